@@ -1,0 +1,32 @@
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+DEMO := results/demo
+
+.PHONY: demo test lint docs clean
+
+# Train, evaluate and tag on generated data.
+demo: $(INSTALLED)
+	$(VENV)/bin/python recipes/AudioSet/train.py hparams/ast_fftp.yaml \
+		--output_folder $(DEMO)
+	$(VENV)/bin/fftp-tag --model $(DEMO)/inference \
+		"$(DEMO)/demo_data/audio/$$(sed -n '/^#/!{s/,.*//p;q}' \
+		$(DEMO)/demo_data/eval_segments.csv).flac"
+
+test: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/python -m pytest -m "not slow and not gpu" \
+		--cov=speechbrain_fftp --cov-report=term-missing --cov-fail-under=90
+
+# Pictures of docs/, from a clip of your own: make docs CLIP=clip.flac
+docs: $(INSTALLED)
+	$(VENV)/bin/python docs/plot_specmask.py "$(CLIP)" docs/specmask.png
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) results

@@ -1,0 +1,9 @@
+"""Audio tagging for SpeechBrain with full-frequency temporal patching.
+
+An implementation of https://arxiv.org/abs/2508.21243.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from speechbrain_fftp.version import __version__

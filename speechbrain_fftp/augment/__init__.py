@@ -1,0 +1,5 @@
+"""Augmentations.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""

@@ -1,0 +1,85 @@
+"""Mixup of waveforms and their labels.
+
+Between-class mixing of sounds (https://arxiv.org/abs/1711.10282) as the Audio
+Spectrogram Transformer (https://arxiv.org/abs/2104.01778) trains with.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import torch
+
+
+class Mixup(torch.nn.Module):
+    """Mixes some clips of a batch with others of it.
+
+    A mixed clip is ``share * clip + (1 - share) * other``, and so are its
+    labels. It lasts as long as the longer of the two. Active in train mode
+    only.
+
+    Arguments
+    ---------
+    prob : float
+        Probability that a clip is mixed.
+    alpha : float
+        The share is drawn from Beta(alpha, alpha): 10 in the original AST,
+        which stays near one half.
+
+    Raises
+    ------
+    ValueError
+        If ``prob`` is outside 0..1 or ``alpha`` is not positive.
+
+    Example
+    -------
+    >>> mixup = Mixup(prob=1.0)
+    >>> wavs, lengths = torch.rand(4, 16000), torch.ones(4)
+    >>> wavs, lengths, labels = mixup(wavs, lengths, torch.eye(4))
+    >>> labels.sum(1)
+    tensor([1., 1., 1., 1.])
+    """
+
+    def __init__(self, prob=0.5, alpha=10.0):
+        super().__init__()
+        if not 0 <= prob <= 1 or alpha <= 0:
+            raise ValueError(
+                f"prob={prob} must be in 0..1 and alpha={alpha} positive."
+            )
+        self.prob = prob
+        self.alpha = alpha
+
+    def forward(self, wavs, lengths, labels):
+        """Mixes a batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]``, padded with zeros.
+        lengths : torch.Tensor
+            Lengths ``[B]`` relative to S.
+        labels : torch.Tensor
+            Multi-hot labels ``[B, C]``.
+
+        Returns
+        -------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]``.
+        lengths : torch.Tensor
+            Lengths ``[B]``.
+        labels : torch.Tensor
+            Labels ``[B, C]``, in 0..1.
+        """
+        if not self.training or self.prob == 0:
+            return wavs, lengths, labels
+        B = len(wavs)
+        other = torch.randperm(B, device=wavs.device)
+        alpha = torch.full((B, 1), self.alpha, device=wavs.device)
+        share = torch.distributions.Beta(alpha, alpha).sample()
+        mixed = torch.rand(B, 1, device=wavs.device) < self.prob
+        share = torch.where(mixed, share, torch.ones_like(share))
+        longer = torch.maximum(lengths, lengths[other])
+        return (
+            share * wavs + (1 - share) * wavs[other],
+            torch.where(mixed.squeeze(1), longer, lengths),
+            share * labels + (1 - share) * labels[other],
+        )

@@ -1,0 +1,1 @@
+"""Reading AudioSet's formats and generating a demo set in its shape."""

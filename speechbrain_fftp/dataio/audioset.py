@@ -1,0 +1,297 @@
+"""Readers for the formats in which AudioSet is distributed.
+
+AudioSet (https://research.google.com/audioset) publishes a list of classes and
+lists of labelled segments as CSV files. Its audio circulates either as one file
+per segment or as parquet shards that hold the labels as well.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import glob
+import os
+from typing import NamedTuple, Tuple
+
+CLIP_SECONDS = 10.0
+
+SHARD_NAMES = {
+    "train": ("train", "bal_train", "balanced_train"),
+    "valid": ("valid", "validation"),
+    "eval": ("eval", "test"),
+}
+
+
+class Segment(NamedTuple):
+    """One labelled clip.
+
+    Arguments
+    ---------
+    id : str
+        Identifier of the clip; YouTube's may start with a dash.
+    start : float
+        Where the segment starts in the recording, in seconds.
+    end : float
+        Where the segment ends in the recording, in seconds.
+    mids : tuple of str
+        Identifiers of the classes heard in the segment.
+
+    Example
+    -------
+    >>> segment = Segment("--4gqARaEJE", 0.0, 10.0, ("/m/068hy",))
+    >>> segment.end - segment.start
+    10.0
+    """
+
+    id: str
+    start: float
+    end: float
+    mids: Tuple[str, ...]
+
+
+def read_class_list(path):
+    """Reads AudioSet's list of classes (class_labels_indices.csv).
+
+    Arguments
+    ---------
+    path : str or Path
+        CSV file with the columns index, mid and display_name.
+
+    Returns
+    -------
+    classes : dict
+        From mid to display name, in the order of the file.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, a mid or a name comes twice, or there is no row.
+
+    Example
+    -------
+    >>> path = getfixture("tmpdir") / "class_labels_indices.csv"
+    >>> path.write("index,mid,display_name\\n0,/m/09x0r,Speech\\n")
+    >>> read_class_list(path)
+    {'/m/09x0r': 'Speech'}
+    """
+    classes = {}
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, skipinitialspace=True)
+        columns = reader.fieldnames or []
+        for column in ("mid", "display_name"):
+            if column not in columns:
+                raise ValueError(f"{path} has no column '{column}': {columns}")
+        for row in reader:
+            mid, name = row["mid"], row["display_name"]
+            if not (mid and name) or mid in classes or name in classes.values():
+                raise ValueError(
+                    f"{path}, line {reader.line_num}: a mid and a display name"
+                    f" of its own are needed, found {mid!r} and {name!r}"
+                )
+            classes[mid] = name
+    if not classes:
+        raise ValueError(f"{path} lists no class")
+    return classes
+
+
+def read_segments(path):
+    """Reads one of AudioSet's segment lists, such as eval_segments.csv.
+
+    Arguments
+    ---------
+    path : str or Path
+        CSV file with rows ``id, start, end, "mid,mid"``. Lines that start with
+        ``#`` are comments.
+
+    Returns
+    -------
+    segments : list of Segment
+        The rows in the order of the file.
+
+    Raises
+    ------
+    ValueError
+        If a row cannot be understood; the message has the file and the line.
+
+    Example
+    -------
+    >>> path = getfixture("tmpdir") / "eval_segments.csv"
+    >>> path.write('-0xzrMun0Rs, 30.000, 40.000, "/m/04rlf,/m/02qldy"\\n')
+    >>> read_segments(path)[0].mids
+    ('/m/04rlf', '/m/02qldy')
+    """
+    segments = []
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            try:
+                segments.append(_parse_segment(line))
+            except (csv.Error, ValueError):
+                raise ValueError(
+                    f"{path}, line {number}: expected"
+                    f' id, start, end, "mid,mid" but found {line.strip()!r}'
+                )
+    return segments
+
+
+def _parse_segment(line):
+    """Turns one line of a segment list into a Segment."""
+    fields = next(csv.reader([line], skipinitialspace=True))
+    clip_id, start, end, mids = (field.strip() for field in fields)
+    start, end = float(start), float(end)
+    if not 0 <= start < end < float("inf"):
+        raise ValueError("a segment has to end after its start")
+    return Segment(clip_id, start, end, _unique(mids.split(",")))
+
+
+def _unique(mids):
+    """Drops blanks and repetitions from a sequence of mids."""
+    return tuple(dict.fromkeys(m.strip() for m in mids if m and m.strip()))
+
+
+def find_parquet_shards(data_folder):
+    """Finds the parquet shards of each split by their names.
+
+    They may lie in the folder itself or in its ``data`` folder, named after
+    their split (``train-00000-of-00052.parquet``) or in a folder named after it
+    (``bal_train/00.parquet``). The unbalanced training set is left alone.
+
+    Arguments
+    ---------
+    data_folder : str or Path
+        Folder to look in.
+
+    Returns
+    -------
+    shards : dict
+        From split (train, valid, eval) to the sorted list of its files.
+
+    Example
+    -------
+    >>> folder = getfixture("tmpdir")
+    >>> folder.join("data", "eval", "00.parquet").ensure().check()
+    True
+    >>> shards = find_parquet_shards(folder)
+    >>> {split: len(paths) for split, paths in shards.items()}
+    {'train': 0, 'valid': 0, 'eval': 1}
+    """
+    root = glob.escape(str(data_folder))
+    shards = {}
+    for split, names in SHARD_NAMES.items():
+        found = set()
+        for folder in (root, os.path.join(root, "data")):
+            for name in names:
+                for pattern in (f"{name}*.parquet", f"{name}/*.parquet"):
+                    found.update(glob.glob(os.path.join(folder, pattern)))
+        shards[split] = sorted(found)
+    return shards
+
+
+def read_parquet_segments(paths):
+    """Lists the clips of parquet shards without touching their audio.
+
+    The shards do not say where a clip lies in its recording: all are taken as
+    the first 10 seconds.
+
+    Arguments
+    ---------
+    paths : list of str
+        Shards with the columns video_id and labels (mids).
+
+    Returns
+    -------
+    segments : list of Segment
+        The rows in the order of the shards.
+
+    Example
+    -------
+    >>> import pyarrow as pa
+    >>> import pyarrow.parquet as pq
+    >>> path = str(getfixture("tmpdir") / "eval.parquet")
+    >>> table = {"video_id": ["-0xzrMun0Rs"], "labels": [["/m/04rlf"]]}
+    >>> pq.write_table(pa.table(table), path)
+    >>> read_parquet_segments([path])
+    [Segment(id='-0xzrMun0Rs', start=0.0, end=10.0, mids=('/m/04rlf',))]
+    """
+    segments = []
+    for path in paths:
+        with _open_shard(path, ["video_id", "labels"]) as shard:
+            for batch in shard.iter_batches(columns=["video_id", "labels"]):
+                for row in batch.to_pylist():
+                    clip_id, mids = row["video_id"] or "", row["labels"] or ()
+                    segments.append(
+                        Segment(clip_id, 0.0, CLIP_SECONDS, _unique(mids))
+                    )
+    return segments
+
+
+def iter_parquet_audio(paths, ids):
+    """Streams the encoded audio of chosen clips out of parquet shards.
+
+    Not more than one row group of a shard is in memory at a time, and those
+    without a chosen clip are not read.
+
+    Arguments
+    ---------
+    paths : list of str
+        Shards with the columns video_id and audio (a struct with bytes).
+    ids : iterable of str
+        The clips to read. Each is given once, even if the shards repeat it.
+
+    Yields
+    ------
+    clip_id : str
+        Identifier of the clip.
+    audio : bytes
+        Content of its audio file, None if the shard has none.
+
+    Example
+    -------
+    >>> import pyarrow as pa
+    >>> import pyarrow.parquet as pq
+    >>> path = str(getfixture("tmpdir") / "eval.parquet")
+    >>> rows = {"video_id": ["a"], "audio": [{"bytes": b"fLaC"}]}
+    >>> pq.write_table(pa.table(rows), path)
+    >>> list(iter_parquet_audio([path], ids=["a"]))
+    [('a', b'fLaC')]
+    """
+    remaining = set(ids)
+    columns = ["video_id", "audio.bytes"]
+    for path in paths:
+        with _open_shard(path, columns) as shard:
+            # Batches of the whole shard would keep its finished row groups
+            for group in range(shard.num_row_groups):
+                names = shard.read_row_group(group, ["video_id"])["video_id"]
+                if remaining.isdisjoint(names.to_pylist()):
+                    continue
+                for batch in shard.iter_batches(8, [group], columns):
+                    for row in batch.to_pylist():
+                        if row["video_id"] in remaining:
+                            remaining.remove(row["video_id"])
+                            audio = row["audio"] or {"bytes": None}
+                            yield row["video_id"], audio["bytes"]
+
+
+def _open_shard(path, columns):
+    """Opens a parquet file and makes sure that it has the given columns."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise ImportError(
+            "Reading parquet shards needs pyarrow: pip install pyarrow"
+        )
+    try:
+        shard = pq.ParquetFile(path)
+    except pa.ArrowInvalid as err:
+        raise ValueError(
+            f"{path} is damaged or no parquet file, fetch it again ({err})"
+        )
+    # A list or struct has the paths of its leaves, such as labels.list.element
+    present = [shard.schema.column(i).path for i in range(len(shard.schema))]
+    for column in columns:
+        if not any(f"{leaf}.".startswith(f"{column}.") for leaf in present):
+            shard.close()
+            raise ValueError(f"{path} has no column '{column}': {present}")
+    return shard

@@ -1,0 +1,223 @@
+"""Conversion of audio clips to mono FLAC files of one sampling rate.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import io
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import soundfile as sf
+
+from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
+from speechbrain_fftp.dataio.files import atomic_path
+
+MIN_SECONDS = 0.025
+TREATMENTS = ("trimmed", "downmixed", "resampled", "clipped")
+
+
+def convert_clip(source, path, sample_rate=16000, max_seconds=10.0):
+    """Writes a clip as a mono 16-bit FLAC file, with what was done to it.
+
+    Channels are averaged, the rate is changed with soxr (VHQ), what is longer
+    than ``max_seconds`` is cut off and peaks above full scale are clipped. The
+    file exists only once it is complete.
+
+    Arguments
+    ---------
+    source : str or bytes
+        Path or content of a file that soundfile can read.
+    path : str
+        Where to write the clip.
+    sample_rate : int
+        Sampling rate to write, in Hz.
+    max_seconds : float
+        How much of the clip to keep.
+
+    Returns
+    -------
+    duration : float
+        Length of the written clip, in seconds.
+    treatments : list of str
+        Which of trimmed, downmixed, resampled and clipped it went through.
+
+    Raises
+    ------
+    ValueError
+        If the clip is unreadable, truncated, empty, shorter than 25 ms or has
+        samples that are not finite.
+
+    Example
+    -------
+    >>> folder = getfixture("tmpdir")
+    >>> sf.write(folder / "a.wav", np.zeros((96000, 2)), 48000)
+    >>> convert_clip(str(folder / "a.wav"), str(folder / "a.flac"))
+    (2.0, ['downmixed', 'resampled'])
+    """
+    samples, rate, treatments = _read_clip(source, max_seconds)
+    if samples.shape[1] > 1:
+        treatments.append("downmixed")
+    samples = samples.mean(axis=1)
+    if rate != sample_rate:
+        treatments.append("resampled")
+        samples = _resample(samples, rate, sample_rate)
+    samples = samples[: round(max_seconds * sample_rate)]
+    if np.abs(samples).max() > 1:
+        treatments.append("clipped")
+    samples = np.rint(samples * 32768).clip(-32768, 32767).astype(np.int16)
+    with atomic_path(path) as temporary_path:
+        with sf.SoundFile(
+            temporary_path, "w", sample_rate, 1, "PCM_16", format="FLAC"
+        ) as file:
+            file.comment = f"treatments: {' '.join(treatments)}"
+            file.write(samples)
+    return len(samples) / sample_rate, treatments
+
+
+def read_converted(path, sample_rate=16000):
+    """Tells what ``convert_clip`` returned for a file that it wrote.
+
+    Arguments
+    ---------
+    path : str
+        Where the clip may have been written.
+    sample_rate : int
+        Sampling rate that it should have, in Hz.
+
+    Returns
+    -------
+    converted : tuple or None
+        Duration and treatments; None if there is no such file.
+
+    Example
+    -------
+    >>> folder = getfixture("tmpdir")
+    >>> sf.write(folder / "a.wav", np.zeros(32000), 8000)
+    >>> path = str(folder / "a.flac")
+    >>> read_converted(path) is None
+    True
+    >>> _ = convert_clip(str(folder / "a.wav"), path, max_seconds=3)
+    >>> read_converted(path)
+    (3.0, ['trimmed', 'resampled'])
+    """
+    if not os.path.isfile(path):
+        return None
+    try:
+        with sf.SoundFile(path) as file:
+            label, *treatments = file.comment.split()
+            if label != "treatments:" or file.samplerate != sample_rate:
+                return None
+            return file.frames / sample_rate, treatments
+    except (sf.LibsndfileError, ValueError):
+        return None
+
+
+def convert_clips(
+    seconds, iter_audio, folder, sample_rate=16000, num_workers=None, name=None
+):
+    """Converts clips to ``folder/ID.flac`` in parallel, but each only once.
+
+    Arguments
+    ---------
+    seconds : dict
+        From id to how much of the clip to keep, in seconds.
+    iter_audio : callable
+        Gives id and audio (path, bytes, or None if missing) of each of the
+        given ids, in any order. It is asked for those not yet converted.
+    folder : str
+        Where to write the clips.
+    sample_rate : int
+        Sampling rate to write, in Hz.
+    num_workers : int
+        How many clips to convert at a time, by default one per CPU.
+    name : str
+        Name to show at the progress bar.
+
+    Returns
+    -------
+    converted : dict
+        From id to duration and treatments.
+    failed : dict
+        From id to the reason why it could not be converted.
+
+    Example
+    -------
+    >>> folder = str(getfixture("tmpdir"))
+    >>> sf.write(f"{folder}/a.wav", np.zeros(16000), 16000)
+    >>> seconds = {"a": 10.0, "b": 10.0}
+    >>> audio = [("a", f"{folder}/a.wav"), ("b", None)]
+    >>> convert_clips(seconds, lambda ids: audio, folder)
+    ({'a': (1.0, [])}, {'b': 'missing file'})
+    """
+    num_workers = num_workers or get_available_cpu_count()
+    paths = {i: os.path.join(folder, f"{i}.flac") for i in seconds}
+    converted = {i: read_converted(paths[i], sample_rate) for i in seconds}
+    pending = [i for i in seconds if converted[i] is None]
+    failed = {}
+
+    def convert(item):
+        """Converts one clip, or gives the reason why it cannot be done."""
+        clip_id, audio = item
+        if audio is None:
+            return clip_id, None, "missing file"
+        limits = sample_rate, seconds[clip_id]
+        try:
+            return clip_id, convert_clip(audio, paths[clip_id], *limits), None
+        except ValueError as err:
+            return clip_id, None, str(err)
+
+    with ThreadPoolExecutor(num_workers) as pool:
+        # Short queues: what waits in them may be whole files in memory
+        for clip_id, result, reason in parallel_map(
+            convert,
+            iter_audio(pending),
+            chunk_size=4,
+            queue_size=2 * num_workers,
+            executor=pool,
+            progress_bar_kwargs={"desc": name, "total": len(pending)},
+        ):
+            if reason is None:
+                converted[clip_id] = result
+            else:
+                failed[clip_id] = reason
+                del converted[clip_id]
+    return converted, failed
+
+
+def _read_clip(source, max_seconds):
+    """Reads the part of a clip that is to be kept, or says what is wrong."""
+    if isinstance(source, bytes):
+        size, source = len(source), io.BytesIO(source)
+    else:
+        size = os.path.getsize(source)
+    if size == 0:
+        raise ValueError("empty file")
+    try:
+        with sf.SoundFile(source) as file:
+            rate, frames = file.samplerate, file.frames
+            wanted = min(frames, math.ceil(max_seconds * rate))
+            samples = file.read(wanted, dtype="float32", always_2d=True)
+    except sf.LibsndfileError as err:
+        raise ValueError(f"unreadable or truncated: {err.error_string}")
+    if frames == 0:
+        raise ValueError("empty file")
+    # The length of an MP3 without a Xing header is an estimate
+    if len(samples) < 0.99 * wanted:
+        raise ValueError(f"truncated: {len(samples)} of {wanted} samples")
+    if len(samples) < MIN_SECONDS * rate:
+        raise ValueError(f"shorter than 25 ms: {len(samples)} samples")
+    if not np.isfinite(samples).all():
+        raise ValueError("samples that are not finite")
+    return samples, rate, ["trimmed"] if frames > wanted else []
+
+
+def _resample(samples, rate, sample_rate):
+    """Changes the sampling rate."""
+    try:
+        import soxr
+    except ImportError:
+        raise ImportError("Resampling clips needs soxr: pip install soxr")
+    return soxr.resample(samples, rate, sample_rate, "VHQ")

@@ -1,0 +1,89 @@
+"""Writing of files that exist only once they are complete.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import contextlib
+import csv
+import json
+import os
+
+
+@contextlib.contextmanager
+def atomic_path(path):
+    """Gives a temporary name to write to; moves the file when it is complete.
+
+    Arguments
+    ---------
+    path : str
+        Name that the file is to have in the end.
+
+    Yields
+    ------
+    temporary_path : str
+        Name to write to.
+
+    Example
+    -------
+    >>> path = getfixture("tmpdir") / "notes.txt"
+    >>> with atomic_path(path) as temporary_path:
+    ...     _ = open(temporary_path, "w").write("complete")
+    ...     path.check()
+    False
+    >>> path.read()
+    'complete'
+    """
+    temporary_path = f"{path}.tmp"
+    yield temporary_path
+    os.replace(temporary_path, path)
+
+
+def write_csv(path, header, rows):
+    """Writes a table as a CSV file.
+
+    Arguments
+    ---------
+    path : str
+        Where to write it.
+    header : sequence of str
+        Names of the columns.
+    rows : iterable of sequences
+        Content.
+
+    Example
+    -------
+    >>> path = getfixture("tmpdir") / "classes.csv"
+    >>> write_csv(path, ("mid", "name"), [("/m/07y_7", "Violin, fiddle")])
+    >>> print(path.read_text("utf-8"))
+    mid,name
+    /m/07y_7,"Violin, fiddle"
+    <BLANKLINE>
+    """
+    with atomic_path(path) as temporary_path:
+        with open(temporary_path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(header)
+            writer.writerows(rows)
+
+
+def write_json(path, content):
+    """Writes a JSON file.
+
+    Arguments
+    ---------
+    path : str
+        Where to write it.
+    content : dict or list
+        What to write.
+
+    Example
+    -------
+    >>> path = getfixture("tmpdir") / "report.json"
+    >>> write_json(path, {"written": 300})
+    >>> json.loads(path.read_text("utf-8"))
+    {'written': 300}
+    """
+    with atomic_path(path) as temporary_path:
+        with open(temporary_path, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2)

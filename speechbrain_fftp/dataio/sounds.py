@@ -1,0 +1,192 @@
+"""Sounds of AudioSet classes that can honestly be synthesised.
+
+Each is a function of a random generator and an array of times in seconds, which
+draws its own frequencies, rates and so on; its level has no meaning.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import numpy as np
+
+SAMPLE_RATE = 16000
+FADE_SECONDS = 0.01  # at both ends, for whoever mixes the sounds
+
+
+def coloured_noise(rng, size, exponent):
+    """Noise whose power falls with a power of the frequency.
+
+    Arguments
+    ---------
+    rng : numpy.random.Generator
+        Source of randomness.
+    size : int
+        Number of samples.
+    exponent : float
+        0 for white noise, 1 for pink noise.
+
+    Returns
+    -------
+    noise : numpy.ndarray
+        Samples with a standard deviation of 1.
+
+    Example
+    -------
+    >>> coloured_noise(np.random.default_rng(0), 16000, 1).shape
+    (16000,)
+    """
+    spectrum = np.fft.rfft(rng.standard_normal(size))
+    frequency = np.arange(len(spectrum)) * SAMPLE_RATE / size
+    spectrum *= np.maximum(frequency, 20) ** (-exponent / 2)
+    noise = np.fft.irfft(spectrum, size)
+    return noise / noise.std()
+
+
+def _tone(frequency, t):
+    """A sine of fixed frequency, or of one frequency per sample."""
+    cycles = np.cumsum(np.broadcast_to(frequency, t.shape)) / SAMPLE_RATE
+    return np.sin(2 * np.pi * cycles)
+
+
+def _pulses(t, period, on):
+    """1 for the first ``on`` seconds of each period, with edges of 4 ms."""
+    phase = t % period
+    return np.clip(np.minimum(phase, on - phase) / 0.004, 0, 1)
+
+
+def _struck(t, times, sounds):
+    """Lays a sound at each of the times (after the fade), in turn."""
+    mixed = np.zeros(len(t))
+    starts = ((times + FADE_SECONDS) * SAMPLE_RATE).astype(int)
+    for i, start in enumerate(starts[starts < len(t)]):
+        sound = sounds[i % len(sounds)][: len(t) - start]
+        mixed[start : start + len(sound)] += sound
+    return mixed
+
+
+def _log_uniform(rng, low, high):
+    """A random number whose logarithm is uniform."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def _sine_wave(rng, t):
+    """A steady tone."""
+    return _tone(_log_uniform(rng, 150, 4500), t)
+
+
+def _chirp_tone(rng, t):
+    """Sweeps over at least two octaves, again and again in one direction."""
+    phase = (t / rng.uniform(0.4, 1.5)) % 1
+    if rng.uniform() < 0.5:
+        phase = 1 - phase
+    return _tone(
+        _log_uniform(rng, 150, 800) * 2 ** (rng.uniform(2, 3) * phase), t
+    )
+
+
+def _siren(rng, t):
+    """A harsh tone that wails slowly up and down."""
+    middle = _log_uniform(rng, 700, 1000)
+    wail = np.sin(2 * np.pi * (t / rng.uniform(1.5, 5) + rng.uniform()))
+    frequency = middle * 2 ** (rng.uniform(0.4, 0.7) * wail)
+    return sum(_tone(k * frequency, t) / k for k in (1, 2, 3, 4))
+
+
+def _dial_tone(rng, t):
+    """Two steady tones, as of a telephone that waits for a number."""
+    high = rng.choice([440, 450])
+    return _tone(350, t) + rng.uniform(0.7, 1) * _tone(high, t)
+
+
+def _busy_signal(rng, t):
+    """Two tones, on for half a period that is one or half a second long."""
+    period = rng.choice([0.5, 1.0]) * rng.uniform(0.95, 1.05)
+    return (_tone(480, t) + _tone(620, t)) * _pulses(t, period, period / 2)
+
+
+def _dtmf(rng, t):
+    """Random digits, each a pair of tones."""
+    on, off = rng.uniform(0.08, 0.16), rng.uniform(0.06, 0.14)
+    digit = (t / (on + off)).astype(int)
+    low = rng.choice([697, 770, 852, 941], digit[-1] + 1)[digit]
+    high = rng.choice([1209, 1336, 1477], digit[-1] + 1)[digit]
+    return (_tone(low, t) + _tone(high, t)) * _pulses(t, on + off, on)
+
+
+def _smoke_alarm(rng, t):
+    """Groups of three shrill beeps of half a second, then a pause."""
+    beep = _tone(rng.uniform(2900, 3400), t)
+    return beep * _pulses(t, 1, 0.5) * (t % 4 < 3)
+
+
+def _beep(rng, t):
+    """Short beeps with pauses that are longer."""
+    on = rng.uniform(0.06, 0.2)
+    beep = _tone(_log_uniform(rng, 700, 2500), t)
+    return beep * _pulses(t, on * rng.uniform(2.5, 5), on)
+
+
+def _sonar(rng, t):
+    """Pings that ring for long, with an echo."""
+    ring = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
+    shape = np.exp(-ring / rng.uniform(0.15, 0.35)) - np.exp(-ring / 0.01)
+    ping = _tone(_log_uniform(rng, 700, 1600), ring) * shape
+    delay = int(rng.uniform(0.3, 0.6) * SAMPLE_RATE)
+    ping[delay:] += ping[:-delay] / 4
+    return _struck(t, np.arange(0, t[-1], rng.uniform(1.1, 2.2)), [ping])
+
+
+def _tick_tock(rng, t):
+    """Two different knocks in turn, at a steady pace."""
+    ring = np.arange(SAMPLE_RATE // 20) / SAMPLE_RATE
+    decay = np.exp(-ring / rng.uniform(0.003, 0.006))
+    tick = rng.uniform(2500, 3500)
+    sounds = [
+        decay * _tone(f, ring) for f in (tick, rng.uniform(0.5, 0.7) * tick)
+    ]
+    return _struck(t, np.arange(0, t[-1], rng.uniform(0.25, 0.55)), sounds)
+
+
+def _clicking(rng, t):
+    """Clicks of less than a millisecond at irregular times."""
+    ring = np.arange(SAMPLE_RATE // 100) / SAMPLE_RATE
+    noise = rng.standard_normal((8, len(ring)))
+    gaps = 0.02 + rng.exponential(rng.uniform(0.04, 0.12), int(t[-1] / 0.02))
+    return _struck(t, np.cumsum(gaps) - gaps[0], noise * np.exp(-ring / 0.0006))
+
+
+def _mains_hum(rng, t):
+    """The mains frequency with its harmonics, the second the strongest."""
+    mains = rng.choice([50, 60]) * rng.uniform(0.998, 1.002)
+    levels = rng.uniform(0.3, 1, 16) * 0.8 ** np.arange(16)
+    levels[1] = 1.5
+    return sum(a * _tone(mains * (k + 1), t) for k, a in enumerate(levels))
+
+
+def _white_noise(rng, t):
+    """Noise of the same power at all frequencies."""
+    return rng.standard_normal(len(t))
+
+
+def _pink_noise(rng, t):
+    """Noise of the same power in every octave."""
+    return coloured_noise(rng, len(t), 1)
+
+
+# In the order of AudioSet's list: mid, display name, how to make it
+CLASSES = (
+    ("/m/02c8p", "Telephone dialing, DTMF", _dtmf),
+    ("/m/015jpf", "Dial tone", _dial_tone),
+    ("/m/01z47d", "Busy signal", _busy_signal),
+    ("/m/03kmc9", "Siren", _siren),
+    ("/m/01y3hg", "Smoke detector, smoke alarm", _smoke_alarm),
+    ("/m/07qjznl", "Tick-tock", _tick_tock),
+    ("/m/0790c", "Sonar", _sonar),
+    ("/m/02fs_r", "Beep, bleep", _beep),
+    ("/m/07qc9xj", "Clicking", _clicking),
+    ("/m/01v_m0", "Sine wave", _sine_wave),
+    ("/m/0hdsk", "Chirp tone", _chirp_tone),
+    ("/m/06xkwv", "Mains hum", _mains_hum),
+    ("/m/0chx_", "White noise", _white_noise),
+    ("/m/0cj0r", "Pink noise", _pink_noise),
+)

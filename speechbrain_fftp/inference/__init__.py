@@ -1,0 +1,7 @@
+"""Tagging with trained models.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from speechbrain_fftp.inference.tagging import AudioTagger, Tag

@@ -1,0 +1,5 @@
+"""Front end and encoders.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""

@@ -1,0 +1,200 @@
+"""The AudioSet front end: Kaldi filterbanks and their normalisation.
+
+Not the filterbank of ``speechbrain.lobes.features``: windows, mel scale and
+log floor are Kaldi's, as in the Audio Spectrogram Transformer, so that its
+statistics and weights fit.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import torch
+from torchaudio.compliance.kaldi import get_mel_banks
+
+from speechbrain.utils.autocast import fwd_default_precision
+
+# Clips of this many frames in all are computed at a time on a CPU, so that
+# the frames and their spectra stay in its cache.
+CPU_BLOCK_FRAMES = 1024
+
+
+class KaldiFbank(torch.nn.Module):
+    """Batched, differentiable Kaldi log-mel filterbanks.
+
+    Equal to ``torchaudio.compliance.kaldi.fbank(htk_compat=True,
+    use_energy=False, window_type="hanning", dither=0)`` on each clip. Each
+    frame depends on its own samples only, hence a clip's valid frames do not
+    depend on the batch it is in. Always computed in float32, autocast or not.
+
+    Arguments
+    ---------
+    sample_rate : int
+        Sampling rate in Hz.
+    n_mels : int
+        Number of mel bins.
+    frame_length : float
+        Window length in ms.
+    frame_shift : float
+        Step between windows in ms.
+    low_freq : float
+        Lower edge of the lowest bin in Hz; the upper edge is half the
+        sampling rate.
+    preemphasis : float
+        Coefficient of the pre-emphasis.
+
+    Example
+    -------
+    >>> compute_features = KaldiFbank(n_mels=128)
+    >>> compute_features(torch.rand(2, 160000)).shape
+    torch.Size([2, 998, 128])
+    """
+
+    def __init__(
+        self,
+        sample_rate=16000,
+        n_mels=128,
+        frame_length=25.0,
+        frame_shift=10.0,
+        low_freq=20.0,
+        preemphasis=0.97,
+    ):
+        super().__init__()
+        self.window = int(sample_rate * frame_length / 1000)
+        self.shift = int(sample_rate * frame_shift / 1000)
+        self.preemphasis = preemphasis
+        self.n_fft = 1 << (self.window - 1).bit_length()
+        hann = torch.hann_window(self.window, periodic=False)
+        self.register_buffer("hann", hann, persistent=False)
+        # [n_mels, n_fft / 2]; Kaldi leaves the Nyquist bin out.
+        banks, _ = get_mel_banks(
+            n_mels, self.n_fft, sample_rate, low_freq, 0.0, 100.0, -500.0, 1.0
+        )
+        banks = torch.nn.functional.pad(banks, (0, 1)).T.contiguous()
+        self.register_buffer("banks", banks, persistent=False)
+        self.floor = torch.finfo(torch.float32).eps
+
+    def num_frames(self, n_samples):
+        """Number of whole windows in a clip.
+
+        Arguments
+        ---------
+        n_samples : int or torch.Tensor
+            Samples of a clip, or of each clip of a batch.
+
+        Returns
+        -------
+        int or torch.Tensor
+            Number of frames, at least 1: a clip shorter than a window is
+            padded to one.
+        """
+        frames = (n_samples - self.window) // self.shift + 1
+        if isinstance(frames, torch.Tensor):
+            return frames.clamp(min=1)
+        return max(frames, 1)
+
+    def frame_lens(self, wav_lens, n_samples):
+        """Relative lengths in frames from relative lengths in samples.
+
+        The two differ, since a window's worth of samples yields no frame:
+        with the waveform's own lengths, an encoder would read up to two
+        frames of padding beyond a clip's end.
+
+        Arguments
+        ---------
+        wav_lens : torch.Tensor
+            Lengths ``[B]`` of the clips relative to ``n_samples``.
+        n_samples : int
+            Samples S of the padded batch ``[B, S]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Lengths ``[B]`` relative to the number of frames of the batch.
+
+        Example
+        -------
+        >>> fbank = KaldiFbank()
+        >>> lens = fbank.frame_lens(torch.tensor([0.1, 1.0]), 160000)
+        >>> lens * fbank.num_frames(160000)
+        tensor([ 98., 998.])
+        """
+        samples = (wav_lens * n_samples).round().long()
+        return self.num_frames(samples) / self.num_frames(n_samples)
+
+    @fwd_default_precision(cast_inputs=torch.float32)
+    def forward(self, wavs):
+        """Computes the filterbanks of a batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]`` in -1..1.
+
+        Returns
+        -------
+        torch.Tensor
+            Natural log of the mel energies, ``[B, T, n_mels]``.
+        """
+        missing = self.window - wavs.shape[1]
+        if missing > 0:
+            wavs = torch.nn.functional.pad(wavs, (0, missing))
+        clips = len(wavs)
+        if wavs.device.type == "cpu":
+            clips = CPU_BLOCK_FRAMES // self.num_frames(wavs.shape[1])
+        blocks = wavs.split(max(clips, 1))
+        return torch.cat([self._log_mel(block) for block in blocks])
+
+    def _log_mel(self, wavs):
+        """Filterbanks ``[B, T, n_mels]`` of waveforms ``[B, S]``."""
+        frames = wavs.unfold(1, self.window, self.shift)
+        frames = frames - frames.mean(-1, keepdim=True)
+        # The sample before a frame's first is taken to be that first one.
+        before = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
+        frames = (frames - self.preemphasis * before) * self.hann
+        power = torch.fft.rfft(frames, self.n_fft).abs().square()
+        return (power @ self.banks).clamp(min=self.floor).log()
+
+
+class DatasetNormalization(torch.nn.Module):
+    """Normalises features by a data set's mean and deviation.
+
+    ``(x - mean) / (2 * std)``, as the Audio Spectrogram Transformer does.
+
+    Arguments
+    ---------
+    mean : float
+        Mean of the data set's features: -4.2677393 for AudioSet, -6.845978
+        for Speech Commands.
+    std : float
+        Their standard deviation: 4.5689974 for AudioSet, 5.5654526 for Speech
+        Commands.
+
+    Example
+    -------
+    >>> mean_var_norm = DatasetNormalization(mean=-4.0, std=2.0)
+    >>> mean_var_norm(torch.tensor([[[-4.0, 0.0]]]))
+    tensor([[[0., 1.]]])
+    """
+
+    def __init__(self, mean=-4.2677393, std=4.5689974):
+        super().__init__()
+        self.mean = mean
+        self.std = std
+
+    def forward(self, x, lengths=None):
+        """Normalises a batch.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Features ``[B, T, F]``.
+        lengths : torch.Tensor, optional
+            Not used; ``EncoderClassifier`` passes the clips' lengths.
+
+        Returns
+        -------
+        torch.Tensor
+            Normalised features ``[B, T, F]``.
+        """
+        del lengths
+        return (x - self.mean) / (2 * self.std)

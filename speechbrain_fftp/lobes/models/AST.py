@@ -1,0 +1,263 @@
+"""The Audio Spectrogram Transformer with any patch embedding.
+
+The encoder of https://arxiv.org/abs/2104.01778 (a pre-norm vision transformer
+with a class and a distillation token), fed by full-frequency temporal patches
+as in https://arxiv.org/abs/2508.21243 or by square ones. Variable lengths: a
+clip's embedding does not depend on how far its batch was padded.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import torch
+
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.nnet.position import PositionEmbedding
+
+
+class TransformerBlock(torch.nn.Module):
+    """A pre-norm transformer block: self-attention, then an MLP.
+
+    Arguments
+    ---------
+    embed_dim : int
+        Number of channels D of a token.
+    num_heads : int
+        Number of attention heads.
+    mlp_ratio : float
+        Width of the MLP's hidden layer, in multiples of ``embed_dim``.
+    dropout : float
+        Dropout probability of attention weights and of both branches.
+    norm_eps : float
+        Epsilon of the layer normalisations.
+
+    Example
+    -------
+    >>> block = TransformerBlock(192, num_heads=3)
+    >>> block(torch.rand(2, 198, 192)).shape
+    torch.Size([2, 198, 192])
+    """
+
+    def __init__(
+        self, embed_dim, num_heads, mlp_ratio=4.0, dropout=0.0, norm_eps=1e-6
+    ):
+        super().__init__()
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.norm1 = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
+        self.qkv = torch.nn.Linear(embed_dim, 3 * embed_dim)
+        self.proj = torch.nn.Linear(embed_dim, embed_dim)
+        self.norm2 = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
+        self.mlp = torch.nn.Sequential(
+            torch.nn.Linear(embed_dim, int(embed_dim * mlp_ratio)),
+            torch.nn.GELU(),
+            torch.nn.Dropout(dropout),
+            torch.nn.Linear(int(embed_dim * mlp_ratio), embed_dim),
+            torch.nn.Dropout(dropout),
+        )
+
+    def attention(self, x, mask):
+        """Multi-head self-attention.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Normalised tokens ``[B, N, D]``.
+        mask : torch.Tensor or None
+            ``[B, 1, 1, N]``, True where a token may be attended to.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[B, N, D]``.
+        """
+        B, N, D = x.shape
+        # [B, N, 3 * D] -> [3, B, heads, N, D / heads]
+        qkv = self.qkv(x).view(B, N, 3, self.num_heads, -1)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        out = torch.nn.functional.scaled_dot_product_attention(
+            q, k, v, mask, dropout_p=self.dropout if self.training else 0.0
+        )
+        out = self.proj(out.transpose(1, 2).reshape(B, N, D))
+        return torch.nn.functional.dropout(out, self.dropout, self.training)
+
+    def forward(self, x, mask=None):
+        """Applies the block.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Tokens ``[B, N, D]``.
+        mask : torch.Tensor, optional
+            ``[B, 1, 1, N]``, True where a token may be attended to.
+
+        Returns
+        -------
+        torch.Tensor
+            Tokens ``[B, N, D]``.
+        """
+        x = x + self.attention(self.norm1(x), mask)
+        return x + self.mlp(self.norm2(x))
+
+
+class AST(torch.nn.Module):
+    """Audio Spectrogram Transformer encoder.
+
+    Sizes (width, depth, heads): tiny 192, 12, 3; small 384, 12, 6; base 768,
+    12, 12.
+
+    Arguments
+    ---------
+    n_mels : int
+        Number of mel bins F of the features.
+    embed_dim : int
+        Number of channels D of a token.
+    depth : int
+        Number of transformer blocks.
+    num_heads : int
+        Number of attention heads.
+    embedding : torch.nn.Module, optional
+        A patch embedding of ``speechbrain_fftp.nnet.patching``; when absent,
+        ``FFTPEmbedding`` with 25 frames every 5.
+    max_frames : int
+        Frames of the longest clip foreseen, which set the number of learned
+        positions. Longer clips stretch them (see ``PositionEmbedding``).
+    mlp_ratio : float
+        Width of the MLPs' hidden layer, in multiples of ``embed_dim``.
+    dropout : float
+        Dropout probability in the blocks.
+    norm_eps : float
+        Epsilon of the layer normalisations: 1e-6 in the original AST.
+
+    Raises
+    ------
+    ValueError
+        If ``embed_dim`` is no multiple of ``num_heads``, the embedding was
+        made for other sizes, or its patch is longer than ``max_frames``.
+
+    Example
+    -------
+    >>> encoder = AST(embed_dim=48, depth=2, num_heads=3)
+    >>> feats = torch.rand(2, 1000, 128)
+    >>> encoder(feats, torch.tensor([1.0, 0.3])).shape
+    torch.Size([2, 1, 48])
+    """
+
+    def __init__(
+        self,
+        n_mels=128,
+        embed_dim=768,
+        depth=12,
+        num_heads=12,
+        embedding=None,
+        max_frames=1024,
+        mlp_ratio=4.0,
+        dropout=0.0,
+        norm_eps=1e-6,
+    ):
+        super().__init__()
+        if embed_dim % num_heads:
+            raise ValueError(
+                f"embed_dim={embed_dim} must be a multiple of "
+                f"num_heads={num_heads}."
+            )
+        if embedding is None:
+            embedding = FFTPEmbedding(n_mels, embed_dim)
+        if (embedding.n_mels, embedding.proj.out_channels) != (
+            n_mels,
+            embed_dim,
+        ):
+            raise ValueError(
+                f"The embedding was made for n_mels={embedding.n_mels} and "
+                f"embed_dim={embedding.proj.out_channels}, the encoder for "
+                f"n_mels={n_mels} and embed_dim={embed_dim}."
+            )
+        if embedding.patch_frames > max_frames:
+            raise ValueError(
+                f"A patch of {embedding.patch_frames} frames is longer than "
+                f"the longest clip, max_frames={max_frames}: make patch_frames "
+                "smaller or max_frames greater."
+            )
+        self.embedding = embedding
+        self.position = PositionEmbedding(
+            embedding.freq_patches,
+            embedding.time_patches(max_frames),
+            embed_dim,
+        )
+        # The class and the distillation token, position included.
+        self.cls_tokens = torch.nn.Parameter(torch.empty(2, embed_dim))
+        self.blocks = torch.nn.ModuleList(
+            TransformerBlock(
+                embed_dim, num_heads, mlp_ratio, dropout, norm_eps
+            )
+            for _ in range(depth)
+        )
+        self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
+        self._init_weights()
+
+    def _init_weights(self):
+        """Initialises as the original: normal, deviation 0.02, no bias."""
+        torch.nn.init.trunc_normal_(self.cls_tokens, std=0.02)
+        for module in self.blocks.modules():
+            if isinstance(module, torch.nn.Linear):
+                torch.nn.init.trunc_normal_(module.weight, std=0.02)
+                torch.nn.init.zeros_(module.bias)
+
+    def forward(self, feats, wav_lens=None):
+        """Encodes a batch of spectrograms.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Normalised features ``[B, T, F]``.
+        wav_lens : torch.Tensor, optional
+            Length ``[B]`` of each clip relative to T: ``round(wav_lens * T)``
+            frames are read, and what lies beyond them has no influence.
+
+        Returns
+        -------
+        torch.Tensor
+            Embedding ``[B, 1, D]`` of each clip: the mean of the class and the
+            distillation token.
+        """
+        feats, n_frames = self._trim(feats, wav_lens)
+        tokens = self.embedding(feats)
+        valid = None
+        if n_frames is not None:
+            valid = self.embedding.time_patches(n_frames)
+        columns = tokens.shape[1] // self.embedding.freq_patches
+        tokens = tokens + self.position(columns, valid)
+        # [B, 2 + F' * T', D]
+        x = torch.cat([self.cls_tokens.expand(len(feats), -1, -1), tokens], 1)
+        mask = None if valid is None else self._attention_mask(valid, columns)
+        for block in self.blocks:
+            x = block(x, mask)
+        return self.norm(x[:, :2]).mean(1, keepdim=True)
+
+    def _trim(self, feats, wav_lens):
+        """Cuts off common padding and zeroes the rest of it.
+
+        Returns
+        -------
+        feats : torch.Tensor
+            ``[B, T, F]``, T being the longest clip's number of frames.
+        n_frames : torch.Tensor or None
+            Frames ``[B]`` of each clip; None when all are equally long.
+        """
+        if wav_lens is None:
+            return feats, None
+        n_frames = (wav_lens * feats.shape[1]).round().long().clamp(min=1)
+        longest = int(n_frames.max())
+        feats = feats[:, :longest]
+        if int(n_frames.min()) == longest:
+            return feats, None
+        frames = torch.arange(longest, device=feats.device)
+        padding = frames[None, :, None] >= n_frames[:, None, None]
+        return feats.masked_fill(padding, 0.0), n_frames
+
+    def _attention_mask(self, valid, columns):
+        """Which tokens may be attended to, ``[B, 1, 1, 2 + F' * T']``."""
+        time = torch.arange(columns, device=valid.device)
+        real = (time < valid[:, None]).repeat(1, self.embedding.freq_patches)
+        mask = torch.nn.functional.pad(real, (2, 0), value=True)
+        return mask[:, None, None]

@@ -1,0 +1,5 @@
+"""Encoders.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""

@@ -1,0 +1,5 @@
+"""Layers.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""

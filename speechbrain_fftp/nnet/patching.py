@@ -1,0 +1,201 @@
+"""Patch embeddings: from a spectrogram to a sequence of tokens.
+
+Two embeddings share one geometry:
+
+* ``FFTPEmbedding``, full-frequency temporal patching
+  (https://arxiv.org/abs/2508.21243): each token covers every mel bin for a
+  few frames, so that the tokens are a plain time sequence;
+* ``SquarePatchEmbedding``, the 16x16 patches of the Audio Spectrogram
+  Transformer (https://arxiv.org/abs/2104.01778, stride 10) and of Audio Mamba
+  (https://arxiv.org/abs/2406.03344, stride 16).
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import torch
+
+
+class PatchEmbedding(torch.nn.Module):
+    """Cuts ``[B, T, F]`` features into patches and projects each to a token.
+
+    The geometry that both embeddings share: a patch is ``patch`` bins by
+    frames, the next one starts ``stride`` bins or frames later, and what does
+    not fill a whole patch at the upper or right edge is left out, as by a
+    convolution without padding. Tokens are ordered frequency-major, as in the
+    original AST: token ``f * T' + t`` is the patch at row ``f``, column ``t``.
+
+    Arguments
+    ---------
+    n_mels : int
+        Number of mel bins F of the input.
+    embed_dim : int
+        Number of channels D of a token.
+    patch : tuple of int
+        Height in bins and width in frames of a patch.
+    stride : tuple of int
+        Steps in bins and in frames from one patch to the next.
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive or a patch is taller than the spectrogram.
+
+    Example
+    -------
+    >>> embedding = PatchEmbedding(128, 192, patch=(128, 25), stride=(128, 5))
+    >>> embedding(torch.rand(2, 1000, 128)).shape
+    torch.Size([2, 196, 192])
+    >>> embedding.num_patches(1000)
+    196
+    """
+
+    def __init__(self, n_mels, embed_dim, patch, stride):
+        super().__init__()
+        if min(*patch, *stride, embed_dim) < 1:
+            raise ValueError(
+                f"patch {patch}, stride {stride} and embed_dim {embed_dim} "
+                "must all be positive."
+            )
+        if patch[0] > n_mels:
+            raise ValueError(
+                f"A patch of {patch[0]} bins is taller than the spectrogram's "
+                f"n_mels={n_mels}."
+            )
+        self.n_mels = n_mels
+        self.patch_frames = patch[1]
+        self.stride_frames = stride[1]
+        self.freq_patches = (n_mels - patch[0]) // stride[0] + 1
+        # Weight [D, 1, bins, frames], the layout of published AST weights.
+        self.proj = torch.nn.Conv2d(1, embed_dim, patch, stride)
+        torch.nn.init.xavier_uniform_(self.proj.weight.view(embed_dim, -1))
+        torch.nn.init.zeros_(self.proj.bias)
+
+    def time_patches(self, n_frames):
+        """Number of patches along time.
+
+        Arguments
+        ---------
+        n_frames : int or torch.Tensor
+            Number of frames of a clip, or of each clip of a batch.
+
+        Returns
+        -------
+        int or torch.Tensor
+            ``floor((T - Tp) / st) + 1``, and 1 for a clip shorter than a
+            patch, which is padded to one. Of the input's type.
+        """
+        count = (n_frames - self.patch_frames) // self.stride_frames + 1
+        if isinstance(count, torch.Tensor):
+            return count.clamp(min=1)
+        return max(count, 1)
+
+    def num_patches(self, n_frames):
+        """Number of patches, hence tokens, of a clip.
+
+        Arguments
+        ---------
+        n_frames : int
+            Number of frames of the clip.
+
+        Returns
+        -------
+        int
+            Patches along frequency times patches along time.
+        """
+        return self.freq_patches * self.time_patches(n_frames)
+
+    def forward(self, feats):
+        """Embeds a batch of spectrograms.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Features ``[B, T, F]``. Fewer than ``patch_frames`` frames are
+            padded with zeros to one patch.
+
+        Returns
+        -------
+        torch.Tensor
+            Tokens ``[B, N, D]`` with ``N = num_patches(T)``.
+
+        Raises
+        ------
+        ValueError
+            If the input is not ``[B, T, n_mels]``.
+        """
+        if feats.dim() != 3 or feats.shape[2] != self.n_mels:
+            raise ValueError(
+                f"Expected features [B, T, {self.n_mels}], but got "
+                f"{list(feats.shape)}: n_mels of the features and of the "
+                "embedding must agree."
+            )
+        missing = self.patch_frames - feats.shape[1]
+        if missing > 0:
+            feats = torch.nn.functional.pad(feats, (0, 0, 0, missing))
+        # [B, T, F] -> [B, 1, F, T] -> [B, D, F', T'] -> [B, F' * T', D]
+        patches = self.proj(feats.transpose(1, 2).unsqueeze(1))
+        return patches.flatten(2).transpose(1, 2)
+
+
+class FFTPEmbedding(PatchEmbedding):
+    """Full-frequency temporal patches (arXiv 2508.21243, section III-A).
+
+    One convolution with kernel ``(n_mels, patch_frames)`` and stride
+    ``(n_mels, stride_frames)``: every token sees the whole spectrum.
+
+    Arguments
+    ---------
+    n_mels : int
+        Number of mel bins of the input.
+    embed_dim : int
+        Number of channels of a token.
+    patch_frames : int
+        Frames per token. The paper tries 10, 25 and 50.
+    stride_frames : int
+        Frames from one token to the next. The paper tries 1, 5 and 10.
+
+    Example
+    -------
+    >>> embedding = FFTPEmbedding(128, 192, patch_frames=10, stride_frames=1)
+    >>> embedding(torch.rand(2, 1000, 128)).shape
+    torch.Size([2, 991, 192])
+    """
+
+    def __init__(self, n_mels, embed_dim, patch_frames=25, stride_frames=5):
+        super().__init__(
+            n_mels,
+            embed_dim,
+            patch=(n_mels, patch_frames),
+            stride=(n_mels, stride_frames),
+        )
+
+
+class SquarePatchEmbedding(PatchEmbedding):
+    """Square patches, the baseline that FFTP replaces.
+
+    Arguments
+    ---------
+    n_mels : int
+        Number of mel bins of the input.
+    embed_dim : int
+        Number of channels of a token.
+    patch_size : int
+        Bins and frames per token.
+    stride : int
+        Bins and frames from one token to the next: 10 for AST, 16 for AuM.
+
+    Example
+    -------
+    >>> embedding = SquarePatchEmbedding(128, 192, patch_size=16, stride=10)
+    >>> embedding(torch.rand(2, 1024, 128)).shape
+    torch.Size([2, 1212, 192])
+    """
+
+    def __init__(self, n_mels, embed_dim, patch_size=16, stride=10):
+        super().__init__(
+            n_mels,
+            embed_dim,
+            patch=(patch_size, patch_size),
+            stride=(stride, stride),
+        )

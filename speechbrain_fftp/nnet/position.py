@@ -1,0 +1,115 @@
+"""Learned position embeddings over frequency and time.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import torch
+
+
+def resize_time_positions(table, time_patches):
+    """Interpolates a table of position embeddings to another length.
+
+    Arguments
+    ---------
+    table : torch.Tensor
+        Position embeddings ``[F', T', D]``.
+    time_patches : int
+        The wanted number of positions along time.
+
+    Returns
+    -------
+    torch.Tensor
+        Linearly interpolated embeddings ``[F', time_patches, D]``.
+
+    Example
+    -------
+    >>> table = torch.arange(4.0).view(1, 4, 1)
+    >>> resize_time_positions(table, 2).flatten()
+    tensor([0.5000, 2.5000])
+    """
+    if table.shape[1] == time_patches:
+        return table
+    resized = torch.nn.functional.interpolate(
+        table.transpose(1, 2), size=time_patches, mode="linear"
+    )
+    return resized.transpose(1, 2)
+
+
+class PositionEmbedding(torch.nn.Module):
+    """One learned vector for each patch position.
+
+    A clip's tokens take the first positions of the table. A clip with more
+    tokens than the table holds stretches the table over its own length. Either
+    depends on the clip alone, not on how far its batch was padded. A state
+    dict saved with another number of positions along time (another clip length
+    or stride) is interpolated when it is loaded.
+
+    Arguments
+    ---------
+    freq_patches : int
+        Number of patch rows F'.
+    time_patches : int
+        Number of patch columns T' of the longest clip foreseen.
+    embed_dim : int
+        Number of channels D of a token.
+
+    Example
+    -------
+    >>> position = PositionEmbedding(1, 196, 192)
+    >>> position(40).shape
+    torch.Size([1, 40, 192])
+    >>> position(300, torch.tensor([300, 196])).shape
+    torch.Size([2, 300, 192])
+    >>> shorter = PositionEmbedding(1, 96, 192)
+    >>> shorter.load_state_dict(position.state_dict())
+    <All keys matched successfully>
+    """
+
+    def __init__(self, freq_patches, time_patches, embed_dim):
+        super().__init__()
+        self.table = torch.nn.Parameter(
+            torch.empty(freq_patches, time_patches, embed_dim)
+        )
+        torch.nn.init.trunc_normal_(self.table, std=0.02)
+
+    def forward(self, time_patches, valid_patches=None):
+        """Position embeddings of a batch of token sequences.
+
+        Arguments
+        ---------
+        time_patches : int
+            Patch columns T of the batch.
+        valid_patches : torch.Tensor, optional
+            Patch columns ``[B]`` of each clip; all of them when absent.
+
+        Returns
+        -------
+        torch.Tensor
+            Embeddings ``[1, F' * T, D]``, or ``[B, F' * T, D]`` when the batch
+            holds a clip longer than the table.
+        """
+        known = self.table.shape[1]
+        if time_patches <= known:
+            return self.table[:, :time_patches].flatten(0, 1).unsqueeze(0)
+        if valid_patches is None:
+            valid_patches = torch.tensor([time_patches])
+        valid_patches = valid_patches.to(self.table.device).unsqueeze(1)
+        # Where on the table each column falls: 0 .. known - 1, [B, T]
+        columns = torch.arange(time_patches, device=self.table.device)
+        scale = (known - 1) / (valid_patches - 1).clamp(min=max(known - 1, 1))
+        place = (columns * scale).clamp(max=known - 1)
+        left = place.floor().long()
+        right = (left + 1).clamp(max=known - 1)
+        share = (place - left).to(self.table.dtype)[None, :, :, None]
+        # [F', B, T, D] -> [B, F' * T, D]
+        stretched = torch.lerp(self.table[:, left], self.table[:, right], share)
+        return stretched.transpose(0, 1).flatten(1, 2)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+        """Interpolates a table of another length, then loads as usual."""
+        key = prefix + "table"
+        saved = state_dict.get(key)
+        if saved is not None and saved.shape[0] == self.table.shape[0]:
+            state_dict[key] = resize_time_positions(saved, self.table.shape[1])
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

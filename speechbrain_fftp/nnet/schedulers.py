@@ -1,0 +1,121 @@
+"""Learning rate schedules.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import math
+
+from speechbrain.utils import checkpoints
+
+
+@checkpoints.register_checkpoint_hooks
+class LinearWarmupCosine:
+    """Linear warm-up to ``lr``, then a cosine down to ``final_lr``.
+
+    Call it before each optimiser step. Its only state is the number of steps
+    done, saved with the checkpoint.
+
+    Arguments
+    ---------
+    lr : float
+        The highest learning rate, that of step ``warmup_steps``.
+    warmup_steps : int
+        Number of steps over which the rate grows linearly from 0.
+    total_steps : int
+        Number of steps after which the rate is ``final_lr``.
+    final_lr : float
+        The rate at the end.
+
+    Raises
+    ------
+    ValueError
+        If there are not more steps in all than warm-up steps.
+
+    Example
+    -------
+    >>> import torch
+    >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    >>> schedule = LinearWarmupCosine(lr=0.1, warmup_steps=2, total_steps=6)
+    >>> [round(schedule(optimizer), 4) for _ in range(6)]
+    [0.05, 0.1, 0.0854, 0.05, 0.0146, 0.0]
+    """
+
+    def __init__(self, lr, warmup_steps, total_steps, final_lr=0.0):
+        if not 0 <= warmup_steps < total_steps:
+            raise ValueError(
+                f"total_steps={total_steps} must be greater than "
+                f"warmup_steps={warmup_steps}, which must not be negative."
+            )
+        self.lr = lr
+        self.warmup_steps = warmup_steps
+        self.total_steps = total_steps
+        self.final_lr = final_lr
+        self.n_steps = 0
+
+    def rate(self, step):
+        """The learning rate of a step.
+
+        Arguments
+        ---------
+        step : int
+            Number of the step, the first being 1.
+
+        Returns
+        -------
+        float
+            The learning rate.
+        """
+        if step < self.warmup_steps:
+            return self.lr * step / self.warmup_steps
+        done = (step - self.warmup_steps) / (
+            self.total_steps - self.warmup_steps
+        )
+        cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+        return self.final_lr + (self.lr - self.final_lr) * cosine
+
+    def __call__(self, optimizer):
+        """Counts a step and sets its learning rate.
+
+        Arguments
+        ---------
+        optimizer : torch.optim.Optimizer
+            The optimiser whose rate is set, in every parameter group.
+
+        Returns
+        -------
+        float
+            The learning rate set.
+        """
+        self.n_steps += 1
+        rate = self.rate(self.n_steps)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    @checkpoints.mark_as_saver
+    def save(self, path):
+        """Saves the number of steps done.
+
+        Arguments
+        ---------
+        path : str
+            Where to save it.
+        """
+        with open(path, "w", encoding="utf-8") as fo:
+            fo.write(str(self.n_steps))
+
+    @checkpoints.mark_as_loader
+    def load(self, path, end_of_epoch=False):
+        """Loads the number of steps done.
+
+        Arguments
+        ---------
+        path : str
+            Where it was saved.
+        end_of_epoch : bool
+            Not used: steps count on through epochs.
+        """
+        del end_of_epoch
+        with open(path, encoding="utf-8") as fi:
+            self.n_steps = int(fi.read())

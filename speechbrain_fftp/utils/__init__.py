@@ -1,0 +1,5 @@
+"""Metrics and checkpoints.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""

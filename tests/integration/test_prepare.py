@@ -1,0 +1,245 @@
+"""Tests of what preparing AudioSet makes of its clips.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from speechbrain.dataio.dataio import load_data_csv
+
+ROOT = Path(__file__).resolve().parents[2]
+CLASSES = {"/m/a": "Alpha", "/m/b": "Beta, loud", "/m/c": "Gamma"}
+
+
+@pytest.fixture(scope="module")
+def prepare():
+    path = ROOT / "recipes" / "AudioSet" / "audioset_prepare.py"
+    spec = importlib.util.spec_from_file_location("audioset_prepare", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.prepare_audioset
+
+
+def write_classes(folder, classes):
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(
+        folder / "class_labels_indices.csv", "w", newline="", encoding="utf-8"
+    ) as file:
+        writer = csv.writer(file)
+        writer.writerow(["index", "mid", "display_name"])
+        writer.writerows((i, *item) for i, item in enumerate(classes.items()))
+
+
+def write_list(folder, name, rows):
+    lines = ["# YTID, start_seconds, end_seconds, positive_labels"]
+    lines += [f'{i}, 30.000, 40.000, "{mids}"' for i, mids in rows]
+    (folder / f"{name}_segments.csv").write_text("\n".join(lines), "utf-8")
+
+
+def write_audio(path, seconds=0.5, rate=16000, channels=1, frequency=1000):
+    t = np.arange(round(seconds * rate)) / rate
+    samples = 0.5 * np.sin(2 * np.pi * frequency * t)
+    sf.write(path, np.stack([samples] * channels, axis=1), rate)
+
+
+def write_set(folder, num_train=6, num_eval=2):
+    """A small set in AudioSet's form, without a validation list."""
+    write_classes(folder, CLASSES)
+    (folder / "audio").mkdir()
+    mids = [",".join(list(CLASSES)[: 1 + i % 3]) for i in range(num_train)]
+    train = [(f"-t{i}", mids[i]) for i in range(num_train)]
+    evaluation = [(f"e{i}", "/m/b") for i in range(num_eval)]
+    write_list(folder, "balanced_train", train)
+    write_list(folder, "eval", evaluation)
+    for i, (clip_id, _) in enumerate(train + evaluation):
+        write_audio(folder / "audio" / f"{clip_id}.flac", 0.5 + i / 10)
+    return folder
+
+
+def read_rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def read_report(folder):
+    return json.loads((folder / "prepare_report.json").read_text("utf-8"))
+
+
+def test_awkward_clips(prepare, tmp_path):
+    data, save = tmp_path / "data", tmp_path / "save"
+    write_set(data)
+    audio = data / "audio"
+    write_audio(audio / "stereo48.wav", 10, 48000, 2)
+    write_audio(audio / "low8.ogg", 2, 8000)
+    write_audio(audio / "minute.flac", 60, 16000)
+    write_audio(audio / "short.wav", 0.01)
+    write_audio(audio / "cut.flac", 10)
+    content = (audio / "cut.flac").read_bytes()
+    (audio / "cut.flac").write_bytes(content[: len(content) // 2])
+    (audio / "zero.flac").touch()
+    nan = np.r_[np.zeros(8000), np.nan]
+    sf.write(audio / "nan.wav", nan, 16000, subtype="FLOAT")
+    sf.write(audio / "loud.wav", 2 * np.ones(8000), 16000, subtype="FLOAT")
+    for name in ("unknown", "partly"):
+        write_audio(audio / f"{name}.mp3", 1)
+    write_audio(data / "evil.wav")
+    train = [(f"-t{i}", "/m/a") for i in range(3)]
+    names = (
+        "stereo48 low8 minute short cut zero nan loud absent e0 ../evil a..b"
+    )
+    train += [(name, "/m/a") for name in names.split()]
+    train += [("-t0", "/m/b"), ("unknown", "/m/x"), ("partly", "/m/x,/m/c")]
+    write_list(data, "balanced_train", train)
+    write_list(data, "valid", [("-t3", "/m/a"), ("e1", "/m/a")])
+    write_list(data, "eval", [("e0", "/m/b"), ("e1", "/m/b,/m/y")])
+
+    prepare(data, save, num_workers=2)
+
+    rows = {row["ID"]: row for row in read_rows(save / "train.csv")}
+    assert list(rows) == (
+        ["-t0", "-t1", "-t2", "stereo48", "low8", "minute", "loud", "partly"]
+    )
+    assert rows["stereo48"]["duration"] == "10.0"
+    assert rows["low8"]["duration"] == "2.0"
+    assert rows["minute"]["duration"] == "10.0"
+    assert rows["partly"]["labels"] == "Gamma"
+    for name in ("stereo48", "low8", "minute"):
+        samples, rate = sf.read(save / "flac" / f"{name}.flac")
+        assert (rate, samples.ndim) == (16000, 1)
+        assert len(samples) == float(rows[name]["duration"]) * 16000
+        peak = np.abs(np.fft.rfft(samples)).argmax() * rate / len(samples)
+        assert peak == 1000
+    assert [row["ID"] for row in read_rows(save / "valid.csv")] == ["-t3"]
+    assert [row["ID"] for row in read_rows(save / "eval.csv")] == ["e0", "e1"]
+
+    report = read_report(save)
+    assert report["splits"]["train"] == {
+        "listed": 18,
+        "written": 8,
+        "skipped": 10,
+        "trimmed": 1,
+        "downmixed": 1,
+        "resampled": 2,
+        "clipped": 1,
+    }
+    assert report["unknown_mids"] == {"/m/x": 2, "/m/y": 1}
+    assert not report["valid_is_held_out_of_train"]
+    skipped = {(s["split"], s["id"]): s["reason"] for s in report["skipped"]}
+    assert len(skipped) == len(report["skipped"]) == 11
+    assert skipped["train", "cut"].startswith("unreadable or truncated: ")
+    del skipped["train", "cut"]
+    assert skipped == {
+        ("train", "short"): "shorter than 25 ms: 160 samples",
+        ("train", "zero"): "empty file",
+        ("train", "nan"): "samples that are not finite",
+        ("train", "absent"): "missing file",
+        ("train", "e0"): "also in eval and kept only there",
+        ("valid", "e1"): "also in eval and kept only there",
+        ("train", "../evil"): "id cannot be a file name",
+        ("train", "a..b"): "id cannot be a file name",
+        ("train", "-t0"): "duplicate",
+        ("train", "unknown"): "no known label",
+    }
+    assert report["skipped_reasons"]["missing file"] == 1
+    assert len(list((save / "flac").iterdir())) == 11
+    assert not list(tmp_path.glob("*evil*"))
+
+
+def test_tables_are_what_speechbrain_reads(prepare, tmp_path):
+    data, save = write_set(tmp_path / "data"), tmp_path / "save"
+    prepare(data, save)
+    replacements = {"data_root": str(save)}
+    rows = {
+        split: load_data_csv(str(save / f"{split}.csv"), replacements)
+        for split in ("train", "valid", "eval")
+    }
+    assert rows["eval"]["e1"] == {
+        "duration": 1.2,
+        "wav": f"{save}/flac/e1.flac",
+        "labels": "Beta, loud",
+    }
+    assert sf.info(rows["eval"]["e1"]["wav"]).frames == 19200
+    trained = {**rows["train"], **rows["valid"]}
+    assert trained["-t2"]["labels"] == "Alpha;Beta, loud;Gamma"
+    assert read_rows(save / "classes.csv") == [
+        {"index": str(i), "mid": mid, "display_name": name}
+        for i, (mid, name) in enumerate(CLASSES.items())
+    ]
+    statistics = read_rows(save / "label_statistics.csv")
+    assert [row["label"] for row in statistics] == list(CLASSES.values())
+    counted = [int(row["train"]) + int(row["valid"]) for row in statistics]
+    assert counted == [6, 4, 2]
+    assert [row["eval"] for row in statistics] == ["0", "2", "0"]
+
+
+def test_hold_out_depends_on_the_id_only(prepare, tmp_path):
+    data = write_set(tmp_path / "data", num_train=60)
+    held_out = {}
+    for fraction in (1e-6, 0.3, 0.5):
+        save = tmp_path / str(fraction)
+        prepare(data, save, valid_fraction=fraction)
+        ids = {
+            split: {row["ID"] for row in read_rows(save / f"{split}.csv")}
+            for split in ("train", "valid", "eval")
+        }
+        assert ids["train"] | ids["valid"] == {f"-t{i}" for i in range(60)}
+        assert not ids["train"] & ids["valid"]
+        assert ids["eval"] == {"e0", "e1"}
+        held_out[fraction] = ids["valid"]
+        assert read_report(save)["valid_is_held_out_of_train"]
+    assert len(held_out[1e-6]) == 1
+    assert held_out[1e-6] < held_out[0.3] < held_out[0.5]
+    assert 8 <= len(held_out[0.3]) <= 28
+
+
+def test_interrupted_preparation_goes_on(prepare, tmp_path):
+    data, save = write_set(tmp_path / "data"), tmp_path / "save"
+    write_audio(data / "audio" / "-t1.flac", 12, 48000, 2)
+    prepare(data, save)
+    names = ("train.csv", "valid.csv", "eval.csv", "prepare_report.json")
+    first = [(save / name).read_bytes() for name in names]
+    report = read_report(save)
+    splits = report["splits"]["train"], report["splits"]["valid"]
+    names_of_treatments = ("trimmed", "downmixed", "resampled", "clipped")
+    treated = [sum(s[name] for s in splits) for name in names_of_treatments]
+    assert treated == [1, 1, 1, 0]
+
+    for name in names:
+        (save / name).unlink()
+    (save / "flac" / "e0.flac").rename(save / "flac" / "e0.flac.tmp")
+    (save / "flac" / "-t2.flac").write_bytes(b"fLaC")
+    before = {p: p.stat().st_mtime_ns for p in (save / "flac").iterdir()}
+    prepare(data, save)
+    after = {p: p.stat().st_mtime_ns for p in (save / "flac").iterdir()}
+    changed = {p.name for p in after if after[p] != before.get(p)}
+    assert changed == {"e0.flac", "-t2.flac"}
+    assert len(after) == 8 and not list((save / "flac").glob("*.tmp"))
+    assert [(save / name).read_bytes() for name in names] == first
+
+
+def test_no_usable_clip_is_an_error(prepare, tmp_path):
+    data, save = write_set(tmp_path / "data"), tmp_path / "save"
+    for path in (data / "audio").glob("e*"):
+        path.unlink()
+    with pytest.raises(
+        ValueError, match="eval split .* 2 missing file"
+    ) as error:
+        prepare(data, save)
+    assert str(save / "prepare_report.json") in str(error.value)
+    assert len(read_report(save)["skipped"]) == 2
+    assert not list(save.glob("*.csv"))
+    write_audio(data / "audio" / "e0.wav")
+    prepare(data, save)
+    assert len(read_rows(save / "eval.csv")) == 1
+
+    alone = write_set(tmp_path / "alone", num_train=1)
+    with pytest.raises(ValueError, match="train split .* skipped: none"):
+        prepare(alone, tmp_path / "other")

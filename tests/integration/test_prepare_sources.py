@@ -1,0 +1,204 @@
+"""Tests of the folders that AudioSet is prepared from and written to.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from speechbrain_fftp.dataio.audioset import read_class_list, read_segments
+from speechbrain_fftp.dataio.synthetic import make_demo_set
+
+ROOT = Path(__file__).resolve().parents[2]
+SPLITS = ("train", "valid", "eval")
+
+
+@pytest.fixture(scope="module")
+def prepare():
+    path = ROOT / "recipes" / "AudioSet" / "audioset_prepare.py"
+    spec = importlib.util.spec_from_file_location("audioset_prepare", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.prepare_audioset
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    make_demo_set(folder, num_train=20, num_valid=3, num_eval=4)
+    return folder
+
+
+def read_rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def read_report(folder):
+    return json.loads((folder / "prepare_report.json").read_text("utf-8"))
+
+
+def times(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_demo_set(prepare, data, tmp_path):
+    save = tmp_path / "save"
+    prepare(data, save)
+    sizes = [len(read_rows(save / f"{split}.csv")) for split in SPLITS]
+    assert sizes == [20, 3, 4]
+    report = read_report(save)
+    assert report["skipped"] == [] and report["unknown_mids"] == {}
+    assert not report["valid_is_held_out_of_train"]
+
+
+def test_finished_preparation_returns_at_once(prepare, data, tmp_path):
+    save = tmp_path / "save"
+    prepare(data, save, skip_prep=True)
+    assert not save.exists()
+    prepare(data, save)
+    before = times(save)
+    shutil.rmtree(data)
+    prepare(data, save)
+    assert times(save) == before
+
+
+def test_other_source_is_an_error(prepare, data, tmp_path):
+    save = tmp_path / "save"
+    prepare(data, save)
+    before = times(save)
+    with pytest.raises(ValueError, match="data_folder=.*delete this one"):
+        prepare(shutil.copytree(data, tmp_path / "other"), save)
+    with pytest.raises(ValueError, match="sample_rate=16000, not 8000"):
+        prepare(data, save, sample_rate=8000)
+    (save / "train.csv").unlink()  # not even an unfinished folder is mixed
+    with pytest.raises(ValueError, match="valid_fraction=0.05, not 0.1"):
+        prepare(data, save, valid_fraction=0.1)
+    del before[save / "train.csv"]
+    assert times(save) == before
+    assert json.loads((save / "source.json").read_text("utf-8")) == {
+        "data_folder": str(data),
+        "valid_fraction": 0.05,
+        "sample_rate": 16000,
+    }
+
+
+def test_bad_folders_are_errors_that_name_the_remedy(prepare, data, tmp_path):
+    save = tmp_path / "save"
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+        prepare(tmp_path / "nowhere", save)
+    with pytest.raises(ValueError, match="valid_fraction is 1.5"):
+        prepare(data, save, valid_fraction=1.5)
+    segments = data / "eval_segments.csv"
+    segments.write_text("# no clip\n", "utf-8")
+    with pytest.raises(
+        ValueError, match=f"eval split is empty: see {segments}"
+    ):
+        prepare(data, save)
+    segments.write_text('a, 0, 10, "/m/1"\nb, 10\n', "utf-8")
+    with pytest.raises(ValueError, match=f"{segments}, line 2"):
+        prepare(data, save)
+    segments.unlink()
+    with pytest.raises(FileNotFoundError, match=f"missing: {segments}"):
+        prepare(data, save)
+    shutil.rmtree(data / "audio")
+    with pytest.raises(FileNotFoundError, match="audio.* nor parquet shards"):
+        prepare(data, save)
+    classes = data / "class_labels_indices.csv"
+    classes.write_text("index,mid,display_name\n0,/m/1,One;two\n", "utf-8")
+    with pytest.raises(ValueError, match="rename 'One;two'"):
+        prepare(data, save)
+    classes.unlink()
+    with pytest.raises(FileNotFoundError, match=f"{classes} is .*download"):
+        prepare(data, save)
+    assert not save.exists()  # so that the right data_folder can still have it
+
+
+def write_shards(data, folder, patterns):
+    """The clips of AudioSet's lists, in two shards per split."""
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    classes = read_class_list(data / "class_labels_indices.csv")
+    folder.mkdir()
+    shutil.copy(data / "class_labels_indices.csv", folder)
+    for name, pattern in patterns.items():
+        rows = []
+        for clip in read_segments(data / f"{name}_segments.csv"):
+            path = data / "audio" / f"{clip.id}.flac"
+            audio = {"bytes": path.read_bytes(), "path": f"audio/{path.name}"}
+            labels = [classes[mid] for mid in clip.mids]
+            rows.append((clip.id, audio, list(clip.mids), labels))
+        columns = ("video_id", "audio", "labels", "human_labels")
+        rows = [dict(zip(columns, row)) for row in rows]
+        for i, part in enumerate((rows[:1], rows[1:])):
+            path = folder / pattern.format(i)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            table = pa.Table.from_pylist(part)
+            pq.write_table(table, path, row_group_size=4)
+
+
+@pytest.mark.parametrize(
+    "train, evaluation",
+    [
+        ("train-0000{}-of-00002.parquet", "test-0000{}-of-00002.parquet"),
+        ("data/bal_train/0{}.parquet", "data/eval/0{}.parquet"),
+    ],
+)
+def test_shards_give_the_same_as_lists(
+    prepare, data, tmp_path, train, evaluation
+):
+    (data / "valid_segments.csv").unlink()
+    clips = read_segments(data / "balanced_train_segments.csv")
+    (data / "audio" / f"{clips[3].id}.flac").write_bytes(b"")
+    stereo = np.random.default_rng(0).uniform(-1, 1, (11 * 48000, 2))
+    sf.write(data / "audio" / f"{clips[5].id}.flac", stereo, 48000)
+    shards, save = tmp_path / "shards", tmp_path / "from_shards"
+    patterns = {"balanced_train": train, "eval": evaluation}
+    write_shards(data, shards, patterns)
+
+    prepare(data, tmp_path / "from_lists")
+    prepare(shards, save)
+    report = read_report(save)
+    assert report["skipped"] == [
+        {"id": clips[3].id, "split": "train", "reason": "empty file"}
+    ]
+    assert report["valid_is_held_out_of_train"]
+    paths = list((tmp_path / "from_lists").rglob("*.*"))
+    assert len(paths) == 23 + 7
+    for path in paths:
+        if path.name != "source.json":
+            other = save / path.relative_to(tmp_path / "from_lists")
+            assert other.read_bytes() == path.read_bytes(), path.name
+
+    for path in save.glob("*.csv"):
+        path.unlink()
+    (save / "flac" / f"{clips[7].id}.flac").unlink()
+    prepare(shards, save)
+    assert read_report(save) == report
+
+
+def test_real_clips(prepare, tmp_path):
+    data = ROOT.parent / "shared" / "data" / "audioset_mini"
+    if not data.is_dir():
+        pytest.skip("needs ../shared/data/audioset_mini")
+    prepare(data, tmp_path)
+    report = read_report(tmp_path)
+    for split, size in zip(SPLITS, (210, 30, 60)):
+        counts = report["splits"][split]
+        assert counts["listed"] == counts["written"] == size
+        assert len(read_rows(tmp_path / f"{split}.csv")) == size
+    assert report["skipped"] == [] and report["unknown_mids"] == {}
+    for row in read_rows(tmp_path / "eval.csv"):
+        wav = row["wav"].replace("$data_root", str(tmp_path))
+        ours, _ = sf.read(wav, dtype="int16")
+        source, _ = sf.read(data / "audio" / f"{row['ID']}.flac", dtype="int16")
+        assert np.array_equal(ours, source)

@@ -1,0 +1,183 @@
+"""Tests of the conversion of clips.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from speechbrain_fftp.dataio.convert import (
+    convert_clip,
+    convert_clips,
+    read_converted,
+)
+
+
+def tone(frequency, seconds, rate, channels=1, amplitude=0.5):
+    t = np.arange(round(seconds * rate)) / rate
+    x = amplitude * np.sin(2 * np.pi * frequency * t)
+    return np.stack([x] * channels, axis=1)
+
+
+def peak_frequency(samples, rate):
+    return np.argmax(np.abs(np.fft.rfft(samples))) * rate / len(samples)
+
+
+@pytest.mark.parametrize(
+    "rate, channels, treatments",
+    [
+        (48000, 2, ["downmixed", "resampled"]),
+        (44100, 1, ["resampled"]),
+        (8000, 1, ["resampled"]),
+        (16000, 2, ["downmixed"]),
+    ],
+)
+def test_rate_and_channels(tmp_path, rate, channels, treatments):
+    source, target = str(tmp_path / "a.wav"), str(tmp_path / "a.flac")
+    sf.write(source, tone(1000, 2.0, rate, channels), rate)
+    assert convert_clip(source, target) == (2.0, treatments)
+    info = sf.info(target)
+    assert (info.samplerate, info.channels, info.frames) == (16000, 1, 32000)
+    assert (info.format, info.subtype) == ("FLAC", "PCM_16")
+    samples, _ = sf.read(target)
+    assert peak_frequency(samples, 16000) == 1000
+    assert np.abs(samples[800:-800]).max() == pytest.approx(0.5, abs=2e-3)
+    assert read_converted(target) == (2.0, treatments)
+
+
+def test_channels_are_averaged(tmp_path):
+    source, target = str(tmp_path / "a.wav"), str(tmp_path / "a.flac")
+    left = np.full(16000, 0.5)
+    sf.write(source, np.stack([left, -left / 2], axis=1), 16000)
+    convert_clip(source, target)
+    assert set(sf.read(target)[0]) == {0.125}
+
+
+def test_16_bit_samples_stay_as_they_are(tmp_path):
+    source, target = str(tmp_path / "a.wav"), str(tmp_path / "a.flac")
+    samples = np.arange(-32768, 32768, dtype=np.int16)
+    sf.write(source, samples, 16000)
+    assert convert_clip(source, target)[1] == []
+    assert np.array_equal(sf.read(target, dtype="int16")[0], samples)
+
+
+def test_peaks_are_clipped(tmp_path):
+    source, target = str(tmp_path / "a.wav"), str(tmp_path / "a.flac")
+    sf.write(source, np.tile([2.0, -2.0], 8000), 16000, subtype="FLOAT")
+    assert convert_clip(source, target) == (1.0, ["clipped"])
+    samples = sf.read(target, dtype="int16")[0]
+    assert samples[:2].tolist() == [32767, -32768]
+
+
+def test_long_clip_is_cut_to_its_segment(tmp_path):
+    source, target = str(tmp_path / "a.flac"), str(tmp_path / "b.flac")
+    sf.write(source, tone(440, 60, 8000), 8000)
+    assert convert_clip(source, target, max_seconds=7.5) == (
+        7.5,
+        ["trimmed", "resampled"],
+    )
+    assert sf.info(target).frames == 120000
+
+
+@pytest.mark.parametrize("extension", ["flac", "wav", "ogg", "mp3"])
+def test_formats_as_path_and_as_bytes(tmp_path, extension):
+    source, target = tmp_path / f"-a.{extension}", str(tmp_path / "t.flac")
+    sf.write(source, tone(1000, 1, 16000), 16000)
+    assert convert_clip(str(source), target) == (1.0, [])
+    from_path = sf.read(target)[0]
+    assert convert_clip(source.read_bytes(), target) == (1.0, [])
+    assert np.array_equal(sf.read(target)[0], from_path)
+    assert peak_frequency(from_path, 16000) == 1000
+
+
+def bad_clips(folder):
+    rng = np.random.default_rng(0)
+    noise = rng.uniform(-0.5, 0.5, 160000)
+    sf.write(folder / "whole.flac", noise, 16000)
+    whole = (folder / "whole.flac").read_bytes()
+    holed = bytearray(whole)
+    holed[100000:101000] = rng.bytes(1000)
+    sf.write(folder / "whole.mp3", noise, 16000)
+    mp3 = (folder / "whole.mp3").read_bytes()
+    sf.write(folder / "nan.wav", np.r_[noise, np.nan], 16000, subtype="FLOAT")
+    sf.write(folder / "short.wav", noise[:160], 16000)
+    sf.write(folder / "none.wav", noise[:0], 16000)
+    return {
+        "half": (whole[: len(whole) // 2], "unreadable or truncated: "),
+        "no_tail": (whole[:-500], "unreadable or truncated: "),
+        "no_audio": (whole[:200], "unreadable or truncated: "),
+        "holed": (bytes(holed), "unreadable or truncated: "),
+        "half_mp3": (mp3[: len(mp3) // 2], "truncated: "),
+        "text": (b"<html>Not found</html>", "unreadable or truncated: "),
+        "zero": (b"", "empty file"),
+        "nan": (
+            (folder / "nan.wav").read_bytes(),
+            "samples that are not finite",
+        ),
+        "short": (
+            (folder / "short.wav").read_bytes(),
+            "shorter than 25 ms: 160",
+        ),
+        "none": ((folder / "none.wav").read_bytes(), "empty file"),
+    }
+
+
+def test_bad_clips_are_refused_with_their_reason(tmp_path):
+    target = tmp_path / "t.flac"
+    for name, (content, reason) in bad_clips(tmp_path).items():
+        path = tmp_path / f"{name}.bin"
+        path.write_bytes(content)
+        for source in (str(path), content):
+            with pytest.raises(ValueError) as error:
+                convert_clip(source, str(target), max_seconds=11)
+            assert str(error.value).startswith(reason), name
+    assert not target.exists()
+
+
+def test_resampling_needs_soxr(tmp_path, monkeypatch):
+    source, target = str(tmp_path / "a.wav"), str(tmp_path / "a.flac")
+    sf.write(source, tone(440, 0.1, 8000), 8000)
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    with pytest.raises(ImportError, match="pip install soxr"):
+        convert_clip(source, target)
+
+
+def test_read_converted_trusts_only_its_own_files(tmp_path):
+    path = str(tmp_path / "a.flac")
+    assert read_converted(path) is None
+    sf.write(path, tone(440, 1, 16000), 16000)
+    assert read_converted(path) is None
+    convert_clip(path, path)
+    assert read_converted(path) == (1.0, [])
+    assert read_converted(path, sample_rate=8000) is None
+    os.truncate(path, 10)
+    assert read_converted(path) is None
+
+
+def test_convert_clips_does_only_what_is_missing(tmp_path):
+    asked = []
+
+    def iter_audio(ids):
+        asked.append(list(ids))
+        for clip_id in ids:
+            path = tmp_path / f"{clip_id}.wav"
+            yield clip_id, str(path) if path.exists() else None
+
+    for clip_id in "abc":
+        sf.write(tmp_path / f"{clip_id}.wav", tone(440, 1, 16000), 16000)
+    (tmp_path / "z.wav").touch()
+    seconds = {"a": 10, "b": 0.5, "x": 10, "z": 10}
+    folder = str(tmp_path)
+    expected = (
+        {"a": (1.0, []), "b": (0.5, ["trimmed"])},
+        {"x": "missing file", "z": "empty file"},
+    )
+    assert convert_clips(seconds, iter_audio, folder, num_workers=2) == expected
+    assert convert_clips(seconds, iter_audio, folder, num_workers=2) == expected
+    assert asked == [["a", "b", "x", "z"], ["x", "z"]]
+    assert not list(tmp_path.glob("*.tmp"))
