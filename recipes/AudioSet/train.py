@@ -17,7 +17,6 @@ Authors
 
 import os
 import sys
-from collections import Counter
 from pathlib import Path
 
 import ruamel.yaml
@@ -32,9 +31,15 @@ from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audioset import read_class_list
+from speechbrain_fftp.dataio.labels import (
+    class_balanced_weights,
+    prior_log_odds,
+    scorable_labels,
+)
 from speechbrain_fftp.dataio.synthetic import make_demo_set
 from speechbrain_fftp.inference.export import export_inference
 from speechbrain_fftp.utils.metrics import tagging_metrics, write_results
+from speechbrain_fftp.utils.tensorboard import add_predictions, add_spectrograms
 
 logger = get_logger(__name__)
 
@@ -50,7 +55,16 @@ INFERENCE_KEYS = [
 
 
 class TaggingBrain(sb.core.Brain):
-    """Trains and evaluates the encoder and its classifier."""
+    """Trains and evaluates the encoder and its classifier.
+
+    ``labels`` (the name of each class) and ``lr_schedule`` are set after
+    construction, from the data.
+    """
+
+    @property
+    def writer(self):
+        """The TensorBoard writer, on the main process."""
+        return self.hparams.tensorboard_logger.writer
 
     def compute_forward(self, batch, stage):
         """From waveforms to the logits of each class.
@@ -77,11 +91,13 @@ class TaggingBrain(sb.core.Brain):
             plain = feats[0]
             feats, lens = self.hparams.fea_augment(feats, lens)
             targets = self.hparams.fea_augment.replicate_labels(targets)
-            if self.step == 1:
-                self.log_spectrograms(plain, feats[-1])
+            if self.step == 1 and if_main_process():
+                epoch = self.hparams.epoch_counter.current
+                add_spectrograms(self.writer, plain, feats[0], epoch)
 
         embeddings = self.modules.embedding_model(feats, lens)
-        return self.modules.classifier(embeddings).squeeze(1), targets
+        logits = self.modules.classifier(embeddings).squeeze(1)
+        return logits.float(), targets
 
     def compute_objectives(self, predictions, batch, stage):
         """Binary cross-entropy; keeps the scores of evaluation batches."""
@@ -89,7 +105,7 @@ class TaggingBrain(sb.core.Brain):
         loss = self.hparams.compute_cost(logits, targets)
         if stage != sb.Stage.TRAIN:
             self.ids.extend(batch.id)
-            self.scores.append(logits.float().sigmoid().cpu())
+            self.scores.append(logits.sigmoid().cpu())
             self.targets.append(targets.cpu())
         return loss
 
@@ -112,13 +128,9 @@ class TaggingBrain(sb.core.Brain):
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
         """Logs the loss and the learning rate of each step."""
         if should_step and if_main_process():
-            writer = self.hparams.tensorboard_logger.writer
-            writer.add_scalar("loss/step", float(loss), self.optimizer_step)
-            writer.add_scalar("lr/step", self.current_lr(), self.optimizer_step)
-
-    def current_lr(self):
-        """The learning rate of the latest step."""
-        return self.optimizer.param_groups[0]["lr"]
+            step, lr = self.optimizer_step, self.optimizer.param_groups[0]["lr"]
+            self.writer.add_scalar("loss/step", loss.item(), step)
+            self.writer.add_scalar("lr/step", lr, step)
 
     def _should_save_intra_epoch_ckpt(self, *args):
         """Never between two batches whose gradients are accumulated."""
@@ -132,18 +144,30 @@ class TaggingBrain(sb.core.Brain):
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Metrics, logs, and a checkpoint after each validation."""
         if stage == sb.Stage.TRAIN:
-            self.train_loss = stage_loss
+            self.train_loss = float(stage_loss)
             return
         scores, targets = torch.cat(self.scores), torch.cat(self.targets)
         metrics = tagging_metrics(targets.numpy(), scores.numpy())
         stats = {"loss": float(stage_loss), "mAP": metrics["mAP"]}
         if stage == sb.Stage.VALID:
             self.hparams.train_logger.log_stats(
-                stats_meta={"epoch": epoch, "lr": self.current_lr()},
-                train_stats={"loss": float(self.train_loss)},
+                stats_meta={"epoch": epoch},
+                train_stats={"loss": self.train_loss},
                 valid_stats=stats,
             )
-            self.log_validation(epoch, stats, scores, targets)
+            if if_main_process():
+                self.writer.add_scalar("loss/train", self.train_loss, epoch)
+                for name, value in stats.items():
+                    self.writer.add_scalar(f"{name}/valid", value, epoch)
+                clips = slice(0, 8)
+                add_predictions(
+                    self.writer,
+                    self.ids[clips],
+                    scores[clips],
+                    targets[clips],
+                    self.labels,
+                    epoch,
+                )
             self.checkpointer.save_and_keep_only(
                 meta={"mAP": metrics["mAP"], "epoch": epoch},
                 max_keys=["mAP"],
@@ -156,7 +180,7 @@ class TaggingBrain(sb.core.Brain):
             )
             self.results = write_results(
                 metrics,
-                [self.label_encoder.ind2lab[c] for c in range(scores.shape[1])],
+                self.labels,
                 self.hparams.output_folder,
                 loss=float(stage_loss),
                 data=self.hparams.data_description,
@@ -176,36 +200,6 @@ class TaggingBrain(sb.core.Brain):
         for name in ("embedding_model", "classifier"):
             average = average_checkpoints(checkpoints, name)
             self.checkpointer.recoverables[name].load_state_dict(average)
-
-    def log_spectrograms(self, plain, masked):
-        """A training clip as it is and under SpecMask, to TensorBoard."""
-        if if_main_process():
-            # [T, F] -> one picture [F, T] above the other, low bins below
-            picture = torch.cat([plain.T, masked.T]).flip(0).float()
-            low, high = picture.aminmax()
-            self.hparams.tensorboard_logger.writer.add_image(
-                "spectrogram/masked_above_plain",
-                ((picture - low) / (high - low)).cpu(),
-                self.hparams.epoch_counter.current,
-                dataformats="HW",
-            )
-
-    def log_validation(self, epoch, stats, scores, targets):
-        """Scalars and the top classes of some clips, to TensorBoard."""
-        if not if_main_process():
-            return
-        writer = self.hparams.tensorboard_logger.writer
-        writer.add_scalar("loss/train", float(self.train_loss), epoch)
-        writer.add_scalar("loss/valid", stats["loss"], epoch)
-        writer.add_scalar("mAP/valid", stats["mAP"], epoch)
-        name = self.label_encoder.ind2lab
-        rows = ["clip | labels | predicted", "--- | --- | ---"]
-        for clip, score, target in zip(self.ids[:8], scores, targets):
-            labels = [name[int(c)] for c in (target > 0.5).nonzero()]
-            top = zip(*score.topk(min(3, len(score))))
-            tags = [f"{name[int(c)]} {p:.2f}" for p, c in top]
-            rows.append(f"{clip} | {', '.join(labels)} | {', '.join(tags)}")
-        writer.add_text("predictions", "\n".join(rows), epoch)
 
 
 def dataio_prep(hparams):
@@ -260,105 +254,35 @@ def dataio_prep(hparams):
     return datasets, label_encoder
 
 
-def label_counts(dataset):
-    """How many clips of a dataset have each label.
-
-    Arguments
-    ---------
-    dataset : DynamicItemDataset
-        A dataset of ``dataio_prep``.
-
-    Returns
-    -------
-    Counter
-        From label to number of clips.
-    """
-    rows = dataset.data.values()
-    return Counter(label for row in rows for label in row["labels"].split(";"))
-
-
-def set_output_bias(classifier, dataset, label_encoder):
-    """Starts each class at its log-odds in the training set.
-
-    Almost all targets are 0: from a bias of 0, the first hundreds of steps
-    would be spent on learning just that.
-
-    Arguments
-    ---------
-    classifier : torch.nn.Sequential
-        Its last layer gives the logits.
-    dataset : DynamicItemDataset
-        The training set.
-    label_encoder : CategoricalEncoder
-        Maps class indices to labels.
-    """
-    counts = label_counts(dataset)
-    labels = [label_encoder.ind2lab[c] for c in range(len(label_encoder))]
-    positive = torch.tensor([counts[label] + 0.1 for label in labels])
-    negative = len(dataset) + 0.2 - positive
-    with torch.no_grad():
-        classifier[-1].bias.copy_(torch.log(positive / negative))
-
-
-def class_balanced_sampler(dataset, seed):
-    """Draws a clip the more often, the rarer its labels are.
-
-    Arguments
-    ---------
-    dataset : DynamicItemDataset
-        The training set.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    ReproducibleWeightedRandomSampler
-        Draws with replacement, as many clips as there are; a clip's weight is
-        the sum over its labels of one over the label's count.
-    """
-    counts = label_counts(dataset)
-    rows = dataset.data.values()
-    return ReproducibleWeightedRandomSampler(
-        [sum(1 / counts[k] for k in row["labels"].split(";")) for row in rows],
-        num_samples=len(dataset),
-        replacement=True,
-        seed=seed,
-    )
-
-
-def use_demo_data(hparams_file, overrides):
-    """Overrides for a run without ``data_folder``.
+def demo_overrides(hparams_file):
+    """Overrides for a run without ``data_folder``, on the demo set.
 
     Arguments
     ---------
     hparams_file : str
         The yaml of the run, with demo_overrides.yaml beside it.
-    overrides : str
-        The overrides of the command line, which take precedence.
 
     Returns
     -------
     dict
-        All overrides.
+        Its content.
     """
-    yaml = ruamel.yaml.YAML()
     demo_file = Path(hparams_file).with_name("demo_overrides.yaml")
-    with open(demo_file, encoding="utf-8") as fi:
-        demo = yaml.load(fi)
     logger.warning(
         "No --data_folder given: training a tiny model on a SYNTHETIC demo "
         "set, with the sizes of %s. Pass --data_folder DIR for AudioSet.",
         demo_file,
     )
-    return {**demo, **(yaml.load(overrides) or {})}
+    return ruamel.yaml.YAML().load(demo_file)
 
 
 if __name__ == "__main__":
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
     sb.utils.distributed.ddp_init_group(run_opts)
-    is_demo = "data_folder:" not in overrides
+    overrides = ruamel.yaml.YAML().load(overrides) or {}
+    is_demo = "data_folder" not in overrides
     if is_demo:
-        overrides = use_demo_data(hparams_file, overrides)
+        overrides = {**demo_overrides(hparams_file), **overrides}
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
     if "ckpt_interval_steps" in run_opts.overridden_args:
@@ -386,7 +310,20 @@ if __name__ == "__main__":
         },
     )
     datasets, label_encoder = dataio_prep(hparams)
-    set_output_bias(hparams["classifier"], datasets["train"], label_encoder)
+    labels = [label_encoder.ind2lab[c] for c in range(len(label_encoder))]
+    clip_labels = {
+        split: [row["labels"].split(";") for row in dataset.data.values()]
+        for split, dataset in datasets.items()
+    }
+    for split in ("valid", "test"):
+        if not scorable_labels(clip_labels[split]):
+            raise ValueError(
+                f"No class has both clips with and clips without it in "
+                f"{hparams[split + '_annotation']}, so that there is nothing "
+                "to score: give that split more clips."
+            )
+    clip_labels = clip_labels["train"]
+    hparams["classifier"][-1].bias.data = prior_log_odds(clip_labels, labels)
 
     brain = TaggingBrain(
         modules=hparams["modules"],
@@ -395,14 +332,18 @@ if __name__ == "__main__":
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    brain.label_encoder = label_encoder
+    brain.labels = labels
 
     train_opts = dict(hparams["train_dataloader_opts"])
     if hparams["class_balanced"]:
         train_opts["shuffle"] = False
-        train_opts["sampler"] = brain.train_sampler = class_balanced_sampler(
-            datasets["train"], hparams["seed"]
+        brain.train_sampler = ReproducibleWeightedRandomSampler(
+            class_balanced_weights(clip_labels),
+            num_samples=len(clip_labels),
+            replacement=True,
+            seed=hparams["seed"],
         )
+        train_opts["sampler"] = brain.train_sampler
     train_loader = brain.make_dataloader(
         datasets["train"], sb.Stage.TRAIN, **train_opts
     )

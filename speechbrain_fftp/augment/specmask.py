@@ -59,7 +59,8 @@ class SpecMask(torch.nn.Module):
     The number of masks and their sizes are drawn anew for each clip: the
     budget is cut at random places into at most ``time_masks`` time masks and
     ``boxes`` boxes of random height (what a box's height does not divide
-    becomes one more box, a column wide).
+    becomes one more box, a column wide). A share of boxes too great for the
+    columns that the time masks leave is cut down to what fits there.
 
     Arguments
     ---------
@@ -135,6 +136,11 @@ class SpecMask(torch.nn.Module):
         if not self.training:
             return feats
         B, T, F = feats.shape
+        if self.patch_bins > F:
+            raise ValueError(
+                f"A cell of {self.patch_bins} bins is taller than the "
+                f"features, which have {F}."
+            )
         if lengths is None:
             lengths = torch.ones(B, device=feats.device)
         n_frames = (lengths * T).round().long()
@@ -145,7 +151,9 @@ class SpecMask(torch.nn.Module):
         low, high = low[:, column, None], high[:, column, None]
         masked = (row >= low) & (row < high)
         valid = torch.arange(T, device=feats.device) < n_frames[:, None]
-        mean = (feats.sum(2) * valid).sum(1) / (n_frames * F)
+        # Summed in float32, whatever the features and their padding hold.
+        sums = feats.sum(2, dtype=torch.float32).masked_fill(~valid, 0)
+        mean = sums.sum(1) / (n_frames * F)
         return torch.where(masked, mean.to(feats.dtype)[:, None, None], feats)
 
     def _draw(self, n_frames, T, F):

@@ -17,6 +17,11 @@ class RandomCrop(torch.nn.Module):
     sample_rate : int
         Sampling rate in Hz.
 
+    Raises
+    ------
+    ValueError
+        If ``seconds`` is less than a sample.
+
     Example
     -------
     >>> crop = RandomCrop(seconds=0.5, sample_rate=16000)
@@ -68,6 +73,11 @@ class RandomGain(torch.nn.Module):
     decibels : float
         The gain is uniform in ``-decibels .. decibels``.
 
+    Raises
+    ------
+    ValueError
+        If ``decibels`` is negative.
+
     Example
     -------
     >>> gain = RandomGain(decibels=6.0)
@@ -77,6 +87,8 @@ class RandomGain(torch.nn.Module):
 
     def __init__(self, decibels):
         super().__init__()
+        if decibels < 0:
+            raise ValueError(f"decibels={decibels} must not be negative.")
         self.decibels = decibels
 
     def forward(self, wavs):

@@ -29,10 +29,11 @@ from speechbrain_fftp.dataio.sounds import (
 
 CLIP_SECONDS = 10.0
 PEAK = 0.3  # of an event at 0 dB, so that three of them stay below full scale
+LEVELS_DB = (-12, 0)  # of the events
 FLOOR_DB = -50
 
 
-def make_demo_set(folder, num_train=400, num_valid=80, num_eval=120, seed=0):
+def make_demo_set(folder, num_train=800, num_valid=80, num_eval=120, seed=0):
     """Generates a multi-label set in AudioSet's own format.
 
     Writes balanced_train_segments.csv, valid_segments.csv, eval_segments.csv,
@@ -146,7 +147,9 @@ def _write_clip(job):
         t = np.arange(round(duration * SAMPLE_RATE)) / SAMPLE_RATE
         event = CLASSES[index][2](rng, t)
         event *= np.clip(np.minimum(t, t[::-1]) / FADE_SECONDS, 0, 1)
-        event *= PEAK * 10 ** (rng.uniform(-20, 0) / 20) / np.abs(event).max()
+        event *= (
+            PEAK * 10 ** (rng.uniform(*LEVELS_DB) / 20) / np.abs(event).max()
+        )
         start = round(onset * SAMPLE_RATE)
         audio[start : start + len(t)] += event
         events.append((onset, onset + duration, index))

@@ -18,6 +18,9 @@ HEADER = """\
 
 # What the kept part of the recipe lacks for inference.
 FOOTER = """
+audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
+    sample_rate: !ref <sample_rate>
+
 label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
 
 pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
@@ -25,8 +28,6 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
         embedding_model: !ref <embedding_model>
         classifier: !ref <classifier>
         label_encoder: !ref <label_encoder>
-    paths:
-        label_encoder: label_encoder.txt
 """
 
 
@@ -34,7 +35,10 @@ def export_inference(hparams_file, modules, label_encoder, folder, keys):
     """Writes an inference folder: hyperparams.yaml, weights, label encoder.
 
     The yaml holds those parts of the recipe that inference needs, with all
-    references and overrides resolved. The folder appears whole or not at all.
+    references and overrides resolved. The folder appears whole or not at all,
+    and can be moved. The labels are in it twice: as label_encoder.txt, to be
+    read, and as label_encoder.ckpt, the only name under which SpeechBrain's
+    ``Pretrainer`` finds a file beside the yaml, wherever that is.
 
     Arguments
     ---------
@@ -69,8 +73,8 @@ def export_inference(hparams_file, modules, label_encoder, folder, keys):
     ...     tmpdir / "inference",
     ...     keys=["sample_rate"],
     ... )
-    >>> sorted(path.name for path in folder.iterdir())
-    ['classifier.ckpt', 'hyperparams.yaml', 'label_encoder.txt']
+    >>> sorted(path.name for path in folder.glob("*.ckpt"))
+    ['classifier.ckpt', 'label_encoder.ckpt']
     """
     folder = Path(folder)
     unfinished = folder.with_name(folder.name + ".unfinished")
@@ -91,7 +95,8 @@ def export_inference(hparams_file, modules, label_encoder, folder, keys):
     for name, module in modules.items():
         state = {k: v.cpu() for k, v in module.state_dict().items()}
         torch.save(state, unfinished / f"{name}.ckpt")
-    label_encoder.save(unfinished / "label_encoder.txt")
+    for suffix in ("txt", "ckpt"):
+        label_encoder.save(unfinished / f"label_encoder.{suffix}")
 
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)

@@ -9,7 +9,11 @@ from typing import NamedTuple
 import torch
 
 from speechbrain.dataio import audio_io
+from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.inference.interfaces import Pretrained
+
+# Windows of a long file that go through the model at a time.
+BLOCK_WINDOWS = 16
 
 
 class Tag(NamedTuple):
@@ -80,7 +84,14 @@ class AudioTagger(Pretrained):
                 "The model's hyperparams.yaml lacks the modules "
                 f"{', '.join(sorted(missing))}: it is not a tagging model."
             )
+        if len(self.hparams.label_encoder) == 0:
+            raise ValueError(
+                "The model has no labels: label_encoder.ckpt is missing from "
+                "its folder, or empty."
+            )
         self.hparams.label_encoder.ignore_len()
+        rate = self.hparams.sample_rate
+        self.audio_normalizer = AudioNormalizer(sample_rate=rate)
 
     def encode_batch(self, wavs, wav_lens=None):
         """Embeddings of a batch of clips.
@@ -153,10 +164,13 @@ class AudioTagger(Pretrained):
             If there is no such file.
         ValueError
             If it cannot be read as audio, holds no sample, or holds samples
-            that are not finite.
+            that are not finite; or if ``top_k`` is not positive.
         """
+        if top_k < 1:
+            raise ValueError(f"top_k={top_k} must be positive.")
         windows, lens = self._windows(self.load_wav(path))
-        probs = self.tag_batch(windows, lens).amax(0)
+        blocks = zip(windows.split(BLOCK_WINDOWS), lens.split(BLOCK_WINDOWS))
+        probs = torch.cat([self.tag_batch(*block) for block in blocks]).amax(0)
         best, classes = probs.topk(min(top_k, len(probs)))
         labels = self.hparams.label_encoder.decode_torch(classes)
         return [Tag(*tag) for tag in zip(labels, best.tolist())]

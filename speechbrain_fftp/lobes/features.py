@@ -151,7 +151,8 @@ class KaldiFbank(torch.nn.Module):
         # The sample before a frame's first is taken to be that first one.
         before = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
         frames = (frames - self.preemphasis * before) * self.hann
-        power = torch.fft.rfft(frames, self.n_fft).abs().square()
+        spectrum = torch.fft.rfft(frames, self.n_fft)
+        power = spectrum.real.square() + spectrum.imag.square()
         return (power @ self.banks).clamp(min=self.floor).log()
 
 

@@ -77,6 +77,7 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
         path = unfinished.path.with_name(
             unfinished.path.name[len(self.UNFINISHED) :]
         )
+        shutil.rmtree(path, ignore_errors=True)  # another of that name
         unfinished.path.rename(path)
         logger.log(verbosity, "Saved the checkpoint %s", path)
         files = {

@@ -135,7 +135,7 @@ def write_results(metrics, labels, folder, **more):
     >>> print(write_results(metrics, ["Speech", "Music"], tmpdir, loss=0.1))
     mAP      1.0000
     AUC      1.0000
-    d-prime  7.3529
+    d-prime  7.3530
     Means over 2 of 2 classes, those with positive and negative clips among 2.
     AP      positives  class
     1.0000          1  Speech

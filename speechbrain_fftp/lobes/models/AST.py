@@ -187,9 +187,7 @@ class AST(torch.nn.Module):
         # The class and the distillation token, position included.
         self.cls_tokens = torch.nn.Parameter(torch.empty(2, embed_dim))
         self.blocks = torch.nn.ModuleList(
-            TransformerBlock(
-                embed_dim, num_heads, mlp_ratio, dropout, norm_eps
-            )
+            TransformerBlock(embed_dim, num_heads, mlp_ratio, dropout, norm_eps)
             for _ in range(depth)
         )
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)

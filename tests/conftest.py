@@ -1,0 +1,106 @@
+"""What several tests share.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+# The tensors here are small: more threads would only wait for each other.
+torch.set_num_threads(1)
+
+RECIPE = """
+sample_rate: 16000
+max_frames: 128
+embed_dim: 24
+labels: [Speech, "Bark, dog", Siren, Music, Rain]
+
+compute_features: !new:speechbrain_fftp.lobes.features.KaldiFbank
+    sample_rate: !ref <sample_rate>
+    n_mels: 40
+mean_var_norm: !new:speechbrain_fftp.lobes.features.DatasetNormalization
+    mean: -5.0
+    std: 4.0
+embedding: !new:speechbrain_fftp.nnet.patching.FFTPEmbedding
+    n_mels: 40
+    embed_dim: !ref <embed_dim>
+    patch_frames: 10
+    stride_frames: 5
+embedding_model: !new:speechbrain_fftp.lobes.models.AST.AST
+    n_mels: 40
+    embed_dim: !ref <embed_dim>
+    depth: 2
+    num_heads: 2
+    embedding: !ref <embedding>
+    max_frames: !ref <max_frames>
+    dropout: 0.3
+classifier: !new:torch.nn.Sequential
+    - !new:torch.nn.LayerNorm [!ref <embed_dim>]
+    - !new:torch.nn.Linear [!ref <embed_dim>, 5]
+modules:
+    compute_features: !ref <compute_features>
+    mean_var_norm: !ref <mean_var_norm>
+    embedding_model: !ref <embedding_model>
+    classifier: !ref <classifier>
+"""
+
+INFERENCE_KEYS = [
+    "sample_rate",
+    "max_frames",
+    "compute_features",
+    "mean_var_norm",
+    "embedding_model",
+    "classifier",
+    "modules",
+]
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of golden tensors and data beside the repository."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip("the shared folder with golden tensors is not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """A tiny model with random weights, and its inference folder.
+
+    Returns
+    -------
+    hparams : dict
+        Its loaded yaml, with the modules.
+    folder : pathlib.Path
+        What ``export_inference`` wrote. Not to be changed.
+    """
+    from hyperpyyaml import load_hyperpyyaml, resolve_references
+
+    from speechbrain.dataio.encoder import CategoricalEncoder
+    from speechbrain_fftp.inference.export import export_inference
+
+    folder = tmp_path_factory.mktemp("model")
+    resolved = resolve_references(RECIPE).getvalue()
+    (folder / "recipe.yaml").write_text(resolved, "utf-8")
+    torch.manual_seed(0)
+    hparams = load_hyperpyyaml(RECIPE)
+    for module in hparams["modules"].values():
+        for parameter in module.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+        module.eval()
+    encoder = CategoricalEncoder()
+    encoder.update_from_iterable(hparams["labels"])
+    encoder.ignore_len()
+    trained = {k: hparams[k] for k in ("embedding_model", "classifier")}
+    path = export_inference(
+        folder / "recipe.yaml",
+        trained,
+        encoder,
+        folder / "inference",
+        INFERENCE_KEYS,
+    )
+    return hparams, path

@@ -1,0 +1,70 @@
+"""Tests that recipes, hparams files and their list agree.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from speechbrain.utils.run_opts import RunOptions
+
+ROOT = Path(__file__).resolve().parents[2]
+HPARAMS = [
+    path.relative_to(ROOT).as_posix()
+    for path in sorted((ROOT / "hparams").rglob("*.yaml"))
+    if path.name != "demo_overrides.yaml"
+]
+
+
+def rows():
+    with open(ROOT / "tests" / "recipes.csv", encoding="utf-8") as fi:
+        return list(csv.DictReader(fi))
+
+
+def top_level_keys(path):
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return re.findall(r"^(\w+):", text, re.MULTILINE), text
+
+
+def test_every_hparams_file_is_listed_once():
+    assert sorted(row["Hparam_file"] for row in rows()) == HPARAMS
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row["Hparam_file"])
+def test_listed_files_exist(row):
+    for column in ("Script_file", "Data_prep_file", "Readme_file"):
+        assert (ROOT / row[column]).is_file()
+    assert row["test_debug_flags"]
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row["Hparam_file"])
+def test_every_key_is_read(row):
+    keys, text = top_level_keys(row["Hparam_file"])
+    script = (ROOT / row["Script_file"]).read_text(encoding="utf-8")
+    options = RunOptions().as_dict()
+    for key in keys:
+        read = (
+            key.startswith("__")
+            or key in options
+            or f"<{key}>" in text
+            or f'["{key}"]' in script
+            or f"hparams.{key}" in script
+            or (key.endswith("_annotation") and "_annotation" in script)
+        )
+        assert read, f"{key} of {row['Hparam_file']} is never read"
+
+
+@pytest.mark.parametrize("path", HPARAMS)
+def test_placeholders_and_demo_overrides(path):
+    keys, text = top_level_keys(path)
+    assert re.findall(r"^(\w+): !PLACEHOLDER", text, re.MULTILINE) == [
+        "data_folder"
+    ]
+    demo = (ROOT / "hparams" / "demo_overrides.yaml").read_text()
+    demo = yaml.safe_load(demo.replace("!ref ", ""))
+    assert set(demo) <= set(keys)

@@ -1,0 +1,267 @@
+"""Tests of the AudioSet recipe, run as its users run it.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from speechbrain_fftp.dataio.synthetic import make_demo_set
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = {
+    "embed_dim": 24,
+    "depth": 1,
+    "num_heads": 3,
+    "patch_frames": 50,
+    "stride_frames": 50,
+    "batch_size": 4,
+    "number_of_epochs": 2,
+    "lr": 0.001,
+    "n_classes": 14,
+    "num_workers": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def data_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "audioset"
+    make_demo_set(folder, num_train=24, num_valid=8, num_eval=8)
+    return folder
+
+
+def command(output_folder, *flags, hparams="ast_fftp.yaml", **options):
+    options = {**TINY, "output_folder": output_folder, **options}
+    words = [f"--{key}={value}" for key, value in options.items()]
+    recipe = ROOT / "recipes" / "AudioSet" / "train.py"
+    hparams = ROOT / "hparams" / hparams
+    return [sys.executable, str(recipe), str(hparams), *words, *flags]
+
+
+def train(output_folder, *flags, **options):
+    """Runs the recipe to its end; gives its output and metrics.json."""
+    run = subprocess.run(
+        command(output_folder, *flags, **options),
+        cwd=output_folder.parent,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    output = run.stdout + run.stderr
+    assert run.returncode == 0, output
+    metrics = json.loads((output_folder / "metrics.json").read_text())
+    return output, metrics
+
+
+def fail(output_folder, *flags, **options):
+    """Runs the recipe, which is to fail; gives the error that it prints."""
+    run = subprocess.run(
+        command(output_folder, *flags, **options),
+        cwd=output_folder.parent,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    output = run.stdout + run.stderr
+    assert run.returncode != 0, output
+    return re.findall(r"^\w+Error: .*", output, re.MULTILINE)[-1]
+
+
+@pytest.fixture(scope="module")
+def trained(data_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    output, metrics = train(folder, data_folder=data_folder)
+    return folder, output, metrics
+
+
+def test_ends_with_table_metrics_and_pictures(trained):
+    folder, output, metrics = trained
+    assert metrics["num_clips"] == 8
+    assert 0 < metrics["num_classes_scored"] <= 14
+    assert f"mAP      {metrics['mAP']:.4f}" in output
+    per_class = (folder / "per_class.csv").read_text().splitlines()
+    assert len(per_class) == 1 + metrics["num_classes_scored"]
+    average = sum(float(row.split(",")[-2]) for row in per_class[1:])
+    assert average / (len(per_class) - 1) == pytest.approx(metrics["mAP"])
+
+    from tensorboard.backend.event_processing import event_accumulator
+
+    events = event_accumulator.EventAccumulator(str(folder / "tensorboard"))
+    tags = events.Reload().Tags()
+    assert {"loss/step", "lr/step", "mAP/valid"} <= set(tags["scalars"])
+    assert [event.step for event in events.Scalars("loss/step")] == list(
+        range(1, 13)
+    )
+    assert events.Scalars("lr/step")[0].value == pytest.approx(0.001)
+    assert events.Scalars("lr/step")[-1].value == 0.0
+    assert tags["images"] == ["spectrogram/masked_above_plain"]
+    assert tags["tensors"] == ["predictions/text_summary"]
+
+
+def test_exported_model_loads_and_tags(trained, data_folder, capsys, tmp_path):
+    from speechbrain.inference.classifiers import EncoderClassifier
+    from speechbrain_fftp import cli
+    from speechbrain_fftp.inference import AudioTagger
+
+    model = str(shutil.move(trained[0] / "inference", tmp_path / "moved"))
+    clip = str(next((data_folder / "audio").iterdir()))
+    tags = AudioTagger.from_hparams(source=model).tag_file(clip, top_k=14)
+    classifier = EncoderClassifier.from_hparams(source=model)
+    logits, _, index, label = classifier.classify_file(clip)
+    assert label == [tags[0].label]
+    assert logits.sigmoid().max().item() == pytest.approx(
+        tags[0].probability, abs=1e-6
+    )
+    assert cli.main([clip, "--model", model, "--top-k", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == clip
+    assert lines[1].split(maxsplit=1)[1] == tags[0].label
+    assert len(lines) == 3
+
+
+def test_second_start_trains_no_more(trained, data_folder):
+    folder, _, metrics = trained
+    output, again = train(folder, data_folder=data_folder)
+    assert "Going into epoch" not in output
+    assert again == metrics
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {
+            "class_balanced": True,
+            "grad_accumulation_factor": 2,
+            "crop_seconds": 4.0,
+            "dropout": 0.1,
+            "num_workers": 0,
+        },
+    ],
+    ids=["default", "balanced-accumulated"],
+)
+def test_killed_training_ends_as_an_unbroken_one(
+    options, data_folder, tmp_path
+):
+    """Killed in mid-epoch: same metrics, sampling and augmentation included."""
+    options = {
+        **options,
+        "data_folder": data_folder,
+        "prepared_folder": tmp_path / "prepared",
+        "ckpt_interval_steps": 2,
+        "number_of_epochs": 3,
+    }
+    _, unbroken = train(tmp_path / "unbroken", **options)
+
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(
+        command(killed, **options),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.time() + 120
+    while not mid_epoch_checkpoint(killed / "save", epoch=2):
+        assert process.poll() is None and time.time() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+    output, resumed = train(killed, **options)
+    assert "Loading a checkpoint" in output
+    assert "Going into epoch 1\n" not in output
+    for key in ("mAP", "AUC", "loss"):
+        assert resumed[key] == pytest.approx(unbroken[key], abs=1e-3)
+
+
+def mid_epoch_checkpoint(save_folder, epoch):
+    """Whether a checkpoint within the given epoch has been saved."""
+    for meta in save_folder.glob("CKPT+*/CKPT.yaml"):
+        try:
+            if not yaml.safe_load(meta.read_text())["end-of-epoch"]:
+                counter = (meta.parent / "epoch_counter.ckpt").read_text()
+                if int(counter) == epoch:
+                    return True
+        except FileNotFoundError:  # just deleted in favour of a newer one
+            continue
+    return False
+
+
+def test_square_patches_bf16_and_accumulation(data_folder, tmp_path):
+    options = {
+        "hparams": "ast_square.yaml",
+        "data_folder": data_folder,
+        "patch_frames": 16,
+        "stride_frames": 16,
+        "precision": "bf16",
+        "grad_accumulation_factor": 3,
+        "number_of_epochs": 1,
+        "avg_checkpoints": 1,
+    }
+    _, metrics = train(tmp_path / "run", **options)
+    assert 0 < metrics["mAP"] <= 1
+    log = (tmp_path / "run" / "train_log.txt").read_text()
+    assert "nan" not in log
+
+
+def test_without_data_folder_trains_on_the_demo_set(tmp_path):
+    output, metrics = train(tmp_path / "run", "--debug", **{"n_classes": 14})
+    assert "SYNTHETIC" in output
+    assert "Evaluation on synthetic demo set" in output
+    assert metrics["data"] == "synthetic demo set"
+    assert (tmp_path / "run" / "demo_data" / "events.csv").is_file()
+
+
+def test_missing_data_folder(tmp_path):
+    message = fail(tmp_path / "run", data_folder="no/such/folder")
+    assert "no/such/folder does not exist" in message
+
+
+def test_wrong_number_of_classes(data_folder, tmp_path):
+    message = fail(tmp_path / "run", data_folder=data_folder, n_classes=527)
+    assert "pass --n_classes 14" in message
+
+
+def test_patch_longer_than_the_clips(data_folder, tmp_path):
+    message = fail(tmp_path / "run", data_folder=data_folder, patch_frames=1025)
+    assert "1025 frames" in message and "max_frames=1024" in message
+
+
+def test_evaluating_without_a_checkpoint(data_folder, tmp_path):
+    message = fail(tmp_path / "run", "--test_only", data_folder=data_folder)
+    assert "train first" in message
+
+
+def test_checkpoint_of_another_size(trained, data_folder):
+    folder, _, metrics = trained
+    message = fail(
+        folder, data_folder=data_folder, embed_dim=48, number_of_epochs=3
+    )
+    assert "does not fit this model" in message
+    output, again = train(folder, data_folder=data_folder)
+    assert again == metrics
+
+
+def test_split_in_which_nothing_can_be_scored(data_folder, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("audio", "class_labels_indices.csv", "eval_segments.csv"):
+        (folder / name).symlink_to(data_folder / name)
+    for name in ("balanced_train_segments.csv", "valid_segments.csv"):
+        lines = (data_folder / name).read_text().splitlines(keepends=True)
+        keep = 3 if name.startswith("valid") else len(lines)
+        (folder / name).write_text("".join(lines[:keep]))
+    message = fail(tmp_path / "run", data_folder=folder)
+    assert "valid.csv" in message and "nothing to score" in message

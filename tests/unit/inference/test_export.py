@@ -1,0 +1,200 @@
+"""Tests of the inference folder, and of loading it.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+import shutil
+
+import pytest
+import soundfile as sf
+import torch
+from hyperpyyaml import load_hyperpyyaml
+
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.inference.classifiers import EncoderClassifier
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.export import export_inference
+
+LOADERS = [AudioTagger, EncoderClassifier]
+
+
+def noise_file(path, seconds=1.0, seed=0):
+    torch.manual_seed(seed)
+    wav = 0.2 * torch.randn(int(16000 * seconds))
+    sf.write(path, wav.numpy(), 16000, subtype="FLOAT")
+    return wav
+
+
+def test_folder_is_complete(exported):
+    hparams, folder = exported
+    names = {path.name for path in folder.iterdir()}
+    weights = {"embedding_model.ckpt", "classifier.ckpt"}
+    assert {"hyperparams.yaml", "label_encoder.txt"} | weights <= names
+    assert not list(folder.parent.glob("*unfinished*"))
+    for name in ("embedding_model", "classifier"):
+        saved = torch.load(folder / f"{name}.ckpt", weights_only=True)
+        state = hparams[name].state_dict()
+        assert saved.keys() == state.keys()
+        assert all(torch.equal(saved[key], state[key]) for key in state)
+
+
+def test_yaml_keeps_the_sizes_and_shares_the_modules(exported):
+    _, folder = exported
+    with open(folder / "hyperparams.yaml", encoding="utf-8") as fi:
+        loaded = load_hyperpyyaml(fi)
+    assert loaded["sample_rate"] == 16000 and loaded["max_frames"] == 128
+    assert "labels" not in loaded and "embed_dim" not in loaded
+    modules = loaded["modules"]
+    assert modules["embedding_model"] is loaded["embedding_model"]
+    loadables = loaded["pretrainer"].loadables
+    assert loadables["embedding_model"] is loaded["embedding_model"]
+    assert loadables["classifier"] is modules["classifier"]
+    assert loaded["embedding_model"].embedding.patch_frames == 10
+    assert loaded["embedding_model"].blocks[0].dropout == 0.3
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_loads_from_anywhere_and_leaves_no_files(
+    exported, loader, tmp_path, monkeypatch
+):
+    hparams, folder = exported
+    moved = tmp_path / "moved"
+    shutil.copytree(folder, moved)
+    elsewhere = tmp_path / "cwd"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    # Not the labels to be read.
+    (elsewhere / "label_encoder.txt").write_text("'Wrong' => 0\n", "utf-8")
+    before = sorted(os.listdir(moved))
+    for source in (str(moved), "../moved"):
+        model = loader.from_hparams(source=source)
+        labels = model.hparams.label_encoder.decode_torch(torch.arange(5))
+        assert labels == hparams["labels"]
+        for name in ("embedding_model", "classifier"):
+            state = hparams[name].state_dict()
+            for key, tensor in model.mods[name].state_dict().items():
+                assert torch.equal(tensor, state[key])
+    assert os.listdir(elsewhere) == ["label_encoder.txt"]
+    assert sorted(os.listdir(moved)) == before
+
+
+def test_stock_classifier_and_tagger_agree(exported, tmp_path, monkeypatch):
+    hparams, folder = exported
+    monkeypatch.chdir(tmp_path)
+    wav = noise_file("clip.wav")
+    tagger, classifier = (k.from_hparams(source=str(folder)) for k in LOADERS)
+    logits, score, index, label = classifier.classify_file("clip.wav")
+    embedding = classifier.encode_batch(wav)
+    assert embedding.shape == (1, 1, 24)
+    torch.testing.assert_close(tagger.encode_batch(wav), embedding)
+    # The same by the modules themselves.
+    feats = hparams["mean_var_norm"](hparams["compute_features"](wav[None]))
+    with torch.no_grad():
+        expected = hparams["embedding_model"](feats)
+        torch.testing.assert_close(embedding, expected)
+        expected = hparams["classifier"](expected).squeeze(1)
+    torch.testing.assert_close(logits, expected)
+    probabilities = tagger.tag_batch(wav)
+    torch.testing.assert_close(probabilities, logits.sigmoid())
+    best = tagger.tag_file("clip.wav", top_k=1)[0]
+    assert [best.label] == label
+    assert best.probability == pytest.approx(score.sigmoid().item(), abs=1e-6)
+    assert label == [hparams["labels"][index.item()]]
+    assert os.listdir() == ["clip.wav"]
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_model_is_frozen_and_in_eval_mode(exported, loader):
+    model = loader.from_hparams(source=str(exported[1]))
+    assert not any(module.training for module in model.mods.modules())
+    assert not any(p.requires_grad for p in model.mods.parameters())
+    wavs = torch.randn(2, 4000)
+    first, second = (model.encode_batch(wavs) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("missing", ["embedding_model", "classifier"])
+def test_folder_without_weights_is_an_error(exported, tmp_path, missing):
+    folder = tmp_path / "model"
+    shutil.copytree(exported[1], folder)
+    (folder / f"{missing}.ckpt").unlink()
+    with pytest.raises(FileNotFoundError, match=f"{missing}.ckpt"):
+        AudioTagger.from_hparams(source=str(folder))
+
+
+def test_yaml_without_a_module_or_a_setting_is_an_error(exported, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(exported[1], folder)
+    path = folder / "hyperparams.yaml"
+    text = path.read_text("utf-8")
+    lines = text.splitlines(keepends=True)
+    start = lines.index("modules:\n")
+    kept = [
+        line
+        for n, line in enumerate(lines)
+        if n < start or not line.strip().startswith("mean_var_norm: ")
+    ]
+    assert len(kept) == len(lines) - 1
+    path.write_text("".join(kept), "utf-8")
+    with pytest.raises(ValueError, match="lacks the modules mean_var_norm"):
+        AudioTagger.from_hparams(source=str(folder))
+    path.write_text(text.replace("sample_rate: 16000\n", "", 1), "utf-8")
+    with pytest.raises(ValueError, match="sample_rate"):
+        AudioTagger.from_hparams(source=str(folder))
+
+
+class Unsaveable(torch.nn.Linear):
+    """A module that cannot be saved."""
+
+    def state_dict(self, *args, **kwargs):
+        raise OSError("no space left")
+
+
+def test_failed_export_keeps_the_folder_before(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("sample_rate: 16000\n", "utf-8")
+    encoder = CategoricalEncoder()
+    encoder.update_from_iterable(["Speech", "Music"])
+    first, second = torch.nn.Linear(4, 2), torch.nn.Linear(4, 2)
+    arguments = encoder, tmp_path / "inference", ["sample_rate"]
+
+    def export(module):
+        modules = {"classifier": module}
+        export_inference(tmp_path / "recipe.yaml", modules, *arguments)
+
+    def saved_weight():
+        path = tmp_path / "inference" / "classifier.ckpt"
+        return torch.load(path, weights_only=True)["weight"]
+
+    export(first)
+    (tmp_path / "inference" / "old.txt").write_text("", "utf-8")
+    with pytest.raises(OSError):
+        export(Unsaveable(4, 2))
+    assert torch.equal(saved_weight(), first.weight)
+    export(second)
+    assert torch.equal(saved_weight(), second.weight)
+    assert sorted(os.listdir(tmp_path)) == ["inference", "recipe.yaml"]
+    assert not (tmp_path / "inference" / "old.txt").exists()
+
+
+def test_exported_yaml_drops_comments_only(tmp_path):
+    text = (
+        "# first heading\nsample_rate: 8000  # in Hz\n\n"
+        "sizes:\n    depth: 2\n\n# a heading\nname: 'A # B'\nrest: 1\n"
+    )
+    (tmp_path / "recipe.yaml").write_text(text, "utf-8")
+    encoder = CategoricalEncoder()
+    encoder.update_from_iterable(["Speech"])
+    folder = export_inference(
+        str(tmp_path / "recipe.yaml"),
+        {"embedding_model": torch.nn.Identity()},
+        encoder,
+        str(tmp_path / "new" / "inference"),
+        ["sample_rate", "sizes", "name"],
+    )
+    text = (folder / "hyperparams.yaml").read_text("utf-8")
+    assert "heading" not in text and "rest" not in text
+    loaded = load_hyperpyyaml(text.split("\npretrainer:")[0])
+    assert loaded["sample_rate"] == 8000 and loaded["sizes"] == {"depth": 2}
+    assert loaded["name"] == "A # B"

@@ -1,0 +1,190 @@
+"""Tests of tagging files and batches.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+
+from speechbrain_fftp.inference import AudioTagger, Tag
+
+WINDOW = 400 + 127 * 160  # samples of the model's 128 frames
+
+
+@pytest.fixture(scope="module")
+def tagger(exported):
+    return AudioTagger.from_hparams(source=str(exported[1]))
+
+
+def noise(samples, seed=0, channels=None):
+    shape = samples if channels is None else (samples, channels)
+    return 0.2 * np.random.default_rng(seed).standard_normal(shape)
+
+
+def write(path, samples, rate=16000):
+    sf.write(path, samples, rate, subtype="FLOAT")
+    return path
+
+
+@torch.no_grad()
+def by_hand(hparams, wav):
+    """Probabilities of one clip, module by module."""
+    feats = hparams["compute_features"](wav.float()[None])
+    embedding = hparams["embedding_model"](hparams["mean_var_norm"](feats))
+    return hparams["classifier"](embedding)[0, 0].sigmoid()
+
+
+def assert_tags(tags, probabilities, labels):
+    order = probabilities.argsort(descending=True)[: len(tags)]
+    assert [tag.label for tag in tags] == [labels[c] for c in order]
+    found = torch.tensor([tag.probability for tag in tags])
+    torch.testing.assert_close(found, probabilities[order], rtol=0, atol=1e-4)
+
+
+def test_tags_are_sorted_probabilities(exported, tagger, tmp_path):
+    wav = noise(16000)
+    path = write(tmp_path / "clip.wav", wav)
+    tags = tagger.tag_file(str(path))
+    assert len(tags) == 5 and isinstance(tags[0], Tag)
+    probabilities = by_hand(exported[0], torch.from_numpy(wav))
+    assert_tags(tags, probabilities, exported[0]["labels"])
+    assert tagger.tag_file(path, top_k=2) == tags[:2]
+    assert tagger.tag_file(path, top_k=99) == tags
+    assert len({round(tag.probability, 4) for tag in tags}) == 5
+
+
+def test_tag_batch_does_not_depend_on_padding(tagger):
+    samples = [16000, 9000, 4000, 160]
+    clips = [torch.from_numpy(noise(n, n)).float() for n in samples]
+    alone = torch.cat([tagger.tag_batch(clip) for clip in clips])
+    assert (alone[0] - alone[1]).abs().max() > 1e-3
+    for size in (16000, 64000):
+        wavs = torch.zeros(4, size)
+        for row, clip in zip(wavs, clips):
+            row[: len(clip)] = clip
+        out = tagger.tag_batch(wavs, torch.tensor(samples) / size)
+        torch.testing.assert_close(out, alone, rtol=0, atol=1e-4)
+    torch.testing.assert_close(tagger(wavs[:1]), tagger.tag_batch(wavs[:1]))
+
+
+def test_a_longer_file_has_its_highest_probabilities(
+    exported, tagger, tmp_path
+):
+    wav = noise(60 * 16000)
+    # A level and a tone of its own for each window.
+    for n in range(0, len(wav), WINDOW):
+        part = wav[n : n + WINDOW]
+        part *= 0.02 * (1 + n / WINDOW)
+        part += 0.3 * np.sin(np.arange(len(part)) * 0.02 * (1 + n / WINDOW))
+    windows = torch.from_numpy(wav).split(WINDOW)
+    assert len(windows) == 47 and len(windows[-1]) == 6880
+    each = torch.stack([by_hand(exported[0], part) for part in windows])
+    assert len(each.argmax(0).unique()) > 1
+    tags = tagger.tag_file(write(tmp_path / "minute.wav", wav))
+    assert_tags(tags, each.amax(0), exported[0]["labels"])
+
+
+@pytest.mark.parametrize("rest, windows", [(0, 1), (399, 1), (400, 2)])
+def test_a_last_part_below_one_frame_is_left_out(
+    exported, tagger, tmp_path, rest, windows
+):
+    wav = noise(WINDOW + rest)
+    wav[WINDOW:] *= 100
+    parts = torch.from_numpy(wav).split(WINDOW)[:windows]
+    each = torch.stack([by_hand(exported[0], part) for part in parts])
+    tags = tagger.tag_file(write(tmp_path / "clip.wav", wav))
+    assert_tags(tags, each.amax(0), exported[0]["labels"])
+
+
+def test_stereo_and_other_rates_become_mono_at_the_models_rate(
+    tagger, tmp_path
+):
+    expected = 0.4 * np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    for rate in (8000, 44100, 48000):
+        tone = 0.4 * np.sin(2 * np.pi * 1000 * np.arange(rate) / rate)
+        stereo = np.stack([1.5 * tone, 0.5 * tone], 1)
+        path = write(tmp_path / f"{rate}.wav", stereo, rate)
+        wav = tagger.load_wav(path).numpy()
+        assert wav.shape == (16000,)
+        middle = slice(200, -200)
+        assert np.abs(wav[middle] - expected[middle]).max() < 5e-3
+    opposite = np.stack([tone, -tone], 1)
+    path = write(tmp_path / "opposite.wav", opposite, 48000)
+    assert tagger.load_wav(path).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    "name, samples, rate",
+    [
+        ("stereo.flac", noise(44100, channels=2), 44100),
+        ("telephone.wav", noise(8000), 8000),
+        ("short.wav", noise(160), 16000),
+        ("one_sample.wav", noise(1), 16000),
+        ("silence.wav", np.zeros(16000), 16000),
+    ],
+)
+def test_unusual_files_are_tagged(
+    exported, tagger, tmp_path, name, samples, rate
+):
+    path = tmp_path / name
+    sf.write(path, samples, rate)
+    tags = tagger.tag_file(path)
+    assert len(tags) == 5 and all(0 <= tag.probability <= 1 for tag in tags)
+    loaded = tagger.load_wav(path)
+    assert len(loaded) == round(len(samples) * 16000 / rate)
+    assert_tags(tags, by_hand(exported[0], loaded), exported[0]["labels"])
+
+
+def bad_samples(value):
+    samples = noise(1600)
+    samples[100] = value
+    return samples
+
+
+@pytest.mark.parametrize(
+    "samples, message",
+    [
+        (np.zeros(0), "no samples"),
+        (bad_samples(np.nan), "not finite"),
+        (bad_samples(-np.inf), "not finite"),
+    ],
+)
+def test_files_without_usable_samples_are_errors(
+    tagger, tmp_path, samples, message
+):
+    path = write(tmp_path / "clip.wav", samples)
+    with pytest.raises(ValueError, match=f"clip.wav.*{message}"):
+        tagger.tag_file(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"this is a text, not a sound"])
+def test_files_that_are_no_audio_are_errors(tagger, tmp_path, content):
+    path = tmp_path / "clip.wav"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="clip.wav is not readable audio"):
+        tagger.tag_file(path)
+
+
+def test_truncated_flac_is_an_error(tagger, tmp_path):
+    path = tmp_path / "clip.flac"
+    sf.write(path, noise(16000), 16000)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(ValueError, match="clip.flac"):
+        tagger.tag_file(path)
+
+
+def test_missing_file_is_an_error(tagger, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing.wav"):
+        tagger.tag_file(tmp_path / "nothing.wav")
+
+
+def test_tagging_leaves_no_files(tagger, tmp_path, monkeypatch):
+    write(tmp_path / "clip.wav", noise(1600))
+    monkeypatch.chdir(tmp_path)
+    tagger.tag_file("clip.wav")
+    assert os.listdir() == ["clip.wav"]

@@ -1,0 +1,185 @@
+"""Tests of the filterbanks and their normalisation.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torchaudio.compliance import kaldi
+
+from speechbrain_fftp.lobes import features
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+
+FLOOR = math.log(torch.finfo(torch.float32).eps)
+
+
+def random_clips(clips, samples, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(clips, samples, generator=generator)
+    tone = torch.sin(torch.arange(samples) * 0.3)
+    return 0.05 * noise + 0.3 * tone
+
+
+def reference(wav, sample_rate=16000, n_mels=128):
+    return kaldi.fbank(
+        wav[None] - wav.mean(),
+        htk_compat=True,
+        sample_frequency=sample_rate,
+        use_energy=False,
+        window_type="hanning",
+        num_mel_bins=n_mels,
+        dither=0.0,
+        frame_shift=10,
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["chirp_1s", "voice_2s", "word_1s", "cello_2s"]
+)
+def test_equals_golden_tensors(shared, name):
+    golden = np.load(shared / "fixtures" / "fbank" / f"{name}.npz")
+    feats = KaldiFbank()(torch.from_numpy(golden["wav"])[None])[0].numpy()
+    assert feats.shape == golden["fbank"].shape
+    np.testing.assert_allclose(feats, golden["fbank"], rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "sample_rate, n_mels, samples",
+    [
+        (16000, 128, 400),
+        (16000, 128, 16007),
+        (8000, 40, 8159),
+        (44100, 64, 9999),
+    ],
+)
+def test_equals_torchaudio(sample_rate, n_mels, samples):
+    wavs = random_clips(2, samples) + 0.1
+    feats = KaldiFbank(sample_rate, n_mels)(wavs)
+    for wav, feat in zip(wavs, feats):
+        expected = reference(wav, sample_rate, n_mels)
+        torch.testing.assert_close(feat, expected, rtol=0, atol=1e-3)
+
+
+def test_ragged_batch_equals_single_clips():
+    fbank = KaldiFbank()
+    samples = [16000, 15999, 9123, 560, 559, 400]
+    wavs = random_clips(len(samples), 16000)
+    lens = torch.tensor(samples) / 16000
+    for padding in (0.0, 0.7):
+        for wav, n in zip(wavs, samples):
+            wav[n:] = padding
+        feats = fbank(wavs)
+        valid = (fbank.frame_lens(lens, 16000) * feats.shape[1]).round().long()
+        for wav, feat, n, frames in zip(wavs, feats, samples, valid):
+            alone = fbank(wav[None, :n])[0]
+            assert len(alone) == frames
+            torch.testing.assert_close(feat[:frames], alone, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("clips, samples", [(40, 8000), (3, 200000)])
+def test_blocks_on_a_cpu_equal_single_clips(monkeypatch, clips, samples):
+    fbank = KaldiFbank(n_mels=40)
+    wavs = random_clips(clips, samples)
+    blocks = []
+    log_mel = fbank._log_mel
+    monkeypatch.setattr(
+        fbank, "_log_mel", lambda x: blocks.append(len(x)) or log_mel(x)
+    )
+    feats = fbank(wavs)
+    assert len(blocks) > 1 and sum(blocks) == clips
+    monkeypatch.setattr(features, "CPU_BLOCK_FRAMES", 10**9)
+    torch.testing.assert_close(feats, fbank(wavs), rtol=0, atol=1e-4)
+    for wav, feat in zip(wavs, feats):
+        expected = fbank(wav[None])[0]
+        torch.testing.assert_close(feat, expected, rtol=0, atol=1e-4)
+
+
+def test_gradient_equals_finite_differences():
+    fbank = KaldiFbank(8000, n_mels=6, frame_length=16.0).double()
+    wavs = random_clips(2, 300).double().requires_grad_()
+    assert fbank(wavs).shape == (2, 3, 6)
+    assert torch.autograd.gradcheck(fbank, wavs)
+
+
+def test_gradient_of_silence_is_zero():
+    wavs = torch.zeros(1, 800, requires_grad=True)
+    KaldiFbank()(wavs).sum().backward()
+    assert torch.equal(wavs.grad, torch.zeros(1, 800))
+
+
+def test_autocast_computes_in_float32():
+    fbank = KaldiFbank()
+    wavs = random_clips(2, 4000)
+    expected, rounded = fbank(wavs), fbank(wavs.bfloat16().float())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        feats, from_rounded = fbank(wavs), fbank(wavs.bfloat16())
+    assert feats.dtype == from_rounded.dtype == torch.float32
+    assert torch.equal(feats, expected)
+    assert torch.equal(from_rounded, rounded)
+
+
+@pytest.mark.parametrize("samples", [1, 160, 399])
+def test_clip_shorter_than_a_window_is_padded_to_one(samples):
+    wav = random_clips(1, samples)[0]
+    feats = KaldiFbank()(wav[None])
+    assert feats.shape == (1, 1, 128)
+    # Padded before, not after, the frame's mean is removed.
+    padded = torch.nn.functional.pad(wav, (0, 400 - samples))
+    torch.testing.assert_close(feats[0], reference(padded), rtol=0, atol=1e-3)
+
+
+def test_levels():
+    fbank = KaldiFbank()
+    silence = fbank(torch.full((1, 1200), 0.25))
+    torch.testing.assert_close(silence, torch.full((1, 6, 128), FLOOR))
+    wavs = random_clips(1, 8000)
+    quiet, loud = fbank(wavs), fbank(10 * wavs)
+    assert (quiet[..., 3] == quiet.min()).all()  # this bin holds no FFT bin
+    heard = quiet > FLOOR + 1e-3
+    assert heard.float().mean() > 0.95
+    rise = torch.full_like(loud[heard], math.log(100))
+    torch.testing.assert_close(
+        loud[heard] - quiet[heard], rise, rtol=0, atol=1e-3
+    )
+
+
+def count_frames(samples, window, shift):
+    starts = range(0, max(samples - window, 0) + 1, shift)
+    return len(starts)
+
+
+def test_frame_lens_equal_counted_frames():
+    fbank = KaldiFbank()
+    total = 2345
+    samples = torch.arange(1, total + 1)
+    lens = fbank.frame_lens(samples / total, total)
+    counted = [count_frames(n, 400, 160) for n in range(1, total + 1)]
+    frames = lens * fbank.num_frames(total)
+    assert frames.round().int().tolist() == counted
+    torch.testing.assert_close(frames, torch.tensor(counted).float())
+    # In float32 too, a clip that ends with a window keeps that window.
+    for total in [*range(400, 40000, 97), 960_123]:
+        samples = torch.arange(400, total + 1, 160)
+        lens = fbank.frame_lens(samples / total, total)
+        frames = (lens * fbank.num_frames(total)).round().long()
+        assert torch.equal(frames, torch.arange(1, len(samples) + 1))
+    assert [fbank.num_frames(n) for n in (1, 400, 559, 560)] == [1, 1, 1, 2]
+
+
+def test_has_no_state_to_load():
+    assert not KaldiFbank().state_dict()
+    assert not list(DatasetNormalization().parameters())
+
+
+def test_dataset_normalization():
+    x = torch.tensor([[[-4.2677393, 0.3012581], [4.8702555, -8.8367367]]])
+    norm = DatasetNormalization()
+    expected = torch.tensor([[[0.0, 0.5], [1.0, -0.5]]])
+    torch.testing.assert_close(norm(x), expected)
+    torch.testing.assert_close(norm(x, torch.tensor([0.5])), expected)
+    norm = DatasetNormalization(mean=-6.845978, std=5.5654526)
+    torch.testing.assert_close(norm(x), (x + 6.845978) / 11.1309052)

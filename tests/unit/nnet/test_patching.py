@@ -1,0 +1,150 @@
+"""Tests of the patch embeddings.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import pytest
+import torch
+
+from speechbrain_fftp.nnet.patching import (
+    FFTPEmbedding,
+    PatchEmbedding,
+    SquarePatchEmbedding,
+)
+
+
+def randomize(embedding):
+    torch.manual_seed(1)
+    for parameter in embedding.parameters():
+        torch.nn.init.normal_(parameter)
+    return embedding
+
+
+@pytest.mark.parametrize("patch, stride", [(10, 1), (7, 3), (5, 5), (4, 9)])
+def test_fftp_equals_unfold_and_matmul(patch, stride):
+    embedding = randomize(FFTPEmbedding(16, 8, patch, stride))
+    feats = torch.randn(2, 57, 16)
+    # [B, T', F, Tp] -> [B, T', F * Tp]
+    patches = feats.unfold(1, patch, stride).flatten(2)
+    expected = patches @ embedding.proj.weight.flatten(1).T
+    expected = expected + embedding.proj.bias
+    torch.testing.assert_close(embedding(feats), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("patch, stride", [(16, 10), (16, 16), (4, 7)])
+def test_square_equals_unfold_and_matmul(patch, stride):
+    embedding = randomize(SquarePatchEmbedding(40, 8, patch, stride))
+    feats = torch.randn(2, 57, 40)
+    # [B, T', F', P (frames), P (bins)] -> [B, F', T', P (bins), P (frames)]
+    patches = feats.unfold(1, patch, stride).unfold(2, patch, stride)
+    patches = patches.permute(0, 2, 1, 4, 3).flatten(3)
+    expected = patches @ embedding.proj.weight.flatten(1).T
+    expected = expected + embedding.proj.bias
+    torch.testing.assert_close(
+        embedding(feats), expected.flatten(1, 2), rtol=0, atol=1e-4
+    )
+
+
+def test_tokens_are_frequency_major():
+    embedding = SquarePatchEmbedding(128, 4, 16, 10)
+    time_patches = embedding.time_patches(1024)
+    assert (embedding.freq_patches, time_patches) == (12, 101)
+    feats = torch.randn(1, 1024, 128)
+    tokens = embedding(feats)[0]
+    for f, t in [(0, 0), (0, 100), (3, 7), (11, 100)]:
+        changed = feats.clone()
+        changed[0, 10 * t + 4 : 10 * t + 8, 10 * f + 4 : 10 * f + 8] += 1
+        differs = (embedding(changed)[0] != tokens).any(1)
+        assert differs[f * time_patches + t]
+        # Neighbours share cells with it, tokens further away none.
+        far = torch.ones(12, 101, dtype=torch.bool)
+        far[max(f - 1, 0) : f + 2, max(t - 1, 0) : t + 2] = False
+        assert not differs[far.flatten()].any()
+
+
+@pytest.mark.parametrize(
+    "embedding, frames, expected",
+    [
+        (SquarePatchEmbedding(128, 2, 16, 10), 1024, 1212),
+        (SquarePatchEmbedding(128, 2, 16, 16), 1024, 512),
+        (FFTPEmbedding(128, 2, 10, 1), 1000, 991),
+        (FFTPEmbedding(128, 2, 25, 5), 1000, 196),
+        (FFTPEmbedding(128, 2, 50, 10), 1000, 96),
+        (FFTPEmbedding(128, 2), 1000, 196),
+        (SquarePatchEmbedding(128, 2), 1024, 1212),
+        (FFTPEmbedding(128, 2, 25, 5), 24, 1),
+        (SquarePatchEmbedding(128, 2, 16, 10), 1, 12),
+    ],
+)
+def test_number_of_patches(embedding, frames, expected):
+    assert embedding.num_patches(frames) == expected
+    assert embedding(torch.zeros(1, frames, 128)).shape == (1, expected, 2)
+
+
+def test_number_of_patches_of_many_lengths():
+    embedding = FFTPEmbedding(4, 2, 25, 5)
+    frames = torch.arange(1, 200)
+    # Counted: one more patch whenever the last frame of one is there.
+    ends = torch.arange(25, 200, 5)
+    counted = (ends <= frames[:, None]).sum(1).clamp(min=1)
+    assert torch.equal(embedding.time_patches(frames), counted)
+    singly = [embedding.time_patches(int(n)) for n in frames]
+    assert singly == counted.tolist()
+
+
+@pytest.mark.parametrize(
+    "embedding",
+    [FFTPEmbedding(16, 4, 10, 3), SquarePatchEmbedding(16, 4, 8, 5)],
+)
+def test_short_clip_is_padded_with_zeros(embedding):
+    randomize(embedding)
+    feats = torch.randn(2, 3, 16)
+    padded = torch.zeros(2, embedding.patch_frames, 16)
+    padded[:, :3] = feats
+    torch.testing.assert_close(embedding(feats), embedding(padded))
+    assert embedding(feats).shape[1] == embedding.freq_patches
+
+
+def test_what_does_not_fill_a_patch_has_no_influence():
+    embedding = SquarePatchEmbedding(20, 4, 8, 5)  # bins 18 and 19 left out
+    feats = torch.randn(1, 32, 20)  # and frames 28 to 31
+    changed = feats.clone()
+    changed[:, 28:] = 9.0
+    changed[:, :, 18:] = 9.0
+    assert torch.equal(embedding(feats), embedding(changed))
+    changed[:, 27, 17] += 1.0
+    assert not torch.equal(embedding(feats), embedding(changed))
+
+
+def test_initial_weights_are_xavier_uniform_over_the_patch():
+    torch.manual_seed(0)
+    embedding = FFTPEmbedding(64, 48, 10, 5)
+    bound = (6 / (64 * 10 + 48)) ** 0.5
+    weight = embedding.proj.weight
+    assert 0.99 * bound < weight.abs().max() <= bound
+    assert abs(weight.std() / (bound / 3**0.5) - 1) < 0.02
+    assert not embedding.proj.bias.any()
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: FFTPEmbedding(16, 4, 0, 1), "positive"),
+        (lambda: FFTPEmbedding(16, 4, 5, 0), "positive"),
+        (lambda: FFTPEmbedding(16, 0, 5, 1), "positive"),
+        (lambda: FFTPEmbedding(0, 4, 5, 1), "positive"),
+        (lambda: SquarePatchEmbedding(16, 4, -1, 1), "positive"),
+        (lambda: SquarePatchEmbedding(16, 4, 17, 1), "17 bins.*n_mels=16"),
+        (lambda: PatchEmbedding(16, 4, (8, 8), (0, 8)), "positive"),
+    ],
+)
+def test_construction_errors(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("shape", [(2, 30, 15), (2, 30, 17), (30, 16)])
+def test_features_of_another_size_are_an_error(shape):
+    with pytest.raises(ValueError, match=r"\[B, T, 16\].*" + str(shape[-1])):
+        FFTPEmbedding(16, 4, 5, 1)(torch.zeros(shape))

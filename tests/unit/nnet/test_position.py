@@ -1,0 +1,126 @@
+"""Tests of the position embeddings.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from speechbrain_fftp.nnet.position import (
+    PositionEmbedding,
+    resize_time_positions,
+)
+
+
+def random_positions(freq_patches, time_patches, embed_dim=4):
+    torch.manual_seed(freq_patches + time_patches)
+    position = PositionEmbedding(freq_patches, time_patches, embed_dim)
+    torch.nn.init.normal_(position.table)
+    return position
+
+
+def interpolate(table, places):
+    """Linear interpolation over time of a table [F', T', D], by NumPy."""
+    table = table.detach().double().numpy()
+    known = np.arange(table.shape[1])
+    out = np.empty((table.shape[0], len(places), table.shape[2]))
+    for f in range(table.shape[0]):
+        for d in range(table.shape[2]):
+            out[f, :, d] = np.interp(places, known, table[f, :, d])
+    return torch.from_numpy(out).float()
+
+
+def test_short_clip_takes_the_first_positions():
+    position = random_positions(3, 12)
+    out = position(5)
+    assert out.shape == (1, 15, 4)
+    for f in range(3):
+        for t in range(5):
+            assert torch.equal(out[0, f * 5 + t], position.table[f, t])
+    everything = position.table.flatten(0, 1)[None]
+    assert torch.equal(position(12, torch.tensor([12, 7])), everything)
+
+
+@pytest.mark.parametrize("length", [1, 5, 11, 13, 30])
+def test_table_of_another_length_is_interpolated_on_loading(length):
+    saved = random_positions(2, 12)
+    position = random_positions(2, length)
+    state = saved.state_dict()
+    position.load_state_dict(state)
+    # The centres of equal cells: those of the new table on the old one.
+    places = (np.arange(length) + 0.5) * 12 / length - 0.5
+    expected = interpolate(saved.table, places.clip(0, 11))
+    torch.testing.assert_close(position.table.detach(), expected)
+    assert state["table"].shape == (2, 12, 4)  # the caller's is unchanged
+
+
+def test_equal_length_loads_exactly():
+    saved, position = random_positions(2, 12), PositionEmbedding(2, 12, 4)
+    position.load_state_dict(saved.state_dict())
+    assert torch.equal(position.table, saved.table)
+    assert resize_time_positions(saved.table, 12) is saved.table
+
+
+def test_interpolation_keeps_constants_and_straight_lines():
+    line = torch.arange(10.0).view(1, 10, 1)
+    twice = resize_time_positions(line, 20).flatten()
+    torch.testing.assert_close(twice[1:-1], torch.arange(0.25, 9, 0.5))
+    constant = torch.full((2, 10, 3), 0.7)
+    torch.testing.assert_close(
+        resize_time_positions(constant, 7), torch.full((2, 7, 3), 0.7)
+    )
+
+
+def test_other_number_of_rows_or_channels_is_an_error():
+    state = random_positions(2, 12).state_dict()
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        PositionEmbedding(3, 12, 4).load_state_dict(state)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        PositionEmbedding(2, 9, 5).load_state_dict(state)
+    with pytest.raises(RuntimeError, match="Missing key"):
+        PositionEmbedding(2, 9, 5).load_state_dict({})
+
+
+@pytest.mark.parametrize("length", [13, 23, 50])
+def test_long_clip_stretches_the_table_over_its_length(length):
+    position = random_positions(2, 12)
+    places = np.arange(length) * 11 / (length - 1)
+    expected = interpolate(position.table, places).flatten(0, 1)
+    for valid in (None, torch.tensor([length])):
+        out = position(length, valid)
+        torch.testing.assert_close(out[0], expected, rtol=0, atol=1e-5)
+
+
+def test_stretching_does_not_depend_on_the_batch():
+    position = random_positions(2, 12)
+    lengths = torch.tensor([40, 3, 12, 13, 25])
+    for columns in (40, 77):
+        out = position(columns, lengths).view(5, 2, columns, 4)
+        for clip, n in zip(out, lengths.tolist()):
+            alone = position(n, torch.tensor([n])).view(2, n, 4)
+            torch.testing.assert_close(clip[:, :n], alone, rtol=0, atol=1e-5)
+        assert out.isfinite().all()
+
+
+def test_table_of_one_position_serves_any_length():
+    position = random_positions(2, 1)
+    out = position(6, torch.tensor([6, 2])).view(2, 2, 6, 4)
+    expected = position.table.expand(2, 6, 4)
+    torch.testing.assert_close(out[0], expected)
+    torch.testing.assert_close(out[1], expected)
+
+
+def test_gradient_of_a_stretched_table():
+    position = random_positions(1, 3, embed_dim=1)
+    position(5, torch.tensor([5])).sum().backward()
+    # Places 0, 0.5, 1, 1.5, 2: the weights of the three positions.
+    expected = torch.tensor([[[1.5], [2.0], [1.5]]])
+    torch.testing.assert_close(position.table.grad, expected)
+
+
+def test_initial_table_is_small():
+    torch.manual_seed(0)
+    table = PositionEmbedding(4, 100, 64).table
+    assert abs(table.std() - 0.02) < 0.001 and abs(table.mean()) < 0.001

@@ -1,0 +1,94 @@
+"""Tests of the learning rate schedule.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import math
+
+import pytest
+import torch
+
+from speechbrain.utils.checkpoints import Checkpointer
+from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
+
+
+def sgd(groups=1):
+    return torch.optim.SGD(
+        [{"params": [torch.zeros(1)], "lr": 7.0 + g} for g in range(groups)]
+    )
+
+
+def test_closed_form():
+    schedule = LinearWarmupCosine(
+        lr=0.4, warmup_steps=4, total_steps=12, final_lr=0.1
+    )
+    optimizer = sgd()
+    rates = [schedule(optimizer) for _ in range(15)]
+    warmup = [0.1, 0.2, 0.3, 0.4]
+    cosine = [
+        0.1 + 0.3 * (1 + math.cos(math.pi * k / 8)) / 2 for k in range(1, 9)
+    ]
+    after = [0.1] * 3
+    assert rates == pytest.approx(warmup + cosine + after, abs=1e-12)
+    assert rates[7] == pytest.approx(0.25)  # half way down
+    assert optimizer.param_groups[0]["lr"] == rates[-1]
+
+
+@pytest.mark.parametrize("warmup, total, final", [(5, 20, 0.0), (2, 9, 0.02)])
+def test_equals_torch(warmup, total, final):
+    schedule = LinearWarmupCosine(0.1, warmup, total, final)
+    optimizer, peer = sgd(), torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    linear = torch.optim.lr_scheduler.LinearLR(
+        peer, start_factor=1 / warmup, total_iters=warmup - 1
+    )
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(
+        peer, T_max=total - warmup, eta_min=final
+    )
+    sequence = torch.optim.lr_scheduler.SequentialLR(
+        peer, [linear, cosine], milestones=[warmup - 1]
+    )
+    for step in range(1, total + 1):
+        rate = schedule(optimizer)
+        assert rate == pytest.approx(peer.param_groups[0]["lr"], abs=1e-9)
+        peer.step()
+        sequence.step()
+
+
+def test_no_warmup_starts_below_the_highest_rate():
+    schedule = LinearWarmupCosine(1.0, warmup_steps=0, total_steps=2)
+    assert [schedule(sgd()) for _ in range(2)] == pytest.approx([0.5, 0.0])
+    assert schedule.rate(0) == 1.0
+
+
+def test_rises_then_falls():
+    schedule = LinearWarmupCosine(1.0, warmup_steps=30, total_steps=100)
+    rates = torch.tensor([schedule.rate(n) for n in range(101)])
+    assert (rates[:31].diff() > 0).all() and (rates[30:].diff() < 0).all()
+    assert rates.argmax() == 30 and rates.max() == 1
+
+
+def test_sets_every_parameter_group():
+    schedule = LinearWarmupCosine(0.1, warmup_steps=2, total_steps=4)
+    optimizer = sgd(groups=3)
+    schedule(optimizer)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.05] * 3
+
+
+def test_resumes_from_a_checkpoint(tmp_path):
+    arguments = {"lr": 0.3, "warmup_steps": 3, "total_steps": 10}
+    whole = LinearWarmupCosine(**arguments)
+    expected = [whole(sgd()) for _ in range(10)]
+    first, second = (LinearWarmupCosine(**arguments) for _ in range(2))
+    rates = [first(sgd()) for _ in range(6)]
+    Checkpointer(tmp_path, {"schedule": first}).save_checkpoint()
+    Checkpointer(tmp_path, {"schedule": second}).recover_if_possible()
+    assert second.n_steps == 6
+    rates += [second(sgd()) for _ in range(4)]
+    assert rates == expected
+
+
+@pytest.mark.parametrize("warmup, total", [(5, 5), (6, 5), (-1, 5), (0, 0)])
+def test_errors(warmup, total):
+    with pytest.raises(ValueError, match=f"{total}.*{warmup}"):
+        LinearWarmupCosine(0.1, warmup, total)

@@ -1,0 +1,53 @@
+"""Tests of what is shown in TensorBoard.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from speechbrain_fftp.utils.tensorboard import add_predictions, add_spectrograms
+
+
+def events(folder):
+    accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator"
+    )
+    return accumulator.EventAccumulator(str(folder)).Reload()
+
+
+def test_spectrograms_stand_above_each_other(tmp_path):
+    tensorboard = pytest.importorskip("torch.utils.tensorboard")
+    image = pytest.importorskip("PIL.Image")
+    plain = torch.arange(12.0).view(4, 3)  # 4 frames, 3 bins
+    masked = plain.clone()
+    masked[1] = 5.0
+    with tensorboard.SummaryWriter(str(tmp_path)) as writer:
+        add_spectrograms(writer, plain, masked, 3)
+    (event,) = events(tmp_path).Images("spectrogram/masked_above_plain")
+    assert event.step == 3 and (event.width, event.height) == (4, 6)
+    pixels = image.open(io.BytesIO(event.encoded_image_string)).convert("L")
+    pixels = torch.from_numpy(np.array(pixels)).float()
+    # Rows from the top: the highest bin of the masked clip comes first.
+    expected = torch.cat([masked.T.flip(0), plain.T.flip(0)]) / 11 * 255
+    assert (pixels - expected).abs().max() <= 1
+
+
+def test_predictions(tmp_path):
+    tensorboard = pytest.importorskip("torch.utils.tensorboard")
+    scores = torch.tensor([[0.1, 0.9, 0.3, 0.6], [0.8, 0.2, 0.1, 0.0]])
+    targets = torch.tensor([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
+    labels = ["Siren", "Beep", "Rain", "Music"]
+    with tensorboard.SummaryWriter(str(tmp_path)) as writer:
+        add_predictions(writer, ["a", "b"], scores, targets, labels, 2)
+    (event,) = events(tmp_path).Tensors("predictions/text_summary")
+    assert event.step == 2
+    rows = event.tensor_proto.string_val[0].decode("utf-8").splitlines()
+    assert rows[2:] == [
+        "a | Beep, Music | Beep 0.90, Music 0.60, Rain 0.30",
+        "b |  | Siren 0.80, Beep 0.20, Rain 0.10",
+    ]
