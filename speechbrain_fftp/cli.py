@@ -6,6 +6,46 @@ Authors
 
 import argparse
 import sys
+from pickle import UnpicklingError
+
+# What loading a folder raises if files are missing, damaged or of another kind.
+LOADING_ERRORS = (
+    OSError,
+    ImportError,
+    KeyError,
+    RuntimeError,
+    ValueError,
+    UnpicklingError,
+)
+
+
+def positive(text):
+    """A positive whole number from the command line.
+
+    Arguments
+    ---------
+    text : str
+        What was typed.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+
+    Example
+    -------
+    >>> positive("5")
+    5
+    """
+    number = int(text)
+    if number < 1:
+        raise ValueError(f"{number} is not positive")
+    return number
 
 
 def main(argv=None):
@@ -35,7 +75,13 @@ def main(argv=None):
         help="inference folder of a trained model, such as "
         "results/demo/inference, which `make demo` makes",
     )
-    parser.add_argument("--top-k", type=int, default=5, help="tags per file")
+    parser.add_argument(
+        "--top-k",
+        type=positive,
+        default=5,
+        metavar="N",
+        help="tags per file (default 5)",
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda:0, ...")
     args = parser.parse_args(argv)
 
@@ -53,9 +99,17 @@ def main(argv=None):
             file=sys.stderr,
         )
         return 1
-    tagger = AudioTagger.from_hparams(
-        str(model.resolve()), run_opts={"device": args.device}
-    )
+    try:
+        tagger = AudioTagger.from_hparams(
+            str(model.resolve()), run_opts={"device": args.device}
+        )
+    except LOADING_ERRORS as error:
+        print(
+            f"fftp-tag: the model in {model} cannot be loaded on "
+            f"{args.device}. {type(error).__name__}: {error}",
+            file=sys.stderr,
+        )
+        return 1
     status = 0
     for path in args.files:
         try:

@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import shutil
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -72,7 +74,48 @@ def test_missing_model_says_how_to_make_one(clips, tmp_path, capsys):
     assert "`make demo`" in captured.err
 
 
-@pytest.mark.parametrize("arguments", [[], ["clip.wav"], ["--model", "m"]])
+def damage(folder, name, content):
+    path = folder / name
+    path.unlink() if content is None else path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("classifier.ckpt", None, "classifier.ckpt"),
+        ("classifier.ckpt", b"no weights", "UnpicklingError"),
+        ("label_encoder.ckpt", None, "no labels"),
+        ("hyperparams.yaml", b"sample_rate: 16000", "pretrainer"),
+    ],
+)
+def test_damaged_models_are_reported(
+    exported, clips, tmp_path, capsys, name, content, message
+):
+    folder = tmp_path / "model"
+    shutil.copytree(exported[1], folder)
+    damage(folder, name, content)
+    assert main([clips[0], "--model", str(folder)]) == 1
+    captured = capsys.readouterr()
+    assert not captured.out
+    assert f"the model in {folder} cannot be loaded" in captured.err
+    assert message in captured.err
+
+
+def test_missing_device_is_reported(exported, clips, capsys):
+    arguments = [clips[0], "--model", str(exported[1])]
+    assert main([*arguments, "--device", "cuda:77"]) == 1
+    assert "cannot be loaded on cuda:77" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["clip.wav"],
+        ["--model", "m"],
+        ["clip.wav", "--model", "m", "--top-k", "0"],
+    ],
+)
 def test_usage_errors(arguments, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(arguments)

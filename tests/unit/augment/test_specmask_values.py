@@ -135,6 +135,30 @@ def test_bfloat16_keeps_its_type():
         assert fill.item() == pytest.approx(mean, abs=0.05)
 
 
+def test_fill_has_nothing_of_what_the_padding_holds():
+    torch.manual_seed(0)
+    feats = torch.randn(1, 400, 32)
+    feats[:, 200:] = float("nan")
+    out = SpecMask(0.2, patch=(5, 8))(feats, torch.tensor([0.5]))
+    changed = out[:, :200] != feats[:, :200]
+    fill = out[:, :200][changed].unique()
+    assert len(fill) == 1
+    assert fill.item() == pytest.approx(feats[:, :200].mean().item(), abs=1e-5)
+
+
+def test_fill_of_long_float16_features_is_finite():
+    feats = torch.full((1, 1000, 128), -1.0, dtype=torch.float16)
+    feats[:, ::2] = -2.0
+    out = SpecMask(0.2)(feats)
+    assert out.dtype == torch.float16
+    assert out[out != feats].unique().tolist() == [-1.5]
+
+
+def test_cells_taller_than_the_features_are_an_error():
+    with pytest.raises(ValueError, match="16 bins.*have 8"):
+        SpecMask(0.2, patch=(5, 16))(torch.randn(1, 100, 8))
+
+
 @pytest.mark.parametrize(
     "kwargs, message",
     [

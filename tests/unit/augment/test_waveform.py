@@ -75,6 +75,11 @@ def test_gain_is_constant_in_a_clip_and_uniform_in_decibels():
     torch.testing.assert_close(quantiles, expected, rtol=0, atol=0.4)
 
 
+def test_gain_error():
+    with pytest.raises(ValueError, match="decibels=-1"):
+        RandomGain(decibels=-1)
+
+
 def test_gain_of_nothing_changes_nothing():
     wavs = torch.randn(4, 10)
     assert torch.equal(RandomGain(decibels=0.0)(wavs), wavs)

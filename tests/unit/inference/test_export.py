@@ -145,6 +145,26 @@ def test_yaml_without_a_module_or_a_setting_is_an_error(exported, tmp_path):
         AudioTagger.from_hparams(source=str(folder))
 
 
+def test_folder_without_labels_is_an_error(exported, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(exported[1], folder)
+    (folder / "label_encoder.ckpt").unlink()
+    with pytest.raises(ValueError, match="label_encoder.ckpt is missing"):
+        AudioTagger.from_hparams(source=str(folder))
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_audio_is_loaded_at_the_models_rate(exported, tmp_path, loader):
+    folder = tmp_path / "model"
+    shutil.copytree(exported[1], folder)
+    path = folder / "hyperparams.yaml"
+    text = path.read_text("utf-8").replace("rate: 16000", "rate: 8000")
+    path.write_text(text, "utf-8")
+    noise_file(tmp_path / "clip.wav", seconds=2.0)
+    model = loader.from_hparams(source=str(folder))
+    assert model.load_audio(str(tmp_path / "clip.wav")).shape == (16000,)
+
+
 class Unsaveable(torch.nn.Linear):
     """A module that cannot be saved."""
 

@@ -93,7 +93,12 @@ def test_checkpoints_of_one_second_have_different_names(tmp_path):
 def test_named_checkpoint(tmp_path):
     saver = AtomicCheckpointer(tmp_path, {"model": linear(1.0)})
     assert saver.save_checkpoint(name="best").path.name == "CKPT+best"
+    saver.recoverables["model"] = linear(2.0)
+    saver.save_checkpoint(name="best")
     assert names(tmp_path) == ["CKPT+best"]
+    saver.recoverables["model"] = linear(0.0)
+    saver.recover_if_possible()
+    assert saver.recoverables["model"].weight.item() == 2.0
 
 
 def draws():

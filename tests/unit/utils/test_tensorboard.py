@@ -37,6 +37,17 @@ def test_spectrograms_stand_above_each_other(tmp_path):
     assert (pixels - expected).abs().max() <= 1
 
 
+def test_spectrogram_of_silence_is_black(tmp_path):
+    tensorboard = pytest.importorskip("torch.utils.tensorboard")
+    image = pytest.importorskip("PIL.Image")
+    silence = torch.full((4, 3), -1.27)
+    with tensorboard.SummaryWriter(str(tmp_path)) as writer:
+        add_spectrograms(writer, silence, silence, 1)
+    (event,) = events(tmp_path).Images("spectrogram/masked_above_plain")
+    pixels = image.open(io.BytesIO(event.encoded_image_string)).convert("L")
+    assert not np.array(pixels).any()
+
+
 def test_predictions(tmp_path):
     tensorboard = pytest.importorskip("torch.utils.tensorboard")
     scores = torch.tensor([[0.1, 0.9, 0.3, 0.6], [0.8, 0.2, 0.1, 0.0]])
