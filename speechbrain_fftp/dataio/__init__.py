@@ -1,1 +1,5 @@
-"""Reading AudioSet's formats and generating a demo set in its shape."""
+"""Readers of data sets, and a demo set.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""

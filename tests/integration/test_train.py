@@ -140,8 +140,10 @@ def test_second_start_trains_no_more(trained, data_folder):
 @pytest.mark.parametrize(
     "options",
     [
-        {},
+        {"ckpt_interval_steps": 2},
+        {"ckpt_interval_minutes": 0},
         {
+            "ckpt_interval_steps": 2,
             "class_balanced": True,
             "grad_accumulation_factor": 2,
             "crop_seconds": 4.0,
@@ -149,7 +151,7 @@ def test_second_start_trains_no_more(trained, data_folder):
             "num_workers": 0,
         },
     ],
-    ids=["default", "balanced-accumulated"],
+    ids=["mid-epoch", "end-of-epoch", "balanced-accumulated"],
 )
 def test_killed_training_ends_as_an_unbroken_one(
     options, data_folder, tmp_path
@@ -159,7 +161,6 @@ def test_killed_training_ends_as_an_unbroken_one(
         **options,
         "data_folder": data_folder,
         "prepared_folder": tmp_path / "prepared",
-        "ckpt_interval_steps": 2,
         "number_of_epochs": 3,
     }
     _, unbroken = train(tmp_path / "unbroken", **options)
@@ -173,7 +174,8 @@ def test_killed_training_ends_as_an_unbroken_one(
         start_new_session=True,
     )
     deadline = time.time() + 120
-    while not mid_epoch_checkpoint(killed / "save", epoch=2):
+    mid_epoch = "ckpt_interval_steps" in options
+    while not saved(killed / "save", mid_epoch, epoch=2 if mid_epoch else 1):
         assert process.poll() is None and time.time() < deadline
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
@@ -186,14 +188,14 @@ def test_killed_training_ends_as_an_unbroken_one(
         assert resumed[key] == pytest.approx(unbroken[key], abs=1e-3)
 
 
-def mid_epoch_checkpoint(save_folder, epoch):
-    """Whether a checkpoint within the given epoch has been saved."""
+def saved(save_folder, mid_epoch, epoch):
+    """Whether there is a checkpoint within, or at the end of, an epoch."""
     for meta in save_folder.glob("CKPT+*/CKPT.yaml"):
         try:
-            if not yaml.safe_load(meta.read_text())["end-of-epoch"]:
-                counter = (meta.parent / "epoch_counter.ckpt").read_text()
-                if int(counter) == epoch:
-                    return True
+            end_of_epoch = yaml.safe_load(meta.read_text())["end-of-epoch"]
+            counter = int((meta.parent / "epoch_counter.ckpt").read_text())
+            if end_of_epoch != mid_epoch and counter == epoch:
+                return True
         except FileNotFoundError:  # just deleted in favour of a newer one
             continue
     return False
