@@ -146,7 +146,6 @@ def test_second_start_trains_no_more(trained, data_folder):
             "ckpt_interval_steps": 2,
             "class_balanced": True,
             "grad_accumulation_factor": 2,
-            "crop_seconds": 4.0,
             "dropout": 0.1,
             "num_workers": 0,
         },
