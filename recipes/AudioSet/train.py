@@ -376,6 +376,9 @@ if __name__ == "__main__":
             os.path.join(hparams["output_folder"], "inference"),
             INFERENCE_KEYS,
         )
-        print(f"\nEvaluation on {hparams['data_description']}:")
-        print(brain.results)
-        print(f"Model: {folder}")
+        logger.info(
+            "Evaluation on %s:\n%s\nModel: %s",
+            hparams["data_description"],
+            brain.results,
+            folder,
+        )
