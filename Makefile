@@ -5,13 +5,13 @@ DEMO := results/demo
 
 .PHONY: demo test lint docs clean
 
-# Train, evaluate and tag on generated data.
+# Train, evaluate and tag the first evaluation clip, on generated data.
 demo: $(INSTALLED)
 	$(VENV)/bin/python recipes/AudioSet/train.py hparams/ast_fftp.yaml \
 		--output_folder $(DEMO)
-	$(VENV)/bin/fftp-tag --model $(DEMO)/inference \
-		"$(DEMO)/demo_data/audio/$$(sed -n '/^#/!{s/,.*//p;q}' \
-		$(DEMO)/demo_data/eval_segments.csv).flac"
+	@$(VENV)/bin/fftp-tag --model $(DEMO)/inference \
+		"$(DEMO)/prepared/flac/$$(sed -n '2s/,.*//p' $(DEMO)/prepared/eval.csv).flac"
+	@echo "True labels: $$(sed -n '2s/.*flac,//p' $(DEMO)/prepared/eval.csv)"
 
 test: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -47,16 +47,6 @@ modules:
     classifier: !ref <classifier>
 """
 
-INFERENCE_KEYS = [
-    "sample_rate",
-    "max_frames",
-    "compute_features",
-    "mean_var_norm",
-    "embedding_model",
-    "classifier",
-    "modules",
-]
-
 
 @pytest.fixture(scope="session")
 def shared():
@@ -101,6 +91,5 @@ def exported(tmp_path_factory):
         trained,
         encoder,
         folder / "inference",
-        INFERENCE_KEYS,
     )
     return hparams, path

@@ -43,16 +43,6 @@ from speechbrain_fftp.utils.tensorboard import add_predictions, add_spectrograms
 
 logger = get_logger(__name__)
 
-INFERENCE_KEYS = [
-    "sample_rate",
-    "max_frames",
-    "compute_features",
-    "mean_var_norm",
-    "embedding_model",
-    "classifier",
-    "modules",
-]
-
 
 class TaggingBrain(sb.core.Brain):
     """Trains and evaluates the encoder and its classifier.
@@ -374,7 +364,6 @@ if __name__ == "__main__":
             {key: hparams[key] for key in ("embedding_model", "classifier")},
             label_encoder,
             os.path.join(hparams["output_folder"], "inference"),
-            INFERENCE_KEYS,
         )
         logger.info(
             "Evaluation on %s:\n%s\nModel: %s",

@@ -16,6 +16,17 @@ HEADER = """\
 # speechbrain.inference.classifiers.EncoderClassifier, by from_hparams.
 """
 
+# The parts of a recipe that inference needs.
+INFERENCE_KEYS = (
+    "sample_rate",
+    "max_frames",
+    "compute_features",
+    "mean_var_norm",
+    "embedding_model",
+    "classifier",
+    "modules",
+)
+
 # What the kept part of the recipe lacks for inference.
 FOOTER = """
 audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
@@ -31,7 +42,9 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
 """
 
 
-def export_inference(hparams_file, modules, label_encoder, folder, keys):
+def export_inference(
+    hparams_file, modules, label_encoder, folder, keys=INFERENCE_KEYS
+):
     """Writes an inference folder: hyperparams.yaml, weights, label encoder.
 
     The yaml holds those parts of the recipe that inference needs, with all
@@ -51,8 +64,8 @@ def export_inference(hparams_file, modules, label_encoder, folder, keys):
         Maps the classifier's outputs to labels.
     folder : str
         The folder to write; one that exists is replaced.
-    keys : list of str
-        Keys of the yaml to keep, ``modules`` among them.
+    keys : sequence of str
+        Keys of the yaml to keep.
 
     Returns
     -------

@@ -49,32 +49,29 @@ def command(output_folder, *flags, hparams="ast_fftp.yaml", **options):
     return [sys.executable, str(recipe), str(hparams), *words, *flags]
 
 
-def train(output_folder, *flags, **options):
-    """Runs the recipe to its end; gives its output and metrics.json."""
-    run = subprocess.run(
+def run(output_folder, *flags, **options):
+    """Runs the recipe to its end; gives its exit status and its output."""
+    done = subprocess.run(
         command(output_folder, *flags, **options),
         cwd=output_folder.parent,
         capture_output=True,
         text=True,
         timeout=300,
     )
-    output = run.stdout + run.stderr
-    assert run.returncode == 0, output
-    metrics = json.loads((output_folder / "metrics.json").read_text())
-    return output, metrics
+    return done.returncode, done.stdout + done.stderr
+
+
+def train(output_folder, *flags, **options):
+    """Runs the recipe; gives its output and metrics.json."""
+    status, output = run(output_folder, *flags, **options)
+    assert status == 0, output
+    return output, json.loads((output_folder / "metrics.json").read_text())
 
 
 def fail(output_folder, *flags, **options):
     """Runs the recipe, which is to fail; gives the error that it prints."""
-    run = subprocess.run(
-        command(output_folder, *flags, **options),
-        cwd=output_folder.parent,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    output = run.stdout + run.stderr
-    assert run.returncode != 0, output
+    status, output = run(output_folder, *flags, **options)
+    assert status != 0, output
     return re.findall(r"^\w+Error: .*", output, re.MULTILINE)[-1]
 
 
