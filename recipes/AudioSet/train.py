@@ -164,10 +164,11 @@ class TaggingBrain(sb.core.Brain):
                 importance_keys=[],
                 num_to_keep=self.hparams.avg_checkpoints,
             )
-        elif if_main_process():
-            self.hparams.train_logger.log_stats(
-                {"epoch": self.hparams.epoch_counter.current}, test_stats=stats
-            )
+            return
+        self.hparams.train_logger.log_stats(
+            {"epoch": self.hparams.epoch_counter.current}, test_stats=stats
+        )
+        if if_main_process():
             self.results = write_results(
                 metrics,
                 self.labels,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from speechbrain.utils import checkpoints
-from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.distributed import ddp_barrier, if_main_process
 from speechbrain.utils.logger import get_logger
 
 logger = get_logger(__name__)
@@ -72,14 +72,20 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
         unfinished = super().save_checkpoint(
             meta, end_of_epoch, name, verbosity=logging.DEBUG
         )
-        if unfinished is None:
-            return None
+        finished = None
+        if unfinished is not None:
+            finished = self._finish(unfinished)
+            logger.log(verbosity, "Saved the checkpoint %s", finished.path)
+        ddp_barrier()  # all processes are to see it under its name
+        return finished
+
+    def _finish(self, unfinished):
+        """Gives a complete checkpoint the name by which it is found."""
         path = unfinished.path.with_name(
             unfinished.path.name[len(self.UNFINISHED) :]
         )
         shutil.rmtree(path, ignore_errors=True)  # another of that name
         unfinished.path.rename(path)
-        logger.log(verbosity, "Saved the checkpoint %s", path)
         files = {
             name: path / file.name
             for name, file in unfinished.paramfiles.items()
