@@ -87,3 +87,4 @@ def write_json(path, content):
     with atomic_path(path) as temporary_path:
         with open(temporary_path, "w", encoding="utf-8") as file:
             json.dump(content, file, indent=2)
+            file.write("\n")

@@ -14,7 +14,7 @@ def test_failed_write_keeps_the_old_file(tmp_path):
     write_json(path, {"written": 1})
     with pytest.raises(TypeError):
         write_json(path, {"written": object()})
-    assert path.read_text("utf-8") == '{\n  "written": 1\n}'
+    assert path.read_text("utf-8") == '{\n  "written": 1\n}\n'
 
 
 def test_csv_quotes_only_where_needed(tmp_path):
