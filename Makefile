@@ -3,7 +3,7 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 DEMO := results/demo
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test docs clean
 
 # Train, evaluate and tag the first evaluation clip, on generated data.
 demo: $(INSTALLED)

@@ -6,6 +6,7 @@ Authors
 
 import argparse
 import sys
+from pathlib import Path
 from pickle import UnpicklingError
 
 # What loading a folder raises if files are missing, damaged or of another kind.
@@ -86,8 +87,6 @@ def main(argv=None):
     args = parser.parse_args(argv)
 
     # Late: `fftp-tag --help` need not wait for torch.
-    from pathlib import Path
-
     from speechbrain_fftp.inference.tagging import AudioTagger
 
     model = Path(args.model)

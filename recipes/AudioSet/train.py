@@ -99,17 +99,6 @@ class TaggingBrain(sb.core.Brain):
             self.targets.append(targets.cpu())
         return loss
 
-    def on_fit_start(self):
-        """Resumes; a checkpoint of another model gets a clear message."""
-        try:
-            super().on_fit_start()
-        except RuntimeError as error:
-            raise ValueError(
-                f"The checkpoint in {self.hparams.save_folder} does not fit "
-                "this model. Train with the sizes it was made with, or give "
-                f"another --output_folder. ({error})"
-            ) from error
-
     def on_fit_batch_start(self, batch, should_step):
         """Sets the learning rate of the coming step."""
         if should_step:

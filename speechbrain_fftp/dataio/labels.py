@@ -9,6 +9,11 @@ from collections import Counter
 import torch
 
 
+def _count_clips(clip_labels):
+    """Number of clips that have each label."""
+    return Counter(label for row in clip_labels for label in set(row))
+
+
 def prior_log_odds(clip_labels, labels):
     """Log-odds of each class in the training set.
 
@@ -32,7 +37,7 @@ def prior_log_odds(clip_labels, labels):
     >>> prior_log_odds([["Siren"], ["Siren", "Beep"]], ["Siren", "Beep"])
     tensor([3.0445, 0.0000])
     """
-    counts = Counter(label for row in clip_labels for label in set(row))
+    counts = _count_clips(clip_labels)
     positive = torch.tensor([counts[label] + 0.1 for label in labels])
     return torch.log(positive / (len(clip_labels) + 0.2 - positive))
 
@@ -55,7 +60,7 @@ def class_balanced_weights(clip_labels):
     >>> class_balanced_weights([["Siren"], ["Siren", "Beep"]])
     [0.5, 1.5]
     """
-    counts = Counter(label for row in clip_labels for label in set(row))
+    counts = _count_clips(clip_labels)
     return [sum(1 / counts[k] for k in set(row)) for row in clip_labels]
 
 
@@ -77,5 +82,5 @@ def scorable_labels(clip_labels):
     >>> scorable_labels([["Siren"], ["Siren", "Beep"]])
     {'Beep'}
     """
-    counts = Counter(label for row in clip_labels for label in set(row))
+    counts = _count_clips(clip_labels)
     return {k for k, count in counts.items() if count < len(clip_labels)}

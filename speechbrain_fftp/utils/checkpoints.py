@@ -79,6 +79,28 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
         ddp_barrier()  # all processes are to see it under its name
         return finished
 
+    def load_checkpoint(self, checkpoint):
+        """Loads a checkpoint, see ``Checkpointer.load_checkpoint``.
+
+        Arguments
+        ---------
+        checkpoint : Checkpoint
+            The checkpoint to load.
+
+        Raises
+        ------
+        ValueError
+            If it was made with other recoverables or sizes.
+        """
+        try:
+            super().load_checkpoint(checkpoint)
+        except RuntimeError as error:
+            raise ValueError(
+                f"The checkpoint {checkpoint.path} does not fit this model. "
+                "Use the sizes it was made with, or give another "
+                f"--output_folder. ({error})"
+            ) from error
+
     def _finish(self, unfinished):
         """Gives a complete checkpoint the name by which it is found."""
         path = unfinished.path.with_name(

@@ -125,3 +125,12 @@ def test_random_state_restores_all_generators(tmp_path):
     AtomicCheckpointer(tmp_path, state).recover_if_possible()
     assert draws() == expected
     assert draws() == later != expected
+
+
+def test_checkpoint_of_another_size_is_an_error(tmp_path):
+    saver = AtomicCheckpointer(tmp_path, {"model": linear(1.0)})
+    path = saver.save_checkpoint().path
+    loader = AtomicCheckpointer(tmp_path, {"model": torch.nn.Linear(3, 2)})
+    with pytest.raises(ValueError, match="does not fit this model") as error:
+        loader.recover_if_possible()
+    assert str(path) in str(error.value)
