@@ -199,3 +199,80 @@ class SquarePatchEmbedding(PatchEmbedding):
             patch=(patch_size, patch_size),
             stride=(stride, stride),
         )
+
+
+def check_embedding(embedding, n_mels, embed_dim, max_frames):
+    """Checks that a patch embedding fits an encoder.
+
+    Arguments
+    ---------
+    embedding : PatchEmbedding
+        The patch embedding.
+    n_mels : int
+        Number of mel bins of the encoder's features.
+    embed_dim : int
+        Number of channels of the encoder's tokens.
+    max_frames : int
+        Frames of the longest clip foreseen.
+
+    Raises
+    ------
+    ValueError
+        If the embedding was made for other sizes, or its patch is longer than
+        ``max_frames``.
+
+    Example
+    -------
+    >>> check_embedding(FFTPEmbedding(128, 192), 128, 192, 1024)
+    """
+    width = embedding.proj.out_channels
+    if (embedding.n_mels, width) != (n_mels, embed_dim):
+        raise ValueError(
+            f"The embedding was made for n_mels={embedding.n_mels} and "
+            f"embed_dim={width}, the encoder for n_mels={n_mels} and "
+            f"embed_dim={embed_dim}."
+        )
+    if embedding.patch_frames > max_frames:
+        raise ValueError(
+            f"A patch of {embedding.patch_frames} frames is longer than "
+            f"the longest clip, max_frames={max_frames}: make patch_frames "
+            "smaller or max_frames greater."
+        )
+
+
+def trim_padding(feats, wav_lens):
+    """Cuts off the padding that all clips share and zeroes the rest of it.
+
+    Arguments
+    ---------
+    feats : torch.Tensor
+        Features ``[B, T, F]``.
+    wav_lens : torch.Tensor or None
+        Length ``[B]`` of each clip relative to T: ``round(wav_lens * T)``
+        frames, at least one, are its own.
+
+    Returns
+    -------
+    feats : torch.Tensor
+        ``[B, T, F]``, T being the longest clip's number of frames.
+    n_frames : torch.Tensor or None
+        Frames ``[B]`` of each clip; None when all are equally long.
+
+    Example
+    -------
+    >>> feats, n_frames = trim_padding(
+    ...     torch.ones(2, 100, 128), torch.tensor([0.6, 0.2])
+    ... )
+    >>> feats.shape, n_frames
+    (torch.Size([2, 60, 128]), tensor([60, 20]))
+    """
+    if wav_lens is None:
+        return feats, None
+    n_frames = (wav_lens * feats.shape[1]).round().long().clamp(min=1)
+    longest = int(n_frames.max())
+    feats = feats[:, :longest]
+    if int(n_frames.min()) == longest:
+        return feats, None
+    frames = torch.arange(longest, device=feats.device)
+    padding = frames[None, :, None] >= n_frames[:, None, None]
+    return feats.masked_fill(padding, 0.0), n_frames

@@ -1,0 +1,314 @@
+"""The Mamba block in one direction and in AuM's two bidirectional forms.
+
+Equal to the block of https://github.com/kaistmm/Audio-Mamba-AuM, whose names
+of weights it keeps, and initialised as it is.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import math
+
+import torch
+
+from speechbrain_fftp.nnet.selective_scan import (
+    bidirectional_selective_scan,
+    selective_scan,
+)
+
+
+class Mamba(torch.nn.Module):
+    """A gated selective state space layer (arXiv 2312.00752, section 3.4).
+
+    The forms, with AuM's names:
+
+    * ``"fo-bi"``: one causal convolution and one set of projections; its
+      result is scanned in both directions, each with its own decay rates, and
+      the two outputs are summed (``bimamba_type`` "v1" in the original);
+    * ``"bi-bi"``: each direction has its own convolution, which runs in that
+      direction, and its own weights; the outputs are averaged ("v2");
+    * ``False``: the forward direction alone, which can run as a stream.
+
+    Arguments
+    ---------
+    embed_dim : int
+        Number of channels E of a token.
+    bidirectional : str or bool
+        "fo-bi", "bi-bi" or False.
+    d_state : int
+        Number of states N of each channel.
+    d_conv : int
+        Number of tokens that the convolution spans.
+    expand : int
+        Number of inner channels, in multiples of ``embed_dim``.
+    dt_rank : int, optional
+        Rank of the step sizes' projection; ``ceil(embed_dim / 16)`` when
+        absent.
+    backend : str
+        Backend of ``selective_scan``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such form.
+
+    Example
+    -------
+    >>> layer = Mamba(32, bidirectional="fo-bi")
+    >>> layer(torch.rand(2, 50, 32), torch.tensor([50, 20])).shape
+    torch.Size([2, 50, 32])
+    """
+
+    def __init__(
+        self,
+        embed_dim,
+        bidirectional="fo-bi",
+        d_state=16,
+        d_conv=4,
+        expand=2,
+        dt_rank=None,
+        backend="auto",
+    ):
+        super().__init__()
+        if bidirectional not in ("fo-bi", "bi-bi", False):
+            raise ValueError(
+                f"bidirectional={bidirectional!r} must be 'fo-bi', 'bi-bi' or "
+                "False."
+            )
+        self.bidirectional = bidirectional
+        self.backend = backend
+        self.d_state, self.d_conv = d_state, d_conv
+        self.dt_rank = dt_rank or math.ceil(embed_dim / 16)
+        self.d_inner = expand * embed_dim
+        self.in_proj = torch.nn.Linear(embed_dim, 2 * self.d_inner, bias=False)
+        self._add_direction("")
+        if bidirectional == "fo-bi":
+            self.A_b_log = self._decay_rates()
+        elif bidirectional == "bi-bi":
+            self._add_direction("_b")
+        self.out_proj = torch.nn.Linear(self.d_inner, embed_dim, bias=False)
+        self._init_step_sizes()
+
+    def _add_direction(self, suffix):
+        """Adds the weights of a direction, under the original's names."""
+        width = self.d_inner
+        ranks = self.dt_rank + 2 * self.d_state
+        conv = torch.nn.Conv1d(width, width, self.d_conv, groups=width)
+        setattr(self, f"A{suffix}_log", self._decay_rates())
+        setattr(self, f"D{suffix}", torch.nn.Parameter(torch.ones(width)))
+        setattr(self, f"conv1d{suffix}", conv)
+        setattr(
+            self, f"x_proj{suffix}", torch.nn.Linear(width, ranks, bias=False)
+        )
+        dt_proj = torch.nn.Linear(self.dt_rank, width)
+        torch.nn.init.zeros_(dt_proj.bias)
+        setattr(self, f"dt_proj{suffix}", dt_proj)
+
+    def _decay_rates(self):
+        """The logarithms ``[D, N]`` of 1, 2, ... N for each channel."""
+        rates = torch.arange(1.0, self.d_state + 1).log()
+        return torch.nn.Parameter(rates.repeat(self.d_inner, 1))
+
+    def _init_step_sizes(self):
+        """Step sizes of the forward direction from 0.001 to 0.1, log-uniform.
+
+        The original leaves the backward direction's at softplus(0) = 0.69.
+        """
+        bound = self.dt_rank**-0.5
+        torch.nn.init.uniform_(self.dt_proj.weight, -bound, bound)
+        low, high = math.log(0.001), math.log(0.1)
+        steps = torch.empty(self.d_inner).uniform_(low, high).exp()
+        inverse_softplus = steps + torch.log(-torch.expm1(-steps))
+        self.dt_proj.bias.data.copy_(inverse_softplus)
+
+    def forward(self, x, lengths=None):
+        """Mixes the tokens of each item.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Tokens ``[B, L, E]``.
+        lengths : torch.Tensor, optional
+            Number of tokens ``[B]`` of each item. Those beyond it are not
+            read, and their outputs are zero.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[B, L, E]``.
+        """
+        if lengths is not None:
+            tokens = torch.arange(x.shape[1], device=x.device)
+            padding = tokens >= lengths.unsqueeze(1)
+            x = x.masked_fill(padding.unsqueeze(2), 0.0)
+        x, z = self.in_proj(x).chunk(2, 2)
+        history = x.new_zeros(x.shape[0], self.d_conv - 1, self.d_inner)
+        u = self._convolve(torch.cat([history, x], 1), self.conv1d)
+        inputs = self._scan_inputs(u, z, lengths)
+        if self.bidirectional == "fo-bi":
+            A_b = _decay(self.A_b_log)
+            out = bidirectional_selective_scan(A_b=A_b, **inputs)
+        else:
+            out = selective_scan(**inputs)
+        if self.bidirectional == "bi-bi":
+            u = torch.cat([x, history], 1)
+            u = self._convolve(u, self.conv1d_b, reverse=True)
+            inputs = self._scan_inputs(u, z, lengths, "_b")
+            out = (out + selective_scan(**inputs, reverse=True)) / 2
+        return self.out_proj(out.transpose(1, 2))
+
+    def step(self, x, state=None):
+        """Goes on with a stream, of a layer that is not bidirectional.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            The next tokens ``[B, L, E]``.
+        state : tuple of torch.Tensor, optional
+            What the call before returned; absent at the stream's start.
+
+        Returns
+        -------
+        out : torch.Tensor
+            ``[B, L, E]``, what ``forward`` gives for these tokens of the whole
+            stream.
+        state : tuple of torch.Tensor
+            The convolution's last inputs ``[B, d_conv - 1, D]`` and the
+            scan's state ``[B, D, N]``.
+
+        Raises
+        ------
+        ValueError
+            If the layer is bidirectional.
+        """
+        if self.bidirectional:
+            raise ValueError(
+                f"A layer with bidirectional={self.bidirectional!r} reads a "
+                "clip from both ends: only one with bidirectional=False can "
+                "run as a stream."
+            )
+        x, z = self.in_proj(x).chunk(2, 2)
+        if state is None:
+            history = x.new_zeros(x.shape[0], self.d_conv - 1, self.d_inner)
+            states = None
+        else:
+            history, states = state
+        x = torch.cat([history, x], 1)
+        inputs = self._scan_inputs(self._convolve(x, self.conv1d), z)
+        out, states = selective_scan(
+            **inputs, initial_state=states, return_last_state=True
+        )
+        history = x[:, x.shape[1] - history.shape[1] :]
+        return self.out_proj(out.transpose(1, 2)), (history, states)
+
+    def _convolve(self, x, conv, reverse=False):
+        """Depthwise convolution and SiLU of padded channels ``[B, L, D]``."""
+        # A weighted sum of shifted copies keeps the channels together: on a
+        # CPU it is several times faster than conv1d.
+        taps = conv.weight[:, 0].t().contiguous()
+        taps = taps.flip(0) if reverse else taps
+        n_tokens = x.shape[1] - len(taps) + 1
+        out = torch.addcmul(conv.bias, x[:, :n_tokens], taps[0])
+        for k in range(1, len(taps)):
+            out = out.addcmul_(x[:, k : k + n_tokens], taps[k])
+        return torch.nn.functional.silu(out).to(x.dtype)
+
+    def _scan_inputs(self, u, z, lengths=None, suffix=""):
+        """Arguments of the scan from channels u and gate z ``[B, L, D]``."""
+        A_log, D, x_proj, dt_proj = (
+            getattr(self, name)
+            for name in (
+                f"A{suffix}_log",
+                f"D{suffix}",
+                f"x_proj{suffix}",
+                f"dt_proj{suffix}",
+            )
+        )
+        ranks = (self.dt_rank, self.d_state, self.d_state)
+        delta, B, C = x_proj(u).split(ranks, 2)
+        # The bias is added within the scan, in float32.
+        delta = torch.nn.functional.linear(delta, dt_proj.weight)
+        return {
+            "u": u.transpose(1, 2),
+            "delta": delta.transpose(1, 2),
+            "A": _decay(A_log),
+            "B": B.transpose(1, 2),
+            "C": C.transpose(1, 2),
+            "D": D,
+            "z": z.transpose(1, 2),
+            "delta_bias": dt_proj.bias,
+            "delta_softplus": True,
+            "lengths": lengths,
+            "backend": self.backend,
+        }
+
+
+def _decay(A_log):
+    """The decay rates A from their logarithms, in float32 at least."""
+    return -A_log.to(torch.promote_types(A_log.dtype, torch.float32)).exp()
+
+
+class MambaBlock(torch.nn.Module):
+    """A pre-norm residual block around a Mamba layer.
+
+    Arguments
+    ---------
+    embed_dim : int
+        Number of channels D of a token.
+    norm_eps : float
+        Epsilon of the RMS normalisation.
+    **mixer_options : dict
+        Options of ``Mamba``.
+
+    Example
+    -------
+    >>> block = MambaBlock(32, bidirectional="bi-bi")
+    >>> block(torch.rand(2, 50, 32)).shape
+    torch.Size([2, 50, 32])
+    """
+
+    def __init__(self, embed_dim, norm_eps=1e-5, **mixer_options):
+        super().__init__()
+        self.norm = torch.nn.RMSNorm(embed_dim, eps=norm_eps)
+        self.mixer = Mamba(embed_dim, **mixer_options)
+
+    def forward(self, x, lengths=None):
+        """Applies the block.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Tokens ``[B, N, D]``.
+        lengths : torch.Tensor, optional
+            Number of tokens ``[B]`` of each clip.
+
+        Returns
+        -------
+        torch.Tensor
+            Tokens ``[B, N, D]``, of x's dtype.
+        """
+        return x + self.mixer(self._normalize(x), lengths)
+
+    def step(self, x, state=None):
+        """Goes on with a stream; see ``Mamba.step``.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            The next tokens ``[B, N, D]``.
+        state : tuple of torch.Tensor, optional
+            What the call before returned.
+
+        Returns
+        -------
+        x : torch.Tensor
+            Tokens ``[B, N, D]``.
+        state : tuple of torch.Tensor
+            The layer's state.
+        """
+        mixed, state = self.mixer.step(self._normalize(x), state)
+        return x + mixed, state
+
+    def _normalize(self, x):
+        """Normalises the residual stream, in the weights' dtype."""
+        return self.norm(x.to(self.norm.weight.dtype))

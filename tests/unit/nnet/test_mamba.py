@@ -1,0 +1,169 @@
+"""Tests of the Mamba layer and its block.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import math
+
+import pytest
+import torch
+
+from speechbrain_fftp.nnet.mamba import Mamba, MambaBlock
+
+FORMS = ["fo-bi", "bi-bi", False]
+
+
+def make_layer(form, width=8, **options):
+    """A layer whose weights are not small."""
+    torch.manual_seed(5)
+    layer = Mamba(width, form, d_state=4, **options).double()
+    for name, parameter in layer.named_parameters():
+        if "A_" not in name:
+            torch.nn.init.normal_(parameter, std=0.5)
+    return layer
+
+
+def written_out(layer, x, suffix, A_log):
+    """One direction, token by token, from the layer's weights."""
+    weights = dict(layer.named_parameters())
+    inner = layer.d_inner
+    x, z = (x @ weights["in_proj.weight"].T).split(inner, -1)
+    A = -A_log.exp()
+    taps = weights[f"conv1d{suffix}.weight"][:, 0]
+    h, outputs = torch.zeros_like(A), []
+    for t in range(len(x)):
+        u = weights[f"conv1d{suffix}.bias"].clone()
+        for k in range(layer.d_conv):
+            if t - k >= 0:
+                u = u + taps[:, -1 - k] * x[t - k]
+        u = u * u.sigmoid()
+        ranks = weights[f"x_proj{suffix}.weight"] @ u
+        step, B, C = ranks.split([layer.dt_rank, layer.d_state, layer.d_state])
+        step = weights[f"dt_proj{suffix}.weight"] @ step
+        step = (1 + (step + weights[f"dt_proj{suffix}.bias"]).exp()).log()
+        h = (step[:, None] * A).exp() * h + torch.outer(step * u, B)
+        outputs.append(
+            (h @ C + weights[f"D{suffix}"] * u) * z[t] * z[t].sigmoid()
+        )
+    return torch.stack(outputs)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("form", ["bi-bi", False])
+@pytest.mark.parametrize("length", [1, 3, 4, 12])
+def test_equals_the_equations(form, length):
+    layer = make_layer(form)
+    x = torch.randn(1, length, 8, dtype=torch.float64)
+    expected = written_out(layer, x[0], "", layer.A_log)
+    if form:
+        back = written_out(layer, x[0].flip(0), "_b", layer.A_b_log).flip(0)
+        expected = (expected + back) / 2
+    expected = expected @ layer.out_proj.weight.T
+    torch.testing.assert_close(layer(x)[0], expected)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("fill", [0.0, 30.0, float("nan")])
+def test_padding_has_no_influence(form, fill):
+    layer = make_layer(form)
+    lengths = torch.tensor([12, 1, 3, 7])
+    x = torch.full((4, 12, 8), fill, dtype=torch.float64)
+    for row, length in enumerate(lengths):
+        x[row, :length] = torch.randn(length, 8)
+    out = layer(x, lengths)
+    for row, length in enumerate(lengths):
+        alone = layer(x[row : row + 1, :length])
+        torch.testing.assert_close(out[row : row + 1, :length], alone)
+        assert not out[row, length:].any()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("parts", [[1] * 12, [5, 1, 6], [2, 10]])
+def test_a_stream_gives_what_the_whole_sequence_does(parts):
+    layer = make_layer(False)
+    x = torch.randn(2, 12, 8, dtype=torch.float64)
+    state, outputs = None, []
+    for part in x.split(parts, 1):
+        out, state = layer.step(part, state)
+        outputs.append(out)
+    torch.testing.assert_close(torch.cat(outputs, 1), layer(x))
+    assert [s.shape for s in state] == [(2, 3, 16), (2, 16, 4)]
+
+
+@torch.no_grad()
+def test_forward_only_is_causal_and_the_others_are_not():
+    x = torch.randn(1, 12, 8, dtype=torch.float64)
+    changed = x.clone()
+    changed[:, 6:] += 1
+    for form in FORMS:
+        layer = make_layer(form)
+        same = layer(x)[:, :6].allclose(layer(changed)[:, :6])
+        assert same == (form is False)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gradient_reaches_every_parameter(form):
+    layer = make_layer(form)
+    x = torch.randn(2, 12, 8, dtype=torch.float64, requires_grad=True)
+    out = layer(x, torch.tensor([12, 5]))
+    (out * torch.randn_like(out)).sum().backward()
+    for name, parameter in layer.named_parameters():
+        assert (parameter.grad != 0).any(), name
+    assert (x.grad[1, :5] != 0).all() and not x.grad[1, 5:].any()
+
+
+def test_initial_values():
+    torch.manual_seed(0)
+    layer = Mamba(64, "bi-bi")
+    assert layer.dt_rank == 4 and layer.d_inner == 128
+    steps = torch.nn.functional.softplus(layer.dt_proj.bias)
+    assert 0.00099 < steps.min() < 0.003 and 0.03 < steps.max() < 0.101
+    # Log-uniform: the median is the geometric mean.
+    assert steps.log().median().item() == pytest.approx(math.log(0.01), abs=0.5)
+    assert not layer.dt_proj_b.bias.any()
+    for A_log in (layer.A_log, layer.A_b_log):
+        rates = torch.arange(1.0, 17).expand(128, 16)
+        torch.testing.assert_close(A_log.exp(), rates)
+    assert (layer.D == 1).all() and (layer.D_b == 1).all()
+    assert abs(layer.dt_proj.weight).max() <= 0.5
+
+
+def test_bfloat16_weights_are_scanned_in_float32():
+    layer = make_layer("fo-bi", width=32).float()
+    x = torch.randn(2, 100, 32)
+    expected = layer(x)
+    out = layer.bfloat16()(x.bfloat16())
+    assert out.dtype == torch.bfloat16
+    error = (out.float() - expected).norm() / expected.norm()
+    assert error < 0.03
+
+
+def test_autocast_gives_nearly_the_same():
+    layer = make_layer("bi-bi", width=32).float()
+    x = torch.randn(2, 100, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = layer(x)
+        out.float().square().mean().backward()
+    assert out.dtype == torch.bfloat16
+    expected = layer(x)
+    assert (out.float() - expected).norm() / expected.norm() < 0.03
+    assert all(p.grad.isfinite().all() for p in layer.parameters())
+
+
+@torch.no_grad()
+def test_block_normalises_and_keeps_the_residual():
+    block = MambaBlock(8, bidirectional=False)
+    x = torch.randn(2, 12, 8) * 5 + 3
+    rms = x.square().mean(2, keepdim=True).add(1e-5).sqrt()
+    torch.testing.assert_close(block(x), x + block.mixer(x / rms))
+    out, _ = block.step(x)
+    torch.testing.assert_close(out, block(x))
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="'v1'.*'fo-bi'"):
+        Mamba(8, "v1")
+    with pytest.raises(ValueError, match="'fo-bi'.*bidirectional=False"):
+        Mamba(8, "fo-bi").step(torch.zeros(1, 1, 8))

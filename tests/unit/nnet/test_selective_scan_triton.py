@@ -1,0 +1,331 @@
+"""Tests of the Triton kernels of the selective scan.
+
+On the CPU they run in Triton's interpreter, which must be chosen before Triton
+is imported: one child process, this file run as a script, takes all cases and
+prints how far each result is from the reference. Tests marked ``gpu`` compare
+the compiled kernels in the same way.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+OPTIONAL = ("D", "z", "delta_bias", "initial_state")
+NAMES = ("u", "delta", "A", "B", "C", *OPTIONAL)
+ALL = {"with_": OPTIONAL, "delta_softplus": True}
+
+# What the kernels are tried with; sizes are B, D, N, L.
+CASES = {
+    "plain": dict(size=(2, 5, 4, 7)),
+    "one_step": dict(size=(2, 3, 4, 1), **ALL),
+    "one_step_reverse": dict(size=(1, 3, 4, 1), reverse=True, **ALL),
+    "skip": dict(size=(1, 4, 4, 5), with_=("D",)),
+    "gate": dict(size=(1, 4, 4, 5), with_=("z",)),
+    "bias": dict(size=(1, 4, 4, 5), with_=("delta_bias",)),
+    "softplus": dict(size=(1, 4, 4, 5), delta_softplus=True),
+    "initial": dict(size=(1, 4, 4, 5), with_=("initial_state",)),
+    "reverse": dict(size=(2, 5, 4, 7), reverse=True),
+    "one_chunk": dict(size=(1, 3, 4, 32), **ALL),
+    "chunk_and_one": dict(size=(1, 3, 4, 33), **ALL),
+    "chunk_and_one_reverse": dict(size=(1, 3, 4, 33), reverse=True, **ALL),
+    "three_chunks": dict(size=(1, 2, 4, 70), **ALL),
+    "states_16": dict(size=(1, 8, 16, 9), **ALL),
+    "states_5": dict(size=(2, 6, 5, 9), **ALL),
+    "two_blocks": dict(size=(2, 37, 4, 9), **ALL),
+    "two_blocks_of_four": dict(size=(1, 44, 8, 9), reverse=True, **ALL),
+    "contiguous": dict(size=(2, 6, 4, 9), layout="contiguous", **ALL),
+    "sliced": dict(size=(2, 6, 4, 9), layout="sliced", reverse=True, **ALL),
+    "expanded": dict(size=(2, 6, 4, 9), layout="expanded", **ALL),
+    "lengths": dict(size=(4, 5, 4, 11), lengths=(1, 11, 4, 5), **ALL),
+    "lengths_plain": dict(size=(2, 5, 5, 9), lengths=(3, 8)),
+    "lengths_reverse": dict(
+        size=(4, 5, 4, 37), lengths=(1, 37, 33, 6), reverse=True, **ALL
+    ),
+    "large_steps": dict(size=(1, 4, 4, 6), scale=40.0, **ALL),
+    "bfloat16": dict(size=(2, 8, 4, 9), dtype="bfloat16", **ALL),
+    "float16": dict(size=(2, 8, 4, 9), dtype="float16", **ALL),
+    "mixed": dict(size=(2, 8, 4, 9), dtype="mixed", reverse=True, **ALL),
+}
+GOLDEN = ("l1_plain", "l7_skip", "l64_full", "l64_stiff")
+GPU_CASES = {
+    "narrow": dict(size=(3, 192, 16, 101), lengths=(101, 64, 7), **ALL),
+    "wide": dict(size=(2, 1536, 16, 1212), dtype="bfloat16", **ALL),
+    "wide_reverse": dict(
+        size=(2, 1536, 16, 1212), dtype="bfloat16", reverse=True, **ALL
+    ),
+}
+
+
+def reference(
+    u, delta, A, B, C, D=None, z=None, delta_bias=None, initial_state=None,
+    lengths=None, delta_softplus=False, reverse=False,
+):  # fmt: skip
+    """Step by step, one item at a time, in float64."""
+    outs, states = [], []
+    for b in range(len(u)):
+        length = u.shape[2] if lengths is None else int(lengths[b])
+        dt = delta[b, :, :length].double()
+        if delta_bias is not None:
+            dt = dt + delta_bias.double()[:, None]
+        if delta_softplus:
+            dt = torch.logaddexp(dt, torch.zeros_like(dt))
+        h = torch.zeros_like(A, dtype=torch.float64)
+        if initial_state is not None:
+            h = initial_state[b].double()
+        ys = [torch.zeros_like(dt[:, 0])] * u.shape[2]
+        for t in reversed(range(length)) if reverse else range(length):
+            x = u[b, :, t].double()
+            h = torch.exp(dt[:, t, None] * A.double()) * h
+            h = h + (dt[:, t] * x)[:, None] * B[b, :, t].double()
+            y = h @ C[b, :, t].double()
+            if D is not None:
+                y = y + D.double() * x
+            if z is not None:
+                gate = z[b, :, t].double()
+                y = y * gate * torch.sigmoid(gate)
+            ys[t] = y
+        outs.append(torch.stack(ys, 1))
+        states.append(h)
+    return torch.stack(outs), torch.stack(states)
+
+
+def make(size, with_=(), layout="transposed", dtype="float32", lengths=None,
+         scale=1.0, device="cpu", **options):  # fmt: skip
+    """Random arguments of a scan: tensors by name, and the other options."""
+    batch, dim, states, steps = size
+    gen = torch.Generator().manual_seed(sum(size))
+    shapes = dict(u=(batch, steps, dim), A=(dim, states), D=(dim,))
+    shapes["B"] = shapes["C"] = (batch, steps, states)
+    shapes["delta"] = shapes["z"] = shapes["u"]
+    shapes.update(delta_bias=(dim,), initial_state=(batch, dim, states))
+    tensors = {}
+    for i, name in enumerate(NAMES):
+        if name in OPTIONAL and name not in with_:
+            continue
+        shape = shapes[name]
+        sequence = len(shape) == 3 and name != "initial_state"
+        if sequence and layout == "sliced":
+            shape = (*shape[:2], 2 * shape[2] + 1)
+        value = torch.randn(shape, generator=gen)
+        if sequence and layout == "sliced":
+            value = value[..., 1 : shapes[name][2] + 1]
+        if name == "A":
+            value = -value.exp()
+        if name == "delta":
+            value = value * scale
+            if not options.get("delta_softplus"):
+                value = value.abs() * 0.3
+        kinds = ("bfloat16", "float32", "float16")
+        if dtype == "mixed":
+            value = value.to(getattr(torch, kinds[i % 3]))
+        elif sequence:
+            value = value.to(getattr(torch, dtype))
+        if sequence:
+            value = value.transpose(1, 2)  # [B, L, D] -> [B, D, L]
+            if layout == "contiguous":
+                value = value.contiguous()
+            if lengths is not None:
+                for item, length in zip(value, lengths):
+                    item[..., length:] = float("nan")
+        tensors[name] = value.to(device).requires_grad_()
+    if lengths is not None:
+        options["lengths"] = torch.tensor(lengths, device=device)
+    return tensors, options
+
+
+def relative(value, expected):
+    """Largest deviation, beyond the last bit of the type of the value (the
+    interpreter truncates), over the largest value; inf where not finite."""
+    rounding = torch.finfo(value.dtype).eps
+    value, expected = value.detach().double(), expected.detach().double()
+    excess = (value - expected).abs() - rounding * expected.abs()
+    worst = excess.clamp(min=0).max() / expected.abs().max().clamp(1e-9)
+    return float(worst.nan_to_num(float("inf"), posinf=float("inf")))
+
+
+def deviations(layout="transposed", **case):
+    """How far outputs and gradients of a case are from the reference's."""
+    from speechbrain_fftp.nnet.selective_scan_triton import triton_scan
+
+    tensors, options = make(layout=layout, **case)
+    results = []
+    for scan in (triton_scan, reference):
+        out, last = scan(**tensors, **options)
+        assert out.shape == tensors["u"].shape
+        gen = torch.Generator().manual_seed(0)
+        # Of few bits: the gradient of a bfloat16 output has that type too.
+        weights = torch.randn(out.shape, generator=gen).bfloat16()
+        weights = weights.double().to(out.device)
+        if layout == "expanded":  # a gradient with strides 0
+            weights = weights[:, :1, :1].expand_as(out)
+        loss = (out.double() * weights).sum() + (last * last.cos()).sum()
+        grads = torch.autograd.grad(loss, list(tensors.values()))
+        results.append([out, last, *grads])
+    names = ["out", "last_state"] + ["grad_" + name for name in tensors]
+    found = {}
+    for name, value, expected in zip(names, *results):
+        wanted = tensors.get(name[5:], tensors["u"]).dtype
+        if name == "last_state":
+            wanted = torch.float32
+        assert value.dtype == wanted, name
+        found[name] = relative(value, expected)
+        if "lengths" in options and name in ("out", "grad_u", "grad_B"):
+            for item, length in zip(value, options["lengths"]):
+                assert not item[..., length:].any(), name
+    return found
+
+
+def golden_deviations(path, device="cpu"):
+    """The same against a golden file."""
+    import numpy as np
+
+    from speechbrain_fftp.nnet.selective_scan_triton import triton_scan
+
+    arrays = np.load(path)
+    golden = {k: torch.tensor(arrays[k], device=device) for k in arrays}
+    tensors = {k: golden[k].requires_grad_() for k in NAMES if k in golden}
+    softplus = bool(golden["delta_softplus"])
+    out, last = triton_scan(**tensors, delta_softplus=softplus)
+    found = {"out": relative(out, golden["out"])}
+    found["last_state"] = relative(last, golden["last_state"])
+    if "w" in golden:
+        (out * golden["w"]).sum().backward()
+        for name, tensor in tensors.items():
+            expected = golden["grad_" + name]
+            found["grad_" + name] = relative(tensor.grad, expected)
+    return found
+
+
+@pytest.fixture(scope="session")
+def interpreted():
+    """What the child process found, by case."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    child = subprocess.run(
+        [sys.executable, __file__],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert child.returncode == 0, child.stderr[-3000:]
+    return json.loads(child.stdout.splitlines()[-1])
+
+
+def check(found, limit):
+    assert len(found) >= 2
+    assert {k: v for k, v in found.items() if not v < limit} == {}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_equals_step_by_step(case, interpreted):
+    check(interpreted[case], 1e-4)
+
+
+@pytest.mark.parametrize("case", GOLDEN)
+def test_equals_golden(case, interpreted, shared):
+    check(interpreted[case], 1e-4)
+
+
+def test_without_gradients_nothing_is_saved(interpreted):
+    assert interpreted["no_grad"] == {"out": 0, "last_state": 0, "graph": 0}
+
+
+COMPILE = """
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from speechbrain_fftp.nnet import selective_scan_triton as scan
+
+for kernel, vec in ((scan._forward, 1), (scan._backward, 4)):
+    for capability, pointer in ((80, "*fp32"), (90, "*bf16")):
+        signature, constants = {}, {}
+        for i, name in enumerate(kernel.arg_names):
+            if name.endswith("_s"):
+                signature[name] = ("i32", "constexpr", "i32")
+                constants[(i, 1)] = 1
+            elif name.isupper() and len(name) > 1 and name != "BC":
+                signature[name] = "constexpr"
+                value = {"NP": 16, "VEC": vec}.get(name, True)
+                constants[name] = value
+            elif name in ("dim_vec", "steps"):
+                signature[name] = "i32"
+            elif name in ("u", "x", "z", "out", "dout", "du", "dx", "dz"):
+                signature[name] = pointer
+            else:
+                signature[name] = "*i64" if name == "lengths" else "*fp32"
+        source = ASTSource(kernel, signature, constants)
+        target = GPUTarget("cuda", capability, 32)
+        built = triton.compile(source, target, options={"num_warps": 1})
+        assert built.asm["cubin"]
+        print(kernel.__name__, capability, pointer)
+"""
+
+
+def test_kernels_compile_without_a_gpu(tmp_path):
+    pytest.importorskip("triton", reason="Triton is not installed")
+    kept = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    (tmp_path / "compile.py").write_text(COMPILE, "utf-8")
+    child = subprocess.run(
+        [sys.executable, str(tmp_path / "compile.py")],
+        env={**kept, "TRITON_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert child.returncode == 0, child.stderr[-3000:]
+    assert len(child.stdout.splitlines()) == 4
+
+
+needs_gpu = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA GPU"
+)
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize("case", [*CASES, *GPU_CASES])
+def test_equals_step_by_step_on_gpu(case):
+    found = deviations(**{**CASES, **GPU_CASES}[case], device="cuda")
+    check(found, 2e-4)
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize("case", [*GOLDEN, "l257_gated", "l1024_full"])
+def test_equals_golden_on_gpu(case, shared):
+    path = shared / "fixtures" / "selective_scan" / f"{case}.npz"
+    check(golden_deviations(path, "cuda"), 1e-4)
+
+
+def main():
+    """Prints, as JSON, the deviations of all cases that can run here."""
+    from speechbrain_fftp.nnet.selective_scan_triton import triton_scan
+
+    torch.set_num_threads(1)
+    found = {name: deviations(**case) for name, case in CASES.items()}
+    folder = Path(__file__).resolve().parents[4] / "shared" / "fixtures"
+    for name in GOLDEN:
+        path = folder / "selective_scan" / f"{name}.npz"
+        if path.is_file():
+            found[name] = golden_deviations(path)
+    tensors, options = make(**CASES["two_blocks"])
+    with_graph = triton_scan(**tensors, **options)
+    with torch.no_grad():
+        out, last = triton_scan(**tensors, **options)
+    found["no_grad"] = {
+        "out": relative(out, with_graph[0]),
+        "last_state": relative(last, with_graph[1]),
+        "graph": int(out.requires_grad or last.requires_grad),
+    }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
