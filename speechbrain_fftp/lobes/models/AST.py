@@ -11,7 +11,11 @@ Authors
 
 import torch
 
-from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.nnet.patching import (
+    FFTPEmbedding,
+    check_embedding,
+    trim_padding,
+)
 from speechbrain_fftp.nnet.position import PositionEmbedding
 
 
@@ -156,28 +160,14 @@ class AST(torch.nn.Module):
         norm_eps=1e-6,
     ):
         super().__init__()
-        if embed_dim % num_heads:
+        if num_heads < 1 or embed_dim % num_heads:
             raise ValueError(
                 f"embed_dim={embed_dim} must be a multiple of "
-                f"num_heads={num_heads}."
+                f"num_heads={num_heads}, which must be positive."
             )
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
-        if (embedding.n_mels, embedding.proj.out_channels) != (
-            n_mels,
-            embed_dim,
-        ):
-            raise ValueError(
-                f"The embedding was made for n_mels={embedding.n_mels} and "
-                f"embed_dim={embedding.proj.out_channels}, the encoder for "
-                f"n_mels={n_mels} and embed_dim={embed_dim}."
-            )
-        if embedding.patch_frames > max_frames:
-            raise ValueError(
-                f"A patch of {embedding.patch_frames} frames is longer than "
-                f"the longest clip, max_frames={max_frames}: make patch_frames "
-                "smaller or max_frames greater."
-            )
+        check_embedding(embedding, n_mels, embed_dim, max_frames)
         self.embedding = embedding
         self.position = PositionEmbedding(
             embedding.freq_patches,
@@ -218,7 +208,7 @@ class AST(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip: the mean of the class and the
             distillation token.
         """
-        feats, n_frames = self._trim(feats, wav_lens)
+        feats, n_frames = trim_padding(feats, wav_lens)
         tokens = self.embedding(feats)
         valid = None
         if n_frames is not None:
@@ -226,32 +216,13 @@ class AST(torch.nn.Module):
         columns = tokens.shape[1] // self.embedding.freq_patches
         tokens = tokens + self.position(columns, valid)
         # [B, 2 + F' * T', D]
-        x = torch.cat([self.cls_tokens.expand(len(feats), -1, -1), tokens], 1)
+        x = torch.cat(
+            [self.cls_tokens.expand(feats.shape[0], -1, -1), tokens], 1
+        )
         mask = None if valid is None else self._attention_mask(valid, columns)
         for block in self.blocks:
             x = block(x, mask)
         return self.norm(x[:, :2]).mean(1, keepdim=True)
-
-    def _trim(self, feats, wav_lens):
-        """Cuts off common padding and zeroes the rest of it.
-
-        Returns
-        -------
-        feats : torch.Tensor
-            ``[B, T, F]``, T being the longest clip's number of frames.
-        n_frames : torch.Tensor or None
-            Frames ``[B]`` of each clip; None when all are equally long.
-        """
-        if wav_lens is None:
-            return feats, None
-        n_frames = (wav_lens * feats.shape[1]).round().long().clamp(min=1)
-        longest = int(n_frames.max())
-        feats = feats[:, :longest]
-        if int(n_frames.min()) == longest:
-            return feats, None
-        frames = torch.arange(longest, device=feats.device)
-        padding = frames[None, :, None] >= n_frames[:, None, None]
-        return feats.masked_fill(padding, 0.0), n_frames
 
     def _attention_mask(self, valid, columns):
         """Which tokens may be attended to, ``[B, 1, 1, 2 + F' * T']``."""

@@ -1,0 +1,296 @@
+"""Audio Mamba (AuM) with any patch embedding.
+
+The encoder of https://arxiv.org/abs/2406.03344 (a stack of bidirectional Mamba
+blocks with a class token in the middle), fed by full-frequency temporal
+patches as in https://arxiv.org/abs/2508.21243 or by square ones. Variable
+lengths: a clip's embedding does not depend on how far its batch was padded.
+Without the backward direction, it also runs as a stream.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+
+from speechbrain_fftp.nnet.mamba import MambaBlock
+from speechbrain_fftp.nnet.patching import (
+    FFTPEmbedding,
+    check_embedding,
+    trim_padding,
+)
+from speechbrain_fftp.nnet.position import PositionEmbedding
+
+
+class StreamState(NamedTuple):
+    """What ``AuM.step`` keeps from one call to the next.
+
+    Its size does not grow: ``frames`` are the last ones, not yet or not only
+    part of a token, and ``blocks`` holds the state of each block.
+    """
+
+    frames: torch.Tensor
+    blocks: list
+
+
+class AuM(torch.nn.Module):
+    """Audio Mamba encoder.
+
+    Sizes (width, depth): tiny 192, 24; small 384, 24; base 768, 24.
+
+    In the bidirectional forms the class token stands in the middle of a clip's
+    own tokens, which have learned positions. With ``bidirectional=False`` it
+    stands at their end, where it has seen them all, and there are no
+    positions, which a stream without end would run out of.
+
+    Arguments
+    ---------
+    n_mels : int
+        Number of mel bins F of the features.
+    embed_dim : int
+        Number of channels D of a token.
+    depth : int
+        Number of blocks.
+    bidirectional : str or bool
+        "fo-bi", "bi-bi" or False; see ``Mamba``.
+    embedding : torch.nn.Module, optional
+        A patch embedding of ``speechbrain_fftp.nnet.patching``; when absent,
+        ``FFTPEmbedding`` with 25 frames every 5.
+    max_frames : int
+        Frames of the longest clip foreseen, which set the number of learned
+        positions. Longer clips stretch them (see ``PositionEmbedding``).
+    d_state : int
+        Number of states of each channel.
+    d_conv : int
+        Number of tokens that the blocks' convolution spans.
+    expand : int
+        Number of the blocks' inner channels, in multiples of ``embed_dim``.
+    dt_rank : int, optional
+        Rank of the step sizes' projection; ``ceil(embed_dim / 16)`` when
+        absent.
+    residual_in_fp32 : bool
+        Whether the residual stream is float32 even if the weights are not.
+    norm_eps : float
+        Epsilon of the normalisations.
+    backend : str
+        Backend of ``selective_scan``.
+
+    Raises
+    ------
+    ValueError
+        If the embedding was made for other sizes, its patch is longer than
+        ``max_frames``, or there is no such form.
+
+    Example
+    -------
+    >>> encoder = AuM(embed_dim=32, depth=2)
+    >>> feats = torch.rand(2, 1000, 128)
+    >>> encoder(feats, torch.tensor([1.0, 0.3])).shape
+    torch.Size([2, 1, 32])
+
+    A stream, a tenth of a second at a time:
+
+    >>> encoder = AuM(embed_dim=32, depth=2, bidirectional=False)
+    >>> state = None
+    >>> for chunk in feats[:, :50].split(10, dim=1):
+    ...     embedding, state = encoder.step(chunk, state)
+    >>> torch.allclose(embedding, encoder(feats[:, :50]), atol=1e-4)
+    True
+    """
+
+    def __init__(
+        self,
+        n_mels=128,
+        embed_dim=768,
+        depth=24,
+        bidirectional="fo-bi",
+        embedding=None,
+        max_frames=1024,
+        d_state=16,
+        d_conv=4,
+        expand=2,
+        dt_rank=None,
+        residual_in_fp32=True,
+        norm_eps=1e-5,
+        backend="auto",
+    ):
+        super().__init__()
+        if embedding is None:
+            embedding = FFTPEmbedding(n_mels, embed_dim)
+        check_embedding(embedding, n_mels, embed_dim, max_frames)
+        self.bidirectional = bidirectional
+        self.residual_in_fp32 = residual_in_fp32
+        self.embedding = embedding
+        if bidirectional:
+            self.position = PositionEmbedding(
+                embedding.freq_patches,
+                embedding.time_patches(max_frames),
+                embed_dim,
+            )
+        # Its position included.
+        self.cls_token = torch.nn.Parameter(torch.empty(embed_dim))
+        self.blocks = torch.nn.ModuleList(
+            MambaBlock(
+                embed_dim,
+                norm_eps,
+                bidirectional=bidirectional,
+                d_state=d_state,
+                d_conv=d_conv,
+                expand=expand,
+                dt_rank=dt_rank,
+                backend=backend,
+            )
+            for _ in range(depth)
+        )
+        self.norm = torch.nn.RMSNorm(embed_dim, eps=norm_eps)
+        self._init_weights()
+
+    def _init_weights(self):
+        """Initialises as the original: smaller outputs in deeper stacks."""
+        torch.nn.init.trunc_normal_(self.cls_token, std=0.02)
+        for block in self.blocks:
+            block.mixer.out_proj.weight.data /= math.sqrt(len(self.blocks))
+
+    def forward(self, feats, wav_lens=None):
+        """Encodes a batch of spectrograms.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Normalised features ``[B, T, F]``.
+        wav_lens : torch.Tensor, optional
+            Length ``[B]`` of each clip relative to T: ``round(wav_lens * T)``
+            frames are read, and what lies beyond them has no influence.
+
+        Returns
+        -------
+        torch.Tensor
+            Embedding ``[B, 1, D]`` of each clip: its class token.
+        """
+        feats, n_frames = trim_padding(feats, wav_lens)
+        tokens = self.embedding(feats)
+        columns = tokens.shape[1] // self.embedding.freq_patches
+        valid = None
+        if n_frames is not None:
+            valid = self.embedding.time_patches(n_frames)
+        if self.bidirectional:
+            tokens = tokens + self.position(columns, valid)
+        x, lengths, place = self._add_cls_token(tokens, valid, columns)
+        x = self._residual(x)
+        for block in self.blocks:
+            x = block(x, lengths)
+        # [B, 1, D]: the class token of each clip
+        x = x.gather(1, place.view(-1, 1, 1).expand(x.shape[0], 1, x.shape[2]))
+        return self.norm(x.to(self.norm.weight.dtype))
+
+    def _add_cls_token(self, tokens, valid, columns):
+        """Puts each clip's own tokens first, and the class token among them.
+
+        Returns
+        -------
+        x : torch.Tensor
+            ``[B, 1 + N, D]``.
+        lengths : torch.Tensor or None
+            Number of tokens ``[B]`` of each clip, the class token included;
+            None when all are equally long.
+        place : torch.Tensor
+            Where the class token is, ``[1]`` or ``[B]``.
+        """
+        batch, n_tokens, width = tokens.shape
+        cls_token = self.cls_token.expand(batch, 1, width)
+        if valid is None:
+            middle = n_tokens // 2 if self.bidirectional else n_tokens
+            parts = tokens[:, :middle], cls_token, tokens[:, middle:]
+            place = torch.tensor([middle], device=tokens.device)
+            return torch.cat(parts, 1), None, place
+        # Tokens are frequency-major: each row of patches ends with padding.
+        time = torch.arange(columns, device=tokens.device)
+        padding = time >= valid.unsqueeze(1)
+        padding = padding.repeat(1, self.embedding.freq_patches)
+        order = padding.int().argsort(dim=1, stable=True)
+        counts = valid * self.embedding.freq_patches
+        place = counts // 2 if self.bidirectional else counts
+        # Each output takes the token of its own or of the slot before, or, at
+        # its place, the class token, which is the last of the inputs.
+        slots = torch.arange(n_tokens + 1, device=tokens.device).expand(
+            batch, -1
+        )
+        after = slots > place.unsqueeze(1)
+        index = order.gather(1, (slots - after.long()).clamp(max=n_tokens - 1))
+        index = index.scatter(1, place.unsqueeze(1), n_tokens)
+        x = torch.cat([tokens, cls_token], 1)
+        x = x.gather(1, index.unsqueeze(2).expand(-1, -1, width))
+        return x, counts + 1, place
+
+    def step(self, feats, state=None):
+        """Goes on with a stream of frames, of any number at a time.
+
+        Cost and memory of a call depend on its own number of frames, not on
+        how long the stream has been.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            The next frames ``[B, T, F]``, normalised.
+        state : StreamState, optional
+            What the call before returned; absent at the stream's start.
+
+        Returns
+        -------
+        embedding : torch.Tensor
+            ``[B, 1, D]``: what ``forward`` gives for all frames so far.
+        state : StreamState
+            For the next call.
+
+        Raises
+        ------
+        ValueError
+            If the encoder is bidirectional, or its tokens are no time
+            sequence: square patches, or strides longer than a patch.
+        """
+        embedding = self.embedding
+        if self.bidirectional:
+            raise ValueError(
+                f"An encoder with bidirectional={self.bidirectional!r} cannot "
+                "run as a stream: build it with bidirectional=False."
+            )
+        if (
+            embedding.freq_patches > 1
+            or embedding.stride_frames > embedding.patch_frames
+        ):
+            raise ValueError(
+                "A stream needs patches that cover all mel bins and leave no "
+                "frame out: FFTPEmbedding with stride_frames <= patch_frames."
+            )
+        blocks = [None] * len(self.blocks)
+        if state is not None:
+            blocks = state.blocks
+            feats = torch.cat([state.frames, feats], 1)
+        tail = self.cls_token.expand(feats.shape[0], 1, -1)
+        if feats.shape[1] >= embedding.patch_frames:
+            tokens = embedding(feats)
+            feats = feats[:, tokens.shape[1] * embedding.stride_frames :]
+            _, blocks = self._run(tokens, blocks)
+        elif state is None or blocks[0] is None:
+            # Not yet one token: forward pads such a clip to one.
+            tail = torch.cat([embedding(feats), tail], 1)
+        x, _ = self._run(tail, blocks)
+        x = self.norm(x[:, -1:].to(self.norm.weight.dtype))
+        return x, StreamState(feats, blocks)
+
+    def _run(self, x, states):
+        """Runs all blocks from their states; returns the new ones."""
+        x = self._residual(x)
+        new_states = []
+        for block, state in zip(self.blocks, states):
+            x, state = block.step(x, state)
+            new_states.append(state)
+        return x, new_states
+
+    def _residual(self, x):
+        """The residual stream, in float32 where that is asked for."""
+        if not self.residual_in_fp32:
+            return x
+        return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,0 +1,227 @@
+"""Tests of Audio Mamba.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+
+EMBEDDINGS = {
+    "fftp": lambda: FFTPEmbedding(16, 24, 10, 4),
+    "square": lambda: SquarePatchEmbedding(16, 24, 8, 8),
+}
+FORMS = ["fo-bi", "bi-bi", False]
+
+
+def make_encoder(kind, form="fo-bi", depth=2, **kwargs):
+    """An encoder for up to 60 frames whose weights are not small."""
+    torch.manual_seed(3)
+    encoder = AuM(
+        n_mels=16,
+        embed_dim=24,
+        depth=depth,
+        bidirectional=form,
+        embedding=EMBEDDINGS[kind](),
+        max_frames=60,
+        **kwargs,
+    ).eval()
+    for name, parameter in encoder.named_parameters():
+        if "A_" not in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    return encoder
+
+
+def pad(clips, frames, fill):
+    feats = torch.full((len(clips), frames, 16), fill)
+    for row, clip in zip(feats, clips):
+        row[: len(clip)] = clip
+    return feats, torch.tensor([len(clip) / frames for clip in clips])
+
+
+@pytest.mark.parametrize("kind", EMBEDDINGS)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("fill", [0.0, float("nan")])
+@torch.no_grad()
+def test_embedding_does_not_depend_on_padding(kind, form, fill):
+    encoder = make_encoder(kind, form)
+    # Shorter than a patch, of odd lengths, and longer than max_frames.
+    clips = [torch.randn(n, 16) for n in (90, 3, 8, 10, 11, 37, 60, 61, 1)]
+    alone = [encoder(clip[None])[0] for clip in clips]
+    for frames in (90, 180, 360):
+        out = encoder(*pad(clips, frames, fill))
+        for embedding, expected in zip(out, alone):
+            torch.testing.assert_close(embedding, expected, rtol=0, atol=1e-4)
+    few = clips[1:4]
+    for embedding, expected in zip(encoder(*pad(few, 40, fill)), alone[1:4]):
+        torch.testing.assert_close(embedding, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", EMBEDDINGS)
+@pytest.mark.parametrize("form", FORMS)
+@torch.no_grad()
+def test_padding_would_matter_without_lengths(kind, form):
+    encoder = make_encoder(kind, form)
+    feats, lens = pad([torch.randn(n, 16) for n in (60, 31)], 60, 0.0)
+    with_lens, without = encoder(feats, lens), encoder(feats)
+    torch.testing.assert_close(with_lens[0], without[0], rtol=0, atol=1e-4)
+    assert (with_lens[1] - without[1]).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("kind", EMBEDDINGS)
+@pytest.mark.parametrize("form, place", [("fo-bi", 0.5), (False, 1.0)])
+def test_class_token_among_the_valid_tokens(monkeypatch, kind, form, place):
+    encoder = make_encoder(kind, form, depth=1)
+    seen = []
+    block = encoder.blocks[0]
+    monkeypatch.setattr(
+        block, "forward", lambda x, lengths: seen.append((x, lengths)) or x
+    )
+    clips = [torch.randn(n, 16) for n in (60, 27, 4)]
+    encoder(*pad(clips, 60, 0.0))
+    batch, lengths = seen.pop()
+    for row, clip, length in zip(batch, clips, lengths):
+        encoder(clip[None])
+        (alone,), no_lengths = seen.pop()
+        assert no_lengths is None
+        n_tokens = encoder.embedding.num_patches(len(clip))
+        assert len(alone) == n_tokens + 1 == length
+        middle = int(n_tokens * place)
+        torch.testing.assert_close(alone[middle], encoder.cls_token)
+        torch.testing.assert_close(row[: len(alone)], alone)
+
+
+@pytest.mark.parametrize("kind", EMBEDDINGS)
+@torch.no_grad()
+def test_output_is_the_normalised_class_token(kind):
+    encoder = make_encoder(kind, depth=0)
+    rms = encoder.cls_token.square().mean().add(1e-5).sqrt()
+    expected = encoder.cls_token / rms * encoder.norm.weight
+    for lens in (None, torch.tensor([1.0, 0.4])):
+        out = encoder(torch.randn(2, 30, 16), lens)
+        torch.testing.assert_close(out, expected.expand(2, 1, 24))
+
+
+@pytest.mark.parametrize("kind", EMBEDDINGS)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("lens", [None, torch.tensor([1.0, 0.4])])
+def test_gradient_reaches_every_parameter(kind, form, lens):
+    encoder = make_encoder(kind, form).train()
+    feats = torch.randn(2, 60, 16, requires_grad=True)
+    out = encoder(feats, lens)
+    (out * torch.randn_like(out)).sum().backward()
+    for name, parameter in encoder.named_parameters():
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
+    if lens is not None:
+        assert not feats.grad[1, 24:].any()
+
+
+@pytest.mark.parametrize("sizes", [[1] * 47, [47], [3, 20, 0, 4, 17, 3]])
+@torch.no_grad()
+def test_a_stream_gives_what_forward_does(sizes):
+    encoder = make_encoder("fftp", False)
+    feats = torch.randn(2, 47, 16)
+    state, stop = None, 0
+    for size in sizes:
+        chunk, stop = feats[:, stop : stop + size], stop + size
+        embedding, state = encoder.step(chunk, state)
+        expected = encoder(feats[:, :stop])
+        torch.testing.assert_close(embedding, expected, rtol=0, atol=1e-4)
+        assert state.frames.shape[1] < 10
+
+
+@torch.no_grad()
+def test_a_stream_of_any_length_keeps_a_state_of_one_size():
+    encoder = make_encoder("fftp", False)
+    _, state = encoder.step(torch.randn(1, 20, 16))
+    sizes = set()
+    for _ in range(100):
+        _, state = encoder.step(torch.randn(1, 8, 16), state)
+        tensors = [state.frames, *(s for block in state.blocks for s in block)]
+        sizes.add(tuple(t.shape for t in tensors))
+    assert len(sizes) == 1
+
+
+def test_streams_that_cannot_be():
+    with pytest.raises(ValueError, match="'bi-bi'.*bidirectional=False"):
+        make_encoder("fftp", "bi-bi").step(torch.zeros(1, 20, 16))
+    with pytest.raises(ValueError, match="cover all mel bins"):
+        make_encoder("square", False).step(torch.zeros(1, 20, 16))
+    apart = AuM(16, 24, 1, False, FFTPEmbedding(16, 24, 5, 6))
+    with pytest.raises(ValueError, match="stride_frames <= patch_frames"):
+        apart.step(torch.zeros(1, 20, 16))
+
+
+def test_sizes_and_number_of_parameters():
+    encoder = AuM(embed_dim=192)
+    assert encoder.embedding.num_patches(1000) == 196
+    assert len(encoder.blocks) == 24
+    inner, rank, state = 384, 12, 16
+    mixer = 3 * 192 * inner + 5 * inner + (rank + 2 * state) * inner
+    mixer += rank * inner + inner + 2 * state * inner + inner
+    expected = 24 * (mixer + 192) + 192 * 128 * 25 + 192
+    expected += (200 + 1 + 1) * 192
+    assert sum(p.numel() for p in encoder.parameters()) == expected
+
+
+def test_deeper_stacks_start_with_smaller_outputs():
+    torch.manual_seed(0)
+    deviations = [
+        AuM(embed_dim=64, depth=depth).blocks[0].mixer.out_proj.weight.std()
+        for depth in (1, 16)
+    ]
+    deviations = [deviation.item() for deviation in deviations]
+    assert deviations[0] / deviations[1] == pytest.approx(4, rel=0.1)
+
+
+@torch.no_grad()
+def test_residual_stream_in_float32():
+    feats = torch.randn(2, 60, 16)
+    for depth in (0, 2):
+        exact = make_encoder("fftp", depth=depth)(feats)
+        outputs = [
+            make_encoder("fftp", depth=depth, residual_in_fp32=in_fp32)
+            .bfloat16()(feats.bfloat16())
+            .float()
+            for in_fp32 in (True, False)
+        ]
+        errors = [(out - exact).norm() / exact.norm() for out in outputs]
+        assert max(errors) < 0.2
+    assert errors[0] < errors[1]
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="25 frames.*max_frames=24"):
+        AuM(embed_dim=24, depth=1, max_frames=24)
+    with pytest.raises(ValueError, match="n_mels=128.*embed_dim=48"):
+        AuM(embed_dim=24, depth=1, embedding=FFTPEmbedding(128, 48))
+    with pytest.raises(ValueError, match="'both'"):
+        AuM(embed_dim=24, depth=1, bidirectional="both")
+
+
+@pytest.mark.parametrize("kind, form", [("fftp", False), ("square", "bi-bi")])
+def test_exports_to_onnx(tmp_path, kind, form):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    encoder = make_encoder(kind, form)
+    batch, time = torch.export.Dim("batch"), torch.export.Dim("time", min=10)
+    path = tmp_path / "encoder.onnx"
+    with torch.no_grad():
+        torch.onnx.export(
+            encoder,
+            (torch.randn(2, 40, 16),),
+            path,
+            dynamo=True,
+            dynamic_shapes={"feats": {0: batch, 1: time}},
+        )
+    session = onnxruntime.InferenceSession(path)
+    for shape in ((2, 40, 16), (1, 17, 16), (3, 60, 16)):
+        feats = torch.randn(shape)
+        (out,) = session.run(None, {"feats": feats.numpy()})
+        expected = encoder(feats).detach().numpy()
+        np.testing.assert_allclose(out, expected, rtol=0, atol=1e-4)
