@@ -1,0 +1,185 @@
+"""Tests of initialising encoders from checkpoints.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import logging
+
+import pytest
+import torch
+
+from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.nnet.position import resize_time_positions
+from speechbrain_fftp.utils.pretrained import load_ast, load_aum, load_encoder
+
+NOT_BLOCKS = {"embedding.proj.weight", "embedding.proj.bias", "position.table"}
+
+
+def small_ast(embedding, max_frames=128, width=24, depth=2, heads=2, **kwargs):
+    """An encoder of the size that the fixture ``exported`` has."""
+    return AST(
+        embedding.n_mels,
+        width,
+        depth,
+        heads,
+        embedding,
+        max_frames,
+        **kwargs,
+    )
+
+
+def copy_of(encoder):
+    return {name: v.clone() for name, v in encoder.state_dict().items()}
+
+
+def check_taken(encoder, before, source, left=frozenset()):
+    """All but some tensors are the source's, and those are as before."""
+    for name, tensor in encoder.state_dict().items():
+        if name in left:
+            assert torch.equal(tensor, before[name]), name
+        elif name == "position.table":
+            resized = resize_time_positions(source[name], tensor.shape[1])
+            assert torch.equal(tensor, resized)
+        else:
+            assert torch.equal(tensor, source[name]), name
+            assert not torch.equal(tensor, before[name]), name
+
+
+@pytest.mark.parametrize("file", [False, True])
+@pytest.mark.parametrize("max_frames", [128, 300])
+def test_own_model_of_another_clip_length(exported, file, max_frames, caplog):
+    hparams, folder = exported
+    encoder = small_ast(FFTPEmbedding(40, 24, 10, 5), max_frames)
+    torch.nn.init.normal_(encoder.norm.weight)
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter)
+    before = copy_of(encoder)
+    source = folder / "embedding_model.ckpt" if file else str(folder)
+    names = load_encoder(encoder, source)
+    assert sorted(names) == sorted(before)
+    trained = hparams["embedding_model"].state_dict()
+    check_taken(encoder, before, trained)
+    assert encoder.training
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize(
+    "embedding, left",
+    [
+        (FFTPEmbedding(128, 64, 25, 5), NOT_BLOCKS),
+        (SquarePatchEmbedding(128, 64, 8, 8), NOT_BLOCKS),
+        (SquarePatchEmbedding(128, 64, 16, 16), {"position.table"}),
+        (SquarePatchEmbedding(128, 64, 16, 10), set()),
+    ],
+)
+def test_other_patches(tmp_path, embedding, left, caplog):
+    path = tmp_path / "square.ckpt"
+    trained = small_ast(SquarePatchEmbedding(128, 64, 16, 10), 128, 64, 2, 1)
+    for parameter in trained.parameters():
+        torch.nn.init.normal_(parameter)
+    source = copy_of(trained)
+    torch.save(source, path)
+    encoder = small_ast(embedding, 1000, 64, 2, 1)
+    before = copy_of(encoder)
+    with caplog.at_level(logging.WARNING):
+        names = load_encoder(encoder, path)
+    assert set(names) == set(before) - left
+    check_taken(encoder, before, source, left)
+    warned = [r.getMessage() for r in caplog.records if r.levelno >= 30]
+    assert len(warned) == bool(left)
+    for name in left:
+        assert name in warned[0] and "square.ckpt" in warned[0]
+
+
+@pytest.mark.parametrize("name", ["official_d64_t128.pth", "hf_d64_t128"])
+def test_published_ast(shared, name):
+    path = shared / "fixtures" / "ast" / name
+    source = load_ast(path)[0].state_dict()
+    encoder = small_ast(FFTPEmbedding(128, 64), 1000, 64, 2, 1)
+    before = copy_of(encoder)
+    assert set(load_encoder(encoder, path)) == set(before) - NOT_BLOCKS
+    check_taken(encoder, before, source, NOT_BLOCKS)
+    other = small_ast(FFTPEmbedding(128, 64), 100, 64, 2, 4)
+    with pytest.raises(ValueError, match="num_heads=1.* num_heads=4"):
+        load_encoder(other, path)
+
+
+@pytest.mark.parametrize("form", ["fobi", "bibi"])
+def test_published_aum(shared, form, caplog):
+    path = shared / "fixtures" / "aum" / f"{form}_t128.pth"
+    source = load_aum(path)[0].state_dict()
+    kwargs = dict(embed_dim=64, depth=2, bidirectional=f"{form[:2]}-bi")
+    for embedding, left in (
+        (SquarePatchEmbedding(128, 64, 16, 16), set()),
+        (FFTPEmbedding(128, 64), NOT_BLOCKS),
+    ):
+        encoder = AuM(embedding=embedding, max_frames=1024, **kwargs)
+        for parameter in encoder.parameters():
+            torch.nn.init.normal_(parameter)
+        before = copy_of(encoder)
+        assert set(load_encoder(encoder, path)) == set(before) - left
+        check_taken(encoder, before, source, left)
+    kwargs["bidirectional"] = "bi-bi" if form == "fobi" else "fo-bi"
+    other = AuM(embedding=embedding, max_frames=1024, **kwargs)
+    with pytest.raises(ValueError, match=f"{form}_t128.pth.*conv1d_b"):
+        load_encoder(other, path)
+
+
+@pytest.mark.parametrize("form", ["fo-bi", "bi-bi", False])
+def test_own_aum(form, tmp_path):
+    embedding = FFTPEmbedding(128, 16, 10, 5)
+    trained, encoder = (
+        AuM(128, 16, 1, form, embedding, max_frames=n) for n in (100, 200)
+    )
+    for parameter in trained.parameters():
+        torch.nn.init.normal_(parameter)
+    source = copy_of(trained)
+    torch.save(source, tmp_path / "some.ckpt")
+    for parameter in encoder.parameters():
+        torch.nn.init.zeros_(parameter)
+    before = copy_of(encoder)
+    assert load_encoder(encoder, tmp_path / "some.ckpt") == list(before)
+    check_taken(encoder, before, source)
+
+
+@pytest.mark.parametrize(
+    "sizes, message",
+    [
+        ({"width": 48}, "embed_dim=24.* embed_dim=48"),
+        ({"depth": 3}, "depth=2.* depth=3"),
+        ({"heads": 3}, "num_heads=2.* num_heads=3"),
+        ({"mlp_ratio": 2.0}, r"mlp\.0\.weight is \[96, 24\].* \[48, 24\]"),
+    ],
+)
+def test_other_sizes_are_an_error(exported, sizes, message):
+    _, folder = exported
+    embedding = FFTPEmbedding(40, sizes.get("width", 24), 10, 5)
+    encoder = small_ast(embedding, **sizes)
+    before = copy_of(encoder)
+    with pytest.raises(ValueError, match=f"embedding_model.ckpt: .*{message}"):
+        load_encoder(encoder, folder)
+    for name, tensor in encoder.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_wrong_sources(exported, tmp_path):
+    ast = small_ast(FFTPEmbedding(40, 24, 10, 5))
+    aum = AuM(embed_dim=24, depth=2)
+    path = tmp_path / "some.pth"
+    torch.save({"layers.0.mixer.D": torch.ones(1)}, path)
+    with pytest.raises(ValueError, match="for load_aum, not for load_ast"):
+        load_encoder(ast, path)
+    torch.save({"v.cls_token": torch.ones(1)}, path)
+    with pytest.raises(ValueError, match="for load_ast, not for load_aum"):
+        load_encoder(aum, path)
+    with pytest.raises(ValueError, match="embedding_model.ckpt.*Missing"):
+        load_encoder(aum, exported[1])
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load_encoder(ast, tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="config.json"):
+        load_encoder(ast, tmp_path)
+    with pytest.raises(ValueError, match="is a folder"):
+        load_encoder(aum, tmp_path)
