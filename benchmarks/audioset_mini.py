@@ -41,8 +41,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "audioset_mini.json"
 # Sizes and lengths for a few hundred clips on a CPU.
 OPTIONS = (
-    "--embed_dim=192 --depth=6 --num_heads=3 --number_of_epochs=40 "
-    "--batch_size=8 --lr=0.001 --num_workers=1"
+    "--embed_dim=192 --depth=6 --number_of_epochs=40 --batch_size=8 "
+    "--lr=0.001 --num_workers=1"
 ).split()
 
 

@@ -39,6 +39,7 @@ from speechbrain_fftp.dataio.labels import (
 from speechbrain_fftp.dataio.synthetic import make_demo_set
 from speechbrain_fftp.inference.export import export_inference
 from speechbrain_fftp.utils.metrics import tagging_metrics, write_results
+from speechbrain_fftp.utils.pretrained import load_encoder
 from speechbrain_fftp.utils.tensorboard import add_predictions, add_spectrograms
 
 logger = get_logger(__name__)
@@ -304,6 +305,8 @@ if __name__ == "__main__":
             )
     clip_labels = clip_labels["train"]
     hparams["classifier"][-1].bias.data = prior_log_odds(clip_labels, labels)
+    if hparams["pretrained"]:
+        load_encoder(hparams["embedding_model"], hparams["pretrained"])
 
     brain = TaggingBrain(
         modules=hparams["modules"],

@@ -1,0 +1,16 @@
+"""What several tests of recipes share.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import pytest
+
+from speechbrain_fftp.dataio.synthetic import make_demo_set
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "audioset"
+    make_demo_set(folder, num_train=24, num_valid=8, num_eval=8)
+    return folder

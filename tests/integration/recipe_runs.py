@@ -1,0 +1,58 @@
+"""Runs recipes as their users run them, as processes of their own.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = {
+    "embed_dim": 64,
+    "depth": 1,
+    "patch_frames": 50,
+    "stride_frames": 50,
+    "batch_size": 4,
+    "number_of_epochs": 2,
+    "lr": 0.001,
+    "n_classes": 14,
+    "num_workers": 1,
+}
+
+
+def command(output_folder, *flags, hparams="ast_fftp.yaml", **options):
+    options = {**TINY, "output_folder": output_folder, **options}
+    words = [f"--{key}={value}" for key, value in options.items()]
+    recipe = ROOT / "recipes" / "AudioSet" / "train.py"
+    hparams = ROOT / "hparams" / hparams
+    return [sys.executable, str(recipe), str(hparams), *words, *flags]
+
+
+def run(output_folder, *flags, **options):
+    """Runs the recipe to its end; gives its exit status and its output."""
+    done = subprocess.run(
+        command(output_folder, *flags, **options),
+        cwd=output_folder.parent,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def train(output_folder, *flags, **options):
+    """Runs the recipe; gives its output and metrics.json."""
+    status, output = run(output_folder, *flags, **options)
+    assert status == 0, output
+    return output, json.loads((output_folder / "metrics.json").read_text())
+
+
+def fail(output_folder, *flags, **options):
+    """Runs the recipe, which is to fail; gives the error that it prints."""
+    status, output = run(output_folder, *flags, **options)
+    assert status != 0, output
+    return re.findall(r"^\w+Error: .*", output, re.MULTILINE)[-1]
