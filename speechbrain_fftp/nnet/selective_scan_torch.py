@@ -15,11 +15,11 @@ import math
 import torch
 from torch.autograd.function import once_differentiable
 
-# Sizes that stay in a CPU's caches, for each thread: states of one step, and
-# states of all steps of a chunk.
+# Sizes that stay in a CPU's caches, for each thread: states of one step (twice
+# as many without gradients), and states of all steps of a chunk.
 STEP_STATES = 8192
-CHUNK_STATES = 2**18
-MAX_CHUNK = 64
+CHUNK_STATES = 2**19
+MAX_CHUNK = 48
 
 
 def torch_scan(
@@ -53,14 +53,15 @@ def torch_scan(
     (torch.Size([2, 4, 100]), torch.Size([2, 4, 4]))
     """
     inputs = (u, delta, A, B, C, D, z, delta_bias, initial_state, lengths)
-    return _Scan.apply(delta_softplus, reverse, *inputs)
+    keep = torch.is_grad_enabled()
+    return _Scan.apply(delta_softplus, reverse, keep, *inputs)
 
 
 class _Scan(torch.autograd.Function):
     """The scan and its gradient, block by block and chunk by chunk."""
 
     @staticmethod
-    def forward(ctx, delta_softplus, reverse, *inputs):
+    def forward(ctx, delta_softplus, reverse, keep, *inputs):
         u, A, initial_state = inputs[0], inputs[2], inputs[8]
         dtype = torch.promote_types(u.dtype, torch.float32)
         # [B, N, D]: the channels of a state lie next to each other.
@@ -68,10 +69,10 @@ class _Scan(torch.autograd.Function):
         if initial_state is not None:
             state.copy_(initial_state.transpose(1, 2))
         out = u.new_empty(len(u), u.shape[2], u.shape[1]).transpose(1, 2)
-        blocks = list(_blocks(delta_softplus, reverse, inputs))
-        keep = any(ctx.needs_input_grad)
-        boundaries = []
-        for block in blocks:
+        keep = keep and any(ctx.needs_input_grad)
+        options = delta_softplus, reverse
+        sizes, boundaries = _sizes(u, A, keep), []
+        for block in _blocks(sizes, keep, options, inputs):
             kept = []
             for span in block.spans:
                 if keep:
@@ -82,7 +83,7 @@ class _Scan(torch.autograd.Function):
             boundaries.append(kept)
         if keep:
             ctx.save_for_backward(*inputs)
-            ctx.options = delta_softplus, reverse
+            ctx.plan = sizes, keep, options
             ctx.boundaries = boundaries
         return out, state.transpose(1, 2)
 
@@ -91,27 +92,38 @@ class _Scan(torch.autograd.Function):
     def backward(ctx, out_grad, last_grad):
         inputs = ctx.saved_tensors
         grads = _Gradients(inputs, last_grad)
-        for block, kept in zip(_blocks(*ctx.options, inputs), ctx.boundaries):
+        for block, kept in zip(_blocks(*ctx.plan, inputs), ctx.boundaries):
             for span, start in zip(reversed(block.spans), reversed(kept)):
                 block.read(span)
                 block.run(start)
                 block.backward(out_grad, grads, start)
-        return None, None, *grads.as_inputs(inputs)
+        return None, None, None, *grads.as_inputs(inputs)
 
 
-def _blocks(delta_softplus, reverse, inputs):
-    """Cuts the batch into blocks of rows that fit the caches."""
+def _sizes(u, A, keep):
+    """How many rows and how many steps are worked on at a time."""
+    batch, _, n_steps = u.shape
+    if u.device.type != "cpu":
+        return batch, min(MAX_CHUNK, n_steps)
+    threads = torch.get_num_threads()
+    states = STEP_STATES * (1 if keep else 2) * threads
+    n_rows = min(max(states // A.numel(), 1), batch)
+    chunk = CHUNK_STATES * threads // (n_rows * A.numel())
+    return n_rows, min(max(chunk, 8), MAX_CHUNK, n_steps)
+
+
+def _blocks(sizes, keep, options, inputs):
+    """Cuts the batch into blocks of rows."""
+    n_rows, chunk = sizes
     u, A = inputs[0], inputs[2]
-    if u.device.type == "cpu":
-        threads = torch.get_num_threads()
-        size = max(STEP_STATES * threads // A.numel(), 1)
-        chunk = CHUNK_STATES * threads // (min(size, len(u)) * A.numel())
-        chunk = min(max(chunk, 8), MAX_CHUNK)
-    else:
-        size, chunk = len(u), MAX_CHUNK // 2
-    for start in range(0, len(u), size):
-        rows = slice(start, min(start + size, len(u)))
-        yield _Block(rows, chunk, delta_softplus, reverse, *inputs)
+    # Decays and states of a chunk, and gradients of the states.
+    buffers = u.new_empty(
+        (3 if keep else 2, n_rows * chunk * A.numel()),
+        dtype=torch.promote_types(u.dtype, torch.float32),
+    )
+    for start in range(0, len(u), n_rows):
+        rows = slice(start, min(start + n_rows, len(u)))
+        yield _Block(rows, chunk, buffers, *options, *inputs)
 
 
 class _Block:
@@ -121,6 +133,7 @@ class _Block:
         self,
         rows,
         chunk,
+        buffers,
         delta_softplus,
         reverse,
         u,
@@ -153,8 +166,7 @@ class _Block:
         if reverse:
             self.spans.reverse()
         self.n_rows = len(u[rows])
-        size = self.n_rows * min(chunk, n_steps) * self.A.numel()
-        self.buffers = self.A.new_empty(2, size)
+        self.buffers = buffers
         self.n_steps = None
 
     def read(self, span):
@@ -184,9 +196,9 @@ class _Block:
         """Prepares the buffers for chunks of a number of steps."""
         self.n_steps = n_steps
         size = self.n_rows * n_steps * self.A.numel()
-        self.decay, self.states = self.buffers[:, :size].view(
-            2, self.n_rows, n_steps, *self.A.shape
-        )
+        self.decay, self.states, *self.states_grad = self.buffers[
+            :, :size
+        ].view(-1, self.n_rows, n_steps, *self.A.shape)
         # Views of each step, in the order of the recursion, made once: making
         # one takes as long as the arithmetic on it.
         order = slice(None, None, -1 if self.reverse else 1)
@@ -239,7 +251,8 @@ class _Block:
 
         # The gradient of each state, from the last one back: each one reaches
         # the one before by the decay between them.
-        states_grad = grad.unsqueeze(2) * self.C.unsqueeze(3)
+        (states_grad,) = self.states_grad
+        torch.mul(grad.unsqueeze(2), self.C.unsqueeze(3), out=states_grad)
         last, *before = states_grad.unbind(1)[:: 1 if self.reverse else -1]
         last += grads.state[self.rows]
         for new, decay in zip(before, self.decay_steps[::-1]):
