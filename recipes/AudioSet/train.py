@@ -241,20 +241,20 @@ def demo_overrides(hparams_file):
     Arguments
     ---------
     hparams_file : str
-        The yaml of the run, with demo_overrides.yaml beside it.
+        The yaml of the run.
 
     Returns
     -------
     dict
-        Its content.
+        What stands under its key ``demo``.
     """
-    demo_file = Path(hparams_file).with_name("demo_overrides.yaml")
     logger.warning(
         "No --data_folder given: training a tiny model on a SYNTHETIC demo "
-        "set, with the sizes of %s. Pass --data_folder DIR for AudioSet.",
-        demo_file,
+        "set, with the sizes under 'demo' in %s. Pass --data_folder DIR for "
+        "AudioSet.",
+        hparams_file,
     )
-    return ruamel.yaml.YAML().load(demo_file)
+    return ruamel.yaml.YAML().load(Path(hparams_file))["demo"]
 
 
 if __name__ == "__main__":
@@ -266,6 +266,8 @@ if __name__ == "__main__":
         overrides = {**demo_overrides(hparams_file), **overrides}
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
+    if hparams["num_threads"]:
+        torch.set_num_threads(hparams["num_threads"])
     if "ckpt_interval_steps" in run_opts.overridden_args:
         hparams["ckpt_interval_minutes"] = 0  # one excludes the other
 

@@ -15,11 +15,11 @@ import math
 import torch
 from torch.autograd.function import once_differentiable
 
-# Sizes that stay in a CPU's caches, for each thread: states of one step (twice
-# as many without gradients), and states of all steps of a chunk.
-STEP_STATES = 8192
+# States of a step, states of a chunk for each thread, which suit a CPU's caches,
+# and steps of a chunk.
+STEP_STATES = 2**15 - 1
 CHUNK_STATES = 2**19
-MAX_CHUNK = 48
+MAX_CHUNK = 64
 
 
 def torch_scan(
@@ -101,15 +101,27 @@ class _Scan(torch.autograd.Function):
 
 
 def _sizes(u, A, keep):
-    """How many rows and how many steps are worked on at a time."""
+    """How many rows and how many steps are worked on at a time.
+
+    As many rows as there can be, since each step of a block is one call. But
+    torch would share the work of a step of more than STEP_STATES states among
+    threads, which takes longer than the step; and the more rows, the shorter
+    the chunks, and the states at their boundaries, which a gradient needs, may
+    take as much memory as 1.5 buffers.
+    """
     batch, _, n_steps = u.shape
+    states = A.numel()
     if u.device.type != "cpu":
         return batch, min(MAX_CHUNK, n_steps)
-    threads = torch.get_num_threads()
-    states = STEP_STATES * (1 if keep else 2) * threads
-    n_rows = min(max(states // A.numel(), 1), batch)
-    chunk = CHUNK_STATES * threads // (n_rows * A.numel())
-    return n_rows, min(max(chunk, 8), MAX_CHUNK, n_steps)
+    size = CHUNK_STATES * max(torch.get_num_threads(), 2)
+    n_rows = STEP_STATES // states
+    if keep:
+        size //= 2
+        limit = 1.5 * (size / states) ** 2 / (batch * n_steps)
+        n_rows = min(n_rows, int(limit))
+    n_rows = min(max(n_rows, 1), batch)
+    chunk = min(max(size // (n_rows * states), 8), MAX_CHUNK)
+    return n_rows, min(chunk, n_steps)
 
 
 def _blocks(sizes, keep, options, inputs):

@@ -72,7 +72,6 @@ def make_inputs(length, width=6, states=4, batch=3, dtype=torch.float64):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of one row and chunks of eight steps."""
-    monkeypatch.setattr(selective_scan_torch, "STEP_STATES", 1)
     monkeypatch.setattr(selective_scan_torch, "CHUNK_STATES", 1)
 
 

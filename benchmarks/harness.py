@@ -1,0 +1,188 @@
+"""What the benchmark scripts share: timing, memory and result files.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import importlib.metadata
+import math
+import platform
+import statistics
+import time
+import timeit
+from pathlib import Path
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from speechbrain_fftp.dataio.files import atomic_path, write_json
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def clock():
+    """The time, once the GPU has finished what it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def seconds(function, calls=1):
+    """Seconds per call of a function, over so many calls in a row."""
+    return timeit.Timer(function, timer=clock).timeit(calls) / calls
+
+
+def compare(cases, rounds=10, round_seconds=0.5, case_seconds=60.0):
+    """Times functions in turns, so that a slow spell of the machine hits all.
+
+    Arguments
+    ---------
+    cases : dict
+        Functions without arguments, by name.
+    rounds : int
+        Measurements of each function.
+    round_seconds : float
+        Duration of a measurement, which sets its number of calls.
+    case_seconds : float
+        Limit for one function: a slower one is measured in fewer rounds, and
+        one whose warm-up call takes this long not again.
+
+    Returns
+    -------
+    dict
+        By name: ``median``, ``low`` and ``high`` quartile of the seconds per
+        call, number of ``rounds`` and of ``calls`` per round.
+    """
+    times, calls, limits = {name: [] for name in cases}, {}, {}
+    for name, function in cases.items():
+        one, calls[name], limits[name] = seconds(function), 1, 0
+        if one > case_seconds:
+            times[name].append(one)
+            continue
+        if one < round_seconds:
+            one = seconds(function)
+        calls[name] = math.ceil(round_seconds / one)
+        limits[name] = max(1, int(case_seconds / (one * calls[name])))
+    for i in range(rounds):
+        for name, function in cases.items():
+            if i < limits[name]:
+                times[name].append(seconds(function, calls[name]))
+    result = {}
+    for name, each in times.items():
+        low, median, high = statistics.quantiles(
+            each if len(each) > 1 else 2 * each, n=4, method="inclusive"
+        )
+        result[name] = {"median": median, "low": low, "high": high}
+        result[name].update(rounds=len(each), calls=calls[name])
+    return result
+
+
+def milliseconds(time):
+    """A time of ``compare`` for a table: median (quartiles, rounds)."""
+    values = (1000 * time[key] for key in ("low", "median", "high"))
+    low, median, high = (f"{x:.0f}" if x > 99 else f"{x:.3g}" for x in values)
+    return f"{median} ({low}-{high}, n={time['rounds']})"
+
+
+def add_row(rows, row):
+    """Adds a row, a dictionary, to a list of them and prints it."""
+    rows.append(row)
+    shown = [str(cell) for cell in row.values() if not isinstance(cell, dict)]
+    print(" | ".join(shown), flush=True)
+
+
+def check_same(results, tolerance):
+    """Stops unless all functions, by name, gave the first one's tensors.
+
+    The tolerance is relative to the greatest value of the first one's tensor.
+    """
+    first, *others = results
+    for name in others:
+        for i, (expected, found) in enumerate(
+            zip(results[first], results[name])
+        ):
+            error = (found - expected).abs().max() / expected.abs().max()
+            if not error <= tolerance:
+                raise SystemExit(f"{name}: tensor {i} is off by {error:.1e}")
+
+
+def peak_memory(function):
+    """Most bytes held at once on the CPU, less those of the tensors returned.
+
+    Adds up the allocations and releases that the profiler records.
+    """
+    activities = [ProfilerActivity.CPU]
+    with profile(activities=activities, profile_memory=True) as profiler:
+        outputs = function()
+    events = profiler.profiler.kineto_results.events()
+    held, peak = 0, 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak - sum(tensor.nbytes for tensor in outputs)
+
+
+def gpu_seconds(function, calls=20):
+    """Seconds per call that the GPU works, waiting for launches left out."""
+    function()
+    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+        for _ in range(calls):
+            function()
+        torch.cuda.synchronize()
+    events = profiler.key_averages()
+    cuda = torch.autograd.DeviceType.CUDA
+    events = [event for event in events if event.device_type == cuda]
+    return sum(event.self_device_time_total for event in events) / 1e6 / calls
+
+
+def environment(device, packages=()):
+    """The machine and the versions, as a dictionary."""
+    found = {"processor": platform.processor() or platform.machine()}
+    cpuinfo = Path("/proc/cpuinfo")
+    for line in cpuinfo.read_text().splitlines() if cpuinfo.exists() else ():
+        if line.startswith("model name"):
+            found["processor"] = line.split(":")[1].strip()
+    found["CPU threads"] = torch.get_num_threads()
+    if torch.device(device).type == "cuda":
+        found["GPU"] = torch.cuda.get_device_name(device)
+    for package in ("torch", "triton", *packages):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def markdown(sections):
+    """Lays sections out (see ``write_results``)."""
+    lines = []
+    for title, section in sections.items():
+        facts = section["environment"].items()
+        facts = ", ".join(f"{name} {value}" for name, value in facts)
+        texts = (f"## {title}", section["note"], facts)
+        lines += [f"{text}\n" for text in texts if text]
+        first = section["rows"][0]
+        names = [n for n in first if not isinstance(first[n], dict)]
+        table = [names, ["---"] * len(names)]
+        table += [[str(row[n]) for n in names] for row in section["rows"]]
+        lines += ["| " + " | ".join(row) + " |" for row in table] + [""]
+    return "\n".join(lines)
+
+
+def write_results(name, sections):
+    """Writes ``benchmarks/results/NAME.json`` and ``NAME.md``; prints the same.
+
+    Arguments
+    ---------
+    name : str
+        Name of the files.
+    sections : dict
+        By title: ``note``, ``environment`` and ``rows``, dictionaries with the
+        same keys. Values that are dictionaries are in the JSON file only.
+    """
+    RESULTS.mkdir(exist_ok=True)
+    write_json(RESULTS / f"{name}.json", sections)
+    with atomic_path(RESULTS / f"{name}.md") as path:
+        Path(path).write_text(markdown(sections), encoding="utf-8")
+    print(markdown(sections))

@@ -1,0 +1,282 @@
+"""Times and weighs the selective scan against other implementations.
+
+On a CPU: the published step-by-step formulation, the parallel scan of mambapy
+and transformers' MambaModel; --full adds the batch-1 latency of AuM-base's
+scan. Writes benchmarks/results/selective_scan.json and .md. About ten minutes,
+most of it the reference's backward pass; other work on the machine distorts the
+figures.
+
+> pip install -c constraints.txt -e ".[bench]"
+> python benchmarks/selective_scan.py --full --rounds 20
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import functools
+import itertools
+
+import torch
+from harness import (
+    add_row,
+    check_same,
+    compare,
+    environment,
+    milliseconds,
+    peak_memory,
+    write_results,
+)
+from torch.nn.functional import silu, softplus
+
+from speechbrain_fftp.nnet.mamba import Mamba
+from speechbrain_fftp.nnet.selective_scan import selective_scan
+
+PASSES = ("forward", "forward and backward")
+
+
+def make_inputs(size, device="cpu", dtype=torch.float32):
+    """Inputs of a scan, channels last: u, delta, A, B, C, D, z, delta_bias."""
+    batch, channels, states, length = size
+    generator = torch.Generator().manual_seed(0)
+    randn = functools.partial(torch.randn, generator=generator)
+    step = torch.logspace(-3, -1, channels)
+    A = torch.arange(1.0, states + 1) * (0.2 * randn(channels, states)).exp()
+    inputs = [
+        randn(batch, length, channels).to(dtype),
+        (0.5 * randn(batch, length, channels)).to(dtype),
+        -A,
+        randn(batch, length, states).to(dtype),
+        randn(batch, length, states).to(dtype),
+        randn(channels),
+        randn(batch, length, channels).to(dtype),
+        step.expm1().log(),
+    ]
+    return [x.to(device) for x in inputs]
+
+
+def reference(u, delta, A, B, C, D, z, delta_bias):
+    """The scan as published: every factor at once, then step by step."""
+    delta = softplus(delta + delta_bias[:, None])
+    decay = torch.exp(torch.einsum("bdl,dn->bdln", delta, A))
+    drive = torch.einsum("bdl,bnl,bdl->bdln", delta, B, u)
+    state = u.new_zeros(len(u), *A.shape)
+    outputs = []
+    for i in range(u.shape[2]):
+        state = decay[:, :, i] * state + drive[:, :, i]
+        outputs.append(torch.einsum("bdn,bn->bd", state, C[:, :, i]))
+    return (torch.stack(outputs, 2) + D[:, None] * u) * silu(z)
+
+
+def mambapy(x, delta, A, B, C, D, z, delta_bias):
+    """The scan as in mambapy's block, whose tensors are ``[B, L, D]``."""
+    from mambapy.pscan import pscan
+
+    delta = softplus(delta + delta_bias)
+    decay = torch.exp(delta.unsqueeze(-1) * A)
+    drive = delta.unsqueeze(-1) * B.unsqueeze(2) * x.unsqueeze(-1)
+    y = (pscan(decay, drive) @ C.unsqueeze(-1)).squeeze(3)
+    return (y + D * x) * silu(z)
+
+
+def ours(*inputs, backend="torch"):
+    """The scan under test."""
+    return selective_scan(*inputs, delta_softplus=True, backend=backend)
+
+
+def transpose(tensors):
+    """``[B, L, X]`` -> ``[B, X, L]`` views; other tensors as they are."""
+    return [x.transpose(1, 2) if x.dim() == 3 else x for x in tensors]
+
+
+# Function, and the layout of its three-dimensional tensors: as made, a
+# transposed view, or transposed in memory.
+CANDIDATES = {
+    "reference": (reference, "transposed"),
+    "reference, on views": (reference, "view"),
+    "mambapy": (mambapy, "as made"),
+    "ours": (ours, "view"),
+    "ours, on contiguous tensors": (ours, "transposed"),
+}
+
+
+def step_of(function, inputs, weight, backward):
+    """A function that gives the output; with ``backward``, gradients too."""
+    inputs = [x.detach().requires_grad_() for x in inputs]
+
+    def forward_only():
+        with torch.no_grad():
+            return [function(*inputs)]
+
+    def forward_and_backward():
+        out = function(*inputs)
+        grads = torch.autograd.grad((out * weight).sum(), inputs)
+        return [out.detach(), *grads]
+
+    return forward_and_backward if backward else forward_only
+
+
+def make_step(name, size, backward):
+    """The step of a candidate."""
+    function, layout = CANDIDATES[name]
+    inputs = make_inputs(size)
+    tensors = [*inputs, inputs[0].roll(1)]
+    if layout != "as made":
+        tensors = transpose(tensors)
+    if layout == "transposed":
+        tensors = [x.contiguous() for x in tensors]
+    return step_of(function, tensors[:-1], tensors[-1], backward)
+
+
+def time_rows(case, candidates, targets, rounds):
+    """Measures ours and its peers: a row for each peer."""
+    times = compare(candidates, rounds)
+    our_time = times.pop("ours")
+    rows = []
+    for name, time in times.items():
+        ratio = time["median"] / our_time["median"]
+        target = targets.get(name.split(",")[0])
+        row = {"case": case, "peer": name}
+        row["peer, ms"] = milliseconds(time)
+        row["ours, ms"] = milliseconds(our_time)
+        row["peer / ours"] = f"{ratio:.2f}"
+        row["target"] = f"at least {target}" if target else ""
+        row["met"] = ("yes" if ratio >= target else "no") if target else ""
+        row["seconds"] = {"peer": time, "ours": our_time}
+        add_row(rows, row)
+    return rows
+
+
+def scan_rows(size, backward, targets, rounds):
+    """Checks that the candidates agree, then measures them."""
+    # The reference's backward pass fills a tensor of the size of all states at
+    # every step, which takes minutes: it is run as few times as can be.
+    slow = backward and size[-1] > 500
+    names = [n for n in CANDIDATES if not (slow and n == "reference, on views")]
+    steps = {name: make_step(name, size, backward) for name in names}
+    results = {}
+    for name in names[1 if slow else 0 :]:
+        found = steps[name]()
+        results[name] = found if name == "mambapy" else transpose(found)
+    check_same(results, tolerance=1e-3)
+    case = "B={}, D={}, N={}, L={}, ".format(*size) + PASSES[backward]
+    return time_rows(case, steps, targets, rounds)
+
+
+class Stack(torch.nn.Module):
+    """transformers' MambaModel, made of our layers with its weights."""
+
+    def __init__(self, peer):
+        super().__init__()
+        width = peer.config.hidden_size
+        self.layers = torch.nn.ModuleList()
+        for block in peer.layers:
+            norm = torch.nn.RMSNorm(width, eps=block.norm.variance_epsilon)
+            norm.load_state_dict(block.norm.state_dict())
+            layer = Mamba(width, bidirectional=False, backend="torch")
+            layer.load_state_dict(block.mixer.state_dict())
+            self.layers.append(torch.nn.Sequential(norm, layer))
+        self.norm = torch.nn.RMSNorm(width, eps=peer.norm_f.variance_epsilon)
+        self.norm.load_state_dict(peer.norm_f.state_dict())
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = x + layer(x)
+        return self.norm(x)
+
+
+def model_rows(length, rounds):
+    """transformers' MambaModel against ours, with the same weights."""
+    from transformers import MambaConfig, MambaModel
+
+    config = {"hidden_size": 192, "num_hidden_layers": 4, "vocab_size": 8}
+    first, second = (
+        MambaModel(MambaConfig(**config, use_mambapy=choice)).eval()
+        for choice in (False, True)
+    )
+    second.load_state_dict(first.state_dict())
+    peers = {"transformers": first, "transformers, use_mambapy": second}
+    stack = Stack(first)
+    x = torch.randn(4, length, 192, generator=torch.manual_seed(0))
+
+    def run(name):
+        with torch.no_grad():
+            if name == "ours":
+                return [stack(x)]
+            out = peers[name](inputs_embeds=x, use_cache=False)
+            return [out.last_hidden_state]
+
+    candidates = {n: functools.partial(run, n) for n in (*peers, "ours")}
+    check_same({n: step() for n, step in candidates.items()}, tolerance=1e-3)
+    case = f"4 blocks of width 192, B=4, L={length}, forward"
+    return time_rows(case, candidates, {"transformers": 1}, rounds)
+
+
+def memory_rows(size):
+    """Peak memory beyond inputs and outputs, next to that of all states."""
+    states = 4 * size[0] * size[1] * size[2] * size[3]
+    rows = []
+    for backward in (False, True):
+        for name in ("reference", "mambapy", "ours"):
+            extra = peak_memory(make_step(name, size, backward))
+            row = {"case": PASSES[backward], "implementation": name}
+            row["MiB"] = f"{extra / 2**20:.1f}"
+            row["share of all states"] = f"{extra / states:.3f}"
+            row["at most a tenth"] = "yes" if 10 * extra <= states else "no"
+            add_row(rows, row)
+    return rows
+
+
+def measure(args):
+    """Measures everything; gives the sections of ``write_results``."""
+    rows = []
+    for backward, length in itertools.product((False, True), args.lengths):
+        least = 100 if backward and length > 1000 else 6
+        targets = {"reference": least, "mambapy": 2}
+        size = (4, 384, 16, length)
+        rows += scan_rows(size, backward, targets, args.rounds)
+    for length in args.lengths:
+        rows += model_rows(length, args.rounds)
+    if args.full:
+        for length in args.lengths:
+            rows += scan_rows((1, 1536, 16, length), False, {}, args.rounds)
+    size = (4, 384, 16, max(args.lengths))
+    about = environment("cpu", ("mambapy", "transformers"))
+    time_note = (
+        "Median time of a call (quartiles, number of rounds) of ours and of a "
+        "peer, which took turns. Ours and 'on views' read transposed views of "
+        "[B, L, D], mambapy [B, L, D], the others [B, D, L]. The goal for the "
+        "forward pass is 10 times the reference."
+    )
+    memory_note = (
+        "Peak memory beyond inputs and outputs, gradients included, at "
+        "B={}, D={}, N={}, L={}.".format(*size)
+    )
+    return {
+        "Time, float32": {
+            "note": time_note,
+            "environment": about,
+            "rows": rows,
+        },
+        "Memory, float32": {
+            "note": memory_note,
+            "environment": about,
+            "rows": memory_rows(size),
+        },
+    }
+
+
+def main():
+    """Runs what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--lengths", type=int, nargs="+", default=[101, 1212])
+    parser.add_argument("--full", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    write_results("selective_scan", measure(args))
+
+
+if __name__ == "__main__":
+    main()
