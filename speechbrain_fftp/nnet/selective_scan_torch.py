@@ -11,6 +11,7 @@ Authors
 """
 
 import math
+import threading
 
 import torch
 from torch.autograd.function import once_differentiable
@@ -20,6 +21,8 @@ from torch.autograd.function import once_differentiable
 STEP_STATES = 2**15 - 1
 CHUNK_STATES = 2**19
 MAX_CHUNK = 64
+
+_kept = threading.local()
 
 
 def torch_scan(
@@ -128,14 +131,28 @@ def _blocks(sizes, keep, options, inputs):
     """Cuts the batch into blocks of rows."""
     n_rows, chunk = sizes
     u, A = inputs[0], inputs[2]
-    # Decays and states of a chunk, and gradients of the states.
-    buffers = u.new_empty(
-        (3 if keep else 2, n_rows * chunk * A.numel()),
-        dtype=torch.promote_types(u.dtype, torch.float32),
-    )
+    shape = (3 if keep else 2, n_rows * chunk * A.numel())
+    buffers = _scratch(u, shape[0] * shape[1]).view(shape)
     for start in range(0, len(u), n_rows):
         rows = slice(start, min(start + n_rows, len(u)))
         yield _Block(rows, chunk, buffers, *options, *inputs)
+
+
+def _scratch(u, size):
+    """Memory for decays and states of a chunk, and gradients of the states.
+
+    On a CPU, each thread keeps it from call to call: the system may take as
+    long to provide fresh memory as a short scan takes.
+    """
+    dtype = torch.promote_types(u.dtype, torch.float32)
+    if u.device.type != "cpu":
+        return u.new_empty(size, dtype=dtype)
+    kept = vars(_kept).get(dtype)
+    if kept is None or len(kept) < size:
+        with torch.inference_mode(False):
+            kept = torch.empty(size, dtype=dtype)
+        vars(_kept)[dtype] = kept
+    return kept[:size]
 
 
 class _Block:

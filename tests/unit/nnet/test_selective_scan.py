@@ -248,6 +248,16 @@ def test_states_do_not_overflow_with_stiff_steps():
     assert all(x.grad.isfinite().all() for x in inputs.values())
 
 
+def test_scratch_memory_serves_calls_of_all_kinds():
+    for mode in (torch.inference_mode, torch.enable_grad):
+        for length, dtype in ((50, torch.float32), (90, torch.float64)):
+            inputs = make_inputs(length, dtype=dtype)
+            expected, _ = step_by_step(**inputs)
+            with mode():
+                out = selective_scan(**inputs, delta_softplus=True)
+            torch.testing.assert_close(out, expected, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["u", "delta", "B", "z"])
 def test_nan_surfaces_where_it_is_and_later(name):
     inputs = make_inputs(30)
@@ -258,7 +268,9 @@ def test_nan_surfaces_where_it_is_and_later(name):
     assert bad[1, 2, 10:last].all()
 
 
-def test_memory_does_not_grow_with_the_states():
+def test_memory_does_not_grow_with_the_states(monkeypatch):
+    kept = types.SimpleNamespace()  # scratch memory counts, too
+    monkeypatch.setattr(selective_scan_torch, "_kept", kept)
     # One step of 2 x 64 x 16 states; the whole sequence would hold 8 MB.
     inputs = make_inputs(1024, 64, 16, 2, torch.float32)
     with torch.no_grad(), torch.profiler.profile(profile_memory=True) as prof:
