@@ -57,7 +57,8 @@ def torch_scan(
     """
     inputs = (u, delta, A, B, C, D, z, delta_bias, initial_state, lengths)
     keep = torch.is_grad_enabled()
-    return _Scan.apply(delta_softplus, reverse, keep, *inputs)
+    with torch.autocast(u.device.type, enabled=False):
+        return _Scan.apply(delta_softplus, reverse, keep, *inputs)
 
 
 class _Scan(torch.autograd.Function):
@@ -95,11 +96,13 @@ class _Scan(torch.autograd.Function):
     def backward(ctx, out_grad, last_grad):
         inputs = ctx.saved_tensors
         grads = _Gradients(inputs, last_grad)
-        for block, kept in zip(_blocks(*ctx.plan, inputs), ctx.boundaries):
-            for span, start in zip(reversed(block.spans), reversed(kept)):
-                block.read(span)
-                block.run(start)
-                block.backward(out_grad, grads, start)
+        blocks = zip(_blocks(*ctx.plan, inputs), ctx.boundaries)
+        with torch.autocast(out_grad.device.type, enabled=False):
+            for block, kept in blocks:
+                for span, start in zip(reversed(block.spans), reversed(kept)):
+                    block.read(span)
+                    block.run(start)
+                    block.backward(out_grad, grads, start)
         return None, None, None, *grads.as_inputs(inputs)
 
 

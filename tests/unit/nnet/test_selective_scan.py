@@ -236,6 +236,18 @@ def test_low_precision_inputs_are_scanned_in_float32(dtype):
     assert inputs["u"].grad.dtype == dtype
 
 
+def test_autocast_changes_nothing():
+    inputs = make_inputs(50, dtype=torch.float32)
+    results = []
+    for enabled in (False, True):
+        tensors = [x.clone().requires_grad_() for x in inputs.values()]
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            out = selective_scan(*tensors, delta_softplus=True)
+            results.append([out, *torch.autograd.grad(out.sum(), tensors)])
+    for plain, under_autocast in zip(*results):
+        torch.testing.assert_close(under_autocast, plain, rtol=0, atol=0)
+
+
 def test_states_do_not_overflow_with_stiff_steps():
     inputs = make_inputs(50, dtype=torch.float32)
     inputs["A"] = inputs["A"] * 1e4
