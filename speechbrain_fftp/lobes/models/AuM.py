@@ -29,6 +29,13 @@ class StreamState(NamedTuple):
 
     Its size does not grow: ``frames`` are the last ones, not yet or not only
     part of a token, and ``blocks`` holds the state of each block.
+
+    Example
+    -------
+    >>> encoder = AuM(embed_dim=32, depth=2, bidirectional=False)
+    >>> _, state = encoder.step(torch.rand(1, 58, 128))
+    >>> state.frames.shape, len(state.blocks)
+    (torch.Size([1, 23, 128]), 2)
     """
 
     frames: torch.Tensor

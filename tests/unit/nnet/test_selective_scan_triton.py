@@ -242,9 +242,9 @@ COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from speechbrain_fftp.nnet import selective_scan_triton as scan
+from speechbrain_fftp.nnet import selective_scan_kernels as kernels
 
-for kernel, vec in ((scan._forward, 1), (scan._backward, 4)):
+for kernel, vec in ((kernels.forward, 1), (kernels.backward, 4)):
     for capability, pointer in ((80, "*fp32"), (90, "*bf16")):
         signature, constants = {}, {}
         for i, name in enumerate(kernel.arg_names):
