@@ -8,6 +8,9 @@ Without --data_folder it generates a small synthetic set and trains a tiny
 model on that, in minutes on a laptop:
 > python recipes/AudioSet/train.py hparams/ast_fftp.yaml
 
+On several GPUs, or several machines (see README.md), under torchrun:
+> torchrun --standalone --nproc_per_node 8 recipes/AudioSet/train.py ...
+
 An interrupted training goes on from its last checkpoint when it is started
 again with the same command.
 
@@ -15,6 +18,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -25,19 +29,25 @@ from audioset_prepare import prepare_audioset
 from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain as sb
-from speechbrain.dataio import audio_io
-from speechbrain.dataio.sampler import ReproducibleWeightedRandomSampler
+from speechbrain.dataio.sampler import (
+    DistributedSampler,
+    ReproducibleRandomSampler,
+    ReproducibleWeightedRandomSampler,
+)
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audioset import read_class_list
+from speechbrain_fftp.dataio.clips import collate_clips, load_clip
 from speechbrain_fftp.dataio.labels import (
-    class_balanced_weights,
+    class_balanced_weight,
+    count_labels,
     prior_log_odds,
     scorable_labels,
 )
 from speechbrain_fftp.dataio.synthetic import make_demo_set
 from speechbrain_fftp.inference.export import export_inference
+from speechbrain_fftp.utils.ddp import gather_clips, mean_over_ranks, seed_step
 from speechbrain_fftp.utils.metrics import tagging_metrics, write_results
 from speechbrain_fftp.utils.pretrained import load_encoder
 from speechbrain_fftp.utils.tensorboard import add_predictions, add_spectrograms
@@ -93,42 +103,66 @@ class TaggingBrain(sb.core.Brain):
     def compute_objectives(self, predictions, batch, stage):
         """Binary cross-entropy; keeps the scores of evaluation batches."""
         logits, targets = predictions
-        loss = self.hparams.compute_cost(logits, targets)
         if stage != sb.Stage.TRAIN:
             self.ids.extend(batch.id)
-            self.scores.append(logits.sigmoid().cpu())
+            self.left_out.extend(batch.left_out)
+            self.logits.append(logits.cpu())
             self.targets.append(targets.cpu())
-        return loss
+        return self.hparams.compute_cost(logits, targets)
 
     def on_fit_batch_start(self, batch, should_step):
-        """Sets the learning rate of the coming step."""
+        """Seeds the coming step and sets its learning rate."""
+        epoch = self.hparams.epoch_counter.current
+        seed_step(self.hparams.seed, epoch, self.step)
         if should_step:
             self.lr_schedule(self.optimizer)
 
+    def check_loss_isfinite(self, loss):
+        """Says where the loss stopped being finite, and what to do."""
+        try:
+            super().check_loss_isfinite(loss)
+        except ValueError as error:
+            raise ValueError(
+                f"The loss is {loss.item()} in step {self.step} of epoch "
+                f"{self.hparams.epoch_counter.current}: start again with an "
+                f"lr below {self.hparams.lr}, which goes on from the last "
+                "checkpoint."
+            ) from error
+
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
         """Logs the loss and the learning rate of each step."""
+        if should_step:
+            self.step_loss = mean_over_ranks(loss)
         if should_step and if_main_process():
             step, lr = self.optimizer_step, self.optimizer.param_groups[0]["lr"]
-            self.writer.add_scalar("loss/step", loss.item(), step)
+            self.writer.add_scalar("loss/step", self.step_loss, step)
             self.writer.add_scalar("lr/step", lr, step)
 
     def _should_save_intra_epoch_ckpt(self, *args):
-        """Never between two batches whose gradients are accumulated."""
+        """Never while gradients are accumulated, nor after a NaN."""
         due = super()._should_save_intra_epoch_ckpt(*args)
-        return due and self.step % self.grad_accumulation_factor == 0
+        whole_step = self.step % self.grad_accumulation_factor == 0
+        return due and whole_step and math.isfinite(self.step_loss)
 
     def on_stage_start(self, stage, epoch=None):
         """Forgets the scores of the stage before."""
-        self.ids, self.scores, self.targets = [], [], []
+        self.ids, self.left_out = [], []
+        self.logits, self.targets = [], []
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Metrics, logs, and a checkpoint after each validation."""
         if stage == sb.Stage.TRAIN:
-            self.train_loss = float(stage_loss)
+            loss = torch.tensor(stage_loss, device=self.device)
+            self.train_loss = mean_over_ranks(loss)
             return
-        scores, targets = torch.cat(self.scores), torch.cat(self.targets)
+        ids, logits, targets = gather_clips(
+            self.ids, torch.cat(self.logits), torch.cat(self.targets)
+        )
+        (left_out,) = gather_clips(self.left_out)
+        scores = logits.sigmoid()
         metrics = tagging_metrics(targets.numpy(), scores.numpy())
-        stats = {"loss": float(stage_loss), "mAP": metrics["mAP"]}
+        loss = self.hparams.compute_cost(logits, targets).item()
+        stats = {"loss": loss, "mAP": metrics["mAP"]}
         if stage == sb.Stage.VALID:
             self.hparams.train_logger.log_stats(
                 stats_meta={"epoch": epoch},
@@ -142,7 +176,7 @@ class TaggingBrain(sb.core.Brain):
                 clips = slice(0, 8)
                 add_predictions(
                     self.writer,
-                    self.ids[clips],
+                    ids[clips],
                     scores[clips],
                     targets[clips],
                     self.labels,
@@ -163,12 +197,14 @@ class TaggingBrain(sb.core.Brain):
                 metrics,
                 self.labels,
                 self.hparams.output_folder,
-                loss=float(stage_loss),
+                loss=loss,
                 data=self.hparams.data_description,
+                unreadable=left_out,
             )
 
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Averages the weights of the best checkpoints."""
+        super().on_evaluate_start(max_key=max_key, min_key=min_key)
         checkpoints = self.checkpointer.find_checkpoints(
             max_key=max_key, max_num_checkpoints=self.hparams.avg_checkpoints
         )
@@ -177,7 +213,6 @@ class TaggingBrain(sb.core.Brain):
                 f"There is no checkpoint with a validation {max_key} in "
                 f"{self.hparams.save_folder}: train first, without --test_only."
             )
-        super().on_evaluate_start(max_key=max_key, min_key=min_key)
         for name in ("embedding_model", "classifier"):
             average = average_checkpoints(checkpoints, name)
             self.checkpointer.recoverables[name].load_state_dict(average)
@@ -200,10 +235,7 @@ def dataio_prep(hparams):
     """
     classes = read_class_list(Path(hparams["prepared_folder"]) / "classes.csv")
     label_encoder = sb.dataio.encoder.CategoricalEncoder()
-    label_encoder.load_or_create(
-        path=os.path.join(hparams["save_folder"], "label_encoder.txt"),
-        from_iterables=[classes.values()],
-    )
+    label_encoder.update_from_iterable(classes.values())
     label_encoder.expect_len(hparams["n_classes"])
     if len(label_encoder) != hparams["n_classes"]:
         raise ValueError(
@@ -215,7 +247,7 @@ def dataio_prep(hparams):
     @sb.utils.data_pipeline.provides("sig")
     def audio_pipeline(wav):
         """Loads a prepared clip, ``[S]``."""
-        return audio_io.load(wav, always_2d=False)[0]
+        return load_clip(wav)
 
     @sb.utils.data_pipeline.takes("labels")
     @sb.utils.data_pipeline.provides("targets")
@@ -233,6 +265,27 @@ def dataio_prep(hparams):
             output_keys=["id", "sig", "targets"],
         )
     return datasets, label_encoder
+
+
+def evaluation_opts(brain, dataset):
+    """Options for the loader of a split that is to be scored.
+
+    Arguments
+    ---------
+    brain : TaggingBrain
+        What is to score it.
+    dataset : DynamicItemDataset
+        The split.
+
+    Returns
+    -------
+    dict
+        Those of the yaml; of several processes each takes every n-th clip.
+    """
+    opts = {"collate_fn": collate_clips, **brain.hparams.valid_dataloader_opts}
+    if brain.distributed_launch:
+        opts["sampler"] = DistributedSampler(dataset, shuffle=False)
+    return opts
 
 
 def demo_overrides(hparams_file):
@@ -305,8 +358,12 @@ if __name__ == "__main__":
                 f"{hparams[split + '_annotation']}, so that there is nothing "
                 "to score: give that split more clips."
             )
-    clip_labels = clip_labels["train"]
-    hparams["classifier"][-1].bias.data = prior_log_odds(clip_labels, labels)
+    counts, num_clips = (
+        count_labels(clip_labels["train"]),
+        len(clip_labels["train"]),
+    )
+    bias = prior_log_odds(counts, num_clips, labels)
+    hparams["classifier"][-1].bias.data = bias
     if hparams["pretrained"]:
         load_encoder(hparams["embedding_model"], hparams["pretrained"])
 
@@ -319,18 +376,27 @@ if __name__ == "__main__":
     )
     brain.labels = labels
 
-    train_opts = dict(hparams["train_dataloader_opts"])
     if hparams["class_balanced"]:
-        train_opts["shuffle"] = False
         brain.train_sampler = ReproducibleWeightedRandomSampler(
-            class_balanced_weights(clip_labels),
-            num_samples=len(clip_labels),
+            [
+                class_balanced_weight(row, counts)
+                for row in clip_labels["train"]
+            ],
+            num_samples=num_clips,
             replacement=True,
             seed=hparams["seed"],
         )
-        train_opts["sampler"] = brain.train_sampler
+    else:
+        brain.train_sampler = ReproducibleRandomSampler(
+            datasets["train"], seed=hparams["seed"]
+        )
+    # Under torchrun each process gets every n-th clip of its order.
     train_loader = brain.make_dataloader(
-        datasets["train"], sb.Stage.TRAIN, **train_opts
+        datasets["train"],
+        sb.Stage.TRAIN,
+        sampler=brain.train_sampler,
+        collate_fn=collate_clips,
+        **hparams["train_dataloader_opts"],
     )
 
     steps = len(train_loader) // brain.grad_accumulation_factor
@@ -345,24 +411,30 @@ if __name__ == "__main__":
         hparams["epoch_counter"],
         train_loader,
         datasets["valid"],
-        valid_loader_kwargs=hparams["valid_dataloader_opts"],
+        valid_loader_kwargs=evaluation_opts(brain, datasets["valid"]),
     )
     brain.evaluate(
         datasets["test"],
         max_key="mAP",
-        test_loader_kwargs=dict(hparams["valid_dataloader_opts"]),
+        test_loader_kwargs=evaluation_opts(brain, datasets["test"]),
     )
 
-    if if_main_process():
-        folder = export_inference(
+    folder = os.path.join(hparams["output_folder"], "inference")
+    run_on_main(
+        export_inference,
+        args=[
             os.path.join(hparams["output_folder"], "hyperparams.yaml"),
             {key: hparams[key] for key in ("embedding_model", "classifier")},
             label_encoder,
-            os.path.join(hparams["output_folder"], "inference"),
-        )
+            folder,
+        ],
+    )
+    if if_main_process():
         logger.info(
             "Evaluation on %s:\n%s\nModel: %s",
             hparams["data_description"],
             brain.results,
             folder,
         )
+    if brain.distributed_launch:
+        torch.distributed.destroy_process_group()

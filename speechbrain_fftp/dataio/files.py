@@ -6,6 +6,7 @@ Authors
 
 import contextlib
 import csv
+import hashlib
 import json
 import os
 
@@ -37,6 +38,33 @@ def atomic_path(path):
     temporary_path = f"{path}.tmp"
     yield temporary_path
     os.replace(temporary_path, path)
+
+
+def file_sha256(path):
+    """Checksum of a file.
+
+    Arguments
+    ---------
+    path : str
+        The file, of any size.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits of its SHA-256.
+
+    Example
+    -------
+    >>> path = getfixture("tmpdir") / "notes.txt"
+    >>> path.write("complete")
+    >>> file_sha256(path)[:8]
+    'eebbf645'
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def write_csv(path, header, rows):

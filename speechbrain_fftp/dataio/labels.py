@@ -9,12 +9,28 @@ from collections import Counter
 import torch
 
 
-def _count_clips(clip_labels):
-    """Number of clips that have each label."""
+def count_labels(clip_labels):
+    """Number of clips that have each label.
+
+    Arguments
+    ---------
+    clip_labels : iterable of list of str
+        The labels of each clip.
+
+    Returns
+    -------
+    collections.Counter
+        From label to number of clips.
+
+    Example
+    -------
+    >>> count_labels([["Siren"], ["Siren", "Beep"]])["Siren"]
+    2
+    """
     return Counter(label for row in clip_labels for label in set(row))
 
 
-def prior_log_odds(clip_labels, labels):
+def prior_log_odds(counts, num_clips, labels):
     """Log-odds of each class in the training set.
 
     As the initial bias of a classifier they spare it the first hundreds of
@@ -22,8 +38,10 @@ def prior_log_odds(clip_labels, labels):
 
     Arguments
     ---------
-    clip_labels : list of list of str
-        The labels of each clip.
+    counts : dict
+        From label to number of training clips.
+    num_clips : int
+        Number of training clips.
     labels : list of str
         All classes.
 
@@ -34,34 +52,34 @@ def prior_log_odds(clip_labels, labels):
 
     Example
     -------
-    >>> prior_log_odds([["Siren"], ["Siren", "Beep"]], ["Siren", "Beep"])
-    tensor([3.0445, 0.0000])
+    >>> prior_log_odds({"Siren": 2, "Beep": 1}, 2, ["Siren", "Beep", "Hiss"])
+    tensor([ 3.0445,  0.0000, -3.0445])
     """
-    counts = _count_clips(clip_labels)
-    positive = torch.tensor([counts[label] + 0.1 for label in labels])
-    return torch.log(positive / (len(clip_labels) + 0.2 - positive))
+    positive = torch.tensor([counts.get(k, 0) + 0.1 for k in labels])
+    return torch.log(positive / (num_clips + 0.2 - positive))
 
 
-def class_balanced_weights(clip_labels):
-    """How often to draw each clip, so that rare classes are seen more often.
+def class_balanced_weight(row, counts):
+    """How often to draw a clip, so that rare classes are seen more often.
 
     Arguments
     ---------
-    clip_labels : list of list of str
-        The labels of each clip.
+    row : list of str
+        The labels of the clip.
+    counts : dict
+        From label to number of training clips.
 
     Returns
     -------
-    list of float
-        For each clip, the sum over its labels of one over the label's count.
+    float
+        The sum over its labels of one over the label's count.
 
     Example
     -------
-    >>> class_balanced_weights([["Siren"], ["Siren", "Beep"]])
-    [0.5, 1.5]
+    >>> class_balanced_weight(["Siren", "Beep"], {"Siren": 2, "Beep": 1})
+    1.5
     """
-    counts = _count_clips(clip_labels)
-    return [sum(1 / counts[k] for k in set(row)) for row in clip_labels]
+    return sum(1 / counts[label] for label in set(row))
 
 
 def scorable_labels(clip_labels):
@@ -82,5 +100,5 @@ def scorable_labels(clip_labels):
     >>> scorable_labels([["Siren"], ["Siren", "Beep"]])
     {'Beep'}
     """
-    counts = _count_clips(clip_labels)
+    counts = count_labels(clip_labels)
     return {k for k, count in counts.items() if count < len(clip_labels)}

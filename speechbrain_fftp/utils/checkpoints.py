@@ -1,21 +1,28 @@
-"""Checkpoints that survive a kill, and with them the random draws.
+"""Checkpoints that survive kills, damage and a wrong clock.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import json
 import logging
-import random
 import shutil
-
-import numpy as np
-import torch
+import time
 
 from speechbrain.utils import checkpoints
-from speechbrain.utils.distributed import ddp_barrier, if_main_process
+from speechbrain.utils.distributed import (
+    ddp_barrier,
+    if_main_process,
+    run_on_main,
+)
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.files import file_sha256, write_json
 
 logger = get_logger(__name__)
+
+CHECKSUMS = "checksums.json"
+UNFINISHED = "unfinished+"
+DAMAGED = "damaged+"
 
 
 class AtomicCheckpointer(checkpoints.Checkpointer):
@@ -26,6 +33,11 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
     before as the newest. What such a kill leaves behind is removed at the next
     save.
 
+    Each checkpoint has checksums of its files. One that has been damaged since
+    is set aside and named before anything is loaded, and the one before takes
+    its place. The order of checkpoints is that in which they were saved, even
+    if the clock was set back in between.
+
     Arguments
     ---------
     *args : tuple
@@ -35,15 +47,14 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
 
     Example
     -------
-    >>> model = torch.nn.Linear(1, 1)
+    >>> from torch.nn import Linear
+    >>> model = Linear(1, 1)
     >>> tempdir = getfixture("tmpdir")
     >>> checkpointer = AtomicCheckpointer(tempdir, {"model": model})
     >>> checkpoint = checkpointer.save_checkpoint()
     >>> checkpointer.find_checkpoint().path == checkpoint.path
     True
     """
-
-    UNFINISHED = "unfinished+"
 
     def save_checkpoint(
         self, meta={}, end_of_epoch=True, name=None, verbosity=logging.INFO
@@ -67,8 +78,12 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
             The checkpoint, on the main process.
         """
         if if_main_process():
-            for left in self.checkpoints_dir.glob(self.UNFINISHED + "*"):
+            for left in self.checkpoints_dir.glob(UNFINISHED + "*"):
                 shutil.rmtree(left)
+            newest = self.find_checkpoint()
+            if newest is not None:
+                after = newest.meta["unixtime"] + 1e-3
+                meta = {"unixtime": max(time.time(), after), **meta}
         unfinished = super().save_checkpoint(
             meta, end_of_epoch, name, verbosity=logging.DEBUG
         )
@@ -78,6 +93,24 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
             logger.log(verbosity, "Saved the checkpoint %s", finished.path)
         ddp_barrier()  # all processes are to see it under its name
         return finished
+
+    def recover_if_possible(self, *args, **kwargs):
+        """Loads a checkpoint after setting aside those that are damaged.
+
+        Arguments
+        ---------
+        *args : tuple
+            Arguments of ``Checkpointer.recover_if_possible``.
+        **kwargs : dict
+            Arguments of ``Checkpointer.recover_if_possible``.
+
+        Returns
+        -------
+        Checkpoint or None
+            What was loaded, None if there is no checkpoint.
+        """
+        run_on_main(self._set_aside_damaged)
+        return super().recover_if_possible(*args, **kwargs)
 
     def load_checkpoint(self, checkpoint):
         """Loads a checkpoint, see ``Checkpointer.load_checkpoint``.
@@ -92,6 +125,7 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
         ValueError
             If it was made with other recoverables or sizes.
         """
+        # Damaged ones are gone by now, see recover_if_possible.
         try:
             super().load_checkpoint(checkpoint)
         except RuntimeError as error:
@@ -101,10 +135,29 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
                 f"--output_folder. ({error})"
             ) from error
 
+    def _set_aside_damaged(self):
+        """Renames the checkpoints of which a file is not as it was saved."""
+        folders = self.checkpoints_dir.glob(checkpoints.CKPT_PREFIX + "*")
+        for folder in sorted(folders):
+            damaged = _damaged_files(folder)
+            if damaged:
+                aside = folder.with_name(DAMAGED + folder.name)
+                shutil.rmtree(aside, ignore_errors=True)
+                folder.rename(aside)
+                logger.warning(
+                    "The checkpoint %s is damaged, or was half deleted (%s), "
+                    "and set aside as %s: going back to the one before.",
+                    folder,
+                    ", ".join(damaged),
+                    aside.name,
+                )
+
     def _finish(self, unfinished):
         """Gives a complete checkpoint the name by which it is found."""
+        sums = {f.name: file_sha256(f) for f in unfinished.path.iterdir()}
+        write_json(unfinished.path / CHECKSUMS, sums)
         path = unfinished.path.with_name(
-            unfinished.path.name[len(self.UNFINISHED) :]
+            unfinished.path.name[len(UNFINISHED) :]
         )
         shutil.rmtree(path, ignore_errors=True)  # another of that name
         unfinished.path.rename(path)
@@ -116,67 +169,23 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
 
     def _new_checkpoint_dirpath(self):
         path = super()._new_checkpoint_dirpath()
-        return path.with_name(self.UNFINISHED + path.name)
+        return path.with_name(UNFINISHED + path.name)
 
     def _custom_checkpoint_dirpath(self, name):
         path = super()._custom_checkpoint_dirpath(name)
-        return path.with_name(self.UNFINISHED + path.name)
+        return path.with_name(UNFINISHED + path.name)
 
 
-@checkpoints.register_checkpoint_hooks
-class RandomState:
-    """The states of all random generators, as a recoverable.
-
-    With it in the checkpointer, a resumed training draws the same masks,
-    mixtures and dropout as one that was never interrupted. (The order of the
-    clips is kept by SpeechBrain's sampler and data loader.)
-
-    Example
-    -------
-    >>> tempdir = getfixture("tmpdir")
-    >>> state = {"random_state": RandomState()}
-    >>> checkpointer = checkpoints.Checkpointer(tempdir, state)
-    >>> checkpoint = checkpointer.save_checkpoint()
-    >>> drawn = torch.rand(3)
-    >>> checkpoint = checkpointer.recover_if_possible()
-    >>> bool((drawn == torch.rand(3)).all())
-    True
-    """
-
-    @checkpoints.mark_as_saver
-    def save(self, path):
-        """Saves the states of Python's, NumPy's and torch's generators.
-
-        Arguments
-        ---------
-        path : str
-            Where to save them.
-        """
-        name, keys, position, has_gauss, gauss = np.random.get_state()
-        version, internal, next_gauss = random.getstate()
-        state = {
-            "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all(),
-            "numpy": (name, keys.tolist(), position, has_gauss, gauss),
-            "python": (version, internal, next_gauss),
-        }
-        torch.save(state, path)
-
-    @checkpoints.mark_as_loader
-    def load(self, path, end_of_epoch=False):
-        """Sets the generators to the states saved.
-
-        Arguments
-        ---------
-        path : str
-            Where they were saved.
-        end_of_epoch : bool
-            Not used: the states hold at any point.
-        """
-        del end_of_epoch
-        state = torch.load(path, weights_only=True)
-        torch.set_rng_state(state["torch"])
-        if len(state["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(state["cuda"])
-        np.random.set_state(state["numpy"])
-        random.setstate(state["python"])
+def _damaged_files(folder):
+    """Names of a checkpoint's files that are not as they were saved."""
+    # Deletion may have been killed after any file, so all must be there.
+    try:
+        sums = json.loads((folder / CHECKSUMS).read_text("utf-8"))
+        return [
+            name
+            for name, checksum in sums.items()
+            if not (folder / name).is_file()
+            or file_sha256(folder / name) != checksum
+        ]
+    except (OSError, ValueError, AttributeError):
+        return [CHECKSUMS]

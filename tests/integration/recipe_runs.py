@@ -32,7 +32,15 @@ def command(output_folder, *flags, hparams="ast_fftp.yaml", **options):
     return [sys.executable, str(recipe), str(hparams), *words, *flags]
 
 
-def run(output_folder, *flags, **options):
+def torchrun(output_folder, *flags, **options):
+    """The command for two processes on one CPU."""
+    options = {"device": "cpu", "distributed_backend": "gloo", **options}
+    python, *words = command(output_folder, *flags, **options)
+    launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    return [python, "-m", *launcher, *words]
+
+
+def run(output_folder, *flags, command=command, **options):
     """Runs the recipe to its end; gives its exit status and its output."""
     done = subprocess.run(
         command(output_folder, *flags, **options),

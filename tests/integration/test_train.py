@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import json
 import os
 import shutil
 import signal
@@ -153,32 +152,6 @@ def test_square_patches_bf16_and_accumulation(data_folder, tmp_path):
     assert 0 < metrics["mAP"] <= 1
     log = (tmp_path / "run" / "train_log.txt").read_text()
     assert "nan" not in log
-
-
-def test_two_processes(data_folder, tmp_path):
-    words = command(
-        tmp_path / "run",
-        data_folder=data_folder,
-        device="cpu",
-        distributed_backend="gloo",
-        ckpt_interval_steps=1,
-        avg_checkpoints=1,
-        num_workers=0,
-    )
-    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node=2"]
-    done = subprocess.run(
-        [words[0], *torchrun, "--standalone", *words[1:]],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    folder = tmp_path / "run"
-    assert json.loads((folder / "metrics.json").read_text())["num_clips"] == 8
-    # 24 clips on 2 processes in batches of 4: 3 steps an epoch.
-    last = folder.glob("save/CKPT+*/lr_schedule.ckpt")
-    assert max(int(path.read_text()) for path in last) == 6
 
 
 def test_without_data_folder_trains_on_the_demo_set(tmp_path):

@@ -4,14 +4,13 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import random
+import os
 
-import numpy as np
 import pytest
 import torch
 
 from speechbrain.utils.checkpoints import Checkpointer
-from speechbrain_fftp.utils.checkpoints import AtomicCheckpointer, RandomState
+from speechbrain_fftp.utils.checkpoints import AtomicCheckpointer
 
 
 class Interrupted(Exception):
@@ -101,30 +100,45 @@ def test_named_checkpoint(tmp_path):
     assert saver.recoverables["model"].weight.item() == 2.0
 
 
-def draws():
-    """Numbers from all generators that training code may draw from."""
-    return [
-        torch.rand(3).tolist(),
-        torch.randn(3).tolist(),
-        torch.randperm(9).tolist(),
-        np.random.rand(3).tolist(),
-        np.random.randn(3).tolist(),
-        [random.random(), random.gauss(0, 1)],
-    ]
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-9])
 
 
-def test_random_state_restores_all_generators(tmp_path):
-    draws()  # so that NumPy and Python each hold a second normal number
-    state = {"random_state": RandomState()}
-    AtomicCheckpointer(tmp_path, state).save_checkpoint(end_of_epoch=False)
-    expected, later = draws(), draws()
-    torch.manual_seed(7)
-    np.random.seed(7)
-    random.seed(7)
-    assert draws() != expected
-    AtomicCheckpointer(tmp_path, state).recover_if_possible()
-    assert draws() == expected
-    assert draws() == later != expected
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["model.ckpt", "CKPT.yaml", "checksums.json"])
+@pytest.mark.parametrize(
+    "damage", [cut, flip, lambda path: path.write_bytes(b""), os.remove]
+)
+def test_damaged_checkpoint_is_set_aside(name, damage, tmp_path, caplog):
+    model = linear(1.0)
+    saver = AtomicCheckpointer(tmp_path, {"model": model})
+    first = saver.save_checkpoint()
+    torch.nn.init.constant_(model.weight, 2.0)
+    second = saver.save_checkpoint()
+    damage(second.path / name)
+    with caplog.at_level("WARNING"):
+        assert saver.recover_if_possible().path == first.path
+    assert model.weight.item() == 1.0
+    assert str(second.path) in caplog.text and "set aside" in caplog.text
+    assert names(tmp_path) == [first.path.name, f"damaged+{second.path.name}"]
+
+
+def test_newest_is_the_last_saved_whatever_the_clock(tmp_path, monkeypatch):
+    model = linear(0.0)
+    saver = AtomicCheckpointer(tmp_path, {"model": model})
+    for value, clock in enumerate((2000.0, 1000.0, 1000.0, 3000.0)):
+        monkeypatch.setattr("time.time", lambda: clock)
+        torch.nn.init.constant_(model.weight, value)
+        newest = saver.save_checkpoint()
+        assert saver.find_checkpoint().path == newest.path
+    assert newest.meta["unixtime"] == 3000.0
+    saver.recover_if_possible()
+    assert model.weight.item() == 3.0
 
 
 def test_checkpoint_of_another_size_is_an_error(tmp_path):
