@@ -124,8 +124,8 @@ class TaggingBrain(sb.core.Brain):
         except ValueError as error:
             raise ValueError(
                 f"The loss is {loss.item()} in step {self.step} of epoch "
-                f"{self.hparams.epoch_counter.current}: start again with an "
-                f"lr below {self.hparams.lr}, which goes on from the last "
+                f"{self.hparams.epoch_counter.current}. Start again with a "
+                f"lower lr than {self.hparams.lr}; it goes on from the last "
                 "checkpoint."
             ) from error
 

@@ -76,6 +76,11 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
         -------
         Checkpoint or None
             The checkpoint, on the main process.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written, such as on a full disk.
         """
         if if_main_process():
             for left in self.checkpoints_dir.glob(UNFINISHED + "*"):
@@ -84,12 +89,21 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
             if newest is not None:
                 after = newest.meta["unixtime"] + 1e-3
                 meta = {"unixtime": max(time.time(), after), **meta}
-        unfinished = super().save_checkpoint(
-            meta, end_of_epoch, name, verbosity=logging.DEBUG
-        )
         finished = None
-        if unfinished is not None:
-            finished = self._finish(unfinished)
+        try:
+            unfinished = super().save_checkpoint(
+                meta, end_of_epoch, name, verbosity=logging.DEBUG
+            )
+            if unfinished is not None:
+                finished = self._finish(unfinished)
+        except (OSError, RuntimeError) as error:  # the latter from torch.save
+            free = shutil.disk_usage(self.checkpoints_dir).free / 2**20
+            raise OSError(
+                f"A checkpoint cannot be written to {self.checkpoints_dir}, "
+                f"where {free:.0f} MiB are free. Make room and start again: "
+                f"training goes on from the checkpoint before. ({error})"
+            ) from error
+        if finished is not None:
             logger.log(verbosity, "Saved the checkpoint %s", finished.path)
         ddp_barrier()  # all processes are to see it under its name
         return finished

@@ -81,7 +81,8 @@ def tagging_metrics(targets, scores):
     if not np.isfinite(scores).all():
         raise ValueError(
             f"{(~np.isfinite(scores)).any(1).sum()} of {len(scores)} clips "
-            "have scores that are not finite: training has diverged."
+            "have scores that are not finite: training has diverged. Start "
+            "again with a lower lr; it goes on from the last checkpoint."
         )
     positives = (targets > 0.5).sum(0)
     per_class = {

@@ -40,6 +40,13 @@ def torchrun(output_folder, *flags, **options):
     return [python, "-m", *launcher, *words]
 
 
+def faulty(output_folder, *flags, fault, **options):
+    """The command of a run that is struck by a fault, see faulty.py."""
+    python, *words = command(output_folder, *flags, **options)
+    script = Path(__file__).with_name("faulty.py")
+    return [python, str(script), json.dumps(fault), *words]
+
+
 def run(output_folder, *flags, command=command, **options):
     """Runs the recipe to its end; gives its exit status and its output."""
     done = subprocess.run(
