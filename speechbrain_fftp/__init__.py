@@ -7,3 +7,23 @@ Authors
 """
 
 from speechbrain_fftp.version import __version__
+
+
+def register():
+    """Makes the modules importable under their names in SpeechBrain.
+
+    A yaml file or a script written for SpeechBrain with this package merged
+    into it then works without that. What SpeechBrain has itself is what it was,
+    also once it has these modules. A second call does nothing.
+
+    Example
+    -------
+    >>> register()
+    >>> from speechbrain.augment.specmask import SpecMask
+    >>> SpecMask
+    <class 'speechbrain_fftp.augment.specmask.SpecMask'>
+    """
+    # Late: this package imports nothing that its user does not ask for.
+    from speechbrain_fftp import upstream_names
+
+    upstream_names.register()

@@ -317,6 +317,7 @@ def _exportable_scan(
         initial_state = torch.zeros_like(A).expand(u.shape[0], -1, -1)
 
     def step(state, inputs):
+        """One step of the recursion, for all channels."""
         delta, delta_u, B, C = inputs  # [B, D] or [B, N]
         decay = torch.exp(delta.unsqueeze(2) * A)
         state = decay * state + delta_u.unsqueeze(2) * B.unsqueeze(1)

@@ -86,6 +86,7 @@ def forward(
     out_s, u_s, x_s, z_s, dim_vec, steps, NP: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, VEC: tl.constexpr,
 ):  # fmt: skip
+    """Runs the recursion; writes out and last, and saved if it is given."""
     dim = dim_vec * VEC
     blocks = tl.cdiv(dim, BLOCK)
     b = (tl.program_id(0) // blocks).to(tl.int64)
@@ -141,11 +142,13 @@ def forward(
 
 @triton.jit(do_not_specialize=["dim_vec", "steps"])
 def backward(
-    u, x, z, dout, du, dx, dz, A, BC, D, bias, lengths, saved, scratch,
+    u, x, z, d_out, du, dx, dz, A, BC, D, bias, lengths, saved, scratch,
     dlast, dA, dBC, dD, dbias, dinitial,
-    dout_s, out_s, u_s, x_s, z_s, dim_vec, steps, NP: tl.constexpr,
+    d_out_s, out_s, u_s, x_s, z_s, dim_vec, steps, NP: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, VEC: tl.constexpr,
 ):  # fmt: skip
+    """Runs the recursion again, from the last chunk to the first, and writes
+    the gradients; adds to dBC."""
     LN2: tl.constexpr = 0.6931471805599453
     dim = dim_vec * VEC
     blocks = tl.cdiv(dim, BLOCK)
@@ -166,7 +169,7 @@ def backward(
         skip = tl.load(D + d, mask=inside, other=0.0).to(tl.float32)
     u, u_t = _at(u, u_s, b, d, length, REVERSE)
     x, x_t = _at(x, x_s, b, d, length, REVERSE)
-    dout, dout_t = _at(dout, dout_s, b, d, length, REVERSE)
+    d_out, d_out_t = _at(d_out, d_out_s, b, d, length, REVERSE)
     du, out_t = _at(du, out_s, b, d, length, REVERSE)
     dx, out_t = _at(dx, out_s, b, d, length, REVERSE)
     BC = _at_row(BC, b, n, length, steps, NP, REVERSE)
@@ -224,7 +227,7 @@ def backward(
             decay = tl.load(A, mask=mask, other=0.0, cache_modifier=".ca")
             us = _rows(u + k * u_t, u_t, left, inside, GROUP, ".ca")
             xs = _rows(x + k * x_t, x_t, left, inside, GROUP, ".ca")
-            douts = _rows(dout + k * dout_t, dout_t, left, inside, GROUP, "")
+            douts = _rows(d_out + k * d_out_t, d_out_t, left, inside, GROUP, "")
             if z is not None:
                 zs = _rows(z + k * z_t, z_t, left, inside, GROUP, "")
             for j in tl.static_range(GROUP - 1, -1, -1):

@@ -39,7 +39,16 @@ def torch_scan(
     delta_softplus=False,
     reverse=False,
 ):
-    """Scans on any device. The arguments are those of ``selective_scan``.
+    """Scans on any device.
+
+    Arguments
+    ---------
+    u, delta, A, B, C : torch.Tensor
+        As in ``selective_scan``, like all that follow.
+    D, z, delta_bias, initial_state, lengths : torch.Tensor, optional
+        Further inputs.
+    delta_softplus, reverse : bool
+        Options.
 
     Returns
     -------
@@ -66,6 +75,7 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, delta_softplus, reverse, keep, *inputs):
+        """The scan; keeps what its gradient needs if ``keep``."""
         u, A, initial_state = inputs[0], inputs[2], inputs[8]
         dtype = torch.promote_types(u.dtype, torch.float32)
         # [B, N, D]: the channels of a state lie next to each other.
@@ -94,6 +104,7 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, out_grad, last_grad):
+        """The gradients of all inputs, from those of both results."""
         inputs = ctx.saved_tensors
         grads = _Gradients(inputs, last_grad)
         blocks = zip(_blocks(*ctx.plan, inputs), ctx.boundaries)

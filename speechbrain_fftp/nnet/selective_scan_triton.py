@@ -71,6 +71,7 @@ class _SelectiveScan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, *args):
+        """Launches the forward kernel; keeps what the backward needs."""
         u, delta, A, B, C, D, z, bias, initial, lengths = args[:10]
         softplus, reverse, save = args[10:]
         batch, dim, steps = u.shape
@@ -104,13 +105,14 @@ class _SelectiveScan(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, dout, dlast):
+    def backward(ctx, d_out, dlast):
+        """The gradients of all tensors, from those of both results."""
         *inputs, BC, scaled, saved = ctx.saved_tensors
         u, delta, A, B, C, D, z, bias, initial, lengths = inputs
         batch, dim, steps = u.shape
         states, size = A.shape[1], BC.shape[2]
-        if dout is None:
-            dout = u.new_zeros(()).expand_as(u)
+        if d_out is None:
+            d_out = u.new_zeros(()).expand_as(u)
         if dlast is not None:
             dlast = _to_kernel(dlast, size)
         du, ddelta = _like(u, lengths), _like(u, lengths, delta.dtype)
@@ -124,9 +126,9 @@ class _SelectiveScan(torch.autograd.Function):
         scratch = saved.new_empty(batch, groups, size, dim)
         _launch(
             backward, math.gcd(dim, 4), None, (u, delta, z),
-            (size, *ctx.options), dout, du, ddelta, dz, scaled, BC, D, bias,
+            (size, *ctx.options), d_out, du, ddelta, dz, scaled, BC, D, bias,
             lengths, saved, scratch, dlast, dA, dBC, dD, dbias, dinitial,
-            dout.stride(), du.stride(),
+            d_out.stride(), du.stride(),
         )  # fmt: skip
         # [B, L, 2, N] -> [2, B, N, L]
         dB, dC = _pack(dBC, steps)[..., :states].permute(2, 0, 3, 1)
@@ -166,16 +168,16 @@ def triton_scan(
         Input projection ``[B, N, L]``.
     C : torch.Tensor
         Output projection ``[B, N, L]``.
-    D : torch.Tensor
-        Weight ``[D]`` of the input in the output, or None.
-    z : torch.Tensor
-        Gate ``[B, D, L]``, or None.
-    delta_bias : torch.Tensor
-        Added to the step sizes, ``[D]``, or None.
-    initial_state : torch.Tensor
-        State ``[B, D, N]`` before the first step, or None for zeros.
-    lengths : torch.Tensor
-        Number of steps ``[B]`` of each item, at least 1, or None for L. Later
+    D : torch.Tensor, optional
+        Weight ``[D]`` of the input in the output.
+    z : torch.Tensor, optional
+        Gate ``[B, D, L]``.
+    delta_bias : torch.Tensor, optional
+        Added to the step sizes, ``[D]``.
+    initial_state : torch.Tensor, optional
+        State ``[B, D, N]`` before the first step, otherwise zeros.
+    lengths : torch.Tensor, optional
+        Number of steps ``[B]`` of each item, at least 1, otherwise L. Later
         positions are ignored, whatever they hold, and give 0.
     delta_softplus : bool
         Whether step sizes pass through a softplus, after the bias.
@@ -191,11 +193,11 @@ def triton_scan(
 
     Example
     -------
-    >>> u, delta = torch.rand(2, 1, 8, 5)  # doctest: +SKIP
-    >>> B, C = torch.rand(2, 1, 4, 5)  # doctest: +SKIP
-    >>> A = -torch.rand(8, 4)  # doctest: +SKIP
-    >>> triton_scan(u, delta, A, B, C)[0].shape  # doctest: +SKIP
-    torch.Size([1, 8, 5])
+    >>> if torch.cuda.is_available():
+    ...     u, delta = torch.rand(2, 1, 8, 5, device="cuda")
+    ...     B, C = torch.rand(2, 1, 4, 5, device="cuda")
+    ...     A = -torch.rand(8, 4, device="cuda")
+    ...     assert triton_scan(u, delta, A, B, C)[0].shape == u.shape
     """
     D, delta_bias, lengths = (
         None if tensor is None else tensor.contiguous()

@@ -257,7 +257,7 @@ for kernel, vec in ((kernels.forward, 1), (kernels.backward, 4)):
                 constants[name] = value
             elif name in ("dim_vec", "steps"):
                 signature[name] = "i32"
-            elif name in ("u", "x", "z", "out", "dout", "du", "dx", "dz"):
+            elif name in ("u", "x", "z", "out", "d_out", "du", "dx", "dz"):
                 signature[name] = pointer
             else:
                 signature[name] = "*i64" if name == "lengths" else "*fp32"

@@ -1,0 +1,413 @@
+"""Tests of the export into a source checkout of SpeechBrain.
+
+The checkout is the installed package with the few files around it that the
+export needs. What was exported runs in processes that cannot import this
+package.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hyperpyyaml import load_hyperpyyaml
+from recipe_runs import TINY
+
+import speechbrain
+import speechbrain_fftp
+from speechbrain.utils.run_opts import RunOptions
+from speechbrain_fftp import upstream
+from speechbrain_fftp.upstream_names import module_names
+
+ROOT = Path(__file__).resolve().parents[2]
+TASK = "recipes/AudioSet/Tagging"
+HPARAMS = sorted((ROOT / "hparams").glob("*.yaml"))
+TABLE = (
+    "| Tasks | Datasets | Models |\n| ---- | ---- | ---- |\n"
+    "| Sound Classification | [ESC50](recipes/ESC50) | CNN14 |\n"
+    "| Self-Supervised Learning | [CommonVoice](x) | wav2vec2 |\n"
+)
+LISTS = {"README.md", "speechbrain/inference/__init__.py"}
+
+
+def make_checkout(folder, package=None):
+    """The least that is a checkout, with the package or two files of it."""
+    (folder / "recipes" / "ESC50").mkdir(parents=True)
+    (folder / "tests" / "recipes").mkdir(parents=True)
+    (folder / "README.md").write_text(TABLE, "utf-8")
+    if package:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(package, folder / "speechbrain", ignore=ignored)
+        return folder
+    (folder / "speechbrain" / "inference").mkdir(parents=True)
+    (folder / "speechbrain" / "core.py").write_text("", "utf-8")
+    lines = "from . import *  # noqa\nfrom .text import *  # noqa\n"
+    path = folder / "speechbrain" / "inference" / "__init__.py"
+    path.write_text(lines, "utf-8")
+    return folder
+
+
+def read(folder):
+    """The content of every file in a folder, by path."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def rows(folder):
+    """The rows of the list of recipes."""
+    with open(folder / "tests/recipes/AudioSet.csv", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A checkout, and what was in it before and after the export."""
+    folder = tmp_path_factory.mktemp("upstream") / "checkout"
+    make_checkout(folder, Path(speechbrain.__file__).parent)
+    before = read(folder)
+    written = upstream.export(folder)
+    after = read(folder)
+    assert set(written) == {p for p in after if after[p] != before.get(p)}
+    return folder, before, after
+
+
+@pytest.fixture(scope="module")
+def child(checkout, tmp_path_factory):
+    """Runs Python with the checkout and without this package."""
+    blocked = tmp_path_factory.mktemp("blocked") / "speechbrain_fftp"
+    blocked.mkdir()
+    code = "raise ImportError('this package is imported')"
+    (blocked / "__init__.py").write_text(code, "utf-8")
+
+    def run(*arguments, cwd=checkout[0]):
+        done = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=cwd,
+            env={
+                **os.environ,
+                "PYTHONPATH": f"{checkout[0]}{os.pathsep}{blocked.parent}",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "OMP_NUM_THREADS": "1",
+            },
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+        return done.stdout
+
+    return run
+
+
+def test_every_part_is_there(checkout):
+    folder, before, after = checkout
+    parts = [name.replace(".", "/") + ".py" for name in module_names()]
+    assert len(parts) > 25
+    parts += [f"{TASK}/hparams/{path.name}" for path in HPARAMS]
+    for path in (ROOT / "recipes" / "AudioSet").glob("*.*"):
+        parts.append(f"{TASK}/{path.name}")
+    parts.append("tests/recipes/AudioSet.csv")
+    assert set(parts) <= set(after) - set(before)
+
+
+def test_files_of_speechbrain_only_gain_lines_where_it_lists_its_parts(
+    checkout,
+):
+    folder, before, after = checkout
+    assert {path for path in before if after[path] != before[path]} == LISTS
+    for path in LISTS:
+        old, new = (text[path].decode().splitlines() for text in checkout[1:])
+        added = [line for line in new if line not in old]
+        assert len(added) == 1
+        assert [line for line in new if line not in added] == old
+    readme = after["README.md"].decode().splitlines()
+    assert readme[2].startswith("| Sound Classification |")
+    assert readme[3].startswith("| Audio Tagging | [AudioSet](recipes/Aud")
+
+
+def test_nothing_refers_to_this_package(checkout):
+    folder, before, after = checkout
+    for path in set(after) - set(before) | LISTS:
+        text = after[path].decode()
+        text = text.replace("The speechbrain_fftp authors", "")
+        assert not re.search("speechbrain_fftp|fftp-tag|make demo", text), path
+        if path.startswith(f"{TASK}/"):
+            assert "recipes/AudioSet/" not in text, path
+
+
+def test_a_second_export_changes_nothing(checkout, capsys):
+    folder, before, after = checkout
+    assert upstream.main([str(folder)]) == 0
+    assert capsys.readouterr().out == "0 files written\n"
+    assert read(folder) == after
+
+
+def test_an_export_renews_an_earlier_one(tmp_path, capsys):
+    folder = make_checkout(tmp_path / "checkout")
+    upstream.export(folder)
+    expected = read(folder)
+    for path in ("speechbrain/augment/specmask.py", f"{TASK}/README.md"):
+        with open(folder / path, "a", encoding="utf-8") as file:
+            file.write("# old\n")
+    assert upstream.main([str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "speechbrain/augment/specmask.py",
+        f"{TASK}/README.md",
+        "2 files written",
+    ]
+    assert read(folder) == expected
+
+
+def test_rows_join_those_that_speechbrain_has(tmp_path):
+    folder = make_checkout(tmp_path / "checkout")
+    path = folder / "tests" / "recipes" / "AudioSet.csv"
+    columns = (ROOT / "tests" / "recipes.csv").read_text().splitlines()[0]
+    theirs = 'Other,AudioSet,a.py,b.yaml,,c.md,,,--debug,"x,y",'
+    path.write_text(f"{columns},test_download\n{theirs},", "utf-8")
+    for _ in range(2):
+        upstream.export(folder)
+        lines = path.read_text("utf-8").splitlines()
+        assert lines[:2] == [f"{columns},test_download", f"{theirs},"]
+        ours = [row["Hparam_file"] for row in rows(folder)[1:]]
+        assert ours == [f"{TASK}/hparams/{path.name}" for path in HPARAMS]
+
+
+def test_rows_name_files_and_every_key_is_read(checkout):
+    folder = checkout[0]
+    assert len(rows(folder)) == len(HPARAMS)
+    options = RunOptions().as_dict()
+    for row in rows(folder):
+        for column in ("Script_file", "Data_prep_file", "Readme_file"):
+            assert row[column].startswith(f"{TASK}/")
+            assert (folder / row[column]).is_file()
+        text = (folder / row["Hparam_file"]).read_text("utf-8")
+        script = (folder / row["Script_file"]).read_text("utf-8")
+        for key in re.findall(r"^([a-z]\w*):", text, re.MULTILINE):
+            assert (
+                key in options
+                or f"<{key}>" in text
+                or re.search(rf'\["{key}"\]|(hparams|modules)\.{key}\b', script)
+                or key.endswith("_annotation")
+                and "_annotation" in script
+            ), f"{key} of {row['Hparam_file']} is never read"
+
+
+IMPORTS = """
+import importlib, sys
+names = sys.argv[1:]
+for name in names:
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        assert error.name == "triton", error
+        continue
+    assert module.__name__ == name and module.__spec__.name == name
+import speechbrain.inference
+assert speechbrain.inference.AudioTagger.__module__.startswith("speechbrain.")
+assert not any(name.startswith("speechbrain_fftp") for name in sys.modules)
+"""
+
+YAMLS = """
+import pathlib, sys
+import hyperpyyaml, torch
+for path in sorted(pathlib.Path("hparams").glob("*.yaml")):
+    with open(path) as file:
+        hparams = hyperpyyaml.load_hyperpyyaml(
+            file, {"data_folder": "data", "output_folder": sys.argv[1]}
+        )
+    model = hparams["embedding_model"]
+    assert type(model).__module__.startswith("speechbrain.lobes.models.")
+    print(path.name, sum(p.numel() for p in model.parameters()) > 10**7)
+"""
+
+
+def test_modules_import(child):
+    child("-c", IMPORTS, *module_names())
+
+
+def test_yaml_files_load(checkout, child, tmp_path):
+    printed = child("-c", YAMLS, tmp_path, cwd=checkout[0] / TASK)
+    assert printed.splitlines() == [f"{path.name} True" for path in HPARAMS]
+
+
+def test_doctests_and_unit_tests_pass(checkout, child):
+    modules = [
+        name.replace(".", "/") + ".py"
+        for name in module_names()
+        if not name.startswith("speechbrain.integrations.")
+    ]
+    tests = sorted((checkout[0] / "tests" / "unittests").glob("test_*.py"))
+    assert len(tests) == len(upstream.UNIT_TESTS)
+    plain = ("--rootdir", checkout[0], "-c", os.devnull)
+    options = ("-q", "-p", "no:cacheprovider", "-o", "addopts=", *plain)
+    doctests = ("--doctest-modules", "-o", "doctest_optionflags=ELLIPSIS")
+    child("-m", "pytest", *options, *doctests, *modules, *tests)
+
+
+def test_recipe_trains(checkout, child, data_folder, tmp_path):
+    options = {**TINY, "number_of_epochs": 1, "data_folder": data_folder}
+    options["output_folder"] = tmp_path / "results"
+    flags = [f"--{key}={value}" for key, value in options.items()]
+    child("train.py", "hparams/ast_fftp.yaml", *flags, cwd=checkout[0] / TASK)
+    text = (tmp_path / "results/inference/hyperparams.yaml").read_text()
+    assert "speechbrain.lobes.models.AST.AST" in text
+    assert "fftp" not in text.replace("ast_fftp", "")
+
+
+@pytest.mark.parametrize("name", ["ast_fftp", "aum_square"])
+def test_register_makes_its_yaml_files_load(checkout, tmp_path, name):
+    speechbrain_fftp.register()
+    folders = {"data_folder": "data", "output_folder": str(tmp_path)}
+    loaded = []
+    for folder in (ROOT, checkout[0] / TASK):
+        text = (folder / "hparams" / f"{name}.yaml").read_text("utf-8")
+        loaded.append(
+            load_hyperpyyaml(text, {**folders, "embed_dim": 64, "depth": 2})
+        )
+    assert "!new:speechbrain.lobes.kaldi_features.KaldiFbank" in text
+    assert "speechbrain_fftp." not in text
+    wavs = torch.randn(2, 16000)
+    outputs = []
+    for hparams in loaded:
+        for module in hparams["modules"].values():
+            module.eval()
+        with torch.no_grad():
+            feats = hparams["compute_features"](wavs)
+            outputs.append(hparams["embedding_model"](feats))
+    for key in ("embedding_model", "checkpointer", "spec_mask"):
+        assert type(loaded[0][key]) is type(loaded[1][key])
+    assert outputs[0].shape == (2, 1, 64)
+    assert outputs[0].std() > 0
+    assert torch.equal(*outputs)
+
+
+def test_linter_is_content(checkout):
+    pytest.importorskip("ruff")
+    folder, before, after = checkout
+    files = [p for p in set(after) - set(before) if p.endswith(".py")]
+    config = ["--no-cache", "--config", str(ROOT / "pyproject.toml"), *files]
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *config],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "missing", ["speechbrain/core.py", "recipes", "tests", "README.md"]
+)
+def test_another_folder_is_an_error(tmp_path, capsys, missing):
+    folder = make_checkout(tmp_path / "checkout")
+    path = folder / missing
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    before = read(folder)
+    assert upstream.main([str(folder)]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == [
+        f"upstream: {folder} is no source checkout of SpeechBrain: "
+        f"{missing} is missing"
+    ]
+    assert not captured.out
+    assert read(folder) == before
+
+
+def test_a_missing_folder_is_an_error(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "speechbrain_fftp.upstream", "none"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("upstream: none is no source checkout of")
+    assert not done.stdout
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    "path", ["speechbrain/augment/specmask.py", f"{TASK}/train.py"]
+)
+def test_files_of_speechbrain_are_not_replaced(tmp_path, capsys, path):
+    folder = make_checkout(tmp_path / "checkout")
+    (folder / path).parent.mkdir(parents=True)
+    (folder / path).write_text('"""Another."""\n', "utf-8")
+    before = read(folder)
+    assert upstream.main([str(folder)]) == 1
+    error = capsys.readouterr().err
+    assert (
+        f"has files of its own where parts of this project would go: {path}"
+        in error
+    )
+    assert read(folder) == before
+
+
+def test_lists_without_their_line_are_reported(tmp_path, capsys):
+    folder = make_checkout(tmp_path / "checkout")
+    (folder / "README.md").write_text("No table.\n", "utf-8")
+    assert upstream.main([str(folder)]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("README.md: no line '| Self-Supervised Learning |")
+    assert (folder / "README.md").read_text("utf-8") == "No table.\n"
+
+
+def test_imports_are_sorted_and_broken_at_80_columns():
+    text = (
+        "from speechbrain.utils.logger import get_logger\n"
+        "from speechbrain_fftp.dataio.files import (\n"
+        "    write_csv,\n    write_json_and_more_in_files,\n)\n"
+        "from speechbrain_fftp.lobes.features import (\n"
+        "    DatasetNormalization,\n    KaldiFbank,\n    Other,\n)\n"
+    )
+    assert upstream.rename(text) == (
+        "from speechbrain.dataio.files import "
+        "write_csv, write_json_and_more_in_files\n"
+        "from speechbrain.lobes.kaldi_features import (\n"
+        "    DatasetNormalization,\n    KaldiFbank,\n    Other,\n)\n"
+        "from speechbrain.utils.logger import get_logger\n"
+    )
+    line = "    from speechbrain_fftp.nnet.position import PositionEmbedding, "
+    for length, count in ((80, 1), (81, 4)):
+        name = "x" * (length + len("_fftp") - len(line))
+        assert len(upstream.rename(f"{line}{name}\n").splitlines()) == count
+
+
+def test_imports_keep_their_comments_and_are_all_kept():
+    text = (
+        "from speechbrain.utils.logger import get_logger\n"
+        "from speechbrain_fftp.nnet.mamba import Mamba  # noqa\n"
+        "from speechbrain_fftp.nnet.mamba import MambaBlock as Block\n"
+    )
+    assert sorted(upstream.rename(text).splitlines()) == sorted(
+        text.replace("_fftp", "").splitlines()
+    )
+
+
+def test_only_whole_names_are_renamed():
+    for text in (
+        "The speechbrain_fftp authors 2026",
+        "my_speechbrain_fftp.nnet",
+        "speechbrain.utils.pretrained",
+    ):
+        assert upstream.rename(text) == text
+    for here, there in (
+        ("utils.pretrained", "utils.pretrained_encoders"),
+        ("utils.pretrained_ast", "utils.pretrained_ast"),
+        ("utils.pretrained.load_aum", "utils.pretrained_encoders.load_aum"),
+    ):
+        renamed = upstream.rename(f"speechbrain_fftp.{here}, and")
+        assert renamed == f"speechbrain.{there}, and"

@@ -1,0 +1,135 @@
+"""Tests of the names in SpeechBrain that ``register`` makes importable.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+import speechbrain_fftp
+from speechbrain_fftp.upstream_names import (
+    NEW_PACKAGES,
+    UpstreamFinder,
+    module_names,
+)
+
+
+def run(code, **environment):
+    """Runs code in a fresh process and gives the lines that it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.fixture
+def registered():
+    speechbrain_fftp.register()
+
+
+@pytest.mark.parametrize("there, here", module_names().items())
+def test_modules_are_the_same_under_both_names(registered, there, here):
+    if "triton" in here or "kernels" in here:
+        pytest.importorskip("triton", reason="Triton is not installed")
+    module = importlib.import_module(there)
+    assert module is importlib.import_module(here)
+    assert module.__name__ == module.__spec__.name == here
+    package, name = there.rsplit(".", 1)
+    assert getattr(importlib.import_module(package), name) is module
+
+
+def test_classes_are_the_same_whichever_comes_first():
+    lines = run(
+        "import speechbrain_fftp\n"
+        "speechbrain_fftp.register()\n"
+        "from speechbrain.lobes.models.AST import AST\n"
+        "from speechbrain_fftp.lobes.models.AST import AST as here\n"
+        "from speechbrain_fftp.lobes.models.AuM import AuM as here_too\n"
+        "import speechbrain.lobes.models.AuM as module\n"
+        "print(AST is here, module.AuM is here_too)\n"
+    )
+    assert lines == ["True True"]
+
+
+def test_only_after_the_call_and_for_nothing_else():
+    lines = run(
+        "import speechbrain_fftp\n"
+        "def attempt(name):\n"
+        "    try:\n"
+        "        __import__(name)\n"
+        "        print(name, 'found')\n"
+        "    except ModuleNotFoundError as error:\n"
+        "        print(error.name, 'missing')\n"
+        "attempt('speechbrain.augment.specmask')\n"
+        "speechbrain_fftp.register()\n"
+        "attempt('speechbrain.augment.specmask')\n"
+        "attempt('speechbrain.augment.other')\n"
+        "attempt('speechbrain.upstream')\n"
+        "attempt('speechbrain.cli')\n"
+    )
+    assert lines == [
+        "speechbrain.augment.specmask missing",
+        "speechbrain.augment.specmask found",
+        "speechbrain.augment.other missing",
+        "speechbrain.upstream missing",
+        "speechbrain.cli missing",
+    ]
+
+
+def test_registering_imports_nothing_heavy():
+    lines = run(
+        "import sys, speechbrain_fftp\n"
+        "speechbrain_fftp.register()\n"
+        "print({'torch', 'speechbrain', 'numpy'} & set(sys.modules))\n"
+    )
+    assert lines == ["set()"]
+
+
+def test_a_second_call_does_nothing(registered):
+    finders = list(sys.meta_path)
+    speechbrain_fftp.register()
+    assert sys.meta_path == finders
+    assert sum(isinstance(f, UpstreamFinder) for f in finders) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["lobes.features", "nnet.schedulers", "utils.checkpoints"]
+)
+def test_modules_of_the_same_name_stay(registered, name):
+    theirs = importlib.import_module(f"speechbrain.{name}")
+    ours = importlib.import_module(f"speechbrain_fftp.{name}")
+    assert theirs is not ours
+    assert theirs.__name__ == f"speechbrain.{name}"
+
+
+def test_a_module_that_speechbrain_has_comes_first(tmp_path):
+    package = tmp_path / "speechbrain" / "augment"
+    package.mkdir(parents=True)
+    for folder in (package.parent, package):
+        (folder / "__init__.py").write_text("", "utf-8")
+    (package / "specmask.py").write_text("WHOSE = 'speechbrain'\n", "utf-8")
+    lines = run(
+        "import speechbrain_fftp\n"
+        "speechbrain_fftp.register()\n"
+        "import speechbrain.augment.specmask as specmask\n"
+        "print(specmask.WHOSE)\n",
+        PYTHONPATH=str(tmp_path),
+    )
+    assert lines == ["speechbrain"]
+
+
+def test_every_package_is_one_of_speechbrain_or_named():
+    for there in [*module_names(), *NEW_PACKAGES]:
+        package = there.rsplit(".", 1)[0]
+        known = package in NEW_PACKAGES or importlib.util.find_spec(package)
+        assert known, f"{there}: name its package in NEW_PACKAGES"
