@@ -3,7 +3,7 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 DEMO := results/demo
 
-.PHONY: demo test docs clean
+.PHONY: demo test soak docs clean
 
 # Train, evaluate and tag the first evaluation clip, on generated data.
 demo: $(INSTALLED)
@@ -16,8 +16,13 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/codespell
 	$(VENV)/bin/python -m pytest -m "not slow and not gpu" \
 		--cov=speechbrain_fftp --cov-report=term-missing --cov-fail-under=90
+
+# A hundred kills, and all tests of faults and hostile input, slow ones too.
+soak: $(INSTALLED)
+	$(VENV)/bin/python benchmarks/soak.py
 
 # Pictures of docs/, from a clip of your own: make docs CLIP=clip.flac
 docs: $(INSTALLED)

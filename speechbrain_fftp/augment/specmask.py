@@ -132,6 +132,11 @@ class SpecMask(torch.nn.Module):
         -------
         torch.Tensor
             Masked features ``[B, T, F]``.
+
+        Raises
+        ------
+        ValueError
+            If a cell of the grid is taller than the features.
         """
         if not self.training:
             return feats
