@@ -3,12 +3,18 @@
 Two layouts of the data folder are understood:
 
 * AudioSet's own lists (balanced_train_segments.csv, eval_segments.csv and, if
-  there is one, valid_segments.csv) with one audio file per clip, audio/ID.flac
-  (or wav, ogg, mp3), that begins with the segment;
+  there are, valid_segments.csv and unbalanced_train_segments.csv) with one audio
+  file per clip, audio/ID.flac (or wav, ogg, mp3), that begins with the segment;
 * parquet shards with the columns video_id, audio and labels.
 
 Both need class_labels_indices.csv, the list of classes. Without a validation
 set, some of the training clips are held out for it.
+
+The training recipe calls this for the balanced set. The unbalanced set is best
+prepared beforehand, with its training clips in tar shards (WebDataset):
+> python recipes/AudioSet/audioset_prepare.py DATA_FOLDER SAVE_FOLDER \
+>     --format webdataset --unbalanced --valid_fraction 0.01 --num_workers 8
+With --verify added, it checks the shards and mends those that are damaged.
 
 Dataset: https://research.google.com/audioset
 
@@ -16,36 +22,40 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import functools
-import hashlib
+import argparse
 import json
+import logging
 import os
 import re
 from collections import Counter
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.audioset import (
-    find_parquet_shards,
-    iter_parquet_audio,
-    read_class_list,
-    read_parquet_segments,
-    read_segments,
-)
+from speechbrain_fftp.dataio.audioset import read_class_list
 from speechbrain_fftp.dataio.convert import TREATMENTS, convert_clips
 from speechbrain_fftp.dataio.files import write_csv, write_json
+from speechbrain_fftp.dataio.shard_index import INDEX, make_index
+from speechbrain_fftp.dataio.shards import (
+    find_damaged,
+    hash_fraction,
+    write_shards,
+)
+from speechbrain_fftp.dataio.sources import (
+    SPLITS,
+    audio_reader,
+    choose_clips,
+    cut_jobs,
+    list_clips,
+)
 
 logger = get_logger(__name__)
 
-SEGMENT_LISTS = {
-    "train": "balanced_train_segments.csv",
-    "valid": "valid_segments.csv",
-    "eval": "eval_segments.csv",
-}
-SPLITS = tuple(SEGMENT_LISTS)
-AUDIO_EXTENSIONS = (".flac", ".wav", ".ogg", ".mp3")
+FORMATS = ("flac", "webdataset")
+# Of folders prepared before there was a choice
+EARLIER_SOURCE = {"unbalanced": False, "format": "flac"}
 CLASS_LIST = "class_labels_indices.csv"
 CSV_URL = "http://storage.googleapis.com/us_audioset/youtube_corpus/v1/csv"
-NOT_IN_FILE_NAMES = re.compile(r'[/\\:*?"<>|$\x00-\x1f]|\.\.|^$')
+# The last is what SpeechBrain's label encoder has between name and number
+NOT_IN_CLASS_NAMES = re.compile(r"[;$\x00-\x1f]| => ")
 
 
 def prepare_audioset(
@@ -55,6 +65,10 @@ def prepare_audioset(
     sample_rate=16000,
     num_workers=None,
     skip_prep=False,
+    unbalanced=False,
+    format="flac",
+    clips_per_shard=1000,
+    verify=False,
 ):
     """Converts the clips once and writes the manifests of the recipe.
 
@@ -63,6 +77,9 @@ def prepare_audioset(
     ``label_statistics.csv``, and ``prepare_report.json`` with what was counted
     and every clip that was skipped. Returns at once if the manifests are there;
     an interrupted preparation goes on where it stopped.
+
+    In the format ``webdataset``, the training clips are in ``shards/*.tar``
+    with the index ``train.json`` instead, for ``dataio.streams.ShardStream``.
 
     Arguments
     ---------
@@ -74,10 +91,18 @@ def prepare_audioset(
         Part of the training clips to hold out if there is no validation set.
     sample_rate : int
         Sampling rate of the written files, in Hz.
-    num_workers : int
+    num_workers : int, optional
         How many files to convert at a time, by default one per CPU.
     skip_prep : bool
         Whether to do nothing.
+    unbalanced : bool
+        Whether to train on the unbalanced set as well as the balanced one.
+    format : str
+        How to store the training clips: ``flac`` or ``webdataset``.
+    clips_per_shard : int
+        How many clips go into one tar; a thousand are about 200 MB.
+    verify : bool
+        Whether to read all shards and write those that are damaged anew.
 
     Raises
     ------
@@ -95,46 +120,73 @@ def prepare_audioset(
         return
     if not 0 < valid_fraction < 1:
         raise ValueError(f"valid_fraction is {valid_fraction}, not in (0, 1)")
+    if format not in FORMATS:
+        raise ValueError(f"format is {format!r}, not one of {FORMATS}")
+    if clips_per_shard < 1:
+        raise ValueError(f"clips_per_shard is {clips_per_shard}, less than 1")
+    in_shards = format == "webdataset"
+    if verify and not in_shards:
+        raise ValueError("verify is for format='webdataset' only")
     source = {
         "data_folder": os.path.abspath(data_folder),
         "valid_fraction": valid_fraction,
         "sample_rate": sample_rate,
+        "unbalanced": unbalanced,
+        "format": format,
     }
-    if _is_prepared(save_folder, source):
+    is_prepared = _is_prepared(save_folder, source)
+    damaged = find_damaged(save_folder, num_workers) if verify else []
+    if is_prepared and not damaged:
         logger.info("Using the data prepared in %s", save_folder)
         return
 
     classes = _read_classes(data_folder)
-    listed, shards = _list_clips(data_folder)
+    listed, shards = list_clips(data_folder, unbalanced)
     os.makedirs(os.path.join(save_folder, "flac"), exist_ok=True)
     write_json(os.path.join(save_folder, "source.json"), source)
 
-    chosen, skipped, unknown_mids = _choose_clips(listed, classes)
-    converted = {}
-    for split, clips in chosen.items():
-        if shards is None:
-            iter_audio = functools.partial(_iter_audio_files, data_folder)
-        else:
-            iter_audio = functools.partial(iter_parquet_audio, shards[split])
-        done, failed = convert_clips(
+    chosen, skipped, unknown_mids = choose_clips(listed, classes)
+    parts, held_out = dict(chosen), "valid" not in listed
+    if held_out and in_shards:
+        train, valid = _hold_out(chosen["train"], valid_fraction)
+        parts.update(train=train, valid=valid)
+    converted, failed, records = {}, {}, []
+    for split, clips in parts.items():
+        paths = shards and shards[split if split in listed else "train"]
+        if split == "train" and in_shards:
+            jobs = cut_jobs(clips, data_folder, paths, clips_per_shard)
+            records = write_shards(
+                jobs, save_folder, classes, sample_rate, num_workers, damaged
+            )
+            for record in records:
+                failed.update((c["id"], c["reason"]) for c in record["skipped"])
+            continue
+        done, reasons = convert_clips(
             {clip.id: clip.end - clip.start for clip in clips},
-            iter_audio,
+            audio_reader(data_folder, paths),
             os.path.join(save_folder, "flac"),
             sample_rate,
             num_workers,
             split,
         )
         converted.update(done)
-        for clip_id, reason in failed.items():
+        failed.update(reasons)
+    for split, clips in chosen.items():
+        for clip_id in (clip.id for clip in clips if clip.id in failed):
+            reason = failed[clip_id]
             skipped.append({"id": clip_id, "split": split, "reason": reason})
 
-    kept = {s: [c for c in chosen[s] if c.id in converted] for s in SPLITS}
-    if "valid" not in listed:
+    kept = {s: [c for c in parts[s] if c.id not in failed] for s in SPLITS}
+    if held_out and not in_shards:
         kept["train"], kept["valid"] = _hold_out(kept["train"], valid_fraction)
 
     counts = {}
     for split in SPLITS:
-        treated = Counter(t for c in kept[split] for t in converted[c.id][1])
+        about = (converted[c.id] for c in kept[split] if c.id in converted)
+        treated = Counter(t for _, treatments in about for t in treatments)
+        if split == "train":
+            for record in records:
+                treated.update(record["treatments"])
         counts[split] = {
             "listed": len(listed.get(split, ())),
             "written": len(kept[split]),
@@ -145,7 +197,7 @@ def prepare_audioset(
     report_path = os.path.join(save_folder, "prepare_report.json")
     report = {
         "splits": counts,
-        "valid_is_held_out_of_train": "valid" not in listed,
+        "valid_is_held_out_of_train": held_out,
         "skipped_reasons": reasons,
         "unknown_mids": unknown_mids,
         "skipped": skipped,
@@ -160,6 +212,8 @@ def prepare_audioset(
                 " the data and prepare again."
             )
     _write_tables(save_folder, kept, converted, classes)
+    if in_shards:
+        write_json(os.path.join(save_folder, INDEX), make_index(records))
     sizes = ", ".join(f"{len(kept[split])} {split}" for split in SPLITS)
     logger.info("Prepared %s clips in %s", sizes, save_folder)
     if skipped:
@@ -172,16 +226,18 @@ def _is_prepared(save_folder, source):
     if not os.path.isfile(path):
         return False
     with open(path, encoding="utf-8") as file:
-        recorded = json.load(file)
+        recorded = {**EARLIER_SOURCE, **json.load(file)}
     for key, value in source.items():
-        if recorded.get(key) != value:
+        if recorded[key] != value:
             raise ValueError(
-                f"{save_folder} was prepared with {key}={recorded.get(key)!r},"
+                f"{save_folder} was prepared with {key}={recorded[key]!r},"
                 f" not {value!r} (see {path}). Give another save folder, or"
                 " delete this one to prepare it anew."
             )
-    manifests = [os.path.join(save_folder, f"{split}.csv") for split in SPLITS]
-    return all(os.path.isfile(manifest) for manifest in manifests)
+    manifests = [f"{split}.csv" for split in SPLITS]
+    if source["format"] == "webdataset":
+        manifests[0] = INDEX
+    return all(os.path.isfile(os.path.join(save_folder, m)) for m in manifests)
 
 
 def _read_classes(data_folder):
@@ -195,87 +251,24 @@ def _read_classes(data_folder):
         )
     classes = read_class_list(path)
     for name in classes.values():
-        if ";" in name or "$" in name:
+        if NOT_IN_CLASS_NAMES.search(name):
             raise ValueError(
-                f"{path}: rename '{name}', as ';' and '$' have a meaning of"
-                " their own in the manifests"
+                f"{path}: rename {name!r}, as ';', '$', ' => ' and control"
+                " characters have a meaning of their own in what is written"
             )
     return classes
 
 
-def _list_clips(data_folder):
-    """Lists the clips of each split, and the shards if they are in shards."""
-    lists = {s: os.path.join(data_folder, SEGMENT_LISTS[s]) for s in SPLITS}
-    audio_folder = os.path.join(data_folder, "audio")
-    needed = (lists["train"], lists["eval"], audio_folder)
-    missing = [path for path in needed if not os.path.exists(path)]
-    shards = find_parquet_shards(data_folder)
-    if not missing:
-        origins = {s: p for s, p in lists.items() if os.path.isfile(p)}
-        listed = {s: read_segments(path) for s, path in origins.items()}
-        shards = None
-    elif shards["train"] and shards["eval"]:
-        origins = {s: paths for s, paths in shards.items() if paths}
-        listed = {s: read_parquet_segments(p) for s, p in origins.items()}
-    else:
-        raise FileNotFoundError(
-            f"{data_folder} has neither all of AudioSet's lists and audio"
-            f" (missing: {', '.join(missing)}) nor parquet shards of both train"
-            " and eval (such as data/bal_train/00.parquet)"
-        )
-    for split, clips in listed.items():
-        if not clips:
-            origin = origins[split]
-            raise ValueError(f"The {split} split is empty: see {origin}")
-    return listed, shards
-
-
-def _choose_clips(listed, classes):
-    """Takes every id once, those of eval before all, and only with a label."""
-    chosen, skipped, unknown_mids = {}, [], Counter()
-    split_of = {}
-    for split in ("eval", "valid", "train"):
-        chosen[split] = []
-        for clip in listed.get(split, ()):
-            unknown_mids.update(m for m in clip.mids if m not in classes)
-            if NOT_IN_FILE_NAMES.search(clip.id):
-                reason = "id cannot be a file name"
-            elif split_of.get(clip.id) == split:
-                reason = "duplicate"
-            elif clip.id in split_of:
-                reason = f"also in {split_of[clip.id]} and kept only there"
-            elif not any(mid in classes for mid in clip.mids):
-                reason = "no known label"
-            else:
-                split_of[clip.id] = split
-                chosen[split].append(clip)
-                continue
-            skipped.append({"id": clip.id, "split": split, "reason": reason})
-    return chosen, skipped, unknown_mids
-
-
-def _iter_audio_files(data_folder, ids):
-    """Gives the path of each clip's audio, or None where it is missing."""
-    folder = os.path.join(data_folder, "audio")
-    for clip_id in ids:
-        paths = (os.path.join(folder, clip_id + e) for e in AUDIO_EXTENSIONS)
-        yield clip_id, next(filter(os.path.isfile, paths), None)
-
-
 def _hold_out(clips, fraction):
     """Parts the clips in two by a hash of their ids, the second not empty."""
-
-    def position(clip):
-        """Where in [0, 1) the hash of the id lies."""
-        return int(hashlib.sha1(clip.id.encode()).hexdigest()[:8], 16) / 16**8
-
-    limit = max(fraction, min(map(position, clips), default=0))
-    rest = [clip for clip in clips if position(clip) > limit]
-    return rest, [clip for clip in clips if position(clip) <= limit]
+    places = [hash_fraction(clip.id) for clip in clips]
+    limit = max(fraction, min(places, default=0))
+    rest = [clip for clip, place in zip(clips, places) if place > limit]
+    return rest, [c for c, place in zip(clips, places) if place <= limit]
 
 
 def _write_tables(save_folder, kept, converted, classes):
-    """Writes classes and statistics, and then the manifests."""
+    """Writes classes and statistics, and then manifests of single files."""
     path = os.path.join(save_folder, "classes.csv")
     rows = [(i, *entry) for i, entry in enumerate(classes.items())]
     write_csv(path, ("index", "mid", "display_name"), rows)
@@ -294,6 +287,26 @@ def _write_tables(save_folder, kept, converted, classes):
                 ";".join(classes[mid] for mid in clip.mids if mid in classes),
             )
             for clip in kept[split]
+            if clip.id in converted
         ]
         path = os.path.join(save_folder, f"{split}.csv")
-        write_csv(path, ("ID", "duration", "wav", "labels"), rows)
+        if rows:
+            write_csv(path, ("ID", "duration", "wav", "labels"), rows)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("data_folder")
+    parser.add_argument("save_folder")
+    parser.add_argument("--valid_fraction", type=float, default=0.05)
+    parser.add_argument("--sample_rate", type=int, default=16000)
+    parser.add_argument("--num_workers", type=int)
+    parser.add_argument("--unbalanced", action="store_true")
+    parser.add_argument("--format", choices=FORMATS, default="flac")
+    parser.add_argument("--clips_per_shard", type=int, default=1000)
+    parser.add_argument("--verify", action="store_true")
+    prepare_audioset(**vars(parser.parse_args()))

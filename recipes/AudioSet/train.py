@@ -30,24 +30,30 @@ from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain as sb
 from speechbrain.dataio.sampler import (
-    DistributedSampler,
     ReproducibleRandomSampler,
     ReproducibleWeightedRandomSampler,
 )
 from speechbrain.utils.checkpoints import average_checkpoints
-from speechbrain.utils.distributed import if_main_process, run_on_main
+from speechbrain.utils.distributed import get_rank, if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audioset import read_class_list
 from speechbrain_fftp.dataio.clips import collate_clips, load_clip
 from speechbrain_fftp.dataio.labels import (
     class_balanced_weight,
     count_labels,
+    labels_of,
     prior_log_odds,
     scorable_labels,
 )
+from speechbrain_fftp.dataio.streams import ShardStream, decode_clip
 from speechbrain_fftp.dataio.synthetic import make_demo_set
 from speechbrain_fftp.inference.export import export_inference
-from speechbrain_fftp.utils.ddp import gather_clips, mean_over_ranks, seed_step
+from speechbrain_fftp.utils.ddp import (
+    gather_clips,
+    mean_over_ranks,
+    sampler_of_rank,
+    seed_step,
+)
 from speechbrain_fftp.utils.metrics import tagging_metrics, write_results
 from speechbrain_fftp.utils.pretrained import load_encoder
 from speechbrain_fftp.utils.tensorboard import add_predictions, add_spectrograms
@@ -59,8 +65,10 @@ class TaggingBrain(sb.core.Brain):
     """Trains and evaluates the encoder and its classifier.
 
     ``labels`` (the name of each class) and ``lr_schedule`` are set after
-    construction, from the data.
+    construction, from the data, and ``train_stream`` if that is in shards.
     """
+
+    train_stream = None
 
     @property
     def writer(self):
@@ -145,9 +153,11 @@ class TaggingBrain(sb.core.Brain):
         return due and whole_step and math.isfinite(self.step_loss)
 
     def on_stage_start(self, stage, epoch=None):
-        """Forgets the scores of the stage before."""
+        """Forgets the scores of the stage before; finds the next clip."""
         self.ids, self.left_out = [], []
         self.logits, self.targets = [], []
+        if stage == sb.Stage.TRAIN and self.train_stream is not None:
+            self.train_stream.set_position(epoch, batches_done=self.step)
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Metrics, logs, and a checkpoint after each validation."""
@@ -228,8 +238,8 @@ def dataio_prep(hparams):
 
     Returns
     -------
-    datasets : dict of DynamicItemDataset
-        ``train``, ``valid`` and ``test``.
+    datasets : dict of Dataset
+        ``train`` (a ``ShardStream`` if it is in shards), ``valid``, ``test``.
     label_encoder : CategoricalEncoder
         Maps class indices to display names.
     """
@@ -243,6 +253,11 @@ def dataio_prep(hparams):
             f"is {hparams['n_classes']}: pass --n_classes {len(label_encoder)}."
         )
 
+    def multi_hot(labels):
+        """Vector ``[C]`` with 1 for each of the labels."""
+        indices = label_encoder.encode_sequence_torch(labels)
+        return torch.zeros(len(label_encoder)).index_fill(0, indices, 1.0)
+
     @sb.utils.data_pipeline.takes("wav")
     @sb.utils.data_pipeline.provides("sig")
     def audio_pipeline(wav):
@@ -253,11 +268,29 @@ def dataio_prep(hparams):
     @sb.utils.data_pipeline.provides("targets")
     def label_pipeline(labels):
         """Multi-hot vector ``[C]`` of a clip's labels."""
-        indices = label_encoder.encode_sequence_torch(labels.split(";"))
-        return torch.zeros(len(label_encoder)).index_fill(0, indices, 1.0)
+        return multi_hot(labels.split(";"))
 
-    datasets = {}
-    for split in ("train", "valid", "test"):
+    def load_item(sample):
+        """Decodes a clip of a shard."""
+        clip = decode_clip(sample)
+        targets = multi_hot(clip["labels"])
+        return {"id": clip["id"], "sig": clip["sig"], "targets": targets}
+
+    datasets, in_files = {}, ["valid", "test"]
+    if hparams["format"] == "webdataset":
+        datasets["train"] = ShardStream(
+            hparams["train_index"],
+            load_item,
+            hparams["batch_size"],
+            hparams["seed"],
+            shuffle_buffer=hparams["shuffle_buffer"],
+            balanced=hparams["class_balanced"],
+            rank=get_rank() or 0,
+            world_size=int(os.environ.get("WORLD_SIZE", 1)),
+        )
+    else:
+        in_files.append("train")
+    for split in in_files:
         datasets[split] = sb.dataio.dataset.DynamicItemDataset.from_csv(
             csv_path=hparams[f"{split}_annotation"],
             replacements={"data_root": hparams["prepared_folder"]},
@@ -267,25 +300,41 @@ def dataio_prep(hparams):
     return datasets, label_encoder
 
 
-def evaluation_opts(brain, dataset):
-    """Options for the loader of a split that is to be scored.
+def make_train_loader(brain, train_set, counts, hparams):
+    """The loader of the training clips, in another order each epoch.
 
     Arguments
     ---------
     brain : TaggingBrain
-        What is to score it.
-    dataset : DynamicItemDataset
-        The split.
+        What is to be trained.
+    train_set : DynamicItemDataset or ShardStream
+        The clips.
+    counts : dict
+        From label to number of training clips.
+    hparams : dict
+        The loaded hyperparameters.
 
     Returns
     -------
-    dict
-        Those of the yaml; of several processes each takes every n-th clip.
+    torch.utils.data.DataLoader
+        Of several processes, each gets clips of its own.
     """
-    opts = {"collate_fn": collate_clips, **brain.hparams.valid_dataloader_opts}
-    if brain.distributed_launch:
-        opts["sampler"] = DistributedSampler(dataset, shuffle=False)
-    return opts
+    opts = {"collate_fn": collate_clips, **hparams["train_dataloader_opts"]}
+    if isinstance(train_set, ShardStream):
+        brain.train_stream = train_set
+        return torch.utils.data.DataLoader(train_set, **opts)
+    seed = hparams["seed"]
+    brain.train_sampler = ReproducibleRandomSampler(train_set, seed=seed)
+    if hparams["class_balanced"]:
+        rows = labels_of(train_set)
+        brain.train_sampler = ReproducibleWeightedRandomSampler(
+            [class_balanced_weight(row, counts) for row in rows],
+            num_samples=len(rows),
+            replacement=True,
+            seed=seed,
+        )
+    opts["sampler"] = brain.train_sampler
+    return brain.make_dataloader(train_set, sb.Stage.TRAIN, **opts)
 
 
 def demo_overrides(hparams_file):
@@ -343,25 +392,25 @@ if __name__ == "__main__":
             "valid_fraction": hparams["valid_fraction"],
             "sample_rate": hparams["sample_rate"],
             "skip_prep": hparams["skip_prep"],
+            "unbalanced": hparams["unbalanced"],
+            "format": hparams["format"],
         },
     )
     datasets, label_encoder = dataio_prep(hparams)
     labels = [label_encoder.ind2lab[c] for c in range(len(label_encoder))]
-    clip_labels = {
-        split: [row["labels"].split(";") for row in dataset.data.values()]
-        for split, dataset in datasets.items()
-    }
     for split in ("valid", "test"):
-        if not scorable_labels(clip_labels[split]):
+        if not scorable_labels(labels_of(datasets[split])):
             raise ValueError(
                 f"No class has both clips with and clips without it in "
                 f"{hparams[split + '_annotation']}, so that there is nothing "
                 "to score: give that split more clips."
             )
-    counts, num_clips = (
-        count_labels(clip_labels["train"]),
-        len(clip_labels["train"]),
-    )
+    if isinstance(datasets["train"], ShardStream):
+        counts = datasets["train"].labels_counts
+        num_clips = datasets["train"].num_clips
+    else:
+        counts = count_labels(labels_of(datasets["train"]))
+        num_clips = len(datasets["train"])
     bias = prior_log_odds(counts, num_clips, labels)
     hparams["classifier"][-1].bias.data = bias
     if hparams["pretrained"]:
@@ -376,29 +425,7 @@ if __name__ == "__main__":
     )
     brain.labels = labels
 
-    if hparams["class_balanced"]:
-        brain.train_sampler = ReproducibleWeightedRandomSampler(
-            [
-                class_balanced_weight(row, counts)
-                for row in clip_labels["train"]
-            ],
-            num_samples=num_clips,
-            replacement=True,
-            seed=hparams["seed"],
-        )
-    else:
-        brain.train_sampler = ReproducibleRandomSampler(
-            datasets["train"], seed=hparams["seed"]
-        )
-    # Under torchrun each process gets every n-th clip of its order.
-    train_loader = brain.make_dataloader(
-        datasets["train"],
-        sb.Stage.TRAIN,
-        sampler=brain.train_sampler,
-        collate_fn=collate_clips,
-        **hparams["train_dataloader_opts"],
-    )
-
+    train_loader = make_train_loader(brain, datasets["train"], counts, hparams)
     steps = len(train_loader) // brain.grad_accumulation_factor
     steps = max(steps * hparams["number_of_epochs"], 1)
     brain.lr_schedule = hparams["lr_schedule"](
@@ -407,17 +434,19 @@ if __name__ == "__main__":
     )
     brain.checkpointer.add_recoverable("lr_schedule", brain.lr_schedule)
 
-    brain.fit(
-        hparams["epoch_counter"],
-        train_loader,
-        datasets["valid"],
-        valid_loader_kwargs=evaluation_opts(brain, datasets["valid"]),
-    )
-    brain.evaluate(
-        datasets["test"],
-        max_key="mAP",
-        test_loader_kwargs=evaluation_opts(brain, datasets["test"]),
-    )
+    loaders = {
+        split: brain.make_dataloader(
+            datasets[split],
+            stage,
+            ckpt_prefix=None,
+            collate_fn=collate_clips,
+            sampler=sampler_of_rank(datasets[split]),
+            **hparams["valid_dataloader_opts"],
+        )
+        for split, stage in (("valid", sb.Stage.VALID), ("test", sb.Stage.TEST))
+    }
+    brain.fit(hparams["epoch_counter"], train_loader, loaders["valid"])
+    brain.evaluate(loaders["test"], max_key="mAP")
 
     folder = os.path.join(hparams["output_folder"], "inference")
     run_on_main(

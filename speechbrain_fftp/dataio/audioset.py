@@ -8,17 +8,28 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import csv
 import glob
 import os
+import re
 from typing import NamedTuple, Tuple
 
 CLIP_SECONDS = 10.0
+MAX_SECONDS = 1e9  # of a recording: it says that the times make sense
+
+# The columns of parquet shards: what they hold, and the names of such types
+COLUMNS = {
+    "video_id": ("text", "(large_)?string"),
+    "labels": ("lists of text", r"(large_)?list<\w+: (large_)?string.*>"),
+    "audio.bytes": ("bytes", r"struct<(.*, )?bytes: (large_)?binary\b.*>"),
+}
 
 SHARD_NAMES = {
     "train": ("train", "bal_train", "balanced_train"),
     "valid": ("valid", "validation"),
     "eval": ("eval", "test"),
+    "unbalanced": ("unbal_train", "unbalanced_train"),
 }
 
 
@@ -74,8 +85,8 @@ def read_class_list(path):
     >>> read_class_list(path)
     {'/m/09x0r': 'Speech'}
     """
-    classes = {}
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    classes, names = {}, set()
+    with _open_csv(path) as file:
         reader = csv.DictReader(file, skipinitialspace=True)
         columns = reader.fieldnames or []
         for column in ("mid", "display_name"):
@@ -83,12 +94,13 @@ def read_class_list(path):
                 raise ValueError(f"{path} has no column '{column}': {columns}")
         for row in reader:
             mid, name = row["mid"], row["display_name"]
-            if not (mid and name) or mid in classes or name in classes.values():
+            if not (mid and name) or mid in classes or name in names:
                 raise ValueError(
                     f"{path}, line {reader.line_num}: a mid and a display name"
                     f" of its own are needed, found {mid!r} and {name!r}"
                 )
             classes[mid] = name
+            names.add(name)
     if not classes:
         raise ValueError(f"{path} lists no class")
     return classes
@@ -121,7 +133,7 @@ def read_segments(path):
     ('/m/04rlf', '/m/02qldy')
     """
     segments = []
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    with _open_csv(path) as file:
         for number, line in enumerate(file, start=1):
             if not line.strip() or line.startswith("#"):
                 continue
@@ -130,9 +142,19 @@ def read_segments(path):
             except (csv.Error, ValueError):
                 raise ValueError(
                     f"{path}, line {number}: expected"
-                    f' id, start, end, "mid,mid" but found {line.strip()!r}'
+                    f' id, start, end, "mid,mid" but found {line[:80]!r}'
                 )
     return segments
+
+
+@contextlib.contextmanager
+def _open_csv(path):
+    """Opens a CSV file, and makes errors in its text name it."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            yield file
+    except (UnicodeDecodeError, csv.Error) as err:
+        raise ValueError(f"{path} is no CSV file in UTF-8: {err}")
 
 
 def _parse_segment(line):
@@ -140,7 +162,7 @@ def _parse_segment(line):
     fields = next(csv.reader([line], skipinitialspace=True))
     clip_id, start, end, mids = (field.strip() for field in fields)
     start, end = float(start), float(end)
-    if not 0 <= start < end < float("inf"):
+    if not 0 <= start < end < MAX_SECONDS:
         raise ValueError("a segment has to end after its start")
     return Segment(clip_id, start, end, _unique(mids.split(",")))
 
@@ -155,7 +177,8 @@ def find_parquet_shards(data_folder):
 
     They may lie in the folder itself or in its ``data`` folder, named after
     their split (``train-00000-of-00052.parquet``) or in a folder named after it
-    (``bal_train/00.parquet``). The unbalanced training set is left alone.
+    (``bal_train/00.parquet``). The unbalanced training set is a split of
+    its own.
 
     Arguments
     ---------
@@ -165,7 +188,7 @@ def find_parquet_shards(data_folder):
     Returns
     -------
     shards : dict
-        From split (train, valid, eval) to the sorted list of its files.
+        From split (train, valid, eval, unbalanced) to its files, sorted.
 
     Example
     -------
@@ -174,7 +197,7 @@ def find_parquet_shards(data_folder):
     True
     >>> shards = find_parquet_shards(folder)
     >>> {split: len(paths) for split, paths in shards.items()}
-    {'train': 0, 'valid': 0, 'eval': 1}
+    {'train': 0, 'valid': 0, 'eval': 1, 'unbalanced': 0}
     """
     root = glob.escape(str(data_folder))
     shards = {}
@@ -273,8 +296,9 @@ def iter_parquet_audio(paths, ids):
                             yield row["video_id"], audio["bytes"]
 
 
+@contextlib.contextmanager
 def _open_shard(path, columns):
-    """Opens a parquet file and makes sure that it has the given columns."""
+    """Opens a parquet file, whose errors name it, if it has the columns."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -282,16 +306,22 @@ def _open_shard(path, columns):
         raise ImportError(
             "Reading parquet shards needs pyarrow: pip install pyarrow"
         )
+    if not os.path.isfile(path):
+        raise ValueError(f"{path} is no regular file")
     try:
-        shard = pq.ParquetFile(path)
-    except pa.ArrowInvalid as err:
+        with pq.ParquetFile(path) as shard:
+            fields = [(f.name, str(f.type)) for f in shard.schema_arrow]
+            for column in columns:
+                content, pattern = COLUMNS[column]
+                name = column.split(".")[0]
+                found = [t for field, t in fields if field == name]
+                if len(found) != 1 or not re.fullmatch(pattern, found[0]):
+                    raise ValueError(
+                        f"{path} has no column '{column}' of {content}: it has"
+                        f" {fields}"
+                    )
+            yield shard
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as err:
         raise ValueError(
             f"{path} is damaged or no parquet file, fetch it again ({err})"
         )
-    # A list or struct has the paths of its leaves, such as labels.list.element
-    present = [shard.schema.column(i).path for i in range(len(shard.schema))]
-    for column in columns:
-        if not any(f"{leaf}.".startswith(f"{column}.") for leaf in present):
-            shard.close()
-            raise ValueError(f"{path} has no column '{column}': {present}")
-    return shard

@@ -13,18 +13,75 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
+from speechbrain_fftp.dataio.audio_files import read_audio, resample
 from speechbrain_fftp.dataio.files import atomic_path
 
 MIN_SECONDS = 0.025
 TREATMENTS = ("trimmed", "downmixed", "resampled", "clipped")
 
 
-def convert_clip(source, path, sample_rate=16000, max_seconds=10.0):
-    """Writes a clip as a mono 16-bit FLAC file, with what was done to it.
+def encode_clip(source, sample_rate=16000, max_seconds=10.0):
+    """Makes a clip a mono 16-bit FLAC file in memory.
 
     Channels are averaged, the rate is changed with soxr (VHQ), what is longer
-    than ``max_seconds`` is cut off and peaks above full scale are clipped. The
-    file exists only once it is complete.
+    than ``max_seconds`` is cut off and peaks above full scale are clipped. What
+    was done is kept as the comment of the file.
+
+    Arguments
+    ---------
+    source : str or bytes
+        Path or content of a file that soundfile can read; None if missing.
+    sample_rate : int
+        Sampling rate of the result, in Hz.
+    max_seconds : float
+        How much of the clip to keep.
+
+    Returns
+    -------
+    content : bytes
+        Content of the FLAC file.
+    duration : float
+        Its length, in seconds.
+    treatments : list of str
+        Which of trimmed, downmixed, resampled and clipped it went through.
+
+    Raises
+    ------
+    ValueError
+        If the clip is missing, unreadable, truncated, empty, shorter than
+        25 ms or has samples that are not finite.
+
+    Example
+    -------
+    >>> path = str(getfixture("tmpdir") / "a.wav")
+    >>> sf.write(path, np.zeros((96000, 2)), 48000)
+    >>> content, *about = encode_clip(path)
+    >>> content[:4], about
+    (b'fLaC', [2.0, ['downmixed', 'resampled']])
+    """
+    if source is None:
+        raise ValueError("missing file")
+    samples, rate, treatments = _read_clip(source, max_seconds)
+    if rate != sample_rate:
+        treatments.append("resampled")
+        samples = resample(samples, rate, sample_rate)
+    samples = samples[: round(max_seconds * sample_rate)]
+    if np.abs(samples).max() > 1:
+        treatments.append("clipped")
+    samples = np.rint(samples.clip(-1, 1) * 32768).clip(max=32767)
+    content = io.BytesIO()
+    with sf.SoundFile(
+        content, "w", sample_rate, 1, "PCM_16", format="FLAC"
+    ) as file:
+        file.comment = f"treatments: {' '.join(treatments)}"
+        file.write(samples.astype(np.int16))
+    return content.getvalue(), len(samples) / sample_rate, treatments
+
+
+def convert_clip(source, path, sample_rate=16000, max_seconds=10.0):
+    """Writes a clip as ``encode_clip`` encodes it.
+
+    The file exists only once it is complete.
 
     Arguments
     ---------
@@ -47,8 +104,7 @@ def convert_clip(source, path, sample_rate=16000, max_seconds=10.0):
     Raises
     ------
     ValueError
-        If the clip is unreadable, truncated, empty, shorter than 25 ms or has
-        samples that are not finite.
+        If the clip cannot be used, see ``encode_clip``.
 
     Example
     -------
@@ -57,24 +113,11 @@ def convert_clip(source, path, sample_rate=16000, max_seconds=10.0):
     >>> convert_clip(str(folder / "a.wav"), str(folder / "a.flac"))
     (2.0, ['downmixed', 'resampled'])
     """
-    samples, rate, treatments = _read_clip(source, max_seconds)
-    if samples.shape[1] > 1:
-        treatments.append("downmixed")
-    samples = samples.mean(axis=1)
-    if rate != sample_rate:
-        treatments.append("resampled")
-        samples = _resample(samples, rate, sample_rate)
-    samples = samples[: round(max_seconds * sample_rate)]
-    if np.abs(samples).max() > 1:
-        treatments.append("clipped")
-    samples = np.rint(samples * 32768).clip(-32768, 32767).astype(np.int16)
+    content, *about = encode_clip(source, sample_rate, max_seconds)
     with atomic_path(path) as temporary_path:
-        with sf.SoundFile(
-            temporary_path, "w", sample_rate, 1, "PCM_16", format="FLAC"
-        ) as file:
-            file.comment = f"treatments: {' '.join(treatments)}"
-            file.write(samples)
-    return len(samples) / sample_rate, treatments
+        with open(temporary_path, "wb") as file:
+            file.write(content)
+    return tuple(about)
 
 
 def read_converted(path, sample_rate=16000):
@@ -131,9 +174,9 @@ def convert_clips(
         Where to write the clips.
     sample_rate : int
         Sampling rate to write, in Hz.
-    num_workers : int
+    num_workers : int, optional
         How many clips to convert at a time, by default one per CPU.
-    name : str
+    name : str, optional
         Name to show at the progress bar.
 
     Returns
@@ -161,8 +204,6 @@ def convert_clips(
     def convert(item):
         """Converts one clip, or gives the reason why it cannot be done."""
         clip_id, audio = item
-        if audio is None:
-            return clip_id, None, "missing file"
         limits = sample_rate, seconds[clip_id]
         try:
             return clip_id, convert_clip(audio, paths[clip_id], *limits), None
@@ -189,35 +230,14 @@ def convert_clips(
 
 def _read_clip(source, max_seconds):
     """Reads the part of a clip that is to be kept, or says what is wrong."""
-    if isinstance(source, bytes):
-        size, source = len(source), io.BytesIO(source)
-    else:
-        size = os.path.getsize(source)
-    if size == 0:
+    samples, rate, channels, frames = read_audio(source, max_seconds)
+    if frames <= 0:
         raise ValueError("empty file")
-    try:
-        with sf.SoundFile(source) as file:
-            rate, frames = file.samplerate, file.frames
-            wanted = min(frames, math.ceil(max_seconds * rate))
-            samples = file.read(wanted, dtype="float32", always_2d=True)
-    except sf.LibsndfileError as err:
-        raise ValueError(f"unreadable or truncated: {err.error_string}")
-    if frames == 0:
-        raise ValueError("empty file")
+    wanted = math.ceil(min(max_seconds * rate, frames))
     # The length of an MP3 without a Xing header is an estimate
     if len(samples) < 0.99 * wanted:
         raise ValueError(f"truncated: {len(samples)} of {wanted} samples")
     if len(samples) < MIN_SECONDS * rate:
         raise ValueError(f"shorter than 25 ms: {len(samples)} samples")
-    if not np.isfinite(samples).all():
-        raise ValueError("samples that are not finite")
-    return samples, rate, ["trimmed"] if frames > wanted else []
-
-
-def _resample(samples, rate, sample_rate):
-    """Changes the sampling rate."""
-    try:
-        import soxr
-    except ImportError:
-        raise ImportError("Resampling clips needs soxr: pip install soxr")
-    return soxr.resample(samples, rate, sample_rate, "VHQ")
+    done = {"trimmed": frames > wanted, "downmixed": channels > 1}
+    return samples, rate, [name for name in done if done[name]]

@@ -9,6 +9,28 @@ from collections import Counter
 import torch
 
 
+def labels_of(dataset):
+    """The labels of each clip of a prepared split, without reading audio.
+
+    Arguments
+    ---------
+    dataset : speechbrain.dataio.dataset.DynamicItemDataset
+        The split, with labels joined by ``;``.
+
+    Returns
+    -------
+    list of list of str
+        One list for each clip.
+
+    Example
+    -------
+    >>> from speechbrain.dataio.dataset import DynamicItemDataset
+    >>> labels_of(DynamicItemDataset({"a": {"labels": "Siren;Beep"}}))
+    [['Siren', 'Beep']]
+    """
+    return [row["labels"].split(";") for row in dataset.data.values()]
+
+
 def count_labels(clip_labels):
     """Number of clips that have each label.
 

@@ -51,6 +51,33 @@ def gather_clips(ids, *tensors):
     return sorted(rows), *(torch.cat(column)[order] for column in columns)
 
 
+def sampler_of_rank(dataset):
+    """Gives each process its share of a split that is to be scored.
+
+    All get the same number of clips, so that all have as many batches; some
+    clips may be given out twice for that, see ``gather_clips``.
+
+    Arguments
+    ---------
+    dataset : torch.utils.data.Dataset
+        The split.
+
+    Returns
+    -------
+    torch.utils.data.DistributedSampler or None
+        Every n-th clip for each of n processes; None for a single process,
+        which takes all.
+
+    Example
+    -------
+    >>> sampler_of_rank([1.0, 2.0]) is None
+    True
+    """
+    if not is_distributed_initialized():
+        return None
+    return torch.utils.data.DistributedSampler(dataset, shuffle=False)
+
+
 def mean_over_ranks(value):
     """Mean of a number over all processes.
 

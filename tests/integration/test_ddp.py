@@ -85,9 +85,14 @@ def children(pid):
     return [int(line) for line in listed.stdout.split()]
 
 
-def test_kill_of_one_process_ends_the_job_and_it_resumes(prepared, tmp_path):
+@pytest.mark.parametrize("format", ["flac", "webdataset"])
+def test_kill_of_one_process_ends_the_job_and_it_resumes(
+    format, prepared, tmp_path
+):
     """With masks, mixtures and gains, which each process draws by itself."""
-    options = {**prepared, "ckpt_interval_steps": 1, "batch_size": 4}
+    options = {**prepared, "ckpt_interval_steps": 1, "format": format}
+    if format == "webdataset":
+        options["prepared_folder"] = tmp_path / "shards"
     _, unbroken = train(tmp_path / "unbroken", command=torchrun, **options)
 
     killed = tmp_path / "killed"

@@ -88,6 +88,8 @@ def test_other_source_is_an_error(prepare, data, tmp_path):
         "data_folder": str(data),
         "valid_fraction": 0.05,
         "sample_rate": 16000,
+        "unbalanced": False,
+        "format": "flac",
     }
 
 

@@ -86,8 +86,14 @@ def test_second_start_trains_no_more(trained, data_folder):
             "dropout": 0.1,
             "num_workers": 0,
         },
+        {
+            "ckpt_interval_steps": 2,
+            "format": "webdataset",
+            "class_balanced": True,
+            "num_workers": 2,
+        },
     ],
-    ids=["mid-epoch", "end-of-epoch", "balanced-accumulated"],
+    ids=["mid-epoch", "end-of-epoch", "balanced-accumulated", "shards"],
 )
 def test_killed_training_ends_as_an_unbroken_one(
     options, data_folder, tmp_path

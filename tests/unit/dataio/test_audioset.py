@@ -113,9 +113,13 @@ def test_shards_are_found_by_split(tmp_path):
         ],
         "valid": ["data/validation-00000-of-00001.parquet"],
         "eval": ["data/test-00000-of-00001.parquet", "eval/00.parquet"],
+        "unbalanced": [
+            "data/unbal_train/00.parquet",
+            "unbal_train0.parquet",
+            "unbalanced_train/00.parquet",
+        ],
     }
-    others = ["data/unbal_train/00.parquet", "unbal_train0.parquet", "eval.csv"]
-    for name in sum(wanted.values(), others):
+    for name in sum(wanted.values(), ["eval.csv"]):
         path = tmp_path / "[set]" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
