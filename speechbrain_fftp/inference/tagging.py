@@ -4,13 +4,19 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import os
 from typing import NamedTuple
 
+import ruamel.yaml
 import torch
+import yaml
 
-from speechbrain.dataio import audio_io
-from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.inference.interfaces import Pretrained
+from speechbrain_fftp.dataio.audio_files import read_audio, resample
+from speechbrain_fftp.utils.weight_files import UNREADABLE
+
+# What damaged settings and labels raise besides.
+BAD_SETTINGS = (SyntaxError, yaml.YAMLError, ruamel.yaml.YAMLError)
 
 # Windows of a long file that go through the model at a time.
 BLOCK_WINDOWS = 16
@@ -41,6 +47,11 @@ class AudioTagger(Pretrained):
         Arguments of ``Pretrained``.
     **kwargs : dict
         Arguments of ``Pretrained``.
+
+    Raises
+    ------
+    ValueError
+        If modules or labels are missing, or the labels are damaged.
 
     Example
     -------
@@ -76,6 +87,41 @@ class AudioTagger(Pretrained):
     ]
     HPARAMS_NEEDED = ["label_encoder", "sample_rate", "max_frames"]
 
+    @classmethod
+    def from_hparams(cls, source, *args, **kwargs):
+        """Loads a model, see ``Pretrained.from_hparams``.
+
+        Arguments
+        ---------
+        source : str
+            An inference folder, or a model hub's repository that holds one.
+        *args : tuple
+            Further arguments of ``Pretrained.from_hparams``.
+        **kwargs : dict
+            Further arguments of ``Pretrained.from_hparams``.
+
+        Returns
+        -------
+        AudioTagger
+            The model.
+
+        Raises
+        ------
+        FileNotFoundError
+            If a file is missing.
+        ValueError
+            If a file cannot be read, or the parts do not fit together.
+        """
+        try:
+            return super().from_hparams(source, *args, **kwargs)
+        except FileNotFoundError:
+            raise
+        except (OSError, *UNREADABLE, *BAD_SETTINGS) as error:
+            raise ValueError(
+                f"The model in {source} cannot be loaded. "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         missing = set(self.MODULES_NEEDED) - set(self.mods)
@@ -87,11 +133,15 @@ class AudioTagger(Pretrained):
         if len(self.hparams.label_encoder) == 0:
             raise ValueError(
                 "The model has no labels: label_encoder.ckpt is missing from "
-                "its folder, or empty."
+                "its folder, empty or damaged."
+            )
+        labels = self.hparams.label_encoder.ind2lab
+        if sorted(labels) != list(range(len(labels))):
+            raise ValueError(
+                "The model's label_encoder.ckpt is damaged: it must number the "
+                f"labels from 0 to {len(labels) - 1}, not {sorted(labels)}."
             )
         self.hparams.label_encoder.ignore_len()
-        rate = self.hparams.sample_rate
-        self.audio_normalizer = AudioNormalizer(sample_rate=rate)
 
     def encode_batch(self, wavs, wav_lens=None):
         """Embeddings of a batch of clips.
@@ -163,14 +213,21 @@ class AudioTagger(Pretrained):
         FileNotFoundError
             If there is no such file.
         ValueError
-            If it cannot be read as audio, holds no sample, or holds samples
-            that are not finite; or if ``top_k`` is not positive.
+            If it cannot be read as audio, holds no sample or more than can be
+            read at once, or holds samples that are not finite; if ``top_k`` is
+            not positive; or if the model has not one label per class.
         """
         if top_k < 1:
             raise ValueError(f"top_k={top_k} must be positive.")
         windows, lens = self._windows(self.load_wav(path))
         blocks = zip(windows.split(BLOCK_WINDOWS), lens.split(BLOCK_WINDOWS))
         probs = torch.cat([self.tag_batch(*block) for block in blocks]).amax(0)
+        if len(probs) != len(self.hparams.label_encoder):
+            raise ValueError(
+                f"The model tells {len(probs)} classes apart, but its "
+                f"label_encoder.ckpt has {len(self.hparams.label_encoder)} "
+                "labels."
+            )
         best, classes = probs.topk(min(top_k, len(probs)))
         labels = self.hparams.label_encoder.decode_torch(classes)
         return [Tag(*tag) for tag in zip(labels, best.tolist())]
@@ -193,22 +250,18 @@ class AudioTagger(Pretrained):
         FileNotFoundError
             If there is no such file.
         ValueError
-            If it cannot be read as audio, holds no sample, or holds samples
-            that are not finite.
+            If it cannot be read as audio, holds no sample or more than can be
+            read at once, or holds samples that are not finite.
         """
-        open(path, "rb").close()  # a missing file has its own error
+        os.stat(path)  # a missing file has its own error
         try:
-            wav, rate = audio_io.load(str(path), channels_first=False)
-        except RuntimeError as error:
+            samples, rate, *_ = read_audio(str(path))
+        except ValueError as error:
             raise ValueError(f"{path} is not readable audio: {error}")
-        if wav.numel() == 0:
+        samples = resample(samples, rate, self.hparams.sample_rate)
+        if len(samples) == 0:
             raise ValueError(f"{path} holds no audio: it has no samples.")
-        if not wav.isfinite().all():
-            raise ValueError(
-                f"{path} holds samples that are not finite (NaN or infinity): "
-                "it was written wrongly."
-            )
-        return self.audio_normalizer(wav, rate)
+        return torch.from_numpy(samples)
 
     def _windows(self, wav):
         """Consecutive windows ``[W, S]`` of a waveform, and their lengths."""
@@ -222,5 +275,18 @@ class AudioTagger(Pretrained):
         return padded, lens
 
     def forward(self, wavs, wav_lens=None):
-        """Same as ``tag_batch``."""
+        """Same as ``tag_batch``.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            As there.
+        wav_lens : torch.Tensor, optional
+            As there.
+
+        Returns
+        -------
+        torch.Tensor
+            As there.
+        """
         return self.tag_batch(wavs, wav_lens)

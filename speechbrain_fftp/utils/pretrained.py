@@ -19,6 +19,7 @@ from speechbrain_fftp.utils.pretrained_ast import load_ast
 from speechbrain_fftp.utils.weight_files import (
     PATCHES,
     POSITIONS,
+    UNREADABLE,
     check_names,
     count_blocks,
     fill_model,
@@ -123,21 +124,23 @@ def load_aum(source):
         width, _, bins, _ = tensors["embedding.proj.weight"].shape
         _, rows, _ = tensors["positions"].shape
         inner, d_state = tensors["blocks.0.mixer.A_log"].shape
-        embedding = SquarePatchEmbedding(128, width, bins, bins)
-        columns = max((rows - 1) // embedding.freq_patches, 1)
-        encoder = AuM(
-            n_mels=128,
-            embed_dim=width,
-            depth=depth,
-            bidirectional=form,
-            embedding=embedding,
-            max_frames=columns * bins,
-            d_state=d_state,
-            d_conv=tensors["blocks.0.mixer.conv1d.weight"].shape[-1],
-            expand=inner // width,
-            dt_rank=tensors["blocks.0.mixer.dt_proj.weight"].shape[-1],
-        )
-        classifier = torch.nn.Linear(width, tensors["classifier.bias"].numel())
+        classes = tensors["classifier.bias"].numel()
+        with torch.device("meta"):
+            embedding = SquarePatchEmbedding(128, width, bins, bins)
+            columns = max((rows - 1) // embedding.freq_patches, 1)
+            encoder = AuM(
+                n_mels=128,
+                embed_dim=width,
+                depth=depth,
+                bidirectional=form,
+                embedding=embedding,
+                max_frames=columns * bins,
+                d_state=d_state,
+                d_conv=tensors["blocks.0.mixer.conv1d.weight"].shape[-1],
+                expand=inner // width,
+                dt_rank=tensors["blocks.0.mixer.dt_proj.weight"].shape[-1],
+            )
+            classifier = torch.nn.Linear(width, classes)
         fill_model(encoder, classifier, tensors)
     return encoder.eval(), classifier.eval()
 
@@ -230,13 +233,20 @@ def _heads(encoder):
 
 def _exported_heads(path):
     """Attention heads according to the yaml beside a file, None if unknown."""
-    from ruamel.yaml import YAML
+    from ruamel.yaml import YAML, YAMLError
 
-    recipe = path.with_name("hyperparams.yaml")
-    if not recipe.is_file():
+    path = path.with_name("hyperparams.yaml")
+    if not path.is_file():
         return None
-    recipe = YAML().load(recipe.read_text("utf-8"))
-    return recipe["embedding_model"].get("num_heads")
+    try:
+        heads = YAML().load(path)["embedding_model"].get("num_heads")
+    except (*UNREADABLE, YAMLError) as error:
+        raise ValueError(
+            f"{path} is not the yaml of a model: {error!r}"
+        ) from error
+    if heads is not None and not isinstance(heads, int):
+        raise ValueError(f"{path}: num_heads is {heads!r}, not a number.")
+    return heads
 
 
 def _check_sizes(state, own, heads, own_heads):

@@ -76,6 +76,8 @@ CONFIG_FIXED = {
     "qkv_bias": True,
 }
 
+MAX_SIZE = 2**20
+
 # The sizes in config.json, by their names here.
 CONFIG_SIZES = {
     "embed_dim": "hidden_size",
@@ -164,24 +166,25 @@ def load_ast(source):
         if sizes is None:
             sizes = _original_sizes(tensors, depth)
         width = sizes["embed_dim"]
-        embedding = SquarePatchEmbedding(
-            sizes["n_mels"], width, sizes["patch_size"], sizes["stride"]
-        )
-        encoder = AST(
-            sizes["n_mels"],
-            width,
-            depth,
-            sizes["num_heads"],
-            embedding,
-            sizes["max_frames"],
-            mlp_ratio=sizes["mlp_dim"] / width,
-            norm_eps=sizes["norm_eps"],
-        )
-        classes = tensors["classifier.1.bias"].numel()
-        classifier = torch.nn.Sequential(
-            torch.nn.LayerNorm(width, eps=sizes["head_eps"]),
-            torch.nn.Linear(width, classes),
-        )
+        with torch.device("meta"):
+            embedding = SquarePatchEmbedding(
+                sizes["n_mels"], width, sizes["patch_size"], sizes["stride"]
+            )
+            encoder = AST(
+                sizes["n_mels"],
+                width,
+                depth,
+                sizes["num_heads"],
+                embedding,
+                sizes["max_frames"],
+                mlp_ratio=sizes["mlp_dim"] / width,
+                norm_eps=sizes["norm_eps"],
+            )
+            classes = tensors["classifier.1.bias"].numel()
+            classifier = torch.nn.Sequential(
+                torch.nn.LayerNorm(width, eps=sizes["head_eps"]),
+                torch.nn.Linear(width, classes),
+            )
         fill_model(encoder, classifier, tensors)
     return encoder.eval(), classifier.eval()
 
@@ -190,7 +193,7 @@ def _config_sizes(path):
     """Sizes of the AST that a config.json describes."""
     try:
         config = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise ValueError(f"{path} holds no JSON object of keys and values.")
@@ -202,10 +205,10 @@ def _config_sizes(path):
             )
     sizes = {name: config.get(key) for name, key in CONFIG_SIZES.items()}
     for name, value in sizes.items():
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, int) or not 0 < value <= MAX_SIZE:
             raise ValueError(
-                f"{path}: {CONFIG_SIZES[name]} must be a whole number above "
-                f"0, not {value!r}."
+                f"{path}: {CONFIG_SIZES[name]} must be a whole number from 1 "
+                f"to {MAX_SIZE}, not {value!r}."
             )
     if config.get("frequency_stride") != sizes["stride"]:
         raise ValueError(
@@ -213,7 +216,7 @@ def _config_sizes(path):
             f"time_stride={sizes['stride']} must be equal."
         )
     eps = config.get("layer_norm_eps")
-    if not isinstance(eps, (int, float)) or eps <= 0:
+    if not isinstance(eps, (int, float)) or not 0 < eps < float("inf"):
         raise ValueError(
             f"{path}: layer_norm_eps must be a number above 0, not {eps!r}."
         )

@@ -8,6 +8,7 @@ import contextlib
 import pickle
 import re
 import struct
+import zipfile
 
 import torch
 
@@ -15,6 +16,7 @@ import torch
 # holds other objects than tensors.
 UNREADABLE = (pickle.UnpicklingError, struct.error, AssertionError, EOFError)
 UNREADABLE += (AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+UNREADABLE += (ArithmeticError, MemoryError, zipfile.BadZipFile)
 
 # Names in this package's encoders; each has the first, not all the second.
 PATCHES = "embedding.proj.weight"
@@ -61,14 +63,19 @@ def read_tensors(path, loader=None):
         raise FileNotFoundError(f"There is no file {path}.")
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
+    size = path.stat().st_size
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
+        packed = _unpacked_size(path) > size
+        if not packed:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, *UNREADABLE) as error:
         raise ValueError(
             f"{path} cannot be read: it is damaged, no PyTorch file, or holds "
             "Python objects other than tensors, which are not loaded. "
             f"({type(error).__name__})"
         ) from error
+    if packed:
+        raise ValueError(f"{path} is compressed, which torch does not do.")
     for key in ("model", "state_dict"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
@@ -80,6 +87,12 @@ def read_tensors(path, loader=None):
                 f"{path} holds more than named tensors: {key!r} is "
                 f"{type(value).__name__}."
             )
+        plain = value.layout == torch.strided and value.device.type == "cpu"
+        if not plain or value.nbytes > size:
+            raise ValueError(
+                f"{path} does not hold all the numbers of {key!r}: "
+                f"{list(value.shape)}, {value.layout}, {value.device}."
+            )
     prefix = "module."
     if all(key.startswith(prefix) for key in state):
         state = {key[len(prefix) :]: value for key, value in state.items()}
@@ -87,6 +100,14 @@ def read_tensors(path, loader=None):
     if loader and right and right != loader:
         raise ValueError(f"{path} is for {right}, not for {loader}.")
     return dict(state)
+
+
+def _unpacked_size(path):
+    """Bytes in the parts of a zip archive, which torch does not compress."""
+    if not zipfile.is_zipfile(path):
+        return 0
+    with zipfile.ZipFile(path) as archive:
+        return sum(part.file_size for part in archive.infolist())
 
 
 def _right_loader(state):
@@ -204,8 +225,11 @@ def rename_tensors(state, table, depth, what):
     """
 
     def fill(name, block, kind):
+        """The name with the number of its block and its kind filled in."""
         return name.replace("#", str(block)).replace("*", kind)
 
+    if depth > len(state):
+        raise ValueError(f"{len(state)} tensors are too few for {what}.")
     names = {
         fill(new, block, kind): [fill(name, block, kind) for name in old]
         for new, old in table.items()
@@ -249,6 +273,9 @@ def naming_file(path):
 def fill_model(encoder, classifier, tensors):
     """Loads renamed tensors into an encoder and its classifier.
 
+    These may be on the meta device, so that their sizes take no memory before
+    it is known that the tensors fit: the tensors become their parameters.
+
     Arguments
     ---------
     encoder : AST or AuM
@@ -283,7 +310,7 @@ def fill_model(encoder, classifier, tensors):
     shape = getattr(encoder, name).shape
     table = encoder.position.table
     tokens = tensors.pop("tokens").reshape(-1, shape[-1])
-    positions = tensors.pop("positions")[0]
+    positions = tensors.pop("positions").flatten(0, 1)
     rows, columns, _ = table.shape
     if len(positions) != len(tokens) + rows * columns:
         raise ValueError(
@@ -294,5 +321,6 @@ def fill_model(encoder, classifier, tensors):
     tensors[POSITIONS] = positions[len(tokens) :].view_as(table)
     prefix = "classifier."
     head = {k: tensors.pop(k) for k in list(tensors) if k.startswith(prefix)}
-    classifier.load_state_dict({k[len(prefix) :]: v for k, v in head.items()})
-    encoder.load_state_dict(tensors)
+    head = {name[len(prefix) :]: value for name, value in head.items()}
+    classifier.load_state_dict(head, assign=True)
+    encoder.load_state_dict(tensors, assign=True)

@@ -13,6 +13,7 @@ import torch
 from recipe_runs import faulty, run
 
 OPTIONS = {"number_of_epochs": 3, "ckpt_interval_steps": 2, "num_workers": 0}
+TRAIN = {"train.csv", "train.json"}
 # Of which files to count the changes for the next kill: any, or one kind.
 KINDS = {
     "prepare": ("", "prepared"),
@@ -23,7 +24,8 @@ KINDS = {
 
 def stage(folder):
     """What a run was doing when it was killed."""
-    if not (folder / "prepared" / "train.csv").is_file():
+    manifests = {path.name for path in folder.glob("prepared/*.*")}
+    if "eval.csv" not in manifests or manifests.isdisjoint(TRAIN):
         return "prepare"
     return "export" if (folder / "metrics.json").is_file() else "train"
 
@@ -61,7 +63,7 @@ def same_content(path, other):
     return path.read_bytes() == other.read_bytes()
 
 
-def soak(kills, folder, data_folder, seed=0):
+def soak(kills, folder, data_folder, seed=0, **options):
     """Kills runs until so many kills have struck; each run is then finished.
 
     Arguments
@@ -74,6 +76,8 @@ def soak(kills, folder, data_folder, seed=0):
         A small data set in AudioSet's form.
     seed : int
         Of the random points.
+    **options : dict
+        Options of all runs.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def soak(kills, folder, data_folder, seed=0):
         What did not end as the unbroken run: it should be empty.
     """
     draw = random.Random(seed)
-    data = {**OPTIONS, "data_folder": data_folder}
+    data = {**OPTIONS, "data_folder": data_folder, **options}
     unbroken = folder / "unbroken"
     tally = str(folder / "tally")
     counting = {"folder": str(unbroken), "tally": tally}

@@ -35,9 +35,16 @@ def epochs(output):
     return [int(line.split()[-1]) for line in lines]
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(25, marks=pytest.mark.slow)])
-def test_random_kills(kills, data_folder, tmp_path):
-    struck, lost = soak(kills, tmp_path, data_folder, seed=kills)
+@pytest.mark.parametrize(
+    "kills, format",
+    [
+        (2, "flac"),
+        (2, "webdataset"),
+        pytest.param(20, "webdataset", marks=pytest.mark.slow),
+    ],
+)
+def test_random_kills(kills, format, data_folder, tmp_path):
+    struck, lost = soak(kills, tmp_path, data_folder, format=format)
     assert sum(struck.values()) == kills
     assert not lost
 

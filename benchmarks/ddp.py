@@ -1,0 +1,98 @@
+"""One process against two on the same CPU cores: metrics and throughput.
+
+    python benchmarks/ddp.py
+
+Trains the AudioSet recipe on generated clips in one process with two threads
+and in two processes with one thread each, in turns, from the same batches.
+Augmentation is off, since each process draws its own. The throughput is that
+of the steps after the first of each epoch, by the times of their scalars in
+TensorBoard.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from harness import add_row, environment, write_results
+from tensorboard.backend.event_processing import event_accumulator
+
+from speechbrain_fftp.dataio.synthetic import make_demo_set
+
+TESTS = Path(__file__).resolve().parents[1] / "tests" / "integration"
+sys.path.insert(0, str(TESTS))
+from recipe_runs import command, torchrun, train  # noqa: E402
+
+CLIPS, EPOCHS, BATCH, ROUNDS = 160, 3, 8, 3
+OPTIONS = {
+    "embed_dim": 192,
+    "depth": 4,
+    "patch_frames": 10,
+    "stride_frames": 10,
+    "number_of_epochs": EPOCHS,
+    "gain_decibels": 0.0,
+    "mixup_prob": 0.0,
+    "mask_budget": 0.0,
+}
+WAYS = {
+    "1 process, 2 threads": (command, 1, 2),
+    "2 processes, 1 thread each": (torchrun, 2, 1),
+}
+
+
+def clips_per_second(folder):
+    """Clips per second of each epoch, its first step left out."""
+    events = event_accumulator.EventAccumulator(str(folder / "tensorboard"))
+    times = [e.wall_time for e in events.Reload().Scalars("loss/step")]
+    steps = CLIPS // BATCH
+    epochs = [times[i : i + steps] for i in range(0, len(times), steps)]
+    return [BATCH * (steps - 1) / (t[-1] - t[0]) for t in epochs]
+
+
+def main():
+    """Runs both ways in turns and writes benchmarks/results/ddp.{json,md}."""
+    rates = {way: [] for way in WAYS}
+    metrics, rows = {}, []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_demo_set(folder / "data", num_train=CLIPS, num_valid=16)
+        for i in range(ROUNDS):
+            for way, (launch, processes, threads) in WAYS.items():
+                os.environ["OMP_NUM_THREADS"] = str(threads)
+                run = folder / f"{processes}_{i}"
+                _, metrics[way] = train(
+                    run,
+                    command=launch,
+                    batch_size=BATCH // processes,
+                    data_folder=folder / "data",
+                    prepared_folder=folder / "prepared",
+                    **OPTIONS,
+                )
+                rates[way] += clips_per_second(run)
+    one = statistics.median(rates["1 process, 2 threads"])
+    for way, values in rates.items():
+        row = {
+            "run": way,
+            "clips/s, median": f"{statistics.median(values):.1f}",
+            "lowest and highest epoch": f"{min(values):.1f}-{max(values):.1f}",
+            "against 1 process": f"{statistics.median(values) / one:.2f}",
+            "eval mAP": f"{metrics[way]['mAP']:.6f}",
+            "eval loss": f"{metrics[way]['loss']:.6f}",
+        }
+        add_row(rows, row)
+    note = (
+        f"AST of 4 layers and width 192, 99 tokens, {CLIPS} clips of 10 s, "
+        f"batches of {BATCH} in all, {ROUNDS} runs of {EPOCHS} epochs each."
+    )
+    facts = environment("cpu", ("speechbrain",))
+    facts["CPU threads"] = "as in the rows"
+    section = {"note": note, "environment": facts, "rows": rows}
+    write_results("ddp", {"Training on two cores": section})
+
+
+if __name__ == "__main__":
+    main()
