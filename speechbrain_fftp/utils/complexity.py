@@ -1,0 +1,283 @@
+"""Tokens, parameters, multiply-accumulates and activation memory of a model.
+
+``python -m speechbrain_fftp.utils.complexity hparams/ast_fftp.yaml`` prints them
+for the model of a yaml file, in parts.
+
+Two counts of multiply-accumulates (MACs) are given. That of linear and
+convolutional layers alone is what https://arxiv.org/abs/2508.21243 calls FLOPs;
+the full count adds the products within attention, and the scan of Audio Mamba
+with three MACs for each channel, state and token: one to decay the state and
+add the input, one for the input's factor, one for the output. Element-wise
+functions, normalisation and the front end are in neither.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import math
+import sys
+import tempfile
+from typing import NamedTuple
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+from speechbrain_fftp.nnet.mamba import Mamba
+
+ATTENTION = "scaled_dot_product"
+
+
+class Macs(NamedTuple):
+    """Multiply-accumulates.
+
+    Arguments
+    ---------
+    linear_conv : int
+        Those of linear and convolutional layers: the paper's count.
+    total : int
+        Those and the ones within attention and the scan.
+
+    Example
+    -------
+    >>> Macs(linear_conv=10, total=12) + Macs(1, 1)
+    Macs(linear_conv=11, total=13)
+    """
+
+    linear_conv: int
+    total: int
+
+    def __add__(self, other):
+        return Macs(*map(sum, zip(self, other)))
+
+
+def count_macs(module, *inputs):
+    """Counts the multiply-accumulates of a forward pass.
+
+    Arguments
+    ---------
+    module : torch.nn.Module
+        Any module; attention and Audio Mamba's scan are known.
+    *inputs : torch.Tensor
+        What to call it with.
+
+    Returns
+    -------
+    Macs
+        For all items of the batch together.
+
+    Example
+    -------
+    >>> count_macs(torch.nn.Linear(8, 4, bias=False), torch.rand(2, 5, 8))
+    Macs(linear_conv=320, total=320)
+    """
+    cpu_attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+
+    def count_attention(query, key, value, *args, **kwargs):
+        """FLOPs of attention on a CPU, which torch leaves out."""
+        return sdpa_flop_count(query, key, value)
+
+    mixers = [m for m in module.modules() if isinstance(m, Mamba)]
+    analytic = Macs(0, 0)
+
+    def count_mixer(mixer, args, output):
+        """Adds the convolutions and scans of a Mamba layer."""
+        nonlocal analytic
+        tokens = args[0].shape[0] * args[0].shape[1]
+        steps = tokens * mixer.d_inner * (2 if mixer.bidirectional else 1)
+        forms = 2 if mixer.bidirectional == "bi-bi" else 1
+        conv = tokens * mixer.d_inner * mixer.d_conv * forms
+        analytic += Macs(conv, conv + 3 * steps * mixer.d_state)
+
+    counter = FlopCounterMode(
+        display=False, custom_mapping={cpu_attention: count_attention}
+    )
+    hooks = [mixer.register_forward_hook(count_mixer) for mixer in mixers]
+    try:
+        with counter:
+            module(*inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    linear_conv = attention = 0
+    for operation, flops in counter.get_flop_counts()["Global"].items():
+        name = str(operation)
+        if ATTENTION in name:
+            attention += flops // 2
+        elif "bmm" not in name:
+            linear_conv += flops // 2
+        elif not mixers:  # attention in parts; in a Mamba layer, the scan's
+            attention += flops // 2
+    return analytic + Macs(linear_conv, linear_conv + attention)
+
+
+def saved_bytes(module, *inputs):
+    """Memory that a forward pass keeps for the backward pass.
+
+    Arguments
+    ---------
+    module : torch.nn.Module
+        Any module, in train mode or not.
+    *inputs : torch.Tensor
+        What to call it with.
+
+    Returns
+    -------
+    output : torch.Tensor
+        What the module gave.
+    bytes : int
+        Storage of what autograd saved, parameters left out.
+
+    Example
+    -------
+    >>> layer = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.Sigmoid())
+    >>> saved_bytes(layer, torch.rand(2, 8))[1]  # input and output
+    96
+    """
+    own = {p.untyped_storage().data_ptr() for p in module.parameters()}
+    saved = {}
+
+    def pack(tensor):
+        """Notes the storage of a tensor, each once."""
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            saved[storage.data_ptr()] = (storage.nbytes(), tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        output = module(*inputs)
+    return output, sum(size for size, _ in saved.values())
+
+
+def describe(encoder, classifier, n_frames):
+    """Lays the figures of a model out as a table, for one clip.
+
+    Arguments
+    ---------
+    encoder : AST or AuM
+        The encoder.
+    classifier : torch.nn.Module
+        Its classifier.
+    n_frames : int
+        Frames of the clip.
+
+    Returns
+    -------
+    str
+        The table: a row for each part.
+
+    Example
+    -------
+    >>> from speechbrain_fftp.lobes.models.AST import AST
+    >>> encoder = AST(embed_dim=48, depth=2, num_heads=3)
+    >>> table = describe(encoder, torch.nn.Linear(48, 5), n_frames=1000)
+    >>> table.splitlines()[0]
+    '1000 frames: 196 patches, 198 tokens'
+    """
+    patches = encoder.embedding.num_patches(n_frames)
+    tokens = []
+    hook = encoder.blocks[0].register_forward_pre_hook(
+        lambda block, args: tokens.append(args[0].shape[1])
+    )
+    feats = torch.zeros(1, n_frames, encoder.embedding.n_mels)
+    output, size = saved_bytes(encoder, feats)
+    hook.remove()
+    whole = _figures(encoder, count_macs(encoder, feats), size)
+    patching = _figures(
+        encoder.embedding,
+        count_macs(encoder.embedding, feats),
+        saved_bytes(encoder.embedding, feats)[1],
+    )
+    head = _figures(
+        classifier,
+        count_macs(classifier, output.detach()),
+        saved_bytes(classifier, output)[1],
+    )
+    rows = {
+        "patch embedding": patching,
+        f"{len(encoder.blocks)} blocks, and the rest of the encoder": [
+            all_of_it - part for all_of_it, part in zip(whole, patching)
+        ],
+        "classifier": head,
+        "all": [sum(parts) for parts in zip(whole, head)],
+    }
+    lines = [
+        f"{n_frames} frames: {patches} patches, {tokens[0]} tokens",
+        f"{'part':<42}{'M parameters':>13}{'GMACs, linear+conv':>20}"
+        f"{'all GMACs':>11}{'MiB to train':>14}",
+    ]
+    for name, (parameters, linear_conv, total, mebibytes) in rows.items():
+        lines.append(
+            f"{name:<42}{parameters:>13.3f}{linear_conv:>20.3f}"
+            f"{total:>11.3f}{mebibytes:>14.1f}"
+        )
+    return "\n".join(lines)
+
+
+def _figures(module, macs, size):
+    """A row: M parameters, GMACs of either count, MiB kept for training."""
+    parameters = sum(math.prod(p.shape) for p in module.parameters())
+    return [parameters / 1e6, *(n / 1e9 for n in macs), size / 2**20]
+
+
+def main(argv=None):
+    """Prints the table for the model of a yaml file.
+
+    Arguments
+    ---------
+    argv : list of str, optional
+        Arguments of the command line; those of the process when absent.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or 1 with the reason on the error output.
+
+    Example
+    -------
+    >>> main(["no_such.yaml"])
+    1
+    """
+    from hyperpyyaml import load_hyperpyyaml
+
+    parser = argparse.ArgumentParser(
+        prog="python -m speechbrain_fftp.utils.complexity",
+        description="Print tokens, parameters, multiply-accumulates and "
+        "activation memory (float32, one clip) of a recipe's model.",
+    )
+    parser.add_argument("hparams", metavar="YAML", help="a recipe's yaml file")
+    parser.add_argument("--frames", type=int, default=1000, metavar="T")
+    args, rest = parser.parse_known_args(argv)
+    overrides = {"data_folder": "none"}
+    for key, value in zip(rest[::2], rest[1::2]):
+        overrides[key.lstrip("-")] = _number(value)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            overrides["output_folder"] = folder
+            with open(args.hparams, encoding="utf-8") as file:
+                hparams = load_hyperpyyaml(file, overrides)
+            print(
+                describe(
+                    hparams["embedding_model"],
+                    hparams["classifier"],
+                    args.frames,
+                )
+            )
+    except (OSError, KeyError, ValueError) as error:
+        print(f"complexity: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _number(text):
+    """A number of the command line, or the text itself."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

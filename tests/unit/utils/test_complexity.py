@@ -1,0 +1,104 @@
+"""Tests of the counts of multiply-accumulates and memory.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import pytest
+import torch
+
+from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.nnet.mamba import Mamba
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.utils.complexity import (
+    count_macs,
+    describe,
+    main,
+    saved_bytes,
+)
+
+# Patches, and GMACs that the paper states: arXiv 2508.21243.
+PAPER = [
+    (SquarePatchEmbedding, (16, 10), 1024, 1212, 103.35),
+    (FFTPEmbedding, (10, 1), 1000, 991, 85.32),
+    (FFTPEmbedding, (25, 5), 1000, 196, 17.30),
+    (FFTPEmbedding, (50, 10), 1000, 96, 8.8),
+]
+
+
+@pytest.mark.parametrize("kind, sizes, frames, patches, gmacs", PAPER)
+def test_counts_of_the_paper(kind, sizes, frames, patches, gmacs):
+    embedding = kind(128, 768, *sizes)
+    encoder = AST(embedding=embedding).eval()
+    assert embedding.num_patches(frames) == patches
+    linear_conv, total = count_macs(encoder, torch.zeros(1, frames, 128))
+    tokens = patches + 2
+    patch = embedding.proj.weight.numel() * patches
+    assert linear_conv == patch + tokens * 12 * 12 * 768**2
+    assert linear_conv / 1e9 == pytest.approx(gmacs, abs=0.01)
+    assert total - linear_conv == 12 * 2 * tokens**2 * 768
+
+
+def test_saving_of_the_paper():
+    before, _, after, _ = (row[-1] for row in PAPER)
+    assert after / before - 1 == pytest.approx(-0.8326, abs=5e-5)
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([1.0, 0.6])])
+def test_masked_attention_counts_as_much(lengths):
+    encoder = AST(embed_dim=48, depth=2, num_heads=3).eval()
+    macs = count_macs(encoder, torch.zeros(2, 100, 128), lengths)
+    tokens = 2 + encoder.embedding.num_patches(100)
+    assert macs.total - macs.linear_conv == 2 * 2 * 2 * tokens**2 * 48
+
+
+@pytest.mark.parametrize("form", ["fo-bi", "bi-bi", False])
+def test_closed_form_of_audio_mamba(form):
+    encoder = AuM(embed_dim=32, depth=3, bidirectional=form).eval()
+    macs = count_macs(encoder, torch.zeros(2, 100, 128))
+    patches = 2 * encoder.embedding.num_patches(100)
+    tokens = patches + 2
+    expected = patches * encoder.embedding.proj.weight.numel()
+    steps = 0
+    for mixer in encoder.modules():
+        if isinstance(mixer, Mamba):
+            for layer in mixer.modules():
+                if isinstance(layer, (torch.nn.Linear, torch.nn.Conv1d)):
+                    expected += tokens * layer.weight.numel()
+            directions = 2 if form else 1
+            steps += tokens * mixer.d_inner * mixer.d_state * directions
+    assert macs.linear_conv == expected
+    assert macs.total == expected + 3 * steps
+
+
+def test_what_training_keeps():
+    layer = torch.nn.Linear(8, 4)
+    x = torch.rand(3, 8)
+    assert saved_bytes(layer, x)[1] == x.nbytes
+    both = torch.nn.Sequential(layer, torch.nn.ReLU(), torch.nn.ReLU())
+    # The input, and the outputs of both ReLUs
+    assert saved_bytes(both, x)[1] == x.nbytes + 2 * 3 * 4 * 4
+
+
+def test_table_adds_up():
+    encoder = AST(embed_dim=48, depth=2, num_heads=3)
+    classifier = torch.nn.Linear(48, 5)
+    lines = describe(encoder, classifier, 400).splitlines()
+    assert lines[0] == "400 frames: 76 patches, 78 tokens"
+    rows = [[float(x) for x in line.split()[-4:]] for line in lines[2:]]
+    for *parts, whole in zip(*rows):
+        assert sum(parts) == pytest.approx(whole, abs=0.06)
+    modules = (encoder, classifier)
+    parameters = sum(p.numel() for m in modules for p in m.parameters())
+    assert rows[-1][0] == pytest.approx(parameters / 1e6, abs=5e-4)
+
+
+def test_command(capsys):
+    sizes = ["--embed_dim", "64", "--depth", "2", "--patch_frames", "50"]
+    words = ["hparams/ast_fftp.yaml", "--frames", "500", *sizes]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "500 frames: 91 patches, 93 tokens"
+    assert main(["hparams/ast_fftp.yaml", "--patch_frames", "2000"]) == 1
+    assert "max_frames=1024" in capsys.readouterr().err
