@@ -1,6 +1,6 @@
 """Prepares AudioSet: 16 kHz mono FLAC files and SpeechBrain manifests.
 
-Two layouts of the data folder are understood:
+Two layouts of AudioSet's data folder are understood:
 
 * AudioSet's own lists (balanced_train_segments.csv, eval_segments.csv and, if
   there are, valid_segments.csv and unbalanced_train_segments.csv) with one audio
@@ -8,7 +8,9 @@ Two layouts of the data folder are understood:
 * parquet shards with the columns video_id, audio and labels.
 
 Both need class_labels_indices.csv, the list of classes. Without a validation
-set, some of the training clips are held out for it.
+set, some of the training clips are held out for it. Two more are for sounds of
+one's own, see speechbrain_fftp.dataio.own_sounds: clips.csv, a table of clips,
+and one folder per class.
 
 The training recipe calls this for the balanced set. The unbalanced set is best
 prepared beforehand, with its training clips in tar shards (WebDataset):
@@ -26,13 +28,13 @@ import argparse
 import json
 import logging
 import os
-import re
 from collections import Counter
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.audioset import read_class_list
+from speechbrain_fftp.dataio.audioset import check_class_names, read_class_list
 from speechbrain_fftp.dataio.convert import TREATMENTS, convert_clips
 from speechbrain_fftp.dataio.files import write_csv, write_json
+from speechbrain_fftp.dataio.own_sounds import LAYOUTS, find_own_sounds
 from speechbrain_fftp.dataio.shard_index import INDEX, make_index
 from speechbrain_fftp.dataio.shards import (
     find_damaged,
@@ -40,6 +42,7 @@ from speechbrain_fftp.dataio.shards import (
     write_shards,
 )
 from speechbrain_fftp.dataio.sources import (
+    CLASS_LIST,
     SPLITS,
     audio_reader,
     choose_clips,
@@ -52,10 +55,7 @@ logger = get_logger(__name__)
 FORMATS = ("flac", "webdataset")
 # Of folders prepared before there was a choice
 EARLIER_SOURCE = {"unbalanced": False, "format": "flac"}
-CLASS_LIST = "class_labels_indices.csv"
 CSV_URL = "http://storage.googleapis.com/us_audioset/youtube_corpus/v1/csv"
-# The last is what SpeechBrain's label encoder has between name and number
-NOT_IN_CLASS_NAMES = re.compile(r"[;$\x00-\x1f]| => ")
 
 
 def prepare_audioset(
@@ -84,11 +84,12 @@ def prepare_audioset(
     Arguments
     ---------
     data_folder : str
-        Folder with AudioSet in one of the two layouts (see above).
+        Folder in one of the layouts (see above).
     save_folder : str
         Folder to write to.
     valid_fraction : float
-        Part of the training clips to hold out if there is no validation set.
+        Part of AudioSet's training clips to hold out if it has no validation
+        set; own sounds have shares of their own.
     sample_rate : int
         Sampling rate of the written files, in Hz.
     num_workers : int, optional
@@ -134,14 +135,23 @@ def prepare_audioset(
         "unbalanced": unbalanced,
         "format": format,
     }
+    own = find_own_sounds(data_folder)
+    if own is not None:
+        source["own_sounds"] = own.digest
+        if unbalanced:
+            raise ValueError("unbalanced is for AudioSet only")
     is_prepared = _is_prepared(save_folder, source)
     damaged = find_damaged(save_folder, num_workers) if verify else []
     if is_prepared and not damaged:
         logger.info("Using the data prepared in %s", save_folder)
         return
 
-    classes = _read_classes(data_folder)
-    listed, shards = list_clips(data_folder, unbalanced)
+    if own is not None:
+        classes, listed = own.classes, own.listed
+        shards = dict.fromkeys(SPLITS, own.files)
+    else:
+        classes = _read_classes(data_folder)
+        listed, shards = list_clips(data_folder, unbalanced)
     os.makedirs(os.path.join(save_folder, "flac"), exist_ok=True)
     write_json(os.path.join(save_folder, "source.json"), source)
 
@@ -228,9 +238,9 @@ def _is_prepared(save_folder, source):
     with open(path, encoding="utf-8") as file:
         recorded = {**EARLIER_SOURCE, **json.load(file)}
     for key, value in source.items():
-        if recorded[key] != value:
+        if recorded.get(key) != value:
             raise ValueError(
-                f"{save_folder} was prepared with {key}={recorded[key]!r},"
+                f"{save_folder} was prepared with {key}={recorded.get(key)!r},"
                 f" not {value!r} (see {path}). Give another save folder, or"
                 " delete this one to prepare it anew."
             )
@@ -247,15 +257,11 @@ def _read_classes(data_folder):
     path = os.path.join(data_folder, CLASS_LIST)
     if not os.path.isfile(path):
         raise FileNotFoundError(
-            f"{path} is missing: download it from {CSV_URL}/{CLASS_LIST}"
+            f"{path} is missing: download it from {CSV_URL}/{CLASS_LIST}, if"
+            f" this is to be AudioSet. {LAYOUTS}"
         )
     classes = read_class_list(path)
-    for name in classes.values():
-        if NOT_IN_CLASS_NAMES.search(name):
-            raise ValueError(
-                f"{path}: rename {name!r}, as ';', '$', ' => ' and control"
-                " characters have a meaning of their own in what is written"
-            )
+    check_class_names(classes.values(), path)
     return classes
 
 

@@ -4,6 +4,9 @@
 To run it on AudioSet:
 > python recipes/AudioSet/train.py hparams/ast_fftp.yaml --data_folder DIR
 
+The same on sounds of your own, in a folder that has one folder per class, or
+clips.csv (see README.md); n_classes then follows from it.
+
 Without --data_folder it generates a small synthetic set and trains a tiny
 model on that, in minutes on a laptop:
 > python recipes/AudioSet/train.py hparams/ast_fftp.yaml
@@ -18,6 +21,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import math
 import os
 import sys
@@ -45,6 +49,7 @@ from speechbrain_fftp.dataio.labels import (
     prior_log_odds,
     scorable_labels,
 )
+from speechbrain_fftp.dataio.own_sounds import find_own_sounds
 from speechbrain_fftp.dataio.streams import ShardStream, decode_clip
 from speechbrain_fftp.dataio.synthetic import make_demo_set
 from speechbrain_fftp.inference.export import export_inference
@@ -104,9 +109,23 @@ class TaggingBrain(sb.core.Brain):
                 epoch = self.hparams.epoch_counter.current
                 add_spectrograms(self.writer, plain, feats[0], epoch)
 
-        embeddings = self.modules.embedding_model(feats, lens)
+        with self.frozen_encoder(stage):
+            embeddings = self.modules.embedding_model(feats, lens)
         logits = self.modules.classifier(embeddings).squeeze(1)
         return logits.float(), targets
+
+    def frozen_encoder(self, stage):
+        """Within it the encoder learns nothing, if that is due.
+
+        It then works as in evaluation and gets no gradients at all, so that
+        the optimiser, weight decay included, leaves it as it is. (Parameters
+        that require none would not be those that DDP was set up with.)
+        """
+        epoch = self.hparams.epoch_counter.current
+        if stage != sb.Stage.TRAIN or epoch > self.hparams.frozen_epochs:
+            return contextlib.nullcontext()
+        self.modules.embedding_model.eval()
+        return torch.no_grad()
 
     def compute_objectives(self, predictions, batch, stage):
         """Binary cross-entropy; keeps the scores of evaluation batches."""
@@ -359,6 +378,44 @@ def demo_overrides(hparams_file):
     return ruamel.yaml.YAML().load(Path(hparams_file))["demo"]
 
 
+def data_overrides(data_folder):
+    """Overrides that follow from the data.
+
+    Arguments
+    ---------
+    data_folder : str
+        The folder given by the user.
+
+    Returns
+    -------
+    dict
+        The number of classes, if the folder holds sounds of the user's own.
+    """
+    own = find_own_sounds(data_folder)
+    return {} if own is None else {"n_classes": len(own.classes)}
+
+
+def start_from_pretrained(hparams):
+    """Loads the weights to start from into the encoder; the head stays new.
+
+    Arguments
+    ---------
+    hparams : dict
+        The loaded hyperparameters.
+    """
+    encoder, source = hparams["embedding_model"], hparams["pretrained"]
+    loaded = load_encoder(encoder, source) if source else []
+    new = sorted(set(encoder.state_dict()) - set(loaded))
+    if new and hparams["frozen_epochs"] > 0:
+        lacks = (
+            f"{source} lacks {', '.join(new)}" if source else "there is none"
+        )
+        raise ValueError(
+            "frozen_epochs is for an encoder that is --pretrained as a whole: "
+            f"{lacks}, so that random weights would stay as they are."
+        )
+
+
 if __name__ == "__main__":
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
     sb.utils.distributed.ddp_init_group(run_opts)
@@ -366,6 +423,8 @@ if __name__ == "__main__":
     is_demo = "data_folder" not in overrides
     if is_demo:
         overrides = {**demo_overrides(hparams_file), **overrides}
+    else:
+        overrides = {**data_overrides(overrides["data_folder"]), **overrides}
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
     if hparams["num_threads"]:
@@ -413,8 +472,7 @@ if __name__ == "__main__":
         num_clips = len(datasets["train"])
     bias = prior_log_odds(counts, num_clips, labels)
     hparams["classifier"][-1].bias.data = bias
-    if hparams["pretrained"]:
-        load_encoder(hparams["embedding_model"], hparams["pretrained"])
+    start_from_pretrained(hparams)
 
     brain = TaggingBrain(
         modules=hparams["modules"],

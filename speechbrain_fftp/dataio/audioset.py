@@ -1,8 +1,7 @@
-"""Readers for the formats in which AudioSet is distributed.
+"""Readers for the lists that AudioSet publishes.
 
 AudioSet (https://research.google.com/audioset) publishes a list of classes and
-lists of labelled segments as CSV files. Its audio circulates either as one file
-per segment or as parquet shards that hold the labels as well.
+lists of labelled segments as CSV files.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -10,27 +9,14 @@ Authors
 
 import contextlib
 import csv
-import glob
-import os
 import re
 from typing import NamedTuple, Tuple
 
 CLIP_SECONDS = 10.0
 MAX_SECONDS = 1e9  # of a recording: it says that the times make sense
-
-# The columns of parquet shards: what they hold, and the names of such types
-COLUMNS = {
-    "video_id": ("text", "(large_)?string"),
-    "labels": ("lists of text", r"(large_)?list<\w+: (large_)?string.*>"),
-    "audio.bytes": ("bytes", r"struct<(.*, )?bytes: (large_)?binary\b.*>"),
-}
-
-SHARD_NAMES = {
-    "train": ("train", "bal_train", "balanced_train"),
-    "valid": ("valid", "validation"),
-    "eval": ("eval", "test"),
-    "unbalanced": ("unbal_train", "unbalanced_train"),
-}
+# ' => ' is what SpeechBrain's label encoder has between name and number; the
+# last are bytes of file names that are no text
+NOT_IN_CLASS_NAMES = re.compile(r"[;$\x00-\x1f]| => |[\ud800-\udfff]")
 
 
 class Segment(NamedTuple):
@@ -86,7 +72,7 @@ def read_class_list(path):
     {'/m/09x0r': 'Speech'}
     """
     classes, names = {}, set()
-    with _open_csv(path) as file:
+    with open_csv(path) as file:
         reader = csv.DictReader(file, skipinitialspace=True)
         columns = reader.fieldnames or []
         for column in ("mid", "display_name"):
@@ -104,6 +90,33 @@ def read_class_list(path):
     if not classes:
         raise ValueError(f"{path} lists no class")
     return classes
+
+
+def check_class_names(names, origin):
+    """Refuses names that what is written for the recipe could not hold.
+
+    Arguments
+    ---------
+    names : iterable of str
+        Names of classes, which manifests join with ``;``.
+    origin : str
+        Where they are from, for the message.
+
+    Raises
+    ------
+    ValueError
+        If there is such a name.
+
+    Example
+    -------
+    >>> check_class_names(["Violin, fiddle"], "class_labels_indices.csv")
+    """
+    for name in names:
+        if NOT_IN_CLASS_NAMES.search(name):
+            raise ValueError(
+                f"{origin}: rename {name!r}, as ';', '$', ' => ' and control"
+                " characters have a meaning of their own in what is written"
+            )
 
 
 def read_segments(path):
@@ -133,7 +146,7 @@ def read_segments(path):
     ('/m/04rlf', '/m/02qldy')
     """
     segments = []
-    with _open_csv(path) as file:
+    with open_csv(path) as file:
         for number, line in enumerate(file, start=1):
             if not line.strip() or line.startswith("#"):
                 continue
@@ -148,8 +161,32 @@ def read_segments(path):
 
 
 @contextlib.contextmanager
-def _open_csv(path):
-    """Opens a CSV file, and makes errors in its text name it."""
+def open_csv(path):
+    """Opens a CSV file, and makes errors in its text name it.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file, in UTF-8.
+
+    Yields
+    ------
+    file : io.TextIOWrapper
+        The open file.
+
+    Raises
+    ------
+    ValueError
+        If it is no CSV file in UTF-8.
+
+    Example
+    -------
+    >>> path = getfixture("tmpdir") / "clips.csv"
+    >>> path.write("path,labels\\n")
+    >>> with open_csv(path) as file:
+    ...     next(csv.reader(file))
+    ['path', 'labels']
+    """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             yield file
@@ -164,164 +201,25 @@ def _parse_segment(line):
     start, end = float(start), float(end)
     if not 0 <= start < end < MAX_SECONDS:
         raise ValueError("a segment has to end after its start")
-    return Segment(clip_id, start, end, _unique(mids.split(",")))
+    return Segment(clip_id, start, end, unique_mids(mids.split(",")))
 
 
-def _unique(mids):
-    """Drops blanks and repetitions from a sequence of mids."""
+def unique_mids(mids):
+    """Drops blanks and repetitions.
+
+    Arguments
+    ---------
+    mids : iterable of str
+        Identifiers of classes.
+
+    Returns
+    -------
+    tuple of str
+        Each once, in their order.
+
+    Example
+    -------
+    >>> unique_mids(["/m/1", " ", "/m/2 ", "/m/1"])
+    ('/m/1', '/m/2')
+    """
     return tuple(dict.fromkeys(m.strip() for m in mids if m and m.strip()))
-
-
-def find_parquet_shards(data_folder):
-    """Finds the parquet shards of each split by their names.
-
-    They may lie in the folder itself or in its ``data`` folder, named after
-    their split (``train-00000-of-00052.parquet``) or in a folder named after it
-    (``bal_train/00.parquet``). The unbalanced training set is a split of
-    its own.
-
-    Arguments
-    ---------
-    data_folder : str or Path
-        Folder to look in.
-
-    Returns
-    -------
-    shards : dict
-        From split (train, valid, eval, unbalanced) to its files, sorted.
-
-    Example
-    -------
-    >>> folder = getfixture("tmpdir")
-    >>> folder.join("data", "eval", "00.parquet").ensure().check()
-    True
-    >>> shards = find_parquet_shards(folder)
-    >>> {split: len(paths) for split, paths in shards.items()}
-    {'train': 0, 'valid': 0, 'eval': 1, 'unbalanced': 0}
-    """
-    root = glob.escape(str(data_folder))
-    shards = {}
-    for split, names in SHARD_NAMES.items():
-        found = set()
-        for folder in (root, os.path.join(root, "data")):
-            for name in names:
-                for pattern in (f"{name}*.parquet", f"{name}/*.parquet"):
-                    found.update(glob.glob(os.path.join(folder, pattern)))
-        shards[split] = sorted(found)
-    return shards
-
-
-def read_parquet_segments(paths):
-    """Lists the clips of parquet shards without touching their audio.
-
-    The shards do not say where a clip lies in its recording: all are taken as
-    the first 10 seconds.
-
-    Arguments
-    ---------
-    paths : list of str
-        Shards with the columns video_id and labels (mids).
-
-    Returns
-    -------
-    segments : list of Segment
-        The rows in the order of the shards.
-
-    Example
-    -------
-    >>> import pyarrow as pa
-    >>> import pyarrow.parquet as pq
-    >>> path = str(getfixture("tmpdir") / "eval.parquet")
-    >>> table = {"video_id": ["-0xzrMun0Rs"], "labels": [["/m/04rlf"]]}
-    >>> pq.write_table(pa.table(table), path)
-    >>> read_parquet_segments([path])
-    [Segment(id='-0xzrMun0Rs', start=0.0, end=10.0, mids=('/m/04rlf',))]
-    """
-    segments = []
-    for path in paths:
-        with _open_shard(path, ["video_id", "labels"]) as shard:
-            for batch in shard.iter_batches(columns=["video_id", "labels"]):
-                for row in batch.to_pylist():
-                    clip_id, mids = row["video_id"] or "", row["labels"] or ()
-                    segments.append(
-                        Segment(clip_id, 0.0, CLIP_SECONDS, _unique(mids))
-                    )
-    return segments
-
-
-def iter_parquet_audio(paths, ids):
-    """Streams the encoded audio of chosen clips out of parquet shards.
-
-    Not more than one row group of a shard is in memory at a time, and those
-    without a chosen clip are not read.
-
-    Arguments
-    ---------
-    paths : list of str
-        Shards with the columns video_id and audio (a struct with bytes).
-    ids : iterable of str
-        The clips to read. Each is given once, even if the shards repeat it.
-
-    Yields
-    ------
-    clip_id : str
-        Identifier of the clip.
-    audio : bytes
-        Content of its audio file, None if the shard has none.
-
-    Example
-    -------
-    >>> import pyarrow as pa
-    >>> import pyarrow.parquet as pq
-    >>> path = str(getfixture("tmpdir") / "eval.parquet")
-    >>> rows = {"video_id": ["a"], "audio": [{"bytes": b"fLaC"}]}
-    >>> pq.write_table(pa.table(rows), path)
-    >>> list(iter_parquet_audio([path], ids=["a"]))
-    [('a', b'fLaC')]
-    """
-    remaining = set(ids)
-    columns = ["video_id", "audio.bytes"]
-    for path in paths:
-        with _open_shard(path, columns) as shard:
-            # Batches of the whole shard would keep its finished row groups
-            for group in range(shard.num_row_groups):
-                names = shard.read_row_group(group, ["video_id"])["video_id"]
-                if remaining.isdisjoint(names.to_pylist()):
-                    continue
-                for batch in shard.iter_batches(8, [group], columns):
-                    for row in batch.to_pylist():
-                        if row["video_id"] in remaining:
-                            remaining.remove(row["video_id"])
-                            audio = row["audio"] or {"bytes": None}
-                            yield row["video_id"], audio["bytes"]
-
-
-@contextlib.contextmanager
-def _open_shard(path, columns):
-    """Opens a parquet file, whose errors name it, if it has the columns."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise ImportError(
-            "Reading parquet shards needs pyarrow: pip install pyarrow"
-        )
-    if not os.path.isfile(path):
-        raise ValueError(f"{path} is no regular file")
-    try:
-        with pq.ParquetFile(path) as shard:
-            fields = [(f.name, str(f.type)) for f in shard.schema_arrow]
-            for column in columns:
-                content, pattern = COLUMNS[column]
-                name = column.split(".")[0]
-                found = [t for field, t in fields if field == name]
-                if len(found) != 1 or not re.fullmatch(pattern, found[0]):
-                    raise ValueError(
-                        f"{path} has no column '{column}' of {content}: it has"
-                        f" {fields}"
-                    )
-            yield shard
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as err:
-        raise ValueError(
-            f"{path} is damaged or no parquet file, fetch it again ({err})"
-        )

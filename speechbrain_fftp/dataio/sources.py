@@ -10,11 +10,11 @@ import re
 from collections import Counter
 from typing import Callable, NamedTuple
 
-from speechbrain_fftp.dataio.audioset import (
+from speechbrain_fftp.dataio.audioset import read_segments
+from speechbrain_fftp.dataio.parquet import (
     find_parquet_shards,
     iter_parquet_audio,
     read_parquet_segments,
-    read_segments,
 )
 from speechbrain_fftp.dataio.shards import hash_fraction
 
@@ -23,6 +23,7 @@ SEGMENT_LISTS = {
     "valid": "valid_segments.csv",
     "eval": "eval_segments.csv",
 }
+CLASS_LIST = "class_labels_indices.csv"
 UNBALANCED_LIST = "unbalanced_train_segments.csv"
 SPLITS = tuple(SEGMENT_LISTS)
 AUDIO_EXTENSIONS = (".flac", ".wav", ".ogg", ".mp3")
@@ -111,7 +112,8 @@ def list_clips(data_folder, unbalanced=False):
         raise FileNotFoundError(
             f"{data_folder} has neither all of AudioSet's lists and audio"
             f" (missing: {', '.join(missing)}) nor parquet shards of all sets"
-            f" (such as {', '.join(needed)})"
+            f" (such as {', '.join(needed)}). Sounds of your own, in clips.csv"
+            " or one folder per class, do without any file of AudioSet's"
         )
     for split, clips in listed.items():
         if not clips:
@@ -177,8 +179,9 @@ def audio_reader(data_folder, paths):
     ---------
     data_folder : str
         Folder with AudioSet.
-    paths : list of str
-        Parquet shards with the audio; None if it is in files.
+    paths : list of str, dict or None
+        Parquet shards with the audio; or the file of each id; or None if the
+        files are ``audio/ID.flac`` and the like.
 
     Returns
     -------
@@ -193,7 +196,16 @@ def audio_reader(data_folder, paths):
     """
     if paths is None:
         return functools.partial(_iter_audio_files, data_folder)
+    if isinstance(paths, dict):
+        return functools.partial(_iter_listed_files, paths)
     return functools.partial(iter_parquet_audio, paths)
+
+
+def _iter_listed_files(paths, ids):
+    """Gives the path of each clip's audio, or None where it is missing."""
+    for clip_id in ids:
+        path = paths[clip_id]
+        yield clip_id, path if os.path.isfile(path) else None
 
 
 def _iter_audio_files(data_folder, ids):
@@ -215,8 +227,8 @@ def cut_jobs(clips, data_folder, paths, clips_per_shard):
         The clips.
     data_folder : str
         Folder with AudioSet.
-    paths : list of str
-        Parquet shards with their audio; None if it is in files.
+    paths : list of str, dict or None
+        Where their audio is, see ``audio_reader``.
     clips_per_shard : int
         How many clips go into a shard, at most.
 
@@ -233,9 +245,9 @@ def cut_jobs(clips, data_folder, paths, clips_per_shard):
     >>> [[clip.id for clip in job.clips] for job in jobs]
     [['c', 'd'], ['a', 'e'], ['b']]
     """
-    if paths is None:
+    if paths is None or isinstance(paths, dict):
         mixed = sorted(clips, key=lambda c: hash_fraction(f"place of {c.id}"))
-        groups = [(None, mixed)]
+        groups = [(paths, mixed)]
     else:
         groups, remaining = [], {clip.id: clip for clip in clips}
         for path in paths:

@@ -10,6 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
+from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
+
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {
     "embed_dim": 64,
@@ -26,7 +31,8 @@ TINY = {
 
 def command(output_folder, *flags, hparams="ast_fftp.yaml", **options):
     options = {**TINY, "output_folder": output_folder, **options}
-    words = [f"--{key}={value}" for key, value in options.items()]
+    given = {k: v for k, v in options.items() if v is not None}
+    words = [f"--{key}={value}" for key, value in given.items()]
     recipe = ROOT / "recipes" / "AudioSet" / "train.py"
     hparams = ROOT / "hparams" / hparams
     return [sys.executable, str(recipe), str(hparams), *words, *flags]
@@ -71,3 +77,12 @@ def fail(output_folder, *flags, **options):
     status, output = run(output_folder, *flags, **options)
     assert status != 0, output
     return re.findall(r"^\w+Error: .*", output, re.MULTILINE)[-1]
+
+
+def save_encoder(folder):
+    """Random weights to start from, of the sizes of the runs here."""
+    width, frames = TINY["embed_dim"], TINY["patch_frames"]
+    embedding = FFTPEmbedding(128, width, frames, TINY["stride_frames"])
+    encoder = AST(embed_dim=width, depth=1, num_heads=1, embedding=embedding)
+    torch.save(encoder.state_dict(), folder / "embedding_model.ckpt")
+    return folder / "embedding_model.ckpt"

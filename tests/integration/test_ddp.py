@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from recipe_runs import torchrun, train
+from recipe_runs import save_encoder, torchrun, train
 from tensorboard.backend.event_processing import event_accumulator
 
 # Nothing random but the order of the clips, the same for any number of
@@ -36,10 +36,14 @@ def curve(folder):
     return [event.value for event in scalars]
 
 
-@pytest.mark.parametrize("class_balanced", [False, True])
-def test_two_processes_train_as_one(class_balanced, prepared, tmp_path):
+@pytest.mark.parametrize(
+    "more", [{}, {"class_balanced": True}, {"frozen_epochs": 1}]
+)
+def test_two_processes_train_as_one(more, prepared, tmp_path):
     """Same losses and metrics, from the same batches in two halves."""
-    options = {**prepared, **PLAIN, "class_balanced": class_balanced}
+    options = {**prepared, **PLAIN, **more}
+    if "frozen_epochs" in more:
+        options["pretrained"] = save_encoder(tmp_path)
     _, one = train(tmp_path / "one", batch_size=8, **options)
     _, two = train(tmp_path / "two", batch_size=4, command=torchrun, **options)
     losses = curve(tmp_path / "one")

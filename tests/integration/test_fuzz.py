@@ -18,13 +18,12 @@ from fuzzing import MIB, damaged, fuzz, peak_bytes, refused, sizes
 from hypothesis import strategies as st
 
 from speechbrain_fftp.dataio.audio_files import MAX_FRAMES, read_audio
-from speechbrain_fftp.dataio.audioset import (
-    iter_parquet_audio,
-    read_class_list,
-    read_parquet_segments,
-    read_segments,
-)
+from speechbrain_fftp.dataio.audioset import read_class_list, read_segments
 from speechbrain_fftp.dataio.convert import convert_clip
+from speechbrain_fftp.dataio.parquet import (
+    iter_parquet_audio,
+    read_parquet_segments,
+)
 
 SEGMENTS = b'# YTID\n-a, 0.000, 10.000, "/m/1,/m/2"\r\nb, 30, 40.5, "/m/1"\n'
 CLASSES = b'index,mid,display_name\n0,/m/1,"Bark, dog"\r\n1,/m/2,Siren\n'

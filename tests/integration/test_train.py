@@ -12,7 +12,7 @@ import time
 
 import pytest
 import yaml
-from recipe_runs import command, fail, train
+from recipe_runs import command, fail, save_encoder, train
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +92,15 @@ def test_second_start_trains_no_more(trained, data_folder):
             "class_balanced": True,
             "num_workers": 2,
         },
+        {"ckpt_interval_steps": 2, "frozen_epochs": 2, "weight_decay": 0.1},
     ],
-    ids=["mid-epoch", "end-of-epoch", "balanced-accumulated", "shards"],
+    ids=[
+        "mid-epoch",
+        "end-of-epoch",
+        "balanced-accumulated",
+        "shards",
+        "frozen",
+    ],
 )
 def test_killed_training_ends_as_an_unbroken_one(
     options, data_folder, tmp_path
@@ -105,6 +112,8 @@ def test_killed_training_ends_as_an_unbroken_one(
         "prepared_folder": tmp_path / "prepared",
         "number_of_epochs": 3,
     }
+    if "frozen_epochs" in options:
+        options["pretrained"] = save_encoder(tmp_path)
     _, unbroken = train(tmp_path / "unbroken", **options)
 
     killed = tmp_path / "killed"

@@ -11,11 +11,13 @@ import pytest
 
 from speechbrain_fftp.dataio.audioset import (
     Segment,
+    read_class_list,
+    read_segments,
+)
+from speechbrain_fftp.dataio.parquet import (
     find_parquet_shards,
     iter_parquet_audio,
-    read_class_list,
     read_parquet_segments,
-    read_segments,
 )
 
 HEADER = "index,mid,display_name\n"

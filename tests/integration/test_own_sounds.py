@@ -1,0 +1,333 @@
+"""Tests of the recipe with sounds of one's own, and of frozen encoders.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import importlib.util
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import readme_checks
+import soundfile as sf
+import torch
+from recipe_runs import ROOT, fail, save_encoder, train
+from test_prepare import read_report, read_rows
+
+from speechbrain_fftp.dataio.own_sounds import LAYOUTS, read_clip_list
+from speechbrain_fftp.dataio.sounds import CLASSES, SAMPLE_RATE
+
+SPLITS = ("train", "valid", "eval")
+NAMES = ("Siren", "Dial tone", "Tick-tock", "Mains hum", "White noise")
+
+
+@pytest.fixture(scope="module")
+def prepare():
+    path = ROOT / "recipes" / "AudioSet" / "audioset_prepare.py"
+    spec = importlib.util.spec_from_file_location("audioset_prepare", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.prepare_audioset
+
+
+def write_sound(path, name, seed, seconds=3.0, rate=SAMPLE_RATE):
+    """A clip with one of the sounds that can be synthesised."""
+    rng = np.random.default_rng(seed)
+    make = next(make for _, label, make in CLASSES if label == name)
+    t = np.arange(round(seconds * rng.uniform(0.7, 1.3) * rate)) / rate
+    sound = make(rng, t)
+    noise = 0.003 * rng.standard_normal(len(t))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sf.write(
+        path, rng.uniform(0.1, 0.5) * sound / abs(sound).max() + noise, rate
+    )
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    """The walk-through's folder: five classes with 20 clips each."""
+    folder = tmp_path_factory.mktemp("own") / "my_sounds"
+    for place, name in enumerate(NAMES):
+        for number in range(20):
+            path = folder / name / f"{number}.wav"
+            write_sound(path, name, seed=100 * place + number)
+    return folder
+
+
+def splits_of(save):
+    """From id to split and labels."""
+    return {
+        row["ID"]: (split, row["labels"])
+        for split in SPLITS
+        for row in read_rows(save / f"{split}.csv")
+    }
+
+
+def test_class_folders_are_prepared(prepare, sounds, tmp_path):
+    save = tmp_path / "save"
+    prepare(sounds, save)
+    classes = [row["display_name"] for row in read_rows(save / "classes.csv")]
+    assert classes == sorted(NAMES)
+    rows = splits_of(save)
+    assert rows["Dial_tone_7"][1] == "Dial tone"
+    for split, count in (("train", 14), ("valid", 3), ("eval", 3)):
+        for name in NAMES:
+            assert list(rows.values()).count((split, name)) == count
+    report = read_report(save)
+    assert report["skipped"] == [] and not report["valid_is_held_out_of_train"]
+
+    # Somewhere else, the same files have the same places.
+    moved = shutil.copytree(sounds, tmp_path / "moved")
+    prepare(moved, tmp_path / "other")
+    assert splits_of(tmp_path / "other") == rows
+
+    # With another clip it is another set: the prepared one is not passed off
+    # as that, but it is used when its source is gone.
+    write_sound(moved / "Siren" / "new.wav", "Siren", seed=1)
+    with pytest.raises(ValueError, match="own_sounds=.* delete this one"):
+        prepare(moved, tmp_path / "other")
+    shutil.rmtree(moved)
+    prepare(moved, tmp_path / "other")
+
+
+def write_list(folder, rows, columns=("path", "labels", "split", "group")):
+    with open(folder / "clips.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([columns, *rows])
+
+
+def test_awkward_clips_of_a_list(prepare, tmp_path):
+    data, save = tmp_path / "data", tmp_path / "save"
+    rows = []
+    for number in range(12):
+        path = f"in/{number % 4}/clip {number}.wav"
+        write_sound(data / path, NAMES[number % 2], number)
+        label = f"{NAMES[number % 2]}; Sound, any"
+        rows.append((path, label, "", f"day {number // 3}"))
+    write_sound(data / "long48.wav", "Siren", 1, seconds=20, rate=48000)
+    write_sound(data / "48.flac", "Siren", 2, seconds=2, rate=48000)
+    for name in ("absent.wav", "empty.wav", "short.wav", "silent"):
+        rows.append((name, "Siren", "train", ""))
+    (data / "empty.wav").touch()
+    (data / "silent").mkdir()
+    sf.write(data / "short.wav", np.zeros(100), 16000)
+    rows += [("long48.wav", "Siren", "test", ""), ("48.flac", "Siren", "", "")]
+    rows += [("unlabelled.wav", ";", "eval", ""), rows[0]]
+    write_list(data, rows)
+
+    prepare(data, save, num_workers=1)
+
+    found = splits_of(save)
+    assert len(found) == 14
+    groups = {}
+    for path, _, _, group in rows[:12]:
+        name = path[:-4].replace("/", "_").replace(" ", "_")
+        groups.setdefault(group, set()).add(found[name][0])
+    assert len(groups) == 4
+    assert all(len(splits) == 1 for splits in groups.values())
+    assert set.union(*groups.values()) == set(SPLITS)
+    assert found["in_0_clip_0"][1] == "Siren;Sound, any"
+    assert found["long48"] == ("eval", "Siren")
+    assert sf.info(save / "flac" / "long48.flac").duration == 10
+    assert sf.info(save / "flac" / "48.flac").samplerate == 16000
+
+    report = read_report(save)
+    skipped = {(s["id"], s["reason"]) for s in report["skipped"]}
+    assert skipped == {
+        ("absent", "missing file"),
+        ("silent", "missing file"),
+        ("empty", "empty file"),
+        ("short", "shorter than 25 ms: 100 samples"),
+        ("unlabelled", "no known label"),
+        ("in_0_clip_0", "duplicate"),
+    }
+    assert report["skipped_reasons"]["missing file"] == 2
+    assert report["splits"]["eval"]["trimmed"] == 1
+
+
+def test_what_a_list_may_not_hold(prepare, tmp_path):
+    data = tmp_path / "data"
+    write_sound(tmp_path / "secret.wav", "Siren", 0)
+    write_sound(data / "a.wav", "Siren", 0)
+    rows = [("a.wav", "Siren"), ("../secret.wav", "Dial tone")]
+    for path in ("../secret.wav", str(tmp_path / "secret.wav")):
+        write_list(data, [rows[0], (path, "Dial tone")], ("path", "labels"))
+        with pytest.raises(ValueError, match="line 3: .* lie within it"):
+            prepare(data, tmp_path / "save")
+    write_list(data, [("a.wav", "Siren;$HOME")], ("path", "labels"))
+    with pytest.raises(ValueError, match=r"rename '\$HOME'"):
+        prepare(data, tmp_path / "save")
+    write_list(data, rows[:1], ("path", "labels"))
+    with pytest.raises(ValueError, match="at least two classes are needed"):
+        prepare(data, tmp_path / "save")
+    (data / "clips.csv").unlink()
+    for folder in (data, data / "empty"):
+        folder.mkdir(exist_ok=True)
+        with pytest.raises(FileNotFoundError) as error:
+            prepare(folder, tmp_path / "save")
+        assert LAYOUTS in str(error.value)
+    assert not (tmp_path / "save").exists()
+
+
+def test_what_is_for_audioset_only(prepare, sounds, tmp_path):
+    with pytest.raises(ValueError, match="unbalanced is for AudioSet only"):
+        prepare(sounds, tmp_path / "save", unbalanced=True)
+
+
+def test_tar_shards(prepare, sounds, tmp_path):
+    save = tmp_path / "save"
+    options = {"format": "webdataset", "clips_per_shard": 30}
+    prepare(sounds, save, **options)
+    index = json.loads((save / "train.json").read_text("utf-8"))
+    assert [shard["clips"] for shard in index["shards"]] == [30, 30, 10]
+    before = (save / "shards" / "train-000001.tar").read_bytes()
+    (save / "shards" / "train-000001.tar").write_bytes(b"damaged")
+    prepare(sounds, save, **options, verify=True)
+    assert (save / "shards" / "train-000001.tar").read_bytes() == before
+
+
+def test_a_list_trains_without_the_number_of_classes(sounds, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "sounds").symlink_to(sounds)
+    rows = [
+        (f"sounds/{name}/{number}.wav", name)
+        for name in NAMES[:3]
+        for number in range(8)
+    ]
+    write_list(data, rows, ("path", "labels"))
+    options = {"data_folder": data, "n_classes": None, "number_of_epochs": 1}
+    output, metrics = train(tmp_path / "run", **options)
+    assert metrics["num_classes_scored"] == 3
+    settings = (tmp_path / "run" / "hyperparams.yaml").read_text("utf-8")
+    assert "n_classes: 3" in settings
+    options["n_classes"] = 5
+    message = fail(tmp_path / "other", **options)
+    assert "has 3 classes, but n_classes is 5" in message
+    (data / "clips.csv").write_text("file,labels\n", "utf-8")
+    options["n_classes"] = None
+    assert "no column 'path'" in fail(tmp_path / "other", **options)
+
+
+def newest(folder):
+    """The checkpoint saved last."""
+    return max(
+        folder.glob("save/CKPT+*"),
+        key=lambda path: re.findall(
+            r"unixtime: (\S+)", (path / "CKPT.yaml").read_text()
+        ),
+    )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_frozen_encoder_keeps_every_bit(data_folder, tmp_path, precision):
+    """And gets no state of the optimiser; it is not frozen afterwards."""
+    options = {
+        "data_folder": data_folder,
+        "prepared_folder": tmp_path / "prepared",
+        "pretrained": save_encoder(tmp_path),
+        "weight_decay": 0.5,
+        "dropout": 0.2,
+        "grad_accumulation_factor": 2,
+        "precision": precision,
+    }
+    start = torch.load(options["pretrained"])
+    for frozen_epochs in (2, 1):
+        folder = tmp_path / f"frozen_{frozen_epochs}"
+        train(folder, frozen_epochs=frozen_epochs, **options)
+        end = torch.load(newest(folder) / "embedding_model.ckpt")
+        kept = [torch.equal(start[name], end[name]) for name in start]
+        assert all(kept) if frozen_epochs == 2 else not any(kept)
+        state = torch.load(newest(folder) / "optimizer.ckpt")["state"]
+        head = 4  # weights and biases of its two layers
+        assert len(state) == head + (0 if frozen_epochs == 2 else len(start))
+        head = torch.load(newest(folder) / "classifier.ckpt")
+        assert not torch.equal(head["0.weight"], torch.ones(64))
+
+
+def test_freezing_what_is_not_pretrained(data_folder, tmp_path):
+    options = {"data_folder": data_folder, "frozen_epochs": 1}
+    message = fail(tmp_path / "run", **options)
+    assert "pretrained as a whole: there is none" in message
+    options.update(pretrained=save_encoder(tmp_path), patch_frames=25)
+    message = fail(tmp_path / "run", **options)
+    assert "lacks embedding.proj.bias, embedding.proj.weight, pos" in message
+
+
+def shown(language=""):
+    """Blocks of README.md's section on sounds of one's own."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    section = re.search(r"(?ms)^## Your own sounds\n(.*?)^## ", text)[1]
+    blocks = readme_checks.blocks(section)
+    return [code for kind, code in blocks if kind == language]
+
+
+def walk_through():
+    """The section's commands."""
+    return [w for code in shown() for w in readme_checks.commands(code) if w]
+
+
+def test_the_table_shown_is_one(tmp_path):
+    (table,) = shown("csv")
+    (tmp_path / "clips.csv").write_text(table, "utf-8")
+    clips = read_clip_list(tmp_path / "clips.csv")
+    assert clips[0].labels == ("Siren", "Speech")
+    assert [clip.group for clip in clips] == ["monday", "monday", ""]
+
+
+def follow(words, folder):
+    """Runs a command of README.md as if the project were in a folder."""
+    for name in ("recipes", "hparams"):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(ROOT / name)
+    programs = {
+        "python": [sys.executable],
+        ".venv/bin/fftp-tag": [sys.executable, "-m", "speechbrain_fftp.cli"],
+    }
+    done = subprocess.run(
+        [*programs[words[0]], *words[1:]],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+    )
+    assert done.returncode == 0, shlex.join(words) + done.stdout + done.stderr
+    return done.stdout
+
+
+def scored(folder, words):
+    """metrics.json of a command's output folder."""
+    output = folder / words[words.index("--output_folder") + 1]
+    return json.loads((output / "metrics.json").read_text("utf-8"))
+
+
+@pytest.fixture
+def place(sounds, tmp_path):
+    """A folder with what the walk-through takes to be there."""
+    (tmp_path / "my_sounds").symlink_to(sounds)
+    write_sound(tmp_path / "clip.wav", "Siren", seed=4321)
+    return tmp_path
+
+
+def test_the_walk_through_makes_a_useful_tagger(place):
+    training, tagging, tuning = walk_through()
+    follow(training, place)
+    metrics = scored(place, training)
+    assert metrics["num_clips"] == 15 and metrics["num_classes_scored"] == 5
+    assert metrics["mAP"] >= 0.9
+    tags = follow(tagging, place).splitlines()
+    assert tags[0] == "clip.wav" and tags[1].endswith("  Siren")
+    assert {line.split(maxsplit=1)[1] for line in tags[1:]} == set(NAMES)
+
+    # In the place of the demo's model, which has the same sizes
+    (place / "results" / "demo").symlink_to(place / "results" / "my_sounds")
+    few = {"--number_of_epochs": "2", "--frozen_epochs": "1"}
+    before = [None, *tuning]
+    follow([few.get(b, word) for b, word in zip(before, tuning)], place)
+    assert scored(place, tuning)["mAP"] >= 0.6
