@@ -138,6 +138,8 @@ class KaldiFbank(torch.nn.Module):
         missing = self.window - wavs.shape[1]
         if missing > 0:
             wavs = torch.nn.functional.pad(wavs, (0, missing))
+        if torch.compiler.is_exporting():  # which knows no batch size
+            return self._log_mel(wavs)
         clips = len(wavs)
         if wavs.device.type == "cpu":
             clips = CPU_BLOCK_FRAMES // self.num_frames(wavs.shape[1])

@@ -269,10 +269,11 @@ def trim_padding(feats, wav_lens):
     if wav_lens is None:
         return feats, None
     n_frames = (wav_lens * feats.shape[1]).round().long().clamp(min=1)
-    longest = int(n_frames.max())
-    feats = feats[:, :longest]
-    if int(n_frames.min()) == longest:
-        return feats, None
-    frames = torch.arange(longest, device=feats.device)
+    if not torch.compiler.is_exporting():  # which knows no lengths
+        longest = int(n_frames.max())
+        feats = feats[:, :longest]
+        if int(n_frames.min()) == longest:
+            return feats, None
+    frames = torch.arange(feats.shape[1], device=feats.device)
     padding = frames[None, :, None] >= n_frames[:, None, None]
     return feats.masked_fill(padding, 0.0), n_frames

@@ -212,22 +212,18 @@ class AuM(torch.nn.Module):
             parts = tokens[:, :middle], cls_token, tokens[:, middle:]
             place = torch.tensor([middle], device=tokens.device)
             return torch.cat(parts, 1), None, place
-        # Tokens are frequency-major: each row of patches ends with padding.
-        time = torch.arange(columns, device=tokens.device)
-        padding = time >= valid.unsqueeze(1)
-        padding = padding.repeat(1, self.embedding.freq_patches)
-        order = padding.int().argsort(dim=1, stable=True)
         counts = valid * self.embedding.freq_patches
         place = counts // 2 if self.bidirectional else counts
-        # Each output takes the token of its own or of the slot before, or, at
-        # its place, the class token, which is the last of the inputs.
-        slots = torch.arange(n_tokens + 1, device=tokens.device).expand(
-            batch, -1
-        )
-        after = slots > place.unsqueeze(1)
-        index = order.gather(1, (slots - after.long()).clamp(max=n_tokens - 1))
-        index = index.scatter(1, place.unsqueeze(1), n_tokens)
-        x = torch.cat([tokens, cls_token], 1)
+        # Which of a clip's own tokens each slot takes: those after the class
+        # token's place are one slot further on.
+        slots = torch.arange(n_tokens + 1, device=tokens.device)
+        own = slots - (slots > place.unsqueeze(1)).long()
+        # Tokens are frequency-major: each row of patches ends with padding.
+        rows, times = own // valid.unsqueeze(1), own % valid.unsqueeze(1)
+        index = 1 + (rows * columns + times).clamp(max=n_tokens - 1)
+        # The class token is the first of the inputs.
+        index = index.masked_fill(slots == place.unsqueeze(1), 0)
+        x = torch.cat([cls_token, tokens], 1)
         x = x.gather(1, index.unsqueeze(2).expand(-1, -1, width))
         return x, counts + 1, place
 
