@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 DEMO := results/demo
+MODEL = $(DEMO)/inference
 
 .PHONY: demo test soak docs clean
 
@@ -24,9 +25,12 @@ test: $(INSTALLED)
 soak: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/soak.py
 
-# Pictures of docs/, from a clip of your own: make docs CLIP=clip.flac
+# Pictures of docs/, from a clip and, if it is not the demo's, a model of your
+# own: make docs CLIP=clip.flac MODEL=folder. The last one needs Chromium.
 docs: $(INSTALLED)
 	$(VENV)/bin/python docs/plot_specmask.py "$(CLIP)" docs/specmask.png
+	$(VENV)/bin/python docs/plot_tags.py "$(MODEL)" docs/tags.png "$(CLIP)"
+	$(VENV)/bin/python docs/shoot_page.py "$(MODEL)" docs/page.png "$(CLIP)"
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
