@@ -58,6 +58,23 @@ def shared():
 
 
 @pytest.fixture(scope="session")
+def onnx_file(exported, tmp_path_factory):
+    """The tiny model as an ONNX file. Not to be changed."""
+    pytest.importorskip("onnxscript")
+    from speechbrain_fftp.inference import AudioTagger
+    from speechbrain_fftp.inference.onnx import export_onnx
+
+    tagger = AudioTagger.from_hparams(str(exported[1]))
+    return export_onnx(tagger, tmp_path_factory.mktemp("onnx") / "model.onnx")
+
+
+@pytest.fixture(scope="session")
+def recipe():
+    """The yaml of a tiny model."""
+    return RECIPE
+
+
+@pytest.fixture(scope="session")
 def exported(tmp_path_factory):
     """A tiny model with random weights, and its inference folder.
 

@@ -4,4 +4,5 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from speechbrain_fftp.inference.tagging import AudioTagger, Tag
+from speechbrain_fftp.inference.results import Event, Tag
+from speechbrain_fftp.inference.tagging import AudioTagger

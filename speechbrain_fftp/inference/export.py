@@ -11,9 +11,15 @@ from pathlib import Path
 import ruamel.yaml
 import torch
 
+from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.inference.model_config import save_folder
+
+logger = get_logger(__name__)
+
 HEADER = """\
-# Audio tagging model. Load it with speechbrain_fftp.inference.AudioTagger or
-# speechbrain.inference.classifiers.EncoderClassifier, by from_hparams.
+# Audio tagging model. Load it with speechbrain_fftp.inference.AudioTagger, by
+# from_pretrained or from_hparams, or by from_hparams with
+# speechbrain.inference.classifiers.EncoderClassifier.
 """
 
 # The parts of a recipe that inference needs.
@@ -46,6 +52,10 @@ def export_inference(
     hparams_file, modules, label_encoder, folder, keys=INFERENCE_KEYS
 ):
     """Writes an inference folder: hyperparams.yaml, weights, label encoder.
+
+    Beside these, config.json, model.safetensors and labels.csv are the same
+    model as data, for ``AudioTagger.from_pretrained``. They are left out, with
+    a warning, if the recipe uses other classes than these can describe.
 
     The yaml holds those parts of the recipe that inference needs, with all
     references and overrides resolved. The folder appears whole or not at all,
@@ -110,6 +120,16 @@ def export_inference(
         torch.save(state, unfinished / f"{name}.ckpt")
     for suffix in ("txt", "ckpt"):
         label_encoder.save(unfinished / f"label_encoder.{suffix}")
+    labels = label_encoder.ind2lab
+    try:
+        ordered = [labels[number] for number in sorted(labels)]
+        save_folder(unfinished, recipe, modules, ordered)
+    except (ImportError, ValueError) as error:
+        logger.warning(
+            "The model is not written as config.json and model.safetensors, "
+            "from_hparams alone loads it: %s",
+            error,
+        )
 
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)

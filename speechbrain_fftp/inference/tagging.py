@@ -5,7 +5,6 @@ Authors
 """
 
 import os
-from typing import NamedTuple
 
 import ruamel.yaml
 import torch
@@ -13,33 +12,21 @@ import yaml
 
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain_fftp.dataio.audio_files import read_audio, resample
+from speechbrain_fftp.inference.file_tagging import FileTagging
+from speechbrain_fftp.inference.model_folder import load_folder
 from speechbrain_fftp.utils.weight_files import UNREADABLE
 
 # What damaged settings and labels raise besides.
 BAD_SETTINGS = (SyntaxError, yaml.YAMLError, ruamel.yaml.YAMLError)
 
-# Windows of a long file that go through the model at a time.
-BLOCK_WINDOWS = 16
 
-
-class Tag(NamedTuple):
-    """A label and how probable the model finds it.
-
-    Example
-    -------
-    >>> label, probability = Tag("Siren", 0.9)
-    """
-
-    label: str
-    probability: float
-
-
-class AudioTagger(Pretrained):
+class AudioTagger(FileTagging, Pretrained):
     """Multi-label tagging with a model trained by the recipes.
 
-    ``AudioTagger.from_hparams(source)`` loads the ``inference`` folder of a
-    training run, or a model hub's repository that holds one. The yaml in it
-    can run code: load models from sources that you trust.
+    ``AudioTagger.from_pretrained(folder)`` loads the ``inference`` folder of a
+    training run as data: nothing in the folder is run. ``from_hparams`` loads
+    any such folder, or a model hub's repository that holds one, by its yaml,
+    which can run code: load models from sources that you trust.
 
     Arguments
     ---------
@@ -77,6 +64,8 @@ class AudioTagger(Pretrained):
     >>> tagger = AudioTagger(modules, hparams)
     >>> tagger.tag_batch(torch.rand(3, 16000)).shape
     torch.Size([3, 2])
+    >>> tagger.labels
+    ['Speech', 'Music']
     """
 
     MODULES_NEEDED = [
@@ -119,6 +108,43 @@ class AudioTagger(Pretrained):
         except (OSError, *UNREADABLE, *BAD_SETTINGS) as error:
             raise ValueError(
                 f"The model in {source} cannot be loaded. "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    @classmethod
+    def from_pretrained(cls, folder, device="cpu"):
+        """Loads a model from data alone: nothing in its folder is run.
+
+        Read are config.json, model.safetensors and labels.csv, which
+        ``export_inference`` writes. A hyperparams.yaml beside them is not.
+
+        Arguments
+        ---------
+        folder : str
+            An inference folder.
+        device : str
+            Where to run the model: cpu, cuda:0, ...
+
+        Returns
+        -------
+        AudioTagger
+            The model.
+
+        Raises
+        ------
+        FileNotFoundError
+            If a file is missing.
+        ValueError
+            If a file cannot be read, or the parts do not fit together; or if
+            there is no such device.
+        """
+        modules, hparams = load_folder(folder)
+        try:
+            device = str(torch.device(device))
+            return cls(modules, hparams, run_opts={"device": device})
+        except UNREADABLE as error:
+            raise ValueError(
+                f"The model in {folder} cannot run on {device}. "
                 f"{type(error).__name__}: {error}"
             ) from error
 
@@ -189,49 +215,6 @@ class AudioTagger(Pretrained):
             logits = self.mods.classifier(embeddings).squeeze(1)
         return logits.float().sigmoid()
 
-    def tag_file(self, path, top_k=10):
-        """The most probable labels of an audio file.
-
-        Any format that soundfile reads, any sampling rate and number of
-        channels. A file longer than the model's clips is cut into windows of
-        their length, and a label has its highest probability over these.
-
-        Arguments
-        ---------
-        path : str
-            The audio file.
-        top_k : int
-            How many labels to return.
-
-        Returns
-        -------
-        list of Tag
-            At most ``top_k``, the most probable first.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file.
-        ValueError
-            If it cannot be read as audio, holds no sample or more than can be
-            read at once, or holds samples that are not finite; if ``top_k`` is
-            not positive; or if the model has not one label per class.
-        """
-        if top_k < 1:
-            raise ValueError(f"top_k={top_k} must be positive.")
-        windows, lens = self._windows(self.load_wav(path))
-        blocks = zip(windows.split(BLOCK_WINDOWS), lens.split(BLOCK_WINDOWS))
-        probs = torch.cat([self.tag_batch(*block) for block in blocks]).amax(0)
-        if len(probs) != len(self.hparams.label_encoder):
-            raise ValueError(
-                f"The model tells {len(probs)} classes apart, but its "
-                f"label_encoder.ckpt has {len(self.hparams.label_encoder)} "
-                "labels."
-            )
-        best, classes = probs.topk(min(top_k, len(probs)))
-        labels = self.hparams.label_encoder.decode_torch(classes)
-        return [Tag(*tag) for tag in zip(labels, best.tolist())]
-
     def load_wav(self, path):
         """Loads an audio file as the model wants it.
 
@@ -262,17 +245,6 @@ class AudioTagger(Pretrained):
         if len(samples) == 0:
             raise ValueError(f"{path} holds no audio: it has no samples.")
         return torch.from_numpy(samples)
-
-    def _windows(self, wav):
-        """Consecutive windows ``[W, S]`` of a waveform, and their lengths."""
-        fbank = self.mods.compute_features
-        size = fbank.window + (self.hparams.max_frames - 1) * fbank.shift
-        parts = wav.split(size)
-        if len(parts) > 1 and len(parts[-1]) < fbank.window:
-            parts = parts[:-1]  # less than one frame
-        lens = torch.tensor([len(p) / len(parts[0]) for p in parts])
-        padded = torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
-        return padded, lens
 
     def forward(self, wavs, wav_lens=None):
         """Same as ``tag_batch``.

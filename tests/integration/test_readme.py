@@ -5,6 +5,7 @@ Authors
 """
 
 import json
+import os
 import re
 import shutil
 
@@ -88,10 +89,12 @@ def save_ast(folder):
 
 
 @pytest.fixture
-def placeholders(exported, tmp_path, monkeypatch):
+def placeholders(exported, onnx_file, tmp_path, monkeypatch):
     """A current folder with what the examples take to be there."""
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(exported[1], "results/demo/inference")
+    for run in ("demo", "my_sounds"):
+        shutil.copytree(exported[1], f"results/{run}/inference")
+    shutil.copy(onnx_file, "model.onnx")
     noise = 0.1 * np.random.default_rng(0).standard_normal(16000)
     for name in ("clip.wav", "other.mp3"):
         sf.write(name, noise, 16000)
@@ -122,9 +125,12 @@ def test_the_command_runs_as_shown(placeholders, capsys):
         if words and words[0].endswith("fftp-tag")
     ]
     assert shown
+    os.remove("model.onnx")
     for arguments in shown:
         assert cli.main(arguments) == 0
-        assert "clip.wav" in capsys.readouterr().out
+        printed = capsys.readouterr().out
+        assert "clip.wav" in printed or arguments[0] == "export"
+    assert os.path.exists("model.onnx")
 
 
 RUN = "python recipes/AudioSet/train.py hparams/ast_fftp.yaml"

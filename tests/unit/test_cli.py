@@ -70,7 +70,7 @@ def test_missing_model_says_how_to_make_one(clips, tmp_path, capsys):
     assert main([clips[0], "--model", str(tmp_path / "none")]) == 1
     captured = capsys.readouterr()
     assert not captured.out
-    assert "none holds no hyperparams.yaml" in captured.err
+    assert "none holds no config.json and no hyperparams.yaml" in captured.err
     assert "`make demo`" in captured.err
 
 
@@ -93,6 +93,7 @@ def test_damaged_models_are_reported(
 ):
     folder = tmp_path / "model"
     shutil.copytree(exported[1], folder)
+    (folder / "config.json").unlink()  # so that the yaml is taken
     damage(folder, name, content)
     assert main([clips[0], "--model", str(folder)]) == 1
     captured = capsys.readouterr()

@@ -1,0 +1,186 @@
+"""Speed and memory of tagging long files on a CPU.
+
+Generates a noise file (44.1 kHz, stereo) of an hour and one of ten seconds,
+and in a process for each task measures peak memory, throughput and the time
+from the start of Python to the first tag. The model is a tiny AST of random
+weights: width 192, 12 layers, full-frequency patches of 50 frames every 10.
+
+    python benchmarks/tagging.py
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import harness
+import numpy as np
+import soundfile as sf
+import torch
+
+from speechbrain.dataio.encoder import CategoricalEncoder
+
+RATE = 44100
+RECIPE = """
+sample_rate: 16000
+max_frames: 1024
+compute_features: !new:speechbrain_fftp.lobes.features.KaldiFbank
+mean_var_norm: !new:speechbrain_fftp.lobes.features.DatasetNormalization
+embedding_model: !new:speechbrain_fftp.lobes.models.AST.AST
+    embed_dim: 192
+    depth: 12
+    num_heads: 3
+    embedding: !new:speechbrain_fftp.nnet.patching.FFTPEmbedding
+        n_mels: 128
+        embed_dim: 192
+        patch_frames: 50
+        stride_frames: 10
+classifier: !new:torch.nn.Sequential
+    - !new:torch.nn.LayerNorm [192]
+    - !new:torch.nn.Linear [192, 527]
+modules: null
+"""
+# What is measured: a method of AudioTagger and its options.
+TASKS = {
+    "tag_file": {},
+    "timeline": {"window": 10.0, "hop": 5.0},
+}
+
+
+def write_model(folder):
+    """Writes an inference folder of random weights."""
+    from hyperpyyaml import load_hyperpyyaml
+
+    from speechbrain_fftp.inference.export import export_inference
+
+    torch.manual_seed(0)
+    hparams = load_hyperpyyaml(RECIPE)
+    labels = CategoricalEncoder()
+    labels.update_from_iterable([f"class {n}" for n in range(527)])
+    modules = {k: hparams[k] for k in ("embedding_model", "classifier")}
+    (folder / "recipe.yaml").write_text(RECIPE, "utf-8")
+    return export_inference(
+        folder / "recipe.yaml", modules, labels, folder / "inference"
+    )
+
+
+def write_noise(path, seconds):
+    """Writes a stereo file, a minute at a time."""
+    rng = np.random.default_rng(0)
+    with sf.SoundFile(path, "w", RATE, 2, "PCM_16") as file:
+        while seconds > 0:
+            size = int(min(seconds, 60) * RATE)
+            file.write(0.1 * rng.standard_normal((size, 2)))
+            seconds -= 60
+
+
+def child(model, path, task, threads):
+    """Does a task and prints what it took, as JSON."""
+    torch.set_num_threads(threads)
+    from speechbrain_fftp.inference import AudioTagger
+
+    started = time.perf_counter()
+    tagger = AudioTagger.from_pretrained(model)
+    loaded = time.perf_counter()
+    getattr(tagger, task)(path, **TASKS[task])
+    done = time.perf_counter()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MiB
+    result = {"load": loaded - started, "work": done - loaded, "peak": peak}
+    print(json.dumps(result))
+
+
+def measure(model, path, task, threads):
+    """Runs ``child`` in a process of its own."""
+    started = time.perf_counter()
+    command = [sys.executable, __file__, "--child", task]
+    command += ["--model", model, "--path", path, "--threads", str(threads)]
+    done = subprocess.run(
+        list(map(str, command)), check=True, capture_output=True, text=True
+    )
+    result = json.loads(done.stdout.splitlines()[-1])
+    return {**result, "process": time.perf_counter() - started}
+
+
+def main():
+    """Measures and writes ``benchmarks/results/tagging``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--rounds", type=int, default=3, help="of the hour")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--note", default="")
+    parser.add_argument("--child", choices=sorted(TASKS))
+    parser.add_argument("--model")
+    parser.add_argument("--path")
+    args = parser.parse_args()
+    if args.child:
+        child(args.model, args.path, args.child, args.threads)
+        return
+    torch.set_num_threads(args.threads)
+    rows, first = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        model = write_model(Path(folder))
+        long, short = Path(folder) / "long.wav", Path(folder) / "short.wav"
+        write_noise(long, 60 * args.minutes)
+        write_noise(short, 10)
+        for task, options in TASKS.items():
+            runs = [
+                measure(model, long, task, args.threads)
+                for _ in range(args.rounds)
+            ]
+            work = statistics.median(run["work"] for run in runs)
+            row = {
+                "task": task,
+                "options": ", ".join(f"{k}={v}" for k, v in options.items()),
+                "seconds, median": f"{work:.1f}",
+                "x real time": f"{60 * args.minutes / work:.0f}",
+                "peak RSS, MiB": f"{max(run['peak'] for run in runs):.0f}",
+                "runs": {str(n): run for n, run in enumerate(runs)},
+            }
+            harness.add_row(rows, row)
+        runs = [
+            measure(model, short, "tag_file", args.threads)
+            for _ in range(max(args.rounds, 3))
+        ]
+        for name, what in (
+            ("process", "start of Python to its end, imports included"),
+            ("load", "from_pretrained"),
+            ("work", "tag_file, the first call"),
+        ):
+            values = [run[name] for run in runs]
+            row = {
+                "what": what,
+                "seconds, median": f"{statistics.median(values):.2f}",
+                "least": f"{min(values):.2f}",
+                "runs": {str(n): value for n, value in enumerate(values)},
+            }
+            harness.add_row(first, row)
+    environment = harness.environment("cpu", ("soundfile", "soxr"))
+    note = (
+        f"Each task in a process of its own, rounds: {args.rounds}. AST of "
+        f"width 192, 12 layers, patches 50/10. {args.note}"
+    ).strip()
+    sections = {
+        f"{args.minutes:g} minutes at 44.1 kHz, stereo": {
+            "note": note,
+            "environment": environment,
+            "rows": rows,
+        },
+        "First tags of a 10 s clip": {
+            "note": "Latency of one command. " + args.note,
+            "environment": environment,
+            "rows": first,
+        },
+    }
+    harness.write_results("tagging", sections)
+
+
+if __name__ == "__main__":
+    main()

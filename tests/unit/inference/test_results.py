@@ -1,0 +1,137 @@
+"""Tests of tags, events and how events are found.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from speechbrain_fftp.inference import Event, Tag
+from speechbrain_fftp.inference.events import check_thresholds, find_events
+
+LABELS = ["Siren", "Bark, dog"]
+
+
+def test_rows_of_a_table():
+    tags = [Tag("Siren", 0.9), Tag("Bark, dog", 0.25)]
+    rows = [tag.to_dict() for tag in tags]
+    assert rows == [
+        {"label": "Siren", "probability": 0.9},
+        {"label": "Bark, dog", "probability": 0.25},
+    ]
+    event = Event(0.5, 2.0, "Siren", 0.9)
+    assert list(event.to_dict()) == ["start", "end", "label", "probability"]
+    assert json.loads(json.dumps(event.to_dict())) == event.to_dict()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        event.start = 1.0
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(rows)
+    assert frame["probability"].tolist() == [0.9, 0.25]
+    assert frame["probability"].dtype == "float64"
+
+
+def found(columns, duration=9.0, **options):
+    """Events of windows of no length around 0.5, 1.5, ..., as tuples."""
+    probs = torch.tensor(columns).T
+    times = torch.arange(len(probs)) + 0.5
+    events = find_events(times, probs, LABELS, duration, **options)
+    return [
+        (round(e.start, 4), round(e.end, 4), e.label, round(e.probability, 4))
+        for e in events
+    ]
+
+
+ZERO = [0.0] * 9
+
+
+@pytest.mark.parametrize(
+    "column, expected",
+    [
+        (ZERO, []),
+        ([0.4] * 9, []),  # low, but never at the threshold
+        ([0.5] * 9, [(0, 9, 0.5)]),  # as long as the file
+        # Crosses 0.25 half way between two windows, on either side
+        ([0, 0, 0, 0.5, 0.5, 0.5, 0, 0, 0], [(3, 6, 0.5)]),
+        # Extends both ways while at least 0.25, which counts
+        ([0, 0, 0.25, 0.25, 0.75, 0.25, 0, 0, 0], [(2.5, 5.5, 0.75)]),
+        # A dip to 0.25 does not end it, one below does
+        ([0, 0.5, 0.25, 0.5, 0, 0, 0, 0, 0], [(1, 4, 0.5)]),
+        (
+            [0, 0.5, 0, 0.75, 0, 0, 0, 0, 0],
+            [(1, 2, 0.5), (2.8333, 4.1667, 0.75)],
+        ),
+        # The low part after a dip has no peak of its own
+        ([0, 1.0, 0, 0.4, 0, 0, 0, 0, 0], [(0.75, 2.25, 1.0)]),
+        # From the start and up to the end of the file
+        ([0.5, 0, 0, 0, 0, 0, 0, 0.25, 0.5], [(0, 1, 0.5), (7.5, 9, 0.5)]),
+        ([float("nan")] * 9, []),
+    ],
+)
+def test_hysteresis(column, expected):
+    expected = [(start, end, "Siren", p) for start, end, p in expected]
+    assert found([column, ZERO]) == expected
+
+
+def test_events_of_several_classes_are_sorted_by_start():
+    later = [0, 0, 0, 0, 0.5, 0.5, 0, 0, 0]
+    earlier = [0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0]
+    assert found([later, earlier]) == [
+        (1, 8, "Bark, dog", 0.5),
+        (4, 6, "Siren", 0.5),
+    ]
+
+
+def test_thresholds_change_what_is_found():
+    column = [0, 0, 0.25, 0.5, 1.0, 0.5, 0.25, 0, 0]
+    assert found([column, ZERO], threshold=1.0) == [(3.5, 5.5, "Siren", 1.0)]
+    assert found([column, ZERO], threshold=1.0, low=0.125) == [
+        (2, 7, "Siren", 1.0)
+    ]
+    assert found([column, ZERO], threshold=0.5, low=0.5) == [
+        (3.5, 5.5, "Siren", 1.0)
+    ]
+
+
+@pytest.mark.parametrize("saturation", [1.0, 0.5, 0.25])
+@pytest.mark.parametrize("length", [2.5, 4.0])
+def test_edges_are_exact_for_shares_of_windows(saturation, length):
+    """With a factor, the probability reaches one before the window is full."""
+    window, start = 2.0, 3.1
+    times = torch.arange(0, 20.01, 0.0625)
+    overlap = torch.minimum(times + 1, torch.tensor(start + length))
+    overlap = overlap - torch.maximum(times - 1, torch.tensor(start))
+    probs = (overlap / window / saturation).clamp(0, 1).unsqueeze(1)
+    for threshold, low in ((0.5, None), (0.75, 0.125), (0.5, 0.5)):
+        [event] = find_events(
+            times, probs, LABELS, 20.0, window, threshold, low
+        )
+        # Where the two are the same, the slowest rise is assumed
+        error = 1e-4 if threshold != low else window / 2
+        assert event.start == pytest.approx(start, abs=error)
+        assert event.end == pytest.approx(start + length, abs=error)
+        assert event.probability == pytest.approx(1.0)
+
+
+def test_an_event_is_not_shorter_than_nothing():
+    times = torch.tensor([4.0, 5.0, 6.0])
+    probs = torch.tensor([[0.0], [1.0], [0.0]])
+    [event] = find_events(times, probs, LABELS, 10.0, window=10.0)
+    assert 4.5 < event.start < 5 < event.end < 5.5
+
+
+@pytest.mark.parametrize(
+    "threshold, low, message",
+    [
+        (1.5, None, "threshold=1.5 must be in 0..1"),
+        (float("nan"), None, "threshold=nan"),
+        (0.5, 0.6, "low=0.6 must be in 0..0.5"),
+        (0.5, -0.1, "low=-0.1"),
+    ],
+)
+def test_impossible_thresholds_are_errors(threshold, low, message):
+    with pytest.raises(ValueError, match=message):
+        check_thresholds(threshold, low)
