@@ -131,6 +131,11 @@ def export_inference(
             error,
         )
 
-    shutil.rmtree(folder, ignore_errors=True)
+    # Half of the old one must not be left under its name by a kill.
+    replaced = folder.with_name(folder.name + ".replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if folder.exists():
+        folder.rename(replaced)
     unfinished.rename(folder)
+    shutil.rmtree(replaced, ignore_errors=True)
     return folder
