@@ -34,7 +34,7 @@ FLAGS = (
     "--disable-sync --window-size=1300,1100 "
     "--use-fake-ui-for-media-stream --use-fake-device-for-media-stream"
 ).split()
-PATIENCE = 30  # seconds
+PATIENCE = 60  # seconds
 SCHEMES = ("http", "https", "ws", "wss")
 
 
@@ -110,20 +110,25 @@ class Page:
         self.find("#clip [data-testid=waveform-controls]")
         self.find("#tag")[0].click()
 
+    def read(self, selector, value):
+        """A value of each element that CSS selects, once there are any.
+
+        In one script, as the page may draw its elements anew at any time.
+        """
+        script = f"""return Array.from(
+            document.querySelectorAll("{selector}"), e => {value})"""
+        return WebDriverWait(self.driver, PATIENCE).until(
+            lambda driver: any(found := driver.execute_script(script)) and found
+        )
+
     def tags(self):
         """Labels and probabilities of the bars."""
-        return {
-            meter.get_attribute("aria-label"): float(
-                meter.get_attribute("value")
-            )
-            for meter in self.find("#tags meter")
-        }
+        labels = self.read("#tags meter", "e.getAttribute('aria-label')")
+        return dict(zip(labels, self.read("#tags meter", "e.value")))
 
     def error(self):
         """The error that is shown, once it has been faded in."""
-        return WebDriverWait(self.driver, PATIENCE).until(
-            lambda _: self.find("[data-testid=toast-body]")[0].text
-        )
+        return self.read("[data-testid=toast-body]", "e.innerText")[0]
 
 
 @pytest.fixture
@@ -184,13 +189,11 @@ def test_what_is_shown_of_an_upload(page, chromium, tagger, tmp_path):
     assert list(shown) == [tag.label for tag in tags] and len(shown) == 5
     for tag in tags:
         assert shown[tag.label] == pytest.approx(tag.probability, abs=1e-4)
-    texts = [line.text for line in page.find("#tags .confidence")]
+    texts = page.read("#tags .confidence", "e.innerText.trim()")
     assert texts == [f"{round(100 * tag.probability)}%" for tag in tags]
-    picture = page.find("#picture img")[0]
-    size = [
-        int(picture.get_property(f"natural{x}")) for x in ("Width", "Height")
-    ]
-    assert size == [1000, 780]
+    # Zero until the picture has been loaded
+    assert page.read("#picture img", "e.naturalWidth") == [1000]
+    assert page.read("#picture img", "e.naturalHeight") == [780]
 
     expected = expected_rows(tagger, path, 5.25, 0.5)
     assert [row[1:3] for row in expected] == 3 * [[0, 5.25]]
