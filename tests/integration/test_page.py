@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -126,6 +127,21 @@ class Page:
         labels = self.read("#tags meter", "e.getAttribute('aria-label')")
         return dict(zip(labels, self.read("#tags meter", "e.value")))
 
+    def choose_threshold(self, value):
+        """Types it, again if the page drew the field anew meanwhile."""
+
+        def type_it(driver):
+            number = self.find("#threshold input[type=number]")[0]
+            number.send_keys(Keys.CONTROL, "a")
+            number.send_keys(value, Keys.TAB)
+            return number.get_property("value") == value
+
+        WebDriverWait(
+            self.driver,
+            PATIENCE,
+            ignored_exceptions=[StaleElementReferenceException],
+        ).until(type_it)
+
     def error(self):
         """The error that is shown, once it has been faded in."""
         return self.read("[data-testid=toast-body]", "e.innerText")[0]
@@ -204,9 +220,7 @@ def test_what_is_shown_of_an_upload(page, chromium, tagger, tmp_path):
     page.find("#csv")[0].click()
     assert read_csv(chromium[1]) == found
 
-    number = page.find("#threshold input[type=number]")[0]
-    number.send_keys(Keys.CONTROL, "a")
-    number.send_keys("0.7", Keys.TAB)
+    page.choose_threshold("0.7")
     expected = expected_rows(tagger, path, 5.25, 0.7)
     assert 0 < len(expected) < len(found)
     found = cells(page, len(expected))
