@@ -24,6 +24,7 @@ from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 from speechbrain_fftp.dataio.convert import encode_clip
 from speechbrain_fftp.dataio.files import atomic_path, file_sha256, write_json
 from speechbrain_fftp.dataio.shard_index import INDEX, make_index
+from speechbrain_fftp.dataio.splits import digest_of
 
 logger = get_logger(__name__)
 
@@ -46,7 +47,7 @@ def hash_fraction(text):
     >>> hash_fraction("-0xzrMun0Rs")
     0.08879128703847528
     """
-    return int(hashlib.sha1(text.encode()).hexdigest()[:8], 16) / 16**8
+    return int(digest_of(text)[:8], 16) / 16**8
 
 
 def write_shards(

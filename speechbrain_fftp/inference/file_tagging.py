@@ -85,7 +85,7 @@ class FileTagging:
         probs = torch.zeros(1)
         for *_, wavs, wav_lens in self._clips(path, progress):
             probs = self.tag_batch(wavs, wav_lens).amax(0).cpu().maximum(probs)
-        labels = self._labels_of(probs)
+        labels = self.labels_of(probs)
         best, classes = probs.topk(min(top_k, len(probs)))
         tags = zip(classes.tolist(), best.tolist())
         found = [Tag(labels[number], p) for number, p in tags]
@@ -220,7 +220,7 @@ class FileTagging:
             If one of them is out of range.
         """
         embedding = getattr(self.mods.embedding_model, "embedding", None)
-        patch = self._frames_size(getattr(embedding, "patch_frames", 1))
+        patch = self.num_samples(getattr(embedding, "patch_frames", 1))
         shift = self.mods.compute_features.shift / self._rate
         low, high = patch / self._rate, self.max_window
         if not low - 1e-6 <= window <= high + 1e-6:
@@ -243,20 +243,47 @@ class FileTagging:
     @property
     def max_window(self):
         """Seconds of the longest window, the model's ``max_frames``."""
-        return self._frames_size(self.hparams.max_frames) / self._rate
+        return self.num_samples(self.hparams.max_frames) / self._rate
 
     @property
     def _rate(self):
         """The model's sampling rate."""
         return self.hparams.sample_rate
 
-    def _frames_size(self, frames):
-        """Samples of so many frames."""
+    def num_samples(self, frames):
+        """Samples of so many frames.
+
+        Arguments
+        ---------
+        frames : int
+            Number of frames.
+
+        Returns
+        -------
+        int
+            From the beginning of the first to the end of the last.
+        """
         fbank = self.mods.compute_features
         return fbank.window + (frames - 1) * fbank.shift
 
-    def _labels_of(self, probs):
-        """The labels of probabilities ``[..., C]``, whose number is checked."""
+    def labels_of(self, probs):
+        """The labels of probabilities, whose number is checked.
+
+        Arguments
+        ---------
+        probs : torch.Tensor
+            ``[..., C]``.
+
+        Returns
+        -------
+        list of str
+            The label of each class.
+
+        Raises
+        ------
+        ValueError
+            If the model has not one label per class.
+        """
         if probs.shape[-1] != len(self.labels):
             raise ValueError(
                 f"The model tells {probs.shape[-1]} classes apart, but its "
@@ -266,7 +293,7 @@ class FileTagging:
 
     def _clips(self, path, progress=False):
         """Consecutive windows of the model's length, see ``file_windows``."""
-        size = self._frames_size(self.hparams.max_frames)
+        size = self.num_samples(self.hparams.max_frames)
         frame = self.mods.compute_features.window  # fewer samples are left out
         return file_windows(
             path, self._rate, size, size, frame, progress=progress
@@ -287,5 +314,5 @@ class FileTagging:
             times += centres
             probs.append(self.tag_batch(wavs, wav_lens).cpu())
         probs = torch.cat(probs)
-        self._labels_of(probs)
+        self.labels_of(probs)
         return torch.tensor(times), probs, end

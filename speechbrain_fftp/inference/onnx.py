@@ -39,19 +39,15 @@ CHECKS = ((0.3, (1.0,)), (0.7, (1.0, 0.2, 0.6)))
 class _Tagging(torch.nn.Module):
     """The modules of a tagger as one, for any length and batch size."""
 
-    def __init__(
-        self, compute_features, mean_var_norm, embedding_model, classifier
-    ):
+    def __init__(self, tagger):
         super().__init__()
-        self.compute_features = compute_features
-        self.mean_var_norm = mean_var_norm
-        self.embedding_model = embedding_model
-        self.classifier = classifier
+        self.compute_features = tagger.mods.compute_features
+        self.mean_var_norm = tagger.mods.mean_var_norm
+        self.embedding_model = tagger.mods.embedding_model
+        self.classifier = tagger.mods.classifier
         # A patch's worth of samples.
-        frames = embedding_model.embedding.patch_frames
-        self.least = (
-            compute_features.window + (frames - 1) * compute_features.shift
-        )
+        frames = self.embedding_model.embedding.patch_frames
+        self.least = tagger.num_samples(frames)
 
     def forward(self, wavs, wav_lens):
         """Waveforms ``[B, S]``, lengths ``[B]`` -> probabilities ``[B, C]``."""
@@ -177,8 +173,7 @@ def export_onnx(tagger, path, int8=False):
 def _export(tagger):
     """The program, without what tells about the machine that made it."""
     fbank = tagger.mods.compute_features
-    names = ("mean_var_norm", "embedding_model", "classifier")
-    model = _Tagging(fbank, *(tagger.mods[n] for n in names))
+    model = _Tagging(tagger)
     batch = torch.export.Dim("batch")
     samples = torch.export.Dim("samples")
     with _quiet(), torch.no_grad():
@@ -215,15 +210,9 @@ def _quiet():
 def _metadata(tagger):
     """What a program must know besides the graph."""
     fbank = tagger.mods.compute_features
-    labels = tagger.hparams.label_encoder.ind2lab
-    longest = fbank.window + (tagger.hparams.max_frames - 1) * fbank.shift
-    classes = tagger.tag_batch(torch.zeros(1, fbank.window)).shape[1]
-    if len(labels) != classes:
-        raise ValueError(
-            f"The model tells {classes} classes apart, but its "
-            f"label_encoder.ckpt has {len(labels)} labels."
-        )
-    labels = [labels[index] for index in range(classes)]
+    probs = tagger.tag_batch(torch.zeros(1, fbank.window))
+    labels = tagger.labels_of(probs)
+    longest = tagger.num_samples(tagger.hparams.max_frames)
     return {
         "labels": json.dumps(labels, ensure_ascii=False),
         "sample_rate": str(tagger.hparams.sample_rate),

@@ -162,7 +162,7 @@ def token_relevance(tagger, wav):
     encoder, fbank = tagger.mods.embedding_model, tagger.mods.compute_features
     _check_attention(encoder)
     rate, rows = tagger.hparams.sample_rate, encoder.embedding.freq_patches
-    size = fbank.window + (tagger.hparams.max_frames - 1) * fbank.shift
+    size = tagger.num_samples(tagger.hparams.max_frames)
     times, relevance, start = [], [], 0
     for part in wav.chunk(math.ceil(len(wav) / size)):
         with torch.no_grad(), attention_maps(encoder) as maps:
