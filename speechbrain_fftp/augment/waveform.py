@@ -4,7 +4,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+from pathlib import Path
+
 import torch
+
+from speechbrain.dataio import audio_io
 
 
 class RandomGain(torch.nn.Module):
@@ -51,3 +55,118 @@ class RandomGain(torch.nn.Module):
         """
         draw = 2 * torch.rand(len(wavs), 1, device=wavs.device) - 1
         return wavs * 10 ** (draw * self.decibels / 20)
+
+
+class RandomShift(torch.nn.Module):
+    """Moves each clip in time by a random number of samples.
+
+    What leaves it at one end comes in at the other, within its valid part, as
+    in the Speech Commands recipe of https://arxiv.org/abs/2104.01778.
+
+    Arguments
+    ---------
+    max_shift : int
+        The shift is uniform in ``-max_shift .. max_shift`` samples.
+
+    Raises
+    ------
+    ValueError
+        If ``max_shift`` is negative.
+
+    Example
+    -------
+    >>> shift = RandomShift(max_shift=2)
+    >>> wavs = torch.arange(8.0).repeat(4, 1)
+    >>> shift(wavs, torch.ones(4)).sum(1)
+    tensor([28., 28., 28., 28.])
+    """
+
+    def __init__(self, max_shift):
+        super().__init__()
+        if max_shift < 0:
+            raise ValueError(f"max_shift={max_shift} must not be negative.")
+        self.max_shift = max_shift
+
+    def forward(self, wavs, lengths):
+        """Shifts a batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]``.
+        lengths : torch.Tensor
+            Lengths ``[B]`` relative to S; padding stays where it is.
+
+        Returns
+        -------
+        torch.Tensor
+            Waveforms ``[B, S]``.
+        """
+        B, S = wavs.shape
+        low, high = -self.max_shift, self.max_shift + 1
+        shift = torch.randint(low, high, (B, 1), device=wavs.device)
+        valid = (lengths * S).round().long().clamp(min=1)[:, None]
+        sample = torch.arange(S, device=wavs.device).expand(B, S)
+        source = torch.where(sample < valid, (sample - shift) % valid, sample)
+        return wavs.gather(1, source)
+
+
+class NoiseCuts:
+    """Random cuts from recordings of noise.
+
+    To be the ``noise_funct`` of ``speechbrain.augment.time_domain.AddNoise``.
+    The recordings are read when the first cuts are wanted.
+
+    Arguments
+    ---------
+    folder : str
+        Folder with recordings ``*.flac`` of one channel, at the sampling rate
+        of the clips.
+
+    Example
+    -------
+    >>> import soundfile
+    >>> folder = getfixture("tmpdir")
+    >>> soundfile.write(folder / "hum.flac", [0.5] * 100, 16000)
+    >>> NoiseCuts(folder)(torch.rand(2, 3))
+    tensor([[0.5000, 0.5000, 0.5000],
+            [0.5000, 0.5000, 0.5000]])
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.samples = None
+
+    def __call__(self, wavs):
+        """Cuts noise for a batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Noise ``[B, S]``: each row from a random place on, over the joints
+            of recordings too.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no recording.
+        """
+        if self.samples is None:
+            paths = sorted(self.folder.glob("*.flac"))
+            if not paths:
+                raise FileNotFoundError(
+                    f"There is no recording of noise in {self.folder}."
+                )
+            recordings = [audio_io.load(path)[0][0] for path in paths]
+            self.samples = torch.cat(recordings).to(wavs.device)
+        B, S = wavs.shape
+        total = len(self.samples)
+        start = torch.randint(total, (B, 1), device=wavs.device)
+        return self.samples[
+            (start + torch.arange(S, device=wavs.device)) % total
+        ]

@@ -32,6 +32,8 @@ INFERENCE_KEYS = (
     "classifier",
     "modules",
 )
+# Kept where the recipe has it.
+OPTIONAL_KEYS = ("single_label",)
 
 # What the kept part of the recipe lacks for inference.
 FOOTER = """
@@ -108,6 +110,7 @@ def export_inference(
     with open(hparams_file, encoding="utf-8") as fi:
         recipe = yaml.load(fi)
     kept = io.StringIO()
+    keys = [*(key for key in OPTIONAL_KEYS if key in recipe), *keys]
     yaml.dump({key: recipe[key] for key in keys}, kept)
     with open(unfinished / "hyperparams.yaml", "w", encoding="utf-8") as fo:
         fo.write(HEADER)

@@ -138,7 +138,7 @@ class FileTagging:
         times : torch.Tensor
             Centres ``[W]`` of the windows, in seconds.
         probs : torch.Tensor
-            ``[W, C]`` in 0..1, each class for itself.
+            ``[W, C]`` in 0..1, see ``probabilities``.
 
         Raises
         ------

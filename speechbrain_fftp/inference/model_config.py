@@ -108,7 +108,10 @@ def describe_model(recipe):
     """
     if not {*NUMBERS, *MODULES} <= set(recipe):
         raise ValueError("The recipe lacks part of a tagging model.")
-    return {key: _plain(recipe[key], key) for key in (*NUMBERS, *MODULES)}
+    config = {key: _plain(recipe[key], key) for key in (*NUMBERS, *MODULES)}
+    if recipe.get("single_label"):
+        config["single_label"] = True
+    return config
 
 
 def _plain(node, where):

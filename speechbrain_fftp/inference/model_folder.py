@@ -71,8 +71,8 @@ def load_folder(folder):
         ``compute_features``, ``mean_var_norm``, ``embedding_model`` and
         ``classifier``, on the CPU.
     hparams : dict
-        ``sample_rate``, ``max_frames``, ``label_encoder`` and
-        ``audio_normalizer``.
+        ``sample_rate``, ``max_frames``, ``single_label``, ``label_encoder``
+        and ``audio_normalizer``.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def _build_model(config, n_tensors):
     if not isinstance(config, dict):
         raise ValueError("it is no JSON object.")
     missing = [key for key in (*MODULES, *NUMBERS) if key not in config]
-    unknown = sorted(set(config) - {*MODULES, *NUMBERS})
+    unknown = sorted(set(config) - {*MODULES, *NUMBERS, "single_label"})
     if missing or unknown:
         raise ValueError(f"missing: {missing}, unknown: {unknown}.")
     for name, (low, high) in NUMBERS.items():
@@ -169,6 +169,8 @@ def _build_model(config, n_tensors):
             raise ValueError(
                 f"{name} is {config[name]!r}, no whole number in {low}..{high}."
             )
+    if not isinstance(config.get("single_label", False), bool):
+        raise ValueError("single_label is neither true nor false.")
     modules = {}
     for name in ("compute_features", "mean_var_norm"):
         modules[name] = _build(config[name], name, n_tensors)
@@ -187,7 +189,9 @@ def _build_model(config, n_tensors):
         or modules["mean_var_norm"].std == 0
     ):
         raise ValueError("frame_length, frame_shift and std must not vanish.")
-    return modules, {name: config[name] for name in NUMBERS}
+    hparams = {name: config[name] for name in NUMBERS}
+    hparams["single_label"] = config.get("single_label", False)
+    return modules, hparams
 
 
 class _NoInitialisation(torch.overrides.TorchFunctionMode):

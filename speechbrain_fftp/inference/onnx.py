@@ -45,6 +45,7 @@ class _Tagging(torch.nn.Module):
         self.mean_var_norm = tagger.mods.mean_var_norm
         self.embedding_model = tagger.mods.embedding_model
         self.classifier = tagger.mods.classifier
+        self.probabilities = tagger.probabilities
         # A patch's worth of samples.
         frames = self.embedding_model.embedding.patch_frames
         self.least = tagger.num_samples(frames)
@@ -63,7 +64,7 @@ class _Tagging(torch.nn.Module):
         feats = self.mean_var_norm(feats)
         lens = self.compute_features.num_frames(samples) / feats.shape[1]
         logits = self.classifier(self.embedding_model(feats, lens))
-        return logits.squeeze(1).sigmoid()
+        return self.probabilities(logits.squeeze(1))
 
 
 def export_onnx(tagger, path, int8=False):

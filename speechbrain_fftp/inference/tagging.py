@@ -208,12 +208,31 @@ class AudioTagger(FileTagging, Pretrained):
         Returns
         -------
         torch.Tensor
-            ``[B, C]`` in 0..1, each class for itself.
+            ``[B, C]`` in 0..1, see ``probabilities``.
         """
         with torch.inference_mode(), self.inference_ctx:
             embeddings = self.encode_batch(wavs, wav_lens)
             logits = self.mods.classifier(embeddings).squeeze(1)
-        return logits.float().sigmoid()
+        return self.probabilities(logits.float())
+
+    def probabilities(self, logits):
+        """Probabilities of classes, from what the classifier gives.
+
+        Arguments
+        ---------
+        logits : torch.Tensor
+            ``[..., C]``.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[..., C]``: of each class for itself or, with a model that knows
+            one class per clip (``single_label`` in its yaml), such that they
+            sum up to 1.
+        """
+        if getattr(self.hparams, "single_label", False):
+            return logits.softmax(-1)
+        return logits.sigmoid()
 
     def load_wav(self, path):
         """Loads an audio file as the model wants it.

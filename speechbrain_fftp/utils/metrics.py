@@ -1,4 +1,4 @@
-"""Metrics of multi-label tagging.
+"""Metrics of tagging, with any number of classes per clip or with one.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -72,18 +72,7 @@ def tagging_metrics(targets, scores):
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    if targets.shape != scores.shape:
-        raise ValueError(
-            f"Targets {targets.shape} and scores {scores.shape} differ in "
-            "shape: the classifier and the label encoder must have the same "
-            "number of classes."
-        )
-    if not np.isfinite(scores).all():
-        raise ValueError(
-            f"{(~np.isfinite(scores)).any(1).sum()} of {len(scores)} clips "
-            "have scores that are not finite: training has diverged. Start "
-            "again with a lower lr; it goes on from the last checkpoint."
-        )
+    _check_scores(targets, scores)
     positives = (targets > 0.5).sum(0)
     per_class = {
         int(c): {
@@ -107,6 +96,22 @@ def tagging_metrics(targets, scores):
         "num_clips": len(targets),
         "per_class": per_class,
     }
+
+
+def _check_scores(targets, scores):
+    """Makes sure that scores are whole."""
+    if targets.shape != scores.shape:
+        raise ValueError(
+            f"Targets {targets.shape} and scores {scores.shape} differ in "
+            "shape: the classifier and the label encoder must have the same "
+            "number of classes."
+        )
+    if not np.isfinite(scores).all():
+        raise ValueError(
+            f"{(~np.isfinite(scores)).any(1).sum()} of {len(scores)} clips "
+            "have scores that are not finite: training has diverged. Start "
+            "again with a lower lr; it goes on from the last checkpoint."
+        )
 
 
 def write_results(metrics, labels, folder, **more):
@@ -168,3 +173,110 @@ def write_results(metrics, labels, folder, **more):
     if len(table) > 10:
         table[5:-5] = ["..."]
     return "\n".join(lines + table)
+
+
+def accuracy_metrics(targets, scores):
+    """Accuracy, confusion matrix and figures of each class, one per clip.
+
+    Arguments
+    ---------
+    targets : numpy.ndarray
+        One-hot labels ``[clips, classes]``.
+    scores : numpy.ndarray
+        Scores ``[clips, classes]``, greater for likelier.
+
+    Returns
+    -------
+    dict
+        ``accuracy``, ``num_clips``, under ``confusion`` the numbers of clips
+        ``[true class, predicted class]``, and under ``per_class`` a list of
+        each class's ``clips``, ``precision``, ``recall`` and ``F1``, where 0
+        stands for what is undefined.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a score is not finite.
+
+    Example
+    -------
+    >>> scores = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    >>> metrics = accuracy_metrics(np.eye(2)[[0, 1, 1]], scores)
+    >>> round(metrics["accuracy"], 3), metrics["confusion"].tolist()
+    (0.667, [[1, 0], [1, 1]])
+    """
+    from sklearn.metrics import (
+        confusion_matrix,
+        precision_recall_fscore_support,
+    )
+
+    _check_scores(targets, scores)
+    true, found = targets.argmax(1), scores.argmax(1)
+    classes = np.arange(targets.shape[1])
+    columns = precision_recall_fscore_support(
+        true, found, labels=classes, zero_division=0
+    )
+    names = ("precision", "recall", "F1", "clips")
+    return {
+        "accuracy": float((true == found).mean()),
+        "num_clips": len(targets),
+        "confusion": confusion_matrix(true, found, labels=classes),
+        "per_class": [
+            dict(zip(names, (*map(float, row[:3]), int(row[3]))))
+            for row in zip(*columns)
+        ],
+    }
+
+
+def write_accuracy(metrics, labels, folder, **more):
+    """Writes metrics.json, per_class.csv and confusion.csv; gives a table.
+
+    Arguments
+    ---------
+    metrics : dict
+        What ``accuracy_metrics`` returned.
+    labels : list of str
+        The label of each class index.
+    folder : str
+        Where to write the files.
+    **more : dict
+        Further entries of metrics.json, such as the loss.
+
+    Returns
+    -------
+    str
+        The accuracy, and a row for each class, to print.
+
+    Example
+    -------
+    >>> metrics = accuracy_metrics(np.eye(2), np.eye(2))
+    >>> print(write_accuracy(metrics, ["no", "yes"], getfixture("tmpdir")))
+    accuracy 1.0000 of 2 clips
+    recall  precision  F1      clips  class
+    1.0000     1.0000  1.0000      1  no
+    1.0000     1.0000  1.0000      1  yes
+    """
+    folder = Path(folder)
+    means = {k: metrics[k] for k in ("accuracy", "num_clips")}
+    write_json(folder / "metrics.json", {**means, **more})
+    header = ("recall", "precision", "F1", "clips")
+    rows = [[row[key] for key in header] for row in metrics["per_class"]]
+    write_csv(
+        folder / "per_class.csv",
+        ("label", *header),
+        ([label, *row] for label, row in zip(labels, rows)),
+    )
+    write_csv(
+        folder / "confusion.csv",
+        ("true", *labels),
+        ([label, *row] for label, row in zip(labels, metrics["confusion"])),
+    )
+    lines = [
+        f"accuracy {metrics['accuracy']:.4f} of {metrics['num_clips']} clips",
+        "recall  precision  F1      clips  class",
+    ]
+    for label, (recall, precision, f1, clips) in zip(labels, rows):
+        lines.append(
+            f"{recall:.4f}  {precision:9.4f}  {f1:.4f}  {clips:5d}  {label}"
+        )
+    return "\n".join(lines)

@@ -29,11 +29,17 @@ TINY = {
 }
 
 
-def command(output_folder, *flags, hparams="ast_fftp.yaml", **options):
+def command(
+    output_folder,
+    *flags,
+    recipe="AudioSet",
+    hparams="ast_fftp.yaml",
+    **options,
+):
     options = {**TINY, "output_folder": output_folder, **options}
     given = {k: v for k, v in options.items() if v is not None}
     words = [f"--{key}={value}" for key, value in given.items()]
-    recipe = ROOT / "recipes" / "AudioSet" / "train.py"
+    recipe = ROOT / "recipes" / recipe / "train.py"
     hparams = ROOT / "hparams" / hparams
     return [sys.executable, str(recipe), str(hparams), *words, *flags]
 

@@ -1,14 +1,16 @@
-"""Tests of random gains.
+"""Tests of what is done to waveforms.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import pytest
+import soundfile
 import torch
 
 from speechbrain.augment.augmenter import Augmenter
-from speechbrain_fftp.augment.waveform import RandomGain
+from speechbrain.augment.time_domain import AddNoise
+from speechbrain_fftp.augment.waveform import NoiseCuts, RandomGain, RandomShift
 
 
 def test_gain_is_constant_in_a_clip_and_uniform_in_decibels():
@@ -50,3 +52,86 @@ def test_in_an_augmenter():
     gains = out / wavs
     torch.testing.assert_close(gains, gains[:, :1].expand(2, 100))
     assert not torch.equal(gains[0], gains[1])
+
+
+def test_shift_rolls_the_valid_part_by_any_number_of_samples():
+    torch.manual_seed(0)
+    wavs = torch.arange(1.0, 41.0).repeat(2000, 1)
+    lengths = torch.full((2000,), 0.5)
+    shifted = RandomShift(max_shift=3)(wavs, lengths)
+    assert torch.equal(shifted[:, 20:], wavs[:, 20:])
+    shifts = (1 - shifted[:, 0]).long()
+    shifts = torch.where(shifts < -10, shifts + 20, shifts)
+    for shift, row in zip(shifts.tolist(), shifted):
+        assert torch.equal(row[:20], wavs[0, :20].roll(shift))
+    counts = shifts.add(3).bincount()
+    assert len(counts) == 7 and counts.min() > 200
+
+
+def test_shift_beyond_a_clip_and_of_nothing():
+    wavs = torch.randn(50, 10)
+    assert torch.equal(RandomShift(0)(wavs, torch.ones(50)), wavs)
+    out = RandomShift(1000)(wavs, torch.full((50,), 0.31))
+    assert torch.equal(out[:, 3:], wavs[:, 3:])
+    torch.testing.assert_close(out[:, :3].sum(1), wavs[:, :3].sum(1))
+    with pytest.raises(ValueError, match="max_shift=-1"):
+        RandomShift(-1)
+
+
+def test_shift_in_an_augmenter_keeps_lengths():
+    wavs, lengths = torch.rand(2, 100), torch.tensor([1.0, 0.15])
+    augment = Augmenter(
+        min_augmentations=1,
+        max_augmentations=1,
+        augmentations=[RandomShift(5)],
+    )
+    out, out_lengths = augment(wavs, lengths)
+    assert torch.equal(out_lengths, lengths)
+    assert torch.equal(out[1, 15:], wavs[1, 15:])
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Two recordings, whose samples count up from 0 and from 700."""
+    counter = torch.arange(1000.0) / 1000
+    for name, part in zip("ab", counter.split(700)):
+        soundfile.write(tmp_path / f"{name}.flac", part.numpy(), 16000)
+    return tmp_path
+
+
+def test_cuts_are_consecutive_samples_from_everywhere(recordings):
+    torch.manual_seed(0)
+    cuts = NoiseCuts(recordings)(torch.zeros(3000, 8))
+    steps = (cuts * 1000).round().diff(dim=1)
+    assert ((steps == 1) | (steps == -999)).all()
+    assert len((cuts[:, 0] * 1000).round().unique()) > 900
+    # A cut longer than all recordings begins again.
+    long = NoiseCuts(recordings)(torch.zeros(1, 2500))[0]
+    assert torch.equal(long[:1000], long[1000:2000])
+
+
+def test_noise_has_the_level_that_was_asked_for(recordings):
+    torch.manual_seed(0)
+    wavs = torch.randn(20, 4000)
+    noises = []
+
+    def keep(wavs):
+        noises.append(cuts(wavs))
+        return noises[-1].clone()
+
+    cuts = NoiseCuts(recordings)
+    add = AddNoise(snr_low=10, snr_high=10, noise_funct=keep)
+    out = add(wavs, torch.ones(20))
+    # out = a * clean + b * noise: the ratio of their levels is 10 dB.
+    parts = torch.stack([wavs, noises[0]], dim=2)
+    weights = torch.linalg.lstsq(parts, out[..., None]).solution[..., 0]
+    level = (parts * weights[:, None]).square().mean(1).sqrt()
+    decibels = 20 * (level[:, 0] / level[:, 1]).log10()
+    torch.testing.assert_close(
+        decibels, torch.full((20,), 10.0), rtol=0.02, atol=0
+    )
+
+
+def test_no_recording_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no recording of noise"):
+        NoiseCuts(tmp_path)(torch.zeros(1, 8))

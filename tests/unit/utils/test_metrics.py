@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from speechbrain_fftp.utils.metrics import (
+    accuracy_metrics,
     d_prime,
     tagging_metrics,
+    write_accuracy,
     write_results,
 )
 
@@ -135,3 +137,41 @@ def test_table_shows_the_worst_and_the_best_five(tmp_path):
         for c, row in ranked
     ]
     assert table == expected[:5] + ["..."] + expected[-5:]
+
+
+def test_accuracy_by_counting(tmp_path):
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 4, 200)
+    scores = rng.random((200, 5)) + 0.5 * np.eye(5)[true]
+    metrics = accuracy_metrics(np.eye(5)[true], scores)
+    found = [max(range(5), key=row.__getitem__) for row in scores.tolist()]
+    pairs = list(zip(true.tolist(), found))
+    assert metrics["accuracy"] == sum(t == f for t, f in pairs) / 200
+    for t in range(5):
+        for f in range(5):
+            assert metrics["confusion"][t, f] == pairs.count((t, f))
+    for c, row in enumerate(metrics["per_class"]):
+        hits, told = pairs.count((c, c)), found.count(c)
+        clips = int((true == c).sum())
+        assert row["clips"] == clips
+        assert row["recall"] == (hits / clips if clips else 0)
+        assert row["precision"] == (hits / told if told else 0)
+        assert row["F1"] == pytest.approx(2 * hits / (clips + told))
+
+    labels = ["a", "b", "c", "d", "e, f"]
+    table = write_accuracy(metrics, labels, tmp_path, loss=1.5)
+    written = json.loads((tmp_path / "metrics.json").read_text())
+    assert written["accuracy"] == metrics["accuracy"]
+    assert written["loss"] == 1.5
+    with open(tmp_path / "confusion.csv", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["true", *labels]
+    assert [list(map(int, row[1:])) for row in rows] == metrics[
+        "confusion"
+    ].tolist()
+    assert len(table.splitlines()) == 7 and table.endswith("e, f")
+
+
+def test_accuracy_of_scores_that_are_not_finite_is_an_error():
+    with pytest.raises(ValueError, match="1 of 2 clips"):
+        accuracy_metrics(np.eye(2), np.array([[1, np.nan], [0, 1]]))

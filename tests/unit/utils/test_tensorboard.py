@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_fftp.utils.tensorboard import add_predictions, add_spectrograms
+from speechbrain_fftp.utils.tensorboard import (
+    add_confusion,
+    add_predictions,
+    add_spectrograms,
+)
 
 
 def events(folder):
@@ -62,3 +66,29 @@ def test_predictions(tmp_path):
         "a | Beep, Music | Beep 0.90, Music 0.60, Rain 0.30",
         "b |  | Siren 0.80, Beep 0.20, Rain 0.10",
     ]
+
+
+def test_confusion_is_darker_where_more_clips_are(tmp_path):
+    tensorboard = pytest.importorskip("torch.utils.tensorboard")
+    pytest.importorskip("matplotlib")
+    image = pytest.importorskip("PIL.Image")
+    confusion = np.array([[0, 0, 9], [0, 4, 0], [3, 0, 3]])
+    picture = tmp_path / "confusion.png"
+    with tensorboard.SummaryWriter(str(tmp_path)) as writer:
+        add_confusion(writer, confusion, ["up", "on", "go"], picture)
+    (event,) = events(tmp_path).Images("confusion")
+    assert event.width == event.height
+    pixels = np.array(image.open(picture).convert("L")).astype(float)
+    blue = pixels < 90  # a share above a half: one cell in each of two rows
+    rows, columns = np.nonzero(blue)
+    middle = len(pixels) * 0.55
+    assert 0.05 < blue.mean() < 0.25
+    top = columns[rows < rows.mean() - 20].mean()
+    assert top > middle
+
+
+def test_without_matplotlib_there_is_a_warning(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    add_confusion(None, np.eye(2, dtype=int), ["a", "b"], tmp_path / "c.png")
+    assert "pip install matplotlib" in caplog.text
+    assert not (tmp_path / "c.png").exists()

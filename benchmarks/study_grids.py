@@ -1,0 +1,238 @@
+"""What a study compares: grids of configurations.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from typing import NamedTuple, Optional
+
+from study_configs import FFTP, SPEC_AUGMENT, Configs, matching_epochs
+from study_models import Config
+
+
+class Entry(NamedTuple):
+    """A row of a grid.
+
+    Arguments
+    ---------
+    label : str
+        What it is called in the grid.
+    config : Config
+        What is run.
+    baseline : str, optional
+        Label of the row that it is compared with.
+    """
+
+    label: str
+    config: Config
+    baseline: Optional[str] = None
+
+
+class Grid(NamedTuple):
+    """Configurations that belong together.
+
+    Arguments
+    ---------
+    title : str
+        What the grid is about.
+    entries : list of Entry
+        Its rows.
+    pairs : list of tuple
+        Labels of two rows to compare beside.
+    """
+
+    title: str
+    entries: list
+    pairs: list = []
+
+
+class Study(Configs):
+    """The grids of a study on some data; its arguments are those of Configs."""
+
+    def grids(self):
+        """All grids by name, the most important ones first."""
+        if self.smoke:
+            return {"smoke": self.smoke_grid()}
+        return {
+            "embedding": self.embedding(),
+            "training_macs": self.training_macs(),
+            "masks": self.mask_kinds(),
+            "inference_macs": self.inference_macs(),
+            "encoder": self.encoder(),
+            "peers": self.peers(),
+            "stride": self.strides(),
+            "budget": self.budgets(),
+            "full_freq_ratio": self.full_freq_ratios(),
+            "mask_grid": self.mask_grid(),
+        }
+
+    def smoke_grid(self):
+        """One of each kind."""
+        label, square, narrow = self.label, "square 16/16", self.narrower()
+        return Grid(
+            "Smoke test",
+            [
+                Entry(label, self.fftp),
+                Entry(square, self.square_16, label),
+                Entry("no masks", self.without_masks(self.fftp), label),
+                Entry(_sizes("square 16/16", narrow), narrow, label),
+                Entry("x-vector", self.peer("xvector"), label),
+            ],
+            [(square, "no masks")],
+        )
+
+    def embedding(self):
+        """Square patches and FFTP, equal epochs."""
+        label = self.label
+        return Grid(
+            "Patch embedding, equal epochs",
+            [
+                Entry(label, self.fftp),
+                Entry("square 16/16", self.square_16, label),
+                Entry("square 16/10", self.square_10, label),
+            ],
+        )
+
+    def training_macs(self):
+        """Square patches and FFTP, equal multiply-accumulates in training."""
+        label, fftp = self.label, self.fftp
+        entries = [Entry(label, fftp)]
+        for name, square in (
+            ("16/16", self.square_16),
+            ("16/10", self.square_10),
+        ):
+            epochs = matching_epochs(
+                self.epochs, self.macs(square), self.macs(fftp)
+            )
+            short = square.but(number_of_epochs=epochs)
+            entries.append(Entry(f"square {name}, as many MACs", short, label))
+        epochs = matching_epochs(
+            self.epochs, self.macs(fftp), self.macs(self.square_16)
+        )
+        full = "square 16/16, all epochs"
+        long = f"{label}, as many MACs as that"
+        entries += [
+            Entry(full, self.square_16, label),
+            Entry(long, fftp.but(number_of_epochs=epochs), full),
+        ]
+        return Grid("Patch embedding, equal training MACs", entries)
+
+    def inference_macs(self):
+        """Square patches made smaller, FFTP's multiply-accumulates."""
+        label = self.label
+        models = {
+            "square 16/16": (self.narrower(), self.shallower()),
+            "square 16/10": (self.narrower(self.square_10),),
+        }
+        entries = [
+            Entry(_sizes(name, config), config, label)
+            for name, configs in models.items()
+            for config in configs
+        ]
+        return Grid(
+            "Patch embedding, equal inference MACs, equal epochs",
+            [Entry(label, self.fftp), *entries],
+        )
+
+    def mask_kinds(self):
+        """No masks, SpecAugment and SpecMask."""
+        none = self.without_masks(self.fftp)
+        freq, time = SPEC_AUGMENT[self.data.form]
+        spec_augment = none.but(freq_mask=freq, time_mask=time)
+        square = self.without_masks(self.square_16)
+        return Grid(
+            "Masks",
+            [
+                Entry("FFTP, none", none),
+                Entry("FFTP, SpecAugment", spec_augment, "FFTP, none"),
+                Entry("FFTP, SpecMask", self.fftp, "FFTP, none"),
+                Entry("square 16/16, none", square),
+                Entry(
+                    "square 16/16, SpecMask",
+                    self.square_16,
+                    "square 16/16, none",
+                ),
+            ],
+            [
+                ("FFTP, SpecMask", "FFTP, SpecAugment"),
+                ("FFTP, none", "square 16/16, none"),
+            ],
+        )
+
+    def encoder(self):
+        """AST and AuM of about the same multiply-accumulates."""
+        aum = self.aum()
+        ast = _sizes("AST", self.fftp)
+        return Grid(
+            "Encoder, equal epochs",
+            [Entry(ast, self.fftp), Entry(_sizes("AuM", aum), aum, ast)],
+        )
+
+    def peers(self):
+        """Models of others, with their own features, as many epochs."""
+        return Grid(
+            "Peers, equal epochs",
+            [
+                Entry(self.label, self.fftp),
+                Entry("x-vector", self.peer("xvector"), self.label),
+                Entry("MobileNetV3", self.peer("mobilenetv3"), self.label),
+            ],
+        )
+
+    def strides(self):
+        """FFTP, more or less often."""
+        entries = []
+        for stride in (1, 2, 5, 10, 20):
+            frames = max(stride, FFTP["patch_frames"])
+            label = f"FFTP {frames}/{stride}"
+            config = self.fftp.but(patch_frames=frames, stride_frames=stride)
+            known = label == self.label
+            entries.append(Entry(label, config, None if known else self.label))
+        return Grid("Stride, equal epochs", entries)
+
+    def budgets(self):
+        """More or fewer masks."""
+        usual = self.masks["mask_budget"]
+        entries = []
+        for share in (0, 0.5, 0.75, 1, 2):
+            budget = type(usual)(round(usual * share, 6))
+            config = self.fftp.but(mask_budget=budget)
+            if not budget:
+                config = self.without_masks(self.fftp)
+            baseline = None if share == 1 else "100 %"
+            entries.append(
+                Entry(f"{share:.0%}".replace("%", " %"), config, baseline)
+            )
+        return Grid(f"Mask budget, of {usual}", entries)
+
+    def full_freq_ratios(self):
+        """More or less of the budget in full-height masks."""
+        usual = self.masks["full_freq_ratio"]
+        entries = [
+            Entry(
+                str(ratio),
+                self.fftp.but(full_freq_ratio=ratio),
+                None if ratio == usual else str(usual),
+            )
+            for ratio in sorted({0.0, 0.5, 0.7, 0.8, 0.9, 1.0, usual})
+        ]
+        return Grid("Share of the budget in full-height masks", entries)
+
+    def mask_grid(self):
+        """Masks on and off the grid of patches."""
+        on = "on the grid"
+        off = self.fftp.but(mask_aligned=False)
+        return Grid(
+            "Masks on the patch grid",
+            [Entry(on, self.fftp), Entry("moved off the grid", off, on)],
+        )
+
+
+def _size(config):
+    """Width and depth of a model."""
+    return "{embed_dim} x {depth}".format_map(config.overrides)
+
+
+def _sizes(name, config):
+    """A model's name with width and depth."""
+    return f"{name}, {_size(config)}"

@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""Recipe for training a keyword spotter on Speech Commands v2.
+
+To run it on Speech Commands, a folder or the archive:
+> python recipes/SpeechCommands/train.py hparams/speechcommands/ast_fftp.yaml --data_folder DIR
+
+That tells all 35 words apart; with --task 12, ten commands, other words and
+silence; with --task folders, words of your own, one folder each.
+
+Without --data_folder it generates a small synthetic set and trains a tiny
+model on that, in minutes on a laptop:
+> python recipes/SpeechCommands/train.py hparams/speechcommands/ast_fftp.yaml
+
+An interrupted training goes on from its last checkpoint when it is started
+again with the same command.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import sys
+from pathlib import Path
+
+import ruamel.yaml
+import torch
+from hyperpyyaml import load_hyperpyyaml
+from speechcommands_prepare import prepare_speechcommands
+
+import speechbrain as sb
+from speechbrain.dataio.sampler import ReproducibleRandomSampler
+from speechbrain.utils.distributed import run_on_main
+from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.clips import collate_clips, load_clip
+from speechbrain_fftp.dataio.speech_commands import NOISE_FOLDER, list_words
+from speechbrain_fftp.dataio.synthetic_words import make_word_set
+from speechbrain_fftp.utils.clip_brain import ClipBrain
+from speechbrain_fftp.utils.metrics import accuracy_metrics, write_accuracy
+from speechbrain_fftp.utils.recipes import plain_yaml, start_from_pretrained
+from speechbrain_fftp.utils.tensorboard import add_confusion
+
+logger = get_logger(__name__)
+
+
+class CommandsBrain(ClipBrain):
+    """Learns which one of the classes a clip is of."""
+
+    criterion = "accuracy"
+
+    def probabilities(self, logits):
+        """They sum up to 1."""
+        return logits.softmax(-1)
+
+    def score(self, targets, probs):
+        """Accuracy, confusion matrix, precision and recall."""
+        return accuracy_metrics(targets.numpy(), probs.numpy())
+
+    def report(self, metrics, **more):
+        """Writes metrics.json, per_class.csv and the confusion matrix."""
+        folder = self.hparams.output_folder
+        picture = Path(folder) / "confusion.png"
+        add_confusion(self.writer, metrics["confusion"], self.labels, picture)
+        return write_accuracy(metrics, self.labels, folder, **more)
+
+
+def dataio_prep(hparams):
+    """Creates the datasets and the label encoder.
+
+    Arguments
+    ---------
+    hparams : dict
+        The loaded hyperparameters.
+
+    Returns
+    -------
+    datasets : dict of DynamicItemDataset
+        ``train``, ``valid``, ``test``.
+    label_encoder : CategoricalEncoder
+        Maps class indices to words.
+    """
+    path = Path(hparams["prepared_folder"]) / "classes.csv"
+    with open(path, encoding="utf-8", newline="") as file:
+        classes = [row["label"] for row in csv.DictReader(file)]
+    label_encoder = sb.dataio.encoder.CategoricalEncoder()
+    label_encoder.update_from_iterable(classes)
+    label_encoder.expect_len(hparams["n_classes"])
+    if len(classes) != hparams["n_classes"]:
+        raise ValueError(
+            f"The data has {len(classes)} classes, but n_classes is "
+            f"{hparams['n_classes']}: pass --n_classes {len(classes)}."
+        )
+
+    @sb.utils.data_pipeline.takes("wav")
+    @sb.utils.data_pipeline.provides("sig")
+    def audio_pipeline(wav):
+        """Loads a clip, ``[S]``, and cuts it to the length of one."""
+        sig = load_clip(wav)
+        if sig is None:
+            return None
+        return sig[: round(hparams["clip_seconds"] * hparams["sample_rate"])]
+
+    @sb.utils.data_pipeline.takes("label")
+    @sb.utils.data_pipeline.provides("targets")
+    def label_pipeline(label):
+        """One-hot vector ``[C]`` of a clip's word."""
+        index = torch.tensor(label_encoder.encode_label(label))
+        return torch.nn.functional.one_hot(index, len(classes)).float()
+
+    datasets = {
+        split: sb.dataio.dataset.DynamicItemDataset.from_csv(
+            csv_path=hparams[f"{split}_annotation"],
+            replacements={
+                "data_root": hparams["prepared_folder"],
+                "data_folder": hparams["data_folder"],
+            },
+            dynamic_items=[audio_pipeline, label_pipeline],
+            output_keys=["id", "sig", "targets"],
+        )
+        for split in ("train", "valid", "test")
+    }
+    return datasets, label_encoder
+
+
+def count_classes(task, data_folder):
+    """How many classes a task has.
+
+    Arguments
+    ---------
+    task : str
+        ``12``, ``35`` or ``folders``.
+    data_folder : str
+        The data.
+
+    Returns
+    -------
+    int or None
+        None if it is to be seen only when an archive is unpacked.
+    """
+    if task in ("12", "35"):
+        return int(task)
+    if not Path(data_folder).is_dir():
+        return None
+    words, _ = list_words(data_folder)
+    return sum(
+        bool(clips) for word, clips in words.items() if word != NOISE_FOLDER
+    )
+
+
+if __name__ == "__main__":
+    hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
+    sb.utils.distributed.ddp_init_group(run_opts)
+    overrides = ruamel.yaml.YAML().load(overrides) or {}
+    is_demo = "data_folder" not in overrides
+    if is_demo:
+        logger.warning(
+            "No --data_folder given: training a tiny model on SYNTHETIC words, "
+            "with the sizes under 'demo' in %s. Pass --data_folder DIR for "
+            "Speech Commands.",
+            hparams_file,
+        )
+        overrides = {**plain_yaml(hparams_file)["demo"], **overrides}
+    task = str(overrides.get("task", plain_yaml(hparams_file)["task"]))
+    n_classes = count_classes(task, overrides["data_folder"])
+    if n_classes is not None:
+        overrides.setdefault("n_classes", n_classes)
+    with open(hparams_file, encoding="utf-8") as fin:
+        hparams = load_hyperpyyaml(fin, overrides)
+    if hparams["num_threads"]:
+        torch.set_num_threads(hparams["num_threads"])
+    if "ckpt_interval_steps" in run_opts.overridden_args:
+        hparams["ckpt_interval_minutes"] = 0  # one excludes the other
+
+    sb.core.create_experiment_directory(
+        experiment_directory=hparams["output_folder"],
+        hyperparams_to_save=hparams_file,
+        overrides=overrides,
+    )
+
+    if is_demo:
+        run_on_main(make_word_set, kwargs={"folder": hparams["data_folder"]})
+    hparams["data_description"] = (
+        "synthetic demo set" if is_demo else str(hparams["data_folder"])
+    )
+    run_on_main(
+        prepare_speechcommands,
+        kwargs={
+            "data_folder": hparams["data_folder"],
+            "save_folder": hparams["prepared_folder"],
+            "task": hparams["task"],
+            "sample_rate": hparams["sample_rate"],
+            "clip_seconds": hparams["clip_seconds"],
+            "skip_prep": hparams["skip_prep"],
+        },
+    )
+    datasets, label_encoder = dataio_prep(hparams)
+    if not any(Path(hparams["noise_folder"]).glob("*.flac")):
+        logger.warning(
+            "There is no _background_noise_ in %s: white noise is added.",
+            hparams["data_folder"],
+        )
+        hparams["add_noise"].noise_funct = torch.randn_like
+    start_from_pretrained(hparams)
+
+    brain = CommandsBrain(
+        [label_encoder.ind2lab[c] for c in range(len(label_encoder))],
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    brain.train_sampler = ReproducibleRandomSampler(
+        datasets["train"], seed=hparams["seed"]
+    )
+    train_loader = brain.make_dataloader(
+        datasets["train"],
+        sb.Stage.TRAIN,
+        collate_fn=collate_clips,
+        sampler=brain.train_sampler,
+        **hparams["train_dataloader_opts"],
+    )
+    brain.train_and_export(train_loader, datasets, label_encoder)
