@@ -178,7 +178,7 @@ def test_each_yaml_trains_on_folders_of_ones_own(hparams, words, tmp_path):
         ({"task": 13}, "task is '13', not one of 12, 35, folders"),
         ({"task": 35}, "has no folder backward, bird"),
         ({"data_folder": "nowhere"}, "data_folder nowhere is neither"),
-        ({"patch_frames": 120}, "patch"),
+        ({"patch_frames": 200}, "patch"),
     ],
 )
 def test_errors_say_what_to_do(options, message, words, tmp_path):
