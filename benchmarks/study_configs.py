@@ -8,7 +8,7 @@ from hyperpyyaml import load_hyperpyyaml
 from study_models import NEUTRAL, ROOT, Config
 
 # The model that is studied, and its training.
-TRAINING = {"number_of_epochs": 20, "batch_size": 64, "lr": 0.001}
+TRAINING = {"number_of_epochs": 24, "batch_size": 64, "lr": 0.001}
 AST = {"embed_dim": 128, "depth": 4, "num_heads": 2}
 FFTP = {"patch_frames": 10, "stride_frames": 5}
 # Widths of SpecAugment's masks, in bins and frames, as in AST's recipes.

@@ -96,7 +96,7 @@ def find_data(folder):
             metric="accuracy",
             seconds=1.0,
             n_classes=n_classes,
-            overrides={"task": task},
+            overrides={"task": task, "mixup_prob": 0.0},
         )
     own = find_own_sounds(folder)
     classes = folder / "class_labels_indices.csv"

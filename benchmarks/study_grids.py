@@ -54,13 +54,14 @@ class Study(Configs):
         if self.smoke:
             return {"smoke": self.smoke_grid()}
         return {
-            "embedding": self.embedding(),
             "training_macs": self.training_macs(),
             "masks": self.mask_kinds(),
             "inference_macs": self.inference_macs(),
             "encoder": self.encoder(),
             "peers": self.peers(),
             "stride": self.strides(),
+            "embedding": self.embedding(),
+            "masks_square": self.mask_kinds_square(),
             "budget": self.budgets(),
             "full_freq_ratio": self.full_freq_ratios(),
             "mask_grid": self.mask_grid(),
@@ -82,14 +83,19 @@ class Study(Configs):
         )
 
     def embedding(self):
-        """Square patches and FFTP, equal epochs."""
-        label = self.label
+        """Square patches and FFTP, equal epochs; and FFTP with more of them."""
+        label, square = self.label, "square 16/16"
+        epochs = matching_epochs(
+            self.epochs, self.macs(self.fftp), self.macs(self.square_16)
+        )
+        long = self.fftp.but(number_of_epochs=epochs)
         return Grid(
-            "Patch embedding, equal epochs",
+            "Patch embedding, equal epochs, and more of them",
             [
                 Entry(label, self.fftp),
-                Entry("square 16/16", self.square_16, label),
+                Entry(square, self.square_16, label),
                 Entry("square 16/10", self.square_10, label),
+                Entry(f"{label}, as many MACs as {square}", long, square),
             ],
         )
 
@@ -106,15 +112,6 @@ class Study(Configs):
             )
             short = square.but(number_of_epochs=epochs)
             entries.append(Entry(f"square {name}, as many MACs", short, label))
-        epochs = matching_epochs(
-            self.epochs, self.macs(fftp), self.macs(self.square_16)
-        )
-        full = "square 16/16, all epochs"
-        long = f"{label}, as many MACs as that"
-        entries += [
-            Entry(full, self.square_16, label),
-            Entry(long, fftp.but(number_of_epochs=epochs), full),
-        ]
         return Grid("Patch embedding, equal training MACs", entries)
 
     def inference_macs(self):
@@ -139,23 +136,24 @@ class Study(Configs):
         none = self.without_masks(self.fftp)
         freq, time = SPEC_AUGMENT[self.data.form]
         spec_augment = none.but(freq_mask=freq, time_mask=time)
-        square = self.without_masks(self.square_16)
         return Grid(
             "Masks",
             [
-                Entry("FFTP, none", none),
-                Entry("FFTP, SpecAugment", spec_augment, "FFTP, none"),
-                Entry("FFTP, SpecMask", self.fftp, "FFTP, none"),
-                Entry("square 16/16, none", square),
-                Entry(
-                    "square 16/16, SpecMask",
-                    self.square_16,
-                    "square 16/16, none",
-                ),
+                Entry("none", none),
+                Entry("SpecAugment", spec_augment, "none"),
+                Entry("SpecMask", self.fftp, "none"),
             ],
+            [("SpecMask", "SpecAugment")],
+        )
+
+    def mask_kinds_square(self):
+        """No masks and SpecMask, on square patches."""
+        square = self.without_masks(self.square_16)
+        return Grid(
+            "Masks on square patches 16/16",
             [
-                ("FFTP, SpecMask", "FFTP, SpecAugment"),
-                ("FFTP, none", "square 16/16, none"),
+                Entry("none", square),
+                Entry("SpecMask", self.square_16, "none"),
             ],
         )
 
@@ -220,11 +218,12 @@ class Study(Configs):
 
     def mask_grid(self):
         """Masks on and off the grid of patches."""
-        on = "on the grid"
-        off = self.fftp.but(mask_aligned=False)
+        label = "on the grid"
+        on = self.fftp.but(mask_patch=[FFTP["stride_frames"], 16])
+        off = on.but(mask_aligned=False)
         return Grid(
-            "Masks on the patch grid",
-            [Entry(on, self.fftp), Entry("moved off the grid", off, on)],
+            "Masks on the grid of the patches' strides",
+            [Entry(label, on), Entry("moved off the grid", off, label)],
         )
 
 

@@ -29,6 +29,10 @@ ROOT = PACKAGE.parent
 # Rows of tests/recipes.csv go to the file of the dataset, the second part.
 RECIPES = {
     "recipes/AudioSet": ("recipes/AudioSet/Tagging", "hparams"),
+    "recipes/SpeechCommands": (
+        "recipes/Google-speech-commands/FFTP",
+        "hparams/speechcommands",
+    ),
 }
 
 # Unit tests that need nothing but SpeechBrain and its development tools. They

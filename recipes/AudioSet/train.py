@@ -61,6 +61,35 @@ class TaggingBrain(ClipBrain):
 
     criterion = "mAP"
 
+    def compute_forward(self, batch, stage):
+        """From waveforms to the logits of each class.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            ``[B, C]``.
+        targets : torch.Tensor
+            Labels ``[B, C]``, mixed as the waveforms are.
+        """
+        batch = batch.to(self.device)
+        (wavs, lens), (targets, _) = batch.sig, batch.targets
+        if stage == sb.Stage.TRAIN:
+            augmenter = self.hparams.wav_augment
+            wavs, lens, targets = self.augment(augmenter, wavs, lens, targets)
+            wavs, lens, targets = self.hparams.mixup(wavs, lens, targets)
+        feats, lens = self.features(wavs, lens)
+        if stage == sb.Stage.TRAIN:
+            augmenter = self.hparams.fea_augment
+            feats, lens, targets = self.augment(augmenter, feats, lens, targets)
+        return self.logits(feats, lens, stage), targets
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Binary cross-entropy."""
+        logits, targets = predictions
+        if stage != sb.Stage.TRAIN:
+            self.keep(batch, logits, targets)
+        return self.hparams.compute_cost(logits, targets)
+
     def probabilities(self, logits):
         """Of each class for itself."""
         return logits.sigmoid()
@@ -263,10 +292,17 @@ if __name__ == "__main__":
         num_clips = len(datasets["train"])
     bias = prior_log_odds(counts, num_clips, labels)
     hparams["classifier"][-1].bias.data = bias
-    start_from_pretrained(hparams)
+    start_from_pretrained(
+        hparams["embedding_model"],
+        hparams["pretrained"],
+        hparams["frozen_epochs"],
+    )
 
     brain = TaggingBrain(
         labels,
+        train_logger=hparams["train_logger"],
+        tensorboard_logger=hparams["tensorboard_logger"],
+        avg_checkpoints=hparams["avg_checkpoints"],
         modules=hparams["modules"],
         opt_class=hparams["opt_class"],
         hparams=hparams,
@@ -274,4 +310,18 @@ if __name__ == "__main__":
         checkpointer=hparams["checkpointer"],
     )
     train_loader = make_train_loader(brain, datasets["train"], counts, hparams)
-    brain.train_and_export(train_loader, datasets, label_encoder)
+    brain.set_schedule(
+        hparams["lr_schedule"],
+        train_loader,
+        hparams["number_of_epochs"],
+        hparams["warmup_steps"],
+    )
+    valid_loader, test_loader = (
+        brain.loader_to_score(
+            datasets[split], stage, **hparams["valid_dataloader_opts"]
+        )
+        for split, stage in (("valid", sb.Stage.VALID), ("test", sb.Stage.TEST))
+    )
+    brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
+    brain.evaluate(test_loader, max_key=brain.criterion)
+    brain.export(label_encoder)

@@ -32,8 +32,6 @@ INFERENCE_KEYS = (
     "classifier",
     "modules",
 )
-# Kept where the recipe has it.
-OPTIONAL_KEYS = ("single_label",)
 
 # What the kept part of the recipe lacks for inference.
 FOOTER = """
@@ -51,7 +49,12 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
 
 
 def export_inference(
-    hparams_file, modules, label_encoder, folder, keys=INFERENCE_KEYS
+    hparams_file,
+    modules,
+    label_encoder,
+    folder,
+    keys=INFERENCE_KEYS,
+    single_label=False,
 ):
     """Writes an inference folder: hyperparams.yaml, weights, label encoder.
 
@@ -78,6 +81,8 @@ def export_inference(
         The folder to write; one that exists is replaced.
     keys : sequence of str
         Keys of the yaml to keep.
+    single_label : bool
+        Whether a clip has one class only: their probabilities then sum up to 1.
 
     Returns
     -------
@@ -110,7 +115,6 @@ def export_inference(
     with open(hparams_file, encoding="utf-8") as fi:
         recipe = yaml.load(fi)
     kept = io.StringIO()
-    keys = [*(key for key in OPTIONAL_KEYS if key in recipe), *keys]
     yaml.dump({key: recipe[key] for key in keys}, kept)
     with open(unfinished / "hyperparams.yaml", "w", encoding="utf-8") as fo:
         fo.write(HEADER)
@@ -118,6 +122,8 @@ def export_inference(
             if line and not line.startswith("#"):  # the recipe's headings
                 fo.write(line + "\n")
         fo.write(FOOTER)
+        if single_label:
+            fo.write("\nsingle_label: True\n")
     for name, module in modules.items():
         state = {k: v.cpu() for k, v in module.state_dict().items()}
         torch.save(state, unfinished / f"{name}.ckpt")
@@ -126,7 +132,7 @@ def export_inference(
     labels = label_encoder.ind2lab
     try:
         ordered = [labels[number] for number in sorted(labels)]
-        save_folder(unfinished, recipe, modules, ordered)
+        save_folder(unfinished, recipe, modules, ordered, single_label)
     except (ImportError, ValueError) as error:
         logger.warning(
             "The model is not written as config.json and model.safetensors, "

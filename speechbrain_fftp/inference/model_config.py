@@ -22,7 +22,7 @@ from speechbrain_fftp.inference.model_folder import (
 CLASSES = {cls: name for part in PARTS.values() for name, cls in part.items()}
 
 
-def save_folder(folder, recipe, modules, labels):
+def save_folder(folder, recipe, modules, labels, single_label=False):
     """Writes config.json, model.safetensors and labels.csv.
 
     What was written is read again, so that files that are there can be loaded.
@@ -37,6 +37,8 @@ def save_folder(folder, recipe, modules, labels):
         The trained ``embedding_model`` and ``classifier``.
     labels : list of str
         The label of each class, in their order.
+    single_label : bool
+        Whether a clip has one class only.
 
     Raises
     ------
@@ -53,6 +55,8 @@ def save_folder(folder, recipe, modules, labels):
     from safetensors.torch import save_file
 
     config = describe_model(recipe)
+    if single_label:
+        config["single_label"] = True
     tensors = {
         f"{name}.{key}": value.detach().cpu().clone().contiguous()
         for name, module in modules.items()
@@ -108,10 +112,7 @@ def describe_model(recipe):
     """
     if not {*NUMBERS, *MODULES} <= set(recipe):
         raise ValueError("The recipe lacks part of a tagging model.")
-    config = {key: _plain(recipe[key], key) for key in (*NUMBERS, *MODULES)}
-    if recipe.get("single_label"):
-        config["single_label"] = True
-    return config
+    return {key: _plain(recipe[key], key) for key in (*NUMBERS, *MODULES)}
 
 
 def _plain(node, where):

@@ -30,15 +30,22 @@ logger = get_logger(__name__)
 class ClipBrain(sb.core.Brain):
     """Trains and evaluates an encoder of clips and its classifier.
 
-    A recipe says by ``criterion``, ``probabilities``, ``score`` and ``report``
-    what is to be learnt; its yaml names the modules, the augmentations and
-    ``compute_cost``. A batch has ``id``, ``sig`` (waveforms ``[B, S]``),
-    ``targets`` (``[B, C]``, 1 for the classes of a clip) and ``left_out``.
+    A recipe says by ``compute_forward``, ``compute_objectives``, ``criterion``,
+    ``probabilities``, ``score`` and ``report`` what is to be learnt. A batch
+    has ``id``, ``sig`` (waveforms ``[B, S]``), ``targets`` (``[B, C]``, 1 for
+    the classes of a clip) and ``left_out``. The schedule of the learning rate
+    is set by ``set_schedule`` when the number of steps is known.
 
     Arguments
     ---------
     labels : list of str
         The name of each class.
+    train_logger : speechbrain.utils.train_logger.FileTrainLogger
+        The log of the epochs.
+    tensorboard_logger : speechbrain.utils.train_logger.TensorboardLogger
+        Where curves and pictures go.
+    avg_checkpoints : int
+        How many checkpoints to keep and to average for the evaluation.
     *args : tuple
         Arguments of ``speechbrain.core.Brain``.
     **kwargs : dict
@@ -49,17 +56,28 @@ class ClipBrain(sb.core.Brain):
     >>> class Tagger(ClipBrain):
     ...     def probabilities(self, logits):
     ...         return logits.sigmoid()
-    >>> tagger = Tagger(["Speech", "Music"], run_opts={"device": "cpu"})
-    >>> tagger.probabilities(torch.zeros(1, 2))
-    tensor([[0.5000, 0.5000]])
+    >>> tagger = Tagger(["Speech"], None, None, 1, run_opts={"device": "cpu"})
+    >>> tagger.probabilities(torch.zeros(1, 1))
+    tensor([[0.5000]])
     """
 
     criterion = None  # the metric, greater for better, that selects checkpoints
     train_stream = None  # the training clips, if they are in shards
 
-    def __init__(self, labels, *args, **kwargs):
+    def __init__(
+        self,
+        labels,
+        train_logger,
+        tensorboard_logger,
+        avg_checkpoints,
+        *args,
+        **kwargs,
+    ):
         super().__init__(*args, **kwargs)
         self.labels = labels
+        self.train_logger = train_logger
+        self.tensorboard_logger = tensorboard_logger
+        self.avg_checkpoints = avg_checkpoints
 
     def probabilities(self, logits):
         """Probabilities of all classes ``[B, C]``.
@@ -98,52 +116,83 @@ class ClipBrain(sb.core.Brain):
     @property
     def writer(self):
         """The TensorBoard writer, on the main process."""
-        return self.hparams.tensorboard_logger.writer
+        return self.tensorboard_logger.writer
 
     @property
     def epoch(self):
         """Number of the epoch."""
         return self.hparams.epoch_counter.current
 
-    def compute_forward(self, batch, stage):
-        """From waveforms to the logits of each class.
+    def augment(self, augmenter, signals, lens, targets):
+        """Augments a batch.
 
         Arguments
         ---------
-        batch : PaddedBatch
-            Clips.
-        stage : speechbrain.Stage
-            Augmented are those of ``TRAIN``.
+        augmenter : speechbrain.augment.augmenter.Augmenter
+            What does it.
+        signals : torch.Tensor
+            Waveforms ``[B, S]`` or features ``[B, T, F]``.
+        lens : torch.Tensor
+            Relative lengths ``[B]``.
+        targets : torch.Tensor
+            Labels ``[B, C]``.
 
         Returns
         -------
-        logits : torch.Tensor
-            ``[B, C]``.
+        signals : torch.Tensor
+            What has become of them.
+        lens : torch.Tensor
+            Relative lengths ``[B]``.
         targets : torch.Tensor
-            Labels ``[B, C]``, mixed as the waveforms are.
+            Labels ``[B, C]``.
         """
-        batch = batch.to(self.device)
-        wavs, lens = batch.sig
-        targets, _ = batch.targets
-        if stage == sb.Stage.TRAIN:
-            wavs, lens = self.hparams.wav_augment(wavs, lens)
-            targets = self.hparams.wav_augment.replicate_labels(targets)
-            wavs, lens, targets = self.hparams.mixup(wavs, lens, targets)
+        plain = signals[0]
+        signals, lens = augmenter(signals, lens)
+        if signals.ndim == 3 and self.step == 1 and if_main_process():
+            add_spectrograms(self.writer, plain, signals[0], self.epoch)
+        return signals, lens, augmenter.replicate_labels(targets)
 
+    def features(self, wavs, lens):
+        """Normalised features of waveforms.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]``.
+        lens : torch.Tensor
+            Relative lengths ``[B]``.
+
+        Returns
+        -------
+        feats : torch.Tensor
+            Features ``[B, T, F]``.
+        lens : torch.Tensor
+            Their relative lengths ``[B]``.
+        """
         feats = self.modules.compute_features(wavs)
         lens = self.modules.compute_features.frame_lens(lens, wavs.shape[1])
-        feats = self.modules.mean_var_norm(feats, lens)
-        if stage == sb.Stage.TRAIN:
-            plain = feats[0]
-            feats, lens = self.hparams.fea_augment(feats, lens)
-            targets = self.hparams.fea_augment.replicate_labels(targets)
-            if self.step == 1 and if_main_process():
-                add_spectrograms(self.writer, plain, feats[0], self.epoch)
+        return self.modules.mean_var_norm(feats, lens), lens
 
+    def logits(self, feats, lens, stage):
+        """What the classifier makes of features.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Features ``[B, T, F]``.
+        lens : torch.Tensor
+            Relative lengths ``[B]``.
+        stage : speechbrain.Stage
+            The stage.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[B, C]``.
+        """
         with self.frozen_encoder(stage):
             embeddings = self.modules.embedding_model(feats, lens)
-        logits = self.modules.classifier(embeddings).squeeze(1)
-        return logits.float(), targets
+        return self.modules.classifier(embeddings).squeeze(1).float()
 
     def frozen_encoder(self, stage):
         """Within it the encoder learns nothing, if that is due.
@@ -167,30 +216,22 @@ class ClipBrain(sb.core.Brain):
         self.modules.embedding_model.eval()
         return torch.no_grad()
 
-    def compute_objectives(self, predictions, batch, stage):
-        """The loss; keeps the scores of evaluation batches.
+    def keep(self, batch, logits, targets):
+        """Keeps what a batch of an evaluation has given, to score the split.
 
         Arguments
         ---------
-        predictions : tuple of torch.Tensor
-            Logits and targets ``[B, C]``.
         batch : PaddedBatch
             The clips.
-        stage : speechbrain.Stage
-            The stage.
-
-        Returns
-        -------
-        torch.Tensor
-            The loss, a scalar.
+        logits : torch.Tensor
+            ``[B, C]``.
+        targets : torch.Tensor
+            Labels ``[B, C]``.
         """
-        logits, targets = predictions
-        if stage != sb.Stage.TRAIN:
-            self.ids.extend(batch.id)
-            self.left_out.extend(batch.left_out)
-            self.logits.append(logits.cpu())
-            self.targets.append(targets.cpu())
-        return self.hparams.compute_cost(logits, targets)
+        self.ids.extend(batch.id)
+        self.left_out.extend(batch.left_out)
+        self.kept_logits.append(logits.cpu())
+        self.kept_targets.append(targets.cpu())
 
     def on_fit_batch_start(self, batch, should_step):
         """Seeds the coming step and sets its learning rate.
@@ -266,7 +307,7 @@ class ClipBrain(sb.core.Brain):
             Number of the epoch.
         """
         self.ids, self.left_out = [], []
-        self.logits, self.targets = [], []
+        self.kept_logits, self.kept_targets = [], []
         if stage == sb.Stage.TRAIN and self.train_stream is not None:
             self.train_stream.set_position(epoch, batches_done=self.step)
 
@@ -287,7 +328,7 @@ class ClipBrain(sb.core.Brain):
             self.train_loss = mean_over_ranks(loss)
             return
         ids, logits, targets = gather_clips(
-            self.ids, torch.cat(self.logits), torch.cat(self.targets)
+            self.ids, torch.cat(self.kept_logits), torch.cat(self.kept_targets)
         )
         (left_out,) = gather_clips(self.left_out)
         probs = self.probabilities(logits)
@@ -296,16 +337,14 @@ class ClipBrain(sb.core.Brain):
         loss = self.hparams.compute_cost(logits, targets).item()
         stats = {"loss": loss, self.criterion: value}
         if stage == sb.Stage.TEST:
-            self.hparams.train_logger.log_stats(
-                {"epoch": self.epoch}, test_stats=stats
-            )
+            self.train_logger.log_stats({"epoch": self.epoch}, test_stats=stats)
             if if_main_process():
                 data = self.hparams.data_description
                 self.results = self.report(
                     metrics, loss=loss, data=data, unreadable=left_out
                 )
             return
-        self.hparams.train_logger.log_stats(
+        self.train_logger.log_stats(
             stats_meta={"epoch": epoch},
             train_stats={"loss": self.train_loss},
             valid_stats=stats,
@@ -320,7 +359,7 @@ class ClipBrain(sb.core.Brain):
             meta={self.criterion: value, "epoch": epoch},
             max_keys=[self.criterion],
             importance_keys=[],
-            num_to_keep=self.hparams.avg_checkpoints,
+            num_to_keep=self.avg_checkpoints,
         )
 
     def on_evaluate_start(self, max_key=None, min_key=None):
@@ -340,7 +379,7 @@ class ClipBrain(sb.core.Brain):
         """
         super().on_evaluate_start(max_key=max_key, min_key=min_key)
         checkpoints = self.checkpointer.find_checkpoints(
-            max_key=max_key, max_num_checkpoints=self.hparams.avg_checkpoints
+            max_key=max_key, max_num_checkpoints=self.avg_checkpoints
         )
         if not checkpoints:
             raise FileNotFoundError(
@@ -351,58 +390,79 @@ class ClipBrain(sb.core.Brain):
             average = average_checkpoints(checkpoints, name)
             self.checkpointer.recoverables[name].load_state_dict(average)
 
-    def train_and_export(self, train_loader, datasets, label_encoder):
-        """Trains, evaluates, exports the model and logs the results.
+    def set_schedule(self, lr_schedule, train_loader, epochs, warmup_steps):
+        """Sets the learning rate of each step, when their number is known.
 
         Arguments
         ---------
+        lr_schedule : callable
+            Makes a schedule of ``warmup_steps`` and ``total_steps``.
         train_loader : torch.utils.data.DataLoader
             The training clips.
-        datasets : dict of Dataset
-            ``valid`` and ``test``.
-        label_encoder : speechbrain.dataio.encoder.CategoricalEncoder
-            Maps class indices to labels.
+        epochs : int
+            Number of epochs.
+        warmup_steps : int
+            Steps in which it rises, at most a tenth of all.
         """
-        hparams = self.hparams
         steps = len(train_loader) // self.grad_accumulation_factor
-        steps = max(steps * hparams.number_of_epochs, 1)
-        self.lr_schedule = hparams.lr_schedule(
-            warmup_steps=min(hparams.warmup_steps, steps // 10),
-            total_steps=steps,
+        steps = max(steps * epochs, 1)
+        self.lr_schedule = lr_schedule(
+            warmup_steps=min(warmup_steps, steps // 10), total_steps=steps
         )
         self.checkpointer.add_recoverable("lr_schedule", self.lr_schedule)
-        loaders = {
-            split: self.make_dataloader(
-                datasets[split],
-                stage,
-                ckpt_prefix=None,
-                collate_fn=collate_clips,
-                sampler=sampler_of_rank(datasets[split]),
-                **hparams.valid_dataloader_opts,
-            )
-            for split, stage in (
-                ("valid", sb.Stage.VALID),
-                ("test", sb.Stage.TEST),
-            )
-        }
-        self.fit(hparams.epoch_counter, train_loader, loaders["valid"])
-        self.evaluate(loaders["test"], max_key=self.criterion)
 
-        folder = os.path.join(hparams.output_folder, "inference")
+    def loader_to_score(self, dataset, stage, **opts):
+        """The loader of a split, of which each process gets a part.
+
+        Arguments
+        ---------
+        dataset : torch.utils.data.Dataset
+            The split.
+        stage : speechbrain.Stage
+            ``VALID`` or ``TEST``.
+        **opts : dict
+            Options of the loader.
+
+        Returns
+        -------
+        torch.utils.data.DataLoader
+            The loader.
+        """
+        return self.make_dataloader(
+            dataset,
+            stage,
+            ckpt_prefix=None,
+            collate_fn=collate_clips,
+            sampler=sampler_of_rank(dataset),
+            **opts,
+        )
+
+    def export(self, label_encoder, single_label=False):
+        """Writes the folder ``inference`` and logs the results.
+
+        Arguments
+        ---------
+        label_encoder : speechbrain.dataio.encoder.CategoricalEncoder
+            Maps class indices to labels.
+        single_label : bool
+            Whether a clip has one class only.
+        """
+        folder = os.path.join(self.hparams.output_folder, "inference")
         trained = ("embedding_model", "classifier")
         run_on_main(
             export_inference,
             args=[
-                os.path.join(hparams.output_folder, "hyperparams.yaml"),
-                {name: getattr(hparams, name) for name in trained},
+                os.path.join(self.hparams.output_folder, "hyperparams.yaml"),
+                {name: getattr(self.hparams, name) for name in trained},
                 label_encoder,
                 folder,
             ],
+            kwargs={"single_label": single_label},
         )
         if if_main_process():
             logger.info(
                 "Evaluation on %s:\n%s\nModel: %s",
-                hparams.data_description,
+                self.hparams.data_description,
                 self.results,
                 folder,
             )

@@ -34,14 +34,17 @@ def plain_yaml(hparams_file):
     return ruamel.yaml.YAML().load(Path(hparams_file))
 
 
-def start_from_pretrained(hparams):
-    """Loads the weights to start from into the encoder; the head stays new.
+def start_from_pretrained(encoder, source, frozen_epochs=0):
+    """Loads the weights to start from into an encoder.
 
     Arguments
     ---------
-    hparams : dict
-        The loaded hyperparameters: ``embedding_model``, ``pretrained`` (a
-        file or folder, or None) and ``frozen_epochs``.
+    encoder : AST or AuM
+        The encoder, with random weights.
+    source : str or None
+        A file or folder, see ``load_encoder``; without one, nothing is done.
+    frozen_epochs : int
+        For how many epochs it is to stay as it is then.
 
     Raises
     ------
@@ -50,16 +53,15 @@ def start_from_pretrained(hparams):
 
     Example
     -------
-    >>> hparams = {"pretrained": None, "frozen_epochs": 1}
-    >>> hparams["embedding_model"] = __import__("torch").nn.Linear(2, 2)
-    >>> start_from_pretrained(hparams)  # doctest: +ELLIPSIS
+    >>> import torch
+    >>> encoder = torch.nn.Linear(2, 2)
+    >>> start_from_pretrained(encoder, None, 1)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ValueError: frozen_epochs is for an encoder that is --pretrained as ...
     """
-    encoder, source = hparams["embedding_model"], hparams["pretrained"]
     loaded = load_encoder(encoder, source) if source else []
     new = sorted(set(encoder.state_dict()) - set(loaded))
-    if new and hparams["frozen_epochs"] > 0:
+    if new and frozen_epochs > 0:
         lacks = (
             f"{source} lacks {', '.join(new)}" if source else "there is none"
         )

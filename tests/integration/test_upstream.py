@@ -29,7 +29,15 @@ from speechbrain_fftp.upstream_names import module_names
 
 ROOT = Path(__file__).resolve().parents[2]
 TASK = "recipes/AudioSet/Tagging"
-HPARAMS = sorted((ROOT / "hparams").glob("*.yaml"))
+# Recipe there: recipe and folder of its yaml files here.
+TASKS = {
+    TASK: ("recipes/AudioSet", "hparams"),
+    "recipes/Google-speech-commands/FFTP": (
+        "recipes/SpeechCommands",
+        "hparams/speechcommands",
+    ),
+}
+NAMES = ("ast_fftp", "ast_square", "aum_fftp", "aum_square")
 TABLE = (
     "| Tasks | Datasets | Models |\n| ---- | ---- | ---- |\n"
     "| Sound Classification | [ESC50](recipes/ESC50) | CNN14 |\n"
@@ -64,9 +72,10 @@ def read(folder):
     }
 
 
-def rows(folder):
-    """The rows of the list of recipes."""
-    with open(folder / "tests/recipes/AudioSet.csv", encoding="utf-8") as file:
+def rows(folder, task=TASK):
+    """The rows of a list of recipes."""
+    path = folder / "tests" / "recipes" / f"{task.split('/')[1]}.csv"
+    with open(path, encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -114,10 +123,11 @@ def test_every_part_is_there(checkout):
     folder, before, after = checkout
     parts = [name.replace(".", "/") + ".py" for name in module_names()]
     assert len(parts) > 25
-    parts += [f"{TASK}/hparams/{path.name}" for path in HPARAMS]
-    for path in (ROOT / "recipes" / "AudioSet").glob("*.*"):
-        parts.append(f"{TASK}/{path.name}")
-    parts.append("tests/recipes/AudioSet.csv")
+    for task, (recipe, _) in TASKS.items():
+        parts += [f"{task}/hparams/{name}.yaml" for name in NAMES]
+        for path in (ROOT / recipe).glob("*.*"):
+            parts.append(f"{task}/{path.name}")
+        parts.append(f"tests/recipes/{task.split('/')[1]}.csv")
     assert set(parts) <= set(after) - set(before)
 
 
@@ -142,8 +152,10 @@ def test_nothing_refers_to_this_package(checkout):
         text = after[path].decode()
         text = text.replace("The speechbrain_fftp authors", "")
         assert not re.search("speechbrain_fftp|fftp-tag|make demo", text), path
-        if path.startswith(f"{TASK}/"):
-            assert "recipes/AudioSet/" not in text, path
+        for task, (recipe, hparams) in TASKS.items():
+            if path.startswith(f"{task}/"):
+                assert f"{recipe}/" not in text, path
+                assert hparams == "hparams" or hparams not in text, path
 
 
 def test_a_second_export_changes_nothing(checkout, capsys):
@@ -181,16 +193,17 @@ def test_rows_join_those_that_speechbrain_has(tmp_path):
         lines = path.read_text("utf-8").splitlines()
         assert lines[:2] == [f"{columns},test_download", f"{theirs},"]
         ours = [row["Hparam_file"] for row in rows(folder)[1:]]
-        assert ours == [f"{TASK}/hparams/{path.name}" for path in HPARAMS]
+        assert ours == [f"{TASK}/hparams/{name}.yaml" for name in NAMES]
 
 
-def test_rows_name_files_and_every_key_is_read(checkout):
+@pytest.mark.parametrize("task", TASKS)
+def test_rows_name_files_and_every_key_is_read(checkout, task):
     folder = checkout[0]
-    assert len(rows(folder)) == len(HPARAMS)
+    assert len(rows(folder, task)) == len(NAMES)
     options = RunOptions().as_dict()
-    for row in rows(folder):
+    for row in rows(folder, task):
         for column in ("Script_file", "Data_prep_file", "Readme_file"):
-            assert row[column].startswith(f"{TASK}/")
+            assert row[column].startswith(f"{task}/")
             assert (folder / row[column]).is_file()
         text = (folder / row["Hparam_file"]).read_text("utf-8")
         script = (folder / row["Script_file"]).read_text("utf-8")
@@ -237,9 +250,10 @@ def test_modules_import(child):
     child("-c", IMPORTS, *module_names())
 
 
-def test_yaml_files_load(checkout, child, tmp_path):
-    printed = child("-c", YAMLS, tmp_path, cwd=checkout[0] / TASK)
-    assert printed.splitlines() == [f"{path.name} True" for path in HPARAMS]
+@pytest.mark.parametrize("task", TASKS)
+def test_yaml_files_load(checkout, child, task, tmp_path):
+    printed = child("-c", YAMLS, tmp_path, cwd=checkout[0] / task)
+    assert printed.splitlines() == [f"{name}.yaml True" for name in NAMES]
 
 
 def test_doctests_and_unit_tests_pass(checkout, child):
@@ -264,6 +278,14 @@ def test_recipe_trains(checkout, child, data_folder, tmp_path):
     text = (tmp_path / "results/inference/hyperparams.yaml").read_text()
     assert "speechbrain.lobes.models.AST.AST" in text
     assert "fftp" not in text.replace("ast_fftp", "")
+
+
+def test_words_recipe_trains(checkout, child, tmp_path):
+    """On the synthetic words, as SpeechBrain's own tests run it."""
+    (_, task), (row, *_) = TASKS, rows(checkout[0], list(TASKS)[1])
+    flags = [*row["test_debug_flags"].split(), "--output_folder", tmp_path]
+    child("train.py", "hparams/ast_fftp.yaml", *flags, cwd=checkout[0] / task)
+    assert (tmp_path / "inference" / "model.safetensors").is_file()
 
 
 @pytest.mark.parametrize("name", ["ast_fftp", "aum_square"])
