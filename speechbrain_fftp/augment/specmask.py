@@ -46,6 +46,17 @@ def random_split(total, parts, limit):
     return edges.diff(dim=1)
 
 
+def _shift(index, cell, size):
+    """Moves indices ``[N]`` by part of a cell, within ``size``'s whole cells.
+
+    Returns those of each clip ``[B, N]``.
+    """
+    whole = (size // cell * cell)[:, None]
+    offset = torch.rand(whole.shape, device=whole.device) * (cell - 1)
+    shifted = (index + 1 + offset.long()) % whole.clamp(min=1)
+    return torch.where(index < whole, shifted, index)
+
+
 class SpecMask(torch.nn.Module):
     """Masks a fixed budget of cells of each clip's spectrogram.
 
@@ -77,6 +88,10 @@ class SpecMask(torch.nn.Module):
         The most full-height time masks that a clip gets.
     boxes : int
         The most boxes that a clip gets, one-column remainders not counted.
+    aligned : bool
+        Whether masks lie on the grid. If not, those of each clip are moved off
+        it by a random part of a cell in time and, boxes, in frequency; what
+        leaves the clip at one edge comes in at the other.
 
     Raises
     ------
@@ -93,7 +108,13 @@ class SpecMask(torch.nn.Module):
     """
 
     def __init__(
-        self, budget, full_freq_ratio=0.7, patch=(5, 16), time_masks=4, boxes=4
+        self,
+        budget,
+        full_freq_ratio=0.7,
+        patch=(5, 16),
+        time_masks=4,
+        boxes=4,
+        aligned=True,
     ):
         super().__init__()
         if isinstance(budget, float) and not 0 <= budget <= 1:
@@ -116,6 +137,7 @@ class SpecMask(torch.nn.Module):
         self.patch_frames, self.patch_bins = patch
         self.time_masks = time_masks
         self.boxes = boxes
+        self.aligned = aligned
 
     def forward(self, feats, lengths=None):
         """Masks a batch.
@@ -150,10 +172,15 @@ class SpecMask(torch.nn.Module):
             lengths = torch.ones(B, device=feats.device)
         n_frames = (lengths * T).round().long()
         low, high = self._draw(n_frames, T, F)
+        frame = torch.arange(T, device=feats.device)
+        bins = torch.arange(F, device=feats.device)
+        if not self.aligned:
+            frame = _shift(frame, self.patch_frames, n_frames)
+            bins = _shift(bins, self.patch_bins, torch.full_like(n_frames, F))
         # Patch column of each frame, patch row of each bin.
-        column = torch.arange(T, device=feats.device) // self.patch_frames
-        row = torch.arange(F, device=feats.device) // self.patch_bins
-        low, high = low[:, column, None], high[:, column, None]
+        column = (frame // self.patch_frames).expand(B, T)
+        row = (bins // self.patch_bins).expand(B, F)[:, None]
+        low, high = (x.gather(1, column)[..., None] for x in (low, high))
         masked = (row >= low) & (row < high)
         valid = torch.arange(T, device=feats.device) < n_frames[:, None]
         # Summed in float32, whatever the features and their padding hold.

@@ -11,6 +11,7 @@ Authors
 
 import torch
 
+from speechbrain_fftp.nnet.onednn import Linear
 from speechbrain_fftp.nnet.patching import (
     FFTPEmbedding,
     check_embedding,
@@ -49,14 +50,14 @@ class TransformerBlock(torch.nn.Module):
         self.num_heads = num_heads
         self.dropout = dropout
         self.norm1 = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
-        self.qkv = torch.nn.Linear(embed_dim, 3 * embed_dim)
-        self.proj = torch.nn.Linear(embed_dim, embed_dim)
+        self.qkv = Linear(embed_dim, 3 * embed_dim)
+        self.proj = Linear(embed_dim, embed_dim)
         self.norm2 = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
         self.mlp = torch.nn.Sequential(
-            torch.nn.Linear(embed_dim, int(embed_dim * mlp_ratio)),
+            Linear(embed_dim, int(embed_dim * mlp_ratio)),
             torch.nn.GELU(),
             torch.nn.Dropout(dropout),
-            torch.nn.Linear(int(embed_dim * mlp_ratio), embed_dim),
+            Linear(int(embed_dim * mlp_ratio), embed_dim),
             torch.nn.Dropout(dropout),
         )
 
