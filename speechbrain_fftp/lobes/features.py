@@ -12,7 +12,7 @@ import torch
 from torchaudio.compliance.kaldi import get_mel_banks
 
 from speechbrain.utils.autocast import fwd_default_precision
-from speechbrain_fftp.nnet.onednn import linear
+from speechbrain_fftp.nnet.onednn import matmul
 
 # So many frames are computed at a time on a CPU, so that they and their
 # spectra stay in its cache.
@@ -157,15 +157,15 @@ class KaldiFbank(torch.nn.Module):
 
     def _log_mel(self, wavs):
         """Filterbanks ``[B, T, n_mels]`` of waveforms ``[B, S]``."""
+        frames = wavs.unfold(1, self.window, self.shift)
+        means = frames.mean(-1, keepdim=True)
         # The window is 0 at a frame's first sample, the only one whose
-        # predecessor is not of the frame: it is left out.
-        means = wavs.unfold(1, self.window, self.shift).mean(-1, keepdim=True)
-        wavs = wavs[:, 1:] - self.preemphasis * wavs[:, :-1]
-        frames = wavs.unfold(1, self.window - 1, self.shift)
-        frames = (frames - (1 - self.preemphasis) * means) * self.hann[1:]
-        spectrum = torch.fft.rfft(frames, self.n_fft)
+        # predecessor is not in the frame: it is left out.
+        rises = frames[..., 1:] - self.preemphasis * frames[..., :-1]
+        rises = (rises - (1 - self.preemphasis) * means) * self.hann[1:]
+        spectrum = torch.fft.rfft(rises, self.n_fft)
         power = spectrum.real.square().add_(spectrum.imag.square())
-        return linear(power, self.banks.t()).clamp(min=self.floor).log()
+        return matmul(power, self.banks).clamp(min=self.floor).log()
 
 
 class DatasetNormalization(torch.nn.Module):

@@ -26,6 +26,18 @@ HAS_ONEDNN = _has_onednn()
 LEAST_PRODUCT = 2**20
 
 
+def _by_onednn(x, matrix):
+    """Whether a product with a matrix is one that oneDNN does faster."""
+    return (
+        HAS_ONEDNN
+        and not torch.compiler.is_compiling()
+        and x.device.type == "cpu"
+        and x.dtype == matrix.dtype == torch.float32
+        and x.shape[:-1].numel() * matrix.numel() >= LEAST_PRODUCT
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
 class _OneDNNLinear(torch.autograd.Function):
     """``x @ weight.T + bias`` by oneDNN."""
 
@@ -72,16 +84,34 @@ def linear(x, weight, bias=None):
     >>> linear(torch.ones(2, 3), torch.ones(4, 3)).tolist()
     [[3.0, 3.0, 3.0, 3.0], [3.0, 3.0, 3.0, 3.0]]
     """
-    if (
-        HAS_ONEDNN
-        and not torch.compiler.is_compiling()
-        and x.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
-        and x.numel() * len(weight) >= LEAST_PRODUCT
-        and not torch.is_autocast_enabled("cpu")
-    ):
+    if _by_onednn(x, weight):
         return _OneDNNLinear.apply(x, weight, bias)
     return torch.nn.functional.linear(x, weight, bias)
+
+
+def matmul(x, matrix):
+    """``x @ matrix``, faster on many CPUs.
+
+    Arguments
+    ---------
+    x : torch.Tensor
+        ``[..., K]``.
+    matrix : torch.Tensor
+        ``[K, N]``.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[..., N]``.
+
+    Example
+    -------
+    >>> matmul(torch.ones(2, 3), torch.ones(3, 4)).tolist()
+    [[3.0, 3.0, 3.0, 3.0], [3.0, 3.0, 3.0, 3.0]]
+    """
+    if _by_onednn(x, matrix):
+        return _OneDNNLinear.apply(x, matrix.t(), None)
+    return x @ matrix
 
 
 class Linear(torch.nn.Linear):

@@ -9,7 +9,7 @@ import torch
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet import onednn
-from speechbrain_fftp.nnet.onednn import Linear, linear
+from speechbrain_fftp.nnet.onednn import Linear, linear, matmul
 from speechbrain_fftp.utils.complexity import count_macs
 
 needs_onednn = pytest.mark.skipif(
@@ -61,6 +61,15 @@ def test_values_and_gradients_are_torchs(with_bias, shape, products):
     for one, other in zip(found, expected):
         error = (one - other).abs().max() / other.abs().max()
         assert one.shape == other.shape and error < 1e-4
+
+
+@needs_onednn
+def test_product_with_a_matrix(products):
+    x, weight, _ = values(False)
+    found = all_gradients(matmul, [x, weight.t()])
+    assert products[0] == (3, 7, 50, 64)
+    for one, other in zip(found, all_gradients(torch.matmul, [x, weight.t()])):
+        assert (one - other).abs().max() < 1e-4 * other.abs().max()
 
 
 @needs_onednn
