@@ -1,9 +1,10 @@
-"""Linear layers that use a CPU's widest instructions.
+"""Linear layers and attention that use a CPU's widest instructions.
 
 PyTorch multiplies float32 matrices by MKL, which leaves AVX-512 unused on
 processors that are not Intel's: 105 GFLOP/s on a core of an AMD EPYC (Zen 5),
 where oneDNN, which is part of PyTorch as well, reaches 230. PyTorch takes
-oneDNN for bfloat16 only; here it is taken for float32, too.
+oneDNN for bfloat16 only; here it is taken for float32, too, unless
+``torch.backends.mkldnn.flags(enabled=False)`` says otherwise.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -24,12 +25,17 @@ def _has_onednn():
 HAS_ONEDNN = _has_onednn()
 # Multiplications from which on its greater overhead per call does not matter.
 LEAST_PRODUCT = 2**20
+# Tokens from which on attention is faster by it, and how many of them attend
+# at a time, so that the weights stay in the cache.
+LEAST_TOKENS = 256
+BLOCK_TOKENS = 512
 
 
 def _by_onednn(x, matrix):
     """Whether a product with a matrix is one that oneDNN does faster."""
     return (
         HAS_ONEDNN
+        and torch.backends.mkldnn.enabled
         and not torch.compiler.is_compiling()
         and x.device.type == "cpu"
         and x.dtype == matrix.dtype == torch.float32
@@ -112,6 +118,55 @@ def matmul(x, matrix):
     if _by_onednn(x, matrix):
         return _OneDNNLinear.apply(x, matrix.t(), None)
     return x @ matrix
+
+
+def attention(query, key, value, mask=None, dropout=0.0):
+    """``scaled_dot_product_attention``, faster for inference on many CPUs.
+
+    Arguments
+    ---------
+    query : torch.Tensor
+        ``[B, heads, N, D]``.
+    key : torch.Tensor
+        ``[B, heads, N, D]``.
+    value : torch.Tensor
+        ``[B, heads, N, D]``.
+    mask : torch.Tensor, optional
+        True where a token may be attended to, ``[B, 1, 1, N]``.
+    dropout : float
+        Dropout probability of the weights.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[B, heads, N, D]``.
+
+    Example
+    -------
+    >>> attention(*torch.rand(3, 2, 4, 98, 64)).shape
+    torch.Size([2, 4, 98, 64])
+    """
+    if (
+        mask is not None
+        or dropout > 0
+        or not _by_onednn(query, key[0, 0])
+        or query.shape[2] < LEAST_TOKENS
+        or (torch.is_grad_enabled() and query.requires_grad)
+    ):
+        return torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, mask, dropout_p=dropout
+        )
+    B, heads, N, D = query.shape
+    out = query.new_empty(B, N, heads, D).transpose(1, 2)
+    for i in range(B):
+        for j in range(heads):
+            # Contiguous, [N, D] and [D, N]
+            rows, keys = query[i, j] * D**-0.5, key[i, j].contiguous()
+            values = value[i, j].t().contiguous()
+            blocks = rows.split(BLOCK_TOKENS), out[i, j].split(BLOCK_TOKENS)
+            for block, result in zip(*blocks):
+                result.copy_(linear(linear(block, keys).softmax(-1), values))
+    return out
 
 
 class Linear(torch.nn.Linear):

@@ -24,7 +24,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from speechbrain_fftp.nnet.mamba import Mamba
-from speechbrain_fftp.nnet.onednn import HAS_ONEDNN
 
 ATTENTION = "scaled_dot_product"
 
@@ -90,17 +89,13 @@ def count_macs(module, *inputs):
         conv = tokens * mixer.d_inner * mixer.d_conv * forms
         analytic += Macs(conv, conv + 3 * steps * mixer.d_state)
 
-    def count_onednn(x, weight, *args, **kwargs):
-        """FLOPs of a linear layer by oneDNN."""
-        return 2 * math.prod(x) * weight[0]
-
-    custom = {cpu_attention: count_attention}
-    if HAS_ONEDNN:
-        custom[torch.ops.mkldnn._linear_pointwise] = count_onednn
-    counter = FlopCounterMode(display=False, custom_mapping=custom)
+    counter = FlopCounterMode(
+        display=False, custom_mapping={cpu_attention: count_attention}
+    )
     hooks = [mixer.register_forward_hook(count_mixer) for mixer in mixers]
     try:
-        with counter:
+        # oneDNN's products are not counted.
+        with torch.backends.mkldnn.flags(enabled=False), counter:
             module(*inputs)
     finally:
         for hook in hooks:

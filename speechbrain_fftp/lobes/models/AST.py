@@ -11,7 +11,7 @@ Authors
 
 import torch
 
-from speechbrain_fftp.nnet.onednn import Linear
+from speechbrain_fftp.nnet.onednn import Linear, attention
 from speechbrain_fftp.nnet.patching import (
     FFTPEmbedding,
     check_embedding,
@@ -80,9 +80,7 @@ class TransformerBlock(torch.nn.Module):
         # [B, N, 3 * D] -> [3, B, heads, N, D / heads]
         qkv = self.qkv(x).view(B, N, 3, self.num_heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        out = torch.nn.functional.scaled_dot_product_attention(
-            q, k, v, mask, dropout_p=self.dropout if self.training else 0.0
-        )
+        out = attention(q, k, v, mask, self.dropout if self.training else 0.0)
         out = self.proj(out.transpose(1, 2).reshape(B, N, D))
         return torch.nn.functional.dropout(out, self.dropout, self.training)
 

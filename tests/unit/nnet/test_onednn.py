@@ -9,7 +9,8 @@ import torch
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet import onednn
-from speechbrain_fftp.nnet.onednn import Linear, linear, matmul
+from speechbrain_fftp.nnet.onednn import Linear, attention, linear, matmul
+from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.utils.complexity import count_macs
 
 needs_onednn = pytest.mark.skipif(
@@ -101,18 +102,45 @@ def test_other_cases_are_left_to_torch(products, monkeypatch):
     assert products == [(7, 50, 64)]
 
 
-def test_encoder_is_the_same_without_onednn(products, monkeypatch):
+@needs_onednn
+@pytest.mark.parametrize("tokens", [256, 700])
+def test_attention_is_torchs(tokens, products):
     torch.manual_seed(0)
-    encoder = AST(embed_dim=48, depth=2, num_heads=3, max_frames=200).eval()
-    feats = torch.randn(3, 200, 128)
+    qkv = torch.randn(2, tokens, 3, 3, 16).permute(2, 0, 3, 1, 4)
+    found = attention(*qkv)
+    assert len(products) == 2 * 3 * 2 * -(-tokens // onednn.BLOCK_TOKENS)
+    expected = torch.nn.functional.scaled_dot_product_attention(*qkv)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    assert found.stride() == expected.stride()
+
+
+def test_attention_is_left_to_torch(products):
+    qkv = torch.randn(3, 2, 3, 256, 16)
+    mask = torch.rand(2, 1, 1, 256) < 0.5
+    expected = torch.nn.functional.scaled_dot_product_attention(*qkv, mask)
+    assert torch.equal(attention(*qkv, mask), expected)
+    assert attention(*qkv, dropout=1.0).count_nonzero() == 0
+    attention(*qkv[:, :, :, 1:])
+    attention(*qkv.requires_grad_()).sum().backward()
+    assert qkv.grad is not None and not products
+
+
+def test_encoder_is_the_same_without_onednn(products):
+    torch.manual_seed(0)
+    embedding = SquarePatchEmbedding(128, 48)
+    encoder = AST(embed_dim=48, depth=2, num_heads=3, embedding=embedding)
+    feats = torch.randn(3, 300, 128)
     for lens in (None, torch.tensor([1.0, 0.3, 0.61])):
-        found, macs = encoder(feats, lens), count_macs(encoder, feats, lens)
-        monkeypatch.setattr(onednn, "HAS_ONEDNN", False)
-        expected = encoder(feats, lens)
+        with torch.inference_mode():
+            found = encoder(feats, lens)
+            done = len(products)
+            with torch.backends.mkldnn.flags(enabled=False):
+                expected = encoder(feats, lens)
+            macs = count_macs(encoder, feats, lens)
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
         assert macs == count_macs(encoder, feats, lens)
-        monkeypatch.undo()
-    assert bool(products) == onednn.HAS_ONEDNN
+        assert len(products) == done
+        assert bool(done) == onednn.HAS_ONEDNN
 
 
 def test_weights_have_the_names_of_torchs():
