@@ -3,12 +3,13 @@
 PyTorch multiplies float32 matrices by MKL, which leaves AVX-512 unused on
 processors that are not Intel's: 105 GFLOP/s on a core of an AMD EPYC (Zen 5),
 where oneDNN, which is part of PyTorch as well, reaches 230. PyTorch takes
-oneDNN for bfloat16 only; here it is taken for float32, too, unless
-``torch.backends.mkldnn.flags(enabled=False)`` says otherwise.
+oneDNN for bfloat16 only; here it is taken for float32, too.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
+
+import contextlib
 
 import torch
 
@@ -31,11 +32,28 @@ LEAST_TOKENS = 256
 BLOCK_TOKENS = 512
 
 
+@contextlib.contextmanager
+def left_to_torch():
+    """Leaves all products to PyTorch, in a ``with`` statement.
+
+    Example
+    -------
+    >>> with left_to_torch():
+    ...     linear(torch.ones(1, 2), torch.ones(1, 2))
+    tensor([[2.]])
+    """
+    global HAS_ONEDNN
+    before, HAS_ONEDNN = HAS_ONEDNN, False
+    try:
+        yield
+    finally:
+        HAS_ONEDNN = before
+
+
 def _by_onednn(x, matrix):
     """Whether a product with a matrix is one that oneDNN does faster."""
     return (
         HAS_ONEDNN
-        and torch.backends.mkldnn.enabled
         and not torch.compiler.is_compiling()
         and x.device.type == "cpu"
         and x.dtype == matrix.dtype == torch.float32

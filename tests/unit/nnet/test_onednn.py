@@ -134,7 +134,7 @@ def test_encoder_is_the_same_without_onednn(products):
         with torch.inference_mode():
             found = encoder(feats, lens)
             done = len(products)
-            with torch.backends.mkldnn.flags(enabled=False):
+            with onednn.left_to_torch():
                 expected = encoder(feats, lens)
             macs = count_macs(encoder, feats, lens)
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
