@@ -12,10 +12,11 @@ import torch
 from torchaudio.compliance.kaldi import get_mel_banks
 
 from speechbrain.utils.autocast import fwd_default_precision
+from speechbrain_fftp.nnet.onednn import matmul
 
-# Clips of this many frames in all are computed at a time on a CPU, so that
-# the frames and their spectra stay in its cache.
-CPU_BLOCK_FRAMES = 1024
+# So many frames are computed at a time on a CPU, so that they and their
+# spectra stay in its cache.
+CPU_BLOCK_FRAMES = 512
 
 
 class KaldiFbank(torch.nn.Module):
@@ -65,7 +66,7 @@ class KaldiFbank(torch.nn.Module):
         self.n_fft = 1 << (self.window - 1).bit_length()
         hann = torch.hann_window(self.window, periodic=False)
         self.register_buffer("hann", hann, persistent=False)
-        # [n_mels, n_fft / 2]; Kaldi leaves the Nyquist bin out.
+        # [n_fft / 2 + 1, n_mels]; Kaldi leaves the Nyquist bin out.
         banks, _ = get_mel_banks(
             n_mels, self.n_fft, sample_rate, low_freq, 0.0, 100.0, -500.0, 1.0
         )
@@ -138,24 +139,33 @@ class KaldiFbank(torch.nn.Module):
         missing = self.window - wavs.shape[1]
         if missing > 0:
             wavs = torch.nn.functional.pad(wavs, (0, missing))
-        if torch.compiler.is_exporting():  # which knows no batch size
+        # An exported model knows no sizes.
+        if torch.compiler.is_exporting() or wavs.device.type != "cpu":
             return self._log_mel(wavs)
-        clips = len(wavs)
-        if wavs.device.type == "cpu":
-            clips = CPU_BLOCK_FRAMES // self.num_frames(wavs.shape[1])
-        blocks = wavs.split(max(clips, 1))
-        return torch.cat([self._log_mel(block) for block in blocks])
+        n_frames = self.num_frames(wavs.shape[1])
+        clips = wavs.split(max(CPU_BLOCK_FRAMES // n_frames, 1))
+        return torch.cat([self._log_mel_in_blocks(x, n_frames) for x in clips])
+
+    def _log_mel_in_blocks(self, wavs, n_frames):
+        """``_log_mel``, of so many frames at a time."""
+        blocks = []
+        for first in range(0, n_frames, CPU_BLOCK_FRAMES):
+            last = min(first + CPU_BLOCK_FRAMES, n_frames) - 1
+            end = last * self.shift + self.window
+            blocks.append(self._log_mel(wavs[:, first * self.shift : end]))
+        return torch.cat(blocks, 1)
 
     def _log_mel(self, wavs):
         """Filterbanks ``[B, T, n_mels]`` of waveforms ``[B, S]``."""
         frames = wavs.unfold(1, self.window, self.shift)
-        frames = frames - frames.mean(-1, keepdim=True)
-        # The sample before a frame's first is taken to be that first one.
-        before = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
-        frames = (frames - self.preemphasis * before) * self.hann
-        spectrum = torch.fft.rfft(frames, self.n_fft)
-        power = spectrum.real.square() + spectrum.imag.square()
-        return (power @ self.banks).clamp(min=self.floor).log()
+        means = frames.mean(-1, keepdim=True)
+        # The window is 0 at a frame's first sample, the only one whose
+        # predecessor is not in the frame: it is left out.
+        rises = frames[..., 1:] - self.preemphasis * frames[..., :-1]
+        rises = (rises - (1 - self.preemphasis) * means) * self.hann[1:]
+        spectrum = torch.fft.rfft(rises, self.n_fft)
+        power = spectrum.real.square().add_(spectrum.imag.square())
+        return matmul(power, self.banks).clamp(min=self.floor).log()
 
 
 class DatasetNormalization(torch.nn.Module):

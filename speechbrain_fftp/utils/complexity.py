@@ -24,6 +24,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from speechbrain_fftp.nnet.mamba import Mamba
+from speechbrain_fftp.nnet.onednn import left_to_torch
 
 ATTENTION = "scaled_dot_product"
 
@@ -94,7 +95,7 @@ def count_macs(module, *inputs):
     )
     hooks = [mixer.register_forward_hook(count_mixer) for mixer in mixers]
     try:
-        with counter:
+        with left_to_torch(), counter:
             module(*inputs)
     finally:
         for hook in hooks:

@@ -11,6 +11,7 @@ Authors
 
 import torch
 
+from speechbrain_fftp.nnet.onednn import Linear, attention
 from speechbrain_fftp.nnet.patching import (
     FFTPEmbedding,
     check_embedding,
@@ -49,14 +50,14 @@ class TransformerBlock(torch.nn.Module):
         self.num_heads = num_heads
         self.dropout = dropout
         self.norm1 = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
-        self.qkv = torch.nn.Linear(embed_dim, 3 * embed_dim)
-        self.proj = torch.nn.Linear(embed_dim, embed_dim)
+        self.qkv = Linear(embed_dim, 3 * embed_dim)
+        self.proj = Linear(embed_dim, embed_dim)
         self.norm2 = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
         self.mlp = torch.nn.Sequential(
-            torch.nn.Linear(embed_dim, int(embed_dim * mlp_ratio)),
+            Linear(embed_dim, int(embed_dim * mlp_ratio)),
             torch.nn.GELU(),
             torch.nn.Dropout(dropout),
-            torch.nn.Linear(int(embed_dim * mlp_ratio), embed_dim),
+            Linear(int(embed_dim * mlp_ratio), embed_dim),
             torch.nn.Dropout(dropout),
         )
 
@@ -79,9 +80,7 @@ class TransformerBlock(torch.nn.Module):
         # [B, N, 3 * D] -> [3, B, heads, N, D / heads]
         qkv = self.qkv(x).view(B, N, 3, self.num_heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        out = torch.nn.functional.scaled_dot_product_attention(
-            q, k, v, mask, dropout_p=self.dropout if self.training else 0.0
-        )
+        out = attention(q, k, v, mask, self.dropout if self.training else 0.0)
         out = self.proj(out.transpose(1, 2).reshape(B, N, D))
         return torch.nn.functional.dropout(out, self.dropout, self.training)
 

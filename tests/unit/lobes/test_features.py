@@ -80,17 +80,25 @@ def test_ragged_batch_equals_single_clips():
             torch.testing.assert_close(feat[:frames], alone, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("clips, samples", [(40, 8000), (3, 200000)])
-def test_blocks_on_a_cpu_equal_single_clips(monkeypatch, clips, samples):
+@pytest.mark.parametrize(
+    "clips, samples", [(40, 8000), (3, 200000), (2, 400 + 160 * 1023)]
+)
+def test_blocks_on_a_cpu_equal_the_whole(monkeypatch, clips, samples):
     fbank = KaldiFbank(n_mels=40)
     wavs = random_clips(clips, samples)
     blocks = []
     log_mel = fbank._log_mel
-    monkeypatch.setattr(
-        fbank, "_log_mel", lambda x: blocks.append(len(x)) or log_mel(x)
-    )
+
+    def recorder(x):
+        out = log_mel(x)
+        blocks.append(out.shape[0] * out.shape[1])
+        return out
+
+    monkeypatch.setattr(fbank, "_log_mel", recorder)
     feats = fbank(wavs)
-    assert len(blocks) > 1 and sum(blocks) == clips
+    assert feats.shape == (clips, fbank.num_frames(samples), 40)
+    assert len(blocks) > 1 and sum(blocks) == feats[..., 0].numel()
+    assert max(blocks) <= features.CPU_BLOCK_FRAMES
     monkeypatch.setattr(features, "CPU_BLOCK_FRAMES", 10**9)
     torch.testing.assert_close(feats, fbank(wavs), rtol=0, atol=1e-4)
     for wav, feat in zip(wavs, feats):
