@@ -180,8 +180,9 @@ class SpecMask(torch.nn.Module):
         # Patch column of each frame, patch row of each bin.
         column = (frame // self.patch_frames).expand(B, T)
         row = (bins // self.patch_bins).expand(B, F)[:, None]
-        low, high = (x.gather(1, column)[..., None] for x in (low, high))
-        masked = (row >= low) & (row < high)
+        # [B, columns, F], then [B, T, F]
+        masked = (row >= low[..., None]) & (row < high[..., None])
+        masked = masked[torch.arange(B, device=feats.device)[:, None], column]
         valid = torch.arange(T, device=feats.device) < n_frames[:, None]
         # Summed in float32, whatever the features and their padding hold.
         sums = feats.sum(2, dtype=torch.float32).masked_fill(~valid, 0)
