@@ -168,12 +168,18 @@ class Study(Configs):
 
     def peers(self):
         """Models of others, with their own features, as many epochs."""
+        xvector = self.peer("xvector")
+        epochs = matching_epochs(
+            self.epochs, self.macs(xvector), self.macs(self.fftp)
+        )
+        short = xvector.but(number_of_epochs=epochs)
         return Grid(
-            "Peers, equal epochs",
+            "Peers, equal epochs or equal training MACs",
             [
                 Entry(self.label, self.fftp),
-                Entry("x-vector", self.peer("xvector"), self.label),
+                Entry("x-vector, as many MACs", short, self.label),
                 Entry("MobileNetV3", self.peer("mobilenetv3"), self.label),
+                Entry("x-vector", xvector, self.label),
             ],
         )
 
