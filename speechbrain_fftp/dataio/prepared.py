@@ -157,6 +157,58 @@ def write_skipped(path, skipped):
     return f"{summary} ({', '.join(names)})" if rows else "none"
 
 
+def generate_folder(folder, settings_file, settings, write):
+    """Generates a folder, whole or not at all, unless it is there already.
+
+    Arguments
+    ---------
+    folder : str
+        The folder. Its name with ``.partial`` is used on the way.
+    settings_file : str
+        Name of the file in it for the settings.
+    settings : dict
+        What the content depends on.
+    write : callable
+        Writes the content to the folder that it is given.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds something else.
+
+    Example
+    -------
+    >>> folder = getfixture("tmpdir") / "set"
+    >>> def write(folder):
+    ...     open(os.path.join(folder, "clip.txt"), "w").close()
+    >>> generate_folder(folder, "set.json", {"seed": 1}, write)
+    >>> sorted(os.listdir(folder))
+    ['clip.txt', 'set.json']
+    >>> generate_folder(folder, "set.json", {"seed": 2}, write)
+    Traceback (most recent call last):
+    ValueError: ...
+    """
+    folder = os.path.abspath(folder)
+    if os.path.isdir(folder) and os.listdir(folder):
+        path = os.path.join(folder, settings_file)
+        found = _settings(path)
+        if found != settings:
+            raise ValueError(
+                f"{folder} holds something else than the generated set with "
+                f"{settings} ({path}: {found}). Give another folder, or delete "
+                "this one."
+            )
+        return
+    partial = f"{folder}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    os.makedirs(partial)
+    write(partial)
+    write_json(os.path.join(partial, settings_file), settings)
+    if os.path.isdir(folder):
+        os.rmdir(folder)
+    os.rename(partial, folder)
+
+
 def _settings(path):
     """The settings in a file; None if there is none."""
     if not os.path.isfile(path):

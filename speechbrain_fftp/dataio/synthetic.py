@@ -10,16 +10,15 @@ Authors
 
 import base64
 import hashlib
-import json
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import soundfile as sf
 
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
-from speechbrain_fftp.dataio.files import write_csv, write_json
+from speechbrain_fftp.dataio.files import write_csv
+from speechbrain_fftp.dataio.prepared import generate_folder
 from speechbrain_fftp.dataio.sounds import (
     CLASSES,
     FADE_SECONDS,
@@ -67,51 +66,31 @@ def make_demo_set(folder, num_train=800, num_valid=80, num_eval=120, seed=0):
     >>> len((folder / "audio").listdir())
     4
     """
-    folder = os.path.abspath(folder)
     sizes = {"balanced_train": num_train, "valid": num_valid, "eval": num_eval}
     settings = {"version": 1, "seed": seed, **sizes}
     if min(sizes.values()) < 1:
         raise ValueError(f"Every split needs at least one clip: {sizes}")
-    if os.path.isdir(folder) and os.listdir(folder):
-        _check_settings(folder, settings)
-        return
 
-    partial = f"{folder}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    os.makedirs(os.path.join(partial, "audio"))
-    rng = np.random.default_rng(seed)
-    jobs = []
-    for split, size in sizes.items():
-        for number, classes in enumerate(_deal_classes(rng, size)):
-            jobs.append((partial, seed, split, number, classes))
-    with ThreadPoolExecutor(get_available_cpu_count()) as pool:
-        clips = list(
-            parallel_map(
-                _write_clip,
-                jobs,
-                executor=pool,
-                progress_bar_kwargs={"desc": "demo set"},
+    def write(partial):
+        """Writes clips and lists."""
+        os.mkdir(os.path.join(partial, "audio"))
+        rng = np.random.default_rng(seed)
+        jobs = []
+        for split, size in sizes.items():
+            for number, classes in enumerate(_deal_classes(rng, size)):
+                jobs.append((partial, seed, split, number, classes))
+        with ThreadPoolExecutor(get_available_cpu_count()) as pool:
+            clips = list(
+                parallel_map(
+                    _write_clip,
+                    jobs,
+                    executor=pool,
+                    progress_bar_kwargs={"desc": "demo set"},
+                )
             )
-        )
-    _write_lists(partial, sizes, clips)
-    write_json(os.path.join(partial, "demo_set.json"), settings)
-    if os.path.isdir(folder):
-        os.rmdir(folder)
-    os.rename(partial, folder)
+        _write_lists(partial, sizes, clips)
 
-
-def _check_settings(folder, settings):
-    """Makes sure that a folder holds the set with these settings."""
-    path = os.path.join(folder, "demo_set.json")
-    found = None
-    if os.path.isfile(path):
-        with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-    if found != settings:
-        raise ValueError(
-            f"{folder} holds something else than the demo set with {settings}"
-            f" ({path}: {found}). Give another folder, or delete this one."
-        )
+    generate_folder(folder, "demo_set.json", settings, write)
 
 
 def _deal_classes(rng, num_clips):

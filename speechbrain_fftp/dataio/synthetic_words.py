@@ -9,9 +9,7 @@ Authors
 """
 
 import hashlib
-import json
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Optional, Tuple
 
@@ -20,7 +18,7 @@ import soundfile as sf
 from scipy import signal
 
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
-from speechbrain_fftp.dataio.files import write_json
+from speechbrain_fftp.dataio.prepared import generate_folder
 from speechbrain_fftp.dataio.sounds import SAMPLE_RATE, coloured_noise
 from speechbrain_fftp.dataio.speech_commands import LISTS, NOISE_FOLDER
 
@@ -157,7 +155,6 @@ def make_word_set(folder, num_speakers=30, num_takes=2, seed=0):
     >>> len((folder / "yes").listdir())
     3
     """
-    folder = os.path.abspath(folder)
     settings = {
         "version": 1,
         "seed": seed,
@@ -169,52 +166,47 @@ def make_word_set(folder, num_speakers=30, num_takes=2, seed=0):
             "At least three speakers and one take of each word are needed:"
             f" {settings}"
         )
-    if os.path.isdir(folder) and os.listdir(folder):
-        _check_settings(folder, settings)
-        return
-
-    partial = f"{folder}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    for name in (*WORDS, NOISE_FOLDER):
-        os.makedirs(os.path.join(partial, name))
     speakers = [
         hashlib.sha1(f"{seed}/speaker/{i}".encode()).hexdigest()[:8]
         for i in range(num_speakers)
     ]
-    jobs = [
-        (partial, seed, word, speaker, take)
-        for word in WORDS
-        for speaker in speakers
-        for take in range(num_takes)
-    ]
-    with ThreadPoolExecutor(get_available_cpu_count()) as pool:
-        paths = list(
-            parallel_map(
-                _write_word,
-                jobs,
-                executor=pool,
-                progress_bar_kwargs={"desc": "words", "total": len(jobs)},
-            )
-        )
     held_out = max(round(0.15 * num_speakers), 1)
     listed = {
         "valid": speakers[:held_out],
         "test": speakers[held_out : 2 * held_out],
     }
-    for split, name in LISTS.items():
-        lines = [
-            f"{path}\n"
-            for path, (*_, speaker, _) in zip(paths, jobs)
-            if speaker in listed[split]
+
+    def write(partial):
+        """Writes clips, lists and noise."""
+        for name in (*WORDS, NOISE_FOLDER):
+            os.mkdir(os.path.join(partial, name))
+        jobs = [
+            (partial, seed, word, speaker, take)
+            for word in WORDS
+            for speaker in speakers
+            for take in range(num_takes)
         ]
-        path = os.path.join(partial, name)
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            file.writelines(lines)
-    _write_noise(os.path.join(partial, NOISE_FOLDER), seed)
-    write_json(os.path.join(partial, "word_set.json"), settings)
-    if os.path.isdir(folder):
-        os.rmdir(folder)
-    os.rename(partial, folder)
+        with ThreadPoolExecutor(get_available_cpu_count()) as pool:
+            paths = list(
+                parallel_map(
+                    _write_word,
+                    jobs,
+                    executor=pool,
+                    progress_bar_kwargs={"desc": "words", "total": len(jobs)},
+                )
+            )
+        for split, name in LISTS.items():
+            lines = [
+                f"{path}\n"
+                for path, (*_, speaker, _) in zip(paths, jobs)
+                if speaker in listed[split]
+            ]
+            path = os.path.join(partial, name)
+            with open(path, "w", encoding="utf-8", newline="") as file:
+                file.writelines(lines)
+        _write_noise(os.path.join(partial, NOISE_FOLDER), seed)
+
+    generate_folder(folder, "word_set.json", settings, write)
 
 
 def render_word(word, speaker_rng, take_rng):
@@ -360,18 +352,3 @@ def _write_noise(folder, seed):
         path = os.path.join(folder, f"{name}.wav")
         samples = 0.5 * samples / np.abs(samples).max()
         sf.write(path, samples, SAMPLE_RATE, "PCM_16")
-
-
-def _check_settings(folder, settings):
-    """Makes sure that a folder holds the set with these settings."""
-    path = os.path.join(folder, "word_set.json")
-    found = None
-    if os.path.isfile(path):
-        with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-    if found != settings:
-        raise ValueError(
-            f"{folder} holds something else than the set of synthetic words"
-            f" with {settings} ({path}: {found}). Give another folder, or"
-            " delete this one."
-        )
