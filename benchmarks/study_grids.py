@@ -62,6 +62,7 @@ class Study(Configs):
             "stride": self.strides(),
             "embedding": self.embedding(),
             "masks_square": self.mask_kinds_square(),
+            "learning_rate": self.learning_rates(),
             "budget": self.budgets(),
             "full_freq_ratio": self.full_freq_ratios(),
             "mask_grid": self.mask_grid(),
@@ -99,20 +100,40 @@ class Study(Configs):
             ],
         )
 
+    def as_long(self, config):
+        """With as many epochs as FFTP's training MACs buy."""
+        macs = self.macs(config), self.macs(self.fftp)
+        return config.but(number_of_epochs=matching_epochs(self.epochs, *macs))
+
     def training_macs(self):
         """Square patches and FFTP, equal multiply-accumulates in training."""
-        label, fftp = self.label, self.fftp
-        entries = [Entry(label, fftp)]
-        for name, square in (
-            ("16/16", self.square_16),
-            ("16/10", self.square_10),
+        label = self.label
+        short_16 = self.as_long(self.square_16)
+        short_10 = self.as_long(self.square_10)
+        return Grid(
+            "Patch embedding, equal training MACs",
+            [
+                Entry(label, self.fftp),
+                Entry("square 16/16, as many MACs", short_16, label),
+                Entry("square 16/10, as many MACs", short_10, label),
+            ],
+        )
+
+    def learning_rates(self):
+        """Whether another learning rate suits either embedding better."""
+        square, entries = self.as_long(self.square_16), []
+        for name, config in (
+            (self.label, self.fftp),
+            ("square 16/16, as many MACs", square),
         ):
-            epochs = matching_epochs(
-                self.epochs, self.macs(square), self.macs(fftp)
-            )
-            short = square.but(number_of_epochs=epochs)
-            entries.append(Entry(f"square {name}, as many MACs", short, label))
-        return Grid("Patch embedding, equal training MACs", entries)
+            usual = config.overrides["lr"]
+            for factor in (1, 0.3, 3):
+                label = f"{name}, lr {factor * usual:g}"
+                baseline = f"{name}, lr {usual:g}"
+                config = config.but(lr=factor * usual)
+                same = factor == 1
+                entries.append(Entry(label, config, None if same else baseline))
+        return Grid("Learning rate, equal training MACs", entries)
 
     def inference_macs(self):
         """Square patches made smaller, FFTP's multiply-accumulates."""
@@ -169,15 +190,13 @@ class Study(Configs):
     def peers(self):
         """Models of others, with their own features, as many epochs."""
         xvector = self.peer("xvector")
-        epochs = matching_epochs(
-            self.epochs, self.macs(xvector), self.macs(self.fftp)
-        )
-        short = xvector.but(number_of_epochs=epochs)
         return Grid(
             "Peers, equal epochs or equal training MACs",
             [
                 Entry(self.label, self.fftp),
-                Entry("x-vector, as many MACs", short, self.label),
+                Entry(
+                    "x-vector, as many MACs", self.as_long(xvector), self.label
+                ),
                 Entry("MobileNetV3", self.peer("mobilenetv3"), self.label),
                 Entry("x-vector", xvector, self.label),
             ],
