@@ -12,7 +12,10 @@ import tarfile
 import zlib
 from pathlib import PureWindowsPath
 
+from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_json
+
+logger = get_logger(__name__)
 
 ARCHIVES = (".tar.gz", ".tgz")
 MARK = ".archive.json"
@@ -97,6 +100,7 @@ def unpack_archive(archive, folder):
     if len(about) == 1:
         raise FileNotFoundError(f"There is no archive {archive}")
 
+    logger.info("Unpacking %s to %s", archive, folder)
     partial = f"{folder}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     os.makedirs(partial)
