@@ -173,11 +173,20 @@ def run_locked(runs, args, path):
         return run_all(runs, args.data_folder, args.work, path, args.jobs)
 
 
-def note_start(path, args, words):
-    """Notes the command and the machine in the file beside the results."""
+def note_start(path, args):
+    """Notes the command and the machine in the file beside the results.
+
+    The command is noted without the folders' places on this machine.
+    """
     machine = environment(args.device, ("speechbrain", "timm"))
     machine["CPU threads"] = 1
     commands = read_facts(path).get("commands", [])
+    words = [args.data_folder.name]
+    for key in ("grids", "seeds"):
+        values = getattr(args, key) or ()
+        words += [f"--{key}"] * bool(values) + [str(v) for v in values]
+    if args.epochs:
+        words += ["--epochs", str(args.epochs)]
     command = " ".join(["python benchmarks/study.py", *words])
     if command not in commands:
         commands.append(command)
@@ -186,8 +195,7 @@ def note_start(path, args, words):
 
 def main(argv=None):
     """Does what the command line asks for; gives the exit status."""
-    words = sys.argv[1:] if argv is None else argv
-    args = parse(words)
+    args = parse(argv)
     folder = args.data_folder = args.data_folder.resolve()
     name = f"study_{folder.name}"
     args.work = (args.work or Path("results") / name).resolve()
@@ -224,7 +232,7 @@ def main(argv=None):
     elif not args.report:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         add_facts(facts_path, {"data": data._asdict()})
-        note_start(facts_path, args, words)
+        note_start(facts_path, args)
         try:
             failed = run_locked(runs, args, path)
         except KeyboardInterrupt:
