@@ -81,7 +81,10 @@ def first_tags(folder, path, args):
     rows = []
     for key, what in (
         ("process", "all: start of Python to its end"),
-        ("imports", "Python and its imports, PyTorch and SpeechBrain above all"),
+        (
+            "imports",
+            "Python and its imports, PyTorch and SpeechBrain above all",
+        ),
         ("load", "loading the model"),
         ("work", "the first file"),
     ):
