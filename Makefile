@@ -1,10 +1,11 @@
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+BENCH_INSTALLED := $(VENV)/.bench_installed
 DEMO := results/demo
 MODEL = $(DEMO)/inference
 
-.PHONY: demo test soak docs clean
+.PHONY: demo test soak bench bench-gpu docs clean
 
 # Train, evaluate and tag the first evaluation clip, on generated data.
 demo: $(INSTALLED)
@@ -25,6 +26,23 @@ test: $(INSTALLED)
 soak: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/soak.py
 
+# Speed on a CPU, with two threads: ten minutes on two idle cores. Rewrites the
+# results and README.md's table.
+bench: $(BENCH_INSTALLED)
+	$(VENV)/bin/python benchmarks/front_end.py
+	$(VENV)/bin/python benchmarks/encoder.py
+	$(VENV)/bin/python benchmarks/augmentation.py
+	$(VENV)/bin/python benchmarks/end_to_end.py
+	$(VENV)/bin/python benchmarks/input_pipeline.py
+	$(VENV)/bin/python benchmarks/performance_table.py
+
+# The same on a GPU.
+bench-gpu: $(BENCH_INSTALLED)
+	$(VENV)/bin/python benchmarks/front_end.py --device cuda
+	$(VENV)/bin/python benchmarks/training_gpu.py
+	$(VENV)/bin/python benchmarks/aum_gpu.py
+	$(VENV)/bin/python benchmarks/performance_table.py
+
 # Pictures of docs/, from a clip and, if it is not the demo's, a model of your
 # own: make docs CLIP=clip.flac MODEL=folder. The last one needs Chromium.
 docs: $(INSTALLED)
@@ -35,6 +53,10 @@ docs: $(INSTALLED)
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install -q -c constraints.txt -e ".[dev]"
+	touch $@
+
+$(BENCH_INSTALLED): $(INSTALLED)
+	$(VENV)/bin/pip install -q -c constraints.txt -e ".[bench]"
 	touch $@
 
 clean:

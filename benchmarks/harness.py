@@ -4,10 +4,12 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import argparse
 import importlib.metadata
 import math
 import platform
 import statistics
+import tempfile
 import time
 import timeit
 from pathlib import Path
@@ -18,6 +20,75 @@ from torch.profiler import ProfilerActivity, profile
 from speechbrain_fftp.dataio.files import atomic_path, write_json
 
 RESULTS = Path(__file__).resolve().parent / "results"
+ROUND_SECONDS = 0.5
+
+
+def read_options(description, rounds, **others):
+    """Options of the command line that the scripts share; sets the threads.
+
+    Arguments
+    ---------
+    description : str
+        Of the script.
+    rounds : int
+        Default of ``--rounds``.
+    **others : dict
+        Names and defaults of further options.
+
+    Returns
+    -------
+    argparse.Namespace
+        The options. With ``--smoke``, results go to a folder of their own.
+    """
+    global RESULTS, ROUND_SECONDS
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--note", default="", help="about the machine")
+    parser.add_argument(
+        "--smoke", action="store_true", help="tiny sizes, to see that it works"
+    )
+    for name, default in others.items():
+        parser.add_argument(f"--{name}", default=default)
+    args = parser.parse_args()
+    if args.smoke:
+        args.rounds, args.threads, ROUND_SECONDS = 1, 1, 0.0
+        RESULTS = Path(tempfile.mkdtemp(prefix="smoke-"))
+    torch.set_num_threads(args.threads)
+    return args
+
+
+def target(work, goal, value, unit="x", at_least=True, reason=""):
+    """A row of the targets, which README.md shows.
+
+    Arguments
+    ---------
+    work : str
+        What is measured.
+    goal : float
+        What it is to reach.
+    value : float or None
+        What it reached; None where that is not yet measured.
+    unit : str
+        Of both.
+    at_least : bool
+        Whether ``goal`` is the least value; else, the greatest.
+    reason : str
+        Why it may be missed.
+
+    Returns
+    -------
+    dict
+        The row.
+    """
+    bound = "at least" if at_least else "at most"
+    row = {"work": work, "target": f"{bound} {goal:g}{unit}"}
+    if value is None:
+        return {**row, "measured": "not yet measured", "met": "-"}
+    met = value >= goal if at_least else value <= goal
+    row["measured"] = f"{value:.3g}{unit}"
+    row["met"] = "yes" if met else f"no: {reason}".rstrip(": ")
+    return row
 
 
 def clock():
@@ -32,8 +103,10 @@ def seconds(function, calls=1):
     return timeit.Timer(function, timer=clock).timeit(calls) / calls
 
 
-def compare(cases, rounds=10, round_seconds=0.5, case_seconds=60.0):
+def compare(cases, rounds=10, case_seconds=60.0):
     """Times functions in turns, so that a slow spell of the machine hits all.
+
+    A measurement takes half a second, which sets its number of calls.
 
     Arguments
     ---------
@@ -41,8 +114,6 @@ def compare(cases, rounds=10, round_seconds=0.5, case_seconds=60.0):
         Functions without arguments, by name.
     rounds : int
         Measurements of each function.
-    round_seconds : float
-        Duration of a measurement, which sets its number of calls.
     case_seconds : float
         Limit for one function: a slower one is measured in fewer rounds, and
         one whose warm-up call takes this long not again.
@@ -59,9 +130,9 @@ def compare(cases, rounds=10, round_seconds=0.5, case_seconds=60.0):
         if one > case_seconds:
             times[name].append(one)
             continue
-        if one < round_seconds:
+        if one < ROUND_SECONDS:
             one = seconds(function)
-        calls[name] = math.ceil(round_seconds / one)
+        calls[name] = math.ceil(ROUND_SECONDS / one) or 1
         limits[name] = max(1, int(case_seconds / (one * calls[name])))
     for i in range(rounds):
         for name, function in cases.items():

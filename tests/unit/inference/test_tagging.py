@@ -188,3 +188,14 @@ def test_tagging_leaves_no_files(tagger, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tagger.tag_file("clip.wav")
     assert os.listdir() == ["clip.wav"]
+
+
+def test_bfloat16_gives_nearly_the_same(exported):
+    folder = str(exported[1])
+    tagger = AudioTagger.from_hparams(folder)
+    options = {"device": "cpu", "precision": "bf16"}
+    rounded = AudioTagger.from_hparams(folder, run_opts=options)
+    wavs = 0.1 * torch.randn(2, 16000)
+    expected, found = tagger.tag_batch(wavs), rounded.tag_batch(wavs)
+    assert not torch.equal(found, expected)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.05)

@@ -1,0 +1,115 @@
+"""SpecMask next to torchaudio's and SpeechBrain's masks.
+
+A batch of 64 clips of 1000 frames and 128 bins, the masks of AST's training:
+time masks of up to 192 frames and frequency masks of up to 48 bins. Also its
+share of a tiny training step. Writes benchmarks/results/augmentation.json and
+.md.
+
+> python benchmarks/augmentation.py
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import torch
+from harness import (
+    add_row,
+    compare,
+    environment,
+    milliseconds,
+    read_options,
+    target,
+    write_results,
+)
+from torchaudio.transforms import FrequencyMasking, TimeMasking
+
+from speechbrain.augment.freq_domain import SpectrogramDrop
+from speechbrain_fftp.augment.specmask import SpecMask
+from speechbrain_fftp.lobes.models.AST import AST
+
+TIME_MASK, FREQ_MASK = 192, 48
+OURS = "SpecMask"
+TORCHAUDIO = "torchaudio, TimeMasking + FrequencyMasking, iid_masks"
+SPEECHBRAIN = "SpeechBrain, SpectrogramDrop in time + in frequency"
+STEP = "training step, AST-tiny"
+
+
+def make_cases(feats):
+    """Functions that mask the batch, each its own way."""
+    ours = SpecMask(0.2)
+    unaligned = SpecMask(0.2, aligned=False)
+    time, freq = TimeMasking(TIME_MASK, True), FrequencyMasking(FREQ_MASK, True)
+    drops = [
+        SpectrogramDrop(
+            drop_length_low=1,
+            drop_length_high=length,
+            drop_count_low=1,
+            drop_count_high=1,
+            replace="zeros",
+            dim=dim,
+        )
+        for length, dim in ((TIME_MASK, 1), (FREQ_MASK, 2))
+    ]
+    return {
+        OURS: lambda: ours(feats),
+        "SpecMask, not aligned": lambda: unaligned(feats),
+        # [B, T, F] -> [B, 1, F, T], whose masks differ from clip to clip
+        TORCHAUDIO: lambda: freq(time(feats.transpose(1, 2).unsqueeze(1))),
+        SPEECHBRAIN: lambda: drops[1](drops[0](feats)),
+    }
+
+
+def make_step(feats):
+    """A training step of a tiny AST with these features."""
+    model = AST(embed_dim=192, depth=12, num_heads=3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+
+    def step():
+        model(feats).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def main():
+    """Runs what the command line asks for."""
+    args = read_options(__doc__, rounds=20)
+    torch.manual_seed(0)
+    feats = torch.randn(*((4, 100, 128) if args.smoke else (64, 1000, 128)))
+    times = compare(make_cases(feats), args.rounds)
+    times.update(compare({STEP: make_step(feats)}, min(args.rounds, 5)))
+    about, rows = environment("cpu", ("torchaudio", "speechbrain")), []
+    ours = times[OURS]["median"]
+    for name, time in times.items():
+        row = {"by": name, "ms": milliseconds(time)}
+        row["this / SpecMask"] = f"{time['median'] / ours:.2f}"
+        row["seconds"] = time
+        add_row(rows, row)
+    work = "SpecMask on 64 clips of 1000 frames, speed against "
+    why = "it also finds each clip's mean and draws masks for a budget"
+    goals = [
+        target(work + name, 1, times[name]["median"] / ours, reason=why)
+        for name in (TORCHAUDIO, SPEECHBRAIN)
+    ]
+    share = 100 * ours / times[STEP]["median"]
+    goals.append(
+        target(
+            "SpecMask, share of a training step of AST-tiny",
+            2,
+            share,
+            " %",
+            at_least=False,
+            reason="a tiny model's step on many threads is short",
+        )
+    )
+    note = f"{list(feats.shape)}, a fifth masked; in turns. {args.note}"
+    sections = {
+        "Masks": {"note": note, "environment": about, "rows": rows},
+        "Targets": {"note": "", "environment": about, "rows": goals},
+    }
+    write_results("augmentation", sections)
+
+
+if __name__ == "__main__":
+    main()

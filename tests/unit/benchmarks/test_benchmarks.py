@@ -1,0 +1,94 @@
+"""Tests that the benchmarks run, in tiny sizes, and of README's table.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[3] / "benchmarks"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Imports a script of the benchmarks' folder, whose results go nowhere."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+
+    def load(name):
+        harness = importlib.import_module("harness")
+        for key in ("RESULTS", "ROUND_SECONDS"):
+            monkeypatch.setattr(harness, key, getattr(harness, key))
+        return importlib.import_module(name)
+
+    return load
+
+
+@pytest.mark.parametrize(
+    "name, packages, targets",
+    [
+        ("front_end", (), 1),
+        ("augmentation", (), 3),
+        ("input_pipeline", (), 1),
+        ("end_to_end", ("timm", "onnxruntime"), 3),
+        ("encoder", ("transformers", "onnxruntime", "onnxscript"), 10),
+        ("training_gpu", (), 0),
+    ],
+)
+def test_script_runs(name, packages, targets, script, monkeypatch):
+    for package in packages:
+        pytest.importorskip(package)
+    module = script(name)
+    monkeypatch.setattr(sys, "argv", [name, "--smoke"])
+    module.main()
+    results = sys.modules["harness"].RESULTS
+    assert results != FOLDER / "results"
+    sections = json.loads((results / f"{name}.json").read_text("utf-8"))
+    assert (results / f"{name}.md").read_text("utf-8")
+    rows = sections.pop("Targets", {"rows": []})["rows"]
+    assert len(rows) == targets
+    for row in rows:
+        assert row["met"].split(":")[0] in ("yes", "no")
+    for section in sections.values():
+        assert len(section["rows"]) > 1 and section["environment"]
+
+
+def test_targets(script):
+    target = script("harness").target
+    assert target("work", 2, 2.0, reason="so") == {
+        "work": "work",
+        "target": "at least 2x",
+        "measured": "2x",
+        "met": "yes",
+    }
+    assert target("work", 2, 1.98, reason="so")["met"] == "no: so"
+    slow = target("work", 20, 20.5, " ms", at_least=False)
+    assert slow["measured"] == "20.5 ms" and slow["met"] == "no"
+    assert target("work", 20, 19.9, " ms", at_least=False)["met"] == "yes"
+    missing = target("work", 20, None)
+    assert missing["measured"] == "not yet measured" and missing["met"] == "-"
+
+
+def test_readme_has_the_table_of_the_results(script):
+    table = script("performance_table")
+    text = table.README.read_text("utf-8")
+    assert table.replace_table(text) == text
+
+
+def test_table(script, tmp_path, monkeypatch):
+    table = script("performance_table")
+    monkeypatch.setattr(table, "RESULTS", tmp_path)
+    rows = [{"work": "a", "target": "b", "measured": "c", "met": "no: d"}]
+    (tmp_path / "encoder.json").write_text(
+        json.dumps({"Targets": {"rows": rows}})
+    )
+    text = f"before\n{table.BEGIN}old\n{table.END}after\n"
+    found = table.replace_table(text)
+    assert "| a | b | c | no: d |" in found and "old" not in found
+    assert found.startswith("before\n") and found.endswith("after\n")
+    assert table.replace_table(found) == found
+    assert "| front_end | - | not yet measured | - |" in found
