@@ -30,6 +30,7 @@ from harness import (
 from onnx_export import CLASSES, make_tagger
 
 from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.windows import audio_blocks
 
 OURS = "AST-tiny FFTP, file to tags"
 PEER = "MobileNetV3-large, file to tags"
@@ -62,7 +63,7 @@ def make_cases(tagger, peer, path):
     return {
         OURS: functools.partial(tagger.tag_file, path),
         PEER: functools.partial(peer.tag_file, path),
-        "reading and resampling": lambda: tagger.load_wav(path),
+        "reading and resampling": lambda: list(audio_blocks(path, 16000)),
         "features": lambda: tagger.mods.compute_features(wav),
         "AST-tiny FFTP": lambda: tagger.mods.embedding_model(feats),
         "MobileNetV3-large": lambda: peer.mods.embedding_model(feats),
@@ -119,7 +120,7 @@ def main():
             1000 * ours,
             " ms",
             at_least=False,
-            reason="reading and resampling take as long as the model",
+            reason="the model and the resampling take most of it",
         ),
         target("the same, speed against MobileNetV3-large", 1, theirs / ours),
         target(
