@@ -9,13 +9,14 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from recipe_runs import command, fail, train
+from recipe_runs import ROOT, command, fail, train
 
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain_fftp.dataio.synthetic_words import make_word_set
@@ -93,6 +94,15 @@ def test_exported_model_gives_the_measured_accuracy(trained, words):
         assert tagger.tag_file(path)[0].label == tagger.labels[probs.argmax()]
         hits += tagger.labels[probs.argmax()] == row["label"]
     assert hits / len(rows) == pytest.approx(metrics["accuracy"])
+
+
+def test_learning_curve_is_drawn(trained, tmp_path):
+    picture = tmp_path / "curve.svg"
+    script = str(ROOT / "benchmarks" / "learning_curve.py")
+    words = [sys.executable, script, str(trained[0]), str(picture)]
+    subprocess.run(words, check=True, timeout=100)
+    text = picture.read_text(encoding="utf-8")
+    assert "accuracy" in text and text.count("<path") > 20
 
 
 def test_short_clip_counts_its_own_length_only(trained, words):
