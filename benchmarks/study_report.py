@@ -188,8 +188,9 @@ def header(study, rows, facts):
         versions.setdefault(row["yaml"], set()).add(row["yaml_sha1"])
     for yaml, digests in versions.items():
         if len(digests) > 1:
-            lines += [f"Rows of {yaml} are of {len(digests)} versions of it."]
-    return lines
+            note = f"Rows of {yaml} are of {len(digests)} versions of it."
+            lines += ["", note]
+    return [*lines, ""]
 
 
 def write_report(study, path, facts):
