@@ -67,6 +67,7 @@ class _OneDNNLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias):
+        """The product, and what its gradients need."""
         ctx.save_for_backward(x, weight)
         return torch.ops.mkldnn._linear_pointwise(
             x, weight, bias, "none", [], ""
@@ -74,6 +75,7 @@ class _OneDNNLinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad):
+        """The gradients of ``x``, ``weight`` and ``bias``."""
         x, weight = ctx.saved_tensors
         grad_x = grad_weight = grad_bias = None
         rows = grad.reshape(-1, grad.shape[-1])
