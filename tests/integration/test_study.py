@@ -181,7 +181,10 @@ def test_bad_command_lines_are_explained(words, tmp_path, monkeypatch):
     for options, reason in (
         ([str(tmp_path / "nowhere")], "no data folder .*nowhere"),
         ([str(tmp_path)], "neither word folders .* nor"),
-        ([str(words), "--grids", "nix"], "no grid nix; there are training_macs"),
+        (
+            [str(words), "--grids", "nix"],
+            "no grid nix; there are training_macs",
+        ),
     ):
         with pytest.raises(SystemExit, match=reason):
             script.main([*options, "--plan"])
