@@ -71,8 +71,9 @@ def test_damaged_newest_checkpoint(damage, unbroken, tmp_path):
     options, metrics = unbroken
     folder = tmp_path / "run"
     kill_when_saved(folder, command(folder, **options))
-    newest = max(folder.glob("save/CKPT+*"), key=os.path.getmtime)
-    model = newest / "embedding_model.ckpt"
+    # By name: an older one that is just being deleted may have changed last.
+    model = max(folder.glob("save/CKPT+*/embedding_model.ckpt"))
+    newest = model.parent
     content = bytearray(model.read_bytes())
     if damage == "cut":
         content = content[: len(content) // 2]
