@@ -24,6 +24,7 @@ from harness import (
     read_options,
     write_results,
 )
+from torch._dynamo.exc import TorchDynamoException
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -114,7 +115,7 @@ def time_of(make, compiled, model, device, args):
     forget(device)
     try:
         time = compare({"": make(model, run)}, args.rounds, case_seconds=20)[""]
-    except Exception as error:  # no memory, or the compiler's
+    except (torch.OutOfMemoryError, TorchDynamoException) as error:
         return None, type(error).__name__, "-"
     peak = "-"
     if device == "cuda":

@@ -51,7 +51,11 @@ from speechbrain_fftp.dataio.streams import ShardStream, decode_clip
 from speechbrain_fftp.dataio.synthetic import make_demo_set
 from speechbrain_fftp.utils.clip_brain import ClipBrain
 from speechbrain_fftp.utils.metrics import tagging_metrics, write_results
-from speechbrain_fftp.utils.recipes import plain_yaml, start_from_pretrained
+from speechbrain_fftp.utils.recipes import (
+    encode_labels,
+    plain_yaml,
+    start_from_pretrained,
+)
 
 logger = get_logger(__name__)
 
@@ -120,14 +124,7 @@ def dataio_prep(hparams):
         Maps class indices to display names.
     """
     classes = read_class_list(Path(hparams["prepared_folder"]) / "classes.csv")
-    label_encoder = sb.dataio.encoder.CategoricalEncoder()
-    label_encoder.update_from_iterable(classes.values())
-    label_encoder.expect_len(hparams["n_classes"])
-    if len(label_encoder) != hparams["n_classes"]:
-        raise ValueError(
-            f"The class list has {len(label_encoder)} classes, but n_classes "
-            f"is {hparams['n_classes']}: pass --n_classes {len(label_encoder)}."
-        )
+    label_encoder = encode_labels(classes.values(), hparams["n_classes"])
 
     def multi_hot(labels):
         """Vector ``[C]`` with 1 for each of the labels."""

@@ -36,7 +36,11 @@ from speechbrain_fftp.dataio.speech_commands import NOISE_FOLDER, list_words
 from speechbrain_fftp.dataio.synthetic_words import make_word_set
 from speechbrain_fftp.utils.clip_brain import ClipBrain
 from speechbrain_fftp.utils.metrics import accuracy_metrics, write_accuracy
-from speechbrain_fftp.utils.recipes import plain_yaml, start_from_pretrained
+from speechbrain_fftp.utils.recipes import (
+    encode_labels,
+    plain_yaml,
+    start_from_pretrained,
+)
 from speechbrain_fftp.utils.tensorboard import add_confusion
 
 logger = get_logger(__name__)
@@ -110,14 +114,7 @@ def dataio_prep(hparams):
     path = Path(hparams["prepared_folder"]) / "classes.csv"
     with open(path, encoding="utf-8", newline="") as file:
         classes = [row["label"] for row in csv.DictReader(file)]
-    label_encoder = sb.dataio.encoder.CategoricalEncoder()
-    label_encoder.update_from_iterable(classes)
-    label_encoder.expect_len(hparams["n_classes"])
-    if len(classes) != hparams["n_classes"]:
-        raise ValueError(
-            f"The data has {len(classes)} classes, but n_classes is "
-            f"{hparams['n_classes']}: pass --n_classes {len(classes)}."
-        )
+    label_encoder = encode_labels(classes, hparams["n_classes"])
 
     @sb.utils.data_pipeline.takes("wav")
     @sb.utils.data_pipeline.provides("sig")
@@ -179,6 +176,7 @@ if __name__ == "__main__":
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
     sb.utils.distributed.ddp_init_group(run_opts)
     overrides = ruamel.yaml.YAML().load(overrides) or {}
+    given = plain_yaml(hparams_file)
     is_demo = "data_folder" not in overrides
     if is_demo:
         logger.warning(
@@ -187,8 +185,8 @@ if __name__ == "__main__":
             "Speech Commands.",
             hparams_file,
         )
-        overrides = {**plain_yaml(hparams_file)["demo"], **overrides}
-    task = str(overrides.get("task", plain_yaml(hparams_file)["task"]))
+        overrides = {**given["demo"], **overrides}
+    task = str(overrides.get("task", given["task"]))
     n_classes = count_classes(task, overrides["data_folder"])
     if n_classes is not None:
         overrides.setdefault("n_classes", n_classes)

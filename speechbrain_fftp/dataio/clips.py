@@ -37,8 +37,8 @@ def load_clip(path):
     except RuntimeError as error:
         reason = error
     logger.warning(
-        "Left out %s: %s. To have it converted anew, delete it and the "
-        "manifests (train.csv, ...) of the prepared folder.",
+        "Left out %s: %s. If it lies in the prepared folder, delete it and the "
+        "manifests (train.csv, ...) there to have it converted anew.",
         path,
         reason,
     )

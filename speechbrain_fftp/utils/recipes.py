@@ -8,6 +8,7 @@ from pathlib import Path
 
 import ruamel.yaml
 
+from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.utils.pretrained import load_encoder
 
 
@@ -32,6 +33,43 @@ def plain_yaml(hparams_file):
     12
     """
     return ruamel.yaml.YAML().load(Path(hparams_file))
+
+
+def encode_labels(labels, n_classes):
+    """Numbers the classes of the data.
+
+    Arguments
+    ---------
+    labels : iterable of str
+        The labels, in the order of their classes.
+    n_classes : int
+        How many the model tells apart.
+
+    Returns
+    -------
+    speechbrain.dataio.encoder.CategoricalEncoder
+        Maps class indices to labels.
+
+    Raises
+    ------
+    ValueError
+        If the data have another number of classes.
+
+    Example
+    -------
+    >>> encode_labels(["no", "yes"], 2).ind2lab
+    {0: 'no', 1: 'yes'}
+    """
+    label_encoder = CategoricalEncoder()
+    label_encoder.update_from_iterable(labels)
+    found = len(label_encoder)
+    label_encoder.expect_len(n_classes)
+    if found != n_classes:
+        raise ValueError(
+            f"The class list has {found} classes, but n_classes is "
+            f"{n_classes}: pass --n_classes {found}."
+        )
+    return label_encoder
 
 
 def start_from_pretrained(encoder, source, frozen_epochs=0):
