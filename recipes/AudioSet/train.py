@@ -32,6 +32,7 @@ from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain as sb
 from speechbrain.dataio.sampler import (
+    DynamicBatchSampler,
     ReproducibleRandomSampler,
     ReproducibleWeightedRandomSampler,
 )
@@ -170,6 +171,10 @@ def dataio_prep(hparams):
             dynamic_items=[audio_pipeline, label_pipeline],
             output_keys=["id", "sig", "targets"],
         )
+    for split in ("valid", "test"):  # in batches of like length
+        datasets[split] = datasets[split].filtered_sorted(
+            sort_key="duration"
+        )
     return datasets, label_encoder
 
 
@@ -197,6 +202,12 @@ def make_train_loader(brain, train_set, counts, hparams):
         brain.train_stream = train_set
         return torch.utils.data.DataLoader(train_set, **opts)
     seed = hparams["seed"]
+    if hparams["dynamic_batching"]:
+        del opts["batch_size"]
+        opts["batch_sampler"] = brain.train_sampler = DynamicBatchSampler(
+            train_set, seed=seed, **hparams["dynamic_batch_sampler"]
+        )
+        return brain.make_dataloader(train_set, sb.Stage.TRAIN, **opts)
     brain.train_sampler = ReproducibleRandomSampler(train_set, seed=seed)
     if hparams["class_balanced"]:
         rows = labels_of(train_set)
@@ -244,6 +255,13 @@ if __name__ == "__main__":
         overrides = {**data_overrides(overrides["data_folder"]), **overrides}
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
+    if hparams["dynamic_batching"] and (
+        hparams["class_balanced"] or hparams["format"] == "webdataset"
+    ):
+        raise ValueError(
+            "dynamic_batching works neither with class_balanced nor with "
+            "format: webdataset; leave out one of them."
+        )
     if hparams["num_threads"]:
         torch.set_num_threads(hparams["num_threads"])
     if "ckpt_interval_steps" in run_opts.overridden_args:

@@ -18,6 +18,7 @@ from speechbrain_fftp.dataio.clips import collate_clips
 from speechbrain_fftp.inference.export import export_inference
 from speechbrain_fftp.utils.ddp import (
     gather_clips,
+    leave_group,
     mean_over_ranks,
     sampler_of_rank,
     seed_step,
@@ -467,4 +468,5 @@ class ClipBrain(sb.core.Brain):
                 folder,
             )
         if self.distributed_launch:
-            torch.distributed.destroy_process_group()
+            self.modules.clear()
+            leave_group()

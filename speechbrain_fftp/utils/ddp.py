@@ -6,10 +6,14 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import gc
 import random
 
 import numpy as np
 import torch
+
+# Before there is a group: default arguments in it would hold on to the group.
+import torch.distributed.nn
 
 from speechbrain.utils.distributed import get_rank, is_distributed_initialized
 
@@ -132,3 +136,26 @@ def seed_step(seed, epoch, step):
     random.seed(state)
     np.random.seed(state)
     torch.manual_seed(state)
+
+
+def leave_group():
+    """Ends the process group, and with it its threads.
+
+    The group lives on as long as anything refers to it, as modules wrapped in
+    DDP do: drop those before. Its threads may otherwise wake up while Python is
+    being taken down, which aborts a process that has finished
+    (https://github.com/pytorch/pytorch/pull/179291).
+
+    Example
+    -------
+    >>> import tempfile
+    >>> store = torch.distributed.FileStore(tempfile.mkdtemp() + "/store")
+    >>> torch.distributed.init_process_group(
+    ...     "gloo", store=store, rank=0, world_size=1
+    ... )
+    >>> leave_group()
+    >>> is_distributed_initialized()
+    False
+    """
+    gc.collect()  # DDP's references go round in circles
+    torch.distributed.destroy_process_group()

@@ -93,6 +93,7 @@ def test_second_start_trains_no_more(trained, data_folder):
             "num_workers": 2,
         },
         {"ckpt_interval_steps": 2, "frozen_epochs": 2, "weight_decay": 0.1},
+        {"ckpt_interval_steps": 2, "dynamic_batching": True},
     ],
     ids=[
         "mid-epoch",
@@ -100,6 +101,7 @@ def test_second_start_trains_no_more(trained, data_folder):
         "balanced-accumulated",
         "shards",
         "frozen",
+        "by-length",
     ],
 )
 def test_killed_training_ends_as_an_unbroken_one(

@@ -20,6 +20,10 @@ from speechbrain_fftp.nnet.patching import (
 from speechbrain_fftp.nnet.position import PositionEmbedding
 
 
+# Tokens that are encoded at a time in inference on a CPU: they fit its cache.
+CACHED_TOKENS = 2048
+
+
 class TransformerBlock(torch.nn.Module):
     """A pre-norm transformer block: self-attention, then an MLP.
 
@@ -207,6 +211,27 @@ class AST(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip: the mean of the class and the
             distillation token.
         """
+        parts = self._parts(feats)
+        if parts > 1:
+            lens = (None,) * parts if wav_lens is None else wav_lens.chunk(parts)
+            pairs = zip(feats.chunk(parts), lens)
+            return torch.cat([self._encode(*pair) for pair in pairs])
+        return self._encode(feats, wav_lens)
+
+    def _parts(self, feats):
+        """In how many parts a batch is best encoded."""
+        if (
+            torch.is_grad_enabled()
+            or torch.compiler.is_compiling()
+            or feats.device.type != "cpu"
+        ):
+            return 1
+        columns = self.embedding.time_patches(feats.shape[1])
+        tokens = feats.shape[0] * self.embedding.freq_patches * columns
+        return min(feats.shape[0], -(-tokens // CACHED_TOKENS))
+
+    def _encode(self, feats, wav_lens):
+        """What ``forward`` does, for a part of the batch."""
         feats, n_frames = trim_padding(feats, wav_lens)
         tokens = self.embedding(feats)
         valid = None

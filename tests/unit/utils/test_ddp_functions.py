@@ -5,12 +5,18 @@ Authors
 """
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from speechbrain_fftp.utils.ddp import gather_clips, mean_over_ranks, seed_step
+from speechbrain_fftp.utils.ddp import (
+    gather_clips,
+    leave_group,
+    mean_over_ranks,
+    seed_step,
+)
 
 
 def draws(*place):
@@ -63,3 +69,31 @@ def test_gathers_clips_over_processes_and_takes_each_once(tmp_path):
 
 def test_nothing_to_gather():
     assert gather_clips([]) == ([],)
+
+
+def group_threads():
+    """How many threads of the process group there are."""
+    threads = Path("/proc/self/task").glob("*/comm")
+    return sum("gloo" in thread.read_text() for thread in threads)
+
+
+def leave(rank, folder):
+    torch.distributed.init_process_group(
+        "gloo", f"file://{folder}/store", rank=rank, world_size=2
+    )
+    model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 2))
+    model(torch.ones(1, 2)).sum().backward()
+    before = group_threads()
+    del model
+    leave_group()
+    torch.save((before, group_threads()), f"{folder}/{rank}.pt")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="no /proc")
+def test_no_thread_outlives_the_group(tmp_path):
+    """One that did could abort a process that has finished."""
+    torch.multiprocessing.spawn(leave, (str(tmp_path),), nprocs=2)
+    for rank in (0, 1):
+        before, after = torch.load(tmp_path / f"{rank}.pt")
+        assert before > 0
+        assert after == 0
