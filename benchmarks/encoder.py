@@ -34,7 +34,7 @@ from speechbrain_fftp.inference.onnx import export_onnx
 from speechbrain_fftp.inference.windows import BATCH_WINDOWS
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.nnet.onednn import left_to_torch, linear
+from speechbrain_fftp.nnet.onednn import left_to_torch, linear, pack_weights
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.utils.complexity import count_macs
 from speechbrain_fftp.utils.pretrained import load_ast
@@ -42,7 +42,7 @@ from speechbrain_fftp.utils.pretrained import load_ast
 PEER = "transformers, 1212 patches"
 SQUARE = "AST, 1212 patches"
 FFTP = "AST-FFTP, 96 patches"
-BF16 = ", bfloat16"
+BF16, COMPILED = ", bfloat16", ", torch.compile"
 INT8 = SQUARE + ", int8 by ONNX Runtime, features included"
 PEAKS = ("product by MKL", "product by oneDNN")
 RATE = 16000
@@ -65,6 +65,8 @@ def make_models(smoke):
         encoder, head = load_ast(folder)
     embedding = FFTPEmbedding(128, width, patch_frames=50, stride_frames=10)
     fftp = AST(128, width, depth, heads, embedding=embedding).eval()
+    for model in (encoder, fftp):
+        pack_weights(model)  # as AudioTagger does
     return peer, encoder, head, fftp
 
 
@@ -101,6 +103,10 @@ def ast_rows(models, batch, int8, args):
     }
     if int8:
         cases[INT8] = tags(int8, wavs)
+        backend = "eager" if args.smoke else "inductor"
+        compiled = torch.compile(fftp, dynamic=True, backend=backend)
+        compiled(feats)  # takes a minute
+        cases[FFTP + COMPILED] = tags(compiled, feats)
     exact = {name: [cases[name]()] for name in (PEER, SQUARE)}
     check_same(exact, tolerance=1e-4)
     times = compare(cases, args.rounds if batch == 1 else args.rounds // 3 + 1)
@@ -128,6 +134,7 @@ def make_int8(encoder, head, folder):
     return export_onnx(tagger, Path(folder) / "int8.onnx", int8=True)
 
 
+@torch.no_grad()
 def length_rows(args):
     """Times by length of AuM on a whole clip and of AST in windows."""
     lengths = (1, 2, 3) if args.smoke else (1, 3, 10, 30, 100, 300, 600)
@@ -135,6 +142,7 @@ def length_rows(args):
     embedding = FFTPEmbedding(128, 192, patch_frames=50, stride_frames=10)
     depth = 1 if args.smoke else 24
     aum = AuM(128, 192, depth, embedding=embedding).eval()
+    pack_weights(aum)
     tagger = make_tagger("AST-tiny")
 
     def tag(wav):
@@ -202,13 +210,13 @@ def targets(values, worst):
     return rows
 
 
-@torch.inference_mode()
 def main():
     """Runs what the command line asks for."""
     args = read_options(__doc__, rounds=8)
     models = make_models(args.smoke)
     with tempfile.TemporaryDirectory() as folder:
         int8 = by_onnx(make_int8(*models[1:3], folder), args.threads)
+    with torch.inference_mode():
         rows, one = ast_rows(models, 1, int8, args)
         more, eight = ast_rows(models, 8, None, args)
     grown, worst = length_rows(args)

@@ -97,12 +97,11 @@ def first_tags(folder, path, args):
     return rows, statistics.median(run["process"] for run in runs)
 
 
-@torch.inference_mode()
 def main():
     """Runs what the command line asks for."""
     args = read_options(__doc__, rounds=20)
     tagger = make_tagger("AST-tiny")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         path = Path(folder) / "clip.wav"
         tagging.write_noise(path, 1 if args.smoke else 10)
         cases = make_cases(tagger, make_peer(tagger), path)

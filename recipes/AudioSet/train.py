@@ -172,9 +172,7 @@ def dataio_prep(hparams):
             output_keys=["id", "sig", "targets"],
         )
     for split in ("valid", "test"):  # in batches of like length
-        datasets[split] = datasets[split].filtered_sorted(
-            sort_key="duration"
-        )
+        datasets[split] = datasets[split].filtered_sorted(sort_key="duration")
     return datasets, label_encoder
 
 

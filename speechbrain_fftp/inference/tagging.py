@@ -14,6 +14,7 @@ from speechbrain.inference.interfaces import Pretrained
 from speechbrain_fftp.dataio.audio_files import read_audio, resample
 from speechbrain_fftp.inference.file_tagging import FileTagging
 from speechbrain_fftp.inference.model_folder import load_folder
+from speechbrain_fftp.nnet.onednn import pack_weights
 from speechbrain_fftp.utils.weight_files import UNREADABLE
 
 # What damaged settings and labels raise besides.
@@ -168,6 +169,7 @@ class AudioTagger(FileTagging, Pretrained):
                 f"labels from 0 to {len(labels) - 1}, not {sorted(labels)}."
             )
         self.hparams.label_encoder.ignore_len()
+        pack_weights(self.mods)
 
     def encode_batch(self, wavs, wav_lens=None):
         """Embeddings of a batch of clips.

@@ -62,6 +62,11 @@ def _by_onednn(x, matrix):
     )
 
 
+def _needs_gradients(*tensors):
+    """Whether gradients of some of them are recorded."""
+    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+
+
 class _OneDNNLinear(torch.autograd.Function):
     """``x @ weight.T + bias`` by oneDNN."""
 
@@ -171,7 +176,7 @@ def attention(query, key, value, mask=None, dropout=0.0):
         or dropout > 0
         or not _by_onednn(query, key[0, 0])
         or query.shape[2] < LEAST_TOKENS
-        or (torch.is_grad_enabled() and query.requires_grad)
+        or _needs_gradients(query)
     ):
         return torch.nn.functional.scaled_dot_product_attention(
             query, key, value, mask, dropout_p=dropout
@@ -234,7 +239,7 @@ class Linear(torch.nn.Linear):
         """
         if (
             self._packed is None
-            or torch.is_grad_enabled()
+            or _needs_gradients(x, self.weight)
             or not _by_onednn(x, self.weight)
             or self._packed_of != self._state()
         ):

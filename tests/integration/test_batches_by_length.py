@@ -17,7 +17,11 @@ def sounds(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sounds")
     rng = np.random.default_rng(0)
     rows = ["path,labels,split"]
-    for split, numbers in {"train": (8, 4), "valid": (2, 2), "eval": (2, 2)}.items():
+    for split, numbers in {
+        "train": (8, 4),
+        "valid": (2, 2),
+        "eval": (2, 2),
+    }.items():
         for seconds, number in zip((1.0, 9.5), numbers):
             for i in range(number):
                 name = f"{split}_{seconds}_{i}.wav"

@@ -19,7 +19,6 @@ from speechbrain_fftp.nnet.patching import (
 )
 from speechbrain_fftp.nnet.position import PositionEmbedding
 
-
 # Tokens that are encoded at a time in inference on a CPU: they fit its cache.
 CACHED_TOKENS = 2048
 
@@ -213,7 +212,9 @@ class AST(torch.nn.Module):
         """
         parts = self._parts(feats)
         if parts > 1:
-            lens = (None,) * parts if wav_lens is None else wav_lens.chunk(parts)
+            lens = (
+                (None,) * parts if wav_lens is None else wav_lens.chunk(parts)
+            )
             pairs = zip(feats.chunk(parts), lens)
             return torch.cat([self._encode(*pair) for pair in pairs])
         return self._encode(feats, wav_lens)
@@ -221,7 +222,7 @@ class AST(torch.nn.Module):
     def _parts(self, feats):
         """In how many parts a batch is best encoded."""
         if (
-            torch.is_grad_enabled()
+            (torch.is_grad_enabled() and self.cls_tokens.requires_grad)
             or torch.compiler.is_compiling()
             or feats.device.type != "cpu"
         ):

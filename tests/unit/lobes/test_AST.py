@@ -7,6 +7,7 @@ Authors
 import pytest
 import torch
 
+import speechbrain_fftp.lobes.models.AST as ast_module
 from speechbrain_fftp.lobes.models.AST import AST, TransformerBlock
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
@@ -248,3 +249,27 @@ def test_block_equals_torch_encoder_layer():
     masked = peer(x, src_key_padding_mask=~valid)
     out = block(x, valid[:, None, None])
     torch.testing.assert_close(out[valid], masked[valid], rtol=0, atol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", EMBEDDINGS)
+def test_large_batches_are_encoded_in_parts(kind, monkeypatch):
+    """In inference, to the same embeddings; for training in one piece."""
+    encoder = make_encoder(kind)
+    feats, lens = torch.randn(5, 60, 16), torch.tensor([1, 0.4, 0.7, 0.9, 0.5])
+    whole, cut = encoder(feats), encoder(feats, lens)
+    parts = []
+    encode = encoder._encode
+    monkeypatch.setattr(
+        encoder, "_encode", lambda f, n: (parts.append(len(f)), encode(f, n))[1]
+    )
+    patches = encoder.embedding.freq_patches * encoder.embedding.time_patches(
+        60
+    )
+    monkeypatch.setattr(ast_module, "CACHED_TOKENS", 2 * patches)
+    torch.testing.assert_close(encoder(feats), whole)
+    torch.testing.assert_close(encoder(feats, lens), cut)
+    assert parts == [2, 2, 1] * 2
+    with torch.enable_grad():
+        torch.testing.assert_close(encoder(feats, lens), cut)
+    assert parts[6:] == [5]

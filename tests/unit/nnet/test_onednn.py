@@ -4,12 +4,21 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import copy
+import pickle
+
 import pytest
 import torch
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet import onednn
-from speechbrain_fftp.nnet.onednn import Linear, attention, linear, matmul
+from speechbrain_fftp.nnet.onednn import (
+    Linear,
+    attention,
+    linear,
+    matmul,
+    pack_weights,
+)
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.utils.complexity import count_macs
 
@@ -147,3 +156,57 @@ def test_weights_have_the_names_of_torchs():
     layer = Linear(5, 3)
     layer.load_state_dict(torch.nn.Linear(5, 3).state_dict())
     assert isinstance(layer, torch.nn.Linear)
+
+
+def packed_layer():
+    torch.manual_seed(0)
+    layer = Linear(1024, 512)
+    pack_weights(torch.nn.ModuleList([layer]))
+    return layer, torch.randn(3, 700, 1024)
+
+
+def plain(layer, x):
+    return torch.nn.functional.linear(x, layer.weight, layer.bias)
+
+
+@needs_onednn
+@torch.no_grad()
+def test_packed_weights_give_torchs_values_until_they_change():
+    layer, x = packed_layer()
+    torch.testing.assert_close(layer(x), plain(layer, x), rtol=0, atol=1e-4)
+    with torch.inference_mode():
+        found = layer(x)
+    torch.testing.assert_close(found, plain(layer, x), rtol=0, atol=1e-4)
+    # The second copy is what is used, as long as it is one.
+    other = Linear(1024, 512)
+    other.pack()
+    layer._packed = other._packed
+    expected = torch.nn.functional.linear(x, other.weight, layer.bias)
+    torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-4)
+    layer.load_state_dict({k: 2 * v for k, v in layer.state_dict().items()})
+    torch.testing.assert_close(layer(x), plain(layer, x), rtol=0, atol=1e-4)
+
+
+@needs_onednn
+def test_a_packed_layer_learns_and_can_be_copied():
+    layer, x = packed_layer()
+    assert set(layer.state_dict()) == {"weight", "bias"}
+    layer(x).sum().backward()
+    assert layer.weight.grad.any()
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert twin._packed is None
+        with torch.no_grad():
+            torch.testing.assert_close(twin(x), plain(layer, x))
+
+
+@torch.no_grad()
+def test_other_layers_are_not_packed(monkeypatch):
+    double, half = Linear(4, 4).double(), Linear(4, 4).bfloat16()
+    with torch.inference_mode():
+        fixed = Linear(4, 4)
+    pack_weights(torch.nn.ModuleList([double, half, fixed, torch.nn.ReLU()]))
+    assert [m._packed for m in (double, half, fixed)] == [None] * 3
+    monkeypatch.setattr(onednn, "HAS_ONEDNN", False)
+    layer = Linear(4, 4)
+    pack_weights(layer)
+    assert layer._packed is None
