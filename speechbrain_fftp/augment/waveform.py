@@ -53,8 +53,6 @@ class RandomGain(torch.nn.Module):
         torch.Tensor
             Waveforms ``[B, S]``.
         """
-        if not self.decibels:
-            return wavs
         draw = 2 * torch.rand(len(wavs), 1, device=wavs.device) - 1
         return wavs * 10 ** (draw * self.decibels / 20)
 
