@@ -33,7 +33,7 @@ def script(monkeypatch):
     [
         ("front_end", (), 1),
         ("augmentation", (), 3),
-        ("input_pipeline", (), 1),
+        ("input_pipeline", (), 2),
         ("end_to_end", ("timm", "onnxruntime"), 3),
         ("encoder", ("transformers", "onnxruntime", "onnxscript"), 10),
         ("training_gpu", (), 0),
