@@ -26,7 +26,7 @@ test: $(INSTALLED)
 soak: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/soak.py
 
-# Speed on a CPU, with two threads: ten minutes on two idle cores. Rewrites the
+# Speed on a CPU, with two threads: eleven minutes on two idle cores. Rewrites the
 # results and README.md's table.
 bench: $(BENCH_INSTALLED)
 	$(VENV)/bin/python benchmarks/front_end.py

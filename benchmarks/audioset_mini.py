@@ -83,8 +83,7 @@ def train(hparams, data_folder, seed, prepared_folder, options):
 def score_precisions(model, prepared_folder):
     """mAP of the evaluation split by an exported model, by precision."""
     tagger = AudioTagger.from_pretrained(model)
-    options = {"precision": "bf16"}
-    bfloat16 = AudioTagger.from_hparams(model, run_opts=options)
+    bfloat16 = AudioTagger.from_pretrained(model, precision="bf16")
     with tempfile.TemporaryDirectory() as folder:
         path = export_onnx(tagger, Path(folder) / "int8.onnx", int8=True)
         run = {

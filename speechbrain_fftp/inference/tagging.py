@@ -11,14 +11,34 @@ import torch
 import yaml
 
 from speechbrain.inference.interfaces import Pretrained
+from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio_files import read_audio, resample
 from speechbrain_fftp.inference.file_tagging import FileTagging
 from speechbrain_fftp.inference.model_folder import load_folder
 from speechbrain_fftp.nnet.onednn import pack_weights
 from speechbrain_fftp.utils.weight_files import UNREADABLE
 
+logger = get_logger(__name__)
+
 # What damaged settings and labels raise besides.
 BAD_SETTINGS = (SyntaxError, yaml.YAMLError, ruamel.yaml.YAMLError)
+
+
+def cpu_has_bf16():
+    """Whether the CPU has instructions for bfloat16.
+
+    Returns
+    -------
+    bool
+        True for AVX512-BF16 and for AMX.
+
+    Example
+    -------
+    >>> cpu_has_bf16() in (True, False)
+    True
+    """
+    avx512 = torch.cpu._is_avx512_bf16_supported()
+    return avx512 or torch.cpu._is_amx_tile_supported()
 
 
 class AudioTagger(FileTagging, Pretrained):
@@ -113,7 +133,7 @@ class AudioTagger(FileTagging, Pretrained):
             ) from error
 
     @classmethod
-    def from_pretrained(cls, folder, device="cpu"):
+    def from_pretrained(cls, folder, device="cpu", precision="fp32"):
         """Loads a model from data alone: nothing in its folder is run.
 
         Read are config.json, model.safetensors and labels.csv, which
@@ -125,6 +145,9 @@ class AudioTagger(FileTagging, Pretrained):
             An inference folder.
         device : str
             Where to run the model: cpu, cuda:0, ...
+        precision : str
+            ``fp32``, or ``bf16`` for speed on processors that have
+            instructions for bfloat16; on others there is a warning.
 
         Returns
         -------
@@ -137,17 +160,26 @@ class AudioTagger(FileTagging, Pretrained):
             If a file is missing.
         ValueError
             If a file cannot be read, or the parts do not fit together; or if
-            there is no such device.
+            there is no such device or precision.
         """
+        if precision not in ("fp32", "bf16"):
+            raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
         modules, hparams = load_folder(folder)
         try:
             device = str(torch.device(device))
-            return cls(modules, hparams, run_opts={"device": device})
+            options = {"device": device, "precision": precision}
+            tagger = cls(modules, hparams, run_opts=options)
         except UNREADABLE as error:
             raise ValueError(
                 f"The model in {folder} cannot run on {device}. "
                 f"{type(error).__name__}: {error}"
             ) from error
+        if precision == "bf16" and device == "cpu" and not cpu_has_bf16():
+            logger.warning(
+                "This CPU has no instructions for bfloat16 (AVX512-BF16 or "
+                "AMX): precision='fp32' is faster."
+            )
+        return tagger
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -169,7 +201,8 @@ class AudioTagger(FileTagging, Pretrained):
                 f"labels from 0 to {len(labels) - 1}, not {sorted(labels)}."
             )
         self.hparams.label_encoder.ignore_len()
-        pack_weights(self.mods)
+        if self.precision == "fp32":
+            pack_weights(self.mods)
 
     def encode_batch(self, wavs, wav_lens=None):
         """Embeddings of a batch of clips.

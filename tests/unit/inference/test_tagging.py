@@ -190,12 +190,24 @@ def test_tagging_leaves_no_files(tagger, tmp_path, monkeypatch):
     assert os.listdir() == ["clip.wav"]
 
 
-def test_bfloat16_gives_nearly_the_same(exported):
+@pytest.mark.parametrize("capable", [True, False])
+def test_bfloat16_gives_nearly_the_same(exported, capable, monkeypatch, caplog):
     folder = str(exported[1])
-    tagger = AudioTagger.from_hparams(folder)
-    options = {"device": "cpu", "precision": "bf16"}
-    rounded = AudioTagger.from_hparams(folder, run_opts=options)
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: capable)
+    tagger = AudioTagger.from_pretrained(folder)
+    assert not caplog.records
+    rounded = AudioTagger.from_pretrained(folder, precision="bf16")
+    assert capable == ("fp32' is faster" not in caplog.text)
     wavs = 0.1 * torch.randn(2, 16000)
     expected, found = tagger.tag_batch(wavs), rounded.tag_batch(wavs)
     assert not torch.equal(found, expected)
     torch.testing.assert_close(found, expected, rtol=0, atol=0.05)
+    options = {"device": "cpu", "precision": "bf16"}
+    same = AudioTagger.from_hparams(folder, run_opts=options)
+    torch.testing.assert_close(same.tag_batch(wavs), found)
+
+
+def test_unknown_precision_is_an_error(exported):
+    with pytest.raises(ValueError, match="'int8', not fp32 or bf16"):
+        AudioTagger.from_pretrained(str(exported[1]), precision="int8")
