@@ -67,6 +67,7 @@ def train(hparams, data_folder, seed, prepared_folder, options):
             check=True,
         )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = time.time() - start
         metrics = json.loads((Path(folder) / "metrics.json").read_text())
         precisions = score_precisions(f"{folder}/inference", prepared_folder)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -75,9 +76,19 @@ def train(hparams, data_folder, seed, prepared_folder, options):
         "AUC": metrics["AUC"],
         "classes": metrics["num_classes_scored"],
         "mAP_by_precision": precisions,
-        "seconds": time.time() - start,
+        "seconds": seconds,
         "cpu_minutes": cpu / 60,
     }
+
+
+def read_clips(split, prepared_folder, labels):
+    """Waveform and targets, one for each label, of each clip of a split."""
+    with open(prepared_folder / f"{split}.csv", encoding="utf-8") as fi:
+        for row in csv.DictReader(fi):
+            path = row["wav"].replace("$data_root", str(prepared_folder))
+            names = row["labels"].split(";")
+            wav = audio_io.load(path)[0]
+            yield wav, [label in names for label in labels]
 
 
 def score_precisions(model, prepared_folder):
@@ -92,14 +103,10 @@ def score_precisions(model, prepared_folder):
             "int8": by_onnx(path, torch.get_num_threads()),
         }
         probs, targets = {name: [] for name in run}, []
-        with open(prepared_folder / "eval.csv", encoding="utf-8") as fi:
-            for row in csv.DictReader(fi):
-                path = row["wav"].replace("$data_root", str(prepared_folder))
-                wav = audio_io.load(path)[0]
-                for name, function in run.items():
-                    probs[name].append(function(wav)[0].float().numpy())
-                names = row["labels"].split(";")
-                targets.append([label in names for label in tagger.labels])
+        for wav, target in read_clips("eval", prepared_folder, tagger.labels):
+            targets.append(target)
+            for name, function in run.items():
+                probs[name].append(function(wav)[0].float().numpy())
     targets = np.array(targets, dtype=int)
     return {
         name: tagging_metrics(targets, np.stack(found))["mAP"]
@@ -111,13 +118,10 @@ def statistics_of(split, prepared_folder, labels):
     """Mean and deviation ``[clips, 80]`` of 40 bands; targets ``[clips, C]``."""
     fbank = KaldiFbank(n_mels=40)
     features, targets = [], []
-    with open(prepared_folder / f"{split}.csv", encoding="utf-8") as fi:
-        for row in csv.DictReader(fi):
-            path = row["wav"].replace("$data_root", str(prepared_folder))
-            bands = fbank(audio_io.load(path)[0])[0]
-            features.append(torch.cat([bands.mean(0), bands.std(0)]))
-            names = row["labels"].split(";")
-            targets.append([label in names for label in labels])
+    for wav, target in read_clips(split, prepared_folder, labels):
+        bands = fbank(wav)[0]
+        features.append(torch.cat([bands.mean(0), bands.std(0)]))
+        targets.append(target)
     return torch.stack(features).numpy(), np.array(targets, dtype=int)
 
 
