@@ -34,11 +34,11 @@ from speechbrain_fftp.augment.specmask import SpecMask
 from speechbrain_fftp.dataio.clips import collate_clips, load_clip
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.utils.recipes import plain_yaml
 
 CLASSES, RATE = 527, 16000
 WHOLE, WITH_READER = "training, whole", "training, whole, a reading process"
-# As in the recipe's yaml.
-BUCKETS = [1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0]
+HPARAMS = Path(__file__).parents[1] / "hparams" / "ast_fftp.yaml"
 
 
 class TaggingBrain(sb.core.Brain):
@@ -149,8 +149,11 @@ def make_parts(brain, dataset, batch_size):
 
 def make_batchings(brain, dataset, batch_size):
     """Functions that train on clips of different lengths."""
+    options = plain_yaml(HPARAMS)["dynamic_batch_sampler"]
     sampler = DynamicBatchSampler(
-        dataset, 10.0 * batch_size, bucket_boundaries=BUCKETS
+        dataset,
+        10.0 * batch_size,
+        bucket_boundaries=options["bucket_boundaries"],
     )
     return {
         "batches of clips as they come": epochs(
