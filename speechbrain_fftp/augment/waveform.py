@@ -107,8 +107,9 @@ class RandomShift(torch.nn.Module):
         shift = torch.randint(low, high, (B, 1), device=wavs.device)
         valid = (lengths * S).round().long().clamp(min=1)[:, None]
         sample = torch.arange(S, device=wavs.device).expand(B, S)
-        source = torch.where(sample < valid, (sample - shift) % valid, sample)
-        return wavs.gather(1, source)
+        source = sample - shift % valid
+        source = torch.where(source < 0, source + valid, source)
+        return wavs.gather(1, torch.where(sample < valid, source, sample))
 
 
 class NoiseCuts:
@@ -166,7 +167,8 @@ class NoiseCuts:
             self.samples = torch.cat(recordings).to(wavs.device)
         B, S = wavs.shape
         total = len(self.samples)
-        start = torch.randint(total, (B, 1), device=wavs.device)
-        return self.samples[
-            (start + torch.arange(S, device=wavs.device)) % total
-        ]
+        start = torch.randint(total, (B,), device=wavs.device)
+        # The first samples come again after the last.
+        again = self.samples.repeat(-(-S // total))[: S - 1]
+        endless = torch.cat([self.samples, again])
+        return endless.unfold(0, S, 1)[start]
