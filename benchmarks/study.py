@@ -59,7 +59,7 @@ def plan(study, grids, seeds, device):
     for seed in seeds:
         for name, grid in grids.items():
             for entry in grid.entries:
-                reason = unavailable(entry.config, study.data.base)
+                reason = unavailable(entry.config)
                 if reason:
                     skipped[f"{name}: {entry.label}"] = reason
                     continue
@@ -107,7 +107,7 @@ def measure_latency(study, grids):
     configs = {}
     for grid in grids.values():
         for entry in grid.entries:
-            if unavailable(entry.config, data.base) is None:
+            if unavailable(entry.config) is None:
                 configs.setdefault(entry.config.model_key, entry.config)
     return compare({key: tagger(config) for key, config in configs.items()})
 

@@ -4,8 +4,9 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from hyperpyyaml import load_hyperpyyaml
-from study_models import NEUTRAL, ROOT, Config
+from study_models import ROOT, Config
+
+from speechbrain_fftp.utils.recipes import plain_yaml
 
 # The model that is studied, and its training.
 TRAINING = {"number_of_epochs": 24, "batch_size": 64, "lr": 0.001}
@@ -13,6 +14,14 @@ AST = {"embed_dim": 128, "depth": 4, "num_heads": 2}
 FFTP = {"patch_frames": 10, "stride_frames": 5}
 # Widths of SpecAugment's masks, in bins and frames, as in AST's recipes.
 SPEC_AUGMENT = {"speech_commands": (48, 48), "audioset": (48, 192)}
+
+MASK_KEYS = (
+    "mask_budget",
+    "full_freq_ratio",
+    "freq_mask",
+    "time_mask",
+    "mask_aligned",
+)
 
 SMOKE_TRAINING = {"number_of_epochs": 2, "batch_size": 4, "lr": 0.001}
 SMOKE_AST = {"embed_dim": 64, "depth": 2, "num_heads": 1}
@@ -167,12 +176,5 @@ def matching_epochs(epochs, macs, other_macs):
 
 def _mask_defaults(path):
     """The masks of a yaml, which all configurations name."""
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    lines = text[: text.index("spec_mask:")].splitlines()
-    found = {}
-    for line in lines:
-        key, _, value = line.partition(":")
-        if key in ("mask_budget", "full_freq_ratio"):
-            found[key] = load_hyperpyyaml(f"value: {value}")["value"]
-    return {**found, **NEUTRAL}
+    hparams = plain_yaml(path)
+    return {key: hparams[key] for key in MASK_KEYS}

@@ -60,6 +60,7 @@ class Study(Configs):
             "encoder": self.encoder(),
             "peers": self.peers(),
             "stride": self.strides(),
+            "mel_bins": self.mel_bins(),
             "embedding": self.embedding(),
             "masks_square": self.mask_kinds_square(),
             "learning_rate": self.learning_rates(),
@@ -212,6 +213,21 @@ class Study(Configs):
             known = label == self.label
             entries.append(Entry(label, config, None if known else self.label))
         return Grid("Stride, equal epochs", entries)
+
+    def mel_bins(self):
+        """Coarser spectrograms, and longer patches; FFTP and square."""
+        usual = f"{self.label}, 128 bins"
+        entries = [Entry(usual, self.fftp)]
+        for bins in (64, 40, 24):
+            config = self.fftp.but(n_mels=bins)
+            entries.append(Entry(f"{self.label}, {bins} bins", config, usual))
+        coarse = self.fftp.but(n_mels=40)
+        label = f"{self.label}, 40 bins"
+        long = coarse.but(patch_frames=25)
+        square = self.square_16.but(n_mels=40)
+        entries.append(Entry("FFTP 25/5, 40 bins", long, label))
+        entries.append(Entry("square 16/16, 40 bins", square, label))
+        return Grid("Mel bins, equal epochs", entries)
 
     def budgets(self):
         """More or fewer masks."""

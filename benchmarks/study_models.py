@@ -23,9 +23,6 @@ from speechbrain_fftp.utils.complexity import count_macs
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = ROOT / "benchmarks" / "peers"
 SAMPLE_RATE = 16000
-# Keys that a yaml may lack if they are to have these values, which are without
-# effect.
-NEUTRAL = {"freq_mask": 0, "time_mask": 0, "mask_aligned": True}
 # The keys that a model depends on.
 MODEL_KEYS = (
     "embed_dim",
@@ -33,6 +30,7 @@ MODEL_KEYS = (
     "num_heads",
     "patch_frames",
     "stride_frames",
+    "n_mels",
 )
 # What a peer cannot do without, by its yaml.
 PACKAGES = {"mobilenetv3.yaml": "timm"}
@@ -122,46 +120,11 @@ def read_yaml(yaml, base):
     return text
 
 
-def fitted(overrides, text):
-    """Overrides without the neutral ones whose keys a yaml lacks.
-
-    Arguments
-    ---------
-    overrides : dict
-        Keys and values.
-    text : str
-        The yaml.
-
-    Returns
-    -------
-    dict
-        What can be given.
-
-    Raises
-    ------
-    ValueError
-        If the yaml lacks another key.
-    """
-    known = set(re.findall(r"^(\w+):", text, re.MULTILINE))
-    kept = {k: v for k, v in overrides.items() if k in known}
-    for key, value in overrides.items():
-        if key not in known and NEUTRAL.get(key) != value:
-            raise ValueError(f"its yaml has no key {key}")
-    return kept
-
-
-def unavailable(config, base):
+def unavailable(config):
     """Why a configuration cannot be run here; None if it can."""
-    yaml = config.yaml
-    package = PACKAGES.get(Path(yaml).name)
+    package = PACKAGES.get(Path(config.yaml).name)
     if package and importlib.util.find_spec(package) is None:
         return f"{package} is not installed"
-    if not (ROOT / yaml).is_file():
-        return f"there is no {yaml}"
-    try:
-        fitted(config.overrides, read_yaml(yaml, base))
-    except ValueError as error:
-        return str(error)
     return None
 
 
@@ -200,7 +163,7 @@ def load_model(config, base, n_classes):
     overrides["data_folder"] = "none"
     with tempfile.TemporaryDirectory() as folder, peers_importable():
         overrides["output_folder"] = folder
-        hparams = load_hyperpyyaml(text, fitted(overrides, text))
+        hparams = load_hyperpyyaml(text, overrides)
     modules = hparams["modules"]
     for module in modules.values():
         module.eval()

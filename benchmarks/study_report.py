@@ -122,7 +122,7 @@ def table(grid, study, results, latency):
     for device in results.devices:
         found = {e.label: results.find(e.config, device) for e in grid.entries}
         for entry in grid.entries:
-            reason = unavailable(entry.config, study.data.base)
+            reason = unavailable(entry.config)
             if found[entry.label] is None and reason:
                 notes.append(f"{entry.label} was skipped: {reason}.")
             cells = _cells(entry, study, found)

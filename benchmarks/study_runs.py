@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import torch
 from study_data import Data
-from study_models import PEERS, ROOT, Config, compose, fitted, read_yaml
+from study_models import PEERS, ROOT, Config, compose, read_yaml
 
 SPLITS = ("train", "valid", "test")
 PR_SET_PDEATHSIG = 1
@@ -135,7 +135,7 @@ def command(run, data_folder, work):
     data, config = run.data, run.config
     yaml = compose(config, data.base, work / Path(config.yaml).name)
     options = {
-        **fitted(config.overrides, read_yaml(config.yaml, data.base)),
+        **config.overrides,
         "data_folder": data_folder,
         "prepared_folder": work / "prepared",
         "output_folder": run.folder(work),

@@ -178,7 +178,7 @@ def test_macs_are_matched(study):
 
 
 def test_peers_fill_what_they_lack_from_the_recipe(study):
-    from study_models import fitted, read_yaml, unavailable
+    from study_models import read_yaml
 
     study = study[0]
     text = read_yaml("benchmarks/peers/xvector.yaml", study.data.base)
@@ -188,15 +188,6 @@ def test_peers_fill_what_they_lack_from_the_recipe(study):
     assert "n_mels: 128" not in lines
     assert "FFTPEmbedding" not in text
     assert any(line.startswith("mixup_prob: ") for line in lines)
-    assert fitted({"batch_size": 4, "freq_mask": 0}, "batch_size: 32") == {
-        "batch_size": 4
-    }
-    with pytest.raises(ValueError, match="no key nix"):
-        fitted({"nix": 0}, text)
-    nowhere = study.fftp._replace(yaml="hparams/nowhere.yaml")
-    assert unavailable(nowhere, study.data.base) == "there is no " + (
-        "hparams/nowhere.yaml"
-    )
 
 
 def test_x_vector_has_the_figures_of_its_recipe(study):
