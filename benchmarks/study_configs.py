@@ -15,6 +15,21 @@ FFTP = {"patch_frames": 10, "stride_frames": 5}
 # Widths of SpecAugment's masks, in bins and frames, as in AST's recipes.
 SPEC_AUGMENT = {"speech_commands": (48, 48), "audioset": (48, 192)}
 
+# README.md's longer training on spoken words: what suits all models, and FFTP.
+LONG_WORDS = {
+    "number_of_epochs": 110,
+    "avg_checkpoints": 10,
+    "speeds": [95, 100, 105],
+    "snr_low": 10,
+    "snr_high": 80,
+    "mixup_prob": 0.3,
+}
+LONG_AST = {
+    "n_mels": 40,
+    "batch_size": 32,
+    "weight_decay": 0.05,
+    "mask_budget": 0.1,
+}
 MASK_KEYS = (
     "mask_budget",
     "full_freq_ratio",
@@ -100,6 +115,23 @@ class Configs:
         ]
         usual = self.ast["embed_dim"]
         return min(found, key=lambda c: abs(c.overrides["embed_dim"] - usual))
+
+    def long_words(self):
+        """FFTP, square patches and the x-vector, trained for long on words."""
+        ast = {**LONG_WORDS, **LONG_AST}
+        fftp = self.fftp.but(**ast, patch_frames=25)
+        square = self.square_16.but(**ast)
+        xvector = self.peer("xvector").but(**LONG_WORDS)
+        return fftp, *(
+            config.but(
+                number_of_epochs=matching_epochs(
+                    LONG_WORDS["number_of_epochs"],
+                    self.macs(config),
+                    self.macs(fftp),
+                )
+            )
+            for config in (square, xvector)
+        )
 
     def without_masks(self, config):
         """The same without SpecMask."""

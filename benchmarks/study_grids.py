@@ -53,7 +53,10 @@ class Study(Configs):
         """All grids by name, the most important ones first."""
         if self.smoke:
             return {"smoke": self.smoke_grid()}
+        words = self.data.form == "speech_commands"
+        long = {"long": self.long_trainings()} if words else {}
         return {
+            **long,
             "training_macs": self.training_macs(),
             "masks": self.mask_kinds(),
             "inference_macs": self.inference_macs(),
@@ -82,6 +85,19 @@ class Study(Configs):
                 Entry("x-vector", self.peer("xvector"), label),
             ],
             [(square, "no masks")],
+        )
+
+    def long_trainings(self):
+        """The best training found for FFTP, and as many MACs for others."""
+        fftp, square, xvector = self.long_words()
+        label = "FFTP 25/5, 40 bins"
+        return Grid(
+            "Longer training, equal training MACs",
+            [
+                Entry(label, fftp),
+                Entry("square 16/16, 40 bins", square, label),
+                Entry("x-vector", xvector, label),
+            ],
         )
 
     def embedding(self):
