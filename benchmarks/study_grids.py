@@ -53,10 +53,10 @@ class Study(Configs):
         """All grids by name, the most important ones first."""
         if self.smoke:
             return {"smoke": self.smoke_grid()}
-        words = self.data.form == "speech_commands"
-        long = {"long": self.long_trainings()} if words else {}
+        long = {}
+        if self.data.form == "speech_commands":  # the only one with its keys
+            long = {"long": self.long_trainings()}
         return {
-            **long,
             "training_macs": self.training_macs(),
             "masks": self.mask_kinds(),
             "inference_macs": self.inference_macs(),
@@ -70,6 +70,7 @@ class Study(Configs):
             "budget": self.budgets(),
             "full_freq_ratio": self.full_freq_ratios(),
             "mask_grid": self.mask_grid(),
+            **long,
         }
 
     def smoke_grid(self):

@@ -175,6 +175,14 @@ def test_macs_are_matched(study):
     epochs = long.config.overrides["number_of_epochs"]
     full = study.macs(study.square_16) * study.epochs
     assert abs(target * epochs - full) <= target / 2
+    fftp, *others = (entry.config for entry in grids["long"].entries)
+    full = study.macs(fftp) * fftp.overrides["number_of_epochs"]
+    for config in others:
+        macs = study.macs(config)
+        epochs = config.overrides["number_of_epochs"]
+        assert abs(macs * epochs - full) <= macs / 2
+    bins = {c.overrides.get("n_mels") for _, c, _ in grids["mel_bins"].entries}
+    assert bins == {None, 64, 40, 24}
 
 
 def test_peers_fill_what_they_lack_from_the_recipe(study):
