@@ -190,7 +190,8 @@ def note_start(path, args):
     command = " ".join(["python benchmarks/study.py", *words])
     if command not in commands:
         commands.append(command)
-    add_facts(path, {"commands": commands, f"on {args.device}": machine})
+    where = f"on {args.device}, {machine.pop('processor')}"
+    add_facts(path, {"commands": commands, where: machine})
 
 
 def main(argv=None):

@@ -234,16 +234,16 @@ class Study(Configs):
     def mel_bins(self):
         """Coarser spectrograms, and longer patches; FFTP and square."""
         usual = f"{self.label}, 128 bins"
-        entries = [Entry(usual, self.fftp)]
-        for bins in (64, 40, 24):
-            config = self.fftp.but(n_mels=bins)
-            entries.append(Entry(f"{self.label}, {bins} bins", config, usual))
-        coarse = self.fftp.but(n_mels=40)
-        label = f"{self.label}, 40 bins"
-        long = coarse.but(patch_frames=25)
+        fftp = {bins: self.fftp.but(n_mels=bins) for bins in (40, 64, 24)}
+        labels = {bins: f"{self.label}, {bins} bins" for bins in fftp}
+        long = fftp[40].but(patch_frames=25)
         square = self.square_16.but(n_mels=40)
-        entries.append(Entry("FFTP 25/5, 40 bins", long, label))
-        entries.append(Entry("square 16/16, 40 bins", square, label))
+        entries = [
+            Entry(usual, self.fftp),
+            *(Entry(labels[bins], fftp[bins], usual) for bins in fftp),
+            Entry("FFTP 25/5, 40 bins", long, labels[40]),
+            Entry("square 16/16, 40 bins", square, labels[40]),
+        ]
         return Grid("Mel bins, equal epochs", entries)
 
     def budgets(self):

@@ -27,8 +27,9 @@ MACs are those of one clip of {seconds:g} s, encoder and classifier: first the
 paper's count (linear and convolutional layers), then all, with attention and
 scans. Training MACs are three times all of them for each training clip and
 epoch. After a model's name stand its width and its depth, such as 80 x 4. CPU
-minutes are those of the whole run, evaluation included, on one thread; latency
-is that of one clip at a time, on one thread, from waveform to logits.
+minutes are those of the whole run, evaluation included, on one thread of the
+processor named beside them or else of the first one above; latency is that of
+one clip at a time, on one thread, from waveform to logits.
 """
 
 
@@ -166,8 +167,10 @@ def _cells(entry, study, found):
         difference = welch(result.values, baseline.values)
         cells += [str(difference), entry.baseline, difference.verdict]
     minutes = result.minutes
-    cells.append(f"{statistics.mean(minutes):.1f}" if minutes else "-")
-    return cells
+    words = [f"{statistics.mean(minutes):.1f}" if minutes else "-"]
+    # Rows of before have none: they are of the first processor of the header.
+    words += sorted({r["processor"] for r in result.rows if "processor" in r})
+    return [*cells, ", ".join(words)]
 
 
 def header(study, rows, facts):

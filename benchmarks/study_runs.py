@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from harness import environment
 from study_data import Data
 from study_models import PEERS, ROOT, Config, compose, read_yaml
 
@@ -163,7 +164,7 @@ def start(run, data_folder, work):
     resumed = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     paths = [str(PEERS), os.environ.get("PYTHONPATH")]
-    environment = {
+    variables = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "OMP_NUM_THREADS": "1",
@@ -172,7 +173,7 @@ def start(run, data_folder, work):
         process = subprocess.Popen(
             command(run, data_folder, work),
             cwd=work,
-            env=environment,
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -208,6 +209,7 @@ def finish(process, usage, work):
         "cpu_minutes": (usage.ru_utime + usage.ru_stime) / 60,
         "minutes": (time.time() - process.started) / 60,
         "resumed": process.resumed,
+        "processor": environment(run.device)["processor"],
         "torch": torch.__version__,
         "yaml_sha1": hashlib.sha1(plain.encode()).hexdigest()[:10],
         "metrics": {k: v for k, v in metrics.items() if is_number(v)},
