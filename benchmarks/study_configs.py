@@ -18,7 +18,6 @@ SPEC_AUGMENT = {"speech_commands": (48, 48), "audioset": (48, 192)}
 # README.md's longer training on spoken words: what suits all models, and FFTP.
 LONG_WORDS = {
     "number_of_epochs": 110,
-    "avg_checkpoints": 10,
     "speeds": [95, 100, 105],
     "snr_low": 10,
     "snr_high": 80,
@@ -29,6 +28,7 @@ LONG_AST = {
     "batch_size": 32,
     "weight_decay": 0.05,
     "mask_budget": 0.1,
+    "avg_checkpoints": 10,
 }
 MASK_KEYS = (
     "mask_budget",
