@@ -116,23 +116,6 @@ class Configs:
         usual = self.ast["embed_dim"]
         return min(found, key=lambda c: abs(c.overrides["embed_dim"] - usual))
 
-    def long_words(self):
-        """FFTP, square patches and the x-vector, trained for long on words."""
-        ast = {**LONG_WORDS, **LONG_AST}
-        fftp = self.fftp.but(**ast, patch_frames=25)
-        square = self.square_16.but(**ast)
-        xvector = self.peer("xvector").but(**LONG_WORDS)
-        return fftp, *(
-            config.but(
-                number_of_epochs=matching_epochs(
-                    LONG_WORDS["number_of_epochs"],
-                    self.macs(config),
-                    self.macs(fftp),
-                )
-            )
-            for config in (square, xvector)
-        )
-
     def without_masks(self, config):
         """The same without SpecMask."""
         return config.but(mask_budget=0.0)

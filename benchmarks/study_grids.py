@@ -6,7 +6,14 @@ Authors
 
 from typing import NamedTuple, Optional
 
-from study_configs import FFTP, SPEC_AUGMENT, Configs, matching_epochs
+from study_configs import (
+    FFTP,
+    LONG_AST,
+    LONG_WORDS,
+    SPEC_AUGMENT,
+    Configs,
+    matching_epochs,
+)
 from study_models import Config
 
 
@@ -90,24 +97,25 @@ class Study(Configs):
 
     def long_trainings(self):
         """The best training found for FFTP, and as many MACs for others."""
-        fftp, square, xvector = self.long_words()
+        fftp = self.fftp.but(**LONG_WORDS, **LONG_AST, patch_frames=25)
+        square = self.square_16.but(**LONG_WORDS, **LONG_AST)
+        xvector = self.peer("xvector").but(**LONG_WORDS)
         label = "FFTP 25/5, 40 bins"
         return Grid(
             "Longer training, equal training MACs",
             [
                 Entry(label, fftp),
-                Entry("square 16/16, 40 bins", square, label),
-                Entry("x-vector", xvector, label),
+                Entry(
+                    "square 16/16, 40 bins", self.as_long(square, fftp), label
+                ),
+                Entry("x-vector", self.as_long(xvector, fftp), label),
             ],
         )
 
     def embedding(self):
         """Square patches and FFTP, equal epochs; and FFTP with more of them."""
         label, square = self.label, "square 16/16"
-        epochs = matching_epochs(
-            self.epochs, self.macs(self.fftp), self.macs(self.square_16)
-        )
-        long = self.fftp.but(number_of_epochs=epochs)
+        long = self.as_long(self.fftp, self.square_16)
         return Grid(
             "Patch embedding, equal epochs, and more of them",
             [
@@ -118,10 +126,12 @@ class Study(Configs):
             ],
         )
 
-    def as_long(self, config):
-        """With as many epochs as FFTP's training MACs buy."""
-        macs = self.macs(config), self.macs(self.fftp)
-        return config.but(number_of_epochs=matching_epochs(self.epochs, *macs))
+    def as_long(self, config, other=None):
+        """With as many epochs as the training MACs of another, FFTP, buy."""
+        other = other or self.fftp
+        epochs = other.overrides["number_of_epochs"]
+        epochs = matching_epochs(epochs, self.macs(config), self.macs(other))
+        return config.but(number_of_epochs=epochs)
 
     def training_macs(self):
         """Square patches and FFTP, equal multiply-accumulates in training."""

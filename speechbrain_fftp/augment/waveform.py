@@ -136,7 +136,7 @@ class NoiseCuts:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self.samples = None
+        self.samples, self.total = None, None
 
     def __call__(self, wavs):
         """Cuts noise for a batch.
@@ -165,10 +165,12 @@ class NoiseCuts:
                 )
             recordings = [audio_io.load(path)[0][0] for path in paths]
             self.samples = torch.cat(recordings).to(wavs.device)
+            self.total = len(self.samples)
         B, S = wavs.shape
-        total = len(self.samples)
-        start = torch.randint(total, (B,), device=wavs.device)
         # The first samples come again after the last.
-        again = self.samples.repeat(-(-S // total))[: S - 1]
-        endless = torch.cat([self.samples, again])
-        return endless.unfold(0, S, 1)[start]
+        needed = self.total + S - 1
+        if len(self.samples) < needed:
+            rounds = -(-needed // self.total)
+            self.samples = self.samples[: self.total].repeat(rounds)[:needed]
+        start = torch.randint(self.total, (B,), device=wavs.device)
+        return self.samples.unfold(0, S, 1)[start]
