@@ -63,7 +63,9 @@ class Configs:
         if epochs:
             training["number_of_epochs"] = epochs
         self.epochs = training["number_of_epochs"]
-        self.masks = _mask_defaults(ROOT / data.base)
+        hparams = plain_yaml(ROOT / data.base)
+        self.masks = {key: hparams[key] for key in MASK_KEYS}
+        self.averaged = hparams["avg_checkpoints"]
         self.training = {**data.overrides, **training}
         self.fftp = self.make("ast_fftp", **self.ast, **FFTP)
         self.square_10, self.square_16 = (
@@ -187,9 +189,3 @@ def matching_epochs(epochs, macs, other_macs):
         Rounded, and at least 1.
     """
     return max(1, round(epochs * other_macs / macs))
-
-
-def _mask_defaults(path):
-    """The masks of a yaml, which all configurations name."""
-    hparams = plain_yaml(path)
-    return {key: hparams[key] for key in MASK_KEYS}

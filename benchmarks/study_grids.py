@@ -127,10 +127,17 @@ class Study(Configs):
         )
 
     def as_long(self, config, other=None):
-        """With as many epochs as the training MACs of another, FFTP, buy."""
+        """With as many epochs as the training MACs of another, FFTP, buy.
+
+        With fewer epochs, the weights of as many fewer are averaged.
+        """
         other = other or self.fftp
-        epochs = other.overrides["number_of_epochs"]
-        epochs = matching_epochs(epochs, self.macs(config), self.macs(other))
+        usual = other.overrides["number_of_epochs"]
+        epochs = matching_epochs(usual, self.macs(config), self.macs(other))
+        averaged = other.overrides.get("avg_checkpoints", self.averaged)
+        if epochs < usual:
+            share = max(1, averaged * epochs // usual)
+            config = config.but(avg_checkpoints=share)
         return config.but(number_of_epochs=epochs)
 
     def training_macs(self):
