@@ -23,6 +23,7 @@ from speechbrain_fftp.utils.ddp import (
     sampler_of_rank,
     seed_step,
 )
+from speechbrain_fftp.utils.predictions import write_predictions
 from speechbrain_fftp.utils.tensorboard import add_predictions, add_spectrograms
 
 logger = get_logger(__name__)
@@ -340,6 +341,10 @@ class ClipBrain(sb.core.Brain):
         if stage == sb.Stage.TEST:
             self.train_logger.log_stats({"epoch": self.epoch}, test_stats=stats)
             if if_main_process():
+                path = os.path.join(
+                    self.hparams.output_folder, "predictions.csv"
+                )
+                write_predictions(path, ids, targets, probs, self.labels)
                 data = self.hparams.data_description
                 self.results = self.report(
                     metrics, loss=loss, data=data, unreadable=left_out

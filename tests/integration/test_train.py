@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import csv
 import os
 import shutil
 import signal
@@ -31,6 +32,12 @@ def test_ends_with_table_metrics_and_pictures(trained):
     assert len(per_class) == 1 + metrics["num_classes_scored"]
     average = sum(float(row.split(",")[-2]) for row in per_class[1:])
     assert average / (len(per_class) - 1) == pytest.approx(metrics["mAP"])
+    with open(folder / "predictions.csv", encoding="utf-8", newline="") as file:
+        said = {row["ID"]: row["labels"] for row in csv.DictReader(file)}
+    with open(folder / "prepared/eval.csv", encoding="utf-8") as file:
+        truth = {row["ID"]: row["labels"] for row in csv.DictReader(file)}
+    split = {clip: set(labels.split(";")) for clip, labels in said.items()}
+    assert split == {clip: set(row.split(";")) for clip, row in truth.items()}
 
     from tensorboard.backend.event_processing import event_accumulator
 

@@ -72,6 +72,12 @@ def test_results_agree_with_each_other(trained):
     with open(folder / "per_class.csv", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
     assert [int(row["clips"]) for row in table] == counts.sum(1).tolist()
+    with open(folder / "predictions.csv", encoding="utf-8") as file:
+        said = {row["ID"]: row for row in csv.DictReader(file)}
+    truth = {row["ID"]: row["label"] for row in clips(folder, "test")}
+    assert {clip: row["labels"] for clip, row in said.items()} == truth
+    hits = sum(row["tag_1"] == row["labels"] for row in said.values())
+    assert hits == counts.trace()
     assert (folder / "confusion.png").stat().st_size > 5000
     assert "0a_nohash_0.wav" in (folder / "prepared/skipped.csv").read_text()
 
