@@ -34,7 +34,7 @@ from speechbrain_fftp.inference.onnx import export_onnx
 from speechbrain_fftp.inference.windows import BATCH_WINDOWS
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.nnet.onednn import left_to_torch, linear, pack_weights
+from speechbrain_fftp.nnet.onednn import left_to_torch, pack_weights
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.utils.complexity import count_macs
 from speechbrain_fftp.utils.pretrained import load_ast
@@ -99,7 +99,9 @@ def ast_rows(models, batch, int8, args):
         FFTP: tags(fftp, feats),
         FFTP + BF16: tags(in_bfloat16, fftp, feats),
         PEAKS[0]: lambda: matrices[0] @ matrices[1],
-        PEAKS[1]: lambda: linear(*matrices),
+        PEAKS[1]: lambda: torch.ops.mkldnn._linear_pointwise(
+            *matrices, None, "none", [], ""
+        ),
     }
     if int8:
         cases[INT8] = tags(int8, wavs)

@@ -3,27 +3,36 @@
 PyTorch multiplies float32 matrices by MKL, which leaves AVX-512 unused on
 processors that are not Intel's: 105 GFLOP/s on a core of an AMD EPYC (Zen 5),
 where oneDNN, which is part of PyTorch as well, reaches 230. PyTorch takes
-oneDNN for bfloat16 only; here it is taken for float32, too.
+oneDNN for bfloat16 only; here it is taken for float32, too, on such processors.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import contextlib
+import platform
+from pathlib import Path
 
 import torch
 
-
-def _has_onednn():
-    """Whether oneDNN's linear layer is there, and AVX-512 to gain by it."""
-    return (
-        torch.backends.mkldnn.is_available()
-        and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    )
+CPU_INFO = Path("/proc/cpuinfo")  # on Linux
+HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
+    torch.ops.mkldnn, "_linear_pointwise"
+)
 
 
-HAS_ONEDNN = _has_onednn()
+def _gains_by_onednn():
+    """Whether the processor has AVX-512, and MKL leaves it unused."""
+    if CPU_INFO.exists():
+        processor = CPU_INFO.read_text("ascii", "replace")
+    else:
+        processor = platform.processor()
+    wide = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    return HAS_ONEDNN and wide and "GenuineIntel" not in processor
+
+
+# Whether products are left to oneDNN.
+BY_ONEDNN = _gains_by_onednn()
 # Multiplications from which on its greater overhead per call does not matter.
 LEAST_PRODUCT = 2**20
 # Tokens from which on attention is faster by it, and how many of them attend
@@ -42,18 +51,18 @@ def left_to_torch():
     ...     linear(torch.ones(1, 2), torch.ones(1, 2))
     tensor([[2.]])
     """
-    global HAS_ONEDNN
-    before, HAS_ONEDNN = HAS_ONEDNN, False
+    global BY_ONEDNN
+    before, BY_ONEDNN = BY_ONEDNN, False
     try:
         yield
     finally:
-        HAS_ONEDNN = before
+        BY_ONEDNN = before
 
 
 def _by_onednn(x, matrix):
     """Whether a product with a matrix is one that oneDNN does faster."""
     return (
-        HAS_ONEDNN
+        BY_ONEDNN
         and not torch.compiler.is_compiling()
         and x.device.type == "cpu"
         and x.dtype == matrix.dtype == torch.float32
@@ -268,7 +277,7 @@ def pack_weights(module):
     torch.Size([2, 5, 4])
     """
     for layer in module.modules():
-        if isinstance(layer, Linear) and HAS_ONEDNN:
+        if isinstance(layer, Linear) and BY_ONEDNN:
             weight = layer.weight
             on_cpu = weight.device.type == "cpu" and not weight.is_inference()
             if on_cpu and weight.dtype == torch.float32:

@@ -23,8 +23,14 @@ from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.utils.complexity import count_macs
 
 needs_onednn = pytest.mark.skipif(
-    not onednn.HAS_ONEDNN, reason="a CPU with AVX-512 and oneDNN is needed"
+    not onednn.HAS_ONEDNN, reason="PyTorch without oneDNN"
 )
+
+
+@pytest.fixture(autouse=True)
+def by_onednn(monkeypatch):
+    """Products are oneDNN's, on processors that gain nothing by it too."""
+    monkeypatch.setattr(onednn, "BY_ONEDNN", onednn.HAS_ONEDNN)
 
 
 @pytest.fixture
@@ -206,7 +212,33 @@ def test_other_layers_are_not_packed(monkeypatch):
         fixed = Linear(4, 4)
     pack_weights(torch.nn.ModuleList([double, half, fixed, torch.nn.ReLU()]))
     assert [m._packed for m in (double, half, fixed)] == [None] * 3
-    monkeypatch.setattr(onednn, "HAS_ONEDNN", False)
+    monkeypatch.setattr(onednn, "BY_ONEDNN", False)
     layer = Linear(4, 4)
     pack_weights(layer)
     assert layer._packed is None
+
+
+@needs_onednn
+@pytest.mark.parametrize(
+    "vendor, capability, expected",
+    [
+        ("AuthenticAMD", "AVX512", True),
+        ("AuthenticAMD", "AVX512_VNNI", True),
+        ("AuthenticAMD", "AVX2", False),
+        ("GenuineIntel", "AVX512", False),
+    ],
+)
+@pytest.mark.parametrize("linux", [True, False])
+def test_only_processors_that_gain_by_it_use_it(
+    vendor, capability, expected, linux, monkeypatch, tmp_path
+):
+    info = tmp_path / "cpuinfo"
+    if linux:
+        info.write_text(f"processor : 0\nvendor_id : {vendor}\n")
+    monkeypatch.setattr(onednn, "CPU_INFO", info)
+    name = f"Family 6 Model 85 Stepping 7, {vendor}"
+    monkeypatch.setattr(onednn.platform, "processor", lambda: name)
+    monkeypatch.setattr(
+        torch.backends.cpu, "get_cpu_capability", lambda: capability
+    )
+    assert onednn._gains_by_onednn() == expected
