@@ -15,11 +15,14 @@ demo: $(INSTALLED)
 		"$(DEMO)/prepared/flac/$$(sed -n '2s/,.*//p' $(DEMO)/prepared/eval.csv).flac"
 	@echo "True labels: $$(sed -n '2s/.*flac,//p' $(DEMO)/prepared/eval.csv)"
 
+# A process for each core, and a file's tests in one of them.
+test: export OMP_NUM_THREADS = 1
 test: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/codespell
 	$(VENV)/bin/python -m pytest -m "not slow and not gpu" \
+		-n auto --maxprocesses 4 --dist loadfile \
 		--cov=speechbrain_fftp --cov-report=term-missing --cov-fail-under=90
 
 # A hundred kills, and all tests of faults and hostile input, slow ones too.

@@ -98,7 +98,7 @@ def sampling_note(share, clips):
     return (
         f"All seeds are scored on the same {clips} clips. Other {clips} clips"
         f" would give accuracies that are off by {points:.1f} points (one"
-        " standard error of a share), for which nothing below allows; as all"
-        " rows are scored on the same clips, their differences are off by"
-        " less.\n"
+        " standard error of a share), those of other speakers or places by"
+        " more, for which nothing below allows; as all rows are scored on the"
+        " same clips, their differences are off by less.\n"
     )
