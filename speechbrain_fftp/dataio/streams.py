@@ -287,6 +287,8 @@ class ShardStream(IterableDataset):
             self._reported.add((path, key))
             what = path if key is None else f"{key} in {path}"
             text = f"Left out what is damaged of {what}: {reason} ({REMEDY})"
+            # A name in a tar may be any bytes, but a log is UTF-8.
+            text = text.encode("utf-8", "backslashreplace").decode("utf-8")
             logger.warning("%s", text, main_process_only=False)
         return True
 
@@ -318,6 +320,7 @@ def _check(group, labels):
             raise ValueError("unknown labels")
         if not isinstance(sample["id"], str):
             raise ValueError("no id")
+        sample["id"].encode("utf-8")  # JSON can hold what UTF-8 cannot
         if sample["crc32"] != zlib.crc32(flac):
             raise ValueError("the checksum of its audio is another")
     except (KeyError, TypeError, RecursionError) as err:

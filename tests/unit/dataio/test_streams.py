@@ -235,6 +235,7 @@ DAMAGES = {
     "no labels": replace("3.json", b'["a"]', b"[]"),
     "unknown label": replace("3.json", b'["a"]', b'["z"]'),
     "number as id": replace("3.json", b'"id": "3"', b'"id": 3'),
+    "half a character as id": replace("3.json", b'"3"', b'"\\ud800"'),
     "no checksum": replace("3.json", b"crc32", b"crc"),
 }
 
@@ -340,7 +341,7 @@ def test_nothing_to_read_is_an_error(monkeypatch, make_shards):
     assert "--verify" in str(error.value)
 
 
-def test_random_damage_never_stops_training(monkeypatch, make_shards):
+def test_random_damage_never_stops_training(monkeypatch, make_shards, caplog):
     index = make_shards(["a"] * 8, 4, samples=400)
     stream = ShardStream(index, get_id, 4, seed=0)
     path, rng = tar_of(index), random.Random(0)
@@ -354,6 +355,8 @@ def test_random_damage_never_stops_training(monkeypatch, make_shards):
         fix_checksum(damaged, start)
         path.write_bytes(damaged)
         assert len(sum(read(monkeypatch, stream), [])) == 8
+    # Names that are not UTF-8 can be logged.
+    assert "\\udc" in caplog.text and caplog.text.encode("utf-8")
 
 
 def fix_checksum(content, start):
