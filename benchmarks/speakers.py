@@ -3,7 +3,7 @@
 Clips of one speaker are alike, so that it is the number of speakers that says
 how far a test's accuracy can be trusted, not that of its clips.
 
-> python benchmarks/speakers.py OUTPUT_FOLDER TABLE.md
+> python benchmarks/speakers.py OUTPUT_FOLDER TABLE
 
 Authors
  * The speechbrain_fftp authors 2026
