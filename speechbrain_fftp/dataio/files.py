@@ -67,6 +67,27 @@ def file_sha256(path):
     return digest.hexdigest()
 
 
+def as_utf8(text):
+    """Text that can be written, though a name of a file may be any bytes.
+
+    Arguments
+    ---------
+    text : str
+        May hold what UTF-8 cannot, such as a byte of a name that is no text.
+
+    Returns
+    -------
+    str
+        The same with escapes for that.
+
+    Example
+    -------
+    >>> print(as_utf8("caf\\udce9.wav"))
+    caf\\udce9.wav
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def write_csv(path, header, rows):
     """Writes a table as a CSV file.
 

@@ -13,7 +13,7 @@ import os
 import shutil
 from collections import Counter
 
-from speechbrain_fftp.dataio.files import write_csv, write_json
+from speechbrain_fftp.dataio.files import as_utf8, write_csv, write_json
 
 BEGUN, DONE = "preparing.json", "prepared.json"
 
@@ -145,11 +145,7 @@ def write_skipped(path, skipped):
     >>> path.readlines()[2]
     'b.wav,truncated: 8 of 9 samples\\n'
     """
-    rows = [
-        # Names of files need not be text
-        [text.encode("utf-8", "backslashreplace").decode() for text in row]
-        for row in skipped.items()
-    ]
+    rows = [[as_utf8(text) for text in row] for row in skipped.items()]
     write_csv(path, ("file", "reason"), rows)
     reasons = Counter(reason.split(":")[0] for _, reason in rows)
     summary = ", ".join(f"{n} {reason}" for reason, n in reasons.items())

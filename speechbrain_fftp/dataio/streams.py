@@ -20,6 +20,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio_files import read_audio
+from speechbrain_fftp.dataio.files import as_utf8
 from speechbrain_fftp.dataio.labels import class_balanced_weight
 from speechbrain_fftp.dataio.shard_index import REMEDY, read_index
 from speechbrain_fftp.dataio.shards import hash_fraction
@@ -287,9 +288,7 @@ class ShardStream(IterableDataset):
             self._reported.add((path, key))
             what = path if key is None else f"{key} in {path}"
             text = f"Left out what is damaged of {what}: {reason} ({REMEDY})"
-            # A name in a tar may be any bytes, but a log is UTF-8.
-            text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-            logger.warning("%s", text, main_process_only=False)
+            logger.warning("%s", as_utf8(text), main_process_only=False)
         return True
 
 

@@ -45,15 +45,16 @@ def write_predictions(path, ids, targets, probs, labels, top_k=5):
     """
     true = targets > 0.5
     lowest = probs.masked_fill(~true, float("inf")).amin(1)
-    best = probs.topk(min(top_k, len(labels)))
+    top_k = min(top_k, len(labels))
+    best_probs, best_classes = (best.tolist() for best in probs.topk(top_k))
     header = ["ID", "labels", "probability"]
-    for rank in range(1, best.values.shape[1] + 1):
+    for rank in range(1, top_k + 1):
         header += [f"tag_{rank}", f"probability_{rank}"]
     rows = []
     for i in lowest.argsort(stable=True).tolist():
         names = [labels[c] for c in true[i].nonzero().flatten()]
         row = [ids[i], ";".join(names), f"{lowest[i]:.4f}" if names else ""]
-        for prob, c in zip(best.values[i], best.indices[i]):
+        for prob, c in zip(best_probs[i], best_classes[i]):
             row += [labels[c], f"{prob:.4f}"]
         rows.append(row)
     write_csv(path, header, rows)
