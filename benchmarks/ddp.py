@@ -21,7 +21,7 @@ from pathlib import Path
 from harness import add_row, environment, write_results
 from tensorboard.backend.event_processing import event_accumulator
 
-from speechbrain_fftp.dataio.synthetic import make_demo_set
+from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 
 TESTS = Path(__file__).resolve().parents[1] / "tests" / "integration"
 sys.path.insert(0, str(TESTS))

@@ -26,7 +26,10 @@ from pathlib import Path
 
 from harness import add_row, environment, write_results
 
-from speechbrain_fftp.dataio.audioset import read_class_list, read_segments
+from speechbrain_fftp.datasets.audioset.lists import (
+    read_class_list,
+    read_segments,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = (

@@ -31,10 +31,10 @@ from harness import (
 import speechbrain as sb
 from speechbrain.dataio.sampler import DynamicBatchSampler
 from speechbrain_fftp.augment.specmask import SpecMask
-from speechbrain_fftp.dataio.clips import collate_clips, load_clip
+from speechbrain_fftp.dataio.batches import collate_clips, load_clip
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.utils.recipes import plain_yaml
+from speechbrain_fftp.training.setup import plain_yaml
 
 CLASSES, RATE = 527, 16000
 WHOLE, WITH_READER = "training, whole", "training, whole, a reading process"

@@ -29,9 +29,8 @@ from harness import (
 )
 from torch.nn.functional import silu, softplus
 
-from speechbrain_fftp.nnet import selective_scan_torch
 from speechbrain_fftp.nnet.mamba import Mamba
-from speechbrain_fftp.nnet.selective_scan import selective_scan
+from speechbrain_fftp.nnet.selective_scan import selective_scan, torch_backend
 
 PASSES = ("forward", "forward and backward")
 
@@ -219,7 +218,7 @@ def memory_rows(size):
     rows = []
     for backward in (False, True):
         for name in ("reference", "mambapy", "ours"):
-            vars(selective_scan_torch._kept).clear()  # count it too
+            vars(torch_backend._kept).clear()  # count it too
             extra = peak_memory(make_step(name, size, backward))
             row = {"case": PASSES[backward], "implementation": name}
             row["MiB"] = f"{extra / 2**20:.1f}"

@@ -6,7 +6,7 @@ Authors
 
 from study_models import ROOT, Config
 
-from speechbrain_fftp.utils.recipes import plain_yaml
+from speechbrain_fftp.training.setup import plain_yaml
 
 # The model that is studied, and its training.
 TRAINING = {"number_of_epochs": 24, "batch_size": 64, "lr": 0.001}

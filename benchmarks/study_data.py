@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from study_models import figures
 
-from speechbrain_fftp.dataio.audioset import read_class_list
-from speechbrain_fftp.dataio.own_sounds import find_own_sounds
-from speechbrain_fftp.dataio.speech_commands import (
+from speechbrain_fftp.datasets.audioset.lists import read_class_list
+from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
+from speechbrain_fftp.datasets.speech_commands.lists import (
     COMMANDS,
     LISTS,
     NOISE_FOLDER,

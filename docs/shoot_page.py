@@ -95,7 +95,7 @@ def main(folder, picture, clip):
     clip : str
         An audio file.
     """
-    command = [sys.executable, "-m", "speechbrain_fftp.cli", "serve"]
+    command = [sys.executable, "-m", "speechbrain_fftp.cli.main", "serve"]
     command += ["--model", folder, "--port", str(PORT)]
     options, service = webdriver.ChromeOptions(), Service(find("chromedriver"))
     options.binary_location = find("chromium")

@@ -20,15 +20,14 @@ PACKAGE = Path(__file__).resolve().parent
 # Modules that stay in this package: what connects it to SpeechBrain, and the
 # command, as SpeechBrain installs none.
 PLUGIN_ONLY = {
-    "cli",
-    "cli_output",
-    "cli_run",
+    "cli.main",
+    "cli.output",
+    "cli.page",
+    "cli.run",
     "inference.onnx",
-    "page",
     "inference.onnx_int8",
-    "upstream",
+    "inference.plots",
     "upstream_names",
-    "utils.plots",
     "version",
 }
 
@@ -38,15 +37,29 @@ PLUGIN_ONLY = {
 RENAMED = {
     "lobes.features": "lobes.kaldi_features",
     "nnet.schedulers": "nnet.warmup_cosine",
-    "nnet.selective_scan_kernels": "integrations.triton.selective_scan_kernels",
-    "nnet.selective_scan_triton": "integrations.triton.selective_scan",
-    "utils.checkpoints": "utils.atomic_checkpoints",
+    "nnet.selective_scan.torch_backend": "nnet.selective_scan_torch",
+    "nnet.selective_scan.triton_backend": "integrations.triton.selective_scan",
+    "nnet.selective_scan.triton_kernels": "integrations.triton.selective_scan_kernels",
+    "training.checkpoints": "utils.atomic_checkpoints",
     "utils.metrics": "utils.tagging_metrics",
+    "utils.pretrained.ast": "utils.pretrained_ast",
+    "utils.pretrained.tensors": "utils.weight_files",
     "utils.pretrained": "utils.pretrained_encoders",
 }
 
+# Packages whose __init__.py holds code, which are modules there.
+MODULES = ("nnet.selective_scan", "utils.pretrained")
+
 # Packages that SpeechBrain does not have yet, and what they are.
-NEW_PACKAGES = {"speechbrain.integrations.triton": "GPU kernels in Triton."}
+NEW_PACKAGES = {
+    "speechbrain.datasets": "Preparation of data sets.",
+    "speechbrain.datasets.audioset": "AudioSet.",
+    "speechbrain.datasets.own_sounds": "Custom data.",
+    "speechbrain.datasets.speech_commands": "Speech Commands.",
+    "speechbrain.datasets.synthetic": "Generated data.",
+    "speechbrain.integrations.triton": "GPU kernels in Triton.",
+    "speechbrain.training": "What recipes share to train.",
+}
 
 
 def module_names():
@@ -67,7 +80,9 @@ def module_names():
     names = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        if path.stem != "__init__" and name not in PLUGIN_ONLY:
+        name = name.removesuffix(".__init__")
+        is_module = path.stem != "__init__" or name in MODULES
+        if is_module and name not in PLUGIN_ONLY:
             there = RENAMED.get(name, name)
             names[f"speechbrain.{there}"] = f"speechbrain_fftp.{name}"
     return names

@@ -9,7 +9,7 @@ Two layouts of AudioSet's data folder are understood:
 
 Both need class_labels_indices.csv, the list of classes. Without a validation
 set, some of the training clips are held out for it. Two more are for sounds of
-one's own, see speechbrain_fftp.dataio.own_sounds: clips.csv, a table of clips,
+one's own, see speechbrain_fftp.datasets.own_sounds.listing: clips.csv, a table of clips,
 and one folder per class.
 
 The training recipe calls this for the balanced set. The unbalanced set is best
@@ -31,23 +31,29 @@ import os
 from collections import Counter
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.audioset import check_class_names, read_class_list
 from speechbrain_fftp.dataio.convert import TREATMENTS, convert_clips
 from speechbrain_fftp.dataio.files import write_csv, write_json
-from speechbrain_fftp.dataio.own_sounds import LAYOUTS, find_own_sounds
-from speechbrain_fftp.dataio.shard_index import INDEX, make_index
-from speechbrain_fftp.dataio.shards import (
-    find_damaged,
-    hash_fraction,
-    write_shards,
-)
-from speechbrain_fftp.dataio.sources import (
+from speechbrain_fftp.datasets.audioset.layouts import (
     CLASS_LIST,
     SPLITS,
     audio_reader,
     choose_clips,
     cut_jobs,
     list_clips,
+)
+from speechbrain_fftp.datasets.audioset.lists import (
+    check_class_names,
+    read_class_list,
+)
+from speechbrain_fftp.datasets.audioset.shard_index import INDEX, make_index
+from speechbrain_fftp.datasets.audioset.shards import (
+    find_damaged,
+    hash_fraction,
+    write_shards,
+)
+from speechbrain_fftp.datasets.own_sounds.listing import (
+    LAYOUTS,
+    find_own_sounds,
 )
 
 logger = get_logger(__name__)
@@ -79,7 +85,7 @@ def prepare_audioset(
     an interrupted preparation goes on where it stopped.
 
     In the format ``webdataset``, the training clips are in ``shards/*.tar``
-    with the index ``train.json`` instead, for ``dataio.streams.ShardStream``.
+    with the index ``train.json`` instead, for ``datasets.audioset.streams.ShardStream``.
 
     Arguments
     ---------

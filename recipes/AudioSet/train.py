@@ -38,8 +38,7 @@ from speechbrain.dataio.sampler import (
 )
 from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.audioset import read_class_list
-from speechbrain_fftp.dataio.clips import collate_clips, load_clip
+from speechbrain_fftp.dataio.batches import collate_clips, load_clip
 from speechbrain_fftp.dataio.labels import (
     class_balanced_weight,
     count_labels,
@@ -47,16 +46,17 @@ from speechbrain_fftp.dataio.labels import (
     prior_log_odds,
     scorable_labels,
 )
-from speechbrain_fftp.dataio.own_sounds import find_own_sounds
-from speechbrain_fftp.dataio.streams import ShardStream, decode_clip
-from speechbrain_fftp.dataio.synthetic import make_demo_set
-from speechbrain_fftp.utils.clip_brain import ClipBrain
-from speechbrain_fftp.utils.metrics import tagging_metrics, write_results
-from speechbrain_fftp.utils.recipes import (
+from speechbrain_fftp.datasets.audioset.lists import read_class_list
+from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
+from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
+from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
+from speechbrain_fftp.training.brain import ClipBrain
+from speechbrain_fftp.training.setup import (
     encode_labels,
     plain_yaml,
     start_from_pretrained,
 )
+from speechbrain_fftp.utils.metrics import tagging_metrics, write_results
 
 logger = get_logger(__name__)
 

@@ -27,14 +27,6 @@ import os
 from collections import Counter
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.archives import is_archive, unpack_archive
-from speechbrain_fftp.dataio.audioset import check_class_names
-from speechbrain_fftp.dataio.background import (
-    part_of,
-    read_recordings,
-    write_flac,
-    write_silence,
-)
 from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.dataio.prepared import (
     DONE,
@@ -43,7 +35,20 @@ from speechbrain_fftp.dataio.prepared import (
     is_prepared,
     write_skipped,
 )
-from speechbrain_fftp.dataio.speech_commands import (
+from speechbrain_fftp.datasets.audioset.lists import check_class_names
+from speechbrain_fftp.datasets.own_sounds.splits import clip_ids
+from speechbrain_fftp.datasets.speech_commands.archives import (
+    is_archive,
+    unpack_archive,
+)
+from speechbrain_fftp.datasets.speech_commands.background import (
+    part_of,
+    read_recordings,
+    write_flac,
+    write_silence,
+)
+from speechbrain_fftp.datasets.speech_commands.clips import gather_clips
+from speechbrain_fftp.datasets.speech_commands.lists import (
     COMMANDS,
     NOISE_FOLDER,
     SILENCE,
@@ -57,8 +62,6 @@ from speechbrain_fftp.dataio.speech_commands import (
     speaker_of,
     split_clips,
 )
-from speechbrain_fftp.dataio.splits import clip_ids
-from speechbrain_fftp.dataio.word_clips import gather_clips
 
 logger = get_logger(__name__)
 

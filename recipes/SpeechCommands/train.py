@@ -31,17 +31,20 @@ import speechbrain as sb
 from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.clips import collate_clips, load_clip
-from speechbrain_fftp.dataio.speech_commands import NOISE_FOLDER, list_words
-from speechbrain_fftp.dataio.synthetic_words import make_word_set
-from speechbrain_fftp.utils.clip_brain import ClipBrain
-from speechbrain_fftp.utils.metrics import accuracy_metrics, write_accuracy
-from speechbrain_fftp.utils.recipes import (
+from speechbrain_fftp.dataio.batches import collate_clips, load_clip
+from speechbrain_fftp.datasets.speech_commands.lists import (
+    NOISE_FOLDER,
+    list_words,
+)
+from speechbrain_fftp.datasets.synthetic.words import make_word_set
+from speechbrain_fftp.training.brain import ClipBrain
+from speechbrain_fftp.training.reports import add_confusion
+from speechbrain_fftp.training.setup import (
     encode_labels,
     plain_yaml,
     start_from_pretrained,
 )
-from speechbrain_fftp.utils.tensorboard import add_confusion
+from speechbrain_fftp.utils.metrics import accuracy_metrics, write_accuracy
 
 logger = get_logger(__name__)
 

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
-from speechbrain_fftp.dataio.audio_files import read_audio, resample
+from speechbrain_fftp.dataio.audio import read_audio, resample
 from speechbrain_fftp.dataio.files import atomic_path
 
 MIN_SECONDS = 0.025

@@ -1,4 +1,4 @@
-"""Writes a model as data, for ``speechbrain_fftp.inference.model_folder``.
+"""Writes a model as data, for ``speechbrain_fftp.inference.folder``.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from speechbrain_fftp.dataio.files import write_csv, write_json
-from speechbrain_fftp.inference.model_folder import (
+from speechbrain_fftp.inference.folder import (
     FILES,
     MODULES,
     NUMBERS,

@@ -12,11 +12,11 @@ import yaml
 
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.audio_files import read_audio, resample
+from speechbrain_fftp.dataio.audio import read_audio, resample
 from speechbrain_fftp.inference.file_tagging import FileTagging
-from speechbrain_fftp.inference.model_folder import load_folder
+from speechbrain_fftp.inference.folder import load_folder
 from speechbrain_fftp.nnet.onednn import pack_weights
-from speechbrain_fftp.utils.weight_files import UNREADABLE
+from speechbrain_fftp.utils.pretrained.tensors import UNREADABLE
 
 logger = get_logger(__name__)
 

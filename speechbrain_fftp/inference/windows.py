@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from speechbrain_fftp.dataio.audio_files import (
+from speechbrain_fftp.dataio.audio import (
     mono_blocks,
     open_audio,
     resampled_blocks,

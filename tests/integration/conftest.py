@@ -6,7 +6,7 @@ Authors
 
 import pytest
 
-from speechbrain_fftp.dataio.synthetic import make_demo_set
+from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 
 
 @pytest.fixture(scope="session")

@@ -17,10 +17,13 @@ import soundfile as sf
 from fuzzing import MIB, damaged, fuzz, peak_bytes, refused, sizes
 from hypothesis import strategies as st
 
-from speechbrain_fftp.dataio.audio_files import MAX_FRAMES, read_audio
-from speechbrain_fftp.dataio.audioset import read_class_list, read_segments
+from speechbrain_fftp.dataio.audio import MAX_FRAMES, read_audio
 from speechbrain_fftp.dataio.convert import convert_clip
-from speechbrain_fftp.dataio.parquet import (
+from speechbrain_fftp.datasets.audioset.lists import (
+    read_class_list,
+    read_segments,
+)
+from speechbrain_fftp.datasets.audioset.parquet import (
     iter_parquet_audio,
     read_parquet_segments,
 )
@@ -287,7 +290,7 @@ def test_endless_silence_is_cut_or_refused(tmp_path, monkeypatch):
             file.write(np.zeros(60 * 16000, np.float32))
     assert peak_bytes(read_audio, path, 10.0) < 20 * MIB
     monkeypatch.setattr(
-        "speechbrain_fftp.dataio.audio_files.MAX_FRAMES", MAX_FRAMES // 100
+        "speechbrain_fftp.dataio.audio.MAX_FRAMES", MAX_FRAMES // 100
     )
     assert peak_bytes(read_audio, path) < 60 * MIB
     with pytest.raises(ValueError, match="longer than 5368709 samples: cut"):

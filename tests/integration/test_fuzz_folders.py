@@ -17,7 +17,7 @@ import soundfile as sf
 import torch
 from fuzzing import Touch, damaged, fuzz, sizes, snapshot
 
-from speechbrain_fftp.cli import main
+from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,12 +15,15 @@ import pytest
 import soundfile as sf
 from fuzzing import MIB, damaged, fuzz, peak_bytes, refused, sizes, snapshot
 
-from speechbrain_fftp.dataio.audioset import Segment
 from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.dataio.shard_index import make_index, read_index
-from speechbrain_fftp.dataio.shards import write_shards
-from speechbrain_fftp.dataio.sources import cut_jobs
-from speechbrain_fftp.dataio.streams import ShardStream, decode_clip
+from speechbrain_fftp.datasets.audioset.layouts import cut_jobs
+from speechbrain_fftp.datasets.audioset.lists import Segment
+from speechbrain_fftp.datasets.audioset.shard_index import (
+    make_index,
+    read_index,
+)
+from speechbrain_fftp.datasets.audioset.shards import write_shards
+from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
 
 pytest.importorskip("webdataset")
 

@@ -17,8 +17,8 @@ from fuzzing import Touch, damaged, fuzz, refused, sizes
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.utils.pretrained import load_ast, load_aum, load_encoder
-from speechbrain_fftp.utils.pretrained_ast import HUGGING_FACE
-from speechbrain_fftp.utils.weight_files import read_tensors
+from speechbrain_fftp.utils.pretrained.ast import HUGGING_FACE
+from speechbrain_fftp.utils.pretrained.tensors import read_tensors
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

@@ -21,8 +21,8 @@ import torch
 from recipe_runs import ROOT, fail, save_encoder, train
 from test_prepare import read_report, read_rows
 
-from speechbrain_fftp.dataio.own_sounds import LAYOUTS, read_clip_list
-from speechbrain_fftp.dataio.sounds import CLASSES, SAMPLE_RATE
+from speechbrain_fftp.datasets.own_sounds.listing import LAYOUTS, read_clip_list
+from speechbrain_fftp.datasets.synthetic.sounds import CLASSES, SAMPLE_RATE
 
 SPLITS = ("train", "valid", "eval")
 NAMES = ("Siren", "Dial tone", "Tick-tock", "Mains hum", "White noise")
@@ -288,7 +288,11 @@ def follow(words, folder):
             (folder / name).symlink_to(ROOT / name)
     programs = {
         "python": [sys.executable],
-        ".venv/bin/fftp-tag": [sys.executable, "-m", "speechbrain_fftp.cli"],
+        ".venv/bin/fftp-tag": [
+            sys.executable,
+            "-m",
+            "speechbrain_fftp.cli.main",
+        ],
     }
     done = subprocess.run(
         [*programs[words[0]], *words[1:]],

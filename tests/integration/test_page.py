@@ -26,8 +26,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from speechbrain_fftp.cli.page import MAX_MEGABYTES, choose_windows
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.page import MAX_MEGABYTES, choose_windows
 
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
@@ -52,7 +52,7 @@ def address(exported, tmp_path_factory):
     log = tmp_path_factory.mktemp("server") / "log.txt"
     with open(log, "w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "speechbrain_fftp.cli", "serve"]
+            [sys.executable, "-m", "speechbrain_fftp.cli.main", "serve"]
             + ["--model", str(exported[1]), "--port", str(port)],
             stdout=output,
             stderr=subprocess.STDOUT,

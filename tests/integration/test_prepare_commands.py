@@ -24,13 +24,13 @@ import pytest
 import soundfile as sf
 
 from speechbrain.dataio.dataio import load_data_csv
-from speechbrain_fftp.dataio.speech_commands import (
+from speechbrain_fftp.datasets.speech_commands.lists import (
     COMMANDS,
     OTHER_WORDS,
     hash_split,
     speaker_of,
 )
-from speechbrain_fftp.dataio.synthetic_words import WORDS, make_word_set
+from speechbrain_fftp.datasets.synthetic.words import WORDS, make_word_set
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "recipes" / "SpeechCommands" / "speechcommands_prepare.py"

@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.dataio.audioset import read_class_list, read_segments
-from speechbrain_fftp.dataio.synthetic import make_demo_set
+from speechbrain_fftp.datasets.audioset.lists import (
+    read_class_list,
+    read_segments,
+)
+from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 
 ROOT = Path(__file__).resolve().parents[2]
 SPLITS = ("train", "valid", "eval")

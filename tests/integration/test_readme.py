@@ -17,12 +17,12 @@ import torch
 from readme_checks import ROOT
 from safetensors.torch import save_file
 
-from speechbrain_fftp import cli
+from speechbrain_fftp.cli import main as cli
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.utils.pretrained import AUM_FO_BI
-from speechbrain_fftp.utils.pretrained_ast import (
+from speechbrain_fftp.utils.pretrained.ast import (
     CONFIG_FIXED,
     CONFIG_SIZES,
     HUGGING_FACE,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from speechbrain_fftp.dataio.synthetic_words import make_word_set
+from speechbrain_fftp.datasets.synthetic.words import make_word_set
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 LABELS = ("FFTP 10/5", "square 16/16", "no masks", " x 2", "x-vector")

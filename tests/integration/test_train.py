@@ -55,7 +55,7 @@ def test_ends_with_table_metrics_and_pictures(trained):
 
 def test_exported_model_loads_and_tags(trained, data_folder, capsys, tmp_path):
     from speechbrain.inference.classifiers import EncoderClassifier
-    from speechbrain_fftp import cli
+    from speechbrain_fftp.cli import main as cli
     from speechbrain_fftp.inference import AudioTagger
 
     model = str(shutil.move(trained[0] / "inference", tmp_path / "moved"))

@@ -19,7 +19,7 @@ import torch
 from recipe_runs import ROOT, command, fail, train
 
 from speechbrain.inference.classifiers import EncoderClassifier
-from speechbrain_fftp.dataio.synthetic_words import make_word_set
+from speechbrain_fftp.datasets.synthetic.words import make_word_set
 from speechbrain_fftp.inference import AudioTagger
 
 OPTIONS = {

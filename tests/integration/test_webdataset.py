@@ -22,9 +22,9 @@ import soundfile as sf
 import torch
 
 from speechbrain.dataio import audio_io
-from speechbrain_fftp.dataio import shards
-from speechbrain_fftp.dataio.audioset import read_segments
-from speechbrain_fftp.dataio.streams import ShardStream, decode_clip
+from speechbrain_fftp.datasets.audioset import shards
+from speechbrain_fftp.datasets.audioset.lists import read_segments
+from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "recipes" / "AudioSet" / "audioset_prepare.py"

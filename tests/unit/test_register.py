@@ -103,7 +103,7 @@ def test_a_second_call_does_nothing(registered):
 
 
 @pytest.mark.parametrize(
-    "name", ["lobes.features", "nnet.schedulers", "utils.checkpoints"]
+    "name", ["lobes.features", "nnet.schedulers", "training.checkpoints"]
 )
 def test_modules_of_the_same_name_stay(registered, name):
     theirs = importlib.import_module(f"speechbrain.{name}")

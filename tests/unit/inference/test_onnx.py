@@ -17,7 +17,7 @@ import soundfile as sf
 import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.dataio.synthetic import make_demo_set
+from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 from speechbrain_fftp.inference import (
     AudioTagger,
     onnx as onnx_export,

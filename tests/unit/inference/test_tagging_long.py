@@ -12,7 +12,7 @@ import pytest
 import soundfile as sf
 import torch
 
-from speechbrain_fftp.dataio import audio_files
+from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.file_tagging import FileTagging
 from speechbrain_fftp.inference.windows import audio_blocks, cut_windows
@@ -40,7 +40,7 @@ def test_blocks_are_the_whole_file(
     path = tmp_path / "clip.wav"
     sf.write(path, noise(3 * rate + 17, channels=channels), rate)
     whole = tagger.load_wav(path).numpy()
-    monkeypatch.setattr(audio_files, "BLOCK_VALUES", 10007)
+    monkeypatch.setattr(audio, "BLOCK_VALUES", 10007)
     blocks = list(audio_blocks(path, RATE))
     assert len(blocks) > 3
     np.testing.assert_array_equal(np.concatenate(blocks), whole)

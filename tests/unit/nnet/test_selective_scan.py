@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_fftp.nnet import selective_scan_torch
 from speechbrain_fftp.nnet.selective_scan import (
     bidirectional_selective_scan,
     selective_scan,
+    torch_backend,
 )
 
 CASES = [
@@ -72,7 +72,7 @@ def make_inputs(length, width=6, states=4, batch=3, dtype=torch.float64):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of one row and chunks of eight steps."""
-    monkeypatch.setattr(selective_scan_torch, "CHUNK_STATES", 1)
+    monkeypatch.setattr(torch_backend, "CHUNK_STATES", 1)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -282,7 +282,7 @@ def test_nan_surfaces_where_it_is_and_later(name):
 
 def test_memory_does_not_grow_with_the_states(monkeypatch):
     kept = types.SimpleNamespace()  # scratch memory counts, too
-    monkeypatch.setattr(selective_scan_torch, "_kept", kept)
+    monkeypatch.setattr(torch_backend, "_kept", kept)
     # One step of 2 x 64 x 16 states; the whole sequence would hold 8 MB.
     inputs = make_inputs(1024, 64, 16, 2, torch.float32)
     with torch.no_grad(), torch.profiler.profile(profile_memory=True) as prof:

@@ -153,7 +153,7 @@ def relative(value, expected):
 
 def deviations(layout="transposed", **case):
     """How far outputs and gradients of a case are from the reference's."""
-    from speechbrain_fftp.nnet.selective_scan_triton import triton_scan
+    from speechbrain_fftp.nnet.selective_scan.triton_backend import triton_scan
 
     tensors, options = make(layout=layout, **case)
     results = []
@@ -187,7 +187,7 @@ def golden_deviations(path, device="cpu"):
     """The same against a golden file."""
     import numpy as np
 
-    from speechbrain_fftp.nnet.selective_scan_triton import triton_scan
+    from speechbrain_fftp.nnet.selective_scan.triton_backend import triton_scan
 
     arrays = np.load(path)
     golden = {k: torch.tensor(arrays[k], device=device) for k in arrays}
@@ -242,7 +242,7 @@ COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from speechbrain_fftp.nnet import selective_scan_kernels as kernels
+from speechbrain_fftp.nnet.selective_scan import triton_kernels as kernels
 
 for kernel, vec in ((kernels.forward, 1), (kernels.backward, 4)):
     for capability, pointer in ((80, "*fp32"), (90, "*bf16")):
@@ -306,7 +306,7 @@ def test_equals_golden_on_gpu(case, shared):
 
 def main():
     """Prints, as JSON, the deviations of all cases that can run here."""
-    from speechbrain_fftp.nnet.selective_scan_triton import triton_scan
+    from speechbrain_fftp.nnet.selective_scan.triton_backend import triton_scan
 
     torch.set_num_threads(1)
     found = {name: deviations(**case) for name, case in CASES.items()}

@@ -1,0 +1,5 @@
+"""AudioSet.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""

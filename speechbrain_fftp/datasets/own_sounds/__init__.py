@@ -1,0 +1,5 @@
+"""Custom data.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""

@@ -1,0 +1,5 @@
+"""Speech Commands.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""

@@ -1,0 +1,161 @@
+"""A demo set in AudioSet's shape, made of sounds that can be synthesised.
+
+Every clip holds one to three sounds of different AudioSet classes, at random
+times and levels, over a noise floor. When each of them begins and ends is kept
+in a file of its own.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import base64
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import soundfile as sf
+
+from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
+from speechbrain_fftp.dataio.files import write_csv
+from speechbrain_fftp.dataio.prepared import generate_folder
+from speechbrain_fftp.datasets.synthetic.sounds import (
+    CLASSES,
+    FADE_SECONDS,
+    SAMPLE_RATE,
+    coloured_noise,
+)
+
+CLIP_SECONDS = 10.0
+PEAK = 0.3  # of an event at 0 dB, so that three of them stay below full scale
+LEVELS_DB = (-12, 0)  # of the events
+FLOOR_DB = -50
+
+
+def make_demo_set(folder, num_train=800, num_valid=80, num_eval=120, seed=0):
+    """Generates a multi-label set in AudioSet's own format.
+
+    Writes balanced_train_segments.csv, valid_segments.csv, eval_segments.csv,
+    class_labels_indices.csv, ``audio/ID.flac`` (10 s, 16 kHz, mono),
+    ``events.csv`` (id, onset, offset, mid, label; in seconds) and, with the
+    settings, ``demo_set.json``. The same settings give the same files. The
+    folder appears when all is written; if it is there already, nothing is done.
+
+    Arguments
+    ---------
+    folder : str
+        Folder to write. Its name with ``.partial`` is used on the way.
+    num_train : int
+        Number of training clips.
+    num_valid : int
+        Number of validation clips.
+    num_eval : int
+        Number of evaluation clips.
+    seed : int
+        Seed of all that is random.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds something else than this set.
+
+    Example
+    -------
+    >>> folder = getfixture("tmpdir") / "demo"
+    >>> make_demo_set(folder, num_train=2, num_valid=1, num_eval=1)
+    >>> len((folder / "audio").listdir())
+    4
+    """
+    sizes = {"balanced_train": num_train, "valid": num_valid, "eval": num_eval}
+    settings = {"version": 1, "seed": seed, **sizes}
+    if min(sizes.values()) < 1:
+        raise ValueError(f"Every split needs at least one clip: {sizes}")
+
+    def write(partial):
+        """Writes clips and lists."""
+        os.mkdir(os.path.join(partial, "audio"))
+        rng = np.random.default_rng(seed)
+        jobs = []
+        for split, size in sizes.items():
+            for number, classes in enumerate(_deal_classes(rng, size)):
+                jobs.append((partial, seed, split, number, classes))
+        with ThreadPoolExecutor(get_available_cpu_count()) as pool:
+            clips = list(
+                parallel_map(
+                    _write_clip,
+                    jobs,
+                    executor=pool,
+                    progress_bar_kwargs={"desc": "demo set"},
+                )
+            )
+        _write_lists(partial, sizes, clips)
+
+    generate_folder(folder, "demo_set.json", settings, write)
+
+
+def _deal_classes(rng, num_clips):
+    """Deals one to three different classes to each clip, all equally often."""
+    deck, hands = [], []
+    for size in rng.integers(1, 4, num_clips):
+        hand = []
+        while len(hand) < size:
+            fresh = [c for c in deck if c not in hand]
+            if fresh:
+                hand.append(fresh[0])
+                deck.remove(fresh[0])
+            else:
+                deck.extend(rng.permutation(len(CLASSES)).tolist())
+        hands.append(sorted(hand))
+    return hands
+
+
+def _write_clip(job):
+    """Synthesises and writes a clip; gives split, id and events."""
+    folder, seed, split, number, classes = job
+    digest = hashlib.sha1(f"{seed}/{split}/{number}".encode()).digest()
+    clip_id = base64.urlsafe_b64encode(digest).decode()[:11]
+    if number % 40 == 0:  # as with YouTube's ids, some start with a dash
+        clip_id = f"-{clip_id[1:]}"
+    rng = np.random.default_rng(list(digest))
+    size = round(CLIP_SECONDS * SAMPLE_RATE)
+    audio = PEAK * 10 ** (FLOOR_DB / 20) * coloured_noise(rng, size, 0.7)
+    events = []
+    for index in classes:
+        duration = round(rng.uniform(1.5, 8), 3)
+        onset = round(rng.uniform(0, CLIP_SECONDS - duration), 3)
+        t = np.arange(round(duration * SAMPLE_RATE)) / SAMPLE_RATE
+        event = CLASSES[index][2](rng, t)
+        event *= np.clip(np.minimum(t, t[::-1]) / FADE_SECONDS, 0, 1)
+        event *= (
+            PEAK * 10 ** (rng.uniform(*LEVELS_DB) / 20) / np.abs(event).max()
+        )
+        start = round(onset * SAMPLE_RATE)
+        audio[start : start + len(t)] += event
+        events.append((onset, onset + duration, index))
+    path = os.path.join(folder, "audio", f"{clip_id}.flac")
+    sf.write(path, audio, SAMPLE_RATE, subtype="PCM_16")
+    return split, clip_id, events
+
+
+def _write_lists(folder, sizes, clips):
+    """Writes the class list, the segment lists and the events."""
+    path = os.path.join(folder, "class_labels_indices.csv")
+    rows = [(i, mid, name) for i, (mid, name, _) in enumerate(CLASSES)]
+    write_csv(path, ("index", "mid", "display_name"), rows)
+    rows = [
+        (clip_id, f"{onset:.3f}", f"{offset:.3f}", *CLASSES[index][:2])
+        for _, clip_id, events in clips
+        for onset, offset, index in sorted(events)
+    ]
+    header = ("id", "onset", "offset", "mid", "label")
+    write_csv(os.path.join(folder, "events.csv"), header, rows)
+    for name in sizes:
+        path = os.path.join(folder, f"{name}_segments.csv")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"# Segments csv of the demo set, {name}\n")
+            file.write("# YTID, start_seconds, end_seconds, positive_labels\n")
+            for split, clip_id, events in clips:
+                if split == name:
+                    mids = ",".join(CLASSES[index][0] for *_, index in events)
+                    times = f"0.000, {CLIP_SECONDS:.3f}"
+                    file.write(f'{clip_id}, {times}, "{mids}"\n')

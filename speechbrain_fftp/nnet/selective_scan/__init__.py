@@ -1,0 +1,335 @@
+"""Mamba's selective scan: a linear recurrence whose factors depend on the input.
+
+The signature and the shapes are those of ``selective_scan_fn`` of
+https://github.com/state-spaces/mamba (https://arxiv.org/abs/2312.00752,
+section 3), with three additions: clips of different lengths, a backward
+direction that needs no flipped copies, and a state to start from.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import importlib.util
+import os
+
+import torch
+
+from speechbrain_fftp.nnet.selective_scan.torch_backend import torch_scan
+
+
+def selective_scan(
+    u,
+    delta,
+    A,
+    B,
+    C,
+    D=None,
+    z=None,
+    delta_bias=None,
+    delta_softplus=False,
+    return_last_state=False,
+    backend="auto",
+    lengths=None,
+    reverse=False,
+    initial_state=None,
+):
+    """Scans a sequence: ``h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t]``.
+
+    The output is ``y[t] = (C[t] h[t] + D u[t]) * silu(z[t])``. It is computed in
+    float32 at least, whatever the inputs' dtypes are, and is differentiable in
+    all of them.
+
+    Arguments
+    ---------
+    u : torch.Tensor
+        Input ``[B, D, L]``, of any strides. Transposed views of ``[B, L, D]``
+        are the fastest.
+    delta : torch.Tensor
+        Step sizes ``[B, D, L]``.
+    A : torch.Tensor
+        Decay rates ``[D, N]``, real and negative.
+    B : torch.Tensor
+        Input factors ``[B, N, L]``.
+    C : torch.Tensor
+        Output factors ``[B, N, L]``.
+    D : torch.Tensor, optional
+        Factors ``[D]`` of the input that is added to the output.
+    z : torch.Tensor, optional
+        Gate ``[B, D, L]``.
+    delta_bias : torch.Tensor, optional
+        Bias ``[D]`` of the step sizes.
+    delta_softplus : bool
+        Whether softplus is applied to the step sizes after the bias.
+    return_last_state : bool
+        Whether the last state is returned too.
+    backend : str
+        "torch" (any device), "triton" (CUDA, or any under Triton's
+        interpreter), "mamba_ssm" (CUDA, where that package is installed), or
+        "auto": "torch" on a CPU, else the first of "mamba_ssm", "triton" and
+        "torch" that is present and can do what is asked.
+    lengths : torch.Tensor, optional
+        Number of steps ``[B]`` of each item, at least 1. What lies beyond them
+        is not read, and the output there is zero.
+    reverse : bool
+        Whether the recursion runs from an item's last step to its first. The
+        outputs stay at their steps.
+    initial_state : torch.Tensor, optional
+        State ``[B, D, N]`` before the first step; zeros by default.
+
+    Returns
+    -------
+    out : torch.Tensor
+        ``[B, D, L]``, of u's dtype.
+    last_state : torch.Tensor
+        With ``return_last_state``, the state ``[B, D, N]`` after the last step
+        of the recursion: float32, or float64 if u is.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a tensor is empty, A is complex, or a backend is
+        unknown or cannot do what is asked.
+    ImportError
+        If the backend that was asked for is not installed.
+
+    Example
+    -------
+    >>> u, delta = torch.randn(2, 6, 100), torch.rand(2, 6, 100)
+    >>> B, C = torch.randn(2, 4, 100), torch.randn(2, 4, 100)
+    >>> selective_scan(u, delta, -torch.rand(6, 4), B, C).shape
+    torch.Size([2, 6, 100])
+    """
+    _check(u, delta, A, B, C, D, z, delta_bias, lengths, initial_state)
+    inputs = (u, delta, A, B, C, D, z, delta_bias, initial_state, lengths)
+    if torch.compiler.is_exporting():
+        scan = _exportable_scan
+    else:
+        scan = _choose(backend, u, initial_state)
+    out, last_state = scan(*inputs, delta_softplus, reverse)
+    return (out, last_state) if return_last_state else out
+
+
+def bidirectional_selective_scan(u, delta, A, A_b, *args, **kwargs):
+    """The sum of a forward and a backward scan that differ only in A.
+
+    Arguments
+    ---------
+    u : torch.Tensor
+        Input ``[B, D, L]``.
+    delta : torch.Tensor
+        Step sizes ``[B, D, L]``.
+    A : torch.Tensor
+        Decay rates ``[D, N]`` of the forward direction.
+    A_b : torch.Tensor
+        Decay rates ``[D, N]`` of the backward direction, which starts at each
+        item's own last step.
+    *args : tuple
+        Other arguments of ``selective_scan``.
+    **kwargs : dict
+        Other arguments of ``selective_scan``.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[B, D, L]``.
+
+    Example
+    -------
+    >>> u, delta = torch.randn(2, 6, 100), torch.rand(2, 6, 100)
+    >>> B, C = torch.randn(2, 4, 100), torch.randn(2, 4, 100)
+    >>> A, A_b = -torch.rand(6, 4), -torch.rand(6, 4)
+    >>> bidirectional_selective_scan(u, delta, A, A_b, B, C).shape
+    torch.Size([2, 6, 100])
+    """
+    forward = selective_scan(u, delta, A, *args, **kwargs)
+    return forward + selective_scan(
+        u, delta, A_b, *args, **kwargs, reverse=True
+    )
+
+
+def _check(u, delta, A, B, C, D, z, delta_bias, lengths, initial_state):
+    """Raises a ValueError about shapes that do not fit."""
+    if u.dim() != 3 or u.numel() == 0:
+        raise ValueError(
+            f"u must be [B, D, L] and not empty, but is {list(u.shape)}."
+        )
+    if A.dim() != 2 or A.is_complex():
+        raise ValueError(
+            f"A must be real and [D, N], but is {A.dtype} {list(A.shape)}."
+        )
+    batch, width, steps = u.shape
+    states = A.shape[1]
+    expected = {
+        "delta": (delta, (batch, width, steps)),
+        "A": (A, (width, states)),
+        "B": (B, (batch, states, steps)),
+        "C": (C, (batch, states, steps)),
+        "D": (D, (width,)),
+        "z": (z, (batch, width, steps)),
+        "delta_bias": (delta_bias, (width,)),
+        "lengths": (lengths, (batch,)),
+        "initial_state": (initial_state, (batch, width, states)),
+    }
+    for name, (tensor, shape) in expected.items():
+        if tensor is not None and tensor.shape != shape:
+            raise ValueError(
+                f"{name} must be {list(shape)} for u {list(u.shape)} and A "
+                f"{list(A.shape)}, but is {list(tensor.shape)}."
+            )
+
+
+def _present(package):
+    """Whether a package can be imported."""
+    return importlib.util.find_spec(package) is not None
+
+
+def _choose(backend, u, initial_state):
+    """The function that computes the scan."""
+    on_cuda = u.device.type == "cuda"
+    if backend == "auto":
+        backend = "torch"
+        if on_cuda and u.dtype != torch.float64:
+            if initial_state is None and _present("mamba_ssm"):
+                backend = "mamba_ssm"
+            elif _present("triton"):
+                backend = "triton"
+    if backend == "torch":
+        return torch_scan
+    if u.dtype == torch.float64:
+        raise ValueError(
+            f"backend={backend!r} computes in float32, but u is float64: use "
+            "backend='torch'."
+        )
+    if backend == "triton":
+        if not _present("triton"):
+            raise ImportError(
+                "backend='triton' needs the package triton: pip install triton"
+            )
+        if not on_cuda and os.environ.get("TRITON_INTERPRET") != "1":
+            raise ValueError(
+                f"backend='triton' needs tensors on a GPU, but u is on "
+                f"{u.device}: use backend='torch' there."
+            )
+        from speechbrain_fftp.nnet.selective_scan.triton_backend import (
+            triton_scan,
+        )
+
+        return triton_scan
+    if backend == "mamba_ssm":
+        if not _present("mamba_ssm"):
+            raise ImportError(
+                "backend='mamba_ssm' needs that package, and a CUDA compiler "
+                "to build it: pip install mamba-ssm --no-build-isolation"
+            )
+        if initial_state is not None:
+            raise ValueError(
+                "backend='mamba_ssm' cannot start from an initial_state: use "
+                "backend='triton' or 'torch'."
+            )
+        return _mamba_ssm_scan
+    raise ValueError(
+        f"There is no backend {backend!r}: choose 'auto', 'torch', 'triton' or "
+        "'mamba_ssm'."
+    )
+
+
+def _masked(u, delta, B, C, z, delta_bias, lengths, delta_softplus):
+    """Makes steps beyond the lengths do nothing: no input, no decay."""
+    steps = torch.arange(u.shape[2], device=u.device)
+    padding = (steps >= lengths.unsqueeze(1)).unsqueeze(1)
+    delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
+    if delta_bias is not None:
+        delta = delta + delta_bias.unsqueeze(1)
+    if delta_softplus:
+        delta = torch.nn.functional.softplus(delta)
+    return padding, (
+        None if x is None else x.masked_fill(padding, 0.0)
+        for x in (u, delta, B, C, z)
+    )
+
+
+def _mamba_ssm_scan(
+    u,
+    delta,
+    A,
+    B,
+    C,
+    D,
+    z,
+    delta_bias,
+    initial_state,
+    lengths,
+    delta_softplus,
+    reverse,
+):
+    """The CUDA kernel of mamba_ssm, on flipped copies where needed."""
+    from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
+
+    if lengths is not None:
+        padding, masked = _masked(
+            u, delta, B, C, z, delta_bias, lengths, delta_softplus
+        )
+        u, delta, B, C, z = masked
+        delta_bias, delta_softplus = None, False
+    if reverse:
+        u, delta, B, C, z = (
+            None if x is None else x.flip(2) for x in (u, delta, B, C, z)
+        )
+    out, last_state = selective_scan_fn(
+        *(u, delta.to(u.dtype), A.float(), B.to(u.dtype), C.to(u.dtype)),
+        D=None if D is None else D.float(),
+        z=None if z is None else z.to(u.dtype),
+        delta_bias=None if delta_bias is None else delta_bias.float(),
+        delta_softplus=delta_softplus,
+        return_last_state=True,
+    )
+    out = out.flip(2) if reverse else out
+    if lengths is not None:
+        out = out.masked_fill(padding, 0.0)
+    return out, last_state
+
+
+def _exportable_scan(
+    u,
+    delta,
+    A,
+    B,
+    C,
+    D,
+    z,
+    delta_bias,
+    initial_state,
+    lengths,
+    delta_softplus,
+    reverse,
+):
+    """The scan as one operator, for ``torch.export`` with a dynamic L.
+
+    It becomes ONNX's Scan: one step at a time, with constant memory.
+    """
+    from torch._higher_order_ops.scan import scan
+
+    if lengths is None:
+        lengths = torch.full((u.shape[0],), u.shape[2], device=u.device)
+    _, (u, delta, B, C, z) = _masked(
+        u, delta, B, C, z, delta_bias, lengths, delta_softplus
+    )
+    inputs = (x.permute(2, 0, 1).to(A.dtype) for x in (delta, delta * u, B, C))
+    if initial_state is None:
+        initial_state = torch.zeros_like(A).expand(u.shape[0], -1, -1)
+
+    def step(state, inputs):
+        """One step of the recursion, for all channels."""
+        delta, delta_u, B, C = inputs  # [B, D] or [B, N]
+        decay = torch.exp(delta.unsqueeze(2) * A)
+        state = decay * state + delta_u.unsqueeze(2) * B.unsqueeze(1)
+        return state, torch.matmul(state, C.unsqueeze(2)).squeeze(2)
+
+    inputs = [x.flip(0) if reverse else x.contiguous() for x in inputs]
+    last_state, out = scan(step, initial_state.clone(), inputs)
+    out = (out.flip(0) if reverse else out).permute(1, 2, 0)
+    if D is not None:
+        out = out + D.unsqueeze(1) * u
+    if z is not None:
+        out = out * torch.nn.functional.silu(z)
+    return out.to(u.dtype), last_state

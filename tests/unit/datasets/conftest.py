@@ -1,0 +1,38 @@
+"""What several tests of data share.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from speechbrain_fftp.dataio.files import write_json
+from speechbrain_fftp.datasets.audioset.layouts import cut_jobs
+from speechbrain_fftp.datasets.audioset.lists import Segment
+from speechbrain_fftp.datasets.audioset.shard_index import make_index
+from speechbrain_fftp.datasets.audioset.shards import write_shards
+
+
+@pytest.fixture
+def make_shards(tmp_path):
+    """Function that writes clips of noise as shards; gives their index."""
+
+    def make(labels, clips_per_shard, samples=800):
+        """Takes the label of each clip, whose names are 0, 1 and so on."""
+        rng = np.random.default_rng(0)
+        names = sorted(set(labels))
+        (tmp_path / "audio").mkdir()
+        clips = []
+        for i, label in enumerate(labels):
+            noise = rng.uniform(-0.5, 0.5, samples)
+            sf.write(tmp_path / "audio" / f"{i}.flac", noise, 16000)
+            clips.append(Segment(str(i), 0.0, 10.0, (f"/m/{label}",)))
+        jobs = cut_jobs(clips, tmp_path, None, clips_per_shard)
+        classes = {f"/m/{name}": name for name in names}
+        records = write_shards(jobs, tmp_path, classes, num_workers=1)
+        write_json(tmp_path / "train.json", make_index(records))
+        return tmp_path / "train.json"
+
+    return make

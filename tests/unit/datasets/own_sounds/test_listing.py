@@ -1,0 +1,347 @@
+"""Tests of what is made of a folder with sounds of one's own.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+import random
+import re
+from collections import defaultdict
+
+import pytest
+
+from speechbrain_fftp.datasets.own_sounds.listing import (
+    LAYOUTS,
+    find_own_sounds,
+    list_class_folders,
+    read_clip_list,
+)
+from speechbrain_fftp.datasets.own_sounds.splits import (
+    OwnClip,
+    clip_ids,
+    deal_splits,
+)
+
+SPLITS = {"train", "valid", "eval"}
+LAYOUT_NAMES = (
+    "clips.csv with the columns path and labels",
+    "one folder per class",
+    "class_labels_indices.csv with balanced_train_segments.csv",
+    "parquet shards",
+)
+
+
+def random_clips(draw, labels_per_clip=1):
+    """Clips of a few classes, some of them in groups."""
+    clips = []
+    for number in range(draw.randint(1, 40)):
+        group = draw.choice(["", "", "a", "b", "c", "d", "e"])
+        labels = draw.sample("uvwxyz", draw.randint(1, labels_per_clip))
+        if labels_per_clip == 1 and group:  # a group of one class
+            group += labels[0]
+        clips.append(OwnClip(f"{number}.wav", tuple(labels), "", group))
+    return clips
+
+
+def by_group(clips, splits):
+    """Splits of each group; a clip without one is a group."""
+    found = defaultdict(set)
+    for clip, split in zip(clips, splits):
+        found[clip.group or clip.path].add(split)
+    return found
+
+
+def groups_and_splits(clips, splits):
+    """For each label: its groups and its splits."""
+    groups, reached = defaultdict(set), defaultdict(set)
+    for clip, split in zip(clips, splits):
+        for label in clip.labels:
+            groups[label].add(clip.group or clip.path)
+            reached[label].add(split)
+    return groups, reached
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_splits_of_clips_with_one_label(seed):
+    draw = random.Random(seed)
+    clips = random_clips(draw)
+    splits = deal_splits(clips)
+    assert all(len(found) == 1 for found in by_group(clips, splits).values())
+    groups, reached = groups_and_splits(clips, splits)
+    for label in groups:
+        if len(groups[label]) >= 3:
+            assert reached[label] == SPLITS
+        elif len(groups[label]) == 2:
+            assert reached[label] == {"train", "eval"}
+        else:
+            assert reached[label] == {"train"}
+    # The order of the rows is of no importance.
+    mixed = draw.sample(clips, len(clips))
+    assert dict(zip(mixed, deal_splits(mixed))) == dict(zip(clips, splits))
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_splits_of_clips_with_several_labels(seed):
+    clips = random_clips(random.Random(seed), labels_per_clip=4)
+    splits = deal_splits(clips)
+    assert set(splits) <= SPLITS
+    assert all(len(found) == 1 for found in by_group(clips, splits).values())
+    groups, reached = groups_and_splits(clips, splits)
+    widest = [label for label in groups if len(groups[label]) >= 3]
+    if widest:  # the one whose turn is first has its choice
+        first = min(widest, key=lambda label: (len(groups[label]), label))
+        assert reached[first] == SPLITS
+
+
+def test_no_class_is_missed_in_ordinary_sets():
+    """A hundred sets of 60 clips, with one to three of eight labels each."""
+    for seed in range(100):
+        draw = random.Random(seed)
+        clips = [
+            OwnClip(f"{i}.wav", tuple(draw.sample("abcdefgh", 1 + i % 3)))
+            for i in range(60)
+        ]
+        splits = deal_splits(clips)
+        assert set(
+            map(frozenset, groups_and_splits(clips, splits)[1].values())
+        ) == {frozenset(SPLITS)}
+        assert 33 <= splits.count("train") <= 48
+        assert 5 <= min(splits.count("valid"), splits.count("eval"))
+
+
+def test_shares_are_of_clips_and_large_groups_are_to_train_on():
+    clips = [OwnClip(f"{i}.wav", ("dog",), "", "large") for i in range(60)]
+    clips += [OwnClip(f"{i}.wav", ("dog",)) for i in range(60, 100)]
+    splits = deal_splits(clips)
+    assert set(splits[:60]) == {"train"}
+    assert [splits.count(s) for s in ("train", "valid", "eval")] == [70, 15, 15]
+
+
+@pytest.mark.parametrize(
+    "given, counts",
+    [
+        (["train"] * 20, (14, 3, 3)),
+        (["train"] * 20 + ["eval"] * 6, (17, 3, 6)),
+        (["train"] * 20 + ["valid"] * 6, (17, 6, 3)),
+        (["train", "valid", "eval", "eval"], (1, 1, 2)),
+        ([""] * 18 + ["eval"] * 2, (14, 3, 3)),
+        ([""] * 6 + ["eval"] * 14, (5, 1, 14)),
+        (["eval"] * 3, (0, 0, 3)),
+    ],
+)
+def test_given_splits_stay_and_others_are_dealt(given, counts):
+    clips = [OwnClip(f"{i}.wav", ("dog",), s) for i, s in enumerate(given)]
+    splits = deal_splits(clips)
+    assert all(s == g for s, g in zip(splits, given) if g in ("valid", "eval"))
+    assert tuple(splits.count(s) for s in ("train", "valid", "eval")) == counts
+
+
+def test_rows_without_a_split_follow_their_group():
+    clips = [
+        OwnClip("1.wav", ("dog",), "eval", "a"),
+        OwnClip("2.wav", ("dog",), "", "a"),
+        OwnClip("a", ("dog",)),  # a path like the name of a group
+    ]
+    assert deal_splits(clips) == ["eval", "eval", "train"]
+
+
+def test_a_group_in_two_splits_is_an_error():
+    clips = [OwnClip("1.wav", ("dog",), s, "a") for s in ("train", "eval")]
+    with pytest.raises(ValueError, match="group 'a' .* eval and train"):
+        deal_splits(clips)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_ids_are_names_of_different_files(seed):
+    draw = random.Random(seed)
+    letters = "abAB1-_./ \\é犬\0\n$:\udcff"
+    paths = {
+        "".join(draw.choices(letters, k=draw.choice([1, 2, 3, 150])))
+        for _ in range(draw.randint(1, 40))
+    }
+    ids = clip_ids(sorted(paths))
+    assert set(ids) == paths
+    assert len({name.lower() for name in ids.values()}) == len(paths)
+    for name in ids.values():
+        assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,116}", name)
+
+
+def test_ids_of_similar_paths():
+    paths = ["a/b.wav", "a_b.flac", "A/B.wav", "a/c.wav", "-d.wav", "é/è.wav"]
+    ids = clip_ids(paths)
+    for path in paths[:3]:
+        assert re.fullmatch("a_b-[0-9a-f]{16}", ids[path], re.IGNORECASE)
+    assert [ids[path] for path in paths[3:]] == ["a_c", "_d", "_"]
+    again = clip_ids(paths[::-1])
+    assert again == ids
+    assert len(clip_ids(["x" * 300 + ".wav"])["x" * 300 + ".wav"]) == 117
+
+
+def touch(folder, *paths):
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+    return folder
+
+
+def test_class_folders(tmp_path):
+    touch(tmp_path, "dog/1.WAV", "dog/far/away/2.flac", "cat/.3.wav", "x.wav")
+    touch(tmp_path, "cat/4.ogg", "cat/notes.txt", ".git/5.wav", "cat/.t/6.wav")
+    touch(tmp_path, "1/7.mp3")
+    clips = list_class_folders(tmp_path)
+    assert [(clip.path, *clip.labels) for clip in clips] == [
+        ("1/7.mp3", "1"),
+        ("cat/4.ogg", "cat"),
+        ("dog/1.WAV", "dog"),
+        ("dog/far/away/2.flac", "dog"),
+    ]
+    (tmp_path / "cat" / "loop").symlink_to(tmp_path)
+    (tmp_path / "linked").symlink_to(tmp_path / "dog")
+    clips = list_class_folders(tmp_path)
+    assert [clip.labels[0] for clip in clips].count("linked") == 2
+    assert len(clips) == 6
+    (tmp_path / "empty").mkdir()
+    touch(tmp_path, "other/notes.txt")
+    with pytest.raises(ValueError, match="'empty', 'other': add some, or take"):
+        list_class_folders(tmp_path)
+
+
+@pytest.mark.parametrize("paths", [(), ("1.wav",), ("dog/1.txt",)])
+def test_a_folder_of_no_layout(tmp_path, paths):
+    assert find_own_sounds(touch(tmp_path, *paths)) is None
+
+
+def test_one_class_is_too_few(tmp_path):
+    touch(tmp_path, "audio/1.wav", "audio/2.wav", "audio/3.wav")
+    with pytest.raises(ValueError, match="least two .* found audio") as error:
+        find_own_sounds(tmp_path)
+    assert LAYOUTS in str(error.value)
+    assert all(name in LAYOUTS for name in LAYOUT_NAMES)
+
+
+def test_two_clips_are_too_few(tmp_path):
+    touch(tmp_path, "cat/1.wav", "dog/1.wav")
+    with pytest.raises(ValueError, match="few clips.* valid, eval. One class"):
+        find_own_sounds(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a;b", "$HOME", "a => b", "a\nb", b"\xff"])
+def test_class_folders_that_the_formats_cannot_hold(tmp_path, name):
+    touch(tmp_path, "dog/1.wav")
+    folder = os.path.join(os.fsencode(tmp_path), os.fsencode(name))
+    os.mkdir(folder)
+    open(os.path.join(folder, b"1.wav"), "w").close()
+    with pytest.raises(ValueError, match="rename") as error:
+        find_own_sounds(tmp_path)
+    assert repr(os.fsdecode(name)) in str(error.value)
+    str(error.value).encode()
+
+
+def test_names_of_files_that_are_no_text(tmp_path):
+    for number in range(6):
+        path = os.path.join(
+            os.fsencode(tmp_path), b"dog" if number % 2 else b"c"
+        )
+        os.makedirs(path, exist_ok=True)
+        open(os.path.join(path, b"\xff%d.wav" % number), "w").close()
+    sounds = find_own_sounds(tmp_path)
+    assert len(sounds.files) == 6
+    assert all(name.isascii() for name in sounds.files)
+    assert all(map(os.path.isfile, sounds.files.values()))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "class_labels_indices.csv",
+        "eval_segments.csv",
+        "unbalanced_train_segments.csv",
+        "data/bal_train/00.parquet",
+    ],
+)
+def test_folders_of_audioset_are_left_to_it(tmp_path, name):
+    touch(tmp_path, name, "dog/1.wav", "cat/1.wav", "clips.csv")
+    assert find_own_sounds(tmp_path) is None
+    assert find_own_sounds(tmp_path / "nowhere") is None
+
+
+def write_list(folder, *rows, header="path,labels,split,group"):
+    path = folder / "clips.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", "utf-8-sig")
+    return path
+
+
+def test_clip_list(tmp_path):
+    path = write_list(
+        tmp_path,
+        './a//1.wav, "dog, large; cat ;cat;", Test , g',
+        "b\\2.wav,cat,,",
+        "3.wav",
+    )
+    assert read_clip_list(path) == [
+        OwnClip("a/1.wav", ("dog, large", "cat"), "eval", "g"),
+        OwnClip("b/2.wav", ("cat",)),
+        OwnClip("3.wav", ()),
+    ]
+
+
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        (
+            ["1.wav,dog,training,"],
+            "line 2: the split is 'training', not one of train",
+        ),
+        (["1.wav,dog,,", ",dog,,"], "line 3: the path is empty"),
+        (["../1.wav,dog,,"], "line 2: the path '../1.wav' has to be relative"),
+        (["a/../../1.wav,dog,,"], "has to be relative"),
+        (["a\\..\\1.wav,dog,,"], "has to be relative"),
+        (["/etc/passwd,dog,,"], "has to be relative"),
+        (["C:\\1.wav,dog,,"], "has to be relative"),
+        (["\\\\host\\share\\1.wav,dog,,"], "has to be relative"),
+        ([".,dog,,"], "has to be relative"),
+        (["1.wav,dog,cat,train"], "the split is 'cat'"),
+        (["1.wav,dog,,,,x"], r"last are \['', 'x'\]: put those with a comma"),
+        (["1.wav,dog,,", "./1.wav,cat,,"], "line 3: '1.wav' is in line 2"),
+        ([], "lists no clip"),
+    ],
+)
+def test_lists_that_make_no_sense(tmp_path, rows, message):
+    path = write_list(tmp_path, *rows)
+    with pytest.raises(ValueError, match=message) as error:
+        find_own_sounds(tmp_path)
+    assert str(path) in str(error.value)
+
+
+def test_lists_without_a_column_or_that_are_none(tmp_path):
+    path = write_list(tmp_path, "1.wav,dog", header="file,labels")
+    with pytest.raises(ValueError, match=r"no column 'path': \['file'"):
+        read_clip_list(path)
+    path.write_text("path,label\n", "utf-8")
+    with pytest.raises(ValueError, match="no column 'labels'"):
+        read_clip_list(path)
+    path.write_bytes(b"path,labels\n\xff.wav,dog\n")
+    with pytest.raises(ValueError, match="no CSV file in UTF-8"):
+        read_clip_list(path)
+    path.write_text("", "utf-8")
+    with pytest.raises(ValueError, match="no column 'path'"):
+        read_clip_list(path)
+
+
+def test_labels_that_the_formats_cannot_hold(tmp_path):
+    path = write_list(tmp_path, "1.wav,$dog;cat,,")
+    with pytest.raises(ValueError, match=r"rename '\$dog'") as error:
+        find_own_sounds(tmp_path)
+    assert str(path) in str(error.value)
+
+
+def test_the_digest_changes_with_the_list(tmp_path):
+    rows = [f"{i}.wav,{'dog' if i % 2 else 'cat'},," for i in range(9)]
+    digests = {find_own_sounds(write_list(tmp_path, *rows).parent).digest}
+    digests.add(find_own_sounds(tmp_path).digest)
+    assert len(digests) == 1
+    for change in ("9.wav,dog,,", "9.wav,cat,,", "9.wav,cat,train,"):
+        write_list(tmp_path, *rows, change)
+        digests.add(find_own_sounds(tmp_path).digest)
+    assert len(digests) == 4

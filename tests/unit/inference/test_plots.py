@@ -1,0 +1,133 @@
+"""Tests of what pictures show.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("matplotlib")
+from matplotlib.image import imread
+
+from speechbrain_fftp.inference import AudioTagger, plots
+from speechbrain_fftp.inference.relevance import token_relevance
+from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are made, in order."""
+    made, new_figure = [], plots.new_figure
+
+    def keep(*args, **kwargs):
+        """Makes one as usual."""
+        made.append(new_figure(*args, **kwargs))
+        return made[-1]
+
+    monkeypatch.setattr(plots, "new_figure", keep)
+    return made
+
+
+def lines(ax):
+    """Where the vertical and the horizontal lines of a grid are."""
+    ends = [line.get_xydata() for line in ax.lines]
+    vertical = [e[0, 0] for e in ends if e[0, 0] == e[1, 0]]
+    return vertical, [e[0, 1] for e in ends if e[0, 1] == e[1, 1]]
+
+
+@pytest.mark.parametrize(
+    "embedding, columns, rows, title",
+    [
+        (FFTPEmbedding(40, 8, 25, 5), 4, [0], "40 bins x 25 frames, every 5"),
+        (
+            SquarePatchEmbedding(40, 8, 16, 10),
+            7,
+            [0, 16, 32],
+            "16 bins x 16 frames, every 10 frames and 10 bins",
+        ),
+    ],
+)
+def test_spectrogram_in_seconds_with_its_grid(embedding, columns, rows, title):
+    feats = torch.randn(100, 40)
+    _, (ax,) = plots.new_figure()
+    plots.plot_spectrogram(feats, ax, embedding)
+    (image,) = ax.images
+    assert image.get_extent() == [0, 1.0, 0, 40] and image.origin == "lower"
+    np.testing.assert_array_equal(image.get_array(), feats.T)
+    width = embedding.patch_frames * 0.01
+    vertical, horizontal = lines(ax)
+    np.testing.assert_allclose(vertical, width * np.arange(columns))
+    assert horizontal == rows and title in ax.get_title()
+
+
+def test_a_grid_that_would_hide_the_spectrogram_is_left_out():
+    _, (ax,) = plots.new_figure()
+    plots.plot_spectrogram(torch.randn(1011, 40), ax, FFTPEmbedding(40, 8, 4))
+    assert lines(ax) == ([], [0])
+
+
+def test_formats_by_the_ending(tmp_path):
+    feats = torch.randn(50, 40)
+    plots.plot_spectrogram(feats, str(tmp_path / "a.png"))
+    assert imread(tmp_path / "a.png").shape == (260, 1000, 4)
+    plots.plot_spectrogram(feats, tmp_path / "a.svg")
+    assert ElementTree.parse(tmp_path / "a.svg").getroot().tag.endswith("svg")
+    with pytest.raises(ValueError, match="not supported"):
+        plots.plot_spectrogram(feats, tmp_path / "a.wav")
+
+
+def test_timeline_of_the_most_probable_classes():
+    probs = torch.tensor([[0.1, 0.9, 0.3, 0.0], [0.2, 0.1, 0.8, 0.0]])
+    probs = torch.cat([probs, probs[:1]])
+    _, (ax,) = plots.new_figure()
+    labels = ["a", "b", "$c$", "d"]
+    plots.plot_timeline([1.0, 2.0, 4.0], probs, labels, ax, top=3)
+    assert [text.get_text() for text in ax.get_yticklabels()] == [
+        "b",
+        "$c$",
+        "a",
+    ]
+    (mesh,) = ax.collections
+    np.testing.assert_array_equal(mesh.get_array(), probs[:, [1, 2, 0]].T)
+    edges = mesh.get_coordinates()[0, :, 0]
+    np.testing.assert_allclose(edges, [0.5, 1.5, 3, 5])
+    assert not any(text.get_parse_math() for text in ax.get_yticklabels())
+    assert ax.yaxis_inverted() and mesh.get_clim() == (0, 1)
+
+
+def test_timeline_of_one_window():
+    _, (ax,) = plots.new_figure()
+    plots.plot_timeline([5.0], torch.rand(1, 4), list("abcd"), ax)
+    assert ax.collections[0].get_array().shape == (4, 1)
+
+
+def test_tags_with_relevance_and_without(exported, figures, tmp_path):
+    tagger = AudioTagger.from_hparams(source=str(exported[1]))
+    wav = 0.1 * torch.randn(40000)
+    times, probs = [0.5, 1.0], torch.rand(2, 5)
+    plots.plot_tags(wav, tagger, times, probs, tmp_path / "ast.png")
+    _, axes = figures[-1]
+    assert len(axes) == 3 and axes[0].images and axes[1].collections
+    relevance = axes[2].lines[0].get_xydata().T
+    np.testing.assert_allclose(
+        relevance, torch.stack(token_relevance(tagger, wav))
+    )
+    assert axes[2].get_xlim() == axes[0].get_xlim() == (0, 2.5)
+
+    tagger.mods.embedding_model = AuM(40, embed_dim=24, depth=1)
+    plots.plot_tags(wav, tagger, times, probs, tmp_path / "aum.png")
+    assert len(figures[-1][1]) == 2
+    heights = [imread(tmp_path / f"{n}.png").shape[0] for n in ("ast", "aum")]
+    assert heights == [780, 520]
+
+
+def test_without_matplotlib_the_error_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match="pip install matplotlib"):
+        plots.new_figure()

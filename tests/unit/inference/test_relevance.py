@@ -1,0 +1,171 @@
+"""Tests of attention rollout against explicit matrices.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.relevance import (
+    attention_maps,
+    rollout,
+    token_relevance,
+)
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+
+DEPTH = 3
+EMBEDDINGS = [
+    FFTPEmbedding(40, 24, patch_frames=10, stride_frames=5),
+    SquarePatchEmbedding(40, 24, patch_size=10, stride=10),
+]
+
+
+def make_tagger(embedding, max_frames=128, heads=2):
+    """A tagger with an AST of random weights, large enough to attend."""
+    torch.manual_seed(1)
+    encoder = AST(40, 24, DEPTH, heads, embedding, max_frames)
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.6)
+    labels = CategoricalEncoder()
+    labels.update_from_iterable(["Rain", "Siren"])
+    modules = {
+        "compute_features": KaldiFbank(n_mels=40),
+        "mean_var_norm": DatasetNormalization(),
+        "embedding_model": encoder,
+        "classifier": torch.nn.Linear(24, 2),
+    }
+    hparams = {
+        "label_encoder": labels,
+        "sample_rate": 16000,
+        "max_frames": max_frames,
+    }
+    return AudioTagger(modules, hparams)
+
+
+def weights_by_hand(block, tokens):
+    """Each head's weights of a block, by loops in double precision."""
+    x = block.norm1(tokens).detach().double().numpy()
+    weight, bias = (p.detach().double().numpy() for p in block.qkv.parameters())
+    width, heads = x.shape[1], []
+    for head in np.split(np.arange(width), block.num_heads):
+        q = x @ weight[head].T + bias[head]
+        k = x @ weight[width + head].T + bias[width + head]
+        scores = np.exp(q @ k.T / np.sqrt(len(head)))
+        heads.append(scores / scores.sum(1, keepdims=True))
+    return np.stack(heads)
+
+
+def test_maps_are_the_attention_of_each_block():
+    encoder = make_tagger(EMBEDDINGS[0]).mods.embedding_model
+    inputs = []
+    for block in encoder.blocks:
+        block.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
+    feats = torch.randn(1, 100, 40)
+    plain = encoder(feats)
+    inputs.clear()
+    with attention_maps(encoder) as maps:
+        assert torch.equal(encoder(feats), plain)
+    assert len(maps) == DEPTH
+    for block, tokens, weights in zip(encoder.blocks, inputs, maps):
+        expected = weights_by_hand(block, tokens[0]).mean(0)
+        np.testing.assert_allclose(weights[0], expected, atol=1e-5)
+        assert expected.max() > 0.2  # far from evenly spread
+    encoder(feats)
+    assert len(maps) == DEPTH  # the hooks are gone
+
+
+def test_the_weights_give_what_the_fused_attention_gives():
+    encoder = make_tagger(EMBEDDINGS[0], heads=1).mods.embedding_model
+    block, x = encoder.blocks[0], torch.randn(1, 19, 24)
+    with attention_maps(encoder) as maps:
+        fused = block.attention(x, None)
+    values = block.qkv(x)[..., 48:]
+    torch.testing.assert_close(block.proj(maps[0] @ values), fused)
+
+
+def test_rollout_is_the_product_from_the_last_block_to_the_first():
+    rng = np.random.default_rng(0)
+    first, second = rng.uniform(size=(2, 5, 5))
+    first /= first.sum(1, keepdims=True)
+    second /= second.sum(1, keepdims=True)
+    expected = np.zeros((5, 5))
+    for out in range(5):
+        for middle in range(5):
+            for start in range(5):
+                late = (second[out, middle] + (out == middle)) / 2
+                early = (first[middle, start] + (middle == start)) / 2
+                expected[out, start] += late * early
+    maps = [torch.from_numpy(x)[None].float() for x in (first, second)]
+    np.testing.assert_allclose(rollout(maps)[0], expected, atol=1e-6)
+    np.testing.assert_allclose(rollout(maps).sum(2), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+def test_relevance_of_a_random_model(embedding):
+    tagger = make_tagger(embedding)
+    encoder, wav = tagger.mods.embedding_model, 0.1 * torch.randn(16000)
+    inputs = []
+    for block in encoder.blocks:
+        block.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
+    times, relevance = token_relevance(tagger, wav)
+    product = np.eye(inputs[0].shape[1])
+    for block, tokens in zip(encoder.blocks, inputs):
+        weights = weights_by_hand(block, tokens[0]).mean(0)
+        product = (weights + np.eye(len(weights))) / 2 @ product
+    row = (product[0] + product[1]) / 2  # the embedding: mean of both tokens
+    columns = len(times)
+    expected = [
+        sum(row[2 + f * columns + t] for f in range(embedding.freq_patches))
+        for t in range(columns)
+    ]
+    np.testing.assert_allclose(relevance, expected, rtol=1e-3)
+    assert abs(relevance.sum() + row[:2].sum() - 1) < 1e-4
+    # 98 frames: 18 patches every 5, or 9 every 10; each middle after 5 frames
+    step = embedding.stride_frames * 0.01
+    assert columns == {0.05: 18, 0.1: 9}[step]
+    np.testing.assert_allclose(times, 0.05 + step * np.arange(columns))
+
+
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+@torch.no_grad()
+def test_what_all_tokens_attend_to_has_all_relevance(embedding):
+    tagger = make_tagger(embedding)
+    encoder = tagger.mods.embedding_model
+    embedding.proj.weight.zero_(), embedding.proj.bias.zero_()
+    encoder.position.table.zero_()
+    encoder.cls_tokens.zero_()
+    encoder.position.table[-1, 4, 0] = 1.0  # in the uppermost row of patches
+    for block in encoder.blocks:
+        for parameter in block.parameters():
+            parameter.zero_()
+        block.norm1.weight.fill_(1.0)
+        for channel in (0, 12):  # of either head
+            block.qkv.bias[channel] = 100.0  # every token's query
+            block.qkv.weight[24 + channel, 0] = 100.0  # its key: channel 0
+    _, relevance = token_relevance(tagger, torch.rand(16000))
+    expected = torch.zeros(len(relevance))
+    expected[4] = 1 - 0.5**DEPTH  # half of each block's input is the residual
+    torch.testing.assert_close(relevance, expected)
+
+
+def test_a_long_clip_goes_through_in_equal_parts():
+    tagger, wav = make_tagger(EMBEDDINGS[0]), 0.1 * torch.randn(48000)
+    times, relevance = token_relevance(tagger, wav)
+    parts = [token_relevance(tagger, part) for part in wav.split(16000)]
+    torch.testing.assert_close(relevance, torch.cat([r for _, r in parts]))
+    starts = [number + t for number, (t, _) in enumerate(parts)]
+    torch.testing.assert_close(times, torch.cat(starts))
+
+
+def test_an_encoder_without_attention_is_refused():
+    tagger = make_tagger(EMBEDDINGS[0])
+    tagger.mods.embedding_model = AuM(40, embed_dim=24, depth=1)
+    with pytest.raises(TypeError, match="AuM has none"):
+        token_relevance(tagger, torch.rand(16000))
