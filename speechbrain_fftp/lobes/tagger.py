@@ -1,0 +1,131 @@
+"""From waveforms to logits: the one path of training, inference and export.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import torch
+
+
+class Tagger(torch.nn.Module):
+    """Features, normalization, encoder and classifier, one after the other.
+
+    Training calls ``features``, ``encode`` and ``classify``, with augmentation
+    in between; inference and the ONNX export call ``forward``.
+
+    Arguments
+    ---------
+    compute_features : torch.nn.Module
+        Maps waveforms ``[B, S]`` to features ``[B, T, F]``. Given a method
+        ``frame_lens``, as ``KaldiFbank`` has, lengths in frames are exact;
+        without it, as with SpeechBrain's ``Fbank``, the relative lengths of the
+        waveforms are used, which may be off by a few frames.
+    mean_var_norm : torch.nn.Module
+        Normalizes features, given their lengths.
+    embedding_model : torch.nn.Module
+        The encoder: maps features and lengths to ``[B, 1, D]``.
+    classifier : torch.nn.Module
+        Maps embeddings ``[B, 1, D]`` to logits ``[B, 1, C]``.
+
+    Example
+    -------
+    >>> from speechbrain_fftp.lobes.features import (
+    ...     DatasetNormalization,
+    ...     KaldiFbank,
+    ... )
+    >>> from speechbrain_fftp.lobes.models.AST import AST
+    >>> tagger = Tagger(
+    ...     KaldiFbank(),
+    ...     DatasetNormalization(),
+    ...     AST(embed_dim=48, depth=1, num_heads=3),
+    ...     torch.nn.Linear(48, 5),
+    ... )
+    >>> tagger(torch.rand(2, 16000), torch.tensor([1.0, 0.4])).shape
+    torch.Size([2, 5])
+    """
+
+    def __init__(
+        self, compute_features, mean_var_norm, embedding_model, classifier
+    ):
+        super().__init__()
+        self.compute_features = compute_features
+        self.mean_var_norm = mean_var_norm
+        self.embedding_model = embedding_model
+        self.classifier = classifier
+
+    def features(self, wavs, wav_lens=None):
+        """Computes normalized features; what pads a clip has no influence.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]``.
+        wav_lens : torch.Tensor, optional
+            Lengths ``[B]`` relative to S; all clips fill S when absent.
+
+        Returns
+        -------
+        feats : torch.Tensor
+            Features ``[B, T, F]``.
+        lens : torch.Tensor or None
+            Lengths ``[B]`` relative to T; None when ``wav_lens`` is absent.
+        """
+        lens = wav_lens
+        if wav_lens is not None:
+            n_samples = wavs.shape[1]
+            own = (wav_lens.double() * n_samples).round().unsqueeze(1)
+            padding = torch.arange(n_samples, device=wavs.device) >= own
+            wavs = wavs.masked_fill(padding, 0.0)
+            if hasattr(self.compute_features, "frame_lens"):
+                lens = self.compute_features.frame_lens(wav_lens, n_samples)
+        feats = self.compute_features(wavs)
+        return self.mean_var_norm(feats, lens), lens
+
+    def encode(self, feats, lens=None):
+        """Encodes a batch of features.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Normalized features ``[B, T, F]``.
+        lens : torch.Tensor, optional
+            Lengths ``[B]`` relative to T.
+
+        Returns
+        -------
+        torch.Tensor
+            Embeddings ``[B, 1, D]``.
+        """
+        return self.embedding_model(feats, lens)
+
+    def classify(self, embeddings):
+        """Classifies a batch of embeddings.
+
+        Arguments
+        ---------
+        embeddings : torch.Tensor
+            Embeddings ``[B, 1, D]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Logits ``[B, C]`` in float32.
+        """
+        return self.classifier(embeddings).squeeze(1).float()
+
+    def forward(self, wavs, wav_lens=None):
+        """Maps waveforms to logits.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]``.
+        wav_lens : torch.Tensor, optional
+            Lengths ``[B]`` relative to S.
+
+        Returns
+        -------
+        torch.Tensor
+            Logits ``[B, C]`` in float32.
+        """
+        return self.classify(self.encode(*self.features(wavs, wav_lens)))
