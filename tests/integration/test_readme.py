@@ -30,7 +30,7 @@ from speechbrain_fftp.utils.pretrained.ast import (
 
 DOCUMENTS = [
     path.relative_to(ROOT).as_posix()
-    for pattern in ("*.md", "recipes/**/README.md")
+    for pattern in ("*.md", "docs/*.md", "recipes/**/README.md")
     for path in sorted(ROOT.glob(pattern))
 ]
 TEXTS = {path: (ROOT / path).read_text("utf-8") for path in DOCUMENTS}
@@ -119,7 +119,8 @@ def test_python_runs_and_has_the_shapes_it_says(code, placeholders):
 def test_the_command_runs_as_shown(placeholders, capsys):
     shown = [
         words[1:]
-        for language, code in readme_checks.blocks(TEXTS["README.md"])
+        for document in ("README.md", "docs/tagging.md", "docs/training.md")
+        for language, code in readme_checks.blocks(TEXTS[document])
         if language in ("", "bash")
         for words in readme_checks.commands(code)
         if words and words[0].endswith("fftp-tag")
@@ -186,7 +187,7 @@ def test_nothing_is_found_where_nothing_is_wrong():
             "unrecognized arguments: --processes",
         ),
         (f"`torchrun {RUN[7:]} --deep 3`", "--deep is no key"),
-        ("```\nfftp-tag a.wav --topk 3\n```", "cli.py has no --topk"),
+        ("```\nfftp-tag a.wav --topk 3\n```", "main.py has no --topk"),
         ("```\nmayke a\n```", "mayke is no command known here"),
         ("```\nmake 'test\n```", "make 'test\n is no command known here"),
         ("```bash\npip install -r a.txt\n```", "a.txt is missing"),
