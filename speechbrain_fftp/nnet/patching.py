@@ -63,6 +63,7 @@ class PatchEmbedding(torch.nn.Module):
                 f"n_mels={n_mels}."
             )
         self.n_mels = n_mels
+        self.embed_dim = embed_dim
         self.patch_frames = patch[1]
         self.stride_frames = stride[1]
         self.freq_patches = (n_mels - patch[0]) // stride[0] + 1
@@ -199,6 +200,8 @@ class SquarePatchEmbedding(PatchEmbedding):
             patch=(patch_size, patch_size),
             stride=(stride, stride),
         )
+        self.patch_size = patch_size
+        self.stride = stride
 
 
 def check_embedding(embedding, n_mels, embed_dim, max_frames):
@@ -225,11 +228,10 @@ def check_embedding(embedding, n_mels, embed_dim, max_frames):
     -------
     >>> check_embedding(FFTPEmbedding(128, 192), 128, 192, 1024)
     """
-    width = embedding.proj.out_channels
-    if (embedding.n_mels, width) != (n_mels, embed_dim):
+    if (embedding.n_mels, embedding.embed_dim) != (n_mels, embed_dim):
         raise ValueError(
             f"The embedding was made for n_mels={embedding.n_mels} and "
-            f"embed_dim={width}, the encoder for n_mels={n_mels} and "
+            f"embed_dim={embedding.embed_dim}, the encoder for n_mels={n_mels} and "
             f"embed_dim={embed_dim}."
         )
     if embedding.patch_frames > max_frames:

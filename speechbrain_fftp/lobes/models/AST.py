@@ -170,6 +170,14 @@ class AST(torch.nn.Module):
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         check_embedding(embedding, n_mels, embed_dim, max_frames)
+        self.n_mels = n_mels
+        self.embed_dim = embed_dim
+        self.depth = depth
+        self.num_heads = num_heads
+        self.max_frames = max_frames
+        self.mlp_ratio = mlp_ratio
+        self.dropout = dropout
+        self.norm_eps = norm_eps
         self.embedding = embedding
         self.position = PositionEmbedding(
             embedding.freq_patches,

@@ -127,8 +127,18 @@ class AuM(torch.nn.Module):
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         check_embedding(embedding, n_mels, embed_dim, max_frames)
+        self.n_mels = n_mels
+        self.embed_dim = embed_dim
+        self.depth = depth
         self.bidirectional = bidirectional
+        self.max_frames = max_frames
+        self.d_state = d_state
+        self.d_conv = d_conv
+        self.expand = expand
+        self.dt_rank = dt_rank
         self.residual_in_fp32 = residual_in_fp32
+        self.norm_eps = norm_eps
+        self.backend = backend
         self.embedding = embedding
         if bidirectional:
             self.position = PositionEmbedding(
