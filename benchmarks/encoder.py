@@ -12,6 +12,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import copy
 import functools
 import tempfile
 from pathlib import Path
@@ -31,10 +32,10 @@ from onnx_export import by_onnx, make_tagger
 from transformers import ASTConfig, ASTForAudioClassification
 
 from speechbrain_fftp.inference.onnx import export_onnx
+from speechbrain_fftp.inference.packed_linear import pack_linear
 from speechbrain_fftp.inference.windows import BATCH_WINDOWS
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.nnet.onednn import left_to_torch, pack_weights
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.utils.complexity import count_macs
 from speechbrain_fftp.utils.pretrained import load_ast
@@ -65,9 +66,10 @@ def make_models(smoke):
         encoder, head = load_ast(folder)
     embedding = FFTPEmbedding(128, width, patch_frames=50, stride_frames=10)
     fftp = AST(128, width, depth, heads, embedding=embedding).eval()
+    plain = copy.deepcopy(encoder)
     for model in (encoder, fftp):
-        pack_weights(model)  # as AudioTagger does
-    return peer, encoder, head, fftp
+        pack_linear(model)  # as AudioTagger does
+    return peer, encoder, head, fftp, plain
 
 
 def in_bfloat16(function, *inputs):
@@ -76,15 +78,9 @@ def in_bfloat16(function, *inputs):
         return function(*inputs)
 
 
-def by_torch(function, *inputs):
-    """Runs a function with all products left to PyTorch."""
-    with left_to_torch():
-        return function(*inputs)
-
-
 def ast_rows(models, batch, int8, args):
     """Rows of one batch size, and their values: by name, (ratio, share)."""
-    peer, encoder, head, fftp = models
+    peer, encoder, head, fftp, plain = models
     square = torch.randn(batch, 1024, 128)
     feats = torch.randn(batch, 1000, 128)
     size = 256 if args.smoke else 2048
@@ -94,7 +90,7 @@ def ast_rows(models, batch, int8, args):
     cases = {
         PEER: lambda: peer(square).logits,
         SQUARE: lambda: head(encoder(square))[:, 0],
-        SQUARE + ", products by PyTorch": tags(by_torch, encoder, square),
+        SQUARE + ", products by PyTorch": tags(plain, square),
         SQUARE + BF16: tags(in_bfloat16, encoder, square),
         FFTP: tags(fftp, feats),
         FFTP + BF16: tags(in_bfloat16, fftp, feats),
@@ -144,7 +140,7 @@ def length_rows(args):
     embedding = FFTPEmbedding(128, 192, patch_frames=50, stride_frames=10)
     depth = 1 if args.smoke else 24
     aum = AuM(128, 192, depth, embedding=embedding).eval()
-    pack_weights(aum)
+    pack_linear(aum)
     tagger = make_tagger("AST-tiny")
 
     def tag(wav):

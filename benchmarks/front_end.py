@@ -24,7 +24,6 @@ from harness import (
 from torchaudio.compliance import kaldi
 
 from speechbrain_fftp.lobes.features import KaldiFbank
-from speechbrain_fftp.nnet.onednn import left_to_torch
 
 RATE = 16000
 GOALS = {"cpu": 1.5, "cuda": 20}
@@ -50,12 +49,6 @@ def by_torchaudio(wavs):
     return torch.stack(feats)
 
 
-def without_onednn(fbank, wavs):
-    """KaldiFbank with PyTorch's own matrix product."""
-    with left_to_torch():
-        return fbank(wavs)
-
-
 @torch.inference_mode()
 def measure(args):
     """Rows and the ratio of the target."""
@@ -69,10 +62,7 @@ def measure(args):
         "KaldiFbank, clip by clip": lambda: torch.cat(
             [fbank(wav[None]) for wav in wavs]
         ),
-        "KaldiFbank, products by PyTorch": lambda: without_onednn(fbank, wavs),
     }
-    if args.device != "cpu":
-        del cases["KaldiFbank, products by PyTorch"]
     check_same({n: [f()] for n, f in cases.items()}, tolerance=1e-3)
     times, rows = compare(cases, args.rounds), []
     for name, time in times.items():

@@ -15,7 +15,7 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import read_audio, resample
 from speechbrain_fftp.inference.file_tagging import FileTagging
 from speechbrain_fftp.inference.folder import load_folder
-from speechbrain_fftp.nnet.onednn import pack_weights
+from speechbrain_fftp.inference.packed_linear import pack_linear
 from speechbrain_fftp.utils.pretrained.tensors import UNREADABLE
 
 logger = get_logger(__name__)
@@ -202,7 +202,7 @@ class AudioTagger(FileTagging, Pretrained):
             )
         self.hparams.label_encoder.ignore_len()
         if self.precision == "fp32":
-            pack_weights(self.mods)
+            pack_linear(self.mods)
 
     def encode_batch(self, wavs, wav_lens=None):
         """Embeddings of a batch of clips.

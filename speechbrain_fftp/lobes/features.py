@@ -12,7 +12,6 @@ import torch
 from torchaudio.compliance.kaldi import get_mel_banks
 
 from speechbrain.utils.autocast import fwd_default_precision
-from speechbrain_fftp.nnet.onednn import matmul
 
 # So many frames are computed at a time on a CPU, so that they and their
 # spectra stay in its cache.
@@ -170,7 +169,8 @@ class KaldiFbank(torch.nn.Module):
         rises = (rises - (1 - self.preemphasis) * means) * self.hann[1:]
         spectrum = torch.fft.rfft(rises, self.n_fft)
         power = spectrum.real.square().add_(spectrum.imag.square())
-        return matmul(power, self.banks).clamp(min=self.floor).log()
+        # [B, T, n_fft / 2 + 1] -> [B, T, n_mels]
+        return (power @ self.banks).clamp(min=self.floor).log()
 
 
 class DatasetNormalization(torch.nn.Module):

@@ -11,7 +11,6 @@ import math
 
 import torch
 
-from speechbrain_fftp.nnet.onednn import Linear, linear
 from speechbrain_fftp.nnet.selective_scan import (
     bidirectional_selective_scan,
     selective_scan,
@@ -81,13 +80,13 @@ class Mamba(torch.nn.Module):
         self.d_state, self.d_conv = d_state, d_conv
         self.dt_rank = dt_rank or math.ceil(embed_dim / 16)
         self.d_inner = expand * embed_dim
-        self.in_proj = Linear(embed_dim, 2 * self.d_inner, bias=False)
+        self.in_proj = torch.nn.Linear(embed_dim, 2 * self.d_inner, bias=False)
         self._add_direction("")
         if bidirectional == "fo-bi":
             self.A_b_log = self._decay_rates()
         elif bidirectional == "bi-bi":
             self._add_direction("_b")
-        self.out_proj = Linear(self.d_inner, embed_dim, bias=False)
+        self.out_proj = torch.nn.Linear(self.d_inner, embed_dim, bias=False)
         self._init_step_sizes()
 
     def _add_direction(self, suffix):
@@ -98,8 +97,10 @@ class Mamba(torch.nn.Module):
         setattr(self, f"A{suffix}_log", self._decay_rates())
         setattr(self, f"D{suffix}", torch.nn.Parameter(torch.ones(width)))
         setattr(self, f"conv1d{suffix}", conv)
-        setattr(self, f"x_proj{suffix}", Linear(width, ranks, bias=False))
-        dt_proj = Linear(self.dt_rank, width)
+        setattr(
+            self, f"x_proj{suffix}", torch.nn.Linear(width, ranks, bias=False)
+        )
+        dt_proj = torch.nn.Linear(self.dt_rank, width)
         torch.nn.init.zeros_(dt_proj.bias)
         setattr(self, f"dt_proj{suffix}", dt_proj)
 
@@ -226,7 +227,7 @@ class Mamba(torch.nn.Module):
         ranks = (self.dt_rank, self.d_state, self.d_state)
         delta, B, C = x_proj(u).split(ranks, 2)
         # The bias is added within the scan, in float32.
-        delta = linear(delta, dt_proj.weight)
+        delta = torch.nn.functional.linear(delta, dt_proj.weight)
         return {
             "u": u.transpose(1, 2),
             "delta": delta.transpose(1, 2),

@@ -24,7 +24,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from speechbrain_fftp.nnet.mamba import Mamba
-from speechbrain_fftp.nnet.onednn import left_to_torch
 
 ATTENTION = "scaled_dot_product"
 
@@ -95,8 +94,9 @@ def count_macs(module, *inputs):
     )
     hooks = [mixer.register_forward_hook(count_mixer) for mixer in mixers]
     try:
-        with left_to_torch(), counter:
-            module(*inputs)
+        # With gradients, which the counter's module tracker expects
+        with torch.inference_mode(False), torch.enable_grad(), counter:
+            module(*map(_outside_inference_mode, inputs))
     finally:
         for hook in hooks:
             hook.remove()
@@ -110,6 +110,12 @@ def count_macs(module, *inputs):
         elif not mixers:  # attention in parts; in a Mamba layer, the scan's
             attention += flops // 2
     return analytic + Macs(linear_conv, linear_conv + attention)
+
+
+def _outside_inference_mode(x):
+    """A copy that gradients can be computed with, where that is needed."""
+    is_inference = isinstance(x, torch.Tensor) and x.is_inference()
+    return x.clone() if is_inference else x
 
 
 def saved_bytes(module, *inputs):

@@ -11,16 +11,12 @@ Authors
 
 import torch
 
-from speechbrain_fftp.nnet.onednn import Linear, attention
 from speechbrain_fftp.nnet.patching import (
     FFTPEmbedding,
     check_embedding,
     trim_padding,
 )
 from speechbrain_fftp.nnet.position import PositionEmbedding
-
-# Tokens that are encoded at a time in inference on a CPU: they fit its cache.
-CACHED_TOKENS = 2048
 
 
 class TransformerBlock(torch.nn.Module):
@@ -53,39 +49,53 @@ class TransformerBlock(torch.nn.Module):
         self.num_heads = num_heads
         self.dropout = dropout
         self.norm1 = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
-        self.qkv = Linear(embed_dim, 3 * embed_dim)
-        self.proj = Linear(embed_dim, embed_dim)
+        self.qkv = torch.nn.Linear(embed_dim, 3 * embed_dim)
+        self.proj = torch.nn.Linear(embed_dim, embed_dim)
         self.norm2 = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
         self.mlp = torch.nn.Sequential(
-            Linear(embed_dim, int(embed_dim * mlp_ratio)),
+            torch.nn.Linear(embed_dim, int(embed_dim * mlp_ratio)),
             torch.nn.GELU(),
             torch.nn.Dropout(dropout),
-            Linear(int(embed_dim * mlp_ratio), embed_dim),
+            torch.nn.Linear(int(embed_dim * mlp_ratio), embed_dim),
             torch.nn.Dropout(dropout),
         )
 
-    def attention(self, x, mask):
-        """Multi-head self-attention.
+    @staticmethod
+    def attend(query, key, value, mask=None, dropout=0.0):
+        """Scaled dot-product attention, over ``[B, heads, N, D / heads]``.
 
         Arguments
         ---------
-        x : torch.Tensor
-            Normalised tokens ``[B, N, D]``.
-        mask : torch.Tensor or None
+        query : torch.Tensor
+            Queries.
+        key : torch.Tensor
+            Keys.
+        value : torch.Tensor
+            Values.
+        mask : torch.Tensor, optional
             ``[B, 1, 1, N]``, True where a token may be attended to.
+        dropout : float
+            Dropout probability of the attention weights.
 
         Returns
         -------
         torch.Tensor
-            ``[B, N, D]``.
+            Weighted sums of the values.
         """
+        return torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, mask, dropout_p=dropout
+        )
+
+    def _attention(self, x, mask):
+        """Multi-head self-attention of normalised tokens ``[B, N, D]``."""
         B, N, D = x.shape
         # [B, N, 3 * D] -> [3, B, heads, N, D / heads]
         qkv = self.qkv(x).view(B, N, 3, self.num_heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        out = attention(q, k, v, mask, self.dropout if self.training else 0.0)
-        out = self.proj(out.transpose(1, 2).reshape(B, N, D))
-        return torch.nn.functional.dropout(out, self.dropout, self.training)
+        x = self.attend(q, k, v, mask, self.dropout if self.training else 0.0)
+        # [B, heads, N, D / heads] -> [B, N, D]
+        x = self.proj(x.transpose(1, 2).reshape(B, N, D))
+        return torch.nn.functional.dropout(x, self.dropout, self.training)
 
     def forward(self, x, mask=None):
         """Applies the block.
@@ -102,7 +112,7 @@ class TransformerBlock(torch.nn.Module):
         torch.Tensor
             Tokens ``[B, N, D]``.
         """
-        x = x + self.attention(self.norm1(x), mask)
+        x = x + self._attention(self.norm1(x), mask)
         return x + self.mlp(self.norm2(x))
 
 
@@ -218,43 +228,21 @@ class AST(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip: the mean of the class and the
             distillation token.
         """
-        parts = self._parts(feats)
-        if parts > 1:
-            lens = (
-                (None,) * parts if wav_lens is None else wav_lens.chunk(parts)
-            )
-            pairs = zip(feats.chunk(parts), lens)
-            return torch.cat([self._encode(*pair) for pair in pairs])
-        return self._encode(feats, wav_lens)
-
-    def _parts(self, feats):
-        """In how many parts a batch is best encoded."""
-        if (
-            (torch.is_grad_enabled() and self.cls_tokens.requires_grad)
-            or torch.compiler.is_compiling()
-            or feats.device.type != "cpu"
-        ):
-            return 1
-        columns = self.embedding.time_patches(feats.shape[1])
-        tokens = feats.shape[0] * self.embedding.freq_patches * columns
-        return min(feats.shape[0], -(-tokens // CACHED_TOKENS))
-
-    def _encode(self, feats, wav_lens):
-        """What ``forward`` does, for a part of the batch."""
         feats, n_frames = trim_padding(feats, wav_lens)
+        # [B, T, F] -> [B, F' * T', D]
         tokens = self.embedding(feats)
+        columns = tokens.shape[1] // self.embedding.freq_patches
         valid = None
         if n_frames is not None:
             valid = self.embedding.time_patches(n_frames)
-        columns = tokens.shape[1] // self.embedding.freq_patches
         tokens = tokens + self.position(columns, valid)
         # [B, 2 + F' * T', D]
-        x = torch.cat(
-            [self.cls_tokens.expand(feats.shape[0], -1, -1), tokens], 1
-        )
+        cls_tokens = self.cls_tokens.expand(feats.shape[0], -1, -1)
+        x = torch.cat([cls_tokens, tokens], 1)
         mask = None if valid is None else self._attention_mask(valid, columns)
         for block in self.blocks:
             x = block(x, mask)
+        # [B, 2, D] -> [B, 1, D]
         return self.norm(x[:, :2]).mean(1, keepdim=True)
 
     def _attention_mask(self, valid, columns):

@@ -7,8 +7,9 @@ Authors
 import pytest
 import torch
 
-import speechbrain_fftp.lobes.models.AST as ast_module
+from speechbrain_fftp.inference.relevance import attention_maps
 from speechbrain_fftp.lobes.models.AST import AST, TransformerBlock
+from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
 EMBEDDINGS = {
@@ -251,25 +252,32 @@ def test_block_equals_torch_encoder_layer():
     torch.testing.assert_close(out[valid], masked[valid], rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("encoder_type", [AST, AuM])
+def test_functional_gradients_are_those_of_autograd(encoder_type):
+    torch.manual_seed(0)
+    embedding = FFTPEmbedding(16, 24, 10, 4)
+    encoder = encoder_type(16, 24, 1, embedding=embedding, max_frames=60)
+    encoder = encoder.double()
+    feats = torch.randn(2, 60, 16, dtype=torch.float64)
+    lens = torch.tensor([1.0, 0.5])
+    weights = dict(encoder.named_parameters())
+
+    def loss(weights, feats):
+        out = torch.func.functional_call(encoder, weights, (feats, lens))
+        return out.sin().sum()
+
+    found, of_feats = torch.func.grad(loss, argnums=(0, 1))(weights, feats)
+    feats.requires_grad_()
+    expected = torch.autograd.grad(
+        loss(weights, feats), [*weights.values(), feats]
+    )
+    torch.testing.assert_close([*found.values(), of_feats], list(expected))
+
+
 @torch.no_grad()
-@pytest.mark.parametrize("kind", EMBEDDINGS)
-def test_large_batches_are_encoded_in_parts(kind, monkeypatch):
-    """In inference, to the same embeddings; for training in one piece."""
-    encoder = make_encoder(kind)
-    feats, lens = torch.randn(5, 60, 16), torch.tensor([1, 0.4, 0.7, 0.9, 0.5])
-    whole, cut = encoder(feats), encoder(feats, lens)
-    parts = []
-    encode = encoder._encode
-    monkeypatch.setattr(
-        encoder, "_encode", lambda f, n: (parts.append(len(f)), encode(f, n))[1]
-    )
-    patches = encoder.embedding.freq_patches * encoder.embedding.time_patches(
-        60
-    )
-    monkeypatch.setattr(ast_module, "CACHED_TOKENS", 2 * patches)
-    torch.testing.assert_close(encoder(feats), whole)
-    torch.testing.assert_close(encoder(feats, lens), cut)
-    assert parts == [2, 2, 1] * 2
-    with torch.enable_grad():
-        torch.testing.assert_close(encoder(feats, lens), cut)
-    assert parts[6:] == [5]
+def test_large_batches_have_one_attention_map_per_block():
+    encoder = AST(embed_dim=12, depth=2, num_heads=2).eval()
+    feats = torch.randn(24, 512, 128)  # 2400 tokens
+    with attention_maps(encoder) as maps:
+        encoder(feats)
+    assert [weights.shape for weights in maps] == [(24, 100, 100)] * 2

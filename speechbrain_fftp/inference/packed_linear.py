@@ -1,0 +1,144 @@
+"""Faster float32 inference on CPUs with AVX-512 that are not made by Intel.
+
+PyTorch multiplies float32 matrices with MKL, which does not use AVX-512 on
+other vendors' processors: 105 GFLOP/s on a core of an AMD EPYC (Zen 5), where
+oneDNN, which is part of PyTorch, reached 230. ``pack_linear`` makes a model use
+oneDNN; on all other machines it changes nothing. Training keeps PyTorch's own
+layers; how much slower they train on such CPUs has not been measured.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import platform
+from pathlib import Path
+
+import torch
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+from speechbrain_fftp.lobes.models.AST import TransformerBlock
+
+CPU_INFO = Path("/proc/cpuinfo")  # on Linux
+HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
+    torch.ops.mkldnn, "_linear_pointwise"
+)
+# Multiply-accumulates from which oneDNN's greater overhead per call pays off.
+MIN_MACS = 2**20
+# Number of tokens from which attention is faster with oneDNN, and the number
+# of queries per block, so that their attention weights fit the cache.
+MIN_TOKENS = 256
+BLOCK_TOKENS = 512
+
+
+def pack_linear(module, force=False):
+    """Makes inference with a module faster, in place, where oneDNN helps.
+
+    Each float32 ``torch.nn.Linear`` on the CPU within the module becomes a
+    ``PackedLinear``, and attention without a mask is computed block by block.
+    Weights take twice the memory; the state dict stays the same. Returns the
+    number of replaced layers: 0 on CPUs that do not benefit, unless ``force``.
+    """
+    if not HAS_ONEDNN or not (force or _cpu_benefits()):
+        return 0
+    count = 0
+    for parent in list(module.modules()):
+        if isinstance(parent, TransformerBlock):
+            parent.attend = blocked_attention
+        for name, child in parent.named_children():
+            if type(child) is torch.nn.Linear and _is_packable(child.weight):
+                setattr(parent, name, PackedLinear(child))
+                count += 1
+    return count
+
+
+def _cpu_benefits():
+    """Whether the CPU has AVX-512 that MKL does not use."""
+    if not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
+        return False
+    if not CPU_INFO.exists():
+        return "GenuineIntel" not in platform.processor()
+    with open(CPU_INFO, encoding="ascii", errors="replace") as file:
+        first_core = file.read(1000)
+    return "GenuineIntel" not in first_core
+
+
+def _is_packable(tensor):
+    """Whether oneDNN can take a tensor, and changes of it can be noticed."""
+    is_float = tensor.device.type == "cpu" and tensor.dtype == torch.float32
+    return is_float and not tensor.is_inference()
+
+
+def _use_onednn(x, n_rows, *weights):
+    """Whether to multiply ``[..., K]`` by ``[n_rows, K]`` with oneDNN."""
+    return not (
+        x.device.type != "cpu"
+        or x.dtype != torch.float32
+        or x.numel() * n_rows < MIN_MACS
+        or torch.compiler.is_compiling()
+        or torch.is_autocast_enabled("cpu")
+        or is_in_torch_dispatch_mode()  # FLOP counters know torch's operators
+        or torch.is_grad_enabled()
+        and any(t.requires_grad for t in (x, *weights))
+    )
+
+
+def _multiply(x, weight, bias=None):
+    """``torch.nn.functional.linear`` with oneDNN."""
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+
+class PackedLinear(torch.nn.Linear):
+    """A linear layer that keeps a copy of its weight in oneDNN's layout.
+
+    The copy is made at the first call and again after the weight has changed.
+    Where gradients are needed, and for other dtypes, devices and small inputs,
+    the layer computes what ``torch.nn.Linear`` does.
+    """
+
+    def __init__(self, linear):
+        torch.nn.Module.__init__(self)
+        self.in_features = linear.in_features
+        self.out_features = linear.out_features
+        self.weight, self.bias = linear.weight, linear.bias
+        self.train(linear.training)
+        self._packed = self._packed_state = None
+
+    def __getstate__(self):
+        """All but the packed copy, which can be neither copied nor saved."""
+        return {**self.__dict__, "_packed": None, "_packed_state": None}
+
+    def forward(self, x):
+        """Maps ``[..., in_features]`` to ``[..., out_features]``."""
+        weight = self.weight
+        if not _use_onednn(x, len(weight), weight) or not _is_packable(weight):
+            return super().forward(x)
+        state = weight.data_ptr(), weight._version
+        if self._packed_state != state:
+            self._packed = torch.ops.mkldnn._reorder_linear_weight(
+                weight.detach()
+            )
+            self._packed_state = state
+        return _multiply(x, self._packed, self.bias)
+
+
+def blocked_attention(query, key, value, mask=None, dropout=0.0):
+    """``TransformerBlock.attend`` in blocks that fit the cache."""
+    B, heads, N, D = query.shape
+    if (
+        mask is not None
+        or dropout > 0
+        or N < MIN_TOKENS
+        or not _use_onednn(query[0, 0], N, query, key, value)
+    ):
+        return TransformerBlock.attend(query, key, value, mask, dropout)
+    out = query.new_empty(B, N, heads, D).transpose(1, 2)
+    for i in range(B):
+        for j in range(heads):
+            # Contiguous, [N, D] and [D, N]
+            rows, keys = query[i, j] * D**-0.5, key[i, j].contiguous()
+            values = value[i, j].t().contiguous()
+            blocks = rows.split(BLOCK_TOKENS), out[i, j].split(BLOCK_TOKENS)
+            for block, result in zip(*blocks):
+                weights = _multiply(block, keys).softmax(-1)
+                result.copy_(_multiply(weights, values))
+    return out
