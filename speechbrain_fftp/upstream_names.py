@@ -38,6 +38,7 @@ RENAMED = {
     "lobes.features": "lobes.kaldi_features",
     "nnet.schedulers": "nnet.warmup_cosine",
     "nnet.selective_scan.torch_backend": "nnet.selective_scan_torch",
+    "nnet.selective_scan.torch_blocks": "nnet.selective_scan_torch_blocks",
     "nnet.selective_scan.triton_backend": "integrations.triton.selective_scan",
     "nnet.selective_scan.triton_kernels": "integrations.triton.selective_scan_kernels",
     "training.checkpoints": "utils.atomic_checkpoints",

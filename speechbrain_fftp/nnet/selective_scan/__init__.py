@@ -1,9 +1,9 @@
-"""Mamba's selective scan: a linear recurrence whose factors depend on the input.
+"""Mamba's selective scan: a linear recurrence with input-dependent factors.
 
-The signature and the shapes are those of ``selective_scan_fn`` of
+Signature and shapes follow ``selective_scan_fn`` of
 https://github.com/state-spaces/mamba (https://arxiv.org/abs/2312.00752,
-section 3), with three additions: clips of different lengths, a backward
-direction that needs no flipped copies, and a state to start from.
+section 3). Added are items of different lengths, a backward direction without
+flipped copies, and an initial state.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -36,14 +36,14 @@ def selective_scan(
     """Scans a sequence: ``h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t]``.
 
     The output is ``y[t] = (C[t] h[t] + D u[t]) * silu(z[t])``. It is computed in
-    float32 at least, whatever the inputs' dtypes are, and is differentiable in
-    all of them.
+    at least float32, whatever the dtypes of the inputs, and is differentiable
+    with respect to all of them.
 
     Arguments
     ---------
     u : torch.Tensor
-        Input ``[B, D, L]``, of any strides. Transposed views of ``[B, L, D]``
-        are the fastest.
+        Input ``[B, D, L]`` of any strides; transposed views of ``[B, L, D]``
+        are fastest.
     delta : torch.Tensor
         Step sizes ``[B, D, L]``.
     A : torch.Tensor
@@ -53,7 +53,7 @@ def selective_scan(
     C : torch.Tensor
         Output factors ``[B, N, L]``.
     D : torch.Tensor, optional
-        Factors ``[D]`` of the input that is added to the output.
+        Weights ``[D]`` of the input in the output.
     z : torch.Tensor, optional
         Gate ``[B, D, L]``.
     delta_bias : torch.Tensor, optional
@@ -65,16 +65,16 @@ def selective_scan(
     backend : str
         "torch" (any device), "triton" (CUDA, or any under Triton's
         interpreter), "mamba_ssm" (CUDA, where that package is installed), or
-        "auto": "torch" on a CPU, else the first of "mamba_ssm", "triton" and
-        "torch" that is present and can do what is asked.
+        "auto": "torch" on a CPU, otherwise the first of "mamba_ssm", "triton"
+        and "torch" that is installed and supports the arguments.
     lengths : torch.Tensor, optional
-        Number of steps ``[B]`` of each item, at least 1. What lies beyond them
-        is not read, and the output there is zero.
+        Number of steps ``[B]`` of each item, at least 1. Steps beyond it are
+        ignored, and their outputs are zero.
     reverse : bool
-        Whether the recursion runs from an item's last step to its first. The
+        Whether the recursion runs from an item's last step to its first;
         outputs stay at their steps.
     initial_state : torch.Tensor, optional
-        State ``[B, D, N]`` before the first step; zeros by default.
+        State ``[B, D, N]`` before the first step; zero by default.
 
     Returns
     -------
@@ -87,10 +87,10 @@ def selective_scan(
     Raises
     ------
     ValueError
-        If shapes disagree, a tensor is empty, A is complex, or a backend is
-        unknown or cannot do what is asked.
+        If shapes disagree, a tensor is empty, A is complex, or the backend is
+        unknown or does not support the arguments.
     ImportError
-        If the backend that was asked for is not installed.
+        If the backend is not installed.
 
     Example
     -------
@@ -99,33 +99,31 @@ def selective_scan(
     >>> selective_scan(u, delta, -torch.rand(6, 4), B, C).shape
     torch.Size([2, 6, 100])
     """
-    _check(u, delta, A, B, C, D, z, delta_bias, lengths, initial_state)
     inputs = (u, delta, A, B, C, D, z, delta_bias, initial_state, lengths)
-    if torch.compiler.is_exporting():
-        scan = _exportable_scan
-    else:
-        scan = _choose(backend, u, initial_state)
-    out, last_state = scan(*inputs, delta_softplus, reverse)
+    _check(*inputs)
+    options = delta_softplus, reverse
+    # is_exporting() is also true in torch.compile up to torch 2.11.
+    if not torch.compiler.is_compiling():
+        out, last_state = _scan(backend, inputs, *options)
+    elif not torch.compiler.is_dynamo_compiling():  # torch.export
+        out, last_state = _exportable_scan(inputs, *options)
+    else:  # torch.compile: a graph break around the same kernels as without
+        run = torch.compiler.disable(_scan)
+        out, last_state = run(backend, inputs, *options)
     return (out, last_state) if return_last_state else out
 
 
-def bidirectional_selective_scan(u, delta, A, A_b, *args, **kwargs):
+def bidirectional_selective_scan(A, A_b, **inputs):
     """The sum of a forward and a backward scan that differ only in A.
 
     Arguments
     ---------
-    u : torch.Tensor
-        Input ``[B, D, L]``.
-    delta : torch.Tensor
-        Step sizes ``[B, D, L]``.
     A : torch.Tensor
         Decay rates ``[D, N]`` of the forward direction.
     A_b : torch.Tensor
         Decay rates ``[D, N]`` of the backward direction, which starts at each
         item's own last step.
-    *args : tuple
-        Other arguments of ``selective_scan``.
-    **kwargs : dict
+    **inputs : dict
         Other arguments of ``selective_scan``.
 
     Returns
@@ -138,17 +136,16 @@ def bidirectional_selective_scan(u, delta, A, A_b, *args, **kwargs):
     >>> u, delta = torch.randn(2, 6, 100), torch.rand(2, 6, 100)
     >>> B, C = torch.randn(2, 4, 100), torch.randn(2, 4, 100)
     >>> A, A_b = -torch.rand(6, 4), -torch.rand(6, 4)
-    >>> bidirectional_selective_scan(u, delta, A, A_b, B, C).shape
+    >>> out = bidirectional_selective_scan(A, A_b, u=u, delta=delta, B=B, C=C)
+    >>> out.shape
     torch.Size([2, 6, 100])
     """
-    forward = selective_scan(u, delta, A, *args, **kwargs)
-    return forward + selective_scan(
-        u, delta, A_b, *args, **kwargs, reverse=True
-    )
+    forward = selective_scan(A=A, **inputs)
+    return forward + selective_scan(A=A_b, **inputs, reverse=True)
 
 
-def _check(u, delta, A, B, C, D, z, delta_bias, lengths, initial_state):
-    """Raises a ValueError about shapes that do not fit."""
+def _check(u, delta, A, B, C, D, z, delta_bias, initial_state, lengths):
+    """Raises a ValueError if shapes disagree."""
     if u.dim() != 3 or u.numel() == 0:
         raise ValueError(
             f"u must be [B, D, L] and not empty, but is {list(u.shape)}."
@@ -178,30 +175,27 @@ def _check(u, delta, A, B, C, D, z, delta_bias, lengths, initial_state):
             )
 
 
-def _present(package):
-    """Whether a package can be imported."""
-    return importlib.util.find_spec(package) is not None
-
-
-def _choose(backend, u, initial_state):
-    """The function that computes the scan."""
+def _scan(backend, inputs, *options):
+    """Scans with a backend."""
+    u, initial_state = inputs[0], inputs[8]
+    find_spec = importlib.util.find_spec
     on_cuda = u.device.type == "cuda"
     if backend == "auto":
         backend = "torch"
         if on_cuda and u.dtype != torch.float64:
-            if initial_state is None and _present("mamba_ssm"):
+            if initial_state is None and find_spec("mamba_ssm"):
                 backend = "mamba_ssm"
-            elif _present("triton"):
+            elif find_spec("triton"):
                 backend = "triton"
     if backend == "torch":
-        return torch_scan
+        return torch_scan(inputs, *options)
     if u.dtype == torch.float64:
         raise ValueError(
             f"backend={backend!r} computes in float32, but u is float64: use "
             "backend='torch'."
         )
     if backend == "triton":
-        if not _present("triton"):
+        if not find_spec("triton"):
             raise ImportError(
                 "backend='triton' needs the package triton: pip install triton"
             )
@@ -214,9 +208,9 @@ def _choose(backend, u, initial_state):
             triton_scan,
         )
 
-        return triton_scan
+        return triton_scan(inputs, *options)
     if backend == "mamba_ssm":
-        if not _present("mamba_ssm"):
+        if not find_spec("mamba_ssm"):
             raise ImportError(
                 "backend='mamba_ssm' needs that package, and a CUDA compiler "
                 "to build it: pip install mamba-ssm --no-build-isolation"
@@ -226,15 +220,16 @@ def _choose(backend, u, initial_state):
                 "backend='mamba_ssm' cannot start from an initial_state: use "
                 "backend='triton' or 'torch'."
             )
-        return _mamba_ssm_scan
+        return _mamba_ssm_scan(inputs, *options)
     raise ValueError(
         f"There is no backend {backend!r}: choose 'auto', 'torch', 'triton' or "
         "'mamba_ssm'."
     )
 
 
-def _masked(u, delta, B, C, z, delta_bias, lengths, delta_softplus):
-    """Makes steps beyond the lengths do nothing: no input, no decay."""
+def _masked(inputs, lengths, delta_softplus):
+    """The padding, and inputs in which it has no effect: no step, no decay."""
+    u, delta, _, B, C, _, z, delta_bias, *_ = inputs
     steps = torch.arange(u.shape[2], device=u.device)
     padding = (steps >= lengths.unsqueeze(1)).unsqueeze(1)
     delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
@@ -248,27 +243,13 @@ def _masked(u, delta, B, C, z, delta_bias, lengths, delta_softplus):
     )
 
 
-def _mamba_ssm_scan(
-    u,
-    delta,
-    A,
-    B,
-    C,
-    D,
-    z,
-    delta_bias,
-    initial_state,
-    lengths,
-    delta_softplus,
-    reverse,
-):
+def _mamba_ssm_scan(inputs, delta_softplus, reverse):
     """The CUDA kernel of mamba_ssm, on flipped copies where needed."""
     from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
 
+    u, delta, A, B, C, D, z, delta_bias, _, lengths = inputs
     if lengths is not None:
-        padding, masked = _masked(
-            u, delta, B, C, z, delta_bias, lengths, delta_softplus
-        )
+        padding, masked = _masked(inputs, lengths, delta_softplus)
         u, delta, B, C, z = masked
         delta_bias, delta_softplus = None, False
     if reverse:
@@ -289,31 +270,17 @@ def _mamba_ssm_scan(
     return out, last_state
 
 
-def _exportable_scan(
-    u,
-    delta,
-    A,
-    B,
-    C,
-    D,
-    z,
-    delta_bias,
-    initial_state,
-    lengths,
-    delta_softplus,
-    reverse,
-):
+def _exportable_scan(inputs, delta_softplus, reverse):
     """The scan as one operator, for ``torch.export`` with a dynamic L.
 
-    It becomes ONNX's Scan: one step at a time, with constant memory.
+    It becomes ONNX's Scan, which takes one step at a time in constant memory.
     """
     from torch._higher_order_ops.scan import scan
 
+    u, _, A, _, _, D, _, _, initial_state, lengths = inputs
     if lengths is None:
         lengths = torch.full((u.shape[0],), u.shape[2], device=u.device)
-    _, (u, delta, B, C, z) = _masked(
-        u, delta, B, C, z, delta_bias, lengths, delta_softplus
-    )
+    _, (u, delta, B, C, z) = _masked(inputs, lengths, delta_softplus)
     inputs = (x.permute(2, 0, 1).to(A.dtype) for x in (delta, delta * u, B, C))
     if initial_state is None:
         initial_state = torch.zeros_like(A).expand(u.shape[0], -1, -1)

@@ -1,23 +1,23 @@
 """The selective scan in plain torch operations, for any device.
 
-A sequence is worked off in chunks of some tens of steps. What the steps of a
-chunk can share is computed for all of them at once, laid out as
-``[B, T, N, D]``; what remains for each step is one multiply-add over
-``[B, N, D]``. Only the states of one chunk exist at a time: the backward pass
-starts from those at the chunks' boundaries and computes the others again.
+Sequences are processed in chunks of some tens of steps
+(``torch_blocks.py``). Only the states of one chunk exist at a time: the
+backward pass starts from those at the chunks' boundaries, which the forward
+pass keeps, and computes the others again.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import math
 import threading
 
 import torch
 from torch.autograd.function import once_differentiable
 
-# States of a step, states of a chunk for each thread, which suit a CPU's caches,
-# and steps of a chunk.
+from speechbrain_fftp.nnet.selective_scan.torch_blocks import _Block, _Gradients
+
+# The number of states per step and per chunk and thread that suit the caches of
+# a CPU, and the number of steps per chunk.
 STEP_STATES = 2**15 - 1
 CHUNK_STATES = 2**19
 MAX_CHUNK = 64
@@ -25,30 +25,18 @@ MAX_CHUNK = 64
 _kept = threading.local()
 
 
-def torch_scan(
-    u,
-    delta,
-    A,
-    B,
-    C,
-    D=None,
-    z=None,
-    delta_bias=None,
-    initial_state=None,
-    lengths=None,
-    delta_softplus=False,
-    reverse=False,
-):
+def torch_scan(inputs, delta_softplus=False, reverse=False):
     """Scans on any device.
 
     Arguments
     ---------
-    u, delta, A, B, C : torch.Tensor
-        As in ``selective_scan``, like all that follow.
-    D, z, delta_bias, initial_state, lengths : torch.Tensor, optional
-        Further inputs.
-    delta_softplus, reverse : bool
-        Options.
+    inputs : tuple of torch.Tensor
+        ``u, delta, A, B, C, D, z, delta_bias, initial_state, lengths``, as in
+        ``selective_scan``.
+    delta_softplus : bool
+        Whether softplus is applied to the step sizes after the bias.
+    reverse : bool
+        Whether the recursion runs from the last step to the first.
 
     Returns
     -------
@@ -60,71 +48,86 @@ def torch_scan(
     Example
     -------
     >>> u, delta, B, C = (torch.rand(2, 4, 100) for _ in range(4))
-    >>> out, last_state = torch_scan(u, delta, -torch.rand(4, 4), B, C)
+    >>> inputs = (u, delta, -torch.rand(4, 4), B, C, *[None] * 5)
+    >>> out, last_state = torch_scan(inputs)
     >>> out.shape, last_state.shape
     (torch.Size([2, 4, 100]), torch.Size([2, 4, 4]))
     """
-    inputs = (u, delta, A, B, C, D, z, delta_bias, initial_state, lengths)
-    keep = torch.is_grad_enabled()
-    with torch.autocast(u.device.type, enabled=False):
-        return _Scan.apply(delta_softplus, reverse, keep, *inputs)
+    keep = torch.is_grad_enabled() and any(
+        x is not None and x.requires_grad for x in inputs
+    )
+    with torch.autocast(inputs[0].device.type, enabled=False):
+        return _Scan.apply(delta_softplus, reverse, keep, *inputs)[:2]
 
 
 class _Scan(torch.autograd.Function):
     """The scan and its gradient, block by block and chunk by chunk."""
 
     @staticmethod
-    def forward(ctx, delta_softplus, reverse, keep, *inputs):
-        """The scan; keeps what its gradient needs if ``keep``."""
+    def forward(delta_softplus, reverse, keep, *inputs):
+        """The scan, and the states at the chunks' boundaries if ``keep``."""
         u, A, initial_state = inputs[0], inputs[2], inputs[8]
         dtype = torch.promote_types(u.dtype, torch.float32)
-        # [B, N, D]: the channels of a state lie next to each other.
+        # [B, N, D]: the channels of a state are adjacent.
         state = u.new_zeros(len(u), *A.shape[::-1], dtype=dtype)
         if initial_state is not None:
             state.copy_(initial_state.transpose(1, 2))
         out = u.new_empty(len(u), u.shape[2], u.shape[1]).transpose(1, 2)
-        keep = keep and any(ctx.needs_input_grad)
-        options = delta_softplus, reverse
-        sizes, boundaries = _sizes(u, A, keep), []
-        for block in _blocks(sizes, keep, options, inputs):
-            kept = []
-            for span in block.spans:
+        sizes = _sizes(u, A, keep)
+        n_chunks = -(-u.shape[2] // sizes[1])
+        # [chunks, B, N, D], in the order of the recursion
+        kept = state.new_empty(n_chunks if keep else 0, *state.shape)
+        for block in _blocks(sizes, keep, delta_softplus, reverse, inputs):
+            for i, span in enumerate(block.spans):
                 if keep:
-                    kept.append(state[block.rows].clone())
+                    kept[i, block.rows] = state[block.rows]
                 block.read(span)
                 state[block.rows] = block.run(state[block.rows])
                 block.write(out, block.gate(block.output()))
-            boundaries.append(kept)
+        return out, state.transpose(1, 2), kept
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        """Saves what the gradient needs."""
+        ctx.delta_softplus, ctx.reverse, keep, *tensors = inputs
+        *_, kept = output
+        ctx.mark_non_differentiable(kept)
+        ctx.set_materialize_grads(False)
         if keep:
-            ctx.save_for_backward(*inputs)
-            ctx.plan = sizes, keep, options
-            ctx.boundaries = boundaries
-        return out, state.transpose(1, 2)
+            ctx.sizes = _sizes(tensors[0], tensors[2], keep)
+            ctx.save_for_backward(*tensors, kept)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, out_grad, last_grad):
+    def backward(ctx, out_grad, last_grad, _):
         """The gradients of all inputs, from those of both results."""
-        inputs = ctx.saved_tensors
+        *inputs, kept = ctx.saved_tensors
+        if out_grad is None:
+            out_grad = inputs[0].new_zeros(()).expand_as(inputs[0])
+        if last_grad is None:
+            last_grad = torch.zeros_like(kept[0]).transpose(1, 2)
         grads = _Gradients(inputs, last_grad)
-        blocks = zip(_blocks(*ctx.plan, inputs), ctx.boundaries)
+        blocks = _blocks(
+            ctx.sizes, True, ctx.delta_softplus, ctx.reverse, inputs
+        )
         with torch.autocast(out_grad.device.type, enabled=False):
-            for block, kept in blocks:
-                for span, start in zip(reversed(block.spans), reversed(kept)):
-                    block.read(span)
+            for block in blocks:
+                for i in reversed(range(len(block.spans))):
+                    start = kept[i, block.rows]
+                    block.read(block.spans[i])
                     block.run(start)
                     block.backward(out_grad, grads, start)
         return None, None, None, *grads.as_inputs(inputs)
 
 
 def _sizes(u, A, keep):
-    """How many rows and how many steps are worked on at a time.
+    """Number of rows of a block, and number of steps of a chunk.
 
-    As many rows as there can be, since each step of a block is one call. But
-    torch would share the work of a step of more than STEP_STATES states among
-    threads, which takes longer than the step; and the more rows, the shorter
-    the chunks, and the states at their boundaries, which a gradient needs, may
-    take as much memory as 1.5 buffers.
+    As many rows as possible, since each step of a block is one call. But torch
+    would split a step of more than STEP_STATES states between threads, which
+    takes longer than the step itself; and with more rows, chunks are shorter,
+    and the states at their boundaries, which the gradient needs, may take at
+    most the memory of 1.5 buffers.
     """
     batch, _, n_steps = u.shape
     states = A.numel()
@@ -141,7 +144,7 @@ def _sizes(u, A, keep):
     return n_rows, min(chunk, n_steps)
 
 
-def _blocks(sizes, keep, options, inputs):
+def _blocks(sizes, keep, delta_softplus, reverse, inputs):
     """Cuts the batch into blocks of rows."""
     n_rows, chunk = sizes
     u, A = inputs[0], inputs[2]
@@ -149,14 +152,14 @@ def _blocks(sizes, keep, options, inputs):
     buffers = _scratch(u, shape[0] * shape[1]).view(shape)
     for start in range(0, len(u), n_rows):
         rows = slice(start, min(start + n_rows, len(u)))
-        yield _Block(rows, chunk, buffers, *options, *inputs)
+        yield _Block(inputs, rows, chunk, buffers, delta_softplus, reverse)
 
 
 def _scratch(u, size):
-    """Memory for decays and states of a chunk, and gradients of the states.
+    """Memory for the decays, states and state gradients of a chunk.
 
-    On a CPU, each thread keeps it from call to call: the system may take as
-    long to provide fresh memory as a short scan takes.
+    On a CPU, each thread keeps it between calls: allocating it may take the
+    system as long as a short scan.
     """
     dtype = torch.promote_types(u.dtype, torch.float32)
     if u.device.type != "cpu":
@@ -167,211 +170,3 @@ def _scratch(u, size):
             kept = torch.empty(size, dtype=dtype)
         vars(_kept)[dtype] = kept
     return kept[:size]
-
-
-class _Block:
-    """Some rows of the batch, and the chunk that is being worked on."""
-
-    def __init__(
-        self,
-        rows,
-        chunk,
-        buffers,
-        delta_softplus,
-        reverse,
-        u,
-        delta,
-        A,
-        B,
-        C,
-        D,
-        z,
-        delta_bias,
-        initial_state,
-        lengths,
-    ):
-        n_steps = u.shape[2]
-        self.rows, self.reverse = rows, reverse
-        self.delta_softplus = delta_softplus
-        self.dtype = torch.promote_types(u.dtype, torch.float32)
-        self.inputs = (u, delta, B, C, z)
-        self.A = A.t().to(self.dtype).contiguous()  # [N, D]
-        # torch's exp2 is as exact as its exp and takes a third of the time.
-        self.A_base_2 = self.A / math.log(2)
-        self.D = None if D is None else D.to(self.dtype)
-        self.bias = None if delta_bias is None else delta_bias.to(self.dtype)
-        self.lengths = None if lengths is None else lengths[rows]
-        self.shortest = n_steps if lengths is None else int(self.lengths.min())
-        self.spans = [
-            slice(start, min(start + chunk, n_steps))
-            for start in range(0, n_steps, chunk)
-        ]
-        if reverse:
-            self.spans.reverse()
-        self.n_rows = len(u[rows])
-        self.buffers = buffers
-        self.n_steps = None
-
-    def read(self, span):
-        """Fetches the inputs of a chunk."""
-        self.span = span
-        if span.stop - span.start != self.n_steps:
-            self.reshape_buffers(span.stop - span.start)
-        self.padding = None
-        if span.stop > self.shortest:
-            steps = torch.arange(
-                span.start, span.stop, device=self.lengths.device
-            )
-            self.padding = (steps >= self.lengths[:, None])[:, :, None]
-        self.u, self.raw, self.B, self.C, self.z = (
-            None if x is None else self.slice(x) for x in self.inputs
-        )
-        if self.bias is not None:
-            self.raw = self.raw + self.bias
-        self.delta = self.raw
-        if self.delta_softplus:
-            self.delta = torch.nn.functional.softplus(self.raw)
-        if self.padding is not None:
-            self.delta = self.delta.masked_fill(self.padding, 0.0)
-        self.delta_u = self.delta * self.u
-
-    def reshape_buffers(self, n_steps):
-        """Prepares the buffers for chunks of a number of steps."""
-        self.n_steps = n_steps
-        size = self.n_rows * n_steps * self.A.numel()
-        self.decay, self.states, *self.states_grad = self.buffers[
-            :, :size
-        ].view(-1, self.n_rows, n_steps, *self.A.shape)
-        # Views of each step, in the order of the recursion, made once: making
-        # one takes as long as the arithmetic on it.
-        order = slice(None, None, -1 if self.reverse else 1)
-        self.decay_steps = self.decay.unbind(1)[order]
-        self.states_steps = self.states.unbind(1)[order]
-
-    def slice(self, x):
-        """A chunk of an input, ``[B, X, L]`` -> ``[B, T, X]``."""
-        x = x[self.rows, :, self.span].transpose(1, 2).to(self.dtype)
-        if self.padding is not None:
-            return x.masked_fill(self.padding, 0.0)
-        return x if x.stride(2) == 1 else x.contiguous()
-
-    def write(self, target, chunk):
-        """Puts ``[B, T, X]`` where ``slice`` took it from."""
-        if self.padding is not None:
-            chunk = chunk.masked_fill(self.padding, 0.0)
-        target[self.rows, :, self.span] = chunk.transpose(1, 2)
-
-    def run(self, state):
-        """Runs the recursion from a state ``[B, N, D]``; returns the last."""
-        torch.mul(self.delta.unsqueeze(2), self.A_base_2, out=self.decay)
-        torch.exp2(self.decay, out=self.decay)
-        torch.mul(
-            self.delta_u.unsqueeze(2), self.B.unsqueeze(3), out=self.states
-        )
-        for decay, new in zip(self.decay_steps, self.states_steps):
-            state = torch.addcmul(new, decay, state, out=new)
-        return state
-
-    def output(self):
-        """What the states give before the gate, ``[B, T, D]``."""
-        out = _contract_states(self.C, self.states)
-        return out if self.D is None else out.addcmul_(self.u, self.D)
-
-    def gate(self, out):
-        """Applies the gate, if there is one."""
-        if self.z is None:
-            return out
-        return out.mul_(torch.nn.functional.silu(self.z))
-
-    def backward(self, out_grad, grads, start):
-        """Adds the gradients of a chunk that ``run`` computed from start."""
-        grad = self.slice(out_grad)
-        if self.z is not None:
-            gate = self.z.sigmoid()
-            slope = gate * (1 + self.z * (1 - gate))
-            self.write(grads.z, self.output().mul_(grad).mul_(slope))
-            grad = grad * gate.mul_(self.z)
-
-        # The gradient of each state, from the last one back: each one reaches
-        # the one before by the decay between them.
-        (states_grad,) = self.states_grad
-        torch.mul(grad.unsqueeze(2), self.C.unsqueeze(3), out=states_grad)
-        last, *before = states_grad.unbind(1)[:: 1 if self.reverse else -1]
-        last += grads.state[self.rows]
-        for new, decay in zip(before, self.decay_steps[::-1]):
-            last = torch.addcmul(new, decay, last, out=new)
-        grads.state[self.rows] = last * self.decay_steps[0]
-
-        self.write(grads.C, _contract_channels(self.states, grad))
-        self.write(grads.B, _contract_channels(states_grad, self.delta_u))
-        product_grad = _contract_states(self.B, states_grad)
-        u_grad = product_grad * self.delta
-        if self.D is not None:
-            u_grad.addcmul_(grad, self.D)
-            grads.D += (grad * self.u).sum((0, 1))
-        self.write(grads.u, u_grad)
-
-        # The gradient of the exponent delta * A, then of both factors.
-        before, after = slice(None, -1), slice(1, None)
-        if self.reverse:
-            before, after = after, before
-        exponent_grad = self.decay.mul_(states_grad)
-        exponent_grad[:, after] *= self.states[:, before]
-        exponent_grad[:, -1 if self.reverse else 0] *= start
-        torch.mul(exponent_grad, self.delta.unsqueeze(2), out=states_grad)
-        grads.A += states_grad.sum((0, 1))
-        delta_grad = exponent_grad.mul_(self.A).sum(2)
-        delta_grad.addcmul_(product_grad, self.u)
-        if self.delta_softplus:
-            delta_grad *= self.raw.sigmoid()
-        if self.padding is not None:
-            delta_grad.masked_fill_(self.padding, 0.0)
-        if self.bias is not None:
-            grads.bias += delta_grad.sum((0, 1))
-        self.write(grads.delta, delta_grad)
-
-
-class _Gradients:
-    """Gradients of all inputs, and of the state that the pass has reached."""
-
-    def __init__(self, inputs, last_grad):
-        u, delta, A, B, C, D, z, delta_bias, _, _ = inputs
-        self.u, self.delta, self.B, self.C, self.z = (
-            None if x is None else torch.empty_like(x)
-            for x in (u, delta, B, C, z)
-        )
-        # [B, N, D], as the states are
-        self.state = last_grad.transpose(1, 2).clone(
-            memory_format=torch.contiguous_format
-        )
-        self.A, self.D, self.bias = (
-            None if x is None else self.state.new_zeros(x.shape[::-1])
-            for x in (A, D, delta_bias)
-        )
-
-    def as_inputs(self, inputs):
-        """In the order of the inputs, and of their dtypes."""
-        grads = (
-            *(self.u, self.delta, self.A.t(), self.B, self.C),
-            *(self.D, self.z, self.bias, self.state.transpose(1, 2), None),
-        )
-        return (
-            None if x is None or grad is None else grad.to(x.dtype)
-            for x, grad in zip(inputs, grads)
-        )
-
-
-def _contract_states(coefficients, states):
-    """Sum over N: ``[B, T, N]`` and ``[B, T, N, D]`` -> ``[B, T, D]``."""
-    out = torch.bmm(
-        coefficients.flatten(0, 1).unsqueeze(1), states.flatten(0, 1)
-    )
-    return out.view(*states.shape[:2], -1)
-
-
-def _contract_channels(states, x):
-    """Sum over D: ``[B, T, N, D]`` and ``[B, T, D]`` -> ``[B, T, N]``."""
-    # This way round it is ten times faster than states @ x.
-    states_t = states.flatten(0, 1).transpose(1, 2)
-    out = torch.bmm(x.flatten(0, 1).unsqueeze(1), states_t)
-    return out.view(states.shape[:3])

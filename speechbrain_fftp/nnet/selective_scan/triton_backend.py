@@ -66,12 +66,15 @@ def _launch(kernel, vec, maxnreg, inputs, options, *args):
 
 
 class _SelectiveScan(torch.autograd.Function):
-    """Connects the kernels to autograd. Arguments as of ``triton_scan``, then
-    whether a gradient will be needed."""
+    """Connects the kernels to autograd.
+
+    Called with the inputs of ``triton_scan``, its options, and whether to save
+    what the gradient needs.
+    """
 
     @staticmethod
-    def forward(ctx, *args):
-        """Launches the forward kernel; keeps what the backward needs."""
+    def forward(*args):
+        """Launches the forward kernel."""
         u, delta, A, B, C, D, z, bias, initial, lengths = args[:10]
         softplus, reverse, save = args[10:]
         batch, dim, steps = u.shape
@@ -97,15 +100,22 @@ class _SelectiveScan(torch.autograd.Function):
             forward, 1, 168, (u, delta, z), (size, softplus, reverse), out,
             scaled, BC, D, bias, initial, lengths, last, saved, out.stride(),
         )  # fmt: skip
+        last = last[:, : A.shape[1]].transpose(1, 2)
+        return out, last, *((BC, scaled, saved) if save else ())
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        """Saves what the gradient needs."""
+        *tensors, softplus, reverse, save = inputs
         if save:
-            ctx.save_for_backward(*args[:10], BC, scaled, saved)
+            ctx.mark_non_differentiable(*output[2:])
+            ctx.save_for_backward(*tensors, *output[2:])
             ctx.options = softplus, reverse
             ctx.set_materialize_grads(False)
-        return out, last[:, : A.shape[1]].transpose(1, 2)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, d_out, dlast):
+    def backward(ctx, d_out, dlast, *_):
         """The gradients of all tensors, from those of both results."""
         *inputs, BC, scaled, saved = ctx.saved_tensors
         u, delta, A, B, C, D, z, bias, initial, lengths = inputs
@@ -143,53 +153,29 @@ class _SelectiveScan(torch.autograd.Function):
         return du, ddelta, dA, dB, dC, dD, dz, dbias, dinitial, *[None] * 4
 
 
-def triton_scan(
-    u, delta, A, B, C, D=None, z=None, delta_bias=None, initial_state=None,
-    lengths=None, delta_softplus=False, reverse=False,
-):  # fmt: skip
-    """Selective scan on the GPU.
+def triton_scan(inputs, delta_softplus=False, reverse=False):
+    """Scans on a GPU.
 
-    ``h_t = exp(delta_t A) h_{t-1} + delta_t B_t u_t`` and
-    ``y_t = C_t h_t + D u_t``, times ``silu(z_t)``. Computes in float32 whatever
-    the types of the inputs. Differentiable once, in every tensor but
-    ``lengths``. The gradients of B and C are summed in no fixed order, so that
-    their last bits differ from run to run.
+    Computes in float32 whatever the dtypes of the inputs. Differentiable once.
+    The gradients of B and C are summed in no fixed order, so that their last
+    bits differ from run to run.
 
     Arguments
     ---------
-    u : torch.Tensor
-        Input ``[B, D, L]``, like all others of any strides; transposed from
-        ``[B, L, D]`` is the fastest.
-    delta : torch.Tensor
-        Step sizes ``[B, D, L]``.
-    A : torch.Tensor
-        State matrix ``[D, N]``, real.
-    B : torch.Tensor
-        Input projection ``[B, N, L]``.
-    C : torch.Tensor
-        Output projection ``[B, N, L]``.
-    D : torch.Tensor, optional
-        Weight ``[D]`` of the input in the output.
-    z : torch.Tensor, optional
-        Gate ``[B, D, L]``.
-    delta_bias : torch.Tensor, optional
-        Added to the step sizes, ``[D]``.
-    initial_state : torch.Tensor, optional
-        State ``[B, D, N]`` before the first step, otherwise zeros.
-    lengths : torch.Tensor, optional
-        Number of steps ``[B]`` of each item, at least 1, otherwise L. Later
-        positions are ignored, whatever they hold, and give 0.
+    inputs : tuple of torch.Tensor
+        ``u, delta, A, B, C, D, z, delta_bias, initial_state, lengths``, as in
+        ``selective_scan``.
     delta_softplus : bool
-        Whether step sizes pass through a softplus, after the bias.
+        Whether softplus is applied to the step sizes after the bias.
     reverse : bool
-        Whether to run from the last step to the first.
+        Whether the recursion runs from the last step to the first.
 
     Returns
     -------
     out : torch.Tensor
-        Output ``[B, D, L]`` of the type of ``u``.
+        ``[B, D, L]``, of u's dtype.
     last_state : torch.Tensor
-        State ``[B, D, N]`` after the last step taken, float32.
+        ``[B, D, N]``, float32.
 
     Example
     -------
@@ -197,8 +183,10 @@ def triton_scan(
     ...     u, delta = torch.rand(2, 1, 8, 5, device="cuda")
     ...     B, C = torch.rand(2, 1, 4, 5, device="cuda")
     ...     A = -torch.rand(8, 4, device="cuda")
-    ...     assert triton_scan(u, delta, A, B, C)[0].shape == u.shape
+    ...     out, _ = triton_scan((u, delta, A, B, C, *[None] * 5))
+    ...     assert out.shape == u.shape
     """
+    u, delta, A, B, C, D, z, delta_bias, initial_state, lengths = inputs
     D, delta_bias, lengths = (
         None if tensor is None else tensor.contiguous()
         for tensor in (D, delta_bias, lengths)
@@ -209,4 +197,4 @@ def triton_scan(
     )
     return _SelectiveScan.apply(
         *tensors, lengths, delta_softplus, reverse, save
-    )
+    )[:2]

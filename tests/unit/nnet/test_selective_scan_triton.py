@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from speechbrain_fftp.nnet.selective_scan import selective_scan
+
 OPTIONAL = ("D", "z", "delta_bias", "initial_state")
 NAMES = ("u", "delta", "A", "B", "C", *OPTIONAL)
 ALL = {"with_": OPTIONAL, "delta_softplus": True}
@@ -141,6 +143,11 @@ def make(size, with_=(), layout="transposed", dtype="float32", lengths=None,
     return tensors, options
 
 
+def triton_scan(**inputs):
+    """The scan with the Triton kernels: output and last state."""
+    return selective_scan(**inputs, backend="triton", return_last_state=True)
+
+
 def relative(value, expected):
     """Largest deviation, beyond the last bit of the type of the value (the
     interpreter truncates), over the largest value; inf where not finite."""
@@ -153,8 +160,6 @@ def relative(value, expected):
 
 def deviations(layout="transposed", **case):
     """How far outputs and gradients of a case are from the reference's."""
-    from speechbrain_fftp.nnet.selective_scan.triton_backend import triton_scan
-
     tensors, options = make(layout=layout, **case)
     results = []
     for scan in (triton_scan, reference):
@@ -186,8 +191,6 @@ def deviations(layout="transposed", **case):
 def golden_deviations(path, device="cpu"):
     """The same against a golden file."""
     import numpy as np
-
-    from speechbrain_fftp.nnet.selective_scan.triton_backend import triton_scan
 
     arrays = np.load(path)
     golden = {k: torch.tensor(arrays[k], device=device) for k in arrays}
@@ -306,8 +309,6 @@ def test_equals_golden_on_gpu(case, shared):
 
 def main():
     """Prints, as JSON, the deviations of all cases that can run here."""
-    from speechbrain_fftp.nnet.selective_scan.triton_backend import triton_scan
-
     torch.set_num_threads(1)
     found = {name: deviations(**case) for name, case in CASES.items()}
     folder = Path(__file__).resolve().parents[4] / "shared" / "fixtures"
