@@ -143,8 +143,8 @@ class KaldiFbank(torch.nn.Module):
         missing = self.window - wavs.shape[1]
         if missing > 0:
             wavs = torch.nn.functional.pad(wavs, (0, missing))
-        # An exported model knows no sizes.
-        if torch.compiler.is_exporting() or wavs.device.type != "cpu":
+        # One compiled or exported graph serves all lengths: no loops over them.
+        if torch.compiler.is_compiling() or wavs.device.type != "cpu":
             return self._log_mel(wavs)
         n_frames = self.num_frames(wavs.shape[1])
         clips = wavs.split(max(CPU_BLOCK_FRAMES // n_frames, 1))

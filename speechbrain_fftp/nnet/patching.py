@@ -271,7 +271,8 @@ def trim_padding(feats, wav_lens):
     if wav_lens is None:
         return feats, None
     n_frames = (wav_lens * feats.shape[1]).round().long().clamp(min=1)
-    if not torch.compiler.is_exporting():  # which knows no lengths
+    # One compiled or exported graph serves all lengths: it masks all padding.
+    if not torch.compiler.is_compiling():
         longest = int(n_frames.max())
         feats = feats[:, :longest]
         if int(n_frames.min()) == longest:

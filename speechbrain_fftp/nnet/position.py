@@ -90,8 +90,8 @@ class PositionEmbedding(torch.nn.Module):
             holds a clip longer than the table.
         """
         known = self.table.shape[1]
-        # An exported model has one form, which serves clips of any length.
-        if not torch.compiler.is_exporting() and time_patches <= known:
+        # One compiled or exported graph serves clips of any length.
+        if not torch.compiler.is_compiling() and time_patches <= known:
             return self.table[:, :time_patches].flatten(0, 1).unsqueeze(0)
         if valid_patches is None:
             valid_patches = torch.tensor([time_patches])
