@@ -186,7 +186,8 @@ class SpecMask(torch.nn.Module):
         valid = torch.arange(T, device=feats.device) < n_frames[:, None]
         # Summed in float32, whatever the features and their padding hold.
         sums = feats.sum(2, dtype=torch.float32).masked_fill(~valid, 0)
-        mean = sums.sum(1) / (n_frames * F)
+        # A constant: no gradient reaches other cells through the fill.
+        mean = (sums.sum(1) / (n_frames * F)).detach()
         return torch.where(masked, mean.to(feats.dtype)[:, None, None], feats)
 
     def _draw(self, n_frames, T, F):

@@ -98,11 +98,12 @@ class KaldiFbank(torch.nn.Module):
         return max(frames, 1)
 
     def frame_lens(self, wav_lens, n_samples):
-        """Relative lengths in frames from relative lengths in samples.
+        """Converts relative lengths in samples to relative lengths in frames.
 
-        The two differ, since a window's worth of samples yields no frame:
-        with the waveform's own lengths, an encoder would read up to two
-        frames of padding beyond a clip's end.
+        The two differ, since the last window of a clip starts before its end:
+        with lengths in samples, an encoder would read up to two frames of
+        padding. Exact up to 2**24 samples, 17 minutes at 16 kHz; beyond,
+        float32 cannot express the length of every clip: pass float64.
 
         Arguments
         ---------
@@ -123,7 +124,7 @@ class KaldiFbank(torch.nn.Module):
         >>> lens * fbank.num_frames(160000)
         tensor([ 98., 998.])
         """
-        samples = (wav_lens * n_samples).round().long()
+        samples = (wav_lens.double() * n_samples).round().long()
         return self.num_frames(samples) / self.num_frames(n_samples)
 
     @fwd_default_precision(cast_inputs=torch.float32)

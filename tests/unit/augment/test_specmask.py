@@ -209,3 +209,14 @@ def test_masks_off_the_grid_keep_to_each_clips_frames():
     for clip, frames in zip(masked, (200, 106, 20)):
         assert not clip[frames:].any()
         assert clip.sum() == pytest.approx(0.25 * frames * 128, abs=5 * 16)
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([1.0, 0.5, 0.8])])
+def test_no_gradient_through_the_fill(lengths):
+    torch.manual_seed(0)
+    feats = torch.randn(3, 100, 32, requires_grad=True)
+    masked = SpecMask(0.3)(feats, lengths)
+    hidden = masked.detach() != feats.detach()
+    assert hidden.any()
+    masked.sum().backward()
+    assert torch.equal(feats.grad, (~hidden).float())

@@ -178,6 +178,28 @@ def test_frame_lens_equal_counted_frames():
     assert [fbank.num_frames(n) for n in (1, 400, 559, 560)] == [1, 1, 1, 2]
 
 
+@pytest.mark.parametrize(
+    "total, dtype",
+    [
+        (1_000_003, torch.float32),
+        (2**24 - 1, torch.float32),
+        (2**24, torch.float32),
+        (30 * 60 * 16000, torch.float64),
+        (3 * 60 * 60 * 16000, torch.float64),
+    ],
+)
+def test_frame_lens_are_exact_in_long_batches(total, dtype):
+    fbank = KaldiFbank()
+    n_frames = fbank.num_frames(total)
+    # Clips that just reach a frame, and clips that just miss it
+    frames = torch.randint(2, n_frames + 1, (20000,))
+    samples = torch.cat([400 + 160 * (frames - 1), 399 + 160 * (frames - 1)])
+    expected = [max((n - 400) // 160 + 1, 1) for n in samples.tolist()]
+    lens = fbank.frame_lens((samples.double() / total).to(dtype), total)
+    found = (lens * n_frames).round().long()  # as the encoders do
+    assert found.tolist() == expected
+
+
 def test_has_no_state_to_load():
     assert not KaldiFbank().state_dict()
     assert not list(DatasetNormalization().parameters())
