@@ -1,8 +1,8 @@
 """The AudioSet front end: Kaldi filterbanks and their normalisation.
 
-Not the filterbank of ``speechbrain.lobes.features``: windows, mel scale and
-log floor are Kaldi's, as in the Audio Spectrogram Transformer, so that its
-statistics and weights fit.
+Unlike ``speechbrain.lobes.features``, windows, mel scale and log floor are those
+of Kaldi, which the statistics and the published weights of the Audio Spectrogram
+Transformer require.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -13,8 +13,7 @@ from torchaudio.compliance.kaldi import get_mel_banks
 
 from speechbrain.utils.autocast import fwd_default_precision
 
-# So many frames are computed at a time on a CPU, so that they and their
-# spectra stay in its cache.
+# Frames computed at a time on a CPU, so that their spectra stay in its cache.
 CPU_BLOCK_FRAMES = 512
 
 
@@ -22,9 +21,9 @@ class KaldiFbank(torch.nn.Module):
     """Batched, differentiable Kaldi log-mel filterbanks.
 
     Equal to ``torchaudio.compliance.kaldi.fbank(htk_compat=True,
-    use_energy=False, window_type="hanning", dither=0)`` on each clip. Each
-    frame depends on its own samples only, hence a clip's valid frames do not
-    depend on the batch it is in. Always computed in float32, autocast or not.
+    use_energy=False, window_type="hanning", dither=0)`` on each clip. A clip's
+    valid frames do not depend on the batch it is in. Always computed in float32,
+    even under autocast.
 
     Arguments
     ---------
@@ -35,12 +34,12 @@ class KaldiFbank(torch.nn.Module):
     frame_length : float
         Window length in ms.
     frame_shift : float
-        Step between windows in ms.
+        Hop between windows in ms.
     low_freq : float
         Lower edge of the lowest bin in Hz; the upper edge is half the
         sampling rate.
     preemphasis : float
-        Coefficient of the pre-emphasis.
+        Pre-emphasis coefficient.
 
     Example
     -------
@@ -70,7 +69,7 @@ class KaldiFbank(torch.nn.Module):
         self.n_fft = 1 << (self.window - 1).bit_length()
         hann = torch.hann_window(self.window, periodic=False)
         self.register_buffer("hann", hann, persistent=False)
-        # [n_fft / 2 + 1, n_mels]; Kaldi leaves the Nyquist bin out.
+        # [n_fft / 2 + 1, n_mels]; Kaldi ignores the Nyquist bin.
         banks, _ = get_mel_banks(
             n_mels, self.n_fft, sample_rate, low_freq, 0.0, 100.0, -500.0, 1.0
         )
@@ -79,18 +78,17 @@ class KaldiFbank(torch.nn.Module):
         self.floor = torch.finfo(torch.float32).eps
 
     def num_frames(self, n_samples):
-        """Number of whole windows in a clip.
+        """Number of frames of a clip.
 
         Arguments
         ---------
         n_samples : int or torch.Tensor
-            Samples of a clip, or of each clip of a batch.
+            Number of samples of a clip, or of each clip of a batch.
 
         Returns
         -------
         int or torch.Tensor
-            Number of frames, at least 1: a clip shorter than a window is
-            padded to one.
+            Number of whole windows, at least 1: shorter clips are padded.
         """
         frames = (n_samples - self.window) // self.shift + 1
         if isinstance(frames, torch.Tensor):
@@ -110,12 +108,12 @@ class KaldiFbank(torch.nn.Module):
         wav_lens : torch.Tensor
             Lengths ``[B]`` of the clips relative to ``n_samples``.
         n_samples : int
-            Samples S of the padded batch ``[B, S]``.
+            Number of samples S of the padded batch ``[B, S]``.
 
         Returns
         -------
         torch.Tensor
-            Lengths ``[B]`` relative to the number of frames of the batch.
+            Lengths ``[B]`` relative to the batch's number of frames.
 
         Example
         -------
@@ -152,7 +150,7 @@ class KaldiFbank(torch.nn.Module):
         return torch.cat([self._log_mel_in_blocks(x, n_frames) for x in clips])
 
     def _log_mel_in_blocks(self, wavs, n_frames):
-        """``_log_mel``, of so many frames at a time."""
+        """``_log_mel`` of ``CPU_BLOCK_FRAMES`` frames at a time."""
         blocks = []
         for first in range(0, n_frames, CPU_BLOCK_FRAMES):
             last = min(first + CPU_BLOCK_FRAMES, n_frames) - 1
@@ -164,8 +162,8 @@ class KaldiFbank(torch.nn.Module):
         """Filterbanks ``[B, T, n_mels]`` of waveforms ``[B, S]``."""
         frames = wavs.unfold(1, self.window, self.shift)
         means = frames.mean(-1, keepdim=True)
-        # The window is 0 at a frame's first sample, the only one whose
-        # predecessor is not in the frame: it is left out.
+        # The window is 0 at the first sample of a frame, the only one without
+        # a predecessor: skip it.
         rises = frames[..., 1:] - self.preemphasis * frames[..., :-1]
         rises = (rises - (1 - self.preemphasis) * means) * self.hann[1:]
         spectrum = torch.fft.rfft(rises, self.n_fft)
@@ -175,7 +173,7 @@ class KaldiFbank(torch.nn.Module):
 
 
 class DatasetNormalization(torch.nn.Module):
-    """Normalises features by a data set's mean and deviation.
+    """Normalises features by the mean and standard deviation of a data set.
 
     ``(x - mean) / (2 * std)``, as the Audio Spectrogram Transformer does.
 
@@ -208,7 +206,7 @@ class DatasetNormalization(torch.nn.Module):
         x : torch.Tensor
             Features ``[B, T, F]``.
         lengths : torch.Tensor, optional
-            Not used; ``EncoderClassifier`` passes the clips' lengths.
+            Ignored; ``EncoderClassifier`` passes it.
 
         Returns
         -------

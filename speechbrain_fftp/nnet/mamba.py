@@ -1,7 +1,7 @@
 """The Mamba block in one direction and in AuM's two bidirectional forms.
 
-Equal to the block of https://github.com/kaistmm/Audio-Mamba-AuM, whose names
-of weights it keeps, and initialised as it is.
+Equal to the block of https://github.com/kaistmm/Audio-Mamba-AuM, with the same
+parameter names and initialisation.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -20,14 +20,14 @@ from speechbrain_fftp.nnet.selective_scan import (
 class Mamba(torch.nn.Module):
     """A gated selective state space layer (arXiv 2312.00752, section 3.4).
 
-    The forms, with AuM's names:
+    The forms, named as in AuM:
 
-    * ``"fo-bi"``: one causal convolution and one set of projections; its
-      result is scanned in both directions, each with its own decay rates, and
-      the two outputs are summed (``bimamba_type`` "v1" in the original);
-    * ``"bi-bi"``: each direction has its own convolution, which runs in that
-      direction, and its own weights; the outputs are averaged ("v2");
-    * ``False``: the forward direction alone, which can run as a stream.
+    * ``"fo-bi"``: one causal convolution and one set of projections, scanned in
+      both directions with separate decay rates; the two outputs are summed
+      (``bimamba_type`` "v1" in the original);
+    * ``"bi-bi"``: each direction has its own weights and a convolution that
+      runs in that direction; the outputs are averaged ("v2");
+    * ``False``: the forward direction only, which can run as a stream.
 
     Arguments
     ---------
@@ -42,15 +42,15 @@ class Mamba(torch.nn.Module):
     expand : int
         Number of inner channels, in multiples of ``embed_dim``.
     dt_rank : int, optional
-        Rank of the step sizes' projection; ``ceil(embed_dim / 16)`` when
-        absent.
+        Rank of the projection of step sizes; by default
+        ``ceil(embed_dim / 16)``.
     backend : str
         Backend of ``selective_scan``.
 
     Raises
     ------
     ValueError
-        If there is no such form.
+        If ``bidirectional`` is none of these.
 
     Example
     -------
@@ -90,7 +90,7 @@ class Mamba(torch.nn.Module):
         self._init_step_sizes()
 
     def _add_direction(self, suffix):
-        """Adds the weights of a direction, under the original's names."""
+        """Adds the weights of a direction, named as in the original."""
         width = self.d_inner
         ranks = self.dt_rank + 2 * self.d_state
         conv = torch.nn.Conv1d(width, width, self.d_conv, groups=width)
@@ -129,8 +129,8 @@ class Mamba(torch.nn.Module):
         x : torch.Tensor
             Tokens ``[B, L, E]``.
         lengths : torch.Tensor, optional
-            Number of tokens ``[B]`` of each item. Those beyond it are not
-            read, and their outputs are zero.
+            Number of tokens ``[B]`` of each item. Tokens beyond it are
+            ignored, and their outputs are zero.
 
         Returns
         -------
@@ -158,20 +158,19 @@ class Mamba(torch.nn.Module):
         return self.out_proj(out.transpose(1, 2))
 
     def step(self, x, state=None):
-        """Goes on with a stream, of a layer that is not bidirectional.
+        """Processes the next tokens of a stream, without ``bidirectional``.
 
         Arguments
         ---------
         x : torch.Tensor
             The next tokens ``[B, L, E]``.
         state : tuple of torch.Tensor, optional
-            What the call before returned; absent at the stream's start.
+            State returned by the previous call; None at the start.
 
         Returns
         -------
         out : torch.Tensor
-            ``[B, L, E]``, what ``forward`` gives for these tokens of the whole
-            stream.
+            ``[B, L, E]``, equal to ``forward`` over the whole stream.
         state : tuple of torch.Tensor
             The convolution's last inputs ``[B, d_conv - 1, D]`` and the
             scan's state ``[B, D, N]``.
@@ -183,9 +182,8 @@ class Mamba(torch.nn.Module):
         """
         if self.bidirectional:
             raise ValueError(
-                f"A layer with bidirectional={self.bidirectional!r} reads a "
-                "clip from both ends: only one with bidirectional=False can "
-                "run as a stream."
+                f"A layer with bidirectional={self.bidirectional!r} cannot "
+                "run as a stream: build it with bidirectional=False."
             )
         x, z = self.in_proj(x).chunk(2, 2)
         if state is None:
@@ -203,8 +201,8 @@ class Mamba(torch.nn.Module):
 
     def _convolve(self, x, conv, reverse=False):
         """Depthwise convolution and SiLU of padded channels ``[B, L, D]``."""
-        # A weighted sum of shifted copies keeps the channels together: on a
-        # CPU it is several times faster than conv1d.
+        # On a CPU, a weighted sum of shifted copies is several times faster
+        # than conv1d, since the channels stay adjacent.
         taps = conv.weight[:, 0].t().contiguous()
         taps = taps.flip(0) if reverse else taps
         n_tokens = x.shape[1] - len(taps) + 1
@@ -216,17 +214,13 @@ class Mamba(torch.nn.Module):
     def _scan_inputs(self, u, z, lengths=None, suffix=""):
         """Arguments of the scan from channels u and gate z ``[B, L, D]``."""
         A_log, D, x_proj, dt_proj = (
-            getattr(self, name)
-            for name in (
-                f"A{suffix}_log",
-                f"D{suffix}",
-                f"x_proj{suffix}",
-                f"dt_proj{suffix}",
-            )
+            getattr(self, name.format(suffix))
+            for name in ("A{}_log", "D{}", "x_proj{}", "dt_proj{}")
         )
+        # [B, L, D] -> [B, L, rank], [B, L, N], [B, L, N]
         ranks = (self.dt_rank, self.d_state, self.d_state)
         delta, B, C = x_proj(u).split(ranks, 2)
-        # The bias is added within the scan, in float32.
+        # [B, L, rank] -> [B, L, D]; the scan adds the bias, in float32.
         delta = torch.nn.functional.linear(delta, dt_proj.weight)
         return {
             "u": u.transpose(1, 2),
@@ -244,7 +238,7 @@ class Mamba(torch.nn.Module):
 
 
 def _decay(A_log):
-    """The decay rates A from their logarithms, in float32 at least."""
+    """The decay rates A from their logarithms, in at least float32."""
     return -A_log.to(torch.promote_types(A_log.dtype, torch.float32)).exp()
 
 
@@ -285,19 +279,19 @@ class MambaBlock(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Tokens ``[B, N, D]``, of x's dtype.
+            Tokens ``[B, N, D]`` with the dtype of x.
         """
         return x + self.mixer(self._normalize(x), lengths)
 
     def step(self, x, state=None):
-        """Goes on with a stream; see ``Mamba.step``.
+        """Processes the next tokens of a stream; see ``Mamba.step``.
 
         Arguments
         ---------
         x : torch.Tensor
             The next tokens ``[B, N, D]``.
         state : tuple of torch.Tensor, optional
-            What the call before returned.
+            State returned by the previous call; None at the start.
 
         Returns
         -------

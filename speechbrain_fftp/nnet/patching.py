@@ -1,10 +1,8 @@
 """Patch embeddings: from a spectrogram to a sequence of tokens.
 
-Two embeddings share one geometry:
-
 * ``FFTPEmbedding``, full-frequency temporal patching
-  (https://arxiv.org/abs/2508.21243): each token covers every mel bin for a
-  few frames, so that the tokens are a plain time sequence;
+  (https://arxiv.org/abs/2508.21243): each token covers all mel bins of a few
+  frames, so that tokens form a time sequence;
 * ``SquarePatchEmbedding``, the 16x16 patches of the Audio Spectrogram
   Transformer (https://arxiv.org/abs/2104.01778, stride 10) and of Audio Mamba
   (https://arxiv.org/abs/2406.03344, stride 16).
@@ -19,11 +17,10 @@ import torch
 class PatchEmbedding(torch.nn.Module):
     """Cuts ``[B, T, F]`` features into patches and projects each to a token.
 
-    The geometry that both embeddings share: a patch is ``patch`` bins by
-    frames, the next one starts ``stride`` bins or frames later, and what does
-    not fill a whole patch at the upper or right edge is left out, as by a
-    convolution without padding. Tokens are ordered frequency-major, as in the
-    original AST: token ``f * T' + t`` is the patch at row ``f``, column ``t``.
+    A convolution without padding: bins and frames at the upper and right edge
+    that do not fill a patch are dropped. Tokens are ordered frequency-major, as
+    in the original AST: token ``f * T' + t`` is the patch in row ``f`` and
+    column ``t``.
 
     Arguments
     ---------
@@ -59,8 +56,8 @@ class PatchEmbedding(torch.nn.Module):
             )
         if patch[0] > n_mels:
             raise ValueError(
-                f"A patch of {patch[0]} bins is taller than the spectrogram's "
-                f"n_mels={n_mels}."
+                f"A patch of {patch[0]} bins is taller than the spectrogram "
+                f"(n_mels={n_mels})."
             )
         self.n_mels = n_mels
         self.embed_dim = embed_dim
@@ -83,8 +80,8 @@ class PatchEmbedding(torch.nn.Module):
         Returns
         -------
         int or torch.Tensor
-            ``floor((T - Tp) / st) + 1``, and 1 for a clip shorter than a
-            patch, which is padded to one. Of the input's type.
+            ``floor((T - Tp) / st) + 1``, at least 1: shorter clips are padded
+            to a patch.
         """
         count = (n_frames - self.patch_frames) // self.stride_frames + 1
         if isinstance(count, torch.Tensor):
@@ -92,7 +89,7 @@ class PatchEmbedding(torch.nn.Module):
         return max(count, 1)
 
     def num_patches(self, n_frames):
-        """Number of patches, hence tokens, of a clip.
+        """Number of patches, and therefore tokens, of a clip.
 
         Arguments
         ---------
@@ -112,8 +109,8 @@ class PatchEmbedding(torch.nn.Module):
         Arguments
         ---------
         feats : torch.Tensor
-            Features ``[B, T, F]``. Fewer than ``patch_frames`` frames are
-            padded with zeros to one patch.
+            Features ``[B, T, F]``, padded with zeros to at least
+            ``patch_frames`` frames.
 
         Returns
         -------
@@ -128,8 +125,8 @@ class PatchEmbedding(torch.nn.Module):
         if feats.dim() != 3 or feats.shape[2] != self.n_mels:
             raise ValueError(
                 f"Expected features [B, T, {self.n_mels}], but got "
-                f"{list(feats.shape)}: n_mels of the features and of the "
-                "embedding must agree."
+                f"{list(feats.shape)}: the features and the embedding need "
+                "the same n_mels."
             )
         missing = self.patch_frames - feats.shape[1]
         if missing > 0:
@@ -143,7 +140,7 @@ class FFTPEmbedding(PatchEmbedding):
     """Full-frequency temporal patches (arXiv 2508.21243, section III-A).
 
     One convolution with kernel ``(n_mels, patch_frames)`` and stride
-    ``(n_mels, stride_frames)``: every token sees the whole spectrum.
+    ``(n_mels, stride_frames)``: each token sees the whole spectrum.
 
     Arguments
     ---------
@@ -173,7 +170,7 @@ class FFTPEmbedding(PatchEmbedding):
 
 
 class SquarePatchEmbedding(PatchEmbedding):
-    """Square patches, the baseline that FFTP replaces.
+    """Square patches, the baseline that FFTP is compared with.
 
     Arguments
     ---------
@@ -216,12 +213,12 @@ def check_embedding(embedding, n_mels, embed_dim, max_frames):
     embed_dim : int
         Number of channels of the encoder's tokens.
     max_frames : int
-        Frames of the longest clip foreseen.
+        Maximum clip length in frames.
 
     Raises
     ------
     ValueError
-        If the embedding was made for other sizes, or its patch is longer than
+        If the embedding has other sizes, or its patch is longer than
         ``max_frames``.
 
     Example
@@ -230,20 +227,20 @@ def check_embedding(embedding, n_mels, embed_dim, max_frames):
     """
     if (embedding.n_mels, embedding.embed_dim) != (n_mels, embed_dim):
         raise ValueError(
-            f"The embedding was made for n_mels={embedding.n_mels} and "
-            f"embed_dim={embedding.embed_dim}, the encoder for n_mels={n_mels} and "
-            f"embed_dim={embed_dim}."
+            f"The embedding has n_mels={embedding.n_mels} and "
+            f"embed_dim={embedding.embed_dim}, but the encoder has "
+            f"n_mels={n_mels} and embed_dim={embed_dim}."
         )
     if embedding.patch_frames > max_frames:
         raise ValueError(
             f"A patch of {embedding.patch_frames} frames is longer than "
             f"the longest clip, max_frames={max_frames}: make patch_frames "
-            "smaller or max_frames greater."
+            "smaller or max_frames larger."
         )
 
 
 def trim_padding(feats, wav_lens):
-    """Cuts off the padding that all clips share and zeroes the rest of it.
+    """Removes the padding that all clips share and zeroes the rest.
 
     Arguments
     ---------
@@ -251,14 +248,14 @@ def trim_padding(feats, wav_lens):
         Features ``[B, T, F]``.
     wav_lens : torch.Tensor or None
         Length ``[B]`` of each clip relative to T: ``round(wav_lens * T)``
-        frames, at least one, are its own.
+        frames, at least one.
 
     Returns
     -------
     feats : torch.Tensor
-        ``[B, T, F]``, T being the longest clip's number of frames.
+        ``[B, T, F]`` with the T of the longest clip; in compiled code, T stays.
     n_frames : torch.Tensor or None
-        Frames ``[B]`` of each clip; None when all are equally long.
+        Number of frames ``[B]`` of each clip; None if all are equally long.
 
     Example
     -------

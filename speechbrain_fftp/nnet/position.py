@@ -15,7 +15,7 @@ def resize_time_positions(table, time_patches):
     table : torch.Tensor
         Position embeddings ``[F', T', D]``.
     time_patches : int
-        The wanted number of positions along time.
+        New number of positions along time.
 
     Returns
     -------
@@ -39,18 +39,17 @@ def resize_time_positions(table, time_patches):
 class PositionEmbedding(torch.nn.Module):
     """One learned vector for each patch position.
 
-    A clip's tokens take the first positions of the table. A clip with more
-    tokens than the table holds stretches the table over its own length. Either
-    depends on the clip alone, not on how far its batch was padded. A state
-    dict saved with another number of positions along time (another clip length
-    or stride) is interpolated when it is loaded.
+    A clip uses the first positions of the table. If it has more tokens than the
+    table holds, the table is stretched to its length. Neither depends on the
+    padding of the batch. A state dict with another number of positions along
+    time (another clip length or stride) is interpolated when it is loaded.
 
     Arguments
     ---------
     freq_patches : int
         Number of patch rows F'.
     time_patches : int
-        Number of patch columns T' of the longest clip foreseen.
+        Number of patch columns T' at the maximum clip length.
     embed_dim : int
         Number of channels D of a token.
 
@@ -79,15 +78,15 @@ class PositionEmbedding(torch.nn.Module):
         Arguments
         ---------
         time_patches : int
-            Patch columns T of the batch.
+            Number of patch columns T of the batch.
         valid_patches : torch.Tensor, optional
-            Patch columns ``[B]`` of each clip; all of them when absent.
+            Number of patch columns ``[B]`` of each clip; T by default.
 
         Returns
         -------
         torch.Tensor
-            Embeddings ``[1, F' * T, D]``, or ``[B, F' * T, D]`` when the batch
-            holds a clip longer than the table.
+            Embeddings ``[1, F' * T, D]``, or ``[B, F' * T, D]`` if a clip is
+            longer than the table.
         """
         known = self.table.shape[1]
         # One compiled or exported graph serves clips of any length.
@@ -96,7 +95,7 @@ class PositionEmbedding(torch.nn.Module):
         if valid_patches is None:
             valid_patches = torch.tensor([time_patches])
         valid_patches = valid_patches.to(self.table.device).unsqueeze(1)
-        # Where on the table each column falls: 0 .. known - 1, [B, T]
+        # Position of each column in the table: 0 .. known - 1, [B, T]
         columns = torch.arange(time_patches, device=self.table.device)
         scale = (known - 1) / (valid_patches - 1).clamp(min=max(known - 1, 1))
         place = (columns * scale).clamp(max=known - 1)
@@ -108,7 +107,7 @@ class PositionEmbedding(torch.nn.Module):
         return stretched.transpose(0, 1).flatten(1, 2)
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
-        """Interpolates a table of another length, then loads as usual."""
+        """Loads the table, interpolated if its length differs."""
         key = prefix + "table"
         saved = state_dict.get(key)
         if saved is not None and saved.shape[0] == self.table.shape[0]:

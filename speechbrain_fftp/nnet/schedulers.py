@@ -11,26 +11,25 @@ from speechbrain.utils import checkpoints
 
 @checkpoints.register_checkpoint_hooks
 class LinearWarmupCosine:
-    """Linear warm-up to ``lr``, then a cosine down to ``final_lr``.
+    """Linear warm-up to ``lr``, then cosine decay to ``final_lr``.
 
-    Call it before each optimiser step. Its only state is the number of steps
-    done, saved with the checkpoint.
+    Call it before each optimiser step. Checkpoints store the number of steps.
 
     Arguments
     ---------
     lr : float
-        The highest learning rate, that of step ``warmup_steps``.
+        Peak learning rate, reached at step ``warmup_steps``.
     warmup_steps : int
         Number of steps over which the rate grows linearly from 0.
     total_steps : int
         Number of steps after which the rate is ``final_lr``.
     final_lr : float
-        The rate at the end.
+        Final learning rate.
 
     Raises
     ------
     ValueError
-        If there are not more steps in all than warm-up steps.
+        If ``total_steps`` is not greater than ``warmup_steps``.
 
     Example
     -------
@@ -54,12 +53,12 @@ class LinearWarmupCosine:
         self.n_steps = 0
 
     def rate(self, step):
-        """The learning rate of a step.
+        """Returns the learning rate of a step.
 
         Arguments
         ---------
         step : int
-            Number of the step, the first being 1.
+            Index of the step, starting at 1.
 
         Returns
         -------
@@ -80,12 +79,12 @@ class LinearWarmupCosine:
         Arguments
         ---------
         optimizer : torch.optim.Optimizer
-            The optimiser whose rate is set, in every parameter group.
+            The optimiser; the rate is set in all parameter groups.
 
         Returns
         -------
         float
-            The learning rate set.
+            The learning rate.
         """
         self.n_steps += 1
         rate = self.rate(self.n_steps)
@@ -95,26 +94,26 @@ class LinearWarmupCosine:
 
     @checkpoints.mark_as_saver
     def save(self, path):
-        """Saves the number of steps done.
+        """Saves the number of steps.
 
         Arguments
         ---------
         path : str
-            Where to save it.
+            File to write.
         """
         with open(path, "w", encoding="utf-8") as fo:
             fo.write(str(self.n_steps))
 
     @checkpoints.mark_as_loader
     def load(self, path, end_of_epoch=False):
-        """Loads the number of steps done.
+        """Loads the number of steps.
 
         Arguments
         ---------
         path : str
-            Where it was saved.
+            File to read.
         end_of_epoch : bool
-            Not used: steps count on through epochs.
+            Ignored: steps are counted across epochs.
         """
         del end_of_epoch
         with open(path, encoding="utf-8") as fi:

@@ -1,9 +1,9 @@
 """The Audio Spectrogram Transformer with any patch embedding.
 
 The encoder of https://arxiv.org/abs/2104.01778 (a pre-norm vision transformer
-with a class and a distillation token), fed by full-frequency temporal patches
-as in https://arxiv.org/abs/2508.21243 or by square ones. Variable lengths: a
-clip's embedding does not depend on how far its batch was padded.
+with a class and a distillation token) on full-frequency temporal patches
+(https://arxiv.org/abs/2508.21243) or square ones. A clip's embedding does not
+depend on the padding of its batch.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -133,10 +133,10 @@ class AST(torch.nn.Module):
     num_heads : int
         Number of attention heads.
     embedding : torch.nn.Module, optional
-        A patch embedding of ``speechbrain_fftp.nnet.patching``; when absent,
+        A patch embedding of ``speechbrain_fftp.nnet.patching``; by default,
         ``FFTPEmbedding`` with 25 frames every 5.
     max_frames : int
-        Frames of the longest clip foreseen, which set the number of learned
+        Maximum clip length in frames, which sets the number of learned
         positions. Longer clips stretch them (see ``PositionEmbedding``).
     mlp_ratio : float
         Width of the MLPs' hidden layer, in multiples of ``embed_dim``.
@@ -148,8 +148,8 @@ class AST(torch.nn.Module):
     Raises
     ------
     ValueError
-        If ``embed_dim`` is no multiple of ``num_heads``, the embedding was
-        made for other sizes, or its patch is longer than ``max_frames``.
+        If ``embed_dim`` is not a multiple of ``num_heads``, the embedding has
+        other sizes, or its patch is longer than ``max_frames``.
 
     Example
     -------
@@ -194,7 +194,7 @@ class AST(torch.nn.Module):
             embedding.time_patches(max_frames),
             embed_dim,
         )
-        # The class and the distillation token, position included.
+        # The class and the distillation token, including their positions.
         self.cls_tokens = torch.nn.Parameter(torch.empty(2, embed_dim))
         self.blocks = torch.nn.ModuleList(
             TransformerBlock(embed_dim, num_heads, mlp_ratio, dropout, norm_eps)
@@ -204,7 +204,7 @@ class AST(torch.nn.Module):
         self._init_weights()
 
     def _init_weights(self):
-        """Initialises as the original: normal, deviation 0.02, no bias."""
+        """Initialises as the original: weights of std 0.02, zero biases."""
         torch.nn.init.trunc_normal_(self.cls_tokens, std=0.02)
         for module in self.blocks.modules():
             if isinstance(module, torch.nn.Linear):
@@ -219,14 +219,14 @@ class AST(torch.nn.Module):
         feats : torch.Tensor
             Normalised features ``[B, T, F]``.
         wav_lens : torch.Tensor, optional
-            Length ``[B]`` of each clip relative to T: ``round(wav_lens * T)``
-            frames are read, and what lies beyond them has no influence.
+            Length ``[B]`` of each clip relative to T. Only its first
+            ``round(wav_lens * T)`` frames are used.
 
         Returns
         -------
         torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip: the mean of the class and the
-            distillation token.
+            Embedding ``[B, 1, D]`` of each clip: the mean of its class token
+            and its distillation token.
         """
         feats, n_frames = trim_padding(feats, wav_lens)
         # [B, T, F] -> [B, F' * T', D]

@@ -1,10 +1,10 @@
 """Audio Mamba (AuM) with any patch embedding.
 
 The encoder of https://arxiv.org/abs/2406.03344 (a stack of bidirectional Mamba
-blocks with a class token in the middle), fed by full-frequency temporal
-patches as in https://arxiv.org/abs/2508.21243 or by square ones. Variable
-lengths: a clip's embedding does not depend on how far its batch was padded.
-Without the backward direction, it also runs as a stream.
+blocks with a class token in the middle) on full-frequency temporal patches
+(https://arxiv.org/abs/2508.21243) or square ones. A clip's embedding does not
+depend on the padding of its batch. Without the backward direction, the encoder
+also runs as a stream.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -25,10 +25,10 @@ from speechbrain_fftp.nnet.position import PositionEmbedding
 
 
 class StreamState(NamedTuple):
-    """What ``AuM.step`` keeps from one call to the next.
+    """State of a stream between two calls of ``AuM.step``, of constant size.
 
-    Its size does not grow: ``frames`` are the last ones, not yet or not only
-    part of a token, and ``blocks`` holds the state of each block.
+    ``frames`` are those that the next tokens still need, ``blocks`` holds the
+    state of each block.
 
     Example
     -------
@@ -47,10 +47,9 @@ class AuM(torch.nn.Module):
 
     Sizes (width, depth): tiny 192, 24; small 384, 24; base 768, 24.
 
-    In the bidirectional forms the class token stands in the middle of a clip's
-    own tokens, which have learned positions. With ``bidirectional=False`` it
-    stands at their end, where it has seen them all, and there are no
-    positions, which a stream without end would run out of.
+    Bidirectional encoders have learned positions and put the class token in the
+    middle of a clip's tokens. With ``bidirectional=False`` it comes last, after
+    all tokens, and there are no positions, so that a stream may be endless.
 
     Arguments
     ---------
@@ -63,20 +62,20 @@ class AuM(torch.nn.Module):
     bidirectional : str or bool
         "fo-bi", "bi-bi" or False; see ``Mamba``.
     embedding : torch.nn.Module, optional
-        A patch embedding of ``speechbrain_fftp.nnet.patching``; when absent,
+        A patch embedding of ``speechbrain_fftp.nnet.patching``; by default,
         ``FFTPEmbedding`` with 25 frames every 5.
     max_frames : int
-        Frames of the longest clip foreseen, which set the number of learned
+        Maximum clip length in frames, which sets the number of learned
         positions. Longer clips stretch them (see ``PositionEmbedding``).
     d_state : int
         Number of states of each channel.
     d_conv : int
-        Number of tokens that the blocks' convolution spans.
+        Number of tokens that the convolution spans.
     expand : int
-        Number of the blocks' inner channels, in multiples of ``embed_dim``.
+        Number of inner channels, in multiples of ``embed_dim``.
     dt_rank : int, optional
-        Rank of the step sizes' projection; ``ceil(embed_dim / 16)`` when
-        absent.
+        Rank of the projection of step sizes; by default
+        ``ceil(embed_dim / 16)``.
     residual_in_fp32 : bool
         Whether the residual stream is float32 even if the weights are not.
     norm_eps : float
@@ -87,8 +86,8 @@ class AuM(torch.nn.Module):
     Raises
     ------
     ValueError
-        If the embedding was made for other sizes, its patch is longer than
-        ``max_frames``, or there is no such form.
+        If the embedding has other sizes, its patch is longer than
+        ``max_frames``, or ``bidirectional`` is unknown.
 
     Example
     -------
@@ -97,7 +96,7 @@ class AuM(torch.nn.Module):
     >>> encoder(feats, torch.tensor([1.0, 0.3])).shape
     torch.Size([2, 1, 32])
 
-    A stream, a tenth of a second at a time:
+    Streaming, a tenth of a second at a time:
 
     >>> encoder = AuM(embed_dim=32, depth=2, bidirectional=False)
     >>> state = None
@@ -146,7 +145,7 @@ class AuM(torch.nn.Module):
                 embedding.time_patches(max_frames),
                 embed_dim,
             )
-        # Its position included.
+        # Includes its position.
         self.cls_token = torch.nn.Parameter(torch.empty(embed_dim))
         self.blocks = torch.nn.ModuleList(
             MambaBlock(
@@ -178,8 +177,8 @@ class AuM(torch.nn.Module):
         feats : torch.Tensor
             Normalised features ``[B, T, F]``.
         wav_lens : torch.Tensor, optional
-            Length ``[B]`` of each clip relative to T: ``round(wav_lens * T)``
-            frames are read, and what lies beyond them has no influence.
+            Length ``[B]`` of each clip relative to T. Only its first
+            ``round(wav_lens * T)`` frames are used.
 
         Returns
         -------
@@ -187,6 +186,7 @@ class AuM(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip: its class token.
         """
         feats, n_frames = trim_padding(feats, wav_lens)
+        # [B, T, F] -> [B, F' * T', D]
         tokens = self.embedding(feats)
         columns = tokens.shape[1] // self.embedding.freq_patches
         valid = None
@@ -198,22 +198,16 @@ class AuM(torch.nn.Module):
         x = self._residual(x)
         for block in self.blocks:
             x = block(x, lengths)
-        # [B, 1, D]: the class token of each clip
+        # [B, 1 + N, D] -> [B, 1, D]: the class token of each clip
         x = x.gather(1, place.view(-1, 1, 1).expand(x.shape[0], 1, x.shape[2]))
         return self.norm(x.to(self.norm.weight.dtype))
 
     def _add_cls_token(self, tokens, valid, columns):
-        """Puts each clip's own tokens first, and the class token among them.
+        """Adds the class token to each clip's own tokens, which come first.
 
-        Returns
-        -------
-        x : torch.Tensor
-            ``[B, 1 + N, D]``.
-        lengths : torch.Tensor or None
-            Number of tokens ``[B]`` of each clip, the class token included;
-            None when all are equally long.
-        place : torch.Tensor
-            Where the class token is, ``[1]`` or ``[B]``.
+        Returns the tokens ``[B, 1 + N, D]``, their number ``[B]`` in each clip
+        (None if all are equally long), and the index of the class token, ``[1]``
+        or ``[B]``.
         """
         batch, n_tokens, width = tokens.shape
         cls_token = self.cls_token.expand(batch, 1, width)
@@ -224,44 +218,44 @@ class AuM(torch.nn.Module):
             return torch.cat(parts, 1), None, place
         counts = valid * self.embedding.freq_patches
         place = counts // 2 if self.bidirectional else counts
-        # Which of a clip's own tokens each slot takes: those after the class
-        # token's place are one slot further on.
+        # The clip's own token in each slot: those after the class token are
+        # shifted by one.
         slots = torch.arange(n_tokens + 1, device=tokens.device)
         own = slots - (slots > place.unsqueeze(1)).long()
-        # Tokens are frequency-major: each row of patches ends with padding.
+        # Tokens are frequency-major: padding comes after each row of patches.
         rows, times = own // valid.unsqueeze(1), own % valid.unsqueeze(1)
         index = 1 + (rows * columns + times).clamp(max=n_tokens - 1)
-        # The class token is the first of the inputs.
+        # The class token is the first input.
         index = index.masked_fill(slots == place.unsqueeze(1), 0)
         x = torch.cat([cls_token, tokens], 1)
         x = x.gather(1, index.unsqueeze(2).expand(-1, -1, width))
         return x, counts + 1, place
 
     def step(self, feats, state=None):
-        """Goes on with a stream of frames, of any number at a time.
+        """Encodes the next frames of a stream, any number at a time.
 
-        Cost and memory of a call depend on its own number of frames, not on
-        how long the stream has been.
+        Time and memory of a call depend on its number of frames, not on the
+        length of the stream.
 
         Arguments
         ---------
         feats : torch.Tensor
             The next frames ``[B, T, F]``, normalised.
         state : StreamState, optional
-            What the call before returned; absent at the stream's start.
+            State returned by the previous call; None at the start.
 
         Returns
         -------
         embedding : torch.Tensor
-            ``[B, 1, D]``: what ``forward`` gives for all frames so far.
+            ``[B, 1, D]``: the output of ``forward`` for all frames so far.
         state : StreamState
-            For the next call.
+            State for the next call.
 
         Raises
         ------
         ValueError
-            If the encoder is bidirectional, or its tokens are no time
-            sequence: square patches, or strides longer than a patch.
+            If the encoder is bidirectional, patches are square, or the stride
+            is longer than a patch.
         """
         embedding = self.embedding
         if self.bidirectional:
@@ -274,8 +268,8 @@ class AuM(torch.nn.Module):
             or embedding.stride_frames > embedding.patch_frames
         ):
             raise ValueError(
-                "A stream needs patches that cover all mel bins and leave no "
-                "frame out: FFTPEmbedding with stride_frames <= patch_frames."
+                "A stream needs patches that cover all mel bins and all "
+                "frames: FFTPEmbedding with stride_frames <= patch_frames."
             )
         blocks = [None] * len(self.blocks)
         if state is not None:
@@ -287,14 +281,14 @@ class AuM(torch.nn.Module):
             feats = feats[:, tokens.shape[1] * embedding.stride_frames :]
             _, blocks = self._run(tokens, blocks)
         elif state is None or blocks[0] is None:
-            # Not yet one token: forward pads such a clip to one.
+            # Less than one token: pad to one, as forward does.
             tail = torch.cat([embedding(feats), tail], 1)
         x, _ = self._run(tail, blocks)
         x = self.norm(x[:, -1:].to(self.norm.weight.dtype))
         return x, StreamState(feats, blocks)
 
     def _run(self, x, states):
-        """Runs all blocks from their states; returns the new ones."""
+        """Runs all blocks from their states; returns the new states."""
         x = self._residual(x)
         new_states = []
         for block, state in zip(self.blocks, states):
@@ -303,7 +297,7 @@ class AuM(torch.nn.Module):
         return x, new_states
 
     def _residual(self, x):
-        """The residual stream, in float32 where that is asked for."""
+        """The residual stream, in float32 with ``residual_in_fp32``."""
         if not self.residual_in_fp32:
             return x
         return x.to(torch.promote_types(x.dtype, torch.float32))

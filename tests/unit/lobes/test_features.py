@@ -179,25 +179,24 @@ def test_frame_lens_equal_counted_frames():
 
 
 @pytest.mark.parametrize(
-    "total, dtype",
+    "total, share, dtype",
     [
-        (1_000_003, torch.float32),
-        (2**24 - 1, torch.float32),
-        (2**24, torch.float32),
-        (30 * 60 * 16000, torch.float64),
-        (3 * 60 * 60 * 16000, torch.float64),
+        (2**24, 1, torch.float32),
+        # In float32, only the first half of 30 minutes has single samples.
+        (30 * 60 * 16000, 0.5, torch.float32),
+        (30 * 60 * 16000, 1, torch.float64),
     ],
 )
-def test_frame_lens_are_exact_in_long_batches(total, dtype):
+def test_frame_lens_are_exact_in_long_batches(total, share, dtype):
     fbank = KaldiFbank()
     n_frames = fbank.num_frames(total)
     # Clips that just reach a frame, and clips that just miss it
-    frames = torch.randint(2, n_frames + 1, (20000,))
+    frames = torch.arange(2, int(share * n_frames))
     samples = torch.cat([400 + 160 * (frames - 1), 399 + 160 * (frames - 1)])
-    expected = [max((n - 400) // 160 + 1, 1) for n in samples.tolist()]
+    expected = (samples - 400) // 160 + 1
     lens = fbank.frame_lens((samples.double() / total).to(dtype), total)
     found = (lens * n_frames).round().long()  # as the encoders do
-    assert found.tolist() == expected
+    assert torch.equal(found, expected)
 
 
 def test_has_no_state_to_load():
