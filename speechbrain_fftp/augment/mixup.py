@@ -1,7 +1,7 @@
 """Mixup of waveforms and their labels.
 
-Between-class mixing of sounds (https://arxiv.org/abs/1711.10282) as the Audio
-Spectrogram Transformer (https://arxiv.org/abs/2104.01778) trains with.
+Between-class learning (https://arxiv.org/abs/1711.10282) as used to train the
+Audio Spectrogram Transformer (https://arxiv.org/abs/2104.01778).
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -11,19 +11,18 @@ import torch
 
 
 class Mixup(torch.nn.Module):
-    """Mixes some clips of a batch with others of it.
+    """Mixes clips of a batch with other clips of the batch.
 
-    A mixed clip is ``share * clip + (1 - share) * other``, and so are its
-    labels. It lasts as long as the longer of the two. Active in train mode
-    only.
+    A mixed clip is ``share * clip + (1 - share) * other``, as long as the longer
+    of the two; labels are mixed in the same way. Active in train mode only.
 
     Arguments
     ---------
     prob : float
         Probability that a clip is mixed.
     alpha : float
-        The share is drawn from Beta(alpha, alpha): 10 in the original AST,
-        which stays near one half.
+        Parameter of the share's distribution Beta(alpha, alpha). The default,
+        that of the original AST, keeps shares near one half.
 
     Raises
     ------
@@ -67,7 +66,7 @@ class Mixup(torch.nn.Module):
         lengths : torch.Tensor
             Lengths ``[B]``.
         labels : torch.Tensor
-            Labels ``[B, C]``, in 0..1.
+            Labels ``[B, C]`` in 0..1.
         """
         if not self.training or self.prob == 0:
             return wavs, lengths, labels

@@ -1,8 +1,8 @@
 """SpecMask: patch-aligned spectrogram masking under a fixed budget.
 
-The augmentation of https://arxiv.org/abs/2508.21243, section III-B. Every clip
-loses the same number of cells, most of them in full-height time masks, the
-rest in time-frequency boxes, all on the patch grid.
+The augmentation of https://arxiv.org/abs/2508.21243, section III-B. The same
+number of cells is masked in every clip, most of them in full-frequency time
+masks, the rest in time-frequency boxes, all on the patch grid.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -10,26 +10,26 @@ Authors
 
 import torch
 
-# A budget given in cells takes at most this share of a short clip.
+# Largest share of a short clip that a budget in cells may mask.
 MAX_SHARE = 0.75
 
 
 def random_split(total, parts, limit):
-    """Splits whole numbers at random into a fixed number of parts.
+    """Splits integers randomly into a fixed number of parts.
 
     Arguments
     ---------
     total : torch.Tensor
-        Whole numbers ``[B]`` to split.
+        Integers ``[B]`` to split.
     parts : int
         Number of parts K.
     limit : torch.Tensor
-        How many of the parts ``[B]`` may be used; the others are 0.
+        Number of parts ``[B]`` that may be used; the others are 0.
 
     Returns
     -------
     torch.Tensor
-        Whole numbers ``[B, K]`` that sum up to ``total``.
+        Integers ``[B, K]`` that sum to ``total``.
 
     Example
     -------
@@ -47,10 +47,7 @@ def random_split(total, parts, limit):
 
 
 def _shift(index, cell, size):
-    """Moves indices ``[N]`` by part of a cell, within ``size``'s whole cells.
-
-    Returns those of each clip ``[B, N]``.
-    """
+    """Shifts indices ``[N]`` to ``[B, N]`` by a random part of a cell."""
     whole = (size // cell * cell)[:, None]
     offset = torch.rand(whole.shape, device=whole.device) * (cell - 1)
     shifted = (index + 1 + offset.long()) % whole.clamp(min=1)
@@ -60,38 +57,37 @@ def _shift(index, cell, size):
 class SpecMask(torch.nn.Module):
     """Masks a fixed budget of cells of each clip's spectrogram.
 
-    Per clip, ``full_freq_ratio`` of the budget goes, to the nearest patch
-    column, into full-height time masks, and the rest, to the nearest grid
-    cell, into boxes that leave at least one row of patches free. Masks lie on
-    the patch grid within the clip's valid frames and each has its columns to
-    itself, so that they never overlap. Masked cells take the mean of the
-    clip's valid frames. Active in train mode only.
+    In each clip, ``full_freq_ratio`` of the budget (rounded to patch columns)
+    goes into full-frequency time masks. The rest (rounded to grid cells) goes
+    into boxes that leave at least one row of patches unmasked. Masks lie on the
+    patch grid within the valid frames and do not share columns, so they never
+    overlap. Masked cells are set to the mean over the clip's valid frames.
+    Active in train mode only.
 
-    The number of masks and their sizes are drawn anew for each clip: the
-    budget is cut at random places into at most ``time_masks`` time masks and
-    ``boxes`` boxes of random height (what a box's height does not divide
-    becomes one more box, a column wide). A share of boxes too great for the
-    columns that the time masks leave is cut down to what fits there.
+    The number and the sizes of masks are drawn for each clip: the budget is
+    split randomly into at most ``time_masks`` time masks and ``boxes`` boxes of
+    random height (cells that do not fill a column of a box make a further box,
+    one column wide). The cells of the boxes are limited to what fits into the
+    columns that the time masks leave.
 
     Arguments
     ---------
     budget : int or float
-        Cells to mask in each clip: a count (25600 of 128x1000 on AudioSet,
-        1024 of 128x128 on Speech Commands in the paper), of which a short clip
-        gives at most 75 % of its cells; or a fraction of its valid cells.
+        Cells to mask in each clip: an int is their number (25600 of 128x1000
+        on AudioSet and 1024 of 128x128 on Speech Commands in the paper), but at
+        most 75 % of a short clip; a float is a fraction of the valid cells.
     full_freq_ratio : float
-        Share of the budget that goes into full-height time masks.
+        Share of the budget for full-frequency time masks.
     patch : tuple of int
         The grid: frames and bins of a cell, such as (5, 16) for 1000 frames
         and (2, 16) for 128.
     time_masks : int
-        The most full-height time masks that a clip gets.
+        Maximum number of full-frequency time masks per clip.
     boxes : int
-        The most boxes that a clip gets, one-column remainders not counted.
+        Maximum number of boxes per clip, without one-column remainders.
     aligned : bool
-        Whether masks lie on the grid. If not, those of each clip are moved off
-        it by a random part of a cell in time and, boxes, in frequency; what
-        leaves the clip at one edge comes in at the other.
+        Whether masks lie on the grid. If not, each clip's masks are shifted
+        (circularly) by a random part of a cell in time and frequency.
 
     Raises
     ------
@@ -145,10 +141,9 @@ class SpecMask(torch.nn.Module):
         Arguments
         ---------
         feats : torch.Tensor
-            Features ``[B, T, F]``, left as they are.
+            Features ``[B, T, F]``, which are not changed in place.
         lengths : torch.Tensor, optional
-            Lengths ``[B]`` relative to T. Padding is neither masked nor
-            counted.
+            Lengths ``[B]`` relative to T. Padding is not masked or counted.
 
         Returns
         -------
@@ -177,40 +172,36 @@ class SpecMask(torch.nn.Module):
         if not self.aligned:
             frame = _shift(frame, self.patch_frames, n_frames)
             bins = _shift(bins, self.patch_bins, torch.full_like(n_frames, F))
-        # Patch column of each frame, patch row of each bin.
+        # Patch column of each frame, patch row of each bin
         column = (frame // self.patch_frames).expand(B, T)
         row = (bins // self.patch_bins).expand(B, F)[:, None]
         # [B, columns, F], then [B, T, F]
         masked = (row >= low[..., None]) & (row < high[..., None])
         masked = masked[torch.arange(B, device=feats.device)[:, None], column]
         valid = torch.arange(T, device=feats.device) < n_frames[:, None]
-        # Summed in float32, whatever the features and their padding hold.
+        # In float32, and without what the padding holds
         sums = feats.sum(2, dtype=torch.float32).masked_fill(~valid, 0)
-        # A constant: no gradient reaches other cells through the fill.
+        # A constant: no gradient reaches the cells through the fill.
         mean = (sums.sum(1) / (n_frames * F)).detach()
         return torch.where(masked, mean.to(feats.dtype)[:, None, None], feats)
 
     def _draw(self, n_frames, T, F):
-        """Draws each patch column's masked rows.
+        """Draws the masked rows of each patch column.
 
-        Returns
-        -------
-        low : torch.Tensor
-            First masked row ``[B, columns]``.
-        high : torch.Tensor
-            The row after the last masked one; ``low`` where nothing is.
+        Returns the first masked row and the row after the last, each
+        ``[B, columns]``; they are equal where nothing is masked.
         """
         columns = n_frames // self.patch_frames
         rows = -(-F // self.patch_bins)  # the topmost may be cut off
         tallest = max(F // self.patch_bins - 1, 1)
         full, box_cells = self._budgets(n_frames, F, tallest)
 
-        # Full-height masks: all their columns, split into runs.
+        # Time masks: the number of columns, split into widths.
         every = torch.full_like(full, self.time_masks)
         time_widths = random_split(full, self.time_masks, every)
 
-        # Boxes: cells split into areas, each of a random height that lets
-        # them all fit into the columns left.
+        # Boxes: the number of cells, split into areas, with random heights
+        # such that all fit into the free columns.
         free = columns - full
         few = free - -(-box_cells // tallest) + 1
         few = few.clamp(1, self.boxes)
@@ -227,14 +218,14 @@ class SpecMask(torch.nn.Module):
         heights = torch.cat(
             [torch.full_like(time_widths, rows), heights, remainders], dim=1
         )
-        # Boxes keep to the whole rows; full-height masks start at row 0.
+        # Boxes use whole rows only; time masks start at row 0.
         slack = (F // self.patch_bins - heights).clamp(min=0)
         draw = torch.rand(slack.shape, device=slack.device)
         bottoms = (draw * (slack + 1)).long()
         return self._place(widths, heights, bottoms, columns, T)
 
     def _budgets(self, n_frames, F, tallest):
-        """Whole columns and box cells ``[B]`` that spend each clip's budget."""
+        """Number of time mask columns and of box cells ``[B]`` per clip."""
         columns = n_frames // self.patch_frames
         cells = n_frames * F
         if isinstance(self.budget, float):
@@ -249,7 +240,7 @@ class SpecMask(torch.nn.Module):
         return full, box_cells.long().minimum((columns - full) * tallest)
 
     def _place(self, widths, heights, bottoms, columns, T):
-        """Puts the masks side by side in random order with random gaps."""
+        """Places the masks in random order with random gaps."""
         order = torch.rand(widths.shape, device=widths.device).argsort(1)
         widths = widths.gather(1, order)
         bottoms = bottoms.gather(1, order)
@@ -259,7 +250,7 @@ class SpecMask(torch.nn.Module):
         before = (draw * (gaps + 1)).long().sort(1).values
         ends = before + widths.cumsum(1)
         starts = ends - widths
-        # [B, masks, columns]: at most one mask holds a column.
+        # [B, masks, columns]: at most one mask covers a column.
         column = torch.arange(-(-T // self.patch_frames), device=widths.device)
         inside = (column >= starts[..., None]) & (column < ends[..., None])
         low = (inside * bottoms[..., None]).sum(1)

@@ -1,4 +1,4 @@
-"""Waveform augmentations for audio tagging, vectorised over the batch.
+"""Waveform augmentations for audio tagging: gain, time shift and noise.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -14,13 +14,13 @@ from speechbrain.dataio import audio_io
 class RandomGain(torch.nn.Module):
     """Changes the level of each clip by a random number of decibels.
 
-    Relative to the clip's own level, unlike SpeechBrain's ``RandAmp``, which
-    scales each clip to its peak first.
+    Unlike SpeechBrain's ``RandAmp``, it does not normalise clips to their peak
+    first.
 
     Arguments
     ---------
     decibels : float
-        The gain is uniform in ``-decibels .. decibels``.
+        The gain is drawn uniformly from ``-decibels .. decibels``.
 
     Raises
     ------
@@ -58,15 +58,15 @@ class RandomGain(torch.nn.Module):
 
 
 class RandomShift(torch.nn.Module):
-    """Moves each clip in time by a random number of samples.
+    """Shifts each clip in time by a random number of samples.
 
-    What leaves it at one end comes in at the other, within its valid part, as
-    in the Speech Commands recipe of https://arxiv.org/abs/2104.01778.
+    Circular within the valid part of the clip, as in the Speech Commands recipe
+    of https://arxiv.org/abs/2104.01778.
 
     Arguments
     ---------
     max_shift : int
-        The shift is uniform in ``-max_shift .. max_shift`` samples.
+        The shift is drawn uniformly from ``-max_shift .. max_shift`` samples.
 
     Raises
     ------
@@ -95,7 +95,7 @@ class RandomShift(torch.nn.Module):
         wavs : torch.Tensor
             Waveforms ``[B, S]``.
         lengths : torch.Tensor
-            Lengths ``[B]`` relative to S; padding stays where it is.
+            Lengths ``[B]`` relative to S; padding is not moved.
 
         Returns
         -------
@@ -115,14 +115,13 @@ class RandomShift(torch.nn.Module):
 class NoiseCuts:
     """Random cuts from recordings of noise.
 
-    To be the ``noise_funct`` of ``speechbrain.augment.time_domain.AddNoise``.
-    The recordings are read when the first cuts are wanted.
+    For ``noise_funct`` of ``speechbrain.augment.time_domain.AddNoise``. The
+    recordings are read at the first call.
 
     Arguments
     ---------
     folder : str
-        Folder with recordings ``*.flac`` of one channel, at the sampling rate
-        of the clips.
+        Folder of mono ``*.flac`` recordings at the sampling rate of the clips.
 
     Example
     -------
@@ -149,25 +148,24 @@ class NoiseCuts:
         Returns
         -------
         torch.Tensor
-            Noise ``[B, S]``: each row from a random place on, over the joints
-            of recordings too.
+            Noise ``[B, S]``: random cuts of the concatenated recordings.
 
         Raises
         ------
         FileNotFoundError
-            If there is no recording.
+            If the folder holds no recording.
         """
         if self.samples is None:
             paths = sorted(self.folder.glob("*.flac"))
             if not paths:
                 raise FileNotFoundError(
-                    f"There is no recording of noise in {self.folder}."
+                    f"{self.folder} holds no noise recordings (*.flac)."
                 )
             recordings = [audio_io.load(path)[0][0] for path in paths]
             self.samples = torch.cat(recordings).to(wavs.device)
             self.total = len(self.samples)
         B, S = wavs.shape
-        # The first samples come again after the last.
+        # The recordings repeat after the last sample.
         needed = self.total + S - 1
         if len(self.samples) < needed:
             rounds = -(-needed // self.total)

@@ -121,16 +121,18 @@ class PackedLinear(torch.nn.Linear):
         return _multiply(x, self._packed, self.bias)
 
 
-def blocked_attention(query, key, value, mask=None, dropout=0.0):
-    """``TransformerBlock.attend`` in blocks that fit the cache."""
+def blocked_attention(query, key, value, attn_mask=None, dropout_p=0.0):
+    """``scaled_dot_product_attention`` in blocks that fit the cache."""
     B, heads, N, D = query.shape
     if (
-        mask is not None
-        or dropout > 0
+        attn_mask is not None
+        or dropout_p > 0
         or N < MIN_TOKENS
         or not _use_onednn(query[0, 0], N, query, key, value)
     ):
-        return TransformerBlock.attend(query, key, value, mask, dropout)
+        return torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, attn_mask, dropout_p
+        )
     out = query.new_empty(B, N, heads, D).transpose(1, 2)
     for i in range(B):
         for j in range(heads):

@@ -116,10 +116,10 @@ class Mamba(torch.nn.Module):
         """
         bound = self.dt_rank**-0.5
         torch.nn.init.uniform_(self.dt_proj.weight, -bound, bound)
-        low, high = math.log(0.001), math.log(0.1)
-        steps = torch.empty(self.d_inner).uniform_(low, high).exp()
-        inverse_softplus = steps + torch.log(-torch.expm1(-steps))
-        self.dt_proj.bias.data.copy_(inverse_softplus)
+        steps = torch.empty_like(self.dt_proj.bias)
+        steps.uniform_(math.log(0.001), math.log(0.1)).exp_()
+        # softplus(bias) = steps
+        self.dt_proj.bias.data = steps + torch.log(-torch.expm1(-steps))
 
     def forward(self, x, lengths=None):
         """Mixes the tokens of each item.
@@ -139,8 +139,7 @@ class Mamba(torch.nn.Module):
         """
         if lengths is not None:
             tokens = torch.arange(x.shape[1], device=x.device)
-            padding = tokens >= lengths.unsqueeze(1)
-            x = x.masked_fill(padding.unsqueeze(2), 0.0)
+            x = x.masked_fill((tokens >= lengths[:, None])[..., None], 0.0)
         x, z = self.in_proj(x).chunk(2, 2)
         history = x.new_zeros(x.shape[0], self.d_conv - 1, self.d_inner)
         u = self._convolve(torch.cat([history, x], 1), self.conv1d)
@@ -186,11 +185,8 @@ class Mamba(torch.nn.Module):
                 "run as a stream: build it with bidirectional=False."
             )
         x, z = self.in_proj(x).chunk(2, 2)
-        if state is None:
-            history = x.new_zeros(x.shape[0], self.d_conv - 1, self.d_inner)
-            states = None
-        else:
-            history, states = state
+        history = x.new_zeros(x.shape[0], self.d_conv - 1, self.d_inner)
+        history, states = state or (history, None)
         x = torch.cat([history, x], 1)
         inputs = self._scan_inputs(self._convolve(x, self.conv1d), z)
         out, states = selective_scan(
@@ -281,7 +277,8 @@ class MambaBlock(torch.nn.Module):
         torch.Tensor
             Tokens ``[B, N, D]`` with the dtype of x.
         """
-        return x + self.mixer(self._normalize(x), lengths)
+        normalised = self.norm(x.to(self.norm.weight.dtype))
+        return x + self.mixer(normalised, lengths)
 
     def step(self, x, state=None):
         """Processes the next tokens of a stream; see ``Mamba.step``.
@@ -300,9 +297,6 @@ class MambaBlock(torch.nn.Module):
         state : tuple of torch.Tensor
             The layer's state.
         """
-        mixed, state = self.mixer.step(self._normalize(x), state)
+        normalised = self.norm(x.to(self.norm.weight.dtype))
+        mixed, state = self.mixer.step(normalised, state)
         return x + mixed, state
-
-    def _normalize(self, x):
-        """Normalises the residual stream, in the weights' dtype."""
-        return self.norm(x.to(self.norm.weight.dtype))

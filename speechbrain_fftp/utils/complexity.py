@@ -1,14 +1,13 @@
 """Tokens, parameters, multiply-accumulates and activation memory of a model.
 
 ``python -m speechbrain_fftp.utils.complexity hparams/ast_fftp.yaml`` prints them
-for the model of a yaml file, in parts.
+for the model of a yaml file.
 
-Two counts of multiply-accumulates (MACs) are given. That of linear and
-convolutional layers alone is what https://arxiv.org/abs/2508.21243 calls FLOPs;
-the full count adds the products within attention, and the scan of Audio Mamba
-with three MACs for each channel, state and token: one to decay the state and
-add the input, one for the input's factor, one for the output. Element-wise
-functions, normalisation and the front end are in neither.
+There are two counts of multiply-accumulates (MACs): linear and convolutional
+layers only, which https://arxiv.org/abs/2508.21243 calls FLOPs, and a total
+that adds the matrix multiplications within attention and three MACs per channel,
+state and token for the scan of Audio Mamba (decay, input and output). Neither
+includes element-wise functions, normalisation and the front end.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -34,9 +33,9 @@ class Macs(NamedTuple):
     Arguments
     ---------
     linear_conv : int
-        Those of linear and convolutional layers: the paper's count.
+        MACs of linear and convolutional layers: the paper's count.
     total : int
-        Those and the ones within attention and the scan.
+        The same plus those of attention and the scan.
 
     Example
     -------
@@ -57,14 +56,14 @@ def count_macs(module, *inputs):
     Arguments
     ---------
     module : torch.nn.Module
-        Any module; attention and Audio Mamba's scan are known.
+        Any module, in any gradient mode.
     *inputs : torch.Tensor
-        What to call it with.
+        Its inputs.
 
     Returns
     -------
     Macs
-        For all items of the batch together.
+        The sum over the batch.
 
     Example
     -------
@@ -74,7 +73,7 @@ def count_macs(module, *inputs):
     cpu_attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
     def count_attention(query, key, value, *args, **kwargs):
-        """FLOPs of attention on a CPU, which torch leaves out."""
+        """FLOPs of attention on a CPU, which torch does not count."""
         return sdpa_flop_count(query, key, value)
 
     mixers = [m for m in module.modules() if isinstance(m, Mamba)]
@@ -107,7 +106,7 @@ def count_macs(module, *inputs):
             attention += flops // 2
         elif "bmm" not in name:
             linear_conv += flops // 2
-        elif not mixers:  # attention in parts; in a Mamba layer, the scan's
+        elif not mixers:  # unfused attention; in a Mamba layer, the scan
             attention += flops // 2
     return analytic + Macs(linear_conv, linear_conv + attention)
 
@@ -124,16 +123,16 @@ def saved_bytes(module, *inputs):
     Arguments
     ---------
     module : torch.nn.Module
-        Any module, in train mode or not.
+        Any module.
     *inputs : torch.Tensor
-        What to call it with.
+        Its inputs.
 
     Returns
     -------
     output : torch.Tensor
-        What the module gave.
+        The module's output.
     bytes : int
-        Storage of what autograd saved, parameters left out.
+        Storage of the tensors that autograd saved, without parameters.
 
     Example
     -------
@@ -145,7 +144,7 @@ def saved_bytes(module, *inputs):
     saved = {}
 
     def pack(tensor):
-        """Notes the storage of a tensor, each once."""
+        """Records the storage of a tensor once."""
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
             saved[storage.data_ptr()] = (storage.nbytes(), tensor)
@@ -157,7 +156,7 @@ def saved_bytes(module, *inputs):
 
 
 def describe(encoder, classifier, n_frames):
-    """Lays the figures of a model out as a table, for one clip.
+    """Formats a table of a model's figures for one clip.
 
     Arguments
     ---------
@@ -166,12 +165,12 @@ def describe(encoder, classifier, n_frames):
     classifier : torch.nn.Module
         Its classifier.
     n_frames : int
-        Frames of the clip.
+        Number of frames of the clip.
 
     Returns
     -------
     str
-        The table: a row for each part.
+        The table, with a row per part of the model.
 
     Example
     -------
@@ -203,7 +202,7 @@ def describe(encoder, classifier, n_frames):
     rows = {
         "patch embedding": patching,
         f"{len(encoder.blocks)} blocks, and the rest of the encoder": [
-            all_of_it - part for all_of_it, part in zip(whole, patching)
+            total - part for total, part in zip(whole, patching)
         ],
         "classifier": head,
         "all": [sum(parts) for parts in zip(whole, head)],
@@ -222,7 +221,7 @@ def describe(encoder, classifier, n_frames):
 
 
 def _figures(module, macs, size):
-    """A row: M parameters, GMACs of either count, MiB kept for training."""
+    """A row: million parameters, GMACs of both counts, MiB saved."""
     parameters = sum(math.prod(p.shape) for p in module.parameters())
     return [parameters / 1e6, *(n / 1e9 for n in macs), size / 2**20]
 
@@ -233,12 +232,12 @@ def main(argv=None):
     Arguments
     ---------
     argv : list of str, optional
-        Arguments of the command line; those of the process when absent.
+        Command line arguments; ``sys.argv[1:]`` by default.
 
     Returns
     -------
     int
-        Exit status: 0, or 1 with the reason on the error output.
+        Exit status: 1 after an error, which is printed to stderr.
 
     Example
     -------
@@ -255,12 +254,11 @@ def main(argv=None):
     parser.add_argument("hparams", metavar="YAML", help="a recipe's yaml file")
     parser.add_argument("--frames", type=int, default=1000, metavar="T")
     args, rest = parser.parse_known_args(argv)
-    overrides = {"data_folder": "none"}
-    for key, value in zip(rest[::2], rest[1::2]):
-        overrides[key.lstrip("-")] = _number(value)
+    pairs = [("--data_folder", "none"), *zip(rest[::2], rest[1::2])]
     try:
         with tempfile.TemporaryDirectory() as folder:
-            overrides["output_folder"] = folder
+            pairs.append(("--output_folder", folder))
+            overrides = "\n".join(f"{k.lstrip('-')}: {v}" for k, v in pairs)
             with open(args.hparams, encoding="utf-8") as file:
                 hparams = load_hyperpyyaml(file, overrides)
             print(
@@ -274,16 +272,6 @@ def main(argv=None):
         print(f"complexity: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _number(text):
-    """A number of the command line, or the text itself."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 if __name__ == "__main__":

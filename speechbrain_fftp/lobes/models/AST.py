@@ -42,6 +42,9 @@ class TransformerBlock(torch.nn.Module):
     torch.Size([2, 198, 192])
     """
 
+    # A block whose own attribute is another function uses that one.
+    attend = staticmethod(torch.nn.functional.scaled_dot_product_attention)
+
     def __init__(
         self, embed_dim, num_heads, mlp_ratio=4.0, dropout=0.0, norm_eps=1e-6
     ):
@@ -60,39 +63,14 @@ class TransformerBlock(torch.nn.Module):
             torch.nn.Dropout(dropout),
         )
 
-    @staticmethod
-    def attend(query, key, value, mask=None, dropout=0.0):
-        """Scaled dot-product attention, over ``[B, heads, N, D / heads]``.
-
-        Arguments
-        ---------
-        query : torch.Tensor
-            Queries.
-        key : torch.Tensor
-            Keys.
-        value : torch.Tensor
-            Values.
-        mask : torch.Tensor, optional
-            ``[B, 1, 1, N]``, True where a token may be attended to.
-        dropout : float
-            Dropout probability of the attention weights.
-
-        Returns
-        -------
-        torch.Tensor
-            Weighted sums of the values.
-        """
-        return torch.nn.functional.scaled_dot_product_attention(
-            query, key, value, mask, dropout_p=dropout
-        )
-
     def _attention(self, x, mask):
         """Multi-head self-attention of normalised tokens ``[B, N, D]``."""
         B, N, D = x.shape
         # [B, N, 3 * D] -> [3, B, heads, N, D / heads]
         qkv = self.qkv(x).view(B, N, 3, self.num_heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        x = self.attend(q, k, v, mask, self.dropout if self.training else 0.0)
+        dropout = self.dropout if self.training else 0.0
+        x = self.attend(q, k, v, attn_mask=mask, dropout_p=dropout)
         # [B, heads, N, D / heads] -> [B, N, D]
         x = self.proj(x.transpose(1, 2).reshape(B, N, D))
         return torch.nn.functional.dropout(x, self.dropout, self.training)

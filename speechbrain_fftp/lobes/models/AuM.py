@@ -2,9 +2,8 @@
 
 The encoder of https://arxiv.org/abs/2406.03344 (a stack of bidirectional Mamba
 blocks with a class token in the middle) on full-frequency temporal patches
-(https://arxiv.org/abs/2508.21243) or square ones. A clip's embedding does not
-depend on the padding of its batch. Without the backward direction, the encoder
-also runs as a stream.
+(https://arxiv.org/abs/2508.21243) or square ones, for whole clips or streams. A
+clip's embedding does not depend on the padding of its batch.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -205,9 +204,8 @@ class AuM(torch.nn.Module):
     def _add_cls_token(self, tokens, valid, columns):
         """Adds the class token to each clip's own tokens, which come first.
 
-        Returns the tokens ``[B, 1 + N, D]``, their number ``[B]`` in each clip
-        (None if all are equally long), and the index of the class token, ``[1]``
-        or ``[B]``.
+        Returns the tokens ``[B, 1 + N, D]``, each clip's number of them ``[B]``
+        or None, and the index of the class token, ``[1]`` or ``[B]``.
         """
         batch, n_tokens, width = tokens.shape
         cls_token = self.cls_token.expand(batch, 1, width)
@@ -290,11 +288,10 @@ class AuM(torch.nn.Module):
     def _run(self, x, states):
         """Runs all blocks from their states; returns the new states."""
         x = self._residual(x)
-        new_states = []
-        for block, state in zip(self.blocks, states):
-            x, state = block.step(x, state)
-            new_states.append(state)
-        return x, new_states
+        states = list(states)
+        for i, block in enumerate(self.blocks):
+            x, states[i] = block.step(x, states[i])
+        return x, states
 
     def _residual(self, x):
         """The residual stream, in float32 with ``residual_in_fp32``."""

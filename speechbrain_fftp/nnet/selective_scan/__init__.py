@@ -101,15 +101,12 @@ def selective_scan(
     """
     inputs = (u, delta, A, B, C, D, z, delta_bias, initial_state, lengths)
     _check(*inputs)
-    options = delta_softplus, reverse
-    # is_exporting() is also true in torch.compile up to torch 2.11.
-    if not torch.compiler.is_compiling():
-        out, last_state = _scan(backend, inputs, *options)
-    elif not torch.compiler.is_dynamo_compiling():  # torch.export
-        out, last_state = _exportable_scan(inputs, *options)
-    else:  # torch.compile: a graph break around the same kernels as without
-        run = torch.compiler.disable(_scan)
-        out, last_state = run(backend, inputs, *options)
+    scan = _scan
+    if torch.compiler.is_dynamo_compiling():  # torch.compile: break the graph
+        scan = torch.compiler.disable(_scan)
+    elif torch.compiler.is_compiling():  # torch.export
+        scan = _exportable_scan
+    out, last_state = scan(inputs, delta_softplus, reverse, backend)
     return (out, last_state) if return_last_state else out
 
 
@@ -175,8 +172,9 @@ def _check(u, delta, A, B, C, D, z, delta_bias, initial_state, lengths):
             )
 
 
-def _scan(backend, inputs, *options):
+def _scan(inputs, delta_softplus, reverse, backend):
     """Scans with a backend."""
+    options = inputs, delta_softplus, reverse
     u, initial_state = inputs[0], inputs[8]
     find_spec = importlib.util.find_spec
     on_cuda = u.device.type == "cuda"
@@ -188,7 +186,7 @@ def _scan(backend, inputs, *options):
             elif find_spec("triton"):
                 backend = "triton"
     if backend == "torch":
-        return torch_scan(inputs, *options)
+        return torch_scan(*options)
     if u.dtype == torch.float64:
         raise ValueError(
             f"backend={backend!r} computes in float32, but u is float64: use "
@@ -208,7 +206,7 @@ def _scan(backend, inputs, *options):
             triton_scan,
         )
 
-        return triton_scan(inputs, *options)
+        return triton_scan(*options)
     if backend == "mamba_ssm":
         if not find_spec("mamba_ssm"):
             raise ImportError(
@@ -220,7 +218,7 @@ def _scan(backend, inputs, *options):
                 "backend='mamba_ssm' cannot start from an initial_state: use "
                 "backend='triton' or 'torch'."
             )
-        return _mamba_ssm_scan(inputs, *options)
+        return _mamba_ssm_scan(*options)
     raise ValueError(
         f"There is no backend {backend!r}: choose 'auto', 'torch', 'triton' or "
         "'mamba_ssm'."
@@ -270,7 +268,7 @@ def _mamba_ssm_scan(inputs, delta_softplus, reverse):
     return out, last_state
 
 
-def _exportable_scan(inputs, delta_softplus, reverse):
+def _exportable_scan(inputs, delta_softplus, reverse, _):
     """The scan as one operator, for ``torch.export`` with a dynamic L.
 
     It becomes ONNX's Scan, which takes one step at a time in constant memory.

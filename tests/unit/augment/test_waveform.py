@@ -133,5 +133,5 @@ def test_noise_has_the_level_that_was_asked_for(recordings):
 
 
 def test_no_recording_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no recording of noise"):
+    with pytest.raises(FileNotFoundError, match="holds no noise recordings"):
         NoiseCuts(tmp_path)(torch.zeros(1, 8))

@@ -149,7 +149,7 @@ def test_other_attention_is_computed_by_torch(calls):
     mask = torch.rand(2, 1, 1, 256) < 0.5
     expected = torch.nn.functional.scaled_dot_product_attention(*qkv, mask)
     assert torch.equal(blocked_attention(*qkv, mask), expected)
-    assert blocked_attention(*qkv, dropout=1.0).count_nonzero() == 0
+    assert blocked_attention(*qkv, dropout_p=1.0).count_nonzero() == 0
     blocked_attention(*qkv[:, :, :, 1:])
     blocked_attention(*qkv.requires_grad_()).sum().backward()
     assert qkv.grad is not None and not calls

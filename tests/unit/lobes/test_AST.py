@@ -45,9 +45,7 @@ def attention_masks(monkeypatch):
         masks.append(attn_mask)
         return attention(query, key, value, attn_mask, *args, **kwargs)
 
-    monkeypatch.setattr(
-        torch.nn.functional, "scaled_dot_product_attention", recorder
-    )
+    monkeypatch.setattr(TransformerBlock, "attend", staticmethod(recorder))
     return masks
 
 
