@@ -1,4 +1,4 @@
-"""Writing of files that exist only once they are complete.
+"""Atomic writes of files and folders, checksums, and names for files.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,21 +9,33 @@ import csv
 import hashlib
 import json
 import os
+import re
+import secrets
+import shutil
+from collections import Counter
+
+TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.tmp$")  # the end of unfinished names
+MAX_ID = 100  # characters of a path that an id keeps
 
 
 @contextlib.contextmanager
 def atomic_path(path):
-    """Gives a temporary name to write to; moves the file when it is complete.
+    """Writes a file so that it appears under its name only once it is complete.
+
+    The temporary name is unique: processes that write the same file do not
+    disturb each other, and the last one wins. After an error the temporary file
+    is removed and an earlier file stays as it was. The file gets the
+    permissions of any new file (the umask), whatever its writer sets.
 
     Arguments
     ---------
-    path : str
-        Name that the file is to have in the end.
+    path : str or Path
+        The file to write.
 
     Yields
     ------
     temporary_path : str
-        Name to write to.
+        An empty file in the same folder, to be written instead.
 
     Example
     -------
@@ -35,13 +47,101 @@ def atomic_path(path):
     >>> path.read()
     'complete'
     """
-    temporary_path = f"{path}.tmp"
-    yield temporary_path
-    os.replace(temporary_path, path)
+    temporary_path = _temporary(path)
+    try:
+        with open(temporary_path, "xb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+        yield temporary_path
+        if os.stat(temporary_path).st_mode != mode:
+            os.chmod(temporary_path, mode & 0o777)
+        os.replace(temporary_path, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(temporary_path)
+        raise
+
+
+@contextlib.contextmanager
+def atomic_folder(path):
+    """Writes a folder so that it appears under its name only once complete.
+
+    An earlier folder of that name is replaced as a whole. After an error the
+    temporary folder is removed and the earlier one stays as it was.
+
+    Arguments
+    ---------
+    path : str or Path
+        The folder to write.
+
+    Yields
+    ------
+    temporary_path : str
+        An empty folder beside it, to be filled instead.
+
+    Raises
+    ------
+    NotADirectoryError
+        If the path is a file.
+
+    Example
+    -------
+    >>> path = getfixture("tmpdir") / "model"
+    >>> with atomic_folder(path) as temporary_path:
+    ...     write_json(os.path.join(temporary_path, "config.json"), {})
+    ...     path.check()
+    False
+    >>> os.listdir(path)
+    ['config.json']
+    """
+    path = os.path.realpath(path)
+    if os.path.isfile(path):
+        raise NotADirectoryError(f"{path} is a file, not a folder")
+    temporary_path, earlier = _temporary(path), _temporary(path)
+    try:
+        os.makedirs(temporary_path)
+        yield temporary_path
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path, earlier)
+        try:
+            os.rename(temporary_path, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.rename(earlier, path)
+            raise
+    except BaseException:
+        shutil.rmtree(temporary_path, ignore_errors=True)
+        raise
+    shutil.rmtree(earlier, ignore_errors=True)
+
+
+def remove_temporary(folder):
+    """Removes the temporary files that killed processes left in a folder.
+
+    Arguments
+    ---------
+    folder : str
+        A folder that no other process is writing to.
+
+    Example
+    -------
+    >>> folder = getfixture("tmpdir")
+    >>> folder.join("notes.txt.0a1b2c3d.tmp").write("half")
+    >>> remove_temporary(folder)
+    >>> os.listdir(folder)
+    []
+    """
+    for name in os.listdir(folder):
+        if TEMPORARY.search(name):
+            os.remove(os.path.join(folder, name))
+
+
+def _temporary(path):
+    """A name beside the path that no other process uses."""
+    return f"{os.fspath(path)}.{secrets.token_hex(4)}.tmp"
 
 
 def file_sha256(path):
-    """Checksum of a file.
+    """Computes the SHA-256 checksum of a file.
 
     Arguments
     ---------
@@ -51,7 +151,7 @@ def file_sha256(path):
     Returns
     -------
     str
-        Hexadecimal digits of its SHA-256.
+        The checksum in hexadecimal digits.
 
     Example
     -------
@@ -67,23 +167,100 @@ def file_sha256(path):
     return digest.hexdigest()
 
 
-def as_utf8(text):
-    """Text that can be written, though a name of a file may be any bytes.
+def text_digest(text):
+    """Computes the SHA-1 checksum of a text.
 
     Arguments
     ---------
     text : str
-        May hold what UTF-8 cannot, such as a byte of a name that is no text.
+        The text. File names that are not UTF-8 are allowed.
 
     Returns
     -------
     str
-        The same with escapes for that.
+        The checksum in hexadecimal digits.
 
     Example
     -------
-    >>> print(as_utf8("caf\\udce9.wav"))
-    caf\\udce9.wav
+    >>> text_digest("dog/1.wav")[:16]
+    '3fa291799751c061'
+    """
+    return hashlib.sha1(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def hash_fraction(text):
+    """Maps a text to a number in [0, 1) that looks random but is fixed.
+
+    Arguments
+    ---------
+    text : str
+        Any text, such as the id of a clip.
+
+    Returns
+    -------
+    float
+        The first 32 bits of its SHA-1 checksum as a fraction.
+
+    Example
+    -------
+    >>> hash_fraction("-0xzrMun0Rs")
+    0.08879128703847528
+    """
+    return int(text_digest(text)[:8], 16) / 16**8
+
+
+def clip_ids(paths):
+    """Turns paths into ids that can all be names of files in one folder.
+
+    An id is the path without its extension, in ASCII letters, digits, ``_`` and
+    ``-``. A checksum of the path is added where ids would be equal (ignoring
+    case) or are cut to 100 characters.
+
+    Arguments
+    ---------
+    paths : iterable of str
+        Relative paths of clips; duplicates count once.
+
+    Returns
+    -------
+    dict
+        From path to id.
+
+    Example
+    -------
+    >>> list(clip_ids(["dog/1.wav", "dog/it barks!.wav", "dog 1.wav"]).values())
+    ['dog_1-3fa291799751c061', 'dog_it_barks_', 'dog_1-a0600b84b6128e98']
+    """
+    names = {}
+    for path in paths:
+        stem = os.path.splitext(path)[0]
+        names[path] = re.sub(r"[^A-Za-z0-9_-]+|^-", "_", stem)
+    count = Counter(name.lower() for name in names.values())
+    return {
+        path: name
+        if count[name.lower()] == 1 and len(name) <= MAX_ID
+        else f"{name[:MAX_ID]}-{text_digest(path)[:16]}"
+        for path, name in names.items()
+    }
+
+
+def as_utf8(text):
+    """Escapes what UTF-8 cannot encode, such as bytes of an odd file name.
+
+    Arguments
+    ---------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    str
+        The text with backslash escapes instead.
+
+    Example
+    -------
+    >>> print(as_utf8("bell\\udce9.wav"))
+    bell\\udce9.wav
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -94,11 +271,11 @@ def write_csv(path, header, rows):
     Arguments
     ---------
     path : str
-        Where to write it.
+        The file to write.
     header : sequence of str
         Names of the columns.
     rows : iterable of sequences
-        Content.
+        The rows.
 
     Example
     -------
@@ -122,7 +299,7 @@ def write_json(path, content):
     Arguments
     ---------
     path : str
-        Where to write it.
+        The file to write.
     content : dict or list
         What to write.
 

@@ -1,7 +1,8 @@
-"""Folders of prepared data that are complete, or known not to be.
+"""Folders of prepared data: complete, or known not to be.
 
-While a folder is being prepared it holds ``preparing.json``, in the end
-``prepared.json``, with the settings by which it is made.
+A folder holds ``prepared.json`` once it is complete, ``preparing.json`` before:
+the settings it is made with and the state of the source files. While a process
+writes it, that process holds ``preparing.lock``.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -11,11 +12,302 @@ import contextlib
 import json
 import os
 import shutil
+import socket
+import time
 from collections import Counter
 
-from speechbrain_fftp.dataio.files import as_utf8, write_csv, write_json
+from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.files import (
+    as_utf8,
+    remove_temporary,
+    text_digest,
+    write_csv,
+    write_json,
+)
 
-BEGUN, DONE = "preparing.json", "prepared.json"
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+logger = get_logger(__name__)
+
+BEGUN, DONE, LOCK = "preparing.json", "prepared.json", "preparing.lock"
+OTHER_FOLDER = "Give another folder, or delete this one to prepare it again."
+
+
+@contextlib.contextmanager
+def prepare_folder(
+    folder, settings, source=None, tables=(), parts=(), resume=()
+):
+    """Prepares a folder unless it is complete, and marks it complete.
+
+    If the block raises an error or the process is killed, the folder stays
+    incomplete and the next call prepares it again. That call keeps the parts
+    named in ``resume`` if settings and source are the same; all else that was
+    written is removed first.
+
+    Arguments
+    ---------
+    folder : str or Path
+        The folder to write.
+    settings : dict
+        All that the content depends on besides the source, for JSON.
+    source : str, optional
+        State of the source files, see ``source_state``. None if there are none,
+        or if they are not accessible: then they count as unchanged.
+    tables : sequence of str
+        Files that the block writes. If one is missing later, the folder counts
+        as incomplete.
+    parts : sequence of str
+        Folders that the block writes.
+    resume : sequence of str
+        Those parts whose files are written atomically, so that an interrupted
+        preparation can go on from what is there.
+
+    Yields
+    ------
+    todo : bool
+        Whether the block has to write the content; False if it is complete.
+
+    Raises
+    ------
+    ValueError
+        If the folder was made with other settings or from other source files,
+        or holds something else.
+    RuntimeError
+        If another process is preparing it.
+
+    Example
+    -------
+    >>> folder = getfixture("tmpdir")
+    >>> for _ in range(2):
+    ...     with prepare_folder(folder, {"rate": 16000}) as todo:
+    ...         print(todo)
+    True
+    False
+    >>> with prepare_folder(folder, {"rate": 8000}) as todo:
+    ...     pass
+    Traceback (most recent call last):
+    ValueError: ... was prepared with rate=16000, not 8000 ...
+    """
+    folder = os.path.abspath(folder)
+    # As it is read back: tuples become lists
+    made_for = json.loads(json.dumps({"settings": settings, "source": source}))
+    if not _is_complete(folder, made_for, tables):
+        os.makedirs(folder, exist_ok=True)
+        with _locked(folder):
+            # Another process may have finished it just now
+            if not _is_complete(folder, made_for, tables):
+                _begin(folder, made_for, tables, parts, resume)
+                yield True
+                done = os.path.join(folder, DONE)
+                os.replace(os.path.join(folder, BEGUN), done)
+                return
+    yield False
+
+
+def source_state(paths, root):
+    """Sums up names, sizes and modification times of source files.
+
+    Arguments
+    ---------
+    paths : iterable of str
+        The files. One that is missing counts as such.
+    root : str
+        Folder that their names are relative to.
+
+    Returns
+    -------
+    str
+        Number and size of the files and a checksum of all; it changes if a
+        file is added, removed, renamed or written again.
+
+    Example
+    -------
+    >>> folder = getfixture("tmpdir")
+    >>> folder.join("1.wav").write("RIFF")
+    >>> before = source_state([folder / "1.wav"], folder)
+    >>> before[:16]
+    '1 files, 4 bytes'
+    >>> folder.join("1.wav").write("RIFX")
+    >>> source_state([folder / "1.wav"], folder) == before
+    False
+    """
+    seen, size = [], 0
+    for path in sorted(set(map(str, paths))):
+        try:
+            stat = os.stat(path)
+            about = stat.st_size, stat.st_mtime_ns
+            size += stat.st_size
+        except OSError:
+            about = None
+        seen.append((os.path.relpath(path, root), about))
+    return f"{len(seen)} files, {size} bytes, {text_digest(repr(seen))[:16]}"
+
+
+def _is_complete(folder, made_for, tables):
+    """Whether a folder is complete; an error if it was made for other data."""
+    path = os.path.join(folder, DONE)
+    found = _read(path)
+    if found is None:
+        return False
+    if "settings" not in found:
+        raise ValueError(
+            f"{folder} was prepared by an earlier version, which kept no record"
+            f" of the source files. {OTHER_FOLDER}"
+        )
+    settings = found["settings"]
+    for key in {**made_for["settings"], **settings}:
+        before, now = settings.get(key), made_for["settings"].get(key)
+        if before != now:
+            raise ValueError(
+                f"{folder} was prepared with {key}={before!r}, not {now!r} (see"
+                f" {path}). {OTHER_FOLDER}"
+            )
+    before, now = found["source"], made_for["source"]
+    if before != now and None not in (before, now):
+        raise ValueError(
+            f"The source files have changed since {folder} was prepared: it was"
+            f" made from {before} (see {path}), now there are {now}."
+            f" {OTHER_FOLDER}"
+        )
+    return all(os.path.isfile(os.path.join(folder, name)) for name in tables)
+
+
+def _begin(folder, made_for, tables, parts, resume):
+    """Removes what cannot be used of an earlier attempt, and says so."""
+    begun, done = (os.path.join(folder, name) for name in (BEGUN, DONE))
+    if os.path.isfile(done):  # but a table is missing
+        os.replace(done, begun)
+    found = _read(begun)
+    names = [*tables, *parts]
+    there = [n for n in names if os.path.lexists(os.path.join(folder, n))]
+    if found is None and there:
+        raise ValueError(
+            f"{folder} holds something else, or was prepared by an earlier"
+            f" version: {', '.join(there)}. {OTHER_FOLDER}"
+        )
+    if found is not None:
+        remove_temporary(folder)
+    if found not in (None, made_for):
+        logger.warning(
+            "Preparing %s from the beginning: an earlier attempt had other"
+            " settings or source files",
+            folder,
+        )
+    for name in there:
+        path = os.path.join(folder, name)
+        if not os.path.isdir(path) or os.path.islink(path):
+            os.remove(path)
+        elif name in resume and found == made_for:
+            remove_temporary(path)
+        else:
+            shutil.rmtree(path)
+    write_json(begun, made_for)
+
+
+@contextlib.contextmanager
+def _locked(folder):
+    """Holds the lock of a folder; an error if another process does.
+
+    The operating system frees the lock of a process that is killed.
+    """
+    path = os.path.join(folder, LOCK)
+    file = None
+    while file is None:
+        file = open(path, "a+", encoding="utf-8")
+        try:
+            _take_lock(file, folder)
+            if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                raise FileNotFoundError  # that lock was for another file
+        except FileNotFoundError:  # its holder has just finished
+            file.close()
+            file = None
+        except BaseException:
+            file.close()
+            raise
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.remove(path)
+        file.close()
+
+
+def _take_lock(file, folder):
+    """Takes a lock and writes who holds it, or says who does."""
+    advice = "Wait for it to finish, or give another folder"
+    free = True
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        free = False
+    except OSError as error:  # a file system without locks
+        logger.warning("%s cannot be locked: %s", folder, error)
+    file.seek(0)
+    host, pid, since = (file.read().split("\n") + ["?"] * 3)[:3]
+    here = socket.gethostname()
+    if free and host not in ("?", "", here):
+        # Some file systems lock files for each host on its own
+        free = False
+        advice += f". If that process no longer runs, delete {file.name}"
+    if not free:
+        raise RuntimeError(
+            f"{folder} is being prepared by process {pid} on {host} since"
+            f" {since}. {advice}."
+        )
+    file.truncate(0)
+    now = time.strftime("%Y-%m-%d %H:%M:%S %z")
+    file.write(f"{here}\n{os.getpid()}\n{now}\n")
+    file.flush()
+
+
+def _read(path):
+    """Content of a JSON file: None if it is absent, {} if it is damaged."""
+    if not os.path.isfile(path):
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            return dict(json.load(file))
+    except (TypeError, ValueError):
+        return {}
+
+
+def write_skipped(path, skipped):
+    """Writes a table of skipped files and summarises it.
+
+    Arguments
+    ---------
+    path : str
+        The CSV file to write.
+    skipped : dict
+        From file to the reason; details follow a colon.
+
+    Returns
+    -------
+    str
+        Number of files for each reason, and the first three names.
+
+    Example
+    -------
+    >>> path = getfixture("tmpdir") / "skipped.csv"
+    >>> skipped = {"a.wav": "empty file", "b.wav": "truncated: 8 of 9 samples"}
+    >>> print(write_skipped(path, skipped))
+    1 empty file, 1 truncated (a.wav, b.wav)
+    >>> path.readlines()[2]
+    'b.wav,truncated: 8 of 9 samples\\n'
+    """
+    rows = [[as_utf8(text) for text in row] for row in skipped.items()]
+    write_csv(path, ("file", "reason"), rows)
+    reasons = Counter(reason.split(":")[0] for _, reason in rows)
+    summary = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
+    names = [name for name, _ in rows[:3]] + ["..."] * (len(rows) > 3)
+    return f"{summary} ({', '.join(names)})" if rows else "none"
+
+
+# The rest is replaced by prepare_folder, and goes with its last caller.
 
 
 def is_prepared(folder, settings, tables=()):
@@ -119,38 +411,6 @@ def finish_preparation(folder):
     ['prepared.json']
     """
     os.replace(os.path.join(folder, BEGUN), os.path.join(folder, DONE))
-
-
-def write_skipped(path, skipped):
-    """Writes the table of files that cannot be used, and sums it up.
-
-    Arguments
-    ---------
-    path : str
-        Where to write it.
-    skipped : dict
-        From file to the reason; what follows a colon is detail.
-
-    Returns
-    -------
-    str
-        How many there are for each reason, with some of their names.
-
-    Example
-    -------
-    >>> path = getfixture("tmpdir") / "skipped.csv"
-    >>> skipped = {"a.wav": "empty file", "b.wav": "truncated: 8 of 9 samples"}
-    >>> print(write_skipped(path, skipped))
-    1 empty file, 1 truncated (a.wav, b.wav)
-    >>> path.readlines()[2]
-    'b.wav,truncated: 8 of 9 samples\\n'
-    """
-    rows = [[as_utf8(text) for text in row] for row in skipped.items()]
-    write_csv(path, ("file", "reason"), rows)
-    reasons = Counter(reason.split(":")[0] for _, reason in rows)
-    summary = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
-    names = [name for name, _ in rows[:3]] + ["..."] * (len(rows) > 3)
-    return f"{summary} ({', '.join(names)})" if rows else "none"
 
 
 def generate_folder(folder, settings_file, settings, write):

@@ -1,0 +1,364 @@
+"""Tests of the protocol for prepared folders.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+
+import pytest
+
+from speechbrain_fftp.dataio import prepared
+from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.dataio.prepared import (
+    prepare_folder,
+    source_state,
+    write_skipped,
+)
+
+NAMES = {"tables": ("list.csv",), "parts": ("flac", "noise")}
+RATE = {"rate": 16000, "splits": ("train", "eval")}
+FLAC = {"tables": ("list.csv",), "parts": ("flac",), "resume": ("flac",)}
+
+
+def work(folder, source="1", place=None, ready=None):
+    """Prepares a folder file by file; kills itself, or stays, at a place."""
+
+    def reach(name):
+        if name == place and ready is not None:
+            ready.set()
+            signal.pause()
+        if name == place:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    written = []
+    with prepare_folder(folder, {}, source, **FLAC) as todo:
+        reach("begin")
+        (folder / "flac").mkdir(exist_ok=True)
+        for name in "ab":
+            if todo and not (folder / "flac" / name).exists():
+                with atomic_path(folder / "flac" / name) as temporary_path:
+                    open(temporary_path, "w").write(source)
+                    reach("temporary")
+                written.append(name)
+                reach("file")
+        if todo:
+            (folder / "list.csv").touch()
+        reach("end")
+    return todo, written
+
+
+def start(*arguments):
+    process = multiprocessing.get_context("fork").Process(
+        target=work, args=arguments
+    )
+    process.start()
+    return process
+
+
+def kill_at(*arguments):
+    """Prepares a folder in a process that is killed at a place."""
+    killed = start(*arguments)
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+
+
+def fill(folder, text="1"):
+    for name in ("flac", "noise"):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "a").write_text(text)
+    (folder / "list.csv").write_text(text)
+
+
+def prepare(folder, settings=RATE, source="one file", **options):
+    """Whether there was something to do, which is then done."""
+    options = {**NAMES, **options}
+    with prepare_folder(folder, settings, source, **options) as todo:
+        if todo:
+            fill(folder)
+    return todo
+
+
+def test_complete_folder_is_used_again_without_a_write(tmp_path):
+    folder = tmp_path / "new" / "folder"
+    assert prepare(folder)
+    assert sorted(os.listdir(folder)) == [
+        "flac",
+        "list.csv",
+        "noise",
+        "prepared.json",
+    ]
+    before = folder.stat().st_mtime_ns
+    assert not prepare(folder)
+    assert folder.stat().st_mtime_ns == before
+
+
+def test_source_that_is_not_accessible_counts_as_unchanged(tmp_path):
+    assert prepare(tmp_path)
+    assert not prepare(tmp_path, source=None)
+    assert prepare(tmp_path / "unknown", source=None)
+    assert not prepare(tmp_path / "unknown")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"settings": {**RATE, "rate": 8000}}, "rate=16000, not 8000"),
+        ({"settings": {"rate": 16000}}, "splits=.*, not None"),
+        ({"settings": {**RATE, "more": 1}}, "more=None, not 1"),
+        ({"source": "two files"}, "changed.*one file.*now there are two"),
+    ],
+)
+def test_other_settings_or_source_are_refused(tmp_path, change, message):
+    prepare(tmp_path)
+    before = [(p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*")]
+    for missing in (False, True):  # a folder without its table is not mixed
+        with pytest.raises(ValueError, match=message) as error:
+            prepare(tmp_path, **change)
+        assert str(tmp_path) in str(error.value)
+        assert "Give another folder, or delete this one" in str(error.value)
+        after = [(p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*")]
+        assert after == before
+        if not missing:
+            (tmp_path / "list.csv").unlink()
+            before = [b for b in before if b[0].name != "list.csv"]
+
+
+def test_other_content_is_refused(tmp_path):
+    (tmp_path / "noise").mkdir()
+    (tmp_path / "list.csv").write_text("precious")
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="something else.*list.csv, noise"):
+        prepare(tmp_path)
+    assert (tmp_path / "list.csv").read_text() == "precious"
+    (tmp_path / "noise").rmdir()
+    (tmp_path / "list.csv").unlink()
+    assert prepare(tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", ['{"task": "35"}', "{", "[]"])
+def test_marker_of_an_earlier_version_is_refused(tmp_path, content):
+    (tmp_path / "prepared.json").write_text(content)
+    with pytest.raises(ValueError, match="earlier version.*delete this one"):
+        prepare(tmp_path)
+    os.replace(tmp_path / "prepared.json", tmp_path / "preparing.json")
+    fill(tmp_path)
+    assert prepare(tmp_path)
+
+
+def fail(folder, content="2", **options):
+    """An attempt that ends with an error."""
+    with pytest.raises(KeyError), prepare_folder(
+        folder, **{"settings": RATE, "source": "one file", **NAMES, **options}
+    ):
+        fill(folder, content)
+        raise KeyError
+    assert not (folder / "prepared.json").exists()
+    assert not (folder / "preparing.lock").exists()
+
+
+def present(folder):
+    names = ("flac/a", "noise/a", "list.csv")
+    return [name for name in names if (folder / name).exists()]
+
+
+def test_failed_attempt_is_resumed_or_written_again(tmp_path):
+    fail(tmp_path)
+    (tmp_path / "flac" / "a.0123abcd.tmp").touch()
+    (tmp_path / "list.csv.0123abcd.tmp").touch()
+    (tmp_path / "other.tmp").touch()
+    options = {**NAMES, "resume": ("flac",)}
+    with prepare_folder(tmp_path, RATE, "one file", **options) as todo:
+        assert todo and present(tmp_path) == ["flac/a"]
+        assert not list(tmp_path.rglob("*.0123abcd.tmp"))
+        assert (tmp_path / "other.tmp").exists()
+    assert not (tmp_path / "preparing.json").exists()
+
+
+@pytest.mark.parametrize(
+    "change", [{"source": "two files"}, {"settings": {**RATE, "rate": 8000}}]
+)
+def test_nothing_of_an_attempt_with_other_data_stays(tmp_path, change):
+    fail(tmp_path, resume=("flac",))
+    options = {"settings": RATE, "source": "one file", **NAMES, **change}
+    with prepare_folder(tmp_path, resume=("flac",), **options) as todo:
+        assert todo and present(tmp_path) == []
+
+
+def test_missing_table_makes_a_folder_incomplete(tmp_path):
+    prepare(tmp_path)
+    (tmp_path / "list.csv").unlink()
+    with prepare_folder(
+        tmp_path, RATE, "one file", **NAMES, resume=("flac",)
+    ) as todo:
+        assert todo and present(tmp_path) == ["flac/a"]
+        assert not (tmp_path / "prepared.json").exists()
+
+
+def test_link_to_a_folder_elsewhere_is_removed_not_its_content(tmp_path):
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    fail(folder)
+    (folder / "noise").rename(elsewhere)
+    (folder / "noise").symlink_to(elsewhere)
+    assert prepare(folder)
+    assert not (folder / "noise").is_symlink()
+    assert (elsewhere / "a").read_text() == "2"
+
+
+@pytest.mark.parametrize(
+    "place, missing",
+    [("begin", "ab"), ("temporary", "ab"), ("file", "b"), ("end", "")],
+)
+def test_killed_preparation_goes_on(tmp_path, place, missing):
+    kill_at(tmp_path, "1", place)
+    assert (tmp_path / "preparing.lock").exists()
+    assert work(tmp_path) == (True, list(missing))
+    assert sorted(os.listdir(tmp_path)) == ["flac", "list.csv", "prepared.json"]
+    assert sorted(os.listdir(tmp_path / "flac")) == ["a", "b"]
+    assert work(tmp_path) == (False, [])
+
+
+def test_change_of_source_after_a_kill_writes_all_again(tmp_path):
+    kill_at(tmp_path, "1", "end")
+    assert work(tmp_path, "2") == (True, ["a", "b"])
+    assert (tmp_path / "flac" / "a").read_text() == "2"
+
+
+@pytest.mark.parametrize("number", range(1, 12))
+def test_no_kill_makes_a_folder_useless(tmp_path, number):
+    """Neither when it is begun again with another source."""
+    kill_at(tmp_path, "1", "end")
+
+    def struck():
+        seen = []
+
+        def audit(event, args):
+            if event in ("open", "os.rename", "os.remove", "os.rmdir"):
+                if str(args[0]).startswith(str(tmp_path)):
+                    seen.append(event)
+                    if len(seen) == number:
+                        os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(audit)
+        work(tmp_path, "2")
+
+    process = multiprocessing.get_context("fork").Process(target=struck)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert work(tmp_path, "2")[0]
+    assert (tmp_path / "flac" / "a").read_text() == "2"
+    assert sorted(os.listdir(tmp_path)) == ["flac", "list.csv", "prepared.json"]
+    assert sorted(os.listdir(tmp_path / "flac")) == ["a", "b"]
+
+
+def test_folder_is_locked_while_it_is_written(tmp_path):
+    ready = multiprocessing.get_context("fork").Event()
+    other = start(tmp_path, "1", "file", ready)
+    try:
+        assert ready.wait(60)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="being prepared") as error:
+                work(tmp_path)
+            message = str(error.value)
+            assert str(tmp_path) in message
+            who = f"process {other.pid} on {socket.gethostname()} since 20"
+            assert who in message
+            assert "Wait for it to finish, or give another" in message
+            assert "delete" not in message
+    finally:
+        other.kill()
+        other.join()
+    assert work(tmp_path) == (True, ["b"])
+
+
+def test_lock_of_another_host_needs_a_decision(tmp_path):
+    tmp_path.joinpath("preparing.lock").write_text("far\n7\n2026-01-01\n")
+    with pytest.raises(RuntimeError, match="process 7 on far") as error:
+        prepare(tmp_path)
+    lock = tmp_path / "preparing.lock"
+    assert f"no longer runs, delete {lock}" in str(error.value)
+    assert lock.exists()
+    lock.unlink()
+    assert prepare(tmp_path)
+
+
+def test_file_system_without_locks(tmp_path, monkeypatch):
+    def flock(file, flags):
+        raise OSError("not supported")
+
+    monkeypatch.setattr(prepared.fcntl, "flock", flock)
+    assert prepare(tmp_path / "a")
+    monkeypatch.setattr(prepared, "fcntl", None)
+    assert prepare(tmp_path / "b")
+    assert not (tmp_path / "b" / "preparing.lock").exists()
+
+
+def test_lock_whose_file_was_just_removed_is_not_used(tmp_path, monkeypatch):
+    """The holder removes its file between our opening and locking it."""
+    real, calls = prepared._take_lock, []
+
+    def take(file, folder):
+        if not calls:
+            os.remove(file.name)
+        calls.append(file.name)
+        real(file, folder)
+
+    monkeypatch.setattr(prepared, "_take_lock", take)
+    assert prepare(tmp_path)
+    assert len(calls) == 2
+
+
+def test_folder_finished_by_another_process_meanwhile(tmp_path, monkeypatch):
+    real = prepared._take_lock
+
+    def take(file, folder):
+        real(file, folder)
+        fill(tmp_path)
+        made_for = json.loads(json.dumps({"settings": RATE, "source": None}))
+        (tmp_path / "prepared.json").write_text(json.dumps(made_for))
+
+    monkeypatch.setattr(prepared, "_take_lock", take)
+    assert not prepare(tmp_path)
+    assert not (tmp_path / "preparing.lock").exists()
+
+
+def test_source_state_notices_every_change(tmp_path):
+    root = tmp_path / "data"
+    paths = [root / name for name in ("a.wav", "b/c.wav", "bell\udce9.wav")]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"RIFF")
+    states = [source_state(paths, root)]
+    assert states[0].startswith("3 files, 12 bytes, ")
+    assert source_state(map(str, paths[::-1] + paths), root) == states[0]
+    root.rename(tmp_path / "moved")
+    moved = [tmp_path / "moved" / path.relative_to(root) for path in paths]
+    assert source_state(moved, tmp_path / "moved") == states[0]
+    (tmp_path / "moved").rename(root)
+
+    states.append(source_state(paths[1:], root))
+    paths[0].write_bytes(b"RIFX")  # same name and size
+    states.append(source_state(paths, root))
+    time = paths[0].stat().st_mtime_ns
+    paths[0].write_bytes(b"RIFX more")
+    os.utime(paths[0], ns=(time, time))
+    states.append(source_state(paths, root))
+    paths[0].unlink()
+    states.append(source_state(paths, root))
+    assert len(set(states)) == len(states)
+
+
+def test_skipped_files_are_summarised(tmp_path):
+    path = tmp_path / "skipped.csv"
+    assert write_skipped(path, {}) == "none"
+    skipped = {f"{i}.wav": "truncated: 1 of 2" for i in range(3)}
+    summary = write_skipped(path, {**skipped, "bell\udce9.wav": "empty file"})
+    assert summary == "3 truncated, 1 empty file (0.wav, 1.wav, 2.wav, ...)"
+    assert "bell\\udce9.wav,empty file" in path.read_text("utf-8")
