@@ -1,4 +1,4 @@
-"""Reading of audio files, whose headers may claim anything.
+"""Reads, resamples and writes audio files; headers are not trusted.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,6 +12,8 @@ import os
 import numpy as np
 import soundfile as sf
 
+from speechbrain_fftp.dataio.files import atomic_path
+
 MIN_RATE, MAX_RATE = 1000, 768000  # Hz
 MAX_FRAMES = 2**29  # 3 hours at 48 kHz
 MAX_SECONDS = MAX_FRAMES / 16000  # 9 hours
@@ -19,33 +21,33 @@ BLOCK_VALUES = 2**20
 
 
 def read_audio(source, max_seconds=math.inf):
-    """Reads an audio file, or its beginning, with the channels averaged.
+    """Reads an audio file, or its beginning, and averages the channels.
 
-    Memory is taken for what the file holds, not for what its header claims.
+    Memory use depends on the samples in the file, not on what the header says.
 
     Arguments
     ---------
     source : str or bytes
         Path or content of a file that soundfile can read.
     max_seconds : float
-        How much of it to read.
+        Maximum duration to read.
 
     Returns
     -------
     samples : numpy.ndarray
         Mono waveform ``[S]`` in float32.
     rate : int
-        Its sampling rate, in Hz.
+        Sampling rate, in Hz.
     channels : int
-        How many channels were averaged.
+        Number of channels of the file.
     frames : int
         Length of the file according to its header, in samples.
 
     Raises
     ------
     ValueError
-        If it is empty, cannot be read, has an impossible sampling rate, is too
-        long to be read at once or has samples that are not finite.
+        If the file is empty, unreadable, too long to be read at once, or has
+        an invalid sampling rate or samples that are not finite.
 
     Example
     -------
@@ -69,7 +71,7 @@ def read_audio(source, max_seconds=math.inf):
 
 @contextlib.contextmanager
 def open_audio(source):
-    """Opens an audio file, whatever its name says about its format.
+    """Opens an audio file; its name need not match its format.
 
     Arguments
     ---------
@@ -79,13 +81,13 @@ def open_audio(source):
     Yields
     ------
     soundfile.SoundFile
-        The file, to be read.
+        The open file.
 
     Raises
     ------
     ValueError
-        If it is empty, cannot be read or has an impossible sampling rate; and
-        if soundfile cannot go on reading it.
+        If the file is empty or unreadable, also while the block reads it, or
+        has an invalid sampling rate.
 
     Example
     -------
@@ -104,7 +106,7 @@ def open_audio(source):
         if in_memory:
             opened = io.BytesIO(source)
         else:
-            # By descriptor, so that the name says nothing about the format
+            # By descriptor: soundfile would infer the format from the name
             opened = stack.enter_context(open(source, "rb")).fileno()
         try:
             file = sf.SoundFile(opened, closefd=False)
@@ -120,14 +122,14 @@ def open_audio(source):
 
 
 def mono_blocks(file, frames=math.inf):
-    """Reads an open audio file block by block, with the channels averaged.
+    """Reads an open audio file block by block and averages the channels.
 
     Arguments
     ---------
     file : soundfile.SoundFile
-        The file. Its header may claim more than there is.
+        The file, which may be shorter than its header says.
     frames : int or float
-        How many frames to read at most; all of them when absent.
+        Maximum number of frames to read.
 
     Yields
     ------
@@ -137,7 +139,7 @@ def mono_blocks(file, frames=math.inf):
     Raises
     ------
     ValueError
-        If there are samples that are not finite.
+        If samples are not finite.
 
     Example
     -------
@@ -163,23 +165,23 @@ def mono_blocks(file, frames=math.inf):
 
 
 def resampled_blocks(blocks, rate, sample_rate):
-    """Changes the sampling rate of audio that comes in blocks, with soxr.
+    """Resamples consecutive blocks of audio with soxr (VHQ).
 
-    All blocks together are what ``resample`` makes of the whole.
+    The result is the same as that of ``resample`` for all blocks at once.
 
     Arguments
     ---------
     blocks : iterable of numpy.ndarray
         Consecutive samples ``[S]``, float32.
     rate : int
-        Their sampling rate, in Hz.
+        Sampling rate of the blocks, in Hz.
     sample_rate : int
-        The wanted one.
+        Sampling rate to change to, in Hz.
 
     Yields
     ------
     numpy.ndarray
-        The next samples at the wanted rate.
+        The next samples at the new rate.
 
     Raises
     ------
@@ -204,7 +206,7 @@ def resampled_blocks(blocks, rate, sample_rate):
 
 
 def _soxr():
-    """The package that resamples."""
+    """Imports soxr, which is needed only for resampling."""
     try:
         import soxr
     except ImportError:
@@ -213,21 +215,21 @@ def _soxr():
 
 
 def resample(samples, rate, sample_rate):
-    """Changes the sampling rate, with soxr (VHQ).
+    """Resamples a waveform with soxr (VHQ).
 
     Arguments
     ---------
     samples : numpy.ndarray
         Mono waveform ``[S]``.
     rate : int
-        Its sampling rate, in Hz.
+        Sampling rate of the waveform, in Hz.
     sample_rate : int
-        The wanted one.
+        Sampling rate to change to, in Hz.
 
     Returns
     -------
     numpy.ndarray
-        The waveform at the wanted rate.
+        The waveform at the new rate.
 
     Raises
     ------
@@ -242,3 +244,27 @@ def resample(samples, rate, sample_rate):
     if rate == sample_rate:
         return samples
     return _soxr().resample(samples, rate, sample_rate, "VHQ")
+
+
+def write_flac(path, samples, sample_rate=16000):
+    """Writes a 16-bit FLAC file; it appears once it is complete.
+
+    Arguments
+    ---------
+    path : str
+        The file to write. Its folder is created if it is missing.
+    samples : numpy.ndarray
+        Mono waveform ``[S]``.
+    sample_rate : int
+        Sampling rate, in Hz.
+
+    Example
+    -------
+    >>> path = str(getfixture("tmpdir") / "a.flac")
+    >>> write_flac(path, np.zeros(800))
+    >>> sf.info(path).frames
+    800
+    """
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with atomic_path(path) as temporary_path:
+        sf.write(temporary_path, samples, sample_rate, "PCM_16", format="FLAC")
