@@ -59,16 +59,15 @@ def write_model(folder):
     """Writes an inference folder of random weights."""
     from hyperpyyaml import load_hyperpyyaml
 
-    from speechbrain_fftp.inference.export import export_inference
+    from speechbrain_fftp.inference.folder import export_inference
 
     torch.manual_seed(0)
     hparams = load_hyperpyyaml(RECIPE)
     labels = CategoricalEncoder()
     labels.update_from_iterable([f"class {n}" for n in range(527)])
-    modules = {k: hparams[k] for k in ("embedding_model", "classifier")}
     (folder / "recipe.yaml").write_text(RECIPE, "utf-8")
     return export_inference(
-        folder / "recipe.yaml", modules, labels, folder / "inference"
+        folder / "recipe.yaml", hparams, labels, folder / "inference"
     )
 
 

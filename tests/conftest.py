@@ -88,7 +88,7 @@ def exported(tmp_path_factory):
     from hyperpyyaml import load_hyperpyyaml, resolve_references
 
     from speechbrain.dataio.encoder import CategoricalEncoder
-    from speechbrain_fftp.inference.export import export_inference
+    from speechbrain_fftp.inference.folder import export_inference
 
     folder = tmp_path_factory.mktemp("model")
     resolved = resolve_references(RECIPE).getvalue()
@@ -102,10 +102,9 @@ def exported(tmp_path_factory):
     encoder = CategoricalEncoder()
     encoder.update_from_iterable(hparams["labels"])
     encoder.ignore_len()
-    trained = {k: hparams[k] for k in ("embedding_model", "classifier")}
     path = export_inference(
         folder / "recipe.yaml",
-        trained,
+        hparams["modules"],
         encoder,
         folder / "inference",
     )

@@ -1,64 +1,75 @@
-"""Models as data: a folder that is read without running anything in it.
+"""Reads and writes inference folders, each of which holds one trained model.
 
-``config.json`` says of which classes the model is made, from a fixed table,
-and with which numbers; ``model.safetensors`` holds the parameters and
-``labels.csv`` the labels.
+A folder holds its model twice. ``config.json``, ``model.safetensors`` and
+``labels.csv`` are data alone: loading them runs no code. ``hyperparams.yaml``
+with one .ckpt file per module is what SpeechBrain's ``from_hparams`` loads.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import csv
-import inspect
+import io
 import json
-import math
+import shutil
 from pathlib import Path
 
+import ruamel.yaml
 import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.dataio.preprocess import AudioNormalizer
-from speechbrain_fftp.dataio.audio import MAX_RATE, MIN_RATE
-from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
-from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.files import write_csv, write_json
+from speechbrain_fftp.inference.config import (
+    MODULES,
+    NUMBERS,
+    TRAINED,
+    build_model,
+    describe_model,
+)
 from speechbrain_fftp.utils.pretrained.tensors import (
-    UNREADABLE,
+    LOADING_ERRORS,
     check_names,
     read_tensors,
 )
 
+logger = get_logger(__name__)
+
 FILES = ("config.json", "model.safetensors", "labels.csv")
-REMEDY = "Take a whole inference folder, or export the model again."
-
-LAYERS = ("Dropout", "GELU", "Identity", "LayerNorm", "Linear", "RMSNorm")
-LAYERS = {name: getattr(torch.nn, name) for name in LAYERS}
-# What each part of a model can be.
-PARTS = {
-    "compute_features": {"KaldiFbank": KaldiFbank},
-    "mean_var_norm": {"DatasetNormalization": DatasetNormalization},
-    "embedding_model": {"AST": AST, "AuM": AuM},
-    "embedding": {
-        "FFTPEmbedding": FFTPEmbedding,
-        "SquarePatchEmbedding": SquarePatchEmbedding,
-    },
-    "classifier": {"Sequential": torch.nn.Sequential, **LAYERS},
-    "layers": LAYERS,
-}
-MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
-TRAINED = ("embedding_model", "classifier")
-NUMBERS = {"sample_rate": (MIN_RATE, MAX_RATE), "max_frames": (1, 2**20)}
-
-MAX_SIZE = 2**20  # of any whole number of the model
+REMEDY = "Use a complete inference folder, or export the model again."
 MAX_TEXT = 2**24  # bytes of config.json and of labels.csv
-MAX_BANKS = 2**24  # numbers of the filterbank
+
+HEADER = """\
+# Audio tagging model. Load it with AudioTagger.from_pretrained or from_hparams
+# (speechbrain_fftp.inference), or with EncoderClassifier.from_hparams
+# (speechbrain.inference.classifiers).
+"""
+# What inference needs besides the keys of the recipe.
+FOOTER = """
+audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
+    sample_rate: !ref <sample_rate>
+
+label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
+
+modules:
+    compute_features: !ref <compute_features>
+    mean_var_norm: !ref <mean_var_norm>
+    embedding_model: !ref <embedding_model>
+    classifier: !ref <classifier>
+
+pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+    loadables:
+        embedding_model: !ref <embedding_model>
+        classifier: !ref <classifier>
+        label_encoder: !ref <label_encoder>
+"""
 
 
 def load_folder(folder):
     """Reads a model from config.json, model.safetensors and labels.csv.
 
-    Sizes are checked against the tensors before they take memory.
+    Sizes are checked against the tensors before memory is allocated.
 
     Arguments
     ---------
@@ -79,8 +90,8 @@ def load_folder(folder):
     FileNotFoundError
         If one of the files is missing.
     ValueError
-        If one cannot be read or says what no model is, or if they do not fit
-        together. The message names the file.
+        If a file cannot be read or does not describe a model, or if the files
+        do not belong together. The message names the file.
 
     Example
     -------
@@ -88,36 +99,33 @@ def load_folder(folder):
     >>> _ = (folder / "config.json").write("{}")
     >>> load_folder(folder)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    FileNotFoundError: ...model.safetensors is missing. Take a whole ...
+    FileNotFoundError: ...model.safetensors is missing. Use a complete ...
     """
-    paths = {name: Path(folder) / name for name in FILES}
+    config_file, weights_file, labels_file = (Path(folder) / n for n in FILES)
+    for path in (config_file, weights_file, labels_file):
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing. {REMEDY}")
     try:
-        for path in paths.values():
-            if not path.is_file():
-                raise FileNotFoundError(f"{path} is missing. {REMEDY}")
-        labels = _read_labels(paths["labels.csv"])
-        tensors = read_tensors(paths["model.safetensors"])
-        config = json.loads(_text(paths["config.json"]))
-    except FileNotFoundError:
-        raise
-    except (OSError, *UNREADABLE) as error:
+        path = labels_file
+        labels = _read_labels(path)
+        path = weights_file
+        tensors = read_tensors(path)
+        path = config_file
+        config = json.loads(_read_text(path))
+        modules, hparams = build_model(config, len(tensors))
+        path = weights_file
+        _assign_tensors(modules, tensors)
+        path = config_file
+        n_classes = _count_classes(modules)
+    except (OSError, *LOADING_ERRORS) as error:
         message = str(error)
-        if str(folder) not in message:
-            message = f"config.json in {folder} cannot be read: {error}"
+        if str(path) not in message:
+            message = f"{path} cannot be used: {error}"
         raise ValueError(f"{message} {REMEDY}") from error
-    path = paths["config.json"]
-    try:
-        modules, hparams = _build_model(config, len(tensors))
-        path = paths["model.safetensors"]
-        _fill(modules, tensors)
-        path = paths["config.json"]
-        classes = _count_classes(modules)
-    except UNREADABLE as error:
-        raise ValueError(f"{path}: {error} {REMEDY}") from error
-    if len(labels) != classes:
+    if len(labels) != n_classes:
         raise ValueError(
-            f"{paths['labels.csv']} has {len(labels)} labels, but the model "
-            f"tells {classes} classes apart. {REMEDY}"
+            f"{labels_file} has {len(labels)} labels, but the model has "
+            f"{n_classes} classes. {REMEDY}"
         )
     encoder = CategoricalEncoder()
     encoder.update_from_iterable(labels)
@@ -126,159 +134,41 @@ def load_folder(folder):
     return modules, {**hparams, "audio_normalizer": normalizer}
 
 
-def _text(path):
+def _read_text(path):
     """The content of a text file."""
     if path.stat().st_size > MAX_TEXT:
-        raise ValueError(f"{path} has more than {MAX_TEXT} bytes.")
+        raise ValueError(f"{path} is larger than {MAX_TEXT} bytes.")
     return path.read_text("utf-8")
 
 
 def _read_labels(path):
-    """The labels of labels.csv, by class."""
-    try:
-        rows = list(csv.reader(_text(path).splitlines(keepends=True)))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} cannot be read: {error}.") from error
+    """The labels of labels.csv, ordered by class."""
+    rows = list(csv.reader(_read_text(path).splitlines(keepends=True)))
     if rows[:1] != [["index", "label"]] or len(rows) < 2:
-        raise ValueError(f"{path} is no table of index and label.")
+        raise ValueError(f"{path} must have the columns index and label.")
     labels = []
     for number, row in enumerate(rows[1:]):
         if len(row) != 2 or row[0] != str(number) or not row[1].strip():
             raise ValueError(
-                f"{path}: instead of the label of class {number} there is "
+                f"{path}: expected the label of class {number}, found "
                 f"{','.join(row)[:80]!r}."
             )
         if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in row[1]):
             raise ValueError(f"{path}: {row[1]!r} has control characters.")
         labels.append(row[1])
     if len(set(labels)) < len(labels):
-        raise ValueError(f"{path} has a label twice.")
+        raise ValueError(f"{path} has a duplicate label.")
     return labels
 
 
-def _build_model(config, n_tensors):
-    """The modules, those with parameters on the meta device, and numbers."""
-    if not isinstance(config, dict):
-        raise ValueError("it is no JSON object.")
-    missing = [key for key in (*MODULES, *NUMBERS) if key not in config]
-    unknown = sorted(set(config) - {*MODULES, *NUMBERS, "single_label"})
-    if missing or unknown:
-        raise ValueError(f"missing: {missing}, unknown: {unknown}.")
-    for name, (low, high) in NUMBERS.items():
-        if type(config[name]) is not int or not low <= config[name] <= high:
-            raise ValueError(
-                f"{name} is {config[name]!r}, no whole number in {low}..{high}."
-            )
-    if not isinstance(config.get("single_label", False), bool):
-        raise ValueError("single_label is neither true nor false.")
-    modules = {}
-    for name in ("compute_features", "mean_var_norm"):
-        modules[name] = _build(config[name], name, n_tensors)
-    with torch.device("meta"), _NoInitialisation():  # takes no memory
-        for name in TRAINED:
-            modules[name] = _build(config[name], name, n_tensors)
-    fbank, embedding = modules["compute_features"], modules["embedding_model"]
-    bins, wanted = fbank.banks.shape[1], embedding.embedding.n_mels
-    if bins != wanted:
-        raise ValueError(
-            f"compute_features gives n_mels={bins}, but embedding_model takes "
-            f"n_mels={wanted}."
-        )
-    if (
-        min(fbank.shift, fbank.window - 1) < 1
-        or modules["mean_var_norm"].std == 0
-    ):
-        raise ValueError("frame_length, frame_shift and std must not vanish.")
-    hparams = {name: config[name] for name in NUMBERS}
-    hparams["single_label"] = config.get("single_label", False)
-    return modules, hparams
-
-
-class _NoInitialisation(torch.overrides.TorchFunctionMode):
-    """Leaves out what takes seconds of imports on the meta device.
-
-    They are parts of ``torch.nn.init.trunc_normal_``, of which nothing is kept.
-    """
-
-    skipped = (torch.Tensor.erfinv_, torch.Tensor.clamp_)
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        """Calls a function of torch, or not."""
-        if func in self.skipped:
-            return args[0]
-        return func(*args, **(kwargs or {}))
-
-
-def _build(config, part, n_tensors):
-    """One module of the table, from its class and its arguments."""
-    name = config.get("class") if isinstance(config, dict) else config
-    if not isinstance(config, dict) or str(name) not in PARTS[part]:
-        raise ValueError(
-            f"{part}: the class is {str(name)[:80]!r}, not one of "
-            f"{', '.join(PARTS[part])}."
-        )
-    cls = PARTS[part][str(name)]
-    values = {key: value for key, value in config.items() if key != "class"}
-    if cls is torch.nn.Sequential:
-        layers = values.pop("layers", None)
-        if values or not isinstance(layers, list) or len(layers) > 100:
-            raise ValueError(f"{part}: Sequential takes a list of layers.")
-        return cls(*(_build(layer, "layers", n_tensors) for layer in layers))
-    known = _parameters(cls)
-    for key, value in values.items():
-        if key not in known:
-            raise ValueError(
-                f"{part}: {name} has no argument {key[:80]!r}, only "
-                f"{', '.join(known) or 'none'}."
-            )
-        if key == "embedding":
-            values[key] = _build(value, key, n_tensors)
-        elif not _plausible(value, known[key]):
-            raise ValueError(f"{part}: {key} cannot be {str(value)[:80]!r}.")
-    given = {**known, **values}
-    if cls in (AST, AuM) and given["depth"] > n_tensors:
-        raise ValueError(
-            f"{part}: {n_tensors} tensors are not those of {given['depth']} blocks."
-        )
-    if cls is KaldiFbank:
-        window = given["sample_rate"] * max(given["frame_length"], 1) / 1000
-        if window * given["n_mels"] > MAX_BANKS:
-            raise ValueError(f"{part}: {values} make no filterbank.")
-    return cls(**values)
-
-
-def _parameters(cls):
-    """Names of a class's own arguments, each with its default."""
-    plain = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    parameters = inspect.signature(cls).parameters.values()
-    return {
-        parameter.name: parameter.default
-        for parameter in parameters
-        if parameter.kind == plain and parameter.name not in ("device", "dtype")
-    }
-
-
-def _plausible(value, default):
-    """Whether an argument is of its default's kind, and not absurd."""
-    if isinstance(default, bool):
-        return isinstance(value, bool)
-    if isinstance(default, str):  # the direction of AuM may be False
-        return value is False or isinstance(value, str)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return value is None and default is None
-    if isinstance(default, float) or default is None:
-        return math.isfinite(value) and abs(value) <= MAX_SIZE
-    return isinstance(value, int) and 0 <= value <= MAX_SIZE
-
-
 def _count_classes(modules):
-    """How many classes the classifier tells apart."""
-    width = modules["embedding_model"].embedding.proj.out_channels
+    """Number of outputs of the classifier."""
+    width = modules["embedding_model"].embed_dim
     with torch.no_grad():
         return modules["classifier"](torch.zeros(1, 1, width)).shape[-1]
 
 
-def _fill(modules, tensors):
+def _assign_tensors(modules, tensors):
     """Makes the tensors the parameters of the modules."""
     own = {
         f"{name}.{key}": value
@@ -289,8 +179,8 @@ def _fill(modules, tensors):
     for name, tensor in tensors.items():
         if tensor.shape != own[name].shape or not tensor.is_floating_point():
             raise ValueError(
-                f"{name} is {list(tensor.shape)}, {tensor.dtype}, but in the "
-                f"model of config.json {list(own[name].shape)}."
+                f"{name} is {list(tensor.shape)}, {tensor.dtype}, but "
+                f"{list(own[name].shape)} in the model of config.json."
             )
     for name in TRAINED:
         start = f"{name}."
@@ -300,3 +190,138 @@ def _fill(modules, tensors):
             if key.startswith(start)
         }
         modules[name].load_state_dict(state, assign=True)
+
+
+def export_inference(
+    hparams_file, modules, label_encoder, folder, single_label=False
+):
+    """Writes an inference folder; one that exists is replaced when complete.
+
+    If config.json cannot describe the modules, only ``hyperparams.yaml`` and
+    its files are written, with a warning. The labels are saved both as
+    label_encoder.txt, for readers, and as label_encoder.ckpt, the only name
+    under which SpeechBrain's ``Pretrainer`` finds a file beside the yaml.
+
+    Arguments
+    ---------
+    hparams_file : str
+        The resolved yaml of the experiment, which
+        ``speechbrain.core.create_experiment_directory`` writes.
+    modules : dict of torch.nn.Module
+        The trained ``compute_features``, ``mean_var_norm``,
+        ``embedding_model`` and ``classifier``.
+    label_encoder : speechbrain.dataio.encoder.CategoricalEncoder
+        Maps the classifier's outputs to labels.
+    folder : str
+        The folder to write. It can be moved later.
+    single_label : bool
+        Whether each clip has exactly one class, so that probabilities sum to 1.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        If the yaml lacks a key that inference needs.
+
+    Example
+    -------
+    >>> from hyperpyyaml import load_hyperpyyaml
+    >>> recipe = getfixture("tmpdir") / "recipe.yaml"
+    >>> recipe.write('''
+    ... sample_rate: 16000
+    ... max_frames: 1024
+    ... compute_features: !new:speechbrain_fftp.lobes.features.KaldiFbank
+    ... mean_var_norm: !new:speechbrain_fftp.lobes.features.DatasetNormalization
+    ... embedding_model: !new:speechbrain_fftp.lobes.models.AST.AST
+    ...     depth: 1
+    ... classifier: !new:torch.nn.Linear [768, 2]
+    ... ''')
+    >>> modules = load_hyperpyyaml(recipe.read())
+    >>> labels = CategoricalEncoder()
+    >>> labels.update_from_iterable(["Speech", "Music"])
+    >>> folder = recipe.dirname + "/inference"
+    >>> folder = export_inference(recipe, modules, labels, folder)
+    >>> len(load_folder(folder)[1]["label_encoder"])
+    2
+    """
+    recipe = _read_recipe(hparams_file)
+    folder = Path(folder)
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    _write_yaml_form(unfinished, recipe, modules, label_encoder, single_label)
+    try:
+        config = describe_model(
+            modules, recipe["sample_rate"], recipe["max_frames"], single_label
+        )
+        _write_data_form(unfinished, config, modules, label_encoder)
+    except (ImportError, ValueError) as error:
+        for name in FILES:
+            (unfinished / name).unlink(missing_ok=True)
+        logger.warning(
+            "Only hyperparams.yaml and its weights are written, which "
+            "AudioTagger.from_hparams loads, and no %s: %s",
+            " and ".join(FILES[:2]),
+            error,
+        )
+
+    # Half of the old one must not be left under its name by a kill.
+    replaced = folder.with_name(folder.name + ".replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if folder.exists():
+        folder.rename(replaced)
+    unfinished.rename(folder)
+    shutil.rmtree(replaced, ignore_errors=True)
+    return folder
+
+
+def _read_recipe(path):
+    """The keys of a recipe's yaml that inference needs."""
+    recipe = ruamel.yaml.YAML().load(Path(path))  # tags stay as they are
+    keys = (*NUMBERS, *MODULES)
+    missing = [key for key in keys if key not in recipe]
+    if missing:
+        raise ValueError(
+            f"{path} lacks {', '.join(missing)}, which inference needs."
+        )
+    return {key: recipe[key] for key in keys}
+
+
+def _write_yaml_form(folder, recipe, modules, label_encoder, single_label):
+    """Writes the files that ``from_hparams`` loads."""
+    kept = io.StringIO()
+    ruamel.yaml.YAML().dump(recipe, kept)
+    with open(folder / "hyperparams.yaml", "w", encoding="utf-8") as file:
+        file.write(HEADER)
+        for line in kept.getvalue().splitlines():
+            if line and not line.startswith("#"):  # the recipe's headings
+                file.write(line + "\n")
+        file.write(FOOTER)
+        if single_label:
+            file.write("\nsingle_label: True\n")
+    for name in TRAINED:
+        state = {k: v.cpu() for k, v in modules[name].state_dict().items()}
+        torch.save(state, folder / f"{name}.ckpt")
+    for suffix in ("txt", "ckpt"):
+        label_encoder.save(folder / f"label_encoder.{suffix}")
+
+
+def _write_data_form(folder, config, modules, label_encoder):
+    """Writes the files that ``load_folder`` reads, and reads them once."""
+    from safetensors.torch import save
+
+    tensors = {
+        f"{name}.{key}": value.detach().cpu().clone().contiguous()
+        for name in TRAINED
+        for key, value in modules[name].state_dict().items()
+    }
+    write_json(folder / "config.json", config)
+    # Not save_file, whose files are readable by their owner alone.
+    (folder / "model.safetensors").write_bytes(save(tensors))
+    labels = sorted(label_encoder.ind2lab.items())
+    write_csv(folder / "labels.csv", ("index", "label"), labels)
+    load_folder(folder)

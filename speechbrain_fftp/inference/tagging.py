@@ -16,7 +16,7 @@ from speechbrain_fftp.dataio.audio import read_audio, resample
 from speechbrain_fftp.inference.file_tagging import FileTagging
 from speechbrain_fftp.inference.folder import load_folder
 from speechbrain_fftp.inference.packed_linear import pack_linear
-from speechbrain_fftp.utils.pretrained.tensors import UNREADABLE
+from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
 
 logger = get_logger(__name__)
 
@@ -126,7 +126,7 @@ class AudioTagger(FileTagging, Pretrained):
             return super().from_hparams(source, *args, **kwargs)
         except FileNotFoundError:
             raise
-        except (OSError, *UNREADABLE, *BAD_SETTINGS) as error:
+        except (OSError, *LOADING_ERRORS, *BAD_SETTINGS) as error:
             raise ValueError(
                 f"The model in {source} cannot be loaded. "
                 f"{type(error).__name__}: {error}"
@@ -169,7 +169,7 @@ class AudioTagger(FileTagging, Pretrained):
             device = str(torch.device(device))
             options = {"device": device, "precision": precision}
             tagger = cls(modules, hparams, run_opts=options)
-        except UNREADABLE as error:
+        except LOADING_ERRORS as error:
             raise ValueError(
                 f"The model in {folder} cannot run on {device}. "
                 f"{type(error).__name__}: {error}"

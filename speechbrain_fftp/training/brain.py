@@ -15,7 +15,7 @@ from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.batches import collate_clips
-from speechbrain_fftp.inference.export import export_inference
+from speechbrain_fftp.inference.folder import export_inference
 from speechbrain_fftp.training.ddp import (
     gather_clips,
     leave_group,
@@ -454,12 +454,11 @@ class ClipBrain(sb.core.Brain):
             Whether a clip has one class only.
         """
         folder = os.path.join(self.hparams.output_folder, "inference")
-        trained = ("embedding_model", "classifier")
         run_on_main(
             export_inference,
             args=[
                 os.path.join(self.hparams.output_folder, "hyperparams.yaml"),
-                {name: getattr(self.hparams, name) for name in trained},
+                self.hparams.modules,
                 label_encoder,
                 folder,
             ],

@@ -17,9 +17,9 @@ from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.utils.pretrained.ast import load_ast
 from speechbrain_fftp.utils.pretrained.tensors import (
+    LOADING_ERRORS,
     PATCHES,
     POSITIONS,
-    UNREADABLE,
     check_names,
     count_blocks,
     fill_model,
@@ -162,7 +162,7 @@ def load_encoder(encoder, source):
     source : str
         What ``load_ast``, for an AST, or ``load_aum``, for an Audio Mamba,
         reads; or a model of this package: an inference folder (see
-        ``speechbrain_fftp.inference.export``) or an embedding_model.ckpt. The
+        ``speechbrain_fftp.inference.folder``) or an embedding_model.ckpt. The
         number of heads of the latter is known only if the folder's
         hyperparams.yaml lies beside it.
 
@@ -240,7 +240,7 @@ def _exported_heads(path):
         return None
     try:
         heads = YAML().load(path)["embedding_model"].get("num_heads")
-    except (*UNREADABLE, YAMLError) as error:
+    except (*LOADING_ERRORS, YAMLError) as error:
         raise ValueError(
             f"{path} is not the yaml of a model: {error!r}"
         ) from error

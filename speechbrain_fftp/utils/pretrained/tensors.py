@@ -14,9 +14,20 @@ import torch
 
 # What torch.load raises for a file that is damaged or no PyTorch file, or that
 # holds other objects than tensors.
-UNREADABLE = (pickle.UnpicklingError, struct.error, AssertionError, EOFError)
-UNREADABLE += (AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-UNREADABLE += (ArithmeticError, MemoryError, zipfile.BadZipFile)
+LOADING_ERRORS = (
+    pickle.UnpicklingError,
+    struct.error,
+    AssertionError,
+    EOFError,
+)
+LOADING_ERRORS += (
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+LOADING_ERRORS += (ArithmeticError, MemoryError, zipfile.BadZipFile)
 
 # Names in this package's encoders; each has the first, not all the second.
 PATCHES = "embedding.proj.weight"
@@ -68,7 +79,7 @@ def read_tensors(path, loader=None):
         packed = _unpacked_size(path) > size
         if not packed:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, *UNREADABLE) as error:
+    except (OSError, *LOADING_ERRORS) as error:
         raise ValueError(
             f"{path} cannot be read: it is damaged, no PyTorch file, or holds "
             "Python objects other than tensors, which are not loaded. "

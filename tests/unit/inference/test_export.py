@@ -10,12 +10,12 @@ import shutil
 import pytest
 import soundfile as sf
 import torch
-from hyperpyyaml import load_hyperpyyaml
+from hyperpyyaml import load_hyperpyyaml, resolve_references
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.export import export_inference
+from speechbrain_fftp.inference.folder import export_inference
 
 LOADERS = [AudioTagger, EncoderClassifier]
 
@@ -31,7 +31,9 @@ def test_folder_is_complete(exported):
     hparams, folder = exported
     names = {path.name for path in folder.iterdir()}
     weights = {"embedding_model.ckpt", "classifier.ckpt"}
-    assert {"hyperparams.yaml", "label_encoder.txt"} | weights <= names
+    labels = {"label_encoder.txt", "label_encoder.ckpt", "labels.csv"}
+    data = {"config.json", "model.safetensors"}
+    assert names == {"hyperparams.yaml"} | weights | labels | data
     assert not list(folder.parent.glob("*unfinished*"))
     for name in ("embedding_model", "classifier"):
         saved = torch.load(folder / f"{name}.ckpt", weights_only=True)
@@ -172,49 +174,64 @@ class Unsaveable(torch.nn.Linear):
         raise OSError("no space left")
 
 
-def test_failed_export_keeps_the_folder_before(tmp_path):
-    (tmp_path / "recipe.yaml").write_text("sample_rate: 16000\n", "utf-8")
+def export_again(exported, folder, recipe, **changes):
+    """Exports the modules of a tiny model, some of them replaced."""
+    path = folder / "recipe.yaml"
+    path.write_text(recipe, "utf-8")
     encoder = CategoricalEncoder()
-    encoder.update_from_iterable(["Speech", "Music"])
-    first, second = torch.nn.Linear(4, 2), torch.nn.Linear(4, 2)
-    arguments = encoder, tmp_path / "inference", ["sample_rate"]
+    encoder.update_from_iterable(exported[0]["labels"])
+    modules = {**exported[0]["modules"], **changes}
+    return export_inference(path, modules, encoder, folder / "inference")
 
-    def export(module):
-        modules = {"classifier": module}
-        export_inference(tmp_path / "recipe.yaml", modules, *arguments)
 
+def test_failed_export_keeps_the_folder_before(exported, recipe, tmp_path):
     def saved_weight():
         path = tmp_path / "inference" / "classifier.ckpt"
         return torch.load(path, weights_only=True)["weight"]
 
-    export(first)
+    first, second = torch.nn.Linear(24, 5), torch.nn.Linear(24, 5)
+    export_again(exported, tmp_path, recipe, classifier=first)
     (tmp_path / "inference" / "old.txt").write_text("", "utf-8")
     with pytest.raises(OSError):
-        export(Unsaveable(4, 2))
+        broken = Unsaveable(24, 5)
+        export_again(exported, tmp_path, recipe, classifier=broken)
     assert torch.equal(saved_weight(), first.weight)
-    export(second)
+    export_again(exported, tmp_path, recipe, classifier=second)
     assert torch.equal(saved_weight(), second.weight)
     assert sorted(os.listdir(tmp_path)) == ["inference", "recipe.yaml"]
     assert not (tmp_path / "inference" / "old.txt").exists()
 
 
-def test_exported_yaml_drops_comments_only(tmp_path):
-    text = (
-        "# first heading\nsample_rate: 8000  # in Hz\n\n"
-        "sizes:\n    depth: 2\n\n# a heading\nname: 'A # B'\nrest: 1\n"
-    )
-    (tmp_path / "recipe.yaml").write_text(text, "utf-8")
-    encoder = CategoricalEncoder()
-    encoder.update_from_iterable(["Speech"])
-    folder = export_inference(
-        str(tmp_path / "recipe.yaml"),
-        {"embedding_model": torch.nn.Identity()},
-        encoder,
-        str(tmp_path / "new" / "inference"),
-        ["sample_rate", "sizes", "name"],
-    )
+def test_exported_yaml_drops_comments_and_other_keys(
+    exported, recipe, tmp_path
+):
+    text = recipe.replace("rate: 16000", "rate: 16000  # in Hz", 1)
+    text = f"# a heading\nname: 'A # B'\n{text}\n# a heading\nrest: 1\n"
+    resolved = resolve_references(text).getvalue()
+    assert "# in Hz" in resolved and "# a heading" in resolved
+    folder = export_again(exported, tmp_path, resolved)
     text = (folder / "hyperparams.yaml").read_text("utf-8")
-    assert "heading" not in text and "rest" not in text
-    loaded = load_hyperpyyaml(text.split("\npretrainer:")[0])
-    assert loaded["sample_rate"] == 8000 and loaded["sizes"] == {"depth": 2}
-    assert loaded["name"] == "A # B"
+    assert "heading" not in text and "rest" not in text and "A #" not in text
+    assert load_hyperpyyaml(text)["sample_rate"] == 16000
+
+
+def test_recipe_without_a_module_is_an_error(exported, recipe, tmp_path):
+    text = recipe.replace("max_frames: 128\n", "length: 128\n", 1)
+    text = text.replace("<max_frames>", "<length>")
+    with pytest.raises(ValueError, match="recipe.yaml lacks max_frames"):
+        export_again(exported, tmp_path, text)
+    assert os.listdir(tmp_path) == ["recipe.yaml"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_files_have_the_mode_of_the_umask(exported, recipe, tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        folder = export_again(exported, tmp_path, recipe)
+    finally:
+        os.umask(before)
+    modes = {
+        path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()
+    }
+    assert set(modes.values()) == {0o666 & ~umask}, modes
+    assert folder.stat().st_mode & 0o777 == 0o777 & ~umask

@@ -1,0 +1,268 @@
+"""config.json: describes the modules of a model and builds them again.
+
+The classes come from a fixed table and the arguments are checked, so that a
+foreign file can neither run code nor claim memory that its weights do not need.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import inspect
+import math
+
+import torch
+
+from speechbrain_fftp.dataio.audio import MAX_RATE, MIN_RATE
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+
+MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
+TRAINED = ("embedding_model", "classifier")  # the modules with weights
+NUMBERS = {"sample_rate": (MIN_RATE, MAX_RATE), "max_frames": (1, 2**20)}
+
+LAYERS = ("Dropout", "GELU", "Identity", "LayerNorm", "Linear", "RMSNorm")
+LAYERS = {name: getattr(torch.nn, name) for name in LAYERS}
+# The classes that each part of a model can have.
+CLASSES = {
+    "compute_features": {"KaldiFbank": KaldiFbank},
+    "mean_var_norm": {"DatasetNormalization": DatasetNormalization},
+    "embedding_model": {"AST": AST, "AuM": AuM},
+    "embedding": {
+        "FFTPEmbedding": FFTPEmbedding,
+        "SquarePatchEmbedding": SquarePatchEmbedding,
+    },
+    "classifier": {"Sequential": torch.nn.Sequential, **LAYERS},
+    "layers": LAYERS,
+}
+
+MAX_NUMBER = 2**20  # absolute value of any argument
+MAX_LAYERS = 100  # of a Sequential
+MAX_BANKS = 2**24  # elements of the filterbank matrix
+
+
+def describe_model(modules, sample_rate, max_frames, single_label=False):
+    """Describes a model by its classes and their constructor arguments.
+
+    Arguments
+    ---------
+    modules : dict of torch.nn.Module
+        ``compute_features``, ``mean_var_norm``, ``embedding_model`` and
+        ``classifier``. Each keeps its constructor arguments as attributes.
+    sample_rate : int
+        Sampling rate in Hz.
+    max_frames : int
+        Maximum clip length in frames.
+    single_label : bool
+        Whether each clip has exactly one class.
+
+    Returns
+    -------
+    dict
+        The content of config.json.
+
+    Raises
+    ------
+    ValueError
+        If a module is not of a class in the table.
+
+    Example
+    -------
+    >>> modules = {
+    ...     "compute_features": KaldiFbank(),
+    ...     "mean_var_norm": DatasetNormalization(mean=-5.0, std=4.0),
+    ...     "embedding_model": AST(embed_dim=48, depth=1, num_heads=3),
+    ...     "classifier": torch.nn.Linear(48, 5),
+    ... }
+    >>> config = describe_model(modules, 16000, 1024)
+    >>> config["mean_var_norm"]
+    {'class': 'DatasetNormalization', 'mean': -5.0, 'std': 4.0}
+    """
+    config = {"sample_rate": sample_rate, "max_frames": max_frames}
+    for name in MODULES:
+        config[name] = _describe(modules[name], name)
+    if single_label:
+        config["single_label"] = True
+    return config
+
+
+def _describe(module, part):
+    """The class of one module and its arguments."""
+    cls = type(module)
+    if CLASSES[part].get(cls.__name__) is not cls:
+        raise ValueError(
+            f"config.json cannot describe {part}, a "
+            f"{cls.__module__}.{cls.__qualname__}."
+        )
+    described = {"class": cls.__name__}
+    if cls is torch.nn.Sequential:
+        described["layers"] = [_describe(layer, "layers") for layer in module]
+        return described
+    for key, default in _parameters(cls).items():
+        value = getattr(module, key)
+        if key == "embedding":
+            described[key] = _describe(value, key)
+            continue
+        if key == "bias":
+            value = value is not None
+        elif key == "normalized_shape" and len(value) == 1:
+            value = value[0]
+        if not _is_plausible(value, default):
+            raise ValueError(f"config.json cannot hold {part}'s {key}={value}.")
+        described[key] = value
+    return described
+
+
+def build_model(config, n_tensors):
+    """Builds the modules that config.json describes.
+
+    Arguments
+    ---------
+    config : dict
+        The content of config.json. It may come from anyone.
+    n_tensors : int
+        Number of tensors in the file of weights, which limits the depth.
+
+    Returns
+    -------
+    modules : dict of torch.nn.Module
+        The four modules; those with weights are on the meta device.
+    hparams : dict
+        ``sample_rate``, ``max_frames`` and ``single_label``.
+
+    Raises
+    ------
+    ValueError
+        If a key is missing or unknown, or a value does not describe a model.
+
+    Example
+    -------
+    >>> build_model({"sample_rate": 16000}, n_tensors=30)
+    Traceback (most recent call last):
+    ValueError: missing: max_frames, compute_features, mean_var_norm, \
+embedding_model, classifier; unknown: none.
+    """
+    if not isinstance(config, dict):
+        raise ValueError("the file does not hold a JSON object.")
+    missing = [key for key in (*NUMBERS, *MODULES) if key not in config]
+    unknown = sorted(set(config) - {*MODULES, *NUMBERS, "single_label"})
+    if missing or unknown:
+        raise ValueError(
+            f"missing: {', '.join(missing) or 'none'}; "
+            f"unknown: {', '.join(unknown) or 'none'}."
+        )
+    for name, (low, high) in NUMBERS.items():
+        if type(config[name]) is not int or not low <= config[name] <= high:
+            raise ValueError(
+                f"{name} must be an integer from {low} to {high}, not "
+                f"{config[name]!r}."
+            )
+    single_label = config.get("single_label", False)
+    if not isinstance(single_label, bool):
+        raise ValueError("single_label must be true or false.")
+    modules = {}
+    for name in ("compute_features", "mean_var_norm"):
+        modules[name] = _build(config[name], name, n_tensors)
+    with torch.device("meta"), _NoInitialisation():  # takes no memory
+        for name in TRAINED:
+            modules[name] = _build(config[name], name, n_tensors)
+    fbank, encoder = modules["compute_features"], modules["embedding_model"]
+    if fbank.n_mels != encoder.n_mels:
+        raise ValueError(
+            f"compute_features has n_mels={fbank.n_mels}, but embedding_model "
+            f"needs n_mels={encoder.n_mels}."
+        )
+    hparams = {name: config[name] for name in NUMBERS}
+    return modules, {**hparams, "single_label": single_label}
+
+
+class _NoInitialisation(torch.overrides.TorchFunctionMode):
+    """Skips two operations whose first use on the meta device takes seconds.
+
+    Both belong to ``torch.nn.init.trunc_normal_``, whose result is not needed.
+    """
+
+    skipped = (torch.Tensor.erfinv_, torch.Tensor.clamp_)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func in self.skipped:
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def _build(config, part, n_tensors):
+    """One module, from its class in the table and its arguments."""
+    name = config.get("class") if isinstance(config, dict) else config
+    if not isinstance(config, dict) or str(name) not in CLASSES[part]:
+        raise ValueError(
+            f"{part}: the class is {str(name)[:80]!r}, not one of "
+            f"{', '.join(CLASSES[part])}."
+        )
+    cls = CLASSES[part][str(name)]
+    values = {key: value for key, value in config.items() if key != "class"}
+    if cls is torch.nn.Sequential:
+        layers = values.pop("layers", None)
+        if values or not isinstance(layers, list) or len(layers) > MAX_LAYERS:
+            raise ValueError(f"{part}: Sequential takes a list of layers.")
+        return cls(*(_build(layer, "layers", n_tensors) for layer in layers))
+    known = _parameters(cls)
+    for key, value in values.items():
+        if key not in known:
+            raise ValueError(
+                f"{part}: {name} has no argument {key[:80]!r}, only "
+                f"{', '.join(known) or 'none'}."
+            )
+        if key == "embedding":
+            values[key] = _build(value, key, n_tensors)
+        elif not _is_plausible(value, known[key]):
+            raise ValueError(f"{part}: {key} cannot be {str(value)[:80]!r}.")
+    _check_sizes(cls, {**known, **values}, part, n_tensors)
+    return cls(**values)
+
+
+def _check_sizes(cls, values, part, n_tensors):
+    """Refuses what would take much memory, or divide by zero."""
+    if cls in (AST, AuM) and values["depth"] > n_tensors:
+        raise ValueError(
+            f"{part}: {n_tensors} tensors are too few for "
+            f"depth={values['depth']}."
+        )
+    if cls is DatasetNormalization and values["std"] == 0:
+        raise ValueError(f"{part}: std must not be 0.")
+    if cls is KaldiFbank:
+        samples_per_ms = values["sample_rate"] / 1000
+        window = samples_per_ms * values["frame_length"]
+        if min(samples_per_ms * values["frame_shift"], window - 1) < 1:
+            raise ValueError(
+                f"{part}: frame_shift must be at least one sample, "
+                "frame_length at least two."
+            )
+        if window * values["n_mels"] > MAX_BANKS:
+            raise ValueError(
+                f"{part}: the filterbank has more than {MAX_BANKS} elements."
+            )
+
+
+def _parameters(cls):
+    """Names of a class's own arguments, each with its default."""
+    plain = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = inspect.signature(cls).parameters.values()
+    return {
+        parameter.name: parameter.default
+        for parameter in parameters
+        if parameter.kind == plain and parameter.name not in ("device", "dtype")
+    }
+
+
+def _is_plausible(value, default):
+    """Whether an argument has its default's type and is not absurdly large."""
+    if isinstance(default, bool):
+        return isinstance(value, bool)
+    if isinstance(default, str):  # AuM's bidirectional may be False
+        return value is False or isinstance(value, str)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return value is None and default is None
+    if isinstance(default, float) or default is None:
+        return math.isfinite(value) and abs(value) <= MAX_NUMBER
+    return isinstance(value, int) and 0 <= value <= MAX_NUMBER
