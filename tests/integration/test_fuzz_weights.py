@@ -192,7 +192,7 @@ def test_garbled_safetensors(tmp_path, header):
             "hidden_size must be .* to 1048576, not 10{9}",
         ),
         ({"hidden_size": 10**6}, r"shape '\[-1, 1000000\]' is invalid"),
-        ({"hidden_size": -64}, "hidden_size must be a whole number from 1"),
+        ({"hidden_size": -64}, "hidden_size must be an integer from 1"),
         ({"num_hidden_layers": 10**6}, "27 tensors are too few for an AST"),
         ({"intermediate_size": 10**6}, "(?s)size mismatch"),
         ({"max_length": 10**6}, "146 positions do not fit"),
@@ -262,7 +262,7 @@ def test_small_files_of_enormous_tensors(tmp_path, make):
     path = tmp_path / "model.pth"
     torch.save({"weight": make()}, path)
     assert path.stat().st_size < 10000
-    message = "model.pth does not hold all the numbers of 'weight'"
+    message = "model.pth does not contain all values of 'weight'"
     with pytest.raises(ValueError, match=message):
         read_tensors(path)
 

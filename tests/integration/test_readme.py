@@ -21,12 +21,12 @@ from speechbrain_fftp.cli import main as cli
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
-from speechbrain_fftp.utils.pretrained import AUM_FO_BI
 from speechbrain_fftp.utils.pretrained.ast import (
     CONFIG_FIXED,
     CONFIG_SIZES,
     HUGGING_FACE,
 )
+from speechbrain_fftp.utils.pretrained.aum import FO_BI as AUM_FO_BI
 
 DOCUMENTS = [
     path.relative_to(ROOT).as_posix()

@@ -17,12 +17,11 @@ from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.utils.pretrained.tensors import (
     count_blocks,
     fill_model,
-    naming_file,
     read_tensors,
     rename_tensors,
 )
 
-# Names here, and of the file's tensors, see rename_tensors.
+# Tensor names here and in the file, see rename_tensors.
 ORIGINAL = {
     "tokens": ["v.cls_token", "v.dist_token"],
     "positions": ["v.pos_embed"],
@@ -38,14 +37,9 @@ ORIGINAL = {
     "classifier.1.*": ["mlp_head.1.*"],
 }
 
-# The original's two ImageNet classifiers, which are in its files but which it
-# never runs.
-ORIGINAL_UNUSED = {
-    "v.head.weight",
-    "v.head.bias",
-    "v.head_dist.weight",
-    "v.head_dist.bias",
-}
+# The two ImageNet classifiers, which the original saves but never runs.
+ORIGINAL_UNUSED = ("v.head.weight", "v.head.bias")
+ORIGINAL_UNUSED += ("v.head_dist.weight", "v.head_dist.bias")
 
 ROOT = "audio_spectrogram_transformer."
 EMBEDDINGS = ROOT + "embeddings."
@@ -69,42 +63,40 @@ HUGGING_FACE = {
     "classifier.1.*": ["classifier.dense.*"],
 }
 
-# What config.json must say: with anything else, it is another model.
+# Values of config.json that AST does not support otherwise.
 CONFIG_FIXED = {
     "model_type": "audio-spectrogram-transformer",
     "hidden_act": "gelu",
     "qkv_bias": True,
 }
-
-MAX_SIZE = 2**20
-
-# The sizes in config.json, by their names here.
+# Sizes here and in config.json.
 CONFIG_SIZES = {
+    "n_mels": "num_mel_bins",
     "embed_dim": "hidden_size",
     "depth": "num_hidden_layers",
     "num_heads": "num_attention_heads",
-    "mlp_dim": "intermediate_size",
     "max_frames": "max_length",
-    "n_mels": "num_mel_bins",
+    "mlp_dim": "intermediate_size",
     "patch_size": "patch_size",
     "stride": "time_stride",
 }
+MAX_SIZE = 2**20
 
 
 def load_ast(source):
     """Loads a published Audio Spectrogram Transformer.
 
-    An original file holds neither the number of heads, 64 channels each in all
-    published sizes, nor the stride, here taken to be the 10 bins and frames of
-    the published ``10_10`` files, nor the clip's exact number of frames. Of the
-    ten numbers that make as many patches, the greatest multiple of 8 is taken:
-    it is the 1024, 512 or 128 of the published training settings.
+    An original file does not contain all sizes. Heads are assumed to have 64
+    channels, as in all published sizes, and the stride to be 10 bins and
+    frames, as in the published ``10_10`` files. Ten clip lengths have the same
+    number of patches: the largest multiple of 8 is used, which is the 1024, 512
+    or 128 frames of the published training settings.
 
     Arguments
     ---------
     source : str
-        A Hugging Face folder with config.json, which is the authority on all
-        sizes, and model.safetensors; or an original ``.pth`` file, saved by
+        A Hugging Face folder with config.json, which states all sizes, and
+        model.safetensors; or an original ``.pth`` file, saved by
         ``DataParallel`` or not.
 
     Returns
@@ -112,81 +104,57 @@ def load_ast(source):
     encoder : speechbrain_fftp.lobes.models.AST.AST
         The encoder: float32, on the CPU, in eval mode, without dropout.
     classifier : torch.nn.Sequential
-        Its layer normalisation and linear layer, likewise.
+        Its layer normalization and linear layer, likewise.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file, or the folder lacks one.
+        If the file does not exist, or the folder lacks one.
     ValueError
-        If it cannot be read, or is no AST as ``AST`` can be. The message names
-        the file and what is wrong.
+        If it cannot be read or is not an AST that ``AST`` supports. The message
+        names the file.
 
     Example
     -------
-    >>> shapes = {
-    ...     "patch_embed.proj": [64, 1, 16, 16],
-    ...     "blocks.0.norm1": [64],
-    ...     "blocks.0.attn.qkv": [192, 64],
-    ...     "blocks.0.attn.proj": [64, 64],
-    ...     "blocks.0.norm2": [64],
-    ...     "blocks.0.mlp.fc1": [256, 64],
-    ...     "blocks.0.mlp.fc2": [64, 256],
-    ...     "norm": [64],
-    ... }
-    >>> shapes = {f"v.{name}": shape for name, shape in shapes.items()}
-    >>> shapes.update({"mlp_head.0": [64], "mlp_head.1": [527, 64]})
-    >>> state = {f"{k}.weight": torch.zeros(v) for k, v in shapes.items()}
-    >>> state.update(
-    ...     {f"{k}.bias": torch.zeros(v[0]) for k, v in shapes.items()}
-    ... )
-    >>> state["v.cls_token"] = state["v.dist_token"] = torch.zeros(1, 1, 64)
-    >>> state["v.pos_embed"] = torch.zeros(1, 1214, 64)
-    >>> path = getfixture("tmpdir") / "audioset_10_10.pth"
-    >>> torch.save(state, path)
-    >>> encoder, classifier = load_ast(path)
-    >>> classifier(encoder(torch.rand(2, 1024, 128))).shape
-    torch.Size([2, 1, 527])
+    >>> load_ast("audioset_10_10_0.4593.pth")
+    Traceback (most recent call last):
+    FileNotFoundError: There is no file audioset_10_10_0.4593.pth.
     """
     path = Path(source)
+    sizes, table = None, ORIGINAL
     if path.is_dir():
-        sizes = _config_sizes(path / "config.json")
+        sizes, table = _config_sizes(path / "config.json"), HUGGING_FACE
         path = path / "model.safetensors"
-        table, depth = HUGGING_FACE, sizes["depth"]
-        state = read_tensors(path)
-    else:
-        sizes, table = None, ORIGINAL
-        state = read_tensors(path, "load_ast")
-        for name in ORIGINAL_UNUSED:
-            state.pop(name, None)
+    state = read_tensors(path, None if sizes else "load_ast")
+    if sizes is None:
+        state = {k: v for k, v in state.items() if k not in ORIGINAL_UNUSED}
         depth = max(1, count_blocks(state, "v.blocks."))
-    with naming_file(path):
+    else:
+        depth = sizes["depth"]
+    try:
         what = f"an AST of depth {depth}"
         tensors = rename_tensors(state, table, depth, what)
-        if sizes is None:
-            sizes = _original_sizes(tensors, depth)
-        width = sizes["embed_dim"]
-        with torch.device("meta"):
-            embedding = SquarePatchEmbedding(
-                sizes["n_mels"], width, sizes["patch_size"], sizes["stride"]
-            )
-            encoder = AST(
-                sizes["n_mels"],
-                width,
-                depth,
-                sizes["num_heads"],
-                embedding,
-                sizes["max_frames"],
-                mlp_ratio=sizes["mlp_dim"] / width,
-                norm_eps=sizes["norm_eps"],
-            )
-            classes = tensors["classifier.1.bias"].numel()
-            classifier = torch.nn.Sequential(
-                torch.nn.LayerNorm(width, eps=sizes["head_eps"]),
-                torch.nn.Linear(width, classes),
-            )
+        sizes = sizes or _original_sizes(tensors, depth)
+        encoder, classifier = _build(
+            **sizes, n_classes=tensors["classifier.1.bias"].numel()
+        )
         fill_model(encoder, classifier, tensors)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
     return encoder.eval(), classifier.eval()
+
+
+def _build(mlp_dim, patch_size, stride, head_eps, n_classes, **sizes):
+    """An encoder and its classifier on the meta device."""
+    n_mels, width = sizes["n_mels"], sizes["embed_dim"]
+    with torch.device("meta"):
+        embedding = SquarePatchEmbedding(n_mels, width, patch_size, stride)
+        encoder = AST(embedding=embedding, mlp_ratio=mlp_dim / width, **sizes)
+        classifier = torch.nn.Sequential(
+            torch.nn.LayerNorm(width, eps=head_eps),
+            torch.nn.Linear(width, n_classes),
+        )
+    return encoder, classifier
 
 
 def _config_sizes(path):
@@ -196,19 +164,19 @@ def _config_sizes(path):
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
-        raise ValueError(f"{path} holds no JSON object of keys and values.")
+        raise ValueError(f"{path} does not contain a JSON object.")
     for key, value in CONFIG_FIXED.items():
         if config.get(key) != value:
             raise ValueError(
-                f"{path}: {key} is {config.get(key)!r}, but only {value!r} can "
-                "be loaded."
+                f"{path}: {key} is {config.get(key)!r}, but only {value!r} is "
+                "supported."
             )
     sizes = {name: config.get(key) for name, key in CONFIG_SIZES.items()}
     for name, value in sizes.items():
         if not isinstance(value, int) or not 0 < value <= MAX_SIZE:
             raise ValueError(
-                f"{path}: {CONFIG_SIZES[name]} must be a whole number from 1 "
-                f"to {MAX_SIZE}, not {value!r}."
+                f"{path}: {CONFIG_SIZES[name]} must be an integer from 1 to "
+                f"{MAX_SIZE}, not {value!r}."
             )
     if config.get("frequency_stride") != sizes["stride"]:
         raise ValueError(
@@ -224,19 +192,19 @@ def _config_sizes(path):
 
 
 def _original_sizes(tensors, depth):
-    """Sizes of an original AST with these renamed tensors."""
+    """Sizes of an original AST, from its renamed tensors."""
     width, _, bins, frames = tensors["embedding.proj.weight"].shape
     _, rows, _ = tensors["positions"].shape
     n_mels, stride = 128, 10
     if bins != frames or not 0 < bins <= n_mels:
         raise ValueError(
-            f"Patches of {bins} bins by {frames} frames are no square ones of "
-            f"a spectrogram with {n_mels} bins."
+            f"Patches of {bins} bins by {frames} frames are not square patches "
+            f"of a spectrogram with {n_mels} bins."
         )
     if not width or width % 64:
         raise ValueError(
-            f"The width {width} is no multiple of 64, the channels of one head "
-            "in every published AST: the number of heads is not known."
+            f"The width {width} is not a multiple of 64, the channels of a "
+            "head in every published AST: the number of heads is unknown."
         )
     freq_patches = (n_mels - bins) // stride + 1
     time_patches = max((rows - 2) // freq_patches, 1)
@@ -246,8 +214,8 @@ def _original_sizes(tensors, depth):
         "embed_dim": width,
         "depth": depth,
         "num_heads": width // 64,
-        "mlp_dim": tensors["blocks.0.mlp.0.bias"].numel(),
         "max_frames": longest // 8 * 8,
+        "mlp_dim": tensors["blocks.0.mlp.0.bias"].numel(),
         "patch_size": bins,
         "stride": stride,
         "norm_eps": 1e-6,

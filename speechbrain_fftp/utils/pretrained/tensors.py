@@ -1,10 +1,9 @@
-"""Reads files of tensors, renames what is in them, and fills models.
+"""Reads files of named tensors, renames the tensors and loads them into models.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import contextlib
 import pickle
 import re
 import struct
@@ -12,40 +11,37 @@ import zipfile
 
 import torch
 
-# What torch.load raises for a file that is damaged or no PyTorch file, or that
-# holds other objects than tensors.
-LOADING_ERRORS = (
-    pickle.UnpicklingError,
-    struct.error,
-    AssertionError,
-    EOFError,
-)
-LOADING_ERRORS += (
-    AttributeError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-LOADING_ERRORS += (ArithmeticError, MemoryError, zipfile.BadZipFile)
+# What torch.load and building a model raise for damaged or foreign files.
+LOADING_ERRORS = (ArithmeticError, AssertionError, AttributeError, EOFError)
+LOADING_ERRORS += (LookupError, MemoryError, RuntimeError, TypeError)
+LOADING_ERRORS += (ValueError, pickle.UnpicklingError, struct.error)
+LOADING_ERRORS += (zipfile.BadZipFile,)
 
-# Names in this package's encoders; each has the first, not all the second.
+# Names in this package's encoders; AuM without positions lacks the second.
 PATCHES = "embedding.proj.weight"
 POSITIONS = "position.table"
 
+# The function that loads a file with such a tensor.
+LOADERS = {
+    re.escape(PATCHES): "load_encoder",
+    r".*\.mixer\.": "load_aum",
+    r"v\.|mlp_head\.": "load_ast",
+}
+
 
 def read_tensors(path, loader=None):
-    """Reads a file of named tensors.
+    """Reads a file of named tensors without unpickling other objects.
 
     Arguments
     ---------
     path : pathlib.Path
-        A file that torch or, if its name ends in ``.safetensors``, safetensors
-        saved: a dict of tensors, which may be an entry ``model`` or
-        ``state_dict`` of another dict, and whose keys may all start with the
-        ``module.`` of ``DataParallel``.
+        A file saved by safetensors, if its name ends in ``.safetensors``, or
+        else by torch: a dict of tensors, possibly as the entry ``model`` or
+        ``state_dict`` of another dict, possibly with the prefix ``module.`` of
+        ``DataParallel``.
     loader : str, optional
-        Which of the loaders the file must be for, such as ``load_ast``.
+        The function that reads the file, such as ``load_ast``. A file for
+        another one is refused.
 
     Returns
     -------
@@ -55,10 +51,10 @@ def read_tensors(path, loader=None):
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
-        If it cannot be read, holds anything else than named tensors, or is
-        for another loader.
+        If it cannot be read, does not hold named tensors only, or is for
+        another loader.
 
     Example
     -------
@@ -74,62 +70,52 @@ def read_tensors(path, loader=None):
         raise FileNotFoundError(f"There is no file {path}.")
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
-    size = path.stat().st_size
-    try:
-        packed = _unpacked_size(path) > size
-        if not packed:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, *LOADING_ERRORS) as error:
-        raise ValueError(
-            f"{path} cannot be read: it is damaged, no PyTorch file, or holds "
-            "Python objects other than tensors, which are not loaded. "
-            f"({type(error).__name__})"
-        ) from error
-    if packed:
-        raise ValueError(f"{path} is compressed, which torch does not do.")
+    state = _read_torch(path)
     for key in ("model", "state_dict"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not state:
-        raise ValueError(f"{path} holds no dict of tensors.")
+        raise ValueError(f"{path} does not contain a dict of tensors.")
+    size = path.stat().st_size
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
             raise ValueError(
-                f"{path} holds more than named tensors: {key!r} is "
+                f"{path} must contain named tensors only: {key!r} is "
                 f"{type(value).__name__}."
             )
         plain = value.layout == torch.strided and value.device.type == "cpu"
         if not plain or value.nbytes > size:
             raise ValueError(
-                f"{path} does not hold all the numbers of {key!r}: "
+                f"{path} does not contain all values of {key!r}: "
                 f"{list(value.shape)}, {value.layout}, {value.device}."
             )
     prefix = "module."
     if all(key.startswith(prefix) for key in state):
         state = {key[len(prefix) :]: value for key, value in state.items()}
-    right = _right_loader(state)
-    if loader and right and right != loader:
-        raise ValueError(f"{path} is for {right}, not for {loader}.")
+    for pattern, right in LOADERS.items():
+        if any(re.match(pattern, name) for name in state):
+            if loader not in (None, right):
+                raise ValueError(f"{path} is for {right}, not for {loader}.")
+            break
     return dict(state)
 
 
-def _unpacked_size(path):
-    """Bytes in the parts of a zip archive, which torch does not compress."""
-    if not zipfile.is_zipfile(path):
-        return 0
-    with zipfile.ZipFile(path) as archive:
-        return sum(part.file_size for part in archive.infolist())
-
-
-def _right_loader(state):
-    """The function that a file of these tensors is for, None if unknown."""
-    if PATCHES in state:
-        return "load_encoder"
-    if any(".mixer." in name for name in state):
-        return "load_aum"
-    if any(name.startswith(("v.", "mlp_head.")) for name in state):
-        return "load_ast"
-    return None
+def _read_torch(path):
+    """The object in a file that torch saved."""
+    try:
+        unpacked = 0
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                unpacked = sum(part.file_size for part in archive.infolist())
+        if unpacked <= path.stat().st_size:
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, *LOADING_ERRORS) as error:
+        raise ValueError(
+            f"{path} cannot be read: it is damaged, not a PyTorch file, or "
+            "contains Python objects other than tensors, which are not loaded. "
+            f"({type(error).__name__})"
+        ) from error
+    raise ValueError(f"{path} is compressed, which torch never does.")
 
 
 def _read_safetensors(path):
@@ -168,21 +154,21 @@ def count_blocks(names, prefix):
 
 
 def check_names(names, expected, what):
-    """Checks that two sets of tensors' names agree.
+    """Checks that a file has the expected tensors and no others.
 
     Arguments
     ---------
     names : iterable of str
-        The names in a file.
+        Names in the file.
     expected : iterable of str
-        The names that must be there, and no others.
+        Names that must be there.
     what : str
-        What was expected, for the message.
+        The expected model, for the message.
 
     Raises
     ------
     ValueError
-        If they differ. The message tells which are missing and unknown.
+        If they differ. The message lists the missing and the unknown names.
 
     Example
     -------
@@ -202,20 +188,20 @@ def check_names(names, expected, what):
 
 
 def rename_tensors(state, table, depth, what):
-    """Renames all tensors of a file, putting some together.
+    """Renames all tensors of a file and concatenates some of them.
 
     Arguments
     ---------
     state : dict of torch.Tensor
         The file's tensors.
     table : dict
-        For each new name the list of the old names of the tensors that it is
-        made of, concatenated along their first axis. In the names, ``#``
-        stands for each block's number and ``*`` for both weight and bias.
+        Maps each new name to a list of old names, whose tensors are
+        concatenated along their first axis. In the names, ``#`` stands for
+        each block's number and ``*`` for both weight and bias.
     depth : int
-        The number of blocks.
+        Number of blocks.
     what : str
-        What was expected, for the message.
+        The expected model, for the message.
 
     Returns
     -------
@@ -225,7 +211,7 @@ def rename_tensors(state, table, depth, what):
     Raises
     ------
     ValueError
-        If the file lacks a tensor of the table or holds another one.
+        If the file lacks a tensor of the table or has another one.
 
     Example
     -------
@@ -234,19 +220,17 @@ def rename_tensors(state, table, depth, what):
     >>> rename_tensors(state, {"qk.*": ["q.*", "k.*"]}, 1, "a toy")
     {'qk.weight': tensor([1., 0.]), 'qk.bias': tensor([1., 1.])}
     """
-
-    def fill(name, block, kind):
-        """The name with the number of its block and its kind filled in."""
-        return name.replace("#", str(block)).replace("*", kind)
-
     if depth > len(state):
         raise ValueError(f"{len(state)} tensors are too few for {what}.")
-    names = {
-        fill(new, block, kind): [fill(name, block, kind) for name in old]
-        for new, old in table.items()
-        for block in range(depth)
-        for kind in ("weight", "bias")
-    }
+    names = {}
+    for new, old in table.items():
+        for block in range(depth):
+            for kind in ("weight", "bias"):
+                full, *parts = (
+                    name.replace("#", str(block)).replace("*", kind)
+                    for name in (new, *old)
+                )
+                names[full] = parts
     check_names(state, (name for old in names.values() for name in old), what)
     return {
         new: torch.cat([state[name].float() for name in old])
@@ -254,38 +238,11 @@ def rename_tensors(state, table, depth, what):
     }
 
 
-@contextlib.contextmanager
-def naming_file(path):
-    """Makes errors name the file whose tensors are the reason.
-
-    Arguments
-    ---------
-    path : str
-        The file.
-
-    Raises
-    ------
-    ValueError
-        For each ``RuntimeError`` or ``ValueError`` inside.
-
-    Example
-    -------
-    >>> with naming_file("some.pth"):
-    ...     raise RuntimeError("size mismatch")
-    Traceback (most recent call last):
-    ValueError: some.pth: size mismatch
-    """
-    try:
-        yield
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
 def fill_model(encoder, classifier, tensors):
     """Loads renamed tensors into an encoder and its classifier.
 
-    These may be on the meta device, so that their sizes take no memory before
-    it is known that the tensors fit: the tensors become their parameters.
+    Both may be on the meta device, so that no memory is allocated before the
+    tensors are known to fit: the tensors become their parameters.
 
     Arguments
     ---------
@@ -295,14 +252,14 @@ def fill_model(encoder, classifier, tensors):
         The classifier.
     tensors : dict of torch.Tensor
         Tensors by their names in the encoder, and in the classifier after
-        ``classifier.``; and instead of the class tokens and the position
-        table the original's ``tokens`` ``[count, 1, D]`` and ``positions``
-        ``[1, count + F' * T', D]``, of which the class tokens' come first.
+        ``classifier.``. ``tokens`` ``[K, 1, D]`` and ``positions``
+        ``[1, K + F' * T', D]`` replace the class tokens and the position
+        table; the first K positions belong to the class tokens.
 
     Raises
     ------
     ValueError
-        If there are more or fewer positions than the encoder has.
+        If the number of positions is not the encoder's.
 
     Example
     -------

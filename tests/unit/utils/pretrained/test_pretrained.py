@@ -207,7 +207,7 @@ def test_no_tensor_can_be_left_out(saved, kind):
         ("ast", "v.pos_embed", [1, 2, 64], "2 positions"),
         ("ast", "v.blocks.0.attn.proj.bias", [65], "proj.bias"),
         ("ast", "v.patch_embed.proj.weight", [96, 1, 16, 16], "width 96"),
-        ("ast", "v.patch_embed.proj.weight", [64, 1, 128, 2], "not? square"),
+        ("ast", "v.patch_embed.proj.weight", [64, 1, 128, 2], "not square"),
         ("ast", "v.patch_embed.proj.weight", [64, 256], "unpack"),
         ("aum", "pos_embed.pos_embed", [1, 60, 24], "60 positions.* 8 rows"),
         ("aum", "pos_embed.pos_embed", [1, 1, 24], "1 positions"),
@@ -289,9 +289,9 @@ def test_incomplete_or_damaged_folder(hub):
     weights.unlink()
     with pytest.raises(FileNotFoundError, match="model.safetensors"):
         load_ast(folder)
-    for text, message in (("{", "is not JSON"), ("[]", "holds no JSON")):
+    for text, message in (("{", "is not JSON"), ("[]", "not contain a JSON")):
         config.write_text(text, "utf-8")
-        with pytest.raises(ValueError, match=f"config.json {message}"):
+        with pytest.raises(ValueError, match=f"config.json.*{message}"):
             load_ast(folder)
     config.unlink()
     with pytest.raises(FileNotFoundError, match="config.json"):
