@@ -76,7 +76,7 @@ class Output:
 
     Example
     -------
-    >>> from speechbrain_fftp.inference.results import Event, Tag
+    >>> from speechbrain_fftp.inference import Event, Tag
     >>> output = Output("jsonl", timeline=False)
     >>> output.add("a.wav", [Tag("Siren", 0.5)])
     {"file": "a.wav", "tags": [{"label": "Siren", "probability": 0.5}]}

@@ -1,49 +1,78 @@
-"""From probabilities over time to events with a start and an end.
+"""Events with a start and an end, found in probabilities over time.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import dataclasses
+
 import numpy as np
 
-from speechbrain_fftp.inference.results import Event
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """A detected label with its times; ``to_dict`` returns all by name.
+
+    Arguments
+    ---------
+    start : float
+        Start of the event in seconds.
+    end : float
+        End of the event in seconds.
+    label : str
+        The label.
+    probability : float
+        Highest probability within the event.
+
+    Example
+    -------
+    >>> Event(1.5, 4.0, "Siren", 0.9).to_dict()
+    {'start': 1.5, 'end': 4.0, 'label': 'Siren', 'probability': 0.9}
+    """
+
+    start: float
+    end: float
+    label: str
+    probability: float
+
+    to_dict = dataclasses.asdict
 
 
 def find_events(
     times, probs, labels, duration, window=0.0, threshold=0.5, low=None
 ):
-    """Finds events by hysteresis, each class for itself.
+    """Finds the events of each class by hysteresis thresholding.
 
-    An event is a run of windows with a probability of at least ``low``, one of
-    which reaches ``threshold``. It begins where the last window ends that does
-    not hold any of it: there the probability, which rises from ``low`` to
-    ``threshold`` as windows take in more of the event, was zero, if it rose as
-    steadily before. Exact if the probability is the share of the window that
-    the event fills, or this share times a factor, up to one. An event's end is
-    found likewise, backwards. A run from the first window on begins with the
-    file, one up to the last window ends with it.
+    An event is a run of windows whose probabilities stay at or above ``low``
+    and reach ``threshold`` at least once. Near an edge of an event, windows
+    overlap it partly, and the probability rises over several windows. The
+    edge is extrapolated from the times at which the probability crosses
+    ``low`` and ``threshold`` to the time at which it would have been zero.
+    This is exact if the probability is proportional to the share of the window
+    that the event fills, clipped at one. A run that contains the first window
+    starts at 0; one that contains the last window ends at ``duration``.
 
     Arguments
     ---------
     times : torch.Tensor
-        Centres ``[W]`` of the windows, in seconds, ascending.
+        Centres ``[W]`` of the windows in seconds, ascending.
     probs : torch.Tensor
         Probabilities ``[W, C]``.
     labels : list of str
-        The C labels.
+        Labels of the C classes.
     duration : float
-        The file's, in seconds.
+        Duration of the file in seconds.
     window : float
-        The windows' length, in seconds.
+        Length of the windows in seconds.
     threshold : float
-        What an event has to reach.
+        Probability that an event must reach.
     low : float, optional
-        How low it may fall; half of ``threshold`` when absent.
+        Probability below which an event ends. Default: half of ``threshold``.
 
     Returns
     -------
     list of Event
-        By start.
+        Sorted by start.
 
     Raises
     ------
@@ -61,7 +90,7 @@ def find_events(
     """
     low = check_thresholds(threshold, low)
     times, probs = times.double().numpy(), probs.double().numpy()
-    # As comparisons of the model's own float32 would find it.
+    # Rounded to float32, the precision of the probabilities
     low, threshold = float(np.float32(low)), float(np.float32(threshold))
     settings = window, threshold, low
     events = []
@@ -85,7 +114,7 @@ def find_events(
                     p[first : stop + 1][::-1],
                     *settings,
                 )
-            most = 0.4 * (end - start)  # whatever the windows, some is left
+            most = 0.4 * (end - start)  # so that start < end
             start += min(inwards[0], most)
             end -= min(inwards[1], most)
             start, end = (min(max(x, 0.0), duration) for x in (start, end))
@@ -100,14 +129,14 @@ def check_thresholds(threshold, low=None):
     Arguments
     ---------
     threshold : float
-        The upper one.
+        The upper threshold.
     low : float, optional
-        The lower one.
+        The lower threshold.
 
     Returns
     -------
     float
-        The lower one, half of the upper one when absent.
+        The lower threshold; half of the upper one if ``low`` is None.
 
     Raises
     ------
@@ -124,24 +153,24 @@ def check_thresholds(threshold, low=None):
     low = threshold / 2 if low is None else low
     if not 0 <= low <= threshold:
         raise ValueError(
-            f"low={low} must be in 0..{threshold}, the threshold: an event "
-            "begins at the threshold and goes on while it is not below low."
+            f"low={low} must be in 0..{threshold}: an event must reach the "
+            "threshold and ends where its probability falls below low."
         )
     return low
 
 
 def _edge(times, p, window, threshold, low):
-    """When a run crosses ``low``, and how much later the event begins.
+    """The time at which a run crosses ``low``, and the correction inwards.
 
-    The first probability is below ``low``, and then not up to the threshold.
-    Times may go backwards, from an event's end.
+    ``p[0]`` is below ``low``; the rest of the run is not. For the end of an
+    event, ``times`` and ``p`` are reversed.
     """
     high = max(1, int(np.argmax(p >= threshold)))
     crossings = []
     for i, level in ((1, low), (high, threshold)):
         share = (level - p[i - 1]) / (p[i] - p[i - 1])
         crossings.append(times[i - 1] + share * (times[i] - times[i - 1]))
-    # How long the probability took from zero to low
+    # Seconds that the probability takes to rise from zero to low
     ramp = low * window
     if threshold > low:
         rise = abs(crossings[1] - crossings[0])

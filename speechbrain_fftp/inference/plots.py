@@ -10,6 +10,7 @@ Authors
 import torch
 
 from speechbrain_fftp.inference.relevance import token_relevance
+from speechbrain_fftp.inference.windows import frame_size
 from speechbrain_fftp.lobes.models.AST import AST
 
 # A grid with more columns than that would hide the spectrogram.
@@ -204,7 +205,7 @@ def plot_tags(wav, tagger, times, probs, path):
     figure, axes = new_figure(3 if has_attention else 2)
     with torch.no_grad():
         feats = fbank(wav[None].to(tagger.device))[0]
-    shift = fbank.shift / rate
+    shift = frame_size(fbank)[1] / rate
     plot_spectrogram(feats, axes[0], encoder.embedding, shift)
     plot_timeline(times, probs, tagger.labels, axes[1])
     if has_attention:

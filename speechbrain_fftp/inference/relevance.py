@@ -11,6 +11,7 @@ import math
 
 import torch
 
+from speechbrain_fftp.inference.windows import frame_size
 from speechbrain_fftp.lobes.models.AST import AST
 
 
@@ -172,7 +173,7 @@ def token_relevance(tagger, wav):
             torch.arange(len(drawn)) * encoder.embedding.stride_frames
             + encoder.embedding.patch_frames / 2
         )
-        times.append((start + middles * fbank.shift) / rate)
+        times.append((start + middles * frame_size(fbank)[1]) / rate)
         relevance.append(drawn)
         start += len(part)
     return torch.cat(times), torch.cat(relevance)

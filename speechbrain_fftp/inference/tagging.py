@@ -1,276 +1,121 @@
-"""Tags for audio files from a trained model.
+"""AudioTagger: tags, embeddings and events of audio files.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import os
+import dataclasses
+import math
 
-import ruamel.yaml
 import torch
-import yaml
 
-from speechbrain.inference.interfaces import Pretrained
-from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.audio import read_audio, resample
-from speechbrain_fftp.inference.file_tagging import FileTagging
-from speechbrain_fftp.inference.folder import load_folder
-from speechbrain_fftp.inference.packed_linear import pack_linear
-from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
-
-logger = get_logger(__name__)
-
-# What damaged settings and labels raise besides.
-BAD_SETTINGS = (SyntaxError, yaml.YAMLError, ruamel.yaml.YAMLError)
+from speechbrain_fftp.inference.events import check_thresholds, find_events
+from speechbrain_fftp.inference.model import TaggingModel
+from speechbrain_fftp.inference.windows import file_windows, frame_size
 
 
-def cpu_has_bf16():
-    """Whether the CPU has instructions for bfloat16.
-
-    Returns
-    -------
-    bool
-        True for AVX512-BF16 and for AMX.
-
-    Example
-    -------
-    >>> cpu_has_bf16() in (True, False)
-    True
-    """
-    avx512 = torch.cpu._is_avx512_bf16_supported()
-    return avx512 or torch.cpu._is_amx_tile_supported()
-
-
-class AudioTagger(FileTagging, Pretrained):
-    """Multi-label tagging with a model trained by the recipes.
-
-    ``AudioTagger.from_pretrained(folder)`` loads the ``inference`` folder of a
-    training run as data: nothing in the folder is run. ``from_hparams`` loads
-    any such folder, or a model hub's repository that holds one, by its yaml,
-    which can run code: load models from sources that you trust.
+@dataclasses.dataclass(frozen=True)
+class Tag:
+    """A label and its probability; ``to_dict`` returns both by name.
 
     Arguments
     ---------
-    *args : tuple
-        Arguments of ``Pretrained``.
-    **kwargs : dict
-        Arguments of ``Pretrained``.
-
-    Raises
-    ------
-    ValueError
-        If modules or labels are missing, or the labels are damaged.
+    label : str
+        The label.
+    probability : float
+        Probability in 0..1.
 
     Example
     -------
+    >>> Tag("Siren", 0.9).to_dict()
+    {'label': 'Siren', 'probability': 0.9}
+    """
+
+    label: str
+    probability: float
+
+    to_dict = dataclasses.asdict
+
+
+class AudioTagger(TaggingModel):
+    """Tags, embeddings and events of audio files, by a trained model.
+
+    See ``TaggingModel`` for how to load a model and for batches of waveforms.
+
+    Files may have any length, sampling rate and number of channels, and any
+    format that soundfile reads. Memory does not grow with their length, except
+    for the result of ``timeline``. A file that does not exist raises
+    FileNotFoundError. One that cannot be read as audio, has no samples, or has
+    samples that are not finite raises ValueError.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import soundfile as sf
     >>> from speechbrain.dataio.encoder import CategoricalEncoder
-    >>> from speechbrain_fftp.lobes.features import (
-    ...     DatasetNormalization,
-    ...     KaldiFbank,
-    ... )
+    >>> from speechbrain_fftp.lobes import features
     >>> from speechbrain_fftp.lobes.models.AST import AST
     >>> labels = CategoricalEncoder()
     >>> labels.update_from_iterable(["Speech", "Music"])
+    >>> hparams = {"label_encoder": labels, "sample_rate": 16000}
     >>> modules = {
-    ...     "compute_features": KaldiFbank(),
-    ...     "mean_var_norm": DatasetNormalization(),
+    ...     "compute_features": features.KaldiFbank(),
+    ...     "mean_var_norm": features.DatasetNormalization(),
     ...     "embedding_model": AST(embed_dim=48, depth=1, num_heads=3),
     ...     "classifier": torch.nn.Linear(48, 2),
     ... }
-    >>> hparams = {
-    ...     "label_encoder": labels,
-    ...     "sample_rate": 16000,
-    ...     "max_frames": 1024,
-    ... }
-    >>> tagger = AudioTagger(modules, hparams)
-    >>> tagger.tag_batch(torch.rand(3, 16000)).shape
-    torch.Size([3, 2])
-    >>> tagger.labels
-    ['Speech', 'Music']
+    >>> tagger = AudioTagger(modules, {**hparams, "max_frames": 1024})
+    >>> path = str(getfixture("tmpdir") / "a.wav")
+    >>> sf.write(path, np.zeros(24000), 8000)
+    >>> len(tagger.tag_file(path))
+    2
+    >>> times, probs = tagger.timeline(path, window=1, hop=1)
+    >>> times.tolist()
+    [0.5, 1.5, 2.5]
     """
 
-    MODULES_NEEDED = [
-        "compute_features",
-        "mean_var_norm",
-        "embedding_model",
-        "classifier",
-    ]
-    HPARAMS_NEEDED = ["label_encoder", "sample_rate", "max_frames"]
+    def tag_file(self, path, top_k=10, threshold=None, progress=False):
+        """Finds the most probable labels of an audio file.
 
-    @classmethod
-    def from_hparams(cls, source, *args, **kwargs):
-        """Loads a model, see ``Pretrained.from_hparams``.
+        A file longer than the model's maximum clip length is cut into windows
+        of that length; the probability of a label is its maximum over them.
 
         Arguments
         ---------
-        source : str
-            An inference folder, or a model hub's repository that holds one.
-        *args : tuple
-            Further arguments of ``Pretrained.from_hparams``.
-        **kwargs : dict
-            Further arguments of ``Pretrained.from_hparams``.
+        path : str
+            The audio file.
+        top_k : int
+            Maximum number of labels.
+        threshold : float, optional
+            Drops labels below this probability.
+        progress : bool
+            Whether to show a progress bar.
 
         Returns
         -------
-        AudioTagger
-            The model.
+        list of Tag
+            Sorted by probability, the highest first.
 
         Raises
         ------
-        FileNotFoundError
-            If a file is missing.
         ValueError
-            If a file cannot be read, or the parts do not fit together.
+            If ``top_k`` is not positive or ``threshold`` not in 0..1.
         """
-        try:
-            return super().from_hparams(source, *args, **kwargs)
-        except FileNotFoundError:
-            raise
-        except (OSError, *LOADING_ERRORS, *BAD_SETTINGS) as error:
-            raise ValueError(
-                f"The model in {source} cannot be loaded. "
-                f"{type(error).__name__}: {error}"
-            ) from error
+        if top_k < 1:
+            raise ValueError(f"top_k={top_k} must be positive.")
+        check_thresholds(threshold or 0.0)
+        probs = torch.zeros(1)
+        for *_, wavs, wav_lens in self._clips(path, progress):
+            probs = self.tag_batch(wavs, wav_lens).amax(0).cpu().maximum(probs)
+        best, classes = probs.topk(min(top_k, len(probs)))
+        return [
+            Tag(self.labels[number], probability)
+            for number, probability in zip(classes.tolist(), best.tolist())
+            if threshold is None or probability >= threshold
+        ]
 
-    @classmethod
-    def from_pretrained(cls, folder, device="cpu", precision="fp32"):
-        """Loads a model from data alone: nothing in its folder is run.
-
-        Read are config.json, model.safetensors and labels.csv, which
-        ``export_inference`` writes. A hyperparams.yaml beside them is not.
-
-        Arguments
-        ---------
-        folder : str
-            An inference folder.
-        device : str
-            Where to run the model: cpu, cuda:0, ...
-        precision : str
-            ``fp32``, or ``bf16`` for speed on processors that have
-            instructions for bfloat16; on others there is a warning.
-
-        Returns
-        -------
-        AudioTagger
-            The model.
-
-        Raises
-        ------
-        FileNotFoundError
-            If a file is missing.
-        ValueError
-            If a file cannot be read, or the parts do not fit together; or if
-            there is no such device or precision.
-        """
-        if precision not in ("fp32", "bf16"):
-            raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
-        modules, hparams = load_folder(folder)
-        try:
-            device = str(torch.device(device))
-            options = {"device": device, "precision": precision}
-            tagger = cls(modules, hparams, run_opts=options)
-        except LOADING_ERRORS as error:
-            raise ValueError(
-                f"The model in {folder} cannot run on {device}. "
-                f"{type(error).__name__}: {error}"
-            ) from error
-        if precision == "bf16" and device == "cpu" and not cpu_has_bf16():
-            logger.warning(
-                "This CPU has no instructions for bfloat16 (AVX512-BF16 or "
-                "AMX): precision='fp32' is faster."
-            )
-        return tagger
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        missing = set(self.MODULES_NEEDED) - set(self.mods)
-        if missing:
-            raise ValueError(
-                "The model's hyperparams.yaml lacks the modules "
-                f"{', '.join(sorted(missing))}: it is not a tagging model."
-            )
-        if len(self.hparams.label_encoder) == 0:
-            raise ValueError(
-                "The model has no labels: label_encoder.ckpt is missing from "
-                "its folder, empty or damaged."
-            )
-        labels = self.hparams.label_encoder.ind2lab
-        if sorted(labels) != list(range(len(labels))):
-            raise ValueError(
-                "The model's label_encoder.ckpt is damaged: it must number the "
-                f"labels from 0 to {len(labels) - 1}, not {sorted(labels)}."
-            )
-        self.hparams.label_encoder.ignore_len()
-        if self.precision == "fp32":
-            pack_linear(self.mods)
-
-    def encode_batch(self, wavs, wav_lens=None):
-        """Embeddings of a batch of clips.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]`` or ``[S]`` at the model's sampling rate.
-        wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S. An embedding does not depend on how
-            far its clip was padded.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[B, 1, D]``.
-        """
-        wavs = torch.atleast_2d(wavs).to(self.device).float()
-        if wav_lens is None:
-            wav_lens = torch.ones(len(wavs))
-        lens = self.mods.compute_features.frame_lens(
-            wav_lens.to(self.device), wavs.shape[1]
-        )
-        feats = self.mods.compute_features(wavs)
-        feats = self.mods.mean_var_norm(feats, lens)
-        return self.mods.embedding_model(feats, lens)
-
-    def tag_batch(self, wavs, wav_lens=None):
-        """Probabilities of all classes for a batch of clips.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]`` or ``[S]`` at the model's sampling rate.
-        wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[B, C]`` in 0..1, see ``probabilities``.
-        """
-        with torch.inference_mode(), self.inference_ctx:
-            embeddings = self.encode_batch(wavs, wav_lens)
-            logits = self.mods.classifier(embeddings).squeeze(1)
-        return self.probabilities(logits.float())
-
-    def probabilities(self, logits):
-        """Probabilities of classes, from what the classifier gives.
-
-        Arguments
-        ---------
-        logits : torch.Tensor
-            ``[..., C]``.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[..., C]``: of each class for itself or, with a model that knows
-            one class per clip (``single_label`` in its yaml), such that they
-            sum up to 1.
-        """
-        if getattr(self.hparams, "single_label", False):
-            return logits.softmax(-1)
-        return logits.sigmoid()
-
-    def load_wav(self, path):
-        """Loads an audio file as the model wants it.
+    def embed_file(self, path):
+        """Computes the embedding of an audio file.
 
         Arguments
         ---------
@@ -280,39 +125,162 @@ class AudioTagger(FileTagging, Pretrained):
         Returns
         -------
         torch.Tensor
-            Mono waveform ``[S]`` at the model's sampling rate.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file.
-        ValueError
-            If it cannot be read as audio, holds no sample or more than can be
-            read at once, or holds samples that are not finite.
+            Embedding ``[D]``; of a file longer than the model's maximum clip
+            length, the mean over consecutive windows of that length.
         """
-        os.stat(path)  # a missing file has its own error
-        try:
-            samples, rate, *_ = read_audio(str(path))
-        except ValueError as error:
-            raise ValueError(f"{path} is not readable audio: {error}")
-        samples = resample(samples, rate, self.hparams.sample_rate)
-        if len(samples) == 0:
-            raise ValueError(f"{path} holds no audio: it has no samples.")
-        return torch.from_numpy(samples)
+        total, count = 0.0, 0
+        for *_, wavs, wav_lens in self._clips(path):
+            with torch.no_grad(), self.inference_ctx:
+                embeddings = self.encode_batch(wavs, wav_lens)
+            total = total + embeddings.float().sum((0, 1)).cpu()
+            count += len(embeddings)
+        return total / count
 
-    def forward(self, wavs, wav_lens=None):
-        """Same as ``tag_batch``.
+    def timeline(self, path, window=10.0, hop=5.0, progress=False):
+        """Computes the probabilities of all classes over time.
+
+        Windows start every ``hop`` seconds. The last one may be shorter, as is
+        the only one of a file shorter than a window.
 
         Arguments
         ---------
-        wavs : torch.Tensor
-            As there.
-        wav_lens : torch.Tensor, optional
-            As there.
+        path : str
+            The audio file.
+        window : float
+            Length of a window in seconds, see ``check_window``.
+        hop : float
+            Seconds from the start of one window to the start of the next.
+        progress : bool
+            Whether to show a progress bar.
 
         Returns
         -------
-        torch.Tensor
-            As there.
+        times : torch.Tensor
+            Centres ``[W]`` of the windows in seconds.
+        probs : torch.Tensor
+            Probabilities ``[W, C]``.
         """
-        return self.tag_batch(wavs, wav_lens)
+        return self._window_probabilities(path, window, hop, progress)[:2]
+
+    def tag_long(
+        self,
+        path,
+        window=10.0,
+        hop=5.0,
+        threshold=0.5,
+        low=None,
+        progress=False,
+    ):
+        """Finds events with their start and end, see ``find_events``.
+
+        The shorter ``window`` and ``hop`` are, the more precise the times. For
+        precision near the ends of the file, there are further windows before
+        and after those of ``timeline``, which overlap it by a quarter or more.
+
+        Arguments
+        ---------
+        path : str
+            The audio file.
+        window : float
+            Length of a window in seconds, see ``check_window``.
+        hop : float
+            Seconds from the start of one window to the start of the next.
+        threshold : float
+            Probability that an event must reach.
+        low : float, optional
+            Probability below which an event ends; by default, half the other.
+        progress : bool
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        list of Event
+            Sorted by start.
+        """
+        low = check_thresholds(threshold, low)
+        times, probs, end = self._window_probabilities(
+            path, window, hop, progress, edges=True
+        )
+        labels = self.labels
+        return find_events(times, probs, labels, end, window, threshold, low)
+
+    def check_window(self, window, hop):
+        """Checks the window length and the hop of a timeline.
+
+        Arguments
+        ---------
+        window : float
+            Length of a window in seconds: one patch to ``max_window``.
+        hop : float
+            Seconds from the start of one window to the start of the next: at
+            least one frame.
+
+        Raises
+        ------
+        ValueError
+            If one of them is out of range.
+        """
+        rate = self.hparams.sample_rate
+        low, high = (size / rate for size in self._window_limits()[1:])
+        shift = frame_size(self.mods.compute_features)[1] / rate
+        if not low - 1e-6 <= window <= high + 1e-6:
+            raise ValueError(
+                f"window={window} must be in {low:g}..{high:g} seconds: at "
+                "least one patch, at most the model's maximum clip length."
+            )
+        if not shift - 1e-6 <= hop < math.inf:
+            raise ValueError(
+                f"hop={hop} must be at least {shift:g} seconds, one frame."
+            )
+
+    @property
+    def max_window(self):
+        """Maximum clip length of the model in seconds."""
+        return self._window_limits()[-1] / self.hparams.sample_rate
+
+    def num_samples(self, frames):
+        """Length of the shortest clip that has a number of frames.
+
+        Arguments
+        ---------
+        frames : int
+            Number of frames.
+
+        Returns
+        -------
+        int
+            Number of samples, at least one window.
+        """
+        window, shift, margin = frame_size(self.mods.compute_features)
+        return max((frames - 1) * shift + window - margin, window)
+
+    def _window_limits(self):
+        """Samples of the shortest part of a clip, of a patch and of a clip."""
+        embedding = getattr(self.mods.embedding_model, "embedding", None)
+        patch_frames = getattr(embedding, "patch_frames", 1)
+        return [
+            self.num_samples(frames)
+            for frames in (1, patch_frames, self.hparams.max_frames)
+        ]
+
+    def _clips(self, path, progress=False):
+        """Consecutive windows of the model's maximum clip length."""
+        rate = self.hparams.sample_rate
+        shortest, _, size = self._window_limits()
+        return file_windows(path, rate, size, size, shortest, progress=progress)
+
+    def _window_probabilities(self, path, window, hop, progress, edges=False):
+        """Centres ``[W]``, probabilities ``[W, C]`` and the file's end."""
+        self.check_window(window, hop)
+        rate = self.hparams.sample_rate
+        size = round(window * rate)
+        shortest, patch, _ = self._window_limits()
+        if edges:
+            shortest = min(max(size // 4, patch), size)
+        times, probs = [], []
+        for centres, end, wavs, wav_lens in file_windows(
+            path, rate, size, hop * rate, shortest, edges, progress
+        ):
+            times += centres
+            probs.append(self.tag_batch(wavs, wav_lens).cpu())
+        return torch.tensor(times), torch.cat(probs), end

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import itertools
 import os
 
 import numpy as np
@@ -16,19 +17,63 @@ from speechbrain_fftp.dataio.audio import (
     resampled_blocks,
 )
 
-# Windows that go through the model at a time.
-BATCH_WINDOWS = 16
+BATCH_WINDOWS = 16  # windows that are passed to the model at a time
+
+
+def frame_size(compute_features):
+    """Window, shift and margin of a front end's frames, in samples.
+
+    Read from ``window`` and ``shift``, as of ``KaldiFbank``, or else from
+    ``compute_STFT``, as of SpeechBrain's ``Fbank`` and ``MFCC``.
+
+    Arguments
+    ---------
+    compute_features : torch.nn.Module
+        The front end.
+
+    Returns
+    -------
+    window : int
+        Samples of one frame.
+    shift : int
+        Samples from the start of one frame to the start of the next.
+    margin : int
+        Samples by which the first and the last frame together reach beyond the
+        clip: ``window`` if the frames are centred, as of ``Fbank``, else 0.
+
+    Raises
+    ------
+    ValueError
+        If the front end has neither.
+
+    Example
+    -------
+    >>> from speechbrain.lobes.features import Fbank
+    >>> frame_size(Fbank(win_length=32, hop_length=16))
+    (512, 256, 512)
+    """
+    stft = getattr(compute_features, "compute_STFT", None)
+    if stft is not None:
+        window = stft.win_length
+        return window, stft.hop_length, window if stft.center else 0
+    try:
+        return compute_features.window, compute_features.shift, 0
+    except AttributeError as error:
+        raise ValueError(
+            f"The frames of {type(compute_features).__name__} are unknown: "
+            "give compute_features the attributes window and shift, in samples."
+        ) from error
 
 
 def audio_blocks(path, sample_rate):
-    """Reads a file as consecutive blocks of mono samples at some rate.
+    """Reads a file as consecutive blocks of mono samples at a given rate.
 
     Arguments
     ---------
     path : str
         The audio file.
     sample_rate : int
-        The wanted sampling rate, in Hz.
+        Sampling rate of the blocks in Hz.
 
     Yields
     ------
@@ -40,8 +85,8 @@ def audio_blocks(path, sample_rate):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it cannot be read as audio, holds no sample, or holds samples that
-        are not finite.
+        If it cannot be read as audio, has no samples, or has samples that are
+        not finite.
 
     Example
     -------
@@ -51,7 +96,7 @@ def audio_blocks(path, sample_rate):
     >>> sum(len(block) for block in audio_blocks(path, 16000))
     32000
     """
-    os.stat(path)  # a missing file has its own error
+    os.stat(path)  # raises FileNotFoundError
     count = 0
     try:
         with open_audio(str(path)) as file:
@@ -61,55 +106,20 @@ def audio_blocks(path, sample_rate):
                 count += len(block)
                 yield block
     except ValueError as error:
-        raise ValueError(f"{path} is not readable audio: {error}")
+        raise ValueError(f"{path} is not readable audio: {error}") from error
     if count == 0:
         raise ValueError(f"{path} holds no audio: it has no samples.")
 
 
-def cut_windows(blocks, size, hop, shortest=1, edges=False):
-    """Cuts a waveform that comes in blocks into windows.
+def _cut_windows(blocks, size, hop, shortest, edges):
+    """Yields the windows of a waveform that arrives in blocks.
 
-    Windows start every ``hop`` samples from the first one on. The last may be
-    shorter, as may the only one of a short waveform. With ``edges``, those
-    windows come before and after these that reach beyond the waveform, cut
-    off at its ends.
-
-    Arguments
-    ---------
-    blocks : iterable of numpy.ndarray
-        Consecutive samples ``[S]``.
-    size : int
-        Samples of a window.
-    hop : float
-        Samples from one start to the next; starts are rounded.
-    shortest : int
-        Windows cut off at an end are left out if they have fewer samples,
-        unless there is no other.
-    edges : bool
-        Whether windows may reach beyond the waveform.
-
-    Yields
-    ------
-    centre : float
-        The window's centre, in samples; with ``edges``, of the whole window.
-    end : int
-        Where its samples end.
-    samples : numpy.ndarray
-        The window's samples.
-
-    Example
-    -------
-    >>> blocks = [np.arange(4), np.arange(4, 7)]
-    >>> for centre, end, samples in cut_windows(blocks, size=4, hop=2):
-    ...     print(centre, end, samples)
-    2.0 4 [0 1 2 3]
-    4.0 6 [2 3 4 5]
-    5.5 7 [4 5 6]
-    >>> [x[0] for x in cut_windows(blocks, 4, 2, shortest=2, edges=True)]
-    [0.0, 2.0, 4.0, 6.0]
+    A window is its centre and its end, in samples, and its samples ``[S]``;
+    other arguments as in ``file_windows``, in samples. The centre is that of
+    the whole window with ``edges``, else of its part within the waveform.
     """
     first = number = -int((size - shortest) // hop) if edges else 0
-    held, begin = np.zeros(0, np.float32), 0  # and where that begins
+    held, begin = np.zeros(0, np.float32), 0  # samples kept, and their start
     for block in blocks:
         held = np.concatenate([held, block]) if len(held) else block
         total = begin + len(held)
@@ -121,10 +131,8 @@ def cut_windows(blocks, size, hop, shortest=1, edges=False):
         drop = min(max(round(number * hop) - begin, 0), len(held))
         held, begin = held[drop:], begin + drop
     total = begin + len(held)
-    if number > first and not edges:
-        if round((number - 1) * hop) + size >= total:
-            return
-    while True:
+    # Windows that reach beyond the end; without edges at most one
+    while number == first or edges or round((number - 1) * hop) + size < total:
         start = round(number * hop)
         samples = held[max(start - begin, 0) :]
         if len(samples) < shortest and number > first:
@@ -132,50 +140,44 @@ def cut_windows(blocks, size, hop, shortest=1, edges=False):
         centre = start + size / 2 if edges else (start + total) / 2
         yield centre, total, samples
         number += 1
-        if not edges:
-            return
 
 
 def file_windows(
     path, sample_rate, size, hop, shortest=1, edges=False, progress=False
 ):
-    """Batches of the windows of an audio file of any length.
+    """Reads an audio file of any length as batches of windows.
+
+    Windows start at 0, ``hop``, 2 ``hop``, ... The last one may be shorter, as
+    may the only one of a short file. With ``edges``, there are windows before
+    and after these that overlap the file partly, cut off at its ends.
 
     Arguments
     ---------
     path : str
         The audio file.
     sample_rate : int
-        Sampling rate of the windows, in Hz.
+        Sampling rate of the windows in Hz.
     size : int
         Samples of a window.
     hop : float
-        Samples from one start to the next.
+        Samples from one start to the next; starts are rounded.
     shortest : int
-        See ``cut_windows``.
+        Windows with fewer samples are dropped, unless there is no other.
     edges : bool
-        See ``cut_windows``.
+        Whether windows may reach beyond the file.
     progress : bool
         Whether to show a progress bar.
 
     Yields
     ------
     centres : list of float
-        The windows' centres, in seconds.
+        Centres of the windows in seconds.
     end : float
-        Where the last one ends, in seconds.
+        End of the last window in seconds.
     wavs : torch.Tensor
         Up to 16 windows, ``[B, S]``.
     wav_lens : torch.Tensor
         Their lengths ``[B]`` relative to S.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it cannot be read as audio, holds no sample, or holds samples that
-        are not finite.
 
     Example
     -------
@@ -190,7 +192,7 @@ def file_windows(
     16.5 20.0 torch.Size([4, 8000])
     """
     blocks = audio_blocks(path, sample_rate)
-    windows = cut_windows(blocks, size, hop, shortest, edges)
+    windows = _cut_windows(blocks, size, hop, shortest, edges)
     total = None
     if progress:
         total = _claimed_windows(path, sample_rate, size, hop, edges)
@@ -201,20 +203,13 @@ def file_windows(
         leave=False,
         disable=not progress,
     ) as bar:
-        batch = []
-        for window in windows:
-            batch.append(window)
-            if len(batch) == BATCH_WINDOWS:
-                yield _collate(batch, sample_rate)
-                bar.update(len(batch))
-                batch = []
-        if batch:
+        while batch := list(itertools.islice(windows, BATCH_WINDOWS)):
             yield _collate(batch, sample_rate)
             bar.update(len(batch))
 
 
 def _claimed_windows(path, sample_rate, size, hop, edges):
-    """How many windows there are by the header, None if it is unreadable."""
+    """Number of windows according to the header; None if it is unreadable."""
     try:
         with open_audio(str(path)) as file:
             samples = file.frames / file.samplerate * sample_rate
@@ -224,7 +219,7 @@ def _claimed_windows(path, sample_rate, size, hop, edges):
 
 
 def _collate(batch, sample_rate):
-    """A batch of windows of ``cut_windows``, see ``file_windows``."""
+    """Batches windows of ``_cut_windows``, see ``file_windows``."""
     centres, ends, samples = zip(*batch)
     parts = [torch.from_numpy(np.ascontiguousarray(x)) for x in samples]
     wavs = torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)

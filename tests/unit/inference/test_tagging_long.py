@@ -12,10 +12,11 @@ import pytest
 import soundfile as sf
 import torch
 
+from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.file_tagging import FileTagging
-from speechbrain_fftp.inference.windows import audio_blocks, cut_windows
+from speechbrain_fftp.inference.windows import _cut_windows, audio_blocks
+from speechbrain_fftp.lobes.features import DatasetNormalization
 
 RATE = 16000
 CLIP = 400 + 127 * 160  # samples of the model's 128 frames
@@ -60,7 +61,7 @@ def test_windows_are_those_of_the_whole(total, size, hop, block):
         left = wav[start : start + size]
         if k == 0 or (len(left) >= 2 and not covered):
             expected.append((start + len(left) / 2, start + len(left), left))
-    found = list(cut_windows(blocks, size, hop, shortest=2))
+    found = list(_cut_windows(blocks, size, hop, 2, False))
     assert [x[:2] for x in found] == [x[:2] for x in expected]
     for (*_, samples), (*_, wanted) in zip(found, expected):
         np.testing.assert_array_equal(samples, wanted)
@@ -76,7 +77,7 @@ def test_windows_that_reach_beyond_the_ends(total, block):
         samples = wav[max(0, k * hop) : max(0, k * hop + size)]
         if len(samples) >= 2:
             expected.append((k * hop + 4, samples.tolist()))
-    found = list(cut_windows(blocks, size, hop, shortest=2, edges=True))
+    found = list(_cut_windows(blocks, size, hop, 2, True))
     found = [(centre, samples.tolist()) for centre, _, samples in found]
     assert found == (expected or [(-2, wav.tolist())])
 
@@ -85,7 +86,7 @@ def test_memory_does_not_grow_with_the_length():
     blocks = (np.zeros(2**20, np.float32) for _ in range(100))
     tracemalloc.start()
     try:
-        count = sum(1 for _ in cut_windows(blocks, 160000, 80000))
+        count = sum(1 for _ in _cut_windows(blocks, 160000, 80000, 1, False))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -190,36 +191,51 @@ def test_progress_is_shown_where_it_is_asked_for(tagger, tmp_path, capsys):
     assert not captured.out + captured_now.out + captured_now.err
 
 
-class Shares(FileTagging):
-    """Each class's probability is the share of a window that it fills.
+class Shares(torch.nn.Module):
+    """Logits of the share of a clip in which samples are n + 1 times 0.25."""
 
-    Class n is heard where the samples are n + 1 times 0.25.
-    """
+    embedding = SimpleNamespace(patch_frames=1)
 
-    hparams = SimpleNamespace(
-        label_encoder=SimpleNamespace(ind2lab={0: "A", 1: "B", 2: "C"}),
-        sample_rate=1000,
-        max_frames=1024,
-    )
-    mods = SimpleNamespace(
-        compute_features=SimpleNamespace(window=25, shift=10),
-        embedding_model=None,
-    )
-
-    def tag_batch(self, wavs, wav_lens):
+    def forward(self, feats, lens=None):
         levels = torch.tensor([0.25, 0.5, 0.75])
-        heard = (wavs[..., None] - levels).abs() < 0.01
-        return heard.float().sum(1) / (wav_lens * wavs.shape[1])[:, None]
+        near = (feats - levels).abs() < 0.01
+        lens = torch.ones(len(feats)) if lens is None else lens
+        share = near.sum(1) / (lens * feats.shape[1])[:, None]
+        return share.unsqueeze(1).logit()
+
+
+class Samples(torch.nn.Module):
+    """Frames of one sample each."""
+
+    window, shift = 25, 10
+
+    def forward(self, wavs):
+        return wavs.unsqueeze(2)
+
+
+@pytest.fixture(scope="module")
+def shares():
+    """A tagger whose probabilities are shares of a window."""
+    labels = CategoricalEncoder()
+    labels.update_from_iterable(["A", "B", "C"])
+    modules = {
+        "compute_features": Samples(),
+        "mean_var_norm": DatasetNormalization(0.0, 0.5),
+        "embedding_model": Shares(),
+        "classifier": torch.nn.Identity(),
+    }
+    hparams = {"label_encoder": labels, "sample_rate": 1000}
+    return AudioTagger(modules, {**hparams, "max_frames": 1024})
 
 
 @pytest.mark.parametrize("window, hop", [(2.0, 0.25), (1.0, 0.1), (4.0, 1.0)])
-def test_onsets_are_unbiased(tmp_path, window, hop):
+def test_onsets_are_unbiased(shares, tmp_path, window, hop):
     wav = np.zeros(30000)
     spans = [(0.25, 5.6, 9.2), (0.5, 12.37, 16.0), (0.75, 21.11, 27.5)]
     for level, start, end in spans:
         wav[round(1000 * start) : round(1000 * end)] = level
     sf.write(tmp_path / "a.wav", wav, 1000)
-    events = Shares().tag_long(tmp_path / "a.wav", window=window, hop=hop)
+    events = shares.tag_long(tmp_path / "a.wav", window=window, hop=hop)
     assert [event.label for event in events] == ["A", "B", "C"]
     for event, (_, start, end) in zip(events, spans):
         assert event.start == pytest.approx(start, abs=hop / 2)
@@ -227,12 +243,12 @@ def test_onsets_are_unbiased(tmp_path, window, hop):
 
 
 @pytest.mark.parametrize("start", [0.0, 0.6, 0.8, 1.0, 1.5, 1.9])
-def test_onsets_near_the_ends_of_the_file(tmp_path, start):
+def test_onsets_near_the_ends_of_the_file(shares, tmp_path, start):
     wav = np.zeros(10000)
     wav[round(1000 * start) : 4000] = 0.25
     wav[6000 : 10000 - round(1000 * start)] = 0.75
     sf.write(tmp_path / "a.wav", wav, 1000)
-    first, last = Shares().tag_long(tmp_path / "a.wav", window=2.0, hop=0.25)
+    first, last = shares.tag_long(tmp_path / "a.wav", window=2.0, hop=0.25)
     assert (first.label, last.label) == ("A", "C")
     assert first.start == pytest.approx(start, abs=0.4)
     assert last.end == pytest.approx(10 - start, abs=0.4)
@@ -240,11 +256,11 @@ def test_onsets_near_the_ends_of_the_file(tmp_path, start):
         assert (first.start, last.end) == (0.0, 10.0)
 
 
-def test_a_clip_shorter_than_a_window_has_events_too(tmp_path):
+def test_a_clip_shorter_than_a_window_has_events_too(shares, tmp_path):
     wav = np.zeros(3000)
     wav[1500:] = 0.5
     sf.write(tmp_path / "a.wav", wav, 1000)
-    [event] = Shares().tag_long(tmp_path / "a.wav", window=4.0, hop=0.25)
+    [event] = shares.tag_long(tmp_path / "a.wav", window=4.0, hop=0.25)
     assert event.label == "B" and event.end == 3.0
     assert event.start == pytest.approx(1.5, abs=0.5)
 

@@ -1,0 +1,297 @@
+"""TaggingModel: loads a trained model and tags batches of waveforms.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+
+import ruamel.yaml
+import torch
+import yaml
+
+from speechbrain.inference.interfaces import Pretrained
+from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.audio import read_audio, resample
+from speechbrain_fftp.inference.folder import load_folder
+from speechbrain_fftp.inference.packed_linear import pack_linear
+from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
+
+logger = get_logger(__name__)
+
+# What damaged files of a model raise
+UNLOADABLE = (
+    *LOADING_ERRORS,
+    SyntaxError,
+    yaml.YAMLError,
+    ruamel.yaml.YAMLError,
+)
+
+
+class TaggingModel(Pretrained):
+    """A model trained by the recipes, which tags batches of waveforms.
+
+    ``from_pretrained`` loads a model without executing any code of its folder.
+    ``from_hparams`` loads it by its yaml, which can execute code: only use it
+    with sources that you trust.
+
+    Arguments
+    ---------
+    modules : dict of torch.nn.Module
+        The four ``MODULES_NEEDED``, see ``Tagger``.
+    hparams : dict
+        ``label_encoder``, ``sample_rate`` in Hz, ``max_frames`` (the maximum
+        clip length) and, if a clip has exactly one label, ``single_label``.
+    run_opts : dict, optional
+        Options such as ``device`` and ``precision``, see ``Pretrained``.
+    freeze_params : bool
+        Whether to freeze the parameters, see ``Pretrained``.
+    packed : bool
+        Whether to speed up linear layers on CPUs that gain from it, at the
+        cost of a second copy of their weights. Only in fp32.
+
+    Raises
+    ------
+    ValueError
+        If modules or labels are missing, or the labels are damaged.
+
+    Example
+    -------
+    >>> TaggingModel.from_pretrained("no_such_folder")
+    Traceback (most recent call last):
+    FileNotFoundError: no_such_folder/config.json is missing. Take a whole inference folder, or export the model again.
+    """
+
+    MODULES_NEEDED = [
+        "compute_features",
+        "mean_var_norm",
+        "embedding_model",
+        "classifier",
+    ]
+    HPARAMS_NEEDED = ["label_encoder", "sample_rate", "max_frames"]
+
+    def __init__(
+        self,
+        modules=None,
+        hparams=None,
+        run_opts=None,
+        freeze_params=True,
+        packed=True,
+    ):
+        super().__init__(modules, hparams, run_opts, freeze_params)
+        missing = set(self.MODULES_NEEDED) - set(self.mods)
+        if missing:
+            raise ValueError(
+                "The model's hyperparams.yaml lacks the modules "
+                f"{', '.join(sorted(missing))}: it is not a tagging model."
+            )
+        encoder = self.hparams.label_encoder
+        if sorted(encoder.ind2lab) != list(range(len(encoder) or 1)):
+            raise ValueError(
+                "The model's label_encoder.ckpt is missing or damaged: it must "
+                f"number its {len(encoder)} labels from 0 on, not "
+                f"{sorted(encoder.ind2lab)}. Export the model again."
+            )
+        encoder.ignore_len()
+        if packed and self.device == "cpu" and self.precision == "fp32":
+            pack_linear(self.mods)
+
+    @classmethod
+    def from_hparams(cls, source, *args, **kwargs):
+        """Loads a model by its yaml, see ``Pretrained.from_hparams``.
+
+        Arguments
+        ---------
+        source : str
+            An inference folder, or a model hub's repository that holds one.
+        *args : tuple
+            Further arguments of ``Pretrained.from_hparams``.
+        **kwargs : dict
+            Further arguments of ``Pretrained.from_hparams`` and of the class.
+
+        Returns
+        -------
+        TaggingModel
+            The model.
+
+        Raises
+        ------
+        FileNotFoundError
+            If a file is missing.
+        ValueError
+            If a file cannot be read, or the files do not match.
+        """
+        try:
+            return super().from_hparams(source, *args, **kwargs)
+        except FileNotFoundError:
+            raise
+        except (OSError, *UNLOADABLE) as error:
+            raise ValueError(
+                f"The model in {source} cannot be loaded. "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    @classmethod
+    def from_pretrained(
+        cls, source, device="cpu", precision="fp32", packed=True
+    ):
+        """Loads a model from config.json, model.safetensors and labels.csv.
+
+        Arguments
+        ---------
+        source : str
+            The folder that ``export_inference`` has written.
+        device : str
+            Device of the model: cpu, cuda:0, ...
+        precision : str
+            ``fp32`` or ``bf16``, which is faster on processors that support
+            bfloat16; a warning is logged on CPUs that do not.
+        packed : bool
+            See the class.
+
+        Returns
+        -------
+        TaggingModel
+            The model.
+
+        Raises
+        ------
+        FileNotFoundError
+            If a file is missing.
+        ValueError
+            If a file cannot be read, the files do not match, or there is no
+            such device or precision.
+        """
+        if precision not in ("fp32", "bf16"):
+            raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
+        modules, hparams = load_folder(source)
+        try:
+            options = {"device": str(torch.device(device))}
+            options["precision"] = precision
+            tagger = cls(modules, hparams, run_opts=options, packed=packed)
+        except LOADING_ERRORS as error:
+            raise ValueError(
+                f"The model in {source} cannot run on {device}. "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        capable = (
+            torch.cpu._is_avx512_bf16_supported()
+            or torch.cpu._is_amx_tile_supported()
+        )
+        if precision == "bf16" and tagger.device == "cpu" and not capable:
+            logger.warning(
+                "This CPU does not support bfloat16 (AVX512-BF16 or AMX): "
+                "precision='fp32' is faster."
+            )
+        return tagger
+
+    @property
+    def labels(self):
+        """Labels of the classes, a list of str."""
+        labels = self.hparams.label_encoder.ind2lab
+        return [labels[number] for number in range(len(labels))]
+
+    @property
+    def tagger(self):
+        """The modules as a ``Tagger``, from waveforms to logits."""
+        return Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
+
+    def load_wav(self, path):
+        """Reads a whole audio file for the model, of up to 9 hours.
+
+        Arguments
+        ---------
+        path : str
+            The audio file.
+
+        Returns
+        -------
+        torch.Tensor
+            Mono waveform ``[S]`` at the model's sampling rate.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be read or is too long to be read at once.
+        """
+        os.stat(path)  # raises FileNotFoundError
+        try:
+            samples, rate, *_ = read_audio(str(path))
+        except ValueError as error:
+            raise ValueError(f"{path} is not readable audio: {error}")
+        samples = resample(samples, rate, self.hparams.sample_rate)
+        if len(samples) == 0:
+            raise ValueError(f"{path} holds no audio: it has no samples.")
+        return torch.from_numpy(samples)
+
+    def encode_batch(self, wavs, wav_lens=None):
+        """Computes embeddings, which do not depend on padding.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]`` or ``[S]`` at the model's sampling rate.
+        wav_lens : torch.Tensor, optional
+            Lengths ``[B]`` relative to S.
+
+        Returns
+        -------
+        torch.Tensor
+            Embeddings ``[B, 1, D]``.
+        """
+        wavs = torch.atleast_2d(wavs).to(self.device).float()
+        if wav_lens is not None:
+            wav_lens = wav_lens.to(self.device)
+        tagger = self.tagger
+        return tagger.encode(*tagger.features(wavs, wav_lens))
+
+    def tag_batch(self, wavs, wav_lens=None):
+        """Computes the probabilities of all classes.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]`` or ``[S]`` at the model's sampling rate.
+        wav_lens : torch.Tensor, optional
+            Lengths ``[B]`` relative to S.
+
+        Returns
+        -------
+        torch.Tensor
+            Probabilities ``[B, C]``, see ``probabilities``.
+
+        Raises
+        ------
+        ValueError
+            If the numbers of classes and labels differ.
+        """
+        with torch.inference_mode(), self.inference_ctx:
+            embeddings = self.encode_batch(wavs, wav_lens)
+            logits = self.tagger.classify(embeddings)
+        if logits.shape[-1] != len(self.labels):
+            raise ValueError(
+                f"The model has {logits.shape[-1]} classes, but its "
+                f"label_encoder.ckpt has {len(self.labels)} labels."
+            )
+        return self.probabilities(logits)
+
+    forward = tag_batch
+
+    def probabilities(self, logits):
+        """Turns logits into probabilities.
+
+        Arguments
+        ---------
+        logits : torch.Tensor
+            Logits ``[..., C]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Probabilities ``[..., C]``; they sum up to 1 if the model has
+            ``single_label``, and are independent otherwise.
+        """
+        if getattr(self.hparams, "single_label", False):
+            return logits.softmax(-1)
+        return logits.sigmoid()
