@@ -25,7 +25,6 @@ PLUGIN_ONLY = {
     "cli.page",
     "cli.run",
     "inference.onnx",
-    "inference.onnx_int8",
     "inference.plots",
     "upstream_names",
     "version",

@@ -1,14 +1,13 @@
 """Exports a tagger to ONNX: waveforms in, probabilities out.
 
-The file needs neither PyTorch nor this package: the features are part of its
-graph, and its metadata hold what else a program must know (as texts):
+The file can be used without PyTorch and this package: the features are part of
+the graph, and its metadata hold the rest, as strings:
 
-* ``labels``: the labels in the order of the classes, a JSON list;
-* ``sample_rate``: that of the waveforms, in Hz;
-* ``window_samples``: samples of the longest clip that the model was made for;
-  longer ones are to be cut into windows of this length;
-* ``frame_samples``: samples of one frame; a shorter last window is to be left
-  out.
+* ``labels``: labels of the classes, a JSON list;
+* ``sample_rate``: sampling rate of the waveforms in Hz;
+* ``window_samples``: maximum clip length of the model in samples; cut longer
+  clips into windows of this length;
+* ``frame_samples``: samples of one frame; drop a last window with fewer.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -26,70 +25,55 @@ from pathlib import Path
 
 import torch
 
-from speechbrain_fftp.inference.onnx_int8 import quantize_onnx
+from speechbrain_fftp.inference.windows import frame_size
 
-# How far probabilities may be from PyTorch's.
-TOLERANCE = 1e-4
+TOLERANCE = 1e-4  # maximum difference of probabilities from PyTorch's
 
-# Batches to check with, for each clip its length relative to the first one,
-# which has so many frames of the longest clip that the model was made for.
+# Batches for the comparison with PyTorch: the length of the waveforms relative
+# to the maximum clip length, and the lengths of the clips relative to that.
 CHECKS = ((0.3, (1.0,)), (0.7, (1.0, 0.2, 0.6)))
 
 
-class _Tagging(torch.nn.Module):
-    """The modules of a tagger as one, for any length and batch size."""
+class _Probabilities(torch.nn.Module):
+    """A tagger's ``Tagger`` for any batch size and number of samples."""
 
     def __init__(self, tagger):
         super().__init__()
-        self.compute_features = tagger.mods.compute_features
-        self.mean_var_norm = tagger.mods.mean_var_norm
-        self.embedding_model = tagger.mods.embedding_model
-        self.classifier = tagger.mods.classifier
+        self.tagger = tagger.tagger
         self.probabilities = tagger.probabilities
-        # A patch's worth of samples.
-        frames = self.embedding_model.embedding.patch_frames
-        self.least = tagger.num_samples(frames)
+        patch_frames = tagger.mods.embedding_model.embedding.patch_frames
+        self.min_samples = tagger.num_samples(patch_frames)
 
     def forward(self, wavs, wav_lens):
         """Waveforms ``[B, S]``, lengths ``[B]`` -> probabilities ``[B, C]``."""
         size = wavs.shape[1]
-        samples = (wav_lens * size).round().long()
-        padding = torch.arange(size, device=wavs.device) >= samples[:, None]
-        wavs = wavs.masked_fill(padding, 0.0)
-        # An exported model cannot tell later whether a clip is too short.
-        missing = torch.sym_max(self.least - size, 0)
-        feats = self.compute_features(
-            torch.nn.functional.pad(wavs, (0, missing))
-        )
-        feats = self.mean_var_norm(feats)
-        lens = self.compute_features.num_frames(samples) / feats.shape[1]
-        logits = self.classifier(self.embedding_model(feats, lens))
-        return self.probabilities(logits.squeeze(1))
+        # A graph cannot pad short clips only: one patch is the minimum for all
+        missing = torch.sym_max(self.min_samples - size, 0)
+        wavs = torch.nn.functional.pad(wavs, (0, missing))
+        samples = (wav_lens.double() * size).round()
+        return self.probabilities(self.tagger(wavs, samples / wavs.shape[1]))
 
 
 def export_onnx(tagger, path, int8=False):
     """Writes a tagger as an ONNX file and compares it with PyTorch.
 
-    Inputs of the file: ``wavs``, float32 ``[batch, samples]`` at the model's
-    sampling rate, and ``wav_lens``, float32 ``[batch]``, lengths relative to
-    ``samples``. Output: ``probabilities``, float32 ``[batch, classes]``. Batch
-    and samples are free, and what lies beyond a clip's length has no
-    influence. The weights are in the file, unless they take more than 2 GB: a
-    second file ``PATH.data`` holds them then.
+    Inputs: ``wavs``, float32 ``[batch, samples]``, and ``wav_lens``, float32
+    ``[batch]``, lengths relative to ``samples``. Output: ``probabilities``,
+    float32 ``[batch, classes]``. Batch size and number of samples are free.
+    Weights of more than 2 GB are stored in a second file, ``PATH.data``.
 
-    The result is run by ONNX Runtime, where that is installed, and must agree
-    with PyTorch to 1e-4. The file appears when it has passed, or not at all.
+    If ONNX Runtime is installed, the result is compared with PyTorch: unless
+    they agree to 1e-4, nothing is written.
 
     Arguments
     ---------
     tagger : speechbrain_fftp.inference.tagging.AudioTagger
         The model, on any device. It is exported in float32.
     path : str
-        The file to write; one that exists is replaced.
+        The file to write or replace.
     int8 : bool
-        Whether to store the weights of linear layers and patches as int8, a
-        scale for each output channel, and to quantise the linear layers'
-        inputs on the fly. The front end stays in float32.
+        Whether to quantize the linear layers and the patch embedding to int8,
+        see ``_quantize``.
 
     Returns
     -------
@@ -99,37 +83,9 @@ def export_onnx(tagger, path, int8=False):
     Raises
     ------
     ImportError
-        If a package that is needed is not installed.
-    ValueError
-        If the model has not one label per class.
+        If onnx, onnxscript or, for int8, onnxruntime is not installed.
     RuntimeError
         If the exported model does not agree with PyTorch.
-
-    Example
-    -------
-    >>> from speechbrain.dataio.encoder import CategoricalEncoder
-    >>> from speechbrain_fftp.inference import AudioTagger
-    >>> from speechbrain_fftp.lobes.features import (
-    ...     DatasetNormalization,
-    ...     KaldiFbank,
-    ... )
-    >>> from speechbrain_fftp.lobes.models.AST import AST
-    >>> labels = CategoricalEncoder()
-    >>> labels.update_from_iterable(["Speech", "Music"])
-    >>> modules = {
-    ...     "compute_features": KaldiFbank(),
-    ...     "mean_var_norm": DatasetNormalization(),
-    ...     "embedding_model": AST(embed_dim=16, depth=1, num_heads=2),
-    ...     "classifier": torch.nn.Linear(16, 2),
-    ... }
-    >>> hparams = {
-    ...     "label_encoder": labels,
-    ...     "sample_rate": 16000,
-    ...     "max_frames": 100,
-    ... }
-    >>> tagger = AudioTagger(modules, hparams)
-    >>> export_onnx(tagger, getfixture("tmpdir") / "model.onnx").name
-    'model.onnx'
     """
     for package in ("onnx", "onnxscript", *["onnxruntime"] * int8):
         if importlib.util.find_spec(package) is None:
@@ -137,11 +93,12 @@ def export_onnx(tagger, path, int8=False):
                 f"Exporting to ONNX{' in int8' * int8} needs the package "
                 f"{package}: pip install speechbrain_fftp[export]"
             )
-    # A copy on the CPU, in float32; the tagger stays as it is.
+    # A float32 copy on the CPU: the tagger itself is not changed
     reference = type(tagger)(
         copy.deepcopy(tagger.mods).float().cpu(),
         vars(tagger.hparams),
         run_opts={"device": "cpu", "precision": "fp32"},
+        packed=False,
     )
     program = _export(reference)
     metadata = _metadata(reference)
@@ -156,7 +113,7 @@ def export_onnx(tagger, path, int8=False):
         del program
         if importlib.util.find_spec("onnxruntime") is None:
             warnings.warn(
-                f"{path} is not checked: onnxruntime is not installed."
+                f"{path} is not compared with PyTorch: install onnxruntime."
             )
         else:
             _check(exported, reference, int(metadata["window_samples"]))
@@ -164,23 +121,23 @@ def export_onnx(tagger, path, int8=False):
             folder = exported.parent / "int8"
             folder.mkdir()
             with _quiet():
-                exported = quantize_onnx(exported, folder / path.name)
-        # The weights before what refers to them.
+                exported = _quantize(exported, folder / path.name)
+        # The weights first, then the file that refers to them
         for file in sorted(exported.parent.glob("*.data")) + [exported]:
             os.replace(file, path.parent / file.name)
     return path
 
 
 def _export(tagger):
-    """The program, without what tells about the machine that made it."""
-    fbank = tagger.mods.compute_features
-    model = _Tagging(tagger)
+    """Exports a tagger, without traces of the machine."""
+    window, _, _ = frame_size(tagger.mods.compute_features)
+    model = _Probabilities(tagger)
     batch = torch.export.Dim("batch")
     samples = torch.export.Dim("samples")
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             model.eval(),
-            (torch.zeros(2, 100 * fbank.window), torch.ones(2)),
+            (torch.zeros(2, 100 * window), torch.ones(2)),
             dynamo=True,
             verbose=False,
             input_names=["wavs", "wav_lens"],
@@ -191,13 +148,13 @@ def _export(tagger):
             },
         )
     for node in program.model.graph.all_nodes():
-        node.metadata_props.clear()  # stack traces, with the paths of files
+        node.metadata_props.clear()  # stack traces with paths of files
     return program
 
 
 @contextlib.contextmanager
 def _quiet():
-    """Keeps back what the exporters say about themselves."""
+    """Silences warnings and log messages of the exporters."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -209,21 +166,20 @@ def _quiet():
 
 
 def _metadata(tagger):
-    """What a program must know besides the graph."""
-    fbank = tagger.mods.compute_features
-    probs = tagger.tag_batch(torch.zeros(1, fbank.window))
-    labels = tagger.labels_of(probs)
+    """Metadata of the file, see the top of this module."""
+    window, _, _ = frame_size(tagger.mods.compute_features)
+    tagger.tag_batch(torch.zeros(1, window))  # checks the number of labels
     longest = tagger.num_samples(tagger.hparams.max_frames)
     return {
-        "labels": json.dumps(labels, ensure_ascii=False),
+        "labels": json.dumps(tagger.labels, ensure_ascii=False),
         "sample_rate": str(tagger.hparams.sample_rate),
         "window_samples": str(longest),
-        "frame_samples": str(fbank.window),
+        "frame_samples": str(window),
     }
 
 
 def _check(path, tagger, longest):
-    """Compares a file with the tagger that it was made of."""
+    """Compares a file with the tagger that it was exported from."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(
@@ -242,7 +198,65 @@ def _check(path, tagger, longest):
         if not error <= TOLERANCE:
             raise RuntimeError(
                 f"The exported model is off by {error:.1e} for waveforms "
-                f"{list(wavs.shape)}, more than {TOLERANCE}: it is not "
-                "written. Please report this with the versions of torch, onnx, "
-                "onnxscript and onnxruntime."
+                f"{list(wavs.shape)}, more than {TOLERANCE}: {path.name} is "
+                "not written. Please report this with the versions of torch, "
+                "onnx, onnxscript and onnxruntime."
             )
+
+
+def _quantize(path, quantized_path):
+    """Writes a copy of an exported tagger with int8 weights, returns its path.
+
+    Linear layers multiply integers: weights have one scale per output channel,
+    inputs are quantized on the fly, with one scale per batch, so that a clip's
+    result depends slightly on the rest of its batch. Weights use 7 bits, since
+    sums over 8 bits overflow on processors without VNNI. Kernels of patches
+    are stored as int8, but computed in float32, as is the front end: spectra
+    span too many orders of magnitude.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    nodes = onnx.load(path, load_external_data=False).graph.node
+    quantize_dynamic(
+        path,
+        quantized_path,
+        op_types_to_quantize=["MatMul", "Gemm"],
+        per_channel=True,
+        reduce_range=True,
+        weight_type=QuantType.QInt8,
+        nodes_to_exclude=[
+            node.name
+            for node in nodes
+            if any("compute_features" in name for name in node.input)
+        ],
+    )
+    model = onnx.load(quantized_path)
+    _store_kernels(model.graph)
+    onnx.save(model, quantized_path)
+    return quantized_path
+
+
+def _store_kernels(graph):
+    """Stores the kernels of convolutions as int8 times a scale."""
+    import numpy as np
+    from onnx import helper, numpy_helper
+
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    nodes = [node for node in graph.node if node.op_type == "Conv"]
+    for node in nodes:
+        name = node.input[1]
+        kernel = numpy_helper.to_array(constants[name])  # [D, 1, bins, frames]
+        scale = np.abs(kernel).max((1, 2, 3)) / 127 + np.float32(1e-12)
+        rounded = np.rint(kernel / scale[:, None, None, None])
+        graph.initializer.remove(constants[name])
+        parts = {
+            f"{name}_int8": rounded.astype(np.int8),
+            f"{name}_scale": scale,
+        }
+        for part, values in parts.items():
+            graph.initializer.append(numpy_helper.from_array(values, part))
+        scaled = helper.make_node(
+            "DequantizeLinear", list(parts), [name], f"{name}_float", axis=0
+        )
+        graph.node.insert(0, scaled)

@@ -208,7 +208,7 @@ def test_int8_is_small_and_gives_the_same_tags(
     assert json.loads(about.custom_metadata_map["labels"]) == LABELS
 
 
-@pytest.mark.parametrize("part", ["_check", "quantize_onnx"])
+@pytest.mark.parametrize("part", ["_check", "_quantize"])
 def test_a_failed_export_leaves_the_file_before(
     exported, no_second_export, tmp_path, monkeypatch, part
 ):
@@ -258,7 +258,7 @@ def test_missing_packages(
     with pytest.raises(ImportError, match=rf"{package}.*fftp\[export\]"):
         onnx_export.export_onnx(tagger, path, int8=True)
     if package == "onnxruntime":
-        with pytest.warns(UserWarning, match="model.onnx is not checked"):
+        with pytest.warns(UserWarning, match="model.onnx is not compared"):
             onnx_export.export_onnx(tagger, path)
     assert path.exists() == (package == "onnxruntime")
 
