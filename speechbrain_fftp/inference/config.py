@@ -42,25 +42,19 @@ MAX_LAYERS = 100  # of a Sequential
 MAX_BANKS = 2**24  # elements of the filterbank matrix
 
 
-def describe_model(modules, sample_rate, max_frames, single_label=False):
-    """Describes a model by its classes and their constructor arguments.
+def describe(modules):
+    """Describes modules by their classes and constructor arguments.
 
     Arguments
     ---------
     modules : dict of torch.nn.Module
         ``compute_features``, ``mean_var_norm``, ``embedding_model`` and
-        ``classifier``. Each keeps its constructor arguments as attributes.
-    sample_rate : int
-        Sampling rate in Hz.
-    max_frames : int
-        Maximum clip length in frames.
-    single_label : bool
-        Whether each clip has exactly one class.
+        ``classifier``, which keep their arguments as attributes.
 
     Returns
     -------
     dict
-        The content of config.json.
+        For each module its class and arguments.
 
     Raises
     ------
@@ -75,16 +69,10 @@ def describe_model(modules, sample_rate, max_frames, single_label=False):
     ...     "embedding_model": AST(embed_dim=48, depth=1, num_heads=3),
     ...     "classifier": torch.nn.Linear(48, 5),
     ... }
-    >>> config = describe_model(modules, 16000, 1024)
-    >>> config["mean_var_norm"]
+    >>> describe(modules)["mean_var_norm"]
     {'class': 'DatasetNormalization', 'mean': -5.0, 'std': 4.0}
     """
-    config = {"sample_rate": sample_rate, "max_frames": max_frames}
-    for name in MODULES:
-        config[name] = _describe(modules[name], name)
-    if single_label:
-        config["single_label"] = True
-    return config
+    return {name: _describe(modules[name], name) for name in MODULES}
 
 
 def _describe(module, part):
@@ -114,7 +102,7 @@ def _describe(module, part):
     return described
 
 
-def build_model(config, n_tensors):
+def build(config, n_tensors):
     """Builds the modules that config.json describes.
 
     Arguments
@@ -138,7 +126,7 @@ def build_model(config, n_tensors):
 
     Example
     -------
-    >>> build_model({"sample_rate": 16000}, n_tensors=30)
+    >>> build({"sample_rate": 16000}, n_tensors=30)
     Traceback (most recent call last):
     ValueError: missing: max_frames, compute_features, mean_var_norm, \
 embedding_model, classifier; unknown: none.

@@ -11,7 +11,6 @@ Authors
 import csv
 import io
 import json
-import shutil
 from pathlib import Path
 
 import ruamel.yaml
@@ -20,13 +19,13 @@ import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import write_csv, write_json
+from speechbrain_fftp.dataio.files import atomic_folder, write_csv, write_json
 from speechbrain_fftp.inference.config import (
     MODULES,
     NUMBERS,
     TRAINED,
-    build_model,
-    describe_model,
+    build,
+    describe,
 )
 from speechbrain_fftp.utils.pretrained.tensors import (
     LOADING_ERRORS,
@@ -112,11 +111,12 @@ def load_folder(folder):
         tensors = read_tensors(path)
         path = config_file
         config = json.loads(_read_text(path))
-        modules, hparams = build_model(config, len(tensors))
+        modules, hparams = build(config, len(tensors))
         path = weights_file
         _assign_tensors(modules, tensors)
         path = config_file
-        n_classes = _count_classes(modules)
+        width = modules["embedding_model"].embed_dim
+        n_classes = modules["classifier"](torch.zeros(1, 1, width)).shape[-1]
     except (OSError, *LOADING_ERRORS) as error:
         message = str(error)
         if str(path) not in message:
@@ -161,20 +161,10 @@ def _read_labels(path):
     return labels
 
 
-def _count_classes(modules):
-    """Number of outputs of the classifier."""
-    width = modules["embedding_model"].embed_dim
-    with torch.no_grad():
-        return modules["classifier"](torch.zeros(1, 1, width)).shape[-1]
-
-
 def _assign_tensors(modules, tensors):
     """Makes the tensors the parameters of the modules."""
-    own = {
-        f"{name}.{key}": value
-        for name in TRAINED
-        for key, value in modules[name].state_dict().items()
-    }
+    model = torch.nn.ModuleDict({name: modules[name] for name in TRAINED})
+    own = model.state_dict()
     check_names(tensors, own, "the model of config.json")
     for name, tensor in tensors.items():
         if tensor.shape != own[name].shape or not tensor.is_floating_point():
@@ -182,14 +172,8 @@ def _assign_tensors(modules, tensors):
                 f"{name} is {list(tensor.shape)}, {tensor.dtype}, but "
                 f"{list(own[name].shape)} in the model of config.json."
             )
-    for name in TRAINED:
-        start = f"{name}."
-        state = {
-            key[len(start) :]: value.float()
-            for key, value in tensors.items()
-            if key.startswith(start)
-        }
-        modules[name].load_state_dict(state, assign=True)
+    state = {name: tensor.float() for name, tensor in tensors.items()}
+    model.load_state_dict(state, assign=True)
 
 
 def export_inference(
@@ -249,34 +233,21 @@ def export_inference(
     2
     """
     recipe = _read_recipe(hparams_file)
-    folder = Path(folder)
-    unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    _write_yaml_form(unfinished, recipe, modules, label_encoder, single_label)
-    try:
-        config = describe_model(
-            modules, recipe["sample_rate"], recipe["max_frames"], single_label
-        )
-        _write_data_form(unfinished, config, modules, label_encoder)
-    except (ImportError, ValueError) as error:
-        for name in FILES:
-            (unfinished / name).unlink(missing_ok=True)
-        logger.warning(
-            "Only hyperparams.yaml and its weights are written, which "
-            "AudioTagger.from_hparams loads, and no %s: %s",
-            " and ".join(FILES[:2]),
-            error,
-        )
-
-    # Half of the old one must not be left under its name by a kill.
-    replaced = folder.with_name(folder.name + ".replaced")
-    shutil.rmtree(replaced, ignore_errors=True)
-    if folder.exists():
-        folder.rename(replaced)
-    unfinished.rename(folder)
-    shutil.rmtree(replaced, ignore_errors=True)
-    return folder
+    with atomic_folder(folder) as unfinished:
+        arguments = Path(unfinished), recipe, modules, label_encoder
+        _write_yaml_form(*arguments, single_label)
+        try:
+            _write_data_form(*arguments, single_label)
+        except (ImportError, ValueError) as error:
+            for name in FILES:
+                Path(unfinished, name).unlink(missing_ok=True)
+            logger.warning(
+                "Only hyperparams.yaml and its weights are written, which "
+                "AudioTagger.from_hparams loads, and no %s: %s",
+                " and ".join(FILES[:2]),
+                error,
+            )
+    return Path(folder)
 
 
 def _read_recipe(path):
@@ -310,17 +281,17 @@ def _write_yaml_form(folder, recipe, modules, label_encoder, single_label):
         label_encoder.save(folder / f"label_encoder.{suffix}")
 
 
-def _write_data_form(folder, config, modules, label_encoder):
-    """Writes the files that ``load_folder`` reads, and reads them once."""
+def _write_data_form(folder, recipe, modules, label_encoder, single_label):
+    """Writes the files that ``load_folder`` reads, and checks that it can."""
     from safetensors.torch import save
 
-    tensors = {
-        f"{name}.{key}": value.detach().cpu().clone().contiguous()
-        for name in TRAINED
-        for key, value in modules[name].state_dict().items()
-    }
+    config = {**{name: recipe[name] for name in NUMBERS}, **describe(modules)}
+    if single_label:
+        config["single_label"] = True
     write_json(folder / "config.json", config)
-    # Not save_file, whose files are readable by their owner alone.
+    model = torch.nn.ModuleDict({name: modules[name] for name in TRAINED})
+    tensors = {k: v.cpu().contiguous() for k, v in model.state_dict().items()}
+    # Not save_file: only the owner could read its file.
     (folder / "model.safetensors").write_bytes(save(tensors))
     labels = sorted(label_encoder.ind2lab.items())
     write_csv(folder / "labels.csv", ("index", "label"), labels)
