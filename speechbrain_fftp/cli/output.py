@@ -1,4 +1,4 @@
-"""How ``fftp-tag`` finds its files and prints what it found in them.
+"""Input files and output formats of ``fftp-tag``.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,38 +9,18 @@ import json
 import os
 import sys
 
-FORMATS = ("table", "json", "jsonl", "csv", "audacity")
+OUTPUT_FORMATS = ("table", "json", "jsonl", "csv", "audacity")
 
-# Files of folders that are taken for audio, among those that soundfile reads.
-EXTENSIONS = (
-    ".aif .aifc .aiff .au .caf .flac .mp3 .oga .ogg .opus .rf64 .snd .w64 .wav"
-)
-EXTENSIONS = tuple(EXTENSIONS.split())
+# Files in folders that are read as audio, among the formats of soundfile.
+EXTENSIONS = (".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga")
+EXTENSIONS += (".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav")
 
 
 def find_files(names):
-    """Replaces folders by the audio files in them and in their folders.
+    """Replaces folders by the audio files in them and in their subfolders.
 
-    Arguments
-    ---------
-    names : list of str
-        Files, folders and ``-``.
-
-    Returns
-    -------
-    files : list of str
-        In the order given, those of a folder by name.
-    errors : list of str
-        What is wrong with some of the folders.
-
-    Example
-    -------
-    >>> folder = getfixture("tmpdir").mkdir("sounds")
-    >>> for name in ("b.wav", "A.FLAC", "notes.txt"):
-    ...     _ = (folder / name).write("")
-    >>> files, errors = find_files(["-", str(folder)])
-    >>> [os.path.basename(path) for path in files], errors
-    (['-', 'A.FLAC', 'b.wav'], [])
+    Returns the files, in the order given and sorted within a folder, and
+    messages about folders that cannot be read or have no audio files.
     """
     files, errors = [], []
     for name in names:
@@ -58,62 +38,35 @@ def find_files(names):
         errors += [f"{e.filename} cannot be read: {e.strerror}" for e in failed]
         if not found and not failed:
             errors.append(
-                f"{name} holds no audio: no files named {' '.join(EXTENSIONS)}"
+                f"{name} has no audio files ({', '.join(EXTENSIONS)})"
             )
         files += found
     return files, errors
 
 
 class Output:
-    """Prints the tags or the events of files in one of the formats.
+    """Prints the tags or events of files in one of ``OUTPUT_FORMATS``."""
 
-    Arguments
-    ---------
-    form : str
-        One of ``FORMATS``.
-    timeline : bool
-        Whether events are to be printed, not tags.
-
-    Example
-    -------
-    >>> from speechbrain_fftp.inference import Event, Tag
-    >>> output = Output("jsonl", timeline=False)
-    >>> output.add("a.wav", [Tag("Siren", 0.5)])
-    {"file": "a.wav", "tags": [{"label": "Siren", "probability": 0.5}]}
-    >>> output = Output("csv", timeline=True)
-    file,start,end,label,probability
-    >>> output.add("a.wav", [Event(0.25, 2.0, "Bark, dog", 0.5)])
-    a.wav,0.25,2.0,"Bark, dog",0.5
-    """
-
-    def __init__(self, form, timeline):
-        self.form = form
+    def __init__(self, output_format, timeline):
+        self.output_format = output_format
         self.timeline = timeline
-        self.files = []
-        if form == "csv":
+        self.results = []  # printed at the end, for json
+        if output_format == "csv":
             times = ["start", "end"] if timeline else []
-            self._write_row(["file", *times, "label", "probability"])
+            self._print_csv(["file", *times, "label", "probability"])
 
     def add(self, file, found):
-        """Prints what was found in a file, or keeps it for ``close``.
-
-        Arguments
-        ---------
-        file : str
-            Its name.
-        found : list of Tag or Event
-            What was found.
-        """
+        """Prints the tags or events of a file, or keeps them for ``close``."""
         rows = [item.to_dict() for item in found]
-        if self.form in ("json", "jsonl"):
-            key = "events" if self.timeline else "tags"
-            self.files.append({"file": file, key: rows})
-            if self.form == "jsonl":
-                print(json.dumps(self.files.pop()))
-        elif self.form == "csv":
+        result = {"file": file, "events" if self.timeline else "tags": rows}
+        if self.output_format == "json":
+            self.results.append(result)
+        elif self.output_format == "jsonl":
+            print(json.dumps(result))
+        elif self.output_format == "csv":
             for row in rows:
-                self._write_row([file, *row.values()])
-        elif self.form == "audacity":
+                self._print_csv([file, *row.values()])
+        elif self.output_format == "audacity":
             for row in rows:
                 label = " ".join(row["label"].split())
                 print(f"{row['start']:.6f}\t{row['end']:.6f}\t{label}")
@@ -127,11 +80,11 @@ class Output:
         sys.stdout.flush()
 
     def close(self):
-        """Prints what was kept."""
-        if self.form == "json":
-            print(json.dumps(self.files, indent=2))
+        """Prints the results that were kept."""
+        if self.output_format == "json":
+            print(json.dumps(self.results, indent=2))
 
     @staticmethod
-    def _write_row(row):
+    def _print_csv(row):
         """Prints a row of a CSV table."""
         csv.writer(sys.stdout, lineterminator="\n").writerow(row)

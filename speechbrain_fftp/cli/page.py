@@ -1,7 +1,7 @@
-"""A page in the browser that tags a clip: ``fftp-tag serve``.
+"""The page of ``fftp-tag serve``, which tags a clip in the browser.
 
-Made with Gradio, and served to this machine only. It needs no network: nothing
-is loaded from elsewhere and nothing is reported.
+Built with Gradio and served to this machine only. It needs no network: the page
+loads nothing from other hosts and sends no usage data.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -23,7 +23,7 @@ MAX_MINUTES = 10
 MAX_MEGABYTES = 50
 DAY = 24 * 60 * 60
 HEADER = ("start", "end", "label", "probability")
-# Sounds of the demo set that follow each other in the example clips.
+# Pairs of sounds of the demo set, for the example clips.
 EXAMPLES = (
     ("Siren", "Dial tone"),
     ("Tick-tock", "White noise"),
@@ -31,37 +31,19 @@ EXAMPLES = (
 )
 
 
-def check_clip(path):
-    """Checks that a clip is audio and within the page's limits.
+def check_upload(path):
+    """Checks the format and size of a clip; returns its length in seconds.
 
-    Arguments
-    ---------
-    path : str or None
-        The file; None if there is none.
-
-    Returns
-    -------
-    float
-        Its length in seconds, according to its header.
-
-    Raises
-    ------
-    ValueError
-        If there is none, it cannot be read, is too large or too long.
-
-    Example
-    -------
-    >>> check_clip(None)
-    Traceback (most recent call last):
-    ValueError: Choose a file or record a clip first.
+    Raises a ValueError if there is no clip (None), or if it is not audio or
+    exceeds the limits of the page.
     """
     if path is None:
         raise ValueError("Choose a file or record a clip first.")
     size = Path(path).stat().st_size / 2**20
     if size > MAX_MEGABYTES:
         raise ValueError(
-            f"The file has {size:.0f} MB; this page takes {MAX_MEGABYTES} MB "
-            "at most. The command fftp-tag has no such limit."
+            f"The file has {size:.0f} MB, but the limit of this page is "
+            f"{MAX_MEGABYTES} MB. The command fftp-tag has no such limit."
         )
     try:
         with open_audio(path) as file:
@@ -70,14 +52,14 @@ def check_clip(path):
         raise ValueError(f"The file is not readable audio: {error}")
     if seconds > 60 * MAX_MINUTES:
         raise ValueError(
-            f"The clip lasts {seconds / 60:.1f} minutes; this page takes "
-            f"{MAX_MINUTES} at most. The command fftp-tag has no such limit."
+            f"The clip lasts {seconds / 60:.1f} minutes, but the limit of this "
+            f"page is {MAX_MINUTES}. The command fftp-tag has no such limit."
         )
     return seconds
 
 
 def _write_events(path, events):
-    """Writes events as a CSV file, and gives its rows without the header."""
+    """Writes events as a CSV file; returns its rows without the header."""
     rows = [
         [round(e.start, 3), round(e.end, 3), e.label, round(e.probability, 3)]
         for e in events
@@ -90,7 +72,7 @@ def _write_events(path, events):
 
 
 def _write_examples(folder, seconds=4.0):
-    """Writes clips of two synthetic sounds each, and gives their paths."""
+    """Writes clips of two synthetic sounds each; returns their paths."""
     sounds = {label: make for _, label, make in CLASSES}
     rng, t = np.random.default_rng(0), np.arange(seconds * SAMPLE_RATE)
     paths = []
@@ -103,53 +85,13 @@ def _write_examples(folder, seconds=4.0):
 
 
 def choose_windows(tagger, seconds):
-    """Length of a timeline's windows: 2 s, more for clips above two minutes.
-
-    Arguments
-    ---------
-    tagger : AudioTagger
-        The model, whose longest window is the limit.
-    seconds : float
-        The clip's length.
-
-    Returns
-    -------
-    dict of float
-        ``window`` and ``hop`` in seconds.
-
-    Example
-    -------
-    >>> from types import SimpleNamespace
-    >>> choose_windows(SimpleNamespace(max_window=10.255), 300)
-    {'window': 5.0, 'hop': 1.25}
-    """
+    """``window`` and ``hop`` in seconds: 2 s windows, longer after 2 minutes."""
     window = min(max(2.0, seconds / 60), tagger.max_window)
     return {"window": window, "hop": window / 4}
 
 
 def build_page(tagger):
-    """Builds the page: a clip goes in; tags, a picture and events come out.
-
-    Arguments
-    ---------
-    tagger : AudioTagger
-        The model.
-
-    Returns
-    -------
-    gradio.Blocks
-        The page. ``serve`` launches it.
-
-    Raises
-    ------
-    ImportError
-        If Gradio is not installed.
-
-    Example
-    -------
-    >>> type(build_page(tagger=None)).__name__
-    'Blocks'
-    """
+    """Builds the page, a ``gradio.Blocks``, which ``serve`` launches."""
     try:
         import gradio as gr
     except ImportError:
@@ -157,25 +99,25 @@ def build_page(tagger):
             "The page needs Gradio and matplotlib: "
             "pip install gradio matplotlib"
         ) from None
-    kept = tempfile.TemporaryDirectory(prefix="fftp-tag-")  # until the end
+    results = tempfile.TemporaryDirectory(prefix="fftp-tag-")
 
-    def find(path, threshold):
-        """The rows of the event table, and the CSV file, of a tagged clip."""
+    def find_events(path, threshold):
+        """Returns the rows of the event table and the CSV file."""
         if path is None:
             return [], None
-        windows = choose_windows(tagger, check_clip(path))
+        windows = choose_windows(tagger, check_upload(path))
         events = tagger.tag_long(path, threshold=threshold, **windows)
-        table = Path(tempfile.mkdtemp(dir=kept.name)) / "events.csv"
+        table = Path(tempfile.mkdtemp(dir=results.name)) / "events.csv"
         return _write_events(table, events), str(table)
 
     def tag(path, threshold):
-        """All that is shown of a clip."""
+        """Returns the content of all outputs for a clip."""
         try:
-            windows = choose_windows(tagger, check_clip(path))
+            windows = choose_windows(tagger, check_upload(path))
             tags = {t.label: t.probability for t in tagger.tag_file(path)}
             wav = tagger.load_wav(path)
             times, probs = tagger.timeline(path, **windows)
-            rows, table = find(path, threshold)
+            rows, table = find_events(path, threshold)
         except (OSError, ValueError) as error:
             text = str(error).replace(str(path), "The file")
             raise gr.Error(text, duration=None, print_exception=False)
@@ -186,14 +128,14 @@ def build_page(tagger):
     with gr.Blocks(
         title="Audio tagging",
         analytics_enabled=False,
-        delete_cache=(DAY, DAY),  # and when the page ends
+        delete_cache=(DAY, DAY),  # uploads; also when the server stops
     ) as page:
-        page.kept = kept
+        page.results = results  # removed with the page
         gr.Markdown(
-            f"# Audio tagging\nClips of up to {MAX_MINUTES} minutes and "
-            f"{MAX_MEGABYTES} MB. They do not leave this machine."
+            f"# Audio tagging\nUpload or record a clip of up to {MAX_MINUTES} "
+            f"minutes and {MAX_MEGABYTES} MB. It stays on this machine."
         )
-        tagged = gr.State()  # the clip that is shown
+        tagged = gr.State()  # path of the clip whose results are shown
         with gr.Row():
             with gr.Column(scale=1):
                 clip = gr.Audio(
@@ -208,11 +150,11 @@ def build_page(tagger):
                     1.0,
                     0.5,
                     step=0.05,
-                    label="Threshold of events",
+                    label="Event threshold",
                     elem_id="threshold",
                 )
                 button = gr.Button("Tag", variant="primary", elem_id="tag")
-                examples = [[path] for path in _write_examples(kept.name)]
+                examples = [[path] for path in _write_examples(results.name)]
                 gr.Examples(examples, clip, label="Examples (synthetic)")
                 tags = gr.Label(
                     label="Tags", show_heading=False, elem_id="tags"
@@ -227,7 +169,7 @@ def build_page(tagger):
                 )
                 events = gr.Dataframe(
                     headers=list(HEADER),
-                    label="Events, in seconds",
+                    label="Events (times in seconds)",
                     interactive=False,
                     elem_id="events",
                 )
@@ -239,7 +181,7 @@ def build_page(tagger):
             api_name="tag",
         )
         threshold.change(
-            find,
+            find_events,
             [tagged, threshold],
             [events, table],
             api_name="events",
@@ -249,31 +191,10 @@ def build_page(tagger):
 
 
 def serve(model_folder, port=7860, device="cpu"):
-    """Serves the page to this machine, until interrupted.
+    """Serves the page at http://127.0.0.1:PORT until interrupted.
 
-    Arguments
-    ---------
-    model_folder : str
-        The ``inference`` folder of a trained model.
-    port : int
-        The page is at http://127.0.0.1:PORT.
-    device : str
-        Where the model runs: cpu, cuda:0, ...
-
-    Raises
-    ------
-    ImportError
-        If Gradio is not installed.
-    OSError
-        If a file of the model is missing, or the port cannot be used.
-    ValueError
-        If the model cannot be loaded.
-
-    Example
-    -------
-    >>> serve("no_such_folder")  # doctest: +IGNORE_EXCEPTION_DETAIL
-    Traceback (most recent call last):
-    FileNotFoundError: ...
+    Raises an OSError if a file of the model is missing or the port cannot be
+    used, and a ValueError if the model cannot be loaded.
     """
     page = build_page(AudioTagger.from_pretrained(model_folder, device=device))
     try:
@@ -289,6 +210,8 @@ def serve(model_folder, port=7860, device="cpu"):
             prevent_thread_lock=True,
         )
     except OSError as error:
-        raise OSError(f"Port {port} cannot be used, take another one: {error}")
-    print(f"Serving on http://127.0.0.1:{port} (Ctrl+C ends it)", flush=True)
+        raise OSError(
+            f"Port {port} cannot be used, choose another one: {error}"
+        )
+    print(f"Serving on http://127.0.0.1:{port} (Ctrl+C to stop)", flush=True)
     page.block_thread()

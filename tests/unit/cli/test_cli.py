@@ -70,7 +70,7 @@ def test_missing_model_says_how_to_make_one(clips, tmp_path, capsys):
     assert main([clips[0], "--model", str(tmp_path / "none")]) == 1
     captured = capsys.readouterr()
     assert not captured.out
-    assert "none holds no config.json and no hyperparams.yaml" in captured.err
+    assert "none has no config.json and no hyperparams.yaml" in captured.err
     assert "`make demo`" in captured.err
 
 

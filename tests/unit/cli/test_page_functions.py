@@ -16,7 +16,7 @@ import soundfile as sf
 from speechbrain_fftp.cli import page as page_module
 from speechbrain_fftp.cli.page import (
     build_page,
-    check_clip,
+    check_upload,
     choose_windows,
     serve,
 )
@@ -33,7 +33,7 @@ def functions(tagger):
     """What the page calls, by name. The page lives as long as they do."""
     page = build_page(tagger)
     yield {f.api_name: f.fn for f in page.fns.values()}
-    page.kept.cleanup()
+    page.results.cleanup()
 
 
 @pytest.fixture
@@ -81,17 +81,17 @@ def test_errors_do_not_tell_where_the_file_is(functions, tmp_path):
 
 
 def test_limits(clip, monkeypatch):
-    assert check_clip(clip) == 4.0
+    assert check_upload(clip) == 4.0
     monkeypatch.setattr(page_module, "MAX_MINUTES", 3.9 / 60)
     with pytest.raises(ValueError, match="lasts 0.1 minutes"):
-        check_clip(clip)
+        check_upload(clip)
     size = os.path.getsize(clip) / 2**20
     monkeypatch.setattr(page_module, "MAX_MEGABYTES", size - 1e-3)
     with pytest.raises(ValueError, match="The file has 0 MB"):
-        check_clip(clip)
+        check_upload(clip)
     monkeypatch.setattr(page_module, "MAX_MEGABYTES", size)
     monkeypatch.setattr(page_module, "MAX_MINUTES", 4 / 60)
-    assert check_clip(clip) == 4.0
+    assert check_upload(clip) == 4.0
 
 
 @pytest.mark.parametrize(
