@@ -1,9 +1,8 @@
-"""Draws a clip's spectrogram plain, under SpecAugment and under SpecMask.
+"""Draws a clip's spectrogram unmasked, with SpecAugment and with SpecMask.
 
-Each of them once with the grid of full-frequency temporal patches and once with
-that of square ones. Masked cells, which take the clip's mean, are drawn in
-grey. SpecAugment masks at most 48 bins and 192 frames, as the
-original Audio Spectrogram Transformer does.
+Each is drawn with the grid of full-frequency temporal patches and with that of
+square patches. Masked cells are gray. SpecAugment masks up to 48 bins and 192
+frames, as in the original Audio Spectrogram Transformer.
 
 > python docs/plot_specmask.py clip.flac docs/specmask.png
 
@@ -25,7 +24,7 @@ from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain_fftp.augment.specmask import SpecMask
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 
-# Name, height in bins and width in frames of a patch, without their overlap
+# Name, height in bins and width in frames of a patch, drawn without overlap
 GRIDS = (("FFTP patches, 128 x 25", 128, 25), ("square patches", 16, 16))
 
 
@@ -37,10 +36,10 @@ def spec_augment(feats):
 
 
 def draw(plain, masked, title, bins, frames, axes):
-    """Draws ``[T, F]`` features, what is masked of them, and the patches."""
+    """Draws features ``[T, F]`` with masked cells in gray, and the patches."""
     picture = torch.where(masked == plain, plain, torch.nan).T
-    colours = matplotlib.colormaps["magma"].with_extremes(bad="silver")
-    axes.imshow(picture, cmap=colours, origin="lower", aspect="auto")
+    colors = matplotlib.colormaps["magma"].with_extremes(bad="silver")
+    axes.imshow(picture, cmap=colors, origin="lower", aspect="auto")
     for frame in range(0, len(plain), frames):
         axes.axvline(frame - 0.5, color="white", linewidth=0.4)
     for bin_ in range(0, plain.shape[1], bins):
@@ -50,15 +49,7 @@ def draw(plain, masked, title, bins, frames, axes):
 
 
 def main(clip, picture):
-    """Writes the picture of a clip.
-
-    Arguments
-    ---------
-    clip : str
-        An audio file.
-    picture : str
-        The PNG or SVG file to write.
-    """
+    """Draws an audio file and writes a PNG or SVG file."""
     torch.manual_seed(5)
     wav, rate = audio_io.load(clip, channels_first=False)
     wav = AudioNormalizer()(wav, rate)[None, :160000]

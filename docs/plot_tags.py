@@ -1,7 +1,7 @@
-"""Draws what a tagger finds in clips that follow each other.
+"""Draws the tags of concatenated clips over time.
 
-Their spectrogram with the patches, the most probable classes over time (windows
-of 2 s), and from which moments an AST's embedding draws.
+Three rows: spectrogram with patches, the most probable classes over time (2 s
+windows), and, for an AST, the frames that its embedding attends to.
 
 > python docs/plot_tags.py MODEL_FOLDER docs/tags.png first.flac second.flac
 
@@ -21,17 +21,7 @@ from speechbrain_fftp.inference.tagging import AudioTagger
 
 
 def main(folder, picture, *clips):
-    """Writes the picture.
-
-    Arguments
-    ---------
-    folder : str
-        The inference folder of a trained model.
-    picture : str
-        The PNG or SVG file to write.
-    *clips : tuple of str
-        Audio files.
-    """
+    """Tags audio files with an inference folder; writes a PNG or SVG file."""
     tagger = AudioTagger.from_pretrained(folder)
     wav = torch.cat([tagger.load_wav(clip) for clip in clips])
     with tempfile.TemporaryDirectory() as scratch:

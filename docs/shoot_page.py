@@ -1,6 +1,6 @@
-"""Takes a picture of the page of ``fftp-tag serve`` with a clip's tags.
+"""Takes a screenshot of the page of ``fftp-tag serve`` with a clip's tags.
 
-With Chromium and its driver, and selenium.
+Needs selenium, Chromium and its driver.
 
 > python docs/shoot_page.py MODEL_FOLDER docs/page.png clip.flac
 
@@ -26,23 +26,7 @@ FLAGS = "--headless=new --no-sandbox --disable-gpu --window-size=1200,1130"
 
 
 def find(command):
-    """Where a command is.
-
-    Arguments
-    ---------
-    command : str
-        Its name.
-
-    Returns
-    -------
-    str
-        Its path.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it is not installed.
-    """
+    """Returns the path of an installed command."""
     path = shutil.which(command)
     if path is None:
         raise FileNotFoundError(f"{command} is not installed.")
@@ -50,20 +34,10 @@ def find(command):
 
 
 def shoot(driver, clip, picture):
-    """Tags a clip on the page, and writes what is seen then.
-
-    Arguments
-    ---------
-    driver : selenium.webdriver.Chrome
-        The browser.
-    clip : str
-        An audio file.
-    picture : str
-        The PNG file to write.
-    """
+    """Tags a clip on the page and writes a screenshot."""
 
     def wait_for(selector):
-        """The first element of a CSS selector, once it is there."""
+        """Returns the first element that matches a CSS selector."""
         return WebDriverWait(driver, 60).until(
             lambda _: driver.find_elements(By.CSS_SELECTOR, selector)
         )[0]
@@ -72,29 +46,19 @@ def shoot(driver, clip, picture):
         try:
             driver.get(f"http://127.0.0.1:{PORT}")
             break
-        except WebDriverException:  # the page is not served yet
+        except WebDriverException:  # the server is still starting
             time.sleep(0.5)
     upload = wait_for("#clip input[type=file]")
     upload.send_keys(str(Path(clip).resolve()))
     wait_for("#clip [data-testid=waveform-controls]")
     wait_for("#tag").click()
     wait_for("#picture img")
-    time.sleep(2)  # the bars grow
+    time.sleep(2)  # until the bars are animated
     driver.save_screenshot(picture)
 
 
 def main(folder, picture, clip):
-    """Serves the page and takes its picture.
-
-    Arguments
-    ---------
-    folder : str
-        The inference folder of a trained model.
-    picture : str
-        The PNG file to write.
-    clip : str
-        An audio file.
-    """
+    """Serves the page for an inference folder and takes its screenshot."""
     command = [sys.executable, "-m", "speechbrain_fftp.cli.main", "serve"]
     command += ["--model", folder, "--port", str(PORT)]
     options, service = webdriver.ChromeOptions(), Service(find("chromedriver"))

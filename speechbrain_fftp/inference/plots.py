@@ -1,7 +1,7 @@
-"""Pictures of clips, of their tags over time, and of what an AST draws from.
+"""Figures of spectrograms, of tags over time and of an AST's relevance.
 
-Matplotlib draws them without a display; it is imported when one is drawn. A
-file's ending, such as ``.png`` or ``.svg``, tells the format.
+Drawn by matplotlib without a display. The file extension, such as ``.png`` or
+``.svg``, sets the format.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -13,73 +13,31 @@ from speechbrain_fftp.inference.relevance import token_relevance
 from speechbrain_fftp.inference.windows import frame_size
 from speechbrain_fftp.lobes.models.AST import AST
 
-# A grid with more columns than that would hide the spectrogram.
+# More grid lines would hide the spectrogram.
 MAX_GRID_COLUMNS = 250
 
 
 def new_figure(rows=1, width=10.0, height=2.6):
-    """A figure that belongs to no display, and its axes, one below another.
+    """A figure without a display, and its axes ``[rows]`` with one time axis.
 
-    Arguments
-    ---------
-    rows : int
-        How many axes, which share their time axis.
-    width : float
-        Width of the figure in inches.
-    height : float
-        Height of each of the axes in inches.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-        The figure. ``figure.savefig(path)`` writes it.
-    axes : numpy.ndarray
-        The axes, ``[rows]``.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
-
-    Example
-    -------
-    >>> figure, axes = new_figure(rows=2)
-    >>> len(axes)
-    2
+    ``width`` of the figure and ``height`` of each of the axes are in inches.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError(
-            "Pictures need matplotlib: pip install matplotlib"
+            "Figures need matplotlib: pip install matplotlib"
         ) from None
     figure = Figure((width, rows * height), dpi=100, layout="constrained")
     return figure, figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
 
 
 def plot_spectrogram(feats, path_or_ax, embedding=None, frame_shift=0.01):
-    """Draws a clip's spectrogram, and over it the grid of its patches.
+    """Draws features ``[T, F]`` and the grid of a patch embedding's patches.
 
-    Patches that overlap are drawn as if they lay side by side. A clip of more
-    than 250 patch widths is drawn without vertical lines.
-
-    Arguments
-    ---------
-    feats : torch.Tensor
-        Features ``[T, F]``.
-    path_or_ax : str or matplotlib.axes.Axes
-        The file to write, or where to draw.
-    embedding : PatchEmbedding, optional
-        The model's patch embedding, whose patches are drawn.
-    frame_shift : float
-        Seconds from one frame to the next.
-
-    Example
-    -------
-    >>> path = getfixture("tmpdir") / "clip.png"
-    >>> plot_spectrogram(torch.rand(100, 128), str(path))
-    >>> path.check()
-    True
+    Writes a file or draws into matplotlib axes. ``frame_shift`` is in seconds.
+    Overlapping patches are drawn side by side. The vertical lines are omitted
+    for clips of more than 250 patch widths.
     """
     if not hasattr(path_or_ax, "imshow"):
         figure, (ax,) = new_figure()
@@ -111,33 +69,14 @@ def plot_spectrogram(feats, path_or_ax, embedding=None, frame_shift=0.01):
 
 
 def plot_timeline(times, probs, labels, ax, top=8):
-    """Draws class probabilities over time, as a heat map.
+    """Draws probabilities ``[W, C]`` over time into axes, as a heat map.
 
-    Arguments
-    ---------
-    times : sequence of float
-        Middle ``[W]`` of each window, in seconds, ascending.
-    probs : torch.Tensor
-        Probabilities ``[W, C]``.
-    labels : list of str
-        Names of the C classes.
-    ax : matplotlib.axes.Axes
-        Where to draw.
-    top : int
-        How many classes to draw: those with the highest probability in any
-        window, the highest one uppermost.
-
-    Example
-    -------
-    >>> figure, (ax,) = new_figure()
-    >>> probs = torch.tensor([[0.1, 0.2, 0.9], [0.1, 0.8, 0.9]])
-    >>> plot_timeline([5.0, 10.0], probs, ["Rain", "Siren", "Music"], ax, 2)
-    >>> [text.get_text() for text in ax.get_yticklabels()]
-    ['Music', 'Siren']
+    ``times`` ``[W]`` are the centers of the windows in seconds, ascending. The
+    ``top`` classes with the highest probability in any window are drawn.
     """
     times, probs = torch.as_tensor(times), torch.as_tensor(probs)
     best = probs.amax(0).topk(min(top, probs.shape[1])).indices
-    # A column reaches half way to its neighbours.
+    # Columns meet halfway between the centers of their windows.
     steps = times.diff() if len(times) > 1 else torch.ones(1)
     before = torch.cat([steps[:1], steps])[: len(times)]
     edges = torch.cat([times - before / 2, times[-1:] + steps[-1:] / 2])
@@ -156,48 +95,10 @@ def plot_timeline(times, probs, labels, ax, top=8):
 
 
 def plot_tags(wav, tagger, times, probs, path):
-    """Draws a clip's spectrogram, its tags over time, and an AST's relevance.
+    """Draws the spectrogram, timeline and, for an AST, relevance of a clip.
 
-    Arguments
-    ---------
-    wav : torch.Tensor
-        Waveform ``[S]`` at the model's sampling rate.
-    tagger : AudioTagger
-        The model. With an Audio Mamba the row of relevance is left out.
-    times : sequence of float
-        Middle ``[W]`` of each window of the timeline, in seconds.
-    probs : torch.Tensor
-        Probabilities ``[W, C]`` of the timeline.
-    path : str
-        The file to write.
-
-    Example
-    -------
-    >>> from speechbrain.dataio.encoder import CategoricalEncoder
-    >>> from speechbrain_fftp.inference.tagging import AudioTagger
-    >>> from speechbrain_fftp.lobes.features import (
-    ...     DatasetNormalization,
-    ...     KaldiFbank,
-    ... )
-    >>> labels = CategoricalEncoder()
-    >>> labels.update_from_iterable(["Speech", "Music"])
-    >>> modules = {
-    ...     "compute_features": KaldiFbank(),
-    ...     "mean_var_norm": DatasetNormalization(),
-    ...     "embedding_model": AST(embed_dim=48, depth=1, num_heads=3),
-    ...     "classifier": torch.nn.Linear(48, 2),
-    ... }
-    >>> hparams = {
-    ...     "label_encoder": labels,
-    ...     "sample_rate": 16000,
-    ...     "max_frames": 1024,
-    ... }
-    >>> tagger = AudioTagger(modules, hparams)
-    >>> path = getfixture("tmpdir") / "tags.png"
-    >>> wav, probs = torch.rand(32000), torch.rand(3, 2)
-    >>> plot_tags(wav, tagger, [0.5, 1.0, 1.5], probs, str(path))
-    >>> path.check()
-    True
+    ``wav`` ``[S]`` has the model's sampling rate; ``times`` ``[W]`` in seconds
+    and ``probs`` ``[W, C]`` are what ``tagger.timeline`` returns.
     """
     encoder, fbank = tagger.mods.embedding_model, tagger.mods.compute_features
     rate = tagger.hparams.sample_rate

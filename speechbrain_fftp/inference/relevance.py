@@ -1,12 +1,13 @@
-"""Which moments of a clip an Audio Spectrogram Transformer draws from.
+"""Which frames of a clip an AST's embedding attends to, by attention rollout.
 
-By attention rollout, https://arxiv.org/abs/2005.00928.
+Attention rollout: https://arxiv.org/abs/2005.00928.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import contextlib
+import functools
 import math
 
 import torch
@@ -15,89 +16,42 @@ from speechbrain_fftp.inference.windows import frame_size
 from speechbrain_fftp.lobes.models.AST import AST
 
 
-def _check_attention(encoder):
-    """Raises an error if an encoder is no AST."""
-    if not isinstance(encoder, AST):
-        raise TypeError(
-            f"Relevance is read off attention, which only an AST has; "
-            f"{type(encoder).__name__} has none."
-        )
-
-
 @contextlib.contextmanager
 def attention_maps(encoder):
-    """Collects the attention weights of an AST while it encodes clips.
+    """Yields a list that collects an AST's attention weights as it runs.
 
-    The encoder runs as ever. Its fused attention does not give the weights, so
-    that ``softmax(Q K^T / sqrt(d))`` is computed a second time from what its
-    ``qkv`` layers put out. That is without dropout and without the mask of a
-    padded batch: encode one clip at a time, in eval mode.
-
-    Arguments
-    ---------
-    encoder : AST
-        The encoder.
-
-    Yields
-    ------
-    list of torch.Tensor
-        One ``[B, N, N]`` per block, the mean over heads, appended as the
-        blocks run; each row sums to 1.
-
-    Example
-    -------
-    >>> encoder = AST(embed_dim=48, depth=2, num_heads=3).eval()
-    >>> with attention_maps(encoder) as maps:
-    ...     _ = encoder(torch.rand(1, 100, 128))
-    >>> [tuple(weights.shape) for weights in maps]
-    [(1, 18, 18), (1, 18, 18)]
+    Each block appends ``[B, N, N]``, the mean over heads; rows sum to 1. Fused
+    attention does not return its weights, so they are computed again from
+    queries and keys, without dropout and without the mask of a padded batch:
+    use eval mode and clips of equal length. Other encoders: TypeError.
     """
-    _check_attention(encoder)
+    if not isinstance(encoder, AST):
+        raise TypeError(
+            "Relevance is computed from attention, which "
+            f"{type(encoder).__name__} does not have: use an AST."
+        )
     maps = []
 
-    def keep(block):
-        """A hook that appends the block's weights."""
+    def append_weights(block, layer, inputs, output):
+        """A forward hook, which gets ``[B, N, 3 * D]``."""
+        qkv = output.detach().unflatten(-1, (3, block.num_heads, -1))
+        # 2 x [B, heads, N, D / heads]
+        q, k = qkv[:, :, :2].permute(2, 0, 3, 1, 4)
+        scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+        maps.append(scores.softmax(-1).mean(1))
 
-        def hook(layer, inputs, output):
-            """Computes the weights from ``[B, N, 3 * D]``."""
-            parts = output.detach().unflatten(-1, (3, block.num_heads, -1))
-            # 2 x [B, heads, N, D / heads]
-            q, k = parts[:, :, :2].permute(2, 0, 3, 1, 4)
-            scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
-            maps.append(scores.softmax(-1).mean(1))
-
-        return hook
-
-    handles = [b.qkv.register_forward_hook(keep(b)) for b in encoder.blocks]
-    try:
+    with contextlib.ExitStack() as hooks:
+        for block in encoder.blocks:
+            append = functools.partial(append_weights, block)
+            hooks.callback(block.qkv.register_forward_hook(append).remove)
         yield maps
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def rollout(maps):
-    """What the output tokens draw from each input token, by attention rollout.
+    """How much each output token depends on each input token, ``[B, N, N]``.
 
-    The product over blocks of ``(A + I) / 2``: the attention weights and the
-    residual path, in equal parts.
-
-    Arguments
-    ---------
-    maps : list of torch.Tensor
-        Attention weights ``[B, N, N]`` of each block, the first block first.
-
-    Returns
-    -------
-    torch.Tensor
-        ``[B, N, N]``; row ``i`` sums to 1 and belongs to output token ``i``.
-
-    Example
-    -------
-    >>> attention = torch.tensor([[[0.0, 1.0], [0.0, 1.0]]])
-    >>> rollout([attention, attention])
-    tensor([[[0.2500, 0.7500],
-             [0.0000, 1.0000]]])
+    The product over blocks of ``(A + I) / 2``, which weights attention A and
+    the residual connection equally; rows sum to 1.
     """
     identity = torch.eye(maps[0].shape[-1], device=maps[0].device)
     product = identity
@@ -107,73 +61,30 @@ def rollout(maps):
 
 
 def token_relevance(tagger, wav):
-    """How much an AST's embedding draws from each moment of a clip.
+    """How much an AST's embedding depends on each time step of a clip.
 
-    Attention rollout's rows of the two class tokens, whose mean is the
-    embedding, averaged. Square patches of the same time are summed. It is a
-    property of the embedding, not of one class.
-
-    Arguments
-    ---------
-    tagger : AudioTagger
-        A tagger with an AST.
-    wav : torch.Tensor
-        Waveform ``[S]`` at its sampling rate. Longer than the model's clips,
-        it goes through in equal parts that are not.
-
-    Returns
-    -------
-    times : torch.Tensor
-        Middle ``[N]`` of each token, in seconds.
-    relevance : torch.Tensor
-        ``[N]``, at least 0. The sum over a part is less than 1 by what the
-        class tokens keep to themselves.
-
-    Raises
-    ------
-    TypeError
-        If the model is no AST: Audio Mamba has no attention.
-
-    Example
-    -------
-    >>> from speechbrain.dataio.encoder import CategoricalEncoder
-    >>> from speechbrain_fftp.inference.tagging import AudioTagger
-    >>> from speechbrain_fftp.lobes.features import (
-    ...     DatasetNormalization,
-    ...     KaldiFbank,
-    ... )
-    >>> labels = CategoricalEncoder()
-    >>> labels.update_from_iterable(["Speech", "Music"])
-    >>> modules = {
-    ...     "compute_features": KaldiFbank(),
-    ...     "mean_var_norm": DatasetNormalization(),
-    ...     "embedding_model": AST(embed_dim=48, depth=1, num_heads=3),
-    ...     "classifier": torch.nn.Linear(48, 2),
-    ... }
-    >>> hparams = {
-    ...     "label_encoder": labels,
-    ...     "sample_rate": 16000,
-    ...     "max_frames": 1024,
-    ... }
-    >>> tagger = AudioTagger(modules, hparams)
-    >>> times, relevance = token_relevance(tagger, torch.rand(16000))
-    >>> times.shape, relevance.shape
-    (torch.Size([15]), torch.Size([15]))
+    Averages the rollout of the two class tokens, whose mean is the embedding,
+    and sums it over the patches of a time step. It belongs to the embedding,
+    not to one class. A waveform ``[S]`` longer than the model's maximum clip
+    length is processed in equal parts. Returns the centers ``[N]`` of the time
+    steps in seconds and their relevance ``[N]``, whose sum over a part is 1
+    minus the relevance of the class tokens themselves.
     """
-    encoder, fbank = tagger.mods.embedding_model, tagger.mods.compute_features
-    _check_attention(encoder)
-    rate, rows = tagger.hparams.sample_rate, encoder.embedding.freq_patches
-    size = tagger.num_samples(tagger.hparams.max_frames)
+    encoder, rate = tagger.mods.embedding_model, tagger.hparams.sample_rate
+    rows = encoder.embedding.freq_patches
+    _, shift, _ = frame_size(tagger.mods.compute_features)
+    max_samples = tagger.num_samples(tagger.hparams.max_frames)
     times, relevance, start = [], [], 0
-    for part in wav.chunk(math.ceil(len(wav) / size)):
+    for part in wav.chunk(math.ceil(len(wav) / max_samples)):
         with torch.no_grad(), attention_maps(encoder) as maps:
             tagger.encode_batch(part)
-        drawn = rollout(maps)[0, :2, 2:].mean(0).view(rows, -1).sum(0).cpu()
-        middles = (
-            torch.arange(len(drawn)) * encoder.embedding.stride_frames
+        # [1, 2 + F' * T', 2 + F' * T'] -> [F', T'] -> [T']
+        steps = rollout(maps)[0, :2, 2:].mean(0).view(rows, -1).sum(0).cpu()
+        centers = (
+            torch.arange(len(steps)) * encoder.embedding.stride_frames
             + encoder.embedding.patch_frames / 2
         )
-        times.append((start + middles * frame_size(fbank)[1]) / rate)
-        relevance.append(drawn)
+        times.append((start + centers * shift) / rate)
+        relevance.append(steps)
         start += len(part)
     return torch.cat(times), torch.cat(relevance)

@@ -81,11 +81,24 @@ def test_maps_are_the_attention_of_each_block():
     assert len(maps) == DEPTH  # the hooks are gone
 
 
+@torch.no_grad()
+def test_a_long_batch_has_one_map_per_block():
+    encoder = make_tagger(EMBEDDINGS[0]).mods.embedding_model.eval()
+    feats = torch.randn(8, 2000, 40)  # 8 x 401 tokens
+    with attention_maps(encoder) as maps:
+        encoder(feats)
+    assert [m.shape for m in maps] == DEPTH * [(8, 401, 401)]
+    with attention_maps(encoder) as last:
+        encoder(feats[-1:])
+    for whole, part in zip(maps, last):
+        torch.testing.assert_close(whole[-1:], part, atol=1e-5, rtol=1e-4)
+
+
 def test_the_weights_give_what_the_fused_attention_gives():
     encoder = make_tagger(EMBEDDINGS[0], heads=1).mods.embedding_model
     block, x = encoder.blocks[0], torch.randn(1, 19, 24)
     with attention_maps(encoder) as maps:
-        fused = block.attention(x, None)
+        fused = block._attention(x, None)
     values = block.qkv(x)[..., 48:]
     torch.testing.assert_close(block.proj(maps[0] @ values), fused)
 
@@ -167,5 +180,5 @@ def test_a_long_clip_goes_through_in_equal_parts():
 def test_an_encoder_without_attention_is_refused():
     tagger = make_tagger(EMBEDDINGS[0])
     tagger.mods.embedding_model = AuM(40, embed_dim=24, depth=1)
-    with pytest.raises(TypeError, match="AuM has none"):
+    with pytest.raises(TypeError, match="AuM does not have: use an AST"):
         token_relevance(tagger, torch.rand(16000))
