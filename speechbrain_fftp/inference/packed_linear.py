@@ -71,10 +71,10 @@ def _is_packable(tensor):
 def _use_onednn(x, n_rows, *weights):
     """Whether to multiply ``[..., K]`` by ``[n_rows, K]`` with oneDNN."""
     return not (
-        x.device.type != "cpu"
+        torch.compiler.is_compiling()  # first: exported sizes are symbolic
+        or x.device.type != "cpu"
         or x.dtype != torch.float32
         or x.numel() * n_rows < MIN_MACS
-        or torch.compiler.is_compiling()
         or torch.is_autocast_enabled("cpu")
         or is_in_torch_dispatch_mode()  # FLOP counters know torch's operators
         or torch.is_grad_enabled()

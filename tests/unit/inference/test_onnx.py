@@ -22,6 +22,7 @@ from speechbrain_fftp.inference import (
     AudioTagger,
     onnx as onnx_export,
 )
+from speechbrain_fftp.inference.packed_linear import pack_linear
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -178,6 +179,15 @@ def test_the_tagger_stays_as_it_is(exported):
     state = tagger.state_dict()
     assert all(torch.equal(state[key], fresh[key]) for key in fresh)
     assert tagger.device == "cpu" and not tagger.mods.training
+
+
+def test_packed_layers_are_exported(tmp_path):
+    tagger = make_tagger("ast-square")
+    assert pack_linear(tagger.mods, force=True) == 4 + 1
+    path = onnx_export.export_onnx(tagger, tmp_path / "model.onnx")
+    wavs = noise(2, 16000)
+    expected = tagger.tag_batch(wavs)
+    torch.testing.assert_close(run(path, wavs), expected, rtol=0, atol=1e-4)
 
 
 def test_int8_is_small_and_gives_the_same_tags(

@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 import torch
 
-from speechbrain_fftp.inference import AudioTagger, Tag
+from speechbrain_fftp.inference import AudioTagger, Tag, packed_linear
 
 WINDOW = 400 + 127 * 160  # samples of the model's 128 frames
 
@@ -211,3 +211,23 @@ def test_bfloat16_gives_nearly_the_same(exported, capable, monkeypatch, caplog):
 def test_unknown_precision_is_an_error(exported):
     with pytest.raises(ValueError, match="'int8', not fp32 or bf16"):
         AudioTagger.from_pretrained(str(exported[1]), precision="int8")
+
+
+@pytest.mark.skipif(not packed_linear.HAS_ONEDNN, reason="needs oneDNN")
+def test_linear_layers_are_packed_unless_switched_off(exported, monkeypatch):
+    monkeypatch.setattr(packed_linear, "_cpu_benefits", lambda: True)
+
+    def count(**options):
+        tagger = AudioTagger.from_pretrained(exported[1], **options)
+        layers = tagger.modules()
+        return sum(isinstance(x, packed_linear.PackedLinear) for x in layers)
+
+    assert count() == 2 * 4 + 1
+    assert count(packed=False) == count(precision="bf16") == 0
+
+
+def test_labels_must_fit(exported):
+    tagger = AudioTagger.from_pretrained(exported[1])
+    tagger.mods["classifier"] = torch.nn.Linear(24, 6)
+    with pytest.raises(ValueError, match="6 classes.*5 labels"):
+        tagger.tag_batch(torch.zeros(1, 16000))
