@@ -4,42 +4,36 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import os
-
+import numpy as np
 import ruamel.yaml
 import torch
 import yaml
 
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.audio import read_audio, resample
 from speechbrain_fftp.inference.folder import load_folder
 from speechbrain_fftp.inference.packed_linear import pack_linear
+from speechbrain_fftp.inference.windows import audio_blocks
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
 
 logger = get_logger(__name__)
 
-# What damaged files of a model raise
-UNLOADABLE = (
-    *LOADING_ERRORS,
-    SyntaxError,
-    yaml.YAMLError,
-    ruamel.yaml.YAMLError,
-)
+# Further exceptions for damaged yaml and label files
+YAML_ERRORS = (SyntaxError, yaml.YAMLError, ruamel.yaml.YAMLError)
 
 
 class TaggingModel(Pretrained):
-    """A model trained by the recipes, which tags batches of waveforms.
+    """A trained model that tags batches of waveforms.
 
-    ``from_pretrained`` loads a model without executing any code of its folder.
-    ``from_hparams`` loads it by its yaml, which can execute code: only use it
-    with sources that you trust.
+    ``from_pretrained`` loads a model without executing any code from its
+    folder. ``from_hparams`` loads it from its yaml, which can execute code:
+    only use it with sources that you trust.
 
     Arguments
     ---------
     modules : dict of torch.nn.Module
-        The four ``MODULES_NEEDED``, see ``Tagger``.
+        The modules ``MODULES_NEEDED``, see ``Tagger``.
     hparams : dict
         ``label_encoder``, ``sample_rate`` in Hz, ``max_frames`` (the maximum
         clip length) and, if a clip has exactly one label, ``single_label``.
@@ -48,8 +42,8 @@ class TaggingModel(Pretrained):
     freeze_params : bool
         Whether to freeze the parameters, see ``Pretrained``.
     packed : bool
-        Whether to speed up linear layers on CPUs that gain from it, at the
-        cost of a second copy of their weights. Only in fp32.
+        Whether to call ``pack_linear``, which makes fp32 inference faster on
+        some CPUs, at the cost of a second copy of the weights.
 
     Raises
     ------
@@ -58,9 +52,9 @@ class TaggingModel(Pretrained):
 
     Example
     -------
-    >>> TaggingModel.from_pretrained("no_such_folder")
+    >>> TaggingModel.from_pretrained("no_folder")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    FileNotFoundError: no_such_folder/config.json is missing. Take a whole inference folder, or export the model again.
+    FileNotFoundError: no_folder/config.json is missing. ...
     """
 
     MODULES_NEEDED = [
@@ -99,7 +93,7 @@ class TaggingModel(Pretrained):
 
     @classmethod
     def from_hparams(cls, source, *args, **kwargs):
-        """Loads a model by its yaml, see ``Pretrained.from_hparams``.
+        """Loads a model from its yaml, see ``Pretrained.from_hparams``.
 
         Arguments
         ---------
@@ -126,7 +120,7 @@ class TaggingModel(Pretrained):
             return super().from_hparams(source, *args, **kwargs)
         except FileNotFoundError:
             raise
-        except (OSError, *UNLOADABLE) as error:
+        except (OSError, *LOADING_ERRORS, *YAML_ERRORS) as error:
             raise ValueError(
                 f"The model in {source} cannot be loaded. "
                 f"{type(error).__name__}: {error}"
@@ -198,7 +192,7 @@ class TaggingModel(Pretrained):
         return Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
 
     def load_wav(self, path):
-        """Reads a whole audio file for the model, of up to 9 hours.
+        """Reads a whole audio file for the model.
 
         Arguments
         ---------
@@ -209,21 +203,9 @@ class TaggingModel(Pretrained):
         -------
         torch.Tensor
             Mono waveform ``[S]`` at the model's sampling rate.
-
-        Raises
-        ------
-        ValueError
-            If the file cannot be read or is too long to be read at once.
         """
-        os.stat(path)  # raises FileNotFoundError
-        try:
-            samples, rate, *_ = read_audio(str(path))
-        except ValueError as error:
-            raise ValueError(f"{path} is not readable audio: {error}")
-        samples = resample(samples, rate, self.hparams.sample_rate)
-        if len(samples) == 0:
-            raise ValueError(f"{path} holds no audio: it has no samples.")
-        return torch.from_numpy(samples)
+        blocks = list(audio_blocks(path, self.hparams.sample_rate))
+        return torch.from_numpy(np.concatenate(blocks))
 
     def encode_batch(self, wavs, wav_lens=None):
         """Computes embeddings, which do not depend on padding.

@@ -38,7 +38,7 @@ class Tag:
 
 
 class AudioTagger(TaggingModel):
-    """Tags, embeddings and events of audio files, by a trained model.
+    """Finds tags, embeddings and events of audio files with a trained model.
 
     See ``TaggingModel`` for how to load a model and for batches of waveforms.
 
@@ -108,8 +108,9 @@ class AudioTagger(TaggingModel):
         for *_, wavs, wav_lens in self._clips(path, progress):
             probs = self.tag_batch(wavs, wav_lens).amax(0).cpu().maximum(probs)
         best, classes = probs.topk(min(top_k, len(probs)))
+        labels = self.labels
         return [
-            Tag(self.labels[number], probability)
+            Tag(labels[number], probability)
             for number, probability in zip(classes.tolist(), best.tolist())
             if threshold is None or probability >= threshold
         ]
@@ -173,9 +174,9 @@ class AudioTagger(TaggingModel):
     ):
         """Finds events with their start and end, see ``find_events``.
 
-        The shorter ``window`` and ``hop`` are, the more precise the times. For
-        precision near the ends of the file, there are further windows before
-        and after those of ``timeline``, which overlap it by a quarter or more.
+        Short windows and hops give precise times. For precision near the ends
+        of the file, windows that overlap it by at least a quarter of their
+        length are added before and after those of ``timeline``.
 
         Arguments
         ---------
@@ -239,7 +240,7 @@ class AudioTagger(TaggingModel):
         return self._window_limits()[-1] / self.hparams.sample_rate
 
     def num_samples(self, frames):
-        """Length of the shortest clip that has a number of frames.
+        """Returns the length of the shortest clip with a number of frames.
 
         Arguments
         ---------

@@ -1,4 +1,4 @@
-"""Tests that a model trained by the recipe finds when sounds begin.
+"""Tests the onsets that a model trained by the recipe finds.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -21,7 +21,7 @@ ONSETS = {"White noise": 1.0, "Mains hum": 4.3, "Dial tone": 7.9}
 
 
 def write_mixture(path):
-    """Three events of the demo set's kinds, each of three seconds."""
+    """Writes three events of the demo set's classes, three seconds each."""
     rng = np.random.default_rng(0)
     wav = 1e-3 * rng.standard_normal(12 * SAMPLE_RATE)
     sounds = {label: make for _, label, make in CLASSES}

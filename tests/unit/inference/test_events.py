@@ -1,4 +1,4 @@
-"""Tests of tags, events and how events are found.
+"""Tests of tags, events and how events are found in probabilities.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -35,7 +35,7 @@ def test_rows_of_a_table():
 
 
 def found(columns, duration=9.0, **options):
-    """Events of windows of no length around 0.5, 1.5, ..., as tuples."""
+    """Events as tuples, for windows of length 0 at 0.5, 1.5, ..."""
     probs = torch.tensor(columns).T
     times = torch.arange(len(probs)) + 0.5
     events = find_events(times, probs, LABELS, duration, **options)
@@ -52,21 +52,21 @@ ZERO = [0.0] * 9
     "column, expected",
     [
         (ZERO, []),
-        ([0.4] * 9, []),  # low, but never at the threshold
-        ([0.5] * 9, [(0, 9, 0.5)]),  # as long as the file
-        # Crosses 0.25 half way between two windows, on either side
+        ([0.4] * 9, []),  # above low, but never at the threshold
+        ([0.5] * 9, [(0, 9, 0.5)]),  # the whole file
+        # Crosses 0.25 half way between two windows on both sides
         ([0, 0, 0, 0.5, 0.5, 0.5, 0, 0, 0], [(3, 6, 0.5)]),
-        # Extends both ways while at least 0.25, which counts
+        # Continues on both sides down to 0.25, inclusive
         ([0, 0, 0.25, 0.25, 0.75, 0.25, 0, 0, 0], [(2.5, 5.5, 0.75)]),
-        # A dip to 0.25 does not end it, one below does
+        # A dip to 0.25 does not end an event, a lower one does
         ([0, 0.5, 0.25, 0.5, 0, 0, 0, 0, 0], [(1, 4, 0.5)]),
         (
             [0, 0.5, 0, 0.75, 0, 0, 0, 0, 0],
             [(1, 2, 0.5), (2.8333, 4.1667, 0.75)],
         ),
-        # The low part after a dip has no peak of its own
+        # The low part after a dip does not reach the threshold
         ([0, 1.0, 0, 0.4, 0, 0, 0, 0, 0], [(0.75, 2.25, 1.0)]),
-        # From the start and up to the end of the file
+        # At the start and at the end of the file
         ([0.5, 0, 0, 0, 0, 0, 0, 0.25, 0.5], [(0, 1, 0.5), (7.5, 9, 0.5)]),
         ([float("nan")] * 9, []),
     ],
@@ -99,7 +99,7 @@ def test_thresholds_change_what_is_found():
 @pytest.mark.parametrize("saturation", [1.0, 0.5, 0.25])
 @pytest.mark.parametrize("length", [2.5, 4.0])
 def test_edges_are_exact_for_shares_of_windows(saturation, length):
-    """With a factor, the probability reaches one before the window is full."""
+    """With saturation < 1, a part of the window suffices for probability 1."""
     window, start = 2.0, 3.1
     times = torch.arange(0, 20.01, 0.0625)
     overlap = torch.minimum(times + 1, torch.tensor(start + length))
@@ -109,14 +109,14 @@ def test_edges_are_exact_for_shares_of_windows(saturation, length):
         [event] = find_events(
             times, probs, LABELS, 20.0, window, threshold, low
         )
-        # Where the two are the same, the slowest rise is assumed
+        # If both are equal, the slowest rise is assumed
         error = 1e-4 if threshold != low else window / 2
         assert event.start == pytest.approx(start, abs=error)
         assert event.end == pytest.approx(start + length, abs=error)
         assert event.probability == pytest.approx(1.0)
 
 
-def test_an_event_is_not_shorter_than_nothing():
+def test_an_event_has_a_positive_length():
     times = torch.tensor([4.0, 5.0, 6.0])
     probs = torch.tensor([[0.0], [1.0], [0.0]])
     [event] = find_events(times, probs, LABELS, 10.0, window=10.0)

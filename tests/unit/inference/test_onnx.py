@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[3]
 LABELS = ["Speech", "Bark, dog", "Siren", "Müsik", "Rain"]
 WINDOW = 400 + 127 * 160  # samples of the models' 128 frames
 FORMS = {
-    # Wide enough for the share of its weights to be that of a real model.
+    # Wide enough that most of the file is weights, as in real models
     "ast-fftp": (AST, "fftp", {"embed_dim": 192, "depth": 2, "num_heads": 3}),
     "ast-square": (AST, "square", {"embed_dim": 24, "num_heads": 2}),
     "aum-fftp": (AuM, "fftp", {"embed_dim": 24, "bidirectional": "fo-bi"}),
@@ -55,7 +55,7 @@ def make_tagger(form):
     else:
         sizes["embedding"] = SquarePatchEmbedding(40, width, 16, 10)
     encoder = model(**sizes)
-    if width < 100:  # not so few that all clips look the same
+    if width < 100:  # larger, so that clips differ
         for parameter in encoder.parameters():
             torch.nn.init.normal_(parameter, std=0.3)
     labels = CategoricalEncoder()
@@ -76,7 +76,7 @@ def make_tagger(form):
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """A function that gives a tagger and its file, made at the first call."""
+    """A function that returns a tagger and its file, cached by form."""
     made = {}
 
     def export(form):
@@ -106,7 +106,7 @@ def noise(*shape):
 
 @pytest.fixture
 def no_second_export(exported, monkeypatch):
-    """Lets ``export_onnx`` use the program of the AST with FFTP again."""
+    """Makes ``export_onnx`` reuse the exported AST with FFTP."""
     _, path = exported("ast-fftp")
     model = onnx.load(path)
 
@@ -125,7 +125,7 @@ def no_second_export(exported, monkeypatch):
 def test_probabilities_are_those_of_pytorch(exported, form):
     tagger, path = exported(form)
     outputs = []
-    # 10 ms, a frame, a second, and more than the model was made for.
+    # 10 ms, a frame, a second, and more than the maximum clip length
     for samples in (160, 400, 16000, WINDOW + 5000):
         wavs = noise(1, samples)
         outputs.append(run(path, wavs))
@@ -144,7 +144,7 @@ def test_padding_has_no_influence(exported, form):
     tagger, path = exported(form)
     for lengths in ([16000, 5000, 400], [300, WINDOW + 5000, 160], [7, 9, 30]):
         for size in (max(lengths), 2 * WINDOW):
-            wavs = noise(3, size)  # noise beyond the clips' ends, too
+            wavs = noise(3, size)  # with noise in the padding
             clips = [wav[None, :n] for wav, n in zip(wavs, lengths)]
             expected = torch.cat([tagger.tag_batch(clip) for clip in clips])
             found = run(path, wavs, torch.tensor(lengths) / size)
@@ -167,13 +167,13 @@ def test_file_is_complete(exported):
     }
     (output,) = session.get_outputs()
     assert (output.name, output.shape) == ("probabilities", ["batch", 5])
-    # Nothing tells about the machine that made it.
+    # No traces of the machine that exported it
     content = path.read_bytes()
     assert str(ROOT).encode() not in content and b"torch/nn" not in content
     onnx.checker.check_model(path)
 
 
-def test_the_tagger_stays_as_it_is(exported):
+def test_the_tagger_is_not_changed(exported):
     tagger, _ = exported("ast-fftp")
     fresh = make_tagger("ast-fftp").state_dict()
     state = tagger.state_dict()
@@ -205,7 +205,7 @@ def test_int8_is_small_and_gives_the_same_tags(
         exact, found = run(path, wav)[0], run(small, wav)[0]
         assert exact.argmax() == found.argmax()
         torch.testing.assert_close(found, exact, rtol=0, atol=0.02)
-    # The front end is in float32; its bands are the only such product.
+    # The front end is in float32, the mel bands are its only matmul
     graph = onnx.load(small).graph
     floats = {
         x.name: list(x.dims) for x in graph.initializer if x.data_type == 1
@@ -219,7 +219,7 @@ def test_int8_is_small_and_gives_the_same_tags(
 
 
 @pytest.mark.parametrize("part", ["_check", "_quantize"])
-def test_a_failed_export_leaves_the_file_before(
+def test_a_failed_export_keeps_the_old_file(
     exported, no_second_export, tmp_path, monkeypatch, part
 ):
     tagger, _ = exported("ast-fftp")
@@ -284,7 +284,7 @@ def test_the_example_runs_without_torch(exported, tmp_path):
         f"{block}    sys.modules[name] = None\n{code}", "utf-8"
     )
     (tmp_path / "model.onnx").write_bytes(path.read_bytes())
-    # A short clip; one of two windows; one whose rest is no frame; stereo.
+    # Short; two windows; a rest shorter than a frame; stereo
     for samples in ((5000,), (WINDOW + 9000,), (WINDOW + 399,), (9000, 2)):
         wav = noise(*samples).numpy()
         wav[:WINDOW] *= 0.1

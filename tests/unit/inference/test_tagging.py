@@ -72,11 +72,9 @@ def test_tag_batch_does_not_depend_on_padding(tagger):
     torch.testing.assert_close(tagger(wavs[:1]), tagger.tag_batch(wavs[:1]))
 
 
-def test_a_longer_file_has_its_highest_probabilities(
-    exported, tagger, tmp_path
-):
+def test_a_long_file_has_the_maximum_over_windows(exported, tagger, tmp_path):
     wav = noise(60 * 16000)
-    # A level and a tone of its own for each window.
+    # Each window has its own level and tone
     for n in range(0, len(wav), WINDOW):
         part = wav[n : n + WINDOW]
         part *= 0.02 * (1 + n / WINDOW)
@@ -90,7 +88,7 @@ def test_a_longer_file_has_its_highest_probabilities(
 
 
 @pytest.mark.parametrize("rest, windows", [(0, 1), (399, 1), (400, 2)])
-def test_a_last_part_below_one_frame_is_left_out(
+def test_a_last_window_shorter_than_a_frame_is_dropped(
     exported, tagger, tmp_path, rest, windows
 ):
     wav = noise(WINDOW + rest)
@@ -101,9 +99,7 @@ def test_a_last_part_below_one_frame_is_left_out(
     assert_tags(tags, each.amax(0), exported[0]["labels"])
 
 
-def test_stereo_and_other_rates_become_mono_at_the_models_rate(
-    tagger, tmp_path
-):
+def test_files_are_mixed_down_and_resampled(tagger, tmp_path):
     expected = 0.4 * np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
     for rate in (8000, 44100, 48000):
         tone = 0.4 * np.sin(2 * np.pi * 1000 * np.arange(rate) / rate)
@@ -191,7 +187,7 @@ def test_tagging_leaves_no_files(tagger, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("capable", [True, False])
-def test_bfloat16_gives_nearly_the_same(exported, capable, monkeypatch, caplog):
+def test_bfloat16_is_close_to_float32(exported, capable, monkeypatch, caplog):
     folder = str(exported[1])
     for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         monkeypatch.setattr(torch.cpu, name, lambda: capable)

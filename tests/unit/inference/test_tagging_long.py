@@ -51,7 +51,7 @@ def test_blocks_are_the_whole_file(
 @pytest.mark.parametrize("total", [1, 3, 7, 8, 9, 20, 21, 23, 24])
 @pytest.mark.parametrize("size, hop", [(8, 4), (8, 8), (8, 2.5), (5, 9)])
 @pytest.mark.parametrize("block", [1, 6, 100])
-def test_windows_are_those_of_the_whole(total, size, hop, block):
+def test_windows_do_not_depend_on_blocks(total, size, hop, block):
     wav = np.arange(total)
     blocks = [wav[n : n + block] for n in range(0, total, block)]
     expected = []
@@ -69,7 +69,7 @@ def test_windows_are_those_of_the_whole(total, size, hop, block):
 
 @pytest.mark.parametrize("total", [1, 3, 8, 9, 20, 23])
 @pytest.mark.parametrize("block", [1, 6, 100])
-def test_windows_that_reach_beyond_the_ends(total, block):
+def test_windows_beyond_the_ends(total, block):
     wav, size, hop = np.arange(total), 8, 3
     blocks = [wav[n : n + block] for n in range(0, total, block)]
     expected = []
@@ -180,7 +180,7 @@ def test_labels(exported, tagger):
     assert tagger.labels == exported[0]["labels"]
 
 
-def test_progress_is_shown_where_it_is_asked_for(tagger, tmp_path, capsys):
+def test_progress_is_shown_on_request(tagger, tmp_path, capsys):
     path = tmp_path / "clip.wav"
     sf.write(path, noise(3 * RATE), RATE)
     tagger.timeline(path, window=1.0, hop=0.5, progress=True)
