@@ -84,7 +84,7 @@ def damage(folder, name, content):
     [
         ("classifier.ckpt", None, "classifier.ckpt"),
         ("classifier.ckpt", b"no weights", "UnpicklingError"),
-        ("label_encoder.ckpt", None, "no labels"),
+        ("label_encoder.ckpt", None, "label_encoder.ckpt is missing"),
         ("hyperparams.yaml", b"sample_rate: 16000", "pretrainer"),
     ],
 )

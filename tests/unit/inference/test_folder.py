@@ -349,6 +349,12 @@ class OtherHead(torch.nn.Linear):
             "cannot describe classifier, a .*OtherHead",
         ),
         (
+            "compute_features",
+            "compute_features: !new:speechbrain.lobes.features.Fbank\n"
+            "    n_mels: 40\n",
+            "cannot describe compute_features, a .*Fbank",
+        ),
+        (
             "labels",
             'labels: [a, b, c, d, "e\\x1b"]\n',
             "control characters",
