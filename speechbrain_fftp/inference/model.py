@@ -67,8 +67,8 @@ class TaggingModel(Pretrained):
 
     def __init__(
         self,
-        modules=None,
-        hparams=None,
+        modules,
+        hparams,
         run_opts=None,
         freeze_params=True,
         packed=True,
@@ -81,10 +81,15 @@ class TaggingModel(Pretrained):
                 f"{', '.join(sorted(missing))}: it is not a tagging model."
             )
         encoder = self.hparams.label_encoder
-        if sorted(encoder.ind2lab) != list(range(len(encoder) or 1)):
+        if len(encoder) == 0:
             raise ValueError(
-                "The model's label_encoder.ckpt is missing or damaged: it must "
-                f"number its {len(encoder)} labels from 0 on, not "
+                "The model has no labels: its label_encoder.ckpt is missing, "
+                "empty or damaged. Export the model again."
+            )
+        if sorted(encoder.ind2lab) != list(range(len(encoder))):
+            raise ValueError(
+                "The model's label_encoder.ckpt is damaged: the labels must be "
+                f"numbered from 0 to {len(encoder) - 1}, not "
                 f"{sorted(encoder.ind2lab)}. Export the model again."
             )
         encoder.ignore_len()

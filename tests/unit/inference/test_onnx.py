@@ -275,8 +275,9 @@ def test_missing_packages(
 
 def test_the_example_runs_without_torch(exported, tmp_path):
     tagger, path = exported("ast-fftp")
-    readme = (ROOT / "README.md").read_text("utf-8")
-    codes = re.findall(r"(?ms)^```python\n(.*?)^```$", readme)
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    texts = "".join(page.read_text("utf-8") for page in pages)
+    codes = re.findall(r"(?ms)^```python\n(.*?)^```$", texts)
     (code,) = [code for code in codes if "onnxruntime" in code]
     assert len(code.splitlines()) <= 30
     block = "import sys\nfor name in ('torch', 'speechbrain', 'torchaudio'):\n"
