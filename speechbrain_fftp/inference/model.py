@@ -28,7 +28,8 @@ class TaggingModel(Pretrained):
 
     ``from_pretrained`` loads a model without executing any code from its
     folder. ``from_hparams`` loads it from its yaml, which can execute code:
-    only use it with sources that you trust.
+    only use it with sources that you trust. The attribute ``tagger`` joins the
+    modules in a ``Tagger``; to replace one of them, build a new model.
 
     Arguments
     ---------
@@ -95,6 +96,7 @@ class TaggingModel(Pretrained):
         encoder.ignore_len()
         if packed and self.device == "cpu" and self.precision == "fp32":
             pack_linear(self.mods)
+        self.tagger = Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
 
     @classmethod
     def from_hparams(cls, source, *args, **kwargs):
@@ -191,11 +193,6 @@ class TaggingModel(Pretrained):
         labels = self.hparams.label_encoder.ind2lab
         return [labels[number] for number in range(len(labels))]
 
-    @property
-    def tagger(self):
-        """The modules as a ``Tagger``, from waveforms to logits."""
-        return Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
-
     def load_wav(self, path):
         """Reads a whole audio file for the model.
 
@@ -230,8 +227,7 @@ class TaggingModel(Pretrained):
         wavs = torch.atleast_2d(wavs).to(self.device).float()
         if wav_lens is not None:
             wav_lens = wav_lens.to(self.device)
-        tagger = self.tagger
-        return tagger.encode(*tagger.features(wavs, wav_lens))
+        return self.tagger.encode(*self.tagger.features(wavs, wav_lens))
 
     def tag_batch(self, wavs, wav_lens=None):
         """Computes the probabilities of all classes.

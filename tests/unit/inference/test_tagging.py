@@ -224,6 +224,7 @@ def test_linear_layers_are_packed_unless_switched_off(exported, monkeypatch):
 
 def test_labels_must_fit(exported):
     tagger = AudioTagger.from_pretrained(exported[1])
-    tagger.mods["classifier"] = torch.nn.Linear(24, 6)
+    modules = {**tagger.mods, "classifier": torch.nn.Linear(24, 6)}
+    tagger = AudioTagger(modules, vars(tagger.hparams))
     with pytest.raises(ValueError, match="6 classes.*5 labels"):
         tagger.tag_batch(torch.zeros(1, 16000))
