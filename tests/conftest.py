@@ -1,4 +1,4 @@
-"""What several tests share.
+"""Fixtures that many tests share.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-# The tensors here are small: more threads would only wait for each other.
+# With tensors this small, more threads are slower.
 torch.set_num_threads(1)
 
 RECIPE = """
@@ -50,16 +50,16 @@ modules:
 
 @pytest.fixture(scope="session")
 def shared():
-    """The folder of golden tensors and data beside the repository."""
+    """The folder of reference tensors and data beside the repository."""
     folder = Path(__file__).resolve().parents[2] / "shared"
     if not folder.is_dir():
-        pytest.skip("the shared folder with golden tensors is not here")
+        pytest.skip("the shared folder with reference tensors is missing")
     return folder
 
 
 @pytest.fixture(scope="session")
 def onnx_file(exported, tmp_path_factory):
-    """The tiny model as an ONNX file. Not to be changed."""
+    """The tiny model as an ONNX file. Tests must not change it."""
     pytest.importorskip("onnxscript")
     from speechbrain_fftp.inference import AudioTagger
     from speechbrain_fftp.inference.onnx import export_onnx
@@ -83,7 +83,7 @@ def exported(tmp_path_factory):
     hparams : dict
         Its loaded yaml, with the modules.
     folder : pathlib.Path
-        What ``export_inference`` wrote. Not to be changed.
+        Written by ``export_inference``. Tests must not change it.
     """
     from hyperpyyaml import load_hyperpyyaml, resolve_references
 

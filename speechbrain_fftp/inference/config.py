@@ -1,4 +1,4 @@
-"""config.json: describes the modules of a model and builds them again.
+"""Describes the modules of a model in config.json and builds them again.
 
 The classes come from a fixed table and the arguments are checked, so that a
 foreign file can neither run code nor claim memory that its weights do not need.

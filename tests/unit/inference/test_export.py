@@ -1,4 +1,4 @@
-"""Tests of the inference folder, and of loading it.
+"""Tests of the yaml form of inference folders, and of loading it.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -67,7 +67,7 @@ def test_loads_from_anywhere_and_leaves_no_files(
     elsewhere = tmp_path / "cwd"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    # Not the labels to be read.
+    # These labels must not be read.
     (elsewhere / "label_encoder.txt").write_text("'Wrong' => 0\n", "utf-8")
     before = sorted(os.listdir(moved))
     for source in (str(moved), "../moved"):
@@ -91,7 +91,7 @@ def test_stock_classifier_and_tagger_agree(exported, tmp_path, monkeypatch):
     embedding = classifier.encode_batch(wav)
     assert embedding.shape == (1, 1, 24)
     torch.testing.assert_close(tagger.encode_batch(wav), embedding)
-    # The same by the modules themselves.
+    # Compare with the modules called directly.
     feats = hparams["mean_var_norm"](hparams["compute_features"](wav[None]))
     with torch.no_grad():
         expected = hparams["embedding_model"](feats)

@@ -1,4 +1,4 @@
-"""Tests of models as data: what is written, what is read and what is not.
+"""Tests of the data form of inference folders: writing, reading, refusing.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -38,7 +38,7 @@ SQUARE = """embedding: !new:speechbrain_fftp.nnet.patching.SquarePatchEmbedding
 
 
 def replace_node(recipe, name, text):
-    """The recipe with another node of that name."""
+    """Replaces a top-level node of a recipe."""
     lines = recipe.splitlines(keepends=True)
     start = next(i for i, x in enumerate(lines) if x.startswith(f"{name}:"))
     stop = start + 1
@@ -66,7 +66,7 @@ def export(recipe, folder):
 
 @pytest.fixture
 def model(exported, tmp_path):
-    """A copy of a model's folder, as data alone."""
+    """A copy of an inference folder without its yaml form."""
     (tmp_path / "model").mkdir()
     for name in FILES:
         shutil.copy(exported[1] / name, tmp_path / "model")
@@ -337,7 +337,7 @@ def test_other_tensors_are_errors(model, changed, message):
 
 
 class OtherHead(torch.nn.Linear):
-    """A class of a user's own."""
+    """A class that is not in the table."""
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ class OtherHead(torch.nn.Linear):
         ),
     ],
 )
-def test_what_is_no_data_is_left_out(
+def test_unknown_modules_are_written_as_yaml_only(
     recipe, tmp_path, monkeypatch, caplog, name, node, message
 ):
     monkeypatch.setitem(sys.modules, "test_model_folder", sys.modules[__name__])

@@ -1,4 +1,4 @@
-"""Tests of what pictures show.
+"""Tests of the content of figures.
 
 Authors
  * The speechbrain_fftp authors 2026

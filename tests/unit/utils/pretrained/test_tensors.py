@@ -68,7 +68,7 @@ def test_pickled_code_is_refused_and_not_run(tmp_path, save):
         read_tensors(path)
     assert isinstance(error.value.__cause__, pickle.UnpicklingError)
     assert not made.exists()
-    # It would run where that is not prevented.
+    # The file does run code without that protection.
     with contextlib.suppress(RuntimeError):
         torch.load(path, weights_only=False)
     assert made.exists()
