@@ -11,11 +11,11 @@ from study_models import figures
 from speechbrain_fftp.datasets.audioset.lists import read_class_list
 from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
 from speechbrain_fftp.datasets.speech_commands.lists import (
-    COMMANDS,
-    LISTS,
     NOISE_FOLDER,
+    SPLIT_LISTS,
     list_words,
 )
+from speechbrain_fftp.datasets.speech_commands.tasks import COMMANDS
 
 
 class Data(NamedTuple):
@@ -81,7 +81,7 @@ def find_data(folder):
     name = folder.name or "data"
     if not folder.is_dir():
         raise ValueError(f"there is no data folder {folder}")
-    signs = [folder / sign for sign in (NOISE_FOLDER, *LISTS.values())]
+    signs = [folder / sign for sign in (NOISE_FOLDER, *SPLIT_LISTS.values())]
     if any(sign.exists() for sign in signs):
         found, _ = list_words(folder)
         words = {word for word, clips in found.items() if clips}
@@ -106,7 +106,7 @@ def find_data(folder):
         n_classes = len(read_class_list(classes))
     else:
         raise ValueError(
-            f"{folder} has neither word folders with {', '.join(LISTS.values())} "
+            f"{folder} has neither word folders with {', '.join(SPLIT_LISTS.values())} "
             f"or {NOISE_FOLDER}, nor AudioSet's class_labels_indices.csv, nor sounds"
         )
     return Data(

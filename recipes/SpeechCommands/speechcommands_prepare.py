@@ -36,39 +36,44 @@ from speechbrain_fftp.dataio.prepared import (
     write_skipped,
 )
 from speechbrain_fftp.datasets.audioset.lists import check_class_names
-from speechbrain_fftp.datasets.own_sounds.splits import clip_ids
+from speechbrain_fftp.datasets.own_sounds.splits import clip_ids, digest_of
 from speechbrain_fftp.datasets.speech_commands.archives import (
     is_archive,
     unpack_archive,
 )
 from speechbrain_fftp.datasets.speech_commands.background import (
-    part_of,
     read_recordings,
+    recording_part,
     write_flac,
     write_silence,
 )
-from speechbrain_fftp.datasets.speech_commands.clips import gather_clips
+from speechbrain_fftp.datasets.speech_commands.clips import use_or_convert
 from speechbrain_fftp.datasets.speech_commands.lists import (
-    COMMANDS,
+    COMMAND_SPLITS,
     NOISE_FOLDER,
     SILENCE,
-    SPLITS,
+    SPLIT_LISTS,
     UNKNOWN,
-    by_hash,
-    classes_of_task,
-    fingerprint,
     list_words,
     read_lists,
     speaker_of,
     split_clips,
 )
+from speechbrain_fftp.datasets.speech_commands.tasks import (
+    COMMANDS,
+    TASKS,
+    task_classes,
+)
 
 logger = get_logger(__name__)
 
-TASKS = ("12", "35", "folders")
 ARCHIVE_URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
 FOLDERS = ("flac", "silence", "noise")
-TABLES = (*(f"{split}.csv" for split in SPLITS), "classes.csv", "skipped.csv")
+TABLES = (
+    *(f"{split}.csv" for split in COMMAND_SPLITS),
+    "classes.csv",
+    "skipped.csv",
+)
 
 
 def prepare_speechcommands(
@@ -157,9 +162,7 @@ def prepare_speechcommands(
 
     words, other_files = list_words(data_folder, save_folder)
     noise = words.pop(NOISE_FOLDER, [])
-    classes, wanted, pool = classes_of_task(
-        task, words, bool(noise), data_folder
-    )
+    classes, wanted, pool = task_classes(task, words, bool(noise), data_folder)
     check_class_names(classes, data_folder)
     left_out = [word for word in words if word not in (*wanted, *pool)]
     if left_out:
@@ -179,11 +182,11 @@ def prepare_speechcommands(
 
     begin_preparation(save_folder, settings, TABLES, FOLDERS, kept=["flac"])
     ids = clip_ids([*every_path, *noise])
-    clips, treated = {split: [] for split in SPLITS}, Counter()
+    clips, treated = {split: [] for split in COMMAND_SPLITS}, Counter()
 
     def add(paths, label=None):
         """Adds those clips that can be used, and gives how many."""
-        usable, failed = gather_clips(
+        usable, failed = use_or_convert(
             data_folder,
             {path: ids[path] for path in paths},
             os.path.join(save_folder, "flac"),
@@ -206,7 +209,7 @@ def prepare_speechcommands(
         {path: os.path.join(data_folder, path) for path in noise}, sample_rate
     )
     skipped.update(failed)
-    for split in SPLITS if task == "12" else ():
+    for split in COMMAND_SPLITS if task == "12" else ():
         count = sum(clip[3] in COMMANDS for clip in clips[split])
         mean = max(round(count / len(COMMANDS)), 1) if count else 0
         left = (path for word in pool for path in words[word])
@@ -231,15 +234,34 @@ def prepare_speechcommands(
     for path, samples in recordings.items():
         name = ids[path][len(f"{NOISE_FOLDER}_") :]
         path = os.path.join(save_folder, "noise", f"{name}.flac")
-        write_flac(path, part_of(samples, "train"), sample_rate)
+        write_flac(path, recording_part(samples, "train"), sample_rate)
     _finish(save_folder, clips, classes, skipped, treated["trimmed"])
+
+
+def by_hash(paths):
+    """Orders clips as if at random, but by their paths alone."""
+    return sorted(paths, key=lambda path: (digest_of(path), path))
+
+
+def fingerprint(data_folder, save_folder):
+    """Sums up the words and lists of a data folder, or an archive's size."""
+    if not os.path.isdir(data_folder):
+        there = os.path.isfile(data_folder)
+        return f"{os.path.getsize(data_folder)} bytes" if there else None
+    seen = [sorted(list_words(data_folder, save_folder)[0])]
+    for name in SPLIT_LISTS.values():
+        path = os.path.join(data_folder, name)
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                seen.append((name, digest_of(file.read())))
+    return digest_of(repr(seen))
 
 
 def _finish(save_folder, clips, classes, skipped, num_trimmed):
     """Writes the tables, if there is something for each split and class."""
     path = os.path.join(save_folder, "skipped.csv")
     summary = write_skipped(path, skipped)
-    for split in SPLITS:
+    for split in COMMAND_SPLITS:
         if not clips[split]:
             raise ValueError(
                 f"No clip is left for the split {split}; skipped: {summary}."
@@ -282,7 +304,7 @@ def _finish(save_folder, clips, classes, skipped, num_trimmed):
     finish_preparation(save_folder)
     sizes = (
         f"{split}: {len(clips[split])} clips of {len(speakers[split])} speakers"
-        for split in SPLITS
+        for split in COMMAND_SPLITS
     )
     logger.info(
         "Prepared %d classes in %s; %s",

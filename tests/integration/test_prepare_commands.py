@@ -25,12 +25,15 @@ import soundfile as sf
 
 from speechbrain.dataio.dataio import load_data_csv
 from speechbrain_fftp.datasets.speech_commands.lists import (
-    COMMANDS,
-    OTHER_WORDS,
     hash_split,
     speaker_of,
 )
-from speechbrain_fftp.datasets.synthetic.words import WORDS, make_word_set
+from speechbrain_fftp.datasets.speech_commands.tasks import (
+    COMMANDS,
+    OTHER_WORDS,
+)
+from speechbrain_fftp.datasets.synthetic.speech import WORDS
+from speechbrain_fftp.datasets.synthetic.words import make_word_set
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "recipes" / "SpeechCommands" / "speechcommands_prepare.py"
@@ -257,8 +260,8 @@ def test_awkward_clips(prepare, tmp_path, logged):
     skipped = read_skipped(save)
     assert skipped.pop("cat/text_nohash_0.wav").startswith("unreadable")
     assert skipped == {
-        "cat/absent_nohash_0.wav": "listed in testing_list.txt, but not there",
-        "owl/absent_nohash_0.wav": "listed in testing_list.txt, but not there",
+        "cat/absent_nohash_0.wav": "listed in testing_list.txt, but missing",
+        "owl/absent_nohash_0.wav": "listed in testing_list.txt, but missing",
         "cat/notes.txt": "not named like audio",
         "cat/brief_nohash_0.wav": "shorter than 25 ms: 160 samples",
         "cat/cut_nohash_0.wav": "truncated: 19956 of 32000 bytes",
@@ -266,7 +269,7 @@ def test_awkward_clips(prepare, tmp_path, logged):
         "cat/gone_nohash_0.wav": "no regular file",
     }
     text = logged()
-    assert "2 listed in testing_list.txt, but not there" in text
+    assert "2 listed in testing_list.txt, but missing" in text
     assert "Of 1 clips, only the beginning" in text
     assert text.count("Skipped files") == 1
 
@@ -389,7 +392,7 @@ def test_archive(prepare, words, data, tmp_path, logged):
 def test_failure_leaves_it_unprepared(module, data, tmp_path, monkeypatch):
     save, prepare = tmp_path / "save", module.prepare_speechcommands
     prepare(data, tmp_path / "expected")
-    for name in ("write_csv", "write_flac", "gather_clips"):
+    for name in ("write_csv", "write_flac", "use_or_convert"):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, lambda *args: 1 / 0)
             with pytest.raises(ZeroDivisionError):

@@ -1,4 +1,4 @@
-"""Short clips that are used where they are, or converted if they do not fit.
+"""Short clips: used where they are, or converted if they do not fit.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,63 +12,53 @@ from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 from speechbrain_fftp.dataio.audio import mono_blocks, open_audio
 from speechbrain_fftp.dataio.convert import MIN_SECONDS, convert_clips
 
-# Names that a manifest cannot hold: '$' starts a variable, the last are bytes
-# that are no text
+# A manifest cannot hold '$' (it starts a variable), control characters and
+# bytes that are not UTF-8
 NOT_IN_MANIFESTS = re.compile(r"[$\x00-\x1f\x7f\ud800-\udfff]")
-FORMATS = {"WAV": ".wav", "WAVEX": ".wav", "FLAC": ".flac"}
-# A WAV file that was written to a pipe claims about 2 or 4 GiB
-UNKNOWN_LENGTH = 0x7FFF0000
+EXTENSION_OF_FORMAT = {"WAV": ".wav", "WAVEX": ".wav", "FLAC": ".flac"}
+# The header of a WAV file written to a pipe claims about 2 or 4 GiB
+PIPED_LENGTH = 0x7FFF0000
 
 
-def gather_clips(
+def use_or_convert(
     data_folder, ids, flac_folder, sample_rate=16000, max_seconds=1.0, name=None
 ):
     """Checks clips, and converts those that cannot be used as they are.
 
-    That is what has another rate or format than wav and flac, or more channels
-    or seconds than wanted, of which the first are kept.
+    Clips that are not mono wav or flac files of this rate, or are longer than
+    ``max_seconds``, are converted to ``ID.flac``; the rest of a long clip is
+    dropped. Clips that are there already are not converted again.
 
     Arguments
     ---------
     data_folder : str
-        Where the clips are.
+        Folder of the clips.
     ids : dict
-        From path within that folder to the id of the clip.
+        From path relative to that folder to the id of the clip.
     flac_folder : str
-        Where to write ``ID.flac``.
+        Where to write converted clips.
     sample_rate : int
-        The wanted rate, in Hz.
+        Wanted sampling rate, in Hz.
     max_seconds : float
-        How long a clip may be.
+        Maximum clip length.
     name : str, optional
-        Name to show at the progress bar.
+        Label of the progress bar.
 
     Returns
     -------
     usable : dict
-        From path to duration in seconds, and the treatments of
-        ``convert_clip``, or None where the clip is used as it is.
+        From path to duration in seconds and the treatments of
+        ``convert_clip`` (None for clips that are used as they are).
     failed : dict
-        From path to the reason why it cannot be used.
-
-    Example
-    -------
-    >>> import numpy as np
-    >>> import soundfile as sf
-    >>> folder = str(getfixture("tmpdir"))
-    >>> sf.write(f"{folder}/a.wav", np.zeros(8000), 16000)
-    >>> sf.write(f"{folder}/b.wav", np.zeros((9000, 2)), 8000)
-    >>> ids = {"a.wav": "a", "b.wav": "b", "c.wav": "c"}
-    >>> gather_clips(folder, ids, f"{folder}/flac")
-    ({'a.wav': (0.5, None), 'b.wav': (1.0, ['trimmed', 'downmixed', 'resampled'])}, {'c.wav': 'no regular file'})
+        From path to the reason why the clip cannot be used.
     """
     usable, failed, other = {}, {}, {}
 
     def check(path):
-        """Gives the path with its duration, or the reason against it."""
+        """Returns the path, and its duration or why it cannot be used."""
         source = os.path.join(data_folder, path)
         try:
-            return path, check_clip(source, sample_rate, max_seconds), None
+            return path, usable_seconds(source, sample_rate, max_seconds), None
         except ValueError as error:
             return path, None, str(error)
         except OSError as error:
@@ -113,44 +103,18 @@ def gather_clips(
     return usable, failed
 
 
-def check_clip(path, sample_rate=16000, max_seconds=1.0):
-    """Reads a clip to see whether it is whole and can be used as it is.
+def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
+    """Returns the duration of a clip that can be used as it is, else None.
 
-    Arguments
-    ---------
-    path : str
-        The file.
-    sample_rate : int
-        The wanted rate, in Hz.
-    max_seconds : float
-        How long it may be.
-
-    Returns
-    -------
-    seconds : float or None
-        Its duration; None if it has to be converted first.
-
-    Raises
-    ------
-    ValueError
-        If it is empty, truncated, unreadable, shorter than 25 ms or has
-        samples that are not finite.
-
-    Example
-    -------
-    >>> import numpy as np
-    >>> import soundfile as sf
-    >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> sf.write(path, np.zeros(1600), 16000)
-    >>> check_clip(path), check_clip(path, sample_rate=8000)
-    (0.1, None)
+    Reads the whole clip. Raises a ``ValueError`` if it cannot be used at all:
+    empty, truncated, unreadable, shorter than 25 ms or not finite.
     """
     with open_audio(path) as file:
         _check_wav_is_whole(path)
         frames, rate = file.frames, file.samplerate
-        ending = os.path.splitext(path)[1].lower()
+        extension = os.path.splitext(path)[1].lower()
         if (
-            FORMATS.get(file.format) != ending
+            EXTENSION_OF_FORMAT.get(file.format) != extension
             or (file.channels, rate) != (1, sample_rate)
             or frames > round(max_seconds * sample_rate)
         ):
@@ -178,6 +142,6 @@ def _check_wav_is_whole(path):
                 file.seek(length + length % 2, os.SEEK_CUR)
                 continue
             left = size - file.tell()
-            if left < length < UNKNOWN_LENGTH:
+            if left < length < PIPED_LENGTH:
                 raise ValueError(f"truncated: {left} of {length} bytes")
             return

@@ -1,8 +1,8 @@
-"""A demo set in AudioSet's shape, made of sounds that can be synthesised.
+"""A demo set of synthetic sounds in AudioSet's format.
 
-Every clip holds one to three sounds of different AudioSet classes, at random
-times and levels, over a noise floor. When each of them begins and ends is kept
-in a file of its own.
+Each clip mixes one to three sounds of different AudioSet classes, at random
+times and levels, with a noise floor. ``events.csv`` has their onsets and
+offsets.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -33,38 +33,12 @@ FLOOR_DB = -50
 
 
 def make_demo_set(folder, num_train=800, num_valid=80, num_eval=120, seed=0):
-    """Generates a multi-label set in AudioSet's own format.
+    """Generates a multi-label set; the same settings give the same files.
 
     Writes balanced_train_segments.csv, valid_segments.csv, eval_segments.csv,
-    class_labels_indices.csv, ``audio/ID.flac`` (10 s, 16 kHz, mono),
-    ``events.csv`` (id, onset, offset, mid, label; in seconds) and, with the
-    settings, ``demo_set.json``. The same settings give the same files. The
-    folder appears when all is written; if it is there already, nothing is done.
-
-    Arguments
-    ---------
-    folder : str
-        Folder to write. Its name with ``.partial`` is used on the way.
-    num_train : int
-        Number of training clips.
-    num_valid : int
-        Number of validation clips.
-    num_eval : int
-        Number of evaluation clips.
-    seed : int
-        Seed of all that is random.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds something else than this set.
-
-    Example
-    -------
-    >>> folder = getfixture("tmpdir") / "demo"
-    >>> make_demo_set(folder, num_train=2, num_valid=1, num_eval=1)
-    >>> len((folder / "audio").listdir())
-    4
+    class_labels_indices.csv, ``audio/ID.flac`` (10 s, 16 kHz, mono) and
+    ``events.csv`` (id, onset, offset, mid, label; in seconds). A complete
+    folder is kept; a ``ValueError`` refuses one that holds anything else.
     """
     sizes = {"balanced_train": num_train, "valid": num_valid, "eval": num_eval}
     settings = {"version": 1, "seed": seed, **sizes}
@@ -77,7 +51,7 @@ def make_demo_set(folder, num_train=800, num_valid=80, num_eval=120, seed=0):
         rng = np.random.default_rng(seed)
         jobs = []
         for split, size in sizes.items():
-            for number, classes in enumerate(_deal_classes(rng, size)):
+            for number, classes in enumerate(_draw_classes(rng, size)):
                 jobs.append((partial, seed, split, number, classes))
         with ThreadPoolExecutor(get_available_cpu_count()) as pool:
             clips = list(
@@ -93,28 +67,28 @@ def make_demo_set(folder, num_train=800, num_valid=80, num_eval=120, seed=0):
     generate_folder(folder, "demo_set.json", settings, write)
 
 
-def _deal_classes(rng, num_clips):
-    """Deals one to three different classes to each clip, all equally often."""
-    deck, hands = [], []
+def _draw_classes(rng, num_clips):
+    """Draws one to three classes per clip, all classes equally often."""
+    queue, drawn = [], []
     for size in rng.integers(1, 4, num_clips):
-        hand = []
-        while len(hand) < size:
-            fresh = [c for c in deck if c not in hand]
-            if fresh:
-                hand.append(fresh[0])
-                deck.remove(fresh[0])
+        classes = []
+        while len(classes) < size:
+            unused = [c for c in queue if c not in classes]
+            if unused:
+                classes.append(unused[0])
+                queue.remove(unused[0])
             else:
-                deck.extend(rng.permutation(len(CLASSES)).tolist())
-        hands.append(sorted(hand))
-    return hands
+                queue.extend(rng.permutation(len(CLASSES)).tolist())
+        drawn.append(sorted(classes))
+    return drawn
 
 
 def _write_clip(job):
-    """Synthesises and writes a clip; gives split, id and events."""
+    """Synthesises and writes a clip; returns its split, id and events."""
     folder, seed, split, number, classes = job
     digest = hashlib.sha1(f"{seed}/{split}/{number}".encode()).digest()
     clip_id = base64.urlsafe_b64encode(digest).decode()[:11]
-    if number % 40 == 0:  # as with YouTube's ids, some start with a dash
+    if number % 40 == 0:  # some start with a dash, as YouTube's do
         clip_id = f"-{clip_id[1:]}"
     rng = np.random.default_rng(list(digest))
     size = round(CLIP_SECONDS * SAMPLE_RATE)

@@ -1,7 +1,7 @@
-"""Sounds of AudioSet classes that can honestly be synthesised.
+"""Synthetic sounds of those AudioSet classes that can be synthesised well.
 
-Each is a function of a random generator and an array of times in seconds, which
-draws its own frequencies, rates and so on; its level has no meaning.
+Each is a function of a random generator and an array of times in seconds. It
+draws its own frequencies, rates and so on; its level is arbitrary.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -10,31 +10,11 @@ Authors
 import numpy as np
 
 SAMPLE_RATE = 16000
-FADE_SECONDS = 0.01  # at both ends, for whoever mixes the sounds
+FADE_SECONDS = 0.01  # at both ends, applied when sounds are mixed
 
 
 def coloured_noise(rng, size, exponent):
-    """Noise whose power falls with a power of the frequency.
-
-    Arguments
-    ---------
-    rng : numpy.random.Generator
-        Source of randomness.
-    size : int
-        Number of samples.
-    exponent : float
-        0 for white noise, 1 for pink noise.
-
-    Returns
-    -------
-    noise : numpy.ndarray
-        Samples with a standard deviation of 1.
-
-    Example
-    -------
-    >>> coloured_noise(np.random.default_rng(0), 16000, 1).shape
-    (16000,)
-    """
+    """Noise ``[size]`` with power ~ 1 / f ** exponent and unit variance."""
     spectrum = np.fft.rfft(rng.standard_normal(size))
     frequency = np.arange(len(spectrum)) * SAMPLE_RATE / size
     spectrum *= np.maximum(frequency, 20) ** (-exponent / 2)
@@ -43,7 +23,7 @@ def coloured_noise(rng, size, exponent):
 
 
 def _tone(frequency, t):
-    """A sine of fixed frequency, or of one frequency per sample."""
+    """A sine with a constant frequency, or one frequency per sample."""
     cycles = np.cumsum(np.broadcast_to(frequency, t.shape)) / SAMPLE_RATE
     return np.sin(2 * np.pi * cycles)
 
@@ -55,7 +35,7 @@ def _pulses(t, period, on):
 
 
 def _struck(t, times, sounds):
-    """Lays a sound at each of the times (after the fade), in turn."""
+    """Places the sounds in turn at the given times (after the fade)."""
     mixed = np.zeros(len(t))
     starts = ((times + FADE_SECONDS) * SAMPLE_RATE).astype(int)
     for i, start in enumerate(starts[starts < len(t)]):
@@ -75,7 +55,7 @@ def _sine_wave(rng, t):
 
 
 def _chirp_tone(rng, t):
-    """Sweeps over at least two octaves, again and again in one direction."""
+    """Repeated sweeps over at least two octaves, all up or all down."""
     phase = (t / rng.uniform(0.4, 1.5)) % 1
     if rng.uniform() < 0.5:
         phase = 1 - phase
@@ -85,7 +65,7 @@ def _chirp_tone(rng, t):
 
 
 def _siren(rng, t):
-    """A harsh tone that wails slowly up and down."""
+    """A harsh tone whose pitch rises and falls slowly."""
     middle = _log_uniform(rng, 700, 1000)
     wail = np.sin(2 * np.pi * (t / rng.uniform(1.5, 5) + rng.uniform()))
     frequency = middle * 2 ** (rng.uniform(0.4, 0.7) * wail)
@@ -93,13 +73,13 @@ def _siren(rng, t):
 
 
 def _dial_tone(rng, t):
-    """Two steady tones, as of a telephone that waits for a number."""
+    """The two steady tones of a telephone before dialling."""
     high = rng.choice([440, 450])
     return _tone(350, t) + rng.uniform(0.7, 1) * _tone(high, t)
 
 
 def _busy_signal(rng, t):
-    """Two tones, on for half a period that is one or half a second long."""
+    """Two tones, on and off for half of a period of 0.5 or 1 s each."""
     period = rng.choice([0.5, 1.0]) * rng.uniform(0.95, 1.05)
     return (_tone(480, t) + _tone(620, t)) * _pulses(t, period, period / 2)
 
@@ -114,20 +94,20 @@ def _dtmf(rng, t):
 
 
 def _smoke_alarm(rng, t):
-    """Groups of three shrill beeps of half a second, then a pause."""
+    """Groups of three shrill beeps of 0.5 s, followed by a pause."""
     beep = _tone(rng.uniform(2900, 3400), t)
     return beep * _pulses(t, 1, 0.5) * (t % 4 < 3)
 
 
 def _beep(rng, t):
-    """Short beeps with pauses that are longer."""
+    """Short beeps with longer pauses."""
     on = rng.uniform(0.06, 0.2)
     beep = _tone(_log_uniform(rng, 700, 2500), t)
     return beep * _pulses(t, on * rng.uniform(2.5, 5), on)
 
 
 def _sonar(rng, t):
-    """Pings that ring for long, with an echo."""
+    """Long ringing pings with an echo."""
     ring = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
     shape = np.exp(-ring / rng.uniform(0.15, 0.35)) - np.exp(-ring / 0.01)
     ping = _tone(_log_uniform(rng, 700, 1600), ring) * shape
@@ -137,7 +117,7 @@ def _sonar(rng, t):
 
 
 def _tick_tock(rng, t):
-    """Two different knocks in turn, at a steady pace."""
+    """Two alternating knocks at a steady pace."""
     ring = np.arange(SAMPLE_RATE // 20) / SAMPLE_RATE
     decay = np.exp(-ring / rng.uniform(0.003, 0.006))
     tick = rng.uniform(2500, 3500)
@@ -148,7 +128,7 @@ def _tick_tock(rng, t):
 
 
 def _clicking(rng, t):
-    """Clicks of less than a millisecond at irregular times."""
+    """Clicks shorter than a millisecond at irregular times."""
     ring = np.arange(SAMPLE_RATE // 100) / SAMPLE_RATE
     noise = rng.standard_normal((8, len(ring)))
     gaps = 0.02 + rng.exponential(rng.uniform(0.04, 0.12), int(t[-1] / 0.02))
@@ -156,7 +136,7 @@ def _clicking(rng, t):
 
 
 def _mains_hum(rng, t):
-    """The mains frequency with its harmonics, the second the strongest."""
+    """The mains frequency and its harmonics, the second one strongest."""
     mains = rng.choice([50, 60]) * rng.uniform(0.998, 1.002)
     levels = rng.uniform(0.3, 1, 16) * 0.8 ** np.arange(16)
     levels[1] = 1.5
@@ -164,16 +144,16 @@ def _mains_hum(rng, t):
 
 
 def _white_noise(rng, t):
-    """Noise of the same power at all frequencies."""
+    """Noise with equal power at all frequencies."""
     return rng.standard_normal(len(t))
 
 
 def _pink_noise(rng, t):
-    """Noise of the same power in every octave."""
+    """Noise with equal power in every octave."""
     return coloured_noise(rng, len(t), 1)
 
 
-# In the order of AudioSet's list: mid, display name, how to make it
+# In AudioSet's order: mid, display name, synthesis
 CLASSES = (
     ("/m/02c8p", "Telephone dialing, DTMF", _dtmf),
     ("/m/015jpf", "Dial tone", _dial_tone),

@@ -19,23 +19,25 @@ from speechbrain_fftp.dataio.prepared import begin_preparation, is_prepared
 from speechbrain_fftp.datasets.speech_commands.archives import unpack_archive
 from speechbrain_fftp.datasets.speech_commands.background import (
     cut_silence,
-    part_of,
+    recording_part,
 )
 from speechbrain_fftp.datasets.speech_commands.clips import (
-    check_clip,
-    gather_clips,
+    usable_seconds,
+    use_or_convert,
 )
 from speechbrain_fftp.datasets.speech_commands.lists import (
-    COMMANDS,
-    OTHER_WORDS,
     SILENCE,
     UNKNOWN,
-    classes_of_task,
     hash_split,
     list_words,
     read_lists,
     speaker_of,
     split_clips,
+)
+from speechbrain_fftp.datasets.speech_commands.tasks import (
+    COMMANDS,
+    OTHER_WORDS,
+    task_classes,
 )
 
 
@@ -106,11 +108,11 @@ def test_lists_come_before_the_hash(tmp_path):
     splits, absent, doubled = split_clips(paths, lists)
     assert list(splits.values()) == ["valid", "test", "test", "train"]
     assert absent == {
-        "no/gone.wav": "listed in validation_list.txt, but not there"
+        "no/gone.wav": "listed in validation_list.txt, but missing"
     }
     assert doubled == 1
     (tmp_path / "testing_list.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match="testing_list.txt is no text"):
+    with pytest.raises(ValueError, match="testing_list.txt is not UTF-8"):
         read_lists(tmp_path)
 
 
@@ -135,16 +137,16 @@ def test_words_are_found(tmp_path):
 def test_classes_of_the_tasks():
     words = {word: [f"{word}/1.wav"] for word in sorted(COMMANDS + OTHER_WORDS)}
     extra = {**words, "tortoise": ["tortoise/1.wav"], "empty": []}
-    classes, wanted, pool = classes_of_task("35", extra, False, "data")
+    classes, wanted, pool = task_classes("35", extra, False, "data")
     assert classes == wanted == sorted(words) and not pool
-    classes, wanted, pool = classes_of_task("12", extra, True, "data")
+    classes, wanted, pool = task_classes("12", extra, True, "data")
     assert classes == [*COMMANDS, UNKNOWN, SILENCE]
     assert wanted == list(COMMANDS)
     assert sorted(pool) == sorted((*OTHER_WORDS, "tortoise"))
     own = {**words, UNKNOWN: ["1"], SILENCE: ["1"]}
-    _, wanted, pool = classes_of_task("12", own, False, "data")
+    _, wanted, pool = task_classes("12", own, False, "data")
     assert wanted == classes and not pool
-    classes, *_ = classes_of_task("folders", extra, False, "data")
+    classes, *_ = task_classes("folders", extra, False, "data")
     assert classes == sorted([*words, "tortoise"])
 
 
@@ -152,11 +154,11 @@ def test_classes_of_the_tasks():
     "task, change, message",
     [
         ("35", {"bed": None, "cat": None}, "no folder bed, cat: .* 'folders'"),
-        ("35", {"bed": []}, "no clip .* in the folder bed"),
+        ("35", {"bed": []}, "no clips .* in the folder bed"),
         ("12", {"yes": None}, "no folder yes"),
-        ("12", {"yes": []}, "no clip .* in the folder yes"),
-        ("12", {SILENCE: []}, "no clip .* in the folder _silence_"),
-        ("12", {}, "nothing for the class _silence_: .*_background_noise_"),
+        ("12", {"yes": []}, "no clips .* in the folder yes"),
+        ("12", {SILENCE: []}, "no clips .* in the folder _silence_"),
+        ("12", {}, "no clips for the class _silence_: .*_background_noise_"),
         ("12", dict.fromkeys(OTHER_WORDS), "class _unknown_: .*bed/"),
         ("folders", "alone", "at least two folders"),
     ],
@@ -169,7 +171,7 @@ def test_what_is_missing_is_named(task, change, message):
         words.update(change)
     words = {word: clips for word, clips in words.items() if clips is not None}
     with pytest.raises(ValueError, match=message):
-        classes_of_task(task, words, False, "data")
+        task_classes(task, words, False, "data")
 
 
 def test_whole_and_damaged_clips(tmp_path):
@@ -177,15 +179,15 @@ def test_whole_and_damaged_clips(tmp_path):
     noise = rng.uniform(-0.5, 0.5, 16000)
     for name in ("a.wav", "a.flac", "a.ogg"):
         sf.write(tmp_path / name, noise, 16000)
-    assert check_clip(tmp_path / "a.wav") == 1.0
-    assert check_clip(tmp_path / "a.flac") == 1.0
-    assert check_clip(tmp_path / "a.ogg") is None  # to be converted
-    assert check_clip(tmp_path / "a.wav", max_seconds=0.9) is None
+    assert usable_seconds(tmp_path / "a.wav") == 1.0
+    assert usable_seconds(tmp_path / "a.flac") == 1.0
+    assert usable_seconds(tmp_path / "a.ogg") is None  # to be converted
+    assert usable_seconds(tmp_path / "a.wav", max_seconds=0.9) is None
     wav = (tmp_path / "a.wav").read_bytes()
     flac = (tmp_path / "a.flac").read_bytes()
     piped = wav[:40] + b"\xff\xff\xff\xff" + wav[44:]
     (tmp_path / "piped.wav").write_bytes(piped)
-    assert check_clip(tmp_path / "piped.wav") == 1.0
+    assert usable_seconds(tmp_path / "piped.wav") == 1.0
     damaged = {
         "cut.wav": (wav[:-2], "truncated: 31998 of 32000 bytes"),
         "cut.flac": (flac[: len(flac) // 2], "truncated"),
@@ -196,7 +198,7 @@ def test_whole_and_damaged_clips(tmp_path):
     for name, (content, message) in damaged.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=message):
-            check_clip(tmp_path / name)
+            usable_seconds(tmp_path / name)
     sf.write(tmp_path / "none.wav", np.zeros(0), 16000)
     sf.write(tmp_path / "short.wav", np.zeros(399), 16000)
     sf.write(tmp_path / "nan.wav", [np.nan] * 800, 16000, subtype="FLOAT")
@@ -207,7 +209,7 @@ def test_whole_and_damaged_clips(tmp_path):
         ("absent.wav", "no regular file"),
     ):
         with pytest.raises(ValueError, match=message):
-            check_clip(tmp_path / name)
+            usable_seconds(tmp_path / name)
 
 
 def test_clips_are_converted_once(tmp_path):
@@ -224,18 +226,18 @@ def test_clips_are_converted_once(tmp_path):
         "a$b.wav": (0.5, []),
     }
     for _ in range(2):
-        usable, failed = gather_clips(tmp_path, ids, flac)
+        usable, failed = use_or_convert(tmp_path, ids, flac)
         assert (usable, failed) == (expected, {"no.wav": "no regular file"})
     samples, rate = sf.read(flac / "s.flac")
     assert rate == 16000 and samples.shape == (16000,)
     assert np.abs(np.fft.rfft(samples)).argmax() == 1000
     before = (flac / "s.flac").stat().st_mtime_ns
-    gather_clips(tmp_path, ids, flac)
+    use_or_convert(tmp_path, ids, flac)
     assert (flac / "s.flac").stat().st_mtime_ns == before
     sf.write(tmp_path / "stereo.wav", tone[:22050], 44100)  # it has changed
     later = before // 10**9 + 10
     os.utime(tmp_path / "stereo.wav", (later, later))
-    usable, _ = gather_clips(tmp_path, ids, flac)
+    usable, _ = use_or_convert(tmp_path, ids, flac)
     assert usable["stereo.wav"] == (0.5, ["resampled"])
 
 
@@ -255,7 +257,7 @@ def test_silence_of_splits_is_disjoint():
     assert 1 <= places["train"][0] and places["train"][1] <= 56001
     assert 56001 <= places["valid"][0] and places["valid"][1] <= 68001
     assert 68001 <= places["test"][0] and places["test"][1] <= 80001
-    parts = [part_of(samples, split) for split in places]
+    parts = [recording_part(samples, split) for split in places]
     np.testing.assert_array_equal(np.concatenate(parts), samples)
     short = cut_silence({"a": samples[:10000]}, "test", 0, 4000)
     assert len(short) == 1500

@@ -11,18 +11,18 @@ import pytest
 import soundfile as sf
 
 from speechbrain_fftp.datasets.speech_commands.lists import (
-    COMMANDS,
     list_words,
     read_lists,
     speaker_of,
     split_clips,
 )
-from speechbrain_fftp.datasets.synthetic.words import (
-    SOUNDS,
+from speechbrain_fftp.datasets.speech_commands.tasks import COMMANDS
+from speechbrain_fftp.datasets.synthetic.speech import (
+    PHONES,
     WORDS,
-    make_word_set,
     render_word,
 )
+from speechbrain_fftp.datasets.synthetic.words import make_word_set
 
 SIZES = {"num_speakers": 7, "num_takes": 1}
 
@@ -46,10 +46,10 @@ def rng(seed):
     return np.random.default_rng(seed)
 
 
-def test_words_are_made_of_known_sounds():
+def test_words_are_made_of_known_phones():
     assert set(COMMANDS) < set(WORDS) and len(WORDS) == 14
     assert len(set(WORDS.values())) == 14
-    assert {s for w in WORDS.values() for s in w.split()} == set(SOUNDS)
+    assert {s for w in WORDS.values() for s in w.split()} == set(PHONES)
 
 
 def test_layout(words):
