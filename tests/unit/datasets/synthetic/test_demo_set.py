@@ -99,6 +99,16 @@ def test_same_settings_give_the_same_bytes(demo, tmp_path):
     assert digest(tmp_path / "other") != digest(demo)
 
 
+def test_the_set_stays_as_it_was(demo):
+    """Recorded values; machines may round a sample differently."""
+    events = (demo / "events.csv").read_bytes()
+    assert hashlib.sha256(events).hexdigest()[:16] == "55a452f70f4440d5"
+    path = demo / "audio" / "-52lbRzASmU.flac"
+    samples, _ = sf.read(path, dtype="int16")
+    expected = [12, 5, -2, -58, -3562, -329, -4473, 428, -2869, -37]
+    np.testing.assert_allclose(samples[::16000], expected, rtol=0, atol=2)
+
+
 def test_events_agree_with_labels_and_audio(demo):
     with open(demo / "events.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

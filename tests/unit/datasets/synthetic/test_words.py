@@ -99,6 +99,20 @@ def test_same_settings_give_the_same_bytes(words, tmp_path):
     assert digest(tmp_path / "other") != digest(words)
 
 
+def test_the_set_stays_as_it_was(words):
+    """Recorded values; machines may round a sample differently."""
+    listed = (words / "testing_list.txt").read_text("utf-8").split()
+    assert listed[:2] == [f"{w}/ca78e1e7_nohash_0.wav" for w in ("yes", "no")]
+    for name, step, expected in (
+        ("yes/0a974459_nohash_0", 2000, (42, -3, -1326, -5495, 5434, -359)),
+        ("stop/0a974459_nohash_0", 2000, (42, -14, -1417, 836, -386, 2948)),
+        ("_background_noise_/hum", 16000, (-1117, -541, -1398, 378, -226, 38)),
+    ):
+        samples, _ = sf.read(words / f"{name}.wav", dtype="int16")
+        found = samples[::step][:6]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=2)
+
+
 def test_hisses_are_where_they_belong():
     def high_part(samples):
         """How much of the energy is above 3.5 kHz."""
