@@ -14,6 +14,7 @@ import soundfile as sf
 
 from speechbrain_fftp.dataio.files import atomic_path
 
+AUDIO_EXTENSIONS = (".flac", ".wav", ".ogg", ".mp3")
 MIN_RATE, MAX_RATE = 1000, 768000  # Hz
 MAX_FRAMES = 2**29  # 3 hours at 48 kHz
 MAX_SECONDS = MAX_FRAMES / 16000  # 9 hours

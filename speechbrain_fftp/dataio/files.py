@@ -115,7 +115,7 @@ def atomic_folder(path):
 
 
 def remove_temporary(folder):
-    """Removes the temporary files that killed processes left in a folder.
+    """Removes temporary files and folders that killed processes left.
 
     Arguments
     ---------
@@ -132,7 +132,11 @@ def remove_temporary(folder):
     """
     for name in os.listdir(folder):
         if TEMPORARY.search(name):
-            os.remove(os.path.join(folder, name))
+            path = os.path.join(folder, name)
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            else:
+                os.remove(path)
 
 
 def _temporary(path):

@@ -181,6 +181,8 @@ def _begin(folder, made_for, tables, parts, resume):
     if os.path.isfile(done):  # but a table is missing
         os.replace(done, begun)
     found = _read(begun)
+    if found and made_for["source"] is None:  # not accessible: unchanged
+        made_for = {**made_for, "source": found.get("source")}
     names = [*tables, *parts]
     there = [n for n in names if os.path.lexists(os.path.join(folder, n))]
     if found is None and there:
