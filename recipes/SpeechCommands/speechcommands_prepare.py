@@ -8,9 +8,10 @@ three tasks:
 
 * 35: each of the 35 words is a class;
 * 12: ten commands, _unknown_ (other words) and _silence_ (background noise);
-* folders: each folder is a class, for words of one's own.
+* folders: each folder is a class, for custom words.
 
-Without both lists, the clips are split by speaker, as the data set's own were.
+Without the two lists, the clips are split by speaker with the rule that made
+the official lists.
 
 The training recipe calls this. By hand:
 > python recipes/SpeechCommands/speechcommands_prepare.py DATA SAVE --task 35
@@ -22,21 +23,20 @@ Authors
 """
 
 import argparse
+import itertools
 import logging
 import os
-from collections import Counter
+from collections import Counter, namedtuple
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import write_csv
+from speechbrain_fftp.dataio.audio import write_flac
+from speechbrain_fftp.dataio.files import clip_ids, text_digest, write_csv
 from speechbrain_fftp.dataio.prepared import (
-    DONE,
-    begin_preparation,
-    finish_preparation,
-    is_prepared,
+    prepare_folder,
+    source_state,
     write_skipped,
 )
 from speechbrain_fftp.datasets.audioset.lists import check_class_names
-from speechbrain_fftp.datasets.own_sounds.splits import clip_ids, digest_of
 from speechbrain_fftp.datasets.speech_commands.archives import (
     is_archive,
     unpack_archive,
@@ -44,7 +44,6 @@ from speechbrain_fftp.datasets.speech_commands.archives import (
 from speechbrain_fftp.datasets.speech_commands.background import (
     read_recordings,
     recording_part,
-    write_flac,
     write_silence,
 )
 from speechbrain_fftp.datasets.speech_commands.clips import use_or_convert
@@ -68,12 +67,10 @@ from speechbrain_fftp.datasets.speech_commands.tasks import (
 logger = get_logger(__name__)
 
 ARCHIVE_URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
-FOLDERS = ("flac", "silence", "noise")
-TABLES = (
-    *(f"{split}.csv" for split in COMMAND_SPLITS),
-    "classes.csv",
-    "skipped.csv",
-)
+TABLES = (*(f"{s}.csv" for s in COMMAND_SPLITS), "classes.csv", "skipped.csv")
+FOLDERS = ("flac", "silence", "noise", "unpacked")
+RESUMED = ("flac", "unpacked")  # not written again after an interruption
+Row = namedtuple("Row", "ID duration wav label path")  # the path is not written
 
 
 def prepare_speechcommands(
@@ -86,12 +83,12 @@ def prepare_speechcommands(
 ):
     """Checks the clips and writes the manifests of the recipe.
 
-    Writes ``train.csv``, ``valid.csv`` and ``test.csv``, with paths that begin
+    Writes ``train.csv``, ``valid.csv`` and ``test.csv``, with paths that start
     with ``$data_folder`` (clips used where they are) or ``$data_root`` (those
-    in the save folder: ``flac/`` if they had to be converted, ``silence/``,
+    in the save folder: ``flac/`` for converted clips, ``silence/``,
     ``unpacked/``), ``classes.csv``, ``skipped.csv`` with each file that cannot
-    be used and why, and ``noise/NAME.flac``, the part for training of each
-    background recording. Returns at once if this was done before.
+    be used and why, and ``noise/NAME.flac``, the training part of each
+    background recording. Returns at once if the save folder is complete.
 
     Arguments
     ---------
@@ -104,7 +101,7 @@ def prepare_speechcommands(
     sample_rate : int
         Sampling rate of the clips, in Hz.
     clip_seconds : float
-        How long a clip may be; of longer ones, the beginning is kept.
+        Maximum clip length; only the beginning of longer clips is used.
     skip_prep : bool
         Whether to do nothing.
 
@@ -113,15 +110,13 @@ def prepare_speechcommands(
     FileNotFoundError
         If the data folder or the archive is missing.
     ValueError
-        If an argument makes no sense, the archive is damaged, a folder is
-        missing or empty, or a split or a class has no clip that can be used.
-
-    Example
-    -------
-    >>> prepare_speechcommands("/path/to/speech_commands", "results/prepared")
+        If an argument is invalid, the archive is damaged, a folder is missing
+        or empty, a split or a class has no usable clip, or the save folder was
+        prepared with other settings or from data that have changed since.
     """
     if skip_prep:
         return
+    data_folder, save_folder = os.fspath(data_folder), os.fspath(save_folder)
     task = str(task)
     if task not in TASKS:
         raise ValueError(f"task is {task!r}, not one of {', '.join(TASKS)}")
@@ -130,188 +125,205 @@ def prepare_speechcommands(
             f"sample_rate is {sample_rate} and clip_seconds {clip_seconds}, not"
             " at least 1000 and 0.1"
         )
-    data_folder, save_folder = os.fspath(data_folder), os.fspath(save_folder)
-    if not (os.path.isdir(data_folder) or is_archive(data_folder)):
-        raise FileNotFoundError(
-            f"data_folder {data_folder} is neither a folder with one folder per"
-            f" word nor an archive such as that from {ARCHIVE_URL}"
-        )
     settings = {
         "version": 1,
         "data_folder": os.path.abspath(data_folder),
-        "data": fingerprint(data_folder, save_folder),
         "task": task,
         "sample_rate": sample_rate,
         "clip_seconds": clip_seconds,
     }
-    if is_prepared(save_folder, settings, TABLES):
-        logger.info(
-            "Using the data prepared in %s (to prepare it anew, delete %s)",
-            save_folder,
-            os.path.join(save_folder, DONE),
-        )
-        return
-    place = "$data_folder"
-    if is_archive(data_folder):
-        root = os.path.abspath(save_folder)
-        data_folder = unpack_archive(data_folder, f"{root}/unpacked")
-        place = os.path.relpath(data_folder, root).replace(os.sep, "/")
-        place = f"$data_root/{place}"
-    elif os.path.realpath(data_folder) == os.path.realpath(save_folder):
+    source = _source_state(data_folder, save_folder)
+    with prepare_folder(
+        save_folder, settings, source, TABLES, FOLDERS, RESUMED
+    ) as todo:
+        if not todo:
+            logger.info("Using the data prepared in %s", save_folder)
+            return
+        clips = _Clips(data_folder, save_folder, sample_rate, clip_seconds)
+        classes, folders, pool = clips.find_classes(task)
+        clips.add(path for word in folders for path in clips.words[word])
+        recordings = clips.add_noise()
+        for split in COMMAND_SPLITS if task == "12" else ():
+            number = clips.mean_per_command(split)
+            clips.add_unknown(split, pool, number)
+            if SILENCE not in clips.words and recordings:
+                clips.add_silence(split, recordings, number)
+        clips.write(classes)
+
+
+def _source_state(data_folder, save_folder):
+    """State of the archive, or of the clips and lists of the data folder."""
+    if os.path.realpath(data_folder) == os.path.realpath(save_folder):
         raise ValueError(f"{data_folder} is the data: save to another folder")
+    if os.path.isfile(data_folder) and is_archive(data_folder):
+        return source_state([data_folder], os.path.dirname(data_folder))
+    if os.path.isdir(data_folder):
+        words, _ = list_words(data_folder, save_folder)
+        names = [*SPLIT_LISTS.values(), *itertools.chain(*words.values())]
+        paths = (os.path.join(data_folder, name) for name in names)
+        return source_state(paths, data_folder)
+    if is_archive(data_folder) and os.path.isdir(f"{save_folder}/unpacked"):
+        return None  # the archive was deleted after it was unpacked
+    raise FileNotFoundError(
+        f"data_folder {data_folder} is neither a folder with one folder per"
+        f" word nor an archive such as that from {ARCHIVE_URL}"
+    )
 
-    words, other_files = list_words(data_folder, save_folder)
-    noise = words.pop(NOISE_FOLDER, [])
-    classes, wanted, pool = task_classes(task, words, bool(noise), data_folder)
-    check_class_names(classes, data_folder)
-    left_out = [word for word in words if word not in (*wanted, *pool)]
-    if left_out:
-        logger.warning(
-            "Folders left out, as they are no words of task %s or are empty:"
-            " %s",
-            task,
-            ", ".join(left_out),
+
+class _Clips:
+    """The files of a data folder on their way to the manifests."""
+
+    def __init__(self, data_folder, save_folder, sample_rate, clip_seconds):
+        """Lists the files and assigns the clips to splits."""
+        self.place = "$data_folder"
+        if is_archive(data_folder):
+            data_folder = unpack_archive(data_folder, f"{save_folder}/unpacked")
+            place = os.path.relpath(data_folder, save_folder)
+            self.place = f"$data_root/{place.replace(os.sep, '/')}"
+        self.data_folder, self.save_folder = data_folder, save_folder
+        self.sample_rate, self.clip_seconds = sample_rate, clip_seconds
+        self.words, self.others = list_words(data_folder, save_folder)
+        self.noise = self.words.pop(NOISE_FOLDER, [])
+        paths = list(itertools.chain(*self.words.values()))
+        self.ids = clip_ids([*paths, *self.noise])
+        self.splits, self.skipped, num_doubled = split_clips(
+            paths, read_lists(data_folder)
         )
-    every_path = [path for paths in words.values() for path in paths]
-    splits, skipped, doubled = split_clips(every_path, read_lists(data_folder))
-    if doubled:
-        logger.warning("%d clips of both lists are for testing only", doubled)
-    for path in other_files:
-        if path.split("/")[0] in (*wanted, *pool):
-            skipped[path] = "not named like audio"
+        if num_doubled:
+            logger.warning(
+                "%d clips in both lists are for testing", num_doubled
+            )
+        self.rows = {split: [] for split in COMMAND_SPLITS}
+        self.num_trimmed = 0
 
-    begin_preparation(save_folder, settings, TABLES, FOLDERS, kept=["flac"])
-    ids = clip_ids([*every_path, *noise])
-    clips, treated = {split: [] for split in COMMAND_SPLITS}, Counter()
+    def find_classes(self, task):
+        """Returns what ``task_classes`` does; logs what is skipped."""
+        found = task_classes(
+            task, self.words, bool(self.noise), self.data_folder
+        )
+        classes, folders, pool = found
+        check_class_names(classes, self.data_folder)
+        unused = [w for w in self.words if w not in (*folders, *pool)]
+        if unused:
+            logger.warning(
+                "Skipped folders that are no words of task %s or are empty: %s",
+                task,
+                ", ".join(unused),
+            )
+        for path in self.others:
+            if path.split("/")[0] in (*folders, *pool):
+                self.skipped[path] = "not named like audio"
+        return found
 
-    def add(paths, label=None):
-        """Adds those clips that can be used, and gives how many."""
+    def add(self, paths, label=None):
+        """Adds the usable clips among some, and returns how many."""
         usable, failed = use_or_convert(
-            data_folder,
-            {path: ids[path] for path in paths},
-            os.path.join(save_folder, "flac"),
-            sample_rate,
-            clip_seconds,
+            self.data_folder,
+            {path: self.ids[path] for path in paths},
+            os.path.join(self.save_folder, "flac"),
+            self.sample_rate,
+            self.clip_seconds,
             label or "clips",
         )
-        skipped.update(failed)
+        self.skipped.update(failed)
         for path, (seconds, treatments) in usable.items():
-            wav = f"{place}/{path}"
+            clip_id, wav = self.ids[path], f"{self.place}/{path}"
             if treatments is not None:
-                treated.update(treatments)
-                wav = f"$data_root/flac/{ids[path]}.flac"
-            word = label or path.split("/")[0]
-            clips[splits[path]].append((ids[path], seconds, wav, word, path))
+                self.num_trimmed += "trimmed" in treatments
+                wav = f"$data_root/flac/{clip_id}.flac"
+            row = Row(clip_id, seconds, wav, label or path.split("/")[0], path)
+            self.rows[self.splits[path]].append(row)
         return len(usable)
 
-    add([path for word in wanted for path in words[word]])
-    recordings, failed = read_recordings(
-        {path: os.path.join(data_folder, path) for path in noise}, sample_rate
-    )
-    skipped.update(failed)
-    for split in COMMAND_SPLITS if task == "12" else ():
-        count = sum(clip[3] in COMMANDS for clip in clips[split])
-        mean = max(round(count / len(COMMANDS)), 1) if count else 0
-        left = (path for word in pool for path in words[word])
-        left = by_hash(path for path in left if splits[path] == split)
-        missing = mean
-        while missing and left:
-            chosen, left = left[:missing], left[missing:]
-            missing -= add(chosen, UNKNOWN)
-        if SILENCE not in words and recordings:
-            written = write_silence(
-                os.path.join(save_folder, "silence"),
-                recordings,
-                split,
-                mean,
-                sample_rate,
-                clip_seconds,
-            )
-            for name, seconds in written.items():
-                clip_id = f"{SILENCE}-{os.path.splitext(name)[0]}"
-                wav = f"$data_root/silence/{name}"
-                clips[split].append((clip_id, seconds, wav, SILENCE, ""))
-    for path, samples in recordings.items():
-        name = ids[path][len(f"{NOISE_FOLDER}_") :]
-        path = os.path.join(save_folder, "noise", f"{name}.flac")
-        write_flac(path, recording_part(samples, "train"), sample_rate)
-    _finish(save_folder, clips, classes, skipped, treated["trimmed"])
+    def add_noise(self):
+        """Reads the background recordings and writes their training parts."""
+        files = {p: os.path.join(self.data_folder, p) for p in self.noise}
+        recordings, failed = read_recordings(files, self.sample_rate)
+        self.skipped.update(failed)
+        for path, samples in recordings.items():
+            name = self.ids[path][len(f"{NOISE_FOLDER}_") :]
+            path = os.path.join(self.save_folder, "noise", f"{name}.flac")
+            write_flac(path, recording_part(samples, "train"), self.sample_rate)
+        return recordings
 
+    def mean_per_command(self, split):
+        """Mean number of clips of a command in a split."""
+        count = sum(row.label in COMMANDS for row in self.rows[split])
+        return max(round(count / len(COMMANDS)), 1) if count else 0
 
-def by_hash(paths):
-    """Orders clips as if at random, but by their paths alone."""
-    return sorted(paths, key=lambda path: (digest_of(path), path))
+    def add_unknown(self, split, pool, number):
+        """Adds clips of other words, which their paths alone decide."""
+        left = itertools.chain(*(self.words[word] for word in pool))
+        left = [path for path in left if self.splits[path] == split]
+        left.sort(key=lambda path: (text_digest(path), path))
+        while number and left:
+            chosen, left = left[:number], left[number:]
+            number -= self.add(chosen, UNKNOWN)
 
-
-def fingerprint(data_folder, save_folder):
-    """Sums up the words and lists of a data folder, or an archive's size."""
-    if not os.path.isdir(data_folder):
-        there = os.path.isfile(data_folder)
-        return f"{os.path.getsize(data_folder)} bytes" if there else None
-    seen = [sorted(list_words(data_folder, save_folder)[0])]
-    for name in SPLIT_LISTS.values():
-        path = os.path.join(data_folder, name)
-        if os.path.isfile(path):
-            with open(path, encoding="utf-8", errors="replace") as file:
-                seen.append((name, digest_of(file.read())))
-    return digest_of(repr(seen))
-
-
-def _finish(save_folder, clips, classes, skipped, num_trimmed):
-    """Writes the tables, if there is something for each split and class."""
-    path = os.path.join(save_folder, "skipped.csv")
-    summary = write_skipped(path, skipped)
-    for split in COMMAND_SPLITS:
-        if not clips[split]:
-            raise ValueError(
-                f"No clip is left for the split {split}; skipped: {summary}."
-                f" See {path}: mend the data or its lists and prepare again,"
-                " or take both lists away to have the clips split by speaker."
-            )
-        have = {clip[3] for clip in clips[split]}
-        missing = ", ".join(label for label in classes if label not in have)
-        if missing and split == "train":
-            raise ValueError(
-                f"No clip to train the class {missing}; skipped: {summary}."
-                f" See {path}: mend the data or its lists and prepare again."
-            )
-        if missing:
-            logger.warning("No clip of %s in the split %s", missing, split)
-    if skipped:
-        logger.warning("Skipped files: %s; all are in %s", summary, path)
-    if num_trimmed:
-        logger.warning("Of %d clips, only the beginning is used", num_trimmed)
-
-    path = os.path.join(save_folder, "classes.csv")
-    write_csv(path, ("index", "label"), enumerate(classes))
-    speakers = {}
-    for split, rows in clips.items():
-        path = os.path.join(save_folder, f"{split}.csv")
-        rows = sorted(rows)
-        write_csv(
-            path, ("ID", "duration", "wav", "label"), (r[:4] for r in rows)
+    def add_silence(self, split, recordings, number):
+        """Adds clips that are cut from the background recordings."""
+        durations = write_silence(
+            os.path.join(self.save_folder, "silence"),
+            recordings,
+            split,
+            number,
+            self.sample_rate,
+            self.clip_seconds,
         )
-        known = (speaker_of(row[4]) for row in rows)
-        speakers[split] = {speaker for speaker, is_known in known if is_known}
-    shared = Counter(s for found in speakers.values() for s in found)
-    shared = [speaker for speaker, count in shared.items() if count > 1]
-    if shared:
-        logger.warning(
-            "%d speakers are in more than one split, such as %s",
-            len(shared),
-            min(shared),
-        )
-    finish_preparation(save_folder)
-    sizes = (
-        f"{split}: {len(clips[split])} clips of {len(speakers[split])} speakers"
-        for split in COMMAND_SPLITS
-    )
-    logger.info(
-        "Prepared %d classes in %s; %s",
-        len(classes),
-        save_folder,
-        ", ".join(sizes),
-    )
+        for name, seconds in durations.items():
+            clip_id = f"{SILENCE}-{os.path.splitext(name)[0]}"
+            row = Row(
+                clip_id, seconds, f"$data_root/silence/{name}", SILENCE, ""
+            )
+            self.rows[split].append(row)
+
+    def write(self, classes):
+        """Writes the tables, if each split and class has clips."""
+        path = os.path.join(self.save_folder, "skipped.csv")
+        summary = write_skipped(path, self.skipped)
+        for split, rows in self.rows.items():
+            have = {row.label for row in rows}
+            missing = ", ".join(label for label in classes if label not in have)
+            if not rows or (missing and split == "train"):
+                what = f"the class {missing} in " if rows else ""
+                raise ValueError(
+                    f"No clip of {what}the split {split}; skipped: {summary}. See {path}: repair"
+                    " the data or its lists and prepare again, or delete both"
+                    " lists to split the clips by speaker."
+                )
+            if missing:
+                logger.warning("No clip of %s in the split %s", missing, split)
+        if self.skipped:
+            logger.warning("Skipped files: %s; all are in %s", summary, path)
+        if self.num_trimmed:
+            logger.warning(
+                "Only the beginning of %d clips is used", self.num_trimmed
+            )
+        path = os.path.join(self.save_folder, "classes.csv")
+        write_csv(path, ("index", "label"), enumerate(classes))
+        for split, rows in self.rows.items():
+            path = os.path.join(self.save_folder, f"{split}.csv")
+            write_csv(path, Row._fields[:4], (row[:4] for row in sorted(rows)))
+        self._log_sizes()
+        logger.info("Prepared %d classes in %s", len(classes), self.save_folder)
+
+    def _log_sizes(self):
+        """Logs the size of each split, and speakers in more than one."""
+        times_seen = Counter()
+        for split, rows in self.rows.items():
+            known = (speaker_of(row.path) for row in rows)
+            speakers = {speaker for speaker, is_known in known if is_known}
+            times_seen.update(speakers)
+            logger.info(
+                "%s: %d clips of %d speakers", split, len(rows), len(speakers)
+            )
+        shared = [s for s, times in times_seen.items() if times > 1]
+        if shared:
+            logger.warning(
+                "%d speakers are in more than one split, such as %s",
+                len(shared),
+                min(shared),
+            )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Authors
 
 import csv
 import importlib.util
-import json
 import logging
 import os
 import re
@@ -270,7 +269,7 @@ def test_awkward_clips(prepare, tmp_path, logged):
     }
     text = logged()
     assert "2 listed in testing_list.txt, but missing" in text
-    assert "Of 1 clips, only the beginning" in text
+    assert "Only the beginning of 1 clips" in text
     assert text.count("Skipped files") == 1
 
 
@@ -299,11 +298,14 @@ def test_nothing_to_use_is_an_error(prepare, tmp_path):
         prepare(data, save, "folders")
     assert str(save / "skipped.csv") in str(error.value)
     assert sorted(read_skipped(save)) == ["cat/x_nohash_0.wav"]
-    assert not list(save.glob("*ed.json")) and not (save / "train.csv").exists()
+    assert not (save / "prepared.json").exists()
+    assert not (save / "train.csv").exists()
     testing.write_text("cat/s2_nohash_0.wav\n")
     (data / "dog" / "s2_nohash_0.wav").unlink()
     (data / "dog" / "s0_nohash_0.wav").write_bytes(b"")
-    with pytest.raises(ValueError, match="train the class dog; .* 1 empty"):
+    with pytest.raises(
+        ValueError, match="class dog in the split train; .* 1 empty"
+    ):
         prepare(data, save, "folders")
     write_clip(data / "dog" / "s0_nohash_0.wav")
     prepare(data, save, "folders")
@@ -341,15 +343,12 @@ def test_prepared_once(prepare, data, tmp_path, logged):
     prepare(str(data), save, task="12")
     assert {p: p.stat().st_mtime_ns for p in save.rglob("*")} == before
     assert logged().count("Using the data prepared") == 1
-
-    # Other settings, and back
-    prepare(data, save, task="folders", clip_seconds=0.5)
-    assert not (save / "silence").exists()
-    rows = read_table(save, "train")
-    assert {row["duration"] for row in rows} == {"0.5"}
-    settings = json.loads((save / "prepared.json").read_text("utf-8"))
-    assert (settings["task"], settings["clip_seconds"]) == ("folders", 0.5)
-    prepare(data, save)
+    for change, message in (
+        ({"task": "folders"}, "task='12', not 'folders'"),
+        ({"clip_seconds": 0.5}, "clip_seconds=1.0, not 0.5"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            prepare(data, save, **change)
     assert contents(save) == first
 
     # A table was deleted: what was converted is used again
@@ -359,14 +358,53 @@ def test_prepared_once(prepare, data, tmp_path, logged):
     prepare(data, save)
     assert contents(save) == first and flac.stat().st_mtime_ns == before
 
-    # The data changed
-    shutil.rmtree(data / "tree")
-    (data / "cow").mkdir()
-    prepare(data, save)
-    assert contents(save) != first
+
+def write_again(path):
+    """Replaces a file by one of the same size, a second later."""
+    later = path.stat().st_mtime + 1
+    path.write_bytes(path.read_bytes()[::-1])
+    os.utime(path, (later, later))
 
 
-def test_archive(prepare, words, data, tmp_path, logged):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: write_clip(data / "yes" / "new_nohash_0.wav", 0.1),
+        lambda data: next((data / "yes").iterdir()).unlink(),
+        lambda data: write_again(next((data / "tree").iterdir())),
+        lambda data: write_again(data / "_background_noise_" / "hum.wav"),
+        lambda data: write_again(data / "testing_list.txt"),
+        lambda data: (data / "validation_list.txt").unlink(),
+    ],
+)
+def test_changed_data_are_refused(prepare, data, tmp_path, change):
+    save = tmp_path / "save"
+    for path in data.glob("[a-z]*/*.wav"):
+        if path.parent.name not in ("yes", "tree", *COMMANDS[1:3]):
+            path.unlink()
+    prepare(data, save, task="folders")
+    first = contents(save)
+    change(data)
+    with pytest.raises(ValueError, match="have changed since .*delete this"):
+        prepare(data, save, task="folders")
+    assert contents(save) == first
+
+
+def test_replaced_clip_is_converted_again(prepare, data, tmp_path):
+    """Also if an attempt that converted the earlier one was interrupted."""
+    save = tmp_path / "save"
+    clip = data / "yes" / "x_nohash_0.wav"
+    write_clip(clip, 0.5, 22050, frequency=500)
+    prepare(data, save, task="folders")
+    os.replace(save / "prepared.json", save / "preparing.json")
+    write_clip(clip, 0.5, 22050, frequency=3000)
+    prepare(data, save, task="folders")
+    samples, rate = sf.read(save / "flac" / "yes_x_nohash_0.flac")
+    peak = np.abs(np.fft.rfft(samples)).argmax() * rate / len(samples)
+    assert peak == pytest.approx(3000, abs=10)
+
+
+def test_archive(prepare, words, tmp_path):
     archive, save = tmp_path / "words.tar.gz", tmp_path / "save"
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
         tar.add(words, ".")
@@ -378,15 +416,33 @@ def test_archive(prepare, words, data, tmp_path, logged):
         text = text.replace("$data_folder", "$data_root/unpacked")
         assert (save / f"{split}.csv").read_text("utf-8") == text
     before = (save / "unpacked").stat().st_mtime_ns
-    prepare(archive, save, task="folders")
-    archive.unlink()
-    prepare(archive, save, task="folders")  # prepared
-    prepare(archive, save)  # unpacked
+    first = contents(save)
+    os.rename(archive, tmp_path / "moved.tar.gz")
+    prepare(archive, save)  # it is not needed any more
+    (save / "train.csv").unlink()
+    (save / "unpacked.0a1b2c3d.tmp" / "yes").mkdir(parents=True)  # of a kill
+    prepare(archive, save)  # not even now
+    assert not (save / "unpacked.0a1b2c3d.tmp").exists()
     assert (save / "unpacked").stat().st_mtime_ns == before
+    assert contents(save) == first
     archive.write_bytes(b"\x1f\x8b damaged")
+    with pytest.raises(ValueError, match="have changed since"):
+        prepare(archive, save)
     with pytest.raises(ValueError, match="words.tar.gz cannot be unpacked"):
         prepare(archive, tmp_path / "other")
-    assert not list((tmp_path / "other").iterdir())
+    assert not (tmp_path / "other" / "unpacked").exists()
+    os.replace(tmp_path / "moved.tar.gz", archive)
+    prepare(archive, tmp_path / "other")
+
+
+def test_foreign_folders_are_left_alone(prepare, data, tmp_path):
+    save = tmp_path / "save"
+    for name in ("unpacked", "flac"):
+        (save / name).mkdir(parents=True)
+        with pytest.raises(ValueError, match=f"something else.*{name}"):
+            prepare(data, save)
+        (save / name).rmdir()
+    prepare(data, save)
 
 
 def test_failure_leaves_it_unprepared(module, data, tmp_path, monkeypatch):

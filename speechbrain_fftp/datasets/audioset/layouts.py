@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from typing import Callable, NamedTuple
 
+from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.datasets.audioset.lists import read_segments
 from speechbrain_fftp.datasets.audioset.parquet import (
     find_parquet_shards,
@@ -26,7 +27,6 @@ SEGMENT_LISTS = {
 CLASS_LIST = "class_labels_indices.csv"
 UNBALANCED_LIST = "unbalanced_train_segments.csv"
 SPLITS = tuple(SEGMENT_LISTS)
-AUDIO_EXTENSIONS = (".flac", ".wav", ".ogg", ".mp3")
 MAX_NAME_BYTES = 240  # of the 255 that file systems allow, with what is added
 NOT_IN_FILE_NAMES = re.compile(r'[/\\:*?"<>|$\x00-\x1f]|\.\.|^$')
 

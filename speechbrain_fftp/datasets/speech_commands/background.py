@@ -10,11 +10,9 @@ import hashlib
 import os
 
 import numpy as np
-import soundfile as sf
 
-from speechbrain_fftp.dataio.audio import read_audio, resample
+from speechbrain_fftp.dataio.audio import read_audio, resample, write_flac
 from speechbrain_fftp.dataio.convert import MIN_SECONDS
-from speechbrain_fftp.dataio.files import atomic_path
 
 # Where each split's part of a recording begins and ends
 RECORDING_PARTS = {"train": (0.0, 0.7), "valid": (0.7, 0.85), "test": (0.85, 1)}
@@ -73,27 +71,3 @@ def write_silence(
         write_flac(os.path.join(folder, name), samples, sample_rate)
         written[name] = len(samples) / sample_rate
     return written
-
-
-def write_flac(path, samples, sample_rate=16000):
-    """Writes a 16-bit FLAC file, which exists only once it is complete.
-
-    Arguments
-    ---------
-    path : str
-        Where to write it; the folder is made if need be.
-    samples : numpy.ndarray
-        Mono waveform ``[S]``.
-    sample_rate : int
-        Its rate, in Hz.
-
-    Example
-    -------
-    >>> path = str(getfixture("tmpdir") / "a.flac")
-    >>> write_flac(path, np.zeros(800))
-    >>> sf.info(path).frames
-    800
-    """
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with atomic_path(path) as temporary_path:
-        sf.write(temporary_path, samples, sample_rate, "PCM_16", format="FLAC")

@@ -84,15 +84,11 @@ def use_or_convert(
         return usable, failed
 
     os.makedirs(flac_folder, exist_ok=True)
-    sources = {i: os.path.join(data_folder, path) for i, path in other.items()}
-    for clip_id, source in sources.items():
-        flac = os.path.join(flac_folder, f"{clip_id}.flac")
-        if os.path.isfile(flac):
-            if os.path.getmtime(flac) < os.path.getmtime(source):
-                os.remove(flac)
     converted, not_converted = convert_clips(
         dict.fromkeys(other, max_seconds),
-        lambda pending: ((clip_id, sources[clip_id]) for clip_id in pending),
+        lambda pending: (
+            (i, os.path.join(data_folder, other[i])) for i in pending
+        ),
         flac_folder,
         sample_rate,
         num_workers,

@@ -12,7 +12,7 @@ import hashlib
 import os
 import posixpath
 
-from speechbrain_fftp.datasets.audioset.layouts import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 
 UNKNOWN, SILENCE = "_unknown_", "_silence_"
 NOISE_FOLDER = "_background_noise_"

@@ -8,7 +8,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from speechbrain_fftp.datasets.audioset.layouts import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.datasets.speech_commands.lists import (
     NOISE_FOLDER,
     SILENCE,

@@ -18,7 +18,7 @@ import soundfile as sf
 
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 from speechbrain_fftp.dataio.files import write_csv
-from speechbrain_fftp.dataio.prepared import generate_folder
+from speechbrain_fftp.dataio.prepared import prepare_folder
 from speechbrain_fftp.datasets.synthetic.sounds import (
     CLASSES,
     FADE_SECONDS,
@@ -38,33 +38,39 @@ def make_demo_set(folder, num_train=800, num_valid=80, num_eval=120, seed=0):
     Writes balanced_train_segments.csv, valid_segments.csv, eval_segments.csv,
     class_labels_indices.csv, ``audio/ID.flac`` (10 s, 16 kHz, mono) and
     ``events.csv`` (id, onset, offset, mid, label; in seconds). A complete
-    folder is kept; a ``ValueError`` refuses one that holds anything else.
+    folder is kept; one made with other settings raises a ``ValueError``.
     """
     sizes = {"balanced_train": num_train, "valid": num_valid, "eval": num_eval}
-    settings = {"version": 1, "seed": seed, **sizes}
+    settings = {"content": "demo set", "version": 1, "seed": seed, **sizes}
     if min(sizes.values()) < 1:
         raise ValueError(f"Every split needs at least one clip: {sizes}")
+    tables = ["class_labels_indices.csv", "events.csv"]
+    tables += (f"{split}_segments.csv" for split in sizes)
+    with prepare_folder(
+        folder, settings, tables=tables, parts=["audio"]
+    ) as todo:
+        if todo:
+            _write_set(folder, seed, sizes)
 
-    def write(partial):
-        """Writes clips and lists."""
-        os.mkdir(os.path.join(partial, "audio"))
-        rng = np.random.default_rng(seed)
-        jobs = []
-        for split, size in sizes.items():
-            for number, classes in enumerate(_draw_classes(rng, size)):
-                jobs.append((partial, seed, split, number, classes))
-        with ThreadPoolExecutor(get_available_cpu_count()) as pool:
-            clips = list(
-                parallel_map(
-                    _write_clip,
-                    jobs,
-                    executor=pool,
-                    progress_bar_kwargs={"desc": "demo set"},
-                )
+
+def _write_set(folder, seed, sizes):
+    """Writes clips and lists."""
+    os.mkdir(os.path.join(folder, "audio"))
+    rng = np.random.default_rng(seed)
+    jobs = []
+    for split, size in sizes.items():
+        for number, classes in enumerate(_draw_classes(rng, size)):
+            jobs.append((folder, seed, split, number, classes))
+    with ThreadPoolExecutor(get_available_cpu_count()) as pool:
+        clips = list(
+            parallel_map(
+                _write_clip,
+                jobs,
+                executor=pool,
+                progress_bar_kwargs={"desc": "demo set", "total": len(jobs)},
             )
-        _write_lists(partial, sizes, clips)
-
-    generate_folder(folder, "demo_set.json", settings, write)
+        )
+    _write_lists(folder, sizes, clips)
 
 
 def _draw_classes(rng, num_clips):

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
-from speechbrain_fftp.dataio.prepared import generate_folder
+from speechbrain_fftp.dataio.prepared import prepare_folder
 from speechbrain_fftp.datasets.speech_commands.lists import (
     NOISE_FOLDER,
     SPLIT_LISTS,
@@ -37,9 +37,10 @@ def make_word_set(folder, num_speakers=30, num_takes=2, seed=0):
     Writes ``WORD/SPEAKER_nohash_TAKE.wav`` (14 words, 1 s, 16 kHz, mono), three
     recordings in ``_background_noise_``, ``validation_list.txt`` and
     ``testing_list.txt`` (each about 15 % of the speakers). A complete folder is
-    kept; a ``ValueError`` refuses one that holds anything else.
+    kept; one made with other settings raises a ``ValueError``.
     """
     settings = {
+        "content": "synthetic words",
         "version": 1,
         "seed": seed,
         "num_speakers": num_speakers,
@@ -50,13 +51,15 @@ def make_word_set(folder, num_speakers=30, num_takes=2, seed=0):
             "At least three speakers and one take of each word are needed:"
             f" {settings}"
         )
-
-    def write(partial):
-        """Writes clips, lists and noise."""
-        _write_words(partial, num_speakers, num_takes, seed)
-        _write_noise(os.path.join(partial, NOISE_FOLDER), seed)
-
-    generate_folder(folder, "word_set.json", settings, write)
+    with prepare_folder(
+        folder,
+        settings,
+        tables=SPLIT_LISTS.values(),
+        parts=(*WORDS, NOISE_FOLDER),
+    ) as todo:
+        if todo:
+            _write_words(folder, num_speakers, num_takes, seed)
+            _write_noise(os.path.join(folder, NOISE_FOLDER), seed)
 
 
 def _write_words(folder, num_speakers, num_takes, seed):

@@ -194,12 +194,12 @@ def test_existing_folder(demo, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in demo.rglob("*")}
     make_demo_set(demo, seed=3, **sizes)
     assert {p: p.stat().st_mtime_ns for p in demo.rglob("*")} == before
-    with pytest.raises(ValueError, match="delete this one"):
+    with pytest.raises(ValueError, match="seed=3, not 4 .* delete this one"):
         make_demo_set(demo, seed=4, **sizes)
     foreign = tmp_path / "mine"
     foreign.mkdir()
     make_demo_set(foreign, 1, 1, 1)  # an empty folder may be filled
-    (foreign / "demo_set.json").unlink()
+    (foreign / "prepared.json").unlink()
     with pytest.raises(ValueError, match="holds something else"):
         make_demo_set(foreign, 1, 1, 1)
     with pytest.raises(ValueError, match="at least one clip"):
@@ -212,6 +212,7 @@ def test_interrupted_writing_leaves_no_set(tmp_path, monkeypatch):
         patch.setattr(sf, "write", lambda *args, **kwargs: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             make_demo_set(folder, 2, 1, 1)
-    assert not folder.exists()
+    assert not (folder / "prepared.json").exists()
     make_demo_set(folder, 2, 1, 1)
-    assert [p.name for p in tmp_path.iterdir()] == ["set"]
+    make_demo_set(tmp_path / "whole", 2, 1, 1)
+    assert digest(folder) == digest(tmp_path / "whole")

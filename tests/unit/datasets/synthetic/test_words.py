@@ -145,11 +145,11 @@ def test_existing_folder(words, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in words.rglob("*")}
     make_word_set(words, seed=3, **SIZES)
     assert {p: p.stat().st_mtime_ns for p in words.rglob("*")} == before
-    with pytest.raises(ValueError, match="delete this one"):
+    with pytest.raises(ValueError, match="seed=3, not 4 .* delete this one"):
         make_word_set(words, seed=4, **SIZES)
     foreign = tmp_path / "mine"
     foreign.mkdir()
-    (foreign / "notes.txt").touch()
+    (foreign / "yes").mkdir()
     with pytest.raises(ValueError, match="holds something else"):
         make_word_set(foreign, 3, 1)
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
@@ -164,6 +164,7 @@ def test_interrupted_writing_leaves_no_set(tmp_path, monkeypatch):
         patch.setattr(sf, "write", lambda *args, **kwargs: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             make_word_set(folder, 3, 1)
-    assert not folder.exists()
+    assert not (folder / "prepared.json").exists()
     make_word_set(folder, 3, 1)
-    assert [p.name for p in tmp_path.iterdir()] == ["set"]
+    make_word_set(tmp_path / "whole", 3, 1)
+    assert digest(folder) == digest(tmp_path / "whole")
