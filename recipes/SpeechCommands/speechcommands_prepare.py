@@ -171,7 +171,7 @@ def _source_state(data_folder, save_folder):
 
 
 class _Clips:
-    """The files of a data folder on their way to the manifests."""
+    """Collects the usable clips of each split, and what is skipped."""
 
     def __init__(self, data_folder, save_folder, sample_rate, clip_seconds):
         """Lists the files and assigns the clips to splits."""
@@ -190,18 +190,15 @@ class _Clips:
             paths, read_lists(data_folder)
         )
         if num_doubled:
-            logger.warning(
-                "%d clips in both lists are for testing", num_doubled
-            )
+            logger.warning("%d clips are in both lists: test only", num_doubled)
         self.rows = {split: [] for split in COMMAND_SPLITS}
         self.num_trimmed = 0
 
     def find_classes(self, task):
-        """Returns what ``task_classes`` does; logs what is skipped."""
-        found = task_classes(
+        """Finds the classes and logs which folders and files are skipped."""
+        classes, folders, pool = task_classes(
             task, self.words, bool(self.noise), self.data_folder
         )
-        classes, folders, pool = found
         check_class_names(classes, self.data_folder)
         unused = [w for w in self.words if w not in (*folders, *pool)]
         if unused:
@@ -213,7 +210,7 @@ class _Clips:
         for path in self.others:
             if path.split("/")[0] in (*folders, *pool):
                 self.skipped[path] = "not named like audio"
-        return found
+        return classes, folders, pool
 
     def add(self, paths, label=None):
         """Adds the usable clips among some, and returns how many."""
@@ -252,7 +249,7 @@ class _Clips:
         return max(round(count / len(COMMANDS)), 1) if count else 0
 
     def add_unknown(self, split, pool, number):
-        """Adds clips of other words, which their paths alone decide."""
+        """Adds clips of other words, chosen by a hash of their paths."""
         left = itertools.chain(*(self.words[word] for word in pool))
         left = [path for path in left if self.splits[path] == split]
         left.sort(key=lambda path: (text_digest(path), path))
@@ -272,10 +269,8 @@ class _Clips:
         )
         for name, seconds in durations.items():
             clip_id = f"{SILENCE}-{os.path.splitext(name)[0]}"
-            row = Row(
-                clip_id, seconds, f"$data_root/silence/{name}", SILENCE, ""
-            )
-            self.rows[split].append(row)
+            wav = f"$data_root/silence/{name}"
+            self.rows[split].append(Row(clip_id, seconds, wav, SILENCE, ""))
 
     def write(self, classes):
         """Writes the tables, if each split and class has clips."""
@@ -287,9 +282,9 @@ class _Clips:
             if not rows or (missing and split == "train"):
                 what = f"the class {missing} in " if rows else ""
                 raise ValueError(
-                    f"No clip of {what}the split {split}; skipped: {summary}. See {path}: repair"
-                    " the data or its lists and prepare again, or delete both"
-                    " lists to split the clips by speaker."
+                    f"No clip of {what}the split {split}; skipped: {summary}."
+                    f" See {path}: repair the data or its lists and prepare"
+                    " again, or delete both lists to split the clips by speaker"
                 )
             if missing:
                 logger.warning("No clip of %s in the split %s", missing, split)

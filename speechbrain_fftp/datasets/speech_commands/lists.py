@@ -35,13 +35,13 @@ def list_words(data_folder, save_folder=None):
         words[word] = []
         for folder, folders, files in os.walk(os.path.join(data_folder, word)):
             folders[:] = [f for f in folders if not f.startswith(".")]
+            place = os.path.relpath(folder, data_folder).replace(os.sep, "/")
             for name in files:
                 if name.startswith("."):
                     continue
-                path = os.path.relpath(os.path.join(folder, name), data_folder)
                 is_audio = name.lower().endswith(AUDIO_EXTENSIONS)
                 found = words[word] if is_audio else others
-                found.append(path.replace(os.sep, "/"))
+                found.append(f"{place}/{name}")
         words[word].sort()
     return words, sorted(others)
 
