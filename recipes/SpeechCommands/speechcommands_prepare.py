@@ -113,6 +113,10 @@ def prepare_speechcommands(
         If an argument is invalid, the archive is damaged, a folder is missing
         or empty, a split or a class has no usable clip, or the save folder was
         prepared with other settings or from data that have changed since.
+
+    Example
+    -------
+    >>> prepare_speechcommands("/path/to/speech_commands", "results/prepared")
     """
     if skip_prep:
         return
