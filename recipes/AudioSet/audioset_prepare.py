@@ -1,22 +1,23 @@
 """Prepares AudioSet: 16 kHz mono FLAC files and SpeechBrain manifests.
 
-Two layouts of AudioSet's data folder are understood:
+AudioSet's data folder has one of two layouts:
 
-* AudioSet's own lists (balanced_train_segments.csv, eval_segments.csv and, if
-  there are, valid_segments.csv and unbalanced_train_segments.csv) with one audio
-  file per clip, audio/ID.flac (or wav, ogg, mp3), that begins with the segment;
+* AudioSet's own lists (balanced_train_segments.csv, eval_segments.csv and,
+  optionally, valid_segments.csv and unbalanced_train_segments.csv) with one
+  audio file per clip, audio/ID.flac (or wav, ogg, mp3), that begins with the
+  segment;
 * parquet shards with the columns video_id, audio and labels.
 
 Both need class_labels_indices.csv, the list of classes. Without a validation
-set, some of the training clips are held out for it. Two more are for sounds of
-one's own, see speechbrain_fftp.datasets.own_sounds.listing: clips.csv, a table of clips,
-and one folder per class.
+set, some of the training clips are held out for validation. Custom data has two
+more layouts, see speechbrain_fftp.datasets.own_sounds.listing: clips.csv, a
+table of clips, or one folder per class.
 
-The training recipe calls this for the balanced set. The unbalanced set is best
-prepared beforehand, with its training clips in tar shards (WebDataset):
+The training recipe calls this for the balanced set. The unbalanced set should
+be prepared beforehand, with its training clips in tar shards (WebDataset):
 > python recipes/AudioSet/audioset_prepare.py DATA_FOLDER SAVE_FOLDER \
 >     --format webdataset --unbalanced --valid_fraction 0.01 --num_workers 8
-With --verify added, it checks the shards and mends those that are damaged.
+With --verify, it also checks all shards and repairs the damaged ones.
 
 Dataset: https://research.google.com/audioset
 
@@ -25,21 +26,25 @@ Authors
 """
 
 import argparse
-import json
+import functools
 import logging
 import os
 from collections import Counter
+from typing import Callable, NamedTuple, Optional
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.convert import TREATMENTS, convert_clips
-from speechbrain_fftp.dataio.files import write_csv, write_json
+from speechbrain_fftp.dataio.files import hash_fraction, write_csv, write_json
+from speechbrain_fftp.dataio.prepared import DONE, prepare_folder, source_state
 from speechbrain_fftp.datasets.audioset.layouts import (
+    AUDIOSET_SPLITS,
     CLASS_LIST,
-    SPLITS,
     audio_reader,
     choose_clips,
     cut_jobs,
+    find_lists,
     list_clips,
+    source_files,
 )
 from speechbrain_fftp.datasets.audioset.lists import (
     check_class_names,
@@ -47,21 +52,23 @@ from speechbrain_fftp.datasets.audioset.lists import (
 )
 from speechbrain_fftp.datasets.audioset.shard_index import INDEX, make_index
 from speechbrain_fftp.datasets.audioset.shards import (
+    discard_damaged,
     find_damaged,
-    hash_fraction,
     write_shards,
 )
 from speechbrain_fftp.datasets.own_sounds.listing import (
+    CLIP_LIST,
     LAYOUTS,
     find_own_sounds,
 )
 
 logger = get_logger(__name__)
 
-FORMATS = ("flac", "webdataset")
-# Of folders prepared before there was a choice
-EARLIER_SOURCE = {"unbalanced": False, "format": "flac"}
+STORAGE_FORMATS = ("flac", "webdataset")
 CSV_URL = "http://storage.googleapis.com/us_audioset/youtube_corpus/v1/csv"
+REPORT = "prepare_report.json"
+TABLES = ("valid.csv", "eval.csv", "classes.csv", "label_statistics.csv")
+FOLDERS = ("flac", "shards")
 
 
 def prepare_audioset(
@@ -80,44 +87,47 @@ def prepare_audioset(
 
     Writes ``flac/ID.flac``, ``train.csv``, ``valid.csv`` and ``eval.csv`` (with
     paths relative to ``$data_root``, the save folder), ``classes.csv``,
-    ``label_statistics.csv``, and ``prepare_report.json`` with what was counted
-    and every clip that was skipped. Returns at once if the manifests are there;
-    an interrupted preparation goes on where it stopped.
+    ``label_statistics.csv``, and ``prepare_report.json`` with counts and all
+    skipped clips. Returns at once if the folder is complete and the source
+    files have not changed; an interrupted preparation is resumed.
 
-    In the format ``webdataset``, the training clips are in ``shards/*.tar``
-    with the index ``train.json`` instead, for ``datasets.audioset.streams.ShardStream``.
+    With the format ``webdataset``, the training clips are in ``shards/*.tar``
+    with the index ``train.json`` instead, for
+    ``speechbrain_fftp.datasets.audioset.streams.ShardStream``.
 
     Arguments
     ---------
     data_folder : str
-        Folder in one of the layouts (see above).
+        Folder in one of the layouts (see above). It may be deleted afterwards.
     save_folder : str
         Folder to write to.
     valid_fraction : float
-        Part of AudioSet's training clips to hold out if it has no validation
-        set; own sounds have shares of their own.
+        Fraction of AudioSet's training clips to hold out if there is no
+        validation set. Custom data has fixed fractions.
     sample_rate : int
         Sampling rate of the written files, in Hz.
     num_workers : int, optional
-        How many files to convert at a time, by default one per CPU.
+        Number of files to convert in parallel, by default one per CPU.
     skip_prep : bool
         Whether to do nothing.
     unbalanced : bool
-        Whether to train on the unbalanced set as well as the balanced one.
+        Whether to add the unbalanced set to the training clips.
     format : str
-        How to store the training clips: ``flac`` or ``webdataset``.
+        Storage of the training clips: ``flac`` or ``webdataset``.
     clips_per_shard : int
-        How many clips go into one tar; a thousand are about 200 MB.
+        Number of clips per tar shard; a thousand are about 200 MB.
     verify : bool
-        Whether to read all shards and write those that are damaged anew.
+        Whether to read all shards and write damaged ones again.
 
     Raises
     ------
     FileNotFoundError
         If the data folder or a list in it is missing.
     ValueError
-        If an argument or a list makes no sense, no clip of a split can be
-        used, or the save folder was prepared from something else.
+        If an argument or a list is invalid, a split has no usable clip, or the
+        save folder was prepared with other settings or from other files.
+    RuntimeError
+        If another process is preparing the save folder.
 
     Example
     -------
@@ -127,133 +137,80 @@ def prepare_audioset(
         return
     if not 0 < valid_fraction < 1:
         raise ValueError(f"valid_fraction is {valid_fraction}, not in (0, 1)")
-    if format not in FORMATS:
-        raise ValueError(f"format is {format!r}, not one of {FORMATS}")
+    if format not in STORAGE_FORMATS:
+        raise ValueError(f"format is {format!r}, not one of {STORAGE_FORMATS}")
     if clips_per_shard < 1:
         raise ValueError(f"clips_per_shard is {clips_per_shard}, less than 1")
-    in_shards = format == "webdataset"
-    if verify and not in_shards:
+    if verify and format != "webdataset":
         raise ValueError("verify is for format='webdataset' only")
-    source = {
+    settings = {
         "data_folder": os.path.abspath(data_folder),
         "valid_fraction": valid_fraction,
         "sample_rate": sample_rate,
         "unbalanced": unbalanced,
         "format": format,
     }
+    try:
+        data = _open_data(data_folder, unbalanced)
+        source = source_state(data.files, data_folder)
+    except FileNotFoundError:
+        if not os.path.isfile(os.path.join(save_folder, DONE)):
+            raise
+        data = source = None  # deleted after the preparation
+
+    def prepare():
+        """Prepares the folder unless it is complete."""
+        manifest = INDEX if format == "webdataset" else "train.csv"
+        tables = (manifest, *TABLES, REPORT)
+        with prepare_folder(
+            save_folder, settings, source, tables, FOLDERS, resume=FOLDERS
+        ) as todo:
+            if not todo:
+                logger.info("Using the data prepared in %s", save_folder)
+                return
+            _write_folder(
+                data or _open_data(data_folder, unbalanced),
+                settings,
+                save_folder,
+                num_workers,
+                clips_per_shard,
+            )
+
+    prepare()
+    damaged = find_damaged(save_folder, num_workers) if verify else []
+    if damaged:
+        data = data or _open_data(data_folder, unbalanced)
+        discard_damaged(save_folder, damaged)
+        prepare()
+
+
+class _Data(NamedTuple):
+    """Content of a data folder."""
+
+    classes: dict  # from mid to display name
+    list_clips: Callable  # returns the clips of each split
+    audio: Optional[dict]  # of each split, see audio_reader
+    files: list  # all files that the prepared clips depend on
+
+
+def _open_data(data_folder, unbalanced=False):
+    """Finds classes, clips and audio; errors say what is missing."""
     own = find_own_sounds(data_folder)
     if own is not None:
-        source["own_sounds"] = own.digest
         if unbalanced:
             raise ValueError("unbalanced is for AudioSet only")
-    is_prepared = _is_prepared(save_folder, source)
-    damaged = find_damaged(save_folder, num_workers) if verify else []
-    if is_prepared and not damaged:
-        logger.info("Using the data prepared in %s", save_folder)
-        return
-
-    if own is not None:
-        classes, listed = own.classes, own.listed
-        shards = dict.fromkeys(SPLITS, own.files)
-    else:
-        classes = _read_classes(data_folder)
-        listed, shards = list_clips(data_folder, unbalanced)
-    os.makedirs(os.path.join(save_folder, "flac"), exist_ok=True)
-    write_json(os.path.join(save_folder, "source.json"), source)
-
-    chosen, skipped, unknown_mids = choose_clips(listed, classes)
-    parts, held_out = dict(chosen), "valid" not in listed
-    if held_out and in_shards:
-        train, valid = _hold_out(chosen["train"], valid_fraction)
-        parts.update(train=train, valid=valid)
-    converted, failed, records = {}, {}, []
-    for split, clips in parts.items():
-        paths = shards and shards[split if split in listed else "train"]
-        if split == "train" and in_shards:
-            jobs = cut_jobs(clips, data_folder, paths, clips_per_shard)
-            records = write_shards(
-                jobs, save_folder, classes, sample_rate, num_workers, damaged
-            )
-            for record in records:
-                failed.update((c["id"], c["reason"]) for c in record["skipped"])
-            continue
-        done, reasons = convert_clips(
-            {clip.id: clip.end - clip.start for clip in clips},
-            audio_reader(data_folder, paths),
-            os.path.join(save_folder, "flac"),
-            sample_rate,
-            num_workers,
-            split,
-        )
-        converted.update(done)
-        failed.update(reasons)
-    for split, clips in chosen.items():
-        for clip_id in (clip.id for clip in clips if clip.id in failed):
-            reason = failed[clip_id]
-            skipped.append({"id": clip_id, "split": split, "reason": reason})
-
-    kept = {s: [c for c in parts[s] if c.id not in failed] for s in SPLITS}
-    if held_out and not in_shards:
-        kept["train"], kept["valid"] = _hold_out(kept["train"], valid_fraction)
-
-    counts = {}
-    for split in SPLITS:
-        about = (converted[c.id] for c in kept[split] if c.id in converted)
-        treated = Counter(t for _, treatments in about for t in treatments)
-        if split == "train":
-            for record in records:
-                treated.update(record["treatments"])
-        counts[split] = {
-            "listed": len(listed.get(split, ())),
-            "written": len(kept[split]),
-            "skipped": sum(clip["split"] == split for clip in skipped),
-            **{treatment: treated[treatment] for treatment in TREATMENTS},
-        }
-    reasons = Counter(clip["reason"].split(":")[0] for clip in skipped)
-    report_path = os.path.join(save_folder, "prepare_report.json")
-    report = {
-        "splits": counts,
-        "valid_is_held_out_of_train": held_out,
-        "skipped_reasons": reasons,
-        "unknown_mids": unknown_mids,
-        "skipped": skipped,
-    }
-    write_json(report_path, report)
-    summary = ", ".join(f"{n} {r}" for r, n in reasons.items()) or "none"
-    for split in SPLITS:
-        if not kept[split]:
-            raise ValueError(
-                f"No clip is left for the {split} split of {data_folder};"
-                f" skipped: {summary}. Each is listed in {report_path}: mend"
-                " the data and prepare again."
-            )
-    _write_tables(save_folder, kept, converted, classes)
-    if in_shards:
-        write_json(os.path.join(save_folder, INDEX), make_index(records))
-    sizes = ", ".join(f"{len(kept[split])} {split}" for split in SPLITS)
-    logger.info("Prepared %s clips in %s", sizes, save_folder)
-    if skipped:
-        logger.warning("Skipped clips: %s; see %s", summary, report_path)
-
-
-def _is_prepared(save_folder, source):
-    """Whether the folder is complete; an error if it has another source."""
-    path = os.path.join(save_folder, "source.json")
-    if not os.path.isfile(path):
-        return False
-    with open(path, encoding="utf-8") as file:
-        recorded = {**EARLIER_SOURCE, **json.load(file)}
-    for key, value in source.items():
-        if recorded.get(key) != value:
-            raise ValueError(
-                f"{save_folder} was prepared with {key}={recorded.get(key)!r},"
-                f" not {value!r} (see {path}). Give another save folder, or"
-                " delete this one to prepare it anew."
-            )
-    manifests = [f"{split}.csv" for split in SPLITS]
-    if source["format"] == "webdataset":
-        manifests[0] = INDEX
-    return all(os.path.isfile(os.path.join(save_folder, m)) for m in manifests)
+        table = os.path.join(data_folder, CLIP_LIST)
+        files = [*own.files.values(), *filter(os.path.isfile, [table])]
+        audio = dict.fromkeys(AUDIOSET_SPLITS, own.files)
+        return _Data(own.classes, lambda: own.listed, audio, files)
+    classes = _read_classes(data_folder)
+    lists, in_parquet = find_lists(data_folder, unbalanced)
+    return _Data(
+        classes,
+        functools.partial(list_clips, lists, in_parquet),
+        lists if in_parquet else None,
+        source_files(data_folder, lists, in_parquet),
+    )
 
 
 def _read_classes(data_folder):
@@ -271,35 +228,129 @@ def _read_classes(data_folder):
     return classes
 
 
+def _write_folder(data, settings, save_folder, num_workers, clips_per_shard):
+    """Writes audio, tables and report."""
+    listed = data.list_clips()
+    chosen, skipped, unknown_mids = choose_clips(listed, data.classes)
+    split_clips, held_out = dict(chosen), "valid" not in listed
+    if held_out:
+        split_clips["train"], split_clips["valid"] = _hold_out(
+            chosen["train"], settings["valid_fraction"]
+        )
+
+    folder, rate = settings["data_folder"], settings["sample_rate"]
+    os.makedirs(os.path.join(save_folder, "flac"), exist_ok=True)
+    durations, treated, failed, records = {}, {}, {}, None
+    for split, clips in split_clips.items():
+        audio = data.audio and data.audio[split if split in listed else "train"]
+        if split == "train" and settings["format"] == "webdataset":
+            jobs = cut_jobs(clips, folder, audio, clips_per_shard)
+            records = write_shards(
+                jobs, save_folder, data.classes, rate, num_workers
+            )
+            treated[split] = sum(
+                (Counter(record["treatments"]) for record in records), Counter()
+            )
+            for record in records:
+                failed.update((c["id"], c["reason"]) for c in record["skipped"])
+            continue
+        converted, reasons = convert_clips(
+            {clip.id: clip.end - clip.start for clip in clips},
+            audio_reader(folder, audio),
+            os.path.join(save_folder, "flac"),
+            rate,
+            num_workers,
+            split,
+        )
+        failed.update(reasons)
+        durations.update((i, seconds) for i, (seconds, _) in converted.items())
+        treated[split] = Counter(t for _, ts in converted.values() for t in ts)
+
+    for split, clips in chosen.items():
+        for clip in clips:
+            if clip.id in failed:
+                reason = failed[clip.id]
+                skipped.append(
+                    {"id": clip.id, "split": split, "reason": reason}
+                )
+    kept = {
+        split: [clip for clip in split_clips[split] if clip.id not in failed]
+        for split in AUDIOSET_SPLITS
+    }
+    report = {
+        "splits": {
+            split: {
+                "listed": len(listed.get(split, ())),
+                "written": len(kept[split]),
+                "skipped": sum(clip["split"] == split for clip in skipped),
+                **{name: treated[split][name] for name in TREATMENTS},
+            }
+            for split in AUDIOSET_SPLITS
+        },
+        "valid_is_held_out_of_train": held_out,
+        "skipped_reasons": Counter(
+            clip["reason"].split(":")[0] for clip in skipped
+        ),
+        "unknown_mids": unknown_mids,
+        "skipped": skipped,
+    }
+    _write_report(save_folder, report, folder)
+    _write_tables(save_folder, kept, durations, data.classes)
+    if records is not None:
+        write_json(os.path.join(save_folder, INDEX), make_index(records))
+
+
 def _hold_out(clips, fraction):
-    """Parts the clips in two by a hash of their ids, the second not empty."""
+    """Splits clips by a hash of their ids; the second part is not empty."""
     places = [hash_fraction(clip.id) for clip in clips]
     limit = max(fraction, min(places, default=0))
     rest = [clip for clip, place in zip(clips, places) if place > limit]
     return rest, [c for c, place in zip(clips, places) if place <= limit]
 
 
-def _write_tables(save_folder, kept, converted, classes):
-    """Writes classes and statistics, and then manifests of single files."""
+def _write_report(save_folder, report, data_folder):
+    """Writes and logs the report; a split without clips is an error."""
+    path = os.path.join(save_folder, REPORT)
+    write_json(path, report)
+    reasons = report["skipped_reasons"].items()
+    summary = ", ".join(f"{n} {reason}" for reason, n in reasons) or "none"
+    sizes = {
+        split: about["written"] for split, about in report["splits"].items()
+    }
+    for split, size in sizes.items():
+        if not size:
+            raise ValueError(
+                f"No clip is left for the {split} split of {data_folder};"
+                f" skipped: {summary}. All skipped clips are in {path}: repair"
+                " the data and prepare again."
+            )
+    sizes = ", ".join(f"{size} {split}" for split, size in sizes.items())
+    logger.info("Clips in %s: %s", save_folder, sizes)
+    if report["skipped"]:
+        logger.warning("Skipped clips: %s; see %s", summary, path)
+
+
+def _write_tables(save_folder, kept, durations, classes):
+    """Writes classes, statistics and the manifests of single files."""
     path = os.path.join(save_folder, "classes.csv")
     rows = [(i, *entry) for i, entry in enumerate(classes.items())]
     write_csv(path, ("index", "mid", "display_name"), rows)
 
     path = os.path.join(save_folder, "label_statistics.csv")
-    counts = {s: Counter(m for c in kept[s] for m in c.mids) for s in SPLITS}
-    rows = [(*e, *(counts[s][e[0]] for s in SPLITS)) for e in classes.items()]
-    write_csv(path, ("mid", "label", *SPLITS), rows)
+    counts = [Counter(m for c in kept[s] for m in c.mids) for s in kept]
+    rows = [(m, name, *(c[m] for c in counts)) for m, name in classes.items()]
+    write_csv(path, ("mid", "label", *kept), rows)
 
-    for split in SPLITS:
+    for split, clips in kept.items():
         rows = [
             (
                 clip.id,
-                converted[clip.id][0],
+                durations[clip.id],
                 f"$data_root/flac/{clip.id}.flac",
                 ";".join(classes[mid] for mid in clip.mids if mid in classes),
             )
-            for clip in kept[split]
-            if clip.id in converted
+            for clip in clips
+            if clip.id in durations
         ]
         path = os.path.join(save_folder, f"{split}.csv")
         if rows:
@@ -318,7 +369,7 @@ if __name__ == "__main__":
     parser.add_argument("--sample_rate", type=int, default=16000)
     parser.add_argument("--num_workers", type=int)
     parser.add_argument("--unbalanced", action="store_true")
-    parser.add_argument("--format", choices=FORMATS, default="flac")
+    parser.add_argument("--format", choices=STORAGE_FORMATS, default="flac")
     parser.add_argument("--clips_per_shard", type=int, default=1000)
     parser.add_argument("--verify", action="store_true")
     prepare_audioset(**vars(parser.parse_args()))

@@ -43,6 +43,8 @@ def broken_files(folder, unbroken):
             continue
         if path.is_dir() or path.suffix == ".tmp" or "unfinished" in str(name):
             continue
+        if path.stem == "preparing":
+            continue
         if not same_content(path, unbroken / name):
             broken.append(str(name))
     if (folder / "inference").is_dir():

@@ -111,7 +111,7 @@ def test_absurd_entries_of_the_index(index, changes):
 
 def test_deep_index(index):
     index.write_text("[" * 200000, "utf-8")
-    with pytest.raises(ValueError, match="train.json is no index"):
+    with pytest.raises(ValueError, match="train.json is not an index"):
         read_index(index)
 
 

@@ -91,7 +91,7 @@ def test_class_folders_are_prepared(prepare, sounds, tmp_path):
     # With another clip it is another set: the prepared one is not passed off
     # as that, but it is used when its source is gone.
     write_sound(moved / "Siren" / "new.wav", "Siren", seed=1)
-    with pytest.raises(ValueError, match="own_sounds=.* delete this one"):
+    with pytest.raises(ValueError, match="source files .* delete this one"):
         prepare(moved, tmp_path / "other")
     shutil.rmtree(moved)
     prepare(moved, tmp_path / "other")
@@ -158,7 +158,7 @@ def test_what_a_list_may_not_hold(prepare, tmp_path):
     rows = [("a.wav", "Siren"), ("../secret.wav", "Dial tone")]
     for path in ("../secret.wav", str(tmp_path / "secret.wav")):
         write_list(data, [rows[0], (path, "Dial tone")], ("path", "labels"))
-        with pytest.raises(ValueError, match="line 3: .* lie within it"):
+        with pytest.raises(ValueError, match="line 3: .* and within it"):
             prepare(data, tmp_path / "save")
     write_list(data, [("a.wav", "Siren;$HOME")], ("path", "labels"))
     with pytest.raises(ValueError, match=r"rename '\$HOME'"):

@@ -214,7 +214,8 @@ def test_interrupted_preparation_goes_on(prepare, tmp_path):
 
     for name in names:
         (save / name).unlink()
-    (save / "flac" / "e0.flac").rename(save / "flac" / "e0.flac.tmp")
+    half = save / "flac" / "e0.flac.0123abcd.tmp"
+    (save / "flac" / "e0.flac").rename(half)
     (save / "flac" / "-t2.flac").write_bytes(b"fLaC")
     before = {p: p.stat().st_mtime_ns for p in (save / "flac").iterdir()}
     prepare(data, save)

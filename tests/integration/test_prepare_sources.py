@@ -7,7 +7,9 @@ Authors
 import csv
 import importlib.util
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,7 @@ def prepare():
     path = ROOT / "recipes" / "AudioSet" / "audioset_prepare.py"
     spec = importlib.util.spec_from_file_location("audioset_prepare", path)
     module = importlib.util.module_from_spec(spec)
+    sys.modules["audioset_prepare"] = module
     spec.loader.exec_module(module)
     return module.prepare_audioset
 
@@ -87,7 +90,9 @@ def test_other_source_is_an_error(prepare, data, tmp_path):
         prepare(data, save, valid_fraction=0.1)
     del before[save / "train.csv"]
     assert times(save) == before
-    assert json.loads((save / "source.json").read_text("utf-8")) == {
+    marker = json.loads((save / "prepared.json").read_text("utf-8"))
+    assert marker["source"].startswith("31 files, ")
+    assert marker["settings"] == {
         "data_folder": str(data),
         "valid_fraction": 0.05,
         "sample_rate": 16000,
@@ -124,7 +129,7 @@ def test_bad_folders_are_errors_that_name_the_remedy(prepare, data, tmp_path):
     classes.unlink()
     with pytest.raises(FileNotFoundError, match=f"{classes} is .*download"):
         prepare(data, save)
-    assert not save.exists()  # so that the right data_folder can still have it
+    assert not save.exists()
 
 
 def write_shards(data, folder, patterns):
@@ -180,7 +185,7 @@ def test_shards_give_the_same_as_lists(
     paths = list((tmp_path / "from_lists").rglob("*.*"))
     assert len(paths) == 23 + 7
     for path in paths:
-        if path.name != "source.json":
+        if path.name != "prepared.json":
             other = save / path.relative_to(tmp_path / "from_lists")
             assert other.read_bytes() == path.read_bytes(), path.name
 
@@ -189,6 +194,132 @@ def test_shards_give_the_same_as_lists(
     (save / "flac" / f"{clips[7].id}.flac").unlink()
     prepare(shards, save)
     assert read_report(save) == report
+
+
+def rewrite(path):
+    """Replaces a file by another of the same size."""
+    content = bytearray(path.read_bytes())
+    if path.suffix == ".flac":
+        content[-1] ^= 1
+    path.unlink()
+    path.write_bytes(content)
+
+
+def custom_data(data, folder):
+    """Clips of the demo set in two class folders."""
+    for number, path in enumerate(sorted((data / "audio").iterdir())[:10]):
+        name = ("dog", "cat")[number % 2]
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / name / f"{number}.flac")
+    return folder
+
+
+@pytest.mark.parametrize("layout", ["lists", "parquet", "folders", "table"])
+def test_changed_sources_are_noticed(prepare, data, tmp_path, layout):
+    """Clips of the old files would pass for those of the new ones."""
+    folder, save = tmp_path / "source", tmp_path / "save"
+    if layout == "lists":
+        shutil.copytree(data, folder)
+        clip = read_segments(folder / "eval_segments.csv")[0].id
+        names = ("class_labels_indices.csv", "eval_segments.csv")
+        names += (f"audio/{clip}.flac",)
+    elif layout == "parquet":
+        patterns = {"balanced_train": "train-{}.parquet"}
+        write_shards(data, folder, {**patterns, "eval": "eval-{}.parquet"})
+        names = ("train-0.parquet", "class_labels_indices.csv")
+    else:
+        custom_data(data, folder)
+        names = ("dog/0.flac", "cat/3.flac")
+    if layout == "table":
+        paths = sorted(folder.rglob("*.flac"))
+        rows = [f"{p.relative_to(folder)},{p.parent.name}" for p in paths]
+        (folder / "clips.csv").write_text("\n".join(["path,labels", *rows]))
+        names += ("clips.csv",)
+    prepare(folder, save)
+    for name in names:
+        path = folder / name
+        time = path.stat().st_mtime_ns
+        content = path.read_bytes()
+        rewrite(path)
+        before = times(save)
+        with pytest.raises(
+            ValueError, match="source files have changed"
+        ) as err:
+            prepare(folder, save)
+        assert f"{save} was prepared" in str(err.value)
+        assert "Give another folder, or delete this one" in str(err.value)
+        assert times(save) == before
+        path.write_bytes(content)  # as it was
+        os.utime(path, ns=(time, time))
+        prepare(folder, save)
+    assert times(save) == before
+
+
+def test_files_that_are_not_listed_may_come_and_go(prepare, data, tmp_path):
+    save = tmp_path / "save"
+    prepare(data, save)
+    before = times(save)
+    (data / "audio" / "other.flac").touch()
+    (data / "notes.txt").touch()
+    prepare(data, save)
+    clip = read_segments(data / "eval_segments.csv")[0].id
+    (data / "audio" / f"{clip}.wav").touch()
+    with pytest.raises(ValueError, match="source files have changed"):
+        prepare(data, save)
+    shutil.rmtree(data / "audio")  # to save space
+    prepare(data, save)
+    assert times(save) == before
+
+
+def test_clips_of_changed_files_are_converted_again(prepare, data, tmp_path):
+    """When a preparation was interrupted and a file changed since then."""
+    folder, save = custom_data(data, tmp_path / "source"), tmp_path / "save"
+    prepare(folder, save)
+    (save / "eval.csv").unlink()  # complete but for that
+    before = times(save / "flac")
+    prepare(folder, save)
+    assert times(save / "flac") == before
+
+    os.replace(save / "prepared.json", save / "preparing.json")
+    tone = np.sin(np.arange(16000) / 10)
+    sf.write(folder / "dog" / "0.flac", tone, 16000)
+    prepare(folder, save)
+    found, _ = sf.read(save / "flac" / "dog_0.flac")
+    assert np.abs(found - tone).max() < 1e-3
+    after = times(save / "flac")
+    assert all(after[path] > time for path, time in before.items())
+
+
+def test_two_runs_do_not_prepare_one_folder(
+    prepare, data, tmp_path, monkeypatch
+):
+    save, refused = tmp_path / "save", []
+    module = sys.modules[prepare.__module__]
+    convert = module.convert_clips
+
+    def convert_clips(*args):
+        with pytest.raises(RuntimeError) as error:
+            prepare(data, save)
+        refused.append(str(error.value))
+        return convert(*args)
+
+    monkeypatch.setattr(module, "convert_clips", convert_clips)
+    prepare(data, save)
+    assert len(refused) == 3
+    for message in refused:
+        assert f"{save} is being prepared by process {os.getpid()}" in message
+        assert "since 2" in message and "Wait for it to finish" in message
+    assert not list(save.rglob("*.tmp")) and not list(save.glob("*.lock"))
+
+
+def test_folder_of_an_earlier_version_is_refused(prepare, data, tmp_path):
+    save = tmp_path / "save"
+    prepare(data, save)
+    (save / "prepared.json").rename(save / "source.json")
+    before = times(save)
+    with pytest.raises(ValueError, match="earlier version.*delete this one"):
+        prepare(data, save)
+    assert times(save) == before
 
 
 def test_real_clips(prepare, tmp_path):

@@ -79,7 +79,7 @@ def test_same_as_single_files(prepare, data, prepared, tmp_path):
     prepare(data, tmp_path)
     files, sharded = contents(tmp_path), contents(prepared)
     rows = read_rows(tmp_path / "train.csv")
-    for name in files.keys() & sharded.keys() - {"source.json"}:
+    for name in files.keys() & sharded.keys() - {"prepared.json"}:
         assert sharded[name] == files[name], name
     only_files = {f"flac/{clip_id}.flac" for clip_id in rows} | {"train.csv"}
     assert files.keys() - sharded.keys() == only_files
@@ -135,13 +135,13 @@ def dying(function, calls, after):
     return call
 
 
-# 11 files are moved to their place before the first shard and its record, and
-# the last ones are eval.csv and the index
+# 11 files are moved to their place before the first shard and its record; the
+# last ones are eval.csv, the index and the marker
 @pytest.mark.parametrize(
     "name, calls, after",
     [("encode_clip", 1, False), ("encode_clip", 6, True)]
     + [("replace", n, after) for n in (12, 13) for after in (False, True)]
-    + [("replace", 28, False), ("replace", 29, False)],
+    + [("replace", n, False) for n in (28, 29, 30)],
 )
 def test_killed_preparation_goes_on(
     prepare, data, prepared, tmp_path, name, calls, after
@@ -155,7 +155,7 @@ def test_killed_preparation_goes_on(
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL
-    assert not (tmp_path / "train.json").exists()
+    assert not (tmp_path / "prepared.json").exists()
     written = {p: p.stat().st_mtime_ns for p in tmp_path.glob("shards/*.json")}
     prepare(data, tmp_path, **OPTIONS)
     assert contents(tmp_path) == contents(prepared)
@@ -163,7 +163,7 @@ def test_killed_preparation_goes_on(
         assert path.stat().st_mtime_ns == time
 
 
-def test_verify_mends(data, prepared, tmp_path):
+def test_verify_repairs(data, prepared, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(prepared, folder)
     command = [sys.executable, SCRIPT, data, folder, "--format=webdataset"]

@@ -1,4 +1,4 @@
-"""Finds AudioSet's clips, and their audio, in the folder that holds them.
+"""AudioSet's layouts on disk: where its lists, labels and audio files are.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -11,84 +11,44 @@ from collections import Counter
 from typing import Callable, NamedTuple
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.files import hash_fraction
 from speechbrain_fftp.datasets.audioset.lists import read_segments
 from speechbrain_fftp.datasets.audioset.parquet import (
     find_parquet_shards,
     iter_parquet_audio,
     read_parquet_segments,
 )
-from speechbrain_fftp.datasets.audioset.shards import hash_fraction
 
 SEGMENT_LISTS = {
     "train": "balanced_train_segments.csv",
     "valid": "valid_segments.csv",
     "eval": "eval_segments.csv",
 }
+AUDIOSET_SPLITS = tuple(SEGMENT_LISTS)
 CLASS_LIST = "class_labels_indices.csv"
 UNBALANCED_LIST = "unbalanced_train_segments.csv"
-SPLITS = tuple(SEGMENT_LISTS)
-MAX_NAME_BYTES = 240  # of the 255 that file systems allow, with what is added
+# File systems allow 255, and .flac.01234567.tmp is added
+MAX_NAME_BYTES = 235
 NOT_IN_FILE_NAMES = re.compile(r'[/\\:*?"<>|$\x00-\x1f]|\.\.|^$')
 
 
 class ShardJob(NamedTuple):
-    """What goes into one tar shard.
-
-    Arguments
-    ---------
-    clips : list of Segment
-        The clips.
-    iter_audio : callable
-        Gives id and audio (path, bytes, or None if missing) of each of the
-        given ids, in an order that is always the same.
-
-    Example
-    -------
-    >>> ShardJob([], iter).clips
-    []
-    """
+    """The clips of one tar shard, and the ``audio_reader`` of their audio."""
 
     clips: list
     iter_audio: Callable
 
 
-def list_clips(data_folder, unbalanced=False):
-    """Lists the clips of each split.
+def find_lists(data_folder, unbalanced=False):
+    """Finds the files that list the clips of each split.
 
-    Arguments
-    ---------
-    data_folder : str
-        Folder with AudioSet's lists and audio, or with parquet shards.
-    unbalanced : bool
-        Whether the unbalanced set belongs to the training split.
-
-    Returns
-    -------
-    listed : dict
-        From split (train, eval and, if there is one, valid) to its clips.
-    shards : dict
-        From split to its parquet shards; None if the audio is in files.
-
-    Raises
-    ------
-    FileNotFoundError
-        If something is missing.
-    ValueError
-        If a list cannot be understood or is empty.
-
-    Example
-    -------
-    >>> folder = getfixture("tmpdir")
-    >>> for name in ("balanced_train", "eval"):
-    ...     row = f'{name[0]}, 0, 10, "/m/1"'
-    ...     folder.join(f"{name}_segments.csv").write(row)
-    >>> folder.mkdir("audio").check()
-    True
-    >>> listed, _ = list_clips(folder)
-    >>> {split: [clip.id for clip in clips] for split, clips in listed.items()}
-    {'train': ['b'], 'eval': ['e']}
+    Returns a dict from split (train, eval and, if present, valid) to segment
+    lists or parquet shards, and whether these are parquet shards.
     """
-    lists = {s: [os.path.join(data_folder, SEGMENT_LISTS[s])] for s in SPLITS}
+    lists = {
+        split: [os.path.join(data_folder, name)]
+        for split, name in SEGMENT_LISTS.items()
+    }
     shards = find_parquet_shards(data_folder)
     more_shards = shards.pop("unbalanced")
     has_shards = shards["train"] and shards["eval"]
@@ -100,54 +60,53 @@ def list_clips(data_folder, unbalanced=False):
     needed = (*lists["train"], *lists["eval"], audio_folder)
     missing = [path for path in needed if not os.path.exists(path)]
     if not missing:
-        origins = {s: p for s, p in lists.items() if os.path.isfile(p[0])}
-        listed = {s: sum(map(read_segments, p), []) for s, p in origins.items()}
-        shards = None
-    elif has_shards:
-        origins = {s: paths for s, paths in shards.items() if paths}
-        listed = {s: read_parquet_segments(p) for s, p in origins.items()}
-    else:
-        needed = ["data/bal_train/00.parquet", "data/eval/00.parquet"]
-        needed += ["data/unbal_train/00.parquet"] if unbalanced else []
-        raise FileNotFoundError(
-            f"{data_folder} has neither all of AudioSet's lists and audio"
-            f" (missing: {', '.join(missing)}) nor parquet shards of all sets"
-            f" (such as {', '.join(needed)}). Sounds of your own, in clips.csv"
-            " or one folder per class, do without any file of AudioSet's"
-        )
-    for split, clips in listed.items():
-        if not clips:
-            origin = ", ".join(origins[split])
-            raise ValueError(f"The {split} split is empty: see {origin}")
-    return listed, shards
+        return {s: p for s, p in lists.items() if os.path.isfile(p[0])}, False
+    if has_shards:
+        return {s: paths for s, paths in shards.items() if paths}, True
+    needed = ["data/bal_train/00.parquet", "data/eval/00.parquet"]
+    needed += ["data/unbal_train/00.parquet"] if unbalanced else []
+    raise FileNotFoundError(
+        f"{data_folder} has neither all of AudioSet's lists and audio files"
+        f" (missing: {', '.join(missing)}) nor parquet shards of all sets (such"
+        f" as {', '.join(needed)}). Custom data, in clips.csv or one folder per"
+        " class, needs none of AudioSet's files"
+    )
+
+
+def list_clips(lists, in_parquet=False):
+    """Reads what ``find_lists`` found: a dict from split to its Segments."""
+    listed = {}
+    for split, paths in lists.items():
+        if in_parquet:
+            listed[split] = read_parquet_segments(paths)
+        else:
+            listed[split] = sum(map(read_segments, paths), [])
+        if not listed[split]:
+            raise ValueError(
+                f"The {split} split is empty: see {', '.join(paths)}"
+            )
+    return listed
+
+
+def source_files(data_folder, lists, in_parquet=False):
+    """Lists the files that prepared clips depend on, see ``source_state``."""
+    paths = [os.path.join(data_folder, CLASS_LIST), *sum(lists.values(), [])]
+    if not in_parquet:
+        listed = list_clips(lists).values()
+        ids = {clip.id for clips in listed for clip in clips}
+        with os.scandir(os.path.join(data_folder, "audio")) as entries:
+            for entry in entries:
+                stem, extension = os.path.splitext(entry.name)
+                if stem in ids and extension in AUDIO_EXTENSIONS:
+                    paths.append(entry.path)
+    return paths
 
 
 def choose_clips(listed, classes):
-    """Takes every id once, those of eval before all, and only with a label.
+    """Keeps each clip once, with eval before valid before train.
 
-    Arguments
-    ---------
-    listed : dict
-        From split to its clips.
-    classes : dict
-        From mid to display name.
-
-    Returns
-    -------
-    chosen : dict
-        From split (eval, valid, train) to the clips to use.
-    skipped : list of dict
-        The others: ``id``, ``split`` and ``reason``.
-    unknown_mids : collections.Counter
-        The mids that are not among the classes.
-
-    Example
-    -------
-    >>> from speechbrain_fftp.datasets.audioset.lists import Segment
-    >>> clips = [Segment("a", 0, 10, ("/m/1",)), Segment("b", 0, 10, ("/m/2",))]
-    >>> _, skipped, _ = choose_clips({"eval": clips}, {"/m/1": "Speech"})
-    >>> skipped
-    [{'id': 'b', 'split': 'eval', 'reason': 'no known label'}]
+    Returns the chosen clips of each split, the skipped ones (dicts with id,
+    split and reason), and a Counter of mids that are not among the classes.
     """
     chosen, skipped, unknown_mids = {}, [], Counter()
     split_of = {}
@@ -173,26 +132,11 @@ def choose_clips(listed, classes):
 
 
 def audio_reader(data_folder, paths):
-    """Gives the function that reads the audio of given ids.
+    """Returns a function that reads the audio of given ids.
 
-    Arguments
-    ---------
-    data_folder : str
-        Folder with AudioSet.
-    paths : list of str, dict or None
-        Parquet shards with the audio; or the file of each id; or None if the
-        files are ``audio/ID.flac`` and the like.
-
-    Returns
-    -------
-    callable
-        From ids to id and audio (path, bytes, or None if missing) of each.
-
-    Example
-    -------
-    >>> folder = getfixture("tmpdir")
-    >>> list(audio_reader(folder, None)(["a"]))
-    [('a', None)]
+    The audio is in ``paths``: a list of parquet shards, a dict from id to file,
+    or None for ``audio/ID.flac`` (or wav, ogg, mp3). The function yields each
+    id with its path, bytes, or None if it is missing.
     """
     if paths is None:
         return functools.partial(_iter_audio_files, data_folder)
@@ -202,14 +146,14 @@ def audio_reader(data_folder, paths):
 
 
 def _iter_listed_files(paths, ids):
-    """Gives the path of each clip's audio, or None where it is missing."""
+    """Yields the path of each clip, or None where the file is missing."""
     for clip_id in ids:
         path = paths[clip_id]
         yield clip_id, path if os.path.isfile(path) else None
 
 
 def _iter_audio_files(data_folder, ids):
-    """Gives the path of each clip's audio, or None where it is missing."""
+    """Yields the path of each clip, or None where the file is missing."""
     folder = os.path.join(data_folder, "audio")
     for clip_id in ids:
         paths = (os.path.join(folder, clip_id + e) for e in AUDIO_EXTENSIONS)
@@ -217,37 +161,16 @@ def _iter_audio_files(data_folder, ids):
 
 
 def cut_jobs(clips, data_folder, paths, clips_per_shard):
-    """Deals clips to tar shards, so that the audio of each is read in one go.
+    """Assigns clips to tar shards so that each reads its audio in one pass.
 
-    Those from files are mixed; those of a parquet shard stay in its order.
-
-    Arguments
-    ---------
-    clips : list of Segment
-        The clips.
-    data_folder : str
-        Folder with AudioSet.
-    paths : list of str, dict or None
-        Where their audio is, see ``audio_reader``.
-    clips_per_shard : int
-        How many clips go into a shard, at most.
-
-    Returns
-    -------
-    list of ShardJob
-        What goes into each shard.
-
-    Example
-    -------
-    >>> from speechbrain_fftp.datasets.audioset.lists import Segment
-    >>> clips = [Segment(name, 0, 10, ("/m/1",)) for name in "abcde"]
-    >>> jobs = cut_jobs(clips, "AudioSet", None, clips_per_shard=2)
-    >>> [[clip.id for clip in job.clips] for job in jobs]
-    [['c', 'd'], ['a', 'e'], ['b']]
+    Clips in single files are shuffled; clips of a parquet shard keep its order.
+    For ``paths`` see ``audio_reader``. Returns a list of ShardJob.
     """
     if paths is None or isinstance(paths, dict):
-        mixed = sorted(clips, key=lambda c: hash_fraction(f"place of {c.id}"))
-        groups = [(paths, mixed)]
+        shuffled = sorted(
+            clips, key=lambda clip: hash_fraction(f"place of {clip.id}")
+        )
+        groups = [(paths, shuffled)]
     else:
         groups, remaining = [], {clip.id: clip for clip in clips}
         for path in paths:

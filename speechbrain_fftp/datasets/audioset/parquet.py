@@ -1,6 +1,4 @@
-"""Readers for parquet shards, as which AudioSet circulates.
-
-They hold the labels of each clip and its encoded audio.
+"""Reads AudioSet's parquet shards: labels and encoded audio of each clip.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -17,7 +15,7 @@ from speechbrain_fftp.datasets.audioset.lists import (
     unique_mids,
 )
 
-# The columns of parquet shards: what they hold, and the names of such types
+# The columns: their content, and the names of suitable types
 COLUMNS = {
     "video_id": ("text", "(large_)?string"),
     "labels": ("lists of text", r"(large_)?list<\w+: (large_)?string.*>"),
@@ -35,29 +33,10 @@ SHARD_NAMES = {
 def find_parquet_shards(data_folder):
     """Finds the parquet shards of each split by their names.
 
-    They may lie in the folder itself or in its ``data`` folder, named after
-    their split (``train-00000-of-00052.parquet``) or in a folder named after it
-    (``bal_train/00.parquet``). The unbalanced training set is a split of
-    its own.
-
-    Arguments
-    ---------
-    data_folder : str or Path
-        Folder to look in.
-
-    Returns
-    -------
-    shards : dict
-        From split (train, valid, eval, unbalanced) to its files, sorted.
-
-    Example
-    -------
-    >>> folder = getfixture("tmpdir")
-    >>> folder.join("data", "eval", "00.parquet").ensure().check()
-    True
-    >>> shards = find_parquet_shards(folder)
-    >>> {split: len(paths) for split, paths in shards.items()}
-    {'train': 0, 'valid': 0, 'eval': 1, 'unbalanced': 0}
+    They are in the folder itself or in its ``data`` folder, named after their
+    split (``train-00000-of-00052.parquet``) or in a folder named after it
+    (``bal_train/00.parquet``). Returns a dict from split (train, valid, eval,
+    unbalanced) to sorted paths.
     """
     root = glob.escape(str(data_folder))
     shards = {}
@@ -72,30 +51,10 @@ def find_parquet_shards(data_folder):
 
 
 def read_parquet_segments(paths):
-    """Lists the clips of parquet shards without touching their audio.
+    """Lists the clips of parquet shards without reading their audio.
 
-    The shards do not say where a clip lies in its recording: all are taken as
-    the first 10 seconds.
-
-    Arguments
-    ---------
-    paths : list of str
-        Shards with the columns video_id and labels (mids).
-
-    Returns
-    -------
-    segments : list of Segment
-        The rows in the order of the shards.
-
-    Example
-    -------
-    >>> import pyarrow as pa
-    >>> import pyarrow.parquet as pq
-    >>> path = str(getfixture("tmpdir") / "eval.parquet")
-    >>> table = {"video_id": ["-0xzrMun0Rs"], "labels": [["/m/04rlf"]]}
-    >>> pq.write_table(pa.table(table), path)
-    >>> read_parquet_segments([path])
-    [Segment(id='-0xzrMun0Rs', start=0.0, end=10.0, mids=('/m/04rlf',))]
+    The shards have no start times: every clip is the first 10 seconds of its
+    audio. Returns Segments in the order of the shards.
     """
     segments = []
     for path in paths:
@@ -110,40 +69,16 @@ def read_parquet_segments(paths):
 
 
 def iter_parquet_audio(paths, ids):
-    """Streams the encoded audio of chosen clips out of parquet shards.
+    """Yields id and encoded audio (None if absent) of the given clips.
 
-    Not more than one row group of a shard is in memory at a time, and those
-    without a chosen clip are not read.
-
-    Arguments
-    ---------
-    paths : list of str
-        Shards with the columns video_id and audio (a struct with bytes).
-    ids : iterable of str
-        The clips to read. Each is given once, even if the shards repeat it.
-
-    Yields
-    ------
-    clip_id : str
-        Identifier of the clip.
-    audio : bytes
-        Content of its audio file, None if the shard has none.
-
-    Example
-    -------
-    >>> import pyarrow as pa
-    >>> import pyarrow.parquet as pq
-    >>> path = str(getfixture("tmpdir") / "eval.parquet")
-    >>> rows = {"video_id": ["a"], "audio": [{"bytes": b"fLaC"}]}
-    >>> pq.write_table(pa.table(rows), path)
-    >>> list(iter_parquet_audio([path], ids=["a"]))
-    [('a', b'fLaC')]
+    Each clip is read once, even if the shards repeat it. At most one row group
+    is in memory at a time, and row groups without any of the clips are skipped.
     """
     remaining = set(ids)
     columns = ["video_id", "audio.bytes"]
     for path in paths:
         with _open_shard(path, columns) as shard:
-            # Batches of the whole shard would keep its finished row groups
+            # Iterating over the whole shard would keep finished row groups
             for group in range(shard.num_row_groups):
                 names = shard.read_row_group(group, ["video_id"])["video_id"]
                 if remaining.isdisjoint(names.to_pylist()):
@@ -158,7 +93,7 @@ def iter_parquet_audio(paths, ids):
 
 @contextlib.contextmanager
 def _open_shard(path, columns):
-    """Opens a parquet file, whose errors name it, if it has the columns."""
+    """Opens a parquet file that has the columns; errors name the file."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -183,5 +118,5 @@ def _open_shard(path, columns):
             yield shard
     except (pa.ArrowException, OSError, UnicodeDecodeError) as err:
         raise ValueError(
-            f"{path} is damaged or no parquet file, fetch it again ({err})"
+            f"{path} is damaged or not a parquet file, fetch it again ({err})"
         )

@@ -1,4 +1,4 @@
-"""The index of a training set in tar shards, which says what they hold.
+"""The index of a training set in tar shards: train.json.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -10,31 +10,18 @@ from collections import Counter
 
 INDEX = "train.json"
 MIN_CLIP_BYTES = 2048  # the headers of two files, and a block of each
-# What is raised over JSON that is damaged or of another form
-UNREADABLE = (AttributeError, LookupError, RecursionError, TypeError)
-UNREADABLE += (ValueError,)
-REMEDY = "audioset_prepare.py DATA_FOLDER SAVE_FOLDER ... --verify mends it"
+# Raised for JSON that is damaged or has another structure
+INVALID_INDEX = (AttributeError, LookupError, RecursionError, TypeError)
+INVALID_INDEX += (ValueError,)
+REMEDY = "audioset_prepare.py DATA_FOLDER SAVE_FOLDER ... --verify repairs it"
 
 
 def make_index(records):
-    """What a reader of the shards needs to know before it opens one.
+    """Sums up the records that ``write_shards`` returned.
 
-    Arguments
-    ---------
-    records : list of dict
-        What ``write_shards`` gave.
-
-    Returns
-    -------
-    dict
-        Number of ``clips``, of those with each of the ``labels``, the
-        ``sample_rate``, and ``shards``: of each ``file`` (relative to the
-        index), ``clips``, ``bytes`` and ``sha256``.
-
-    Example
-    -------
-    >>> make_index([])
-    {'clips': 0, 'sample_rate': None, 'labels': {}, 'shards': []}
+    The dict has the number of ``clips``, the number with each of the
+    ``labels``, the ``sample_rate``, and ``shards``: ``file`` (relative to the
+    index), ``clips``, ``bytes`` and ``sha256`` of each.
     """
     labels = Counter()
     for record in records:
@@ -49,28 +36,9 @@ def make_index(records):
 
 
 def read_index(path):
-    """Reads the index of a set of shards and looks whether they are there.
+    """Reads train.json, see ``make_index``, and checks its shards' sizes.
 
-    Arguments
-    ---------
-    path : str or Path
-        The ``train.json`` of the prepared folder.
-
-    Returns
-    -------
-    dict
-        See ``make_index``.
-
-    Raises
-    ------
-    ValueError
-        If the index or a shard is missing, or not what it should be.
-
-    Example
-    -------
-    >>> read_index("no/train.json")
-    Traceback (most recent call last):
-    ValueError: no/train.json: No such file or directory ...
+    A missing or damaged index or shard is a ValueError with the remedy.
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -78,7 +46,7 @@ def read_index(path):
         labels, clips = index["labels"], [s["clips"] for s in index["shards"]]
         shards = [(s["file"], s["clips"], s["bytes"]) for s in index["shards"]]
         if {tuple(map(type, shard)) for shard in shards} - {(str, int, int)}:
-            raise ValueError("file, clips and bytes are no text and numbers")
+            raise ValueError("file, clips and bytes are not text and numbers")
         if any(count * MIN_CLIP_BYTES > size for _, count, size in shards):
             raise ValueError("a shard is too small for its clips")
         if min((*labels.values(), *clips), default=1) < 1:
@@ -87,8 +55,10 @@ def read_index(path):
             raise ValueError(f"its shards have {sum(clips)} clips")
     except OSError as err:
         raise ValueError(f"{path}: {err.strerror} ({REMEDY})")
-    except UNREADABLE as err:
-        raise ValueError(f"{path} is no index of shards: {err!r} ({REMEDY})")
+    except INVALID_INDEX as err:
+        raise ValueError(
+            f"{path} is not an index of shards: {err!r} ({REMEDY})"
+        )
     for file, _, size in shards:
         file = os.path.join(os.path.dirname(path), file)
         found = os.path.getsize(file) if os.path.isfile(file) else "no"

@@ -1,13 +1,14 @@
-"""Writing of a training set as tar shards, in WebDataset's format.
+"""Writes a training set as tar shards in WebDataset's format.
 
-A shard holds ``ID.flac`` and ``ID.json`` of about a thousand clips, so that a
-set of millions of clips is a few thousand files that are read from beginning to
-end. It is complete once its record, a small file beside it, is written.
+A shard holds ``ID.flac`` and ``ID.json`` of about a thousand clips, so that
+millions of clips are a few thousand files that are read sequentially. A shard
+is complete once its record, a small JSON file beside it, is written.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import functools
 import glob
 import hashlib
@@ -24,77 +25,25 @@ from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 from speechbrain_fftp.dataio.convert import encode_clip
 from speechbrain_fftp.dataio.files import atomic_path, file_sha256, write_json
 from speechbrain_fftp.datasets.audioset.shard_index import INDEX, make_index
-from speechbrain_fftp.datasets.own_sounds.splits import digest_of
 
 logger = get_logger(__name__)
 
 
-def hash_fraction(text):
-    """A number in [0, 1) that depends on a text only, as if drawn at random.
-
-    Arguments
-    ---------
-    text : str
-        Any text.
-
-    Returns
-    -------
-    float
-        Where its SHA-1 lies among all.
-
-    Example
-    -------
-    >>> hash_fraction("-0xzrMun0Rs")
-    0.08879128703847528
-    """
-    return int(digest_of(text)[:8], 16) / 16**8
-
-
 def write_shards(
-    jobs, save_folder, classes, sample_rate=16000, num_workers=None, redo=()
+    jobs, save_folder, classes, sample_rate=16000, num_workers=None
 ):
-    """Writes the shards that are not there yet, several at a time.
+    """Writes ``shards/train-NUMBER.tar`` for each ShardJob, in parallel.
 
-    Each is ``shards/train-NUMBER.tar`` and its record ``train-NUMBER.json``.
-    The same jobs give the same bytes.
-
-    Arguments
-    ---------
-    jobs : list of ShardJob
-        What goes into each shard, see ``datasets.audioset.layouts.cut_jobs``.
-    save_folder : str
-        Folder to write to.
-    classes : dict
-        From mid to display name.
-    sample_rate : int
-        Sampling rate of the clips, in Hz.
-    num_workers : int, optional
-        How many shards to write at a time, by default one per CPU.
-    redo : sequence of str
-        Names of shards to write even if they have a record.
-
-    Returns
-    -------
-    records : list of dict
-        For each shard: its file, how many clips and bytes it has, its sha256,
-        the clips with each label and treatment, and those skipped, with why.
-
-    Example
-    -------
-    >>> from speechbrain_fftp.datasets.audioset.lists import Segment
-    >>> from speechbrain_fftp.datasets.audioset.layouts import cut_jobs
-    >>> folder = str(getfixture("tmpdir"))
-    >>> clips = [Segment("a", 0, 10, ("/m/1",)), Segment("b", 0, 10, ("/m/1",))]
-    >>> jobs = cut_jobs(clips, folder, None, clips_per_shard=1)
-    >>> records = write_shards(jobs, folder, {"/m/1": "Speech"})
-    >>> [(record["file"], record["clips"]) for record in records]
-    [('shards/train-000000.tar', 0), ('shards/train-000001.tar', 0)]
+    Shards whose record fits their job are kept; the same jobs always give the
+    same bytes. Returns the records: file, clips, bytes and sha256 of a shard,
+    the number of clips with each label and treatment, and the skipped clips
+    with the reason.
     """
     num_workers = num_workers or get_available_cpu_count()
     os.makedirs(os.path.join(save_folder, "shards"), exist_ok=True)
 
     def write(numbered_job):
-        """Gives the record of a shard, which it writes if need be."""
+        """Returns the record of a shard, which is written if necessary."""
         number, job = numbered_job
         file = f"shards/train-{number:06d}.tar"
         path = os.path.join(save_folder, file)
@@ -102,7 +51,7 @@ def write_shards(
         content = json.dumps([sample_rate, clips])
         digest = hashlib.sha256(content.encode()).hexdigest()
         record = _read_record(path)
-        if file in redo or record is None or record["job"] != digest:
+        if record is None or record.get("job") != digest:
             record = {"file": file, "job": digest}
             record.update(_write_shard(path, job, clips, sample_rate))
             write_json(_record_path(path), record)
@@ -118,32 +67,18 @@ def write_shards(
             progress_bar_kwargs={"desc": "shards", "total": len(jobs)},
         )
         records = list(records)
-    for path in _shard_paths(save_folder)[len(jobs) :]:  # of an earlier list
+    for path in _shard_paths(save_folder)[len(jobs) :]:  # of an earlier attempt
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
         os.remove(_record_path(path))
-        os.remove(path)
     return records
 
 
 def find_damaged(save_folder, num_workers=None):
-    """Looks for shards whose content is not what was written.
+    """Compares all shards with the checksums in their records.
 
-    Arguments
-    ---------
-    save_folder : str
-        Folder that ``write_shards`` wrote to.
-    num_workers : int, optional
-        How many shards to read at a time, by default one per CPU.
-
-    Returns
-    -------
-    list of str
-        Files to write anew: shards, or else the index if it is missing or does
-        not fit the shards.
-
-    Example
-    -------
-    >>> find_damaged(getfixture("tmpdir"))
-    ['train.json']
+    Returns the damaged shards or, if there are none, the index if it is missing
+    or does not match the shards; all relative to the folder.
     """
     paths = _shard_paths(save_folder)
     with ThreadPoolExecutor(num_workers or get_available_cpu_count()) as pool:
@@ -171,14 +106,22 @@ def find_damaged(save_folder, num_workers=None):
     return damaged
 
 
+def discard_damaged(save_folder, damaged):
+    """Removes what ``find_damaged`` returned, for it to be written again."""
+    records = [_record_path(file) for file in damaged if file != INDEX]
+    for file in (*damaged, *records, INDEX):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(save_folder, file))
+
+
 def _describe(clip, classes):
-    """Seconds to keep of a clip, and its labels."""
+    """Duration to keep of a clip, in seconds, and its labels."""
     labels = [classes[mid] for mid in clip.mids if mid in classes]
     return clip.end - clip.start, labels
 
 
 def _shard_paths(save_folder):
-    """All shards that have a record, in order."""
+    """Lists all shards that have a record, in order."""
     pattern = os.path.join(
         glob.escape(str(save_folder)), "shards", "train-*.json"
     )
@@ -186,12 +129,12 @@ def _shard_paths(save_folder):
 
 
 def _record_path(path):
-    """Where the record of a shard lies."""
+    """Returns the path of the record of a shard."""
     return f"{path[:-4]}.json"
 
 
 def _read_json(path):
-    """Content of a JSON file; None if it has none."""
+    """Reads a JSON file; None if it is missing or damaged."""
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
@@ -200,7 +143,7 @@ def _read_json(path):
 
 
 def _read_record(path, check_content=False):
-    """The record of a shard; None if either is missing or damaged."""
+    """Reads the record of a shard; None if either is missing or damaged."""
     record = _read_json(_record_path(path))
     if record is None or not os.path.isfile(path):
         return None
@@ -212,7 +155,7 @@ def _read_record(path, check_content=False):
 
 
 def _write_shard(path, job, clips, sample_rate):
-    """Writes a shard clip by clip; gives what its record says about it."""
+    """Writes a shard clip by clip; returns the content of its record."""
     labels_of_all, treated, skipped, written = Counter(), Counter(), [], 0
     with atomic_path(path) as temporary_path:
         with tarfile.open(
@@ -235,7 +178,7 @@ def _write_shard(path, job, clips, sample_rate):
                 _add_member(tar, f"{clip_id}.flac", flac)
                 content = json.dumps(sample, ensure_ascii=False).encode()
                 _add_member(tar, f"{clip_id}.json", content)
-                tar.members = []  # or it would keep them all
+                tar.members = []  # tarfile would keep them all
                 labels_of_all.update(labels)
                 treated.update(about[1])
                 written += 1
@@ -251,7 +194,7 @@ def _write_shard(path, job, clips, sample_rate):
 
 
 def _add_member(tar, name, content):
-    """Adds a file to a tar that depends on name and content only."""
+    """Adds a file without times and owners: equal clips give equal bytes."""
     member = tarfile.TarInfo(name)
     member.size = len(content)
     tar.addfile(member, io.BytesIO(content))

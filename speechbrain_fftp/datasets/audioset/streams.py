@@ -1,8 +1,7 @@
-"""Training clips streamed from tar shards, in WebDataset's format.
+"""Streams training clips from tar shards in WebDataset's format.
 
-Reads what ``audioset_prepare.py --format webdataset`` wrote, from beginning to
-end instead of clip by clip, and mixes the clips in a buffer. Epochs can be
-resumed anywhere.
+The shards of ``audioset_prepare.py --format webdataset`` are read sequentially
+and shuffled in a buffer. An epoch can be resumed after any batch.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -20,46 +19,19 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import read_audio
-from speechbrain_fftp.dataio.files import as_utf8
+from speechbrain_fftp.dataio.files import as_utf8, hash_fraction
 from speechbrain_fftp.dataio.labels import class_balanced_weight
 from speechbrain_fftp.datasets.audioset.shard_index import REMEDY, read_index
-from speechbrain_fftp.datasets.audioset.shards import hash_fraction
 
 logger = get_logger(__name__)
 
-# What tarfile raises, besides its own, over what a damaged header claims
+# Raised by tarfile for damaged headers, besides its own errors
 HEADER_ERRORS = (MemoryError, OSError, OverflowError, ValueError)
 MAX_MEMBER_BYTES = 64 * 2**20  # a clip has about 0.2 MB
 
 
 def decode_clip(sample):
-    """Decodes a clip of a shard.
-
-    Arguments
-    ---------
-    sample : dict
-        What is known about the clip, and its content ``flac``.
-
-    Returns
-    -------
-    dict
-        Its ``id``, ``sig`` (float ``[S]``) and ``labels``.
-
-    Raises
-    ------
-    ValueError
-        If its content cannot be decoded.
-
-    Example
-    -------
-    >>> import io
-    >>> import soundfile as sf
-    >>> flac = io.BytesIO()
-    >>> sf.write(flac, [0.0, 0.5], 16000, format="FLAC")
-    >>> sample = {"id": "a", "labels": ["Siren"], "flac": flac.getvalue()}
-    >>> decode_clip(sample)["sig"]
-    tensor([0.0000, 0.5000])
-    """
+    """Decodes a sample: ``id``, ``sig`` (float ``[S]``) and ``labels``."""
     try:
         samples, *_ = read_audio(sample["flac"])
     except ValueError as err:
@@ -71,63 +43,35 @@ def decode_clip(sample):
 
 
 class ShardStream(IterableDataset):
-    """The training clips of one process, in an order of their own each epoch.
+    """Training clips of one process, in a new random order each epoch.
 
-    The shards of an epoch are permuted, and their clips seen as one long list.
-    Every worker of every process reads a range of it that is its own, through
-    a shuffle buffer. So no clip is repeated within an epoch, and only as many
-    are left out as do not fill a batch of every process.
-
-    A clip that cannot be used is reported and replaced: the worker then starts
-    its range again until all its batches are full.
+    The shards are permuted in each epoch and their clips form one long list.
+    Each worker of each process reads its own range of this list through a
+    shuffle buffer. No clip is repeated within an epoch, and only the clips that
+    do not fill a batch of every process are dropped. A clip that cannot be read
+    is logged and replaced: the worker starts its range again until all its
+    batches are full. Damaged shards, too few clips or a range without a usable
+    clip are a ValueError.
 
     Arguments
     ---------
     index_path : str or Path
         The ``train.json`` of the prepared folder.
     load_item : callable
-        Makes an item of a sample, such as ``decode_clip``.
+        Turns a sample into an item, such as ``decode_clip``.
     batch_size : int
-        Clips in a batch, the same as for the loader.
+        Clips per batch, the same as for the loader.
     seed : int
-        Seed of all that is random.
+        Seed of the random order.
     shuffle_buffer : int
-        How many encoded clips a worker holds to mix them.
+        Number of encoded clips in the shuffle buffer of a worker.
     balanced : bool
-        Whether to give clips as often as ``class_balanced_weight`` says, by
-        repeating some and leaving out others. Classes that few ranges hold
-        come somewhat less often.
+        Whether to repeat or drop clips according to ``class_balanced_weight``.
+        Classes that few ranges contain occur somewhat less often.
     rank : int
-        Number of this process.
+        Rank of this process.
     world_size : int
-        How many processes there are.
-
-    Raises
-    ------
-    ValueError
-        If the shards are damaged (while they are read: if a whole range is) or
-        have too few clips.
-
-    Example
-    -------
-    >>> import soundfile as sf
-    >>> from speechbrain_fftp.datasets.audioset.lists import Segment
-    >>> from speechbrain_fftp.dataio.files import write_json
-    >>> from speechbrain_fftp.datasets.audioset.shard_index import make_index
-    >>> from speechbrain_fftp.datasets.audioset.shards import write_shards
-    >>> from speechbrain_fftp.datasets.audioset.layouts import cut_jobs
-    >>> folder = getfixture("tmpdir")
-    >>> clips = [Segment(name, 0, 10, ("/m/1",)) for name in "abcde"]
-    >>> for clip in clips:
-    ...     path = folder.join("audio", f"{clip.id}.wav").ensure()
-    ...     sf.write(str(path), [0.0] * 800, 16000)
-    >>> jobs = cut_jobs(clips, folder, None, clips_per_shard=2)
-    >>> records = write_shards(jobs, folder, {"/m/1": "Siren"})
-    >>> write_json(folder / "train.json", make_index(records))
-    >>> stream = ShardStream(folder / "train.json", decode_clip, 2, seed=0)
-    >>> stream.set_position(epoch=1, batches_done=0)
-    >>> len(stream), len({item["id"] for item in stream})
-    (4, 4)
+        Number of processes.
     """
 
     def __init__(
@@ -158,9 +102,9 @@ class ShardStream(IterableDataset):
             raise ValueError(
                 f"{index_path} has {self.num_clips} clips, too few for one"
                 f" batch of {batch_size} in each of {world_size} processes:"
-                " take a smaller batch_size"
+                " use a smaller batch_size"
             )
-        # In shared memory, as workers may live longer than an epoch
+        # In shared memory, as workers may outlive an epoch
         self._position = torch.zeros(2, dtype=torch.long).share_memory_()
         self._reported = set()
 
@@ -168,15 +112,7 @@ class ShardStream(IterableDataset):
         return self.steps * self.batch_size
 
     def set_position(self, epoch, batches_done):
-        """Chooses what the next iteration gives.
-
-        Arguments
-        ---------
-        epoch : int
-            Number of the epoch, which sets the order.
-        batches_done : int
-            How many batches of it this process has had before.
-        """
+        """Sets the epoch, and the batches of it that this process has had."""
         self._position[:] = torch.tensor([epoch, batches_done])
 
     def __iter__(self):
@@ -198,10 +134,10 @@ class ShardStream(IterableDataset):
         return map(self.load_item, samples)
 
     def _cut_range(self, epoch, start, size):
-        """Pieces (shard, first clip, end) of a range of the epoch's clips."""
+        """Cuts a range of the epoch's clips into (shard, first clip, end)."""
         rng = random.Random(f"{self.seed} {epoch}")
         order = rng.sample(self.shards, len(self.shards))
-        # What is left out is not always the end of a shard
+        # So that the dropped clips are not always the end of a shard
         start += rng.randrange(self.num_clips)
         pieces, begin = [], 0
         for file, clips in order + order:
@@ -213,7 +149,7 @@ class ShardStream(IterableDataset):
         return pieces
 
     def _shuffle(self, epoch, worker, pieces):
-        """Gives the clips of a range, mixed, again and again."""
+        """Yields the clips of a range in random order, again and again."""
         rng = random.Random(f"{self.seed} {epoch} {self.rank} {worker}")
         shuffle = _import_webdataset().shuffle(
             self.shuffle_buffer, initial=self.shuffle_buffer, rng=rng
@@ -225,7 +161,7 @@ class ShardStream(IterableDataset):
             yield from shuffle(samples)
 
     def _draw(self, samples, key):
-        """Gives each clip as often as its labels are rare, on average."""
+        """Repeats or drops clips in proportion to their weight."""
         mean_weight = len(self.labels_counts) / self.num_clips
         for sample in samples:
             weight = class_balanced_weight(sample["labels"], self.labels_counts)
@@ -235,7 +171,7 @@ class ShardStream(IterableDataset):
             )
 
     def _read(self, pieces):
-        """Gives the usable clips of the pieces in order, still encoded."""
+        """Yields the usable clips of the pieces in order, still encoded."""
         group_by_keys = _import_webdataset().tariterators.group_by_keys
         folder, found = os.path.dirname(self.index_path), False
         for file, first, end in pieces:
@@ -264,15 +200,15 @@ class ShardStream(IterableDataset):
             )
 
     def _read_members(self, path):
-        """Gives name and content of the files in a tar, extracting none.
+        """Yields names and contents of the files in a tar.
 
-        webdataset's own reader takes files of any size into memory, and can be
-        made to run commands by the names of shards.
+        webdataset's own reader loads files of any size into memory, and names
+        of shards can make it run commands.
         """
         try:
             with tarfile.open(path, "r:") as tar:
                 for member in iter(tar.next, None):
-                    tar.members = []  # or it would keep them all
+                    tar.members = []  # tarfile would keep them all
                     if member.size < 0:
                         raise tarfile.ReadError("a file of negative size")
                     data = None
@@ -283,17 +219,17 @@ class ShardStream(IterableDataset):
             self._report(path, None, repr(err))
 
     def _report(self, path, key, reason):
-        """Logs once what is wrong with a clip, or with a whole shard."""
+        """Logs once why a clip, or the rest of a shard, is skipped."""
         if (path, key) not in self._reported:
             self._reported.add((path, key))
             what = path if key is None else f"{key} in {path}"
-            text = f"Left out what is damaged of {what}: {reason} ({REMEDY})"
+            text = f"Skipped damaged data of {what}: {reason} ({REMEDY})"
             logger.warning("%s", as_utf8(text), main_process_only=False)
         return True
 
 
 def _import_webdataset():
-    """The webdataset library, which is needed only here."""
+    """Imports webdataset, which is needed only for tar shards."""
     try:
         import webdataset
     except ImportError:
@@ -304,11 +240,11 @@ def _import_webdataset():
 
 
 def _check(group, labels):
-    """Makes a sample of the files of a clip, or says what is wrong."""
+    """Checks the two files of a clip and returns its sample."""
     content, flac = group.get(".json"), group.get(".flac")
     if content is None or flac is None:
         raise ValueError(
-            "its json or flac is missing or has more than"
+            "its json or flac is missing or larger than"
             f" {MAX_MEMBER_BYTES} bytes"
         )
     try:
@@ -321,7 +257,7 @@ def _check(group, labels):
             raise ValueError("no id")
         sample["id"].encode("utf-8")  # JSON can hold what UTF-8 cannot
         if sample["crc32"] != zlib.crc32(flac):
-            raise ValueError("the checksum of its audio is another")
+            raise ValueError("the checksum of its audio does not match")
     except (KeyError, TypeError, RecursionError) as err:
-        raise ValueError(f"its json has not all it should: {err!r}")
+        raise ValueError(f"its json is incomplete or malformed: {err!r}")
     return {**sample, "flac": flac}

@@ -1,7 +1,6 @@
-"""Finds sounds of one's own: listed in a table, or in one folder per class.
+"""Finds custom data: clips in a table, or in one folder per class.
 
-Classes, ids and, where they are not given, splits follow from what is found:
-the same files always give the same ones.
+Classes, ids and, unless they are given, splits depend only on the files found.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,11 +11,12 @@ import os
 from pathlib import PureWindowsPath
 from typing import NamedTuple
 
+from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.files import clip_ids
 from speechbrain_fftp.datasets.audioset.layouts import (
-    AUDIO_EXTENSIONS,
+    AUDIOSET_SPLITS,
     CLASS_LIST,
     SEGMENT_LISTS,
-    SPLITS,
     UNBALANCED_LIST,
 )
 from speechbrain_fftp.datasets.audioset.lists import (
@@ -26,15 +26,10 @@ from speechbrain_fftp.datasets.audioset.lists import (
     open_csv,
 )
 from speechbrain_fftp.datasets.audioset.parquet import find_parquet_shards
-from speechbrain_fftp.datasets.own_sounds.splits import (
-    OwnClip,
-    clip_ids,
-    deal_splits,
-    digest_of,
-)
+from speechbrain_fftp.datasets.own_sounds.splits import OwnClip, assign_splits
 
 CLIP_LIST = "clips.csv"
-SPLIT_WORDS = {**{split: split for split in SPLITS}, "test": "eval"}
+SPLIT_WORDS = {**{split: split for split in AUDIOSET_SPLITS}, "test": "eval"}
 LAYOUTS = (
     f"A data folder has either {CLIP_LIST} with the columns path and labels"
     " (joined by ';') and, optionally, split and group; or one folder per"
@@ -46,67 +41,23 @@ LAYOUTS = (
 
 
 class OwnSounds(NamedTuple):
-    """What a data folder holds.
+    """Custom data: classes, Segments of each split, and the file of each id.
 
-    Arguments
-    ---------
-    classes : dict
-        From class to class, sorted: the name is the identifier as well.
-    listed : dict
-        From split to its clips (see ``datasets.audioset.lists.Segment``).
-    files : dict
-        From id to file.
-    digest : str
-        Changes with all of these.
-
-    Example
-    -------
-    >>> OwnSounds({"dog": "dog"}, {}, {}, "").classes
-    {'dog': 'dog'}
+    The classes are a sorted dict from name to name: the name is the identifier.
     """
 
     classes: dict
     listed: dict
     files: dict
-    digest: str
 
 
 def find_own_sounds(data_folder):
-    """Lists the clips of a data folder that is not AudioSet's.
+    """Lists the clips of a data folder in one of the layouts of custom data.
 
-    That is one without any of AudioSet's lists and parquet shards, and with
-    ``clips.csv`` or, without that, one folder per class. Where splits are not
-    given, ``deal_splits`` makes them.
-
-    Arguments
-    ---------
-    data_folder : str
-        The folder.
-
-    Returns
-    -------
-    OwnSounds or None
-        None if it is AudioSet's, has no clips or is not there.
-
-    Raises
-    ------
-    ValueError
-        If what it holds makes no sense; the message says what to change.
-
-    Example
-    -------
-    >>> folder = getfixture("tmpdir")
-    >>> for name in ("dog/1.wav", "dog/2.wav", "dog/3.wav", "cat/purr/1.wav"):
-    ...     folder.join(name).ensure().check()
-    True
-    True
-    True
-    True
-    >>> sounds = find_own_sounds(folder)
-    >>> sorted(sounds.classes), len(sounds.listed["train"])
-    (['cat', 'dog'], 2)
-    >>> sorted(sounds.files)
-    ['cat_purr_1', 'dog_1', 'dog_2', 'dog_3']
+    These are ``clips.csv`` or, without it, one folder per class; missing splits
+    are assigned by ``assign_splits``. Returns OwnSounds, or None if the folder
+    is missing, has no clips, or has one of AudioSet's lists or parquet shards.
+    Errors say what to change.
     """
     data_folder = str(data_folder)
     if not os.path.isdir(data_folder) or _is_audioset(data_folder):
@@ -125,30 +76,24 @@ def find_own_sounds(data_folder):
             f"{origin}: at least two classes are needed, found"
             f" {', '.join(labels) or 'none'}. {LAYOUTS}"
         )
-    splits = deal_splits(clips)
-    missing = [split for split in SPLITS if split not in splits]
+    splits = assign_splits(clips)
+    missing = [split for split in AUDIOSET_SPLITS if split not in splits]
     if missing:
         raise ValueError(
-            f"{origin}: too few clips for a split of their own:"
-            f" {', '.join(missing)}. One class at least needs three clips (of"
-            " three groups)."
+            f"{origin}: too few clips for the splits {', '.join(missing)}. At"
+            " least one class needs three clips (of three groups)."
         )
     ids = clip_ids([clip.path for clip in clips])
-    listed = {split: [] for split in SPLITS}
+    listed = {split: [] for split in AUDIOSET_SPLITS}
     for clip, split in zip(clips, splits):
         segment = Segment(ids[clip.path], 0.0, CLIP_SECONDS, clip.labels)
         listed[split].append(segment)
     files = {i: os.path.join(data_folder, path) for path, i in ids.items()}
-    return OwnSounds(
-        {label: label for label in labels},
-        listed,
-        files,
-        digest_of(repr(clips)),
-    )
+    return OwnSounds({label: label for label in labels}, listed, files)
 
 
 def _is_audioset(data_folder):
-    """Whether any of AudioSet's lists or shards is there."""
+    """Whether the folder has any of AudioSet's lists or parquet shards."""
     names = (CLASS_LIST, UNBALANCED_LIST, *SEGMENT_LISTS.values())
     paths = (os.path.join(data_folder, name) for name in names)
     shards = find_parquet_shards(data_folder)
@@ -156,33 +101,11 @@ def _is_audioset(data_folder):
 
 
 def read_clip_list(path):
-    """Reads a table of clips.
+    """Reads a table of clips; returns a list of OwnClip.
 
-    Arguments
-    ---------
-    path : str
-        CSV file with the columns ``path`` (relative to the file's folder),
-        ``labels`` (joined by ``;``) and optionally ``split`` (train, valid and
-        eval or test; may be empty) and ``group`` (may be empty). Others are
-        not read.
-
-    Returns
-    -------
-    list of OwnClip
-        The rows in the order of the file.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing or a row makes no sense; the message has the
-        file and the line.
-
-    Example
-    -------
-    >>> path = getfixture("tmpdir") / "clips.csv"
-    >>> path.write("path,labels,split\\na/1.wav,dog; cat,test\\n")
-    >>> read_clip_list(path)
-    [OwnClip(path='a/1.wav', labels=('dog', 'cat'), split='eval', group='')]
+    Its columns are ``path`` (relative to the folder of the table), ``labels``
+    (joined by ``;``) and optionally ``split`` (train, valid, eval or test) and
+    ``group``, which may be empty. Errors name the file and the line.
     """
     clips, seen = [], {}
     with open_csv(path) as file:
@@ -200,7 +123,7 @@ def read_clip_list(path):
                 if clip != earlier:
                     raise ValueError(
                         f"{clip.path!r} is in line {line} as well, with other"
-                        " entries: give it one line, labels joined by ';'"
+                        " entries: use one line, with labels joined by ';'"
                     )
             except ValueError as error:
                 raise ValueError(f"{path}, line {reader.line_num}: {error}")
@@ -211,22 +134,21 @@ def read_clip_list(path):
 
 
 def _parse_row(row):
-    """Makes a clip of a row, or says what is wrong with it."""
+    """Turns a row into a clip; errors say what to change."""
     if None in row:
         raise ValueError(
-            f"more entries than columns, the last are {row[None]}: put those"
+            f"more entries than columns, the last are {row[None]}: put entries"
             " with a comma in double quotes"
         )
     entry = {key: (value or "").strip() for key, value in row.items()}
     if not entry["path"]:
         raise ValueError("the path is empty")
-    # Of Windows, whose absolute paths and separators are known with those of
-    # other systems
+    # It knows the absolute paths and separators of other systems as well
     path = PureWindowsPath(entry["path"])
     if path.drive or path.root or ".." in path.parts or not path.parts:
         raise ValueError(
-            f"the path {entry['path']!r} has to be relative to the folder of"
-            " this table and to lie within it"
+            f"the path {entry['path']!r} must be relative to the folder of"
+            " this table and within it"
         )
     split = entry.get("split", "").lower()
     if split and split not in SPLIT_WORDS:
@@ -243,33 +165,10 @@ def _parse_row(row):
 
 
 def list_class_folders(data_folder):
-    """Lists the clips of a folder with one folder per class.
+    """Lists the clips of a folder with one folder per class, sorted by path.
 
-    Names that begin with a dot are passed over. Folders within those of the
-    classes may have any name; links to folders among them are not followed.
-
-    Arguments
-    ---------
-    data_folder : str
-        The folder.
-
-    Returns
-    -------
-    list of OwnClip
-        The clips, sorted by their paths.
-
-    Raises
-    ------
-    ValueError
-        If some of the folders have clips and others have none.
-
-    Example
-    -------
-    >>> folder = getfixture("tmpdir")
-    >>> folder.join("dog", "1.wav").ensure().check()
-    True
-    >>> list_class_folders(folder)
-    [OwnClip(path='dog/1.wav', labels=('dog',), split='', group='')]
+    Names that begin with a dot are skipped. Folders within those of the classes
+    may have any name; links to folders among them are not followed.
     """
     found = {}
     for name in sorted(os.listdir(data_folder)):
@@ -290,7 +189,7 @@ def list_class_folders(data_folder):
     if 0 < len(empty) < len(found):
         raise ValueError(
             f"{data_folder}: no clip ({', '.join(AUDIO_EXTENSIONS)}) in the"
-            f" class folders {', '.join(map(repr, empty))}: add some, or take"
-            " the folders away"
+            f" class folders {', '.join(map(repr, empty))}: add some, or remove"
+            " the folders"
         )
     return sorted(clip for clips in found.values() for clip in clips)

@@ -1,16 +1,19 @@
-"""Tests of writing files whole.
+"""Tests of writing files whole, and of their names.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import os
+import random
+import re
 
 import pytest
 
 from speechbrain_fftp.dataio.files import (
     atomic_folder,
     atomic_path,
+    clip_ids,
     hash_fraction,
     remove_temporary,
     write_csv,
@@ -136,3 +139,29 @@ def test_hash_fractions_are_spread_evenly():
     for tenth in range(10):
         inside = [tenth / 10 <= place < (tenth + 1) / 10 for place in places]
         assert 330 < sum(inside) < 470
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_ids_are_names_of_different_files(seed):
+    draw = random.Random(seed)
+    letters = "abAB1-_./ \\é犬\0\n$:\udcff"
+    paths = {
+        "".join(draw.choices(letters, k=draw.choice([1, 2, 3, 150])))
+        for _ in range(draw.randint(1, 40))
+    }
+    ids = clip_ids(sorted(paths))
+    assert set(ids) == paths
+    assert len({name.lower() for name in ids.values()}) == len(paths)
+    for name in ids.values():
+        assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,116}", name)
+
+
+def test_ids_of_similar_paths():
+    paths = ["a/b.wav", "a_b.flac", "A/B.wav", "a/c.wav", "-d.wav", "é/è.wav"]
+    ids = clip_ids(paths)
+    for path in paths[:3]:
+        assert re.fullmatch("a_b-[0-9a-f]{16}", ids[path], re.IGNORECASE)
+    assert [ids[path] for path in paths[3:]] == ["a_c", "_d", "_"]
+    again = clip_ids(paths[::-1])
+    assert again == ids
+    assert len(clip_ids(["x" * 300 + ".wav"])["x" * 300 + ".wav"]) == 117

@@ -300,7 +300,7 @@ def test_hostile_members(monkeypatch, make_shards, caplog, tmp_path):
     first = members[0][0].split(".")[0]
     assert len(ids) == 7 and len(set(ids)) == 4 and first in ids
     assert {p for p in tmp_path.rglob("*")} == before
-    for report in ("bomb in", "more than 67108864 bytes", "unexpected end"):
+    for report in ("bomb in", "larger than 67108864 bytes", "unexpected end"):
         assert report in caplog.text
 
 
@@ -389,10 +389,13 @@ def change_index(index, key, value):
     "damage, message",
     [
         (lambda i: i.unlink(), "train.json: No such file"),
-        (lambda i: i.write_text("{"), "train.json is no index"),
-        (lambda i: i.write_text("[]"), "train.json is no index"),
+        (lambda i: i.write_text("{"), "train.json is not an index"),
+        (lambda i: i.write_text("[]"), "train.json is not an index"),
         (lambda i: i.write_text("{}"), "'labels'"),
-        (lambda i: change_index(i, "labels", list), "no index.*AttributeErr"),
+        (
+            lambda i: change_index(i, "labels", list),
+            "not an index.*AttributeErr",
+        ),
         (lambda i: change_index(i, "clips", str), "its shards have 12 clips"),
         (
             lambda i: change_index(i, "shards", lambda s: [{"file": ".."}]),
