@@ -20,12 +20,11 @@ MAX_ID = 100  # characters of a path that an id keeps
 
 @contextlib.contextmanager
 def atomic_path(path):
-    """Writes a file so that it appears under its name only once it is complete.
+    """Writes a file under a temporary name and renames it when it is complete.
 
-    The temporary name is unique: processes that write the same file do not
-    disturb each other, and the last one wins. After an error the temporary file
-    is removed and an earlier file stays as it was. The file gets the
-    permissions of any new file (the umask), whatever its writer sets.
+    The temporary name is unique, so several processes may write the same file.
+    After an error it is removed and an earlier file stays as it was. The file
+    gets the permissions of a new file (the umask), whatever its writer sets.
 
     Arguments
     ---------
@@ -63,10 +62,9 @@ def atomic_path(path):
 
 @contextlib.contextmanager
 def atomic_folder(path):
-    """Writes a folder so that it appears under its name only once complete.
+    """Writes a folder beside its place and renames it when it is complete.
 
-    An earlier folder of that name is replaced as a whole. After an error the
-    temporary folder is removed and the earlier one stays as it was.
+    It replaces an earlier folder, which stays as it was after an error.
 
     Arguments
     ---------
@@ -76,7 +74,7 @@ def atomic_folder(path):
     Yields
     ------
     temporary_path : str
-        An empty folder beside it, to be filled instead.
+        An empty folder to be filled instead.
 
     Raises
     ------
@@ -87,9 +85,7 @@ def atomic_folder(path):
     -------
     >>> path = getfixture("tmpdir") / "model"
     >>> with atomic_folder(path) as temporary_path:
-    ...     write_json(os.path.join(temporary_path, "config.json"), {})
-    ...     path.check()
-    False
+    ...     write_json(f"{temporary_path}/config.json", {})
     >>> os.listdir(path)
     ['config.json']
     """
@@ -102,41 +98,13 @@ def atomic_folder(path):
         yield temporary_path
         with contextlib.suppress(FileNotFoundError):
             os.rename(path, earlier)
-        try:
-            os.rename(temporary_path, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.rename(earlier, path)
-            raise
+        os.rename(temporary_path, path)
     except BaseException:
         shutil.rmtree(temporary_path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.rename(earlier, path)
         raise
     shutil.rmtree(earlier, ignore_errors=True)
-
-
-def remove_temporary(folder):
-    """Removes temporary files and folders that killed processes left.
-
-    Arguments
-    ---------
-    folder : str
-        A folder that no other process is writing to.
-
-    Example
-    -------
-    >>> folder = getfixture("tmpdir")
-    >>> folder.join("notes.txt.0a1b2c3d.tmp").write("half")
-    >>> remove_temporary(folder)
-    >>> os.listdir(folder)
-    []
-    """
-    for name in os.listdir(folder):
-        if TEMPORARY.search(name):
-            path = os.path.join(folder, name)
-            if os.path.isdir(path):
-                shutil.rmtree(path)
-            else:
-                os.remove(path)
 
 
 def _temporary(path):
@@ -177,12 +145,12 @@ def text_digest(text):
     Arguments
     ---------
     text : str
-        The text. File names that are not UTF-8 are allowed.
+        The text, which may be a file name that is not UTF-8.
 
     Returns
     -------
     str
-        The checksum in hexadecimal digits.
+        Hexadecimal digits.
 
     Example
     -------

@@ -15,7 +15,6 @@ from speechbrain_fftp.dataio.files import (
     atomic_path,
     clip_ids,
     hash_fraction,
-    remove_temporary,
     write_csv,
     write_json,
 )
@@ -70,8 +69,6 @@ def test_temporary_files_of_others_stay(tmp_path):
     with pytest.raises(KeyError), atomic_path(tmp_path / "a"):
         raise KeyError
     assert sorted(os.listdir(tmp_path)) == ["a", "a.0123abcd.tmp"]
-    remove_temporary(tmp_path)
-    assert os.listdir(tmp_path) == ["a"]
 
 
 def test_file_in_a_folder_that_is_missing(tmp_path):

@@ -209,6 +209,11 @@ def test_link_to_a_folder_elsewhere_is_removed_not_its_content(tmp_path):
     assert prepare(folder)
     assert not (folder / "noise").is_symlink()
     assert (elsewhere / "a").read_text() == "2"
+    fail(tmp_path / "other")
+    (tmp_path / "other" / "flac").rename(tmp_path / "disk")
+    (tmp_path / "other" / "flac").symlink_to(tmp_path / "disk")
+    assert prepare(tmp_path / "other", resume=("flac",))
+    assert (tmp_path / "other" / "flac").is_symlink()
 
 
 @pytest.mark.parametrize(
