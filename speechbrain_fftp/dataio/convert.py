@@ -1,4 +1,4 @@
-"""Conversion of audio clips to mono FLAC files of one sampling rate.
+"""Converts audio clips to mono FLAC files with one sampling rate.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -21,29 +21,29 @@ TREATMENTS = ("trimmed", "downmixed", "resampled", "clipped")
 
 
 def encode_clip(source, sample_rate=16000, max_seconds=10.0):
-    """Makes a clip a mono 16-bit FLAC file in memory.
+    """Encodes a clip as a mono 16-bit FLAC file in memory.
 
-    Channels are averaged, the rate is changed with soxr (VHQ), what is longer
-    than ``max_seconds`` is cut off and peaks above full scale are clipped. What
-    was done is kept as the comment of the file.
+    Channels are averaged, the clip is resampled with soxr (VHQ), trimmed to
+    ``max_seconds`` and clipped at full scale. The comment of the file lists
+    these treatments.
 
     Arguments
     ---------
     source : str or bytes
         Path or content of a file that soundfile can read; None if missing.
     sample_rate : int
-        Sampling rate of the result, in Hz.
+        Sampling rate of the FLAC file, in Hz.
     max_seconds : float
-        How much of the clip to keep.
+        Maximum duration to keep.
 
     Returns
     -------
     content : bytes
         Content of the FLAC file.
     duration : float
-        Its length, in seconds.
+        Its duration, in seconds.
     treatments : list of str
-        Which of trimmed, downmixed, resampled and clipped it went through.
+        Those applied of trimmed, downmixed, resampled and clipped.
 
     Raises
     ------
@@ -79,27 +79,25 @@ def encode_clip(source, sample_rate=16000, max_seconds=10.0):
 
 
 def convert_clip(source, path, sample_rate=16000, max_seconds=10.0):
-    """Writes a clip as ``encode_clip`` encodes it.
-
-    The file exists only once it is complete.
+    """Writes a clip as a FLAC file, see ``encode_clip``.
 
     Arguments
     ---------
     source : str or bytes
         Path or content of a file that soundfile can read.
     path : str
-        Where to write the clip.
+        The FLAC file to write; it appears once it is complete.
     sample_rate : int
-        Sampling rate to write, in Hz.
+        Sampling rate of the FLAC file, in Hz.
     max_seconds : float
-        How much of the clip to keep.
+        Maximum duration to keep.
 
     Returns
     -------
     duration : float
-        Length of the written clip, in seconds.
+        Duration of the FLAC file, in seconds.
     treatments : list of str
-        Which of trimmed, downmixed, resampled and clipped it went through.
+        Those applied of trimmed, downmixed, resampled and clipped.
 
     Raises
     ------
@@ -121,14 +119,14 @@ def convert_clip(source, path, sample_rate=16000, max_seconds=10.0):
 
 
 def read_converted(path, sample_rate=16000):
-    """Tells what ``convert_clip`` returned for a file that it wrote.
+    """Reads duration and treatments of a file that ``convert_clip`` wrote.
 
     Arguments
     ---------
     path : str
-        Where the clip may have been written.
+        The FLAC file, which may be missing.
     sample_rate : int
-        Sampling rate that it should have, in Hz.
+        Expected sampling rate, in Hz.
 
     Returns
     -------
@@ -161,23 +159,23 @@ def read_converted(path, sample_rate=16000):
 def convert_clips(
     seconds, iter_audio, folder, sample_rate=16000, num_workers=None, name=None
 ):
-    """Converts clips to ``folder/ID.flac`` in parallel, but each only once.
+    """Converts clips to ``folder/ID.flac`` in parallel and keeps existing ones.
 
     Arguments
     ---------
     seconds : dict
-        From id to how much of the clip to keep, in seconds.
+        From id to the maximum duration to keep, in seconds.
     iter_audio : callable
-        Gives id and audio (path, bytes, or None if missing) of each of the
-        given ids, in any order. It is asked for those not yet converted.
+        Yields id and audio (path, bytes, or None if missing) of the given ids
+        in any order. It is called with the ids that are not yet converted.
     folder : str
-        Where to write the clips.
+        Folder to write to.
     sample_rate : int
-        Sampling rate to write, in Hz.
+        Sampling rate of the FLAC files, in Hz.
     num_workers : int, optional
-        How many clips to convert at a time, by default one per CPU.
+        Number of clips to convert in parallel, by default one per CPU.
     name : str, optional
-        Name to show at the progress bar.
+        Label of the progress bar.
 
     Returns
     -------
@@ -202,7 +200,7 @@ def convert_clips(
     failed = {}
 
     def convert(item):
-        """Converts one clip, or gives the reason why it cannot be done."""
+        """Converts one clip, or returns the reason why it cannot."""
         clip_id, audio = item
         limits = sample_rate, seconds[clip_id]
         try:
@@ -211,7 +209,7 @@ def convert_clips(
             return clip_id, None, str(err)
 
     with ThreadPoolExecutor(num_workers) as pool:
-        # Short queues: what waits in them may be whole files in memory
+        # Short queues, as their items may be whole files in memory
         for clip_id, result, reason in parallel_map(
             convert,
             iter_audio(pending),
@@ -229,7 +227,7 @@ def convert_clips(
 
 
 def _read_clip(source, max_seconds):
-    """Reads the part of a clip that is to be kept, or says what is wrong."""
+    """Reads a clip up to its maximum duration and checks it."""
     samples, rate, channels, frames = read_audio(source, max_seconds)
     if frames <= 0:
         raise ValueError("empty file")

@@ -129,7 +129,7 @@ def source_state(paths, root):
     >>> before == source_state([], folder)
     False
     """
-    seen, size = [], 0
+    seen, size, prefix = [], 0, os.path.join(root, "")
     for path in sorted(set(map(str, paths))):
         try:
             stat = os.stat(path)
@@ -137,7 +137,7 @@ def source_state(paths, root):
             size += stat.st_size
         except OSError:
             about = None
-        seen.append((os.path.relpath(path, root), about))
+        seen.append((path.removeprefix(prefix), about))
     return f"{len(seen)} files, {size} bytes, {text_digest(repr(seen))[:16]}"
 
 
