@@ -200,7 +200,7 @@ def test_thirty_five_words(prepare, tmp_path, logged):
         prepare(data, tmp_path / "other", task="35")
 
 
-def test_folders_of_ones_own(prepare, tmp_path, logged):
+def test_custom_folders(prepare, tmp_path, logged):
     data = write_words(tmp_path / "data", ["hund", "katze"])
     (data / "leer").mkdir()
     prepare(data, data / "results" / "save", task="folders")

@@ -1,0 +1,103 @@
+"""Tests of unpacking archives, damaged and hostile ones included.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import gzip
+import io
+import tarfile
+
+import numpy as np
+import pytest
+
+from speechbrain_fftp.datasets.speech_commands.archives import unpack_archive
+
+
+def write_archive(path, members):
+    """Writes a tar.gz of names and contents (or TarInfo and None)."""
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in members:
+            if isinstance(name, tarfile.TarInfo):
+                tar.addfile(name)
+                continue
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+
+
+def link(name, target, kind):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+def test_archive_is_unpacked_once(tmp_path):
+    archive, folder = tmp_path / "words.tar.gz", tmp_path / "unpacked"
+    write_archive(archive, [("./yes/1.wav", b"1"), ("./no/2.wav", b"2")])
+    assert unpack_archive(archive, folder) == folder
+    assert (folder / "yes" / "1.wav").read_bytes() == b"1"
+    before = folder.stat().st_mtime_ns
+    archive.unlink()
+    unpack_archive(archive, folder)  # it is not needed any more
+    assert folder.stat().st_mtime_ns == before
+    with pytest.raises(FileNotFoundError, match="words.tar.gz"):
+        unpack_archive(archive, tmp_path / "other")
+    assert [p.name for p in tmp_path.iterdir()] == ["unpacked"]
+    members = [(f"v2/{word}/1.wav", b"3" * 100) for word in ("yes", "no")]
+    write_archive(archive, members)
+    content = unpack_archive(archive, tmp_path / "other")
+    assert content == str(tmp_path / "other" / "v2")
+
+
+@pytest.mark.parametrize(
+    "member, reason",
+    [
+        (("../evil.wav", b"x"), "out of the folder"),
+        (("yes/../../evil.wav", b"x"), "out of the folder"),
+        (("/tmp/evil.wav", b"x"), "absolute"),
+        (("C:\\evil.wav", b"x"), "absolute"),
+        ((link("evil", "/etc", tarfile.SYMTYPE), None), "link"),
+        ((link("evil", "../..", tarfile.SYMTYPE), None), "link"),
+        ((link("evil", "../x", tarfile.LNKTYPE), None), "link"),
+        ((link("evil", "", tarfile.FIFOTYPE), None), "device"),
+    ],
+)
+def test_members_that_lead_elsewhere(tmp_path, member, reason):
+    archive = tmp_path / "words.tgz"
+    write_archive(archive, [("yes/1.wav", b"1"), member, ("no/2.wav", b"2")])
+    with pytest.raises(ValueError, match=reason) as error:
+        unpack_archive(archive, tmp_path / "save" / "unpacked")
+    assert str(archive) in str(error.value) and "evil" in str(error.value)
+    assert list((tmp_path / "save").iterdir()) == []
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def test_damaged_archives(tmp_path):
+    archive, folder = tmp_path / "words.tar.gz", tmp_path / "unpacked"
+    rng = np.random.default_rng(0)
+    members = [(f"yes/{i}.wav", rng.bytes(3000)) for i in range(6)]
+    write_archive(archive, members)
+    whole = archive.read_bytes()
+    plain = gzip.decompress(whole)
+    damaged = [
+        whole[: int(part * len(whole))] for part in np.arange(0, 1, 0.05)
+    ]
+    damaged += [whole[:-1], whole[:-9], b"no archive", plain]
+    # A tar that was cut before it was compressed, within and between members
+    ends = [k * 512 * 7 for k in range(1, 7)] + [5000, 8000]
+    damaged += [gzip.compress(plain[:end]) for end in ends]
+    for place in (512 * 7 + 10, len(whole) // 2):  # header, content
+        flipped = bytearray(plain if place < 5000 else whole)
+        flipped[place] ^= 255
+        content = bytes(flipped)
+        damaged.append(gzip.compress(content) if place < 5000 else content)
+    for content in damaged:
+        archive.write_bytes(content)
+        with pytest.raises(ValueError, match="cannot be unpacked") as error:
+            unpack_archive(archive, folder)
+        assert str(archive) in str(error.value)
+        assert [p.name for p in tmp_path.iterdir()] == ["words.tar.gz"]
+    archive.write_bytes(whole)
+    unpack_archive(archive, folder)
+    assert len(list((folder / "yes").iterdir())) == 6

@@ -1,0 +1,62 @@
+"""Tests of the classes of each task on Speech Commands.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import pytest
+
+from speechbrain_fftp.datasets.speech_commands.lists import (
+    SILENCE,
+    UNKNOWN,
+)
+from speechbrain_fftp.datasets.speech_commands.tasks import (
+    COMMANDS,
+    OTHER_WORDS,
+    task_classes,
+)
+
+
+def test_words_are_the_35():
+    assert len(COMMANDS) == 10
+    assert len(set(COMMANDS) | set(OTHER_WORDS)) == 35
+
+
+def test_classes_of_the_tasks():
+    words = {word: [f"{word}/1.wav"] for word in sorted(COMMANDS + OTHER_WORDS)}
+    extra = {**words, "tortoise": ["tortoise/1.wav"], "empty": []}
+    classes, wanted, pool = task_classes("35", extra, False, "data")
+    assert classes == wanted == sorted(words) and not pool
+    classes, wanted, pool = task_classes("12", extra, True, "data")
+    assert classes == [*COMMANDS, UNKNOWN, SILENCE]
+    assert wanted == list(COMMANDS)
+    assert sorted(pool) == sorted((*OTHER_WORDS, "tortoise"))
+    own = {**words, UNKNOWN: ["1"], SILENCE: ["1"]}
+    _, wanted, pool = task_classes("12", own, False, "data")
+    assert wanted == classes and not pool
+    classes, *_ = task_classes("folders", extra, False, "data")
+    assert classes == sorted([*words, "tortoise"])
+
+
+@pytest.mark.parametrize(
+    "task, change, message",
+    [
+        ("35", {"bed": None, "cat": None}, "no folder bed, cat: .* 'folders'"),
+        ("35", {"bed": []}, "no clips .* in the folder bed"),
+        ("12", {"yes": None}, "no folder yes"),
+        ("12", {"yes": []}, "no clips .* in the folder yes"),
+        ("12", {SILENCE: []}, "no clips .* in the folder _silence_"),
+        ("12", {}, "no clips for the class _silence_: .*_background_noise_"),
+        ("12", dict.fromkeys(OTHER_WORDS), "class _unknown_: .*bed/"),
+        ("folders", "alone", "at least two folders"),
+    ],
+)
+def test_what_is_missing_is_named(task, change, message):
+    words = {word: ["1.wav"] for word in sorted(COMMANDS + OTHER_WORDS)}
+    if change == "alone":
+        words = {"dog": ["1.wav"], "cat": []}
+    else:
+        words.update(change)
+    words = {word: clips for word, clips in words.items() if clips is not None}
+    with pytest.raises(ValueError, match=message):
+        task_classes(task, words, False, "data")
