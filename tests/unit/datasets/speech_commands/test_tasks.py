@@ -6,10 +6,7 @@ Authors
 
 import pytest
 
-from speechbrain_fftp.datasets.speech_commands.lists import (
-    SILENCE,
-    UNKNOWN,
-)
+from speechbrain_fftp.datasets.speech_commands.lists import SILENCE, UNKNOWN
 from speechbrain_fftp.datasets.speech_commands.tasks import (
     COMMANDS,
     OTHER_WORDS,
