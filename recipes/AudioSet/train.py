@@ -4,18 +4,17 @@
 To run it on AudioSet:
 > python recipes/AudioSet/train.py hparams/ast_fftp.yaml --data_folder DIR
 
-The same on sounds of your own, in a folder that has one folder per class, or
-clips.csv (see README.md); n_classes then follows from it.
+DIR may also hold custom data: one folder per class, or clips.csv (see
+README.md). n_classes is then set automatically.
 
-Without --data_folder it generates a small synthetic set and trains a tiny
-model on that, in minutes on a laptop:
+Without --data_folder, it generates a small synthetic set and trains a tiny
+model on it, in minutes on a laptop:
 > python recipes/AudioSet/train.py hparams/ast_fftp.yaml
 
-On several GPUs, or several machines (see README.md), under torchrun:
+On several GPUs or machines (see README.md):
 > torchrun --standalone --nproc_per_node 8 recipes/AudioSet/train.py ...
 
-An interrupted training goes on from its last checkpoint when it is started
-again with the same command.
+The same command resumes an interrupted training from its last checkpoint.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -25,7 +24,6 @@ import os
 import sys
 from pathlib import Path
 
-import ruamel.yaml
 import torch
 from audioset_prepare import prepare_audioset
 from hyperpyyaml import load_hyperpyyaml
@@ -37,12 +35,11 @@ from speechbrain.dataio.sampler import (
     ReproducibleWeightedRandomSampler,
 )
 from speechbrain.utils.distributed import get_rank, run_on_main
-from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.batches import collate_clips, load_clip
 from speechbrain_fftp.dataio.labels import (
     class_balanced_weight,
+    clip_labels,
     count_labels,
-    labels_of,
     prior_log_odds,
     scorable_labels,
 )
@@ -51,62 +48,34 @@ from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
 from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
 from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 from speechbrain_fftp.training.brain import ClipBrain
+from speechbrain_fftp.training.reports import write_tagging_results
 from speechbrain_fftp.training.setup import (
     encode_labels,
     plain_yaml,
+    read_overrides,
+    resolve_run_options,
     start_from_pretrained,
 )
-from speechbrain_fftp.utils.metrics import tagging_metrics, write_results
-
-logger = get_logger(__name__)
+from speechbrain_fftp.utils.metrics import tagging_metrics
 
 
 class TaggingBrain(ClipBrain):
-    """Learns which of the classes are in a clip: any number of them."""
+    """Learns which classes are in a clip: any number of them."""
 
     criterion = "mAP"
 
-    def compute_forward(self, batch, stage):
-        """From waveforms to the logits of each class.
-
-        Returns
-        -------
-        logits : torch.Tensor
-            ``[B, C]``.
-        targets : torch.Tensor
-            Labels ``[B, C]``, mixed as the waveforms are.
-        """
-        batch = batch.to(self.device)
-        (wavs, lens), (targets, _) = batch.sig, batch.targets
-        if stage == sb.Stage.TRAIN:
-            augmenter = self.hparams.wav_augment
-            wavs, lens, targets = self.augment(augmenter, wavs, lens, targets)
-            wavs, lens, targets = self.hparams.mixup(wavs, lens, targets)
-        feats, lens = self.features(wavs, lens)
-        if stage == sb.Stage.TRAIN:
-            augmenter = self.hparams.fea_augment
-            feats, lens, targets = self.augment(augmenter, feats, lens, targets)
-        return self.logits(feats, lens, stage), targets
-
-    def compute_objectives(self, predictions, batch, stage):
-        """Binary cross-entropy."""
-        logits, targets = predictions
-        if stage != sb.Stage.TRAIN:
-            self.keep(batch, logits, targets)
-        return self.hparams.compute_cost(logits, targets)
-
     def probabilities(self, logits):
-        """Of each class for itself."""
+        """Each class has a probability of its own."""
         return logits.sigmoid()
 
     def score(self, targets, probs):
         """Macro mAP, AUC and d'."""
         return tagging_metrics(targets.numpy(), probs.numpy())
 
-    def report(self, metrics, **more):
+    def report(self, targets, probs, metrics, **more):
         """Writes metrics.json and per_class.csv."""
-        folder = self.hparams.output_folder
-        return write_results(metrics, self.labels, folder, **more)
+        folder = self.output_folder
+        return write_tagging_results(metrics, self.labels, folder, **more)
 
 
 def dataio_prep(hparams):
@@ -120,7 +89,7 @@ def dataio_prep(hparams):
     Returns
     -------
     datasets : dict of Dataset
-        ``train`` (a ``ShardStream`` if it is in shards), ``valid``, ``test``.
+        ``train`` (a ``ShardStream`` for tar shards), ``valid`` and ``test``.
     label_encoder : CategoricalEncoder
         Maps class indices to display names.
     """
@@ -128,7 +97,7 @@ def dataio_prep(hparams):
     label_encoder = encode_labels(classes.values(), hparams["n_classes"])
 
     def multi_hot(labels):
-        """Vector ``[C]`` with 1 for each of the labels."""
+        """Vector ``[C]``, 1 for each of the labels."""
         indices = label_encoder.encode_sequence_torch(labels)
         return torch.zeros(len(label_encoder)).index_fill(0, indices, 1.0)
 
@@ -145,7 +114,7 @@ def dataio_prep(hparams):
         return multi_hot(labels.split(";"))
 
     def load_item(sample):
-        """Decodes a clip of a shard."""
+        """Decodes a clip of a tar shard."""
         clip = decode_clip(sample)
         targets = multi_hot(clip["labels"])
         return {"id": clip["id"], "sig": clip["sig"], "targets": targets}
@@ -171,29 +140,29 @@ def dataio_prep(hparams):
             dynamic_items=[audio_pipeline, label_pipeline],
             output_keys=["id", "sig", "targets"],
         )
-    for split in ("valid", "test"):  # in batches of like length
+    for split in ("valid", "test"):  # batches of clips of similar length
         datasets[split] = datasets[split].filtered_sorted(sort_key="duration")
     return datasets, label_encoder
 
 
 def make_train_loader(brain, train_set, counts, hparams):
-    """The loader of the training clips, in another order each epoch.
+    """Creates the loader of the training clips, shuffled in each epoch.
 
     Arguments
     ---------
     brain : TaggingBrain
-        What is to be trained.
+        The Brain, whose ``train_sampler`` or ``train_stream`` is set.
     train_set : DynamicItemDataset or ShardStream
         The clips.
     counts : dict
-        From label to number of training clips.
+        Maps each label to its number of training clips.
     hparams : dict
         The loaded hyperparameters.
 
     Returns
     -------
     torch.utils.data.DataLoader
-        Of several processes, each gets clips of its own.
+        In DDP, each process gets different clips.
     """
     opts = {"collate_fn": collate_clips, **hparams["train_dataloader_opts"]}
     if isinstance(train_set, ShardStream):
@@ -208,7 +177,7 @@ def make_train_loader(brain, train_set, counts, hparams):
         return brain.make_dataloader(train_set, sb.Stage.TRAIN, **opts)
     brain.train_sampler = ReproducibleRandomSampler(train_set, seed=seed)
     if hparams["class_balanced"]:
-        rows = labels_of(train_set)
+        rows = clip_labels(train_set)
         brain.train_sampler = ReproducibleWeightedRandomSampler(
             [class_balanced_weight(row, counts) for row in rows],
             num_samples=len(rows),
@@ -220,7 +189,7 @@ def make_train_loader(brain, train_set, counts, hparams):
 
 
 def data_overrides(data_folder):
-    """Overrides that follow from the data.
+    """Hyperparameters that depend on the data.
 
     Arguments
     ---------
@@ -230,7 +199,7 @@ def data_overrides(data_folder):
     Returns
     -------
     dict
-        The number of classes, if the folder holds sounds of the user's own.
+        The number of classes, if the folder holds custom data.
     """
     own = find_own_sounds(data_folder)
     return {} if own is None else {"n_classes": len(own.classes)}
@@ -239,17 +208,10 @@ def data_overrides(data_folder):
 if __name__ == "__main__":
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
     sb.utils.distributed.ddp_init_group(run_opts)
-    overrides = ruamel.yaml.YAML().load(overrides) or {}
-    is_demo = "data_folder" not in overrides
-    if is_demo:
-        logger.warning(
-            "No --data_folder given: training a tiny model on a SYNTHETIC demo "
-            "set, with the sizes under 'demo' in %s. Pass --data_folder DIR "
-            "for AudioSet.",
-            hparams_file,
-        )
-        overrides = {**plain_yaml(hparams_file)["demo"], **overrides}
-    else:
+    overrides, is_demo = read_overrides(
+        overrides, demo=plain_yaml(hparams_file)["demo"]
+    )
+    if not is_demo:
         overrides = {**data_overrides(overrides["data_folder"]), **overrides}
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
@@ -258,12 +220,11 @@ if __name__ == "__main__":
     ):
         raise ValueError(
             "dynamic_batching works neither with class_balanced nor with "
-            "format: webdataset; leave out one of them."
+            "format: webdataset. Use only one of them."
         )
     if hparams["num_threads"]:
         torch.set_num_threads(hparams["num_threads"])
-    if "ckpt_interval_steps" in run_opts.overridden_args:
-        hparams["ckpt_interval_minutes"] = 0  # one excludes the other
+    resolve_run_options(hparams, run_opts)
 
     sb.core.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
@@ -273,9 +234,6 @@ if __name__ == "__main__":
 
     if is_demo:
         run_on_main(make_demo_set, kwargs={"folder": hparams["data_folder"]})
-    hparams["data_description"] = (
-        "synthetic demo set" if is_demo else str(hparams["data_folder"])
-    )
     run_on_main(
         prepare_audioset,
         kwargs={
@@ -289,52 +247,61 @@ if __name__ == "__main__":
         },
     )
     datasets, label_encoder = dataio_prep(hparams)
-    labels = [label_encoder.ind2lab[c] for c in range(len(label_encoder))]
     for split in ("valid", "test"):
-        if not scorable_labels(labels_of(datasets[split])):
+        if not scorable_labels(clip_labels(datasets[split])):
             raise ValueError(
-                f"No class has both clips with and clips without it in "
-                f"{hparams[split + '_annotation']}, so that there is nothing "
-                "to score: give that split more clips."
+                "No class has both positive and negative clips in "
+                f"{hparams[split + '_annotation']}, so there is nothing to "
+                "score: give that split more clips."
             )
     if isinstance(datasets["train"], ShardStream):
         counts = datasets["train"].labels_counts
         num_clips = datasets["train"].num_clips
     else:
-        counts = count_labels(labels_of(datasets["train"]))
+        counts = count_labels(clip_labels(datasets["train"]))
         num_clips = len(datasets["train"])
-    bias = prior_log_odds(counts, num_clips, labels)
-    hparams["classifier"][-1].bias.data = bias
     start_from_pretrained(
         hparams["embedding_model"],
         hparams["pretrained"],
         hparams["frozen_epochs"],
     )
 
+    data_description = (
+        "synthetic demo set" if is_demo else str(hparams["data_folder"])
+    )
     brain = TaggingBrain(
-        labels,
+        label_encoder,
+        hparams["modules"],
+        wav_augment=hparams["wav_augment"],
+        mixup=hparams["mixup"],
+        fea_augment=hparams["fea_augment"],
+        compute_cost=hparams["compute_cost"],
+        epoch_counter=hparams["epoch_counter"],
+        frozen_epochs=hparams["frozen_epochs"],
+        avg_checkpoints=hparams["avg_checkpoints"],
+        seed=hparams["seed"],
         train_logger=hparams["train_logger"],
         tensorboard_logger=hparams["tensorboard_logger"],
-        avg_checkpoints=hparams["avg_checkpoints"],
-        modules=hparams["modules"],
+        output_folder=hparams["output_folder"],
+        data_description=data_description,
         opt_class=hparams["opt_class"],
         hparams=hparams,
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    train_loader = make_train_loader(brain, datasets["train"], counts, hparams)
-    brain.set_schedule(
-        hparams["lr_schedule"],
-        train_loader,
-        hparams["number_of_epochs"],
-        hparams["warmup_steps"],
+    hparams["classifier"][-1].bias.data.copy_(
+        prior_log_odds(counts, num_clips, brain.labels)
     )
+    train_loader = make_train_loader(brain, datasets["train"], counts, hparams)
     valid_loader, test_loader = (
-        brain.loader_to_score(
-            datasets[split], stage, **hparams["valid_dataloader_opts"]
+        brain.evaluation_loader(
+            datasets[split], stage, hparams["valid_dataloader_opts"]
         )
         for split, stage in (("valid", sb.Stage.VALID), ("test", sb.Stage.TEST))
     )
+    brain.set_schedule(
+        hparams["lr_schedule"], hparams["warmup_steps"], train_loader
+    )
     brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
     brain.evaluate(test_loader, max_key=brain.criterion)
-    brain.export(label_encoder)
+    brain.export()

@@ -1,18 +1,17 @@
 #!/usr/bin/env python3
 """Recipe for training a keyword spotter on Speech Commands v2.
 
-To run it on Speech Commands, a folder or the archive:
+To run it on Speech Commands (a folder or the archive):
 > python recipes/SpeechCommands/train.py hparams/speechcommands/ast_fftp.yaml --data_folder DIR
 
-That tells all 35 words apart; with --task 12, ten commands, other words and
-silence; with --task folders, words of your own, one folder each.
+The classes are all 35 words; with --task 12, ten commands, other words and
+silence; with --task folders, custom words, one folder per word.
 
-Without --data_folder it generates a small synthetic set and trains a tiny
-model on that, in minutes on a laptop:
+Without --data_folder, it generates a small synthetic set and trains a tiny
+model on it, in minutes on a laptop:
 > python recipes/SpeechCommands/train.py hparams/speechcommands/ast_fftp.yaml
 
-An interrupted training goes on from its last checkpoint when it is started
-again with the same command.
+The same command resumes an interrupted training from its last checkpoint.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -22,7 +21,6 @@ import csv
 import sys
 from pathlib import Path
 
-import ruamel.yaml
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from speechcommands_prepare import prepare_speechcommands
@@ -38,65 +36,38 @@ from speechbrain_fftp.datasets.speech_commands.lists import (
 )
 from speechbrain_fftp.datasets.synthetic.words import make_word_set
 from speechbrain_fftp.training.brain import ClipBrain
-from speechbrain_fftp.training.reports import add_confusion
+from speechbrain_fftp.training.reports import write_accuracy_results
 from speechbrain_fftp.training.setup import (
     encode_labels,
     plain_yaml,
+    read_overrides,
+    resolve_run_options,
     start_from_pretrained,
 )
-from speechbrain_fftp.utils.metrics import accuracy_metrics, write_accuracy
 
 logger = get_logger(__name__)
 
 
 class CommandsBrain(ClipBrain):
-    """Learns which one of the classes a clip is of."""
+    """Learns which class a clip has: exactly one."""
 
     criterion = "accuracy"
 
-    def compute_forward(self, batch, stage):
-        """From waveforms to the logits of each class.
-
-        Returns
-        -------
-        logits : torch.Tensor
-            ``[B, C]``.
-        targets : torch.Tensor
-            Labels ``[B, C]``, mixed as the waveforms are.
-        """
-        batch = batch.to(self.device)
-        (wavs, lens), (targets, _) = batch.sig, batch.targets
-        if stage == sb.Stage.TRAIN:
-            augmenter = self.hparams.wav_augment
-            wavs, lens, targets = self.augment(augmenter, wavs, lens, targets)
-            wavs, lens, targets = self.hparams.mixup(wavs, lens, targets)
-        feats, lens = self.features(wavs, lens)
-        if stage == sb.Stage.TRAIN:
-            augmenter = self.hparams.fea_augment
-            feats, lens, targets = self.augment(augmenter, feats, lens, targets)
-        return self.logits(feats, lens, stage), targets
-
-    def compute_objectives(self, predictions, batch, stage):
-        """Cross-entropy with soft labels, of which mixup makes more than one."""
-        logits, targets = predictions
-        if stage != sb.Stage.TRAIN:
-            self.keep(batch, logits, targets)
-        return self.hparams.compute_cost(logits, targets)
-
     def probabilities(self, logits):
-        """They sum up to 1."""
+        """Probabilities sum to 1."""
         return logits.softmax(-1)
 
     def score(self, targets, probs):
-        """Accuracy, confusion matrix, precision and recall."""
-        return accuracy_metrics(targets.numpy(), probs.numpy())
+        """Share of clips whose class is the most probable one."""
+        hits = targets.argmax(-1) == probs.argmax(-1)
+        return {"accuracy": hits.double().mean().item()}
 
-    def report(self, metrics, **more):
+    def report(self, targets, probs, metrics, **more):
         """Writes metrics.json, per_class.csv and the confusion matrix."""
-        folder = self.hparams.output_folder
-        picture = Path(folder) / "confusion.png"
-        add_confusion(self.writer, metrics["confusion"], self.labels, picture)
-        return write_accuracy(metrics, self.labels, folder, **more)
+        labels, folder = self.labels, self.output_folder
+        return write_accuracy_results(
+            targets, probs, labels, folder, self.writer, **more
+        )
 
 
 def dataio_prep(hparams):
@@ -122,7 +93,7 @@ def dataio_prep(hparams):
     @sb.utils.data_pipeline.takes("wav")
     @sb.utils.data_pipeline.provides("sig")
     def audio_pipeline(wav):
-        """Loads a clip, ``[S]``, and cuts it to the length of one."""
+        """Loads a clip, ``[S]``, of at most ``clip_seconds``."""
         sig = load_clip(wav)
         if sig is None:
             return None
@@ -151,19 +122,19 @@ def dataio_prep(hparams):
 
 
 def count_classes(task, data_folder):
-    """How many classes a task has.
+    """Counts the classes of a task.
 
     Arguments
     ---------
     task : str
         ``12``, ``35`` or ``folders``.
     data_folder : str
-        The data.
+        Folder or archive of the data.
 
     Returns
     -------
     int or None
-        None if it is to be seen only when an archive is unpacked.
+        None for custom words in an archive.
     """
     if task in ("12", "35"):
         return int(task)
@@ -178,17 +149,8 @@ def count_classes(task, data_folder):
 if __name__ == "__main__":
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
     sb.utils.distributed.ddp_init_group(run_opts)
-    overrides = ruamel.yaml.YAML().load(overrides) or {}
     given = plain_yaml(hparams_file)
-    is_demo = "data_folder" not in overrides
-    if is_demo:
-        logger.warning(
-            "No --data_folder given: training a tiny model on SYNTHETIC words, "
-            "with the sizes under 'demo' in %s. Pass --data_folder DIR for "
-            "Speech Commands.",
-            hparams_file,
-        )
-        overrides = {**given["demo"], **overrides}
+    overrides, is_demo = read_overrides(overrides, demo=given["demo"])
     task = str(overrides.get("task", given["task"]))
     n_classes = count_classes(task, overrides["data_folder"])
     if n_classes is not None:
@@ -197,8 +159,7 @@ if __name__ == "__main__":
         hparams = load_hyperpyyaml(fin, overrides)
     if hparams["num_threads"]:
         torch.set_num_threads(hparams["num_threads"])
-    if "ckpt_interval_steps" in run_opts.overridden_args:
-        hparams["ckpt_interval_minutes"] = 0  # one excludes the other
+    resolve_run_options(hparams, run_opts)
 
     sb.core.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
@@ -208,9 +169,6 @@ if __name__ == "__main__":
 
     if is_demo:
         run_on_main(make_word_set, kwargs={"folder": hparams["data_folder"]})
-    hparams["data_description"] = (
-        "synthetic demo set" if is_demo else str(hparams["data_folder"])
-    )
     run_on_main(
         prepare_speechcommands,
         kwargs={
@@ -225,7 +183,7 @@ if __name__ == "__main__":
     datasets, label_encoder = dataio_prep(hparams)
     if not any(Path(hparams["noise_folder"]).glob("*.flac")):
         logger.warning(
-            "There is no _background_noise_ in %s: white noise is added.",
+            "There is no _background_noise_ in %s: adding white noise instead.",
             hparams["data_folder"],
         )
         hparams["add_noise"].noise_funct = torch.randn_like
@@ -235,12 +193,24 @@ if __name__ == "__main__":
         hparams["frozen_epochs"],
     )
 
+    data_description = (
+        "synthetic demo set" if is_demo else str(hparams["data_folder"])
+    )
     brain = CommandsBrain(
-        [label_encoder.ind2lab[c] for c in range(len(label_encoder))],
+        label_encoder,
+        hparams["modules"],
+        wav_augment=hparams["wav_augment"],
+        mixup=hparams["mixup"],
+        fea_augment=hparams["fea_augment"],
+        compute_cost=hparams["compute_cost"],
+        epoch_counter=hparams["epoch_counter"],
+        frozen_epochs=hparams["frozen_epochs"],
+        avg_checkpoints=hparams["avg_checkpoints"],
+        seed=hparams["seed"],
         train_logger=hparams["train_logger"],
         tensorboard_logger=hparams["tensorboard_logger"],
-        avg_checkpoints=hparams["avg_checkpoints"],
-        modules=hparams["modules"],
+        output_folder=hparams["output_folder"],
+        data_description=data_description,
         opt_class=hparams["opt_class"],
         hparams=hparams,
         run_opts=run_opts,
@@ -256,18 +226,15 @@ if __name__ == "__main__":
         sampler=brain.train_sampler,
         **hparams["train_dataloader_opts"],
     )
-    brain.set_schedule(
-        hparams["lr_schedule"],
-        train_loader,
-        hparams["number_of_epochs"],
-        hparams["warmup_steps"],
-    )
     valid_loader, test_loader = (
-        brain.loader_to_score(
-            datasets[split], stage, **hparams["valid_dataloader_opts"]
+        brain.evaluation_loader(
+            datasets[split], stage, hparams["valid_dataloader_opts"]
         )
         for split, stage in (("valid", sb.Stage.VALID), ("test", sb.Stage.TEST))
     )
+    brain.set_schedule(
+        hparams["lr_schedule"], hparams["warmup_steps"], train_loader
+    )
     brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
     brain.evaluate(test_loader, max_key=brain.criterion)
-    brain.export(label_encoder, single_label=True)
+    brain.export(single_label=True)

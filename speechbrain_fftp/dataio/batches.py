@@ -1,4 +1,4 @@
-"""Batches of prepared clips that survive one which cannot be read.
+"""Batches of prepared clips, in which unreadable clips are skipped.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,7 +12,7 @@ logger = get_logger(__name__)
 
 
 def load_clip(path):
-    """Reads a prepared clip, or says that it cannot be read.
+    """Reads a prepared clip, or logs why it cannot be read.
 
     Arguments
     ---------
@@ -22,7 +22,7 @@ def load_clip(path):
     Returns
     -------
     torch.Tensor or None
-        Samples ``[S]``; None, after a warning, if there are none to be read.
+        Samples ``[S]``; None if the file cannot be read or is empty.
 
     Example
     -------
@@ -37,8 +37,8 @@ def load_clip(path):
     except RuntimeError as error:
         reason = error
     logger.warning(
-        "Left out %s: %s. If it lies in the prepared folder, delete it and the "
-        "manifests (train.csv, ...) there to have it converted anew.",
+        "Skipped %s: %s. If it is in the prepared folder, delete it and the "
+        "manifests (train.csv, ...) there, so that it is converted again.",
         path,
         reason,
     )
@@ -46,37 +46,37 @@ def load_clip(path):
 
 
 def collate_clips(clips):
-    """Makes a batch of those clips that could be read.
+    """Makes a batch of the clips that could be read.
 
     Arguments
     ---------
     clips : list of dict
-        Items with the keys ``id`` and ``sig``, which ``load_clip`` gave.
+        Items with the keys ``id`` and ``sig``, which ``load_clip`` returned.
 
     Returns
     -------
     speechbrain.dataio.batch.PaddedBatch
-        The batch; its attribute ``left_out`` has the ids of the others.
+        The batch; its attribute ``unreadable`` has the ids of the other clips.
 
     Raises
     ------
     ValueError
-        If none of them could be read.
+        If no clip could be read.
 
     Example
     -------
     >>> import torch
     >>> clips = [{"id": "a", "sig": None}, {"id": "b", "sig": torch.zeros(9)}]
     >>> batch = collate_clips(clips)
-    >>> batch.id, batch.left_out
+    >>> batch.id, batch.unreadable
     (['b'], ['a'])
     """
     readable = [clip for clip in clips if clip["sig"] is not None]
     if not readable:
         raise ValueError(
-            f"None of the {len(clips)} clips of a batch can be read, from "
-            f"{clips[0]['id']} on: is the prepared folder still there?"
+            f"None of the {len(clips)} clips of a batch can be read, for "
+            f"example {clips[0]['id']}: is the prepared folder still there?"
         )
     batch = PaddedBatch(readable)
-    batch.left_out = [clip["id"] for clip in clips if clip["sig"] is None]
+    batch.unreadable = [clip["id"] for clip in clips if clip["sig"] is None]
     return batch

@@ -1,4 +1,4 @@
-"""Label statistics of a multi-label training set.
+"""Label statistics of a multi-label data set.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,13 +9,13 @@ from collections import Counter
 import torch
 
 
-def labels_of(dataset):
-    """The labels of each clip of a prepared split, without reading audio.
+def clip_labels(dataset):
+    """Lists the labels of each clip of a split, without reading audio.
 
     Arguments
     ---------
     dataset : speechbrain.dataio.dataset.DynamicItemDataset
-        The split, with labels joined by ``;``.
+        The split; its ``labels`` are joined by ``;``.
 
     Returns
     -------
@@ -25,43 +25,43 @@ def labels_of(dataset):
     Example
     -------
     >>> from speechbrain.dataio.dataset import DynamicItemDataset
-    >>> labels_of(DynamicItemDataset({"a": {"labels": "Siren;Beep"}}))
+    >>> clip_labels(DynamicItemDataset({"a": {"labels": "Siren;Beep"}}))
     [['Siren', 'Beep']]
     """
     return [row["labels"].split(";") for row in dataset.data.values()]
 
 
-def count_labels(clip_labels):
-    """Number of clips that have each label.
+def count_labels(rows):
+    """Counts the clips that have each label.
 
     Arguments
     ---------
-    clip_labels : iterable of list of str
+    rows : iterable of list of str
         The labels of each clip.
 
     Returns
     -------
     collections.Counter
-        From label to number of clips.
+        Maps each label to its number of clips.
 
     Example
     -------
     >>> count_labels([["Siren"], ["Siren", "Beep"]])["Siren"]
     2
     """
-    return Counter(label for row in clip_labels for label in set(row))
+    return Counter(label for row in rows for label in set(row))
 
 
 def prior_log_odds(counts, num_clips, labels):
     """Log-odds of each class in the training set.
 
-    As the initial bias of a classifier they spare it the first hundreds of
-    steps, which it would need to learn that almost all targets are 0.
+    As the initial bias of a classifier, they save the first hundreds of steps,
+    in which it would learn that almost all targets are 0.
 
     Arguments
     ---------
     counts : dict
-        From label to number of training clips.
+        Maps each label to its number of training clips.
     num_clips : int
         Number of training clips.
     labels : list of str
@@ -70,7 +70,7 @@ def prior_log_odds(counts, num_clips, labels):
     Returns
     -------
     torch.Tensor
-        Log-odds ``[C]``, finite for classes without a clip too.
+        Log-odds ``[C]``, also finite for classes without clips.
 
     Example
     -------
@@ -82,19 +82,19 @@ def prior_log_odds(counts, num_clips, labels):
 
 
 def class_balanced_weight(row, counts):
-    """How often to draw a clip, so that rare classes are seen more often.
+    """Sampling weight of a clip that draws rare classes more often.
 
     Arguments
     ---------
     row : list of str
         The labels of the clip.
     counts : dict
-        From label to number of training clips.
+        Maps each label to its number of training clips.
 
     Returns
     -------
     float
-        The sum over its labels of one over the label's count.
+        The sum of ``1 / count`` over its labels.
 
     Example
     -------
@@ -104,23 +104,23 @@ def class_balanced_weight(row, counts):
     return sum(1 / counts[label] for label in set(row))
 
 
-def scorable_labels(clip_labels):
-    """Labels for which a split can be scored.
+def scorable_labels(rows):
+    """Finds the labels for which average precision is defined.
 
     Arguments
     ---------
-    clip_labels : list of list of str
+    rows : list of list of str
         The labels of each clip of the split.
 
     Returns
     -------
     set of str
-        Those that some clips have and others lack.
+        The labels that some clips have and others do not.
 
     Example
     -------
     >>> scorable_labels([["Siren"], ["Siren", "Beep"]])
     {'Beep'}
     """
-    counts = count_labels(clip_labels)
-    return {k for k, count in counts.items() if count < len(clip_labels)}
+    counts = count_labels(rows)
+    return {label for label, count in counts.items() if count < len(rows)}

@@ -1,4 +1,4 @@
-"""What the recipes share to train.
+"""Training: the loop that the recipes share, checkpoints, reports.
 
 Authors
  * The speechbrain_fftp authors 2026

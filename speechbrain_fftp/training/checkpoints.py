@@ -1,4 +1,4 @@
-"""Checkpoints that survive kills, damage and a wrong clock.
+"""Checkpoints that survive kills, damage and a wrong clock; their average.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,7 +9,13 @@ import logging
 import shutil
 import time
 
-from speechbrain.utils import checkpoints
+from speechbrain.utils.checkpoints import (
+    CKPT_PREFIX,
+    METAFNAME,
+    Checkpoint,
+    Checkpointer,
+    average_checkpoints,
+)
 from speechbrain.utils.distributed import (
     ddp_barrier,
     if_main_process,
@@ -21,22 +27,22 @@ from speechbrain_fftp.dataio.files import file_sha256, write_json
 logger = get_logger(__name__)
 
 CHECKSUMS = "checksums.json"
-UNFINISHED = "unfinished+"
+UNFINISHED = "unfinished"
 DAMAGED = "damaged+"
 
 
-class AtomicCheckpointer(checkpoints.Checkpointer):
-    """A ``Checkpointer`` whose checkpoints are whole or absent.
+class AtomicCheckpointer(Checkpointer):
+    """A ``Checkpointer`` whose checkpoints are complete or absent.
 
-    A checkpoint is written to a folder of another name and renamed when it is
-    complete, so that a process killed while it writes leaves the checkpoint
-    before as the newest. What such a kill leaves behind is removed at the next
-    save.
+    A checkpoint is written to the subfolder ``unfinished`` and moved when it is
+    complete, so that a kill while it is written leaves the one before as the
+    newest. The next save removes what such a kill leaves behind.
 
-    Each checkpoint has checksums of its files. One that has been damaged since
-    is set aside and named before anything is loaded, and the one before takes
-    its place. The order of checkpoints is that in which they were saved, even
-    if the clock was set back in between.
+    Each checkpoint has checksums of its files. A damaged one is renamed and
+    logged before anything is loaded, and the one before is used instead. One
+    without checksums, which SpeechBrain's ``Checkpointer`` has saved, is loaded
+    without verification. Checkpoints are ordered as they were saved, even if
+    the clock was set back in between.
 
     Arguments
     ---------
@@ -68,7 +74,7 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
         end_of_epoch : bool
             Whether the checkpoint is at the end of an epoch.
         name : str, optional
-            A name for the checkpoint; by default made from the time.
+            Name of the checkpoint; made from the time by default.
         verbosity : int
             Logging level.
 
@@ -80,36 +86,41 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
         Raises
         ------
         OSError
-            If it cannot be written, such as on a full disk.
+            If it cannot be written, for example because the disk is full.
         """
+        folder = self.checkpoints_dir
         if if_main_process():
-            for left in self.checkpoints_dir.glob(UNFINISHED + "*"):
-                shutil.rmtree(left)
-            newest = self.find_checkpoint()
+            shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+            now, newest = time.time(), self.find_checkpoint()
             if newest is not None:
-                after = newest.meta["unixtime"] + 1e-3
-                meta = {"unixtime": max(time.time(), after), **meta}
+                now = max(now, newest.meta["unixtime"] + 1e-3)
+            # The entry "checksums" tells from a checkpoint that never had any.
+            meta = {"unixtime": now, "checksums": CHECKSUMS, **meta}
+            name = name or self._unused_name()
         finished = None
         try:
+            self.checkpoints_dir = folder / UNFINISHED
             unfinished = super().save_checkpoint(
                 meta, end_of_epoch, name, verbosity=logging.DEBUG
             )
             if unfinished is not None:
-                finished = self._finish(unfinished)
+                finished = _finish(unfinished, folder)
         except (OSError, RuntimeError) as error:  # the latter from torch.save
-            free = shutil.disk_usage(self.checkpoints_dir).free / 2**20
+            free = shutil.disk_usage(folder).free / 2**20
             raise OSError(
-                f"A checkpoint cannot be written to {self.checkpoints_dir}, "
-                f"where {free:.0f} MiB are free. Make room and start again: "
-                f"training goes on from the checkpoint before. ({error})"
+                f"A checkpoint cannot be written to {folder}, where "
+                f"{free:.0f} MiB are free. Make room and start again: training "
+                f"resumes from the checkpoint before. ({error})"
             ) from error
+        finally:
+            self.checkpoints_dir = folder
         if finished is not None:
             logger.log(verbosity, "Saved the checkpoint %s", finished.path)
-        ddp_barrier()  # all processes are to see it under its name
+        ddp_barrier()  # all processes see it under its final name
         return finished
 
     def recover_if_possible(self, *args, **kwargs):
-        """Loads a checkpoint after setting aside those that are damaged.
+        """Loads a checkpoint after renaming those that are damaged.
 
         Arguments
         ---------
@@ -121,7 +132,7 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
         Returns
         -------
         Checkpoint or None
-            What was loaded, None if there is no checkpoint.
+            The checkpoint that was loaded, None if there is none.
         """
         run_on_main(self._set_aside_damaged)
         return super().recover_if_possible(*args, **kwargs)
@@ -137,62 +148,73 @@ class AtomicCheckpointer(checkpoints.Checkpointer):
         Raises
         ------
         ValueError
-            If it was made with other recoverables or sizes.
+            If it was saved with other recoverables or sizes.
         """
-        # Damaged ones are gone by now, see recover_if_possible.
         try:
             super().load_checkpoint(checkpoint)
         except RuntimeError as error:
             raise ValueError(
                 f"The checkpoint {checkpoint.path} does not fit this model. "
-                "Use the sizes it was made with, or give another "
+                "Use the sizes it was saved with, or give another "
                 f"--output_folder. ({error})"
             ) from error
 
+    def _unused_name(self):
+        """Name of a checkpoint that is saved now."""
+        stamp, number = time.strftime("%Y-%m-%d+%H-%M-%S"), 0
+        names = {path.name for path in self.checkpoints_dir.iterdir()}
+        while f"{CKPT_PREFIX}+{stamp}+{number:02d}" in names:
+            number += 1
+        return f"{stamp}+{number:02d}"
+
     def _set_aside_damaged(self):
-        """Renames the checkpoints of which a file is not as it was saved."""
-        folders = self.checkpoints_dir.glob(checkpoints.CKPT_PREFIX + "*")
-        for folder in sorted(folders):
+        """Renames the checkpoints of which a file is missing or has changed."""
+        for folder in sorted(self.checkpoints_dir.glob(f"{CKPT_PREFIX}*")):
             damaged = _damaged_files(folder)
             if damaged:
                 aside = folder.with_name(DAMAGED + folder.name)
                 shutil.rmtree(aside, ignore_errors=True)
                 folder.rename(aside)
                 logger.warning(
-                    "The checkpoint %s is damaged, or was half deleted (%s), "
-                    "and set aside as %s: going back to the one before.",
+                    "The checkpoint %s is damaged or incomplete (%s). It is "
+                    "renamed to %s, and training resumes from the one before.",
                     folder,
                     ", ".join(damaged),
                     aside.name,
                 )
 
-    def _finish(self, unfinished):
-        """Gives a complete checkpoint the name by which it is found."""
-        sums = {f.name: file_sha256(f) for f in unfinished.path.iterdir()}
-        write_json(unfinished.path / CHECKSUMS, sums)
-        path = unfinished.path.with_name(
-            unfinished.path.name[len(UNFINISHED) :]
-        )
-        shutil.rmtree(path, ignore_errors=True)  # another of that name
-        unfinished.path.rename(path)
-        files = {
-            name: path / file.name
-            for name, file in unfinished.paramfiles.items()
-        }
-        return checkpoints.Checkpoint(path, unfinished.meta, files)
 
-    def _new_checkpoint_dirpath(self):
-        path = super()._new_checkpoint_dirpath()
-        return path.with_name(UNFINISHED + path.name)
-
-    def _custom_checkpoint_dirpath(self, name):
-        path = super()._custom_checkpoint_dirpath(name)
-        return path.with_name(UNFINISHED + path.name)
+def _finish(unfinished, folder):
+    """Adds checksums to a checkpoint and moves it to its folder."""
+    sums = {file.name: file_sha256(file) for file in unfinished.path.iterdir()}
+    write_json(unfinished.path / CHECKSUMS, sums)
+    path = folder / unfinished.path.name
+    shutil.rmtree(path, ignore_errors=True)  # another of the same name
+    unfinished.path.rename(path)
+    unfinished.path.parent.rmdir()
+    files = {
+        name: path / file.name for name, file in unfinished.paramfiles.items()
+    }
+    return Checkpoint(path, unfinished.meta, files)
 
 
 def _damaged_files(folder):
-    """Names of a checkpoint's files that are not as they were saved."""
-    # Deletion may have been killed after any file, so all must be there.
+    """Names of a checkpoint's files that are missing or have changed."""
+    # A kill may have interrupted the deletion of a checkpoint after any file.
+    try:
+        meta = (folder / METAFNAME).read_text("utf-8", "replace")
+    except OSError:
+        return [METAFNAME]
+    if not (folder / CHECKSUMS).is_file():
+        if CHECKSUMS in meta:
+            return [CHECKSUMS]
+        logger.warning_once(
+            "Checkpoints in %s without %s, as SpeechBrain's Checkpointer saves "
+            "them, cannot be verified.",
+            folder.parent,
+            CHECKSUMS,
+        )
+        return []
     try:
         sums = json.loads((folder / CHECKSUMS).read_text("utf-8"))
         return [
@@ -203,3 +225,47 @@ def _damaged_files(folder):
         ]
     except (OSError, ValueError, AttributeError):
         return [CHECKSUMS]
+
+
+def average_best(checkpointer, names, max_key, max_num):
+    """Loads into recoverables their average over the best checkpoints.
+
+    Arguments
+    ---------
+    checkpointer : speechbrain.utils.checkpoints.Checkpointer
+        Has the checkpoints and the recoverables.
+    names : sequence of str
+        The recoverables, which are modules.
+    max_key : str
+        The metric by which the checkpoints are the best.
+    max_num : int
+        The maximum number of checkpoints to average.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no checkpoint has this metric.
+
+    Example
+    -------
+    >>> import torch
+    >>> model = torch.nn.Linear(1, 1)
+    >>> saver = AtomicCheckpointer(getfixture("tmpdir"), {"model": model})
+    >>> for value in (1.0, 3.0):
+    ...     _ = torch.nn.init.constant_(model.bias, value)
+    ...     _ = saver.save_checkpoint({"mAP": value / 10})
+    >>> average_best(saver, ["model"], "mAP", 2)
+    >>> model.bias.item()
+    2.0
+    """
+    found = checkpointer.find_checkpoints(
+        max_key=max_key, max_num_checkpoints=max_num
+    )
+    if not found:
+        raise FileNotFoundError(
+            f"No checkpoint in {checkpointer.checkpoints_dir} has a validation "
+            f"{max_key}: train first, without --test_only."
+        )
+    for name in names:
+        average = average_checkpoints(found, name)
+        checkpointer.recoverables[name].load_state_dict(average)

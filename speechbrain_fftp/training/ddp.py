@@ -1,4 +1,4 @@
-"""What the processes of one training share: scores, losses, random draws.
+"""What the processes of one training share: predictions, losses, random draws.
 
 Each function also works in a training of one process.
 
@@ -18,30 +18,50 @@ import torch.distributed.nn
 from speechbrain.utils.distributed import get_rank, is_distributed_initialized
 
 
-def gather_clips(ids, *tensors):
-    """Brings together what all processes know about their clips.
+class Predictions:
+    """Collects logits and targets of a split, batch by batch."""
 
-    The processes may hold different numbers of clips. A clip that several of
-    them hold, as ``DistributedSampler`` gives out some twice to give all
-    processes the same number, is taken once.
+    def __init__(self):
+        self.ids, self.unreadable = [], []
+        self.logits, self.targets = [], []
 
-    Arguments
-    ---------
-    ids : list of str
-        Names of the clips of this process.
-    *tensors : torch.Tensor
-        One row for each clip ``[clips, ...]``, on a CPU.
+    def add(self, batch, logits, targets):
+        """Adds a batch; logits and targets are ``[B, C]``."""
+        self.ids.extend(batch.id)
+        self.unreadable.extend(batch.unreadable)
+        self.logits.append(logits.cpu())
+        self.targets.append(targets.cpu())
 
-    Returns
-    -------
-    ids : list of str
-        Names of the clips of all processes, sorted.
-    *tensors : torch.Tensor
-        Their rows in the same order.
+    def gather(self):
+        """Brings the clips of all processes together, sorted by id.
+
+        Returns their ids, logits ``[clips, C]`` and targets ``[clips, C]``, and
+        the ids of the clips that could not be read.
+        """
+        ids, logits, targets = gather_predictions(
+            self.ids, torch.cat(self.logits), torch.cat(self.targets)
+        )
+        (unreadable,) = gather_predictions(self.unreadable)
+        bad = int((~logits.isfinite()).any(1).sum())
+        if bad:
+            raise ValueError(
+                f"{bad} of {len(ids)} clips have scores that are not finite: "
+                "training has diverged. Start again with a lower lr: training "
+                "resumes from the last checkpoint."
+            )
+        return ids, logits, targets, unreadable
+
+
+def gather_predictions(ids, *tensors):
+    """Gathers ids and tensors ``[clips, ...]`` (on the CPU) of all processes.
+
+    Processes may hold different numbers of clips. ``DistributedSampler`` gives
+    some clips to two processes, so that all get the same number: each clip is
+    returned once. Returns the ids, sorted, and the tensors' rows in that order.
 
     Example
     -------
-    >>> gather_clips(["b", "a", "b"], torch.tensor([2.0, 1.0, 2.0]))
+    >>> gather_predictions(["b", "a", "b"], torch.tensor([2.0, 1.0, 2.0]))
     (['a', 'b'], tensor([1., 2.]))
     """
     parts = [(ids, tensors)]
@@ -56,26 +76,10 @@ def gather_clips(ids, *tensors):
 
 
 def sampler_of_rank(dataset):
-    """Gives each process its share of a split that is to be scored.
+    """Returns the sampler that gives this process its share of a split.
 
-    All get the same number of clips, so that all have as many batches; some
-    clips may be given out twice for that, see ``gather_clips``.
-
-    Arguments
-    ---------
-    dataset : torch.utils.data.Dataset
-        The split.
-
-    Returns
-    -------
-    torch.utils.data.DistributedSampler or None
-        Every n-th clip for each of n processes; None for a single process,
-        which takes all.
-
-    Example
-    -------
-    >>> sampler_of_rank([1.0, 2.0]) is None
-    True
+    All get the same number of clips, some clips twice, see
+    ``gather_predictions``. None if there is a single process.
     """
     if not is_distributed_initialized():
         return None
@@ -83,23 +87,7 @@ def sampler_of_rank(dataset):
 
 
 def mean_over_ranks(value):
-    """Mean of a number over all processes.
-
-    Arguments
-    ---------
-    value : torch.Tensor
-        A scalar, on the device of the process.
-
-    Returns
-    -------
-    float
-        The mean, the same for all processes.
-
-    Example
-    -------
-    >>> mean_over_ranks(torch.tensor(0.5))
-    0.5
-    """
+    """Mean of a scalar tensor over all processes, as a float."""
     value = value.detach().double()
     if is_distributed_initialized():
         torch.distributed.all_reduce(value)
@@ -110,18 +98,9 @@ def mean_over_ranks(value):
 def seed_step(seed, epoch, step):
     """Seeds all random generators for one training step.
 
-    What a step draws (masks, mixtures, dropout) then depends on nothing but
-    the experiment's seed, the step and the process: a resumed training draws as
-    an unbroken one does, and no two processes draw the same.
-
-    Arguments
-    ---------
-    seed : int
-        Seed of the experiment.
-    epoch : int
-        Number of the epoch.
-    step : int
-        Number of the step in the epoch.
+    What a step draws (masks, mixup, dropout) then depends only on the seed, the
+    epoch, the step and the process: a resumed training draws the same numbers
+    as an uninterrupted one, and no two processes draw the same.
 
     Example
     -------
@@ -139,23 +118,12 @@ def seed_step(seed, epoch, step):
 
 
 def leave_group():
-    """Ends the process group, and with it its threads.
+    """Destroys the process group, and with it its threads.
 
-    The group lives on as long as anything refers to it, as modules wrapped in
-    DDP do: drop those before. Its threads may otherwise wake up while Python is
-    being taken down, which aborts a process that has finished
+    The group lives on while anything refers to it, as modules wrapped in DDP
+    do: delete those first. Otherwise its threads may wake up while Python shuts
+    down, which aborts a process that has finished
     (https://github.com/pytorch/pytorch/pull/179291).
-
-    Example
-    -------
-    >>> import tempfile
-    >>> store = torch.distributed.FileStore(tempfile.mkdtemp() + "/store")
-    >>> torch.distributed.init_process_group(
-    ...     "gloo", store=store, rank=0, world_size=1
-    ... )
-    >>> leave_group()
-    >>> is_distributed_initialized()
-    False
     """
-    gc.collect()  # DDP's references go round in circles
+    gc.collect()  # DDP has reference cycles
     torch.distributed.destroy_process_group()

@@ -1,107 +1,61 @@
-"""What the recipes show in TensorBoard besides scalars.
+"""Reports of a training: TensorBoard, predictions.csv and tables of results.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+from pathlib import Path
+
 import torch
 
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.files import write_csv, write_json
 
 logger = get_logger(__name__)
 
 
+def add_scalars(writer, train_loss, stats, epoch):
+    """Adds the training loss and the validation metrics of an epoch."""
+    writer.add_scalar("loss/train", train_loss, epoch)
+    for name, value in stats.items():
+        writer.add_scalar(f"{name}/valid", value, epoch)
+
+
 def add_spectrograms(writer, plain, masked, step):
-    """Adds a picture of a clip as it is and, above it, masked.
-
-    Arguments
-    ---------
-    writer : torch.utils.tensorboard.SummaryWriter
-        Where to add it.
-    plain : torch.Tensor
-        Features ``[T, F]`` of the clip.
-    masked : torch.Tensor
-        Its features ``[T, F]`` after augmentation.
-    step : int
-        Number of the epoch or step.
-
-    Example
-    -------
-    >>> from torch.utils.tensorboard import SummaryWriter
-    >>> with SummaryWriter(str(getfixture("tmpdir"))) as writer:
-    ...     add_spectrograms(writer, torch.rand(9, 4), torch.rand(9, 4), 1)
-    """
+    """Adds an image of a clip's features ``[T, F]``, masked above plain."""
     # [T, F] each -> [2 * F, T], low bins at the bottom of either
-    picture = torch.cat([plain.T, masked.T]).flip(0).float()
-    picture = picture - picture.min()
-    picture = picture / picture.max().clamp(min=1e-6)
+    image = torch.cat([plain.T, masked.T]).flip(0).float()
+    image = image - image.min()
+    image = image / image.max().clamp(min=1e-6)
     writer.add_image(
-        "spectrogram/masked_above_plain", picture.cpu(), step, dataformats="HW"
+        "spectrogram/masked_above_plain", image.cpu(), step, dataformats="HW"
     )
 
 
-def add_predictions(writer, ids, scores, targets, labels, step):
+def add_predictions(writer, ids, probs, targets, labels, step):
     """Adds a table of clips with their labels and their top three tags.
 
-    Arguments
-    ---------
-    writer : torch.utils.tensorboard.SummaryWriter
-        Where to add it.
-    ids : list of str
-        Names of the clips.
-    scores : torch.Tensor
-        Probabilities ``[clips, classes]``.
-    targets : torch.Tensor
-        Multi-hot labels ``[clips, classes]``.
-    labels : list of str
-        Names of the classes.
-    step : int
-        Number of the epoch or step.
-
-    Example
-    -------
-    >>> from torch.utils.tensorboard import SummaryWriter
-    >>> scores, labels = torch.tensor([[0.9, 0.2]]), ["Siren", "Beep"]
-    >>> with SummaryWriter(str(getfixture("tmpdir"))) as writer:
-    ...     add_predictions(writer, ["a"], scores, scores > 0.5, labels, 1)
+    Probabilities and targets are ``[clips, C]``.
     """
     rows = ["clip | labels | predicted", "--- | --- | ---"]
-    for clip, score, target in zip(ids, scores, targets):
+    for clip, clip_probs, target in zip(ids, probs, targets):
         true = [name for name, hot in zip(labels, target) if hot > 0.5]
-        top = zip(*score.topk(min(3, len(score))))
+        top = zip(*clip_probs.topk(min(3, len(labels))))
         tags = [f"{labels[c]} {p:.2f}" for p, c in top]
         rows.append(f"{clip} | {', '.join(true)} | {', '.join(tags)}")
     writer.add_text("predictions", "\n".join(rows), step)
 
 
 def add_confusion(writer, confusion, labels, path):
-    """Adds a picture of a confusion matrix, and writes it to a file.
+    """Draws a confusion matrix ``[true, predicted]`` in TensorBoard and a file.
 
-    Arguments
-    ---------
-    writer : torch.utils.tensorboard.SummaryWriter
-        Where to add it.
-    confusion : numpy.ndarray
-        Numbers of clips ``[true class, predicted class]``.
-    labels : list of str
-        Names of the classes.
-    path : str
-        The file; its ending, such as ``.png``, tells the format. Without
-        matplotlib there is neither, but a warning.
-
-    Example
-    -------
-    >>> from torch.utils.tensorboard import SummaryWriter
-    >>> tmpdir = getfixture("tmpdir")
-    >>> with SummaryWriter(str(tmpdir)) as writer:
-    ...     picture = torch.eye(2).int().numpy()
-    ...     add_confusion(writer, picture, ["no", "yes"], tmpdir / "c.png")
+    Without matplotlib, it logs a warning instead.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         logger.warning(
-            "%s is not drawn: that needs matplotlib (pip install matplotlib).",
+            "%s is not drawn: it needs matplotlib (pip install matplotlib).",
             path,
         )
         return
@@ -123,3 +77,100 @@ def add_confusion(writer, confusion, labels, path):
         )
     figure.savefig(path)
     writer.add_figure("confusion", figure)
+
+
+def write_predictions(path, ids, targets, probs, labels, top_k=5):
+    """Writes the top classes of each clip, the worst clips first.
+
+    The columns are ``ID``; ``labels``, joined by ``;``; ``probability``, the
+    lowest one among the clip's labels; then ``tag_1``, ``probability_1`` and so
+    on. Rows are sorted by that lowest probability: errors of the model, or of
+    the labels, come first, and clips without a label last. Targets and
+    probabilities are ``[clips, C]``.
+    """
+    true = targets > 0.5
+    lowest = probs.masked_fill(~true, float("inf")).amin(1)
+    top_k = min(top_k, len(labels))
+    best_probs, best_classes = (best.tolist() for best in probs.topk(top_k))
+    header = ["ID", "labels", "probability"]
+    for rank in range(1, top_k + 1):
+        header += [f"tag_{rank}", f"probability_{rank}"]
+    rows = []
+    for i in lowest.argsort(stable=True).tolist():
+        names = [labels[c] for c in true[i].nonzero().flatten()]
+        row = [ids[i], ";".join(names), f"{lowest[i]:.4f}" if names else ""]
+        for prob, c in zip(best_probs[i], best_classes[i]):
+            row += [labels[c], f"{prob:.4f}"]
+        rows.append(row)
+    write_csv(path, header, rows)
+
+
+def write_tagging_results(metrics, labels, folder, **more):
+    """Writes metrics.json and per_class.csv; returns a table to print.
+
+    ``metrics`` is what ``tagging_metrics`` returned; ``more`` are further
+    entries of metrics.json. The table has the worst and the best five classes.
+    """
+    folder = Path(folder)
+    per_class = [
+        {"label": labels[c], **row} for c, row in metrics["per_class"].items()
+    ]
+    means = {k: v for k, v in metrics.items() if k != "per_class"}
+    write_json(folder / "metrics.json", {**means, **more})
+    header = ("label", "positives", "AP", "AUC")
+    rows = ([row[key] for key in header] for row in per_class)
+    write_csv(folder / "per_class.csv", header, rows)
+    lines = [
+        f"mAP      {metrics['mAP']:.4f}",
+        f"AUC      {metrics['AUC']:.4f}",
+        f"d-prime  {metrics['d_prime']:.4f}",
+        f"Means over {metrics['num_classes_scored']} of {len(labels)} classes, "
+        f"those with positive and negative clips among {metrics['num_clips']}.",
+        "AP      positives  class",
+    ]
+    table = [
+        f"{row['AP']:.4f}  {row['positives']:9d}  {row['label']}"
+        for row in sorted(per_class, key=lambda row: row["AP"])
+    ]
+    if len(table) > 10:
+        table[5:-5] = ["..."]
+    return "\n".join(lines + table)
+
+
+def write_accuracy_results(targets, probs, labels, folder, writer, **more):
+    """Writes the results of clips that have one class each; returns a table.
+
+    Targets and probabilities are ``[clips, C]``. The files are metrics.json,
+    with ``more`` as further entries, per_class.csv, confusion.csv and, see
+    ``add_confusion``, confusion.png.
+    """
+    from sklearn.metrics import (
+        accuracy_score,
+        classification_report,
+        confusion_matrix,
+    )
+
+    folder = Path(folder)
+    true, predicted = targets.argmax(1).numpy(), probs.argmax(1).numpy()
+    classes = range(len(labels))
+    # Classes by number: a label may be called "accuracy".
+    opts = {"labels": list(classes), "zero_division": 0}
+    report = classification_report(true, predicted, output_dict=True, **opts)
+    confusion = confusion_matrix(true, predicted, labels=opts["labels"])
+    accuracy = float(accuracy_score(true, predicted))
+    metrics = {"accuracy": accuracy, "num_clips": len(true), **more}
+    write_json(folder / "metrics.json", metrics)
+    columns = ("recall", "precision", "f1-score", "support")
+    rows = ([labels[c], *(report[str(c)][k] for k in columns)] for c in classes)
+    write_csv(
+        folder / "per_class.csv",
+        ("label", "recall", "precision", "F1", "clips"),
+        ([*row[:-1], int(row[-1])] for row in rows),
+    )
+    rows = ([label, *counts] for label, counts in zip(labels, confusion))
+    write_csv(folder / "confusion.csv", ("true", *labels), rows)
+    add_confusion(writer, confusion, labels, folder / "confusion.png")
+    table = classification_report(
+        true, predicted, target_names=labels, digits=4, **opts
+    )
+    return f"accuracy {accuracy:.4f} of {len(true)} clips\n{table}"

@@ -1,4 +1,4 @@
-"""What the recipes' scripts share before training begins.
+"""What the recipes' scripts share before training starts.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,57 +9,51 @@ from pathlib import Path
 import ruamel.yaml
 
 from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.utils.pretrained import load_encoder
+
+logger = get_logger(__name__)
 
 
 def plain_yaml(hparams_file):
-    """Reads a yaml of hyperparameters without making any object.
-
-    Arguments
-    ---------
-    hparams_file : str
-        The file.
-
-    Returns
-    -------
-    dict
-        Its keys; nodes such as ``!ref`` keep their tags.
-
-    Example
-    -------
-    >>> path = getfixture("tmpdir") / "hparams.yaml"
-    >>> _ = path.write("task: 12\\nfbank: !new:Fbank {}")
-    >>> plain_yaml(path)["task"]
-    12
-    """
+    """Reads a yaml as a dict, without creating the objects of its tags."""
     return ruamel.yaml.YAML().load(Path(hparams_file))
 
 
-def encode_labels(labels, n_classes):
-    """Numbers the classes of the data.
+def read_overrides(overrides, demo):
+    """Parses the overrides of the command line, and whether to run the demo.
 
-    Arguments
-    ---------
-    labels : iterable of str
-        The labels, in the order of their classes.
-    n_classes : int
-        How many the model tells apart.
-
-    Returns
-    -------
-    speechbrain.dataio.encoder.CategoricalEncoder
-        Maps class indices to labels.
-
-    Raises
-    ------
-    ValueError
-        If the data have another number of classes.
+    Without ``data_folder`` in them, the values of ``demo`` are added.
 
     Example
     -------
-    >>> encode_labels(["no", "yes"], 2).ind2lab
-    {0: 'no', 1: 'yes'}
+    >>> read_overrides("data_folder: clips", {"depth": 4})
+    ({'data_folder': 'clips'}, False)
+    >>> read_overrides("seed: 1", {"depth": 4})
+    ({'depth': 4, 'seed': 1}, True)
     """
+    overrides = dict(ruamel.yaml.YAML().load(overrides) or {})
+    if "data_folder" in overrides:
+        return overrides, False
+    logger.warning(
+        "No --data_folder given: training a tiny model on a SYNTHETIC demo "
+        "set, with the values under 'demo' in the yaml. Pass --data_folder DIR "
+        "to train on your data."
+    )
+    return {**demo, **overrides}, True
+
+
+def resolve_run_options(hparams, run_opts):
+    """Lets ``--ckpt_interval_steps`` replace the yaml's interval in minutes.
+
+    SpeechBrain accepts only one of the two.
+    """
+    if "ckpt_interval_steps" in run_opts.overridden_args:
+        hparams["ckpt_interval_minutes"] = 0
+
+
+def encode_labels(labels, n_classes):
+    """Returns the encoder that maps class indices to labels, in this order."""
     label_encoder = CategoricalEncoder()
     label_encoder.update_from_iterable(labels)
     found = len(label_encoder)
@@ -73,37 +67,18 @@ def encode_labels(labels, n_classes):
 
 
 def start_from_pretrained(encoder, source, frozen_epochs=0):
-    """Loads the weights to start from into an encoder.
+    """Loads pretrained weights into an encoder, see ``load_encoder``.
 
-    Arguments
-    ---------
-    encoder : AST or AuM
-        The encoder, with random weights.
-    source : str or None
-        A file or folder, see ``load_encoder``; without one, nothing is done.
-    frozen_epochs : int
-        For how many epochs it is to stay as it is then.
-
-    Raises
-    ------
-    ValueError
-        If part of a frozen encoder would have random weights.
-
-    Example
-    -------
-    >>> import torch
-    >>> encoder = torch.nn.Linear(2, 2)
-    >>> start_from_pretrained(encoder, None, 1)  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ValueError: frozen_epochs is for an encoder that is --pretrained as ...
+    ``source`` is a file or folder, or None to start from random weights. Raises
+    a ValueError if part of an encoder that will be frozen has random weights.
     """
     loaded = load_encoder(encoder, source) if source else []
-    new = sorted(set(encoder.state_dict()) - set(loaded))
-    if new and frozen_epochs > 0:
-        lacks = (
-            f"{source} lacks {', '.join(new)}" if source else "there is none"
+    random = sorted(set(encoder.state_dict()) - set(loaded))
+    if random and frozen_epochs > 0:
+        reason = (
+            f"{source} lacks {', '.join(random)}" if source else "it is null"
         )
         raise ValueError(
-            "frozen_epochs is for an encoder that is --pretrained as a whole: "
-            f"{lacks}, so that random weights would stay as they are."
+            "frozen_epochs needs a --pretrained source with all weights of the "
+            f"encoder, but {reason}: random weights would stay frozen."
         )

@@ -10,7 +10,10 @@ import pytest
 import torch
 
 from speechbrain.utils.checkpoints import Checkpointer
-from speechbrain_fftp.training.checkpoints import AtomicCheckpointer
+from speechbrain_fftp.training.checkpoints import (
+    AtomicCheckpointer,
+    average_best,
+)
 
 
 class Interrupted(Exception):
@@ -59,7 +62,7 @@ def test_interrupted_save_leaves_the_checkpoint_before(tmp_path):
             broken.save_checkpoint(name=name)
     left = [name for name in names(tmp_path) if name != first.path.name]
     assert len(left) == 1 and not left[0].startswith("CKPT")
-    assert (tmp_path / left[0] / "model.ckpt").exists()
+    assert len(list((tmp_path / left[0]).rglob("model.ckpt"))) == 1
     assert [c.path for c in saver.list_checkpoints()] == [first.path]
     saver.recover_if_possible()
     assert model.weight.item() == 1.0
@@ -124,8 +127,55 @@ def test_damaged_checkpoint_is_set_aside(name, damage, tmp_path, caplog):
     with caplog.at_level("WARNING"):
         assert saver.recover_if_possible().path == first.path
     assert model.weight.item() == 1.0
-    assert str(second.path) in caplog.text and "set aside" in caplog.text
+    assert str(second.path) in caplog.text and "is renamed to" in caplog.text
     assert names(tmp_path) == [first.path.name, f"damaged+{second.path.name}"]
+
+
+def test_checkpoints_of_stock_speechbrain_are_loaded(tmp_path, caplog):
+    """They have no checksums, which does not mean that they are damaged."""
+    model = linear(1.0)
+    stock = Checkpointer(tmp_path, {"model": model})
+    stock.save_checkpoint({"mAP": 0.5})
+    torch.nn.init.constant_(model.weight, 2.0)
+    newest = stock.save_checkpoint({"mAP": 0.4})
+    before = names(tmp_path)
+    ours = AtomicCheckpointer(tmp_path, {"model": linear(0.0)})
+    for _ in range(2):  # at the start of training and of the evaluation
+        assert ours.recover_if_possible().path == newest.path
+    assert ours.recoverables["model"].weight.item() == 2.0
+    assert ours.find_checkpoint(max_key="mAP").meta["mAP"] == 0.5
+    assert names(tmp_path) == before
+    assert caplog.text.count("cannot be verified") == 1
+    # A save goes on from there, and can be verified.
+    saved = ours.save_checkpoint()
+    (saved.path / "checksums.json").unlink()
+    assert ours.recover_if_possible().path == newest.path
+    assert f"damaged+{saved.path.name}" in names(tmp_path)
+
+
+def test_stock_checkpoint_that_was_half_deleted(tmp_path):
+    model = linear(1.0)
+    stock = Checkpointer(tmp_path, {"model": model})
+    first, second = (stock.save_checkpoint() for _ in range(2))
+    (second.path / "CKPT.yaml").unlink()
+    ours = AtomicCheckpointer(tmp_path, {"model": model})
+    assert ours.recover_if_possible().path == first.path
+    assert names(tmp_path) == [first.path.name, f"damaged+{second.path.name}"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_average_of_the_best(number, tmp_path):
+    model = linear(0.0)
+    saver = AtomicCheckpointer(tmp_path, {"model": model})
+    with pytest.raises(FileNotFoundError, match="train first"):
+        average_best(saver, ["model"], "mAP", number)
+    weights = {0.1: 1.0, 0.5: 4.0, 0.3: 8.0}
+    for mAP, weight in weights.items():
+        torch.nn.init.constant_(model.weight, weight)
+        saver.save_checkpoint({"mAP": mAP})
+    average_best(saver, ["model"], "mAP", number)
+    best = [weights[mAP] for mAP in sorted(weights, reverse=True)[:number]]
+    assert model.weight.item() == pytest.approx(sum(best) / number)
 
 
 def test_newest_is_the_last_saved_whatever_the_clock(tmp_path, monkeypatch):

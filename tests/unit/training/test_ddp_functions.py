@@ -6,13 +6,15 @@ Authors
 
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from speechbrain_fftp.training.ddp import (
-    gather_clips,
+    Predictions,
+    gather_predictions,
     leave_group,
     mean_over_ranks,
     seed_step,
@@ -51,7 +53,7 @@ def gather(rank, folder):
     )
     ids = [["c", "a"], ["b", "c", "d"]][rank]
     rows = torch.tensor([[ord(name), 0.5] for name in ids])
-    gathered = gather_clips(ids, rows, rows[:, 0])
+    gathered = gather_predictions(ids, rows, rows[:, 0])
     mean = mean_over_ranks(torch.tensor([1.0, 4.0][rank]))
     torch.save((gathered, mean), f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
@@ -68,7 +70,29 @@ def test_gathers_clips_over_processes_and_takes_each_once(tmp_path):
 
 
 def test_nothing_to_gather():
-    assert gather_clips([]) == ([],)
+    assert gather_predictions([]) == ([],)
+
+
+def test_predictions_of_batches_are_put_together():
+    predictions = Predictions()
+    for ids, unreadable in ((["b", "c"], []), (["a"], ["x"])):
+        batch = SimpleNamespace(id=ids, unreadable=unreadable)
+        values = torch.tensor([[float(ord(name)), 0.0] for name in ids])
+        predictions.add(batch, values, values + 1)
+    ids, logits, targets, unreadable = predictions.gather()
+    assert ids == ["a", "b", "c"] and unreadable == ["x"]
+    assert logits[:, 0].tolist() == [97.0, 98.0, 99.0]
+    assert torch.equal(targets, logits + 1)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_not_finite_are_an_error(bad):
+    predictions = Predictions()
+    batch = SimpleNamespace(id=["a", "b"], unreadable=[])
+    logits = torch.tensor([[1.0, 2.0], [bad, bad]])
+    predictions.add(batch, logits, torch.zeros(2, 2))
+    with pytest.raises(ValueError, match="1 of 2 clips.*not finite"):
+        predictions.gather()
 
 
 def group_threads():

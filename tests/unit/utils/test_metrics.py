@@ -4,20 +4,12 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import csv
-import json
 import math
 
 import numpy as np
 import pytest
 
-from speechbrain_fftp.utils.metrics import (
-    accuracy_metrics,
-    d_prime,
-    tagging_metrics,
-    write_accuracy,
-    write_results,
-)
+from speechbrain_fftp.utils.metrics import d_prime, tagging_metrics
 
 
 def random_split(clips=60, classes=13, seed=0):
@@ -93,7 +85,7 @@ def test_d_prime():
 def test_scores_that_are_not_finite_are_an_error(bad):
     targets, scores = random_split()
     scores[[3, 7], 1] = bad
-    with pytest.raises(ValueError, match="2 of 60 clips.*not finite"):
+    with pytest.raises(ValueError, match="NaN|infinity"):
         tagging_metrics(targets, scores)
 
 
@@ -105,73 +97,3 @@ def test_other_shapes_and_nothing_to_score_are_errors():
         tagging_metrics(targets[:, [2, 5]], scores[:, [2, 5]])
     with pytest.raises(ValueError, match="No class"):
         tagging_metrics(targets[:1], scores[:1])
-
-
-def test_written_results_are_what_was_measured(tmp_path):
-    metrics = tagging_metrics(*random_split())
-    labels = [f"class {c}" for c in range(12)] + ['Bark, "dog"']
-    write_results(metrics, labels, str(tmp_path), loss=0.25, data="real")
-    with open(tmp_path / "metrics.json", encoding="utf-8") as fi:
-        written = json.load(fi)
-    keys = ["mAP", "AUC", "d_prime", "num_classes_scored", "num_clips"]
-    expected = {key: metrics[key] for key in keys}
-    assert written == {**expected, "loss": 0.25, "data": "real"}
-    with open(tmp_path / "per_class.csv", encoding="utf-8", newline="") as fi:
-        rows = list(csv.DictReader(fi))
-    assert len(rows) == 11 and rows[-1]["label"] == 'Bark, "dog"'
-    for row, (c, values) in zip(rows, metrics["per_class"].items()):
-        assert row.pop("label") == labels[c]
-        assert {k: float(v) for k, v in row.items()} == values
-
-
-def test_table_shows_the_worst_and_the_best_five(tmp_path):
-    metrics = tagging_metrics(*random_split())
-    labels = [f"class {c}" for c in range(13)]
-    lines = write_results(metrics, labels, tmp_path).splitlines()
-    assert lines[0] == f"mAP      {metrics['mAP']:.4f}"
-    assert "11 of 13 classes" in lines[3] and "among 60" in lines[3]
-    table = lines[5:]
-    ranked = sorted(metrics["per_class"].items(), key=lambda x: x[1]["AP"])
-    expected = [
-        f"{row['AP']:.4f}  {row['positives']:9d}  class {c}"
-        for c, row in ranked
-    ]
-    assert table == expected[:5] + ["..."] + expected[-5:]
-
-
-def test_accuracy_by_counting(tmp_path):
-    rng = np.random.default_rng(0)
-    true = rng.integers(0, 4, 200)
-    scores = rng.random((200, 5)) + 0.5 * np.eye(5)[true]
-    metrics = accuracy_metrics(np.eye(5)[true], scores)
-    found = [max(range(5), key=row.__getitem__) for row in scores.tolist()]
-    pairs = list(zip(true.tolist(), found))
-    assert metrics["accuracy"] == sum(t == f for t, f in pairs) / 200
-    for t in range(5):
-        for f in range(5):
-            assert metrics["confusion"][t, f] == pairs.count((t, f))
-    for c, row in enumerate(metrics["per_class"]):
-        hits, told = pairs.count((c, c)), found.count(c)
-        clips = int((true == c).sum())
-        assert row["clips"] == clips
-        assert row["recall"] == (hits / clips if clips else 0)
-        assert row["precision"] == (hits / told if told else 0)
-        assert row["F1"] == pytest.approx(2 * hits / (clips + told))
-
-    labels = ["a", "b", "c", "d", "e, f"]
-    table = write_accuracy(metrics, labels, tmp_path, loss=1.5)
-    written = json.loads((tmp_path / "metrics.json").read_text())
-    assert written["accuracy"] == metrics["accuracy"]
-    assert written["loss"] == 1.5
-    with open(tmp_path / "confusion.csv", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
-    assert header == ["true", *labels]
-    assert [list(map(int, row[1:])) for row in rows] == metrics[
-        "confusion"
-    ].tolist()
-    assert len(table.splitlines()) == 7 and table.endswith("e, f")
-
-
-def test_accuracy_of_scores_that_are_not_finite_is_an_error():
-    with pytest.raises(ValueError, match="1 of 2 clips"):
-        accuracy_metrics(np.eye(2), np.array([[1, np.nan], [0, 1]]))
