@@ -1,4 +1,4 @@
-"""Tests of the AudioSet recipe under faults: nothing is lost by any of them.
+"""Tests of the AudioSet recipe under faults: none of them loses anything.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -141,18 +141,18 @@ def test_clips_damaged_after_preparation(data_folder, tmp_path):
         tmp_path / "again", prepared_folder=prepared, **options
     )
     for clip in damaged.values():
-        assert f"Left out {prepared}/flac/{clip}.flac" in output
+        assert f"Skipped {prepared}/flac/{clip}.flac" in output
     assert metrics["unreadable"] == [damaged["eval"]]
     assert metrics["num_clips"] == 7
 
-    # What the message says mends it.
+    # The remedy in the message repairs it.
     (prepared / "train.csv").unlink()
     for clip in damaged.values():
         (prepared / "flac" / f"{clip}.flac").unlink()
     output, metrics = train(
-        tmp_path / "mended", prepared_folder=prepared, **options
+        tmp_path / "repaired", prepared_folder=prepared, **options
     )
-    assert "Left out" not in output
+    assert "Skipped" not in output
     assert metrics["unreadable"] == [] and metrics["num_clips"] == 8
 
 
