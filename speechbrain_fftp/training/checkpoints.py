@@ -65,28 +65,10 @@ class AtomicCheckpointer(Checkpointer):
     def save_checkpoint(
         self, meta={}, end_of_epoch=True, name=None, verbosity=logging.INFO
     ):
-        """Saves a checkpoint.
+        """Saves a checkpoint, or raises an OSError that names the remedy.
 
-        Arguments
-        ---------
-        meta : dict
-            Entries of the checkpoint's meta file.
-        end_of_epoch : bool
-            Whether the checkpoint is at the end of an epoch.
-        name : str, optional
-            Name of the checkpoint; made from the time by default.
-        verbosity : int
-            Logging level.
-
-        Returns
-        -------
-        Checkpoint or None
-            The checkpoint, on the main process.
-
-        Raises
-        ------
-        OSError
-            If it cannot be written, for example because the disk is full.
+        Without a name, it is named after the time. Returns the ``Checkpoint``
+        on the main process, None on the others.
         """
         folder = self.checkpoints_dir
         if if_main_process():
@@ -94,7 +76,7 @@ class AtomicCheckpointer(Checkpointer):
             now, newest = time.time(), self.find_checkpoint()
             if newest is not None:
                 now = max(now, newest.meta["unixtime"] + 1e-3)
-            # The entry "checksums" tells from a checkpoint that never had any.
+            # "checksums" tells it from checkpoints that never had checksums.
             meta = {"unixtime": now, "checksums": CHECKSUMS, **meta}
             name = name or self._unused_name()
         finished = None
@@ -120,36 +102,12 @@ class AtomicCheckpointer(Checkpointer):
         return finished
 
     def recover_if_possible(self, *args, **kwargs):
-        """Loads a checkpoint after renaming those that are damaged.
-
-        Arguments
-        ---------
-        *args : tuple
-            Arguments of ``Checkpointer.recover_if_possible``.
-        **kwargs : dict
-            Arguments of ``Checkpointer.recover_if_possible``.
-
-        Returns
-        -------
-        Checkpoint or None
-            The checkpoint that was loaded, None if there is none.
-        """
+        """Loads a checkpoint, if any, after renaming those that are damaged."""
         run_on_main(self._set_aside_damaged)
         return super().recover_if_possible(*args, **kwargs)
 
     def load_checkpoint(self, checkpoint):
-        """Loads a checkpoint, see ``Checkpointer.load_checkpoint``.
-
-        Arguments
-        ---------
-        checkpoint : Checkpoint
-            The checkpoint to load.
-
-        Raises
-        ------
-        ValueError
-            If it was saved with other recoverables or sizes.
-        """
+        """Loads a checkpoint, or raises a ValueError if it does not fit."""
         try:
             super().load_checkpoint(checkpoint)
         except RuntimeError as error:
@@ -228,35 +186,18 @@ def _damaged_files(folder):
 
 
 def average_best(checkpointer, names, max_key, max_num):
-    """Loads into recoverables their average over the best checkpoints.
+    """Loads the average of the best checkpoints into some recoverables.
 
     Arguments
     ---------
     checkpointer : speechbrain.utils.checkpoints.Checkpointer
         Has the checkpoints and the recoverables.
     names : sequence of str
-        The recoverables, which are modules.
+        Names of the recoverables, which are modules.
     max_key : str
         The metric by which the checkpoints are the best.
     max_num : int
-        The maximum number of checkpoints to average.
-
-    Raises
-    ------
-    FileNotFoundError
-        If no checkpoint has this metric.
-
-    Example
-    -------
-    >>> import torch
-    >>> model = torch.nn.Linear(1, 1)
-    >>> saver = AtomicCheckpointer(getfixture("tmpdir"), {"model": model})
-    >>> for value in (1.0, 3.0):
-    ...     _ = torch.nn.init.constant_(model.bias, value)
-    ...     _ = saver.save_checkpoint({"mAP": value / 10})
-    >>> average_best(saver, ["model"], "mAP", 2)
-    >>> model.bias.item()
-    2.0
+        Maximum number of checkpoints to average.
     """
     found = checkpointer.find_checkpoints(
         max_key=max_key, max_num_checkpoints=max_num
