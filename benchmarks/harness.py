@@ -8,7 +8,10 @@ import argparse
 import importlib.metadata
 import math
 import platform
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 import timeit
@@ -153,6 +156,42 @@ def milliseconds(time):
     values = (1000 * time[key] for key in ("low", "median", "high"))
     low, median, high = (f"{x:.0f}" if x > 99 else f"{x:.3g}" for x in values)
     return f"{median} ({low}-{high}, n={time['rounds']})"
+
+
+def run_recipe(words, **options):
+    """Runs a recipe's script to its end.
+
+    Arguments
+    ---------
+    words : list
+        Script, yaml and options.
+    **options : dict
+        Passed to ``subprocess.run``.
+
+    Returns
+    -------
+    status : int
+        The exit status.
+    cpu_minutes : float
+        CPU time of the process and its children.
+    minutes : float
+        Time that passed.
+    """
+    before, start = cpu_seconds(), time.time()
+    done = subprocess.run(
+        [sys.executable, *map(str, words)],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+        **options,
+    )
+    minutes = (cpu_seconds() - before) / 60, (time.time() - start) / 60
+    return done.returncode, *minutes
+
+
+def cpu_seconds():
+    """CPU time of all processes started here that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def add_row(rows, row):

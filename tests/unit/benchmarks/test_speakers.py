@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import importlib
 import sys
 from pathlib import Path
 
@@ -25,7 +24,9 @@ _silence__1025,_silence_,no
 @pytest.fixture
 def speakers(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
-    return importlib.import_module("speakers")
+    from study import speakers
+
+    return speakers
 
 
 def test_clips_and_errors_are_counted(speakers, tmp_path):
@@ -47,7 +48,7 @@ def test_standard_error_is_that_of_the_bootstrap(speakers):
     assert found == pytest.approx(rates.std(), rel=0.05)
 
 
-def test_clips_of_a_speaker_each_are_drawn_by_themselves(speakers):
+def test_one_clip_per_speaker_is_simple_random_sampling(speakers):
     errors = {clip: clip < 30 for clip in range(100)}
     found = speakers.standard_error(dict.fromkeys(range(100), 1), errors)
     assert found == pytest.approx((0.3 * 0.7 / 99) ** 0.5)

@@ -7,6 +7,7 @@ Authors
 import json
 import statistics
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -22,15 +23,15 @@ def scripts(monkeypatch):
 
 @pytest.fixture(scope="module")
 def study():
-    """The study on Speech Commands, without the data."""
+    """Speech Commands as ``Data``, without the clips, and the grids for it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCHMARKS)
-        from study_data import Data
-        from study_grids import Study
+        from study.data import Data
+        from study.grids import read_grids
 
         data = Data(
             name="words",
-            form="speech_commands",
+            format="speech_commands",
             recipe="recipes/SpeechCommands/train.py",
             yamls="hparams/speechcommands",
             metric="accuracy",
@@ -38,13 +39,20 @@ def study():
             n_classes=12,
             overrides={"task": 12},
         )
-        study = Study(data)
-        yield study, study.grids()
+        yield data, read_grids(data)
+
+
+def config_of(grids, name, label):
+    """The configuration of a row."""
+    (config,) = (row.config for row in grids[name].rows if row.label == label)
+    return config
 
 
 def make_row(config, seed, value, data, **more):
     """A row as a run would have added it."""
-    figures = data.figures(config)
+    from study.models import figures
+
+    cost = figures(config, data)
     epochs = config.overrides["number_of_epochs"]
     row = {
         "recipe": data.recipe,
@@ -56,8 +64,8 @@ def make_row(config, seed, value, data, **more):
         "value": value,
         "epochs": epochs,
         "clips": {"train": 100, "valid": 10, "test": 10},
-        **figures._asdict(),
-        "training_macs": 3 * figures.macs * 100 * epochs,
+        **cost._asdict(),
+        "training_macs": 3 * cost.macs * 100 * epochs,
         "cpu_minutes": 2.0,
         "resumed": False,
         "yaml_sha1": "0",
@@ -65,9 +73,9 @@ def make_row(config, seed, value, data, **more):
     return {**row, **more}
 
 
-def test_welch_is_that_of_scipy():
+def test_welch_agrees_with_scipy():
     stats = pytest.importorskip("scipy.stats")
-    from study_statistics import welch
+    from study.report import welch
 
     first, second = [90.1, 91.5, 90.7], [88.0, 90.2, 89.9, 91.0]
     difference = welch(first, second)
@@ -78,7 +86,7 @@ def test_welch_is_that_of_scipy():
 
 
 def test_verdicts():
-    from study_statistics import Difference, mean_and_deviation, welch
+    from study.report import Difference, mean_and_std, welch
 
     assert str(welch([3.0, 5.0], [1.0, 1.0])) == "+3.00 ± 1.00"
     assert welch([3.0, 5.0], [1.0, 1.0]).verdict == "beyond the noise"
@@ -86,12 +94,12 @@ def test_verdicts():
     assert Difference(-2.1, 1.0).verdict == "beyond the noise"
     single = welch([3.0], [1.0, 2.0])
     assert (str(single), single.verdict) == ("+1.50", "too few seeds")
-    assert mean_and_deviation([90.0, 92.0]) == "91.00 ± 1.41"
-    assert mean_and_deviation([90.0]) == "90.00"
+    assert mean_and_std([90.0, 92.0]) == "91.00 ± 1.41"
+    assert mean_and_std([90.0]) == "90.00"
 
 
-def test_key_tells_runs_apart_however_they_are_written():
-    from study_runs import run_key
+def test_key_identifies_runs_however_they_are_written():
+    from study.report import run_key
 
     def key(overrides, seed=1, device="cpu"):
         return run_key("train.py", "ast.yaml", overrides, seed, device)
@@ -104,26 +112,44 @@ def test_key_tells_runs_apart_however_they_are_written():
     assert key({}, device="cuda:0") == key({}, device="cuda") != key({})
 
 
-def test_closest_value_and_epochs():
-    from study_configs import closest, matching_epochs
+def test_closest_configuration_and_matching_epochs(monkeypatch):
+    from study import grids
+    from study.models import Config
 
-    values = range(8, 100, 8)
+    def figures(config, data):
+        return SimpleNamespace(macs=config.overrides["macs"])
+
+    def config(macs, epochs=20):
+        return Config("a.yaml", {"macs": macs, "number_of_epochs": epochs})
+
+    monkeypatch.setattr(grids, "figures", figures)
+    values = [n * n for n in range(8, 100, 8)]
     for target in (1, 64, 100, 3000, 3300, 3400, 10**6):
-        expected = min(values, key=lambda v: abs(v * v - target))
-        assert closest(values, lambda v: v * v, target) == expected
-    assert closest([5], lambda v: v, 100) == 5
-    assert matching_epochs(20, macs=43, other_macs=19) == 9
-    assert matching_epochs(20, macs=19, other_macs=43) == 45
-    assert matching_epochs(20, macs=1000, other_macs=1) == 1
+        expected = min(values, key=lambda v: abs(v - target))
+        found = grids.closest(map(config, values), config(target), None)
+        assert found.overrides["macs"] == expected
+    for macs, other, epochs in ((43, 19, 9), (19, 43, 45), (1000, 1, 1)):
+        found = grids.as_long(config(macs), config(other), None).overrides
+        assert found["number_of_epochs"] == epochs
+        assert found.get("avg_checkpoints", 5) == max(1, min(5, epochs // 4))
 
 
-def test_row_cut_short_by_a_kill_is_left_out(tmp_path, study):
-    from study_runs import append_row, read_rows, row_key
+def test_averaged_checkpoints_are_those_of_the_recipes():
+    from study.grids import AVERAGED
 
+    for folder in ("hparams", "hparams/speechcommands"):
+        text = (BENCHMARKS.parent / folder / "ast_fftp.yaml").read_text("utf-8")
+        assert f"\navg_checkpoints: {AVERAGED} " in text
+
+
+def test_incomplete_line_is_skipped(tmp_path, study):
+    from study.report import read_rows, row_key
+    from study.run import append_row
+
+    data, grids = study
     path = tmp_path / "rows.jsonl"
-    first, second = (
-        make_row(study[0].fftp, seed, 0.5, study[0].data) for seed in (1, 2)
-    )
+    config = config_of(grids, "masks", "SpecMask")
+    first, second = (make_row(config, seed, 0.5, data) for seed in (1, 2))
     append_row(path, first)
     with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(second)[:40])
@@ -133,63 +159,87 @@ def test_row_cut_short_by_a_kill_is_left_out(tmp_path, study):
 
 
 def test_plan_has_each_configuration_once_and_the_first_seed_first(study):
-    pytest.importorskip("timm")
-    import study as script
+    from study.run import plan
 
-    runs, skipped = script.plan(*study, [1, 2, 3], "cpu")
-    assert not skipped
+    data, grids = study
+    runs, skipped = plan(grids, data, [1, 2, 3], "cpu")
+    assert set(skipped) <= {"peers: MobileNetV3"}
     keys = [run.key for run in runs]
     assert len(set(keys)) == len(keys)
     seeds = [run.seed for run in runs]
     assert seeds == sorted(seeds)
     assert runs[0].name == "training_macs: FFTP 10/5"
-    entries = sum(len(grid.entries) for grid in study[1].values())
-    assert len(runs) / 3 < entries
-    for grid in study[1].values():
-        labels = {entry.label for entry in grid.entries}
-        assert len(labels) == len(grid.entries)
-        assert {entry.baseline for entry in grid.entries} <= {None, *labels}
+    assert len(runs) / 3 < sum(len(grid.rows) for grid in grids.values())
+    for grid in grids.values():
+        labels = {row.label for row in grid.rows}
+        assert len(labels) == len(grid.rows)
+        assert {row.baseline for row in grid.rows} <= {None, *labels}
         assert {label for pair in grid.pairs for label in pair} <= labels
 
 
-def test_macs_are_matched(study):
-    study, grids = study
-    target = study.macs(study.fftp)
-    for entry in grids["inference_macs"].entries:
-        assert study.macs(entry.config) == pytest.approx(target, rel=0.1)
-        assert "num_heads" in entry.config.overrides
-    for entry in grids["encoder"].entries:
-        assert study.macs(entry.config) == pytest.approx(target, rel=0.1)
-    training = {
-        entry.label: study.macs(entry.config)
-        * entry.config.overrides["number_of_epochs"]
-        for entry in grids["training_macs"].entries
+def test_committed_results_belong_to_the_grids():
+    from study.data import Data
+    from study.grids import read_grids
+    from study.report import Results, read_rows
+
+    path = BENCHMARKS / "results" / "study_speech_commands.jsonl"
+    facts = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    data, rows = Data(**facts["data"]), read_rows(path)
+    results = Results(data.recipe, rows)
+    found = [
+        result
+        for grid in read_grids(data).values()
+        for row in grid.rows
+        if (result := results.find(row.config, "cpu"))
+    ]
+    assert {id(r) for each in found for r in each.rows} == {
+        id(row) for row in rows.values()
     }
-    fftp, short_16, short_10 = training.values()
-    for macs, config in (
-        (short_16, study.square_16),
-        (short_10, study.square_10),
-    ):
-        assert abs(macs - fftp) <= study.macs(config) / 2  # half an epoch
-    *_, long = grids["embedding"].entries
-    epochs = long.config.overrides["number_of_epochs"]
-    full = study.macs(study.square_16) * study.epochs
-    assert abs(target * epochs - full) <= target / 2
-    fftp, *others = (entry.config for entry in grids["long"].entries)
-    full = study.macs(fftp) * fftp.overrides["number_of_epochs"]
-    for config in others:
-        macs = study.macs(config)
-        epochs = config.overrides["number_of_epochs"]
-        assert abs(macs * epochs - full) <= macs / 2
-    bins = {c.overrides.get("n_mels") for _, c, _ in grids["mel_bins"].entries}
-    assert bins == {None, 64, 40, 24}
 
 
-def test_peers_fill_what_they_lack_from_the_recipe(study):
-    from study_models import read_yaml
+def test_macs_are_matched(study):
+    from study.models import figures
 
-    study = study[0]
-    text = read_yaml("benchmarks/peers/xvector.yaml", study.data.base)
+    data, grids = study
+
+    def macs(config):
+        return figures(config, data).macs
+
+    def epochs(config):
+        return config.overrides["number_of_epochs"]
+
+    fftp = grids["inference_macs"].rows[0].config
+    for name in ("inference_macs", "encoder"):
+        for row in grids[name].rows:
+            assert macs(row.config) == pytest.approx(macs(fftp), rel=0.1)
+    for name in ("training_macs", "long"):
+        first, *others = (row.config for row in grids[name].rows)
+        full = macs(first) * epochs(first)
+        for config in others:
+            off = abs(macs(config) * epochs(config) - full)
+            assert off <= macs(config) / 2  # half an epoch
+    _, square, _, long = (row.config for row in grids["embedding"].rows)
+    full = macs(square) * epochs(square)
+    assert abs(macs(long) * epochs(long) - full) <= macs(long) / 2
+
+
+def test_options_may_depend_on_the_format(study):
+    from study.grids import read_grids
+
+    data = study[0]._replace(
+        format="audioset", yamls="hparams", seconds=10.0, overrides={}
+    )
+    grids = read_grids(data)
+    assert "long" not in grids
+    found = config_of(grids, "masks", "SpecAugment").overrides
+    assert (found["freq_mask"], found["time_mask"]) == (48, 192)
+    assert config_of(grids, "budget", "50 %").overrides["mask_budget"] == 0.1
+
+
+def test_peers_take_missing_keys_from_the_recipe(study):
+    from study.models import read_yaml
+
+    text = read_yaml("benchmarks/peers/xvector.yaml", study[0].base)
     lines = text.splitlines()
     for own in ("n_mels: 24", "batch_size: 32", "mask_budget: 0.0"):
         assert lines.count(own) == 1
@@ -201,13 +251,16 @@ def test_peers_fill_what_they_lack_from_the_recipe(study):
 def test_x_vector_has_the_figures_of_its_recipe(study):
     from speechbrain.lobes.models.Xvector import Classifier, Xvector
 
-    figures = study[0].data.figures(study[0].peer("xvector"))
+    from study.models import figures
+
+    data, grids = study
+    cost = figures(config_of(grids, "peers", "x-vector"), data)
     modules = [
         Xvector(in_channels=24),
         Classifier([None, None, 512], lin_neurons=512, out_neurons=12),
     ]
     params = sum(p.numel() for m in modules for p in m.parameters())
-    assert (figures.params, figures.tokens) == (params, None)
+    assert (cost.params, cost.tokens) == (params, None)
     # 101 frames through five layers; their statistics; three linear layers
     channels = [24, 512, 512, 512, 512, 1500]
     kernels = [5, 3, 3, 1, 1]
@@ -215,10 +268,10 @@ def test_x_vector_has_the_figures_of_its_recipe(study):
         k * a * b for k, a, b in zip(kernels, channels, channels[1:])
     )
     macs += 2 * 1500 * 512 + 512 * 512 + 512 * 12
-    assert figures.macs == figures.macs_linear == macs
+    assert cost.macs == cost.macs_linear == macs
 
 
-def test_padding_has_no_influence_on_peers_but_by_its_length():
+def test_values_of_padding_do_not_reach_peers():
     pytest.importorskip("timm")
     import peers
 
@@ -240,24 +293,23 @@ def test_padding_has_no_influence_on_peers_but_by_its_length():
 
 
 def test_report_compares_with_the_baseline(study, tmp_path, capsys):
-    from study_report import write_report
-    from study_runs import append_row
+    from study.report import write_report
+    from study.run import append_row
 
-    study = study[0]
+    data, grids = study
     path = tmp_path / "study_words.jsonl"
-    without = study.without_masks(study.fftp)
-    square = study.square_16
+    square = config_of(grids, "embedding", "square 16/16")
     scores = [
-        (study.fftp, (0.90, 0.92)),
+        (config_of(grids, "masks", "SpecMask"), (0.90, 0.92)),
         (square, (0.80, 0.80)),
-        (without, (0.90, 0.91)),
+        (config_of(grids, "masks", "none"), (0.90, 0.91)),
     ]
     for config, values in scores:
         for seed, value in enumerate(values, start=1):
             more = {"resumed": seed == 2, "cpu_minutes": float(seed)}
-            append_row(path, make_row(config, seed, value, study.data, **more))
+            append_row(path, make_row(config, seed, value, data, **more))
     facts = {"latency": {square.model_key: {"median": 0.0042}}}
-    write_report(study, path, facts)
+    write_report(grids, data, path, facts)
     text = path.with_suffix(".md").read_text("utf-8")
     rows = {
         line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ")
@@ -285,9 +337,9 @@ def test_report_compares_with_the_baseline(study, tmp_path, capsys):
     ]
     assert rows["square 16/10"][1:] == ["-"] * 13
     assert "+0.50 ± 1.12 | none | inside the noise" in text
-    assert "SpecMask less SpecAugment" not in text  # one has no rows
+    assert "SpecMask minus SpecAugment" not in text  # one has no rows
 
     pictures = {p: p.read_bytes() for p in tmp_path.glob("*_macs.*")}
     assert len(pictures) == 4
-    write_report(study, path, facts)
+    write_report(grids, data, path, facts)
     assert pictures == {p: p.read_bytes() for p in pictures}

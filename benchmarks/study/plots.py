@@ -1,4 +1,4 @@
-"""Plots of a study: the metric versus multiply-accumulates.
+"""Plots of the study: the metric against MACs.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -21,7 +21,7 @@ GRIDS = (
     "peers",
 )
 AXES = {
-    "inference_macs": ("macs", 1e6, "million MACs for a clip"),
+    "inference_macs": ("macs", 1e6, "million MACs per clip"),
     "training_macs": ("training_macs", 1e12, "tera MACs in training"),
 }
 MARKERS = "osD^v<>PX*hpd"
@@ -35,7 +35,7 @@ COLOURS = {
 
 
 def family(config):
-    """What a configuration's points have in common."""
+    """The entry of ``COLOURS`` for a configuration."""
     name, stride = config.yaml, config.overrides.get("stride_frames")
     if "aum" in name:
         return "AuM"
@@ -44,54 +44,34 @@ def family(config):
     return "FFTP" if "fftp" in name else "other"
 
 
-def points_of(study, results):
-    """What is drawn: each configuration once, on each device.
-
-    Returns
-    -------
-    list of tuple
-        Family, label and ``Result``.
-    """
-    points, known = [], set()
-    for title, grid in study.grids().items():
-        if title not in GRIDS:
-            continue
-        for entry in grid.entries:
-            for device in results.devices:
-                result = results.find(entry.config, device)
-                identity = (str(entry.config), device)
-                if result is None or identity in known:
-                    continue
-                known.add(identity)
-                label = entry.label
-                epochs = result.rows[0]["epochs"]
-                if epochs != study.epochs:
-                    name = label.partition(", as many")[0]
-                    label = f"{name} ({epochs} epochs)"
-                if device != "cpu":
-                    label = f"{label}, {device}"
-                points.append((family(entry.config), label, result))
+def points_of(grids, results):
+    """Family, label and ``Result`` of each configuration on each device."""
+    points, known, usual = [], set(), None
+    for grid in (grid for name, grid in grids.items() if name in GRIDS):
+        for row, device in itertools.product(grid.rows, results.devices):
+            usual = usual or row.config.overrides["number_of_epochs"]
+            result = results.find(row.config, device)
+            identity = (str(row.config), device)
+            if result is None or identity in known:
+                continue
+            known.add(identity)
+            label, epochs = row.label, result.rows[0]["epochs"]
+            if epochs != usual:
+                name = label.partition(", as many")[0]
+                label = f"{name} ({epochs} epochs)"
+            if device != "cpu":
+                label = f"{label}, {device}"
+            points.append((family(row.config), label, result))
     return points
 
 
-def plot_study(study, results, stem):
-    """Draws the metric versus the MACs, for inference and for training.
+def plot_study(grids, data, results, stem):
+    """Plots the metric against inference MACs and training MACs.
 
-    Arguments
-    ---------
-    study : Study
-        The study.
-    results : Results
-        Its results.
-    stem : pathlib.Path
-        Beginning of the pictures' paths.
-
-    Returns
-    -------
-    dict
-        From what a picture shows to its PNG; an SVG lies beside.
+    Writes a PNG and an SVG for each, with paths that begin with ``stem``;
+    returns the paths of the PNGs by title.
     """
-    points, pictures = points_of(study, results), {}
+    points, pictures = points_of(grids, results), {}
     for name, (key, unit, label) in AXES.items():
         figure = Figure((10, 5.5), dpi=100, layout="constrained")
         ax = figure.subplots()
@@ -99,11 +79,10 @@ def plot_study(study, results, stem):
         for kind, text, result in points:
             marks = markers.setdefault(kind, itertools.cycle(MARKERS))
             values = result.values
-            deviation = statistics.stdev(values) if len(values) > 1 else 0
             ax.errorbar(
                 result.rows[0][key] / unit,
                 statistics.mean(values),
-                yerr=deviation,
+                yerr=statistics.stdev(values) if len(values) > 1 else 0,
                 color=COLOURS.get(kind, COLOURS["other"]),
                 marker=next(marks),
                 markersize=8,
@@ -115,12 +94,13 @@ def plot_study(study, results, stem):
         ax.set_xscale("log")
         ax.grid(alpha=0.3, which="both")
         ax.set_xlabel(label)
-        ax.set_ylabel(f"{study.data.metric} in %, mean and deviation of seeds")
-        ax.set_title(f"{study.data.name}, {study.data.metric} versus {label}")
+        ax.set_ylabel(f"{data.metric} in %, mean ± standard deviation of seeds")
+        title = f"{data.metric} against {label}"
+        ax.set_title(f"{data.name}, {title}")
         figure.legend(loc="outside right upper", fontsize=9)
         path = stem.with_name(f"{stem.name}_{name}.png")
         figure.savefig(path, metadata={"Software": None})
         with matplotlib.rc_context({"svg.hashsalt": "study"}):
             figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
-        pictures[f"{study.data.metric} versus {label}"] = path
+        pictures[title] = path
     return pictures

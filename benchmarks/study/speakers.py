@@ -1,9 +1,9 @@
 """Accuracy by speaker in a run of the Speech Commands recipe.
 
-Clips of one speaker are alike, so that it is the number of speakers that says
-how far a test's accuracy can be trusted, not that of its clips.
+Clips of one speaker are similar, so that the number of speakers, not that of
+clips, limits how precise the accuracy on a test set is.
 
-> python benchmarks/speakers.py OUTPUT_FOLDER TABLE
+> python benchmarks/study/speakers.py OUTPUT_FOLDER TABLE
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -20,20 +20,9 @@ HEADER = "| speaker | clips | errors | errors in % |\n|---|---|---|---|\n"
 
 
 def read_errors(path):
-    """Clips and errors of each speaker.
+    """Counts clips and errors of each speaker in a run's predictions.csv.
 
-    Arguments
-    ---------
-    path : pathlib.Path
-        A run's predictions.csv.
-
-    Returns
-    -------
-    clips : collections.Counter
-        From speaker to number of clips. A clip that nobody speaks in, such as
-        one of silence, is a speaker of its own.
-    errors : collections.Counter
-        From speaker to number of clips taken for something else.
+    A clip without a speaker, such as one of silence, counts as a speaker.
     """
     clips, errors = Counter(), Counter()
     with open(path, encoding="utf-8", newline="") as file:
@@ -46,22 +35,10 @@ def read_errors(path):
 
 
 def standard_error(clips, errors):
-    """Standard error of an accuracy over speakers drawn at random.
+    """Standard error of an error rate, for speakers drawn at random.
 
     That of a ratio of two sums over clusters (Cochran, Sampling Techniques,
-    section 6.4).
-
-    Arguments
-    ---------
-    clips : dict
-        From speaker to number of clips.
-    errors : dict
-        From speaker to number of errors.
-
-    Returns
-    -------
-    float
-        A share of the clips.
+    section 6.4), given clips and errors by speaker.
     """
     total, n = sum(clips.values()), len(clips)
     rate = sum(errors.values()) / total
@@ -70,22 +47,22 @@ def standard_error(clips, errors):
 
 
 def main():
-    """Writes what the command line asks for."""
+    """Writes the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("output_folder", type=Path, help="of the recipe")
     parser.add_argument("table", help="the file to write")
     args = parser.parse_args()
     clips, errors = read_errors(args.output_folder / "predictions.csv")
     total, wrong = sum(clips.values()), sum(errors.values())
-    share = (wrong * (total - wrong) / total**3) ** 0.5
+    alone = (wrong * (total - wrong) / total**3) ** 0.5
     order = sorted(clips, key=lambda s: (-errors[s], -clips[s], s))
     with atomic_path(args.table) as path, open(path, "w") as file:
         file.write(
             f"Accuracy {100 * (1 - wrong / total):.2f} % of {total} clips, "
-            f"{wrong} errors.\n\nIts standard error is {100 * share:.1f} points "
-            "if each clip is drawn by itself, "
-            f"{100 * standard_error(clips, errors):.1f} if speakers are drawn. "
-            "Those with an error:\n\n" + HEADER
+            f"{wrong} errors.\n\nIts standard error is {100 * alone:.1f} points "
+            "if clips are drawn at random, "
+            f"{100 * standard_error(clips, errors):.1f} if speakers are. "
+            "Speakers with errors:\n\n" + HEADER
         )
         for s in order:
             if errors[s]:

@@ -1,12 +1,10 @@
-"""What a data folder is to a study: its form, its recipe and its classes.
+"""Data folders of the study: format, recipe, metric and classes.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 from typing import NamedTuple
-
-from study_models import figures
 
 from speechbrain_fftp.datasets.audioset.lists import read_class_list
 from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
@@ -19,30 +17,30 @@ from speechbrain_fftp.datasets.speech_commands.tasks import COMMANDS
 
 
 class Data(NamedTuple):
-    """What a data folder holds.
+    """A data folder.
 
     Arguments
     ---------
     name : str
-        Its name in result files.
-    form : str
+        Its name in the results.
+    format : str
         ``speech_commands`` or ``audioset``.
     recipe : str
         The recipe's script, relative to the repository.
     yamls : str
-        Folder of its yamls.
+        Folder of the recipe's yamls.
     metric : str
-        What it is scored by, a key of metrics.json.
+        The key of metrics.json that is compared.
     seconds : float
-        Length of a clip, to count with.
+        Length of a clip for which MACs are counted.
     n_classes : int
         Number of classes.
     overrides : dict
-        What all runs on it are given.
+        Options of all runs.
     """
 
     name: str
-    form: str
+    format: str
     recipe: str
     yamls: str
     metric: str
@@ -52,47 +50,27 @@ class Data(NamedTuple):
 
     @property
     def base(self):
-        """The yaml that those of the peers are laid over."""
+        """The yaml whose keys those of a peer's yaml replace."""
         return f"{self.yamls}/ast_fftp.yaml"
-
-    def figures(self, config):
-        """Figures of a configuration's model (see ``study_models``)."""
-        return figures(config, self.base, self.n_classes, self.seconds)
 
 
 def find_data(folder):
-    """Looks at a data folder.
-
-    Arguments
-    ---------
-    folder : pathlib.Path
-        Data in Speech Commands' or AudioSet's form.
-
-    Returns
-    -------
-    Data
-        What it is.
-
-    Raises
-    ------
-    ValueError
-        If it is neither.
-    """
+    """Recognizes a data folder; returns its ``Data``."""
     name = folder.name or "data"
     if not folder.is_dir():
         raise ValueError(f"there is no data folder {folder}")
     signs = [folder / sign for sign in (NOISE_FOLDER, *SPLIT_LISTS.values())]
     if any(sign.exists() for sign in signs):
-        found, _ = list_words(folder)
-        words = {word for word, clips in found.items() if clips}
+        words = {word for word, clips in list_words(folder)[0].items() if clips}
         words.discard(NOISE_FOLDER)
-        whole = set(COMMANDS) <= words
-        task, n_classes = (12, 12) if whole else ("folders", len(words))
+        task, n_classes = "folders", len(words)
+        if set(COMMANDS) <= words:
+            task = n_classes = 12
         return Data(
-            name=name,
-            form="speech_commands",
-            recipe="recipes/SpeechCommands/train.py",
-            yamls="hparams/speechcommands",
+            name,
+            "speech_commands",
+            "recipes/SpeechCommands/train.py",
+            "hparams/speechcommands",
             metric="accuracy",
             seconds=1.0,
             n_classes=n_classes,
@@ -106,14 +84,15 @@ def find_data(folder):
         n_classes = len(read_class_list(classes))
     else:
         raise ValueError(
-            f"{folder} has neither word folders with {', '.join(SPLIT_LISTS.values())} "
-            f"or {NOISE_FOLDER}, nor AudioSet's class_labels_indices.csv, nor sounds"
+            f"{folder} holds neither Speech Commands (word folders with "
+            f"{', '.join(SPLIT_LISTS.values())} or {NOISE_FOLDER}), nor AudioSet "
+            "(class_labels_indices.csv), nor custom data"
         )
     return Data(
-        name=name,
-        form="audioset",
-        recipe="recipes/AudioSet/train.py",
-        yamls="hparams",
+        name,
+        "audioset",
+        "recipes/AudioSet/train.py",
+        "hparams",
         metric="mAP",
         seconds=10.0,
         n_classes=n_classes,

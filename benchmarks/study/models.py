@@ -1,0 +1,156 @@
+"""Models of the study: from a yaml and options to tokens, parameters and MACs.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import functools
+import importlib.util
+import math
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from hyperpyyaml import load_hyperpyyaml
+
+from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.utils.complexity import count_macs
+
+ROOT = Path(__file__).resolve().parents[2]
+PEERS = ROOT / "benchmarks" / "peers"
+SAMPLE_RATE = 16000
+# The options that a model depends on.
+MODEL_KEYS = (
+    "embed_dim",
+    "depth",
+    "num_heads",
+    "patch_frames",
+    "stride_frames",
+    "n_mels",
+)
+# Packages that a peer needs, by its yaml.
+PACKAGES = {"mobilenetv3.yaml": "timm"}
+# A top-level key of a yaml with its value.
+BLOCK = r"^{}:.*\n(?:(?:[ \t].*)?\n)*"
+
+
+class Config(NamedTuple):
+    """A yaml, relative to the repository, and options of the command line."""
+
+    yaml: str
+    overrides: dict
+
+    def but(self, **overrides):
+        """A copy with some other options."""
+        return Config(self.yaml, {**self.overrides, **overrides})
+
+    @property
+    def model_key(self):
+        """Identifies the model among those of other configurations."""
+        keys = [k for k in MODEL_KEYS if k in self.overrides]
+        sizes = (f"{key}={self.overrides[key]}" for key in keys)
+        return " ".join([self.yaml, *sizes])
+
+
+class Figures(NamedTuple):
+    """Size and cost of a model, encoder and classifier, for one clip.
+
+    Arguments
+    ---------
+    params : int
+        Number of parameters.
+    tokens : int or None
+        Number of tokens, including class tokens; None without tokens.
+    macs_linear : int
+        MACs of linear and convolutional layers, as the paper counts.
+    macs : int
+        All MACs, including attention and scans.
+    """
+
+    params: int
+    tokens: int
+    macs_linear: int
+    macs: int
+
+
+def read_yaml(yaml, base):
+    """The text of a yaml; a peer's keys replace those of a base yaml."""
+    own = (ROOT / yaml).read_text(encoding="utf-8")
+    if (ROOT / yaml).parent != PEERS:
+        return own
+    text = (ROOT / base).read_text(encoding="utf-8")
+    for match in re.finditer(BLOCK.format(r"(\w+)"), own, re.MULTILINE):
+        block = re.compile(BLOCK.format(match[1]), re.MULTILINE)
+        if block.search(text):
+            text = block.sub(lambda _, new=match[0]: new, text, count=1)
+        else:
+            text += "\n" + match[0]
+    return text
+
+
+def compose(config, base, path):
+    """Writes a peer's complete yaml to a path; returns the yaml to run."""
+    if (ROOT / config.yaml).parent != PEERS:
+        return ROOT / config.yaml
+    with atomic_path(path) as temporary:
+        Path(temporary).write_text(read_yaml(config.yaml, base), "utf-8")
+    return path
+
+
+def unavailable(config):
+    """Why a configuration cannot be run here; None if it can."""
+    package = PACKAGES.get(Path(config.yaml).name)
+    if package and importlib.util.find_spec(package) is None:
+        return f"{package} is not installed"
+    return None
+
+
+def load_model(config, data):
+    """The yaml's ``modules`` for some ``Data``, in evaluation mode."""
+    text = read_yaml(config.yaml, data.base)
+    # They would write logs.
+    for key in ("tensorboard_logger", "train_logger", "checkpointer"):
+        text = re.sub(BLOCK.format(key), "", text, flags=re.MULTILINE)
+    options = {**config.overrides, "n_classes": data.n_classes}
+    sys.path.insert(0, str(PEERS))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            options.update(data_folder="none", output_folder=folder)
+            modules = load_hyperpyyaml(text, options)["modules"]
+    finally:
+        sys.path.remove(str(PEERS))
+    return {name: module.eval() for name, module in modules.items()}
+
+
+def figures(config, data):
+    """``Figures`` of a configuration's model for some ``Data``."""
+    sizes = {k: v for k, v in config.overrides.items() if k in MODEL_KEYS}
+    rest = data._replace(overrides=None)  # which has a hash
+    return _figures(config.yaml, tuple(sorted(sizes.items())), rest)
+
+
+@functools.lru_cache(maxsize=None)
+def _figures(yaml, sizes, data):
+    """``figures`` of arguments that have a hash."""
+    with torch.random.fork_rng(devices=()):  # yamls set a seed
+        modules = load_model(Config(yaml, dict(sizes)), data)
+    encoder, classifier = modules["embedding_model"], modules["classifier"]
+    tokens = []
+    if hasattr(encoder, "blocks") and hasattr(encoder, "embedding"):
+        encoder.blocks[0].register_forward_pre_hook(
+            lambda block, args: tokens.append(args[0].shape[1])
+        )
+    wavs = torch.zeros(1, round(data.seconds * SAMPLE_RATE))
+    feats = modules["compute_features"](wavs)
+    macs = count_macs(encoder, feats)
+    macs += count_macs(classifier, encoder(feats).detach())
+    parts = [*encoder.parameters(), *classifier.parameters()]
+    return Figures(
+        params=sum(math.prod(p.shape) for p in parts),
+        tokens=tokens[0] if tokens else None,
+        macs_linear=macs.linear_conv,
+        macs=macs.total,
+    )
