@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -21,40 +22,29 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 LABELS = ("FFTP 10/5", "square 16/16", "no masks", " x 2", "x-vector")
 
 
-def command(data_folder, work, *options):
-    script = str(BENCHMARKS / "study.py")
+def start(data_folder, work):
+    """Starts a study in a process group of its own, as a shell does."""
+    script = str(BENCHMARKS / "study" / "run.py")
     words = [sys.executable, script, str(data_folder), "--smoke"]
-    return [*words, "--work", str(work), *options]
-
-
-def study(*words):
-    """Runs a study to its end; gives its exit status and its output."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command(*words),
-        capture_output=True,
+    return subprocess.Popen(
+        [*words, "--work", str(work)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
-        env=environment,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
     )
-    return done.returncode, done.stdout + done.stderr
+
+
+def finish(process):
+    """Exit status and output of a study."""
+    output = process.communicate(timeout=300)[0]
+    return process.returncode, output
 
 
 def rows_of(work):
     path = work / "study_words.jsonl"
     return path.read_text().splitlines() if path.exists() else []
-
-
-def processes_in(work):
-    """Processes with the folder in their command line, zombies left out."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if str(work).encode() in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:  # it has ended
-            continue
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -66,37 +56,28 @@ def words(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def studied(words, tmp_path_factory):
-    """A study that was killed after its first run, and started again."""
+    """A study that was interrupted after its first run, and started again."""
     work = tmp_path_factory.mktemp("study")
-    killed = subprocess.Popen(
-        command(words, work),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    interrupted = start(words, work)
     deadline = time.time() + 120
-    while not rows_of(work) and killed.poll() is None:
+    while not rows_of(work) and interrupted.poll() is None:
         assert time.time() < deadline
         time.sleep(0.1)
-    killed.kill()
-    output = killed.communicate()[0].decode()
-    assert killed.returncode == -9, output
+    os.killpg(interrupted.pid, signal.SIGINT)  # as Ctrl+C does
+    status, output = finish(interrupted)
+    assert status == 130, output
+    assert "Interrupted" in output
     before = len(rows_of(work))
-    deadline = time.time() + 20
-    while processes_in(work):
-        assert time.time() < deadline, "runs go on without their study"
-        time.sleep(0.1)
-    status, output = study(words, work)
+    status, output = finish(start(words, work))
     assert status == 0, output
     return work, before, output
 
 
-def test_killed_study_goes_on(studied):
+def test_interrupted_study_continues(studied):
     work, before, output = studied
     assert 0 < before < len(LABELS)
-    started = re.findall(r"^\[(\d)/(\d)\]", output, re.MULTILINE)
-    left = str(len(LABELS) - before)
-    assert [last for _, last in started] == [left] * int(left)
+    done = re.findall(r"^smoke: .*: accuracy", output, re.MULTILINE)
+    assert len(done) == len(LABELS) - before
 
 
 def test_all_rows_are_there_and_in_the_report(studied):
@@ -133,33 +114,36 @@ def test_macs_of_the_narrow_model_are_matched(studied):
 def test_second_call_runs_nothing(studied, words):
     work = studied[0]
     before = {path.name: path.read_bytes() for path in work.glob("*.*")}
-    status, output = study(words, work)
+    status, output = finish(start(words, work))
     assert status == 0
-    assert "[1/" not in output
+    assert "accuracy" not in output
     after = {path.name: path.read_bytes() for path in work.glob("*.*")}
     assert before == after
 
 
-def test_failed_run_is_reported_and_the_others_go_on(
-    studied, words, tmp_path, monkeypatch, capsys
-):
+@pytest.fixture
+def script(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
-    import study as script
-    import study_runs
+    from study import run
 
+    return run
+
+
+def stub(run, data_folder, work):
+    """A command in place of the recipe: some fail."""
+    if "no masks" in run.name:
+        return ["-c", "import sys; print('out of luck'); sys.exit(3)"]
+    if "x-vector" in run.name:
+        return ["-c", "print('done, but without a result')"]
+    path = str(run.folder(work) / "metrics.json")
+    return ["-c", f"open({path!r}, 'w').write('{{\"accuracy\": 0.5}}')"]
+
+
+def test_failed_run_is_reported_and_the_others_continue(
+    studied, words, tmp_path, script, monkeypatch, capsys
+):
     shutil.copytree(studied[0] / "prepared", tmp_path / "prepared")
-
-    def quick(run, data_folder, work):
-        if "no masks" in run.name:
-            code = "import sys; print('out of luck'); sys.exit(3)"
-        elif "x-vector" in run.name:
-            code = "print('all is well, but where is the result?')"
-        else:
-            path = str(run.folder(work) / "metrics.json")
-            code = f"open({path!r}, 'w').write('{{\"accuracy\": 0.5}}')"
-        return [sys.executable, "-c", code]
-
-    monkeypatch.setattr(study_runs, "command", quick)
+    monkeypatch.setattr(script, "command", stub)
     status = script.main([str(words), "--smoke", "--work", str(tmp_path)])
     output = capsys.readouterr().out
     assert status == 1
@@ -174,13 +158,28 @@ def test_failed_run_is_reported_and_the_others_go_on(
     assert "| no masks | - |" in (tmp_path / "study_words.md").read_text()
 
 
-def test_bad_command_lines_are_explained(words, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import study as script
+def test_run_of_another_shell_is_not_started_twice(
+    studied, words, tmp_path, script, monkeypatch, capsys
+):
+    shutil.copytree(studied[0] / "prepared", tmp_path / "prepared")
+    monkeypatch.setattr(script, "command", stub)
+    data = script.find_data(words)
+    grids = script.read_grids(data, smoke=True)
+    first, second, *_ = script.plan(grids, data, [1], "cpu")[0]
+    results = tmp_path / "study_words.jsonl"
+    with script.locked(first.folder(tmp_path) / "lock") as lock:
+        assert lock is not None
+        failed = script.execute_all([first, second], words, tmp_path, results)
+    assert not failed and len(rows_of(tmp_path)) == 1
+    assert f"{first}: running in another process" in capsys.readouterr().out
+    script.execute_all([first, second], words, tmp_path, results)
+    assert len(rows_of(tmp_path)) == 2
 
+
+def test_bad_command_lines_are_explained(words, tmp_path, script):
     for options, reason in (
         ([str(tmp_path / "nowhere")], "no data folder .*nowhere"),
-        ([str(tmp_path)], "neither word folders .* nor"),
+        ([str(tmp_path)], "holds neither Speech Commands .* nor"),
         (
             [str(words), "--grids", "nix"],
             "no grid nix; there are training_macs",
@@ -188,3 +187,18 @@ def test_bad_command_lines_are_explained(words, tmp_path, monkeypatch):
     ):
         with pytest.raises(SystemExit, match=reason):
             script.main([*options, "--plan"])
+
+
+def test_models_are_timed(words, tmp_path, script, monkeypatch):
+    monkeypatch.setattr(
+        script,
+        "compare",
+        lambda cases: {
+            key: {"median": float(case().shape[1])}
+            for key, case in cases.items()
+        },
+    )
+    data = script.find_data(words)
+    times = script.measure_latency(script.read_grids(data, True), data)
+    assert len(times) == 4
+    assert {time["median"] for time in times.values()} == {data.n_classes}

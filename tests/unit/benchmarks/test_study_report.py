@@ -249,9 +249,9 @@ def test_peers_take_missing_keys_from_the_recipe(study):
 
 
 def test_x_vector_has_the_figures_of_its_recipe(study):
-    from speechbrain.lobes.models.Xvector import Classifier, Xvector
-
     from study.models import figures
+
+    from speechbrain.lobes.models.Xvector import Classifier, Xvector
 
     data, grids = study
     cost = figures(config_of(grids, "peers", "x-vector"), data)
