@@ -1,9 +1,9 @@
-"""SpecMask next to torchaudio's and SpeechBrain's masks.
+"""Compares SpecMask with torchaudio's and SpeechBrain's masks.
 
-A batch of 64 clips of 1000 frames and 128 bins, the masks of AST's training:
-time masks of up to 192 frames and frequency masks of up to 48 bins. Also its
-share of a tiny training step. Writes benchmarks/results/augmentation.json and
-.md.
+A batch of 64 clips of 1000 frames and 128 bins, with the masks of AST's
+training: time masks of up to 192 frames, frequency masks of up to 48 bins. Also
+measures its share of a training step. Writes
+benchmarks/results/augmentation.json and .md.
 
 > python benchmarks/augmentation.py
 
@@ -11,16 +11,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import harness
 import torch
-from harness import (
-    add_row,
-    compare,
-    environment,
-    milliseconds,
-    read_options,
-    target,
-    write_results,
-)
 from torchaudio.transforms import FrequencyMasking, TimeMasking
 
 from speechbrain.augment.freq_domain import SpectrogramDrop
@@ -35,7 +27,7 @@ STEP = "training step, AST-tiny"
 
 
 def make_cases(feats):
-    """Functions that mask the batch, each its own way."""
+    """Functions that mask the batch, by name."""
     ours = SpecMask(0.2)
     unaligned = SpecMask(0.2, aligned=False)
     time, freq = TimeMasking(TIME_MASK, True), FrequencyMasking(FREQ_MASK, True)
@@ -53,7 +45,7 @@ def make_cases(feats):
     return {
         OURS: lambda: ours(feats),
         "SpecMask, not aligned": lambda: unaligned(feats),
-        # [B, T, F] -> [B, 1, F, T], whose masks differ from clip to clip
+        # [B, T, F] -> [B, 1, F, T], for which masks differ between clips
         TORCHAUDIO: lambda: freq(time(feats.transpose(1, 2).unsqueeze(1))),
         SPEECHBRAIN: lambda: drops[1](drops[0](feats)),
     }
@@ -73,42 +65,41 @@ def make_step(feats):
 
 
 def main():
-    """Runs what the command line asks for."""
-    args = read_options(__doc__, rounds=20)
+    """Measures and writes the results."""
+    args = harness.read_options(__doc__, rounds=20)
     torch.manual_seed(0)
     feats = torch.randn(*((4, 100, 128) if args.smoke else (64, 1000, 128)))
-    times = compare(make_cases(feats), args.rounds)
-    times.update(compare({STEP: make_step(feats)}, min(args.rounds, 5)))
-    about, rows = environment("cpu", ("torchaudio", "speechbrain")), []
-    ours = times[OURS]["median"]
+    times = harness.compare(make_cases(feats), args.rounds)
+    steps = {STEP: make_step(feats)}
+    times.update(harness.compare(steps, min(args.rounds, 5)))
+    ours, rows = times[OURS]["median"], []
     for name, time in times.items():
-        row = {"by": name, "ms": milliseconds(time)}
+        row = {"by": name, "ms": harness.milliseconds(time)}
         row["this / SpecMask"] = f"{time['median'] / ours:.2f}"
         row["seconds"] = time
-        add_row(rows, row)
-    work = "SpecMask on 64 clips of 1000 frames, speed against "
-    why = "it also finds each clip's mean and draws masks for a budget"
+        harness.add_row(rows, row)
+    work = "SpecMask on 64 clips of 1000 frames, speed relative to "
+    why = "it also computes each clip's mean and fits masks to a budget"
     goals = [
-        target(work + name, 1, times[name]["median"] / ours, reason=why)
+        harness.target(work + name, 1, times[name]["median"] / ours, reason=why)
         for name in (TORCHAUDIO, SPEECHBRAIN)
     ]
-    share = 100 * ours / times[STEP]["median"]
     goals.append(
-        target(
+        harness.target(
             "SpecMask, share of a training step of AST-tiny",
             2,
-            share,
+            100 * ours / times[STEP]["median"],
             " %",
             at_least=False,
             reason="a tiny model's step on many threads is short",
         )
     )
-    note = f"{list(feats.shape)}, a fifth masked; in turns. {args.note}"
-    sections = {
-        "Masks": {"note": note, "environment": about, "rows": rows},
-        "Targets": {"note": "", "environment": about, "rows": goals},
-    }
-    write_results("augmentation", sections)
+    note = f"{list(feats.shape)}, 20 % masked, measured in turns. {args.note}"
+    harness.write_results(
+        "augmentation",
+        harness.environment("cpu", ("torchaudio", "speechbrain")),
+        {"Masks": (note, rows), "Targets": ("", goals)},
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""From an audio file to its tags: AST-tiny with FFTP and MobileNetV3-large.
+"""Compares AST-tiny with FFTP and MobileNetV3-large from audio file to tags.
 
 A file of 10 s at 44.1 kHz, stereo; both models have random weights, 527 classes
-and the same reader, resampler and front end. Also the first tag of a process.
-Writes benchmarks/results/end_to_end.json and .md.
+and the same reader, resampler and front end. Also measures the first tag of a
+process. Writes benchmarks/results/end_to_end.json and .md.
 
 > python benchmarks/end_to_end.py
 
@@ -15,21 +15,12 @@ import statistics
 import tempfile
 from pathlib import Path
 
+import harness
 import tagging
 import timm
 import torch
-from harness import (
-    add_row,
-    compare,
-    environment,
-    milliseconds,
-    read_options,
-    target,
-    write_results,
-)
-from onnx_export import CLASSES, make_tagger
+from random_models import CLASSES, make_tagger
 
-from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.windows import audio_blocks
 
 OURS = "AST-tiny FFTP, file to tags"
@@ -37,7 +28,7 @@ PEER = "MobileNetV3-large, file to tags"
 
 
 class MobileNet(torch.nn.Module):
-    """timm's MobileNetV3-large on a spectrogram, in an encoder's place."""
+    """timm's MobileNetV3-large on spectrograms, with logits as embeddings."""
 
     def __init__(self):
         super().__init__()
@@ -45,19 +36,16 @@ class MobileNet(torch.nn.Module):
         self.model = timm.create_model(name, in_chans=1, num_classes=CLASSES)
 
     def forward(self, feats, wav_lens=None):
-        """Features ``[B, T, F]`` -> logits ``[B, 1, C]``."""
+        """Maps features ``[B, T, F]`` to logits ``[B, 1, C]``."""
         return self.model(feats.unsqueeze(1)).unsqueeze(1)
 
 
-def make_peer(tagger):
-    """A tagger that differs in its model alone."""
-    modules = {**tagger.mods, "embedding_model": MobileNet()}
-    modules["classifier"] = torch.nn.Identity()
-    return AudioTagger(modules, vars(tagger.hparams))
-
-
-def make_cases(tagger, peer, path):
-    """The whole way with either model, and its parts."""
+def make_cases(path):
+    """Functions for the whole way with either model, and for its parts."""
+    tagger = make_tagger("AST-tiny")
+    peer = make_tagger(
+        "AST-tiny", embedding_model=MobileNet(), classifier=torch.nn.Identity()
+    )
     wav = tagger.load_wav(path)[None]
     feats = tagger.mods.mean_var_norm(tagger.mods.compute_features(wav))
     return {
@@ -81,69 +69,61 @@ def first_tags(folder, path, args):
         run["imports"] = run["process"] - run["load"] - run["work"]
     rows = []
     for key, what in (
-        ("process", "all: start of Python to its end"),
-        (
-            "imports",
-            "Python and its imports, PyTorch and SpeechBrain above all",
-        ),
+        ("process", "total, from the start of Python to its end"),
+        ("imports", "Python and imports, mainly PyTorch and SpeechBrain"),
         ("load", "loading the model"),
         ("work", "the first file"),
     ):
         values = [run[key] for run in runs]
         row = {"what": what, "s": f"{statistics.median(values):.2f}"}
-        row["least"] = f"{min(values):.2f}"
-        row["seconds"] = {str(n): value for n, value in enumerate(values)}
-        add_row(rows, row)
+        row["minimum"] = f"{min(values):.2f}"
+        row["seconds"] = harness.numbered(values)
+        harness.add_row(rows, row)
     return rows, statistics.median(run["process"] for run in runs)
 
 
 def main():
-    """Runs what the command line asks for."""
-    args = read_options(__doc__, rounds=20)
-    tagger = make_tagger("AST-tiny")
+    """Measures and writes the results."""
+    args = harness.read_options(__doc__, rounds=20)
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         path = Path(folder) / "clip.wav"
         tagging.write_noise(path, 1 if args.smoke else 10)
-        cases = make_cases(tagger, make_peer(tagger), path)
-        times = compare(cases, args.rounds)
+        times = harness.compare(make_cases(path), args.rounds)
         first, start = first_tags(Path(folder), path, args)
     rows = []
     for name, time in times.items():
-        row = {"what": name, "ms": milliseconds(time), "seconds": time}
-        add_row(rows, row)
+        row = {"what": name, "ms": harness.milliseconds(time), "seconds": time}
+        harness.add_row(rows, row)
     ours, theirs = times[OURS]["median"], times[PEER]["median"]
     goals = [
-        target(
-            "10 s of 44.1 kHz stereo, file in, tags out, AST-tiny FFTP",
+        harness.target(
+            "10 s of 44.1 kHz stereo, from file to tags, AST-tiny FFTP",
             20,
             1000 * ours,
             " ms",
             at_least=False,
             reason="the model and the resampling take most of it",
         ),
-        target("the same, speed against MobileNetV3-large", 1, theirs / ours),
-        target(
+        harness.target(
+            "the same, speed relative to MobileNetV3-large", 1, theirs / ours
+        ),
+        harness.target(
             "first tag after the start of a process",
             4,
             start,
             " s",
             at_least=False,
-            reason="PyTorch and SpeechBrain are imported nearly all the time",
+            reason="importing PyTorch and SpeechBrain takes most of it",
         ),
     ]
-    about = environment("cpu", ("timm", "soundfile", "soxr"))
-    notes = {
-        "A warm process": "The encoder alone, features alone: parts of it. ",
-        "The first tag": "Each run in a process of its own. ",
-        "Targets": "",
-    }
+    parts = "Rows without 'file to tags' are parts of it. "
     sections = {
-        title: {"note": notes[title] + args.note, "environment": about}
-        for title in notes
+        "A warm process": (parts + args.note, rows),
+        "The first tag": ("Each run in a new process. " + args.note, first),
+        "Targets": ("", goals),
     }
-    for title, each in zip(notes, (rows, first, goals)):
-        sections[title]["rows"] = each
-    write_results("end_to_end", sections)
+    about = harness.environment("cpu", ("timm", "soundfile", "soxr"))
+    harness.write_results("end_to_end", about, sections)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Kaldi filterbanks of a batch of clips, next to torchaudio's.
+"""Compares KaldiFbank with torchaudio's Kaldi filterbanks.
 
 32 clips of 10 s, 128 bins. Writes benchmarks/results/front_end.json and .md, or
 front_end_gpu with --device cuda.
@@ -10,17 +10,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import harness
 import torch
-from harness import (
-    add_row,
-    check_same,
-    compare,
-    environment,
-    milliseconds,
-    read_options,
-    target,
-    write_results,
-)
 from torchaudio.compliance import kaldi
 
 from speechbrain_fftp.lobes.features import KaldiFbank
@@ -32,7 +23,7 @@ OURS = "KaldiFbank, whole batch"
 
 
 def by_torchaudio(wavs):
-    """What the Audio Spectrogram Transformer's authors call, per clip."""
+    """Features as the Audio Spectrogram Transformer's authors compute them."""
     feats = [
         kaldi.fbank(
             wav[None] - wav.mean(),
@@ -51,7 +42,7 @@ def by_torchaudio(wavs):
 
 @torch.inference_mode()
 def measure(args):
-    """Rows and the ratio of the target."""
+    """Returns the rows and the ratio of the target."""
     clips, seconds = (3, 1) if args.smoke else (32, 10)
     torch.manual_seed(0)
     wavs = (0.1 * torch.randn(clips, seconds * RATE)).to(args.device)
@@ -63,41 +54,46 @@ def measure(args):
             [fbank(wav[None]) for wav in wavs]
         ),
     }
-    check_same({n: [f()] for n, f in cases.items()}, tolerance=1e-3)
-    times, rows = compare(cases, args.rounds), []
+    harness.check_same({n: [f()] for n, f in cases.items()}, tolerance=1e-3)
+    times, rows = harness.compare(cases, args.rounds), []
     for name, time in times.items():
         ratio = times[PEER]["median"] / time["median"]
-        row = {"by": name, "ms": milliseconds(time)}
+        row = {"by": name, "ms": harness.milliseconds(time)}
         row["ms per clip"] = f"{1000 * time['median'] / clips:.3g}"
         row["torchaudio / this"] = f"{ratio:.2f}"
         row["seconds"] = time
-        add_row(rows, row)
+        harness.add_row(rows, row)
     return rows, times[PEER]["median"] / times[OURS]["median"]
 
 
 def main():
-    """Runs what the command line asks for."""
-    args = read_options(__doc__, rounds=20, device="cpu")
-    there = args.device == "cpu" or torch.cuda.is_available()
-    about = environment(args.device if there else "cpu", ("torchaudio",))
-    name = "front_end" if args.device == "cpu" else "front_end_gpu"
-    rows, ratio = [{"result": "not yet measured"}], None
-    if there:
+    """Measures and writes the results."""
+    args = harness.read_options(__doc__, rounds=20, device="cpu")
+    available = args.device == "cpu" or torch.cuda.is_available()
+    device = args.device if available else "cpu"
+    (_, rows), ratio = harness.NOT_MEASURED, None
+    if available:
         rows, ratio = measure(args)
     where = "a CPU" if args.device == "cpu" else "the same GPU"
-    goal = target(
-        f"32 clips of 10 s to filterbanks on {where}, against torchaudio clip "
-        "by clip",
+    goal = harness.target(
+        f"filterbanks of 32 clips of 10 s on {where}, speed relative to "
+        "torchaudio clip by clip",
         GOALS[args.device],
         ratio,
         reason="the Fourier transforms alone take half of the time",
     )
-    note = "Clips of 10 s, 128 bins, float32, in turns. " + args.note
-    sections = {
-        "Filterbanks": {"note": note, "environment": about, "rows": rows},
-        "Targets": {"note": "", "environment": about, "rows": [goal]},
-    }
-    write_results(name, sections)
+    harness.write_results(
+        "front_end" if args.device == "cpu" else "front_end_gpu",
+        harness.environment(device, ("torchaudio",)),
+        {
+            "Filterbanks": (
+                "Clips of 10 s, 128 bins, float32, measured in turns. "
+                + args.note,
+                rows,
+            ),
+            "Targets": ("", [goal]),
+        },
+    )
 
 
 if __name__ == "__main__":

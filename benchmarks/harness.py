@@ -24,35 +24,37 @@ from speechbrain_fftp.dataio.files import atomic_path, write_json
 
 RESULTS = Path(__file__).resolve().parent / "results"
 ROUND_SECONDS = 0.5
+NOT_MEASURED = ("", [{"result": "not yet measured"}])
 
 
 def read_options(description, rounds, **others):
-    """Options of the command line that the scripts share; sets the threads.
+    """Parses the command line and sets the number of threads.
 
     Arguments
     ---------
     description : str
-        Of the script.
+        The script's docstring.
     rounds : int
         Default of ``--rounds``.
     **others : dict
-        Names and defaults of further options.
+        Names and defaults of further options; the type is the default's.
 
     Returns
     -------
     argparse.Namespace
-        The options. With ``--smoke``, results go to a folder of their own.
+        The options. With ``--smoke``, results go to a temporary folder.
     """
     global RESULTS, ROUND_SECONDS
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--note", default="", help="about the machine")
+    parser.add_argument("--note", default="", help="added to the results")
     parser.add_argument(
-        "--smoke", action="store_true", help="tiny sizes, to see that it works"
+        "--smoke", action="store_true", help="test with tiny sizes"
     )
     for name, default in others.items():
-        parser.add_argument(f"--{name}", default=default)
+        kind = str if default is None else type(default)
+        parser.add_argument(f"--{name}", type=kind, default=default)
     args = parser.parse_args()
     if args.smoke:
         args.rounds, args.threads, ROUND_SECONDS = 1, 1, 0.0
@@ -62,22 +64,22 @@ def read_options(description, rounds, **others):
 
 
 def target(work, goal, value, unit="x", at_least=True, reason=""):
-    """A row of the targets, which README.md shows.
+    """A row of the targets, which docs/performance.md shows.
 
     Arguments
     ---------
     work : str
         What is measured.
     goal : float
-        What it is to reach.
+        Lower bound of the value, or upper bound if not ``at_least``.
     value : float or None
-        What it reached; None where that is not yet measured.
+        The measured value; None if not yet measured.
     unit : str
-        Of both.
+        Unit of ``goal`` and ``value``.
     at_least : bool
-        Whether ``goal`` is the least value; else, the greatest.
+        Whether ``goal`` is a lower bound.
     reason : str
-        Why it may be missed.
+        Why the target may be missed.
 
     Returns
     -------
@@ -95,19 +97,19 @@ def target(work, goal, value, unit="x", at_least=True, reason=""):
 
 
 def clock():
-    """The time, once the GPU has finished what it was given."""
+    """The time, after the GPU has finished its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def seconds(function, calls=1):
-    """Seconds per call of a function, over so many calls in a row."""
+    """Seconds per call of a function."""
     return timeit.Timer(function, timer=clock).timeit(calls) / calls
 
 
 def compare(cases, rounds=10, case_seconds=60.0):
-    """Times functions in turns, so that a slow spell of the machine hits all.
+    """Times functions in turns, so that disturbances affect all of them.
 
     A measurement takes half a second, which sets its number of calls.
 
@@ -118,8 +120,8 @@ def compare(cases, rounds=10, case_seconds=60.0):
     rounds : int
         Measurements of each function.
     case_seconds : float
-        Limit for one function: a slower one is measured in fewer rounds, and
-        one whose warm-up call takes this long not again.
+        Time limit per function: slower ones are measured in fewer rounds. If
+        the warm-up call exceeds it, its time is the only measurement.
 
     Returns
     -------
@@ -158,24 +160,16 @@ def milliseconds(time):
     return f"{median} ({low}-{high}, n={time['rounds']})"
 
 
+def numbered(values):
+    """Values in a dict, which ``write_results`` keeps out of the tables."""
+    return {str(number): value for number, value in enumerate(values)}
+
+
 def run_recipe(words, **options):
-    """Runs a recipe's script to its end.
+    """Runs a recipe, given its script, yaml and options.
 
-    Arguments
-    ---------
-    words : list
-        Script, yaml and options.
-    **options : dict
-        Passed to ``subprocess.run``.
-
-    Returns
-    -------
-    status : int
-        The exit status.
-    cpu_minutes : float
-        CPU time of the process and its children.
-    minutes : float
-        Time that passed.
+    ``options`` are passed to ``subprocess.run``. Returns the exit status, the
+    minutes of CPU time and the minutes that passed.
     """
     before, start = cpu_seconds(), time.time()
     done = subprocess.run(
@@ -189,22 +183,22 @@ def run_recipe(words, **options):
 
 
 def cpu_seconds():
-    """CPU time of all processes started here that have ended."""
+    """CPU time of all child processes that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def add_row(rows, row):
-    """Adds a row, a dictionary, to a list of them and prints it."""
+    """Appends a row, a dict, to a list of rows and prints it."""
     rows.append(row)
     shown = [str(cell) for cell in row.values() if not isinstance(cell, dict)]
     print(" | ".join(shown), flush=True)
 
 
 def check_same(results, tolerance):
-    """Stops unless all functions, by name, gave the first one's tensors.
+    """Exits unless all functions, by name, returned the same tensors.
 
-    The tolerance is relative to the greatest value of the first one's tensor.
+    The tolerance is relative to the largest value of the first one's tensor.
     """
     first, *others = results
     for name in others:
@@ -217,10 +211,7 @@ def check_same(results, tolerance):
 
 
 def peak_memory(function):
-    """Most bytes held at once on the CPU, less those of the tensors returned.
-
-    Adds up the allocations and releases that the profiler records.
-    """
+    """Peak of the bytes allocated on the CPU, except for the results."""
     activities = [ProfilerActivity.CPU]
     with profile(activities=activities, profile_memory=True) as profiler:
         outputs = function()
@@ -234,7 +225,7 @@ def peak_memory(function):
 
 
 def gpu_seconds(function, calls=20):
-    """Seconds per call that the GPU works, waiting for launches left out."""
+    """Seconds per call that the GPU is busy."""
     function()
     with profile(activities=[ProfilerActivity.CUDA]) as profiler:
         for _ in range(calls):
@@ -247,7 +238,7 @@ def gpu_seconds(function, calls=20):
 
 
 def environment(device, packages=()):
-    """The machine and the versions, as a dictionary."""
+    """The machine and versions of packages, as a dict."""
     found = {"processor": platform.processor() or platform.machine()}
     cpuinfo = Path("/proc/cpuinfo")
     for line in cpuinfo.read_text().splitlines() if cpuinfo.exists() else ():
@@ -265,12 +256,12 @@ def environment(device, packages=()):
 
 
 def markdown(sections):
-    """Lays sections out (see ``write_results``)."""
+    """Formats the contents of a JSON file of results."""
     lines = []
     for title, section in sections.items():
         facts = section["environment"].items()
         facts = ", ".join(f"{name} {value}" for name, value in facts)
-        texts = (f"## {title}", section["note"], facts)
+        texts = (f"## {title}", section["note"].strip(), facts)
         lines += [f"{text}\n" for text in texts if text]
         first = section["rows"][0]
         names = [n for n in first if not isinstance(first[n], dict)]
@@ -280,17 +271,23 @@ def markdown(sections):
     return "\n".join(lines)
 
 
-def write_results(name, sections):
+def write_results(name, about, sections):
     """Writes ``benchmarks/results/NAME.json`` and ``NAME.md``; prints the same.
 
     Arguments
     ---------
     name : str
         Name of the files.
+    about : dict
+        The ``environment``.
     sections : dict
-        By title: ``note``, ``environment`` and ``rows``, dictionaries with the
-        same keys. Values that are dictionaries are in the JSON file only.
+        By title: a note and rows, dicts with the same keys. Values that are
+        dicts are only in the JSON file.
     """
+    sections = {
+        title: {"note": note, "environment": about, "rows": rows}
+        for title, (note, rows) in sections.items()
+    }
     RESULTS.mkdir(exist_ok=True)
     write_json(RESULTS / f"{name}.json", sections)
     with atomic_path(RESULTS / f"{name}.md") as path:

@@ -1,9 +1,9 @@
 """Whether training waits for its data: clips per second of each part.
 
-Generated clips of 10 s, FLAC at 16 kHz as the recipes store them, through
-SpeechBrain's loader and Brain, features and SpecMask included, to AST-tiny with
-FFTP. Then clips of 1 to 10 s, in batches as they come and in batches of clips
-of like length. Writes benchmarks/results/input_pipeline.json and .md.
+Generated clips of 10 s, 16 kHz FLAC as the recipes store them, with
+SpeechBrain's loader and Brain, including features and SpecMask, train AST-tiny
+with FFTP. Also clips of 1 to 10 s, in random batches and in batches of similar
+length. Writes benchmarks/results/input_pipeline.json and .md.
 
 > python benchmarks/input_pipeline.py
 
@@ -16,17 +16,10 @@ import statistics
 import tempfile
 from pathlib import Path
 
+import harness
 import numpy as np
 import soundfile as sf
 import torch
-from harness import (
-    add_row,
-    environment,
-    read_options,
-    seconds,
-    target,
-    write_results,
-)
 
 import speechbrain as sb
 from speechbrain.dataio.sampler import DynamicBatchSampler
@@ -37,7 +30,7 @@ from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.training.setup import plain_yaml
 
 CLASSES, RATE = 527, 16000
-WHOLE, WITH_READER = "training, whole", "training, whole, a reading process"
+WHOLE, WITH_READER = "training", "training, with a reading process"
 HPARAMS = Path(__file__).parents[1] / "hparams" / "ast_fftp.yaml"
 
 
@@ -65,7 +58,7 @@ class TaggingBrain(sb.core.Brain):
 
 
 def make_dataset(folder, lengths):
-    """A data set of clips of noise, so many seconds each."""
+    """A data set of clips of noise with the given lengths in seconds."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     rows = {}
@@ -103,7 +96,7 @@ def make_brain(smoke, threads):
 
 
 def epochs(brain, dataset, **options):
-    """A function that trains for an epoch through SpeechBrain."""
+    """A function that trains for an epoch by SpeechBrain's ``fit``."""
     options = {"collate_fn": collate_clips, **options}
 
     def run():
@@ -113,25 +106,25 @@ def epochs(brain, dataset, **options):
 
 
 def make_parts(brain, dataset, batch_size):
-    """Functions for each part of an epoch, and for all of it."""
+    """Functions for each part of an epoch and for the whole."""
     options = {"batch_size": batch_size, "collate_fn": collate_clips}
 
     def load():
-        """All batches, from the files."""
+        """Reads all batches from the files."""
         return list(brain.make_dataloader(dataset, sb.Stage.TRAIN, **options))
 
     batches = load()
     whole = epochs(brain, dataset, batch_size=batch_size)
-    whole()  # makes the optimiser
+    whole()  # creates the optimizer
 
     def features():
-        """Features of the loaded batches, masked."""
+        """Computes masked features of the batches read."""
         with torch.no_grad():
             for batch in batches:
                 brain.features(batch)
 
     def train():
-        """Steps with the loaded batches."""
+        """Trains on the batches read."""
         brain.modules.train()
         for batch in batches:
             brain.fit_batch(batch)
@@ -139,7 +132,7 @@ def make_parts(brain, dataset, batch_size):
     return {
         "loader alone": load,
         "features and masks alone": features,
-        "training steps alone, features included": train,
+        "training steps alone, including features": train,
         WHOLE: whole,
         WITH_READER: epochs(
             brain, dataset, batch_size=batch_size, num_workers=1
@@ -156,35 +149,37 @@ def make_batchings(brain, dataset, batch_size):
         bucket_boundaries=options["bucket_boundaries"],
     )
     return {
-        "batches of clips as they come": epochs(
+        "random batches": epochs(
             brain, dataset, batch_size=batch_size, shuffle=True
         ),
-        "batches of like length": epochs(brain, dataset, batch_sampler=sampler),
+        "batches of similar length": epochs(
+            brain, dataset, batch_sampler=sampler
+        ),
     }
 
 
 def measure(parts, clips, rounds):
-    """Rows of parts timed in turns, and the clips per second of each."""
+    """Times parts in turns; returns rows and the clips per second of each."""
     took = {}
     for part in parts.values():
         part()
     for _, (name, part) in itertools.product(range(rounds), parts.items()):
-        took.setdefault(name, []).append(seconds(part))
+        took.setdefault(name, []).append(harness.seconds(part))
     speeds = {n: clips / statistics.median(each) for n, each in took.items()}
     rows = []
     for name, each in took.items():
         row = {"part": name, "clips/s": f"{speeds[name]:.3g}"}
         row["ms per clip"] = f"{1000 / speeds[name]:.3g}"
-        row["seconds"] = {str(n): value for n, value in enumerate(each)}
-        add_row(rows, row)
+        row["seconds"] = harness.numbered(each)
+        harness.add_row(rows, row)
     return rows, speeds
 
 
 def main():
-    """Runs what the command line asks for."""
-    args = read_options(__doc__, rounds=3)
+    """Measures and writes the results."""
+    args = harness.read_options(__doc__, rounds=3)
     clips, length, size = (4, 1, 2) if args.smoke else (96, 10, 12)
-    # As many of each length, in an order without one
+    # Evenly spread lengths in random order
     mixed = np.random.default_rng(1).permutation(
         np.linspace(max(0.5, length / 10), length, clips)
     )
@@ -200,42 +195,34 @@ def main():
         )
     whole = {WHOLE, WITH_READER}
     slowest = min(v for name, v in speeds.items() if name not in whole)
-    as_they_come, alike = mixed_speeds.values()
+    at_random, similar = mixed_speeds.values()
     goals = [
-        target(
-            "training of AST-tiny through SpeechBrain's Brain, clips/s as a "
-            "share of the slowest part alone",
+        harness.target(
+            "training AST-tiny with SpeechBrain's Brain, clips/s as a share of "
+            "the slowest part alone",
             90,
             100 * speeds[WHOLE] / slowest,
             " %",
-            reason="reading takes its turn with training",
+            reason="reading and training take turns",
         ),
-        target(
-            "the same on clips of 1 to 10 s in batches of like length, speed "
-            "against batches of clips as they come",
+        harness.target(
+            "the same on clips of 1 to 10 s in batches of similar length, speed "
+            "relative to random batches",
             1,
-            alike / as_they_come,
+            similar / at_random,
         ),
     ]
-    about = environment("cpu", ("speechbrain", "soundfile"))
+    about = harness.environment("cpu", ("speechbrain", "soundfile"))
     note = (
         f"An epoch of {clips} clips in batches of {size}; medians of "
         f"{args.rounds} epochs, in turns. {args.note}"
     )
     sections = {
-        "Clips of 10 s": rows,
-        "Clips of 1 to 10 s": batchings,
-        "Targets": goals,
+        "Clips of 10 s": (note, rows),
+        "Clips of 1 to 10 s": (note, batchings),
+        "Targets": ("", goals),
     }
-    sections = {
-        title: {
-            "note": note if title != "Targets" else "",
-            "environment": about,
-            "rows": each,
-        }
-        for title, each in sections.items()
-    }
-    write_results("input_pipeline", sections)
+    harness.write_results("input_pipeline", about, sections)
 
 
 if __name__ == "__main__":

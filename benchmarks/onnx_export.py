@@ -1,10 +1,9 @@
-"""Latency and size of models exported to ONNX, next to PyTorch.
+"""Compares models exported to ONNX with PyTorch: latency, size and tags.
 
 AST-tiny and AST-base with FFTP, random weights, one clip of 10 s: PyTorch
-eager, and ONNX Runtime with float32 and with int8 weights. With --model, also
-how far the tags of that model's ONNX files are from PyTorch's, on real clips.
-Writes benchmarks/results/onnx_export.json and .md. A few minutes; other work on
-the machine distorts the times.
+eager, and ONNX Runtime with float32 and with int8 weights. With --model and
+--clips, also how much that model's tags of real clips change. Writes
+benchmarks/results/onnx_export.json and .md. Takes a few minutes.
 
 > python benchmarks/onnx_export.py
 > python benchmarks/onnx_export.py --model results/demo/inference --clips DIR
@@ -13,60 +12,24 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import argparse
 import functools
 import statistics
 import tempfile
 from pathlib import Path
 
+import harness
 import onnxruntime
 import torch
-from harness import (
-    add_row,
-    check_same,
-    compare,
-    environment,
-    milliseconds,
-    write_results,
-)
+from random_models import SIZES, make_tagger
 
-from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.onnx import export_onnx
-from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
-from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.nnet.patching import FFTPEmbedding
 
-CLASSES = 527
 SECONDS = 10
-# Width, depth, heads.
-SIZES = {"AST-tiny": (192, 12, 3), "AST-base": (768, 12, 12)}
-
-
-def make_tagger(size):
-    """A model of AudioSet's classes with random weights."""
-    width, depth, heads = SIZES[size]
-    torch.manual_seed(0)
-    embedding = FFTPEmbedding(128, width, patch_frames=50, stride_frames=10)
-    encoder = AST(128, width, depth, heads, embedding=embedding)
-    labels = CategoricalEncoder()
-    labels.update_from_iterable(f"class {i}" for i in range(CLASSES))
-    modules = {
-        "compute_features": KaldiFbank(),
-        "mean_var_norm": DatasetNormalization(),
-        "embedding_model": encoder,
-        "classifier": torch.nn.Linear(width, CLASSES),
-    }
-    hparams = {
-        "label_encoder": labels,
-        "sample_rate": 16000,
-        "max_frames": 1024,
-    }
-    return AudioTagger(modules, hparams)
 
 
 def by_onnx(path, threads):
-    """A function from waveforms to probabilities, and nothing of torch's."""
+    """A function from waveforms to probabilities that runs an ONNX file."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(
@@ -74,10 +37,8 @@ def by_onnx(path, threads):
     )
 
     def run(wavs):
-        inputs = {
-            "wavs": wavs.numpy(),
-            "wav_lens": torch.ones(len(wavs)).numpy(),
-        }
+        lens = torch.ones(len(wavs)).numpy()
+        inputs = {"wavs": wavs.numpy(), "wav_lens": lens}
         return torch.from_numpy(session.run(None, inputs)[0])
 
     return run
@@ -96,7 +57,7 @@ def megabytes(path):
     return f"{path.stat().st_size / 1e6:.1f}"
 
 
-def latency_rows(size, threads, rounds):
+def latency_rows(size, args):
     """One clip by PyTorch and by both files, in turns."""
     tagger = make_tagger(size)
     wavs = 0.1 * torch.randn(1, SECONDS * 16000)
@@ -106,81 +67,70 @@ def latency_rows(size, threads, rounds):
         sizes = {"PyTorch": "-"}
         for kind, path in files.items():
             name = f"ONNX Runtime, {kind}"
-            cases[name] = functools.partial(by_onnx(path, threads), wavs)
+            cases[name] = functools.partial(by_onnx(path, args.threads), wavs)
             sizes[name] = megabytes(path)
         exact = {n: [f()] for n, f in cases.items() if "int8" not in n}
-        check_same(exact, tolerance=1e-4)
-        times = compare(cases, rounds)
+        harness.check_same(exact, tolerance=1e-4)
+        times = harness.compare(cases, args.rounds)
     rows = []
     for name, time in times.items():
         ratio = times["PyTorch"]["median"] / time["median"]
         row = {"model": size, "by": name, "MB": sizes[name]}
-        row["ms"] = milliseconds(time)
+        row["ms"] = harness.milliseconds(time)
         row["PyTorch / this"] = f"{ratio:.2f}"
         row["seconds"] = time
-        add_row(rows, row)
+        harness.add_row(rows, row)
     return rows
 
 
-def accuracy_rows(model, clips, threads):
-    """How far a trained model's files are from PyTorch, on clips."""
-    tagger = AudioTagger.from_hparams(str(Path(model).resolve()))
-    longest = 16000 * SECONDS
-    wavs = [tagger.load_wav(path)[None, :longest] for path in clips]
+def accuracy_rows(args):
+    """How much the probabilities of clips by a model's files differ."""
+    tagger = AudioTagger.from_hparams(str(Path(args.model).resolve()))
+    wavs = [
+        tagger.load_wav(path)[None, : 16000 * SECONDS]
+        for path in sorted(Path(args.clips).rglob("*"))
+        if path.suffix in (".flac", ".ogg", ".wav")
+    ]
     exact = [tagger.tag_batch(wav)[0] for wav in wavs]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for kind, path in export_both(tagger, folder).items():
-            run = by_onnx(path, threads)
-            found = [run(wav)[0] for wav in wavs]
-            errors = [(a - b).abs().max().item() for a, b in zip(exact, found)]
-            same = sum(
-                int(a.argmax() == b.argmax()) for a, b in zip(exact, found)
-            )
+            run = by_onnx(path, args.threads)
+            pairs = [(a, run(wav)[0]) for a, wav in zip(exact, wavs)]
+            errors = [(a - b).abs().max().item() for a, b in pairs]
             row = {"weights": kind, "MB": megabytes(path), "clips": len(wavs)}
-            row["same first tag"] = same
+            row["same first tag"] = sum(
+                int(a.argmax() == b.argmax()) for a, b in pairs
+            )
             row["largest difference of a probability"] = f"{max(errors):.1e}"
             row["median over clips"] = f"{statistics.median(errors):.1e}"
-            add_row(rows, row)
+            harness.add_row(rows, row)
     return rows
 
 
 def main():
-    """Runs what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--model", help="inference folder of a trained model")
-    parser.add_argument("--clips", help="folder of clips, with --model")
-    parser.add_argument("--note", default="", help="about the machine")
-    args = parser.parse_args()
+    """Measures and writes the results."""
+    args = harness.read_options(__doc__, rounds=20, model=None, clips=None)
     if (args.model is None) != (args.clips is None):
-        parser.error("--model and --clips go together")
-    torch.set_num_threads(args.threads)
-    packages = ("onnx", "onnxruntime", "onnxscript")
-    about = environment("cpu", packages)
+        raise SystemExit("onnx_export: give both --model and --clips, or none")
     rows = []
-    for size in SIZES:
-        rows += latency_rows(size, args.threads, args.rounds)
+    for size in list(SIZES)[: 1 if args.smoke else 2]:
+        rows += latency_rows(size, args)
     note = (
-        f"Median time (quartiles, rounds) of one clip of {SECONDS} s, features "
-        "included, patches of 50 frames every 10, float32 but for int8, in "
-        f"turns. {args.note}".strip()
+        f"Median time (quartiles, rounds) of one clip of {SECONDS} s, including "
+        "features, patches of 50 frames every 10, float32 except for int8, "
+        f"measured in turns. {args.note}"
     )
-    sections = {"Latency": {"note": note, "environment": about, "rows": rows}}
+    sections = {"Latency": (note, rows)}
     if args.model:
-        clips = sorted(
-            path
-            for path in Path(args.clips).rglob("*")
-            if path.suffix in (".flac", ".ogg", ".wav")
+        sections["Accuracy"] = (
+            "Probabilities of all classes by a trained model, ONNX Runtime "
+            "compared with PyTorch.",
+            accuracy_rows(args),
         )
-        sections["Accuracy"] = {
-            "note": "A trained model's probabilities by ONNX Runtime next to "
-            "those by PyTorch, all classes.",
-            "environment": about,
-            "rows": accuracy_rows(args.model, clips, args.threads),
-        }
-    write_results("onnx_export", sections)
+    packages = ("onnx", "onnxruntime", "onnxscript")
+    about = harness.environment("cpu", packages)
+    harness.write_results("onnx_export", about, sections)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Puts the targets of all results into README.md's performance table.
+"""Writes the targets of all results into docs/performance.md.
 
-The table stands between two comments; benchmarks/results/*.json hold the rows.
+The table stands between two comments; benchmarks/results/*.json hold its rows.
 
 > python benchmarks/performance_table.py
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from speechbrain_fftp.dataio.files import atomic_path
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 RESULTS = Path(__file__).resolve().parent / "results"
-# Names of the results with targets, in the table's order.
+# Results with targets, in the order of the table.
 NAMES = (
     "front_end",
     "front_end_gpu",
@@ -28,7 +28,7 @@ BEGIN, END = "<!-- performance: begin -->\n", "<!-- performance: end -->\n"
 
 
 def render():
-    """The table: what is to be reached, what was, and why if it was not."""
+    """The table: targets, what was measured, and why targets are missed."""
     lines = ["| work | target | measured | met |", "|---|---|---|---|"]
     for name in NAMES:
         path = RESULTS / f"{name}.json"
@@ -41,16 +41,16 @@ def render():
 
 
 def replace_table(text):
-    """A text with the table in the place of the one it has."""
+    """Replaces the table of a text."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
     return before + BEGIN + render() + END + after
 
 
 def main():
-    """Rewrites README.md."""
-    text = replace_table(README.read_text("utf-8"))
-    with atomic_path(README) as path:
+    """Rewrites the page."""
+    text = replace_table(PAGE.read_text("utf-8"))
+    with atomic_path(PAGE) as path:
         Path(path).write_text(text, encoding="utf-8")
 
 

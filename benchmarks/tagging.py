@@ -1,17 +1,16 @@
 """Speed and memory of tagging long files on a CPU.
 
-Generates a noise file (44.1 kHz, stereo) of an hour and one of ten seconds,
-and in a process for each task measures peak memory, throughput and the time
-from the start of Python to the first tag. The model is a tiny AST of random
-weights: width 192, 12 layers, full-frequency patches of 50 frames every 10.
+Tags noise files (44.1 kHz, stereo) of an hour and of ten seconds, each task in
+a process of its own, with a tiny AST of random weights: width 192, 12 layers,
+full-frequency patches of 50 frames every 10. Writes
+benchmarks/results/tagging.json and .md.
 
-    python benchmarks/tagging.py
+> python benchmarks/tagging.py
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import argparse
 import json
 import resource
 import statistics
@@ -25,8 +24,6 @@ import harness
 import numpy as np
 import soundfile as sf
 import torch
-
-from speechbrain.dataio.encoder import CategoricalEncoder
 
 RATE = 44100
 RECIPE = """
@@ -43,9 +40,7 @@ embedding_model: !new:speechbrain_fftp.lobes.models.AST.AST
         embed_dim: 192
         patch_frames: 50
         stride_frames: 10
-classifier: !new:torch.nn.Sequential
-    - !new:torch.nn.LayerNorm [192]
-    - !new:torch.nn.Linear [192, 527]
+classifier: !new:torch.nn.Linear [192, 527]
 modules: null
 """
 # What is measured: a method of AudioTagger and its options.
@@ -57,22 +52,21 @@ TASKS = {
 
 def write_model(folder):
     """Writes an inference folder of random weights."""
-    from hyperpyyaml import load_hyperpyyaml
+    from random_models import make_labels, make_modules
 
     from speechbrain_fftp.inference.folder import export_inference
 
-    torch.manual_seed(0)
-    hparams = load_hyperpyyaml(RECIPE)
-    labels = CategoricalEncoder()
-    labels.update_from_iterable([f"class {n}" for n in range(527)])
     (folder / "recipe.yaml").write_text(RECIPE, "utf-8")
     return export_inference(
-        folder / "recipe.yaml", hparams, labels, folder / "inference"
+        folder / "recipe.yaml",
+        make_modules("AST-tiny"),
+        make_labels(),
+        folder / "inference",
     )
 
 
 def write_noise(path, seconds):
-    """Writes a stereo file, a minute at a time."""
+    """Writes a stereo file, one minute at a time."""
     rng = np.random.default_rng(0)
     with sf.SoundFile(path, "w", RATE, 2, "PCM_16") as file:
         while seconds > 0:
@@ -82,8 +76,8 @@ def write_noise(path, seconds):
 
 
 def child(model, path, task, threads):
-    """Does a task and prints what it took, as JSON."""
-    torch.set_num_threads(threads)
+    """Runs a task and prints its cost as JSON."""
+    torch.set_num_threads(int(threads))
     from speechbrain_fftp.inference import AudioTagger
 
     started = time.perf_counter()
@@ -99,8 +93,7 @@ def child(model, path, task, threads):
 def measure(model, path, task, threads):
     """Runs ``child`` in a process of its own."""
     started = time.perf_counter()
-    command = [sys.executable, __file__, "--child", task]
-    command += ["--model", model, "--path", path, "--threads", str(threads)]
+    command = [sys.executable, __file__, "child", model, path, task, threads]
     done = subprocess.run(
         list(map(str, command)), check=True, capture_output=True, text=True
     )
@@ -109,25 +102,14 @@ def measure(model, path, task, threads):
 
 
 def main():
-    """Measures and writes ``benchmarks/results/tagging``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--rounds", type=int, default=3, help="of the hour")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--note", default="")
-    parser.add_argument("--child", choices=sorted(TASKS))
-    parser.add_argument("--model")
-    parser.add_argument("--path")
-    args = parser.parse_args()
-    if args.child:
-        child(args.model, args.path, args.child, args.threads)
-        return
-    torch.set_num_threads(args.threads)
+    """Measures and writes the results."""
+    args = harness.read_options(__doc__, rounds=3, minutes=60.0)
+    minutes = 0.5 if args.smoke else args.minutes
     rows, first = [], []
     with tempfile.TemporaryDirectory() as folder:
         model = write_model(Path(folder))
         long, short = Path(folder) / "long.wav", Path(folder) / "short.wav"
-        write_noise(long, 60 * args.minutes)
+        write_noise(long, 60 * minutes)
         write_noise(short, 10)
         for task, options in TASKS.items():
             runs = [
@@ -139,9 +121,9 @@ def main():
                 "task": task,
                 "options": ", ".join(f"{k}={v}" for k, v in options.items()),
                 "seconds, median": f"{work:.1f}",
-                "x real time": f"{60 * args.minutes / work:.0f}",
+                "x real time": f"{60 * minutes / work:.0f}",
                 "peak RSS, MiB": f"{max(run['peak'] for run in runs):.0f}",
-                "runs": {str(n): run for n, run in enumerate(runs)},
+                "runs": harness.numbered(runs),
             }
             harness.add_row(rows, row)
         runs = [
@@ -149,7 +131,7 @@ def main():
             for _ in range(max(args.rounds, 3))
         ]
         for name, what in (
-            ("process", "start of Python to its end, imports included"),
+            ("process", "start of Python to its end, including imports"),
             ("load", "from_pretrained"),
             ("work", "tag_file, the first call"),
         ):
@@ -157,29 +139,24 @@ def main():
             row = {
                 "what": what,
                 "seconds, median": f"{statistics.median(values):.2f}",
-                "least": f"{min(values):.2f}",
-                "runs": {str(n): value for n, value in enumerate(values)},
+                "minimum": f"{min(values):.2f}",
+                "runs": harness.numbered(values),
             }
             harness.add_row(first, row)
-    environment = harness.environment("cpu", ("soundfile", "soxr"))
     note = (
         f"Each task in a process of its own, rounds: {args.rounds}. AST of "
         f"width 192, 12 layers, patches 50/10. {args.note}"
-    ).strip()
+    )
     sections = {
-        f"{args.minutes:g} minutes at 44.1 kHz, stereo": {
-            "note": note,
-            "environment": environment,
-            "rows": rows,
-        },
-        "First tags of a 10 s clip": {
-            "note": "Latency of one command. " + args.note,
-            "environment": environment,
-            "rows": first,
-        },
+        f"{minutes:g} minutes at 44.1 kHz, stereo": (note, rows),
+        "First tags of a 10 s clip": (
+            "Latency of one command. " + args.note,
+            first,
+        ),
     }
-    harness.write_results("tagging", sections)
+    about = harness.environment("cpu", ("soundfile", "soxr"))
+    harness.write_results("tagging", about, sections)
 
 
 if __name__ == "__main__":
-    main()
+    child(*sys.argv[2:]) if sys.argv[1:2] == ["child"] else main()
