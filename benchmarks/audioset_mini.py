@@ -1,10 +1,10 @@
 """Trains the AudioSet recipe from scratch on a few hundred clips.
 
-Runs the recipe itself, once per seed, on a small data folder in AudioSet's
-form, and a logistic regression on the mean and the deviation of each clip's
-log-mel bands on the same split. What was trained is scored in float32, in
-bfloat16 and as an int8 ONNX file, too. Prints a table and adds it to
-benchmarks/results/audioset_mini.json and .md.
+Runs the recipe once per seed on a small data folder in AudioSet's format, and
+scores the models in float32, in bfloat16 and as int8 ONNX files. The baseline
+is a logistic regression on the mean and standard deviation of each clip's
+log-mel bands, with the same splits. Adds a row to
+benchmarks/results/audioset_mini.json and .md; other options are the recipe's.
 
 > python benchmarks/audioset_mini.py DATA_FOLDER
 > python benchmarks/audioset_mini.py DATA_FOLDER --hparams hparams/ast_square.yaml --seeds 1
@@ -17,14 +17,11 @@ import argparse
 import csv
 import json
 import platform
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
+import harness
 import numpy as np
 import torch
 from onnx_export import by_onnx
@@ -42,7 +39,7 @@ from speechbrain_fftp.lobes.features import KaldiFbank
 from speechbrain_fftp.utils.metrics import tagging_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "audioset_mini.json"
+RESULTS = harness.RESULTS / "audioset_mini.json"
 # Sizes and lengths for a few hundred clips on a CPU.
 OPTIONS = (
     "--embed_dim=192 --depth=6 --number_of_epochs=40 --batch_size=8 "
@@ -51,38 +48,29 @@ OPTIONS = (
 
 
 def train(hparams, data_folder, seed, prepared_folder, options):
-    """Runs the recipe; gives its metrics and the time that it took."""
+    """Runs the recipe; returns its metrics and times."""
     with tempfile.TemporaryDirectory() as folder:
-        before, start = (
-            resource.getrusage(resource.RUSAGE_CHILDREN),
-            time.time(),
-        )
-        subprocess.run(
-            [sys.executable, "recipes/AudioSet/train.py", hparams]
-            + [f"--data_folder={data_folder}", f"--output_folder={folder}"]
-            + [f"--prepared_folder={prepared_folder}", f"--seed={seed}"]
-            + OPTIONS
-            + options,
-            cwd=ROOT,
-            check=True,
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds = time.time() - start
+        words = ["recipes/AudioSet/train.py", hparams]
+        words += [f"--data_folder={data_folder}", f"--output_folder={folder}"]
+        words += [f"--prepared_folder={prepared_folder}", f"--seed={seed}"]
+        words += [*OPTIONS, *options]
+        status, cpu_minutes, minutes = harness.run_recipe(words, cwd=ROOT)
+        if status:
+            raise SystemExit(f"audioset_mini: the recipe failed with {status}")
         metrics = json.loads((Path(folder) / "metrics.json").read_text())
         precisions = score_precisions(f"{folder}/inference", prepared_folder)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {
         "mAP": metrics["mAP"],
         "AUC": metrics["AUC"],
         "classes": metrics["num_classes_scored"],
         "mAP_by_precision": precisions,
-        "seconds": seconds,
-        "cpu_minutes": cpu / 60,
+        "seconds": 60 * minutes,
+        "cpu_minutes": cpu_minutes,
     }
 
 
 def read_clips(split, prepared_folder, labels):
-    """Waveform and targets, one for each label, of each clip of a split."""
+    """Waveform and targets ``[C]`` of each clip of a split."""
     with open(prepared_folder / f"{split}.csv", encoding="utf-8") as fi:
         for row in csv.DictReader(fi):
             path = row["wav"].replace("$data_root", str(prepared_folder))
@@ -92,7 +80,7 @@ def read_clips(split, prepared_folder, labels):
 
 
 def score_precisions(model, prepared_folder):
-    """mAP of the evaluation split by an exported model, by precision."""
+    """mAP of an exported model on the evaluation split, by precision."""
     tagger = AudioTagger.from_pretrained(model)
     bfloat16 = AudioTagger.from_pretrained(model, precision="bf16")
     with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +103,7 @@ def score_precisions(model, prepared_folder):
 
 
 def statistics_of(split, prepared_folder, labels):
-    """Mean and deviation ``[clips, 80]`` of 40 bands; targets ``[clips, C]``."""
+    """Means and standard deviations ``[clips, 80]``; targets ``[clips, C]``."""
     fbank = KaldiFbank(n_mels=40)
     features, targets = [], []
     for wav, target in read_clips(split, prepared_folder, labels):
@@ -141,7 +129,7 @@ def logistic_regression(prepared_folder):
 
 
 def main():
-    """Runs what the command line asks for."""
+    """Trains all models and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data_folder", type=Path)
     parser.add_argument("--hparams", default="hparams/ast_fftp.yaml")
@@ -173,7 +161,7 @@ def main():
 
 
 def table(results):
-    """Lays the results out as Markdown."""
+    """Formats the results as Markdown."""
     lines = [
         "| run | seeds | eval mAP (mean) | each seed | in bfloat16 | in int8 | "
         "CPU minutes per run | logistic regression |",

@@ -1,12 +1,12 @@
-"""One process against two on the same CPU cores: metrics and throughput.
-
-    python benchmarks/ddp.py
+"""Compares one process with two on the same CPU cores: metrics and throughput.
 
 Trains the AudioSet recipe on generated clips in one process with two threads
-and in two processes with one thread each, in turns, from the same batches.
-Augmentation is off, since each process draws its own. The throughput is that
-of the steps after the first of each epoch, by the times of their scalars in
-TensorBoard.
+and in two processes with one thread each, in turns, with the same batches.
+Augmentation is off, since each process draws its own. The throughput, by the
+times of TensorBoard's scalars, leaves out the first step of each epoch. Writes
+benchmarks/results/ddp.json and .md.
+
+> python benchmarks/ddp.py
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -18,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import add_row, environment, write_results
+import harness
 from tensorboard.backend.event_processing import event_accumulator
 
 from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
@@ -45,7 +45,7 @@ WAYS = {
 
 
 def clips_per_second(folder):
-    """Clips per second of each epoch, its first step left out."""
+    """Clips per second of each epoch without its first step."""
     events = event_accumulator.EventAccumulator(str(folder / "tensorboard"))
     times = [e.wall_time for e in events.Reload().Scalars("loss/step")]
     steps = CLIPS // BATCH
@@ -54,7 +54,7 @@ def clips_per_second(folder):
 
 
 def main():
-    """Runs both ways in turns and writes benchmarks/results/ddp.{json,md}."""
+    """Runs both ways in turns and writes the results."""
     rates = {way: [] for way in WAYS}
     metrics, rows = {}, []
     with tempfile.TemporaryDirectory() as name:
@@ -79,19 +79,19 @@ def main():
             "run": way,
             "clips/s, median": f"{statistics.median(values):.1f}",
             "lowest and highest epoch": f"{min(values):.1f}-{max(values):.1f}",
-            "against 1 process": f"{statistics.median(values) / one:.2f}",
+            "relative to 1 process": f"{statistics.median(values) / one:.2f}",
             "eval mAP": f"{metrics[way]['mAP']:.6f}",
             "eval loss": f"{metrics[way]['loss']:.6f}",
         }
-        add_row(rows, row)
+        harness.add_row(rows, row)
     note = (
         f"AST of 4 layers and width 192, 99 tokens, {CLIPS} clips of 10 s, "
-        f"batches of {BATCH} in all, {ROUNDS} runs of {EPOCHS} epochs each."
+        f"{BATCH} per step, {ROUNDS} runs of {EPOCHS} epochs each."
     )
-    facts = environment("cpu", ("speechbrain",))
-    facts["CPU threads"] = "as in the rows"
-    section = {"note": note, "environment": facts, "rows": rows}
-    write_results("ddp", {"Training on two cores": section})
+    about = harness.environment("cpu", ("speechbrain",))
+    about["CPU threads"] = "as in the rows"
+    sections = {"Training on two cores": (note, rows)}
+    harness.write_results("ddp", about, sections)
 
 
 if __name__ == "__main__":

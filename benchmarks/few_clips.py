@@ -1,11 +1,10 @@
-"""Fine-tuning a checkpoint against training from scratch, on five clips a class.
+"""Compares fine-tuning with training from scratch on five clips per class.
 
-Takes the first clips of each of the ten instruments of a data folder in
-AudioSet's form as sounds of one's own (clips.csv), runs the recipe on them from
-scratch and from checkpoints, with the same options, and scores the same
-evaluation clips. The checkpoints are trained by the recipe as well, on the demo
-set or on a folder with one folder per class. Writes
-benchmarks/results/few_clips.json and .md.
+Makes custom data (clips.csv) of the first clips of each of the ten instruments
+of a data folder in AudioSet's format. The recipe trains on them from scratch
+and from checkpoints, with the same options, and scores the same evaluation
+clips. It trains the checkpoints as well, on the demo set or on a folder with
+one folder per class. Writes benchmarks/results/few_clips.json and .md.
 
 > python benchmarks/few_clips.py DATA_FOLDER --on demo FOLDER
 
@@ -17,14 +16,11 @@ import argparse
 import csv
 import json
 import os
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from harness import add_row, environment, write_results
+import harness
 
 from speechbrain_fftp.datasets.audioset.lists import (
     read_class_list,
@@ -43,7 +39,7 @@ LISTS = {"train": "balanced_train", "valid": "valid", "eval": "eval"}
 
 
 def take_few(data_folder, folder, clips):
-    """Writes clips.csv with the first clips of each class to train on."""
+    """Writes clips.csv with the first training clips of each class."""
     classes = read_class_list(data_folder / "class_labels_indices.csv")
     rows, taken = [], {}
     for split, name in LISTS.items():
@@ -60,24 +56,21 @@ def take_few(data_folder, folder, clips):
 
 
 def train(folder, *options):
-    """Runs the recipe; gives its metrics and CPU minutes."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        [sys.executable, "recipes/AudioSet/train.py", "hparams/ast_fftp.yaml"]
-        + [f"--output_folder={folder}", "--noprogressbar", *MODEL, *options],
-        cwd=ROOT,
-        check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    """Runs the recipe; returns its metrics and CPU minutes."""
+    words = ["recipes/AudioSet/train.py", "hparams/ast_fftp.yaml"]
+    words += [f"--output_folder={folder}", "--noprogressbar", *MODEL, *options]
+    status, cpu_minutes, _ = harness.run_recipe(
+        words, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    if status:
+        raise SystemExit(f"few_clips: the recipe failed with status {status}")
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
     keys = ("mAP", "AUC", "num_clips", "num_classes_scored")
-    return {**{key: metrics[key] for key in keys}, "cpu_minutes": cpu / 60}
+    return {**{key: metrics[key] for key in keys}, "cpu_minutes": cpu_minutes}
 
 
 def main():
-    """Runs what the command line asks for."""
+    """Trains all models and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data_folder", type=Path)
     parser.add_argument("--on", nargs="+", default=["demo"])
@@ -125,19 +118,16 @@ def main():
                 "CPU minutes per run": f"at most {minutes:.1f}",
                 "all": {"metrics": results},
             }
-            add_row(rows, row)
-        clips, scored = (
-            results[0]["num_clips"],
-            results[0]["num_classes_scored"],
-        )
+            harness.add_row(rows, row)
+        clips = results[0]["num_clips"]
+        scored = results[0]["num_classes_scored"]
     note = (
-        f"{args.clips} training clips of each of ten instruments;"
+        f"{args.clips} training clips of each of ten instruments,"
         f" {clips} evaluation clips, {scored} classes scored. Options of all"
         f" runs: {' '.join([*MODEL, *FEW])}."
     )
-    section = {"note": note, "environment": environment("cpu"), "rows": rows}
-    section["environment"]["CPU threads"] = 1
-    write_results("few_clips", {"Few clips": section})
+    about = {**harness.environment("cpu"), "CPU threads": 1}
+    harness.write_results("few_clips", about, {"Few clips": (note, rows)})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draws the learning curves of a run of a recipe.
+"""Plots the learning curves of a run of a recipe.
 
 > python benchmarks/learning_curve.py OUTPUT_FOLDER PICTURE.svg
 
@@ -21,14 +21,14 @@ EPOCH = re.compile(
 
 
 def main():
-    """Draws what the command line asks for."""
+    """Writes the picture."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("output_folder", type=Path, help="of the recipe")
-    parser.add_argument("picture", help="its ending tells the format")
+    parser.add_argument("picture", help="path; its ending sets the format")
     args = parser.parse_args()
     found = EPOCH.findall((args.output_folder / "train_log.txt").read_text())
     if not found:
-        raise SystemExit(f"{args.output_folder} has no log of epochs")
+        raise SystemExit(f"{args.output_folder} has no epochs in train_log.txt")
     epochs, train, valid, names, scores = zip(*found)
     epochs = [int(epoch) for epoch in epochs]
     train, valid, scores = (list(map(float, x)) for x in (train, valid, scores))

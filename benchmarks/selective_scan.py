@@ -1,32 +1,22 @@
-"""Times and weighs the selective scan against other implementations.
+"""Compares time and memory of the selective scan with other implementations.
 
-On a CPU: the published step-by-step formulation, the parallel scan of mambapy
-and transformers' MambaModel; --full adds the batch-1 latency of AuM-base's
-scan. Writes benchmarks/results/selective_scan.json and .md. About ten minutes,
-most of it the reference's backward pass; other work on the machine distorts the
-figures.
+On a CPU: the published step-by-step formulation, mambapy's parallel scan and
+transformers' MambaModel, and the batch-1 latency of AuM-base's scan. Writes
+benchmarks/results/selective_scan.json and .md. Takes about ten minutes, most of
+it for the reference's backward pass.
 
 > pip install -c constraints.txt -e ".[bench]"
-> python benchmarks/selective_scan.py --full --rounds 20
+> python benchmarks/selective_scan.py --rounds 20
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import argparse
 import functools
 import itertools
 
+import harness
 import torch
-from harness import (
-    add_row,
-    check_same,
-    compare,
-    environment,
-    milliseconds,
-    peak_memory,
-    write_results,
-)
 from torch.nn.functional import silu, softplus
 
 from speechbrain_fftp.nnet.mamba import Mamba
@@ -56,7 +46,7 @@ def make_inputs(size, device="cpu", dtype=torch.float32):
 
 
 def reference(u, delta, A, B, C, D, z, delta_bias):
-    """The scan as published: every factor at once, then step by step."""
+    """The scan as published: all factors at once, then step by step."""
     delta = softplus(delta + delta_bias[:, None])
     decay = torch.exp(torch.einsum("bdl,dn->bdln", delta, A))
     drive = torch.einsum("bdl,bnl,bdl->bdln", delta, B, u)
@@ -89,19 +79,19 @@ def transpose(tensors):
     return [x.transpose(1, 2) if x.dim() == 3 else x for x in tensors]
 
 
-# Function, and the layout of its three-dimensional tensors: as made, a
+# Function, and layout of its three-dimensional tensors: as created, a
 # transposed view, or transposed in memory.
 CANDIDATES = {
     "reference": (reference, "transposed"),
     "reference, on views": (reference, "view"),
-    "mambapy": (mambapy, "as made"),
+    "mambapy": (mambapy, "as created"),
     "ours": (ours, "view"),
     "ours, on contiguous tensors": (ours, "transposed"),
 }
 
 
 def step_of(function, inputs, weight, backward):
-    """A function that gives the output; with ``backward``, gradients too."""
+    """A function that returns the output and, with ``backward``, gradients."""
     inputs = [x.detach().requires_grad_() for x in inputs]
 
     def forward_only():
@@ -121,7 +111,7 @@ def make_step(name, size, backward):
     function, layout = CANDIDATES[name]
     inputs = make_inputs(size)
     tensors = [*inputs, inputs[0].roll(1)]
-    if layout != "as made":
+    if layout != "as created":
         tensors = transpose(tensors)
     if layout == "transposed":
         tensors = [x.contiguous() for x in tensors]
@@ -129,28 +119,28 @@ def make_step(name, size, backward):
 
 
 def time_rows(case, candidates, targets, rounds):
-    """Measures ours and its peers: a row for each peer."""
-    times = compare(candidates, rounds)
+    """Times ours and its peers; returns a row for each peer."""
+    times = harness.compare(candidates, rounds)
     our_time = times.pop("ours")
     rows = []
     for name, time in times.items():
         ratio = time["median"] / our_time["median"]
         target = targets.get(name.split(",")[0])
         row = {"case": case, "peer": name}
-        row["peer, ms"] = milliseconds(time)
-        row["ours, ms"] = milliseconds(our_time)
+        row["peer, ms"] = harness.milliseconds(time)
+        row["ours, ms"] = harness.milliseconds(our_time)
         row["peer / ours"] = f"{ratio:.2f}"
         row["target"] = f"at least {target}" if target else ""
         row["met"] = ("yes" if ratio >= target else "no") if target else ""
         row["seconds"] = {"peer": time, "ours": our_time}
-        add_row(rows, row)
+        harness.add_row(rows, row)
     return rows
 
 
 def scan_rows(size, backward, targets, rounds):
-    """Checks that the candidates agree, then measures them."""
+    """Checks that the candidates agree, then times them."""
     # The reference's backward pass fills a tensor of the size of all states at
-    # every step, which takes minutes: it is run as few times as can be.
+    # every step, which takes minutes: run it as rarely as possible.
     slow = backward and size[-1] > 500
     names = [n for n in CANDIDATES if not (slow and n == "reference, on views")]
     steps = {name: make_step(name, size, backward) for name in names}
@@ -158,13 +148,13 @@ def scan_rows(size, backward, targets, rounds):
     for name in names[1 if slow else 0 :]:
         found = steps[name]()
         results[name] = found if name == "mambapy" else transpose(found)
-    check_same(results, tolerance=1e-3)
+    harness.check_same(results, tolerance=1e-3)
     case = "B={}, D={}, N={}, L={}, ".format(*size) + PASSES[backward]
     return time_rows(case, steps, targets, rounds)
 
 
 class Stack(torch.nn.Module):
-    """transformers' MambaModel, made of our layers with its weights."""
+    """transformers' MambaModel with its weights in our layers."""
 
     def __init__(self, peer):
         super().__init__()
@@ -207,76 +197,58 @@ def model_rows(length, rounds):
             return [out.last_hidden_state]
 
     candidates = {n: functools.partial(run, n) for n in (*peers, "ours")}
-    check_same({n: step() for n, step in candidates.items()}, tolerance=1e-3)
+    harness.check_same(
+        {n: step() for n, step in candidates.items()}, tolerance=1e-3
+    )
     case = f"4 blocks of width 192, B=4, L={length}, forward"
     return time_rows(case, candidates, {"transformers": 1}, rounds)
 
 
 def memory_rows(size):
-    """Peak memory beyond inputs and outputs, next to that of all states."""
+    """Peak memory beyond inputs and outputs, relative to all states."""
     states = 4 * size[0] * size[1] * size[2] * size[3]
     rows = []
     for backward in (False, True):
         for name in ("reference", "mambapy", "ours"):
             vars(torch_backend._kept).clear()  # count it too
-            extra = peak_memory(make_step(name, size, backward))
+            extra = harness.peak_memory(make_step(name, size, backward))
             row = {"case": PASSES[backward], "implementation": name}
             row["MiB"] = f"{extra / 2**20:.1f}"
             row["share of all states"] = f"{extra / states:.3f}"
             row["at most a tenth"] = "yes" if 10 * extra <= states else "no"
-            add_row(rows, row)
+            harness.add_row(rows, row)
     return rows
 
 
-def measure(args):
-    """Measures everything; gives the sections of ``write_results``."""
-    rows = []
-    for backward, length in itertools.product((False, True), args.lengths):
+def main():
+    """Measures and writes the results."""
+    args = harness.read_options(__doc__, rounds=10)
+    lengths, rows = (11, 23) if args.smoke else (101, 1212), []
+    for backward, length in itertools.product((False, True), lengths):
         least = 100 if backward and length > 1000 else 6
         targets = {"reference": least, "mambapy": 2}
         size = (4, 384, 16, length)
         rows += scan_rows(size, backward, targets, args.rounds)
-    for length in args.lengths:
+    for length in lengths:
         rows += model_rows(length, args.rounds)
-    if args.full:
-        for length in args.lengths:
-            rows += scan_rows((1, 1536, 16, length), False, {}, args.rounds)
-    size = (4, 384, 16, max(args.lengths))
-    about = environment("cpu", ("mambapy", "transformers"))
+    for length in lengths:
+        rows += scan_rows((1, 1536, 16, length), False, {}, args.rounds)
+    size = (4, 384, 16, max(lengths))
     time_note = (
         "Median time of a call (quartiles, number of rounds) of ours and of a "
-        "peer, which took turns. Ours and 'on views' read transposed views of "
-        "[B, L, D], mambapy [B, L, D], the others [B, D, L]. The goal for the "
-        "forward pass is 10 times the reference."
+        "peer, measured in turns. Ours and 'on views' read transposed views of "
+        "[B, L, D], mambapy [B, L, D], the others [B, D, L]. "
     )
     memory_note = (
-        "Peak memory beyond inputs and outputs, gradients included, at "
+        "Peak memory beyond inputs and outputs, including gradients, at "
         "B={}, D={}, N={}, L={}.".format(*size)
     )
-    return {
-        "Time, float32": {
-            "note": time_note,
-            "environment": about,
-            "rows": rows,
-        },
-        "Memory, float32": {
-            "note": memory_note,
-            "environment": about,
-            "rows": memory_rows(size),
-        },
+    sections = {
+        "Time, float32": (time_note + args.note, rows),
+        "Memory, float32": (memory_note, memory_rows(size)),
     }
-
-
-def main():
-    """Runs what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--lengths", type=int, nargs="+", default=[101, 1212])
-    parser.add_argument("--full", action="store_true")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    write_results("selective_scan", measure(args))
+    about = harness.environment("cpu", ("mambapy", "transformers"))
+    harness.write_results("selective_scan", about, sections)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Faults, many of them: what was tried, what was survived, what was lost.
-
-    python benchmarks/soak.py [--kills 100]
+"""Faults and hostile input: what was tried and survived, and what was lost.
 
 Kills the AudioSet recipe at random points (the n-th change of a file, or a
 random time) while it prepares, trains and exports, starts it again, and
-compares the final metrics, manifests and weights with those of an unbroken
-run. Then runs the tests of other faults and of hostile input, slow ones
-included.
+compares metrics, manifests and weights with those of an uninterrupted run. Then
+runs the tests of other faults and of hostile input, including slow ones. Writes
+benchmarks/results/soak.json and .md.
+
+> python benchmarks/soak.py --kills 100
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -20,7 +20,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
 
-from harness import add_row, environment, write_results
+import harness
 
 from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 
@@ -30,7 +30,7 @@ from kills import soak  # noqa: E402
 
 
 def kill_rows(kills, folder):
-    """Rows of kills, and what was lost, if anything."""
+    """Rows of kills, and a list of what was lost."""
     data_folder = folder / "data"
     make_demo_set(data_folder, num_train=24, num_valid=8, num_eval=8)
     rows, losses = [], []
@@ -41,16 +41,16 @@ def kill_rows(kills, folder):
         losses += lost
         for stage in ("prepare", "train", "export"):
             row = {
-                "fault": f"SIGKILL while it does: {stage}",
+                "fault": f"SIGKILL, stage: {stage}",
                 "training clips": format,
                 "tried": struck[stage],
             }
-            add_row(rows, row)
+            harness.add_row(rows, row)
     return rows, losses
 
 
 def test_rows(folder):
-    """Rows of the tests of faults and of hostile input, by their names."""
+    """Rows of the tests of faults and of hostile input."""
     report = folder / "report.xml"
     files = sorted(TESTS.glob("test_fuzz*.py"))
     files += [TESTS / "test_faults.py", TESTS / "test_webdataset.py"]
@@ -74,33 +74,33 @@ def test_rows(folder):
     for (file, name), counts in outcomes.items():
         row = {"test": file, "what": name.replace("test ", "", 1)}
         row.update((k, counts[k]) for k in ("passed", "failed", "skipped"))
-        add_row(rows, row)
+        harness.add_row(rows, row)
     return rows
 
 
 def main():
-    """Tries everything and writes benchmarks/results/soak.{json,md}."""
+    """Tries everything and writes the results; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     kills = parser.parse_args().kills
-    facts = environment("cpu", ("speechbrain", "hypothesis", "webdataset"))
     with tempfile.TemporaryDirectory() as folder:
         rows, lost = kill_rows(kills, Path(folder))
-        survived = "All resumed and ended with the metrics and files of an "
-        survived += "unbroken run, the same to the byte."
+        note = (
+            "All runs resumed and ended with the metrics and files of an "
+            "uninterrupted run, identical byte for byte."
+        )
+        if lost:
+            note = " ".join(["Lost:", *lost])
         sections = {
-            "Kills at random points": {
-                "note": " ".join(["Lost:", *lost]) if lost else survived,
-                "environment": facts,
-                "rows": rows,
-            },
-            "Other faults and hostile input": {
-                "note": "Tests, slow ones included.",
-                "environment": {},
-                "rows": test_rows(Path(folder)),
-            },
+            "Kills at random points": (note, rows),
+            "Other faults and hostile input": (
+                "Tests, including slow ones.",
+                test_rows(Path(folder)),
+            ),
         }
-    write_results("soak", sections)
+    packages = ("speechbrain", "hypothesis", "webdataset")
+    about = harness.environment("cpu", packages)
+    harness.write_results("soak", about, sections)
     return int(bool(lost))
 
 

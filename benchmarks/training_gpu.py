@@ -1,11 +1,11 @@
 """Training steps and latency of AST-base and AuM-base on a GPU.
 
-bfloat16 by autocast, fused AdamW, with torch.compile and without; 1212 square
+bfloat16 autocast, fused AdamW, with and without torch.compile; 1212 square
 patches of 1024 frames, 991, 196 and 96 full-frequency ones of 1000. Shares are
-of the GPU's measured bfloat16 peak, that of a product of two large matrices; a
-training step counts as three forward passes. Writes
-benchmarks/results/training_gpu.json and .md; without a GPU, that nothing has
-been measured. With --smoke it runs in tiny sizes on a CPU.
+relative to the measured bfloat16 peak of the GPU, that of a large matrix
+multiplication; a training step counts as three forward passes. Writes
+benchmarks/results/training_gpu.json and .md; without a GPU, it writes "not yet
+measured". With --smoke it runs on a CPU.
 
 > python benchmarks/training_gpu.py
 
@@ -15,15 +15,8 @@ Authors
 
 import gc
 
+import harness
 import torch
-from harness import (
-    add_row,
-    compare,
-    environment,
-    milliseconds,
-    read_options,
-    write_results,
-)
 from torch._dynamo.exc import TorchDynamoException
 
 from speechbrain_fftp.lobes.models.AST import AST
@@ -90,15 +83,15 @@ def make_forward(model, run, feats):
 
 
 def measure_peak(device, smoke):
-    """Operations per second of a product of two bfloat16 matrices."""
+    """Operations per second of a bfloat16 matrix multiplication."""
     size = 128 if smoke else 8192
     a, b = torch.randn(2, size, size, device=device, dtype=torch.bfloat16)
-    time = compare({"product": lambda: a @ b})["product"]["median"]
+    time = harness.compare({"": lambda: a @ b})[""]["median"]
     return 2 * size**3 / time
 
 
 def forget(device):
-    """Frees the memory of the model before."""
+    """Frees the memory of the previous model."""
     torch.compiler.reset()
     gc.collect()
     if device == "cuda":
@@ -107,27 +100,29 @@ def forget(device):
 
 
 def time_of(make, compiled, model, device, args):
-    """Time of what ``make`` makes, or why there is none; peak memory."""
+    """Time of what ``make`` returns, the time or error as text, peak memory."""
     run = model
     if compiled:
         backend = "eager" if args.smoke else "inductor"
         run = torch.compile(model, backend=backend)
     forget(device)
     try:
-        time = compare({"": make(model, run)}, args.rounds, case_seconds=20)[""]
+        time = harness.compare(
+            {"": make(model, run)}, args.rounds, case_seconds=20
+        )[""]
     except (torch.OutOfMemoryError, TorchDynamoException) as error:
         return None, type(error).__name__, "-"
     peak = "-"
     if device == "cuda":
         peak = f"{torch.cuda.max_memory_allocated() / 2**30:.2f}"
-    return time, milliseconds(time), peak
+    return time, harness.milliseconds(time), peak
 
 
 def measure(device, args):
     """Rows of both tables."""
     rows = {TRAINING: [], LATENCY: []}
     peak = measure_peak(device, args.smoke)
-    width, train_batch = (64, 2) if args.smoke else (768, int(args.batch))
+    width, train_batch = (64, 2) if args.smoke else (768, args.batch)
     kinds = ("AST-base", "AuM-base")
     runs_compiled = kinds[:1] if args.smoke else kinds
     for kind in kinds:
@@ -155,7 +150,7 @@ def measure(device, args):
                 row["clips/s"], row["share of the peak"] = speed, share
                 row["peak memory, GiB"] = memory
                 row.update(extra, seconds=time or {})
-                add_row(rows[table], row)
+                harness.add_row(rows[table], row)
 
             # The compiler takes minutes for AuM's scan on a CPU.
             choices = (False, True) if kind in runs_compiled else (False,)
@@ -187,22 +182,17 @@ def measure(device, args):
 
 
 def main():
-    """Runs what the command line asks for."""
-    args = read_options(__doc__, rounds=10, batch="32")
+    """Measures and writes the results."""
+    args = harness.read_options(__doc__, rounds=10, batch=32)
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    about = {}
+    sections = dict.fromkeys((TRAINING, LATENCY), harness.NOT_MEASURED)
     if device == "cuda" or args.smoke:
         rows, peak = measure(device, args)
-        about = environment(device, ("mamba_ssm",))
+        about = harness.environment(device, ("mamba_ssm",))
         note = f"The peak: {peak / 1e12:.3g} TFLOP/s. {args.note}"
-    else:
-        rows = dict.fromkeys((TRAINING, LATENCY))
-        rows = {title: [{"result": "not yet measured"}] for title in rows}
-        about, note = {}, ""
-    sections = {
-        title: {"note": note, "environment": about, "rows": each}
-        for title, each in rows.items()
-    }
-    write_results("training_gpu", sections)
+        sections = {title: (note, each) for title, each in rows.items()}
+    harness.write_results("training_gpu", about, sections)
 
 
 if __name__ == "__main__":

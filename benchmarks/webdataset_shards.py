@@ -1,9 +1,9 @@
 """Speed and memory of training clips in tar shards (WebDataset).
 
-Writes shards from generated clips (10 s, 48 kHz, stereo FLAC), reads them and
-the same clips as single files, and watches the memory of a long reading. From
-the rates it computes what AudioSet's 1.74 million clips would take. Prints
-tables and writes benchmarks/results/webdataset_shards.json and .md.
+Writes and reads shards of generated clips (10 s, 48 kHz, stereo FLAC) and the
+same clips as single files, measures the memory of a long epoch, and computes
+times for AudioSet's 1.74 million clips from the rates. Writes
+benchmarks/results/webdataset_shards.json and .md.
 
 > python benchmarks/webdataset_shards.py
 
@@ -11,7 +11,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import argparse
 import contextlib
 import functools
 import io
@@ -23,10 +22,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import harness
 import numpy as np
 import soundfile as sf
 import torch
-from harness import add_row, compare, environment, write_results
 from torch.utils.data import DataLoader
 
 from speechbrain.dataio import audio_io
@@ -45,11 +44,11 @@ CLASSES = {"/m/1": "Pink noise"}
 CLIPS = 1_740_000  # balanced and unbalanced, about
 BATCH = 12
 SHARDS = 4
-CLIPS_PER_SHARD = 1000  # in the reading that is watched
+CLIPS_PER_SHARD = 1000  # in the long epoch
 
 
 def make_clips(folder, number, seconds, rate, channels):
-    """Writes clips of pink noise; gives them, and the reader of their audio."""
+    """Writes clips of pink noise; returns them and a function to read them."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     for i in range(number):
@@ -65,7 +64,7 @@ def make_clips(folder, number, seconds, rate, channels):
 
 
 def write(clips, iter_audio, folder, num_workers=1):
-    """Writes all clips as shards and their index, anew."""
+    """Writes all clips as shards with their index."""
     shutil.rmtree(folder, ignore_errors=True)
     size = len(clips) // SHARDS
     starts = range(0, len(clips), size)
@@ -76,7 +75,7 @@ def write(clips, iter_audio, folder, num_workers=1):
 
 
 def write_files(clips, iter_audio, folder, num_workers=1):
-    """Writes all clips as single files, anew."""
+    """Writes all clips as single files."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     seconds = {clip.id: 10.0 for clip in clips}
@@ -85,14 +84,14 @@ def write_files(clips, iter_audio, folder, num_workers=1):
 
 
 def rate_rows(what, cases, clips, rounds):
-    """Clips per second of functions that treat so many clips."""
+    """Clips per second of functions that process ``clips`` clips."""
     rows = []
-    for name, time in compare(cases, rounds).items():
+    for name, time in harness.compare(cases, rounds).items():
         row = {"case": f"{what}, {name}"}
         for key, value in (("clips/s", "median"), ("low", "high")):
             row[key] = f"{clips / time[value]:.0f}"
         row["high"] = f"{clips / time['low']:.0f}"
-        add_row(rows, {**row, "seconds": time})
+        harness.add_row(rows, {**row, "seconds": time})
     return rows
 
 
@@ -112,7 +111,7 @@ def writing_rows(clips, iter_audio, folder, rounds):
 
 
 def repeat_shards(folder, times):
-    """Lists all shards so many times in their index, as hard links."""
+    """Lists all shards ``times`` times in their index, as hard links."""
     path = folder / "train.json"
     index = json.loads(path.read_text("utf-8"))
     shards = []
@@ -128,7 +127,7 @@ def repeat_shards(folder, times):
 
 def reading_rows(folder, clips, rounds):
     """Reading decoded batches from shards and from single files."""
-    times = 5  # so that starting the workers does not count for much
+    times = 5  # so that the start of the workers matters little
     index = repeat_shards(folder / "shards", times)
     stream = ShardStream(index, decode_clip, BATCH, seed=0)
     paths = {clip.id: f"{folder}/single_files/{clip.id}.flac" for clip in clips}
@@ -157,13 +156,13 @@ def reading_rows(folder, clips, rounds):
 
 
 def resident_memory():
-    """Bytes of memory that this process holds."""
+    """Resident memory of this process in bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def watch_reading(index, every, queue):
-    """Reads an epoch in batches; gives the memory at regular intervals."""
+    """Reads an epoch in batches; puts its memory over time into a queue."""
     torch.set_num_threads(1)
     stream = ShardStream(index, decode_clip, BATCH, seed=0)
     loader = DataLoader(stream, batch_size=BATCH, collate_fn=PaddedBatch)
@@ -176,7 +175,7 @@ def watch_reading(index, every, queue):
 
 
 def memory_rows(folder, clips):
-    """Memory of a process that reads so many clips."""
+    """Memory of a process that reads ``clips`` clips."""
     short = make_clips(folder / "short", CLIPS_PER_SHARD, 1.0, 16000, 1)
     short_shards = folder / "short_shards"
     write(*short, short_shards)
@@ -190,15 +189,15 @@ def memory_rows(folder, clips):
     child.join()
     row = {"clips": clips, "shards": clips // CLIPS_PER_SHARD * SHARDS}
     places = {"before": found[0], "first batch": found[1]}
-    places.update({"most": max(found), "end": found[-1]})
+    places.update({"peak": max(found), "end": found[-1]})
     row.update((k, f"{v / 2**20:.0f} MiB") for k, v in places.items())
     rows = []
-    add_row(rows, {**row, "bytes": dict(enumerate(found))})
+    harness.add_row(rows, {**row, "bytes": harness.numbered(found)})
     return rows
 
 
 def estimate_rows(writing, reading, bytes_per_clip):
-    """What all of AudioSet would take, at the measured rates."""
+    """Times and disk space for all of AudioSet, at the measured rates."""
 
     def rate(rows, case):
         (row,) = (row for row in rows if row["case"] == case)
@@ -210,70 +209,65 @@ def estimate_rows(writing, reading, bytes_per_clip):
     for cores in (8, 16, 64):
         hours = CLIPS / write_rate / cores / 3600
         case = f"write with {cores} cores"
-        add_row(rows, {"case": case, "computed": f"{hours:.1f} hours"})
+        harness.add_row(rows, {"case": case, "computed": f"{hours:.1f} hours"})
     size = f"{CLIPS * bytes_per_clip / 1e9:.0f} GB"
-    add_row(rows, {"case": "disk for the shards", "computed": size})
+    harness.add_row(rows, {"case": "disk for the shards", "computed": size})
     for workers in (1, 4, 8):
         minutes = CLIPS / read_rate / (8 * workers) / 60
         case = f"read an epoch, 8 GPUs, {workers} workers each"
-        add_row(rows, {"case": case, "computed": f"{minutes:.1f} minutes"})
+        harness.add_row(
+            rows, {"case": case, "computed": f"{minutes:.1f} minutes"}
+        )
     return rows
 
 
 def measure(args, folder):
-    """Measures everything; gives the sections of ``write_results``."""
-    clips, iter_audio = make_clips(folder / "wav", args.clips, 10, 48000, 2)
+    """Measures everything; returns the sections of ``write_results``."""
+    number, long = (24, 2000) if args.smoke else (args.clips, args.long)
+    clips, iter_audio = make_clips(folder / "wav", number, 10, 48000, 2)
     writing = writing_rows(clips, iter_audio, folder, args.rounds)
     tars = (folder / "shards" / "shards").glob("*.tar")
     bytes_per_clip = sum(tar.stat().st_size for tar in tars) / len(clips)
     reading = reading_rows(folder, clips, args.rounds)
-    memory = memory_rows(folder, args.long)
-    about = environment("cpu", ("webdataset", "soundfile", "soxr"))
-    about["CPU cores"] = os.cpu_count()
+    memory = memory_rows(folder, long)
     rate_note = (
-        f"Clips per second (median, worst and best quartile) of {args.clips} "
-        "clips of pink noise, 10 s, stereo, 48 kHz, made 16 kHz mono FLAC "
-        f"({bytes_per_clip / 1000:.0f} kB each); read in batches of {BATCH}, "
-        "decoded and padded, from files in the page cache, with the start of "
-        f"the workers. {args.note}"
+        f"Clips per second (median, worst and best quartile) of {number} clips "
+        "of pink noise, 10 s, 48 kHz stereo, converted to 16 kHz mono FLAC "
+        f"({bytes_per_clip / 1000:.0f} kB each). Reading: batches of {BATCH}, "
+        "decoded and padded, from files in the page cache, including the start "
+        f"of the workers. {args.note}"
     )
     memory_note = (
-        "Resident memory of a process that reads one epoch with a buffer of "
-        f"1000 clips, decoding included, looked at 20 times. The clips have 1 s; {SHARDS} shards "
-        "are there many times as hard links. With clips of 10 s the buffer "
-        f"holds {bytes_per_clip / 1000:.0f} MB."
+        "Resident memory of a process that reads and decodes one epoch with a "
+        "buffer of 1000 clips, measured 20 times. Clips of 1 s in "
+        f"{SHARDS} shards, repeated as hard links. With clips of 10 s the "
+        f"buffer holds {bytes_per_clip / 1000:.0f} MB."
     )
     estimate_note = (
-        f"Not measured: computed from the rates above for {CLIPS} clips, "
-        "supposing that the rate of one worker holds for each of many (the "
-        "rows with 2 workers show how far it does here) and that the disk "
-        "keeps up."
+        f"Not measured: computed for {CLIPS} clips from the rates above, "
+        "assuming that each of many workers is as fast as one (rows with 2 "
+        "workers show how far this holds here) and that the disk keeps up."
     )
-    sections = {
+    return {
         "Writing and reading": (rate_note, writing + reading),
-        "Memory of a long reading": (memory_note, memory),
+        "Memory of a long epoch": (memory_note, memory),
         "AudioSet-2M, computed": (
             estimate_note,
             estimate_rows(writing, reading, bytes_per_clip),
         ),
     }
-    return {
-        title: {"note": note, "environment": about, "rows": rows}
-        for title, (note, rows) in sections.items()
-    }
 
 
 def main():
-    """Runs what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=240)
-    parser.add_argument("--long", type=int, default=200_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--note", default="", help="to add to the results")
-    args = parser.parse_args()
+    """Measures and writes the results."""
+    args = harness.read_options(__doc__, rounds=5, clips=240, long=200_000)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        write_results("webdataset_shards", measure(args, Path(folder)))
+        sections = measure(args, Path(folder))
+    packages = ("webdataset", "soundfile", "soxr")
+    about = harness.environment("cpu", packages)
+    about["CPU cores"] = os.cpu_count()
+    harness.write_results("webdataset_shards", about, sections)
 
 
 if __name__ == "__main__":

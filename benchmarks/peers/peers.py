@@ -1,4 +1,4 @@
-"""Models of others, wrapped to be trained by the recipes of this project.
+"""Models of others, adapted to the recipes of this project.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -13,40 +13,18 @@ from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
 
 
 class XvectorFbank(Fbank):
-    """SpeechBrain's filterbank, which knows its frames.
-
-    Example
-    -------
-    >>> compute_features = XvectorFbank(n_mels=24)
-    >>> compute_features(torch.rand(2, 16000)).shape
-    torch.Size([2, 101, 24])
-    """
+    """SpeechBrain's filterbank with lengths in frames."""
 
     def frame_lens(self, wav_lens, n_samples):
-        """Relative lengths ``[B]`` in frames: as many as in samples."""
+        """Relative lengths ``[B]`` in frames, the same as in samples."""
         del n_samples
         return wav_lens
 
 
 def xvector_classifier(channels, n_classes):
-    """The classifier of SpeechBrain's x-vector recipe, as far as the logits.
+    """The classifier of SpeechBrain's x-vector recipe up to the logits.
 
-    Arguments
-    ---------
-    channels : int
-        Channels of the x-vector and of the hidden layer.
-    n_classes : int
-        Number of classes.
-
-    Returns
-    -------
-    torch.nn.Sequential
-        From ``[B, 1, channels]`` to ``[B, 1, n_classes]``.
-
-    Example
-    -------
-    >>> xvector_classifier(512, 12)(torch.rand(3, 1, 512)).shape
-    torch.Size([3, 1, 12])
+    Maps ``[B, 1, channels]`` to ``[B, 1, n_classes]``.
     """
     return torch.nn.Sequential(
         torch.nn.LeakyReLU(),
@@ -59,28 +37,10 @@ def xvector_classifier(channels, n_classes):
 
 
 class LinearDecay(LinearWarmupCosine):
-    """A learning rate that falls by the same amount in each step.
+    """A learning rate that decreases linearly to ``final_lr``, at each step.
 
-    As SpeechBrain's x-vector recipe has it, which lowers it after each epoch.
-    The warm-up steps that the recipes ask for are left out.
-
-    Arguments
-    ---------
-    lr : float
-        The highest rate.
-    warmup_steps : int
-        Not used.
-    total_steps : int
-        Number of steps.
-    final_lr : float
-        The rate at the end.
-
-    Example
-    -------
-    >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
-    >>> schedule = LinearDecay(1.0, 0, total_steps=4, final_lr=0.2)
-    >>> [round(schedule(optimizer), 1) for _ in range(4)]
-    [0.8, 0.6, 0.4, 0.2]
+    SpeechBrain's x-vector recipe decreases it after each epoch. There is no
+    warm-up: ``warmup_steps`` is ignored.
     """
 
     def __init__(self, lr, warmup_steps, total_steps, final_lr=0.0):
@@ -88,29 +48,22 @@ class LinearDecay(LinearWarmupCosine):
         super().__init__(lr, 0, total_steps, final_lr)
 
     def rate(self, step):
-        """The learning rate of a step, the first of which is 1."""
+        """The learning rate of a step, counted from 1."""
         done = min(step / self.total_steps, 1.0)
         return self.lr + (self.final_lr - self.lr) * done
 
 
 class MobileNetV3(torch.nn.Module):
-    """timm's MobileNetV3 on a spectrogram, as a picture of one channel.
+    """timm's MobileNetV3 on a spectrogram, an image with one channel.
 
-    What lies beyond a clip's end is set to zero and is left out of the mean
-    over the last map. Padding is not without influence: the network's
-    squeeze-and-excitation blocks average over all of a map, and so do the
+    Padding is set to zero and excluded from the mean over the last feature map.
+    Still, the squeeze-and-excitation blocks average over padding, and so do
     batch statistics in training.
 
     Arguments
     ---------
     name : str
         Name of the model in timm.
-
-    Example
-    -------
-    >>> encoder = MobileNetV3()
-    >>> encoder(torch.rand(2, 98, 128), torch.tensor([1.0, 0.5])).shape
-    torch.Size([2, 1, 1024])
     """
 
     def __init__(self, name="mobilenetv3_small_050"):
@@ -122,20 +75,7 @@ class MobileNetV3(torch.nn.Module):
         )
 
     def forward(self, feats, lens=None):
-        """Embeds a batch of spectrograms.
-
-        Arguments
-        ---------
-        feats : torch.Tensor
-            Normalised features ``[B, T, F]``.
-        lens : torch.Tensor, optional
-            Length ``[B]`` of each clip relative to T.
-
-        Returns
-        -------
-        torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip.
-        """
+        """Maps features ``[B, T, F]`` to embeddings ``[B, 1, D]``."""
         if lens is None:
             lens = feats.new_ones(len(feats))
         feats = feats * inside(lens, feats.shape[1])[:, :, None]
@@ -148,19 +88,9 @@ class MobileNetV3(torch.nn.Module):
 
 
 def inside(lens, steps):
-    """Which steps of a batch lie in its clips, those in part included.
+    """Marks the steps that overlap a clip with 1.0, others with 0.0.
 
-    Arguments
-    ---------
-    lens : torch.Tensor
-        Length ``[B]`` of each clip relative to all steps.
-    steps : int
-        Number of steps.
-
-    Returns
-    -------
-    torch.Tensor
-        1.0 or 0.0, ``[B, steps]``.
+    Maps lengths ``[B]``, relative to ``steps``, to ``[B, steps]``.
 
     Example
     -------
@@ -174,22 +104,15 @@ def inside(lens, steps):
 
 
 class Xvector(_Xvector):
-    """SpeechBrain's x-vector of clips of which padding is set to zero.
+    """SpeechBrain's x-vector on clips whose padding is set to zero.
 
-    The mean and the deviation over time are those of a clip's own frames. The
-    last seven of these see the zeros beyond its end, where those of a clip
-    without padding see its frames mirrored, and the batch statistics in
-    training see all frames: padding is not without influence.
-
-    Example
-    -------
-    >>> encoder = Xvector(in_channels=24)
-    >>> encoder(torch.rand(2, 101, 24), torch.tensor([1.0, 0.5])).shape
-    torch.Size([2, 1, 512])
+    Statistics over time only use a clip's own frames. The last seven of these
+    see the zeros of the padding instead of mirrored frames, and batch
+    statistics in training see all frames.
     """
 
     def forward(self, x, lens=None):
-        """Embeds features ``[B, T, F]``; gives ``[B, 1, D]``."""
+        """Maps features ``[B, T, F]`` to embeddings ``[B, 1, D]``."""
         if lens is not None:
             x = x * inside(lens, x.shape[1])[:, :, None]
         return super().forward(x, lens)
