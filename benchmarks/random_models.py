@@ -14,7 +14,11 @@ from speechbrain_fftp.nnet.patching import FFTPEmbedding
 
 CLASSES = 527
 # Width, depth, heads.
-SIZES = {"AST-tiny": (192, 12, 3), "AST-base": (768, 12, 12)}
+SIZES = {
+    "AST-tiny": (192, 12, 3),
+    "AST-base": (768, 12, 12),
+    "smoke": (64, 1, 1),
+}
 
 
 def make_modules(size):

@@ -193,8 +193,7 @@ def execute_all(runs, data_folder, work, results):
 def make_row(run, work):
     """The row of a finished run, except for its times."""
     config, data = run.config, run.data
-    metrics = (run.folder(work) / "metrics.json").read_text("utf-8")
-    metrics = json.loads(metrics)
+    metrics = read_facts(run.folder(work) / "metrics.json")
     text = read_yaml(config.yaml, data.base)
     clips = {}
     for split in SPLITS:
@@ -252,7 +251,7 @@ def measure_latency(grids, data):
 
 
 def read_facts(path):
-    """The contents of the JSON file beside the results."""
+    """The contents of a JSON file; nothing if it does not exist."""
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
@@ -287,18 +286,11 @@ def parse(argv):
     )
     parser.add_argument("--work", type=Path, help="folder for the runs")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument(
-        "--smoke", action="store_true", help="test with tiny models"
-    )
-    parser.add_argument(
-        "--plan", action="store_true", help="only list the runs"
-    )
-    parser.add_argument(
-        "--report", action="store_true", help="only write tables and plots"
-    )
-    parser.add_argument(
-        "--latency", action="store_true", help="only measure latencies"
-    )
+    flag = {"action": "store_true"}
+    parser.add_argument("--smoke", **flag, help="test with tiny models")
+    parser.add_argument("--plan", **flag, help="only list the runs")
+    parser.add_argument("--report", **flag, help="only write the report")
+    parser.add_argument("--latency", **flag, help="only measure latencies")
     return parser.parse_args(argv)
 
 
