@@ -6,15 +6,15 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from speechbrain_fftp.version import __version__
+__version__ = "0.1.0"
 
 
 def register():
-    """Makes the modules importable under their names in SpeechBrain.
+    """Makes the modules importable under their future names in SpeechBrain.
 
-    A yaml file or a script written for SpeechBrain with this package merged
-    into it then works without that. What SpeechBrain has itself is what it was,
-    also once it has these modules. A second call does nothing.
+    Yaml files and scripts written for SpeechBrain with this package merged into
+    it then work with the plugin alone. Modules that SpeechBrain itself has take
+    precedence. A second call does nothing.
 
     Example
     -------
@@ -23,7 +23,7 @@ def register():
     >>> SpecMask
     <class 'speechbrain_fftp.augment.specmask.SpecMask'>
     """
-    # Late: this package imports nothing that its user does not ask for.
+    # Imported here, so that importing the package alone imports nothing else.
     from speechbrain_fftp import upstream_names
 
     upstream_names.register()

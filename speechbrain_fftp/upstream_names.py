@@ -1,9 +1,10 @@
-"""The names that this package's modules have in SpeechBrain itself.
+"""The names that this package's modules have once merged into SpeechBrain.
 
-``speechbrain_fftp.upstream`` copies the modules into SpeechBrain's source under
-these names; ``speechbrain_fftp.register`` makes them importable under these
-names at once. A module that is in none of the tables keeps its path, with
-``speechbrain`` in place of ``speechbrain_fftp``.
+``speechbrain_fftp.register`` makes the modules importable under these names;
+``tools/upstream.py`` copies them into a SpeechBrain checkout under these names.
+A module keeps its path, with ``speechbrain`` in place of ``speechbrain_fftp``,
+unless a table below says otherwise. The tables take names of modules and of
+packages; a package's name stands for everything in it.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -17,58 +18,39 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 
-# Modules that stay in this package: what connects it to SpeechBrain, and the
-# command, as SpeechBrain installs none.
-PLUGIN_ONLY = {
-    "cli.main",
-    "cli.output",
-    "cli.page",
-    "cli.run",
-    "inference.onnx",
-    "inference.plots",
-    "upstream_names",
-    "version",
-}
+# Not exported: the command line (SpeechBrain installs no commands), what only
+# the command line uses, and this module.
+PLUGIN_ONLY = ("cli", "inference.onnx", "inference.plots", "upstream_names")
 
-# Modules with another name there: SpeechBrain has one of that name (for
-# metrics, a test of that name), which the export must leave as it is, or keeps
-# what needs further packages in integrations.
+# Renamed, because SpeechBrain has a module of that name, or because it keeps
+# modules that import optional packages in ``integrations``.
 RENAMED = {
     "lobes.features": "lobes.kaldi_features",
     "nnet.schedulers": "nnet.warmup_cosine",
-    "nnet.selective_scan.torch_backend": "nnet.selective_scan_torch",
-    "nnet.selective_scan.torch_blocks": "nnet.selective_scan_torch_blocks",
     "nnet.selective_scan.triton_backend": "integrations.triton.selective_scan",
-    "nnet.selective_scan.triton_kernels": "integrations.triton.selective_scan_kernels",
-    "training.checkpoints": "utils.atomic_checkpoints",
-    "utils.metrics": "utils.tagging_metrics",
-    "utils.pretrained.ast": "utils.pretrained_ast",
-    "utils.pretrained.tensors": "utils.weight_files",
+    "nnet.selective_scan.triton_kernels": "integrations.triton.scan_kernels",
     "utils.pretrained": "utils.pretrained_encoders",
 }
 
-# Packages whose __init__.py holds code, which are modules there.
-MODULES = ("nnet.selective_scan", "utils.pretrained")
+# Packages that neither SpeechBrain nor this package has, with their docstrings.
+NEW_PACKAGES = {"speechbrain.integrations.triton": "GPU kernels in Triton."}
 
-# Packages that SpeechBrain does not have yet, and what they are.
-NEW_PACKAGES = {
-    "speechbrain.datasets": "Preparation of data sets.",
-    "speechbrain.datasets.audioset": "AudioSet.",
-    "speechbrain.datasets.own_sounds": "Custom data.",
-    "speechbrain.datasets.speech_commands": "Speech Commands.",
-    "speechbrain.datasets.synthetic": "Generated data.",
-    "speechbrain.integrations.triton": "GPU kernels in Triton.",
-    "speechbrain.training": "What recipes share to train.",
-}
+
+def _parents(name):
+    """A dotted name and its parents, the longest first."""
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
 
 
 def module_names():
-    """Lists the modules that have a place in SpeechBrain.
+    """Maps names in SpeechBrain to names in this package.
+
+    Packages are included, also those that SpeechBrain has.
 
     Returns
     -------
     dict of str
-        The name there of each, to its name here.
+        Name in SpeechBrain to name here.
 
     Example
     -------
@@ -79,20 +61,23 @@ def module_names():
     """
     names = {}
     for path in sorted(PACKAGE.rglob("*.py")):
-        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        name = name.removesuffix(".__init__")
-        is_module = path.stem != "__init__" or name in MODULES
-        if is_module and name not in PLUGIN_ONLY:
-            there = RENAMED.get(name, name)
-            names[f"speechbrain.{there}"] = f"speechbrain_fftp.{name}"
+        here = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        here = here.removesuffix("__init__").removesuffix(".")
+        parents = _parents(here)
+        if not here or any(name in PLUGIN_ONLY for name in parents):
+            continue
+        old = next((name for name in parents if name in RENAMED), "")
+        there = RENAMED.get(old, "") + here[len(old) :]
+        names[f"speechbrain.{there}"] = f"speechbrain_fftp.{here}"
     return names
 
 
 class UpstreamFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds modules of this package under their names in SpeechBrain.
 
-    At the end of ``sys.meta_path`` it is asked only for what SpeechBrain does
-    not have. A module is the same object under both names.
+    At the end of ``sys.meta_path`` it is asked only for modules that
+    SpeechBrain does not have. A module is the same object under both names; a
+    package under its name in SpeechBrain is a copy with the same content.
 
     Example
     -------
@@ -107,7 +92,7 @@ class UpstreamFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.names = module_names()
 
     def find_spec(self, fullname, path=None, target=None):
-        """Tells the import system whether there is such a module.
+        """Returns the spec of a module, or None if it is not in this package.
 
         Arguments
         ---------
@@ -121,26 +106,38 @@ class UpstreamFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         Returns
         -------
         importlib.machinery.ModuleSpec or None
-            None if it is no module of this package.
+            The spec that the import system asks for.
         """
-        is_package = fullname in NEW_PACKAGES
-        if not is_package and fullname not in self.names:
+        if fullname in NEW_PACKAGES:
+            return importlib.util.spec_from_loader(
+                fullname, self, is_package=True
+            )
+        if fullname not in self.names:
             return None
+        parts = self.names[fullname].split(".")[1:]
         return importlib.util.spec_from_loader(
-            fullname, self, is_package=is_package
+            fullname, self, is_package=PACKAGE.joinpath(*parts).is_dir()
         )
 
     def exec_module(self, module):
-        """Puts the module of this package in the place of an empty one.
+        """Fills a package, or replaces a module by the one of this package.
 
         Arguments
         ---------
         module : module
-            The empty one, with the name in SpeechBrain.
+            The empty module, with its name in SpeechBrain.
         """
         name = module.__name__
-        if name in self.names:
-            sys.modules[name] = importlib.import_module(self.names[name])
+        if name in NEW_PACKAGES:
+            return
+        here = importlib.import_module(self.names[name])
+        if hasattr(here, "__path__"):
+            # Not the package itself: with its path, Python would load its
+            # modules a second time, under their names in SpeechBrain.
+            public = {k: v for k, v in vars(here).items() if k[:2] != "__"}
+            vars(module).update(public)
+        else:
+            sys.modules[name] = here
 
 
 def register():

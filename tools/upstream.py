@@ -1,9 +1,9 @@
-"""Copies the parts of this project into a source checkout of SpeechBrain.
+"""Exports this project into a source checkout of SpeechBrain.
 
-``python tools/upstream.py DEST`` writes the modules, under the names
-of ``speechbrain_fftp.upstream_names``, the recipes with their yaml files and
-their rows in the list of recipes, and unit tests. SpeechBrain's own files stay
-as they are, but for lines added where it lists its parts.
+``python tools/upstream.py DEST`` copies the modules, under the names of
+``speechbrain_fftp.upstream_names``, the recipes with their yaml files and rows
+in ``tests/recipes``, and unit tests. SpeechBrain's own files are not changed,
+except for the lines of ``LISTS`` that are added to them.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -16,17 +16,12 @@ import re
 import sys
 from pathlib import Path
 
-from speechbrain_fftp.upstream_names import (
-    MODULES,
-    NEW_PACKAGES,
-    RENAMED,
-    module_names,
-)
+from speechbrain_fftp.upstream_names import NEW_PACKAGES, RENAMED, module_names
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Recipe folder here: its folder there, and the folder of its yaml files here.
-# Rows of tests/recipes.csv go to the file of the dataset, the second part.
+# Recipe folder here: its folder in SpeechBrain, and its yaml folder here. The
+# rows of tests/recipes.csv go to tests/recipes/<second part of that path>.csv.
 RECIPES = {
     "recipes/AudioSet": ("recipes/AudioSet/Tagging", "hparams"),
     "recipes/SpeechCommands": (
@@ -35,8 +30,8 @@ RECIPES = {
     ),
 }
 
-# Unit tests that need nothing but SpeechBrain and its development tools. They
-# lie in one folder there, so that each has the name of the module it tests.
+# Unit tests that need only SpeechBrain and its development tools. SpeechBrain
+# has one flat folder of tests: each is named after the module that it tests.
 UNIT_TESTS = (
     "augment/test_mixup.py",
     "augment/test_specmask.py",
@@ -48,8 +43,8 @@ UNIT_TESTS = (
     "nnet/test_schedulers.py",
 )
 
-# Where SpeechBrain lists its parts: file, line to add, line that follows it.
-# (Its API pages are made from the docstrings of all modules.)
+# Files of SpeechBrain that list its parts: file, line to add, next line.
+# (Its API pages are built from the docstrings of all modules.)
 LISTS = (
     (
         "README.md",
@@ -66,22 +61,15 @@ LISTS = (
     ),
 )
 
-# In the headers: by this the files of an earlier export are known.
+# Files with this in their header are ours and may be overwritten.
 MARK = "The speechbrain_fftp authors"
 
 
 def rename(text):
-    """Rewrites the names of this package's modules to those in SpeechBrain.
+    """Replaces module names of this package by those in SpeechBrain.
 
-    Arguments
-    ---------
-    text : str
-        Any text: Python, yaml, Markdown.
-
-    Returns
-    -------
-    str
-        The text with the names there, its imports sorted again.
+    Consecutive imports are sorted again. The text may be Python, yaml or
+    Markdown.
 
     Example
     -------
@@ -97,7 +85,7 @@ def rename(text):
 
 
 def _sort_imports(match):
-    """Consecutive imports in the order and the form of SpeechBrain's linter."""
+    """Sorts and wraps consecutive imports as SpeechBrain's linter demands."""
     statements = []
     pattern = r"( *)(from (\S+) import) (\([^()]*\)|[^\n(]+)\n"
     for indent, start, module, names in re.findall(pattern, match.group()):
@@ -114,12 +102,7 @@ def _sort_imports(match):
 
 
 def exported_files():
-    """What the export writes, apart from lines in files of SpeechBrain.
-
-    Returns
-    -------
-    dict of str
-        Path in this project to path in SpeechBrain.
+    """Maps paths in this project to paths in SpeechBrain.
 
     Example
     -------
@@ -129,9 +112,8 @@ def exported_files():
     files = {}
     for there, here in module_names().items():
         path = here.replace(".", "/")
-        if here.partition(".")[2] in MODULES:
-            path += "/__init__"
-        files[f"{path}.py"] = there.replace(".", "/") + ".py"
+        ending = "/__init__.py" if (ROOT / path).is_dir() else ".py"
+        files[path + ending] = there.replace(".", "/") + ending
     for here, (there, hparams) in RECIPES.items():
         for path in sorted((ROOT / here).glob("*.*")):
             files[f"{here}/{path.name}"] = f"{there}/{path.name}"
@@ -145,7 +127,7 @@ def exported_files():
 
 
 def _recipe_rows(files, dest):
-    """The lists of recipes with the rows of this project's."""
+    """SpeechBrain's lists of recipes, by path, with this project's rows."""
     lists = {}
     with open(ROOT / "tests" / "recipes.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -169,34 +151,25 @@ def _recipe_rows(files, dest):
 
 
 def export(dest):
-    """Copies the parts of this project into a source checkout of SpeechBrain.
+    """Exports the modules, recipes and unit tests into a checkout.
 
-    Nothing is written if the folder is no such checkout, or if SpeechBrain has
-    a file of its own where one is to go. A second run changes nothing.
-
-    Arguments
-    ---------
-    dest : str
-        The checkout's root.
-
-    Returns
-    -------
-    list of str
-        The paths there whose content is new.
+    Nothing is written if the folder is not a SpeechBrain checkout, or if
+    SpeechBrain has a different file of the same name. A second run changes
+    nothing. Returns the paths of the files that were written.
 
     Raises
     ------
     FileNotFoundError
-        If the folder is no source checkout of SpeechBrain, or this package is
-        installed without its project.
+        If the folder is not a source checkout of SpeechBrain, or this file is
+        not in a checkout of this project.
     FileExistsError
-        If SpeechBrain has a file of its own where one is to go.
+        If SpeechBrain has a different file of the same name.
 
     Example
     -------
     >>> export("none")
     Traceback (most recent call last):
-    FileNotFoundError: none is no source checkout of SpeechBrain: \
+    FileNotFoundError: none is not a source checkout of SpeechBrain: \
 speechbrain/core.py is missing
     """
     dest = Path(dest)
@@ -205,25 +178,32 @@ speechbrain/core.py is missing
             if not (root / part).exists():
                 what = "this project" if root is ROOT else "SpeechBrain"
                 raise FileNotFoundError(
-                    f"{root} is no source checkout of {what}: {part} is missing"
+                    f"{root} is not a source checkout of {what}: "
+                    f"{part} is missing"
                 )
     files = exported_files()
     texts = {}
     for here, there in files.items():
-        texts[there] = rename((ROOT / here).read_text("utf-8"))
+        text = rename((ROOT / here).read_text("utf-8"))
         for recipe, (folder, hparams) in RECIPES.items():
             if there.startswith(f"{folder}/"):
-                text = texts[there].replace(f"{recipe}/", "")
-                texts[there] = text.replace(f"{hparams}/", "hparams/")
+                text = text.replace(f"{recipe}/", "")
+                text = text.replace(f"{hparams}/", "hparams/")
+        texts[there] = text
     for package, about in NEW_PACKAGES.items():
         text = f'"""{about}\n\nAuthors\n * {MARK} 2026\n"""\n'
         texts[package.replace(".", "/") + "/__init__.py"] = text
-    foreign = [p for p in texts if not _may_write(dest / p)]
+    foreign = [path for path in texts if not _may_write(dest / path)]
+    # SpeechBrain keeps the __init__.py of the packages that both have.
+    for path in [path for path in foreign if path.endswith("/__init__.py")]:
+        if not re.search(r"(?m)^(class|def) ", texts[path]):
+            foreign.remove(path)
+            del texts[path]
     if foreign:
         raise FileExistsError(
-            f"SpeechBrain in {dest} has files of its own where parts of this "
-            f"project would go: {', '.join(foreign)}. Give these parts other "
-            f"names in the tables of {__file__}."
+            f"SpeechBrain in {dest} already has {', '.join(foreign)}. Rename "
+            "the modules in speechbrain_fftp/upstream_names.py, or the recipes "
+            f"in {__file__}."
         )
     texts.update(_recipe_rows(files, dest))
     for path, line, before in LISTS:
@@ -231,7 +211,10 @@ speechbrain/core.py is missing
         if line not in text.splitlines():
             text = text.replace(f"\n{before}", f"\n{line}\n{before}", 1)
         if line not in text:
-            print(f"{path}: no line '{before} ...' to add before: {line}")
+            print(
+                f"{path}: not added, since no line starts with '{before}': "
+                f"{line}"
+            )
         texts[path] = text
     written = []
     for path, text in texts.items():
@@ -246,23 +229,13 @@ speechbrain/core.py is missing
 
 
 def _may_write(path):
-    """Whether a file is new, or of an earlier export."""
+    """Whether a file is absent, or comes from an earlier export."""
     near = [p for p in (path, path.parent / "train.py") if p.is_file()]
     return not path.exists() or any(MARK in p.read_text("utf-8") for p in near)
 
 
 def main(argv=None):
-    """Exports to the folder of the command line and prints what it wrote.
-
-    Arguments
-    ---------
-    argv : list of str, optional
-        Arguments of the command line; those of the process when absent.
-
-    Returns
-    -------
-    int
-        Exit status: 0, or 1 with the reason on the error output.
+    """Exports to the folder given on the command line; returns the exit status.
 
     Example
     -------
@@ -271,9 +244,11 @@ def main(argv=None):
     """
     parser = argparse.ArgumentParser(
         prog="python tools/upstream.py",
-        description="Copy the parts of this project into SpeechBrain's source.",
+        description="Export this project into a SpeechBrain checkout.",
     )
-    parser.add_argument("dest", metavar="DEST", help="SpeechBrain's checkout")
+    parser.add_argument(
+        "dest", metavar="DEST", help="root of the SpeechBrain checkout"
+    )
     try:
         written = export(parser.parse_args(argv).dest)
     except (FileNotFoundError, FileExistsError) as error:

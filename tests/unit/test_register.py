@@ -9,19 +9,22 @@ import importlib.util
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import speechbrain_fftp
 from speechbrain_fftp.upstream_names import (
     NEW_PACKAGES,
+    PLUGIN_ONLY,
+    RENAMED,
     UpstreamFinder,
     module_names,
 )
 
 
 def run(code, **environment):
-    """Runs code in a fresh process and gives the lines that it prints."""
+    """Runs code in a fresh process and returns the lines that it prints."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, **environment},
@@ -41,11 +44,15 @@ def registered():
 def test_modules_are_the_same_under_both_names(registered, there, here):
     if "triton" in here or "kernels" in here:
         pytest.importorskip("triton", reason="Triton is not installed")
-    module = importlib.import_module(there)
-    assert module is importlib.import_module(here)
-    assert module.__name__ == module.__spec__.name == here
+    module, ours = map(importlib.import_module, (there, here))
     package, name = there.rsplit(".", 1)
     assert getattr(importlib.import_module(package), name) is module
+    if not hasattr(ours, "__path__"):
+        assert module is ours
+        assert module.__name__ == module.__spec__.name == here
+    elif not getattr(module, "__file__", None):  # SpeechBrain has no such one
+        public = [name for name in dir(ours) if not name.startswith("_")]
+        assert all(getattr(module, x) is getattr(ours, x) for x in public)
 
 
 def test_classes_are_the_same_whichever_comes_first():
@@ -103,7 +110,7 @@ def test_a_second_call_does_nothing(registered):
 
 
 @pytest.mark.parametrize(
-    "name", ["lobes.features", "nnet.schedulers", "training.checkpoints"]
+    "name", ["lobes.features", "nnet.schedulers", "utils.pretrained"]
 )
 def test_modules_of_the_same_name_stay(registered, name):
     theirs = importlib.import_module(f"speechbrain.{name}")
@@ -128,8 +135,21 @@ def test_a_module_that_speechbrain_has_comes_first(tmp_path):
     assert lines == ["speechbrain"]
 
 
-def test_every_package_is_one_of_speechbrain_or_named():
+def test_packages_of_all_modules_exist():
     for there in [*module_names(), *NEW_PACKAGES]:
         package = there.rsplit(".", 1)[0]
-        known = package in NEW_PACKAGES or importlib.util.find_spec(package)
-        assert known, f"{there}: name its package in NEW_PACKAGES"
+        known = {*module_names(), *NEW_PACKAGES}
+        assert package in known or importlib.util.find_spec(package), there
+
+
+def test_rows_of_the_tables_name_modules():
+    folder = Path(speechbrain_fftp.__file__).parent
+    for name in (*PLUGIN_ONLY, *RENAMED):
+        path = folder.joinpath(*name.split("."))
+        assert path.is_dir() or path.with_suffix(".py").is_file(), name
+
+
+def test_renamed_modules_would_collide_or_need_more_packages():
+    for here, there in RENAMED.items():
+        theirs = importlib.util.find_spec(f"speechbrain.{here}")
+        assert there.startswith("integrations.") or theirs, here

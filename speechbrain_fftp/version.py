@@ -1,7 +1,0 @@
-"""The package's version.
-
-Authors
- * The speechbrain_fftp authors 2026
-"""
-
-__version__ = "0.1.0"
