@@ -244,7 +244,7 @@ def header_faults(text):
     docstring = ast.get_docstring(ast.parse(text)) or ""
     first = docstring.partition("\n")[0]
     wrong = []
-    if not re.fullmatch(r"([A-Z0-9]|``).*\w\W*\.", first):
+    if not re.fullmatch(r"([A-Z0-9]|``|\w+\.\w).*\w\W*\.", first):
         wrong.append(f"its first line is no sentence: {first!r}")
     if not re.search(r"\n\nAuthors\n \* The \w+ authors \d{4}\Z", docstring):
         wrong.append("it does not end with the authors")
