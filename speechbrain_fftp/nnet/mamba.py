@@ -97,9 +97,8 @@ class Mamba(torch.nn.Module):
         setattr(self, f"A{suffix}_log", self._decay_rates())
         setattr(self, f"D{suffix}", torch.nn.Parameter(torch.ones(width)))
         setattr(self, f"conv1d{suffix}", conv)
-        setattr(
-            self, f"x_proj{suffix}", torch.nn.Linear(width, ranks, bias=False)
-        )
+        x_proj = torch.nn.Linear(width, ranks, bias=False)
+        setattr(self, f"x_proj{suffix}", x_proj)
         dt_proj = torch.nn.Linear(self.dt_rank, width)
         torch.nn.init.zeros_(dt_proj.bias)
         setattr(self, f"dt_proj{suffix}", dt_proj)
@@ -171,8 +170,7 @@ class Mamba(torch.nn.Module):
         out : torch.Tensor
             ``[B, L, E]``, equal to ``forward`` over the whole stream.
         state : tuple of torch.Tensor
-            The convolution's last inputs ``[B, d_conv - 1, D]`` and the
-            scan's state ``[B, D, N]``.
+            Convolution inputs ``[B, d_conv - 1, D]`` and states ``[B, D, N]``.
 
         Raises
         ------
