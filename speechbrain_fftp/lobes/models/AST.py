@@ -63,8 +63,21 @@ class TransformerBlock(torch.nn.Module):
             torch.nn.Dropout(dropout),
         )
 
-    def _attention(self, x, mask):
-        """Multi-head self-attention of normalised tokens ``[B, N, D]``."""
+    def attention(self, x, mask):
+        """Multi-head self-attention.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Normalised tokens ``[B, N, D]``.
+        mask : torch.Tensor or None
+            ``[B, 1, 1, N]``, True where a token may be attended to.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[B, N, D]``.
+        """
         B, N, D = x.shape
         # [B, N, 3 * D] -> [3, B, heads, N, D / heads]
         qkv = self.qkv(x).view(B, N, 3, self.num_heads, -1)
@@ -90,7 +103,7 @@ class TransformerBlock(torch.nn.Module):
         torch.Tensor
             Tokens ``[B, N, D]``.
         """
-        x = x + self._attention(self.norm1(x), mask)
+        x = x + self.attention(self.norm1(x), mask)
         return x + self.mlp(self.norm2(x))
 
 
