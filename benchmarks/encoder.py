@@ -70,9 +70,7 @@ def in_bfloat16(function, *inputs):
 
 def ast_rows(models, batch, int8, args):
     """Rows of one batch size, and their values: by name, (ratio, share)."""
-    peer, encoder, head, fftp = copy.deepcopy(models)
-    plain = copy.deepcopy(encoder)
-    is_packed = pack_linear(encoder) + pack_linear(fftp) > 0
+    peer, plain, encoder, head, fftp, is_packed = models
     square = torch.randn(batch, 1024, 128)
     feats = torch.randn(batch, 1000, 128)
     size = 256 if args.smoke else 2048
@@ -212,9 +210,12 @@ def targets(values, worst):
 def main():
     """Measures and writes the results."""
     args = harness.read_options(__doc__, rounds=8)
-    models = make_models(args.smoke)
+    peer, plain, head, fftp = make_models(args.smoke)
+    encoder = copy.deepcopy(plain)
+    is_packed = pack_linear(encoder) + pack_linear(fftp) > 0
+    models = peer, plain, encoder, head, fftp, is_packed
     with tempfile.TemporaryDirectory() as folder:
-        int8 = by_onnx(make_int8(*models[1:3], folder), args.threads)
+        int8 = by_onnx(make_int8(plain, head, folder), args.threads)
     with torch.inference_mode():
         rows, one = ast_rows(models, 1, int8, args)
         more, eight = ast_rows(models, 8, None, args)

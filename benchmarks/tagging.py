@@ -128,7 +128,7 @@ def main():
             harness.add_row(rows, row)
         runs = [
             measure(model, short, "tag_file", args.threads)
-            for _ in range(max(args.rounds, 3))
+            for _ in range(args.rounds)
         ]
         for name, what in (
             ("process", "start of Python to its end, including imports"),

@@ -37,7 +37,6 @@ def script(monkeypatch):
         ("end_to_end", ("timm", "onnxruntime"), 3),
         ("encoder", ("transformers", "onnxruntime", "onnxscript"), 10),
         ("training_gpu", (), 0),
-        ("onnx_export", ("onnxruntime", "onnxscript"), 0),
         ("tagging", (), 0),
     ],
 )
