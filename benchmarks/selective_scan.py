@@ -170,6 +170,7 @@ class Stack(torch.nn.Module):
         self.norm.load_state_dict(peer.norm_f.state_dict())
 
     def forward(self, x):
+        """Runs the layers and the norm on `[B, L, D]`."""
         for layer in self.layers:
             x = x + layer(x)
         return self.norm(x)
