@@ -79,6 +79,12 @@ def rename(text):
     for here, there in RENAMED.items():
         pattern = rf"\bspeechbrain_fftp\.{re.escape(here)}\b"
         text = re.sub(pattern, f"speechbrain.{there}", text)
+        (package, _, old), (parent, _, new) = (
+            name.rpartition(".") for name in (here, there)
+        )
+        pattern = rf"\bfrom speechbrain_fftp\.{package} import {old}$"
+        line = f"from speechbrain.{parent} import {new} as {old}"
+        text = re.sub(pattern, line, text, flags=re.MULTILINE)
     text = re.sub(r"\bspeechbrain_fftp(?=\.\w)", "speechbrain", text)
     statement = r"^ *from speechbrain[\w.]* import (?:\([^()]*\)|[^\n(]+)\n"
     return re.sub(rf"(?m)(?:{statement})+", _sort_imports, text)

@@ -439,6 +439,14 @@ def test_imports_keep_their_comments_and_are_all_kept():
     )
 
 
+def test_renamed_modules_are_imported_under_the_name_that_the_code_uses():
+    text = ">>> from speechbrain_fftp.lobes import features\n>>> features.x\n"
+    assert upstream.rename(text) == (
+        ">>> from speechbrain.lobes import kaldi_features as features\n"
+        ">>> features.x\n"
+    )
+
+
 def test_only_whole_names_are_renamed():
     for text in (
         "The speechbrain_fftp authors 2026",
