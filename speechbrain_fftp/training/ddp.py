@@ -53,7 +53,7 @@ class Predictions:
 
 
 def gather_predictions(ids, *tensors):
-    """Gathers ids and tensors ``[clips, ...]`` (on the CPU) of all processes.
+    """Gathers ids and tensors, one row per clip, of all processes.
 
     Processes may hold different numbers of clips. ``DistributedSampler`` gives
     some clips to two processes, so that all get the same number: each clip is

@@ -243,7 +243,11 @@ HUGE = 2**30
         (f"{ENCODER}.depth", 3, "not the tensors of .* Missing"),
         (f"{ENCODER}.depth", -1, "depth cannot be '-1'"),
         (f"{ENCODER}.depth", "2", "depth cannot be '2'"),
-        (f"{ENCODER}.embed_dim", 48, "embedding was made for"),
+        (
+            f"{ENCODER}.embed_dim",
+            48,
+            "the encoder has n_mels=40 and embed_dim=48",
+        ),
         (f"{ENCODER}.num_heads", 5, "must be a multiple of"),
         (f"{ENCODER}.num_heads", 0, "multiple of"),
         (f"{ENCODER}.max_frames", 2**20, r"position.table is \[1, 24, 24\]"),
