@@ -22,7 +22,7 @@ test: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/codespell
 	$(VENV)/bin/python -m pytest -m "not slow and not gpu" \
-		-n auto --maxprocesses 4 --dist loadfile \
+		-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
 		--cov=speechbrain_fftp --cov-report=term-missing --cov-fail-under=95
 
 # Kill the training a hundred times; run all fault and fuzz tests, slow ones too.

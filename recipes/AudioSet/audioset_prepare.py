@@ -233,28 +233,26 @@ def _write_folder(data, settings, save_folder, num_workers, clips_per_shard):
     listed = data.list_clips()
     chosen, skipped, unknown_mids = choose_clips(listed, data.classes)
     split_clips, held_out = dict(chosen), "valid" not in listed
-    if held_out:
+    in_shards = settings["format"] == "webdataset"
+    if held_out and in_shards:
         split_clips["train"], split_clips["valid"] = _hold_out(
             chosen["train"], settings["valid_fraction"]
         )
 
     folder, rate = settings["data_folder"], settings["sample_rate"]
     os.makedirs(os.path.join(save_folder, "flac"), exist_ok=True)
-    durations, treated, failed, records = {}, {}, {}, None
+    converted, failed, records = {}, {}, None
     for split, clips in split_clips.items():
         audio = data.audio and data.audio[split if split in listed else "train"]
-        if split == "train" and settings["format"] == "webdataset":
+        if split == "train" and in_shards:
             jobs = cut_jobs(clips, folder, audio, clips_per_shard)
             records = write_shards(
                 jobs, save_folder, data.classes, rate, num_workers
             )
-            treated[split] = sum(
-                (Counter(record["treatments"]) for record in records), Counter()
-            )
             for record in records:
                 failed.update((c["id"], c["reason"]) for c in record["skipped"])
             continue
-        converted, reasons = convert_clips(
+        done, reasons = convert_clips(
             {clip.id: clip.end - clip.start for clip in clips},
             audio_reader(folder, audio),
             os.path.join(save_folder, "flac"),
@@ -262,9 +260,8 @@ def _write_folder(data, settings, save_folder, num_workers, clips_per_shard):
             num_workers,
             split,
         )
+        converted.update(done)
         failed.update(reasons)
-        durations.update((i, seconds) for i, (seconds, _) in converted.items())
-        treated[split] = Counter(t for _, ts in converted.values() for t in ts)
 
     for split, clips in chosen.items():
         for clip in clips:
@@ -277,6 +274,21 @@ def _write_folder(data, settings, save_folder, num_workers, clips_per_shard):
         split: [clip for clip in split_clips[split] if clip.id not in failed]
         for split in AUDIOSET_SPLITS
     }
+    if held_out and not in_shards:  # of the clips that can be used
+        kept["train"], kept["valid"] = _hold_out(
+            kept["train"], settings["valid_fraction"]
+        )
+    treated = {
+        split: Counter(
+            treatment
+            for clip in clips
+            if clip.id in converted
+            for treatment in converted[clip.id][1]
+        )
+        for split, clips in kept.items()
+    }
+    for record in records or ():
+        treated["train"].update(record["treatments"])
     report = {
         "splits": {
             split: {
@@ -295,6 +307,7 @@ def _write_folder(data, settings, save_folder, num_workers, clips_per_shard):
         "skipped": skipped,
     }
     _write_report(save_folder, report, folder)
+    durations = {i: seconds for i, (seconds, _) in converted.items()}
     _write_tables(save_folder, kept, durations, data.classes)
     if records is not None:
         write_json(os.path.join(save_folder, INDEX), make_index(records))

@@ -37,7 +37,12 @@ def curve(folder):
 
 
 @pytest.mark.parametrize(
-    "more", [{}, {"class_balanced": True}, {"frozen_epochs": 1}]
+    "more",
+    [
+        {},
+        pytest.param({"class_balanced": True}, marks=pytest.mark.slow),
+        pytest.param({"frozen_epochs": 1}, marks=pytest.mark.slow),
+    ],
 )
 def test_two_processes_train_as_one(more, prepared, tmp_path):
     """Same losses and metrics, from the same batches in two halves."""
@@ -89,7 +94,10 @@ def children(pid):
     return [int(line) for line in listed.stdout.split()]
 
 
-@pytest.mark.parametrize("format", ["flac", "webdataset"])
+@pytest.mark.parametrize(
+    "format",
+    ["flac", pytest.param("webdataset", marks=pytest.mark.slow)],
+)
 def test_kill_of_one_process_ends_the_job_and_it_resumes(
     format, prepared, tmp_path
 ):

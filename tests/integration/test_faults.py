@@ -39,7 +39,7 @@ def epochs(output):
     "kills, format",
     [
         (2, "flac"),
-        (2, "webdataset"),
+        pytest.param(2, "webdataset", marks=pytest.mark.slow),
         pytest.param(20, "webdataset", marks=pytest.mark.slow),
     ],
 )
@@ -166,7 +166,11 @@ def test_no_clip_can_be_read(data_folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "patience, said", [(0, "loss is nan"), (9, "have scores that are not")]
+    "patience, said",
+    [
+        (0, "loss is nan"),
+        pytest.param(9, "have scores that are not", marks=pytest.mark.slow),
+    ],
 )
 def test_loss_that_is_not_a_number(patience, said, unbroken, tmp_path):
     options, metrics = unbroken

@@ -1,4 +1,4 @@
-"""Tests of the recipe with sounds of one's own, and of frozen encoders.
+"""Tests of the recipe with custom data, and of frozen encoders.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -225,7 +225,9 @@ def newest(folder):
     )
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    "precision", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)]
+)
 def test_a_frozen_encoder_keeps_every_bit(data_folder, tmp_path, precision):
     """And gets no state of the optimiser; it is not frozen afterwards."""
     options = {
@@ -254,27 +256,29 @@ def test_a_frozen_encoder_keeps_every_bit(data_folder, tmp_path, precision):
 def test_freezing_what_is_not_pretrained(data_folder, tmp_path):
     options = {"data_folder": data_folder, "frozen_epochs": 1}
     message = fail(tmp_path / "run", **options)
-    assert "pretrained as a whole: there is none" in message
+    assert "needs a --pretrained source" in message
     options.update(pretrained=save_encoder(tmp_path), patch_frames=25)
     message = fail(tmp_path / "run", **options)
     assert "lacks embedding.proj.bias, embedding.proj.weight, pos" in message
 
 
-def shown(language=""):
-    """Blocks of README.md's section on sounds of one's own."""
-    text = (ROOT / "README.md").read_text("utf-8")
-    section = re.search(r"(?ms)^## Your own sounds\n(.*?)^## ", text)[1]
+def shown(document, heading, language=""):
+    """Blocks of a section of the documentation."""
+    text = (ROOT / document).read_text("utf-8") + "## "
+    section = re.search(rf"(?ms)^## {heading}\n(.*?)^## ", text)[1]
     blocks = readme_checks.blocks(section)
     return [code for kind, code in blocks if kind == language]
 
 
 def walk_through():
-    """The section's commands."""
-    return [w for code in shown() for w in readme_checks.commands(code) if w]
+    """The commands that train, tag, and train from starting weights."""
+    codes = shown("README.md", "Train on your own clips")
+    codes += shown("docs/training.md", "Starting from trained weights")
+    return [w for code in codes for w in readme_checks.commands(code) if w]
 
 
 def test_the_table_shown_is_one(tmp_path):
-    (table,) = shown("csv")
+    (table,) = shown("docs/data.md", "Custom data", "csv")
     (tmp_path / "clips.csv").write_text(table, "utf-8")
     clips = read_clip_list(tmp_path / "clips.csv")
     assert clips[0].labels == ("Siren", "Speech")

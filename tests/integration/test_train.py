@@ -84,31 +84,46 @@ def test_second_start_trains_no_more(trained, data_folder):
 @pytest.mark.parametrize(
     "options",
     [
-        {"ckpt_interval_steps": 2},
-        {"ckpt_interval_minutes": 0},
-        {
-            "ckpt_interval_steps": 2,
-            "class_balanced": True,
-            "grad_accumulation_factor": 2,
-            "dropout": 0.1,
-            "num_workers": 0,
-        },
-        {
-            "ckpt_interval_steps": 2,
-            "format": "webdataset",
-            "class_balanced": True,
-            "num_workers": 2,
-        },
-        {"ckpt_interval_steps": 2, "frozen_epochs": 2, "weight_decay": 0.1},
-        {"ckpt_interval_steps": 2, "dynamic_batching": True},
-    ],
-    ids=[
-        "mid-epoch",
-        "end-of-epoch",
-        "balanced-accumulated",
-        "shards",
-        "frozen",
-        "by-length",
+        pytest.param({"ckpt_interval_steps": 2}, id="mid-epoch"),
+        pytest.param(
+            {
+                "ckpt_interval_steps": 2,
+                "format": "webdataset",
+                "class_balanced": True,
+                "num_workers": 2,
+            },
+            id="shards",
+        ),
+        pytest.param(
+            {"ckpt_interval_minutes": 0},
+            id="end-of-epoch",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {
+                "ckpt_interval_steps": 2,
+                "class_balanced": True,
+                "grad_accumulation_factor": 2,
+                "dropout": 0.1,
+                "num_workers": 0,
+            },
+            id="balanced-accumulated",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {
+                "ckpt_interval_steps": 2,
+                "frozen_epochs": 2,
+                "weight_decay": 0.1,
+            },
+            id="frozen",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"ckpt_interval_steps": 2, "dynamic_batching": True},
+            id="by-length",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_killed_training_ends_as_an_unbroken_one(

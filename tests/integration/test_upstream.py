@@ -299,6 +299,7 @@ def test_recipe_trains(checkout, child, data_folder, tmp_path):
     assert "fftp" not in text.replace("ast_fftp", "")
 
 
+@pytest.mark.slow
 def test_words_recipe_trains(checkout, child, tmp_path):
     """On the synthetic words, as SpeechBrain's own tests run it."""
     (_, task), (row, *_) = TASKS, rows(checkout[0], list(TASKS)[1])

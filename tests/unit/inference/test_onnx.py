@@ -121,7 +121,15 @@ def no_second_export(exported, monkeypatch):
     monkeypatch.setattr(onnx_export, "_export", lambda tagger: Program())
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form",
+    [
+        "ast-fftp",
+        "aum-fftp",
+        pytest.param("ast-square", marks=pytest.mark.slow),
+        pytest.param("aum-square", marks=pytest.mark.slow),
+    ],
+)
 def test_probabilities_are_those_of_pytorch(exported, form):
     tagger, path = exported(form)
     outputs = []

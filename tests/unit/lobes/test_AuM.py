@@ -204,7 +204,13 @@ def test_errors():
         AuM(embed_dim=24, depth=1, bidirectional="both")
 
 
-@pytest.mark.parametrize("kind, form", [("fftp", False), ("square", "bi-bi")])
+@pytest.mark.parametrize(
+    "kind, form",
+    [
+        ("fftp", False),
+        pytest.param("square", "bi-bi", marks=pytest.mark.slow),
+    ],
+)
 def test_exports_to_onnx(tmp_path, kind, form):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
