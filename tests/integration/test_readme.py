@@ -134,6 +134,13 @@ def test_the_command_runs_as_shown(placeholders, capsys):
     assert os.path.exists("model.onnx")
 
 
+def test_speed_table_repeats_rows_of_the_measured_one():
+    section = re.search(r"(?ms)^## Speed\n(.*?)^## ", TEXTS["README.md"])[1]
+    rows = re.findall(r"(?m)^\|.*\|$", section)
+    measured = TEXTS["docs/performance.md"].splitlines()
+    assert 3 <= len(rows) <= 12 and set(rows) <= set(measured)
+
+
 RUN = "python recipes/AudioSet/train.py hparams/ast_fftp.yaml"
 RIGHT = f"""# A heading: with `code`
 
