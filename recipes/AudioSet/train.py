@@ -130,6 +130,7 @@ def dataio_prep(hparams):
             balanced=hparams["class_balanced"],
             rank=get_rank() or 0,
             world_size=int(os.environ.get("WORLD_SIZE", 1)),
+            command=hparams["shard_command"],
         )
     else:
         in_files.append("train")
