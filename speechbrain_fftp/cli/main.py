@@ -279,8 +279,8 @@ def _tag_path(args, tagger, path):
     if args.plot:
         from speechbrain_fftp.inference.plots import plot_tags
 
-        times, probs = tagger.timeline(path, **windows)
-        plot_tags(tagger.load_wav(path), tagger, times, probs, args.plot)
+        timeline = tagger.analyze(path, **windows)
+        plot_tags(args.plot, tagger, tagger.load_wav(path), timeline)
     return found
 
 

@@ -6,8 +6,7 @@ the graph, and its metadata hold the rest, as strings:
 * ``labels``: labels of the classes, a JSON list;
 * ``sample_rate``: sampling rate of the waveforms in Hz;
 * ``window_samples``: maximum clip length of the model in samples; cut longer
-  clips into windows of this length;
-* ``frame_samples``: samples of one frame; drop a last window with fewer.
+  clips into windows of this length, the last of which ends with the clip.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -25,7 +24,7 @@ from pathlib import Path
 
 import torch
 
-from speechbrain_fftp.inference.windows import frame_size
+from speechbrain_fftp.inference.windows import frame_size, num_samples
 
 TOLERANCE = 1e-4  # maximum difference of probabilities from PyTorch's
 
@@ -42,7 +41,9 @@ class _Probabilities(torch.nn.Module):
         self.tagger = tagger.tagger
         self.probabilities = tagger.probabilities
         patch_frames = tagger.mods.embedding_model.embedding.patch_frames
-        self.min_samples = tagger.num_samples(patch_frames)
+        self.min_samples = num_samples(
+            tagger.mods.compute_features, patch_frames
+        )
 
     def forward(self, wavs, wav_lens):
         """Waveforms ``[B, S]``, lengths ``[B]`` -> probabilities ``[B, C]``."""
@@ -169,12 +170,13 @@ def _metadata(tagger):
     """Metadata of the file, see the top of this module."""
     window, _, _ = frame_size(tagger.mods.compute_features)
     tagger.tag_batch(torch.zeros(1, window))  # checks the number of labels
-    longest = tagger.num_samples(tagger.hparams.max_frames)
+    longest = num_samples(
+        tagger.mods.compute_features, tagger.hparams.max_frames
+    )
     return {
         "labels": json.dumps(tagger.labels, ensure_ascii=False),
         "sample_rate": str(tagger.hparams.sample_rate),
         "window_samples": str(longest),
-        "frame_samples": str(window),
     }
 
 
