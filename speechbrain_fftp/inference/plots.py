@@ -7,6 +7,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+from pathlib import Path
+
 import torch
 
 from speechbrain_fftp.inference.relevance import token_relevance
@@ -26,10 +28,19 @@ def new_figure(rows=1, width=10.0, height=2.6):
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError(
-            "Figures need matplotlib: pip install matplotlib"
+            "Figures need matplotlib: "
+            'pip install -c constraints.txt -e ".[demo]"'
         ) from None
     figure = Figure((width, rows * height), dpi=100, layout="constrained")
     return figure, figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
+
+
+def check_extension(path):
+    """Raises a ValueError if figures cannot be written in a file's format."""
+    figure, _ = new_figure()
+    known = sorted(figure.canvas.get_supported_filetypes())
+    if Path(path).suffix[1:].lower() not in ["", *known]:
+        raise ValueError(f"{path} must end with one of .{', .'.join(known)}")
 
 
 def plot_spectrogram(feats, path_or_ax, embedding=None, frame_shift=0.01):
