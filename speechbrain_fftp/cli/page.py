@@ -116,13 +116,13 @@ def build_page(tagger):
             windows = choose_windows(tagger, check_upload(path))
             tags = {t.label: t.probability for t in tagger.tag_file(path)}
             wav = tagger.load_wav(path)
-            times, probs = tagger.timeline(path, **windows)
+            timeline = tagger.analyze(path, **windows)
             rows, table = find_events(path, threshold)
         except (OSError, ValueError) as error:
             text = str(error).replace(str(path), "The file")
             raise gr.Error(text, duration=None, print_exception=False)
         picture = str(Path(table).with_name("tags.png"))
-        plot_tags(wav, tagger, times, probs, picture)
+        plot_tags(picture, tagger, wav, timeline)
         return tags, picture, rows, table, path
 
     with gr.Blocks(

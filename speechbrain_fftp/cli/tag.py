@@ -106,8 +106,6 @@ def run(args, parser):
         except ValueError as error:
             parser.error(f"argument --plot: {error}")
     tagger = load_tagger(args, args.device)
-    args.window = args.window or min(10.0, tagger.max_window)
-    args.hop = args.hop or args.window / 2
     if args.timeline or args.plot:
         try:
             tagger.check_window(args.window, args.hop)
@@ -179,24 +177,26 @@ def _tag_file(args, tagger, file):
 
 def _tag_path(args, tagger, path):
     """The tags or events of a file on disk, plotted if --plot is given."""
-    options = {"progress": args.progress}
-    windows = {"window": args.window, "hop": args.hop}
-    if args.threshold is not None:
-        options["threshold"] = args.threshold
-    if args.timeline:
-        found = tagger.tag_long(path, **windows, **options)
-    else:
-        if args.top_k is not None:
-            options["top_k"] = args.top_k
-        found = tagger.tag_file(path, **options)
-    if not all(math.isfinite(item.probability) for item in found):
+    options = {"top_k": args.top_k, "threshold": args.threshold}
+    options = {k: value for k, value in options.items() if value is not None}
+    if not (args.timeline or args.plot):
+        found = tagger.tag_file(path, progress=args.progress, **options)
+        _check_finite(path, (tag.probability for tag in found))
+        return found
+    timeline = tagger.analyze(path, args.window, args.hop, args.progress)
+    _check_finite(path, (timeline.clip_probs.sum(), timeline.probs.sum()))
+    if args.plot:
+        from speechbrain_fftp.inference.plots import plot_tags
+
+        plot_tags(args.plot, tagger, tagger.load_wav(path), timeline)
+    find = timeline.events if args.timeline else timeline.tags
+    return find(**options)
+
+
+def _check_finite(path, numbers):
+    """Raises a ValueError if the model has returned NaN for a file."""
+    if not math.isfinite(sum(numbers)):
         raise ValueError(
             f"{path}: the model returns probabilities that are not finite. "
             "Its weights are damaged: train it again."
         )
-    if args.plot:
-        from speechbrain_fftp.inference.plots import plot_tags
-
-        times, probs = tagger.timeline(path, **windows)
-        plot_tags(tagger.load_wav(path), tagger, times, probs, args.plot)
-    return found

@@ -1,4 +1,4 @@
-"""Events with a start and an end, found in probabilities over time.
+"""Tags, and events with a start and an end, found in probabilities over time.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -7,6 +7,29 @@ Authors
 import dataclasses
 
 import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Tag:
+    """A label and its probability; ``to_dict`` returns both by name.
+
+    Arguments
+    ---------
+    label : str
+        The label.
+    probability : float
+        Probability in 0..1.
+
+    Example
+    -------
+    >>> Tag("Siren", 0.9).to_dict()
+    {'label': 'Siren', 'probability': 0.9}
+    """
+
+    label: str
+    probability: float
+
+    to_dict = dataclasses.asdict
 
 
 @dataclasses.dataclass(frozen=True)

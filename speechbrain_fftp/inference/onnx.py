@@ -26,7 +26,7 @@ from pathlib import Path
 import torch
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.inference.windows import frame_size
+from speechbrain_fftp.inference.windows import frame_size, num_samples
 
 logger = get_logger(__name__)
 
@@ -45,7 +45,9 @@ class _Probabilities(torch.nn.Module):
         self.tagger = tagger.tagger
         self.probabilities = tagger.probabilities
         patch_frames = tagger.mods.embedding_model.embedding.patch_frames
-        self.min_samples = tagger.num_samples(patch_frames)
+        self.min_samples = num_samples(
+            tagger.mods.compute_features, patch_frames
+        )
 
     def forward(self, wavs, wav_lens):
         """Waveforms ``[B, S]``, lengths ``[B]`` -> probabilities ``[B, C]``."""
@@ -186,7 +188,9 @@ def _metadata(tagger):
     """Metadata of the file, see the top of this module."""
     window, _, _ = frame_size(tagger.mods.compute_features)
     tagger.tag_batch(torch.zeros(1, window))  # checks the number of labels
-    longest = tagger.num_samples(tagger.hparams.max_frames)
+    longest = num_samples(
+        tagger.mods.compute_features, tagger.hparams.max_frames
+    )
     return {
         "labels": json.dumps(tagger.labels, ensure_ascii=False),
         "sample_rate": str(tagger.hparams.sample_rate),

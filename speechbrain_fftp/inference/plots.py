@@ -79,37 +79,35 @@ def plot_spectrogram(feats, path_or_ax, embedding=None, frame_shift=0.01):
     ax.set_title(f"patches of {bins} bins x {frames} frames, {every}")
 
 
-def plot_timeline(times, probs, labels, ax, top=8):
-    """Draws probabilities ``[W, C]`` over time into axes, as a heat map.
+def plot_timeline(timeline, ax, top=8):
+    """Draws a ``Timeline`` into axes, as a heat map of the whole file.
 
-    ``times`` ``[W]`` are the centers of the windows in seconds, ascending. The
-    ``top`` classes with the highest probability in any window are drawn.
+    The ``top`` classes with the highest probability in any window are drawn.
+    Cells of neighbouring windows meet halfway between their centres.
     """
-    times, probs = torch.as_tensor(times), torch.as_tensor(probs)
+    probs = timeline.probs
     best = probs.amax(0).topk(min(top, probs.shape[1])).indices
-    # Columns meet halfway between the centers of their windows.
-    steps = times.diff() if len(times) > 1 else torch.ones(1)
-    before = torch.cat([steps[:1], steps])[: len(times)]
-    edges = torch.cat([times - before / 2, times[-1:] + steps[-1:] / 2])
+    centres = timeline.times.double().numpy()
+    edges = [0.0, *(centres[1:] + centres[:-1]) / 2, timeline.duration]
     mesh = ax.pcolormesh(
-        edges.numpy(),
+        edges,
         torch.arange(len(best) + 1).numpy() - 0.5,
-        probs[:, best].float().cpu().T.numpy(),
+        probs[:, best].T.numpy(),
         cmap="viridis",
         vmin=0,
         vmax=1,
     )
     ax.invert_yaxis()
-    names = [labels[index] for index in best]
+    names = [timeline.labels[index] for index in best]
     ax.set_yticks(range(len(names)), names, parse_math=False)
     ax.figure.colorbar(mesh, ax=ax, label="probability")
 
 
-def plot_tags(wav, tagger, times, probs, path):
+def plot_tags(path, tagger, wav, timeline):
     """Draws the spectrogram, timeline and, for an AST, relevance of a clip.
 
-    ``wav`` ``[S]`` has the model's sampling rate; ``times`` ``[W]`` in seconds
-    and ``probs`` ``[W, C]`` are what ``tagger.timeline`` returns.
+    ``wav`` ``[S]`` has the model's sampling rate; ``timeline`` is what
+    ``tagger.analyze`` returns.
     """
     encoder, fbank = tagger.mods.embedding_model, tagger.mods.compute_features
     rate = tagger.hparams.sample_rate
@@ -119,7 +117,7 @@ def plot_tags(wav, tagger, times, probs, path):
         feats = fbank(wav[None].to(tagger.device))[0]
     shift = frame_size(fbank)[1] / rate
     plot_spectrogram(feats, axes[0], encoder.embedding, shift)
-    plot_timeline(times, probs, tagger.labels, axes[1])
+    plot_timeline(timeline, axes[1])
     if has_attention:
         axes[2].plot(*token_relevance(tagger, wav), linewidth=1)
         axes[2].set_ylabel("relevance")

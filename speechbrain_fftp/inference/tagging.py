@@ -4,37 +4,24 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import dataclasses
+import functools
 import math
 
 import torch
 
-from speechbrain_fftp.inference.events import check_thresholds, find_events
+from speechbrain_fftp.inference.events import check_thresholds
 from speechbrain_fftp.inference.model import TaggingModel
-from speechbrain_fftp.inference.windows import file_windows, frame_size
-
-
-@dataclasses.dataclass(frozen=True)
-class Tag:
-    """A label and its probability; ``to_dict`` returns both by name.
-
-    Arguments
-    ---------
-    label : str
-        The label.
-    probability : float
-        Probability in 0..1.
-
-    Example
-    -------
-    >>> Tag("Siren", 0.9).to_dict()
-    {'label': 'Siren', 'probability': 0.9}
-    """
-
-    label: str
-    probability: float
-
-    to_dict = dataclasses.asdict
+from speechbrain_fftp.inference.timeline import (
+    Timeline,
+    check_top_k,
+    limit_windows,
+    rank_tags,
+)
+from speechbrain_fftp.inference.windows import (
+    file_windows,
+    frame_size,
+    num_samples,
+)
 
 
 class AudioTagger(TaggingModel):
@@ -74,11 +61,12 @@ class AudioTagger(TaggingModel):
     [0.5, 1.5, 2.5]
     """
 
-    def tag_file(self, path, top_k=10, threshold=None, progress=False):
+    def tag_file(self, path, top_k=5, threshold=None, progress=False):
         """Finds the most probable labels of an audio file.
 
-        A file longer than the model's maximum clip length is cut into windows
-        of that length; the probability of a label is its maximum over them.
+        A file longer than the model's maximum clip length is cut into pieces
+        of that length, of which the last two may overlap; the probability of a
+        label is its maximum over the pieces.
 
         Arguments
         ---------
@@ -101,19 +89,13 @@ class AudioTagger(TaggingModel):
         ValueError
             If ``top_k`` is not positive or ``threshold`` not in 0..1.
         """
-        if top_k < 1:
-            raise ValueError(f"top_k={top_k} must be positive.")
-        check_thresholds(threshold or 0.0)
-        probs = torch.zeros(1)
-        for *_, wavs, wav_lens in self._clips(path, progress):
-            probs = self.tag_batch(wavs, wav_lens).amax(0).cpu().maximum(probs)
-        best, classes = probs.topk(min(top_k, len(probs)))
-        labels = self.labels
-        return [
-            Tag(labels[number], probability)
-            for number, probability in zip(classes.tolist(), best.tolist())
-            if threshold is None or probability >= threshold
-        ]
+        check_top_k(top_k, threshold)
+        best = (
+            self.tag_batch(wavs).amax(0).cpu()
+            for *_, wavs in self._windows(path, progress=progress)
+        )
+        probs = functools.reduce(torch.maximum, best)
+        return rank_tags(probs, self.labels, top_k, threshold)
 
     def embed_file(self, path):
         """Computes the embedding of an audio file.
@@ -127,30 +109,69 @@ class AudioTagger(TaggingModel):
         -------
         torch.Tensor
             Embedding ``[D]``; of a file longer than the model's maximum clip
-            length, the mean over consecutive windows of that length.
+            length, the mean over the pieces of ``tag_file``.
         """
         total, count = 0.0, 0
-        for *_, wavs, wav_lens in self._clips(path):
+        for *_, wavs in self._windows(path):
             with torch.no_grad(), self.inference_ctx:
-                embeddings = self.encode_batch(wavs, wav_lens)
+                embeddings = self.encode_batch(wavs)
             total = total + embeddings.float().sum((0, 1)).cpu()
             count += len(embeddings)
         return total / count
 
-    def timeline(self, path, window=10.0, hop=5.0, progress=False):
-        """Computes the probabilities of all classes over time.
+    def analyze(self, source, window=None, hop=None, progress=False):
+        """Computes the probabilities of all classes, over time and in all.
 
-        Windows start every ``hop`` seconds. The last one may be shorter, as is
-        the only one of a file shorter than a window.
+        Windows start every ``hop`` seconds; the last one ends with the file. A
+        file shorter than a window is one window. Probabilities of windows are
+        limited to those of the pieces of ``tag_file``, see ``limit_windows``.
+
+        Arguments
+        ---------
+        source : str
+            The audio file.
+        window, hop : float, optional
+            Length of a window and step between windows, see ``check_window``.
+        progress : bool
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        Timeline
+            Times and probabilities of the windows, and those of the file.
+        """
+        window, hop = self.check_window(window, hop)
+        rate = self.hparams.sample_rate
+        grid = round(window * rate), hop * rate
+        found = [
+            (spans, members, self.tag_batch(wavs).float().cpu())
+            for spans, members, wavs in self._windows(
+                source, grid, progress=progress
+            )
+        ]
+        spans, members, probs = map(torch.cat, zip(*found))
+        # Pieces as of tag_file, and windows
+        (clip_spans, spans), (clips, probs) = (
+            [x[member] for member in members.T] for x in (spans, probs)
+        )
+        return Timeline(
+            times=spans.double().mean(1).div(rate).float(),
+            probs=limit_windows(spans, probs, clip_spans, clips),
+            clip_probs=clips.amax(0),
+            duration=spans[-1, 1].item() / rate,
+            window=window,
+            labels=self.labels,
+        )
+
+    def timeline(self, path, window=None, hop=None, progress=False):
+        """Computes the probabilities of all classes over time.
 
         Arguments
         ---------
         path : str
             The audio file.
-        window : float
-            Length of a window in seconds, see ``check_window``.
-        hop : float
-            Seconds from the start of one window to the start of the next.
+        window, hop : float, optional
+            Length of a window and step between windows, see ``check_window``.
         progress : bool
             Whether to show a progress bar.
 
@@ -159,33 +180,30 @@ class AudioTagger(TaggingModel):
         times : torch.Tensor
             Centres ``[W]`` of the windows in seconds.
         probs : torch.Tensor
-            Probabilities ``[W, C]``.
+            Probabilities ``[W, C]``, see ``analyze``.
         """
-        return self._window_probabilities(path, window, hop, progress)[:2]
+        found = self.analyze(path, window, hop, progress)
+        return found.times, found.probs
 
     def tag_long(
         self,
         path,
-        window=10.0,
-        hop=5.0,
+        window=None,
+        hop=None,
         threshold=0.5,
         low=None,
         progress=False,
     ):
         """Finds events with their start and end, see ``find_events``.
 
-        Short windows and hops give precise times. For precision near the ends
-        of the file, windows that overlap it by at least a quarter of their
-        length are added before and after those of ``timeline``.
+        Short windows and hops give precise times.
 
         Arguments
         ---------
         path : str
             The audio file.
-        window : float
-            Length of a window in seconds, see ``check_window``.
-        hop : float
-            Seconds from the start of one window to the start of the next.
+        window, hop : float, optional
+            Length of a window and step between windows, see ``check_window``.
         threshold : float
             Probability that an event must reach.
         low : float, optional
@@ -199,22 +217,24 @@ class AudioTagger(TaggingModel):
             Sorted by start.
         """
         low = check_thresholds(threshold, low)
-        times, probs, end = self._window_probabilities(
-            path, window, hop, progress, edges=True
-        )
-        labels = self.labels
-        return find_events(times, probs, labels, end, window, threshold, low)
+        return self.analyze(path, window, hop, progress).events(threshold, low)
 
-    def check_window(self, window, hop):
+    def check_window(self, window=None, hop=None):
         """Checks the window length and the hop of a timeline.
 
         Arguments
         ---------
-        window : float
-            Length of a window in seconds: one patch to ``max_window``.
-        hop : float
+        window : float, optional
+            Length of a window in seconds: one patch to ``max_window``, by
+            default 10 or ``max_window`` if that is less.
+        hop : float, optional
             Seconds from the start of one window to the start of the next: at
-            least one frame.
+            least one frame, by default half a window.
+
+        Returns
+        -------
+        window, hop : float
+            Both, in seconds.
 
         Raises
         ------
@@ -222,8 +242,10 @@ class AudioTagger(TaggingModel):
             If one of them is out of range.
         """
         rate = self.hparams.sample_rate
-        low, high = (size / rate for size in self._window_limits()[1:])
+        low, high = (size / rate for size in self._window_limits())
         shift = frame_size(self.mods.compute_features)[1] / rate
+        window = min(10.0, high) if window is None else window
+        hop = window / 2 if hop is None else hop
         if not low - 1e-6 <= window <= high + 1e-6:
             raise ValueError(
                 f"window={window} must be in {low:g}..{high:g} seconds: at "
@@ -233,55 +255,25 @@ class AudioTagger(TaggingModel):
             raise ValueError(
                 f"hop={hop} must be at least {shift:g} seconds, one frame."
             )
+        return window, hop
 
     @property
     def max_window(self):
         """Maximum clip length of the model in seconds."""
         return self._window_limits()[-1] / self.hparams.sample_rate
 
-    def num_samples(self, frames):
-        """Returns the length of the shortest clip with a number of frames.
-
-        Arguments
-        ---------
-        frames : int
-            Number of frames.
-
-        Returns
-        -------
-        int
-            Number of samples, at least one window.
-        """
-        window, shift, margin = frame_size(self.mods.compute_features)
-        return max((frames - 1) * shift + window - margin, window)
-
     def _window_limits(self):
-        """Samples of the shortest part of a clip, of a patch and of a clip."""
+        """Samples of a patch and of the maximum clip length."""
         embedding = getattr(self.mods.embedding_model, "embedding", None)
         patch_frames = getattr(embedding, "patch_frames", 1)
         return [
-            self.num_samples(frames)
-            for frames in (1, patch_frames, self.hparams.max_frames)
+            num_samples(self.mods.compute_features, frames)
+            for frames in (patch_frames, self.hparams.max_frames)
         ]
 
-    def _clips(self, path, progress=False):
-        """Consecutive windows of the model's maximum clip length."""
+    def _windows(self, path, *grids, progress=False):
+        """Batches of pieces of the maximum clip length, and other windows."""
+        size = self._window_limits()[1]
+        grids = [(size, size), *grids]
         rate = self.hparams.sample_rate
-        shortest, _, size = self._window_limits()
-        return file_windows(path, rate, size, size, shortest, progress=progress)
-
-    def _window_probabilities(self, path, window, hop, progress, edges=False):
-        """Centres ``[W]``, probabilities ``[W, C]`` and the file's end."""
-        self.check_window(window, hop)
-        rate = self.hparams.sample_rate
-        size = round(window * rate)
-        shortest, patch, _ = self._window_limits()
-        if edges:
-            shortest = min(max(size // 4, patch), size)
-        times, probs = [], []
-        for centres, end, wavs, wav_lens in file_windows(
-            path, rate, size, hop * rate, shortest, edges, progress
-        ):
-            times += centres
-            probs.append(self.tag_batch(wavs, wav_lens).cpu())
-        return torch.tensor(times), torch.cat(probs), end
+        return file_windows(path, rate, grids, progress)
