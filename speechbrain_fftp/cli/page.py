@@ -32,10 +32,12 @@ SILENCE = 2**-15
 HINT = "Choose or record a clip, then press <b>Tag</b>."
 CSS = """
 #events table { width: 100%; border-collapse: collapse; }
-#events :is(th, td) { padding: 0.4em 0.6em; text-align: right; white-space:
-    nowrap; border: 0 solid var(--border-color-primary); border-bottom-width: 1px; }
-#events :is(th, td):nth-child(3) { width: 100%; text-align: left; white-space:
-    normal; overflow-wrap: anywhere; }
+#events caption { text-align: left; }
+#events tr { border: 0; }
+#events th, #events td { border: 0; padding: 0.4em; text-align: right; }
+#events td { border-top: 1px solid var(--border-color-primary); }
+#events th:nth-child(3), #events td:nth-child(3) { width: 100%; text-align: left;
+    overflow-wrap: anywhere; }
 """
 # Pairs of sounds of the demo set, for the example clips.
 EXAMPLES = (
@@ -82,13 +84,14 @@ def _write_events(path, events):
             writer.writerow([*numbers[:2], e.label, numbers[2]])
     if not events:
         return "<p>No event reaches this threshold.</p>"
-    rows = ["".join(f"<th>{name}</th>" for name in HEADER)]
+    rows = ["".join(f'<th scope="col">{name}</th>' for name in HEADER)]
     for e in events:
         rows.append(
             f"<td>{e.start:.2f}</td><td>{e.end:.2f}</td>"
             f"<td>{html.escape(e.label)}</td><td>{e.probability:.2f}</td>"
         )
-    return "<table><tr>" + "</tr><tr>".join(rows) + "</tr></table>"
+    caption = "<caption>Events (times in seconds)</caption>"
+    return f"<table>{caption}<tr>{'</tr><tr>'.join(rows)}</tr></table>"
 
 
 @contextlib.contextmanager
@@ -224,13 +227,7 @@ def build_page(tagger, folder):
                     label="Event threshold",
                     elem_id="threshold",
                 )
-                events = gr.HTML(
-                    label="Events (times in seconds)",
-                    show_label=True,
-                    container=True,
-                    max_height=500,
-                    elem_id="events",
-                )
+                events = gr.HTML(max_height=500, elem_id="events")
                 table = gr.DownloadButton("Events as CSV", elem_id="csv")
         outputs = [status, tags, results, picture, events, table, kept]
         tagging = button.click(

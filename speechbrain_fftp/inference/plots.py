@@ -8,6 +8,7 @@ Authors
 """
 
 import textwrap
+from pathlib import Path
 
 import torch
 from torchaudio.compliance.kaldi import mel_scale_scalar
@@ -32,11 +33,20 @@ def new_figure(rows=1, width=10.0):
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError(
-            "Figures need matplotlib: pip install matplotlib"
+            "Figures need matplotlib: "
+            'pip install -c constraints.txt -e ".[demo]"'
         ) from None
     size = width, rows * (0.2 * width + 0.6)
     figure = Figure(size, dpi=1000 / width, layout="constrained")
     return figure, figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
+
+
+def check_extension(path):
+    """Raises a ValueError if figures cannot be written in a file's format."""
+    figure, _ = new_figure()
+    known = sorted(figure.canvas.get_supported_filetypes())
+    if Path(path).suffix[1:].lower() not in ["", *known]:
+        raise ValueError(f"{path} must end with one of .{', .'.join(known)}")
 
 
 def plot_spectrogram(
