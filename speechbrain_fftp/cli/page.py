@@ -21,7 +21,6 @@ import soundfile as sf
 from speechbrain_fftp.dataio.audio import open_audio
 from speechbrain_fftp.datasets.synthetic.sounds import CLASSES, SAMPLE_RATE
 from speechbrain_fftp.inference.plots import plot_tags
-from speechbrain_fftp.inference.tagging import AudioTagger
 
 MAX_MINUTES = 10
 MAX_MEGABYTES = 50
@@ -31,10 +30,11 @@ HEADER = ("start", "end", "label", "probability")
 SILENCE = 2**-15
 HINT = "Choose or record a clip, then press <b>Tag</b>."
 CSS = """
-#events table { width: 100%; border-collapse: collapse; }
+#status [role=alert] { padding: 0.5em; border: 1px solid #dc2626;
+    border-left-width: 5px; }
+#events table { width: 100%; }
 #events caption { text-align: left; }
-#events tr { border: 0; }
-#events th, #events td { border: 0; padding: 0.4em; text-align: right; }
+#events th, #events td { padding: 0.4em; text-align: right; }
 #events td { border-top: 1px solid var(--border-color-primary); }
 #events th:nth-child(3), #events td:nth-child(3) { width: 100%; text-align: left;
     overflow-wrap: anywhere; }
@@ -227,7 +227,12 @@ def build_page(tagger, folder):
                     label="Event threshold",
                     elem_id="threshold",
                 )
-                events = gr.HTML(max_height=500, elem_id="events")
+                events = gr.HTML(
+                    apply_default_css=False,
+                    container=True,
+                    max_height=500,
+                    elem_id="events",
+                )
                 table = gr.DownloadButton("Events as CSV", elem_id="csv")
         outputs = [status, tags, results, picture, events, table, kept]
         tagging = button.click(

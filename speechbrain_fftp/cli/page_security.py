@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import tempfile
+from urllib.parse import urlsplit
 
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
@@ -76,19 +77,18 @@ class Guard:
     def is_own(self, host):
         """Whether a ``Host`` header is an address of the page.
 
-        With a server on all addresses of the machine, any number will do: it
-        is a name that an attacker would lead here.
+        On a server for all addresses of the machine, any IP address is: only
+        names can be made to lead here.
         """
-        name, _, port = host.lower().rpartition(":")
-        if not name and self.port == 80:
-            name, port = host.lower(), "80"
-        if port != str(self.port):
-            return False
-        name = name.removeprefix("[").removesuffix("]")
-        if name in self.names:
-            return True
         try:
-            return self.any_address and bool(ipaddress.ip_address(name))
+            site = urlsplit(f"//{host}")
+            if (site.port or 80) != self.port:
+                return False
+            if site.hostname in self.names:
+                return True
+            return self.any_address and bool(
+                ipaddress.ip_address(site.hostname)
+            )
         except ValueError:
             return False
 

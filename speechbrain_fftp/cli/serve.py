@@ -68,7 +68,8 @@ def run(args, parser):
         print(f"Serving on {url} (Ctrl+C to stop)", flush=True)
         config = uvicorn.Config(
             app,
-            log_level="error",
+            # At the end, open pages would be reported as errors.
+            log_level="error" if args.verbose else "critical",
             access_log=False,
             timeout_graceful_shutdown=1,
         )
@@ -82,9 +83,10 @@ def _listen(host, port):
     try:
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
+        reason = error.strerror.partition(" (")[0]  # Python adds the address
         raise OSError(
-            f"{host}, port {port} cannot be used: {error.strerror}. Choose "
-            "another --port or --host."
+            f"{host}, port {port} cannot be used: {reason}. Choose another "
+            "--port or --host."
         ) from None
     if not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
         report(
