@@ -10,6 +10,7 @@ Authors
 import contextlib
 import csv
 import html
+import json
 import logging
 import tempfile
 import threading
@@ -163,8 +164,8 @@ def build_page(tagger, folder):
 
     def clear(text=HINT):
         """Returns the content of all outputs without a clip."""
-        shown = gr.update(visible=False)
-        return text, gr.update(value=None, visible=False), shown, *4 * [None]
+        hidden = gr.update(visible=False)
+        return text, hidden, hidden, *4 * [None]
 
     def tag(path, threshold):
         """Returns the content of all outputs for a clip."""
@@ -242,14 +243,12 @@ def build_page(tagger, folder):
             api_name="tag",
             show_progress_on=status,
         )
-        clip.change(
-            clear,
+        clip.change(  # in the browser, before anything else can be clicked
             None,
-            outputs,
+            None,
+            outputs[:3],
             cancels=[tagging],
-            queue=False,
-            show_progress="hidden",
-            api_name="clear",
+            js=f"() => {json.dumps(clear()[:3])}",
         )
         threshold.change(
             find_events,

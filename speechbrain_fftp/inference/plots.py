@@ -101,11 +101,11 @@ def _mel_bin(frequency, fbank):
 def plot_timeline(timeline, ax, top=8):
     """Draws a ``Timeline`` into axes, as a heat map of the whole file.
 
-    The ``top`` classes with the highest probability in any window are drawn.
+    The ``top`` classes are those that the file is most probably tagged with.
     Cells of neighbouring windows meet halfway between their centres.
     """
     probs = timeline.probs
-    best = probs.amax(0).topk(min(top, probs.shape[1])).indices
+    best = timeline.clip_probs.topk(min(top, probs.shape[1])).indices
     centres = timeline.times.double().numpy()
     edges = [0.0, *(centres[1:] + centres[:-1]) / 2, timeline.duration]
     mesh = ax.pcolormesh(
