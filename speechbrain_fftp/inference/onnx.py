@@ -226,11 +226,10 @@ def _check(path, tagger, longest, report, tolerance=TOLERANCE):
                 "not written. Please report this with the versions of torch, "
                 "onnx, onnxscript and onnxruntime."
             )
+    limit = f", at most {tolerance:g} allowed" if tolerance else ""
     report(
         f"compared {'float32' if tolerance else 'int8'} weights with PyTorch "
-        f"on {len(CHECKS)} batches: largest difference {worst:.1e}"
-        + f" (limit {tolerance:g})"
-        * bool(tolerance)
+        f"on {len(CHECKS)} batches: largest difference {worst:.1e}{limit}"
     )
 
 
