@@ -6,8 +6,7 @@ the graph, and its metadata hold the rest, as strings:
 * ``labels``: labels of the classes, a JSON list;
 * ``sample_rate``: sampling rate of the waveforms in Hz;
 * ``window_samples``: maximum clip length of the model in samples; cut longer
-  clips into windows of this length;
-* ``frame_samples``: samples of one frame; drop a last window with fewer.
+  clips into windows of this length, the last of which ends with the clip.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -195,7 +194,6 @@ def _metadata(tagger):
         "labels": json.dumps(tagger.labels, ensure_ascii=False),
         "sample_rate": str(tagger.hparams.sample_rate),
         "window_samples": str(longest),
-        "frame_samples": str(window),
     }
 
 

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import itertools
 import math
 import os
 
@@ -144,31 +145,23 @@ def _cut_windows(blocks, grids):
     """
     held, begin = np.zeros(0, np.float32), 0  # samples kept, and their start
     numbers = [0] * len(grids)  # of the next window of each grid
-
-    def windows(starts):
-        """Windows by starts ``[G]`` of lists; those in several grids once."""
-        due = {}
-        for grid, (size, _) in enumerate(grids):
-            for start in starts[grid]:
+    for block in itertools.chain(blocks, [None]):
+        if block is not None:
+            held = np.concatenate([held, block]) if len(held) else block
+        total, due, kept = begin + len(held), {}, []
+        for grid, (size, hop) in enumerate(grids):
+            starts = [max(total - size, 0)] if block is None else []
+            while (start := round(numbers[grid] * hop)) + size < total:
+                starts.append(start)
+                numbers[grid] += 1
+            kept += [start, total - size]  # of the next and the last window
+            for start in starts:  # A window in several grids comes once
                 span = start, min(start + size, total)
                 due.setdefault(span, [False] * len(grids))[grid] = True
-        for (start, end), member in due.items():
-            yield start, end, member, held[start - begin : end - begin]
-
-    for block in blocks:
-        held = np.concatenate([held, block]) if len(held) else block
-        total = begin + len(held)
-        starts = [[] for _ in grids]
-        for grid, (size, hop) in enumerate(grids):
-            while round(numbers[grid] * hop) + size < total:
-                starts[grid].append(round(numbers[grid] * hop))
-                numbers[grid] += 1
-        yield from windows(starts)
-        needed = [total - size for size, _ in grids]  # by the last windows
-        needed += [round(n * hop) for n, (_, hop) in zip(numbers, grids)]
-        drop = max(min(needed) - begin, 0)
+        for (start, end), members in due.items():
+            yield start, end, members, held[start - begin : end - begin]
+        drop = max(min(kept) - begin, 0)
         held, begin = held[drop:], begin + drop
-    yield from windows([[max(total - size, 0)] for size, _ in grids])
 
 
 def file_windows(path, sample_rate, grids, progress=False):
