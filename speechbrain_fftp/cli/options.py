@@ -92,6 +92,10 @@ def in_range(kind, low, high=math.inf):
 
 def load_tagger(args, device="cpu"):
     """Loads --model from its data files, or by its yaml with --trust-code."""
+    folder, below = Path(args.model), Path(args.model, "inference")
+    if not folder.exists():  # known before PyTorch is imported
+        raise FileNotFoundError(f"there is no {folder}. {GET_MODEL}")
+
     import torch
 
     from speechbrain_fftp.inference.folder import FILES
@@ -99,7 +103,6 @@ def load_tagger(args, device="cpu"):
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    folder, below = Path(args.model), Path(args.model, "inference")
     if not _is_any_in(FILES, folder) and below.is_dir():
         folder = below
     is_data = _is_any_in(FILES, folder)

@@ -69,11 +69,15 @@ def test_bad_files_do_not_stop_the_others(exported, clips, tmp_path, capsys):
 
 
 def test_missing_model_says_how_to_make_one(clips, tmp_path, capsys):
-    assert main([clips[0], "--model", str(tmp_path / "none")]) == 1
-    captured = capsys.readouterr()
-    assert not captured.out
-    assert "none has no config.json and no hyperparams.yaml" in captured.err
-    assert "`make demo`" in captured.err
+    (tmp_path / "empty").mkdir()
+    for name, message in (
+        ("none", "fftp-tag: there is no "),
+        ("empty", "empty has no config.json and no hyperparams.yaml"),
+    ):
+        assert main([clips[0], "--model", str(tmp_path / name)]) == 1
+        captured = capsys.readouterr()
+        assert not captured.out
+        assert message in captured.err and "`make demo`" in captured.err
 
 
 def damage(folder, name, content):
