@@ -123,6 +123,8 @@ def load_tagger(args, device="cpu"):
             str(folder.resolve()), run_opts={"device": device}
         )
     except EXPECTED_ERRORS as error:
+        if str(folder) in str(error):
+            raise
         raise ValueError(
             f"the model in {folder} cannot be loaded on {device}. "
             f"{type(error).__name__}: {error}"

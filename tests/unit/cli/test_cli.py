@@ -105,14 +105,14 @@ def test_damaged_models_are_reported(
     assert main([clips[0], "--model", str(folder), "--trust-code"]) == 1
     captured = capsys.readouterr()
     assert not captured.out
-    assert f"the model in {folder} cannot be loaded" in captured.err
-    assert message in captured.err
+    [line] = captured.err.splitlines()
+    assert str(folder) in line and message in line
 
 
 def test_missing_device_is_reported(exported, clips, capsys):
     arguments = [clips[0], "--model", str(exported[1])]
     assert main([*arguments, "--device", "cuda:77"]) == 1
-    assert "cannot be loaded on cuda:77" in capsys.readouterr().err
+    assert "cannot run on cuda:77" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
