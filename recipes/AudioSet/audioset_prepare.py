@@ -4,8 +4,8 @@ AudioSet's data folder has one of two layouts:
 
 * AudioSet's own lists (balanced_train_segments.csv, eval_segments.csv and,
   optionally, valid_segments.csv and unbalanced_train_segments.csv) with one
-  audio file per clip, audio/ID.flac (or wav, ogg, mp3), that begins with the
-  segment;
+  audio file per clip, audio/ID.flac (or wav, mp3, m4a, ...), that begins with
+  the segment;
 * parquet shards with the columns video_id, audio and labels.
 
 Both need class_labels_indices.csv, the list of classes. Without a validation

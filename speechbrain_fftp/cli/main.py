@@ -42,7 +42,8 @@ def main(argv=None):
         try:
             return _run(argv)
         finally:  # here, since errors at exit cannot be handled
-            messages.flush_output()
+            with messages.standard_output():
+                pass
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of the output has stopped, as `head`

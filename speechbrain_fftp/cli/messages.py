@@ -42,9 +42,11 @@ def report(error, verbose=False):
         discard(sys.stderr)
 
 
-def flush_output():
-    """Writes what is left for standard output, or raises an OSError."""
+@contextlib.contextmanager
+def standard_output():
+    """Flushes standard output, and names it in an OSError."""
     try:
+        yield
         sys.stdout.flush()
     except OSError as error:
         raise OSError(error.errno, error.strerror, "standard output") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from speechbrain_fftp import __version__
 from speechbrain_fftp.cli.messages import EXPECTED_ERRORS
 
+YAML = "hyperparams.yaml"
 GET_MODEL = (
     "Set --model to the inference folder of a trained model; `make demo` makes "
     "one in results/demo/inference."
@@ -91,6 +92,10 @@ def in_range(kind, low, high=math.inf):
 
 def load_tagger(args, device="cpu"):
     """Loads --model from its data files, or by its yaml with --trust-code."""
+    folder, below = Path(args.model), Path(args.model, "inference")
+    if not folder.exists():  # known before PyTorch is imported
+        raise FileNotFoundError(f"there is no {folder}. {GET_MODEL}")
+
     import torch
 
     from speechbrain_fftp.inference.folder import FILES
@@ -98,29 +103,34 @@ def load_tagger(args, device="cpu"):
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    yaml = "hyperparams.yaml"
-    for folder in (Path(args.model), Path(args.model, "inference")):
-        found = {x for x in (yaml, *FILES) if (folder / x).is_file()}
-        if found:
-            break
-    else:
+    if not _is_any_in(FILES, folder) and below.is_dir():
+        folder = below
+    is_data = _is_any_in(FILES, folder)
+    if not is_data and not _is_any_in([YAML], folder):
         raise FileNotFoundError(
-            f"{args.model} has no config.json and no {yaml}. {GET_MODEL}"
+            f"{folder} has no config.json and no {YAML}. {GET_MODEL}"
         )
-    if found == {yaml} and not args.trust_code:
+    if not is_data and not args.trust_code:
         raise ValueError(
-            f"{folder} has only {yaml}, which can run any code on this machine "
+            f"{folder} has only {YAML}, which can run any code on this machine "
             "when it is loaded. Add --trust-code if you trust where it comes "
             f"from, or use a folder with {', '.join(FILES)}, which are data."
         )
     try:
-        if found == {yaml}:
-            return AudioTagger.from_hparams(
-                str(folder.resolve()), run_opts={"device": device}
-            )
-        return AudioTagger.from_pretrained(folder, device=device)
+        if is_data:
+            return AudioTagger.from_pretrained(folder, device=device)
+        return AudioTagger.from_hparams(
+            str(folder.resolve()), run_opts={"device": device}
+        )
     except EXPECTED_ERRORS as error:
+        if str(folder) in str(error):
+            raise
         raise ValueError(
             f"the model in {folder} cannot be loaded on {device}. "
             f"{type(error).__name__}: {error}"
         ) from error
+
+
+def _is_any_in(names, folder):
+    """Whether a folder has any of some files."""
+    return any((folder / name).is_file() for name in names)

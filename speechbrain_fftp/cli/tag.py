@@ -10,7 +10,12 @@ import shutil
 import sys
 import tempfile
 
-from speechbrain_fftp.cli.messages import EXPECTED_ERRORS, one_line, report
+from speechbrain_fftp.cli.messages import (
+    EXPECTED_ERRORS,
+    one_line,
+    report,
+    standard_output,
+)
 from speechbrain_fftp.cli.options import in_range, load_tagger
 from speechbrain_fftp.cli.output import (
     OUTPUT_FORMATS,
@@ -112,7 +117,8 @@ def run(args, parser):
         except ValueError as error:
             report(error)
             return 2
-    return _print_results(args, tagger, files, errors)
+    with standard_output():
+        return _print_results(args, tagger, files, errors)
 
 
 def _print_results(args, tagger, files, errors):

@@ -5,7 +5,6 @@ Authors
 """
 
 import io
-import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,10 +12,9 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
-from speechbrain_fftp.dataio.audio import read_audio, resample
+from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_audio, resample
 from speechbrain_fftp.dataio.files import atomic_path
 
-MIN_SECONDS = 0.025
 TREATMENTS = ("trimmed", "downmixed", "resampled", "clipped")
 
 
@@ -29,8 +27,8 @@ def encode_clip(source, sample_rate=16000, max_seconds=10.0):
 
     Arguments
     ---------
-    source : str or bytes
-        Path or content of a file that soundfile can read; None if missing.
+    source : str, bytes or file
+        What ``open_audio`` opens; None if missing.
     sample_rate : int
         Sampling rate of the FLAC file, in Hz.
     max_seconds : float
@@ -49,7 +47,7 @@ def encode_clip(source, sample_rate=16000, max_seconds=10.0):
     ------
     ValueError
         If the clip is missing, unreadable, truncated, empty, shorter than
-        25 ms or has samples that are not finite.
+        25 ms or has invalid samples.
 
     Example
     -------
@@ -83,8 +81,8 @@ def convert_clip(source, path, sample_rate=16000, max_seconds=10.0):
 
     Arguments
     ---------
-    source : str or bytes
-        Path or content of a file that soundfile can read.
+    source : str, bytes or file
+        What ``open_audio`` opens.
     path : str
         The FLAC file to write; it appears once it is complete.
     sample_rate : int
@@ -229,13 +227,9 @@ def convert_clips(
 def _read_clip(source, max_seconds):
     """Reads a clip up to its maximum duration and checks it."""
     samples, rate, channels, frames = read_audio(source, max_seconds)
-    if frames <= 0:
+    if not len(samples):
         raise ValueError("empty file")
-    wanted = math.ceil(min(max_seconds * rate, frames))
-    # The length of an MP3 without a Xing header is an estimate
-    if len(samples) < 0.99 * wanted:
-        raise ValueError(f"truncated: {len(samples)} of {wanted} samples")
     if len(samples) < MIN_SECONDS * rate:
         raise ValueError(f"shorter than 25 ms: {len(samples)} samples")
-    done = {"trimmed": frames > wanted, "downmixed": channels > 1}
+    done = {"trimmed": frames > len(samples), "downmixed": channels > 1}
     return samples, rate, [name for name in done if done[name]]

@@ -6,8 +6,7 @@ the graph, and its metadata hold the rest, as strings:
 * ``labels``: labels of the classes, a JSON list;
 * ``sample_rate``: sampling rate of the waveforms in Hz;
 * ``window_samples``: maximum clip length of the model in samples; cut longer
-  clips into windows of this length;
-* ``frame_samples``: samples of one frame; drop a last window with fewer.
+  clips into windows of this length, the last of which ends with the clip.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -195,7 +194,6 @@ def _metadata(tagger):
         "labels": json.dumps(tagger.labels, ensure_ascii=False),
         "sample_rate": str(tagger.hparams.sample_rate),
         "window_samples": str(longest),
-        "frame_samples": str(window),
     }
 
 
@@ -226,11 +224,10 @@ def _check(path, tagger, longest, report, tolerance=TOLERANCE):
                 "not written. Please report this with the versions of torch, "
                 "onnx, onnxscript and onnxruntime."
             )
+    limit = f", at most {tolerance:g} allowed" if tolerance else ""
     report(
         f"compared {'float32' if tolerance else 'int8'} weights with PyTorch "
-        f"on {len(CHECKS)} batches: largest difference {worst:.1e}"
-        + f" (limit {tolerance:g})"
-        * bool(tolerance)
+        f"on {len(CHECKS)} batches: largest difference {worst:.1e}{limit}"
     )
 
 

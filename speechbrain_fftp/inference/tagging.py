@@ -5,16 +5,14 @@ Authors
 """
 
 import functools
-import math
 
 import torch
 
 from speechbrain_fftp.inference.events import check_thresholds
 from speechbrain_fftp.inference.model import TaggingModel
 from speechbrain_fftp.inference.timeline import (
-    Timeline,
-    check_top_k,
-    limit_windows,
+    build_timeline,
+    choose_window,
     rank_tags,
 )
 from speechbrain_fftp.inference.windows import (
@@ -83,13 +81,7 @@ class AudioTagger(TaggingModel):
         -------
         list of Tag
             Sorted by probability, the highest first.
-
-        Raises
-        ------
-        ValueError
-            If ``top_k`` is not positive or ``threshold`` not in 0..1.
         """
-        check_top_k(top_k, threshold)
         best = (
             self.tag_batch(wavs).amax(0).cpu()
             for *_, wavs in self._windows(path, progress=progress)
@@ -123,8 +115,8 @@ class AudioTagger(TaggingModel):
         """Computes the probabilities of all classes, over time and in all.
 
         Windows start every ``hop`` seconds; the last one ends with the file. A
-        file shorter than a window is one window. Probabilities of windows are
-        limited to those of the pieces of ``tag_file``, see ``limit_windows``.
+        file shorter than a window is one window. What tags and events are found
+        in is computed once: other thresholds need no further run of the model.
 
         Arguments
         ---------
@@ -143,25 +135,11 @@ class AudioTagger(TaggingModel):
         window, hop = self.check_window(window, hop)
         rate = self.hparams.sample_rate
         grid = round(window * rate), hop * rate
-        found = [
-            (spans, members, self.tag_batch(wavs).float().cpu())
-            for spans, members, wavs in self._windows(
-                source, grid, progress=progress
-            )
-        ]
-        spans, members, probs = map(torch.cat, zip(*found))
-        # Pieces as of tag_file, and windows
-        (clip_spans, spans), (clips, probs) = (
-            [x[member] for member in members.T] for x in (spans, probs)
+        batches = (
+            (spans, members, self.tag_batch(wavs))
+            for spans, members, wavs in self._windows(source, grid, progress)
         )
-        return Timeline(
-            times=spans.double().mean(1).div(rate).float(),
-            probs=limit_windows(spans, probs, clip_spans, clips),
-            clip_probs=clips.amax(0),
-            duration=spans[-1, 1].item() / rate,
-            window=window,
-            labels=self.labels,
-        )
+        return build_timeline(batches, rate, window, self.labels)
 
     def timeline(self, path, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes over time.
@@ -204,10 +182,8 @@ class AudioTagger(TaggingModel):
             The audio file.
         window, hop : float, optional
             Length of a window and step between windows, see ``check_window``.
-        threshold : float
-            Probability that an event must reach.
-        low : float, optional
-            Probability below which an event ends; by default, half the other.
+        threshold, low : float, optional
+            Probability that an event must reach, and below which it ends.
         progress : bool
             Whether to show a progress bar.
 
@@ -224,38 +200,18 @@ class AudioTagger(TaggingModel):
 
         Arguments
         ---------
-        window : float, optional
-            Length of a window in seconds: one patch to ``max_window``, by
-            default 10 or ``max_window`` if that is less.
-        hop : float, optional
-            Seconds from the start of one window to the start of the next: at
-            least one frame, by default half a window.
+        window, hop : float, optional
+            Both, in seconds; see ``choose_window``.
 
         Returns
         -------
         window, hop : float
-            Both, in seconds.
-
-        Raises
-        ------
-        ValueError
-            If one of them is out of range.
+            The same, or their defaults.
         """
         rate = self.hparams.sample_rate
-        low, high = (size / rate for size in self._window_limits())
-        shift = frame_size(self.mods.compute_features)[1] / rate
-        window = min(10.0, high) if window is None else window
-        hop = window / 2 if hop is None else hop
-        if not low - 1e-6 <= window <= high + 1e-6:
-            raise ValueError(
-                f"window={window} must be in {low:g}..{high:g} seconds: at "
-                "least one patch, at most the model's maximum clip length."
-            )
-        if not shift - 1e-6 <= hop < math.inf:
-            raise ValueError(
-                f"hop={hop} must be at least {shift:g} seconds, one frame."
-            )
-        return window, hop
+        frame = frame_size(self.mods.compute_features)[1]
+        limits = (size / rate for size in (*self._window_limits(), frame))
+        return choose_window(window, hop, *limits)
 
     @property
     def max_window(self):
@@ -271,9 +227,9 @@ class AudioTagger(TaggingModel):
             for frames in (patch_frames, self.hparams.max_frames)
         ]
 
-    def _windows(self, path, *grids, progress=False):
-        """Batches of pieces of the maximum clip length, and other windows."""
+    def _windows(self, path, grid=None, progress=False):
+        """Pieces of the maximum clip length, and the windows of a grid."""
         size = self._window_limits()[1]
-        grids = [(size, size), *grids]
+        grids = [(size, size), *([grid] if grid else [])]
         rate = self.hparams.sample_rate
         return file_windows(path, rate, grids, progress)

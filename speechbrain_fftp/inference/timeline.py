@@ -5,6 +5,7 @@ Authors
 """
 
 import dataclasses
+import math
 
 import torch
 
@@ -52,15 +53,13 @@ class Timeline:
 
         Arguments
         ---------
-        top_k : int
-            Maximum number of labels.
-        threshold : float, optional
-            Drops labels below this probability.
+        top_k, threshold : int, float, optional
+            Maximum number of labels, and their lowest probability.
 
         Returns
         -------
         list of Tag
-            Sorted by probability, the highest first.
+            The most probable first.
         """
         return rank_tags(self.clip_probs, self.labels, top_k, threshold)
 
@@ -69,10 +68,8 @@ class Timeline:
 
         Arguments
         ---------
-        threshold : float
-            Probability that an event must reach.
-        low : float, optional
-            Probability below which an event ends; by default, half the other.
+        threshold, low : float, optional
+            Probability that an event must reach, and below which it ends.
 
         Returns
         -------
@@ -88,30 +85,6 @@ class Timeline:
             threshold,
             low,
         )
-
-
-def check_top_k(top_k, threshold=None):
-    """Checks the options of ``rank_tags``, before a model runs.
-
-    Arguments
-    ---------
-    top_k : int
-        Maximum number of labels.
-    threshold : float, optional
-        The lowest probability.
-
-    Raises
-    ------
-    ValueError
-        If ``top_k`` is not positive or ``threshold`` not in 0..1.
-
-    Example
-    -------
-    >>> check_top_k(5, 0.5)
-    """
-    if top_k < 1:
-        raise ValueError(f"top_k={top_k} must be positive.")
-    check_thresholds(threshold or 0.0)
 
 
 def rank_tags(probs, labels, top_k=5, threshold=None):
@@ -144,7 +117,9 @@ def rank_tags(probs, labels, top_k=5, threshold=None):
     >>> tag.label, tag.probability
     ('b', 0.75)
     """
-    check_top_k(top_k, threshold)
+    if top_k < 1:
+        raise ValueError(f"top_k={top_k} must be positive.")
+    check_thresholds(threshold or 0.0)
     best, classes = probs.topk(min(top_k, len(probs)))
     return [
         Tag(labels[number], probability)
@@ -153,41 +128,93 @@ def rank_tags(probs, labels, top_k=5, threshold=None):
     ]
 
 
-def limit_windows(spans, probs, clip_spans, clip_probs):
-    """Limits the probabilities of windows to those of the clips around them.
-
-    Models are trained on whole clips, and see less in a short window: it may
-    sound like something else. No class of a window stays more probable than in
-    the clips that overlap the window.
+def choose_window(window, hop, shortest, longest, frame):
+    """Checks the window length and the hop of a timeline, in seconds.
 
     Arguments
     ---------
-    spans : torch.Tensor
-        Starts and ends ``[W, 2]`` of the windows, ascending.
-    probs : torch.Tensor
-        Their probabilities ``[W, C]``.
-    clip_spans : torch.Tensor
-        Starts and ends ``[P, 2]`` of the clips, which cover all windows.
-    clip_probs : torch.Tensor
-        Their probabilities ``[P, C]``.
+    window, hop : float, optional
+        Length of a window, by default 10 or ``longest`` if that is less, and
+        step from one start to the next, by default half a window.
+    shortest, longest, frame : float
+        Limits of the window, and the lower limit of the hop.
 
     Returns
     -------
-    torch.Tensor
-        Probabilities ``[W, C]``.
+    window, hop : float
+        The same, or their defaults.
+
+    Raises
+    ------
+    ValueError
+        If one of them is out of range.
 
     Example
     -------
-    >>> spans = torch.tensor([[0, 2], [1, 3], [2, 4]])
-    >>> clip_spans = torch.tensor([[0, 2], [2, 4]])
-    >>> clip_probs = torch.tensor([[0.1], [0.6]])
-    >>> limit_windows(spans, torch.ones(3, 1), clip_spans, clip_probs).flatten()
-    tensor([0.1000, 0.6000, 0.6000])
+    >>> choose_window(None, None, 0.1, 4.0, 0.01)
+    (4.0, 2.0)
     """
+    window = min(10.0, longest) if window is None else window
+    hop = window / 2 if hop is None else hop
+    if not shortest - 1e-6 <= window <= longest + 1e-6:
+        raise ValueError(
+            f"window={window} must be in {shortest:g}..{longest:g} seconds: at "
+            "least one patch, at most the model's maximum clip length."
+        )
+    if not frame - 1e-6 <= hop < math.inf:
+        raise ValueError(
+            f"hop={hop} must be at least {frame:g} seconds, one frame."
+        )
+    return window, hop
+
+
+def build_timeline(batches, rate, window, labels):
+    """Makes a timeline of what a model finds in pieces and windows of a file.
+
+    Models are trained on whole clips, and a short window may sound like
+    something else. So no class is more probable in a window than in the pieces,
+    of the length of a clip, that overlap it.
+
+    Arguments
+    ---------
+    batches : iterable of tuple
+        ``spans`` and ``members`` as of ``file_windows``, for a grid of pieces
+        and one of windows, and their probabilities ``[B, C]``.
+    rate : int
+        Sampling rate in Hz.
+    window, labels : float, list of str
+        See ``Timeline``.
+
+    Returns
+    -------
+    Timeline
+        Of the windows; of the file, the maximum over pieces.
+
+    Example
+    -------
+    >>> spans = torch.tensor([[0, 4], [0, 2], [2, 4]])
+    >>> members = torch.tensor([[1, 0], [0, 1], [0, 1]]).bool()
+    >>> probs = torch.tensor([[0.5], [0.2], [0.9]])
+    >>> found = build_timeline([(spans, members, probs)], 2, 1.0, ["Siren"])
+    >>> found.times.tolist(), found.probs.tolist()
+    ([0.5, 1.5], [[0.20000000298023224], [0.5]])
+    """
+    batches = ((s, m, probs.float().cpu()) for s, m, probs in batches)
+    spans, members, probs = map(torch.cat, zip(*batches))
+    piece_spans, pieces = spans[members[:, 0]], probs[members[:, 0]]
+    spans, probs = spans[members[:, 1]], probs[members[:, 1]]
     starts, ends = spans.T.contiguous()
     limits = torch.zeros_like(probs)
-    for (start, end), limit in zip(clip_spans, clip_probs):
+    for (start, end), limit in zip(piece_spans, pieces):
+        # Of the windows that overlap the piece
         first = torch.searchsorted(ends, start, right=True)
         stop = torch.searchsorted(starts, end)
         limits[first:stop] = limits[first:stop].maximum(limit)
-    return probs.minimum(limits)
+    return Timeline(
+        times=spans.double().mean(1).div(rate).float(),
+        probs=probs.minimum(limits),
+        clip_probs=pieces.amax(0),
+        duration=ends[-1].item() / rate,
+        window=window,
+        labels=labels,
+    )

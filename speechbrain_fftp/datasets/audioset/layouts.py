@@ -135,8 +135,8 @@ def audio_reader(data_folder, paths):
     """Returns a function that reads the audio of given ids.
 
     The audio is in ``paths``: a list of parquet shards, a dict from id to file,
-    or None for ``audio/ID.flac`` (or wav, ogg, mp3). The function yields each
-    id with its path, bytes, or None if it is missing.
+    or None for ``audio/ID.flac`` (or with another of ``AUDIO_EXTENSIONS``). The
+    function yields each id with its path, bytes, or None if it is missing.
     """
     if paths is None:
         return functools.partial(_iter_audio_files, data_folder)

@@ -129,5 +129,5 @@ def test_tags_with_relevance_and_without(exported, figures, tmp_path):
 
 def test_without_matplotlib_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match="pip install matplotlib"):
+    with pytest.raises(ImportError, match="pip install -c .*demo"):
         plots.new_figure()
