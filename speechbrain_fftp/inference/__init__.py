@@ -5,5 +5,6 @@ Authors
 """
 
 from speechbrain_fftp.inference.events import Event, Tag
+from speechbrain_fftp.inference.many_files import FileTags
 from speechbrain_fftp.inference.tagging import AudioTagger
 from speechbrain_fftp.inference.timeline import Timeline

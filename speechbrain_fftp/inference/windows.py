@@ -198,7 +198,7 @@ def _cut_windows(blocks, grids):
         held, begin = held[drop:], begin + drop
 
 
-def file_windows(path, sample_rate, grids, progress=False):
+def file_windows(source, sample_rate, grids, progress=False):
     """Reads an audio file of any length as batches of windows.
 
     The windows of a grid start at 0, ``hop``, 2 ``hop``, ... and have equal
@@ -208,8 +208,8 @@ def file_windows(path, sample_rate, grids, progress=False):
 
     Arguments
     ---------
-    path : str
-        The audio file.
+    source : str, bytes, file or list of numpy.ndarray
+        The audio file, or consecutive samples at the sampling rate.
     sample_rate : int
         Sampling rate of the windows in Hz.
     grids : list of tuple
@@ -235,12 +235,15 @@ def file_windows(path, sample_rate, grids, progress=False):
     ...     print(spans.tolist(), wavs.shape)
     [[0, 8000], [8000, 16000], [12000, 20000]] torch.Size([3, 8000])
     """
-    windows = _cut_windows(audio_blocks(path, sample_rate), grids)
-    total = _claimed_windows(path, sample_rate, grids) if progress else None
+    blocks = source
+    if not isinstance(source, list):
+        blocks = audio_blocks(source, sample_rate)
+    windows = _cut_windows(blocks, grids)
+    total = _claimed_windows(source, sample_rate, grids) if progress else None
     waiting = {}  # windows by their lengths
     with tqdm(
         total=total,
-        desc=os.path.basename(source_name(path)),
+        desc=os.path.basename(source_name(source)),
         unit="window",
         leave=False,
         disable=not progress,

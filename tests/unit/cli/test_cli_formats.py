@@ -176,13 +176,38 @@ def test_odd_files_and_a_folder_with_bad_ones(exported, odd_audio, capsys):
         str(p) for p, _ in [*good.values(), *in_folder]
     )
     assert all(len(found[str(path)]["tags"]) == 5 for path, _ in good.values())
-    *errors, last = captured.err.splitlines()
+    *lines, last = captured.err.splitlines()
+    errors = [x for x in lines if not x.startswith("fftp-tag: warning: ")]
     assert len(errors) == len(in_folder)
+    for name in ("short", "truncated", "six hours"):
+        [warning] = [x for x in lines if str(good[name][0]) in x]
+        assert warning.startswith("fftp-tag: warning: ")
+        assert "is truncated" in warning
     for path, message in in_folder:
         [error] = [error for error in errors if str(path) in error]
         assert message in error
         assert found[str(path)] == {"error": error.removeprefix("fftp-tag: ")}
     assert last == f"fftp-tag: {len(errors)} of {len(found)} files failed"
+
+
+def test_files_that_need_ffmpeg_are_not_ignored(
+    exported, clips, monkeypatch, capsys
+):
+    film = os.path.join(clips[0], "film.m4a")
+    with open(film, "wb") as file:
+        file.write(b"\0\0\0\x20ftypM4A " + bytes(100))
+    monkeypatch.setenv("PATH", "")
+    assert run(exported, clips[0], "--format", "jsonl") == 1
+    captured = capsys.readouterr()
+    rows = [json.loads(line) for line in captured.out.splitlines()]
+    errors = {row["file"]: row["error"] for row in rows if "error" in row}
+    assert len(rows) == 3 and list(errors) == [film]
+    assert "ffmpeg" in errors[film]
+    lines = captured.err.splitlines()
+    assert lines == [
+        f"fftp-tag: {errors[film]}",
+        "fftp-tag: 1 of 3 files failed",
+    ]
 
 
 def test_folders_without_audio_and_unreadable_ones(
