@@ -73,7 +73,8 @@ def find_events(
     ``low`` and ``threshold`` to the time at which it would have been zero.
     This is exact if the probability is proportional to the share of the window
     that the event fills, clipped at one. A run that contains the first window
-    starts at 0; one that contains the last window ends at ``duration``.
+    starts at 0 if this reaches ``threshold``, and else within the window, by
+    its share of the highest probability; likewise at the end.
 
     Arguments
     ---------
@@ -126,7 +127,11 @@ def find_events(
             peak = p[first:stop].max()
             if peak < threshold:
                 continue
-            start, end, inwards = 0.0, duration, [0.0, 0.0]
+            start, end = 0.0, duration
+            inwards = [
+                window * (1 - outer / peak) * (outer < threshold)
+                for outer in (p[first], p[stop - 1])
+            ]
             if first > 0:
                 start, inwards[0] = _edge(
                     times[first - 1 : stop], p[first - 1 : stop], *settings
