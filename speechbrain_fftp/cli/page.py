@@ -20,6 +20,7 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain_fftp.dataio.audio import open_audio
+from speechbrain_fftp.dataio.ffmpeg import readable
 from speechbrain_fftp.datasets.synthetic.sounds import CLASSES, SAMPLE_RATE
 from speechbrain_fftp.inference.plots import plot_tags
 
@@ -33,12 +34,12 @@ HINT = "Choose or record a clip, then press <b>Tag</b>."
 CSS = """
 #status [role=alert] { padding: 0.5em; border: 1px solid #dc2626;
     border-left-width: 5px; }
-#events table { width: 100%; }
+#events table { width: 100%; margin: 0; border-collapse: collapse; }
 #events caption { text-align: left; }
 #events th, #events td { padding: 0.4em; text-align: right; }
 #events td { border-top: 1px solid var(--border-color-primary); }
-#events th:nth-child(3), #events td:nth-child(3) { width: 100%; text-align: left;
-    overflow-wrap: anywhere; }
+#events th:nth-child(3), #events td:nth-child(3) { width: 100%;
+    text-align: left; overflow-wrap: anywhere; }
 """
 # Pairs of sounds of the demo set, for the example clips.
 EXAMPLES = (
@@ -48,8 +49,9 @@ EXAMPLES = (
 )
 
 
-def check_upload(path):
-    """Checks the format and size of a clip; returns its length in seconds.
+@contextlib.contextmanager
+def open_upload(path):
+    """Yields a clip as a file that can be read, and its length in seconds.
 
     Raises a ValueError if there is no clip (None), or if it is not audio or
     exceeds the limits of the page.
@@ -62,17 +64,19 @@ def check_upload(path):
             f"The file has {size:.0f} MB, but the limit of this page is "
             f"{MAX_MEGABYTES} MB. The command fftp-tag has no such limit."
         )
-    try:
-        with open_audio(path) as file:
-            seconds = file.frames / file.samplerate
-    except ValueError as error:
-        raise ValueError(f"The file is not readable audio: {error}")
-    if seconds > 60 * MAX_MINUTES:
-        raise ValueError(
-            f"The clip lasts {seconds / 60:.1f} minutes, but the limit of this "
-            f"page is {MAX_MINUTES}. The command fftp-tag has no such limit."
-        )
-    return seconds
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(readable(path, 60 * MAX_MINUTES))
+            with open_audio(file) as audio:
+                seconds = audio.frames / audio.samplerate
+        except ValueError as error:
+            raise ValueError(f"The file is not readable audio: {error}")
+        if seconds > 60 * MAX_MINUTES:
+            raise ValueError(
+                f"The clip lasts longer than {MAX_MINUTES} minutes, the limit "
+                "of this page. The command fftp-tag has no such limit."
+            )
+        yield file, seconds
 
 
 def _write_events(path, events):
@@ -146,14 +150,16 @@ def build_page(tagger, folder):
 
     def analyze(path):
         """Returns a clip's timeline and waveform, or raises a ValueError."""
-        windows = choose_windows(tagger, check_upload(path))
-        wav = tagger.load_wav(path)
-        if wav.abs().max() < SILENCE:
-            raise ValueError(
-                "The clip is silent. Check the microphone, or choose another."
-            )
-        with _warnings(gr.Warning, path):
-            return tagger.analyze(path, **windows), wav
+        with open_upload(path) as (file, seconds):
+            wav = tagger.load_wav(file)
+            if wav.abs().max() < SILENCE:
+                raise ValueError(
+                    "The clip is silent. Check the microphone, or choose "
+                    "another clip."
+                )
+            with _warnings(gr.Warning, path):
+                windows = choose_windows(tagger, seconds)
+                return tagger.analyze(file, **windows), wav
 
     def find_events(timeline, threshold):
         """Returns the event table and the CSV file."""

@@ -86,8 +86,8 @@ def plot_spectrogram(
             ax.axvline(frame * frame_shift, **style)
     for row in range(0, feats.shape[1], bins):
         ax.axhline(row, **style)
-    width = f"{frames * frame_shift:.2f}".rstrip("0")
-    ax.set_title(f"Spectrogram, cut into patches of {width} s")
+    width = round(frames * frame_shift, 3)
+    ax.set_title(f"Spectrogram, cut into patches of {width:g} s")
 
 
 def _mel_bin(frequency, fbank):

@@ -8,6 +8,7 @@ import csv
 import logging
 import os
 import re
+import threading
 from types import SimpleNamespace
 
 import gradio as gr
@@ -16,7 +17,7 @@ import pytest
 import soundfile as sf
 
 from speechbrain_fftp.cli import page as page_module
-from speechbrain_fftp.cli.page import build_page, check_upload, choose_windows
+from speechbrain_fftp.cli.page import build_page, choose_windows, open_upload
 from speechbrain_fftp.inference import AudioTagger
 
 OUTPUTS = ("status", "tags", "results", "picture", "events", "table", "kept")
@@ -88,7 +89,7 @@ def test_the_model_runs_once_for_a_clip(
     once = len(calls)
     timeline = tag(clip, 0.4)["kept"]
     assert len(calls) == 2 * once > 0
-    monkeypatch.setattr(page_module, "check_upload", None)  # nor is it called
+    monkeypatch.setattr(page_module, "open_upload", None)  # nor is it called
     for threshold in (0.3, 0.6):
         functions["events"](timeline, threshold)
     assert len(calls) == 2 * once
@@ -125,35 +126,43 @@ def test_errors_replace_results(tag, tmp_path):
 
 
 def test_warnings_are_shown_to_the_request_that_caused_them(
-    tag, tagger, clip, monkeypatch
+    tag, tagger, clip, tmp_path, monkeypatch
 ):
     shown = []
     logger = logging.getLogger("speechbrain_fftp.inference.windows")
 
-    def analyze(path, **windows):
+    def analyze(file, **windows):
         logger.info("not a warning")
-        logger.warning("%s is truncated", path)
-        return AudioTagger.analyze(tagger, path, **windows)
+        other = threading.Thread(target=logger.warning, args=("another",))
+        other.start()
+        other.join()
+        return AudioTagger.analyze(tagger, file, **windows)
 
     monkeypatch.setattr(gr, "Warning", shown.append)
     monkeypatch.setattr(tagger, "analyze", analyze)
     tag(clip, 0.5)
-    logger.warning("of another")
-    assert shown == ["The file is truncated"]
+    assert not shown
+    path = tmp_path / "clip.wav"
+    sf.write(path, 0.1 * np.random.default_rng(0).standard_normal(32000), 16000)
+    path.write_bytes(path.read_bytes()[:32044])
+    tag(str(path), 0.5)
+    logger.warning("no request")
+    assert shown == ["The file is truncated: read 1 of 2 s"]
 
 
-def test_limits(clip, monkeypatch):
-    assert check_upload(clip) == 4.0
-    monkeypatch.setattr(page_module, "MAX_MINUTES", 3.9 / 60)
-    with pytest.raises(ValueError, match="lasts 0.1 minutes"):
-        check_upload(clip)
-    size = os.path.getsize(clip) / 2**20
-    monkeypatch.setattr(page_module, "MAX_MEGABYTES", size - 1e-3)
+def test_limits(tag, clip, monkeypatch):
+    def check(megabytes, minutes):
+        monkeypatch.setattr(page_module, "MAX_MEGABYTES", megabytes)
+        monkeypatch.setattr(page_module, "MAX_MINUTES", minutes)
+        with open_upload(clip) as (file, seconds):
+            return file.name, seconds
+
+    size, length = os.path.getsize(clip) / 2**20, 4 / 60
+    assert check(size, length) == (clip, 4.0)
+    with pytest.raises(ValueError, match="lasts longer than 0.065 minutes"):
+        check(size, 0.065)
     with pytest.raises(ValueError, match="The file has 0 MB"):
-        check_upload(clip)
-    monkeypatch.setattr(page_module, "MAX_MEGABYTES", size)
-    monkeypatch.setattr(page_module, "MAX_MINUTES", 4 / 60)
-    assert check_upload(clip) == 4.0
+        check(size - 1e-3, length)
 
 
 @pytest.mark.parametrize(
