@@ -43,7 +43,7 @@ def new_parser(prog, module):
         "--threads",
         type=in_range(int, 1, 1024),
         metavar="N",
-        help="threads of the model on the CPU (default: chosen by PyTorch)",
+        help="CPU threads (default: one for small models, or PyTorch's)",
     )
     parser.add_argument(
         "--verbose", action="store_true", help="print tracebacks of errors"

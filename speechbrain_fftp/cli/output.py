@@ -44,15 +44,11 @@ def find_files(names):
 def check_target(path):
     """Raises an OSError unless a file can be written to a path."""
     folder = os.path.dirname(path) or os.curdir
-    reason = None
-    if os.path.isdir(path):
-        reason = "it is a folder"
-    elif not os.path.isdir(folder):
-        reason = f"{folder} is no folder, create it first"
-    elif not os.access(folder, os.W_OK):
-        reason = f"{folder} does not permit it"
-    if reason:
-        raise OSError(f"{path} cannot be written: {reason}")
+    if os.path.isdir(path) or not os.access(folder, os.W_OK):
+        raise OSError(
+            f"{path} cannot be written: choose a file in a folder that exists "
+            "and permits writing."
+        )
 
 
 class Output:

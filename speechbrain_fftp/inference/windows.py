@@ -157,8 +157,8 @@ def audio_blocks(source, sample_rate):
     try:
         if isinstance(source, (str, os.PathLike)):
             os.stat(source)
-    except OSError as error:
-        raise type(error)(f"{name}: {error.strerror}") from None
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{name}: {error.strerror}") from None
     try:
         with open_audio(source) as file:
             rate = file.samplerate

@@ -74,7 +74,7 @@ def test_a_yaml_runs_only_with_trust_code(yaml_model, clip, tmp_path, capsys):
 
 
 def test_from_pretrained_names_the_other_method(yaml_model):
-    with pytest.raises(FileNotFoundError, match="only hyperp.*use from_hparam"):
+    with pytest.raises(FileNotFoundError, match="only from_hparams reads it"):
         AudioTagger.from_pretrained(yaml_model)
 
 
