@@ -6,10 +6,9 @@ Authors
 
 import argparse
 import contextlib
+import importlib
 import math
 from pathlib import Path
-
-from speechbrain_fftp import __version__
 
 YAML = "hyperparams.yaml"
 GET_MODEL = (
@@ -48,8 +47,10 @@ def new_parser(prog, module):
     parser.add_argument(
         "--verbose", action="store_true", help="print tracebacks of errors"
     )
-    version = f"fftp-tag {__version__}"
-    parser.add_argument("--version", action="version", version=version)
+    version = importlib.import_module("speechbrain_fftp").__version__
+    parser.add_argument(
+        "--version", action="version", version=f"fftp-tag {version}"
+    )
     return parser
 
 

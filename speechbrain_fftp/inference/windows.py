@@ -194,7 +194,7 @@ def _cut_windows(blocks, grids):
             for start in starts:  # A window in several grids comes once
                 span = start, min(start + size, total)
                 due.setdefault(span, [False] * len(grids))[grid] = True
-        for (start, end), members in due.items():
+        for (start, end), members in sorted(due.items()):
             yield start, end, members, held[start - begin : end - begin]
         drop = max(min(kept) - begin, 0)
         held, begin = held[drop:], begin + drop
