@@ -21,7 +21,8 @@ import torch
 from recipe_runs import ROOT, fail, save_encoder, train
 from test_prepare import read_report, read_rows
 
-from speechbrain_fftp.datasets.own_sounds.listing import LAYOUTS, read_clip_list
+from speechbrain_fftp.datasets.own_sounds.listing import LAYOUTS
+from speechbrain_fftp.datasets.own_sounds.tables import read_clip_list
 from speechbrain_fftp.datasets.synthetic.sounds import CLASSES, SAMPLE_RATE
 
 SPLITS = ("train", "valid", "eval")
