@@ -321,12 +321,15 @@ def _write_folder(data, settings, save_folder, num_workers, clips_per_shard):
     }
     if copies is not None:  # custom data
         report["identical_clips"] = copies
-        if not in_shards:
-            report["near_duplicates"] = find_near_copies(
-                {s: [clip.id for clip in clips] for s, clips in kept.items()},
-                os.path.join(save_folder, "flac"),
-                num_workers,
-            )
+    if copies is not None and not in_shards:
+        report["near_duplicates"] = find_near_copies(
+            {
+                s: [clip.id for clip in kept[s]]
+                for s in ("eval", "valid", "train")
+            },
+            os.path.join(save_folder, "flac"),
+            num_workers,
+        )
     _write_report(save_folder, report, folder)
     durations = {i: seconds for i, (seconds, _) in converted.items()}
     _write_tables(save_folder, kept, durations, data.classes)
@@ -362,6 +365,17 @@ def _write_report(save_folder, report, data_folder):
     logger.info("Clips in %s: %s", save_folder, sizes)
     if report["skipped"]:
         logger.warning("Skipped clips: %s; see %s", summary, path)
+    near = report.get("near_duplicates")
+    if near:
+        pairs = [" = ".join(pair["ids"]) for pair in near[:3]]
+        logger.warning(
+            "%d pairs of clips in different splits sound the same: %s (see"
+            " near_duplicates in %s). If they are copies, remove one of each, or"
+            " give them a group in clips.csv",
+            len(near),
+            ", ".join(pairs),
+            path,
+        )
 
 
 def _write_tables(save_folder, kept, durations, classes):

@@ -9,11 +9,10 @@ import os
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.datasets.own_sounds.splits import OwnClip
 
-# Folders with these names are splits, whatever their case and separators.
-# Beside a folder to train on, "dev" is for validation.
+# Folders with these names are splits, whatever their case and separators
 SPLIT_FOLDERS = {
     "train": "train training baltrain balancedtrain unbaltrain unbalancedtrain",
-    "dev": "dev development",
+    "dev": "dev development",  # to train on, or beside train to validate on
     "valid": "val valid validation",
     "eval": "eval evaluation test testing",
 }
@@ -27,59 +26,48 @@ def list_class_folders(data_folder):
     of the classes may have any name; links to folders among them are not
     followed.
     """
-    tops = _folders(data_folder)
-    splits = {name: _split_of_folder(name) for name in tops}
+    splits = {name: _split_of(name) for name in _folders(data_folder)}
     if not any(splits.values()):
-        return _list_classes(data_folder, "", "")
-    named = ", ".join(repr(name) for name in tops if splits[name])
-    if not all(splits.values()):
-        raise ValueError(
-            f"{data_folder}: {named} is named like a split, beside folders of"
-            " classes: rename it if it is a class; given splits are in"
-            " train/CLASS, test/CLASS, ..., or in clips.csv"
-        )
-    dev = "valid" if "train" in splits.values() else "train"
-    clips, classes = [], {split: set() for split in SPLIT_FOLDERS}
-    for name, split in splits.items():
+        return _list_classes(data_folder)
+    named = [name for name in splits if splits[name]]
+    for name in splits:
         folder = os.path.join(data_folder, name)
-        if not _folders(folder) or any(map(_is_clip, os.listdir(folder))):
+        clips = filter(_is_clip, os.listdir(folder))
+        if not (splits[name] and _folders(folder)) or any(clips):
             raise ValueError(
-                f"{data_folder}: {named} are named like splits, not classes,"
-                f" and {name!r} has no folder per class. Put its clips into one"
-                " folder per class, or list all clips in clips.csv, with the"
-                " columns path, labels and split"
+                f"{data_folder}: {', '.join(map(repr, named))} are names of"
+                " splits, not of classes. Arrange the clips as train/CLASS/ and"
+                " test/CLASS/, or list them in clips.csv with the columns path,"
+                " labels and split; or rename a folder that is a class"
             )
+    dev = "valid" if "train" in splits.values() else "train"
+    clips = []
+    for name, split in splits.items():
         split = dev if split == "dev" else split
-        found = _list_classes(data_folder, name, split)
-        classes[split].update(label for clip in found for label in clip.labels)
-        clips += found
-    more = set().union(*classes.values()) - classes["train"]
-    if more and classes["train"]:
-        raise ValueError(
-            f"{data_folder}: {', '.join(map(repr, sorted(more)))} has no folder"
-            f" to train on; {named} are splits, each with the same folders of"
-            " classes: add the folder, or correct its name"
-        )
+        clips += _list_classes(data_folder, name, split)
+    trained = {clip.labels for clip in clips if clip.split == "train"}
+    for clip in clips:
+        if trained and clip.labels not in trained:
+            raise ValueError(
+                f"{data_folder}: the class folder of {clip.path} is not among"
+                " those to train on: add it there, or correct its name"
+            )
     return sorted(clips)
 
 
-def _split_of_folder(name):
+def _split_of(folder):
     """The split that a folder is named after, or None."""
-    name = "".join(filter(str.isalnum, name.casefold()))
+    name = "".join(filter(str.isalnum, folder.casefold()))
     name = name.removesuffix("segments")
-    return next(
-        (s for s in SPLIT_FOLDERS if name in SPLIT_FOLDERS[s].split()), None
-    )
+    found = (s for s, names in SPLIT_FOLDERS.items() if name in names.split())
+    return next(found, None)
 
 
 def _folders(folder):
     """Names of the folders in a folder, sorted; no hidden ones."""
-    return sorted(
-        name
-        for name in os.listdir(folder)
-        if not name.startswith(".")
-        and os.path.isdir(os.path.join(folder, name))
-    )
+    with os.scandir(folder) as entries:
+        found = [e.name for e in entries if e.is_dir() and e.name[0] != "."]
+    return sorted(found)
 
 
 def _is_clip(name):
@@ -87,25 +75,25 @@ def _is_clip(name):
     return name.lower().endswith(AUDIO_EXTENSIONS) and not name.startswith(".")
 
 
-def _list_classes(data_folder, top, split):
+def _list_classes(data_folder, top="", split=""):
     """Lists the clips of the folders of classes in ``data_folder/top``."""
     found = {}
     for name in _folders(os.path.join(data_folder, top)):
-        found[name] = []
+        found[os.path.join(top, name)] = clips = []
         for folder, folders, files in os.walk(
             os.path.join(data_folder, top, name)
         ):
             folders[:] = [f for f in folders if not f.startswith(".")]
             folder = os.path.relpath(folder, data_folder).replace(os.sep, "/")
-            found[name] += [
+            clips += [
                 OwnClip(f"{folder}/{file}", (name.strip(),), split)
                 for file in filter(_is_clip, files)
             ]
     empty = [name for name, clips in found.items() if not clips]
-    if 0 < len(empty) < len(found):
+    if empty and (top or len(empty) < len(found)):
         raise ValueError(
-            f"{os.path.join(data_folder, top)}: no clip"
-            f" ({', '.join(AUDIO_EXTENSIONS)}) in the class folders"
-            f" {', '.join(map(repr, empty))}: add some, or remove the folders"
+            f"{data_folder}: no clip ({', '.join(AUDIO_EXTENSIONS)}) in the"
+            f" class folders {', '.join(map(repr, empty))}: add some, or remove"
+            " the folders"
         )
     return sorted(clip for clips in found.values() for clip in clips)

@@ -47,7 +47,7 @@ LAYOUTS = (
 
 
 class OwnSounds(NamedTuple):
-    """Custom data: classes, clips, and the id of each path.
+    """Custom data: classes, clips, the id of each path and the file of each id.
 
     The classes are a sorted dict from name to name: the name is the identifier.
     ``tables`` are the files that list the clips, if any.
@@ -57,17 +57,8 @@ class OwnSounds(NamedTuple):
     classes: dict
     clips: list
     ids: dict
+    files: dict
     tables: list
-
-    @property
-    def origin(self):
-        """Where the clips are listed, for messages."""
-        return self.tables[0] if self.tables else self.folder
-
-    @property
-    def files(self):
-        """The file of each id."""
-        return {i: os.path.join(self.folder, p) for p, i in self.ids.items()}
 
 
 def find_own_sounds(data_folder):
@@ -85,99 +76,90 @@ def find_own_sounds(data_folder):
     clips = clips or list_class_folders(data_folder)
     if not clips:
         return None
-    classes = {name: name for name in sorted(set(_labels(clips)))}
-    ids = clip_ids([clip.path for clip in clips])
-    own = OwnSounds(data_folder, classes, clips, ids, tables)
-    check_class_names(classes, own.origin)
+    classes = {name: name for name in sorted(_count_labels(clips))}
+    origin = tables[0] if tables else data_folder
+    check_class_names(classes, origin)
     if len(classes) < 2:
         raise ValueError(
-            f"{own.origin}: at least two classes are needed, found"
+            f"{origin}: at least two classes are needed, found"
             f" {', '.join(classes) or 'none'}. {LAYOUTS}"
         )
-    return own
+    ids = clip_ids([clip.path for clip in clips])
+    files = {i: os.path.join(data_folder, path) for path, i in ids.items()}
+    return OwnSounds(data_folder, classes, clips, ids, files, tables)
 
 
 def split_own_sounds(own):
-    """Assigns custom clips to splits, copies of a file to the same one.
+    """Assigns custom clips to splits, identical ones to the same one.
 
-    Returns the Segments of each split and the copies, dicts with ids and
-    splits. Copies and classes that need a look are logged.
+    Returns the Segments of each split and a report of identical clips. Leaks
+    and doubtful classes are logged.
     """
     copies = find_copies(own.folder, own.ids)
     splits = assign_splits(own.clips, copies)
     missing = [split for split in AUDIOSET_SPLITS if split not in splits]
     if missing:
         raise ValueError(
-            f"{own.origin}: too few clips for the splits {', '.join(missing)}."
+            f"{own.folder}: too few clips for the splits {', '.join(missing)}."
             " At least one class needs three clips (of three groups)."
         )
     listed = {split: [] for split in AUDIOSET_SPLITS}
     for clip, split in zip(own.clips, splits):
         segment = Segment(own.ids[clip.path], 0.0, CLIP_SECONDS, clip.labels)
         listed[split].append(segment)
-    _warn_of_classes(own, splits)
     split_of = {clip.path: split for clip, split in zip(own.clips, splits)}
     report = [
-        {
-            "ids": [own.ids[path] for path in paths],
-            "splits": [split_of[path] for path in paths],
-        }
+        {"paths": paths, "splits": [split_of[path] for path in paths]}
         for paths in copies
     ]
-    leaks = [
-        " = ".join(f"{path} ({split_of[path]})" for path in paths)
-        for paths, same in zip(copies, report)
-        if len(set(same["splits"])) > 1
-    ]
-    if copies:
-        number = sum(map(len, copies)) - len(copies)
-        logger.info("%s: %d clips are copies of others", own.origin, number)
-    if leaks:
-        logger.warning(
-            "%s: identical clips are in different splits: %s. Scores will be too"
-            " high: remove copies, or give them the same split",
-            own.origin,
-            _shorten(leaks),
+    number = sum(map(len, copies)) - len(copies)
+    logger.info("%s: %d clips are copies of others", own.folder, number)
+    _warn(
+        own.folder,
+        "identical clips are in different splits, so scores will be too high."
+        " Remove copies, or give them the same split",
+        [
+            " = ".join(f"{path} ({split_of[path]})" for path in same["paths"])
+            for same in report
+            if len(set(same["splits"])) > 1
+        ],
+    )
+    total, alike = _count_labels(own.clips), {}
+    for split, use in (("train", "train on"), ("eval", "score")):
+        there = _count_labels(c for c in own.clips if split_of[c.path] == split)
+        _warn(
+            own.folder,
+            f"classes without clips to {use}. Add clips, at least three of a"
+            " class, or remove the class",
+            [
+                f"{name!r} ({total[name]} in all)"
+                for name in own.classes
+                if not there[name]
+            ],
         )
+    for name in own.classes:
+        key = unicodedata.normalize("NFKC", name).casefold()
+        alike.setdefault(re.sub(r"[\s_-]", "", key), []).append(name)
+    _warn(
+        own.folder,
+        "classes with nearly the same name. Give them one name if they are one"
+        " class",
+        [" / ".join(map(repr, n)) for n in alike.values() if len(n) > 1],
+    )
     return listed, report
 
 
-def _labels(clips):
-    """All labels of clips, repeated."""
-    return [label for clip in clips for label in clip.labels]
+def _count_labels(clips):
+    """Counts the labels of OwnClips or Segments."""
+    return Counter(label for clip in clips for label in clip.labels)
 
 
-def _shorten(names):
-    """Joins the first ten names."""
-    more = [f"... ({len(names)} in all)"] * (len(names) > 10)
-    return "; ".join([*names[:10], *more])
-
-
-def _warn_of_classes(own, splits):
-    """Warns of classes without clips to train or to score, and similar names."""
-    count, similar = Counter(_labels(own.clips)), {}
-    for split, use in (("train", "train on"), ("eval", "score")):
-        clips = [c for c, s in zip(own.clips, splits) if s == split]
-        lost = sorted(set(own.classes) - set(_labels(clips)))
-        if lost:
-            logger.warning(
-                "%s: classes without clips to %s: %s. Add clips (three of a"
-                " class are enough for all splits), or remove the class",
-                own.origin,
-                use,
-                _shorten([f"{name!r} (of {count[name]})" for name in lost]),
-            )
-    for name in own.classes:
-        key = unicodedata.normalize("NFKC", name).casefold()
-        similar.setdefault(re.sub(r"[\s_-]", "", key), []).append(name)
-    alike = [" / ".join(map(repr, n)) for n in similar.values() if len(n) > 1]
-    if alike:
-        logger.warning(
-            "%s: classes with nearly the same name: %s. If they are the same,"
-            " give them one name",
-            own.origin,
-            _shorten(alike),
-        )
+def _warn(folder, message, names):
+    """Warns of the named clips or classes, if there are any."""
+    if names:
+        more = ["..."] * (len(names) > 10)
+        names = "; ".join([*names[:10], *more])
+        logger.warning("%s: %s: %s", folder, message, names)
 
 
 def _is_audioset(data_folder):

@@ -29,36 +29,17 @@ class OwnClip(NamedTuple):
 
 
 def choose_fold(clips, test_fold, origin):
-    """Puts the clips of one fold into eval, and those of the others into train.
-
-    Clips without folds are returned as they are.
-    """
+    """Puts one fold into eval and the others into train, if there are folds."""
     folds = sorted({clip.fold for clip in clips}, key=lambda f: (len(f), f))
-    if folds == [""] and test_fold is None:
+    if test_fold is None and folds == [""]:
         return clips
-    if folds == [""]:
+    if str(test_fold) not in filter(None, folds):
         raise ValueError(
-            f"{origin} has no folds, but test_fold is {test_fold!r}: leave it"
-            f" out, or add a column fold to clips.csv"
+            f"test_fold is {test_fold!r}, and {origin} has"
+            f" {'the folds ' + ', '.join(folds) if folds[-1] else 'no folds'}:"
+            " give the fold to evaluate on, as --test_fold K, or run all folds"
+            " with recipes/AudioSet/cross_validate.py"
         )
-    if str(test_fold) not in folds:
-        raise ValueError(
-            f"{origin} has the folds {', '.join(folds)}, and test_fold is"
-            f" {test_fold!r}: choose the one to evaluate on, such as"
-            f" --test_fold {folds[0]}; recipes/AudioSet/cross_validate.py runs"
-            " all of them"
-        )
-    fold_of = {}
-    for clip in clips:
-        if (
-            clip.group
-            and fold_of.setdefault(clip.group, clip.fold) != clip.fold
-        ):
-            raise ValueError(
-                f"{origin}: the group {clip.group!r} has clips in the folds"
-                f" {fold_of[clip.group]} and {clip.fold}: give all its clips the"
-                " same fold"
-            )
     splits = {str(test_fold): "eval"}
     return [c._replace(split=splits.get(c.fold, "train")) for c in clips]
 
@@ -77,18 +58,17 @@ def assign_splits(clips, copies=()):
     or else to the one that is furthest below its share. With several labels
     per clip, a class can have two splits before its turn comes.
     """
-    split_of = {}
+    split_of, groups = {}, {}
     for clip in clips:
         given = split_of.setdefault(_group(clip), clip.split) or clip.split
         if clip.split not in ("", given):
             raise ValueError(
                 f"The group {clip.group!r} has clips in the splits"
                 f" {' and '.join(sorted((given, clip.split)))}: give all its"
-                " clips the same split"
+                " clips the same split (or fold)"
             )
         split_of[_group(clip)] = given
     first = _connect(clips, copies, split_of)
-    groups = {}
     for clip in clips:
         groups.setdefault(first[_group(clip)], []).append(clip)
     split_of = {first[n]: split for n, split in split_of.items() if split}
