@@ -208,7 +208,7 @@ def _open_data(data_folder, unbalanced=False, test_fold=None):
     if own is not None:
         if unbalanced:
             raise ValueError("unbalanced is for AudioSet only")
-        clips = choose_fold(own.clips, test_fold, own.origin)
+        clips = choose_fold(own.clips, test_fold, data_folder)
         own = own._replace(clips=clips)
         files = [*own.files.values(), *own.tables]
         audio = dict.fromkeys(AUDIOSET_SPLITS, own.files)
