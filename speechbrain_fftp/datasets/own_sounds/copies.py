@@ -15,8 +15,8 @@ from speechbrain_fftp.dataio.files import file_sha256
 from speechbrain_fftp.datasets.audioset.lists import CLIP_SECONDS
 
 HOP_SECONDS, HOPS_PER_FRAME = 0.064, 4
-NUM_FRAMES = round(CLIP_SECONDS / HOP_SECONDS) - HOPS_PER_FRAME
-EDGES = np.geomspace(150, 3600, 33)  # of the bands, in Hz
+NUM_FRAMES = int(CLIP_SECONDS / HOP_SECONDS) - HOPS_PER_FRAME + 1
+EDGES = np.geomspace(150, 3600, 25)  # of the bands, in Hz
 MIN_LEVEL = 1e-6  # of the loudest band: quieter ones are not compared
 MIN_SIMILARITY, MIN_SIGMAS = 0.45, 7.0
 BLOCK = 1024
@@ -82,20 +82,23 @@ def fingerprint(samples, sample_rate):
     """
     hop = round(HOP_SECONDS * sample_rate)
     size = HOPS_PER_FRAME * hop
-    rest = (NUM_FRAMES - 1) * hop + size - len(samples)
-    samples = np.pad(samples, (0, max(0, rest)))
+    signs = np.zeros((NUM_FRAMES - 1, len(EDGES) - 2), np.int8)
+    if len(samples) < size + hop:  # less than two frames
+        return signs
     frames = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop]
     window = np.hanning(size).astype(np.float32)
-    # [frames, size / 2 + 1] -> [frames, bands]
-    power = np.abs(scipy.fft.rfft(frames[:NUM_FRAMES] * window)) ** 2
     edges = np.round(EDGES * size / sample_rate).astype(int)
+    # [frames, bins up to the last edge] -> [frames, bands]
+    power = scipy.fft.rfft(frames[:NUM_FRAMES] * window)[:, : edges[-1] + 1]
+    power = power.real**2 + power.imag**2
     power = np.add.reduceat(power, edges, axis=1)[:, :-1]
     floor = max(MIN_LEVEL * power.max(), 1e-9)
     change = np.diff(np.log(np.maximum(power, floor)), axis=1)
-    signs = np.sign(np.diff(change, axis=0))
-    quiet = power <= floor
-    quiet = quiet[1:] | quiet[:-1]
-    return np.where(quiet[:, 1:] | quiet[:, :-1], 0, signs).astype(np.int8)
+    loud = power > floor
+    loud = loud[1:] & loud[:-1]
+    loud = loud[:, 1:] & loud[:, :-1]
+    signs[: len(loud)] = loud * np.sign(np.diff(change, axis=0))
+    return signs
 
 
 def compare(prints, others):
