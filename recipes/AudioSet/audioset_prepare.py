@@ -209,10 +209,11 @@ def _open_data(data_folder, unbalanced=False, test_fold=None):
         if unbalanced:
             raise ValueError("unbalanced is for AudioSet only")
         clips = choose_fold(own.clips, test_fold, data_folder)
-        own = own._replace(clips=clips)
+        list_own = functools.partial(
+            split_own_sounds, own._replace(clips=clips)
+        )
         files = [*own.files.values(), *own.tables]
         audio = dict.fromkeys(AUDIOSET_SPLITS, own.files)
-        list_own = functools.partial(split_own_sounds, own)
         return _Data(own.classes, list_own, audio, files)
     classes = _read_classes(data_folder)
     if test_fold is not None:
@@ -321,14 +322,10 @@ def _write_folder(data, settings, save_folder, num_workers, clips_per_shard):
     }
     if copies is not None:  # custom data
         report["identical_clips"] = copies
-    if copies is not None and not in_shards:
+    if copies is not None and all(kept.values()) and not in_shards:
+        ids = {split: [clip.id for clip in kept[split]] for split in chosen}
         report["near_duplicates"] = find_near_copies(
-            {
-                s: [clip.id for clip in kept[s]]
-                for s in ("eval", "valid", "train")
-            },
-            os.path.join(save_folder, "flac"),
-            num_workers,
+            ids, os.path.join(save_folder, "flac"), num_workers
         )
     _write_report(save_folder, report, folder)
     durations = {i: seconds for i, (seconds, _) in converted.items()}

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.dataio.files import clip_ids
+from speechbrain_fftp.dataio.files import as_utf8, clip_ids
 from speechbrain_fftp.datasets.audioset.layouts import (
     AUDIOSET_SPLITS,
     CLASS_LIST,
@@ -114,52 +114,46 @@ def split_own_sounds(own):
     ]
     number = sum(map(len, copies)) - len(copies)
     logger.info("%s: %d clips are copies of others", own.folder, number)
-    _warn(
-        own.folder,
-        "identical clips are in different splits, so scores will be too high."
-        " Remove copies, or give them the same split",
-        [
-            " = ".join(f"{path} ({split_of[path]})" for path in same["paths"])
-            for same in report
-            if len(set(same["splits"])) > 1
-        ],
-    )
-    total, alike = _count_labels(own.clips), {}
-    for split, use in (("train", "train on"), ("eval", "score")):
-        there = _count_labels(c for c in own.clips if split_of[c.path] == split)
-        _warn(
-            own.folder,
-            f"classes without clips to {use}. Add clips, at least three of a"
-            " class, or remove the class",
-            [
-                f"{name!r} ({total[name]} in all)"
-                for name in own.classes
-                if not there[name]
-            ],
-        )
-    for name in own.classes:
-        key = unicodedata.normalize("NFKC", name).casefold()
-        alike.setdefault(re.sub(r"[\s_-]", "", key), []).append(name)
-    _warn(
-        own.folder,
-        "classes with nearly the same name. Give them one name if they are one"
-        " class",
-        [" / ".join(map(repr, n)) for n in alike.values() if len(n) > 1],
-    )
+    leaks = [
+        " = ".join(f"{as_utf8(p)} ({split_of[p]})" for p in same["paths"])
+        for same in report
+        if len(set(same["splits"])) > 1
+    ]
+    _warn_of_doubts(own, split_of, leaks)
     return listed, report
 
 
+def _warn_of_doubts(own, split_of, leaks):
+    """Warns of leaks, of classes without clips, and of similar names."""
+    count, alike = _count_labels(own.clips), {}
+
+    def lost(split):
+        """Classes without clips in a split."""
+        there = _count_labels(c for c in own.clips if split_of[c.path] == split)
+        names = (name for name in own.classes if not there[name])
+        return [f"{name!r} (of {count[name]})" for name in names]
+
+    for name in own.classes:
+        key = unicodedata.normalize("NFKC", name).casefold()
+        alike.setdefault(re.sub(r"[\s_-]", "", key), []).append(name)
+    alike = [" / ".join(map(repr, n)) for n in alike.values() if len(n) > 1]
+    more = "add clips, at least three of a class, or remove the class"
+    for found, doubt, remedy in (
+        (leaks, "identical clips in different splits", "remove the copies"),
+        (lost("train"), "classes without clips to train on", more),
+        (lost("eval"), "classes without clips to score", more),
+        (alike, "classes with similar names", "if they are one, use one name"),
+    ):
+        if found:
+            names = "; ".join([*found[:10], *["..."] * (len(found) > 10)])
+            logger.warning(
+                "%s: %s: %s. Remedy: %s", own.folder, doubt, names, remedy
+            )
+
+
 def _count_labels(clips):
-    """Counts the labels of OwnClips or Segments."""
+    """Counts the labels of clips."""
     return Counter(label for clip in clips for label in clip.labels)
-
-
-def _warn(folder, message, names):
-    """Warns of the named clips or classes, if there are any."""
-    if names:
-        more = ["..."] * (len(names) > 10)
-        names = "; ".join([*names[:10], *more])
-        logger.warning("%s: %s: %s", folder, message, names)
 
 
 def _is_audioset(data_folder):

@@ -15,30 +15,19 @@ from speechbrain_fftp.datasets.own_sounds.splits import OwnClip
 CLIP_LIST = "clips.csv"
 SPLIT_WORDS = {**{split: split for split in AUDIOSET_SPLITS}, "test": "eval"}
 SPLIT_WORDS["val"] = "valid"
-# The entries of clips.csv in terms of the columns of published tables
+# What an OwnClip is made of in published tables: path, labels, split, group and
+# fold, in terms of their columns
 PUBLISHED_TABLES = {
-    "meta/esc50.csv": {
-        "path": "audio/{filename}",
-        "labels": "{category}",
-        "group": "{src_file}",
-        "fold": "{fold}",
-    },
-    "metadata/UrbanSound8K.csv": {
-        "path": "audio/fold{fold}/{slice_file_name}",
-        "labels": "{class}",
-        "group": "{fsID}",
-        "fold": "{fold}",
-    },
-    "FSD50K.ground_truth/dev.csv": {
-        "path": "FSD50K.dev_audio/{fname}.wav",
-        "labels": "{labels}",
-        "split": "{split}",
-    },
-    "FSD50K.ground_truth/eval.csv": {
-        "path": "FSD50K.eval_audio/{fname}.wav",
-        "labels": "{labels}",
-        "split": "eval",
-    },
+    "meta/esc50.csv": "audio/{filename} | {category} |  | {src_file} | {fold}",
+    "metadata/UrbanSound8K.csv": (
+        "audio/fold{fold}/{slice_file_name} | {class} |  | {fsID} | {fold}"
+    ),
+    "FSD50K.ground_truth/dev.csv": (
+        "FSD50K.dev_audio/{fname}.wav | {labels} | {split}"
+    ),
+    "FSD50K.ground_truth/eval.csv": (
+        "FSD50K.eval_audio/{fname}.wav | {labels} | eval"
+    ),
 }
 
 
@@ -47,30 +36,30 @@ def read_tables(data_folder):
 
     Returns a list of OwnClip, empty without a table, and the tables' paths.
     """
-    names = {os.path.join(data_folder, t): t for t in PUBLISHED_TABLES}
-    tables = [os.path.join(data_folder, CLIP_LIST)]
-    if not os.path.isfile(tables[0]):
-        tables = list(filter(os.path.isfile, names))
-    entries = [(path, PUBLISHED_TABLES.get(names.get(path))) for path in tables]
-    return [c for entry in entries for c in read_clip_list(*entry)], tables
+    templates = {CLIP_LIST: "", **PUBLISHED_TABLES}
+    found = {os.path.join(data_folder, n): t for n, t in templates.items()}
+    tables = list(filter(os.path.isfile, found))
+    if tables and not found[tables[0]]:
+        tables = tables[:1]
+    clips = [clip for t in tables for clip in read_clip_list(t, found[t])]
+    return clips, tables
 
 
-def read_clip_list(path, columns=None):
+def read_clip_list(path, template=""):
     """Reads a table of clips; returns a list of OwnClip.
 
     Its columns are ``path`` (relative to the data folder), ``labels`` (joined
     by ``;``) and optionally ``split`` (train, valid, eval or test) or ``fold``,
-    and ``group``, which may be empty; or ``columns``, an item of
-    PUBLISHED_TABLES, makes them of others. Errors name the file and the line.
+    and ``group``, which may be empty; or ``template``, one of PUBLISHED_TABLES,
+    makes them of others. Errors name the file and the line.
     """
     clips, seen = [], {}
-    needed = re.findall(r"\{(\w+)\}", str(columns)) or ("path", "labels")
+    needed = re.findall(r"{(\w+)}", template) or ("path", "labels")
     for line, row in read_table(path, needed):
         try:
-            if columns:
-                row = {
-                    key: text.format_map(row) for key, text in columns.items()
-                }
+            if template:
+                entries = [e.format_map(row) for e in template.split(" | ")]
+                row = dict(zip(OwnClip._fields, entries))
                 row["labels"] = row["labels"].replace(",", ";")
             clip = _parse_row(row)
             first_line, first = seen.setdefault(clip.path, (line, clip))
