@@ -9,9 +9,9 @@ AudioSet's data folder has one of two layouts:
 * parquet shards with the columns video_id, audio and labels.
 
 Both need class_labels_indices.csv, the list of classes. Without a validation
-set, some of the training clips are held out for validation. Custom data has two
+set, some of the training clips are held out for validation. Custom data has
 more layouts, see speechbrain_fftp.datasets.own_sounds.listing: clips.csv, a
-table of clips, or one folder per class.
+table of clips; one folder per class; or ESC-50, UrbanSound8K or FSD50K.
 
 The training recipe calls this for the balanced set. The unbalanced set should
 be prepared beforehand, with its training clips in tar shards (WebDataset):
@@ -56,11 +56,13 @@ from speechbrain_fftp.datasets.audioset.shards import (
     find_damaged,
     write_shards,
 )
+from speechbrain_fftp.datasets.own_sounds.copies import find_near_copies
 from speechbrain_fftp.datasets.own_sounds.listing import (
-    CLIP_LIST,
     LAYOUTS,
     find_own_sounds,
+    split_own_sounds,
 )
+from speechbrain_fftp.datasets.own_sounds.splits import choose_fold
 
 logger = get_logger(__name__)
 
@@ -82,6 +84,7 @@ def prepare_audioset(
     format="flac",
     clips_per_shard=1000,
     verify=False,
+    test_fold=None,
 ):
     """Converts the clips once and writes the manifests of the recipe.
 
@@ -118,6 +121,8 @@ def prepare_audioset(
         Number of clips per tar shard; a thousand are about 200 MB.
     verify : bool
         Whether to read all shards and write damaged ones again.
+    test_fold : str or int, optional
+        The fold to evaluate on, for custom data with folds.
 
     Raises
     ------
@@ -149,9 +154,13 @@ def prepare_audioset(
         "sample_rate": sample_rate,
         "unbalanced": unbalanced,
         "format": format,
+        "test_fold": None if test_fold is None else str(test_fold),
     }
+    open_data = functools.partial(
+        _open_data, data_folder, unbalanced, test_fold
+    )
     try:
-        data = _open_data(data_folder, unbalanced)
+        data = open_data()
         source = source_state(data.files, data_folder)
     except FileNotFoundError:
         if not os.path.isfile(os.path.join(save_folder, DONE)):
@@ -169,7 +178,7 @@ def prepare_audioset(
                 logger.info("Using the data prepared in %s", save_folder)
                 return
             _write_folder(
-                data or _open_data(data_folder, unbalanced),
+                data or open_data(),
                 settings,
                 save_folder,
                 num_workers,
@@ -179,7 +188,7 @@ def prepare_audioset(
     prepare()
     damaged = find_damaged(save_folder, num_workers) if verify else []
     if damaged:
-        data = data or _open_data(data_folder, unbalanced)
+        data = data or open_data()
         discard_damaged(save_folder, damaged)
         prepare()
 
@@ -188,26 +197,31 @@ class _Data(NamedTuple):
     """Content of a data folder."""
 
     classes: dict  # from mid to display name
-    list_clips: Callable  # returns the clips of each split
+    list_clips: Callable  # returns the clips of each split, and copies
     audio: Optional[dict]  # of each split, see audio_reader
     files: list  # all files that the prepared clips depend on
 
 
-def _open_data(data_folder, unbalanced=False):
+def _open_data(data_folder, unbalanced=False, test_fold=None):
     """Finds classes, clips and audio; errors say what is missing."""
     own = find_own_sounds(data_folder)
     if own is not None:
         if unbalanced:
             raise ValueError("unbalanced is for AudioSet only")
-        table = os.path.join(data_folder, CLIP_LIST)
-        files = [*own.files.values(), *filter(os.path.isfile, [table])]
+        clips = choose_fold(own.clips, test_fold, data_folder)
+        list_own = functools.partial(
+            split_own_sounds, own._replace(clips=clips)
+        )
+        files = [*own.files.values(), *own.tables]
         audio = dict.fromkeys(AUDIOSET_SPLITS, own.files)
-        return _Data(own.classes, lambda: own.listed, audio, files)
+        return _Data(own.classes, list_own, audio, files)
     classes = _read_classes(data_folder)
+    if test_fold is not None:
+        raise ValueError("test_fold is for custom data with folds only")
     lists, in_parquet = find_lists(data_folder, unbalanced)
     return _Data(
         classes,
-        functools.partial(list_clips, lists, in_parquet),
+        lambda: (list_clips(lists, in_parquet), None),
         lists if in_parquet else None,
         source_files(data_folder, lists, in_parquet),
     )
@@ -230,7 +244,7 @@ def _read_classes(data_folder):
 
 def _write_folder(data, settings, save_folder, num_workers, clips_per_shard):
     """Writes audio, tables and report."""
-    listed = data.list_clips()
+    listed, copies = data.list_clips()
     chosen, skipped, unknown_mids = choose_clips(listed, data.classes)
     split_clips, held_out = dict(chosen), "valid" not in listed
     in_shards = settings["format"] == "webdataset"
@@ -306,6 +320,13 @@ def _write_folder(data, settings, save_folder, num_workers, clips_per_shard):
         "unknown_mids": unknown_mids,
         "skipped": skipped,
     }
+    if copies is not None:  # custom data
+        report["identical_clips"] = copies
+    if copies is not None and all(kept.values()) and not in_shards:
+        ids = {split: [clip.id for clip in kept[split]] for split in chosen}
+        report["near_duplicates"] = find_near_copies(
+            ids, os.path.join(save_folder, "flac"), num_workers
+        )
     _write_report(save_folder, report, folder)
     durations = {i: seconds for i, (seconds, _) in converted.items()}
     _write_tables(save_folder, kept, durations, data.classes)
@@ -341,6 +362,17 @@ def _write_report(save_folder, report, data_folder):
     logger.info("Clips in %s: %s", save_folder, sizes)
     if report["skipped"]:
         logger.warning("Skipped clips: %s; see %s", summary, path)
+    near = report.get("near_duplicates")
+    if near:
+        pairs = [" = ".join(pair["ids"]) for pair in near[:3]]
+        logger.warning(
+            "%d pairs of clips in different splits sound the same: %s (see"
+            " near_duplicates in %s). If they are copies, remove one of each, or"
+            " give them a group in clips.csv",
+            len(near),
+            ", ".join(pairs),
+            path,
+        )
 
 
 def _write_tables(save_folder, kept, durations, classes):
@@ -385,4 +417,5 @@ if __name__ == "__main__":
     parser.add_argument("--format", choices=STORAGE_FORMATS, default="flac")
     parser.add_argument("--clips_per_shard", type=int, default=1000)
     parser.add_argument("--verify", action="store_true")
+    parser.add_argument("--test_fold")
     prepare_audioset(**vars(parser.parse_args()))

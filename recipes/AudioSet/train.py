@@ -245,6 +245,7 @@ if __name__ == "__main__":
             "skip_prep": hparams["skip_prep"],
             "unbalanced": hparams["unbalanced"],
             "format": hparams["format"],
+            "test_fold": hparams["test_fold"],
         },
     )
     datasets, label_encoder = dataio_prep(hparams)
