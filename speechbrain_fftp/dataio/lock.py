@@ -96,6 +96,8 @@ def _take_lock(file, folder, doing):
             f" {since}. {advice}."
         )
     now = time.strftime("%Y-%m-%d %H:%M:%S %z")
-    with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+    with contextlib.suppress(
+        OSError
+    ):  # a full disk: the lock holds all the same
         file.truncate(0)
         file.write(f"{here}\n{os.getpid()}\n{now}\n".encode())
