@@ -15,6 +15,7 @@ import shutil
 from collections import Counter
 
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.disk import name_full_disk
 from speechbrain_fftp.dataio.files import (
     TEMPORARY,
     as_utf8,
@@ -90,7 +91,8 @@ def prepare_folder(
             # Another process may have finished it just now
             if not _is_complete(folder, made_for, tables):
                 _begin(folder, made_for, tables, parts, resume)
-                yield True
+                with name_full_disk(os.path.join(folder, "")):
+                    yield True
                 done = os.path.join(folder, DONE)
                 os.replace(os.path.join(folder, BEGUN), done)
                 return

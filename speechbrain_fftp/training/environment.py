@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
 import importlib.metadata
 import platform
 import subprocess
@@ -15,6 +16,7 @@ import torch
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
+@functools.cache
 def versions():
     """Versions of this package, its git commit if any, and what it runs on."""
     names = (PACKAGE.name, "speechbrain", "torch")

@@ -13,7 +13,7 @@ from pathlib import Path
 import hyperpyyaml
 
 import speechbrain.core
-from speechbrain.utils.distributed import if_main_process, rank_prefixed_message
+from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.logger import get_logger
 
 logger = get_logger(__name__)
@@ -54,7 +54,6 @@ def report_error(kind, error, trace):
     if message is None or "--verbose" in sys.argv:
         traceback.print_exception(kind, error, trace)
     if message is not None:
-        message = rank_prefixed_message(message)
         print(f"{program}: {message}", file=sys.stderr)
 
 

@@ -71,7 +71,7 @@ def _check(argv):
     for name, text in _read(argv[1:]).items():
         if name not in keys and name not in run_options:
             known = [*keys, *run_options]
-            close = difflib.get_close_matches(name, known, 1)
+            close = difflib.get_close_matches(name, known, 1, 0.7)
             hint = f": did you mean --{close[0]}?" if close else ""
             raise ValueError(f"there is no option --{name}{hint}")
         if name not in keys and run_options[name] is False:  # a flag
@@ -98,6 +98,8 @@ def _read(words):
             raise ValueError(f"{word} is no option: options begin with --")
         else:
             given[name] = f"{given[name]} {word}".strip()
+        if "=" in given[name]:  # a space to SpeechBrain
+            raise ValueError(f"--{name} cannot have a '=' in its value")
     return given
 
 

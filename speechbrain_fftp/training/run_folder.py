@@ -204,8 +204,8 @@ class RunFolder:
 
     def start_log(self):
         """Writes env.log; errors are reported in one line, and in log.txt."""
-        sys.excepthook = report_error  # instead of SpeechBrain's
         if if_main_process():
+            sys.excepthook = report_error  # instead of SpeechBrain's
             text = describe_environment()
             (self.folder / "env.log").write_text(text, "utf-8")
 
@@ -233,32 +233,36 @@ class RunFolder:
             return
         self.begun = True
         before = self.found or {"limits": [], "made_with": versions()}
-        limit = self.settings["number_of_epochs"]
-        if before["made_with"] != versions():
-            logger.warning(
-                "The run in %s was begun with other versions: %s, now %s",
-                self.folder,
-                before["made_with"],
-                versions(),
-            )
-        record = {
+        for name, version in versions().items():
+            if version != before["made_with"].get(name):
+                logger.warning(
+                    "This run was begun with %s %s, and goes on with %s",
+                    name,
+                    before["made_with"].get(name),
+                    version,
+                )
+        self.found = {
             "settings": self.settings,
             "given": self.given,
             "data": self.data_digest(),
-            "limits": sorted({*before["limits"], limit}),
+            "limits": sorted(
+                {*before["limits"], self.settings["number_of_epochs"]}
+            ),
             "made_with": before["made_with"],
         }
-        write_json(self.folder / RECORD, record)
+        write_json(self.folder / RECORD, self.found)
 
     def facts(self):
         """What metrics.json says of the run, apart from its results."""
         given = [key for key in self.given if key not in FREE]
-        return {
+        about = {
             "seed": self.settings["seed"],
             "options": {key: self.settings[key] for key in given},
             "prepared_data": self.data_digest(),
             "made_with": versions(),
         }
+        earlier = self.found["limits"][:-1]
+        return {**about, "continued_from": earlier} if earlier else about
 
 
 def read_settings(hparams_file, overrides, run_opts):
