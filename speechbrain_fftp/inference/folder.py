@@ -233,8 +233,7 @@ def export_inference(
     2
     """
     recipe = _read_recipe(hparams_file)
-    states = [modules[name].state_dict() for name in TRAINED]
-    size = sum(t.nbytes for state in states for t in state.values())
+    size = sum(p.nbytes for n in TRAINED for p in modules[n].parameters())
     with atomic_folder(folder, needed=2 * size) as unfinished:
         arguments = Path(unfinished), recipe, modules, label_encoder
         _write_yaml_form(*arguments, single_label)

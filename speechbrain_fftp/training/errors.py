@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import logging
 import os
 import re
 import sys
@@ -14,9 +15,8 @@ import hyperpyyaml
 
 import speechbrain.core
 from speechbrain.utils.distributed import if_main_process
-from speechbrain.utils.logger import get_logger
 
-logger = get_logger(__name__)
+logger = logging.getLogger(__name__)  # SpeechBrain's loggers skip DEBUG
 
 # Files and folders in which errors are raised that say what to do.
 OURS = {
@@ -46,10 +46,8 @@ def report_error(kind, error, trace):
                 file=sys.stderr,
             )
         sys.exit(130)
-    # Below the level of the terminal
-    logger.debug(
-        "Exception:", exc_info=(kind, error, trace), main_process_only=False
-    )
+    # To the file only: the terminal's level is INFO
+    logger.debug("Exception:", exc_info=(kind, error, trace))
     message = _message(error, trace)
     if message is None or "--verbose" in sys.argv:
         traceback.print_exception(kind, error, trace)
@@ -61,12 +59,15 @@ def _message(error, trace):
     """One line for an error that the package raises, None for another one."""
     if not isinstance(error, (ValueError, OSError, RuntimeError)):
         return None
-    raised_in, text = traceback.extract_tb(trace)[-1].filename, str(error)
+    text, frame = str(error), traceback.extract_tb(trace)[-1]
+    path, line = frame.filename, frame.line
     if "Original Traceback" in text:  # of a process that loads data
-        raised_in = re.findall(r'\n  File "(.+?)", line', text)[-1]
+        frames = re.findall(r'\n  File "(.+?)", line .*\n *(.*)', text)
+        path, line = frames[-1]
         text = re.split(r"\n\w+(?:\.\w+)*: ", text)[-1]
-    elif isinstance(error, OSError) and error.filename is not None:
-        return " ".join(text.split())  # of a file, wherever it was opened
-    place = Path(raised_in).resolve()
-    known = not OURS.isdisjoint([place, *place.parents])
-    return " ".join(text.split()) if known else None
+    place = Path(path).resolve()
+    ours = not OURS.isdisjoint([place, *place.parents])
+    of_file = isinstance(error, OSError) and error.filename is not None
+    if of_file or (ours and line.startswith("raise ")):
+        return " ".join(text.split())
+    return None

@@ -14,8 +14,6 @@ import sys
 from pathlib import Path
 
 from hyperpyyaml import resolve_references
-from hyperpyyaml.core import recursive_update
-from ruamel.yaml.comments import TaggedScalar
 
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
@@ -24,45 +22,12 @@ from speechbrain_fftp.dataio.lock import locked
 from speechbrain_fftp.dataio.prepared import DONE
 from speechbrain_fftp.training.environment import describe_environment, versions
 from speechbrain_fftp.training.errors import report_error
+from speechbrain_fftp.training.settings import FREE, compare, read_settings
 from speechbrain_fftp.training.setup import plain_yaml
 
 logger = get_logger(__name__)
 
 RECORD, LOCK = "run.json", "running.lock"
-# What may differ when a run is resumed: places, devices, speed and reports. The
-# prepared data must be the same, and number_of_epochs may only be raised.
-FREE = {
-    "ckpt_interval_minutes",
-    "ckpt_interval_steps",
-    "compile",
-    "compile_mode",
-    "compile_module_keys",
-    "compile_using_dynamic_shape_tracing",
-    "compile_using_fullgraph",
-    "data_parallel_backend",
-    "data_parallel_count",
-    "debug_persistently",
-    "demo",
-    "device",
-    "distributed_backend",
-    "distributed_launch",
-    "find_unused_parameters",
-    "jit",
-    "jit_module_keys",
-    "log_config",
-    "noprogressbar",
-    "num_threads",
-    "num_workers",
-    "output_folder",
-    "prepared_folder",
-    "profile_steps",
-    "profile_training",
-    "profile_warmup",
-    "skip_prep",
-    "test_only",
-    "tqdm_barcolor",
-    "tqdm_colored_bar",
-}
 
 
 class RunFolder:
@@ -126,28 +91,34 @@ class RunFolder:
     def _open(self):
         """Locks and checks the folder."""
         os.makedirs(self.folder, exist_ok=True)
-        self._stack = contextlib.ExitStack()
-        atexit.register(self._stack.close)
-        self._stack.enter_context(locked(str(self.folder), LOCK, "in use"))
-        if self.run_opts.debug and not self.run_opts.debug_persistently:
-            for path in self.folder.iterdir():
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                elif path.name != LOCK:
-                    path.unlink()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(locked(str(self.folder), LOCK, "in use"))
+            if self.run_opts.debug and not self.run_opts.debug_persistently:
+                self._empty()
+            self._check()
+            self._lock = stack.pop_all()
+        atexit.register(self._lock.close)
+
+    def _empty(self):
+        """Removes all but the lock."""
+        for path in self.folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
+
+    def _check(self):
+        """Raises a ValueError if the folder holds another run."""
         results = itertools.chain(
             self.folder.glob("metrics.json"),
             self.folder.glob("inference"),
             self.save_folder.glob("CKPT*"),
         )
         if (self.folder / RECORD).is_file():
-            text = (self.folder / RECORD).read_text("utf-8")
             try:
-                self.found = json.loads(text)
-            except ValueError:
-                raise ValueError(
-                    f"{self.folder / RECORD} is damaged. {self.remedy}"
-                )
+                self.found = json.loads((self.folder / RECORD).read_bytes())
+            except ValueError as error:
+                raise ValueError(f"{self.folder / RECORD}: {error}")
             self._compare()
         elif not self.run_opts.debug and any(results):
             raise ValueError(
@@ -165,34 +136,22 @@ class RunFolder:
 
     def _compare(self):
         """Raises a ValueError that names the settings that differ."""
-        before, now = self.found["settings"], self.settings
-        limits = before["number_of_epochs"], now["number_of_epochs"]
-        given = {*self.found["given"], *self.given}  # new keys have defaults
-        free = set(FREE)
-        if now.get("format") == "webdataset":  # each worker reads its shards
-            free.remove("num_workers")
-        if limits[0] < limits[1]:
-            free.add("number_of_epochs")
-        changes = []
-        for key in sorted({*before, *now} - free):
-            if key in given or (key in before and key in now):
-                old, new = before.get(key), now.get(key)
-                if old != new:
-                    changes.append(f"{key}: {_differing(old, new)}")
+        changes = compare(self.found, self.settings, self.given)
         if changes:
             raise ValueError(
                 f"{self.folder} holds a run with other settings, "
                 f"{'; '.join(changes)} (before -> now). {self.remedy}"
             )
-        if limits[0] < limits[1]:
+        limit = self.settings["number_of_epochs"]
+        before = self.found["settings"]["number_of_epochs"]
+        if before < limit:
             logger.warning(
-                "The run in %s is continued from %d to %d epochs. The learning "
-                "rate follows the schedule of %d epochs from here on: the "
-                "result is not that of %d epochs at a stretch.",
+                "The run in %s is continued from %d to %d epochs, with the "
+                "learning rates of %d epochs from here on. The result is not "
+                "that of %d epochs from the start.",
                 self.folder,
-                *limits,
-                limits[1],
-                limits[1],
+                before,
+                *(limit, limit, limit),
             )
 
     @property
@@ -263,49 +222,3 @@ class RunFolder:
         }
         earlier = self.found["limits"][:-1]
         return {**about, "continued_from": earlier} if earlier else about
-
-
-def read_settings(hparams_file, overrides, run_opts):
-    """Reads all settings, and the names of those that differ from the yaml.
-
-    References such as ``!ref <lr>`` stay as they are, so that a setting appears
-    once.
-    """
-    content = plain_yaml(hparams_file)
-    defaults = {key: _plain(value) for key, value in content.items()}
-    recursive_update(content, overrides)
-    settings = {key: _plain(value) for key, value in content.items()}
-    if isinstance(overrides.get("data_folder"), str):
-        settings["data_folder"] = os.path.abspath(overrides["data_folder"])
-    given = {k for k in settings if settings[k] != defaults.get(k)}
-    options = run_opts.as_dict()
-    chosen = options.pop("overridden_args") - {"param_file"}
-    del options["param_file"]
-    for name, value in options.items():
-        if name in chosen or name not in settings:
-            settings[name] = value
-    settings["processes"] = int(os.environ.get("WORLD_SIZE", 1))
-    return json.loads(json.dumps(settings)), sorted(given | chosen)
-
-
-def _plain(node):
-    """A node of a yaml as plain Python objects, its tag included."""
-    if isinstance(node, TaggedScalar):
-        return f"{node.tag.value} {node.value}".strip()
-    if isinstance(node, dict):
-        plain = {str(key): _plain(value) for key, value in node.items()}
-    elif isinstance(node, list):
-        plain = [_plain(value) for value in node]
-    else:
-        return node
-    tag = getattr(node, "tag", None)
-    return {tag.value: plain} if tag is not None and tag.value else plain
-
-
-def _differing(before, now):
-    """Describes how two values differ, by their first lines that do."""
-    lines = [json.dumps(value, indent=1).split("\n") for value in (before, now)]
-    first = next(
-        pair for pair in itertools.zip_longest(*lines) if pair[0] != pair[1]
-    )
-    return " -> ".join(str(line).strip(' ,"') for line in first)
