@@ -6,14 +6,18 @@ Authors
 
 import io
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import soundfile as sf
 
+from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_audio, resample
 from speechbrain_fftp.dataio.files import atomic_path
+
+logger = get_logger(__name__)
 
 TREATMENTS = ("trimmed", "downmixed", "resampled", "clipped")
 
@@ -196,6 +200,15 @@ def convert_clips(
     converted = {i: read_converted(paths[i], sample_rate) for i in seconds}
     pending = [i for i in seconds if converted[i] is None]
     failed = {}
+    needed = 2 * sample_rate * sum(seconds[i] for i in pending)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        logger.warning(
+            "The clips may need up to %.0f MiB, but %.0f MiB are free in %s",
+            needed / 2**20,
+            free / 2**20,
+            folder,
+        )
 
     def convert(item):
         """Converts one clip, or returns the reason why it cannot."""
