@@ -21,8 +21,8 @@ MAX_SECONDS = MAX_FRAMES / 16000  # 9 hours
 BLOCK_VALUES = 2**20
 
 
-def read_audio(source, max_seconds=math.inf):
-    """Reads an audio file, or its beginning, and averages the channels.
+def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
+    """Reads an audio file, or a part of it, and averages the channels.
 
     Memory use depends on the samples in the file, not on what the header says.
 
@@ -32,6 +32,8 @@ def read_audio(source, max_seconds=math.inf):
         Path or content of a file that soundfile can read.
     max_seconds : float
         Maximum duration to read.
+    start_seconds : float
+        Where to start.
 
     Returns
     -------
@@ -62,6 +64,8 @@ def read_audio(source, max_seconds=math.inf):
         rate, channels, frames = file.samplerate, file.channels, file.frames
         wanted = math.ceil(min(max_seconds * rate, frames))
         limit = int(min(MAX_FRAMES, MAX_SECONDS * rate))
+        if start_seconds:
+            file.seek(min(round(start_seconds * rate), frames))
         parts = [np.zeros(0, np.float32)]
         parts += mono_blocks(file, min(wanted, limit + 1))
     samples = np.concatenate(parts)

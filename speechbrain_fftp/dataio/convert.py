@@ -13,14 +13,14 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
-from speechbrain_fftp.dataio.audio import read_audio, resample
+from speechbrain_fftp.dataio.audio import open_audio, read_audio, resample
 from speechbrain_fftp.dataio.files import atomic_path
 
 MIN_SECONDS = 0.025
-TREATMENTS = ("trimmed", "downmixed", "resampled", "clipped")
+TREATMENTS = ("cut", "trimmed", "downmixed", "resampled", "clipped")
 
 
-def encode_clip(source, sample_rate=16000, max_seconds=10.0):
+def encode_clip(source, sample_rate=16000, max_seconds=10.0, start=0.0):
     """Encodes a clip as a mono 16-bit FLAC file in memory.
 
     Channels are averaged, the clip is resampled with soxr (VHQ), trimmed to
@@ -35,6 +35,9 @@ def encode_clip(source, sample_rate=16000, max_seconds=10.0):
         Sampling rate of the FLAC file, in Hz.
     max_seconds : float
         Maximum duration to keep.
+    start : float or callable
+        Where the clip starts in the file, in seconds, or a function that
+        tells this from the duration of the file (or raises a ValueError).
 
     Returns
     -------
@@ -43,7 +46,7 @@ def encode_clip(source, sample_rate=16000, max_seconds=10.0):
     duration : float
         Its duration, in seconds.
     treatments : list of str
-        Those applied of trimmed, downmixed, resampled and clipped.
+        Those applied of cut, trimmed, downmixed, resampled and clipped.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def encode_clip(source, sample_rate=16000, max_seconds=10.0):
     """
     if source is None:
         raise ValueError("missing file")
-    samples, rate, treatments = _read_clip(source, max_seconds)
+    samples, rate, treatments = _read_clip(source, max_seconds, start)
     if rate != sample_rate:
         treatments.append("resampled")
         samples = resample(samples, rate, sample_rate)
@@ -78,7 +81,7 @@ def encode_clip(source, sample_rate=16000, max_seconds=10.0):
     return content.getvalue(), len(samples) / sample_rate, treatments
 
 
-def convert_clip(source, path, sample_rate=16000, max_seconds=10.0):
+def convert_clip(source, path, sample_rate=16000, max_seconds=10.0, start=0.0):
     """Writes a clip as a FLAC file, see ``encode_clip``.
 
     Arguments
@@ -91,13 +94,15 @@ def convert_clip(source, path, sample_rate=16000, max_seconds=10.0):
         Sampling rate of the FLAC file, in Hz.
     max_seconds : float
         Maximum duration to keep.
+    start : float or callable
+        Where the clip starts in the file, see ``encode_clip``.
 
     Returns
     -------
     duration : float
         Duration of the FLAC file, in seconds.
     treatments : list of str
-        Those applied of trimmed, downmixed, resampled and clipped.
+        Those applied of cut, trimmed, downmixed, resampled and clipped.
 
     Raises
     ------
@@ -111,7 +116,7 @@ def convert_clip(source, path, sample_rate=16000, max_seconds=10.0):
     >>> convert_clip(str(folder / "a.wav"), str(folder / "a.flac"))
     (2.0, ['downmixed', 'resampled'])
     """
-    content, *about = encode_clip(source, sample_rate, max_seconds)
+    content, *about = encode_clip(source, sample_rate, max_seconds, start)
     with atomic_path(path) as temporary_path:
         with open(temporary_path, "wb") as file:
             file.write(content)
@@ -157,7 +162,13 @@ def read_converted(path, sample_rate=16000):
 
 
 def convert_clips(
-    seconds, iter_audio, folder, sample_rate=16000, num_workers=None, name=None
+    seconds,
+    iter_audio,
+    folder,
+    sample_rate=16000,
+    num_workers=None,
+    name=None,
+    starts=None,
 ):
     """Converts clips to ``folder/ID.flac`` in parallel and keeps existing ones.
 
@@ -176,6 +187,9 @@ def convert_clips(
         Number of clips to convert in parallel, by default one per CPU.
     name : str, optional
         Label of the progress bar.
+    starts : dict, optional
+        From id to where the clip starts, for those that start later than their
+        file; see ``encode_clip``.
 
     Returns
     -------
@@ -197,12 +211,12 @@ def convert_clips(
     paths = {i: os.path.join(folder, f"{i}.flac") for i in seconds}
     converted = {i: read_converted(paths[i], sample_rate) for i in seconds}
     pending = [i for i in seconds if converted[i] is None]
-    failed = {}
+    failed, starts = {}, starts or {}
 
     def convert(item):
         """Converts one clip, or returns the reason why it cannot."""
         clip_id, audio = item
-        limits = sample_rate, seconds[clip_id]
+        limits = sample_rate, seconds[clip_id], starts.get(clip_id, 0.0)
         try:
             return clip_id, convert_clip(audio, paths[clip_id], *limits), None
         except ValueError as err:
@@ -226,9 +240,13 @@ def convert_clips(
     return converted, failed
 
 
-def _read_clip(source, max_seconds):
+def _read_clip(source, max_seconds, start):
     """Reads a clip up to its maximum duration and checks it."""
-    samples, rate, channels, frames = read_audio(source, max_seconds)
+    if callable(start):
+        with open_audio(source) as file:
+            start = start(file.frames / file.samplerate)
+    samples, rate, channels, frames = read_audio(source, max_seconds, start)
+    frames -= round(start * rate)
     if frames <= 0:
         raise ValueError("empty file")
     wanted = math.ceil(min(max_seconds * rate, frames))
@@ -237,5 +255,6 @@ def _read_clip(source, max_seconds):
         raise ValueError(f"truncated: {len(samples)} of {wanted} samples")
     if len(samples) < MIN_SECONDS * rate:
         raise ValueError(f"shorter than 25 ms: {len(samples)} samples")
-    done = {"trimmed": frames > wanted, "downmixed": channels > 1}
+    done = {"cut": start > 0, "trimmed": not start and frames > wanted}
+    done["downmixed"] = channels > 1
     return samples, rate, [name for name in done if done[name]]

@@ -22,11 +22,10 @@ from speechbrain_fftp.dataio.audio import read_audio
 from speechbrain_fftp.dataio.files import as_utf8, hash_fraction
 from speechbrain_fftp.dataio.labels import class_balanced_weight
 from speechbrain_fftp.datasets.audioset.shard_index import REMEDY, read_index
+from speechbrain_fftp.datasets.audioset.tars import HEADER_ERRORS
 
 logger = get_logger(__name__)
 
-# Raised by tarfile for damaged headers, besides its own errors
-HEADER_ERRORS = (MemoryError, OSError, OverflowError, ValueError)
 MAX_MEMBER_BYTES = 64 * 2**20  # a clip has about 0.2 MB
 
 

@@ -17,7 +17,7 @@ from speechbrain_fftp.datasets.audioset.layouts import (
     AUDIOSET_SPLITS,
     CLASS_LIST,
     SEGMENT_LISTS,
-    UNBALANCED_LIST,
+    is_audioset,
 )
 from speechbrain_fftp.datasets.audioset.lists import (
     CLIP_SECONDS,
@@ -25,7 +25,6 @@ from speechbrain_fftp.datasets.audioset.lists import (
     check_class_names,
     open_csv,
 )
-from speechbrain_fftp.datasets.audioset.parquet import find_parquet_shards
 from speechbrain_fftp.datasets.own_sounds.splits import OwnClip, assign_splits
 
 CLIP_LIST = "clips.csv"
@@ -60,7 +59,7 @@ def find_own_sounds(data_folder):
     Errors say what to change.
     """
     data_folder = str(data_folder)
-    if not os.path.isdir(data_folder) or _is_audioset(data_folder):
+    if not os.path.isdir(data_folder) or is_audioset(data_folder):
         return None
     origin = os.path.join(data_folder, CLIP_LIST)
     if os.path.isfile(origin):
@@ -90,14 +89,6 @@ def find_own_sounds(data_folder):
         listed[split].append(segment)
     files = {i: os.path.join(data_folder, path) for path, i in ids.items()}
     return OwnSounds({label: label for label in labels}, listed, files)
-
-
-def _is_audioset(data_folder):
-    """Whether the folder has any of AudioSet's lists or parquet shards."""
-    names = (CLASS_LIST, UNBALANCED_LIST, *SEGMENT_LISTS.values())
-    paths = (os.path.join(data_folder, name) for name in names)
-    shards = find_parquet_shards(data_folder)
-    return any(map(os.path.exists, paths)) or any(shards.values())
 
 
 def read_clip_list(path):
