@@ -1,19 +1,12 @@
 """Prepares AudioSet: 16 kHz mono FLAC files and SpeechBrain manifests.
 
-AudioSet's data folder has one of these layouts:
-
-* AudioSet's own lists (balanced_train_segments.csv, eval_segments.csv and,
-  optionally, valid_segments.csv and unbalanced_train_segments.csv) and, anywhere
-  in the folder, one audio file per clip: a clip that begins with the segment, or
-  the whole recording, named after the id in any way that download tools do; or
-  these clips in tar shards;
-* parquet shards with the columns video_id, audio and labels, tar shards, or
-  folders of files, with the labels of each clip in them.
-
-Without class_labels_indices.csv, the classes are AudioSet's 527. Without a
-validation set, some of the training clips are held out for validation. Custom
-data has two more layouts, see speechbrain_fftp.datasets.own_sounds.listing:
-clips.csv, a table of clips, or one folder per class.
+AudioSet's data folder has AudioSet's own lists (balanced_train_segments.csv,
+eval_segments.csv and, optionally, valid_segments.csv and
+unbalanced_train_segments.csv) and, anywhere in it, the audio of each clip in a
+file named after its id, or in tar shards; or it has parquet or tar shards that
+hold the labels as well. Without a validation set, some of the training clips are
+held out for validation. Custom data has layouts of its own, see
+speechbrain_fftp.datasets.own_sounds.listing.
 
 The training recipe calls this for the balanced set. The unbalanced set should
 be prepared beforehand, with its training clips in tar shards (WebDataset):
@@ -51,10 +44,7 @@ from speechbrain_fftp.datasets.audioset.manifests import (
     write_report,
     write_tables,
 )
-from speechbrain_fftp.datasets.audioset.recordings import (
-    count_recordings,
-    find_starts,
-)
+from speechbrain_fftp.datasets.audioset.recordings import find_starts
 from speechbrain_fftp.datasets.audioset.shard_index import INDEX, make_index
 from speechbrain_fftp.datasets.audioset.shards import (
     discard_damaged,
@@ -63,6 +53,7 @@ from speechbrain_fftp.datasets.audioset.shards import (
 )
 from speechbrain_fftp.datasets.own_sounds.listing import (
     CLIP_LIST,
+    LAYOUTS,
     find_own_sounds,
 )
 
@@ -124,10 +115,9 @@ def prepare_audioset(
     verify : bool
         Whether to read all shards and write damaged ones again.
     cut_segments : str or bool
-        Whether AudioSet's files are whole recordings that segments are cut out
-        of: ``yes`` or ``no`` (as booleans too), or ``auto`` to decide for each
-        file by its duration, see ``recordings.find_start``. Files that are
-        named after the start of the segment are clips in any case.
+        Whether to cut AudioSet's segments out of whole recordings: ``yes``,
+        ``no``, or ``auto``, which depends on the duration of each file. A file
+        that is named after its start is a clip in any case.
     allow_missing : float
         Fraction of AudioSet's clips of a split that may have no audio.
 
@@ -136,8 +126,9 @@ def prepare_audioset(
     FileNotFoundError
         If the data folder or a list in it is missing.
     ValueError
-        If an argument or a list is invalid, too many clips have no audio, a
-        split has no usable clip, or the save folder was prepared with other settings or from other files.
+        If an argument or a list is invalid, a split has no usable clip or too
+        many without audio, or the save folder was prepared with other settings
+        or from other files.
     RuntimeError
         If another process is preparing the save folder.
 
@@ -147,21 +138,19 @@ def prepare_audioset(
     """
     if skip_prep:
         return
+    cut_segments = {True: "yes", False: "no"}.get(cut_segments, cut_segments)
     if not 0 < valid_fraction < 1:
         raise ValueError(f"valid_fraction is {valid_fraction}, not in (0, 1)")
+    if not 0 <= allow_missing <= 1:
+        raise ValueError(f"allow_missing is {allow_missing}, not in [0, 1]")
     if format not in STORAGE_FORMATS:
         raise ValueError(f"format is {format!r}, not one of {STORAGE_FORMATS}")
+    if cut_segments not in CUT_SEGMENTS:
+        raise ValueError(f"cut_segments={cut_segments!r}, not {CUT_SEGMENTS}")
     if clips_per_shard < 1:
         raise ValueError(f"clips_per_shard is {clips_per_shard}, less than 1")
     if verify and format != "webdataset":
         raise ValueError("verify is for format='webdataset' only")
-    if not 0 <= allow_missing <= 1:
-        raise ValueError(f"allow_missing is {allow_missing}, not in [0, 1]")
-    cut_segments = {True: "yes", False: "no"}.get(cut_segments, cut_segments)
-    if cut_segments not in CUT_SEGMENTS:
-        raise ValueError(
-            f"cut_segments is {cut_segments!r}, not one of {CUT_SEGMENTS}"
-        )
     settings = {
         "data_folder": os.path.abspath(data_folder),
         "valid_fraction": valid_fraction,
@@ -212,7 +201,7 @@ def _open_data(settings):
     own = find_own_sounds(data_folder)
     if own is None:
         cut = settings.get("cut_segments") != "no"
-        return open_audioset(data_folder, unbalanced, cut)
+        return open_audioset(data_folder, unbalanced, cut, LAYOUTS)
     if unbalanced:
         raise ValueError("unbalanced is for AudioSet only")
     table = os.path.join(data_folder, CLIP_LIST)
@@ -228,9 +217,6 @@ def _write_folder(
     listed = data.list_clips()
     chosen, skipped, unknown_mids = choose_clips(listed, data.classes)
     check_missing(chosen, data, allow_missing)
-    recordings = count_recordings(
-        chosen, data.audio, settings.get("cut_segments") == "yes"
-    )
     split_clips, held_out = dict(chosen), "valid" not in listed
     in_shards = settings["format"] == "webdataset"
     if held_out and in_shards:
@@ -238,7 +224,7 @@ def _write_folder(
             chosen["train"], settings["valid_fraction"]
         )
 
-    rate = settings["sample_rate"]
+    cut_segments, rate = settings.get("cut_segments"), settings["sample_rate"]
     os.makedirs(os.path.join(save_folder, "flac"), exist_ok=True)
     converted, failed, records = {}, {}, None
     for split, clips in split_clips.items():
@@ -246,7 +232,7 @@ def _write_folder(
         if split == "train" and in_shards:
             jobs = cut_jobs(clips, audio, clips_per_shard)
             records = write_shards(
-                jobs, save_folder, data.classes, rate, num_workers, recordings
+                jobs, save_folder, data.classes, rate, num_workers, cut_segments
             )
             for record in records:
                 failed.update((c["id"], c["reason"]) for c in record["skipped"])
@@ -258,7 +244,7 @@ def _write_folder(
             rate,
             num_workers,
             split,
-            find_starts(clips, recordings),
+            find_starts(clips, cut_segments),
         )
         converted.update(done)
         failed.update(reasons)
@@ -286,7 +272,6 @@ def _write_folder(
         records or (),
         valid_is_held_out_of_train=held_out,
         audio=data.found and data.found.about,
-        whole_recordings=recordings,
         unknown_mids=unknown_mids,
     )
     write_report(save_folder, report, settings["data_folder"])

@@ -117,7 +117,7 @@ def test_bad_folders_are_errors_that_name_the_remedy(prepare, data, tmp_path):
     with pytest.raises(ValueError, match=f"{segments}, line 2"):
         prepare(data, save)
     segments.unlink()
-    with pytest.raises(FileNotFoundError, match=f"missing: {segments}"):
+    with pytest.raises(FileNotFoundError, match=f"missing: {segments.name}"):
         prepare(data, save)
     shutil.rmtree(data / "audio")
     with pytest.raises(FileNotFoundError, match="audio.* nor parquet shards"):

@@ -25,13 +25,11 @@ from speechbrain_fftp.datasets.audioset.search import (
     AudioFiles,
     describe_files,
     find_audio,
-    find_beside,
     find_shards,
 )
 from speechbrain_fftp.datasets.audioset.tars import (
     find_tar_clips,
     iter_tar_audio,
-    read_json_segments,
     read_tar_segments,
 )
 
@@ -66,8 +64,9 @@ def is_audioset(data_folder):
     """Whether a folder has AudioSet's lists, folders or parquet shards."""
     names = [CLASS_LIST, UNBALANCED_LIST, *SEGMENT_LISTS.values()]
     names += (name for name in SPLIT_FOLDERS if "bal" in name)
-    has_any = any(_find(data_folder, name) for name in names)
-    return has_any or any(find_shards(data_folder, ".parquet").values())
+    shards = find_shards(data_folder, ".parquet")
+    has_shards = any(shards[split] for split in shards if split)
+    return has_shards or any(_find(data_folder, name) for name in names)
 
 
 def _find(data_folder, name):
@@ -77,17 +76,19 @@ def _find(data_folder, name):
     return next((p for place in places for p in sorted(glob.glob(place))), None)
 
 
-def open_audioset(data_folder, unbalanced=False, cut=True):
+def open_audioset(data_folder, unbalanced=False, cut=True, remedy=""):
     """Finds AudioSet's classes, lists and audio; returns Data.
 
     There are segment lists with audio files or tar shards; or else shards, or
     folders of files, that are named after splits and hold the labels. Without
-    ``cut``, every clip starts with its file. Errors say what is missing.
+    ``cut``, every clip starts with its file. Errors say what is missing, and the
+    ``remedy`` if there is nothing of AudioSet's.
     """
     data_folder = str(data_folder)
     if not os.path.isdir(data_folder):
         raise FileNotFoundError(f"data_folder {data_folder} does not exist")
     class_list = os.path.join(data_folder, CLASS_LIST)
+    class_list = _find(data_folder, CLASS_LIST) or class_list
     classes = read_classes(class_list)
     names = {split: [name] for split, name in SEGMENT_LISTS.items()}
     names["train"] += [UNBALANCED_LIST] if unbalanced else []
@@ -102,17 +103,18 @@ def open_audioset(data_folder, unbalanced=False, cut=True):
             return data._replace(files=[class_list, *data.files])
     for extension in (".parquet", ".tar", ".json"):
         shards = find_shards(data_folder, extension)
-        more = shards.pop("unbalanced")
+        more, _ = shards.pop("unbalanced"), shards.pop(None)
         if shards["train"] and shards["eval"] and (more or not unbalanced):
             shards["train"] += more if unbalanced else []
             shards = {split: paths for split, paths in shards.items() if paths}
-            return _open_labelled(shards, extension, classes, class_list)
+            data = _open_labelled(shards, extension, classes)
+            return data._replace(files=[class_list, *data.files])
+    remedy = "" if is_audioset(data_folder) else f". {remedy}"
     needed = ["data/bal_train/00.parquet", "data/eval/00.parquet"]
     needed += ["data/unbal_train/00.parquet"] if unbalanced else []
     raise FileNotFoundError(
         f"{data_folder} has neither {problem} nor parquet or tar shards of all"
-        f" sets (such as {', '.join(needed)}). Custom data, in clips.csv or one"
-        " folder per class, needs none of AudioSet's files"
+        f" sets (such as {', '.join(needed)}){remedy}"
     )
 
 
@@ -130,8 +132,8 @@ def _open_lists(data_folder, lists, classes, cut):
     audio, files = dict.fromkeys(listed, found.paths), found.candidates
     if not found.paths:
         tars = find_shards(data_folder, ".tar")
-        tars["train"] = tars["train"] + tars.pop("unbalanced")
-        files = sorted(sum(tars.values(), []))
+        tars["train"] += tars["unbalanced"]
+        files = sorted({path for paths in tars.values() for path in paths})
         audio = {split: tars[split] or files for split in listed}
     if not files:
         return None, f"audio of its lists ({describe_files(found, wanted)})"
@@ -146,27 +148,22 @@ def _open_lists(data_folder, lists, classes, cut):
     return Data(classes, lambda: listed, audio, files, found), None
 
 
-def _open_labelled(shards, extension, classes, class_list):
-    """Data of shards, or of files with a json beside them."""
-    audio, files = shards, [class_list, *sum(shards.values(), [])]
-    if extension == ".json":
-        audio = {split: find_beside(paths) for split, paths in shards.items()}
-        files += [path for found in audio.values() for path in found.values()]
+def _open_labelled(shards, extension, classes):
+    """Data of shards, or of folders, that hold the labels as well."""
 
     def list_clips():
         """Reads the labels."""
-        listed = {}
-        for split, paths in shards.items():
-            if extension == ".parquet":
-                listed[split] = read_parquet_segments(paths)
-            elif extension == ".tar":
-                listed[split] = read_tar_segments(paths, classes)
-            else:
-                listed[split] = read_json_segments(paths, classes)
+        if extension == ".parquet":
+            listed = {s: read_parquet_segments(shards[s]) for s in shards}
+        else:
+            listed = {s: read_tar_segments(shards[s], classes) for s in shards}
         _check_listed(listed, shards)
         return listed
 
-    return Data(classes, list_clips, audio, files)
+    files = sum(shards.values(), [])
+    if extension == ".json":
+        files = [os.path.join(f, name) for f in files for name in os.listdir(f)]
+    return Data(classes, list_clips, shards, files)
 
 
 def _check_listed(listed, paths):
@@ -213,8 +210,8 @@ def audio_reader(audio):
     """
     if isinstance(audio, dict):
         return functools.partial(_iter_files, audio)
-    in_tars = audio[0].endswith(".tar")
-    read = iter_tar_audio if in_tars else iter_parquet_audio
+    in_parquet = audio[0].endswith(".parquet")
+    read = iter_parquet_audio if in_parquet else iter_tar_audio
     return functools.partial(read, audio)
 
 
@@ -239,10 +236,10 @@ def cut_jobs(clips, audio, clips_per_shard):
     else:
         groups, remaining = [], {clip.id: clip for clip in clips}
         for path in audio:
-            if path.endswith(".tar"):
-                ids = find_tar_clips(path, remaining)
-            else:
+            if path.endswith(".parquet"):
                 ids = [segment.id for segment in read_parquet_segments([path])]
+            else:
+                ids = find_tar_clips(path, remaining)
             found = [remaining.pop(i) for i in ids if i in remaining]
             groups.append(([path], found))
         groups.append(({}, list(remaining.values())))  # without audio

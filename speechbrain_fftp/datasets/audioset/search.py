@@ -66,7 +66,12 @@ def walk(folder, max_depth=None):
     prepared ones are left out.
     """
     seen, root = set(), os.path.join(folder, "")
-    for place, folders, files in os.walk(folder, followlinks=True):
+
+    def warn(error):
+        """Logs that a folder cannot be read."""
+        logger.warning("Skipped a folder: %s", error)
+
+    for place, folders, files in os.walk(folder, True, warn, followlinks=True):
         stat = os.stat(place)
         parts = os.path.join(place, "").removeprefix(root).split(os.sep)[:-1]
         is_prepared = parts and (DONE in files or BEGUN in files)
@@ -89,32 +94,21 @@ def find_shards(data_folder, extension):
     They are named after their split (``train-00000-of-00052.parquet``) or in a
     folder that is (``data/bal_train/00.parquet``, ``balanced/train/0.parquet``),
     at most two folders down. Returns a dict from split (train, valid, eval,
-    unbalanced) to sorted paths. A json counts in the second case only.
+    unbalanced, and None for other names) to sorted paths: of files or, for
+    json, of their folders.
     """
-    shards = {split: [] for split in SPLIT_FOLDERS.values()}
+    shards = {split: set() for split in (*SPLIT_FOLDERS.values(), None)}
     for folder, split, files in walk(str(data_folder), max_depth=2):
         for file in files:
-            if file.endswith(extension):
-                begins = filter(file.startswith, SPLIT_FOLDERS)
-                name = None if extension == ".json" else next(begins, None)
-                of_file = split or SPLIT_FOLDERS.get(name)
-                if of_file:
-                    shards[of_file].append(os.path.join(folder, file))
+            if not file.endswith(extension):
+                continue
+            if extension == ".json":
+                shards[split].add(folder)
+            else:
+                begins = next(filter(file.startswith, SPLIT_FOLDERS), None)
+                path = os.path.join(folder, file)
+                shards[split or SPLIT_FOLDERS.get(begins)].add(path)
     return {split: sorted(paths) for split, paths in shards.items()}
-
-
-def find_beside(paths):
-    """Finds audio that has the names of other files in the same folders.
-
-    Returns a dict from name without extension to path.
-    """
-    found, stems = {}, {os.path.splitext(path)[0] for path in paths}
-    for folder in sorted({os.path.dirname(path) for path in paths}):
-        for file in sorted(os.listdir(folder)):
-            stem, extension = os.path.splitext(os.path.join(folder, file))
-            if stem in stems and extension.lower() in FORMATS:
-                found.setdefault(os.path.basename(stem), f"{stem}{extension}")
-    return found
 
 
 def find_audio(data_folder, wanted):
@@ -188,8 +182,8 @@ def read_name(stem, ids):
 
 
 def _is_start(number, start):
-    """Whether a number in a name, in s or ms, is a segment's rounded start."""
-    return any(abs(number / unit - start) < 1 for unit in (1, 1000))
+    """Whether a number in a name, in s (maybe rounded) or ms, is the start."""
+    return abs(number - start) < 1 or abs(number / 1000 - start) < 0.002
 
 
 def describe_files(found, ids):

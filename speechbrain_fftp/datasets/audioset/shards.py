@@ -36,12 +36,12 @@ def write_shards(
     classes,
     sample_rate=16000,
     num_workers=None,
-    recordings="few",
+    cut_segments="auto",
 ):
     """Writes ``shards/train-NUMBER.tar`` for each ShardJob, in parallel.
 
     Shards whose record fits their job are kept; the same jobs always give the
-    same bytes. For ``recordings`` see ``find_start``. Returns the records: file, clips, bytes and sha256 of a shard,
+    same bytes. For ``cut_segments`` see ``find_starts``. Returns the records: file, clips, bytes and sha256 of a shard,
     the number of clips with each label and treatment, and the skipped clips
     with the reason.
     """
@@ -54,10 +54,10 @@ def write_shards(
         file = f"shards/train-{number:06d}.tar"
         path = os.path.join(save_folder, file)
         clips = {clip.id: _describe(clip, classes) for clip in job.clips}
-        starts = find_starts(job.clips, recordings)
+        starts = find_starts(job.clips, cut_segments)
         content = [sample_rate, clips]
         if starts:
-            content += [recordings, [clip.start for clip in job.clips]]
+            content += [cut_segments, [clip.start for clip in job.clips]]
         content = json.dumps(content)
         digest = hashlib.sha256(content.encode()).hexdigest()
         record = _read_record(path)

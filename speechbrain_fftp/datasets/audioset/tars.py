@@ -1,7 +1,7 @@
 """Reads clips from tar shards that other tools wrote (WebDataset's format).
 
 The files of a clip have the same name but for the extension: audio, and json or
-cls with its labels.
+cls with its labels. A folder of such files counts as a shard, too.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,6 +12,7 @@ import json
 import os
 import re
 import tarfile
+from pathlib import Path
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.datasets.audioset.lists import (
@@ -36,7 +37,7 @@ def read_tar_segments(paths, classes):
     segments, words = [], label_words(classes)
     for path in paths:
         mids = {}
-        with _open_tar(path) as members:
+        with _open_shard(path) as members:
             for stem, extension, read in members:
                 mids.setdefault(stem, ())
                 if extension not in AUDIO_EXTENSIONS:
@@ -46,21 +47,9 @@ def read_tar_segments(paths, classes):
     return segments
 
 
-def read_json_segments(paths, classes):
-    """Lists clips in single files by their json, see ``parse_labels``."""
-    segments, words = [], label_words(classes)
-    for path in paths:
-        stem = os.path.splitext(os.path.basename(path))[0]
-        with open(path, "rb") as file:
-            content = file.read(MAX_LABEL_BYTES)
-        labels = parse_labels(content, words, len(classes))
-        segments.append(Segment(stem, 0.0, CLIP_SECONDS, labels))
-    return segments
-
-
 def find_tar_clips(path, ids):
     """Lists those of the ids whose audio is in a tar shard, in its order."""
-    with _open_tar(path) as members:
+    with _open_shard(path) as members:
         stems = [m[0] for m in members if m[1] in AUDIO_EXTENSIONS]
     found = (read_name(stem, ids)[0] for stem in stems)
     return list(dict.fromkeys(filter(None, found)))
@@ -73,7 +62,7 @@ def iter_tar_audio(paths, ids):
     """
     remaining = dict.fromkeys(ids)
     for path in paths:
-        with _open_tar(path) as members:
+        with _open_shard(path) as members:
             for stem, extension, read in members:
                 clip_id, *_ = read_name(stem, remaining)
                 if clip_id is not None and extension in AUDIO_EXTENSIONS:
@@ -112,27 +101,43 @@ def parse_labels(content, words, num_classes):
 
 
 @contextlib.contextmanager
-def _open_tar(path):
-    """Opens a tar file as name, extension and reader of its members.
+def _open_shard(path):
+    """Opens a shard as name, extension and reader of its audio and labels.
 
-    Members are audio and labels. Errors name the file.
+    Errors name the file.
     """
     try:
+        if os.path.isdir(path):
+            yield _known(_folder_members(path))
+            return
         with tarfile.open(path, "r:") as tar:
-            yield _members(tar)
+            yield _known(_tar_members(tar))
     except (tarfile.TarError, *HEADER_ERRORS) as err:
         raise ValueError(
             f"{path} is damaged or not a tar file, fetch it again ({err})"
         )
 
 
-def _members(tar):
-    """Yields what ``_open_tar`` describes; larger ones are left out."""
-    limits = dict.fromkeys(AUDIO_EXTENSIONS, MAX_AUDIO_BYTES)
-    limits.update({".json": MAX_LABEL_BYTES, ".cls": MAX_LABEL_BYTES})
+def _folder_members(path):
+    """Yields path, size and reader of the files of a folder."""
+    for name in sorted(os.listdir(path)):
+        file = Path(path, name)
+        yield name, file.stat().st_size, file.read_bytes
+
+
+def _tar_members(tar):
+    """Yields path, size and reader of the files in a tar file."""
     for member in iter(tar.next, None):
         tar.members = []  # tarfile would keep them all
-        stem, extension = os.path.splitext(os.path.basename(member.name))
-        extension = extension.lower()
-        if member.isreg() and 0 <= member.size <= limits.get(extension, -1):
-            yield stem, extension, tar.extractfile(member).read
+        if member.isreg():
+            yield member.name, member.size, tar.extractfile(member).read
+
+
+def _known(members):
+    """Yields what ``_open_shard`` describes; too large files are left out."""
+    limits = dict.fromkeys(AUDIO_EXTENSIONS, MAX_AUDIO_BYTES)
+    limits.update({".json": MAX_LABEL_BYTES, ".cls": MAX_LABEL_BYTES})
+    for path, size, read in members:
+        stem, extension = os.path.splitext(os.path.basename(path))
+        if 0 <= size <= limits.get(extension.lower(), -1):
+            yield stem, extension.lower(), read

@@ -15,10 +15,10 @@ from speechbrain_fftp.datasets.audioset.lists import (
     read_segments,
 )
 from speechbrain_fftp.datasets.audioset.parquet import (
-    find_parquet_shards,
     iter_parquet_audio,
     read_parquet_segments,
 )
+from speechbrain_fftp.datasets.audioset.search import find_shards
 
 HEADER = "index,mid,display_name\n"
 
@@ -125,7 +125,7 @@ def test_shards_are_found_by_split(tmp_path):
         path = tmp_path / "[set]" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    shards = find_parquet_shards(tmp_path / "[set]")
+    shards = find_shards(tmp_path / "[set]", ".parquet")
     root = f"{tmp_path / '[set]'}/"
     found = {s: [p.replace(root, "") for p in shards[s]] for s in shards}
     assert {s: sorted(paths) for s, paths in found.items()} == wanted
