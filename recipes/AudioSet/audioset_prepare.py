@@ -44,7 +44,6 @@ from speechbrain_fftp.datasets.audioset.manifests import (
     write_report,
     write_tables,
 )
-from speechbrain_fftp.datasets.audioset.recordings import find_starts
 from speechbrain_fftp.datasets.audioset.shard_index import INDEX, make_index
 from speechbrain_fftp.datasets.audioset.shards import (
     discard_damaged,
@@ -224,7 +223,10 @@ def _write_folder(
             chosen["train"], settings["valid_fraction"]
         )
 
-    cut_segments, rate = settings.get("cut_segments"), settings["sample_rate"]
+    rate, always = (
+        settings["sample_rate"],
+        settings.get("cut_segments") == "yes",
+    )
     os.makedirs(os.path.join(save_folder, "flac"), exist_ok=True)
     converted, failed, records = {}, {}, None
     for split, clips in split_clips.items():
@@ -232,7 +234,7 @@ def _write_folder(
         if split == "train" and in_shards:
             jobs = cut_jobs(clips, audio, clips_per_shard)
             records = write_shards(
-                jobs, save_folder, data.classes, rate, num_workers, cut_segments
+                jobs, save_folder, data.classes, rate, num_workers, always
             )
             for record in records:
                 failed.update((c["id"], c["reason"]) for c in record["skipped"])
@@ -244,7 +246,8 @@ def _write_folder(
             rate,
             num_workers,
             split,
-            find_starts(clips, cut_segments),
+            {clip.id: clip.start for clip in clips if clip.start},
+            always,
         )
         converted.update(done)
         failed.update(reasons)

@@ -5,7 +5,6 @@ Authors
 """
 
 import io
-import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,14 +12,24 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
-from speechbrain_fftp.dataio.audio import open_audio, read_audio, resample
+from speechbrain_fftp.dataio.audio import (
+    MIN_SECONDS,
+    open_audio,
+    read_audio,
+    resample,
+)
+from speechbrain_fftp.dataio.ffmpeg import readable
 from speechbrain_fftp.dataio.files import atomic_path
 
-MIN_SECONDS = 0.025
 TREATMENTS = ("cut", "trimmed", "downmixed", "resampled", "clipped")
+USUAL_SECONDS = 10.0  # tools may download as much even if a clip is shorter
+LONG = 1.5  # a file so many times longer than its clip is a whole recording
+TOLERANCE = 0.5  # seconds that the end of a recording may lack
 
 
-def encode_clip(source, sample_rate=16000, max_seconds=10.0, start=0.0):
+def encode_clip(
+    source, sample_rate=16000, max_seconds=10.0, start=0.0, always=False
+):
     """Encodes a clip as a mono 16-bit FLAC file in memory.
 
     Channels are averaged, the clip is resampled with soxr (VHQ), trimmed to
@@ -29,15 +38,17 @@ def encode_clip(source, sample_rate=16000, max_seconds=10.0, start=0.0):
 
     Arguments
     ---------
-    source : str or bytes
-        Path or content of a file that soundfile can read; None if missing.
+    source : str, bytes or file
+        What ``open_audio`` opens; None if missing.
     sample_rate : int
         Sampling rate of the FLAC file, in Hz.
     max_seconds : float
         Maximum duration to keep.
-    start : float or callable
-        Where the clip starts in the file, in seconds, or a function that
-        tells this from the duration of the file (or raises a ValueError).
+    start : float
+        Where the clip starts in the whole recording, in seconds. A file that is
+        at most 1.5 times as long as the clip (or as 10 s) counts as the clip.
+    always : bool
+        Whether any file counts as a whole recording.
 
     Returns
     -------
@@ -52,7 +63,7 @@ def encode_clip(source, sample_rate=16000, max_seconds=10.0, start=0.0):
     ------
     ValueError
         If the clip is missing, unreadable, truncated, empty, shorter than
-        25 ms or has samples that are not finite.
+        25 ms, ends before ``start`` and ``max_seconds`` are over or has invalid samples.
 
     Example
     -------
@@ -64,7 +75,7 @@ def encode_clip(source, sample_rate=16000, max_seconds=10.0, start=0.0):
     """
     if source is None:
         raise ValueError("missing file")
-    samples, rate, treatments = _read_clip(source, max_seconds, start)
+    samples, rate, treatments = _read_clip(source, max_seconds, start, always)
     if rate != sample_rate:
         treatments.append("resampled")
         samples = resample(samples, rate, sample_rate)
@@ -86,16 +97,16 @@ def convert_clip(source, path, sample_rate=16000, max_seconds=10.0, start=0.0):
 
     Arguments
     ---------
-    source : str or bytes
-        Path or content of a file that soundfile can read.
+    source : str, bytes or file
+        What ``open_audio`` opens.
     path : str
         The FLAC file to write; it appears once it is complete.
     sample_rate : int
         Sampling rate of the FLAC file, in Hz.
     max_seconds : float
         Maximum duration to keep.
-    start : float or callable
-        Where the clip starts in the file, see ``encode_clip``.
+    start : dict
+        ``start`` and ``always``, see ``encode_clip``.
 
     Returns
     -------
@@ -116,7 +127,7 @@ def convert_clip(source, path, sample_rate=16000, max_seconds=10.0, start=0.0):
     >>> convert_clip(str(folder / "a.wav"), str(folder / "a.flac"))
     (2.0, ['downmixed', 'resampled'])
     """
-    content, *about = encode_clip(source, sample_rate, max_seconds, start)
+    content, *about = encode_clip(source, sample_rate, max_seconds, **start)
     with atomic_path(path) as temporary_path:
         with open(temporary_path, "wb") as file:
             file.write(content)
@@ -169,6 +180,7 @@ def convert_clips(
     num_workers=None,
     name=None,
     starts=None,
+    always=False,
 ):
     """Converts clips to ``folder/ID.flac`` in parallel and keeps existing ones.
 
@@ -188,8 +200,9 @@ def convert_clips(
     name : str, optional
         Label of the progress bar.
     starts : dict, optional
-        From id to where the clip starts, for those that start later than their
-        file; see ``encode_clip``.
+        From id to where the clip starts in a whole recording.
+    always : bool
+        Whether all files are whole recordings, see ``encode_clip``.
 
     Returns
     -------
@@ -216,9 +229,11 @@ def convert_clips(
     def convert(item):
         """Converts one clip, or returns the reason why it cannot."""
         clip_id, audio = item
-        limits = sample_rate, seconds[clip_id], starts.get(clip_id, 0.0)
+        limits = sample_rate, seconds[clip_id]
+        start = {"start": starts.get(clip_id, 0.0), "always": always}
+        path = paths[clip_id]
         try:
-            return clip_id, convert_clip(audio, paths[clip_id], *limits), None
+            return clip_id, convert_clip(audio, path, *limits, **start), None
         except ValueError as err:
             return clip_id, None, str(err)
 
@@ -240,21 +255,30 @@ def convert_clips(
     return converted, failed
 
 
-def _read_clip(source, max_seconds, start):
+def _read_clip(source, max_seconds, start, always):
     """Reads a clip up to its maximum duration and checks it."""
-    if callable(start):
-        with open_audio(source) as file:
-            start = start(file.frames / file.samplerate)
-    samples, rate, channels, frames = read_audio(source, max_seconds, start)
-    frames -= round(start * rate)
-    if frames <= 0:
+    enough = max(start + max_seconds, LONG * max(max_seconds, USUAL_SECONDS))
+    with readable(source, enough) as file:
+        if start:
+            start = _find_start(file, start, max_seconds, always)
+        samples, rate, channels, frames = read_audio(file, max_seconds, start)
+    if not len(samples):
         raise ValueError("empty file")
-    wanted = math.ceil(min(max_seconds * rate, frames))
-    # The length of an MP3 without a Xing header is an estimate
-    if len(samples) < 0.99 * wanted:
-        raise ValueError(f"truncated: {len(samples)} of {wanted} samples")
     if len(samples) < MIN_SECONDS * rate:
         raise ValueError(f"shorter than 25 ms: {len(samples)} samples")
-    done = {"cut": start > 0, "trimmed": not start and frames > wanted}
+    done = {"cut": start > 0, "trimmed": not start and frames > len(samples)}
     done["downmixed"] = channels > 1
     return samples, rate, [name for name in done if done[name]]
+
+
+def _find_start(source, start, seconds, always):
+    """Where a clip starts in its file, which may be the clip itself."""
+    with open_audio(source) as file:
+        duration = file.frames / file.samplerate
+    if not always and duration <= LONG * max(seconds, USUAL_SECONDS):
+        return 0.0
+    if duration < start + seconds - TOLERANCE:
+        raise ValueError(
+            f"ends before its segment: {duration:.1f} of {start + seconds:.1f} s"
+        )
+    return start

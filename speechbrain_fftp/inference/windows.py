@@ -11,11 +11,16 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import (
+    FFMPEG_EXTENSIONS,
+    MIN_SECONDS,
     mono_blocks,
     open_audio,
     resampled_blocks,
 )
+
+logger = get_logger(__name__)
 
 BATCH_WINDOWS = 16  # windows that are passed to the model at a time
 
@@ -65,13 +70,39 @@ def frame_size(compute_features):
         ) from error
 
 
-def audio_blocks(path, sample_rate):
-    """Reads a file as consecutive blocks of mono samples at a given rate.
+def source_name(source):
+    """Returns what messages call a source of audio.
 
     Arguments
     ---------
-    path : str
-        The audio file.
+    source : str, bytes or file
+        Path, content, or a binary file object.
+
+    Returns
+    -------
+    str
+        The path, or that of the file object if it has one.
+
+    Example
+    -------
+    >>> source_name("a.wav"), source_name(b"RIFF...")
+    ('a.wav', 'the audio')
+    """
+    if isinstance(source, os.PathLike):
+        return str(source)
+    name = getattr(source, "name", source)
+    return name if isinstance(name, str) else "the audio"
+
+
+def audio_blocks(source, sample_rate):
+    """Reads audio as consecutive blocks of mono samples at a given rate.
+
+    Logs a warning if the end of the file is missing.
+
+    Arguments
+    ---------
+    source : str, bytes or file
+        Path, content, or a binary file object.
     sample_rate : int
         Sampling rate of the blocks in Hz.
 
@@ -85,8 +116,8 @@ def audio_blocks(path, sample_rate):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it cannot be read as audio, has no samples, or has samples that are
-        not finite.
+        If it cannot be read as audio, is shorter than 25 ms, or has samples
+        that are not finite or far beyond full scale.
 
     Example
     -------
@@ -96,19 +127,22 @@ def audio_blocks(path, sample_rate):
     >>> sum(len(block) for block in audio_blocks(path, 16000))
     32000
     """
-    os.stat(path)  # raises FileNotFoundError
-    count = 0
+    name = source_name(source)
+    if isinstance(source, (str, os.PathLike)):
+        os.stat(source)  # raises FileNotFoundError
+
     try:
-        with open_audio(str(path)) as file:
-            blocks = mono_blocks(file)
+        with open_audio(source) as file:
             rate = file.samplerate
-            for block in resampled_blocks(blocks, rate, sample_rate):
-                count += len(block)
-                yield block
+            yield from resampled_blocks(mono_blocks(file), rate, sample_rate)
+            if missing := file.missing_part():
+                logger.warning("%s is truncated: read %s", name, missing)
     except ValueError as error:
-        raise ValueError(f"{path} is not readable audio: {error}") from error
-    if count == 0:
-        raise ValueError(f"{path} holds no audio: it has no samples.")
+        raise ValueError(f"{name} is not readable audio: {error}") from error
+    if file.found == 0:
+        raise ValueError(f"{name} holds no audio: it has no samples.")
+    if file.found < MIN_SECONDS * rate:
+        raise ValueError(f"{name} is shorter than 25 ms: {file.found} samples.")
 
 
 def _cut_windows(blocks, size, hop, shortest, edges):
@@ -198,7 +232,7 @@ def file_windows(
         total = _claimed_windows(path, sample_rate, size, hop, edges)
     with tqdm(
         total=total,
-        desc=os.path.basename(str(path)),
+        desc=os.path.basename(source_name(path)),
         unit="window",
         leave=False,
         disable=not progress,
@@ -209,9 +243,12 @@ def file_windows(
 
 
 def _claimed_windows(path, sample_rate, size, hop, edges):
-    """Number of windows according to the header; None if it is unreadable."""
+    """Number of windows by the header; None if that is not quickly read."""
+    name = str(path).lower()
+    if hasattr(path, "read") or name.endswith(FFMPEG_EXTENSIONS):
+        return None
     try:
-        with open_audio(str(path)) as file:
+        with open_audio(path) as file:
             samples = file.frames / file.samplerate * sample_rate
     except (OSError, ValueError):
         return None

@@ -135,7 +135,7 @@ def test_awkward_clips(prepare, tmp_path):
     assert not report["valid_is_held_out_of_train"]
     skipped = {(s["split"], s["id"]): s["reason"] for s in report["skipped"]}
     assert len(skipped) == len(report["skipped"]) == 11
-    assert skipped["train", "cut"].startswith("unreadable or truncated: ")
+    assert skipped["train", "cut"].startswith("truncated: ")
     del skipped["train", "cut"]
     assert skipped == {
         ("train", "short"): "shorter than 25 ms: 160 samples",

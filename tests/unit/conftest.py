@@ -40,11 +40,11 @@ def odd_audio(tmp_path):
 
     good = {
         "silent": (write("silent.wav", np.zeros(8000)), 8000),
-        "one sample": (write("one.wav", noise[:1]), 1),
         "8 channels": (write("eight.wav", noise.reshape(-1, 8)), 6000),
         "192 kHz": (write("fast.flac", noise, 192000), 4000),
         "six hours": (write("six.wav", noise[:8000]), 8000),
         "short": (write("short.wav", noise[:20000]), 4978),
+        "truncated": (write("cut.flac", noise), 4096),
     }
     claim_six_hours(good["six hours"][0])
     short = good["short"][0]
@@ -54,7 +54,7 @@ def odd_audio(tmp_path):
     bad = {
         "text": (folder / "text.wav", "is not readable audio: unreadable"),
         "empty": (folder / "empty.wav", "is not readable audio: empty file"),
-        "truncated": (write("cut.flac", noise), "unreadable or truncated"),
+        "one sample": (write("one.wav", noise[:1]), "shorter than 25 ms"),
         "nan": (write("nan.wav", nan, subtype="FLOAT"), "not finite"),
         "no samples": (write("no.wav", noise[:0]), "has no samples"),
         "missing": (folder / "missing.wav", "missing.wav"),
@@ -62,7 +62,7 @@ def odd_audio(tmp_path):
     }
     bad["text"][0].write_text("no sound", "utf-8")
     bad["empty"][0].write_bytes(b"")
-    cut = bad["truncated"][0]
+    cut = good["truncated"][0]
     cut.write_bytes(cut.read_bytes()[:9000])
     bad["folder"][0].mkdir()
     return good, bad

@@ -24,7 +24,6 @@ from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 from speechbrain_fftp.dataio.convert import encode_clip
 from speechbrain_fftp.dataio.files import atomic_path, file_sha256, write_json
-from speechbrain_fftp.datasets.audioset.recordings import find_starts
 from speechbrain_fftp.datasets.audioset.shard_index import INDEX, make_index
 
 logger = get_logger(__name__)
@@ -36,12 +35,12 @@ def write_shards(
     classes,
     sample_rate=16000,
     num_workers=None,
-    cut_segments="auto",
+    always=False,
 ):
     """Writes ``shards/train-NUMBER.tar`` for each ShardJob, in parallel.
 
     Shards whose record fits their job are kept; the same jobs always give the
-    same bytes. For ``cut_segments`` see ``find_starts``. Returns the records: file, clips, bytes and sha256 of a shard,
+    same bytes. For ``always`` see ``encode_clip``. Returns the records: file, clips, bytes and sha256 of a shard,
     the number of clips with each label and treatment, and the skipped clips
     with the reason.
     """
@@ -54,16 +53,14 @@ def write_shards(
         file = f"shards/train-{number:06d}.tar"
         path = os.path.join(save_folder, file)
         clips = {clip.id: _describe(clip, classes) for clip in job.clips}
-        starts = find_starts(job.clips, cut_segments)
-        content = [sample_rate, clips]
-        if starts:
-            content += [cut_segments, [clip.start for clip in job.clips]]
+        starts = {clip.id: clip.start for clip in job.clips if clip.start}
+        content = [sample_rate, clips, *filter(None, [starts, always])]
         content = json.dumps(content)
         digest = hashlib.sha256(content.encode()).hexdigest()
         record = _read_record(path)
         if record is None or record.get("job") != digest:
             record = {"file": file, "job": digest}
-            record.update(_write_shard(path, job, clips, starts, sample_rate))
+            record.update(_write_shard(path, job, clips, sample_rate, always))
             write_json(_record_path(path), record)
         return record
 
@@ -164,20 +161,19 @@ def _read_record(path, check_content=False):
     return record
 
 
-def _write_shard(path, job, clips, starts, sample_rate):
+def _write_shard(path, job, clips, sample_rate, always):
     """Writes a shard clip by clip; returns the content of its record."""
     labels_of_all, treated, skipped, written = Counter(), Counter(), [], 0
+    starts = {clip.id: clip.start for clip in job.clips}
     with atomic_path(path) as temporary_path:
         with tarfile.open(
             temporary_path, "w", format=tarfile.PAX_FORMAT
         ) as tar:
             for clip_id, audio in job.iter_audio(list(clips)):
                 seconds, labels = clips[clip_id]
-                start = starts.get(clip_id, 0.0)
+                limits = seconds, starts[clip_id], always
                 try:
-                    flac, *about = encode_clip(
-                        audio, sample_rate, seconds, start
-                    )
+                    flac, *about = encode_clip(audio, sample_rate, *limits)
                 except ValueError as err:
                     skipped.append({"id": clip_id, "reason": str(err)})
                     continue

@@ -149,7 +149,7 @@ def test_standard_input(exported, tagger, clips, capsys, monkeypatch):
         assert not captured.out
 
 
-NAMES = ["text", "empty", "truncated", "nan", "no samples", "missing"]
+NAMES = ["text", "empty", "one sample", "nan", "no samples", "missing"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -87,7 +87,7 @@ def test_shards_hold_what_single_files_would(clips, tmp_path):
     assert len(found) == 12
     skipped = sum((record["skipped"] for record in records), [])
     reasons = {clip["id"]: clip["reason"].split(":")[0] for clip in skipped}
-    assert reasons == {"cut": "unreadable or truncated", "gone": "missing file"}
+    assert reasons == {"cut": "truncated", "gone": "missing file"}
     index = json.loads((save / "train.json").read_text("utf-8"))
     assert index == make_index(records)
     assert index["clips"] == 6 and index["sample_rate"] == 16000
