@@ -244,6 +244,8 @@ if __name__ == "__main__":
             "skip_prep": hparams["skip_prep"],
             "unbalanced": hparams["unbalanced"],
             "format": hparams["format"],
+            "cut_segments": hparams["cut_segments"],
+            "allow_missing": hparams["allow_missing"],
         },
     )
     datasets, label_encoder = dataio_prep(hparams)

@@ -92,7 +92,9 @@ def encode_clip(
     return content.getvalue(), len(samples) / sample_rate, treatments
 
 
-def convert_clip(source, path, sample_rate=16000, max_seconds=10.0, start=0.0):
+def convert_clip(
+    source, path, sample_rate=16000, max_seconds=10.0, start=0.0, always=False
+):
     """Writes a clip as a FLAC file, see ``encode_clip``.
 
     Arguments
@@ -105,8 +107,10 @@ def convert_clip(source, path, sample_rate=16000, max_seconds=10.0, start=0.0):
         Sampling rate of the FLAC file, in Hz.
     max_seconds : float
         Maximum duration to keep.
-    start : dict
-        ``start`` and ``always``, see ``encode_clip``.
+    start : float
+        Where the clip starts in a whole recording, see ``encode_clip``.
+    always : bool
+        Whether any file counts as a whole recording.
 
     Returns
     -------
@@ -127,7 +131,9 @@ def convert_clip(source, path, sample_rate=16000, max_seconds=10.0, start=0.0):
     >>> convert_clip(str(folder / "a.wav"), str(folder / "a.flac"))
     (2.0, ['downmixed', 'resampled'])
     """
-    content, *about = encode_clip(source, sample_rate, max_seconds, **start)
+    content, *about = encode_clip(
+        source, sample_rate, max_seconds, start, always
+    )
     with atomic_path(path) as temporary_path:
         with open(temporary_path, "wb") as file:
             file.write(content)
@@ -229,11 +235,11 @@ def convert_clips(
     def convert(item):
         """Converts one clip, or returns the reason why it cannot."""
         clip_id, audio = item
-        limits = sample_rate, seconds[clip_id]
-        start = {"start": starts.get(clip_id, 0.0), "always": always}
+        limits = seconds[clip_id], starts.get(clip_id, 0.0), always
         path = paths[clip_id]
         try:
-            return clip_id, convert_clip(audio, path, *limits, **start), None
+            done = convert_clip(audio, path, sample_rate, *limits)
+            return clip_id, done, None
         except ValueError as err:
             return clip_id, None, str(err)
 

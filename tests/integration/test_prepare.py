@@ -241,7 +241,7 @@ def test_no_usable_clip_is_an_error(prepare, tmp_path):
     assert len(read_report(save)["skipped"]) == 2
     assert not list(save.glob("*.csv"))
     write_audio(data / "audio" / "e0.wav")
-    prepare(data, save)
+    prepare(data, save, allow_missing=0.5)
     assert len(read_rows(save / "eval.csv")) == 1
 
     alone = write_set(tmp_path / "alone", num_train=1)

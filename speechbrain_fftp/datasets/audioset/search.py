@@ -45,6 +45,8 @@ NAMES = {
 }
 FORMATS = {extension: i for i, extension in enumerate(AUDIO_EXTENSIONS)}
 PROGRESS_SECONDS = 5
+COUNTS = ("not_listed", "of_another_segment", "further_files_of_a_clip")
+COUNTS += ("in_the_folder_of_another_split",)
 EXAMPLES = 1000  # unlisted files that are kept as examples, at most
 
 
@@ -120,7 +122,7 @@ def find_audio(data_folder, wanted):
     order of AUDIO_EXTENSIONS. Returns AudioFiles.
     """
     best, candidates, unlisted, names = {}, [], [], Counter()
-    counts, number, started = Counter(), 0, time.monotonic()
+    counts, number, started = dict.fromkeys(COUNTS, 0), 0, time.monotonic()
     next_report = started + PROGRESS_SECONDS
     for folder, split, files in walk(str(data_folder)):
         split = "train" if split == "unbalanced" else split
@@ -194,13 +196,13 @@ def describe_files(found, ids):
         name = os.path.basename(path)
         return any(name[i : i + 11] in ids for i in range(len(name)))
 
-    number, unlisted = found.about["files"], found.about.get("not_listed", 0)
+    number, unlisted = found.about["files"], found.about["not_listed"]
     text = f"{number} audio files found"
     if unlisted:
         text += f", {unlisted} of them not named like a listed id"
         nearest = next(filter(holds_id, found.unlisted), None)
         text += f", such as {as_utf8(nearest or found.unlisted[0])}"
         text += ", which holds one" if nearest else ""
-    if found.about.get("of_another_segment"):
-        text += f", {found.about['of_another_segment']} of other segments"
+    if others := found.about["of_another_segment"]:
+        text += f", {others} named after another segment of their video"
     return text
