@@ -254,6 +254,8 @@ if __name__ == "__main__":
             "unbalanced": hparams["unbalanced"],
             "format": hparams["format"],
             "test_fold": hparams["test_fold"],
+            "cut_segments": hparams["cut_segments"],
+            "allow_missing": hparams["allow_missing"],
         },
     )
     run.check_data()

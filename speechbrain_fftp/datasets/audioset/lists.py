@@ -8,8 +8,15 @@ Authors
 
 import contextlib
 import csv
+import os
 import re
 from typing import NamedTuple, Tuple
+
+from speechbrain.utils.logger import get_logger
+
+logger = get_logger(__name__)
+
+CLASS_LIST = "class_labels_indices.csv"
 
 CLIP_SECONDS = 10.0
 MAX_SECONDS = 1e9  # a plausible limit for the length of a recording
@@ -41,6 +48,24 @@ def read_class_list(path):
         names.add(name)
     if not classes:
         raise ValueError(f"{path} lists no class")
+    return classes
+
+
+def read_classes(path):
+    """Reads a class list, by default the one that comes with the package."""
+    published = os.path.join(os.path.dirname(__file__), CLASS_LIST)
+    classes = read_class_list(published)
+    if os.path.isfile(path):
+        standard, classes = classes, read_class_list(path)
+        check_class_names(classes.values(), path)
+        if list(classes) != list(standard):
+            logger.info(
+                "Using the %d classes of %s, which are not AudioSet's %d in"
+                " their order",
+                len(classes),
+                path,
+                len(standard),
+            )
     return classes
 
 

@@ -19,14 +19,13 @@ from speechbrain_fftp.datasets.audioset.layouts import (
     AUDIOSET_SPLITS,
     CLASS_LIST,
     SEGMENT_LISTS,
-    UNBALANCED_LIST,
+    is_audioset,
 )
 from speechbrain_fftp.datasets.audioset.lists import (
     CLIP_SECONDS,
     Segment,
     check_class_names,
 )
-from speechbrain_fftp.datasets.audioset.parquet import find_parquet_shards
 from speechbrain_fftp.datasets.own_sounds.copies import find_copies
 from speechbrain_fftp.datasets.own_sounds.folders import list_class_folders
 from speechbrain_fftp.datasets.own_sounds.splits import assign_splits
@@ -70,7 +69,7 @@ def find_own_sounds(data_folder):
     to change.
     """
     data_folder = str(data_folder)
-    if not os.path.isdir(data_folder) or _is_audioset(data_folder):
+    if not os.path.isdir(data_folder) or is_audioset(data_folder):
         return None
     clips, tables = read_tables(data_folder)
     clips = clips or list_class_folders(data_folder)
@@ -154,11 +153,3 @@ def _warn_of_doubts(own, split_of, leaks):
 def _count_labels(clips):
     """Counts the labels of clips."""
     return Counter(label for clip in clips for label in clip.labels)
-
-
-def _is_audioset(data_folder):
-    """Whether the folder has any of AudioSet's lists or parquet shards."""
-    names = (CLASS_LIST, UNBALANCED_LIST, *SEGMENT_LISTS.values())
-    paths = (os.path.join(data_folder, name) for name in names)
-    shards = find_parquet_shards(data_folder)
-    return any(map(os.path.exists, paths)) or any(shards.values())

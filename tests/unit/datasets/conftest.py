@@ -31,7 +31,8 @@ def make_shards(tmp_path):
             noise = rng.uniform(-0.5, 0.5, samples)
             sf.write(tmp_path / "audio" / f"{i}.flac", noise, 16000)
             clips.append(Segment(str(i), 0.0, 10.0, (f"/m/{label}",)))
-        jobs = cut_jobs(clips, tmp_path, None, clips_per_shard)
+        files = {c.id: f"{tmp_path}/audio/{c.id}.flac" for c in clips}
+        jobs = cut_jobs(clips, files, clips_per_shard)
         classes = {f"/m/{name}": name for name in names}
         records = write_shards(jobs, tmp_path, classes, num_workers=1)
         write_json(tmp_path / "train.json", make_index(records))
