@@ -27,10 +27,7 @@ def one_line(error):
 
 
 def report(error, verbose=False):
-    """Prints an error or a message above progress bars, on standard error.
-
-    ``verbose`` adds the traceback.
-    """
+    """Prints an error, or a text, on standard error, above progress bars."""
     from tqdm import tqdm
 
     try:
@@ -59,25 +56,23 @@ def discard(stream):
 
 
 class _Warnings(logging.Handler):
-    """Prints log records as messages."""
+    """Prints warnings that this package logs, and drops those of others."""
 
     def emit(self, record):
         """Prints a record."""
-        report(f"warning: {one_line(record.getMessage())}")
+        if record.name.startswith("speechbrain_fftp"):
+            report(f"warning: {record.getMessage()}")
 
 
 @contextlib.contextmanager
 def shown_warnings(verbose):
-    """Prints warnings that this package logs, and no others if not verbose."""
-    package, others = logging.getLogger("speechbrain_fftp"), logging.root
-    handlers = _Warnings(logging.WARNING), logging.NullHandler()
-    package.addHandler(handlers[0])
-    others.addHandler(handlers[1])  # else Python prints their warnings
+    """Prints this package's warnings; those of others only if verbose."""
+    handler = _Warnings(logging.WARNING)
+    logging.root.addHandler(handler)
     try:
         with warnings.catch_warnings():
             if not verbose:
                 warnings.simplefilter("ignore")
             yield
     finally:
-        package.removeHandler(handlers[0])
-        others.removeHandler(handlers[1])
+        logging.root.removeHandler(handler)

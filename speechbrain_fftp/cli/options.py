@@ -5,11 +5,10 @@ Authors
 """
 
 import argparse
+import contextlib
+import importlib
 import math
 from pathlib import Path
-
-from speechbrain_fftp import __version__
-from speechbrain_fftp.cli.messages import EXPECTED_ERRORS
 
 YAML = "hyperparams.yaml"
 GET_MODEL = (
@@ -43,13 +42,15 @@ def new_parser(prog, module):
         "--threads",
         type=in_range(int, 1, 1024),
         metavar="N",
-        help="threads of the model on the CPU (default: chosen by PyTorch)",
+        help="CPU threads (default: one for small models, or PyTorch's)",
     )
     parser.add_argument(
         "--verbose", action="store_true", help="print tracebacks of errors"
     )
-    version = f"fftp-tag {__version__}"
-    parser.add_argument("--version", action="version", version=version)
+    version = importlib.import_module("speechbrain_fftp").__version__
+    parser.add_argument(
+        "--version", action="version", version=f"fftp-tag {version}"
+    )
     return parser
 
 
@@ -73,19 +74,12 @@ def in_range(kind, low, high=math.inf):
 
     def convert(text):
         """The number in an argument."""
-        try:
-            number = kind(text)
-        except ValueError:
-            number = math.nan
-        if not low <= number <= high:
-            wanted = "a whole number" if kind is int else "a number"
-            limits = f"from {low} to {high}"
-            if high == math.inf:
-                limits = f"of at least {low}"
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not {wanted} {limits}"
-            )
-        return number
+        with contextlib.suppress(ValueError):
+            if low <= (number := kind(text)) <= high:
+                return number
+        wanted = "whole number" if kind is int else "number"
+        wanted += f" from {low}" + f" to {high}" * (high < math.inf)
+        raise argparse.ArgumentTypeError(f"{text!r} is not a {wanted}")
 
     return convert
 
@@ -96,41 +90,30 @@ def load_tagger(args, device="cpu"):
     if not folder.exists():  # known before PyTorch is imported
         raise FileNotFoundError(f"there is no {folder}. {GET_MODEL}")
 
-    import torch
-
     from speechbrain_fftp.inference.folder import FILES
     from speechbrain_fftp.inference.tagging import AudioTagger
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    if not _is_any_in(FILES, folder) and below.is_dir():
+    def has_any(*names):
+        return any((folder / name).is_file() for name in names)
+
+    if not has_any(*FILES) and below.is_dir():
         folder = below
-    is_data = _is_any_in(FILES, folder)
-    if not is_data and not _is_any_in([YAML], folder):
+    if has_any(*FILES):
+        return AudioTagger.from_pretrained(
+            folder, device=device, threads=args.threads
+        )
+    if not has_any(YAML):
         raise FileNotFoundError(
             f"{folder} has no config.json and no {YAML}. {GET_MODEL}"
         )
-    if not is_data and not args.trust_code:
+    if not args.trust_code:
         raise ValueError(
             f"{folder} has only {YAML}, which can run any code on this machine "
             "when it is loaded. Add --trust-code if you trust where it comes "
             f"from, or use a folder with {', '.join(FILES)}, which are data."
         )
-    try:
-        if is_data:
-            return AudioTagger.from_pretrained(folder, device=device)
-        return AudioTagger.from_hparams(
-            str(folder.resolve()), run_opts={"device": device}
-        )
-    except EXPECTED_ERRORS as error:
-        if str(folder) in str(error):
-            raise
-        raise ValueError(
-            f"the model in {folder} cannot be loaded on {device}. "
-            f"{type(error).__name__}: {error}"
-        ) from error
-
-
-def _is_any_in(names, folder):
-    """Whether a folder has any of some files."""
-    return any((folder / name).is_file() for name in names)
+    return AudioTagger.from_hparams(
+        str(folder.resolve()),
+        run_opts={"device": device},
+        threads=args.threads,
+    )

@@ -44,15 +44,11 @@ def find_files(names):
 def check_target(path):
     """Raises an OSError unless a file can be written to a path."""
     folder = os.path.dirname(path) or os.curdir
-    reason = None
-    if os.path.isdir(path):
-        reason = "it is a folder"
-    elif not os.path.isdir(folder):
-        reason = f"{folder} is no folder, create it first"
-    elif not os.access(folder, os.W_OK):
-        reason = f"{folder} does not permit it"
-    if reason:
-        raise OSError(f"{path} cannot be written: {reason}")
+    if os.path.isdir(path) or not os.access(folder, os.W_OK):
+        raise OSError(
+            f"{path} cannot be written: choose a file in a folder that exists "
+            "and permits writing."
+        )
 
 
 class Output:
@@ -66,12 +62,21 @@ class Output:
             times = ["start", "end"] if timeline else []
             self._print_csv(["file", *times, "label", "probability"])
 
-    def add(self, file, found):
-        """Prints the tags or events of a file, or keeps them for ``close``."""
-        rows = [item.to_dict() for item in found]
-        if self.output_format in ("json", "jsonl"):
-            name = "events" if self.timeline else "tags"
-            self._add_json({"file": file, name: rows})
+    def add(self, file, found, error=None):
+        """Prints the tags or events of a file, or keeps them for ``close``.
+
+        If there is an error, it is printed instead, where the format has it.
+        """
+        rows = [item.to_dict() for item in found or []]
+        result = {"file": file, "events" if self.timeline else "tags": rows}
+        if error is not None:
+            result = {"file": file, "error": error}
+        if self.output_format == "json":
+            self.results.append(result)
+        elif self.output_format == "jsonl":
+            print(json.dumps(result, allow_nan=False))
+        elif error is not None:
+            return
         elif self.output_format == "csv":
             for row in rows:
                 self._print_csv([file, *row.values()])
@@ -88,23 +93,10 @@ class Output:
                 print(f"{times}  {row['probability']:.3f}  {row['label']}")
         sys.stdout.flush()
 
-    def add_error(self, file, message):
-        """Notes that a file failed, in the formats that can hold this."""
-        if self.output_format in ("json", "jsonl"):
-            self._add_json({"file": file, "error": message})
-            sys.stdout.flush()
-
     def close(self):
         """Prints the results that were kept."""
         if self.output_format == "json":
             print(json.dumps(self.results, indent=2, allow_nan=False))
-
-    def _add_json(self, result):
-        """Prints a result as a line, or keeps it."""
-        if self.output_format == "json":
-            self.results.append(result)
-        else:
-            print(json.dumps(result, allow_nan=False))
 
     @staticmethod
     def _print_csv(row):

@@ -5,10 +5,7 @@ Authors
 """
 
 import math
-import os
-import shutil
 import sys
-import tempfile
 
 from speechbrain_fftp.cli.messages import (
     EXPECTED_ERRORS,
@@ -32,6 +29,7 @@ EXAMPLES = """\
   fftp-tag folder --model results/demo/inference --format csv > tags.csv
   fftp-tag --model results/demo/inference -- -name-with-a-dash.wav
 To tag a file that is named like a command, write ./serve."""
+NAN = "the model returns NaN: its weights are damaged, train it again"
 SHORTEST = 0.001  # seconds of a window or a hop; the model's limit is higher
 
 
@@ -128,81 +126,67 @@ def _print_results(args, tagger, files, errors):
     output = Output(args.format, args.timeline)
     for folder, error in errors:
         report(error)
-        output.add_error(folder, one_line(error))
+        output.add(folder, [], one_line(error))
     failed, several = 0, len(files) > 1
     terminal = sys.stderr.isatty()
-    args.progress = terminal and not several
     for file, found, error in tqdm(
-        _results(args, tagger, files),
+        _results(args, tagger, files, progress=terminal and not several),
         total=len(files),
         unit="file",
         leave=False,
         disable=not (terminal and several),
     ):
+        if error is None and math.isnan(sum(x.probability for x in found)):
+            error = NAN
         if error is not None:
             failed += 1
             report(error, args.verbose)
+            error = one_line(error)
         with tqdm.external_write_mode():
-            if error is None:
-                output.add(file, found)
-            else:
-                output.add_error(file, one_line(error))
+            output.add(file, found, error)
     output.close()
     if failed and several:
         report(f"{failed} of {len(files)} files failed")
     return 1 if failed or errors else 0
 
 
-def _results(args, tagger, files):
+def _results(args, tagger, files, progress):
     """Yields files, each with its tags or events, or with an error."""
+    options = {"top_k": args.top_k, "threshold": args.threshold}
+    options = {k: value for k, value in options.items() if value is not None}
+    plain = not (args.timeline or args.plot or args.verbose or "-" in files)
+    if plain and len(files) > 1:
+        for found in tagger.tag_files(files, **options):
+            yield found.file, found.tags, found.error
+        return
     for file in files:
         found, problem = [], None
         try:
-            found = _tag_file(args, tagger, file)
+            source = _standard_input(args) if file == "-" else file
+            if args.timeline or args.plot:
+                found = _analyze(args, tagger, source, options, progress)
+            else:
+                found = tagger.tag_file(source, progress=progress, **options)
         except EXPECTED_ERRORS as error:
             problem = error
         yield file, found, problem
 
 
-def _tag_file(args, tagger, file):
-    """The tags or events of a file, or of standard input for ``-``."""
-    if file != "-":
-        return _tag_path(args, tagger, file)
+def _standard_input(args):
+    """Standard input as a file, or its content if it is read twice."""
     if sys.stdin is None:
         raise ValueError("standard input is closed")
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "stdin")
-        with open(path, "wb") as copy:
-            shutil.copyfileobj(sys.stdin.buffer, copy)
-        try:
-            return _tag_path(args, tagger, path)
-        except ValueError as error:
-            message = str(error).replace(path, "standard input")
-            raise ValueError(message) from error
+    return sys.stdin.buffer.read() if args.plot else sys.stdin.buffer
 
 
-def _tag_path(args, tagger, path):
-    """The tags or events of a file on disk, plotted if --plot is given."""
-    options = {"top_k": args.top_k, "threshold": args.threshold}
-    options = {k: value for k, value in options.items() if value is not None}
-    if not (args.timeline or args.plot):
-        found = tagger.tag_file(path, progress=args.progress, **options)
-        _check_finite(path, (tag.probability for tag in found))
-        return found
-    timeline = tagger.analyze(path, args.window, args.hop, args.progress)
-    _check_finite(path, (timeline.clip_probs.sum(), timeline.probs.sum()))
+def _analyze(args, tagger, source, options, progress):
+    """The tags or events of a file, plotted if --plot is given."""
+    timeline = tagger.analyze(source, args.window, args.hop, progress)
+    if timeline.probs.isnan().any():
+        raise ValueError(NAN)
     if args.plot:
         from speechbrain_fftp.inference.plots import plot_tags
 
-        plot_tags(args.plot, tagger, tagger.load_wav(path), timeline)
+        plot_tags(args.plot, tagger, tagger.load_wav(source), timeline)
     find = timeline.events if args.timeline else timeline.tags
     return find(**options)
-
-
-def _check_finite(path, numbers):
-    """Raises a ValueError if the model has returned NaN for a file."""
-    if not math.isfinite(sum(numbers)):
-        raise ValueError(
-            f"{path}: the model returns probabilities that are not finite. "
-            "Its weights are damaged: train it again."
-        )

@@ -91,7 +91,8 @@ def find_events(
     threshold : float
         Probability that an event must reach.
     low : float, optional
-        Probability below which an event ends. Default: half of ``threshold``.
+        Probability below which an event ends. Default: a quarter of
+        ``threshold``.
 
     Returns
     -------
@@ -164,7 +165,7 @@ def check_thresholds(threshold, low=None):
     Returns
     -------
     float
-        The lower threshold; half of the upper one if ``low`` is None.
+        The lower threshold; a quarter of the upper one if ``low`` is None.
 
     Raises
     ------
@@ -174,11 +175,11 @@ def check_thresholds(threshold, low=None):
     Example
     -------
     >>> check_thresholds(0.5)
-    0.25
+    0.125
     """
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold={threshold} must be in 0..1.")
-    low = threshold / 2 if low is None else low
+    low = threshold / 4 if low is None else low
     if not 0 <= low <= threshold:
         raise ValueError(
             f"low={low} must be in 0..{threshold}: an event must reach the "

@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from pathlib import Path
-
 import numpy as np
 import ruamel.yaml
 import torch
@@ -13,7 +11,7 @@ import yaml
 
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.inference.folder import FILES, load_folder
+from speechbrain_fftp.inference.folder import load_folder
 from speechbrain_fftp.inference.packed_linear import pack_linear
 from speechbrain_fftp.inference.threads import CallThreads
 from speechbrain_fftp.inference.windows import audio_blocks
@@ -186,12 +184,6 @@ class TaggingModel(Pretrained):
         """
         if precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
-        names = {path.name for path in Path(source).glob("*")}
-        if "hyperparams.yaml" in names and not names.intersection(FILES):
-            raise FileNotFoundError(
-                f"{source} has no {FILES[0]}, only hyperparams.yaml, which can "
-                "run any code: use from_hparams if you trust its source."
-            )
         modules, hparams = load_folder(source)
         try:
             options = {"device": str(torch.device(device))}

@@ -141,11 +141,13 @@ def test_standard_input(exported, tagger, clips, capsys, monkeypatch):
         expected = [tag.to_dict() for tag in tagger.tag_file(path, 5)]
         assert found == {"file": "-", "tags": expected}
     for content in (b"", b"no sound"):
-        stdin = types.SimpleNamespace(buffer=io.BytesIO(content))
+        buffer = io.BytesIO(content)
+        buffer.name = "<stdin>"
+        stdin = types.SimpleNamespace(buffer=buffer)
         monkeypatch.setattr(sys, "stdin", stdin)
         assert run(exported, "-") == 1
         captured = capsys.readouterr()
-        assert "standard input is not readable audio" in captured.err
+        assert "<stdin> is not readable audio" in captured.err
         assert not captured.out
 
 
@@ -255,13 +257,13 @@ def test_a_damaged_model_is_not_loaded_by_its_yaml(
         (["--window", "1"], "--window and --hop require --timeline"),
         (["--threshold", "2"], "'2' is not a number from 0 to 1"),
         (["--threshold", "nan"], "'nan' is not a number from 0 to 1"),
-        (["--timeline", "--window", "0"], "--window: '0' is not a number of"),
-        (["--timeline", "--hop", "0"], "--hop: '0' is not a number of at le"),
-        (["--timeline", "--hop", "-1"], "--hop: '-1' is not a number of at "),
-        (["--timeline", "--hop", "x"], "--hop: 'x' is not a number of at le"),
+        (["--timeline", "--window", "0"], "--window: '0' is not a number from"),
+        (["--timeline", "--hop", "0"], "--hop: '0' is not a number from 0.001"),
+        (["--timeline", "--hop", "-1"], "--hop: '-1' is not a number from"),
+        (["--timeline", "--hop", "x"], "--hop: 'x' is not a number from"),
         (["--timeline", "--top-k", "3"], "--top-k is for tags"),
         (["--format", "audacity", "--top-k", "3"], "--top-k is for tags"),
-        (["--top-k", "1.5"], "'1.5' is not a whole number of at least 1"),
+        (["--top-k", "1.5"], "'1.5' is not a whole number from 1"),
         (["--threads", "0"], "'0' is not a whole number from 1 to 1024"),
         (["--plot", "a.xyz"], "--plot: a.xyz must end with one of .avif, .eps"),
         (["--format", "xml"], "--format: invalid choice"),

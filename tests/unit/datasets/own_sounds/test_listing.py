@@ -157,10 +157,12 @@ def touch(folder, *paths):
 def test_class_folders(tmp_path):
     touch(tmp_path, "dog/1.WAV", "dog/far/away/2.flac", "cat/.3.wav", "x.wav")
     touch(tmp_path, "cat/4.ogg", "cat/notes.txt", ".git/5.wav", "cat/.t/6.wav")
-    touch(tmp_path, "1/7.mp3")
+    touch(tmp_path, "1/7.mp3", "1/8.M4A", "1/9.webm")
     clips = list_class_folders(tmp_path)
     assert [(clip.path, *clip.labels) for clip in clips] == [
         ("1/7.mp3", "1"),
+        ("1/8.M4A", "1"),
+        ("1/9.webm", "1"),
         ("cat/4.ogg", "cat"),
         ("dog/1.WAV", "dog"),
         ("dog/far/away/2.flac", "dog"),
@@ -169,7 +171,7 @@ def test_class_folders(tmp_path):
     (tmp_path / "linked").symlink_to(tmp_path / "dog")
     clips = list_class_folders(tmp_path)
     assert [clip.labels[0] for clip in clips].count("linked") == 2
-    assert len(clips) == 6
+    assert len(clips) == 8
     (tmp_path / "empty").mkdir()
     touch(tmp_path, "other/notes.txt")
     with pytest.raises(
