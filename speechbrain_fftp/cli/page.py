@@ -102,16 +102,9 @@ def _write_events(path, events):
 @contextlib.contextmanager
 def _warnings(show, path):
     """Passes warnings that the package logs in this thread to a function."""
-
-    class Handler(logging.Handler):
-        """Shows what is logged for this clip."""
-
-        def emit(self, record):
-            """Shows one message."""
-            if record.thread == thread:
-                show(_message(record.getMessage(), path))
-
-    thread, handler = threading.get_ident(), Handler(logging.WARNING)
+    thread, handler = threading.get_ident(), logging.Handler(logging.WARNING)
+    handler.addFilter(lambda record: record.thread == thread)
+    handler.emit = lambda record: show(_message(record.getMessage(), path))
     logger = logging.getLogger("speechbrain_fftp")
     logger.addHandler(handler)
     try:

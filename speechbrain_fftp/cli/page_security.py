@@ -15,82 +15,70 @@ from urllib.parse import urlsplit
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
-class Guard:
-    """Middleware that refuses what other sites send, and large bodies.
+def guard(app, host, port, max_bytes):
+    """Wraps an ASGI app, to refuse requests of other sites and large bodies.
 
     A browser lets every site send requests to this machine. Their ``Origin``
-    names that site, and their ``Host`` too if its name leads here, which
-    starlette's TrustedHostMiddleware would see only in part: it reads neither
-    ports nor ``Origin``. Bodies are counted while they arrive, since not every
-    request tells its length. ``host`` and ``port`` are those of the server.
+    names that site, and so does ``Host`` if its name leads here. (Starlette's
+    TrustedHostMiddleware reads neither ports nor ``Origin``.) Bodies are
+    counted while they arrive, since not every request tells its length.
     """
+    from starlette.datastructures import Headers
+    from starlette.formparsers import MultiPartException
+    from starlette.responses import PlainTextResponse
 
-    def __init__(self, app, host, port, max_bytes):
-        self.app, self.max_bytes = app, max_bytes
-        self.port = port
-        self.names = {"127.0.0.1", "localhost", "::1", host.lower()}
-        self.any_address = host in ("0.0.0.0", "::")
-        if self.any_address:
-            self.names.add(socket.gethostname().lower())
+    too_large = f"maximum allowed size of {max_bytes >> 20} MB exceeded"
 
-    async def __call__(self, scope, receive, send):
+    async def guarded(scope, receive, send):
         """Passes a request on, or answers 403 or 413 with one line."""
-        from starlette.datastructures import Headers
-        from starlette.formparsers import MultiPartException
-        from starlette.responses import PlainTextResponse
-
         if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        host, origin = headers.get("host", ""), headers.get("origin")
-        too_large = (
-            f"maximum allowed size of {self.max_bytes >> 20} MB exceeded"
-        )
-        answer = None
-        if not self.is_own(host) or origin not in (None, f"http://{host}"):
-            answer = "This address or site may not use the page.", 403
-        elif int(headers.get("content-length", 0)) > self.max_bytes:
-            answer = too_large, 413
-        if answer:
-            await PlainTextResponse(*answer)(scope, receive, send)
-            return
-        size, more = 0, False
+            return await app(scope, receive, send)
+        size, more, headers = 0, False, Headers(scope=scope)
+        site, origin = headers.get("host", ""), headers.get("origin")
 
         async def counted():
-            """Receives a part of the body.
-
-            Gradio deletes an upload on no other exception than this one.
-            """
+            """Receives a part of the body."""
             nonlocal size, more
             message = await receive()
             size += len(message.get("body", b""))
-            if size > self.max_bytes:
+            # At this exception, Gradio deletes what it has of the upload.
+            if size > max_bytes:
                 raise MultiPartException(too_large)
             if more and message["type"] == "http.disconnect":
                 raise MultiPartException("the upload was interrupted")
             more = message.get("more_body", False)
             return message
 
-        await self.app(scope, counted, send)
+        same = origin in (None, f"http://{site}")
+        if not same or not is_own(site, host, port):
+            answer = "This address or site may not use the page.", 403
+            await PlainTextResponse(*answer)(scope, receive, send)
+        elif int(headers.get("content-length", 0)) > max_bytes:
+            await PlainTextResponse(too_large, 413)(scope, receive, send)
+        else:
+            await app(scope, counted, send)
 
-    def is_own(self, host):
-        """Whether a ``Host`` header is an address of the page.
+    return guarded
 
-        On a server for all addresses of the machine, any IP address is: only
-        names can be made to lead here.
-        """
-        try:
-            site = urlsplit(f"//{host}")
-            if (site.port or 80) != self.port:
-                return False
-            if site.hostname in self.names:
-                return True
-            return self.any_address and bool(
-                ipaddress.ip_address(site.hostname)
-            )
-        except ValueError:
+
+def is_own(site, host, port):
+    """Whether a ``Host`` header is that of a server at this host and port.
+
+    On a server for all addresses of the machine, any IP address is: only names
+    can be made to lead here.
+    """
+    names = {"127.0.0.1", "localhost", "::1", host.lower()}
+    with contextlib.suppress(ValueError):
+        site = urlsplit(f"//{site}")
+        if (site.port or 80) != port:
             return False
+        if site.hostname in names:
+            return True
+        if host in ("0.0.0.0", "::"):
+            if site.hostname == socket.gethostname().lower():
+                return True
+            return bool(ipaddress.ip_address(site.hostname))
+    return False
 
 
 @contextlib.contextmanager
@@ -105,21 +93,16 @@ def private_folder():
         """Ends the process by an exception."""
         raise SystemExit(128 + number)
 
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    for number, handler in handlers.items():
-        if handler is not signal.SIG_IGN:  # as nohup sets it
-            signal.signal(number, stop)
-    own = os.environ.pop("GRADIO_TEMP_DIR", None)  # else Gradio would use it
-    before = tempfile.tempdir
-    try:
-        with tempfile.TemporaryDirectory(
-            prefix="fftp-tag-", ignore_cleanup_errors=True
-        ) as folder:
-            tempfile.tempdir = folder
-            yield folder
-    finally:
-        tempfile.tempdir = before
-        if own is not None:
-            os.environ["GRADIO_TEMP_DIR"] = own
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    with contextlib.ExitStack() as stack:
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as of nohup
+                before = signal.signal(number, stop)
+                stack.callback(signal.signal, number, before)
+        os.environ.pop("GRADIO_TEMP_DIR", None)  # Gradio would prefer it
+        stack.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
+        tempfile.tempdir = stack.enter_context(
+            tempfile.TemporaryDirectory(
+                prefix="fftp-tag-", ignore_cleanup_errors=True
+            )
+        )
+        yield tempfile.tempdir

@@ -9,7 +9,7 @@ import socket
 
 from speechbrain_fftp.cli.messages import report
 from speechbrain_fftp.cli.options import in_range, load_tagger
-from speechbrain_fftp.cli.page_security import Guard, private_folder
+from speechbrain_fftp.cli.page_security import guard, private_folder
 
 DESCRIPTION = "Tags clips on a page in the browser."
 EXAMPLES = "  fftp-tag serve --model results/demo/inference --port 8080"
@@ -51,9 +51,9 @@ def run(args, parser):
 
         page, limit = build_page(load_tagger(args), folder), MAX_MEGABYTES << 20
         # A request is a file and a little more.
-        guard = Middleware(Guard, args.host, args.port, limit + 2**16)
+        guarded = Middleware(guard, args.host, args.port, limit + 2**16)
         app = gr.mount_gradio_app(
-            Starlette(middleware=[guard]),
+            Starlette(middleware=[guarded]),
             page,
             path="/",
             footer_links=[],

@@ -309,16 +309,6 @@ def stub(monkeypatch, name, function):
     return calls
 
 
-def test_serve(exported, monkeypatch, capsys):
-    model = str(exported[1])
-    calls = stub(monkeypatch, "speechbrain_fftp.cli.page", "serve")
-    assert main(["serve", "--model", model, "--port", "8080"]) == 0
-    assert calls == [((model,), {"port": 8080})]
-    stub(monkeypatch, "speechbrain_fftp.cli.page", "fail serve")
-    assert main(["serve", "--model", model]) == 1
-    assert "pip install something" in capsys.readouterr().err
-
-
 def test_export(exported, tagger, monkeypatch, capsys):
     model = str(exported[1])
     name = "speechbrain_fftp.inference.onnx"
