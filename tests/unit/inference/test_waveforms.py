@@ -59,7 +59,9 @@ def test_tags_are_those_of_the_file(
     assert_same(tagger.tag(np.asfortranarray(wav), rate), expected)
     assert_same(tagger.tag(wav.T, rate), expected)
     assert_same(tagger.tag(torch.from_numpy(wav), rate), expected)
-    assert_same(tagger.tag(wav.astype(wav.dtype.newbyteorder()), rate), expected)
+    assert_same(
+        tagger.tag(wav.astype(wav.dtype.newbyteorder()), rate), expected
+    )
     if channels == 1:
         assert_same(tagger.tag(wav[:, 0], float(rate)), expected)
 
@@ -71,9 +73,12 @@ def test_a_long_array_is_cut_as_a_file_is(tagger, tmp_path):
     assert_same(tagger.tag(wav, 16000), expected)
     best = tagger.tag_batch(torch.from_numpy(wav).float())
     assert abs(expected[0].probability - best.max()) > 1e-4  # not in one piece
-    assert tagger.tag(wav, 16000, top_k=2, threshold=2e-2) == [
-        tag for tag in tagger.tag(wav, 16000) if tag.probability >= 2e-2
-    ][:2]
+    assert (
+        tagger.tag(wav, 16000, top_k=2, threshold=2e-2)
+        == [tag for tag in tagger.tag(wav, 16000) if tag.probability >= 2e-2][
+            :2
+        ]
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
@@ -146,6 +151,12 @@ def test_what_is_no_clip_is_an_error(tagger, wav, rate, message):
     with pytest.raises(ValueError, match=message) as error:
         tagger.tag(wav, rate)
     assert "\n" not in str(error.value)
+
+
+def test_arrays_are_no_files(tagger):
+    for wav in (np.zeros(16000), torch.zeros(16000)):
+        with pytest.raises(ValueError, match="no sampling rate: use tag"):
+            tagger.tag_file(wav)
 
 
 def test_levels_up_to_the_limit_are_tagged(tagger):
