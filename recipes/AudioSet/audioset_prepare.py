@@ -31,11 +31,9 @@ from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.dataio.prepared import DONE, prepare_folder, source_state
 from speechbrain_fftp.datasets.audioset.layouts import (
     AUDIOSET_SPLITS,
-    Data,
     audio_reader,
     check_missing,
     cut_jobs,
-    open_audioset,
 )
 from speechbrain_fftp.datasets.audioset.manifests import (
     REPORT,
@@ -52,12 +50,7 @@ from speechbrain_fftp.datasets.audioset.shards import (
     write_shards,
 )
 from speechbrain_fftp.datasets.own_sounds.copies import find_near_copies
-from speechbrain_fftp.datasets.own_sounds.listing import (
-    LAYOUTS,
-    find_own_sounds,
-    split_own_sounds,
-)
-from speechbrain_fftp.datasets.own_sounds.splits import choose_fold
+from speechbrain_fftp.datasets.tagging_data import open_data
 
 logger = get_logger(__name__)
 
@@ -167,7 +160,7 @@ def prepare_audioset(
     if cut_segments != "auto":  # so that folders of earlier versions stay valid
         settings["cut_segments"] = cut_segments
     try:
-        data = _open_data(settings)
+        data = open_data(settings)
         source = source_state(data.files, settings["data_folder"])
     except FileNotFoundError:
         if not os.path.isfile(os.path.join(save_folder, DONE)):
@@ -185,7 +178,7 @@ def prepare_audioset(
                 logger.info("Using the data prepared in %s", save_folder)
                 return
             _write_folder(
-                data or _open_data(settings),
+                data or open_data(settings),
                 settings,
                 save_folder,
                 num_workers,
@@ -196,36 +189,9 @@ def prepare_audioset(
     prepare()
     damaged = find_damaged(save_folder, num_workers) if verify else []
     if damaged:
-        data = data or _open_data(settings)
+        data = data or open_data(settings)
         discard_damaged(save_folder, damaged)
         prepare()
-
-
-def _open_data(settings):
-    """Finds classes, clips and audio; errors say what is missing."""
-    data_folder, unbalanced = settings["data_folder"], settings["unbalanced"]
-    test_fold = settings["test_fold"]
-    own = find_own_sounds(data_folder)
-    if own is None:
-        if test_fold is not None:
-            raise ValueError("test_fold is for custom data with folds only")
-        cut = settings.get("cut_segments") != "no"
-        return open_audioset(data_folder, unbalanced, cut, LAYOUTS)
-    if unbalanced:
-        raise ValueError("unbalanced is for AudioSet only")
-    clips = choose_fold(own.clips, test_fold, data_folder)
-    notes = {}
-
-    def list_clips():
-        """Assigns the clips to splits, and notes those that are identical."""
-        listed, notes["identical_clips"] = split_own_sounds(
-            own._replace(clips=clips)
-        )
-        return listed
-
-    files = [*own.files.values(), *own.tables]
-    audio = dict.fromkeys(AUDIOSET_SPLITS, own.files)
-    return Data(own.classes, list_clips, audio, files, notes=notes)
 
 
 def _write_folder(
