@@ -7,18 +7,14 @@ Authors
 import io
 import math
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import soundfile as sf
 
-from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 from speechbrain_fftp.dataio.audio import read_audio, resample
 from speechbrain_fftp.dataio.files import atomic_path
-
-logger = get_logger(__name__)
 
 MIN_SECONDS = 0.025
 TREATMENTS = ("trimmed", "downmixed", "resampled", "clipped")
@@ -202,15 +198,6 @@ def convert_clips(
     converted = {i: read_converted(paths[i], sample_rate) for i in seconds}
     pending = [i for i in seconds if converted[i] is None]
     failed = {}
-    needed = 2 * sample_rate * sum(seconds[i] for i in pending)
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        logger.warning(
-            "The clips may need up to %.0f MiB, but %.0f MiB are free in %s",
-            needed / 2**20,
-            free / 2**20,
-            folder,
-        )
 
     def convert(item):
         """Converts one clip, or returns the reason why it cannot."""
