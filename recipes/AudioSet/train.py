@@ -133,6 +133,7 @@ def dataio_prep(hparams):
             balanced=hparams["class_balanced"],
             rank=get_rank() or 0,
             world_size=int(os.environ.get("WORLD_SIZE", 1)),
+            command=hparams["shard_command"],
         )
     else:
         in_files.append("train")
@@ -252,6 +253,9 @@ if __name__ == "__main__":
             "skip_prep": hparams["skip_prep"],
             "unbalanced": hparams["unbalanced"],
             "format": hparams["format"],
+            "test_fold": hparams["test_fold"],
+            "cut_segments": hparams["cut_segments"],
+            "allow_missing": hparams["allow_missing"],
         },
     )
     run.check_data()

@@ -5,33 +5,45 @@ Authors
 """
 
 import contextlib
-import io
 import math
 import os
 
 import numpy as np
 import soundfile as sf
 
+from speechbrain_fftp.dataio.audio_file import AudioFile
+from speechbrain_fftp.dataio.ffmpeg import (
+    FFMPEG_EXTENSIONS,
+    MAX_SECONDS,
+    readable,
+)
 from speechbrain_fftp.dataio.files import atomic_path
 
-AUDIO_EXTENSIONS = (".flac", ".wav", ".ogg", ".mp3")
+# What is looked for in folders, the most common first
+AUDIO_EXTENSIONS = (".flac", ".wav", ".ogg", ".mp3", ".opus")
+AUDIO_EXTENSIONS += FFMPEG_EXTENSIONS
+AUDIO_EXTENSIONS += (".oga", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf")
+AUDIO_EXTENSIONS += (".w64", ".rf64")
 MIN_RATE, MAX_RATE = 1000, 768000  # Hz
+MIN_SECONDS = 0.025  # one frame
+MAX_LEVEL = 100  # times full scale
 MAX_FRAMES = 2**29  # 3 hours at 48 kHz
-MAX_SECONDS = MAX_FRAMES / 16000  # 9 hours
 BLOCK_VALUES = 2**20
 
 
-def read_audio(source, max_seconds=math.inf):
-    """Reads an audio file, or its beginning, and averages the channels.
+def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
+    """Reads an audio file, or a part of it, and averages the channels.
 
-    Memory use depends on the samples in the file, not on what the header says.
+    Memory use depends on the samples in the file, not on its header.
 
     Arguments
     ---------
-    source : str or bytes
-        Path or content of a file that soundfile can read.
+    source : str, bytes or file
+        What ``open_audio`` opens.
     max_seconds : float
         Maximum duration to read.
+    start_seconds : float
+        Where to start.
 
     Returns
     -------
@@ -42,13 +54,13 @@ def read_audio(source, max_seconds=math.inf):
     channels : int
         Number of channels of the file.
     frames : int
-        Length of the file according to its header, in samples.
+        Length of the file in samples.
 
     Raises
     ------
     ValueError
-        If the file is empty, unreadable, too long to be read at once, or has
-        an invalid sampling rate or samples that are not finite.
+        If the file is empty, unreadable, truncated, too long to be read at
+        once, or has an invalid sampling rate or invalid samples.
 
     Example
     -------
@@ -58,30 +70,37 @@ def read_audio(source, max_seconds=math.inf):
     >>> len(samples), rate, channels, frames
     (48000, 48000, 2, 96000)
     """
-    with open_audio(source) as file:
+    with open_audio(source, start_seconds + max_seconds) as file:
         rate, channels, frames = file.samplerate, file.channels, file.frames
-        wanted = math.ceil(min(max_seconds * rate, frames))
         limit = int(min(MAX_FRAMES, MAX_SECONDS * rate))
-        parts = [np.zeros(0, np.float32)]
-        parts += mono_blocks(file, min(wanted, limit + 1))
-    samples = np.concatenate(parts)
+        wanted = math.ceil(min(max_seconds * rate, limit + 1))
+        if start_seconds:
+            file.found = file.seek(min(round(start_seconds * rate), frames))
+        parts = [np.zeros(0, np.float32), *mono_blocks(file, wanted)]
+        samples = np.concatenate(parts)
+        if len(samples) < wanted:
+            frames = file.found
+            if missing := file.missing_part():
+                raise ValueError(f"truncated: {missing}")
     if len(samples) > limit:
         raise ValueError(f"longer than {limit} samples: cut it into parts")
     return samples, rate, channels, frames
 
 
 @contextlib.contextmanager
-def open_audio(source):
-    """Opens an audio file; its name need not match its format.
+def open_audio(source, max_seconds=math.inf):
+    """Opens audio, through ffmpeg if need be, whatever its name is.
 
     Arguments
     ---------
-    source : str or bytes
-        Path or content of a file that soundfile can read.
+    source : str, bytes or file
+        Path, content, or a binary file object, see ``readable``.
+    max_seconds : float
+        Maximum duration to decode if ffmpeg has to decode the file first.
 
     Yields
     ------
-    soundfile.SoundFile
+    AudioFile
         The open file.
 
     Raises
@@ -98,36 +117,27 @@ def open_audio(source):
     ...     file.samplerate
     8000
     """
-    in_memory = isinstance(source, bytes)
-    if not (in_memory or os.path.isfile(source)):
-        raise ValueError("no regular file")
-    if (len(source) if in_memory else os.path.getsize(source)) == 0:
-        raise ValueError("empty file")
-    with contextlib.ExitStack() as stack:
-        if in_memory:
-            opened = io.BytesIO(source)
-        else:
-            # By descriptor: soundfile would infer the format from the name
-            opened = stack.enter_context(open(source, "rb")).fileno()
-        try:
-            file = sf.SoundFile(opened, closefd=False)
-            stack.enter_context(file)
+    try:
+        with readable(source, max_seconds) as opened, AudioFile(opened) as file:
             if not MIN_RATE <= file.samplerate <= MAX_RATE:
                 raise ValueError(
                     f"sampling rate of {file.samplerate} Hz, not in "
                     f"{MIN_RATE}..{MAX_RATE}"
                 )
             yield file
-        except sf.LibsndfileError as err:
-            raise ValueError(f"unreadable or truncated: {err.error_string}")
+    except sf.LibsndfileError as err:
+        raise ValueError(f"unreadable or truncated: {err.error_string}")
 
 
 def mono_blocks(file, frames=math.inf):
     """Reads an open audio file block by block and averages the channels.
 
+    Reading ends where a damaged file cannot be decoded further, see
+    ``AudioFile.missing_part``.
+
     Arguments
     ---------
-    file : soundfile.SoundFile
+    file : AudioFile
         The file, which may be shorter than its header says.
     frames : int or float
         Maximum number of frames to read.
@@ -140,7 +150,7 @@ def mono_blocks(file, frames=math.inf):
     Raises
     ------
     ValueError
-        If samples are not finite.
+        If samples are not finite or exceed ``MAX_LEVEL``.
 
     Example
     -------
@@ -153,13 +163,23 @@ def mono_blocks(file, frames=math.inf):
     left = min(frames, file.frames)
     while left > 0:
         size = min(left, BLOCK_VALUES // file.channels)
-        block = file.read(size, dtype="float32", always_2d=True)
-        with np.errstate(all="ignore"):  # of numbers that are not finite
-            mono = block.mean(axis=1) if file.channels > 1 else block[:, 0]
-        if not np.isfinite(mono).all():
+        block = np.full((size, file.channels), np.nan, np.float32)
+        try:
+            block = file.read(out=block)
+        except sf.LibsndfileError:  # samples before the damage were decoded
+            block = block[: np.isnan(np.append(block[:, 0], np.nan)).argmax()]
+        if not len(block):
+            break
+        peak = max(block.max(), -block.min())
+        if not np.isfinite(peak):
             raise ValueError("samples that are not finite")
-        if len(mono):
-            yield mono
+        if peak > MAX_LEVEL:
+            raise ValueError(
+                f"samples beyond full scale: up to {peak:.3g}, but those of"
+                " floating-point files must be in -1..1"
+            )
+        file.found += len(block)
+        yield block.mean(axis=1) if file.channels > 1 else block[:, 0]
         left -= len(block)
         if len(block) < size:
             break

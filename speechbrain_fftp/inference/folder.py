@@ -37,6 +37,7 @@ logger = get_logger(__name__)
 
 FILES = ("config.json", "model.safetensors", "labels.csv")
 REMEDY = "Use a complete inference folder, or export the model again."
+YAML_HINT = " Its hyperparams.yaml can run code: only from_hparams reads it."
 MAX_TEXT = 2**24  # bytes of config.json and of labels.csv
 
 HEADER = """\
@@ -103,7 +104,8 @@ def load_folder(folder):
     config_file, weights_file, labels_file = (Path(folder) / n for n in FILES)
     for path in (config_file, weights_file, labels_file):
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing. {REMEDY}")
+            hint = YAML_HINT * Path(folder, "hyperparams.yaml").is_file()
+            raise FileNotFoundError(f"{path} is missing. {REMEDY}{hint}")
     try:
         path = labels_file
         labels = _read_labels(path)

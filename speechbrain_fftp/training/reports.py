@@ -64,7 +64,8 @@ def add_confusion(writer, confusion, labels, path):
         from matplotlib.figure import Figure
     except ImportError:
         logger.warning(
-            "%s is not drawn: it needs matplotlib (pip install matplotlib).",
+            "%s is not drawn, which needs matplotlib: "
+            'pip install -c constraints.txt -e ".[demo]"',
             path,
         )
         return

@@ -4,7 +4,9 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import shutil
 import struct
+import subprocess
 
 import numpy as np
 import pytest
@@ -40,11 +42,11 @@ def odd_audio(tmp_path):
 
     good = {
         "silent": (write("silent.wav", np.zeros(8000)), 8000),
-        "one sample": (write("one.wav", noise[:1]), 1),
         "8 channels": (write("eight.wav", noise.reshape(-1, 8)), 6000),
         "192 kHz": (write("fast.flac", noise, 192000), 4000),
         "six hours": (write("six.wav", noise[:8000]), 8000),
         "short": (write("short.wav", noise[:20000]), 4978),
+        "truncated": (write("cut.flac", noise), 4096),
     }
     claim_six_hours(good["six hours"][0])
     short = good["short"][0]
@@ -54,7 +56,7 @@ def odd_audio(tmp_path):
     bad = {
         "text": (folder / "text.wav", "is not readable audio: unreadable"),
         "empty": (folder / "empty.wav", "is not readable audio: empty file"),
-        "truncated": (write("cut.flac", noise), "unreadable or truncated"),
+        "one sample": (write("one.wav", noise[:1]), "shorter than 25 ms"),
         "nan": (write("nan.wav", nan, subtype="FLOAT"), "not finite"),
         "no samples": (write("no.wav", noise[:0]), "has no samples"),
         "missing": (folder / "missing.wav", "missing.wav"),
@@ -62,7 +64,34 @@ def odd_audio(tmp_path):
     }
     bad["text"][0].write_text("no sound", "utf-8")
     bad["empty"][0].write_bytes(b"")
-    cut = bad["truncated"][0]
+    cut = good["truncated"][0]
     cut.write_bytes(cut.read_bytes()[:9000])
     bad["folder"][0].mkdir()
     return good, bad
+
+
+@pytest.fixture(scope="session")
+def ffmpeg():
+    """Runs ffmpeg, if it is installed, and returns its standard output."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+
+    def run(*arguments):
+        command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y"]
+        command += map(str, arguments)
+        return subprocess.run(command, stdout=-1, check=True).stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ffmpeg_encode(ffmpeg):
+    """Encodes samples as NAME with ffmpeg, by way of NAME.wav."""
+
+    def encode(path, samples, rate, *options):
+        wav = path.with_name(path.name + ".wav")
+        sf.write(wav, samples, rate)
+        ffmpeg("-i", wav, *options, path)
+        return path
+
+    return encode

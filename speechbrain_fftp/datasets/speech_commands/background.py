@@ -11,8 +11,12 @@ import os
 
 import numpy as np
 
-from speechbrain_fftp.dataio.audio import read_audio, resample, write_flac
-from speechbrain_fftp.dataio.convert import MIN_SECONDS
+from speechbrain_fftp.dataio.audio import (
+    MIN_SECONDS,
+    read_audio,
+    resample,
+    write_flac,
+)
 
 # Where each split's part of a recording begins and ends
 RECORDING_PARTS = {"train": (0.0, 0.7), "valid": (0.7, 0.85), "test": (0.85, 1)}

@@ -9,15 +9,13 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
-from speechbrain_fftp.dataio.audio import mono_blocks, open_audio
-from speechbrain_fftp.dataio.convert import MIN_SECONDS, convert_clips
+from speechbrain_fftp.dataio.audio import MIN_SECONDS, mono_blocks, open_audio
+from speechbrain_fftp.dataio.convert import convert_clips
 
 # A manifest cannot hold '$' (it starts a variable), control characters and
 # bytes that are not UTF-8
 NOT_IN_MANIFESTS = re.compile(r"[$\x00-\x1f\x7f\ud800-\udfff]")
 EXTENSION_OF_FORMAT = {"WAV": ".wav", "WAVEX": ".wav", "FLAC": ".flac"}
-# The header of a WAV file written to a pipe claims about 2 or 4 GiB
-PIPED_LENGTH = 0x7FFF0000
 
 
 def use_or_convert(
@@ -103,41 +101,25 @@ def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
     """Returns the duration of a clip that can be used as it is, else None.
 
     Reads the whole clip. Raises a ``ValueError`` if it cannot be used at all:
-    empty, truncated, unreadable, shorter than 25 ms or not finite.
+    empty, truncated, unreadable, shorter than 25 ms or with invalid samples.
     """
+    extension = os.path.splitext(path)[1].lower()
+    if extension not in EXTENSION_OF_FORMAT.values():
+        return None
     with open_audio(path) as file:
-        _check_wav_is_whole(path)
         frames, rate = file.frames, file.samplerate
-        extension = os.path.splitext(path)[1].lower()
         if (
-            EXTENSION_OF_FORMAT.get(file.format) != extension
+            file.decoded
+            or EXTENSION_OF_FORMAT.get(file.format) != extension
             or (file.channels, rate) != (1, sample_rate)
             or frames > round(max_seconds * sample_rate)
         ):
             return None
         found = sum(map(len, mono_blocks(file)))
-    if frames <= 0:
+        if missing := file.missing_part():
+            raise ValueError(f"truncated: {missing}")
+    if not found:
         raise ValueError("empty file")
-    if found < frames:
-        raise ValueError(f"truncated: {found} of {frames} samples")
     if found < MIN_SECONDS * rate:
         raise ValueError(f"shorter than 25 ms: {found} samples")
     return found / rate
-
-
-def _check_wav_is_whole(path):
-    """Compares the size of a WAV file with its header; libsndfile does not."""
-    with open(path, "rb") as file:
-        head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return
-        size = os.fstat(file.fileno()).st_size
-        while len(chunk := file.read(8)) == 8:
-            length = int.from_bytes(chunk[4:], "little")
-            if chunk[:4] != b"data":
-                file.seek(length + length % 2, os.SEEK_CUR)
-                continue
-            left = size - file.tell()
-            if left < length < PIPED_LENGTH:
-                raise ValueError(f"truncated: {left} of {length} bytes")
-            return

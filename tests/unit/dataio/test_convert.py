@@ -108,10 +108,10 @@ def bad_clips(folder):
     sf.write(folder / "short.wav", noise[:160], 16000)
     sf.write(folder / "none.wav", noise[:0], 16000)
     return {
-        "half": (whole[: len(whole) // 2], "unreadable or truncated: "),
-        "no_tail": (whole[:-500], "unreadable or truncated: "),
-        "no_audio": (whole[:200], "unreadable or truncated: "),
-        "holed": (bytes(holed), "unreadable or truncated: "),
+        "half": (whole[: len(whole) // 2], "truncated: "),
+        "no_tail": (whole[:-500], "truncated: "),
+        "no_audio": (whole[:200], "truncated: 0 of 10 s"),
+        "holed": (bytes(holed), "truncated: "),
         "half_mp3": (mp3[: len(mp3) // 2], "truncated: "),
         "text": (b"<html>Not found</html>", "unreadable or truncated: "),
         "zero": (b"", "empty file"),
