@@ -48,7 +48,7 @@ from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
 from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
 from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 from speechbrain_fftp.training.brain import ClipBrain
-from speechbrain_fftp.training.errors import report_error
+from speechbrain_fftp.training.errors import report_errors
 from speechbrain_fftp.training.options import check_options
 from speechbrain_fftp.training.reports import write_tagging_results
 from speechbrain_fftp.training.run_folder import RunFolder
@@ -210,9 +210,9 @@ def data_overrides(data_folder):
 
 
 if __name__ == "__main__":
-    sys.excepthook = report_error
-    arguments = check_options(sys.argv[1:])
-    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
+    report_errors()
+    argv = check_options(sys.argv[1:])
+    hparams_file, run_opts, overrides = sb.parse_arguments(argv)
     sb.utils.distributed.ddp_init_group(run_opts)
     overrides, is_demo = read_overrides(
         overrides, demo=plain_yaml(hparams_file)["demo"]

@@ -36,7 +36,7 @@ from speechbrain_fftp.datasets.speech_commands.lists import (
 )
 from speechbrain_fftp.datasets.synthetic.words import make_word_set
 from speechbrain_fftp.training.brain import ClipBrain
-from speechbrain_fftp.training.errors import report_error
+from speechbrain_fftp.training.errors import report_errors
 from speechbrain_fftp.training.options import check_options
 from speechbrain_fftp.training.reports import write_accuracy_results
 from speechbrain_fftp.training.run_folder import RunFolder
@@ -150,9 +150,9 @@ def count_classes(task, data_folder):
 
 
 if __name__ == "__main__":
-    sys.excepthook = report_error
-    arguments = check_options(sys.argv[1:])
-    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
+    report_errors()
+    argv = check_options(sys.argv[1:])
+    hparams_file, run_opts, overrides = sb.parse_arguments(argv)
     sb.utils.distributed.ddp_init_group(run_opts)
     given = plain_yaml(hparams_file)
     overrides, is_demo = read_overrides(overrides, demo=given["demo"])

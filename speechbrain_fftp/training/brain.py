@@ -25,7 +25,7 @@ from speechbrain_fftp.training.ddp import (
     sampler_of_rank,
     seed_step,
 )
-from speechbrain_fftp.training.history import EpochMeter, TrainingHistory
+from speechbrain_fftp.training.history import TrainingHistory
 from speechbrain_fftp.training.reports import (
     add_spectrograms,
     write_predictions,
@@ -97,8 +97,7 @@ class ClipBrain(sb.core.Brain):
         minutes, steps = self.ckpt_interval_minutes, self.ckpt_interval_steps
         self.ckpt_intervals = minutes, steps
         self.processes = int(os.environ.get("WORLD_SIZE", 1))
-        self.meter = EpochMeter()
-        self.checkpointer.add_recoverable("epoch_meter", self.meter)
+        self.checkpointer.add_recoverable("history", self.history)
 
     @property
     def writer(self):
@@ -189,12 +188,11 @@ class ClipBrain(sb.core.Brain):
 
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
         """Logs the step, and allows or forbids a checkpoint after it."""
-        norm = self.grad_norm if should_step else None
-        self.meter.add(len(batch.id) * (self.processes), norm)
+        self.history.add_batch(len(batch.id) * self.processes)
         if should_step:
             self.step_loss = mean_over_ranks(loss)
-            values = {"loss": self.step_loss, "lr": self.lr, "grad_norm": norm}
-            self.history.add_step(self.optimizer_step, **values)
+            values = self.step_loss, self.lr, self.grad_norm
+            self.history.add_step(self.optimizer_step, *values)
             self.run.begin()
         # SpeechBrain reads the intervals after each batch, and 0 means never.
         # A checkpoint would lose accumulated gradients, or keep NaNs.
@@ -208,7 +206,7 @@ class ClipBrain(sb.core.Brain):
         self.kept = Predictions()
         if stage != sb.Stage.TRAIN:
             return
-        self.meter.start(resumed=self.step > 0)
+        self.history.start_epoch(resumed=self.step > 0)
         if self.train_stream is not None:
             self.train_stream.set_position(epoch, batches_done=self.step)
 
@@ -239,8 +237,8 @@ class ClipBrain(sb.core.Brain):
 
     def end_epoch(self, ids, targets, probs, stats):
         """Logs an epoch and saves its checkpoint."""
-        means = {"loss": self.train_loss, "lr": self.lr, **self.meter.means()}
-        self.history.add_epoch(self.epoch, means, stats, ids, probs, targets)
+        about = self.epoch, self.lr, self.train_loss, stats
+        self.history.add_epoch(*about, ids, probs, targets)
         best = self.criterion
         self.checkpointer.save_and_keep_only(
             meta={best: stats[best], "epoch": self.epoch},

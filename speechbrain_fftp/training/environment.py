@@ -5,13 +5,11 @@ Authors
 """
 
 import functools
-import importlib.metadata
 import platform
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
-
-import torch
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -26,29 +24,25 @@ def versions():
 
 def commit():
     """Git commit of this package, ``-dirty`` after changes; None without git."""
-    git = ["git", "-C", str(PACKAGE)]
+    # A package that is installed in another project is not tracked there.
+    tracked = ["ls-files", "--error-unmatch", "__init__.py"]
     describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        # A package that is installed in another project is not its commit.
-        for words in (["ls-files", "--error-unmatch", "__init__.py"], describe):
-            done = subprocess.run(
-                [*git, *words], capture_output=True, text=True, check=True
-            )
+        for words in (tracked, describe):
+            words = ["git", "-C", str(PACKAGE), *words]
+            done = subprocess.run(words, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()
+    return done.stdout.decode().strip()
 
 
 def describe_environment():
-    """Versions of Python, of CUDA and of the packages of imported modules."""
-    owners = importlib.metadata.packages_distributions()
+    """Versions of Python and of the packages of imported modules."""
+    owners = metadata.packages_distributions()
     imported = {name.partition(".")[0] for name in sys.modules}
     packages = {owner for name in imported for owner in owners.get(name, ())}
-    lines = [f"{key}: {value}" for key, value in versions().items()]
-    lines += [f"executable: {sys.executable}", f"system: {platform.platform()}"]
-    cuda = torch.version.cuda or torch.version.hip
-    lines += [f"CUDA or ROCm of torch: {cuda}", "", "Imported packages:"]
-    lines += sorted(
-        f"{name}=={importlib.metadata.version(name)}" for name in packages
-    )
+    about = {**versions(), "executable": sys.executable}
+    about["system"] = platform.platform()
+    lines = [f"{key}: {value}" for key, value in about.items()]
+    lines += sorted(f"{name}=={metadata.version(name)}" for name in packages)
     return "\n".join(lines) + "\n"

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import _thread
 import logging
 import os
 import re
@@ -17,42 +18,47 @@ import speechbrain.core
 from speechbrain.utils.distributed import if_main_process
 
 logger = logging.getLogger(__name__)  # SpeechBrain's loggers skip DEBUG
-
-# Files and folders in which errors are raised that say what to do.
-OURS = {
-    Path(path).resolve()
-    for path in (
-        Path(__file__).parents[1],
-        Path(sys.argv[0]).parent,
-        Path(hyperpyyaml.__file__).parent,
-        speechbrain.core.__file__,
-        speechbrain.utils.distributed.__file__,
-    )
-}
+SAYS_WHAT_TO_DO = (  # files and folders with such errors
+    Path(__file__).parents[1],
+    Path(sys.argv[0]).parent,
+    Path(hyperpyyaml.__file__).parent,
+    speechbrain.core.__file__,
+    speechbrain.utils.distributed.__file__,
+)
 
 
-def report_error(kind, error, trace):
-    """Prints an expected error in one line; a ``sys.excepthook``.
+def report_errors():
+    """Prints errors that the package raises in one line, not as a traceback.
 
     The whole traceback goes to log.txt (once SpeechBrain has opened it) and,
-    with ``--verbose`` or if the error is none of those that the package raises,
-    to the terminal. An interrupted process exits with status 130.
+    with ``--verbose`` or for any other error, to the terminal. An interrupted
+    process exits with status 130.
     """
-    program = os.path.basename(sys.argv[0])
+    sys.excepthook, sys.unraisablehook = _report, _report_unraisable
+
+
+def _report(kind, error, trace):
+    """See ``report_errors``."""
+    program, said = os.path.basename(sys.argv[0]), _message(error, trace)
     if issubclass(kind, KeyboardInterrupt):
+        said = "interrupted. The same command resumes."
         if if_main_process():
-            print(
-                f"\n{program}: interrupted. The same command resumes.",
-                file=sys.stderr,
-            )
+            print(f"\n{program}: {said}", file=sys.stderr)
         sys.exit(130)
     # To the file only: the terminal's level is INFO
     logger.debug("Exception:", exc_info=(kind, error, trace))
-    message = _message(error, trace)
-    if message is None or "--verbose" in sys.argv:
+    if said is None or "--verbose" in sys.argv:
         traceback.print_exception(kind, error, trace)
-    if message is not None:
-        print(f"{program}: {message}", file=sys.stderr)
+    if said is not None:
+        print(f"{program}: {said}", file=sys.stderr)
+
+
+def _report_unraisable(about):
+    """Python ignores an interrupt while it forks: interrupts again."""
+    if issubclass(about.exc_type, KeyboardInterrupt):
+        _thread.interrupt_main()
+    else:
+        sys.__unraisablehook__(about)
 
 
 def _message(error, trace):
@@ -65,8 +71,8 @@ def _message(error, trace):
         frames = re.findall(r'\n  File "(.+?)", line .*\n *(.*)', text)
         path, line = frames[-1]
         text = re.split(r"\n\w+(?:\.\w+)*: ", text)[-1]
-    place = Path(path).resolve()
-    ours = not OURS.isdisjoint([place, *place.parents])
+    places = [Path(path).resolve(), *Path(path).resolve().parents]
+    ours = any(Path(known).resolve() in places for known in SAYS_WHAT_TO_DO)
     of_file = isinstance(error, OSError) and error.filename is not None
     if of_file or (ours and line.startswith("raise ")):
         return " ".join(text.split())

@@ -6,11 +6,9 @@ Authors
 
 import atexit
 import contextlib
-import itertools
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 from hyperpyyaml import resolve_references
@@ -21,7 +19,7 @@ from speechbrain_fftp.dataio.files import text_digest, write_json
 from speechbrain_fftp.dataio.lock import locked
 from speechbrain_fftp.dataio.prepared import DONE
 from speechbrain_fftp.training.environment import describe_environment, versions
-from speechbrain_fftp.training.errors import report_error
+from speechbrain_fftp.training.errors import report_errors
 from speechbrain_fftp.training.settings import FREE, compare, read_settings
 from speechbrain_fftp.training.setup import plain_yaml
 
@@ -33,34 +31,19 @@ RECORD, LOCK = "run.json", "running.lock"
 class RunFolder:
     """Checks, before anything is written, that a folder is free for a run.
 
-    It is locked until the process ends. With ``--debug``, the folder is the
-    subfolder ``debug``, which is emptied first unless it is kept by
-    ``--debug_persistently``.
-
-    Arguments
-    ---------
-    hparams_file : str
-        The yaml file.
-    overrides : dict
-        What replaces its values.
-    run_opts : speechbrain.utils.run_opts.RunOptions
-        SpeechBrain's options.
-
-    Attributes
-    ----------
-    overrides : dict
-        The overrides to load the yaml file with.
-    folder : Path
-        The folder.
+    It is locked until the process ends. ``overrides`` are those to load the
+    yaml file with: with ``--debug``, the folder is the subfolder ``debug``,
+    which starts empty unless it is kept by ``--debug_persistently``.
     """
 
     def __init__(self, hparams_file, overrides, run_opts):
         with open(hparams_file, encoding="utf-8") as file:
             resolved = plain_yaml(resolve_references(file, overrides))
-        self.overrides, self.run_opts = dict(overrides), run_opts
+        self.hparams_file, self.run_opts = hparams_file, run_opts
         self.folder = Path(resolved["output_folder"])
         self.prepared_folder = Path(resolved["prepared_folder"])
         self.save_folder = Path(resolved["save_folder"])
+        self.overrides = dict(overrides)
         if run_opts.debug:
             self.folder = self.folder / "debug"
             self.overrides.update(
@@ -68,10 +51,8 @@ class RunFolder:
                 prepared_folder=str(self.prepared_folder),
                 output_folder=str(self.folder),
             )
-        self.hparams_file = hparams_file
-        self.settings, self.given = read_settings(
-            hparams_file, self.overrides, run_opts
-        )
+        about = read_settings(hparams_file, self.overrides, run_opts)
+        self.settings, self.given = about
         self.found, self.begun = None, False
         self._on_main(self._open)
 
@@ -94,65 +75,42 @@ class RunFolder:
         with contextlib.ExitStack() as stack:
             stack.enter_context(locked(str(self.folder), LOCK, "in use"))
             if self.run_opts.debug and not self.run_opts.debug_persistently:
-                self._empty()
+                for path in self.folder.iterdir():
+                    if path.name != LOCK:
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
             self._check()
             self._lock = stack.pop_all()
         atexit.register(self._lock.close)
 
-    def _empty(self):
-        """Removes all but the lock."""
-        for path in self.folder.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            elif path.name != LOCK:
-                path.unlink()
-
     def _check(self):
         """Raises a ValueError if the folder holds another run."""
-        results = itertools.chain(
-            self.folder.glob("metrics.json"),
-            self.folder.glob("inference"),
-            self.save_folder.glob("CKPT*"),
-        )
         if (self.folder / RECORD).is_file():
-            try:
-                self.found = json.loads((self.folder / RECORD).read_bytes())
-            except ValueError as error:
-                raise ValueError(f"{self.folder / RECORD}: {error}")
-            self._compare()
-        elif not self.run_opts.debug and any(results):
-            raise ValueError(
-                f"{self.folder} holds a run of an earlier version, without a "
-                f"record of its options ({RECORD}). {self.remedy}"
-            )
+            self.found = json.loads((self.folder / RECORD).read_bytes())
+            changes = compare(self.found, self.settings, self.given)
+            if changes:
+                self._refuse("with other settings, " + "; ".join(changes))
+            epochs = self.settings["number_of_epochs"]
+            if epochs > self.found["limits"][-1]:
+                logger.warning(
+                    "The run in %s goes on to %d epochs, from here on with the "
+                    "learning rates of so many: the result is not that of a "
+                    "run that began with them.",
+                    self.folder,
+                    epochs,
+                )
+        elif not self.run_opts.debug and (
+            (self.folder / "metrics.json").exists()
+            or (self.folder / "inference").exists()
+            or any(self.save_folder.glob("CKPT*"))
+        ):
+            self._refuse(f"of an earlier version, without a record ({RECORD})")
 
-    @property
-    def remedy(self):
-        """How to go on if the folder is not free."""
-        return (
-            "It stays as it is. Give another folder: --output_folder "
-            f"{str(self.folder).rstrip(os.sep)}_2"
+    def _refuse(self, why):
+        """Raises a ValueError that says how to go on."""
+        raise ValueError(
+            f"{self.folder} holds a run {why}. It stays as it is. Give another "
+            f"folder: --output_folder {str(self.folder).rstrip(os.sep)}_2"
         )
-
-    def _compare(self):
-        """Raises a ValueError that names the settings that differ."""
-        changes = compare(self.found, self.settings, self.given)
-        if changes:
-            raise ValueError(
-                f"{self.folder} holds a run with other settings, "
-                f"{'; '.join(changes)} (before -> now). {self.remedy}"
-            )
-        limit = self.settings["number_of_epochs"]
-        before = self.found["settings"]["number_of_epochs"]
-        if before < limit:
-            logger.warning(
-                "The run in %s is continued from %d to %d epochs, with the "
-                "learning rates of %d epochs from here on. The result is not "
-                "that of %d epochs from the start.",
-                self.folder,
-                before,
-                *(limit, limit, limit),
-            )
 
     @property
     def hparams_to_save(self):
@@ -162,9 +120,9 @@ class RunFolder:
         return self.hparams_file
 
     def start_log(self):
-        """Writes env.log; errors are reported in one line, and in log.txt."""
+        """Writes env.log, in place of SpeechBrain's; the same for errors."""
         if if_main_process():
-            sys.excepthook = report_error  # instead of SpeechBrain's
+            report_errors()
             text = describe_environment()
             (self.folder / "env.log").write_text(text, "utf-8")
 
@@ -175,16 +133,15 @@ class RunFolder:
 
     def check_data(self):
         """Raises a ValueError if a run is resumed with other data."""
-        self._on_main(self._compare_data)
 
-    def _compare_data(self):
-        """See ``check_data``."""
-        if self.found and self.found["data"] != self.data_digest():
-            raise ValueError(
-                f"The data in {self.prepared_folder} were prepared again from "
-                f"other files since the run in {self.folder} began. "
-                f"{self.remedy}"
-            )
+        def check():
+            if self.found and self.found["data"] != self.data_digest():
+                self._refuse(
+                    f"on other data than {self.prepared_folder} has now, which "
+                    "was prepared again since"
+                )
+
+        self._on_main(check)
 
     def begin(self):
         """Records the run, once its first training step has succeeded."""
@@ -192,22 +149,16 @@ class RunFolder:
             return
         self.begun = True
         before = self.found or {"limits": [], "made_with": versions()}
-        for name, version in versions().items():
-            if version != before["made_with"].get(name):
-                logger.warning(
-                    "This run was begun with %s %s, and goes on with %s",
-                    name,
-                    before["made_with"].get(name),
-                    version,
-                )
+        made_with = before["made_with"]
+        if made_with != versions():
+            logger.warning("Begun with %s, now: %s", made_with, versions())
+        epochs = self.settings["number_of_epochs"]
         self.found = {
             "settings": self.settings,
             "given": self.given,
             "data": self.data_digest(),
-            "limits": sorted(
-                {*before["limits"], self.settings["number_of_epochs"]}
-            ),
-            "made_with": before["made_with"],
+            "limits": sorted({*before["limits"], epochs}),
+            "made_with": made_with,
         }
         write_json(self.folder / RECORD, self.found)
 
@@ -220,5 +171,5 @@ class RunFolder:
             "prepared_data": self.data_digest(),
             "made_with": versions(),
         }
-        earlier = self.found["limits"][:-1]
+        earlier = self.found["limits"][:-1] if self.found else []
         return {**about, "continued_from": earlier} if earlier else about

@@ -15,38 +15,14 @@ from speechbrain_fftp.training.setup import plain_yaml
 
 # What may differ when a run is resumed: places, devices, speed and reports. The
 # prepared data must be the same, and number_of_epochs may only be raised.
-FREE = {
-    "ckpt_interval_minutes",
-    "ckpt_interval_steps",
-    "compile",
-    "compile_mode",
-    "compile_module_keys",
-    "compile_using_dynamic_shape_tracing",
-    "compile_using_fullgraph",
-    "data_parallel_backend",
-    "data_parallel_count",
-    "debug_persistently",
-    "demo",
-    "device",
-    "distributed_backend",
-    "distributed_launch",
-    "find_unused_parameters",
-    "jit",
-    "jit_module_keys",
-    "log_config",
-    "noprogressbar",
-    "num_threads",
-    "num_workers",
-    "output_folder",
-    "prepared_folder",
-    "profile_steps",
-    "profile_training",
-    "profile_warmup",
-    "skip_prep",
-    "test_only",
-    "tqdm_barcolor",
-    "tqdm_colored_bar",
-}
+FREE = """ckpt_interval_minutes ckpt_interval_steps compile compile_mode
+compile_module_keys compile_using_dynamic_shape_tracing
+compile_using_fullgraph data_parallel_backend data_parallel_count
+debug_persistently demo device distributed_backend distributed_launch
+find_unused_parameters jit jit_module_keys log_config noprogressbar num_threads
+num_workers output_folder overridden_args param_file prepared_folder
+profile_steps profile_training profile_warmup skip_prep test_only tqdm_barcolor
+tqdm_colored_bar""".split()
 
 
 def read_settings(hparams_file, overrides, run_opts):
@@ -62,14 +38,13 @@ def read_settings(hparams_file, overrides, run_opts):
     if isinstance(overrides.get("data_folder"), str):
         settings["data_folder"] = os.path.abspath(overrides["data_folder"])
     given = {k for k in settings if settings[k] != defaults.get(k)}
-    options = run_opts.as_dict()
-    chosen = options.pop("overridden_args") - {"param_file"}
-    del options["param_file"]
-    for name, value in options.items():
+    chosen = run_opts.overridden_args
+    for name, value in run_opts.items():
         if name in chosen or name not in settings:
             settings[name] = value
     settings["processes"] = int(os.environ.get("WORLD_SIZE", 1))
-    return json.loads(json.dumps(settings)), sorted(given | chosen)
+    settings = json.loads(json.dumps(settings, default=sorted))
+    return settings, sorted(given | chosen)
 
 
 def compare(record, now, given):
@@ -78,9 +53,8 @@ def compare(record, now, given):
     A key that only one of them has comes from another version of the package,
     and has its default unless it was given.
     """
-    before = record["settings"]
+    before, free = record["settings"], set(FREE)
     given = {*record["given"], *given}
-    free = set(FREE)
     if now.get("format") == "webdataset":  # each worker reads its own clips
         free.remove("num_workers")
     if before["number_of_epochs"] < now["number_of_epochs"]:
@@ -110,7 +84,6 @@ def _plain(node):
 def _differing(before, now):
     """Describes how two values differ, by their first lines that do."""
     lines = [json.dumps(value, indent=1).split("\n") for value in (before, now)]
-    first = next(
-        pair for pair in itertools.zip_longest(*lines) if pair[0] != pair[1]
-    )
+    pairs = itertools.zip_longest(*lines)
+    first = next(pair for pair in pairs if pair[0] != pair[1])
     return " -> ".join(str(line).strip(' ,"') for line in first)

@@ -75,7 +75,7 @@ def test_more_epochs_continue_a_run(data_folder, tmp_path):
     options = {"data_folder": data_folder, "num_workers": 0}
     train(folder, number_of_epochs=1, **options)
     output, metrics = train(folder, number_of_epochs=2, **options)
-    assert "continued from 1 to 2 epochs" in output
+    assert "goes on to 2 epochs" in output
     assert "Going into epoch 1\n" not in output
     assert metrics["epochs"] == 2 and metrics["continued_from"] == [1]
     before = state(folder)

@@ -14,7 +14,7 @@ import torch
 from speechbrain_fftp.dataio.batches import collate_clips
 from speechbrain_fftp.dataio.convert import encode_clip
 from speechbrain_fftp.lobes.tagger import Tagger
-from speechbrain_fftp.training.errors import report_error
+from speechbrain_fftp.training import errors
 
 
 def load_unreadable():
@@ -28,7 +28,7 @@ def reported(function, capsys):
     try:
         function()
     except Exception:
-        report_error(*sys.exc_info())
+        errors._report(*sys.exc_info())
     return capsys.readouterr().err
 
 
@@ -69,10 +69,14 @@ def test_other_errors_have_a_traceback(function, name, capsys):
 def test_interrupted(tmp_path):
     script = tmp_path / "train.py"
     script.write_text(
-        "import sys\n"
-        "from speechbrain_fftp.training.errors import report_error\n"
-        "sys.excepthook = report_error\n"
-        "raise KeyboardInterrupt\n"
+        "import _thread, os, time\n"
+        "from speechbrain_fftp.training.errors import report_errors\n"
+        "report_errors()\n"
+        # Python ignores what is raised here
+        "os.register_at_fork(after_in_parent=_thread.interrupt_main)\n"
+        "if not os.fork():\n"
+        "    os._exit(0)\n"
+        "time.sleep(20)\n"
     )
     words = [sys.executable, str(script)]
     done = subprocess.run(words, capture_output=True, text=True)

@@ -5,14 +5,13 @@ Authors
 """
 
 import csv
-import json
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from speechbrain.utils.train_logger import FileTrainLogger, TensorboardLogger
-from speechbrain_fftp.training.history import EpochMeter, TrainingHistory
+from speechbrain_fftp.training.history import TrainingHistory
 
 CLIPS = ["a"], torch.tensor([[0.1, 0.9]]), torch.tensor([[0.0, 1.0]])
 
@@ -26,12 +25,13 @@ def train(folder, epochs, resumed=None):
     history = TrainingHistory(folder, *loggers, ["x", "y"], "mAP")
     history.resume(*(resumed or (0, 0)))
     for epoch in epochs:
+        history.start_epoch(resumed=False)
         for step in (2 * epoch - 1, 2 * epoch):
             if resumed is None or step > resumed[1]:
-                history.add_step(step, loss=1 / step)
-        train = {"loss": 1 / (3 * epoch), "lr": 1e-5 / 3}
+                history.add_step(step, 1 / step, lr=1e-5, grad_norm=1.0)
+        loss = 1 / (3 * epoch)
         valid = {"loss": 2.0, "mAP": epoch / 7, "AUC": 0.5}
-        history.add_epoch(epoch, train, valid, *CLIPS)
+        history.add_epoch(epoch, 1e-5 / 3, loss, valid, *CLIPS)
     history.writer.flush()
     return history
 
@@ -78,21 +78,27 @@ def test_lines_of_another_logger_are_left_to_it(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_meter_goes_on_after_a_resume(tmp_path, monkeypatch):
+def test_sums_of_an_epoch_go_on_after_a_resume(tmp_path, monkeypatch):
     clock = iter([10.0, 11.0, 14.0, 100.0, 102.0])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
-    meter = EpochMeter()
-    meter.start()
-    meter.add(4, 1.0)
-    meter.add(4)
-    meter.save(tmp_path / "meter.ckpt")
-    assert json.loads((tmp_path / "meter.ckpt").read_text())["clips"] == 8
-    resumed = EpochMeter()
-    resumed.load(tmp_path / "meter.ckpt", end_of_epoch=False)
-    resumed.start(resumed=True)
-    resumed.add(4, 2.0)
-    assert resumed.means() == {
-        "grad_norm": 1.5,
-        "clips_per_second": 2.0,
-        "seconds": 6.0,
-    }
+    writer = SimpleNamespace(add_scalar=print, add_text=print)
+    logger = SimpleNamespace(log_stats=lambda *args, **kwargs: None)
+    about = logger, SimpleNamespace(writer=writer), ["x", "y"], "mAP"
+    history = TrainingHistory(tmp_path, *about)
+    history.start_epoch(resumed=False)
+    history.add_batch(4)
+    history.add_step(1, 0.5, 1e-5, grad_norm=1.0)
+    history.add_batch(4)
+    history.save(tmp_path / "history.ckpt")
+    history = TrainingHistory(tmp_path, *about)
+    history.load(tmp_path / "history.ckpt", end_of_epoch=False)
+    history.start_epoch(resumed=True)
+    history.add_batch(4)
+    history.add_step(2, 0.5, 1e-5, grad_norm=2.0)
+    valid = {"loss": 2.0, "mAP": 0.5}
+    history.add_epoch(1, 1e-5, 0.25, valid, *CLIPS)
+    with open(tmp_path / "history.csv", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["seconds"]) == 6.0
+    assert float(row["train_clips_per_second"]) == 2.0
+    assert float(row["train_grad_norm"]) == 1.5

@@ -54,16 +54,16 @@ def refusal(start, *args, **kwargs):
 @pytest.mark.parametrize(
     "more, changes",
     [
-        ("--seed 2", "seed: 1234 -> 2 "),
-        ("--mask_patch [5,8]", "mask_patch: 16 -> 8 "),
-        ("--precision bf16", "precision: fp32 -> bf16 "),
-        ("--number_of_epochs 24", "number_of_epochs: 25 -> 24 "),
-        ("--batch_size 6 --depth 3", "batch_size: 12 -> 6; depth: 12 -> 3 "),
+        ("--seed 2", "seed: 1234 -> 2."),
+        ("--mask_patch [5,8]", "mask_patch: 16 -> 8."),
+        ("--precision bf16", "precision: fp32 -> bf16."),
+        ("--number_of_epochs 24", "number_of_epochs: 25 -> 24."),
+        ("--batch_size 6 --depth 3", "batch_size: 12 -> 6; depth: 12 -> 3."),
         (
             "--train_annotation x.csv",
             "train_annotation: !ref <prepared_folder>",
         ),
-        ("--grad_accumulation_factor 2", "grad_accumulation_factor: 1 -> 2 "),
+        ("--grad_accumulation_factor 2", "grad_accumulation_factor: 1 -> 2."),
     ],
 )
 def test_other_settings_are_refused(more, changes, start):
@@ -88,7 +88,7 @@ def test_another_yaml_or_constant_is_refused(start):
     assert "embedding_model: " in refusal(start, yaml=other)
     text = YAML.read_text("utf-8").replace("[0.95, 0.999]", "[0.9, 0.999]")
     Path("mine.yaml").write_text(text)
-    assert "opt_class: 0.95 -> 0.9 " in refusal(start, yaml="mine.yaml")
+    assert "opt_class: 0.95 -> 0.9." in refusal(start, yaml="mine.yaml")
 
 
 def test_the_same_command_and_harmless_options_resume(start, caplog):
@@ -101,7 +101,7 @@ def test_the_same_command_and_harmless_options_resume(start, caplog):
     start(GIVEN.replace(" data ", f" {os.path.abspath('data')} "))
     assert not caplog.text
     run = start(f"{GIVEN} --number_of_epochs 30")
-    assert "continued from 25 to 30 epochs" in caplog.text
+    assert "goes on to 30 epochs" in caplog.text
     assert run.facts()["continued_from"] == [25]
     start(f"{GIVEN} --number_of_epochs 30")
     assert "number_of_epochs: 30 -> 25" in refusal(start)
@@ -170,9 +170,7 @@ def test_data_that_were_prepared_again_are_refused(start):
     record.write_text('{"settings": {}, "source": "4 files"}')
     run = start(begin=False)
     assert run.data_digest() != digest
-    with pytest.raises(
-        ValueError, match="were prepared again from other files"
-    ):
+    with pytest.raises(ValueError, match="was prepared again since"):
         run.check_data()
 
 
