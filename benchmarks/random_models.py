@@ -42,7 +42,11 @@ def make_labels():
 
 
 def make_tagger(size, **modules):
-    """A model with random weights, or with the modules given."""
+    """A model with random weights, or with the modules given.
+
+    It uses the number of threads that is set now, whatever its size is.
+    """
     hparams = {"sample_rate": 16000, "max_frames": 1024}
     hparams["label_encoder"] = make_labels()
-    return AudioTagger({**make_modules(size), **modules}, hparams)
+    modules = {**make_modules(size), **modules}
+    return AudioTagger(modules, hparams, threads=torch.get_num_threads())

@@ -23,7 +23,6 @@ from pathlib import Path
 import harness
 import numpy as np
 import soundfile as sf
-import torch
 
 RATE = 44100
 RECIPE = """
@@ -77,11 +76,10 @@ def write_noise(path, seconds):
 
 def child(model, path, task, threads):
     """Runs a task and prints its cost as JSON."""
-    torch.set_num_threads(int(threads))
     from speechbrain_fftp.inference import AudioTagger
 
     started = time.perf_counter()
-    tagger = AudioTagger.from_pretrained(model)
+    tagger = AudioTagger.from_pretrained(model, threads=int(threads))
     loaded = time.perf_counter()
     getattr(tagger, task)(path, **TASKS[task])
     done = time.perf_counter()

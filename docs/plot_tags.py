@@ -27,8 +27,8 @@ def main(folder, picture, *clips):
     with tempfile.TemporaryDirectory() as scratch:
         joined = Path(scratch) / "joined.wav"
         sf.write(joined, wav, tagger.hparams.sample_rate)
-        times, probs = tagger.timeline(joined, window=2.0, hop=0.25)
-    plot_tags(wav, tagger, times, probs, picture)
+        timeline = tagger.analyze(joined, window=2.0, hop=0.25)
+    plot_tags(picture, tagger, wav, timeline)
 
 
 if __name__ == "__main__":

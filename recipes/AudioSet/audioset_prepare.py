@@ -5,8 +5,9 @@ eval_segments.csv and, optionally, valid_segments.csv and
 unbalanced_train_segments.csv) and, anywhere in it, the audio of each clip in a
 file named after its id, or in tar shards; or it has parquet or tar shards that
 hold the labels as well. Without a validation set, some of the training clips are
-held out for validation. Custom data has layouts of its own, see
-speechbrain_fftp.datasets.own_sounds.listing.
+held out for validation. Custom data has more layouts, see
+speechbrain_fftp.datasets.own_sounds.listing: clips.csv, a table of clips; one
+folder per class; or ESC-50, UrbanSound8K or FSD50K.
 
 The training recipe calls this for the balanced set. The unbalanced set should
 be prepared beforehand, with its training clips in tar shards (WebDataset):
@@ -50,11 +51,13 @@ from speechbrain_fftp.datasets.audioset.shards import (
     find_damaged,
     write_shards,
 )
+from speechbrain_fftp.datasets.own_sounds.copies import find_near_copies
 from speechbrain_fftp.datasets.own_sounds.listing import (
-    CLIP_LIST,
     LAYOUTS,
     find_own_sounds,
+    split_own_sounds,
 )
+from speechbrain_fftp.datasets.own_sounds.splits import choose_fold
 
 logger = get_logger(__name__)
 
@@ -75,6 +78,7 @@ def prepare_audioset(
     format="flac",
     clips_per_shard=1000,
     verify=False,
+    test_fold=None,
     cut_segments="auto",
     allow_missing=0.2,
 ):
@@ -113,6 +117,8 @@ def prepare_audioset(
         Number of clips per tar shard; a thousand are about 200 MB.
     verify : bool
         Whether to read all shards and write damaged ones again.
+    test_fold : str or int, optional
+        The fold to evaluate on, for custom data with folds.
     cut_segments : str or bool
         Whether to cut AudioSet's segments out of whole recordings: ``yes``,
         ``no``, or ``auto``, which depends on the duration of each file. A file
@@ -156,6 +162,7 @@ def prepare_audioset(
         "sample_rate": sample_rate,
         "unbalanced": unbalanced,
         "format": format,
+        "test_fold": None if test_fold is None else str(test_fold),
     }
     if cut_segments != "auto":  # so that folders of earlier versions stay valid
         settings["cut_segments"] = cut_segments
@@ -197,16 +204,28 @@ def prepare_audioset(
 def _open_data(settings):
     """Finds classes, clips and audio; errors say what is missing."""
     data_folder, unbalanced = settings["data_folder"], settings["unbalanced"]
+    test_fold = settings["test_fold"]
     own = find_own_sounds(data_folder)
     if own is None:
+        if test_fold is not None:
+            raise ValueError("test_fold is for custom data with folds only")
         cut = settings.get("cut_segments") != "no"
         return open_audioset(data_folder, unbalanced, cut, LAYOUTS)
     if unbalanced:
         raise ValueError("unbalanced is for AudioSet only")
-    table = os.path.join(data_folder, CLIP_LIST)
-    files = [*own.files.values(), *filter(os.path.isfile, [table])]
+    clips = choose_fold(own.clips, test_fold, data_folder)
+    notes = {}
+
+    def list_clips():
+        """Assigns the clips to splits, and notes those that are identical."""
+        listed, notes["identical_clips"] = split_own_sounds(
+            own._replace(clips=clips)
+        )
+        return listed
+
+    files = [*own.files.values(), *own.tables]
     audio = dict.fromkeys(AUDIOSET_SPLITS, own.files)
-    return Data(own.classes, lambda: own.listed, audio, files)
+    return Data(own.classes, list_clips, audio, files, notes=notes)
 
 
 def _write_folder(
@@ -267,6 +286,12 @@ def _write_folder(
         kept["train"], kept["valid"] = hold_out(
             kept["train"], settings["valid_fraction"]
         )
+    notes = dict(data.notes or {})
+    if notes and all(kept.values()) and not in_shards:  # custom data
+        ids = {split: [clip.id for clip in kept[split]] for split in chosen}
+        notes["near_duplicates"] = find_near_copies(
+            ids, os.path.join(save_folder, "flac"), num_workers
+        )
     report = make_report(
         listed,
         kept,
@@ -276,6 +301,7 @@ def _write_folder(
         valid_is_held_out_of_train=held_out,
         audio=data.found and data.found.about,
         unknown_mids=unknown_mids,
+        **notes,
     )
     write_report(save_folder, report, settings["data_folder"])
     durations = {i: seconds for i, (seconds, _) in converted.items()}
@@ -299,6 +325,7 @@ if __name__ == "__main__":
     parser.add_argument("--format", choices=STORAGE_FORMATS, default="flac")
     parser.add_argument("--clips_per_shard", type=int, default=1000)
     parser.add_argument("--verify", action="store_true")
+    parser.add_argument("--test_fold")
     parser.add_argument("--cut_segments", choices=CUT_SEGMENTS, default="auto")
     parser.add_argument("--allow_missing", type=float, default=0.2)
     prepare_audioset(**vars(parser.parse_args()))

@@ -20,14 +20,8 @@ from speechbrain_fftp.dataio.ffmpeg import (
 from speechbrain_fftp.dataio.files import atomic_path
 
 # What is looked for in folders, the most common first
-AUDIO_EXTENSIONS = (
-    ".flac",
-    ".wav",
-    ".ogg",
-    ".mp3",
-    ".opus",
-    *FFMPEG_EXTENSIONS,
-)
+AUDIO_EXTENSIONS = (".flac", ".wav", ".ogg", ".mp3", ".opus")
+AUDIO_EXTENSIONS += FFMPEG_EXTENSIONS
 AUDIO_EXTENSIONS += (".oga", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf")
 AUDIO_EXTENSIONS += (".w64", ".rf64")
 MIN_RATE, MAX_RATE = 1000, 768000  # Hz
@@ -40,7 +34,7 @@ BLOCK_VALUES = 2**20
 def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
     """Reads an audio file, or a part of it, and averages the channels.
 
-    Memory use depends on the samples in the file, not on what the header says.
+    Memory use depends on the samples in the file, not on its header.
 
     Arguments
     ---------
@@ -123,17 +117,16 @@ def open_audio(source, max_seconds=math.inf):
     ...     file.samplerate
     8000
     """
-    with readable(source, max_seconds) as opened:
-        try:
-            with AudioFile(opened) as file:
-                if not MIN_RATE <= file.samplerate <= MAX_RATE:
-                    raise ValueError(
-                        f"sampling rate of {file.samplerate} Hz, not in "
-                        f"{MIN_RATE}..{MAX_RATE}"
-                    )
-                yield file
-        except sf.LibsndfileError as err:
-            raise ValueError(f"unreadable or truncated: {err.error_string}")
+    try:
+        with readable(source, max_seconds) as opened, AudioFile(opened) as file:
+            if not MIN_RATE <= file.samplerate <= MAX_RATE:
+                raise ValueError(
+                    f"sampling rate of {file.samplerate} Hz, not in "
+                    f"{MIN_RATE}..{MAX_RATE}"
+                )
+            yield file
+    except sf.LibsndfileError as err:
+        raise ValueError(f"unreadable or truncated: {err.error_string}")
 
 
 def mono_blocks(file, frames=math.inf):

@@ -12,13 +12,12 @@ import re
 import soundfile as sf
 
 # What libsndfile logs about sizes that exceed the file
-CUT_SIZE = re.compile(
-    r"^ *(?:data|Data Size|SSND|riff|Riff size) *: (\d+) \(should be (\d+)\)",
-    re.MULTILINE,
+CUT_SIZE = (
+    r"(?m)^ *(?:data|Data Size|SSND|riff|Riff size) *: (\d+) \(should be (\d+)"
 )
 STREAMED_SIZE = 0x7FFF0000  # headers of files written to a pipe claim more
 # The header of an MP3 file, and a flag that it has the number of frames
-XING = re.compile(rb"(?:Xing|Info)\0\0\0[\1\3\5\7\x09\x0b\x0d\x0f]")
+XING = rb"(?:Xing|Info)\0\0\0[\1\3\5\7\x09\x0b\x0d\x0f]"
 
 
 class AudioFile(sf.SoundFile):
@@ -47,31 +46,24 @@ class AudioFile(sf.SoundFile):
         self.source = source
         self.decoded = hasattr(source, "truncated")  # by ffmpeg
         # By descriptor, or soundfile would infer the format from the name
-        by_descriptor = isinstance(source, io.FileIO)
-        opened = source.fileno() if by_descriptor else source
-        super().__init__(opened, closefd=False)
-
-    def seekable(self):
-        """Always false: soundfile then reads without seeking."""
-        return False
+        if isinstance(source, io.FileIO):
+            source = source.fileno()
+        super().__init__(source, closefd=False)
+        self.seekable = lambda: False  # or soundfile would seek
 
     def missing_part(self):
         """Says how much is missing, once the file was read to its end.
 
-        Known from the sizes in headers (WAV, AIFF, AU, W64, RF64, FLAC), the
-        last page (Ogg), the number of frames (MP3 with a Xing header) or from
-        ffmpeg. Headers of files written to a pipe have no sizes. libsndfile
-        estimates the length of an MP3 file without a Xing header, and reads no
-        further.
+        Known from sizes in headers (WAV, AIFF, AU, W64, RF64, FLAC), the last
+        page (Ogg), the number of frames (MP3 with a Xing header) or ffmpeg.
 
         Returns
         -------
         str
-            What was found and what is expected, in seconds; empty if all
-            is there, as far as is known.
+            Such as "0.5 of 1 s"; empty if the file is whole as far as is known.
         """
-        whole, slack = self.found, 0
-        cut = CUT_SIZE.search(self.extra_info)
+        whole, slack, rate = self.found, 0, self.samplerate
+        cut = re.search(CUT_SIZE, self.extra_info)
         if cut and int(cut[1]) < STREAMED_SIZE:
             whole = -(-self.found * int(cut[1]) // int(cut[2]))
         elif self.format == "FLAC" and self.frames < 2**60:
@@ -81,15 +73,14 @@ class AudioFile(sf.SoundFile):
         elif self.format == "MP3":
             place, size = self.source.tell(), self.source.seek(0, os.SEEK_END)
             self.source.seek(0)
-            if XING.search(self.source.read(2**20)):
-                whole, slack = self.frames, 0.1 * self.samplerate  # padding
+            if re.search(XING, self.source.read(2**20)):
+                whole, slack = self.frames, 0.1 * rate  # padding
             elif place < 0.9 * size:  # libsndfile's estimate was too low
                 whole = math.inf
         elif self.decoded and self.source.truncated:
             whole = math.inf
         if whole - slack <= self.found:
             return ""
-        rate = self.samplerate
         whole = "?" if whole == math.inf else f"{whole / rate:.6g}"
         return f"{self.found / rate:.6g} of {whole} s"
 

@@ -7,11 +7,13 @@ Authors
 import contextlib
 import io
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import soundfile as sf
 
+from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 from speechbrain_fftp.dataio.audio import (
     MIN_SECONDS,
@@ -21,6 +23,8 @@ from speechbrain_fftp.dataio.audio import (
 )
 from speechbrain_fftp.dataio.ffmpeg import readable
 from speechbrain_fftp.dataio.files import atomic_path
+
+logger = get_logger(__name__)
 
 TREATMENTS = ("cut", "trimmed", "downmixed", "resampled", "clipped")
 USUAL_SECONDS = 10.0  # tools may download as much even if a clip is shorter
@@ -64,7 +68,7 @@ def encode_clip(
     ------
     ValueError
         If the clip is missing, unreadable, truncated, empty, shorter than
-        25 ms, ends before ``start`` and ``max_seconds`` are over or has invalid samples.
+        25 ms, ends before its segment or has invalid samples.
 
     Example
     -------
@@ -232,6 +236,11 @@ def convert_clips(
     converted = {i: read_converted(paths[i], sample_rate) for i in seconds}
     pending = [i for i in seconds if converted[i] is None]
     failed, starts = {}, starts or {}
+    needed = 2 * sample_rate * sum(seconds[i] for i in pending) / 2**20
+    free = shutil.disk_usage(folder).free / 2**20
+    if needed > free:
+        text = "The clips may need up to %.0f MiB, but %.0f MiB are free in %s"
+        logger.warning(text, needed, free, folder)
 
     def convert(item):
         """Converts one clip, or returns the reason why it cannot."""

@@ -1,8 +1,7 @@
 """Opens audio sources, and decodes with ffmpeg what libsndfile cannot read.
 
-ffmpeg is optional: the program is used if it is on the PATH. A file is passed
-to it only if its first bytes are those of a known container, whose demuxer is
-then the only one allowed, so that playlists and the like are never followed.
+ffmpeg is used if it is on the PATH. It gets only files that begin like a known
+container, and the demuxer for it, so that playlists are never followed.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -53,14 +52,14 @@ def readable(source, max_seconds=math.inf):
     Yields
     ------
     file
-        A seekable binary file. Its ``name`` is that of the source, and
-        ``truncated`` is true if ffmpeg found the end missing.
+        A seekable binary file with the ``name`` of the source. Of a decoded
+        one, ``truncated`` says whether ffmpeg found the end missing.
 
     Raises
     ------
     ValueError
-        If the source is empty or no regular file, or if it needs ffmpeg, which
-        is missing or cannot read it within the limits of time and size.
+        If the source is empty or no regular file, or needs ffmpeg, which is
+        missing or cannot read it within the limits of time and size.
 
     Example
     -------
@@ -125,15 +124,12 @@ def _decode(path, demuxer, folder, max_seconds):
     command += ["-threads", "1", "-t", str(seconds), "-f", demuxer]
     command += ["-i", source, "-map", "0:a:0?", "-map_metadata", "-1"]
     command += ["-c:a", "pcm_s16le", "-fs", str(MAX_BYTES), "-f", "wav", output]
+    streams = dict.fromkeys(("stdin", "stdout"), subprocess.DEVNULL)
     try:
-        with open(log, "wb") as stderr:
-            status = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                timeout=TIMEOUT,
-            ).returncode
+        with open(log, "wb") as file:
+            run = subprocess.run(
+                command, **streams, stderr=file, timeout=TIMEOUT
+            )
     except subprocess.TimeoutExpired:
         raise ValueError(f"ffmpeg took longer than {TIMEOUT} s")
     except OSError as error:
@@ -141,16 +137,12 @@ def _decode(path, demuxer, folder, max_seconds):
     with open(log, "rb") as file:
         file.seek(max(os.path.getsize(log) - 4096, 0))
         text = file.read().decode("utf-8", "replace").replace(source, "")
-    reason = [f"exit status {status}", *filter(None, text.splitlines())][-1]
-    reason = re.sub(r"^(\[.*?\]|:) ", "", reason)[:200]
-    try:
-        if status:
-            raise ValueError(f"ffmpeg cannot read it: {reason}")
-        info = sf.info(output)
-    except sf.LibsndfileError:
+    if run.returncode or not os.path.exists(output):
+        reason = f"exit status {run.returncode}"
+        reason = [reason, *filter(None, text.splitlines())][-1][:200]
+        reason = re.sub(r"^(\[.*?\]|:) ", "", reason)
         raise ValueError(f"ffmpeg cannot read it: {reason}")
-    if info.duration > MAX_SECONDS or os.path.getsize(output) >= MAX_BYTES:
-        raise ValueError(
-            "longer than can be decoded at once: cut it into parts"
-        )
+    is_large = os.path.getsize(output) >= MAX_BYTES
+    if is_large or sf.info(output).duration > MAX_SECONDS:
+        raise ValueError("too long to be decoded at once: cut it into parts")
     return output, bool(PREMATURE_END.search(text))

@@ -1,4 +1,4 @@
-"""Events with a start and an end, found in probabilities over time.
+"""Tags, and events with a start and an end, found in probabilities over time.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -7,6 +7,29 @@ Authors
 import dataclasses
 
 import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Tag:
+    """A label and its probability; ``to_dict`` returns both by name.
+
+    Arguments
+    ---------
+    label : str
+        The label.
+    probability : float
+        Probability in 0..1.
+
+    Example
+    -------
+    >>> Tag("Siren", 0.9).to_dict()
+    {'label': 'Siren', 'probability': 0.9}
+    """
+
+    label: str
+    probability: float
+
+    to_dict = dataclasses.asdict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +73,8 @@ def find_events(
     ``low`` and ``threshold`` to the time at which it would have been zero.
     This is exact if the probability is proportional to the share of the window
     that the event fills, clipped at one. A run that contains the first window
-    starts at 0; one that contains the last window ends at ``duration``.
+    starts at 0 if this reaches ``threshold``, and else within the window, by
+    its share of the highest probability; likewise at the end.
 
     Arguments
     ---------
@@ -67,7 +91,8 @@ def find_events(
     threshold : float
         Probability that an event must reach.
     low : float, optional
-        Probability below which an event ends. Default: half of ``threshold``.
+        Probability below which an event ends. Default: a quarter of
+        ``threshold``.
 
     Returns
     -------
@@ -103,7 +128,11 @@ def find_events(
             peak = p[first:stop].max()
             if peak < threshold:
                 continue
-            start, end, inwards = 0.0, duration, [0.0, 0.0]
+            start, end = 0.0, duration
+            inwards = [
+                window * (1 - outer / peak) * (outer < threshold)
+                for outer in (p[first], p[stop - 1])
+            ]
             if first > 0:
                 start, inwards[0] = _edge(
                     times[first - 1 : stop], p[first - 1 : stop], *settings
@@ -136,7 +165,7 @@ def check_thresholds(threshold, low=None):
     Returns
     -------
     float
-        The lower threshold; half of the upper one if ``low`` is None.
+        The lower threshold; a quarter of the upper one if ``low`` is None.
 
     Raises
     ------
@@ -146,11 +175,11 @@ def check_thresholds(threshold, low=None):
     Example
     -------
     >>> check_thresholds(0.5)
-    0.25
+    0.125
     """
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold={threshold} must be in 0..1.")
-    low = threshold / 2 if low is None else low
+    low = threshold / 4 if low is None else low
     if not 0 <= low <= threshold:
         raise ValueError(
             f"low={low} must be in 0..{threshold}: an event must reach the "

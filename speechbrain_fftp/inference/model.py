@@ -13,6 +13,7 @@ from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.inference.folder import load_folder
 from speechbrain_fftp.inference.packed_linear import pack_linear
+from speechbrain_fftp.inference.threads import CallThreads
 from speechbrain_fftp.inference.windows import audio_blocks
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
@@ -45,11 +46,14 @@ class TaggingModel(Pretrained):
     packed : bool
         Whether to call ``pack_linear``, which makes fp32 inference faster on
         some CPUs, at the cost of a second copy of the weights.
+    threads : int, optional
+        Number of torch's CPU threads in each call, see ``CallThreads``.
 
     Raises
     ------
     ValueError
-        If modules or labels are missing, or the labels are damaged.
+        If modules or labels are missing, the labels are damaged, or
+        ``threads`` is not positive.
 
     Example
     -------
@@ -73,6 +77,7 @@ class TaggingModel(Pretrained):
         run_opts=None,
         freeze_params=True,
         packed=True,
+        threads=None,
     ):
         super().__init__(modules, hparams, run_opts, freeze_params)
         missing = set(self.MODULES_NEEDED) - set(self.mods)
@@ -97,6 +102,12 @@ class TaggingModel(Pretrained):
         if packed and self.device == "cpu" and self.precision == "fp32":
             pack_linear(self.mods)
         self.tagger = Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
+        self.call_threads = CallThreads(
+            threads,
+            self.mods.embedding_model,
+            self.hparams.max_frames,
+            self.hparams.sample_rate,
+        )
 
     @classmethod
     def from_hparams(cls, source, *args, **kwargs):
@@ -135,7 +146,12 @@ class TaggingModel(Pretrained):
 
     @classmethod
     def from_pretrained(
-        cls, source, device="cpu", precision="fp32", packed=True
+        cls,
+        source,
+        device="cpu",
+        precision="fp32",
+        packed=True,
+        threads=None,
     ):
         """Loads a model from config.json, model.safetensors and labels.csv.
 
@@ -149,6 +165,8 @@ class TaggingModel(Pretrained):
             ``fp32`` or ``bf16``, which is faster on processors that support
             bfloat16; a warning is logged on CPUs that do not.
         packed : bool
+            See the class.
+        threads : int, optional
             See the class.
 
         Returns
@@ -170,7 +188,7 @@ class TaggingModel(Pretrained):
         try:
             options = {"device": str(torch.device(device))}
             options["precision"] = precision
-            tagger = cls(modules, hparams, run_opts=options, packed=packed)
+            tagger = cls(modules, hparams, options, True, packed, threads)
         except LOADING_ERRORS as error:
             raise ValueError(
                 f"The model in {source} cannot run on {device}. "
@@ -224,10 +242,11 @@ class TaggingModel(Pretrained):
         torch.Tensor
             Embeddings ``[B, 1, D]``.
         """
-        wavs = torch.atleast_2d(wavs).to(self.device).float()
-        if wav_lens is not None:
-            wav_lens = wav_lens.to(self.device)
-        return self.tagger.encode(*self.tagger.features(wavs, wav_lens))
+        with self.call_threads.set(wavs):
+            wavs = torch.atleast_2d(wavs).to(self.device).float()
+            if wav_lens is not None:
+                wav_lens = wav_lens.to(self.device)
+            return self.tagger.encode(*self.tagger.features(wavs, wav_lens))
 
     def tag_batch(self, wavs, wav_lens=None):
         """Computes the probabilities of all classes.
@@ -250,8 +269,9 @@ class TaggingModel(Pretrained):
             If the numbers of classes and labels differ.
         """
         with torch.inference_mode(), self.inference_ctx:
-            embeddings = self.encode_batch(wavs, wav_lens)
-            logits = self.tagger.classify(embeddings)
+            with self.call_threads.set(wavs):
+                embeddings = self.encode_batch(wavs, wav_lens)
+                logits = self.tagger.classify(embeddings)
         if logits.shape[-1] != len(self.labels):
             raise ValueError(
                 f"The model has {logits.shape[-1]} classes, but its "

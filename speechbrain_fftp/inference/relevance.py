@@ -12,7 +12,7 @@ import math
 
 import torch
 
-from speechbrain_fftp.inference.windows import frame_size
+from speechbrain_fftp.inference.windows import frame_size, num_samples
 from speechbrain_fftp.lobes.models.AST import AST
 
 
@@ -73,7 +73,9 @@ def token_relevance(tagger, wav):
     encoder, rate = tagger.mods.embedding_model, tagger.hparams.sample_rate
     rows = encoder.embedding.freq_patches
     _, shift, _ = frame_size(tagger.mods.compute_features)
-    max_samples = tagger.num_samples(tagger.hparams.max_frames)
+    max_samples = num_samples(
+        tagger.mods.compute_features, tagger.hparams.max_frames
+    )
     times, relevance, start = [], [], 0
     for part in wav.chunk(math.ceil(len(wav) / max_samples)):
         with torch.no_grad(), attention_maps(encoder) as maps:

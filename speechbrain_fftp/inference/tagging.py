@@ -4,37 +4,24 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import dataclasses
-import math
+import functools
 
 import torch
 
-from speechbrain_fftp.inference.events import check_thresholds, find_events
+from speechbrain_fftp.inference.events import check_thresholds
+from speechbrain_fftp.inference.many_files import FileTags, tag_many
 from speechbrain_fftp.inference.model import TaggingModel
-from speechbrain_fftp.inference.windows import file_windows, frame_size
-
-
-@dataclasses.dataclass(frozen=True)
-class Tag:
-    """A label and its probability; ``to_dict`` returns both by name.
-
-    Arguments
-    ---------
-    label : str
-        The label.
-    probability : float
-        Probability in 0..1.
-
-    Example
-    -------
-    >>> Tag("Siren", 0.9).to_dict()
-    {'label': 'Siren', 'probability': 0.9}
-    """
-
-    label: str
-    probability: float
-
-    to_dict = dataclasses.asdict
+from speechbrain_fftp.inference.timeline import (
+    build_timeline,
+    choose_window,
+    rank_tags,
+)
+from speechbrain_fftp.inference.waveforms import mono_waveform
+from speechbrain_fftp.inference.windows import (
+    file_windows,
+    frame_size,
+    num_samples,
+)
 
 
 class AudioTagger(TaggingModel):
@@ -42,11 +29,12 @@ class AudioTagger(TaggingModel):
 
     See ``TaggingModel`` for how to load a model and for batches of waveforms.
 
-    Files may have any length, sampling rate and number of channels, and any
-    format that soundfile reads. Memory does not grow with their length, except
-    for the result of ``timeline``. A file that does not exist raises
-    FileNotFoundError. One that cannot be read as audio, has no samples, or has
-    samples that are not finite raises ValueError.
+    Files are given by their path, their content (bytes) or as binary file
+    objects. They may have any length, sampling rate and number of channels, and
+    any format that ``open_audio`` reads. Memory does not grow with their
+    length, except for the result of ``timeline``. A path that does not exist
+    raises FileNotFoundError. What cannot be read as audio, is shorter than
+    25 ms, or has samples that are not finite raises ValueError.
 
     Example
     -------
@@ -74,15 +62,74 @@ class AudioTagger(TaggingModel):
     [0.5, 1.5, 2.5]
     """
 
-    def tag_file(self, path, top_k=10, threshold=None, progress=False):
-        """Finds the most probable labels of an audio file.
+    def tag(self, wav, sample_rate, top_k=5, threshold=None):
+        """Finds the most probable labels of samples in memory.
 
-        A file longer than the model's maximum clip length is cut into windows
-        of that length; the probability of a label is its maximum over them.
+        The result is that of ``tag_file`` for a file with the same samples.
 
         Arguments
         ---------
-        path : str
+        wav : numpy.ndarray or torch.Tensor
+            Samples ``[S]``, ``[S, C]`` or ``[C, S]``, see ``mono_waveform``.
+        sample_rate : float
+            Their sampling rate in Hz.
+        top_k : int
+            Maximum number of labels.
+        threshold : float, optional
+            Drops labels below this probability.
+
+        Returns
+        -------
+        list of Tag
+            Sorted by probability, the highest first.
+        """
+        blocks = [mono_waveform(wav, sample_rate, self.hparams.sample_rate)]
+        return self.tag_file(blocks, top_k, threshold)
+
+    def tag_files(self, paths, top_k=5, threshold=None, num_workers=4):
+        """Finds the most probable labels of many files, one after the other.
+
+        Faster than ``tag_file`` in a loop: threads read the next files, and
+        short clips share a batch, so that results come up to 32 files late.
+
+        Arguments
+        ---------
+        paths : iterable of str
+            The files; may be endless.
+        top_k : int
+            Maximum number of labels.
+        threshold : float, optional
+            Drops labels below this probability.
+        num_workers : int
+            Number of threads that read.
+
+        Yields
+        ------
+        FileTags
+            The tags of the next file, or why it cannot be read.
+        """
+
+        def read(path):
+            return (wavs for *_, wavs in self._windows(path))
+
+        for path, found in tag_many(self.tag_batch, read, paths, num_workers):
+            if isinstance(found, Exception):
+                reason = " ".join(str(found).splitlines())
+                yield FileTags(str(path), error=reason)
+            else:
+                tags = rank_tags(found, self.labels, top_k, threshold)
+                yield FileTags(str(path), tags)
+
+    def tag_file(self, source, top_k=5, threshold=None, progress=False):
+        """Finds the most probable labels of an audio file.
+
+        A file longer than the model's maximum clip length is cut into pieces
+        of that length, of which the last two may overlap; the probability of a
+        label is its maximum over the pieces.
+
+        Arguments
+        ---------
+        source : str, bytes or file
             The audio file.
         top_k : int
             Maximum number of labels.
@@ -95,62 +142,75 @@ class AudioTagger(TaggingModel):
         -------
         list of Tag
             Sorted by probability, the highest first.
-
-        Raises
-        ------
-        ValueError
-            If ``top_k`` is not positive or ``threshold`` not in 0..1.
         """
-        if top_k < 1:
-            raise ValueError(f"top_k={top_k} must be positive.")
-        check_thresholds(threshold or 0.0)
-        probs = torch.zeros(1)
-        for *_, wavs, wav_lens in self._clips(path, progress):
-            probs = self.tag_batch(wavs, wav_lens).amax(0).cpu().maximum(probs)
-        best, classes = probs.topk(min(top_k, len(probs)))
-        labels = self.labels
-        return [
-            Tag(labels[number], probability)
-            for number, probability in zip(classes.tolist(), best.tolist())
-            if threshold is None or probability >= threshold
-        ]
+        best = (
+            self.tag_batch(wavs).amax(0).cpu()
+            for *_, wavs in self._windows(source, progress=progress)
+        )
+        probs = functools.reduce(torch.maximum, best)
+        return rank_tags(probs, self.labels, top_k, threshold)
 
-    def embed_file(self, path):
+    def embed_file(self, source):
         """Computes the embedding of an audio file.
 
         Arguments
         ---------
-        path : str
+        source : str, bytes or file
             The audio file.
 
         Returns
         -------
         torch.Tensor
             Embedding ``[D]``; of a file longer than the model's maximum clip
-            length, the mean over consecutive windows of that length.
+            length, the mean over the pieces of ``tag_file``.
         """
         total, count = 0.0, 0
-        for *_, wavs, wav_lens in self._clips(path):
+        for *_, wavs in self._windows(source):
             with torch.no_grad(), self.inference_ctx:
-                embeddings = self.encode_batch(wavs, wav_lens)
+                embeddings = self.encode_batch(wavs)
             total = total + embeddings.float().sum((0, 1)).cpu()
             count += len(embeddings)
         return total / count
 
-    def timeline(self, path, window=10.0, hop=5.0, progress=False):
-        """Computes the probabilities of all classes over time.
+    def analyze(self, source, window=None, hop=None, progress=False):
+        """Computes the probabilities of all classes, over time and in all.
 
-        Windows start every ``hop`` seconds. The last one may be shorter, as is
-        the only one of a file shorter than a window.
+        Windows start every ``hop`` seconds; the last one ends with the file. A
+        file shorter than a window is one window. What tags and events are found
+        in is computed once: other thresholds need no further run of the model.
 
         Arguments
         ---------
-        path : str
+        source : str, bytes or file
             The audio file.
-        window : float
-            Length of a window in seconds, see ``check_window``.
-        hop : float
-            Seconds from the start of one window to the start of the next.
+        window, hop : float, optional
+            Length of a window and step between windows, see ``check_window``.
+        progress : bool
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        Timeline
+            Times and probabilities of the windows, and those of the file.
+        """
+        window, hop = self.check_window(window, hop)
+        rate = self.hparams.sample_rate
+        grid = round(window * rate), hop * rate
+        batches = (
+            (spans, members, self.tag_batch(wavs))
+            for spans, members, wavs in self._windows(source, grid, progress)
+        )
+        return build_timeline(batches, rate, window, self.labels)
+
+    def timeline(self, source, window=None, hop=None, progress=False):
+        """Computes the probabilities of all classes over time.
+
+        Arguments
+        ---------
+        source : str, bytes or file
+            The audio file.
+        window, hop : float, optional
+            Length of a window and step between windows, see ``check_window``.
         progress : bool
             Whether to show a progress bar.
 
@@ -159,37 +219,32 @@ class AudioTagger(TaggingModel):
         times : torch.Tensor
             Centres ``[W]`` of the windows in seconds.
         probs : torch.Tensor
-            Probabilities ``[W, C]``.
+            Probabilities ``[W, C]``, see ``analyze``.
         """
-        return self._window_probabilities(path, window, hop, progress)[:2]
+        found = self.analyze(source, window, hop, progress)
+        return found.times, found.probs
 
     def tag_long(
         self,
-        path,
-        window=10.0,
-        hop=5.0,
+        source,
+        window=None,
+        hop=None,
         threshold=0.5,
         low=None,
         progress=False,
     ):
         """Finds events with their start and end, see ``find_events``.
 
-        Short windows and hops give precise times. For precision near the ends
-        of the file, windows that overlap it by at least a quarter of their
-        length are added before and after those of ``timeline``.
+        Short windows and hops give precise times.
 
         Arguments
         ---------
-        path : str
+        source : str, bytes or file
             The audio file.
-        window : float
-            Length of a window in seconds, see ``check_window``.
-        hop : float
-            Seconds from the start of one window to the start of the next.
-        threshold : float
-            Probability that an event must reach.
-        low : float, optional
-            Probability below which an event ends; by default, half the other.
+        window, hop : float, optional
+            Length of a window and step between windows, see ``check_window``.
+        threshold, low : float, optional
+            Probability that an event must reach, and below which it ends.
         progress : bool
             Whether to show a progress bar.
 
@@ -199,89 +254,44 @@ class AudioTagger(TaggingModel):
             Sorted by start.
         """
         low = check_thresholds(threshold, low)
-        times, probs, end = self._window_probabilities(
-            path, window, hop, progress, edges=True
-        )
-        labels = self.labels
-        return find_events(times, probs, labels, end, window, threshold, low)
+        found = self.analyze(source, window, hop, progress)
+        return found.events(threshold, low)
 
-    def check_window(self, window, hop):
+    def check_window(self, window=None, hop=None):
         """Checks the window length and the hop of a timeline.
 
         Arguments
         ---------
-        window : float
-            Length of a window in seconds: one patch to ``max_window``.
-        hop : float
-            Seconds from the start of one window to the start of the next: at
-            least one frame.
+        window, hop : float, optional
+            Both, in seconds; see ``choose_window``.
 
-        Raises
-        ------
-        ValueError
-            If one of them is out of range.
+        Returns
+        -------
+        window, hop : float
+            The same, or their defaults.
         """
         rate = self.hparams.sample_rate
-        low, high = (size / rate for size in self._window_limits()[1:])
-        shift = frame_size(self.mods.compute_features)[1] / rate
-        if not low - 1e-6 <= window <= high + 1e-6:
-            raise ValueError(
-                f"window={window} must be in {low:g}..{high:g} seconds: at "
-                "least one patch, at most the model's maximum clip length."
-            )
-        if not shift - 1e-6 <= hop < math.inf:
-            raise ValueError(
-                f"hop={hop} must be at least {shift:g} seconds, one frame."
-            )
+        frame = frame_size(self.mods.compute_features)[1]
+        limits = (size / rate for size in (*self._window_limits(), frame))
+        return choose_window(window, hop, *limits)
 
     @property
     def max_window(self):
         """Maximum clip length of the model in seconds."""
         return self._window_limits()[-1] / self.hparams.sample_rate
 
-    def num_samples(self, frames):
-        """Returns the length of the shortest clip with a number of frames.
-
-        Arguments
-        ---------
-        frames : int
-            Number of frames.
-
-        Returns
-        -------
-        int
-            Number of samples, at least one window.
-        """
-        window, shift, margin = frame_size(self.mods.compute_features)
-        return max((frames - 1) * shift + window - margin, window)
-
     def _window_limits(self):
-        """Samples of the shortest part of a clip, of a patch and of a clip."""
+        """Samples of a patch and of the maximum clip length."""
         embedding = getattr(self.mods.embedding_model, "embedding", None)
         patch_frames = getattr(embedding, "patch_frames", 1)
         return [
-            self.num_samples(frames)
-            for frames in (1, patch_frames, self.hparams.max_frames)
+            num_samples(self.mods.compute_features, frames)
+            for frames in (patch_frames, self.hparams.max_frames)
         ]
 
-    def _clips(self, path, progress=False):
-        """Consecutive windows of the model's maximum clip length."""
+    def _windows(self, source, grid=None, progress=False):
+        """Pieces of the maximum clip length, and the windows of a grid."""
+        size = self._window_limits()[1]
+        grids = [(size, size), *([grid] if grid else [])]
         rate = self.hparams.sample_rate
-        shortest, _, size = self._window_limits()
-        return file_windows(path, rate, size, size, shortest, progress=progress)
-
-    def _window_probabilities(self, path, window, hop, progress, edges=False):
-        """Centres ``[W]``, probabilities ``[W, C]`` and the file's end."""
-        self.check_window(window, hop)
-        rate = self.hparams.sample_rate
-        size = round(window * rate)
-        shortest, patch, _ = self._window_limits()
-        if edges:
-            shortest = min(max(size // 4, patch), size)
-        times, probs = [], []
-        for centres, end, wavs, wav_lens in file_windows(
-            path, rate, size, hop * rate, shortest, edges, progress
-        ):
-            times += centres
-            probs.append(self.tag_batch(wavs, wav_lens).cpu())
-        return torch.tensor(times), torch.cat(probs), end
+        return file_windows(source, rate, grids, progress)

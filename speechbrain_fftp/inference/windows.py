@@ -5,6 +5,7 @@ Authors
 """
 
 import itertools
+import math
 import os
 
 import numpy as np
@@ -70,6 +71,31 @@ def frame_size(compute_features):
         ) from error
 
 
+def num_samples(compute_features, frames):
+    """Returns the length of the shortest clip with a number of frames.
+
+    Arguments
+    ---------
+    compute_features : torch.nn.Module
+        The front end, see ``frame_size``.
+    frames : int
+        Number of frames.
+
+    Returns
+    -------
+    int
+        Number of samples, at least one frame.
+
+    Example
+    -------
+    >>> from speechbrain_fftp.lobes.features import KaldiFbank
+    >>> num_samples(KaldiFbank(), 2)
+    560
+    """
+    window, shift, margin = frame_size(compute_features)
+    return max((frames - 1) * shift + window - margin, window)
+
+
 def source_name(source):
     """Returns what messages call a source of audio.
 
@@ -128,9 +154,11 @@ def audio_blocks(source, sample_rate):
     32000
     """
     name = source_name(source)
-    if isinstance(source, (str, os.PathLike)):
-        os.stat(source)  # raises FileNotFoundError
-
+    try:
+        if isinstance(source, (str, os.PathLike)):
+            os.stat(source)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{name}: {error.strerror}") from None
     try:
         with open_audio(source) as file:
             rate = file.samplerate
@@ -145,106 +173,104 @@ def audio_blocks(source, sample_rate):
         raise ValueError(f"{name} is shorter than 25 ms: {file.found} samples.")
 
 
-def _cut_windows(blocks, size, hop, shortest, edges):
+def _cut_windows(blocks, grids):
     """Yields the windows of a waveform that arrives in blocks.
 
-    A window is its centre and its end, in samples, and its samples ``[S]``;
-    other arguments as in ``file_windows``, in samples. The centre is that of
-    the whole window with ``edges``, else of its part within the waveform.
+    A window is its start and its end, in samples, whether it belongs to each
+    of the grids, and its samples ``[S]``. See ``file_windows``.
     """
-    first = number = -int((size - shortest) // hop) if edges else 0
     held, begin = np.zeros(0, np.float32), 0  # samples kept, and their start
-    for block in blocks:
-        held = np.concatenate([held, block]) if len(held) else block
-        total = begin + len(held)
-        while round(number * hop) + size <= total:
-            start = round(number * hop)
-            samples = held[max(start, 0) - begin : start + size - begin]
-            yield start + size / 2, start + size, samples
-            number += 1
-        drop = min(max(round(number * hop) - begin, 0), len(held))
+    numbers = [0] * len(grids)  # of the next window of each grid
+    for block in itertools.chain(blocks, [None]):
+        if block is not None:
+            held = np.concatenate([held, block]) if len(held) else block
+        total, due, kept = begin + len(held), {}, []
+        for grid, (size, hop) in enumerate(grids):
+            starts = [max(total - size, 0)] if block is None else []
+            while (start := round(numbers[grid] * hop)) + size < total:
+                starts.append(start)
+                numbers[grid] += 1
+            kept += [start, total - size]  # of the next and the last window
+            for start in starts:  # A window in several grids comes once
+                span = start, min(start + size, total)
+                due.setdefault(span, [False] * len(grids))[grid] = True
+        for (start, end), members in sorted(due.items()):
+            yield start, end, members, held[start - begin : end - begin]
+        drop = max(min(kept) - begin, 0)
         held, begin = held[drop:], begin + drop
-    total = begin + len(held)
-    # Windows that reach beyond the end; without edges at most one
-    while number == first or edges or round((number - 1) * hop) + size < total:
-        start = round(number * hop)
-        samples = held[max(start - begin, 0) :]
-        if len(samples) < shortest and number > first:
-            return
-        centre = start + size / 2 if edges else (start + total) / 2
-        yield centre, total, samples
-        number += 1
 
 
-def file_windows(
-    path, sample_rate, size, hop, shortest=1, edges=False, progress=False
-):
+def file_windows(source, sample_rate, grids, progress=False):
     """Reads an audio file of any length as batches of windows.
 
-    Windows start at 0, ``hop``, 2 ``hop``, ... The last one may be shorter, as
-    may the only one of a short file. With ``edges``, there are windows before
-    and after these that overlap the file partly, cut off at its ends.
+    The windows of a grid start at 0, ``hop``, 2 ``hop``, ... and have equal
+    lengths: the last one is shifted so that it ends with the file. A file
+    shorter than a window is one window. A window that belongs to several grids
+    comes only once.
 
     Arguments
     ---------
-    path : str
-        The audio file.
+    source : str, bytes, file or list of numpy.ndarray
+        The audio file, or consecutive samples at the sampling rate.
     sample_rate : int
         Sampling rate of the windows in Hz.
-    size : int
-        Samples of a window.
-    hop : float
-        Samples from one start to the next; starts are rounded.
-    shortest : int
-        Windows with fewer samples are dropped, unless there is no other.
-    edges : bool
-        Whether windows may reach beyond the file.
+    grids : list of tuple
+        ``size`` and ``hop`` of each grid in samples; starts are rounded.
     progress : bool
         Whether to show a progress bar.
 
     Yields
     ------
-    centres : list of float
-        Centres of the windows in seconds.
-    end : float
-        End of the last window in seconds.
+    spans : torch.Tensor
+        Start and end ``[B, 2]`` of up to 16 windows in samples.
+    members : torch.Tensor
+        Whether a window belongs to a grid, ``[B, G]``.
     wavs : torch.Tensor
-        Up to 16 windows, ``[B, S]``.
-    wav_lens : torch.Tensor
-        Their lengths ``[B]`` relative to S.
+        The windows ``[B, S]``. Windows of a grid are in order.
+
+    Raises
+    ------
+    ValueError
+        If the source is an array.
 
     Example
     -------
     >>> import soundfile as sf
     >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> sf.write(path, np.zeros(8000 * 20), 8000)
-    >>> for centres, end, wavs, wav_lens in file_windows(
-    ...     path, 8000, 8000, 8000
-    ... ):
-    ...     print(centres[0], end, wavs.shape)
-    0.5 16.0 torch.Size([16, 8000])
-    16.5 20.0 torch.Size([4, 8000])
+    >>> sf.write(path, np.zeros(20000), 8000)
+    >>> for spans, _, wavs in file_windows(path, 8000, [(8000, 8000)]):
+    ...     print(spans.tolist(), wavs.shape)
+    [[0, 8000], [8000, 16000], [12000, 20000]] torch.Size([3, 8000])
     """
-    blocks = audio_blocks(path, sample_rate)
-    windows = _cut_windows(blocks, size, hop, shortest, edges)
-    total = None
-    if progress:
-        total = _claimed_windows(path, sample_rate, size, hop, edges)
+    if isinstance(source, (np.ndarray, torch.Tensor)):
+        raise ValueError("An array has no sampling rate: use tag.")
+    is_list = isinstance(source, list)
+    blocks = source if is_list else audio_blocks(source, sample_rate)
+    windows = _cut_windows(blocks, grids)
+    total = _claimed_windows(source, sample_rate, grids) if progress else None
+    waiting = {}  # windows by their lengths
     with tqdm(
         total=total,
-        desc=os.path.basename(source_name(path)),
+        desc=os.path.basename(source_name(source)),
         unit="window",
         leave=False,
         disable=not progress,
     ) as bar:
-        while batch := list(itertools.islice(windows, BATCH_WINDOWS)):
-            yield _collate(batch, sample_rate)
+        for window in windows:
+            batch = waiting.setdefault(window[1] - window[0], [])
+            batch.append(window)
+            if len(batch) == BATCH_WINDOWS:
+                yield _collate(batch)
+                bar.update(len(batch))
+                batch.clear()
+        for batch in filter(None, waiting.values()):
+            yield _collate(batch)
             bar.update(len(batch))
 
 
-def _claimed_windows(path, sample_rate, size, hop, edges):
+def _claimed_windows(path, sample_rate, grids):
     """Number of windows by the header; None if that is not quickly read."""
-    name = str(path).lower()
+    name = source_name(path).lower()
     if hasattr(path, "read") or name.endswith(FFMPEG_EXTENSIONS):
         return None
     try:
@@ -252,14 +278,14 @@ def _claimed_windows(path, sample_rate, size, hop, edges):
             samples = file.frames / file.samplerate * sample_rate
     except (OSError, ValueError):
         return None
-    return max(1, int((samples if edges else samples - size) / hop) + 1)
+    return sum(
+        max(math.ceil((samples - size) / hop), 0) + 1 for size, hop in grids
+    )
 
 
-def _collate(batch, sample_rate):
+def _collate(batch):
     """Batches windows of ``_cut_windows``, see ``file_windows``."""
-    centres, ends, samples = zip(*batch)
-    parts = [torch.from_numpy(np.ascontiguousarray(x)) for x in samples]
-    wavs = torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
-    wav_lens = torch.tensor([len(part) / wavs.shape[1] for part in parts])
-    centres = [centre / sample_rate for centre in centres]
-    return centres, ends[-1] / sample_rate, wavs, wav_lens
+    starts, ends, members, samples = zip(*batch)
+    spans = torch.tensor([starts, ends]).T
+    wavs = torch.from_numpy(np.stack(samples))
+    return spans, torch.tensor(members), wavs

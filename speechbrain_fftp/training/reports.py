@@ -14,11 +14,20 @@ from speechbrain_fftp.dataio.files import write_csv, write_json
 logger = get_logger(__name__)
 
 
-def add_scalars(writer, train_loss, stats, epoch):
-    """Adds the training loss and the validation metrics of an epoch."""
-    writer.add_scalar("loss/train", train_loss, epoch)
-    for name, value in stats.items():
-        writer.add_scalar(f"{name}/valid", value, epoch)
+def add_scalars(writer, values, where, step):
+    """Adds values, a dict, such as ``loss`` as ``loss/valid``."""
+    for name, value in values.items():
+        writer.add_scalar(f"{name}/{where}", value, step)
+
+
+def add_classes(writer, per_class, labels, step):
+    """Adds a table of the AP of each class, if any, the lowest first."""
+    rows = ["AP | AUC | positives | class", "--- | --- | --- | ---"]
+    for c, row in sorted(per_class.items(), key=lambda item: item[1]["AP"]):
+        about = f"{row['AP']:.4f} | {row['AUC']:.4f} | {row['positives']}"
+        rows.append(f"{about} | {labels[c]}")
+    if per_class:
+        writer.add_text("classes", "\n".join(rows), step)
 
 
 def add_spectrograms(writer, plain, masked, step):
@@ -55,7 +64,8 @@ def add_confusion(writer, confusion, labels, path):
         from matplotlib.figure import Figure
     except ImportError:
         logger.warning(
-            "%s is not drawn: it needs matplotlib (pip install matplotlib).",
+            "%s is not drawn, which needs matplotlib: "
+            'pip install -c constraints.txt -e ".[demo]"',
             path,
         )
         return

@@ -51,6 +51,7 @@ class Data(NamedTuple):
     audio: dict  # of each split, see audio_reader
     files: list  # all files that the prepared clips depend on
     found: Optional[AudioFiles] = None  # if clips were looked for by their ids
+    notes: Optional[dict] = None  # of list_clips, for the report
 
 
 class ShardJob(NamedTuple):

@@ -37,21 +37,15 @@ class Segment(NamedTuple):
 def read_class_list(path):
     """Reads class_labels_indices.csv; returns a dict from mid to name."""
     classes, names = {}, set()
-    with open_csv(path) as file:
-        reader = csv.DictReader(file, skipinitialspace=True)
-        columns = reader.fieldnames or []
-        for column in ("mid", "display_name"):
-            if column not in columns:
-                raise ValueError(f"{path} has no column '{column}': {columns}")
-        for row in reader:
-            mid, name = row["mid"], row["display_name"]
-            if not (mid and name) or mid in classes or name in names:
-                raise ValueError(
-                    f"{path}, line {reader.line_num}: each class needs a mid"
-                    f" and a name of its own, found {mid!r} and {name!r}"
-                )
-            classes[mid] = name
-            names.add(name)
+    for line, row in read_table(path, ("mid", "display_name")):
+        mid, name = row["mid"], row["display_name"]
+        if not (mid and name) or mid in classes or name in names:
+            raise ValueError(
+                f"{path}, line {line}: each class needs a mid and a name of its"
+                f" own, found {mid!r} and {name!r}"
+            )
+        classes[mid] = name
+        names.add(name)
     if not classes:
         raise ValueError(f"{path} lists no class")
     return classes
@@ -103,6 +97,29 @@ def read_segments(path):
                     f' id, start, end, "mid,mid" but found {line[:80]!r}'
                 )
     return segments
+
+
+def read_table(path, columns):
+    """Yields number and entries of each line of a CSV file with a header.
+
+    Entries are stripped, and empty where a line ends early. Errors name the
+    file; columns that are missing, and lines with too many entries, are errors.
+    """
+    with open_csv(path) as file:
+        reader = csv.DictReader(file, skipinitialspace=True)
+        found = reader.fieldnames or []
+        for column in columns:
+            if column not in found:
+                raise ValueError(f"{path} has no column '{column}': {found}")
+        for row in reader:
+            if None in row:
+                raise ValueError(
+                    f"{path}, line {reader.line_num}: more entries than columns,"
+                    f" the last are {row[None]}: put entries with a comma in"
+                    " double quotes"
+                )
+            entries = {key: (row[key] or "").strip() for key in row}
+            yield reader.line_num, entries
 
 
 @contextlib.contextmanager

@@ -115,6 +115,16 @@ def write_report(save_folder, report, data_folder):
         logger.info("%d clips were cut out of whole recordings", cut)
     if report["skipped"]:
         logger.warning("Skipped clips: %s; see %s", summary, path)
+    if near := report.get("near_duplicates"):
+        pairs = ", ".join(" = ".join(pair["ids"]) for pair in near[:3])
+        logger.warning(
+            "%d pairs of clips in different splits sound the same: %s (see"
+            " near_duplicates in %s). If they are copies, remove one of each, or"
+            " give them a group in clips.csv",
+            len(near),
+            pairs,
+            path,
+        )
 
 
 def write_tables(save_folder, kept, durations, classes):

@@ -21,11 +21,10 @@ from speechbrain_fftp.datasets.audioset.lists import (
     unique_mids,
 )
 from speechbrain_fftp.datasets.audioset.search import read_name
+from speechbrain_fftp.datasets.audioset.shard_reader import SHARD_ERRORS
 
 LABEL_KEYS = ("labels", "label", "cls", "tags")  # of a json, the first counts
 MAX_LABEL_BYTES, MAX_AUDIO_BYTES = 2**20, 2**30
-# Raised by tarfile for damaged headers, besides its own errors
-HEADER_ERRORS = (MemoryError, OSError, OverflowError, ValueError)
 
 
 def read_tar_segments(paths, classes):
@@ -112,7 +111,7 @@ def _open_shard(path):
             return
         with tarfile.open(path, "r:") as tar:
             yield _known(_tar_members(tar))
-    except (tarfile.TarError, *HEADER_ERRORS) as err:
+    except SHARD_ERRORS as err:
         raise ValueError(
             f"{path} is damaged or not a tar file, fetch it again ({err})"
         )

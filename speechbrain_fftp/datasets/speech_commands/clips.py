@@ -101,7 +101,7 @@ def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
     """Returns the duration of a clip that can be used as it is, else None.
 
     Reads the whole clip. Raises a ``ValueError`` if it cannot be used at all:
-    empty, truncated, unreadable, shorter than 25 ms or not finite.
+    empty, truncated, unreadable, shorter than 25 ms or with invalid samples.
     """
     extension = os.path.splitext(path)[1].lower()
     if extension not in EXTENSION_OF_FORMAT.values():

@@ -38,6 +38,7 @@ def script(monkeypatch):
         ("encoder", ("transformers", "onnxruntime", "onnxscript"), 10),
         ("training_gpu", (), 0),
         ("tagging", (), 0),
+        ("small_files", (), 0),
     ],
 )
 def test_script_runs(name, packages, targets, script, monkeypatch):

@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import hashlib
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -37,3 +39,17 @@ def make_shards(tmp_path):
         return tmp_path / "train.json"
 
     return make
+
+
+@pytest.fixture(scope="session")
+def digest():
+    """Function that gives a checksum of the names and contents of a folder."""
+
+    def compute(folder):
+        paths = sorted(p for p in folder.rglob("*") if p.is_file())
+        content = [
+            (p.relative_to(folder).as_posix(), p.read_bytes()) for p in paths
+        ]
+        return hashlib.sha256(repr(content).encode()).hexdigest()
+
+    return compute

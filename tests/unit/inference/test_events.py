@@ -73,13 +73,13 @@ ZERO = [0.0] * 9
 )
 def test_hysteresis(column, expected):
     expected = [(start, end, "Siren", p) for start, end, p in expected]
-    assert found([column, ZERO]) == expected
+    assert found([column, ZERO], low=0.25) == expected
 
 
 def test_events_of_several_classes_are_sorted_by_start():
     later = [0, 0, 0, 0, 0.5, 0.5, 0, 0, 0]
     earlier = [0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0]
-    assert found([later, earlier]) == [
+    assert found([later, earlier], low=0.25) == [
         (1, 8, "Bark, dog", 0.5),
         (4, 6, "Siren", 0.5),
     ]
@@ -87,7 +87,11 @@ def test_events_of_several_classes_are_sorted_by_start():
 
 def test_thresholds_change_what_is_found():
     column = [0, 0, 0.25, 0.5, 1.0, 0.5, 0.25, 0, 0]
-    assert found([column, ZERO], threshold=1.0) == [(3.5, 5.5, "Siren", 1.0)]
+    assert found([column, ZERO], threshold=1.0, low=0.5) == [
+        (3.5, 5.5, "Siren", 1.0)
+    ]
+    # By default, a quarter
+    assert found([column, ZERO], threshold=1.0) == [(2.5, 6.5, "Siren", 1.0)]
     assert found([column, ZERO], threshold=1.0, low=0.125) == [
         (2, 7, "Siren", 1.0)
     ]

@@ -10,13 +10,14 @@ from collections import defaultdict
 
 import pytest
 
+from speechbrain_fftp.datasets.own_sounds.folders import list_class_folders
 from speechbrain_fftp.datasets.own_sounds.listing import (
     LAYOUTS,
     find_own_sounds,
-    list_class_folders,
-    read_clip_list,
+    split_own_sounds,
 )
 from speechbrain_fftp.datasets.own_sounds.splits import OwnClip, assign_splits
+from speechbrain_fftp.datasets.own_sounds.tables import read_clip_list
 
 SPLITS = {"train", "valid", "eval"}
 LAYOUT_NAMES = (
@@ -157,10 +158,12 @@ def touch(folder, *paths):
 def test_class_folders(tmp_path):
     touch(tmp_path, "dog/1.WAV", "dog/far/away/2.flac", "cat/.3.wav", "x.wav")
     touch(tmp_path, "cat/4.ogg", "cat/notes.txt", ".git/5.wav", "cat/.t/6.wav")
-    touch(tmp_path, "1/7.mp3")
+    touch(tmp_path, "1/7.mp3", "1/8.M4A", "1/9.webm")
     clips = list_class_folders(tmp_path)
     assert [(clip.path, *clip.labels) for clip in clips] == [
         ("1/7.mp3", "1"),
+        ("1/8.M4A", "1"),
+        ("1/9.webm", "1"),
         ("cat/4.ogg", "cat"),
         ("dog/1.WAV", "dog"),
         ("dog/far/away/2.flac", "dog"),
@@ -169,7 +172,7 @@ def test_class_folders(tmp_path):
     (tmp_path / "linked").symlink_to(tmp_path / "dog")
     clips = list_class_folders(tmp_path)
     assert [clip.labels[0] for clip in clips].count("linked") == 2
-    assert len(clips) == 6
+    assert len(clips) == 8
     (tmp_path / "empty").mkdir()
     touch(tmp_path, "other/notes.txt")
     with pytest.raises(
@@ -196,7 +199,7 @@ def test_two_clips_are_too_few(tmp_path):
     with pytest.raises(
         ValueError, match="few clips.* valid, eval. At least one class"
     ):
-        find_own_sounds(tmp_path)
+        split_own_sounds(find_own_sounds(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["a;b", "$HOME", "a => b", "a\nb", b"\xff"])

@@ -74,3 +74,23 @@ def test_clips_are_converted_once(tmp_path):
     before = (flac / "s.flac").stat().st_mtime_ns
     use_or_convert(tmp_path, ids, flac)
     assert (flac / "s.flac").stat().st_mtime_ns == before
+
+
+def test_containers_named_wav_are_converted(
+    ffmpeg_encode, tmp_path, monkeypatch
+):
+    tone = np.sin(np.arange(8000) / 9) / 2
+    for name in ("a.m4a", "b.m4a"):
+        ffmpeg_encode(tmp_path / name, tone, 16000, "-c:a", "alac")
+    (tmp_path / "b.m4a").rename(tmp_path / "b.wav")
+    ids = {"a.m4a": "a", "b.wav": "b"}
+    usable, failed = use_or_convert(tmp_path, ids, tmp_path / "flac")
+    assert usable == {"a.m4a": (0.5, []), "b.wav": (0.5, [])} and not failed
+    expected, _ = sf.read(tmp_path / "a.m4a.wav")
+    for name in "ab":
+        samples, _ = sf.read(tmp_path / "flac" / f"{name}.flac")
+        np.testing.assert_array_equal(samples, expected)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    usable, failed = use_or_convert(tmp_path, ids, tmp_path / "other")
+    reasons = {reason.split(":")[0] for reason in failed.values()}
+    assert (usable, reasons, len(failed)) == ({}, {"needs ffmpeg"}, 2)

@@ -1,0 +1,161 @@
+"""Tags many files: they are read ahead, and short ones share a batch.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import collections
+import concurrent.futures
+import dataclasses
+import itertools
+
+import numpy as np
+import torch
+
+from speechbrain_fftp.inference.windows import BATCH_WINDOWS
+
+READING_ERRORS = (ImportError, OSError, ValueError)  # a package may be missing
+MAX_WAITING = 2 * BATCH_WINDOWS  # windows, or files, that wait for the model
+MIN_LENGTH = 0.75  # of the clips of a batch, relative to the longest one
+
+
+@dataclasses.dataclass(frozen=True)
+class FileTags:
+    """The tags of a file, or the reason why there are none.
+
+    Arguments
+    ---------
+    file : str
+        The file.
+    tags : list of Tag, optional
+        Sorted by probability, the highest first.
+    error : str, optional
+        Why the file cannot be read, in one line.
+
+    Example
+    -------
+    >>> FileTags("a.wav", error="a.wav is empty.").to_dict()
+    {'file': 'a.wav', 'error': 'a.wav is empty.'}
+    """
+
+    file: str
+    tags: list = None
+    error: str = None
+
+    def to_dict(self):
+        """Returns the file and either its tags or the error.
+
+        Returns
+        -------
+        dict
+            ``file`` and ``tags``, a list of dict, or ``error``.
+        """
+        if self.error is not None:
+            return {"file": self.file, "error": self.error}
+        return {"file": self.file, "tags": [tag.to_dict() for tag in self.tags]}
+
+
+def tag_many(tag_batch, read, paths, num_workers):
+    """Computes the probabilities of files, in order and in constant memory.
+
+    Arguments
+    ---------
+    tag_batch : callable
+        Maps waveforms ``[B, S]`` and their relative lengths ``[B]`` to
+        probabilities ``[B, C]``.
+    read : callable
+        Returns an iterator of a file's windows, in batches ``[B, S]``.
+    paths : iterable
+        The files, which may be endless.
+    num_workers : int
+        Number of threads that call ``read`` and its iterators.
+
+    Yields
+    ------
+    path : str
+        The file.
+    found : torch.Tensor or Exception
+        For each class the maximum over the windows ``[C]``, or why the file
+        cannot be read.
+
+    Example
+    -------
+    >>> files = tag_many(lambda wavs, _: wavs, torch.load, ["a.pt"], 1)
+    >>> [(path, type(found)) for path, found in files]
+    [('a.pt', <class 'FileNotFoundError'>)]
+    """
+    files, waiting, file = [], [], None
+    for path, found in _read_ahead(read, paths, num_workers):
+        if file is None:
+            file = {"path": path, "found": None}
+            files.append(file)
+        if isinstance(found, torch.Tensor):
+            waiting += [(file, wav) for wav in found.numpy()]
+            if len(waiting) >= MAX_WAITING:
+                _tag(tag_batch, waiting)
+            continue
+        if found is not None:
+            waiting = [item for item in waiting if item[0] is not file]
+            file["found"] = found
+        # Part of the file is tagged already, or there is enough to yield
+        if file["found"] is not None or len(files) >= MAX_WAITING:
+            _tag(tag_batch, waiting)
+            yield from (tuple(file.values()) for file in files)
+            files.clear()
+        file = None
+    _tag(tag_batch, waiting)
+    yield from (tuple(file.values()) for file in files)
+
+
+def _read_ahead(read, paths, num_workers):
+    """Yields each file's path with all batches, then with None or an error.
+
+    At most ``2 * num_workers`` files are open, each with one batch.
+    """
+    pool = concurrent.futures.ThreadPoolExecutor(num_workers)
+    paths, opened = iter(paths), collections.deque()
+
+    def step(path, batches):
+        try:
+            batches = read(path) if batches is None else batches
+            return batches, next(batches, None)
+        except READING_ERRORS as error:
+            return None, error
+
+    try:
+        while True:
+            missing = 2 * num_workers - len(opened)
+            for path in itertools.islice(paths, missing):
+                opened.append((path, pool.submit(step, path, None)))
+            if not opened:
+                return
+            path, future = opened.popleft()
+            batches, found = future.result()
+            while isinstance(found, torch.Tensor):
+                future = pool.submit(step, path, batches)
+                yield path, found
+                batches, found = future.result()
+            yield path, found
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _tag(tag_batch, waiting):
+    """Tags all windows that wait, those of similar lengths together."""
+    waiting.sort(key=lambda item: len(item[1]))
+    while waiting:
+        size = len(waiting[-1][1])
+        first = max(len(waiting) - BATCH_WINDOWS, 0)
+        while len(waiting[first][1]) < MIN_LENGTH * size:
+            first += 1
+        batch = waiting[first:]
+        del waiting[first:]
+        wavs = np.zeros((len(batch), size), np.float32)
+        for row, (_, wav) in zip(wavs, batch):
+            row[: len(wav)] = wav
+        lens = [len(wav) / size for _, wav in batch]
+        lens = None if min(lens) == 1 else torch.tensor(lens)
+        probs = tag_batch(torch.from_numpy(wavs), lens).cpu()
+        for (file, _), new in zip(batch, probs):
+            old = file["found"]
+            file["found"] = new if old is None else old.maximum(new)

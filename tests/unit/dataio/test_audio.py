@@ -1,0 +1,215 @@
+"""Tests of reading audio: levels, lengths and kinds of sources.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import gzip
+import io
+import tarfile
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from speechbrain_fftp.dataio.audio import (
+    MAX_LEVEL,
+    mono_blocks,
+    open_audio,
+    read_audio,
+)
+
+RATE = 16000
+FORMATS = {
+    "WAV": None,
+    "WAVEX": None,
+    "AIFF": None,
+    "AU": None,
+    "W64": None,
+    "RF64": None,
+    "FLAC": None,
+    "OGG": "VORBIS",
+    "ogg": "OPUS",
+    "MP3": None,
+    "wav": "FLOAT",
+    "Wav": "IMA_ADPCM",
+}
+
+
+def encoded(samples, format="WAV", subtype=None):
+    file = io.BytesIO()
+    sf.write(file, samples, RATE, format=format, subtype=subtype)
+    return file.getvalue()
+
+
+def noise(seconds=3.0):
+    rng = np.random.default_rng(0)
+    return rng.uniform(-0.5, 0.5, round(seconds * RATE))
+
+
+def read_whole(source):
+    """All samples that are there, and what is missing."""
+    with open_audio(source) as file:
+        samples = np.concatenate(list(mono_blocks(file)))
+        assert file.found == len(samples)
+        return samples, file.missing_part()
+
+
+@pytest.mark.parametrize("level", [1e30, -1e30, 32768, MAX_LEVEL * 1.01])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_samples_far_beyond_full_scale(level, channels):
+    samples = np.zeros((2000, channels))
+    samples[1000, -1] = level
+    if channels == 2:
+        samples[1000, 0] = -level  # so that their mean is zero
+    for subtype in ("FLOAT", "DOUBLE"):
+        content = encoded(samples, subtype=subtype)
+        with pytest.raises(ValueError, match="^samples beyond full scale: up"):
+            read_audio(content)
+        assert len(read_audio(content, 1000 / RATE)[0]) == 1000
+    content = encoded(samples.clip(-MAX_LEVEL, MAX_LEVEL), subtype="FLOAT")
+    assert len(read_audio(content)[0]) == 2000
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_not_finite(value):
+    samples = np.array([0.0, 1e30, value, -1e30, 0.0])
+    for order in (samples, samples[::-1]):
+        content = encoded(order, subtype="FLOAT")
+        with pytest.raises(ValueError, match="^samples that are not finite$"):
+            read_audio(content)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_is_there_of_a_truncated_file(tmp_path, format):
+    content = encoded(noise(), format.upper(), FORMATS[format])
+    whole, missing = read_whole(content)
+    assert not missing
+    length = f"{len(whole) / RATE:.6g}"
+    for kept in (len(content) // 2, len(content) * 9 // 10):
+        (tmp_path / "a").write_bytes(content[:kept])
+        for source in (str(tmp_path / "a"), content[:kept]):
+            samples, missing = read_whole(source)
+            seconds, of, expected, _ = missing.split()
+            assert seconds == f"{len(samples) / RATE:.6g}"
+            assert 0.2 * len(whole) < len(samples) < 0.95 * len(whole)
+            first = 0.9 * len(samples)  # the last frames of an MP3 are guesses
+            np.testing.assert_array_equal(
+                samples[: round(first)], whole[: round(first)]
+            )
+            if format.upper() == "OGG":
+                assert expected == "?"
+            else:
+                assert float(expected) == pytest.approx(float(length), rel=0.03)
+            with pytest.raises(ValueError, match=f"^truncated: {seconds} of"):
+                read_audio(source)
+            assert len(read_audio(source, 0.5)[0]) == 0.5 * RATE
+
+
+@pytest.mark.parametrize("format", ["WAV", "AU", "FLAC", "OGG", "ogg"])
+@pytest.mark.parametrize("lost", [1, 2, 300])
+def test_the_last_bytes_are_missed(format, lost):
+    content = encoded(noise(), format.upper(), FORMATS[format])
+    assert read_whole(content[:-lost])[1]
+
+
+@pytest.mark.parametrize("claimed", [2**32 - 1, 2**31 - 37, 0x7FFFF000])
+def test_sizes_of_streamed_wav_files(claimed):
+    content = bytearray(encoded(noise()))
+    for place in (4, 40):
+        content[place : place + 4] = claimed.to_bytes(4, "little")
+    samples, missing = read_whole(bytes(content))
+    assert len(samples) == 3 * RATE and not missing
+
+
+def test_odd_sizes_and_chunks_after_the_samples():
+    eight_bits = encoded(noise()[:999], subtype="PCM_U8")
+    tag = b"LIST" + (4).to_bytes(4, "little") + b"INFO"
+    for content in (eight_bits, eight_bits + b"\0", eight_bits + b"\0" + tag):
+        samples, missing = read_whole(content)
+        assert len(samples) == 999 and not missing
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["wav", "flac", "ogg -c:a libvorbis", "ogg -c:a libopus", "mp3", "aiff"],
+)
+def test_files_that_ffmpeg_wrote_to_a_pipe(ffmpeg, tmp_path, options):
+    sf.write(tmp_path / "a.wav", noise(), RATE)
+    content = ffmpeg("-i", tmp_path / "a.wav", "-f", *options.split(), "-")
+    samples, missing = read_whole(content)
+    assert not missing and 3 * RATE <= len(samples) < 3.2 * RATE
+    samples, _, _, frames = read_audio(content, max_seconds=60)
+    assert len(samples) == frames
+    samples, _, _, frames = read_audio(content, max_seconds=1)
+    assert len(samples) == RATE < frames
+
+
+def test_length_of_an_mp3_file_without_a_xing_header(ffmpeg, tmp_path):
+    """The first second has a low bit rate, from which the length is guessed."""
+    samples = np.concatenate([np.zeros(10 * RATE), noise(10)])
+    sf.write(tmp_path / "a.wav", samples[::-1], RATE)
+    options = ["-c:a", "libmp3lame", "-q:a", 2]
+    ffmpeg("-i", tmp_path / "a.wav", *options, tmp_path / "a.mp3")
+    assert not read_whole(str(tmp_path / "a.mp3"))[1]
+    options += ["-write_xing", 0]
+    ffmpeg("-i", tmp_path / "a.wav", *options, tmp_path / "b.mp3")
+    found, missing = read_whole(str(tmp_path / "b.mp3"))
+    assert len(found) < 19 * RATE
+    assert missing == f"{len(found) / RATE:.6g} of ? s"
+    options = ["-b:a", "64k", "-write_xing", 0]
+    ffmpeg("-i", tmp_path / "a.wav", *options, tmp_path / "c.mp3")
+    found, missing = read_whole(str(tmp_path / "c.mp3"))
+    assert len(found) >= 20 * RATE and not missing
+
+
+def test_tags_before_and_after_an_mp3_file():
+    content = encoded(noise(), "MP3")
+    size = 300000
+    length = bytes(size >> shift & 127 for shift in (21, 14, 7, 0))
+    before = b"ID3\4\0\0" + length + bytes(size)
+    after = b"TAG" + bytes(125)
+    for whole in (before + content, content + after, before + content + after):
+        samples, missing = read_whole(whole)
+        assert len(samples) == 3 * RATE and not missing
+    assert read_whole(before + content[:-2000])[1].endswith(" of 3 s")
+
+
+def test_damage_within_a_flac_file_ends_it():
+    content = encoded(noise(), "FLAC")
+    expected, _ = read_whole(content)
+    damaged = bytearray(content)
+    middle = len(content) // 2
+    damaged[middle : middle + 1000] = bytes(1000)
+    samples, missing = read_whole(bytes(damaged))
+    assert RATE < len(samples) < 2 * RATE
+    np.testing.assert_array_equal(samples, expected[: len(samples)])
+    assert missing == f"{len(samples) / RATE:.6g} of 3 s"
+
+
+def test_file_objects(tmp_path):
+    content = encoded(noise())
+    expected, *_ = read_audio(content)
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    with gzip.open(tmp_path / "a.gz", "wb") as file:
+        file.write(content)
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(path, "a.wav")
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        sources = [
+            io.BytesIO(content),
+            open(path, "rb"),
+            open(path, "rb", buffering=0),
+            gzip.open(tmp_path / "a.gz"),
+            tar.extractfile("a.wav"),
+            bytearray(content),
+            memoryview(content),
+        ]
+        for source in sources:
+            np.testing.assert_array_equal(read_audio(source)[0], expected)
+    for empty in (io.BytesIO(), b"", io.BufferedReader(io.BytesIO())):
+        with pytest.raises(ValueError, match="^empty file$"):
+            read_audio(empty)
+    with pytest.raises(TypeError, match="bytes-like"):
+        read_audio(open(tmp_path / "a.wav", encoding="latin-1"))

@@ -1,0 +1,338 @@
+"""Tests of decoding with ffmpeg, with the real program and with fake ones.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import io
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from speechbrain_fftp.dataio import ffmpeg as decoding
+from speechbrain_fftp.dataio.audio import (
+    AUDIO_EXTENSIONS,
+    FFMPEG_EXTENSIONS,
+    open_audio,
+    read_audio,
+    readable,
+)
+from speechbrain_fftp.dataio.convert import convert_clips
+
+RATE = 48000
+M4A = b"\0\0\0\x1cftypM4A \0\0\2\0M4A isom"
+HEADS = {
+    "mov": [M4A, b"\0\0\0\x08wide", b"\0\0\1\0moov"],
+    "matroska": [b"\x1aE\xdf\xa3\x9fB\x86\x81\x01"],
+    "aac": [
+        b"\xff\xf1\x50\x80",
+        b"ID3\4\0\0\0\0\1\1" + bytes(129) + b"\xff\xf9",
+    ],
+    "asf": [b"0&\xb2u\x8ef\xcf\x11\xa6\xd9"],
+}
+
+
+def sounds(channels=1, seconds=1.0):
+    """Noise that lossy codecs keep, different in each channel."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((round(seconds * RATE), channels))
+    kernel = np.hanning(101) / 10
+    smooth = [np.convolve(x, kernel, "same") for x in noise.T]
+    return np.stack(smooth, axis=1) * (0.1 + 0.1 * np.arange(channels))
+
+
+def streams(path):
+    """The ways to pass a file: path, content, and file objects."""
+
+    class Pipe(io.RawIOBase):
+        """Can neither be rewound nor say its size."""
+
+        def __init__(self):
+            self.inner = open(path, "rb")
+
+        def readinto(self, buffer):
+            return self.inner.readinto(buffer)
+
+        def readable(self):
+            return True
+
+    content = Path(path).read_bytes()
+    at_its_end = io.BytesIO(content)
+    at_its_end.read()
+    return [
+        str(path),
+        Path(path),
+        content,
+        at_its_end,
+        open(path, "rb"),
+        Pipe(),
+    ]
+
+
+@pytest.fixture
+def private(tmp_path, monkeypatch):
+    """Where temporary files go; it must be empty afterwards."""
+    folder = tmp_path / "private"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    assert not os.listdir(folder)
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch, private):
+    """Puts a shell script on the PATH as ffmpeg; ``$out`` is its output."""
+
+    def install(script):
+        path = tmp_path / "bin" / "ffmpeg"
+        path.parent.mkdir(exist_ok=True)
+        head = f"#!/bin/sh\necho \"$@\" > '{tmp_path}/arguments'\n"
+        path.write_text(
+            f'{head}for out; do :; done\ncd "{tmp_path}"\n{script}\n'
+        )
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
+
+    return install
+
+
+@pytest.mark.parametrize(
+    "name, codec", [("a.mp4", "alac"), ("a.m4a", "alac"), ("a.mkv", "flac")]
+)
+def test_lossless_audio_is_what_soundfile_reads(
+    ffmpeg_encode, tmp_path, private, name, codec
+):
+    path = ffmpeg_encode(tmp_path / name, sounds(2), RATE, "-c:a", codec)
+    wav = tmp_path / (name + ".wav")
+    expected, *about = read_audio(str(wav))
+    assert len(expected) == RATE and np.abs(expected).max() > 0.1
+    for source in streams(path):
+        samples, *found = read_audio(source)
+        np.testing.assert_array_equal(samples, expected)
+        assert found == about
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("a.m4a", ["-c:a", "aac"]),
+        ("a.mov", ["-c:a", "aac"]),
+        ("a.aac", ["-c:a", "aac"]),
+        ("a.wma", ["-c:a", "wmav2"]),
+        ("a.webm", ["-c:a", "libopus"]),
+        ("a.mka", ["-c:a", "libvorbis"]),
+    ],
+)
+def test_lossy_audio_correlates(ffmpeg_encode, tmp_path, name, options):
+    path = ffmpeg_encode(tmp_path / name, sounds(), RATE, *options)
+    expected, _ = sf.read(tmp_path / (name + ".wav"))
+    samples, rate, channels, _ = read_audio(str(path))
+    assert (rate, channels) == (RATE, 1)
+    assert abs(len(samples) / RATE - 1) < 0.1
+    size = 2 * RATE  # for correlation at any delay of the codec
+    spectra = np.fft.rfft(samples, size), np.fft.rfft(expected, size)
+    product = np.fft.irfft(spectra[0] * spectra[1].conj()).max()
+    norms = np.linalg.norm(samples) * np.linalg.norm(expected)
+    assert product / norms > 0.95
+
+
+def test_all_channels_count_the_same(ffmpeg_encode, tmp_path):
+    levels = np.array([0.5, -0.25, 0.125, 0.5, 0.25, 0.125])
+    samples = np.tile(levels, (8000, 1))
+    options = ["-c:a", "flac", "-channel_layout", "5.1"]
+    path = ffmpeg_encode(tmp_path / "a.mkv", samples, 8000, *options)
+    samples, *about = read_audio(str(path))
+    assert about == [8000, 6, 8000]
+    assert np.unique(samples) == pytest.approx([levels.mean()])
+
+
+def test_the_first_of_several_streams(ffmpeg_encode, ffmpeg, tmp_path):
+    first, second = 0.5 * np.ones(8000), np.zeros((8000, 2))
+    first = ffmpeg_encode(tmp_path / "a.mkv", first, 8000, "-c:a", "flac")
+    second = ffmpeg_encode(tmp_path / "b.mkv", second, 8000, "-c:a", "flac")
+    video = ["-f", "lavfi", "-i", "color=red:size=16x16:duration=1"]
+    inputs = [*video, "-i", first, "-i", second]
+    maps = ["-map", "0", "-map", "1", "-map", "2", "-c:a", "copy"]
+    ffmpeg(*inputs, *maps, "-c:v", "mpeg4", tmp_path / "all.mkv")
+    assert set(read_audio(str(tmp_path / "all.mkv"))[0]) == {0.5}
+    ffmpeg(*video, "-c:v", "mpeg4", tmp_path / "silent.mp4")
+    message = "^ffmpeg cannot read it: Output file .*not contain any stream$"
+    with pytest.raises(ValueError, match=message):
+        read_audio(str(tmp_path / "silent.mp4"))
+
+
+def test_truncated_containers(ffmpeg_encode, tmp_path, private):
+    samples = sounds(seconds=3)
+    path = ffmpeg_encode(tmp_path / "a.mkv", samples, RATE, "-c:a", "flac")
+    content = path.read_bytes()
+    cut = content[: len(content) // 2]
+    with pytest.raises(ValueError, match=r"^truncated: 1\.\d+ of \? s$"):
+        read_audio(cut)
+    found, _, _, frames = read_audio(cut, max_seconds=0.1)
+    expected, _, _, more = read_audio(content, max_seconds=0.1)
+    np.testing.assert_array_equal(found, expected)
+    assert len(found) == 4800 and frames == more > len(found)  # it is trimmed
+    path = ffmpeg_encode(tmp_path / "a.m4a", samples, RATE, "-c:a", "aac")
+    cut = path.read_bytes()[:20000]  # the index, at the end, is missing
+    with pytest.raises(ValueError, match="^ffmpeg cannot read it: .*\\w$"):
+        read_audio(cut)
+
+
+def test_damaged_containers_are_errors_or_audio(
+    ffmpeg_encode, tmp_path, private
+):
+    path = ffmpeg_encode(tmp_path / "a.m4a", sounds(), RATE, "-c:a", "aac")
+    content, rng = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(10):
+        damaged = bytearray(content)
+        for place in rng.integers(12, len(content), 30):
+            damaged[place] = rng.integers(256)
+        try:
+            samples, *_ = read_audio(bytes(damaged))
+            assert np.isfinite(samples).all()
+        except ValueError as error:
+            assert "\n" not in str(error) and len(str(error)) < 300
+
+
+def test_each_container_has_its_demuxer_and_limits(
+    fake, tmp_path, private, monkeypatch
+):
+    fake('stat -c %a "$(dirname "$out")" > mode; cp wav "$out"')
+    sf.write(tmp_path / "wav", np.full(800, 0.5), 8000, format="WAV")
+    for demuxer, heads in HEADS.items():
+        for head in heads:
+            assert len(read_audio(head + bytes(99))[0]) == 800
+            arguments = (tmp_path / "arguments").read_text()
+            for part in (
+                "-nostdin",
+                "-protocol_whitelist file ",
+                f"-f {demuxer} -i file:{private}/",
+                "-map 0:a:0",
+            ):
+                assert part in arguments
+            assert (tmp_path / "mode").read_text() == "700\n"
+    read_audio(M4A, max_seconds=0.05)
+    assert "-t 1.05 " in (tmp_path / "arguments").read_text()
+    (tmp_path / "-a b.wav").write_bytes(M4A)  # whatever its name is
+    monkeypatch.chdir(tmp_path)
+    read_audio("-a b.wav")
+    arguments = (tmp_path / "arguments").read_text()
+    assert f"-i file:{tmp_path}/-a b.wav " in arguments
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/passwd\n",
+        b"ffconcat version 1.0\nfile '/etc/passwd'\n",
+        b"file '/etc/passwd'\n",
+        b"<?xml version='1.0'?><MPD><BaseURL>http://a/b</BaseURL></MPD>",
+        b"v=0\no=- 0 0 IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 0\n",
+        b"ID3\4\0\0\0\0\0\0#EXTM3U\n",
+        b"ID3\4\0\0\xff\xff\xff\xff",
+    ],
+)
+def test_playlists_are_not_passed_to_ffmpeg(fake, tmp_path, content):
+    fake("touch called")
+    path = tmp_path / "a.m4a"
+    path.write_bytes(content)
+    for source in (str(path), content):
+        with pytest.raises(ValueError, match="^unreadable or truncated: "):
+            read_audio(source)
+    assert not (tmp_path / "called").exists()
+
+
+@pytest.mark.parametrize(
+    "script, message",
+    [
+        ("exit 3", "ffmpeg cannot read it: exit status 3"),
+        ("exit 0", "ffmpeg cannot read it: exit status 0"),
+        (
+            "echo one >&2; echo '[mov @ 0x1] Invalid data' >&2; exit 1",
+            "ffmpeg cannot read it: Invalid data",
+        ),
+        (
+            f"echo {'x' * 999} >&2; exit 1",
+            f"ffmpeg cannot read it: {'x' * 200}",
+        ),
+        ("head -c 99999 /dev/zero >&2; exit 1", None),
+        ('echo garbage > "$out"', "unreadable or truncated: Format not"),
+        ('touch "$out"', "unreadable or truncated: Format not"),
+        ('cp wav "$out"; kill -9 $$', "ffmpeg cannot read it: exit status -9"),
+        ("exec sleep 60", "ffmpeg took longer than 0.5 s"),
+        ("sleep 5; true", "ffmpeg took longer than 0.5 s"),
+        ('cp long "$out"', "too long to be decoded at once: cut it into"),
+        ('cp large "$out"', "too long to be decoded at once: cut it into"),
+        ('cp wav "$out"', "samples .* full scale|sampling rate of 500 Hz"),
+    ],
+)
+def test_faults_of_ffmpeg(fake, tmp_path, monkeypatch, script, message):
+    fake(script)
+    monkeypatch.setattr(decoding, "TIMEOUT", 0.5)
+    monkeypatch.setattr(decoding, "MAX_SECONDS", 60)
+    monkeypatch.setattr(decoding, "MAX_BYTES", 2**20)
+    for name, rate, samples in (
+        ("wav", 500, 800),
+        ("long", 1000, 61000),
+        ("large", 48000, 2**19),
+    ):
+        sf.write(tmp_path / name, np.zeros(samples), rate, format="WAV")
+    for source in streams_of(tmp_path):
+        with pytest.raises(ValueError, match=message) as error:
+            read_audio(source)
+        assert "\n" not in str(error.value) and len(str(error.value)) < 250
+
+
+def streams_of(folder):
+    """A path and the content of a file that needs ffmpeg."""
+    (folder / "a.m4a").write_bytes(M4A)
+    return str(folder / "a.m4a"), M4A
+
+
+def test_a_program_that_cannot_be_run(tmp_path, fake):
+    fake("")
+    (tmp_path / "bin" / "ffmpeg").write_text("#!/no/such/shell")
+    with pytest.raises(ValueError, match="^ffmpeg cannot be run: No such file"):
+        read_audio(M4A)
+
+
+def test_without_ffmpeg(tmp_path, private, monkeypatch):
+    monkeypatch.setenv("PATH", str(private))
+    needs = "needs ffmpeg: install it, or convert the file to wav"
+    for source in streams_of(tmp_path):
+        with pytest.raises(ValueError, match=f"^{needs}$"):
+            read_audio(source)
+    sf.write(tmp_path / "a.wav", np.zeros(800), 8000)
+    audio = [("a", str(tmp_path / "a.wav")), ("b", str(tmp_path / "a.m4a"))]
+    found = convert_clips(
+        {"a": 10.0, "b": 10.0}, lambda ids: audio, str(tmp_path), num_workers=1
+    )
+    assert found == ({"a": (0.1, ["resampled"])}, {"b": needs})
+
+
+def test_decoding_once_for_two_readers(fake, tmp_path):
+    fake('echo x >> runs; cp wav "$out"')
+    sf.write(tmp_path / "wav", np.full(800, 0.5), 8000, format="WAV")
+    for source in streams_of(tmp_path):
+        (tmp_path / "runs").unlink(missing_ok=True)
+        with readable(source) as file:
+            assert file.name == (source if source != M4A else None)
+            for _ in range(2):
+                assert len(read_audio(file)[0]) == 800
+        assert (tmp_path / "runs").read_text() == "x\n"
+    for source in streams(tmp_path / "wav"):  # nothing to decode
+        with readable(source) as file, open_audio(file) as audio:
+            assert (audio.frames, audio.decoded) == (800, False)
+
+
+def test_the_lists_of_extensions():
+    assert set(FFMPEG_EXTENSIONS) < set(AUDIO_EXTENSIONS)
+    assert len(set(AUDIO_EXTENSIONS)) == len(AUDIO_EXTENSIONS)
+    assert all(e == e.lower() and e[0] == "." for e in AUDIO_EXTENSIONS)
+    mapped = {*sf.available_formats(), "OGA", "OPUS", "AIFC", "AIF", "SND"}
+    others = set(AUDIO_EXTENSIONS) - set(FFMPEG_EXTENSIONS)
+    assert {e[1:].upper() for e in others} <= mapped

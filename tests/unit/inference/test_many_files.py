@@ -1,0 +1,162 @@
+"""Tests of tagging many files: order, errors, memory and threads.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import itertools
+import threading
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+
+from speechbrain_fftp.inference import AudioTagger, many_files
+
+
+@pytest.fixture(scope="module")
+def tagger(exported):
+    return AudioTagger.from_pretrained(exported[1])
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Files of 25 ms to 9 s: the model's windows take 1.3 s."""
+    folder = tmp_path_factory.mktemp("clips")
+    rng = np.random.default_rng(0)
+    lengths = [400, 9 * 16000, *rng.integers(800, 24000, 70), 30000, 400]
+    for number, length in enumerate(lengths):
+        wav = np.sin(np.arange(length) * rng.uniform(0.01, 2))
+        wav *= rng.uniform(0.01, 0.3)
+        sf.write(folder / f"{number:02}.wav", wav, 16000, "FLOAT")
+    return sorted(folder.iterdir())
+
+
+def readers():
+    return [t for t in threading.enumerate() if "ThreadPool" in t.name]
+
+
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_results_are_those_of_a_loop(tagger, clips, num_workers):
+    found = list(tagger.tag_files(clips, num_workers=num_workers))
+    assert [row.file for row in found] == list(map(str, clips))
+    tops = set()
+    for path, row in zip(clips, found):
+        expected = {t.label: t.probability for t in tagger.tag_file(path)}
+        assert row.error is None and len(row.tags) == len(expected) == 5
+        for tag in row.tags:
+            assert abs(tag.probability - expected[tag.label]) < 1e-5
+        tops.add(round(row.tags[0].probability, 5))
+    assert len(tops) > 50
+    assert not readers()
+
+
+def test_short_clips_share_batches(tagger, clips, monkeypatch):
+    sizes = []
+    tag_batch = AudioTagger.tag_batch
+
+    def count(self, wavs, wav_lens=None):
+        sizes.append(len(wavs))
+        if wav_lens is not None:
+            assert wav_lens.min() >= 0.75
+        return tag_batch(self, wavs, wav_lens)
+
+    monkeypatch.setattr(AudioTagger, "tag_batch", count)
+    assert len(list(tagger.tag_files(clips))) == len(clips)
+    assert max(sizes) <= 16 and len(sizes) < len(clips) / 2
+
+
+def test_unreadable_files_are_rows(tagger, clips, tmp_path):
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"no audio")
+    late = tmp_path / "late.wav"  # unreadable after its first windows
+    wav = 0.1 * np.ones(16000 * 60)
+    wav[-1] = np.nan
+    sf.write(late, wav, 16000, "FLOAT")
+    missing = tmp_path / "missing.wav"
+    paths = [clips[3], bad, late, missing, clips[4], tmp_path]
+    rows = list(tagger.tag_files(map(str, paths), top_k=2))
+    assert [row.file for row in rows] == list(map(str, paths))
+    errors = [row.error for row in rows]
+    assert errors[0] is None and errors[4] is None
+    assert "bad.wav is not readable audio" in errors[1]
+    assert "late.wav" in errors[2] and "not finite" in errors[2]
+    assert "missing.wav" in errors[3]
+    assert "no regular file" in errors[5]
+    for row, error in zip(rows, errors):
+        if error is None:
+            tags = [tag.to_dict() for tag in row.tags]
+            assert len(tags) == 2
+            assert row.to_dict() == {"file": row.file, "tags": tags}
+        else:
+            assert row.tags is None and "\n" not in error
+            assert row.to_dict() == {"file": row.file, "error": error}
+
+
+def test_a_missing_package_is_a_row(tagger, tmp_path, monkeypatch):
+    sf.write(tmp_path / "a.wav", np.zeros(8000), 8000)  # to be resampled
+    monkeypatch.setitem(__import__("sys").modules, "soxr", None)
+    [row] = tagger.tag_files([tmp_path / "a.wav"])
+    assert "pip install soxr" in row.error
+
+
+def test_other_errors_are_raised(tagger, clips, monkeypatch):
+    def fail(*_):
+        raise ValueError("of the model")
+
+    with pytest.raises(ValueError, match="top_k=0"):
+        list(tagger.tag_files(clips[:1], top_k=0))
+    with pytest.raises(ValueError, match="num|max_workers"):
+        list(tagger.tag_files(clips[:1], num_workers=0))
+    monkeypatch.setattr(AudioTagger, "tag_batch", fail)
+    with pytest.raises(ValueError, match="of the model"):
+        list(tagger.tag_files(clips))
+    assert not readers()
+
+
+def test_endless_paths_and_closing_early(tagger, clips):
+    taken = []
+
+    def endless():
+        for path in itertools.cycle([clips[3], "missing.wav"]):
+            taken.append(path)
+            yield path
+
+    rows = tagger.tag_files(endless(), num_workers=2)
+    for row in itertools.islice(rows, 100):
+        assert (row.error is None) == (row.file != "missing.wav")
+    assert readers() and len(taken) < 100 + 2 * 32
+    rows.close()
+    assert not readers()
+    with pytest.raises(KeyError):
+        for row in tagger.tag_files(endless(), num_workers=2):
+            raise KeyError(row.file)
+    assert not readers()
+
+
+def test_unreadable_files_do_not_wait_for_others(tagger, clips):
+    paths = itertools.chain(clips[3:4], itertools.repeat("missing.wav"))
+    rows = list(itertools.islice(tagger.tag_files(paths), 1000))
+    assert rows[0].error is None and rows[-1].error is not None
+
+
+def test_long_files_are_not_read_as_a_whole():
+    read, most, lock = [0, 0], [0], threading.Lock()
+
+    def file(number):
+        for _ in range(50):
+            with lock:
+                read[0] += 1
+                most[0] = max(most[0], read[0] - read[1])
+            yield torch.ones(16, 4)
+
+    def tag_batch(wavs, _):
+        with lock:
+            read[1] += 1
+        return wavs
+
+    rows = many_files.tag_many(tag_batch, file, range(6), num_workers=2)
+    assert [path for path, _ in rows] == list(range(6))
+    assert read == [300, 300]
+    assert most[0] <= 8  # of 50 in each file
