@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import io
 import os
 import shutil
@@ -272,11 +273,13 @@ def convert_clips(
 
 def _read_clip(source, max_seconds, start, always):
     """Reads a clip up to its maximum duration and checks it."""
-    enough = max(start + max_seconds, LONG * max(max_seconds, USUAL_SECONDS))
-    with readable(source, enough) as file:
-        if start:
-            start = _find_start(file, start, max_seconds, always)
-        samples, rate, channels, frames = read_audio(file, max_seconds, start)
+    with contextlib.ExitStack() as stack:
+        if start:  # read the file twice, but decode it once
+            enough = LONG * max(max_seconds, USUAL_SECONDS)
+            enough = max(start + max_seconds, enough)
+            source = stack.enter_context(readable(source, enough))
+            start = _find_start(source, start, max_seconds, always)
+        samples, rate, channels, frames = read_audio(source, max_seconds, start)
     if not len(samples):
         raise ValueError("empty file")
     if len(samples) < MIN_SECONDS * rate:
