@@ -145,11 +145,8 @@ def read_overrides(overrides, demo):
 
 
 def resolve_run_options(hparams, run_opts):
-    """Lets ``--ckpt_interval_steps`` replace the yaml's interval in minutes.
-
-    SpeechBrain accepts only one of the two.
-    """
-    if "ckpt_interval_steps" in run_opts.overridden_args:
+    """Lets ``--ckpt_interval_steps`` replace the yaml's interval in minutes."""
+    if "ckpt_interval_steps" in run_opts.overridden_args:  # not both
         hparams["ckpt_interval_minutes"] = 0
 
 
