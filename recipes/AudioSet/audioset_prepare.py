@@ -13,7 +13,9 @@ The training recipe calls this for the balanced set. The unbalanced set should
 be prepared beforehand, with its training clips in tar shards (WebDataset):
 > python recipes/AudioSet/audioset_prepare.py DATA_FOLDER SAVE_FOLDER \
 >     --format webdataset --unbalanced --valid_fraction 0.01 --num_workers 8
-With --verify, it also checks all shards and repairs the damaged ones.
+With --verify, it also checks all shards and repairs the damaged ones. --part 1/8
+to 8/8 do the same in eight jobs on a shared disk; the command above, given after
+them, finds their work and completes the folder.
 
 Dataset: https://research.google.com/audioset
 
@@ -24,6 +26,7 @@ Authors
 import argparse
 import logging
 import os
+import re
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.convert import convert_clips
@@ -74,6 +77,7 @@ def prepare_audioset(
     test_fold=None,
     cut_segments="auto",
     allow_missing=0.2,
+    part=None,
 ):
     """Converts the clips once and writes the manifests of the recipe.
 
@@ -118,6 +122,9 @@ def prepare_audioset(
         that is named after its start is a clip in any case.
     allow_missing : float
         Fraction of AudioSet's clips of a split that may have no audio.
+    part : str, optional
+        Only converts part i of n, as ``i/n``, beside processes that do others.
+        The call without it, after them, completes the folder.
 
     Raises
     ------
@@ -147,8 +154,9 @@ def prepare_audioset(
         raise ValueError(f"cut_segments={cut_segments!r}, not {CUT_SEGMENTS}")
     if clips_per_shard < 1:
         raise ValueError(f"clips_per_shard is {clips_per_shard}, less than 1")
-    if verify and format != "webdataset":
-        raise ValueError("verify is for format='webdataset' only")
+    if verify and (format != "webdataset" or part):
+        raise ValueError("verify is for whole folders in format='webdataset'")
+    share = _read_part(part)
     settings = {
         "data_folder": os.path.abspath(data_folder),
         "valid_fraction": valid_fraction,
@@ -168,11 +176,17 @@ def prepare_audioset(
         data = source = None  # deleted after the preparation
 
     def prepare():
-        """Prepares the folder unless it is complete."""
+        """Prepares the folder, or its part, unless the folder is complete."""
         manifest = INDEX if format == "webdataset" else "train.csv"
         tables = (manifest, *TABLES, REPORT)
         with prepare_folder(
-            save_folder, settings, source, tables, FOLDERS, resume=FOLDERS
+            save_folder,
+            settings,
+            source,
+            tables,
+            FOLDERS,
+            resume=FOLDERS,
+            share=part and part.replace("/", "-of-"),
         ) as todo:
             if not todo:
                 logger.info("Using the data prepared in %s", save_folder)
@@ -184,6 +198,7 @@ def prepare_audioset(
                 num_workers,
                 clips_per_shard,
                 allow_missing,
+                share,
             )
 
     prepare()
@@ -194,10 +209,27 @@ def prepare_audioset(
         prepare()
 
 
+def _read_part(part):
+    """Turns ``i/n`` into (i - 1, n), and None into (0, 1)."""
+    if part is None:
+        return 0, 1
+    if re.fullmatch(r"\d+/\d+", part):
+        number, total = map(int, part.split("/"))
+        if 1 <= number <= total:
+            return number - 1, total
+    raise ValueError(f"part is {part!r}, not i/n such as 1/8")
+
+
 def _write_folder(
-    data, settings, save_folder, num_workers, clips_per_shard, allow_missing
+    data,
+    settings,
+    save_folder,
+    num_workers,
+    clips_per_shard,
+    allow_missing,
+    share,
 ):
-    """Writes audio, tables and report."""
+    """Writes audio, tables and report; of a share, only the audio."""
     listed = data.list_clips()
     chosen, skipped, unknown_mids = choose_clips(listed, data.classes)
     check_missing(chosen, data, allow_missing)
@@ -212,6 +244,7 @@ def _write_folder(
         settings["sample_rate"],
         settings.get("cut_segments") == "yes",
     )
+    i, n = share
     os.makedirs(os.path.join(save_folder, "flac"), exist_ok=True)
     converted, failed, records = {}, {}, None
     for split, clips in split_clips.items():
@@ -219,13 +252,19 @@ def _write_folder(
         if split == "train" and in_shards:
             jobs = cut_jobs(clips, audio, clips_per_shard)
             records = write_shards(
-                jobs, save_folder, data.classes, rate, num_workers, always
+                jobs,
+                save_folder,
+                data.classes,
+                rate,
+                num_workers,
+                always,
+                share,
             )
             for record in records:
                 failed.update((c["id"], c["reason"]) for c in record["skipped"])
             continue
         done, reasons = convert_clips(
-            {clip.id: clip.end - clip.start for clip in clips},
+            {clip.id: clip.end - clip.start for clip in clips[i::n]},
             audio_reader(audio),
             os.path.join(save_folder, "flac"),
             rate,
@@ -236,6 +275,9 @@ def _write_folder(
         )
         converted.update(done)
         failed.update(reasons)
+    if n > 1:
+        logger.info("Part %d of %d is done", i + 1, n)
+        return
 
     for split, clips in chosen.items():
         for clip in clips:
@@ -294,4 +336,5 @@ if __name__ == "__main__":
     parser.add_argument("--test_fold")
     parser.add_argument("--cut_segments", choices=CUT_SEGMENTS, default="auto")
     parser.add_argument("--allow_missing", type=float, default=0.2)
+    parser.add_argument("--part", metavar="I/N")
     prepare_audioset(**vars(parser.parse_args()))
