@@ -13,7 +13,7 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 LITTLE = 2**20  # bytes: libraries fail with other errors when fewer are free
 
 
-class FullDiskError(OSError):
+class _FullDiskError(OSError):
     """A file cannot be written as the disk, or the user's quota, is full."""
 
 
@@ -28,13 +28,9 @@ def name_full_disk(path, needed=0):
     needed : int
         Its size in bytes if it is known.
 
-    Yields
-    ------
-    None
-
     Raises
     ------
-    FullDiskError
+    OSError
         If the block fails for that reason. Other errors stay as they are.
 
     Example
@@ -43,11 +39,11 @@ def name_full_disk(path, needed=0):
     >>> with name_full_disk(path, needed=3 * 2**20):
     ...     raise OSError(errno.ENOSPC, "No space")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    speechbrain_fftp...FullDiskError: ...model.ckpt cannot be written: it needs...
+    speechbrain_fftp..._FullDiskError: ...model.ckpt cannot be written: it needs...
     """
     try:
         yield
-    except FullDiskError:
+    except _FullDiskError:
         raise
     except (OSError, RuntimeError) as error:
         folder = os.path.dirname(os.path.abspath(path))
@@ -57,7 +53,7 @@ def name_full_disk(path, needed=0):
         if cause is None and (isinstance(error, OSError) or free > LITTLE):
             raise
         size = f"it needs {needed / 2**20:.1f} MiB and " if needed else ""
-        raise FullDiskError(
+        raise _FullDiskError(
             f"{path} cannot be written: {size}{free / 2**20:.1f} MiB are free."
             f" Make room and start again. ({cause or error})"
         ) from error
