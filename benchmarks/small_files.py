@@ -67,7 +67,7 @@ def measure(tagger, paths, threads, rounds):
     return cases
 
 
-def add_rows(rows, number, cases, count):
+def add_rows(rows, load, cases, count):
     """Adds the rows of a load: the rates relative to one thread, one by one."""
     base = statistics.median(run[0] for run in cases[1, one_by_one])
     for (number, method), runs in cases.items():
