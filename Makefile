@@ -47,11 +47,11 @@ bench-gpu: $(BENCH_INSTALLED)
 	$(VENV)/bin/python benchmarks/performance_table.py
 
 # Draw the pictures in docs/: make docs CLIP=clip.flac [MODEL=folder]. MODEL is
-# the demo's by default. The screenshot of the page needs Chromium.
+# the demo's by default. The screenshots of the page need Chromium.
 docs: $(INSTALLED)
 	$(VENV)/bin/python docs/plot_specmask.py "$(CLIP)" docs/specmask.png
 	$(VENV)/bin/python docs/plot_tags.py "$(MODEL)" docs/tags.png "$(CLIP)"
-	$(VENV)/bin/python docs/shoot_page.py "$(MODEL)" docs/page.png "$(CLIP)"
+	$(VENV)/bin/python docs/shoot_page.py "$(MODEL)" docs
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -11,17 +11,15 @@ import sys
 
 OUTPUT_FORMATS = ("table", "json", "jsonl", "csv", "audacity")
 
-# Files in folders that are read as audio, among the formats of soundfile.
-EXTENSIONS = (".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga")
-EXTENSIONS += (".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav")
-
 
 def find_files(names):
     """Replaces folders by the audio files in them and in their subfolders.
 
-    Returns the files, in the order given and sorted within a folder, and
-    messages about folders that cannot be read or have no audio files.
+    Returns the files, in the order given and sorted within a folder, and the
+    folders that cannot be read or have no audio files, each with its error.
     """
+    from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+
     files, errors = [], []
     for name in names:
         if not os.path.isdir(name):
@@ -33,15 +31,24 @@ def find_files(names):
             found += [
                 os.path.join(folder, entry)
                 for entry in sorted(entries)
-                if entry.lower().endswith(EXTENSIONS)
+                if entry.lower().endswith(AUDIO_EXTENSIONS)
             ]
-        errors += [f"{e.filename} cannot be read: {e.strerror}" for e in failed]
+        errors += [(error.filename, error) for error in failed]
         if not found and not failed:
-            errors.append(
-                f"{name} has no audio files ({', '.join(EXTENSIONS)})"
-            )
+            known = ", ".join(AUDIO_EXTENSIONS)
+            errors.append((name, f"{name} has no audio files ({known})"))
         files += found
     return files, errors
+
+
+def check_target(path):
+    """Raises an OSError unless a file can be written to a path."""
+    folder = os.path.dirname(path) or os.curdir
+    if os.path.isdir(path) or not os.access(folder, os.W_OK):
+        raise OSError(
+            f"{path} cannot be written: choose a file in a folder that exists "
+            "and permits writing."
+        )
 
 
 class Output:
@@ -55,14 +62,21 @@ class Output:
             times = ["start", "end"] if timeline else []
             self._print_csv(["file", *times, "label", "probability"])
 
-    def add(self, file, found):
-        """Prints the tags or events of a file, or keeps them for ``close``."""
-        rows = [item.to_dict() for item in found]
+    def add(self, file, found, error=None):
+        """Prints the tags or events of a file, or keeps them for ``close``.
+
+        If there is an error, it is printed instead, where the format has it.
+        """
+        rows = [item.to_dict() for item in found or []]
         result = {"file": file, "events" if self.timeline else "tags": rows}
+        if error is not None:
+            result = {"file": file, "error": error}
         if self.output_format == "json":
             self.results.append(result)
         elif self.output_format == "jsonl":
-            print(json.dumps(result))
+            print(json.dumps(result, allow_nan=False))
+        elif error is not None:
+            return
         elif self.output_format == "csv":
             for row in rows:
                 self._print_csv([file, *row.values()])
@@ -82,7 +96,7 @@ class Output:
     def close(self):
         """Prints the results that were kept."""
         if self.output_format == "json":
-            print(json.dumps(self.results, indent=2))
+            print(json.dumps(self.results, indent=2, allow_nan=False))
 
     @staticmethod
     def _print_csv(row):

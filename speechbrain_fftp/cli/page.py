@@ -1,28 +1,46 @@
 """The page of ``fftp-tag serve``, which tags a clip in the browser.
 
-Built with Gradio and served to this machine only. It needs no network: the page
-loads nothing from other hosts and sends no usage data.
+Built with Gradio. It needs no network: the page loads nothing from other hosts
+and sends no usage data.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import csv
+import html
+import json
+import logging
 import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
 
 from speechbrain_fftp.dataio.audio import open_audio
+from speechbrain_fftp.dataio.ffmpeg import readable
 from speechbrain_fftp.datasets.synthetic.sounds import CLASSES, SAMPLE_RATE
 from speechbrain_fftp.inference.plots import plot_tags
-from speechbrain_fftp.inference.tagging import AudioTagger
 
 MAX_MINUTES = 10
 MAX_MEGABYTES = 50
 DAY = 24 * 60 * 60
 HEADER = ("start", "end", "label", "probability")
+# Peaks below the last bit of 16-bit audio
+SILENCE = 2**-15
+HINT = "Choose or record a clip, then press <b>Tag</b>."
+CSS = """
+#status [role=alert] { padding: 0.5em; border: 1px solid #dc2626;
+    border-left-width: 5px; }
+#events table { width: 100%; margin: 0; border-collapse: collapse; }
+#events caption { text-align: left; }
+#events th, #events td { padding: 0.4em; text-align: right; }
+#events td { border-top: 1px solid var(--border-color-primary); }
+#events th:nth-child(3), #events td:nth-child(3) { width: 100%;
+    text-align: left; overflow-wrap: anywhere; }
+"""
 # Pairs of sounds of the demo set, for the example clips.
 EXAMPLES = (
     ("Siren", "Dial tone"),
@@ -31,8 +49,9 @@ EXAMPLES = (
 )
 
 
-def check_upload(path):
-    """Checks the format and size of a clip; returns its length in seconds.
+@contextlib.contextmanager
+def open_upload(path):
+    """Yields a clip as a file that can be read, and its length in seconds.
 
     Raises a ValueError if there is no clip (None), or if it is not audio or
     exceeds the limits of the page.
@@ -45,30 +64,58 @@ def check_upload(path):
             f"The file has {size:.0f} MB, but the limit of this page is "
             f"{MAX_MEGABYTES} MB. The command fftp-tag has no such limit."
         )
-    try:
-        with open_audio(path) as file:
-            seconds = file.frames / file.samplerate
-    except ValueError as error:
-        raise ValueError(f"The file is not readable audio: {error}")
-    if seconds > 60 * MAX_MINUTES:
-        raise ValueError(
-            f"The clip lasts {seconds / 60:.1f} minutes, but the limit of this "
-            f"page is {MAX_MINUTES}. The command fftp-tag has no such limit."
-        )
-    return seconds
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(readable(path, 60 * MAX_MINUTES))
+            with open_audio(file) as audio:
+                seconds = audio.frames / audio.samplerate
+        except ValueError as error:
+            raise ValueError(f"The file is not readable audio: {error}")
+        if seconds > 60 * MAX_MINUTES:
+            raise ValueError(
+                f"The clip lasts longer than {MAX_MINUTES} minutes, the limit "
+                "of this page. The command fftp-tag has no such limit."
+            )
+        yield file, seconds
 
 
 def _write_events(path, events):
-    """Writes events as a CSV file; returns its rows without the header."""
-    rows = [
-        [round(e.start, 3), round(e.end, 3), e.label, round(e.probability, 3)]
-        for e in events
-    ]
+    """Writes events as a CSV file; returns them as an HTML table."""
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(HEADER)
-        writer.writerows(rows)
-    return rows
+        for e in events:
+            numbers = [round(x, 3) for x in (e.start, e.end, e.probability)]
+            writer.writerow([*numbers[:2], e.label, numbers[2]])
+    if not events:
+        return "<p>No event reaches this threshold.</p>"
+    rows = ["".join(f'<th scope="col">{name}</th>' for name in HEADER)]
+    for e in events:
+        rows.append(
+            f"<td>{e.start:.2f}</td><td>{e.end:.2f}</td>"
+            f"<td>{html.escape(e.label)}</td><td>{e.probability:.2f}</td>"
+        )
+    caption = "<caption>Events (times in seconds)</caption>"
+    return f"<table>{caption}<tr>{'</tr><tr>'.join(rows)}</tr></table>"
+
+
+@contextlib.contextmanager
+def _warnings(show, path):
+    """Passes warnings that the package logs in this thread to a function."""
+    thread, handler = threading.get_ident(), logging.Handler(logging.WARNING)
+    handler.addFilter(lambda record: record.thread == thread)
+    handler.emit = lambda record: show(_message(record.getMessage(), path))
+    logger = logging.getLogger("speechbrain_fftp")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def _message(text, path):
+    """A text for the page, which does not tell where the clip is stored."""
+    return html.escape(str(text).replace(str(path), "The file"))
 
 
 def _write_examples(folder, seconds=4.0):
@@ -90,52 +137,61 @@ def choose_windows(tagger, seconds):
     return {"window": window, "hop": window / 4}
 
 
-def build_page(tagger):
-    """Builds the page, a ``gradio.Blocks``, which ``serve`` launches."""
-    try:
-        import gradio as gr
-    except ImportError:
-        raise ImportError(
-            "The page needs Gradio and matplotlib: "
-            "pip install gradio matplotlib"
-        ) from None
-    results = tempfile.TemporaryDirectory(prefix="fftp-tag-")
+def build_page(tagger, folder):
+    """Builds the page, a ``gradio.Blocks`` that writes its files to a folder."""
+    import gradio as gr
 
-    def find_events(path, threshold):
-        """Returns the rows of the event table and the CSV file."""
-        if path is None:
-            return [], None
-        windows = choose_windows(tagger, check_upload(path))
-        events = tagger.tag_long(path, threshold=threshold, **windows)
-        table = Path(tempfile.mkdtemp(dir=results.name)) / "events.csv"
-        return _write_events(table, events), str(table)
+    def analyze(path):
+        """Returns a clip's timeline and waveform, or raises a ValueError."""
+        with open_upload(path) as (file, seconds):
+            wav = tagger.load_wav(file)
+            if wav.abs().max() < SILENCE:
+                raise ValueError(
+                    "The clip is silent. Check the microphone, or choose "
+                    "another clip."
+                )
+            with _warnings(gr.Warning, path):
+                windows = choose_windows(tagger, seconds)
+                return tagger.analyze(file, **windows), wav
+
+    def find_events(timeline, threshold):
+        """Returns the event table and the CSV file."""
+        if timeline is None:
+            return None, None
+        path = Path(tempfile.mkdtemp(dir=folder)) / "events.csv"
+        return _write_events(path, timeline.events(threshold)), str(path)
+
+    def clear(text=HINT):
+        """Returns the content of all outputs without a clip."""
+        hidden = gr.update(visible=False)
+        return text, hidden, hidden, *4 * [None]
 
     def tag(path, threshold):
         """Returns the content of all outputs for a clip."""
         try:
-            windows = choose_windows(tagger, check_upload(path))
-            tags = {t.label: t.probability for t in tagger.tag_file(path)}
-            wav = tagger.load_wav(path)
-            timeline = tagger.analyze(path, **windows)
-            rows, table = find_events(path, threshold)
+            timeline, wav = analyze(path)
         except (OSError, ValueError) as error:
-            text = str(error).replace(str(path), "The file")
-            raise gr.Error(text, duration=None, print_exception=False)
+            return clear(f'<p role="alert">{_message(error, path)}</p>')
+        tags = {t.label: t.probability for t in timeline.tags()}
+        rows, table = find_events(timeline, threshold)
         picture = str(Path(table).with_name("tags.png"))
-        plot_tags(picture, tagger, wav, timeline)
-        return tags, picture, rows, table, path
+        plot_tags(picture, tagger, wav, timeline, compact=True)
+        text = f"{html.escape(Path(path).stem)}, {timeline.duration:.1f} s"
+        tags = gr.update(value=tags, visible=True)
+        shown = gr.update(visible=True)
+        return text, tags, shown, picture, rows, table, timeline
 
     with gr.Blocks(
         title="Audio tagging",
         analytics_enabled=False,
-        delete_cache=(DAY, DAY),  # uploads; also when the server stops
+        delete_cache=(DAY, DAY),  # uploads
     ) as page:
-        page.results = results  # removed with the page
         gr.Markdown(
             f"# Audio tagging\nUpload or record a clip of up to {MAX_MINUTES} "
-            f"minutes and {MAX_MEGABYTES} MB. It stays on this machine."
+            f"minutes and {MAX_MEGABYTES} MB. It stays on the machine that "
+            "serves this page."
         )
-        tagged = gr.State()  # path of the clip whose results are shown
+        kept = gr.State()  # timeline of the clip whose results are shown
         with gr.Row():
             with gr.Column(scale=1):
                 clip = gr.Audio(
@@ -145,6 +201,24 @@ def build_page(tagger):
                     buttons=[],
                     elem_id="clip",
                 )
+                button = gr.Button("Tag", variant="primary", elem_id="tag")
+                examples = [[path] for path in _write_examples(folder)]
+                gr.Examples(examples, clip, label="Examples (synthetic)")
+                status = gr.HTML(HINT, elem_id="status")
+                tags = gr.Label(
+                    label="Tags",
+                    show_heading=False,
+                    visible=False,
+                    elem_id="tags",
+                )
+            with gr.Column(scale=2, visible=False) as results:
+                picture = gr.Image(
+                    show_label=False,
+                    interactive=False,
+                    type="filepath",
+                    buttons=["download", "fullscreen"],
+                    elem_id="picture",
+                )
                 threshold = gr.Slider(
                     0.05,
                     1.0,
@@ -153,65 +227,34 @@ def build_page(tagger):
                     label="Event threshold",
                     elem_id="threshold",
                 )
-                button = gr.Button("Tag", variant="primary", elem_id="tag")
-                examples = [[path] for path in _write_examples(results.name)]
-                gr.Examples(examples, clip, label="Examples (synthetic)")
-                tags = gr.Label(
-                    label="Tags", show_heading=False, elem_id="tags"
-                )
-            with gr.Column(scale=2):
-                picture = gr.Image(
-                    show_label=False,
-                    interactive=False,
-                    type="filepath",
-                    buttons=["download", "fullscreen"],
-                    elem_id="picture",
-                )
-                events = gr.Dataframe(
-                    headers=list(HEADER),
-                    label="Events (times in seconds)",
-                    interactive=False,
+                events = gr.HTML(
+                    apply_default_css=False,
+                    container=True,
+                    max_height=500,
                     elem_id="events",
                 )
                 table = gr.DownloadButton("Events as CSV", elem_id="csv")
-        button.click(
+        outputs = [status, tags, results, picture, events, table, kept]
+        tagging = button.click(
             tag,
             [clip, threshold],
-            [tags, picture, events, table, tagged],
+            outputs,
             api_name="tag",
+            show_progress_on=status,
+        )
+        clip.change(  # in the browser, before anything else can be clicked
+            None,
+            None,
+            outputs[:3],
+            cancels=[tagging],
+            js=f"() => {json.dumps(clear()[:3])}",
         )
         threshold.change(
             find_events,
-            [tagged, threshold],
+            [kept, threshold],
             [events, table],
             api_name="events",
+            show_progress="hidden",
             trigger_mode="always_last",
         )
     return page
-
-
-def serve(model_folder, port=7860, device="cpu"):
-    """Serves the page at http://127.0.0.1:PORT until interrupted.
-
-    Raises an OSError if a file of the model is missing or the port cannot be
-    used, and a ValueError if the model cannot be loaded.
-    """
-    page = build_page(AudioTagger.from_pretrained(model_folder, device=device))
-    try:
-        page.launch(
-            server_name="127.0.0.1",
-            server_port=port,
-            max_file_size=MAX_MEGABYTES * 2**20,
-            share=False,
-            ssr_mode=False,
-            run_history=False,
-            footer_links=[],
-            quiet=True,
-            prevent_thread_lock=True,
-        )
-    except OSError as error:
-        raise OSError(
-            f"Port {port} cannot be used, choose another one: {error}"
-        )
-    print(f"Serving on http://127.0.0.1:{port} (Ctrl+C to stop)", flush=True)
-    page.block_thread()

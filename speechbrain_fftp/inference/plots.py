@@ -7,41 +7,61 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import textwrap
+from pathlib import Path
+
 import torch
+from torchaudio.compliance.kaldi import mel_scale_scalar
 
 from speechbrain_fftp.inference.relevance import token_relevance
 from speechbrain_fftp.inference.windows import frame_size
+from speechbrain_fftp.lobes.features import KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 
+TICKS = (500, 1000, 2000, 4000, 8000)  # in Hz
 # More grid lines would hide the spectrogram.
 MAX_GRID_COLUMNS = 250
 
 
-def new_figure(rows=1, width=10.0, height=2.6):
+def new_figure(rows=1, width=10.0):
     """A figure without a display, and its axes ``[rows]`` with one time axis.
 
-    ``width`` of the figure and ``height`` of each of the axes are in inches.
+    ``width`` is in inches, 1000 pixels for any width: text in a narrow figure
+    is larger.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError(
-            "Figures need matplotlib: pip install matplotlib"
+            "Figures need matplotlib: "
+            'pip install -c constraints.txt -e ".[demo]"'
         ) from None
-    figure = Figure((width, rows * height), dpi=100, layout="constrained")
+    size = width, rows * (0.2 * width + 0.6)
+    figure = Figure(size, dpi=1000 / width, layout="constrained")
     return figure, figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
 
 
-def plot_spectrogram(feats, path_or_ax, embedding=None, frame_shift=0.01):
+def check_extension(path):
+    """Raises a ValueError if figures cannot be written in a file's format."""
+    figure, _ = new_figure()
+    known = sorted(figure.canvas.get_supported_filetypes())
+    if Path(path).suffix[1:].lower() not in ["", *known]:
+        raise ValueError(f"{path} must end with one of .{', .'.join(known)}")
+
+
+def plot_spectrogram(
+    feats, path_or_ax, embedding=None, frame_shift=0.01, fbank=None
+):
     """Draws features ``[T, F]`` and the grid of a patch embedding's patches.
 
     Writes a file or draws into matplotlib axes. ``frame_shift`` is in seconds.
+    The vertical axis is in Hz if ``fbank``, the front end, is a ``KaldiFbank``.
     Overlapping patches are drawn side by side. The vertical lines are omitted
     for clips of more than 250 patch widths.
     """
     if not hasattr(path_or_ax, "imshow"):
         figure, (ax,) = new_figure()
-        plot_spectrogram(feats, ax, embedding, frame_shift)
+        plot_spectrogram(feats, ax, embedding, frame_shift, fbank)
         ax.set_xlabel("seconds")
         figure.savefig(path_or_ax)
         return
@@ -52,6 +72,11 @@ def plot_spectrogram(feats, path_or_ax, embedding=None, frame_shift=0.01):
         picture, cmap="magma", origin="lower", aspect="auto", extent=extent
     )
     ax.set_ylabel("mel bin")
+    if isinstance(fbank, KaldiFbank):
+        ticks = [f for f in TICKS if fbank.low_freq < f < fbank.sample_rate / 2]
+        ax.set_yticks([_mel_bin(f, fbank) for f in ticks], ticks)
+        ax.set_ylabel("Hz")
+    ax.set_title("Spectrogram")
     if embedding is None:
         return
     bins, frames = embedding.proj.kernel_size
@@ -61,21 +86,26 @@ def plot_spectrogram(feats, path_or_ax, embedding=None, frame_shift=0.01):
             ax.axvline(frame * frame_shift, **style)
     for row in range(0, feats.shape[1], bins):
         ax.axhline(row, **style)
-    bin_stride, frame_stride = embedding.proj.stride
-    every = f"every {frame_stride} frames"
-    if embedding.freq_patches > 1:
-        every += f" and {bin_stride} bins"
-    ax.set_title(f"patches of {bins} bins x {frames} frames, {every}")
+    width = round(frames * frame_shift, 3)
+    ax.set_title(f"Spectrogram, cut into patches of {width:g} s")
+
+
+def _mel_bin(frequency, fbank):
+    """Where a frequency is on the axis of mel bins; bin 0 is at 0.5."""
+    edges = fbank.low_freq, fbank.sample_rate / 2
+    low, high, mel = map(mel_scale_scalar, (*edges, frequency))
+    # Centres of the bins divide the range into n_mels + 1 equal steps.
+    return (mel - low) / (high - low) * (fbank.n_mels + 1) - 0.5
 
 
 def plot_timeline(timeline, ax, top=8):
     """Draws a ``Timeline`` into axes, as a heat map of the whole file.
 
-    The ``top`` classes with the highest probability in any window are drawn.
+    The ``top`` classes are those that the file is most probably tagged with.
     Cells of neighbouring windows meet halfway between their centres.
     """
     probs = timeline.probs
-    best = probs.amax(0).topk(min(top, probs.shape[1])).indices
+    best = timeline.clip_probs.topk(min(top, probs.shape[1])).indices
     centres = timeline.times.double().numpy()
     edges = [0.0, *(centres[1:] + centres[:-1]) / 2, timeline.duration]
     mesh = ax.pcolormesh(
@@ -88,27 +118,34 @@ def plot_timeline(timeline, ax, top=8):
     )
     ax.invert_yaxis()
     names = [timeline.labels[index] for index in best]
-    ax.set_yticks(range(len(names)), names, parse_math=False)
-    ax.figure.colorbar(mesh, ax=ax, label="probability")
+    names = [textwrap.fill(name, 18) for name in names]
+    ax.set_yticks(range(len(names)), names, parse_math=False, size="small")
+    ax.set_title("Probability of tags")
+    ax.figure.colorbar(mesh, ax=ax, pad=0.02)
 
 
-def plot_tags(path, tagger, wav, timeline):
+def plot_tags(path, tagger, wav, timeline, compact=False):
     """Draws the spectrogram, timeline and, for an AST, relevance of a clip.
 
     ``wav`` ``[S]`` has the model's sampling rate; ``timeline`` is what
-    ``tagger.analyze`` returns.
+    ``tagger.analyze`` returns. A ``compact`` figure, with larger text, fewer
+    tags and no grid of patches, can be read on a phone.
     """
     encoder, fbank = tagger.mods.embedding_model, tagger.mods.compute_features
     rate = tagger.hparams.sample_rate
     has_attention = isinstance(encoder, AST)
-    figure, axes = new_figure(3 if has_attention else 2)
+    figure, axes = new_figure(
+        3 if has_attention else 2, width=5.0 if compact else 10.0
+    )
     with torch.no_grad():
         feats = fbank(wav[None].to(tagger.device))[0]
     shift = frame_size(fbank)[1] / rate
-    plot_spectrogram(feats, axes[0], encoder.embedding, shift)
-    plot_timeline(timeline, axes[1])
+    embedding = None if compact else encoder.embedding
+    plot_spectrogram(feats, axes[0], embedding, shift, fbank)
+    plot_timeline(timeline, axes[1], top=5 if compact else 8)
     if has_attention:
         axes[2].plot(*token_relevance(tagger, wav), linewidth=1)
+        axes[2].set_title("What the model attends to")
         axes[2].set_ylabel("relevance")
         axes[2].set_ylim(bottom=0)
     axes[-1].set_xlabel("seconds")

@@ -154,9 +154,11 @@ def audio_blocks(source, sample_rate):
     32000
     """
     name = source_name(source)
-    if isinstance(source, (str, os.PathLike)):
-        os.stat(source)  # raises FileNotFoundError
-
+    try:
+        if isinstance(source, (str, os.PathLike)):
+            os.stat(source)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{name}: {error.strerror}") from None
     try:
         with open_audio(source) as file:
             rate = file.samplerate

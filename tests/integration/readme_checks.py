@@ -155,7 +155,10 @@ def check_recipe(words):
 
 def check_options(source, words):
     """Says which option the argparse parser of a source file lacks."""
-    text = source.read_text("utf-8")
+    # The options of a command with verbs are in the modules of its folder
+    several = source.parent.name == "cli"
+    sources = source.parent.glob("*.py") if several else [source]
+    text = "".join(path.read_text("utf-8") for path in sources)
     known = re.findall(r'add_argument\(\s*"(-[\w-]+)"', text) + ["--help"]
     options = [word.split("=")[0] for word in words if word.startswith("-")]
     unknown = [option for option in options if option not in known]

@@ -18,7 +18,7 @@ import pytest
 import soundfile as sf
 
 from speechbrain_fftp.cli.main import main
-from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference import AudioTagger, plots
 
 TIMELINE = ["--timeline", "--window", "1", "--hop", "0.25"]
 
@@ -141,11 +141,13 @@ def test_standard_input(exported, tagger, clips, capsys, monkeypatch):
         expected = [tag.to_dict() for tag in tagger.tag_file(path, 5)]
         assert found == {"file": "-", "tags": expected}
     for content in (b"", b"no sound"):
-        stdin = types.SimpleNamespace(buffer=io.BytesIO(content))
+        buffer = io.BytesIO(content)
+        buffer.name = "<stdin>"
+        stdin = types.SimpleNamespace(buffer=buffer)
         monkeypatch.setattr(sys, "stdin", stdin)
         assert run(exported, "-") == 1
         captured = capsys.readouterr()
-        assert "standard input is not readable audio" in captured.err
+        assert "<stdin> is not readable audio" in captured.err
         assert not captured.out
 
 
@@ -170,15 +172,44 @@ def test_odd_files_and_a_folder_with_bad_ones(exported, odd_audio, capsys):
     assert run(exported, folder, "--format", "jsonl") == 1
     captured = capsys.readouterr()
     found = [json.loads(line) for line in captured.out.splitlines()]
-    expected = sorted(str(path) for path, _ in good.values())
-    assert [result["file"] for result in found] == expected
-    assert all(len(result["tags"]) == 5 for result in found)
-    errors = captured.err.splitlines()
-    in_folder = [name for name in NAMES if name != "missing"]
+    found = {result.pop("file"): result for result in found}
+    in_folder = [bad[name] for name in NAMES if name != "missing"]
+    assert list(found) == sorted(
+        str(p) for p, _ in [*good.values(), *in_folder]
+    )
+    assert all(len(found[str(path)]["tags"]) == 5 for path, _ in good.values())
+    *lines, last = captured.err.splitlines()
+    errors = [x for x in lines if not x.startswith("fftp-tag: warning: ")]
     assert len(errors) == len(in_folder)
-    for name in in_folder:
-        path, message = bad[name]
-        assert any(message in e and str(path) in e for e in errors)
+    for name in ("short", "truncated", "six hours"):
+        [warning] = [x for x in lines if str(good[name][0]) in x]
+        assert warning.startswith("fftp-tag: warning: ")
+        assert "is truncated" in warning
+    for path, message in in_folder:
+        [error] = [error for error in errors if str(path) in error]
+        assert message in error
+        assert found[str(path)] == {"error": error.removeprefix("fftp-tag: ")}
+    assert last == f"fftp-tag: {len(errors)} of {len(found)} files failed"
+
+
+def test_files_that_need_ffmpeg_are_not_ignored(
+    exported, clips, monkeypatch, capsys
+):
+    film = os.path.join(clips[0], "film.m4a")
+    with open(film, "wb") as file:
+        file.write(b"\0\0\0\x20ftypM4A " + bytes(100))
+    monkeypatch.setenv("PATH", "")
+    assert run(exported, clips[0], "--format", "jsonl") == 1
+    captured = capsys.readouterr()
+    rows = [json.loads(line) for line in captured.out.splitlines()]
+    errors = {row["file"]: row["error"] for row in rows if "error" in row}
+    assert len(rows) == 3 and list(errors) == [film]
+    assert "ffmpeg" in errors[film]
+    lines = captured.err.splitlines()
+    assert lines == [
+        f"fftp-tag: {errors[film]}",
+        "fftp-tag: 1 of 3 files failed",
+    ]
 
 
 def test_folders_without_audio_and_unreadable_ones(
@@ -187,7 +218,7 @@ def test_folders_without_audio_and_unreadable_ones(
     (tmp_path / "nothing").mkdir()
     assert run(exported, tmp_path / "nothing", clips[1][0]) == 1
     captured = capsys.readouterr()
-    assert "nothing has no audio files (.aif" in captured.err
+    assert "nothing has no audio files (.flac" in captured.err
     assert captured.out.splitlines()[0] == clips[1][0]
     scandir = os.scandir
 
@@ -197,10 +228,13 @@ def test_folders_without_audio_and_unreadable_ones(
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert run(exported, clips[0]) == 1
+    assert run(exported, clips[0], "--format", "json") == 1
     captured = capsys.readouterr()
-    assert "more cannot be read: Permission denied" in captured.err
-    assert captured.out.splitlines()[0] == clips[1][0]
+    assert "more: Permission denied" in captured.err
+    refused, found = json.loads(captured.out)
+    more = os.path.join(clips[0], "more")
+    assert refused == {"file": more, "error": f"{more}: Permission denied"}
+    assert found["file"] == clips[1][0] and len(found["tags"]) == 5
 
 
 def test_a_damaged_model_is_not_loaded_by_its_yaml(
@@ -221,8 +255,17 @@ def test_a_damaged_model_is_not_loaded_by_its_yaml(
     "options, message",
     [
         (["--window", "1"], "--window and --hop require --timeline"),
-        (["--threshold", "2"], "--threshold: invalid"),
-        (["--threshold", "nan"], "--threshold: invalid"),
+        (["--threshold", "2"], "'2' is not a number from 0 to 1"),
+        (["--threshold", "nan"], "'nan' is not a number from 0 to 1"),
+        (["--timeline", "--window", "0"], "--window: '0' is not a number from"),
+        (["--timeline", "--hop", "0"], "--hop: '0' is not a number from 0.001"),
+        (["--timeline", "--hop", "-1"], "--hop: '-1' is not a number from"),
+        (["--timeline", "--hop", "x"], "--hop: 'x' is not a number from"),
+        (["--timeline", "--top-k", "3"], "--top-k is for tags"),
+        (["--format", "audacity", "--top-k", "3"], "--top-k is for tags"),
+        (["--top-k", "1.5"], "'1.5' is not a whole number from 1"),
+        (["--threads", "0"], "'0' is not a whole number from 1 to 1024"),
+        (["--plot", "a.xyz"], "--plot: a.xyz must end with one of .avif, .eps"),
         (["--format", "xml"], "--format: invalid choice"),
         (["more.wav", "--format", "audacity"], "take one file at a time"),
         (["more.wav", "--plot", "a.png"], "take one file at a time"),
@@ -247,8 +290,8 @@ def test_windows_that_do_not_fit_the_model(exported, clips, capsys):
     arguments = [clips[1][0], "--timeline", "--window", "10"]
     assert run(exported, *arguments) == 2
     assert "window=10.0 must be in" in capsys.readouterr().err
-    assert run(exported, clips[1][0], "--timeline", "--hop", "-1") == 2
-    assert "hop=-1.0 must be at least" in capsys.readouterr().err
+    assert run(exported, clips[1][0], "--timeline", "--hop", "0.005") == 2
+    assert "hop=0.005 must be at least" in capsys.readouterr().err
 
 
 def stub(monkeypatch, name, function):
@@ -266,18 +309,6 @@ def stub(monkeypatch, name, function):
     return calls
 
 
-def test_serve(exported, monkeypatch, capsys):
-    model = str(exported[1])
-    calls = stub(monkeypatch, "speechbrain_fftp.cli.page", "serve")
-    assert main(["serve", "--model", model, "--port", "8080"]) == 0
-    assert calls == [((model,), {"port": 8080})]
-    assert main(["serve", "--model", "none"]) == 1
-    assert "none has no config.json" in capsys.readouterr().err
-    stub(monkeypatch, "speechbrain_fftp.cli.page", "fail serve")
-    assert main(["serve", "--model", model]) == 1
-    assert "pip install something" in capsys.readouterr().err
-
-
 def test_export(exported, tagger, monkeypatch, capsys):
     model = str(exported[1])
     name = "speechbrain_fftp.inference.onnx"
@@ -286,20 +317,32 @@ def test_export(exported, tagger, monkeypatch, capsys):
     assert main([*arguments, "--int8"]) == 0
     [((given, path), options)] = calls
     assert given.labels == tagger.labels
-    assert (path, options) == ("a", {"int8": True})
+    assert (path, options) == ("a", {"int8": True, "report": print})
     stub(monkeypatch, name, "fail export_onnx")
     assert main(arguments) == 1
     assert "pip install something" in capsys.readouterr().err
 
 
-def test_plot(exported, tagger, clips, monkeypatch):
-    calls = stub(monkeypatch, "speechbrain_fftp.inference.plots", "plot_tags")
+def test_plot(exported, tagger, clips, monkeypatch, capsys):
+    """The model runs once, for the picture and for the tags."""
+    calls, runs = [], []
+    analyze = AudioTagger.analyze
+
+    def record(*args, **kwargs):
+        runs.append(args[1])
+        return analyze(*args, **kwargs)
+
+    monkeypatch.setattr(plots, "plot_tags", lambda *args: calls.append(args))
+    monkeypatch.setattr(AudioTagger, "analyze", record)
+    monkeypatch.setattr(AudioTagger, "tag_file", None)
     options = ["--plot", "a.png", "--window", "1", "--hop", "0.5"]
-    assert run(exported, clips[1][0], *options) == 0
-    [((wav, given, times, probs, path), _)] = calls
-    assert wav.shape == (48000,) and given.labels == tagger.labels
-    assert times.tolist() == [0.5, 1.0, 1.5, 2.0, 2.5]
-    assert probs.shape == (5, 5) and path == "a.png"
+    assert run(exported, clips[1][0], *options, "--format", "json") == 0
+    [(path, given, wav, timeline)] = calls
+    assert path == "a.png" and given.labels == tagger.labels
+    assert wav.shape == (48000,) and runs == [clips[1][0]]
+    assert timeline.times.tolist() == [0.5, 1.0, 1.5, 2.0, 2.5]
+    [found] = json.loads(capsys.readouterr().out)
+    assert found["tags"] == [tag.to_dict() for tag in timeline.tags()]
 
 
 def test_a_file_called_like_a_command(exported, clips, monkeypatch, capsys):
@@ -336,8 +379,10 @@ def test_standard_output_holds_results_alone(exported, clips):
     with open(clips[1][0], "rb") as file:
         done = subprocess.run(command, stdin=file, capture_output=True)
     assert done.returncode == 1
-    found = json.loads(done.stdout)
+    *found, failed = json.loads(done.stdout)
     assert [result["file"] for result in found] == ["-", os.fsdecode(name)]
+    message = "none.wav: No such file or directory"
+    assert failed == {"file": "none.wav", "error": message}
     assert b"none.wav" in done.stderr and b"Traceback" not in done.stderr
     assert b"%|" not in done.stderr  # no progress bar but on a terminal
     command[command.index("json")] = "table"

@@ -4,8 +4,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import csv
+import logging
 import os
-import sys
+import re
+import threading
 from types import SimpleNamespace
 
 import gradio as gr
@@ -14,13 +17,10 @@ import pytest
 import soundfile as sf
 
 from speechbrain_fftp.cli import page as page_module
-from speechbrain_fftp.cli.page import (
-    build_page,
-    check_upload,
-    choose_windows,
-    serve,
-)
+from speechbrain_fftp.cli.page import build_page, choose_windows, open_upload
 from speechbrain_fftp.inference import AudioTagger
+
+OUTPUTS = ("status", "tags", "results", "picture", "events", "table", "kept")
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +29,16 @@ def tagger(exported):
 
 
 @pytest.fixture(scope="module")
-def functions(tagger):
-    """What the page calls, by name. The page lives as long as they do."""
-    page = build_page(tagger)
-    yield {f.api_name: f.fn for f in page.fns.values()}
-    page.results.cleanup()
+def functions(tagger, tmp_path_factory):
+    """What the page calls, by name."""
+    page = build_page(tagger, tmp_path_factory.mktemp("files"))
+    return {f.api_name: f.fn for f in page.fns.values()}
+
+
+@pytest.fixture
+def tag(functions):
+    """Tags a clip; returns the outputs of the page by name."""
+    return lambda *args: dict(zip(OUTPUTS, functions["tag"](*args)))
 
 
 @pytest.fixture
@@ -43,55 +48,121 @@ def clip(tmp_path):
     return str(tmp_path / "clip.flac")
 
 
-def read(path):
+def read_csv(path):
     with open(path, encoding="utf-8", newline="") as file:
-        return file.read()
+        return list(csv.reader(file))
 
 
-def test_tag_gives_what_the_tagger_gives(functions, tagger, clip):
-    tags, picture, rows, table, path = functions["tag"](clip, 0.4)
-    assert tags == {t.label: t.probability for t in tagger.tag_file(clip)}
-    assert path == clip and read(picture.replace("tags.png", "events.csv"))
+def test_tag_gives_what_the_tagger_gives(tag, functions, tagger, clip):
+    found = tag(clip, 0.4)
+    tags = {t.label: t.probability for t in tagger.tag_file(clip)}
+    assert found["tags"]["value"] == pytest.approx(tags, abs=1e-6)
+    assert list(found["tags"]["value"]) == list(tags)
+    assert found["results"]["visible"] and found["status"] == "clip, 4.0 s"
+    assert os.path.getsize(found["picture"]) > 1000
     events = tagger.tag_long(clip, threshold=0.4, **choose_windows(tagger, 4.0))
-    assert 0 < len(events) == len(rows)
-    lines = ["start,end,label,probability"]
-    for event, row in zip(events, rows):
-        numbers = (event.start, event.end, event.probability)
-        assert [row[0], row[1], row[3]] == [round(x, 3) for x in numbers]
-        label = event.label if "," not in event.label else f'"{event.label}"'
-        lines.append(f"{row[0]},{row[1]},{label},{row[3]}")
-    assert read(table).split("\n") == [*lines, ""]
-    assert '"Bark, dog"' in read(functions["events"](clip, 0.05)[1])
+    header, *rows = read_csv(found["table"])
+    assert header == ["start", "end", "label", "probability"]
+    assert len(rows) == len(events) > 0
+    assert [row[2] for row in rows] == [event.label for event in events]
+    shown = re.findall("<td>(.*?)</td>", found["events"])
+    for event, row, cells in zip(events, rows, zip(*[iter(shown)] * 4)):
+        numbers = event.start, event.end, event.probability
+        written = [float(row[i]) for i in (0, 1, 3)]
+        assert written == pytest.approx(numbers, abs=6e-4)
+        assert [cells[i] for i in (0, 1, 3)] == [f"{x:.2f}" for x in numbers]
+    _, table = functions["events"](found["kept"], 0.05)
+    assert "Bark, dog" in [row[2] for row in read_csv(table)]
+
+
+def test_the_model_runs_once_for_a_clip(
+    tag, functions, tagger, clip, monkeypatch
+):
+    calls, tag_batch = [], tagger.tag_batch
+
+    def count(*args):
+        calls.append(args)
+        return tag_batch(*args)
+
+    monkeypatch.setattr(tagger, "tag_batch", count)
+    tagger.analyze(clip, **choose_windows(tagger, 4.0))
+    once = len(calls)
+    timeline = tag(clip, 0.4)["kept"]
+    assert len(calls) == 2 * once > 0
+    monkeypatch.setattr(page_module, "open_upload", None)  # nor is it called
+    for threshold in (0.3, 0.6):
+        functions["events"](timeline, threshold)
+    assert len(calls) == 2 * once
 
 
 def test_another_threshold_before_a_clip(functions):
-    assert functions["events"](None, 0.3) == ([], None)
+    assert functions["events"](None, 0.3) == (None, None)
 
 
-def test_errors_do_not_tell_where_the_file_is(functions, tmp_path):
-    broken = tmp_path / "broken.wav"
+def test_labels_cannot_be_html(tag, tagger, clip, monkeypatch):
+    labels = ["<b>"] * 5
+    monkeypatch.setattr(AudioTagger, "labels", labels)
+    events = tag(clip, 0.05)["events"]
+    assert "&lt;b&gt;" in events and "<b>" not in events
+
+
+def test_errors_replace_results(tag, tmp_path):
+    broken, empty = tmp_path / "broken.wav", tmp_path / "empty.wav"
+    silent = tmp_path / "silent.wav"
     broken.write_bytes(b"RIFF....WAVEfmt ")
-    empty = tmp_path / "empty.wav"
     sf.write(empty, np.zeros(0), 16000)
-    for path, message in ((broken, "not readable"), (empty, "no samples")):
-        with pytest.raises(gr.Error) as caught:
-            functions["tag"](str(path), 0.5)
-        assert message in caught.value.message
-        assert str(tmp_path) not in caught.value.message
+    sf.write(silent, np.zeros(16000), 16000)
+    for path, message in (
+        (broken, "The file is not readable"),
+        (empty, "no samples"),
+        (silent, "is silent"),
+        (None, "Choose a file or record a clip first."),
+    ):
+        found = tag(path and str(path), 0.5)
+        assert message in found["status"] and 'role="alert"' in found["status"]
+        assert str(tmp_path) not in found["status"]
+        assert not found["results"]["visible"] and not found["tags"]["visible"]
+        assert {found[name] for name in OUTPUTS[3:]} == {None}
 
 
-def test_limits(clip, monkeypatch):
-    assert check_upload(clip) == 4.0
-    monkeypatch.setattr(page_module, "MAX_MINUTES", 3.9 / 60)
-    with pytest.raises(ValueError, match="lasts 0.1 minutes"):
-        check_upload(clip)
-    size = os.path.getsize(clip) / 2**20
-    monkeypatch.setattr(page_module, "MAX_MEGABYTES", size - 1e-3)
+def test_warnings_are_shown_to_the_request_that_caused_them(
+    tag, tagger, clip, tmp_path, monkeypatch
+):
+    shown = []
+    logger = logging.getLogger("speechbrain_fftp.inference.windows")
+
+    def analyze(file, **windows):
+        logger.info("not a warning")
+        other = threading.Thread(target=logger.warning, args=("another",))
+        other.start()
+        other.join()
+        return AudioTagger.analyze(tagger, file, **windows)
+
+    monkeypatch.setattr(gr, "Warning", shown.append)
+    monkeypatch.setattr(tagger, "analyze", analyze)
+    tag(clip, 0.5)
+    assert not shown
+    path = tmp_path / "clip.wav"
+    sf.write(path, 0.1 * np.random.default_rng(0).standard_normal(32000), 16000)
+    path.write_bytes(path.read_bytes()[:32044])
+    tag(str(path), 0.5)
+    logger.warning("no request")
+    assert shown == ["The file is truncated: read 1 of 2 s"]
+
+
+def test_limits(tag, clip, monkeypatch):
+    def check(megabytes, minutes):
+        monkeypatch.setattr(page_module, "MAX_MEGABYTES", megabytes)
+        monkeypatch.setattr(page_module, "MAX_MINUTES", minutes)
+        with open_upload(clip) as (file, seconds):
+            return file.name, seconds
+
+    size, length = os.path.getsize(clip) / 2**20, 4 / 60
+    assert check(size, length) == (clip, 4.0)
+    with pytest.raises(ValueError, match="lasts longer than 0.065 minutes"):
+        check(size, 0.065)
     with pytest.raises(ValueError, match="The file has 0 MB"):
-        check_upload(clip)
-    monkeypatch.setattr(page_module, "MAX_MEGABYTES", size)
-    monkeypatch.setattr(page_module, "MAX_MINUTES", 4 / 60)
-    assert check_upload(clip) == 4.0
+        check(size - 1e-3, length)
 
 
 @pytest.mark.parametrize(
@@ -101,26 +172,3 @@ def test_limits(clip, monkeypatch):
 def test_windows_by_the_length(longest, seconds, window):
     found = choose_windows(SimpleNamespace(max_window=longest), seconds)
     assert found == {"window": window, "hop": window / 4}
-
-
-def test_serve_is_for_this_machine_and_reports_nothing(
-    exported, monkeypatch, capsys
-):
-    launched = []
-    monkeypatch.setattr(
-        gr.Blocks, "launch", lambda self, **k: launched.append((self, k))
-    )
-    monkeypatch.setattr(gr.Blocks, "block_thread", lambda self: None)
-    serve(exported[1], port=7999)
-    ((page, options),) = launched
-    assert options["server_name"] == "127.0.0.1"
-    assert options["server_port"] == 7999 and options["share"] is False
-    assert options["max_file_size"] == 50 * 2**20
-    assert page.analytics_enabled is False
-    assert "http://127.0.0.1:7999" in capsys.readouterr().out
-
-
-def test_without_gradio_the_error_says_what_to_do(monkeypatch):
-    monkeypatch.setitem(sys.modules, "gradio", None)
-    with pytest.raises(ImportError, match="pip install gradio matplotlib"):
-        build_page(tagger=None)

@@ -15,8 +15,10 @@ import torch
 pytest.importorskip("matplotlib")
 from matplotlib.image import imread
 
+from speechbrain.lobes.features import Fbank
 from speechbrain_fftp.inference import AudioTagger, Timeline, plots
 from speechbrain_fftp.inference.relevance import token_relevance
+from speechbrain_fftp.lobes.features import KaldiFbank
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
@@ -45,13 +47,9 @@ def lines(ax):
 @pytest.mark.parametrize(
     "embedding, columns, rows, title",
     [
-        (FFTPEmbedding(40, 8, 25, 5), 4, [0], "40 bins x 25 frames, every 5"),
-        (
-            SquarePatchEmbedding(40, 8, 16, 10),
-            7,
-            [0, 16, 32],
-            "16 bins x 16 frames, every 10 frames and 10 bins",
-        ),
+        (FFTPEmbedding(40, 8, 25, 5), 4, [0], "patches of 0.25 s"),
+        (SquarePatchEmbedding(40, 8, 16, 10), 7, [0, 16, 32], "of 0.16 s"),
+        (FFTPEmbedding(40, 8, 100, 50), 1, [0], "patches of 1 s"),
     ],
 )
 def test_spectrogram_in_seconds_with_its_grid(embedding, columns, rows, title):
@@ -65,6 +63,24 @@ def test_spectrogram_in_seconds_with_its_grid(embedding, columns, rows, title):
     vertical, horizontal = lines(ax)
     np.testing.assert_allclose(vertical, width * np.arange(columns))
     assert horizontal == rows and title in ax.get_title()
+
+
+@pytest.mark.parametrize("rate, n_mels", [(16000, 128), (8000, 64)])
+def test_frequencies_are_where_the_front_end_finds_them(rate, n_mels):
+    fbank = KaldiFbank(sample_rate=rate, n_mels=n_mels)
+    times = torch.arange(rate) / rate
+    _, (ax,) = plots.new_figure()
+    plots.plot_spectrogram(fbank(times[None])[0], ax, fbank=fbank)
+    ticks = [int(text.get_text()) for text in ax.get_yticklabels()]
+    assert ticks == [f for f in (500, 1000, 2000, 4000) if f < rate / 2]
+    assert ax.get_ylabel() == "Hz" and ax.get_title() == "Spectrogram"
+    for frequency, place in zip(ticks, ax.get_yticks()):
+        sine = torch.sin(2 * torch.pi * frequency * times)
+        loudest = fbank(sine[None])[0].mean(0).argmax()
+        assert abs(loudest + 0.5 - place) < 1
+    _, (ax,) = plots.new_figure()
+    plots.plot_spectrogram(torch.randn(9, 40), ax, fbank=Fbank())
+    assert ax.get_ylabel() == "mel bin"
 
 
 def test_a_grid_that_would_hide_the_spectrogram_is_left_out():
@@ -151,11 +167,15 @@ def test_tags_with_relevance_and_without(exported, figures, tmp_path):
     tagger.mods.embedding_model = AuM(40, embed_dim=24, depth=1)
     plots.plot_tags(tmp_path / "aum.png", tagger, wav, timeline)
     assert len(figures[-1][1]) == 2
+    plots.plot_tags(tmp_path / "s.png", tagger, wav, timeline, compact=True)
+    spectrogram, bars = figures[-1][1]
+    assert not spectrogram.lines and len(bars.get_yticks()) == 5
+    assert imread(tmp_path / "s.png").shape[:2] == (640, 1000)
     heights = [imread(tmp_path / f"{n}.png").shape[0] for n in ("ast", "aum")]
     assert heights == [780, 520]
 
 
 def test_without_matplotlib_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match="pip install matplotlib"):
+    with pytest.raises(ImportError, match="pip install -c .*demo"):
         plots.new_figure()

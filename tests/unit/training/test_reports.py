@@ -98,7 +98,8 @@ def test_confusion_is_darker_where_more_clips_are(tmp_path):
 def test_without_matplotlib_there_is_a_warning(tmp_path, monkeypatch, caplog):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     add_confusion(None, np.eye(2, dtype=int), ["a", "b"], tmp_path / "c.png")
-    assert "pip install matplotlib" in caplog.text
+    install = 'pip install -c constraints.txt -e ".[demo]"'
+    assert install in caplog.text
     assert not (tmp_path / "c.png").exists()
 
 

@@ -1,0 +1,119 @@
+"""Options that the verbs of ``fftp-tag`` share, and how --model is loaded.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import contextlib
+import importlib
+import math
+from pathlib import Path
+
+YAML = "hyperparams.yaml"
+GET_MODEL = (
+    "Set --model to the inference folder of a trained model; `make demo` makes "
+    "one in results/demo/inference."
+)
+
+
+def new_parser(prog, module):
+    """A parser of the options of a verb, which are its own and shared ones."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=module.DESCRIPTION,
+        epilog="examples:\n" + module.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_options(parser)
+    parser.add_argument(
+        "--model",
+        metavar="FOLDER",
+        help="inference folder of a trained model, such as "
+        "results/demo/inference, or the folder above it",
+    )
+    parser.add_argument(
+        "--trust-code",
+        action="store_true",
+        help="load a model that has no config.json by its hyperparams.yaml, "
+        "which can run any code on this machine",
+    )
+    parser.add_argument(
+        "--threads",
+        type=in_range(int, 1, 1024),
+        metavar="N",
+        help="CPU threads (default: one for small models, or PyTorch's)",
+    )
+    parser.add_argument(
+        "--verbose", action="store_true", help="print tracebacks of errors"
+    )
+    version = importlib.import_module("speechbrain_fftp").__version__
+    parser.add_argument(
+        "--version", action="version", version=f"fftp-tag {version}"
+    )
+    return parser
+
+
+def parse(parser, argv):
+    """Parses arguments. Those after ``--`` are files, also ``-dash.wav``."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    args = parser.parse_intermixed_args(argv[:end])
+    if "files" in args:
+        args.files += argv[end + 1 :]
+        if not args.files:
+            parser.error("no file was given")
+    elif argv[end + 1 :]:
+        parser.error(f"unrecognized arguments: {' '.join(argv[end:])}")
+    if args.model is None:
+        parser.error(f"no model was given. {GET_MODEL}")
+    return args
+
+
+def in_range(kind, low, high=math.inf):
+    """An argument type: numbers of a type from ``low`` to ``high``."""
+
+    def convert(text):
+        """The number in an argument."""
+        with contextlib.suppress(ValueError):
+            if low <= (number := kind(text)) <= high:
+                return number
+        wanted = "whole number" if kind is int else "number"
+        wanted += f" from {low}" + f" to {high}" * (high < math.inf)
+        raise argparse.ArgumentTypeError(f"{text!r} is not a {wanted}")
+
+    return convert
+
+
+def load_tagger(args, device="cpu"):
+    """Loads --model from its data files, or by its yaml with --trust-code."""
+    folder, below = Path(args.model), Path(args.model, "inference")
+    if not folder.exists():  # known before PyTorch is imported
+        raise FileNotFoundError(f"there is no {folder}. {GET_MODEL}")
+
+    from speechbrain_fftp.inference.folder import FILES
+    from speechbrain_fftp.inference.tagging import AudioTagger
+
+    def has_any(*names):
+        return any((folder / name).is_file() for name in names)
+
+    if not has_any(*FILES) and below.is_dir():
+        folder = below
+    if has_any(*FILES):
+        return AudioTagger.from_pretrained(
+            folder, device=device, threads=args.threads
+        )
+    if not has_any(YAML):
+        raise FileNotFoundError(
+            f"{folder} has no config.json and no {YAML}. {GET_MODEL}"
+        )
+    if not args.trust_code:
+        raise ValueError(
+            f"{folder} has only {YAML}, which can run any code on this machine "
+            "when it is loaded. Add --trust-code if you trust where it comes "
+            f"from, or use a folder with {', '.join(FILES)}, which are data."
+        )
+    return AudioTagger.from_hparams(
+        str(folder.resolve()),
+        run_opts={"device": device},
+        threads=args.threads,
+    )

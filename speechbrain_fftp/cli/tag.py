@@ -1,0 +1,192 @@
+"""``fftp-tag FILE...``: prints the tags or the events of audio files.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import math
+import sys
+
+from speechbrain_fftp.cli.messages import (
+    EXPECTED_ERRORS,
+    one_line,
+    report,
+    standard_output,
+)
+from speechbrain_fftp.cli.options import in_range, load_tagger
+from speechbrain_fftp.cli.output import (
+    OUTPUT_FORMATS,
+    Output,
+    check_target,
+    find_files,
+)
+
+DESCRIPTION = """\
+Prints the most probable tags of audio files, or a timeline of events."""
+EXAMPLES = """\
+  fftp-tag clip.wav folder --model results/demo/inference --top-k 3
+  fftp-tag clip.wav --model results/demo/inference --timeline --window 1
+  fftp-tag folder --model results/demo/inference --format csv > tags.csv
+  fftp-tag --model results/demo/inference -- -name-with-a-dash.wav
+To tag a file that is named like a command, write ./serve."""
+NAN = "the model returns NaN: its weights are damaged, train it again"
+SHORTEST = 0.001  # seconds of a window or a hop; the model's limit is higher
+
+
+def add_options(parser):
+    """Adds the options of this verb."""
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="audio files, folders of audio files, or - for standard input",
+    )
+    parser.add_argument(
+        "--top-k",
+        type=in_range(int, 1),
+        metavar="N",
+        help="number of tags per file (default: 5)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=in_range(float, 0, 1),
+        metavar="P",
+        help="drop tags below this probability; with --timeline, the "
+        "probability that an event must reach (default: 0.5)",
+    )
+    parser.add_argument(
+        "--timeline",
+        action="store_true",
+        help="print events with start and end in seconds instead of tags",
+    )
+    parser.add_argument(
+        "--window",
+        type=in_range(float, SHORTEST),
+        metavar="SECONDS",
+        help="window length of the timeline (default: 10, or the model's "
+        "maximum if that is less)",
+    )
+    parser.add_argument(
+        "--hop",
+        type=in_range(float, SHORTEST),
+        metavar="SECONDS",
+        help="time between the starts of windows (default: half a window)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=OUTPUT_FORMATS,
+        default="table",
+        help="output format (default: table); audacity is a label track of "
+        "events and implies --timeline",
+    )
+    parser.add_argument(
+        "--plot",
+        metavar="PNG",
+        help="draw the spectrogram and the timeline of the file; the "
+        "extension, such as .png or .svg, sets the format",
+    )
+    parser.add_argument(
+        "--device", default="cpu", help="cpu, cuda:0, ... (default: cpu)"
+    )
+
+
+def run(args, parser):
+    """Prints the tags or events of files; returns the exit code."""
+    args.timeline |= args.format == "audacity"
+    if not (args.timeline or args.plot) and (args.window or args.hop):
+        parser.error("--window and --hop require --timeline or --plot")
+    if args.timeline and args.top_k:
+        parser.error("--top-k is for tags, not for events: use --threshold")
+    files, errors = find_files(args.files)
+    if len(files) > 1 and (args.plot or args.format == "audacity"):
+        parser.error("--plot and --format audacity take one file at a time")
+    if args.plot:
+        from speechbrain_fftp.inference.plots import check_extension
+
+        check_target(args.plot)
+        try:
+            check_extension(args.plot)
+        except ValueError as error:
+            parser.error(f"argument --plot: {error}")
+    tagger = load_tagger(args, args.device)
+    if args.timeline or args.plot:
+        try:
+            tagger.check_window(args.window, args.hop)
+        except ValueError as error:
+            report(error)
+            return 2
+    with standard_output():
+        return _print_results(args, tagger, files, errors)
+
+
+def _print_results(args, tagger, files, errors):
+    """Prints results as they come, and errors; returns the exit code."""
+    from tqdm import tqdm
+
+    output = Output(args.format, args.timeline)
+    for folder, error in errors:
+        report(error)
+        output.add(folder, [], one_line(error))
+    failed, several = 0, len(files) > 1
+    terminal = sys.stderr.isatty()
+    for file, found, error in tqdm(
+        _results(args, tagger, files, progress=terminal and not several),
+        total=len(files),
+        unit="file",
+        leave=False,
+        disable=not (terminal and several),
+    ):
+        if error is None and math.isnan(sum(x.probability for x in found)):
+            error = NAN
+        if error is not None:
+            failed += 1
+            report(error, args.verbose)
+            error = one_line(error)
+        with tqdm.external_write_mode():
+            output.add(file, found, error)
+    output.close()
+    if failed and several:
+        report(f"{failed} of {len(files)} files failed")
+    return 1 if failed or errors else 0
+
+
+def _results(args, tagger, files, progress):
+    """Yields files, each with its tags or events, or with an error."""
+    options = {"top_k": args.top_k, "threshold": args.threshold}
+    options = {k: value for k, value in options.items() if value is not None}
+    plain = not (args.timeline or args.plot or args.verbose or "-" in files)
+    if plain and len(files) > 1:
+        for found in tagger.tag_files(files, **options):
+            yield found.file, found.tags, found.error
+        return
+    for file in files:
+        found, problem = [], None
+        try:
+            source = _standard_input(args) if file == "-" else file
+            if args.timeline or args.plot:
+                found = _analyze(args, tagger, source, options, progress)
+            else:
+                found = tagger.tag_file(source, progress=progress, **options)
+        except EXPECTED_ERRORS as error:
+            problem = error
+        yield file, found, problem
+
+
+def _standard_input(args):
+    """Standard input as a file, or its content if it is read twice."""
+    if sys.stdin is None:
+        raise ValueError("standard input is closed")
+    return sys.stdin.buffer.read() if args.plot else sys.stdin.buffer
+
+
+def _analyze(args, tagger, source, options, progress):
+    """The tags or events of a file, plotted if --plot is given."""
+    timeline = tagger.analyze(source, args.window, args.hop, progress)
+    if timeline.probs.isnan().any():
+        raise ValueError(NAN)
+    if args.plot:
+        from speechbrain_fftp.inference.plots import plot_tags
+
+        plot_tags(args.plot, tagger, tagger.load_wav(source), timeline)
+    find = timeline.events if args.timeline else timeline.tags
+    return find(**options)

@@ -1,0 +1,79 @@
+"""Tests of ``fftp-tag`` as a process: streams, signals and exit codes.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+COMMAND = [sys.executable, "-m", "speechbrain_fftp.cli.main"]
+FULL = "standard output: No space left on device"
+needs_full = pytest.mark.skipif(
+    not os.path.exists("/dev/full"), reason="no /dev/full"
+)
+
+
+@pytest.fixture
+def options(tmp_path):
+    """Options of a process, in a folder with clip.wav; output is buffered."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal(8000)
+    sf.write(tmp_path / "clip.wav", noise, 16000)
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    pipe = subprocess.PIPE
+    return {"cwd": tmp_path, "env": env, "stderr": pipe, "text": True}
+
+
+@pytest.mark.parametrize(
+    "arguments, redirection, code, message",
+    [
+        pytest.param("--help", ">/dev/full", 1, FULL, marks=needs_full),
+        ("--help", ">&-", 1, "standard output is closed"),
+        ("a.wav --model none", "2>&-", 1, ""),
+        ("--modle none", ">/dev/null", 2, "unrecognized arguments: --modle"),
+    ],
+)
+def test_streams_and_codes(options, arguments, redirection, code, message):
+    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", *COMMAND]
+    done = subprocess.run([*command, *arguments.split()], **options)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert message in done.stderr if message else not done.stderr
+
+
+@needs_full
+def test_a_full_disk_at_the_end(options, exported):
+    arguments = ["clip.wav", "--model", exported[1], "--format", "json"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*COMMAND, *arguments], stdout=full, **options)
+    assert done.stderr == f"fftp-tag: {FULL}\n" and done.returncode == 1
+
+
+def test_a_reader_that_stops(options, exported):
+    read, write = os.pipe()
+    os.close(read)
+    command = [*COMMAND, "clip.wav", "--model", exported[1]]
+    done = subprocess.run(command, stdout=write, **options)
+    os.close(write)
+    assert not done.stderr and done.returncode == 1
+
+
+def test_interrupted(options, exported):
+    """Also while PyTorch is imported, which takes seconds."""
+    command = [*COMMAND, "-", "--model", exported[1]]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, **options
+    ) as process:
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate()
+    assert process.returncode == 130 and not output and not errors
