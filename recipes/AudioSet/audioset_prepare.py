@@ -1,17 +1,13 @@
 """Prepares AudioSet: 16 kHz mono FLAC files and SpeechBrain manifests.
 
-AudioSet's data folder has one of two layouts:
-
-* AudioSet's own lists (balanced_train_segments.csv, eval_segments.csv and,
-  optionally, valid_segments.csv and unbalanced_train_segments.csv) with one
-  audio file per clip, audio/ID.flac (or wav, mp3, m4a, ...), that begins with
-  the segment;
-* parquet shards with the columns video_id, audio and labels.
-
-Both need class_labels_indices.csv, the list of classes. Without a validation
-set, some of the training clips are held out for validation. Custom data has two
-more layouts, see speechbrain_fftp.datasets.own_sounds.listing: clips.csv, a
-table of clips, or one folder per class.
+AudioSet's data folder has AudioSet's own lists (balanced_train_segments.csv,
+eval_segments.csv and, optionally, valid_segments.csv and
+unbalanced_train_segments.csv) and, anywhere in it, the audio of each clip in a
+file named after its id, or in tar shards; or it has parquet or tar shards that
+hold the labels as well. Without a validation set, some of the training clips are
+held out for validation. Custom data has more layouts, see
+speechbrain_fftp.datasets.own_sounds.listing: clips.csv, a table of clips; one
+folder per class; or ESC-50, UrbanSound8K or FSD50K.
 
 The training recipe calls this for the balanced set. The unbalanced set should
 be prepared beforehand, with its training clips in tar shards (WebDataset):
@@ -26,29 +22,26 @@ Authors
 """
 
 import argparse
-import functools
 import logging
 import os
-from collections import Counter
-from typing import Callable, NamedTuple, Optional
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.convert import TREATMENTS, convert_clips
-from speechbrain_fftp.dataio.files import hash_fraction, write_csv, write_json
+from speechbrain_fftp.dataio.convert import convert_clips
+from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.dataio.prepared import DONE, prepare_folder, source_state
 from speechbrain_fftp.datasets.audioset.layouts import (
     AUDIOSET_SPLITS,
-    CLASS_LIST,
     audio_reader,
-    choose_clips,
+    check_missing,
     cut_jobs,
-    find_lists,
-    list_clips,
-    source_files,
 )
-from speechbrain_fftp.datasets.audioset.lists import (
-    check_class_names,
-    read_class_list,
+from speechbrain_fftp.datasets.audioset.manifests import (
+    REPORT,
+    choose_clips,
+    hold_out,
+    make_report,
+    write_report,
+    write_tables,
 )
 from speechbrain_fftp.datasets.audioset.shard_index import INDEX, make_index
 from speechbrain_fftp.datasets.audioset.shards import (
@@ -56,17 +49,13 @@ from speechbrain_fftp.datasets.audioset.shards import (
     find_damaged,
     write_shards,
 )
-from speechbrain_fftp.datasets.own_sounds.listing import (
-    CLIP_LIST,
-    LAYOUTS,
-    find_own_sounds,
-)
+from speechbrain_fftp.datasets.own_sounds.copies import find_near_copies
+from speechbrain_fftp.datasets.tagging_data import open_data
 
 logger = get_logger(__name__)
 
 STORAGE_FORMATS = ("flac", "webdataset")
-CSV_URL = "http://storage.googleapis.com/us_audioset/youtube_corpus/v1/csv"
-REPORT = "prepare_report.json"
+CUT_SEGMENTS = ("auto", "yes", "no")
 TABLES = ("valid.csv", "eval.csv", "classes.csv", "label_statistics.csv")
 FOLDERS = ("flac", "shards")
 
@@ -82,6 +71,9 @@ def prepare_audioset(
     format="flac",
     clips_per_shard=1000,
     verify=False,
+    test_fold=None,
+    cut_segments="auto",
+    allow_missing=0.2,
 ):
     """Converts the clips once and writes the manifests of the recipe.
 
@@ -118,14 +110,23 @@ def prepare_audioset(
         Number of clips per tar shard; a thousand are about 200 MB.
     verify : bool
         Whether to read all shards and write damaged ones again.
+    test_fold : str or int, optional
+        The fold to evaluate on, for custom data with folds.
+    cut_segments : str or bool
+        Whether to cut AudioSet's segments out of whole recordings: ``yes``,
+        ``no``, or ``auto``, which depends on the duration of each file. A file
+        that is named after its start is a clip in any case.
+    allow_missing : float
+        Fraction of AudioSet's clips of a split that may have no audio.
 
     Raises
     ------
     FileNotFoundError
         If the data folder or a list in it is missing.
     ValueError
-        If an argument or a list is invalid, a split has no usable clip, or the
-        save folder was prepared with other settings or from other files.
+        If an argument or a list is invalid, a split has no usable clip or too
+        many without audio, or the save folder was prepared with other settings
+        or from other files.
     RuntimeError
         If another process is preparing the save folder.
 
@@ -135,10 +136,15 @@ def prepare_audioset(
     """
     if skip_prep:
         return
+    cut_segments = {True: "yes", False: "no"}.get(cut_segments, cut_segments)
     if not 0 < valid_fraction < 1:
         raise ValueError(f"valid_fraction is {valid_fraction}, not in (0, 1)")
+    if not 0 <= allow_missing <= 1:
+        raise ValueError(f"allow_missing is {allow_missing}, not in [0, 1]")
     if format not in STORAGE_FORMATS:
         raise ValueError(f"format is {format!r}, not one of {STORAGE_FORMATS}")
+    if cut_segments not in CUT_SEGMENTS:
+        raise ValueError(f"cut_segments={cut_segments!r}, not {CUT_SEGMENTS}")
     if clips_per_shard < 1:
         raise ValueError(f"clips_per_shard is {clips_per_shard}, less than 1")
     if verify and format != "webdataset":
@@ -149,10 +155,13 @@ def prepare_audioset(
         "sample_rate": sample_rate,
         "unbalanced": unbalanced,
         "format": format,
+        "test_fold": None if test_fold is None else str(test_fold),
     }
+    if cut_segments != "auto":  # so that folders of earlier versions stay valid
+        settings["cut_segments"] = cut_segments
     try:
-        data = _open_data(data_folder, unbalanced)
-        source = source_state(data.files, data_folder)
+        data = open_data(settings)
+        source = source_state(data.files, settings["data_folder"])
     except FileNotFoundError:
         if not os.path.isfile(os.path.join(save_folder, DONE)):
             raise
@@ -169,96 +178,61 @@ def prepare_audioset(
                 logger.info("Using the data prepared in %s", save_folder)
                 return
             _write_folder(
-                data or _open_data(data_folder, unbalanced),
+                data or open_data(settings),
                 settings,
                 save_folder,
                 num_workers,
                 clips_per_shard,
+                allow_missing,
             )
 
     prepare()
     damaged = find_damaged(save_folder, num_workers) if verify else []
     if damaged:
-        data = data or _open_data(data_folder, unbalanced)
+        data = data or open_data(settings)
         discard_damaged(save_folder, damaged)
         prepare()
 
 
-class _Data(NamedTuple):
-    """Content of a data folder."""
-
-    classes: dict  # from mid to display name
-    list_clips: Callable  # returns the clips of each split
-    audio: Optional[dict]  # of each split, see audio_reader
-    files: list  # all files that the prepared clips depend on
-
-
-def _open_data(data_folder, unbalanced=False):
-    """Finds classes, clips and audio; errors say what is missing."""
-    own = find_own_sounds(data_folder)
-    if own is not None:
-        if unbalanced:
-            raise ValueError("unbalanced is for AudioSet only")
-        table = os.path.join(data_folder, CLIP_LIST)
-        files = [*own.files.values(), *filter(os.path.isfile, [table])]
-        audio = dict.fromkeys(AUDIOSET_SPLITS, own.files)
-        return _Data(own.classes, lambda: own.listed, audio, files)
-    classes = _read_classes(data_folder)
-    lists, in_parquet = find_lists(data_folder, unbalanced)
-    return _Data(
-        classes,
-        functools.partial(list_clips, lists, in_parquet),
-        lists if in_parquet else None,
-        source_files(data_folder, lists, in_parquet),
-    )
-
-
-def _read_classes(data_folder):
-    """Reads the list of classes, whose names the manifests join with ';'."""
-    if not os.path.isdir(data_folder):
-        raise FileNotFoundError(f"data_folder {data_folder} does not exist")
-    path = os.path.join(data_folder, CLASS_LIST)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(
-            f"{path} is missing: download it from {CSV_URL}/{CLASS_LIST}, if"
-            f" this is to be AudioSet. {LAYOUTS}"
-        )
-    classes = read_class_list(path)
-    check_class_names(classes.values(), path)
-    return classes
-
-
-def _write_folder(data, settings, save_folder, num_workers, clips_per_shard):
+def _write_folder(
+    data, settings, save_folder, num_workers, clips_per_shard, allow_missing
+):
     """Writes audio, tables and report."""
     listed = data.list_clips()
     chosen, skipped, unknown_mids = choose_clips(listed, data.classes)
+    check_missing(chosen, data, allow_missing)
     split_clips, held_out = dict(chosen), "valid" not in listed
     in_shards = settings["format"] == "webdataset"
     if held_out and in_shards:
-        split_clips["train"], split_clips["valid"] = _hold_out(
+        split_clips["train"], split_clips["valid"] = hold_out(
             chosen["train"], settings["valid_fraction"]
         )
 
-    folder, rate = settings["data_folder"], settings["sample_rate"]
+    rate, always = (
+        settings["sample_rate"],
+        settings.get("cut_segments") == "yes",
+    )
     os.makedirs(os.path.join(save_folder, "flac"), exist_ok=True)
     converted, failed, records = {}, {}, None
     for split, clips in split_clips.items():
-        audio = data.audio and data.audio[split if split in listed else "train"]
+        audio = data.audio[split if split in listed else "train"]
         if split == "train" and in_shards:
-            jobs = cut_jobs(clips, folder, audio, clips_per_shard)
+            jobs = cut_jobs(clips, audio, clips_per_shard)
             records = write_shards(
-                jobs, save_folder, data.classes, rate, num_workers
+                jobs, save_folder, data.classes, rate, num_workers, always
             )
             for record in records:
                 failed.update((c["id"], c["reason"]) for c in record["skipped"])
             continue
         done, reasons = convert_clips(
             {clip.id: clip.end - clip.start for clip in clips},
-            audio_reader(folder, audio),
+            audio_reader(audio),
             os.path.join(save_folder, "flac"),
             rate,
             num_workers,
             split,
+            {clip.id: clip.start for clip in clips if clip.start},
+            always,
         )
         converted.update(done)
         failed.update(reasons)
@@ -275,99 +249,31 @@ def _write_folder(data, settings, save_folder, num_workers, clips_per_shard):
         for split in AUDIOSET_SPLITS
     }
     if held_out and not in_shards:  # of the clips that can be used
-        kept["train"], kept["valid"] = _hold_out(
+        kept["train"], kept["valid"] = hold_out(
             kept["train"], settings["valid_fraction"]
         )
-    treated = {
-        split: Counter(
-            treatment
-            for clip in clips
-            if clip.id in converted
-            for treatment in converted[clip.id][1]
+    notes = dict(data.notes or {})
+    if notes and all(kept.values()) and not in_shards:  # custom data
+        ids = {split: [clip.id for clip in kept[split]] for split in chosen}
+        notes["near_duplicates"] = find_near_copies(
+            ids, os.path.join(save_folder, "flac"), num_workers
         )
-        for split, clips in kept.items()
-    }
-    for record in records or ():
-        treated["train"].update(record["treatments"])
-    report = {
-        "splits": {
-            split: {
-                "listed": len(listed.get(split, ())),
-                "written": len(kept[split]),
-                "skipped": sum(clip["split"] == split for clip in skipped),
-                **{name: treated[split][name] for name in TREATMENTS},
-            }
-            for split in AUDIOSET_SPLITS
-        },
-        "valid_is_held_out_of_train": held_out,
-        "skipped_reasons": Counter(
-            clip["reason"].split(":")[0] for clip in skipped
-        ),
-        "unknown_mids": unknown_mids,
-        "skipped": skipped,
-    }
-    _write_report(save_folder, report, folder)
+    report = make_report(
+        listed,
+        kept,
+        skipped,
+        converted,
+        records or (),
+        valid_is_held_out_of_train=held_out,
+        audio=data.found and data.found.about,
+        unknown_mids=unknown_mids,
+        **notes,
+    )
+    write_report(save_folder, report, settings["data_folder"])
     durations = {i: seconds for i, (seconds, _) in converted.items()}
-    _write_tables(save_folder, kept, durations, data.classes)
+    write_tables(save_folder, kept, durations, data.classes)
     if records is not None:
         write_json(os.path.join(save_folder, INDEX), make_index(records))
-
-
-def _hold_out(clips, fraction):
-    """Splits clips by a hash of their ids; the second part is not empty."""
-    places = [hash_fraction(clip.id) for clip in clips]
-    limit = max(fraction, min(places, default=0))
-    rest = [clip for clip, place in zip(clips, places) if place > limit]
-    return rest, [c for c, place in zip(clips, places) if place <= limit]
-
-
-def _write_report(save_folder, report, data_folder):
-    """Writes and logs the report; a split without clips is an error."""
-    path = os.path.join(save_folder, REPORT)
-    write_json(path, report)
-    reasons = report["skipped_reasons"].items()
-    summary = ", ".join(f"{n} {reason}" for reason, n in reasons) or "none"
-    sizes = {
-        split: about["written"] for split, about in report["splits"].items()
-    }
-    for split, size in sizes.items():
-        if not size:
-            raise ValueError(
-                f"No clip is left for the {split} split of {data_folder};"
-                f" skipped: {summary}. All skipped clips are in {path}: repair"
-                " the data and prepare again."
-            )
-    sizes = ", ".join(f"{size} {split}" for split, size in sizes.items())
-    logger.info("Clips in %s: %s", save_folder, sizes)
-    if report["skipped"]:
-        logger.warning("Skipped clips: %s; see %s", summary, path)
-
-
-def _write_tables(save_folder, kept, durations, classes):
-    """Writes classes, statistics and the manifests of single files."""
-    path = os.path.join(save_folder, "classes.csv")
-    rows = [(i, *entry) for i, entry in enumerate(classes.items())]
-    write_csv(path, ("index", "mid", "display_name"), rows)
-
-    path = os.path.join(save_folder, "label_statistics.csv")
-    counts = [Counter(m for c in kept[s] for m in c.mids) for s in kept]
-    rows = [(m, name, *(c[m] for c in counts)) for m, name in classes.items()]
-    write_csv(path, ("mid", "label", *kept), rows)
-
-    for split, clips in kept.items():
-        rows = [
-            (
-                clip.id,
-                durations[clip.id],
-                f"$data_root/flac/{clip.id}.flac",
-                ";".join(classes[mid] for mid in clip.mids if mid in classes),
-            )
-            for clip in clips
-            if clip.id in durations
-        ]
-        path = os.path.join(save_folder, f"{split}.csv")
-        if rows:
-            write_csv(path, ("ID", "duration", "wav", "labels"), rows)
 
 
 if __name__ == "__main__":
@@ -385,4 +291,7 @@ if __name__ == "__main__":
     parser.add_argument("--format", choices=STORAGE_FORMATS, default="flac")
     parser.add_argument("--clips_per_shard", type=int, default=1000)
     parser.add_argument("--verify", action="store_true")
+    parser.add_argument("--test_fold")
+    parser.add_argument("--cut_segments", choices=CUT_SEGMENTS, default="auto")
+    parser.add_argument("--allow_missing", type=float, default=0.2)
     prepare_audioset(**vars(parser.parse_args()))

@@ -48,7 +48,10 @@ from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
 from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
 from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 from speechbrain_fftp.training.brain import ClipBrain
+from speechbrain_fftp.training.errors import report_errors
+from speechbrain_fftp.training.options import check_options
 from speechbrain_fftp.training.reports import write_tagging_results
+from speechbrain_fftp.training.run_folder import RunFolder
 from speechbrain_fftp.training.setup import (
     encode_labels,
     plain_yaml,
@@ -130,6 +133,7 @@ def dataio_prep(hparams):
             balanced=hparams["class_balanced"],
             rank=get_rank() or 0,
             world_size=int(os.environ.get("WORLD_SIZE", 1)),
+            command=hparams["shard_command"],
         )
     else:
         in_files.append("train")
@@ -206,15 +210,18 @@ def data_overrides(data_folder):
 
 
 if __name__ == "__main__":
-    hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
+    report_errors()
+    argv = check_options(sys.argv[1:])
+    hparams_file, run_opts, overrides = sb.parse_arguments(argv)
     sb.utils.distributed.ddp_init_group(run_opts)
     overrides, is_demo = read_overrides(
         overrides, demo=plain_yaml(hparams_file)["demo"]
     )
     if not is_demo:
         overrides = {**data_overrides(overrides["data_folder"]), **overrides}
+    run = RunFolder(hparams_file, overrides, run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
-        hparams = load_hyperpyyaml(fin, overrides)
+        hparams = load_hyperpyyaml(fin, run.overrides)
     if hparams["dynamic_batching"] and (
         hparams["class_balanced"] or hparams["format"] == "webdataset"
     ):
@@ -228,9 +235,11 @@ if __name__ == "__main__":
 
     sb.core.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=hparams_file,
-        overrides=overrides,
+        hyperparams_to_save=run.hparams_to_save,
+        overrides=run.overrides,
+        save_env_desc=False,
     )
+    run.start_log()
 
     if is_demo:
         run_on_main(make_demo_set, kwargs={"folder": hparams["data_folder"]})
@@ -244,8 +253,12 @@ if __name__ == "__main__":
             "skip_prep": hparams["skip_prep"],
             "unbalanced": hparams["unbalanced"],
             "format": hparams["format"],
+            "test_fold": hparams["test_fold"],
+            "cut_segments": hparams["cut_segments"],
+            "allow_missing": hparams["allow_missing"],
         },
     )
+    run.check_data()
     datasets, label_encoder = dataio_prep(hparams)
     for split in ("valid", "test"):
         if not scorable_labels(clip_labels(datasets[split])):
@@ -282,7 +295,7 @@ if __name__ == "__main__":
         seed=hparams["seed"],
         train_logger=hparams["train_logger"],
         tensorboard_logger=hparams["tensorboard_logger"],
-        output_folder=hparams["output_folder"],
+        run=run,
         data_description=data_description,
         opt_class=hparams["opt_class"],
         hparams=hparams,

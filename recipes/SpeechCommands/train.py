@@ -36,7 +36,10 @@ from speechbrain_fftp.datasets.speech_commands.lists import (
 )
 from speechbrain_fftp.datasets.synthetic.words import make_word_set
 from speechbrain_fftp.training.brain import ClipBrain
+from speechbrain_fftp.training.errors import report_errors
+from speechbrain_fftp.training.options import check_options
 from speechbrain_fftp.training.reports import write_accuracy_results
+from speechbrain_fftp.training.run_folder import RunFolder
 from speechbrain_fftp.training.setup import (
     encode_labels,
     plain_yaml,
@@ -147,7 +150,9 @@ def count_classes(task, data_folder):
 
 
 if __name__ == "__main__":
-    hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
+    report_errors()
+    argv = check_options(sys.argv[1:])
+    hparams_file, run_opts, overrides = sb.parse_arguments(argv)
     sb.utils.distributed.ddp_init_group(run_opts)
     given = plain_yaml(hparams_file)
     overrides, is_demo = read_overrides(overrides, demo=given["demo"])
@@ -155,17 +160,20 @@ if __name__ == "__main__":
     n_classes = count_classes(task, overrides["data_folder"])
     if n_classes is not None:
         overrides.setdefault("n_classes", n_classes)
+    run = RunFolder(hparams_file, overrides, run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
-        hparams = load_hyperpyyaml(fin, overrides)
+        hparams = load_hyperpyyaml(fin, run.overrides)
     if hparams["num_threads"]:
         torch.set_num_threads(hparams["num_threads"])
     resolve_run_options(hparams, run_opts)
 
     sb.core.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=hparams_file,
-        overrides=overrides,
+        hyperparams_to_save=run.hparams_to_save,
+        overrides=run.overrides,
+        save_env_desc=False,
     )
+    run.start_log()
 
     if is_demo:
         run_on_main(make_word_set, kwargs={"folder": hparams["data_folder"]})
@@ -180,6 +188,7 @@ if __name__ == "__main__":
             "skip_prep": hparams["skip_prep"],
         },
     )
+    run.check_data()
     datasets, label_encoder = dataio_prep(hparams)
     if not any(Path(hparams["noise_folder"]).glob("*.flac")):
         logger.warning(
@@ -209,7 +218,7 @@ if __name__ == "__main__":
         seed=hparams["seed"],
         train_logger=hparams["train_logger"],
         tensorboard_logger=hparams["tensorboard_logger"],
-        output_folder=hparams["output_folder"],
+        run=run,
         data_description=data_description,
         opt_class=hparams["opt_class"],
         hparams=hparams,

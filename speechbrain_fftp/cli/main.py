@@ -17,6 +17,7 @@ from speechbrain_fftp.cli import messages, options
 
 # The module of each verb, and what the verb does. Without one: tag.py.
 VERBS = {
+    "evaluate": ("evaluate", "scores a model on labelled clips"),
     "export": ("export", "writes a model as an ONNX file"),
     "serve": ("serve", "tags clips on a page in the browser"),
 }

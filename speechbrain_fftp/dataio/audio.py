@@ -31,8 +31,8 @@ MAX_FRAMES = 2**29  # 3 hours at 48 kHz
 BLOCK_VALUES = 2**20
 
 
-def read_audio(source, max_seconds=math.inf):
-    """Reads an audio file, or its beginning, and averages the channels.
+def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
+    """Reads an audio file, or a part of it, and averages the channels.
 
     Memory use depends on the samples in the file, not on its header.
 
@@ -42,6 +42,8 @@ def read_audio(source, max_seconds=math.inf):
         What ``open_audio`` opens.
     max_seconds : float
         Maximum duration to read.
+    start_seconds : float
+        Where to start.
 
     Returns
     -------
@@ -68,14 +70,16 @@ def read_audio(source, max_seconds=math.inf):
     >>> len(samples), rate, channels, frames
     (48000, 48000, 2, 96000)
     """
-    with open_audio(source, max_seconds) as file:
+    with open_audio(source, start_seconds + max_seconds) as file:
         rate, channels, frames = file.samplerate, file.channels, file.frames
         limit = int(min(MAX_FRAMES, MAX_SECONDS * rate))
         wanted = math.ceil(min(max_seconds * rate, limit + 1))
+        if start_seconds:
+            file.found = file.seek(min(round(start_seconds * rate), frames))
         parts = [np.zeros(0, np.float32), *mono_blocks(file, wanted)]
         samples = np.concatenate(parts)
         if len(samples) < wanted:
-            frames = len(samples)
+            frames = file.found
             if missing := file.missing_part():
                 raise ValueError(f"truncated: {missing}")
     if len(samples) > limit:

@@ -4,21 +4,37 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import io
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import soundfile as sf
 
+from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
-from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_audio, resample
+from speechbrain_fftp.dataio.audio import (
+    MIN_SECONDS,
+    open_audio,
+    read_audio,
+    resample,
+)
+from speechbrain_fftp.dataio.ffmpeg import readable
 from speechbrain_fftp.dataio.files import atomic_path
 
-TREATMENTS = ("trimmed", "downmixed", "resampled", "clipped")
+logger = get_logger(__name__)
+
+TREATMENTS = ("cut", "trimmed", "downmixed", "resampled", "clipped")
+USUAL_SECONDS = 10.0  # tools may download as much even if a clip is shorter
+LONG = 1.5  # a file so many times longer than its clip is a whole recording
+TOLERANCE = 0.5  # seconds that the end of a recording may lack
 
 
-def encode_clip(source, sample_rate=16000, max_seconds=10.0):
+def encode_clip(
+    source, sample_rate=16000, max_seconds=10.0, start=0.0, always=False
+):
     """Encodes a clip as a mono 16-bit FLAC file in memory.
 
     Channels are averaged, the clip is resampled with soxr (VHQ), trimmed to
@@ -33,6 +49,11 @@ def encode_clip(source, sample_rate=16000, max_seconds=10.0):
         Sampling rate of the FLAC file, in Hz.
     max_seconds : float
         Maximum duration to keep.
+    start : float
+        Where the clip starts in the whole recording, in seconds. A file that is
+        at most 1.5 times as long as the clip (or as 10 s) counts as the clip.
+    always : bool
+        Whether any file counts as a whole recording.
 
     Returns
     -------
@@ -41,13 +62,13 @@ def encode_clip(source, sample_rate=16000, max_seconds=10.0):
     duration : float
         Its duration, in seconds.
     treatments : list of str
-        Those applied of trimmed, downmixed, resampled and clipped.
+        Those applied of cut, trimmed, downmixed, resampled and clipped.
 
     Raises
     ------
     ValueError
         If the clip is missing, unreadable, truncated, empty, shorter than
-        25 ms or has invalid samples.
+        25 ms, ends before its segment or has invalid samples.
 
     Example
     -------
@@ -59,7 +80,7 @@ def encode_clip(source, sample_rate=16000, max_seconds=10.0):
     """
     if source is None:
         raise ValueError("missing file")
-    samples, rate, treatments = _read_clip(source, max_seconds)
+    samples, rate, treatments = _read_clip(source, max_seconds, start, always)
     if rate != sample_rate:
         treatments.append("resampled")
         samples = resample(samples, rate, sample_rate)
@@ -76,7 +97,9 @@ def encode_clip(source, sample_rate=16000, max_seconds=10.0):
     return content.getvalue(), len(samples) / sample_rate, treatments
 
 
-def convert_clip(source, path, sample_rate=16000, max_seconds=10.0):
+def convert_clip(
+    source, path, sample_rate=16000, max_seconds=10.0, start=0.0, always=False
+):
     """Writes a clip as a FLAC file, see ``encode_clip``.
 
     Arguments
@@ -89,13 +112,17 @@ def convert_clip(source, path, sample_rate=16000, max_seconds=10.0):
         Sampling rate of the FLAC file, in Hz.
     max_seconds : float
         Maximum duration to keep.
+    start : float
+        Where the clip starts in a whole recording, see ``encode_clip``.
+    always : bool
+        Whether any file counts as a whole recording.
 
     Returns
     -------
     duration : float
         Duration of the FLAC file, in seconds.
     treatments : list of str
-        Those applied of trimmed, downmixed, resampled and clipped.
+        Those applied of cut, trimmed, downmixed, resampled and clipped.
 
     Raises
     ------
@@ -109,7 +136,9 @@ def convert_clip(source, path, sample_rate=16000, max_seconds=10.0):
     >>> convert_clip(str(folder / "a.wav"), str(folder / "a.flac"))
     (2.0, ['downmixed', 'resampled'])
     """
-    content, *about = encode_clip(source, sample_rate, max_seconds)
+    content, *about = encode_clip(
+        source, sample_rate, max_seconds, start, always
+    )
     with atomic_path(path) as temporary_path:
         with open(temporary_path, "wb") as file:
             file.write(content)
@@ -155,7 +184,14 @@ def read_converted(path, sample_rate=16000):
 
 
 def convert_clips(
-    seconds, iter_audio, folder, sample_rate=16000, num_workers=None, name=None
+    seconds,
+    iter_audio,
+    folder,
+    sample_rate=16000,
+    num_workers=None,
+    name=None,
+    starts=None,
+    always=False,
 ):
     """Converts clips to ``folder/ID.flac`` in parallel and keeps existing ones.
 
@@ -174,6 +210,10 @@ def convert_clips(
         Number of clips to convert in parallel, by default one per CPU.
     name : str, optional
         Label of the progress bar.
+    starts : dict, optional
+        From id to where the clip starts in a whole recording.
+    always : bool
+        Whether all files are whole recordings, see ``encode_clip``.
 
     Returns
     -------
@@ -195,14 +235,21 @@ def convert_clips(
     paths = {i: os.path.join(folder, f"{i}.flac") for i in seconds}
     converted = {i: read_converted(paths[i], sample_rate) for i in seconds}
     pending = [i for i in seconds if converted[i] is None]
-    failed = {}
+    failed, starts = {}, starts or {}
+    needed = 2 * sample_rate * sum(seconds[i] for i in pending) / 2**20
+    free = shutil.disk_usage(folder).free / 2**20
+    if needed > free:
+        text = "The clips may need up to %.0f MiB, but %.0f MiB are free in %s"
+        logger.warning(text, needed, free, folder)
 
     def convert(item):
         """Converts one clip, or returns the reason why it cannot."""
         clip_id, audio = item
-        limits = sample_rate, seconds[clip_id]
+        limits = seconds[clip_id], starts.get(clip_id, 0.0), always
+        path = paths[clip_id]
         try:
-            return clip_id, convert_clip(audio, paths[clip_id], *limits), None
+            done = convert_clip(audio, path, sample_rate, *limits)
+            return clip_id, done, None
         except ValueError as err:
             return clip_id, None, str(err)
 
@@ -224,12 +271,32 @@ def convert_clips(
     return converted, failed
 
 
-def _read_clip(source, max_seconds):
+def _read_clip(source, max_seconds, start, always):
     """Reads a clip up to its maximum duration and checks it."""
-    samples, rate, channels, frames = read_audio(source, max_seconds)
+    with contextlib.ExitStack() as stack:
+        if start:  # read the file twice, but decode it once
+            enough = LONG * max(max_seconds, USUAL_SECONDS)
+            enough = max(start + max_seconds, enough)
+            source = stack.enter_context(readable(source, enough))
+            start = _find_start(source, start, max_seconds, always)
+        samples, rate, channels, frames = read_audio(source, max_seconds, start)
     if not len(samples):
         raise ValueError("empty file")
     if len(samples) < MIN_SECONDS * rate:
         raise ValueError(f"shorter than 25 ms: {len(samples)} samples")
-    done = {"trimmed": frames > len(samples), "downmixed": channels > 1}
+    done = {"cut": start > 0, "trimmed": not start and frames > len(samples)}
+    done["downmixed"] = channels > 1
     return samples, rate, [name for name in done if done[name]]
+
+
+def _find_start(source, start, seconds, always):
+    """Where a clip starts in its file, which may be the clip itself."""
+    with open_audio(source) as file:
+        duration = file.frames / file.samplerate
+    if not always and duration <= LONG * max(seconds, USUAL_SECONDS):
+        return 0.0
+    if duration < start + seconds - TOLERANCE:
+        raise ValueError(
+            f"ends before its segment: {duration:.1f} of {start + seconds:.1f} s"
+        )
+    return start

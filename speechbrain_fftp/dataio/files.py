@@ -14,6 +14,8 @@ import secrets
 import shutil
 from collections import Counter
 
+from speechbrain_fftp.dataio.disk import name_full_disk
+
 TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.tmp$")  # the end of unfinished names
 MAX_ID = 100  # characters of a path that an id keeps
 
@@ -48,9 +50,10 @@ def atomic_path(path):
     """
     temporary_path = _temporary(path)
     try:
-        with open(temporary_path, "xb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-        yield temporary_path
+        with name_full_disk(path):
+            with open(temporary_path, "xb") as file:
+                mode = os.fstat(file.fileno()).st_mode
+            yield temporary_path
         if os.stat(temporary_path).st_mode != mode:
             os.chmod(temporary_path, mode & 0o777)
         os.replace(temporary_path, path)
@@ -61,7 +64,7 @@ def atomic_path(path):
 
 
 @contextlib.contextmanager
-def atomic_folder(path):
+def atomic_folder(path, needed=0):
     """Writes a folder beside its place and renames it when it is complete.
 
     It replaces an earlier folder, which stays as it was after an error.
@@ -70,6 +73,8 @@ def atomic_folder(path):
     ---------
     path : str or Path
         The folder to write.
+    needed : int
+        Its size in bytes if it is known, for the error of a full disk.
 
     Yields
     ------
@@ -94,8 +99,9 @@ def atomic_folder(path):
         raise NotADirectoryError(f"{path} is a file, not a folder")
     temporary_path, earlier = _temporary(path), _temporary(path)
     try:
-        os.makedirs(temporary_path)
-        yield temporary_path
+        with name_full_disk(path, needed):
+            os.makedirs(temporary_path)
+            yield temporary_path
         with contextlib.suppress(FileNotFoundError):
             os.rename(path, earlier)
         os.rename(temporary_path, path)

@@ -12,11 +12,10 @@ import contextlib
 import json
 import os
 import shutil
-import socket
-import time
 from collections import Counter
 
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.disk import name_full_disk
 from speechbrain_fftp.dataio.files import (
     TEMPORARY,
     as_utf8,
@@ -24,11 +23,7 @@ from speechbrain_fftp.dataio.files import (
     write_csv,
     write_json,
 )
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from speechbrain_fftp.dataio.lock import locked
 
 logger = get_logger(__name__)
 
@@ -92,11 +87,12 @@ def prepare_folder(
     made_for = json.loads(json.dumps({"settings": settings, "source": source}))
     if not _is_complete(folder, made_for, tables):
         os.makedirs(folder, exist_ok=True)
-        with _locked(folder):
+        with locked(folder, LOCK, "being prepared"):
             # Another process may have finished it just now
             if not _is_complete(folder, made_for, tables):
                 _begin(folder, made_for, tables, parts, resume)
-                yield True
+                with name_full_disk(os.path.join(folder, "")):
+                    yield True
                 done = os.path.join(folder, DONE)
                 os.replace(os.path.join(folder, BEGUN), done)
                 return
@@ -207,54 +203,6 @@ def _remove(path):
         shutil.rmtree(path)
     else:
         os.remove(path)
-
-
-@contextlib.contextmanager
-def _locked(folder):
-    """Holds the lock of a folder, which ends with the process at the latest."""
-    path = os.path.join(folder, LOCK)
-    while True:
-        with open(path, "a+", encoding="utf-8") as file:
-            _take_lock(file, folder)
-            try:
-                stat = os.stat(path)
-            except FileNotFoundError:  # its holder has just finished
-                continue
-            if not os.path.samestat(os.fstat(file.fileno()), stat):
-                continue
-            try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):
-                    os.remove(path)
-            return
-
-
-def _take_lock(file, folder):
-    """Locks a file and writes who holds it; an error if another process does."""
-    free, here = True, socket.gethostname()
-    try:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        free = False
-    except OSError as error:  # a file system without locks
-        logger.warning("%s cannot be locked: %s", folder, error)
-    file.seek(0)
-    host, pid, since, *_ = [*file.read().splitlines(), "?", "?", "?"]
-    advice = "Wait for it to finish, or give another folder"
-    if free and host not in ("?", here):  # some locks are of one host only
-        free = False
-        advice += f". If that process no longer runs, delete {file.name}"
-    if not free:
-        raise RuntimeError(
-            f"{folder} is being prepared by process {pid} on {host} since"
-            f" {since}. {advice}."
-        )
-    file.truncate(0)
-    now = time.strftime("%Y-%m-%d %H:%M:%S %z")
-    file.write(f"{here}\n{os.getpid()}\n{now}\n")
-    file.flush()
 
 
 def _read(path):

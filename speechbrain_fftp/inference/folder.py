@@ -235,7 +235,8 @@ def export_inference(
     2
     """
     recipe = _read_recipe(hparams_file)
-    with atomic_folder(folder) as unfinished:
+    size = sum(p.nbytes for n in TRAINED for p in modules[n].parameters())
+    with atomic_folder(folder, needed=2 * size) as unfinished:
         arguments = Path(unfinished), recipe, modules, label_encoder
         _write_yaml_form(*arguments, single_label)
         try:
@@ -270,15 +271,16 @@ def _write_yaml_form(folder, recipe, modules, label_encoder, single_label):
     ruamel.yaml.YAML().dump(recipe, kept)
     with open(folder / "hyperparams.yaml", "w", encoding="utf-8") as file:
         file.write(HEADER)
-        for line in kept.getvalue().splitlines():
-            if line and not line.startswith("#"):  # the recipe's headings
-                file.write(line + "\n")
+        lines = kept.getvalue().splitlines()
+        lines = [line for line in lines if line and line[0] != "#"]  # headings
+        file.write("\n".join(lines) + "\n")
         file.write(FOOTER)
         if single_label:
             file.write("\nsingle_label: True\n")
     for name in TRAINED:
         state = {k: v.cpu() for k, v in modules[name].state_dict().items()}
-        torch.save(state, folder / f"{name}.ckpt")
+        with open(folder / f"{name}.ckpt", "wb") as file:  # names a full disk
+            torch.save(state, file)
     for suffix in ("txt", "ckpt"):
         label_encoder.save(folder / f"label_encoder.{suffix}")
 

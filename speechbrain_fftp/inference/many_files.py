@@ -112,8 +112,8 @@ def _read_ahead(read, paths, num_workers):
 
     At most ``2 * num_workers`` files are open, each with one batch.
     """
-    paths, opened = iter(paths), collections.deque()
     pool = concurrent.futures.ThreadPoolExecutor(num_workers)
+    paths, opened = iter(paths), collections.deque()
 
     def step(path, batches):
         try:

@@ -8,6 +8,7 @@ import functools
 
 import torch
 
+from speechbrain_fftp.inference.evaluation import evaluate
 from speechbrain_fftp.inference.events import check_thresholds
 from speechbrain_fftp.inference.many_files import FileTags, tag_many
 from speechbrain_fftp.inference.model import TaggingModel
@@ -149,6 +150,26 @@ class AudioTagger(TaggingModel):
         )
         probs = functools.reduce(torch.maximum, best)
         return rank_tags(probs, self.labels, top_k, threshold)
+
+    def evaluate(self, data_folder, split="eval", **options):
+        """Scores the model on labelled clips.
+
+        Arguments
+        ---------
+        data_folder : str
+            A folder that a recipe has prepared, or AudioSet or custom data.
+        split : str
+            ``train``, ``valid`` or ``eval``.
+        **options : dict
+            Further arguments of ``speechbrain_fftp.inference.evaluation.evaluate``,
+            such as ``window`` and ``hop``.
+
+        Returns
+        -------
+        Evaluation
+            Metrics, probabilities, and the clips that are not scored.
+        """
+        return evaluate(self, data_folder, split, **options)
 
     def embed_file(self, source):
         """Computes the embedding of an audio file.

@@ -74,12 +74,10 @@ class CallThreads:
         wavs : torch.Tensor
             The waveforms of the call.
         """
-        before = number = torch.get_num_threads()
+        before = torch.get_num_threads()
+        small = self.on_cpu and wavs.numel() * self.work < MIN_WORK
+        number = self.threads or (1 if small else before)
         if os.getpid() != self.process:
-            number = 1
-        elif self.threads is not None:
-            number = self.threads
-        elif self.on_cpu and wavs.numel() * self.work < MIN_WORK:
             number = 1
         if number == before:
             yield

@@ -228,6 +228,11 @@ def file_windows(source, sample_rate, grids, progress=False):
     wavs : torch.Tensor
         The windows ``[B, S]``. Windows of a grid are in order.
 
+    Raises
+    ------
+    ValueError
+        If the source is an array.
+
     Example
     -------
     >>> import soundfile as sf
@@ -237,9 +242,10 @@ def file_windows(source, sample_rate, grids, progress=False):
     ...     print(spans.tolist(), wavs.shape)
     [[0, 8000], [8000, 16000], [12000, 20000]] torch.Size([3, 8000])
     """
-    blocks = source
-    if not isinstance(source, list):
-        blocks = audio_blocks(source, sample_rate)
+    if isinstance(source, (np.ndarray, torch.Tensor)):
+        raise ValueError("An array has no sampling rate: use tag.")
+    is_list = isinstance(source, list)
+    blocks = source if is_list else audio_blocks(source, sample_rate)
     windows = _cut_windows(blocks, grids)
     total = _claimed_windows(source, sample_rate, grids) if progress else None
     waiting = {}  # windows by their lengths

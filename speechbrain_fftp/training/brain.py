@@ -9,6 +9,7 @@ import math
 import os
 
 import torch
+from torch.nn.utils import get_total_norm
 
 import speechbrain as sb
 from speechbrain.utils.distributed import if_main_process, run_on_main
@@ -24,9 +25,8 @@ from speechbrain_fftp.training.ddp import (
     sampler_of_rank,
     seed_step,
 )
+from speechbrain_fftp.training.history import TrainingHistory
 from speechbrain_fftp.training.reports import (
-    add_predictions,
-    add_scalars,
     add_spectrograms,
     write_predictions,
 )
@@ -48,39 +48,12 @@ class ClipBrain(sb.core.Brain):
     A batch has ``id``, ``sig`` (waveforms ``[B, S]``), ``targets`` (``[B, C]``,
     1 for each class of a clip) and ``unreadable`` (ids of skipped clips).
 
-    Arguments
-    ---------
-    label_encoder : speechbrain.dataio.encoder.CategoricalEncoder
-        Maps class indices to labels.
-    modules : dict of torch.nn.Module
-        The arguments of ``speechbrain_fftp.lobes.tagger.Tagger``.
-    wav_augment : speechbrain.augment.augmenter.Augmenter
-        Augments waveforms.
-    mixup : speechbrain_fftp.augment.mixup.Mixup
-        Mixes the augmented waveforms and their targets.
-    fea_augment : speechbrain.augment.augmenter.Augmenter
-        Augments normalized features.
-    compute_cost : callable
-        Loss of logits and targets, both ``[B, C]``.
-    epoch_counter : speechbrain.utils.epoch_loop.EpochCounter
-        Counts the epochs.
-    frozen_epochs : int
-        Number of epochs, from the first on, in which the encoder is not
-        trained.
-    avg_checkpoints : int
-        Number of best checkpoints that are kept, and averaged for evaluation.
-    seed : int
-        Seed of the random draws of each training step.
-    train_logger : speechbrain.utils.train_logger.FileTrainLogger
-        Logs the metrics of each epoch.
-    tensorboard_logger : speechbrain.utils.train_logger.TensorboardLogger
-        Logs curves, spectrograms and predictions.
-    output_folder : str
-        Folder of the results and of the inference folder.
-    data_description : str
-        Name of the data in metrics.json and in the log.
-    **kwargs : dict
-        Further arguments of ``speechbrain.core.Brain``.
+    Most arguments are keys of the recipes' yaml files, which explain them; the
+    modules are the arguments of ``speechbrain_fftp.lobes.tagger.Tagger``.
+    ``run`` is the ``RunFolder`` with the results, ``data_description`` the name
+    of the data in metrics.json and in the log; ``kwargs`` go to SpeechBrain's
+    ``Brain``. Augmenters, ``mixup`` and ``compute_cost`` work on targets
+    ``[B, C]``.
     """
 
     train_stream = None  # a ShardStream, if the training clips are in shards
@@ -100,7 +73,7 @@ class ClipBrain(sb.core.Brain):
         seed,
         train_logger,
         tensorboard_logger,
-        output_folder,
+        run,
         data_description,
         **kwargs,
     ):
@@ -117,21 +90,28 @@ class ClipBrain(sb.core.Brain):
         self.frozen_epochs = frozen_epochs
         self.avg_checkpoints = avg_checkpoints
         self.seed = seed
-        self.train_logger = train_logger
-        self.tensorboard_logger = tensorboard_logger
-        self.output_folder = output_folder
+        self.run, self.output_folder = run, str(run.folder)
+        about = train_logger, tensorboard_logger, self.labels, self.criterion
+        self.history = TrainingHistory(run.folder, *about)
         self.data_description = data_description
         minutes, steps = self.ckpt_interval_minutes, self.ckpt_interval_steps
         self.ckpt_intervals = minutes, steps
+        self.processes = int(os.environ.get("WORLD_SIZE", 1))
+        self.checkpointer.add_recoverable("history", self.history)
 
     @property
     def writer(self):
         """The TensorBoard writer, on the main process."""
-        return self.tensorboard_logger.writer
+        return self.history.writer
+
+    @property
+    def lr(self):
+        """The learning rate of the last step."""
+        return self.optimizer.param_groups[0]["lr"]
 
     @property
     def epoch(self):
-        """Number of the current epoch."""
+        """Number of the epoch."""
         return self.epoch_counter.current
 
     def compute_forward(self, batch, stage):
@@ -177,6 +157,11 @@ class ClipBrain(sb.core.Brain):
         self.modules.embedding_model.eval()
         return torch.no_grad()
 
+    def on_fit_start(self):
+        """Loads the last checkpoint; the logs end where it was saved."""
+        super().on_fit_start()
+        self.history.resume(self.epoch, self.optimizer_step)
+
     def on_fit_batch_start(self, batch, should_step):
         """Seeds the step and sets its learning rate."""
         seed_step(self.seed, self.epoch, self.step)
@@ -190,18 +175,25 @@ class ClipBrain(sb.core.Brain):
         except ValueError as error:
             raise ValueError(
                 f"The loss is {loss.item()} in step {self.step} of epoch "
-                f"{self.epoch}. Start again with a lower lr: training resumes "
-                "from the last checkpoint."
+                f"{self.epoch}. Start again with a lower lr and another "
+                "--output_folder."
             ) from error
+
+    def optimizers_step(self):
+        """Notes the norm of the gradients before it is clipped."""
+        grads = [p.grad for p in self.modules.parameters()]
+        norm = get_total_norm([g for g in grads if g is not None])
+        self.grad_norm = norm.item() / self.scaler.get_scale()
+        super().optimizers_step()
 
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
         """Logs the step, and allows or forbids a checkpoint after it."""
+        self.history.add_batch(len(batch.id) * self.processes)
         if should_step:
             self.step_loss = mean_over_ranks(loss)
-        if should_step and if_main_process():
-            step, lr = self.optimizer_step, self.optimizer.param_groups[0]["lr"]
-            self.writer.add_scalar("loss/step", self.step_loss, step)
-            self.writer.add_scalar("lr/step", lr, step)
+            values = self.step_loss, self.lr, self.grad_norm
+            self.history.add_step(self.optimizer_step, *values)
+            self.run.begin()
         # SpeechBrain reads the intervals after each batch, and 0 means never.
         # A checkpoint would lose accumulated gradients, or keep NaNs.
         allowed = should_step and math.isfinite(self.step_loss)
@@ -212,7 +204,10 @@ class ClipBrain(sb.core.Brain):
     def on_stage_start(self, stage, epoch=None):
         """Forgets the predictions of the last stage; positions the stream."""
         self.kept = Predictions()
-        if stage == sb.Stage.TRAIN and self.train_stream is not None:
+        if stage != sb.Stage.TRAIN:
+            return
+        self.history.start_epoch(resumed=self.step > 0)
+        if self.train_stream is not None:
             self.train_stream.set_position(epoch, batches_done=self.step)
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
@@ -225,29 +220,25 @@ class ClipBrain(sb.core.Brain):
         probs = self.probabilities(logits)
         metrics = self.score(targets, probs)
         loss = self.compute_cost(logits, targets).item()
-        stats = {"loss": loss, self.criterion: metrics[self.criterion]}
+        means = {k: v for k, v in metrics.items() if isinstance(v, float)}
+        stats = {"loss": loss, **means}
         if stage == sb.Stage.VALID:
             self.end_epoch(ids, targets, probs, stats)
             return
-        self.train_logger.log_stats({"epoch": self.epoch}, test_stats=stats)
+        epochs, per_class = self.tested["epochs"], metrics.get("per_class", {})
+        self.history.add_test(epochs, stats, per_class)
         if if_main_process():
             path = os.path.join(self.output_folder, "predictions.csv")
             write_predictions(path, ids, targets, probs, self.labels)
             more = {"data": self.data_description, "unreadable": unreadable}
+            more.update(**self.run.facts(), **self.tested)
             table = self.report(targets, probs, metrics, loss=loss, **more)
             logger.info("Evaluation on %s:\n%s", self.data_description, table)
 
     def end_epoch(self, ids, targets, probs, stats):
         """Logs an epoch and saves its checkpoint."""
-        self.train_logger.log_stats(
-            stats_meta={"epoch": self.epoch},
-            train_stats={"loss": self.train_loss},
-            valid_stats=stats,
-        )
-        if if_main_process():
-            add_scalars(self.writer, self.train_loss, stats, self.epoch)
-            shown = ids[:8], probs[:8], targets[:8]
-            add_predictions(self.writer, *shown, self.labels, self.epoch)
+        about = self.epoch, self.lr, self.train_loss, stats
+        self.history.add_epoch(*about, ids, probs, targets)
         best = self.criterion
         self.checkpointer.save_and_keep_only(
             meta={best: stats[best], "epoch": self.epoch},
@@ -260,7 +251,15 @@ class ClipBrain(sb.core.Brain):
         """Averages the weights of the best checkpoints."""
         super().on_evaluate_start(max_key=max_key, min_key=min_key)
         names = ("embedding_model", "classifier")
-        average_best(self.checkpointer, names, max_key, self.avg_checkpoints)
+        found = average_best(
+            self.checkpointer, names, max_key, self.avg_checkpoints
+        )
+        saved = self.checkpointer.list_checkpoints()
+        self.tested = {
+            "epochs": max(c.meta.get("epoch", 0) for c in saved),
+            "averaged_epochs": sorted(c.meta["epoch"] for c in found),
+            f"valid_{max_key}": max(c.meta[max_key] for c in found),
+        }
 
     def set_schedule(self, lr_schedule, warmup_steps, train_loader):
         """Creates the schedule; warm-up takes at most a tenth of all steps."""

@@ -198,6 +198,11 @@ def average_best(checkpointer, names, max_key, max_num):
         The metric by which the checkpoints are the best.
     max_num : int
         Maximum number of checkpoints to average.
+
+    Returns
+    -------
+    list of speechbrain.utils.checkpoints.Checkpoint
+        The checkpoints, the best first.
     """
     found = checkpointer.find_checkpoints(
         max_key=max_key, max_num_checkpoints=max_num
@@ -210,3 +215,4 @@ def average_best(checkpointer, names, max_key, max_num):
     for name in names:
         average = average_checkpoints(found, name)
         checkpointer.recoverables[name].load_state_dict(average)
+    return found

@@ -46,8 +46,8 @@ class Predictions:
         if bad:
             raise ValueError(
                 f"{bad} of {len(ids)} clips have scores that are not finite: "
-                "training has diverged. Start again with a lower lr: training "
-                "resumes from the last checkpoint."
+                "training has diverged. Start again with a lower lr and "
+                "another --output_folder."
             )
         return ids, logits, targets, unreadable
 

@@ -14,11 +14,20 @@ from speechbrain_fftp.dataio.files import write_csv, write_json
 logger = get_logger(__name__)
 
 
-def add_scalars(writer, train_loss, stats, epoch):
-    """Adds the training loss and the validation metrics of an epoch."""
-    writer.add_scalar("loss/train", train_loss, epoch)
-    for name, value in stats.items():
-        writer.add_scalar(f"{name}/valid", value, epoch)
+def add_scalars(writer, values, where, step):
+    """Adds values, a dict, such as ``loss`` as ``loss/valid``."""
+    for name, value in values.items():
+        writer.add_scalar(f"{name}/{where}", value, step)
+
+
+def add_classes(writer, per_class, labels, step):
+    """Adds a table of the AP of each class, if any, the lowest first."""
+    rows = ["AP | AUC | positives | class", "--- | --- | --- | ---"]
+    for c, row in sorted(per_class.items(), key=lambda item: item[1]["AP"]):
+        about = f"{row['AP']:.4f} | {row['AUC']:.4f} | {row['positives']}"
+        rows.append(f"{about} | {labels[c]}")
+    if per_class:
+        writer.add_text("classes", "\n".join(rows), step)
 
 
 def add_spectrograms(writer, plain, masked, step):
@@ -110,7 +119,7 @@ def write_tagging_results(metrics, labels, folder, **more):
     """Writes metrics.json and per_class.csv; returns a table to print.
 
     ``metrics`` is what ``tagging_metrics`` returned; ``more`` are further
-    entries of metrics.json. The table has the worst and the best five classes.
+    entries of metrics.json.
     """
     folder = Path(folder)
     per_class = [
@@ -121,6 +130,11 @@ def write_tagging_results(metrics, labels, folder, **more):
     header = ("label", "positives", "AP", "AUC")
     rows = ([row[key] for key in header] for row in per_class)
     write_csv(folder / "per_class.csv", header, rows)
+    return tagging_table(metrics, labels)
+
+
+def tagging_table(metrics, labels):
+    """The means and the worst and the best five classes, to print."""
     lines = [
         f"mAP      {metrics['mAP']:.4f}",
         f"AUC      {metrics['AUC']:.4f}",
@@ -130,8 +144,10 @@ def write_tagging_results(metrics, labels, folder, **more):
         "AP      positives  class",
     ]
     table = [
-        f"{row['AP']:.4f}  {row['positives']:9d}  {row['label']}"
-        for row in sorted(per_class, key=lambda row: row["AP"])
+        f"{row['AP']:.4f}  {row['positives']:9d}  {labels[number]}"
+        for number, row in sorted(
+            metrics["per_class"].items(), key=lambda item: item[1]["AP"]
+        )
     ]
     if len(table) > 10:
         table[5:-5] = ["..."]

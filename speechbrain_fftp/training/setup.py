@@ -15,9 +15,11 @@ from speechbrain_fftp.utils.pretrained import load_encoder
 logger = get_logger(__name__)
 
 
-def plain_yaml(hparams_file):
-    """Reads a yaml as a dict, without creating the objects of its tags."""
-    return ruamel.yaml.YAML().load(Path(hparams_file))
+def plain_yaml(source):
+    """Reads a yaml file or stream without creating the objects of its tags."""
+    if isinstance(source, str):
+        source = Path(source)
+    return ruamel.yaml.YAML().load(source)
 
 
 def read_overrides(overrides, demo):

@@ -75,14 +75,16 @@ def train(output_folder, *flags, **options):
     """Runs the recipe; gives its output and metrics.json."""
     status, output = run(output_folder, *flags, **options)
     assert status == 0, output
-    return output, json.loads((output_folder / "metrics.json").read_text())
+    folder = output_folder / "debug" if "--debug" in flags else output_folder
+    return output, json.loads((folder / "metrics.json").read_text())
 
 
 def fail(output_folder, *flags, **options):
-    """Runs the recipe, which is to fail; gives the error that it prints."""
+    """Runs the recipe, which is to fail; gives the line that it prints."""
     status, output = run(output_folder, *flags, **options)
-    assert status != 0, output
-    return re.findall(r"^\w+Error: .*", output, re.MULTILINE)[-1]
+    assert status != 0 and "Traceback" not in output, output
+    (line,) = re.findall(r"^train\.py: (.*)", output, re.MULTILINE)
+    return line
 
 
 def save_encoder(folder):

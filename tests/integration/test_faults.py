@@ -175,14 +175,15 @@ def test_no_clip_can_be_read(data_folder, tmp_path):
 def test_loss_that_is_not_a_number(patience, said, unbroken, tmp_path):
     options, metrics = unbroken
     folder = tmp_path / "run"
-    kill_when_saved(folder, command(folder, **options))
-    diverging = {**options, "lr": 1e38, "nonfinite_patience": patience}
-    message = fail(folder, **diverging)
-    assert said in message and "again with a lower lr" in message
+    diverging = {"lr": 1e38, "warmup_steps": 6, "ckpt_interval_steps": 1}
+    diverging.update(nonfinite_patience=patience, number_of_epochs=20)
+    message = fail(folder, **{**options, **diverging})
+    assert said in message and "lower lr and another" in message
     for path in folder.glob("save/CKPT+*/*_model.ckpt"):
         for value in torch.load(path).values():
             assert value.isfinite().all()
-    assert train(folder, **options)[1] == metrics
+    assert "lr: 1e+38 -> 0.001" in fail(folder, **options)
+    assert train(tmp_path / "other", **options)[1] == metrics
 
 
 def test_data_folder_that_cannot_be_written(data_folder, tmp_path):

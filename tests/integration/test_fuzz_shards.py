@@ -37,7 +37,8 @@ def index(tmp_path):
     for clip in clips:
         noise = np.random.default_rng(0).uniform(-0.5, 0.5, 800)
         sf.write(tmp_path / "audio" / f"{clip.id}.wav", noise, 16000)
-    jobs = cut_jobs(clips, str(tmp_path), None, clips_per_shard=6)
+    files = {c.id: str(tmp_path / "audio" / f"{c.id}.wav") for c in clips}
+    jobs = cut_jobs(clips, files, clips_per_shard=6)
     records = write_shards(jobs, str(folder), {"/m/1": "Siren"})
     write_json(folder / "train.json", make_index(records))
     return folder / "train.json"

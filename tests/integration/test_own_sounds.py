@@ -18,10 +18,12 @@ import pytest
 import readme_checks
 import soundfile as sf
 import torch
-from recipe_runs import ROOT, fail, save_encoder, train
+from recipe_runs import ROOT, command, fail, save_encoder, train
 from test_prepare import read_report, read_rows
 
-from speechbrain_fftp.datasets.own_sounds.listing import LAYOUTS, read_clip_list
+from speechbrain_fftp.dataio.audio import resample
+from speechbrain_fftp.datasets.own_sounds.listing import LAYOUTS
+from speechbrain_fftp.datasets.own_sounds.tables import read_clip_list
 from speechbrain_fftp.datasets.synthetic.sounds import CLASSES, SAMPLE_RATE
 
 SPLITS = ("train", "valid", "eval")
@@ -178,6 +180,152 @@ def test_what_a_list_may_not_hold(prepare, tmp_path):
 def test_what_is_for_audioset_only(prepare, sounds, tmp_path):
     with pytest.raises(ValueError, match="unbalanced is for AudioSet only"):
         prepare(sounds, tmp_path / "save", unbalanced=True)
+
+
+def test_folds_of_esc50(prepare, data_folder, tmp_path):
+    """A folder prepared for one fold is not that of another one."""
+    esc50, rows = tmp_path / "esc50", []
+    for number in range(60):
+        fold, recording = number // 20 + 1, number // 2
+        name = f"{fold}-{recording}-A-{number}.wav"
+        label = NAMES[recording % 2].replace(" ", "_")
+        write_sound(esc50 / "audio" / name, NAMES[recording % 2], number, 1.0)
+        rows.append((name, fold, recording % 2, label, "True", recording, "A"))
+    header = ["filename", "fold", "target", "category", "esc10"]
+    (esc50 / "meta").mkdir()
+    with open(esc50 / "meta" / "esc50.csv", "w", newline="") as file:
+        csv.writer(file).writerows([[*header, "src_file", "take"], *rows])
+    save = tmp_path / "save"
+    with pytest.raises(ValueError, match="the folds 1, 2, 3: .* --test_fold"):
+        prepare(esc50, save)
+    assert not save.exists()
+    prepare(esc50, save, test_fold=2)
+    found = {name: split for name, (split, _) in splits_of(save).items()}
+    recordings = {}
+    for name, split in found.items():
+        fold, recording = name.split("_")[1].split("-")[:2]
+        recordings.setdefault(recording, set()).add(split)
+        assert (split == "eval") == (fold == "2")
+    assert all(len(splits) == 1 for splits in recordings.values())
+    assert set.union(*recordings.values()) == set(SPLITS)
+    with pytest.raises(ValueError, match="with test_fold='2', not '3'"):
+        prepare(esc50, save, test_fold=3)
+    prepare(esc50, save, test_fold="2")
+    (esc50 / "meta" / "esc50.csv").touch()
+    with pytest.raises(ValueError, match="source files have changed"):
+        prepare(esc50, save, test_fold="2")
+    with pytest.raises(ValueError, match="is for custom data with folds"):
+        prepare(data_folder, tmp_path / "other", test_fold=1)
+
+
+def test_copies_do_not_leak(prepare, tmp_path, caplog):
+    """Identical clips share a split; a re-encoded one is reported."""
+    data, save = tmp_path / "data", tmp_path / "save"
+    for name in NAMES[:2]:
+        for number in range(12):
+            path = data / name / f"{number}.wav"
+            write_sound(path, name, seed=100 * len(name) + number)
+            if number % 2:  # half of them are copies
+                shutil.copy(path.with_name(f"{number - 1}.wav"), path)
+    prepare(data, save)
+    rows = splits_of(save)
+    for name in ("Siren", "Dial_tone"):
+        for number in range(0, 12, 2):
+            same = [rows[f"{name}_{number + i}"] for i in (0, 1)]
+            assert same[0] == same[1]
+    report = read_report(save)
+    assert len(report["identical_clips"]) == 12
+    assert report["near_duplicates"] == []
+    assert "12 clips are copies of others" in caplog.text
+
+    eval_id = next(i for i, row in rows.items() if row == ("eval", "Siren"))
+    samples, rate = sf.read(data / "Siren" / f"{eval_id.split('_')[1]}.wav")
+    other = resample(samples, rate, 44100)
+    sf.write(data / "Siren" / "other.ogg", 0.1 * other, 44100)
+    list_rows = [
+        (f"{row[1]}/{i.split('_')[-1]}.wav", row[1], row[0])
+        for i, row in rows.items()
+    ]
+    list_rows.append(("Siren/other.ogg", "Siren", "train"))
+    write_list(data, list_rows, ("path", "labels", "split"))
+    caplog.clear()
+    prepare(data, tmp_path / "again")
+    pairs = read_report(tmp_path / "again")["near_duplicates"]
+    assert {pair["ids"][1] for pair in pairs} == {"Siren_other"}
+    assert eval_id in {pair["ids"][0] for pair in pairs}
+    assert pairs[0]["splits"] == ["eval", "train"]
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelno > 20]
+    assert "sound the same" in warning and "Siren_other" in warning
+
+
+def test_folders_of_splits_are_no_classes(tmp_path):
+    for split in ("bal_train", "eval"):
+        for number in range(4):
+            path = tmp_path / "audios" / split / f"{number}.wav"
+            write_sound(path, "Siren", number, seconds=0.2)
+    script = ROOT / "recipes" / "AudioSet" / "audioset_prepare.py"
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "audios", tmp_path / "save"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "'bal_train', 'eval' are names of splits" in done.stderr
+    assert not (tmp_path / "save").exists()
+
+
+@pytest.mark.slow
+def test_cross_validation(tmp_path):
+    data, rows = tmp_path / "data", []
+    for number in range(16):
+        path, name = f"{number}.wav", NAMES[number % 2]
+        write_sound(data / path, name, number, seconds=1.0)
+        rows.append((path, name, number // 8 + 1))
+    write_list(data, rows, ("path", "labels", "fold"))
+    out = tmp_path / "out"
+    python, _, *words = command(
+        out, n_classes=None, data_folder=data, number_of_epochs=1
+    )
+    script = ROOT / "recipes" / "AudioSet" / "cross_validate.py"
+
+    def cross_validate(*more):
+        done = subprocess.run(
+            [python, script, *words, *more], capture_output=True, text=True
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    status, output = cross_validate()
+    assert status == 0, output
+    metrics = [
+        json.loads((out / f"fold_{fold}" / "metrics.json").read_text())
+        for fold in (1, 2)
+    ]
+    table = {row["fold"]: row for row in read_rows(out / "folds.csv")}
+    for name in ("mAP", "AUC"):
+        values = [fold[name] for fold in metrics]
+        assert [float(table[k][name]) for k in "12"] == [
+            round(value, 4) for value in values
+        ]
+        # Student's t for two values: 12.706 times the standard error
+        half = 12.7062 * abs(values[0] - values[1]) / 2
+        for key, value in (("95 % from", -half), ("95 % to", half)):
+            expected = np.mean(values) + value
+            assert float(table[key][name]) == pytest.approx(expected, abs=2e-4)
+    for fold, ids in (("1", range(8)), ("2", range(8, 16))):
+        predictions = read_rows(out / f"fold_{fold}" / "predictions.csv")
+        assert {row["ID"] for row in predictions} == set(map(str, ids))
+        right = [row["tag_1"] == row["labels"] for row in predictions]
+        assert float(table[fold]["accuracy"]) == sum(right) / 8
+
+    # Finished folds are kept, an unfinished one is done again.
+    (out / "fold_2" / "done.json").unlink()
+    before = (out / "fold_1" / "train_log.txt").stat().st_mtime_ns
+    status, output = cross_validate()
+    assert status == 0 and "fold_1/prepared" not in output, output
+    assert (out / "fold_1" / "train_log.txt").stat().st_mtime_ns == before
+    assert {r["fold"]: r for r in read_rows(out / "folds.csv")} == table
+    status, output = cross_validate("--seed=1")
+    assert status == 1 and "was made with other options" in output
 
 
 def test_tar_shards(prepare, sounds, tmp_path):

@@ -125,7 +125,8 @@ def test_awkward_clips(prepare, tmp_path):
         "listed": 18,
         "written": 8,
         "skipped": 10,
-        "trimmed": 1,
+        "cut": 1,
+        "trimmed": 0,
         "downmixed": 1,
         "resampled": 2,
         "clipped": 1,
@@ -230,15 +231,17 @@ def test_no_usable_clip_is_an_error(prepare, tmp_path):
     data, save = write_set(tmp_path / "data"), tmp_path / "save"
     for path in (data / "audio").glob("e*"):
         path.unlink()
+    with pytest.raises(ValueError, match=r"2 of 2 eval clips \(100%\)"):
+        prepare(data, save)
     with pytest.raises(
         ValueError, match="eval split .* 2 missing file"
     ) as error:
-        prepare(data, save)
+        prepare(data, save, allow_missing=1)
     assert str(save / "prepare_report.json") in str(error.value)
     assert len(read_report(save)["skipped"]) == 2
     assert not list(save.glob("*.csv"))
     write_audio(data / "audio" / "e0.wav")
-    prepare(data, save)
+    prepare(data, save, allow_missing=0.5)
     assert len(read_rows(save / "eval.csv")) == 1
 
     alone = write_set(tmp_path / "alone", num_train=1)

@@ -51,7 +51,8 @@ def model(tmp_path_factory):
 def test_onsets_of_three_events(model, tmp_path):
     write_mixture(tmp_path / "mixture.wav")
     tagger = AudioTagger.from_pretrained(model)
-    events = tagger.tag_long(tmp_path / "mixture.wav", window=2.0, hop=0.25)
+    # What begins within the first window, and is heard in it, begins at 0
+    events = tagger.tag_long(tmp_path / "mixture.wav", window=1.0, hop=0.25)
     for label, onset in ONSETS.items():
         starts = [event.start for event in events if event.label == label]
         assert any(abs(start - onset) <= 0.5 for start in starts), (

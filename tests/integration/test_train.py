@@ -14,6 +14,9 @@ import time
 import pytest
 import yaml
 from recipe_runs import command, fail, save_encoder, train
+from tensorboard.backend.event_processing.event_accumulator import (
+    EventAccumulator,
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +42,7 @@ def test_ends_with_table_metrics_and_pictures(trained):
     split = {clip: set(labels.split(";")) for clip, labels in said.items()}
     assert split == {clip: set(row.split(";")) for clip, row in truth.items()}
 
-    from tensorboard.backend.event_processing import event_accumulator
-
-    events = event_accumulator.EventAccumulator(str(folder / "tensorboard"))
+    events = EventAccumulator(str(folder / "tensorboard"))
     tags = events.Reload().Tags()
     assert {"loss/step", "lr/step", "mAP/valid"} <= set(tags["scalars"])
     assert [event.step for event in events.Scalars("loss/step")] == list(
@@ -50,7 +51,28 @@ def test_ends_with_table_metrics_and_pictures(trained):
     assert events.Scalars("lr/step")[0].value == pytest.approx(0.001)
     assert events.Scalars("lr/step")[-1].value == 0.0
     assert tags["images"] == ["spectrogram/masked_above_plain"]
-    assert tags["tensors"] == ["predictions/text_summary"]
+    assert set(tags["tensors"]) == {
+        "predictions/text_summary",
+        "classes/text_summary",
+    }
+    with open(folder / "history.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    for tag, column in (
+        ("AUC/valid", "valid_AUC"),
+        ("d_prime/valid", "valid_d_prime"),
+        ("loss/train", "train_loss"),
+        ("grad_norm/train", "train_grad_norm"),
+        ("clips_per_second/train", "train_clips_per_second"),
+    ):
+        drawn = [event.value for event in events.Scalars(tag)]
+        assert drawn == pytest.approx([float(row[column]) for row in rows])
+    for name in ("mAP", "AUC", "d_prime", "loss"):
+        (event,) = events.Scalars(f"{name}/test")
+        assert event.value == pytest.approx(metrics[name])
+    best = max(rows, key=lambda row: float(row["valid_mAP"]))
+    assert metrics["valid_mAP"] == float(best["valid_mAP"])
+    assert metrics["epochs"] == 2 and metrics["averaged_epochs"] == [1, 2]
 
 
 def test_exported_model_loads_and_tags(trained, data_folder, capsys, tmp_path):
@@ -161,6 +183,29 @@ def test_killed_training_ends_as_an_unbroken_one(
     assert "Going into epoch 1\n" not in output
     for key in ("mAP", "AUC", "loss"):
         assert resumed[key] == pytest.approx(unbroken[key], abs=1e-3)
+    same_logs(killed, tmp_path / "unbroken")
+
+
+def same_logs(folder, other):
+    """Logs of a resumed run: one line an epoch, one value a step."""
+    tables = []
+    for run in (folder, other):
+        with open(run / "history.csv", encoding="utf-8", newline="") as file:
+            tables.append(list(csv.DictReader(file)))
+        lines = (run / "train_log.txt").read_text().splitlines()
+        starts = ["epoch: 1 - train", "epoch: 2 - train", "epoch: 3 - train"]
+        assert [line[:16] for line in lines] == [*starts, "epoch: 3 - test "]
+    assert len(tables[0]) == len(tables[1]) == 3
+    for mine, unbroken in zip(*tables):
+        assert float(mine["seconds"]) > 0
+        for key in set(mine) - {"seconds", "train_clips_per_second"}:
+            value = pytest.approx(float(unbroken[key]), abs=1e-3)
+            assert float(mine[key]) == value
+    curves = []
+    for run in (folder, other):
+        events = EventAccumulator(str(run / "tensorboard")).Reload()
+        curves.append([event.step for event in events.Scalars("loss/step")])
+    assert curves[0] == curves[1] == sorted(set(curves[0]))
 
 
 def saved(save_folder, mid_epoch, epoch):
@@ -199,6 +244,7 @@ def test_without_data_folder_trains_on_the_demo_set(tmp_path):
     assert "Evaluation on synthetic demo set" in output
     assert metrics["data"] == "synthetic demo set"
     assert (tmp_path / "run" / "demo_data" / "events.csv").is_file()
+    assert not (tmp_path / "run" / "inference").exists()
 
 
 def test_missing_data_folder(tmp_path):
@@ -221,12 +267,12 @@ def test_evaluating_without_a_checkpoint(data_folder, tmp_path):
     assert "train first" in message
 
 
-def test_checkpoint_of_another_size(trained, data_folder):
+def test_model_of_another_size(trained, data_folder):
     folder, _, metrics = trained
     message = fail(
         folder, data_folder=data_folder, embed_dim=128, number_of_epochs=3
     )
-    assert "does not fit this model" in message
+    assert "embed_dim: 64 -> 128" in message
     output, again = train(folder, data_folder=data_folder)
     assert again == metrics
 

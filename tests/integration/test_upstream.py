@@ -305,7 +305,7 @@ def test_words_recipe_trains(checkout, child, tmp_path):
     (_, task), (row, *_) = TASKS, rows(checkout[0], list(TASKS)[1])
     flags = [*row["test_debug_flags"].split(), "--output_folder", tmp_path]
     child("train.py", "hparams/ast_fftp.yaml", *flags, cwd=checkout[0] / task)
-    assert (tmp_path / "inference" / "model.safetensors").is_file()
+    assert (tmp_path / "debug" / "inference" / "model.safetensors").is_file()
 
 
 @pytest.mark.parametrize("name", ["ast_fftp", "aum_square"])

@@ -5,18 +5,32 @@ Authors
 """
 
 import functools
+import glob
+import math
 import os
-import re
-from collections import Counter
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Optional
 
-from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.dataio.files import hash_fraction
-from speechbrain_fftp.datasets.audioset.lists import read_segments
+from speechbrain_fftp.datasets.audioset.lists import (
+    CLASS_LIST,
+    read_classes,
+    read_segments,
+)
 from speechbrain_fftp.datasets.audioset.parquet import (
-    find_parquet_shards,
     iter_parquet_audio,
     read_parquet_segments,
+)
+from speechbrain_fftp.datasets.audioset.search import (
+    SPLIT_FOLDERS,
+    AudioFiles,
+    describe_files,
+    find_audio,
+    find_shards,
+)
+from speechbrain_fftp.datasets.audioset.tars import (
+    find_tar_clips,
+    iter_tar_audio,
+    read_tar_segments,
 )
 
 SEGMENT_LISTS = {
@@ -25,11 +39,19 @@ SEGMENT_LISTS = {
     "eval": "eval_segments.csv",
 }
 AUDIOSET_SPLITS = tuple(SEGMENT_LISTS)
-CLASS_LIST = "class_labels_indices.csv"
 UNBALANCED_LIST = "unbalanced_train_segments.csv"
-# File systems allow 255, and .flac.01234567.tmp is added
-MAX_NAME_BYTES = 235
-NOT_IN_FILE_NAMES = re.compile(r'[/\\:*?"<>|$\x00-\x1f]|\.\.|^$')
+CSV_URL = "http://storage.googleapis.com/us_audioset/youtube_corpus/v1/csv"
+
+
+class Data(NamedTuple):
+    """Content of a data folder."""
+
+    classes: dict  # from mid to display name
+    list_clips: Callable  # returns the Segments of each split
+    audio: dict  # of each split, see audio_reader
+    files: list  # all files that the prepared clips depend on
+    found: Optional[AudioFiles] = None  # if clips were looked for by their ids
+    notes: Optional[dict] = None  # of list_clips, for the report
 
 
 class ShardJob(NamedTuple):
@@ -39,146 +61,191 @@ class ShardJob(NamedTuple):
     iter_audio: Callable
 
 
-def find_lists(data_folder, unbalanced=False):
-    """Finds the files that list the clips of each split.
+def is_audioset(data_folder):
+    """Whether a folder has AudioSet's lists, folders or parquet shards."""
+    names = [CLASS_LIST, UNBALANCED_LIST, *SEGMENT_LISTS.values()]
+    names += (name for name in SPLIT_FOLDERS if "bal" in name)
+    shards = find_shards(data_folder, ".parquet")
+    has_shards = any(shards[split] for split in shards if split)
+    return has_shards or any(_find(data_folder, name) for name in names)
 
-    Returns a dict from split (train, eval and, if present, valid) to segment
-    lists or parquet shards, and whether these are parquet shards.
+
+def _find(data_folder, name):
+    """Path of what is in the folder itself or one folder below; or None."""
+    root = glob.escape(str(data_folder))
+    places = (os.path.join(root, name), os.path.join(root, "*", name))
+    return next((p for place in places for p in sorted(glob.glob(place))), None)
+
+
+def open_audioset(data_folder, unbalanced=False, cut=True, remedy=""):
+    """Finds AudioSet's classes, lists and audio; returns Data.
+
+    There are segment lists with audio files or tar shards; or else shards, or
+    folders of files, that are named after splits and hold the labels. Without
+    ``cut``, every clip starts with its file. Errors say what is missing, and the
+    ``remedy`` if there is nothing of AudioSet's.
     """
-    lists = {
-        split: [os.path.join(data_folder, name)]
-        for split, name in SEGMENT_LISTS.items()
-    }
-    shards = find_parquet_shards(data_folder)
-    more_shards = shards.pop("unbalanced")
-    has_shards = shards["train"] and shards["eval"]
-    if unbalanced:
-        lists["train"].append(os.path.join(data_folder, UNBALANCED_LIST))
-        shards["train"] += more_shards
-        has_shards = has_shards and more_shards
-    audio_folder = os.path.join(data_folder, "audio")
-    needed = (*lists["train"], *lists["eval"], audio_folder)
-    missing = [path for path in needed if not os.path.exists(path)]
-    if not missing:
-        return {s: p for s, p in lists.items() if os.path.isfile(p[0])}, False
-    if has_shards:
-        return {s: paths for s, paths in shards.items() if paths}, True
+    data_folder = str(data_folder)
+    if not os.path.isdir(data_folder):
+        raise FileNotFoundError(f"data_folder {data_folder} does not exist")
+    class_list = os.path.join(data_folder, CLASS_LIST)
+    class_list = _find(data_folder, CLASS_LIST) or class_list
+    classes = read_classes(class_list)
+    names = {split: [name] for split, name in SEGMENT_LISTS.items()}
+    names["train"] += [UNBALANCED_LIST] if unbalanced else []
+    lists = {s: [_find(data_folder, n) for n in names[s]] for s in names}
+    if lists["valid"] == [None]:
+        del names["valid"], lists["valid"]
+    absent = [n for s in names for n, p in zip(names[s], lists[s]) if not p]
+    problem = f"AudioSet's lists (missing: {', '.join(absent)}; see {CSV_URL})"
+    if not absent:
+        data, problem = _open_lists(data_folder, lists, classes, cut)
+        if data is not None:
+            return data._replace(files=[class_list, *data.files])
+    for extension in (".parquet", ".tar", ".json"):
+        shards = find_shards(data_folder, extension)
+        more, _ = shards.pop("unbalanced"), shards.pop(None)
+        if shards["train"] and shards["eval"] and (more or not unbalanced):
+            shards["train"] += more if unbalanced else []
+            shards = {split: paths for split, paths in shards.items() if paths}
+            data = _open_labelled(shards, extension, classes)
+            return data._replace(files=[class_list, *data.files])
+    remedy = "" if is_audioset(data_folder) else f". {remedy}"
     needed = ["data/bal_train/00.parquet", "data/eval/00.parquet"]
     needed += ["data/unbal_train/00.parquet"] if unbalanced else []
     raise FileNotFoundError(
-        f"{data_folder} has neither all of AudioSet's lists and audio files"
-        f" (missing: {', '.join(missing)}) nor parquet shards of all sets (such"
-        f" as {', '.join(needed)}). Custom data, in clips.csv or one folder per"
-        " class, needs none of AudioSet's files"
+        f"{data_folder} has neither {problem} nor parquet or tar shards of all"
+        f" sets (such as {', '.join(needed)}){remedy}"
     )
 
 
-def list_clips(lists, in_parquet=False):
-    """Reads what ``find_lists`` found: a dict from split to its Segments."""
-    listed = {}
-    for split, paths in lists.items():
-        if in_parquet:
-            listed[split] = read_parquet_segments(paths)
-        else:
-            listed[split] = sum(map(read_segments, paths), [])
-        if not listed[split]:
-            raise ValueError(
-                f"The {split} split is empty: see {', '.join(paths)}"
-            )
-    return listed
-
-
-def source_files(data_folder, lists, in_parquet=False):
-    """Lists the files that prepared clips depend on, see ``source_state``."""
-    paths = [os.path.join(data_folder, CLASS_LIST), *sum(lists.values(), [])]
-    if not in_parquet:
-        listed = list_clips(lists).values()
-        ids = {clip.id for clips in listed for clip in clips}
-        with os.scandir(os.path.join(data_folder, "audio")) as entries:
-            for entry in entries:
-                stem, extension = os.path.splitext(entry.name)
-                if stem in ids and extension in AUDIO_EXTENSIONS:
-                    paths.append(entry.path)
-    return paths
-
-
-def choose_clips(listed, classes):
-    """Keeps each clip once, with eval before valid before train.
-
-    Returns the chosen clips of each split, the skipped ones (dicts with id,
-    split and reason), and a Counter of mids that are not among the classes.
-    """
-    chosen, skipped, unknown_mids = {}, [], Counter()
-    split_of = {}
-    for split in ("eval", "valid", "train"):
-        chosen[split] = []
+def _open_lists(data_folder, lists, classes, cut):
+    """Finds the audio of segment lists; returns Data or None, and the reason."""
+    listed = {
+        s: sum(map(read_segments, paths), []) for s, paths in lists.items()
+    }
+    _check_listed(listed, lists)
+    wanted = {}
+    for split in ("eval", "valid", "train"):  # as in choose_clips
         for clip in listed.get(split, ()):
-            unknown_mids.update(m for m in clip.mids if m not in classes)
-            too_long = len(clip.id.encode()) > MAX_NAME_BYTES
-            if too_long or NOT_IN_FILE_NAMES.search(clip.id):
-                reason = "id cannot be a file name"
-            elif split_of.get(clip.id) == split:
-                reason = "duplicate"
-            elif clip.id in split_of:
-                reason = f"also in {split_of[clip.id]} and kept only there"
-            elif not any(mid in classes for mid in clip.mids):
-                reason = "no known label"
-            else:
-                split_of[clip.id] = split
-                chosen[split].append(clip)
-                continue
-            skipped.append({"id": clip.id, "split": split, "reason": reason})
-    return chosen, skipped, unknown_mids
+            wanted.setdefault(clip.id, (split, clip.start))
+    found = find_audio(data_folder, wanted)
+    audio, files = dict.fromkeys(listed, found.paths), found.candidates
+    if not found.paths:
+        tars = find_shards(data_folder, ".tar")
+        tars["train"] += tars["unbalanced"]
+        files = sorted({path for paths in tars.values() for path in paths})
+        audio = {split: tars[split] or files for split in listed}
+    if not files:
+        return None, f"audio of its lists ({describe_files(found, wanted)})"
+    for split, clips in listed.items():
+        listed[split] = [
+            clip._replace(start=0.0, end=clip.end - clip.start)
+            if clip.start and (clip.id in found.timed or not cut)
+            else clip
+            for clip in clips
+        ]
+    files = [*sum(lists.values(), []), *files]
+    return Data(classes, lambda: listed, audio, files, found), None
 
 
-def audio_reader(data_folder, paths):
+def _open_labelled(shards, extension, classes):
+    """Data of shards, or of folders, that hold the labels as well."""
+
+    def list_clips():
+        """Reads the labels."""
+        if extension == ".parquet":
+            listed = {s: read_parquet_segments(shards[s]) for s in shards}
+        else:
+            listed = {s: read_tar_segments(shards[s], classes) for s in shards}
+        _check_listed(listed, shards)
+        return listed
+
+    files = sum(shards.values(), [])
+    if extension == ".json":
+        files = [os.path.join(f, name) for f in files for name in os.listdir(f)]
+    return Data(classes, list_clips, shards, files)
+
+
+def _check_listed(listed, paths):
+    """Raises a ValueError for a split without clips."""
+    for split, clips in listed.items():
+        if not clips:
+            raise ValueError(
+                f"The {split} split is empty: see {', '.join(paths[split])}"
+            )
+
+
+def check_missing(chosen, data, allowed):
+    """Raises a ValueError if too many clips of a split have no audio.
+
+    ``chosen`` maps splits to Segments, ``allowed`` is the fraction.
+    """
+    missing, parts, worst = set(), [], 0
+    for split, clips in chosen.items():
+        ids = {clip.id for clip in clips}
+        if not ids or data.found is None:
+            continue
+        audio = data.audio[split]
+        if not isinstance(audio, dict):
+            audio = {i for path in audio for i in find_tar_clips(path, ids)}
+        lost = ids.difference(audio)
+        share = len(lost) / len(ids)
+        missing, worst = missing | lost, max(worst, share)
+        parts += [f"{len(lost)} of {len(ids)} {split} clips ({share:.0%})"]
+    if worst > allowed:
+        enough = math.ceil(100 * worst) / 100
+        raise ValueError(
+            f"No audio of {', '.join(parts)}; {describe_files(data.found, missing)}."
+            " Correct the data folder, or skip clips without audio with"
+            f" allow_missing: {enough:g} (--allow_missing {enough:g})"
+        )
+
+
+def audio_reader(audio):
     """Returns a function that reads the audio of given ids.
 
-    The audio is in ``paths``: a list of parquet shards, a dict from id to file,
-    or None for ``audio/ID.flac`` (or with another of ``AUDIO_EXTENSIONS``). The
-    function yields each id with its path, bytes, or None if it is missing.
+    The audio is in a list of parquet or tar shards, or in files: a dict from id
+    to path. The function yields each id with its path, bytes, or None if it is
+    missing.
     """
-    if paths is None:
-        return functools.partial(_iter_audio_files, data_folder)
-    if isinstance(paths, dict):
-        return functools.partial(_iter_listed_files, paths)
-    return functools.partial(iter_parquet_audio, paths)
+    if isinstance(audio, dict):
+        return functools.partial(_iter_files, audio)
+    in_parquet = audio[0].endswith(".parquet")
+    read = iter_parquet_audio if in_parquet else iter_tar_audio
+    return functools.partial(read, audio)
 
 
-def _iter_listed_files(paths, ids):
+def _iter_files(paths, ids):
     """Yields the path of each clip, or None where the file is missing."""
     for clip_id in ids:
-        path = paths[clip_id]
-        yield clip_id, path if os.path.isfile(path) else None
+        path = paths.get(clip_id)
+        yield clip_id, path if path and os.path.isfile(path) else None
 
 
-def _iter_audio_files(data_folder, ids):
-    """Yields the path of each clip, or None where the file is missing."""
-    folder = os.path.join(data_folder, "audio")
-    for clip_id in ids:
-        paths = (os.path.join(folder, clip_id + e) for e in AUDIO_EXTENSIONS)
-        yield clip_id, next(filter(os.path.isfile, paths), None)
-
-
-def cut_jobs(clips, data_folder, paths, clips_per_shard):
+def cut_jobs(clips, audio, clips_per_shard):
     """Assigns clips to tar shards so that each reads its audio in one pass.
 
-    Clips in single files are shuffled; clips of a parquet shard keep its order.
-    For ``paths`` see ``audio_reader``. Returns a list of ShardJob.
+    Clips in single files are shuffled; clips of a shard keep its order. For
+    ``audio`` see ``audio_reader``. Returns a list of ShardJob.
     """
-    if paths is None or isinstance(paths, dict):
+    if isinstance(audio, dict):
         shuffled = sorted(
             clips, key=lambda clip: hash_fraction(f"place of {clip.id}")
         )
-        groups = [(paths, shuffled)]
+        groups = [(audio, shuffled)]
     else:
         groups, remaining = [], {clip.id: clip for clip in clips}
-        for path in paths:
-            ids = [segment.id for segment in read_parquet_segments([path])]
+        for path in audio:
+            if path.endswith(".parquet"):
+                ids = [segment.id for segment in read_parquet_segments([path])]
+            else:
+                ids = find_tar_clips(path, remaining)
             found = [remaining.pop(i) for i in ids if i in remaining]
             groups.append(([path], found))
+        groups.append(({}, list(remaining.values())))  # without audio
     return [
-        ShardJob(group[i : i + clips_per_shard], audio_reader(data_folder, p))
-        for p, group in groups
+        ShardJob(group[i : i + clips_per_shard], audio_reader(source))
+        for source, group in groups
         for i in range(0, len(group), clips_per_shard)
     ]

@@ -8,8 +8,15 @@ Authors
 
 import contextlib
 import csv
+import os
 import re
 from typing import NamedTuple, Tuple
+
+from speechbrain.utils.logger import get_logger
+
+logger = get_logger(__name__)
+
+CLASS_LIST = "class_labels_indices.csv"
 
 CLIP_SECONDS = 10.0
 MAX_SECONDS = 1e9  # a plausible limit for the length of a recording
@@ -30,23 +37,35 @@ class Segment(NamedTuple):
 def read_class_list(path):
     """Reads class_labels_indices.csv; returns a dict from mid to name."""
     classes, names = {}, set()
-    with open_csv(path) as file:
-        reader = csv.DictReader(file, skipinitialspace=True)
-        columns = reader.fieldnames or []
-        for column in ("mid", "display_name"):
-            if column not in columns:
-                raise ValueError(f"{path} has no column '{column}': {columns}")
-        for row in reader:
-            mid, name = row["mid"], row["display_name"]
-            if not (mid and name) or mid in classes or name in names:
-                raise ValueError(
-                    f"{path}, line {reader.line_num}: each class needs a mid"
-                    f" and a name of its own, found {mid!r} and {name!r}"
-                )
-            classes[mid] = name
-            names.add(name)
+    for line, row in read_table(path, ("mid", "display_name")):
+        mid, name = row["mid"], row["display_name"]
+        if not (mid and name) or mid in classes or name in names:
+            raise ValueError(
+                f"{path}, line {line}: each class needs a mid and a name of its"
+                f" own, found {mid!r} and {name!r}"
+            )
+        classes[mid] = name
+        names.add(name)
     if not classes:
         raise ValueError(f"{path} lists no class")
+    return classes
+
+
+def read_classes(path):
+    """Reads a class list, by default the one that comes with the package."""
+    published = os.path.join(os.path.dirname(__file__), CLASS_LIST)
+    classes = read_class_list(published)
+    if os.path.isfile(path):
+        standard, classes = classes, read_class_list(path)
+        check_class_names(classes.values(), path)
+        if list(classes) != list(standard):
+            logger.info(
+                "Using the %d classes of %s, which are not AudioSet's %d in"
+                " their order",
+                len(classes),
+                path,
+                len(standard),
+            )
     return classes
 
 
@@ -78,6 +97,29 @@ def read_segments(path):
                     f' id, start, end, "mid,mid" but found {line[:80]!r}'
                 )
     return segments
+
+
+def read_table(path, columns):
+    """Yields number and entries of each line of a CSV file with a header.
+
+    Entries are stripped, and empty where a line ends early. Errors name the
+    file; columns that are missing, and lines with too many entries, are errors.
+    """
+    with open_csv(path) as file:
+        reader = csv.DictReader(file, skipinitialspace=True)
+        found = reader.fieldnames or []
+        for column in columns:
+            if column not in found:
+                raise ValueError(f"{path} has no column '{column}': {found}")
+        for row in reader:
+            if None in row:
+                raise ValueError(
+                    f"{path}, line {reader.line_num}: more entries than columns,"
+                    f" the last are {row[None]}: put entries with a comma in"
+                    " double quotes"
+                )
+            entries = {key: (row[key] or "").strip() for key in row}
+            yield reader.line_num, entries
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ Authors
 """
 
 import contextlib
-import glob
 import os
 import re
 
@@ -21,33 +20,6 @@ COLUMNS = {
     "labels": ("lists of text", r"(large_)?list<\w+: (large_)?string.*>"),
     "audio.bytes": ("bytes", r"struct<(.*, )?bytes: (large_)?binary\b.*>"),
 }
-
-SHARD_NAMES = {
-    "train": ("train", "bal_train", "balanced_train"),
-    "valid": ("valid", "validation"),
-    "eval": ("eval", "test"),
-    "unbalanced": ("unbal_train", "unbalanced_train"),
-}
-
-
-def find_parquet_shards(data_folder):
-    """Finds the parquet shards of each split by their names.
-
-    They are in the folder itself or in its ``data`` folder, named after their
-    split (``train-00000-of-00052.parquet``) or in a folder named after it
-    (``bal_train/00.parquet``). Returns a dict from split (train, valid, eval,
-    unbalanced) to sorted paths.
-    """
-    root = glob.escape(str(data_folder))
-    shards = {}
-    for split, names in SHARD_NAMES.items():
-        found = set()
-        for folder in (root, os.path.join(root, "data")):
-            for name in names:
-                for pattern in (f"{name}*.parquet", f"{name}/*.parquet"):
-                    found.update(glob.glob(os.path.join(folder, pattern)))
-        shards[split] = sorted(found)
-    return shards
 
 
 def read_parquet_segments(paths):

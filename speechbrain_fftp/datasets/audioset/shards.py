@@ -30,12 +30,17 @@ logger = get_logger(__name__)
 
 
 def write_shards(
-    jobs, save_folder, classes, sample_rate=16000, num_workers=None
+    jobs,
+    save_folder,
+    classes,
+    sample_rate=16000,
+    num_workers=None,
+    always=False,
 ):
     """Writes ``shards/train-NUMBER.tar`` for each ShardJob, in parallel.
 
     Shards whose record fits their job are kept; the same jobs always give the
-    same bytes. Returns the records: file, clips, bytes and sha256 of a shard,
+    same bytes. For ``always`` see ``encode_clip``. Returns the records: file, clips, bytes and sha256 of a shard,
     the number of clips with each label and treatment, and the skipped clips
     with the reason.
     """
@@ -48,12 +53,14 @@ def write_shards(
         file = f"shards/train-{number:06d}.tar"
         path = os.path.join(save_folder, file)
         clips = {clip.id: _describe(clip, classes) for clip in job.clips}
-        content = json.dumps([sample_rate, clips])
+        starts = {clip.id: clip.start for clip in job.clips if clip.start}
+        content = [sample_rate, clips, *filter(None, [starts, always])]
+        content = json.dumps(content)
         digest = hashlib.sha256(content.encode()).hexdigest()
         record = _read_record(path)
         if record is None or record.get("job") != digest:
             record = {"file": file, "job": digest}
-            record.update(_write_shard(path, job, clips, sample_rate))
+            record.update(_write_shard(path, job, clips, sample_rate, always))
             write_json(_record_path(path), record)
         return record
 
@@ -154,17 +161,19 @@ def _read_record(path, check_content=False):
     return record
 
 
-def _write_shard(path, job, clips, sample_rate):
+def _write_shard(path, job, clips, sample_rate, always):
     """Writes a shard clip by clip; returns the content of its record."""
     labels_of_all, treated, skipped, written = Counter(), Counter(), [], 0
+    starts = {clip.id: clip.start for clip in job.clips}
     with atomic_path(path) as temporary_path:
         with tarfile.open(
             temporary_path, "w", format=tarfile.PAX_FORMAT
         ) as tar:
             for clip_id, audio in job.iter_audio(list(clips)):
                 seconds, labels = clips[clip_id]
+                limits = seconds, starts[clip_id], always
                 try:
-                    flac, *about = encode_clip(audio, sample_rate, seconds)
+                    flac, *about = encode_clip(audio, sample_rate, *limits)
                 except ValueError as err:
                     skipped.append({"id": clip_id, "reason": str(err)})
                     continue

@@ -8,11 +8,10 @@ Authors
 """
 
 import itertools
-import json
 import os
 import random
-import tarfile
-import zlib
+import shlex
+from collections import Counter
 
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
@@ -22,12 +21,15 @@ from speechbrain_fftp.dataio.audio import read_audio
 from speechbrain_fftp.dataio.files import as_utf8, hash_fraction
 from speechbrain_fftp.dataio.labels import class_balanced_weight
 from speechbrain_fftp.datasets.audioset.shard_index import REMEDY, read_index
+from speechbrain_fftp.datasets.audioset.shard_reader import (
+    SHARD_ERRORS,
+    check_clip,
+    clips_of,
+    open_shard,
+    read_clip,
+)
 
 logger = get_logger(__name__)
-
-# Raised by tarfile for damaged headers, besides its own errors
-HEADER_ERRORS = (MemoryError, OSError, OverflowError, ValueError)
-MAX_MEMBER_BYTES = 64 * 2**20  # a clip has about 0.2 MB
 
 
 def decode_clip(sample):
@@ -53,6 +55,10 @@ class ShardStream(IterableDataset):
     batches are full. Damaged shards, too few clips or a range without a usable
     clip are a ValueError.
 
+    The rest of an epoch does not read again what was seen: shards of which all
+    clips were seen are not opened. (With ``balanced``, labels decide which
+    clips those are: of clips that were seen, only the labels are read.)
+
     Arguments
     ---------
     index_path : str or Path
@@ -72,6 +78,11 @@ class ShardStream(IterableDataset):
         Rank of this process.
     world_size : int
         Number of processes.
+    command : str, optional
+        Command that writes a shard to its standard output, for shards that are
+        not beside the index: ``aws s3 cp s3://bucket/prepared/{} -``, where
+        ``{}`` stands for the ``file`` of the shard in the index. Names in the
+        index never start a command by themselves.
     """
 
     def __init__(
@@ -84,10 +95,12 @@ class ShardStream(IterableDataset):
         balanced=False,
         rank=0,
         world_size=1,
+        command=None,
     ):
         _import_webdataset()
-        index = read_index(index_path)
-        self.index_path = str(index_path)
+        self.command = shlex.split(command) if command else None
+        index = read_index(index_path, check_files=not command)
+        self.folder = os.path.dirname(index_path)
         self.num_clips = index["clips"]
         self.labels_counts = index["labels"]
         self.shards = [(s["file"], s["clips"]) for s in index["shards"]]
@@ -123,15 +136,13 @@ class ShardStream(IterableDataset):
         worker = ((info.id if info else 0) + done) % workers
         batches = [len(range(w, self.steps, workers)) for w in range(workers)]
         start = self.rank * self.steps + sum(batches[:worker])
-        pieces = self._cut_range(
-            epoch, start * self.batch_size, batches[worker] * self.batch_size
-        )
-        samples = itertools.islice(
-            self._shuffle(epoch, worker, pieces),
-            len(range(worker, done, workers)) * self.batch_size,
-            batches[worker] * self.batch_size,
-        )
-        return map(self.load_item, samples)
+        size = batches[worker] * self.batch_size
+        skip = len(range(worker, done, workers)) * self.batch_size
+        pieces = self._cut_range(epoch, start * self.batch_size, size)
+        seen = self._find_seen(self._shuffle(epoch, worker, pieces), skip)
+        clips = self._shuffle(epoch, worker, pieces, seen)
+        samples = (sample for *_, sample in clips)
+        return map(self.load_item, itertools.islice(samples, skip, size))
 
     def _cut_range(self, epoch, start, size):
         """Cuts a range of the epoch's clips into (shard, first clip, end)."""
@@ -148,84 +159,96 @@ class ShardStream(IterableDataset):
             begin += clips
         return pieces
 
-    def _shuffle(self, epoch, worker, pieces):
-        """Yields the clips of a range in random order, again and again."""
+    def _find_seen(self, clips, skip):
+        """The places of clips that the first ``skip`` samples use up."""
+        drawn, seen = Counter(), set()
+        for place, copies, _ in itertools.islice(clips, skip):
+            drawn[place] += 1
+            if drawn[place] == copies:
+                seen.add(place)
+        return seen
+
+    def _shuffle(self, epoch, worker, pieces, seen=None):
+        """Yields the clips of a range in random order, again and again.
+
+        A clip is its place in the range, the number of its copies, and its
+        sample, which is None if the place was ``seen`` (by default, all were).
+        """
         rng = random.Random(f"{self.seed} {epoch} {self.rank} {worker}")
         shuffle = _import_webdataset().shuffle(
             self.shuffle_buffer, initial=self.shuffle_buffer, rng=rng
         )
         for turn in itertools.count():
-            samples = self._read(pieces)
+            clips = self._read(pieces, turn, seen)
             if self.balanced:
-                samples = self._draw(samples, f"{self.seed} {epoch} {turn}")
-            yield from shuffle(samples)
+                clips = self._draw(clips, f"{self.seed} {epoch} {turn}")
+            yield from shuffle(clips)
 
-    def _draw(self, samples, key):
+    def _draw(self, clips, key):
         """Repeats or drops clips in proportion to their weight."""
         mean_weight = len(self.labels_counts) / self.num_clips
-        for sample in samples:
+        for place, _, sample in clips:
             weight = class_balanced_weight(sample["labels"], self.labels_counts)
             draw = hash_fraction(f"{key} {sample['id']}")
-            yield from itertools.repeat(
-                sample, int(weight / mean_weight + draw)
-            )
+            copies = int(weight / mean_weight + draw)
+            yield from itertools.repeat((place, copies, sample), copies)
 
-    def _read(self, pieces):
+    def _read(self, pieces, turn, seen):
         """Yields the usable clips of the pieces in order, still encoded."""
-        group_by_keys = _import_webdataset().tariterators.group_by_keys
-        folder, found = os.path.dirname(self.index_path), False
+        place = turn * sum(end - first for _, first, end in pieces)
+        found = False
         for file, first, end in pieces:
-            path = os.path.join(folder, file)
-            groups = group_by_keys(
-                self._read_members(path),
-                keys=os.path.splitext,
-                handler=lambda err: self._report(path, None, err),
-            )
-            position = first
-            for group in itertools.islice(groups, first, end):
-                position += 1
-                try:
-                    sample = _check(group, self.labels_counts)
-                except ValueError as err:
-                    self._report(path, group["__key__"], err)
-                    continue
+            places = range(place, place + end - first)
+            place = places.stop
+            if self.balanced or not (seen is None or seen.issuperset(places)):
+                clips = self._read_shard(file, first, places, seen)
+            else:
+                clips = ((p, 1, None) for p in places)
+            for clip in clips:
                 found = True
-                yield sample
-            if position < end:
-                self._report(path, None, f"it ends after {position} clips")
+                yield clip
         if not found:
             raise ValueError(
                 f"No clip can be read in {len(pieces)} shards of"
-                f" {os.path.join(folder, 'shards')} ({REMEDY})"
+                f" {os.path.join(self.folder, 'shards')} ({REMEDY})"
             )
 
-    def _read_members(self, path):
-        """Yields names and contents of the files in a tar.
-
-        webdataset's own reader loads files of any size into memory, and names
-        of shards can make it run commands.
-        """
+    def _read_shard(self, file, first, places, seen):
+        """Yields the clips of a shard from its clip ``first`` on."""
+        position = 0
         try:
-            with tarfile.open(path, "r:") as tar:
-                for member in iter(tar.next, None):
-                    tar.members = []  # tarfile would keep them all
-                    if member.size < 0:
-                        raise tarfile.ReadError("a file of negative size")
-                    data = None
-                    if member.isreg() and member.size <= MAX_MEMBER_BYTES:
-                        data = tar.extractfile(member).read()
-                    yield {"fname": member.name, "data": data, "__url__": path}
-        except (tarfile.TarError, *HEADER_ERRORS) as err:
-            self._report(path, None, repr(err))
+            with open_shard(self.folder, file, self.command) as tar:
+                stop = first + len(places)
+                clips = itertools.islice(clips_of(tar), first, stop)
+                for place, (key, members) in zip(places, clips):
+                    position += 1
+                    with_audio = not (seen is None or place in seen)
+                    if not (with_audio or self.balanced):
+                        yield place, 1, None
+                        continue
+                    files = read_clip(tar, members, with_audio)
+                    try:
+                        sample = check_clip(
+                            files, self.labels_counts, with_audio
+                        )
+                    except ValueError as err:
+                        self._report(file, key, err)
+                        continue
+                    yield place, 1, sample
+            if position < len(places):
+                reason = f"it ends after {first + position} clips"
+                self._report(file, None, reason)
+        except SHARD_ERRORS as err:
+            self._report(file, None, repr(err))
 
-    def _report(self, path, key, reason):
+    def _report(self, file, key, reason):
         """Logs once why a clip, or the rest of a shard, is skipped."""
+        path = os.path.join(self.folder, file)
         if (path, key) not in self._reported:
             self._reported.add((path, key))
             what = path if key is None else f"{key} in {path}"
             text = f"Skipped damaged data of {what}: {reason} ({REMEDY})"
             logger.warning("%s", as_utf8(text), main_process_only=False)
-        return True
 
 
 def _import_webdataset():
@@ -237,27 +260,3 @@ def _import_webdataset():
             "Reading tar shards needs webdataset: pip install webdataset"
         )
     return webdataset
-
-
-def _check(group, labels):
-    """Checks the two files of a clip and returns its sample."""
-    content, flac = group.get(".json"), group.get(".flac")
-    if content is None or flac is None:
-        raise ValueError(
-            "its json or flac is missing or larger than"
-            f" {MAX_MEMBER_BYTES} bytes"
-        )
-    try:
-        sample = json.loads(content)
-        if not isinstance(sample["labels"], list) or not sample["labels"]:
-            raise ValueError("no labels")
-        if not labels.keys() >= set(sample["labels"]):
-            raise ValueError("unknown labels")
-        if not isinstance(sample["id"], str):
-            raise ValueError("no id")
-        sample["id"].encode("utf-8")  # JSON can hold what UTF-8 cannot
-        if sample["crc32"] != zlib.crc32(flac):
-            raise ValueError("the checksum of its audio does not match")
-    except (KeyError, TypeError, RecursionError) as err:
-        raise ValueError(f"its json is incomplete or malformed: {err!r}")
-    return {**sample, "flac": flac}

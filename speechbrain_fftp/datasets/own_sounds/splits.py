@@ -18,39 +18,60 @@ class OwnClip(NamedTuple):
 
     Its path is relative to the data folder, with ``/``. The split (train, valid
     or eval) is empty if it is not given; clips with the same group, unless it
-    is empty, belong to the same split.
+    is empty, belong to the same split. The fold is empty if there are none.
     """
 
     path: str
     labels: Tuple[str, ...]
     split: str = ""
     group: str = ""
+    fold: str = ""
 
 
-def assign_splits(clips):
+def choose_fold(clips, test_fold, origin):
+    """Puts one fold into eval and the others into train, if there are folds."""
+    folds = sorted({clip.fold for clip in clips}, key=lambda f: (len(f), f))
+    if test_fold is None and folds == [""]:
+        return clips
+    if str(test_fold) not in filter(None, folds):
+        raise ValueError(
+            f"test_fold is {test_fold!r}, and {origin} has"
+            f" {'the folds ' + ', '.join(folds) if folds[-1] else 'no folds'}:"
+            " give the fold to evaluate on, as --test_fold K, or run all folds"
+            " with recipes/AudioSet/cross_validate.py"
+        )
+    splits = {str(test_fold): "eval"}
+    return [c._replace(split=splits.get(c.fold, "train")) for c in clips]
+
+
+def assign_splits(clips, copies=()):
     """Assigns a split to each clip that has none; returns all splits.
 
     About 70 % go to train, 15 % to valid and 15 % to eval, and each class with
     three clips is in all three. If all clips have a split but valid or eval is
-    empty, some of train are assigned to it. A group counts as one clip.
+    empty, some of train are assigned to it. A group counts as one clip, and so
+    do groups that ``copies``, lists of paths of the same content, connect,
+    unless they have different splits already.
 
     Class by class, rare ones first, groups without a split are sorted by size
     and then by a checksum of their name. Each goes to a split without the class
     or else to the one that is furthest below its share. With several labels
     per clip, a class can have two splits before its turn comes.
     """
-    groups, split_of = {}, {}
+    split_of, groups = {}, {}
     for clip in clips:
-        groups.setdefault(_group(clip), []).append(clip)
-    for name, members in groups.items():
-        given = sorted({clip.split for clip in members if clip.split})
-        if len(given) > 1:
+        given = split_of.setdefault(_group(clip), clip.split) or clip.split
+        if clip.split not in ("", given):
             raise ValueError(
-                f"The group {name[1]!r} has clips in the splits"
-                f" {' and '.join(given)}: give all its clips the same split"
+                f"The group {clip.group!r} has clips in the splits"
+                f" {' and '.join(sorted((given, clip.split)))}: give all its"
+                " clips the same split (or fold)"
             )
-        if given:
-            split_of[name] = given[0]
+        split_of[_group(clip)] = given
+    first = _connect(clips, copies, split_of)
+    for clip in clips:
+        groups.setdefault(first[_group(clip)], []).append(clip)
+    split_of = {first[n]: split for n, split in split_of.items() if split}
     targets = tuple(FRACTIONS)
     if len(split_of) == len(groups):
         given = set(split_of.values())
@@ -58,12 +79,34 @@ def assign_splits(clips):
         if len(targets) > 1:
             split_of = {n: s for n, s in split_of.items() if s != "train"}
     _assign(groups, split_of, targets)
-    return [split_of.get(_group(clip), "train") for clip in clips]
+    return [split_of.get(first[_group(clip)], "train") for clip in clips]
 
 
 def _group(clip):
     """Identifies the clips that stay together: a group, or one clip."""
     return ("group", clip.group) if clip.group else ("path", clip.path)
+
+
+def _connect(clips, copies, split_of):
+    """Maps each group to the first of those that copies connect it with.
+
+    Groups with different given splits are not connected.
+    """
+    group_of, above = {clip.path: _group(clip) for clip in clips}, {}
+
+    def first(group):
+        """Follows the connections."""
+        while group in above:
+            group = above[group]
+        return group
+
+    for paths in copies:
+        tops, home = {first(group_of[path]) for path in paths}, {}
+        for top in sorted(tops, key=lambda top: (not split_of[top], top)):
+            split = split_of[top] or next(iter(home), "")
+            if home.setdefault(split, top) != top:
+                above[top] = home[split]
+    return {group: first(group) for group in split_of}
 
 
 def _assign(groups, split_of, targets):

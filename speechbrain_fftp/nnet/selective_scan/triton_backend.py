@@ -157,8 +157,8 @@ def triton_scan(inputs, delta_softplus=False, reverse=False):
     """Scans on a GPU.
 
     Computes in float32 whatever the dtypes of the inputs. Differentiable once,
-    by autograd but not by ``torch.func``. The gradients of B and C are summed in no fixed order, so that their last
-    bits differ from run to run.
+    by autograd but not by ``torch.func``. The gradients of B and C are summed in
+    no fixed order, so that their last bits differ from run to run.
 
     Arguments
     ---------

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from speechbrain_fftp.dataio import prepared
+from speechbrain_fftp.dataio import lock
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.dataio.prepared import (
     prepare_folder,
@@ -287,10 +287,10 @@ def test_lock_of_another_host_needs_a_decision(tmp_path):
     tmp_path.joinpath("preparing.lock").write_text("far\n7\n2026-01-01\n")
     with pytest.raises(RuntimeError, match="process 7 on far") as error:
         prepare(tmp_path)
-    lock = tmp_path / "preparing.lock"
-    assert f"no longer runs, delete {lock}" in str(error.value)
-    assert lock.exists()
-    lock.unlink()
+    path = tmp_path / "preparing.lock"
+    assert f"no longer runs, delete {path}" in str(error.value)
+    assert path.exists()
+    path.unlink()
     assert prepare(tmp_path)
 
 
@@ -298,38 +298,38 @@ def test_file_system_without_locks(tmp_path, monkeypatch):
     def flock(file, flags):
         raise OSError("not supported")
 
-    monkeypatch.setattr(prepared.fcntl, "flock", flock)
+    monkeypatch.setattr(lock.fcntl, "flock", flock)
     assert prepare(tmp_path / "a")
-    monkeypatch.setattr(prepared, "fcntl", None)
+    monkeypatch.setattr(lock, "fcntl", None)
     assert prepare(tmp_path / "b")
     assert not (tmp_path / "b" / "preparing.lock").exists()
 
 
 def test_lock_whose_file_was_just_removed_is_not_used(tmp_path, monkeypatch):
     """The holder removes its file between our opening and locking it."""
-    real, calls = prepared._take_lock, []
+    real, calls = lock._take_lock, []
 
-    def take(file, folder):
+    def take(file, *args):
         if not calls:
             os.remove(file.name)
         calls.append(file.name)
-        real(file, folder)
+        real(file, *args)
 
-    monkeypatch.setattr(prepared, "_take_lock", take)
+    monkeypatch.setattr(lock, "_take_lock", take)
     assert prepare(tmp_path)
     assert len(calls) == 2
 
 
 def test_folder_finished_by_another_process_meanwhile(tmp_path, monkeypatch):
-    real = prepared._take_lock
+    real = lock._take_lock
 
-    def take(file, folder):
-        real(file, folder)
+    def take(file, *args):
+        real(file, *args)
         fill(tmp_path)
         made_for = json.loads(json.dumps({"settings": RATE, "source": None}))
         (tmp_path / "prepared.json").write_text(json.dumps(made_for))
 
-    monkeypatch.setattr(prepared, "_take_lock", take)
+    monkeypatch.setattr(lock, "_take_lock", take)
     assert not prepare(tmp_path)
     assert not (tmp_path / "preparing.lock").exists()
 

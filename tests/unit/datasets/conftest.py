@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import hashlib
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -29,10 +31,25 @@ def make_shards(tmp_path):
             noise = rng.uniform(-0.5, 0.5, samples)
             sf.write(tmp_path / "audio" / f"{i}.flac", noise, 16000)
             clips.append(Segment(str(i), 0.0, 10.0, (f"/m/{label}",)))
-        jobs = cut_jobs(clips, tmp_path, None, clips_per_shard)
+        files = {c.id: f"{tmp_path}/audio/{c.id}.flac" for c in clips}
+        jobs = cut_jobs(clips, files, clips_per_shard)
         classes = {f"/m/{name}": name for name in names}
         records = write_shards(jobs, tmp_path, classes, num_workers=1)
         write_json(tmp_path / "train.json", make_index(records))
         return tmp_path / "train.json"
 
     return make
+
+
+@pytest.fixture(scope="session")
+def digest():
+    """Function that gives a checksum of the names and contents of a folder."""
+
+    def compute(folder):
+        paths = sorted(p for p in folder.rglob("*") if p.is_file())
+        content = [
+            (p.relative_to(folder).as_posix(), p.read_bytes()) for p in paths
+        ]
+        return hashlib.sha256(repr(content).encode()).hexdigest()
+
+    return compute

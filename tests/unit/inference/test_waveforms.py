@@ -153,6 +153,12 @@ def test_what_is_no_clip_is_an_error(tagger, wav, rate, message):
     assert "\n" not in str(error.value)
 
 
+def test_arrays_are_no_files(tagger):
+    for wav in (np.zeros(16000), torch.zeros(16000)):
+        with pytest.raises(ValueError, match="no sampling rate: use tag"):
+            tagger.tag_file(wav)
+
+
 def test_levels_up_to_the_limit_are_tagged(tagger):
     assert tagger.tag(with_sample(100.0), np.int32(16000))
 

@@ -115,7 +115,7 @@ def make_brain(folder, fbank=KaldiFbank, cost=bce_loss, **options):
         seed=0,
         train_logger=SimpleNamespace(log_stats=lambda *args, **kwargs: None),
         tensorboard_logger=SimpleNamespace(writer=writer),
-        output_folder=str(folder),
+        run=SimpleNamespace(folder=str(folder), begin=lambda: None),
         data_description="noise",
         opt_class=partial(torch.optim.AdamW, lr=0.1),
         checkpointer=saver,

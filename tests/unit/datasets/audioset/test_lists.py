@@ -4,22 +4,27 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import configparser
+import logging
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from speechbrain_fftp.datasets.audioset.lists import (
     Segment,
     read_class_list,
+    read_classes,
     read_segments,
 )
 from speechbrain_fftp.datasets.audioset.parquet import (
-    find_parquet_shards,
     iter_parquet_audio,
     read_parquet_segments,
 )
+from speechbrain_fftp.datasets.audioset.search import find_shards
 
+ROOT = Path(__file__).resolve().parents[4]
 HEADER = "index,mid,display_name\n"
 
 
@@ -66,6 +71,37 @@ def test_class_list_errors(tmp_path, text, message):
     assert str(path) in str(error.value)
 
 
+def test_class_list_of_the_package(tmp_path, caplog):
+    """It is AudioSet's, and in the wheel; one in the data folder wins."""
+    caplog.set_level(logging.INFO)
+    classes = read_classes(tmp_path / "none.csv")
+    names, mids = list(classes.values()), list(classes)
+    assert len(mids) == 527
+    for index, mid, name in (
+        (0, "/m/09x0r", "Speech"),
+        (137, "/m/04rlf", "Music"),
+        (300, "/m/07yv9", "Vehicle"),
+        (526, "/m/07hvw1", "Field recording"),
+    ):
+        assert (mids[index], names[index]) == (mid, name)
+    assert not caplog.text
+    path = tmp_path / "classes.csv"
+    path.write_text(HEADER + "0,/m/04rlf,Music\n1,/m/09x0r,Talk\n", "utf-8")
+    assert read_classes(path) == {"/m/04rlf": "Music", "/m/09x0r": "Talk"}
+    assert f"Using the 2 classes of {path}" in caplog.text
+
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", "utf-8")
+    data = config["options.package_data"]
+    assert data["speechbrain_fftp.datasets.audioset"] == "*.csv"
+
+
+def test_class_list_is_that_of_the_shared_data(shared, tmp_path):
+    path = shared / "data" / "audioset_mini" / "class_labels_indices.csv"
+    classes = read_classes(tmp_path / "none.csv")
+    assert list(read_class_list(path).items()) == list(classes.items())
+
+
 def test_segments_in_audiosets_own_form(tmp_path):
     path = tmp_path / "eval_segments.csv"
     path.write_text(
@@ -108,24 +144,32 @@ def test_segment_errors_name_file_and_line(tmp_path, row):
 def test_shards_are_found_by_split(tmp_path):
     wanted = {
         "train": [
+            "balanced/train/0000.parquet",
             "balanced_train-0.parquet",
+            "data/bal_train-00000-of-00021.parquet",
             "data/bal_train/00.parquet",
             "data/bal_train/01.parquet",
             "data/train-00000-of-00002.parquet",
         ],
         "valid": ["data/validation-00000-of-00001.parquet"],
-        "eval": ["data/test-00000-of-00001.parquet", "eval/00.parquet"],
+        "eval": [
+            "balanced/test/0.parquet",
+            "data/test-00000-of-00001.parquet",
+            "eval/00.parquet",
+        ],
         "unbalanced": [
             "data/unbal_train/00.parquet",
             "unbal_train0.parquet",
+            "unbalanced/train/0000.parquet",
             "unbalanced_train/00.parquet",
         ],
+        None: ["others/0.parquet"],
     }
-    for name in sum(wanted.values(), ["eval.csv"]):
+    for name in sum(wanted.values(), ["eval.csv", ".cache/train-0.parquet"]):
         path = tmp_path / "[set]" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    shards = find_parquet_shards(tmp_path / "[set]")
+    shards = find_shards(tmp_path / "[set]", ".parquet")
     root = f"{tmp_path / '[set]'}/"
     found = {s: [p.replace(root, "") for p in shards[s]] for s in shards}
     assert {s: sorted(paths) for s, paths in found.items()} == wanted

@@ -44,7 +44,8 @@ def clips(tmp_path):
 
 
 def write(clips, folder, save_folder, num_workers=2, size=3):
-    jobs = cut_jobs(clips, folder, None, size)
+    files = {clip.id: f"{folder}/audio/{clip.id}.flac" for clip in clips}
+    jobs = cut_jobs(clips, files, size)
     records = write_shards(jobs, save_folder, CLASSES, 16000, num_workers)
     write_json(save_folder / "train.json", make_index(records))
     return records

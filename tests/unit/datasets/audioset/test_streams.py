@@ -9,6 +9,7 @@ import io
 import json
 import random
 import re
+import shlex
 import sys
 import tarfile
 import tracemalloc
@@ -22,8 +23,15 @@ import torch
 from torch.utils.data import DataLoader
 
 from speechbrain.dataio.batch import PaddedBatch
-from speechbrain_fftp.datasets.audioset import streams
+from speechbrain_fftp.datasets.audioset import shard_reader, streams
 from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
+
+# Writes the shard of its first argument, from the folder of its second one
+COPY = """
+import pathlib, sys
+path = pathlib.Path(sys.argv[2], pathlib.Path(sys.argv[1]).name)
+sys.stdout.buffer.write(path.read_bytes())
+"""
 
 
 def get_id(sample):
@@ -260,9 +268,76 @@ def test_damaged_clips_are_reported_and_replaced(
     assert len(reports) == 1, reports
     assert f"3 in {with_clip[0]}: " in reports[0]
     assert "--verify" in reports[0]
+    # What was seen is not read again, so that its damage is not noticed
     for done in (1, 3):
-        assert read(monkeypatch, stream, 1, done, 2) == whole[done:]
+        rest = read(monkeypatch, stream, 1, done, 2)
+        ids = sum(rest, [])
+        assert len(rest) == 5 - done and "3" not in ids
+        assert len(set(ids) ^ set(sum(whole[done:], []))) <= 2
     assert len(caplog.records) == len(reports)
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_what_was_seen_is_not_read_again(monkeypatch, make_shards, balanced):
+    index = make_shards(["a", "a", "b"] * 40, 10)
+    stream = ShardStream(index, get_id, 4, 0, 6, balanced)
+    opened, read_bytes = [], []
+    open_shard, read_clip = shard_reader.open_shard, shard_reader.read_clip
+
+    def watched_open(folder, file, command):
+        opened.append(file)
+        return open_shard(folder, file, command)
+
+    def watched_read(tar, members, with_audio):
+        files = read_clip(tar, members, with_audio)
+        read_bytes.append(len(files.get(".flac", b"")))
+        return files
+
+    monkeypatch.setattr(streams, "open_shard", watched_open)
+    monkeypatch.setattr(streams, "read_clip", watched_read)
+    whole = read(monkeypatch, stream)
+    total = sum(read_bytes)
+    for done in (15, 27, 30):
+        opened.clear(), read_bytes.clear()
+        assert read(monkeypatch, stream, 1, done) == whole[done:]
+        # 6 clips of the buffer; in a balanced epoch, those not drawn as well
+        most = 1 - done / 30 + 8 / 120 + 0.25 * balanced
+        assert sum(read_bytes) <= most * total
+        if not balanced:
+            assert len(opened) <= 12 * most + 2
+    assert balanced or opened == []
+
+
+def test_shards_from_a_command(monkeypatch, make_shards, tmp_path, caplog):
+    index = make_shards(["a"] * 12, 4)
+    local = read(monkeypatch, ShardStream(index, get_id, 3, 0))
+    store = tmp_path / "a store"
+    (tmp_path / "shards").rename(store)
+    copy = f"{shlex.quote(sys.executable)} -c {shlex.quote(COPY)} {{}} "
+    command = copy + shlex.quote(str(store))
+    stream = ShardStream(index, get_id, 3, 0, command=command)
+    assert read(monkeypatch, stream) == local
+    assert read(monkeypatch, stream, 1, 3) == local[3:]
+    assert not caplog.records
+    (store / "train-000001.tar").unlink()
+    assert len(sum(read(monkeypatch, stream), [])) == 12
+    assert "ended with status 1" in caplog.text
+    with pytest.raises(ValueError, match="No clip can be read"):
+        list(ShardStream(index, get_id, 3, 0, command="false {}"))
+    with pytest.raises(ValueError, match="has no bytes"):
+        ShardStream(index, get_id, 3, 0)
+
+
+def test_names_of_shards_are_not_commands(make_shards, tmp_path):
+    index = make_shards(["a"] * 12, 4)
+    evil = f"pipe:touch {tmp_path}/done"
+    change_index(index, "shards", lambda s: [{**s[0], "file": evil}, *s[1:]])
+    with pytest.raises(ValueError, match="has no bytes"):
+        ShardStream(index, get_id, 1, 0)
+    stream = ShardStream(index, get_id, 12, 0, command="cat {}")
+    with pytest.raises(ValueError, match="No clip can be read"):
+        list(stream)
+    assert not (tmp_path / "done").exists()
 
 
 def add(tar, name, content=b"", size=None, kind=tarfile.REGTYPE):

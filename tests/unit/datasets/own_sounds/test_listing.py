@@ -10,13 +10,14 @@ from collections import defaultdict
 
 import pytest
 
+from speechbrain_fftp.datasets.own_sounds.folders import list_class_folders
 from speechbrain_fftp.datasets.own_sounds.listing import (
     LAYOUTS,
     find_own_sounds,
-    list_class_folders,
-    read_clip_list,
+    split_own_sounds,
 )
 from speechbrain_fftp.datasets.own_sounds.splits import OwnClip, assign_splits
+from speechbrain_fftp.datasets.own_sounds.tables import read_clip_list
 
 SPLITS = {"train", "valid", "eval"}
 LAYOUT_NAMES = (
@@ -198,7 +199,7 @@ def test_two_clips_are_too_few(tmp_path):
     with pytest.raises(
         ValueError, match="few clips.* valid, eval. At least one class"
     ):
-        find_own_sounds(tmp_path)
+        split_own_sounds(find_own_sounds(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["a;b", "$HOME", "a => b", "a\nb", b"\xff"])

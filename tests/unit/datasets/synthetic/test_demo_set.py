@@ -35,14 +35,6 @@ def demo(tmp_path_factory):
     return folder
 
 
-def digest(folder):
-    paths = sorted(p for p in folder.rglob("*") if p.is_file())
-    content = [
-        (p.relative_to(folder).as_posix(), p.read_bytes()) for p in paths
-    ]
-    return hashlib.sha256(repr(content).encode()).hexdigest()
-
-
 def render(name, seed=0, seconds=6.0):
     make = {label: make for _, label, make in sounds.CLASSES}[name]
     t = np.arange(round(seconds * 16000)) / 16000
@@ -91,7 +83,7 @@ def test_classes_are_audiosets_in_its_order():
     assert indices == sorted(indices)
 
 
-def test_same_settings_give_the_same_bytes(demo, tmp_path):
+def test_same_settings_give_the_same_bytes(digest, demo, tmp_path):
     sizes = {"num_train": 60, "num_valid": 12, "num_eval": 12}
     make_demo_set(tmp_path / "same", seed=3, **sizes)
     make_demo_set(tmp_path / "other", seed=4, **sizes)
@@ -99,7 +91,7 @@ def test_same_settings_give_the_same_bytes(demo, tmp_path):
     assert digest(tmp_path / "other") != digest(demo)
 
 
-def test_the_set_stays_as_it_was(demo):
+def test_the_set_stays_as_it_was(digest, demo):
     """Recorded values; machines may round a sample differently."""
     events = (demo / "events.csv").read_bytes()
     assert hashlib.sha256(events).hexdigest()[:16] == "55a452f70f4440d5"
@@ -206,7 +198,7 @@ def test_existing_folder(demo, tmp_path):
         make_demo_set(tmp_path / "none", num_valid=0)
 
 
-def test_interrupted_writing_leaves_no_set(tmp_path, monkeypatch):
+def test_interrupted_writing_leaves_no_set(digest, tmp_path, monkeypatch):
     folder = tmp_path / "set"
     with monkeypatch.context() as patch:
         patch.setattr(sf, "write", lambda *args, **kwargs: 1 / 0)

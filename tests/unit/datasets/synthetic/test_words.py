@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import hashlib
-
 import numpy as np
 import pytest
 import soundfile as sf
@@ -32,14 +30,6 @@ def words(tmp_path_factory):
     folder = tmp_path_factory.mktemp("words") / "set"
     make_word_set(folder, seed=3, **SIZES)
     return folder
-
-
-def digest(folder):
-    paths = sorted(p for p in folder.rglob("*") if p.is_file())
-    content = [
-        (p.relative_to(folder).as_posix(), p.read_bytes()) for p in paths
-    ]
-    return hashlib.sha256(repr(content).encode()).hexdigest()
 
 
 def rng(seed):
@@ -92,7 +82,7 @@ def test_clips_are_sound(words):
         assert len(samples) == 8 * rate and np.abs(samples).max() > 0.4
 
 
-def test_same_settings_give_the_same_bytes(words, tmp_path):
+def test_same_settings_give_the_same_bytes(digest, words, tmp_path):
     make_word_set(tmp_path / "same", seed=3, **SIZES)
     make_word_set(tmp_path / "other", seed=4, **SIZES)
     assert digest(tmp_path / "same") == digest(words)
@@ -158,7 +148,7 @@ def test_existing_folder(words, tmp_path):
             make_word_set(tmp_path / "none", *sizes)
 
 
-def test_interrupted_writing_leaves_no_set(tmp_path, monkeypatch):
+def test_interrupted_writing_leaves_no_set(digest, tmp_path, monkeypatch):
     folder = tmp_path / "set"
     with monkeypatch.context() as patch:
         patch.setattr(sf, "write", lambda *args, **kwargs: 1 / 0)

@@ -1,0 +1,104 @@
+"""``fftp-tag evaluate``: scores a model on labelled clips.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+import sys
+
+from speechbrain_fftp.cli.messages import standard_output
+from speechbrain_fftp.cli.options import in_range, load_tagger
+
+DESCRIPTION = """\
+Prints mAP, AUC and d' of a model, and its accuracy if every clip has one class,
+on the clips of a folder that a recipe has prepared, or of AudioSet or custom data
+as the recipe takes them. Classes are matched by name."""
+EXAMPLES = """\
+  fftp-tag evaluate --model results/demo/inference \\
+      --data_folder results/demo/prepared
+  fftp-tag evaluate --model results/a/inference --data_folder my_sounds \\
+      --window 2 --output scores"""
+
+
+def add_options(parser):
+    """Adds the options of this verb."""
+    parser.add_argument(
+        "--data_folder",
+        required=True,
+        metavar="DIR",
+        help="prepared folder, or data folder of the AudioSet recipe",
+    )
+    parser.add_argument(
+        "--split",
+        choices=("train", "valid", "eval"),
+        default="eval",
+        help="clips to score (default: eval)",
+    )
+    parser.add_argument(
+        "--test_fold", metavar="K", help="fold to score, for data with folds"
+    )
+    parser.add_argument(
+        "--allow_missing",
+        type=in_range(float, 0, 1),
+        metavar="F",
+        help="fraction of AudioSet's clips that may be missing (default: 0.2)",
+    )
+    for name, what in (("window", "length of"), ("hop", "time between")):
+        parser.add_argument(
+            f"--{name}",
+            type=in_range(float, 0.001),
+            metavar="SECONDS",
+            help=f"{what} windows that clips are cut into; a label takes its "
+            "maximum (default: only clips longer than the model's are cut)",
+        )
+    parser.add_argument(
+        "--output",
+        metavar="FOLDER",
+        help="new folder for metrics.json, per_class.csv and predictions.csv",
+    )
+    parser.add_argument(
+        "--device", default="cpu", help="cpu, cuda:0, ... (default: cpu)"
+    )
+
+
+def run(args, parser):
+    """Prints the scores; returns the exit code."""
+    if args.output and os.path.isdir(args.output) and os.listdir(args.output):
+        parser.error(f"{args.output} is not empty: give another --output")
+    if not os.path.isdir(args.data_folder):
+        parser.error(f"there is no data folder {args.data_folder}")
+    tagger = load_tagger(args, args.device)
+
+    from speechbrain_fftp.training.environment import versions
+    from speechbrain_fftp.training.reports import (
+        tagging_table,
+        write_predictions,
+        write_tagging_results,
+    )
+
+    names = ("split", "window", "hop", "test_fold", "allow_missing")
+    options = {name: getattr(args, name) for name in names}
+    options = {k: value for k, value in options.items() if value is not None}
+    found = tagger.evaluate(
+        args.data_folder, progress=sys.stderr.isatty(), **options
+    )
+    if args.output:
+        os.makedirs(args.output, exist_ok=True)
+        clips = found.ids, found.targets, found.probs, found.labels
+        write_predictions(os.path.join(args.output, "predictions.csv"), *clips)
+        write_tagging_results(
+            found.metrics,
+            found.labels,
+            args.output,
+            model=os.path.abspath(args.model),
+            data=os.path.abspath(args.data_folder),
+            options=options,
+            skipped=found.skipped,
+            made_with=versions(),
+        )
+    with standard_output():
+        print(tagging_table(found.metrics, found.labels))
+        if "accuracy" in found.metrics:
+            print(f"accuracy {found.metrics['accuracy']:.4f}")
+    return 0

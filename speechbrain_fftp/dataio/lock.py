@@ -1,0 +1,103 @@
+"""A lock on a folder that one process at a time may write.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import contextlib
+import os
+import socket
+import time
+
+from speechbrain.utils.logger import get_logger
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+logger = get_logger(__name__)
+
+
+@contextlib.contextmanager
+def locked(folder, name, doing):
+    """Holds the lock of a folder, which ends with the process at the latest.
+
+    Processes forked meanwhile, such as those of a ``DataLoader``, do not hold
+    it: it is free as soon as this process is killed.
+
+    Arguments
+    ---------
+    folder : str
+        The folder.
+    name : str
+        Name of the lock file in it, which is removed in the end.
+    doing : str
+        What its holder does with the folder, for the message to others.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    RuntimeError
+        If another process holds it. The message names that process.
+
+    Example
+    -------
+    >>> folder = str(getfixture("tmpdir"))
+    >>> with locked(folder, "write.lock", "being written"):
+    ...     os.listdir(folder)
+    ['write.lock']
+    >>> os.listdir(folder)
+    []
+    """
+    path = os.path.join(folder, name)
+    while True:
+        with open(path, "ab+", buffering=0) as file:
+            _take_lock(file, folder, doing)
+            try:
+                stat = os.stat(path)
+            except FileNotFoundError:  # its holder has just finished
+                continue
+            if not os.path.samestat(os.fstat(file.fileno()), stat):
+                continue
+            if fcntl is not None:
+                os.register_at_fork(after_in_child=file.close)
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    os.remove(path)
+            return
+
+
+def _take_lock(file, folder, doing):
+    """Locks a file and writes who holds it; an error if another process does."""
+    free, here = True, socket.gethostname()
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        free = False
+    except OSError as error:  # a file system without locks
+        logger.warning("%s cannot be locked: %s", folder, error)
+    file.seek(0)
+    holder = file.read().decode("utf-8", "replace").splitlines()
+    host, pid, since, *_ = [*holder, "?", "?", "?"]
+    advice = "Wait for it to finish, or give another folder"
+    if free and host not in ("?", here):  # some locks are of one host only
+        free = False
+        advice += f". If that process no longer runs, delete {file.name}"
+    if not free:
+        raise RuntimeError(
+            f"{folder} is {doing} by process {pid} on {host} since"
+            f" {since}. {advice}."
+        )
+    now = time.strftime("%Y-%m-%d %H:%M:%S %z")
+    with contextlib.suppress(
+        OSError
+    ):  # a full disk: the lock holds all the same
+        file.truncate(0)
+        file.write(f"{here}\n{os.getpid()}\n{now}\n".encode())

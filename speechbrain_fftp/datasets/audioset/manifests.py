@@ -1,0 +1,154 @@
+"""Chooses the clips of each split, and writes manifests and report.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+import re
+from collections import Counter
+
+from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.convert import TREATMENTS
+from speechbrain_fftp.dataio.files import hash_fraction, write_csv, write_json
+
+logger = get_logger(__name__)
+
+REPORT = "prepare_report.json"
+# File systems allow 255, and .flac.01234567.tmp is added
+MAX_NAME_BYTES = 235
+NOT_IN_FILE_NAMES = re.compile(r'[/\\:*?"<>|$\x00-\x1f]|\.\.|^$')
+
+
+def choose_clips(listed, classes):
+    """Keeps each clip once, with eval before valid before train.
+
+    Returns the chosen clips of each split, the skipped ones (dicts with id,
+    split and reason), and a Counter of mids that are not among the classes.
+    """
+    chosen, skipped, unknown_mids = {}, [], Counter()
+    split_of = {}
+    for split in ("eval", "valid", "train"):
+        chosen[split] = []
+        for clip in listed.get(split, ()):
+            unknown_mids.update(m for m in clip.mids if m not in classes)
+            too_long = len(clip.id.encode()) > MAX_NAME_BYTES
+            if too_long or NOT_IN_FILE_NAMES.search(clip.id):
+                reason = "id cannot be a file name"
+            elif split_of.get(clip.id) == split:
+                reason = "duplicate"
+            elif clip.id in split_of:
+                reason = f"also in {split_of[clip.id]} and kept only there"
+            elif not any(mid in classes for mid in clip.mids):
+                reason = "no known label"
+            else:
+                split_of[clip.id] = split
+                chosen[split].append(clip)
+                continue
+            skipped.append({"id": clip.id, "split": split, "reason": reason})
+    return chosen, skipped, unknown_mids
+
+
+def hold_out(clips, fraction):
+    """Splits clips by a hash of their ids; the second part is not empty."""
+    places = [hash_fraction(clip.id) for clip in clips]
+    limit = max(fraction, min(places, default=0))
+    rest = [clip for clip, place in zip(clips, places) if place > limit]
+    return rest, [c for c, place in zip(clips, places) if place <= limit]
+
+
+def make_report(listed, kept, skipped, converted, records, **more):
+    """Counts clips, treatments and reasons; ``more`` goes into the report.
+
+    ``converted`` maps ids to duration and treatments; ``records`` are those of
+    the tar shards of the training clips.
+    """
+    splits = {}
+    for split, clips in kept.items():
+        treated = Counter(
+            treatment
+            for clip in clips
+            if clip.id in converted
+            for treatment in converted[clip.id][1]
+        )
+        for record in records if split == "train" else ():
+            treated.update(record["treatments"])
+        splits[split] = {
+            "listed": len(listed.get(split, ())),
+            "written": len(clips),
+            "skipped": sum(clip["split"] == split for clip in skipped),
+            **{name: treated[name] for name in TREATMENTS},
+        }
+    reasons = Counter(clip["reason"].split(":")[0] for clip in skipped)
+    return {
+        "splits": splits,
+        **more,
+        "skipped_reasons": reasons,
+        "skipped": skipped,
+    }
+
+
+def write_report(save_folder, report, data_folder):
+    """Writes and logs the report; a split without clips is an error."""
+    path = os.path.join(save_folder, REPORT)
+    write_json(path, report)
+    reasons = report["skipped_reasons"].items()
+    summary = ", ".join(f"{n} {reason}" for reason, n in reasons) or "none"
+    sizes = {
+        split: about["written"] for split, about in report["splits"].items()
+    }
+    for split, size in sizes.items():
+        if not size:
+            raise ValueError(
+                f"No clip is left for the {split} split of {data_folder};"
+                f" skipped: {summary}. All skipped clips are in {path}: repair"
+                " the data and prepare again."
+            )
+    sizes = ", ".join(f"{size} {split}" for split, size in sizes.items())
+    logger.info("Clips in %s: %s", save_folder, sizes)
+    if report["audio"]:
+        names = report["audio"]["names"].items()
+        names = ", ".join(f"{count} {name}" for name, count in names)
+        logger.info("Names of audio files: %s; see %s", names or "none", path)
+    cut = sum(about["cut"] for about in report["splits"].values())
+    if cut:
+        logger.info("%d clips were cut out of whole recordings", cut)
+    if report["skipped"]:
+        logger.warning("Skipped clips: %s; see %s", summary, path)
+    if near := report.get("near_duplicates"):
+        pairs = ", ".join(" = ".join(pair["ids"]) for pair in near[:3])
+        logger.warning(
+            "%d pairs of clips in different splits sound the same: %s (see"
+            " near_duplicates in %s). If they are copies, remove one of each, or"
+            " give them a group in clips.csv",
+            len(near),
+            pairs,
+            path,
+        )
+
+
+def write_tables(save_folder, kept, durations, classes):
+    """Writes classes, statistics and the manifests of single files."""
+    path = os.path.join(save_folder, "classes.csv")
+    rows = [(i, *entry) for i, entry in enumerate(classes.items())]
+    write_csv(path, ("index", "mid", "display_name"), rows)
+
+    path = os.path.join(save_folder, "label_statistics.csv")
+    counts = [Counter(m for c in kept[s] for m in c.mids) for s in kept]
+    rows = [(m, name, *(c[m] for c in counts)) for m, name in classes.items()]
+    write_csv(path, ("mid", "label", *kept), rows)
+
+    for split, clips in kept.items():
+        rows = [
+            (
+                clip.id,
+                durations[clip.id],
+                f"$data_root/flac/{clip.id}.flac",
+                ";".join(classes[mid] for mid in clip.mids if mid in classes),
+            )
+            for clip in clips
+            if clip.id in durations
+        ]
+        path = os.path.join(save_folder, f"{split}.csv")
+        if rows:
+            write_csv(path, ("ID", "duration", "wav", "labels"), rows)

@@ -1,0 +1,208 @@
+"""Finds the audio of AudioSet's clips below a folder, by the names of files.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+import re
+import time
+from collections import Counter
+from typing import NamedTuple
+
+from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.files import as_utf8
+from speechbrain_fftp.dataio.prepared import BEGUN, DONE
+
+logger = get_logger(__name__)
+
+SPLIT_FOLDERS = {
+    "train": "train",
+    "bal_train": "train",
+    "balanced_train": "train",
+    "balanced_train_segments": "train",
+    "unbal_train": "unbalanced",
+    "unbalanced_train": "unbalanced",
+    "unbalanced_train_segments": "unbalanced",
+    "valid": "valid",
+    "validation": "valid",
+    "valid_segments": "valid",
+    "eval": "eval",
+    "test": "eval",
+    "eval_segments": "eval",
+}
+# What download tools make of an id: 11 characters, which may begin with a Y
+# and hold digits and _; times are in seconds or milliseconds
+TIMES = r"(?:_(?P<start>\d+(?:\.\d+)?)(?:[_-](?P<end>\d+(?:\.\d+)?))?)?"
+NAMES = {
+    "ID": re.compile(rf"(?P<Y>Y?)(?P<id>[\w-]{{11}}){TIMES}", re.ASCII),
+    "[ID]": re.compile(
+        r".*(?P<Y>)\[(?P<id>[\w-]{11})\]"
+        r"(?:-\[(?P<start>\d+)-(?P<end>\d+)\])?",
+        re.ASCII | re.DOTALL,
+    ),
+}
+FORMATS = {extension: i for i, extension in enumerate(AUDIO_EXTENSIONS)}
+PROGRESS_SECONDS = 5
+COUNTS = ("not_listed", "of_another_segment", "further_files_of_a_clip")
+COUNTS += ("in_the_folder_of_another_split",)
+EXAMPLES = 1000  # unlisted files that are kept as examples, at most
+
+
+class AudioFiles(NamedTuple):
+    """What ``find_audio`` found."""
+
+    paths: dict  # from id to file
+    timed: set  # ids of files that are named after their segment's start
+    candidates: list  # all files that are named like an id
+    about: dict  # for the report
+    unlisted: list  # examples of the other files
+
+
+def walk(folder, max_depth=None):
+    """Yields folder, split and file names, like ``os.walk``, in order.
+
+    The split (None, train, unbalanced, valid or eval) follows from the topmost
+    folder that is named after one. Links are followed. Hidden folders and
+    prepared ones are left out.
+    """
+    seen, root = set(), os.path.join(folder, "")
+
+    def warn(error):
+        """Logs that a folder cannot be read."""
+        logger.warning("Skipped a folder: %s", error)
+
+    for place, folders, files in os.walk(folder, True, warn, followlinks=True):
+        stat = os.stat(place)
+        parts = os.path.join(place, "").removeprefix(root).split(os.sep)[:-1]
+        is_prepared = parts and (DONE in files or BEGUN in files)
+        if (stat.st_dev, stat.st_ino) in seen or is_prepared:
+            folders.clear()
+            continue
+        seen.add((stat.st_dev, stat.st_ino))
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        if len(parts) == max_depth:
+            folders.clear()
+        split = next(filter(None, map(SPLIT_FOLDERS.get, parts)), None)
+        if split == "train" and parts[0].startswith("unbal"):
+            split = "unbalanced"
+        yield place, split, files
+
+
+def find_shards(data_folder, extension):
+    """Finds shards of each split by the names of files or folders.
+
+    They are named after their split (``train-00000-of-00052.parquet``) or in a
+    folder that is (``data/bal_train/00.parquet``, ``balanced/train/0.parquet``),
+    at most two folders down. Returns a dict from split (train, valid, eval,
+    unbalanced, and None for other names) to sorted paths: of files or, for
+    json, of their folders.
+    """
+    shards = {split: set() for split in (*SPLIT_FOLDERS.values(), None)}
+    for folder, split, files in walk(str(data_folder), max_depth=2):
+        for file in files:
+            if not file.endswith(extension):
+                continue
+            if extension == ".json":
+                shards[split].add(folder)
+            else:
+                begins = next(filter(file.startswith, SPLIT_FOLDERS), None)
+                path = os.path.join(folder, file)
+                shards[split or SPLIT_FOLDERS.get(begins)].add(path)
+    return {split: sorted(paths) for split, paths in shards.items()}
+
+
+def find_audio(data_folder, wanted):
+    """Finds the audio files of clips, whatever tool downloaded them.
+
+    ``wanted`` maps each id to its split and to the start of its segment. Of
+    several files of a clip, those in a folder of its split come first, then
+    those in no split's folder, names without additions, and formats in the
+    order of AUDIO_EXTENSIONS. Returns AudioFiles.
+    """
+    best, candidates, unlisted, names = {}, [], [], Counter()
+    counts, number, started = dict.fromkeys(COUNTS, 0), 0, time.monotonic()
+    next_report = started + PROGRESS_SECONDS
+    for folder, split, files in walk(str(data_folder)):
+        split = "train" if split == "unbalanced" else split
+        for file in files:
+            stem, extension = os.path.splitext(file)
+            order = FORMATS.get(extension.lower())
+            if order is None:
+                continue
+            number += 1
+            if not number % 10000 and time.monotonic() > next_report:
+                next_report = time.monotonic() + PROGRESS_SECONDS
+                logger.info("Searched %d files of %s", number, data_folder)
+            clip_id, name, start = read_name(stem, wanted)
+            path = os.path.join(folder, file)
+            if clip_id is None:
+                counts["not_listed"] += 1
+                if len(unlisted) < EXAMPLES:
+                    unlisted.append(path)
+                continue
+            own_split, own_start = wanted[clip_id]
+            if start is not None and not _is_start(float(start), own_start):
+                counts["of_another_segment"] += 1
+                continue
+            candidates.append(path)
+            place = 1 if split is None else 2 * (split != own_split)
+            rank = (place, len(name), order, path, name, start is not None)
+            if clip_id in best:
+                counts["further_files_of_a_clip"] += 1
+            best[clip_id] = min(rank, best.get(clip_id, rank))
+    for place, _, _, _, name, is_timed in best.values():
+        names[name] += 1
+        counts["in_the_folder_of_another_split"] += place == 2
+    seconds = time.monotonic() - started
+    if seconds > PROGRESS_SECONDS:
+        rate = number / seconds
+        logger.info("Searched %d files, %d per second", number, rate)
+    timed = {i for i, rank in best.items() if rank[-1]}
+    paths = {i: rank[3] for i, rank in best.items()}
+    about = {"files": number, "names": dict(sorted(names.items())), **counts}
+    return AudioFiles(paths, timed, candidates, about, unlisted)
+
+
+def read_name(stem, ids):
+    """Tells whose clip a file is by its name without extension.
+
+    Returns the id, the form of the name (such as YID_START_END) and the start
+    time in it or None; all are None if it is none of the ids.
+    """
+    if stem in ids:
+        return stem, "ID", None
+    for name, form in NAMES.items():
+        found = form.fullmatch(stem)
+        if found and found["id"] in ids:
+            name = found["Y"] + name
+            name += "_START" if found["start"] else ""
+            name += "_END" if found["end"] else ""
+            return found["id"], name, found["start"]
+    return None, None, None
+
+
+def _is_start(number, start):
+    """Whether a number in a name, in s (maybe rounded) or ms, is the start."""
+    return abs(number - start) < 1 or abs(number / 1000 - start) < 0.002
+
+
+def describe_files(found, ids):
+    """Says which audio files there are besides those named like an id."""
+
+    def holds_id(path):
+        """Whether one of the ids is a part of the name."""
+        name = os.path.basename(path)
+        return any(name[i : i + 11] in ids for i in range(len(name)))
+
+    number, unlisted = found.about["files"], found.about["not_listed"]
+    text = f"{number} audio files found"
+    if unlisted:
+        text += f", {unlisted} of them not named like a listed id"
+        nearest = next(filter(holds_id, found.unlisted), None)
+        text += f", such as {as_utf8(nearest or found.unlisted[0])}"
+        text += ", which holds one" if nearest else ""
+    if others := found.about["of_another_segment"]:
+        text += f", {others} named after another segment of their video"
+    return text

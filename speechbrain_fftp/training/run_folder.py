@@ -1,0 +1,175 @@
+"""The output folder of a training, which only one experiment may use.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import atexit
+import contextlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from hyperpyyaml import resolve_references
+
+from speechbrain.utils.distributed import if_main_process, run_on_main
+from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.files import text_digest, write_json
+from speechbrain_fftp.dataio.lock import locked
+from speechbrain_fftp.dataio.prepared import DONE
+from speechbrain_fftp.training.environment import describe_environment, versions
+from speechbrain_fftp.training.errors import report_errors
+from speechbrain_fftp.training.settings import FREE, compare, read_settings
+from speechbrain_fftp.training.setup import plain_yaml
+
+logger = get_logger(__name__)
+
+RECORD, LOCK = "run.json", "running.lock"
+
+
+class RunFolder:
+    """Checks, before anything is written, that a folder is free for a run.
+
+    It is locked until the process ends. ``overrides`` are those to load the
+    yaml file with: with ``--debug``, the folder is the subfolder ``debug``,
+    which starts empty unless it is kept by ``--debug_persistently``.
+    """
+
+    def __init__(self, hparams_file, overrides, run_opts):
+        with open(hparams_file, encoding="utf-8") as file:
+            resolved = plain_yaml(resolve_references(file, overrides))
+        self.hparams_file, self.run_opts = hparams_file, run_opts
+        self.folder = Path(resolved["output_folder"])
+        self.prepared_folder = Path(resolved["prepared_folder"])
+        self.save_folder = Path(resolved["save_folder"])
+        self.overrides = dict(overrides)
+        if run_opts.debug:
+            self.folder = self.folder / "debug"
+            self.overrides.update(
+                data_folder=str(resolved["data_folder"]),
+                prepared_folder=str(self.prepared_folder),
+                output_folder=str(self.folder),
+            )
+        about = read_settings(hparams_file, self.overrides, run_opts)
+        self.settings, self.given = about
+        self.found, self.begun = None, False
+        self._on_main(self._open)
+
+    def _on_main(self, function):
+        """Calls a function on the main process; all raise its error."""
+
+        def call():
+            try:
+                function()
+            except (OSError, RuntimeError, ValueError) as error:
+                return str(error)
+
+        message = run_on_main(call)
+        if message is not None:
+            raise ValueError(message)
+
+    def _open(self):
+        """Locks and checks the folder."""
+        os.makedirs(self.folder, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(locked(str(self.folder), LOCK, "in use"))
+            if self.run_opts.debug and not self.run_opts.debug_persistently:
+                for path in self.folder.iterdir():
+                    if path.name != LOCK:
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+            self._check()
+            self._lock = stack.pop_all()
+        atexit.register(self._lock.close)
+
+    def _check(self):
+        """Raises a ValueError if the folder holds another run."""
+        if (self.folder / RECORD).is_file():
+            self.found = json.loads((self.folder / RECORD).read_bytes())
+            changes = compare(self.found, self.settings, self.given)
+            if changes:
+                self._refuse("with other settings, " + "; ".join(changes))
+            epochs = self.settings["number_of_epochs"]
+            if epochs > self.found["limits"][-1]:
+                logger.warning(
+                    "The run in %s goes on to %d epochs, from here on with the "
+                    "learning rates of so many: the result is not that of a "
+                    "run that began with them.",
+                    self.folder,
+                    epochs,
+                )
+        elif not self.run_opts.debug and (
+            (self.folder / "metrics.json").exists()
+            or (self.folder / "inference").exists()
+            or any(self.save_folder.glob("CKPT*"))
+        ):
+            self._refuse(f"of an earlier version, without a record ({RECORD})")
+
+    def _refuse(self, why):
+        """Raises a ValueError that says how to go on."""
+        raise ValueError(
+            f"{self.folder} holds a run {why}. It stays as it is. Give another "
+            f"folder: --output_folder {str(self.folder).rstrip(os.sep)}_2"
+        )
+
+    @property
+    def hparams_to_save(self):
+        """The yaml file, or None if the folder has its resolved form already."""
+        if self.found and self.found["settings"] == self.settings:
+            return None
+        return self.hparams_file
+
+    def start_log(self):
+        """Writes env.log, in place of SpeechBrain's; the same for errors."""
+        if if_main_process():
+            report_errors()
+            text = describe_environment()
+            (self.folder / "env.log").write_text(text, "utf-8")
+
+    def data_digest(self):
+        """Digest of the record of the prepared data, None without a record."""
+        path = self.prepared_folder / DONE
+        return text_digest(path.read_text("utf-8")) if path.is_file() else None
+
+    def check_data(self):
+        """Raises a ValueError if a run is resumed with other data."""
+
+        def check():
+            if self.found and self.found["data"] != self.data_digest():
+                self._refuse(
+                    f"on other data than {self.prepared_folder} has now, which "
+                    "was prepared again since"
+                )
+
+        self._on_main(check)
+
+    def begin(self):
+        """Records the run, once its first training step has succeeded."""
+        if self.begun or not if_main_process():
+            return
+        self.begun = True
+        before = self.found or {"limits": [], "made_with": versions()}
+        made_with = before["made_with"]
+        if made_with != versions():
+            logger.warning("Begun with %s, now: %s", made_with, versions())
+        epochs = self.settings["number_of_epochs"]
+        self.found = {
+            "settings": self.settings,
+            "given": self.given,
+            "data": self.data_digest(),
+            "limits": sorted({*before["limits"], epochs}),
+            "made_with": made_with,
+        }
+        write_json(self.folder / RECORD, self.found)
+
+    def facts(self):
+        """What metrics.json says of the run, apart from its results."""
+        given = [key for key in self.given if key not in FREE]
+        about = {
+            "seed": self.settings["seed"],
+            "options": {key: self.settings[key] for key in given},
+            "prepared_data": self.data_digest(),
+            "made_with": versions(),
+        }
+        earlier = self.found["limits"][:-1] if self.found else []
+        return {**about, "continued_from": earlier} if earlier else about

@@ -1,0 +1,333 @@
+"""Tests of AudioSet as different tools leave it on disk.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import importlib.util
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+ROOT = Path(__file__).resolve().parents[2]
+MUSIC, SPEECH = "/m/04rlf", "/m/09x0r"
+# Ids that could be taken for others: with a Y, _, - and digits at the ends
+TRAIN = ("Yabcdefghij", "abcdefgh_30", "-_bcdefghij", "0123456789_")
+EVAL = ("_Ycdefghi_0", "zbcdefghi-9")
+SHARDS = {"format": "webdataset", "clips_per_shard": 3, "num_workers": 1}
+
+
+@pytest.fixture(scope="module")
+def prepare():
+    path = ROOT / "recipes" / "AudioSet" / "audioset_prepare.py"
+    spec = importlib.util.spec_from_file_location("audioset_prepare", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.prepare_audioset
+
+
+def tone(clip_id, seconds=0.5):
+    """Samples that tell a clip, by its amplitude."""
+    level = (1 + (*TRAIN, *EVAL).index(clip_id)) / 10
+    return np.full(round(16000 * seconds), level)
+
+
+def write_lists(folder, start=30):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, ids in (("balanced_train", TRAIN), ("eval", EVAL)):
+        mids = (MUSIC, f"{SPEECH},{MUSIC}")
+        lines = [
+            f'{clip_id}, {start}.000, {start + 10}.000, "{mids[i % 2]}"'
+            for i, clip_id in enumerate(ids)
+        ]
+        text = "\n".join(["# YTID, start_seconds, ...", *lines])
+        (folder / f"{name}_segments.csv").write_text(text, "utf-8")
+
+
+def write_files(folder, names):
+    """Writes the clip of each id to a file."""
+    for clip_id, name in names.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        form = {".wav": "WAV", ".ogg": "OGG"}.get(path.suffix.lower(), "FLAC")
+        sf.write(path, tone(clip_id), 16000, format=form)
+
+
+def every(pattern, split_names=("train", "eval")):
+    """A file name for each clip."""
+    return {
+        clip_id: pattern.format(id=clip_id, split=split)
+        for split, ids in zip(split_names, (TRAIN, EVAL))
+        for clip_id in ids
+    }
+
+
+def read_rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return {row["ID"]: row for row in csv.DictReader(file)}
+
+
+def read_report(folder):
+    return json.loads((folder / "prepare_report.json").read_text("utf-8"))
+
+
+def check(save, skipped=()):
+    """Each clip is in its split, and its audio is its own."""
+    rows = {s: read_rows(save / f"{s}.csv") for s in ("train", "valid", "eval")}
+    assert {*rows["train"], *rows["valid"]} == set(TRAIN) - set(skipped)
+    assert set(rows["eval"]) == set(EVAL)
+    for clip_id in {*TRAIN, *EVAL} - set(skipped):
+        found, _ = sf.read(save / "flac" / f"{clip_id}.flac")
+        np.testing.assert_allclose(found, tone(clip_id), atol=0.03)
+    labels = [rows["eval"][clip_id]["labels"] for clip_id in EVAL]
+    assert labels == ["Music", "Speech;Music"]
+    return read_report(save)["audio"]
+
+
+BALANCED = ("balanced_train_segments", "eval_segments")
+PANNS_2M = "unbalanced_train_segments/unbalanced_train_segments_part00"
+
+
+@pytest.mark.parametrize(
+    "names, found",
+    [
+        (every("audio/{id}.FLAC"), "ID"),
+        (every("{split}/{id}.wav"), "ID"),
+        (every("audio/{split}/{id}.ogg"), "ID"),
+        (every("audio/{split}/{id}.flac", ("bal_train", "eval")), "ID"),
+        (every("audios/{split}/Y{id}.wav", BALANCED), "YID"),
+        (every("audios/{split}/Y{id}.wav", (PANNS_2M, "eval")), "YID"),
+        (every("{split}/Speech/{id}_30.wav"), "ID_START"),
+        (every("Male speech, man speaking/{id}_30.0-40.0.ogg"), "ID_START_END"),
+        (every("x/y/{id}_30000_40000.flac"), "ID_START_END"),
+        (every("Y{id}_30.000_40.000.wav"), "YID_START_END"),
+        (every("video/A title [{id}].flac"), "[ID]"),
+        (every("video/[{id}]-[30-40].flac"), "[ID]_START_END"),
+    ],
+)
+def test_names_of_files(prepare, tmp_path, names, found):
+    data = tmp_path / "data"
+    write_lists(data)
+    write_files(data, names)
+    prepare(data, tmp_path / "save")
+    assert check(tmp_path / "save") == {
+        "files": 6,
+        "names": {found: 6},
+        "not_listed": 0,
+        "of_another_segment": 0,
+        "further_files_of_a_clip": 0,
+        "in_the_folder_of_another_split": 0,
+    }
+    prepare(data, tmp_path / "shards", **SHARDS)
+    index = json.loads((tmp_path / "shards" / "train.json").read_text())
+    assert index["clips"] + len(read_rows(tmp_path / "shards/valid.csv")) == 4
+
+
+def test_best_of_several_files(prepare, tmp_path):
+    data = tmp_path / "data"
+    write_lists(data / "metadata")
+    write_files(data, every("{split}/{id}.flac"))
+    first, others = TRAIN[0], {}
+    for clip_id, name in every("{split}/{id}.flac", ("test", "x")).items():
+        others[name] = clip_id
+    others[f"train/{first}.wav"] = others[f"train/Y{first}.flac"] = first
+    others[f"train/{first}_70_80.flac"] = others["notes/a.flac"] = first
+    others[f".hidden/{first}.flac"] = first
+    others[f"results/other/prepared/flac/{first}.flac"] = first
+    for name, clip_id in others.items():  # with the sound of another clip
+        write_files(data, {EVAL[clip_id == EVAL[0]]: name})
+    (data / "results/other/prepared/prepared.json").write_text("{}")
+    (data / "loop").symlink_to(data)
+    save = data / "results" / "save"
+    prepare(data, save)
+    expected = {
+        "files": 16,
+        "names": {"ID": 6},
+        "not_listed": 1,
+        "of_another_segment": 1,
+        "further_files_of_a_clip": 8,
+        "in_the_folder_of_another_split": 0,
+    }
+    assert check(save) == expected
+    for name in ("train.csv", "prepare_report.json"):  # resume
+        (save / name).unlink()
+    prepare(data, save)
+    assert check(save) == expected
+    (data / "train" / f"{first}.flac").rename(data / "eval" / f"{first}.flac")
+    for name in (f"test/{first}.flac", f"train/{first}.wav"):
+        (data / name).unlink()
+    (data / f"train/Y{first}.flac").unlink()
+    prepare(data, tmp_path / "other")
+    assert check(tmp_path / "other")["in_the_folder_of_another_split"] == 1
+
+
+def write_tars(data, members, size=2):
+    """Writes members, (name, content) of each clip, of some clips per tar."""
+    data.mkdir(parents=True, exist_ok=True)
+    for split, ids in (("train", TRAIN), ("eval", EVAL)):
+        for i in range(0, len(ids), size):
+            name = f"bal_train{i:02d}.tar" if split == "train" else "eval00.tar"
+            with tarfile.open(data / name, "w") as tar:
+                for clip_id in ids[i : i + size]:
+                    for name, content in members(clip_id):
+                        member = tarfile.TarInfo(name)
+                        member.size = len(content)
+                        tar.addfile(member, io.BytesIO(content))
+
+
+def encoded(clip_id, form):
+    content = io.BytesIO()
+    sf.write(content, tone(clip_id), 16000, format=form)
+    return content.getvalue()
+
+
+def labels_of(clip_id, forms):
+    """Labels of a clip, in one of the forms that a shard may have."""
+    position = (*TRAIN, *EVAL).index(clip_id) % 2
+    music, speech = forms
+    return [speech, music] if position else music
+
+
+MULTI_HOT = [[0] * i + [1] + [0] * (526 - i) for i in (137, 0)]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        lambda i: {"labels": labels_of(i, (MUSIC, SPEECH)), "crc32": 0},
+        lambda i: {"cls": labels_of(i, (137, 0))},
+        lambda i: {"tags": labels_of(i, ("Music", "Speech"))},
+        lambda i: {"label": np.add(MULTI_HOT[0], MULTI_HOT[1]).tolist()}
+        if i in (TRAIN[1], TRAIN[3], EVAL[1])
+        else MULTI_HOT[0],
+    ],
+)
+@pytest.mark.parametrize("extracted", [False, True])
+def test_shards_with_labels(prepare, tmp_path, labels, extracted):
+    """They need no other file."""
+    data, save = tmp_path / "data", tmp_path / "save"
+
+    def members(clip_id):
+        yield f"x/{clip_id}.json", json.dumps(labels(clip_id)).encode()
+        yield f"x/{clip_id}.flac", encoded(clip_id, "FLAC")
+
+    write_tars(data / "data", members)
+    if extracted:
+        for path in (data / "data").iterdir():
+            with tarfile.open(path) as tar:
+                tar.extractall(data / path.stem[:-2], filter="data")
+            path.unlink()
+        for folder in (data / "bal_train", data / "eval"):
+            for path in (folder / "x").iterdir():
+                path.rename(folder / path.name)
+            (folder / "x").rmdir()
+    prepare(data, save)
+    assert check(save) is None
+    classes = (save / "classes.csv").read_text("utf-8").splitlines()
+    assert len(classes) == 528 and classes[138] == f"137,{MUSIC},Music"
+    prepare(data, tmp_path / "shards", **SHARDS)
+    index = json.loads((tmp_path / "shards" / "train.json").read_text())
+    assert index["clips"] + len(read_rows(tmp_path / "shards/valid.csv")) == 4
+
+
+def test_shards_of_listed_clips(prepare, tmp_path):
+    data, save = tmp_path / "data", tmp_path / "save"
+    write_lists(data)
+
+    def members(clip_id):
+        yield f"audio/Y{clip_id}.wav", encoded(clip_id, "WAV")
+        yield f"audio/Y{clip_id}.cls", b"3"  # the lists count
+
+    write_tars(data, members)
+    (data / "bal_train02.tar").rename(data / "part-1.tar")
+    prepare(data, save, allow_missing=0.5)
+    check(save, skipped=TRAIN[2:])
+    with pytest.raises(ValueError, match=r"2 of 4 train clips \(50%\)"):
+        prepare(data, tmp_path / "other")
+    (data / "part-1.tar").rename(data / "bal_train02.tar")
+    with pytest.raises(ValueError, match="source files have changed"):
+        prepare(data, save, allow_missing=0.5)
+    prepare(data, tmp_path / "all", **SHARDS)
+    with open(data / "bal_train00.tar", "r+b") as file:
+        file.truncate(2000)
+    with pytest.raises(ValueError, match="bal_train00.tar is damaged"):
+        prepare(data, tmp_path / "damaged")
+
+
+@pytest.mark.parametrize("form", ["flac", "webdataset"])
+@pytest.mark.parametrize("cut", ["auto", "yes", "no"])
+def test_whole_recordings(prepare, tmp_path, cut, form):
+    data, save = tmp_path / "data", tmp_path / "save"
+    write_lists(data, start=4)
+    first, short, named, clip = TRAIN
+    ramp = np.arange(20 * 16000) / 16000 / 32  # tells the time
+    samples = {i: (f"audio/{i}.flac", ramp) for i in EVAL}
+    samples[first] = f"audio/{first}.wav", ramp
+    samples[short] = f"audio/{short}.flac", ramp[: 8 * 16000]
+    samples[named] = f"clips/{named}_4.flac", ramp
+    samples[clip] = f"clips/{clip}.flac", ramp[: 10 * 16000]
+    for name, content in samples.values():
+        (data / name).parent.mkdir(exist_ok=True)
+        sf.write(data / name, content, 16000)
+    options = {**SHARDS, "format": form, "cut_segments": cut}
+    prepare(data, save, valid_fraction=1e-9, **options)
+    starts = dict.fromkeys((first, *EVAL), 0 if cut == "no" else 4)
+    starts[named] = 0
+    if cut != "yes":
+        starts[short] = starts[clip] = 0
+    found = {p.stem: sf.read(p)[0] for p in save.glob("flac/*")}
+    for path in save.glob("shards/*.tar"):
+        with tarfile.open(path) as tar:
+            for member in tar:
+                if member.name.endswith(".flac"):
+                    content = io.BytesIO(tar.extractfile(member).read())
+                    found[Path(member.name).stem] = sf.read(content)[0]
+    assert {i: round(32 * x[0], 2) for i, x in found.items()} == starts
+    assert {len(x) for i, x in found.items() if i != short} == {160000}
+    report = read_report(save)
+    splits = report["splits"].values()
+    assert sum(split["cut"] for split in splits) == (0 if cut == "no" else 3)
+    skipped = {s["id"]: s["reason"] for s in report["skipped"]}
+    assert skipped == (
+        {
+            short: "ends before its segment: 8.0 of 14.0 s",
+            clip: "ends before its segment: 10.0 of 14.0 s",
+        }
+        if cut == "yes"
+        else {}
+    )
+
+
+@pytest.mark.parametrize(
+    "name, hint",
+    [
+        ("audio/clip-{id}.wav", "clip-.*wav, which holds one"),
+        ("audio/{id}_70.wav", "6 named after another segment"),
+        ("audio/song.wav", "1 of them not named like a listed id, such as"),
+    ],
+)
+def test_missing_clips(prepare, tmp_path, name, hint):
+    data, save = tmp_path / "data", tmp_path / "save"
+    write_lists(data)
+    write_files(data, every(name))
+    with pytest.raises(FileNotFoundError, match=hint) as error:
+        prepare(data, save)
+    assert not save.exists() and "\n" not in str(error.value)
+    write_files(data, {i: f"audio/{i}.flac" for i in (*EVAL, *TRAIN[:3])})
+    with pytest.raises(ValueError, match=hint) as error:
+        prepare(data, save)
+    message = str(error.value)
+    assert "0 of 2 eval clips (0%), 1 of 4 train clips (25%)" in message
+    assert message.endswith("allow_missing: 0.25 (--allow_missing 0.25)")
+    assert not list(save.glob("flac/*"))
+    with pytest.raises(ValueError, match="allow_missing is 2, not in"):
+        prepare(data, save, allow_missing=2)
+    prepare(data, save, allow_missing=0.25)
+    check(save, skipped=TRAIN[3:])
+    prepare(data, save)  # it is complete
