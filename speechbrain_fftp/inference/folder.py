@@ -245,9 +245,7 @@ def export_inference(
             for name in FILES:
                 Path(unfinished, name).unlink(missing_ok=True)
             logger.warning(
-                "Only hyperparams.yaml and its weights are written, which "
-                "AudioTagger.from_hparams loads, and no %s: %s",
-                " and ".join(FILES[:2]),
+                "No config.json is written, only what from_hparams reads: %s",
                 error,
             )
     return Path(folder)
