@@ -163,9 +163,11 @@ def prepare_audioset(
         "sample_rate": sample_rate,
         "unbalanced": unbalanced,
         "format": format,
-        "test_fold": None if test_fold is None else str(test_fold),
     }
-    if cut_segments != "auto":  # so that folders of earlier versions stay valid
+    # Only if they are given: folders of earlier versions stay valid
+    if test_fold is not None:
+        settings["test_fold"] = str(test_fold)
+    if cut_segments != "auto":
         settings["cut_segments"] = cut_segments
     try:
         data = open_data(settings)
