@@ -100,7 +100,6 @@ def test_other_source_is_an_error(prepare, data, tmp_path):
         "sample_rate": 16000,
         "unbalanced": False,
         "format": "flac",
-        "test_fold": None,
     }
 
 
