@@ -150,8 +150,8 @@ def list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
     Traceback (most recent call last):
     FileNotFoundError: data_folder no_folder does not exist
     """
-    defaults = {"unbalanced": False, "test_fold": None}
-    data = open_data({**defaults, **settings, "data_folder": data_folder})
+    settings = {"unbalanced": False, **settings, "data_folder": data_folder}
+    data = open_data(settings)
     listed = data.list_clips()
     if not listed.get(split):
         raise ValueError(
