@@ -35,10 +35,6 @@ def locked(folder, name, doing):
     doing : str
         What its holder does with the folder, for the message to others.
 
-    Yields
-    ------
-    None
-
     Raises
     ------
     RuntimeError
