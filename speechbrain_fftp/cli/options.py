@@ -113,7 +113,5 @@ def load_tagger(args, device="cpu"):
             f"from, or use a folder with {', '.join(FILES)}, which are data."
         )
     return AudioTagger.from_hparams(
-        str(folder.resolve()),
-        run_opts={"device": device},
-        threads=args.threads,
+        str(folder.resolve()), run_opts={"device": device}, threads=args.threads
     )

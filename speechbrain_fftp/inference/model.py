@@ -146,12 +146,7 @@ class TaggingModel(Pretrained):
 
     @classmethod
     def from_pretrained(
-        cls,
-        source,
-        device="cpu",
-        precision="fp32",
-        packed=True,
-        threads=None,
+        cls, source, device="cpu", precision="fp32", packed=True, threads=None
     ):
         """Loads a model from config.json, model.safetensors and labels.csv.
 
