@@ -61,6 +61,45 @@ class Event:
     to_dict = dataclasses.asdict
 
 
+def rank_tags(probs, labels, top_k=5, threshold=None):
+    """Returns the most probable labels.
+
+    Arguments
+    ---------
+    probs, labels : torch.Tensor, list of str
+        Probabilities ``[C]`` and labels of the classes.
+    top_k : int
+        Maximum number of labels.
+    threshold : float, optional
+        Drops labels below this probability.
+
+    Returns
+    -------
+    list of Tag
+        Sorted by probability, the highest first.
+
+    Raises
+    ------
+    ValueError
+        If ``top_k`` is not positive or ``threshold`` not in 0..1.
+
+    Example
+    -------
+    >>> import torch
+    >>> rank_tags(torch.tensor([0.25, 0.75]), ["a", "b"], top_k=1)
+    [Tag(label='b', probability=0.75)]
+    """
+    if top_k < 1:
+        raise ValueError(f"top_k={top_k} must be positive.")
+    check_thresholds(threshold or 0.0)
+    best, classes = probs.topk(min(top_k, len(probs)))
+    return [
+        Tag(labels[number], probability)
+        for number, probability in zip(classes.tolist(), best.tolist())
+        if threshold is None or probability >= threshold
+    ]
+
+
 def find_events(
     times, probs, labels, duration, window=0.0, threshold=0.5, low=None
 ):

@@ -74,15 +74,14 @@ def tag_many(tag_batch, read, paths, num_workers):
     ------
     path : str
         The file.
-    found : torch.Tensor or Exception
+    found : torch.Tensor or str
         For each class the maximum over the windows ``[C]``, or why the file
-        cannot be read.
+        cannot be read, in one line.
 
     Example
     -------
-    >>> files = tag_many(lambda wavs, _: wavs, torch.load, ["a.pt"], 1)
-    >>> [(path, type(found)) for path, found in files]
-    [('a.pt', <class 'FileNotFoundError'>)]
+    >>> list(tag_many(lambda wavs, _: wavs, torch.load, ["a.pt"], 1))
+    [('a.pt', "[Errno 2] No such file or directory: 'a.pt'")]
     """
     files, waiting, file = [], [], None
     for path, found in _read_ahead(read, paths, num_workers):
@@ -120,7 +119,7 @@ def _read_ahead(read, paths, num_workers):
             batches = read(path) if batches is None else batches
             return batches, next(batches, None)
         except READING_ERRORS as error:
-            return None, error
+            return None, " ".join(str(error).splitlines())
 
     try:
         while True:

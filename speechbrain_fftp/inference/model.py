@@ -14,7 +14,11 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.inference.folder import load_folder
 from speechbrain_fftp.inference.packed_linear import pack_linear
 from speechbrain_fftp.inference.threads import CallThreads
-from speechbrain_fftp.inference.windows import audio_blocks
+from speechbrain_fftp.inference.windows import (
+    audio_blocks,
+    frame_size,
+    num_samples,
+)
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
 
@@ -117,10 +121,8 @@ class TaggingModel(Pretrained):
         ---------
         source : str
             An inference folder, or a model hub's repository that holds one.
-        *args : tuple
-            Further arguments of ``Pretrained.from_hparams``.
-        **kwargs : dict
-            Further arguments of ``Pretrained.from_hparams`` and of the class.
+        *args, **kwargs : tuple, dict
+            As of ``Pretrained.from_hparams``, and arguments of the class.
 
         Returns
         -------
@@ -129,10 +131,8 @@ class TaggingModel(Pretrained):
 
         Raises
         ------
-        FileNotFoundError
-            If a file is missing.
-        ValueError
-            If a file cannot be read, or the files do not match.
+        FileNotFoundError, ValueError
+            If a file is missing or cannot be read, or the files do not match.
         """
         try:
             return super().from_hparams(source, *args, **kwargs)
@@ -159,9 +159,7 @@ class TaggingModel(Pretrained):
         precision : str
             ``fp32`` or ``bf16``, which is faster on processors that support
             bfloat16; a warning is logged on CPUs that do not.
-        packed : bool
-            See the class.
-        threads : int, optional
+        packed, threads : bool, int, optional
             See the class.
 
         Returns
@@ -171,11 +169,9 @@ class TaggingModel(Pretrained):
 
         Raises
         ------
-        FileNotFoundError
-            If a file is missing.
-        ValueError
-            If a file cannot be read, the files do not match, or there is no
-            such device or precision.
+        FileNotFoundError, ValueError
+            If a file is missing or cannot be read, the files do not match, or
+            there is no such device or precision.
         """
         if precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
@@ -205,6 +201,28 @@ class TaggingModel(Pretrained):
         """Labels of the classes, a list of str."""
         labels = self.hparams.label_encoder.ind2lab
         return [labels[number] for number in range(len(labels))]
+
+    @property
+    def frame_samples(self):
+        """Samples from the start of one frame to that of the next."""
+        return frame_size(self.mods.compute_features)[1]
+
+    @property
+    def min_samples(self):
+        """Samples of one patch."""
+        embedding = getattr(self.mods.embedding_model, "embedding", None)
+        frames = getattr(embedding, "patch_frames", 1)
+        return num_samples(self.mods.compute_features, frames)
+
+    @property
+    def max_samples(self):
+        """Samples of the maximum clip length."""
+        return num_samples(self.mods.compute_features, self.hparams.max_frames)
+
+    @property
+    def max_window(self):
+        """Maximum clip length in seconds."""
+        return self.max_samples / self.hparams.sample_rate
 
     def load_wav(self, path):
         """Reads a whole audio file for the model.
@@ -248,10 +266,8 @@ class TaggingModel(Pretrained):
 
         Arguments
         ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]`` or ``[S]`` at the model's sampling rate.
-        wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S.
+        wavs, wav_lens : torch.Tensor, optional
+            See ``encode_batch``.
 
         Returns
         -------

@@ -9,20 +9,12 @@ import functools
 import torch
 
 from speechbrain_fftp.inference.evaluation import evaluate
-from speechbrain_fftp.inference.events import check_thresholds
+from speechbrain_fftp.inference.events import check_thresholds, rank_tags
 from speechbrain_fftp.inference.many_files import FileTags, tag_many
 from speechbrain_fftp.inference.model import TaggingModel
-from speechbrain_fftp.inference.timeline import (
-    build_timeline,
-    choose_window,
-    rank_tags,
-)
+from speechbrain_fftp.inference.timeline import Timeline, choose_window
 from speechbrain_fftp.inference.waveforms import mono_waveform
-from speechbrain_fftp.inference.windows import (
-    file_windows,
-    frame_size,
-    num_samples,
-)
+from speechbrain_fftp.inference.windows import file_windows
 
 
 class AudioTagger(TaggingModel):
@@ -35,30 +27,30 @@ class AudioTagger(TaggingModel):
     any format that ``open_audio`` reads. Memory does not grow with their
     length, except for the result of ``timeline``. A path that does not exist
     raises FileNotFoundError. What cannot be read as audio, is shorter than
-    25 ms, or has samples that are not finite raises ValueError.
+    25 ms, or has samples that are not finite raises ValueError. What is shorter
+    than one patch of the model is tagged with a warning.
 
     Example
     -------
-    >>> import numpy as np
-    >>> import soundfile as sf
+    >>> import io, soundfile
     >>> from speechbrain.dataio.encoder import CategoricalEncoder
     >>> from speechbrain_fftp.lobes import features
     >>> from speechbrain_fftp.lobes.models.AST import AST
     >>> labels = CategoricalEncoder()
     >>> labels.update_from_iterable(["Speech", "Music"])
-    >>> hparams = {"label_encoder": labels, "sample_rate": 16000}
     >>> modules = {
     ...     "compute_features": features.KaldiFbank(),
     ...     "mean_var_norm": features.DatasetNormalization(),
     ...     "embedding_model": AST(embed_dim=48, depth=1, num_heads=3),
     ...     "classifier": torch.nn.Linear(48, 2),
     ... }
-    >>> tagger = AudioTagger(modules, {**hparams, "max_frames": 1024})
-    >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> sf.write(path, np.zeros(24000), 8000)
-    >>> len(tagger.tag_file(path))
+    >>> sizes = {"sample_rate": 16000, "max_frames": 1024}
+    >>> tagger = AudioTagger(modules, {**sizes, "label_encoder": labels})
+    >>> wav = 0.1 * torch.randn(24000)
+    >>> len(tagger.tag(wav, sample_rate=8000))
     2
-    >>> times, probs = tagger.timeline(path, window=1, hop=1)
+    >>> soundfile.write(file := io.BytesIO(), wav, 8000, format="WAV")
+    >>> times, probs = tagger.timeline(file.getvalue(), window=1, hop=1)
     >>> times.tolist()
     [0.5, 1.5, 2.5]
     """
@@ -74,10 +66,8 @@ class AudioTagger(TaggingModel):
             Samples ``[S]``, ``[S, C]`` or ``[C, S]``, see ``mono_waveform``.
         sample_rate : float
             Their sampling rate in Hz.
-        top_k : int
-            Maximum number of labels.
-        threshold : float, optional
-            Drops labels below this probability.
+        top_k, threshold : int, float, optional
+            See ``tag_file``.
 
         Returns
         -------
@@ -97,10 +87,8 @@ class AudioTagger(TaggingModel):
         ---------
         paths : iterable of str
             The files; may be endless.
-        top_k : int
-            Maximum number of labels.
-        threshold : float, optional
-            Drops labels below this probability.
+        top_k, threshold : int, float, optional
+            See ``tag_file``.
         num_workers : int
             Number of threads that read.
 
@@ -109,14 +97,10 @@ class AudioTagger(TaggingModel):
         FileTags
             The tags of the next file, or why it cannot be read.
         """
-
-        def read(path):
-            return (wavs for *_, wavs in self._windows(path))
-
+        read = self._reader()
         for path, found in tag_many(self.tag_batch, read, paths, num_workers):
-            if isinstance(found, Exception):
-                reason = " ".join(str(found).splitlines())
-                yield FileTags(str(path), error=reason)
+            if isinstance(found, str):
+                yield FileTags(str(path), error=found)
             else:
                 tags = rank_tags(found, self.labels, top_k, threshold)
                 yield FileTags(str(path), tags)
@@ -151,7 +135,9 @@ class AudioTagger(TaggingModel):
         probs = functools.reduce(torch.maximum, best)
         return rank_tags(probs, self.labels, top_k, threshold)
 
-    def evaluate(self, data_folder, split="eval", **options):
+    def evaluate(
+        self, data_folder, split="eval", window=None, hop=None, **options
+    ):
         """Scores the model on labelled clips.
 
         Arguments
@@ -160,16 +146,25 @@ class AudioTagger(TaggingModel):
             A folder that a recipe has prepared, or AudioSet or custom data.
         split : str
             ``train``, ``valid`` or ``eval``.
+        window, hop : float, optional
+            Cuts clips into windows, see ``check_window``; the probability of a
+            label is its maximum over them. By default, as ``tag_file``.
         **options : dict
-            Further arguments of ``speechbrain_fftp.inference.evaluation.evaluate``,
-            such as ``window`` and ``hop``.
+            ``progress``, ``num_workers`` and, for data that are not prepared,
+            ``allow_missing``, the fraction of AudioSet's clips that may be
+            missing (default: 0.2), and the recipe's ``unbalanced``,
+            ``test_fold`` and ``cut_segments``.
 
         Returns
         -------
         Evaluation
             Metrics, probabilities, and the clips that are not scored.
         """
-        return evaluate(self, data_folder, split, **options)
+        grids = []
+        if window is not None or hop is not None:
+            grids = [self.check_window(window, hop)]
+        read = self._reader(grids)
+        return evaluate(self, read, data_folder, split, **options)
 
     def embed_file(self, source):
         """Computes the embedding of an audio file.
@@ -214,14 +209,14 @@ class AudioTagger(TaggingModel):
         Timeline
             Times and probabilities of the windows, and those of the file.
         """
-        window, hop = self.check_window(window, hop)
-        rate = self.hparams.sample_rate
-        grid = round(window * rate), hop * rate
+        grid = self.check_window(window, hop)
+        grids = [2 * (self.max_window,), grid]
         batches = (
             (spans, members, self.tag_batch(wavs))
-            for spans, members, wavs in self._windows(source, grid, progress)
+            for spans, members, wavs in self._windows(source, grids, progress)
         )
-        return build_timeline(batches, rate, window, self.labels)
+        rate = self.hparams.sample_rate
+        return Timeline.from_batches(batches, rate, grid[0], self.labels)
 
     def timeline(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes over time.
@@ -229,11 +224,9 @@ class AudioTagger(TaggingModel):
         Arguments
         ---------
         source : str, bytes or file
-            The audio file.
         window, hop : float, optional
-            Length of a window and step between windows, see ``check_window``.
         progress : bool
-            Whether to show a progress bar.
+            See ``analyze``.
 
         Returns
         -------
@@ -261,13 +254,9 @@ class AudioTagger(TaggingModel):
         Arguments
         ---------
         source : str, bytes or file
-            The audio file.
-        window, hop : float, optional
-            Length of a window and step between windows, see ``check_window``.
-        threshold, low : float, optional
-            Probability that an event must reach, and below which it ends.
+        window, hop, threshold, low : float, optional
         progress : bool
-            Whether to show a progress bar.
+            See ``analyze`` and ``find_events``.
 
         Returns
         -------
@@ -291,28 +280,17 @@ class AudioTagger(TaggingModel):
         window, hop : float
             The same, or their defaults.
         """
+        limits = self.frame_samples, self.min_samples, self.max_samples
         rate = self.hparams.sample_rate
-        frame = frame_size(self.mods.compute_features)[1]
-        limits = (size / rate for size in (*self._window_limits(), frame))
-        return choose_window(window, hop, *limits)
+        return choose_window(window, hop, *(n / rate for n in limits))
 
-    @property
-    def max_window(self):
-        """Maximum clip length of the model in seconds."""
-        return self._window_limits()[-1] / self.hparams.sample_rate
+    def _reader(self, grids=()):
+        """A function that returns the windows of a file, for ``tag_many``."""
+        return lambda source: (w for *_, w in self._windows(source, grids))
 
-    def _window_limits(self):
-        """Samples of a patch and of the maximum clip length."""
-        embedding = getattr(self.mods.embedding_model, "embedding", None)
-        patch_frames = getattr(embedding, "patch_frames", 1)
-        return [
-            num_samples(self.mods.compute_features, frames)
-            for frames in (patch_frames, self.hparams.max_frames)
-        ]
-
-    def _windows(self, source, grid=None, progress=False):
-        """Pieces of the maximum clip length, and the windows of a grid."""
-        size = self._window_limits()[1]
-        grids = [(size, size), *([grid] if grid else [])]
-        rate = self.hparams.sample_rate
-        return file_windows(source, rate, grids, progress)
+    def _windows(self, source, grids=(), progress=False):
+        """Windows of a file; by default, pieces of the maximum clip length."""
+        rate, size = self.hparams.sample_rate, self.max_samples
+        grids = [(round(w * rate), hop * rate) for w, hop in grids]
+        grids = grids or [(size, size)]
+        return file_windows(source, rate, grids, self.min_samples, progress)

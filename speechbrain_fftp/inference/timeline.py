@@ -9,7 +9,7 @@ import math
 
 import torch
 
-from speechbrain_fftp.inference.events import Tag, check_thresholds, find_events
+from speechbrain_fftp.inference.events import find_events, rank_tags
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +47,47 @@ class Timeline:
     duration: float
     window: float
     labels: list
+
+    @classmethod
+    def from_batches(cls, batches, rate, window, labels):
+        """Makes a timeline of what a model finds in a file, see ``analyze``.
+
+        Models are trained on whole clips, and a short window may sound like
+        something else. So no class is more probable in a window than in the
+        pieces, of the length of a clip, that overlap it.
+
+        Arguments
+        ---------
+        batches : iterable of tuple
+            ``spans`` and ``members`` as of ``file_windows``, for a grid of
+            pieces and one of windows, and their probabilities ``[B, C]``.
+        rate, window, labels : int, float, list of str
+            Sampling rate in Hz; as of the class.
+
+        Returns
+        -------
+        Timeline
+            Of the windows; of the file, the maximum over pieces.
+        """
+        batches = ((s, m, probs.float().cpu()) for s, m, probs in batches)
+        spans, members, probs = map(torch.cat, zip(*batches))
+        piece_spans, pieces = spans[members[:, 0]], probs[members[:, 0]]
+        spans, probs = spans[members[:, 1]], probs[members[:, 1]]
+        starts, ends = spans.T.contiguous()
+        limits = torch.zeros_like(probs)
+        for (start, end), limit in zip(piece_spans, pieces):
+            # Of the windows that overlap the piece
+            first = torch.searchsorted(ends, start, right=True)
+            stop = torch.searchsorted(starts, end)
+            limits[first:stop] = limits[first:stop].maximum(limit)
+        return cls(
+            times=spans.double().mean(1).div(rate).float(),
+            probs=probs.minimum(limits),
+            clip_probs=pieces.amax(0),
+            duration=ends[-1].item() / rate,
+            window=window,
+            labels=labels,
+        )
 
     def tags(self, top_k=5, threshold=None):
         """Returns the most probable labels, see ``rank_tags``.
@@ -87,48 +128,7 @@ class Timeline:
         )
 
 
-def rank_tags(probs, labels, top_k=5, threshold=None):
-    """Returns the most probable labels.
-
-    Arguments
-    ---------
-    probs : torch.Tensor
-        Probabilities ``[C]``.
-    labels : list of str
-        Labels of the C classes.
-    top_k : int
-        Maximum number of labels.
-    threshold : float, optional
-        Drops labels below this probability.
-
-    Returns
-    -------
-    list of Tag
-        Sorted by probability, the highest first.
-
-    Raises
-    ------
-    ValueError
-        If ``top_k`` is not positive or ``threshold`` not in 0..1.
-
-    Example
-    -------
-    >>> [tag] = rank_tags(torch.tensor([0.25, 0.75]), ["a", "b"], top_k=1)
-    >>> tag.label, tag.probability
-    ('b', 0.75)
-    """
-    if top_k < 1:
-        raise ValueError(f"top_k={top_k} must be positive.")
-    check_thresholds(threshold or 0.0)
-    best, classes = probs.topk(min(top_k, len(probs)))
-    return [
-        Tag(labels[number], probability)
-        for number, probability in zip(classes.tolist(), best.tolist())
-        if threshold is None or probability >= threshold
-    ]
-
-
-def choose_window(window, hop, shortest, longest, frame):
+def choose_window(window, hop, frame, shortest, longest):
     """Checks the window length and the hop of a timeline, in seconds.
 
     Arguments
@@ -136,8 +136,8 @@ def choose_window(window, hop, shortest, longest, frame):
     window, hop : float, optional
         Length of a window, by default 10 or ``longest`` if that is less, and
         step from one start to the next, by default half a window.
-    shortest, longest, frame : float
-        Limits of the window, and the lower limit of the hop.
+    frame, shortest, longest : float
+        Lower limit of the hop, and limits of the window.
 
     Returns
     -------
@@ -151,7 +151,7 @@ def choose_window(window, hop, shortest, longest, frame):
 
     Example
     -------
-    >>> choose_window(None, None, 0.1, 4.0, 0.01)
+    >>> choose_window(None, None, 0.01, 0.1, 4.0)
     (4.0, 2.0)
     """
     window = min(10.0, longest) if window is None else window
@@ -166,55 +166,3 @@ def choose_window(window, hop, shortest, longest, frame):
             f"hop={hop} must be at least {frame:g} seconds, one frame."
         )
     return window, hop
-
-
-def build_timeline(batches, rate, window, labels):
-    """Makes a timeline of what a model finds in pieces and windows of a file.
-
-    Models are trained on whole clips, and a short window may sound like
-    something else. So no class is more probable in a window than in the pieces,
-    of the length of a clip, that overlap it.
-
-    Arguments
-    ---------
-    batches : iterable of tuple
-        ``spans`` and ``members`` as of ``file_windows``, for a grid of pieces
-        and one of windows, and their probabilities ``[B, C]``.
-    rate : int
-        Sampling rate in Hz.
-    window, labels : float, list of str
-        See ``Timeline``.
-
-    Returns
-    -------
-    Timeline
-        Of the windows; of the file, the maximum over pieces.
-
-    Example
-    -------
-    >>> spans = torch.tensor([[0, 4], [0, 2], [2, 4]])
-    >>> members = torch.tensor([[1, 0], [0, 1], [0, 1]]).bool()
-    >>> probs = torch.tensor([[0.5], [0.2], [0.9]])
-    >>> found = build_timeline([(spans, members, probs)], 2, 1.0, ["Siren"])
-    >>> found.times.tolist(), found.probs.tolist()
-    ([0.5, 1.5], [[0.20000000298023224], [0.5]])
-    """
-    batches = ((s, m, probs.float().cpu()) for s, m, probs in batches)
-    spans, members, probs = map(torch.cat, zip(*batches))
-    piece_spans, pieces = spans[members[:, 0]], probs[members[:, 0]]
-    spans, probs = spans[members[:, 1]], probs[members[:, 1]]
-    starts, ends = spans.T.contiguous()
-    limits = torch.zeros_like(probs)
-    for (start, end), limit in zip(piece_spans, pieces):
-        # Of the windows that overlap the piece
-        first = torch.searchsorted(ends, start, right=True)
-        stop = torch.searchsorted(starts, end)
-        limits[first:stop] = limits[first:stop].maximum(limit)
-    return Timeline(
-        times=spans.double().mean(1).div(rate).float(),
-        probs=probs.minimum(limits),
-        clip_probs=pieces.amax(0),
-        duration=ends[-1].item() / rate,
-        window=window,
-        labels=labels,
-    )

@@ -39,13 +39,10 @@ def frame_size(compute_features):
 
     Returns
     -------
-    window : int
-        Samples of one frame.
-    shift : int
-        Samples from the start of one frame to the start of the next.
-    margin : int
-        Samples by which the first and the last frame together reach beyond the
-        clip: ``window`` if the frames are centred, as of ``Fbank``, else 0.
+    window, shift, margin : int
+        Length of a frame, step from one start to the next, and by how much the
+        first and the last frame together reach beyond the clip: ``window`` if
+        the frames are centred, as of ``Fbank``, else 0.
 
     Raises
     ------
@@ -96,30 +93,6 @@ def num_samples(compute_features, frames):
     return max((frames - 1) * shift + window - margin, window)
 
 
-def source_name(source):
-    """Returns what messages call a source of audio.
-
-    Arguments
-    ---------
-    source : str, bytes or file
-        Path, content, or a binary file object.
-
-    Returns
-    -------
-    str
-        The path, or that of the file object if it has one.
-
-    Example
-    -------
-    >>> source_name("a.wav"), source_name(b"RIFF...")
-    ('a.wav', 'the audio')
-    """
-    if isinstance(source, os.PathLike):
-        return str(source)
-    name = getattr(source, "name", source)
-    return name if isinstance(name, str) else "the audio"
-
-
 def audio_blocks(source, sample_rate):
     """Reads audio as consecutive blocks of mono samples at a given rate.
 
@@ -153,7 +126,7 @@ def audio_blocks(source, sample_rate):
     >>> sum(len(block) for block in audio_blocks(path, 16000))
     32000
     """
-    name = source_name(source)
+    name = _name(source)
     try:
         if isinstance(source, (str, os.PathLike)):
             os.stat(source)
@@ -171,6 +144,14 @@ def audio_blocks(source, sample_rate):
         raise ValueError(f"{name} holds no audio: it has no samples.")
     if file.found < MIN_SECONDS * rate:
         raise ValueError(f"{name} is shorter than 25 ms: {file.found} samples.")
+
+
+def _name(source):
+    """What messages call a source: its path, if it has one."""
+    if isinstance(source, os.PathLike):
+        return str(source)
+    name = getattr(source, "name", source)
+    return name if isinstance(name, str) else "the audio"
 
 
 def _cut_windows(blocks, grids):
@@ -200,7 +181,7 @@ def _cut_windows(blocks, grids):
         held, begin = held[drop:], begin + drop
 
 
-def file_windows(source, sample_rate, grids, progress=False):
+def file_windows(source, sample_rate, grids, shortest=0, progress=False):
     """Reads an audio file of any length as batches of windows.
 
     The windows of a grid start at 0, ``hop``, 2 ``hop``, ... and have equal
@@ -216,6 +197,8 @@ def file_windows(source, sample_rate, grids, progress=False):
         Sampling rate of the windows in Hz.
     grids : list of tuple
         ``size`` and ``hop`` of each grid in samples; starts are rounded.
+    shortest : int
+        Logs a warning if there are fewer samples, which are no whole patch.
     progress : bool
         Whether to show a progress bar.
 
@@ -251,13 +234,21 @@ def file_windows(source, sample_rate, grids, progress=False):
     waiting = {}  # windows by their lengths
     with tqdm(
         total=total,
-        desc=os.path.basename(source_name(source)),
+        desc=os.path.basename(_name(source)),
         unit="window",
         leave=False,
         disable=not progress,
     ) as bar:
         for window in windows:
-            batch = waiting.setdefault(window[1] - window[0], [])
+            if (size := window[1] - window[0]) < shortest:  # the only window
+                logger.warning(
+                    "%s is shorter than one patch of the model (%.3g of %.3g s)"
+                    ": its tags may be wrong",
+                    _name(source),
+                    size / sample_rate,
+                    shortest / sample_rate,
+                )
+            batch = waiting.setdefault(size, [])
             batch.append(window)
             if len(batch) == BATCH_WINDOWS:
                 yield _collate(batch)
@@ -270,7 +261,7 @@ def file_windows(source, sample_rate, grids, progress=False):
 
 def _claimed_windows(path, sample_rate, grids):
     """Number of windows by the header; None if that is not quickly read."""
-    name = source_name(path).lower()
+    name = _name(path).lower()
     if hasattr(path, "read") or name.endswith(FFMPEG_EXTENSIONS):
         return None
     try:
