@@ -8,7 +8,7 @@ import os
 import sys
 
 from speechbrain_fftp.cli.messages import standard_output
-from speechbrain_fftp.cli.options import in_range, load_tagger
+from speechbrain_fftp.cli.options import add_windows, in_range, load_tagger
 
 DESCRIPTION = """\
 Prints mAP, AUC and d' of a model, and its accuracy if every clip has one class,
@@ -44,21 +44,16 @@ def add_options(parser):
         metavar="F",
         help="fraction of AudioSet's clips that may be missing (default: 0.2)",
     )
-    for name, what in (("window", "length of"), ("hop", "time between")):
-        parser.add_argument(
-            f"--{name}",
-            type=in_range(float, 0.001),
-            metavar="SECONDS",
-            help=f"{what} windows that clips are cut into; a label takes its "
-            "maximum (default: only clips longer than the model's are cut)",
-        )
+    add_windows(
+        parser,
+        "length of windows that clips are cut into; a label takes its maximum "
+        "(default: only clips longer than the model's are cut)",
+        "time between the starts of windows (default: half a window)",
+    )
     parser.add_argument(
         "--output",
         metavar="FOLDER",
         help="new folder for metrics.json, per_class.csv and predictions.csv",
-    )
-    parser.add_argument(
-        "--device", default="cpu", help="cpu, cuda:0, ... (default: cpu)"
     )
 
 
@@ -68,7 +63,9 @@ def run(args, parser):
         parser.error(f"{args.output} is not empty: give another --output")
     if not os.path.isdir(args.data_folder):
         parser.error(f"there is no data folder {args.data_folder}")
-    tagger = load_tagger(args, args.device)
+    tagger = load_tagger(args)
+    if args.output:  # before the work, if it cannot be made
+        os.makedirs(args.output, exist_ok=True)
 
     from speechbrain_fftp.training.environment import versions
     from speechbrain_fftp.training.reports import (
@@ -84,7 +81,6 @@ def run(args, parser):
         args.data_folder, progress=sys.stderr.isatty(), **options
     )
     if args.output:
-        os.makedirs(args.output, exist_ok=True)
         clips = found.ids, found.targets, found.probs, found.labels
         write_predictions(os.path.join(args.output, "predictions.csv"), *clips)
         write_tagging_results(

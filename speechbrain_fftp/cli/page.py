@@ -8,7 +8,6 @@ Authors
 """
 
 import contextlib
-import csv
 import html
 import json
 import logging
@@ -21,6 +20,7 @@ import soundfile as sf
 
 from speechbrain_fftp.dataio.audio import open_audio
 from speechbrain_fftp.dataio.ffmpeg import readable
+from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.datasets.synthetic.sounds import CLASSES, SAMPLE_RATE
 from speechbrain_fftp.inference.plots import plot_tags
 
@@ -81,20 +81,19 @@ def open_upload(path):
 
 def _write_events(path, events):
     """Writes events as a CSV file; returns them as an HTML table."""
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HEADER)
-        for e in events:
-            numbers = [round(x, 3) for x in (e.start, e.end, e.probability)]
-            writer.writerow([*numbers[:2], e.label, numbers[2]])
+    rows = [
+        (round(e.start, 3), round(e.end, 3), e.label, round(e.probability, 3))
+        for e in events
+    ]
+    write_csv(path, HEADER, rows)
     if not events:
         return "<p>No event reaches this threshold.</p>"
     rows = ["".join(f'<th scope="col">{name}</th>' for name in HEADER)]
-    for e in events:
-        rows.append(
-            f"<td>{e.start:.2f}</td><td>{e.end:.2f}</td>"
-            f"<td>{html.escape(e.label)}</td><td>{e.probability:.2f}</td>"
-        )
+    rows += (
+        f"<td>{e.start:.2f}</td><td>{e.end:.2f}</td>"
+        f"<td>{html.escape(e.label)}</td><td>{e.probability:.2f}</td>"
+        for e in events
+    )
     caption = "<caption>Events (times in seconds)</caption>"
     return f"<table>{caption}<tr>{'</tr><tr>'.join(rows)}</tr></table>"
 

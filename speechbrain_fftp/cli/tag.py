@@ -13,7 +13,7 @@ from speechbrain_fftp.cli.messages import (
     report,
     standard_output,
 )
-from speechbrain_fftp.cli.options import in_range, load_tagger
+from speechbrain_fftp.cli.options import add_windows, in_range, load_tagger
 from speechbrain_fftp.cli.output import (
     OUTPUT_FORMATS,
     Output,
@@ -30,7 +30,6 @@ EXAMPLES = """\
   fftp-tag --model results/demo/inference -- -name-with-a-dash.wav
 To tag a file that is named like a command, write ./serve."""
 NAN = "the model returns NaN: its weights are damaged, train it again"
-SHORTEST = 0.001  # seconds of a window or a hop; the model's limit is higher
 
 
 def add_options(parser):
@@ -59,18 +58,11 @@ def add_options(parser):
         action="store_true",
         help="print events with start and end in seconds instead of tags",
     )
-    parser.add_argument(
-        "--window",
-        type=in_range(float, SHORTEST),
-        metavar="SECONDS",
-        help="window length of the timeline (default: 10, or the model's "
-        "maximum if that is less)",
-    )
-    parser.add_argument(
-        "--hop",
-        type=in_range(float, SHORTEST),
-        metavar="SECONDS",
-        help="time between the starts of windows (default: half a window)",
+    add_windows(
+        parser,
+        "window length of the timeline (default: 10, or the model's maximum if "
+        "that is less)",
+        "time between the starts of windows (default: half a window)",
     )
     parser.add_argument(
         "--format",
@@ -84,9 +76,6 @@ def add_options(parser):
         metavar="PNG",
         help="draw the spectrogram and the timeline of the file; the "
         "extension, such as .png or .svg, sets the format",
-    )
-    parser.add_argument(
-        "--device", default="cpu", help="cpu, cuda:0, ... (default: cpu)"
     )
 
 
@@ -108,7 +97,7 @@ def run(args, parser):
             check_extension(args.plot)
         except ValueError as error:
             parser.error(f"argument --plot: {error}")
-    tagger = load_tagger(args, args.device)
+    tagger = load_tagger(args)
     if args.timeline or args.plot:
         try:
             tagger.check_window(args.window, args.hop)

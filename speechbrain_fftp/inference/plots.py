@@ -14,7 +14,6 @@ import torch
 from torchaudio.compliance.kaldi import mel_scale_scalar
 
 from speechbrain_fftp.inference.relevance import token_relevance
-from speechbrain_fftp.inference.windows import frame_size
 from speechbrain_fftp.lobes.features import KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 
@@ -139,7 +138,7 @@ def plot_tags(path, tagger, wav, timeline, compact=False):
     )
     with torch.no_grad():
         feats = fbank(wav[None].to(tagger.device))[0]
-    shift = frame_size(fbank)[1] / rate
+    shift = tagger.frame_samples / rate
     embedding = None if compact else encoder.embedding
     plot_spectrogram(feats, axes[0], embedding, shift, fbank)
     plot_timeline(timeline, axes[1], top=5 if compact else 8)

@@ -12,7 +12,6 @@ import math
 
 import torch
 
-from speechbrain_fftp.inference.windows import frame_size, num_samples
 from speechbrain_fftp.lobes.models.AST import AST
 
 
@@ -72,12 +71,8 @@ def token_relevance(tagger, wav):
     """
     encoder, rate = tagger.mods.embedding_model, tagger.hparams.sample_rate
     rows = encoder.embedding.freq_patches
-    _, shift, _ = frame_size(tagger.mods.compute_features)
-    max_samples = num_samples(
-        tagger.mods.compute_features, tagger.hparams.max_frames
-    )
     times, relevance, start = [], [], 0
-    for part in wav.chunk(math.ceil(len(wav) / max_samples)):
+    for part in wav.chunk(math.ceil(len(wav) / tagger.max_samples)):
         with torch.no_grad(), attention_maps(encoder) as maps:
             tagger.encode_batch(part)
         # [1, 2 + F' * T', 2 + F' * T'] -> [F', T'] -> [T']
@@ -86,7 +81,7 @@ def token_relevance(tagger, wav):
             torch.arange(len(steps)) * encoder.embedding.stride_frames
             + encoder.embedding.patch_frames / 2
         )
-        times.append((start + centers * shift) / rate)
+        times.append((start + centers * tagger.frame_samples) / rate)
         relevance.append(steps)
         start += len(part)
     return torch.cat(times), torch.cat(relevance)
