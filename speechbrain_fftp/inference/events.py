@@ -38,10 +38,8 @@ class Event:
 
     Arguments
     ---------
-    start : float
-        Start of the event in seconds.
-    end : float
-        End of the event in seconds.
+    start, end : float
+        Start and end of the event in seconds.
     label : str
         The label.
     probability : float
@@ -68,10 +66,8 @@ def rank_tags(probs, labels, top_k=5, threshold=None):
     ---------
     probs, labels : torch.Tensor, list of str
         Probabilities ``[C]`` and labels of the classes.
-    top_k : int
-        Maximum number of labels.
-    threshold : float, optional
-        Drops labels below this probability.
+    top_k, threshold : int, float, optional
+        Maximum number of labels, and their lowest probability.
 
     Returns
     -------
@@ -117,21 +113,16 @@ def find_events(
 
     Arguments
     ---------
-    times : torch.Tensor
-        Centres ``[W]`` of the windows in seconds, ascending.
-    probs : torch.Tensor
-        Probabilities ``[W, C]``.
+    times, probs : torch.Tensor
+        Centres ``[W]`` of the windows in seconds, ascending, and probabilities
+        ``[W, C]``.
     labels : list of str
         Labels of the C classes.
-    duration : float
-        Duration of the file in seconds.
-    window : float
-        Length of the windows in seconds.
-    threshold : float
-        Probability that an event must reach.
-    low : float, optional
-        Probability below which an event ends. Default: a quarter of
-        ``threshold``.
+    duration, window : float
+        Length of the file and of the windows in seconds.
+    threshold, low : float, optional
+        Probability that an event must reach, and below which it ends. Default
+        of the second: a quarter of the first.
 
     Returns
     -------
@@ -196,15 +187,13 @@ def check_thresholds(threshold, low=None):
 
     Arguments
     ---------
-    threshold : float
-        The upper threshold.
-    low : float, optional
-        The lower threshold.
+    threshold, low : float, optional
+        The upper and the lower threshold.
 
     Returns
     -------
     float
-        The lower threshold; a quarter of the upper one if ``low`` is None.
+        The lower threshold, by default a quarter of the upper one.
 
     Raises
     ------

@@ -27,10 +27,8 @@ class FileTags:
     ---------
     file : str
         The file.
-    tags : list of Tag, optional
-        Sorted by probability, the highest first.
-    error : str, optional
-        Why the file cannot be read, in one line.
+    tags, error : list of Tag, str, optional
+        The highest probability first; why the file cannot be read.
 
     Example
     -------
@@ -60,11 +58,10 @@ def tag_many(tag_batch, read, paths, num_workers):
 
     Arguments
     ---------
-    tag_batch : callable
+    tag_batch, read : callable
         Maps waveforms ``[B, S]`` and their relative lengths ``[B]`` to
-        probabilities ``[B, C]``.
-    read : callable
-        Returns an iterator of a file's windows, in batches ``[B, S]``.
+        probabilities ``[B, C]``; returns an iterator of a file's windows, in
+        batches ``[B, S]``.
     paths : iterable
         The files, which may be endless.
     num_workers : int
@@ -72,11 +69,9 @@ def tag_many(tag_batch, read, paths, num_workers):
 
     Yields
     ------
-    path : str
-        The file.
-    found : torch.Tensor or str
-        For each class the maximum over the windows ``[C]``, or why the file
-        cannot be read, in one line.
+    path, found : str, torch.Tensor or str
+        The file, and for each class the maximum over the windows ``[C]``, or
+        why the file cannot be read, in one line.
 
     Example
     -------

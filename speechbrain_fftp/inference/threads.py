@@ -28,12 +28,9 @@ class CallThreads:
     threads : int, optional
         Number of threads. By default, one on a CPU for less work than
         ``MIN_WORK``, else torch's own number.
-    encoder : torch.nn.Module
-        The encoder.
-    max_frames : int
-        Maximum clip length of the model, in frames of about 10 ms.
-    sample_rate : int
-        Sampling rate of the model in Hz.
+    encoder, max_frames, sample_rate : torch.nn.Module, int, int
+        The encoder, its maximum clip length in frames of about 10 ms, and the
+        sampling rate in Hz.
 
     Raises
     ------
@@ -57,9 +54,8 @@ class CallThreads:
         weights = list(encoder.parameters())
         embedding = getattr(encoder, "embedding", None)
         tokens = getattr(embedding, "num_patches", int)(max_frames)
-        samples = max_frames * sample_rate / 100
-        # Multiply-accumulates per sample
-        self.work = sum(map(torch.numel, weights)) * tokens / samples
+        macs = sum(map(torch.numel, weights)) * tokens
+        self.work = macs / (max_frames * sample_rate / 100)  # of one sample
         self.on_cpu = all(weight.device.type == "cpu" for weight in weights)
 
     @contextlib.contextmanager

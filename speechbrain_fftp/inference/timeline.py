@@ -20,16 +20,13 @@ class Timeline:
 
     Arguments
     ---------
-    times : torch.Tensor
-        Centres ``[W]`` of the windows in seconds, ascending.
-    probs : torch.Tensor
-        Probabilities ``[W, C]`` of the windows.
+    times, probs : torch.Tensor
+        Centres ``[W]`` of the windows in seconds, ascending, and their
+        probabilities ``[W, C]``.
     clip_probs : torch.Tensor
         Probabilities ``[C]`` of the whole file.
-    duration : float
-        Duration of the file in seconds.
-    window : float
-        Length of the windows in seconds.
+    duration, window : float
+        Length of the file and of the windows in seconds.
     labels : list of str
         Labels of the C classes.
 
@@ -95,12 +92,10 @@ class Timeline:
         Arguments
         ---------
         top_k, threshold : int, float, optional
-            Maximum number of labels, and their lowest probability.
 
         Returns
         -------
         list of Tag
-            The most probable first.
         """
         return rank_tags(self.clip_probs, self.labels, top_k, threshold)
 
@@ -110,21 +105,14 @@ class Timeline:
         Arguments
         ---------
         threshold, low : float, optional
-            Probability that an event must reach, and below which it ends.
 
         Returns
         -------
         list of Event
-            Sorted by start.
         """
+        lengths = self.duration, self.window
         return find_events(
-            self.times,
-            self.probs,
-            self.labels,
-            self.duration,
-            self.window,
-            threshold,
-            low,
+            self.times, self.probs, self.labels, *lengths, threshold, low
         )
 
 

@@ -81,7 +81,7 @@ def num_samples(compute_features, frames):
     Returns
     -------
     int
-        Number of samples, at least one frame.
+        At least one frame.
 
     Example
     -------
@@ -112,17 +112,15 @@ def audio_blocks(source, sample_rate):
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it cannot be read as audio, is shorter than 25 ms, or has samples
-        that are not finite or far beyond full scale.
+    FileNotFoundError, ValueError
+        If there is no such file, or if it cannot be read as audio, is shorter
+        than 25 ms, or has samples that are not finite or far beyond full scale.
 
     Example
     -------
-    >>> import soundfile as sf
+    >>> import soundfile
     >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> sf.write(path, np.zeros((96000, 2)), 48000)
+    >>> soundfile.write(path, np.zeros((96000, 2)), 48000)
     >>> sum(len(block) for block in audio_blocks(path, 16000))
     32000
     """
@@ -204,12 +202,10 @@ def file_windows(source, sample_rate, grids, shortest=0, progress=False):
 
     Yields
     ------
-    spans : torch.Tensor
-        Start and end ``[B, 2]`` of up to 16 windows in samples.
-    members : torch.Tensor
-        Whether a window belongs to a grid, ``[B, G]``.
-    wavs : torch.Tensor
-        The windows ``[B, S]``. Windows of a grid are in order.
+    spans, members, wavs : torch.Tensor
+        Start and end ``[B, 2]`` of up to 16 windows in samples, whether they
+        belong to each grid ``[B, G]``, and their samples ``[B, S]``. Windows of
+        a grid are in order.
 
     Raises
     ------
@@ -218,10 +214,8 @@ def file_windows(source, sample_rate, grids, shortest=0, progress=False):
 
     Example
     -------
-    >>> import soundfile as sf
-    >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> sf.write(path, np.zeros(20000), 8000)
-    >>> for spans, _, wavs in file_windows(path, 8000, [(8000, 8000)]):
+    >>> blocks = [np.zeros(15000, np.float32), np.zeros(5000, np.float32)]
+    >>> for spans, _, wavs in file_windows(blocks, 8000, [(8000, 8000)]):
     ...     print(spans.tolist(), wavs.shape)
     [[0, 8000], [8000, 16000], [12000, 20000]] torch.Size([3, 8000])
     """
@@ -229,34 +223,29 @@ def file_windows(source, sample_rate, grids, shortest=0, progress=False):
         raise ValueError("An array has no sampling rate: use tag.")
     is_list = isinstance(source, list)
     blocks = source if is_list else audio_blocks(source, sample_rate)
-    windows = _cut_windows(blocks, grids)
-    total = _claimed_windows(source, sample_rate, grids) if progress else None
     waiting = {}  # windows by their lengths
-    with tqdm(
-        total=total,
+    for window in tqdm(
+        _cut_windows(blocks, grids),
+        total=_claimed_windows(source, sample_rate, grids) if progress else 0,
         desc=os.path.basename(_name(source)),
         unit="window",
         leave=False,
         disable=not progress,
-    ) as bar:
-        for window in windows:
-            if (size := window[1] - window[0]) < shortest:  # the only window
-                logger.warning(
-                    "%s is shorter than one patch of the model (%.3g of %.3g s)"
-                    ": its tags may be wrong",
-                    _name(source),
-                    size / sample_rate,
-                    shortest / sample_rate,
-                )
-            batch = waiting.setdefault(size, [])
-            batch.append(window)
-            if len(batch) == BATCH_WINDOWS:
-                yield _collate(batch)
-                bar.update(len(batch))
-                batch.clear()
-        for batch in filter(None, waiting.values()):
+    ):
+        if (size := window[1] - window[0]) < shortest:  # the only window
+            logger.warning(
+                "%s is shorter than one patch of the model (%.3g of %.3g s): "
+                "its tags may be wrong",
+                _name(source),
+                size / sample_rate,
+                shortest / sample_rate,
+            )
+        batch = waiting.setdefault(size, [])
+        batch.append(window)
+        if len(batch) == BATCH_WINDOWS:
             yield _collate(batch)
-            bar.update(len(batch))
+            batch.clear()
+    yield from map(_collate, filter(None, waiting.values()))
 
 
 def _claimed_windows(path, sample_rate, grids):
