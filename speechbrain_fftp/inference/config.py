@@ -21,6 +21,7 @@ from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
 TRAINED = ("embedding_model", "classifier")  # the modules with weights
 NUMBERS = {"sample_rate": (MIN_RATE, MAX_RATE), "max_frames": (1, 2**20)}
+NEEDED = (*NUMBERS, *MODULES)
 
 LAYERS = ("Dropout", "GELU", "Identity", "LayerNorm", "Linear", "RMSNorm")
 LAYERS = {name: getattr(torch.nn, name) for name in LAYERS}
@@ -48,8 +49,7 @@ def describe(modules):
     Arguments
     ---------
     modules : dict of torch.nn.Module
-        ``compute_features``, ``mean_var_norm``, ``embedding_model`` and
-        ``classifier``, which keep their arguments as attributes.
+        ``MODULES``, which keep their arguments as attributes.
 
     Returns
     -------
@@ -63,14 +63,10 @@ def describe(modules):
 
     Example
     -------
-    >>> modules = {
-    ...     "compute_features": KaldiFbank(),
-    ...     "mean_var_norm": DatasetNormalization(mean=-5.0, std=4.0),
-    ...     "embedding_model": AST(embed_dim=48, depth=1, num_heads=3),
-    ...     "classifier": torch.nn.Linear(48, 5),
-    ... }
-    >>> describe(modules)["mean_var_norm"]
-    {'class': 'DatasetNormalization', 'mean': -5.0, 'std': 4.0}
+    >>> layers = KaldiFbank(), DatasetNormalization(), AST(depth=1)
+    >>> modules = dict(zip(MODULES, (*layers, torch.nn.Linear(768, 5))))
+    >>> describe(modules)["classifier"]
+    {'class': 'Linear', 'in_features': 768, 'out_features': 5, 'bias': True}
     """
     return {name: _describe(modules[name], name) for name in MODULES}
 
@@ -114,9 +110,8 @@ def build(config, n_tensors):
 
     Returns
     -------
-    modules : dict of torch.nn.Module
-        The four modules; those with weights are on the meta device.
-    hparams : dict
+    modules, hparams : dict
+        ``MODULES``, of which those with weights are on the meta device; and
         ``sample_rate``, ``max_frames`` and ``single_label``.
 
     Raises
@@ -133,8 +128,8 @@ embedding_model, classifier; unknown: none.
     """
     if not isinstance(config, dict):
         raise ValueError("the file does not hold a JSON object.")
-    missing = [key for key in (*NUMBERS, *MODULES) if key not in config]
-    unknown = sorted(set(config) - {*MODULES, *NUMBERS, "single_label"})
+    missing = [key for key in NEEDED if key not in config]
+    unknown = sorted(set(config) - {*NEEDED, "single_label"})
     if missing or unknown:
         raise ValueError(
             f"missing: {', '.join(missing) or 'none'}; "

@@ -11,6 +11,7 @@ import yaml
 
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.folder import load_folder
 from speechbrain_fftp.inference.packed_linear import pack_linear
 from speechbrain_fftp.inference.threads import CallThreads
@@ -43,10 +44,8 @@ class TaggingModel(Pretrained):
     hparams : dict
         ``label_encoder``, ``sample_rate`` in Hz, ``max_frames`` (the maximum
         clip length) and, if a clip has exactly one label, ``single_label``.
-    run_opts : dict, optional
-        Options such as ``device`` and ``precision``, see ``Pretrained``.
-    freeze_params : bool
-        Whether to freeze the parameters, see ``Pretrained``.
+    run_opts, freeze_params : dict, bool, optional
+        See ``Pretrained``.
     packed : bool
         Whether to call ``pack_linear``, which makes fp32 inference faster on
         some CPUs, at the cost of a second copy of the weights.
@@ -66,12 +65,7 @@ class TaggingModel(Pretrained):
     FileNotFoundError: no_folder/config.json is missing. ...
     """
 
-    MODULES_NEEDED = [
-        "compute_features",
-        "mean_var_norm",
-        "embedding_model",
-        "classifier",
-    ]
+    MODULES_NEEDED = list(MODULES)
     HPARAMS_NEEDED = ["label_encoder", "sample_rate", "max_frames"]
 
     def __init__(
@@ -96,22 +90,20 @@ class TaggingModel(Pretrained):
                 "The model has no labels: its label_encoder.ckpt is missing, "
                 "empty or damaged. Export the model again."
             )
-        if sorted(encoder.ind2lab) != list(range(len(encoder))):
+        numbers = sorted(encoder.ind2lab)
+        if numbers != list(range(len(encoder))):
             raise ValueError(
                 "The model's label_encoder.ckpt is damaged: the labels must be "
-                f"numbered from 0 to {len(encoder) - 1}, not "
-                f"{sorted(encoder.ind2lab)}. Export the model again."
+                f"numbered from 0 to {len(encoder) - 1}, not {numbers}. Export "
+                "the model again."
             )
         encoder.ignore_len()
         if packed and self.device == "cpu" and self.precision == "fp32":
             pack_linear(self.mods)
         self.tagger = Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
-        self.call_threads = CallThreads(
-            threads,
-            self.mods.embedding_model,
-            self.hparams.max_frames,
-            self.hparams.sample_rate,
-        )
+        sizes = self.hparams.max_frames, self.hparams.sample_rate
+        encoder = self.mods.embedding_model
+        self.call_threads = CallThreads(threads, encoder, *sizes)
 
     @classmethod
     def from_hparams(cls, source, *args, **kwargs):
@@ -154,11 +146,9 @@ class TaggingModel(Pretrained):
         ---------
         source : str
             The folder that ``export_inference`` has written.
-        device : str
-            Device of the model: cpu, cuda:0, ...
-        precision : str
-            ``fp32`` or ``bf16``, which is faster on processors that support
-            bfloat16; a warning is logged on CPUs that do not.
+        device, precision : str
+            cpu, cuda:0, ...; ``fp32`` or ``bf16``, which is faster on processors
+            that support bfloat16: on CPUs that do not, a warning is logged.
         packed, threads : bool, int, optional
             See the class.
 
@@ -185,9 +175,9 @@ class TaggingModel(Pretrained):
                 f"The model in {source} cannot run on {device}. "
                 f"{type(error).__name__}: {error}"
             ) from error
+        cpu = torch.cpu
         capable = (
-            torch.cpu._is_avx512_bf16_supported()
-            or torch.cpu._is_amx_tile_supported()
+            cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported()
         )
         if precision == "bf16" and tagger.device == "cpu" and not capable:
             logger.warning(
@@ -230,7 +220,6 @@ class TaggingModel(Pretrained):
         Arguments
         ---------
         path : str
-            The audio file.
 
         Returns
         -------
@@ -245,10 +234,9 @@ class TaggingModel(Pretrained):
 
         Arguments
         ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]`` or ``[S]`` at the model's sampling rate.
-        wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S.
+        wavs, wav_lens : torch.Tensor, optional
+            Waveforms ``[B, S]`` or ``[S]`` at the model's sampling rate, and
+            lengths ``[B]`` relative to S.
 
         Returns
         -------
@@ -298,12 +286,11 @@ class TaggingModel(Pretrained):
         Arguments
         ---------
         logits : torch.Tensor
-            Logits ``[..., C]``.
 
         Returns
         -------
         torch.Tensor
-            Probabilities ``[..., C]``; they sum up to 1 if the model has
+            Of the same shape ``[..., C]``. They sum up to 1 if the model has
             ``single_label``, and are independent otherwise.
         """
         if getattr(self.hparams, "single_label", False):

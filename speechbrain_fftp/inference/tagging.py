@@ -5,6 +5,7 @@ Authors
 """
 
 import functools
+import math
 
 import torch
 
@@ -12,7 +13,7 @@ from speechbrain_fftp.inference.evaluation import evaluate
 from speechbrain_fftp.inference.events import check_thresholds, rank_tags
 from speechbrain_fftp.inference.many_files import FileTags, tag_many
 from speechbrain_fftp.inference.model import TaggingModel
-from speechbrain_fftp.inference.timeline import Timeline, choose_window
+from speechbrain_fftp.inference.timeline import Timeline
 from speechbrain_fftp.inference.waveforms import mono_waveform
 from speechbrain_fftp.inference.windows import file_windows
 
@@ -32,7 +33,6 @@ class AudioTagger(TaggingModel):
 
     Example
     -------
-    >>> import io, soundfile
     >>> from speechbrain.dataio.encoder import CategoricalEncoder
     >>> from speechbrain_fftp.lobes import features
     >>> from speechbrain_fftp.lobes.models.AST import AST
@@ -46,33 +46,23 @@ class AudioTagger(TaggingModel):
     ... }
     >>> sizes = {"sample_rate": 16000, "max_frames": 1024}
     >>> tagger = AudioTagger(modules, {**sizes, "label_encoder": labels})
-    >>> wav = 0.1 * torch.randn(24000)
-    >>> len(tagger.tag(wav, sample_rate=8000))
+    >>> len(tagger.tag(torch.zeros(24000, 2), sample_rate=8000))
     2
-    >>> soundfile.write(file := io.BytesIO(), wav, 8000, format="WAV")
-    >>> times, probs = tagger.timeline(file.getvalue(), window=1, hop=1)
-    >>> times.tolist()
-    [0.5, 1.5, 2.5]
     """
 
     def tag(self, wav, sample_rate, top_k=5, threshold=None):
-        """Finds the most probable labels of samples in memory.
-
-        The result is that of ``tag_file`` for a file with the same samples.
+        """Finds the tags of samples in memory, as those of a file with them.
 
         Arguments
         ---------
-        wav : numpy.ndarray or torch.Tensor
+        wav, sample_rate : numpy.ndarray or torch.Tensor, float
             Samples ``[S]``, ``[S, C]`` or ``[C, S]``, see ``mono_waveform``.
-        sample_rate : float
-            Their sampling rate in Hz.
         top_k, threshold : int, float, optional
             See ``tag_file``.
 
         Returns
         -------
         list of Tag
-            Sorted by probability, the highest first.
         """
         blocks = [mono_waveform(wav, sample_rate, self.hparams.sample_rate)]
         return self.tag_file(blocks, top_k, threshold)
@@ -116,10 +106,8 @@ class AudioTagger(TaggingModel):
         ---------
         source : str, bytes or file
             The audio file.
-        top_k : int
-            Maximum number of labels.
-        threshold : float, optional
-            Drops labels below this probability.
+        top_k, threshold : int, float, optional
+            Maximum number of labels, and their lowest probability.
         progress : bool
             Whether to show a progress bar.
 
@@ -142,9 +130,8 @@ class AudioTagger(TaggingModel):
 
         Arguments
         ---------
-        data_folder : str
-            A folder that a recipe has prepared, or AudioSet or custom data.
-        split : str
+        data_folder, split : str
+            A folder that a recipe has prepared, or AudioSet or custom data, and
             ``train``, ``valid`` or ``eval``.
         window, hop : float, optional
             Cuts clips into windows, see ``check_window``; the probability of a
@@ -160,10 +147,8 @@ class AudioTagger(TaggingModel):
         Evaluation
             Metrics, probabilities, and the clips that are not scored.
         """
-        grids = []
-        if window is not None or hop is not None:
-            grids = [self.check_window(window, hop)]
-        read = self._reader(grids)
+        default = window is None and hop is None
+        read = self._reader([] if default else [self.check_window(window, hop)])
         return evaluate(self, read, data_folder, split, **options)
 
     def embed_file(self, source):
@@ -172,21 +157,18 @@ class AudioTagger(TaggingModel):
         Arguments
         ---------
         source : str, bytes or file
-            The audio file.
 
         Returns
         -------
         torch.Tensor
-            Embedding ``[D]``; of a file longer than the model's maximum clip
-            length, the mean over the pieces of ``tag_file``.
+            Embedding ``[D]``, the mean over the pieces of ``tag_file``.
         """
         total, count = 0.0, 0
         for *_, wavs in self._windows(source):
             with torch.no_grad(), self.inference_ctx:
-                embeddings = self.encode_batch(wavs)
-            total = total + embeddings.float().sum((0, 1)).cpu()
-            count += len(embeddings)
-        return total / count
+                total = total + self.encode_batch(wavs).float().sum((0, 1))
+            count += len(wavs)
+        return total.cpu() / count
 
     def analyze(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes, over time and in all.
@@ -209,14 +191,14 @@ class AudioTagger(TaggingModel):
         Timeline
             Times and probabilities of the windows, and those of the file.
         """
-        grid = self.check_window(window, hop)
-        grids = [2 * (self.max_window,), grid]
+        window, hop = self.check_window(window, hop)
+        grids = [(self.max_window, self.max_window), (window, hop)]
         batches = (
             (spans, members, self.tag_batch(wavs))
             for spans, members, wavs in self._windows(source, grids, progress)
         )
         rate = self.hparams.sample_rate
-        return Timeline.from_batches(batches, rate, grid[0], self.labels)
+        return Timeline.from_batches(batches, rate, window, self.labels)
 
     def timeline(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes over time.
@@ -230,10 +212,8 @@ class AudioTagger(TaggingModel):
 
         Returns
         -------
-        times : torch.Tensor
-            Centres ``[W]`` of the windows in seconds.
-        probs : torch.Tensor
-            Probabilities ``[W, C]``, see ``analyze``.
+        times, probs : torch.Tensor
+            Those of ``analyze``.
         """
         found = self.analyze(source, window, hop, progress)
         return found.times, found.probs
@@ -249,8 +229,6 @@ class AudioTagger(TaggingModel):
     ):
         """Finds events with their start and end, see ``find_events``.
 
-        Short windows and hops give precise times.
-
         Arguments
         ---------
         source : str, bytes or file
@@ -261,28 +239,44 @@ class AudioTagger(TaggingModel):
         Returns
         -------
         list of Event
-            Sorted by start.
         """
         low = check_thresholds(threshold, low)
         found = self.analyze(source, window, hop, progress)
         return found.events(threshold, low)
 
     def check_window(self, window=None, hop=None):
-        """Checks the window length and the hop of a timeline.
+        """Checks the window length and the hop of a timeline, in seconds.
 
         Arguments
         ---------
         window, hop : float, optional
-            Both, in seconds; see ``choose_window``.
+            Length of a window, by default 10 or ``max_window`` if that is less,
+            and step from one start to the next, by default half a window.
 
         Returns
         -------
         window, hop : float
             The same, or their defaults.
+
+        Raises
+        ------
+        ValueError
+            If one of them is out of range.
         """
         limits = self.frame_samples, self.min_samples, self.max_samples
-        rate = self.hparams.sample_rate
-        return choose_window(window, hop, *(n / rate for n in limits))
+        frame, low, high = (n / self.hparams.sample_rate for n in limits)
+        window = min(10.0, high) if window is None else window
+        hop = window / 2 if hop is None else hop
+        if not low - 1e-6 <= window <= high + 1e-6:
+            raise ValueError(
+                f"window={window} must be in {low:g}..{high:g} seconds: at "
+                "least one patch, at most the model's maximum clip length."
+            )
+        if not frame - 1e-6 <= hop < math.inf:
+            raise ValueError(
+                f"hop={hop} must be at least {frame:g} seconds, one frame."
+            )
+        return window, hop
 
     def _reader(self, grids=()):
         """A function that returns the windows of a file, for ``tag_many``."""

@@ -5,7 +5,6 @@ Authors
 """
 
 import dataclasses
-import math
 
 import torch
 
@@ -114,43 +113,3 @@ class Timeline:
         return find_events(
             self.times, self.probs, self.labels, *lengths, threshold, low
         )
-
-
-def choose_window(window, hop, frame, shortest, longest):
-    """Checks the window length and the hop of a timeline, in seconds.
-
-    Arguments
-    ---------
-    window, hop : float, optional
-        Length of a window, by default 10 or ``longest`` if that is less, and
-        step from one start to the next, by default half a window.
-    frame, shortest, longest : float
-        Lower limit of the hop, and limits of the window.
-
-    Returns
-    -------
-    window, hop : float
-        The same, or their defaults.
-
-    Raises
-    ------
-    ValueError
-        If one of them is out of range.
-
-    Example
-    -------
-    >>> choose_window(None, None, 0.01, 0.1, 4.0)
-    (4.0, 2.0)
-    """
-    window = min(10.0, longest) if window is None else window
-    hop = window / 2 if hop is None else hop
-    if not shortest - 1e-6 <= window <= longest + 1e-6:
-        raise ValueError(
-            f"window={window} must be in {shortest:g}..{longest:g} seconds: at "
-            "least one patch, at most the model's maximum clip length."
-        )
-    if not frame - 1e-6 <= hop < math.inf:
-        raise ValueError(
-            f"hop={hop} must be at least {frame:g} seconds, one frame."
-        )
-    return window, hop

@@ -32,10 +32,8 @@ def mono_waveform(wav, sample_rate, target_rate):
         Samples ``[S]``, or ``[S, C]`` or ``[C, S]`` with up to 8 channels:
         floating-point numbers of full scale 1, or integers of 8 (unsigned ones
         as in WAV files, with silence at 128), 16 or 32 bits. Not modified.
-    sample_rate : float
-        Their sampling rate in Hz.
-    target_rate : int
-        Sampling rate to change to, in Hz.
+    sample_rate, target_rate : float, int
+        Their sampling rate and the one to change to, in Hz.
 
     Returns
     -------
