@@ -67,12 +67,8 @@ def run(args, parser):
     if args.output:  # before the work, if it cannot be made
         os.makedirs(args.output, exist_ok=True)
 
+    from speechbrain_fftp.training import reports
     from speechbrain_fftp.training.environment import versions
-    from speechbrain_fftp.training.reports import (
-        tagging_table,
-        write_predictions,
-        write_tagging_results,
-    )
 
     names = ("split", "window", "hop", "test_fold", "allow_missing")
     options = {name: getattr(args, name) for name in names}
@@ -82,8 +78,10 @@ def run(args, parser):
     )
     if args.output:
         clips = found.ids, found.targets, found.probs, found.labels
-        write_predictions(os.path.join(args.output, "predictions.csv"), *clips)
-        write_tagging_results(
+        reports.write_predictions(
+            os.path.join(args.output, "predictions.csv"), *clips
+        )
+        reports.write_tagging_results(
             found.metrics,
             found.labels,
             args.output,
@@ -94,7 +92,7 @@ def run(args, parser):
             made_with=versions(),
         )
     with standard_output():
-        print(tagging_table(found.metrics, found.labels))
+        print(reports.tagging_table(found.metrics, found.labels))
         if "accuracy" in found.metrics:
             print(f"accuracy {found.metrics['accuracy']:.4f}")
     return 0

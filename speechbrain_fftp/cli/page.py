@@ -10,14 +10,14 @@ Authors
 import contextlib
 import html
 import json
-import logging
 import tempfile
-import threading
 from pathlib import Path
+from threading import get_ident
 
 import numpy as np
 import soundfile as sf
 
+from speechbrain_fftp.cli.messages import logged_warnings
 from speechbrain_fftp.dataio.audio import open_audio
 from speechbrain_fftp.dataio.ffmpeg import readable
 from speechbrain_fftp.dataio.files import write_csv
@@ -98,20 +98,6 @@ def _write_events(path, events):
     return f"<table>{caption}<tr>{'</tr><tr>'.join(rows)}</tr></table>"
 
 
-@contextlib.contextmanager
-def _warnings(show, path):
-    """Passes warnings that the package logs in this thread to a function."""
-    thread, handler = threading.get_ident(), logging.Handler(logging.WARNING)
-    handler.addFilter(lambda record: record.thread == thread)
-    handler.emit = lambda record: show(_message(record.getMessage(), path))
-    logger = logging.getLogger("speechbrain_fftp")
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-
-
 def _message(text, path):
     """A text for the page, which does not tell where the clip is stored."""
     return html.escape(str(text).replace(str(path), "The file"))
@@ -149,8 +135,11 @@ def build_page(tagger, folder):
                     "The clip is silent. Check the microphone, or choose "
                     "another clip."
                 )
-            with _warnings(gr.Warning, path):
-                windows = choose_windows(tagger, seconds)
+            windows, thread = choose_windows(tagger, seconds), get_ident()
+            with logged_warnings(
+                lambda text: gr.Warning(_message(text, path)),
+                lambda record: record.thread == thread,  # of this request
+            ):
                 return tagger.analyze(file, **windows), wav
 
     def find_events(timeline, threshold):

@@ -43,36 +43,31 @@ MAX_LAYERS = 100  # of a Sequential
 MAX_BANKS = 2**24  # elements of the filterbank matrix
 
 
-def describe(modules):
-    """Describes modules by their classes and constructor arguments.
+def describe(module, part):
+    """Describes a module by its class and constructor arguments.
 
     Arguments
     ---------
-    modules : dict of torch.nn.Module
-        ``MODULES``, which keep their arguments as attributes.
+    module : torch.nn.Module
+        It keeps its arguments as attributes.
+    part : str
+        The key of ``CLASSES`` that it belongs to.
 
     Returns
     -------
     dict
-        For each module its class and arguments.
+        The content of config.json for this module.
 
     Raises
     ------
     ValueError
-        If a module is not of a class in the table.
+        If the module is not of a class in the table.
 
     Example
     -------
-    >>> layers = KaldiFbank(), DatasetNormalization(), AST(depth=1)
-    >>> modules = dict(zip(MODULES, (*layers, torch.nn.Linear(768, 5))))
-    >>> describe(modules)["classifier"]
+    >>> describe(torch.nn.Linear(768, 5), "classifier")
     {'class': 'Linear', 'in_features': 768, 'out_features': 5, 'bias': True}
     """
-    return {name: _describe(modules[name], name) for name in MODULES}
-
-
-def _describe(module, part):
-    """The class of one module and its arguments."""
     cls = type(module)
     if CLASSES[part].get(cls.__name__) is not cls:
         raise ValueError(
@@ -81,12 +76,12 @@ def _describe(module, part):
         )
     described = {"class": cls.__name__}
     if cls is torch.nn.Sequential:
-        described["layers"] = [_describe(layer, "layers") for layer in module]
+        described["layers"] = [describe(layer, "layers") for layer in module]
         return described
     for key, default in _parameters(cls).items():
         value = getattr(module, key)
         if key == "embedding":
-            described[key] = _describe(value, key)
+            described[key] = describe(value, key)
             continue
         if key == "bias":
             value = value is not None

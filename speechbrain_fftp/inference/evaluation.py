@@ -17,10 +17,7 @@ from tqdm import tqdm
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.convert import encode_clip
 from speechbrain_fftp.dataio.prepared import DONE
-from speechbrain_fftp.datasets.audioset.layouts import (
-    audio_reader,
-    check_missing,
-)
+from speechbrain_fftp.datasets.audioset import layouts
 from speechbrain_fftp.datasets.audioset.lists import read_table
 from speechbrain_fftp.datasets.audioset.manifests import choose_clips
 from speechbrain_fftp.datasets.tagging_data import open_data
@@ -86,7 +83,7 @@ def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
         )
     chosen, *_ = choose_clips(listed, data.classes)
     clips = {clip.id: clip for clip in chosen[split]}
-    check_missing({split: chosen[split]}, data, allow_missing)
+    layouts.check_missing({split: chosen[split]}, data, allow_missing)
     always = settings.get("cut_segments") == "yes"
 
     def encode(audio, clip):
@@ -98,7 +95,7 @@ def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
 
     def items():
         """Yields what is listed, in the order of the audio."""
-        for clip_id, audio in audio_reader(data.audio[split])(list(clips)):
+        for clip_id, audio in layouts.audio_reader(data.audio[split])(clips):
             clip = clips[clip_id]
             own = [data.classes[m] for m in clip.mids if m in data.classes]
             yield clip_id, functools.partial(encode, audio, clip), own
@@ -107,13 +104,7 @@ def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
 
 
 def evaluate(
-    tagger,
-    read,
-    data_folder,
-    split,
-    num_workers=4,
-    progress=False,
-    **settings,
+    tagger, read, data_folder, split, num_workers=4, progress=False, **settings
 ):
     """Scores a model on a split, see ``AudioTagger.evaluate``.
 
@@ -135,13 +126,10 @@ def evaluate(
             f"{', '.join(classes[:3])}, ..."
         )
     if lacking := sorted(set(classes) - set(labels)):
+        names = ", ".join(lacking[:5]) + ", ..." * (len(lacking) > 5)
         logger.warning(
-            "The model lacks %d of the %d classes of %s, which are not scored: "
-            "%s",
-            len(lacking),
-            len(classes),
-            data_folder,
-            ", ".join(lacking[:5]) + ", ..." * (len(lacking) > 5),
+            f"The model lacks {len(lacking)} of the {len(classes)} classes of "
+            f"{data_folder}, which are not scored: {names}"
         )
 
     def read_clip(item):
@@ -162,9 +150,7 @@ def evaluate(
             probs.append(result)
     if skipped:
         reasons = Counter(reason.split(":")[0] for reason in skipped.values())
-        logger.warning(
-            "%d clips are not scored: %s", len(skipped), dict(reasons)
-        )
+        logger.warning(f"{len(skipped)} clips are not scored: {dict(reasons)}")
     if not rows:
         raise ValueError(
             f"No clip of the {split} split of {data_folder} can be read."

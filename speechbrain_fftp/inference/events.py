@@ -15,10 +15,8 @@ class Tag:
 
     Arguments
     ---------
-    label : str
-        The label.
-    probability : float
-        Probability in 0..1.
+    label, probability : str, float
+        What it is, and how probable, in 0..1.
 
     Example
     -------
@@ -40,10 +38,8 @@ class Event:
     ---------
     start, end : float
         Start and end of the event in seconds.
-    label : str
-        The label.
-    probability : float
-        Highest probability within the event.
+    label, probability : str, float
+        What it is, and its highest probability within the event.
 
     Example
     -------
@@ -117,7 +113,6 @@ def find_events(
         Centres ``[W]`` of the windows in seconds, ascending, and probabilities
         ``[W, C]``.
     labels : list of str
-        Labels of the C classes.
     duration, window : float
         Length of the file and of the windows in seconds.
     threshold, low : float, optional

@@ -21,6 +21,7 @@ from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import atomic_folder, write_csv, write_json
 from speechbrain_fftp.inference.config import (
+    MODULES,
     NEEDED,
     NUMBERS,
     TRAINED,
@@ -74,7 +75,6 @@ def load_folder(folder):
     Arguments
     ---------
     folder : str
-        The folder.
 
     Returns
     -------
@@ -186,12 +186,9 @@ def export_inference(
     Arguments
     ---------
     hparams_file : str
-        The resolved yaml of the experiment, which
-        ``speechbrain.core.create_experiment_directory`` writes.
-    modules : dict of torch.nn.Module
-        The trained ``MODULES``.
-    label_encoder : speechbrain.dataio.encoder.CategoricalEncoder
-        Maps the classifier's outputs to labels.
+        The resolved yaml in the experiment's folder.
+    modules, label_encoder : dict of torch.nn.Module, CategoricalEncoder
+        The trained ``MODULES``, and what maps classes to labels.
     folder : str
         The folder to write. It can be moved later.
     single_label : bool
@@ -200,7 +197,6 @@ def export_inference(
     Returns
     -------
     pathlib.Path
-        The folder.
 
     Raises
     ------
@@ -232,8 +228,9 @@ def export_inference(
                 Path(unfinished, name).unlink(missing_ok=True)
             logger.warning(
                 "Only hyperparams.yaml and its weights are written, which "
-                f"AudioTagger.from_hparams loads, and no {FILES[0]} and "
-                f"{FILES[1]}: {error}"
+                "AudioTagger.from_hparams loads, and no %s and %s: %s",
+                *FILES[:2],
+                error,
             )
     return Path(folder)
 
@@ -259,7 +256,8 @@ def _write_data_form(folder, recipe, modules, label_encoder, single_label):
     """Writes the files that ``load_folder`` reads, and checks that it can."""
     from safetensors.torch import save
 
-    config = {**{name: recipe[name] for name in NUMBERS}, **describe(modules)}
+    config = {name: recipe[name] for name in NUMBERS}
+    config.update({name: describe(modules[name], name) for name in MODULES})
     config.update({"single_label": True} if single_label else {})
     write_json(folder / "config.json", config)
     model = torch.nn.ModuleDict({name: modules[name] for name in TRAINED})

@@ -48,9 +48,8 @@ class FileTags:
         dict
             ``file`` and ``tags``, a list of dict, or ``error``.
         """
-        if self.error is not None:
-            return {"file": self.file, "error": self.error}
-        return {"file": self.file, "tags": [tag.to_dict() for tag in self.tags]}
+        values = dataclasses.asdict(self).items()
+        return {name: value for name, value in values if value is not None}
 
 
 def tag_many(tag_batch, read, paths, num_workers):

@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
+
 import numpy as np
 import ruamel.yaml
 import torch
@@ -11,15 +13,11 @@ import yaml
 
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.inference import windows
 from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.folder import load_folder
 from speechbrain_fftp.inference.packed_linear import pack_linear
 from speechbrain_fftp.inference.threads import CallThreads
-from speechbrain_fftp.inference.windows import (
-    audio_blocks,
-    frame_size,
-    num_samples,
-)
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
 
@@ -119,7 +117,6 @@ class TaggingModel(Pretrained):
         Returns
         -------
         TaggingModel
-            The model.
 
         Raises
         ------
@@ -155,7 +152,6 @@ class TaggingModel(Pretrained):
         Returns
         -------
         TaggingModel
-            The model.
 
         Raises
         ------
@@ -195,19 +191,21 @@ class TaggingModel(Pretrained):
     @property
     def frame_samples(self):
         """Samples from the start of one frame to that of the next."""
-        return frame_size(self.mods.compute_features)[1]
+        return windows.frame_size(self.mods.compute_features)[1]
 
     @property
     def min_samples(self):
         """Samples of one patch."""
         embedding = getattr(self.mods.embedding_model, "embedding", None)
         frames = getattr(embedding, "patch_frames", 1)
-        return num_samples(self.mods.compute_features, frames)
+        return windows.num_samples(self.mods.compute_features, frames)
 
     @property
     def max_samples(self):
         """Samples of the maximum clip length."""
-        return num_samples(self.mods.compute_features, self.hparams.max_frames)
+        return windows.num_samples(
+            self.mods.compute_features, self.hparams.max_frames
+        )
 
     @property
     def max_window(self):
@@ -226,7 +224,7 @@ class TaggingModel(Pretrained):
         torch.Tensor
             Mono waveform ``[S]`` at the model's sampling rate.
         """
-        blocks = list(audio_blocks(path, self.hparams.sample_rate))
+        blocks = list(windows.audio_blocks(path, self.hparams.sample_rate))
         return torch.from_numpy(np.concatenate(blocks))
 
     def encode_batch(self, wavs, wav_lens=None):
@@ -260,7 +258,8 @@ class TaggingModel(Pretrained):
         Returns
         -------
         torch.Tensor
-            Probabilities ``[B, C]``, see ``probabilities``.
+            Probabilities ``[B, C]``; they sum up to 1 if the model has
+            ``single_label``, and are independent otherwise.
 
         Raises
         ------
@@ -280,19 +279,9 @@ class TaggingModel(Pretrained):
 
     forward = tag_batch
 
-    def probabilities(self, logits):
-        """Turns logits into probabilities.
-
-        Arguments
-        ---------
-        logits : torch.Tensor
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape ``[..., C]``. They sum up to 1 if the model has
-            ``single_label``, and are independent otherwise.
-        """
+    @property
+    def probabilities(self):
+        """What maps logits to probabilities: softmax if ``single_label``."""
         if getattr(self.hparams, "single_label", False):
-            return logits.softmax(-1)
-        return logits.sigmoid()
+            return functools.partial(torch.softmax, dim=-1)
+        return torch.sigmoid

@@ -19,15 +19,12 @@ class Timeline:
 
     Arguments
     ---------
-    times, probs : torch.Tensor
-        Centres ``[W]`` of the windows in seconds, ascending, and their
-        probabilities ``[W, C]``.
-    clip_probs : torch.Tensor
-        Probabilities ``[C]`` of the whole file.
+    times, probs, clip_probs : torch.Tensor
+        Centres ``[W]`` of the windows in seconds, ascending, their
+        probabilities ``[W, C]``, and those of the whole file ``[C]``.
     duration, window : float
         Length of the file and of the windows in seconds.
     labels : list of str
-        Labels of the C classes.
 
     Example
     -------

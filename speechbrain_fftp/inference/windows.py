@@ -13,13 +13,7 @@ import torch
 from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.audio import (
-    FFMPEG_EXTENSIONS,
-    MIN_SECONDS,
-    mono_blocks,
-    open_audio,
-    resampled_blocks,
-)
+from speechbrain_fftp.dataio import audio
 
 logger = get_logger(__name__)
 
@@ -35,7 +29,6 @@ def frame_size(compute_features):
     Arguments
     ---------
     compute_features : torch.nn.Module
-        The front end.
 
     Returns
     -------
@@ -73,10 +66,8 @@ def num_samples(compute_features, frames):
 
     Arguments
     ---------
-    compute_features : torch.nn.Module
-        The front end, see ``frame_size``.
-    frames : int
-        Number of frames.
+    compute_features, frames : torch.nn.Module, int
+        The front end, see ``frame_size``, and the number of frames.
 
     Returns
     -------
@@ -131,16 +122,18 @@ def audio_blocks(source, sample_rate):
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{name}: {error.strerror}") from None
     try:
-        with open_audio(source) as file:
+        with audio.open_audio(source) as file:
             rate = file.samplerate
-            yield from resampled_blocks(mono_blocks(file), rate, sample_rate)
+            yield from audio.resampled_blocks(
+                audio.mono_blocks(file), rate, sample_rate
+            )
             if missing := file.missing_part():
                 logger.warning("%s is truncated: read %s", name, missing)
     except ValueError as error:
         raise ValueError(f"{name} is not readable audio: {error}") from error
     if file.found == 0:
         raise ValueError(f"{name} holds no audio: it has no samples.")
-    if file.found < MIN_SECONDS * rate:
+    if file.found < audio.MIN_SECONDS * rate:
         raise ValueError(f"{name} is shorter than 25 ms: {file.found} samples.")
 
 
@@ -233,12 +226,12 @@ def file_windows(source, sample_rate, grids, shortest=0, progress=False):
         disable=not progress,
     ):
         if (size := window[1] - window[0]) < shortest:  # the only window
+            lengths = (
+                f"{size / sample_rate:.3g} of {shortest / sample_rate:.3g}"
+            )
             logger.warning(
-                "%s is shorter than one patch of the model (%.3g of %.3g s): "
-                "its tags may be wrong",
-                _name(source),
-                size / sample_rate,
-                shortest / sample_rate,
+                f"{_name(source)} is shorter than one patch of the model "
+                f"({lengths} s): its tags may be wrong"
             )
         batch = waiting.setdefault(size, [])
         batch.append(window)
@@ -251,10 +244,10 @@ def file_windows(source, sample_rate, grids, shortest=0, progress=False):
 def _claimed_windows(path, sample_rate, grids):
     """Number of windows by the header; None if that is not quickly read."""
     name = _name(path).lower()
-    if hasattr(path, "read") or name.endswith(FFMPEG_EXTENSIONS):
+    if hasattr(path, "read") or name.endswith(audio.FFMPEG_EXTENSIONS):
         return None
     try:
-        with open_audio(path) as file:
+        with audio.open_audio(path) as file:
             samples = file.frames / file.samplerate * sample_rate
     except (OSError, ValueError):
         return None
