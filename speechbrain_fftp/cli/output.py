@@ -13,10 +13,10 @@ OUTPUT_FORMATS = ("table", "json", "jsonl", "csv", "audacity")
 
 
 def find_files(names):
-    """Replaces folders by the audio files in them and in their subfolders.
+    """Replaces folders by the audio files below them, which are sorted.
 
-    Returns the files, in the order given and sorted within a folder, and the
-    folders that cannot be read or have no audio files, each with its error.
+    Returns the files, and folders that cannot be read or have no audio files,
+    each with its error.
     """
     from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 

@@ -51,11 +51,7 @@ EXAMPLES = (
 
 @contextlib.contextmanager
 def open_upload(path):
-    """Yields a clip as a file that can be read, and its length in seconds.
-
-    Raises a ValueError if there is no clip (None), or if it is not audio or
-    exceeds the limits of the page.
-    """
+    """Yields a clip as a file, and its length; ValueError if it is unsuitable."""
     if path is None:
         raise ValueError("Choose a file or record a clip first.")
     size = Path(path).stat().st_size / 2**20

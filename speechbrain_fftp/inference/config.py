@@ -56,7 +56,6 @@ def describe(module, part):
     Returns
     -------
     dict
-        The content of config.json for this module.
 
     Raises
     ------

@@ -69,10 +69,7 @@ def _list_prepared(folder, split):
 
 
 def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
-    """As ``_list_prepared``, with a function that returns a file as the path.
-
-    The files are what the preparation would write: the same samples are tagged.
-    """
+    """As ``_list_prepared``, with functions that return what it would write."""
     defaults = {"unbalanced": False, "test_fold": None}
     data = open_data({**defaults, **settings, "data_folder": data_folder})
     listed = data.list_clips()
@@ -95,7 +92,8 @@ def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
 
     def items():
         """Yields what is listed, in the order of the audio."""
-        for clip_id, audio in layouts.audio_reader(data.audio[split])(clips):
+        iter_audio = layouts.audio_reader(data.audio[split])
+        for clip_id, audio in iter_audio(list(clips)):
             clip = clips[clip_id]
             own = [data.classes[m] for m in clip.mids if m in data.classes]
             yield clip_id, functools.partial(encode, audio, clip), own

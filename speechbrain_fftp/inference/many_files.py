@@ -26,7 +26,6 @@ class FileTags:
     Arguments
     ---------
     file : str
-        The file.
     tags, error : list of Tag, str, optional
         The highest probability first; why the file cannot be read.
 
@@ -46,7 +45,6 @@ class FileTags:
         Returns
         -------
         dict
-            ``file`` and ``tags``, a list of dict, or ``error``.
         """
         values = dataclasses.asdict(self).items()
         return {name: value for name, value in values if value is not None}

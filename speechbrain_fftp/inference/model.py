@@ -171,9 +171,9 @@ class TaggingModel(Pretrained):
                 f"The model in {source} cannot run on {device}. "
                 f"{type(error).__name__}: {error}"
             ) from error
-        cpu = torch.cpu
         capable = (
-            cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported()
+            torch.cpu._is_avx512_bf16_supported()
+            or torch.cpu._is_amx_tile_supported()
         )
         if precision == "bf16" and tagger.device == "cpu" and not capable:
             logger.warning(

@@ -80,20 +80,24 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
         run_opts={"device": "cpu", "precision": "fp32"},
         packed=False,
     )
+    reference.tag_batch(torch.zeros(1, reference.min_samples))  # checks labels
     path = Path(path)
     with tempfile.TemporaryDirectory(
         dir=path.parent, prefix=f".{path.name}."
     ) as folder:
         exported = Path(folder) / path.name
         program = _export(reference)
-        program.model.metadata_props.update(_metadata(reference))
+        program.model.metadata_props.update(
+            labels=json.dumps(reference.labels, ensure_ascii=False),
+            sample_rate=str(reference.hparams.sample_rate),
+            window_samples=str(reference.max_samples),
+        )
         program.save(exported)
         del program
         if importlib.util.find_spec("onnxruntime") is None:
             logger.warning(
-                "%s is not compared with PyTorch, which needs onnxruntime: "
-                'pip install -c constraints.txt -e ".[export]"',
-                path,
+                f"{path} is not compared with PyTorch, which needs onnxruntime: "
+                'pip install -c constraints.txt -e ".[export]"'
             )
         else:
             _check(exported, reference, report)
@@ -149,16 +153,6 @@ def _quiet():
             yield
     finally:
         logging.disable(before)
-
-
-def _metadata(tagger):
-    """Metadata of the file, see the top of this module."""
-    tagger.tag_batch(torch.zeros(1, tagger.min_samples))  # checks the labels
-    return {
-        "labels": json.dumps(tagger.labels, ensure_ascii=False),
-        "sample_rate": str(tagger.hparams.sample_rate),
-        "window_samples": str(tagger.max_samples),
-    }
 
 
 def _check(path, tagger, report, tolerance=TOLERANCE):

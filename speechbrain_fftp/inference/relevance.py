@@ -63,11 +63,10 @@ def token_relevance(tagger, wav):
     """How much an AST's embedding depends on each time step of a clip.
 
     Averages the rollout of the two class tokens, whose mean is the embedding,
-    and sums it over the patches of a time step. It belongs to the embedding,
-    not to one class. A waveform ``[S]`` longer than the model's maximum clip
-    length is processed in equal parts. Returns the centers ``[N]`` of the time
-    steps in seconds and their relevance ``[N]``, whose sum over a part is 1
-    minus the relevance of the class tokens themselves.
+    and sums it over the patches of a time step; classes are not told apart. A
+    waveform ``[S]`` beyond the maximum clip length is processed in equal parts.
+    Returns the centers ``[N]`` of the time steps in seconds and their relevance
+    ``[N]``, which sums to 1 minus that of the class tokens over each part.
     """
     encoder, rate = tagger.mods.embedding_model, tagger.hparams.sample_rate
     rows = encoder.embedding.freq_patches

@@ -105,11 +105,9 @@ class AudioTagger(TaggingModel):
         Arguments
         ---------
         source : str, bytes or file
-            The audio file.
         top_k, threshold : int, float, optional
             Maximum number of labels, and their lowest probability.
         progress : bool
-            Whether to show a progress bar.
 
         Returns
         -------
@@ -180,7 +178,6 @@ class AudioTagger(TaggingModel):
         Arguments
         ---------
         source : str, bytes or file
-            The audio file.
         window, hop : float, optional
             Length of a window and step between windows, see ``check_window``.
         progress : bool

@@ -39,9 +39,7 @@ class CallThreads:
 
     Example
     -------
-    >>> from speechbrain_fftp.lobes.models.AST import AST
-    >>> encoder = AST(embed_dim=48, depth=1, num_heads=3)
-    >>> threads = CallThreads(None, encoder, 1024, 16000)
+    >>> threads = CallThreads(1, torch.nn.Identity(), 1024, 16000)
     >>> with threads.set(torch.zeros(1, 16000)):
     ...     torch.get_num_threads()
     1

@@ -73,14 +73,9 @@ class Timeline:
             first = torch.searchsorted(ends, start, right=True)
             stop = torch.searchsorted(starts, end)
             limits[first:stop] = limits[first:stop].maximum(limit)
-        return cls(
-            times=spans.double().mean(1).div(rate).float(),
-            probs=probs.minimum(limits),
-            clip_probs=pieces.amax(0),
-            duration=ends[-1].item() / rate,
-            window=window,
-            labels=labels,
-        )
+        times = spans.double().mean(1).div(rate).float()
+        probs, duration = probs.minimum(limits), ends[-1].item() / rate
+        return cls(times, probs, pieces.amax(0), duration, window, labels)
 
     def tags(self, top_k=5, threshold=None):
         """Returns the most probable labels, see ``rank_tags``.

@@ -94,7 +94,6 @@ def audio_blocks(source, sample_rate):
     source : str, bytes or file
         Path, content, or a binary file object.
     sample_rate : int
-        Sampling rate of the blocks in Hz.
 
     Yields
     ------
@@ -185,13 +184,11 @@ def file_windows(source, sample_rate, grids, shortest=0, progress=False):
     source : str, bytes, file or list of numpy.ndarray
         The audio file, or consecutive samples at the sampling rate.
     sample_rate : int
-        Sampling rate of the windows in Hz.
     grids : list of tuple
         ``size`` and ``hop`` of each grid in samples; starts are rounded.
     shortest : int
         Logs a warning if there are fewer samples, which are no whole patch.
     progress : bool
-        Whether to show a progress bar.
 
     Yields
     ------
@@ -259,6 +256,5 @@ def _claimed_windows(path, sample_rate, grids):
 def _collate(batch):
     """Batches windows of ``_cut_windows``, see ``file_windows``."""
     starts, ends, members, samples = zip(*batch)
-    spans = torch.tensor([starts, ends]).T
-    wavs = torch.from_numpy(np.stack(samples))
-    return spans, torch.tensor(members), wavs
+    spans, members = torch.tensor([starts, ends]).T, torch.tensor(members)
+    return spans, members, torch.from_numpy(np.stack(samples))
