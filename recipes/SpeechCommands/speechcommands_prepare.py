@@ -49,18 +49,16 @@ from speechbrain_fftp.datasets.speech_commands.background import (
 from speechbrain_fftp.datasets.speech_commands.clips import use_or_convert
 from speechbrain_fftp.datasets.speech_commands.lists import (
     COMMAND_SPLITS,
+    COMMANDS,
     NOISE_FOLDER,
     SILENCE,
     SPLIT_LISTS,
+    TASKS,
     UNKNOWN,
     list_words,
     read_lists,
     speaker_of,
     split_clips,
-)
-from speechbrain_fftp.datasets.speech_commands.tasks import (
-    COMMANDS,
-    TASKS,
     task_classes,
 )
 

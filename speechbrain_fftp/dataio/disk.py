@@ -13,10 +13,6 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 LITTLE = 2**20  # bytes: libraries fail with other errors when fewer are free
 
 
-class FullDiskError(OSError):
-    """A file cannot be written as the disk, or the user's quota, is full."""
-
-
 @contextlib.contextmanager
 def name_full_disk(path, needed=0):
     """Turns errors of a full disk into one that says where and how full.
@@ -28,14 +24,10 @@ def name_full_disk(path, needed=0):
     needed : int
         Its size in bytes if it is known.
 
-    Yields
-    ------
-    None
-
     Raises
     ------
-    FullDiskError
-        If the block fails for that reason. Other errors stay as they are.
+    OSError
+        If the disk or the quota is full. Other errors stay as they are.
 
     Example
     -------
@@ -43,21 +35,20 @@ def name_full_disk(path, needed=0):
     >>> with name_full_disk(path, needed=3 * 2**20):
     ...     raise OSError(errno.ENOSPC, "No space")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    speechbrain_fftp...FullDiskError: ...model.ckpt cannot be written: it needs...
+    OSError: ...model.ckpt cannot be written: it needs...
     """
     try:
         yield
-    except FullDiskError:
-        raise
     except (OSError, RuntimeError) as error:
         folder = os.path.dirname(os.path.abspath(path))
         free, cause = shutil.disk_usage(folder).free, error
+        of_system = isinstance(error, OSError)  # others may have it as a cause
         while cause is not None and getattr(cause, "errno", None) not in FULL:
-            cause = cause.__cause__ or cause.__context__
-        if cause is None and (isinstance(error, OSError) or free > LITTLE):
+            cause = None if of_system else cause.__cause__ or cause.__context__
+        if cause is None and (of_system or free > LITTLE):
             raise
         size = f"it needs {needed / 2**20:.1f} MiB and " if needed else ""
-        raise FullDiskError(
+        raise OSError(
             f"{path} cannot be written: {size}{free / 2**20:.1f} MiB are free."
             f" Make room and start again. ({cause or error})"
         ) from error

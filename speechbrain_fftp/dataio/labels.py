@@ -10,7 +10,7 @@ import torch
 
 
 def clip_labels(dataset):
-    """Lists the labels of each clip of a split, without reading audio.
+    """Lists the labels of each clip, without reading audio.
 
     Arguments
     ---------
@@ -61,7 +61,7 @@ def prior_log_odds(counts, num_clips, labels):
     Arguments
     ---------
     counts : dict
-        Maps each label to its number of training clips.
+        Number of training clips with each label.
     num_clips : int
         Number of training clips.
     labels : list of str
@@ -89,7 +89,7 @@ def class_balanced_weight(row, counts):
     row : list of str
         The labels of the clip.
     counts : dict
-        Maps each label to its number of training clips.
+        Number of training clips with each label.
 
     Returns
     -------
@@ -102,25 +102,3 @@ def class_balanced_weight(row, counts):
     1.5
     """
     return sum(1 / counts[label] for label in set(row))
-
-
-def scorable_labels(rows):
-    """Finds the labels for which average precision is defined.
-
-    Arguments
-    ---------
-    rows : list of list of str
-        The labels of each clip of the split.
-
-    Returns
-    -------
-    set of str
-        The labels that some clips have and others do not.
-
-    Example
-    -------
-    >>> scorable_labels([["Siren"], ["Siren", "Beep"]])
-    {'Beep'}
-    """
-    counts = count_labels(rows)
-    return {label for label, count in counts.items() if count < len(rows)}

@@ -24,12 +24,10 @@ import soundfile as sf
 
 from speechbrain.dataio.dataio import load_data_csv
 from speechbrain_fftp.datasets.speech_commands.lists import (
-    hash_split,
-    speaker_of,
-)
-from speechbrain_fftp.datasets.speech_commands.tasks import (
     COMMANDS,
     OTHER_WORDS,
+    hash_split,
+    speaker_of,
 )
 from speechbrain_fftp.datasets.synthetic.speech import WORDS
 from speechbrain_fftp.datasets.synthetic.words import make_word_set

@@ -6,9 +6,10 @@ Authors
 
 import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 
-from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
+from tqdm.contrib.concurrent import thread_map
+
+from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio.audio import MIN_SECONDS, mono_blocks, open_audio
 from speechbrain_fftp.dataio.convert import convert_clips
 
@@ -23,70 +24,42 @@ def use_or_convert(
 ):
     """Checks clips, and converts those that cannot be used as they are.
 
-    Clips that are not mono wav or flac files of this rate, or are longer than
-    ``max_seconds``, are converted to ``ID.flac``; the rest of a long clip is
-    dropped. Clips that are there already are not converted again.
+    ``ids`` maps paths relative to ``data_folder`` to ids. Clips that are not
+    mono wav or flac files of this rate, or are longer than ``max_seconds``, are
+    converted to ``flac_folder/ID.flac`` unless they are there already; the rest
+    of a long clip is dropped. ``name`` labels the progress bar.
 
-    Arguments
-    ---------
-    data_folder : str
-        Folder of the clips.
-    ids : dict
-        From path relative to that folder to the id of the clip.
-    flac_folder : str
-        Where to write converted clips.
-    sample_rate : int
-        Wanted sampling rate, in Hz.
-    max_seconds : float
-        Maximum clip length.
-    name : str, optional
-        Label of the progress bar.
-
-    Returns
-    -------
-    usable : dict
-        From path to duration in seconds and the treatments of
-        ``convert_clip`` (None for clips that are used as they are).
-    failed : dict
-        From path to the reason why the clip cannot be used.
+    Returns duration and treatments (None for clips that are used as they are)
+    of each usable path, and the reason why the others cannot be used.
     """
     usable, failed, other = {}, {}, {}
 
     def check(path):
-        """Returns the path, and its duration or why it cannot be used."""
+        """Returns the duration of a clip, or why it cannot be used."""
         source = os.path.join(data_folder, path)
         try:
-            return path, usable_seconds(source, sample_rate, max_seconds), None
+            return usable_seconds(source, sample_rate, max_seconds)
         except ValueError as error:
-            return path, None, str(error)
+            return str(error)
         except OSError as error:
-            return path, None, f"unreadable: {error.strerror}"
+            return f"unreadable: {error.strerror}"
 
     num_workers = get_available_cpu_count()
-    with ThreadPoolExecutor(num_workers) as pool:
-        for path, seconds, reason in parallel_map(
-            check,
-            ids,
-            chunk_size=64,
-            queue_size=4 * num_workers,
-            executor=pool,
-            progress_bar_kwargs={"desc": name, "total": len(ids)},
-        ):
-            if reason is not None:
-                failed[path] = reason
-            elif seconds is None or NOT_IN_MANIFESTS.search(path):
-                other[ids[path]] = path
-            else:
-                usable[path] = seconds, None
+    checked = thread_map(check, ids, max_workers=num_workers, desc=name)
+    for path, found in zip(ids, checked):
+        if isinstance(found, str):
+            failed[path] = found
+        elif found is None or NOT_IN_MANIFESTS.search(path):
+            other[ids[path]] = path
+        else:
+            usable[path] = found, None
     if not other:
         return usable, failed
 
     os.makedirs(flac_folder, exist_ok=True)
     converted, not_converted = convert_clips(
         dict.fromkeys(other, max_seconds),
-        lambda pending: (
-            (i, os.path.join(data_folder, other[i])) for i in pending
-        ),
+        lambda todo: ((i, os.path.join(data_folder, other[i])) for i in todo),
         flac_folder,
         sample_rate,
         num_workers,

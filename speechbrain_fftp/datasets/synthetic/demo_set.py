@@ -11,12 +11,12 @@ Authors
 import base64
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import soundfile as sf
+from tqdm.contrib.concurrent import thread_map
 
-from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
+from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.dataio.prepared import prepare_folder
 from speechbrain_fftp.datasets.synthetic.sounds import (
@@ -46,9 +46,7 @@ def make_demo_set(folder, num_train=800, num_valid=80, num_eval=120, seed=0):
         raise ValueError(f"Every split needs at least one clip: {sizes}")
     tables = ["class_labels_indices.csv", "events.csv"]
     tables += (f"{split}_segments.csv" for split in sizes)
-    with prepare_folder(
-        folder, settings, tables=tables, parts=["audio"]
-    ) as todo:
+    with prepare_folder(folder, settings, None, tables, ["audio"]) as todo:
         if todo:
             _write_set(folder, seed, sizes)
 
@@ -57,20 +55,13 @@ def _write_set(folder, seed, sizes):
     """Writes clips and lists."""
     os.mkdir(os.path.join(folder, "audio"))
     rng = np.random.default_rng(seed)
-    jobs = []
-    for split, size in sizes.items():
-        for number, classes in enumerate(_draw_classes(rng, size)):
-            jobs.append((folder, seed, split, number, classes))
-    with ThreadPoolExecutor(get_available_cpu_count()) as pool:
-        clips = list(
-            parallel_map(
-                _write_clip,
-                jobs,
-                executor=pool,
-                progress_bar_kwargs={"desc": "demo set", "total": len(jobs)},
-            )
-        )
-    _write_lists(folder, sizes, clips)
+    jobs = [
+        (folder, seed, split, number, classes)
+        for split, size in sizes.items()
+        for number, classes in enumerate(_draw_classes(rng, size))
+    ]
+    threads = {"max_workers": get_available_cpu_count(), "desc": "demo set"}
+    _write_lists(folder, sizes, thread_map(_write_clip, jobs, **threads))
 
 
 def _draw_classes(rng, num_clips):
@@ -79,8 +70,7 @@ def _draw_classes(rng, num_clips):
     for size in rng.integers(1, 4, num_clips):
         classes = []
         while len(classes) < size:
-            unused = [c for c in queue if c not in classes]
-            if unused:
+            if unused := [c for c in queue if c not in classes]:
                 classes.append(unused[0])
                 queue.remove(unused[0])
             else:
@@ -106,9 +96,8 @@ def _write_clip(job):
         t = np.arange(round(duration * SAMPLE_RATE)) / SAMPLE_RATE
         event = CLASSES[index][2](rng, t)
         event *= np.clip(np.minimum(t, t[::-1]) / FADE_SECONDS, 0, 1)
-        event *= (
-            PEAK * 10 ** (rng.uniform(*LEVELS_DB) / 20) / np.abs(event).max()
-        )
+        level = PEAK * 10 ** (rng.uniform(*LEVELS_DB) / 20)
+        event *= level / np.abs(event).max()
         start = round(onset * SAMPLE_RATE)
         audio[start : start + len(t)] += event
         events.append((onset, onset + duration, index))

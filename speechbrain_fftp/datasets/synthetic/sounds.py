@@ -59,9 +59,8 @@ def _chirp_tone(rng, t):
     phase = (t / rng.uniform(0.4, 1.5)) % 1
     if rng.uniform() < 0.5:
         phase = 1 - phase
-    return _tone(
-        _log_uniform(rng, 150, 800) * 2 ** (rng.uniform(2, 3) * phase), t
-    )
+    lowest = _log_uniform(rng, 150, 800)
+    return _tone(lowest * 2 ** (rng.uniform(2, 3) * phase), t)
 
 
 def _siren(rng, t):
@@ -121,9 +120,8 @@ def _tick_tock(rng, t):
     ring = np.arange(SAMPLE_RATE // 20) / SAMPLE_RATE
     decay = np.exp(-ring / rng.uniform(0.003, 0.006))
     tick = rng.uniform(2500, 3500)
-    sounds = [
-        decay * _tone(f, ring) for f in (tick, rng.uniform(0.5, 0.7) * tick)
-    ]
+    pitches = tick, rng.uniform(0.5, 0.7) * tick
+    sounds = [decay * _tone(f, ring) for f in pitches]
     return _struck(t, np.arange(0, t[-1], rng.uniform(0.25, 0.55)), sounds)
 
 
@@ -143,16 +141,6 @@ def _mains_hum(rng, t):
     return sum(a * _tone(mains * (k + 1), t) for k, a in enumerate(levels))
 
 
-def _white_noise(rng, t):
-    """Noise with equal power at all frequencies."""
-    return rng.standard_normal(len(t))
-
-
-def _pink_noise(rng, t):
-    """Noise with equal power in every octave."""
-    return coloured_noise(rng, len(t), 1)
-
-
 # In AudioSet's order: mid, display name, synthesis
 CLASSES = (
     ("/m/02c8p", "Telephone dialing, DTMF", _dtmf),
@@ -167,6 +155,6 @@ CLASSES = (
     ("/m/01v_m0", "Sine wave", _sine_wave),
     ("/m/0hdsk", "Chirp tone", _chirp_tone),
     ("/m/06xkwv", "Mains hum", _mains_hum),
-    ("/m/0chx_", "White noise", _white_noise),
-    ("/m/0cj0r", "Pink noise", _pink_noise),
+    ("/m/0chx_", "White noise", lambda rng, t: rng.standard_normal(len(t))),
+    ("/m/0cj0r", "Pink noise", lambda rng, t: coloured_noise(rng, len(t), 1)),
 )

@@ -39,11 +39,8 @@ def _vowel(seconds, *formants, voice=1.0):
 def _stop(low, high, breath=0.0, voice=0.0):
     """A closure, a burst between two frequencies, and optional breath."""
     burst = PhonePart(0.015, hiss=0.5, band=(low, high))
-    return (
-        PhonePart(0.05, voice=voice),
-        burst,
-        PhonePart(0.035 if breath else 0.005, breath=breath),
-    )
+    rest = PhonePart(0.035 if breath else 0.005, breath=breath)
+    return PhonePart(0.05, voice=voice), burst, rest
 
 
 # Each phone is a row of parts
@@ -120,9 +117,7 @@ def render_word(word, speaker_rng, take_rng):
     source *= envelope([s.voice for s in parts], 320)
     noise = take_rng.standard_normal(num_samples)
     source += noise * envelope([s.breath for s in parts], 160)
-    formants = [
-        envelope([track[k] for track in tracks], 800) for k in (0, 1, 2)
-    ]
+    formants = [envelope(track, 800) for track in np.transpose(tracks)]
     formants.append(np.full(num_samples, FOURTH_FORMANT * size))
     audio = _resonate(source, np.array(formants).T)
 
@@ -143,13 +138,10 @@ def _phone_parts(word, size, accent, rng):
     for phone in WORDS[word].split():
         shift = accent[list(PHONES).index(phone)]
         for part in PHONES[phone]:
-            shift_now = shift * rng.uniform(0.96, 1.04, 3)
+            now = size * (shift * rng.uniform(0.96, 1.04, 3))
             parts.append(part)
-            tracks.append(
-                None
-                if part.formants is None
-                else size * shift_now * part.formants
-            )
+            given = part.formants
+            tracks.append(None if given is None else now * given)
     # Segments without formants take those of the next one, or of the last
     for order in (range(len(tracks) - 2, -1, -1), range(1, len(tracks))):
         for i in order:
@@ -177,10 +169,8 @@ def _resonate(source, formants):
     for start in range(0, len(source), FRAME):
         angle = 2 * np.pi * formants[start] / SAMPLE_RATE
         first, second = -2 * radius * np.cos(angle), radius**2
-        sections = np.zeros((len(radius), 6))
-        sections[:, 0] = 1 + first + second
-        sections[:, 3] = 1
-        sections[:, 4], sections[:, 5] = first, second
+        gain, zero, one = 1 + first + second, 0 * radius, radius**0
+        sections = np.stack([gain, zero, zero, one, first, second], 1)
         now = slice(start, start + FRAME)
         audio[now], state = signal.sosfilt(sections, source[now], zi=state)
     return audio

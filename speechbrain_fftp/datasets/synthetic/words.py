@@ -6,12 +6,12 @@ Authors
 
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import soundfile as sf
+from tqdm.contrib.concurrent import thread_map
 
-from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
+from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio.prepared import prepare_folder
 from speechbrain_fftp.datasets.speech_commands.lists import (
     NOISE_FOLDER,
@@ -39,24 +39,15 @@ def make_word_set(folder, num_speakers=30, num_takes=2, seed=0):
     ``testing_list.txt`` (each about 15 % of the speakers). A complete folder is
     kept; one made with other settings raises a ``ValueError``.
     """
-    settings = {
-        "content": "synthetic words",
-        "version": 1,
-        "seed": seed,
-        "num_speakers": num_speakers,
-        "num_takes": num_takes,
-    }
+    settings = {"content": "synthetic words", "version": 1, "seed": seed}
+    settings.update(num_speakers=num_speakers, num_takes=num_takes)
     if num_speakers < 3 or num_takes < 1:
         raise ValueError(
             "At least three speakers and one take of each word are needed:"
             f" {settings}"
         )
-    with prepare_folder(
-        folder,
-        settings,
-        tables=SPLIT_LISTS.values(),
-        parts=(*WORDS, NOISE_FOLDER),
-    ) as todo:
+    lists, parts = SPLIT_LISTS.values(), (*WORDS, NOISE_FOLDER)
+    with prepare_folder(folder, settings, None, lists, parts) as todo:
         if todo:
             _write_words(folder, num_speakers, num_takes, seed)
             _write_noise(os.path.join(folder, NOISE_FOLDER), seed)
@@ -64,15 +55,11 @@ def make_word_set(folder, num_speakers=30, num_takes=2, seed=0):
 
 def _write_words(folder, num_speakers, num_takes, seed):
     """Writes the clips of all words, and the lists of held-out speakers."""
-    speakers = [
-        hashlib.sha1(f"{seed}/speaker/{i}".encode()).hexdigest()[:8]
-        for i in range(num_speakers)
-    ]
+    keys = (f"{seed}/speaker/{i}" for i in range(num_speakers))
+    speakers = [hashlib.sha1(key.encode()).hexdigest()[:8] for key in keys]
     held_out = max(round(HELD_OUT * num_speakers), 1)
-    listed = {
-        "valid": speakers[:held_out],
-        "test": speakers[held_out : 2 * held_out],
-    }
+    listed = {"valid": speakers[:held_out]}
+    listed["test"] = speakers[held_out : 2 * held_out]
     for name in (*WORDS, NOISE_FOLDER):
         os.mkdir(os.path.join(folder, name))
     jobs = [
@@ -81,24 +68,14 @@ def _write_words(folder, num_speakers, num_takes, seed):
         for speaker in speakers
         for take in range(num_takes)
     ]
-    with ThreadPoolExecutor(get_available_cpu_count()) as pool:
-        paths = list(
-            parallel_map(
-                _write_word,
-                jobs,
-                executor=pool,
-                progress_bar_kwargs={"desc": "words", "total": len(jobs)},
-            )
-        )
+    threads = {"max_workers": get_available_cpu_count(), "desc": "words"}
+    paths = thread_map(_write_word, jobs, **threads)
     for split, name in SPLIT_LISTS.items():
-        lines = [
-            f"{path}\n"
-            for path, (*_, speaker, _) in zip(paths, jobs)
-            if speaker in listed[split]
-        ]
         path = os.path.join(folder, name)
         with open(path, "w", encoding="utf-8", newline="") as file:
-            file.writelines(lines)
+            for path, (*_, speaker, _) in zip(paths, jobs):
+                if speaker in listed[split]:
+                    file.write(f"{path}\n")
 
 
 def _rng(*key):

@@ -9,12 +9,12 @@ import pytest
 import soundfile as sf
 
 from speechbrain_fftp.datasets.speech_commands.lists import (
+    COMMANDS,
     list_words,
     read_lists,
     speaker_of,
     split_clips,
 )
-from speechbrain_fftp.datasets.speech_commands.tasks import COMMANDS
 from speechbrain_fftp.datasets.synthetic.speech import (
     PHONES,
     WORDS,
