@@ -16,10 +16,6 @@ from speechbrain_fftp.datasets.audioset.lists import (
     read_classes,
     read_segments,
 )
-from speechbrain_fftp.datasets.audioset.parquet import (
-    iter_parquet_audio,
-    read_parquet_segments,
-)
 from speechbrain_fftp.datasets.audioset.search import (
     SPLIT_FOLDERS,
     AudioFiles,
@@ -27,9 +23,11 @@ from speechbrain_fftp.datasets.audioset.search import (
     find_audio,
     find_shards,
 )
-from speechbrain_fftp.datasets.audioset.tars import (
+from speechbrain_fftp.datasets.audioset.source_shards import (
     find_tar_clips,
+    iter_parquet_audio,
     iter_tar_audio,
+    read_parquet_segments,
     read_tar_segments,
 )
 

@@ -6,10 +6,9 @@ Authors
 
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 
-from tqdm.contrib.concurrent import thread_map
-
-from speechbrain.utils.parallel import get_available_cpu_count
+from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 from speechbrain_fftp.dataio.audio import MIN_SECONDS, mono_blocks, open_audio
 from speechbrain_fftp.dataio.convert import convert_clips
 
@@ -45,8 +44,13 @@ def use_or_convert(
             return f"unreadable: {error.strerror}"
 
     num_workers = get_available_cpu_count()
-    checked = thread_map(check, ids, max_workers=num_workers, desc=name)
-    for path, found in zip(ids, checked):
+    with ThreadPoolExecutor(num_workers) as pool:
+        bar = {"desc": name, "total": len(ids)}
+        checked = parallel_map(
+            check, ids, chunk_size=64, executor=pool, progress_bar_kwargs=bar
+        )
+        checked = dict(zip(ids, checked))
+    for path, found in checked.items():
         if isinstance(found, str):
             failed[path] = found
         elif found is None or NOT_IN_MANIFESTS.search(path):
