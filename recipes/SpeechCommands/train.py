@@ -115,6 +115,7 @@ def dataio_prep(hparams):
             replacements={
                 "data_root": hparams["prepared_folder"],
                 "data_folder": hparams["data_folder"],
+                "test_set": hparams["test_set"] or "",
             },
             dynamic_items=[audio_pipeline, label_pipeline],
             output_keys=["id", "sig", "targets"],
@@ -186,6 +187,7 @@ if __name__ == "__main__":
             "sample_rate": hparams["sample_rate"],
             "clip_seconds": hparams["clip_seconds"],
             "skip_prep": hparams["skip_prep"],
+            "test_set": hparams["test_set"],
         },
     )
     run.check_data()

@@ -50,8 +50,8 @@ def encode_clip(
     max_seconds : float
         Maximum duration to keep.
     start : float
-        Where the clip starts in the whole recording, in seconds. A file that is
-        at most 1.5 times as long as the clip (or as 10 s) counts as the clip.
+        Start of the clip in the whole recording, in seconds. A file of at most
+        1.5 times the clip's length (or 15 s) counts as the clip itself.
     always : bool
         Whether any file counts as a whole recording.
 
@@ -62,7 +62,7 @@ def encode_clip(
     duration : float
         Its duration, in seconds.
     treatments : list of str
-        Those applied of cut, trimmed, downmixed, resampled and clipped.
+        Those of ``TREATMENTS`` that were applied.
 
     Raises
     ------
@@ -218,10 +218,10 @@ def convert_clips(
     def convert(item):
         """Converts one clip, or returns the reason why it cannot."""
         clip_id, audio = item
-        limits = seconds[clip_id], starts.get(clip_id, 0.0), always
-        path = paths[clip_id]
+        start = starts.get(clip_id, 0.0)
+        limits = paths[clip_id], sample_rate, seconds[clip_id], start, always
         try:
-            return clip_id, convert_clip(audio, path, sample_rate, *limits)
+            return clip_id, convert_clip(audio, *limits)
         except ValueError as err:
             return clip_id, str(err)
 
@@ -244,8 +244,7 @@ def _read_clip(source, max_seconds, start, always):
     """Reads a clip up to its maximum duration and checks it."""
     with contextlib.ExitStack() as stack:
         if start:  # read the file twice, but decode it once
-            enough = LONG * max(max_seconds, USUAL_SECONDS)
-            enough = max(start + max_seconds, enough)
+            enough = start + LONG * max(max_seconds, USUAL_SECONDS)
             source = stack.enter_context(readable(source, enough))
             start = _find_start(source, start, max_seconds, always)
         samples, rate, channels, frames = read_audio(source, max_seconds, start)

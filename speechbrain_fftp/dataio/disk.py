@@ -15,7 +15,7 @@ LITTLE = 2**20  # bytes: libraries fail with other errors when fewer are free
 
 @contextlib.contextmanager
 def name_full_disk(path, needed=0):
-    """Turns errors of a full disk into one that says where and how full.
+    """Turns errors of a full disk, or quota, into one that says how full it is.
 
     Arguments
     ---------
@@ -27,7 +27,7 @@ def name_full_disk(path, needed=0):
     Raises
     ------
     OSError
-        If the disk or the quota is full. Other errors stay as they are.
+        If the block fails for that reason. Other errors stay as they are.
 
     Example
     -------
@@ -40,12 +40,13 @@ def name_full_disk(path, needed=0):
     try:
         yield
     except (OSError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno not in FULL:
+            raise  # another error, or one that has this form already
         folder = os.path.dirname(os.path.abspath(path))
         free, cause = shutil.disk_usage(folder).free, error
-        of_system = isinstance(error, OSError)  # others may have it as a cause
         while cause is not None and getattr(cause, "errno", None) not in FULL:
-            cause = None if of_system else cause.__cause__ or cause.__context__
-        if cause is None and (of_system or free > LITTLE):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None and free > LITTLE:
             raise
         size = f"it needs {needed / 2**20:.1f} MiB and " if needed else ""
         raise OSError(

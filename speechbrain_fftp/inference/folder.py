@@ -245,9 +245,7 @@ def export_inference(
             for name in FILES:
                 Path(unfinished, name).unlink(missing_ok=True)
             logger.warning(
-                "Only hyperparams.yaml and its weights are written, which "
-                "AudioTagger.from_hparams loads, and no %s: %s",
-                " and ".join(FILES[:2]),
+                "No config.json is written, only what from_hparams reads: %s",
                 error,
             )
     return Path(folder)
@@ -271,12 +269,10 @@ def _write_yaml_form(folder, recipe, modules, label_encoder, single_label):
     ruamel.yaml.YAML().dump(recipe, kept)
     with open(folder / "hyperparams.yaml", "w", encoding="utf-8") as file:
         file.write(HEADER)
-        lines = kept.getvalue().splitlines()
-        lines = [line for line in lines if line and line[0] != "#"]  # headings
+        lines = [x for x in kept.getvalue().splitlines() if x and x[0] != "#"]
         file.write("\n".join(lines) + "\n")
         file.write(FOOTER)
-        if single_label:
-            file.write("\nsingle_label: True\n")
+        file.write("\nsingle_label: True\n" * single_label)
     for name in TRAINED:
         state = {k: v.cpu() for k, v in modules[name].state_dict().items()}
         with open(folder / f"{name}.ckpt", "wb") as file:  # names a full disk

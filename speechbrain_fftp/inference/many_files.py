@@ -55,8 +55,8 @@ class FileTags:
         return {"file": self.file, "tags": [tag.to_dict() for tag in self.tags]}
 
 
-def tag_many(tag_batch, read, paths, num_workers):
-    """Computes the probabilities of files, in order and in constant memory.
+def tag_many(tag_batch, read, rank, paths, num_workers):
+    """Tags files, in order and in constant memory.
 
     Arguments
     ---------
@@ -65,6 +65,8 @@ def tag_many(tag_batch, read, paths, num_workers):
         probabilities ``[B, C]``.
     read : callable
         Returns an iterator of a file's windows, in batches ``[B, S]``.
+    rank : callable
+        Maps the maximum over a file's windows ``[C]`` to its tags.
     paths : iterable
         The files, which may be endless.
     num_workers : int
@@ -72,17 +74,14 @@ def tag_many(tag_batch, read, paths, num_workers):
 
     Yields
     ------
-    path : str
-        The file.
-    found : torch.Tensor or Exception
-        For each class the maximum over the windows ``[C]``, or why the file
-        cannot be read.
+    FileTags
+        The tags of the next file, or why it cannot be read.
 
     Example
     -------
-    >>> files = tag_many(lambda wavs, _: wavs, torch.load, ["a.pt"], 1)
-    >>> [(path, type(found)) for path, found in files]
-    [('a.pt', <class 'FileNotFoundError'>)]
+    >>> [row] = tag_many(lambda wavs, _: wavs, torch.load, list, ["a.pt"], 1)
+    >>> row.error
+    "[Errno 2] No such file or directory: 'a.pt'"
     """
     files, waiting, file = [], [], None
     for path, found in _read_ahead(read, paths, num_workers):
@@ -100,11 +99,18 @@ def tag_many(tag_batch, read, paths, num_workers):
         # Part of the file is tagged already, or there is enough to yield
         if file["found"] is not None or len(files) >= MAX_WAITING:
             _tag(tag_batch, waiting)
-            yield from (tuple(file.values()) for file in files)
+            yield from (_row(**file, rank=rank) for file in files)
             files.clear()
         file = None
     _tag(tag_batch, waiting)
-    yield from (tuple(file.values()) for file in files)
+    yield from (_row(**file, rank=rank) for file in files)
+
+
+def _row(path, found, rank):
+    """The result of a file, whose probabilities or error were found."""
+    if isinstance(found, Exception):
+        return FileTags(str(path), error=" ".join(str(found).splitlines()))
+    return FileTags(str(path), rank(found))
 
 
 def _read_ahead(read, paths, num_workers):

@@ -10,7 +10,7 @@ import torch
 
 from speechbrain_fftp.inference.evaluation import evaluate
 from speechbrain_fftp.inference.events import check_thresholds
-from speechbrain_fftp.inference.many_files import FileTags, tag_many
+from speechbrain_fftp.inference.many_files import tag_many
 from speechbrain_fftp.inference.model import TaggingModel
 from speechbrain_fftp.inference.timeline import (
     build_timeline,
@@ -30,17 +30,13 @@ class AudioTagger(TaggingModel):
 
     See ``TaggingModel`` for how to load a model and for batches of waveforms.
 
-    Files are given by their path, their content (bytes) or as binary file
-    objects. They may have any length, sampling rate and number of channels, and
-    any format that ``open_audio`` reads. Memory does not grow with their
-    length, except for the result of ``timeline``. A path that does not exist
-    raises FileNotFoundError. What cannot be read as audio, is shorter than
-    25 ms, or has samples that are not finite raises ValueError.
+    Files are given by their path, as bytes or as binary file objects, in any
+    format that ``open_audio`` reads. Memory does not grow with their length,
+    except for the result of ``timeline``. A path that does not exist raises
+    FileNotFoundError, what is no usable audio ValueError.
 
     Example
     -------
-    >>> import numpy as np
-    >>> import soundfile as sf
     >>> from speechbrain.dataio.encoder import CategoricalEncoder
     >>> from speechbrain_fftp.lobes import features
     >>> from speechbrain_fftp.lobes.models.AST import AST
@@ -54,13 +50,8 @@ class AudioTagger(TaggingModel):
     ...     "classifier": torch.nn.Linear(48, 2),
     ... }
     >>> tagger = AudioTagger(modules, {**hparams, "max_frames": 1024})
-    >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> sf.write(path, np.zeros(24000), 8000)
-    >>> len(tagger.tag_file(path))
+    >>> len(tagger.tag(torch.zeros(24000), sample_rate=8000))
     2
-    >>> times, probs = tagger.timeline(path, window=1, hop=1)
-    >>> times.tolist()
-    [0.5, 1.5, 2.5]
     """
 
     def tag(self, wav, sample_rate, top_k=5, threshold=None):
@@ -104,22 +95,19 @@ class AudioTagger(TaggingModel):
         num_workers : int
             Number of threads that read.
 
-        Yields
-        ------
-        FileTags
-            The tags of the next file, or why it cannot be read.
+        Returns
+        -------
+        generator of FileTags
+            For each file its tags, or why it cannot be read.
         """
 
         def read(path):
             return (wavs for *_, wavs in self._windows(path))
 
-        for path, found in tag_many(self.tag_batch, read, paths, num_workers):
-            if isinstance(found, Exception):
-                reason = " ".join(str(found).splitlines())
-                yield FileTags(str(path), error=reason)
-            else:
-                tags = rank_tags(found, self.labels, top_k, threshold)
-                yield FileTags(str(path), tags)
+        def rank(probs):
+            return rank_tags(probs, self.labels, top_k, threshold)
+
+        return tag_many(self.tag_batch, read, rank, paths, num_workers)
 
     def tag_file(self, source, top_k=5, threshold=None, progress=False):
         """Finds the most probable labels of an audio file.
@@ -256,8 +244,6 @@ class AudioTagger(TaggingModel):
     ):
         """Finds events with their start and end, see ``find_events``.
 
-        Short windows and hops give precise times.
-
         Arguments
         ---------
         source : str, bytes or file
@@ -304,15 +290,11 @@ class AudioTagger(TaggingModel):
     def _window_limits(self):
         """Samples of a patch and of the maximum clip length."""
         embedding = getattr(self.mods.embedding_model, "embedding", None)
-        patch_frames = getattr(embedding, "patch_frames", 1)
-        return [
-            num_samples(self.mods.compute_features, frames)
-            for frames in (patch_frames, self.hparams.max_frames)
-        ]
+        frames = getattr(embedding, "patch_frames", 1), self.hparams.max_frames
+        return [num_samples(self.mods.compute_features, n) for n in frames]
 
     def _windows(self, source, grid=None, progress=False):
         """Pieces of the maximum clip length, and the windows of a grid."""
-        size = self._window_limits()[1]
+        size, rate = self._window_limits()[1], self.hparams.sample_rate
         grids = [(size, size), *([grid] if grid else [])]
-        rate = self.hparams.sample_rate
         return file_windows(source, rate, grids, progress)

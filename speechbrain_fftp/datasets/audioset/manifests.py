@@ -1,4 +1,4 @@
-"""Chooses the clips of each split, and writes manifests and report.
+"""Chooses the clips of each split, and writes audio, manifests and report.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,8 +9,10 @@ import re
 from collections import Counter
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.convert import TREATMENTS
+from speechbrain_fftp.dataio.convert import TREATMENTS, convert_clips
 from speechbrain_fftp.dataio.files import hash_fraction, write_csv, write_json
+from speechbrain_fftp.datasets.audioset.layouts import audio_reader, cut_jobs
+from speechbrain_fftp.datasets.audioset.shards import write_shards
 
 logger = get_logger(__name__)
 
@@ -55,6 +57,53 @@ def hold_out(clips, fraction):
     limit = max(fraction, min(places, default=0))
     rest = [clip for clip, place in zip(clips, places) if place > limit]
     return rest, [c for c, place in zip(clips, places) if place <= limit]
+
+
+def convert_splits(
+    clips,
+    audio,
+    classes,
+    save_folder,
+    settings,
+    num_workers,
+    clips_per_shard,
+    share,
+):
+    """Writes the audio of each split: ``flac/ID.flac`` or shards of train.
+
+    With a share of (i, n), only that of every nth file or shard from the ith on.
+    ``clips`` and ``audio`` (see ``audio_reader``) are those of each split.
+    Returns duration and treatments of each single file, the reason of each clip
+    that failed, and the records of the shards or None.
+    """
+    rate = settings["sample_rate"]
+    always = settings.get("cut_segments") == "yes"
+    folder = os.path.join(save_folder, "flac")
+    os.makedirs(folder, exist_ok=True)
+    converted, failed, records = {}, {}, None
+    i, n = share
+    for split, chosen in clips.items():
+        if split == "train" and settings["format"] == "webdataset":
+            jobs = cut_jobs(chosen, audio[split], clips_per_shard)
+            records = write_shards(
+                jobs, save_folder, classes, rate, num_workers, always, share
+            )
+            for record in records:
+                failed.update((c["id"], c["reason"]) for c in record["skipped"])
+            continue
+        done, reasons = convert_clips(
+            {clip.id: clip.end - clip.start for clip in chosen[i::n]},
+            audio_reader(audio[split]),
+            folder,
+            rate,
+            num_workers,
+            split,
+            {clip.id: clip.start for clip in chosen if clip.start},
+            always,
+        )
+        converted.update(done)
+        failed.update(reasons)
+    return converted, failed, records
 
 
 def make_report(listed, kept, skipped, converted, records, **more):
