@@ -136,13 +136,11 @@ def _open_lists(data_folder, lists, classes, cut):
         audio = {split: tars[split] or files for split in listed}
     if not files:
         return None, f"audio of its lists ({describe_files(found, wanted)})"
-    for split, clips in listed.items():
-        listed[split] = [
-            clip._replace(start=0.0, end=clip.end - clip.start)
-            if clip.start and (clip.id in found.timed or not cut)
-            else clip
-            for clip in clips
-        ]
+    for clips in listed.values():
+        for i, clip in enumerate(clips):
+            if clip.start and (clip.id in found.timed or not cut):
+                end = clip.end - clip.start
+                clips[i] = clip._replace(start=0.0, end=end)
     files = [*sum(lists.values(), []), *files]
     return Data(classes, lambda: listed, audio, files, found), None
 
