@@ -50,6 +50,7 @@ from speechbrain_fftp.datasets.audioset.shards import (
 )
 from speechbrain_fftp.datasets.own_sounds.copies import find_near_copies
 from speechbrain_fftp.datasets.tagging_data import open_data
+from speechbrain_fftp.training.errors import report_errors
 
 logger = get_logger(__name__)
 
@@ -286,6 +287,7 @@ def _write_folder(
 
 
 if __name__ == "__main__":
+    report_errors()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(
         description=__doc__,

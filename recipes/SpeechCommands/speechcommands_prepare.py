@@ -62,6 +62,7 @@ from speechbrain_fftp.datasets.speech_commands.lists import (
     split_clips,
     task_classes,
 )
+from speechbrain_fftp.training.errors import report_errors
 
 logger = get_logger(__name__)
 
@@ -365,6 +366,7 @@ class _Clips:
 
 
 if __name__ == "__main__":
+    report_errors()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(
         description=__doc__,
