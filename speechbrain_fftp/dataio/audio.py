@@ -6,7 +6,6 @@ Authors
 
 import contextlib
 import math
-import os
 
 import numpy as np
 import soundfile as sf
@@ -17,7 +16,6 @@ from speechbrain_fftp.dataio.ffmpeg import (
     MAX_SECONDS,
     readable,
 )
-from speechbrain_fftp.dataio.files import atomic_path
 
 # What is looked for in folders, the most common first
 AUDIO_EXTENSIONS = (".flac", ".wav", ".ogg", ".mp3", ".opus")
@@ -241,27 +239,3 @@ def resample(samples, rate, sample_rate):
     (160,)
     """
     return np.concatenate([*resampled_blocks([samples], rate, sample_rate)])
-
-
-def write_flac(path, samples, sample_rate=16000):
-    """Writes a 16-bit FLAC file; it appears once it is complete.
-
-    Arguments
-    ---------
-    path : str
-        The file to write. Its folder is created if it is missing.
-    samples : numpy.ndarray
-        Mono waveform ``[S]``.
-    sample_rate : int
-        In Hz.
-
-    Example
-    -------
-    >>> path = str(getfixture("tmpdir") / "a.flac")
-    >>> write_flac(path, np.zeros(800))
-    >>> sf.info(path).frames
-    800
-    """
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with atomic_path(path) as temporary_path:
-        sf.write(temporary_path, samples, sample_rate, "PCM_16", format="FLAC")

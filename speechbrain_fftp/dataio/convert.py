@@ -126,36 +126,6 @@ def convert_clip(source, path, *args, **kwargs):
     return tuple(about)
 
 
-def read_converted(path, sample_rate=16000):
-    """Reads duration and treatments of a file that ``convert_clip`` wrote.
-
-    Arguments
-    ---------
-    path : str
-        The FLAC file, which may be missing.
-    sample_rate : int
-        Expected sampling rate, in Hz.
-
-    Returns
-    -------
-    tuple or None
-        Duration and treatments; None if there is no such file.
-
-    Example
-    -------
-    >>> read_converted("missing.flac") is None
-    True
-    """
-    try:
-        with sf.SoundFile(path) as file:
-            label, *treatments = file.comment.split()
-            if label == "treatments:" and file.samplerate == sample_rate:
-                return file.frames / sample_rate, treatments
-    except (sf.LibsndfileError, ValueError):
-        pass
-    return None
-
-
 def convert_clips(
     seconds,
     iter_audio,
@@ -206,7 +176,7 @@ def convert_clips(
     """
     num_workers = num_workers or get_available_cpu_count()
     paths = {i: os.path.join(folder, f"{i}.flac") for i in seconds}
-    converted = {i: read_converted(paths[i], sample_rate) for i in seconds}
+    converted = {i: _read_converted(paths[i], sample_rate) for i in seconds}
     pending = [i for i in seconds if converted[i] is None]
     starts = starts or {}
     needed = 2 * sample_rate * sum(seconds[i] for i in pending) / 2**20
@@ -238,6 +208,18 @@ def convert_clips(
         converted.update(results)
     failed = {i: why for i, why in converted.items() if isinstance(why, str)}
     return {i: converted[i] for i in seconds if i not in failed}, failed
+
+
+def _read_converted(path, sample_rate):
+    """What ``convert_clip`` returned for a file; None if it is not such one."""
+    try:
+        with sf.SoundFile(path) as file:
+            label, *treatments = file.comment.split()
+            if label == "treatments:" and file.samplerate == sample_rate:
+                return file.frames / sample_rate, treatments
+    except (sf.LibsndfileError, ValueError):
+        pass
+    return None
 
 
 def _read_clip(source, max_seconds, start, always):

@@ -29,8 +29,7 @@ from speechbrain_fftp.datasets.speech_commands.lists import (
     hash_split,
     speaker_of,
 )
-from speechbrain_fftp.datasets.synthetic.speech import WORDS
-from speechbrain_fftp.datasets.synthetic.words import make_word_set
+from speechbrain_fftp.datasets.synthetic.words import WORDS, make_word_set
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "recipes" / "SpeechCommands" / "speechcommands_prepare.py"

@@ -15,12 +15,12 @@ from speechbrain_fftp.datasets.speech_commands.lists import (
     speaker_of,
     split_clips,
 )
-from speechbrain_fftp.datasets.synthetic.speech import (
+from speechbrain_fftp.datasets.synthetic.words import (
     PHONES,
     WORDS,
+    make_word_set,
     render_word,
 )
-from speechbrain_fftp.datasets.synthetic.words import make_word_set
 
 SIZES = {"num_speakers": 7, "num_takes": 1}
 
