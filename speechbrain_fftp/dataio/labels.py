@@ -9,28 +9,6 @@ from collections import Counter
 import torch
 
 
-def clip_labels(dataset):
-    """Lists the labels of each clip, without reading audio.
-
-    Arguments
-    ---------
-    dataset : speechbrain.dataio.dataset.DynamicItemDataset
-        The split; its ``labels`` are joined by ``;``.
-
-    Returns
-    -------
-    list of list of str
-        One list for each clip.
-
-    Example
-    -------
-    >>> from speechbrain.dataio.dataset import DynamicItemDataset
-    >>> clip_labels(DynamicItemDataset({"a": {"labels": "Siren;Beep"}}))
-    [['Siren', 'Beep']]
-    """
-    return [row["labels"].split(";") for row in dataset.data.values()]
-
-
 def count_labels(rows):
     """Counts the clips that have each label.
 

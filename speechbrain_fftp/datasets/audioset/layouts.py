@@ -165,11 +165,10 @@ def _open_labelled(shards, extension, classes):
 
 def _check_listed(listed, paths):
     """Raises a ValueError for a split without clips."""
-    for split, clips in listed.items():
-        if not clips:
-            raise ValueError(
-                f"The {split} split is empty: see {', '.join(paths[split])}"
-            )
+    for split in listed:
+        if not listed[split]:
+            where = ", ".join(paths[split])
+            raise ValueError(f"The {split} split is empty: see {where}")
 
 
 def check_missing(chosen, data, allowed):

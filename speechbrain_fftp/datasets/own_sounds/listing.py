@@ -156,12 +156,11 @@ def _list_classes(data_folder, top="", split=""):
             folder = os.path.relpath(folder, data_folder).replace(os.sep, "/")
             paths = (f"{folder}/{file}" for file in filter(_is_clip, files))
             clips += (OwnClip(path, (name.strip(),), split) for path in paths)
-    empty = [name for name, clips in found.items() if not clips]
+    empty = [repr(name) for name, clips in found.items() if not clips]
     if empty and (top or len(empty) < len(found)):
         raise ValueError(
             f"{data_folder}: no clip ({', '.join(AUDIO_EXTENSIONS)}) in the"
-            f" class folders {', '.join(map(repr, empty))}: add some, or remove"
-            " the folders"
+            f" class folders {', '.join(empty)}: add some, or remove the folders"
         )
     return sorted(clip for clips in found.values() for clip in clips)
 
@@ -220,9 +219,8 @@ def _warn_of_doubts(own, split_of, leaks):
     ):
         if found:
             names = "; ".join([*found[:10], *["..."] * (len(found) > 10)])
-            logger.warning(
-                "%s: %s: %s. Remedy: %s", own.folder, doubt, names, remedy
-            )
+            text = "%s: %s: %s. Remedy: %s"
+            logger.warning(text, own.folder, doubt, names, remedy)
 
 
 def _count_labels(clips):
