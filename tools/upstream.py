@@ -120,6 +120,9 @@ def exported_files():
         path = here.replace(".", "/")
         ending = "/__init__.py" if (ROOT / path).is_dir() else ".py"
         files[path + ending] = there.replace(".", "/") + ending
+    for path in sorted((ROOT / "speechbrain_fftp").rglob("*.csv")):
+        here = path.relative_to(ROOT).as_posix()
+        files[here] = here.replace("speechbrain_fftp", "speechbrain")
     for here, (there, hparams) in RECIPES.items():
         for path in sorted((ROOT / here).glob("*.*")):
             files[f"{here}/{path.name}"] = f"{there}/{path.name}"

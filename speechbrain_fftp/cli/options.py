@@ -56,9 +56,9 @@ def new_parser(prog, module):
 
 def add_windows(parser, window, hop):
     """Adds --window and --hop, with these texts, and --device."""
-    for name, text in (("--window", window), ("--hop", hop)):
-        kind = in_range(float, 0.001)  # the model's own limit is higher
-        parser.add_argument(name, type=kind, metavar="SECONDS", help=text)
+    more = {"type": in_range(float, 0.001), "metavar": "SECONDS"}
+    parser.add_argument("--window", help=window, **more)
+    parser.add_argument("--hop", help=hop, **more)
     parser.add_argument(
         "--device", default="cpu", help="cpu, cuda:0, ... (default: cpu)"
     )
