@@ -8,7 +8,12 @@ import os
 import sys
 
 from speechbrain_fftp.cli.messages import standard_output
-from speechbrain_fftp.cli.options import add_windows, in_range, load_tagger
+from speechbrain_fftp.cli.options import (
+    add_windows,
+    in_range,
+    load_tagger,
+    windows_fit,
+)
 
 DESCRIPTION = """\
 Prints mAP, AUC and d' of a model, and its accuracy if every clip has one class,
@@ -64,6 +69,8 @@ def run(args, parser):
     if not os.path.isdir(args.data_folder):
         parser.error(f"there is no data folder {args.data_folder}")
     tagger = load_tagger(args)
+    if not windows_fit(args, tagger):
+        return 2
     if args.output:  # before the work, if it cannot be made
         os.makedirs(args.output, exist_ok=True)
 

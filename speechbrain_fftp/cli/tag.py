@@ -8,7 +8,12 @@ import math
 import sys
 
 from speechbrain_fftp.cli import messages, output
-from speechbrain_fftp.cli.options import add_windows, in_range, load_tagger
+from speechbrain_fftp.cli.options import (
+    add_windows,
+    in_range,
+    load_tagger,
+    windows_fit,
+)
 
 DESCRIPTION = """\
 Prints the most probable tags of audio files, or a timeline of events."""
@@ -87,12 +92,8 @@ def run(args, parser):
         except ValueError as error:
             parser.error(f"argument --plot: {error}")
     tagger = load_tagger(args)
-    if args.timeline or args.plot:
-        try:
-            tagger.check_window(args.window, args.hop)
-        except ValueError as error:
-            messages.report(error)
-            return 2
+    if (args.timeline or args.plot) and not windows_fit(args, tagger):
+        return 2
     with messages.standard_output():
         return _print_results(args, tagger, files, errors)
 
