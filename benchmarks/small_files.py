@@ -73,11 +73,11 @@ def add_rows(rows, load, cases, count):
     for (number, method), runs in cases.items():
         wall, cpu = map(statistics.median, zip(*runs))
         row = {
-            "other processes": load,
+            "busy processes started": load,
             "method": method.__name__.replace("one_by_one", "tag_file"),
             "threads": number or "auto",
-            "files/s, median": f"{count / wall:.0f}",
-            "best round": f"{count / min(run[0] for run in runs):.0f}",
+            "files/s, median": f"{count / wall:.3g}",
+            "best round": f"{count / min(run[0] for run in runs):.3g}",
             "CPU ms per file": f"{1000 * cpu / count:.1f}",
             "relative to tag_file, 1 thread": f"{base / wall:.2f}",
             "runs": harness.numbered(runs),
@@ -104,8 +104,7 @@ def main():
             finally:
                 for process in others:
                     process.kill()
-            load = f"{number} busy" if number else "none"
-            add_rows(rows, load, cases, count)
+            add_rows(rows, number, cases, count)
     note = (
         f"{count} files of 1 to 4 s at 16 kHz, rounds: {args.rounds}. AST of "
         "width 192, 4 layers, patches 10/10. auto: the default, which chooses "

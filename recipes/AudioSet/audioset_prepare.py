@@ -5,15 +5,16 @@ eval_segments.csv and, optionally, valid_segments.csv and
 unbalanced_train_segments.csv) and, anywhere in it, the audio of each clip in a
 file named after its id, or in tar shards; or it has parquet or tar shards that
 hold the labels as well. Without a validation set, some of the training clips are
-held out for validation. Custom data has more layouts, see
-speechbrain_fftp.datasets.own_sounds.listing: clips.csv, a table of clips; one
-folder per class; or ESC-50, UrbanSound8K or FSD50K.
+held out for validation. Custom data has layouts of its own, see
+speechbrain_fftp.datasets.own_sounds.listing.
 
 The training recipe calls this for the balanced set. The unbalanced set should
 be prepared beforehand, with its training clips in tar shards (WebDataset):
 > python recipes/AudioSet/audioset_prepare.py DATA_FOLDER SAVE_FOLDER \
 >     --format webdataset --unbalanced --valid_fraction 0.01 --num_workers 8
-With --verify, it also checks all shards and repairs the damaged ones.
+With --verify, it also checks all shards and repairs the damaged ones. --part 1/8
+to 8/8 do the same in eight jobs on a shared disk; the command above, given after
+them, finds their work and completes the folder.
 
 Dataset: https://research.google.com/audioset
 
@@ -24,20 +25,19 @@ Authors
 import argparse
 import logging
 import os
+import re
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.convert import convert_clips
 from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.dataio.prepared import DONE, prepare_folder, source_state
 from speechbrain_fftp.datasets.audioset.layouts import (
     AUDIOSET_SPLITS,
-    audio_reader,
     check_missing,
-    cut_jobs,
 )
 from speechbrain_fftp.datasets.audioset.manifests import (
     REPORT,
     choose_clips,
+    convert_splits,
     hold_out,
     make_report,
     write_report,
@@ -47,10 +47,10 @@ from speechbrain_fftp.datasets.audioset.shard_index import INDEX, make_index
 from speechbrain_fftp.datasets.audioset.shards import (
     discard_damaged,
     find_damaged,
-    write_shards,
 )
 from speechbrain_fftp.datasets.own_sounds.copies import find_near_copies
 from speechbrain_fftp.datasets.tagging_data import open_data
+from speechbrain_fftp.training.errors import report_errors
 
 logger = get_logger(__name__)
 
@@ -74,6 +74,7 @@ def prepare_audioset(
     test_fold=None,
     cut_segments="auto",
     allow_missing=0.2,
+    part=None,
 ):
     """Converts the clips once and writes the manifests of the recipe.
 
@@ -84,18 +85,16 @@ def prepare_audioset(
     files have not changed; an interrupted preparation is resumed.
 
     With the format ``webdataset``, the training clips are in ``shards/*.tar``
-    with the index ``train.json`` instead, for
-    ``speechbrain_fftp.datasets.audioset.streams.ShardStream``.
+    with the index ``train.json`` instead, for ``ShardStream``.
 
     Arguments
     ---------
     data_folder : str
-        Folder in one of the layouts (see above). It may be deleted afterwards.
+        Folder with the data. It may be deleted afterwards.
     save_folder : str
         Folder to write to.
     valid_fraction : float
-        Fraction of AudioSet's training clips to hold out if there is no
-        validation set. Custom data has fixed fractions.
+        Fraction of AudioSet's training clips to hold out without a valid set.
     sample_rate : int
         Sampling rate of the written files, in Hz.
     num_workers : int, optional
@@ -113,11 +112,14 @@ def prepare_audioset(
     test_fold : str or int, optional
         The fold to evaluate on, for custom data with folds.
     cut_segments : str or bool
-        Whether to cut AudioSet's segments out of whole recordings: ``yes``,
-        ``no``, or ``auto``, which depends on the duration of each file. A file
-        that is named after its start is a clip in any case.
+        Whether to cut segments out of whole recordings: ``yes``, ``no``, or
+        ``auto``, by the duration of each file. Files that are named after the
+        start of their segment are clips in any case.
     allow_missing : float
         Fraction of AudioSet's clips of a split that may have no audio.
+    part : str, optional
+        Only converts part i of n, as ``i/n``, beside processes that do others.
+        The call without it, after them, completes the folder.
 
     Raises
     ------
@@ -147,17 +149,20 @@ def prepare_audioset(
         raise ValueError(f"cut_segments={cut_segments!r}, not {CUT_SEGMENTS}")
     if clips_per_shard < 1:
         raise ValueError(f"clips_per_shard is {clips_per_shard}, less than 1")
-    if verify and format != "webdataset":
-        raise ValueError("verify is for format='webdataset' only")
+    if verify and (format != "webdataset" or part):
+        raise ValueError("verify is for whole folders in format='webdataset'")
+    share = _read_part(part)
     settings = {
         "data_folder": os.path.abspath(data_folder),
         "valid_fraction": valid_fraction,
         "sample_rate": sample_rate,
         "unbalanced": unbalanced,
         "format": format,
-        "test_fold": None if test_fold is None else str(test_fold),
     }
-    if cut_segments != "auto":  # so that folders of earlier versions stay valid
+    # Only if they are given: folders of earlier versions stay valid
+    if test_fold is not None:
+        settings["test_fold"] = str(test_fold)
+    if cut_segments != "auto":
         settings["cut_segments"] = cut_segments
     try:
         data = open_data(settings)
@@ -168,11 +173,17 @@ def prepare_audioset(
         data = source = None  # deleted after the preparation
 
     def prepare():
-        """Prepares the folder unless it is complete."""
+        """Prepares the folder, or its part, unless the folder is complete."""
         manifest = INDEX if format == "webdataset" else "train.csv"
         tables = (manifest, *TABLES, REPORT)
         with prepare_folder(
-            save_folder, settings, source, tables, FOLDERS, resume=FOLDERS
+            save_folder,
+            settings,
+            source,
+            tables,
+            FOLDERS,
+            resume=FOLDERS,
+            share=part and part.replace("/", "-of-"),
         ) as todo:
             if not todo:
                 logger.info("Using the data prepared in %s", save_folder)
@@ -184,6 +195,7 @@ def prepare_audioset(
                 num_workers,
                 clips_per_shard,
                 allow_missing,
+                share,
             )
 
     prepare()
@@ -194,64 +206,62 @@ def prepare_audioset(
         prepare()
 
 
+def _read_part(part):
+    """Turns ``i/n`` into (i - 1, n), and None into (0, 1)."""
+    if part is None:
+        return 0, 1
+    if re.fullmatch(r"\d+/\d+", part):
+        number, total = map(int, part.split("/"))
+        if 1 <= number <= total:
+            return number - 1, total
+    raise ValueError(f"part is {part!r}, not i/n such as 1/8")
+
+
 def _write_folder(
-    data, settings, save_folder, num_workers, clips_per_shard, allow_missing
+    data,
+    settings,
+    save_folder,
+    num_workers,
+    clips_per_shard,
+    allow_missing,
+    share,
 ):
-    """Writes audio, tables and report."""
+    """Writes audio, tables and report; of a share, only the audio."""
     listed = data.list_clips()
     chosen, skipped, unknown_mids = choose_clips(listed, data.classes)
     check_missing(chosen, data, allow_missing)
     split_clips, held_out = dict(chosen), "valid" not in listed
     in_shards = settings["format"] == "webdataset"
+    fraction = settings["valid_fraction"]
     if held_out and in_shards:
-        split_clips["train"], split_clips["valid"] = hold_out(
-            chosen["train"], settings["valid_fraction"]
-        )
+        train, valid = hold_out(chosen["train"], fraction)
+        split_clips.update(train=train, valid=valid)
 
-    rate, always = (
-        settings["sample_rate"],
-        settings.get("cut_segments") == "yes",
+    converted, failed, records = convert_splits(
+        split_clips,
+        {s: data.audio[s if s in listed else "train"] for s in split_clips},
+        data.classes,
+        save_folder,
+        settings,
+        num_workers,
+        clips_per_shard,
+        share,
     )
-    os.makedirs(os.path.join(save_folder, "flac"), exist_ok=True)
-    converted, failed, records = {}, {}, None
-    for split, clips in split_clips.items():
-        audio = data.audio[split if split in listed else "train"]
-        if split == "train" and in_shards:
-            jobs = cut_jobs(clips, audio, clips_per_shard)
-            records = write_shards(
-                jobs, save_folder, data.classes, rate, num_workers, always
-            )
-            for record in records:
-                failed.update((c["id"], c["reason"]) for c in record["skipped"])
-            continue
-        done, reasons = convert_clips(
-            {clip.id: clip.end - clip.start for clip in clips},
-            audio_reader(audio),
-            os.path.join(save_folder, "flac"),
-            rate,
-            num_workers,
-            split,
-            {clip.id: clip.start for clip in clips if clip.start},
-            always,
-        )
-        converted.update(done)
-        failed.update(reasons)
-
-    for split, clips in chosen.items():
-        for clip in clips:
-            if clip.id in failed:
-                reason = failed[clip.id]
-                skipped.append(
-                    {"id": clip.id, "split": split, "reason": reason}
-                )
+    if share[1] > 1:
+        logger.info("Part %d of %d is done", share[0] + 1, share[1])
+        return
+    skipped += (
+        {"id": clip.id, "split": split, "reason": failed[clip.id]}
+        for split, clips in chosen.items()
+        for clip in clips
+        if clip.id in failed
+    )
     kept = {
         split: [clip for clip in split_clips[split] if clip.id not in failed]
         for split in AUDIOSET_SPLITS
     }
     if held_out and not in_shards:  # of the clips that can be used
-        kept["train"], kept["valid"] = hold_out(
-            kept["train"], settings["valid_fraction"]
-        )
+        kept["train"], kept["valid"] = hold_out(kept["train"], fraction)
     notes = dict(data.notes or {})
     if notes and all(kept.values()) and not in_shards:  # custom data
         ids = {split: [clip.id for clip in kept[split]] for split in chosen}
@@ -277,6 +287,7 @@ def _write_folder(
 
 
 if __name__ == "__main__":
+    report_errors()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -294,4 +305,5 @@ if __name__ == "__main__":
     parser.add_argument("--test_fold")
     parser.add_argument("--cut_segments", choices=CUT_SEGMENTS, default="auto")
     parser.add_argument("--allow_missing", type=float, default=0.2)
+    parser.add_argument("--part", metavar="I/N")
     prepare_audioset(**vars(parser.parse_args()))

@@ -11,7 +11,8 @@ three tasks:
 * folders: each folder is a class, for custom words.
 
 Without the two lists, the clips are split by speaker with the rule that made
-the official lists.
+the official lists. The test set of task 12 is also published on its own, as
+speech_commands_test_set_v0.02.tar.gz: --test_set FILE_OR_FOLDER tests on it.
 
 The training recipe calls this. By hand:
 > python recipes/SpeechCommands/speechcommands_prepare.py DATA SAVE --task 35
@@ -29,7 +30,6 @@ import os
 from collections import Counter, namedtuple
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.audio import write_flac
 from speechbrain_fftp.dataio.files import clip_ids, text_digest, write_csv
 from speechbrain_fftp.dataio.prepared import (
     prepare_folder,
@@ -41,35 +41,40 @@ from speechbrain_fftp.datasets.speech_commands.archives import (
     is_archive,
     unpack_archive,
 )
-from speechbrain_fftp.datasets.speech_commands.background import (
+from speechbrain_fftp.datasets.speech_commands.clips import (
     read_recordings,
     recording_part,
+    use_or_convert,
+    write_flac,
     write_silence,
 )
-from speechbrain_fftp.datasets.speech_commands.clips import use_or_convert
 from speechbrain_fftp.datasets.speech_commands.lists import (
     COMMAND_SPLITS,
+    COMMANDS,
     NOISE_FOLDER,
     SILENCE,
     SPLIT_LISTS,
+    TASKS,
     UNKNOWN,
     list_words,
     read_lists,
     speaker_of,
     split_clips,
-)
-from speechbrain_fftp.datasets.speech_commands.tasks import (
-    COMMANDS,
-    TASKS,
     task_classes,
 )
+from speechbrain_fftp.training.errors import report_errors
 
 logger = get_logger(__name__)
 
 ARCHIVE_URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
 TABLES = (*(f"{s}.csv" for s in COMMAND_SPLITS), "classes.csv", "skipped.csv")
-FOLDERS = ("flac", "silence", "noise", "unpacked")
-RESUMED = ("flac", "unpacked")  # not written again after an interruption
+RESUMED = (
+    "flac",
+    "flac_test",
+    "unpacked",
+    "unpacked_test",
+)  # not again after a kill
+FOLDERS = (*RESUMED, "silence", "noise")
 Row = namedtuple("Row", "ID duration wav label path")  # the path is not written
 
 
@@ -80,6 +85,7 @@ def prepare_speechcommands(
     sample_rate=16000,
     clip_seconds=1.0,
     skip_prep=False,
+    test_set=None,
 ):
     """Checks the clips and writes the manifests of the recipe.
 
@@ -104,6 +110,9 @@ def prepare_speechcommands(
         Maximum clip length; only the beginning of longer clips is used.
     skip_prep : bool
         Whether to do nothing.
+    test_set : str, optional
+        Folder or archive of the published test set of task 12, which replaces
+        the test split. Its clips are used where they are (``$test_set``).
 
     Raises
     ------
@@ -137,6 +146,12 @@ def prepare_speechcommands(
         "clip_seconds": clip_seconds,
     }
     source = _source_state(data_folder, save_folder)
+    if test_set is not None:
+        if task != "12":
+            raise ValueError(f"test_set is for task 12, not {task}")
+        settings["test_set"] = os.path.abspath(test_set)
+        state = _source_state(test_set, save_folder, "unpacked_test")
+        source = None if None in (source, state) else f"{source}; {state}"
     with prepare_folder(
         save_folder, settings, source, TABLES, FOLDERS, RESUMED
     ) as todo:
@@ -152,10 +167,14 @@ def prepare_speechcommands(
             clips.add_unknown(split, pool, number)
             if SILENCE not in clips.words and recordings:
                 clips.add_silence(split, recordings, number)
+        if test_set is not None:
+            clips.replace_test_set(
+                _Clips(test_set, save_folder, sample_rate, clip_seconds, True)
+            )
         clips.write(classes)
 
 
-def _source_state(data_folder, save_folder):
+def _source_state(data_folder, save_folder, unpacked="unpacked"):
     """State of the archive, or of the clips and lists of the data folder."""
     if os.path.realpath(data_folder) == os.path.realpath(save_folder):
         raise ValueError(f"{data_folder} is the data: save to another folder")
@@ -166,10 +185,10 @@ def _source_state(data_folder, save_folder):
         names = [*SPLIT_LISTS.values(), *itertools.chain(*words.values())]
         paths = (os.path.join(data_folder, name) for name in names)
         return source_state(paths, data_folder)
-    if is_archive(data_folder) and os.path.isdir(f"{save_folder}/unpacked"):
+    if is_archive(data_folder) and os.path.isdir(f"{save_folder}/{unpacked}"):
         return None  # the archive was deleted after it was unpacked
     raise FileNotFoundError(
-        f"data_folder {data_folder} is neither a folder with one folder per"
+        f"{data_folder} is neither a folder with one folder per"
         f" word nor an archive such as that from {ARCHIVE_URL}"
     )
 
@@ -177,11 +196,22 @@ def _source_state(data_folder, save_folder):
 class _Clips:
     """Collects the usable clips of each split, and what is skipped."""
 
-    def __init__(self, data_folder, save_folder, sample_rate, clip_seconds):
+    def __init__(
+        self,
+        data_folder,
+        save_folder,
+        sample_rate,
+        clip_seconds,
+        is_test_set=False,
+    ):
         """Lists the files and assigns the clips to splits."""
-        self.place = "$data_folder"
+        self.place, self.flac = "$data_folder", "flac"
+        unpacked = f"{save_folder}/unpacked"
+        if is_test_set:
+            self.place, self.flac = "$test_set", "flac_test"
+            unpacked += "_test"
         if is_archive(data_folder):
-            data_folder = unpack_archive(data_folder, f"{save_folder}/unpacked")
+            data_folder = unpack_archive(data_folder, unpacked)
             place = os.path.relpath(data_folder, save_folder)
             self.place = f"$data_root/{place.replace(os.sep, '/')}"
         self.data_folder, self.save_folder = data_folder, save_folder
@@ -190,9 +220,10 @@ class _Clips:
         self.noise = self.words.pop(NOISE_FOLDER, [])
         paths = list(itertools.chain(*self.words.values()))
         self.ids = clip_ids([*paths, *self.noise])
-        self.splits, self.skipped, num_doubled = split_clips(
-            paths, read_lists(data_folder)
-        )
+        lists = read_lists(data_folder)
+        self.splits, self.skipped, num_doubled = split_clips(paths, lists)
+        if is_test_set:
+            self.splits = dict.fromkeys(paths, "test")
         if num_doubled:
             logger.warning("%d clips are in both lists: test only", num_doubled)
         self.rows = {split: [] for split in COMMAND_SPLITS}
@@ -221,7 +252,7 @@ class _Clips:
         usable, failed = use_or_convert(
             self.data_folder,
             {path: self.ids[path] for path in paths},
-            os.path.join(self.save_folder, "flac"),
+            os.path.join(self.save_folder, self.flac),
             self.sample_rate,
             self.clip_seconds,
             label or "clips",
@@ -231,10 +262,19 @@ class _Clips:
             clip_id, wav = self.ids[path], f"{self.place}/{path}"
             if treatments is not None:
                 self.num_trimmed += "trimmed" in treatments
-                wav = f"$data_root/flac/{clip_id}.flac"
+                wav = f"$data_root/{self.flac}/{clip_id}.flac"
             row = Row(clip_id, seconds, wav, label or path.split("/")[0], path)
             self.rows[self.splits[path]].append(row)
         return len(usable)
+
+    def replace_test_set(self, other):
+        """Takes the clips of the published test set for the test split."""
+        _, folders, _ = other.find_classes("12")
+        other.add(path for word in folders for path in other.words[word])
+        self.rows["test"] = other.rows["test"]
+        self.num_trimmed += other.num_trimmed
+        for path, reason in other.skipped.items():
+            self.skipped[f"test set: {path}"] = reason
 
     def add_noise(self):
         """Reads the background recordings and writes their training parts."""
@@ -326,6 +366,7 @@ class _Clips:
 
 
 if __name__ == "__main__":
+    report_errors()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -336,4 +377,5 @@ if __name__ == "__main__":
     parser.add_argument("--task", choices=TASKS, default="12")
     parser.add_argument("--sample_rate", type=int, default=16000)
     parser.add_argument("--clip_seconds", type=float, default=1.0)
+    parser.add_argument("--test_set")
     prepare_speechcommands(**vars(parser.parse_args()))

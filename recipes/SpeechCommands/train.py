@@ -37,10 +37,10 @@ from speechbrain_fftp.datasets.speech_commands.lists import (
 from speechbrain_fftp.datasets.synthetic.words import make_word_set
 from speechbrain_fftp.training.brain import ClipBrain
 from speechbrain_fftp.training.errors import report_errors
-from speechbrain_fftp.training.options import check_options
 from speechbrain_fftp.training.reports import write_accuracy_results
 from speechbrain_fftp.training.run_folder import RunFolder
 from speechbrain_fftp.training.setup import (
+    check_options,
     encode_labels,
     plain_yaml,
     read_overrides,
@@ -69,7 +69,7 @@ class CommandsBrain(ClipBrain):
         """Writes metrics.json, per_class.csv and the confusion matrix."""
         labels, folder = self.labels, self.output_folder
         return write_accuracy_results(
-            targets, probs, labels, folder, self.writer, **more
+            targets, probs, labels, folder, self.history.writer, **more
         )
 
 
@@ -115,6 +115,7 @@ def dataio_prep(hparams):
             replacements={
                 "data_root": hparams["prepared_folder"],
                 "data_folder": hparams["data_folder"],
+                "test_set": hparams["test_set"] or "",
             },
             dynamic_items=[audio_pipeline, label_pipeline],
             output_keys=["id", "sig", "targets"],
@@ -186,6 +187,7 @@ if __name__ == "__main__":
             "sample_rate": hparams["sample_rate"],
             "clip_seconds": hparams["clip_seconds"],
             "skip_prep": hparams["skip_prep"],
+            "test_set": hparams["test_set"],
         },
     )
     run.check_data()

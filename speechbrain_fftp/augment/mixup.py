@@ -61,12 +61,8 @@ class Mixup(torch.nn.Module):
 
         Returns
         -------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]``.
-        lengths : torch.Tensor
-            Lengths ``[B]``.
-        labels : torch.Tensor
-            Labels ``[B, C]`` in 0..1.
+        wavs, lengths, labels : torch.Tensor
+            Mixed, in the same shapes; labels are in 0..1.
         """
         if not self.training or self.prob == 0:
             return wavs, lengths, labels

@@ -81,10 +81,9 @@ class SpecMask(torch.nn.Module):
     patch : tuple of int
         The grid: frames and bins of a cell, such as (5, 16) for 1000 frames
         and (2, 16) for 128.
-    time_masks : int
-        Maximum number of full-frequency time masks per clip.
-    boxes : int
-        Maximum number of boxes per clip, without one-column remainders.
+    time_masks, boxes : int
+        Maximum number of full-frequency time masks, and of boxes (without
+        one-column remainders), per clip.
     aligned : bool
         Whether masks lie on the grid. If not, each clip's masks are shifted
         (circularly) by a random part of a cell in time and frequency.

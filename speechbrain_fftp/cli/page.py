@@ -21,7 +21,7 @@ from speechbrain_fftp.cli.messages import logged_warnings
 from speechbrain_fftp.dataio.audio import open_audio
 from speechbrain_fftp.dataio.ffmpeg import readable
 from speechbrain_fftp.dataio.files import write_csv
-from speechbrain_fftp.datasets.synthetic.sounds import CLASSES, SAMPLE_RATE
+from speechbrain_fftp.datasets.synthetic.demo_set import CLASSES, SAMPLE_RATE
 from speechbrain_fftp.inference.plots import plot_tags
 
 MAX_MINUTES = 10

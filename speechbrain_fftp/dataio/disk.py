@@ -13,13 +13,9 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 LITTLE = 2**20  # bytes: libraries fail with other errors when fewer are free
 
 
-class FullDiskError(OSError):
-    """A file cannot be written as the disk, or the user's quota, is full."""
-
-
 @contextlib.contextmanager
 def name_full_disk(path, needed=0):
-    """Turns errors of a full disk into one that says where and how full.
+    """Turns errors of a full disk, or quota, into one that says how full it is.
 
     Arguments
     ---------
@@ -28,13 +24,9 @@ def name_full_disk(path, needed=0):
     needed : int
         Its size in bytes if it is known.
 
-    Yields
-    ------
-    None
-
     Raises
     ------
-    FullDiskError
+    OSError
         If the block fails for that reason. Other errors stay as they are.
 
     Example
@@ -43,21 +35,21 @@ def name_full_disk(path, needed=0):
     >>> with name_full_disk(path, needed=3 * 2**20):
     ...     raise OSError(errno.ENOSPC, "No space")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    speechbrain_fftp...FullDiskError: ...model.ckpt cannot be written: it needs...
+    OSError: ...model.ckpt cannot be written: it needs...
     """
     try:
         yield
-    except FullDiskError:
-        raise
     except (OSError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno not in FULL:
+            raise  # another error, or one that has this form already
         folder = os.path.dirname(os.path.abspath(path))
         free, cause = shutil.disk_usage(folder).free, error
         while cause is not None and getattr(cause, "errno", None) not in FULL:
             cause = cause.__cause__ or cause.__context__
-        if cause is None and (isinstance(error, OSError) or free > LITTLE):
+        if cause is None and free > LITTLE:
             raise
         size = f"it needs {needed / 2**20:.1f} MiB and " if needed else ""
-        raise FullDiskError(
+        raise OSError(
             f"{path} cannot be written: {size}{free / 2**20:.1f} MiB are free."
             f" Make room and start again. ({cause or error})"
         ) from error

@@ -28,16 +28,10 @@ def locked(folder, name, doing):
 
     Arguments
     ---------
-    folder : str
-        The folder.
-    name : str
-        Name of the lock file in it, which is removed in the end.
+    folder, name : str
+        The folder, and the lock file in it, which is removed in the end.
     doing : str
         What its holder does with the folder, for the message to others.
-
-    Yields
-    ------
-    None
 
     Raises
     ------
@@ -96,8 +90,6 @@ def _take_lock(file, folder, doing):
             f" {since}. {advice}."
         )
     now = time.strftime("%Y-%m-%d %H:%M:%S %z")
-    with contextlib.suppress(
-        OSError
-    ):  # a full disk: the lock holds all the same
+    with contextlib.suppress(OSError):  # the lock holds on a full disk, too
         file.truncate(0)
         file.write(f"{here}\n{os.getpid()}\n{now}\n".encode())

@@ -9,9 +9,11 @@ Authors
 """
 
 import contextlib
+import glob
 import json
 import os
 import shutil
+import time
 from collections import Counter
 
 from speechbrain.utils.logger import get_logger
@@ -28,12 +30,19 @@ from speechbrain_fftp.dataio.lock import locked
 logger = get_logger(__name__)
 
 BEGUN, DONE, LOCK = "preparing.json", "prepared.json", "preparing.lock"
+SHARE_LOCK, WAIT_SECONDS = "preparing-{}.lock", 10
 OTHER_FOLDER = "Give another folder, or delete this one to prepare it again."
 
 
 @contextlib.contextmanager
 def prepare_folder(
-    folder, settings, source=None, tables=(), parts=(), resume=()
+    folder,
+    settings,
+    source=None,
+    tables=(),
+    parts=(),
+    resume=(),
+    share=None,
 ):
     """Prepares a folder unless it is complete, and marks it complete.
 
@@ -59,6 +68,9 @@ def prepare_folder(
     resume : sequence of str
         Those parts from which an interrupted preparation can be resumed, as
         their files are written atomically.
+    share : str, optional
+        Name of a share of the content, if processes write one each. The folder
+        stays incomplete: a call without it completes it from what they wrote.
 
     Yields
     ------
@@ -71,7 +83,7 @@ def prepare_folder(
         If the folder was made with other settings or from other source files,
         or holds something else.
     RuntimeError
-        If another process is preparing it.
+        If another process is preparing it, or this share of it.
 
     Example
     -------
@@ -85,18 +97,31 @@ def prepare_folder(
     folder = os.path.abspath(folder)
     # As it is read back: tuples become lists
     made_for = json.loads(json.dumps({"settings": settings, "source": source}))
-    if not _is_complete(folder, made_for, tables):
-        os.makedirs(folder, exist_ok=True)
-        with locked(folder, LOCK, "being prepared"):
+    if _is_complete(folder, made_for, tables):
+        yield False
+        return
+    os.makedirs(folder, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        if share is None:
+            stack.enter_context(locked(folder, LOCK, "being prepared"))
+            _check_shares(folder)
             # Another process may have finished it just now
-            if not _is_complete(folder, made_for, tables):
-                _begin(folder, made_for, tables, parts, resume)
-                with name_full_disk(os.path.join(folder, "")):
-                    yield True
-                done = os.path.join(folder, DONE)
-                os.replace(os.path.join(folder, BEGUN), done)
+            if _is_complete(folder, made_for, tables):
+                yield False
                 return
-    yield False
+            _begin(folder, made_for, tables, parts, resume)
+        else:
+            with _locked_soon(folder):
+                if _read(os.path.join(folder, BEGUN)) != made_for:
+                    _check_shares(folder)
+                    _begin(folder, made_for, tables, parts, resume)
+                name = SHARE_LOCK.format(share)
+                stack.enter_context(locked(folder, name, "being prepared"))
+        with name_full_disk(os.path.join(folder, "")):
+            yield True
+        if share is None:
+            done = os.path.join(folder, DONE)
+            os.replace(os.path.join(folder, BEGUN), done)
 
 
 def source_state(paths, root):
@@ -135,6 +160,29 @@ def source_state(paths, root):
             about = None
         seen.append((path.removeprefix(prefix), about))
     return f"{len(seen)} files, {size} bytes, {text_digest(repr(seen))[:16]}"
+
+
+@contextlib.contextmanager
+def _locked_soon(folder):
+    """Locks a folder; waits for others that begin their shares right now."""
+    with contextlib.ExitStack() as stack:
+        for left in reversed(range(WAIT_SECONDS)):
+            try:
+                stack.enter_context(locked(folder, LOCK, "being prepared"))
+                break
+            except RuntimeError:
+                if not left:
+                    raise
+                time.sleep(1)
+        yield
+
+
+def _check_shares(folder):
+    """Raises a RuntimeError if a process writes a share of a folder."""
+    pattern = os.path.join(glob.escape(folder), SHARE_LOCK.format("*"))
+    for path in glob.glob(pattern):
+        with locked(folder, os.path.basename(path), "being prepared"):
+            pass
 
 
 def _is_complete(folder, made_for, tables):

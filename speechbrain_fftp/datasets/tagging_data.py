@@ -20,11 +20,11 @@ from speechbrain_fftp.datasets.own_sounds.splits import choose_fold
 def open_data(settings):
     """Finds classes, clips and audio; returns Data. Errors say what is missing.
 
-    The settings are those of a prepared folder: ``data_folder``, ``unbalanced``,
-    ``test_fold`` and, unless it is ``auto``, ``cut_segments``.
+    The settings are those of a prepared folder: ``data_folder``, ``unbalanced``
+    and, if they are not the default, ``test_fold`` and ``cut_segments``.
     """
     data_folder, unbalanced = settings["data_folder"], settings["unbalanced"]
-    test_fold = settings["test_fold"]
+    test_fold = settings.get("test_fold")
     own = find_own_sounds(data_folder)
     if own is None:
         if test_fold is not None:

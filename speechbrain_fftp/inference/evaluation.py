@@ -56,13 +56,14 @@ def _list_prepared(folder, split):
             "the data folder that it was prepared from."
         )
     with open(os.path.join(folder, DONE), encoding="utf-8") as file:
-        source = json.load(file)["settings"].get("data_folder", "")
+        places = json.load(file)["settings"]
     classes = read_table(os.path.join(folder, "classes.csv"), ("index",))
     labels = [row.get("display_name") or row["label"] for _, row in classes]
     clips = []
     for _, row in read_table(path, ("ID", "wav")):
         wav = row["wav"].replace("$data_root", str(folder))
-        wav = wav.replace("$data_folder", source)
+        for name in ("data_folder", "test_set"):
+            wav = wav.replace(f"${name}", str(places.get(name)))
         own = row["labels"].split(";") if "labels" in row else [row["label"]]
         clips.append((row["ID"], wav, own))
     return labels, clips
@@ -70,8 +71,8 @@ def _list_prepared(folder, split):
 
 def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
     """As ``_list_prepared``, with functions that return what it would write."""
-    defaults = {"unbalanced": False, "test_fold": None}
-    data = open_data({**defaults, **settings, "data_folder": data_folder})
+    settings = {"unbalanced": False, **settings, "data_folder": data_folder}
+    data = open_data(settings)
     listed = data.list_clips()
     if not listed.get(split):
         raise ValueError(

@@ -27,17 +27,12 @@ class KaldiFbank(torch.nn.Module):
 
     Arguments
     ---------
-    sample_rate : int
-        Sampling rate in Hz.
-    n_mels : int
-        Number of mel bins.
-    frame_length : float
-        Window length in ms.
-    frame_shift : float
-        Hop between windows in ms.
+    sample_rate, n_mels : int
+        Sampling rate in Hz, and number of mel bins.
+    frame_length, frame_shift : float
+        Window length and hop between windows in ms.
     low_freq : float
-        Lower edge of the lowest bin in Hz; the upper edge is half the
-        sampling rate.
+        Lower edge of the lowest bin in Hz. The highest ends at half the rate.
     preemphasis : float
         Pre-emphasis coefficient.
 
@@ -179,12 +174,9 @@ class DatasetNormalization(torch.nn.Module):
 
     Arguments
     ---------
-    mean : float
-        Mean of the data set's features: -4.2677393 for AudioSet, -6.845978
-        for Speech Commands.
-    std : float
-        Their standard deviation: 4.5689974 for AudioSet, 5.5654526 for Speech
-        Commands.
+    mean, std : float
+        Mean and standard deviation of the data set's features: -4.2677393 and
+        4.5689974 for AudioSet, -6.845978 and 5.5654526 for Speech Commands.
 
     Example
     -------

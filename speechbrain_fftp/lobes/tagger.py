@@ -16,9 +16,8 @@ class Tagger(torch.nn.Module):
     Arguments
     ---------
     compute_features : torch.nn.Module
-        Maps waveforms ``[B, S]`` to features ``[B, T, F]``. Given a method
-        ``frame_lens``, as ``KaldiFbank`` has, lengths in frames are exact;
-        without it, as with SpeechBrain's ``Fbank``, the relative lengths of the
+        Maps waveforms ``[B, S]`` to features ``[B, T, F]``. If it has no
+        ``frame_lens``, as SpeechBrain's ``Fbank``, the relative lengths of the
         waveforms are used, which may be off by a few frames.
     mean_var_norm : torch.nn.Module
         Normalizes features, given their lengths.

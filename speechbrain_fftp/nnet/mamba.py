@@ -35,10 +35,8 @@ class Mamba(torch.nn.Module):
         Number of channels E of a token.
     bidirectional : str or bool
         "fo-bi", "bi-bi" or False.
-    d_state : int
-        Number of states N of each channel.
-    d_conv : int
-        Number of tokens that the convolution spans.
+    d_state, d_conv : int
+        Number of states N of each channel, and of tokens in a convolution.
     expand : int
         Number of inner channels, in multiples of ``embed_dim``.
     dt_rank : int, optional
@@ -275,8 +273,7 @@ class MambaBlock(torch.nn.Module):
         torch.Tensor
             Tokens ``[B, N, D]`` with the dtype of x.
         """
-        normalised = self.norm(x.to(self.norm.weight.dtype))
-        return x + self.mixer(normalised, lengths)
+        return x + self.mixer(self._normalise(x), lengths)
 
     def step(self, x, state=None):
         """Processes the next tokens of a stream; see ``Mamba.step``.
@@ -295,6 +292,9 @@ class MambaBlock(torch.nn.Module):
         state : tuple of torch.Tensor
             The layer's state.
         """
-        normalised = self.norm(x.to(self.norm.weight.dtype))
-        mixed, state = self.mixer.step(normalised, state)
+        mixed, state = self.mixer.step(self._normalise(x), state)
         return x + mixed, state
+
+    def _normalise(self, x):
+        """The tokens after normalisation, with the dtype of the weights."""
+        return self.norm(x.to(self.norm.weight.dtype))

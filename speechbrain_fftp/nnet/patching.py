@@ -24,14 +24,10 @@ class PatchEmbedding(torch.nn.Module):
 
     Arguments
     ---------
-    n_mels : int
-        Number of mel bins F of the input.
-    embed_dim : int
-        Number of channels D of a token.
-    patch : tuple of int
-        Height in bins and width in frames of a patch.
-    stride : tuple of int
-        Steps in bins and in frames from one patch to the next.
+    n_mels, embed_dim : int
+        Number of mel bins F of the input, and of channels D of a token.
+    patch, stride : tuple of int
+        Size of a patch, and steps to the next one, in bins and in frames.
 
     Raises
     ------
@@ -144,10 +140,8 @@ class FFTPEmbedding(PatchEmbedding):
 
     Arguments
     ---------
-    n_mels : int
-        Number of mel bins of the input.
-    embed_dim : int
-        Number of channels of a token.
+    n_mels, embed_dim : int
+        Number of mel bins of the input, and of channels of a token.
     patch_frames : int
         Frames per token. The paper tries 10, 25 and 50.
     stride_frames : int
@@ -174,10 +168,8 @@ class SquarePatchEmbedding(PatchEmbedding):
 
     Arguments
     ---------
-    n_mels : int
-        Number of mel bins of the input.
-    embed_dim : int
-        Number of channels of a token.
+    n_mels, embed_dim : int
+        Number of mel bins of the input, and of channels of a token.
     patch_size : int
         Bins and frames per token.
     stride : int
@@ -208,12 +200,8 @@ def check_embedding(embedding, n_mels, embed_dim, max_frames):
     ---------
     embedding : PatchEmbedding
         The patch embedding.
-    n_mels : int
-        Number of mel bins of the encoder's features.
-    embed_dim : int
-        Number of channels of the encoder's tokens.
-    max_frames : int
-        Maximum clip length in frames.
+    n_mels, embed_dim, max_frames : int
+        The encoder's mel bins, channels and maximum clip length.
 
     Raises
     ------

@@ -46,10 +46,8 @@ class PositionEmbedding(torch.nn.Module):
 
     Arguments
     ---------
-    freq_patches : int
-        Number of patch rows F'.
-    time_patches : int
-        Number of patch columns T' at the maximum clip length.
+    freq_patches, time_patches : int
+        Number of patch rows F', and of columns T' at the maximum clip length.
     embed_dim : int
         Number of channels D of a token.
 

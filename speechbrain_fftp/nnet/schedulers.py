@@ -19,10 +19,8 @@ class LinearWarmupCosine:
     ---------
     lr : float
         Peak learning rate, reached at step ``warmup_steps``.
-    warmup_steps : int
-        Number of steps over which the rate grows linearly from 0.
-    total_steps : int
-        Number of steps after which the rate is ``final_lr``.
+    warmup_steps, total_steps : int
+        Number of steps of the warm-up, and of the whole schedule.
     final_lr : float
         Final learning rate.
 

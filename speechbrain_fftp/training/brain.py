@@ -22,7 +22,6 @@ from speechbrain_fftp.training.ddp import (
     Predictions,
     leave_group,
     mean_over_ranks,
-    sampler_of_rank,
     seed_step,
 )
 from speechbrain_fftp.training.history import TrainingHistory
@@ -49,11 +48,9 @@ class ClipBrain(sb.core.Brain):
     1 for each class of a clip) and ``unreadable`` (ids of skipped clips).
 
     Most arguments are keys of the recipes' yaml files, which explain them; the
-    modules are the arguments of ``speechbrain_fftp.lobes.tagger.Tagger``.
-    ``run`` is the ``RunFolder`` with the results, ``data_description`` the name
-    of the data in metrics.json and in the log; ``kwargs`` go to SpeechBrain's
-    ``Brain``. Augmenters, ``mixup`` and ``compute_cost`` work on targets
-    ``[B, C]``.
+    modules are the arguments of ``Tagger``. ``run`` is the ``RunFolder`` of the
+    results, ``data_description`` the name of the data in metrics.json and in
+    the log; ``kwargs`` go to SpeechBrain's ``Brain``.
     """
 
     train_stream = None  # a ShardStream, if the training clips are in shards
@@ -100,11 +97,6 @@ class ClipBrain(sb.core.Brain):
         self.checkpointer.add_recoverable("history", self.history)
 
     @property
-    def writer(self):
-        """The TensorBoard writer, on the main process."""
-        return self.history.writer
-
-    @property
     def lr(self):
         """The learning rate of the last step."""
         return self.optimizer.param_groups[0]["lr"]
@@ -142,7 +134,7 @@ class ClipBrain(sb.core.Brain):
         plain = signals[0]
         signals, lens = augmenter(signals, lens)
         if signals.ndim == 3 and self.step == 1 and if_main_process():
-            add_spectrograms(self.writer, plain, signals[0], self.epoch)
+            add_spectrograms(self.history.writer, plain, signals[0], self.epoch)
         return signals, lens, augmenter.replicate_labels(targets)
 
     def frozen_encoder(self, stage):
@@ -272,14 +264,11 @@ class ClipBrain(sb.core.Brain):
 
     def evaluation_loader(self, dataset, stage, loader_opts):
         """Returns the loader of a split, of which each process gets a share."""
-        return self.make_dataloader(
-            dataset,
-            stage,
-            ckpt_prefix=None,
-            collate_fn=collate_clips,
-            sampler=sampler_of_rank(dataset),
-            **loader_opts,
-        )
+        opts = {"collate_fn": collate_clips, **loader_opts}
+        if self.distributed_launch:  # some clips twice: see Predictions
+            sampler = torch.utils.data.DistributedSampler
+            opts["sampler"] = sampler(dataset, shuffle=False)
+        return self.make_dataloader(dataset, stage, ckpt_prefix=None, **opts)
 
     def export(self, single_label=False):
         """Writes the inference folder, and ends the process group if any."""

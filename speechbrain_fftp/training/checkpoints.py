@@ -12,7 +12,6 @@ import time
 from speechbrain.utils.checkpoints import (
     CKPT_PREFIX,
     METAFNAME,
-    Checkpoint,
     Checkpointer,
     average_checkpoints,
 )
@@ -43,23 +42,6 @@ class AtomicCheckpointer(Checkpointer):
     without checksums, which SpeechBrain's ``Checkpointer`` has saved, is loaded
     without verification. Checkpoints are ordered as they were saved, even if
     the clock was set back in between.
-
-    Arguments
-    ---------
-    *args : tuple
-        Arguments of ``Checkpointer``.
-    **kwargs : dict
-        Arguments of ``Checkpointer``.
-
-    Example
-    -------
-    >>> from torch.nn import Linear
-    >>> model = Linear(1, 1)
-    >>> tempdir = getfixture("tmpdir")
-    >>> checkpointer = AtomicCheckpointer(tempdir, {"model": model})
-    >>> checkpoint = checkpointer.save_checkpoint()
-    >>> checkpointer.find_checkpoint().path == checkpoint.path
-    True
     """
 
     def save_checkpoint(
@@ -78,7 +60,8 @@ class AtomicCheckpointer(Checkpointer):
                 now = max(now, newest.meta["unixtime"] + 1e-3)
             # "checksums" tells it from checkpoints that never had checksums.
             meta = {"unixtime": now, "checksums": CHECKSUMS, **meta}
-            name = name or self._unused_name()
+            unused = self._new_checkpoint_dirpath().name  # in this folder
+            name = name or unused.removeprefix(f"{CKPT_PREFIX}+")
         finished = None
         try:
             self.checkpoints_dir = folder / UNFINISHED
@@ -117,14 +100,6 @@ class AtomicCheckpointer(Checkpointer):
                 f"--output_folder. ({error})"
             ) from error
 
-    def _unused_name(self):
-        """Name of a checkpoint that is saved now."""
-        stamp, number = time.strftime("%Y-%m-%d+%H-%M-%S"), 0
-        names = {path.name for path in self.checkpoints_dir.iterdir()}
-        while f"{CKPT_PREFIX}+{stamp}+{number:02d}" in names:
-            number += 1
-        return f"{stamp}+{number:02d}"
-
     def _set_aside_damaged(self):
         """Renames the checkpoints of which a file is missing or has changed."""
         for folder in sorted(self.checkpoints_dir.glob(f"{CKPT_PREFIX}*")):
@@ -150,10 +125,8 @@ def _finish(unfinished, folder):
     shutil.rmtree(path, ignore_errors=True)  # another of the same name
     unfinished.path.rename(path)
     unfinished.path.parent.rmdir()
-    files = {
-        name: path / file.name for name, file in unfinished.paramfiles.items()
-    }
-    return Checkpoint(path, unfinished.meta, files)
+    files = {k: path / v.name for k, v in unfinished.paramfiles.items()}
+    return unfinished._replace(path=path, paramfiles=files)
 
 
 def _damaged_files(folder):
@@ -186,23 +159,10 @@ def _damaged_files(folder):
 
 
 def average_best(checkpointer, names, max_key, max_num):
-    """Loads the average of the best checkpoints into some recoverables.
+    """Loads the average of the checkpoints with the highest ``max_key``.
 
-    Arguments
-    ---------
-    checkpointer : speechbrain.utils.checkpoints.Checkpointer
-        Has the checkpoints and the recoverables.
-    names : sequence of str
-        Names of the recoverables, which are modules.
-    max_key : str
-        The metric by which the checkpoints are the best.
-    max_num : int
-        Maximum number of checkpoints to average.
-
-    Returns
-    -------
-    list of speechbrain.utils.checkpoints.Checkpoint
-        The checkpoints, the best first.
+    ``names`` are those of the recoverables to load, which are modules. Returns
+    the checkpoints, at most ``max_num``, the best first.
     """
     found = checkpointer.find_checkpoints(
         max_key=max_key, max_num_checkpoints=max_num

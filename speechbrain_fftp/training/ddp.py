@@ -58,11 +58,6 @@ def gather_predictions(ids, *tensors):
     Processes may hold different numbers of clips. ``DistributedSampler`` gives
     some clips to two processes, so that all get the same number: each clip is
     returned once. Returns the ids, sorted, and the tensors' rows in that order.
-
-    Example
-    -------
-    >>> gather_predictions(["b", "a", "b"], torch.tensor([2.0, 1.0, 2.0]))
-    (['a', 'b'], tensor([1., 2.]))
     """
     parts = [(ids, tensors)]
     if is_distributed_initialized():
@@ -73,17 +68,6 @@ def gather_predictions(ids, *tensors):
     order = torch.tensor([rows[name] for name in sorted(rows)])
     columns = zip(*(part_tensors for _, part_tensors in parts))
     return sorted(rows), *(torch.cat(column)[order] for column in columns)
-
-
-def sampler_of_rank(dataset):
-    """Returns the sampler that gives this process its share of a split.
-
-    All get the same number of clips, some clips twice, see
-    ``gather_predictions``. None if there is a single process.
-    """
-    if not is_distributed_initialized():
-        return None
-    return torch.utils.data.DistributedSampler(dataset, shuffle=False)
 
 
 def mean_over_ranks(value):
@@ -101,14 +85,6 @@ def seed_step(seed, epoch, step):
     What a step draws (masks, mixup, dropout) then depends only on the seed, the
     epoch, the step and the process: a resumed training draws the same numbers
     as an uninterrupted one, and no two processes draw the same.
-
-    Example
-    -------
-    >>> seed_step(1234, epoch=3, step=17)
-    >>> drawn = torch.rand(2)
-    >>> seed_step(1234, epoch=3, step=17)
-    >>> bool((drawn == torch.rand(2)).all())
-    True
     """
     place = np.random.SeedSequence([seed, epoch, step, get_rank() or 0])
     state = int(place.generate_state(1)[0])

@@ -71,8 +71,8 @@ def _message(error, trace):
         frames = re.findall(r'\n  File "(.+?)", line .*\n *(.*)', text)
         path, line = frames[-1]
         text = re.split(r"\n\w+(?:\.\w+)*: ", text)[-1]
-    places = [Path(path).resolve(), *Path(path).resolve().parents]
-    ours = any(Path(known).resolve() in places for known in SAYS_WHAT_TO_DO)
+    places = map(Path.resolve, map(Path, SAYS_WHAT_TO_DO))
+    ours = any(map(Path(path).resolve().is_relative_to, places))
     of_file = isinstance(error, OSError) and error.filename is not None
     if of_file or (ours and line.startswith("raise ")):
         return " ".join(text.split())

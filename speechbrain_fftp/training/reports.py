@@ -121,15 +121,12 @@ def write_tagging_results(metrics, labels, folder, **more):
     ``metrics`` is what ``tagging_metrics`` returned; ``more`` are further
     entries of metrics.json.
     """
-    folder = Path(folder)
-    per_class = [
-        {"label": labels[c], **row} for c, row in metrics["per_class"].items()
-    ]
-    means = {k: v for k, v in metrics.items() if k != "per_class"}
+    folder, columns = Path(folder), ("positives", "AP", "AUC")
+    means = dict(metrics)
+    per_class = means.pop("per_class").items()
     write_json(folder / "metrics.json", {**means, **more})
-    header = ("label", "positives", "AP", "AUC")
-    rows = ([row[key] for key in header] for row in per_class)
-    write_csv(folder / "per_class.csv", header, rows)
+    rows = ([labels[c], *(row[k] for k in columns)] for c, row in per_class)
+    write_csv(folder / "per_class.csv", ("label", *columns), rows)
     return tagging_table(metrics, labels)
 
 
@@ -144,8 +141,8 @@ def tagging_table(metrics, labels):
         "AP      positives  class",
     ]
     table = [
-        f"{row['AP']:.4f}  {row['positives']:9d}  {labels[number]}"
-        for number, row in sorted(
+        f"{row['AP']:.4f}  {row['positives']:9d}  {labels[c]}"
+        for c, row in sorted(
             metrics["per_class"].items(), key=lambda item: item[1]["AP"]
         )
     ]
@@ -165,25 +162,23 @@ def write_accuracy_results(targets, probs, labels, folder, writer, **more):
         accuracy_score,
         classification_report,
         confusion_matrix,
+        precision_recall_fscore_support,
     )
 
     folder = Path(folder)
     true, predicted = targets.argmax(1).numpy(), probs.argmax(1).numpy()
-    classes = range(len(labels))
-    # Classes by number: a label may be called "accuracy".
-    opts = {"labels": list(classes), "zero_division": 0}
-    report = classification_report(true, predicted, output_dict=True, **opts)
-    confusion = confusion_matrix(true, predicted, labels=opts["labels"])
+    opts = {"labels": list(range(len(labels))), "zero_division": 0}
+    scores = precision_recall_fscore_support(true, predicted, **opts)
+    precision, recall, f1, clips = (column.tolist() for column in scores)
     accuracy = float(accuracy_score(true, predicted))
     metrics = {"accuracy": accuracy, "num_clips": len(true), **more}
     write_json(folder / "metrics.json", metrics)
-    columns = ("recall", "precision", "f1-score", "support")
-    rows = ([labels[c], *(report[str(c)][k] for k in columns)] for c in classes)
     write_csv(
         folder / "per_class.csv",
         ("label", "recall", "precision", "F1", "clips"),
-        ([*row[:-1], int(row[-1])] for row in rows),
+        zip(labels, recall, precision, f1, clips),
     )
+    confusion = confusion_matrix(true, predicted, labels=opts["labels"])
     rows = ([label, *counts] for label, counts in zip(labels, confusion))
     write_csv(folder / "confusion.csv", ("true", *labels), rows)
     add_confusion(writer, confusion, labels, folder / "confusion.png")

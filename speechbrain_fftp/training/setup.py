@@ -4,22 +4,121 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import difflib
+import math
+import os
+import sys
 from pathlib import Path
 
-import ruamel.yaml
+from ruamel.yaml import YAML, YAMLError
 
 from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.logger import get_logger
+from speechbrain.utils.run_opts import HELP_TEXTS, RunOptions
 from speechbrain_fftp.utils.pretrained import load_encoder
 
 logger = get_logger(__name__)
+
+POSITIVE = """avg_checkpoints batch_size clip_seconds depth embed_dim
+grad_accumulation_factor lr max_frames n_classes n_mels number_of_epochs
+patch_frames sample_rate stride_frames""".split()
+WORDS = ("task",)  # numbers that may be words
+KINDS = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    list: "a list such as [1, 2]",
+}
 
 
 def plain_yaml(source):
     """Reads a yaml file or stream without creating the objects of its tags."""
     if isinstance(source, str):
         source = Path(source)
-    return ruamel.yaml.YAML().load(source)
+    return YAML().load(source)
+
+
+def check_options(argv):
+    """Returns the arguments for ``speechbrain.parse_arguments``.
+
+    That is all but ``--verbose``, see ``report_errors``. Options that are
+    misspelt, repeated or out of range end the process with one line and
+    status 2.
+    """
+    argv = [word for word in argv if word != "--verbose"]
+    try:
+        if not {"-h", "--help"}.intersection(argv):
+            _check(argv)
+    except ValueError as error:
+        if if_main_process():
+            print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
+        sys.exit(2)
+    return argv
+
+
+def _check(argv):
+    """Raises a ValueError for the first option that is wrong."""
+    if not argv or not os.path.isfile(argv[0]):
+        raise ValueError(
+            f"{argv[0] if argv else 'nothing'} is no yaml file. Give one first,"
+            " then options, such as hparams/ast_fftp.yaml --lr 0.001"
+        )
+    options = RunOptions().as_dict()
+    options = {name: options[name] for name in HELP_TEXTS}
+    options.update(jit_module_keys=None, compile_module_keys=None)
+    keys = plain_yaml(argv[0])
+    for name, text in _read(argv[1:]).items():
+        if name not in keys and name not in options:
+            close = difflib.get_close_matches(name, [*keys, *options], 1, 0.7)
+            hint = f": did you mean --{close[0]}?" if close else ""
+            raise ValueError(f"there is no option --{name}{hint}")
+        if name not in keys and options[name] is False:  # a flag
+            if text:
+                raise ValueError(f"--{name} takes no value, not {text!r}")
+        elif not text:
+            raise ValueError(f"--{name} needs a value")
+        else:
+            _check_value(name, text, {**options, **keys}[name], name in keys)
+
+
+def _read(words):
+    """Reads words such as ``--lr=1``, ``--lr 1``: a dict from name to text."""
+    given, name = {}, None
+    for word in words:
+        if word.startswith("--"):
+            name, _, text = word[2:].partition("=")
+            if name in given:
+                raise ValueError(f"--{name} is given twice")
+            given[name] = text
+        elif name is None:
+            raise ValueError(f"{word} is no option: options begin with --")
+        else:
+            given[name] = f"{given[name]} {word}".strip()
+        if "=" in given[name]:  # a space to SpeechBrain
+            raise ValueError(f"--{name} cannot have a '=' in its value")
+    return given
+
+
+def _check_value(name, text, default, is_key):
+    """Checks that a value is of the kind of the default, and in range."""
+    if "precision" in name and text not in ("fp32", "fp16", "bf16"):
+        raise ValueError(f"--{name} is fp32, fp16 or bf16, not {text}")
+    try:
+        value = YAML(typ="safe", pure=True).load(text)
+    except YAMLError:
+        raise ValueError(f"--{name} cannot be read: {text}")
+    kind = next((kind for kind in KINDS if isinstance(default, kind)), object)
+    accepted = (int, float) if kind is float else kind
+    if kind in (int, float) and isinstance(value, bool):
+        accepted = ()
+    if not isinstance(value, accepted) and name not in WORDS:
+        raise ValueError(f"--{name} must be {KINDS[kind]}, not {text}")
+    if isinstance(value, (int, float)):
+        if name in POSITIVE and not 0 < value < math.inf:
+            raise ValueError(f"--{name} must be greater than 0, not {text}")
+        if is_key and not 0 <= value < math.inf:
+            raise ValueError(f"--{name} must not be negative, not {text}")
 
 
 def read_overrides(overrides, demo):
@@ -34,7 +133,7 @@ def read_overrides(overrides, demo):
     >>> read_overrides("seed: 1", {"depth": 4})
     ({'depth': 4, 'seed': 1}, True)
     """
-    overrides = dict(ruamel.yaml.YAML().load(overrides) or {})
+    overrides = dict(YAML().load(overrides) or {})
     if "data_folder" in overrides:
         return overrides, False
     logger.warning(
@@ -46,11 +145,8 @@ def read_overrides(overrides, demo):
 
 
 def resolve_run_options(hparams, run_opts):
-    """Lets ``--ckpt_interval_steps`` replace the yaml's interval in minutes.
-
-    SpeechBrain accepts only one of the two.
-    """
-    if "ckpt_interval_steps" in run_opts.overridden_args:
+    """Lets ``--ckpt_interval_steps`` replace the yaml's interval in minutes."""
+    if "ckpt_interval_steps" in run_opts.overridden_args:  # not both
         hparams["ckpt_interval_minutes"] = 0
 
 

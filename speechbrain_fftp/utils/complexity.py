@@ -14,10 +14,9 @@ Authors
 """
 
 import argparse
-import math
 import sys
 import tempfile
-from typing import NamedTuple
+from collections import namedtuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
@@ -26,28 +25,7 @@ from speechbrain_fftp.nnet.mamba import Mamba
 
 ATTENTION = "scaled_dot_product"
 
-
-class Macs(NamedTuple):
-    """Multiply-accumulates.
-
-    Arguments
-    ---------
-    linear_conv : int
-        MACs of linear and convolutional layers: the paper's count.
-    total : int
-        The same plus those of attention and the scan.
-
-    Example
-    -------
-    >>> Macs(linear_conv=10, total=12) + Macs(1, 1)
-    Macs(linear_conv=11, total=13)
-    """
-
-    linear_conv: int
-    total: int
-
-    def __add__(self, other):
-        return Macs(*map(sum, zip(self, other)))
+Macs = namedtuple("Macs", ["linear_conv", "total"])  # both counts
 
 
 def count_macs(module, *inputs):
@@ -63,7 +41,7 @@ def count_macs(module, *inputs):
     Returns
     -------
     Macs
-        The sum over the batch.
+        Both counts, ``linear_conv`` and ``total``, summed over the batch.
 
     Example
     -------
@@ -77,16 +55,16 @@ def count_macs(module, *inputs):
         return sdpa_flop_count(query, key, value)
 
     mixers = [m for m in module.modules() if isinstance(m, Mamba)]
-    analytic = Macs(0, 0)
+    linear_conv = attention = scans = 0
 
     def count_mixer(mixer, args, output):
         """Adds the convolutions and scans of a Mamba layer."""
-        nonlocal analytic
+        nonlocal linear_conv, scans
         tokens = args[0].shape[0] * args[0].shape[1]
         steps = tokens * mixer.d_inner * (2 if mixer.bidirectional else 1)
         forms = 2 if mixer.bidirectional == "bi-bi" else 1
-        conv = tokens * mixer.d_inner * mixer.d_conv * forms
-        analytic += Macs(conv, conv + 3 * steps * mixer.d_state)
+        linear_conv += tokens * mixer.d_inner * mixer.d_conv * forms
+        scans += 3 * steps * mixer.d_state
 
     counter = FlopCounterMode(
         display=False, custom_mapping={cpu_attention: count_attention}
@@ -99,7 +77,6 @@ def count_macs(module, *inputs):
     finally:
         for hook in hooks:
             hook.remove()
-    linear_conv = attention = 0
     for operation, flops in counter.get_flop_counts()["Global"].items():
         name = str(operation)
         if ATTENTION in name:
@@ -108,7 +85,7 @@ def count_macs(module, *inputs):
             linear_conv += flops // 2
         elif not mixers:  # unfused attention; in a Mamba layer, the scan
             attention += flops // 2
-    return analytic + Macs(linear_conv, linear_conv + attention)
+    return Macs(linear_conv, linear_conv + attention + scans)
 
 
 def _outside_inference_mode(x):
@@ -117,28 +94,10 @@ def _outside_inference_mode(x):
     return x.clone() if is_inference else x
 
 
-def saved_bytes(module, *inputs):
-    """Memory that a forward pass keeps for the backward pass.
+def _saved_bytes(module, *inputs):
+    """A module's output, and the memory that it keeps for the backward pass.
 
-    Arguments
-    ---------
-    module : torch.nn.Module
-        Any module.
-    *inputs : torch.Tensor
-        Its inputs.
-
-    Returns
-    -------
-    output : torch.Tensor
-        The module's output.
-    bytes : int
-        Storage of the tensors that autograd saved, without parameters.
-
-    Example
-    -------
-    >>> layer = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.Sigmoid())
-    >>> saved_bytes(layer, torch.rand(2, 8))[1]  # input and output
-    96
+    That is the storage of the tensors that autograd saves, without parameters.
     """
     own = {p.untyped_storage().data_ptr() for p in module.parameters()}
     saved = {}
@@ -155,50 +114,18 @@ def saved_bytes(module, *inputs):
     return output, sum(size for size, _ in saved.values())
 
 
-def describe(encoder, classifier, n_frames):
-    """Formats a table of a model's figures for one clip.
-
-    Arguments
-    ---------
-    encoder : AST or AuM
-        The encoder.
-    classifier : torch.nn.Module
-        Its classifier.
-    n_frames : int
-        Number of frames of the clip.
-
-    Returns
-    -------
-    str
-        The table, with a row per part of the model.
-
-    Example
-    -------
-    >>> from speechbrain_fftp.lobes.models.AST import AST
-    >>> encoder = AST(embed_dim=48, depth=2, num_heads=3)
-    >>> table = describe(encoder, torch.nn.Linear(48, 5), n_frames=1000)
-    >>> table.splitlines()[0]
-    '1000 frames: 196 patches, 198 tokens'
-    """
+def _describe(encoder, classifier, n_frames):
+    """A table of a model's figures for one clip, with a row for each part."""
     patches = encoder.embedding.num_patches(n_frames)
     tokens = []
     hook = encoder.blocks[0].register_forward_pre_hook(
         lambda block, args: tokens.append(args[0].shape[1])
     )
     feats = torch.zeros(1, n_frames, encoder.embedding.n_mels)
-    output, size = saved_bytes(encoder, feats)
+    output, whole = _figures(encoder, feats)
     hook.remove()
-    whole = _figures(encoder, count_macs(encoder, feats), size)
-    patching = _figures(
-        encoder.embedding,
-        count_macs(encoder.embedding, feats),
-        saved_bytes(encoder.embedding, feats)[1],
-    )
-    head = _figures(
-        classifier,
-        count_macs(classifier, output.detach()),
-        saved_bytes(classifier, output)[1],
-    )
+    _, patching = _figures(encoder.embedding, feats)
+    _, head = _figures(classifier, output.detach().requires_grad_())
     rows = {
         "patch embedding": patching,
         f"{len(encoder.blocks)} blocks, and the rest of the encoder": [
@@ -220,30 +147,16 @@ def describe(encoder, classifier, n_frames):
     return "\n".join(lines)
 
 
-def _figures(module, macs, size):
-    """A row: million parameters, GMACs of both counts, MiB saved."""
-    parameters = sum(math.prod(p.shape) for p in module.parameters())
-    return [parameters / 1e6, *(n / 1e9 for n in macs), size / 2**20]
+def _figures(module, x):
+    """Output, and million parameters, GMACs of both counts and MiB saved."""
+    output, size = _saved_bytes(module, x)
+    macs = (n / 1e9 for n in count_macs(module, x))
+    parameters = sum(p.numel() for p in module.parameters())
+    return output, [parameters / 1e6, *macs, size / 2**20]
 
 
-def main(argv=None):
-    """Prints the table for the model of a yaml file.
-
-    Arguments
-    ---------
-    argv : list of str, optional
-        Command line arguments; ``sys.argv[1:]`` by default.
-
-    Returns
-    -------
-    int
-        Exit status: 1 after an error, which is printed to stderr.
-
-    Example
-    -------
-    >>> main(["no_such.yaml"])
-    1
-    """
+def _main(argv=None):
+    """Prints the table for the model of a yaml file; returns the exit status."""
     from hyperpyyaml import load_hyperpyyaml
 
     parser = argparse.ArgumentParser(
@@ -261,13 +174,8 @@ def main(argv=None):
             overrides = "\n".join(f"{k.lstrip('-')}: {v}" for k, v in pairs)
             with open(args.hparams, encoding="utf-8") as file:
                 hparams = load_hyperpyyaml(file, overrides)
-            print(
-                describe(
-                    hparams["embedding_model"],
-                    hparams["classifier"],
-                    args.frames,
-                )
-            )
+        model = hparams["embedding_model"], hparams["classifier"]
+        print(_describe(*model, args.frames))
     except (OSError, KeyError, ValueError) as error:
         print(f"complexity: {error}", file=sys.stderr)
         return 1
@@ -275,4 +183,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_main())

@@ -11,24 +11,8 @@ from scipy.stats import norm
 AUC_MARGIN = 1e-7
 
 
-def d_prime(auc):
-    """Sensitivity index of an area under the ROC curve.
-
-    Arguments
-    ---------
-    auc : float
-        Area under the curve in 0..1, clipped at ``1 - 1e-7``.
-
-    Returns
-    -------
-    float
-        ``sqrt(2)`` times the normal quantile of the area, at most 7.35.
-
-    Example
-    -------
-    >>> round(d_prime(0.975), 3)
-    2.772
-    """
+def _d_prime(auc):
+    """Sensitivity index of an area under the ROC curve, at most 7.35."""
     auc = min(max(auc, AUC_MARGIN), 1 - AUC_MARGIN)
     return float(np.sqrt(2) * norm.ppf(auc))
 
@@ -92,7 +76,7 @@ def tagging_metrics(targets, scores):
     return {
         "mAP": float(np.mean([c["AP"] for c in per_class.values()])),
         "AUC": auc,
-        "d_prime": d_prime(auc),
+        "d_prime": _d_prime(auc),
         "num_classes_scored": len(per_class),
         "num_clips": len(targets),
         "per_class": per_class,

@@ -67,13 +67,13 @@ def test_a_reader_that_stops(options, exported):
 
 
 def test_interrupted(options, exported):
-    """Also while PyTorch is imported, which takes seconds."""
+    """While PyTorch is imported, or while standard input is awaited."""
     command = [*COMMAND, "-", "--model", exported[1]]
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, stdin=pipe, stdout=pipe, **options
     ) as process:
-        time.sleep(1)
+        time.sleep(3)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate()
     assert process.returncode == 130 and not output and not errors

@@ -24,15 +24,12 @@ import soundfile as sf
 
 from speechbrain.dataio.dataio import load_data_csv
 from speechbrain_fftp.datasets.speech_commands.lists import (
+    COMMANDS,
+    OTHER_WORDS,
     hash_split,
     speaker_of,
 )
-from speechbrain_fftp.datasets.speech_commands.tasks import (
-    COMMANDS,
-    OTHER_WORDS,
-)
-from speechbrain_fftp.datasets.synthetic.speech import WORDS
-from speechbrain_fftp.datasets.synthetic.words import make_word_set
+from speechbrain_fftp.datasets.synthetic.words import WORDS, make_word_set
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "recipes" / "SpeechCommands" / "speechcommands_prepare.py"
@@ -508,3 +505,57 @@ def test_real_words_in_the_shared_folder(prepare, shared, tmp_path):
     assert len(set.union(*speakers)) == 238
     assert read_skipped(save) == {}
     assert len(list((save / "noise").iterdir())) == 6
+
+
+def write_test_set(folder):
+    """A test set as it is published, with one file that is not audio."""
+    for number, word in enumerate([*COMMANDS, "_unknown_", "_silence_"]):
+        for speaker in range(2 + number % 2):
+            name = f"t{speaker}_nohash_0.wav"
+            name = f"bed_{name}" if word == "_unknown_" else name
+            write_clip(folder / word / name, 0.5)
+    write_clip(folder / "yes" / "t9_nohash_0.wav", 0.5, rate=8000)
+    (folder / "no" / "t8_nohash_0.wav").write_bytes(b"")
+    return folder
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_published_test_set(prepare, words, tmp_path, packed):
+    test_set = write_test_set(tmp_path / "test_set")
+    if packed:
+        archive = tmp_path / "test.tar.gz"
+        with tarfile.open(archive, "w:gz") as tar:
+            tar.add(test_set, "./")
+        test_set = archive
+    plain, save = tmp_path / "plain", tmp_path / "save"
+    prepare(words, plain, "12")
+    prepare(words, save, "12", test_set=test_set)
+    for name in ("train.csv", "valid.csv", "classes.csv"):
+        assert (save / name).read_bytes() == (plain / name).read_bytes()
+    rows = read_table(save, "test")
+    counts = Counter(row["label"] for row in rows)
+    assert counts.pop("yes") == 3  # one of them converted
+    assert counts.pop("_silence_") == 3 and counts.pop("_unknown_") == 2
+    assert set(counts) == set(COMMANDS) - {"yes"}
+    assert sum(counts.values()) == sum(2 + n % 2 for n in range(1, 10))
+    for row in rows:
+        path = row["wav"].replace("$test_set", str(test_set))
+        path = path.replace("$data_root", str(save))
+        info = sf.info(path)
+        assert info.samplerate == 16000
+        assert info.duration == pytest.approx(float(row["duration"]))
+    assert "test set: no/t8_nohash_0.wav" in (save / "skipped.csv").read_text()
+    if packed:
+        archive.write_bytes(b"other")
+    else:
+        shutil.copy(test_set / "up/t0_nohash_0.wav", test_set / "up/t5.wav")
+    with pytest.raises(ValueError, match="source files have changed"):
+        prepare(words, save, "12", test_set=test_set)
+    with pytest.raises(ValueError, match="test_set"):
+        prepare(words, save, "12")
+    with pytest.raises(ValueError, match="test_set is for task 12, not 35"):
+        prepare(words, tmp_path / "other", "35", test_set=test_set)
+    shutil.rmtree(tmp_path / "test_set" / "stop")
+    with pytest.raises(ValueError, match="no folder stop"):
+        folder = tmp_path / "test_set"
+        prepare(words, tmp_path / "other", "12", test_set=folder)

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from speechbrain_fftp.dataio.lock import locked
+from speechbrain_fftp.datasets.audioset import manifests
 from speechbrain_fftp.datasets.audioset.lists import (
     read_class_list,
     read_segments,
@@ -295,8 +297,7 @@ def test_two_runs_do_not_prepare_one_folder(
     prepare, data, tmp_path, monkeypatch
 ):
     save, refused = tmp_path / "save", []
-    module = sys.modules[prepare.__module__]
-    convert = module.convert_clips
+    convert = manifests.convert_clips
 
     def convert_clips(*args):
         with pytest.raises(RuntimeError) as error:
@@ -304,7 +305,7 @@ def test_two_runs_do_not_prepare_one_folder(
         refused.append(str(error.value))
         return convert(*args)
 
-    monkeypatch.setattr(module, "convert_clips", convert_clips)
+    monkeypatch.setattr(manifests, "convert_clips", convert_clips)
     prepare(data, save)
     assert len(refused) == 3
     for message in refused:
@@ -339,3 +340,43 @@ def test_real_clips(prepare, tmp_path):
         ours, _ = sf.read(wav, dtype="int16")
         source, _ = sf.read(data / "audio" / f"{row['ID']}.flac", dtype="int16")
         assert np.array_equal(ours, source)
+
+
+@pytest.mark.parametrize("format", ["flac", "webdataset"])
+def test_parts_give_the_same_bytes(prepare, data_folder, tmp_path, format):
+    options = {"format": format, "num_workers": 1}
+    if format == "webdataset":
+        pytest.importorskip("webdataset")
+        options["clips_per_shard"] = 5
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    prepare(data_folder, whole, **options)
+    for part in ("3/3", "1/3"):
+        prepare(data_folder, parts, part=part, **options)
+        assert not (parts / "prepared.json").exists()
+    written = {p.relative_to(parts) for p in parts.rglob("*.flac")}
+    tars = sorted(parts.rglob("*.tar"))
+    prepare(data_folder, parts, part="2/3", **options)
+    assert written < {p.relative_to(parts) for p in parts.rglob("*.flac")}
+    assert len(tars) < len(list(parts.rglob("*.tar"))) or format == "flac"
+    times = {p: p.stat().st_mtime_ns for p in parts.rglob("*.flac")}
+    prepare(data_folder, parts, **options)
+    assert times == {p: p.stat().st_mtime_ns for p in parts.rglob("*.flac")}
+    contents = [
+        {p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()}
+        for f in (whole, parts)
+    ]
+    assert contents[0] == contents[1]
+
+
+def test_parts_are_locked_one_by_one(prepare, data_folder, tmp_path):
+    folder = str(tmp_path / "out")
+    prepare(data_folder, folder, part="1/2")
+    with locked(folder, "preparing-1-of-2.lock", "being prepared"):
+        prepare(data_folder, folder, part="2/2")
+        for part in ("1/2", None):
+            with pytest.raises(RuntimeError, match="is being prepared by"):
+                prepare(data_folder, folder, part=part)
+    prepare(data_folder, folder)
+    for part in ("0/2", "3/2", "1", "a/b"):
+        with pytest.raises(ValueError, match="not i/n such as 1/8"):
+            prepare(data_folder, tmp_path / "other", part=part)

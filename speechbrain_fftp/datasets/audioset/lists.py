@@ -59,13 +59,10 @@ def read_classes(path):
         standard, classes = classes, read_class_list(path)
         check_class_names(classes.values(), path)
         if list(classes) != list(standard):
-            logger.info(
-                "Using the %d classes of %s, which are not AudioSet's %d in"
-                " their order",
-                len(classes),
-                path,
-                len(standard),
+            text = (
+                "Using the %d classes of %s, not AudioSet's %d in their order"
             )
+            logger.info(text, len(classes), path, len(standard))
     return classes
 
 
@@ -90,12 +87,18 @@ def read_segments(path):
             if not line.strip() or line.startswith("#"):
                 continue
             try:
-                segments.append(_parse_segment(line))
+                fields = next(csv.reader([line], skipinitialspace=True))
+                clip_id, start, end, mids = (field.strip() for field in fields)
+                start, end = float(start), float(end)
+                if not 0 <= start < end < MAX_SECONDS:
+                    raise ValueError("a segment must end after its start")
             except (csv.Error, ValueError):
                 raise ValueError(
                     f"{path}, line {number}: expected"
                     f' id, start, end, "mid,mid" but found {line[:80]!r}'
                 )
+            mids = unique_mids(mids.split(","))
+            segments.append(Segment(clip_id, start, end, mids))
     return segments
 
 
@@ -130,16 +133,6 @@ def open_csv(path):
             yield file
     except (UnicodeDecodeError, csv.Error) as err:
         raise ValueError(f"{path} is not a CSV file in UTF-8: {err}")
-
-
-def _parse_segment(line):
-    """Turns one line of a segment list into a Segment."""
-    fields = next(csv.reader([line], skipinitialspace=True))
-    clip_id, start, end, mids = (field.strip() for field in fields)
-    start, end = float(start), float(end)
-    if not 0 <= start < end < MAX_SECONDS:
-        raise ValueError("a segment must end after its start")
-    return Segment(clip_id, start, end, unique_mids(mids.split(",")))
 
 
 def unique_mids(mids):

@@ -1,4 +1,4 @@
-"""Chooses the clips of each split, and writes manifests and report.
+"""Chooses the clips of each split, and writes audio, manifests and report.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,8 +9,10 @@ import re
 from collections import Counter
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.convert import TREATMENTS
+from speechbrain_fftp.dataio.convert import TREATMENTS, convert_clips
 from speechbrain_fftp.dataio.files import hash_fraction, write_csv, write_json
+from speechbrain_fftp.datasets.audioset.layouts import audio_reader, cut_jobs
+from speechbrain_fftp.datasets.audioset.shards import write_shards
 
 logger = get_logger(__name__)
 
@@ -57,6 +59,53 @@ def hold_out(clips, fraction):
     return rest, [c for c, place in zip(clips, places) if place <= limit]
 
 
+def convert_splits(
+    clips,
+    audio,
+    classes,
+    save_folder,
+    settings,
+    num_workers,
+    clips_per_shard,
+    share,
+):
+    """Writes the audio of each split: ``flac/ID.flac`` or shards of train.
+
+    With a share of (i, n), only that of every nth file or shard from the ith on.
+    ``clips`` and ``audio`` (see ``audio_reader``) are those of each split.
+    Returns duration and treatments of each single file, the reason of each clip
+    that failed, and the records of the shards or None.
+    """
+    rate = settings["sample_rate"]
+    always = settings.get("cut_segments") == "yes"
+    folder = os.path.join(save_folder, "flac")
+    os.makedirs(folder, exist_ok=True)
+    converted, failed, records = {}, {}, None
+    i, n = share
+    for split, chosen in clips.items():
+        if split == "train" and settings["format"] == "webdataset":
+            jobs = cut_jobs(chosen, audio[split], clips_per_shard)
+            records = write_shards(
+                jobs, save_folder, classes, rate, num_workers, always, share
+            )
+            for record in records:
+                failed.update((c["id"], c["reason"]) for c in record["skipped"])
+            continue
+        done, reasons = convert_clips(
+            {clip.id: clip.end - clip.start for clip in chosen[i::n]},
+            audio_reader(audio[split]),
+            folder,
+            rate,
+            num_workers,
+            split,
+            {clip.id: clip.start for clip in chosen if clip.start},
+            always,
+        )
+        converted.update(done)
+        failed.update(reasons)
+    return converted, failed, records
+
+
 def make_report(listed, kept, skipped, converted, records, **more):
     """Counts clips, treatments and reasons; ``more`` goes into the report.
 
@@ -65,12 +114,9 @@ def make_report(listed, kept, skipped, converted, records, **more):
     """
     splits = {}
     for split, clips in kept.items():
-        treated = Counter(
-            treatment
-            for clip in clips
-            if clip.id in converted
-            for treatment in converted[clip.id][1]
-        )
+        treated = Counter()
+        for clip in clips:
+            treated.update(converted.get(clip.id, (0, ()))[1])
         for record in records if split == "train" else ():
             treated.update(record["treatments"])
         splits[split] = {
@@ -80,51 +126,43 @@ def make_report(listed, kept, skipped, converted, records, **more):
             **{name: treated[name] for name in TREATMENTS},
         }
     reasons = Counter(clip["reason"].split(":")[0] for clip in skipped)
-    return {
-        "splits": splits,
-        **more,
-        "skipped_reasons": reasons,
-        "skipped": skipped,
-    }
+    last = {"skipped_reasons": reasons, "skipped": skipped}
+    return {"splits": splits, **more, **last}
 
 
 def write_report(save_folder, report, data_folder):
     """Writes and logs the report; a split without clips is an error."""
     path = os.path.join(save_folder, REPORT)
     write_json(path, report)
-    reasons = report["skipped_reasons"].items()
-    summary = ", ".join(f"{n} {reason}" for reason, n in reasons) or "none"
-    sizes = {
-        split: about["written"] for split, about in report["splits"].items()
-    }
-    for split, size in sizes.items():
-        if not size:
+    summary, splits = _counted(report["skipped_reasons"]), report["splits"]
+    sizes = {split: about["written"] for split, about in splits.items()}
+    for split in splits:
+        if not sizes[split]:
             raise ValueError(
                 f"No clip is left for the {split} split of {data_folder};"
                 f" skipped: {summary}. All skipped clips are in {path}: repair"
                 " the data and prepare again."
             )
-    sizes = ", ".join(f"{size} {split}" for split, size in sizes.items())
-    logger.info("Clips in %s: %s", save_folder, sizes)
+    logger.info("Clips in %s: %s", save_folder, _counted(sizes))
     if report["audio"]:
-        names = report["audio"]["names"].items()
-        names = ", ".join(f"{count} {name}" for name, count in names)
-        logger.info("Names of audio files: %s; see %s", names or "none", path)
-    cut = sum(about["cut"] for about in report["splits"].values())
-    if cut:
+        names = _counted(report["audio"]["names"])
+        logger.info("Names of audio files: %s; see %s", names, path)
+    if cut := sum(about["cut"] for about in splits.values()):
         logger.info("%d clips were cut out of whole recordings", cut)
     if report["skipped"]:
         logger.warning("Skipped clips: %s; see %s", summary, path)
     if near := report.get("near_duplicates"):
         pairs = ", ".join(" = ".join(pair["ids"]) for pair in near[:3])
         logger.warning(
-            "%d pairs of clips in different splits sound the same: %s (see"
-            " near_duplicates in %s). If they are copies, remove one of each, or"
-            " give them a group in clips.csv",
-            len(near),
-            pairs,
-            path,
+            f"{len(near)} pairs of clips in different splits sound the same:"
+            f" {pairs} (see near_duplicates in {path}). If they are copies,"
+            " remove one of each, or give them a group in clips.csv"
         )
+
+
+def _counted(counts):
+    """Such as "3 ID, 1 YID"; "none" without any."""
+    return ", ".join(f"{n} {what}" for what, n in counts.items()) or "none"
 
 
 def write_tables(save_folder, kept, durations, classes):
@@ -139,16 +177,10 @@ def write_tables(save_folder, kept, durations, classes):
     write_csv(path, ("mid", "label", *kept), rows)
 
     for split, clips in kept.items():
-        rows = [
-            (
-                clip.id,
-                durations[clip.id],
-                f"$data_root/flac/{clip.id}.flac",
-                ";".join(classes[mid] for mid in clip.mids if mid in classes),
-            )
-            for clip in clips
-            if clip.id in durations
-        ]
-        path = os.path.join(save_folder, f"{split}.csv")
+        path, rows = os.path.join(save_folder, f"{split}.csv"), []
+        for clip in (clip for clip in clips if clip.id in durations):
+            labels = ";".join(classes[m] for m in clip.mids if m in classes)
+            wav = f"$data_root/flac/{clip.id}.flac"
+            rows.append((clip.id, durations[clip.id], wav, labels))
         if rows:
             write_csv(path, ("ID", "duration", "wav", "labels"), rows)

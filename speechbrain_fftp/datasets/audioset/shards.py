@@ -36,13 +36,15 @@ def write_shards(
     sample_rate=16000,
     num_workers=None,
     always=False,
+    share=(0, 1),
 ):
     """Writes ``shards/train-NUMBER.tar`` for each ShardJob, in parallel.
 
     Shards whose record fits their job are kept; the same jobs always give the
-    same bytes. For ``always`` see ``encode_clip``. Returns the records: file, clips, bytes and sha256 of a shard,
-    the number of clips with each label and treatment, and the skipped clips
-    with the reason.
+    same bytes. For ``always`` see ``encode_clip``. With a share of (i, n), only
+    every nth shard from the ith on is written. Returns the records: file, clips,
+    bytes and sha256 of a shard, the number of clips with each label and
+    treatment, and the skipped clips with the reason.
     """
     num_workers = num_workers or get_available_cpu_count()
     os.makedirs(os.path.join(save_folder, "shards"), exist_ok=True)
@@ -67,11 +69,11 @@ def write_shards(
     with ThreadPoolExecutor(num_workers) as pool:
         records = parallel_map(
             write,
-            enumerate(jobs),
+            list(enumerate(jobs))[share[0] :: share[1]],
             chunk_size=1,
             queue_size=2 * num_workers,
             executor=pool,
-            progress_bar_kwargs={"desc": "shards", "total": len(jobs)},
+            progress_bar_kwargs={"desc": "shards"},
         )
         records = list(records)
     for path in _shard_paths(save_folder)[len(jobs) :]:  # of an earlier attempt

@@ -14,17 +14,12 @@ FRACTIONS = {"train": 0.7, "eval": 0.15, "valid": 0.15}
 
 
 class OwnClip(NamedTuple):
-    """A clip of custom data.
+    """A clip of custom data; what is not given is empty."""
 
-    Its path is relative to the data folder, with ``/``. The split (train, valid
-    or eval) is empty if it is not given; clips with the same group, unless it
-    is empty, belong to the same split. The fold is empty if there are none.
-    """
-
-    path: str
+    path: str  # relative to the data folder, with ``/``
     labels: Tuple[str, ...]
-    split: str = ""
-    group: str = ""
+    split: str = ""  # train, valid or eval
+    group: str = ""  # of clips that belong to the same split
     fold: str = ""
 
 
@@ -126,10 +121,10 @@ def _assign(groups, split_of, targets):
 
     for label in sorted(names_of, key=rarity):
         names = sorted(names_of[label], key=place)
-        total = sum(len(groups[name]) for name in names)
         have = Counter()
         for name in names:
             have[split_of.get(name)] += len(groups[name])
+        total = have.total()
         for name in names:
             if name not in split_of:
                 split_of[name] = max(

@@ -24,10 +24,8 @@ class TransformerBlock(torch.nn.Module):
 
     Arguments
     ---------
-    embed_dim : int
-        Number of channels D of a token.
-    num_heads : int
-        Number of attention heads.
+    embed_dim, num_heads : int
+        Number of channels D of a token, and of attention heads.
     mlp_ratio : float
         Width of the MLP's hidden layer, in multiples of ``embed_dim``.
     dropout : float
@@ -115,26 +113,18 @@ class AST(torch.nn.Module):
 
     Arguments
     ---------
-    n_mels : int
-        Number of mel bins F of the features.
-    embed_dim : int
-        Number of channels D of a token.
-    depth : int
-        Number of transformer blocks.
-    num_heads : int
-        Number of attention heads.
+    n_mels, embed_dim : int
+        Number of mel bins F of the features, and of channels D of a token.
+    depth, num_heads : int
+        Number of transformer blocks, and of attention heads.
     embedding : torch.nn.Module, optional
         A patch embedding of ``speechbrain_fftp.nnet.patching``; by default,
         ``FFTPEmbedding`` with 25 frames every 5.
     max_frames : int
         Maximum clip length in frames, which sets the number of learned
         positions. Longer clips stretch them (see ``PositionEmbedding``).
-    mlp_ratio : float
-        Width of the MLPs' hidden layer, in multiples of ``embed_dim``.
-    dropout : float
-        Dropout probability in the blocks.
-    norm_eps : float
-        Epsilon of the layer normalisations: 1e-6 in the original AST.
+    mlp_ratio, dropout, norm_eps : float
+        See ``TransformerBlock``. In the original AST, ``norm_eps`` is 1e-6.
 
     Raises
     ------

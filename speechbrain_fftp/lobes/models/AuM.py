@@ -52,10 +52,8 @@ class AuM(torch.nn.Module):
 
     Arguments
     ---------
-    n_mels : int
-        Number of mel bins F of the features.
-    embed_dim : int
-        Number of channels D of a token.
+    n_mels, embed_dim : int
+        Number of mel bins F of the features, and of channels D of a token.
     depth : int
         Number of blocks.
     bidirectional : str or bool
@@ -66,15 +64,10 @@ class AuM(torch.nn.Module):
     max_frames : int
         Maximum clip length in frames, which sets the number of learned
         positions. Longer clips stretch them (see ``PositionEmbedding``).
-    d_state : int
-        Number of states of each channel.
-    d_conv : int
-        Number of tokens that the convolution spans.
-    expand : int
-        Number of inner channels, in multiples of ``embed_dim``.
+    d_state, d_conv, expand : int
+        Sizes of the blocks; see ``Mamba``.
     dt_rank : int, optional
-        Rank of the projection of step sizes; by default
-        ``ceil(embed_dim / 16)``.
+        Rank of the projection of step sizes; see ``Mamba``.
     residual_in_fp32 : bool
         Whether the residual stream is float32 even if the weights are not.
     norm_eps : float

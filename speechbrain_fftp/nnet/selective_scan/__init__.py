@@ -48,10 +48,8 @@ def selective_scan(
         Step sizes ``[B, D, L]``.
     A : torch.Tensor
         Decay rates ``[D, N]``, real and negative.
-    B : torch.Tensor
-        Input factors ``[B, N, L]``.
-    C : torch.Tensor
-        Output factors ``[B, N, L]``.
+    B, C : torch.Tensor
+        Input and output factors ``[B, N, L]``.
     D : torch.Tensor, optional
         Weights ``[D]`` of the input in the output.
     z : torch.Tensor, optional
@@ -115,11 +113,9 @@ def bidirectional_selective_scan(A, A_b, **inputs):
 
     Arguments
     ---------
-    A : torch.Tensor
-        Decay rates ``[D, N]`` of the forward direction.
-    A_b : torch.Tensor
-        Decay rates ``[D, N]`` of the backward direction, which starts at each
-        item's own last step.
+    A, A_b : torch.Tensor
+        Decay rates ``[D, N]`` of the forward and of the backward direction,
+        which starts at each item's own last step.
     **inputs : dict
         Other arguments of ``selective_scan``.
 

@@ -165,17 +165,13 @@ def triton_scan(inputs, delta_softplus=False, reverse=False):
     inputs : tuple of torch.Tensor
         ``u, delta, A, B, C, D, z, delta_bias, initial_state, lengths``, as in
         ``selective_scan``.
-    delta_softplus : bool
-        Whether softplus is applied to the step sizes after the bias.
-    reverse : bool
-        Whether the recursion runs from the last step to the first.
+    delta_softplus, reverse : bool
+        As in ``selective_scan``.
 
     Returns
     -------
-    out : torch.Tensor
-        ``[B, D, L]``, of u's dtype.
-    last_state : torch.Tensor
-        ``[B, D, N]``, float32.
+    out, last_state : torch.Tensor
+        ``[B, D, L]``, of u's dtype, and ``[B, D, N]``, float32.
 
     Example
     -------

@@ -18,8 +18,8 @@ from speechbrain_fftp.utils.pretrained.tensors import (
     LOADING_ERRORS,
     PATCHES,
     POSITIONS,
+    _count_blocks,
     check_names,
-    count_blocks,
     read_tensors,
 )
 
@@ -31,21 +31,19 @@ EXPORTED = "embedding_model.ckpt"
 def load_encoder(encoder, source):
     """Initializes an encoder with the weights of a checkpoint.
 
-    Width and depth must be the checkpoint's; clip length and patches may
-    differ. Positions of another clip length are interpolated. Weights and
-    positions of patches of another shape, such as the square patches of a
-    published AST for an encoder with full-frequency patches, are not loaded:
-    the encoder keeps its own, and a warning lists them.
+    Width and depth must be the checkpoint's. Positions of another clip length
+    are interpolated. For patches of another shape, such as full-frequency
+    patches and a published AST's square ones, the encoder keeps its own weights
+    and positions, and a warning lists them.
 
     Arguments
     ---------
     encoder : AST or AuM
         The encoder, changed in place.
     source : str
-        A published checkpoint that ``load_ast`` (for an AST) or ``load_aum``
-        (for an Audio Mamba) reads; or an inference folder (see
-        ``speechbrain_fftp.inference.folder``) or its embedding_model.ckpt. The
-        number of heads is checked if hyperparams.yaml is beside the latter.
+        A published checkpoint that ``load_ast`` or ``load_aum`` reads, or an
+        inference folder or its embedding_model.ckpt. The number of heads is
+        checked if hyperparams.yaml is beside the latter.
 
     Returns
     -------
@@ -68,8 +66,7 @@ def load_encoder(encoder, source):
     >>> path = getfixture("tmpdir") / "embedding_model.ckpt"
     >>> torch.save(trained.state_dict(), path)
     >>> encoder = AST(embed_dim=48, depth=1, num_heads=3, max_frames=100)
-    >>> names = load_encoder(encoder, path)
-    >>> names[:2]
+    >>> load_encoder(encoder, path)[:2]
     ['cls_tokens', 'embedding.proj.weight']
     """
     path = Path(source)
@@ -82,12 +79,10 @@ def load_encoder(encoder, source):
         loader = load_aum if isinstance(encoder, AuM) else load_ast
         loaded, _ = loader(path)
         state, heads = loaded.state_dict(), getattr(loaded, "num_heads", None)
-    own = encoder.state_dict()
     try:
-        _check_sizes(state, encoder, heads)
+        kept = _check_sizes(state, encoder, heads)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    kept = _other_geometry(state, own)
     taken = {name: v for name, v in state.items() if name not in kept}
     encoder.load_state_dict(taken, strict=False)
     logger.info("Loaded %d tensors of the encoder from %s", len(taken), path)
@@ -120,12 +115,15 @@ def _exported_heads(path):
 
 
 def _check_sizes(state, encoder, heads):
-    """Checks that the blocks of a checkpoint have the encoder's sizes."""
+    """Checks that the blocks of a checkpoint have the encoder's sizes.
+
+    Returns the names of the tensors that belong to patches of another shape.
+    """
     own = encoder.state_dict()
     own_heads = getattr(encoder, "num_heads", None)
     for name, saved, wanted in (
         ("embed_dim", len(state[PATCHES]), encoder.embed_dim),
-        ("depth", count_blocks(state, "blocks."), encoder.depth),
+        ("depth", _count_blocks(state, "blocks."), encoder.depth),
         ("num_heads", heads or own_heads, own_heads or heads),
     ):
         if saved != wanted:
@@ -134,19 +132,16 @@ def _check_sizes(state, encoder, heads):
                 f"{name}={wanted}: they must be equal."
             )
     check_names(state, own, "this encoder")
-    kept = {POSITIONS, *_other_geometry(state, own)}
+    kept = []
+    if state[PATCHES].shape != own[PATCHES].shape:
+        kept = [n for n in own if n.startswith(("embedding.", "position."))]
+    elif POSITIONS in own and len(state[POSITIONS]) != len(own[POSITIONS]):
+        kept = [POSITIONS]
     for name in own:
-        if name not in kept and state[name].shape != own[name].shape:
+        fits = state[name].shape == own[name].shape
+        if not fits and name not in (POSITIONS, *kept):
             raise ValueError(
                 f"{name} is {list(state[name].shape)} in the file, but "
                 f"{list(own[name].shape)} in the encoder."
             )
-
-
-def _other_geometry(state, own):
-    """Names of the tensors that belong to patches of another shape."""
-    if state[PATCHES].shape != own[PATCHES].shape:
-        return [n for n in own if n.startswith(("embedding.", "position."))]
-    if POSITIONS in own and len(state[POSITIONS]) != len(own[POSITIONS]):
-        return [POSITIONS]
-    return []
+    return kept

@@ -15,13 +15,13 @@ import torch
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.utils.pretrained.tensors import (
-    count_blocks,
-    fill_model,
+    _count_blocks,
+    _fill_model,
+    _rename_tensors,
     read_tensors,
-    rename_tensors,
 )
 
-# Tensor names here and in the file, see rename_tensors.
+# Tensor names here and in the file, see _rename_tensors.
 ORIGINAL = {
     "tokens": ["v.cls_token", "v.dist_token"],
     "positions": ["v.pos_embed"],
@@ -87,17 +87,15 @@ def load_ast(source):
     """Loads a published Audio Spectrogram Transformer.
 
     An original file does not contain all sizes. Heads are assumed to have 64
-    channels, as in all published sizes, and the stride to be 10 bins and
-    frames, as in the published ``10_10`` files. Ten clip lengths have the same
-    number of patches: the largest multiple of 8 is used, which is the 1024, 512
-    or 128 frames of the published training settings.
+    channels and strides to be 10 bins and frames, as in the published files. Of
+    the ten clip lengths with its number of patches, the multiple of 8 is used:
+    the 1024, 512 or 128 frames of the published training settings.
 
     Arguments
     ---------
     source : str
         A Hugging Face folder with config.json, which states all sizes, and
-        model.safetensors; or an original ``.pth`` file, saved by
-        ``DataParallel`` or not.
+        model.safetensors; or an original ``.pth`` file.
 
     Returns
     -------
@@ -128,20 +126,19 @@ def load_ast(source):
     state = read_tensors(path, None if sizes else "load_ast")
     if sizes is None:
         state = {k: v for k, v in state.items() if k not in ORIGINAL_UNUSED}
-        depth = max(1, count_blocks(state, "v.blocks."))
+        depth = max(1, _count_blocks(state, "v.blocks."))
     else:
         depth = sizes["depth"]
     try:
         what = f"an AST of depth {depth}"
-        tensors = rename_tensors(state, table, depth, what)
+        tensors = _rename_tensors(state, table, depth, what)
         sizes = sizes or _original_sizes(tensors, depth)
         encoder, classifier = _build(
             **sizes, n_classes=tensors["classifier.1.bias"].numel()
         )
-        fill_model(encoder, classifier, tensors)
+        return _fill_model(encoder, classifier, tensors)
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
-    return encoder.eval(), classifier.eval()
 
 
 def _build(mlp_dim, patch_size, stride, head_eps, n_classes, **sizes):

@@ -11,13 +11,13 @@ import torch
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.utils.pretrained.tensors import (
-    count_blocks,
-    fill_model,
+    _count_blocks,
+    _fill_model,
+    _rename_tensors,
     read_tensors,
-    rename_tensors,
 )
 
-# Tensor names here and in the file, see rename_tensors.
+# Tensor names here and in the file, see _rename_tensors.
 FO_BI = {
     "tokens": ["cls_token"],
     "positions": ["pos_embed.pos_embed"],
@@ -77,13 +77,13 @@ def load_aum(source):
     """
     path = Path(source)
     state = read_tensors(path, "load_aum")
-    depth = max(1, count_blocks(state, "layers."))
+    depth = max(1, _count_blocks(state, "layers."))
     table, form = FO_BI, "fo-bi"
     if "layers.0.mixer.conv1d_b.weight" in state:
         table, form = BI_BI, "bi-bi"
     try:
         what = f"a {form} Audio Mamba of depth {depth}"
-        tensors = rename_tensors(state, table, depth, what)
+        tensors = _rename_tensors(state, table, depth, what)
         width, _, bins, _ = tensors["embedding.proj.weight"].shape
         _, rows, _ = tensors["positions"].shape
         inner, d_state = tensors["blocks.0.mixer.A_log"].shape
@@ -104,7 +104,6 @@ def load_aum(source):
                 dt_rank=tensors["blocks.0.mixer.dt_proj.weight"].shape[-1],
             )
             classifier = torch.nn.Linear(width, classes)
-        fill_model(encoder, classifier, tensors)
+        return _fill_model(encoder, classifier, tensors)
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
-    return encoder.eval(), classifier.eval()

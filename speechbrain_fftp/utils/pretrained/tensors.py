@@ -36,9 +36,8 @@ def read_tensors(path, loader=None):
     ---------
     path : pathlib.Path
         A file saved by safetensors, if its name ends in ``.safetensors``, or
-        else by torch: a dict of tensors, possibly as the entry ``model`` or
-        ``state_dict`` of another dict, possibly with the prefix ``module.`` of
-        ``DataParallel``.
+        else by torch: a dict of tensors, or a dict with one as its ``model`` or
+        ``state_dict``. The prefix ``module.`` of ``DataParallel`` is removed.
     loader : str, optional
         The function that reads the file, such as ``load_ast``. A file for
         another one is refused.
@@ -46,7 +45,7 @@ def read_tensors(path, loader=None):
     Returns
     -------
     dict of torch.Tensor
-        The tensors, on the CPU, without the prefix.
+        The tensors, on the CPU.
 
     Raises
     ------
@@ -129,26 +128,8 @@ def _read_safetensors(path):
         raise ValueError(f"{path} cannot be read: {error}") from error
 
 
-def count_blocks(names, prefix):
-    """Counts the blocks of a model.
-
-    Arguments
-    ---------
-    names : iterable of str
-        Names of its tensors.
-    prefix : str
-        What precedes a block's number.
-
-    Returns
-    -------
-    int
-        How many different numbers follow the prefix.
-
-    Example
-    -------
-    >>> count_blocks(["layers.0.a", "layers.0.b", "layers.1.a"], "layers.")
-    2
-    """
+def _count_blocks(names, prefix):
+    """How many different numbers of blocks follow a prefix in some names."""
     number = re.compile(re.escape(prefix) + r"(\d+)\.")
     return len({found[1] for found in map(number.match, names) if found})
 
@@ -187,38 +168,13 @@ def check_names(names, expected, what):
         raise ValueError(f"These are not the tensors of {what}.{message}")
 
 
-def rename_tensors(state, table, depth, what):
-    """Renames all tensors of a file and concatenates some of them.
+def _rename_tensors(state, table, depth, what):
+    """Renames all tensors of a file, in float32, or raises a ValueError.
 
-    Arguments
-    ---------
-    state : dict of torch.Tensor
-        The file's tensors.
-    table : dict
-        Maps each new name to a list of old names, whose tensors are
-        concatenated along their first axis. In the names, ``#`` stands for
-        each block's number and ``*`` for both weight and bias.
-    depth : int
-        Number of blocks.
-    what : str
-        The expected model, for the message.
-
-    Returns
-    -------
-    dict of torch.Tensor
-        The tensors by their new names, in float32.
-
-    Raises
-    ------
-    ValueError
-        If the file lacks a tensor of the table or has another one.
-
-    Example
-    -------
-    >>> state = {"q.weight": torch.ones(1), "k.weight": torch.zeros(1)}
-    >>> state.update({"q.bias": torch.ones(1), "k.bias": torch.ones(1)})
-    >>> rename_tensors(state, {"qk.*": ["q.*", "k.*"]}, 1, "a toy")
-    {'qk.weight': tensor([1., 0.]), 'qk.bias': tensor([1., 1.])}
+    The table maps each new name to a list of old names, whose tensors are
+    concatenated along their first axis. In the names, ``#`` stands for each of
+    ``depth`` blocks' numbers, and ``*`` for both weight and bias. ``what`` is
+    the expected model, for the message.
     """
     if depth > len(state):
         raise ValueError(f"{len(state)} tensors are too few for {what}.")
@@ -238,42 +194,14 @@ def rename_tensors(state, table, depth, what):
     }
 
 
-def fill_model(encoder, classifier, tensors):
-    """Loads renamed tensors into an encoder and its classifier.
+def _fill_model(encoder, classifier, tensors):
+    """Makes renamed tensors the parameters of an encoder and its classifier.
 
     Both may be on the meta device, so that no memory is allocated before the
-    tensors are known to fit: the tensors become their parameters.
-
-    Arguments
-    ---------
-    encoder : AST or AuM
-        The encoder.
-    classifier : torch.nn.Module
-        The classifier.
-    tensors : dict of torch.Tensor
-        Tensors by their names in the encoder, and in the classifier after
-        ``classifier.``. ``tokens`` ``[K, 1, D]`` and ``positions``
-        ``[1, K + F' * T', D]`` replace the class tokens and the position
-        table; the first K positions belong to the class tokens.
-
-    Raises
-    ------
-    ValueError
-        If the number of positions is not the encoder's.
-
-    Example
-    -------
-    >>> from speechbrain_fftp.lobes.models.AST import AST
-    >>> encoder = AST(embed_dim=2, depth=0, num_heads=1, max_frames=25)
-    >>> tensors = encoder.state_dict()
-    >>> del tensors["cls_tokens"], tensors["position.table"]
-    >>> tensors["tokens"] = torch.ones(2, 1, 2)
-    >>> tensors["positions"] = torch.arange(6.0).view(1, 3, 2)
-    >>> fill_model(encoder, torch.nn.Identity(), tensors)
-    >>> encoder.cls_tokens.tolist(), encoder.position.table.tolist()
-    ([[1.0, 2.0], [3.0, 4.0]], [[[4.0, 5.0]]])
+    tensors are known to fit. ``tokens`` ``[K, 1, D]`` and ``positions``
+    ``[1, K + F' * T', D]`` replace the class tokens and the position table; the
+    first K positions belong to the class tokens. Returns both in eval mode.
     """
-    tensors = dict(tensors)
     name = "cls_tokens" if hasattr(encoder, "cls_tokens") else "cls_token"
     shape = getattr(encoder, name).shape
     table = encoder.position.table
@@ -292,3 +220,4 @@ def fill_model(encoder, classifier, tensors):
     head = {name[len(prefix) :]: value for name, value in head.items()}
     classifier.load_state_dict(head, assign=True)
     encoder.load_state_dict(tensors, assign=True)
+    return encoder.eval(), classifier.eval()

@@ -202,6 +202,25 @@ def test_failed_export_keeps_the_folder_before(exported, recipe, tmp_path):
     assert not (tmp_path / "inference" / "old.txt").exists()
 
 
+def test_export_to_a_full_disk(exported, recipe, tmp_path):
+    """No file may be larger than 30 kB: the weights fail, in torch or here."""
+    resource = pytest.importorskip("resource")
+    export_again(exported, tmp_path, recipe)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limits[1]))
+    try:
+        with pytest.raises(OSError) as error:
+            export_again(exported, tmp_path, recipe)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    message = str(error.value)
+    assert message.startswith(f"{tmp_path}/inference cannot be written: it ")
+    assert "needs 0.2 MiB and" in message and "MiB are free" in message
+    after = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    assert after == before
+
+
 def test_exported_yaml_drops_comments_and_other_keys(
     exported, recipe, tmp_path
 ):

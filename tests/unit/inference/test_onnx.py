@@ -71,7 +71,7 @@ def make_tagger(form):
         "sample_rate": 16000,
         "max_frames": 128,
     }
-    return AudioTagger(modules, hparams)
+    return AudioTagger(modules, hparams, packed=False)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from speechbrain_fftp.utils.metrics import d_prime, tagging_metrics
+from speechbrain_fftp.utils.metrics import _d_prime, tagging_metrics
 
 
 def random_split(clips=60, classes=13, seed=0):
@@ -62,7 +62,7 @@ def test_by_hand():
     assert second["AP"] == pytest.approx(1 / 5) and second["AUC"] == 0
     assert metrics["mAP"] == pytest.approx((first["AP"] + 1 / 5) / 2)
     assert metrics["AUC"] == pytest.approx(1 / 3)
-    assert metrics["d_prime"] == pytest.approx(d_prime(1 / 3))
+    assert metrics["d_prime"] == pytest.approx(_d_prime(1 / 3))
 
 
 def test_only_the_ranking_counts():
@@ -76,9 +76,9 @@ def test_d_prime():
     # An AUC of Phi(d' / sqrt(2)): two normal classes at a distance of d'.
     for distance in (-1.0, 0.0, 0.5, 2.0, 4.0):
         auc = 0.5 * (1 + math.erf(distance / 2))
-        assert d_prime(auc) == pytest.approx(distance, abs=1e-6)
-    assert d_prime(1.0) == pytest.approx(7.35297, abs=1e-5)
-    assert d_prime(0.0) == pytest.approx(-d_prime(1.0))
+        assert _d_prime(auc) == pytest.approx(distance, abs=1e-6)
+    assert _d_prime(1.0) == pytest.approx(7.35297, abs=1e-5)
+    assert _d_prime(0.0) == pytest.approx(-_d_prime(1.0))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

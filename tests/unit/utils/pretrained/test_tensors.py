@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from speechbrain_fftp.utils.pretrained.tensors import (
+    _rename_tensors,
     read_tensors,
-    rename_tensors,
 )
 
 
@@ -115,7 +115,7 @@ def test_tensors_are_renamed_and_joined_in_order():
     for n in (0, 1):
         state[f"b.{n}.y"] = torch.tensor([10.0 + n])
     table = {"#.yx": ["b.#.y", "b.#.x"], "#.z": ["b.#.z"]}
-    renamed = rename_tensors(state, table, 2, "a toy")
+    renamed = _rename_tensors(state, table, 2, "a toy")
     assert {k: v.tolist() for k, v in renamed.items()} == {
         "0.yx": [10.0, 0.0],
         "1.yx": [11.0, 1.0],
@@ -123,4 +123,4 @@ def test_tensors_are_renamed_and_joined_in_order():
         "1.z": [1.0],
     }
     with pytest.raises(ValueError, match=r"a toy\. Unknown: b.1.x, b.1.y, b.1"):
-        rename_tensors(state, table, 1, "a toy")
+        _rename_tensors(state, table, 1, "a toy")

@@ -1,4 +1,4 @@
-"""Tests of the options of a command line.
+"""Tests of what recipes check before training starts.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from speechbrain_fftp.training.options import check_options
+from speechbrain_fftp.training.setup import check_options
 
 ROOT = Path(__file__).resolve().parents[3]
 YAML = str(ROOT / "hparams" / "ast_fftp.yaml")

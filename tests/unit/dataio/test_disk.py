@@ -1,0 +1,73 @@
+"""Tests of errors of a full disk.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import errno
+import os
+import shutil
+from collections import namedtuple
+
+import pytest
+
+from speechbrain_fftp.dataio.disk import name_full_disk
+from speechbrain_fftp.dataio.files import write_json
+from speechbrain_fftp.dataio.prepared import prepare_folder
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture(autouse=True)
+def little_space(monkeypatch):
+    usage = Usage(2**30, 2**30 - 2**19, 2**19)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+
+
+def fail(code):
+    def write(*args, **kwargs):
+        raise OSError(code, os.strerror(code))
+
+    return write
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_file_on_a_full_disk(code, tmp_path, monkeypatch):
+    path = tmp_path / "report.json"
+    write_json(path, {"before": 1})
+    monkeypatch.setattr("json.dump", fail(code))
+    with pytest.raises(OSError) as error:
+        write_json(path, {"now": 2})
+    message = str(error.value)
+    assert message.startswith(f"{path} cannot be written: 0.5 MiB are free. ")
+    assert "Make room and start again" in message and "\n" not in message
+    assert os.listdir(tmp_path) == ["report.json"]
+    assert "before" in path.read_text()
+
+
+def test_preparation_on_a_full_disk_can_be_resumed(tmp_path):
+    # The second is soundfile's error
+    for error in (OSError(errno.ENOSPC, "full"), RuntimeError("System error.")):
+        with pytest.raises(OSError, match=r"new/ cannot be written: 0.5 MiB"):
+            with prepare_folder(tmp_path / "new", {}):
+                raise error
+        assert not (tmp_path / "new" / "prepared.json").exists()
+    with prepare_folder(tmp_path / "new", {}) as todo:
+        assert todo
+
+
+def test_other_errors_stay_as_they_are(tmp_path):
+    with pytest.raises(PermissionError):
+        with name_full_disk(tmp_path / "x"):
+            raise PermissionError(errno.EACCES, "denied")
+    with pytest.raises(ValueError):
+        with name_full_disk(tmp_path / "x"):
+            raise ValueError
+
+
+def test_library_errors_with_room_left_stay(tmp_path, monkeypatch):
+    usage = Usage(2**30, 0, 2**30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(RuntimeError, match="System"):
+        with name_full_disk(tmp_path / "x"):
+            raise RuntimeError("System error.")
