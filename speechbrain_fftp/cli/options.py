@@ -10,6 +10,8 @@ import importlib
 import math
 from pathlib import Path
 
+from speechbrain_fftp.cli.messages import report
+
 YAML = "hyperparams.yaml"
 GET_MODEL = (
     "Set --model to the inference folder of a trained model; `make demo` makes "
@@ -62,6 +64,16 @@ def add_windows(parser, window, hop):
     parser.add_argument(
         "--device", default="cpu", help="cpu, cuda:0, ... (default: cpu)"
     )
+
+
+def windows_fit(args, tagger):
+    """Whether a model can have the windows of --window and --hop; reports."""
+    try:
+        tagger.check_window(args.window, args.hop)
+    except ValueError as error:
+        report(error)
+        return False
+    return True
 
 
 def parse(parser, argv):
