@@ -169,9 +169,8 @@ def convert_clips(
     -------
     >>> folder = str(getfixture("tmpdir"))
     >>> sf.write(f"{folder}/a.wav", np.zeros(16000), 16000)
-    >>> seconds = {"a": 10.0, "b": 10.0}
-    >>> audio = [("a", f"{folder}/a.wav"), ("b", None)]
-    >>> convert_clips(seconds, lambda ids: audio, folder)
+    >>> audio = {"a": f"{folder}/a.wav", "b": None}
+    >>> convert_clips({"a": 9, "b": 9}, lambda ids: audio.items(), folder)
     ({'a': (1.0, [])}, {'b': 'missing file'})
     """
     num_workers = num_workers or get_available_cpu_count()

@@ -26,12 +26,12 @@ NOT_IN_CLASS_NAMES = re.compile(r"[;$\x00-\x1f]| => |[\ud800-\udfff]")
 
 
 class Segment(NamedTuple):
-    """One labelled clip: start and end in seconds, mids its class ids."""
+    """One labelled clip, by default the first 10 s of its audio."""
 
     id: str
-    start: float
-    end: float
-    mids: Tuple[str, ...]
+    start: float = 0.0  # in seconds
+    end: float = CLIP_SECONDS
+    mids: Tuple[str, ...] = ()  # its class ids
 
 
 def read_class_list(path):

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
 import os
 import re
 import time
@@ -60,11 +61,7 @@ def walk(folder, max_depth=None):
     prepared ones are left out.
     """
     seen, root = set(), os.path.join(folder, "")
-
-    def warn(error):
-        """Logs that a folder cannot be read."""
-        logger.warning("Skipped a folder: %s", error)
-
+    warn = functools.partial(logger.warning, "Skipped a folder: %s")
     for place, folders, files in os.walk(folder, True, warn, followlinks=True):
         stat = os.stat(place)
         parts = os.path.join(place, "").removeprefix(root).split(os.sep)[:-1]

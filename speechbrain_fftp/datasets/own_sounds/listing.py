@@ -21,11 +21,7 @@ from speechbrain_fftp.datasets.audioset.layouts import (
     SEGMENT_LISTS,
     is_audioset,
 )
-from speechbrain_fftp.datasets.audioset.lists import (
-    CLIP_SECONDS,
-    Segment,
-    check_class_names,
-)
+from speechbrain_fftp.datasets.audioset.lists import Segment, check_class_names
 from speechbrain_fftp.datasets.own_sounds.copies import find_copies
 from speechbrain_fftp.datasets.own_sounds.splits import OwnClip, assign_splits
 from speechbrain_fftp.datasets.own_sounds.tables import CLIP_LIST, read_tables
@@ -181,8 +177,7 @@ def split_own_sounds(own):
         )
     listed, split_of = {split: [] for split in AUDIOSET_SPLITS}, {}
     for clip, split in zip(own.clips, splits):
-        segment = Segment(own.ids[clip.path], 0.0, CLIP_SECONDS, clip.labels)
-        listed[split].append(segment)
+        listed[split].append(Segment(own.ids[clip.path], mids=clip.labels))
         split_of[clip.path] = split
     report, leaks = [], []
     for paths in copies:
