@@ -8,7 +8,7 @@ import os
 import sys
 
 from speechbrain_fftp.cli.messages import standard_output
-from speechbrain_fftp.cli.options import in_range, load_tagger
+from speechbrain_fftp.cli.options import add_windows, in_range, load_tagger
 
 DESCRIPTION = """\
 Prints mAP, AUC and d' of a model, and its accuracy if every clip has one class,
@@ -44,21 +44,16 @@ def add_options(parser):
         metavar="F",
         help="fraction of AudioSet's clips that may be missing (default: 0.2)",
     )
-    for name, what in (("window", "length of"), ("hop", "time between")):
-        parser.add_argument(
-            f"--{name}",
-            type=in_range(float, 0.001),
-            metavar="SECONDS",
-            help=f"{what} windows that clips are cut into; a label takes its "
-            "maximum (default: only clips longer than the model's are cut)",
-        )
+    add_windows(
+        parser,
+        "length of windows that clips are cut into; a label takes its maximum "
+        "(default: only clips longer than the model's are cut)",
+        "time between the starts of windows (default: half a window)",
+    )
     parser.add_argument(
         "--output",
         metavar="FOLDER",
         help="new folder for metrics.json, per_class.csv and predictions.csv",
-    )
-    parser.add_argument(
-        "--device", default="cpu", help="cpu, cuda:0, ... (default: cpu)"
     )
 
 
@@ -68,14 +63,12 @@ def run(args, parser):
         parser.error(f"{args.output} is not empty: give another --output")
     if not os.path.isdir(args.data_folder):
         parser.error(f"there is no data folder {args.data_folder}")
-    tagger = load_tagger(args, args.device)
+    tagger = load_tagger(args)
+    if args.output:  # before the work, if it cannot be made
+        os.makedirs(args.output, exist_ok=True)
 
+    from speechbrain_fftp.training import reports
     from speechbrain_fftp.training.environment import versions
-    from speechbrain_fftp.training.reports import (
-        tagging_table,
-        write_predictions,
-        write_tagging_results,
-    )
 
     names = ("split", "window", "hop", "test_fold", "allow_missing")
     options = {name: getattr(args, name) for name in names}
@@ -84,10 +77,11 @@ def run(args, parser):
         args.data_folder, progress=sys.stderr.isatty(), **options
     )
     if args.output:
-        os.makedirs(args.output, exist_ok=True)
         clips = found.ids, found.targets, found.probs, found.labels
-        write_predictions(os.path.join(args.output, "predictions.csv"), *clips)
-        write_tagging_results(
+        reports.write_predictions(
+            os.path.join(args.output, "predictions.csv"), *clips
+        )
+        reports.write_tagging_results(
             found.metrics,
             found.labels,
             args.output,
@@ -98,7 +92,7 @@ def run(args, parser):
             made_with=versions(),
         )
     with standard_output():
-        print(tagging_table(found.metrics, found.labels))
+        print(reports.tagging_table(found.metrics, found.labels))
         if "accuracy" in found.metrics:
             print(f"accuracy {found.metrics['accuracy']:.4f}")
     return 0

@@ -54,6 +54,16 @@ def new_parser(prog, module):
     return parser
 
 
+def add_windows(parser, window, hop):
+    """Adds --window and --hop, with these texts, and --device."""
+    for name, text in (("--window", window), ("--hop", hop)):
+        kind = in_range(float, 0.001)  # the model's own limit is higher
+        parser.add_argument(name, type=kind, metavar="SECONDS", help=text)
+    parser.add_argument(
+        "--device", default="cpu", help="cpu, cuda:0, ... (default: cpu)"
+    )
+
+
 def parse(parser, argv):
     """Parses arguments. Those after ``--`` are files, also ``-dash.wav``."""
     end = argv.index("--") if "--" in argv else len(argv)
@@ -84,8 +94,9 @@ def in_range(kind, low, high=math.inf):
     return convert
 
 
-def load_tagger(args, device="cpu"):
+def load_tagger(args):
     """Loads --model from its data files, or by its yaml with --trust-code."""
+    device = getattr(args, "device", "cpu")
     folder, below = Path(args.model), Path(args.model, "inference")
     if not folder.exists():  # known before PyTorch is imported
         raise FileNotFoundError(f"there is no {folder}. {GET_MODEL}")
@@ -113,7 +124,5 @@ def load_tagger(args, device="cpu"):
             f"from, or use a folder with {', '.join(FILES)}, which are data."
         )
     return AudioTagger.from_hparams(
-        str(folder.resolve()),
-        run_opts={"device": device},
-        threads=args.threads,
+        str(folder.resolve()), run_opts={"device": device}, threads=args.threads
     )

@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import json
 import os
 import shutil
 import signal
@@ -14,7 +13,7 @@ import time
 import pytest
 import torch
 from kills import OPTIONS, soak
-from recipe_runs import command, fail, faulty, run, train
+from recipe_runs import command, fail, faulty, read_metrics, run, train
 
 
 @pytest.fixture(scope="module")
@@ -235,4 +234,4 @@ def test_full_disk(small, data_folder, unbroken, tmp_path):
     assert names["status"].read_text().strip() != "0"
     log = names["log"].read_text()
     assert "No space left" in log or "cannot be written" in log
-    assert json.loads(names["metrics"].read_text()) == unbroken[1]
+    assert read_metrics(names["metrics"]) == unbroken[1]
