@@ -57,10 +57,8 @@ def encode_clip(
 
     Returns
     -------
-    content : bytes
-        Content of the FLAC file.
-    duration : float
-        Its duration, in seconds.
+    content, duration : bytes, float
+        Content of the FLAC file, and its duration in seconds.
     treatments : list of str
         Those of ``TREATMENTS`` that were applied.
 

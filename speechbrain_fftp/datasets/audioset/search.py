@@ -84,9 +84,8 @@ def find_shards(data_folder, extension):
 
     They are named after their split (``train-00000-of-00052.parquet``) or in a
     folder that is (``data/bal_train/00.parquet``, ``balanced/train/0.parquet``),
-    at most two folders down. Returns a dict from split (train, valid, eval,
-    unbalanced, and None for other names) to sorted paths: of files or, for
-    json, of their folders.
+    at most two folders down. Returns the sorted paths (of json files, those of
+    their folders) of train, valid, eval, unbalanced, and None for other names.
     """
     shards = {split: set() for split in (*SPLIT_FOLDERS.values(), None)}
     for folder, split, files in walk(str(data_folder), max_depth=2):

@@ -1,9 +1,9 @@
 """Reads clips from parquet and tar shards that other tools wrote.
 
-In a tar shard (WebDataset's format) the files of a clip have the same name but
-for the extension: audio, and json or cls with its labels. A folder of such files
-counts as a shard, too. Without start times, every clip is the first 10 seconds
-of its audio.
+In a tar shard (WebDataset's format), the files of a clip have the same name but
+for the extension: audio, and json or cls with its labels. A folder of such
+files counts as a shard, too. Shards have no start times: every clip is the
+first 10 seconds of its audio.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -89,9 +89,8 @@ def list_class_folders(data_folder):
     """Lists the clips of a folder with one folder per class, sorted by path.
 
     The folders of the classes may lie in folders of splits, such as train/dog
-    and test/dog. Names that begin with a dot are skipped. Folders within those
-    of the classes may have any name; links to folders among them are not
-    followed.
+    and test/dog, and hold other folders. Names that begin with a dot are
+    skipped, and links to folders within a class.
     """
     splits = {name: _split_of(name) for name in _folders(data_folder)}
     named = [name for name in splits if splits[name]]
@@ -156,7 +155,7 @@ def _list_classes(data_folder, top="", split=""):
     if empty and (top or len(empty) < len(found)):
         raise ValueError(
             f"{data_folder}: no clip ({', '.join(AUDIO_EXTENSIONS)}) in the"
-            f" class folders {', '.join(empty)}: add some, or remove the folders"
+            f" class folders {', '.join(empty)}: add some, or remove these"
         )
     return sorted(clip for clips in found.values() for clip in clips)
 
