@@ -111,11 +111,9 @@ def open_audio(source, max_seconds=math.inf):
     """
     try:
         with readable(source, max_seconds) as opened, AudioFile(opened) as file:
-            if not MIN_RATE <= file.samplerate <= MAX_RATE:
-                raise ValueError(
-                    f"sampling rate of {file.samplerate} Hz, not in "
-                    f"{MIN_RATE}..{MAX_RATE}"
-                )
+            rate, limits = file.samplerate, f"{MIN_RATE}..{MAX_RATE}"
+            if not MIN_RATE <= rate <= MAX_RATE:
+                raise ValueError(f"sampling rate of {rate} Hz, not in {limits}")
             yield file
     except sf.LibsndfileError as err:
         raise ValueError(f"unreadable or truncated: {err.error_string}")

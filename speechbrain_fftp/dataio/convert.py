@@ -57,10 +57,8 @@ def encode_clip(
 
     Returns
     -------
-    content : bytes
-        Content of the FLAC file.
-    duration : float
-        Its duration, in seconds.
+    content, duration : bytes, float
+        Content of the FLAC file, and its duration in seconds.
     treatments : list of str
         Those of ``TREATMENTS`` that were applied.
 
@@ -169,9 +167,8 @@ def convert_clips(
     -------
     >>> folder = str(getfixture("tmpdir"))
     >>> sf.write(f"{folder}/a.wav", np.zeros(16000), 16000)
-    >>> seconds = {"a": 10.0, "b": 10.0}
-    >>> audio = [("a", f"{folder}/a.wav"), ("b", None)]
-    >>> convert_clips(seconds, lambda ids: audio, folder)
+    >>> audio = {"a": f"{folder}/a.wav", "b": None}
+    >>> convert_clips({"a": 9, "b": 9}, lambda ids: audio.items(), folder)
     ({'a': (1.0, [])}, {'b': 'missing file'})
     """
     num_workers = num_workers or get_available_cpu_count()

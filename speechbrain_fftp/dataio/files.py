@@ -266,7 +266,7 @@ def write_json(path, content):
     path : str or Path
         The file to write.
     content : dict or list
-        What to write.
+        Its content.
 
     Example
     -------

@@ -189,9 +189,9 @@ def check_missing(chosen, data, allowed):
         missing, worst = missing | lost, max(worst, share)
         parts += [f"{len(lost)} of {len(ids)} {split} clips ({share:.0%})"]
     if worst > allowed:
-        enough = math.ceil(100 * worst) / 100
+        enough, found = math.ceil(100 * worst) / 100, data.found
         raise ValueError(
-            f"No audio of {', '.join(parts)}; {describe_files(data.found, missing)}."
+            f"No audio of {', '.join(parts)}; {describe_files(found, missing)}."
             " Correct the data folder, or skip clips without audio with"
             f" allow_missing: {enough:g} (--allow_missing {enough:g})"
         )

@@ -26,26 +26,25 @@ NOT_IN_CLASS_NAMES = re.compile(r"[;$\x00-\x1f]| => |[\ud800-\udfff]")
 
 
 class Segment(NamedTuple):
-    """One labelled clip: start and end in seconds, mids its class ids."""
+    """One labelled clip, by default the first 10 s of its audio."""
 
     id: str
-    start: float
-    end: float
-    mids: Tuple[str, ...]
+    start: float = 0.0  # in seconds
+    end: float = CLIP_SECONDS
+    mids: Tuple[str, ...] = ()  # its class ids
 
 
 def read_class_list(path):
     """Reads class_labels_indices.csv; returns a dict from mid to name."""
-    classes, names = {}, set()
+    classes = {}
     for line, row in read_table(path, ("mid", "display_name")):
         mid, name = row["mid"], row["display_name"]
-        if not (mid and name) or mid in classes or name in names:
+        if not (mid and name) or mid in classes or name in classes.values():
             raise ValueError(
                 f"{path}, line {line}: each class needs a mid and a name of its"
                 f" own, found {mid!r} and {name!r}"
             )
         classes[mid] = name
-        names.add(name)
     if not classes:
         raise ValueError(f"{path} lists no class")
     return classes

@@ -28,8 +28,7 @@ def choose_clips(listed, classes):
     Returns the chosen clips of each split, the skipped ones (dicts with id,
     split and reason), and a Counter of mids that are not among the classes.
     """
-    chosen, skipped, unknown_mids = {}, [], Counter()
-    split_of = {}
+    chosen, skipped, unknown_mids, split_of = {}, [], Counter(), {}
     for split in ("eval", "valid", "train"):
         chosen[split] = []
         for clip in listed.get(split, ()):

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
 import os
 import re
 import time
@@ -60,11 +61,7 @@ def walk(folder, max_depth=None):
     prepared ones are left out.
     """
     seen, root = set(), os.path.join(folder, "")
-
-    def warn(error):
-        """Logs that a folder cannot be read."""
-        logger.warning("Skipped a folder: %s", error)
-
+    warn = functools.partial(logger.warning, "Skipped a folder: %s")
     for place, folders, files in os.walk(folder, True, warn, followlinks=True):
         stat = os.stat(place)
         parts = os.path.join(place, "").removeprefix(root).split(os.sep)[:-1]
@@ -87,9 +84,8 @@ def find_shards(data_folder, extension):
 
     They are named after their split (``train-00000-of-00052.parquet``) or in a
     folder that is (``data/bal_train/00.parquet``, ``balanced/train/0.parquet``),
-    at most two folders down. Returns a dict from split (train, valid, eval,
-    unbalanced, and None for other names) to sorted paths: of files or, for
-    json, of their folders.
+    at most two folders down. Returns the sorted paths (of json files, those of
+    their folders) of train, valid, eval, unbalanced, and None for other names.
     """
     shards = {split: set() for split in (*SPLIT_FOLDERS.values(), None)}
     for folder, split, files in walk(str(data_folder), max_depth=2):

@@ -1,9 +1,9 @@
 """Reads clips from parquet and tar shards that other tools wrote.
 
-In a tar shard (WebDataset's format) the files of a clip have the same name but
-for the extension: audio, and json or cls with its labels. A folder of such files
-counts as a shard, too. Without start times, every clip is the first 10 seconds
-of its audio.
+In a tar shard (WebDataset's format), the files of a clip have the same name but
+for the extension: audio, and json or cls with its labels. A folder of such
+files counts as a shard, too. Shards have no start times: every clip is the
+first 10 seconds of its audio.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -17,11 +17,7 @@ import tarfile
 from pathlib import Path
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.datasets.audioset.lists import (
-    CLIP_SECONDS,
-    Segment,
-    unique_mids,
-)
+from speechbrain_fftp.datasets.audioset.lists import Segment, unique_mids
 from speechbrain_fftp.datasets.audioset.search import read_name
 from speechbrain_fftp.datasets.audioset.shard_reader import SHARD_ERRORS
 
@@ -43,8 +39,7 @@ def read_parquet_segments(paths):
             for batch in shard.iter_batches(columns=columns):
                 for row in batch.to_pylist():
                     clip_id, mids = row["video_id"] or "", row["labels"] or ()
-                    about = clip_id, 0.0, CLIP_SECONDS, unique_mids(mids)
-                    segments.append(Segment(*about))
+                    segments.append(Segment(clip_id, mids=unique_mids(mids)))
     return segments
 
 
@@ -78,9 +73,7 @@ def _open_parquet(path, columns):
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise ImportError(
-            "Reading parquet shards needs pyarrow: pip install pyarrow"
-        )
+        raise ImportError("Parquet shards need pyarrow: pip install pyarrow")
     if not os.path.isfile(path):
         raise ValueError(f"{path} is no regular file")
     try:
@@ -112,7 +105,7 @@ def read_tar_segments(paths, classes):
                 mids.setdefault(stem, ())
                 if extension not in AUDIO_EXTENSIONS:
                     mids[stem] = parse_labels(read(), words, len(classes))
-        segments += (Segment(i, 0.0, CLIP_SECONDS, m) for i, m in mids.items())
+        segments += (Segment(i, mids=labels) for i, labels in mids.items())
     return segments
 
 

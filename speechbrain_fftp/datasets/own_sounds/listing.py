@@ -21,11 +21,7 @@ from speechbrain_fftp.datasets.audioset.layouts import (
     SEGMENT_LISTS,
     is_audioset,
 )
-from speechbrain_fftp.datasets.audioset.lists import (
-    CLIP_SECONDS,
-    Segment,
-    check_class_names,
-)
+from speechbrain_fftp.datasets.audioset.lists import Segment, check_class_names
 from speechbrain_fftp.datasets.own_sounds.copies import find_copies
 from speechbrain_fftp.datasets.own_sounds.splits import OwnClip, assign_splits
 from speechbrain_fftp.datasets.own_sounds.tables import CLIP_LIST, read_tables
@@ -93,9 +89,8 @@ def list_class_folders(data_folder):
     """Lists the clips of a folder with one folder per class, sorted by path.
 
     The folders of the classes may lie in folders of splits, such as train/dog
-    and test/dog. Names that begin with a dot are skipped. Folders within those
-    of the classes may have any name; links to folders among them are not
-    followed.
+    and test/dog, and hold other folders. Names that begin with a dot are
+    skipped, and links to folders within a class.
     """
     splits = {name: _split_of(name) for name in _folders(data_folder)}
     named = [name for name in splits if splits[name]]
@@ -160,7 +155,7 @@ def _list_classes(data_folder, top="", split=""):
     if empty and (top or len(empty) < len(found)):
         raise ValueError(
             f"{data_folder}: no clip ({', '.join(AUDIO_EXTENSIONS)}) in the"
-            f" class folders {', '.join(empty)}: add some, or remove the folders"
+            f" class folders {', '.join(empty)}: add some, or remove these"
         )
     return sorted(clip for clips in found.values() for clip in clips)
 
@@ -181,8 +176,7 @@ def split_own_sounds(own):
         )
     listed, split_of = {split: [] for split in AUDIOSET_SPLITS}, {}
     for clip, split in zip(own.clips, splits):
-        segment = Segment(own.ids[clip.path], 0.0, CLIP_SECONDS, clip.labels)
-        listed[split].append(segment)
+        listed[split].append(Segment(own.ids[clip.path], mids=clip.labels))
         split_of[clip.path] = split
     report, leaks = [], []
     for paths in copies:

@@ -50,17 +50,16 @@ def assign_splits(clips, copies=()):
 
     Class by class, rare ones first, groups without a split are sorted by size
     and then by a checksum of their name. Each goes to a split without the class
-    or else to the one that is furthest below its share. With several labels
-    per clip, a class can have two splits before its turn comes.
+    or else to the one that is furthest below its share.
     """
     split_of, groups = {}, {}
     for clip in clips:
         given = split_of.setdefault(_group(clip), clip.split) or clip.split
         if clip.split not in ("", given):
+            both = " and ".join(sorted((given, clip.split)))
             raise ValueError(
-                f"The group {clip.group!r} has clips in the splits"
-                f" {' and '.join(sorted((given, clip.split)))}: give all its"
-                " clips the same split (or fold)"
+                f"The group {clip.group!r} has clips in the splits {both}: give"
+                " all its clips the same split (or fold)"
             )
         split_of[_group(clip)] = given
     first = _connect(clips, copies, split_of)
@@ -124,11 +123,8 @@ def _assign(groups, split_of, targets):
         have = Counter()
         for name in names:
             have[split_of.get(name)] += len(groups[name])
-        total = have.total()
-        for name in names:
-            if name not in split_of:
-                split_of[name] = max(
-                    targets,
-                    key=lambda s: (not have[s], FRACTIONS[s] * total - have[s]),
-                )
-                have[split_of[name]] += len(groups[name])
+        full = {s: FRACTIONS[s] * have.total() for s in targets}
+        for name in (name for name in names if name not in split_of):
+            needed = {s: (not have[s], full[s] - have[s]) for s in targets}
+            split_of[name] = max(targets, key=needed.get)
+            have[split_of[name]] += len(groups[name])

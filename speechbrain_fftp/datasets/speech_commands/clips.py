@@ -99,13 +99,10 @@ def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
     if extension not in EXTENSION_OF_FORMAT.values():
         return None
     with open_audio(path) as file:
-        frames, rate = file.frames, file.samplerate
-        if (
-            file.decoded
-            or EXTENSION_OF_FORMAT.get(file.format) != extension
-            or (file.channels, rate) != (1, sample_rate)
-            or frames > round(max_seconds * sample_rate)
-        ):
+        rate, kind = file.samplerate, EXTENSION_OF_FORMAT.get(file.format)
+        is_long = file.frames > round(max_seconds * sample_rate)
+        is_other = (kind, file.channels, rate) != (extension, 1, sample_rate)
+        if file.decoded or is_other or is_long:
             return None
         found = sum(map(len, mono_blocks(file)))
         if missing := file.missing_part():
@@ -162,9 +159,8 @@ def write_silence(
     folder, recordings, split, num_clips, sample_rate=16000, seconds=1.0
 ):
     """Writes ``SPLIT-NUMBER.flac`` files; returns their durations by name."""
-    written = {}
+    written, max_samples = {}, round(seconds * sample_rate)
     for i in range(num_clips):
-        max_samples = round(seconds * sample_rate)
         samples = cut_silence(recordings, split, i, max_samples)
         name = f"{split}-{i}.flac"
         write_flac(os.path.join(folder, name), samples, sample_rate)

@@ -8,11 +8,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import hashlib
 import os
 import posixpath
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.files import text_digest
 
 TASKS = ("12", "35", "folders")
 COMMANDS = tuple("yes no up down left right on off stop go".split())
@@ -78,8 +78,7 @@ def speaker_of(path):
 
 def hash_split(speaker):
     """Assigns a speaker to train (80 %), valid or test by the official rule."""
-    digest = hashlib.sha1(speaker.encode("utf-8", "surrogateescape"))
-    number = int(digest.hexdigest(), 16) % (MAX_CLIPS_PER_CLASS + 1)
+    number = int(text_digest(speaker), 16) % (MAX_CLIPS_PER_CLASS + 1)
     percentage = number * (100.0 / MAX_CLIPS_PER_CLASS)
     if percentage < HELD_OUT_PERCENT:
         return "valid"
@@ -159,18 +158,13 @@ def task_classes(task, words, has_noise, data_folder):
     else:
         classes = [*COMMANDS, UNKNOWN, SILENCE]
         folders = [c for c in classes if c in COMMANDS or c in words]
-    missing = [word for word in folders if word not in words]
-    if missing:
+    if missing := ", ".join(word for word in folders if word not in words):
         raise ValueError(
-            f"{data_folder} has no folder {', '.join(missing)}: add it, or use"
-            " the task 'folders', in which each folder is a class"
+            f"{data_folder} has no folder {missing}: add it, or use the task"
+            " 'folders', in which each folder is a class"
         )
-    empty = [word for word in folders if not words[word]]
-    if empty:
-        raise ValueError(
-            f"{data_folder}: no {clips} in the folder {', '.join(empty)}: add"
-            " some"
-        )
+    if empty := ", ".join(word for word in folders if not words[word]):
+        raise ValueError(f"{data_folder}: no {clips} in the folder {empty}")
     pool = []
     if task == "12" and UNKNOWN not in words:
         pool = [word for word in words if word not in folders and words[word]]

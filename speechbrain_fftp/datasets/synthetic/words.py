@@ -9,6 +9,7 @@ Authors
 """
 
 import hashlib
+import itertools
 import os
 from typing import NamedTuple, Optional, Tuple
 
@@ -70,20 +71,16 @@ def _write_words(folder, num_speakers, num_takes, seed):
     listed["test"] = speakers[held_out : 2 * held_out]
     for name in (*WORDS, NOISE_FOLDER):
         os.mkdir(os.path.join(folder, name))
-    jobs = [
-        (folder, seed, word, speaker, take)
-        for word in WORDS
-        for speaker in speakers
-        for take in range(num_takes)
-    ]
+    takes = range(num_takes)
+    jobs = [*itertools.product([folder], [seed], WORDS, speakers, takes)]
     threads = {"max_workers": get_available_cpu_count(), "desc": "words"}
-    paths = thread_map(_write_word, jobs, **threads)
+    clips = thread_map(_write_word, jobs, **threads)
     for split, name in SPLIT_LISTS.items():
         path = os.path.join(folder, name)
         with open(path, "w", encoding="utf-8", newline="") as file:
-            for path, (*_, speaker, _) in zip(paths, jobs):
+            for clip, (*_, speaker, _) in zip(clips, jobs):
                 if speaker in listed[split]:
-                    file.write(f"{path}\n")
+                    file.write(f"{clip}\n")
 
 
 def _rng(*key):
