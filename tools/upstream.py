@@ -239,7 +239,10 @@ speechbrain/core.py is missing
 
 def _may_write(path):
     """Whether a file is absent, or comes from an earlier export."""
-    near = [p for p in (path, path.parent / "train.py") if p.is_file()]
+    near = [path, path.parent / "train.py"]
+    if path.suffix == ".csv":
+        near.append(path.parent / "__init__.py")
+    near = [p for p in near if p.is_file()]
     return not path.exists() or any(MARK in p.read_text("utf-8") for p in near)
 
 
