@@ -38,7 +38,7 @@ from speechbrain_fftp.datasets.audioset.lists import Segment
 from speechbrain_fftp.datasets.audioset.shard_index import make_index
 from speechbrain_fftp.datasets.audioset.shards import write_shards
 from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
-from speechbrain_fftp.datasets.synthetic.sounds import coloured_noise
+from speechbrain_fftp.datasets.synthetic.demo_set import coloured_noise
 
 CLASSES = {"/m/1": "Pink noise"}
 CLIPS = 1_740_000  # balanced and unbalanced, about

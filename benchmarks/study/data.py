@@ -9,11 +9,11 @@ from typing import NamedTuple
 from speechbrain_fftp.datasets.audioset.lists import read_class_list
 from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
 from speechbrain_fftp.datasets.speech_commands.lists import (
+    COMMANDS,
     NOISE_FOLDER,
     SPLIT_LISTS,
     list_words,
 )
-from speechbrain_fftp.datasets.speech_commands.tasks import COMMANDS
 
 
 class Data(NamedTuple):

@@ -30,7 +30,6 @@ import os
 from collections import Counter, namedtuple
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.audio import write_flac
 from speechbrain_fftp.dataio.files import clip_ids, text_digest, write_csv
 from speechbrain_fftp.dataio.prepared import (
     prepare_folder,
@@ -42,26 +41,25 @@ from speechbrain_fftp.datasets.speech_commands.archives import (
     is_archive,
     unpack_archive,
 )
-from speechbrain_fftp.datasets.speech_commands.background import (
+from speechbrain_fftp.datasets.speech_commands.clips import (
     read_recordings,
     recording_part,
+    use_or_convert,
+    write_flac,
     write_silence,
 )
-from speechbrain_fftp.datasets.speech_commands.clips import use_or_convert
 from speechbrain_fftp.datasets.speech_commands.lists import (
     COMMAND_SPLITS,
+    COMMANDS,
     NOISE_FOLDER,
     SILENCE,
     SPLIT_LISTS,
+    TASKS,
     UNKNOWN,
     list_words,
     read_lists,
     speaker_of,
     split_clips,
-)
-from speechbrain_fftp.datasets.speech_commands.tasks import (
-    COMMANDS,
-    TASKS,
     task_classes,
 )
 from speechbrain_fftp.training.errors import report_errors

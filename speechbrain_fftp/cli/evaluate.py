@@ -7,8 +7,8 @@ Authors
 import os
 import sys
 
+from speechbrain_fftp.cli import options
 from speechbrain_fftp.cli.messages import standard_output
-from speechbrain_fftp.cli.options import in_range, load_tagger
 
 DESCRIPTION = """\
 Prints mAP, AUC and d' of a model, and its accuracy if every clip has one class,
@@ -40,25 +40,20 @@ def add_options(parser):
     )
     parser.add_argument(
         "--allow_missing",
-        type=in_range(float, 0, 1),
+        type=options.in_range(float, 0, 1),
         metavar="F",
         help="fraction of AudioSet's clips that may be missing (default: 0.2)",
     )
-    for name, what in (("window", "length of"), ("hop", "time between")):
-        parser.add_argument(
-            f"--{name}",
-            type=in_range(float, 0.001),
-            metavar="SECONDS",
-            help=f"{what} windows that clips are cut into; a label takes its "
-            "maximum (default: only clips longer than the model's are cut)",
-        )
+    options.add_windows(
+        parser,
+        "length of windows that clips are cut into; a label takes its maximum "
+        "(default: only clips longer than the model's are cut)",
+        "time between the starts of windows (default: half a window)",
+    )
     parser.add_argument(
         "--output",
         metavar="FOLDER",
         help="new folder for metrics.json, per_class.csv and predictions.csv",
-    )
-    parser.add_argument(
-        "--device", default="cpu", help="cpu, cuda:0, ... (default: cpu)"
     )
 
 
@@ -68,37 +63,38 @@ def run(args, parser):
         parser.error(f"{args.output} is not empty: give another --output")
     if not os.path.isdir(args.data_folder):
         parser.error(f"there is no data folder {args.data_folder}")
-    tagger = load_tagger(args, args.device)
+    tagger = options.load_tagger(args)
+    if not options.windows_fit(args, tagger):
+        return 2
+    if args.output:  # before the work, if it cannot be made
+        os.makedirs(args.output, exist_ok=True)
 
+    from speechbrain_fftp.training import reports
     from speechbrain_fftp.training.environment import versions
-    from speechbrain_fftp.training.reports import (
-        tagging_table,
-        write_predictions,
-        write_tagging_results,
-    )
 
     names = ("split", "window", "hop", "test_fold", "allow_missing")
-    options = {name: getattr(args, name) for name in names}
-    options = {k: value for k, value in options.items() if value is not None}
+    given = {name: getattr(args, name) for name in names}
+    given = {k: value for k, value in given.items() if value is not None}
     found = tagger.evaluate(
-        args.data_folder, progress=sys.stderr.isatty(), **options
+        args.data_folder, progress=sys.stderr.isatty(), **given
     )
     if args.output:
-        os.makedirs(args.output, exist_ok=True)
         clips = found.ids, found.targets, found.probs, found.labels
-        write_predictions(os.path.join(args.output, "predictions.csv"), *clips)
-        write_tagging_results(
+        reports.write_predictions(
+            os.path.join(args.output, "predictions.csv"), *clips
+        )
+        reports.write_tagging_results(
             found.metrics,
             found.labels,
             args.output,
             model=os.path.abspath(args.model),
             data=os.path.abspath(args.data_folder),
-            options=options,
+            options=given,
             skipped=found.skipped,
             made_with=versions(),
         )
     with standard_output():
-        print(tagging_table(found.metrics, found.labels))
+        print(reports.tagging_table(found.metrics, found.labels))
         if "accuracy" in found.metrics:
             print(f"accuracy {found.metrics['accuracy']:.4f}")
     return 0

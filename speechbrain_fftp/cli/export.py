@@ -26,9 +26,7 @@ def add_options(parser):
         help="file to write, in a folder that exists",
     )
     parser.add_argument(
-        "--int8",
-        action="store_true",
-        help="8-bit weights: smaller and faster",
+        "--int8", action="store_true", help="8-bit weights: smaller and faster"
     )
 
 

@@ -55,24 +55,25 @@ def discard(stream):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-class _Warnings(logging.Handler):
-    """Prints warnings that this package logs, and drops those of others."""
-
-    def emit(self, record):
-        """Prints a record."""
-        if record.name.startswith("speechbrain_fftp"):
-            report(f"warning: {record.getMessage()}")
+@contextlib.contextmanager
+def logged_warnings(show, is_own=lambda record: True):
+    """Passes this package's logged warnings to a function, if they are own."""
+    handler = logging.Handler(logging.WARNING)
+    handler.addFilter(logging.Filter("speechbrain_fftp"))
+    handler.addFilter(is_own)
+    handler.emit = lambda record: show(record.getMessage())
+    logging.root.addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.root.removeHandler(handler)
 
 
 @contextlib.contextmanager
 def shown_warnings(verbose):
     """Prints this package's warnings; those of others only if verbose."""
-    handler = _Warnings(logging.WARNING)
-    logging.root.addHandler(handler)
-    try:
-        with warnings.catch_warnings():
-            if not verbose:
-                warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.root.removeHandler(handler)
+    shown = logged_warnings(lambda text: report(f"warning: {text}"))
+    with shown, warnings.catch_warnings():
+        if not verbose:
+            warnings.simplefilter("ignore")
+        yield

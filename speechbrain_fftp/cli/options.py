@@ -10,6 +10,8 @@ import importlib
 import math
 from pathlib import Path
 
+from speechbrain_fftp.cli.messages import report
+
 YAML = "hyperparams.yaml"
 GET_MODEL = (
     "Set --model to the inference folder of a trained model; `make demo` makes "
@@ -54,6 +56,26 @@ def new_parser(prog, module):
     return parser
 
 
+def add_windows(parser, window, hop):
+    """Adds --window and --hop, with these texts, and --device."""
+    more = {"type": in_range(float, 0.001), "metavar": "SECONDS"}
+    parser.add_argument("--window", help=window, **more)
+    parser.add_argument("--hop", help=hop, **more)
+    parser.add_argument(
+        "--device", default="cpu", help="cpu, cuda:0, ... (default: cpu)"
+    )
+
+
+def windows_fit(args, tagger):
+    """Whether a model can have the windows of --window and --hop; reports."""
+    try:
+        tagger.check_window(args.window, args.hop)
+    except ValueError as error:
+        report(error)
+        return False
+    return True
+
+
 def parse(parser, argv):
     """Parses arguments. Those after ``--`` are files, also ``-dash.wav``."""
     end = argv.index("--") if "--" in argv else len(argv)
@@ -84,8 +106,9 @@ def in_range(kind, low, high=math.inf):
     return convert
 
 
-def load_tagger(args, device="cpu"):
+def load_tagger(args):
     """Loads --model from its data files, or by its yaml with --trust-code."""
+    device = getattr(args, "device", "cpu")
     folder, below = Path(args.model), Path(args.model, "inference")
     if not folder.exists():  # known before PyTorch is imported
         raise FileNotFoundError(f"there is no {folder}. {GET_MODEL}")
@@ -113,7 +136,5 @@ def load_tagger(args, device="cpu"):
             f"from, or use a folder with {', '.join(FILES)}, which are data."
         )
     return AudioTagger.from_hparams(
-        str(folder.resolve()),
-        run_opts={"device": device},
-        threads=args.threads,
+        str(folder.resolve()), run_opts={"device": device}, threads=args.threads
     )

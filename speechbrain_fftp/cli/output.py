@@ -13,10 +13,10 @@ OUTPUT_FORMATS = ("table", "json", "jsonl", "csv", "audacity")
 
 
 def find_files(names):
-    """Replaces folders by the audio files in them and in their subfolders.
+    """Replaces folders by the audio files below them, which are sorted.
 
-    Returns the files, in the order given and sorted within a folder, and the
-    folders that cannot be read or have no audio files, each with its error.
+    Returns the files, and folders that cannot be read or have no audio files,
+    each with its error.
     """
     from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 
@@ -58,9 +58,10 @@ class Output:
         self.output_format = output_format
         self.timeline = timeline
         self.results = []  # printed at the end, for json
+        self.table = csv.writer(sys.stdout, lineterminator="\n")
         if output_format == "csv":
             times = ["start", "end"] if timeline else []
-            self._print_csv(["file", *times, "label", "probability"])
+            self.table.writerow(["file", *times, "label", "probability"])
 
     def add(self, file, found, error=None):
         """Prints the tags or events of a file, or keeps them for ``close``.
@@ -78,8 +79,7 @@ class Output:
         elif error is not None:
             return
         elif self.output_format == "csv":
-            for row in rows:
-                self._print_csv([file, *row.values()])
+            self.table.writerows([file, *row.values()] for row in rows)
         elif self.output_format == "audacity":
             for row in rows:
                 label = " ".join(row["label"].split())
@@ -97,8 +97,3 @@ class Output:
         """Prints the results that were kept."""
         if self.output_format == "json":
             print(json.dumps(self.results, indent=2, allow_nan=False))
-
-    @staticmethod
-    def _print_csv(row):
-        """Prints a row of a CSV table."""
-        csv.writer(sys.stdout, lineterminator="\n").writerow(row)

@@ -8,25 +8,25 @@ Authors
 """
 
 import contextlib
-import csv
 import html
 import json
-import logging
 import tempfile
-import threading
 from pathlib import Path
+from threading import get_ident
 
 import numpy as np
 import soundfile as sf
 
+from speechbrain_fftp.cli.messages import logged_warnings
 from speechbrain_fftp.dataio.audio import open_audio
 from speechbrain_fftp.dataio.ffmpeg import readable
-from speechbrain_fftp.datasets.synthetic.sounds import CLASSES, SAMPLE_RATE
+from speechbrain_fftp.dataio.files import write_csv
+from speechbrain_fftp.datasets.synthetic.demo_set import CLASSES, SAMPLE_RATE
 from speechbrain_fftp.inference.plots import plot_tags
 
 MAX_MINUTES = 10
 MAX_MEGABYTES = 50
-DAY = 24 * 60 * 60
+DAY = 24 * 60 * 60  # for which uploads are kept, in seconds
 HEADER = ("start", "end", "label", "probability")
 # Peaks below the last bit of 16-bit audio
 SILENCE = 2**-15
@@ -51,11 +51,7 @@ EXAMPLES = (
 
 @contextlib.contextmanager
 def open_upload(path):
-    """Yields a clip as a file that can be read, and its length in seconds.
-
-    Raises a ValueError if there is no clip (None), or if it is not audio or
-    exceeds the limits of the page.
-    """
+    """Yields a clip as a file, and its length; ValueError if it is unsuitable."""
     if path is None:
         raise ValueError("Choose a file or record a clip first.")
     size = Path(path).stat().st_size / 2**20
@@ -81,36 +77,21 @@ def open_upload(path):
 
 def _write_events(path, events):
     """Writes events as a CSV file; returns them as an HTML table."""
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HEADER)
-        for e in events:
-            numbers = [round(x, 3) for x in (e.start, e.end, e.probability)]
-            writer.writerow([*numbers[:2], e.label, numbers[2]])
+    rows = [
+        (round(e.start, 3), round(e.end, 3), e.label, round(e.probability, 3))
+        for e in events
+    ]
+    write_csv(path, HEADER, rows)
     if not events:
         return "<p>No event reaches this threshold.</p>"
     rows = ["".join(f'<th scope="col">{name}</th>' for name in HEADER)]
-    for e in events:
-        rows.append(
-            f"<td>{e.start:.2f}</td><td>{e.end:.2f}</td>"
-            f"<td>{html.escape(e.label)}</td><td>{e.probability:.2f}</td>"
-        )
+    rows += (
+        f"<td>{e.start:.2f}</td><td>{e.end:.2f}</td>"
+        f"<td>{html.escape(e.label)}</td><td>{e.probability:.2f}</td>"
+        for e in events
+    )
     caption = "<caption>Events (times in seconds)</caption>"
     return f"<table>{caption}<tr>{'</tr><tr>'.join(rows)}</tr></table>"
-
-
-@contextlib.contextmanager
-def _warnings(show, path):
-    """Passes warnings that the package logs in this thread to a function."""
-    thread, handler = threading.get_ident(), logging.Handler(logging.WARNING)
-    handler.addFilter(lambda record: record.thread == thread)
-    handler.emit = lambda record: show(_message(record.getMessage(), path))
-    logger = logging.getLogger("speechbrain_fftp")
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
 
 
 def _message(text, path):
@@ -150,8 +131,11 @@ def build_page(tagger, folder):
                     "The clip is silent. Check the microphone, or choose "
                     "another clip."
                 )
-            with _warnings(gr.Warning, path):
-                windows = choose_windows(tagger, seconds)
+            windows, thread = choose_windows(tagger, seconds), get_ident()
+            with logged_warnings(
+                lambda text: gr.Warning(_message(text, path)),
+                lambda record: record.thread == thread,  # of this request
+            ):
                 return tagger.analyze(file, **windows), wav
 
     def find_events(timeline, threshold):
@@ -182,9 +166,7 @@ def build_page(tagger, folder):
         return text, tags, shown, picture, rows, table, timeline
 
     with gr.Blocks(
-        title="Audio tagging",
-        analytics_enabled=False,
-        delete_cache=(DAY, DAY),  # uploads
+        title="Audio tagging", analytics_enabled=False, delete_cache=(DAY, DAY)
     ) as page:
         gr.Markdown(
             f"# Audio tagging\nUpload or record a clip of up to {MAX_MINUTES} "
@@ -235,13 +217,8 @@ def build_page(tagger, folder):
                 )
                 table = gr.DownloadButton("Events as CSV", elem_id="csv")
         outputs = [status, tags, results, picture, events, table, kept]
-        tagging = button.click(
-            tag,
-            [clip, threshold],
-            outputs,
-            api_name="tag",
-            show_progress_on=status,
-        )
+        shown = {"api_name": "tag", "show_progress_on": status}
+        tagging = button.click(tag, [clip, threshold], outputs, **shown)
         clip.change(  # in the browser, before anything else can be clicked
             None,
             None,

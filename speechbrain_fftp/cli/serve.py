@@ -1,18 +1,23 @@
-"""``fftp-tag serve``: starts the page in the browser.
+"""``fftp-tag serve``: starts the page in the browser, and protects it.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import ipaddress
+import os
+import signal
 import socket
+import tempfile
+from urllib.parse import urlsplit
 
 from speechbrain_fftp.cli.messages import report
 from speechbrain_fftp.cli.options import in_range, load_tagger
-from speechbrain_fftp.cli.page_security import guard, private_folder
 
 DESCRIPTION = "Tags clips on a page in the browser."
 EXAMPLES = "  fftp-tag serve --model results/demo/inference --port 8080"
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 def add_options(parser):
@@ -94,3 +99,96 @@ def _listen(host, port):
             "upload files to this machine"
         )
     return listener
+
+
+def guard(app, host, port, max_bytes):
+    """Wraps an ASGI app, to refuse requests of other sites and large bodies.
+
+    A browser lets every site send requests to this machine. Their ``Origin``
+    names that site, and so does ``Host`` if its name leads here. (Starlette's
+    TrustedHostMiddleware reads neither ports nor ``Origin``.) Bodies are
+    counted while they arrive, since not every request tells its length.
+    """
+    from starlette.datastructures import Headers
+    from starlette.formparsers import MultiPartException
+    from starlette.responses import PlainTextResponse
+
+    too_large = f"maximum allowed size of {max_bytes >> 20} MB exceeded"
+
+    async def guarded(scope, receive, send):
+        """Passes a request on, or answers 403 or 413 with one line."""
+        if scope["type"] == "lifespan":
+            return await app(scope, receive, send)
+        size, more, headers = 0, False, Headers(scope=scope)
+        site, origin = headers.get("host", ""), headers.get("origin")
+
+        async def counted():
+            """Receives a part of the body."""
+            nonlocal size, more
+            message = await receive()
+            size += len(message.get("body", b""))
+            # At this exception, Gradio deletes what it has of the upload.
+            if size > max_bytes:
+                raise MultiPartException(too_large)
+            if more and message["type"] == "http.disconnect":
+                raise MultiPartException("the upload was interrupted")
+            more = message.get("more_body", False)
+            return message
+
+        same = origin in (None, f"http://{site}")
+        if not same or not is_own(site, host, port):
+            answer = "This address or site may not use the page.", 403
+            await PlainTextResponse(*answer)(scope, receive, send)
+        elif int(headers.get("content-length", 0)) > max_bytes:
+            await PlainTextResponse(too_large, 413)(scope, receive, send)
+        else:
+            await app(scope, counted, send)
+
+    return guarded
+
+
+def is_own(site, host, port):
+    """Whether a ``Host`` header is that of a server at this host and port.
+
+    On a server for all addresses of the machine, any IP address is: only names
+    can be made to lead here.
+    """
+    names = {"127.0.0.1", "localhost", "::1", host.lower()}
+    with contextlib.suppress(ValueError):
+        site = urlsplit(f"//{site}")
+        if (site.port or 80) != port:
+            return False
+        if site.hostname in names:
+            return True
+        if host in ("0.0.0.0", "::"):
+            if site.hostname == socket.gethostname().lower():
+                return True
+            return bool(ipaddress.ip_address(site.hostname))
+    return False
+
+
+@contextlib.contextmanager
+def private_folder():
+    """A folder for all temporary files of this process, and for no other user.
+
+    Gradio keeps uploads in it, ffmpeg what it decodes. It is removed at the
+    end, also when a signal ends the process.
+    """
+
+    def stop(number, frame):
+        """Ends the process by an exception."""
+        raise SystemExit(128 + number)
+
+    with contextlib.ExitStack() as stack:
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as of nohup
+                before = signal.signal(number, stop)
+                stack.callback(signal.signal, number, before)
+        os.environ.pop("GRADIO_TEMP_DIR", None)  # Gradio would prefer it
+        stack.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
+        tempfile.tempdir = stack.enter_context(
+            tempfile.TemporaryDirectory(
+                prefix="fftp-tag-", ignore_cleanup_errors=True
+            )
+        )
+        yield tempfile.tempdir

@@ -7,19 +7,7 @@ Authors
 import math
 import sys
 
-from speechbrain_fftp.cli.messages import (
-    EXPECTED_ERRORS,
-    one_line,
-    report,
-    standard_output,
-)
-from speechbrain_fftp.cli.options import in_range, load_tagger
-from speechbrain_fftp.cli.output import (
-    OUTPUT_FORMATS,
-    Output,
-    check_target,
-    find_files,
-)
+from speechbrain_fftp.cli import messages, options, output
 
 DESCRIPTION = """\
 Prints the most probable tags of audio files, or a timeline of events."""
@@ -30,7 +18,6 @@ EXAMPLES = """\
   fftp-tag --model results/demo/inference -- -name-with-a-dash.wav
 To tag a file that is named like a command, write ./serve."""
 NAN = "the model returns NaN: its weights are damaged, train it again"
-SHORTEST = 0.001  # seconds of a window or a hop; the model's limit is higher
 
 
 def add_options(parser):
@@ -43,13 +30,13 @@ def add_options(parser):
     )
     parser.add_argument(
         "--top-k",
-        type=in_range(int, 1),
+        type=options.in_range(int, 1),
         metavar="N",
         help="number of tags per file (default: 5)",
     )
     parser.add_argument(
         "--threshold",
-        type=in_range(float, 0, 1),
+        type=options.in_range(float, 0, 1),
         metavar="P",
         help="drop tags below this probability; with --timeline, the "
         "probability that an event must reach (default: 0.5)",
@@ -59,22 +46,15 @@ def add_options(parser):
         action="store_true",
         help="print events with start and end in seconds instead of tags",
     )
-    parser.add_argument(
-        "--window",
-        type=in_range(float, SHORTEST),
-        metavar="SECONDS",
-        help="window length of the timeline (default: 10, or the model's "
-        "maximum if that is less)",
-    )
-    parser.add_argument(
-        "--hop",
-        type=in_range(float, SHORTEST),
-        metavar="SECONDS",
-        help="time between the starts of windows (default: half a window)",
+    options.add_windows(
+        parser,
+        "window length of the timeline (default: 10, or the model's maximum if "
+        "that is less)",
+        "time between the starts of windows (default: half a window)",
     )
     parser.add_argument(
         "--format",
-        choices=OUTPUT_FORMATS,
+        choices=output.OUTPUT_FORMATS,
         default="table",
         help="output format (default: table); audacity is a label track of "
         "events and implies --timeline",
@@ -85,9 +65,6 @@ def add_options(parser):
         help="draw the spectrogram and the timeline of the file; the "
         "extension, such as .png or .svg, sets the format",
     )
-    parser.add_argument(
-        "--device", default="cpu", help="cpu, cuda:0, ... (default: cpu)"
-    )
 
 
 def run(args, parser):
@@ -97,25 +74,21 @@ def run(args, parser):
         parser.error("--window and --hop require --timeline or --plot")
     if args.timeline and args.top_k:
         parser.error("--top-k is for tags, not for events: use --threshold")
-    files, errors = find_files(args.files)
+    files, errors = output.find_files(args.files)
     if len(files) > 1 and (args.plot or args.format == "audacity"):
         parser.error("--plot and --format audacity take one file at a time")
     if args.plot:
         from speechbrain_fftp.inference.plots import check_extension
 
-        check_target(args.plot)
+        output.check_target(args.plot)
         try:
             check_extension(args.plot)
         except ValueError as error:
             parser.error(f"argument --plot: {error}")
-    tagger = load_tagger(args, args.device)
-    if args.timeline or args.plot:
-        try:
-            tagger.check_window(args.window, args.hop)
-        except ValueError as error:
-            report(error)
-            return 2
-    with standard_output():
+    tagger = options.load_tagger(args)
+    if (args.timeline or args.plot) and not options.windows_fit(args, tagger):
+        return 2
+    with messages.standard_output():
         return _print_results(args, tagger, files, errors)
 
 
@@ -123,10 +96,10 @@ def _print_results(args, tagger, files, errors):
     """Prints results as they come, and errors; returns the exit code."""
     from tqdm import tqdm
 
-    output = Output(args.format, args.timeline)
+    printed = output.Output(args.format, args.timeline)
     for folder, error in errors:
-        report(error)
-        output.add(folder, [], one_line(error))
+        messages.report(error)
+        printed.add(folder, [], messages.one_line(error))
     failed, several = 0, len(files) > 1
     terminal = sys.stderr.isatty()
     for file, found, error in tqdm(
@@ -140,23 +113,23 @@ def _print_results(args, tagger, files, errors):
             error = NAN
         if error is not None:
             failed += 1
-            report(error, args.verbose)
-            error = one_line(error)
+            messages.report(error, args.verbose)
+            error = messages.one_line(error)
         with tqdm.external_write_mode():
-            output.add(file, found, error)
-    output.close()
+            printed.add(file, found, error)
+    printed.close()
     if failed and several:
-        report(f"{failed} of {len(files)} files failed")
+        messages.report(f"{failed} of {len(files)} files failed")
     return 1 if failed or errors else 0
 
 
 def _results(args, tagger, files, progress):
     """Yields files, each with its tags or events, or with an error."""
-    options = {"top_k": args.top_k, "threshold": args.threshold}
-    options = {k: value for k, value in options.items() if value is not None}
+    limits = {"top_k": args.top_k, "threshold": args.threshold}
+    limits = {k: value for k, value in limits.items() if value is not None}
     plain = not (args.timeline or args.plot or args.verbose or "-" in files)
     if plain and len(files) > 1:
-        for found in tagger.tag_files(files, **options):
+        for found in tagger.tag_files(files, **limits):
             yield found.file, found.tags, found.error
         return
     for file in files:
@@ -164,10 +137,10 @@ def _results(args, tagger, files, progress):
         try:
             source = _standard_input(args) if file == "-" else file
             if args.timeline or args.plot:
-                found = _analyze(args, tagger, source, options, progress)
+                found = _analyze(args, tagger, source, limits, progress)
             else:
-                found = tagger.tag_file(source, progress=progress, **options)
-        except EXPECTED_ERRORS as error:
+                found = tagger.tag_file(source, progress=progress, **limits)
+        except messages.EXPECTED_ERRORS as error:
             problem = error
         yield file, found, problem
 
@@ -179,7 +152,7 @@ def _standard_input(args):
     return sys.stdin.buffer.read() if args.plot else sys.stdin.buffer
 
 
-def _analyze(args, tagger, source, options, progress):
+def _analyze(args, tagger, source, limits, progress):
     """The tags or events of a file, plotted if --plot is given."""
     timeline = tagger.analyze(source, args.window, args.hop, progress)
     if timeline.probs.isnan().any():
@@ -189,4 +162,4 @@ def _analyze(args, tagger, source, options, progress):
 
         plot_tags(args.plot, tagger, tagger.load_wav(source), timeline)
     find = timeline.events if args.timeline else timeline.tags
-    return find(**options)
+    return find(**limits)

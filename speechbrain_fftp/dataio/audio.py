@@ -6,7 +6,6 @@ Authors
 
 import contextlib
 import math
-import os
 
 import numpy as np
 import soundfile as sf
@@ -17,7 +16,6 @@ from speechbrain_fftp.dataio.ffmpeg import (
     MAX_SECONDS,
     readable,
 )
-from speechbrain_fftp.dataio.files import atomic_path
 
 # What is looked for in folders, the most common first
 AUDIO_EXTENSIONS = (".flac", ".wav", ".ogg", ".mp3", ".opus")
@@ -40,21 +38,15 @@ def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
     ---------
     source : str, bytes or file
         What ``open_audio`` opens.
-    max_seconds : float
-        Maximum duration to read.
-    start_seconds : float
-        Where to start.
+    max_seconds, start_seconds : float
+        Maximum duration to read, and where to start.
 
     Returns
     -------
     samples : numpy.ndarray
         Mono waveform ``[S]`` in float32.
-    rate : int
-        Sampling rate, in Hz.
-    channels : int
-        Number of channels of the file.
-    frames : int
-        Length of the file in samples.
+    rate, channels, frames : int
+        Sampling rate in Hz, and the file's number of channels and its length.
 
     Raises
     ------
@@ -119,11 +111,9 @@ def open_audio(source, max_seconds=math.inf):
     """
     try:
         with readable(source, max_seconds) as opened, AudioFile(opened) as file:
-            if not MIN_RATE <= file.samplerate <= MAX_RATE:
-                raise ValueError(
-                    f"sampling rate of {file.samplerate} Hz, not in "
-                    f"{MIN_RATE}..{MAX_RATE}"
-                )
+            rate, limits = file.samplerate, f"{MIN_RATE}..{MAX_RATE}"
+            if not MIN_RATE <= rate <= MAX_RATE:
+                raise ValueError(f"sampling rate of {rate} Hz, not in {limits}")
             yield file
     except sf.LibsndfileError as err:
         raise ValueError(f"unreadable or truncated: {err.error_string}")
@@ -138,7 +128,7 @@ def mono_blocks(file, frames=math.inf):
     Arguments
     ---------
     file : AudioFile
-        The file, which may be shorter than its header says.
+        The open file.
     frames : int or float
         Maximum number of frames to read.
 
@@ -188,16 +178,14 @@ def mono_blocks(file, frames=math.inf):
 def resampled_blocks(blocks, rate, sample_rate):
     """Resamples consecutive blocks of audio with soxr (VHQ).
 
-    The result is the same as that of ``resample`` for all blocks at once.
+    The sizes of the blocks do not change the result.
 
     Arguments
     ---------
     blocks : iterable of numpy.ndarray
         Consecutive samples ``[S]``, float32.
-    rate : int
-        Sampling rate of the blocks, in Hz.
-    sample_rate : int
-        Sampling rate to change to, in Hz.
+    rate, sample_rate : int
+        Their sampling rate and the new one, in Hz.
 
     Yields
     ------
@@ -218,74 +206,34 @@ def resampled_blocks(blocks, rate, sample_rate):
     if rate == sample_rate:
         yield from blocks
         return
-    stream = _soxr().ResampleStream(
-        rate, sample_rate, 1, dtype="float32", quality="VHQ"
-    )
+    try:
+        import soxr
+    except ImportError:
+        raise ImportError("Resampling clips needs soxr: pip install soxr")
+    stream = soxr.ResampleStream(rate, sample_rate, 1, "float32", "VHQ")
     for block in blocks:
         yield stream.resample_chunk(block)
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def _soxr():
-    """Imports soxr, which is needed only for resampling."""
-    try:
-        import soxr
-    except ImportError:
-        raise ImportError("Resampling clips needs soxr: pip install soxr")
-    return soxr
-
-
 def resample(samples, rate, sample_rate):
-    """Resamples a waveform with soxr (VHQ).
+    """Resamples a waveform, see ``resampled_blocks``.
 
     Arguments
     ---------
     samples : numpy.ndarray
-        Mono waveform ``[S]``.
-    rate : int
-        Sampling rate of the waveform, in Hz.
-    sample_rate : int
-        Sampling rate to change to, in Hz.
+        Mono waveform ``[S]``, float32.
+    rate, sample_rate : int
+        Its sampling rate and the new one, in Hz.
 
     Returns
     -------
     numpy.ndarray
         The waveform at the new rate.
 
-    Raises
-    ------
-    ImportError
-        If soxr is needed and not installed.
-
     Example
     -------
     >>> resample(np.zeros(441, np.float32), 44100, 16000).shape
     (160,)
     """
-    if rate == sample_rate:
-        return samples
-    return _soxr().resample(samples, rate, sample_rate, "VHQ")
-
-
-def write_flac(path, samples, sample_rate=16000):
-    """Writes a 16-bit FLAC file; it appears once it is complete.
-
-    Arguments
-    ---------
-    path : str
-        The file to write. Its folder is created if it is missing.
-    samples : numpy.ndarray
-        Mono waveform ``[S]``.
-    sample_rate : int
-        Sampling rate, in Hz.
-
-    Example
-    -------
-    >>> path = str(getfixture("tmpdir") / "a.flac")
-    >>> write_flac(path, np.zeros(800))
-    >>> sf.info(path).frames
-    800
-    """
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with atomic_path(path) as temporary_path:
-        sf.write(temporary_path, samples, sample_rate, "PCM_16", format="FLAC")
+    return np.concatenate([*resampled_blocks([samples], rate, sample_rate)])

@@ -12,9 +12,8 @@ import re
 import soundfile as sf
 
 # What libsndfile logs about sizes that exceed the file
-CUT_SIZE = (
-    r"(?m)^ *(?:data|Data Size|SSND|riff|Riff size) *: (\d+) \(should be (\d+)"
-)
+CHUNKS = "data|Data Size|SSND|riff|Riff size"
+CUT_SIZE = rf"(?m)^ *(?:{CHUNKS}) *: (\d+) \(should be (\d+)"
 STREAMED_SIZE = 0x7FFF0000  # headers of files written to a pipe claim more
 # The header of an MP3 file, and a flag that it has the number of frames
 XING = rb"(?:Xing|Info)\0\0\0[\1\3\5\7\x09\x0b\x0d\x0f]"

@@ -36,12 +36,9 @@ def load_clip(path):
             return samples
     except RuntimeError as error:
         reason = error
-    logger.warning(
-        "Skipped %s: %s. If it is in the prepared folder, delete it and the "
-        "manifests (train.csv, ...) there, so that it is converted again.",
-        path,
-        reason,
-    )
+    remedy = "If it is in the prepared folder, delete it and the manifests "
+    remedy += "(train.csv, ...) there, so that it is converted again."
+    logger.warning("Skipped %s: %s. %s", path, reason, remedy)
     return None
 
 

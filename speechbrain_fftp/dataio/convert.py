@@ -57,10 +57,8 @@ def encode_clip(
 
     Returns
     -------
-    content : bytes
-        Content of the FLAC file.
-    duration : float
-        Its duration, in seconds.
+    content, duration : bytes, float
+        Content of the FLAC file, and its duration in seconds.
     treatments : list of str
         Those of ``TREATMENTS`` that were applied.
 
@@ -88,19 +86,15 @@ def encode_clip(
     if np.abs(samples).max() > 1:
         treatments.append("clipped")
     samples = np.rint(samples.clip(-1, 1) * 32768).clip(max=32767)
-    content = io.BytesIO()
-    with sf.SoundFile(
-        content, "w", sample_rate, 1, "PCM_16", format="FLAC"
-    ) as file:
+    content, form = io.BytesIO(), {"subtype": "PCM_16", "format": "FLAC"}
+    with sf.SoundFile(content, "w", sample_rate, 1, **form) as file:
         file.comment = f"treatments: {' '.join(treatments)}"
         file.write(samples.astype(np.int16))
     return content.getvalue(), len(samples) / sample_rate, treatments
 
 
-def convert_clip(
-    source, path, sample_rate=16000, max_seconds=10.0, start=0.0, always=False
-):
-    """Writes a clip as a FLAC file, see ``encode_clip``.
+def convert_clip(source, path, *args, **kwargs):
+    """Writes a clip as a FLAC file.
 
     Arguments
     ---------
@@ -108,26 +102,13 @@ def convert_clip(
         What ``open_audio`` opens.
     path : str
         The FLAC file to write; it appears once it is complete.
-    sample_rate : int
-        Sampling rate of the FLAC file, in Hz.
-    max_seconds : float
-        Maximum duration to keep.
-    start : float
-        Where the clip starts in a whole recording, see ``encode_clip``.
-    always : bool
-        Whether any file counts as a whole recording.
+    *args, **kwargs : tuple
+        The other arguments of ``encode_clip``.
 
     Returns
     -------
-    duration : float
-        Duration of the FLAC file, in seconds.
-    treatments : list of str
-        Those applied of cut, trimmed, downmixed, resampled and clipped.
-
-    Raises
-    ------
-    ValueError
-        If the clip cannot be used, see ``encode_clip``.
+    tuple
+        Duration and treatments, as of ``encode_clip``.
 
     Example
     -------
@@ -136,51 +117,11 @@ def convert_clip(
     >>> convert_clip(str(folder / "a.wav"), str(folder / "a.flac"))
     (2.0, ['downmixed', 'resampled'])
     """
-    content, *about = encode_clip(
-        source, sample_rate, max_seconds, start, always
-    )
+    content, *about = encode_clip(source, *args, **kwargs)
     with atomic_path(path) as temporary_path:
         with open(temporary_path, "wb") as file:
             file.write(content)
     return tuple(about)
-
-
-def read_converted(path, sample_rate=16000):
-    """Reads duration and treatments of a file that ``convert_clip`` wrote.
-
-    Arguments
-    ---------
-    path : str
-        The FLAC file, which may be missing.
-    sample_rate : int
-        Expected sampling rate, in Hz.
-
-    Returns
-    -------
-    converted : tuple or None
-        Duration and treatments; None if there is no such file.
-
-    Example
-    -------
-    >>> folder = getfixture("tmpdir")
-    >>> sf.write(folder / "a.wav", np.zeros(32000), 8000)
-    >>> path = str(folder / "a.flac")
-    >>> read_converted(path) is None
-    True
-    >>> _ = convert_clip(str(folder / "a.wav"), path, max_seconds=3)
-    >>> read_converted(path)
-    (3.0, ['trimmed', 'resampled'])
-    """
-    if not os.path.isfile(path):
-        return None
-    try:
-        with sf.SoundFile(path) as file:
-            label, *treatments = file.comment.split()
-            if label != "treatments:" or file.samplerate != sample_rate:
-                return None
-            return file.frames / sample_rate, treatments
-    except (sf.LibsndfileError, ValueError):
-        return None
 
 
 def convert_clips(
@@ -211,9 +152,9 @@ def convert_clips(
     name : str, optional
         Label of the progress bar.
     starts : dict, optional
-        From id to where the clip starts in a whole recording.
+        From id to ``start``, see ``encode_clip``.
     always : bool
-        Whether all files are whole recordings, see ``encode_clip``.
+        See ``encode_clip``.
 
     Returns
     -------
@@ -226,16 +167,15 @@ def convert_clips(
     -------
     >>> folder = str(getfixture("tmpdir"))
     >>> sf.write(f"{folder}/a.wav", np.zeros(16000), 16000)
-    >>> seconds = {"a": 10.0, "b": 10.0}
-    >>> audio = [("a", f"{folder}/a.wav"), ("b", None)]
-    >>> convert_clips(seconds, lambda ids: audio, folder)
+    >>> audio = {"a": f"{folder}/a.wav", "b": None}
+    >>> convert_clips({"a": 9, "b": 9}, lambda ids: audio.items(), folder)
     ({'a': (1.0, [])}, {'b': 'missing file'})
     """
     num_workers = num_workers or get_available_cpu_count()
     paths = {i: os.path.join(folder, f"{i}.flac") for i in seconds}
-    converted = {i: read_converted(paths[i], sample_rate) for i in seconds}
+    converted = {i: _read_converted(paths[i], sample_rate) for i in seconds}
     pending = [i for i in seconds if converted[i] is None]
-    failed, starts = {}, starts or {}
+    starts = starts or {}
     needed = 2 * sample_rate * sum(seconds[i] for i in pending) / 2**20
     free = shutil.disk_usage(folder).free / 2**20
     if needed > free:
@@ -248,26 +188,35 @@ def convert_clips(
         start = starts.get(clip_id, 0.0)
         limits = paths[clip_id], sample_rate, seconds[clip_id], start, always
         try:
-            return clip_id, convert_clip(audio, *limits), None
+            return clip_id, convert_clip(audio, *limits)
         except ValueError as err:
-            return clip_id, None, str(err)
+            return clip_id, str(err)
 
     with ThreadPoolExecutor(num_workers) as pool:
         # Short queues, as their items may be whole files in memory
-        for clip_id, result, reason in parallel_map(
+        results = parallel_map(
             convert,
             iter_audio(pending),
             chunk_size=4,
             queue_size=2 * num_workers,
             executor=pool,
             progress_bar_kwargs={"desc": name, "total": len(pending)},
-        ):
-            if reason is None:
-                converted[clip_id] = result
-            else:
-                failed[clip_id] = reason
-                del converted[clip_id]
-    return converted, failed
+        )
+        converted.update(results)
+    failed = {i: why for i, why in converted.items() if isinstance(why, str)}
+    return {i: converted[i] for i in seconds if i not in failed}, failed
+
+
+def _read_converted(path, sample_rate):
+    """What ``convert_clip`` returned for a file; None if it is not such one."""
+    try:
+        with sf.SoundFile(path) as file:
+            label, *treatments = file.comment.split()
+            if label == "treatments:" and file.samplerate == sample_rate:
+                return file.frames / sample_rate, treatments
+    except (sf.LibsndfileError, ValueError):
+        pass
+    return None
 
 
 def _read_clip(source, max_seconds, start, always):

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
+from tempfile import TemporaryDirectory, TemporaryFile
 
 import soundfile as sf
 
@@ -75,19 +75,17 @@ def readable(source, max_seconds=math.inf):
             file.seek(10 + sum(n << shift for n, shift in sizes))
             head = file.read(12)
         file.seek(0)
-        for pattern, demuxer in CONTAINERS:
-            if re.match(pattern, head, re.DOTALL):
-                folder = stack.enter_context(tempfile.TemporaryDirectory())
-                path = source
-                if not isinstance(source, (str, os.PathLike)):
-                    path = os.path.join(folder, "input")
-                    with open(path, "wb") as copy:
-                        shutil.copyfileobj(file, copy)
-                name = getattr(file, "name", None)
-                path, truncated = _decode(path, demuxer, folder, max_seconds)
-                file = stack.enter_context(open(path, "rb", buffering=0))
-                file.name, file.truncated = name, truncated
-                break
+        found = (d for p, d in CONTAINERS if re.match(p, head, re.DOTALL))
+        if demuxer := next(found, None):
+            folder, path = stack.enter_context(TemporaryDirectory()), source
+            if not isinstance(source, (str, os.PathLike)):
+                path = os.path.join(folder, "input")
+                with open(path, "wb") as copy:
+                    shutil.copyfileobj(file, copy)
+            name = getattr(file, "name", None)
+            path, truncated = _decode(path, demuxer, folder, max_seconds)
+            file = stack.enter_context(open(path, "rb", buffering=0))
+            file.name, file.truncated = name, truncated
         yield file
 
 
@@ -102,7 +100,7 @@ def _open_binary(source, stack):
     elif isinstance(source, SEEKABLE_FILES) and source.seekable():
         file = source
     else:
-        file = stack.enter_context(tempfile.TemporaryFile())
+        file = stack.enter_context(TemporaryFile())
         shutil.copyfileobj(source, file)
     if file.seek(0, os.SEEK_END) == 0:
         raise ValueError("empty file")

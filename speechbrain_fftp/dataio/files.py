@@ -74,7 +74,7 @@ def atomic_folder(path, needed=0):
     path : str or Path
         The folder to write.
     needed : int
-        Its size in bytes if it is known, for the error of a full disk.
+        Its size in bytes if it is known, see ``name_full_disk``.
 
     Yields
     ------
@@ -129,7 +129,7 @@ def file_sha256(path):
     Returns
     -------
     str
-        The checksum in hexadecimal digits.
+        Hexadecimal digits.
 
     Example
     -------
@@ -138,11 +138,8 @@ def file_sha256(path):
     >>> file_sha256(path)[:8]
     'eebbf645'
     """
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def text_digest(text):
@@ -209,17 +206,13 @@ def clip_ids(paths):
     >>> list(clip_ids(["dog/1.wav", "dog/it barks!.wav", "dog 1.wav"]).values())
     ['dog_1-3fa291799751c061', 'dog_it_barks_', 'dog_1-a0600b84b6128e98']
     """
-    names = {}
-    for path in paths:
-        stem = os.path.splitext(path)[0]
-        names[path] = re.sub(r"[^A-Za-z0-9_-]+|^-", "_", stem)
+    stems = {path: os.path.splitext(path)[0] for path in paths}
+    names = {p: re.sub("[^A-Za-z0-9_-]+|^-", "_", s) for p, s in stems.items()}
     count = Counter(name.lower() for name in names.values())
-    return {
-        path: name
-        if count[name.lower()] == 1 and len(name) <= MAX_ID
-        else f"{name[:MAX_ID]}-{text_digest(path)[:16]}"
-        for path, name in names.items()
-    }
+    for path, name in names.items():
+        if count[name.lower()] > 1 or len(name) > MAX_ID:
+            names[path] = f"{name[:MAX_ID]}-{text_digest(path)[:16]}"
+    return names
 
 
 def as_utf8(text):
@@ -248,27 +241,21 @@ def write_csv(path, header, rows):
 
     Arguments
     ---------
-    path : str
+    path : str or Path
         The file to write.
-    header : sequence of str
-        Names of the columns.
-    rows : iterable of sequences
-        The rows.
+    header, rows : iterable
+        Names of the columns, and the entries of each row.
 
     Example
     -------
     >>> path = getfixture("tmpdir") / "classes.csv"
     >>> write_csv(path, ("mid", "name"), [("/m/07y_7", "Violin, fiddle")])
-    >>> print(path.read_text("utf-8"))
-    mid,name
-    /m/07y_7,"Violin, fiddle"
-    <BLANKLINE>
+    >>> path.read_text("utf-8")
+    'mid,name\\n/m/07y_7,"Violin, fiddle"\\n'
     """
     with atomic_path(path) as temporary_path:
         with open(temporary_path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
+            csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
 
 def write_json(path, content):
@@ -276,10 +263,10 @@ def write_json(path, content):
 
     Arguments
     ---------
-    path : str
+    path : str or Path
         The file to write.
     content : dict or list
-        What to write.
+        Its content.
 
     Example
     -------

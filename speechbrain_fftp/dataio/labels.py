@@ -9,28 +9,6 @@ from collections import Counter
 import torch
 
 
-def clip_labels(dataset):
-    """Lists the labels of each clip of a split, without reading audio.
-
-    Arguments
-    ---------
-    dataset : speechbrain.dataio.dataset.DynamicItemDataset
-        The split; its ``labels`` are joined by ``;``.
-
-    Returns
-    -------
-    list of list of str
-        One list for each clip.
-
-    Example
-    -------
-    >>> from speechbrain.dataio.dataset import DynamicItemDataset
-    >>> clip_labels(DynamicItemDataset({"a": {"labels": "Siren;Beep"}}))
-    [['Siren', 'Beep']]
-    """
-    return [row["labels"].split(";") for row in dataset.data.values()]
-
-
 def count_labels(rows):
     """Counts the clips that have each label.
 
@@ -61,7 +39,7 @@ def prior_log_odds(counts, num_clips, labels):
     Arguments
     ---------
     counts : dict
-        Maps each label to its number of training clips.
+        Number of training clips with each label.
     num_clips : int
         Number of training clips.
     labels : list of str
@@ -89,7 +67,7 @@ def class_balanced_weight(row, counts):
     row : list of str
         The labels of the clip.
     counts : dict
-        Maps each label to its number of training clips.
+        Number of training clips with each label.
 
     Returns
     -------
@@ -102,25 +80,3 @@ def class_balanced_weight(row, counts):
     1.5
     """
     return sum(1 / counts[label] for label in set(row))
-
-
-def scorable_labels(rows):
-    """Finds the labels for which average precision is defined.
-
-    Arguments
-    ---------
-    rows : list of list of str
-        The labels of each clip of the split.
-
-    Returns
-    -------
-    set of str
-        The labels that some clips have and others do not.
-
-    Example
-    -------
-    >>> scorable_labels([["Siren"], ["Siren", "Beep"]])
-    {'Beep'}
-    """
-    counts = count_labels(rows)
-    return {label for label, count in counts.items() if count < len(rows)}

@@ -28,10 +28,8 @@ def locked(folder, name, doing):
 
     Arguments
     ---------
-    folder : str
-        The folder.
-    name : str
-        Name of the lock file in it, which is removed in the end.
+    folder, name : str
+        The folder, and the lock file in it, which is removed in the end.
     doing : str
         What its holder does with the folder, for the message to others.
 
@@ -54,10 +52,9 @@ def locked(folder, name, doing):
         with open(path, "ab+", buffering=0) as file:
             _take_lock(file, folder, doing)
             try:
-                stat = os.stat(path)
+                if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                    continue
             except FileNotFoundError:  # its holder has just finished
-                continue
-            if not os.path.samestat(os.fstat(file.fileno()), stat):
                 continue
             if fcntl is not None:
                 os.register_at_fork(after_in_child=file.close)
@@ -87,13 +84,9 @@ def _take_lock(file, folder, doing):
         free = False
         advice += f". If that process no longer runs, delete {file.name}"
     if not free:
-        raise RuntimeError(
-            f"{folder} is {doing} by process {pid} on {host} since"
-            f" {since}. {advice}."
-        )
+        holder = f"process {pid} on {host} since {since}"
+        raise RuntimeError(f"{folder} is {doing} by {holder}. {advice}.")
     now = time.strftime("%Y-%m-%d %H:%M:%S %z")
-    with contextlib.suppress(
-        OSError
-    ):  # a full disk: the lock holds all the same
+    with contextlib.suppress(OSError):  # the lock holds on a full disk, too
         file.truncate(0)
         file.write(f"{here}\n{os.getpid()}\n{now}\n".encode())

@@ -34,13 +34,11 @@ def open_data(settings):
     if unbalanced:
         raise ValueError("unbalanced is for AudioSet only")
     clips = choose_fold(own.clips, test_fold, data_folder)
-    notes = {}
+    own, notes = own._replace(clips=clips), {}
 
     def list_clips():
         """Assigns the clips to splits, and notes those that are identical."""
-        listed, notes["identical_clips"] = split_own_sounds(
-            own._replace(clips=clips)
-        )
+        listed, notes["identical_clips"] = split_own_sounds(own)
         return listed
 
     files = [*own.files.values(), *own.tables]

@@ -21,6 +21,7 @@ from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
 TRAINED = ("embedding_model", "classifier")  # the modules with weights
 NUMBERS = {"sample_rate": (MIN_RATE, MAX_RATE), "max_frames": (1, 2**20)}
+NEEDED = (*NUMBERS, *MODULES)
 
 LAYERS = ("Dropout", "GELU", "Identity", "LayerNorm", "Linear", "RMSNorm")
 LAYERS = {name: getattr(torch.nn, name) for name in LAYERS}
@@ -42,41 +43,30 @@ MAX_LAYERS = 100  # of a Sequential
 MAX_BANKS = 2**24  # elements of the filterbank matrix
 
 
-def describe(modules):
-    """Describes modules by their classes and constructor arguments.
+def describe(module, part):
+    """Describes a module by its class and constructor arguments.
 
     Arguments
     ---------
-    modules : dict of torch.nn.Module
-        ``compute_features``, ``mean_var_norm``, ``embedding_model`` and
-        ``classifier``, which keep their arguments as attributes.
+    module : torch.nn.Module
+        It keeps its arguments as attributes.
+    part : str
+        The key of ``CLASSES`` that it belongs to.
 
     Returns
     -------
     dict
-        For each module its class and arguments.
 
     Raises
     ------
     ValueError
-        If a module is not of a class in the table.
+        If the module is not of a class in the table.
 
     Example
     -------
-    >>> modules = {
-    ...     "compute_features": KaldiFbank(),
-    ...     "mean_var_norm": DatasetNormalization(mean=-5.0, std=4.0),
-    ...     "embedding_model": AST(embed_dim=48, depth=1, num_heads=3),
-    ...     "classifier": torch.nn.Linear(48, 5),
-    ... }
-    >>> describe(modules)["mean_var_norm"]
-    {'class': 'DatasetNormalization', 'mean': -5.0, 'std': 4.0}
+    >>> describe(torch.nn.Linear(768, 5), "classifier")
+    {'class': 'Linear', 'in_features': 768, 'out_features': 5, 'bias': True}
     """
-    return {name: _describe(modules[name], name) for name in MODULES}
-
-
-def _describe(module, part):
-    """The class of one module and its arguments."""
     cls = type(module)
     if CLASSES[part].get(cls.__name__) is not cls:
         raise ValueError(
@@ -85,12 +75,12 @@ def _describe(module, part):
         )
     described = {"class": cls.__name__}
     if cls is torch.nn.Sequential:
-        described["layers"] = [_describe(layer, "layers") for layer in module]
+        described["layers"] = [describe(layer, "layers") for layer in module]
         return described
     for key, default in _parameters(cls).items():
         value = getattr(module, key)
         if key == "embedding":
-            described[key] = _describe(value, key)
+            described[key] = describe(value, key)
             continue
         if key == "bias":
             value = value is not None
@@ -114,9 +104,8 @@ def build(config, n_tensors):
 
     Returns
     -------
-    modules : dict of torch.nn.Module
-        The four modules; those with weights are on the meta device.
-    hparams : dict
+    modules, hparams : dict
+        ``MODULES``, of which those with weights are on the meta device; and
         ``sample_rate``, ``max_frames`` and ``single_label``.
 
     Raises
@@ -133,8 +122,8 @@ embedding_model, classifier; unknown: none.
     """
     if not isinstance(config, dict):
         raise ValueError("the file does not hold a JSON object.")
-    missing = [key for key in (*NUMBERS, *MODULES) if key not in config]
-    unknown = sorted(set(config) - {*MODULES, *NUMBERS, "single_label"})
+    missing = [key for key in NEEDED if key not in config]
+    unknown = sorted(set(config) - {*NEEDED, "single_label"})
     if missing or unknown:
         raise ValueError(
             f"missing: {', '.join(missing) or 'none'}; "

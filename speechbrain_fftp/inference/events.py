@@ -15,10 +15,8 @@ class Tag:
 
     Arguments
     ---------
-    label : str
-        The label.
-    probability : float
-        Probability in 0..1.
+    label, probability : str, float
+        What it is, and how probable, in 0..1.
 
     Example
     -------
@@ -38,14 +36,10 @@ class Event:
 
     Arguments
     ---------
-    start : float
-        Start of the event in seconds.
-    end : float
-        End of the event in seconds.
-    label : str
-        The label.
-    probability : float
-        Highest probability within the event.
+    start, end : float
+        Start and end of the event in seconds.
+    label, probability : str, float
+        What it is, and its highest probability within the event.
 
     Example
     -------
@@ -59,6 +53,43 @@ class Event:
     probability: float
 
     to_dict = dataclasses.asdict
+
+
+def rank_tags(probs, labels, top_k=5, threshold=None):
+    """Returns the most probable labels.
+
+    Arguments
+    ---------
+    probs, labels : torch.Tensor, list of str
+        Probabilities ``[C]`` and labels of the classes.
+    top_k, threshold : int, float, optional
+        Maximum number of labels, and their lowest probability.
+
+    Returns
+    -------
+    list of Tag
+        Sorted by probability, the highest first.
+
+    Raises
+    ------
+    ValueError
+        If ``top_k`` is not positive or ``threshold`` not in 0..1.
+
+    Example
+    -------
+    >>> import torch
+    >>> rank_tags(torch.tensor([0.25, 0.75]), ["a", "b"], top_k=1)
+    [Tag(label='b', probability=0.75)]
+    """
+    if top_k < 1:
+        raise ValueError(f"top_k={top_k} must be positive.")
+    check_thresholds(threshold or 0.0)
+    best, classes = probs.topk(min(top_k, len(probs)))
+    return [
+        Tag(labels[number], probability)
+        for number, probability in zip(classes.tolist(), best.tolist())
+        if threshold is None or probability >= threshold
+    ]
 
 
 def find_events(
@@ -78,21 +109,15 @@ def find_events(
 
     Arguments
     ---------
-    times : torch.Tensor
-        Centres ``[W]`` of the windows in seconds, ascending.
-    probs : torch.Tensor
-        Probabilities ``[W, C]``.
+    times, probs : torch.Tensor
+        Centres ``[W]`` of the windows in seconds, ascending, and probabilities
+        ``[W, C]``.
     labels : list of str
-        Labels of the C classes.
-    duration : float
-        Duration of the file in seconds.
-    window : float
-        Length of the windows in seconds.
-    threshold : float
-        Probability that an event must reach.
-    low : float, optional
-        Probability below which an event ends. Default: a quarter of
-        ``threshold``.
+    duration, window : float
+        Length of the file and of the windows in seconds.
+    threshold, low : float, optional
+        Probability that an event must reach, and below which it ends. Default
+        of the second: a quarter of the first.
 
     Returns
     -------
@@ -157,15 +182,13 @@ def check_thresholds(threshold, low=None):
 
     Arguments
     ---------
-    threshold : float
-        The upper threshold.
-    low : float, optional
-        The lower threshold.
+    threshold, low : float, optional
+        The upper and the lower threshold.
 
     Returns
     -------
     float
-        The lower threshold; a quarter of the upper one if ``low`` is None.
+        The lower threshold, by default a quarter of the upper one.
 
     Raises
     ------

@@ -22,6 +22,7 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import atomic_folder, write_csv, write_json
 from speechbrain_fftp.inference.config import (
     MODULES,
+    NEEDED,
     NUMBERS,
     TRAINED,
     build,
@@ -74,24 +75,18 @@ def load_folder(folder):
     Arguments
     ---------
     folder : str
-        The folder.
 
     Returns
     -------
-    modules : dict of torch.nn.Module
-        ``compute_features``, ``mean_var_norm``, ``embedding_model`` and
-        ``classifier``, on the CPU.
-    hparams : dict
-        ``sample_rate``, ``max_frames``, ``single_label``, ``label_encoder``
-        and ``audio_normalizer``.
+    modules, hparams : dict
+        ``MODULES``, on the CPU; and ``sample_rate``, ``max_frames``,
+        ``single_label``, ``label_encoder`` and ``audio_normalizer``.
 
     Raises
     ------
-    FileNotFoundError
-        If one of the files is missing.
-    ValueError
-        If a file cannot be read or does not describe a model, or if the files
-        do not belong together. The message names the file.
+    FileNotFoundError, ValueError
+        If a file is missing, cannot be read or does not describe a model, or if
+        the files do not belong together. The message names the file.
 
     Example
     -------
@@ -191,13 +186,9 @@ def export_inference(
     Arguments
     ---------
     hparams_file : str
-        The resolved yaml of the experiment, which
-        ``speechbrain.core.create_experiment_directory`` writes.
-    modules : dict of torch.nn.Module
-        The trained ``compute_features``, ``mean_var_norm``,
-        ``embedding_model`` and ``classifier``.
-    label_encoder : speechbrain.dataio.encoder.CategoricalEncoder
-        Maps the classifier's outputs to labels.
+        The resolved yaml in the experiment's folder.
+    modules, label_encoder : dict of torch.nn.Module, CategoricalEncoder
+        The trained ``MODULES``, and what maps classes to labels.
     folder : str
         The folder to write. It can be moved later.
     single_label : bool
@@ -206,7 +197,6 @@ def export_inference(
     Returns
     -------
     pathlib.Path
-        The folder.
 
     Raises
     ------
@@ -215,26 +205,18 @@ def export_inference(
 
     Example
     -------
-    >>> from hyperpyyaml import load_hyperpyyaml
     >>> recipe = getfixture("tmpdir") / "recipe.yaml"
-    >>> recipe.write('''
-    ... sample_rate: 16000
-    ... max_frames: 1024
-    ... compute_features: !new:speechbrain_fftp.lobes.features.KaldiFbank
-    ... mean_var_norm: !new:speechbrain_fftp.lobes.features.DatasetNormalization
-    ... embedding_model: !new:speechbrain_fftp.lobes.models.AST.AST
-    ...     depth: 1
-    ... classifier: !new:torch.nn.Linear [768, 2]
-    ... ''')
-    >>> modules = load_hyperpyyaml(recipe.read())
-    >>> labels = CategoricalEncoder()
-    >>> labels.update_from_iterable(["Speech", "Music"])
-    >>> folder = recipe.dirname + "/inference"
-    >>> folder = export_inference(recipe, modules, labels, folder)
-    >>> len(load_folder(folder)[1]["label_encoder"])
-    2
+    >>> recipe.write("sample_rate: 16000")
+    >>> export_inference(recipe, {}, None, "a")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: ...recipe.yaml lacks max_frames, compute_features, ...
     """
-    recipe = _read_recipe(hparams_file)
+    recipe = ruamel.yaml.YAML().load(Path(hparams_file))  # keeps the tags
+    recipe = {key: recipe[key] for key in NEEDED if key in recipe}
+    if missing := [key for key in NEEDED if key not in recipe]:
+        raise ValueError(
+            f"{hparams_file} lacks {', '.join(missing)}, which inference needs."
+        )
     size = sum(p.nbytes for n in TRAINED for p in modules[n].parameters())
     with atomic_folder(folder, needed=2 * size) as unfinished:
         arguments = Path(unfinished), recipe, modules, label_encoder
@@ -245,34 +227,23 @@ def export_inference(
             for name in FILES:
                 Path(unfinished, name).unlink(missing_ok=True)
             logger.warning(
-                "No config.json is written, only what from_hparams reads: %s",
+                "Only hyperparams.yaml and its weights are written, which "
+                "AudioTagger.from_hparams loads, and no %s and %s: %s",
+                *FILES[:2],
                 error,
             )
     return Path(folder)
-
-
-def _read_recipe(path):
-    """The keys of a recipe's yaml that inference needs."""
-    recipe = ruamel.yaml.YAML().load(Path(path))  # tags stay as they are
-    keys = (*NUMBERS, *MODULES)
-    missing = [key for key in keys if key not in recipe]
-    if missing:
-        raise ValueError(
-            f"{path} lacks {', '.join(missing)}, which inference needs."
-        )
-    return {key: recipe[key] for key in keys}
 
 
 def _write_yaml_form(folder, recipe, modules, label_encoder, single_label):
     """Writes the files that ``from_hparams`` loads."""
     kept = io.StringIO()
     ruamel.yaml.YAML().dump(recipe, kept)
-    with open(folder / "hyperparams.yaml", "w", encoding="utf-8") as file:
-        file.write(HEADER)
-        lines = [x for x in kept.getvalue().splitlines() if x and x[0] != "#"]
-        file.write("\n".join(lines) + "\n")
-        file.write(FOOTER)
-        file.write("\nsingle_label: True\n" * single_label)
+    lines = kept.getvalue().splitlines()
+    lines = [line for line in lines if line and line[0] != "#"]  # headings
+    text = HEADER + "\n".join(lines) + "\n" + FOOTER
+    text += "\nsingle_label: True\n" * single_label
+    (folder / "hyperparams.yaml").write_text(text, "utf-8")
     for name in TRAINED:
         state = {k: v.cpu() for k, v in modules[name].state_dict().items()}
         with open(folder / f"{name}.ckpt", "wb") as file:  # names a full disk
@@ -285,9 +256,9 @@ def _write_data_form(folder, recipe, modules, label_encoder, single_label):
     """Writes the files that ``load_folder`` reads, and checks that it can."""
     from safetensors.torch import save
 
-    config = {**{name: recipe[name] for name in NUMBERS}, **describe(modules)}
-    if single_label:
-        config["single_label"] = True
+    config = {name: recipe[name] for name in NUMBERS}
+    config.update({name: describe(modules[name], name) for name in MODULES})
+    config.update({"single_label": True} if single_label else {})
     write_json(folder / "config.json", config)
     model = torch.nn.ModuleDict({name: modules[name] for name in TRAINED})
     tensors = {k: v.cpu().contiguous() for k, v in model.state_dict().items()}

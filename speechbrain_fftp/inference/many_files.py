@@ -26,11 +26,8 @@ class FileTags:
     Arguments
     ---------
     file : str
-        The file.
-    tags : list of Tag, optional
-        Sorted by probability, the highest first.
-    error : str, optional
-        Why the file cannot be read, in one line.
+    tags, error : list of Tag, str, optional
+        The highest probability first; why the file cannot be read.
 
     Example
     -------
@@ -48,25 +45,20 @@ class FileTags:
         Returns
         -------
         dict
-            ``file`` and ``tags``, a list of dict, or ``error``.
         """
-        if self.error is not None:
-            return {"file": self.file, "error": self.error}
-        return {"file": self.file, "tags": [tag.to_dict() for tag in self.tags]}
+        values = dataclasses.asdict(self).items()
+        return {name: value for name, value in values if value is not None}
 
 
-def tag_many(tag_batch, read, rank, paths, num_workers):
-    """Tags files, in order and in constant memory.
+def tag_many(tag_batch, read, paths, num_workers):
+    """Computes the probabilities of files, in order and in constant memory.
 
     Arguments
     ---------
-    tag_batch : callable
+    tag_batch, read : callable
         Maps waveforms ``[B, S]`` and their relative lengths ``[B]`` to
-        probabilities ``[B, C]``.
-    read : callable
-        Returns an iterator of a file's windows, in batches ``[B, S]``.
-    rank : callable
-        Maps the maximum over a file's windows ``[C]`` to its tags.
+        probabilities ``[B, C]``; returns an iterator of a file's windows, in
+        batches ``[B, S]``.
     paths : iterable
         The files, which may be endless.
     num_workers : int
@@ -74,14 +66,14 @@ def tag_many(tag_batch, read, rank, paths, num_workers):
 
     Yields
     ------
-    FileTags
-        The tags of the next file, or why it cannot be read.
+    path, found : str, torch.Tensor or str
+        The file, and for each class the maximum over the windows ``[C]``, or
+        why the file cannot be read, in one line.
 
     Example
     -------
-    >>> [row] = tag_many(lambda wavs, _: wavs, torch.load, list, ["a.pt"], 1)
-    >>> row.error
-    "[Errno 2] No such file or directory: 'a.pt'"
+    >>> list(tag_many(lambda wavs, _: wavs, torch.load, ["a.pt"], 1))
+    [('a.pt', "[Errno 2] No such file or directory: 'a.pt'")]
     """
     files, waiting, file = [], [], None
     for path, found in _read_ahead(read, paths, num_workers):
@@ -99,18 +91,11 @@ def tag_many(tag_batch, read, rank, paths, num_workers):
         # Part of the file is tagged already, or there is enough to yield
         if file["found"] is not None or len(files) >= MAX_WAITING:
             _tag(tag_batch, waiting)
-            yield from (_row(**file, rank=rank) for file in files)
+            yield from (tuple(file.values()) for file in files)
             files.clear()
         file = None
     _tag(tag_batch, waiting)
-    yield from (_row(**file, rank=rank) for file in files)
-
-
-def _row(path, found, rank):
-    """The result of a file, whose probabilities or error were found."""
-    if isinstance(found, Exception):
-        return FileTags(str(path), error=" ".join(str(found).splitlines()))
-    return FileTags(str(path), rank(found))
+    yield from (tuple(file.values()) for file in files)
 
 
 def _read_ahead(read, paths, num_workers):
@@ -126,7 +111,7 @@ def _read_ahead(read, paths, num_workers):
             batches = read(path) if batches is None else batches
             return batches, next(batches, None)
         except READING_ERRORS as error:
-            return None, error
+            return None, " ".join(str(error).splitlines())
 
     try:
         while True:

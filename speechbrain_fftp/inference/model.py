@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
+
 import numpy as np
 import ruamel.yaml
 import torch
@@ -11,10 +13,11 @@ import yaml
 
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.inference import windows
+from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.folder import load_folder
 from speechbrain_fftp.inference.packed_linear import pack_linear
 from speechbrain_fftp.inference.threads import CallThreads
-from speechbrain_fftp.inference.windows import audio_blocks
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
 
@@ -39,10 +42,8 @@ class TaggingModel(Pretrained):
     hparams : dict
         ``label_encoder``, ``sample_rate`` in Hz, ``max_frames`` (the maximum
         clip length) and, if a clip has exactly one label, ``single_label``.
-    run_opts : dict, optional
-        Options such as ``device`` and ``precision``, see ``Pretrained``.
-    freeze_params : bool
-        Whether to freeze the parameters, see ``Pretrained``.
+    run_opts, freeze_params : dict, bool, optional
+        See ``Pretrained``.
     packed : bool
         Whether to call ``pack_linear``, which makes fp32 inference faster on
         some CPUs, at the cost of a second copy of the weights.
@@ -62,12 +63,7 @@ class TaggingModel(Pretrained):
     FileNotFoundError: no_folder/config.json is missing. ...
     """
 
-    MODULES_NEEDED = [
-        "compute_features",
-        "mean_var_norm",
-        "embedding_model",
-        "classifier",
-    ]
+    MODULES_NEEDED = list(MODULES)
     HPARAMS_NEEDED = ["label_encoder", "sample_rate", "max_frames"]
 
     def __init__(
@@ -92,22 +88,20 @@ class TaggingModel(Pretrained):
                 "The model has no labels: its label_encoder.ckpt is missing, "
                 "empty or damaged. Export the model again."
             )
-        if sorted(encoder.ind2lab) != list(range(len(encoder))):
+        numbers = sorted(encoder.ind2lab)
+        if numbers != list(range(len(encoder))):
             raise ValueError(
                 "The model's label_encoder.ckpt is damaged: the labels must be "
-                f"numbered from 0 to {len(encoder) - 1}, not "
-                f"{sorted(encoder.ind2lab)}. Export the model again."
+                f"numbered from 0 to {len(encoder) - 1}, not {numbers}. Export "
+                "the model again."
             )
         encoder.ignore_len()
         if packed and self.device == "cpu" and self.precision == "fp32":
             pack_linear(self.mods)
         self.tagger = Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
-        self.call_threads = CallThreads(
-            threads,
-            self.mods.embedding_model,
-            self.hparams.max_frames,
-            self.hparams.sample_rate,
-        )
+        sizes = self.hparams.max_frames, self.hparams.sample_rate
+        encoder = self.mods.embedding_model
+        self.call_threads = CallThreads(threads, encoder, *sizes)
 
     @classmethod
     def from_hparams(cls, source, *args, **kwargs):
@@ -117,22 +111,17 @@ class TaggingModel(Pretrained):
         ---------
         source : str
             An inference folder, or a model hub's repository that holds one.
-        *args : tuple
-            Further arguments of ``Pretrained.from_hparams``.
-        **kwargs : dict
-            Further arguments of ``Pretrained.from_hparams`` and of the class.
+        *args, **kwargs : tuple, dict
+            As of ``Pretrained.from_hparams``, and arguments of the class.
 
         Returns
         -------
         TaggingModel
-            The model.
 
         Raises
         ------
-        FileNotFoundError
-            If a file is missing.
-        ValueError
-            If a file cannot be read, or the files do not match.
+        FileNotFoundError, ValueError
+            If a file is missing or cannot be read, or the files do not match.
         """
         try:
             return super().from_hparams(source, *args, **kwargs)
@@ -146,12 +135,7 @@ class TaggingModel(Pretrained):
 
     @classmethod
     def from_pretrained(
-        cls,
-        source,
-        device="cpu",
-        precision="fp32",
-        packed=True,
-        threads=None,
+        cls, source, device="cpu", precision="fp32", packed=True, threads=None
     ):
         """Loads a model from config.json, model.safetensors and labels.csv.
 
@@ -159,28 +143,21 @@ class TaggingModel(Pretrained):
         ---------
         source : str
             The folder that ``export_inference`` has written.
-        device : str
-            Device of the model: cpu, cuda:0, ...
-        precision : str
-            ``fp32`` or ``bf16``, which is faster on processors that support
-            bfloat16; a warning is logged on CPUs that do not.
-        packed : bool
-            See the class.
-        threads : int, optional
+        device, precision : str
+            cpu, cuda:0, ...; ``fp32`` or ``bf16``, which is faster on processors
+            that support bfloat16: on CPUs that do not, a warning is logged.
+        packed, threads : bool, int, optional
             See the class.
 
         Returns
         -------
         TaggingModel
-            The model.
 
         Raises
         ------
-        FileNotFoundError
-            If a file is missing.
-        ValueError
-            If a file cannot be read, the files do not match, or there is no
-            such device or precision.
+        FileNotFoundError, ValueError
+            If a file is missing or cannot be read, the files do not match, or
+            there is no such device or precision.
         """
         if precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
@@ -211,20 +188,43 @@ class TaggingModel(Pretrained):
         labels = self.hparams.label_encoder.ind2lab
         return [labels[number] for number in range(len(labels))]
 
+    @property
+    def frame_samples(self):
+        """Samples from the start of one frame to that of the next."""
+        return windows.frame_size(self.mods.compute_features)[1]
+
+    @property
+    def min_samples(self):
+        """Samples of one patch."""
+        embedding = getattr(self.mods.embedding_model, "embedding", None)
+        frames = getattr(embedding, "patch_frames", 1)
+        return windows.num_samples(self.mods.compute_features, frames)
+
+    @property
+    def max_samples(self):
+        """Samples of the maximum clip length."""
+        return windows.num_samples(
+            self.mods.compute_features, self.hparams.max_frames
+        )
+
+    @property
+    def max_window(self):
+        """Maximum clip length in seconds."""
+        return self.max_samples / self.hparams.sample_rate
+
     def load_wav(self, path):
         """Reads a whole audio file for the model.
 
         Arguments
         ---------
         path : str
-            The audio file.
 
         Returns
         -------
         torch.Tensor
             Mono waveform ``[S]`` at the model's sampling rate.
         """
-        blocks = list(audio_blocks(path, self.hparams.sample_rate))
+        blocks = list(windows.audio_blocks(path, self.hparams.sample_rate))
         return torch.from_numpy(np.concatenate(blocks))
 
     def encode_batch(self, wavs, wav_lens=None):
@@ -232,10 +232,9 @@ class TaggingModel(Pretrained):
 
         Arguments
         ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]`` or ``[S]`` at the model's sampling rate.
-        wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S.
+        wavs, wav_lens : torch.Tensor, optional
+            Waveforms ``[B, S]`` or ``[S]`` at the model's sampling rate, and
+            lengths ``[B]`` relative to S.
 
         Returns
         -------
@@ -253,15 +252,14 @@ class TaggingModel(Pretrained):
 
         Arguments
         ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]`` or ``[S]`` at the model's sampling rate.
-        wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S.
+        wavs, wav_lens : torch.Tensor, optional
+            See ``encode_batch``.
 
         Returns
         -------
         torch.Tensor
-            Probabilities ``[B, C]``, see ``probabilities``.
+            Probabilities ``[B, C]``; they sum up to 1 if the model has
+            ``single_label``, and are independent otherwise.
 
         Raises
         ------
@@ -281,20 +279,9 @@ class TaggingModel(Pretrained):
 
     forward = tag_batch
 
-    def probabilities(self, logits):
-        """Turns logits into probabilities.
-
-        Arguments
-        ---------
-        logits : torch.Tensor
-            Logits ``[..., C]``.
-
-        Returns
-        -------
-        torch.Tensor
-            Probabilities ``[..., C]``; they sum up to 1 if the model has
-            ``single_label``, and are independent otherwise.
-        """
+    @property
+    def probabilities(self):
+        """What maps logits to probabilities: softmax if ``single_label``."""
         if getattr(self.hparams, "single_label", False):
-            return logits.softmax(-1)
-        return logits.sigmoid()
+            return functools.partial(torch.softmax, dim=-1)
+        return torch.sigmoid

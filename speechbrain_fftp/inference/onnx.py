@@ -25,7 +25,6 @@ from pathlib import Path
 import torch
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.inference.windows import frame_size, num_samples
 
 logger = get_logger(__name__)
 
@@ -43,10 +42,7 @@ class _Probabilities(torch.nn.Module):
         super().__init__()
         self.tagger = tagger.tagger
         self.probabilities = tagger.probabilities
-        patch_frames = tagger.mods.embedding_model.embedding.patch_frames
-        self.min_samples = num_samples(
-            tagger.mods.compute_features, patch_frames
-        )
+        self.min_samples = tagger.min_samples
 
     def forward(self, wavs, wav_lens):
         """Waveforms ``[B, S]``, lengths ``[B]`` -> probabilities ``[B, C]``."""
@@ -59,7 +55,7 @@ class _Probabilities(torch.nn.Module):
 
 
 def export_onnx(tagger, path, int8=False, report=lambda line: None):
-    """Writes a tagger as an ONNX file and compares it with PyTorch.
+    """Writes an ``AudioTagger`` as an ONNX file and returns its path.
 
     Inputs: ``wavs``, float32 ``[batch, samples]``, and ``wav_lens``, float32
     ``[batch]``, lengths relative to ``samples``. Output: ``probabilities``,
@@ -67,39 +63,15 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
     Weights of more than 2 GB are stored in a second file, ``PATH.data``.
 
     If ONNX Runtime is installed, the result is compared with PyTorch: unless
-    they agree to 1e-4, nothing is written. With int8 weights, the difference
-    is reported and has no limit.
-
-    Arguments
-    ---------
-    tagger : speechbrain_fftp.inference.tagging.AudioTagger
-        The model, on any device. It is exported in float32.
-    path : str
-        The file to write or replace.
-    int8 : bool
-        Whether to quantize the linear layers and the patch embedding to int8,
-        see ``_quantize``.
-    report : callable
-        Is called with each line that says what was compared and written.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
-
-    Raises
-    ------
-    ImportError
-        If onnx, onnxscript or, for int8, onnxruntime is not installed.
-    RuntimeError
-        If the exported model does not agree with PyTorch.
+    they agree to 1e-4, a RuntimeError is raised and nothing is written. With
+    ``int8`` weights, see ``_quantize``, the difference has no limit. ``report``
+    is called with each line that says what was compared and written.
     """
     for package in ("onnx", "onnxscript", *["onnxruntime"] * int8):
         if importlib.util.find_spec(package) is None:
             raise ImportError(
                 f"Exporting to ONNX{' in int8' * int8} needs the package "
-                f"{package}: "
-                'pip install -c constraints.txt -e ".[export]"'
+                f'{package}: pip install -c constraints.txt -e ".[export]"'
             )
     # A float32 copy on the CPU: the tagger itself is not changed
     reference = type(tagger)(
@@ -108,31 +80,33 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
         run_opts={"device": "cpu", "precision": "fp32"},
         packed=False,
     )
+    reference.tag_batch(torch.zeros(1, reference.min_samples))  # checks labels
     path = Path(path)
     with tempfile.TemporaryDirectory(
         dir=path.parent, prefix=f".{path.name}."
     ) as folder:
         exported = Path(folder) / path.name
         program = _export(reference)
-        metadata = _metadata(reference)
-        program.model.metadata_props.update(metadata)
+        program.model.metadata_props.update(
+            labels=json.dumps(reference.labels, ensure_ascii=False),
+            sample_rate=str(reference.hparams.sample_rate),
+            window_samples=str(reference.max_samples),
+        )
         program.save(exported)
         del program
-        longest = int(metadata["window_samples"])
         if importlib.util.find_spec("onnxruntime") is None:
             logger.warning(
-                "%s is not compared with PyTorch, which needs onnxruntime: "
-                'pip install -c constraints.txt -e ".[export]"',
-                path,
+                f"{path} is not compared with PyTorch, which needs onnxruntime: "
+                'pip install -c constraints.txt -e ".[export]"'
             )
         else:
-            _check(exported, reference, longest, report)
+            _check(exported, reference, report)
         if int8:
             folder = exported.parent / "int8"
             folder.mkdir()
             with _quiet():
                 exported = _quantize(exported, folder / path.name)
-            _check(exported, reference, longest, report, tolerance=None)
+            _check(exported, reference, report, tolerance=None)
         size = 0
         # The weights first, then the file that refers to them
         for file in sorted(exported.parent.glob("*.data")) + [exported]:
@@ -140,22 +114,20 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
             os.replace(file, path.parent / file.name)
     report(
         f"wrote {path}, {size / 1e6:.1f} MB: wavs [batch, samples] and "
-        "wav_lens [batch] -> probabilities "
-        f"[batch, {len(reference.labels)}]"
+        f"wav_lens [batch] -> probabilities [batch, {len(reference.labels)}]"
     )
     return path
 
 
 def _export(tagger):
     """Exports a tagger, without traces of the machine."""
-    window, _, _ = frame_size(tagger.mods.compute_features)
     model = _Probabilities(tagger)
     batch = torch.export.Dim("batch")
     samples = torch.export.Dim("samples")
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             model.eval(),
-            (torch.zeros(2, 100 * window), torch.ones(2)),
+            (torch.zeros(2, 250 * tagger.frame_samples), torch.ones(2)),
             dynamo=True,
             verbose=False,
             input_names=["wavs", "wav_lens"],
@@ -183,26 +155,11 @@ def _quiet():
         logging.disable(before)
 
 
-def _metadata(tagger):
-    """Metadata of the file, see the top of this module."""
-    window, _, _ = frame_size(tagger.mods.compute_features)
-    tagger.tag_batch(torch.zeros(1, window))  # checks the number of labels
-    longest = num_samples(
-        tagger.mods.compute_features, tagger.hparams.max_frames
-    )
-    return {
-        "labels": json.dumps(tagger.labels, ensure_ascii=False),
-        "sample_rate": str(tagger.hparams.sample_rate),
-        "window_samples": str(longest),
-    }
-
-
-def _check(path, tagger, longest, report, tolerance=TOLERANCE):
+def _check(path, tagger, report, tolerance=TOLERANCE):
     """Compares a file with the tagger that it was exported from."""
     import onnxruntime
 
-    worst = 0.0
-
+    worst, longest = 0.0, tagger.max_samples
     session = onnxruntime.InferenceSession(
         path, providers=["CPUExecutionProvider"]
     )
@@ -245,6 +202,7 @@ def _quantize(path, quantized_path):
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     nodes = onnx.load(path, load_external_data=False).graph.node
+    front_end = [n.name for n in nodes if "compute_features" in str(n.input)]
     quantize_dynamic(
         path,
         quantized_path,
@@ -252,11 +210,7 @@ def _quantize(path, quantized_path):
         per_channel=True,
         reduce_range=True,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=[
-            node.name
-            for node in nodes
-            if any("compute_features" in name for name in node.input)
-        ],
+        nodes_to_exclude=front_end,
     )
     model = onnx.load(quantized_path)
     _store_kernels(model.graph)
@@ -277,13 +231,10 @@ def _store_kernels(graph):
         scale = np.abs(kernel).max((1, 2, 3)) / 127 + np.float32(1e-12)
         rounded = np.rint(kernel / scale[:, None, None, None])
         graph.initializer.remove(constants[name])
-        parts = {
-            f"{name}_int8": rounded.astype(np.int8),
-            f"{name}_scale": scale,
-        }
-        for part, values in parts.items():
+        parts = [f"{name}_int8", f"{name}_scale"]
+        for part, values in zip(parts, (rounded.astype(np.int8), scale)):
             graph.initializer.append(numpy_helper.from_array(values, part))
         scaled = helper.make_node(
-            "DequantizeLinear", list(parts), [name], f"{name}_float", axis=0
+            "DequantizeLinear", parts, [name], f"{name}_float", axis=0
         )
         graph.node.insert(0, scaled)

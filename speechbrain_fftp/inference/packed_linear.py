@@ -3,8 +3,7 @@
 PyTorch multiplies float32 matrices with MKL, which does not use AVX-512 on
 other vendors' processors: 105 GFLOP/s on a core of an AMD EPYC (Zen 5), where
 oneDNN, which is part of PyTorch, reached 230. ``pack_linear`` makes a model use
-oneDNN; on all other machines it changes nothing. Training keeps PyTorch's own
-layers; how much slower they train on such CPUs has not been measured.
+oneDNN; on all other machines it changes nothing. Training keeps PyTorch's layers.
 
 Authors
  * The speechbrain_fftp authors 2026

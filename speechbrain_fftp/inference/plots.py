@@ -14,20 +14,18 @@ import torch
 from torchaudio.compliance.kaldi import mel_scale_scalar
 
 from speechbrain_fftp.inference.relevance import token_relevance
-from speechbrain_fftp.inference.windows import frame_size
 from speechbrain_fftp.lobes.features import KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 
 TICKS = (500, 1000, 2000, 4000, 8000)  # in Hz
-# More grid lines would hide the spectrogram.
+# More grid lines would hide the spectrogram: vertical ones are omitted.
 MAX_GRID_COLUMNS = 250
 
 
 def new_figure(rows=1, width=10.0):
     """A figure without a display, and its axes ``[rows]`` with one time axis.
 
-    ``width`` is in inches, 1000 pixels for any width: text in a narrow figure
-    is larger.
+    ``width``, in inches, is 1000 pixels: text in a narrow figure is larger.
     """
     try:
         from matplotlib.figure import Figure
@@ -49,28 +47,15 @@ def check_extension(path):
         raise ValueError(f"{path} must end with one of .{', .'.join(known)}")
 
 
-def plot_spectrogram(
-    feats, path_or_ax, embedding=None, frame_shift=0.01, fbank=None
-):
-    """Draws features ``[T, F]`` and the grid of a patch embedding's patches.
+def plot_spectrogram(feats, ax, embedding=None, frame_shift=0.01, fbank=None):
+    """Draws features ``[T, F]`` and a grid of patches into axes.
 
-    Writes a file or draws into matplotlib axes. ``frame_shift`` is in seconds.
-    The vertical axis is in Hz if ``fbank``, the front end, is a ``KaldiFbank``.
-    Overlapping patches are drawn side by side. The vertical lines are omitted
-    for clips of more than 250 patch widths.
+    ``frame_shift`` is in seconds. The vertical axis is in Hz if ``fbank``, the
+    front end, is a ``KaldiFbank``. Overlapping patches are drawn side by side.
     """
-    if not hasattr(path_or_ax, "imshow"):
-        figure, (ax,) = new_figure()
-        plot_spectrogram(feats, ax, embedding, frame_shift, fbank)
-        ax.set_xlabel("seconds")
-        figure.savefig(path_or_ax)
-        return
-    ax, seconds = path_or_ax, len(feats) * frame_shift
-    extent = (0, seconds, 0, feats.shape[1])
-    picture = feats.detach().float().cpu().T.numpy()
-    ax.imshow(
-        picture, cmap="magma", origin="lower", aspect="auto", extent=extent
-    )
+    extent = (0, len(feats) * frame_shift, 0, feats.shape[1])
+    style = {"cmap": "magma", "origin": "lower", "aspect": "auto"}
+    ax.imshow(feats.detach().float().cpu().T.numpy(), extent=extent, **style)
     ax.set_ylabel("mel bin")
     if isinstance(fbank, KaldiFbank):
         ticks = [f for f in TICKS if fbank.low_freq < f < fbank.sample_rate / 2]
@@ -108,14 +93,9 @@ def plot_timeline(timeline, ax, top=8):
     best = timeline.clip_probs.topk(min(top, probs.shape[1])).indices
     centres = timeline.times.double().numpy()
     edges = [0.0, *(centres[1:] + centres[:-1]) / 2, timeline.duration]
-    mesh = ax.pcolormesh(
-        edges,
-        torch.arange(len(best) + 1).numpy() - 0.5,
-        probs[:, best].T.numpy(),
-        cmap="viridis",
-        vmin=0,
-        vmax=1,
-    )
+    rows = torch.arange(len(best) + 1).numpy() - 0.5
+    cells = edges, rows, probs[:, best].T.numpy()
+    mesh = ax.pcolormesh(*cells, cmap="viridis", vmin=0, vmax=1)
     ax.invert_yaxis()
     names = [timeline.labels[index] for index in best]
     names = [textwrap.fill(name, 18) for name in names]
@@ -127,27 +107,22 @@ def plot_timeline(timeline, ax, top=8):
 def plot_tags(path, tagger, wav, timeline, compact=False):
     """Draws the spectrogram, timeline and, for an AST, relevance of a clip.
 
-    ``wav`` ``[S]`` has the model's sampling rate; ``timeline`` is what
-    ``tagger.analyze`` returns. A ``compact`` figure, with larger text, fewer
-    tags and no grid of patches, can be read on a phone.
+    ``wav`` ``[S]`` has the model's sampling rate. A ``compact`` figure, with
+    larger text, fewer tags and no grid of patches, can be read on a phone.
     """
     encoder, fbank = tagger.mods.embedding_model, tagger.mods.compute_features
     rate = tagger.hparams.sample_rate
     has_attention = isinstance(encoder, AST)
-    figure, axes = new_figure(
-        3 if has_attention else 2, width=5.0 if compact else 10.0
-    )
+    figure, axes = new_figure(2 + has_attention, width=5.0 if compact else 10.0)
     with torch.no_grad():
         feats = fbank(wav[None].to(tagger.device))[0]
-    shift = frame_size(fbank)[1] / rate
+    shift = tagger.frame_samples / rate
     embedding = None if compact else encoder.embedding
     plot_spectrogram(feats, axes[0], embedding, shift, fbank)
     plot_timeline(timeline, axes[1], top=5 if compact else 8)
     if has_attention:
         axes[2].plot(*token_relevance(tagger, wav), linewidth=1)
-        axes[2].set_title("What the model attends to")
-        axes[2].set_ylabel("relevance")
+        axes[2].set(title="What the model attends to", ylabel="relevance")
         axes[2].set_ylim(bottom=0)
-    axes[-1].set_xlabel("seconds")
-    axes[-1].set_xlim(0, len(wav) / rate)
+    axes[-1].set(xlabel="seconds", xlim=(0, len(wav) / rate))
     figure.savefig(path)

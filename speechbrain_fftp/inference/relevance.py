@@ -12,7 +12,6 @@ import math
 
 import torch
 
-from speechbrain_fftp.inference.windows import frame_size, num_samples
 from speechbrain_fftp.lobes.models.AST import AST
 
 
@@ -64,20 +63,15 @@ def token_relevance(tagger, wav):
     """How much an AST's embedding depends on each time step of a clip.
 
     Averages the rollout of the two class tokens, whose mean is the embedding,
-    and sums it over the patches of a time step. It belongs to the embedding,
-    not to one class. A waveform ``[S]`` longer than the model's maximum clip
-    length is processed in equal parts. Returns the centers ``[N]`` of the time
-    steps in seconds and their relevance ``[N]``, whose sum over a part is 1
-    minus the relevance of the class tokens themselves.
+    and sums it over the patches of a time step; classes are not told apart. A
+    waveform ``[S]`` beyond the maximum clip length is processed in equal parts.
+    Returns the centers ``[N]`` of the time steps in seconds and their relevance
+    ``[N]``, which sums to 1 minus that of the class tokens over each part.
     """
     encoder, rate = tagger.mods.embedding_model, tagger.hparams.sample_rate
     rows = encoder.embedding.freq_patches
-    _, shift, _ = frame_size(tagger.mods.compute_features)
-    max_samples = num_samples(
-        tagger.mods.compute_features, tagger.hparams.max_frames
-    )
     times, relevance, start = [], [], 0
-    for part in wav.chunk(math.ceil(len(wav) / max_samples)):
+    for part in wav.chunk(math.ceil(len(wav) / tagger.max_samples)):
         with torch.no_grad(), attention_maps(encoder) as maps:
             tagger.encode_batch(part)
         # [1, 2 + F' * T', 2 + F' * T'] -> [F', T'] -> [T']
@@ -86,7 +80,7 @@ def token_relevance(tagger, wav):
             torch.arange(len(steps)) * encoder.embedding.stride_frames
             + encoder.embedding.patch_frames / 2
         )
-        times.append((start + centers * shift) / rate)
+        times.append((start + centers * tagger.frame_samples) / rate)
         relevance.append(steps)
         start += len(part)
     return torch.cat(times), torch.cat(relevance)

@@ -5,24 +5,17 @@ Authors
 """
 
 import functools
+import math
 
 import torch
 
 from speechbrain_fftp.inference.evaluation import evaluate
-from speechbrain_fftp.inference.events import check_thresholds
-from speechbrain_fftp.inference.many_files import tag_many
+from speechbrain_fftp.inference.events import check_thresholds, rank_tags
+from speechbrain_fftp.inference.many_files import FileTags, tag_many
 from speechbrain_fftp.inference.model import TaggingModel
-from speechbrain_fftp.inference.timeline import (
-    build_timeline,
-    choose_window,
-    rank_tags,
-)
+from speechbrain_fftp.inference.timeline import Timeline
 from speechbrain_fftp.inference.waveforms import mono_waveform
-from speechbrain_fftp.inference.windows import (
-    file_windows,
-    frame_size,
-    num_samples,
-)
+from speechbrain_fftp.inference.windows import file_windows
 
 
 class AudioTagger(TaggingModel):
@@ -30,10 +23,13 @@ class AudioTagger(TaggingModel):
 
     See ``TaggingModel`` for how to load a model and for batches of waveforms.
 
-    Files are given by their path, as bytes or as binary file objects, in any
-    format that ``open_audio`` reads. Memory does not grow with their length,
-    except for the result of ``timeline``. A path that does not exist raises
-    FileNotFoundError, what is no usable audio ValueError.
+    Files are given by their path, their content (bytes) or as binary file
+    objects. They may have any length, sampling rate and number of channels, and
+    any format that ``open_audio`` reads. Memory does not grow with their
+    length, except for the result of ``timeline``. A path that does not exist
+    raises FileNotFoundError. What cannot be read as audio, is shorter than
+    25 ms, or has samples that are not finite raises ValueError. What is shorter
+    than one patch of the model is tagged with a warning.
 
     Example
     -------
@@ -42,38 +38,31 @@ class AudioTagger(TaggingModel):
     >>> from speechbrain_fftp.lobes.models.AST import AST
     >>> labels = CategoricalEncoder()
     >>> labels.update_from_iterable(["Speech", "Music"])
-    >>> hparams = {"label_encoder": labels, "sample_rate": 16000}
     >>> modules = {
     ...     "compute_features": features.KaldiFbank(),
     ...     "mean_var_norm": features.DatasetNormalization(),
     ...     "embedding_model": AST(embed_dim=48, depth=1, num_heads=3),
     ...     "classifier": torch.nn.Linear(48, 2),
     ... }
-    >>> tagger = AudioTagger(modules, {**hparams, "max_frames": 1024})
-    >>> len(tagger.tag(torch.zeros(24000), sample_rate=8000))
+    >>> sizes = {"sample_rate": 16000, "max_frames": 1024}
+    >>> tagger = AudioTagger(modules, {**sizes, "label_encoder": labels})
+    >>> len(tagger.tag(torch.zeros(24000, 2), sample_rate=8000))
     2
     """
 
     def tag(self, wav, sample_rate, top_k=5, threshold=None):
-        """Finds the most probable labels of samples in memory.
-
-        The result is that of ``tag_file`` for a file with the same samples.
+        """Finds the tags of samples in memory, as those of a file with them.
 
         Arguments
         ---------
-        wav : numpy.ndarray or torch.Tensor
+        wav, sample_rate : numpy.ndarray or torch.Tensor, float
             Samples ``[S]``, ``[S, C]`` or ``[C, S]``, see ``mono_waveform``.
-        sample_rate : float
-            Their sampling rate in Hz.
-        top_k : int
-            Maximum number of labels.
-        threshold : float, optional
-            Drops labels below this probability.
+        top_k, threshold : int, float, optional
+            See ``tag_file``.
 
         Returns
         -------
         list of Tag
-            Sorted by probability, the highest first.
         """
         blocks = [mono_waveform(wav, sample_rate, self.hparams.sample_rate)]
         return self.tag_file(blocks, top_k, threshold)
@@ -88,26 +77,23 @@ class AudioTagger(TaggingModel):
         ---------
         paths : iterable of str
             The files; may be endless.
-        top_k : int
-            Maximum number of labels.
-        threshold : float, optional
-            Drops labels below this probability.
+        top_k, threshold : int, float, optional
+            See ``tag_file``.
         num_workers : int
             Number of threads that read.
 
-        Returns
-        -------
-        generator of FileTags
-            For each file its tags, or why it cannot be read.
+        Yields
+        ------
+        FileTags
+            The tags of the next file, or why it cannot be read.
         """
-
-        def read(path):
-            return (wavs for *_, wavs in self._windows(path))
-
-        def rank(probs):
-            return rank_tags(probs, self.labels, top_k, threshold)
-
-        return tag_many(self.tag_batch, read, rank, paths, num_workers)
+        read = self._reader()
+        for path, found in tag_many(self.tag_batch, read, paths, num_workers):
+            if isinstance(found, str):
+                yield FileTags(str(path), error=found)
+            else:
+                tags = rank_tags(found, self.labels, top_k, threshold)
+                yield FileTags(str(path), tags)
 
     def tag_file(self, source, top_k=5, threshold=None, progress=False):
         """Finds the most probable labels of an audio file.
@@ -119,13 +105,9 @@ class AudioTagger(TaggingModel):
         Arguments
         ---------
         source : str, bytes or file
-            The audio file.
-        top_k : int
-            Maximum number of labels.
-        threshold : float, optional
-            Drops labels below this probability.
+        top_k, threshold : int, float, optional
+            Maximum number of labels, and their lowest probability.
         progress : bool
-            Whether to show a progress bar.
 
         Returns
         -------
@@ -139,25 +121,33 @@ class AudioTagger(TaggingModel):
         probs = functools.reduce(torch.maximum, best)
         return rank_tags(probs, self.labels, top_k, threshold)
 
-    def evaluate(self, data_folder, split="eval", **options):
+    def evaluate(
+        self, data_folder, split="eval", window=None, hop=None, **options
+    ):
         """Scores the model on labelled clips.
 
         Arguments
         ---------
-        data_folder : str
-            A folder that a recipe has prepared, or AudioSet or custom data.
-        split : str
+        data_folder, split : str
+            A folder that a recipe has prepared, or AudioSet or custom data, and
             ``train``, ``valid`` or ``eval``.
+        window, hop : float, optional
+            Cuts clips into windows, see ``check_window``; the probability of a
+            label is its maximum over them. By default, as ``tag_file``.
         **options : dict
-            Further arguments of ``speechbrain_fftp.inference.evaluation.evaluate``,
-            such as ``window`` and ``hop``.
+            ``progress``, ``num_workers`` and, for data that are not prepared,
+            ``allow_missing``, the fraction of AudioSet's clips that may be
+            missing (default: 0.2), and the recipe's ``unbalanced``,
+            ``test_fold`` and ``cut_segments``.
 
         Returns
         -------
         Evaluation
             Metrics, probabilities, and the clips that are not scored.
         """
-        return evaluate(self, data_folder, split, **options)
+        default = window is None and hop is None
+        read = self._reader([] if default else [self.check_window(window, hop)])
+        return evaluate(self, read, data_folder, split, **options)
 
     def embed_file(self, source):
         """Computes the embedding of an audio file.
@@ -165,21 +155,18 @@ class AudioTagger(TaggingModel):
         Arguments
         ---------
         source : str, bytes or file
-            The audio file.
 
         Returns
         -------
         torch.Tensor
-            Embedding ``[D]``; of a file longer than the model's maximum clip
-            length, the mean over the pieces of ``tag_file``.
+            Embedding ``[D]``, the mean over the pieces of ``tag_file``.
         """
         total, count = 0.0, 0
         for *_, wavs in self._windows(source):
             with torch.no_grad(), self.inference_ctx:
-                embeddings = self.encode_batch(wavs)
-            total = total + embeddings.float().sum((0, 1)).cpu()
-            count += len(embeddings)
-        return total / count
+                total = total + self.encode_batch(wavs).float().sum((0, 1))
+            count += len(wavs)
+        return total.cpu() / count
 
     def analyze(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes, over time and in all.
@@ -191,7 +178,6 @@ class AudioTagger(TaggingModel):
         Arguments
         ---------
         source : str, bytes or file
-            The audio file.
         window, hop : float, optional
             Length of a window and step between windows, see ``check_window``.
         progress : bool
@@ -203,13 +189,13 @@ class AudioTagger(TaggingModel):
             Times and probabilities of the windows, and those of the file.
         """
         window, hop = self.check_window(window, hop)
-        rate = self.hparams.sample_rate
-        grid = round(window * rate), hop * rate
+        grids = [(self.max_window, self.max_window), (window, hop)]
         batches = (
             (spans, members, self.tag_batch(wavs))
-            for spans, members, wavs in self._windows(source, grid, progress)
+            for spans, members, wavs in self._windows(source, grids, progress)
         )
-        return build_timeline(batches, rate, window, self.labels)
+        rate = self.hparams.sample_rate
+        return Timeline.from_batches(batches, rate, window, self.labels)
 
     def timeline(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes over time.
@@ -217,18 +203,14 @@ class AudioTagger(TaggingModel):
         Arguments
         ---------
         source : str, bytes or file
-            The audio file.
         window, hop : float, optional
-            Length of a window and step between windows, see ``check_window``.
         progress : bool
-            Whether to show a progress bar.
+            See ``analyze``.
 
         Returns
         -------
-        times : torch.Tensor
-            Centres ``[W]`` of the windows in seconds.
-        probs : torch.Tensor
-            Probabilities ``[W, C]``, see ``analyze``.
+        times, probs : torch.Tensor
+            Those of ``analyze``.
         """
         found = self.analyze(source, window, hop, progress)
         return found.times, found.probs
@@ -247,54 +229,59 @@ class AudioTagger(TaggingModel):
         Arguments
         ---------
         source : str, bytes or file
-            The audio file.
-        window, hop : float, optional
-            Length of a window and step between windows, see ``check_window``.
-        threshold, low : float, optional
-            Probability that an event must reach, and below which it ends.
+        window, hop, threshold, low : float, optional
         progress : bool
-            Whether to show a progress bar.
+            See ``analyze`` and ``find_events``.
 
         Returns
         -------
         list of Event
-            Sorted by start.
         """
         low = check_thresholds(threshold, low)
         found = self.analyze(source, window, hop, progress)
         return found.events(threshold, low)
 
     def check_window(self, window=None, hop=None):
-        """Checks the window length and the hop of a timeline.
+        """Checks the window length and the hop of a timeline, in seconds.
 
         Arguments
         ---------
         window, hop : float, optional
-            Both, in seconds; see ``choose_window``.
+            Length of a window, by default 10 or ``max_window`` if that is less,
+            and step from one start to the next, by default half a window.
 
         Returns
         -------
         window, hop : float
             The same, or their defaults.
+
+        Raises
+        ------
+        ValueError
+            If one of them is out of range.
         """
-        rate = self.hparams.sample_rate
-        frame = frame_size(self.mods.compute_features)[1]
-        limits = (size / rate for size in (*self._window_limits(), frame))
-        return choose_window(window, hop, *limits)
+        limits = self.frame_samples, self.min_samples, self.max_samples
+        frame, low, high = (n / self.hparams.sample_rate for n in limits)
+        window = min(10.0, high) if window is None else window
+        hop = window / 2 if hop is None else hop
+        if not low - 1e-6 <= window <= high + 1e-6:
+            raise ValueError(
+                f"window={window} must be in {low:g}..{high:g} seconds: at "
+                "least one patch, at most the model's maximum clip length."
+            )
+        if not frame - 1e-6 <= hop < math.inf:
+            raise ValueError(
+                f"hop={hop} must be at least {frame:g} seconds, one frame."
+            )
+        return window, hop
 
-    @property
-    def max_window(self):
-        """Maximum clip length of the model in seconds."""
-        return self._window_limits()[-1] / self.hparams.sample_rate
+    def _reader(self, grids=()):
+        """A function that returns the windows of a file, for ``tag_many``."""
+        return lambda source: (w for *_, w in self._windows(source, grids))
 
-    def _window_limits(self):
-        """Samples of a patch and of the maximum clip length."""
-        embedding = getattr(self.mods.embedding_model, "embedding", None)
-        frames = getattr(embedding, "patch_frames", 1), self.hparams.max_frames
-        return [num_samples(self.mods.compute_features, n) for n in frames]
-
-    def _windows(self, source, grid=None, progress=False):
-        """Pieces of the maximum clip length, and the windows of a grid."""
-        size, rate = self._window_limits()[1], self.hparams.sample_rate
-        grids = [(size, size), *([grid] if grid else [])]
-        return file_windows(source, rate, grids, progress)
+    def _windows(self, source, grids=(), progress=False):
+        """Windows of a file; by default, pieces of the maximum clip length."""
+        rate, size = self.hparams.sample_rate, self.max_samples
+        grids = [(round(w * rate), hop * rate) for w, hop in grids]
+        grids = grids or [(size, size)]
+        return file_windows(source, rate, grids, self.min_samples, progress)

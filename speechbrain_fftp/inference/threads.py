@@ -29,12 +29,9 @@ class CallThreads:
     threads : int, optional
         Number of threads. By default, one on a CPU for less work than
         ``MIN_WORK``, else torch's own number.
-    encoder : torch.nn.Module
-        The encoder.
-    max_frames : int
-        Maximum clip length of the model, in frames of about 10 ms.
-    sample_rate : int
-        Sampling rate of the model in Hz.
+    encoder, max_frames, sample_rate : torch.nn.Module, int, int
+        The encoder, its maximum clip length in frames of about 10 ms, and the
+        sampling rate in Hz.
 
     Raises
     ------
@@ -43,9 +40,7 @@ class CallThreads:
 
     Example
     -------
-    >>> from speechbrain_fftp.lobes.models.AST import AST
-    >>> encoder = AST(embed_dim=48, depth=1, num_heads=3)
-    >>> threads = CallThreads(None, encoder, 1024, 16000)
+    >>> threads = CallThreads(1, torch.nn.Identity(), 1024, 16000)
     >>> with threads.set(torch.zeros(1, 16000)):
     ...     torch.get_num_threads()
     1
@@ -58,9 +53,8 @@ class CallThreads:
         weights = list(encoder.parameters())
         embedding = getattr(encoder, "embedding", None)
         tokens = getattr(embedding, "num_patches", int)(max_frames)
-        samples = max_frames * sample_rate / 100
-        # Multiply-accumulates per sample
-        self.work = sum(map(torch.numel, weights)) * tokens / samples
+        macs = sum(map(torch.numel, weights)) * tokens
+        self.work = macs / (max_frames * sample_rate / 100)  # of one sample
         self.on_cpu = all(weight.device.type == "cpu" for weight in weights)
 
     @contextlib.contextmanager

@@ -5,11 +5,10 @@ Authors
 """
 
 import dataclasses
-import math
 
 import torch
 
-from speechbrain_fftp.inference.events import Tag, check_thresholds, find_events
+from speechbrain_fftp.inference.events import find_events, rank_tags
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,18 +19,12 @@ class Timeline:
 
     Arguments
     ---------
-    times : torch.Tensor
-        Centres ``[W]`` of the windows in seconds, ascending.
-    probs : torch.Tensor
-        Probabilities ``[W, C]`` of the windows.
-    clip_probs : torch.Tensor
-        Probabilities ``[C]`` of the whole file.
-    duration : float
-        Duration of the file in seconds.
-    window : float
-        Length of the windows in seconds.
+    times, probs, clip_probs : torch.Tensor
+        Centres ``[W]`` of the windows in seconds, ascending, their
+        probabilities ``[W, C]``, and those of the whole file ``[C]``.
+    duration, window : float
+        Length of the file and of the windows in seconds.
     labels : list of str
-        Labels of the C classes.
 
     Example
     -------
@@ -48,18 +41,52 @@ class Timeline:
     window: float
     labels: list
 
+    @classmethod
+    def from_batches(cls, batches, rate, window, labels):
+        """Makes a timeline of what a model finds in a file, see ``analyze``.
+
+        Models are trained on whole clips, and a short window may sound like
+        something else. So no class is more probable in a window than in the
+        pieces, of the length of a clip, that overlap it.
+
+        Arguments
+        ---------
+        batches : iterable of tuple
+            ``spans`` and ``members`` as of ``file_windows``, for a grid of
+            pieces and one of windows, and their probabilities ``[B, C]``.
+        rate, window, labels : int, float, list of str
+            Sampling rate in Hz; as of the class.
+
+        Returns
+        -------
+        Timeline
+            Of the windows; of the file, the maximum over pieces.
+        """
+        batches = ((s, m, probs.float().cpu()) for s, m, probs in batches)
+        spans, members, probs = map(torch.cat, zip(*batches))
+        piece_spans, pieces = spans[members[:, 0]], probs[members[:, 0]]
+        spans, probs = spans[members[:, 1]], probs[members[:, 1]]
+        starts, ends = spans.T.contiguous()
+        limits = torch.zeros_like(probs)
+        for (start, end), limit in zip(piece_spans, pieces):
+            # Of the windows that overlap the piece
+            first = torch.searchsorted(ends, start, right=True)
+            stop = torch.searchsorted(starts, end)
+            limits[first:stop] = limits[first:stop].maximum(limit)
+        times = spans.double().mean(1).div(rate).float()
+        probs, duration = probs.minimum(limits), ends[-1].item() / rate
+        return cls(times, probs, pieces.amax(0), duration, window, labels)
+
     def tags(self, top_k=5, threshold=None):
         """Returns the most probable labels, see ``rank_tags``.
 
         Arguments
         ---------
         top_k, threshold : int, float, optional
-            Maximum number of labels, and their lowest probability.
 
         Returns
         -------
         list of Tag
-            The most probable first.
         """
         return rank_tags(self.clip_probs, self.labels, top_k, threshold)
 
@@ -69,152 +96,12 @@ class Timeline:
         Arguments
         ---------
         threshold, low : float, optional
-            Probability that an event must reach, and below which it ends.
 
         Returns
         -------
         list of Event
-            Sorted by start.
         """
+        lengths = self.duration, self.window
         return find_events(
-            self.times,
-            self.probs,
-            self.labels,
-            self.duration,
-            self.window,
-            threshold,
-            low,
+            self.times, self.probs, self.labels, *lengths, threshold, low
         )
-
-
-def rank_tags(probs, labels, top_k=5, threshold=None):
-    """Returns the most probable labels.
-
-    Arguments
-    ---------
-    probs : torch.Tensor
-        Probabilities ``[C]``.
-    labels : list of str
-        Labels of the C classes.
-    top_k : int
-        Maximum number of labels.
-    threshold : float, optional
-        Drops labels below this probability.
-
-    Returns
-    -------
-    list of Tag
-        Sorted by probability, the highest first.
-
-    Raises
-    ------
-    ValueError
-        If ``top_k`` is not positive or ``threshold`` not in 0..1.
-
-    Example
-    -------
-    >>> [tag] = rank_tags(torch.tensor([0.25, 0.75]), ["a", "b"], top_k=1)
-    >>> tag.label, tag.probability
-    ('b', 0.75)
-    """
-    if top_k < 1:
-        raise ValueError(f"top_k={top_k} must be positive.")
-    check_thresholds(threshold or 0.0)
-    best, classes = probs.topk(min(top_k, len(probs)))
-    return [
-        Tag(labels[number], probability)
-        for number, probability in zip(classes.tolist(), best.tolist())
-        if threshold is None or probability >= threshold
-    ]
-
-
-def choose_window(window, hop, shortest, longest, frame):
-    """Checks the window length and the hop of a timeline, in seconds.
-
-    Arguments
-    ---------
-    window, hop : float, optional
-        Length of a window, by default 10 or ``longest`` if that is less, and
-        step from one start to the next, by default half a window.
-    shortest, longest, frame : float
-        Limits of the window, and the lower limit of the hop.
-
-    Returns
-    -------
-    window, hop : float
-        The same, or their defaults.
-
-    Raises
-    ------
-    ValueError
-        If one of them is out of range.
-
-    Example
-    -------
-    >>> choose_window(None, None, 0.1, 4.0, 0.01)
-    (4.0, 2.0)
-    """
-    window = min(10.0, longest) if window is None else window
-    hop = window / 2 if hop is None else hop
-    if not shortest - 1e-6 <= window <= longest + 1e-6:
-        raise ValueError(
-            f"window={window} must be in {shortest:g}..{longest:g} seconds: at "
-            "least one patch, at most the model's maximum clip length."
-        )
-    if not frame - 1e-6 <= hop < math.inf:
-        raise ValueError(
-            f"hop={hop} must be at least {frame:g} seconds, one frame."
-        )
-    return window, hop
-
-
-def build_timeline(batches, rate, window, labels):
-    """Makes a timeline of what a model finds in pieces and windows of a file.
-
-    Models are trained on whole clips, and a short window may sound like
-    something else. So no class is more probable in a window than in the pieces,
-    of the length of a clip, that overlap it.
-
-    Arguments
-    ---------
-    batches : iterable of tuple
-        ``spans`` and ``members`` as of ``file_windows``, for a grid of pieces
-        and one of windows, and their probabilities ``[B, C]``.
-    rate : int
-        Sampling rate in Hz.
-    window, labels : float, list of str
-        See ``Timeline``.
-
-    Returns
-    -------
-    Timeline
-        Of the windows; of the file, the maximum over pieces.
-
-    Example
-    -------
-    >>> spans = torch.tensor([[0, 4], [0, 2], [2, 4]])
-    >>> members = torch.tensor([[1, 0], [0, 1], [0, 1]]).bool()
-    >>> probs = torch.tensor([[0.5], [0.2], [0.9]])
-    >>> found = build_timeline([(spans, members, probs)], 2, 1.0, ["Siren"])
-    >>> found.times.tolist(), found.probs.tolist()
-    ([0.5, 1.5], [[0.20000000298023224], [0.5]])
-    """
-    batches = ((s, m, probs.float().cpu()) for s, m, probs in batches)
-    spans, members, probs = map(torch.cat, zip(*batches))
-    piece_spans, pieces = spans[members[:, 0]], probs[members[:, 0]]
-    spans, probs = spans[members[:, 1]], probs[members[:, 1]]
-    starts, ends = spans.T.contiguous()
-    limits = torch.zeros_like(probs)
-    for (start, end), limit in zip(piece_spans, pieces):
-        # Of the windows that overlap the piece
-        first = torch.searchsorted(ends, start, right=True)
-        stop = torch.searchsorted(starts, end)
-        limits[first:stop] = limits[first:stop].maximum(limit)
-    return Timeline(
-        times=spans.double().mean(1).div(rate).float(),
-        probs=probs.minimum(limits),
-        clip_probs=pieces.amax(0),
-        duration=ends[-1].item() / rate,
-        window=window,
-        labels=labels,
-    )

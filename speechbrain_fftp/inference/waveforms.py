@@ -9,13 +9,7 @@ import numbers
 import numpy as np
 import torch
 
-from speechbrain_fftp.dataio.audio import (
-    MAX_LEVEL,
-    MAX_RATE,
-    MIN_RATE,
-    MIN_SECONDS,
-    resample,
-)
+from speechbrain_fftp.dataio import audio
 
 MAX_CHANNELS = 8  # of a 2-D array
 # Offset and full scale of the integers that audio files hold
@@ -32,10 +26,8 @@ def mono_waveform(wav, sample_rate, target_rate):
         Samples ``[S]``, or ``[S, C]`` or ``[C, S]`` with up to 8 channels:
         floating-point numbers of full scale 1, or integers of 8 (unsigned ones
         as in WAV files, with silence at 128), 16 or 32 bits. Not modified.
-    sample_rate : float
-        Their sampling rate in Hz.
-    target_rate : int
-        Sampling rate to change to, in Hz.
+    sample_rate, target_rate : float, int
+        Their sampling rate and the one to change to, in Hz.
 
     Returns
     -------
@@ -57,10 +49,10 @@ def mono_waveform(wav, sample_rate, target_rate):
     ((16000,), 0.5)
     """
     is_number = isinstance(sample_rate, numbers.Real)
-    if not is_number or not MIN_RATE <= sample_rate <= MAX_RATE:
+    if not is_number or not audio.MIN_RATE <= sample_rate <= audio.MAX_RATE:
         raise ValueError(
             f"sample_rate={sample_rate!r} must be a number of Hz in "
-            f"{MIN_RATE}..{MAX_RATE}."
+            f"{audio.MIN_RATE}..{audio.MAX_RATE}."
         )
     if isinstance(wav, torch.Tensor):
         wav = wav.detach().cpu()
@@ -73,10 +65,10 @@ def mono_waveform(wav, sample_rate, target_rate):
             f"{type(wav).__name__}; tag_file takes files."
         )
     wav = _scale(_channels_last(wav))
-    if len(wav) < MIN_SECONDS * sample_rate:
+    if len(wav) < audio.MIN_SECONDS * sample_rate:
         raise ValueError(f"wav is shorter than 25 ms: {len(wav)} samples.")
     wav = wav.mean(axis=1) if wav.shape[1] > 1 else wav[:, 0]
-    return resample(wav, sample_rate, target_rate)
+    return audio.resample(wav, sample_rate, target_rate)
 
 
 def _channels_last(wav):
@@ -109,7 +101,7 @@ def _scale(wav):
     peak = max(wav.max(), -wav.min())
     if not np.isfinite(peak):
         raise ValueError("wav has samples that are not finite.")
-    if peak > MAX_LEVEL:
+    if peak > audio.MAX_LEVEL:
         raise ValueError(
             f"wav has samples up to {peak:.3g}, but full scale is 1: divide "
             "them by their full scale, such as 32768."

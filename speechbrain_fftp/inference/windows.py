@@ -13,13 +13,7 @@ import torch
 from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.audio import (
-    FFMPEG_EXTENSIONS,
-    MIN_SECONDS,
-    mono_blocks,
-    open_audio,
-    resampled_blocks,
-)
+from speechbrain_fftp.dataio import audio
 
 logger = get_logger(__name__)
 
@@ -35,17 +29,13 @@ def frame_size(compute_features):
     Arguments
     ---------
     compute_features : torch.nn.Module
-        The front end.
 
     Returns
     -------
-    window : int
-        Samples of one frame.
-    shift : int
-        Samples from the start of one frame to the start of the next.
-    margin : int
-        Samples by which the first and the last frame together reach beyond the
-        clip: ``window`` if the frames are centred, as of ``Fbank``, else 0.
+    window, shift, margin : int
+        Length of a frame, step from one start to the next, and by how much the
+        first and the last frame together reach beyond the clip: ``window`` if
+        the frames are centred, as of ``Fbank``, else 0.
 
     Raises
     ------
@@ -76,15 +66,13 @@ def num_samples(compute_features, frames):
 
     Arguments
     ---------
-    compute_features : torch.nn.Module
-        The front end, see ``frame_size``.
-    frames : int
-        Number of frames.
+    compute_features, frames : torch.nn.Module, int
+        The front end, see ``frame_size``, and the number of frames.
 
     Returns
     -------
     int
-        Number of samples, at least one frame.
+        At least one frame.
 
     Example
     -------
@@ -94,30 +82,6 @@ def num_samples(compute_features, frames):
     """
     window, shift, margin = frame_size(compute_features)
     return max((frames - 1) * shift + window - margin, window)
-
-
-def source_name(source):
-    """Returns what messages call a source of audio.
-
-    Arguments
-    ---------
-    source : str, bytes or file
-        Path, content, or a binary file object.
-
-    Returns
-    -------
-    str
-        The path, or that of the file object if it has one.
-
-    Example
-    -------
-    >>> source_name("a.wav"), source_name(b"RIFF...")
-    ('a.wav', 'the audio')
-    """
-    if isinstance(source, os.PathLike):
-        return str(source)
-    name = getattr(source, "name", source)
-    return name if isinstance(name, str) else "the audio"
 
 
 def audio_blocks(source, sample_rate):
@@ -130,7 +94,6 @@ def audio_blocks(source, sample_rate):
     source : str, bytes or file
         Path, content, or a binary file object.
     sample_rate : int
-        Sampling rate of the blocks in Hz.
 
     Yields
     ------
@@ -139,38 +102,46 @@ def audio_blocks(source, sample_rate):
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it cannot be read as audio, is shorter than 25 ms, or has samples
-        that are not finite or far beyond full scale.
+    FileNotFoundError, ValueError
+        If there is no such file, or if it cannot be read as audio, is shorter
+        than 25 ms, or has samples that are not finite or far beyond full scale.
 
     Example
     -------
-    >>> import soundfile as sf
+    >>> import soundfile
     >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> sf.write(path, np.zeros((96000, 2)), 48000)
+    >>> soundfile.write(path, np.zeros((96000, 2)), 48000)
     >>> sum(len(block) for block in audio_blocks(path, 16000))
     32000
     """
-    name = source_name(source)
+    name = _name(source)
     try:
         if isinstance(source, (str, os.PathLike)):
             os.stat(source)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{name}: {error.strerror}") from None
     try:
-        with open_audio(source) as file:
+        with audio.open_audio(source) as file:
             rate = file.samplerate
-            yield from resampled_blocks(mono_blocks(file), rate, sample_rate)
+            yield from audio.resampled_blocks(
+                audio.mono_blocks(file), rate, sample_rate
+            )
             if missing := file.missing_part():
                 logger.warning("%s is truncated: read %s", name, missing)
     except ValueError as error:
         raise ValueError(f"{name} is not readable audio: {error}") from error
     if file.found == 0:
         raise ValueError(f"{name} holds no audio: it has no samples.")
-    if file.found < MIN_SECONDS * rate:
+    if file.found < audio.MIN_SECONDS * rate:
         raise ValueError(f"{name} is shorter than 25 ms: {file.found} samples.")
+
+
+def _name(source):
+    """What messages call a source: its path, if it has one."""
+    if isinstance(source, os.PathLike):
+        return str(source)
+    name = getattr(source, "name", source)
+    return name if isinstance(name, str) else "the audio"
 
 
 def _cut_windows(blocks, grids):
@@ -200,7 +171,7 @@ def _cut_windows(blocks, grids):
         held, begin = held[drop:], begin + drop
 
 
-def file_windows(source, sample_rate, grids, progress=False):
+def file_windows(source, sample_rate, grids, shortest=0, progress=False):
     """Reads an audio file of any length as batches of windows.
 
     The windows of a grid start at 0, ``hop``, 2 ``hop``, ... and have equal
@@ -213,20 +184,18 @@ def file_windows(source, sample_rate, grids, progress=False):
     source : str, bytes, file or list of numpy.ndarray
         The audio file, or consecutive samples at the sampling rate.
     sample_rate : int
-        Sampling rate of the windows in Hz.
     grids : list of tuple
         ``size`` and ``hop`` of each grid in samples; starts are rounded.
+    shortest : int
+        Logs a warning if there are fewer samples, which are no whole patch.
     progress : bool
-        Whether to show a progress bar.
 
     Yields
     ------
-    spans : torch.Tensor
-        Start and end ``[B, 2]`` of up to 16 windows in samples.
-    members : torch.Tensor
-        Whether a window belongs to a grid, ``[B, G]``.
-    wavs : torch.Tensor
-        The windows ``[B, S]``. Windows of a grid are in order.
+    spans, members, wavs : torch.Tensor
+        Start and end ``[B, 2]`` of up to 16 windows in samples, whether they
+        belong to each grid ``[B, G]``, and their samples ``[B, S]``. Windows of
+        a grid are in order.
 
     Raises
     ------
@@ -235,10 +204,8 @@ def file_windows(source, sample_rate, grids, progress=False):
 
     Example
     -------
-    >>> import soundfile as sf
-    >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> sf.write(path, np.zeros(20000), 8000)
-    >>> for spans, _, wavs in file_windows(path, 8000, [(8000, 8000)]):
+    >>> blocks = [np.zeros(15000, np.float32), np.zeros(5000, np.float32)]
+    >>> for spans, _, wavs in file_windows(blocks, 8000, [(8000, 8000)]):
     ...     print(spans.tolist(), wavs.shape)
     [[0, 8000], [8000, 16000], [12000, 20000]] torch.Size([3, 8000])
     """
@@ -246,35 +213,38 @@ def file_windows(source, sample_rate, grids, progress=False):
         raise ValueError("An array has no sampling rate: use tag.")
     is_list = isinstance(source, list)
     blocks = source if is_list else audio_blocks(source, sample_rate)
-    windows = _cut_windows(blocks, grids)
-    total = _claimed_windows(source, sample_rate, grids) if progress else None
     waiting = {}  # windows by their lengths
-    with tqdm(
-        total=total,
-        desc=os.path.basename(source_name(source)),
+    for window in tqdm(
+        _cut_windows(blocks, grids),
+        total=_claimed_windows(source, sample_rate, grids) if progress else 0,
+        desc=os.path.basename(_name(source)),
         unit="window",
         leave=False,
         disable=not progress,
-    ) as bar:
-        for window in windows:
-            batch = waiting.setdefault(window[1] - window[0], [])
-            batch.append(window)
-            if len(batch) == BATCH_WINDOWS:
-                yield _collate(batch)
-                bar.update(len(batch))
-                batch.clear()
-        for batch in filter(None, waiting.values()):
+    ):
+        if (size := window[1] - window[0]) < shortest:  # the only window
+            lengths = (
+                f"{size / sample_rate:.3g} of {shortest / sample_rate:.3g}"
+            )
+            logger.warning(
+                f"{_name(source)} is shorter than one patch of the model "
+                f"({lengths} s): its tags may be wrong"
+            )
+        batch = waiting.setdefault(size, [])
+        batch.append(window)
+        if len(batch) == BATCH_WINDOWS:
             yield _collate(batch)
-            bar.update(len(batch))
+            batch.clear()
+    yield from map(_collate, filter(None, waiting.values()))
 
 
 def _claimed_windows(path, sample_rate, grids):
     """Number of windows by the header; None if that is not quickly read."""
-    name = source_name(path).lower()
-    if hasattr(path, "read") or name.endswith(FFMPEG_EXTENSIONS):
+    name = _name(path).lower()
+    if hasattr(path, "read") or name.endswith(audio.FFMPEG_EXTENSIONS):
         return None
     try:
-        with open_audio(path) as file:
+        with audio.open_audio(path) as file:
             samples = file.frames / file.samplerate * sample_rate
     except (OSError, ValueError):
         return None
@@ -286,6 +256,5 @@ def _claimed_windows(path, sample_rate, grids):
 def _collate(batch):
     """Batches windows of ``_cut_windows``, see ``file_windows``."""
     starts, ends, members, samples = zip(*batch)
-    spans = torch.tensor([starts, ends]).T
-    wavs = torch.from_numpy(np.stack(samples))
-    return spans, torch.tensor(members), wavs
+    spans, members = torch.tensor([starts, ends]).T, torch.tensor(members)
+    return spans, members, torch.from_numpy(np.stack(samples))

@@ -23,7 +23,7 @@ from speechbrain_fftp.datasets.audioset.lists import (
     read_class_list,
     read_segments,
 )
-from speechbrain_fftp.datasets.audioset.parquet import (
+from speechbrain_fftp.datasets.audioset.source_shards import (
     iter_parquet_audio,
     read_parquet_segments,
 )

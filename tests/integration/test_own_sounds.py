@@ -24,7 +24,7 @@ from test_prepare import read_report, read_rows
 from speechbrain_fftp.dataio.audio import resample
 from speechbrain_fftp.datasets.own_sounds.listing import LAYOUTS
 from speechbrain_fftp.datasets.own_sounds.tables import read_clip_list
-from speechbrain_fftp.datasets.synthetic.sounds import CLASSES, SAMPLE_RATE
+from speechbrain_fftp.datasets.synthetic.demo_set import CLASSES, SAMPLE_RATE
 
 SPLITS = ("train", "valid", "eval")
 NAMES = ("Siren", "Dial tone", "Tick-tock", "Mains hum", "White noise")

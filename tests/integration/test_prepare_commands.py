@@ -24,15 +24,12 @@ import soundfile as sf
 
 from speechbrain.dataio.dataio import load_data_csv
 from speechbrain_fftp.datasets.speech_commands.lists import (
+    COMMANDS,
+    OTHER_WORDS,
     hash_split,
     speaker_of,
 )
-from speechbrain_fftp.datasets.speech_commands.tasks import (
-    COMMANDS,
-    OTHER_WORDS,
-)
-from speechbrain_fftp.datasets.synthetic.speech import WORDS
-from speechbrain_fftp.datasets.synthetic.words import make_word_set
+from speechbrain_fftp.datasets.synthetic.words import WORDS, make_word_set
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "recipes" / "SpeechCommands" / "speechcommands_prepare.py"

@@ -16,10 +16,6 @@ from speechbrain_fftp.datasets.audioset.lists import (
     read_classes,
     read_segments,
 )
-from speechbrain_fftp.datasets.audioset.parquet import (
-    iter_parquet_audio,
-    read_parquet_segments,
-)
 from speechbrain_fftp.datasets.audioset.search import (
     SPLIT_FOLDERS,
     AudioFiles,
@@ -27,9 +23,11 @@ from speechbrain_fftp.datasets.audioset.search import (
     find_audio,
     find_shards,
 )
-from speechbrain_fftp.datasets.audioset.tars import (
+from speechbrain_fftp.datasets.audioset.source_shards import (
     find_tar_clips,
+    iter_parquet_audio,
     iter_tar_audio,
+    read_parquet_segments,
     read_tar_segments,
 )
 
@@ -138,13 +136,11 @@ def _open_lists(data_folder, lists, classes, cut):
         audio = {split: tars[split] or files for split in listed}
     if not files:
         return None, f"audio of its lists ({describe_files(found, wanted)})"
-    for split, clips in listed.items():
-        listed[split] = [
-            clip._replace(start=0.0, end=clip.end - clip.start)
-            if clip.start and (clip.id in found.timed or not cut)
-            else clip
-            for clip in clips
-        ]
+    for clips in listed.values():
+        for i, clip in enumerate(clips):
+            if clip.start and (clip.id in found.timed or not cut):
+                end = clip.end - clip.start
+                clips[i] = clip._replace(start=0.0, end=end)
     files = [*sum(lists.values(), []), *files]
     return Data(classes, lambda: listed, audio, files, found), None
 
@@ -169,11 +165,10 @@ def _open_labelled(shards, extension, classes):
 
 def _check_listed(listed, paths):
     """Raises a ValueError for a split without clips."""
-    for split, clips in listed.items():
-        if not clips:
-            raise ValueError(
-                f"The {split} split is empty: see {', '.join(paths[split])}"
-            )
+    for split in listed:
+        if not listed[split]:
+            where = ", ".join(paths[split])
+            raise ValueError(f"The {split} split is empty: see {where}")
 
 
 def check_missing(chosen, data, allowed):
@@ -194,9 +189,9 @@ def check_missing(chosen, data, allowed):
         missing, worst = missing | lost, max(worst, share)
         parts += [f"{len(lost)} of {len(ids)} {split} clips ({share:.0%})"]
     if worst > allowed:
-        enough = math.ceil(100 * worst) / 100
+        enough, found = math.ceil(100 * worst) / 100, data.found
         raise ValueError(
-            f"No audio of {', '.join(parts)}; {describe_files(data.found, missing)}."
+            f"No audio of {', '.join(parts)}; {describe_files(found, missing)}."
             " Correct the data folder, or skip clips without audio with"
             f" allow_missing: {enough:g} (--allow_missing {enough:g})"
         )

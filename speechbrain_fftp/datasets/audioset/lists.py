@@ -26,26 +26,25 @@ NOT_IN_CLASS_NAMES = re.compile(r"[;$\x00-\x1f]| => |[\ud800-\udfff]")
 
 
 class Segment(NamedTuple):
-    """One labelled clip: start and end in seconds, mids its class ids."""
+    """One labelled clip, by default the first 10 s of its audio."""
 
     id: str
-    start: float
-    end: float
-    mids: Tuple[str, ...]
+    start: float = 0.0  # in seconds
+    end: float = CLIP_SECONDS
+    mids: Tuple[str, ...] = ()  # its class ids
 
 
 def read_class_list(path):
     """Reads class_labels_indices.csv; returns a dict from mid to name."""
-    classes, names = {}, set()
+    classes = {}
     for line, row in read_table(path, ("mid", "display_name")):
         mid, name = row["mid"], row["display_name"]
-        if not (mid and name) or mid in classes or name in names:
+        if not (mid and name) or mid in classes or name in classes.values():
             raise ValueError(
                 f"{path}, line {line}: each class needs a mid and a name of its"
                 f" own, found {mid!r} and {name!r}"
             )
         classes[mid] = name
-        names.add(name)
     if not classes:
         raise ValueError(f"{path} lists no class")
     return classes
@@ -59,13 +58,10 @@ def read_classes(path):
         standard, classes = classes, read_class_list(path)
         check_class_names(classes.values(), path)
         if list(classes) != list(standard):
-            logger.info(
-                "Using the %d classes of %s, which are not AudioSet's %d in"
-                " their order",
-                len(classes),
-                path,
-                len(standard),
+            text = (
+                "Using the %d classes of %s, not AudioSet's %d in their order"
             )
+            logger.info(text, len(classes), path, len(standard))
     return classes
 
 
@@ -90,12 +86,18 @@ def read_segments(path):
             if not line.strip() or line.startswith("#"):
                 continue
             try:
-                segments.append(_parse_segment(line))
+                fields = next(csv.reader([line], skipinitialspace=True))
+                clip_id, start, end, mids = (field.strip() for field in fields)
+                start, end = float(start), float(end)
+                if not 0 <= start < end < MAX_SECONDS:
+                    raise ValueError("a segment must end after its start")
             except (csv.Error, ValueError):
                 raise ValueError(
                     f"{path}, line {number}: expected"
                     f' id, start, end, "mid,mid" but found {line[:80]!r}'
                 )
+            mids = unique_mids(mids.split(","))
+            segments.append(Segment(clip_id, start, end, mids))
     return segments
 
 
@@ -130,16 +132,6 @@ def open_csv(path):
             yield file
     except (UnicodeDecodeError, csv.Error) as err:
         raise ValueError(f"{path} is not a CSV file in UTF-8: {err}")
-
-
-def _parse_segment(line):
-    """Turns one line of a segment list into a Segment."""
-    fields = next(csv.reader([line], skipinitialspace=True))
-    clip_id, start, end, mids = (field.strip() for field in fields)
-    start, end = float(start), float(end)
-    if not 0 <= start < end < MAX_SECONDS:
-        raise ValueError("a segment must end after its start")
-    return Segment(clip_id, start, end, unique_mids(mids.split(",")))
 
 
 def unique_mids(mids):

@@ -28,8 +28,7 @@ def choose_clips(listed, classes):
     Returns the chosen clips of each split, the skipped ones (dicts with id,
     split and reason), and a Counter of mids that are not among the classes.
     """
-    chosen, skipped, unknown_mids = {}, [], Counter()
-    split_of = {}
+    chosen, skipped, unknown_mids, split_of = {}, [], Counter(), {}
     for split in ("eval", "valid", "train"):
         chosen[split] = []
         for clip in listed.get(split, ()):
@@ -114,12 +113,9 @@ def make_report(listed, kept, skipped, converted, records, **more):
     """
     splits = {}
     for split, clips in kept.items():
-        treated = Counter(
-            treatment
-            for clip in clips
-            if clip.id in converted
-            for treatment in converted[clip.id][1]
-        )
+        treated = Counter()
+        for clip in clips:
+            treated.update(converted.get(clip.id, (0, ()))[1])
         for record in records if split == "train" else ():
             treated.update(record["treatments"])
         splits[split] = {
@@ -129,51 +125,43 @@ def make_report(listed, kept, skipped, converted, records, **more):
             **{name: treated[name] for name in TREATMENTS},
         }
     reasons = Counter(clip["reason"].split(":")[0] for clip in skipped)
-    return {
-        "splits": splits,
-        **more,
-        "skipped_reasons": reasons,
-        "skipped": skipped,
-    }
+    last = {"skipped_reasons": reasons, "skipped": skipped}
+    return {"splits": splits, **more, **last}
 
 
 def write_report(save_folder, report, data_folder):
     """Writes and logs the report; a split without clips is an error."""
     path = os.path.join(save_folder, REPORT)
     write_json(path, report)
-    reasons = report["skipped_reasons"].items()
-    summary = ", ".join(f"{n} {reason}" for reason, n in reasons) or "none"
-    sizes = {
-        split: about["written"] for split, about in report["splits"].items()
-    }
-    for split, size in sizes.items():
-        if not size:
+    summary, splits = _counted(report["skipped_reasons"]), report["splits"]
+    sizes = {split: about["written"] for split, about in splits.items()}
+    for split in splits:
+        if not sizes[split]:
             raise ValueError(
                 f"No clip is left for the {split} split of {data_folder};"
                 f" skipped: {summary}. All skipped clips are in {path}: repair"
                 " the data and prepare again."
             )
-    sizes = ", ".join(f"{size} {split}" for split, size in sizes.items())
-    logger.info("Clips in %s: %s", save_folder, sizes)
+    logger.info("Clips in %s: %s", save_folder, _counted(sizes))
     if report["audio"]:
-        names = report["audio"]["names"].items()
-        names = ", ".join(f"{count} {name}" for name, count in names)
-        logger.info("Names of audio files: %s; see %s", names or "none", path)
-    cut = sum(about["cut"] for about in report["splits"].values())
-    if cut:
+        names = _counted(report["audio"]["names"])
+        logger.info("Names of audio files: %s; see %s", names, path)
+    if cut := sum(about["cut"] for about in splits.values()):
         logger.info("%d clips were cut out of whole recordings", cut)
     if report["skipped"]:
         logger.warning("Skipped clips: %s; see %s", summary, path)
     if near := report.get("near_duplicates"):
         pairs = ", ".join(" = ".join(pair["ids"]) for pair in near[:3])
         logger.warning(
-            "%d pairs of clips in different splits sound the same: %s (see"
-            " near_duplicates in %s). If they are copies, remove one of each, or"
-            " give them a group in clips.csv",
-            len(near),
-            pairs,
-            path,
+            f"{len(near)} pairs of clips in different splits sound the same:"
+            f" {pairs} (see near_duplicates in {path}). If they are copies,"
+            " remove one of each, or give them a group in clips.csv"
         )
+
+
+def _counted(counts):
+    """Such as "3 ID, 1 YID"; "none" without any."""
+    return ", ".join(f"{n} {what}" for what, n in counts.items()) or "none"
 
 
 def write_tables(save_folder, kept, durations, classes):
@@ -188,16 +176,10 @@ def write_tables(save_folder, kept, durations, classes):
     write_csv(path, ("mid", "label", *kept), rows)
 
     for split, clips in kept.items():
-        rows = [
-            (
-                clip.id,
-                durations[clip.id],
-                f"$data_root/flac/{clip.id}.flac",
-                ";".join(classes[mid] for mid in clip.mids if mid in classes),
-            )
-            for clip in clips
-            if clip.id in durations
-        ]
-        path = os.path.join(save_folder, f"{split}.csv")
+        path, rows = os.path.join(save_folder, f"{split}.csv"), []
+        for clip in (clip for clip in clips if clip.id in durations):
+            labels = ";".join(classes[m] for m in clip.mids if m in classes)
+            wav = f"$data_root/flac/{clip.id}.flac"
+            rows.append((clip.id, durations[clip.id], wav, labels))
         if rows:
             write_csv(path, ("ID", "duration", "wav", "labels"), rows)

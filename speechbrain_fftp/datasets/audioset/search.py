@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
 import os
 import re
 import time
@@ -18,19 +19,12 @@ from speechbrain_fftp.dataio.prepared import BEGUN, DONE
 logger = get_logger(__name__)
 
 SPLIT_FOLDERS = {
-    "train": "train",
-    "bal_train": "train",
-    "balanced_train": "train",
+    **dict.fromkeys(("train", "bal_train", "balanced_train"), "train"),
     "balanced_train_segments": "train",
-    "unbal_train": "unbalanced",
-    "unbalanced_train": "unbalanced",
+    **dict.fromkeys(("unbal_train", "unbalanced_train"), "unbalanced"),
     "unbalanced_train_segments": "unbalanced",
-    "valid": "valid",
-    "validation": "valid",
-    "valid_segments": "valid",
-    "eval": "eval",
-    "test": "eval",
-    "eval_segments": "eval",
+    **dict.fromkeys(("valid", "validation", "valid_segments"), "valid"),
+    **dict.fromkeys(("eval", "test", "eval_segments"), "eval"),
 }
 # What download tools make of an id: 11 characters, which may begin with a Y
 # and hold digits and _; times are in seconds or milliseconds
@@ -46,7 +40,6 @@ NAMES = {
 FORMATS = {extension: i for i, extension in enumerate(AUDIO_EXTENSIONS)}
 PROGRESS_SECONDS = 5
 COUNTS = ("not_listed", "of_another_segment", "further_files_of_a_clip")
-COUNTS += ("in_the_folder_of_another_split",)
 EXAMPLES = 1000  # unlisted files that are kept as examples, at most
 
 
@@ -68,11 +61,7 @@ def walk(folder, max_depth=None):
     prepared ones are left out.
     """
     seen, root = set(), os.path.join(folder, "")
-
-    def warn(error):
-        """Logs that a folder cannot be read."""
-        logger.warning("Skipped a folder: %s", error)
-
+    warn = functools.partial(logger.warning, "Skipped a folder: %s")
     for place, folders, files in os.walk(folder, True, warn, followlinks=True):
         stat = os.stat(place)
         parts = os.path.join(place, "").removeprefix(root).split(os.sep)[:-1]
@@ -95,15 +84,12 @@ def find_shards(data_folder, extension):
 
     They are named after their split (``train-00000-of-00052.parquet``) or in a
     folder that is (``data/bal_train/00.parquet``, ``balanced/train/0.parquet``),
-    at most two folders down. Returns a dict from split (train, valid, eval,
-    unbalanced, and None for other names) to sorted paths: of files or, for
-    json, of their folders.
+    at most two folders down. Returns the sorted paths (of json files, those of
+    their folders) of train, valid, eval, unbalanced, and None for other names.
     """
     shards = {split: set() for split in (*SPLIT_FOLDERS.values(), None)}
     for folder, split, files in walk(str(data_folder), max_depth=2):
-        for file in files:
-            if not file.endswith(extension):
-                continue
+        for file in filter(lambda name: name.endswith(extension), files):
             if extension == ".json":
                 shards[split].add(folder)
             else:
@@ -121,7 +107,7 @@ def find_audio(data_folder, wanted):
     those in no split's folder, names without additions, and formats in the
     order of AUDIO_EXTENSIONS. Returns AudioFiles.
     """
-    best, candidates, unlisted, names = {}, [], [], Counter()
+    best, candidates, unlisted = {}, [], []
     counts, number, started = dict.fromkeys(COUNTS, 0), 0, time.monotonic()
     next_report = started + PROGRESS_SECONDS
     for folder, split, files in walk(str(data_folder)):
@@ -149,19 +135,18 @@ def find_audio(data_folder, wanted):
             candidates.append(path)
             place = 1 if split is None else 2 * (split != own_split)
             rank = (place, len(name), order, path, name, start is not None)
-            if clip_id in best:
-                counts["further_files_of_a_clip"] += 1
+            counts["further_files_of_a_clip"] += clip_id in best
             best[clip_id] = min(rank, best.get(clip_id, rank))
-    for place, _, _, _, name, is_timed in best.values():
-        names[name] += 1
-        counts["in_the_folder_of_another_split"] += place == 2
     seconds = time.monotonic() - started
     if seconds > PROGRESS_SECONDS:
         rate = number / seconds
         logger.info("Searched %d files, %d per second", number, rate)
+    ranks = best.values()
+    counts["in_the_folder_of_another_split"] = sum(r[0] == 2 for r in ranks)
+    names = dict(sorted(Counter(rank[4] for rank in ranks).items()))
     timed = {i for i, rank in best.items() if rank[-1]}
     paths = {i: rank[3] for i, rank in best.items()}
-    about = {"files": number, "names": dict(sorted(names.items())), **counts}
+    about = {"files": number, "names": names, **counts}
     return AudioFiles(paths, timed, candidates, about, unlisted)
 
 
@@ -196,9 +181,8 @@ def describe_files(found, ids):
         name = os.path.basename(path)
         return any(name[i : i + 11] in ids for i in range(len(name)))
 
-    number, unlisted = found.about["files"], found.about["not_listed"]
-    text = f"{number} audio files found"
-    if unlisted:
+    text = f"{found.about['files']} audio files found"
+    if unlisted := found.about["not_listed"]:
         text += f", {unlisted} of them not named like a listed id"
         nearest = next(filter(holds_id, found.unlisted), None)
         text += f", such as {as_utf8(nearest or found.unlisted[0])}"

@@ -47,29 +47,27 @@ def find_near_copies(split_ids, folder, num_workers=None):
     1, the most similar first.
     """
 
-    def read(clip):
+    def read(clip_id):
         """Computes the fingerprint of a clip."""
-        path = os.path.join(folder, f"{clip[1]}.flac")
+        path = os.path.join(folder, f"{clip_id}.flac")
         return fingerprint(*sf.read(path, dtype="float32"))
 
-    clips = [(split, i) for split, ids in split_ids.items() for i in ids]
+    splits = [split for split, ids in split_ids.items() for _ in ids]
+    ids = [clip_id for ids in split_ids.values() for clip_id in ids]
     with ThreadPoolExecutor(num_workers) as pool:
-        prints = np.stack(list(pool.map(read, clips)))
+        prints = np.stack(list(pool.map(read, ids)))
     order, found = list(split_ids), []
-    rank = np.array([order.index(split) for split, _ in clips])
+    rank = np.array([order.index(split) for split in splits])
     for i in range(0, sum(rank < rank[-1]), BLOCK):
-        for j in range(i, len(clips), BLOCK):
+        for j in range(i, len(ids), BLOCK):
             near = compare(prints[i : i + BLOCK], prints[j : j + BLOCK])
             near *= rank[i : i + BLOCK, None] < rank[None, j : j + BLOCK]
             found += [(near[a, b], i + a, j + b) for a, b in np.argwhere(near)]
-    return [
-        {
-            "ids": [clips[a][1], clips[b][1]],
-            "splits": [clips[a][0], clips[b][0]],
-            "similarity": round(float(value), 3),
-        }
-        for value, a, b in sorted(found, reverse=True)
-    ]
+    report = []
+    for value, a, b in sorted(found, reverse=True):
+        pair = {"ids": [ids[a], ids[b]], "splits": [splits[a], splits[b]]}
+        report.append({**pair, "similarity": round(float(value), 3)})
+    return report
 
 
 def fingerprint(samples, sample_rate):

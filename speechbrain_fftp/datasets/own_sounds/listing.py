@@ -21,14 +21,9 @@ from speechbrain_fftp.datasets.audioset.layouts import (
     SEGMENT_LISTS,
     is_audioset,
 )
-from speechbrain_fftp.datasets.audioset.lists import (
-    CLIP_SECONDS,
-    Segment,
-    check_class_names,
-)
+from speechbrain_fftp.datasets.audioset.lists import Segment, check_class_names
 from speechbrain_fftp.datasets.own_sounds.copies import find_copies
-from speechbrain_fftp.datasets.own_sounds.folders import list_class_folders
-from speechbrain_fftp.datasets.own_sounds.splits import assign_splits
+from speechbrain_fftp.datasets.own_sounds.splits import OwnClip, assign_splits
 from speechbrain_fftp.datasets.own_sounds.tables import CLIP_LIST, read_tables
 
 logger = get_logger(__name__)
@@ -43,21 +38,24 @@ LAYOUTS = (
     " list with parquet shards, such as data/bal_train/00.parquet and"
     " data/eval/00.parquet."
 )
+# Folders with these names are splits, whatever their case and separators
+SPLIT_NAMES = {
+    "train": "train training baltrain balancedtrain unbaltrain unbalancedtrain",
+    "dev": "dev development",  # to train on, or beside train to validate on
+    "valid": "val valid validation",
+    "eval": "eval evaluation test testing",
+}
 
 
 class OwnSounds(NamedTuple):
-    """Custom data: classes, clips, the id of each path and the file of each id.
-
-    The classes are a sorted dict from name to name: the name is the identifier.
-    ``tables`` are the files that list the clips, if any.
-    """
+    """Custom data."""
 
     folder: str
-    classes: dict
+    classes: dict  # sorted, from name to name: the name is the identifier
     clips: list
-    ids: dict
-    files: dict
-    tables: list
+    ids: dict  # of each path
+    files: dict  # of each id
+    tables: list  # the files that list the clips, if any
 
 
 def find_own_sounds(data_folder):
@@ -65,8 +63,7 @@ def find_own_sounds(data_folder):
 
     These are ``clips.csv``, the tables of a published set or, without any, one
     folder per class. Returns OwnSounds, or None if the folder is missing, has
-    no clips, or has one of AudioSet's lists or parquet shards. Errors say what
-    to change.
+    no clips, or is AudioSet's. Errors say what to change.
     """
     data_folder = str(data_folder)
     if not os.path.isdir(data_folder) or is_audioset(data_folder):
@@ -88,6 +85,81 @@ def find_own_sounds(data_folder):
     return OwnSounds(data_folder, classes, clips, ids, files, tables)
 
 
+def list_class_folders(data_folder):
+    """Lists the clips of a folder with one folder per class, sorted by path.
+
+    The folders of the classes may lie in folders of splits, such as train/dog
+    and test/dog, and hold other folders. Names that begin with a dot are
+    skipped, and links to folders within a class.
+    """
+    splits = {name: _split_of(name) for name in _folders(data_folder)}
+    named = [name for name in splits if splits[name]]
+    if not named:
+        return _list_classes(data_folder)
+    for name in splits:
+        folder = os.path.join(data_folder, name)
+        has_clips = any(map(_is_clip, os.listdir(folder)))
+        if not (splits[name] and _folders(folder)) or has_clips:
+            raise ValueError(
+                f"{data_folder}: {', '.join(map(repr, named))} are names of"
+                " splits, not of classes. Arrange the clips as train/CLASS/ and"
+                " test/CLASS/, or list them in clips.csv with the columns path,"
+                " labels and split; or rename a folder that is a class"
+            )
+    dev = "valid" if "train" in splits.values() else "train"
+    clips = []
+    for name, split in splits.items():
+        split = dev if split == "dev" else split
+        clips += _list_classes(data_folder, name, split)
+    trained = {clip.labels for clip in clips if clip.split == "train"}
+    for clip in clips:
+        if trained and clip.labels not in trained:
+            raise ValueError(
+                f"{data_folder}: the class folder of {clip.path} is not among"
+                " those to train on: add it there, or correct its name"
+            )
+    return sorted(clips)
+
+
+def _split_of(folder):
+    """The split that a folder is named after, or None."""
+    name = "".join(filter(str.isalnum, folder.casefold()))
+    name = name.removesuffix("segments")
+    found = (s for s, names in SPLIT_NAMES.items() if name in names.split())
+    return next(found, None)
+
+
+def _folders(folder):
+    """Names of the folders in a folder, sorted; no hidden ones."""
+    with os.scandir(folder) as entries:
+        found = [e.name for e in entries if e.is_dir() and e.name[0] != "."]
+    return sorted(found)
+
+
+def _is_clip(name):
+    """Whether a file is audio by its name, and not hidden."""
+    return name.lower().endswith(AUDIO_EXTENSIONS) and not name.startswith(".")
+
+
+def _list_classes(data_folder, top="", split=""):
+    """Lists the clips of the folders of classes in ``data_folder/top``."""
+    found, place = {}, os.path.join(data_folder, top)
+    for name in _folders(place):
+        found[os.path.join(top, name)] = clips = []
+        for folder, folders, files in os.walk(os.path.join(place, name)):
+            folders[:] = [f for f in folders if not f.startswith(".")]
+            folder = os.path.relpath(folder, data_folder).replace(os.sep, "/")
+            paths = (f"{folder}/{file}" for file in filter(_is_clip, files))
+            clips += (OwnClip(path, (name.strip(),), split) for path in paths)
+    empty = [repr(name) for name, clips in found.items() if not clips]
+    if empty and (top or len(empty) < len(found)):
+        raise ValueError(
+            f"{data_folder}: no clip ({', '.join(AUDIO_EXTENSIONS)}) in the"
+            f" class folders {', '.join(empty)}: add some, or remove these"
+        )
+    return sorted(clip for clips in found.values() for clip in clips)
+
+
 def split_own_sounds(own):
     """Assigns custom clips to splits, identical ones to the same one.
 
@@ -102,22 +174,18 @@ def split_own_sounds(own):
             f"{own.folder}: too few clips for the splits {', '.join(missing)}."
             " At least one class needs three clips (of three groups)."
         )
-    listed = {split: [] for split in AUDIOSET_SPLITS}
+    listed, split_of = {split: [] for split in AUDIOSET_SPLITS}, {}
     for clip, split in zip(own.clips, splits):
-        segment = Segment(own.ids[clip.path], 0.0, CLIP_SECONDS, clip.labels)
-        listed[split].append(segment)
-    split_of = {clip.path: split for clip, split in zip(own.clips, splits)}
-    report = [
-        {"paths": paths, "splits": [split_of[path] for path in paths]}
-        for paths in copies
-    ]
+        listed[split].append(Segment(own.ids[clip.path], mids=clip.labels))
+        split_of[clip.path] = split
+    report, leaks = [], []
+    for paths in copies:
+        report.append({"paths": paths, "splits": [split_of[p] for p in paths]})
+        if len(set(report[-1]["splits"])) > 1:
+            names = (f"{as_utf8(path)} ({split_of[path]})" for path in paths)
+            leaks.append(" = ".join(names))
     number = sum(map(len, copies)) - len(copies)
     logger.info("%s: %d clips are copies of others", own.folder, number)
-    leaks = [
-        " = ".join(f"{as_utf8(p)} ({split_of[p]})" for p in same["paths"])
-        for same in report
-        if len(set(same["splits"])) > 1
-    ]
     _warn_of_doubts(own, split_of, leaks)
     return listed, report
 
@@ -145,9 +213,8 @@ def _warn_of_doubts(own, split_of, leaks):
     ):
         if found:
             names = "; ".join([*found[:10], *["..."] * (len(found) > 10)])
-            logger.warning(
-                "%s: %s: %s. Remedy: %s", own.folder, doubt, names, remedy
-            )
+            text = "%s: %s: %s. Remedy: %s"
+            logger.warning(text, own.folder, doubt, names, remedy)
 
 
 def _count_labels(clips):

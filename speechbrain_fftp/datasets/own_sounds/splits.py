@@ -14,17 +14,12 @@ FRACTIONS = {"train": 0.7, "eval": 0.15, "valid": 0.15}
 
 
 class OwnClip(NamedTuple):
-    """A clip of custom data.
+    """A clip of custom data; what is not given is empty."""
 
-    Its path is relative to the data folder, with ``/``. The split (train, valid
-    or eval) is empty if it is not given; clips with the same group, unless it
-    is empty, belong to the same split. The fold is empty if there are none.
-    """
-
-    path: str
+    path: str  # relative to the data folder, with ``/``
     labels: Tuple[str, ...]
-    split: str = ""
-    group: str = ""
+    split: str = ""  # train, valid or eval
+    group: str = ""  # of clips that belong to the same split
     fold: str = ""
 
 
@@ -55,17 +50,16 @@ def assign_splits(clips, copies=()):
 
     Class by class, rare ones first, groups without a split are sorted by size
     and then by a checksum of their name. Each goes to a split without the class
-    or else to the one that is furthest below its share. With several labels
-    per clip, a class can have two splits before its turn comes.
+    or else to the one that is furthest below its share.
     """
     split_of, groups = {}, {}
     for clip in clips:
         given = split_of.setdefault(_group(clip), clip.split) or clip.split
         if clip.split not in ("", given):
+            both = " and ".join(sorted((given, clip.split)))
             raise ValueError(
-                f"The group {clip.group!r} has clips in the splits"
-                f" {' and '.join(sorted((given, clip.split)))}: give all its"
-                " clips the same split (or fold)"
+                f"The group {clip.group!r} has clips in the splits {both}: give"
+                " all its clips the same split (or fold)"
             )
         split_of[_group(clip)] = given
     first = _connect(clips, copies, split_of)
@@ -126,14 +120,11 @@ def _assign(groups, split_of, targets):
 
     for label in sorted(names_of, key=rarity):
         names = sorted(names_of[label], key=place)
-        total = sum(len(groups[name]) for name in names)
         have = Counter()
         for name in names:
             have[split_of.get(name)] += len(groups[name])
-        for name in names:
-            if name not in split_of:
-                split_of[name] = max(
-                    targets,
-                    key=lambda s: (not have[s], FRACTIONS[s] * total - have[s]),
-                )
-                have[split_of[name]] += len(groups[name])
+        full = {s: FRACTIONS[s] * have.total() for s in targets}
+        for name in (name for name in names if name not in split_of):
+            needed = {s: (not have[s], full[s] - have[s]) for s in targets}
+            split_of[name] = max(targets, key=needed.get)
+            have[split_of[name]] += len(groups[name])

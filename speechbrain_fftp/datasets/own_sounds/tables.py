@@ -9,7 +9,7 @@ import re
 from pathlib import PureWindowsPath
 
 from speechbrain_fftp.datasets.audioset.layouts import AUDIOSET_SPLITS
-from speechbrain_fftp.datasets.audioset.lists import read_table
+from speechbrain_fftp.datasets.audioset.lists import read_table, unique_mids
 from speechbrain_fftp.datasets.own_sounds.splits import OwnClip
 
 CLIP_LIST = "clips.csv"
@@ -17,17 +17,13 @@ SPLIT_WORDS = {**{split: split for split in AUDIOSET_SPLITS}, "test": "eval"}
 SPLIT_WORDS["val"] = "valid"
 # What an OwnClip is made of in published tables: path, labels, split, group and
 # fold, in terms of their columns
+URBANSOUND = "audio/fold{fold}/{slice_file_name} | {class} |  | {fsID} | {fold}"
+FSD50K = "FSD50K.{}_audio/{{fname}}.wav | {{labels}} | {}"
 PUBLISHED_TABLES = {
     "meta/esc50.csv": "audio/{filename} | {category} |  | {src_file} | {fold}",
-    "metadata/UrbanSound8K.csv": (
-        "audio/fold{fold}/{slice_file_name} | {class} |  | {fsID} | {fold}"
-    ),
-    "FSD50K.ground_truth/dev.csv": (
-        "FSD50K.dev_audio/{fname}.wav | {labels} | {split}"
-    ),
-    "FSD50K.ground_truth/eval.csv": (
-        "FSD50K.eval_audio/{fname}.wav | {labels} | eval"
-    ),
+    "metadata/UrbanSound8K.csv": URBANSOUND,
+    "FSD50K.ground_truth/dev.csv": FSD50K.format("dev", "{split}"),
+    "FSD50K.ground_truth/eval.csv": FSD50K.format("eval", "eval"),
 }
 
 
@@ -91,16 +87,10 @@ def _parse_row(row):
         )
     split, fold = row.get("split", "").lower(), row.get("fold", "")
     if split and split not in SPLIT_WORDS:
-        raise ValueError(
-            f"the split is {split!r}, not one of {', '.join(SPLIT_WORDS)}"
-        )
+        words = ", ".join(SPLIT_WORDS)
+        raise ValueError(f"the split is {split!r}, not one of {words}")
     if split and fold:
         raise ValueError("a clip has a split or a fold: empty one of them")
-    labels = (label.strip() for label in row["labels"].split(";"))
-    return OwnClip(
-        path.as_posix(),
-        tuple(dict.fromkeys(filter(None, labels))),
-        SPLIT_WORDS.get(split, ""),
-        row.get("group", ""),
-        fold,
-    )
+    labels = unique_mids(row["labels"].split(";"))
+    split, group = SPLIT_WORDS.get(split, ""), row.get("group", "")
+    return OwnClip(path.as_posix(), labels, split, group, fold)

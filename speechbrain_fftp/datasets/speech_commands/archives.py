@@ -79,8 +79,7 @@ def _check_member(member):
 def _check_end(raw, end):
     """Checks the end mark, since tarfile also stops quietly at damage."""
     raw.seek(end)
-    block = raw.read(BLOCK_SIZE)
-    if len(block) < 512:
+    if len(block := raw.read(BLOCK_SIZE)) < 512:
         raise ValueError("the archive is truncated")
     while block:
         if block.strip(b"\0"):

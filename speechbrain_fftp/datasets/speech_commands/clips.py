@@ -1,21 +1,36 @@
-"""Short clips: used where they are, or converted if they do not fit.
+"""Clips of words, used as they are or converted, and clips of "silence".
+
+The latter are cut from background recordings, of which each split has a part.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import hashlib
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+import soundfile as sf
+
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
-from speechbrain_fftp.dataio.audio import MIN_SECONDS, mono_blocks, open_audio
+from speechbrain_fftp.dataio.audio import (
+    MIN_SECONDS,
+    mono_blocks,
+    open_audio,
+    read_audio,
+    resample,
+)
 from speechbrain_fftp.dataio.convert import convert_clips
+from speechbrain_fftp.dataio.files import atomic_path
 
 # A manifest cannot hold '$' (it starts a variable), control characters and
 # bytes that are not UTF-8
 NOT_IN_MANIFESTS = re.compile(r"[$\x00-\x1f\x7f\ud800-\udfff]")
 EXTENSION_OF_FORMAT = {"WAV": ".wav", "WAVEX": ".wav", "FLAC": ".flac"}
+# Where each split's part of a recording begins and ends
+RECORDING_PARTS = {"train": (0.0, 0.7), "valid": (0.7, 0.85), "test": (0.85, 1)}
 
 
 def use_or_convert(
@@ -23,70 +38,47 @@ def use_or_convert(
 ):
     """Checks clips, and converts those that cannot be used as they are.
 
-    Clips that are not mono wav or flac files of this rate, or are longer than
-    ``max_seconds``, are converted to ``ID.flac``; the rest of a long clip is
-    dropped. Clips that are there already are not converted again.
+    ``ids`` maps paths relative to ``data_folder`` to ids. Clips that are not
+    mono wav or flac files of this rate, or are longer than ``max_seconds``, are
+    converted to ``flac_folder/ID.flac`` unless they are there already; the rest
+    of a long clip is dropped. ``name`` labels the progress bar.
 
-    Arguments
-    ---------
-    data_folder : str
-        Folder of the clips.
-    ids : dict
-        From path relative to that folder to the id of the clip.
-    flac_folder : str
-        Where to write converted clips.
-    sample_rate : int
-        Wanted sampling rate, in Hz.
-    max_seconds : float
-        Maximum clip length.
-    name : str, optional
-        Label of the progress bar.
-
-    Returns
-    -------
-    usable : dict
-        From path to duration in seconds and the treatments of
-        ``convert_clip`` (None for clips that are used as they are).
-    failed : dict
-        From path to the reason why the clip cannot be used.
+    Returns duration and treatments (None for clips that are used as they are)
+    of each usable path, and the reason why the others cannot be used.
     """
     usable, failed, other = {}, {}, {}
 
     def check(path):
-        """Returns the path, and its duration or why it cannot be used."""
+        """Returns the duration of a clip, or why it cannot be used."""
         source = os.path.join(data_folder, path)
         try:
-            return path, usable_seconds(source, sample_rate, max_seconds), None
+            return usable_seconds(source, sample_rate, max_seconds)
         except ValueError as error:
-            return path, None, str(error)
+            return str(error)
         except OSError as error:
-            return path, None, f"unreadable: {error.strerror}"
+            return f"unreadable: {error.strerror}"
 
     num_workers = get_available_cpu_count()
     with ThreadPoolExecutor(num_workers) as pool:
-        for path, seconds, reason in parallel_map(
-            check,
-            ids,
-            chunk_size=64,
-            queue_size=4 * num_workers,
-            executor=pool,
-            progress_bar_kwargs={"desc": name, "total": len(ids)},
-        ):
-            if reason is not None:
-                failed[path] = reason
-            elif seconds is None or NOT_IN_MANIFESTS.search(path):
-                other[ids[path]] = path
-            else:
-                usable[path] = seconds, None
+        bar = {"desc": name, "total": len(ids)}
+        checked = parallel_map(
+            check, ids, chunk_size=64, executor=pool, progress_bar_kwargs=bar
+        )
+        checked = dict(zip(ids, checked))
+    for path, found in checked.items():
+        if isinstance(found, str):
+            failed[path] = found
+        elif found is None or NOT_IN_MANIFESTS.search(path):
+            other[ids[path]] = path
+        else:
+            usable[path] = found, None
     if not other:
         return usable, failed
 
     os.makedirs(flac_folder, exist_ok=True)
     converted, not_converted = convert_clips(
         dict.fromkeys(other, max_seconds),
-        lambda pending: (
-            (i, os.path.join(data_folder, other[i])) for i in pending
-        ),
+        lambda todo: ((i, os.path.join(data_folder, other[i])) for i in todo),
         flac_folder,
         sample_rate,
         num_workers,
@@ -107,13 +99,10 @@ def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
     if extension not in EXTENSION_OF_FORMAT.values():
         return None
     with open_audio(path) as file:
-        frames, rate = file.frames, file.samplerate
-        if (
-            file.decoded
-            or EXTENSION_OF_FORMAT.get(file.format) != extension
-            or (file.channels, rate) != (1, sample_rate)
-            or frames > round(max_seconds * sample_rate)
-        ):
+        rate, kind = file.samplerate, EXTENSION_OF_FORMAT.get(file.format)
+        is_long = file.frames > round(max_seconds * sample_rate)
+        is_other = (kind, file.channels, rate) != (extension, 1, sample_rate)
+        if file.decoded or is_other or is_long:
             return None
         found = sum(map(len, mono_blocks(file)))
         if missing := file.missing_part():
@@ -123,3 +112,64 @@ def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
     if found < MIN_SECONDS * rate:
         raise ValueError(f"shorter than 25 ms: {found} samples")
     return found / rate
+
+
+def read_recordings(paths, sample_rate=16000):
+    """Reads recordings at one sampling rate.
+
+    Takes and returns dicts by name: of files; of waveforms ``[S]`` in float32,
+    and of the reasons why recordings cannot be used.
+    """
+    recordings, failed = {}, {}
+    shortest = min(end - start for start, end in RECORDING_PARTS.values())
+    for name, path in paths.items():
+        try:
+            samples, rate, _, _ = read_audio(path)
+            if not len(samples):
+                raise ValueError("empty file")
+            samples = resample(samples, rate, sample_rate)
+            if len(samples) * shortest < MIN_SECONDS * sample_rate:
+                raise ValueError("too short for three parts of 25 ms")
+            recordings[name] = np.clip(samples, -1, 1)
+        except ValueError as error:
+            failed[name] = str(error)
+    return recordings, failed
+
+
+def recording_part(samples, split):
+    """Returns a split's part of a recording: 70 % for train, 15 % for others."""
+    start, end = (round(x * len(samples)) for x in RECORDING_PARTS[split])
+    return samples[start:end]
+
+
+def cut_silence(recordings, split, number, max_samples=16000):
+    """Cuts clip ``number`` of a split at a random place and volume, ``[S]``.
+
+    It lies within the split's part of a recording, and is shorter than
+    ``max_samples`` if that part is. The same arguments give the same clip.
+    """
+    digest = hashlib.sha1(f"silence/{split}/{number}".encode()).digest()
+    rng = np.random.default_rng(list(digest))
+    part = recording_part(recordings[rng.choice(sorted(recordings))], split)
+    start = rng.integers(max(len(part) - max_samples, 0) + 1)
+    return part[start : start + max_samples] * rng.uniform()
+
+
+def write_silence(
+    folder, recordings, split, num_clips, sample_rate=16000, seconds=1.0
+):
+    """Writes ``SPLIT-NUMBER.flac`` files; returns their durations by name."""
+    written, max_samples = {}, round(seconds * sample_rate)
+    for i in range(num_clips):
+        samples = cut_silence(recordings, split, i, max_samples)
+        name = f"{split}-{i}.flac"
+        write_flac(os.path.join(folder, name), samples, sample_rate)
+        written[name] = len(samples) / sample_rate
+    return written
+
+
+def write_flac(path, samples, sample_rate=16000):
+    """Writes a 16-bit FLAC file, and its folder; it appears once complete."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with atomic_path(path) as temporary_path:
+        sf.write(temporary_path, samples, sample_rate, "PCM_16", format="FLAC")

@@ -1,4 +1,4 @@
-"""The folders, lists and splits of the Speech Commands data set.
+"""The folders, lists, splits and classes of the Speech Commands data set.
 
 One folder per word holds clips named ``SPEAKER_nohash_NUMBER.wav``. Two lists
 name the clips for validation and testing; the rule that made them keeps the
@@ -8,12 +8,18 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import hashlib
 import os
 import posixpath
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.files import text_digest
 
+TASKS = ("12", "35", "folders")
+COMMANDS = tuple("yes no up down left right on off stop go".split())
+OTHER_WORDS = tuple(
+    "backward bed bird cat dog eight five follow forward four happy house learn"
+    " marvin nine one seven sheila six three tree two visual wow zero".split()
+)
 UNKNOWN, SILENCE = "_unknown_", "_silence_"
 NOISE_FOLDER = "_background_noise_"
 SPLIT_LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
@@ -31,31 +37,23 @@ def list_words(data_folder, save_folder=None):
     ``save_folder``.
     """
     words, others = {}, []
-    for word in _word_folders(data_folder, save_folder):
+    save = os.path.join(os.path.realpath(save_folder or os.devnull), "")
+    for word in sorted(os.listdir(data_folder)):
+        top = os.path.join(data_folder, word)
+        has_results = save.startswith(os.path.join(os.path.realpath(top), ""))
+        if not os.path.isdir(top) or word.startswith(".") or has_results:
+            continue
         words[word] = []
-        for folder, folders, files in os.walk(os.path.join(data_folder, word)):
+        for folder, folders, files in os.walk(top):
             folders[:] = [f for f in folders if not f.startswith(".")]
             place = os.path.relpath(folder, data_folder).replace(os.sep, "/")
             for name in files:
-                if name.startswith("."):
-                    continue
-                is_audio = name.lower().endswith(AUDIO_EXTENSIONS)
-                found = words[word] if is_audio else others
-                found.append(f"{place}/{name}")
+                if not name.startswith("."):
+                    is_audio = name.lower().endswith(AUDIO_EXTENSIONS)
+                    found = words[word] if is_audio else others
+                    found.append(f"{place}/{name}")
         words[word].sort()
     return words, sorted(others)
-
-
-def _word_folders(data_folder, save_folder):
-    """The sorted names of the folders, without that of the results."""
-    save = os.path.join(os.path.realpath(save_folder or os.devnull), "")
-    return sorted(
-        entry.name
-        for entry in os.scandir(data_folder)
-        if entry.is_dir()
-        and not entry.name.startswith(".")
-        and not save.startswith(os.path.join(os.path.realpath(entry.path), ""))
-    )
 
 
 def speaker_of(path):
@@ -80,8 +78,7 @@ def speaker_of(path):
 
 def hash_split(speaker):
     """Assigns a speaker to train (80 %), valid or test by the official rule."""
-    digest = hashlib.sha1(speaker.encode("utf-8", "surrogateescape"))
-    number = int(digest.hexdigest(), 16) % (MAX_CLIPS_PER_CLASS + 1)
+    number = int(text_digest(speaker), 16) % (MAX_CLIPS_PER_CLASS + 1)
     percentage = number * (100.0 / MAX_CLIPS_PER_CLASS)
     if percentage < HELD_OUT_PERCENT:
         return "valid"
@@ -94,10 +91,7 @@ def read_lists(data_folder):
     Returns a dict from split (valid, test) to paths, or None if there are no
     lists. Raises a ``ValueError`` if one is missing or not UTF-8.
     """
-    paths = {
-        split: os.path.join(data_folder, name)
-        for split, name in SPLIT_LISTS.items()
-    }
+    paths = {s: os.path.join(data_folder, SPLIT_LISTS[s]) for s in SPLIT_LISTS}
     missing = [path for path in paths.values() if not os.path.isfile(path)]
     if len(missing) == len(paths):
         return None
@@ -121,16 +115,9 @@ def split_clips(paths, lists=None):
     """Assigns each clip to a split: by the lists or, without, by speaker.
 
     Extensions are ignored, so that the lists still apply to clips converted
-    from wav to flac. Clips in both lists are for testing.
-
-    Returns
-    -------
-    splits : dict
-        From path to split.
-    absent : dict
-        From each listed path without a file to the reason to skip it.
-    num_doubled : int
-        Number of clips in both lists.
+    from wav to flac. Clips in both lists are for testing. Returns the split of
+    each path, the reason to skip each listed path without a file, and the
+    number of clips in both lists.
     """
     if lists is None:
         return {path: hash_split(speaker_of(path)[0]) for path in paths}, {}, 0
@@ -147,3 +134,50 @@ def split_clips(paths, lists=None):
     # "test" sorts before "valid"
     splits = {p: min(listed.get(s, {"train"})) for p, s in stems.items()}
     return splits, absent, num_doubled
+
+
+def task_classes(task, words, has_noise, data_folder):
+    """Finds the classes of one of ``TASKS`` among the folders.
+
+    ``words`` maps folders to their clips, without the background noise.
+    Returns the classes in order, the folders whose clips are all used, each for
+    the class of its name, and the folders to draw clips of other words from.
+    Raises a ``ValueError`` if a folder is missing or empty.
+    """
+    clips = f"clips ({', '.join(AUDIO_EXTENSIONS)})"
+    if task == "folders":
+        classes = sorted(word for word in words if words[word])
+        if len(classes) < 2:
+            raise ValueError(
+                f"{data_folder}: at least two folders with {clips} are needed,"
+                f" found {', '.join(classes) or 'none'}"
+            )
+        return classes, classes, []
+    if task == "35":
+        classes = folders = sorted(COMMANDS + OTHER_WORDS)
+    else:
+        classes = [*COMMANDS, UNKNOWN, SILENCE]
+        folders = [c for c in classes if c in COMMANDS or c in words]
+    if missing := ", ".join(word for word in folders if word not in words):
+        raise ValueError(
+            f"{data_folder} has no folder {missing}: add it, or use the task"
+            " 'folders', in which each folder is a class"
+        )
+    if empty := ", ".join(word for word in folders if not words[word]):
+        raise ValueError(f"{data_folder}: no {clips} in the folder {empty}")
+    pool = []
+    if task == "12" and UNKNOWN not in words:
+        pool = [word for word in words if word not in folders and words[word]]
+        if not pool:
+            raise ValueError(
+                f"{data_folder} has no clips of other words for the class"
+                f" {UNKNOWN}: add folders of them, such as bed/, or a folder"
+                f" {UNKNOWN}; or use the task 'folders'"
+            )
+    if task == "12" and SILENCE not in words and not has_noise:
+        raise ValueError(
+            f"{data_folder} has no clips for the class {SILENCE}: add the"
+            f" folder {NOISE_FOLDER} with recordings of noise, or {SILENCE}"
+            " with clips; or use the task 'folders'"
+        )
+    return classes, folders, pool

@@ -2,7 +2,9 @@
 
 Each clip mixes one to three sounds of different AudioSet classes, at random
 times and levels, with a noise floor. ``events.csv`` has their onsets and
-offsets.
+offsets. The classes are those that can be synthesised well: each has a function
+of a random generator and an array of times in seconds, which draws its own
+frequencies, rates and so on; its level is arbitrary.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -11,21 +13,17 @@ Authors
 import base64
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import soundfile as sf
+from tqdm.contrib.concurrent import thread_map
 
-from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
+from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.dataio.prepared import prepare_folder
-from speechbrain_fftp.datasets.synthetic.sounds import (
-    CLASSES,
-    FADE_SECONDS,
-    SAMPLE_RATE,
-    coloured_noise,
-)
 
+SAMPLE_RATE = 16000
+FADE_SECONDS = 0.01  # at both ends, applied when sounds are mixed
 CLIP_SECONDS = 10.0
 PEAK = 0.3  # of an event at 0 dB, so that three of them stay below full scale
 LEVELS_DB = (-12, 0)  # of the events
@@ -46,9 +44,7 @@ def make_demo_set(folder, num_train=800, num_valid=80, num_eval=120, seed=0):
         raise ValueError(f"Every split needs at least one clip: {sizes}")
     tables = ["class_labels_indices.csv", "events.csv"]
     tables += (f"{split}_segments.csv" for split in sizes)
-    with prepare_folder(
-        folder, settings, tables=tables, parts=["audio"]
-    ) as todo:
+    with prepare_folder(folder, settings, None, tables, ["audio"]) as todo:
         if todo:
             _write_set(folder, seed, sizes)
 
@@ -57,20 +53,13 @@ def _write_set(folder, seed, sizes):
     """Writes clips and lists."""
     os.mkdir(os.path.join(folder, "audio"))
     rng = np.random.default_rng(seed)
-    jobs = []
-    for split, size in sizes.items():
-        for number, classes in enumerate(_draw_classes(rng, size)):
-            jobs.append((folder, seed, split, number, classes))
-    with ThreadPoolExecutor(get_available_cpu_count()) as pool:
-        clips = list(
-            parallel_map(
-                _write_clip,
-                jobs,
-                executor=pool,
-                progress_bar_kwargs={"desc": "demo set", "total": len(jobs)},
-            )
-        )
-    _write_lists(folder, sizes, clips)
+    jobs = [
+        (folder, seed, split, number, classes)
+        for split, size in sizes.items()
+        for number, classes in enumerate(_draw_classes(rng, size))
+    ]
+    threads = {"max_workers": get_available_cpu_count(), "desc": "demo set"}
+    _write_lists(folder, sizes, thread_map(_write_clip, jobs, **threads))
 
 
 def _draw_classes(rng, num_clips):
@@ -79,8 +68,7 @@ def _draw_classes(rng, num_clips):
     for size in rng.integers(1, 4, num_clips):
         classes = []
         while len(classes) < size:
-            unused = [c for c in queue if c not in classes]
-            if unused:
+            if unused := [c for c in queue if c not in classes]:
                 classes.append(unused[0])
                 queue.remove(unused[0])
             else:
@@ -106,9 +94,8 @@ def _write_clip(job):
         t = np.arange(round(duration * SAMPLE_RATE)) / SAMPLE_RATE
         event = CLASSES[index][2](rng, t)
         event *= np.clip(np.minimum(t, t[::-1]) / FADE_SECONDS, 0, 1)
-        event *= (
-            PEAK * 10 ** (rng.uniform(*LEVELS_DB) / 20) / np.abs(event).max()
-        )
+        level = PEAK * 10 ** (rng.uniform(*LEVELS_DB) / 20)
+        event *= level / np.abs(event).max()
         start = round(onset * SAMPLE_RATE)
         audio[start : start + len(t)] += event
         events.append((onset, onset + duration, index))
@@ -139,3 +126,150 @@ def _write_lists(folder, sizes, clips):
                     mids = ",".join(CLASSES[index][0] for *_, index in events)
                     times = f"0.000, {CLIP_SECONDS:.3f}"
                     file.write(f'{clip_id}, {times}, "{mids}"\n')
+
+
+def coloured_noise(rng, size, exponent):
+    """Noise ``[size]`` with power ~ 1 / f ** exponent and unit variance."""
+    spectrum = np.fft.rfft(rng.standard_normal(size))
+    frequency = np.arange(len(spectrum)) * SAMPLE_RATE / size
+    spectrum *= np.maximum(frequency, 20) ** (-exponent / 2)
+    noise = np.fft.irfft(spectrum, size)
+    return noise / noise.std()
+
+
+def _tone(frequency, t):
+    """A sine with a constant frequency, or one frequency per sample."""
+    cycles = np.cumsum(np.broadcast_to(frequency, t.shape)) / SAMPLE_RATE
+    return np.sin(2 * np.pi * cycles)
+
+
+def _pulses(t, period, on):
+    """1 for the first ``on`` seconds of each period, with edges of 4 ms."""
+    phase = t % period
+    return np.clip(np.minimum(phase, on - phase) / 0.004, 0, 1)
+
+
+def _struck(t, times, sounds):
+    """Places the sounds in turn at the given times (after the fade)."""
+    mixed = np.zeros(len(t))
+    starts = ((times + FADE_SECONDS) * SAMPLE_RATE).astype(int)
+    for i, start in enumerate(starts[starts < len(t)]):
+        sound = sounds[i % len(sounds)][: len(t) - start]
+        mixed[start : start + len(sound)] += sound
+    return mixed
+
+
+def _log_uniform(rng, low, high):
+    """A random number whose logarithm is uniform."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def _sine_wave(rng, t):
+    """A steady tone."""
+    return _tone(_log_uniform(rng, 150, 4500), t)
+
+
+def _chirp_tone(rng, t):
+    """Repeated sweeps over at least two octaves, all up or all down."""
+    phase = (t / rng.uniform(0.4, 1.5)) % 1
+    if rng.uniform() < 0.5:
+        phase = 1 - phase
+    lowest = _log_uniform(rng, 150, 800)
+    return _tone(lowest * 2 ** (rng.uniform(2, 3) * phase), t)
+
+
+def _siren(rng, t):
+    """A harsh tone whose pitch rises and falls slowly."""
+    middle = _log_uniform(rng, 700, 1000)
+    wail = np.sin(2 * np.pi * (t / rng.uniform(1.5, 5) + rng.uniform()))
+    frequency = middle * 2 ** (rng.uniform(0.4, 0.7) * wail)
+    return sum(_tone(k * frequency, t) / k for k in (1, 2, 3, 4))
+
+
+def _dial_tone(rng, t):
+    """The two steady tones of a telephone before dialling."""
+    high = rng.choice([440, 450])
+    return _tone(350, t) + rng.uniform(0.7, 1) * _tone(high, t)
+
+
+def _busy_signal(rng, t):
+    """Two tones, on and off for half of a period of 0.5 or 1 s each."""
+    period = rng.choice([0.5, 1.0]) * rng.uniform(0.95, 1.05)
+    return (_tone(480, t) + _tone(620, t)) * _pulses(t, period, period / 2)
+
+
+def _dtmf(rng, t):
+    """Random digits, each a pair of tones."""
+    on, off = rng.uniform(0.08, 0.16), rng.uniform(0.06, 0.14)
+    digit = (t / (on + off)).astype(int)
+    low = rng.choice([697, 770, 852, 941], digit[-1] + 1)[digit]
+    high = rng.choice([1209, 1336, 1477], digit[-1] + 1)[digit]
+    return (_tone(low, t) + _tone(high, t)) * _pulses(t, on + off, on)
+
+
+def _smoke_alarm(rng, t):
+    """Groups of three shrill beeps of 0.5 s, followed by a pause."""
+    beep = _tone(rng.uniform(2900, 3400), t)
+    return beep * _pulses(t, 1, 0.5) * (t % 4 < 3)
+
+
+def _beep(rng, t):
+    """Short beeps with longer pauses."""
+    on = rng.uniform(0.06, 0.2)
+    beep = _tone(_log_uniform(rng, 700, 2500), t)
+    return beep * _pulses(t, on * rng.uniform(2.5, 5), on)
+
+
+def _sonar(rng, t):
+    """Long ringing pings with an echo."""
+    ring = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
+    shape = np.exp(-ring / rng.uniform(0.15, 0.35)) - np.exp(-ring / 0.01)
+    ping = _tone(_log_uniform(rng, 700, 1600), ring) * shape
+    delay = int(rng.uniform(0.3, 0.6) * SAMPLE_RATE)
+    ping[delay:] += ping[:-delay] / 4
+    return _struck(t, np.arange(0, t[-1], rng.uniform(1.1, 2.2)), [ping])
+
+
+def _tick_tock(rng, t):
+    """Two alternating knocks at a steady pace."""
+    ring = np.arange(SAMPLE_RATE // 20) / SAMPLE_RATE
+    decay = np.exp(-ring / rng.uniform(0.003, 0.006))
+    tick = rng.uniform(2500, 3500)
+    pitches = tick, rng.uniform(0.5, 0.7) * tick
+    sounds = [decay * _tone(f, ring) for f in pitches]
+    return _struck(t, np.arange(0, t[-1], rng.uniform(0.25, 0.55)), sounds)
+
+
+def _clicking(rng, t):
+    """Clicks shorter than a millisecond at irregular times."""
+    ring = np.arange(SAMPLE_RATE // 100) / SAMPLE_RATE
+    noise = rng.standard_normal((8, len(ring)))
+    gaps = 0.02 + rng.exponential(rng.uniform(0.04, 0.12), int(t[-1] / 0.02))
+    return _struck(t, np.cumsum(gaps) - gaps[0], noise * np.exp(-ring / 0.0006))
+
+
+def _mains_hum(rng, t):
+    """The mains frequency and its harmonics, the second one strongest."""
+    mains = rng.choice([50, 60]) * rng.uniform(0.998, 1.002)
+    levels = rng.uniform(0.3, 1, 16) * 0.8 ** np.arange(16)
+    levels[1] = 1.5
+    return sum(a * _tone(mains * (k + 1), t) for k, a in enumerate(levels))
+
+
+# In AudioSet's order: mid, display name, synthesis
+CLASSES = (
+    ("/m/02c8p", "Telephone dialing, DTMF", _dtmf),
+    ("/m/015jpf", "Dial tone", _dial_tone),
+    ("/m/01z47d", "Busy signal", _busy_signal),
+    ("/m/03kmc9", "Siren", _siren),
+    ("/m/01y3hg", "Smoke detector, smoke alarm", _smoke_alarm),
+    ("/m/07qjznl", "Tick-tock", _tick_tock),
+    ("/m/0790c", "Sonar", _sonar),
+    ("/m/02fs_r", "Beep, bleep", _beep),
+    ("/m/07qc9xj", "Clicking", _clicking),
+    ("/m/01v_m0", "Sine wave", _sine_wave),
+    ("/m/0hdsk", "Chirp tone", _chirp_tone),
+    ("/m/06xkwv", "Mains hum", _mains_hum),
+    ("/m/0chx_", "White noise", lambda rng, t: rng.standard_normal(len(t))),
+    ("/m/0cj0r", "Pink noise", lambda rng, t: coloured_noise(rng, len(t), 1)),
+)

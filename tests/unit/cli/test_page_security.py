@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from speechbrain_fftp.cli.page_security import is_own, private_folder
+from speechbrain_fftp.cli.serve import is_own, private_folder
 
 WAIT = """
 import signal, time
-from speechbrain_fftp.cli.page_security import private_folder
+from speechbrain_fftp.cli.serve import private_folder
 with private_folder() as folder:
     open(folder + "/upload", "w").close()
     print(folder, flush=True)

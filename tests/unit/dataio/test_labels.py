@@ -11,7 +11,6 @@ from speechbrain_fftp.dataio.labels import (
     class_balanced_weight,
     count_labels,
     prior_log_odds,
-    scorable_labels,
 )
 
 CLIPS = [["a", "b"], ["a"], ["a", "b", "c"], ["a", "c", "c"], ["a"]]
@@ -29,8 +28,3 @@ def test_weights_draw_every_class_equally_often():
     assert sum(weights[:3]) == pytest.approx(weights[3])
     weight = class_balanced_weight(CLIPS[3], count_labels(CLIPS))
     assert weight == pytest.approx(1 / 5 + 1 / 2)
-
-
-def test_labels_of_all_clips_cannot_be_scored():
-    assert scorable_labels(CLIPS) == {"b", "c"}
-    assert scorable_labels([["a"], ["a"]]) == set()

@@ -90,13 +90,15 @@ def test_a_grid_that_would_hide_the_spectrogram_is_left_out():
 
 
 def test_formats_by_the_ending(tmp_path):
-    feats = torch.randn(50, 40)
-    plots.plot_spectrogram(feats, str(tmp_path / "a.png"))
+    figure, (ax,) = plots.new_figure()
+    plots.plot_spectrogram(torch.randn(50, 40), ax)
+    for name in ("a.png", "a.svg", "a"):
+        plots.check_extension(tmp_path / name)
+        figure.savefig(tmp_path / name)
     assert imread(tmp_path / "a.png").shape == (260, 1000, 4)
-    plots.plot_spectrogram(feats, tmp_path / "a.svg")
     assert ElementTree.parse(tmp_path / "a.svg").getroot().tag.endswith("svg")
-    with pytest.raises(ValueError, match="not supported"):
-        plots.plot_spectrogram(feats, tmp_path / "a.wav")
+    with pytest.raises(ValueError, match="a.wav must end with one of .*png"):
+        plots.check_extension(tmp_path / "a.wav")
 
 
 def drawn(times, probs, labels, duration, **options):

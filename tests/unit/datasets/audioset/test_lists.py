@@ -18,11 +18,11 @@ from speechbrain_fftp.datasets.audioset.lists import (
     read_classes,
     read_segments,
 )
-from speechbrain_fftp.datasets.audioset.parquet import (
+from speechbrain_fftp.datasets.audioset.search import find_shards
+from speechbrain_fftp.datasets.audioset.source_shards import (
     iter_parquet_audio,
     read_parquet_segments,
 )
-from speechbrain_fftp.datasets.audioset.search import find_shards
 
 ROOT = Path(__file__).resolve().parents[4]
 HEADER = "index,mid,display_name\n"

@@ -9,7 +9,10 @@ import json
 import pytest
 
 from speechbrain_fftp.datasets.audioset.search import find_audio, read_name
-from speechbrain_fftp.datasets.audioset.tars import label_words, parse_labels
+from speechbrain_fftp.datasets.audioset.source_shards import (
+    label_words,
+    parse_labels,
+)
 
 CLASSES = {"/m/a": "Male speech, man", "/m/b": "Bark", "/m/c": "Car"}
 WORDS = label_words(CLASSES)

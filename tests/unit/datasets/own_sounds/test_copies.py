@@ -23,7 +23,7 @@ from speechbrain_fftp.datasets.own_sounds.listing import (
     split_own_sounds,
 )
 from speechbrain_fftp.datasets.own_sounds.splits import OwnClip, assign_splits
-from speechbrain_fftp.datasets.synthetic.sounds import CLASSES
+from speechbrain_fftp.datasets.synthetic.demo_set import CLASSES
 
 RATE = 16000
 

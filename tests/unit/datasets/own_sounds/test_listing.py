@@ -10,10 +10,10 @@ from collections import defaultdict
 
 import pytest
 
-from speechbrain_fftp.datasets.own_sounds.folders import list_class_folders
 from speechbrain_fftp.datasets.own_sounds.listing import (
     LAYOUTS,
     find_own_sounds,
+    list_class_folders,
     split_own_sounds,
 )
 from speechbrain_fftp.datasets.own_sounds.splits import OwnClip, assign_splits

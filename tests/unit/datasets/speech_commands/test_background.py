@@ -6,7 +6,7 @@ Authors
 
 import numpy as np
 
-from speechbrain_fftp.datasets.speech_commands.background import (
+from speechbrain_fftp.datasets.speech_commands.clips import (
     cut_silence,
     recording_part,
 )

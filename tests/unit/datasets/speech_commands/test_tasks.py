@@ -6,10 +6,11 @@ Authors
 
 import pytest
 
-from speechbrain_fftp.datasets.speech_commands.lists import SILENCE, UNKNOWN
-from speechbrain_fftp.datasets.speech_commands.tasks import (
+from speechbrain_fftp.datasets.speech_commands.lists import (
     COMMANDS,
     OTHER_WORDS,
+    SILENCE,
+    UNKNOWN,
     task_classes,
 )
 

@@ -18,7 +18,7 @@ from speechbrain_fftp.datasets.audioset.lists import (
     read_class_list,
     read_segments,
 )
-from speechbrain_fftp.datasets.synthetic import sounds
+from speechbrain_fftp.datasets.synthetic import demo_set
 from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 
 LISTS = (
@@ -36,7 +36,7 @@ def demo(tmp_path_factory):
 
 
 def render(name, seed=0, seconds=6.0):
-    make = {label: make for _, label, make in sounds.CLASSES}[name]
+    make = {label: make for _, label, make in demo_set.CLASSES}[name]
     t = np.arange(round(seconds * 16000)) / 16000
     return make(np.random.default_rng(seed), t)
 
@@ -79,7 +79,7 @@ def test_classes_are_audiosets_in_its_order():
     if not path.is_file():
         pytest.skip("needs AudioSet's class list in ../shared")
     audioset = list(read_class_list(path).items())
-    indices = [audioset.index(entry[:2]) for entry in sounds.CLASSES]
+    indices = [audioset.index(entry[:2]) for entry in demo_set.CLASSES]
     assert indices == sorted(indices)
 
 

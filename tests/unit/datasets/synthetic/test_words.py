@@ -9,18 +9,18 @@ import pytest
 import soundfile as sf
 
 from speechbrain_fftp.datasets.speech_commands.lists import (
+    COMMANDS,
     list_words,
     read_lists,
     speaker_of,
     split_clips,
 )
-from speechbrain_fftp.datasets.speech_commands.tasks import COMMANDS
-from speechbrain_fftp.datasets.synthetic.speech import (
+from speechbrain_fftp.datasets.synthetic.words import (
     PHONES,
     WORDS,
+    make_word_set,
     render_word,
 )
-from speechbrain_fftp.datasets.synthetic.words import make_word_set
 
 SIZES = {"num_speakers": 7, "num_takes": 1}
 
