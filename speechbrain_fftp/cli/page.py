@@ -217,21 +217,14 @@ def build_page(tagger, folder):
                 )
                 table = gr.DownloadButton("Events as CSV", elem_id="csv")
         outputs = [status, tags, results, picture, events, table, kept]
-        shown = {"api_name": "tag", "show_progress_on": status}
-        tagging = button.click(tag, [clip, threshold], outputs, **shown)
-        clip.change(  # in the browser, before anything else can be clicked
-            None,
-            None,
-            outputs[:3],
-            cancels=[tagging],
-            js=f"() => {json.dumps(clear()[:3])}",
-        )
+        options = {"api_name": "tag", "show_progress_on": status}
+        tagging = button.click(tag, [clip, threshold], outputs, **options)
+        # In the browser, before anything else can be clicked
+        script = f"() => {json.dumps(clear()[:3])}"
+        clip.change(None, None, outputs[:3], cancels=[tagging], js=script)
+        options = {"api_name": "events", "show_progress": "hidden"}
+        options["trigger_mode"] = "always_last"
         threshold.change(
-            find_events,
-            [kept, threshold],
-            [events, table],
-            api_name="events",
-            show_progress="hidden",
-            trigger_mode="always_last",
+            find_events, [kept, threshold], [events, table], **options
         )
     return page
