@@ -20,8 +20,8 @@ from speechbrain_fftp.dataio.ffmpeg import (
 # What is looked for in folders, the most common first
 AUDIO_EXTENSIONS = (".flac", ".wav", ".ogg", ".mp3", ".opus")
 AUDIO_EXTENSIONS += FFMPEG_EXTENSIONS
-AUDIO_EXTENSIONS += (".oga", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf")
-AUDIO_EXTENSIONS += (".w64", ".rf64")
+AUDIO_EXTENSIONS += (".oga", ".aif", ".aiff", ".aifc", ".au", ".snd")
+AUDIO_EXTENSIONS += (".caf", ".w64", ".rf64")  # codespell:ignore caf
 MIN_RATE, MAX_RATE = 1000, 768000  # Hz
 MIN_SECONDS = 0.025  # one frame
 MAX_LEVEL = 100  # times full scale

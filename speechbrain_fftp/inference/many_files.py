@@ -107,6 +107,7 @@ def _read_ahead(read, paths, num_workers):
     paths, opened = iter(paths), collections.deque()
 
     def step(path, batches):
+        """Reads the next batch of a file; returns its iterator as well."""
         try:
             batches = read(path) if batches is None else batches
             return batches, next(batches, None)

@@ -77,6 +77,7 @@ class RunFolder:
         """Calls a function on the main process; all raise its error."""
 
         def call():
+            """Returns the message of an error."""
             try:
                 function()
             except (OSError, RuntimeError, ValueError) as error:
@@ -152,6 +153,7 @@ class RunFolder:
         """Raises a ValueError if a run is resumed with other data."""
 
         def check():
+            """Compares the digests."""
             if self.found and self.found["data"] != self.data_digest():
                 self._refuse(
                     f"on other data than {self.prepared_folder} has now, which "
