@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ import torch
 
 # With tensors this small, more threads are slower.
 torch.set_num_threads(1)
+
+# Ignored in the background of a shell, and so by the processes of the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RECIPE = """
 sample_rate: 16000

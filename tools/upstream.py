@@ -120,6 +120,9 @@ def exported_files():
         path = here.replace(".", "/")
         ending = "/__init__.py" if (ROOT / path).is_dir() else ".py"
         files[path + ending] = there.replace(".", "/") + ending
+    for path in sorted((ROOT / "speechbrain_fftp").rglob("*.csv")):
+        here = path.relative_to(ROOT).as_posix()
+        files[here] = here.replace("speechbrain_fftp", "speechbrain")
     for here, (there, hparams) in RECIPES.items():
         for path in sorted((ROOT / here).glob("*.*")):
             files[f"{here}/{path.name}"] = f"{there}/{path.name}"
@@ -236,7 +239,10 @@ speechbrain/core.py is missing
 
 def _may_write(path):
     """Whether a file is absent, or comes from an earlier export."""
-    near = [p for p in (path, path.parent / "train.py") if p.is_file()]
+    near = [path, path.parent / "train.py"]
+    if path.suffix == ".csv":
+        near.append(path.parent / "__init__.py")
+    near = [p for p in near if p.is_file()]
     return not path.exists() or any(MARK in p.read_text("utf-8") for p in near)
 
 

@@ -7,8 +7,8 @@ Authors
 import os
 import sys
 
+from speechbrain_fftp.cli import options
 from speechbrain_fftp.cli.messages import standard_output
-from speechbrain_fftp.cli.options import add_windows, in_range, load_tagger
 
 DESCRIPTION = """\
 Prints mAP, AUC and d' of a model, and its accuracy if every clip has one class,
@@ -40,11 +40,11 @@ def add_options(parser):
     )
     parser.add_argument(
         "--allow_missing",
-        type=in_range(float, 0, 1),
+        type=options.in_range(float, 0, 1),
         metavar="F",
         help="fraction of AudioSet's clips that may be missing (default: 0.2)",
     )
-    add_windows(
+    options.add_windows(
         parser,
         "length of windows that clips are cut into; a label takes its maximum "
         "(default: only clips longer than the model's are cut)",
@@ -63,7 +63,9 @@ def run(args, parser):
         parser.error(f"{args.output} is not empty: give another --output")
     if not os.path.isdir(args.data_folder):
         parser.error(f"there is no data folder {args.data_folder}")
-    tagger = load_tagger(args)
+    tagger = options.load_tagger(args)
+    if not options.windows_fit(args, tagger):
+        return 2
     if args.output:  # before the work, if it cannot be made
         os.makedirs(args.output, exist_ok=True)
 
@@ -71,10 +73,10 @@ def run(args, parser):
     from speechbrain_fftp.training.environment import versions
 
     names = ("split", "window", "hop", "test_fold", "allow_missing")
-    options = {name: getattr(args, name) for name in names}
-    options = {k: value for k, value in options.items() if value is not None}
+    given = {name: getattr(args, name) for name in names}
+    given = {k: value for k, value in given.items() if value is not None}
     found = tagger.evaluate(
-        args.data_folder, progress=sys.stderr.isatty(), **options
+        args.data_folder, progress=sys.stderr.isatty(), **given
     )
     if args.output:
         clips = found.ids, found.targets, found.probs, found.labels
@@ -87,7 +89,7 @@ def run(args, parser):
             args.output,
             model=os.path.abspath(args.model),
             data=os.path.abspath(args.data_folder),
-            options=options,
+            options=given,
             skipped=found.skipped,
             made_with=versions(),
         )

@@ -10,6 +10,8 @@ import importlib
 import math
 from pathlib import Path
 
+from speechbrain_fftp.cli.messages import report
+
 YAML = "hyperparams.yaml"
 GET_MODEL = (
     "Set --model to the inference folder of a trained model; `make demo` makes "
@@ -56,12 +58,22 @@ def new_parser(prog, module):
 
 def add_windows(parser, window, hop):
     """Adds --window and --hop, with these texts, and --device."""
-    for name, text in (("--window", window), ("--hop", hop)):
-        kind = in_range(float, 0.001)  # the model's own limit is higher
-        parser.add_argument(name, type=kind, metavar="SECONDS", help=text)
+    more = {"type": in_range(float, 0.001), "metavar": "SECONDS"}
+    parser.add_argument("--window", help=window, **more)
+    parser.add_argument("--hop", help=hop, **more)
     parser.add_argument(
         "--device", default="cpu", help="cpu, cuda:0, ... (default: cpu)"
     )
+
+
+def windows_fit(args, tagger):
+    """Whether a model can have the windows of --window and --hop; reports."""
+    try:
+        tagger.check_window(args.window, args.hop)
+    except ValueError as error:
+        report(error)
+        return False
+    return True
 
 
 def parse(parser, argv):

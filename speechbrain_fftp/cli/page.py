@@ -26,7 +26,7 @@ from speechbrain_fftp.inference.plots import plot_tags
 
 MAX_MINUTES = 10
 MAX_MEGABYTES = 50
-DAY = 24 * 60 * 60
+DAY = 24 * 60 * 60  # for which uploads are kept, in seconds
 HEADER = ("start", "end", "label", "probability")
 # Peaks below the last bit of 16-bit audio
 SILENCE = 2**-15
@@ -166,9 +166,7 @@ def build_page(tagger, folder):
         return text, tags, shown, picture, rows, table, timeline
 
     with gr.Blocks(
-        title="Audio tagging",
-        analytics_enabled=False,
-        delete_cache=(DAY, DAY),  # uploads
+        title="Audio tagging", analytics_enabled=False, delete_cache=(DAY, DAY)
     ) as page:
         gr.Markdown(
             f"# Audio tagging\nUpload or record a clip of up to {MAX_MINUTES} "
@@ -219,26 +217,14 @@ def build_page(tagger, folder):
                 )
                 table = gr.DownloadButton("Events as CSV", elem_id="csv")
         outputs = [status, tags, results, picture, events, table, kept]
-        tagging = button.click(
-            tag,
-            [clip, threshold],
-            outputs,
-            api_name="tag",
-            show_progress_on=status,
-        )
-        clip.change(  # in the browser, before anything else can be clicked
-            None,
-            None,
-            outputs[:3],
-            cancels=[tagging],
-            js=f"() => {json.dumps(clear()[:3])}",
-        )
+        options = {"api_name": "tag", "show_progress_on": status}
+        tagging = button.click(tag, [clip, threshold], outputs, **options)
+        # In the browser, before anything else can be clicked
+        script = f"() => {json.dumps(clear()[:3])}"
+        clip.change(None, None, outputs[:3], cancels=[tagging], js=script)
+        options = {"api_name": "events", "show_progress": "hidden"}
+        options["trigger_mode"] = "always_last"
         threshold.change(
-            find_events,
-            [kept, threshold],
-            [events, table],
-            api_name="events",
-            show_progress="hidden",
-            trigger_mode="always_last",
+            find_events, [kept, threshold], [events, table], **options
         )
     return page

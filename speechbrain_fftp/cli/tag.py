@@ -7,8 +7,7 @@ Authors
 import math
 import sys
 
-from speechbrain_fftp.cli import messages, output
-from speechbrain_fftp.cli.options import add_windows, in_range, load_tagger
+from speechbrain_fftp.cli import messages, options, output
 
 DESCRIPTION = """\
 Prints the most probable tags of audio files, or a timeline of events."""
@@ -31,13 +30,13 @@ def add_options(parser):
     )
     parser.add_argument(
         "--top-k",
-        type=in_range(int, 1),
+        type=options.in_range(int, 1),
         metavar="N",
         help="number of tags per file (default: 5)",
     )
     parser.add_argument(
         "--threshold",
-        type=in_range(float, 0, 1),
+        type=options.in_range(float, 0, 1),
         metavar="P",
         help="drop tags below this probability; with --timeline, the "
         "probability that an event must reach (default: 0.5)",
@@ -47,7 +46,7 @@ def add_options(parser):
         action="store_true",
         help="print events with start and end in seconds instead of tags",
     )
-    add_windows(
+    options.add_windows(
         parser,
         "window length of the timeline (default: 10, or the model's maximum if "
         "that is less)",
@@ -86,13 +85,9 @@ def run(args, parser):
             check_extension(args.plot)
         except ValueError as error:
             parser.error(f"argument --plot: {error}")
-    tagger = load_tagger(args)
-    if args.timeline or args.plot:
-        try:
-            tagger.check_window(args.window, args.hop)
-        except ValueError as error:
-            messages.report(error)
-            return 2
+    tagger = options.load_tagger(args)
+    if (args.timeline or args.plot) and not options.windows_fit(args, tagger):
+        return 2
     with messages.standard_output():
         return _print_results(args, tagger, files, errors)
 
@@ -130,11 +125,11 @@ def _print_results(args, tagger, files, errors):
 
 def _results(args, tagger, files, progress):
     """Yields files, each with its tags or events, or with an error."""
-    options = {"top_k": args.top_k, "threshold": args.threshold}
-    options = {k: value for k, value in options.items() if value is not None}
+    limits = {"top_k": args.top_k, "threshold": args.threshold}
+    limits = {k: value for k, value in limits.items() if value is not None}
     plain = not (args.timeline or args.plot or args.verbose or "-" in files)
     if plain and len(files) > 1:
-        for found in tagger.tag_files(files, **options):
+        for found in tagger.tag_files(files, **limits):
             yield found.file, found.tags, found.error
         return
     for file in files:
@@ -142,9 +137,9 @@ def _results(args, tagger, files, progress):
         try:
             source = _standard_input(args) if file == "-" else file
             if args.timeline or args.plot:
-                found = _analyze(args, tagger, source, options, progress)
+                found = _analyze(args, tagger, source, limits, progress)
             else:
-                found = tagger.tag_file(source, progress=progress, **options)
+                found = tagger.tag_file(source, progress=progress, **limits)
         except messages.EXPECTED_ERRORS as error:
             problem = error
         yield file, found, problem
@@ -157,7 +152,7 @@ def _standard_input(args):
     return sys.stdin.buffer.read() if args.plot else sys.stdin.buffer
 
 
-def _analyze(args, tagger, source, options, progress):
+def _analyze(args, tagger, source, limits, progress):
     """The tags or events of a file, plotted if --plot is given."""
     timeline = tagger.analyze(source, args.window, args.hop, progress)
     if timeline.probs.isnan().any():
@@ -167,4 +162,4 @@ def _analyze(args, tagger, source, options, progress):
 
         plot_tags(args.plot, tagger, tagger.load_wav(source), timeline)
     find = timeline.events if args.timeline else timeline.tags
-    return find(**options)
+    return find(**limits)

@@ -25,8 +25,7 @@ MAX_GRID_COLUMNS = 250
 def new_figure(rows=1, width=10.0):
     """A figure without a display, and its axes ``[rows]`` with one time axis.
 
-    ``width`` is in inches, 1000 pixels for any width: text in a narrow figure
-    is larger.
+    ``width``, in inches, is 1000 pixels: text in a narrow figure is larger.
     """
     try:
         from matplotlib.figure import Figure

@@ -109,13 +109,6 @@ class KaldiFbank(torch.nn.Module):
         -------
         torch.Tensor
             Lengths ``[B]`` relative to the batch's number of frames.
-
-        Example
-        -------
-        >>> fbank = KaldiFbank()
-        >>> lens = fbank.frame_lens(torch.tensor([0.1, 1.0]), 160000)
-        >>> lens * fbank.num_frames(160000)
-        tensor([ 98., 998.])
         """
         samples = (wav_lens.double() * n_samples).round().long()
         return self.num_frames(samples) / self.num_frames(n_samples)

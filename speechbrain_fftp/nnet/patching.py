@@ -247,9 +247,8 @@ def trim_padding(feats, wav_lens):
 
     Example
     -------
-    >>> feats, n_frames = trim_padding(
-    ...     torch.ones(2, 100, 128), torch.tensor([0.6, 0.2])
-    ... )
+    >>> feats, wav_lens = torch.ones(2, 100, 128), torch.tensor([0.6, 0.2])
+    >>> feats, n_frames = trim_padding(feats, wav_lens)
     >>> feats.shape, n_frames
     (torch.Size([2, 60, 128]), tensor([60, 20]))
     """

@@ -32,10 +32,11 @@ logger = get_logger(__name__)
 
 RECORD, LOCK = "run.json", "running.lock"
 
-# What may differ when a run is resumed: places, devices, speed and reports. The
-# prepared data must be the same, and number_of_epochs may only be raised.
-FREE = """ckpt_interval_minutes ckpt_interval_steps compile compile_mode
-compile_module_keys compile_using_dynamic_shape_tracing
+# What may differ when a run is resumed: places, devices, speed and reports. A
+# device or compile changes rounding and random draws, but not the experiment.
+# The prepared data must be the same, and number_of_epochs may only be raised.
+FREE = """checkpointer ckpt_interval_minutes ckpt_interval_steps compile
+compile_mode compile_module_keys compile_using_dynamic_shape_tracing
 compile_using_fullgraph data_parallel_backend data_parallel_count
 debug_persistently demo device distributed_backend distributed_launch
 find_unused_parameters jit jit_module_keys log_config noprogressbar num_threads

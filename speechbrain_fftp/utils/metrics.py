@@ -25,10 +25,8 @@ def tagging_metrics(targets, scores):
 
     Arguments
     ---------
-    targets : numpy.ndarray
-        Multi-hot labels ``[clips, classes]``.
-    scores : numpy.ndarray
-        Scores ``[clips, classes]``, higher for more likely classes.
+    targets, scores : numpy.ndarray
+        Multi-hot labels, and scores, of any scale, ``[clips, classes]``.
 
     Returns
     -------

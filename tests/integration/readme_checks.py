@@ -249,6 +249,8 @@ def check_option_names(words):
     ]
     for module in console_scripts().values():
         errors.append(check_options(Path(find_spec(module).origin), words))
+    for script in ROOT.glob("recipes/*/*_prepare.py"):
+        errors.append(check_options(script, words))
     return None if None in errors else f"{words[0]}: {errors[0]}"
 
 

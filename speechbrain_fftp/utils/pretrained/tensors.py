@@ -139,10 +139,8 @@ def check_names(names, expected, what):
 
     Arguments
     ---------
-    names : iterable of str
-        Names in the file.
-    expected : iterable of str
-        Names that must be there.
+    names, expected : iterable of str
+        Names in the file, and those that must be there.
     what : str
         The expected model, for the message.
 

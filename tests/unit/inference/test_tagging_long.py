@@ -236,6 +236,29 @@ def test_longest_and_shortest_window(tagger, tmp_path):
         assert len(times) == math.ceil(2 * CLIP / round(window * RATE))
 
 
+def test_audio_shorter_than_a_patch_is_tagged_with_a_warning(
+    tagger, tmp_path, caplog
+):
+    path, wav = str(tmp_path / "clip.wav"), noise(1840)
+    sf.write(path, wav[:1600], RATE)
+    calls = {
+        "tag_file": lambda: tagger.tag_file(path),
+        "tag_files": lambda: list(tagger.tag_files([path]))[0].tags,
+        "embed_file": lambda: tagger.embed_file(path),
+        "tag_long": lambda: tagger.tag_long(path, 0.2, 0.1, 0.0),
+    }
+    text = "is shorter than one patch of the model (0.1 of 0.115 s): its tags"
+    for call in calls.values():
+        assert len(call())
+        [record] = caplog.records
+        assert record.getMessage() == f"{path} {text} may be wrong"
+        caplog.clear()
+    assert len(tagger.tag(wav[:1600], RATE)) == 5
+    assert f"the audio {text}" in caplog.text
+    caplog.clear()
+    assert len(tagger.tag(wav, RATE)) == 5 and not caplog.records
+
+
 def test_threshold_of_tags(tagger, tmp_path):
     path = tmp_path / "clip.wav"
     sf.write(path, noise(RATE), RATE)

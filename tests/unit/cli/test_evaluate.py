@@ -1,0 +1,88 @@
+"""Tests of ``fftp-tag evaluate``.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from speechbrain_fftp.cli.main import main
+from speechbrain_fftp.inference import AudioTagger
+
+
+@pytest.fixture(scope="module")
+def data(exported, tmp_path_factory):
+    """One folder for each class of the model, with three clips each."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for label in exported[0]["labels"]:
+        (folder / label).mkdir()
+        for number in range(3):
+            wav = rng.uniform(0.01, 0.2) * rng.standard_normal(8000)
+            sf.write(folder / label / f"{number}.wav", wav, 16000)
+    return folder
+
+
+def run(model, data, *options):
+    arguments = ["evaluate", "--model", model, "--data_folder", data, *options]
+    return main(list(map(str, arguments)))
+
+
+def test_scores_are_printed_and_written(exported, data, tmp_path, capsys):
+    output = tmp_path / "scores"
+    options = ["--window", 0.3, "--hop", 0.1, "--output", output]
+    assert run(exported[1], data, *options) == 0
+    captured = capsys.readouterr()
+    tagger = AudioTagger.from_pretrained(exported[1])
+    found = tagger.evaluate(data, window=0.3, hop=0.1)
+    assert f"mAP      {found.metrics['mAP']:.4f}\n" in captured.out
+    assert "accuracy" not in captured.out and not captured.err
+    written = json.loads((output / "metrics.json").read_text("utf-8"))
+    assert written["mAP"] == pytest.approx(found.metrics["mAP"])
+    used = {"split": "eval", "window": 0.3, "hop": 0.1}
+    assert written["options"] == used and written["skipped"] == {}
+    with open(output / "predictions.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["ID"] for row in rows} == set(found.ids)
+    with open(output / "per_class.csv", encoding="utf-8") as file:
+        aps = {row["label"]: float(row["AP"]) for row in csv.DictReader(file)}
+    assert list(aps) == exported[0]["labels"]
+    assert np.mean(list(aps.values())) == pytest.approx(written["mAP"])
+
+    before = {path: path.read_bytes() for path in output.iterdir()}
+    with pytest.raises(SystemExit, match="2"):
+        run(exported[1], data, "--output", output)
+    assert f"{output} is not empty" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in output.iterdir()} == before
+
+
+def test_accuracy_of_a_model_of_single_labels(exported, data, tmp_path, capsys):
+    model = shutil.copytree(exported[1], tmp_path / "model")
+    config = json.loads((model / "config.json").read_text("utf-8"))
+    config["single_label"] = True
+    (model / "config.json").write_text(json.dumps(config), "utf-8")
+    assert run(model, data, "--split", "train") == 0
+    printed = capsys.readouterr().out
+    found = AudioTagger.from_pretrained(model).evaluate(data, "train")
+    right = found.probs.argmax(1) == found.targets.argmax(1)
+    assert f"accuracy {right.float().mean():.4f}\n" in printed
+
+
+def test_options_that_do_not_fit(exported, data, tmp_path, capsys):
+    assert run(exported[1], data, "--window", 5) == 2
+    assert "window=5.0 must be in 0.115" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        run(exported[1], tmp_path / "none")
+    assert "there is no data folder" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert run(exported[1], data, "--output", tmp_path / "file") == 1
+    assert "file: File exists" in capsys.readouterr().err
+    assert run(exported[1], data, "--test_fold", 3) == 1
+    captured = capsys.readouterr()
+    assert "test_fold is '3'" in captured.err and not captured.out

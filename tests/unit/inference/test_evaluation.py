@@ -1,0 +1,219 @@
+"""Tests of scores on prepared folders and on data that are not prepared.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from speechbrain_fftp.inference import AudioTagger
+
+ROOT = Path(__file__).resolve().parents[3]
+RATE = 16000
+
+
+@pytest.fixture(scope="module")
+def tagger(exported):
+    return AudioTagger.from_pretrained(exported[1])
+
+
+def write_sound(path, seed):
+    """Noise or a tone of 0.3 to 1.9 s; the model's windows take 1.3 s."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(rng.integers(5000, 30000)) / RATE
+    wav = np.sin(2 * np.pi * rng.uniform(100, 4000) * time)
+    wav = rng.standard_normal(len(time)) if seed % 3 == 0 else wav
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sf.write(path, rng.uniform(0.01, 0.2) * wav, RATE)
+
+
+@pytest.fixture(scope="module")
+def sounds(exported, tmp_path_factory):
+    """One folder for each class of the model, with seven clips each."""
+    folder = tmp_path_factory.mktemp("data") / "sounds"
+    for place, label in enumerate(exported[0]["labels"]):
+        for number in range(10 * place, 10 * place + 7):
+            write_sound(folder / label / f"clip{number}.wav", number)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prepared(sounds, tmp_path_factory):
+    """What the recipe makes of this folder."""
+    path = ROOT / "recipes" / "AudioSet" / "audioset_prepare.py"
+    spec = importlib.util.spec_from_file_location("audioset_prepare", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    save = tmp_path_factory.mktemp("save") / "prepared"
+    module.prepare_audioset(sounds, save)
+    return save
+
+
+def path_of(folder, clip_id):
+    """The file of a clip, and its class, which is the folder's name."""
+    [path] = folder.rglob(f"{clip_id.rpartition('_')[2]}.wav")
+    return path, path.parent.name
+
+
+def probabilities(tagger, path):
+    """All probabilities of a file, in the order of the model's labels."""
+    found = {tag.label: tag.probability for tag in tagger.tag_file(path, 99)}
+    return [found[label] for label in tagger.labels]
+
+
+@pytest.mark.parametrize("split", ["train", "eval"])
+def test_scores_are_those_of_scikit_learn(tagger, sounds, split):
+    found = tagger.evaluate(sounds, split)
+    clips = [path_of(sounds, clip_id) for clip_id in found.ids]
+    assert len(set(clips)) == len(clips) == (25 if split == "train" else 5)
+    assert found.labels == tagger.labels and not found.skipped
+    probs = np.array([probabilities(tagger, path) for path, _ in clips])
+    np.testing.assert_allclose(found.probs.numpy(), probs, atol=1e-5)
+    targets = np.array([[x == own for x in tagger.labels] for _, own in clips])
+    np.testing.assert_array_equal(found.targets.numpy(), targets)
+    expected = average_precision_score(targets, probs, average="macro")
+    assert found.metrics["mAP"] == pytest.approx(expected)
+    assert 0.1 < expected < 0.95
+    expected = roc_auc_score(targets, probs, average="macro")
+    assert found.metrics["AUC"] == pytest.approx(expected)
+    assert "accuracy" not in found.metrics
+
+
+@pytest.mark.parametrize("options", [{}, {"window": 0.5, "hop": 0.2}])
+def test_prepared_and_raw_data_have_the_same_scores(
+    tagger, sounds, prepared, options
+):
+    raw = tagger.evaluate(sounds, "train", **options)
+    same = tagger.evaluate(str(prepared), "train", num_workers=1, **options)
+    assert len(raw.ids) == 25 and sorted(raw.ids) == sorted(same.ids)
+    order = [same.ids.index(clip_id) for clip_id in raw.ids]
+    torch.testing.assert_close(raw.probs, same.probs[order], rtol=0, atol=1e-5)
+    assert torch.equal(raw.targets, same.targets[order])
+    assert raw.metrics["mAP"] == pytest.approx(same.metrics["mAP"])
+
+
+def test_windows(tagger, sounds):
+    found = tagger.evaluate(sounds, window=0.25, hop=0.1)
+    whole = tagger.evaluate(sounds)
+    assert found.ids == whole.ids and len(found.ids) == 5
+    assert (found.probs - whole.probs).abs().max() > 1e-2
+    for clip_id, probs in zip(found.ids, found.probs):
+        wav = tagger.load_wav(path_of(sounds, clip_id)[0])
+        windows = [*wav.unfold(0, 4000, 1600), wav[-4000:]]
+        expected = tagger.tag_batch(torch.stack(windows)).amax(0)
+        torch.testing.assert_close(probs, expected, rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match="window=9 must be in 0.115"):
+        tagger.evaluate(sounds, window=9)
+
+
+def test_classes_that_the_model_lacks(tagger, sounds, tmp_path, caplog):
+    data = shutil.copytree(sounds, tmp_path / "data")
+    for number in range(90, 94):
+        write_sound(data / "Whistle" / f"clip{number}.wav", number)
+    found = tagger.evaluate(data, "train")
+    assert "lacks 1 of the 6 classes" in caplog.text
+    assert caplog.text.rstrip().endswith("not scored: Whistle")
+    assert found.labels == tagger.labels
+    own = [path_of(data, clip_id)[1] == "Whistle" for clip_id in found.ids]
+    assert any(own) and not found.targets[torch.tensor(own)].any()
+    targets, probs = found.targets.numpy(), found.probs.numpy()
+    expected = average_precision_score(targets, probs, average="macro")
+    assert found.metrics["mAP"] == pytest.approx(expected)
+
+
+def test_data_that_cannot_be_scored(tagger, sounds, prepared, tmp_path):
+    for number in range(8):
+        label = ("Whistle", "Drum")[number % 2]
+        write_sound(tmp_path / "other" / label / f"{number}.wav", number)
+    with pytest.raises(ValueError, match="in common: .*Speech.*Drum, Whistle"):
+        tagger.evaluate(tmp_path / "other")
+    with pytest.raises(ValueError, match="'test' is not one of train, valid"):
+        tagger.evaluate(sounds, "test")
+    partial = shutil.copytree(prepared, tmp_path / "partial")
+    (partial / "eval.csv").unlink()
+    with pytest.raises(ValueError, match="no eval.csv or test.csv: choose an"):
+        tagger.evaluate(partial)
+    shutil.rmtree(partial / "flac")
+    with pytest.raises(ValueError, match="No clip of the valid split of .*rea"):
+        tagger.evaluate(partial, "valid")
+
+
+def test_audioset_with_several_labels_and_a_missing_file(tagger, tmp_path):
+    classes = "index,mid,display_name\n0,/m/1,Siren\n1,/m/2,Rain\n"
+    (tmp_path / "class_labels_indices.csv").write_text(classes, "utf-8")
+    labels = ["/m/1", "/m/2", "/m/1,/m/2", "/m/2", "/m/1"]
+    lines = [f'clip{n}, 0.0, 10.0, "{x}"\n' for n, x in enumerate(labels)]
+    for name in ("balanced_train", "eval"):
+        path = tmp_path / f"{name}_segments.csv"
+        path.write_text("".join(lines), "utf-8")
+    for number in range(4):
+        write_sound(tmp_path / "audio" / f"clip{number}.wav", number)
+    with pytest.raises(
+        ValueError, match="no valid split: choose one of .*eval"
+    ):
+        tagger.evaluate(tmp_path, "valid")
+    with pytest.raises(ValueError, match="1 of 5"):
+        tagger.evaluate(tmp_path, allow_missing=0.1)
+    found = tagger.evaluate(tmp_path, allow_missing=0.2)
+    assert found.skipped == {"clip4": "missing file"}
+    assert found.ids == [f"clip{number}" for number in range(4)]
+    assert found.labels == ["Siren", "Rain"]
+    expected = [[1, 0], [0, 1], [1, 1], [0, 1]]
+    assert found.targets.tolist() == expected
+
+
+def test_unreadable_clips_are_skipped(
+    tagger, sounds, prepared, tmp_path, caplog
+):
+    whole = tagger.evaluate(sounds, "train")
+    data = shutil.copytree(sounds, tmp_path / "data")
+    save = shutil.copytree(prepared, tmp_path / "save")
+    bad = whole.ids[3]
+    path_of(data, bad)[0].write_text("no audio", "utf-8")
+    (save / "flac" / f"{bad}.flac").unlink()
+    for folder in (data, save):
+        caplog.clear()
+        found = tagger.evaluate(folder, "train")
+        assert list(found.skipped) == [bad] and "\n" not in found.skipped[bad]
+        assert "1 clips are not scored" in caplog.text
+        assert found.metrics["num_clips"] == len(found.ids) == 24
+        assert set(found.ids) == {*whole.ids} - {bad}
+    assert "No such file" in found.skipped[bad]
+
+
+def test_accuracy_of_clips_with_one_class(exported, sounds, tmp_path):
+    """A folder as the recipe of single words prepares it."""
+    tagger = AudioTagger.from_pretrained(exported[1])
+    tagger.hparams.single_label = True
+    save, paths = tmp_path / "save", sorted(sounds.rglob("*.wav"))
+    save.mkdir()
+    settings = {"settings": {"data_folder": str(sounds)}}
+    (save / "prepared.json").write_text(json.dumps(settings), "utf-8")
+    words = ["Siren", "Rain", "Music", "Speech"]
+    lines = [f"{number},{word}\n" for number, word in enumerate(words)]
+    (save / "classes.csv").write_text("index,label\n" + "".join(lines), "utf-8")
+    paths = [path for path in paths if path.parent.name in words]
+    lines = [
+        f"{path.stem},1.0,$data_folder/{path.relative_to(sounds)},"
+        f"{path.parent.name}\n"
+        for path in paths
+    ]
+    header = "ID,duration,wav,label\n"
+    (save / "test.csv").write_text(header + "".join(lines), "utf-8")
+    found = tagger.evaluate(save)
+    assert found.ids == [path.stem for path in paths] and len(paths) == 28
+    assert found.labels == ["Speech", "Siren", "Music", "Rain"]
+    # "Bark, dog" is no class of the data, but may be the model's answer
+    best = [tagger.tag_file(path, 1)[0].label for path in paths]
+    right = [label == path.parent.name for label, path in zip(best, paths)]
+    assert 0 < sum(right) < 28
+    assert found.metrics["accuracy"] == pytest.approx(np.mean(right))
