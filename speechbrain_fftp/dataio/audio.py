@@ -222,18 +222,19 @@ def resample(samples, rate, sample_rate):
     Arguments
     ---------
     samples : numpy.ndarray
-        Mono waveform ``[S]``, float32.
+        Mono waveform ``[S]``.
     rate, sample_rate : int
         Its sampling rate and the new one, in Hz.
 
     Returns
     -------
     numpy.ndarray
-        The waveform at the new rate.
+        The waveform at the new rate, float32.
 
     Example
     -------
     >>> resample(np.zeros(441, np.float32), 44100, 16000).shape
     (160,)
     """
-    return np.concatenate([*resampled_blocks([samples], rate, sample_rate)])
+    blocks = [np.asarray(samples, np.float32)]
+    return np.concatenate([*resampled_blocks(blocks, rate, sample_rate)])

@@ -36,15 +36,16 @@ class Segment(NamedTuple):
 
 def read_class_list(path):
     """Reads class_labels_indices.csv; returns a dict from mid to name."""
-    classes = {}
+    classes, names = {}, set()
     for line, row in read_table(path, ("mid", "display_name")):
         mid, name = row["mid"], row["display_name"]
-        if not (mid and name) or mid in classes or name in classes.values():
+        if not (mid and name) or mid in classes or name in names:
             raise ValueError(
                 f"{path}, line {line}: each class needs a mid and a name of its"
                 f" own, found {mid!r} and {name!r}"
             )
         classes[mid] = name
+        names.add(name)
     if not classes:
         raise ValueError(f"{path} lists no class")
     return classes

@@ -57,7 +57,7 @@ def read_index(path, check_files=True):
     except OSError as err:
         raise ValueError(f"{path}: {err.strerror} ({REMEDY})")
     except INVALID_INDEX as err:
-        raise ValueError(f"{path} is no index of shards: {err!r} ({REMEDY})")
+        raise ValueError(f"{path} is not an index: {err!r} ({REMEDY})")
     for file, _, size in shards if check_files else ():
         file = os.path.join(os.path.dirname(path), file)
         found = os.path.getsize(file) if os.path.isfile(file) else "no"
