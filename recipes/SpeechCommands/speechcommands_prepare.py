@@ -188,7 +188,7 @@ def _source_state(data_folder, save_folder, unpacked="unpacked"):
     if is_archive(data_folder) and os.path.isdir(f"{save_folder}/{unpacked}"):
         return None  # the archive was deleted after it was unpacked
     raise FileNotFoundError(
-        f"{data_folder} is neither a folder with one folder per"
+        f"data_folder {data_folder} is neither a folder with one folder per"
         f" word nor an archive such as that from {ARCHIVE_URL}"
     )
 

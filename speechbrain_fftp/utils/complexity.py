@@ -16,7 +16,7 @@ Authors
 import argparse
 import sys
 import tempfile
-from collections import namedtuple
+from typing import NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
@@ -25,7 +25,28 @@ from speechbrain_fftp.nnet.mamba import Mamba
 
 ATTENTION = "scaled_dot_product"
 
-Macs = namedtuple("Macs", ["linear_conv", "total"])  # both counts
+
+class Macs(NamedTuple):
+    """Multiply-accumulates.
+
+    Arguments
+    ---------
+    linear_conv : int
+        MACs of linear and convolutional layers: the paper's count.
+    total : int
+        The same plus those of attention and the scan.
+
+    Example
+    -------
+    >>> Macs(linear_conv=10, total=12) + Macs(1, 1)
+    Macs(linear_conv=11, total=13)
+    """
+
+    linear_conv: int
+    total: int
+
+    def __add__(self, other):
+        return Macs(*map(sum, zip(self, other)))
 
 
 def count_macs(module, *inputs):

@@ -62,7 +62,7 @@ def test_starts_from_a_trained_model(trained, tmp_path):
         tmp_path / "run",
         pretrained=folder / "inference",
         number_of_epochs=1,
-        lr=0.0,
+        lr=1e-30,
         **options,
     )
     assert "tensors of the encoder from" in output
