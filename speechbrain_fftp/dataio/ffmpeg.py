@@ -122,12 +122,11 @@ def _decode(path, demuxer, folder, max_seconds):
     command += ["-threads", "1", "-t", str(seconds), "-f", demuxer]
     command += ["-i", source, "-map", "0:a:0?", "-map_metadata", "-1"]
     command += ["-c:a", "pcm_s16le", "-fs", str(MAX_BYTES), "-f", "wav", output]
-    streams = dict.fromkeys(("stdin", "stdout"), subprocess.DEVNULL)
+    options = dict.fromkeys(("stdin", "stdout"), subprocess.DEVNULL)
+    options["timeout"] = TIMEOUT
     try:
         with open(log, "wb") as file:
-            run = subprocess.run(
-                command, **streams, stderr=file, timeout=TIMEOUT
-            )
+            run = subprocess.run(command, stderr=file, **options)
     except subprocess.TimeoutExpired:
         raise ValueError(f"ffmpeg took longer than {TIMEOUT} s")
     except OSError as error:

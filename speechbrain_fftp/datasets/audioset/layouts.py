@@ -60,12 +60,15 @@ class ShardJob(NamedTuple):
 
 
 def is_audioset(data_folder):
-    """Whether a folder has AudioSet's lists, folders or parquet shards."""
+    """Whether a folder has AudioSet's lists, or shards that hold labels."""
     names = [CLASS_LIST, UNBALANCED_LIST, *SEGMENT_LISTS.values()]
-    names += (name for name in SPLIT_FOLDERS if "bal" in name)
-    shards = find_shards(data_folder, ".parquet")
-    has_shards = any(shards[split] for split in shards if split)
-    return has_shards or any(_find(data_folder, name) for name in names)
+    if any(_find(data_folder, name) for name in names):
+        return True
+    found = [find_shards(data_folder, ".parquet")]
+    names = (name for name in SPLIT_FOLDERS if "bal" in name)
+    if any(_find(data_folder, name) for name in names):
+        found.append(find_shards(data_folder, ".json"))
+    return any(shards[split] for shards in found for split in shards if split)
 
 
 def _find(data_folder, name):

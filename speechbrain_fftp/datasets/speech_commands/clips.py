@@ -60,11 +60,9 @@ def use_or_convert(
 
     num_workers = get_available_cpu_count()
     with ThreadPoolExecutor(num_workers) as pool:
-        bar = {"desc": name, "total": len(ids)}
-        checked = parallel_map(
-            check, ids, chunk_size=64, executor=pool, progress_bar_kwargs=bar
-        )
-        checked = dict(zip(ids, checked))
+        options = {"progress_bar_kwargs": {"desc": name, "total": len(ids)}}
+        options.update(chunk_size=64, executor=pool)
+        checked = dict(zip(ids, parallel_map(check, ids, **options)))
     for path, found in checked.items():
         if isinstance(found, str):
             failed[path] = found

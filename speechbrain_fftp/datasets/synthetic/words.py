@@ -51,10 +51,8 @@ def make_word_set(folder, num_speakers=30, num_takes=2, seed=0):
     settings = {"content": "synthetic words", "version": 1, "seed": seed}
     settings.update(num_speakers=num_speakers, num_takes=num_takes)
     if num_speakers < 3 or num_takes < 1:
-        raise ValueError(
-            "At least three speakers and one take of each word are needed:"
-            f" {settings}"
-        )
+        least = "At least three speakers and one take of each word are needed"
+        raise ValueError(f"{least}: {settings}")
     lists, parts = SPLIT_LISTS.values(), (*WORDS, NOISE_FOLDER)
     with prepare_folder(folder, settings, None, lists, parts) as todo:
         if todo:
