@@ -213,7 +213,12 @@ def test_accuracy_of_clips_with_one_class(exported, sounds, tmp_path):
     assert found.ids == [path.stem for path in paths] and len(paths) == 28
     assert found.labels == ["Speech", "Siren", "Music", "Rain"]
     # "Bark, dog" is no class of the data, but may be the model's answer
-    best = [tagger.tag_file(path, 1)[0].label for path in paths]
+    tags = [tagger.tag_file(path) for path in paths]
+    for probs, row in zip(found.probs.tolist(), tags):
+        row = {tag.label: tag.probability for tag in row}
+        expected = [row[label] for label in found.labels]
+        assert probs == pytest.approx(expected, abs=1e-5)
+    best = [row[0].label for row in tags]
     right = [label == path.parent.name for label, path in zip(best, paths)]
     assert 0 < sum(right) < 28
     assert found.metrics["accuracy"] == pytest.approx(np.mean(right))
