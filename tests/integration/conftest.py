@@ -13,6 +13,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from recipe_runs import load_script
 
 from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 
@@ -22,6 +23,12 @@ def data_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "audioset"
     make_demo_set(folder, num_train=24, num_valid=8, num_eval=8)
     return folder
+
+
+@pytest.fixture(scope="session")
+def prepare():
+    """The function that prepares AudioSet and custom data."""
+    return load_script("AudioSet/audioset_prepare.py").prepare_audioset
 
 
 @pytest.fixture(scope="session")

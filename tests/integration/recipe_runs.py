@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -27,6 +28,15 @@ TINY = {
     "n_classes": 14,
     "num_workers": 1,
 }
+
+
+def load_script(path):
+    """Loads a script of a recipe as a module."""
+    path = ROOT / "recipes" / path
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def command(

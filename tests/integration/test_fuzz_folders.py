@@ -5,7 +5,6 @@ Authors
 """
 
 import csv
-import importlib.util
 import json
 import os
 import shutil
@@ -21,7 +20,6 @@ from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import FILES
 
-ROOT = Path(__file__).resolve().parents[2]
 HOSTILE_IDS = (
     "../../x",
     "../x",
@@ -38,15 +36,6 @@ HOSTILE_IDS = (
     "é" * 125,
 )
 UNUSUAL_IDS = ("caf\u00e9", "cafe\u0301", "CON", "-rf", " ", "é" * 100, "a;b")
-
-
-@pytest.fixture(scope="module")
-def prepare():
-    path = ROOT / "recipes" / "AudioSet" / "audioset_prepare.py"
-    spec = importlib.util.spec_from_file_location("audioset_prepare", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.prepare_audioset
 
 
 def tone():

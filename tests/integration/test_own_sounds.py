@@ -5,7 +5,6 @@ Authors
 """
 
 import csv
-import importlib.util
 import json
 import re
 import shlex
@@ -28,15 +27,6 @@ from speechbrain_fftp.datasets.synthetic.demo_set import CLASSES, SAMPLE_RATE
 
 SPLITS = ("train", "valid", "eval")
 NAMES = ("Siren", "Dial tone", "Tick-tock", "Mains hum", "White noise")
-
-
-@pytest.fixture(scope="module")
-def prepare():
-    path = ROOT / "recipes" / "AudioSet" / "audioset_prepare.py"
-    spec = importlib.util.spec_from_file_location("audioset_prepare", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.prepare_audioset
 
 
 def write_sound(path, name, seed, seconds=3.0, rate=SAMPLE_RATE):

@@ -5,9 +5,7 @@ Authors
 """
 
 import csv
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,17 +13,7 @@ import soundfile as sf
 
 from speechbrain.dataio.dataio import load_data_csv
 
-ROOT = Path(__file__).resolve().parents[2]
 CLASSES = {"/m/a": "Alpha", "/m/b": "Beta, loud", "/m/c": "Gamma"}
-
-
-@pytest.fixture(scope="module")
-def prepare():
-    path = ROOT / "recipes" / "AudioSet" / "audioset_prepare.py"
-    spec = importlib.util.spec_from_file_location("audioset_prepare", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.prepare_audioset
 
 
 def write_classes(folder, classes):

@@ -5,7 +5,6 @@ Authors
 """
 
 import csv
-import importlib.util
 import logging
 import os
 import re
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+from recipe_runs import load_script
 
 from speechbrain.dataio.dataio import load_data_csv
 from speechbrain_fftp.datasets.speech_commands.lists import (
@@ -38,10 +38,7 @@ SPLITS = ("train", "valid", "test")
 
 @pytest.fixture(scope="module")
 def module():
-    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(SCRIPT)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ Authors
 """
 
 import csv
-import importlib.util
 import io
 import json
 import tarfile
@@ -15,21 +14,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-ROOT = Path(__file__).resolve().parents[2]
 MUSIC, SPEECH = "/m/04rlf", "/m/09x0r"
 # Ids that could be taken for others: with a Y, _, - and digits at the ends
 TRAIN = ("Yabcdefghij", "abcdefgh_30", "-_bcdefghij", "0123456789_")
 EVAL = ("_Ycdefghi_0", "zbcdefghi-9")
 SHARDS = {"format": "webdataset", "clips_per_shard": 3, "num_workers": 1}
-
-
-@pytest.fixture(scope="module")
-def prepare():
-    path = ROOT / "recipes" / "AudioSet" / "audioset_prepare.py"
-    spec = importlib.util.spec_from_file_location("audioset_prepare", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.prepare_audioset
 
 
 def tone(clip_id, seconds=0.5):

@@ -5,11 +5,9 @@ Authors
 """
 
 import csv
-import importlib.util
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,16 +24,6 @@ from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 
 ROOT = Path(__file__).resolve().parents[2]
 SPLITS = ("train", "valid", "eval")
-
-
-@pytest.fixture(scope="module")
-def prepare():
-    path = ROOT / "recipes" / "AudioSet" / "audioset_prepare.py"
-    spec = importlib.util.spec_from_file_location("audioset_prepare", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["audioset_prepare"] = module
-    spec.loader.exec_module(module)
-    return module.prepare_audioset
 
 
 @pytest.fixture

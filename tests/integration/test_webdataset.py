@@ -5,7 +5,6 @@ Authors
 """
 
 import csv
-import importlib.util
 import json
 import multiprocessing
 import os
@@ -30,14 +29,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "recipes" / "AudioSet" / "audioset_prepare.py"
 LISTS = ("train", "valid", "eval")
 OPTIONS = {"format": "webdataset", "clips_per_shard": 4, "num_workers": 1}
-
-
-@pytest.fixture(scope="module")
-def prepare():
-    spec = importlib.util.spec_from_file_location("audioset_prepare", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.prepare_audioset
 
 
 @pytest.fixture(scope="module")

@@ -45,20 +45,20 @@ def open_shard(folder, file, command=None):
             process.kill()  # the rest of the shard may not be needed
 
 
+def members_of(tar):
+    """Yields the members of a tar, without keeping them in memory."""
+    for member in iter(tar.next, None):
+        tar.members = []  # tarfile would keep them all
+        if member.size < 0:  # the next header would be before this one
+            raise tarfile.ReadError("a file of negative size")
+        yield member
+
+
 def clips_of(tar):
     """Yields the name of each clip and an iterator over its members."""
     return itertools.groupby(
-        _members(tar), lambda member: os.path.splitext(member.name)[0]
+        members_of(tar), lambda member: os.path.splitext(member.name)[0]
     )
-
-
-def _members(tar):
-    """Yields the members of a tar."""
-    for member in iter(tar.next, None):
-        tar.members = []  # tarfile would keep them all
-        if member.size < 0:
-            raise tarfile.ReadError("a file of negative size")
-        yield member
 
 
 def read_clip(tar, members, with_audio):

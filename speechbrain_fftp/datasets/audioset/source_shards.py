@@ -19,7 +19,10 @@ from pathlib import Path
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.datasets.audioset.lists import Segment, unique_mids
 from speechbrain_fftp.datasets.audioset.search import read_name
-from speechbrain_fftp.datasets.audioset.shard_reader import SHARD_ERRORS
+from speechbrain_fftp.datasets.audioset.shard_reader import (
+    SHARD_ERRORS,
+    members_of,
+)
 
 # The columns: their content, and the names of suitable types
 COLUMNS = {
@@ -173,19 +176,15 @@ def _open_tar(path):
             )
             return
         with tarfile.open(path, "r:") as tar:
-            yield _known(_members(tar))
+            yield _known(
+                (m.name, m.size, tar.extractfile(m).read)
+                for m in members_of(tar)
+                if m.isreg()
+            )
     except SHARD_ERRORS as err:
         raise ValueError(
             f"{path} is damaged or not a tar file, fetch it again ({err})"
         )
-
-
-def _members(tar):
-    """Yields path, size and reader of the files in a tar file."""
-    for member in iter(tar.next, None):
-        tar.members = []  # tarfile would keep them all
-        if member.isreg():
-            yield member.name, member.size, tar.extractfile(member).read
 
 
 def _known(members):
@@ -194,5 +193,5 @@ def _known(members):
     limits.update({".json": MAX_LABEL_BYTES, ".cls": MAX_LABEL_BYTES})
     for path, size, read in members:
         stem, extension = os.path.splitext(os.path.basename(path))
-        if 0 <= size <= limits.get(extension.lower(), -1):
+        if size <= limits.get(extension.lower(), -1):
             yield stem, extension.lower(), read

@@ -139,7 +139,7 @@ class ShardStream(IterableDataset):
         size = batches[worker] * self.batch_size
         skip = len(range(worker, done, workers)) * self.batch_size
         pieces = self._cut_range(epoch, start * self.batch_size, size)
-        seen = self._find_seen(self._shuffle(epoch, worker, pieces), skip)
+        seen = _find_seen(self._shuffle(epoch, worker, pieces), skip)
         clips = self._shuffle(epoch, worker, pieces, seen)
         samples = (sample for *_, sample in clips)
         return map(self.load_item, itertools.islice(samples, skip, size))
@@ -158,15 +158,6 @@ class ShardStream(IterableDataset):
                 pieces.append((file, first, end))
             begin += clips
         return pieces
-
-    def _find_seen(self, clips, skip):
-        """The places of clips that the first ``skip`` samples use up."""
-        drawn, seen = Counter(), set()
-        for place, copies, _ in itertools.islice(clips, skip):
-            drawn[place] += 1
-            if drawn[place] == copies:
-                seen.add(place)
-        return seen
 
     def _shuffle(self, epoch, worker, pieces, seen=None):
         """Yields the clips of a range in random order, again and again.
@@ -249,6 +240,16 @@ class ShardStream(IterableDataset):
             what = path if key is None else f"{key} in {path}"
             text = f"Skipped damaged data of {what}: {reason} ({REMEDY})"
             logger.warning("%s", as_utf8(text), main_process_only=False)
+
+
+def _find_seen(clips, skip):
+    """The places of clips that the first ``skip`` samples use up."""
+    drawn, seen = Counter(), set()
+    for place, copies, _ in itertools.islice(clips, skip):
+        drawn[place] += 1
+        if drawn[place] == copies:
+            seen.add(place)
+    return seen
 
 
 def _import_webdataset():

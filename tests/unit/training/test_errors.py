@@ -25,10 +25,9 @@ def load_unreadable():
 
 def reported(function, capsys):
     """What is printed of the error that a function raises."""
-    try:
+    with pytest.raises(Exception) as caught:
         function()
-    except Exception:
-        errors._report(*sys.exc_info())
+    errors._report(caught.type, caught.value, caught.tb)
     return capsys.readouterr().err
 
 
