@@ -7,6 +7,7 @@ Authors
 import dataclasses
 
 import numpy as np
+import torch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +63,10 @@ def rank_tags(probs, labels, top_k=5, threshold=None):
     ---------
     probs, labels : torch.Tensor, list of str
         Probabilities ``[C]`` and labels of the classes.
-    top_k, threshold : int, float, optional
-        Maximum number of labels, and their lowest probability.
+    top_k : int
+        Maximum number of labels.
+    threshold : float or torch.Tensor, optional
+        Their lowest probability, the same for all or one for each class ``[C]``.
 
     Returns
     -------
@@ -77,18 +80,19 @@ def rank_tags(probs, labels, top_k=5, threshold=None):
 
     Example
     -------
-    >>> import torch
     >>> rank_tags(torch.tensor([0.25, 0.75]), ["a", "b"], top_k=1)
     [Tag(label='b', probability=0.75)]
     """
     if top_k < 1:
         raise ValueError(f"top_k={top_k} must be positive.")
-    check_thresholds(threshold or 0.0)
-    best, classes = probs.topk(min(top_k, len(probs)))
+    threshold = 0.0 if threshold is None else threshold
+    check_thresholds(threshold)
+    best = probs.masked_fill(probs.double() < threshold, -1.0)
+    best, classes = best.topk(min(top_k, len(probs)))
     return [
         Tag(labels[number], probability)
         for number, probability in zip(classes.tolist(), best.tolist())
-        if threshold is None or probability >= threshold
+        if probability != -1.0
     ]
 
 
@@ -115,9 +119,10 @@ def find_events(
     labels : list of str
     duration, window : float
         Length of the file and of the windows in seconds.
-    threshold, low : float, optional
-        Probability that an event must reach, and below which it ends. Default
-        of the second: a quarter of the first.
+    threshold, low : float or torch.Tensor, optional
+        Probability that an event must reach, and below which it ends, for all
+        classes or for each of them ``[C]``. Default of the second: a quarter of
+        the first.
 
     Returns
     -------
@@ -131,7 +136,6 @@ def find_events(
 
     Example
     -------
-    >>> import torch
     >>> times = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
     >>> probs = torch.tensor([[0.0], [0.5], [0.8], [0.5], [0.1]])
     >>> [event] = find_events(times, probs, ["Siren"], 6.0, low=0.25)
@@ -141,11 +145,12 @@ def find_events(
     low = check_thresholds(threshold, low)
     times, probs = times.double().numpy(), probs.double().numpy()
     # Rounded to float32, the precision of the probabilities
-    low, threshold = float(np.float32(low)), float(np.float32(threshold))
-    settings = window, threshold, low
+    limits = (np.asarray(x, np.float32).astype(float) for x in (threshold, low))
+    thresholds, lows = (np.broadcast_to(x, probs.shape[1:]) for x in limits)
     events = []
-    for number in np.flatnonzero((probs >= threshold).any(0)):
-        p = probs[:, number]
+    for number in np.flatnonzero((probs >= thresholds).any(0)):
+        p, threshold, low = probs[:, number], thresholds[number], lows[number]
+        settings = window, threshold, low
         # Indices of the first window of each run, and of the one after it
         edges = np.diff(np.pad(p >= low, 1).astype(np.int8))
         firsts, stops = np.flatnonzero(edges > 0), np.flatnonzero(edges < 0)
@@ -182,12 +187,12 @@ def check_thresholds(threshold, low=None):
 
     Arguments
     ---------
-    threshold, low : float, optional
-        The upper and the lower threshold.
+    threshold, low : float or torch.Tensor, optional
+        The upper and the lower threshold, or those of each class ``[C]``.
 
     Returns
     -------
-    float
+    float or torch.Tensor
         The lower threshold, by default a quarter of the upper one.
 
     Raises
@@ -200,15 +205,55 @@ def check_thresholds(threshold, low=None):
     >>> check_thresholds(0.5)
     0.125
     """
-    if not 0 <= threshold <= 1:
+    highest = torch.as_tensor(threshold, dtype=torch.double)
+    if not ((0 <= highest) & (highest <= 1)).all():
         raise ValueError(f"threshold={threshold} must be in 0..1.")
     low = threshold / 4 if low is None else low
-    if not 0 <= low <= threshold:
+    lowest = torch.as_tensor(low, dtype=torch.double)
+    if not ((0 <= lowest) & (lowest <= highest)).all():
         raise ValueError(
-            f"low={low} must be in 0..{threshold}: an event must reach the "
-            "threshold and ends where its probability falls below low."
+            f"low={low} must be in 0..{highest.min():g}: an event must reach "
+            "the threshold and ends where its probability falls below low."
         )
     return low
+
+
+def resolve_threshold(threshold, learned):
+    """Returns the thresholds that ``"auto"`` stands for; others as they are.
+
+    Arguments
+    ---------
+    threshold : float, torch.Tensor or str, optional
+        What the caller gave.
+    learned : torch.Tensor, optional
+        The thresholds ``[C]`` of the model, if it has any.
+
+    Returns
+    -------
+    float or torch.Tensor
+        A threshold as of ``rank_tags`` and ``find_events``.
+
+    Raises
+    ------
+    ValueError
+        If the model has no thresholds, or the text is not ``"auto"``.
+
+    Example
+    -------
+    >>> resolve_threshold("auto", torch.tensor([0.25, 0.5]))
+    tensor([0.2500, 0.5000])
+    """
+    if not isinstance(threshold, str):
+        return threshold
+    if threshold != "auto":
+        raise ValueError(f"threshold={threshold!r} is not a number or 'auto'.")
+    if learned is None:
+        raise ValueError(
+            "threshold='auto' needs a model with thresholds. Learn them with "
+            "`fftp-tag calibrate --model FOLDER --data_folder DIR`, or give a "
+            "number."
+        )
+    return learned
 
 
 def _edge(times, p, window, threshold, low):

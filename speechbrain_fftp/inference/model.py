@@ -41,7 +41,8 @@ class TaggingModel(Pretrained):
         The modules ``MODULES_NEEDED``, see ``Tagger``.
     hparams : dict
         ``label_encoder``, ``sample_rate`` in Hz, ``max_frames`` (the maximum
-        clip length) and, if a clip has exactly one label, ``single_label``.
+        clip length); ``single_label`` if a clip has exactly one label, and
+        ``thresholds`` of the classes, a tensor ``[C]``, if there are any.
     run_opts, freeze_params : dict, bool, optional
         See ``Pretrained``.
     packed : bool
@@ -187,6 +188,11 @@ class TaggingModel(Pretrained):
         """Labels of the classes, a list of str."""
         labels = self.hparams.label_encoder.ind2lab
         return [labels[number] for number in range(len(labels))]
+
+    @property
+    def thresholds(self):
+        """Learned thresholds of the classes ``[C]``, or None without them."""
+        return getattr(self.hparams, "thresholds", None)
 
     @property
     def frame_samples(self):

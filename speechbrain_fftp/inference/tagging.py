@@ -10,7 +10,11 @@ import math
 import torch
 
 from speechbrain_fftp.inference.evaluation import evaluate
-from speechbrain_fftp.inference.events import check_thresholds, rank_tags
+from speechbrain_fftp.inference.events import (
+    check_thresholds,
+    rank_tags,
+    resolve_threshold,
+)
 from speechbrain_fftp.inference.many_files import FileTags, tag_many
 from speechbrain_fftp.inference.model import TaggingModel
 from speechbrain_fftp.inference.timeline import Timeline
@@ -57,7 +61,7 @@ class AudioTagger(TaggingModel):
         ---------
         wav, sample_rate : numpy.ndarray or torch.Tensor, float
             Samples ``[S]``, ``[S, C]`` or ``[C, S]``, see ``mono_waveform``.
-        top_k, threshold : int, float, optional
+        top_k, threshold : int, float or "auto", optional
             See ``tag_file``.
 
         Returns
@@ -77,7 +81,7 @@ class AudioTagger(TaggingModel):
         ---------
         paths : iterable of str
             The files; may be endless.
-        top_k, threshold : int, float, optional
+        top_k, threshold : int, float or "auto", optional
             See ``tag_file``.
         num_workers : int
             Number of threads that read.
@@ -87,6 +91,7 @@ class AudioTagger(TaggingModel):
         FileTags
             The tags of the next file, or why it cannot be read.
         """
+        threshold = resolve_threshold(threshold, self.thresholds)
         read = self._reader()
         for path, found in tag_many(self.tag_batch, read, paths, num_workers):
             if isinstance(found, str):
@@ -105,8 +110,9 @@ class AudioTagger(TaggingModel):
         Arguments
         ---------
         source : str, bytes or file
-        top_k, threshold : int, float, optional
-            Maximum number of labels, and their lowest probability.
+        top_k, threshold : int, float or "auto", optional
+            Maximum number of labels, and their lowest probability; "auto" means
+            the model's ``thresholds``, which are one for each class.
         progress : bool
 
         Returns
@@ -114,6 +120,7 @@ class AudioTagger(TaggingModel):
         list of Tag
             Sorted by probability, the highest first.
         """
+        threshold = resolve_threshold(threshold, self.thresholds)
         best = (
             self.tag_batch(wavs).amax(0).cpu()
             for *_, wavs in self._windows(source, progress=progress)
@@ -195,7 +202,8 @@ class AudioTagger(TaggingModel):
             for spans, members, wavs in self._windows(source, grids, progress)
         )
         rate = self.hparams.sample_rate
-        return Timeline.from_batches(batches, rate, window, self.labels)
+        about = self.labels, self.thresholds
+        return Timeline.from_batches(batches, rate, window, *about)
 
     def timeline(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes over time.
@@ -230,13 +238,14 @@ class AudioTagger(TaggingModel):
         ---------
         source : str, bytes or file
         window, hop, threshold, low : float, optional
+            See ``analyze`` and ``find_events``; ``threshold`` may be "auto".
         progress : bool
-            See ``analyze`` and ``find_events``.
 
         Returns
         -------
         list of Event
         """
+        threshold = resolve_threshold(threshold, self.thresholds)
         low = check_thresholds(threshold, low)
         found = self.analyze(source, window, hop, progress)
         return found.events(threshold, low)

@@ -8,7 +8,11 @@ import dataclasses
 
 import torch
 
-from speechbrain_fftp.inference.events import find_events, rank_tags
+from speechbrain_fftp.inference.events import (
+    find_events,
+    rank_tags,
+    resolve_threshold,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +29,8 @@ class Timeline:
     duration, window : float
         Length of the file and of the windows in seconds.
     labels : list of str
+    thresholds : torch.Tensor, optional
+        Those of the model ``[C]``, for ``threshold="auto"``.
 
     Example
     -------
@@ -40,9 +46,10 @@ class Timeline:
     duration: float
     window: float
     labels: list
+    thresholds: torch.Tensor = None
 
     @classmethod
-    def from_batches(cls, batches, rate, window, labels):
+    def from_batches(cls, batches, rate, window, *more):
         """Makes a timeline of what a model finds in a file, see ``analyze``.
 
         Models are trained on whole clips, and a short window may sound like
@@ -54,8 +61,10 @@ class Timeline:
         batches : iterable of tuple
             ``spans`` and ``members`` as of ``file_windows``, for a grid of
             pieces and one of windows, and their probabilities ``[B, C]``.
-        rate, window, labels : int, float, list of str
+        rate, window : int, float
             Sampling rate in Hz; as of the class.
+        *more : tuple
+            ``labels`` and ``thresholds`` of the class.
 
         Returns
         -------
@@ -75,19 +84,21 @@ class Timeline:
             limits[first:stop] = limits[first:stop].maximum(limit)
         times = spans.double().mean(1).div(rate).float()
         probs, duration = probs.minimum(limits), ends[-1].item() / rate
-        return cls(times, probs, pieces.amax(0), duration, window, labels)
+        return cls(times, probs, pieces.amax(0), duration, window, *more)
 
     def tags(self, top_k=5, threshold=None):
         """Returns the most probable labels, see ``rank_tags``.
 
         Arguments
         ---------
-        top_k, threshold : int, float, optional
+        top_k : int
+        threshold : float, torch.Tensor or "auto", optional
 
         Returns
         -------
         list of Tag
         """
+        threshold = resolve_threshold(threshold, self.thresholds)
         return rank_tags(self.clip_probs, self.labels, top_k, threshold)
 
     def events(self, threshold=0.5, low=None):
@@ -95,12 +106,14 @@ class Timeline:
 
         Arguments
         ---------
-        threshold, low : float, optional
+        threshold : float, torch.Tensor or "auto"
+        low : float or torch.Tensor, optional
 
         Returns
         -------
         list of Event
         """
+        threshold = resolve_threshold(threshold, self.thresholds)
         lengths = self.duration, self.window
         return find_events(
             self.times, self.probs, self.labels, *lengths, threshold, low
