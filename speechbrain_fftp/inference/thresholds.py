@@ -61,7 +61,6 @@ def resolve_threshold(threshold, learned):
     if threshold != "auto" or learned is None:
         raise ValueError(
             f"threshold={threshold!r}: give a number, or 'auto' if the model has "
-            "thresholds. To learn them: `fftp-tag calibrate --model FOLDER "
-            "--data_folder DIR`"
+            "thresholds, which `fftp-tag calibrate` learns."
         )
     return learned

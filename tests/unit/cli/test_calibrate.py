@@ -130,7 +130,7 @@ def test_without_thresholds(exported, data, capsys):
     assert run(data / "3.wav", data / "4.wav", *model, "--threshold=auto") == 2
     captured = capsys.readouterr()
     [line] = captured.err.splitlines()
-    assert "`fftp-tag calibrate --model" in line and not captured.out
+    assert "`fftp-tag calibrate` learns" in line and not captured.out
     with pytest.raises(SystemExit, match="2"):
         run(data / "3.wav", *model, "--threshold", "best")
     message = "--threshold: 'best' is not a number from 0 to 1 or auto"

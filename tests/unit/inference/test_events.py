@@ -198,7 +198,7 @@ def test_auto_means_the_thresholds_of_the_model():
     assert [e.label for e in timeline.events()] == ["a"]
     without = Timeline(*about)
     for find in (without.tags, without.events):
-        with pytest.raises(ValueError, match="`fftp-tag calibrate --model"):
+        with pytest.raises(ValueError, match="`fftp-tag calibrate` learns"):
             find(threshold="auto")
     with pytest.raises(ValueError, match="threshold='best': give a number"):
         timeline.events("best")

@@ -144,7 +144,7 @@ def test_auto_without_thresholds_is_an_error_at_once(exported, clip):
     tagger = AudioTagger.from_pretrained(exported[1])
     tagger.tag_batch = None  # is not called
     for tag in (tagger.tag_file, tagger.tag_long):
-        with pytest.raises(ValueError, match="`fftp-tag calibrate --model"):
+        with pytest.raises(ValueError, match="`fftp-tag calibrate` learns"):
             tag(clip, threshold="auto")
-    with pytest.raises(ValueError, match="`fftp-tag calibrate --model"):
+    with pytest.raises(ValueError, match="`fftp-tag calibrate` learns"):
         next(tagger.tag_files([clip], threshold="auto"))
