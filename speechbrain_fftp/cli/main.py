@@ -19,6 +19,7 @@ from speechbrain_fftp.cli import messages, options
 VERBS = {
     "evaluate": ("evaluate", "scores a model on labelled clips"),
     "export": ("export", "writes a model as an ONNX file"),
+    "listen": ("listen", "prints the events in a stream as they begin and end"),
     "serve": ("serve", "tags clips on a page in the browser"),
 }
 
