@@ -8,20 +8,10 @@ import numpy as np
 
 
 class Hysteresis:
-    """Finds the events of each class by hysteresis thresholding.
+    """Finds the events of C classes by the rules of ``find_events``.
 
-    See ``find_events`` for the rules. The state of a class, ten numbers, does
-    not grow with the length of an event.
-
-    Arguments
-    ---------
-    threshold, low : float or torch.Tensor
-        Probability that an event must reach, and below which it ends, for all
-        classes or for each of them ``[C]``.
-    n_classes : int
-        C.
-    window : float
-        Length of the windows in seconds.
+    The state of a class is a few numbers, however long an event lasts. The
+    thresholds hold for all classes or for each of them ``[C]``.
 
     Example
     -------
@@ -39,15 +29,13 @@ class Hysteresis:
             for limit in (threshold, low)
         )
         self.window = window
-        # Of the last window. NaN: there is none
-        self.time, self.p = np.full((2, n_classes), np.nan)
+        state = np.full((7, n_classes), np.nan)
+        self.time, self.p = state[:2]  # of the last window
         # Of the run of windows at or above low: highest probability, NaN if
         # there is no run; probability of its first window; times at which it
-        # rose above low (NaN if it contains the first window of all) and above
+        # rose above low, NaN if it contains the first window of all, and above
         # the threshold; last time at which it fell below the threshold
-        self.peak, self.first, self.rise, self.reach, self.fall = np.full(
-            (5, n_classes), np.nan
-        )
+        self.peak, self.first, self.rise, self.reach, self.fall = state[2:]
 
     @property
     def reached(self):
@@ -55,89 +43,59 @@ class Hysteresis:
         return self.peak >= self.high
 
     def update(self, time, p, classes=slice(None)):
-        """Adds the next window of all classes, or of some.
+        """Adds a window's centre in seconds and its probabilities.
 
-        Arguments
-        ---------
-        time : float
-            Centre of the window in seconds.
-        p : numpy.ndarray
-            Probabilities ``[C]``, or those of ``classes``.
-        classes : numpy.ndarray
-            Numbers of classes; by default, all.
-
-        Returns
-        -------
-        list of tuple
-            Start, end, class and probability of the events that end.
+        Those are of all classes ``[C]``, or of those with some numbers. Returns
+        start, end, class and probability of each event that ends.
         """
-        p, last = np.asarray(p, np.float64), self.p[classes]
+        p, last, since = np.asarray(p), self.p[classes], self.time[classes]
         low, high = self.low[classes], self.high[classes]
         peak = self.peak[classes]
         above, inside = p >= low, peak >= 0
-        ends = inside & ~above
-        since = self.time[classes]
         with np.errstate(divide="ignore", invalid="ignore"):
-            # The times at which a class crosses low and the threshold
+            # The times at which classes cross low and the threshold
             slope = (time - since) / (p - last)
             at_low = since + (low - last) * slope
             at_high = since + (high - last) * slope
-        for state, changed, value in (
+        for state, changes, value in (
             (self.first, above & ~inside, p),
             (self.rise, above & ~inside, at_low),
             (self.reach, (p >= high) & ~(peak >= high), at_high),
             (self.fall, (last >= high) & (p < high), at_high),
         ):
-            state[classes] = np.where(changed, value, state[classes])
+            state[classes] = np.where(changes, value, state[classes])
         numbers = np.arange(len(self.p))[classes]
-        found = []
-        for i in np.flatnonzero(ends & (peak >= high)):
-            number = numbers[i]
-            inward = self._inward(number, at_low[i], self.fall[number])
-            found.append(self._event(number, at_low[i], inward))
+        ends = np.flatnonzero(inside & ~above & (peak >= high))
+        found = [self._event(numbers[i], at_low[i], at_low[i]) for i in ends]
         self.peak[classes] = np.where(above, np.fmax(peak, p), np.nan)
         self.time[classes], self.p[classes] = time, p
         return found
 
     def finish(self, duration):
-        """Ends the stream.
+        """Returns the events that last until the end of the stream."""
+        numbers = np.flatnonzero(self.reached)
+        return [self._event(number, np.nan, duration) for number in numbers]
 
-        Arguments
-        ---------
-        duration : float
-            Its length in seconds.
-
-        Returns
-        -------
-        list of tuple
-            The events that last until the end, as of ``update``.
-        """
-        return [
-            self._event(number, duration, self._share(number, self.p[number]))
-            for number in np.flatnonzero(self.reached)
-        ]
-
-    def _event(self, number, end, inward):
-        """An event that ends at a time, corrected by seconds inwards."""
-        start, inwards = 0.0, self._share(number, self.first[number])
-        if not np.isnan(self.rise[number]):
-            start = self.rise[number]
-            inwards = self._inward(number, start, self.reach[number])
+    def _event(self, number, fell, end):
+        """An event that falls below low at a time, NaN if it does not."""
+        peak, window = self.peak[number], self.window
+        high, low = self.high[number], self.low[number]
+        rose, reach, first = (
+            state[number] for state in (self.rise, self.reach, self.first)
+        )
+        edges = (rose, reach, first), (fell, self.fall[number], self.p[number])
+        inwards = []
+        for at_low, at_high, p in edges:
+            if np.isnan(at_low):
+                inwards.append(window * (1 - p / peak) if p < high else 0.0)
+                continue
+            # Seconds that the probability takes to rise from zero to low
+            ramp = low * window
+            if high > low:
+                ramp = min(abs(at_high - at_low) * low / (high - low), ramp)
+            inwards.append(window / 2 - ramp)
+        start = np.nan_to_num(rose)
         most = 0.4 * (end - start)  # so that start < end
-        start, end = start + min(inwards, most), end - min(inward, most)
-        start, peak = max(start, 0.0), self.peak[number]
+        start = max(start + min(inwards[0], most), 0.0)
+        end -= min(inwards[1], most)
         return float(start), float(end), int(number), float(peak)
-
-    def _share(self, number, p):
-        """The correction at the first or last window of all, given its p."""
-        partly = p < self.high[number]
-        return self.window * (1 - p / self.peak[number]) if partly else 0.0
-
-    def _inward(self, number, at_low, at_high):
-        """The correction where a class crosses low and the threshold."""
-        low, high = self.low[number], self.high[number]
-        # Seconds that the probability takes to rise from zero to low
-        ramp = low * self.window
-        if high > low:
-            ramp = min(abs(at_high - at_low) * low / (high - low), ramp)
-        return self.window / 2 - ramp

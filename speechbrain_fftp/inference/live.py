@@ -12,7 +12,7 @@ import torch
 
 from speechbrain_fftp.inference.events import Event, check_thresholds
 from speechbrain_fftp.inference.hysteresis import Hysteresis
-from speechbrain_fftp.inference.windows import _cut_windows, frame_size
+from speechbrain_fftp.inference.windows import _cut_windows
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AuM import AuM
 
@@ -24,17 +24,15 @@ def stream_events(
 ):
     """Finds events in a stream of audio, as they begin and end.
 
-    The events are those of ``AudioTagger.tag_long`` for the same audio. Memory
-    does not grow with the length of the stream.
-
-    An event has begun when it is certain: at the latest, a window, the maximum
-    clip length and a hop after a sound that fills a window. Its start and its
-    probability are then estimates; both are final when it has ended, which is
-    known at the latest as long after its end.
+    The events are those of ``AudioTagger.tag_long`` for the same audio; memory
+    does not grow with its length. An event has begun when it is certain: after
+    at most a window, the maximum clip length and a hop of a sound that fills
+    windows. Its start and probability are then estimates. They are final when
+    it has ended, which is known at most as long after its end.
 
     Without ``window``, an AuM with ``bidirectional=False`` takes each frame
     once, with ``AuM.step``. Probabilities are then those of all that was heard
-    so far, as far as the model remembers it, and events begin and end at once.
+    so far, as far as the model remembers it, and events are known at once.
 
     Arguments
     ---------
@@ -44,7 +42,7 @@ def stream_events(
         Consecutive samples ``[S]`` at the model's sampling rate, float32, in
         blocks of any size. They are taken only when the model is ready.
     window, hop : float, optional
-        As of ``AudioTagger.analyze``; 0.5 is the default hop of ``AuM.step``.
+        As of ``AudioTagger.analyze``; the default hop of ``AuM.step`` is 0.5.
     threshold, low : float or torch.Tensor, optional
         As of ``find_events``.
 
@@ -52,7 +50,7 @@ def stream_events(
     ------
     Event
         Each event twice: when it has begun, with the end None, and when it has
-        ended. Events of the same class do not overlap.
+        ended.
 
     Raises
     ------
@@ -67,16 +65,14 @@ def stream_events(
     ...             print("A siren since", event.start)
     """
     low = check_thresholds(threshold, low)
+    rows = _window_rows
     if window is None and _can_step(tagger):
-        window, hop = 0.0, STEP_HOP if hop is None else hop
-        tagger.check_window(None, hop)
-        rows = _step_rows(tagger, blocks, hop)
-    else:
-        window, hop = tagger.check_window(window, hop)
-        rows = _window_rows(tagger, blocks, window, hop)
+        rows, hop = _step_rows, STEP_HOP if hop is None else hop
+    window, hop = tagger.check_window(window, hop)
     labels, rate = tagger.labels, tagger.hparams.sample_rate
-    tracker = Hysteresis(threshold, low, len(labels), window)
-    pending = _Pending(tracker, tagger.max_samples, rate)
+    sizes = (0.0, 0) if rows is _step_rows else (window, tagger.max_samples)
+    tracker = Hysteresis(threshold, low, len(labels), sizes[0])
+    pending = _Pending(tracker, sizes[1], rate)
     begun = set()
 
     def notices(events, ended=True):
@@ -88,12 +84,14 @@ def stream_events(
                 begun.remove(number)
                 yield Event(start, end, labels[number], peak)
 
-    for start, end, members, probs in rows:
+    for *span, members, probs in rows(
+        tagger, blocks, window * rate, hop * rate
+    ):
         if probs.isnan().any():
             raise ValueError(
                 "the model returns NaN: its weights are damaged, train it again"
             )
-        pending.add(start, end, members, probs.float().cpu().numpy())
+        pending.add(*span, members, probs.float().cpu().numpy())
         yield from notices(pending.settle(pending.position))
         if set(np.flatnonzero(pending.reached)) - begun:
             yield from notices(copy.deepcopy(pending).finish(), ended=False)
@@ -101,11 +99,14 @@ def stream_events(
 
 
 def _can_step(tagger):
-    """Whether a model, of frames that depend on no later ones, has ``step``."""
-    mods, encoder = tagger.mods, tagger.mods.embedding_model
+    """Whether a model, of frames that depend on no others, has ``step``."""
+    encoder, features = (
+        tagger.mods.embedding_model,
+        tagger.mods.compute_features,
+    )
     return (
-        isinstance(mods.compute_features, KaldiFbank)
-        and isinstance(mods.mean_var_norm, DatasetNormalization)
+        isinstance(features, KaldiFbank)
+        and isinstance(tagger.mods.mean_var_norm, DatasetNormalization)
         and isinstance(encoder, AuM)
         and not encoder.bidirectional
         and encoder.embedding.freq_patches == 1
@@ -113,35 +114,34 @@ def _can_step(tagger):
     )
 
 
-def _step_rows(tagger, blocks, hop):
-    """As ``_window_rows``, after each hop, of all that was heard so far."""
-    size, shift, _ = frame_size(tagger.mods.compute_features)
-    frames = max(round(hop * tagger.hparams.sample_rate / shift), 1)
+def _window_rows(tagger, blocks, window, hop):
+    """Spans, grids and probabilities ``[C]`` of pieces and windows."""
+    piece = tagger.max_samples
+    grids = [(piece, piece), (round(window), hop)]
+    for start, end, members, wav in _cut_windows(blocks, grids):
+        if end > start:
+            probs = tagger.tag_batch(torch.from_numpy(wav).unsqueeze(0))
+            yield start, end, members, probs[0]
+
+
+def _step_rows(tagger, blocks, _, hop):
+    """The same of all that was heard so far, after each hop, at its end."""
+    size, shift = tagger.mods.compute_features.window, tagger.frame_samples
+    frames = max(round(hop / shift), 1)
     grid = (frames - 1) * shift + size, frames * shift
-    state, position = None, 0  # start of the next frame
+    state, position = None, 0  # of the next frame
     for start, end, _, wav in _cut_windows(blocks, [grid]):
         wav = torch.from_numpy(wav[position - start :]).to(tagger.device)
-        if end == start or 0 < len(wav) < size and position:
+        if end == 0 or end - position < size and position:
             return
         with torch.inference_mode(), tagger.inference_ctx:
             with tagger.call_threads.set(wav):
                 feats, _ = tagger.tagger.features(wav.unsqueeze(0))
                 step = tagger.mods.embedding_model.step(feats, state)
-                embedding, state = step
-                logits = tagger.tagger.classify(embedding)
+                logits, state = tagger.tagger.classify(step[0]), step[1]
         position += feats.shape[1] * shift
         heard = position - shift + size
-        yield heard, heard, (True, True), tagger.probabilities(logits)[0]
-
-
-def _window_rows(tagger, blocks, window, hop):
-    """Spans, grids and probabilities ``[C]`` of pieces and windows."""
-    rate, piece = tagger.hparams.sample_rate, tagger.max_samples
-    grids = [(piece, piece), (round(window * rate), hop * rate)]
-    for start, end, members, wav in _cut_windows(blocks, grids):
-        if end > start:
-            probs = tagger.tag_batch(torch.from_numpy(wav).unsqueeze(0))
-            yield start, end, members, probs[0]
+        yield heard, heard, (False, True), tagger.probabilities(logits)[0]
 
 
 class _Pending:
@@ -160,23 +160,19 @@ class _Pending:
         self.position = 0  # samples of the stream, at least
 
     def add(self, start, end, members, probs):
-        """Adds a piece or a window, or both, in the order of their starts."""
-        is_piece, is_window = members
+        """Adds a piece, a window or both, in the order of ``_cut_windows``."""
         self.position = max(self.position, end)
         # Windows to come start here or later
         first = min(start, self.position - (end - start))
         self.pieces = [piece for piece in self.pieces if piece[1] > first]
-        if is_piece:
+        if members[0]:
             self.pieces.append((start, end, probs))
-            for begin, stop, _, limits in self.windows:
-                if start < stop and begin < end:
-                    np.maximum(limits, probs, out=limits)
-        if is_window:
-            limits = probs.copy() if is_piece else np.zeros_like(probs)
+        if members[1]:
+            self.windows.append((start, end, probs, np.zeros_like(probs)))
+        for start, end, _, limits in self.windows:
             for begin, stop, piece in self.pieces:
-                if begin < end and start < stop:
+                if start < stop and begin < end:
                     np.maximum(limits, piece, out=limits)
-            self.windows.append((start, end, probs, limits))
 
     def settle(self, position):
         """Passes what is final at a position to the tracker; returns events."""
@@ -186,8 +182,8 @@ class _Pending:
             classes = np.flatnonzero(final & (self.passed == number))
             if len(classes):
                 time = (start + end) / 2 / self.rate
-                p = np.minimum(probs, limits)[classes]
-                found += self.tracker.update(time, p, classes)
+                p = np.minimum(probs, limits) if self.piece else probs
+                found += self.tracker.update(time, p[classes], classes)
                 self.passed[classes] += 1
         done = self.passed.min()
         self.passed -= done
