@@ -45,6 +45,7 @@ from speechbrain_fftp.datasets.audioset.lists import read_class_list
 from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
 from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
 from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
+from speechbrain_fftp.inference.thresholds import learn_thresholds
 from speechbrain_fftp.training.brain import ClipBrain
 from speechbrain_fftp.training.errors import report_errors
 from speechbrain_fftp.training.reports import write_tagging_results
@@ -64,14 +65,22 @@ class TaggingBrain(ClipBrain):
     """Learns which classes are in a clip: any number of them."""
 
     criterion = "mAP"
+    valid_loader = None  # loads the clips on which thresholds are learned
 
     def probabilities(self, logits):
         """Each class has a probability of its own."""
         return logits.sigmoid()
 
     def score(self, targets, probs):
-        """Macro mAP, AUC and d'."""
-        return tagging_metrics(targets.numpy(), probs.numpy())
+        """Macro mAP, AUC and d', and F1 once thresholds are learned."""
+        limits = [threshold for _, threshold, *_ in self.thresholds] or None
+        return tagging_metrics(targets.numpy(), probs.numpy(), limits)
+
+    def on_evaluate_start(self, max_key=None, min_key=None):
+        """Learns thresholds on validation clips, with the averaged weights."""
+        super().on_evaluate_start(max_key=max_key, min_key=min_key)
+        predictions = self.predict(self.valid_loader)
+        self.thresholds = learn_thresholds(self.labels, *predictions)
 
     def report(self, targets, probs, metrics, **more):
         """Writes metrics.json and per_class.csv."""
@@ -320,6 +329,7 @@ if __name__ == "__main__":
     brain.set_schedule(
         hparams["lr_schedule"], hparams["warmup_steps"], train_loader
     )
+    brain.valid_loader = valid_loader
     brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
     brain.evaluate(test_loader, max_key=brain.criterion)
     brain.export()

@@ -11,9 +11,10 @@ from speechbrain_fftp.cli import options
 from speechbrain_fftp.cli.messages import standard_output
 
 DESCRIPTION = """\
-Prints mAP, AUC and d' of a model, and its accuracy if every clip has one class,
-on the clips of a folder that a recipe has prepared, or of AudioSet or custom data
-as the recipe takes them. Classes are matched by name."""
+Prints mAP, AUC, d' and F1 of a model, and its accuracy if every clip has one
+class, on the clips of a folder that a recipe has prepared, or of AudioSet or custom
+data as the recipe takes them. Classes are matched by name. F1 is that of the
+model's thresholds, or of 0.5 if it has none."""
 EXAMPLES = """\
   fftp-tag evaluate --model results/demo/inference \\
       --data_folder results/demo/prepared
@@ -23,6 +24,16 @@ EXAMPLES = """\
 
 def add_options(parser):
     """Adds the options of this verb."""
+    add_clips(parser, default="eval")
+    parser.add_argument(
+        "--output",
+        metavar="FOLDER",
+        help="new folder for metrics.json, per_class.csv and predictions.csv",
+    )
+
+
+def add_clips(parser, default):
+    """Adds the options that say which clips to score, and how."""
     parser.add_argument(
         "--data_folder",
         required=True,
@@ -32,8 +43,8 @@ def add_options(parser):
     parser.add_argument(
         "--split",
         choices=("train", "valid", "eval"),
-        default="eval",
-        help="clips to score (default: eval)",
+        default=default,
+        help=f"clips to score (default: {default})",
     )
     parser.add_argument(
         "--test_fold", metavar="K", help="fold to score, for data with folds"
@@ -50,21 +61,30 @@ def add_options(parser):
         "(default: only clips longer than the model's are cut)",
         "time between the starts of windows (default: half a window)",
     )
-    parser.add_argument(
-        "--output",
-        metavar="FOLDER",
-        help="new folder for metrics.json, per_class.csv and predictions.csv",
-    )
+
+
+def load(args, parser):
+    """Loads --model, or returns None if it does not suit the options."""
+    if not os.path.isdir(args.data_folder):
+        parser.error(f"there is no data folder {args.data_folder}")
+    tagger = options.load_tagger(args)
+    return tagger if options.windows_fit(args, tagger) else None
+
+
+def score(args, tagger):
+    """Scores the clips; returns the ``Evaluation`` and the options given."""
+    names = ("split", "window", "hop", "test_fold", "allow_missing")
+    given = {name: getattr(args, name) for name in names}
+    given = {k: value for k, value in given.items() if value is not None}
+    shown = sys.stderr.isatty()
+    return tagger.evaluate(args.data_folder, progress=shown, **given), given
 
 
 def run(args, parser):
     """Prints the scores; returns the exit code."""
     if args.output and os.path.isdir(args.output) and os.listdir(args.output):
         parser.error(f"{args.output} is not empty: give another --output")
-    if not os.path.isdir(args.data_folder):
-        parser.error(f"there is no data folder {args.data_folder}")
-    tagger = options.load_tagger(args)
-    if not options.windows_fit(args, tagger):
+    if (tagger := load(args, parser)) is None:
         return 2
     if args.output:  # before the work, if it cannot be made
         os.makedirs(args.output, exist_ok=True)
@@ -72,12 +92,7 @@ def run(args, parser):
     from speechbrain_fftp.training import reports
     from speechbrain_fftp.training.environment import versions
 
-    names = ("split", "window", "hop", "test_fold", "allow_missing")
-    given = {name: getattr(args, name) for name in names}
-    given = {k: value for k, value in given.items() if value is not None}
-    found = tagger.evaluate(
-        args.data_folder, progress=sys.stderr.isatty(), **given
-    )
+    found, given = score(args, tagger)
     if args.output:
         clips = found.ids, found.targets, found.probs, found.labels
         reports.write_predictions(

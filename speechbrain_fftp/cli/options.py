@@ -67,9 +67,12 @@ def add_windows(parser, window, hop):
 
 
 def windows_fit(args, tagger):
-    """Whether a model can have the windows of --window and --hop; reports."""
+    """Whether --window, --hop and --threshold suit a model; reports."""
+    from speechbrain_fftp.inference.events import resolve_threshold
+
     try:
         tagger.check_window(args.window, args.hop)
+        resolve_threshold(getattr(args, "threshold", None), tagger.thresholds)
     except ValueError as error:
         report(error)
         return False
@@ -91,41 +94,49 @@ def parse(parser, argv):
     return args
 
 
-def in_range(kind, low, high=math.inf):
-    """An argument type: numbers of a type from ``low`` to ``high``."""
+def in_range(kind, low, high=math.inf, word=None):
+    """An argument type: numbers from ``low`` to ``high``, or a word."""
 
     def convert(text):
         """The number in an argument."""
+        if text == word:
+            return text
         with contextlib.suppress(ValueError):
             if low <= (number := kind(text)) <= high:
                 return number
         wanted = "whole number" if kind is int else "number"
         wanted += f" from {low}" + f" to {high}" * (high < math.inf)
+        wanted += f" or {word}" if word else ""
         raise argparse.ArgumentTypeError(f"{text!r} is not a {wanted}")
 
     return convert
 
 
+def find_folder(source):
+    """The inference folder that a path is, or that it holds."""
+    from speechbrain_fftp.inference.folder import FILES
+
+    folder, below = Path(source), Path(source, "inference")
+    own = any((folder / name).is_file() for name in FILES)
+    return below if below.is_dir() and not own else folder
+
+
 def load_tagger(args):
     """Loads --model from its data files, or by its yaml with --trust-code."""
     device = getattr(args, "device", "cpu")
-    folder, below = Path(args.model), Path(args.model, "inference")
+    folder = Path(args.model)
     if not folder.exists():  # known before PyTorch is imported
         raise FileNotFoundError(f"there is no {folder}. {GET_MODEL}")
 
     from speechbrain_fftp.inference.folder import FILES
     from speechbrain_fftp.inference.tagging import AudioTagger
 
-    def has_any(*names):
-        return any((folder / name).is_file() for name in names)
-
-    if not has_any(*FILES) and below.is_dir():
-        folder = below
-    if has_any(*FILES):
+    folder = find_folder(folder)
+    if any((folder / name).is_file() for name in FILES):
         return AudioTagger.from_pretrained(
             folder, device=device, threads=args.threads
         )
-    if not has_any(YAML):
+    if not (folder / YAML).is_file():
         raise FileNotFoundError(
             f"{folder} has no config.json and no {YAML}. {GET_MODEL}"
         )

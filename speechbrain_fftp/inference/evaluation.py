@@ -33,7 +33,8 @@ SPLITS = {"train": ["train"], "valid": ["valid"], "eval": ["eval", "test"]}
 class Evaluation:
     """Probabilities of labelled clips, and the metrics of a model.
 
-    ``metrics`` are those of ``tagging_metrics`` and, if every clip has exactly
+    ``metrics`` are those of ``tagging_metrics``, with F1 at the thresholds of the
+    model, or at 0.5 if it has none, and, if every clip has exactly
     one class, ``accuracy``, for which a class that the model lacks is an error.
     """
 
@@ -160,10 +161,13 @@ def evaluate(
         best = [tagger.labels[n] for n in probs.argmax(1)]
         right = [[name] == own for name, (_, own) in zip(best, rows)]
         metrics["accuracy"] = sum(right) / len(right)
-    probs = probs[:, [tagger.labels.index(label) for label in labels]]
+    columns = [tagger.labels.index(label) for label in labels]
+    probs, limits = probs[:, columns], 0.5
+    if tagger.thresholds is not None:
+        limits = tagger.thresholds[columns].numpy()
     targets = torch.tensor(
         [[float(label in own) for label in labels] for _, own in rows]
     )
-    metrics.update(tagging_metrics(targets.numpy(), probs.numpy()))
+    metrics.update(tagging_metrics(targets.numpy(), probs.numpy(), limits))
     ids = [clip_id for clip_id, _ in rows]
     return Evaluation(metrics, ids, targets, probs, labels, skipped)

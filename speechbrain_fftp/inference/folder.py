@@ -1,8 +1,9 @@
 """Reads and writes inference folders, each of which holds one trained model.
 
 A folder holds its model twice. ``config.json``, ``model.safetensors`` and
-``labels.csv`` are data alone: loading them runs no code. ``hyperparams.yaml``
-with one .ckpt file per module is what SpeechBrain's ``from_hparams`` loads.
+``labels.csv``, and ``thresholds.csv`` if thresholds were learned, are data alone:
+loading them runs no code. ``hyperparams.yaml`` with one .ckpt file per module is
+what SpeechBrain's ``from_hparams`` loads.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -27,6 +28,11 @@ from speechbrain_fftp.inference.config import (
     TRAINED,
     build,
     describe,
+)
+from speechbrain_fftp.inference.thresholds import (
+    THRESHOLDS,
+    read_thresholds,
+    write_thresholds,
 )
 from speechbrain_fftp.utils.pretrained.tensors import (
     LOADING_ERRORS,
@@ -80,7 +86,8 @@ def load_folder(folder):
     -------
     modules, hparams : dict
         ``MODULES``, on the CPU; and ``sample_rate``, ``max_frames``,
-        ``single_label``, ``label_encoder`` and ``audio_normalizer``.
+        ``single_label``, ``label_encoder``, ``audio_normalizer`` and, if there
+        is a thresholds.csv, ``thresholds``, a tensor ``[C]``.
 
     Raises
     ------
@@ -124,6 +131,8 @@ def load_folder(folder):
             f"{labels_file} has {len(labels)} labels, but the model has "
             f"{n_classes} classes. {REMEDY}"
         )
+    if (path := Path(folder, THRESHOLDS)).is_file():
+        hparams["thresholds"] = read_thresholds(path, labels)
     encoder = CategoricalEncoder()
     encoder.update_from_iterable(labels)
     hparams["label_encoder"] = encoder
@@ -174,7 +183,12 @@ def _assign_tensors(modules, tensors):
 
 
 def export_inference(
-    hparams_file, modules, label_encoder, folder, single_label=False
+    hparams_file,
+    modules,
+    label_encoder,
+    folder,
+    single_label=False,
+    thresholds=(),
 ):
     """Writes an inference folder; one that exists is replaced when complete.
 
@@ -193,6 +207,8 @@ def export_inference(
         The folder to write. It can be moved later.
     single_label : bool
         Whether each clip has exactly one class, so that probabilities sum to 1.
+    thresholds : list of tuple, optional
+        What ``learn_thresholds`` returned, for thresholds.csv.
 
     Returns
     -------
@@ -222,9 +238,11 @@ def export_inference(
         arguments = Path(unfinished), recipe, modules, label_encoder
         _write_yaml_form(*arguments, single_label)
         try:
+            if thresholds:
+                write_thresholds(unfinished, thresholds)
             _write_data_form(*arguments, single_label)
         except (ImportError, ValueError) as error:
-            for name in FILES:
+            for name in (*FILES, THRESHOLDS):
                 Path(unfinished, name).unlink(missing_ok=True)
             logger.warning(
                 "Only hyperparams.yaml and its weights are written, which "

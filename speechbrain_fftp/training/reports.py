@@ -136,6 +136,13 @@ def tagging_table(metrics, labels):
         f"mAP      {metrics['mAP']:.4f}",
         f"AUC      {metrics['AUC']:.4f}",
         f"d-prime  {metrics['d_prime']:.4f}",
+    ]
+    if limit := metrics.get("threshold"):
+        where = f"at threshold {limit}"
+        where = "at the learned thresholds" if limit == "per class" else where
+        for kind in ("micro", "macro"):
+            lines.append(f"{kind} F1 {metrics[kind + '_F1']:.4f}  {where}")
+    lines += [
         f"Means over {metrics['num_classes_scored']} of {len(labels)} classes, "
         f"those with positive and negative clips among {metrics['num_clips']}.",
         "AP      positives  class",
