@@ -15,16 +15,15 @@ from speechbrain_fftp.cli import messages, options
 
 DESCRIPTION = """\
 Prints the events that a microphone hears, or those in raw audio from standard
-input, as they begin and end. Ctrl+C ends the audio: what is left is printed."""
+input: a line without an end when it is certain that an event has begun, and one
+with its end. They are those of --timeline. Each comes at most window + hop + the
+model's maximum clip length after what it reports. Ctrl+C ends the audio."""
 EXAMPLES = """\
   fftp-tag listen --model results/demo/inference --window 1 --hop 0.25
   ffmpeg -i URL -f s16le -ac 1 -ar 16000 - | \\
-      fftp-tag listen --raw 16000 --model results/demo/inference
-An event is printed when it is certain that it has begun, and again with its end.
-Both are at most as late as window, hop and the model's maximum clip length
-together; this is the price for the same events as those of --timeline."""
-BLOCKS_PER_SECOND = 10
-QUEUE_SECONDS = 5  # of audio that waits for the model
+      fftp-tag listen --raw 16000 --model results/demo/inference"""
+BLOCKS = 10  # per second
+MOST_WAITING = 5 * BLOCKS  # while the model is busy
 
 
 def add_options(parser):
@@ -39,21 +38,23 @@ def add_options(parser):
     parser.add_argument(
         "--microphone",
         metavar="NAME",
-        help="name or number of the input device, see `python -m sounddevice` "
+        help="name or number of the microphone, see `python -m sounddevice` "
         "(default: the system's)",
     )
     parser.add_argument(
         "--threshold",
-        type=options.in_range(float, 0, 1),
+        type=options.in_range(float, 0, 1, "auto"),
         default=0.5,
         metavar="P",
-        help="the probability that an event must reach (default: 0.5)",
+        help="the probability that an event must reach (default: 0.5); auto: "
+        "the model's own for each class, see fftp-tag calibrate",
     )
     options.add_windows(
         parser,
         "window length (default: 10, or the model's maximum if that is less; a "
-        "forward-only AuM needs none)",
-        "time between the starts of windows (default: half a window, or 0.5)",
+        "forward-only AuM needs no windows)",
+        "time between the starts of windows (default: half a window; 0.5 "
+        "without windows)",
     )
     parser.add_argument(
         "--format",
@@ -76,64 +77,54 @@ def run(args, parser):
     from speechbrain_fftp.dataio.audio import resampled_blocks
     from speechbrain_fftp.inference.live import stream_events
 
-    stopped = threading.Event()
-    with messages.standard_output(), _open_source(args) as (rate, blocks):
+    stopped, settings = threading.Event(), (args.window, args.hop)
+    source = _standard_input if args.raw else _microphone
+    with source(args) as (rate, blocks):
         blocks = _until_interrupted(blocks, stopped)
         blocks = resampled_blocks(blocks, rate, tagger.hparams.sample_rate)
-        settings = args.window, args.hop, args.threshold
-        for event in stream_events(tagger, blocks, *settings):
+        for event in stream_events(tagger, blocks, *settings, args.threshold):
             row = event.to_dict()
             end = "..." if event.end is None else f"{event.end:.2f}"
             text = f"{event.start:9.2f} {end:>9}  {event.probability:.3f}"
             text += f"  {event.label}"
-            print(json.dumps(row) if args.format == "jsonl" else text)
-            sys.stdout.flush()
+            with messages.standard_output():
+                print(json.dumps(row) if args.format == "jsonl" else text)
     return 130 if stopped.is_set() else 0
 
 
-def _open_source(args):
-    """A context of the sampling rate and the blocks of the audio."""
-    if args.raw:
-        return contextlib.nullcontext((args.raw, _raw_blocks(args.raw)))
-    return _microphone(args.microphone)
-
-
-def _raw_blocks(rate):
-    """Yields the samples of standard input."""
+@contextlib.contextmanager
+def _standard_input(args):
+    """The rate and the blocks of the samples on standard input."""
     import numpy as np
 
     from speechbrain_fftp.dataio.audio import MIN_SECONDS
 
-    found = 0
-    while content := sys.stdin.buffer.read(2 * (rate // BLOCKS_PER_SECOND)):
-        if len(content) % 2:
-            messages.report("warning: half a sample at the end is dropped")
-            content = content[:-1]
-        found += len(content) // 2
-        yield np.frombuffer(content, "<i2") / np.float32(2**15)
-    if found < MIN_SECONDS * rate:
-        raise ValueError(
-            f"standard input is shorter than 25 ms: {found} samples"
-        )
+    def blocks():
+        found = 0
+        while content := sys.stdin.buffer.read(args.raw // BLOCKS * 2):
+            if len(content) % 2:
+                messages.report("warning: half a sample at the end is dropped")
+                content = content[:-1]
+            found += len(content) // 2
+            yield np.frombuffer(content, "<i2") / np.float32(2**15)
+        if found < MIN_SECONDS * args.raw:
+            problem = f"is shorter than 25 ms: {found} samples"
+            raise ValueError(f"standard input {problem}")
+
+    yield args.raw, blocks()
 
 
 @contextlib.contextmanager
-def _microphone(name):
-    """Opens an input device."""
+def _microphone(args):
+    """The rate and the blocks of an open microphone."""
     try:
         import sounddevice
-    except ImportError:
+    except (ImportError, OSError) as error:  # no package, or no PortAudio
         raise ImportError(
-            "a microphone needs sounddevice: pip install sounddevice, or pipe "
-            "samples to --raw"
+            f"{error}: install sounddevice and PortAudio (libportaudio2 on "
+            "Debian) to use a microphone, or pipe samples to --raw"
         )
-    except OSError as error:
-        raise OSError(
-            f"{error}: install PortAudio (libportaudio2 on Debian), or pipe "
-            "samples to --raw"
-        )
-    waiting = queue.Queue(QUEUE_SECONDS * BLOCKS_PER_SECOND)
-    dropped = 0
+    waiting, dropped = queue.Queue(MOST_WAITING), 0
 
     def keep(block, frames, *_):
         nonlocal dropped
@@ -148,33 +139,29 @@ def _microphone(name):
             with contextlib.suppress(queue.Empty):
                 yield waiting.get(timeout=1)
             if lost := dropped - reported:
-                messages.report(
-                    f"dropped {lost / rate:.1f} s: the model is too slow, "
-                    "raise --hop"
-                )
                 reported += lost
-        raise OSError("the microphone has stopped")
+                problem = "the model is too slow, raise --hop"
+                messages.report(f"dropped {lost / rate:.1f} s: {problem}")
 
-    device = int(name) if name and name.isdecimal() else name
+    device = args.microphone
+    if device and device.isdecimal():
+        device = int(device)
     try:
         found = sounddevice.query_devices(device, "input")
         rate = int(found["default_samplerate"])
+        sizes = {"samplerate": rate, "blocksize": rate // BLOCKS, "channels": 1}
         stream = sounddevice.InputStream(
-            samplerate=rate,
-            blocksize=rate // BLOCKS_PER_SECOND,
-            device=device,
-            channels=1,
-            dtype="float32",
-            callback=keep,
+            device=device, dtype="float32", callback=keep, **sizes
         )
         stream.start()
     except (sounddevice.PortAudioError, ValueError) as error:
         raise OSError(
-            f"no microphone can be opened: {error}; `python -m sounddevice` "
-            "lists the devices for --microphone"
+            f"no microphone: {error}; `python -m sounddevice` lists the devices"
         )
     with contextlib.closing(stream):
         yield rate, blocks()
+        if not stream.active:
+            raise RuntimeError("the microphone has stopped")
 
 
 def _until_interrupted(blocks, stopped):
@@ -196,7 +183,7 @@ def _until_interrupted(blocks, stopped):
             if block is None:
                 break
             yield block
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # of stop
         pass
     finally:
         signal.signal(signal.SIGINT, before)

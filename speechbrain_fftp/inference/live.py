@@ -10,7 +10,11 @@ import math
 import numpy as np
 import torch
 
-from speechbrain_fftp.inference.events import Event, check_thresholds
+from speechbrain_fftp.inference.events import (
+    Event,
+    check_thresholds,
+    resolve_threshold,
+)
 from speechbrain_fftp.inference.hysteresis import Hysteresis
 from speechbrain_fftp.inference.windows import _cut_windows
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
@@ -43,8 +47,8 @@ def stream_events(
         blocks of any size. They are taken only when the model is ready.
     window, hop : float, optional
         As of ``AudioTagger.analyze``; the default hop of ``AuM.step`` is 0.5.
-    threshold, low : float or torch.Tensor, optional
-        As of ``find_events``.
+    threshold, low : float, torch.Tensor or "auto", optional
+        As of ``AudioTagger.tag_long``.
 
     Yields
     ------
@@ -64,6 +68,7 @@ def stream_events(
     ...         if event.label == "Siren" and event.end is None:
     ...             print("A siren since", event.start)
     """
+    threshold = resolve_threshold(threshold, tagger.thresholds)
     low = check_thresholds(threshold, low)
     rows = _window_rows
     if window is None and _can_step(tagger):
