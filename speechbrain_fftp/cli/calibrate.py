@@ -55,7 +55,8 @@ def run(args, parser):
     clips = found.targets.numpy(), found.probs.numpy()
     few = [limit for _, limit, count, _ in rows if count < MIN_POSITIVES]
     with standard_output():
-        print(f"F1 on {len(found.ids)} clips       micro   macro")
+        title = f"F1 on {len(found.ids)} clips"
+        print(f"{title:25}   micro   macro")
         for name, limits in (
             ("at 0.5", 0.5),
             ("at the learned thresholds", [rows[c][1] for c in columns]),

@@ -6,7 +6,9 @@ the graph, and its metadata hold the rest, as strings:
 * ``labels``: labels of the classes, a JSON list;
 * ``sample_rate``: sampling rate of the waveforms in Hz;
 * ``window_samples``: maximum clip length of the model in samples; cut longer
-  clips into windows of this length, the last of which ends with the clip.
+  clips into windows of this length, the last of which ends with the clip;
+* ``thresholds``: learned thresholds of the classes, a JSON list, if the model has
+  any.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -92,6 +94,9 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
             sample_rate=str(reference.hparams.sample_rate),
             window_samples=str(reference.max_samples),
         )
+        if tagger.thresholds is not None:
+            limits = json.dumps(tagger.thresholds.tolist())
+            program.model.metadata_props["thresholds"] = limits
         program.save(exported)
         del program
         if importlib.util.find_spec("onnxruntime") is None:

@@ -106,7 +106,9 @@ def placeholders(exported, onnx_file, tmp_path, monkeypatch):
     rows = ((i, f"/m/{i}", label) for i, label in enumerate(labels))
     write_csv(prepared / "classes.csv", ("index", "mid", "display_name"), rows)
     rows = ((label, tmp_path / "clip.wav", label) for label in labels)
-    write_csv(prepared / "eval.csv", ("ID", "wav", "labels"), rows)
+    rows, header = list(rows), ("ID", "wav", "labels")
+    for split in ("eval", "valid"):
+        write_csv(prepared / f"{split}.csv", header, rows)
     save_aum(tmp_path / "aum-base_audioset.pth")
     save_ast(tmp_path / "path" / "to" / "hf_folder")
 
@@ -139,7 +141,7 @@ def test_the_command_runs_as_shown(placeholders, capsys):
     for arguments in shown:
         assert cli.main(arguments) == 0
         printed = capsys.readouterr().out
-        said = {"export": "model.onnx", "evaluate": "mAP"}
+        said = {"export": "model.onnx", "evaluate": "mAP", "calibrate": "F1"}
         assert said.get(arguments[0], "clip.wav") in printed
     assert os.path.exists("model.onnx")
 
