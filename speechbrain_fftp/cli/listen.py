@@ -15,9 +15,10 @@ from speechbrain_fftp.cli import messages, options
 
 DESCRIPTION = """\
 Prints the events that a microphone hears, or those in raw audio from standard
-input: a line without an end when it is certain that an event has begun, and one
-with its end. They are those of --timeline. Each comes at most window + hop + the
-model's maximum clip length after what it reports. Ctrl+C ends the audio."""
+input: a line without an end when an event has begun, and one with its end. They
+are those of --timeline. An event is known to begin, and to end, at most the
+model's maximum clip length and a hop after the first window in which it reaches
+the threshold, and after the first one without it. Ctrl+C ends the audio."""
 EXAMPLES = """\
   fftp-tag listen --model results/demo/inference --window 1 --hop 0.25
   ffmpeg -i URL -f s16le -ac 1 -ar 16000 - | \\
@@ -37,9 +38,10 @@ def add_options(parser):
     )
     parser.add_argument(
         "--microphone",
-        metavar="NAME",
-        help="name or number of the microphone, see `python -m sounddevice` "
-        "(default: the system's)",
+        type=options.in_range(int, 0),
+        metavar="N",
+        help="number of the microphone, see `python -m sounddevice` (default: "
+        "the system's)",
     )
     parser.add_argument(
         "--threshold",
@@ -66,7 +68,7 @@ def add_options(parser):
 
 def run(args, parser):
     """Prints events until the audio ends; returns the exit code."""
-    if args.raw and args.microphone:
+    if args.raw and args.microphone is not None:
         parser.error("--raw and --microphone exclude each other")
     if args.raw and (sys.stdin is None or sys.stdin.isatty()):
         parser.error("--raw reads standard input: pipe samples to it")
@@ -78,8 +80,11 @@ def run(args, parser):
     from speechbrain_fftp.inference.live import stream_events
 
     stopped, settings = threading.Event(), (args.window, args.hop)
-    source = _standard_input if args.raw else _microphone
-    with source(args) as (rate, blocks):
+    if args.raw:
+        source = contextlib.nullcontext((args.raw, _raw_blocks(args.raw)))
+    else:
+        source = _microphone(args.microphone)
+    with source as (rate, blocks):
         blocks = _until_interrupted(blocks, stopped)
         blocks = resampled_blocks(blocks, rate, tagger.hparams.sample_rate)
         for event in stream_events(tagger, blocks, *settings, args.threshold):
@@ -92,30 +97,26 @@ def run(args, parser):
     return 130 if stopped.is_set() else 0
 
 
-@contextlib.contextmanager
-def _standard_input(args):
-    """The rate and the blocks of the samples on standard input."""
+def _raw_blocks(rate):
+    """Yields the samples on standard input."""
     import numpy as np
 
     from speechbrain_fftp.dataio.audio import MIN_SECONDS
 
-    def blocks():
-        found = 0
-        while content := sys.stdin.buffer.read(args.raw // BLOCKS * 2):
-            if len(content) % 2:
-                messages.report("warning: half a sample at the end is dropped")
-                content = content[:-1]
-            found += len(content) // 2
-            yield np.frombuffer(content, "<i2") / np.float32(2**15)
-        if found < MIN_SECONDS * args.raw:
-            problem = f"is shorter than 25 ms: {found} samples"
-            raise ValueError(f"standard input {problem}")
-
-    yield args.raw, blocks()
+    found = 0
+    while content := sys.stdin.buffer.read(rate // BLOCKS * 2):
+        if len(content) % 2:
+            messages.report("warning: half a sample at the end is dropped")
+            content = content[:-1]
+        found += len(content) // 2
+        yield np.frombuffer(content, "<i2") / np.float32(2**15)
+    if found < MIN_SECONDS * rate:
+        problem = f"is shorter than 25 ms: {found} samples"
+        raise ValueError(f"standard input {problem}")
 
 
 @contextlib.contextmanager
-def _microphone(args):
+def _microphone(number):
     """The rate and the blocks of an open microphone."""
     try:
         import sounddevice
@@ -143,15 +144,12 @@ def _microphone(args):
                 problem = "the model is too slow, raise --hop"
                 messages.report(f"dropped {lost / rate:.1f} s: {problem}")
 
-    device = args.microphone
-    if device and device.isdecimal():
-        device = int(device)
     try:
-        found = sounddevice.query_devices(device, "input")
+        found = sounddevice.query_devices(number, "input")
         rate = int(found["default_samplerate"])
         sizes = {"samplerate": rate, "blocksize": rate // BLOCKS, "channels": 1}
         stream = sounddevice.InputStream(
-            device=device, dtype="float32", callback=keep, **sizes
+            device=number, dtype="float32", callback=keep, **sizes
         )
         stream.start()
     except (sounddevice.PortAudioError, ValueError) as error:

@@ -29,10 +29,10 @@ def stream_events(
     """Finds events in a stream of audio, as they begin and end.
 
     The events are those of ``AudioTagger.tag_long`` for the same audio; memory
-    does not grow with its length. An event has begun when it is certain: after
-    at most a window, the maximum clip length and a hop of a sound that fills
-    windows. Its start and probability are then estimates. They are final when
-    it has ended, which is known at most as long after its end.
+    does not grow with its length. An event has begun when that is certain: at
+    most the maximum clip length and a hop after the first window in which it
+    reaches the threshold. Its start and probability are then estimates. They
+    are final when it has ended, known as long after the first window below low.
 
     Without ``window``, an AuM with ``bidirectional=False`` takes each frame
     once, with ``AuM.step``. Probabilities are then those of all that was heard

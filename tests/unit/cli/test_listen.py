@@ -150,6 +150,7 @@ def test_too_few_samples_are_an_error(model, monkeypatch, capsys, count):
         (["--raw", str(audio.MAX_RATE + 1)], "from 1000 to 768000"),
         (["--raw", "16000", "--microphone", "0"], "exclude each other"),
         (["--threshold", "2"], "'2' is not a number"),
+        (["--microphone", "Mic"], "'Mic' is not a whole number from 0"),
         (["file.wav"], "unrecognized arguments: file.wav"),
     ],
 )
@@ -235,7 +236,7 @@ class Microphone:
         self.options = options
         assert options["samplerate"] == self.rate
         assert options["channels"] == 1 and options["dtype"] == "float32"
-        if "open" in self.errors:
+        if "0" in self.errors:
             raise PortAudioError(
                 "Error opening InputStream: Device unavailable"
             )
@@ -266,8 +267,8 @@ def query_devices(device, kind):
     assert kind == "input"
     if device == 7:
         raise PortAudioError("Error querying device 7")
-    if device == "Nobody's":
-        raise ValueError('No input device matching "Nobody\'s"')
+    if device == 8:
+        raise ValueError("Not an input device: 8")
     return {"default_samplerate": float(Microphone.rate)}
 
 
@@ -280,7 +281,7 @@ def microphone(monkeypatch):
     return monkeypatch
 
 
-@pytest.mark.parametrize("name", [None, "0", "Built-in"])
+@pytest.mark.parametrize("name", [None, "0"])
 def test_microphone(model, microphone, tmp_path, capsys, name):
     """It is heard until it is unplugged."""
     wav = samples(4, 8000)
@@ -347,7 +348,7 @@ def test_ctrl_c_ends_the_microphone(model, microphone, capsys):
     assert {row["end"] for row in ended(found)} < {0.5, 0.6, 0.7, 0.8, 0.9, 1.0}
 
 
-@pytest.mark.parametrize("name", ["7", "Nobody's", "open"])
+@pytest.mark.parametrize("name", ["7", "8", "0"])
 def test_no_microphone(model, microphone, capsys, name):
     microphone.setattr(Microphone, "errors", [name])
     arguments = ["--model", model, "--microphone", name]
