@@ -58,7 +58,7 @@ from speechbrain_fftp.training.setup import (
     resolve_run_options,
     start_from_pretrained,
 )
-from speechbrain_fftp.utils.metrics import tagging_metrics
+from speechbrain_fftp.utils.metrics import f1_scores, tagging_metrics
 
 
 class TaggingBrain(ClipBrain):
@@ -73,8 +73,12 @@ class TaggingBrain(ClipBrain):
 
     def score(self, targets, probs):
         """Macro mAP, AUC and d', and F1 once thresholds are learned."""
-        limits = [threshold for _, threshold, *_ in self.thresholds] or None
-        return tagging_metrics(targets.numpy(), probs.numpy(), limits)
+        clips = targets.numpy(), probs.numpy()
+        metrics = tagging_metrics(*clips)
+        if self.thresholds:
+            limits = [threshold for _, threshold, *_ in self.thresholds]
+            metrics.update(f1_scores(*clips, limits))
+        return metrics
 
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Learns thresholds on validation clips, with the averaged weights."""

@@ -22,18 +22,8 @@ EXAMPLES = """\
       --window 2 --output scores"""
 
 
-def add_options(parser):
-    """Adds the options of this verb."""
-    add_clips(parser, default="eval")
-    parser.add_argument(
-        "--output",
-        metavar="FOLDER",
-        help="new folder for metrics.json, per_class.csv and predictions.csv",
-    )
-
-
-def add_clips(parser, default):
-    """Adds the options that say which clips to score, and how."""
+def add_options(parser, split="eval"):
+    """Adds the options of this verb, or of one with another default split."""
     parser.add_argument(
         "--data_folder",
         required=True,
@@ -43,8 +33,8 @@ def add_clips(parser, default):
     parser.add_argument(
         "--split",
         choices=("train", "valid", "eval"),
-        default=default,
-        help=f"clips to score (default: {default})",
+        default=split,
+        help=f"clips to score (default: {split})",
     )
     parser.add_argument(
         "--test_fold", metavar="K", help="fold to score, for data with folds"
@@ -61,30 +51,21 @@ def add_clips(parser, default):
         "(default: only clips longer than the model's are cut)",
         "time between the starts of windows (default: half a window)",
     )
+    parser.add_argument(
+        "--output",
+        metavar="FOLDER",
+        help="new folder for metrics.json, per_class.csv and predictions.csv",
+    )
 
 
-def load(args, parser):
-    """Loads --model, or returns None if it does not suit the options."""
+def run(args, parser, use=lambda tagger, found: None):
+    """Prints the scores and passes them on; returns the exit code."""
+    if args.output and os.path.isdir(args.output) and os.listdir(args.output):
+        parser.error(f"{args.output} is not empty: give another --output")
     if not os.path.isdir(args.data_folder):
         parser.error(f"there is no data folder {args.data_folder}")
     tagger = options.load_tagger(args)
-    return tagger if options.windows_fit(args, tagger) else None
-
-
-def score(args, tagger):
-    """Scores the clips; returns the ``Evaluation`` and the options given."""
-    names = ("split", "window", "hop", "test_fold", "allow_missing")
-    given = {name: getattr(args, name) for name in names}
-    given = {k: value for k, value in given.items() if value is not None}
-    shown = sys.stderr.isatty()
-    return tagger.evaluate(args.data_folder, progress=shown, **given), given
-
-
-def run(args, parser):
-    """Prints the scores; returns the exit code."""
-    if args.output and os.path.isdir(args.output) and os.listdir(args.output):
-        parser.error(f"{args.output} is not empty: give another --output")
-    if (tagger := load(args, parser)) is None:
+    if not options.windows_fit(args, tagger):
         return 2
     if args.output:  # before the work, if it cannot be made
         os.makedirs(args.output, exist_ok=True)
@@ -92,7 +73,12 @@ def run(args, parser):
     from speechbrain_fftp.training import reports
     from speechbrain_fftp.training.environment import versions
 
-    found, given = score(args, tagger)
+    names = ("split", "window", "hop", "test_fold", "allow_missing")
+    given = {name: getattr(args, name) for name in names}
+    given = {k: value for k, value in given.items() if value is not None}
+    found = tagger.evaluate(
+        args.data_folder, progress=sys.stderr.isatty(), **given
+    )
     if args.output:
         clips = found.ids, found.targets, found.probs, found.labels
         reports.write_predictions(
@@ -112,4 +98,5 @@ def run(args, parser):
         print(reports.tagging_table(found.metrics, found.labels))
         if "accuracy" in found.metrics:
             print(f"accuracy {found.metrics['accuracy']:.4f}")
+    use(tagger, found)
     return 0

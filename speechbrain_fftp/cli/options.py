@@ -68,7 +68,7 @@ def add_windows(parser, window, hop):
 
 def windows_fit(args, tagger):
     """Whether --window, --hop and --threshold suit a model; reports."""
-    from speechbrain_fftp.inference.events import resolve_threshold
+    from speechbrain_fftp.inference.thresholds import resolve_threshold
 
     try:
         tagger.check_window(args.window, args.hop)
@@ -112,31 +112,26 @@ def in_range(kind, low, high=math.inf, word=None):
     return convert
 
 
-def find_folder(source):
-    """The inference folder that a path is, or that it holds."""
-    from speechbrain_fftp.inference.folder import FILES
-
-    folder, below = Path(source), Path(source, "inference")
-    own = any((folder / name).is_file() for name in FILES)
-    return below if below.is_dir() and not own else folder
-
-
 def load_tagger(args):
     """Loads --model from its data files, or by its yaml with --trust-code."""
     device = getattr(args, "device", "cpu")
-    folder = Path(args.model)
+    folder, below = Path(args.model), Path(args.model, "inference")
     if not folder.exists():  # known before PyTorch is imported
         raise FileNotFoundError(f"there is no {folder}. {GET_MODEL}")
 
     from speechbrain_fftp.inference.folder import FILES
     from speechbrain_fftp.inference.tagging import AudioTagger
 
-    folder = find_folder(folder)
-    if any((folder / name).is_file() for name in FILES):
+    def has_any(*names):
+        return any((folder / name).is_file() for name in names)
+
+    if not has_any(*FILES) and below.is_dir():
+        folder = below
+    if has_any(*FILES):
         return AudioTagger.from_pretrained(
             folder, device=device, threads=args.threads
         )
-    if not (folder / YAML).is_file():
+    if not has_any(YAML):
         raise FileNotFoundError(
             f"{folder} has no config.json and no {YAML}. {GET_MODEL}"
         )

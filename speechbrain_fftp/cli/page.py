@@ -202,12 +202,9 @@ def build_page(tagger, folder):
                     buttons=["download", "fullscreen"],
                     elem_id="picture",
                 )
-                has_own = tagger.thresholds is not None
+                own = tagger.thresholds is not None
                 learned = gr.Checkbox(
-                    has_own,
-                    label="Event thresholds learned for each class",
-                    visible=has_own,
-                    elem_id="learned",
+                    own, label="Learned thresholds, instead of:", visible=own
                 )
                 threshold = gr.Slider(
                     0.05,
@@ -215,7 +212,6 @@ def build_page(tagger, folder):
                     0.5,
                     step=0.05,
                     label="Event threshold",
-                    interactive=not has_own,
                     elem_id="threshold",
                 )
                 events = gr.HTML(
@@ -237,11 +233,4 @@ def build_page(tagger, folder):
         changes = [threshold.change, learned.change]
         inputs = [kept, *limits], [events, table]
         gr.on(changes, find_events, *inputs, **options)
-        learned.change(
-            lambda on: gr.update(interactive=not on),
-            learned,
-            threshold,
-            api_name="slider",
-            show_progress="hidden",
-        )
     return page

@@ -22,7 +22,7 @@ from speechbrain_fftp.datasets.audioset.lists import read_table
 from speechbrain_fftp.datasets.audioset.manifests import choose_clips
 from speechbrain_fftp.datasets.tagging_data import open_data
 from speechbrain_fftp.inference.many_files import tag_many
-from speechbrain_fftp.utils.metrics import tagging_metrics
+from speechbrain_fftp.utils.metrics import f1_scores, tagging_metrics
 
 logger = get_logger(__name__)
 
@@ -33,8 +33,8 @@ SPLITS = {"train": ["train"], "valid": ["valid"], "eval": ["eval", "test"]}
 class Evaluation:
     """Probabilities of labelled clips, and the metrics of a model.
 
-    ``metrics`` are those of ``tagging_metrics``, with F1 at the thresholds of the
-    model, or at 0.5 if it has none, and, if every clip has exactly
+    ``metrics`` are those of ``tagging_metrics``, of ``f1_scores`` with the model's
+    thresholds, or with 0.5 if it has none, and, if every clip has exactly
     one class, ``accuracy``, for which a class that the model lacks is an error.
     """
 
@@ -168,6 +168,7 @@ def evaluate(
     targets = torch.tensor(
         [[float(label in own) for label in labels] for _, own in rows]
     )
-    metrics.update(tagging_metrics(targets.numpy(), probs.numpy(), limits))
+    metrics.update(tagging_metrics(targets.numpy(), probs.numpy()))
+    metrics.update(f1_scores(targets.numpy(), probs.numpy(), limits))
     ids = [clip_id for clip_id, _ in rows]
     return Evaluation(metrics, ids, targets, probs, labels, skipped)

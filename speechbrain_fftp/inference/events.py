@@ -65,10 +65,9 @@ def rank_tags(probs, labels, top_k=5, threshold=None):
     ---------
     probs, labels : torch.Tensor, list of str
         Probabilities ``[C]`` and labels of the classes.
-    top_k : int
-        Maximum number of labels.
-    threshold : float or torch.Tensor, optional
-        Their lowest probability, the same for all or one for each class ``[C]``.
+    top_k, threshold : int, float or torch.Tensor, optional
+        Maximum number of labels, and their lowest probability, for all classes
+        or for each ``[C]``.
 
     Returns
     -------
@@ -122,9 +121,8 @@ def find_events(
     duration, window : float
         Length of the file and of the windows in seconds.
     threshold, low : float or torch.Tensor, optional
-        Probability that an event must reach, and below which it ends, for all
-        classes or for each of them ``[C]``. Default of the second: a quarter of
-        the first.
+        Probability that an event must reach, and below which it ends; of each
+        class ``[C]``, or of all. Default of the second: a quarter of the first.
 
     Returns
     -------
@@ -196,41 +194,3 @@ def check_thresholds(threshold, low=None):
             "the threshold and ends where its probability falls below low."
         )
     return low
-
-
-def resolve_threshold(threshold, learned):
-    """Returns the thresholds that ``"auto"`` stands for; others as they are.
-
-    Arguments
-    ---------
-    threshold : float, torch.Tensor or str, optional
-        What the caller gave.
-    learned : torch.Tensor, optional
-        The thresholds ``[C]`` of the model, if it has any.
-
-    Returns
-    -------
-    float or torch.Tensor
-        A threshold as of ``rank_tags`` and ``find_events``.
-
-    Raises
-    ------
-    ValueError
-        If the model has no thresholds, or the text is not ``"auto"``.
-
-    Example
-    -------
-    >>> resolve_threshold("auto", torch.tensor([0.25, 0.5]))
-    tensor([0.2500, 0.5000])
-    """
-    if not isinstance(threshold, str):
-        return threshold
-    if threshold != "auto":
-        raise ValueError(f"threshold={threshold!r} is not a number or 'auto'.")
-    if learned is None:
-        raise ValueError(
-            "threshold='auto' needs a model with thresholds. Learn them with "
-            "`fftp-tag calibrate --model FOLDER --data_folder DIR`, or give a "
-            "number."
-        )
-    return learned

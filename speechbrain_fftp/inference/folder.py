@@ -1,9 +1,9 @@
 """Reads and writes inference folders, each of which holds one trained model.
 
 A folder holds its model twice. ``config.json``, ``model.safetensors`` and
-``labels.csv``, and ``thresholds.csv`` if thresholds were learned, are data alone:
-loading them runs no code. ``hyperparams.yaml`` with one .ckpt file per module is
-what SpeechBrain's ``from_hparams`` loads.
+``labels.csv``, with ``thresholds.csv`` if learned, are data alone: loading them
+runs no code. ``hyperparams.yaml`` with one .ckpt file per module is what
+SpeechBrain's ``from_hparams`` loads.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -86,8 +86,8 @@ def load_folder(folder):
     -------
     modules, hparams : dict
         ``MODULES``, on the CPU; and ``sample_rate``, ``max_frames``,
-        ``single_label``, ``label_encoder``, ``audio_normalizer`` and, if there
-        is a thresholds.csv, ``thresholds``, a tensor ``[C]``.
+        ``single_label``, ``label_encoder``, ``audio_normalizer`` and
+        ``thresholds``, a tensor ``[C]`` or None.
 
     Raises
     ------
@@ -131,8 +131,7 @@ def load_folder(folder):
             f"{labels_file} has {len(labels)} labels, but the model has "
             f"{n_classes} classes. {REMEDY}"
         )
-    if (path := Path(folder, THRESHOLDS)).is_file():
-        hparams["thresholds"] = read_thresholds(path, labels)
+    hparams["thresholds"] = read_thresholds(folder, labels)
     encoder = CategoricalEncoder()
     encoder.update_from_iterable(labels)
     hparams["label_encoder"] = encoder
@@ -183,12 +182,7 @@ def _assign_tensors(modules, tensors):
 
 
 def export_inference(
-    hparams_file,
-    modules,
-    label_encoder,
-    folder,
-    single_label=False,
-    thresholds=(),
+    hparams_file, modules, label_encoder, folder, single_label=False, learned=()
 ):
     """Writes an inference folder; one that exists is replaced when complete.
 
@@ -207,8 +201,8 @@ def export_inference(
         The folder to write. It can be moved later.
     single_label : bool
         Whether each clip has exactly one class, so that probabilities sum to 1.
-    thresholds : list of tuple, optional
-        What ``learn_thresholds`` returned, for thresholds.csv.
+    learned : list of tuple, optional
+        Rows of thresholds.csv, see ``learn_thresholds``.
 
     Returns
     -------
@@ -238,8 +232,8 @@ def export_inference(
         arguments = Path(unfinished), recipe, modules, label_encoder
         _write_yaml_form(*arguments, single_label)
         try:
-            if thresholds:
-                write_thresholds(unfinished, thresholds)
+            if learned:
+                write_thresholds(unfinished, learned)
             _write_data_form(*arguments, single_label)
         except (ImportError, ValueError) as error:
             for name in (*FILES, THRESHOLDS):

@@ -10,12 +10,9 @@ import math
 import numpy as np
 import torch
 
-from speechbrain_fftp.inference.events import (
-    Event,
-    check_thresholds,
-    resolve_threshold,
-)
+from speechbrain_fftp.inference.events import Event, check_thresholds
 from speechbrain_fftp.inference.hysteresis import Hysteresis
+from speechbrain_fftp.inference.thresholds import resolve_threshold
 from speechbrain_fftp.inference.windows import _cut_windows
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AuM import AuM

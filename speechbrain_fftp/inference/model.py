@@ -41,8 +41,8 @@ class TaggingModel(Pretrained):
         The modules ``MODULES_NEEDED``, see ``Tagger``.
     hparams : dict
         ``label_encoder``, ``sample_rate`` in Hz, ``max_frames`` (the maximum
-        clip length); ``single_label`` if a clip has exactly one label, and
-        ``thresholds`` of the classes, a tensor ``[C]``, if there are any.
+        clip length), ``single_label`` if a clip has exactly one label, and
+        ``thresholds`` ``[C]``, if any.
     run_opts, freeze_params : dict, bool, optional
         See ``Pretrained``.
     packed : bool

@@ -10,13 +10,10 @@ import math
 import torch
 
 from speechbrain_fftp.inference.evaluation import evaluate
-from speechbrain_fftp.inference.events import (
-    check_thresholds,
-    rank_tags,
-    resolve_threshold,
-)
+from speechbrain_fftp.inference.events import check_thresholds, rank_tags
 from speechbrain_fftp.inference.many_files import FileTags, tag_many
 from speechbrain_fftp.inference.model import TaggingModel
+from speechbrain_fftp.inference.thresholds import resolve_threshold
 from speechbrain_fftp.inference.timeline import Timeline
 from speechbrain_fftp.inference.waveforms import mono_waveform
 from speechbrain_fftp.inference.windows import file_windows
@@ -201,9 +198,8 @@ class AudioTagger(TaggingModel):
             (spans, members, self.tag_batch(wavs))
             for spans, members, wavs in self._windows(source, grids, progress)
         )
-        rate = self.hparams.sample_rate
-        about = self.labels, self.thresholds
-        return Timeline.from_batches(batches, rate, window, *about)
+        about = window, self.labels, self.thresholds
+        return Timeline.from_batches(batches, self.hparams.sample_rate, *about)
 
     def timeline(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes over time.

@@ -1,4 +1,4 @@
-"""Thresholds of the classes of a model: learned, and read from its folder.
+"""Thresholds of a model, one for each class: learned, read and chosen.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from speechbrain_fftp.dataio.files import write_csv
-from speechbrain_fftp.utils.metrics import best_thresholds, f1_scores
+from speechbrain_fftp.utils.metrics import best_thresholds
 
 THRESHOLDS = "thresholds.csv"
 HEADER = ("label", "threshold", "positives", "f1")
@@ -18,84 +18,21 @@ MAX_BYTES = 2**24
 
 
 def learn_thresholds(labels, targets, probs):
-    """Learns a threshold for each class, see ``best_thresholds``.
-
-    Arguments
-    ---------
-    labels : list of str
-    targets, probs : torch.Tensor
-        Multi-hot labels, and probabilities, ``[clips, C]``.
-
-    Returns
-    -------
-    list of tuple
-        The rows of thresholds.csv: label, threshold, positive clips and F1.
-
-    Example
-    -------
-    >>> probs = torch.tensor([[0.5], [0.25]])
-    >>> learn_thresholds(["Siren"], torch.tensor([[1.0], [0.0]]), probs)
-    [('Siren', 0.375, 1, 1.0)]
-    """
-    targets, probs = targets.numpy(), probs.float().numpy()
-    thresholds = best_thresholds(targets, probs)
-    *_, f1 = f1_scores(targets, probs, thresholds)
-    positives = (targets > 0.5).sum(0).tolist()
-    return list(zip(labels, thresholds.tolist(), positives, f1))
+    """Rows of thresholds.csv, learned on clips; tensors are ``[clips, C]``."""
+    learned = best_thresholds(targets.numpy(), probs.numpy())
+    return list(zip(labels, *(values.tolist() for values in learned)))
 
 
 def write_thresholds(folder, rows):
-    """Writes thresholds.csv into an inference folder.
+    """Writes what ``learn_thresholds`` returned into an inference folder."""
+    write_csv(Path(folder, THRESHOLDS), HEADER, rows)
 
-    Arguments
-    ---------
-    folder : str
-    rows : list of tuple
-        What ``learn_thresholds`` returned.
 
-    Returns
-    -------
-    pathlib.Path
-        The file.
-
-    Example
-    -------
-    >>> folder = getfixture("tmp_path")
-    >>> write_thresholds(folder, [("Siren", 0.375, 9, 0.8)]).read_text()
-    'label,threshold,positives,f1\\nSiren,0.375,9,0.8\\n'
-    """
+def read_thresholds(folder, labels):
+    """The thresholds ``[C]`` of an inference folder, or None without them."""
     path = Path(folder, THRESHOLDS)
-    write_csv(path, HEADER, rows)
-    return path
-
-
-def read_thresholds(path, labels):
-    """Reads thresholds.csv.
-
-    Arguments
-    ---------
-    path : pathlib.Path
-    labels : list of str
-        Labels of the model.
-
-    Returns
-    -------
-    torch.Tensor
-        Thresholds ``[C]``.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read or is not for these labels.
-
-    Example
-    -------
-    >>> rows = [("Siren", 0.375, 9, 0.8)]
-    >>> read_thresholds(
-    ...     write_thresholds(getfixture("tmp_path"), rows), ["Siren"]
-    ... )
-    tensor([0.3750])
-    """
+    if not path.is_file():
+        return None
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError("it is too large")
@@ -103,12 +40,9 @@ def read_thresholds(path, labels):
         header, *rows = csv.reader(lines)
         names, thresholds, positives, f1 = zip(*rows, strict=True)
         shares = torch.tensor([list(map(float, x)) for x in (thresholds, f1)])
-        if (
-            tuple(header) != HEADER
-            or list(names) != labels
-            or min(map(int, positives)) < 0
-            or not ((0 <= shares) & (shares <= 1)).all()
-        ):
+        right = (*header, *names) == (*HEADER, *labels)
+        right &= min(map(int, positives)) >= 0
+        if not (right and ((0 <= shares) & (shares <= 1)).all()):
             raise ValueError("labels or numbers are wrong")
     except (OSError, ValueError, csv.Error) as error:
         raise ValueError(
@@ -118,3 +52,16 @@ def read_thresholds(path, labels):
             "thresholds again with `fftp-tag calibrate`."
         ) from error
     return shares[0]
+
+
+def resolve_threshold(threshold, learned):
+    """Thresholds that "auto" stands for, the learned ones; others as given."""
+    if not isinstance(threshold, str):
+        return threshold
+    if threshold != "auto" or learned is None:
+        raise ValueError(
+            f"threshold={threshold!r}: give a number, or 'auto' if the model has "
+            "thresholds. To learn them: `fftp-tag calibrate --model FOLDER "
+            "--data_folder DIR`"
+        )
+    return learned

@@ -8,11 +8,8 @@ import dataclasses
 
 import torch
 
-from speechbrain_fftp.inference.events import (
-    find_events,
-    rank_tags,
-    resolve_threshold,
-)
+from speechbrain_fftp.inference.events import find_events, rank_tags
+from speechbrain_fftp.inference.thresholds import resolve_threshold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +58,8 @@ class Timeline:
         batches : iterable of tuple
             ``spans`` and ``members`` as of ``file_windows``, for a grid of
             pieces and one of windows, and their probabilities ``[B, C]``.
-        rate, window : int, float
-            Sampling rate in Hz; as of the class.
-        *more : tuple
-            ``labels`` and ``thresholds`` of the class.
+        rate, window, *more : int, float, tuple
+            Sampling rate in Hz; the others as of the class.
 
         Returns
         -------
@@ -91,8 +86,7 @@ class Timeline:
 
         Arguments
         ---------
-        top_k : int
-        threshold : float, torch.Tensor or "auto", optional
+        top_k, threshold : int, float or torch.Tensor or "auto", optional
 
         Returns
         -------
@@ -106,8 +100,8 @@ class Timeline:
 
         Arguments
         ---------
-        threshold : float, torch.Tensor or "auto"
-        low : float or torch.Tensor, optional
+        threshold, low : float or torch.Tensor, optional
+            ``threshold`` may also be "auto".
 
         Returns
         -------

@@ -137,11 +137,9 @@ def tagging_table(metrics, labels):
         f"AUC      {metrics['AUC']:.4f}",
         f"d-prime  {metrics['d_prime']:.4f}",
     ]
-    if limit := metrics.get("threshold"):
-        where = f"at threshold {limit}"
-        where = "at the learned thresholds" if limit == "per class" else where
-        for kind in ("micro", "macro"):
-            lines.append(f"{kind} F1 {metrics[kind + '_F1']:.4f}  {where}")
+    for kind in ("micro", "macro") if "threshold" in metrics else ():
+        f1, limit = metrics[f"{kind}_F1"], metrics["threshold"]
+        lines.append(f"{kind} F1 {f1:.4f}  (threshold {limit})")
     lines += [
         f"Means over {metrics['num_classes_scored']} of {len(labels)} classes, "
         f"those with positive and negative clips among {metrics['num_clips']}.",

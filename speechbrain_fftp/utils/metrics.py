@@ -19,8 +19,8 @@ def _d_prime(auc):
     return float(np.sqrt(2) * norm.ppf(auc))
 
 
-def tagging_metrics(targets, scores, thresholds=None):
-    """Macro mAP, AUC and d' over the classes that can be scored, and F1.
+def tagging_metrics(targets, scores):
+    """Macro mAP, AUC and d' over the classes that can be scored.
 
     A class can be scored if some clips have it and others do not. The other
     classes are not part of the means.
@@ -29,16 +29,13 @@ def tagging_metrics(targets, scores, thresholds=None):
     ---------
     targets, scores : numpy.ndarray
         Multi-hot labels, and scores, of any scale, ``[clips, classes]``.
-    thresholds : float or numpy.ndarray, optional
-        Those for ``f1_scores``.
 
     Returns
     -------
     dict
         ``mAP``, ``AUC``, ``d_prime`` (of the mean AUC), ``num_classes_scored``,
         ``num_clips``, and ``per_class``, which maps the index of each scored
-        class to its ``AP``, ``AUC`` and ``positives``. With thresholds, also
-        ``micro_F1``, ``macro_F1``, and ``threshold``, a number or "per class".
+        class to its ``AP``, ``AUC`` and ``positives``.
 
     Raises
     ------
@@ -76,17 +73,10 @@ def tagging_metrics(targets, scores, thresholds=None):
             "average precision is undefined: give it more clips."
         )
     auc = float(np.mean([c["AUC"] for c in per_class.values()]))
-    f1 = {}
-    if thresholds is not None:
-        f1["micro_F1"], f1["macro_F1"], _ = f1_scores(
-            targets, scores, thresholds
-        )
-        f1["threshold"] = "per class" if np.ndim(thresholds) else thresholds
     return {
         "mAP": float(np.mean([c["AP"] for c in per_class.values()])),
         "AUC": auc,
         "d_prime": _d_prime(auc),
-        **f1,
         "num_classes_scored": len(per_class),
         "num_clips": len(targets),
         "per_class": per_class,
@@ -101,91 +91,81 @@ def f1_scores(targets, probs, thresholds):
     targets, probs : numpy.ndarray
         Multi-hot labels, and probabilities, ``[clips, classes]``.
     thresholds : float or numpy.ndarray
-        The same for all classes, or one for each of them.
+        One for all classes, or one for each.
 
     Returns
     -------
-    micro, macro : float
-        F1 of all tags, and the mean over the classes that ``tagging_metrics``
-        scores.
-    per_class : list of float
-        F1 of each class; 0 without positive clips and tags.
+    dict
+        ``micro_F1``, of all tags; ``macro_F1``, the mean over the classes that
+        ``tagging_metrics`` scores; ``threshold``, a number or "per class". F1
+        is 0 without positive clips and tags.
 
     Example
     -------
-    >>> targets = np.array([[1, 0], [1, 1], [0, 0]])
-    >>> probs = np.array([[0.9, 0.7], [0.2, 0.6], [0.1, 0.5]])
-    >>> micro, macro, per_class = f1_scores(targets, probs, [0.5, 0.6])
-    >>> round(micro, 3), round(macro, 3)
-    (0.667, 0.667)
+    >>> targets, probs = np.array([[1], [0]]), np.array([[0.9], [0.2]])
+    >>> f1_scores(targets, probs, 0.5)
+    {'micro_F1': 1.0, 'macro_F1': 1.0, 'threshold': 0.5}
     """
     from sklearn.metrics import f1_score
 
     true, found = targets > 0.5, probs >= np.asarray(thresholds, probs.dtype)
-    micro, *per_class = (
-        float(f1_score(*pair, zero_division=0.0))
-        for pair in [(true.ravel(), found.ravel()), *zip(true.T, found.T)]
-    )
     scored = true.any(0) & ~true.all(0)
-    return micro, float(np.mean(np.array(per_class)[scored])), per_class
+    pairs = [(true.ravel(), found.ravel())]
+    pairs += zip(true.T[scored], found.T[scored])
+    micro, *own = (float(f1_score(*x, zero_division=0.0)) for x in pairs)
+    limit = "per class" if np.ndim(thresholds) else thresholds
+    macro = float(np.mean(own))
+    return {"micro_F1": micro, "macro_F1": macro, "threshold": limit}
 
 
 def best_thresholds(targets, probs, min_positives=MIN_POSITIVES):
     """Learns the threshold of each class that maximises its F1.
 
-    Classes with few positive clips share one threshold: that which maximises
-    the F1 of all tags of the other classes or, if there are no others, of all
-    classes.
+    Classes with few positive clips share one, which maximises the F1 of all
+    tags of the other classes or, if there are no others, of all classes.
 
     Arguments
     ---------
     targets, probs : numpy.ndarray
         Multi-hot labels, and probabilities, ``[clips, classes]``.
     min_positives : int
-        Number of positive clips, at least 1, for a threshold of its own.
+        Positive clips that a class needs for a threshold of its own.
 
     Returns
     -------
-    numpy.ndarray
-        Thresholds ``[classes]``, float32, above 0.
-
-    Raises
-    ------
-    ValueError
-        If there is no positive clip.
+    thresholds, positives, f1 : numpy.ndarray
+        Of each class: float32 above 0, the positive clips, and F1.
 
     Example
     -------
-    >>> targets = np.array([[1, 0], [1, 0], [0, 0], [0, 1]])
-    >>> probs = np.array([[0.75, 0.0], [0.25, 0.5], [0.125, 0.25], [0.0, 0.5]])
-    >>> best_thresholds(targets, probs, min_positives=2).tolist()
-    [0.1875, 0.1875]
+    >>> targets, probs = np.array([[1], [0]]), np.array([[0.75], [0.25]])
+    >>> best_thresholds(targets, probs, min_positives=1)[0]
+    array([0.5], dtype=float32)
     """
+    from sklearn.metrics import f1_score
+
     true, probs = targets > 0.5, np.asarray(probs, np.float32)
-    if not true.any():
-        raise ValueError("No clip has any class: there is nothing to learn.")
-    enough = true.sum(0) >= max(min_positives, 1)
+    positives = true.sum(0)
+    enough = positives >= min_positives
     pool = enough if enough.any() else enough | True
     shared = _best_threshold(true[:, pool].ravel(), probs[:, pool].ravel())
-    own = (
-        _best_threshold(*column) if many else shared
-        for many, *column in zip(enough, true.T, probs.T)
-    )
-    return np.array(list(own), np.float32)
+    limits = np.full(len(enough), shared)
+    limits[enough] = list(map(_best_threshold, true.T[enough], probs.T[enough]))
+    pairs = zip(true.T, (probs >= limits).T)
+    f1 = [f1_score(*pair, zero_division=0.0) for pair in pairs]
+    return limits, positives, np.array(f1)
 
 
 def _best_threshold(true, probs):
-    """The threshold of maximum F1, the highest one if there are several.
+    """The highest threshold of maximum F1, which no probability of 0 reaches.
 
-    It is half way from the lowest probability that reaches it to the next lower
-    one, or to 0. A probability of 0 never reaches it.
+    It is half way from the lowest probability that reaches it to the next one.
     """
     from sklearn.metrics import precision_recall_curve
 
     precision, recall, probs = precision_recall_curve(true, probs)
-    precision, recall = precision[:-1], recall[:-1]
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    f1 = np.where(probs > 0, f1.round(12), 0.0)  # ties are equal
+    f1 = np.where(probs > 0, f1[:-1].round(12), 0.0)  # so that ties are equal
     best = np.flatnonzero(f1 == f1.max())[-1]
     high, low = probs[best], probs[best - 1] if best else np.float32(0)
     middle = low + (high - low) / 2

@@ -200,5 +200,5 @@ def test_auto_means_the_thresholds_of_the_model():
     for find in (without.tags, without.events):
         with pytest.raises(ValueError, match="`fftp-tag calibrate --model"):
             find(threshold="auto")
-    with pytest.raises(ValueError, match="threshold='best' is not a number"):
+    with pytest.raises(ValueError, match="threshold='best': give a number"):
         timeline.events("best")
