@@ -20,6 +20,7 @@ VERBS = {
     "calibrate": ("calibrate", "learns a threshold for each class"),
     "evaluate": ("evaluate", "scores a model on labelled clips"),
     "export": ("export", "writes a model as an ONNX file"),
+    "listen": ("listen", "prints the events in a stream as they begin and end"),
     "serve": ("serve", "tags clips on a page in the browser"),
 }
 

@@ -9,6 +9,8 @@ import dataclasses
 import numpy as np
 import torch
 
+from speechbrain_fftp.inference.hysteresis import Hysteresis
+
 
 @dataclasses.dataclass(frozen=True)
 class Tag:
@@ -142,41 +144,19 @@ def find_events(
     """
     low = check_thresholds(threshold, low)
     times, probs = times.double().numpy(), probs.double().numpy()
-    # Rounded to float32, the precision of the probabilities
-    limits = (np.asarray(x, np.float32).astype(float) for x in (threshold, low))
-    thresholds, lows = (np.broadcast_to(x, probs.shape[1:]) for x in limits)
-    events = []
-    for number in np.flatnonzero((probs >= thresholds).any(0)):
-        p, threshold, low = probs[:, number], thresholds[number], lows[number]
-        settings = window, threshold, low
-        # Indices of the first window of each run, and of the one after it
-        edges = np.diff(np.pad(p >= low, 1).astype(np.int8))
-        firsts, stops = np.flatnonzero(edges > 0), np.flatnonzero(edges < 0)
-        for first, stop in zip(firsts, stops):
-            peak = p[first:stop].max()
-            if peak < threshold:
-                continue
-            start, end = 0.0, duration
-            inwards = [
-                window * (1 - outer / peak) * (outer < threshold)
-                for outer in (p[first], p[stop - 1])
-            ]
-            if first > 0:
-                start, inwards[0] = _edge(
-                    times[first - 1 : stop], p[first - 1 : stop], *settings
-                )
-            if stop < len(p):
-                end, inwards[1] = _edge(
-                    times[first : stop + 1][::-1],
-                    p[first : stop + 1][::-1],
-                    *settings,
-                )
-            most = 0.4 * (end - start)  # so that start < end
-            start += min(inwards[0], most)
-            end -= min(inwards[1], most)
-            start, end = (min(max(x, 0.0), duration) for x in (start, end))
-            label = labels[number]
-            events.append(Event(float(start), float(end), label, float(peak)))
+    # Most classes have no event
+    classes = np.flatnonzero((probs >= np.asarray(threshold, "f")).any(0))
+    limits = (np.broadcast_to(x, probs.shape[1:]) for x in (threshold, low))
+    limits = (limit[classes] for limit in limits)
+    tracker = Hysteresis(*limits, len(classes), window)
+    found = []
+    for time, p in zip(times, probs[:, classes]):
+        found += tracker.update(time, p)
+    found += tracker.finish(duration)
+    events = [
+        Event(start, min(end, duration), labels[classes[number]], peak)
+        for start, end, number, peak in found
+    ]
     return sorted(events, key=lambda event: (event.start, event.end))
 
 
@@ -214,22 +194,3 @@ def check_thresholds(threshold, low=None):
             "the threshold and ends where its probability falls below low."
         )
     return low
-
-
-def _edge(times, p, window, threshold, low):
-    """The time at which a run crosses ``low``, and the correction inwards.
-
-    ``p[0]`` is below ``low``; the rest of the run is not. For the end of an
-    event, ``times`` and ``p`` are reversed.
-    """
-    high = max(1, int(np.argmax(p >= threshold)))
-    crossings = []
-    for i, level in ((1, low), (high, threshold)):
-        share = (level - p[i - 1]) / (p[i] - p[i - 1])
-        crossings.append(times[i - 1] + share * (times[i] - times[i - 1]))
-    # Seconds that the probability takes to rise from zero to low
-    ramp = low * window
-    if threshold > low:
-        rise = abs(crossings[1] - crossings[0])
-        ramp = min(rise * low / (threshold - low), ramp)
-    return crossings[0], window / 2 - ramp

@@ -136,6 +136,8 @@ def test_the_command_runs_as_shown(placeholders, capsys):
         for words in readme_checks.commands(code)
         if words and words[0].endswith("fftp-tag")
     ]
+    # What needs a microphone or a pipe is tested in tests/unit/cli
+    shown = [words for words in shown if words[0] != "listen"]
     assert shown
     os.remove("model.onnx")
     for arguments in shown:
