@@ -19,6 +19,7 @@ from speechbrain_fftp.cli import messages, options
 VERBS = {
     "evaluate": ("evaluate", "scores a model on labelled clips"),
     "export": ("export", "writes a model as an ONNX file"),
+    "import": ("import_model", "writes a published model as a folder"),
     "serve": ("serve", "tags clips on a page in the browser"),
 }
 

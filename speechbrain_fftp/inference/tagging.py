@@ -189,7 +189,8 @@ class AudioTagger(TaggingModel):
             Times and probabilities of the windows, and those of the file.
         """
         window, hop = self.check_window(window, hop)
-        grids = [(self.max_window, self.max_window), (window, hop)]
+        grids = [(size, size) for size in (self.max_window, self.piece)]
+        grids.append((window, hop))
         batches = (
             (spans, members, self.tag_batch(wavs))
             for spans, members, wavs in self._windows(source, grids, progress)

@@ -7,7 +7,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import json
 from pathlib import Path
 
 import torch
@@ -18,6 +17,7 @@ from speechbrain_fftp.utils.pretrained.tensors import (
     _count_blocks,
     _fill_model,
     _rename_tensors,
+    read_json,
     read_tensors,
 )
 
@@ -156,12 +156,7 @@ def _build(mlp_dim, patch_size, stride, head_eps, n_classes, **sizes):
 
 def _config_sizes(path):
     """Sizes of the AST that a config.json describes."""
-    try:
-        config = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} does not contain a JSON object.")
+    config = read_json(path)
     for key, value in CONFIG_FIXED.items():
         if config.get(key) != value:
             raise ValueError(

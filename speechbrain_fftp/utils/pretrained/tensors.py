@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import json
 import pickle
 import re
 import struct
@@ -20,6 +21,8 @@ LOADING_ERRORS += (zipfile.BadZipFile,)
 # Names in this package's encoders; AuM without positions lacks the second.
 PATCHES = "embedding.proj.weight"
 POSITIONS = "position.table"
+
+MAX_TEXT = 2**24  # bytes of a JSON or CSV file
 
 # The function that loads a file with such a tensor.
 LOADERS = {
@@ -91,12 +94,96 @@ def read_tensors(path, loader=None):
     prefix = "module."
     if all(key.startswith(prefix) for key in state):
         state = {key[len(prefix) :]: value for key, value in state.items()}
-    for pattern, right in LOADERS.items():
-        if any(re.match(pattern, name) for name in state):
-            if loader not in (None, right):
-                raise ValueError(f"{path} is for {right}, not for {loader}.")
-            break
+    right = find_loader(state)
+    if right and loader not in (None, right):
+        raise ValueError(f"{path} is for {right}, not for {loader}.")
     return dict(state)
+
+
+def find_loader(names):
+    """Finds the function that loads a file of tensors by their names.
+
+    Arguments
+    ---------
+    names : iterable of str
+
+    Returns
+    -------
+    str or None
+        ``load_encoder``, ``load_aum``, ``load_ast``, or None if unknown.
+
+    Example
+    -------
+    >>> find_loader(["v.cls_token"])
+    'load_ast'
+    """
+    for pattern, loader in LOADERS.items():
+        if any(re.match(pattern, name) for name in names):
+            return loader
+
+
+def read_text(path):
+    """Reads a text file of at most ``MAX_TEXT`` bytes.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If it is larger or not UTF-8.
+
+    Example
+    -------
+    >>> from pathlib import Path
+    >>> path = Path(getfixture("tmpdir")) / "a.txt"
+    >>> _ = path.write_text("text")
+    >>> read_text(path)
+    'text'
+    """
+    if path.stat().st_size > MAX_TEXT:
+        raise ValueError(f"{path} is larger than {MAX_TEXT} bytes.")
+    return path.read_text("utf-8")
+
+
+def read_json(path):
+    """Reads a JSON file that holds an object.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If it is missing, too large, or does not hold a JSON object.
+
+    Example
+    -------
+    >>> from pathlib import Path
+    >>> path = Path(getfixture("tmpdir")) / "config.json"
+    >>> _ = path.write_text('{"depth": 12}')
+    >>> read_json(path)
+    {'depth': 12}
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    try:
+        content = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} does not contain a JSON object.")
+    return content
 
 
 def _read_torch(path):
