@@ -110,7 +110,8 @@ def _read_own(path):
     if not isinstance(config.get(prefix[:-1]), dict):
         return {}, None
     state = read_tensors(path / "model.safetensors")
-    own = {k.removeprefix(prefix): v for k, v in state.items() if prefix in k}
+    own = {k: v for k, v in state.items() if k.startswith(prefix)}
+    own = {k.removeprefix(prefix): v for k, v in own.items()}
     return own, config[prefix[:-1]].get("num_heads")
 
 
