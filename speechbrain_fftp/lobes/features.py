@@ -1,8 +1,8 @@
-"""The AudioSet front end: Kaldi filterbanks and their normalisation.
+"""Front ends of published AudioSet models, and their normalisation.
 
-Unlike ``speechbrain.lobes.features``, windows, mel scale and log floor are those
-of Kaldi, which the statistics and the published weights of the Audio Spectrogram
-Transformer require.
+Unlike ``speechbrain.lobes.features``, windows, mel scale and floor are those of
+Kaldi, which the Audio Spectrogram Transformer requires, or of torchaudio's mel
+spectrogram in decibels, which CED requires.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -10,6 +10,7 @@ Authors
 
 import torch
 from torchaudio.compliance.kaldi import get_mel_banks
+from torchaudio.functional import melscale_fbanks
 
 from speechbrain.utils.autocast import fwd_default_precision
 
@@ -114,19 +115,22 @@ class KaldiFbank(torch.nn.Module):
         return self.num_frames(samples) / self.num_frames(n_samples)
 
     @fwd_default_precision(cast_inputs=torch.float32)
-    def forward(self, wavs):
+    def forward(self, wavs, wav_lens=None):
         """Computes the filterbanks of a batch.
 
         Arguments
         ---------
         wavs : torch.Tensor
             Waveforms ``[B, S]`` in -1..1.
+        wav_lens : torch.Tensor, optional
+            Ignored: no valid frame reaches beyond the end of its clip.
 
         Returns
         -------
         torch.Tensor
             Natural log of the mel energies, ``[B, T, n_mels]``.
         """
+        del wav_lens
         missing = self.window - wavs.shape[1]
         if missing > 0:
             wavs = torch.nn.functional.pad(wavs, (0, missing))
@@ -158,6 +162,123 @@ class KaldiFbank(torch.nn.Module):
         power = spectrum.real.square().add_(spectrum.imag.square())
         # [B, T, n_fft / 2 + 1] -> [B, T, n_mels]
         return (power @ self.banks).clamp(min=self.floor).log()
+
+
+class MelDecibels(torch.nn.Module):
+    """Batched, differentiable mel spectrograms in decibels.
+
+    Equal to ``torchaudio.transforms.MelSpectrogram`` and
+    ``AmplitudeToDB(top_db=top_db)`` on each clip: frames are centred and see
+    the reflection of a clip's ends, and nothing is more than ``top_db`` below
+    the maximum of the clip. Always computed in float32, even under autocast.
+
+    Arguments
+    ---------
+    sample_rate, n_mels : int
+        Sampling rate in Hz, and number of mel bins.
+    n_fft, win_length, hop_length : int
+        Sizes of the FFT and of its Hann window, and step from one frame to the
+        next, in samples.
+    f_min, f_max : float
+        Range of the mel bins in Hz; by default, up to half the sampling rate.
+    top_db : float
+        Range of levels of a clip in decibels.
+
+    Example
+    -------
+    >>> compute_features = MelDecibels()
+    >>> compute_features(torch.rand(2, 160000)).shape
+    torch.Size([2, 1001, 64])
+    """
+
+    center = True
+
+    def __init__(
+        self,
+        sample_rate=16000,
+        n_mels=64,
+        n_fft=512,
+        win_length=512,
+        hop_length=160,
+        f_min=0.0,
+        f_max=None,
+        top_db=120.0,
+    ):
+        super().__init__()
+        self.sample_rate = sample_rate
+        self.n_mels = n_mels
+        self.n_fft = self.window = n_fft
+        self.win_length = win_length
+        self.hop_length = self.shift = hop_length
+        self.f_min = f_min
+        self.f_max = f_max
+        self.top_db = top_db
+        left = (n_fft - win_length) // 2
+        hann = torch.nn.functional.pad(
+            torch.hann_window(win_length), (left, n_fft - win_length - left)
+        )
+        self.register_buffer("hann", hann, persistent=False)
+        f_max = sample_rate // 2 if f_max is None else f_max
+        # [n_fft / 2 + 1, n_mels]
+        banks = melscale_fbanks(
+            n_fft // 2 + 1, f_min, float(f_max), n_mels, sample_rate
+        )
+        self.register_buffer("banks", banks, persistent=False)
+
+    def num_frames(self, n_samples):
+        """Number of frames of a clip.
+
+        Arguments
+        ---------
+        n_samples : int or torch.Tensor
+            Number of samples of a clip, or of each clip of a batch.
+
+        Returns
+        -------
+        int or torch.Tensor
+            Number of frames, one of which is centred on the first sample.
+        """
+        return n_samples // self.shift + 1
+
+    frame_lens = KaldiFbank.frame_lens
+
+    @fwd_default_precision(cast_inputs=torch.float32)
+    def forward(self, wavs, wav_lens=None):
+        """Computes the spectrograms of a batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]`` in -1..1.
+        wav_lens : torch.Tensor, optional
+            Lengths ``[B]`` relative to S. What pads a clip has no influence on
+            its frames; those beyond its own have no meaning.
+
+        Returns
+        -------
+        torch.Tensor
+            Levels in decibels, ``[B, T, n_mels]``.
+        """
+        size = wavs.shape[1]
+        if wav_lens is None:
+            wav_lens = wavs.new_ones(len(wavs))
+        samples = (wav_lens.double() * size).round().long().clamp(min=1)
+        # Positions of the samples with their reflections, [B, S + n_fft]
+        half, last = self.n_fft // 2, samples[:, None] - 1
+        places = torch.arange(-half, size + half, device=wavs.device).abs()
+        places = torch.where(places > last, 2 * last - places, places)
+        # A clip shorter than half a window repeats its first sample.
+        wavs = wavs.gather(1, places.clamp(min=0))
+        frames = wavs.unfold(1, self.n_fft, self.shift)
+        spectrum = torch.fft.rfft(frames * self.hann)
+        power = spectrum.real.square().add_(spectrum.imag.square())
+        # [B, T, n_fft / 2 + 1] -> [B, T, n_mels]
+        levels = (power @ self.banks).clamp(min=1e-10).log10() * 10
+        times = torch.arange(levels.shape[1], device=wavs.device)
+        padding = times >= self.num_frames(samples)[:, None]
+        heard = levels.masked_fill(padding[..., None], -torch.inf)
+        loudest = heard.amax((1, 2), keepdim=True)
+        return levels.maximum(loudest - self.top_db)
 
 
 class DatasetNormalization(torch.nn.Module):
