@@ -164,12 +164,15 @@ def _assign_tensors(modules, tensors):
     own = model.state_dict()
     check_names(tensors, own, "the model of config.json")
     for name, tensor in tensors.items():
-        if tensor.shape != own[name].shape or not tensor.is_floating_point():
+        dtypes = {tensor.is_floating_point(), own[name].is_floating_point()}
+        if tensor.shape != own[name].shape or len(dtypes) > 1:
             raise ValueError(
                 f"{name} is {list(tensor.shape)}, {tensor.dtype}, but "
                 f"{list(own[name].shape)} in the model of config.json."
             )
-    state = {name: tensor.float() for name, tensor in tensors.items()}
+    state = {
+        name: tensor.to(own[name].dtype) for name, tensor in tensors.items()
+    }
     model.load_state_dict(state, assign=True)
 
 

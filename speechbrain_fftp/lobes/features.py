@@ -1,8 +1,7 @@
-"""Front ends of published AudioSet models, and their normalisation.
+"""The front ends of published AudioSet models, and their normalisation.
 
-Unlike ``speechbrain.lobes.features``, windows, mel scale and floor are those of
-Kaldi, which the Audio Spectrogram Transformer requires, or of torchaudio's mel
-spectrogram in decibels, which CED requires.
+Unlike those of ``speechbrain.lobes.features``, they equal Kaldi's filterbanks,
+for AST, and torchaudio's mel spectrograms in decibels, for CED.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -16,6 +15,7 @@ from speechbrain.utils.autocast import fwd_default_precision
 
 # Frames computed at a time on a CPU, so that their spectra stay in its cache.
 CPU_BLOCK_FRAMES = 512
+TOP_DB = 120.0  # range of a clip's levels in decibels
 
 
 class KaldiFbank(torch.nn.Module):
@@ -44,6 +44,8 @@ class KaldiFbank(torch.nn.Module):
     torch.Size([2, 998, 128])
     """
 
+    center = False  # windows start at the clip's first sample
+
     def __init__(
         self,
         sample_rate=16000,
@@ -54,14 +56,11 @@ class KaldiFbank(torch.nn.Module):
         preemphasis=0.97,
     ):
         super().__init__()
-        self.sample_rate = sample_rate
-        self.n_mels = n_mels
-        self.frame_length = frame_length
-        self.frame_shift = frame_shift
-        self.low_freq = low_freq
+        self.sample_rate, self.n_mels = sample_rate, n_mels
+        self.frame_length, self.frame_shift = frame_length, frame_shift
+        self.low_freq, self.preemphasis = low_freq, preemphasis
         self.window = int(sample_rate * frame_length / 1000)
         self.shift = int(sample_rate * frame_shift / 1000)
-        self.preemphasis = preemphasis
         self.n_fft = 1 << (self.window - 1).bit_length()
         hann = torch.hann_window(self.window, periodic=False)
         self.register_buffer("hann", hann, persistent=False)
@@ -84,9 +83,10 @@ class KaldiFbank(torch.nn.Module):
         Returns
         -------
         int or torch.Tensor
-            Number of whole windows, at least 1: shorter clips are padded.
+            Number of whole windows, or of centres, at least 1.
         """
-        frames = (n_samples - self.window) // self.shift + 1
+        needed = 0 if self.center else self.window
+        frames = (n_samples - needed) // self.shift + 1
         if isinstance(frames, torch.Tensor):
             return frames.clamp(min=1)
         return max(frames, 1)
@@ -168,9 +168,9 @@ class MelDecibels(torch.nn.Module):
     """Batched, differentiable mel spectrograms in decibels.
 
     Equal to ``torchaudio.transforms.MelSpectrogram`` and
-    ``AmplitudeToDB(top_db=top_db)`` on each clip: frames are centred and see
-    the reflection of a clip's ends, and nothing is more than ``top_db`` below
-    the maximum of the clip. Always computed in float32, even under autocast.
+    ``AmplitudeToDB(top_db=120)`` on each clip: frames are centred and see the
+    reflection of a clip's ends, and nothing is more than 120 dB below the
+    maximum of the clip. Always computed in float32, even under autocast.
 
     Arguments
     ---------
@@ -181,8 +181,6 @@ class MelDecibels(torch.nn.Module):
         next, in samples.
     f_min, f_max : float
         Range of the mel bins in Hz; by default, up to half the sampling rate.
-    top_db : float
-        Range of levels of a clip in decibels.
 
     Example
     -------
@@ -191,7 +189,7 @@ class MelDecibels(torch.nn.Module):
     torch.Size([2, 1001, 64])
     """
 
-    center = True
+    center = True  # windows are centred on it
 
     def __init__(
         self,
@@ -202,44 +200,23 @@ class MelDecibels(torch.nn.Module):
         hop_length=160,
         f_min=0.0,
         f_max=None,
-        top_db=120.0,
     ):
         super().__init__()
-        self.sample_rate = sample_rate
-        self.n_mels = n_mels
-        self.n_fft = self.window = n_fft
-        self.win_length = win_length
-        self.hop_length = self.shift = hop_length
-        self.f_min = f_min
-        self.f_max = f_max
-        self.top_db = top_db
+        self.sample_rate, self.n_mels = sample_rate, n_mels
+        self.n_fft, self.win_length = n_fft, win_length
+        self.hop_length = hop_length
+        self.window, self.shift = n_fft, hop_length
+        self.f_min, self.f_max = f_min, f_max
         left = (n_fft - win_length) // 2
-        hann = torch.nn.functional.pad(
-            torch.hann_window(win_length), (left, n_fft - win_length - left)
-        )
+        hann = torch.zeros(n_fft)
+        hann[left : left + win_length] = torch.hann_window(win_length)
         self.register_buffer("hann", hann, persistent=False)
-        f_max = sample_rate // 2 if f_max is None else f_max
-        # [n_fft / 2 + 1, n_mels]
-        banks = melscale_fbanks(
-            n_fft // 2 + 1, f_min, float(f_max), n_mels, sample_rate
-        )
+        high = sample_rate // 2 if f_max is None else f_max
+        bins = n_fft // 2 + 1
+        banks = melscale_fbanks(bins, f_min, float(high), n_mels, sample_rate)
         self.register_buffer("banks", banks, persistent=False)
 
-    def num_frames(self, n_samples):
-        """Number of frames of a clip.
-
-        Arguments
-        ---------
-        n_samples : int or torch.Tensor
-            Number of samples of a clip, or of each clip of a batch.
-
-        Returns
-        -------
-        int or torch.Tensor
-            Number of frames, one of which is centred on the first sample.
-        """
-        return n_samples // self.shift + 1
-
+    num_frames = KaldiFbank.num_frames
     frame_lens = KaldiFbank.frame_lens
 
     @fwd_default_precision(cast_inputs=torch.float32)
@@ -251,8 +228,7 @@ class MelDecibels(torch.nn.Module):
         wavs : torch.Tensor
             Waveforms ``[B, S]`` in -1..1.
         wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S. What pads a clip has no influence on
-            its frames; those beyond its own have no meaning.
+            Lengths ``[B]`` relative to S; what pads a clip has no influence.
 
         Returns
         -------
@@ -263,9 +239,11 @@ class MelDecibels(torch.nn.Module):
         if wav_lens is None:
             wav_lens = wavs.new_ones(len(wavs))
         samples = (wav_lens.double() * size).round().long().clamp(min=1)
-        # Positions of the samples with their reflections, [B, S + n_fft]
+        # Positions of the samples and of their reflections, [B, S + n_fft]
         half, last = self.n_fft // 2, samples[:, None] - 1
-        places = torch.arange(-half, size + half, device=wavs.device).abs()
+        places = torch.arange(
+            -half, size + self.n_fft - half, device=wavs.device
+        ).abs()
         places = torch.where(places > last, 2 * last - places, places)
         # A clip shorter than half a window repeats its first sample.
         wavs = wavs.gather(1, places.clamp(min=0))
@@ -274,11 +252,11 @@ class MelDecibels(torch.nn.Module):
         power = spectrum.real.square().add_(spectrum.imag.square())
         # [B, T, n_fft / 2 + 1] -> [B, T, n_mels]
         levels = (power @ self.banks).clamp(min=1e-10).log10() * 10
-        times = torch.arange(levels.shape[1], device=wavs.device)
-        padding = times >= self.num_frames(samples)[:, None]
-        heard = levels.masked_fill(padding[..., None], -torch.inf)
-        loudest = heard.amax((1, 2), keepdim=True)
-        return levels.maximum(loudest - self.top_db)
+        frame = torch.arange(levels.shape[1], device=wavs.device)
+        padding = frame >= self.num_frames(samples)[:, None]
+        own = levels.masked_fill(padding.unsqueeze(2), -torch.inf)
+        loudest = own.amax((1, 2), keepdim=True)
+        return levels.maximum(loudest - TOP_DB)
 
 
 class DatasetNormalization(torch.nn.Module):
@@ -301,8 +279,7 @@ class DatasetNormalization(torch.nn.Module):
 
     def __init__(self, mean=-4.2677393, std=4.5689974):
         super().__init__()
-        self.mean = mean
-        self.std = std
+        self.mean, self.std = mean, std
 
     def forward(self, x, lengths=None):
         """Normalises a batch.

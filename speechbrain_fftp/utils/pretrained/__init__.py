@@ -1,4 +1,4 @@
-"""Loads checkpoints of AST and Audio Mamba, published or of this package.
+"""Loads checkpoints of AST, CED and Audio Mamba, published or our own.
 
 Files are read as tensors only: pickled Python objects are refused, not run.
 Every tensor of a file is used; otherwise the file is refused with the names of
@@ -12,8 +12,10 @@ from pathlib import Path
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.utils.pretrained.ast import load_ast
 from speechbrain_fftp.utils.pretrained.aum import load_aum
+from speechbrain_fftp.utils.pretrained.ced import load_ced
 from speechbrain_fftp.utils.pretrained.tensors import (
     LOADING_ERRORS,
     PATCHES,
@@ -26,6 +28,7 @@ from speechbrain_fftp.utils.pretrained.tensors import (
 logger = get_logger(__name__)
 
 EXPORTED = "embedding_model.ckpt"
+PUBLISHED = {AuM: load_aum, CED: load_ced}  # others: load_ast
 
 
 def load_encoder(encoder, source):
@@ -38,12 +41,12 @@ def load_encoder(encoder, source):
 
     Arguments
     ---------
-    encoder : AST or AuM
+    encoder : AST, CED or AuM
         The encoder, changed in place.
     source : str
-        A published checkpoint that ``load_ast`` or ``load_aum`` reads, or an
-        inference folder or its embedding_model.ckpt. The number of heads is
-        checked if hyperparams.yaml is beside the latter.
+        A published checkpoint that ``load_ast``, ``load_ced`` or ``load_aum``
+        reads, or an inference folder or its embedding_model.ckpt. The number of
+        heads is checked if hyperparams.yaml is beside the latter.
 
     Returns
     -------
@@ -76,8 +79,7 @@ def load_encoder(encoder, source):
     if PATCHES in state:
         heads = _exported_heads(path)
     else:
-        loader = load_aum if isinstance(encoder, AuM) else load_ast
-        loaded, _ = loader(path)
+        loaded, _ = PUBLISHED.get(type(encoder), load_ast)(path)
         state, heads = loaded.state_dict(), getattr(loaded, "num_heads", None)
     try:
         kept = _check_sizes(state, encoder, heads)
