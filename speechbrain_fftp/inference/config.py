@@ -13,9 +13,14 @@ import math
 import torch
 
 from speechbrain_fftp.dataio.audio import MAX_RATE, MIN_RATE
-from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.features import (
+    DatasetNormalization,
+    KaldiFbank,
+    MelDecibels,
+)
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
 MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
@@ -27,9 +32,9 @@ LAYERS = ("Dropout", "GELU", "Identity", "LayerNorm", "Linear", "RMSNorm")
 LAYERS = {name: getattr(torch.nn, name) for name in LAYERS}
 # The classes that each part of a model can have.
 CLASSES = {
-    "compute_features": {"KaldiFbank": KaldiFbank},
+    "compute_features": {"KaldiFbank": KaldiFbank, "MelDecibels": MelDecibels},
     "mean_var_norm": {"DatasetNormalization": DatasetNormalization},
-    "embedding_model": {"AST": AST, "AuM": AuM},
+    "embedding_model": {"AST": AST, "AuM": AuM, "CED": CED},
     "embedding": {
         "FFTPEmbedding": FFTPEmbedding,
         "SquarePatchEmbedding": SquarePatchEmbedding,
@@ -200,7 +205,7 @@ def _build(config, part, n_tensors):
 
 def _check_sizes(cls, values, part, n_tensors):
     """Refuses what would take much memory, or divide by zero."""
-    if cls in (AST, AuM) and values["depth"] > n_tensors:
+    if cls in (AST, AuM, CED) and values["depth"] > n_tensors:
         raise ValueError(
             f"{part}: {n_tensors} tensors are too few for "
             f"depth={values['depth']}."
@@ -215,10 +220,23 @@ def _check_sizes(cls, values, part, n_tensors):
                 f"{part}: frame_shift must be at least one sample, "
                 "frame_length at least two."
             )
-        if window * values["n_mels"] > MAX_BANKS:
+        _check_banks(window * values["n_mels"], part)
+    if cls is MelDecibels:
+        sizes = [values[key] for key in ("sample_rate", "hop_length", "n_mels")]
+        if min(sizes) < 1 or not 1 < values["win_length"] <= values["n_fft"]:
             raise ValueError(
-                f"{part}: the filterbank has more than {MAX_BANKS} elements."
+                f"{part}: sample_rate, n_mels and hop_length must be positive, "
+                "win_length from 2 to n_fft."
             )
+        _check_banks(values["n_fft"] * values["n_mels"], part)
+
+
+def _check_banks(size, part):
+    """Refuses filterbanks that would take much memory."""
+    if size > MAX_BANKS:
+        raise ValueError(
+            f"{part}: the filterbank has more than {MAX_BANKS} elements."
+        )
 
 
 def _parameters(cls):

@@ -118,18 +118,22 @@ class PatchEmbedding(torch.nn.Module):
         ValueError
             If the input is not ``[B, T, n_mels]``.
         """
-        if feats.dim() != 3 or feats.shape[2] != self.n_mels:
-            raise ValueError(
-                f"Expected features [B, T, {self.n_mels}], but got "
-                f"{list(feats.shape)}: the features and the embedding need "
-                "the same n_mels."
-            )
+        self._check(feats)
         missing = self.patch_frames - feats.shape[1]
         if missing > 0:
             feats = torch.nn.functional.pad(feats, (0, 0, 0, missing))
         # [B, T, F] -> [B, 1, F, T] -> [B, D, F', T'] -> [B, F' * T', D]
         patches = self.proj(feats.transpose(1, 2).unsqueeze(1))
         return patches.flatten(2).transpose(1, 2)
+
+    def _check(self, feats):
+        """Raises a ValueError if features are not ``[B, T, n_mels]``."""
+        if feats.dim() != 3 or feats.shape[2] != self.n_mels:
+            raise ValueError(
+                f"Expected features [B, T, {self.n_mels}], but got "
+                f"{list(feats.shape)}: the features and the embedding need "
+                "the same n_mels."
+            )
 
 
 class FFTPEmbedding(PatchEmbedding):

@@ -1,4 +1,4 @@
-"""Loads checkpoints of AST and Audio Mamba, published or of this package.
+"""Loads checkpoints of AST, CED and Audio Mamba, published or our own.
 
 Files are read as tensors only: pickled Python objects are refused, not run.
 Every tensor of a file is used; otherwise the file is refused with the names of
@@ -28,6 +28,7 @@ from speechbrain_fftp.utils.pretrained.tensors import (
 logger = get_logger(__name__)
 
 EXPORTED = "embedding_model.ckpt"
+PUBLISHED = {AuM: load_aum, CED: load_ced}  # others: load_ast
 
 
 def load_encoder(encoder, source):
@@ -40,7 +41,7 @@ def load_encoder(encoder, source):
 
     Arguments
     ---------
-    encoder : AST or AuM
+    encoder : AST, CED or AuM
         The encoder, changed in place.
     source : str
         A published model that ``load_ast``, ``load_aum`` or ``load_ced`` reads,
@@ -77,8 +78,7 @@ def load_encoder(encoder, source):
         path = path / EXPORTED
     state, heads = _read_own(path)
     if PATCHES not in state:
-        loaders = {AuM: load_aum, CED: load_ced}
-        loaded, _ = loaders.get(type(encoder), load_ast)(path)
+        loaded, _ = PUBLISHED.get(type(encoder), load_ast)(path)
         state, heads = loaded.state_dict(), getattr(loaded, "num_heads", None)
     try:
         kept = _check_sizes(state, encoder, heads)

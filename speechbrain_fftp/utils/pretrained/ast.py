@@ -16,8 +16,10 @@ from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.utils.pretrained.tensors import (
     _count_blocks,
     _fill_model,
+    _read_config,
+    _read_number,
     _rename_tensors,
-    read_json,
+    _split_positions,
     read_tensors,
 )
 
@@ -80,7 +82,6 @@ CONFIG_SIZES = {
     "patch_size": "patch_size",
     "stride": "time_stride",
 }
-MAX_SIZE = 2**20
 
 
 def load_ast(source):
@@ -136,6 +137,7 @@ def load_ast(source):
         encoder, classifier = _build(
             **sizes, n_classes=tensors["classifier.1.bias"].numel()
         )
+        _split_positions(encoder, tensors)
         return _fill_model(encoder, classifier, tensors)
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
@@ -156,30 +158,13 @@ def _build(mlp_dim, patch_size, stride, head_eps, n_classes, **sizes):
 
 def _config_sizes(path):
     """Sizes of the AST that a config.json describes."""
-    config = read_json(path)
-    for key, value in CONFIG_FIXED.items():
-        if config.get(key) != value:
-            raise ValueError(
-                f"{path}: {key} is {config.get(key)!r}, but only {value!r} is "
-                "supported."
-            )
-    sizes = {name: config.get(key) for name, key in CONFIG_SIZES.items()}
-    for name, value in sizes.items():
-        if not isinstance(value, int) or not 0 < value <= MAX_SIZE:
-            raise ValueError(
-                f"{path}: {CONFIG_SIZES[name]} must be an integer from 1 to "
-                f"{MAX_SIZE}, not {value!r}."
-            )
+    config, sizes = _read_config(path, CONFIG_FIXED, CONFIG_SIZES)
     if config.get("frequency_stride") != sizes["stride"]:
         raise ValueError(
             f"{path}: frequency_stride={config.get('frequency_stride')!r} and "
             f"time_stride={sizes['stride']} must be equal."
         )
-    eps = config.get("layer_norm_eps")
-    if not isinstance(eps, (int, float)) or not 0 < eps < float("inf"):
-        raise ValueError(
-            f"{path}: layer_norm_eps must be a number above 0, not {eps!r}."
-        )
+    eps = _read_number(path, config, "layer_norm_eps")
     return {**sizes, "norm_eps": eps, "head_eps": eps}
 
 

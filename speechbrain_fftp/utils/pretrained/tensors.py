@@ -23,6 +23,7 @@ PATCHES = "embedding.proj.weight"
 POSITIONS = "position.table"
 
 MAX_TEXT = 2**24  # bytes of a JSON or CSV file
+MAX_SIZE = 2**20  # of any size in a config.json
 
 # The function that loads a file with such a tensor.
 LOADERS = {
@@ -67,7 +68,7 @@ def read_tensors(path, loader=None):
     {'weight': tensor([1., 1.])}
     """
     if path.is_dir():
-        raise ValueError(f"{path} is a folder, which only load_ast reads.")
+        raise ValueError(f"{path} is a folder, not a file of tensors.")
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     if path.suffix == ".safetensors":
@@ -274,7 +275,7 @@ def _rename_tensors(state, table, depth, what):
                 names[full] = parts
     check_names(state, (name for old in names.values() for name in old), what)
     return {
-        new: torch.cat([state[name].float() for name in old])
+        new: torch.cat([torch.atleast_1d(state[name].float()) for name in old])
         for new, old in names.items()
     }
 
@@ -283,9 +284,21 @@ def _fill_model(encoder, classifier, tensors):
     """Makes renamed tensors the parameters of an encoder and its classifier.
 
     Both may be on the meta device, so that no memory is allocated before the
-    tensors are known to fit. ``tokens`` ``[K, 1, D]`` and ``positions``
-    ``[1, K + F' * T', D]`` replace the class tokens and the position table; the
-    first K positions belong to the class tokens. Returns both in eval mode.
+    tensors are known to fit. Returns both in eval mode.
+    """
+    prefix = "classifier."
+    head = {k: tensors.pop(k) for k in list(tensors) if k.startswith(prefix)}
+    head = {name[len(prefix) :]: value for name, value in head.items()}
+    classifier.load_state_dict(head, assign=True)
+    encoder.load_state_dict(tensors, assign=True)
+    return encoder.eval(), classifier.eval()
+
+
+def _split_positions(encoder, tensors):
+    """Makes two renamed tensors the class tokens and the position table.
+
+    ``tokens`` is ``[K, 1, D]`` and ``positions`` ``[1, K + F' * T', D]``; the
+    first K positions belong to the class tokens.
     """
     name = "cls_tokens" if hasattr(encoder, "cls_tokens") else "cls_token"
     shape = getattr(encoder, name).shape
@@ -300,9 +313,36 @@ def _fill_model(encoder, classifier, tensors):
         )
     tensors[name] = (tokens + positions[: len(tokens)]).view(shape)
     tensors[POSITIONS] = positions[len(tokens) :].view_as(table)
-    prefix = "classifier."
-    head = {k: tensors.pop(k) for k in list(tensors) if k.startswith(prefix)}
-    head = {name[len(prefix) :]: value for name, value in head.items()}
-    classifier.load_state_dict(head, assign=True)
-    encoder.load_state_dict(tensors, assign=True)
-    return encoder.eval(), classifier.eval()
+
+
+def _read_config(path, fixed, names):
+    """Reads a Hugging Face config.json.
+
+    Returns its content and the sizes whose keys are the values of ``names``.
+    ``fixed`` holds the values that keys must have. Raises a ValueError.
+    """
+    config = read_json(path)
+    for key, value in fixed.items():
+        if config.get(key) != value:
+            raise ValueError(
+                f"{path}: {key} is {config.get(key)!r}, but only {value!r} is "
+                "supported."
+            )
+    sizes = {name: config.get(key) for name, key in names.items()}
+    for name, value in sizes.items():
+        if not isinstance(value, int) or not 0 < value <= MAX_SIZE:
+            raise ValueError(
+                f"{path}: {names[name]} must be an integer from 1 to "
+                f"{MAX_SIZE}, not {value!r}."
+            )
+    return config, sizes
+
+
+def _read_number(path, config, key):
+    """A positive number of a config.json, or a ValueError."""
+    value = config.get(key)
+    if not isinstance(value, (int, float)) or not 0 < value <= MAX_SIZE:
+        raise ValueError(
+            f"{path}: {key} must be a number above 0, not {value!r}."
+        )
+    return value
