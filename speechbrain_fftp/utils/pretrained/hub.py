@@ -20,20 +20,19 @@ from speechbrain_fftp.dataio.files import atomic_path, file_sha256
 logger = get_logger(__name__)
 
 MODEL_ID = r"([^/@\s]+/[^/@\s]+)(?:@(?!.*\.\.)(\w[\w.+/-]*))?"
-COMMIT = "[0-9a-f]{40}"
-SHA256 = "[0-9a-f]{64}"
+COMMIT, SHA256 = "[0-9a-f]{40}", "[0-9a-f]{64}"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 # Files in the order of their download, with the most bytes that are accepted.
 LIMITS = {"config.json": 2**20, "preprocessor_config.json": 2**20}
 LIMITS["model.safetensors"] = 2**31
 OPTIONAL = "preprocessor_config.json"
-PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
 def find_model(source):
     """Finds a model on disk, or downloads it from the Hugging Face Hub.
 
-    Without a connection, or with ``HF_HUB_OFFLINE`` set, the revision as it was
-    last downloaded is used. A commit in the cache needs no connection.
+    If the hub cannot be reached, or ``HF_HUB_OFFLINE`` is set, the cached files
+    of the revision are used. A commit in the cache needs no connection.
 
     Arguments
     ---------
@@ -49,8 +48,8 @@ def find_model(source):
     ------
     FileNotFoundError
         If there is neither such a path nor such a model.
-    OSError
-        If the hub cannot be reached or denies access.
+    PermissionError, OSError
+        If the hub denies access, or cannot be reached.
     ValueError
         If a file is missing, too large, or not what the hub has announced.
 
@@ -58,55 +57,44 @@ def find_model(source):
     -------
     >>> find_model(getfixture("tmpdir")).is_dir()
     True
-    >>> find_model("a/model/ast.pth")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    FileNotFoundError: There is no file or folder a/model/ast.pth, and it is ...
     """
     path = Path(source)
     if path.exists():
         return path
     from huggingface_hub import constants, errors, utils
 
-    missing = f"There is no file or folder {source}, and"
+    text = f"There is no file or folder {source}, and "
     match = re.fullmatch(MODEL_ID, str(source), re.ASCII)
+    name, revision = match.groups("main") if match else ("", "")
     try:
-        name, revision = match[1], match[2] or constants.DEFAULT_REVISION
         utils.validate_repo_id(name)
-    except (TypeError, errors.HFValidationError) as error:
-        raise FileNotFoundError(
-            f"{missing} it is not the id of a model on the Hugging Face Hub "
-            "(owner/name or owner/name@revision)."
-        ) from error
+    except errors.HFValidationError as error:
+        text += "it is no model's id (owner/name or owner/name@revision)."
+        raise FileNotFoundError(text) from error
     cached = _find_cached(name, revision)
     if cached and cached.name == revision:
         return cached
     try:
         return _download(name, revision)
-    except errors.OfflineModeIsEnabled as error:
-        if cached:
+    except (errors.HTTPError, errors.OfflineModeIsEnabled) as error:
+        status = getattr(getattr(error, "response", None), "status_code", 500)
+        hub, cause = constants.ENDPOINT, str(error) or type(error).__name__
+        if cached and (status == 429 or status >= 500):
+            if not isinstance(error, errors.OfflineModeIsEnabled):
+                found = f"commit {cached.name} of {name} from the cache"
+                logger.warning("%s: %s Using %s.", hub, cause, found)
             return cached
-        raise FileNotFoundError(
-            f"{missing} {source} is not in {constants.HF_HUB_CACHE}. Unset "
-            "HF_HUB_OFFLINE to download it."
-        ) from error
-    except errors.HTTPError as error:
-        status = error.response.status_code if hasattr(error, "response") else 0
-        hub, cause = constants.ENDPOINT, f"{type(error).__name__} {error}"
-        cause = f"status {status}" if status else " ".join(cause.split())
-        if cached and (not status or status == 429 or status >= 500):
-            text = "%s is not available (%s): using %s, commit %s of the cache"
-            logger.warning(text, hub, cause, name, cached.name)
-            return cached
-        login = "set HF_TOKEN to an access token of an account with access"
+        kind, login = FileNotFoundError, "set HF_TOKEN to a token with access"
         if isinstance(error, errors.GatedRepoError) or status == 403:
-            kind, text = PermissionError, f"{hub}/{name} is gated: {login}."
-        elif status in (401, 404):  # 401: without a login, also for no model
-            kind, text = FileNotFoundError, f"there is no {source} on {hub}."
-            text += f" If it is private or gated, {login}." * (status == 401)
+            kind = PermissionError
+            text += f"{hub}/{name} is gated: accept its terms and {login}."
+        elif status in (401, 404):
+            text += f"no {source} on {hub}. If it is private, {login}."
         else:
-            kind, text = OSError, f"{hub} is not available ({cause}). Try again"
-            text += " with a connection: partial downloads are resumed."
-        raise kind(f"{missing} {text}") from error
+            kind = OSError
+            text += f"{hub} cannot be reached: {cause} Partial downloads are "
+            text += "resumed when it can."
+        raise kind(" ".join(text.split())) from error
 
 
 def _find_cached(name, revision):
@@ -124,48 +112,42 @@ def _download(name, revision):
     from huggingface_hub import HfApi, constants, errors, hf_hub_url
     from huggingface_hub.file_download import repo_folder_name
 
+    pinned = revision if re.fullmatch(COMMIT, revision) else COMMIT
+    options = {"timeout": constants.HF_HUB_ETAG_TIMEOUT, "files_metadata": True}
     try:
-        info = HfApi().model_info(
-            name,
-            revision=revision,
-            timeout=constants.HF_HUB_ETAG_TIMEOUT,
-            files_metadata=True,
-        )
+        info = HfApi().model_info(name, revision=revision, **options)
         sizes = {x.rfilename: int(x.size or 0) for x in info.siblings}
         sums = {x.rfilename: x.lfs.sha256 for x in info.siblings if x.lfs}
         pickles = ", ".join(x for x in sizes if x.endswith(PICKLES))
-        pinned = revision if re.fullmatch(COMMIT, revision) else COMMIT
         if not re.fullmatch(pinned, info.sha):
-            raise ValueError(f"the commit {info.sha!r}")
+            raise ValueError(f"the commit is {info.sha!r}.")
         for file in sums.keys() & LIMITS:
             if not re.fullmatch(SHA256, sums[file]):
-                raise ValueError(f"the checksum {sums[file]!r}")
+                raise ValueError(f"the SHA-256 of {file} is {sums[file]!r}.")
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise errors.HTTPError(f"no answer of a hub: {error}") from error
+        raise errors.HTTPError(f"This is no hub's answer: {error}") from error
     for file, limit in LIMITS.items():
+        size = sizes.get(file, 0)
         if file not in sizes and file != OPTIONAL:
-            why = f". Pickles can run code and are not loaded: {pickles}"
+            why = f": pickles, which can run code, are not read ({pickles})"
             raise ValueError(f"{name} has no {file}{why if pickles else ''}.")
-        if not 0 <= sizes.get(file, 0) <= limit:
-            raise ValueError(
-                f"{file} of {name} has {sizes[file]:,} bytes. Files of more "
-                f"than {limit:,} bytes are not loaded."
-            )
+        if not 0 <= size <= limit:
+            text = f"{file} of {name} has {size:,} bytes, more than the limit"
+            raise ValueError(f"{text} of {limit:,}.")
     folder = Path(constants.HF_HUB_CACHE)
     folder /= repo_folder_name(repo_id=name, repo_type="model")
     snapshot = folder / "snapshots" / info.sha
     for file in LIMITS:
-        if file in sizes:
+        path = snapshot / file
+        if path.exists() and sizes.get(file, 0) not in (0, path.stat().st_size):
+            path.resolve().unlink()
+        if file in sizes and not path.exists():
             url = hf_hub_url(name, file, revision=info.sha)
-            path = snapshot / file
-            if path.exists() and sizes[file] not in (0, path.stat().st_size):
-                path.resolve().unlink()
-            if not path.exists():
-                _fetch(url, path, sizes[file], sums.get(file))
-        else:  # as huggingface_hub marks files that a commit does not have
-            mark = folder / ".no_exist" / info.sha / file
-            mark.parent.mkdir(parents=True, exist_ok=True)
-            mark.touch()
+            _fetch(url, path, sizes[file], sums.get(file))
+        elif file not in sizes:  # huggingface_hub's mark of such files
+            path = folder / ".no_exist" / info.sha / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
     if _find_cached(name, revision) != snapshot:
         ref = folder / "refs" / revision
         ref.parent.mkdir(parents=True, exist_ok=True)
@@ -184,23 +166,20 @@ class _Limited(io.BufferedWriter):
 
 
 def _fetch(url, path, size, sha256):
-    """Downloads a file of the cache, or what a partial download lacks."""
+    """Downloads a file of the cache, or the rest of it."""
     from huggingface_hub import errors, utils
     from huggingface_hub.file_download import http_get
 
-    name = sha256 or f"{path.parent.name}.{path.name}"
-    model = path.parents[2]
+    name, model = sha256 or f"{path.parent.name}.{path.name}", path.parents[2]
     blob = model / "blobs" / name
     part = blob.with_name(f"{name}.incomplete")
     lock = model.parent / ".locks" / model.name / f"{name}.lock"
     for folder in (path.parent, blob.parent, lock.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    with utils.WeakFileLock(lock):
+    with utils.WeakFileLock(lock), name_full_disk(part):
         if not blob.exists():
             try:
-                with name_full_disk(part), _Limited(
-                    io.FileIO(part, "a")
-                ) as file:
+                with _Limited(io.FileIO(part, "a")) as file:
                     file.limit = size or LIMITS[path.name]
                     http_get(
                         url,
@@ -210,17 +189,16 @@ def _fetch(url, path, size, sha256):
                         expected_size=size or None,
                     )
                 if sha256 not in (None, file_sha256(part)):
-                    raise ValueError("its checksum differs")
+                    raise ValueError("its SHA-256 differs")
                 if path.suffix == ".json":
                     dict(**json.loads(part.read_bytes()))
-            except errors.HTTPError:
-                raise  # the partial download is resumed by the next call
             except (OSError, RecursionError, TypeError, ValueError) as error:
-                if getattr(error, "errno", None):
-                    raise
+                broken = isinstance(error, errors.HTTPError)
+                if broken or getattr(error, "errno", None):
+                    raise  # the next call continues
                 part.unlink()
                 reason = str(error).partition("\n")[0]
-                raise ValueError(f"{url} was refused: {reason}") from error
+                raise ValueError(f"{url} was refused: {reason}.") from error
             os.replace(part, blob)
         if not path.exists():
             try:
