@@ -17,9 +17,7 @@ from speechbrain_fftp.utils.pretrained.tensors import (
     _count_blocks,
     _fill_model,
     _read_config,
-    _read_number,
     _rename_tensors,
-    _split_positions,
     read_tensors,
 )
 
@@ -67,9 +65,9 @@ HUGGING_FACE = {
 
 # Values of config.json that AST does not support otherwise.
 CONFIG_FIXED = {
-    "model_type": "audio-spectrogram-transformer",
-    "hidden_act": "gelu",
-    "qkv_bias": True,
+    "model_type": ("audio-spectrogram-transformer",),
+    "hidden_act": ("gelu",),
+    "qkv_bias": (True,),
 }
 # Sizes here and in config.json.
 CONFIG_SIZES = {
@@ -137,7 +135,6 @@ def load_ast(source):
         encoder, classifier = _build(
             **sizes, n_classes=tensors["classifier.1.bias"].numel()
         )
-        _split_positions(encoder, tensors)
         return _fill_model(encoder, classifier, tensors)
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
@@ -158,13 +155,14 @@ def _build(mlp_dim, patch_size, stride, head_eps, n_classes, **sizes):
 
 def _config_sizes(path):
     """Sizes of the AST that a config.json describes."""
-    config, sizes = _read_config(path, CONFIG_FIXED, CONFIG_SIZES)
+    number = "layer_norm_eps"
+    config, sizes = _read_config(path, CONFIG_FIXED, CONFIG_SIZES, number)
     if config.get("frequency_stride") != sizes["stride"]:
         raise ValueError(
             f"{path}: frequency_stride={config.get('frequency_stride')!r} and "
             f"time_stride={sizes['stride']} must be equal."
         )
-    eps = _read_number(path, config, "layer_norm_eps")
+    eps = sizes.pop(number)
     return {**sizes, "norm_eps": eps, "head_eps": eps}
 
 

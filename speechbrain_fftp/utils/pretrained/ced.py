@@ -11,51 +11,34 @@ from pathlib import Path
 import torch
 
 from speechbrain_fftp.lobes.models.CED import CED
+from speechbrain_fftp.utils.pretrained.ast import ORIGINAL
 from speechbrain_fftp.utils.pretrained.tensors import (
     _fill_model,
     _read_config,
-    _read_number,
     _rename_tensors,
     read_tensors,
 )
 
 # Tensor names here and in the file, see _rename_tensors.
 NAMES = {
-    "bin_norm.*": ["encoder.init_bn.*"],
-    "bin_norm.running_mean": ["encoder.init_bn.running_mean"],
-    "bin_norm.running_var": ["encoder.init_bn.running_var"],
-    "bin_norm.num_batches_tracked": ["encoder.init_bn.num_batches_tracked"],
-    "freq_positions": ["encoder.freq_pos_embed"],
-    "time_positions": ["encoder.time_pos_embed"],
-    "embedding.proj.*": ["encoder.patch_embed.proj.*"],
-    "blocks.#.norm1.*": ["encoder.blocks.#.norm1.*"],
-    "blocks.#.qkv.*": ["encoder.blocks.#.attn.qkv.*"],
-    "blocks.#.proj.*": ["encoder.blocks.#.attn.proj.*"],
-    "blocks.#.norm2.*": ["encoder.blocks.#.norm2.*"],
-    "blocks.#.mlp.0.*": ["encoder.blocks.#.mlp.fc1.*"],
-    "blocks.#.mlp.3.*": ["encoder.blocks.#.mlp.fc2.*"],
-    "norm.*": ["encoder.norm.*"],
-    "classifier.0.*": ["outputlayer.0.*"],
-    "classifier.1.*": ["outputlayer.1.*"],
+    new: ["encoder." + old.removeprefix("v.")]
+    for new, (old, *_) in ORIGINAL.items()
+    if new.startswith(("embedding", "blocks", "norm"))
 }
+NAMES["freq_positions"] = ["encoder.freq_pos_embed"]
+NAMES["time_positions"] = ["encoder.time_pos_embed"]
+for name in ("*", "running_mean", "running_var", "num_batches_tracked"):
+    NAMES[f"bin_norm.{name}"] = [f"encoder.init_bn.{name}"]
+for name in ("0.*", "1.*"):
+    NAMES[f"classifier.{name}"] = [f"outputlayer.{name}"]
 
-# Values of config.json that CED does not support otherwise.
-CONFIG_FIXED = {
-    "model_type": "ced",
-    "patch_size": 16,
-    "patch_stride": 16,
-    "qkv_bias": True,
-    "pad_last": True,
-    "eval_avg": "mean",
-}
+# The values of config.json that are supported.
+CONFIG_FIXED = {"model_type": ("ced",), "pooling": ("mean", "logit")}
+CONFIG_FIXED.update(patch_size=(16,), patch_stride=(16,), qkv_bias=(True,))
+CONFIG_FIXED.update(pad_last=(True,), eval_avg=("mean",))
 # Sizes here and in config.json.
-CONFIG_SIZES = {
-    "n_mels": "n_mels",
-    "embed_dim": "embed_dim",
-    "depth": "depth",
-    "num_heads": "num_heads",
-    "max_frames": "target_length",
-}
+CONFIG_SIZES = {x: x for x in ("n_mels", "embed_dim", "depth", "num_heads")}
+CONFIG_SIZES["max_frames"] = "target_length"
 # Width and heads of published models, which their names fix.
 PUBLISHED = {
     "ced-tiny": (192, 3),
@@ -98,7 +81,12 @@ def load_ced(folder):
     path = Path(folder)
     if not path.is_dir():
         raise FileNotFoundError(f"There is no folder {path}.")
-    sizes = _config_sizes(path / "config.json")
+    config, sizes = _read_config(
+        path / "config.json", CONFIG_FIXED, CONFIG_SIZES, "mlp_ratio"
+    )
+    width, heads = sizes["embed_dim"], sizes["num_heads"]
+    width, heads = PUBLISHED.get(str(config.get("name")), (width, heads))
+    sizes.update(embed_dim=width, num_heads=heads)
     path = path / "model.safetensors"
     state = read_tensors(path)
     try:
@@ -115,24 +103,8 @@ def load_ced(folder):
         with torch.device("meta"):
             encoder = CED(**sizes)
             classifier = torch.nn.Sequential(
-                torch.nn.LayerNorm(sizes["embed_dim"]),
-                torch.nn.Linear(sizes["embed_dim"], n_classes),
+                torch.nn.LayerNorm(width), torch.nn.Linear(width, n_classes)
             )
         return _fill_model(encoder, classifier, tensors)
     except (IndexError, RuntimeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _config_sizes(path):
-    """Arguments of the CED that a config.json describes."""
-    config, sizes = _read_config(path, CONFIG_FIXED, CONFIG_SIZES)
-    pooling = config.get("pooling")
-    if pooling not in ("mean", "logit"):
-        raise ValueError(
-            f"{path}: pooling is {pooling!r}, but only 'mean' and 'logit' are "
-            "supported."
-        )
-    name = str(config.get("name"))
-    if name in PUBLISHED:
-        sizes["embed_dim"], sizes["num_heads"] = PUBLISHED[name]
-    return {**sizes, "mlp_ratio": _read_number(path, config, "mlp_ratio")}
