@@ -164,15 +164,13 @@ def _assign_tensors(modules, tensors):
     own = model.state_dict()
     check_names(tensors, own, "the model of config.json")
     for name, tensor in tensors.items():
-        dtypes = {tensor.is_floating_point(), own[name].is_floating_point()}
-        if tensor.shape != own[name].shape or len(dtypes) > 1:
+        like = own[name].is_floating_point() == tensor.is_floating_point()
+        if tensor.shape != own[name].shape or not like:
             raise ValueError(
                 f"{name} is {list(tensor.shape)}, {tensor.dtype}, but "
                 f"{list(own[name].shape)} in the model of config.json."
             )
-    state = {
-        name: tensor.to(own[name].dtype) for name, tensor in tensors.items()
-    }
+    state = {name: x.to(own[name].dtype) for name, x in tensors.items()}
     model.load_state_dict(state, assign=True)
 
 

@@ -67,7 +67,7 @@ class CED(torch.nn.Module):
     ):
         super().__init__()
         embedding = SquarePatchEmbedding(n_mels, embed_dim, 16, 16)
-        check_embedding(embedding, n_mels, embed_dim, max_frames)
+        check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
         self.n_mels, self.embed_dim = n_mels, embed_dim
         self.depth, self.num_heads = depth, num_heads
         self.max_frames, self.mlp_ratio = max_frames, mlp_ratio

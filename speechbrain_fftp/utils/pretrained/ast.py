@@ -50,9 +50,7 @@ HUGGING_FACE = {
     "embedding.proj.*": [EMBEDDINGS + "patch_embeddings.projection.*"],
     "blocks.#.norm1.*": [LAYER + "layernorm_before.*"],
     "blocks.#.qkv.*": [
-        LAYER + "attention.attention.query.*",
-        LAYER + "attention.attention.key.*",
-        LAYER + "attention.attention.value.*",
+        f"{LAYER}attention.attention.{x}.*" for x in ("query", "key", "value")
     ],
     "blocks.#.proj.*": [LAYER + "attention.output.dense.*"],
     "blocks.#.norm2.*": [LAYER + "layernorm_after.*"],

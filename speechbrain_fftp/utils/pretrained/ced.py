@@ -29,8 +29,7 @@ NAMES["freq_positions"] = ["encoder.freq_pos_embed"]
 NAMES["time_positions"] = ["encoder.time_pos_embed"]
 for name in ("*", "running_mean", "running_var", "num_batches_tracked"):
     NAMES[f"bin_norm.{name}"] = [f"encoder.init_bn.{name}"]
-for name in ("0.*", "1.*"):
-    NAMES[f"classifier.{name}"] = [f"outputlayer.{name}"]
+NAMES.update({f"classifier.{n}.*": [f"outputlayer.{n}.*"] for n in (0, 1)})
 
 # The values of config.json that are supported.
 CONFIG_FIXED = {"model_type": ("ced",), "pooling": ("mean", "logit")}
@@ -40,12 +39,8 @@ CONFIG_FIXED.update(pad_last=(True,), eval_avg=("mean",))
 CONFIG_SIZES = {x: x for x in ("n_mels", "embed_dim", "depth", "num_heads")}
 CONFIG_SIZES["max_frames"] = "target_length"
 # Width and heads of published models, which their names fix.
-PUBLISHED = {
-    "ced-tiny": (192, 3),
-    "ced-mini": (256, 4),
-    "ced-small": (384, 6),
-    "ced-base": (768, 12),
-}
+PUBLISHED = {"ced-tiny": (192, 3), "ced-mini": (256, 4)}
+PUBLISHED.update({"ced-small": (384, 6), "ced-base": (768, 12)})
 
 
 def load_ced(folder):
@@ -61,16 +56,15 @@ def load_ced(folder):
     encoder : speechbrain_fftp.lobes.models.CED.CED
         The encoder: float32, on the CPU, in eval mode, without dropout.
     classifier : torch.nn.Sequential
-        Its layer normalization and linear layer, likewise; with logits as
-        output, also where the original's ``pooling`` includes the sigmoid.
+        Its layer normalization and linear layer, likewise. Gives logits.
 
     Raises
     ------
     FileNotFoundError
         If the folder does not exist or lacks a file.
     ValueError
-        If a file cannot be read or is not of a CED that ``CED`` supports. The
-        message names the file.
+        If a file, which the message names, cannot be read or is not of a CED
+        that ``CED`` supports.
 
     Example
     -------
@@ -93,10 +87,9 @@ def load_ced(folder):
         what = f"a CED of depth {sizes['depth']}"
         tensors = _rename_tensors(state, NAMES, sizes["depth"], what)
         for name in ("freq_positions", "time_positions"):
-            # [1, D, F', 1] or [1, D, 1, T'] -> [F', D] or [T', D]
-            tensors[name] = (
-                tensors[name].flatten(0, 1).flatten(1).T.contiguous()
-            )
+            # [1, D, F', 1] or [1, D, 1, T'] -> [D, ...] -> [..., D]
+            table = tensors[name].flatten(0, 1).flatten(1)
+            tensors[name] = table.T.contiguous()
         count = tensors["bin_norm.num_batches_tracked"]
         tensors["bin_norm.num_batches_tracked"] = count.view(()).long()
         n_classes = tensors["classifier.1.bias"].numel()
