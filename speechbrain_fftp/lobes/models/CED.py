@@ -135,10 +135,9 @@ class CED(torch.nn.Module):
 
     def _normalise(self, feats, n_frames):
         """Normalises the bins by statistics without padding, which stays 0."""
-        B, T, F = feats.shape
         if n_frames is None:
-            return self.bin_norm(feats.view(B * T, F)).view(B, T, F)
-        time = torch.arange(T, device=feats.device)
+            return self.bin_norm(feats.flatten(0, 1)).view(feats.shape)
+        time = torch.arange(feats.shape[1], device=feats.device)
         real = time < n_frames[:, None]
         if not self.training:
             feats = self._normalise(feats, None)
