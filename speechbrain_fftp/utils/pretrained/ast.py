@@ -77,6 +77,7 @@ CONFIG_SIZES = {
     "mlp_dim": "intermediate_size",
     "patch_size": "patch_size",
     "stride": "time_stride",
+    "norm_eps": "layer_norm_eps",
 }
 
 
@@ -153,15 +154,13 @@ def _build(mlp_dim, patch_size, stride, head_eps, n_classes, **sizes):
 
 def _config_sizes(path):
     """Sizes of the AST that a config.json describes."""
-    number = "layer_norm_eps"
-    config, sizes = _read_config(path, CONFIG_FIXED, CONFIG_SIZES, number)
+    config, sizes = _read_config(path, CONFIG_FIXED, CONFIG_SIZES)
     if config.get("frequency_stride") != sizes["stride"]:
         raise ValueError(
             f"{path}: frequency_stride={config.get('frequency_stride')!r} and "
             f"time_stride={sizes['stride']} must be equal."
         )
-    eps = sizes.pop(number)
-    return {**sizes, "norm_eps": eps, "head_eps": eps}
+    return {**sizes, "head_eps": sizes["norm_eps"]}
 
 
 def _original_sizes(tensors, depth):

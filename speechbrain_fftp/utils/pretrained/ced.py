@@ -36,11 +36,10 @@ CONFIG_FIXED = {"model_type": ("ced",), "pooling": ("mean", "logit")}
 CONFIG_FIXED.update(patch_size=(16,), patch_stride=(16,), qkv_bias=(True,))
 CONFIG_FIXED.update(pad_last=(True,), eval_avg=("mean",))
 # Sizes here and in config.json.
-CONFIG_SIZES = {x: x for x in ("n_mels", "embed_dim", "depth", "num_heads")}
-CONFIG_SIZES["max_frames"] = "target_length"
-# Width and heads of published models, which their names fix.
-PUBLISHED = {"ced-tiny": (192, 3), "ced-mini": (256, 4)}
-PUBLISHED.update({"ced-small": (384, 6), "ced-base": (768, 12)})
+SAME = ("n_mels", "embed_dim", "depth", "num_heads", "mlp_ratio")
+CONFIG_SIZES = {**dict(zip(SAME, SAME)), "max_frames": "target_length"}
+# The names of published models fix their heads, with 64 channels each.
+HEADS = {"ced-tiny": 3, "ced-mini": 4, "ced-small": 6, "ced-base": 12}
 
 
 def load_ced(folder):
@@ -75,12 +74,11 @@ def load_ced(folder):
     path = Path(folder)
     if not path.is_dir():
         raise FileNotFoundError(f"There is no folder {path}.")
-    config, sizes = _read_config(
-        path / "config.json", CONFIG_FIXED, CONFIG_SIZES, "mlp_ratio"
-    )
-    width, heads = sizes["embed_dim"], sizes["num_heads"]
-    width, heads = PUBLISHED.get(str(config.get("name")), (width, heads))
-    sizes.update(embed_dim=width, num_heads=heads)
+    config = path / "config.json"
+    config, sizes = _read_config(config, CONFIG_FIXED, CONFIG_SIZES)
+    if heads := HEADS.get(str(config.get("name"))):
+        sizes.update(embed_dim=64 * heads, num_heads=heads)
+    width = sizes["embed_dim"]
     path = path / "model.safetensors"
     state = read_tensors(path)
     try:

@@ -23,6 +23,7 @@ PATCHES = "embedding.proj.weight"
 POSITIONS = "position.table"
 
 MAX_SIZE = 2**20  # of any size in a config.json
+REAL = ("mlp_ratio", "norm_eps")  # sizes that need not be integers
 
 # The function that loads a file with such a tensor.
 LOADERS = {
@@ -231,12 +232,11 @@ def _split_positions(encoder, tensors):
     tensors[POSITIONS] = positions[len(tokens) :].view_as(table)
 
 
-def _read_config(path, fixed, names, number):
-    """Reads the sizes of a model from a Hugging Face config.json.
+def _read_config(path, fixed, names):
+    """Reads a Hugging Face config.json: its content, and a model's sizes.
 
     ``fixed`` holds the values that each of some keys may have. ``names`` maps
-    new names to keys of integers. Returns the content, and these integers and
-    the key ``number`` by their new names.
+    names of sizes to their keys; those of ``REAL`` need not be integers.
     """
     try:
         config = json.loads(path.read_text("utf-8"))
@@ -250,16 +250,13 @@ def _read_config(path, fixed, names, number):
                 f"{path}: {key} is {config.get(key)!r}, but only "
                 f"{' or '.join(map(repr, values))} is supported."
             )
-    sizes = {new: config.get(key) for new, key in names.items()}
-    for new, value in sizes.items():
-        if not isinstance(value, int) or not 0 < value <= MAX_SIZE:
+    sizes = {name: config.get(key) for name, key in names.items()}
+    for name, value in sizes.items():
+        kind, what = int, f"an integer from 1 to {MAX_SIZE}"
+        if name in REAL:
+            kind, what = (int, float), "a number above 0"
+        if not isinstance(value, kind) or not 0 < value <= MAX_SIZE:
             raise ValueError(
-                f"{path}: {names[new]} must be an integer from 1 to "
-                f"{MAX_SIZE}, not {value!r}."
+                f"{path}: {names[name]} must be {what}, not {value!r}."
             )
-    value = config.get(number)
-    if not isinstance(value, (int, float)) or not 0 < value <= MAX_SIZE:
-        raise ValueError(
-            f"{path}: {number} must be a number above 0, not {value!r}."
-        )
-    return config, {**sizes, number: value}
+    return config, sizes
