@@ -212,6 +212,7 @@ def _check_sizes(cls, values, part, n_tensors):
         )
     if cls is DatasetNormalization and values["std"] == 0:
         raise ValueError(f"{part}: std must not be 0.")
+    elements = 0
     if cls is KaldiFbank:
         samples_per_ms = values["sample_rate"] / 1000
         window = samples_per_ms * values["frame_length"]
@@ -220,20 +221,13 @@ def _check_sizes(cls, values, part, n_tensors):
                 f"{part}: frame_shift must be at least one sample, "
                 "frame_length at least two."
             )
-        _check_banks(window * values["n_mels"], part)
-    if cls is MelDecibels:
-        sizes = [values[key] for key in ("sample_rate", "hop_length", "n_mels")]
-        if min(sizes) < 1 or not 1 < values["win_length"] <= values["n_fft"]:
-            raise ValueError(
-                f"{part}: sample_rate, n_mels and hop_length must be positive, "
-                "win_length from 2 to n_fft."
-            )
-        _check_banks(values["n_fft"] * values["n_mels"], part)
-
-
-def _check_banks(size, part):
-    """Refuses filterbanks that would take much memory."""
-    if size > MAX_BANKS:
+        elements = window * values["n_mels"]
+    elif cls is MelDecibels:
+        for key in ("sample_rate", "n_mels", "n_fft", "hop_length"):
+            if values[key] < 1:
+                raise ValueError(f"{part}: {key} must be positive.")
+        elements = values["n_fft"] * values["n_mels"]
+    if elements > MAX_BANKS:
         raise ValueError(
             f"{part}: the filterbank has more than {MAX_BANKS} elements."
         )

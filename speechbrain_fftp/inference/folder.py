@@ -157,8 +157,8 @@ def _assign_tensors(modules, tensors):
     own = model.state_dict()
     check_names(tensors, own, "the model of config.json")
     for name, tensor in tensors.items():
-        same_kind = tensor.is_floating_point() == own[name].is_floating_point()
-        if tensor.shape != own[name].shape or not same_kind:
+        like = own[name].is_floating_point() == tensor.is_floating_point()
+        if tensor.shape != own[name].shape or not like:
             raise ValueError(
                 f"{name} is {list(tensor.shape)}, {tensor.dtype}, but "
                 f"{list(own[name].shape)} in the model of config.json."

@@ -5,7 +5,6 @@ Authors
 """
 
 from collections import Counter
-from pathlib import Path
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.logger import get_logger
@@ -25,6 +24,7 @@ from speechbrain_fftp.utils.pretrained.tensors import (
 
 logger = get_logger(__name__)
 
+OWN_FILES = ("labels.csv", "hyperparams.yaml")  # of an inference folder
 PREPROCESSOR = "preprocessor_config.json"
 # The pieces of its maximum length that a CED encodes as one clip: half a
 # minute. Longer files are cut into parts of that length.
@@ -60,18 +60,21 @@ def load_model(path):
     if path.is_file():
         return _load_original(path)
     config_file = path / "config.json"
-    if config_file.is_file() and "model_type" in (c := read_json(config_file)):
-        return _load_hugging_face(path, c)
+    own = any((path / name).is_file() for name in OWN_FILES)
+    if config_file.is_file() and not own:
+        config = read_json(config_file)
+        if "model_type" in config:
+            return _load_hugging_face(path, config)
     return load_folder(path)
 
 
 def _load_hugging_face(folder, config):
     """Modules and hparams of an AST or a CED in Hugging Face's form."""
-    kind = config["model_type"]
+    kind = str(config["model_type"])[:80]
     if kind not in HUGGING_FACE:
         raise ValueError(
-            f"{folder / 'config.json'} is of a model of type {str(kind)[:80]!r}"
-            f", not of {' or '.join(HUGGING_FACE)}."
+            f"{folder / 'config.json'} is of a model of type {kind!r}, not of "
+            f"{' or '.join(HUGGING_FACE)}."
         )
     load_encoder, front_end = HUGGING_FACE[kind]
     about = read_json(folder / PREPROCESSOR)
@@ -114,9 +117,10 @@ def _ast_front_end(about, encoder):
 def _ced_front_end(about, encoder):
     """Features as of CedFeatureExtractor, and the maximum clip length."""
     rate = _sampling_rate(about)
-    sizes = {name: about.get(name) for name in ("n_fft", "win_size")}
-    sizes["hop_size"] = about.get("hop_size")
+    sizes = {name: about.get(name) for name in ("n_fft", "hop_size")}
     _check_numbers(sizes, 16, 2**14)
+    if about.get("win_size") != sizes["n_fft"]:
+        raise ValueError("only win_size equal to n_fft is supported.")
     if about.get("feature_size") != encoder.n_mels:
         raise ValueError(
             f"feature_size={about.get('feature_size')} is not n_mels="
@@ -130,9 +134,8 @@ def _ced_front_end(about, encoder):
     features = MelDecibels(
         sample_rate=rate,
         n_mels=encoder.n_mels,
-        n_fft=sizes["n_fft"],
-        win_length=sizes["win_size"],
-        hop_length=sizes["hop_size"],
+        n_fft=int(sizes["n_fft"]),
+        hop_length=int(sizes["hop_size"]),
         f_min=float(edges["f_min"]),
         f_max=float(edges["f_max"]),
     )
@@ -209,7 +212,7 @@ def _num_classes(classifier):
 
 def _audioset_names():
     """The names of AudioSet's 527 classes."""
-    return list(read_classes(None).values())
+    return list(read_classes("").values())
 
 
 def _numbered(path, classifier):

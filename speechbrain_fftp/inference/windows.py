@@ -23,9 +23,8 @@ BATCH_WINDOWS = 16  # windows that are passed to the model at a time
 def frame_size(compute_features):
     """Window, shift and margin of a front end's frames, in samples.
 
-    Read from ``window``, ``shift`` and, if frames may be centred, ``center``, as
-    of ``KaldiFbank`` and ``MelDecibels``, or else from ``compute_STFT``, as of
-    SpeechBrain's ``Fbank`` and ``MFCC``.
+    Read from ``window``, ``shift`` and ``center``, if present, as of
+    ``KaldiFbank``, or else from ``compute_STFT``, as of SpeechBrain's ``Fbank``.
 
     Arguments
     ---------

@@ -176,10 +176,10 @@ class MelDecibels(torch.nn.Module):
     ---------
     sample_rate, n_mels : int
         Sampling rate in Hz, and number of mel bins.
-    n_fft, win_length, hop_length : int
-        Sizes of the FFT and of its Hann window, and step from one frame to the
+    n_fft, hop_length : int
+        Size of the FFT and of its Hann window, and step from one window to the
         next, in samples.
-    f_min, f_max : float
+    f_min, f_max : float, optional
         Range of the mel bins in Hz; by default, up to half the sampling rate.
 
     Example
@@ -196,20 +196,16 @@ class MelDecibels(torch.nn.Module):
         sample_rate=16000,
         n_mels=64,
         n_fft=512,
-        win_length=512,
         hop_length=160,
         f_min=0.0,
         f_max=None,
     ):
         super().__init__()
         self.sample_rate, self.n_mels = sample_rate, n_mels
-        self.n_fft, self.win_length = n_fft, win_length
-        self.hop_length = hop_length
+        self.n_fft, self.hop_length = n_fft, hop_length
         self.window, self.shift = n_fft, hop_length
         self.f_min, self.f_max = f_min, f_max
-        left = (n_fft - win_length) // 2
-        hann = torch.zeros(n_fft)
-        hann[left : left + win_length] = torch.hann_window(win_length)
+        hann = torch.hann_window(n_fft)
         self.register_buffer("hann", hann, persistent=False)
         high = sample_rate // 2 if f_max is None else f_max
         bins = n_fft // 2 + 1

@@ -33,11 +33,6 @@ class TransformerBlock(torch.nn.Module):
     norm_eps : float
         Epsilon of the layer normalisations.
 
-    Raises
-    ------
-    ValueError
-        If ``embed_dim`` is not a multiple of ``num_heads``.
-
     Example
     -------
     >>> block = TransformerBlock(192, num_heads=3)
@@ -52,11 +47,6 @@ class TransformerBlock(torch.nn.Module):
         self, embed_dim, num_heads, mlp_ratio=4.0, dropout=0.0, norm_eps=1e-6
     ):
         super().__init__()
-        if num_heads < 1 or embed_dim % num_heads:
-            raise ValueError(
-                f"embed_dim={embed_dim} must be a multiple of "
-                f"num_heads={num_heads}, which must be positive."
-            )
         self.num_heads = num_heads
         self.dropout = dropout
         self.norm1 = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
@@ -173,7 +163,7 @@ class AST(torch.nn.Module):
         super().__init__()
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
-        check_embedding(embedding, n_mels, embed_dim, max_frames)
+        check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.depth = depth

@@ -67,29 +67,22 @@ class CED(torch.nn.Module):
     ):
         super().__init__()
         embedding = SquarePatchEmbedding(n_mels, embed_dim, 16, 16)
-        check_embedding(embedding, n_mels, embed_dim, max_frames)
-        self.n_mels = n_mels
-        self.embed_dim = embed_dim
-        self.depth = depth
-        self.num_heads = num_heads
-        self.max_frames = max_frames
-        self.mlp_ratio = mlp_ratio
-        self.dropout = dropout
-        self.norm_eps = norm_eps
+        check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
+        self.n_mels, self.embed_dim = n_mels, embed_dim
+        self.depth, self.num_heads = depth, num_heads
+        self.max_frames, self.mlp_ratio = max_frames, mlp_ratio
+        self.dropout, self.norm_eps = dropout, norm_eps
         self.bin_norm = torch.nn.BatchNorm1d(n_mels)
         self.embedding = embedding
         rows, columns = embedding.freq_patches, max_frames // 16
-        self.freq_positions = torch.nn.Parameter(torch.empty(rows, embed_dim))
-        self.time_positions = torch.nn.Parameter(
-            torch.empty(columns, embed_dim)
-        )
+        positions = 0.02 * torch.randn(rows + columns, embed_dim)
+        self.freq_positions = torch.nn.Parameter(positions[:rows].clone())
+        self.time_positions = torch.nn.Parameter(positions[rows:].clone())
         self.blocks = torch.nn.ModuleList(
             TransformerBlock(embed_dim, num_heads, mlp_ratio, dropout, norm_eps)
             for _ in range(depth)
         )
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
-        torch.nn.init.trunc_normal_(self.freq_positions, std=0.02)
-        torch.nn.init.trunc_normal_(self.time_positions, std=0.02)
         _init_linear(self.blocks)
 
     def forward(self, feats, wav_lens=None):
@@ -107,11 +100,6 @@ class CED(torch.nn.Module):
         -------
         torch.Tensor
             Embedding ``[B, 1, D]`` of each clip.
-
-        Raises
-        ------
-        ValueError
-            If the input is not ``[B, T, n_mels]``.
         """
         self.embedding._check(feats)
         feats, n_frames = trim_padding(feats, wav_lens)
@@ -121,45 +109,37 @@ class CED(torch.nn.Module):
         feats = self._normalise(feats, n_frames)
         size = torch.sym_min(T, self.max_frames)
         K = (T + size - 1) // size
-        # [B, T, F] -> [B, K * size, F] -> [B * K, size, F]
+        # [B, T, F] -> [B, K * size, F] -> [B * K, size, F] -> [B * K, N, D]
         feats = torch.nn.functional.pad(feats, (0, 0, 0, K * size - T))
-        # -> [B * K, F' * T', D]
         x = self.embedding(feats.view(B * K, size, F))
         rows = self.embedding.freq_patches
         columns = x.shape[1] // rows
         times = self.time_positions[:columns]
         x = x + (self.freq_positions[:, None] + times).flatten(0, 1)
-        mask, real = None, None
+        mask, weights = None, x.new_ones(B, 1, K * x.shape[1])
         if n_frames is not None:
-            # Columns of each chunk that are used, [B, K] -> [B * K, 1]
+            # Columns of each chunk that the clip has, [B, K] -> [B * K, 1]
             valid = self.embedding.time_patches(n_frames.clamp(max=size))
             starts = torch.arange(K, device=x.device) * size
             valid = valid[:, None] * (starts < n_frames[:, None])
             valid = valid.view(-1, 1)
             time = torch.arange(columns, device=x.device).repeat(rows)
-            real = time < valid
-            # Unused chunks attend to their first column: a softmax over no
-            # tokens would be NaN.
+            weights = (time < valid).view_as(weights).to(x.dtype)
+            # Without any token to attend to, a softmax would be NaN.
             mask = (time < valid.clamp(min=1))[:, None, None]
         for block in self.blocks:
             x = block(x, mask)
-        # [B * K, F' * T', D] -> [B, K * F' * T', D] -> [B, 1, D]
-        x = self.norm(x).view(B, K * rows * columns, -1)
-        if real is None:
-            return x.mean(1, keepdim=True)
-        share = real.view(B, 1, -1).to(x.dtype)
-        return (share / share.sum(2, keepdim=True)) @ x
+        # [B * K, N, D] -> [B, K * N, D] -> [B, 1, D]
+        x = self.norm(x).view(B, weights.shape[2], -1)
+        return (weights / weights.sum(2, keepdim=True)) @ x
 
     def _normalise(self, feats, n_frames):
-        """Normalises the bins and zeroes the padding.
-
-        In train mode, padding has no share in the statistics.
-        """
+        """Normalises the bins by statistics without padding, which stays 0."""
         if n_frames is None:
-            return self.bin_norm(feats.flatten(0, 1)).view_as(feats)
-        frames = torch.arange(feats.shape[1], device=feats.device)
-        real = (frames < n_frames[:, None])[..., None]
-        if self.training:
-            clips = self.bin_norm(feats[real.squeeze(2)])
-            return feats.masked_scatter(real, clips)
-        return self._normalise(feats, None).masked_fill(~real, 0.0)
+            return self.bin_norm(feats.flatten(0, 1)).view(feats.shape)
+        time = torch.arange(feats.shape[1], device=feats.device)
+        real = time < n_frames[:, None]
+        if not self.training:
+            feats = self._normalise(feats, None)
+            return feats.masked_fill(~real[..., None], 0.0)
+        return feats.masked_scatter(real[..., None], self.bin_norm(feats[real]))

@@ -17,9 +17,7 @@ from speechbrain_fftp.utils.pretrained.tensors import (
     _count_blocks,
     _fill_model,
     _read_config,
-    _read_number,
     _rename_tensors,
-    _split_positions,
     read_tensors,
 )
 
@@ -52,9 +50,7 @@ HUGGING_FACE = {
     "embedding.proj.*": [EMBEDDINGS + "patch_embeddings.projection.*"],
     "blocks.#.norm1.*": [LAYER + "layernorm_before.*"],
     "blocks.#.qkv.*": [
-        LAYER + "attention.attention.query.*",
-        LAYER + "attention.attention.key.*",
-        LAYER + "attention.attention.value.*",
+        f"{LAYER}attention.attention.{x}.*" for x in ("query", "key", "value")
     ],
     "blocks.#.proj.*": [LAYER + "attention.output.dense.*"],
     "blocks.#.norm2.*": [LAYER + "layernorm_after.*"],
@@ -67,9 +63,9 @@ HUGGING_FACE = {
 
 # Values of config.json that AST does not support otherwise.
 CONFIG_FIXED = {
-    "model_type": "audio-spectrogram-transformer",
-    "hidden_act": "gelu",
-    "qkv_bias": True,
+    "model_type": ("audio-spectrogram-transformer",),
+    "hidden_act": ("gelu",),
+    "qkv_bias": (True,),
 }
 # Sizes here and in config.json.
 CONFIG_SIZES = {
@@ -81,6 +77,7 @@ CONFIG_SIZES = {
     "mlp_dim": "intermediate_size",
     "patch_size": "patch_size",
     "stride": "time_stride",
+    "norm_eps": "layer_norm_eps",
 }
 
 
@@ -137,7 +134,6 @@ def load_ast(source):
         encoder, classifier = _build(
             **sizes, n_classes=tensors["classifier.1.bias"].numel()
         )
-        _split_positions(encoder, tensors)
         return _fill_model(encoder, classifier, tensors)
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
@@ -164,8 +160,7 @@ def _config_sizes(path):
             f"{path}: frequency_stride={config.get('frequency_stride')!r} and "
             f"time_stride={sizes['stride']} must be equal."
         )
-    eps = _read_number(path, config, "layer_norm_eps")
-    return {**sizes, "norm_eps": eps, "head_eps": eps}
+    return {**sizes, "head_eps": sizes["norm_eps"]}
 
 
 def _original_sizes(tensors, depth):

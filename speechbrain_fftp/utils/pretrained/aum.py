@@ -14,7 +14,6 @@ from speechbrain_fftp.utils.pretrained.tensors import (
     _count_blocks,
     _fill_model,
     _rename_tensors,
-    _split_positions,
     read_tensors,
 )
 
@@ -105,7 +104,6 @@ def load_aum(source):
                 dt_rank=tensors["blocks.0.mixer.dt_proj.weight"].shape[-1],
             )
             classifier = torch.nn.Linear(width, classes)
-        _split_positions(encoder, tensors)
         return _fill_model(encoder, classifier, tensors)
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error

@@ -24,6 +24,7 @@ POSITIONS = "position.table"
 
 MAX_TEXT = 2**24  # bytes of a JSON or CSV file
 MAX_SIZE = 2**20  # of any size in a config.json
+REAL = ("mlp_ratio", "norm_eps")  # sizes that need not be integers
 
 # The function that loads a file with such a tensor.
 LOADERS = {
@@ -284,8 +285,13 @@ def _fill_model(encoder, classifier, tensors):
     """Makes renamed tensors the parameters of an encoder and its classifier.
 
     Both may be on the meta device, so that no memory is allocated before the
-    tensors are known to fit. Returns both in eval mode.
+    tensors are known to fit. ``tokens`` ``[K, 1, D]`` and ``positions``
+    ``[1, K + F' * T', D]``, if present, replace the class tokens and the
+    position table; the first K positions belong to the class tokens. Returns
+    both in eval mode.
     """
+    if "tokens" in tensors:
+        _split_positions(encoder, tensors)
     prefix = "classifier."
     head = {k: tensors.pop(k) for k in list(tensors) if k.startswith(prefix)}
     head = {name[len(prefix) :]: value for name, value in head.items()}
@@ -295,11 +301,7 @@ def _fill_model(encoder, classifier, tensors):
 
 
 def _split_positions(encoder, tensors):
-    """Makes two renamed tensors the class tokens and the position table.
-
-    ``tokens`` is ``[K, 1, D]`` and ``positions`` ``[1, K + F' * T', D]``; the
-    first K positions belong to the class tokens.
-    """
+    """Replaces ``tokens`` and ``positions``, see ``_fill_model``."""
     name = "cls_tokens" if hasattr(encoder, "cls_tokens") else "cls_token"
     shape = getattr(encoder, name).shape
     table = encoder.position.table
@@ -316,33 +318,25 @@ def _split_positions(encoder, tensors):
 
 
 def _read_config(path, fixed, names):
-    """Reads a Hugging Face config.json.
+    """Reads a Hugging Face config.json: its content, and a model's sizes.
 
-    Returns its content and the sizes whose keys are the values of ``names``.
-    ``fixed`` holds the values that keys must have. Raises a ValueError.
+    ``fixed`` holds the values that each of some keys may have. ``names`` maps
+    names of sizes to their keys; those of ``REAL`` need not be integers.
     """
     config = read_json(path)
-    for key, value in fixed.items():
-        if config.get(key) != value:
+    for key, values in fixed.items():
+        if config.get(key) not in values:
             raise ValueError(
-                f"{path}: {key} is {config.get(key)!r}, but only {value!r} is "
-                "supported."
+                f"{path}: {key} is {config.get(key)!r}, but only "
+                f"{' or '.join(map(repr, values))} is supported."
             )
     sizes = {name: config.get(key) for name, key in names.items()}
     for name, value in sizes.items():
-        if not isinstance(value, int) or not 0 < value <= MAX_SIZE:
+        kind, what = int, f"an integer from 1 to {MAX_SIZE}"
+        if name in REAL:
+            kind, what = (int, float), "a number above 0"
+        if not isinstance(value, kind) or not 0 < value <= MAX_SIZE:
             raise ValueError(
-                f"{path}: {names[name]} must be an integer from 1 to "
-                f"{MAX_SIZE}, not {value!r}."
+                f"{path}: {names[name]} must be {what}, not {value!r}."
             )
     return config, sizes
-
-
-def _read_number(path, config, key):
-    """A positive number of a config.json, or a ValueError."""
-    value = config.get(key)
-    if not isinstance(value, (int, float)) or not 0 < value <= MAX_SIZE:
-        raise ValueError(
-            f"{path}: {key} must be a number above 0, not {value!r}."
-        )
-    return value

@@ -69,7 +69,9 @@ def test_probabilities_are_those_of_the_reference(shared, golden, name):
         wav = torch.tensor(wav, dtype=torch.float32)
         found = tagger.tag_batch(wav)[0].numpy()
         np.testing.assert_allclose(found, probs, atol=1e-4)
-        tags = {tag.label: tag.probability for tag in tagger.tag(wav, 16000, 20)}
+        tags = {
+            tag.label: tag.probability for tag in tagger.tag(wav, 16000, 20)
+        }
         found = [tags[label] for label in tagger.labels]
         np.testing.assert_allclose(found, probs, atol=1e-4)
 
@@ -80,7 +82,9 @@ def test_import_keeps_the_model(shared, golden, tmp_path, name, capsys):
     assert main(["import", str(source), str(folder)]) == 0
     kind = "AST" if "ast" in name else "CED"
     printed = capsys.readouterr().out
-    assert printed.startswith(f"wrote {folder}: {kind}, 0.") and "20 cl" in printed
+    assert (
+        printed.startswith(f"wrote {folder}: {kind}, 0.") and "20 cl" in printed
+    )
     assert sorted(path.name for path in folder.iterdir()) == [
         "config.json",
         "labels.csv",
@@ -91,7 +95,8 @@ def test_import_keeps_the_model(shared, golden, tmp_path, name, capsys):
     after = AudioTagger.from_pretrained(folder)
     assert after.labels == before.labels
     assert after.max_window == before.max_window
-    assert after.tag(wav, 16000, 20) == before.tag(wav, 16000, 20)
+    wav = torch.tensor(wav).float()
+    torch.testing.assert_close(after.tag_batch(wav), before.tag_batch(wav))
 
 
 @pipelines
@@ -122,9 +127,7 @@ def test_an_imported_model_does_what_a_trained_one_does(
 
 @pytest.mark.parametrize("int8, limit", [(False, 1e-4), (True, 0.02)])
 @pipelines
-def test_onnx_of_a_published_model(
-    shared, golden, tmp_path, name, int8, limit
-):
+def test_onnx_of_a_published_model(shared, golden, tmp_path, name, int8, limit):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     tagger = AudioTagger.from_pretrained(shared / "fixtures" / name)
@@ -165,7 +168,7 @@ def test_an_ast_of_its_authors(shared, golden, tmp_path):
         state[prefix + kind] = torch.cat([rows, zeros])
     torch.save(state, tmp_path / "model.pth")
     tagger = AudioTagger.from_pretrained(tmp_path / "model.pth")
-    assert tagger.labels == list(read_classes(None).values())
+    assert tagger.labels == list(read_classes("").values())
     arrays = np.load(folder / "official_d128_module_io.npz")
     wav, _ = golden("ast_pipeline/ast_a", "full")
     features = np.load(shared / "fixtures" / "ast_pipeline" / "ast_a_io.npz")
@@ -195,7 +198,7 @@ def with_classes(folder, names, n_classes):
 
 
 def test_short_names_of_audioset_are_completed(published):
-    known = list(read_classes(None).values())
+    known = list(read_classes("").values())
     short = {str(n): name.split(",")[0] for n, name in enumerate(known)}
     assert short["506"] == short["507"] == "Inside"
     folder = published("ced/ced_a")
@@ -225,7 +228,7 @@ def test_a_softmax_model_stays_one(published):
 HUGE = 10**9
 FAULTS = [
     ({"model_type": "wav2vec2"}, {}, "of type 'wav2vec2', not of audio-spec"),
-    ({"model_type": [1] * 99}, {}, "config.json"),
+    ({"model_type": [1] * 99}, {}, "of type"),
     ({"hidden_size": HUGE}, {}, "hidden_size"),
     ({"num_hidden_layers": HUGE}, {}, "num_hidden_layers"),
     ({"num_hidden_layers": 2**19}, {}, "too few"),
@@ -275,7 +278,9 @@ def test_a_faulty_ced_is_refused(published, config, preprocessor, message):
         AudioTagger.from_pretrained(folder)
 
 
-@pytest.mark.parametrize("file", ["model.safetensors", "preprocessor_config.json"])
+@pytest.mark.parametrize(
+    "file", ["model.safetensors", "preprocessor_config.json"]
+)
 def test_a_missing_or_cut_file_is_named(published, tmp_path, capsys, file):
     path = published("ced/ced_a") / file
     content = path.read_bytes()

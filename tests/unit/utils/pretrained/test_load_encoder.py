@@ -197,13 +197,14 @@ def test_a_folder_of_data_alone(exported, tmp_path):
     for name, tensor in encoder.state_dict().items():
         assert torch.equal(tensor, trained[name]), name
     other = small_ast(FFTPEmbedding(40, 24, 10, 5), heads=3)
-    with pytest.raises(ValueError, match="num_heads=2, the encoder num_heads=3"):
+    with pytest.raises(
+        ValueError, match="num_heads=2, the encoder num_heads=3"
+    ):
         load_encoder(other, tmp_path)
 
 
-@pytest.mark.parametrize("source", ["no/such", "nothing", "a/b/c"])
-def test_a_source_that_does_not_exist(source, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+@pytest.mark.parametrize("source", ["nothing", "a/b/c"])
+def test_a_source_that_does_not_exist(source):
     encoder = small_ast(FFTPEmbedding(40, 24, 10, 5))
     with pytest.raises(FileNotFoundError, match=source):
         load_encoder(encoder, source)
