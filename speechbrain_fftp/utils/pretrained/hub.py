@@ -47,9 +47,9 @@ def find_model(source):
     Raises
     ------
     FileNotFoundError
-        If there is neither such a path nor such a model.
-    PermissionError, OSError
-        If the hub denies access, or cannot be reached.
+        If there is neither such a path nor such a model, or no connection.
+    PermissionError
+        If the model's terms have not been accepted.
     ValueError
         If a file is missing, too large, or not what the hub has announced.
 
@@ -91,9 +91,8 @@ def find_model(source):
         elif status in (401, 404):
             text += f"no {source} on {hub}. If it is private, {login}."
         else:
-            kind = OSError
-            text += f"{hub} cannot be reached: {cause} Partial downloads are "
-            text += "resumed when it can."
+            text += f"{hub} cannot be reached: {cause} Try again when it can:"
+            text += " partial downloads are resumed."
         raise kind(" ".join(text.split())) from error
 
 
@@ -194,9 +193,12 @@ def _fetch(url, path, size, sha256):
                     dict(**json.loads(part.read_bytes()))
             except (OSError, RecursionError, TypeError, ValueError) as error:
                 broken = isinstance(error, errors.HTTPError)
-                if broken or getattr(error, "errno", None):
-                    raise  # the next call continues
-                part.unlink()
+                if getattr(error, "errno", None):
+                    raise
+                if not broken or not part.stat().st_size:
+                    part.unlink()
+                if broken:  # the next call continues
+                    raise
                 reason = str(error).partition("\n")[0]
                 raise ValueError(f"{url} was refused: {reason}.") from error
             os.replace(part, blob)
