@@ -237,10 +237,12 @@ def test_pickles_and_missing_files_are_named(hub, model, refused, stored):
 
 
 def test_missing_models_and_access(hub, model, refused, stored):
-    words = f"no file or folder {model}", f"no {model} on {hub.url}"
+    words = f"no file or folder {model}", f"no model {model} on {hub.url}"
     refused(model, FileNotFoundError, *words)
     hub.publish(model, FILES)
-    refused(f"{model}@v2", FileNotFoundError, f"no {model}@v2 on {hub.url}")
+    refused(
+        f"{model}@v2", FileNotFoundError, f"no model {model}@v2 on {hub.url}"
+    )
     hub.faults.update(status=401)
     refused(model, FileNotFoundError, *words, "private", "HF_TOKEN")
     restricted = "gated", "HF_TOKEN", f"{hub.url}/{model}"
