@@ -26,6 +26,7 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 LIMITS = {"config.json": 2**20, "preprocessor_config.json": 2**20}
 LIMITS["model.safetensors"] = 2**31
 OPTIONAL = "preprocessor_config.json"
+BAD_JSON = (RecursionError, TypeError, ValueError)
 
 
 def find_model(source):
@@ -47,9 +48,9 @@ def find_model(source):
     Raises
     ------
     FileNotFoundError
-        If there is neither such a path nor such a model.
-    PermissionError, OSError
-        If the hub denies access, or cannot be reached.
+        If there is neither such a path nor such a model, or no connection.
+    PermissionError
+        If the model's terms have not been accepted.
     ValueError
         If a file is missing, too large, or not what the hub has announced.
 
@@ -63,38 +64,39 @@ def find_model(source):
         return path
     from huggingface_hub import constants, errors, utils
 
-    text = f"There is no file or folder {source}, and "
+    missing = f"There is no file or folder {source}, and"
     match = re.fullmatch(MODEL_ID, str(source), re.ASCII)
     name, revision = match.groups("main") if match else ("", "")
     try:
         utils.validate_repo_id(name)
     except errors.HFValidationError as error:
-        text += "it is no model's id (owner/name or owner/name@revision)."
-        raise FileNotFoundError(text) from error
+        what = "it is no model's id (owner/name or owner/name@revision)"
+        raise FileNotFoundError(f"{missing} {what}.") from error
     cached = _find_cached(name, revision)
     if cached and cached.name == revision:
         return cached
+    hub, login = constants.ENDPOINT, "set HF_TOKEN to a valid access token"
     try:
         return _download(name, revision)
     except (errors.HTTPError, errors.OfflineModeIsEnabled) as error:
-        status = getattr(getattr(error, "response", None), "status_code", 500)
-        hub, cause = constants.ENDPOINT, str(error) or type(error).__name__
-        if cached and (status == 429 or status >= 500):
-            if not isinstance(error, errors.OfflineModeIsEnabled):
-                found = f"commit {cached.name} of {name} from the cache"
-                logger.warning("%s: %s Using %s.", hub, cause, found)
-            return cached
-        kind, login = FileNotFoundError, "set HF_TOKEN to a token with access"
+        status = getattr(getattr(error, "response", None), "status_code", None)
         if isinstance(error, errors.GatedRepoError) or status == 403:
-            kind = PermissionError
-            text += f"{hub}/{name} is gated: accept its terms and {login}."
-        elif status in (401, 404):
-            text += f"no {source} on {hub}. If it is private, {login}."
-        else:
-            kind = OSError
-            text += f"{hub} cannot be reached: {cause} Partial downloads are "
-            text += "resumed when it can."
-        raise kind(" ".join(text.split())) from error
+            text = f"{hub}/{name} is gated: accept its terms and {login}."
+            raise PermissionError(text) from error
+        if status in (401, 404):
+            text = f"there is no model {source} on {hub}. If it is private,"
+            raise FileNotFoundError(f"{missing} {text} {login}.") from error
+        cause = f"status {status}" if status else str(error) or repr(error)
+        if isinstance(error, errors.OfflineModeIsEnabled):
+            cause = "HF_HUB_OFFLINE is set"
+        elif cached:
+            text = "%s is not available (%s): using commit %s of %s, cached"
+            logger.warning(text, hub, cause, cached.name, name)
+        if cached:
+            return cached
+        text = f"{hub} is not available ({cause}). When it is, try again:"
+        text += " partial downloads are resumed."
+        raise FileNotFoundError(f"{missing} {text}") from error
 
 
 def _find_cached(name, revision):
@@ -120,12 +122,12 @@ def _download(name, revision):
         sums = {x.rfilename: x.lfs.sha256 for x in info.siblings if x.lfs}
         pickles = ", ".join(x for x in sizes if x.endswith(PICKLES))
         if not re.fullmatch(pinned, info.sha):
-            raise ValueError(f"the commit is {info.sha!r}.")
+            raise ValueError(f"the commit is {info.sha!r}")
         for file in sums.keys() & LIMITS:
             if not re.fullmatch(SHA256, sums[file]):
-                raise ValueError(f"the SHA-256 of {file} is {sums[file]!r}.")
+                raise ValueError(f"the SHA-256 of {file} is {sums[file]!r}")
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise errors.HTTPError(f"This is no hub's answer: {error}") from error
+        raise errors.HTTPError(f"no hub's answer: {error}") from error
     for file, limit in LIMITS.items():
         size = sizes.get(file, 0)
         if file not in sizes and file != OPTIONAL:
@@ -173,13 +175,14 @@ def _fetch(url, path, size, sha256):
     name, model = sha256 or f"{path.parent.name}.{path.name}", path.parents[2]
     blob = model / "blobs" / name
     part = blob.with_name(f"{name}.incomplete")
+    mode = "a" if size else "w"  # without a size, it may be complete already
     lock = model.parent / ".locks" / model.name / f"{name}.lock"
     for folder in (path.parent, blob.parent, lock.parent):
         folder.mkdir(parents=True, exist_ok=True)
     with utils.WeakFileLock(lock), name_full_disk(part):
         if not blob.exists():
             try:
-                with _Limited(io.FileIO(part, "a")) as file:
+                with _Limited(io.FileIO(part, mode)) as file:
                     file.limit = size or LIMITS[path.name]
                     http_get(
                         url,
@@ -192,12 +195,15 @@ def _fetch(url, path, size, sha256):
                     raise ValueError("its SHA-256 differs")
                 if path.suffix == ".json":
                     dict(**json.loads(part.read_bytes()))
-            except (OSError, RecursionError, TypeError, ValueError) as error:
+            except (errors.HTTPError, OSError, *BAD_JSON) as error:
                 broken = isinstance(error, errors.HTTPError)
-                if broken or getattr(error, "errno", None):
-                    raise  # the next call continues
-                part.unlink()
-                reason = str(error).partition("\n")[0]
+                if getattr(error, "errno", None):
+                    raise
+                if not broken or not part.stat().st_size:
+                    part.unlink()
+                if broken:  # the next call continues
+                    raise
+                reason = str(error).partition("\n")[0].rstrip(".")
                 raise ValueError(f"{url} was refused: {reason}.") from error
             os.replace(part, blob)
         if not path.exists():
