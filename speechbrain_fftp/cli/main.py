@@ -21,6 +21,7 @@ VERBS = {
     "evaluate": ("evaluate", "scores a model on labelled clips"),
     "export": ("export", "writes a model as an ONNX file"),
     "listen": ("listen", "prints the events in a stream as they begin and end"),
+    "import": ("import_model", "writes a published model as a folder"),
     "serve": ("serve", "tags clips on a page in the browser"),
 }
 

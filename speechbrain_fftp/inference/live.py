@@ -72,7 +72,7 @@ def stream_events(
         rows, hop = _step_rows, STEP_HOP if hop is None else hop
     window, hop = tagger.check_window(window, hop)
     labels, rate = tagger.labels, tagger.hparams.sample_rate
-    sizes = (0.0, 0) if rows is _step_rows else (window, tagger.max_samples)
+    sizes = (0.0, 0) if rows is _step_rows else (window, tagger.piece_samples)
     tracker = Hysteresis(threshold, low, len(labels), sizes[0])
     pending = _Pending(tracker, sizes[1], rate)
     begun = set()
@@ -118,7 +118,7 @@ def _can_step(tagger):
 
 def _window_rows(tagger, blocks, window, hop):
     """Spans, grids and probabilities ``[C]`` of pieces and windows."""
-    piece = tagger.max_samples
+    piece = tagger.piece_samples
     grids = [(piece, piece), (round(window), hop)]
     for start, end, members, wav in _cut_windows(blocks, grids):
         if end > start:

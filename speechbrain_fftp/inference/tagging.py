@@ -193,7 +193,9 @@ class AudioTagger(TaggingModel):
             Times and probabilities of the windows, and those of the file.
         """
         window, hop = self.check_window(window, hop)
-        grids = [(self.max_window, self.max_window), (window, hop)]
+        rate = self.hparams.sample_rate
+        sizes = self.max_samples / rate, self.piece_samples / rate
+        grids = [*((size, size) for size in sizes), (window, hop)]
         batches = (
             (spans, members, self.tag_batch(wavs))
             for spans, members, wavs in self._windows(source, grids, progress)

@@ -51,25 +51,26 @@ class Timeline:
 
         Models are trained on whole clips, and a short window may sound like
         something else. So no class is more probable in a window than in the
-        pieces, of the length of a clip, that overlap it.
+        pieces, of the length of a training clip, that overlap it.
 
         Arguments
         ---------
         batches : iterable of tuple
-            ``spans`` and ``members`` as of ``file_windows``, for a grid of
-            pieces and one of windows, and their probabilities ``[B, C]``.
+            ``spans`` and ``members`` as of ``file_windows``, for grids of
+            clips, pieces and windows, and their probabilities ``[B, C]``.
         rate, window, *more : int, float, tuple
             Sampling rate in Hz; the others as of the class.
 
         Returns
         -------
         Timeline
-            Of the windows; of the file, the maximum over pieces.
+            Of the windows; of the file, the maximum over clips.
         """
         batches = ((s, m, probs.float().cpu()) for s, m, probs in batches)
         spans, members, probs = map(torch.cat, zip(*batches))
-        piece_spans, pieces = spans[members[:, 0]], probs[members[:, 0]]
-        spans, probs = spans[members[:, 1]], probs[members[:, 1]]
+        clip_probs = probs[members[:, 0]].amax(0)
+        piece_spans, pieces = spans[members[:, 1]], probs[members[:, 1]]
+        spans, probs = spans[members[:, 2]], probs[members[:, 2]]
         starts, ends = spans.T.contiguous()
         limits = torch.zeros_like(probs)
         for (start, end), limit in zip(piece_spans, pieces):
@@ -79,7 +80,7 @@ class Timeline:
             limits[first:stop] = limits[first:stop].maximum(limit)
         times = spans.double().mean(1).div(rate).float()
         probs, duration = probs.minimum(limits), ends[-1].item() / rate
-        return cls(times, probs, pieces.amax(0), duration, window, *more)
+        return cls(times, probs, clip_probs, duration, window, *more)
 
     def tags(self, top_k=5, threshold=None):
         """Returns the most probable labels, see ``rank_tags``.
