@@ -18,7 +18,7 @@ from speechbrain_fftp.cli import messages, options
 # The module of each verb, and what the verb does. Without one: tag.py.
 VERBS = {
     "evaluate": ("evaluate", "scores a model on labelled clips"),
-    "export": ("export", "writes a model as an ONNX file"),
+    "export": ("export", "writes a model for ONNX or transformers"),
     "serve": ("serve", "tags clips on a page in the browser"),
 }
 
