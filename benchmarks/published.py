@@ -99,8 +99,7 @@ def main():
         for name, time in times.items()
     ]
     ratio = times[PEER]["median"] / times[OURS]["median"]
-    work = "AST-base, file of 10 s, speed relative to transformers"
-    goals = [harness.target(work, 1.5, ratio)]
+    goals = [harness.target("AST-base, relative to transformers", 1.5, ratio)]
     note = "Median (quartiles, rounds), float32, measured in turns. "
     sections = {"AST-base": (note + args.note, rows), "Targets": ("", goals)}
     about = harness.environment("cpu", ("transformers", "soundfile"))
