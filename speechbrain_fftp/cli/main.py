@@ -19,9 +19,9 @@ from speechbrain_fftp.cli import messages, options
 VERBS = {
     "calibrate": ("calibrate", "learns a threshold for each class"),
     "evaluate": ("evaluate", "scores a model on labelled clips"),
-    "export": ("export", "writes a model as an ONNX file"),
-    "listen": ("listen", "prints the events in a stream as they begin and end"),
+    "export": ("export", "writes a model for ONNX or transformers"),
     "import": ("import_model", "writes a published model as a folder"),
+    "listen": ("listen", "prints the events in a stream as they begin and end"),
     "serve": ("serve", "tags clips on a page in the browser"),
 }
 

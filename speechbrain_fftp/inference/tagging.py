@@ -167,7 +167,8 @@ class AudioTagger(TaggingModel):
         """
         total, count = 0.0, 0
         for *_, wavs in self._windows(source):
-            with torch.no_grad(), self.inference_ctx:
+            # Leaving it restores this thread's autocast; the context is shared
+            with torch.inference_mode(), self.inference_ctx:
                 total = total + self.encode_batch(wavs).float().sum((0, 1))
             count += len(wavs)
         return total.cpu() / count

@@ -143,9 +143,10 @@ def test_the_command_runs_as_shown(placeholders, capsys):
     for arguments in shown:
         assert cli.main(arguments) == 0
         printed = capsys.readouterr().out
-        said = {"export": "model.onnx", "evaluate": "mAP", "calibrate": "F1"}
+        said = {"export": "wrote", "evaluate": "mAP", "calibrate": "F1"}
         assert said.get(arguments[0], "clip.wav") in printed
     assert os.path.exists("model.onnx")
+    assert os.path.exists("hf_model/config.json")
 
 
 def test_speed_table_repeats_rows_of_the_measured_one():

@@ -265,6 +265,16 @@ def _rename_tensors(state, table, depth, what):
     """
     if depth > len(state):
         raise ValueError(f"{len(state)} tensors are too few for {what}.")
+    names = _table_names(table, depth)
+    check_names(state, (name for old in names.values() for name in old), what)
+    return {
+        new: torch.cat([torch.atleast_1d(state[name].float()) for name in old])
+        for new, old in names.items()
+    }
+
+
+def _table_names(table, depth):
+    """The old names of each new one, see ``_rename_tensors``."""
     names = {}
     for new, old in table.items():
         for block in range(depth):
@@ -274,10 +284,15 @@ def _rename_tensors(state, table, depth, what):
                     for name in (new, *old)
                 )
                 names[full] = parts
-    check_names(state, (name for old in names.values() for name in old), what)
+    return names
+
+
+def _name_tensors(tensors, table, depth):
+    """Gives tensors their old names, the reverse of ``_rename_tensors``."""
     return {
-        new: torch.cat([torch.atleast_1d(state[name].float()) for name in old])
-        for new, old in names.items()
+        name: part.contiguous()
+        for new, names in _table_names(table, depth).items()
+        for name, part in zip(names, tensors[new].chunk(len(names)))
     }
 
 
