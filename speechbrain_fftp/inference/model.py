@@ -19,6 +19,7 @@ from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.packed_linear import pack_linear
 from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.inference.threads import CallThreads
+from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.utils.pretrained.hub import find_model
 from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
@@ -101,6 +102,9 @@ class TaggingModel(Pretrained):
         encoder.ignore_len()
         if packed and self.device == "cpu" and self.precision == "fp32":
             pack_linear(self.mods)
+        if isinstance(self.mods.embedding_model, AST):
+            # Only the class tokens are used of what the last block returns
+            self.mods.embedding_model.blocks[-1].outputs = 2
         self.tagger = Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
         sizes = self.hparams.max_frames, self.hparams.sample_rate
         encoder = self.mods.embedding_model

@@ -42,6 +42,7 @@ class TransformerBlock(torch.nn.Module):
 
     # A block whose own attribute is another function uses that one.
     attend = staticmethod(torch.nn.functional.scaled_dot_product_attention)
+    outputs = None  # number of the first tokens that are returned; all if None
 
     def __init__(
         self, embed_dim, num_heads, mlp_ratio=4.0, dropout=0.0, norm_eps=1e-6
@@ -81,9 +82,10 @@ class TransformerBlock(torch.nn.Module):
         qkv = self.qkv(x).view(B, N, 3, self.num_heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
+        q = q[:, :, : self.outputs]
         x = self.attend(q, k, v, attn_mask=mask, dropout_p=dropout)
         # [B, heads, N, D / heads] -> [B, N, D]
-        x = self.proj(x.transpose(1, 2).reshape(B, N, D))
+        x = self.proj(x.transpose(1, 2).reshape(B, -1, D))
         return torch.nn.functional.dropout(x, self.dropout, self.training)
 
     def forward(self, x, mask=None):
@@ -101,7 +103,7 @@ class TransformerBlock(torch.nn.Module):
         torch.Tensor
             Tokens ``[B, N, D]``.
         """
-        x = x + self.attention(self.norm1(x), mask)
+        x = x[:, : self.outputs] + self.attention(self.norm1(x), mask)
         return x + self.mlp(self.norm2(x))
 
 

@@ -279,3 +279,19 @@ def test_large_batches_have_one_attention_map_per_block():
     with attention_maps(encoder) as maps:
         encoder(feats)
     assert [weights.shape for weights in maps] == [(24, 100, 100)] * 2
+
+
+def test_a_last_block_for_class_tokens_alone():
+    """What ``AudioTagger`` sets changes no embedding, also of padded clips."""
+    torch.manual_seed(0)
+    encoder = AST(40, 48, 2, 3, FFTPEmbedding(40, 48, 10, 5), 200).eval()
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    feats, lens = torch.randn(3, 150, 40), torch.tensor([1.0, 0.3, 0.7])
+    with torch.no_grad():
+        expected = [encoder(feats), encoder(feats, lens)]
+        encoder.blocks[-1].outputs = 2
+        found = [encoder(feats), encoder(feats, lens)]
+        assert encoder.blocks[-1](torch.randn(1, 9, 48)).shape == (1, 2, 48)
+    for one, other in zip(found, expected):
+        torch.testing.assert_close(one, other)
