@@ -2,8 +2,8 @@
 
 Signature and shapes follow ``selective_scan_fn`` of
 https://github.com/state-spaces/mamba (https://arxiv.org/abs/2312.00752,
-section 3). Added are items of different lengths, a backward direction without
-flipped copies, and an initial state.
+section 3). Added are items of different lengths, a backward direction, and an
+initial state.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -14,7 +14,7 @@ import os
 
 import torch
 
-from speechbrain_fftp.nnet.selective_scan.torch_backend import torch_scan
+from speechbrain_fftp.nnet.selective_scan.torch_backend import _torch_scan
 
 
 def selective_scan(
@@ -35,31 +35,23 @@ def selective_scan(
 ):
     """Scans a sequence: ``h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t]``.
 
-    The output is ``y[t] = (C[t] h[t] + D u[t]) * silu(z[t])``. It is computed in
-    at least float32, whatever the dtypes of the inputs, and is differentiable
-    with respect to all of them.
+    The output is ``y[t] = (C[t] h[t] + D u[t]) * silu(z[t])``, computed in at
+    least float32 and differentiable with respect to all inputs.
 
     Arguments
     ---------
-    u : torch.Tensor
-        Input ``[B, D, L]`` of any strides; transposed views of ``[B, L, D]``
-        are fastest.
-    delta : torch.Tensor
-        Step sizes ``[B, D, L]``.
-    A : torch.Tensor
-        Decay rates ``[D, N]``, real and negative.
-    B, C : torch.Tensor
-        Input and output factors ``[B, N, L]``.
-    D : torch.Tensor, optional
-        Weights ``[D]`` of the input in the output.
-    z : torch.Tensor, optional
-        Gate ``[B, D, L]``.
-    delta_bias : torch.Tensor, optional
-        Bias ``[D]`` of the step sizes.
-    delta_softplus : bool
-        Whether softplus is applied to the step sizes after the bias.
-    return_last_state : bool
-        Whether the last state is returned too.
+    u, delta : torch.Tensor
+        Input and step sizes ``[B, D, L]``, of any strides; transposed views of
+        ``[B, L, D]`` are fastest.
+    A, B, C : torch.Tensor
+        Decay rates ``[D, N]``, real and negative; input and output factors
+        ``[B, N, L]``.
+    D, z, delta_bias : torch.Tensor, optional
+        Weights ``[D]`` of the input in the output; gate ``[B, D, L]``; bias
+        ``[D]`` of the step sizes.
+    delta_softplus, return_last_state : bool
+        Whether softplus is applied to the step sizes after the bias, and
+        whether the last state is returned too.
     backend : str
         "torch" (any device), "triton" (CUDA, or any under Triton's
         interpreter), "mamba_ssm" (CUDA, where that package is installed), or
@@ -114,8 +106,7 @@ def bidirectional_selective_scan(A, A_b, **inputs):
     Arguments
     ---------
     A, A_b : torch.Tensor
-        Decay rates ``[D, N]`` of the forward and of the backward direction,
-        which starts at each item's own last step.
+        Decay rates ``[D, N]`` of the forward and of the backward direction.
     **inputs : dict
         Other arguments of ``selective_scan``.
 
@@ -129,8 +120,7 @@ def bidirectional_selective_scan(A, A_b, **inputs):
     >>> u, delta = torch.randn(2, 6, 100), torch.rand(2, 6, 100)
     >>> B, C = torch.randn(2, 4, 100), torch.randn(2, 4, 100)
     >>> A, A_b = -torch.rand(6, 4), -torch.rand(6, 4)
-    >>> out = bidirectional_selective_scan(A, A_b, u=u, delta=delta, B=B, C=C)
-    >>> out.shape
+    >>> bidirectional_selective_scan(A, A_b, u=u, delta=delta, B=B, C=C).shape
     torch.Size([2, 6, 100])
     """
     forward = selective_scan(A=A, **inputs)
@@ -182,7 +172,7 @@ def _scan(inputs, delta_softplus, reverse, backend):
             elif find_spec("triton"):
                 backend = "triton"
     if backend == "torch":
-        return torch_scan(*options)
+        return _torch_scan(*options)
     if u.dtype == torch.float64:
         raise ValueError(
             f"backend={backend!r} computes in float32, but u is float64: use "
@@ -199,10 +189,10 @@ def _scan(inputs, delta_softplus, reverse, backend):
                 f"{u.device}: use backend='torch' there."
             )
         from speechbrain_fftp.nnet.selective_scan.triton_backend import (
-            triton_scan,
+            _triton_scan,
         )
 
-        return triton_scan(*options)
+        return _triton_scan(*options)
     if backend == "mamba_ssm":
         if not find_spec("mamba_ssm"):
             raise ImportError(

@@ -19,8 +19,8 @@ class _Block:
     def __init__(self, inputs, rows, chunk, buffers, delta_softplus, reverse):
         u, delta, A, B, C, D, z, delta_bias, _, lengths = inputs
         n_steps = u.shape[2]
-        self.rows, self.reverse = rows, reverse
-        self.delta_softplus = delta_softplus
+        self.rows, self.n_rows, self.buffers = rows, len(u[rows]), buffers
+        self.delta_softplus, self.reverse = delta_softplus, reverse
         self.dtype = torch.promote_types(u.dtype, torch.float32)
         self.inputs = (u, delta, B, C, z)
         self.A = A.t().to(self.dtype).contiguous()  # [N, D]
@@ -36,9 +36,7 @@ class _Block:
         ]
         if reverse:
             self.spans.reverse()
-        self.n_rows = len(u[rows])
-        self.buffers = buffers
-        self.n_steps = None
+        self.n_steps = None  # of the buffers
 
     def read(self, span):
         """Reads the inputs of a chunk."""
@@ -47,9 +45,8 @@ class _Block:
             self.reshape_buffers(span.stop - span.start)
         self.padding = None
         if span.stop > self.shortest:
-            steps = torch.arange(
-                span.start, span.stop, device=self.lengths.device
-            )
+            device = self.lengths.device
+            steps = torch.arange(span.start, span.stop, device=device)
             self.padding = (steps >= self.lengths[:, None])[:, :, None]
         self.u, self.raw, self.B, self.C, self.z = (
             None if x is None else self.slice(x) for x in self.inputs
@@ -100,16 +97,14 @@ class _Block:
             state = torch.addcmul(new, decay, state, out=new)
         return state
 
-    def output(self):
-        """The output before the gate, ``[B, T, D]``."""
+    def output(self, gated):
+        """The output ``[B, T, D]``, before or after the gate, if any."""
         out = _contract_states(self.C, self.states)
-        return out if self.D is None else out.addcmul_(self.u, self.D)
-
-    def gate(self, out):
-        """Applies the gate, if there is one."""
-        if self.z is None:
-            return out
-        return out.mul_(torch.nn.functional.silu(self.z))
+        if self.D is not None:
+            out.addcmul_(self.u, self.D)
+        if gated and self.z is not None:
+            out.mul_(torch.nn.functional.silu(self.z))
+        return out
 
     def backward(self, out_grad, grads, start):
         """Adds the gradients of a chunk that ``run`` computed from start."""
@@ -117,7 +112,8 @@ class _Block:
         if self.z is not None:
             gate = self.z.sigmoid()
             slope = gate * (1 + self.z * (1 - gate))
-            self.write(grads.z, self.output().mul_(grad).mul_(slope))
+            output = self.output(gated=False)
+            self.write(grads.z, output.mul_(grad).mul_(slope))
             grad = grad * gate.mul_(self.z)
 
         # The gradient of each state, from last to first: each one reaches the
@@ -191,9 +187,8 @@ class _Gradients:
 
 def _contract_states(coefficients, states):
     """Sum over N: ``[B, T, N]`` and ``[B, T, N, D]`` -> ``[B, T, D]``."""
-    out = torch.bmm(
-        coefficients.flatten(0, 1).unsqueeze(1), states.flatten(0, 1)
-    )
+    coefficients = coefficients.flatten(0, 1).unsqueeze(1)
+    out = torch.bmm(coefficients, states.flatten(0, 1))
     return out.view(*states.shape[:2], -1)
 
 
