@@ -35,13 +35,11 @@ class Mamba(torch.nn.Module):
         Number of channels E of a token.
     bidirectional : str or bool
         "fo-bi", "bi-bi" or False.
-    d_state, d_conv : int
-        Number of states N of each channel, and of tokens in a convolution.
-    expand : int
-        Number of inner channels, in multiples of ``embed_dim``.
+    d_state, d_conv, expand : int
+        Number of states N of each channel, of tokens in a convolution, and of
+        inner channels D in multiples of ``embed_dim``.
     dt_rank : int, optional
-        Rank of the projection of step sizes; by default
-        ``ceil(embed_dim / 16)``.
+        Rank of the projection of step sizes; ``ceil(embed_dim / 16)`` if None.
     backend : str
         Backend of ``selective_scan``.
 
@@ -287,10 +285,8 @@ class MambaBlock(torch.nn.Module):
 
         Returns
         -------
-        x : torch.Tensor
-            Tokens ``[B, N, D]``.
-        state : tuple of torch.Tensor
-            The layer's state.
+        x, state : torch.Tensor, tuple of torch.Tensor
+            Tokens ``[B, N, D]``, and the layer's state.
         """
         mixed, state = self.mixer.step(self._normalise(x), state)
         return x + mixed, state

@@ -1,9 +1,8 @@
 """Patch embeddings: from a spectrogram to a sequence of tokens.
 
-* ``FFTPEmbedding``, full-frequency temporal patching
-  (https://arxiv.org/abs/2508.21243): each token covers all mel bins of a few
-  frames, so that tokens form a time sequence;
-* ``SquarePatchEmbedding``, the 16x16 patches of the Audio Spectrogram
+* ``FFTPEmbedding``: tokens of all mel bins of a few frames
+  (https://arxiv.org/abs/2508.21243);
+* ``SquarePatchEmbedding``: the 16x16 patches of the Audio Spectrogram
   Transformer (https://arxiv.org/abs/2104.01778, stride 10) and of Audio Mamba
   (https://arxiv.org/abs/2406.03344, stride 16).
 
@@ -18,9 +17,8 @@ class PatchEmbedding(torch.nn.Module):
     """Cuts ``[B, T, F]`` features into patches and projects each to a token.
 
     A convolution without padding: bins and frames at the upper and right edge
-    that do not fill a patch are dropped. Tokens are ordered frequency-major, as
-    in the original AST: token ``f * T' + t`` is the patch in row ``f`` and
-    column ``t``.
+    that do not fill a patch are dropped. Token ``f * T' + t`` is the patch in
+    row ``f`` and column ``t``, as in the original AST.
 
     Arguments
     ---------
@@ -71,13 +69,12 @@ class PatchEmbedding(torch.nn.Module):
         Arguments
         ---------
         n_frames : int or torch.Tensor
-            Number of frames of a clip, or of each clip of a batch.
+            Number of frames T of a clip, or of each clip of a batch.
 
         Returns
         -------
         int or torch.Tensor
-            ``floor((T - Tp) / st) + 1``, at least 1: shorter clips are padded
-            to a patch.
+            ``floor((T - Tp) / st) + 1``, at least 1.
         """
         count = (n_frames - self.patch_frames) // self.stride_frames + 1
         if isinstance(count, torch.Tensor):
@@ -90,12 +87,12 @@ class PatchEmbedding(torch.nn.Module):
         Arguments
         ---------
         n_frames : int
-            Number of frames of the clip.
+            Number of frames.
 
         Returns
         -------
         int
-            Patches along frequency times patches along time.
+            ``F' * T'``.
         """
         return self.freq_patches * self.time_patches(n_frames)
 
@@ -105,8 +102,7 @@ class PatchEmbedding(torch.nn.Module):
         Arguments
         ---------
         feats : torch.Tensor
-            Features ``[B, T, F]``, padded with zeros to at least
-            ``patch_frames`` frames.
+            Features ``[B, T, F]``; shorter ones are padded to one patch.
 
         Returns
         -------
@@ -135,17 +131,15 @@ class PatchEmbedding(torch.nn.Module):
 class FFTPEmbedding(PatchEmbedding):
     """Full-frequency temporal patches (arXiv 2508.21243, section III-A).
 
-    One convolution with kernel ``(n_mels, patch_frames)`` and stride
-    ``(n_mels, stride_frames)``: each token sees the whole spectrum.
+    Each token sees the whole spectrum, and tokens form a time sequence.
 
     Arguments
     ---------
     n_mels, embed_dim : int
         Number of mel bins of the input, and of channels of a token.
-    patch_frames : int
-        Frames per token. The paper tries 10, 25 and 50.
-    stride_frames : int
-        Frames from one token to the next. The paper tries 1, 5 and 10.
+    patch_frames, stride_frames : int
+        Frames per token (10, 25 or 50 in the paper), and from one token to the
+        next (1, 5 or 10).
 
     Example
     -------
@@ -155,12 +149,8 @@ class FFTPEmbedding(PatchEmbedding):
     """
 
     def __init__(self, n_mels, embed_dim, patch_frames=25, stride_frames=5):
-        super().__init__(
-            n_mels,
-            embed_dim,
-            patch=(n_mels, patch_frames),
-            stride=(n_mels, stride_frames),
-        )
+        patch, stride = (n_mels, patch_frames), (n_mels, stride_frames)
+        super().__init__(n_mels, embed_dim, patch, stride)
 
 
 class SquarePatchEmbedding(PatchEmbedding):
@@ -170,10 +160,8 @@ class SquarePatchEmbedding(PatchEmbedding):
     ---------
     n_mels, embed_dim : int
         Number of mel bins of the input, and of channels of a token.
-    patch_size : int
-        Bins and frames per token.
-    stride : int
-        Bins and frames from one token to the next: 10 for AST, 16 for AuM.
+    patch_size, stride : int
+        Bins and frames per token, and from one token to the next.
 
     Example
     -------
@@ -183,12 +171,8 @@ class SquarePatchEmbedding(PatchEmbedding):
     """
 
     def __init__(self, n_mels, embed_dim, patch_size=16, stride=10):
-        super().__init__(
-            n_mels,
-            embed_dim,
-            patch=(patch_size, patch_size),
-            stride=(stride, stride),
-        )
+        patch, step = (patch_size, patch_size), (stride, stride)
+        super().__init__(n_mels, embed_dim, patch, step)
         self.patch_size = patch_size
         self.stride = stride
 
@@ -201,7 +185,7 @@ def check_embedding(embedding, n_mels, embed_dim, max_frames):
     embedding : PatchEmbedding
         The patch embedding.
     n_mels, embed_dim, max_frames : int
-        The encoder's mel bins, channels and maximum clip length.
+        The encoder's sizes.
 
     Raises
     ------
@@ -235,8 +219,7 @@ def trim_padding(feats, wav_lens):
     feats : torch.Tensor
         Features ``[B, T, F]``.
     wav_lens : torch.Tensor or None
-        Length ``[B]`` of each clip relative to T: ``round(wav_lens * T)``
-        frames, at least one.
+        Relative lengths ``[B]``: of ``round(wav_lens * T)`` frames, at least 1.
 
     Returns
     -------

@@ -39,17 +39,15 @@ def resize_time_positions(table, time_patches):
 class PositionEmbedding(torch.nn.Module):
     """One learned vector for each patch position.
 
-    A clip uses the first positions of the table. If it has more tokens than the
-    table holds, the table is stretched to its length. Neither depends on the
-    padding of the batch. A state dict with another number of positions along
-    time (another clip length or stride) is interpolated when it is loaded.
+    A clip uses the first positions of the table; if it is longer, the table is
+    stretched to its length. Neither depends on the padding of the batch. A state
+    dict with another number of positions along time is interpolated on loading.
 
     Arguments
     ---------
-    freq_patches, time_patches : int
-        Number of patch rows F', and of columns T' at the maximum clip length.
-    embed_dim : int
-        Number of channels D of a token.
+    freq_patches, time_patches, embed_dim : int
+        Number of patch rows F', of columns T' at the maximum clip length, and
+        of channels D of a token.
 
     Example
     -------

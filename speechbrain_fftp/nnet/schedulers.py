@@ -44,10 +44,8 @@ class LinearWarmupCosine:
                 f"total_steps={total_steps} must be greater than "
                 f"warmup_steps={warmup_steps}, which must not be negative."
             )
-        self.lr = lr
-        self.warmup_steps = warmup_steps
-        self.total_steps = total_steps
-        self.final_lr = final_lr
+        self.lr, self.final_lr = lr, final_lr
+        self.warmup_steps, self.total_steps = warmup_steps, total_steps
         self.n_steps = 0
 
     def rate(self, step):
@@ -65,9 +63,8 @@ class LinearWarmupCosine:
         """
         if step < self.warmup_steps:
             return self.lr * step / self.warmup_steps
-        done = (step - self.warmup_steps) / (
-            self.total_steps - self.warmup_steps
-        )
+        decay_steps = self.total_steps - self.warmup_steps
+        done = (step - self.warmup_steps) / decay_steps
         cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
         return self.final_lr + (self.lr - self.final_lr) * cosine
 
@@ -77,7 +74,7 @@ class LinearWarmupCosine:
         Arguments
         ---------
         optimizer : torch.optim.Optimizer
-            The optimiser; the rate is set in all parameter groups.
+            The rate is set in all its parameter groups.
 
         Returns
         -------
