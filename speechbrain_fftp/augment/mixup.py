@@ -21,8 +21,8 @@ class Mixup(torch.nn.Module):
     prob : float
         Probability that a clip is mixed.
     alpha : float
-        Parameter of the share's distribution Beta(alpha, alpha). The default,
-        that of the original AST, keeps shares near one half.
+        Parameter of the share's distribution Beta(alpha, alpha): with 10, as in
+        the original AST, shares are near one half.
 
     Raises
     ------
@@ -44,20 +44,16 @@ class Mixup(torch.nn.Module):
             raise ValueError(
                 f"prob={prob} must be in 0..1 and alpha={alpha} positive."
             )
-        self.prob = prob
-        self.alpha = alpha
+        self.prob, self.alpha = prob, alpha
 
     def forward(self, wavs, lengths, labels):
         """Mixes a batch.
 
         Arguments
         ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]``, padded with zeros.
-        lengths : torch.Tensor
-            Lengths ``[B]`` relative to S.
-        labels : torch.Tensor
-            Multi-hot labels ``[B, C]``.
+        wavs, lengths, labels : torch.Tensor
+            Waveforms ``[B, S]``, padded with zeros, their relative lengths
+            ``[B]`` and multi-hot labels ``[B, C]``.
 
         Returns
         -------

@@ -1,8 +1,6 @@
 """SpecMask: patch-aligned spectrogram masking under a fixed budget.
 
-The augmentation of https://arxiv.org/abs/2508.21243, section III-B. The same
-number of cells is masked in every clip, most of them in full-frequency time
-masks, the rest in time-frequency boxes, all on the patch grid.
+The augmentation of https://arxiv.org/abs/2508.21243, section III-B.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -64,23 +62,21 @@ class SpecMask(torch.nn.Module):
     overlap. Masked cells are set to the mean over the clip's valid frames.
     Active in train mode only.
 
-    The number and the sizes of masks are drawn for each clip: the budget is
-    split randomly into at most ``time_masks`` time masks and ``boxes`` boxes of
-    random height (cells that do not fill a column of a box make a further box,
-    one column wide). The cells of the boxes are limited to what fits into the
-    columns that the time masks leave.
+    The budget is split randomly into at most ``time_masks`` time masks and
+    ``boxes`` boxes of random height (cells that do not fill a column of a box
+    make a further box, one column wide), if the boxes fit into the columns that
+    the time masks leave.
 
     Arguments
     ---------
     budget : int or float
         Cells to mask in each clip: an int is their number (25600 of 128x1000
-        on AudioSet and 1024 of 128x128 on Speech Commands in the paper), but at
-        most 75 % of a short clip; a float is a fraction of the valid cells.
+        or 1024 of 128x128 in the paper), but at most 75 % of a short clip; a
+        float is a fraction of the valid cells.
     full_freq_ratio : float
         Share of the budget for full-frequency time masks.
     patch : tuple of int
-        The grid: frames and bins of a cell, such as (5, 16) for 1000 frames
-        and (2, 16) for 128.
+        The grid: frames and bins of a cell.
     time_masks, boxes : int
         Maximum number of full-frequency time masks, and of boxes (without
         one-column remainders), per clip.
@@ -127,11 +123,9 @@ class SpecMask(torch.nn.Module):
                 f"patch={patch}, time_masks={time_masks} and boxes={boxes} "
                 "must all be positive."
             )
-        self.budget = budget
-        self.full_freq_ratio = full_freq_ratio
+        self.budget, self.full_freq_ratio = budget, full_freq_ratio
         self.patch_frames, self.patch_bins = patch
-        self.time_masks = time_masks
-        self.boxes = boxes
+        self.time_masks, self.boxes = time_masks, boxes
         self.aligned = aligned
 
     def forward(self, feats, lengths=None):

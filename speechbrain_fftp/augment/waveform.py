@@ -14,8 +14,7 @@ from speechbrain.dataio import audio_io
 class RandomGain(torch.nn.Module):
     """Changes the level of each clip by a random number of decibels.
 
-    Unlike SpeechBrain's ``RandAmp``, it does not normalise clips to their peak
-    first.
+    Unlike SpeechBrain's ``RandAmp``, it does not normalise clips first.
 
     Arguments
     ---------
@@ -60,8 +59,8 @@ class RandomGain(torch.nn.Module):
 class RandomShift(torch.nn.Module):
     """Shifts each clip in time by a random number of samples.
 
-    Circular within the valid part of the clip, as in the Speech Commands recipe
-    of https://arxiv.org/abs/2104.01778.
+    Circular within the valid part of the clip, as in
+    https://arxiv.org/abs/2104.01778 for Speech Commands.
 
     Arguments
     ---------
@@ -92,10 +91,9 @@ class RandomShift(torch.nn.Module):
 
         Arguments
         ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]``.
-        lengths : torch.Tensor
-            Lengths ``[B]`` relative to S; padding is not moved.
+        wavs, lengths : torch.Tensor
+            Waveforms ``[B, S]``, and their relative lengths ``[B]``: padding is
+            not moved.
 
         Returns
         -------
@@ -128,9 +126,8 @@ class NoiseCuts:
     >>> import soundfile
     >>> folder = getfixture("tmpdir")
     >>> soundfile.write(folder / "hum.flac", [0.5] * 100, 16000)
-    >>> NoiseCuts(folder)(torch.rand(2, 3))
-    tensor([[0.5000, 0.5000, 0.5000],
-            [0.5000, 0.5000, 0.5000]])
+    >>> NoiseCuts(folder)(torch.rand(1, 3))
+    tensor([[0.5000, 0.5000, 0.5000]])
     """
 
     def __init__(self, folder):
