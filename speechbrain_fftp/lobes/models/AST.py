@@ -1,9 +1,8 @@
 """The Audio Spectrogram Transformer with any patch embedding.
 
-The encoder of https://arxiv.org/abs/2104.01778 (a pre-norm vision transformer
-with a class and a distillation token) on full-frequency temporal patches
-(https://arxiv.org/abs/2508.21243) or square ones. A clip's embedding does not
-depend on the padding of its batch.
+The encoder of https://arxiv.org/abs/2104.01778, a pre-norm vision transformer,
+on full-frequency temporal patches (https://arxiv.org/abs/2508.21243) or square
+ones. A clip's embedding does not depend on the padding of its batch.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -26,12 +25,10 @@ class TransformerBlock(torch.nn.Module):
     ---------
     embed_dim, num_heads : int
         Number of channels D of a token, and of attention heads.
-    mlp_ratio : float
-        Width of the MLP's hidden layer, in multiples of ``embed_dim``.
-    dropout : float
-        Dropout probability of attention weights and of both branches.
-    norm_eps : float
-        Epsilon of the layer normalisations.
+    mlp_ratio, dropout, norm_eps : float
+        Width of the MLP's hidden layer in multiples of ``embed_dim``; dropout
+        probability of attention weights and of both branches; epsilon of the
+        layer normalisations.
 
     Example
     -------
@@ -66,10 +63,8 @@ class TransformerBlock(torch.nn.Module):
 
         Arguments
         ---------
-        x : torch.Tensor
-            Normalised tokens ``[B, N, D]``.
-        mask : torch.Tensor or None
-            ``[B, 1, 1, N]``, True where a token may be attended to.
+        x, mask : torch.Tensor
+            Normalised tokens, and mask, as in ``forward``.
 
         Returns
         -------
@@ -99,7 +94,7 @@ class TransformerBlock(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Tokens ``[B, N, D]``.
+            ``[B, N, D]``.
         """
         x = x + self.attention(self.norm1(x), mask)
         return x + self.mlp(self.norm2(x))
@@ -118,8 +113,7 @@ class AST(torch.nn.Module):
     depth, num_heads : int
         Number of transformer blocks, and of attention heads.
     embedding : torch.nn.Module, optional
-        A patch embedding of ``speechbrain_fftp.nnet.patching``; by default,
-        ``FFTPEmbedding`` with 25 frames every 5.
+        A patch embedding; by default, ``FFTPEmbedding(n_mels, embed_dim)``.
     max_frames : int
         Maximum clip length in frames, which sets the number of learned
         positions. Longer clips stretch them (see ``PositionEmbedding``).
@@ -161,14 +155,10 @@ class AST(torch.nn.Module):
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         check_embedding(embedding, n_mels, embed_dim, max_frames)
-        self.n_mels = n_mels
-        self.embed_dim = embed_dim
-        self.depth = depth
-        self.num_heads = num_heads
-        self.max_frames = max_frames
-        self.mlp_ratio = mlp_ratio
-        self.dropout = dropout
-        self.norm_eps = norm_eps
+        self.n_mels, self.max_frames = n_mels, max_frames
+        self.embed_dim, self.depth = embed_dim, depth
+        self.num_heads, self.mlp_ratio = num_heads, mlp_ratio
+        self.dropout, self.norm_eps = dropout, norm_eps
         self.embedding = embedding
         self.position = PositionEmbedding(
             embedding.freq_patches,
@@ -200,8 +190,7 @@ class AST(torch.nn.Module):
         feats : torch.Tensor
             Normalised features ``[B, T, F]``.
         wav_lens : torch.Tensor, optional
-            Length ``[B]`` of each clip relative to T. Only its first
-            ``round(wav_lens * T)`` frames are used.
+            Lengths ``[B]`` relative to T. Padding is ignored.
 
         Returns
         -------

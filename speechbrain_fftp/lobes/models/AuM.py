@@ -1,9 +1,9 @@
 """Audio Mamba (AuM) with any patch embedding.
 
-The encoder of https://arxiv.org/abs/2406.03344 (a stack of bidirectional Mamba
-blocks with a class token in the middle) on full-frequency temporal patches
-(https://arxiv.org/abs/2508.21243) or square ones, for whole clips or streams. A
-clip's embedding does not depend on the padding of its batch.
+The encoder of https://arxiv.org/abs/2406.03344, a stack of bidirectional Mamba
+blocks, on full-frequency temporal patches (https://arxiv.org/abs/2508.21243) or
+square ones, for whole clips or streams. A clip's embedding does not depend on
+the padding of its batch.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -52,22 +52,18 @@ class AuM(torch.nn.Module):
 
     Arguments
     ---------
-    n_mels, embed_dim : int
-        Number of mel bins F of the features, and of channels D of a token.
-    depth : int
-        Number of blocks.
+    n_mels, embed_dim, depth : int
+        Number of mel bins F of the features, of channels D of a token, and of
+        blocks.
     bidirectional : str or bool
         "fo-bi", "bi-bi" or False; see ``Mamba``.
     embedding : torch.nn.Module, optional
-        A patch embedding of ``speechbrain_fftp.nnet.patching``; by default,
-        ``FFTPEmbedding`` with 25 frames every 5.
+        A patch embedding; by default, ``FFTPEmbedding(n_mels, embed_dim)``.
     max_frames : int
         Maximum clip length in frames, which sets the number of learned
         positions. Longer clips stretch them (see ``PositionEmbedding``).
-    d_state, d_conv, expand : int
+    d_state, d_conv, expand, dt_rank : int, optional
         Sizes of the blocks; see ``Mamba``.
-    dt_rank : int, optional
-        Rank of the projection of step sizes; see ``Mamba``.
     residual_in_fp32 : bool
         Whether the residual stream is float32 even if the weights are not.
     norm_eps : float
@@ -118,18 +114,12 @@ class AuM(torch.nn.Module):
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         check_embedding(embedding, n_mels, embed_dim, max_frames)
-        self.n_mels = n_mels
-        self.embed_dim = embed_dim
-        self.depth = depth
-        self.bidirectional = bidirectional
-        self.max_frames = max_frames
-        self.d_state = d_state
-        self.d_conv = d_conv
-        self.expand = expand
-        self.dt_rank = dt_rank
-        self.residual_in_fp32 = residual_in_fp32
-        self.norm_eps = norm_eps
-        self.backend = backend
+        self.n_mels, self.max_frames = n_mels, max_frames
+        self.embed_dim, self.depth = embed_dim, depth
+        self.bidirectional, self.backend = bidirectional, backend
+        self.d_state, self.d_conv = d_state, d_conv
+        self.expand, self.dt_rank = expand, dt_rank
+        self.residual_in_fp32, self.norm_eps = residual_in_fp32, norm_eps
         self.embedding = embedding
         if bidirectional:
             self.position = PositionEmbedding(
@@ -169,8 +159,7 @@ class AuM(torch.nn.Module):
         feats : torch.Tensor
             Normalised features ``[B, T, F]``.
         wav_lens : torch.Tensor, optional
-            Length ``[B]`` of each clip relative to T. Only its first
-            ``round(wav_lens * T)`` frames are used.
+            Lengths ``[B]`` relative to T. Padding is ignored.
 
         Returns
         -------
@@ -225,9 +214,6 @@ class AuM(torch.nn.Module):
     def step(self, feats, state=None):
         """Encodes the next frames of a stream, any number at a time.
 
-        Time and memory of a call depend on its number of frames, not on the
-        length of the stream.
-
         Arguments
         ---------
         feats : torch.Tensor
@@ -254,10 +240,8 @@ class AuM(torch.nn.Module):
                 f"An encoder with bidirectional={self.bidirectional!r} cannot "
                 "run as a stream: build it with bidirectional=False."
             )
-        if (
-            embedding.freq_patches > 1
-            or embedding.stride_frames > embedding.patch_frames
-        ):
+        gaps = embedding.stride_frames > embedding.patch_frames
+        if gaps or embedding.freq_patches > 1:
             raise ValueError(
                 "A stream needs patches that cover all mel bins and all "
                 "frames: FFTPEmbedding with stride_frames <= patch_frames."
