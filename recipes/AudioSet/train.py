@@ -20,7 +20,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import os
 import sys
 from pathlib import Path
 
@@ -46,6 +45,7 @@ from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
 from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
 from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 from speechbrain_fftp.training.brain import ClipBrain
+from speechbrain_fftp.training.ddp import num_processes
 from speechbrain_fftp.training.errors import report_errors
 from speechbrain_fftp.training.reports import write_tagging_results
 from speechbrain_fftp.training.run_folder import RunFolder
@@ -130,7 +130,7 @@ def dataio_prep(hparams):
             shuffle_buffer=hparams["shuffle_buffer"],
             balanced=hparams["class_balanced"],
             rank=get_rank() or 0,
-            world_size=int(os.environ.get("WORLD_SIZE", 1)),
+            world_size=num_processes(),
             command=hparams["shard_command"],
         )
     else:
