@@ -70,7 +70,7 @@ class UpstreamFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.names = module_names()
 
     def find_spec(self, fullname, path=None, target=None):
-        """Returns the spec of a module, or None if it is not in this package."""
+        """The spec of a module, or None if it is not in this package."""
         if fullname in NEW_PACKAGES:
             is_package = True
         elif fullname in self.names:

@@ -40,8 +40,8 @@ class PositionEmbedding(torch.nn.Module):
     """One learned vector for each patch position.
 
     A clip uses the first positions of the table; if it is longer, the table is
-    stretched to its length. Neither depends on the padding of the batch. A state
-    dict with another number of positions along time is interpolated on loading.
+    stretched to it. Neither depends on the padding of the batch. A state dict
+    with another number of positions along time is interpolated on loading.
 
     Arguments
     ---------

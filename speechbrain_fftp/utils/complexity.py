@@ -111,7 +111,7 @@ def count_macs(module, *inputs):
 
 
 def _saved_bytes(module, *inputs):
-    """A module's output, and the bytes that autograd saves, without parameters."""
+    """A module's output, and the bytes that autograd saves but parameters."""
     storages = {}  # by address, so that each counts once
 
     def pack(tensor):

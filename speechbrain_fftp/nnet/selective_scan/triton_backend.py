@@ -70,7 +70,7 @@ class _SelectiveScan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, softplus, reverse, save, *inputs):
-        """Output and last state; with ``save``, keeps what the gradient needs."""
+        """Output and last state; keeps what the gradient needs if ``save``."""
         u, delta, A, B, C, D, z, bias, initial, lengths = inputs
         batch, dim, steps = u.shape
         size = triton.next_power_of_2(A.shape[1])
