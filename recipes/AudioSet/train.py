@@ -45,13 +45,13 @@ from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
 from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
 from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 from speechbrain_fftp.training.brain import ClipBrain
-from speechbrain_fftp.training.ddp import num_processes
 from speechbrain_fftp.training.errors import report_errors
 from speechbrain_fftp.training.reports import write_tagging_results
 from speechbrain_fftp.training.run_folder import RunFolder
 from speechbrain_fftp.training.setup import (
     check_options,
     encode_labels,
+    num_processes,
     plain_yaml,
     read_overrides,
     resolve_run_options,

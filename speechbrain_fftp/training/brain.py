@@ -22,7 +22,6 @@ from speechbrain_fftp.training.ddp import (
     Predictions,
     leave_group,
     mean_over_ranks,
-    num_processes,
     seed_step,
 )
 from speechbrain_fftp.training.history import TrainingHistory
@@ -30,6 +29,7 @@ from speechbrain_fftp.training.reports import (
     add_spectrograms,
     write_predictions,
 )
+from speechbrain_fftp.training.setup import num_processes
 
 logger = get_logger(__name__)
 

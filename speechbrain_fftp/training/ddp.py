@@ -7,7 +7,6 @@ Authors
 """
 
 import gc
-import os
 import random
 
 import numpy as np
@@ -67,11 +66,6 @@ def gather_predictions(ids, *tensors):
     order = torch.tensor([rows[name] for name in sorted(rows)])
     columns = zip(*(part_tensors for _, part_tensors in parts))
     return sorted(rows), *(torch.cat(column)[order] for column in columns)
-
-
-def num_processes():
-    """Number of processes that train, before there is a group, too."""
-    return int(os.environ.get("WORLD_SIZE", 1))
 
 
 def mean_over_ranks(value):

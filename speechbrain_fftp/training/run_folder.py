@@ -24,10 +24,9 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import text_digest, write_json
 from speechbrain_fftp.dataio.lock import locked
 from speechbrain_fftp.dataio.prepared import DONE
-from speechbrain_fftp.training.ddp import num_processes
 from speechbrain_fftp.training.environment import describe_environment, versions
 from speechbrain_fftp.training.errors import report_errors
-from speechbrain_fftp.training.setup import plain_yaml
+from speechbrain_fftp.training.setup import num_processes, plain_yaml
 
 logger = get_logger(__name__)
 

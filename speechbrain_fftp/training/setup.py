@@ -39,6 +39,11 @@ def plain_yaml(source):
     return YAML().load(source)
 
 
+def num_processes():
+    """Number of processes of this training, as torchrun sets it."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
 def check_options(argv):
     """Returns the arguments for ``speechbrain.parse_arguments``.
 

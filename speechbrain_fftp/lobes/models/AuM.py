@@ -235,11 +235,6 @@ class AuM(torch.nn.Module):
             is longer than a patch.
         """
         embedding = self.embedding
-        if self.bidirectional:
-            raise ValueError(
-                f"An encoder with bidirectional={self.bidirectional!r} cannot "
-                "run as a stream: build it with bidirectional=False."
-            )
         gaps = embedding.stride_frames > embedding.patch_frames
         if gaps or embedding.freq_patches > 1:
             raise ValueError(
