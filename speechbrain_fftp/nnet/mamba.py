@@ -152,7 +152,7 @@ class Mamba(torch.nn.Module):
         return self.out_proj(out.transpose(1, 2))
 
     def step(self, x, state=None):
-        """Processes the next tokens of a stream, without ``bidirectional``.
+        """Processes the next tokens of a stream.
 
         Arguments
         ---------
@@ -285,7 +285,7 @@ class MambaBlock(torch.nn.Module):
 
         Returns
         -------
-        x, state : torch.Tensor, tuple of torch.Tensor
+        tuple
             Tokens ``[B, N, D]``, and the layer's state.
         """
         mixed, state = self.mixer.step(self._normalise(x), state)

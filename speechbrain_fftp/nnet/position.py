@@ -20,7 +20,7 @@ def resize_time_positions(table, time_patches):
     Returns
     -------
     torch.Tensor
-        Linearly interpolated embeddings ``[F', time_patches, D]``.
+        ``[F', time_patches, D]``, linearly interpolated.
 
     Example
     -------
@@ -52,12 +52,9 @@ class PositionEmbedding(torch.nn.Module):
     Example
     -------
     >>> position = PositionEmbedding(1, 196, 192)
-    >>> position(40).shape
-    torch.Size([1, 40, 192])
     >>> position(300, torch.tensor([300, 196])).shape
     torch.Size([2, 300, 192])
-    >>> shorter = PositionEmbedding(1, 96, 192)
-    >>> shorter.load_state_dict(position.state_dict())
+    >>> PositionEmbedding(1, 96, 192).load_state_dict(position.state_dict())
     <All keys matched successfully>
     """
 

@@ -24,10 +24,7 @@ from speechbrain_fftp.nnet.position import PositionEmbedding
 
 
 class StreamState(NamedTuple):
-    """State of a stream between two calls of ``AuM.step``, of constant size.
-
-    ``frames`` are those that the next tokens still need, ``blocks`` holds the
-    state of each block.
+    """Frames that the next tokens of a stream need, and the blocks' states.
 
     Example
     -------
@@ -53,8 +50,7 @@ class AuM(torch.nn.Module):
     Arguments
     ---------
     n_mels, embed_dim, depth : int
-        Number of mel bins F of the features, of channels D of a token, and of
-        blocks.
+        Number of mel bins F, of channels D of a token, and of blocks.
     bidirectional : str or bool
         "fo-bi", "bi-bi" or False; see ``Mamba``.
     embedding : torch.nn.Module, optional
@@ -79,18 +75,14 @@ class AuM(torch.nn.Module):
 
     Example
     -------
-    >>> encoder = AuM(embed_dim=32, depth=2)
-    >>> feats = torch.rand(2, 1000, 128)
+    >>> encoder = AuM(embed_dim=32, depth=2, bidirectional=False)
+    >>> feats = torch.rand(2, 50, 128)
     >>> encoder(feats, torch.tensor([1.0, 0.3])).shape
     torch.Size([2, 1, 32])
-
-    Streaming, a tenth of a second at a time:
-
-    >>> encoder = AuM(embed_dim=32, depth=2, bidirectional=False)
-    >>> state = None
-    >>> for chunk in feats[:, :50].split(10, dim=1):
+    >>> state = None  # of a stream, a tenth of a second at a time
+    >>> for chunk in feats.split(10, dim=1):
     ...     embedding, state = encoder.step(chunk, state)
-    >>> torch.allclose(embedding, encoder(feats[:, :50]), atol=1e-4)
+    >>> torch.allclose(embedding, encoder(feats), atol=1e-4)
     True
     """
 

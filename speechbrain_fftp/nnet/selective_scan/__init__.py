@@ -61,8 +61,7 @@ def selective_scan(
         Number of steps ``[B]`` of each item, at least 1. Steps beyond it are
         ignored, and their outputs are zero.
     reverse : bool
-        Whether the recursion runs from an item's last step to its first;
-        outputs stay at their steps.
+        Whether the recursion runs from an item's last step to its first.
     initial_state : torch.Tensor, optional
         State ``[B, D, N]`` before the first step; zero by default.
 
@@ -76,16 +75,13 @@ def selective_scan(
 
     Raises
     ------
-    ValueError
+    ValueError, ImportError
         If shapes disagree, a tensor is empty, A is complex, or the backend is
-        unknown or does not support the arguments.
-    ImportError
-        If the backend is not installed.
+        unknown, not installed or does not support the arguments.
 
     Example
     -------
-    >>> u, delta = torch.randn(2, 6, 100), torch.rand(2, 6, 100)
-    >>> B, C = torch.randn(2, 4, 100), torch.randn(2, 4, 100)
+    >>> (u, delta), (B, C) = torch.rand(2, 2, 6, 100), torch.rand(2, 2, 4, 100)
     >>> selective_scan(u, delta, -torch.rand(6, 4), B, C).shape
     torch.Size([2, 6, 100])
     """
@@ -117,9 +113,8 @@ def bidirectional_selective_scan(A, A_b, **inputs):
 
     Example
     -------
-    >>> u, delta = torch.randn(2, 6, 100), torch.rand(2, 6, 100)
-    >>> B, C = torch.randn(2, 4, 100), torch.randn(2, 4, 100)
-    >>> A, A_b = -torch.rand(6, 4), -torch.rand(6, 4)
+    >>> (u, delta), (B, C) = torch.rand(2, 2, 6, 100), torch.rand(2, 2, 4, 100)
+    >>> A, A_b = -torch.rand(2, 6, 4)
     >>> bidirectional_selective_scan(A, A_b, u=u, delta=delta, B=B, C=C).shape
     torch.Size([2, 6, 100])
     """
