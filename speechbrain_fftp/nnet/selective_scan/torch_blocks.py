@@ -99,7 +99,7 @@ class _Block:
 
     def output(self, gated):
         """The output ``[B, T, D]``, before or after the gate, if any."""
-        out = _contract_states(self.C, self.states)
+        out = _times(self.C, self.states)
         if self.D is not None:
             out.addcmul_(self.u, self.D)
         if gated and self.z is not None:
@@ -126,9 +126,9 @@ class _Block:
             last = torch.addcmul(new, decay, last, out=new)
         grads.state[self.rows] = last * self.decay_steps[0]
 
-        self.write(grads.C, _contract_channels(self.states, grad))
-        self.write(grads.B, _contract_channels(states_grad, self.delta_u))
-        product_grad = _contract_states(self.B, states_grad)
+        self.write(grads.C, _times(grad, self.states.mT))
+        self.write(grads.B, _times(self.delta_u, states_grad.mT))
+        product_grad = _times(self.B, states_grad)
         u_grad = product_grad * self.delta
         if self.D is not None:
             u_grad.addcmul_(grad, self.D)
@@ -174,27 +174,13 @@ class _Gradients:
         )
 
     def as_inputs(self, inputs):
-        """The gradients in the order and with the dtypes of the inputs."""
-        grads = (
-            *(self.u, self.delta, self.A.t(), self.B, self.C),
-            *(self.D, self.z, self.bias, self.state.transpose(1, 2), None),
-        )
-        return (
-            None if x is None or grad is None else grad.to(x.dtype)
-            for x, grad in zip(inputs, grads)
-        )
+        """The gradients in the order of the inputs; autograd converts dtypes."""
+        start = None if inputs[8] is None else self.state.transpose(1, 2)
+        u, delta, A, B, C = self.u, self.delta, self.A.t(), self.B, self.C
+        return u, delta, A, B, C, self.D, self.z, self.bias, start, None
 
 
-def _contract_states(coefficients, states):
-    """Sum over N: ``[B, T, N]`` and ``[B, T, N, D]`` -> ``[B, T, D]``."""
-    coefficients = coefficients.flatten(0, 1).unsqueeze(1)
-    out = torch.bmm(coefficients, states.flatten(0, 1))
-    return out.view(*states.shape[:2], -1)
-
-
-def _contract_channels(states, x):
-    """Sum over D: ``[B, T, N, D]`` and ``[B, T, D]`` -> ``[B, T, N]``."""
-    # Ten times faster than states @ x
-    states_t = states.flatten(0, 1).transpose(1, 2)
-    out = torch.bmm(x.flatten(0, 1).unsqueeze(1), states_t)
-    return out.view(states.shape[:3])
+def _times(x, states):
+    """Vectors ``[B, T, N]`` times matrices ``[B, T, N, D]``: ``[B, T, D]``."""
+    # Ten times faster than the transposed product, columns on the right.
+    return (x.unsqueeze(2) @ states).squeeze(2)
