@@ -63,9 +63,8 @@ class SpecMask(torch.nn.Module):
     Active in train mode only.
 
     The budget is split randomly into at most ``time_masks`` time masks and
-    ``boxes`` boxes of random height (cells that do not fill a column of a box
-    make a further box, one column wide), if the boxes fit into the columns that
-    the time masks leave.
+    ``boxes`` boxes of random height; cells that do not fill a column of a box
+    make a further box, one column wide.
 
     Arguments
     ---------
@@ -78,8 +77,7 @@ class SpecMask(torch.nn.Module):
     patch : tuple of int
         The grid: frames and bins of a cell.
     time_masks, boxes : int
-        Maximum number of full-frequency time masks, and of boxes (without
-        one-column remainders), per clip.
+        Maximum number of time masks, and of boxes, per clip.
     aligned : bool
         Whether masks lie on the grid. If not, each clip's masks are shifted
         (circularly) by a random part of a cell in time and frequency.

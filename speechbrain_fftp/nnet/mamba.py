@@ -20,11 +20,10 @@ from speechbrain_fftp.nnet.selective_scan import (
 class Mamba(torch.nn.Module):
     """A gated selective state space layer (arXiv 2312.00752, section 3.4).
 
-    The forms, named as in AuM:
+    The forms, named as in AuM (and ``bimamba_type`` in its code):
 
     * ``"fo-bi"``: one causal convolution and one set of projections, scanned in
-      both directions with separate decay rates; the two outputs are summed
-      (``bimamba_type`` "v1" in the original);
+      both directions with separate decay rates; the outputs are summed ("v1");
     * ``"bi-bi"``: each direction has its own weights and a convolution that
       runs in that direction; the outputs are averaged ("v2");
     * ``False``: the forward direction only, which can run as a stream.

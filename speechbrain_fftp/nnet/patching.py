@@ -1,11 +1,5 @@
 """Patch embeddings: from a spectrogram to a sequence of tokens.
 
-* ``FFTPEmbedding``: tokens of all mel bins of a few frames
-  (https://arxiv.org/abs/2508.21243);
-* ``SquarePatchEmbedding``: the 16x16 patches of the Audio Spectrogram
-  Transformer (https://arxiv.org/abs/2104.01778, stride 10) and of Audio Mamba
-  (https://arxiv.org/abs/2406.03344, stride 16).
-
 Authors
  * The speechbrain_fftp authors 2026
 """
@@ -129,7 +123,7 @@ class PatchEmbedding(torch.nn.Module):
 
 
 class FFTPEmbedding(PatchEmbedding):
-    """Full-frequency temporal patches (arXiv 2508.21243, section III-A).
+    """Full-frequency temporal patches (https://arxiv.org/abs/2508.21243).
 
     Each token sees the whole spectrum, and tokens form a time sequence.
 
@@ -155,6 +149,9 @@ class FFTPEmbedding(PatchEmbedding):
 
 class SquarePatchEmbedding(PatchEmbedding):
     """Square patches, the baseline that FFTP is compared with.
+
+    16x16, with stride 10 in AST (https://arxiv.org/abs/2104.01778) and 16 in
+    AuM (https://arxiv.org/abs/2406.03344).
 
     Arguments
     ---------
@@ -190,8 +187,7 @@ def check_embedding(embedding, n_mels, embed_dim, max_frames):
     Raises
     ------
     ValueError
-        If the embedding has other sizes, or its patch is longer than
-        ``max_frames``.
+        If the embedding's sizes differ, or its patch exceeds ``max_frames``.
 
     Example
     -------

@@ -110,6 +110,5 @@ class LinearWarmupCosine:
         end_of_epoch : bool
             Ignored: steps are counted across epochs.
         """
-        del end_of_epoch
         with open(path, encoding="utf-8") as fi:
             self.n_steps = int(fi.read())

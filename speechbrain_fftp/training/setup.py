@@ -133,8 +133,6 @@ def read_overrides(overrides, demo):
 
     Example
     -------
-    >>> read_overrides("data_folder: clips", {"depth": 4})
-    ({'data_folder': 'clips'}, False)
     >>> read_overrides("seed: 1", {"depth": 4})
     ({'depth': 4, 'seed': 1}, True)
     """

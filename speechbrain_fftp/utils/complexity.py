@@ -5,9 +5,9 @@ for the model of a yaml file.
 
 There are two counts of multiply-accumulates (MACs): linear and convolutional
 layers only, which https://arxiv.org/abs/2508.21243 calls FLOPs, and a total
-that adds the matrix multiplications within attention and three MACs per channel,
-state and token for the scan of Audio Mamba (decay, input and output). Neither
-includes element-wise functions, normalisation and the front end.
+that adds the matmuls within attention and three MACs per channel, state and
+token for the scan of Audio Mamba (decay, input and output). Neither includes
+element-wise functions, normalisation and the front end.
 
 Authors
  * The speechbrain_fftp authors 2026

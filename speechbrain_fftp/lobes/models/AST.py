@@ -108,10 +108,9 @@ class AST(torch.nn.Module):
 
     Arguments
     ---------
-    n_mels, embed_dim : int
-        Number of mel bins F of the features, and of channels D of a token.
-    depth, num_heads : int
-        Number of transformer blocks, and of attention heads.
+    n_mels, embed_dim, depth, num_heads : int
+        Number of mel bins F, of channels D of a token, of transformer blocks,
+        and of attention heads.
     embedding : torch.nn.Module, optional
         A patch embedding; by default, ``FFTPEmbedding(n_mels, embed_dim)``.
     max_frames : int
@@ -123,8 +122,8 @@ class AST(torch.nn.Module):
     Raises
     ------
     ValueError
-        If ``embed_dim`` is not a multiple of ``num_heads``, the embedding has
-        other sizes, or its patch is longer than ``max_frames``.
+        If ``embed_dim`` is not a multiple of ``num_heads``, or the embedding
+        does not fit, see ``check_embedding``.
 
     Example
     -------

@@ -70,8 +70,7 @@ class AuM(torch.nn.Module):
     Raises
     ------
     ValueError
-        If the embedding has other sizes, its patch is longer than
-        ``max_frames``, or ``bidirectional`` is unknown.
+        If the embedding does not fit, or ``bidirectional`` is unknown.
 
     Example
     -------
@@ -223,8 +222,7 @@ class AuM(torch.nn.Module):
         Raises
         ------
         ValueError
-            If the encoder is bidirectional, patches are square, or the stride
-            is longer than a patch.
+            If the encoder is bidirectional, or patches are square or leave gaps.
         """
         embedding = self.embedding
         gaps = embedding.stride_frames > embedding.patch_frames

@@ -1,8 +1,5 @@
 """Mamba's selective scan on a GPU: launches the Triton kernels, for autograd.
 
-With ``TRITON_INTERPRET=1`` in the environment before Triton is imported, the
-kernels run on the CPU, slowly, for tests.
-
 Authors
  * The speechbrain_fftp authors 2026
 """
