@@ -222,7 +222,7 @@ class AuM(torch.nn.Module):
         Raises
         ------
         ValueError
-            If the encoder is bidirectional, or patches are square or leave gaps.
+            If the encoder is bidirectional, or patches are square or apart.
         """
         embedding = self.embedding
         gaps = embedding.stride_frames > embedding.patch_frames
