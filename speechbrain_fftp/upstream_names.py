@@ -3,8 +3,7 @@
 ``speechbrain_fftp.register`` makes the modules importable under these names;
 ``tools/upstream.py`` copies them into a SpeechBrain checkout under these names.
 A module keeps its path, with ``speechbrain`` in place of ``speechbrain_fftp``,
-unless a table below says otherwise. The tables take names of modules and of
-packages; a package's name stands for everything in it.
+unless a table below says otherwise; a package there stands for all in it.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -36,34 +35,21 @@ RENAMED = {
 NEW_PACKAGES = {"speechbrain.integrations.triton": "GPU kernels in Triton."}
 
 
-def _parents(name):
-    """A dotted name and its parents, the longest first."""
-    parts = name.split(".")
-    return [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
-
-
 def module_names():
-    """Maps names in SpeechBrain to names in this package.
-
-    Packages are included, also those that SpeechBrain has.
-
-    Returns
-    -------
-    dict of str
-        Name in SpeechBrain to name here.
+    """Maps names in SpeechBrain to names here, those of packages included.
 
     Example
     -------
     >>> module_names()["speechbrain.lobes.kaldi_features"]
     'speechbrain_fftp.lobes.features'
-    >>> module_names()["speechbrain.augment.specmask"]
-    'speechbrain_fftp.augment.specmask'
     """
     names = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         here = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
         here = here.removesuffix("__init__").removesuffix(".")
-        parents = _parents(here)
+        parts = here.split(".")
+        ends = range(len(parts), 0, -1)
+        parents = [".".join(parts[:end]) for end in ends]  # longest first
         if not here or any(name in PLUGIN_ONLY for name in parents):
             continue
         old = next((name for name in parents if name in RENAMED), "")
@@ -78,55 +64,25 @@ class UpstreamFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     At the end of ``sys.meta_path`` it is asked only for modules that
     SpeechBrain does not have. A module is the same object under both names; a
     package under its name in SpeechBrain is a copy with the same content.
-
-    Example
-    -------
-    >>> finder = UpstreamFinder()
-    >>> finder.find_spec("speechbrain.augment.specmask").name
-    'speechbrain.augment.specmask'
-    >>> finder.find_spec("speechbrain.augment.freq_domain") is None
-    True
     """
 
     def __init__(self):
         self.names = module_names()
 
     def find_spec(self, fullname, path=None, target=None):
-        """Returns the spec of a module, or None if it is not in this package.
-
-        Arguments
-        ---------
-        fullname : str
-            Name in SpeechBrain.
-        path : list of str, optional
-            Not used.
-        target : module, optional
-            Not used.
-
-        Returns
-        -------
-        importlib.machinery.ModuleSpec or None
-            The spec that the import system asks for.
-        """
+        """The spec of a module, or None if it is not in this package."""
         if fullname in NEW_PACKAGES:
-            return importlib.util.spec_from_loader(
-                fullname, self, is_package=True
-            )
-        if fullname not in self.names:
+            is_package = True
+        elif fullname in self.names:
+            parts = self.names[fullname].split(".")[1:]
+            is_package = PACKAGE.joinpath(*parts).is_dir()
+        else:
             return None
-        parts = self.names[fullname].split(".")[1:]
-        return importlib.util.spec_from_loader(
-            fullname, self, is_package=PACKAGE.joinpath(*parts).is_dir()
-        )
+        spec = importlib.util.spec_from_loader
+        return spec(fullname, self, is_package=is_package)
 
     def exec_module(self, module):
-        """Fills a package, or replaces a module by the one of this package.
-
-        Arguments
-        ---------
-        module : module
-            The empty module, with its name in SpeechBrain.
-        """
+        """Fills a package, or replaces a module by the one of this package."""
         name = module.__name__
         if name in NEW_PACKAGES:
             return
@@ -141,13 +97,6 @@ class UpstreamFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def register():
-    """Makes the modules importable, see ``speechbrain_fftp.register``.
-
-    Example
-    -------
-    >>> register()
-    >>> importlib.import_module("speechbrain.augment.mixup").Mixup
-    <class 'speechbrain_fftp.augment.mixup.Mixup'>
-    """
+    """Makes the modules importable, see ``speechbrain_fftp.register``."""
     if not any(isinstance(f, UpstreamFinder) for f in sys.meta_path):
         sys.meta_path.append(UpstreamFinder())

@@ -25,6 +25,7 @@ import scipy.stats
 
 from speechbrain_fftp.dataio.files import write_csv, write_json
 from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
+from speechbrain_fftp.training.errors import report_errors
 
 TRAIN = Path(__file__).with_name("train.py")
 METRICS = ("mAP", "AUC", "accuracy")
@@ -106,6 +107,7 @@ def _read_metrics(folder):
 
 
 if __name__ == "__main__":
+    report_errors()
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

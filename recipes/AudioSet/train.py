@@ -20,7 +20,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import os
 import sys
 from pathlib import Path
 
@@ -53,6 +52,7 @@ from speechbrain_fftp.training.run_folder import RunFolder
 from speechbrain_fftp.training.setup import (
     check_options,
     encode_labels,
+    num_processes,
     plain_yaml,
     read_overrides,
     resolve_run_options,
@@ -143,7 +143,7 @@ def dataio_prep(hparams):
             shuffle_buffer=hparams["shuffle_buffer"],
             balanced=hparams["class_balanced"],
             rank=get_rank() or 0,
-            world_size=int(os.environ.get("WORLD_SIZE", 1)),
+            world_size=num_processes(),
             command=hparams["shard_command"],
         )
     else:

@@ -30,6 +30,7 @@ from speechbrain_fftp.training.reports import (
     add_spectrograms,
     write_predictions,
 )
+from speechbrain_fftp.training.setup import num_processes
 
 logger = get_logger(__name__)
 
@@ -95,7 +96,6 @@ class ClipBrain(sb.core.Brain):
         self.data_description = data_description
         minutes, steps = self.ckpt_interval_minutes, self.ckpt_interval_steps
         self.ckpt_intervals = minutes, steps
-        self.processes = int(os.environ.get("WORLD_SIZE", 1))
         self.checkpointer.add_recoverable("history", self.history)
 
     @property
@@ -182,7 +182,7 @@ class ClipBrain(sb.core.Brain):
 
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
         """Logs the step, and allows or forbids a checkpoint after it."""
-        self.history.add_batch(len(batch.id) * self.processes)
+        self.history.add_batch(len(batch.id) * num_processes())
         if should_step:
             self.step_loss = mean_over_ranks(loss)
             values = self.step_loss, self.lr, self.grad_norm

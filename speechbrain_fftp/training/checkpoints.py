@@ -34,14 +34,12 @@ class AtomicCheckpointer(Checkpointer):
     """A ``Checkpointer`` whose checkpoints are complete or absent.
 
     A checkpoint is written to the subfolder ``unfinished`` and moved when it is
-    complete, so that a kill while it is written leaves the one before as the
-    newest. The next save removes what such a kill leaves behind.
+    complete. The next save removes what a kill leaves there.
 
-    Each checkpoint has checksums of its files. A damaged one is renamed and
-    logged before anything is loaded, and the one before is used instead. One
-    without checksums, which SpeechBrain's ``Checkpointer`` has saved, is loaded
-    without verification. Checkpoints are ordered as they were saved, even if
-    the clock was set back in between.
+    A checkpoint that does not fit the checksums of its files is renamed and
+    logged before anything is loaded; without checksums, as SpeechBrain's
+    ``Checkpointer`` saves it, it is not verified. Checkpoints are ordered as
+    they were saved, even if the clock was set back in between.
     """
 
     def save_checkpoint(
@@ -62,14 +60,12 @@ class AtomicCheckpointer(Checkpointer):
             meta = {"unixtime": now, "checksums": CHECKSUMS, **meta}
             unused = self._new_checkpoint_dirpath().name  # in this folder
             name = name or unused.removeprefix(f"{CKPT_PREFIX}+")
-        finished = None
         try:
             self.checkpoints_dir = folder / UNFINISHED
             unfinished = super().save_checkpoint(
                 meta, end_of_epoch, name, verbosity=logging.DEBUG
             )
-            if unfinished is not None:
-                finished = _finish(unfinished, folder)
+            finished = unfinished and _finish(unfinished, folder)
         except (OSError, RuntimeError) as error:  # the latter from torch.save
             free = shutil.disk_usage(folder).free / 2**20
             raise OSError(
@@ -79,7 +75,7 @@ class AtomicCheckpointer(Checkpointer):
             ) from error
         finally:
             self.checkpoints_dir = folder
-        if finished is not None:
+        if finished:
             logger.log(verbosity, "Saved the checkpoint %s", finished.path)
         ddp_barrier()  # all processes see it under its final name
         return finished
@@ -103,8 +99,7 @@ class AtomicCheckpointer(Checkpointer):
     def _set_aside_damaged(self):
         """Renames the checkpoints of which a file is missing or has changed."""
         for folder in sorted(self.checkpoints_dir.glob(f"{CKPT_PREFIX}*")):
-            damaged = _damaged_files(folder)
-            if damaged:
+            if damaged := _damaged_files(folder):
                 aside = folder.with_name(DAMAGED + folder.name)
                 shutil.rmtree(aside, ignore_errors=True)
                 folder.rename(aside)
@@ -161,8 +156,8 @@ def _damaged_files(folder):
 def average_best(checkpointer, names, max_key, max_num):
     """Loads the average of the checkpoints with the highest ``max_key``.
 
-    ``names`` are those of the recoverables to load, which are modules. Returns
-    the checkpoints, at most ``max_num``, the best first.
+    ``names`` are those of the modules to load. Returns the checkpoints, at most
+    ``max_num``, the best first.
     """
     found = checkpointer.find_checkpoints(
         max_key=max_key, max_num_checkpoints=max_num

@@ -33,10 +33,9 @@ class Predictions:
         self.targets.append(targets.cpu())
 
     def gather(self):
-        """Brings the clips of all processes together, sorted by id.
+        """Ids, logits and targets ``[clips, C]`` of all processes' clips.
 
-        Returns their ids, logits ``[clips, C]`` and targets ``[clips, C]``, and
-        the ids of the clips that could not be read.
+        They are sorted by id; then come the ids of clips that are unreadable.
         """
         ids, logits, targets = gather_predictions(
             self.ids, torch.cat(self.logits), torch.cat(self.targets)
@@ -55,9 +54,8 @@ class Predictions:
 def gather_predictions(ids, *tensors):
     """Gathers ids and tensors, one row per clip, of all processes.
 
-    Processes may hold different numbers of clips. ``DistributedSampler`` gives
-    some clips to two processes, so that all get the same number: each clip is
-    returned once. Returns the ids, sorted, and the tensors' rows in that order.
+    Returns the sorted ids, and the tensors' rows in that order; each clip once,
+    though ``DistributedSampler`` gives some to two processes.
     """
     parts = [(ids, tensors)]
     if is_distributed_initialized():
@@ -82,9 +80,8 @@ def mean_over_ranks(value):
 def seed_step(seed, epoch, step):
     """Seeds all random generators for one training step.
 
-    What a step draws (masks, mixup, dropout) then depends only on the seed, the
-    epoch, the step and the process: a resumed training draws the same numbers
-    as an uninterrupted one, and no two processes draw the same.
+    What a step draws then depends only on the arguments and the process: a
+    resumed training draws the same numbers as an uninterrupted one.
     """
     place = np.random.SeedSequence([seed, epoch, step, get_rank() or 0])
     state = int(place.generate_state(1)[0])
@@ -96,10 +93,9 @@ def seed_step(seed, epoch, step):
 def leave_group():
     """Destroys the process group, and with it its threads.
 
-    The group lives on while anything refers to it, as modules wrapped in DDP
-    do: delete those first. Otherwise its threads may wake up while Python shuts
-    down, which aborts a process that has finished
-    (https://github.com/pytorch/pytorch/pull/179291).
+    Delete what refers to it first, as modules wrapped in DDP do: otherwise its
+    threads may wake up while Python shuts down, which aborts a process that has
+    finished (https://github.com/pytorch/pytorch/pull/179291).
     """
     gc.collect()  # DDP has reference cycles
     torch.distributed.destroy_process_group()

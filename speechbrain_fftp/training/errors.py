@@ -30,8 +30,8 @@ SAYS_WHAT_TO_DO = (  # files and folders with such errors
 def report_errors():
     """Prints errors that the package raises in one line, not as a traceback.
 
-    The whole traceback goes to log.txt (once SpeechBrain has opened it) and,
-    with ``--verbose`` or for any other error, to the terminal. An interrupted
+    Tracebacks go to log.txt, once SpeechBrain has opened it; those of other
+    errors, or with ``--verbose`` all, to the terminal too. An interrupted
     process exits with status 130.
     """
     sys.excepthook, sys.unraisablehook = _report, _report_unraisable

@@ -32,11 +32,9 @@ class TrainingHistory:
     over an epoch is saved with checkpoints.
     """
 
-    def __init__(
-        self, folder, train_logger, tensorboard_logger, labels, criterion
-    ):
+    def __init__(self, folder, train_logger, tensorboard, labels, criterion):
         self.path = Path(folder) / HISTORY
-        self.train_logger, self.tensorboard = train_logger, tensorboard_logger
+        self.train_logger, self.tensorboard = train_logger, tensorboard
         self.labels, self.shown = labels, ("loss", criterion)
 
     @property
@@ -51,10 +49,8 @@ class TrainingHistory:
         self._forget_lines(getattr(self.train_logger, "save_file", None), epoch)
         if step:  # TensorBoard ignores what was written for later steps
             self.writer.close()
-            folder = self.tensorboard.save_dir
-            self.tensorboard.writer = type(self.writer)(
-                folder, purge_step=step + 1
-            )
+            kind, folder = type(self.writer), self.tensorboard.save_dir
+            self.tensorboard.writer = kind(folder, purge_step=step + 1)
 
     def start_epoch(self, resumed):
         """Starts to sum up an epoch, or goes on."""

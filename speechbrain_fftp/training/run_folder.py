@@ -26,7 +26,7 @@ from speechbrain_fftp.dataio.lock import locked
 from speechbrain_fftp.dataio.prepared import DONE
 from speechbrain_fftp.training.environment import describe_environment, versions
 from speechbrain_fftp.training.errors import report_errors
-from speechbrain_fftp.training.setup import plain_yaml
+from speechbrain_fftp.training.setup import num_processes, plain_yaml
 
 logger = get_logger(__name__)
 
@@ -110,11 +110,9 @@ class RunFolder:
             epochs = self.settings["number_of_epochs"]
             if epochs > self.found["limits"][-1]:
                 logger.warning(
-                    "The run in %s goes on to %d epochs, from here on with the "
-                    "learning rates of so many: the result is not that of a "
-                    "run that began with them.",
-                    self.folder,
-                    epochs,
+                    f"The run in {self.folder} goes on to {epochs} epochs, "
+                    "from here on with the learning rates of so many: the "
+                    "result is not that of a run that began with them."
                 )
         elif not self.run_opts.debug and (
             (self.folder / "metrics.json").exists()
@@ -195,11 +193,7 @@ class RunFolder:
 
 
 def _read_settings(hparams_file, overrides, run_opts):
-    """Reads all settings, and the names of those that differ from the yaml.
-
-    References such as ``!ref <lr>`` stay as they are, so that a setting appears
-    once.
-    """
+    """All settings, with references, and names of those not as in the yaml."""
     content = plain_yaml(hparams_file)
     defaults = {key: _plain(value) for key, value in content.items()}
     recursive_update(content, overrides)
@@ -211,7 +205,7 @@ def _read_settings(hparams_file, overrides, run_opts):
     for name, value in run_opts.items():
         if name in chosen or name not in settings:
             settings[name] = value
-    settings["processes"] = int(os.environ.get("WORLD_SIZE", 1))
+    settings["processes"] = num_processes()
     settings = json.loads(json.dumps(settings, default=sorted))
     return settings, sorted(given | chosen)
 

@@ -39,6 +39,11 @@ def plain_yaml(source):
     return YAML().load(source)
 
 
+def num_processes():
+    """Number of processes of this training, as torchrun sets it."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
 def check_options(argv):
     """Returns the arguments for ``speechbrain.parse_arguments``.
 
@@ -128,8 +133,6 @@ def read_overrides(overrides, demo):
 
     Example
     -------
-    >>> read_overrides("data_folder: clips", {"depth": 4})
-    ({'data_folder': 'clips'}, False)
     >>> read_overrides("seed: 1", {"depth": 4})
     ({'depth': 4, 'seed': 1}, True)
     """

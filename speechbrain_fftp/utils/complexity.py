@@ -5,9 +5,9 @@ for the model of a yaml file.
 
 There are two counts of multiply-accumulates (MACs): linear and convolutional
 layers only, which https://arxiv.org/abs/2508.21243 calls FLOPs, and a total
-that adds the matrix multiplications within attention and three MACs per channel,
-state and token for the scan of Audio Mamba (decay, input and output). Neither
-includes element-wise functions, normalisation and the front end.
+that adds the matmuls within attention and three MACs per channel, state and
+token for the scan of Audio Mamba (decay, input and output). Neither includes
+element-wise functions, normalisation and the front end.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -18,7 +18,9 @@ import sys
 import tempfile
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from speechbrain_fftp.nnet.mamba import Mamba
@@ -75,64 +77,54 @@ def count_macs(module, *inputs):
         """FLOPs of attention on a CPU, which torch does not count."""
         return sdpa_flop_count(query, key, value)
 
-    mixers = [m for m in module.modules() if isinstance(m, Mamba)]
+    counter = FlopCounterMode(
+        display=False, custom_mapping={cpu_attention: count_attention}
+    )
+    has_mixers = any(isinstance(m, Mamba) for m in module.modules())
     linear_conv = attention = scans = 0
 
     def count_mixer(mixer, args, output):
         """Adds the convolutions and scans of a Mamba layer."""
         nonlocal linear_conv, scans
+        if not isinstance(mixer, Mamba):
+            return
         tokens = args[0].shape[0] * args[0].shape[1]
         steps = tokens * mixer.d_inner * (2 if mixer.bidirectional else 1)
         forms = 2 if mixer.bidirectional == "bi-bi" else 1
         linear_conv += tokens * mixer.d_inner * mixer.d_conv * forms
         scans += 3 * steps * mixer.d_state
 
-    counter = FlopCounterMode(
-        display=False, custom_mapping={cpu_attention: count_attention}
-    )
-    hooks = [mixer.register_forward_hook(count_mixer) for mixer in mixers]
-    try:
-        # With gradients, which the counter's module tracker expects
-        with torch.inference_mode(False), torch.enable_grad(), counter:
-            module(*map(_outside_inference_mode, inputs))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    # With gradients, which the counter's module tracker expects
+    with torch.inference_mode(False), torch.enable_grad():
+        copies = [x.clone() if torch.is_tensor(x) else x for x in inputs]
+        with register_module_forward_hook(count_mixer), counter:
+            module(*copies)
     for operation, flops in counter.get_flop_counts()["Global"].items():
         name = str(operation)
         if ATTENTION in name:
             attention += flops // 2
         elif "bmm" not in name:
             linear_conv += flops // 2
-        elif not mixers:  # unfused attention; in a Mamba layer, the scan
+        elif not has_mixers:  # unfused attention; in a Mamba layer, the scan
             attention += flops // 2
     return Macs(linear_conv, linear_conv + attention + scans)
 
 
-def _outside_inference_mode(x):
-    """A copy that gradients can be computed with, where that is needed."""
-    is_inference = isinstance(x, torch.Tensor) and x.is_inference()
-    return x.clone() if is_inference else x
-
-
 def _saved_bytes(module, *inputs):
-    """A module's output, and the memory that it keeps for the backward pass.
-
-    That is the storage of the tensors that autograd saves, without parameters.
-    """
-    own = {p.untyped_storage().data_ptr() for p in module.parameters()}
-    saved = {}
+    """A module's output, and the bytes that autograd saves but parameters."""
+    storages = {}  # by address, so that each counts once
 
     def pack(tensor):
-        """Records the storage of a tensor once."""
+        """Notes the storage of a tensor."""
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            saved[storage.data_ptr()] = (storage.nbytes(), tensor)
+        storages[storage.data_ptr()] = storage
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         output = module(*inputs)
-    return output, sum(size for size, _ in saved.values())
+    for parameter in module.parameters():
+        storages.pop(parameter.untyped_storage().data_ptr(), None)
+    return output, sum(storage.nbytes() for storage in storages.values())
 
 
 def _describe(encoder, classifier, n_frames):
@@ -147,13 +139,12 @@ def _describe(encoder, classifier, n_frames):
     hook.remove()
     _, patching = _figures(encoder.embedding, feats)
     _, head = _figures(classifier, output.detach().requires_grad_())
+    blocks = f"{len(encoder.blocks)} blocks, and the rest of the encoder"
     rows = {
         "patch embedding": patching,
-        f"{len(encoder.blocks)} blocks, and the rest of the encoder": [
-            total - part for total, part in zip(whole, patching)
-        ],
+        blocks: whole - patching,
         "classifier": head,
-        "all": [sum(parts) for parts in zip(whole, head)],
+        "all": whole + head,
     }
     lines = [
         f"{n_frames} frames: {patches} patches, {tokens[0]} tokens",
@@ -171,9 +162,9 @@ def _describe(encoder, classifier, n_frames):
 def _figures(module, x):
     """Output, and million parameters, GMACs of both counts and MiB saved."""
     output, size = _saved_bytes(module, x)
-    macs = (n / 1e9 for n in count_macs(module, x))
+    macs = count_macs(module, x)
     parameters = sum(p.numel() for p in module.parameters())
-    return output, [parameters / 1e6, *macs, size / 2**20]
+    return output, np.array([parameters, *macs, size]) / [1e6, 1e9, 1e9, 2**20]
 
 
 def _main(argv=None):

@@ -316,6 +316,7 @@ def test_cross_validation(tmp_path):
     assert {r["fold"]: r for r in read_rows(out / "folds.csv")} == table
     status, output = cross_validate("--seed=1")
     assert status == 1 and "was made with other options" in output
+    assert "Traceback" not in output
 
 
 def test_tar_shards(prepare, sounds, tmp_path):

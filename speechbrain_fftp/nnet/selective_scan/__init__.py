@@ -14,7 +14,7 @@ import os
 
 import torch
 
-from speechbrain_fftp.nnet.selective_scan.torch_backend import torch_scan
+from speechbrain_fftp.nnet.selective_scan.torch_backend import _torch_scan
 
 
 def selective_scan(
@@ -182,7 +182,7 @@ def _scan(inputs, delta_softplus, reverse, backend):
             elif find_spec("triton"):
                 backend = "triton"
     if backend == "torch":
-        return torch_scan(*options)
+        return _torch_scan(*options)
     if u.dtype == torch.float64:
         raise ValueError(
             f"backend={backend!r} computes in float32, but u is float64: use "
@@ -199,10 +199,10 @@ def _scan(inputs, delta_softplus, reverse, backend):
                 f"{u.device}: use backend='torch' there."
             )
         from speechbrain_fftp.nnet.selective_scan.triton_backend import (
-            triton_scan,
+            _triton_scan,
         )
 
-        return triton_scan(*options)
+        return _triton_scan(*options)
     if backend == "mamba_ssm":
         if not find_spec("mamba_ssm"):
             raise ImportError(

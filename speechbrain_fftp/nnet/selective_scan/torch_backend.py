@@ -1,14 +1,14 @@
 """The selective scan in plain torch operations, for any device.
 
-Sequences are processed in chunks of some tens of steps
-(``torch_blocks.py``). Only the states of one chunk exist at a time: the
-backward pass starts from those at the chunks' boundaries, which the forward
-pass keeps, and computes the others again.
+Only the states of one chunk of some tens of steps (``torch_blocks.py``) exist
+at a time: the backward pass starts from those at the chunks' boundaries, which
+the forward pass keeps, and computes the others again.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import math
 import threading
 
 import torch
@@ -25,30 +25,8 @@ MAX_CHUNK = 64
 _kept = threading.local()
 
 
-def torch_scan(inputs, delta_softplus=False, reverse=False):
-    """Scans on any device.
-
-    Arguments
-    ---------
-    inputs : tuple of torch.Tensor
-        ``u, delta, A, B, C, D, z, delta_bias, initial_state, lengths``, as in
-        ``selective_scan``.
-    delta_softplus, reverse : bool
-        As in ``selective_scan``.
-
-    Returns
-    -------
-    out, last_state : torch.Tensor
-        ``[B, D, L]``, of u's dtype, and ``[B, D, N]``, float32, or float64 if u is.
-
-    Example
-    -------
-    >>> u, delta, B, C = (torch.rand(2, 4, 100) for _ in range(4))
-    >>> inputs = (u, delta, -torch.rand(4, 4), B, C, *[None] * 5)
-    >>> out, last_state = torch_scan(inputs)
-    >>> out.shape, last_state.shape
-    (torch.Size([2, 4, 100]), torch.Size([2, 4, 4]))
-    """
+def _torch_scan(inputs, delta_softplus, reverse):
+    """Output and last state of ``selective_scan``, on any device."""
     keep = torch.is_grad_enabled() and any(
         x is not None and x.requires_grad for x in inputs
     )
@@ -79,19 +57,18 @@ class _Scan(torch.autograd.Function):
                     kept[i, block.rows] = state[block.rows]
                 block.read(span)
                 state[block.rows] = block.run(state[block.rows])
-                block.write(out, block.gate(block.output()))
+                block.write(out, block.output(gated=True))
         return out, state.transpose(1, 2), kept
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         """Saves what the gradient needs."""
         ctx.delta_softplus, ctx.reverse, keep, *tensors = inputs
-        *_, kept = output
-        ctx.mark_non_differentiable(kept)
+        ctx.mark_non_differentiable(output[2])
         ctx.set_materialize_grads(False)
         if keep:
             ctx.sizes = _sizes(tensors[0], tensors[2], keep)
-            ctx.save_for_backward(*tensors, kept)
+            ctx.save_for_backward(*tensors, output[2])
 
     @staticmethod
     @once_differentiable
@@ -103,11 +80,9 @@ class _Scan(torch.autograd.Function):
         if last_grad is None:
             last_grad = torch.zeros_like(kept[0]).transpose(1, 2)
         grads = _Gradients(inputs, last_grad)
-        blocks = _blocks(
-            ctx.sizes, True, ctx.delta_softplus, ctx.reverse, inputs
-        )
+        about = ctx.delta_softplus, ctx.reverse, inputs
         with torch.autocast(out_grad.device.type, enabled=False):
-            for block in blocks:
+            for block in _blocks(ctx.sizes, True, *about):
                 for i in reversed(range(len(block.spans))):
                     start = kept[i, block.rows]
                     block.read(block.spans[i])
@@ -120,10 +95,9 @@ def _sizes(u, A, keep):
     """Number of rows of a block, and number of steps of a chunk.
 
     As many rows as possible, since each step of a block is one call. But torch
-    would split a step of more than STEP_STATES states between threads, which
-    takes longer than the step itself; and with more rows, chunks are shorter,
-    and the states at their boundaries, which the gradient needs, may take at
-    most the memory of 1.5 buffers.
+    would split more than STEP_STATES states between threads, which takes longer
+    than the step; and more rows make chunks shorter, whose boundary states,
+    kept for the gradient, may take at most the memory of 1.5 buffers.
     """
     batch, _, n_steps = u.shape
     states = A.numel()
@@ -144,14 +118,13 @@ def _blocks(sizes, keep, delta_softplus, reverse, inputs):
     """Cuts the batch into blocks of rows."""
     n_rows, chunk = sizes
     u, A = inputs[0], inputs[2]
-    shape = (3 if keep else 2, n_rows * chunk * A.numel())
-    buffers = _scratch(u, shape[0] * shape[1]).view(shape)
+    buffers = _scratch(u, 3 if keep else 2, n_rows * chunk * A.numel())
     for start in range(0, len(u), n_rows):
         rows = slice(start, min(start + n_rows, len(u)))
         yield _Block(inputs, rows, chunk, buffers, delta_softplus, reverse)
 
 
-def _scratch(u, size):
+def _scratch(u, *shape):
     """Memory for the decays, states and state gradients of a chunk.
 
     On a CPU, each thread keeps it between calls: allocating it may take the
@@ -159,10 +132,9 @@ def _scratch(u, size):
     """
     dtype = torch.promote_types(u.dtype, torch.float32)
     if u.device.type != "cpu":
-        return u.new_empty(size, dtype=dtype)
-    kept = vars(_kept).get(dtype)
+        return u.new_empty(shape, dtype=dtype)
+    kept, size = vars(_kept).get(dtype), math.prod(shape)
     if kept is None or len(kept) < size:
         with torch.inference_mode(False):
-            kept = torch.empty(size, dtype=dtype)
-        vars(_kept)[dtype] = kept
-    return kept[:size]
+            vars(_kept)[dtype] = kept = torch.empty(size, dtype=dtype)
+    return kept[:size].view(shape)

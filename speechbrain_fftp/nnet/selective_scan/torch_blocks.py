@@ -19,8 +19,8 @@ class _Block:
     def __init__(self, inputs, rows, chunk, buffers, delta_softplus, reverse):
         u, delta, A, B, C, D, z, delta_bias, _, lengths = inputs
         n_steps = u.shape[2]
-        self.rows, self.reverse = rows, reverse
-        self.delta_softplus = delta_softplus
+        self.rows, self.n_rows, self.buffers = rows, len(u[rows]), buffers
+        self.delta_softplus, self.reverse = delta_softplus, reverse
         self.dtype = torch.promote_types(u.dtype, torch.float32)
         self.inputs = (u, delta, B, C, z)
         self.A = A.t().to(self.dtype).contiguous()  # [N, D]
@@ -36,9 +36,7 @@ class _Block:
         ]
         if reverse:
             self.spans.reverse()
-        self.n_rows = len(u[rows])
-        self.buffers = buffers
-        self.n_steps = None
+        self.n_steps = None  # of the buffers
 
     def read(self, span):
         """Reads the inputs of a chunk."""
@@ -47,9 +45,8 @@ class _Block:
             self.reshape_buffers(span.stop - span.start)
         self.padding = None
         if span.stop > self.shortest:
-            steps = torch.arange(
-                span.start, span.stop, device=self.lengths.device
-            )
+            device = self.lengths.device
+            steps = torch.arange(span.start, span.stop, device=device)
             self.padding = (steps >= self.lengths[:, None])[:, :, None]
         self.u, self.raw, self.B, self.C, self.z = (
             None if x is None else self.slice(x) for x in self.inputs
@@ -100,16 +97,14 @@ class _Block:
             state = torch.addcmul(new, decay, state, out=new)
         return state
 
-    def output(self):
-        """The output before the gate, ``[B, T, D]``."""
-        out = _contract_states(self.C, self.states)
-        return out if self.D is None else out.addcmul_(self.u, self.D)
-
-    def gate(self, out):
-        """Applies the gate, if there is one."""
-        if self.z is None:
-            return out
-        return out.mul_(torch.nn.functional.silu(self.z))
+    def output(self, gated):
+        """The output ``[B, T, D]``, before or after the gate, if any."""
+        out = _times(self.C, self.states)
+        if self.D is not None:
+            out.addcmul_(self.u, self.D)
+        if gated and self.z is not None:
+            out.mul_(torch.nn.functional.silu(self.z))
+        return out
 
     def backward(self, out_grad, grads, start):
         """Adds the gradients of a chunk that ``run`` computed from start."""
@@ -117,7 +112,8 @@ class _Block:
         if self.z is not None:
             gate = self.z.sigmoid()
             slope = gate * (1 + self.z * (1 - gate))
-            self.write(grads.z, self.output().mul_(grad).mul_(slope))
+            output = self.output(gated=False)
+            self.write(grads.z, output.mul_(grad).mul_(slope))
             grad = grad * gate.mul_(self.z)
 
         # The gradient of each state, from last to first: each one reaches the
@@ -130,9 +126,9 @@ class _Block:
             last = torch.addcmul(new, decay, last, out=new)
         grads.state[self.rows] = last * self.decay_steps[0]
 
-        self.write(grads.C, _contract_channels(self.states, grad))
-        self.write(grads.B, _contract_channels(states_grad, self.delta_u))
-        product_grad = _contract_states(self.B, states_grad)
+        self.write(grads.C, _times(grad, self.states.mT))
+        self.write(grads.B, _times(self.delta_u, states_grad.mT))
+        product_grad = _times(self.B, states_grad)
         u_grad = product_grad * self.delta
         if self.D is not None:
             u_grad.addcmul_(grad, self.D)
@@ -178,28 +174,13 @@ class _Gradients:
         )
 
     def as_inputs(self, inputs):
-        """The gradients in the order and with the dtypes of the inputs."""
-        grads = (
-            *(self.u, self.delta, self.A.t(), self.B, self.C),
-            *(self.D, self.z, self.bias, self.state.transpose(1, 2), None),
-        )
-        return (
-            None if x is None or grad is None else grad.to(x.dtype)
-            for x, grad in zip(inputs, grads)
-        )
+        """The gradients in the order of the inputs; autograd converts dtypes."""
+        start = None if inputs[8] is None else self.state.transpose(1, 2)
+        u, delta, A, B, C = self.u, self.delta, self.A.t(), self.B, self.C
+        return u, delta, A, B, C, self.D, self.z, self.bias, start, None
 
 
-def _contract_states(coefficients, states):
-    """Sum over N: ``[B, T, N]`` and ``[B, T, N, D]`` -> ``[B, T, D]``."""
-    out = torch.bmm(
-        coefficients.flatten(0, 1).unsqueeze(1), states.flatten(0, 1)
-    )
-    return out.view(*states.shape[:2], -1)
-
-
-def _contract_channels(states, x):
-    """Sum over D: ``[B, T, N, D]`` and ``[B, T, D]`` -> ``[B, T, N]``."""
-    # Ten times faster than states @ x
-    states_t = states.flatten(0, 1).transpose(1, 2)
-    out = torch.bmm(x.flatten(0, 1).unsqueeze(1), states_t)
-    return out.view(states.shape[:3])
+def _times(x, states):
+    """Vectors ``[B, T, N]`` times matrices ``[B, T, N, D]``: ``[B, T, D]``."""
+    # Ten times faster than the transposed product, columns on the right.
+    return (x.unsqueeze(2) @ states).squeeze(2)

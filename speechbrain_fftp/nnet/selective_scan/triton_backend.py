@@ -1,8 +1,5 @@
 """Mamba's selective scan on a GPU: launches the Triton kernels, for autograd.
 
-With ``TRITON_INTERPRET=1`` in the environment before Triton is imported, the
-kernels run on the CPU, slowly, for tests.
-
 Authors
  * The speechbrain_fftp authors 2026
 """
@@ -66,17 +63,12 @@ def _launch(kernel, vec, maxnreg, inputs, options, *args):
 
 
 class _SelectiveScan(torch.autograd.Function):
-    """Connects the kernels to autograd.
-
-    Called with the inputs of ``triton_scan``, its options, and whether to save
-    what the gradient needs.
-    """
+    """Connects the kernels to autograd."""
 
     @staticmethod
-    def forward(*args):
-        """Launches the forward kernel."""
-        u, delta, A, B, C, D, z, bias, initial, lengths = args[:10]
-        softplus, reverse, save = args[10:]
+    def forward(ctx, softplus, reverse, save, *inputs):
+        """Output and last state; keeps what the gradient needs if ``save``."""
+        u, delta, A, B, C, D, z, bias, initial, lengths = inputs
         batch, dim, steps = u.shape
         size = triton.next_power_of_2(A.shape[1])
         rows = UNROLL.value + batch * (steps + UNROLL.value)
@@ -100,22 +92,15 @@ class _SelectiveScan(torch.autograd.Function):
             forward, 1, 168, (u, delta, z), (size, softplus, reverse), out,
             scaled, BC, D, bias, initial, lengths, last, saved, out.stride(),
         )  # fmt: skip
-        last = last[:, : A.shape[1]].transpose(1, 2)
-        return out, last, *((BC, scaled, saved) if save else ())
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        """Saves what the gradient needs."""
-        *tensors, softplus, reverse, save = inputs
         if save:
-            ctx.mark_non_differentiable(*output[2:])
-            ctx.save_for_backward(*tensors, *output[2:])
+            ctx.save_for_backward(*inputs, BC, scaled, saved)
             ctx.options = softplus, reverse
             ctx.set_materialize_grads(False)
+        return out, last[:, : A.shape[1]].transpose(1, 2)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, d_out, dlast, *_):
+    def backward(ctx, d_out, dlast):
         """The gradients of all tensors, from those of both results."""
         *inputs, BC, scaled, saved = ctx.saved_tensors
         u, delta, A, B, C, D, z, bias, initial, lengths = inputs
@@ -150,47 +135,22 @@ class _SelectiveScan(torch.autograd.Function):
         if initial is not None:
             dinitial = dinitial[:, :states].transpose(1, 2).to(initial.dtype)
         dB, dC = dB.to(B.dtype), dC.to(C.dtype)
-        return du, ddelta, dA, dB, dC, dD, dz, dbias, dinitial, *[None] * 4
+        grads = du, ddelta, dA, dB, dC, dD, dz, dbias, dinitial
+        return None, None, None, *grads, None
 
 
-def triton_scan(inputs, delta_softplus=False, reverse=False):
-    """Scans on a GPU.
+def _triton_scan(inputs, delta_softplus, reverse):
+    """Output and last state of ``selective_scan``, on a GPU.
 
-    Computes in float32 whatever the dtypes of the inputs. Differentiable once,
-    by autograd but not by ``torch.func``. The gradients of B and C are summed in
-    no fixed order, so that their last bits differ from run to run.
-
-    Arguments
-    ---------
-    inputs : tuple of torch.Tensor
-        ``u, delta, A, B, C, D, z, delta_bias, initial_state, lengths``, as in
-        ``selective_scan``.
-    delta_softplus, reverse : bool
-        As in ``selective_scan``.
-
-    Returns
-    -------
-    out, last_state : torch.Tensor
-        ``[B, D, L]``, of u's dtype, and ``[B, D, N]``, float32.
-
-    Example
-    -------
-    >>> if torch.cuda.is_available():
-    ...     u, delta = torch.rand(2, 1, 8, 5, device="cuda")
-    ...     B, C = torch.rand(2, 1, 4, 5, device="cuda")
-    ...     A = -torch.rand(8, 4, device="cuda")
-    ...     out, _ = triton_scan((u, delta, A, B, C, *[None] * 5))
-    ...     assert out.shape == u.shape
+    Computed in float32, and differentiable once, by autograd but not by
+    ``torch.func``. The gradients of B and C are summed in no fixed order, so
+    that their last bits differ from run to run.
     """
-    u, delta, A, B, C, D, z, delta_bias, initial_state, lengths = inputs
-    D, delta_bias, lengths = (
-        None if tensor is None else tensor.contiguous()
-        for tensor in (D, delta_bias, lengths)
-    )
-    tensors = (u, delta, A, B, C, D, z, delta_bias, initial_state)
+    # The kernels take the strides of three dimensions only.
+    inputs = [
+        x.contiguous() if x is not None and x.dim() == 1 else x for x in inputs
+    ]
     save = torch.is_grad_enabled() and any(
-        tensor is not None and tensor.requires_grad for tensor in tensors
+        x is not None and x.requires_grad for x in inputs
     )
-    return _SelectiveScan.apply(
-        *tensors, lengths, delta_softplus, reverse, save
-    )[:2]
+    return _SelectiveScan.apply(delta_softplus, reverse, save, *inputs)
