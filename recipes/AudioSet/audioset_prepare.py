@@ -29,7 +29,6 @@ import re
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.dataio.prepared import DONE, prepare_folder, source_state
 from speechbrain_fftp.datasets.audioset.layouts import (
     AUDIOSET_SPLITS,
     check_missing,
@@ -49,7 +48,12 @@ from speechbrain_fftp.datasets.audioset.shards import (
     find_damaged,
 )
 from speechbrain_fftp.datasets.own_sounds.copies import find_near_copies
-from speechbrain_fftp.datasets.tagging_data import open_data
+from speechbrain_fftp.datasets.own_sounds.listing import open_data
+from speechbrain_fftp.datasets.prepared import (
+    DONE,
+    prepare_folder,
+    source_state,
+)
 from speechbrain_fftp.training.errors import report_errors
 
 logger = get_logger(__name__)

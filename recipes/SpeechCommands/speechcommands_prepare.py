@@ -30,13 +30,14 @@ import os
 from collections import Counter, namedtuple
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import clip_ids, text_digest, write_csv
-from speechbrain_fftp.dataio.prepared import (
+from speechbrain_fftp.dataio.files import text_digest, write_csv
+from speechbrain_fftp.datasets.audioset.lists import check_class_names
+from speechbrain_fftp.datasets.names import clip_ids
+from speechbrain_fftp.datasets.prepared import (
     prepare_folder,
     source_state,
     write_skipped,
 )
-from speechbrain_fftp.datasets.audioset.lists import check_class_names
 from speechbrain_fftp.datasets.speech_commands.archives import (
     is_archive,
     unpack_archive,

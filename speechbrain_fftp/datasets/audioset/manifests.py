@@ -9,10 +9,11 @@ import re
 from collections import Counter
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.convert import TREATMENTS, convert_clips
-from speechbrain_fftp.dataio.files import hash_fraction, write_csv, write_json
+from speechbrain_fftp.dataio.files import write_csv, write_json
 from speechbrain_fftp.datasets.audioset.layouts import audio_reader, cut_jobs
 from speechbrain_fftp.datasets.audioset.shards import write_shards
+from speechbrain_fftp.datasets.convert import TREATMENTS, convert_clips
+from speechbrain_fftp.datasets.names import hash_fraction
 
 logger = get_logger(__name__)
 

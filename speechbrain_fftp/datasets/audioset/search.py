@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.dataio.files import as_utf8
-from speechbrain_fftp.dataio.prepared import BEGUN, DONE
+from speechbrain_fftp.datasets.names import as_utf8
+from speechbrain_fftp.datasets.prepared import BEGUN, DONE
 
 logger = get_logger(__name__)
 

@@ -22,9 +22,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
-from speechbrain_fftp.dataio.convert import encode_clip
 from speechbrain_fftp.dataio.files import atomic_path, file_sha256, write_json
 from speechbrain_fftp.datasets.audioset.shard_index import INDEX, make_index
+from speechbrain_fftp.datasets.convert import encode_clip
 
 logger = get_logger(__name__)
 

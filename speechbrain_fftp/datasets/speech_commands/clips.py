@@ -22,8 +22,8 @@ from speechbrain_fftp.dataio.audio import (
     read_audio,
     resample,
 )
-from speechbrain_fftp.dataio.convert import convert_clips
 from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.datasets.convert import convert_clips
 
 # A manifest cannot hold '$' (it starts a variable), control characters and
 # bytes that are not UTF-8

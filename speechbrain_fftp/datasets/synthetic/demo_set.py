@@ -20,7 +20,7 @@ from tqdm.contrib.concurrent import thread_map
 
 from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio.files import write_csv
-from speechbrain_fftp.dataio.prepared import prepare_folder
+from speechbrain_fftp.datasets.prepared import prepare_folder
 
 SAMPLE_RATE = 16000
 FADE_SECONDS = 0.01  # at both ends, applied when sounds are mixed

@@ -19,7 +19,7 @@ from scipy import signal
 from tqdm.contrib.concurrent import thread_map
 
 from speechbrain.utils.parallel import get_available_cpu_count
-from speechbrain_fftp.dataio.prepared import prepare_folder
+from speechbrain_fftp.datasets.prepared import prepare_folder
 from speechbrain_fftp.datasets.speech_commands.lists import (
     NOISE_FOLDER,
     SPLIT_LISTS,

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.dataio.convert import convert_clip
 from speechbrain_fftp.dataio.files import file_sha256, write_json
 from speechbrain_fftp.datasets.audioset.layouts import cut_jobs
 from speechbrain_fftp.datasets.audioset.lists import Segment
@@ -22,6 +21,7 @@ from speechbrain_fftp.datasets.audioset.shards import (
     find_damaged,
     write_shards,
 )
+from speechbrain_fftp.datasets.convert import convert_clip
 
 CLASSES = {"/m/1": "One, uno", "/m/2": "Zwö"}
 NAMES = ["-a", "b.c", ".d", "e f", "ü", "g" * 150, "cut", "gone"]
