@@ -42,10 +42,11 @@ from speechbrain_fftp.datasets.audioset.manifests import (
     write_report,
     write_tables,
 )
-from speechbrain_fftp.datasets.audioset.shard_index import INDEX, make_index
 from speechbrain_fftp.datasets.audioset.shards import (
+    INDEX,
     discard_damaged,
     find_damaged,
+    make_index,
 )
 from speechbrain_fftp.datasets.own_sounds.copies import find_near_copies
 from speechbrain_fftp.datasets.own_sounds.listing import open_data
@@ -192,15 +193,9 @@ def prepare_audioset(
             if not todo:
                 logger.info("Using the data prepared in %s", save_folder)
                 return
-            _write_folder(
-                data or open_data(settings),
-                settings,
-                save_folder,
-                num_workers,
-                clips_per_shard,
-                allow_missing,
-                share,
-            )
+            found = data or open_data(settings)
+            work = num_workers, clips_per_shard, share
+            _write_folder(found, settings, save_folder, allow_missing, work)
 
     prepare()
     damaged = find_damaged(save_folder, num_workers) if verify else []
@@ -221,16 +216,12 @@ def _read_part(part):
     raise ValueError(f"part is {part!r}, not i/n such as 1/8")
 
 
-def _write_folder(
-    data,
-    settings,
-    save_folder,
-    num_workers,
-    clips_per_shard,
-    allow_missing,
-    share,
-):
-    """Writes audio, tables and report; of a share, only the audio."""
+def _write_folder(data, settings, save_folder, allow_missing, work):
+    """Writes audio, tables and report; of a share, only the audio.
+
+    ``work`` has the number of workers, the clips per shard, and the share.
+    """
+    num_workers, _, share = work
     listed = data.list_clips()
     chosen, skipped, unknown_mids = choose_clips(listed, data.classes)
     check_missing(chosen, data, allow_missing)
@@ -242,14 +233,7 @@ def _write_folder(
         split_clips.update(train=train, valid=valid)
 
     converted, failed, records = convert_splits(
-        split_clips,
-        {s: data.audio[s if s in listed else "train"] for s in split_clips},
-        data.classes,
-        save_folder,
-        settings,
-        num_workers,
-        clips_per_shard,
-        share,
+        split_clips, data, save_folder, settings, *work
     )
     if share[1] > 1:
         logger.info("Part %d of %d is done", share[0] + 1, share[1])

@@ -18,7 +18,6 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import read_audio
-from speechbrain_fftp.datasets.audioset.shard_index import REMEDY, read_index
 from speechbrain_fftp.datasets.audioset.shard_reader import (
     SHARD_ERRORS,
     check_clip,
@@ -26,6 +25,7 @@ from speechbrain_fftp.datasets.audioset.shard_reader import (
     open_shard,
     read_clip,
 )
+from speechbrain_fftp.datasets.audioset.shards import REMEDY, read_index
 from speechbrain_fftp.datasets.batches import class_balanced_weight
 from speechbrain_fftp.datasets.names import as_utf8, hash_fraction
 
