@@ -43,11 +43,11 @@ from speechbrain_fftp.datasets.speech_commands.archives import (
     unpack_archive,
 )
 from speechbrain_fftp.datasets.speech_commands.clips import (
-    read_recordings,
+    cut_silence,
+    read_recording,
     recording_part,
     use_or_convert,
     write_flac,
-    write_silence,
 )
 from speechbrain_fftp.datasets.speech_commands.lists import (
     COMMAND_SPLITS,
@@ -69,12 +69,8 @@ logger = get_logger(__name__)
 
 ARCHIVE_URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
 TABLES = (*(f"{s}.csv" for s in COMMAND_SPLITS), "classes.csv", "skipped.csv")
-RESUMED = (
-    "flac",
-    "flac_test",
-    "unpacked",
-    "unpacked_test",
-)  # not again after a kill
+# Not written again after a kill
+RESUMED = ("flac", "flac_test", "unpacked", "unpacked_test")
 FOLDERS = (*RESUMED, "silence", "noise")
 Row = namedtuple("Row", "ID duration wav label path")  # the path is not written
 
@@ -279,13 +275,17 @@ class _Clips:
 
     def add_noise(self):
         """Reads the background recordings and writes their training parts."""
-        files = {p: os.path.join(self.data_folder, p) for p in self.noise}
-        recordings, failed = read_recordings(files, self.sample_rate)
-        self.skipped.update(failed)
-        for path, samples in recordings.items():
+        recordings, rate = {}, self.sample_rate
+        for path in self.noise:
+            source = os.path.join(self.data_folder, path)
+            try:
+                recordings[path] = read_recording(source, rate)
+            except ValueError as error:
+                self.skipped[path] = str(error)
+                continue
             name = self.ids[path][len(f"{NOISE_FOLDER}_") :]
-            path = os.path.join(self.save_folder, "noise", f"{name}.flac")
-            write_flac(path, recording_part(samples, "train"), self.sample_rate)
+            target = os.path.join(self.save_folder, "noise", f"{name}.flac")
+            write_flac(target, recording_part(recordings[path], "train"), rate)
         return recordings
 
     def mean_per_command(self, split):
@@ -304,18 +304,13 @@ class _Clips:
 
     def add_silence(self, split, recordings, number):
         """Adds clips that are cut from the background recordings."""
-        durations = write_silence(
-            os.path.join(self.save_folder, "silence"),
-            recordings,
-            split,
-            number,
-            self.sample_rate,
-            self.clip_seconds,
-        )
-        for name, seconds in durations.items():
-            clip_id = f"{SILENCE}-{os.path.splitext(name)[0]}"
-            wav = f"$data_root/silence/{name}"
-            self.rows[split].append(Row(clip_id, seconds, wav, SILENCE, ""))
+        rate = self.sample_rate
+        for i in range(number):
+            place, size = f"silence/{split}-{i}.flac", self.clip_seconds * rate
+            samples = cut_silence(recordings, split, i, round(size))
+            write_flac(os.path.join(self.save_folder, place), samples, rate)
+            about = len(samples) / rate, f"$data_root/{place}", SILENCE, ""
+            self.rows[split].append(Row(f"{SILENCE}-{split}-{i}", *about))
 
     def write(self, classes):
         """Writes the tables, if each split and class has clips."""

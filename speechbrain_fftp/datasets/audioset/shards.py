@@ -11,7 +11,6 @@ Authors
 
 import contextlib
 import functools
-import glob
 import hashlib
 import io
 import json
@@ -19,6 +18,7 @@ import os
 import tarfile
 import zlib
 from collections import Counter
+from pathlib import Path
 
 from tqdm.contrib.concurrent import thread_map
 
@@ -61,7 +61,10 @@ def write_shards(
         number, job = numbered_job
         file = f"shards/train-{number:06d}.tar"
         path = os.path.join(save_folder, file)
-        clips = {clip.id: _describe(clip, classes) for clip in job.clips}
+        clips = {}  # seconds to keep, and labels
+        for clip in job.clips:
+            labels = [classes[mid] for mid in clip.mids if mid in classes]
+            clips[clip.id] = clip.end - clip.start, labels
         starts = {clip.id: clip.start for clip in job.clips if clip.start}
         content = [sample_rate, clips, *filter(None, [starts, always])]
         content = json.dumps(content)
@@ -144,18 +147,14 @@ def find_damaged(save_folder, num_workers=None):
     read = functools.partial(_read_record, check_content=True)
     num_workers = num_workers or get_available_cpu_count()
     records = thread_map(read, paths, max_workers=num_workers, desc="verify")
-    damaged = [
-        os.path.relpath(path, save_folder)
-        for path, record in zip(paths, records)
-        if record is None
-    ]
+    damaged = [p for p, record in zip(paths, records) if record is None]
+    damaged = [os.path.relpath(path, save_folder) for path in damaged]
     index = os.path.join(save_folder, INDEX)
     if not damaged and _read_json(index) != make_index(records):
         damaged = [INDEX]
     for file in damaged:
-        logger.warning(
-            "%s is missing or damaged", os.path.join(save_folder, file)
-        )
+        path = os.path.join(save_folder, file)
+        logger.warning("%s is missing or damaged", path)
     return damaged
 
 
@@ -167,18 +166,10 @@ def discard_damaged(save_folder, damaged):
             os.remove(os.path.join(save_folder, file))
 
 
-def _describe(clip, classes):
-    """Duration to keep of a clip, in seconds, and its labels."""
-    labels = [classes[mid] for mid in clip.mids if mid in classes]
-    return clip.end - clip.start, labels
-
-
 def _shard_paths(save_folder):
     """Lists all shards that have a record, in order."""
-    pattern = os.path.join(
-        glob.escape(str(save_folder)), "shards", "train-*.json"
-    )
-    return [f"{path[:-5]}.tar" for path in sorted(glob.glob(pattern))]
+    records = Path(save_folder, "shards").glob("train-*.json")
+    return [str(path.with_suffix(".tar")) for path in sorted(records)]
 
 
 def _record_path(path):
@@ -212,9 +203,7 @@ def _write_shard(path, job, clips, sample_rate, always):
     labels_of_all, treated, skipped, written = Counter(), Counter(), [], 0
     starts = {clip.id: clip.start for clip in job.clips}
     with atomic_path(path) as temporary_path:
-        with tarfile.open(
-            temporary_path, "w", format=tarfile.PAX_FORMAT
-        ) as tar:
+        with tarfile.open(temporary_path, "w") as tar:
             for clip_id, audio in job.iter_audio(list(clips)):
                 seconds, labels = clips[clip_id]
                 limits = seconds, starts[clip_id], always
