@@ -30,9 +30,9 @@ import os
 from collections import Counter, namedtuple
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import text_digest, write_csv
+from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.datasets.audioset.lists import check_class_names
-from speechbrain_fftp.datasets.names import clip_ids
+from speechbrain_fftp.datasets.names import clip_ids, text_digest
 from speechbrain_fftp.datasets.prepared import (
     prepare_folder,
     source_state,

@@ -183,27 +183,6 @@ def file_sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def text_digest(text):
-    """Computes the SHA-1 checksum of a text.
-
-    Arguments
-    ---------
-    text : str
-        The text, which may be a file name that is not UTF-8.
-
-    Returns
-    -------
-    str
-        Hexadecimal digits.
-
-    Example
-    -------
-    >>> text_digest("dog/1.wav")[:16]
-    '3fa291799751c061'
-    """
-    return hashlib.sha1(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
 def write_csv(path, header, rows):
     """Writes a table as a CSV file.
 

@@ -4,13 +4,17 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import hashlib
 import os
 import re
 from collections import Counter
 
-from speechbrain_fftp.dataio.files import text_digest
-
 MAX_ID = 100  # characters of a path that an id keeps
+
+
+def text_digest(text):
+    """SHA-1 checksum of a text, which may be a file name that is not UTF-8."""
+    return hashlib.sha1(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def clip_ids(paths):

@@ -20,12 +20,11 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import (
     TEMPORARY,
     name_full_disk,
-    text_digest,
     write_csv,
     write_json,
 )
 from speechbrain_fftp.dataio.lock import locked
-from speechbrain_fftp.datasets.names import as_utf8
+from speechbrain_fftp.datasets.names import as_utf8, text_digest
 
 logger = get_logger(__name__)
 
