@@ -231,9 +231,8 @@ def _write_folder(data, settings, save_folder, allow_missing, work):
         for split in layouts.AUDIOSET_SPLITS
     }
     if held_out and not in_shards:  # of the clips that can be used
-        kept["train"], kept["valid"] = manifests.hold_out(
-            kept["train"], fraction
-        )
+        train, valid = manifests.hold_out(kept["train"], fraction)
+        kept.update(train=train, valid=valid)
     notes = dict(data.notes or {})
     if notes and all(kept.values()) and not in_shards:  # custom data
         ids = {split: [clip.id for clip in kept[split]] for split in chosen}
@@ -255,9 +254,8 @@ def _write_folder(data, settings, save_folder, allow_missing, work):
     durations = {i: seconds for i, (seconds, _) in converted.items()}
     manifests.write_tables(save_folder, kept, durations, data.classes)
     if records is not None:
-        write_json(
-            os.path.join(save_folder, shards.INDEX), shards.make_index(records)
-        )
+        index = os.path.join(save_folder, shards.INDEX)
+        write_json(index, shards.make_index(records))
 
 
 if __name__ == "__main__":

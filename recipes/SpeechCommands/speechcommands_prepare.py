@@ -194,17 +194,12 @@ class _Clips:
     """Collects the usable clips of each split, and what is skipped."""
 
     def __init__(
-        self,
-        data_folder,
-        save_folder,
-        sample_rate,
-        clip_seconds,
-        is_test_set=False,
+        self, data_folder, save_folder, sample_rate, clip_seconds, is_test=False
     ):
         """Lists the files and assigns the clips to splits."""
         self.place, self.flac = "$data_folder", "flac"
         unpacked = f"{save_folder}/unpacked"
-        if is_test_set:
+        if is_test:
             self.place, self.flac = "$test_set", "flac_test"
             unpacked += "_test"
         if is_archive(data_folder):
@@ -219,7 +214,7 @@ class _Clips:
         self.ids = clip_ids([*paths, *self.noise])
         lists = read_lists(data_folder)
         self.splits, self.skipped, num_doubled = split_clips(paths, lists)
-        if is_test_set:
+        if is_test:
             self.splits = dict.fromkeys(paths, "test")
         if num_doubled:
             logger.warning("%d clips are in both lists: test only", num_doubled)
@@ -234,11 +229,8 @@ class _Clips:
         check_class_names(classes, self.data_folder)
         unused = [w for w in self.words if w not in (*folders, *pool)]
         if unused:
-            logger.warning(
-                "Skipped folders that are no words of task %s or are empty: %s",
-                task,
-                ", ".join(unused),
-            )
+            text = "Skipped folders that are no words of task %s or are empty"
+            logger.warning(f"{text}: %s", task, ", ".join(unused))
         for path in self.others:
             if path.split("/")[0] in (*folders, *pool):
                 self.skipped[path] = "not named like audio"
@@ -246,14 +238,10 @@ class _Clips:
 
     def add(self, paths, label=None):
         """Adds the usable clips among some, and returns how many."""
-        usable, failed = use_or_convert(
-            self.data_folder,
-            {path: self.ids[path] for path in paths},
-            os.path.join(self.save_folder, self.flac),
-            self.sample_rate,
-            self.clip_seconds,
-            label or "clips",
-        )
+        ids = {path: self.ids[path] for path in paths}
+        flac = os.path.join(self.save_folder, self.flac)
+        how = self.sample_rate, self.clip_seconds, label or "clips"
+        usable, failed = use_or_convert(self.data_folder, ids, flac, *how)
         self.skipped.update(failed)
         for path, (seconds, treatments) in usable.items():
             clip_id, wav = self.ids[path], f"{self.place}/{path}"
@@ -330,10 +318,8 @@ class _Clips:
                 logger.warning("No clip of %s in the split %s", missing, split)
         if self.skipped:
             logger.warning("Skipped files: %s; all are in %s", summary, path)
-        if self.num_trimmed:
-            logger.warning(
-                "Only the beginning of %d clips is used", self.num_trimmed
-            )
+        if number := self.num_trimmed:
+            logger.warning("Only the beginning of %d clips is used", number)
         path = os.path.join(self.save_folder, "classes.csv")
         write_csv(path, ("index", "label"), enumerate(classes))
         for split, rows in self.rows.items():
@@ -349,16 +335,12 @@ class _Clips:
             known = (speaker_of(row.path) for row in rows)
             speakers = {speaker for speaker, is_known in known if is_known}
             times_seen.update(speakers)
-            logger.info(
-                "%s: %d clips of %d speakers", split, len(rows), len(speakers)
-            )
+            sizes = len(rows), len(speakers)
+            logger.info("%s: %d clips of %d speakers", split, *sizes)
         shared = [s for s, times in times_seen.items() if times > 1]
         if shared:
-            logger.warning(
-                "%d speakers are in more than one split, such as %s",
-                len(shared),
-                min(shared),
-            )
+            text = "%d speakers are in more than one split, such as %s"
+            logger.warning(text, len(shared), min(shared))
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def write_shards(
         if record is None or record.get("job") != digest:
             record = {"file": file, "job": digest}
             record.update(_write_shard(path, job, clips, sample_rate, always))
-            write_json(_record_path(path), record)
+            write_json(Path(path).with_suffix(".json"), record)
         return record
 
     own = list(enumerate(jobs))[share[0] :: share[1]]
@@ -82,7 +82,7 @@ def write_shards(
     for path in _shard_paths(save_folder)[len(jobs) :]:  # of an earlier attempt
         with contextlib.suppress(FileNotFoundError):
             os.remove(path)
-        os.remove(_record_path(path))
+        os.remove(Path(path).with_suffix(".json"))
     return records
 
 
@@ -160,7 +160,9 @@ def find_damaged(save_folder, num_workers=None):
 
 def discard_damaged(save_folder, damaged):
     """Removes what ``find_damaged`` returned, for it to be written again."""
-    records = [_record_path(file) for file in damaged if file != INDEX]
+    records = [
+        Path(file).with_suffix(".json") for file in damaged if file != INDEX
+    ]
     for file in (*damaged, *records, INDEX):
         with contextlib.suppress(FileNotFoundError):
             os.remove(os.path.join(save_folder, file))
@@ -170,11 +172,6 @@ def _shard_paths(save_folder):
     """Lists all shards that have a record, in order."""
     records = Path(save_folder, "shards").glob("train-*.json")
     return [str(path.with_suffix(".tar")) for path in sorted(records)]
-
-
-def _record_path(path):
-    """Returns the path of the record of a shard."""
-    return f"{path[:-4]}.json"
 
 
 def _read_json(path):
@@ -188,7 +185,7 @@ def _read_json(path):
 
 def _read_record(path, check_content=False):
     """Reads the record of a shard; None if either is missing or damaged."""
-    record = _read_json(_record_path(path))
+    record = _read_json(Path(path).with_suffix(".json"))
     if record is None or not os.path.isfile(path):
         return None
     if os.path.getsize(path) != record["bytes"]:
