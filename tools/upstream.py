@@ -86,6 +86,8 @@ def rename(text):
         line = f"from speechbrain.{parent} import {new} as {old}"
         text = re.sub(pattern, line, text, flags=re.MULTILINE)
     text = re.sub(r"\bspeechbrain_fftp(?=\.\w)", "speechbrain", text)
+    # SpeechBrain has no commands, but what they call
+    text = text.replace("`fftp-tag calibrate`", "`learn_thresholds`")
     statement = r"^ *from speechbrain[\w.]* import (?:\([^()]*\)|[^\n(]+)\n"
     return re.sub(rf"(?m)(?:{statement})+", _sort_imports, text)
 

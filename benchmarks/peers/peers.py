@@ -13,12 +13,7 @@ from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
 
 
 class XvectorFbank(Fbank):
-    """SpeechBrain's filterbank with lengths in frames."""
-
-    def frame_lens(self, wav_lens, n_samples):
-        """Relative lengths ``[B]`` in frames, the same as in samples."""
-        del n_samples
-        return wav_lens
+    """SpeechBrain's filterbank; lengths in frames are those in samples."""
 
 
 def xvector_classifier(channels, n_classes):

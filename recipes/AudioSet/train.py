@@ -46,6 +46,7 @@ from speechbrain_fftp.datasets.batches import (
 )
 from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
 from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
+from speechbrain_fftp.inference.thresholds import learn_thresholds
 from speechbrain_fftp.training.brain import ClipBrain
 from speechbrain_fftp.training.errors import report_errors
 from speechbrain_fftp.training.reports import write_tagging_results
@@ -58,21 +59,33 @@ from speechbrain_fftp.training.setup import (
     resolve_run_options,
     start_from_pretrained,
 )
-from speechbrain_fftp.utils.metrics import tagging_metrics
+from speechbrain_fftp.utils.metrics import f1_scores, tagging_metrics
 
 
 class TaggingBrain(ClipBrain):
     """Learns which classes are in a clip: any number of them."""
 
     criterion = "mAP"
+    valid_loader = None  # loads the clips on which thresholds are learned
 
     def probabilities(self, logits):
         """Each class has a probability of its own."""
         return logits.sigmoid()
 
     def score(self, targets, probs):
-        """Macro mAP, AUC and d'."""
-        return tagging_metrics(targets.numpy(), probs.numpy())
+        """Macro mAP, AUC and d', and F1 once thresholds are learned."""
+        clips = targets.numpy(), probs.numpy()
+        metrics = tagging_metrics(*clips)
+        if self.thresholds:
+            limits = [threshold for _, threshold, *_ in self.thresholds]
+            metrics.update(f1_scores(*clips, limits))
+        return metrics
+
+    def on_evaluate_start(self, max_key=None, min_key=None):
+        """Learns thresholds on validation clips, with the averaged weights."""
+        super().on_evaluate_start(max_key=max_key, min_key=min_key)
+        predictions = self.predict(self.valid_loader)
+        self.thresholds = learn_thresholds(self.labels, *predictions)
 
     def report(self, targets, probs, metrics, **more):
         """Writes metrics.json and per_class.csv."""
@@ -321,6 +334,7 @@ if __name__ == "__main__":
     brain.set_schedule(
         hparams["lr_schedule"], hparams["warmup_steps"], train_loader
     )
+    brain.valid_loader = valid_loader
     brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
     brain.evaluate(test_loader, max_key=brain.criterion)
     brain.export()

@@ -11,9 +11,10 @@ from speechbrain_fftp.cli import options
 from speechbrain_fftp.cli.messages import standard_output
 
 DESCRIPTION = """\
-Prints mAP, AUC and d' of a model, and its accuracy if every clip has one class,
-on the clips of a folder that a recipe has prepared, or of AudioSet or custom data
-as the recipe takes them. Classes are matched by name."""
+Prints mAP, AUC, d' and F1 of a model, and its accuracy if every clip has one
+class, on the clips of a folder that a recipe has prepared, or of AudioSet or custom
+data as the recipe takes them. Classes are matched by name. F1 is that of the
+model's thresholds, or of 0.5 if it has none."""
 EXAMPLES = """\
   fftp-tag evaluate --model results/demo/inference \\
       --data_folder results/demo/prepared
@@ -21,8 +22,8 @@ EXAMPLES = """\
       --window 2 --output scores"""
 
 
-def add_options(parser):
-    """Adds the options of this verb."""
+def add_options(parser, split="eval"):
+    """Adds the options of this verb, or of one with another default split."""
     parser.add_argument(
         "--data_folder",
         required=True,
@@ -32,8 +33,8 @@ def add_options(parser):
     parser.add_argument(
         "--split",
         choices=("train", "valid", "eval"),
-        default="eval",
-        help="clips to score (default: eval)",
+        default=split,
+        help=f"clips to score (default: {split})",
     )
     parser.add_argument(
         "--test_fold", metavar="K", help="fold to score, for data with folds"
@@ -57,8 +58,8 @@ def add_options(parser):
     )
 
 
-def run(args, parser):
-    """Prints the scores; returns the exit code."""
+def run(args, parser, use=lambda tagger, found: None):
+    """Prints the scores and passes them on; returns the exit code."""
     if args.output and os.path.isdir(args.output) and os.listdir(args.output):
         parser.error(f"{args.output} is not empty: give another --output")
     if not os.path.isdir(args.data_folder):
@@ -97,4 +98,5 @@ def run(args, parser):
         print(reports.tagging_table(found.metrics, found.labels))
         if "accuracy" in found.metrics:
             print(f"accuracy {found.metrics['accuracy']:.4f}")
+    use(tagger, found)
     return 0

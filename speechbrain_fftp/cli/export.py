@@ -7,35 +7,47 @@ Authors
 from speechbrain_fftp.cli.options import load_tagger
 from speechbrain_fftp.cli.output import check_target
 
-DESCRIPTION = "Writes a model as a file that runs without PyTorch."
+DESCRIPTION = """\
+Writes a model as an ONNX file, which runs without PyTorch, or an AST as a folder
+for Hugging Face's transformers."""
 EXAMPLES = """\
   fftp-tag export --model results/demo/inference --to onnx --output model.onnx
   fftp-tag export --model results/demo/inference --to onnx --output small.onnx \\
-      --int8"""
+      --int8
+  fftp-tag export --model results/demo/inference --to huggingface --output hf"""
 
 
 def add_options(parser):
     """Adds the options of this verb."""
     parser.add_argument(
-        "--to", choices=["onnx"], required=True, help="format to write"
+        "--to",
+        choices=["onnx", "huggingface"],
+        required=True,
+        help="format to write",
     )
     parser.add_argument(
         "--output",
         required=True,
-        metavar="FILE",
-        help="file to write, in a folder that exists",
+        metavar="PATH",
+        help="file to write, in a folder that exists, or new folder",
     )
     parser.add_argument(
-        "--int8", action="store_true", help="8-bit weights: smaller and faster"
+        "--int8", action="store_true", help="ONNX with 8-bit weights"
     )
 
 
 def run(args, parser):
     """Exports the model and prints what was written; returns the exit code."""
-    check_target(args.output)
+    if args.to == "onnx":
+        check_target(args.output)
+    elif args.int8:
+        parser.error("--int8 needs --to onnx")
     tagger = load_tagger(args)
 
-    from speechbrain_fftp.inference.onnx import export_onnx
+    from speechbrain_fftp.inference import hf_export, onnx
 
-    export_onnx(tagger, args.output, int8=args.int8, report=print)
+    if args.to == "onnx":
+        onnx.export_onnx(tagger, args.output, int8=args.int8, report=print)
+    else:
+        hf_export.export_hugging_face(tagger, args.output, report=print)
     return 0

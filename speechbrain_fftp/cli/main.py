@@ -17,8 +17,11 @@ from speechbrain_fftp.cli import messages, options
 
 # The module of each verb, and what the verb does. Without one: tag.py.
 VERBS = {
+    "calibrate": ("calibrate", "learns a threshold for each class"),
     "evaluate": ("evaluate", "scores a model on labelled clips"),
-    "export": ("export", "writes a model as an ONNX file"),
+    "export": ("export", "writes a model for ONNX or transformers"),
+    "import": ("import_model", "writes a published model as a folder"),
+    "listen": ("listen", "prints the events in a stream as they begin and end"),
     "serve": ("serve", "tags clips on a page in the browser"),
 }
 
@@ -64,7 +67,7 @@ def _run(argv):
     if verb:
         argv = argv[1:]
     else:
-        verbs = [f"  {name:8} {what}" for name, (_, what) in VERBS.items()]
+        verbs = [f"  {name:9} {what}" for name, (_, what) in VERBS.items()]
         parser.description += "\n".join(["\n\nother commands:", *verbs])
     args = options.parse(parser, argv)
     with messages.shown_warnings(args.verbose):

@@ -14,8 +14,9 @@ from speechbrain_fftp.cli.messages import report
 
 YAML = "hyperparams.yaml"
 GET_MODEL = (
-    "Set --model to the inference folder of a trained model; `make demo` makes "
-    "one in results/demo/inference."
+    "Set --model to the inference folder of a trained model (`make demo` makes "
+    "one in results/demo/inference), or to a published one: --model "
+    "MIT/ast-finetuned-audioset-10-10-0.4593"
 )
 
 
@@ -28,11 +29,26 @@ def new_parser(prog, module):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_options(parser)
+    if not hasattr(module, "NEEDS_NO_MODEL"):
+        _add_model(parser)
+    parser.add_argument(
+        "--verbose", action="store_true", help="print tracebacks of errors"
+    )
+    version = importlib.import_module("speechbrain_fftp").__version__
+    parser.add_argument(
+        "--version", action="version", version=f"fftp-tag {version}"
+    )
+    return parser
+
+
+def _add_model(parser):
+    """Adds --model and how it is loaded."""
     parser.add_argument(
         "--model",
-        metavar="FOLDER",
+        metavar="MODEL",
         help="inference folder of a trained model, such as "
-        "results/demo/inference, or the folder above it",
+        "results/demo/inference, or the folder above it; or a published model, "
+        "see `fftp-tag import --help`",
     )
     parser.add_argument(
         "--trust-code",
@@ -46,14 +62,6 @@ def new_parser(prog, module):
         metavar="N",
         help="CPU threads (default: one for small models, or PyTorch's)",
     )
-    parser.add_argument(
-        "--verbose", action="store_true", help="print tracebacks of errors"
-    )
-    version = importlib.import_module("speechbrain_fftp").__version__
-    parser.add_argument(
-        "--version", action="version", version=f"fftp-tag {version}"
-    )
-    return parser
 
 
 def add_windows(parser, window, hop):
@@ -67,9 +75,12 @@ def add_windows(parser, window, hop):
 
 
 def windows_fit(args, tagger):
-    """Whether a model can have the windows of --window and --hop; reports."""
+    """Whether --window, --hop and --threshold suit a model; reports."""
+    from speechbrain_fftp.inference.thresholds import resolve_threshold
+
     try:
         tagger.check_window(args.window, args.hop)
+        resolve_threshold(getattr(args, "threshold", None), tagger.thresholds)
     except ValueError as error:
         report(error)
         return False
@@ -86,55 +97,69 @@ def parse(parser, argv):
             parser.error("no file was given")
     elif argv[end + 1 :]:
         parser.error(f"unrecognized arguments: {' '.join(argv[end:])}")
-    if args.model is None:
+    if getattr(args, "model", "") is None:
         parser.error(f"no model was given. {GET_MODEL}")
     return args
 
 
-def in_range(kind, low, high=math.inf):
-    """An argument type: numbers of a type from ``low`` to ``high``."""
+def in_range(kind, low, high=math.inf, word=None):
+    """An argument type: numbers from ``low`` to ``high``, or a word."""
 
     def convert(text):
         """The number in an argument."""
+        if text == word:
+            return text
         with contextlib.suppress(ValueError):
             if low <= (number := kind(text)) <= high:
                 return number
         wanted = "whole number" if kind is int else "number"
         wanted += f" from {low}" + f" to {high}" * (high < math.inf)
+        wanted += f" or {word}" if word else ""
         raise argparse.ArgumentTypeError(f"{text!r} is not a {wanted}")
 
     return convert
 
 
+def find(source):
+    """The path of a model, downloaded if need be; reports its revision."""
+    if not Path(source).exists() and source.count("/") != 1:
+        # Known before PyTorch is imported
+        raise FileNotFoundError(f"there is no {source}. {GET_MODEL}")
+
+    from speechbrain_fftp.utils.pretrained.hub import find_model
+
+    path = find_model(source)
+    if str(path) != str(Path(source)):
+        report(f"{source} is revision {path.name}")
+    return path
+
+
 def load_tagger(args):
     """Loads --model from its data files, or by its yaml with --trust-code."""
-    device = getattr(args, "device", "cpu")
-    folder, below = Path(args.model), Path(args.model, "inference")
-    if not folder.exists():  # known before PyTorch is imported
-        raise FileNotFoundError(f"there is no {folder}. {GET_MODEL}")
+    device, path = getattr(args, "device", "cpu"), find(args.model)
 
     from speechbrain_fftp.inference.folder import FILES
     from speechbrain_fftp.inference.tagging import AudioTagger
 
     def has_any(*names):
-        return any((folder / name).is_file() for name in names)
+        return path.is_file() or any((path / x).is_file() for x in names)
 
-    if not has_any(*FILES) and below.is_dir():
-        folder = below
+    if not has_any(*FILES) and (path / "inference").is_dir():
+        path = path / "inference"
     if has_any(*FILES):
         return AudioTagger.from_pretrained(
-            folder, device=device, threads=args.threads
+            path, device=device, threads=args.threads
         )
     if not has_any(YAML):
         raise FileNotFoundError(
-            f"{folder} has no config.json and no {YAML}. {GET_MODEL}"
+            f"{path} has no config.json and no {YAML}. {GET_MODEL}"
         )
     if not args.trust_code:
         raise ValueError(
-            f"{folder} has only {YAML}, which can run any code on this machine "
+            f"{path} has only {YAML}, which can run any code on this machine "
             "when it is loaded. Add --trust-code if you trust where it comes "
             f"from, or use a folder with {', '.join(FILES)}, which are data."
         )
     return AudioTagger.from_hparams(
-        str(folder.resolve()), run_opts={"device": device}, threads=args.threads
+        str(path.resolve()), run_opts={"device": device}, threads=args.threads
     )

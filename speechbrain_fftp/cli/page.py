@@ -138,26 +138,27 @@ def build_page(tagger, folder):
             ):
                 return tagger.analyze(file, **windows), wav
 
-    def find_events(timeline, threshold):
+    def find_events(timeline, threshold, learned=False):
         """Returns the event table and the CSV file."""
         if timeline is None:
             return None, None
         path = Path(tempfile.mkdtemp(dir=folder)) / "events.csv"
-        return _write_events(path, timeline.events(threshold)), str(path)
+        events = timeline.events("auto" if learned else threshold)
+        return _write_events(path, events), str(path)
 
     def clear(text=HINT):
         """Returns the content of all outputs without a clip."""
         hidden = gr.update(visible=False)
         return text, hidden, hidden, *4 * [None]
 
-    def tag(path, threshold):
+    def tag(path, *threshold):
         """Returns the content of all outputs for a clip."""
         try:
             timeline, wav = analyze(path)
         except (OSError, ValueError) as error:
             return clear(f'<p role="alert">{_message(error, path)}</p>')
         tags = {t.label: t.probability for t in timeline.tags()}
-        rows, table = find_events(timeline, threshold)
+        rows, table = find_events(timeline, *threshold)
         picture = str(Path(table).with_name("tags.png"))
         plot_tags(picture, tagger, wav, timeline, compact=True)
         text = f"{html.escape(Path(path).stem)}, {timeline.duration:.1f} s"
@@ -201,6 +202,10 @@ def build_page(tagger, folder):
                     buttons=["download", "fullscreen"],
                     elem_id="picture",
                 )
+                own = tagger.thresholds is not None
+                learned = gr.Checkbox(
+                    own, label="Learned thresholds, instead of:", visible=own
+                )
                 threshold = gr.Slider(
                     0.05,
                     1.0,
@@ -218,13 +223,14 @@ def build_page(tagger, folder):
                 table = gr.DownloadButton("Events as CSV", elem_id="csv")
         outputs = [status, tags, results, picture, events, table, kept]
         options = {"api_name": "tag", "show_progress_on": status}
-        tagging = button.click(tag, [clip, threshold], outputs, **options)
+        limits = [threshold, learned]
+        tagging = button.click(tag, [clip, *limits], outputs, **options)
         # In the browser, before anything else can be clicked
         script = f"() => {json.dumps(clear()[:3])}"
         clip.change(None, None, outputs[:3], cancels=[tagging], js=script)
         options = {"api_name": "events", "show_progress": "hidden"}
         options["trigger_mode"] = "always_last"
-        threshold.change(
-            find_events, [kept, threshold], [events, table], **options
-        )
+        changes = [threshold.change, learned.change]
+        inputs = [kept, *limits], [events, table]
+        gr.on(changes, find_events, *inputs, **options)
     return page

@@ -36,10 +36,11 @@ def add_options(parser):
     )
     parser.add_argument(
         "--threshold",
-        type=options.in_range(float, 0, 1),
+        type=options.in_range(float, 0, 1, "auto"),
         metavar="P",
         help="drop tags below this probability; with --timeline, the "
-        "probability that an event must reach (default: 0.5)",
+        "probability that an event must reach (default: 0.5); auto: the "
+        "model's own for each class, see fftp-tag calibrate",
     )
     parser.add_argument(
         "--timeline",
@@ -86,7 +87,7 @@ def run(args, parser):
         except ValueError as error:
             parser.error(f"argument --plot: {error}")
     tagger = options.load_tagger(args)
-    if (args.timeline or args.plot) and not options.windows_fit(args, tagger):
+    if not options.windows_fit(args, tagger):
         return 2
     with messages.standard_output():
         return _print_results(args, tagger, files, errors)

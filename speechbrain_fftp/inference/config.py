@@ -13,9 +13,14 @@ import math
 import torch
 
 from speechbrain_fftp.dataio.audio import MAX_RATE, MIN_RATE
-from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.features import (
+    DatasetNormalization,
+    KaldiFbank,
+    MelDecibels,
+)
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
 MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
@@ -27,9 +32,9 @@ LAYERS = ("Dropout", "GELU", "Identity", "LayerNorm", "Linear", "RMSNorm")
 LAYERS = {name: getattr(torch.nn, name) for name in LAYERS}
 # The classes that each part of a model can have.
 CLASSES = {
-    "compute_features": {"KaldiFbank": KaldiFbank},
+    "compute_features": {"KaldiFbank": KaldiFbank, "MelDecibels": MelDecibels},
     "mean_var_norm": {"DatasetNormalization": DatasetNormalization},
-    "embedding_model": {"AST": AST, "AuM": AuM},
+    "embedding_model": {"AST": AST, "AuM": AuM, "CED": CED},
     "embedding": {
         "FFTPEmbedding": FFTPEmbedding,
         "SquarePatchEmbedding": SquarePatchEmbedding,
@@ -200,13 +205,14 @@ def _build(config, part, n_tensors):
 
 def _check_sizes(cls, values, part, n_tensors):
     """Refuses what would take much memory, or divide by zero."""
-    if cls in (AST, AuM) and values["depth"] > n_tensors:
+    if cls in (AST, AuM, CED) and values["depth"] > n_tensors:
         raise ValueError(
             f"{part}: {n_tensors} tensors are too few for "
             f"depth={values['depth']}."
         )
     if cls is DatasetNormalization and values["std"] == 0:
         raise ValueError(f"{part}: std must not be 0.")
+    elements = 0
     if cls is KaldiFbank:
         samples_per_ms = values["sample_rate"] / 1000
         window = samples_per_ms * values["frame_length"]
@@ -215,10 +221,16 @@ def _check_sizes(cls, values, part, n_tensors):
                 f"{part}: frame_shift must be at least one sample, "
                 "frame_length at least two."
             )
-        if window * values["n_mels"] > MAX_BANKS:
-            raise ValueError(
-                f"{part}: the filterbank has more than {MAX_BANKS} elements."
-            )
+        elements = window * values["n_mels"]
+    elif cls is MelDecibels:
+        for key in ("sample_rate", "n_mels", "n_fft", "hop_length"):
+            if values[key] < 1:
+                raise ValueError(f"{part}: {key} must be positive.")
+        elements = values["n_fft"] * values["n_mels"]
+    if elements > MAX_BANKS:
+        raise ValueError(
+            f"{part}: the filterbank has more than {MAX_BANKS} elements."
+        )
 
 
 def _parameters(cls):

@@ -22,7 +22,7 @@ from speechbrain_fftp.datasets.convert import encode_clip
 from speechbrain_fftp.datasets.own_sounds.listing import open_data
 from speechbrain_fftp.datasets.prepared import DONE
 from speechbrain_fftp.inference.many_files import tag_many
-from speechbrain_fftp.utils.metrics import tagging_metrics
+from speechbrain_fftp.utils.metrics import f1_scores, tagging_metrics
 
 logger = get_logger(__name__)
 
@@ -33,7 +33,8 @@ SPLITS = {"train": ["train"], "valid": ["valid"], "eval": ["eval", "test"]}
 class Evaluation:
     """Probabilities of labelled clips, and the metrics of a model.
 
-    ``metrics`` are those of ``tagging_metrics`` and, if every clip has exactly
+    ``metrics`` are those of ``tagging_metrics``, of ``f1_scores`` with the model's
+    thresholds, or with 0.5 if it has none, and, if every clip has exactly
     one class, ``accuracy``, for which a class that the model lacks is an error.
     """
 
@@ -160,10 +161,14 @@ def evaluate(
         best = [tagger.labels[n] for n in probs.argmax(1)]
         right = [[name] == own for name, (_, own) in zip(best, rows)]
         metrics["accuracy"] = sum(right) / len(right)
-    probs = probs[:, [tagger.labels.index(label) for label in labels]]
+    columns = [tagger.labels.index(label) for label in labels]
+    probs, limits = probs[:, columns], 0.5
+    if tagger.thresholds is not None:
+        limits = tagger.thresholds[columns].numpy()
     targets = torch.tensor(
         [[float(label in own) for label in labels] for _, own in rows]
     )
     metrics.update(tagging_metrics(targets.numpy(), probs.numpy()))
+    metrics.update(f1_scores(targets.numpy(), probs.numpy(), limits))
     ids = [clip_id for clip_id, _ in rows]
     return Evaluation(metrics, ids, targets, probs, labels, skipped)

@@ -7,6 +7,9 @@ Authors
 import dataclasses
 
 import numpy as np
+import torch
+
+from speechbrain_fftp.inference.hysteresis import Hysteresis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +65,9 @@ def rank_tags(probs, labels, top_k=5, threshold=None):
     ---------
     probs, labels : torch.Tensor, list of str
         Probabilities ``[C]`` and labels of the classes.
-    top_k, threshold : int, float, optional
-        Maximum number of labels, and their lowest probability.
+    top_k, threshold : int, float or torch.Tensor, optional
+        Maximum number of labels, and their lowest probability, for all classes
+        or for each ``[C]``.
 
     Returns
     -------
@@ -77,18 +81,19 @@ def rank_tags(probs, labels, top_k=5, threshold=None):
 
     Example
     -------
-    >>> import torch
     >>> rank_tags(torch.tensor([0.25, 0.75]), ["a", "b"], top_k=1)
     [Tag(label='b', probability=0.75)]
     """
     if top_k < 1:
         raise ValueError(f"top_k={top_k} must be positive.")
-    check_thresholds(threshold or 0.0)
-    best, classes = probs.topk(min(top_k, len(probs)))
+    threshold = 0.0 if threshold is None else threshold
+    check_thresholds(threshold)
+    best = probs.masked_fill(probs.double() < threshold, -1.0)
+    best, classes = best.topk(min(top_k, len(probs)))
     return [
         Tag(labels[number], probability)
         for number, probability in zip(classes.tolist(), best.tolist())
-        if threshold is None or probability >= threshold
+        if probability != -1.0
     ]
 
 
@@ -115,9 +120,9 @@ def find_events(
     labels : list of str
     duration, window : float
         Length of the file and of the windows in seconds.
-    threshold, low : float, optional
-        Probability that an event must reach, and below which it ends. Default
-        of the second: a quarter of the first.
+    threshold, low : float or torch.Tensor, optional
+        Probability that an event must reach, and below which it ends; of each
+        class ``[C]``, or of all. Default of the second: a quarter of the first.
 
     Returns
     -------
@@ -131,7 +136,6 @@ def find_events(
 
     Example
     -------
-    >>> import torch
     >>> times = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
     >>> probs = torch.tensor([[0.0], [0.5], [0.8], [0.5], [0.1]])
     >>> [event] = find_events(times, probs, ["Siren"], 6.0, low=0.25)
@@ -140,40 +144,19 @@ def find_events(
     """
     low = check_thresholds(threshold, low)
     times, probs = times.double().numpy(), probs.double().numpy()
-    # Rounded to float32, the precision of the probabilities
-    low, threshold = float(np.float32(low)), float(np.float32(threshold))
-    settings = window, threshold, low
-    events = []
-    for number in np.flatnonzero((probs >= threshold).any(0)):
-        p = probs[:, number]
-        # Indices of the first window of each run, and of the one after it
-        edges = np.diff(np.pad(p >= low, 1).astype(np.int8))
-        firsts, stops = np.flatnonzero(edges > 0), np.flatnonzero(edges < 0)
-        for first, stop in zip(firsts, stops):
-            peak = p[first:stop].max()
-            if peak < threshold:
-                continue
-            start, end = 0.0, duration
-            inwards = [
-                window * (1 - outer / peak) * (outer < threshold)
-                for outer in (p[first], p[stop - 1])
-            ]
-            if first > 0:
-                start, inwards[0] = _edge(
-                    times[first - 1 : stop], p[first - 1 : stop], *settings
-                )
-            if stop < len(p):
-                end, inwards[1] = _edge(
-                    times[first : stop + 1][::-1],
-                    p[first : stop + 1][::-1],
-                    *settings,
-                )
-            most = 0.4 * (end - start)  # so that start < end
-            start += min(inwards[0], most)
-            end -= min(inwards[1], most)
-            start, end = (min(max(x, 0.0), duration) for x in (start, end))
-            label = labels[number]
-            events.append(Event(float(start), float(end), label, float(peak)))
+    # Most classes have no event
+    classes = np.flatnonzero((probs >= np.asarray(threshold, "f")).any(0))
+    limits = (np.broadcast_to(x, probs.shape[1:]) for x in (threshold, low))
+    limits = (limit[classes] for limit in limits)
+    tracker = Hysteresis(*limits, len(classes), window)
+    found = []
+    for time, p in zip(times, probs[:, classes]):
+        found += tracker.update(time, p)
+    found += tracker.finish(duration)
+    events = [
+        Event(start, min(end, duration), labels[classes[number]], peak)
+        for start, end, number, peak in found
+    ]
     return sorted(events, key=lambda event: (event.start, event.end))
 
 
@@ -182,12 +165,12 @@ def check_thresholds(threshold, low=None):
 
     Arguments
     ---------
-    threshold, low : float, optional
-        The upper and the lower threshold.
+    threshold, low : float or torch.Tensor, optional
+        The upper and the lower threshold, or those of each class ``[C]``.
 
     Returns
     -------
-    float
+    float or torch.Tensor
         The lower threshold, by default a quarter of the upper one.
 
     Raises
@@ -200,31 +183,14 @@ def check_thresholds(threshold, low=None):
     >>> check_thresholds(0.5)
     0.125
     """
-    if not 0 <= threshold <= 1:
+    highest = torch.as_tensor(threshold, dtype=torch.double)
+    if not ((0 <= highest) & (highest <= 1)).all():
         raise ValueError(f"threshold={threshold} must be in 0..1.")
     low = threshold / 4 if low is None else low
-    if not 0 <= low <= threshold:
+    lowest = torch.as_tensor(low, dtype=torch.double)
+    if not ((0 <= lowest) & (lowest <= highest)).all():
         raise ValueError(
-            f"low={low} must be in 0..{threshold}: an event must reach the "
-            "threshold and ends where its probability falls below low."
+            f"low={low} must be in 0..{highest.min():g}: an event must reach "
+            "the threshold and ends where its probability falls below low."
         )
     return low
-
-
-def _edge(times, p, window, threshold, low):
-    """The time at which a run crosses ``low``, and the correction inwards.
-
-    ``p[0]`` is below ``low``; the rest of the run is not. For the end of an
-    event, ``times`` and ``p`` are reversed.
-    """
-    high = max(1, int(np.argmax(p >= threshold)))
-    crossings = []
-    for i, level in ((1, low), (high, threshold)):
-        share = (level - p[i - 1]) / (p[i] - p[i - 1])
-        crossings.append(times[i - 1] + share * (times[i] - times[i - 1]))
-    # Seconds that the probability takes to rise from zero to low
-    ramp = low * window
-    if threshold > low:
-        rise = abs(crossings[1] - crossings[0])
-        ramp = min(rise * low / (threshold - low), ramp)
-    return crossings[0], window / 2 - ramp

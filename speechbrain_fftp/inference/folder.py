@@ -1,8 +1,9 @@
 """Reads and writes inference folders, each of which holds one trained model.
 
 A folder holds its model twice. ``config.json``, ``model.safetensors`` and
-``labels.csv`` are data alone: loading them runs no code. ``hyperparams.yaml``
-with one .ckpt file per module is what SpeechBrain's ``from_hparams`` loads.
+``labels.csv``, with ``thresholds.csv`` if learned, are data alone: loading them
+runs no code. ``hyperparams.yaml`` with one .ckpt file per module is what
+SpeechBrain's ``from_hparams`` loads.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -28,10 +29,16 @@ from speechbrain_fftp.inference.config import (
     build,
     describe,
 )
+from speechbrain_fftp.inference.thresholds import (
+    THRESHOLDS,
+    read_thresholds,
+    write_thresholds,
+)
 from speechbrain_fftp.utils.pretrained.tensors import (
     LOADING_ERRORS,
     check_names,
     read_tensors,
+    read_text,
 )
 
 logger = get_logger(__name__)
@@ -39,7 +46,6 @@ logger = get_logger(__name__)
 FILES = ("config.json", "model.safetensors", "labels.csv")
 REMEDY = "Use a complete inference folder, or export the model again."
 YAML_HINT = " Its hyperparams.yaml can run code: only from_hparams reads it."
-MAX_TEXT = 2**24  # bytes of config.json and of labels.csv
 
 HEADER = """\
 # Audio tagging model. Load it with AudioTagger.from_pretrained or from_hparams
@@ -80,7 +86,8 @@ def load_folder(folder):
     -------
     modules, hparams : dict
         ``MODULES``, on the CPU; and ``sample_rate``, ``max_frames``,
-        ``single_label``, ``label_encoder`` and ``audio_normalizer``.
+        ``single_label``, ``label_encoder``, ``audio_normalizer`` and
+        ``thresholds``, a tensor ``[C]`` or None.
 
     Raises
     ------
@@ -107,7 +114,7 @@ def load_folder(folder):
         path = weights_file
         tensors = read_tensors(path)
         path = config_file
-        config = json.loads(_read_text(path))
+        config = json.loads(read_text(path))
         modules, hparams = build(config, len(tensors))
         path = weights_file
         _assign_tensors(modules, tensors)
@@ -124,6 +131,7 @@ def load_folder(folder):
             f"{labels_file} has {len(labels)} labels, but the model has "
             f"{n_classes} classes. {REMEDY}"
         )
+    hparams["thresholds"] = read_thresholds(folder, labels)
     encoder = CategoricalEncoder()
     encoder.update_from_iterable(labels)
     hparams["label_encoder"] = encoder
@@ -131,16 +139,9 @@ def load_folder(folder):
     return modules, {**hparams, "audio_normalizer": normalizer}
 
 
-def _read_text(path):
-    """The content of a text file."""
-    if path.stat().st_size > MAX_TEXT:
-        raise ValueError(f"{path} is larger than {MAX_TEXT} bytes.")
-    return path.read_text("utf-8")
-
-
 def _read_labels(path):
     """The labels of labels.csv, ordered by class."""
-    rows = list(csv.reader(_read_text(path).splitlines(keepends=True)))
+    rows = list(csv.reader(read_text(path).splitlines(keepends=True)))
     if rows[:1] != [["index", "label"]] or len(rows) < 2:
         raise ValueError(f"{path} must have the columns index and label.")
     labels = []
@@ -164,17 +165,18 @@ def _assign_tensors(modules, tensors):
     own = model.state_dict()
     check_names(tensors, own, "the model of config.json")
     for name, tensor in tensors.items():
-        if tensor.shape != own[name].shape or not tensor.is_floating_point():
+        like = own[name].is_floating_point() == tensor.is_floating_point()
+        if tensor.shape != own[name].shape or not like:
             raise ValueError(
                 f"{name} is {list(tensor.shape)}, {tensor.dtype}, but "
                 f"{list(own[name].shape)} in the model of config.json."
             )
-    state = {name: tensor.float() for name, tensor in tensors.items()}
+    state = {name: x.to(own[name].dtype) for name, x in tensors.items()}
     model.load_state_dict(state, assign=True)
 
 
 def export_inference(
-    hparams_file, modules, label_encoder, folder, single_label=False
+    hparams_file, modules, label_encoder, folder, single_label=False, learned=()
 ):
     """Writes an inference folder; one that exists is replaced when complete.
 
@@ -193,6 +195,8 @@ def export_inference(
         The folder to write. It can be moved later.
     single_label : bool
         Whether each clip has exactly one class, so that probabilities sum to 1.
+    learned : list of tuple, optional
+        Rows of thresholds.csv, see ``learn_thresholds``.
 
     Returns
     -------
@@ -217,14 +221,16 @@ def export_inference(
         raise ValueError(
             f"{hparams_file} lacks {', '.join(missing)}, which inference needs."
         )
-    size = sum(p.nbytes for n in TRAINED for p in modules[n].parameters())
-    with atomic_folder(folder, needed=2 * size) as unfinished:
-        arguments = Path(unfinished), recipe, modules, label_encoder
-        _write_yaml_form(*arguments, single_label)
+    hparams = {name: recipe[name] for name in NUMBERS}
+    hparams.update(label_encoder=label_encoder, single_label=single_label)
+    with atomic_folder(folder, needed=2 * _num_bytes(modules)) as unfinished:
+        _write_yaml_form(Path(unfinished), recipe, modules, hparams)
         try:
-            _write_data_form(*arguments, single_label)
+            if learned:
+                write_thresholds(unfinished, learned)
+            _write_data_form(Path(unfinished), modules, hparams)
         except (ImportError, ValueError) as error:
-            for name in FILES:
+            for name in (*FILES, THRESHOLDS):
                 Path(unfinished, name).unlink(missing_ok=True)
             logger.warning(
                 "Only hyperparams.yaml and its weights are written, which "
@@ -235,35 +241,82 @@ def export_inference(
     return Path(folder)
 
 
-def _write_yaml_form(folder, recipe, modules, label_encoder, single_label):
+def _write_yaml_form(folder, recipe, modules, hparams):
     """Writes the files that ``from_hparams`` loads."""
     kept = io.StringIO()
     ruamel.yaml.YAML().dump(recipe, kept)
     lines = kept.getvalue().splitlines()
     lines = [line for line in lines if line and line[0] != "#"]  # headings
     text = HEADER + "\n".join(lines) + "\n" + FOOTER
-    text += "\nsingle_label: True\n" * single_label
+    text += "\nsingle_label: True\n" * hparams["single_label"]
     (folder / "hyperparams.yaml").write_text(text, "utf-8")
     for name in TRAINED:
         state = {k: v.cpu() for k, v in modules[name].state_dict().items()}
         with open(folder / f"{name}.ckpt", "wb") as file:  # names a full disk
             torch.save(state, file)
     for suffix in ("txt", "ckpt"):
-        label_encoder.save(folder / f"label_encoder.{suffix}")
+        hparams["label_encoder"].save(folder / f"label_encoder.{suffix}")
 
 
-def _write_data_form(folder, recipe, modules, label_encoder, single_label):
+def write_folder(folder, modules, hparams):
+    """Writes an inference folder that is data alone, see ``load_folder``.
+
+    Arguments
+    ---------
+    folder : str
+        One that exists is replaced when the new one is complete.
+    modules, hparams : dict
+        As ``load_folder`` returns them.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    ValueError
+        If config.json cannot describe the model.
+
+    Example
+    -------
+    >>> from speechbrain_fftp.lobes import features
+    >>> from speechbrain_fftp.lobes.models.AST import AST
+    >>> labels = CategoricalEncoder()
+    >>> labels.update_from_iterable(["Speech", "Music"])
+    >>> modules = {
+    ...     "compute_features": features.KaldiFbank(),
+    ...     "mean_var_norm": features.DatasetNormalization(),
+    ...     "embedding_model": AST(embed_dim=48, depth=1, num_heads=3),
+    ...     "classifier": torch.nn.Linear(48, 2),
+    ... }
+    >>> hparams = {"sample_rate": 16000, "max_frames": 1024}
+    >>> hparams = {**hparams, "single_label": False, "label_encoder": labels}
+    >>> folder = write_folder(getfixture("tmpdir") / "m", modules, hparams)
+    >>> sorted(path.name for path in folder.iterdir())
+    ['config.json', 'labels.csv', 'model.safetensors']
+    """
+    with atomic_folder(folder, needed=_num_bytes(modules)) as unfinished:
+        _write_data_form(Path(unfinished), modules, hparams)
+    return Path(folder)
+
+
+def _num_bytes(modules):
+    """Size of the weights of a model."""
+    return sum(p.nbytes for n in TRAINED for p in modules[n].parameters())
+
+
+def _write_data_form(folder, modules, hparams):
     """Writes the files that ``load_folder`` reads, and checks that it can."""
     from safetensors.torch import save
 
-    config = {name: recipe[name] for name in NUMBERS}
+    config = {name: hparams[name] for name in NUMBERS}
     config.update({name: describe(modules[name], name) for name in MODULES})
-    config.update({"single_label": True} if single_label else {})
+    config.update({"single_label": True} if hparams["single_label"] else {})
     write_json(folder / "config.json", config)
     model = torch.nn.ModuleDict({name: modules[name] for name in TRAINED})
     tensors = {k: v.cpu().contiguous() for k, v in model.state_dict().items()}
     # Not save_file: only the owner could read its file.
     (folder / "model.safetensors").write_bytes(save(tensors))
-    labels = sorted(label_encoder.ind2lab.items())
+    labels = sorted(hparams["label_encoder"].ind2lab.items())
     write_csv(folder / "labels.csv", ("index", "label"), labels)
     load_folder(folder)

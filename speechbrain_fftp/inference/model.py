@@ -5,6 +5,7 @@ Authors
 """
 
 import functools
+import math
 
 import numpy as np
 import ruamel.yaml
@@ -15,10 +16,11 @@ from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.inference import windows
 from speechbrain_fftp.inference.config import MODULES
-from speechbrain_fftp.inference.folder import load_folder
 from speechbrain_fftp.inference.packed_linear import pack_linear
+from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.inference.threads import CallThreads
 from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.utils.pretrained.hub import find_model
 from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
 
 logger = get_logger(__name__)
@@ -41,7 +43,8 @@ class TaggingModel(Pretrained):
         The modules ``MODULES_NEEDED``, see ``Tagger``.
     hparams : dict
         ``label_encoder``, ``sample_rate`` in Hz, ``max_frames`` (the maximum
-        clip length) and, if a clip has exactly one label, ``single_label``.
+        clip length), ``single_label`` if a clip has exactly one label, and
+        ``thresholds`` ``[C]``, if any.
     run_opts, freeze_params : dict, bool, optional
         See ``Pretrained``.
     packed : bool
@@ -60,7 +63,7 @@ class TaggingModel(Pretrained):
     -------
     >>> TaggingModel.from_pretrained("no_folder")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    FileNotFoundError: no_folder/config.json is missing. ...
+    FileNotFoundError: ...no_folder...
     """
 
     MODULES_NEEDED = list(MODULES)
@@ -137,12 +140,15 @@ class TaggingModel(Pretrained):
     def from_pretrained(
         cls, source, device="cpu", precision="fp32", packed=True, threads=None
     ):
-        """Loads a model from config.json, model.safetensors and labels.csv.
+        """Loads a model without executing code from its folder.
 
         Arguments
         ---------
         source : str
-            The folder that ``export_inference`` has written.
+            An inference folder, as training and ``fftp-tag import`` write them;
+            a published AST or CED in Hugging Face's form, on disk or as
+            ``owner/name[@revision]`` on the hub; or the authors' ``.pth`` file
+            of an AST or an Audio Mamba.
         device, precision : str
             cpu, cuda:0, ...; ``fp32`` or ``bf16``, which is faster on processors
             that support bfloat16: on CPUs that do not, a warning is logged.
@@ -155,13 +161,13 @@ class TaggingModel(Pretrained):
 
         Raises
         ------
-        FileNotFoundError, ValueError
-            If a file is missing or cannot be read, the files do not match, or
-            there is no such device or precision.
+        OSError, ValueError
+            If a file is missing or cannot be read, the files do not match,
+            the hub cannot be reached, or there is no such device or precision.
         """
         if precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
-        modules, hparams = load_folder(source)
+        modules, hparams = load_model(find_model(source))
         try:
             options = {"device": str(torch.device(device))}
             options["precision"] = precision
@@ -189,6 +195,11 @@ class TaggingModel(Pretrained):
         return [labels[number] for number in range(len(labels))]
 
     @property
+    def thresholds(self):
+        """Learned thresholds of the classes ``[C]``, or None without them."""
+        return getattr(self.hparams, "thresholds", None)
+
+    @property
     def frame_samples(self):
         """Samples from the start of one frame to that of the next."""
         return windows.frame_size(self.mods.compute_features)[1]
@@ -211,6 +222,16 @@ class TaggingModel(Pretrained):
     def max_window(self):
         """Maximum clip length in seconds."""
         return self.max_samples / self.hparams.sample_rate
+
+    @property
+    def piece_samples(self):
+        """Samples that the encoder sees at once.
+
+        That is ``max_samples``, except for a CED, which cuts longer clips.
+        """
+        frames = getattr(self.mods.embedding_model, "max_frames", math.inf)
+        frames = min(frames, self.hparams.max_frames)
+        return windows.num_samples(self.mods.compute_features, frames)
 
     def load_wav(self, path):
         """Reads a whole audio file for the model.

@@ -6,7 +6,9 @@ the graph, and its metadata hold the rest, as strings:
 * ``labels``: labels of the classes, a JSON list;
 * ``sample_rate``: sampling rate of the waveforms in Hz;
 * ``window_samples``: maximum clip length of the model in samples; cut longer
-  clips into windows of this length, the last of which ends with the clip.
+  clips into windows of this length, the last of which ends with the clip;
+* ``thresholds``: learned thresholds of the classes, a JSON list, if the model has
+  any.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -25,6 +27,7 @@ from pathlib import Path
 import torch
 
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.lobes.models.AST import TransformerBlock
 
 logger = get_logger(__name__)
 
@@ -81,6 +84,8 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
         packed=False,
     )
     reference.tag_batch(torch.zeros(1, reference.min_samples))  # checks labels
+    if int8:
+        _fold_norms(reference.mods.embedding_model)
     path = Path(path)
     with tempfile.TemporaryDirectory(
         dir=path.parent, prefix=f".{path.name}."
@@ -92,6 +97,9 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
             sample_rate=str(reference.hparams.sample_rate),
             window_samples=str(reference.max_samples),
         )
+        if tagger.thresholds is not None:
+            limits = json.dumps(tagger.thresholds.tolist())
+            program.model.metadata_props["thresholds"] = limits
         program.save(exported)
         del program
         if importlib.util.find_spec("onnxruntime") is None:
@@ -189,14 +197,14 @@ def _check(path, tagger, report, tolerance=TOLERANCE):
 
 
 def _quantize(path, quantized_path):
-    """Writes a copy of an exported tagger with int8 weights, returns its path.
+    """Writes a copy of an exported tagger with 8-bit weights, returns its path.
 
     Linear layers multiply integers: weights have one scale per output channel,
     inputs are quantized on the fly, with one scale per batch, so that a clip's
-    result depends slightly on the rest of its batch. Weights use 7 bits, since
-    sums over 8 bits overflow on processors without VNNI. Kernels of patches
-    are stored as int8, but computed in float32, as is the front end: spectra
-    span too many orders of magnitude.
+    result depends slightly on the rest of its batch. Weights are unsigned,
+    since sums over signed 8 bits overflow on processors without VNNI. Kernels
+    of patches are stored in 16 bits and computed in float32, as is the front
+    end: spectra span too many orders of magnitude.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -208,8 +216,7 @@ def _quantize(path, quantized_path):
         quantized_path,
         op_types_to_quantize=["MatMul", "Gemm"],
         per_channel=True,
-        reduce_range=True,
-        weight_type=QuantType.QInt8,
+        weight_type=QuantType.QUInt8,
         nodes_to_exclude=front_end,
     )
     model = onnx.load(quantized_path)
@@ -219,22 +226,35 @@ def _quantize(path, quantized_path):
 
 
 def _store_kernels(graph):
-    """Stores the kernels of convolutions as int8 times a scale."""
+    """Stores the kernels of convolutions in half precision."""
     import numpy as np
-    from onnx import helper, numpy_helper
+    from onnx import TensorProto, helper, numpy_helper
 
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    nodes = [node for node in graph.node if node.op_type == "Conv"]
-    for node in nodes:
+    for node in [node for node in graph.node if node.op_type == "Conv"]:
         name = node.input[1]
-        kernel = numpy_helper.to_array(constants[name])  # [D, 1, bins, frames]
-        scale = np.abs(kernel).max((1, 2, 3)) / 127 + np.float32(1e-12)
-        rounded = np.rint(kernel / scale[:, None, None, None])
+        kernel = numpy_helper.to_array(constants[name]).astype(np.float16)
         graph.initializer.remove(constants[name])
-        parts = [f"{name}_int8", f"{name}_scale"]
-        for part, values in zip(parts, (rounded.astype(np.int8), scale)):
-            graph.initializer.append(numpy_helper.from_array(values, part))
-        scaled = helper.make_node(
-            "DequantizeLinear", parts, [name], f"{name}_float", axis=0
+        half = numpy_helper.from_array(kernel, f"{name}_half")
+        graph.initializer.append(half)
+        cast = helper.make_node(
+            "Cast", [half.name], [name], f"{name}_cast", to=TensorProto.FLOAT
         )
-        graph.node.insert(0, scaled)
+        graph.node.insert(0, cast)
+
+
+def _fold_norms(encoder):
+    """Moves scales and shifts of layer norms into the layers after them.
+
+    The result is the same, but the inputs of these layers then have channels of
+    equal variance, and lose less when they are quantized with one scale.
+    """
+    for block in encoder.modules():
+        if isinstance(block, TransformerBlock):
+            for norm, linear in (
+                (block.norm1, block.qkv),
+                (block.norm2, block.mlp[0]),
+            ):
+                linear.bias.data += linear.weight @ norm.bias
+                linear.weight.data *= norm.weight
+                norm.reset_parameters()

@@ -26,7 +26,7 @@ def attention_maps(encoder):
     """
     if not isinstance(encoder, AST):
         raise TypeError(
-            "Relevance is computed from attention, which "
+            "Relevance is the attention of class tokens, which "
             f"{type(encoder).__name__} does not have: use an AST."
         )
     maps = []

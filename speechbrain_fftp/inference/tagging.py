@@ -13,6 +13,7 @@ from speechbrain_fftp.inference.evaluation import evaluate
 from speechbrain_fftp.inference.events import check_thresholds, rank_tags
 from speechbrain_fftp.inference.many_files import FileTags, tag_many
 from speechbrain_fftp.inference.model import TaggingModel
+from speechbrain_fftp.inference.thresholds import resolve_threshold
 from speechbrain_fftp.inference.timeline import Timeline
 from speechbrain_fftp.inference.waveforms import mono_waveform
 from speechbrain_fftp.inference.windows import file_windows
@@ -57,7 +58,7 @@ class AudioTagger(TaggingModel):
         ---------
         wav, sample_rate : numpy.ndarray or torch.Tensor, float
             Samples ``[S]``, ``[S, C]`` or ``[C, S]``, see ``mono_waveform``.
-        top_k, threshold : int, float, optional
+        top_k, threshold : int, float or "auto", optional
             See ``tag_file``.
 
         Returns
@@ -77,7 +78,7 @@ class AudioTagger(TaggingModel):
         ---------
         paths : iterable of str
             The files; may be endless.
-        top_k, threshold : int, float, optional
+        top_k, threshold : int, float or "auto", optional
             See ``tag_file``.
         num_workers : int
             Number of threads that read.
@@ -87,6 +88,7 @@ class AudioTagger(TaggingModel):
         FileTags
             The tags of the next file, or why it cannot be read.
         """
+        threshold = resolve_threshold(threshold, self.thresholds)
         read = self._reader()
         for path, found in tag_many(self.tag_batch, read, paths, num_workers):
             if isinstance(found, str):
@@ -105,8 +107,9 @@ class AudioTagger(TaggingModel):
         Arguments
         ---------
         source : str, bytes or file
-        top_k, threshold : int, float, optional
-            Maximum number of labels, and their lowest probability.
+        top_k, threshold : int, float or "auto", optional
+            Maximum number of labels, and their lowest probability; "auto" means
+            the model's ``thresholds``, which are one for each class.
         progress : bool
 
         Returns
@@ -114,6 +117,7 @@ class AudioTagger(TaggingModel):
         list of Tag
             Sorted by probability, the highest first.
         """
+        threshold = resolve_threshold(threshold, self.thresholds)
         best = (
             self.tag_batch(wavs).amax(0).cpu()
             for *_, wavs in self._windows(source, progress=progress)
@@ -163,7 +167,8 @@ class AudioTagger(TaggingModel):
         """
         total, count = 0.0, 0
         for *_, wavs in self._windows(source):
-            with torch.no_grad(), self.inference_ctx:
+            # Leaving it restores this thread's autocast; the context is shared
+            with torch.inference_mode(), self.inference_ctx:
                 total = total + self.encode_batch(wavs).float().sum((0, 1))
             count += len(wavs)
         return total.cpu() / count
@@ -189,13 +194,15 @@ class AudioTagger(TaggingModel):
             Times and probabilities of the windows, and those of the file.
         """
         window, hop = self.check_window(window, hop)
-        grids = [(self.max_window, self.max_window), (window, hop)]
+        rate = self.hparams.sample_rate
+        sizes = self.max_samples / rate, self.piece_samples / rate
+        grids = [*((size, size) for size in sizes), (window, hop)]
         batches = (
             (spans, members, self.tag_batch(wavs))
             for spans, members, wavs in self._windows(source, grids, progress)
         )
-        rate = self.hparams.sample_rate
-        return Timeline.from_batches(batches, rate, window, self.labels)
+        about = window, self.labels, self.thresholds
+        return Timeline.from_batches(batches, self.hparams.sample_rate, *about)
 
     def timeline(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes over time.
@@ -230,13 +237,14 @@ class AudioTagger(TaggingModel):
         ---------
         source : str, bytes or file
         window, hop, threshold, low : float, optional
+            See ``analyze`` and ``find_events``; ``threshold`` may be "auto".
         progress : bool
-            See ``analyze`` and ``find_events``.
 
         Returns
         -------
         list of Event
         """
+        threshold = resolve_threshold(threshold, self.thresholds)
         low = check_thresholds(threshold, low)
         found = self.analyze(source, window, hop, progress)
         return found.events(threshold, low)

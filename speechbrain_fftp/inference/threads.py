@@ -16,13 +16,15 @@ import torch
 # Multiply-accumulates of a call from which more threads than one are used: an
 # AST of 12 layers of 192 has a thousand million for 10 s at 200 tokens
 MIN_WORK = 2**29
+PROCESS = os.getpid()  # that of the parent in one that was forked since
 
 
 class CallThreads:
     """Chooses the number of torch's CPU threads for each call of a model.
 
     Work is estimated as parameters times tokens. A process that was forked
-    after loading always uses one thread, because more would wait forever.
+    after loading always uses one thread, because more would wait forever. A copy
+    that was pickled may use more in any other process.
 
     Arguments
     ---------
@@ -56,6 +58,9 @@ class CallThreads:
         macs = sum(map(torch.numel, weights)) * tokens
         self.work = macs / (max_frames * sample_rate / 100)  # of one sample
         self.on_cpu = all(weight.device.type == "cpu" for weight in weights)
+
+    def __setstate__(self, state):
+        self.__dict__.update(state, process=PROCESS)
 
     @contextlib.contextmanager
     def set(self, wavs):

@@ -9,6 +9,7 @@ import dataclasses
 import torch
 
 from speechbrain_fftp.inference.events import find_events, rank_tags
+from speechbrain_fftp.inference.thresholds import resolve_threshold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Timeline:
     duration, window : float
         Length of the file and of the windows in seconds.
     labels : list of str
+    thresholds : torch.Tensor, optional
+        Those of the model ``[C]``, for ``threshold="auto"``.
 
     Example
     -------
@@ -40,32 +43,34 @@ class Timeline:
     duration: float
     window: float
     labels: list
+    thresholds: torch.Tensor = None
 
     @classmethod
-    def from_batches(cls, batches, rate, window, labels):
+    def from_batches(cls, batches, rate, window, *more):
         """Makes a timeline of what a model finds in a file, see ``analyze``.
 
         Models are trained on whole clips, and a short window may sound like
         something else. So no class is more probable in a window than in the
-        pieces, of the length of a clip, that overlap it.
+        pieces, of the length of a training clip, that overlap it.
 
         Arguments
         ---------
         batches : iterable of tuple
-            ``spans`` and ``members`` as of ``file_windows``, for a grid of
-            pieces and one of windows, and their probabilities ``[B, C]``.
-        rate, window, labels : int, float, list of str
-            Sampling rate in Hz; as of the class.
+            ``spans`` and ``members`` as of ``file_windows``, for grids of
+            clips, pieces and windows, and their probabilities ``[B, C]``.
+        rate, window, *more : int, float, tuple
+            Sampling rate in Hz; the others as of the class.
 
         Returns
         -------
         Timeline
-            Of the windows; of the file, the maximum over pieces.
+            Of the windows; of the file, the maximum over clips.
         """
         batches = ((s, m, probs.float().cpu()) for s, m, probs in batches)
         spans, members, probs = map(torch.cat, zip(*batches))
-        piece_spans, pieces = spans[members[:, 0]], probs[members[:, 0]]
-        spans, probs = spans[members[:, 1]], probs[members[:, 1]]
+        clip_probs = probs[members[:, 0]].amax(0)
+        piece_spans, pieces = spans[members[:, 1]], probs[members[:, 1]]
+        spans, probs = spans[members[:, 2]], probs[members[:, 2]]
         starts, ends = spans.T.contiguous()
         limits = torch.zeros_like(probs)
         for (start, end), limit in zip(piece_spans, pieces):
@@ -75,19 +80,20 @@ class Timeline:
             limits[first:stop] = limits[first:stop].maximum(limit)
         times = spans.double().mean(1).div(rate).float()
         probs, duration = probs.minimum(limits), ends[-1].item() / rate
-        return cls(times, probs, pieces.amax(0), duration, window, labels)
+        return cls(times, probs, clip_probs, duration, window, *more)
 
     def tags(self, top_k=5, threshold=None):
         """Returns the most probable labels, see ``rank_tags``.
 
         Arguments
         ---------
-        top_k, threshold : int, float, optional
+        top_k, threshold : int, float or torch.Tensor or "auto", optional
 
         Returns
         -------
         list of Tag
         """
+        threshold = resolve_threshold(threshold, self.thresholds)
         return rank_tags(self.clip_probs, self.labels, top_k, threshold)
 
     def events(self, threshold=0.5, low=None):
@@ -95,12 +101,14 @@ class Timeline:
 
         Arguments
         ---------
-        threshold, low : float, optional
+        threshold, low : float or torch.Tensor, optional
+            ``threshold`` may also be "auto".
 
         Returns
         -------
         list of Event
         """
+        threshold = resolve_threshold(threshold, self.thresholds)
         lengths = self.duration, self.window
         return find_events(
             self.times, self.probs, self.labels, *lengths, threshold, low

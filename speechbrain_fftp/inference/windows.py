@@ -23,8 +23,8 @@ BATCH_WINDOWS = 16  # windows that are passed to the model at a time
 def frame_size(compute_features):
     """Window, shift and margin of a front end's frames, in samples.
 
-    Read from ``window`` and ``shift``, as of ``KaldiFbank``, or else from
-    ``compute_STFT``, as of SpeechBrain's ``Fbank`` and ``MFCC``.
+    Read from ``window``, ``shift`` and ``center``, if present, as of
+    ``KaldiFbank``, or else from ``compute_STFT``, as of SpeechBrain's ``Fbank``.
 
     Arguments
     ---------
@@ -35,7 +35,7 @@ def frame_size(compute_features):
     window, shift, margin : int
         Length of a frame, step from one start to the next, and by how much the
         first and the last frame together reach beyond the clip: ``window`` if
-        the frames are centred, as of ``Fbank``, else 0.
+        the frames are centred, else 0.
 
     Raises
     ------
@@ -53,12 +53,13 @@ def frame_size(compute_features):
         window = stft.win_length
         return window, stft.hop_length, window if stft.center else 0
     try:
-        return compute_features.window, compute_features.shift, 0
+        window, shift = compute_features.window, compute_features.shift
     except AttributeError as error:
         raise ValueError(
             f"The frames of {type(compute_features).__name__} are unknown: "
             "give compute_features the attributes window and shift, in samples."
         ) from error
+    return window, shift, window * getattr(compute_features, "center", False)
 
 
 def num_samples(compute_features, frames):

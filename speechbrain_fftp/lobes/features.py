@@ -1,8 +1,7 @@
-"""The AudioSet front end: Kaldi filterbanks and their normalisation.
+"""The front ends of published AudioSet models, and their normalisation.
 
-Unlike ``speechbrain.lobes.features``, windows, mel scale and log floor are those
-of Kaldi, which the statistics and the published weights of the Audio Spectrogram
-Transformer require.
+Unlike those of ``speechbrain.lobes.features``, they equal Kaldi's filterbanks,
+for AST, and torchaudio's mel spectrograms in decibels, for CED.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -10,11 +9,13 @@ Authors
 
 import torch
 from torchaudio.compliance.kaldi import get_mel_banks
+from torchaudio.functional import melscale_fbanks
 
 from speechbrain.utils.autocast import fwd_default_precision
 
 # Frames computed at a time on a CPU, so that their spectra stay in its cache.
 CPU_BLOCK_FRAMES = 512
+TOP_DB = 120.0  # range of a clip's levels in decibels
 
 
 class KaldiFbank(torch.nn.Module):
@@ -43,6 +44,8 @@ class KaldiFbank(torch.nn.Module):
     torch.Size([2, 998, 128])
     """
 
+    center = False  # windows start at the clip's first sample
+
     def __init__(
         self,
         sample_rate=16000,
@@ -53,14 +56,11 @@ class KaldiFbank(torch.nn.Module):
         preemphasis=0.97,
     ):
         super().__init__()
-        self.sample_rate = sample_rate
-        self.n_mels = n_mels
-        self.frame_length = frame_length
-        self.frame_shift = frame_shift
-        self.low_freq = low_freq
+        self.sample_rate, self.n_mels = sample_rate, n_mels
+        self.frame_length, self.frame_shift = frame_length, frame_shift
+        self.low_freq, self.preemphasis = low_freq, preemphasis
         self.window = int(sample_rate * frame_length / 1000)
         self.shift = int(sample_rate * frame_shift / 1000)
-        self.preemphasis = preemphasis
         self.n_fft = 1 << (self.window - 1).bit_length()
         hann = torch.hann_window(self.window, periodic=False)
         self.register_buffer("hann", hann, persistent=False)
@@ -83,9 +83,10 @@ class KaldiFbank(torch.nn.Module):
         Returns
         -------
         int or torch.Tensor
-            Number of whole windows, at least 1: shorter clips are padded.
+            Number of whole windows, or of centres, at least 1.
         """
-        frames = (n_samples - self.window) // self.shift + 1
+        needed = 0 if self.center else self.window
+        frames = (n_samples - needed) // self.shift + 1
         if isinstance(frames, torch.Tensor):
             return frames.clamp(min=1)
         return max(frames, 1)
@@ -114,19 +115,22 @@ class KaldiFbank(torch.nn.Module):
         return self.num_frames(samples) / self.num_frames(n_samples)
 
     @fwd_default_precision(cast_inputs=torch.float32)
-    def forward(self, wavs):
+    def forward(self, wavs, wav_lens=None):
         """Computes the filterbanks of a batch.
 
         Arguments
         ---------
         wavs : torch.Tensor
             Waveforms ``[B, S]`` in -1..1.
+        wav_lens : torch.Tensor, optional
+            Ignored: no valid frame reaches beyond the end of its clip.
 
         Returns
         -------
         torch.Tensor
             Natural log of the mel energies, ``[B, T, n_mels]``.
         """
+        del wav_lens
         missing = self.window - wavs.shape[1]
         if missing > 0:
             wavs = torch.nn.functional.pad(wavs, (0, missing))
@@ -160,6 +164,97 @@ class KaldiFbank(torch.nn.Module):
         return (power @ self.banks).clamp(min=self.floor).log()
 
 
+class MelDecibels(torch.nn.Module):
+    """Batched, differentiable mel spectrograms in decibels.
+
+    Equal to ``torchaudio.transforms.MelSpectrogram`` and
+    ``AmplitudeToDB(top_db=120)`` on each clip: frames are centred and see the
+    reflection of a clip's ends, and nothing is more than 120 dB below the
+    maximum of the clip. Always computed in float32, even under autocast.
+
+    Arguments
+    ---------
+    sample_rate, n_mels : int
+        Sampling rate in Hz, and number of mel bins.
+    n_fft, hop_length : int
+        Size of the FFT and of its Hann window, and step from one window to the
+        next, in samples.
+    f_min, f_max : float, optional
+        Range of the mel bins in Hz; by default, up to half the sampling rate.
+
+    Example
+    -------
+    >>> compute_features = MelDecibels()
+    >>> compute_features(torch.rand(2, 160000)).shape
+    torch.Size([2, 1001, 64])
+    """
+
+    center = True  # windows are centred on it
+
+    def __init__(
+        self,
+        sample_rate=16000,
+        n_mels=64,
+        n_fft=512,
+        hop_length=160,
+        f_min=0.0,
+        f_max=None,
+    ):
+        super().__init__()
+        self.sample_rate, self.n_mels = sample_rate, n_mels
+        self.n_fft, self.hop_length = n_fft, hop_length
+        self.window, self.shift = n_fft, hop_length
+        self.f_min, self.f_max = f_min, f_max
+        hann = torch.hann_window(n_fft)
+        self.register_buffer("hann", hann, persistent=False)
+        high = sample_rate // 2 if f_max is None else f_max
+        bins = n_fft // 2 + 1
+        banks = melscale_fbanks(bins, f_min, float(high), n_mels, sample_rate)
+        self.register_buffer("banks", banks, persistent=False)
+
+    num_frames = KaldiFbank.num_frames
+    frame_lens = KaldiFbank.frame_lens
+
+    @fwd_default_precision(cast_inputs=torch.float32)
+    def forward(self, wavs, wav_lens=None):
+        """Computes the spectrograms of a batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]`` in -1..1.
+        wav_lens : torch.Tensor, optional
+            Lengths ``[B]`` relative to S; what pads a clip has no influence.
+
+        Returns
+        -------
+        torch.Tensor
+            Levels in decibels, ``[B, T, n_mels]``.
+        """
+        size = wavs.shape[1]
+        if wav_lens is None:
+            wav_lens = wavs.new_ones(len(wavs))
+        samples = (wav_lens.double() * size).round().long().clamp(min=1)
+        # Positions of the samples and of their reflections, [B, S + n_fft]
+        half, last = self.n_fft // 2, samples[:, None] - 1
+        places = torch.arange(
+            -half, size + self.n_fft - half, device=wavs.device
+        ).abs()
+        places = torch.where(places > last, 2 * last - places, places)
+        # A clip shorter than half a window repeats its first sample.
+        wavs = wavs.gather(1, places.clamp(min=0))
+        frames = wavs.unfold(1, self.n_fft, self.shift)
+        spectrum = torch.fft.rfft(frames * self.hann)
+        power = spectrum.real.square().add_(spectrum.imag.square())
+        # [B, T, n_fft / 2 + 1] -> [B, T, n_mels]
+        levels = (power @ self.banks).clamp(min=1e-10).log10() * 10
+        frame = torch.arange(levels.shape[1], device=wavs.device)
+        padding = frame >= self.num_frames(samples)[:, None]
+        own = levels.masked_fill(padding.unsqueeze(2), -torch.inf)
+        loudest = own.amax((1, 2), keepdim=True)
+        return levels.maximum(loudest - TOP_DB)
+
+
 class DatasetNormalization(torch.nn.Module):
     """Normalises features by the mean and standard deviation of a data set.
 
@@ -180,8 +275,7 @@ class DatasetNormalization(torch.nn.Module):
 
     def __init__(self, mean=-4.2677393, std=4.5689974):
         super().__init__()
-        self.mean = mean
-        self.std = std
+        self.mean, self.std = mean, std
 
     def forward(self, x, lengths=None):
         """Normalises a batch.

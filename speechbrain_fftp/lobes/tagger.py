@@ -16,9 +16,10 @@ class Tagger(torch.nn.Module):
     Arguments
     ---------
     compute_features : torch.nn.Module
-        Maps waveforms ``[B, S]`` to features ``[B, T, F]``. If it has no
-        ``frame_lens``, as SpeechBrain's ``Fbank``, the relative lengths of the
-        waveforms are used, which may be off by a few frames.
+        Maps waveforms ``[B, S]``, and their lengths, to features ``[B, T, F]``.
+        If it has no ``frame_lens``, as SpeechBrain's ``Fbank``, it gets no
+        lengths, and those of the waveforms are used for the features, which
+        may be off by a few frames.
     mean_var_norm : torch.nn.Module
         Normalizes features, given their lengths.
     embedding_model : torch.nn.Module
@@ -69,7 +70,7 @@ class Tagger(torch.nn.Module):
         lens : torch.Tensor or None
             Lengths ``[B]`` relative to T; None when ``wav_lens`` is absent.
         """
-        lens = wav_lens
+        lens, more = wav_lens, ()
         if wav_lens is not None:
             n_samples = wavs.shape[1]
             own = (wav_lens.double() * n_samples).round().unsqueeze(1)
@@ -77,7 +78,8 @@ class Tagger(torch.nn.Module):
             wavs = wavs.masked_fill(padding, 0.0)
             if hasattr(self.compute_features, "frame_lens"):
                 lens = self.compute_features.frame_lens(wav_lens, n_samples)
-        feats = self.compute_features(wavs)
+                more = (wav_lens,)
+        feats = self.compute_features(wavs, *more)
         return self.mean_var_norm(feats, lens), lens
 
     def encode(self, feats, lens=None):

@@ -118,18 +118,22 @@ class PatchEmbedding(torch.nn.Module):
         ValueError
             If the input is not ``[B, T, n_mels]``.
         """
-        if feats.dim() != 3 or feats.shape[2] != self.n_mels:
-            raise ValueError(
-                f"Expected features [B, T, {self.n_mels}], but got "
-                f"{list(feats.shape)}: the features and the embedding need "
-                "the same n_mels."
-            )
+        self._check(feats)
         missing = self.patch_frames - feats.shape[1]
         if missing > 0:
             feats = torch.nn.functional.pad(feats, (0, 0, 0, missing))
         # [B, T, F] -> [B, 1, F, T] -> [B, D, F', T'] -> [B, F' * T', D]
         patches = self.proj(feats.transpose(1, 2).unsqueeze(1))
         return patches.flatten(2).transpose(1, 2)
+
+    def _check(self, feats):
+        """Raises a ValueError if features are not ``[B, T, n_mels]``."""
+        if feats.dim() != 3 or feats.shape[2] != self.n_mels:
+            raise ValueError(
+                f"Expected features [B, T, {self.n_mels}], but got "
+                f"{list(feats.shape)}: the features and the embedding need "
+                "the same n_mels."
+            )
 
 
 class FFTPEmbedding(PatchEmbedding):
@@ -193,26 +197,31 @@ class SquarePatchEmbedding(PatchEmbedding):
         self.stride = stride
 
 
-def check_embedding(embedding, n_mels, embed_dim, max_frames):
+def check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):
     """Checks that a patch embedding fits an encoder.
 
     Arguments
     ---------
     embedding : PatchEmbedding
         The patch embedding.
-    n_mels, embed_dim, max_frames : int
-        The encoder's mel bins, channels and maximum clip length.
+    n_mels, embed_dim, max_frames, num_heads : int
+        The encoder's mel bins, channels, maximum clip length and heads.
 
     Raises
     ------
     ValueError
-        If the embedding has other sizes, or its patch is longer than
-        ``max_frames``.
+        If the embedding has other sizes, its patch is longer than
+        ``max_frames``, or ``embed_dim`` is not a multiple of ``num_heads``.
 
     Example
     -------
     >>> check_embedding(FFTPEmbedding(128, 192), 128, 192, 1024)
     """
+    if num_heads < 1 or embed_dim % num_heads:
+        raise ValueError(
+            f"embed_dim={embed_dim} must be a multiple of "
+            f"num_heads={num_heads}, which must be positive."
+        )
     if (embedding.n_mels, embedding.embed_dim) != (n_mels, embed_dim):
         raise ValueError(
             f"The embedding has n_mels={embedding.n_mels} and "

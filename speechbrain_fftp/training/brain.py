@@ -5,6 +5,7 @@ Authors
 """
 
 import contextlib
+import itertools
 import math
 import os
 
@@ -54,6 +55,7 @@ class ClipBrain(sb.core.Brain):
     """
 
     train_stream = None  # a ShardStream, if the training clips are in shards
+    thresholds = ()  # what learn_thresholds returns, for the inference folder
 
     def __init__(
         self,
@@ -253,6 +255,17 @@ class ClipBrain(sb.core.Brain):
             f"valid_{max_key}": max(c.meta[max_key] for c in found),
         }
 
+    def predict(self, loader):
+        """Returns targets and probabilities ``[clips, C]`` of a split."""
+        self.kept = Predictions()
+        self.modules.eval()
+        limit = self.debug_batches if self.debug else None
+        with torch.no_grad():
+            for batch in itertools.islice(loader, limit):
+                self.evaluate_batch(batch, sb.Stage.VALID)
+        _, logits, targets, _ = self.kept.gather()
+        return targets, self.probabilities(logits)
+
     def set_schedule(self, lr_schedule, warmup_steps, train_loader):
         """Creates the schedule; warm-up takes at most a tenth of all steps."""
         steps = len(train_loader) // self.grad_accumulation_factor
@@ -274,11 +287,9 @@ class ClipBrain(sb.core.Brain):
         """Writes the inference folder, and ends the process group if any."""
         folder = os.path.join(self.output_folder, "inference")
         recipe = os.path.join(self.output_folder, "hyperparams.yaml")
-        run_on_main(
-            export_inference,
-            args=[recipe, self.plain_modules, self.label_encoder, folder],
-            kwargs={"single_label": single_label},
-        )
+        about = self.plain_modules, self.label_encoder, folder
+        more = single_label, self.thresholds
+        run_on_main(export_inference, args=[recipe, *about, *more])
         if if_main_process():
             logger.info("Model: %s", folder)
         if self.distributed_launch:

@@ -136,6 +136,11 @@ def tagging_table(metrics, labels):
         f"mAP      {metrics['mAP']:.4f}",
         f"AUC      {metrics['AUC']:.4f}",
         f"d-prime  {metrics['d_prime']:.4f}",
+    ]
+    for kind in ("micro", "macro") if "threshold" in metrics else ():
+        f1, limit = metrics[f"{kind}_F1"], metrics["threshold"]
+        lines.append(f"{kind} F1 {f1:.4f}  (threshold {limit})")
+    lines += [
         f"Means over {metrics['num_classes_scored']} of {len(labels)} classes, "
         f"those with positive and negative clips among {metrics['num_clips']}.",
         "AP      positives  class",

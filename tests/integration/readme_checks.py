@@ -33,7 +33,7 @@ HPARAMS = [
 ]
 FILE = r"\.?[\w-][\w./-]*\.(?:cfg|csv|json|md|png|py|sh|toml|txt|yaml)"
 # Commands whose options are not checked.
-TOOLS = "codespell git grep pip pytest ruff tensorboard venv xargs".split()
+TOOLS = "codespell ffmpeg git grep pip pytest ruff sounddevice tensorboard venv xargs".split()
 
 
 def blocks(text):

@@ -5,6 +5,7 @@ Authors
 """
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -83,6 +84,12 @@ def test_an_uneven_split_is_scored_whole(prepared, data_folder, tmp_path):
     _, one = train(tmp_path / "one", batch_size=8, **options)
     _, two = train(tmp_path / "two", batch_size=4, command=torchrun, **options)
     assert two["num_clips"] == one["num_clips"] == 7
+    # Thresholds are learned on the validation clips of both
+    learned = []
+    for name in ("one", "two"):
+        path = tmp_path / name / "inference" / "thresholds.csv"
+        learned.append(re.findall(r",(\d+),", path.read_text("utf-8")))
+    assert learned[0] == learned[1] and any(map(int, learned[0]))
     assert two["mAP"] == pytest.approx(one["mAP"], abs=1e-3)
 
 

@@ -70,6 +70,9 @@ def test_ends_with_table_metrics_and_pictures(trained):
     for name in ("mAP", "AUC", "d_prime", "loss"):
         (event,) = events.Scalars(f"{name}/test")
         assert event.value == pytest.approx(metrics[name])
+    for name in ("micro_F1", "macro_F1"):
+        (event,) = events.Scalars(f"{name}/test")
+        assert event.value == pytest.approx(metrics[name])
     best = max(rows, key=lambda row: float(row["valid_mAP"]))
     assert metrics["valid_mAP"] == float(best["valid_mAP"])
     assert metrics["epochs"] == 2 and metrics["averaged_epochs"] == [1, 2]
@@ -80,7 +83,7 @@ def test_exported_model_loads_and_tags(trained, data_folder, capsys, tmp_path):
     from speechbrain_fftp.cli import main as cli
     from speechbrain_fftp.inference import AudioTagger
 
-    model = str(shutil.move(trained[0] / "inference", tmp_path / "moved"))
+    model = str(shutil.copytree(trained[0] / "inference", tmp_path / "moved"))
     clip = str(next((data_folder / "audio").iterdir()))
     tags = AudioTagger.from_hparams(source=model).tag_file(clip, top_k=14)
     classifier = EncoderClassifier.from_hparams(source=model)
@@ -96,11 +99,35 @@ def test_exported_model_loads_and_tags(trained, data_folder, capsys, tmp_path):
     assert len(lines) == 3
 
 
+def test_thresholds_are_learned_on_validation_clips(trained, capsys, tmp_path):
+    """Those of fftp-tag calibrate, whose clips and probabilities are the same."""
+    from speechbrain_fftp.cli import main as cli
+    from speechbrain_fftp.inference import AudioTagger
+
+    folder, output, metrics = trained
+    model = shutil.copytree(folder / "inference", tmp_path / "model")
+    tagger = AudioTagger.from_pretrained(model)
+    found = tagger.evaluate(folder / "prepared", "eval")
+    for name in ("micro", "macro"):
+        value = metrics[f"{name}_F1"]
+        assert f"{name} F1 {value:.4f}  (threshold per class)" in output
+        assert found.metrics[f"{name}_F1"] == pytest.approx(value)
+    assert metrics["threshold"] == found.metrics["threshold"] == "per class"
+    (model / "thresholds.csv").unlink()
+    words = ["--model", str(model), "--data_folder", str(folder / "prepared")]
+    assert cli.main(["calibrate", *words]) == 0
+    again = AudioTagger.from_pretrained(model).thresholds
+    assert again.tolist() == pytest.approx(tagger.thresholds.tolist(), abs=1e-4)
+
+
 def test_second_start_trains_no_more(trained, data_folder):
     folder, _, metrics = trained
+    learned = folder / "inference" / "thresholds.csv"
+    before = learned.read_text("utf-8")
     output, again = train(folder, data_folder=data_folder)
     assert "Going into epoch" not in output
     assert again == metrics
+    assert learned.read_text("utf-8") == before
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,14 @@ class TransformerBlock(torch.nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
+def _init_linear(blocks):
+    """Initialises linear layers as the original AST's: std 0.02, no biases."""
+    for module in blocks.modules():
+        if isinstance(module, torch.nn.Linear):
+            torch.nn.init.trunc_normal_(module.weight, std=0.02)
+            torch.nn.init.zeros_(module.bias)
+
+
 class AST(torch.nn.Module):
     """Audio Spectrogram Transformer encoder.
 
@@ -153,14 +161,9 @@ class AST(torch.nn.Module):
         norm_eps=1e-6,
     ):
         super().__init__()
-        if num_heads < 1 or embed_dim % num_heads:
-            raise ValueError(
-                f"embed_dim={embed_dim} must be a multiple of "
-                f"num_heads={num_heads}, which must be positive."
-            )
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
-        check_embedding(embedding, n_mels, embed_dim, max_frames)
+        check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.depth = depth
@@ -182,15 +185,8 @@ class AST(torch.nn.Module):
             for _ in range(depth)
         )
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
-        self._init_weights()
-
-    def _init_weights(self):
-        """Initialises as the original: weights of std 0.02, zero biases."""
         torch.nn.init.trunc_normal_(self.cls_tokens, std=0.02)
-        for module in self.blocks.modules():
-            if isinstance(module, torch.nn.Linear):
-                torch.nn.init.trunc_normal_(module.weight, std=0.02)
-                torch.nn.init.zeros_(module.bias)
+        _init_linear(self.blocks)
 
     def forward(self, feats, wav_lens=None):
         """Encodes a batch of spectrograms.

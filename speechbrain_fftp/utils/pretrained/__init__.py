@@ -1,4 +1,4 @@
-"""Loads checkpoints of AST and Audio Mamba, published or of this package.
+"""Loads checkpoints of AST, CED and Audio Mamba, published or our own.
 
 Files are read as tensors only: pickled Python objects are refused, not run.
 Every tensor of a file is used; otherwise the file is refused with the names of
@@ -8,24 +8,27 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from pathlib import Path
-
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.utils.pretrained.ast import load_ast
 from speechbrain_fftp.utils.pretrained.aum import load_aum
+from speechbrain_fftp.utils.pretrained.ced import load_ced
+from speechbrain_fftp.utils.pretrained.hub import find_model
 from speechbrain_fftp.utils.pretrained.tensors import (
     LOADING_ERRORS,
     PATCHES,
     POSITIONS,
     _count_blocks,
     check_names,
+    read_json,
     read_tensors,
 )
 
 logger = get_logger(__name__)
 
 EXPORTED = "embedding_model.ckpt"
+PUBLISHED = {AuM: load_aum, CED: load_ced}  # others: load_ast
 
 
 def load_encoder(encoder, source):
@@ -38,12 +41,13 @@ def load_encoder(encoder, source):
 
     Arguments
     ---------
-    encoder : AST or AuM
+    encoder : AST, CED or AuM
         The encoder, changed in place.
     source : str
-        A published checkpoint that ``load_ast`` or ``load_aum`` reads, or an
-        inference folder or its embedding_model.ckpt. The number of heads is
-        checked if hyperparams.yaml is beside the latter.
+        A published model that ``load_ast``, ``load_aum`` or ``load_ced`` reads,
+        on disk or on the hub, see ``find_model``; or an inference folder or its
+        embedding_model.ckpt. The number of heads is checked if config.json or
+        hyperparams.yaml states it.
 
     Returns
     -------
@@ -69,15 +73,12 @@ def load_encoder(encoder, source):
     >>> load_encoder(encoder, path)[:2]
     ['cls_tokens', 'embedding.proj.weight']
     """
-    path = Path(source)
+    path = find_model(source)
     if (path / EXPORTED).is_file():
         path = path / EXPORTED
-    state = read_tensors(path) if path.is_file() else {}
-    if PATCHES in state:
-        heads = _exported_heads(path)
-    else:
-        loader = load_aum if isinstance(encoder, AuM) else load_ast
-        loaded, _ = loader(path)
+    state, heads = _read_own(path)
+    if PATCHES not in state:
+        loaded, _ = PUBLISHED.get(type(encoder), load_ast)(path)
         state, heads = loaded.state_dict(), getattr(loaded, "num_heads", None)
     try:
         kept = _check_sizes(state, encoder, heads)
@@ -94,6 +95,24 @@ def load_encoder(encoder, source):
             ", ".join(kept),
         )
     return list(taken)
+
+
+def _read_own(path):
+    """Tensors and number of heads in a file or an inference folder.
+
+    There are none if it is a published model, or does not exist.
+    """
+    if path.is_file():
+        state = read_tensors(path)
+        return state, _exported_heads(path) if PATCHES in state else None
+    config_file, prefix = path / "config.json", "embedding_model."
+    config = read_json(config_file) if config_file.is_file() else {}
+    if not isinstance(config.get(prefix[:-1]), dict):
+        return {}, None
+    state = read_tensors(path / "model.safetensors")
+    own = {k: v for k, v in state.items() if k.startswith(prefix)}
+    own = {k.removeprefix(prefix): v for k, v in own.items()}
+    return own, config[prefix[:-1]].get("num_heads")
 
 
 def _exported_heads(path):

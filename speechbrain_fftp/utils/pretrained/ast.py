@@ -7,7 +7,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import json
 from pathlib import Path
 
 import torch
@@ -17,6 +16,7 @@ from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.utils.pretrained.tensors import (
     _count_blocks,
     _fill_model,
+    _read_config,
     _rename_tensors,
     read_tensors,
 )
@@ -50,9 +50,7 @@ HUGGING_FACE = {
     "embedding.proj.*": [EMBEDDINGS + "patch_embeddings.projection.*"],
     "blocks.#.norm1.*": [LAYER + "layernorm_before.*"],
     "blocks.#.qkv.*": [
-        LAYER + "attention.attention.query.*",
-        LAYER + "attention.attention.key.*",
-        LAYER + "attention.attention.value.*",
+        f"{LAYER}attention.attention.{x}.*" for x in ("query", "key", "value")
     ],
     "blocks.#.proj.*": [LAYER + "attention.output.dense.*"],
     "blocks.#.norm2.*": [LAYER + "layernorm_after.*"],
@@ -65,9 +63,9 @@ HUGGING_FACE = {
 
 # Values of config.json that AST does not support otherwise.
 CONFIG_FIXED = {
-    "model_type": "audio-spectrogram-transformer",
-    "hidden_act": "gelu",
-    "qkv_bias": True,
+    "model_type": ("audio-spectrogram-transformer",),
+    "hidden_act": ("gelu",),
+    "qkv_bias": (True,),
 }
 # Sizes here and in config.json.
 CONFIG_SIZES = {
@@ -79,8 +77,8 @@ CONFIG_SIZES = {
     "mlp_dim": "intermediate_size",
     "patch_size": "patch_size",
     "stride": "time_stride",
+    "norm_eps": "layer_norm_eps",
 }
-MAX_SIZE = 2**20
 
 
 def load_ast(source):
@@ -156,36 +154,13 @@ def _build(mlp_dim, patch_size, stride, head_eps, n_classes, **sizes):
 
 def _config_sizes(path):
     """Sizes of the AST that a config.json describes."""
-    try:
-        config = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} does not contain a JSON object.")
-    for key, value in CONFIG_FIXED.items():
-        if config.get(key) != value:
-            raise ValueError(
-                f"{path}: {key} is {config.get(key)!r}, but only {value!r} is "
-                "supported."
-            )
-    sizes = {name: config.get(key) for name, key in CONFIG_SIZES.items()}
-    for name, value in sizes.items():
-        if not isinstance(value, int) or not 0 < value <= MAX_SIZE:
-            raise ValueError(
-                f"{path}: {CONFIG_SIZES[name]} must be an integer from 1 to "
-                f"{MAX_SIZE}, not {value!r}."
-            )
+    config, sizes = _read_config(path, CONFIG_FIXED, CONFIG_SIZES)
     if config.get("frequency_stride") != sizes["stride"]:
         raise ValueError(
             f"{path}: frequency_stride={config.get('frequency_stride')!r} and "
             f"time_stride={sizes['stride']} must be equal."
         )
-    eps = config.get("layer_norm_eps")
-    if not isinstance(eps, (int, float)) or not 0 < eps < float("inf"):
-        raise ValueError(
-            f"{path}: layer_norm_eps must be a number above 0, not {eps!r}."
-        )
-    return {**sizes, "norm_eps": eps, "head_eps": eps}
+    return {**sizes, "head_eps": sizes["norm_eps"]}
 
 
 def _original_sizes(tensors, depth):

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import json
 import pickle
 import re
 import struct
@@ -20,6 +21,10 @@ LOADING_ERRORS += (zipfile.BadZipFile,)
 # Names in this package's encoders; AuM without positions lacks the second.
 PATCHES = "embedding.proj.weight"
 POSITIONS = "position.table"
+
+MAX_TEXT = 2**24  # bytes of a JSON or CSV file
+MAX_SIZE = 2**20  # of any size in a config.json
+REAL = ("mlp_ratio", "norm_eps")  # sizes that need not be integers
 
 # The function that loads a file with such a tensor.
 LOADERS = {
@@ -64,7 +69,7 @@ def read_tensors(path, loader=None):
     {'weight': tensor([1., 1.])}
     """
     if path.is_dir():
-        raise ValueError(f"{path} is a folder, which only load_ast reads.")
+        raise ValueError(f"{path} is a folder, not a file of tensors.")
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     if path.suffix == ".safetensors":
@@ -91,12 +96,96 @@ def read_tensors(path, loader=None):
     prefix = "module."
     if all(key.startswith(prefix) for key in state):
         state = {key[len(prefix) :]: value for key, value in state.items()}
-    for pattern, right in LOADERS.items():
-        if any(re.match(pattern, name) for name in state):
-            if loader not in (None, right):
-                raise ValueError(f"{path} is for {right}, not for {loader}.")
-            break
+    right = find_loader(state)
+    if right and loader not in (None, right):
+        raise ValueError(f"{path} is for {right}, not for {loader}.")
     return dict(state)
+
+
+def find_loader(names):
+    """Finds the function that loads a file of tensors by their names.
+
+    Arguments
+    ---------
+    names : iterable of str
+
+    Returns
+    -------
+    str or None
+        ``load_encoder``, ``load_aum``, ``load_ast``, or None if unknown.
+
+    Example
+    -------
+    >>> find_loader(["v.cls_token"])
+    'load_ast'
+    """
+    for pattern, loader in LOADERS.items():
+        if any(re.match(pattern, name) for name in names):
+            return loader
+
+
+def read_text(path):
+    """Reads a text file of at most ``MAX_TEXT`` bytes.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If it is larger or not UTF-8.
+
+    Example
+    -------
+    >>> from pathlib import Path
+    >>> path = Path(getfixture("tmpdir")) / "a.txt"
+    >>> _ = path.write_text("text")
+    >>> read_text(path)
+    'text'
+    """
+    if path.stat().st_size > MAX_TEXT:
+        raise ValueError(f"{path} is larger than {MAX_TEXT} bytes.")
+    return path.read_text("utf-8")
+
+
+def read_json(path):
+    """Reads a JSON file that holds an object.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If it is missing, too large, or does not hold a JSON object.
+
+    Example
+    -------
+    >>> from pathlib import Path
+    >>> path = Path(getfixture("tmpdir")) / "config.json"
+    >>> _ = path.write_text('{"depth": 12}')
+    >>> read_json(path)
+    {'depth': 12}
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    try:
+        content = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} does not contain a JSON object.")
+    return content
 
 
 def _read_torch(path):
@@ -176,6 +265,16 @@ def _rename_tensors(state, table, depth, what):
     """
     if depth > len(state):
         raise ValueError(f"{len(state)} tensors are too few for {what}.")
+    names = _table_names(table, depth)
+    check_names(state, (name for old in names.values() for name in old), what)
+    return {
+        new: torch.cat([torch.atleast_1d(state[name].float()) for name in old])
+        for new, old in names.items()
+    }
+
+
+def _table_names(table, depth):
+    """The old names of each new one, see ``_rename_tensors``."""
     names = {}
     for new, old in table.items():
         for block in range(depth):
@@ -185,10 +284,15 @@ def _rename_tensors(state, table, depth, what):
                     for name in (new, *old)
                 )
                 names[full] = parts
-    check_names(state, (name for old in names.values() for name in old), what)
+    return names
+
+
+def _name_tensors(tensors, table, depth):
+    """Gives tensors their old names, the reverse of ``_rename_tensors``."""
     return {
-        new: torch.cat([state[name].float() for name in old])
-        for new, old in names.items()
+        name: part.contiguous()
+        for new, names in _table_names(table, depth).items()
+        for name, part in zip(names, tensors[new].chunk(len(names)))
     }
 
 
@@ -197,9 +301,22 @@ def _fill_model(encoder, classifier, tensors):
 
     Both may be on the meta device, so that no memory is allocated before the
     tensors are known to fit. ``tokens`` ``[K, 1, D]`` and ``positions``
-    ``[1, K + F' * T', D]`` replace the class tokens and the position table; the
-    first K positions belong to the class tokens. Returns both in eval mode.
+    ``[1, K + F' * T', D]``, if present, replace the class tokens and the
+    position table; the first K positions belong to the class tokens. Returns
+    both in eval mode.
     """
+    if "tokens" in tensors:
+        _split_positions(encoder, tensors)
+    prefix = "classifier."
+    head = {k: tensors.pop(k) for k in list(tensors) if k.startswith(prefix)}
+    head = {name[len(prefix) :]: value for name, value in head.items()}
+    classifier.load_state_dict(head, assign=True)
+    encoder.load_state_dict(tensors, assign=True)
+    return encoder.eval(), classifier.eval()
+
+
+def _split_positions(encoder, tensors):
+    """Replaces ``tokens`` and ``positions``, see ``_fill_model``."""
     name = "cls_tokens" if hasattr(encoder, "cls_tokens") else "cls_token"
     shape = getattr(encoder, name).shape
     table = encoder.position.table
@@ -213,9 +330,28 @@ def _fill_model(encoder, classifier, tensors):
         )
     tensors[name] = (tokens + positions[: len(tokens)]).view(shape)
     tensors[POSITIONS] = positions[len(tokens) :].view_as(table)
-    prefix = "classifier."
-    head = {k: tensors.pop(k) for k in list(tensors) if k.startswith(prefix)}
-    head = {name[len(prefix) :]: value for name, value in head.items()}
-    classifier.load_state_dict(head, assign=True)
-    encoder.load_state_dict(tensors, assign=True)
-    return encoder.eval(), classifier.eval()
+
+
+def _read_config(path, fixed, names):
+    """Reads a Hugging Face config.json: its content, and a model's sizes.
+
+    ``fixed`` holds the values that each of some keys may have. ``names`` maps
+    names of sizes to their keys; those of ``REAL`` need not be integers.
+    """
+    config = read_json(path)
+    for key, values in fixed.items():
+        if config.get(key) not in values:
+            raise ValueError(
+                f"{path}: {key} is {config.get(key)!r}, but only "
+                f"{' or '.join(map(repr, values))} is supported."
+            )
+    sizes = {name: config.get(key) for name, key in names.items()}
+    for name, value in sizes.items():
+        kind, what = int, f"an integer from 1 to {MAX_SIZE}"
+        if name in REAL:
+            kind, what = (int, float), "a number above 0"
+        if not isinstance(value, kind) or not 0 < value <= MAX_SIZE:
+            raise ValueError(
+                f"{path}: {names[name]} must be {what}, not {value!r}."
+            )
+    return config, sizes

@@ -15,6 +15,7 @@ import gradio as gr
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 
 from speechbrain_fftp.cli import page as page_module
 from speechbrain_fftp.cli.page import build_page, choose_windows, open_upload
@@ -172,3 +173,27 @@ def test_limits(tag, clip, monkeypatch):
 def test_windows_by_the_length(longest, seconds, window):
     found = choose_windows(SimpleNamespace(max_window=longest), seconds)
     assert found == {"window": window, "hop": window / 4}
+
+
+def test_learned_thresholds_are_the_default(exported, tmp_path, clip):
+    tagger = AudioTagger.from_pretrained(exported[1])
+    best = tagger.analyze(clip, **choose_windows(tagger, 4.0)).tags()
+    limits = dict.fromkeys(tagger.labels, 1.0)
+    limits[best[2].label] = 0.0
+    tagger.hparams.thresholds = torch.tensor(list(limits.values()))
+    for own, shown in ((tagger, True), (None, False)):
+        page = build_page(
+            own or AudioTagger.from_pretrained(exported[1]), tmp_path
+        )
+        [box] = (x for x in page.blocks.values() if isinstance(x, gr.Checkbox))
+        assert box.value == box.visible == shown
+        functions = {f.api_name: f.fn for f in page.fns.values()}
+        if own:
+            outputs = dict(zip(OUTPUTS, functions["tag"](clip, 0.5, True)))
+            labels = {row[2] for row in read_csv(outputs["table"])[1:]}
+            assert labels == {best[2].label}
+            kept = outputs["kept"]
+            _, table = functions["events"](kept, 0.05, True)
+            assert {row[2] for row in read_csv(table)[1:]} == labels
+            _, table = functions["events"](kept, 0.05, False)
+            assert {row[2] for row in read_csv(table)[1:]} > labels

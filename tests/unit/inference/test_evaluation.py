@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from speechbrain_fftp.inference import AudioTagger
 
@@ -86,6 +86,22 @@ def test_scores_are_those_of_scikit_learn(tagger, sounds, split):
     expected = roc_auc_score(targets, probs, average="macro")
     assert found.metrics["AUC"] == pytest.approx(expected)
     assert "accuracy" not in found.metrics
+
+
+def test_f1_is_that_of_scikit_learn(exported, sounds):
+    tagger = AudioTagger.from_pretrained(exported[1])
+    limits = torch.tensor([0.9, 0.2, 0.6, 0.4, 0.1])
+    for given in (None, limits):
+        tagger.hparams.thresholds = given
+        found = tagger.evaluate(sounds, "train")
+        cut, said = (0.5, 0.5) if given is None else (limits, "per class")
+        assert found.metrics["threshold"] == said
+        tags = found.probs >= cut
+        for average in ("micro", "macro"):
+            expected = f1_score(
+                found.targets, tags, average=average, zero_division=0
+            )
+            assert found.metrics[f"{average}_F1"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("options", [{}, {"window": 0.5, "hop": 0.2}])

@@ -6,12 +6,18 @@ Authors
 
 import dataclasses
 import json
+import math
 
 import pytest
 import torch
 
 from speechbrain_fftp.inference import Event, Tag
-from speechbrain_fftp.inference.events import check_thresholds, find_events
+from speechbrain_fftp.inference.events import (
+    check_thresholds,
+    find_events,
+    rank_tags,
+)
+from speechbrain_fftp.inference.timeline import Timeline
 
 LABELS = ["Siren", "Bark, dog"]
 
@@ -139,3 +145,60 @@ def test_an_event_has_a_positive_length():
 def test_impossible_thresholds_are_errors(threshold, low, message):
     with pytest.raises(ValueError, match=message):
         check_thresholds(threshold, low)
+
+
+def test_classes_have_thresholds_of_their_own():
+    column = [0, 0, 0.25, 0.5, 1.0, 0.5, 0.25, 0, 0]
+    for low in (None, 0.25, torch.tensor([0.25, 0.125])):
+        both = found([column] * 2, threshold=torch.tensor([1.0, 0.5]), low=low)
+        alone = []
+        for number, threshold in enumerate((1.0, 0.5)):
+            columns = [ZERO, ZERO]
+            columns[number] = column
+            own = low[number].item() if isinstance(low, torch.Tensor) else low
+            alone += found(columns, threshold=threshold, low=own)
+        assert len(both) == 2 and sorted(both) == sorted(alone)
+    for threshold in (torch.tensor([0.5, 1.5]), torch.tensor([0.5, math.nan])):
+        with pytest.raises(ValueError, match="must be in 0..1"):
+            check_thresholds(threshold)
+    with pytest.raises(ValueError, match="low=0.3 must be in 0..0.25"):
+        check_thresholds(torch.tensor([0.5, 0.25]), 0.3)
+
+
+def test_tags_that_reach_their_own_threshold():
+    """Classes below theirs take no place among the top_k."""
+    probs, labels = torch.tensor([0.9, 0.3, 0.8, 0.7]), list("abcd")
+    limits = torch.tensor([0.95, 0.3, 0.8, 0.6])
+
+    def names(threshold, top_k=5):
+        tags = rank_tags(probs, labels, top_k, threshold)
+        assert [t.probability for t in tags] == sorted(
+            (t.probability for t in tags), reverse=True
+        )
+        return "".join(tag.label for tag in tags)
+
+    assert names(limits) == "cdb" and names(limits, 2) == "cd"
+    assert names(None) == names(0.0) == "acdb" and names(0.8) == "ac"
+    assert names(torch.full((4,), 0.75)) == names(0.75) == "ac"
+    assert names(torch.ones(4)) == ""
+
+
+def test_auto_means_the_thresholds_of_the_model():
+    times, labels = torch.arange(1.0, 4.0), ["a", "b"]
+    probs = torch.tensor([[0.0, 0.3], [0.6, 0.3], [0.0, 0.3]])
+    limits = torch.tensor([0.7, 0.25])
+    about = times, probs, probs.amax(0), 4.0, 1.0, labels
+    timeline = Timeline(*about, limits)
+    assert timeline.tags(threshold="auto") == rank_tags(
+        probs.amax(0), labels, threshold=limits
+    )
+    [event] = timeline.events("auto")
+    assert event.label == "b"
+    assert timeline.events("auto") == timeline.events(limits)
+    assert [e.label for e in timeline.events()] == ["a"]
+    without = Timeline(*about)
+    for find in (without.tags, without.events):
+        with pytest.raises(ValueError, match="`fftp-tag calibrate` learns"):
+            find(threshold="auto")
+    with pytest.raises(ValueError, match="threshold='best': give a number"):
+        timeline.events("best")

@@ -247,6 +247,18 @@ def test_int8_is_small_and_gives_the_same_tags(
     assert json.loads(about.custom_metadata_map["labels"]) == LABELS
 
 
+def test_thresholds_are_metadata(exported, no_second_export, tmp_path):
+    tagger, _ = exported("ast-fftp")
+    limits = torch.tensor([0.5, 0.1, 0.9, 0.25, 1.0])
+    tagger = AudioTagger(
+        dict(tagger.mods), {**vars(tagger.hparams), "thresholds": limits}
+    )
+    path = onnx_export.export_onnx(tagger, tmp_path / "model.onnx")
+    about = onnxruntime.InferenceSession(path).get_modelmeta()
+    read = json.loads(about.custom_metadata_map["thresholds"])
+    assert torch.equal(torch.tensor(read), limits)
+
+
 @pytest.mark.parametrize("part", ["_check", "_quantize"])
 def test_a_failed_export_keeps_the_old_file(
     exported, no_second_export, tmp_path, monkeypatch, part

@@ -8,18 +8,25 @@ import inspect
 
 import pytest
 
-from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.features import (
+    DatasetNormalization,
+    KaldiFbank,
+    MelDecibels,
+)
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
 # Modules whose arguments all differ from the defaults.
 MODULES = [
     KaldiFbank(8000, 40, 20.0, 5.0, 30.0, 0.9),
+    MelDecibels(8000, 40, 256, 80, 30.0, 3000.0),
     DatasetNormalization(-1.0, 2.0),
     FFTPEmbedding(40, 12, 7, 3),
     SquarePatchEmbedding(40, 12, 8, 4),
     AST(40, 12, 2, 4, SquarePatchEmbedding(40, 12, 8, 4), 90, 2.0, 0.1, 1e-5),
+    CED(40, 12, 2, 4, 90, 2.0, 0.1, 1e-5),
     AuM(
         n_mels=40,
         embed_dim=12,

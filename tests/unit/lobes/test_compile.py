@@ -7,9 +7,10 @@ Authors
 import pytest
 import torch
 
-from speechbrain_fftp.lobes.features import KaldiFbank
+from speechbrain_fftp.lobes.features import KaldiFbank, MelDecibels
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
 EMBEDDINGS = {
@@ -60,10 +61,27 @@ def test_one_graph_of_ast_for_all_sizes(patches, with_lengths, graphs):
 
 
 @EXPORTING
+@pytest.mark.parametrize("with_lengths", [False, True])
 @torch.no_grad()
-def test_one_graph_of_the_filterbank_for_all_sizes(graphs):
+def test_ced_has_a_graph_for_one_chunk_and_one_for_more(with_lengths, graphs):
+    torch.manual_seed(0)
     compiled, compile_module = graphs
-    fbank = KaldiFbank(n_mels=40)
+    encoder = CED(32, 24, 1, 2, max_frames=100).eval()
+    fast = compile_module(encoder, fullgraph=True)
+    several = (2, 130), (3, 300), (4, 201)  # the last chunk is full or not
+    for clips, frames in ((3, 60), (5, 71), (4, 44), *several):
+        feats = torch.randn(clips, frames, 32)
+        lens = torch.linspace(1, 0.3, clips) if with_lengths else None
+        torch.testing.assert_close(fast(feats, lens), encoder(feats, lens))
+        assert len(compiled) == (1 if frames < 100 else 2)
+
+
+@EXPORTING
+@pytest.mark.parametrize("front_end", [KaldiFbank, MelDecibels])
+@torch.no_grad()
+def test_one_graph_of_the_filterbank_for_all_sizes(graphs, front_end):
+    compiled, compile_module = graphs
+    fbank = front_end(n_mels=40)
     fast = compile_module(fbank)
     for clips, samples in ((3, 8000), (2, 200000), (4, 16007)):
         wavs = 0.1 * torch.randn(clips, samples)

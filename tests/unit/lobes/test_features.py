@@ -9,10 +9,15 @@ import math
 import numpy as np
 import pytest
 import torch
+import torchaudio
 from torchaudio.compliance import kaldi
 
 from speechbrain_fftp.lobes import features
-from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.features import (
+    DatasetNormalization,
+    KaldiFbank,
+    MelDecibels,
+)
 
 FLOOR = math.log(torch.finfo(torch.float32).eps)
 
@@ -113,14 +118,16 @@ def test_gradient_equals_finite_differences():
     assert torch.autograd.gradcheck(fbank, wavs)
 
 
-def test_gradient_of_silence_is_zero():
+@pytest.mark.parametrize("front_end", [KaldiFbank, MelDecibels])
+def test_gradient_of_silence_is_zero(front_end):
     wavs = torch.zeros(1, 800, requires_grad=True)
-    KaldiFbank()(wavs).sum().backward()
+    front_end()(wavs).sum().backward()
     assert torch.equal(wavs.grad, torch.zeros(1, 800))
 
 
-def test_autocast_computes_in_float32():
-    fbank = KaldiFbank()
+@pytest.mark.parametrize("front_end", [KaldiFbank, MelDecibels])
+def test_autocast_computes_in_float32(front_end):
+    fbank = front_end()
     wavs = random_clips(2, 4000)
     expected, rounded = fbank(wavs), fbank(wavs.bfloat16().float())
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -199,8 +206,95 @@ def test_frame_lens_are_exact_in_long_batches(total, share, dtype):
     assert torch.equal(found, expected)
 
 
+def decibels(wav, sample_rate=16000, **sizes):
+    """A clip's levels by torchaudio, ``[T, n_mels]``."""
+    transforms = torchaudio.transforms
+    mel = transforms.MelSpectrogram(sample_rate, **sizes)(wav)
+    return transforms.AmplitudeToDB(top_db=120)(mel).T
+
+
+@pytest.mark.parametrize(
+    "name, clip", [("ced_a", "full"), ("ced_a", "short"), ("ced_b", "short")]
+)
+def test_decibels_equal_golden_tensors(shared, name, clip):
+    golden = np.load(shared / "fixtures" / "ced" / f"{name}_io.npz")
+    wav = golden["wav"][slice(*golden[f"{clip}_at"])] / np.float32(32768)
+    levels = MelDecibels()(torch.from_numpy(wav)[None])[0].numpy()
+    expected = golden[f"{clip}_features"].T
+    np.testing.assert_allclose(levels, expected, rtol=0, atol=3e-3)
+    assert expected.min() in (levels.min(), pytest.approx(levels.min()))
+
+
+@pytest.mark.parametrize(
+    "sample_rate, n_mels, n_fft, hop, f_min, f_max, samples",
+    [
+        (16000, 64, 512, 160, 0.0, None, 16000),
+        (16000, 64, 512, 160, 0.0, 8000, 15999),
+        (8000, 20, 256, 80, 50.0, 3500, 129),
+        (44100, 40, 1023, 441, 0.0, None, 9999),
+    ],
+)
+def test_decibels_equal_torchaudio(
+    sample_rate, n_mels, n_fft, hop, f_min, f_max, samples
+):
+    wavs = random_clips(2, samples)
+    wavs[1, samples // 3 :] = 0.0  # silence, at the floor of the clip
+    levels = MelDecibels(sample_rate, n_mels, n_fft, hop, f_min, f_max)(wavs)
+    sizes = {"n_mels": n_mels, "n_fft": n_fft, "hop_length": hop}
+    for wav, found in zip(wavs, levels):
+        expected = decibels(wav, sample_rate, **sizes, f_min=f_min, f_max=f_max)
+        torch.testing.assert_close(
+            found[: len(expected)], expected, rtol=0, atol=2e-3
+        )
+        assert len(found) == 1 + samples // hop
+
+
+def test_decibels_of_a_batch_are_those_of_single_clips():
+    mel = MelDecibels()
+    samples = [16000, 15999, 9123, 480, 257, 256, 100, 1]
+    wavs = random_clips(len(samples), 16000)
+    wavs[1:3] *= 1e-4  # beside loud clips
+    for wav, n in zip(wavs, samples):
+        wav[n // 2 : n // 2 + 2000] = 0.0  # the floors differ
+    lens = torch.tensor(samples) / 16000
+    for padding in (0.0, 0.7):
+        for wav, n in zip(wavs, samples):
+            wav[n:] = padding
+        levels = mel(wavs, lens)
+        assert levels.isfinite().all()
+        valid = mel.frame_lens(lens, 16000) * levels.shape[1]
+        for wav, found, n, frames in zip(wavs, levels, samples, valid.round()):
+            alone = mel(wav[None, :n])[0]
+            assert len(alone) == frames == 1 + n // 160
+            found = found[: len(alone)]
+            torch.testing.assert_close(found, alone, rtol=0, atol=1e-4)
+            if n > 256:
+                expected = decibels(
+                    wav[:n], n_mels=64, n_fft=512, hop_length=160
+                )
+                torch.testing.assert_close(found, expected, rtol=0, atol=2e-3)
+
+
+def test_nothing_is_far_below_the_maximum_of_a_clip():
+    wav = random_clips(1, 16000)[0]
+    wav[8000:] = 0.0
+    levels = MelDecibels()(torch.stack([wav, 1e-3 * wav]))
+    loud, quiet = levels.amax((1, 2)).tolist()
+    assert loud - quiet == pytest.approx(60, abs=0.01) and quiet < 20 < loud
+    assert levels[0].min() == pytest.approx(loud - 120, abs=1e-3)
+    assert levels[1].min() == pytest.approx(-100, abs=1e-3)
+
+
+def test_gradient_of_decibels_equals_finite_differences():
+    mel = MelDecibels(8000, n_mels=4, n_fft=32, hop_length=20).double()
+    wavs = random_clips(2, 90).double().requires_grad_()
+    lens = torch.tensor([1.0, 0.7], dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: mel(x, lens), wavs)
+
+
 def test_has_no_state_to_load():
     assert not KaldiFbank().state_dict()
+    assert not MelDecibels().state_dict()
     assert not list(DatasetNormalization().parameters())
 
 

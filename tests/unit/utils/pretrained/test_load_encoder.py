@@ -183,3 +183,28 @@ def test_wrong_sources(exported, tmp_path):
         load_encoder(ast, tmp_path)
     with pytest.raises(ValueError, match="is a folder"):
         load_encoder(aum, tmp_path)
+
+
+def test_a_folder_of_data_alone(exported, tmp_path):
+    """What ``fftp-tag import`` writes serves as a start as well."""
+    hparams, folder = exported
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    encoder = small_ast(FFTPEmbedding(40, 24, 10, 5))
+    before = copy_of(encoder)
+    assert sorted(load_encoder(encoder, tmp_path)) == sorted(before)
+    trained = hparams["embedding_model"].state_dict()
+    for name, tensor in encoder.state_dict().items():
+        assert torch.equal(tensor, trained[name]), name
+    other = small_ast(FFTPEmbedding(40, 24, 10, 5), heads=3)
+    with pytest.raises(
+        ValueError, match="num_heads=2, the encoder num_heads=3"
+    ):
+        load_encoder(other, tmp_path)
+
+
+@pytest.mark.parametrize("source", ["nothing", "a/b/c"])
+def test_a_source_that_does_not_exist(source):
+    encoder = small_ast(FFTPEmbedding(40, 24, 10, 5))
+    with pytest.raises(FileNotFoundError, match=source):
+        load_encoder(encoder, source)

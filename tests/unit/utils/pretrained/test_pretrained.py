@@ -230,7 +230,7 @@ def test_wrong_kind_names_the_right_loader(saved, tmp_path):
     own = AST(embed_dim=8, depth=1, num_heads=1).state_dict()
     with pytest.raises(ValueError, match="for load_encoder, not for load_ast"):
         load_ast(saved(own))
-    with pytest.raises(ValueError, match="folder, which only load_ast reads"):
+    with pytest.raises(ValueError, match="is a folder, not a file"):
         load_aum(tmp_path)
 
 

@@ -1,0 +1,58 @@
+"""``fftp-tag calibrate``: learns the thresholds of a model.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from pathlib import Path
+
+from speechbrain_fftp.cli import evaluate, messages
+from speechbrain_fftp.cli.output import check_target
+
+DESCRIPTION = """\
+Learns the threshold of maximum F1 for each class on the clips of a folder, see
+fftp-tag evaluate, and writes thresholds.csv, which --threshold auto uses, into the
+folder of the model. Classes with few positive clips share a threshold."""
+EXAMPLES = """\
+  fftp-tag calibrate --model results/demo/inference \\
+      --data_folder results/demo/prepared"""
+
+
+def add_options(parser):
+    """Adds the options of this verb."""
+    evaluate.add_options(parser, split="valid")
+
+
+def run(args, parser):
+    """Scores the model and learns thresholds; returns the exit code."""
+    folder, below = Path(args.model), Path(args.model, "inference")
+    if not (folder / "config.json").is_file():
+        folder = below
+    if not (folder / "config.json").is_file():
+        parser.error(f"{args.model} is no inference folder with config.json")
+    check_target(folder / "thresholds.csv")
+    if args.split == "eval":
+        messages.report("warning: after this, F1 on the eval split is too high")
+    return evaluate.run(args, parser, lambda *found: _learn(folder, *found))
+
+
+def _learn(folder, tagger, found):
+    """Writes thresholds.csv and prints F1 with 0.5 and with the new ones."""
+    import torch
+
+    from speechbrain_fftp.inference import thresholds
+    from speechbrain_fftp.utils.metrics import MIN_POSITIVES, f1_scores
+
+    columns = [tagger.labels.index(label) for label in found.labels]
+    clips = torch.zeros(2, len(found.ids), len(tagger.labels))
+    clips[..., columns] = torch.stack([found.targets, found.probs])
+    rows = thresholds.learn_thresholds(tagger.labels, *clips)
+    thresholds.write_thresholds(folder, rows)
+    few = sum(positives < MIN_POSITIVES for *_, positives, _ in rows)
+    with messages.standard_output():
+        print(f"{folder}: {few} of {len(rows)} classes share a threshold")
+        for limits in (0.5, [limit for _, limit, *_ in rows]):
+            micro, macro, name = f1_scores(*clips.numpy(), limits).values()
+            print(
+                f"micro F1 {micro:.4f}, macro F1 {macro:.4f}, threshold {name}"
+            )

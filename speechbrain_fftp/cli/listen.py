@@ -1,0 +1,187 @@
+"""``fftp-tag listen``: prints the events in a stream as they begin and end.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import contextlib
+import json
+import queue
+import signal
+import sys
+import threading
+
+from speechbrain_fftp.cli import messages, options
+
+DESCRIPTION = """\
+Prints the events that a microphone hears, or those in raw audio from standard
+input: a line without an end when an event has begun, and one with its end. They
+are those of --timeline. An event is known to begin, and to end, at most the
+model's maximum clip length and a hop after the first window in which it reaches
+the threshold, and after the first one without it. Ctrl+C ends the audio."""
+EXAMPLES = """\
+  fftp-tag listen --model results/demo/inference --window 1 --hop 0.25
+  ffmpeg -i URL -f s16le -ac 1 -ar 16000 - | \\
+      fftp-tag listen --raw 16000 --model results/demo/inference"""
+BLOCKS = 10  # per second
+MOST_WAITING = 5 * BLOCKS  # while the model is busy
+
+
+def add_options(parser):
+    """Adds the options of this verb."""
+    parser.add_argument(
+        "--raw",
+        type=options.in_range(int, 1000, 768000),
+        metavar="RATE",
+        help="read signed 16-bit little-endian mono samples at this rate in Hz "
+        "from standard input",
+    )
+    parser.add_argument(
+        "--microphone",
+        type=options.in_range(int, 0),
+        metavar="N",
+        help="number of the microphone, see `python -m sounddevice` (default: "
+        "the system's)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=options.in_range(float, 0, 1, "auto"),
+        default=0.5,
+        metavar="P",
+        help="the probability that an event must reach (default: 0.5); auto: "
+        "the model's own for each class, see fftp-tag calibrate",
+    )
+    options.add_windows(
+        parser,
+        "window length (default: 10, or the model's maximum if that is less; a "
+        "forward-only AuM needs no windows)",
+        "time between the starts of windows (default: half a window; 0.5 "
+        "without windows)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("table", "jsonl"),
+        default="table",
+        help="output format (default: table)",
+    )
+
+
+def run(args, parser):
+    """Prints events until the audio ends; returns the exit code."""
+    if args.raw and args.microphone is not None:
+        parser.error("--raw and --microphone exclude each other")
+    if args.raw and (sys.stdin is None or sys.stdin.isatty()):
+        parser.error("--raw reads standard input: pipe samples to it")
+    tagger = options.load_tagger(args)
+    if not options.windows_fit(args, tagger):
+        return 2
+
+    from speechbrain_fftp.dataio.audio import resampled_blocks
+    from speechbrain_fftp.inference.live import stream_events
+
+    stopped, settings = threading.Event(), (args.window, args.hop)
+    if args.raw:
+        source = contextlib.nullcontext((args.raw, _raw_blocks(args.raw)))
+    else:
+        source = _microphone(args.microphone)
+    with source as (rate, blocks):
+        blocks = _until_interrupted(blocks, stopped)
+        blocks = resampled_blocks(blocks, rate, tagger.hparams.sample_rate)
+        for event in stream_events(tagger, blocks, *settings, args.threshold):
+            row = event.to_dict()
+            end = "..." if event.end is None else f"{event.end:.2f}"
+            text = f"{event.start:9.2f} {end:>9}  {event.probability:.3f}"
+            text += f"  {event.label}"
+            with messages.standard_output():
+                print(json.dumps(row) if args.format == "jsonl" else text)
+    return 130 if stopped.is_set() else 0
+
+
+def _raw_blocks(rate):
+    """Yields the samples on standard input."""
+    import numpy as np
+
+    from speechbrain_fftp.dataio.audio import MIN_SECONDS
+
+    found = 0
+    while content := sys.stdin.buffer.read(rate // BLOCKS * 2):
+        if len(content) % 2:
+            messages.report("warning: half a sample at the end is dropped")
+            content = content[:-1]
+        found += len(content) // 2
+        yield np.frombuffer(content, "<i2") / np.float32(2**15)
+    if found < MIN_SECONDS * rate:
+        problem = f"is shorter than 25 ms: {found} samples"
+        raise ValueError(f"standard input {problem}")
+
+
+@contextlib.contextmanager
+def _microphone(number):
+    """The rate and the blocks of an open microphone."""
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:  # no package, or no PortAudio
+        raise ImportError(
+            f"{error}: install sounddevice and PortAudio (libportaudio2 on "
+            "Debian) to use a microphone, or pipe samples to --raw"
+        )
+    waiting, dropped = queue.Queue(MOST_WAITING), 0
+
+    def keep(block, frames, *_):
+        nonlocal dropped
+        try:
+            waiting.put_nowait(block[:, 0].copy())
+        except queue.Full:
+            dropped += frames
+
+    def blocks():
+        reported = 0
+        while stream.active or not waiting.empty():
+            with contextlib.suppress(queue.Empty):
+                yield waiting.get(timeout=1)
+            if lost := dropped - reported:
+                reported += lost
+                problem = "the model is too slow, raise --hop"
+                messages.report(f"dropped {lost / rate:.1f} s: {problem}")
+
+    try:
+        found = sounddevice.query_devices(number, "input")
+        rate = int(found["default_samplerate"])
+        sizes = {"samplerate": rate, "blocksize": rate // BLOCKS, "channels": 1}
+        stream = sounddevice.InputStream(
+            device=number, dtype="float32", callback=keep, **sizes
+        )
+        stream.start()
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise OSError(
+            f"no microphone: {error}; `python -m sounddevice` lists the devices"
+        )
+    with contextlib.closing(stream):
+        yield rate, blocks()
+        if not stream.active:
+            raise RuntimeError("the microphone has stopped")
+
+
+def _until_interrupted(blocks, stopped):
+    """Yields blocks until Ctrl+C. Another one interrupts the process."""
+    waiting = False
+
+    def stop(*_):
+        signal.signal(signal.SIGINT, before)
+        stopped.set()
+        if waiting:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        while not stopped.is_set():
+            waiting = True
+            block = next(blocks, None)
+            waiting = False
+            if block is None:
+                break
+            yield block
+    except KeyboardInterrupt:  # of stop
+        pass
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,207 @@
+"""Events in a stream of audio, as they begin and end.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import copy
+import math
+
+import numpy as np
+import torch
+
+from speechbrain_fftp.inference.events import Event, check_thresholds
+from speechbrain_fftp.inference.hysteresis import Hysteresis
+from speechbrain_fftp.inference.thresholds import resolve_threshold
+from speechbrain_fftp.inference.windows import _cut_windows
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.models.AuM import AuM
+
+STEP_HOP = 0.5  # default hop of ``AuM.step`` in seconds
+
+
+def stream_events(
+    tagger, blocks, window=None, hop=None, threshold=0.5, low=None
+):
+    """Finds events in a stream of audio, as they begin and end.
+
+    The events are those of ``AudioTagger.tag_long`` for the same audio; memory
+    does not grow with its length. An event has begun when that is certain: at
+    most the maximum clip length and a hop after the first window in which it
+    reaches the threshold. Its start and probability are then estimates. They
+    are final when it has ended, known as long after the first window below low.
+
+    Without ``window``, an AuM with ``bidirectional=False`` takes each frame
+    once, with ``AuM.step``. Probabilities are then those of all that was heard
+    so far, as far as the model remembers it, and events are known at once.
+
+    Arguments
+    ---------
+    tagger : AudioTagger
+        The model.
+    blocks : iterable of numpy.ndarray
+        Consecutive samples ``[S]`` at the model's sampling rate, float32, in
+        blocks of any size. They are taken only when the model is ready.
+    window, hop : float, optional
+        As of ``AudioTagger.analyze``; the default hop of ``AuM.step`` is 0.5.
+    threshold, low : float, torch.Tensor or "auto", optional
+        As of ``AudioTagger.tag_long``.
+
+    Yields
+    ------
+    Event
+        Each event twice: when it has begun, with the end None, and when it has
+        ended.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range, or the model returns NaN.
+
+    Example
+    -------
+    >>> def warn(tagger, blocks):
+    ...     for event in stream_events(tagger, blocks, window=1.0, hop=0.25):
+    ...         if event.label == "Siren" and event.end is None:
+    ...             print("A siren since", event.start)
+    """
+    threshold = resolve_threshold(threshold, tagger.thresholds)
+    low = check_thresholds(threshold, low)
+    rows = _window_rows
+    if window is None and _can_step(tagger):
+        rows, hop = _step_rows, STEP_HOP if hop is None else hop
+    window, hop = tagger.check_window(window, hop)
+    labels, rate = tagger.labels, tagger.hparams.sample_rate
+    sizes = (0.0, 0) if rows is _step_rows else (window, tagger.piece_samples)
+    tracker = Hysteresis(threshold, low, len(labels), sizes[0])
+    pending = _Pending(tracker, sizes[1], rate)
+    begun = set()
+
+    def notices(events, ended=True):
+        for start, end, number, peak in events:
+            if number not in begun:
+                begun.add(number)
+                yield Event(start, None, labels[number], peak)
+            if ended:
+                begun.remove(number)
+                yield Event(start, end, labels[number], peak)
+
+    for *span, members, probs in rows(
+        tagger, blocks, window * rate, hop * rate
+    ):
+        if probs.isnan().any():
+            raise ValueError(
+                "the model returns NaN: its weights are damaged, train it again"
+            )
+        pending.add(*span, members, probs.float().cpu().numpy())
+        yield from notices(pending.settle(pending.position))
+        if set(np.flatnonzero(pending.reached)) - begun:
+            yield from notices(copy.deepcopy(pending).finish(), ended=False)
+    yield from notices(pending.finish())
+
+
+def _can_step(tagger):
+    """Whether a model, of frames that depend on no others, has ``step``."""
+    encoder, features = (
+        tagger.mods.embedding_model,
+        tagger.mods.compute_features,
+    )
+    return (
+        isinstance(features, KaldiFbank)
+        and isinstance(tagger.mods.mean_var_norm, DatasetNormalization)
+        and isinstance(encoder, AuM)
+        and not encoder.bidirectional
+        and encoder.embedding.freq_patches == 1
+        and encoder.embedding.stride_frames <= encoder.embedding.patch_frames
+    )
+
+
+def _window_rows(tagger, blocks, window, hop):
+    """Spans, grids and probabilities ``[C]`` of pieces and windows."""
+    piece = tagger.piece_samples
+    grids = [(piece, piece), (round(window), hop)]
+    for start, end, members, wav in _cut_windows(blocks, grids):
+        if end > start:
+            probs = tagger.tag_batch(torch.from_numpy(wav).unsqueeze(0))
+            yield start, end, members, probs[0]
+
+
+def _step_rows(tagger, blocks, _, hop):
+    """The same of all that was heard so far, after each hop, at its end."""
+    size, shift = tagger.mods.compute_features.window, tagger.frame_samples
+    frames = max(round(hop / shift), 1)
+    grid = (frames - 1) * shift + size, frames * shift
+    state, position = None, 0  # of the next frame
+    for start, end, _, wav in _cut_windows(blocks, [grid]):
+        wav = torch.from_numpy(wav[position - start :]).to(tagger.device)
+        if end == 0 or end - position < size and position:
+            return
+        with torch.inference_mode(), tagger.inference_ctx:
+            with tagger.call_threads.set(wav):
+                feats, _ = tagger.tagger.features(wav.unsqueeze(0))
+                step = tagger.mods.embedding_model.step(feats, state)
+                logits, state = tagger.tagger.classify(step[0]), step[1]
+        position += feats.shape[1] * shift
+        heard = position - shift + size
+        yield heard, heard, (False, True), tagger.probabilities(logits)[0]
+
+
+class _Pending:
+    """Windows whose probabilities may still rise, and what is known of them.
+
+    No class is more probable in a window than in the pieces that overlap it,
+    see ``Timeline``. Of these, the last one ends with the stream: it overlaps a
+    window unless the stream goes on for the length of a piece.
+    """
+
+    def __init__(self, tracker, piece, rate):
+        self.tracker, self.piece, self.rate = tracker, piece, rate
+        self.windows = []  # start, end, probabilities and limits so far [C]
+        self.pieces = []  # start, end and probabilities, if windows may come
+        self.passed = np.zeros(len(tracker.low), int)  # windows of each class
+        self.position = 0  # samples of the stream, at least
+
+    def add(self, start, end, members, probs):
+        """Adds a piece, a window or both, in the order of ``_cut_windows``."""
+        self.position = max(self.position, end)
+        # Windows to come start here or later
+        first = min(start, self.position - (end - start))
+        self.pieces = [piece for piece in self.pieces if piece[1] > first]
+        if members[0]:
+            self.pieces.append((start, end, probs))
+        if members[1]:
+            self.windows.append((start, end, probs, np.zeros_like(probs)))
+        for start, end, _, limits in self.windows:
+            for begin, stop, piece in self.pieces:
+                if start < stop and begin < end:
+                    np.maximum(limits, piece, out=limits)
+
+    def settle(self, position):
+        """Passes what is final at a position to the tracker; returns events."""
+        found = []
+        for number, (start, end, probs, limits) in enumerate(self.windows):
+            final = (probs <= limits) | (end + self.piece <= position)
+            classes = np.flatnonzero(final & (self.passed == number))
+            if len(classes):
+                time = (start + end) / 2 / self.rate
+                p = np.minimum(probs, limits) if self.piece else probs
+                found += self.tracker.update(time, p[classes], classes)
+                self.passed[classes] += 1
+        done = self.passed.min()
+        self.passed -= done
+        del self.windows[:done]
+        return found
+
+    @property
+    def reached(self):
+        """Whether each class ``[C]`` is in an event that is certain."""
+        reached = self.tracker.reached
+        for number, (*_, probs, limits) in enumerate(self.windows):
+            p = np.minimum(probs, limits)
+            reached |= (p >= self.tracker.high) & (self.passed <= number)
+        return reached
+
+    def finish(self):
+        """Ends the stream here; returns the remaining events."""
+        events = self.settle(math.inf)
+        return events + self.tracker.finish(self.position / self.rate)

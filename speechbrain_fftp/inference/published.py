@@ -1,0 +1,250 @@
+"""Loads published models as taggers: AST, CED and Audio Mamba.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from collections import Counter
+
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.datasets.audioset.lists import read_classes
+from speechbrain_fftp.inference.folder import load_folder
+from speechbrain_fftp.lobes.features import (
+    DatasetNormalization,
+    KaldiFbank,
+    MelDecibels,
+)
+from speechbrain_fftp.utils.pretrained import load_ast, load_aum, load_ced
+from speechbrain_fftp.utils.pretrained.tensors import (
+    find_loader,
+    read_json,
+    read_tensors,
+)
+
+logger = get_logger(__name__)
+
+OWN_FILES = ("labels.csv", "hyperparams.yaml")  # of an inference folder
+PREPROCESSOR = "preprocessor_config.json"
+# The pieces of its maximum length that a CED encodes as one clip: half a
+# minute. Longer files are cut into parts of that length.
+CED_CHUNKS = 3
+
+
+def load_model(path):
+    """Loads an inference folder or a published model.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+        An inference folder; a folder in Hugging Face's form (AST or CED) with
+        config.json, model.safetensors and preprocessor_config.json; or the
+        authors' ``.pth`` file of an AST or an Audio Mamba.
+
+    Returns
+    -------
+    modules, hparams : dict
+        As ``load_folder`` returns them.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If a file is missing, damaged, or no such model. The message names it.
+
+    Example
+    -------
+    >>> load_model(Path("no_folder"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    FileNotFoundError: no_folder/config.json is missing. ...
+    """
+    if path.is_file():
+        return _load_original(path)
+    config_file = path / "config.json"
+    own = any((path / name).is_file() for name in OWN_FILES)
+    if config_file.is_file() and not own:
+        config = read_json(config_file)
+        if "model_type" in config:
+            return _load_hugging_face(path, config)
+    return load_folder(path)
+
+
+def _load_hugging_face(folder, config):
+    """Modules and hparams of an AST or a CED in Hugging Face's form."""
+    kind = str(config["model_type"])[:80]
+    if kind not in HUGGING_FACE:
+        raise ValueError(
+            f"{folder / 'config.json'} is of a model of type {kind!r}, not of "
+            f"{' or '.join(HUGGING_FACE)}."
+        )
+    load_encoder, front_end = HUGGING_FACE[kind]
+    about = read_json(folder / PREPROCESSOR)
+    encoder, classifier = load_encoder(folder)
+    try:
+        compute_features, normalizer, frames = front_end(about, encoder)
+    except ValueError as error:
+        raise ValueError(f"{folder / PREPROCESSOR}: {error}") from error
+    try:
+        labels = _read_names(config.get("id2label"), _num_classes(classifier))
+    except ValueError as error:
+        raise ValueError(f"{folder / 'config.json'}: {error}") from error
+    single = config.get("problem_type") == "single_label_classification"
+    return _assemble(
+        [compute_features, normalizer, encoder, classifier],
+        frames,
+        labels or _numbered(folder, classifier),
+        single,
+    )
+
+
+def _ast_front_end(about, encoder):
+    """Features as of ASTFeatureExtractor, and the maximum clip length."""
+    n_mels, frames = about.get("num_mel_bins"), about.get("max_length")
+    if (n_mels, frames) != (encoder.n_mels, encoder.max_frames):
+        raise ValueError(
+            f"num_mel_bins={n_mels} and max_length={frames} are not those of "
+            f"the model, {encoder.n_mels} and {encoder.max_frames}."
+        )
+    mean, std = 0.0, 0.5
+    if about.get("do_normalize", True):
+        mean, std = (about.get(name) for name in ("mean", "std"))
+    _check_numbers({"mean": mean, "std": std}, -1e6, 1e6)
+    if std <= 0:
+        raise ValueError(f"std must be above 0, not {std}.")
+    fbank = KaldiFbank(_sampling_rate(about), n_mels)
+    return fbank, DatasetNormalization(mean, std), frames
+
+
+def _ced_front_end(about, encoder):
+    """Features as of CedFeatureExtractor, and the maximum clip length."""
+    rate = _sampling_rate(about)
+    sizes = {name: about.get(name) for name in ("n_fft", "hop_size")}
+    _check_numbers(sizes, 16, 2**14)
+    if about.get("win_size") != sizes["n_fft"]:
+        raise ValueError("only win_size equal to n_fft is supported.")
+    if about.get("feature_size") != encoder.n_mels:
+        raise ValueError(
+            f"feature_size={about.get('feature_size')} is not n_mels="
+            f"{encoder.n_mels} of the model."
+        )
+    if about.get("center", True) is not True:
+        raise ValueError("only frames with center=true are supported.")
+    edges = {"f_min": about.get("f_min", 0)}
+    edges["f_max"] = about.get("f_max") or rate / 2
+    _check_numbers(edges, 0, rate / 2)
+    features = MelDecibels(
+        sample_rate=rate,
+        n_mels=encoder.n_mels,
+        n_fft=int(sizes["n_fft"]),
+        hop_length=int(sizes["hop_size"]),
+        f_min=float(edges["f_min"]),
+        f_max=float(edges["f_max"]),
+    )
+    # (x - 0) / (2 * 0.5): the encoder normalizes by itself
+    identity = DatasetNormalization(mean=0.0, std=0.5)
+    return features, identity, CED_CHUNKS * encoder.max_frames
+
+
+# By model_type: what loads the encoder, and its front end.
+HUGGING_FACE = {
+    "audio-spectrogram-transformer": (load_ast, _ast_front_end),
+    "ced": (load_ced, _ced_front_end),
+}
+
+
+def _check_numbers(values, low, high):
+    """Raises a ValueError unless all values, by name, are numbers in range."""
+    for name, value in values.items():
+        if type(value) not in (int, float) or not low <= value <= high:
+            raise ValueError(
+                f"{name} must be a number from {low:g} to {high:g}, not "
+                f"{str(value)[:80]!r}."
+            )
+
+
+def _sampling_rate(about):
+    """The sampling rate in Hz of a front end."""
+    rate = about.get("sampling_rate")
+    _check_numbers({"sampling_rate": rate}, 8000, 192000)
+    return int(rate)
+
+
+def _load_original(path):
+    """Modules and hparams of the authors' AST or Audio Mamba."""
+    loaders = {"load_ast": load_ast, "load_aum": load_aum}
+    loader = loaders.get(find_loader(read_tensors(path)))
+    if loader is None:
+        raise ValueError(
+            f"{path} holds neither an AST nor an Audio Mamba in the form of "
+            "their authors."
+        )
+    encoder, classifier = loader(path)
+    labels = _audioset_names()
+    if len(labels) != _num_classes(classifier):
+        labels = _numbered(path, classifier)
+        logger.warning(
+            "%s is not for AudioSet: the mean and the standard deviation of "
+            "AudioSet's features, and independent classes, are assumed. Import "
+            "it and correct config.json.",
+            path,
+        )
+    front_end = [KaldiFbank(), DatasetNormalization()]
+    modules = [*front_end, encoder, classifier]
+    return _assemble(modules, encoder.max_frames, labels)
+
+
+def _assemble(modules, max_frames, labels, single_label=False):
+    """The modules and hparams of a tagger."""
+    names = "compute_features", "mean_var_norm", "embedding_model", "classifier"
+    encoder = CategoricalEncoder()
+    encoder.update_from_iterable(labels)
+    return dict(zip(names, modules)), {
+        "sample_rate": modules[0].sample_rate,
+        "max_frames": max_frames,
+        "single_label": single_label,
+        "label_encoder": encoder,
+    }
+
+
+def _num_classes(classifier):
+    """Number of classes of a linear layer, or of the last of several."""
+    return [*classifier.modules()][-1].out_features
+
+
+def _audioset_names():
+    """The names of AudioSet's 527 classes."""
+    return list(read_classes("").values())
+
+
+def _numbered(path, classifier):
+    """Names of classes that are unknown, with a warning."""
+    logger.warning(
+        "%s does not name its classes: they are called class 0, class 1, ... "
+        "Import it and write their names into labels.csv.",
+        path,
+    )
+    return [f"class {n}" for n in range(_num_classes(classifier))]
+
+
+def _read_names(names, n_classes):
+    """Distinct names of the classes in an ``id2label``, None if it has none.
+
+    Names of AudioSet's classes that end at the first comma are completed.
+    """
+    known = _audioset_names()
+    if names is None:
+        return known if n_classes == len(known) else None
+    numbers = {str(number) for number in range(n_classes)}
+    if not isinstance(names, dict) or set(names) != numbers:
+        raise ValueError(f"id2label must name {n_classes} classes by number.")
+    names = [names[str(number)] for number in range(n_classes)]
+    for name in names:
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(f"id2label holds {str(name)[:80]!r}, not a name.")
+    short = [name.split(",")[0] for name in known]
+    if [name.split(",")[0] for name in names] == short:
+        return known
+    count = Counter(names)
+    return [
+        f"{name} ({number})" if count[name] > 1 else name
+        for number, name in enumerate(names)
+    ]

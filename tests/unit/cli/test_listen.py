@@ -1,0 +1,377 @@
+"""Tests of ``fftp-tag listen``, with pipes and a microphone that is none.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+from safetensors.torch import load_file, save_file
+
+from speechbrain_fftp.cli import listen
+from speechbrain_fftp.cli.main import main
+from speechbrain_fftp.dataio import audio
+from speechbrain_fftp.inference import AudioTagger
+
+ROOT = Path(__file__).resolve().parents[3]
+WINDOWS = ["--window", "0.5", "--hop", "0.1"]
+
+
+def samples(seconds, rate=16000, seed=0):
+    """Noise whose level changes, 16 bits."""
+    rng, count = np.random.default_rng(seed), round(seconds * rate)
+    levels = np.repeat(rng.random(count // 4000 + 1) ** 4, 4000)[:count]
+    return (5000 * levels * rng.standard_normal(count)).astype("<i2")
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "speechbrain_fftp.cli.main", *arguments]
+
+
+def start(*arguments, **options):
+    """Starts the command with pipes."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command(*arguments), env=environment, **{**pipes, **options}
+    )
+
+
+@pytest.fixture(scope="module")
+def model(exported, tmp_path_factory):
+    """A model whose classes come and go in ``samples``."""
+    folder = tmp_path_factory.mktemp("listen") / "model"
+    shutil.copytree(exported[1], folder)
+    blocks = [samples(6) / np.float32(2**15)]
+    probs = AudioTagger.from_pretrained(folder).timeline(blocks, 0.5, 0.1)[1]
+    std, mean = torch.std_mean(probs.logit(), 0)
+    weights = load_file(folder / "model.safetensors")
+    [weight] = (name for name, x in weights.items() if x.shape == (5, 24))
+    bias = weight.replace("weight", "bias")
+    weights[weight] *= 4 / std.unsqueeze(1)
+    weights[bias] = (weights[bias] - mean) * 4 / std
+    save_file(weights, folder / "model.safetensors")
+    return str(folder)
+
+
+def rows(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def ended(found):
+    found = [row for row in found if row["end"] is not None]
+    return sorted(found, key=lambda row: (row["start"], row["end"]))
+
+
+@pytest.mark.parametrize("rate", [16000, 44100])
+def test_a_pipe_has_the_events_of_a_file(model, tmp_path, capsys, rate):
+    path, wav = tmp_path / "a.wav", samples(6, rate)
+    sf.write(path, wav, rate)
+    options = ["--model", model, "--format", "jsonl", *WINDOWS]
+    process = start("listen", "--raw", str(rate), *options)
+    out, err = process.communicate(wav.tobytes(), timeout=120)
+    assert process.returncode == 0 and err == b""
+    assert main([str(path), "--timeline", *options]) == 0
+    [expected] = rows(capsys.readouterr().out)
+    found = rows(out)
+    assert len(found) == 2 * len(expected["events"]) > 6
+    for row, wanted in zip(ended(found), expected["events"]):
+        assert row["label"] == wanted["label"]
+        for key in ("start", "end", "probability"):
+            assert row[key] == pytest.approx(wanted[key], abs=2e-5)
+    assert list(found[0]) == ["start", "end", "label", "probability"]
+
+
+def pipe(monkeypatch, content):
+    file = io.TextIOWrapper(io.BytesIO(content))
+    monkeypatch.setattr(sys, "stdin", file)
+
+
+def test_table(model, monkeypatch, capsys):
+    options = ["listen", "--raw", "16000", "--model", model]
+    options += WINDOWS
+    content = samples(6).tobytes()
+    pipe(monkeypatch, content)
+    assert main(options) == 0
+    table = capsys.readouterr().out.splitlines()
+    pipe(monkeypatch, content)
+    assert main([*options, "--format", "jsonl"]) == 0
+    for line, row in zip(table, rows(capsys.readouterr().out)):
+        end = "..." if row["end"] is None else f"{row['end']:.2f}"
+        expected = [f"{row['start']:.2f}", end, f"{row['probability']:.3f}"]
+        assert line.split(maxsplit=3) == [*expected, row["label"]]
+        assert line[20:26] == f" {row['probability']:.3f}"
+    assert len(table) > 6
+
+
+def test_half_a_sample_is_dropped_with_a_warning(model, monkeypatch, capsys):
+    options = ["listen", "--raw", "16000", "--model", model]
+    options += WINDOWS
+    outputs = []
+    for end in (b"", b"\x7f"):
+        pipe(monkeypatch, samples(3).tobytes() + end)
+        assert main(options) == 0
+        outputs.append(capsys.readouterr())
+    assert outputs[0].out == outputs[1].out
+    assert outputs[0].err == ""
+    expected = "fftp-tag: warning: half a sample at the end is dropped\n"
+    assert outputs[1].err == expected
+
+
+@pytest.mark.parametrize("count", [0, 1, 399])
+def test_too_few_samples_are_an_error(model, monkeypatch, capsys, count):
+    pipe(monkeypatch, bytes(2 * count))
+    arguments = ["listen", "--raw", "16000", "--model", model]
+    assert main(arguments) == 1
+    captured = capsys.readouterr()
+    problem = f"standard input is shorter than 25 ms: {count} samples"
+    assert captured.err == f"fftp-tag: {problem}\n" and not captured.out
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--raw", str(audio.MIN_RATE - 1)], "from 1000 to 768000"),
+        (["--raw", str(audio.MAX_RATE + 1)], "from 1000 to 768000"),
+        (["--raw", "16000", "--microphone", "0"], "exclude each other"),
+        (["--threshold", "2"], "'2' is not a number"),
+        (["--microphone", "Mic"], "'Mic' is not a whole number from 0"),
+        (["file.wav"], "unrecognized arguments: file.wav"),
+    ],
+)
+def test_wrong_options(model, capsys, arguments, message):
+    with pytest.raises(SystemExit, match="2"):
+        main(["listen", *arguments, "--model", model])
+    assert message in capsys.readouterr().err
+
+
+def test_samples_are_not_typed(model, monkeypatch, capsys):
+    for stdin in (None, types.SimpleNamespace(isatty=lambda: True)):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with pytest.raises(SystemExit, match="2"):
+            main(["listen", "--raw", "16000", "--model", model])
+        assert "pipe samples to it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options", [["--window", "9"], ["--threshold", "auto"]]
+)
+def test_options_that_do_not_suit_the_model(model, options, capsys):
+    assert main(["listen", *options, "--model", model]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert options[0][2:] in line
+
+
+def test_events_are_printed_while_audio_arrives(model, tmp_path):
+    """And Ctrl+C ends those that have begun."""
+    options = ["--model", model, "--format", "jsonl", *WINDOWS]
+    process = start("listen", "--raw", "16000", *options, "--threshold", "0")
+    process.stdin.write(samples(3).tobytes())
+    process.stdin.flush()
+    begun = [json.loads(process.stdout.readline()) for _ in range(5)]
+    assert all(row["end"] is None and row["start"] == 0.0 for row in begun)
+    time.sleep(0.5)  # until it waits for more
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err == b""
+    assert [row["end"] for row in rows(out)] == 5 * [3.0]
+
+
+def test_ctrl_c_while_the_model_runs(model, monkeypatch, capsys):
+    """What has been read is tagged to its end."""
+    pipe(monkeypatch, samples(9).tobytes())
+    tag_batch, calls = AudioTagger.tag_batch, []
+
+    def interrupt(self, wavs):
+        calls.append(1)
+        if len(calls) == 5:
+            signal.raise_signal(signal.SIGINT)
+        return tag_batch(self, wavs)
+
+    monkeypatch.setattr(AudioTagger, "tag_batch", interrupt)
+    options = ["--model", model, "--format", "jsonl", *WINDOWS]
+    before = signal.getsignal(signal.SIGINT)
+    arguments = ["listen", "--raw", "16000", *options, "--threshold", "0"]
+    assert main(arguments) == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    found = rows(capsys.readouterr().out)
+    [end] = {row["end"] for row in found} - {None}
+    assert len(found) == 10 and 0.5 < end < 2
+
+
+def test_closed_output(model):
+    options = ["--model", model, *WINDOWS, "--threshold", "0"]
+    process = start("listen", "--raw", "16000", *options)
+    process.stdout.close()
+    with process:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(samples(20).tobytes())
+            process.stdin.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 1
+
+
+class Microphone:
+    """A ``sounddevice.InputStream`` that hears what it is given."""
+
+    heard, errors, pace = np.zeros(0, np.float32), (), 0.0
+    rate = 8000
+
+    def __init__(self, **options):
+        self.options = options
+        assert options["samplerate"] == self.rate
+        assert options["channels"] == 1 and options["dtype"] == "float32"
+        if "0" in self.errors:
+            raise PortAudioError(
+                "Error opening InputStream: Device unavailable"
+            )
+
+    def start(self):
+        self.active = True
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        size = self.options["blocksize"]
+        buffer = np.zeros((size, 1), np.float32)  # used again, as PortAudio's
+        for first in range(0, len(self.heard) - size + 1, size):
+            buffer[:, 0] = self.heard[first : first + size]
+            self.options["callback"](buffer, size, None, None)
+            time.sleep(self.pace)
+        self.active = False
+
+    def close(self):
+        self.thread.join()
+
+
+class PortAudioError(Exception):
+    """That of ``sounddevice``."""
+
+
+def query_devices(device, kind):
+    assert kind == "input"
+    if device == 7:
+        raise PortAudioError("Error querying device 7")
+    if device == 8:
+        raise ValueError("Not an input device: 8")
+    return {"default_samplerate": float(Microphone.rate)}
+
+
+@pytest.fixture
+def microphone(monkeypatch):
+    fake = types.ModuleType("sounddevice")
+    fake.PortAudioError = PortAudioError
+    fake.InputStream, fake.query_devices = Microphone, query_devices
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("name", [None, "0"])
+def test_microphone(model, microphone, tmp_path, capsys, name):
+    """It is heard until it is unplugged."""
+    wav = samples(4, 8000)
+    microphone.setattr(Microphone, "heard", wav / np.float32(2**15))
+    sf.write(tmp_path / "a.wav", wav, 8000)
+    options = ["--model", model, *WINDOWS]
+    options += ["--format", "jsonl"]
+    more = ["--microphone", name] if name else []
+    assert main(["listen", *options, *more]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "fftp-tag: the microphone has stopped\n"
+    assert 0 == main([str(tmp_path / "a.wav"), "--timeline", *options])
+    [expected] = rows(capsys.readouterr().out)
+    found = ended(rows(captured.out))
+    assert len(found) == len(expected["events"]) > 2
+    for row, wanted in zip(found, expected["events"]):
+        assert row["label"] == wanted["label"]
+        assert row["start"] == pytest.approx(wanted["start"], abs=1e-4)
+        assert row["end"] == pytest.approx(wanted["end"], abs=1e-4)
+
+
+def test_a_model_too_slow_for_the_microphone(model, microphone, capsys):
+    microphone.setattr(Microphone, "heard", np.zeros(96000, np.float32))
+    microphone.setattr(listen, "MOST_WAITING", 30)
+    tag_batch, calls = AudioTagger.tag_batch, []
+
+    def slow(self, wavs):
+        calls.append(wavs.shape[1])
+        time.sleep(0.3 if len(calls) == 1 else 0)
+        return tag_batch(self, wavs)
+
+    microphone.setattr(AudioTagger, "tag_batch", slow)
+    main(["listen", "--model", model, *WINDOWS])
+    lines = capsys.readouterr().err.splitlines()
+    lost = 0.0
+    for line in lines[:-1]:
+        words = line.split()
+        assert words[:2] == ["fftp-tag:", "dropped"] and words[3] == "s:"
+        assert line.endswith("the model is too slow, raise --hop")
+        lost += float(words[2])
+    windows = sum(size == 8000 for size in calls)
+    assert 12 - lost == pytest.approx(0.5 + 0.1 * windows, abs=0.3)
+    assert lost > 6
+
+
+def test_ctrl_c_ends_the_microphone(model, microphone, capsys):
+    microphone.setattr(Microphone, "heard", np.zeros(16000, np.float32))
+    microphone.setattr(Microphone, "pace", 0.1)
+    timer = threading.Timer(0.8, signal.raise_signal, [signal.SIGINT])
+    query = sys.modules["sounddevice"].query_devices
+
+    def query_and_start_timer(*args):
+        timer.start()
+        return query(*args)
+
+    microphone.setattr(
+        sys.modules["sounddevice"], "query_devices", query_and_start_timer
+    )
+    options = ["--model", model, *WINDOWS, "--threshold", "0"]
+    assert main(["listen", *options, "--format", "jsonl"]) == 130
+    captured = capsys.readouterr()
+    found = rows(captured.out)
+    assert captured.err == "" and len(ended(found)) == 5
+    assert {row["end"] for row in ended(found)} < {0.5, 0.6, 0.7, 0.8, 0.9, 1.0}
+
+
+@pytest.mark.parametrize("name", ["7", "8", "0"])
+def test_no_microphone(model, microphone, capsys, name):
+    microphone.setattr(Microphone, "errors", [name])
+    arguments = ["--model", model, "--microphone", name]
+    assert main(["listen", *arguments]) == 1
+    captured = capsys.readouterr()
+    [line] = captured.err.splitlines()
+    assert line.startswith("fftp-tag: no microphone: ")
+    assert "`python -m sounddevice` lists the devices" in line
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ImportError("No module named 'sounddevice'"), OSError("PortAudio lib")],
+)
+def test_no_sounddevice(model, monkeypatch, capsys, error):
+    class Missing:
+        def find_spec(self, name, *_):
+            if name == "sounddevice":
+                raise error
+
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
+    assert main(["listen", "--model", model]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"fftp-tag: {error}: install sounddevice")
+    assert line.endswith("or pipe samples to --raw")

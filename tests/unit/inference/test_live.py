@@ -1,0 +1,329 @@
+"""Tests of events in streams: those of files, with bounded delay and memory.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import itertools
+import tracemalloc
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.events import find_events
+from speechbrain_fftp.inference.hysteresis import Hysteresis
+from speechbrain_fftp.inference.live import stream_events
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.models.AuM import AuM
+
+RATE = 16000
+CLIP = 400 + 127 * 160  # samples of the model's 128 frames
+
+
+@pytest.fixture(scope="module")
+def tagger(exported):
+    return AudioTagger.from_pretrained(exported[1])
+
+
+def make_tagger(encoder, n_classes, features=None, rate=RATE, max_frames=1024):
+    """A tagger with this encoder and as many classes, A, B, ..."""
+    labels = CategoricalEncoder()
+    labels.update_from_iterable("ABCDEFG"[:n_classes])
+    width = getattr(encoder, "embed_dim", None)
+    linear = torch.nn.Linear(width or 1, n_classes)
+    modules = {
+        "compute_features": features or KaldiFbank(),
+        "mean_var_norm": DatasetNormalization(),
+        "embedding_model": encoder,
+        "classifier": linear if width else torch.nn.Identity(),
+    }
+    hparams = {"label_encoder": labels, "sample_rate": rate}
+    return AudioTagger(modules, {**hparams, "max_frames": max_frames})
+
+
+def bursts(samples, seed):
+    """Noise whose level changes, so that probabilities do."""
+    rng = np.random.default_rng(seed)
+    levels = np.repeat(rng.random(samples // 4000 + 1) ** 4, 4000)[:samples]
+    noise = rng.standard_normal(samples) * levels * 0.5
+    return noise.clip(-1, 1).astype(np.float32)
+
+
+def in_blocks(wav, size):
+    return (wav[n : n + size] for n in range(0, len(wav), size))
+
+
+def ended(events):
+    """Events that have ended, as rows; each must have begun, once at a time."""
+    begun, rows = {}, []
+    for event in events:
+        if event.end is None:
+            assert event.label not in begun
+            begun[event.label] = event.probability
+            continue
+        # What is known at first is a lower bound
+        assert event.probability >= begun.pop(event.label)
+        assert event.start < event.end
+        rows.append((event.label, event.start, event.end, event.probability))
+    assert not begun
+    return sorted(rows)
+
+
+def assert_same(rows, expected):
+    expected = sorted(
+        (x.label, x.start, x.end, x.probability) for x in expected
+    )
+    assert [row[0] for row in rows] == [row[0] for row in expected]
+    for found, wanted in zip(rows, expected):
+        assert found[1:] == pytest.approx(wanted[1:], abs=2e-5)
+    return len(rows)
+
+
+@pytest.mark.parametrize("seconds", [0.03, 0.5, 0.50001, 1.0, CLIP / RATE, 9.1])
+@pytest.mark.parametrize(
+    "window, hop",
+    [(0.5, 0.125), (None, None), (0.3, 0.7), (1.0, 0.3), (CLIP / RATE, 4.0)],
+)
+def test_events_are_those_of_a_file(tagger, tmp_path, seconds, window, hop):
+    samples, count = round(seconds * RATE), 0
+    path, wav = tmp_path / "a.wav", bursts(samples, samples)
+    sf.write(path, wav, RATE, subtype="FLOAT")
+    probs = tagger.analyze(path, window, hop).probs
+    per_class = probs.quantile(0.7, 0)
+    for threshold, low in (
+        (probs.quantile(0.8).item(), None),
+        (probs.quantile(0.6).item(), probs.quantile(0.55).item()),
+        (per_class, None),
+        (per_class, 0.9 * per_class),
+    ):
+        options = window, hop, threshold, low
+        expected = tagger.tag_long(path, *options)
+        found = stream_events(tagger, in_blocks(wav, 1600), *options)
+        count += assert_same(ended(found), expected)
+    assert count > 3
+
+
+@pytest.mark.parametrize("size", [7, 160, 1000, 8000, 10**6])
+def test_blocks_do_not_matter(tagger, size):
+    samples = 2 * RATE if size == 7 else 7 * RATE
+    wav = bursts(samples, 3)
+    timeline = tagger.analyze([wav], 0.5, 0.1)
+    threshold = timeline.probs.quantile(0.7, 0)
+    options = 0.5, 0.1, threshold, 0.95 * threshold
+    expected = timeline.events(*options[2:])
+    found = stream_events(tagger, in_blocks(wav, size), *options)
+    assert assert_same(ended(found), expected) > 2
+
+
+def test_no_audio_has_no_events(tagger):
+    assert list(stream_events(tagger, [], 0.5, 0.25, 0.0)) == []
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ((0.0,), "window=0.0 must be"),
+        ((0.5, 0.0), "hop=0.0 must be"),
+        ((0.5, 0.1, 1.5), "threshold=1.5"),
+        ((0.5, 0.1, 0.5, 0.6), "low=0.6"),
+    ],
+)
+def test_options_out_of_range_are_errors(tagger, options, message):
+    with pytest.raises(ValueError, match=message):
+        next(stream_events(tagger, [], *options))
+
+
+def test_nan_is_an_error(tagger, monkeypatch):
+    nan = torch.full((1, 5), float("nan"))
+    monkeypatch.setattr(tagger, "tag_batch", lambda wavs: nan)
+    with pytest.raises(ValueError, match="the model returns NaN"):
+        list(stream_events(tagger, [bursts(RATE, 0)], 0.5))
+
+
+class Levels(torch.nn.Module):
+    """Logits of how much of a clip is at 0.25, 0.5 and 0.75.
+
+    Of clips over two seconds, whether any of it is.
+    """
+
+    embedding = SimpleNamespace(patch_frames=1)
+
+    def forward(self, feats, lens=None):
+        share = (feats - torch.tensor([0.25, 0.5, 0.75])).abs() < 0.01
+        share = share.float().mean(1)
+        if feats.shape[1] > 2000:
+            share = (share > 0).float()
+        return share.unsqueeze(1).logit()
+
+
+class Samples(torch.nn.Module):
+    """Frames of one sample each."""
+
+    window, shift = 25, 10
+
+    def forward(self, wavs):
+        return wavs.unsqueeze(2)
+
+
+@pytest.fixture(scope="module")
+def levels():
+    """A tagger that hears levels, at 1000 Hz; a piece is 4.015 s."""
+    modules = {"features": Samples(), "rate": 1000, "max_frames": 400}
+    tagger = make_tagger(Levels(), 3, **modules)
+    tagger.tagger.mean_var_norm.mean, tagger.tagger.mean_var_norm.std = 0, 0.5
+    return tagger
+
+
+def test_how_late_events_begin_and_end(levels):
+    """Within window + maximum clip length + hop, and not all of them so late"""
+    rng, wav, spans = np.random.default_rng(0), np.zeros(300_000, "f"), []
+    for start in range(3000, 290_000, 9000):
+        start += rng.integers(3000)
+        spans.append((start / 1000, (start + 2500) / 1000))
+        wav[start : start + 2500] = 0.5
+    window, hop, block = 1.0, 0.25, 50
+    position = 0
+
+    def blocks():
+        nonlocal position
+        for position in range(block, len(wav) + 1, block):
+            yield wav[position - block : position]
+
+    begins, ends = [], []
+    for event in stream_events(levels, blocks(), window, hop):
+        if event.end is None:
+            start = spans[len(begins)][0]
+            assert event.start == pytest.approx(start, abs=hop)
+            begins.append(position / 1000 - start)
+        else:
+            start, end = spans[len(ends)]
+            assert event.start == pytest.approx(start, abs=hop / 2)
+            assert event.end == pytest.approx(end, abs=hop / 2)
+            ends.append(position / 1000 - end)
+    assert len(begins) == len(ends) == len(spans)
+    most = window + levels.max_window + hop + block / 1000
+    assert max(begins + ends) <= most
+    assert np.median(begins) < levels.max_window
+    assert np.median(ends) < levels.max_window + window / 2
+
+
+def test_memory_does_not_grow_with_an_event(levels, monkeypatch):
+    """Of a sound that never ends, beside one that comes and goes."""
+    monkeypatch.setattr(levels, "tag_batch", hears(levels))
+
+    def peak(seconds):
+        blocks = itertools.repeat(np.full(1000, 0.5, "f"), seconds)
+        tracemalloc.start()
+        try:
+            events = stream_events(levels, blocks, 0.5, 0.25)
+            count = sum(1 for _ in events)
+            return count, tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(20)
+    (few, before), (many, after) = peak(50), peak(300)
+    assert many > 5 * few > 50
+    assert after < before + 20_000
+
+
+def hears(tagger):
+    """Probabilities of a steady sound and of one every few calls."""
+    calls = itertools.count()
+
+    def tag_batch(wavs):
+        often = 0.9 if next(calls) % 7 < 4 else 0.1
+        return torch.tensor([[0.8, often, 0.0]])
+
+    return tag_batch
+
+
+def test_an_event_is_the_same_however_many_windows_it_has():
+    """The state of a class is as large after a million windows."""
+    tracker = Hysteresis(0.5, 0.1, 2, 1.0)
+
+    def size():
+        arrays = [
+            x for x in vars(tracker).values() if isinstance(x, np.ndarray)
+        ]
+        assert len(arrays) + 1 == len(vars(tracker))
+        return sum(array.size for array in arrays)
+
+    before, rows = size(), [[0.0, 0.0], [0.2, 0.9], *[[0.7, 0.3]] * 5000]
+    for time, row in enumerate(rows):
+        assert tracker.update(float(time), row) == []
+    assert size() == before
+    [event] = tracker.update(len(rows), [0.7, 0.0])
+    times, rows = torch.arange(len(rows) + 1), [*rows, [0.7, 0.0]]
+    [first, second] = find_events(
+        times, torch.tensor(rows), "AB", len(rows), 1.0, 0.5, 0.1
+    )
+    found = {x.label: x for x in (first, second)}["B"]
+    assert event[:2] == pytest.approx((found.start, found.end))
+    assert event[2:] == (1, pytest.approx(0.9))
+
+
+@pytest.fixture(scope="module")
+def forward_only():
+    torch.manual_seed(0)
+    tagger = make_tagger(AuM(embed_dim=32, depth=2, bidirectional=False), 4)
+    with torch.no_grad():
+        for parameter in tagger.mods.classifier.parameters():
+            parameter.normal_(std=2.0)
+    return tagger
+
+
+@pytest.mark.parametrize("size", [100, 1601, 10**6])
+@pytest.mark.parametrize("hop, seconds", [(0.1, 5.2), (0.5, 4.0), (0.26, 3.33)])
+def test_steps_are_forward_of_all_so_far(forward_only, size, hop, seconds):
+    tagger, wav = forward_only, bursts(round(seconds * RATE), 5)
+    calls, tag_batch = [], tagger.tag_batch
+    rows, times, frames = [], [], round(hop * 100)
+    n_frames = (len(wav) - 400) // 160 + 1
+    for last in [*range(frames, n_frames, frames), n_frames]:
+        heard = (last - 1) * 160 + 400
+        rows.append(tag_batch(torch.from_numpy(wav[:heard]))[0])
+        times.append(heard / RATE)
+    probs = torch.stack(rows)
+    threshold = probs.quantile(0.6, 0)
+    options = threshold, 0.95 * threshold
+    times = torch.tensor(times, dtype=torch.double)
+    expected = find_events(
+        times, probs, tagger.labels, times[-1].item(), 0.0, *options
+    )
+    tagger.tag_batch = lambda wavs: calls.append(1)
+    try:
+        found = stream_events(tagger, in_blocks(wav, size), None, hop, *options)
+        rows = ended(found)
+    finally:
+        del tagger.tag_batch
+    assert not calls
+    expected = [(x.label, x.start, x.end, x.probability) for x in expected]
+    assert [row[0] for row in rows] == sorted(row[0] for row in expected)
+    for row, wanted in zip(rows, sorted(expected)):
+        assert row[1:] == pytest.approx(wanted[1:], abs=1e-3)
+        assert row[3] == pytest.approx(wanted[3], abs=1e-4)
+    assert len(rows) > 3
+
+
+def test_a_forward_only_model_takes_windows_too(forward_only, tmp_path):
+    wav = bursts(4 * RATE, 1)
+    found = forward_only.analyze([wav], 0.5, 0.25)
+    threshold = found.probs.quantile(0.5, 0)
+    expected = found.events(threshold)
+    events = stream_events(
+        forward_only, in_blocks(wav, 999), 0.5, 0.25, threshold
+    )
+    assert assert_same(ended(events), expected) > 2
+
+
+def test_a_bidirectional_model_has_no_steps():
+    tagger = make_tagger(AuM(embed_dim=32, depth=1), 2)
+    wav = bursts(4 * RATE, 1)
+    expected = tagger.tag_long([wav], None, None, 0.1)
+    assert_same(ended(stream_events(tagger, [wav], threshold=0.1)), expected)

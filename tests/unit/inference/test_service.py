@@ -1,0 +1,238 @@
+"""Tests of one tagger in a service: threads, memory, copies and processes.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import copy
+import gc
+import multiprocessing
+import os
+import pickle
+import random
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_fftp.inference import AudioTagger, packed_linear, threads
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
+
+WIDTH, LABELS = 24, ["Speech", "Bark, dog", "Siren", "Music", "Rain"]
+SECONDS = (0.2, 0.7, 1.3, 1.9, 3.0)  # clips of up to 1.3 s are not cut
+STATM = Path("/proc/self/statm")
+
+
+def make_tagger(model=AST, stride=6):
+    """A tagger with random weights; an AST has 422 tokens for 1.3 s."""
+    torch.manual_seed(0)
+    sizes = {"embed_dim": WIDTH, "depth": 2, "max_frames": 128}
+    if model is AST:
+        sizes.update(num_heads=2)
+        sizes["embedding"] = SquarePatchEmbedding(128, WIDTH, 8, stride)
+    modules = {
+        "compute_features": KaldiFbank(),
+        "mean_var_norm": DatasetNormalization(),
+        "embedding_model": model(**sizes),
+        "classifier": torch.nn.Linear(WIDTH, len(LABELS)),
+    }
+    for parameter in modules["embedding_model"].parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    labels = CategoricalEncoder()
+    labels.update_from_iterable(LABELS)
+    hparams = {"label_encoder": labels, "sample_rate": 16000}
+    hparams["max_frames"] = 128
+    return AudioTagger(modules, hparams)
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "packed"])
+def packed(request, monkeypatch):
+    """Makes models with packed weights, or without, whatever the CPU is."""
+    if request.param and not packed_linear.HAS_ONEDNN:
+        pytest.skip("PyTorch without oneDNN")
+    monkeypatch.setattr(packed_linear, "_cpu_benefits", lambda: request.param)
+    monkeypatch.setattr(packed_linear, "MIN_MACS", 1)  # any size is packed
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Files of different lengths, by path, and their samples."""
+    found = {}
+    for number, seconds in enumerate(SECONDS):
+        wav = np.random.default_rng(number).normal(0, 0.1, int(16000 * seconds))
+        wav *= np.linspace(0.1, 1.0, len(wav))  # windows differ
+        sf.write(tmp_path / f"{number}.wav", wav, 16000, subtype="FLOAT")
+        found[str(tmp_path / f"{number}.wav")] = wav.astype(np.float32)
+    return found
+
+
+def work(tagger, clips):
+    """Functions, each of which returns numbers, for all kinds of calls."""
+    every = {"top_k": len(LABELS)}
+
+    def flat(rows):
+        return [x for row in rows for x in row.to_dict().values()]
+
+    def files(paths):
+        rows = tagger.tag_files(paths, **every, num_workers=2)
+        return [x for row in rows for x in flat(row.tags)]
+
+    jobs = [lambda: files(list(clips)), lambda: files(list(clips)[::-1])]
+    for path, wav in clips.items():
+        jobs += [
+            lambda p=path: flat(tagger.tag_file(p, **every)),
+            lambda w=wav: flat(tagger.tag(w, 16000, **every)),
+            lambda p=path: flat(tagger.tag_long(p, 0.5, 0.1, 0.5)),
+            lambda p=path: tagger.embed_file(p).tolist(),
+        ]
+    return jobs
+
+
+def assert_same(found, expected):
+    assert len(found) == len(expected)
+    for new, old in zip(found, expected):
+        assert new == (
+            old if isinstance(old, str) else pytest.approx(old, abs=1e-6)
+        )
+
+
+@pytest.mark.parametrize("model", [AST, AuM])
+def test_threads_get_the_results_of_one(model, packed, clips):
+    tagger = make_tagger(model)
+    expected = [job() for job in work(tagger, clips)]
+    assert len({str(x) for x in expected}) > len(SECONDS) + 2  # clips differ
+    fresh = copy.deepcopy(tagger)  # packs its weights at the first call
+    jobs = list(enumerate(work(fresh, clips)))
+    start = threading.Barrier(4)
+
+    def call(seed):
+        order = random.Random(seed).sample(jobs, len(jobs))
+        start.wait(60)
+        return [(number, job()) for number, job in order]
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(call, range(4)))
+    finally:
+        sys.setswitchinterval(interval)
+    for number, found in (pair for rows in results for pair in rows):
+        assert_same(found, expected[number])
+
+
+@pytest.mark.parametrize("method", ["embed_file", "tag_file"])
+def test_the_autocast_of_a_thread_is_left_as_it_is(method):
+    tagger = make_tagger()
+    options = {"device": "cpu", "precision": "bf16"}
+    tagger = AudioTagger(dict(tagger.mods), vars(tagger.hparams), options)
+    run, clip = getattr(tagger, method), [np.zeros(8000, np.float32)]
+    main = threading.main_thread()
+
+    def call(*_):
+        """Another thread's call, during that of the main thread."""
+        if threading.current_thread() is main:
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(run, clip).result()
+                state = pool.submit(torch.is_autocast_enabled, "cpu")
+                assert not state.result()
+
+    tagger.mods.embedding_model.register_forward_hook(call)
+    with torch.autocast("cpu", torch.bfloat16):
+        run(clip)
+        assert torch.is_autocast_enabled("cpu")
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def megabytes():
+    """Memory of this process."""
+    gc.collect()
+    pages = int(STATM.read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.skipif(not STATM.exists(), reason="needs /proc")
+@pytest.mark.parametrize(
+    "calls", [100, pytest.param(2000, marks=pytest.mark.slow)]
+)
+def test_memory_does_not_grow(calls, packed):
+    tagger = make_tagger(stride=32)
+    lengths = range(4800, 25600, 1600)
+    clips = [0.1 * torch.randn(samples) for samples in lengths]
+
+    def call(number):
+        clip = clips[number % len(clips)]
+        assert len(tagger.tag(clip, 16000)) == len(LABELS)
+        tagger.tag_long([clip.numpy()], 0.5, 0.4)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(call, range(100)))
+        before, objects = megabytes(), len(gc.get_objects())
+        list(pool.map(call, range(calls)))
+        assert megabytes() - before < 15  # 8 kB a call for 2,000 calls
+        assert len(gc.get_objects()) - objects < calls / 4
+
+
+@pytest.mark.parametrize("model", [AST, AuM])
+@pytest.mark.parametrize(
+    "make_copy",
+    [copy.deepcopy, lambda tagger: pickle.loads(pickle.dumps(tagger))],
+    ids=["deepcopy", "pickle"],
+)
+def test_copies_are_equal_and_independent(model, make_copy, packed, clips):
+    tagger = make_tagger(model)
+    path, *_ = clips
+    expected = tagger.tag_file(path)
+    twin = make_copy(tagger)
+    assert twin.labels == LABELS and twin.tag_file(path) == expected
+    with torch.no_grad():
+        twin.mods.classifier.bias += 1.0
+    assert twin.tag_file(path) != expected == tagger.tag_file(path)
+    assert twin.tagger.classifier is twin.mods.classifier
+
+
+def test_copies_keep_options_and_use_threads(exported, monkeypatch):
+    tagger = AudioTagger.from_pretrained(
+        exported[1], precision="bf16", threads=3
+    )
+    content = pickle.dumps(tagger)
+    assert pickle.loads(
+        pickle.dumps(AudioTagger.from_hparams(str(exported[1])))
+    )
+    wav, seen = 0.1 * torch.randn(16000), []
+
+    def threads_of(twin):
+        twin.mods.embedding_model.register_forward_hook(
+            lambda *_: seen.append(torch.get_num_threads())
+        )
+        torch.testing.assert_close(twin.tag_batch(wav), tagger.tag_batch(wav))
+        return seen[-1]
+
+    assert threads_of(pickle.loads(content)) == 3
+    # More would wait forever in a process that was forked, see test_threads.py
+    monkeypatch.setattr(threads.os, "getpid", lambda: -1)
+    assert threads_of(pickle.loads(content)) == 1
+    # Modules are imported again in one that was spawned
+    monkeypatch.setattr(threads, "PROCESS", -1)
+    assert threads_of(pickle.loads(content)) == 3
+
+
+@pytest.mark.slow
+def test_spawned_processes_tag_with_a_pickled_tagger(packed, clips):
+    tagger = make_tagger()
+    expected = [tagger.tag_file(path) for path in clips]
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        found = pool.map_async(tagger.tag_file, clips).get(300)
+    for new, old in zip(found, expected):
+        assert [tag.label for tag in new] == [tag.label for tag in old]
+        for a, b in zip(new, old):
+            assert a.probability == pytest.approx(b.probability, abs=1e-6)

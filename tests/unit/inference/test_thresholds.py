@@ -1,0 +1,150 @@
+"""Tests of learned thresholds: in the model's folder, and in tagging.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.folder import export_inference, load_folder
+from speechbrain_fftp.inference.thresholds import (
+    learn_thresholds,
+    write_thresholds,
+)
+
+HEADER = "label,threshold,positives,f1\n"
+ROWS = ["Speech,0.5,9,1.0", '"Bark, dog",0.25,0,0.0', "Siren,1.0,7,0.5"]
+ROWS += ["Music,0.0,8,0.25", "Rain,0.75,3,0.0"]
+
+
+@pytest.fixture
+def model(exported, tmp_path):
+    """A copy of the model's folder."""
+    return shutil.copytree(exported[1], tmp_path / "model")
+
+
+@pytest.fixture
+def clip(tmp_path):
+    noise = 0.2 * np.random.default_rng(0).standard_normal(3 * 16000)
+    sf.write(tmp_path / "clip.wav", noise, 16000)
+    return tmp_path / "clip.wav"
+
+
+def test_thresholds_are_read_with_the_model(model):
+    assert load_folder(model)[1]["thresholds"] is None
+    assert AudioTagger.from_pretrained(model).thresholds is None
+    path = model / "thresholds.csv"
+    for end in ("\n", "\r\n"):
+        path.write_text(HEADER + end.join(ROWS), "utf-8", newline="")
+        read = AudioTagger.from_pretrained(model).thresholds
+        assert read.tolist() == [0.5, 0.25, 1.0, 0.0, 0.75]
+        assert read.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        HEADER,
+        "\n".join(ROWS),
+        HEADER + "\n".join(ROWS[:4]),
+        HEADER + "\n".join([*ROWS, ROWS[0]]),
+        HEADER + "\n".join(ROWS[::-1]),
+        HEADER.replace("f1", "F1") + "\n".join(ROWS),
+        HEADER + "\n".join(ROWS) + ",4",
+        *(
+            HEADER + "\n".join([*ROWS[:4], f"Rain,{row}"])
+            for row in (
+                *("1.01,3,0", "-0.1,3,0", "nan,3,0", "inf,3,0", "x,3,0"),
+                *("0.5,-1,0", "0.5,1.5,0", "0.5,3,1.1", "0.5,3,nan", "0.5,3,"),
+                *("0.5", "0.5,3,0,", '0.5,3,"0\0'),
+            )
+        ),
+        "\0" * 100,
+        b"\xff\xfe",
+        " " * 2**25,
+    ],
+    ids=repr,
+)
+def test_tampered_files_are_refused(model, content):
+    path = model / "thresholds.csv"
+    path.write_bytes(content if type(content) is bytes else content.encode())
+    with pytest.raises(ValueError) as error:
+        AudioTagger.from_pretrained(model)
+    message = str(error.value)
+    assert message.startswith(f"{path} cannot be used: ")
+    assert "Delete it" in message and "`fftp-tag calibrate`" in message
+    assert "\n" not in message and len(message) < 400
+
+
+def test_learned_thresholds_read_back_exactly(exported, tmp_path):
+    rng = np.random.default_rng(0)
+    labels = exported[0]["labels"]
+    targets = torch.from_numpy(rng.random((50, 5)) < 0.2).float()
+    targets[:, 3] = 0
+    probs = torch.from_numpy(rng.random((50, 5))).float()
+    rows = learn_thresholds(labels, targets, probs)
+    assert [row[0] for row in rows] == labels
+    assert [row[2] for row in rows] == targets.sum(0).tolist()
+    recipe = exported[1].parent / "recipe.yaml"
+    encoder = AudioTagger.from_pretrained(exported[1]).hparams.label_encoder
+    folder = export_inference(
+        recipe,
+        exported[0]["modules"],
+        encoder,
+        tmp_path / "inference",
+        learned=rows,
+    )
+    read = AudioTagger.from_pretrained(folder).thresholds
+    assert read.tolist() == [row[1] for row in rows]
+    with open(folder / "thresholds.csv", encoding="utf-8") as file:
+        written = [float(row["f1"]) for row in csv.DictReader(file)]
+    found = probs >= read  # as the tagger decides
+    for f1, true, tags in zip(written, targets.bool().T, found.T):
+        total = (true.sum() + tags.sum()).item()
+        assert f1 == pytest.approx(2 * (true & tags).sum().item() / total)
+
+
+def test_tagging_with_the_thresholds_of_the_model(model, clip):
+    plain = AudioTagger.from_pretrained(model)
+    everything = plain.tag_file(clip)
+    probs = {tag.label: tag.probability for tag in everything}
+    # The second and the fourth tag reach their thresholds exactly
+    kept = {everything[1].label, everything[3].label}
+    rows = [
+        (label, probs[label] if label in kept else 1.0, 5, 0.5)
+        for label in plain.labels
+    ]
+    write_thresholds(model, rows)
+    tagger = AudioTagger.from_pretrained(model)
+    expected = [everything[1], everything[3]]
+    assert tagger.tag_file(clip, threshold="auto") == expected
+    assert tagger.tag_file(clip, 1, "auto") == expected[:1]
+    [row] = tagger.tag_files([clip], threshold="auto")
+    assert [tag.label for tag in row.tags] == [tag.label for tag in expected]
+    wav = tagger.load_wav(clip)
+    found = tagger.tag(wav, 16000, threshold="auto")
+    assert [tag.label for tag in found] == [tag.label for tag in expected]
+    timeline = tagger.analyze(clip, window=0.5)
+    assert timeline.tags(threshold="auto") == expected
+    events = tagger.tag_long(clip, window=0.5, threshold="auto")
+    assert events == timeline.events(tagger.thresholds)
+    assert {event.label for event in events} <= kept
+    assert tagger.tag_file(clip) == everything  # no thresholds by default
+
+
+def test_auto_without_thresholds_is_an_error_at_once(exported, clip):
+    tagger = AudioTagger.from_pretrained(exported[1])
+    tagger.tag_batch = None  # is not called
+    for tag in (tagger.tag_file, tagger.tag_long):
+        with pytest.raises(ValueError, match="`fftp-tag calibrate` learns"):
+            tag(clip, threshold="auto")
+    with pytest.raises(ValueError, match="`fftp-tag calibrate` learns"):
+        next(tagger.tag_files([clip], threshold="auto"))
