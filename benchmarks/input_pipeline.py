@@ -24,7 +24,7 @@ import torch
 import speechbrain as sb
 from speechbrain.dataio.sampler import DynamicBatchSampler
 from speechbrain_fftp.augment.specmask import SpecMask
-from speechbrain_fftp.dataio.batches import collate_clips, load_clip
+from speechbrain_fftp.datasets.batches import collate_clips, load_clip
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.training.setup import plain_yaml

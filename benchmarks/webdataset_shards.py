@@ -31,13 +31,12 @@ from torch.utils.data import DataLoader
 from speechbrain.dataio import audio_io
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain_fftp.dataio.convert import convert_clips
 from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.datasets.audioset.layouts import ShardJob
 from speechbrain_fftp.datasets.audioset.lists import Segment
-from speechbrain_fftp.datasets.audioset.shard_index import make_index
-from speechbrain_fftp.datasets.audioset.shards import write_shards
+from speechbrain_fftp.datasets.audioset.shards import make_index, write_shards
 from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
+from speechbrain_fftp.datasets.convert import convert_clips
 from speechbrain_fftp.datasets.synthetic.demo_set import coloured_noise
 
 CLASSES = {"/m/1": "Pink noise"}

@@ -29,27 +29,14 @@ import re
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.dataio.prepared import DONE, prepare_folder, source_state
-from speechbrain_fftp.datasets.audioset.layouts import (
-    AUDIOSET_SPLITS,
-    check_missing,
-)
-from speechbrain_fftp.datasets.audioset.manifests import (
-    REPORT,
-    choose_clips,
-    convert_splits,
-    hold_out,
-    make_report,
-    write_report,
-    write_tables,
-)
-from speechbrain_fftp.datasets.audioset.shard_index import INDEX, make_index
-from speechbrain_fftp.datasets.audioset.shards import (
-    discard_damaged,
-    find_damaged,
-)
+from speechbrain_fftp.datasets.audioset import layouts, manifests, shards
 from speechbrain_fftp.datasets.own_sounds.copies import find_near_copies
-from speechbrain_fftp.datasets.tagging_data import open_data
+from speechbrain_fftp.datasets.own_sounds.listing import open_data
+from speechbrain_fftp.datasets.prepared import (
+    DONE,
+    prepare_folder,
+    source_state,
+)
 from speechbrain_fftp.training.errors import report_errors
 
 logger = get_logger(__name__)
@@ -174,8 +161,8 @@ def prepare_audioset(
 
     def prepare():
         """Prepares the folder, or its part, unless the folder is complete."""
-        manifest = INDEX if format == "webdataset" else "train.csv"
-        tables = (manifest, *TABLES, REPORT)
+        manifest = shards.INDEX if format == "webdataset" else "train.csv"
+        tables = (manifest, *TABLES, manifests.REPORT)
         with prepare_folder(
             save_folder,
             settings,
@@ -188,21 +175,15 @@ def prepare_audioset(
             if not todo:
                 logger.info("Using the data prepared in %s", save_folder)
                 return
-            _write_folder(
-                data or open_data(settings),
-                settings,
-                save_folder,
-                num_workers,
-                clips_per_shard,
-                allow_missing,
-                share,
-            )
+            found = data or open_data(settings)
+            work = num_workers, clips_per_shard, share
+            _write_folder(found, settings, save_folder, allow_missing, work)
 
     prepare()
-    damaged = find_damaged(save_folder, num_workers) if verify else []
+    damaged = shards.find_damaged(save_folder, num_workers) if verify else []
     if damaged:
         data = data or open_data(settings)
-        discard_damaged(save_folder, damaged)
+        shards.discard_damaged(save_folder, damaged)
         prepare()
 
 
@@ -217,35 +198,24 @@ def _read_part(part):
     raise ValueError(f"part is {part!r}, not i/n such as 1/8")
 
 
-def _write_folder(
-    data,
-    settings,
-    save_folder,
-    num_workers,
-    clips_per_shard,
-    allow_missing,
-    share,
-):
-    """Writes audio, tables and report; of a share, only the audio."""
+def _write_folder(data, settings, save_folder, allow_missing, work):
+    """Writes audio, tables and report; of a share, only the audio.
+
+    ``work`` has the number of workers, the clips per shard, and the share.
+    """
+    num_workers, _, share = work
     listed = data.list_clips()
-    chosen, skipped, unknown_mids = choose_clips(listed, data.classes)
-    check_missing(chosen, data, allow_missing)
+    chosen, skipped, unknown_mids = manifests.choose_clips(listed, data.classes)
+    layouts.check_missing(chosen, data, allow_missing)
     split_clips, held_out = dict(chosen), "valid" not in listed
     in_shards = settings["format"] == "webdataset"
     fraction = settings["valid_fraction"]
     if held_out and in_shards:
-        train, valid = hold_out(chosen["train"], fraction)
+        train, valid = manifests.hold_out(chosen["train"], fraction)
         split_clips.update(train=train, valid=valid)
 
-    converted, failed, records = convert_splits(
-        split_clips,
-        {s: data.audio[s if s in listed else "train"] for s in split_clips},
-        data.classes,
-        save_folder,
-        settings,
-        num_workers,
-        clips_per_shard,
-        share,
+    converted, failed, records = manifests.convert_splits(
+        split_clips, data, save_folder, settings, *work
     )
     if share[1] > 1:
         logger.info("Part %d of %d is done", share[0] + 1, share[1])
@@ -258,17 +228,18 @@ def _write_folder(
     )
     kept = {
         split: [clip for clip in split_clips[split] if clip.id not in failed]
-        for split in AUDIOSET_SPLITS
+        for split in layouts.AUDIOSET_SPLITS
     }
     if held_out and not in_shards:  # of the clips that can be used
-        kept["train"], kept["valid"] = hold_out(kept["train"], fraction)
+        train, valid = manifests.hold_out(kept["train"], fraction)
+        kept.update(train=train, valid=valid)
     notes = dict(data.notes or {})
     if notes and all(kept.values()) and not in_shards:  # custom data
         ids = {split: [clip.id for clip in kept[split]] for split in chosen}
         notes["near_duplicates"] = find_near_copies(
             ids, os.path.join(save_folder, "flac"), num_workers
         )
-    report = make_report(
+    report = manifests.make_report(
         listed,
         kept,
         skipped,
@@ -279,11 +250,12 @@ def _write_folder(
         unknown_mids=unknown_mids,
         **notes,
     )
-    write_report(save_folder, report, settings["data_folder"])
+    manifests.write_report(save_folder, report, settings["data_folder"])
     durations = {i: seconds for i, (seconds, _) in converted.items()}
-    write_tables(save_folder, kept, durations, data.classes)
+    manifests.write_tables(save_folder, kept, durations, data.classes)
     if records is not None:
-        write_json(os.path.join(save_folder, INDEX), make_index(records))
+        index = os.path.join(save_folder, shards.INDEX)
+        write_json(index, shards.make_index(records))
 
 
 if __name__ == "__main__":

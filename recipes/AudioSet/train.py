@@ -34,14 +34,15 @@ from speechbrain.dataio.sampler import (
     ReproducibleWeightedRandomSampler,
 )
 from speechbrain.utils.distributed import get_rank, run_on_main
-from speechbrain_fftp.dataio.batches import collate_clips, load_clip
-from speechbrain_fftp.dataio.labels import (
-    class_balanced_weight,
-    count_labels,
-    prior_log_odds,
-)
 from speechbrain_fftp.datasets.audioset.lists import read_class_list
 from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
+from speechbrain_fftp.datasets.batches import (
+    class_balanced_weight,
+    collate_clips,
+    count_labels,
+    load_clip,
+    prior_log_odds,
+)
 from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
 from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 from speechbrain_fftp.inference.thresholds import learn_thresholds

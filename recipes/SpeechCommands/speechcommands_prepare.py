@@ -30,23 +30,24 @@ import os
 from collections import Counter, namedtuple
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import clip_ids, text_digest, write_csv
-from speechbrain_fftp.dataio.prepared import (
+from speechbrain_fftp.dataio.files import write_csv
+from speechbrain_fftp.datasets.audioset.lists import check_class_names
+from speechbrain_fftp.datasets.names import clip_ids, text_digest
+from speechbrain_fftp.datasets.prepared import (
     prepare_folder,
     source_state,
     write_skipped,
 )
-from speechbrain_fftp.datasets.audioset.lists import check_class_names
 from speechbrain_fftp.datasets.speech_commands.archives import (
     is_archive,
     unpack_archive,
 )
 from speechbrain_fftp.datasets.speech_commands.clips import (
-    read_recordings,
+    cut_silence,
+    read_recording,
     recording_part,
     use_or_convert,
     write_flac,
-    write_silence,
 )
 from speechbrain_fftp.datasets.speech_commands.lists import (
     COMMAND_SPLITS,
@@ -68,12 +69,8 @@ logger = get_logger(__name__)
 
 ARCHIVE_URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
 TABLES = (*(f"{s}.csv" for s in COMMAND_SPLITS), "classes.csv", "skipped.csv")
-RESUMED = (
-    "flac",
-    "flac_test",
-    "unpacked",
-    "unpacked_test",
-)  # not again after a kill
+# Not written again after a kill
+RESUMED = ("flac", "flac_test", "unpacked", "unpacked_test")
 FOLDERS = (*RESUMED, "silence", "noise")
 Row = namedtuple("Row", "ID duration wav label path")  # the path is not written
 
@@ -197,17 +194,12 @@ class _Clips:
     """Collects the usable clips of each split, and what is skipped."""
 
     def __init__(
-        self,
-        data_folder,
-        save_folder,
-        sample_rate,
-        clip_seconds,
-        is_test_set=False,
+        self, data_folder, save_folder, sample_rate, clip_seconds, is_test=False
     ):
         """Lists the files and assigns the clips to splits."""
         self.place, self.flac = "$data_folder", "flac"
         unpacked = f"{save_folder}/unpacked"
-        if is_test_set:
+        if is_test:
             self.place, self.flac = "$test_set", "flac_test"
             unpacked += "_test"
         if is_archive(data_folder):
@@ -222,7 +214,7 @@ class _Clips:
         self.ids = clip_ids([*paths, *self.noise])
         lists = read_lists(data_folder)
         self.splits, self.skipped, num_doubled = split_clips(paths, lists)
-        if is_test_set:
+        if is_test:
             self.splits = dict.fromkeys(paths, "test")
         if num_doubled:
             logger.warning("%d clips are in both lists: test only", num_doubled)
@@ -237,11 +229,8 @@ class _Clips:
         check_class_names(classes, self.data_folder)
         unused = [w for w in self.words if w not in (*folders, *pool)]
         if unused:
-            logger.warning(
-                "Skipped folders that are no words of task %s or are empty: %s",
-                task,
-                ", ".join(unused),
-            )
+            text = "Skipped folders that are no words of task %s or are empty"
+            logger.warning(f"{text}: %s", task, ", ".join(unused))
         for path in self.others:
             if path.split("/")[0] in (*folders, *pool):
                 self.skipped[path] = "not named like audio"
@@ -249,14 +238,10 @@ class _Clips:
 
     def add(self, paths, label=None):
         """Adds the usable clips among some, and returns how many."""
-        usable, failed = use_or_convert(
-            self.data_folder,
-            {path: self.ids[path] for path in paths},
-            os.path.join(self.save_folder, self.flac),
-            self.sample_rate,
-            self.clip_seconds,
-            label or "clips",
-        )
+        ids = {path: self.ids[path] for path in paths}
+        flac = os.path.join(self.save_folder, self.flac)
+        how = self.sample_rate, self.clip_seconds, label or "clips"
+        usable, failed = use_or_convert(self.data_folder, ids, flac, *how)
         self.skipped.update(failed)
         for path, (seconds, treatments) in usable.items():
             clip_id, wav = self.ids[path], f"{self.place}/{path}"
@@ -278,13 +263,17 @@ class _Clips:
 
     def add_noise(self):
         """Reads the background recordings and writes their training parts."""
-        files = {p: os.path.join(self.data_folder, p) for p in self.noise}
-        recordings, failed = read_recordings(files, self.sample_rate)
-        self.skipped.update(failed)
-        for path, samples in recordings.items():
+        recordings, rate = {}, self.sample_rate
+        for path in self.noise:
+            source = os.path.join(self.data_folder, path)
+            try:
+                recordings[path] = read_recording(source, rate)
+            except ValueError as error:
+                self.skipped[path] = str(error)
+                continue
             name = self.ids[path][len(f"{NOISE_FOLDER}_") :]
-            path = os.path.join(self.save_folder, "noise", f"{name}.flac")
-            write_flac(path, recording_part(samples, "train"), self.sample_rate)
+            target = os.path.join(self.save_folder, "noise", f"{name}.flac")
+            write_flac(target, recording_part(recordings[path], "train"), rate)
         return recordings
 
     def mean_per_command(self, split):
@@ -303,18 +292,13 @@ class _Clips:
 
     def add_silence(self, split, recordings, number):
         """Adds clips that are cut from the background recordings."""
-        durations = write_silence(
-            os.path.join(self.save_folder, "silence"),
-            recordings,
-            split,
-            number,
-            self.sample_rate,
-            self.clip_seconds,
-        )
-        for name, seconds in durations.items():
-            clip_id = f"{SILENCE}-{os.path.splitext(name)[0]}"
-            wav = f"$data_root/silence/{name}"
-            self.rows[split].append(Row(clip_id, seconds, wav, SILENCE, ""))
+        rate = self.sample_rate
+        for i in range(number):
+            place, size = f"silence/{split}-{i}.flac", self.clip_seconds * rate
+            samples = cut_silence(recordings, split, i, round(size))
+            write_flac(os.path.join(self.save_folder, place), samples, rate)
+            about = len(samples) / rate, f"$data_root/{place}", SILENCE, ""
+            self.rows[split].append(Row(f"{SILENCE}-{split}-{i}", *about))
 
     def write(self, classes):
         """Writes the tables, if each split and class has clips."""
@@ -334,10 +318,8 @@ class _Clips:
                 logger.warning("No clip of %s in the split %s", missing, split)
         if self.skipped:
             logger.warning("Skipped files: %s; all are in %s", summary, path)
-        if self.num_trimmed:
-            logger.warning(
-                "Only the beginning of %d clips is used", self.num_trimmed
-            )
+        if number := self.num_trimmed:
+            logger.warning("Only the beginning of %d clips is used", number)
         path = os.path.join(self.save_folder, "classes.csv")
         write_csv(path, ("index", "label"), enumerate(classes))
         for split, rows in self.rows.items():
@@ -353,16 +335,12 @@ class _Clips:
             known = (speaker_of(row.path) for row in rows)
             speakers = {speaker for speaker, is_known in known if is_known}
             times_seen.update(speakers)
-            logger.info(
-                "%s: %d clips of %d speakers", split, len(rows), len(speakers)
-            )
+            sizes = len(rows), len(speakers)
+            logger.info("%s: %d clips of %d speakers", split, *sizes)
         shared = [s for s, times in times_seen.items() if times > 1]
         if shared:
-            logger.warning(
-                "%d speakers are in more than one split, such as %s",
-                len(shared),
-                min(shared),
-            )
+            text = "%d speakers are in more than one split, such as %s"
+            logger.warning(text, len(shared), min(shared))
 
 
 if __name__ == "__main__":

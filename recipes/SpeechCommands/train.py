@@ -29,7 +29,7 @@ import speechbrain as sb
 from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.batches import collate_clips, load_clip
+from speechbrain_fftp.datasets.batches import collate_clips, load_clip
 from speechbrain_fftp.datasets.speech_commands.lists import (
     NOISE_FOLDER,
     list_words,

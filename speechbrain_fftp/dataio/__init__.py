@@ -1,4 +1,4 @@
-"""Readers of data sets, and a demo set.
+"""Files, locks on folders, and audio of any kind.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -1,16 +1,17 @@
-"""Reads, resamples and writes audio files; headers are not trusted.
+"""Reads and resamples audio files, whose headers are not trusted.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import contextlib
+import io
 import math
+import re
 
 import numpy as np
 import soundfile as sf
 
-from speechbrain_fftp.dataio.audio_file import AudioFile
 from speechbrain_fftp.dataio.ffmpeg import (
     FFMPEG_EXTENSIONS,
     MAX_SECONDS,
@@ -27,12 +28,73 @@ MIN_SECONDS = 0.025  # one frame
 MAX_LEVEL = 100  # times full scale
 MAX_FRAMES = 2**29  # 3 hours at 48 kHz
 BLOCK_VALUES = 2**20
+# What libsndfile logs about sizes that exceed the file
+CHUNKS = "data|Data Size|SSND|riff|Riff size"
+CUT_SIZE = rf"(?m)^ *(?:{CHUNKS}) *: (\d+) \(should be (\d+)"
+STREAMED_SIZE = 0x7FFF0000  # headers of files written to a pipe claim more
+# The header of an MP3 file, and a flag that it has the number of frames
+XING = rb"(?:Xing|Info)\0\0\0[\1\3\5\7\x09\x0b\x0d\x0f]"
+
+
+class _AudioFile(sf.SoundFile):
+    """An audio file that is read without a seek after each block.
+
+    At such a seek, decoders of streamed or damaged FLAC files fail. The source
+    is a seekable binary file, at its start.
+    """
+
+    found = 0  # samples per channel that were read so far
+
+    def __init__(self, source):
+        self.source = source
+        self.decoded = hasattr(source, "truncated")  # by ffmpeg
+        # By descriptor, or soundfile would infer the format from the name
+        if isinstance(source, io.FileIO):
+            source = source.fileno()
+        super().__init__(source, closefd=False)
+        self.seekable = lambda: False  # or soundfile would seek
+
+    def missing_part(self):
+        """How much a file lacks that was read to its end: "0.5 of 1 s", or "".
+
+        Known from sizes in headers (WAV, AIFF, AU, W64, RF64, FLAC), the last
+        page (Ogg), the number of frames (MP3 with a Xing header) or ffmpeg.
+        """
+        whole, slack, rate = self.found, 0, self.samplerate
+        cut = re.search(CUT_SIZE, self.extra_info)
+        if cut and int(cut[1]) < STREAMED_SIZE:
+            whole = -(-self.found * int(cut[1]) // int(cut[2]))
+        elif self.format == "FLAC" and self.frames < 2**60:
+            whole = self.frames
+        elif self.format == "OGG" and not self._has_last_page():
+            whole = math.inf
+        elif self.format == "MP3":
+            place, size = self.source.tell(), self.source.seek(0, io.SEEK_END)
+            self.source.seek(0)
+            if re.search(XING, self.source.read(2**20)):
+                whole, slack = self.frames, 0.1 * rate  # padding
+            elif place < 0.9 * size:  # libsndfile's estimate was too low
+                whole = math.inf
+        elif self.decoded and self.source.truncated:
+            whole = math.inf
+        if whole - slack <= self.found:
+            return ""
+        whole = "?" if whole == math.inf else f"{whole / rate:.6g}"
+        return f"{self.found / rate:.6g} of {whole} s"
+
+    def _has_last_page(self):
+        """Whether an Ogg file ends with a whole page that is marked as last."""
+        size = self.source.seek(0, io.SEEK_END)
+        self.source.seek(max(size - 2**17, 0))
+        tail = self.source.read(2**17)
+        page = tail[max(tail.rfind(b"OggS"), 0) :]
+        lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
+        is_whole = len(page) >= 27 + len(lengths) + sum(lengths)
+        return is_whole and bool(page[5] & 4)
 
 
 def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
     """Reads an audio file, or a part of it, and averages the channels.
-
-    Memory use depends on the samples in the file, not on its header.
 
     Arguments
     ---------
@@ -92,8 +154,9 @@ def open_audio(source, max_seconds=math.inf):
 
     Yields
     ------
-    AudioFile
-        The open file.
+    soundfile.SoundFile
+        The open file. After it was read, its ``missing_part()`` says what it
+        lacks, such as "0.5 of 1 s", or is empty.
 
     Raises
     ------
@@ -110,7 +173,9 @@ def open_audio(source, max_seconds=math.inf):
     8000
     """
     try:
-        with readable(source, max_seconds) as opened, AudioFile(opened) as file:
+        with readable(source, max_seconds) as opened, _AudioFile(
+            opened
+        ) as file:
             rate, limits = file.samplerate, f"{MIN_RATE}..{MAX_RATE}"
             if not MIN_RATE <= rate <= MAX_RATE:
                 raise ValueError(f"sampling rate of {rate} Hz, not in {limits}")
@@ -120,15 +185,12 @@ def open_audio(source, max_seconds=math.inf):
 
 
 def mono_blocks(file, frames=math.inf):
-    """Reads an open audio file block by block and averages the channels.
-
-    Reading ends where a damaged file cannot be decoded further, see
-    ``AudioFile.missing_part``.
+    """Reads the blocks of an open file up to its damage; averages the channels.
 
     Arguments
     ---------
-    file : AudioFile
-        The open file.
+    file : soundfile.SoundFile
+        What ``open_audio`` yields.
     frames : int or float
         Maximum number of frames to read.
 
@@ -176,9 +238,7 @@ def mono_blocks(file, frames=math.inf):
 
 
 def resampled_blocks(blocks, rate, sample_rate):
-    """Resamples consecutive blocks of audio with soxr (VHQ).
-
-    The sizes of the blocks do not change the result.
+    """Resamples blocks of audio with soxr (VHQ), whatever their sizes are.
 
     Arguments
     ---------

@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders, checksums, and names for files.
+"""Files and folders that appear once complete, full disks, and checksums.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -6,18 +6,59 @@ Authors
 
 import contextlib
 import csv
+import errno
 import hashlib
 import json
 import os
 import re
 import secrets
 import shutil
-from collections import Counter
 
-from speechbrain_fftp.dataio.disk import name_full_disk
-
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+LITTLE = 2**20  # bytes: libraries fail with other errors when fewer are free
 TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.tmp$")  # the end of unfinished names
-MAX_ID = 100  # characters of a path that an id keeps
+
+
+@contextlib.contextmanager
+def name_full_disk(path, needed=0):
+    """Turns errors of a full disk, or quota, into one that says how full it is.
+
+    Arguments
+    ---------
+    path : str or Path
+        What the block writes.
+    needed : int
+        Its size in bytes if it is known.
+
+    Raises
+    ------
+    OSError
+        If the block fails for that reason. Other errors stay as they are.
+
+    Example
+    -------
+    >>> path = getfixture("tmpdir") / "model.ckpt"
+    >>> with name_full_disk(path, needed=3 * 2**20):
+    ...     raise OSError(errno.ENOSPC, "No space")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    OSError: ...model.ckpt cannot be written: it needs...
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno not in FULL:
+            raise  # another error, or one that has this form already
+        folder = os.path.dirname(os.path.abspath(path))
+        free, cause = shutil.disk_usage(folder).free, error
+        while cause is not None and getattr(cause, "errno", None) not in FULL:
+            cause = cause.__cause__ or cause.__context__
+        if cause is None and free > LITTLE:
+            raise
+        size = f"it needs {needed / 2**20:.1f} MiB and " if needed else ""
+        raise OSError(
+            f"{path} cannot be written: {size}{free / 2**20:.1f} MiB are free."
+            f" Make room and start again. ({cause or error})"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -140,100 +181,6 @@ def file_sha256(path):
     """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def text_digest(text):
-    """Computes the SHA-1 checksum of a text.
-
-    Arguments
-    ---------
-    text : str
-        The text, which may be a file name that is not UTF-8.
-
-    Returns
-    -------
-    str
-        Hexadecimal digits.
-
-    Example
-    -------
-    >>> text_digest("dog/1.wav")[:16]
-    '3fa291799751c061'
-    """
-    return hashlib.sha1(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def hash_fraction(text):
-    """Maps a text to a number in [0, 1) that looks random but is fixed.
-
-    Arguments
-    ---------
-    text : str
-        Any text, such as the id of a clip.
-
-    Returns
-    -------
-    float
-        The first 32 bits of its SHA-1 checksum as a fraction.
-
-    Example
-    -------
-    >>> hash_fraction("-0xzrMun0Rs")
-    0.08879128703847528
-    """
-    return int(text_digest(text)[:8], 16) / 16**8
-
-
-def clip_ids(paths):
-    """Turns paths into ids that can all be names of files in one folder.
-
-    An id is the path without its extension, in ASCII letters, digits, ``_`` and
-    ``-``. A checksum of the path is added where ids would be equal (ignoring
-    case) or are cut to 100 characters.
-
-    Arguments
-    ---------
-    paths : iterable of str
-        Relative paths of clips; duplicates count once.
-
-    Returns
-    -------
-    dict
-        From path to id.
-
-    Example
-    -------
-    >>> list(clip_ids(["dog/1.wav", "dog/it barks!.wav", "dog 1.wav"]).values())
-    ['dog_1-3fa291799751c061', 'dog_it_barks_', 'dog_1-a0600b84b6128e98']
-    """
-    stems = {path: os.path.splitext(path)[0] for path in paths}
-    names = {p: re.sub("[^A-Za-z0-9_-]+|^-", "_", s) for p, s in stems.items()}
-    count = Counter(name.lower() for name in names.values())
-    for path, name in names.items():
-        if count[name.lower()] > 1 or len(name) > MAX_ID:
-            names[path] = f"{name[:MAX_ID]}-{text_digest(path)[:16]}"
-    return names
-
-
-def as_utf8(text):
-    """Escapes what UTF-8 cannot encode, such as bytes of an odd file name.
-
-    Arguments
-    ---------
-    text : str
-        Any text.
-
-    Returns
-    -------
-    str
-        The text with backslash escapes instead.
-
-    Example
-    -------
-    >>> print(as_utf8("bell\\udce9.wav"))
-    bell\\udce9.wav
-    """
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def write_csv(path, header, rows):

@@ -15,12 +15,12 @@ import torch
 from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.convert import encode_clip
-from speechbrain_fftp.dataio.prepared import DONE
 from speechbrain_fftp.datasets.audioset import layouts
 from speechbrain_fftp.datasets.audioset.lists import read_table
 from speechbrain_fftp.datasets.audioset.manifests import choose_clips
-from speechbrain_fftp.datasets.tagging_data import open_data
+from speechbrain_fftp.datasets.convert import encode_clip
+from speechbrain_fftp.datasets.own_sounds.listing import open_data
+from speechbrain_fftp.datasets.prepared import DONE
 from speechbrain_fftp.inference.many_files import tag_many
 from speechbrain_fftp.utils.metrics import f1_scores, tagging_metrics
 

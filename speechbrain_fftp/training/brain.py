@@ -15,7 +15,7 @@ from torch.nn.utils import get_total_norm
 import speechbrain as sb
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.batches import collate_clips
+from speechbrain_fftp.datasets.batches import collate_clips
 from speechbrain_fftp.inference.folder import export_inference
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.training.checkpoints import average_best

@@ -21,9 +21,10 @@ from ruamel.yaml.comments import TaggedScalar
 
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import text_digest, write_json
+from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.dataio.lock import locked
-from speechbrain_fftp.dataio.prepared import DONE
+from speechbrain_fftp.datasets.names import text_digest
+from speechbrain_fftp.datasets.prepared import DONE
 from speechbrain_fftp.training.environment import describe_environment, versions
 from speechbrain_fftp.training.errors import report_errors
 from speechbrain_fftp.training.setup import num_processes, plain_yaml

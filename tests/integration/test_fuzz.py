@@ -18,7 +18,6 @@ from fuzzing import MIB, damaged, fuzz, peak_bytes, refused, sizes
 from hypothesis import strategies as st
 
 from speechbrain_fftp.dataio.audio import MAX_FRAMES, read_audio
-from speechbrain_fftp.dataio.convert import convert_clip
 from speechbrain_fftp.datasets.audioset.lists import (
     read_class_list,
     read_segments,
@@ -27,6 +26,7 @@ from speechbrain_fftp.datasets.audioset.source_shards import (
     iter_parquet_audio,
     read_parquet_segments,
 )
+from speechbrain_fftp.datasets.convert import convert_clip
 
 SEGMENTS = b'# YTID\n-a, 0.000, 10.000, "/m/1,/m/2"\r\nb, 30, 40.5, "/m/1"\n'
 CLASSES = b'index,mid,display_name\n0,/m/1,"Bark, dog"\r\n1,/m/2,Siren\n'

@@ -18,11 +18,11 @@ from fuzzing import MIB, damaged, fuzz, peak_bytes, refused, sizes, snapshot
 from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.datasets.audioset.layouts import cut_jobs
 from speechbrain_fftp.datasets.audioset.lists import Segment
-from speechbrain_fftp.datasets.audioset.shard_index import (
+from speechbrain_fftp.datasets.audioset.shards import (
     make_index,
     read_index,
+    write_shards,
 )
-from speechbrain_fftp.datasets.audioset.shards import write_shards
 from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
 
 pytest.importorskip("webdataset")

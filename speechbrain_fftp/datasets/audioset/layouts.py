@@ -10,7 +10,6 @@ import math
 import os
 from typing import Callable, NamedTuple, Optional
 
-from speechbrain_fftp.dataio.files import hash_fraction
 from speechbrain_fftp.datasets.audioset.lists import (
     CLASS_LIST,
     read_classes,
@@ -30,6 +29,7 @@ from speechbrain_fftp.datasets.audioset.source_shards import (
     read_parquet_segments,
     read_tar_segments,
 )
+from speechbrain_fftp.datasets.names import hash_fraction
 
 SEGMENT_LISTS = {
     "train": "balanced_train_segments.csv",

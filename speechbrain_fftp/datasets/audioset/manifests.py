@@ -9,10 +9,11 @@ import re
 from collections import Counter
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.convert import TREATMENTS, convert_clips
-from speechbrain_fftp.dataio.files import hash_fraction, write_csv, write_json
+from speechbrain_fftp.dataio.files import write_csv, write_json
 from speechbrain_fftp.datasets.audioset.layouts import audio_reader, cut_jobs
 from speechbrain_fftp.datasets.audioset.shards import write_shards
+from speechbrain_fftp.datasets.convert import TREATMENTS, convert_clips
+from speechbrain_fftp.datasets.names import hash_fraction
 
 logger = get_logger(__name__)
 
@@ -59,19 +60,11 @@ def hold_out(clips, fraction):
 
 
 def convert_splits(
-    clips,
-    audio,
-    classes,
-    save_folder,
-    settings,
-    num_workers,
-    clips_per_shard,
-    share,
+    clips, data, save_folder, settings, num_workers, clips_per_shard, share
 ):
     """Writes the audio of each split: ``flac/ID.flac`` or shards of train.
 
     With a share of (i, n), only that of every nth file or shard from the ith on.
-    ``clips`` and ``audio`` (see ``audio_reader``) are those of each split.
     Returns duration and treatments of each single file, the reason of each clip
     that failed, and the records of the shards or None.
     """
@@ -80,26 +73,21 @@ def convert_splits(
     folder = os.path.join(save_folder, "flac")
     os.makedirs(folder, exist_ok=True)
     converted, failed, records = {}, {}, None
-    i, n = share
     for split, chosen in clips.items():
+        audio = data.audio.get(split, data.audio["train"])
         if split == "train" and settings["format"] == "webdataset":
-            jobs = cut_jobs(chosen, audio[split], clips_per_shard)
-            records = write_shards(
-                jobs, save_folder, classes, rate, num_workers, always, share
-            )
+            jobs = cut_jobs(chosen, audio, clips_per_shard)
+            how = data.classes, rate, num_workers, always, share
+            records = write_shards(jobs, save_folder, *how)
             for record in records:
                 failed.update((c["id"], c["reason"]) for c in record["skipped"])
             continue
-        done, reasons = convert_clips(
-            {clip.id: clip.end - clip.start for clip in chosen[i::n]},
-            audio_reader(audio[split]),
-            folder,
-            rate,
-            num_workers,
-            split,
-            {clip.id: clip.start for clip in chosen if clip.start},
-            always,
-        )
+        own = chosen[share[0] :: share[1]]
+        seconds = {clip.id: clip.end - clip.start for clip in own}
+        starts = {clip.id: clip.start for clip in own if clip.start}
+        how = rate, num_workers, split, starts, always
+        read = audio_reader(audio)
+        done, reasons = convert_clips(seconds, read, folder, *how)
         converted.update(done)
         failed.update(reasons)
     return converted, failed, records

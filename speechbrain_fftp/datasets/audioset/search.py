@@ -7,14 +7,15 @@ Authors
 import functools
 import os
 import re
-import time
 from collections import Counter
 from typing import NamedTuple
 
+from tqdm import tqdm
+
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.dataio.files import as_utf8
-from speechbrain_fftp.dataio.prepared import BEGUN, DONE
+from speechbrain_fftp.datasets.names import as_utf8
+from speechbrain_fftp.datasets.prepared import BEGUN, DONE
 
 logger = get_logger(__name__)
 
@@ -38,7 +39,7 @@ NAMES = {
     ),
 }
 FORMATS = {extension: i for i, extension in enumerate(AUDIO_EXTENSIONS)}
-PROGRESS_SECONDS = 5
+PROGRESS_SECONDS = 5  # until a search shows a progress bar
 COUNTS = ("not_listed", "of_another_segment", "further_files_of_a_clip")
 EXAMPLES = 1000  # unlisted files that are kept as examples, at most
 
@@ -108,39 +109,35 @@ def find_audio(data_folder, wanted):
     order of AUDIO_EXTENSIONS. Returns AudioFiles.
     """
     best, candidates, unlisted = {}, [], []
-    counts, number, started = dict.fromkeys(COUNTS, 0), 0, time.monotonic()
-    next_report = started + PROGRESS_SECONDS
-    for folder, split, files in walk(str(data_folder)):
+    counts, number = dict.fromkeys(COUNTS, 0), 0
+    found = (
+        (folder, split, *os.path.splitext(file))
+        for folder, split, files in walk(str(data_folder))
+        for file in files
+    )
+    bar = {"desc": "search", "unit": " files", "delay": PROGRESS_SECONDS}
+    for folder, split, stem, extension in tqdm(found, **bar):
+        order = FORMATS.get(extension.lower())
+        if order is None:
+            continue
+        number += 1
+        clip_id, name, start = read_name(stem, wanted)
+        path = os.path.join(folder, stem + extension)
+        if clip_id is None:
+            counts["not_listed"] += 1
+            if len(unlisted) < EXAMPLES:
+                unlisted.append(path)
+            continue
+        own_split, own_start = wanted[clip_id]
+        if start is not None and not _is_start(float(start), own_start):
+            counts["of_another_segment"] += 1
+            continue
+        candidates.append(path)
         split = "train" if split == "unbalanced" else split
-        for file in files:
-            stem, extension = os.path.splitext(file)
-            order = FORMATS.get(extension.lower())
-            if order is None:
-                continue
-            number += 1
-            if not number % 10000 and time.monotonic() > next_report:
-                next_report = time.monotonic() + PROGRESS_SECONDS
-                logger.info("Searched %d files of %s", number, data_folder)
-            clip_id, name, start = read_name(stem, wanted)
-            path = os.path.join(folder, file)
-            if clip_id is None:
-                counts["not_listed"] += 1
-                if len(unlisted) < EXAMPLES:
-                    unlisted.append(path)
-                continue
-            own_split, own_start = wanted[clip_id]
-            if start is not None and not _is_start(float(start), own_start):
-                counts["of_another_segment"] += 1
-                continue
-            candidates.append(path)
-            place = 1 if split is None else 2 * (split != own_split)
-            rank = (place, len(name), order, path, name, start is not None)
-            counts["further_files_of_a_clip"] += clip_id in best
-            best[clip_id] = min(rank, best.get(clip_id, rank))
-    seconds = time.monotonic() - started
-    if seconds > PROGRESS_SECONDS:
-        rate = number / seconds
-        logger.info("Searched %d files, %d per second", number, rate)
+        place = 1 if split is None else 2 * (split != own_split)
+        rank = (place, len(name), order, path, name, start is not None)
+        counts["further_files_of_a_clip"] += clip_id in best
+        best[clip_id] = min(rank, best.get(clip_id, rank))
     ranks = best.values()
     counts["in_the_folder_of_another_split"] = sum(r[0] == 2 for r in ranks)
     names = dict(sorted(Counter(rank[4] for rank in ranks).items()))

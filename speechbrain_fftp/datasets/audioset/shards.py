@@ -2,7 +2,8 @@
 
 A shard holds ``ID.flac`` and ``ID.json`` of about a thousand clips, so that
 millions of clips are a few thousand files that are read sequentially. A shard
-is complete once its record, a small JSON file beside it, is written.
+is complete once its record, a small JSON file beside it, is written. The index
+of all, train.json, is read again to stream them.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -10,7 +11,6 @@ Authors
 
 import contextlib
 import functools
-import glob
 import hashlib
 import io
 import json
@@ -18,15 +18,23 @@ import os
 import tarfile
 import zlib
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm.contrib.concurrent import thread_map
 
 from speechbrain.utils.logger import get_logger
-from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
-from speechbrain_fftp.dataio.convert import encode_clip
+from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio.files import atomic_path, file_sha256, write_json
-from speechbrain_fftp.datasets.audioset.shard_index import INDEX, make_index
+from speechbrain_fftp.datasets.convert import encode_clip
 
 logger = get_logger(__name__)
+
+INDEX = "train.json"
+MIN_CLIP_BYTES = 2048  # the headers of two files, and a block of each
+# Raised for JSON that is damaged or has another structure
+INVALID_INDEX = (AttributeError, LookupError, RecursionError, TypeError)
+INVALID_INDEX += (ValueError,)
+REMEDY = "audioset_prepare.py DATA_FOLDER SAVE_FOLDER ... --verify repairs it"
 
 
 def write_shards(
@@ -46,7 +54,6 @@ def write_shards(
     bytes and sha256 of a shard, the number of clips with each label and
     treatment, and the skipped clips with the reason.
     """
-    num_workers = num_workers or get_available_cpu_count()
     os.makedirs(os.path.join(save_folder, "shards"), exist_ok=True)
 
     def write(numbered_job):
@@ -54,7 +61,10 @@ def write_shards(
         number, job = numbered_job
         file = f"shards/train-{number:06d}.tar"
         path = os.path.join(save_folder, file)
-        clips = {clip.id: _describe(clip, classes) for clip in job.clips}
+        clips = {}  # seconds to keep, and labels
+        for clip in job.clips:
+            labels = [classes[mid] for mid in clip.mids if mid in classes]
+            clips[clip.id] = clip.end - clip.start, labels
         starts = {clip.id: clip.start for clip in job.clips if clip.start}
         content = [sample_rate, clips, *filter(None, [starts, always])]
         content = json.dumps(content)
@@ -63,24 +73,68 @@ def write_shards(
         if record is None or record.get("job") != digest:
             record = {"file": file, "job": digest}
             record.update(_write_shard(path, job, clips, sample_rate, always))
-            write_json(_record_path(path), record)
+            write_json(Path(path).with_suffix(".json"), record)
         return record
 
-    with ThreadPoolExecutor(num_workers) as pool:
-        records = parallel_map(
-            write,
-            list(enumerate(jobs))[share[0] :: share[1]],
-            chunk_size=1,
-            queue_size=2 * num_workers,
-            executor=pool,
-            progress_bar_kwargs={"desc": "shards"},
-        )
-        records = list(records)
+    own = list(enumerate(jobs))[share[0] :: share[1]]
+    num_workers = num_workers or get_available_cpu_count()
+    records = thread_map(write, own, max_workers=num_workers, desc="shards")
     for path in _shard_paths(save_folder)[len(jobs) :]:  # of an earlier attempt
         with contextlib.suppress(FileNotFoundError):
             os.remove(path)
-        os.remove(_record_path(path))
+        os.remove(Path(path).with_suffix(".json"))
     return records
+
+
+def make_index(records):
+    """Sums up the records that ``write_shards`` returned.
+
+    The dict has the number of ``clips``, the number with each of the
+    ``labels``, the ``sample_rate``, and ``shards``: ``file`` (relative to the
+    index), ``clips``, ``bytes`` and ``sha256`` of each.
+    """
+    labels = Counter()
+    for record in records:
+        labels.update(record["labels"])
+    keys = ("file", "clips", "bytes", "sha256")
+    return {
+        "clips": sum(record["clips"] for record in records),
+        "sample_rate": records[0]["sample_rate"] if records else None,
+        "labels": dict(sorted(labels.items())),
+        "shards": [{k: r[k] for k in keys} for r in records if r["clips"]],
+    }
+
+
+def read_index(path, check_files=True):
+    """Reads train.json, see ``make_index``, and checks its shards' sizes.
+
+    A missing or damaged index or shard is a ValueError with the remedy. Without
+    ``check_files``, the shards need not be beside the index.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            index = json.load(file)
+        labels, clips = index["labels"], [s["clips"] for s in index["shards"]]
+        shards = [(s["file"], s["clips"], s["bytes"]) for s in index["shards"]]
+        if {tuple(map(type, shard)) for shard in shards} - {(str, int, int)}:
+            raise ValueError("file, clips and bytes are not text and numbers")
+        if any(count * MIN_CLIP_BYTES > size for _, count, size in shards):
+            raise ValueError("a shard is too small for its clips")
+        if min((*labels.values(), *clips), default=1) < 1:
+            raise ValueError("a label or a shard has no clips")
+        if index["clips"] != sum(clips):
+            raise ValueError(f"its shards have {sum(clips)} clips")
+    except OSError as err:
+        raise ValueError(f"{path}: {err.strerror} ({REMEDY})")
+    except INVALID_INDEX as err:
+        raise ValueError(f"{path} is not an index: {err!r} ({REMEDY})")
+    for file, _, size in shards if check_files else ():
+        file = os.path.join(os.path.dirname(path), file)
+        found = os.path.getsize(file) if os.path.isfile(file) else "no"
+        if found != size:
+            problem = f"{file} has {found} bytes, {size} in {path}"
+            raise ValueError(f"{problem} ({REMEDY})")
+    return index
 
 
 def find_damaged(save_folder, num_workers=None):
@@ -90,56 +144,34 @@ def find_damaged(save_folder, num_workers=None):
     or does not match the shards; all relative to the folder.
     """
     paths = _shard_paths(save_folder)
-    with ThreadPoolExecutor(num_workers or get_available_cpu_count()) as pool:
-        records = list(
-            parallel_map(
-                functools.partial(_read_record, check_content=True),
-                paths,
-                chunk_size=1,
-                executor=pool,
-                progress_bar_kwargs={"desc": "verify"},
-            )
-        )
-    damaged = [
-        os.path.relpath(path, save_folder)
-        for path, record in zip(paths, records)
-        if record is None
-    ]
+    read = functools.partial(_read_record, check_content=True)
+    num_workers = num_workers or get_available_cpu_count()
+    records = thread_map(read, paths, max_workers=num_workers, desc="verify")
+    damaged = [p for p, record in zip(paths, records) if record is None]
+    damaged = [os.path.relpath(path, save_folder) for path in damaged]
     index = os.path.join(save_folder, INDEX)
     if not damaged and _read_json(index) != make_index(records):
         damaged = [INDEX]
     for file in damaged:
-        logger.warning(
-            "%s is missing or damaged", os.path.join(save_folder, file)
-        )
+        path = os.path.join(save_folder, file)
+        logger.warning("%s is missing or damaged", path)
     return damaged
 
 
 def discard_damaged(save_folder, damaged):
     """Removes what ``find_damaged`` returned, for it to be written again."""
-    records = [_record_path(file) for file in damaged if file != INDEX]
+    records = [
+        Path(file).with_suffix(".json") for file in damaged if file != INDEX
+    ]
     for file in (*damaged, *records, INDEX):
         with contextlib.suppress(FileNotFoundError):
             os.remove(os.path.join(save_folder, file))
 
 
-def _describe(clip, classes):
-    """Duration to keep of a clip, in seconds, and its labels."""
-    labels = [classes[mid] for mid in clip.mids if mid in classes]
-    return clip.end - clip.start, labels
-
-
 def _shard_paths(save_folder):
     """Lists all shards that have a record, in order."""
-    pattern = os.path.join(
-        glob.escape(str(save_folder)), "shards", "train-*.json"
-    )
-    return [f"{path[:-5]}.tar" for path in sorted(glob.glob(pattern))]
-
-
-def _record_path(path):
-    """Returns the path of the record of a shard."""
-    return f"{path[:-4]}.json"
+    records = Path(save_folder, "shards").glob("train-*.json")
+    return [str(path.with_suffix(".tar")) for path in sorted(records)]
 
 
 def _read_json(path):
@@ -153,7 +185,7 @@ def _read_json(path):
 
 def _read_record(path, check_content=False):
     """Reads the record of a shard; None if either is missing or damaged."""
-    record = _read_json(_record_path(path))
+    record = _read_json(Path(path).with_suffix(".json"))
     if record is None or not os.path.isfile(path):
         return None
     if os.path.getsize(path) != record["bytes"]:
@@ -168,9 +200,7 @@ def _write_shard(path, job, clips, sample_rate, always):
     labels_of_all, treated, skipped, written = Counter(), Counter(), [], 0
     starts = {clip.id: clip.start for clip in job.clips}
     with atomic_path(path) as temporary_path:
-        with tarfile.open(
-            temporary_path, "w", format=tarfile.PAX_FORMAT
-        ) as tar:
+        with tarfile.open(temporary_path, "w") as tar:
             for clip_id, audio in job.iter_audio(list(clips)):
                 seconds, labels = clips[clip_id]
                 limits = seconds, starts[clip_id], always

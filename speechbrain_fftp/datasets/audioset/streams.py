@@ -18,9 +18,6 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import read_audio
-from speechbrain_fftp.dataio.files import as_utf8, hash_fraction
-from speechbrain_fftp.dataio.labels import class_balanced_weight
-from speechbrain_fftp.datasets.audioset.shard_index import REMEDY, read_index
 from speechbrain_fftp.datasets.audioset.shard_reader import (
     SHARD_ERRORS,
     check_clip,
@@ -28,6 +25,9 @@ from speechbrain_fftp.datasets.audioset.shard_reader import (
     open_shard,
     read_clip,
 )
+from speechbrain_fftp.datasets.audioset.shards import REMEDY, read_index
+from speechbrain_fftp.datasets.batches import class_balanced_weight
+from speechbrain_fftp.datasets.names import as_utf8, hash_fraction
 
 logger = get_logger(__name__)
 
@@ -65,19 +65,15 @@ class ShardStream(IterableDataset):
         The ``train.json`` of the prepared folder.
     load_item : callable
         Turns a sample into an item, such as ``decode_clip``.
-    batch_size : int
-        Clips per batch, the same as for the loader.
-    seed : int
-        Seed of the random order.
+    batch_size, seed : int
+        Clips per batch, the same as for the loader, and seed of the order.
     shuffle_buffer : int
         Number of encoded clips in the shuffle buffer of a worker.
     balanced : bool
         Whether to repeat or drop clips according to ``class_balanced_weight``.
         Classes that few ranges contain occur somewhat less often.
-    rank : int
-        Rank of this process.
-    world_size : int
-        Number of processes.
+    rank, world_size : int
+        Rank of this process, and number of processes.
     command : str, optional
         Command that writes a shard to its standard output, for shards that are
         not beside the index: ``aws s3 cp s3://bucket/prepared/{} -``, where

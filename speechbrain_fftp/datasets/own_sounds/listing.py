@@ -1,6 +1,7 @@
-"""Finds custom data: clips in a table, or in one folder per class.
+"""Opens data folders: custom data, or AudioSet.
 
-Classes, ids and, unless they are given, splits depend only on the files found.
+Custom data are clips in a table, or in one folder per class. Their classes, ids
+and, unless they are given, splits depend only on the files found.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,21 +10,27 @@ Authors
 import os
 import re
 import unicodedata
-from collections import Counter
 from typing import NamedTuple
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.dataio.files import as_utf8, clip_ids
 from speechbrain_fftp.datasets.audioset.layouts import (
     AUDIOSET_SPLITS,
     CLASS_LIST,
     SEGMENT_LISTS,
+    Data,
     is_audioset,
+    open_audioset,
 )
 from speechbrain_fftp.datasets.audioset.lists import Segment, check_class_names
+from speechbrain_fftp.datasets.batches import count_labels
+from speechbrain_fftp.datasets.names import as_utf8, clip_ids
 from speechbrain_fftp.datasets.own_sounds.copies import find_copies
-from speechbrain_fftp.datasets.own_sounds.splits import OwnClip, assign_splits
+from speechbrain_fftp.datasets.own_sounds.splits import (
+    OwnClip,
+    assign_splits,
+    choose_fold,
+)
 from speechbrain_fftp.datasets.own_sounds.tables import CLIP_LIST, read_tables
 
 logger = get_logger(__name__)
@@ -58,6 +65,35 @@ class OwnSounds(NamedTuple):
     tables: list  # the files that list the clips, if any
 
 
+def open_data(settings):
+    """Finds classes, clips and audio; returns Data. Errors say what is missing.
+
+    The settings are those of a prepared folder: ``data_folder``, ``unbalanced``
+    and, if they are not the default, ``test_fold`` and ``cut_segments``.
+    """
+    data_folder, unbalanced = settings["data_folder"], settings["unbalanced"]
+    test_fold = settings.get("test_fold")
+    own = find_own_sounds(data_folder)
+    if own is None:
+        if test_fold is not None:
+            raise ValueError("test_fold is for custom data with folds only")
+        cut = settings.get("cut_segments") != "no"
+        return open_audioset(data_folder, unbalanced, cut, LAYOUTS)
+    if unbalanced:
+        raise ValueError("unbalanced is for AudioSet only")
+    clips = choose_fold(own.clips, test_fold, data_folder)
+    own, notes = own._replace(clips=clips), {}
+
+    def list_clips():
+        """Assigns the clips to splits, and notes those that are identical."""
+        listed, notes["identical_clips"] = split_own_sounds(own)
+        return listed
+
+    files = [*own.files.values(), *own.tables]
+    audio = dict.fromkeys(AUDIOSET_SPLITS, own.files)
+    return Data(own.classes, list_clips, audio, files, notes=notes)
+
+
 def find_own_sounds(data_folder):
     """Lists the clips of a data folder in one of the layouts of custom data.
 
@@ -72,7 +108,10 @@ def find_own_sounds(data_folder):
     clips = clips or list_class_folders(data_folder)
     if not clips:
         return None
-    classes = {name: name for name in sorted(_count_labels(clips))}
+    classes = {
+        name: name
+        for name in sorted(count_labels(clip.labels for clip in clips))
+    }
     origin = tables[0] if tables else data_folder
     check_class_names(classes, origin)
     if len(classes) < 2:
@@ -192,11 +231,12 @@ def split_own_sounds(own):
 
 def _warn_of_doubts(own, split_of, leaks):
     """Warns of leaks, of classes without clips, and of similar names."""
-    count, alike = _count_labels(own.clips), {}
+    count, alike = count_labels(clip.labels for clip in own.clips), {}
 
     def lost(split):
         """Classes without clips in a split."""
-        there = _count_labels(c for c in own.clips if split_of[c.path] == split)
+        clips = (clip for clip in own.clips if split_of[clip.path] == split)
+        there = count_labels(clip.labels for clip in clips)
         names = (name for name in own.classes if not there[name])
         return [f"{name!r} (of {count[name]})" for name in names]
 
@@ -215,8 +255,3 @@ def _warn_of_doubts(own, split_of, leaks):
             names = "; ".join([*found[:10], *["..."] * (len(found) > 10)])
             text = "%s: %s: %s. Remedy: %s"
             logger.warning(text, own.folder, doubt, names, remedy)
-
-
-def _count_labels(clips):
-    """Counts the labels of clips."""
-    return Counter(label for clip in clips for label in clip.labels)

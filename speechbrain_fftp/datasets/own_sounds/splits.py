@@ -7,7 +7,7 @@ Authors
 from collections import Counter
 from typing import NamedTuple, Tuple
 
-from speechbrain_fftp.dataio.files import text_digest
+from speechbrain_fftp.datasets.names import text_digest
 
 # The order matters: of a class with two clips, one is for eval
 FRACTIONS = {"train": 0.7, "eval": 0.15, "valid": 0.15}

@@ -9,12 +9,12 @@ Authors
 import hashlib
 import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import soundfile as sf
+from tqdm.contrib.concurrent import thread_map
 
-from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
+from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio.audio import (
     MIN_SECONDS,
     mono_blocks,
@@ -22,8 +22,8 @@ from speechbrain_fftp.dataio.audio import (
     read_audio,
     resample,
 )
-from speechbrain_fftp.dataio.convert import convert_clips
 from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.datasets.convert import convert_clips
 
 # A manifest cannot hold '$' (it starts a variable), control characters and
 # bytes that are not UTF-8
@@ -59,11 +59,8 @@ def use_or_convert(
             return f"unreadable: {error.strerror}"
 
     num_workers = get_available_cpu_count()
-    with ThreadPoolExecutor(num_workers) as pool:
-        options = {"progress_bar_kwargs": {"desc": name, "total": len(ids)}}
-        options.update(chunk_size=64, executor=pool)
-        checked = dict(zip(ids, parallel_map(check, ids, **options)))
-    for path, found in checked.items():
+    checked = thread_map(check, ids, max_workers=num_workers, desc=name)
+    for path, found in zip(ids, checked):
         if isinstance(found, str):
             failed[path] = found
         elif found is None or NOT_IN_MANIFESTS.search(path):
@@ -112,26 +109,19 @@ def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
     return found / rate
 
 
-def read_recordings(paths, sample_rate=16000):
-    """Reads recordings at one sampling rate.
+def read_recording(path, sample_rate=16000):
+    """Reads a recording at a sampling rate, ``[S]`` in float32.
 
-    Takes and returns dicts by name: of files; of waveforms ``[S]`` in float32,
-    and of the reasons why recordings cannot be used.
+    One that cannot be cut into a part for each split is a ValueError.
     """
-    recordings, failed = {}, {}
+    samples, rate, _, _ = read_audio(path)
+    if not len(samples):
+        raise ValueError("empty file")
+    samples = resample(samples, rate, sample_rate)
     shortest = min(end - start for start, end in RECORDING_PARTS.values())
-    for name, path in paths.items():
-        try:
-            samples, rate, _, _ = read_audio(path)
-            if not len(samples):
-                raise ValueError("empty file")
-            samples = resample(samples, rate, sample_rate)
-            if len(samples) * shortest < MIN_SECONDS * sample_rate:
-                raise ValueError("too short for three parts of 25 ms")
-            recordings[name] = np.clip(samples, -1, 1)
-        except ValueError as error:
-            failed[name] = str(error)
-    return recordings, failed
+    if len(samples) * shortest < MIN_SECONDS * sample_rate:
+        raise ValueError("too short for three parts of 25 ms")
+    return np.clip(samples, -1, 1)
 
 
 def recording_part(samples, split):
@@ -151,19 +141,6 @@ def cut_silence(recordings, split, number, max_samples=16000):
     part = recording_part(recordings[rng.choice(sorted(recordings))], split)
     start = rng.integers(max(len(part) - max_samples, 0) + 1)
     return part[start : start + max_samples] * rng.uniform()
-
-
-def write_silence(
-    folder, recordings, split, num_clips, sample_rate=16000, seconds=1.0
-):
-    """Writes ``SPLIT-NUMBER.flac`` files; returns their durations by name."""
-    written, max_samples = {}, round(seconds * sample_rate)
-    for i in range(num_clips):
-        samples = cut_silence(recordings, split, i, max_samples)
-        name = f"{split}-{i}.flac"
-        write_flac(os.path.join(folder, name), samples, sample_rate)
-        written[name] = len(samples) / sample_rate
-    return written
 
 
 def write_flac(path, samples, sample_rate=16000):

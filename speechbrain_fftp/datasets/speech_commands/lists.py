@@ -12,7 +12,7 @@ import os
 import posixpath
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.dataio.files import text_digest
+from speechbrain_fftp.datasets.names import text_digest
 
 TASKS = ("12", "35", "folders")
 COMMANDS = tuple("yes no up down left right on off stop go".split())

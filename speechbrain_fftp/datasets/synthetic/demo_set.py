@@ -13,6 +13,7 @@ Authors
 import base64
 import hashlib
 import os
+from pathlib import Path
 
 import numpy as np
 import soundfile as sf
@@ -20,7 +21,7 @@ from tqdm.contrib.concurrent import thread_map
 
 from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio.files import write_csv
-from speechbrain_fftp.dataio.prepared import prepare_folder
+from speechbrain_fftp.datasets.prepared import prepare_folder
 
 SAMPLE_RATE = 16000
 FADE_SECONDS = 0.01  # at both ends, applied when sounds are mixed
@@ -117,15 +118,13 @@ def _write_lists(folder, sizes, clips):
     header = ("id", "onset", "offset", "mid", "label")
     write_csv(os.path.join(folder, "events.csv"), header, rows)
     for name in sizes:
-        path = os.path.join(folder, f"{name}_segments.csv")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(f"# Segments csv of the demo set, {name}\n")
-            file.write("# YTID, start_seconds, end_seconds, positive_labels\n")
-            for split, clip_id, events in clips:
-                if split == name:
-                    mids = ",".join(CLASSES[index][0] for *_, index in events)
-                    times = f"0.000, {CLIP_SECONDS:.3f}"
-                    file.write(f'{clip_id}, {times}, "{mids}"\n')
+        lines = [f"# Segments csv of the demo set, {name}"]
+        lines += ["# YTID, start_seconds, end_seconds, positive_labels"]
+        for _, clip_id, events in (clip for clip in clips if clip[0] == name):
+            mids = ",".join(CLASSES[index][0] for *_, index in events)
+            lines.append(f'{clip_id}, 0.000, {CLIP_SECONDS:.3f}, "{mids}"')
+        path = Path(folder, f"{name}_segments.csv")
+        path.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def coloured_noise(rng, size, exponent):

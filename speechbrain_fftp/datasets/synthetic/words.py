@@ -11,6 +11,7 @@ Authors
 import hashlib
 import itertools
 import os
+from pathlib import Path
 from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from scipy import signal
 from tqdm.contrib.concurrent import thread_map
 
 from speechbrain.utils.parallel import get_available_cpu_count
-from speechbrain_fftp.dataio.prepared import prepare_folder
+from speechbrain_fftp.datasets.prepared import prepare_folder
 from speechbrain_fftp.datasets.speech_commands.lists import (
     NOISE_FOLDER,
     SPLIT_LISTS,
@@ -74,11 +75,8 @@ def _write_words(folder, num_speakers, num_takes, seed):
     threads = {"max_workers": get_available_cpu_count(), "desc": "words"}
     clips = thread_map(_write_word, jobs, **threads)
     for split, name in SPLIT_LISTS.items():
-        path = os.path.join(folder, name)
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            for clip, (*_, speaker, _) in zip(clips, jobs):
-                if speaker in listed[split]:
-                    file.write(f"{clip}\n")
+        own = (f"{c}\n" for c, j in zip(clips, jobs) if j[3] in listed[split])
+        Path(folder, name).write_text("".join(own), "utf-8", newline="")
 
 
 def _rng(*key):

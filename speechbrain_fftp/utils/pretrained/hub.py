@@ -14,8 +14,11 @@ import re
 from pathlib import Path
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.disk import name_full_disk
-from speechbrain_fftp.dataio.files import atomic_path, file_sha256
+from speechbrain_fftp.dataio.files import (
+    atomic_path,
+    file_sha256,
+    name_full_disk,
+)
 
 logger = get_logger(__name__)
 

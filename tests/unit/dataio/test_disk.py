@@ -11,9 +11,8 @@ from collections import namedtuple
 
 import pytest
 
-from speechbrain_fftp.dataio.disk import name_full_disk
-from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.dataio.prepared import prepare_folder
+from speechbrain_fftp.dataio.files import name_full_disk, write_json
+from speechbrain_fftp.datasets.prepared import prepare_folder
 
 Usage = namedtuple("Usage", "total used free")
 

@@ -21,7 +21,7 @@ from speechbrain_fftp.dataio.audio import (
     read_audio,
     readable,
 )
-from speechbrain_fftp.dataio.convert import convert_clips
+from speechbrain_fftp.datasets.convert import convert_clips
 
 RATE = 48000
 M4A = b"\0\0\0\x1cftypM4A \0\0\2\0M4A isom"

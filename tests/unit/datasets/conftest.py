@@ -13,8 +13,7 @@ import soundfile as sf
 from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.datasets.audioset.layouts import cut_jobs
 from speechbrain_fftp.datasets.audioset.lists import Segment
-from speechbrain_fftp.datasets.audioset.shard_index import make_index
-from speechbrain_fftp.datasets.audioset.shards import write_shards
+from speechbrain_fftp.datasets.audioset.shards import make_index, write_shards
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.lobes.features import Fbank
 from speechbrain.nnet.losses import bce_loss
 from speechbrain.utils.epoch_loop import EpochCounter
-from speechbrain_fftp.dataio.batches import collate_clips
+from speechbrain_fftp.datasets.batches import collate_clips
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from speechbrain_fftp.dataio.batches import collate_clips
-from speechbrain_fftp.dataio.convert import encode_clip
+from speechbrain_fftp.datasets.batches import collate_clips
+from speechbrain_fftp.datasets.convert import encode_clip
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.training import errors
 

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.dataio.convert import convert_clip
 from speechbrain_fftp.dataio.files import file_sha256, write_json
 from speechbrain_fftp.datasets.audioset.layouts import cut_jobs
 from speechbrain_fftp.datasets.audioset.lists import Segment
-from speechbrain_fftp.datasets.audioset.shard_index import make_index
 from speechbrain_fftp.datasets.audioset.shards import (
     discard_damaged,
     find_damaged,
+    make_index,
     write_shards,
 )
+from speechbrain_fftp.datasets.convert import convert_clip
 
 CLASSES = {"/m/1": "One, uno", "/m/2": "Zwö"}
 NAMES = ["-a", "b.c", ".d", "e f", "ü", "g" * 150, "cut", "gone"]

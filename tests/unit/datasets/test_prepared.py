@@ -15,7 +15,7 @@ import pytest
 
 from speechbrain_fftp.dataio import lock
 from speechbrain_fftp.dataio.files import atomic_path
-from speechbrain_fftp.dataio.prepared import (
+from speechbrain_fftp.datasets.prepared import (
     prepare_folder,
     source_state,
     write_skipped,

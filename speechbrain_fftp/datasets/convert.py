@@ -41,40 +41,14 @@ def encode_clip(
     ``max_seconds`` and clipped at full scale. The comment of the file lists
     these treatments.
 
-    Arguments
-    ---------
-    source : str, bytes or file
-        What ``open_audio`` opens; None if missing.
-    sample_rate : int
-        Sampling rate of the FLAC file, in Hz.
-    max_seconds : float
-        Maximum duration to keep.
-    start : float
-        Start of the clip in the whole recording, in seconds. A file of at most
-        1.5 times the clip's length (or 15 s) counts as the clip itself.
-    always : bool
-        Whether any file counts as a whole recording.
+    The source is what ``open_audio`` opens, or None if it is missing. With a
+    ``start`` in seconds, it may be a whole recording that the clip is cut out
+    of: ``always``, or if it is longer than 1.5 times the clip (and than 15 s).
 
-    Returns
-    -------
-    content, duration : bytes, float
-        Content of the FLAC file, and its duration in seconds.
-    treatments : list of str
-        Those of ``TREATMENTS`` that were applied.
-
-    Raises
-    ------
-    ValueError
-        If the clip is missing, unreadable, truncated, empty, shorter than
-        25 ms, ends before its segment or has invalid samples.
-
-    Example
-    -------
-    >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> sf.write(path, np.zeros((96000, 2)), 48000)
-    >>> content, *about = encode_clip(path)
-    >>> content[:4], about
-    (b'fLaC', [2.0, ['downmixed', 'resampled']])
+    Returns the content of the file, its duration in seconds, and the list of
+    ``TREATMENTS`` that were applied. A clip that is missing, unreadable,
+    truncated, empty, shorter than 25 ms, ends before its segment or has invalid
+    samples is a ValueError.
     """
     if source is None:
         raise ValueError("missing file")
@@ -94,28 +68,9 @@ def encode_clip(
 
 
 def convert_clip(source, path, *args, **kwargs):
-    """Writes a clip as a FLAC file.
+    """Writes a clip as a FLAC file; returns its duration and treatments.
 
-    Arguments
-    ---------
-    source : str, bytes or file
-        What ``open_audio`` opens.
-    path : str
-        The FLAC file to write; it appears once it is complete.
-    *args, **kwargs : tuple
-        The other arguments of ``encode_clip``.
-
-    Returns
-    -------
-    tuple
-        Duration and treatments, as of ``encode_clip``.
-
-    Example
-    -------
-    >>> folder = getfixture("tmpdir")
-    >>> sf.write(folder / "a.wav", np.zeros((96000, 2)), 48000)
-    >>> convert_clip(str(folder / "a.wav"), str(folder / "a.flac"))
-    (2.0, ['downmixed', 'resampled'])
+    The other arguments are those of ``encode_clip``.
     """
     content, *about = encode_clip(source, *args, **kwargs)
     with atomic_path(path) as temporary_path:
@@ -136,40 +91,13 @@ def convert_clips(
 ):
     """Converts clips to ``folder/ID.flac`` in parallel and keeps existing ones.
 
-    Arguments
-    ---------
-    seconds : dict
-        From id to the maximum duration to keep, in seconds.
-    iter_audio : callable
-        Yields id and audio (path, bytes, or None if missing) of the given ids
-        in any order. It is called with the ids that are not yet converted.
-    folder : str
-        Folder to write to.
-    sample_rate : int
-        Sampling rate of the FLAC files, in Hz.
-    num_workers : int, optional
-        Number of clips to convert in parallel, by default one per CPU.
-    name : str, optional
-        Label of the progress bar.
-    starts : dict, optional
-        From id to ``start``, see ``encode_clip``.
-    always : bool
-        See ``encode_clip``.
+    ``seconds`` maps ids to the maximum duration to keep, and ``starts`` some of
+    them to their start, see ``encode_clip``. ``iter_audio`` takes the ids that
+    are not yet converted, and yields id and audio (path, bytes, or None if
+    missing) in any order. ``name`` labels the progress bar.
 
-    Returns
-    -------
-    converted : dict
-        From id to duration and treatments.
-    failed : dict
-        From id to the reason why it could not be converted.
-
-    Example
-    -------
-    >>> folder = str(getfixture("tmpdir"))
-    >>> sf.write(f"{folder}/a.wav", np.zeros(16000), 16000)
-    >>> audio = {"a": f"{folder}/a.wav", "b": None}
-    >>> convert_clips({"a": 9, "b": 9}, lambda ids: audio.items(), folder)
-    ({'a': (1.0, [])}, {'b': 'missing file'})
+    Returns two dicts: duration and treatments of each id that is converted, and
+    the reasons why the others could not be.
     """
     num_workers = num_workers or get_available_cpu_count()
     paths = {i: os.path.join(folder, f"{i}.flac") for i in seconds}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.dataio.convert import convert_clip, convert_clips
+from speechbrain_fftp.datasets.convert import convert_clip, convert_clips
 
 
 def tone(frequency, seconds, rate, channels=1, amplitude=0.5):

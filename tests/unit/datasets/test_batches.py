@@ -7,7 +7,7 @@ Authors
 import pytest
 import torch
 
-from speechbrain_fftp.dataio.labels import (
+from speechbrain_fftp.datasets.batches import (
     class_balanced_weight,
     count_labels,
     prior_log_odds,

@@ -17,15 +17,14 @@ import time
 from collections import Counter
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.disk import name_full_disk
 from speechbrain_fftp.dataio.files import (
     TEMPORARY,
-    as_utf8,
-    text_digest,
+    name_full_disk,
     write_csv,
     write_json,
 )
 from speechbrain_fftp.dataio.lock import locked
+from speechbrain_fftp.datasets.names import as_utf8, text_digest
 
 logger = get_logger(__name__)
 
@@ -51,6 +50,10 @@ def prepare_folder(
     named in ``resume`` if settings and source are the same; all else that was
     written is removed first.
 
+    Yields whether the block has to write the content. A folder that was made
+    with other settings or from other source files, or that holds something
+    else, is a ValueError; one that another process prepares is a RuntimeError.
+
     Arguments
     ---------
     folder : str or Path
@@ -58,41 +61,16 @@ def prepare_folder(
     settings : dict
         All that the content depends on besides the source, for JSON.
     source : str, optional
-        State of the source files, see ``source_state``. None if there are none,
-        or if they are not accessible: then they count as unchanged.
-    tables : sequence of str
-        Files that the block writes. If one is missing later, the folder counts
-        as incomplete.
-    parts : sequence of str
-        Folders that the block writes.
+        See ``source_state``. None if there are no source files, or if they are
+        not accessible: then they count as unchanged.
+    tables, parts : sequence of str
+        Files and folders that the block writes. If one of these files is
+        missing later, the folder counts as incomplete.
     resume : sequence of str
-        Those parts from which an interrupted preparation can be resumed, as
-        their files are written atomically.
+        The parts whose files are written atomically.
     share : str, optional
         Name of a share of the content, if processes write one each. The folder
         stays incomplete: a call without it completes it from what they wrote.
-
-    Yields
-    ------
-    todo : bool
-        Whether the block has to write the content; False if it is complete.
-
-    Raises
-    ------
-    ValueError
-        If the folder was made with other settings or from other source files,
-        or holds something else.
-    RuntimeError
-        If another process is preparing it, or this share of it.
-
-    Example
-    -------
-    >>> folder = getfixture("tmpdir")
-    >>> for _ in range(2):
-    ...     with prepare_folder(folder, {"rate": 16000}) as todo:
-    ...         print(todo)
-    True
-    False
     """
     folder = os.path.abspath(folder)
     # As it is read back: tuples become lists
@@ -125,30 +103,10 @@ def prepare_folder(
 
 
 def source_state(paths, root):
-    """Sums up names, sizes and modification times of source files.
+    """Number and size of source files, and a checksum of all that is known.
 
-    Arguments
-    ---------
-    paths : iterable of str
-        The files. One that is missing counts as such.
-    root : str
-        Folder that their names are relative to.
-
-    Returns
-    -------
-    str
-        Number and size of the files and a checksum of all; it changes if a
-        file is added, removed, renamed or written again.
-
-    Example
-    -------
-    >>> folder = getfixture("tmpdir")
-    >>> folder.join("1.wav").write("RIFF")
-    >>> before = source_state([folder / "1.wav"], folder)
-    >>> before[:16]
-    '1 files, 4 bytes'
-    >>> before == source_state([], folder)
-    False
+    It changes if a file is added, removed, renamed or written again. Names are
+    relative to ``root``; a file that is missing counts as such.
     """
     seen, size, prefix = [], 0, os.path.join(root, "")
     for path in sorted(set(map(str, paths))):
@@ -265,26 +223,10 @@ def _read(path):
 
 
 def write_skipped(path, skipped):
-    """Writes a table of skipped files and summarises it.
+    """Writes a table from file to the reason why it is skipped.
 
-    Arguments
-    ---------
-    path : str
-        The CSV file to write.
-    skipped : dict
-        From file to the reason; details follow a colon.
-
-    Returns
-    -------
-    str
-        Number of files for each reason, and the first three names.
-
-    Example
-    -------
-    >>> path = getfixture("tmpdir") / "skipped.csv"
-    >>> skipped = {"a.wav": "empty file", "b.wav": "truncated: 8 of 9 samples"}
-    >>> print(write_skipped(path, skipped))
-    1 empty file, 1 truncated (a.wav, b.wav)
+    Returns the number of files for each reason, without the details that follow
+    a colon, and the first three names.
     """
     rows = [[as_utf8(text) for text in row] for row in skipped.items()]
     write_csv(path, ("file", "reason"), rows)

@@ -1,0 +1,67 @@
+"""Batches of prepared clips, and statistics of their labels.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from collections import Counter
+
+import torch
+
+from speechbrain.dataio import audio_io
+from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.utils.logger import get_logger
+
+logger = get_logger(__name__)
+
+
+def load_clip(path):
+    """Samples ``[S]`` of a prepared clip; None, and a warning, without any."""
+    reason = "it has no samples"
+    try:
+        samples = audio_io.load(path, always_2d=False)[0]
+        if len(samples):
+            return samples
+    except RuntimeError as error:
+        reason = error
+    remedy = "If it is in the prepared folder, delete it and the manifests "
+    remedy += "(train.csv, ...) there, so that it is converted again."
+    logger.warning("Skipped %s: %s. %s", path, reason, remedy)
+    return None
+
+
+def collate_clips(clips):
+    """Makes a PaddedBatch of the clips that could be read.
+
+    They are dicts with an ``id`` and, as ``sig``, what ``load_clip`` returned.
+    The batch's attribute ``unreadable`` has the ids of the other clips.
+    """
+    readable = [clip for clip in clips if clip["sig"] is not None]
+    if not readable:
+        raise ValueError(
+            f"None of the {len(clips)} clips of a batch can be read, for "
+            f"example {clips[0]['id']}: is the prepared folder still there?"
+        )
+    batch = PaddedBatch(readable)
+    batch.unreadable = [clip["id"] for clip in clips if clip["sig"] is None]
+    return batch
+
+
+def count_labels(rows):
+    """Counts the clips that have each label; a row has the labels of a clip."""
+    return Counter(label for row in rows for label in set(row))
+
+
+def prior_log_odds(counts, num_clips, labels):
+    """Log-odds ``[C]`` of each class in a training set, finite for empty ones.
+
+    As the initial bias of a classifier, they save the first hundreds of steps,
+    in which it would learn that almost all targets are 0.
+    """
+    positive = torch.tensor([counts.get(k, 0) + 0.1 for k in labels])
+    return torch.log(positive / (num_clips + 0.2 - positive))
+
+
+def class_balanced_weight(row, counts):
+    """Sampling weight of a clip: the sum of ``1 / count`` over its labels."""
+    return sum(1 / counts[label] for label in set(row))

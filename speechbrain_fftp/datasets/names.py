@@ -1,0 +1,50 @@
+"""Ids and other texts made of paths and names, always in the same way.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import hashlib
+import os
+import re
+from collections import Counter
+
+MAX_ID = 100  # characters of a path that an id keeps
+
+
+def text_digest(text):
+    """SHA-1 checksum of a text, which may be a file name that is not UTF-8."""
+    return hashlib.sha1(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def clip_ids(paths):
+    """Maps paths to ids that can all be names of files in one folder.
+
+    An id is the path without its extension, in ASCII letters, digits, ``_`` and
+    ``-``. A checksum of the path is added where ids would be equal (ignoring
+    case) or are cut to 100 characters.
+
+    >>> list(clip_ids(["dog/1.wav", "dog/it barks!.wav", "dog 1.wav"]).values())
+    ['dog_1-3fa291799751c061', 'dog_it_barks_', 'dog_1-a0600b84b6128e98']
+    """
+    stems = {path: os.path.splitext(path)[0] for path in paths}
+    names = {p: re.sub("[^A-Za-z0-9_-]+|^-", "_", s) for p, s in stems.items()}
+    count = Counter(name.lower() for name in names.values())
+    for path, name in names.items():
+        if count[name.lower()] > 1 or len(name) > MAX_ID:
+            names[path] = f"{name[:MAX_ID]}-{text_digest(path)[:16]}"
+    return names
+
+
+def hash_fraction(text):
+    """A number in [0, 1) that looks random: 32 bits of the text's checksum.
+
+    >>> hash_fraction("-0xzrMun0Rs")
+    0.08879128703847528
+    """
+    return int(text_digest(text)[:8], 16) / 16**8
+
+
+def as_utf8(text):
+    """Escapes what UTF-8 cannot encode, such as bytes of an odd file name."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
