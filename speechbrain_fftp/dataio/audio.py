@@ -63,7 +63,9 @@ class _AudioFile(sf.SoundFile):
         whole, slack, rate = self.found, 0, self.samplerate
         cut = re.search(CUT_SIZE, self.extra_info)
         if cut and int(cut[1]) < STREAMED_SIZE:
-            whole = -(-self.found * int(cut[1]) // int(cut[2]))
+            whole = math.inf
+            if self.found:
+                whole = -(-self.found * int(cut[1]) // int(cut[2]))
         elif self.format == "FLAC" and self.frames < 2**60:
             whole = self.frames
         elif self.format == "OGG" and not self._has_last_page():

@@ -113,6 +113,13 @@ def test_the_last_bytes_are_missed(format, lost):
     assert read_whole(content[:-lost])[1]
 
 
+@pytest.mark.parametrize("kept", [24, 25])
+def test_a_header_without_a_sample(kept):
+    content = encoded(noise(), "AU")[:kept]  # 24 bytes of header
+    with pytest.raises(ValueError, match="^truncated: 0 of [?] s$"):
+        read_audio(content)
+
+
 @pytest.mark.parametrize("claimed", [2**32 - 1, 2**31 - 37, 0x7FFFF000])
 def test_sizes_of_streamed_wav_files(claimed):
     content = bytearray(encoded(noise()))
