@@ -102,15 +102,6 @@ def test_exported_model_gives_the_measured_accuracy(trained, words):
     assert hits / len(rows) == pytest.approx(metrics["accuracy"])
 
 
-def test_learning_curve_is_drawn(trained, tmp_path):
-    picture = tmp_path / "curve.svg"
-    script = str(ROOT / "benchmarks" / "learning_curve.py")
-    words = [sys.executable, script, str(trained[0]), str(picture)]
-    subprocess.run(words, check=True, timeout=100)
-    text = picture.read_text(encoding="utf-8")
-    assert "accuracy" in text and text.count("<path") > 20
-
-
 def test_short_clip_counts_its_own_length_only(trained, words):
     """Embedded with a clip of a second, 0.1 s is what it is alone."""
     folder, _, _ = trained
