@@ -9,14 +9,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from recipe_runs import ROOT, command, fail, train
+from recipe_runs import command, fail, train
 
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain_fftp.datasets.synthetic.words import make_word_set
