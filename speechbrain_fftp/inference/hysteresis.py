@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Hysteresis:
-    """Finds the events of C classes by the rules of ``find_events``.
+    """Finds the events of C classes by the rules of ``Timeline.events``.
 
     The state of a class is a few numbers, however long an event lasts. The
     thresholds hold for all classes or for each of them ``[C]``.

@@ -10,9 +10,9 @@ import math
 import numpy as np
 import torch
 
-from speechbrain_fftp.inference.events import Event, check_thresholds
+from speechbrain_fftp.inference.events import Event
 from speechbrain_fftp.inference.hysteresis import Hysteresis
-from speechbrain_fftp.inference.thresholds import resolve_threshold
+from speechbrain_fftp.inference.thresholds import check_thresholds
 from speechbrain_fftp.inference.windows import _cut_windows
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -65,8 +65,7 @@ def stream_events(
     ...         if event.label == "Siren" and event.end is None:
     ...             print("A siren since", event.start)
     """
-    threshold = resolve_threshold(threshold, tagger.thresholds)
-    low = check_thresholds(threshold, low)
+    threshold, low = check_thresholds(threshold, tagger.thresholds, low)
     rows = _window_rows
     if window is None and _can_step(tagger):
         rows, hop = _step_rows, STEP_HOP if hop is None else hop

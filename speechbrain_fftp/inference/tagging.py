@@ -10,11 +10,10 @@ import math
 import torch
 
 from speechbrain_fftp.inference.evaluation import evaluate
-from speechbrain_fftp.inference.events import check_thresholds, rank_tags
+from speechbrain_fftp.inference.events import Timeline, _rank_tags
 from speechbrain_fftp.inference.many_files import FileTags, tag_many
 from speechbrain_fftp.inference.model import TaggingModel
-from speechbrain_fftp.inference.thresholds import resolve_threshold
-from speechbrain_fftp.inference.timeline import Timeline
+from speechbrain_fftp.inference.thresholds import check_thresholds
 from speechbrain_fftp.inference.waveforms import mono_waveform
 from speechbrain_fftp.inference.windows import file_windows
 
@@ -88,13 +87,13 @@ class AudioTagger(TaggingModel):
         FileTags
             The tags of the next file, or why it cannot be read.
         """
-        threshold = resolve_threshold(threshold, self.thresholds)
+        threshold, _ = check_thresholds(threshold, self.thresholds)
         read = self._reader()
         for path, found in tag_many(self.tag_batch, read, paths, num_workers):
             if isinstance(found, str):
                 yield FileTags(str(path), error=found)
             else:
-                tags = rank_tags(found, self.labels, top_k, threshold)
+                tags = _rank_tags(found, self.labels, top_k, threshold)
                 yield FileTags(str(path), tags)
 
     def tag_file(self, source, top_k=5, threshold=None, progress=False):
@@ -117,13 +116,13 @@ class AudioTagger(TaggingModel):
         list of Tag
             Sorted by probability, the highest first.
         """
-        threshold = resolve_threshold(threshold, self.thresholds)
+        threshold, _ = check_thresholds(threshold, self.thresholds)
         best = (
             self.tag_batch(wavs).amax(0).cpu()
             for *_, wavs in self._windows(source, progress=progress)
         )
         probs = functools.reduce(torch.maximum, best)
-        return rank_tags(probs, self.labels, top_k, threshold)
+        return _rank_tags(probs, self.labels, top_k, threshold)
 
     def evaluate(
         self, data_folder, split="eval", window=None, hop=None, **options
@@ -231,21 +230,20 @@ class AudioTagger(TaggingModel):
         low=None,
         progress=False,
     ):
-        """Finds events with their start and end, see ``find_events``.
+        """Finds events with their start and end, see ``Timeline.events``.
 
         Arguments
         ---------
         source : str, bytes or file
         window, hop, threshold, low : float, optional
-            See ``analyze`` and ``find_events``; ``threshold`` may be "auto".
+            See ``analyze`` and ``Timeline.events``.
         progress : bool
 
         Returns
         -------
         list of Event
         """
-        threshold = resolve_threshold(threshold, self.thresholds)
-        low = check_thresholds(threshold, low)
+        threshold, low = check_thresholds(threshold, self.thresholds, low)
         found = self.analyze(source, window, hop, progress)
         return found.events(threshold, low)
 

@@ -250,7 +250,7 @@ def _claimed_windows(path, sample_rate, grids):
     except (OSError, ValueError):
         return None
     return sum(
-        max(math.ceil((samples - size) / hop), 0) + 1 for size, hop in grids
+        max(math.ceil((samples - size) / hop), 0) + 1 for size, hop in set(grids)
     )
 
 
