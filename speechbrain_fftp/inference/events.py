@@ -116,7 +116,7 @@ class Timeline:
         Arguments
         ---------
         batches : iterable of tuple
-            ``spans`` and ``members`` as of ``file_windows``, for grids of
+            ``spans`` and ``members`` as of ``_file_windows``, for grids of
             clips, pieces and windows, and their probabilities ``[B, C]``.
         rate, window, *more : int, float, tuple
             Sampling rate in Hz; the others as of the class.

@@ -18,7 +18,7 @@ from speechbrain_fftp.inference import windows
 from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.packed_linear import pack_linear
 from speechbrain_fftp.inference.published import load_model
-from speechbrain_fftp.inference.threads import CallThreads
+from speechbrain_fftp.inference.threads import _CallThreads
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.utils.pretrained.hub import find_model
 from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
@@ -51,7 +51,8 @@ class TaggingModel(Pretrained):
         Whether to call ``pack_linear``, which makes fp32 inference faster on
         some CPUs, at the cost of a second copy of the weights.
     threads : int, optional
-        Number of torch's CPU threads in each call, see ``CallThreads``.
+        Number of torch's CPU threads in each call. By default, one for
+        little work on a CPU, else torch's own number.
 
     Raises
     ------
@@ -79,8 +80,7 @@ class TaggingModel(Pretrained):
         threads=None,
     ):
         super().__init__(modules, hparams, run_opts, freeze_params)
-        missing = set(self.MODULES_NEEDED) - set(self.mods)
-        if missing:
+        if missing := set(self.MODULES_NEEDED) - set(self.mods):
             raise ValueError(
                 "The model's hyperparams.yaml lacks the modules "
                 f"{', '.join(sorted(missing))}: it is not a tagging model."
@@ -104,7 +104,7 @@ class TaggingModel(Pretrained):
         self.tagger = Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
         sizes = self.hparams.max_frames, self.hparams.sample_rate
         encoder = self.mods.embedding_model
-        self.call_threads = CallThreads(threads, encoder, *sizes)
+        self.call_threads = _CallThreads(threads, encoder, *sizes)
 
     @classmethod
     def from_hparams(cls, source, *args, **kwargs):
@@ -112,10 +112,9 @@ class TaggingModel(Pretrained):
 
         Arguments
         ---------
-        source : str
-            An inference folder, or a model hub's repository that holds one.
-        *args, **kwargs : tuple, dict
-            As of ``Pretrained.from_hparams``, and arguments of the class.
+        source, *args, **kwargs : str, tuple, dict
+            An inference folder, or a model hub's repository that holds one;
+            and arguments of the class.
 
         Returns
         -------
@@ -177,11 +176,14 @@ class TaggingModel(Pretrained):
                 f"The model in {source} cannot run on {device}. "
                 f"{type(error).__name__}: {error}"
             ) from error
-        capable = (
-            torch.cpu._is_avx512_bf16_supported()
-            or torch.cpu._is_amx_tile_supported()
-        )
-        if precision == "bf16" and tagger.device == "cpu" and not capable:
+        if (
+            precision == "bf16"
+            and tagger.device == "cpu"
+            and not (
+                torch.cpu._is_avx512_bf16_supported()
+                or torch.cpu._is_amx_tile_supported()
+            )
+        ):
             logger.warning(
                 "This CPU does not support bfloat16 (AVX512-BF16 or AMX): "
                 "precision='fp32' is faster."
@@ -202,21 +204,19 @@ class TaggingModel(Pretrained):
     @property
     def frame_samples(self):
         """Samples from the start of one frame to that of the next."""
-        return windows.frame_size(self.mods.compute_features)[1]
+        return windows._frame_size(self.mods.compute_features)[1]
 
     @property
     def min_samples(self):
         """Samples of one patch."""
         embedding = getattr(self.mods.embedding_model, "embedding", None)
         frames = getattr(embedding, "patch_frames", 1)
-        return windows.num_samples(self.mods.compute_features, frames)
+        return self._num_samples(frames)
 
     @property
     def max_samples(self):
         """Samples of the maximum clip length."""
-        return windows.num_samples(
-            self.mods.compute_features, self.hparams.max_frames
-        )
+        return self._num_samples(self.hparams.max_frames)
 
     @property
     def max_window(self):
@@ -231,7 +231,12 @@ class TaggingModel(Pretrained):
         """
         frames = getattr(self.mods.embedding_model, "max_frames", math.inf)
         frames = min(frames, self.hparams.max_frames)
-        return windows.num_samples(self.mods.compute_features, frames)
+        return self._num_samples(frames)
+
+    def _num_samples(self, frames):
+        """Samples of the shortest clip with a number of frames, at least one."""
+        window, shift, margin = windows._frame_size(self.mods.compute_features)
+        return max((frames - 1) * shift + window - margin, window)
 
     def load_wav(self, path):
         """Reads a whole audio file for the model.
@@ -245,7 +250,7 @@ class TaggingModel(Pretrained):
         torch.Tensor
             Mono waveform ``[S]`` at the model's sampling rate.
         """
-        blocks = list(windows.audio_blocks(path, self.hparams.sample_rate))
+        blocks = list(windows._audio_blocks(path, self.hparams.sample_rate))
         return torch.from_numpy(np.concatenate(blocks))
 
     def encode_batch(self, wavs, wav_lens=None):
@@ -279,8 +284,7 @@ class TaggingModel(Pretrained):
         Returns
         -------
         torch.Tensor
-            Probabilities ``[B, C]``; they sum up to 1 if the model has
-            ``single_label``, and are independent otherwise.
+            Probabilities ``[B, C]``, which sum up to 1 if ``single_label``.
 
         Raises
         ------

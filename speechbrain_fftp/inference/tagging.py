@@ -15,7 +15,7 @@ from speechbrain_fftp.inference.many_files import FileTags, tag_many
 from speechbrain_fftp.inference.model import TaggingModel
 from speechbrain_fftp.inference.thresholds import check_thresholds
 from speechbrain_fftp.inference.waveforms import mono_waveform
-from speechbrain_fftp.inference.windows import file_windows
+from speechbrain_fftp.inference.windows import _file_windows
 
 
 class AudioTagger(TaggingModel):
@@ -290,4 +290,4 @@ class AudioTagger(TaggingModel):
         rate, size = self.hparams.sample_rate, self.max_samples
         grids = [(round(w * rate), hop * rate) for w, hop in grids]
         grids = grids or [(size, size)]
-        return file_windows(source, rate, grids, self.min_samples, progress)
+        return _file_windows(source, rate, grids, self.min_samples, progress)

@@ -20,33 +20,12 @@ logger = get_logger(__name__)
 BATCH_WINDOWS = 16  # windows that are passed to the model at a time
 
 
-def frame_size(compute_features):
-    """Window, shift and margin of a front end's frames, in samples.
+def _frame_size(compute_features):
+    """Window and shift of a front end's frames, and their margin, in samples.
 
-    Read from ``window``, ``shift`` and ``center``, if present, as of
-    ``KaldiFbank``, or else from ``compute_STFT``, as of SpeechBrain's ``Fbank``.
-
-    Arguments
-    ---------
-    compute_features : torch.nn.Module
-
-    Returns
-    -------
-    window, shift, margin : int
-        Length of a frame, step from one start to the next, and by how much the
-        first and the last frame together reach beyond the clip: ``window`` if
-        the frames are centred, else 0.
-
-    Raises
-    ------
-    ValueError
-        If the front end has neither.
-
-    Example
-    -------
-    >>> from speechbrain.lobes.features import Fbank
-    >>> frame_size(Fbank(win_length=32, hop_length=16))
-    (512, 256, 512)
+    The margin is by how much the first and the last frame together reach beyond
+    the clip: the window if frames are centred, else 0. Read from ``window``,
+    ``shift`` and ``center``, or from ``compute_STFT`` of SpeechBrain's ``Fbank``.
     """
     stft = getattr(compute_features, "compute_STFT", None)
     if stft is not None:
@@ -62,58 +41,11 @@ def frame_size(compute_features):
     return window, shift, window * getattr(compute_features, "center", False)
 
 
-def num_samples(compute_features, frames):
-    """Returns the length of the shortest clip with a number of frames.
+def _audio_blocks(source, sample_rate):
+    """Reads audio as consecutive blocks of mono samples ``[S]`` at a given rate.
 
-    Arguments
-    ---------
-    compute_features, frames : torch.nn.Module, int
-        The front end, see ``frame_size``, and the number of frames.
-
-    Returns
-    -------
-    int
-        At least one frame.
-
-    Example
-    -------
-    >>> from speechbrain_fftp.lobes.features import KaldiFbank
-    >>> num_samples(KaldiFbank(), 2)
-    560
-    """
-    window, shift, margin = frame_size(compute_features)
-    return max((frames - 1) * shift + window - margin, window)
-
-
-def audio_blocks(source, sample_rate):
-    """Reads audio as consecutive blocks of mono samples at a given rate.
-
-    Logs a warning if the end of the file is missing.
-
-    Arguments
-    ---------
-    source : str, bytes or file
-        Path, content, or a binary file object.
-    sample_rate : int
-
-    Yields
-    ------
-    numpy.ndarray
-        The next samples ``[S]``, float32.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is no such file, or if it cannot be read as audio, is shorter
-        than 25 ms, or has samples that are not finite or far beyond full scale.
-
-    Example
-    -------
-    >>> import soundfile
-    >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> soundfile.write(path, np.zeros((96000, 2)), 48000)
-    >>> sum(len(block) for block in audio_blocks(path, 16000))
-    32000
+    Logs a warning if the end of the file is missing. What is no audio file, or
+    too short, is a ValueError, see ``AudioTagger``.
     """
     name = _name(source)
     try:
@@ -149,7 +81,7 @@ def _cut_windows(blocks, grids):
     """Yields the windows of a waveform that arrives in blocks.
 
     A window is its start and its end, in samples, whether it belongs to each
-    of the grids, and its samples ``[S]``. See ``file_windows``.
+    of the grids, and its samples ``[S]``. See ``_file_windows``.
     """
     held, begin = np.zeros(0, np.float32), 0  # samples kept, and their start
     numbers = [0] * len(grids)  # of the next window of each grid
@@ -172,48 +104,25 @@ def _cut_windows(blocks, grids):
         held, begin = held[drop:], begin + drop
 
 
-def file_windows(source, sample_rate, grids, shortest=0, progress=False):
+def _file_windows(source, sample_rate, grids, shortest=0, progress=False):
     """Reads an audio file of any length as batches of windows.
 
-    The windows of a grid start at 0, ``hop``, 2 ``hop``, ... and have equal
-    lengths: the last one is shifted so that it ends with the file. A file
-    shorter than a window is one window. A window that belongs to several grids
-    comes only once.
+    The windows of a grid, a size and a hop in samples, start at 0, ``hop``,
+    2 ``hop``, ... (rounded) and have equal lengths: the last one is shifted so
+    that it ends with the file. A file shorter than a window is one window. A
+    window that belongs to several grids comes only once.
 
-    Arguments
-    ---------
-    source : str, bytes, file or list of numpy.ndarray
-        The audio file, or consecutive samples at the sampling rate.
-    sample_rate : int
-    grids : list of tuple
-        ``size`` and ``hop`` of each grid in samples; starts are rounded.
-    shortest : int
-        Logs a warning if there are fewer samples, which are no whole patch.
-    progress : bool
+    The source may also be a list of consecutive samples at the sampling rate.
+    If it has fewer than ``shortest`` samples, a warning is logged.
 
-    Yields
-    ------
-    spans, members, wavs : torch.Tensor
-        Start and end ``[B, 2]`` of up to 16 windows in samples, whether they
-        belong to each grid ``[B, G]``, and their samples ``[B, S]``. Windows of
-        a grid are in order.
-
-    Raises
-    ------
-    ValueError
-        If the source is an array.
-
-    Example
-    -------
-    >>> blocks = [np.zeros(15000, np.float32), np.zeros(5000, np.float32)]
-    >>> for spans, _, wavs in file_windows(blocks, 8000, [(8000, 8000)]):
-    ...     print(spans.tolist(), wavs.shape)
-    [[0, 8000], [8000, 16000], [12000, 20000]] torch.Size([3, 8000])
+    Yields start and end ``[B, 2]`` of up to 16 windows in samples, whether they
+    belong to each grid ``[B, G]``, and their samples ``[B, S]``. Windows of a
+    grid are in order.
     """
     if isinstance(source, (np.ndarray, torch.Tensor)):
         raise ValueError("An array has no sampling rate: use tag.")
     is_list = isinstance(source, list)
-    blocks = source if is_list else audio_blocks(source, sample_rate)
+    blocks = source if is_list else _audio_blocks(source, sample_rate)
     waiting = {}  # windows by their lengths
     for window in tqdm(
         _cut_windows(blocks, grids),
@@ -250,12 +159,13 @@ def _claimed_windows(path, sample_rate, grids):
     except (OSError, ValueError):
         return None
     return sum(
-        max(math.ceil((samples - size) / hop), 0) + 1 for size, hop in set(grids)
+        max(math.ceil((samples - size) / hop), 0) + 1
+        for size, hop in set(grids)
     )
 
 
 def _collate(batch):
-    """Batches windows of ``_cut_windows``, see ``file_windows``."""
+    """Batches windows of ``_cut_windows``, see ``_file_windows``."""
     starts, ends, members, samples = zip(*batch)
     spans, members = torch.tensor([starts, ends]).T, torch.tensor(members)
     return spans, members, torch.from_numpy(np.stack(samples))
