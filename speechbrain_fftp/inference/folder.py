@@ -26,8 +26,8 @@ from speechbrain_fftp.inference.config import (
     NEEDED,
     NUMBERS,
     TRAINED,
-    build,
-    describe,
+    _build,
+    _describe,
 )
 from speechbrain_fftp.inference.thresholds import (
     THRESHOLDS,
@@ -115,7 +115,7 @@ def load_folder(folder):
         tensors = read_tensors(path)
         path = config_file
         config = json.loads(read_text(path))
-        modules, hparams = build(config, len(tensors))
+        modules, hparams = _build(config, len(tensors))
         path = weights_file
         _assign_tensors(modules, tensors)
         path = config_file
@@ -279,21 +279,8 @@ def write_folder(folder, modules, hparams):
 
     Example
     -------
-    >>> from speechbrain_fftp.lobes import features
-    >>> from speechbrain_fftp.lobes.models.AST import AST
-    >>> labels = CategoricalEncoder()
-    >>> labels.update_from_iterable(["Speech", "Music"])
-    >>> modules = {
-    ...     "compute_features": features.KaldiFbank(),
-    ...     "mean_var_norm": features.DatasetNormalization(),
-    ...     "embedding_model": AST(embed_dim=48, depth=1, num_heads=3),
-    ...     "classifier": torch.nn.Linear(48, 2),
-    ... }
-    >>> hparams = {"sample_rate": 16000, "max_frames": 1024}
-    >>> hparams = {**hparams, "single_label": False, "label_encoder": labels}
-    >>> folder = write_folder(getfixture("tmpdir") / "m", modules, hparams)
-    >>> sorted(path.name for path in folder.iterdir())
-    ['config.json', 'labels.csv', 'model.safetensors']
+    >>> def copy_model(source, folder):
+    ...     write_folder(folder, *load_folder(source))
     """
     with atomic_folder(folder, needed=_num_bytes(modules)) as unfinished:
         _write_data_form(Path(unfinished), modules, hparams)
@@ -310,7 +297,7 @@ def _write_data_form(folder, modules, hparams):
     from safetensors.torch import save
 
     config = {name: hparams[name] for name in NUMBERS}
-    config.update({name: describe(modules[name], name) for name in MODULES})
+    config.update({name: _describe(modules[name], name) for name in MODULES})
     config.update({"single_label": True} if hparams["single_label"] else {})
     write_json(folder / "config.json", config)
     model = torch.nn.ModuleDict({name: modules[name] for name in TRAINED})
