@@ -10,8 +10,7 @@ import math
 import numpy as np
 import torch
 
-from speechbrain_fftp.inference.events import Event
-from speechbrain_fftp.inference.hysteresis import Hysteresis
+from speechbrain_fftp.inference.events import Event, _Hysteresis
 from speechbrain_fftp.inference.thresholds import check_thresholds
 from speechbrain_fftp.inference.windows import _cut_windows
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
@@ -72,7 +71,7 @@ def stream_events(
     window, hop = tagger.check_window(window, hop)
     labels, rate = tagger.labels, tagger.hparams.sample_rate
     sizes = (0.0, 0) if rows is _step_rows else (window, tagger.piece_samples)
-    tracker = Hysteresis(threshold, low, len(labels), sizes[0])
+    tracker = _Hysteresis(threshold, low, len(labels), sizes[0])
     pending = _Pending(tracker, sizes[1], rate)
     begun = set()
 

@@ -11,11 +11,10 @@ import torch
 
 from speechbrain_fftp.inference.evaluation import evaluate
 from speechbrain_fftp.inference.events import Timeline, _rank_tags
-from speechbrain_fftp.inference.many_files import FileTags, tag_many
+from speechbrain_fftp.inference.many_files import FileTags, _tag_many
 from speechbrain_fftp.inference.model import TaggingModel
 from speechbrain_fftp.inference.thresholds import check_thresholds
-from speechbrain_fftp.inference.waveforms import mono_waveform
-from speechbrain_fftp.inference.windows import _file_windows
+from speechbrain_fftp.inference.windows import _file_windows, _mono_waveform
 
 
 class AudioTagger(TaggingModel):
@@ -56,7 +55,10 @@ class AudioTagger(TaggingModel):
         Arguments
         ---------
         wav, sample_rate : numpy.ndarray or torch.Tensor, float
-            Samples ``[S]``, ``[S, C]`` or ``[C, S]``, see ``mono_waveform``.
+            Samples ``[S]``, or ``[S, C]`` or ``[C, S]`` with up to 8 channels,
+            which are averaged: floating-point numbers of full scale 1, or
+            integers of 8 (unsigned ones as in WAV files, with silence at 128),
+            16 or 32 bits. Their sampling rate in Hz.
         top_k, threshold : int, float or "auto", optional
             See ``tag_file``.
 
@@ -64,7 +66,7 @@ class AudioTagger(TaggingModel):
         -------
         list of Tag
         """
-        blocks = [mono_waveform(wav, sample_rate, self.hparams.sample_rate)]
+        blocks = [_mono_waveform(wav, sample_rate, self.hparams.sample_rate)]
         return self.tag_file(blocks, top_k, threshold)
 
     def tag_files(self, paths, top_k=5, threshold=None, num_workers=4):
@@ -89,7 +91,7 @@ class AudioTagger(TaggingModel):
         """
         threshold, _ = check_thresholds(threshold, self.thresholds)
         read = self._reader()
-        for path, found in tag_many(self.tag_batch, read, paths, num_workers):
+        for path, found in _tag_many(self.tag_batch, read, paths, num_workers):
             if isinstance(found, str):
                 yield FileTags(str(path), error=found)
             else:
@@ -282,7 +284,7 @@ class AudioTagger(TaggingModel):
         return window, hop
 
     def _reader(self, grids=()):
-        """A function that returns the windows of a file, for ``tag_many``."""
+        """A function that returns the windows of a file, for ``_tag_many``."""
         return lambda source: (w for *_, w in self._windows(source, grids))
 
     def _windows(self, source, grids=(), progress=False):

@@ -1,4 +1,4 @@
-"""Windows of audio files of any length, in constant memory.
+"""Samples of arrays, and windows of files of any length in constant memory.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -6,6 +6,7 @@ Authors
 
 import itertools
 import math
+import numbers
 import os
 
 import numpy as np
@@ -18,6 +19,10 @@ from speechbrain_fftp.dataio import audio
 logger = get_logger(__name__)
 
 BATCH_WINDOWS = 16  # windows that are passed to the model at a time
+MAX_CHANNELS = 8  # of a 2-D array
+# Offset and full scale of the integers that audio files hold
+INTEGERS = {"u1": (128, 2**7), "i1": (0, 2**7), "i2": (0, 2**15)}
+INTEGERS["i4"] = (0, 2**31)
 
 
 def _frame_size(compute_features):
@@ -67,6 +72,69 @@ def _audio_blocks(source, sample_rate):
         raise ValueError(f"{name} holds no audio: it has no samples.")
     if file.found < audio.MIN_SECONDS * rate:
         raise ValueError(f"{name} is shorter than 25 ms: {file.found} samples.")
+
+
+def _mono_waveform(wav, sample_rate, target_rate):
+    """Samples in memory as ``[S]`` of float32, see ``AudioTagger.tag``."""
+    is_number = isinstance(sample_rate, numbers.Real)
+    if not is_number or not audio.MIN_RATE <= sample_rate <= audio.MAX_RATE:
+        raise ValueError(
+            f"sample_rate={sample_rate!r} must be a number of Hz in "
+            f"{audio.MIN_RATE}..{audio.MAX_RATE}."
+        )
+    if isinstance(wav, torch.Tensor):
+        wav = wav.detach().cpu()
+        if wav.dtype.itemsize < 4 and wav.is_floating_point():
+            wav = wav.float()  # NumPy has no bfloat16
+        wav = wav.numpy()
+    if not isinstance(wav, np.ndarray):
+        raise ValueError(
+            "wav must be a NumPy array or a tensor, not a "
+            f"{type(wav).__name__}; tag_file takes files."
+        )
+    wav = _scale(_channels_last(wav))
+    if len(wav) < audio.MIN_SECONDS * sample_rate:
+        raise ValueError(f"wav is shorter than 25 ms: {len(wav)} samples.")
+    wav = wav.mean(axis=1) if wav.shape[1] > 1 else wav[:, 0]
+    return audio.resample(wav, sample_rate, target_rate)
+
+
+def _channels_last(wav):
+    """The samples as ``[S, C]``."""
+    if wav.size == 0:
+        raise ValueError(f"wav is empty: its shape is {wav.shape}.")
+    few = [size <= MAX_CHANNELS for size in wav.shape]
+    if wav.ndim == 1:
+        return wav[:, None]
+    if wav.ndim == 2 and sum(few) == 1:
+        return wav.T if few[0] else wav
+    raise ValueError(
+        f"wav has the shape {wav.shape}, which is no clip of one to "
+        f"{MAX_CHANNELS} channels: pass one waveform, such as wav[0], or "
+        "batches to tag_batch."
+    )
+
+
+def _scale(wav):
+    """The samples in float32, with full scale 1."""
+    kind = wav.dtype.str[1:]  # without the byte order
+    if kind in INTEGERS:
+        offset, full_scale = INTEGERS[kind]
+        return (wav.astype(np.float32) - offset) / full_scale
+    if wav.dtype.kind != "f":
+        raise ValueError(
+            f"wav has the type {wav.dtype}: convert it to floating-point "
+            "samples of full scale 1, or to the integers of an audio file."
+        )
+    peak = max(wav.max(), -wav.min())
+    if not np.isfinite(peak):
+        raise ValueError("wav has samples that are not finite.")
+    if peak > audio.MAX_LEVEL:
+        raise ValueError(
+            f"wav has samples up to {peak:.3g}, but full scale is 1: divide "
+            "them by their full scale, such as 32768."
+        )
+    return wav.astype(np.float32, copy=False)
 
 
 def _name(source):

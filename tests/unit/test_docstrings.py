@@ -25,7 +25,7 @@ SOURCES = [
 FULL = re.compile(
     r"speechbrain_fftp/(nnet|lobes|augment|utils|dataio"
     r"|inference/(tagging|model|windows|events|folder|config"
-    r"|waveforms|many_files|threads)\.py)\b"
+    r"|many_files|threads)\.py)\b"
 )
 TITLES = "Arguments|Returns|Yields|Raises|Example"
 

@@ -15,7 +15,7 @@ import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference import AudioTagger, Timeline
-from speechbrain_fftp.inference.hysteresis import Hysteresis
+from speechbrain_fftp.inference.events import _Hysteresis
 from speechbrain_fftp.inference.live import stream_events
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -244,7 +244,7 @@ def hears(tagger):
 
 def test_an_event_is_the_same_however_many_windows_it_has():
     """The state of a class is as large after a million windows."""
-    tracker = Hysteresis(0.5, 0.1, 2, 1.0)
+    tracker = _Hysteresis(0.5, 0.1, 2, 1.0)
 
     def size():
         arrays = [
