@@ -132,9 +132,8 @@ def load_folder(folder):
             f"{n_classes} classes. {REMEDY}"
         )
     hparams["thresholds"] = read_thresholds(folder, labels)
-    encoder = CategoricalEncoder()
-    encoder.update_from_iterable(labels)
-    hparams["label_encoder"] = encoder
+    hparams["label_encoder"] = CategoricalEncoder()
+    hparams["label_encoder"].update_from_iterable(labels)
     normalizer = AudioNormalizer(sample_rate=hparams["sample_rate"])
     return modules, {**hparams, "audio_normalizer": normalizer}
 
@@ -181,21 +180,16 @@ def export_inference(
     """Writes an inference folder; one that exists is replaced when complete.
 
     If config.json cannot describe the modules, only ``hyperparams.yaml`` and
-    its files are written, with a warning. The labels are saved both as
-    label_encoder.txt, for readers, and as label_encoder.ckpt, the only name
-    under which SpeechBrain's ``Pretrainer`` finds a file beside the yaml.
+    its files are written, with a warning.
 
     Arguments
     ---------
-    hparams_file : str
-        The resolved yaml in the experiment's folder.
-    modules, label_encoder : dict of torch.nn.Module, CategoricalEncoder
-        The trained ``MODULES``, and what maps classes to labels.
-    folder : str
-        The folder to write. It can be moved later.
-    single_label : bool
-        Whether each clip has exactly one class, so that probabilities sum to 1.
-    learned : list of tuple, optional
+    hparams_file, modules, label_encoder : str, dict, CategoricalEncoder
+        The resolved yaml in the experiment's folder, the trained ``MODULES``,
+        and what maps classes to labels.
+    folder, single_label : str, bool
+        The folder to write, and whether each clip has exactly one class.
+    learned : list or tuple, optional
         Rows of thresholds.csv, see ``learn_thresholds``.
 
     Returns
@@ -254,6 +248,7 @@ def _write_yaml_form(folder, recipe, modules, hparams):
         state = {k: v.cpu() for k, v in modules[name].state_dict().items()}
         with open(folder / f"{name}.ckpt", "wb") as file:  # names a full disk
             torch.save(state, file)
+    # For readers, and by the only name that Pretrainer finds beside the yaml
     for suffix in ("txt", "ckpt"):
         hparams["label_encoder"].save(folder / f"label_encoder.{suffix}")
 

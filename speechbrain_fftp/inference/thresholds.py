@@ -11,10 +11,10 @@ import torch
 
 from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.utils.metrics import best_thresholds
+from speechbrain_fftp.utils.pretrained.tensors import read_text
 
 THRESHOLDS = "thresholds.csv"
 HEADER = ("label", "threshold", "positives", "f1")
-MAX_BYTES = 2**24
 
 
 def learn_thresholds(labels, targets, probs):
@@ -34,10 +34,7 @@ def read_thresholds(folder, labels):
     if not path.is_file():
         return None
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError("it is too large")
-        lines = path.read_text("utf-8").splitlines(keepends=True)
-        header, *rows = csv.reader(lines)
+        header, *rows = csv.reader(read_text(path).splitlines(keepends=True))
         names, thresholds, positives, f1 = zip(*rows, strict=True)
         shares = torch.tensor([list(map(float, x)) for x in (thresholds, f1)])
         right = (*header, *names) == (*HEADER, *labels)
