@@ -114,16 +114,14 @@ class Timeline:
 
         Arguments
         ---------
-        batches : iterable of tuple
+        batches, rate, window, *more : iterable, int, float, tuple
             ``spans`` and ``members`` as of ``_file_windows``, for grids of
-            clips, pieces and windows, and their probabilities ``[B, C]``.
-        rate, window, *more : int, float, tuple
-            Sampling rate in Hz; the others as of the class.
+            clips, pieces and windows, with their probabilities ``[B, C]``; the
+            sampling rate in Hz; the others as of the class.
 
         Returns
         -------
         Timeline
-            Of the windows; of the file, the maximum over clips.
         """
         batches = ((s, m, probs.float().cpu()) for s, m, probs in batches)
         spans, members, probs = map(torch.cat, zip(*batches))

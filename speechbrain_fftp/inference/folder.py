@@ -85,9 +85,8 @@ def load_folder(folder):
     Returns
     -------
     modules, hparams : dict
-        ``MODULES``, on the CPU; and ``sample_rate``, ``max_frames``,
-        ``single_label``, ``label_encoder``, ``audio_normalizer`` and
-        ``thresholds``, a tensor ``[C]`` or None.
+        ``MODULES``, on the CPU; and the numbers of config.json,
+        ``label_encoder``, ``audio_normalizer`` and ``thresholds``, if any.
 
     Raises
     ------
@@ -143,7 +142,6 @@ def _read_labels(path):
     rows = list(csv.reader(read_text(path).splitlines(keepends=True)))
     if rows[:1] != [["index", "label"]] or len(rows) < 2:
         raise ValueError(f"{path} must have the columns index and label.")
-    labels = []
     for number, row in enumerate(rows[1:]):
         if len(row) != 2 or row[0] != str(number) or not row[1].strip():
             raise ValueError(
@@ -152,7 +150,7 @@ def _read_labels(path):
             )
         if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in row[1]):
             raise ValueError(f"{path}: {row[1]!r} has control characters.")
-        labels.append(row[1])
+    labels = [label for _, label in rows[1:]]
     if len(set(labels)) < len(labels):
         raise ValueError(f"{path} has a duplicate label.")
     return labels
@@ -254,14 +252,12 @@ def _write_yaml_form(folder, recipe, modules, hparams):
 
 
 def write_folder(folder, modules, hparams):
-    """Writes an inference folder that is data alone, see ``load_folder``.
+    """Writes an inference folder that is data alone; replaces an earlier one.
 
     Arguments
     ---------
-    folder : str
-        One that exists is replaced when the new one is complete.
-    modules, hparams : dict
-        As ``load_folder`` returns them.
+    folder, modules, hparams : str, dict
+        Where to, and what, as ``load_folder`` returns it.
 
     Returns
     -------

@@ -25,7 +25,7 @@ from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
 
 logger = get_logger(__name__)
 
-# Further exceptions for damaged yaml and label files
+# For damaged yaml and label files
 YAML_ERRORS = (SyntaxError, yaml.YAMLError, ruamel.yaml.YAMLError)
 
 
@@ -39,26 +39,20 @@ class TaggingModel(Pretrained):
 
     Arguments
     ---------
-    modules : dict of torch.nn.Module
-        The modules ``MODULES_NEEDED``, see ``Tagger``.
-    hparams : dict
-        ``label_encoder``, ``sample_rate`` in Hz, ``max_frames`` (the maximum
-        clip length), ``single_label`` if a clip has exactly one label, and
-        ``thresholds`` ``[C]``, if any.
-    run_opts, freeze_params : dict, bool, optional
-        See ``Pretrained``.
-    packed : bool
-        Whether to call ``pack_linear``, which makes fp32 inference faster on
-        some CPUs, at the cost of a second copy of the weights.
-    threads : int, optional
-        Number of torch's CPU threads in each call. By default, one for
-        little work on a CPU, else torch's own number.
+    modules, hparams : dict
+        The modules ``MODULES_NEEDED``, see ``Tagger``; ``label_encoder``,
+        ``sample_rate`` in Hz, ``max_frames`` (the maximum clip length),
+        ``single_label`` if a clip has exactly one label, and ``thresholds``
+        ``[C]``, if any.
+    run_opts, freeze_params, packed, threads : dict, bool, int, optional
+        See ``Pretrained``. Whether to call ``pack_linear``, which makes fp32 inference faster on
+        some CPUs, at the cost of a second copy of the weights; and the number
+        of torch's CPU threads in each call, by default one for little work.
 
     Raises
     ------
     ValueError
-        If modules or labels are missing, the labels are damaged, or
-        ``threads`` is not positive.
+        If modules or labels are not complete, or ``threads`` not positive.
 
     Example
     -------
@@ -86,12 +80,12 @@ class TaggingModel(Pretrained):
                 f"{', '.join(sorted(missing))}: it is not a tagging model."
             )
         encoder = self.hparams.label_encoder
-        if len(encoder) == 0:
+        numbers = sorted(encoder.ind2lab)
+        if not numbers:
             raise ValueError(
                 "The model has no labels: its label_encoder.ckpt is missing, "
                 "empty or damaged. Export the model again."
             )
-        numbers = sorted(encoder.ind2lab)
         if numbers != list(range(len(encoder))):
             raise ValueError(
                 "The model's label_encoder.ckpt is damaged: the labels must be "
@@ -149,8 +143,8 @@ class TaggingModel(Pretrained):
             ``owner/name[@revision]`` on the hub; or the authors' ``.pth`` file
             of an AST or an Audio Mamba.
         device, precision : str
-            cpu, cuda:0, ...; ``fp32`` or ``bf16``, which is faster on processors
-            that support bfloat16: on CPUs that do not, a warning is logged.
+            cpu, cuda:0, ...; ``fp32`` or ``bf16``, which logs a warning on CPUs
+            that do not support bfloat16, since it is slower there.
         packed, threads : bool, int, optional
             See the class.
 
@@ -161,16 +155,14 @@ class TaggingModel(Pretrained):
         Raises
         ------
         OSError, ValueError
-            If a file is missing or cannot be read, the files do not match,
-            the hub cannot be reached, or there is no such device or precision.
+            If the model, the hub, the device or the precision cannot be used.
         """
         if precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
         modules, hparams = load_model(find_model(source))
         try:
-            options = {"device": str(torch.device(device))}
-            options["precision"] = precision
-            tagger = cls(modules, hparams, options, True, packed, threads)
+            opts = {"device": str(torch.device(device)), "precision": precision}
+            tagger = cls(modules, hparams, opts, True, packed, threads)
         except LOADING_ERRORS as error:
             raise ValueError(
                 f"The model in {source} cannot run on {device}. "
@@ -225,10 +217,7 @@ class TaggingModel(Pretrained):
 
     @property
     def piece_samples(self):
-        """Samples that the encoder sees at once.
-
-        That is ``max_samples``, except for a CED, which cuts longer clips.
-        """
+        """Samples that the encoder sees at once: a CED cuts longer clips."""
         frames = getattr(self.mods.embedding_model, "max_frames", math.inf)
         frames = min(frames, self.hparams.max_frames)
         return self._num_samples(frames)
@@ -239,7 +228,7 @@ class TaggingModel(Pretrained):
         return max((frames - 1) * shift + window - margin, window)
 
     def load_wav(self, path):
-        """Reads a whole audio file for the model.
+        """Reads a whole audio file as a waveform ``[S]`` for the model.
 
         Arguments
         ---------
@@ -248,7 +237,6 @@ class TaggingModel(Pretrained):
         Returns
         -------
         torch.Tensor
-            Mono waveform ``[S]`` at the model's sampling rate.
         """
         blocks = list(windows._audio_blocks(path, self.hparams.sample_rate))
         return torch.from_numpy(np.concatenate(blocks))

@@ -77,10 +77,8 @@ class AudioTagger(TaggingModel):
 
         Arguments
         ---------
-        paths : iterable of str
-            The files; may be endless.
-        top_k, threshold : int, float or "auto", optional
-            See ``tag_file``.
+        paths, top_k, threshold : iterable of str, int, float or "auto" or None
+            The files, which may be endless; the others as of ``tag_file``.
         num_workers : int
             Number of threads that read.
 
@@ -148,7 +146,6 @@ class AudioTagger(TaggingModel):
         Returns
         -------
         Evaluation
-            Metrics, probabilities, and the clips that are not scored.
         """
         default = window is None and hop is None
         read = self._reader([] if default else [self.check_window(window, hop)])
@@ -183,16 +180,12 @@ class AudioTagger(TaggingModel):
 
         Arguments
         ---------
-        source : str, bytes or file
-        window, hop : float, optional
-            Length of a window and step between windows, see ``check_window``.
-        progress : bool
-            Whether to show a progress bar.
+        source, window, hop, progress : str, float or None, bool
+            See ``tag_file`` and ``check_window``.
 
         Returns
         -------
         Timeline
-            Times and probabilities of the windows, and those of the file.
         """
         window, hop = self.check_window(window, hop)
         rate = self.hparams.sample_rate
@@ -203,16 +196,14 @@ class AudioTagger(TaggingModel):
             for spans, members, wavs in self._windows(source, grids, progress)
         )
         about = window, self.labels, self.thresholds
-        return Timeline.from_batches(batches, self.hparams.sample_rate, *about)
+        return Timeline.from_batches(batches, rate, *about)
 
     def timeline(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes over time.
 
         Arguments
         ---------
-        source : str, bytes or file
-        window, hop : float, optional
-        progress : bool
+        source, window, hop, progress : str, float or None, bool
             See ``analyze``.
 
         Returns
@@ -236,10 +227,8 @@ class AudioTagger(TaggingModel):
 
         Arguments
         ---------
-        source : str, bytes or file
-        window, hop, threshold, low : float, optional
+        source, window, hop, threshold, low, progress : str, float or None, bool
             See ``analyze`` and ``Timeline.events``.
-        progress : bool
 
         Returns
         -------
@@ -261,7 +250,6 @@ class AudioTagger(TaggingModel):
         Returns
         -------
         window, hop : float
-            The same, or their defaults.
 
         Raises
         ------
