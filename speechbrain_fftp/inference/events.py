@@ -105,23 +105,16 @@ class Timeline:
     thresholds: torch.Tensor = None
 
     @classmethod
-    def from_batches(cls, batches, rate, window, *more):
+    def _from_batches(cls, batches, rate, window, *more):
         """Makes a timeline of the windows of a file.
 
         Models are trained on whole clips, and a short window may sound like
         something else. So no class is more probable in a window than in the
         pieces, of the length of a training clip, that overlap it.
 
-        Arguments
-        ---------
-        batches, rate, window, *more : iterable, int, float, tuple
-            ``spans`` and ``members`` as of ``_file_windows``, for grids of
-            clips, pieces and windows, with their probabilities ``[B, C]``; the
-            sampling rate in Hz; the others as of the class.
-
-        Returns
-        -------
-        Timeline
+        Each of the batches holds ``spans`` and ``members`` as of
+        ``_file_windows``, for grids of clips, pieces and windows, and their
+        probabilities ``[B, C]``; ``rate`` is in Hz, the others as of the class.
         """
         batches = ((s, m, probs.float().cpu()) for s, m, probs in batches)
         spans, members, probs = map(torch.cat, zip(*batches))

@@ -10,6 +10,7 @@ import math
 import numpy as np
 import torch
 
+from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.events import Event, _Hysteresis
 from speechbrain_fftp.inference.thresholds import check_thresholds
 from speechbrain_fftp.inference.windows import _cut_windows
@@ -100,13 +101,10 @@ def stream_events(
 
 def _can_step(tagger):
     """Whether a model, of frames that depend on no others, has ``step``."""
-    encoder, features = (
-        tagger.mods.embedding_model,
-        tagger.mods.compute_features,
-    )
+    features, norm, encoder, _ = (tagger.mods[name] for name in MODULES)
     return (
         isinstance(features, KaldiFbank)
-        and isinstance(tagger.mods.mean_var_norm, DatasetNormalization)
+        and isinstance(norm, DatasetNormalization)
         and isinstance(encoder, AuM)
         and not encoder.bidirectional
         and encoder.embedding.freq_patches == 1

@@ -196,7 +196,7 @@ class AudioTagger(TaggingModel):
             for spans, members, wavs in self._windows(source, grids, progress)
         )
         about = window, self.labels, self.thresholds
-        return Timeline.from_batches(batches, rate, *about)
+        return Timeline._from_batches(batches, rate, *about)
 
     def timeline(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes over time.
