@@ -76,11 +76,11 @@ def add_windows(parser, window, hop):
 
 def windows_fit(args, tagger):
     """Whether --window, --hop and --threshold suit a model; reports."""
-    from speechbrain_fftp.inference.thresholds import resolve_threshold
+    from speechbrain_fftp.inference.thresholds import check_thresholds
 
     try:
         tagger.check_window(args.window, args.hop)
-        resolve_threshold(getattr(args, "threshold", None), tagger.thresholds)
+        check_thresholds(getattr(args, "threshold", None), tagger.thresholds)
     except ValueError as error:
         report(error)
         return False

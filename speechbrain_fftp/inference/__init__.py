@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from speechbrain_fftp.inference.events import Event, Tag
+from speechbrain_fftp.inference.events import Event, Tag, Timeline
 from speechbrain_fftp.inference.many_files import FileTags
 from speechbrain_fftp.inference.tagging import AudioTagger
-from speechbrain_fftp.inference.timeline import Timeline

@@ -48,30 +48,8 @@ MAX_LAYERS = 100  # of a Sequential
 MAX_BANKS = 2**24  # elements of the filterbank matrix
 
 
-def describe(module, part):
-    """Describes a module by its class and constructor arguments.
-
-    Arguments
-    ---------
-    module : torch.nn.Module
-        It keeps its arguments as attributes.
-    part : str
-        The key of ``CLASSES`` that it belongs to.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    ValueError
-        If the module is not of a class in the table.
-
-    Example
-    -------
-    >>> describe(torch.nn.Linear(768, 5), "classifier")
-    {'class': 'Linear', 'in_features': 768, 'out_features': 5, 'bias': True}
-    """
+def _describe(module, part):
+    """Class and constructor arguments of a module, a part of ``CLASSES``."""
     cls = type(module)
     if CLASSES[part].get(cls.__name__) is not cls:
         raise ValueError(
@@ -80,12 +58,12 @@ def describe(module, part):
         )
     described = {"class": cls.__name__}
     if cls is torch.nn.Sequential:
-        described["layers"] = [describe(layer, "layers") for layer in module]
+        described["layers"] = [_describe(layer, "layers") for layer in module]
         return described
     for key, default in _parameters(cls).items():
         value = getattr(module, key)
         if key == "embedding":
-            described[key] = describe(value, key)
+            described[key] = _describe(value, key)
             continue
         if key == "bias":
             value = value is not None
@@ -97,33 +75,11 @@ def describe(module, part):
     return described
 
 
-def build(config, n_tensors):
-    """Builds the modules that config.json describes.
+def _build(config, n_tensors):
+    """Modules and numbers of a config.json, which may come from anyone.
 
-    Arguments
-    ---------
-    config : dict
-        The content of config.json. It may come from anyone.
-    n_tensors : int
-        Number of tensors in the file of weights, which limits the depth.
-
-    Returns
-    -------
-    modules, hparams : dict
-        ``MODULES``, of which those with weights are on the meta device; and
-        ``sample_rate``, ``max_frames`` and ``single_label``.
-
-    Raises
-    ------
-    ValueError
-        If a key is missing or unknown, or a value does not describe a model.
-
-    Example
-    -------
-    >>> build({"sample_rate": 16000}, n_tensors=30)
-    Traceback (most recent call last):
-    ValueError: missing: max_frames, compute_features, mean_var_norm, \
-embedding_model, classifier; unknown: none.
+    Modules with weights are on the meta device; their depth is limited by the
+    number of tensors in the file of weights.
     """
     if not isinstance(config, dict):
         raise ValueError("the file does not hold a JSON object.")
@@ -145,10 +101,10 @@ embedding_model, classifier; unknown: none.
         raise ValueError("single_label must be true or false.")
     modules = {}
     for name in ("compute_features", "mean_var_norm"):
-        modules[name] = _build(config[name], name, n_tensors)
+        modules[name] = _build_module(config[name], name, n_tensors)
     with torch.device("meta"), _NoInitialisation():  # takes no memory
         for name in TRAINED:
-            modules[name] = _build(config[name], name, n_tensors)
+            modules[name] = _build_module(config[name], name, n_tensors)
     fbank, encoder = modules["compute_features"], modules["embedding_model"]
     if fbank.n_mels != encoder.n_mels:
         raise ValueError(
@@ -173,7 +129,7 @@ class _NoInitialisation(torch.overrides.TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _build(config, part, n_tensors):
+def _build_module(config, part, n_tensors):
     """One module, from its class in the table and its arguments."""
     name = config.get("class") if isinstance(config, dict) else config
     if not isinstance(config, dict) or str(name) not in CLASSES[part]:
@@ -187,7 +143,9 @@ def _build(config, part, n_tensors):
         layers = values.pop("layers", None)
         if values or not isinstance(layers, list) or len(layers) > MAX_LAYERS:
             raise ValueError(f"{part}: Sequential takes a list of layers.")
-        return cls(*(_build(layer, "layers", n_tensors) for layer in layers))
+        return cls(
+            *(_build_module(layer, "layers", n_tensors) for layer in layers)
+        )
     known = _parameters(cls)
     for key, value in values.items():
         if key not in known:
@@ -196,7 +154,7 @@ def _build(config, part, n_tensors):
                 f"{', '.join(known) or 'none'}."
             )
         if key == "embedding":
-            values[key] = _build(value, key, n_tensors)
+            values[key] = _build_module(value, key, n_tensors)
         elif not _is_plausible(value, known[key]):
             raise ValueError(f"{part}: {key} cannot be {str(value)[:80]!r}.")
     _check_sizes(cls, {**known, **values}, part, n_tensors)

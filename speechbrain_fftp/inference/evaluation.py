@@ -21,7 +21,7 @@ from speechbrain_fftp.datasets.audioset.manifests import choose_clips
 from speechbrain_fftp.datasets.convert import encode_clip
 from speechbrain_fftp.datasets.own_sounds.listing import open_data
 from speechbrain_fftp.datasets.prepared import DONE
-from speechbrain_fftp.inference.many_files import tag_many
+from speechbrain_fftp.inference.many_files import _tag_many
 from speechbrain_fftp.utils.metrics import f1_scores, tagging_metrics
 
 logger = get_logger(__name__)
@@ -108,7 +108,7 @@ def evaluate(
 ):
     """Scores a model on a split, see ``AudioTagger.evaluate``.
 
-    ``read`` returns the windows of a file as ``tag_many`` needs them.
+    ``read`` returns the windows of a file as ``_tag_many`` needs them.
     """
     if split not in SPLITS:
         raise ValueError(f"split={split!r} is not one of {', '.join(SPLITS)}.")
@@ -138,7 +138,7 @@ def evaluate(
 
     rows, probs, skipped = [], [], {}
     for (clip_id, _, own), result in tqdm(
-        tag_many(tagger.tag_batch, read_clip, clips, num_workers),
+        _tag_many(tagger.tag_batch, read_clip, clips, num_workers),
         total=len(clips) if isinstance(clips, list) else None,
         unit="clip",
         disable=not progress,

@@ -26,8 +26,8 @@ from speechbrain_fftp.inference.config import (
     NEEDED,
     NUMBERS,
     TRAINED,
-    build,
-    describe,
+    _build,
+    _describe,
 )
 from speechbrain_fftp.inference.thresholds import (
     THRESHOLDS,
@@ -85,9 +85,8 @@ def load_folder(folder):
     Returns
     -------
     modules, hparams : dict
-        ``MODULES``, on the CPU; and ``sample_rate``, ``max_frames``,
-        ``single_label``, ``label_encoder``, ``audio_normalizer`` and
-        ``thresholds``, a tensor ``[C]`` or None.
+        ``MODULES``, on the CPU; and the numbers of config.json,
+        ``label_encoder``, ``audio_normalizer`` and ``thresholds``, if any.
 
     Raises
     ------
@@ -115,7 +114,7 @@ def load_folder(folder):
         tensors = read_tensors(path)
         path = config_file
         config = json.loads(read_text(path))
-        modules, hparams = build(config, len(tensors))
+        modules, hparams = _build(config, len(tensors))
         path = weights_file
         _assign_tensors(modules, tensors)
         path = config_file
@@ -132,9 +131,8 @@ def load_folder(folder):
             f"{n_classes} classes. {REMEDY}"
         )
     hparams["thresholds"] = read_thresholds(folder, labels)
-    encoder = CategoricalEncoder()
-    encoder.update_from_iterable(labels)
-    hparams["label_encoder"] = encoder
+    hparams["label_encoder"] = CategoricalEncoder()
+    hparams["label_encoder"].update_from_iterable(labels)
     normalizer = AudioNormalizer(sample_rate=hparams["sample_rate"])
     return modules, {**hparams, "audio_normalizer": normalizer}
 
@@ -144,7 +142,6 @@ def _read_labels(path):
     rows = list(csv.reader(read_text(path).splitlines(keepends=True)))
     if rows[:1] != [["index", "label"]] or len(rows) < 2:
         raise ValueError(f"{path} must have the columns index and label.")
-    labels = []
     for number, row in enumerate(rows[1:]):
         if len(row) != 2 or row[0] != str(number) or not row[1].strip():
             raise ValueError(
@@ -153,7 +150,7 @@ def _read_labels(path):
             )
         if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in row[1]):
             raise ValueError(f"{path}: {row[1]!r} has control characters.")
-        labels.append(row[1])
+    labels = [label for _, label in rows[1:]]
     if len(set(labels)) < len(labels):
         raise ValueError(f"{path} has a duplicate label.")
     return labels
@@ -181,21 +178,16 @@ def export_inference(
     """Writes an inference folder; one that exists is replaced when complete.
 
     If config.json cannot describe the modules, only ``hyperparams.yaml`` and
-    its files are written, with a warning. The labels are saved both as
-    label_encoder.txt, for readers, and as label_encoder.ckpt, the only name
-    under which SpeechBrain's ``Pretrainer`` finds a file beside the yaml.
+    its files are written, with a warning.
 
     Arguments
     ---------
-    hparams_file : str
-        The resolved yaml in the experiment's folder.
-    modules, label_encoder : dict of torch.nn.Module, CategoricalEncoder
-        The trained ``MODULES``, and what maps classes to labels.
-    folder : str
-        The folder to write. It can be moved later.
-    single_label : bool
-        Whether each clip has exactly one class, so that probabilities sum to 1.
-    learned : list of tuple, optional
+    hparams_file, modules, label_encoder : str, dict, CategoricalEncoder
+        The resolved yaml in the experiment's folder, the trained ``MODULES``,
+        and what maps classes to labels.
+    folder, single_label : str, bool
+        The folder to write, and whether each clip has exactly one class.
+    learned : list or tuple, optional
         Rows of thresholds.csv, see ``learn_thresholds``.
 
     Returns
@@ -254,19 +246,18 @@ def _write_yaml_form(folder, recipe, modules, hparams):
         state = {k: v.cpu() for k, v in modules[name].state_dict().items()}
         with open(folder / f"{name}.ckpt", "wb") as file:  # names a full disk
             torch.save(state, file)
+    # For readers, and by the only name that Pretrainer finds beside the yaml
     for suffix in ("txt", "ckpt"):
         hparams["label_encoder"].save(folder / f"label_encoder.{suffix}")
 
 
 def write_folder(folder, modules, hparams):
-    """Writes an inference folder that is data alone, see ``load_folder``.
+    """Writes an inference folder that is data alone; replaces an earlier one.
 
     Arguments
     ---------
-    folder : str
-        One that exists is replaced when the new one is complete.
-    modules, hparams : dict
-        As ``load_folder`` returns them.
+    folder, modules, hparams : str, dict
+        Where to, and what, as ``load_folder`` returns it.
 
     Returns
     -------
@@ -279,21 +270,8 @@ def write_folder(folder, modules, hparams):
 
     Example
     -------
-    >>> from speechbrain_fftp.lobes import features
-    >>> from speechbrain_fftp.lobes.models.AST import AST
-    >>> labels = CategoricalEncoder()
-    >>> labels.update_from_iterable(["Speech", "Music"])
-    >>> modules = {
-    ...     "compute_features": features.KaldiFbank(),
-    ...     "mean_var_norm": features.DatasetNormalization(),
-    ...     "embedding_model": AST(embed_dim=48, depth=1, num_heads=3),
-    ...     "classifier": torch.nn.Linear(48, 2),
-    ... }
-    >>> hparams = {"sample_rate": 16000, "max_frames": 1024}
-    >>> hparams = {**hparams, "single_label": False, "label_encoder": labels}
-    >>> folder = write_folder(getfixture("tmpdir") / "m", modules, hparams)
-    >>> sorted(path.name for path in folder.iterdir())
-    ['config.json', 'labels.csv', 'model.safetensors']
+    >>> def copy_model(source, folder):
+    ...     write_folder(folder, *load_folder(source))
     """
     with atomic_folder(folder, needed=_num_bytes(modules)) as unfinished:
         _write_data_form(Path(unfinished), modules, hparams)
@@ -310,7 +288,7 @@ def _write_data_form(folder, modules, hparams):
     from safetensors.torch import save
 
     config = {name: hparams[name] for name in NUMBERS}
-    config.update({name: describe(modules[name], name) for name in MODULES})
+    config.update({name: _describe(modules[name], name) for name in MODULES})
     config.update({"single_label": True} if hparams["single_label"] else {})
     write_json(folder / "config.json", config)
     model = torch.nn.ModuleDict({name: modules[name] for name in TRAINED})

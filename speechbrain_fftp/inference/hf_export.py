@@ -19,7 +19,7 @@ import torch
 from torch.nn.functional import pad
 
 from speechbrain_fftp.dataio.files import atomic_folder, write_json
-from speechbrain_fftp.inference.config import MODULES, describe
+from speechbrain_fftp.inference.config import MODULES, _describe
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.utils.pretrained import ast, tensors
@@ -96,7 +96,8 @@ def _classifier(tagger):
     elif encoder.embedding.patch_frames > encoder.n_mels:
         reason = "its patches have more frames than bins"
     elif type(fbank) is not KaldiFbank or (
-        describe(fbank, part) != describe(KaldiFbank(rate, fbank.n_mels), part)
+        _describe(fbank, part)
+        != _describe(KaldiFbank(rate, fbank.n_mels), part)
     ):
         reason = "its front end is not KaldiFbank with the default settings"
     elif type(norm) is not DatasetNormalization:

@@ -10,9 +10,9 @@ import math
 import numpy as np
 import torch
 
-from speechbrain_fftp.inference.events import Event, check_thresholds
-from speechbrain_fftp.inference.hysteresis import Hysteresis
-from speechbrain_fftp.inference.thresholds import resolve_threshold
+from speechbrain_fftp.inference.config import MODULES
+from speechbrain_fftp.inference.events import Event, _Hysteresis
+from speechbrain_fftp.inference.thresholds import check_thresholds
 from speechbrain_fftp.inference.windows import _cut_windows
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -65,15 +65,14 @@ def stream_events(
     ...         if event.label == "Siren" and event.end is None:
     ...             print("A siren since", event.start)
     """
-    threshold = resolve_threshold(threshold, tagger.thresholds)
-    low = check_thresholds(threshold, low)
+    threshold, low = check_thresholds(threshold, tagger.thresholds, low)
     rows = _window_rows
     if window is None and _can_step(tagger):
         rows, hop = _step_rows, STEP_HOP if hop is None else hop
     window, hop = tagger.check_window(window, hop)
     labels, rate = tagger.labels, tagger.hparams.sample_rate
     sizes = (0.0, 0) if rows is _step_rows else (window, tagger.piece_samples)
-    tracker = Hysteresis(threshold, low, len(labels), sizes[0])
+    tracker = _Hysteresis(threshold, low, len(labels), sizes[0])
     pending = _Pending(tracker, sizes[1], rate)
     begun = set()
 
@@ -102,13 +101,10 @@ def stream_events(
 
 def _can_step(tagger):
     """Whether a model, of frames that depend on no others, has ``step``."""
-    encoder, features = (
-        tagger.mods.embedding_model,
-        tagger.mods.compute_features,
-    )
+    features, norm, encoder, _ = (tagger.mods[name] for name in MODULES)
     return (
         isinstance(features, KaldiFbank)
-        and isinstance(tagger.mods.mean_var_norm, DatasetNormalization)
+        and isinstance(norm, DatasetNormalization)
         and isinstance(encoder, AuM)
         and not encoder.bidirectional
         and encoder.embedding.freq_patches == 1

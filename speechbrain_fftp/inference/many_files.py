@@ -50,30 +50,13 @@ class FileTags:
         return {name: value for name, value in values if value is not None}
 
 
-def tag_many(tag_batch, read, paths, num_workers):
+def _tag_many(tag_batch, read, paths, num_workers):
     """Computes the probabilities of files, in order and in constant memory.
 
-    Arguments
-    ---------
-    tag_batch, read : callable
-        Maps waveforms ``[B, S]`` and their relative lengths ``[B]`` to
-        probabilities ``[B, C]``; returns an iterator of a file's windows, in
-        batches ``[B, S]``.
-    paths : iterable
-        The files, which may be endless.
-    num_workers : int
-        Number of threads that call ``read`` and its iterators.
-
-    Yields
-    ------
-    path, found : str, torch.Tensor or str
-        The file, and for each class the maximum over the windows ``[C]``, or
-        why the file cannot be read, in one line.
-
-    Example
-    -------
-    >>> list(tag_many(lambda wavs, _: wavs, torch.load, ["a.pt"], 1))
-    [('a.pt', "[Errno 2] No such file or directory: 'a.pt'")]
+    ``tag_batch`` maps waveforms ``[B, S]`` and relative lengths ``[B]`` to
+    probabilities ``[B, C]``; ``read`` returns an iterator of a file's windows
+    ``[B, S]``, in one of some threads. The paths may be endless. Yields each,
+    with the maximum over its windows ``[C]``, or why it cannot be read.
     """
     files, waiting, file = [], [], None
     for path, found in _read_ahead(read, paths, num_workers):

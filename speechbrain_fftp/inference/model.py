@@ -18,7 +18,7 @@ from speechbrain_fftp.inference import windows
 from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.packed_linear import pack_linear
 from speechbrain_fftp.inference.published import load_model
-from speechbrain_fftp.inference.threads import CallThreads
+from speechbrain_fftp.inference.threads import _CallThreads
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.utils.pretrained.hub import find_model
@@ -26,7 +26,7 @@ from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
 
 logger = get_logger(__name__)
 
-# Further exceptions for damaged yaml and label files
+# For damaged yaml and label files
 YAML_ERRORS = (SyntaxError, yaml.YAMLError, ruamel.yaml.YAMLError)
 
 
@@ -40,25 +40,20 @@ class TaggingModel(Pretrained):
 
     Arguments
     ---------
-    modules : dict of torch.nn.Module
-        The modules ``MODULES_NEEDED``, see ``Tagger``.
-    hparams : dict
-        ``label_encoder``, ``sample_rate`` in Hz, ``max_frames`` (the maximum
-        clip length), ``single_label`` if a clip has exactly one label, and
-        ``thresholds`` ``[C]``, if any.
-    run_opts, freeze_params : dict, bool, optional
-        See ``Pretrained``.
-    packed : bool
-        Whether to call ``pack_linear``, which makes fp32 inference faster on
-        some CPUs, at the cost of a second copy of the weights.
-    threads : int, optional
-        Number of torch's CPU threads in each call, see ``CallThreads``.
+    modules, hparams : dict
+        The modules ``MODULES_NEEDED``, see ``Tagger``; ``label_encoder``,
+        ``sample_rate`` in Hz, ``max_frames`` (the maximum clip length),
+        ``single_label`` if a clip has exactly one label, and ``thresholds``
+        ``[C]``, if any.
+    run_opts, freeze_params, packed, threads : dict, bool, int, optional
+        See ``Pretrained``. Whether to call ``pack_linear``, which makes fp32 inference faster on
+        some CPUs, at the cost of a second copy of the weights; and the number
+        of torch's CPU threads in each call, by default one for little work.
 
     Raises
     ------
     ValueError
-        If modules or labels are missing, the labels are damaged, or
-        ``threads`` is not positive.
+        If modules or labels are not complete, or ``threads`` not positive.
 
     Example
     -------
@@ -80,19 +75,18 @@ class TaggingModel(Pretrained):
         threads=None,
     ):
         super().__init__(modules, hparams, run_opts, freeze_params)
-        missing = set(self.MODULES_NEEDED) - set(self.mods)
-        if missing:
+        if missing := set(self.MODULES_NEEDED) - set(self.mods):
             raise ValueError(
                 "The model's hyperparams.yaml lacks the modules "
                 f"{', '.join(sorted(missing))}: it is not a tagging model."
             )
         encoder = self.hparams.label_encoder
-        if len(encoder) == 0:
+        numbers = sorted(encoder.ind2lab)
+        if not numbers:
             raise ValueError(
                 "The model has no labels: its label_encoder.ckpt is missing, "
                 "empty or damaged. Export the model again."
             )
-        numbers = sorted(encoder.ind2lab)
         if numbers != list(range(len(encoder))):
             raise ValueError(
                 "The model's label_encoder.ckpt is damaged: the labels must be "
@@ -108,7 +102,7 @@ class TaggingModel(Pretrained):
         self.tagger = Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
         sizes = self.hparams.max_frames, self.hparams.sample_rate
         encoder = self.mods.embedding_model
-        self.call_threads = CallThreads(threads, encoder, *sizes)
+        self.call_threads = _CallThreads(threads, encoder, *sizes)
 
     @classmethod
     def from_hparams(cls, source, *args, **kwargs):
@@ -116,10 +110,9 @@ class TaggingModel(Pretrained):
 
         Arguments
         ---------
-        source : str
-            An inference folder, or a model hub's repository that holds one.
-        *args, **kwargs : tuple, dict
-            As of ``Pretrained.from_hparams``, and arguments of the class.
+        source, *args, **kwargs : str, tuple, dict
+            An inference folder, or a model hub's repository that holds one;
+            and arguments of the class.
 
         Returns
         -------
@@ -154,8 +147,8 @@ class TaggingModel(Pretrained):
             ``owner/name[@revision]`` on the hub; or the authors' ``.pth`` file
             of an AST or an Audio Mamba.
         device, precision : str
-            cpu, cuda:0, ...; ``fp32`` or ``bf16``, which is faster on processors
-            that support bfloat16: on CPUs that do not, a warning is logged.
+            cpu, cuda:0, ...; ``fp32`` or ``bf16``, which logs a warning on CPUs
+            that do not support bfloat16, since it is slower there.
         packed, threads : bool, int, optional
             See the class.
 
@@ -166,26 +159,27 @@ class TaggingModel(Pretrained):
         Raises
         ------
         OSError, ValueError
-            If a file is missing or cannot be read, the files do not match,
-            the hub cannot be reached, or there is no such device or precision.
+            If the model, the hub, the device or the precision cannot be used.
         """
         if precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
         modules, hparams = load_model(find_model(source))
         try:
-            options = {"device": str(torch.device(device))}
-            options["precision"] = precision
-            tagger = cls(modules, hparams, options, True, packed, threads)
+            opts = {"device": str(torch.device(device)), "precision": precision}
+            tagger = cls(modules, hparams, opts, True, packed, threads)
         except LOADING_ERRORS as error:
             raise ValueError(
                 f"The model in {source} cannot run on {device}. "
                 f"{type(error).__name__}: {error}"
             ) from error
-        capable = (
-            torch.cpu._is_avx512_bf16_supported()
-            or torch.cpu._is_amx_tile_supported()
-        )
-        if precision == "bf16" and tagger.device == "cpu" and not capable:
+        if (
+            precision == "bf16"
+            and tagger.device == "cpu"
+            and not (
+                torch.cpu._is_avx512_bf16_supported()
+                or torch.cpu._is_amx_tile_supported()
+            )
+        ):
             logger.warning(
                 "This CPU does not support bfloat16 (AVX512-BF16 or AMX): "
                 "precision='fp32' is faster."
@@ -206,21 +200,19 @@ class TaggingModel(Pretrained):
     @property
     def frame_samples(self):
         """Samples from the start of one frame to that of the next."""
-        return windows.frame_size(self.mods.compute_features)[1]
+        return windows._frame_size(self.mods.compute_features)[1]
 
     @property
     def min_samples(self):
         """Samples of one patch."""
         embedding = getattr(self.mods.embedding_model, "embedding", None)
         frames = getattr(embedding, "patch_frames", 1)
-        return windows.num_samples(self.mods.compute_features, frames)
+        return self._num_samples(frames)
 
     @property
     def max_samples(self):
         """Samples of the maximum clip length."""
-        return windows.num_samples(
-            self.mods.compute_features, self.hparams.max_frames
-        )
+        return self._num_samples(self.hparams.max_frames)
 
     @property
     def max_window(self):
@@ -229,16 +221,18 @@ class TaggingModel(Pretrained):
 
     @property
     def piece_samples(self):
-        """Samples that the encoder sees at once.
-
-        That is ``max_samples``, except for a CED, which cuts longer clips.
-        """
+        """Samples that the encoder sees at once: a CED cuts longer clips."""
         frames = getattr(self.mods.embedding_model, "max_frames", math.inf)
         frames = min(frames, self.hparams.max_frames)
-        return windows.num_samples(self.mods.compute_features, frames)
+        return self._num_samples(frames)
+
+    def _num_samples(self, frames):
+        """Samples of the shortest clip with a number of frames, at least one."""
+        window, shift, margin = windows._frame_size(self.mods.compute_features)
+        return max((frames - 1) * shift + window - margin, window)
 
     def load_wav(self, path):
-        """Reads a whole audio file for the model.
+        """Reads a whole audio file as a waveform ``[S]`` for the model.
 
         Arguments
         ---------
@@ -247,9 +241,8 @@ class TaggingModel(Pretrained):
         Returns
         -------
         torch.Tensor
-            Mono waveform ``[S]`` at the model's sampling rate.
         """
-        blocks = list(windows.audio_blocks(path, self.hparams.sample_rate))
+        blocks = list(windows._audio_blocks(path, self.hparams.sample_rate))
         return torch.from_numpy(np.concatenate(blocks))
 
     def encode_batch(self, wavs, wav_lens=None):
@@ -283,8 +276,7 @@ class TaggingModel(Pretrained):
         Returns
         -------
         torch.Tensor
-            Probabilities ``[B, C]``; they sum up to 1 if the model has
-            ``single_label``, and are independent otherwise.
+            Probabilities ``[B, C]``, which sum up to 1 if ``single_label``.
 
         Raises
         ------

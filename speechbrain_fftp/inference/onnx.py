@@ -92,14 +92,12 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
     ) as folder:
         exported = Path(folder) / path.name
         program = _export(reference)
-        program.model.metadata_props.update(
-            labels=json.dumps(reference.labels, ensure_ascii=False),
-            sample_rate=str(reference.hparams.sample_rate),
-            window_samples=str(reference.max_samples),
-        )
+        metadata = program.model.metadata_props
+        metadata["labels"] = json.dumps(reference.labels, ensure_ascii=False)
+        metadata["sample_rate"] = str(reference.hparams.sample_rate)
+        metadata["window_samples"] = str(reference.max_samples)
         if tagger.thresholds is not None:
-            limits = json.dumps(tagger.thresholds.tolist())
-            program.model.metadata_props["thresholds"] = limits
+            metadata["thresholds"] = json.dumps(tagger.thresholds.tolist())
         program.save(exported)
         del program
         if importlib.util.find_spec("onnxruntime") is None:
@@ -130,8 +128,8 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
 def _export(tagger):
     """Exports a tagger, without traces of the machine."""
     model = _Probabilities(tagger)
-    batch = torch.export.Dim("batch")
-    samples = torch.export.Dim("samples")
+    batch, samples = map(torch.export.Dim, ("batch", "samples"))
+    shapes = {"wavs": {0: batch, 1: samples}, "wav_lens": {0: batch}}
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             model.eval(),
@@ -140,10 +138,7 @@ def _export(tagger):
             verbose=False,
             input_names=["wavs", "wav_lens"],
             output_names=["probabilities"],
-            dynamic_shapes={
-                "wavs": {0: batch, 1: samples},
-                "wav_lens": {0: batch},
-            },
+            dynamic_shapes=shapes,
         )
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # stack traces with paths of files
@@ -251,10 +246,8 @@ def _fold_norms(encoder):
     """
     for block in encoder.modules():
         if isinstance(block, TransformerBlock):
-            for norm, linear in (
-                (block.norm1, block.qkv),
-                (block.norm2, block.mlp[0]),
-            ):
+            pairs = (block.norm1, block.qkv), (block.norm2, block.mlp[0])
+            for norm, linear in pairs:
                 linear.bias.data += linear.weight @ norm.bias
                 linear.weight.data *= norm.weight
                 norm.reset_parameters()

@@ -9,6 +9,7 @@ from collections import Counter
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.audioset.lists import read_classes
+from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.folder import load_folder
 from speechbrain_fftp.lobes.features import (
     DatasetNormalization,
@@ -37,9 +38,7 @@ def load_model(path):
     Arguments
     ---------
     path : pathlib.Path
-        An inference folder; a folder in Hugging Face's form (AST or CED) with
-        config.json, model.safetensors and preprocessor_config.json; or the
-        authors' ``.pth`` file of an AST or an Audio Mamba.
+        See ``TaggingModel.from_pretrained``.
 
     Returns
     -------
@@ -53,6 +52,7 @@ def load_model(path):
 
     Example
     -------
+    >>> from pathlib import Path
     >>> load_model(Path("no_folder"))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     FileNotFoundError: no_folder/config.json is missing. ...
@@ -80,20 +80,15 @@ def _load_hugging_face(folder, config):
     about = read_json(folder / PREPROCESSOR)
     encoder, classifier = load_encoder(folder)
     try:
-        compute_features, normalizer, frames = front_end(about, encoder)
-    except ValueError as error:
-        raise ValueError(f"{folder / PREPROCESSOR}: {error}") from error
-    try:
+        path = folder / PREPROCESSOR
+        *modules, frames = front_end(about, encoder)
+        path = folder / "config.json"
         labels = _read_names(config.get("id2label"), _num_classes(classifier))
     except ValueError as error:
-        raise ValueError(f"{folder / 'config.json'}: {error}") from error
+        raise ValueError(f"{path}: {error}") from error
+    labels = labels or _numbered(folder, classifier)
     single = config.get("problem_type") == "single_label_classification"
-    return _assemble(
-        [compute_features, normalizer, encoder, classifier],
-        frames,
-        labels or _numbered(folder, classifier),
-        single,
-    )
+    return _assemble([*modules, encoder, classifier], frames, labels, single)
 
 
 def _ast_front_end(about, encoder):
@@ -131,14 +126,8 @@ def _ced_front_end(about, encoder):
     edges = {"f_min": about.get("f_min", 0)}
     edges["f_max"] = about.get("f_max") or rate / 2
     _check_numbers(edges, 0, rate / 2)
-    features = MelDecibels(
-        sample_rate=rate,
-        n_mels=encoder.n_mels,
-        n_fft=int(sizes["n_fft"]),
-        hop_length=int(sizes["hop_size"]),
-        f_min=float(edges["f_min"]),
-        f_max=float(edges["f_max"]),
-    )
+    sizes, edges = map(int, sizes.values()), map(float, edges.values())
+    features = MelDecibels(rate, encoder.n_mels, *sizes, *edges)
     # (x - 0) / (2 * 0.5): the encoder normalizes by itself
     identity = DatasetNormalization(mean=0.0, std=0.5)
     return features, identity, CED_CHUNKS * encoder.max_frames
@@ -178,7 +167,7 @@ def _load_original(path):
             "their authors."
         )
     encoder, classifier = loader(path)
-    labels = _audioset_names()
+    labels = list(read_classes("").values())
     if len(labels) != _num_classes(classifier):
         labels = _numbered(path, classifier)
         logger.warning(
@@ -187,17 +176,15 @@ def _load_original(path):
             "it and correct config.json.",
             path,
         )
-    front_end = [KaldiFbank(), DatasetNormalization()]
-    modules = [*front_end, encoder, classifier]
+    modules = [KaldiFbank(), DatasetNormalization(), encoder, classifier]
     return _assemble(modules, encoder.max_frames, labels)
 
 
 def _assemble(modules, max_frames, labels, single_label=False):
     """The modules and hparams of a tagger."""
-    names = "compute_features", "mean_var_norm", "embedding_model", "classifier"
     encoder = CategoricalEncoder()
     encoder.update_from_iterable(labels)
-    return dict(zip(names, modules)), {
+    return dict(zip(MODULES, modules)), {
         "sample_rate": modules[0].sample_rate,
         "max_frames": max_frames,
         "single_label": single_label,
@@ -208,11 +195,6 @@ def _assemble(modules, max_frames, labels, single_label=False):
 def _num_classes(classifier):
     """Number of classes of a linear layer, or of the last of several."""
     return [*classifier.modules()][-1].out_features
-
-
-def _audioset_names():
-    """The names of AudioSet's 527 classes."""
-    return list(read_classes("").values())
 
 
 def _numbered(path, classifier):
@@ -230,7 +212,7 @@ def _read_names(names, n_classes):
 
     Names of AudioSet's classes that end at the first comma are completed.
     """
-    known = _audioset_names()
+    known = list(read_classes("").values())
     if names is None:
         return known if n_classes == len(known) else None
     numbers = {str(number) for number in range(n_classes)}
@@ -240,8 +222,8 @@ def _read_names(names, n_classes):
     for name in names:
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f"id2label holds {str(name)[:80]!r}, not a name.")
-    short = [name.split(",")[0] for name in known]
-    if [name.split(",")[0] for name in names] == short:
+    first, ours = ([x.split(",")[0] for x in own] for own in (names, known))
+    if first == ours:
         return known
     count = Counter(names)
     return [

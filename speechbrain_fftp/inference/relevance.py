@@ -52,8 +52,7 @@ def rollout(maps):
     The product over blocks of ``(A + I) / 2``, which weights attention A and
     the residual connection equally; rows sum to 1.
     """
-    identity = torch.eye(maps[0].shape[-1], device=maps[0].device)
-    product = identity
+    product = identity = torch.eye(maps[0].shape[-1], device=maps[0].device)
     for weights in maps:
         product = (weights.float() + identity) / 2 @ product
     return product

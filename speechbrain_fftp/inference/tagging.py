@@ -10,13 +10,11 @@ import math
 import torch
 
 from speechbrain_fftp.inference.evaluation import evaluate
-from speechbrain_fftp.inference.events import check_thresholds, rank_tags
-from speechbrain_fftp.inference.many_files import FileTags, tag_many
+from speechbrain_fftp.inference.events import Timeline, _rank_tags
+from speechbrain_fftp.inference.many_files import FileTags, _tag_many
 from speechbrain_fftp.inference.model import TaggingModel
-from speechbrain_fftp.inference.thresholds import resolve_threshold
-from speechbrain_fftp.inference.timeline import Timeline
-from speechbrain_fftp.inference.waveforms import mono_waveform
-from speechbrain_fftp.inference.windows import file_windows
+from speechbrain_fftp.inference.thresholds import check_thresholds
+from speechbrain_fftp.inference.windows import _file_windows, _mono_waveform
 
 
 class AudioTagger(TaggingModel):
@@ -57,7 +55,10 @@ class AudioTagger(TaggingModel):
         Arguments
         ---------
         wav, sample_rate : numpy.ndarray or torch.Tensor, float
-            Samples ``[S]``, ``[S, C]`` or ``[C, S]``, see ``mono_waveform``.
+            Samples ``[S]``, or ``[S, C]`` or ``[C, S]`` with up to 8 channels,
+            which are averaged: floating-point numbers of full scale 1, or
+            integers of 8 (unsigned ones as in WAV files, with silence at 128),
+            16 or 32 bits. Their sampling rate in Hz.
         top_k, threshold : int, float or "auto", optional
             See ``tag_file``.
 
@@ -65,7 +66,7 @@ class AudioTagger(TaggingModel):
         -------
         list of Tag
         """
-        blocks = [mono_waveform(wav, sample_rate, self.hparams.sample_rate)]
+        blocks = [_mono_waveform(wav, sample_rate, self.hparams.sample_rate)]
         return self.tag_file(blocks, top_k, threshold)
 
     def tag_files(self, paths, top_k=5, threshold=None, num_workers=4):
@@ -76,10 +77,8 @@ class AudioTagger(TaggingModel):
 
         Arguments
         ---------
-        paths : iterable of str
-            The files; may be endless.
-        top_k, threshold : int, float or "auto", optional
-            See ``tag_file``.
+        paths, top_k, threshold : iterable of str, int, float or "auto" or None
+            The files, which may be endless; the others as of ``tag_file``.
         num_workers : int
             Number of threads that read.
 
@@ -88,13 +87,13 @@ class AudioTagger(TaggingModel):
         FileTags
             The tags of the next file, or why it cannot be read.
         """
-        threshold = resolve_threshold(threshold, self.thresholds)
+        threshold, _ = check_thresholds(threshold, self.thresholds)
         read = self._reader()
-        for path, found in tag_many(self.tag_batch, read, paths, num_workers):
+        for path, found in _tag_many(self.tag_batch, read, paths, num_workers):
             if isinstance(found, str):
                 yield FileTags(str(path), error=found)
             else:
-                tags = rank_tags(found, self.labels, top_k, threshold)
+                tags = _rank_tags(found, self.labels, top_k, threshold)
                 yield FileTags(str(path), tags)
 
     def tag_file(self, source, top_k=5, threshold=None, progress=False):
@@ -117,13 +116,13 @@ class AudioTagger(TaggingModel):
         list of Tag
             Sorted by probability, the highest first.
         """
-        threshold = resolve_threshold(threshold, self.thresholds)
+        threshold, _ = check_thresholds(threshold, self.thresholds)
         best = (
             self.tag_batch(wavs).amax(0).cpu()
             for *_, wavs in self._windows(source, progress=progress)
         )
         probs = functools.reduce(torch.maximum, best)
-        return rank_tags(probs, self.labels, top_k, threshold)
+        return _rank_tags(probs, self.labels, top_k, threshold)
 
     def evaluate(
         self, data_folder, split="eval", window=None, hop=None, **options
@@ -147,7 +146,6 @@ class AudioTagger(TaggingModel):
         Returns
         -------
         Evaluation
-            Metrics, probabilities, and the clips that are not scored.
         """
         default = window is None and hop is None
         read = self._reader([] if default else [self.check_window(window, hop)])
@@ -182,16 +180,12 @@ class AudioTagger(TaggingModel):
 
         Arguments
         ---------
-        source : str, bytes or file
-        window, hop : float, optional
-            Length of a window and step between windows, see ``check_window``.
-        progress : bool
-            Whether to show a progress bar.
+        source, window, hop, progress : str, float or None, bool
+            See ``tag_file`` and ``check_window``.
 
         Returns
         -------
         Timeline
-            Times and probabilities of the windows, and those of the file.
         """
         window, hop = self.check_window(window, hop)
         rate = self.hparams.sample_rate
@@ -202,16 +196,14 @@ class AudioTagger(TaggingModel):
             for spans, members, wavs in self._windows(source, grids, progress)
         )
         about = window, self.labels, self.thresholds
-        return Timeline.from_batches(batches, self.hparams.sample_rate, *about)
+        return Timeline._from_batches(batches, rate, *about)
 
     def timeline(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes over time.
 
         Arguments
         ---------
-        source : str, bytes or file
-        window, hop : float, optional
-        progress : bool
+        source, window, hop, progress : str, float or None, bool
             See ``analyze``.
 
         Returns
@@ -231,21 +223,18 @@ class AudioTagger(TaggingModel):
         low=None,
         progress=False,
     ):
-        """Finds events with their start and end, see ``find_events``.
+        """Finds events with their start and end, see ``Timeline.events``.
 
         Arguments
         ---------
-        source : str, bytes or file
-        window, hop, threshold, low : float, optional
-            See ``analyze`` and ``find_events``; ``threshold`` may be "auto".
-        progress : bool
+        source, window, hop, threshold, low, progress : str, float or None, bool
+            See ``analyze`` and ``Timeline.events``.
 
         Returns
         -------
         list of Event
         """
-        threshold = resolve_threshold(threshold, self.thresholds)
-        low = check_thresholds(threshold, low)
+        threshold, low = check_thresholds(threshold, self.thresholds, low)
         found = self.analyze(source, window, hop, progress)
         return found.events(threshold, low)
 
@@ -261,7 +250,6 @@ class AudioTagger(TaggingModel):
         Returns
         -------
         window, hop : float
-            The same, or their defaults.
 
         Raises
         ------
@@ -284,7 +272,7 @@ class AudioTagger(TaggingModel):
         return window, hop
 
     def _reader(self, grids=()):
-        """A function that returns the windows of a file, for ``tag_many``."""
+        """A function that returns the windows of a file, for ``_tag_many``."""
         return lambda source: (w for *_, w in self._windows(source, grids))
 
     def _windows(self, source, grids=(), progress=False):
@@ -292,4 +280,4 @@ class AudioTagger(TaggingModel):
         rate, size = self.hparams.sample_rate, self.max_samples
         grids = [(round(w * rate), hop * rate) for w, hop in grids]
         grids = grids or [(size, size)]
-        return file_windows(source, rate, grids, self.min_samples, progress)
+        return _file_windows(source, rate, grids, self.min_samples, progress)

@@ -19,33 +19,13 @@ MIN_WORK = 2**29
 PROCESS = os.getpid()  # that of the parent in one that was forked since
 
 
-class CallThreads:
+class _CallThreads:
     """Chooses the number of torch's CPU threads for each call of a model.
 
-    Work is estimated as parameters times tokens. A process that was forked
-    after loading always uses one thread, because more would wait forever. A copy
-    that was pickled may use more in any other process.
-
-    Arguments
-    ---------
-    threads : int, optional
-        Number of threads. By default, one on a CPU for less work than
-        ``MIN_WORK``, else torch's own number.
-    encoder, max_frames, sample_rate : torch.nn.Module, int, int
-        The encoder, its maximum clip length in frames of about 10 ms, and the
-        sampling rate in Hz.
-
-    Raises
-    ------
-    ValueError
-        If ``threads`` is not positive.
-
-    Example
-    -------
-    >>> threads = CallThreads(1, torch.nn.Identity(), 1024, 16000)
-    >>> with threads.set(torch.zeros(1, 16000)):
-    ...     torch.get_num_threads()
-    1
+    Work is estimated as parameters times tokens; for less than ``MIN_WORK`` on a
+    CPU it is one, or else torch's own number. A process that was forked after
+    loading always uses one thread, because more would wait forever. A copy that
+    was pickled may use more in any other process.
     """
 
     def __init__(self, threads, encoder, max_frames, sample_rate):
@@ -64,15 +44,9 @@ class CallThreads:
 
     @contextlib.contextmanager
     def set(self, wavs):
-        """Sets the number of threads in a ``with`` block.
+        """Sets the calling thread's number in a ``with`` block, for its waveforms.
 
-        It is a setting of the calling thread. Other threads keep theirs; those
-        that use torch for the first time meanwhile start with this number.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            The waveforms of the call.
+        Threads that use torch for the first time meanwhile start with it, too.
         """
         before = torch.get_num_threads()
         small = self.on_cpu and wavs.numel() * self.work < MIN_WORK

@@ -11,10 +11,10 @@ import torch
 
 from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.utils.metrics import best_thresholds
+from speechbrain_fftp.utils.pretrained.tensors import read_text
 
 THRESHOLDS = "thresholds.csv"
 HEADER = ("label", "threshold", "positives", "f1")
-MAX_BYTES = 2**24
 
 
 def learn_thresholds(labels, targets, probs):
@@ -34,10 +34,7 @@ def read_thresholds(folder, labels):
     if not path.is_file():
         return None
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError("it is too large")
-        lines = path.read_text("utf-8").splitlines(keepends=True)
-        header, *rows = csv.reader(lines)
+        header, *rows = csv.reader(read_text(path).splitlines(keepends=True))
         names, thresholds, positives, f1 = zip(*rows, strict=True)
         shares = torch.tensor([list(map(float, x)) for x in (thresholds, f1)])
         right = (*header, *names) == (*HEADER, *labels)
@@ -54,13 +51,27 @@ def read_thresholds(folder, labels):
     return shares[0]
 
 
-def resolve_threshold(threshold, learned):
-    """Thresholds that "auto" stands for, the learned ones; others as given."""
-    if not isinstance(threshold, str):
-        return threshold
-    if threshold != "auto" or learned is None:
+def check_thresholds(threshold, learned, low=None):
+    """The upper and the lower threshold ``[C]``, or of all classes, checked.
+
+    "auto" stands for the learned ones, None for 0 and, of ``low``, a quarter.
+    """
+    threshold = 0.0 if threshold is None else threshold
+    if isinstance(threshold, str):
+        if threshold != "auto" or learned is None:
+            raise ValueError(
+                f"threshold={threshold!r}: give a number, or 'auto' if the "
+                "model has thresholds, which `fftp-tag calibrate` learns."
+            )
+        threshold = learned
+    highest = torch.as_tensor(threshold, dtype=torch.double)
+    if not ((0 <= highest) & (highest <= 1)).all():
+        raise ValueError(f"threshold={threshold} must be in 0..1.")
+    low = threshold / 4 if low is None else low
+    lowest = torch.as_tensor(low, dtype=torch.double)
+    if not ((0 <= lowest) & (lowest <= highest)).all():
         raise ValueError(
-            f"threshold={threshold!r}: give a number, or 'auto' if the model has "
-            "thresholds, which `fftp-tag calibrate` learns."
+            f"low={low} must be in 0..{highest.min():g}: an event must reach "
+            "the threshold and ends where its probability falls below low."
         )
-    return learned
+    return threshold, low

@@ -1,4 +1,4 @@
-"""Windows of audio files of any length, in constant memory.
+"""Samples of arrays, and windows of files of any length in constant memory.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -6,6 +6,7 @@ Authors
 
 import itertools
 import math
+import numbers
 import os
 
 import numpy as np
@@ -18,35 +19,18 @@ from speechbrain_fftp.dataio import audio
 logger = get_logger(__name__)
 
 BATCH_WINDOWS = 16  # windows that are passed to the model at a time
+MAX_CHANNELS = 8  # of a 2-D array
+# Offset and full scale of the integers that audio files hold
+INTEGERS = {"u1": (128, 2**7), "i1": (0, 2**7), "i2": (0, 2**15)}
+INTEGERS["i4"] = (0, 2**31)
 
 
-def frame_size(compute_features):
-    """Window, shift and margin of a front end's frames, in samples.
+def _frame_size(compute_features):
+    """Window and shift of a front end's frames, and their margin, in samples.
 
-    Read from ``window``, ``shift`` and ``center``, if present, as of
-    ``KaldiFbank``, or else from ``compute_STFT``, as of SpeechBrain's ``Fbank``.
-
-    Arguments
-    ---------
-    compute_features : torch.nn.Module
-
-    Returns
-    -------
-    window, shift, margin : int
-        Length of a frame, step from one start to the next, and by how much the
-        first and the last frame together reach beyond the clip: ``window`` if
-        the frames are centred, else 0.
-
-    Raises
-    ------
-    ValueError
-        If the front end has neither.
-
-    Example
-    -------
-    >>> from speechbrain.lobes.features import Fbank
-    >>> frame_size(Fbank(win_length=32, hop_length=16))
-    (512, 256, 512)
+    The margin is by how much the first and the last frame together reach beyond
+    the clip: the window if frames are centred, else 0. Read from ``window``,
+    ``shift`` and ``center``, or from ``compute_STFT`` of SpeechBrain's ``Fbank``.
     """
     stft = getattr(compute_features, "compute_STFT", None)
     if stft is not None:
@@ -62,58 +46,11 @@ def frame_size(compute_features):
     return window, shift, window * getattr(compute_features, "center", False)
 
 
-def num_samples(compute_features, frames):
-    """Returns the length of the shortest clip with a number of frames.
+def _audio_blocks(source, sample_rate):
+    """Reads audio as consecutive blocks of mono samples ``[S]`` at a given rate.
 
-    Arguments
-    ---------
-    compute_features, frames : torch.nn.Module, int
-        The front end, see ``frame_size``, and the number of frames.
-
-    Returns
-    -------
-    int
-        At least one frame.
-
-    Example
-    -------
-    >>> from speechbrain_fftp.lobes.features import KaldiFbank
-    >>> num_samples(KaldiFbank(), 2)
-    560
-    """
-    window, shift, margin = frame_size(compute_features)
-    return max((frames - 1) * shift + window - margin, window)
-
-
-def audio_blocks(source, sample_rate):
-    """Reads audio as consecutive blocks of mono samples at a given rate.
-
-    Logs a warning if the end of the file is missing.
-
-    Arguments
-    ---------
-    source : str, bytes or file
-        Path, content, or a binary file object.
-    sample_rate : int
-
-    Yields
-    ------
-    numpy.ndarray
-        The next samples ``[S]``, float32.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is no such file, or if it cannot be read as audio, is shorter
-        than 25 ms, or has samples that are not finite or far beyond full scale.
-
-    Example
-    -------
-    >>> import soundfile
-    >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> soundfile.write(path, np.zeros((96000, 2)), 48000)
-    >>> sum(len(block) for block in audio_blocks(path, 16000))
-    32000
+    Logs a warning if the end of the file is missing. What is no audio file, or
+    too short, is a ValueError, see ``AudioTagger``.
     """
     name = _name(source)
     try:
@@ -137,6 +74,69 @@ def audio_blocks(source, sample_rate):
         raise ValueError(f"{name} is shorter than 25 ms: {file.found} samples.")
 
 
+def _mono_waveform(wav, sample_rate, target_rate):
+    """Samples in memory as ``[S]`` of float32, see ``AudioTagger.tag``."""
+    is_number = isinstance(sample_rate, numbers.Real)
+    if not is_number or not audio.MIN_RATE <= sample_rate <= audio.MAX_RATE:
+        raise ValueError(
+            f"sample_rate={sample_rate!r} must be a number of Hz in "
+            f"{audio.MIN_RATE}..{audio.MAX_RATE}."
+        )
+    if isinstance(wav, torch.Tensor):
+        wav = wav.detach().cpu()
+        if wav.dtype.itemsize < 4 and wav.is_floating_point():
+            wav = wav.float()  # NumPy has no bfloat16
+        wav = wav.numpy()
+    if not isinstance(wav, np.ndarray):
+        raise ValueError(
+            "wav must be a NumPy array or a tensor, not a "
+            f"{type(wav).__name__}; tag_file takes files."
+        )
+    wav = _scale(_channels_last(wav))
+    if len(wav) < audio.MIN_SECONDS * sample_rate:
+        raise ValueError(f"wav is shorter than 25 ms: {len(wav)} samples.")
+    wav = wav.mean(axis=1) if wav.shape[1] > 1 else wav[:, 0]
+    return audio.resample(wav, sample_rate, target_rate)
+
+
+def _channels_last(wav):
+    """The samples as ``[S, C]``."""
+    if wav.size == 0:
+        raise ValueError(f"wav is empty: its shape is {wav.shape}.")
+    few = [size <= MAX_CHANNELS for size in wav.shape]
+    if wav.ndim == 1:
+        return wav[:, None]
+    if wav.ndim == 2 and sum(few) == 1:
+        return wav.T if few[0] else wav
+    raise ValueError(
+        f"wav has the shape {wav.shape}, which is no clip of one to "
+        f"{MAX_CHANNELS} channels: pass one waveform, such as wav[0], or "
+        "batches to tag_batch."
+    )
+
+
+def _scale(wav):
+    """The samples in float32, with full scale 1."""
+    kind = wav.dtype.str[1:]  # without the byte order
+    if kind in INTEGERS:
+        offset, full_scale = INTEGERS[kind]
+        return (wav.astype(np.float32) - offset) / full_scale
+    if wav.dtype.kind != "f":
+        raise ValueError(
+            f"wav has the type {wav.dtype}: convert it to floating-point "
+            "samples of full scale 1, or to the integers of an audio file."
+        )
+    peak = max(wav.max(), -wav.min())
+    if not np.isfinite(peak):
+        raise ValueError("wav has samples that are not finite.")
+    if peak > audio.MAX_LEVEL:
+        raise ValueError(
+            f"wav has samples up to {peak:.3g}, but full scale is 1: divide "
+            "them by their full scale, such as 32768."
+        )
+    return wav.astype(np.float32, copy=False)
+
+
 def _name(source):
     """What messages call a source: its path, if it has one."""
     if isinstance(source, os.PathLike):
@@ -149,7 +149,7 @@ def _cut_windows(blocks, grids):
     """Yields the windows of a waveform that arrives in blocks.
 
     A window is its start and its end, in samples, whether it belongs to each
-    of the grids, and its samples ``[S]``. See ``file_windows``.
+    of the grids, and its samples ``[S]``. See ``_file_windows``.
     """
     held, begin = np.zeros(0, np.float32), 0  # samples kept, and their start
     numbers = [0] * len(grids)  # of the next window of each grid
@@ -172,48 +172,25 @@ def _cut_windows(blocks, grids):
         held, begin = held[drop:], begin + drop
 
 
-def file_windows(source, sample_rate, grids, shortest=0, progress=False):
+def _file_windows(source, sample_rate, grids, shortest=0, progress=False):
     """Reads an audio file of any length as batches of windows.
 
-    The windows of a grid start at 0, ``hop``, 2 ``hop``, ... and have equal
-    lengths: the last one is shifted so that it ends with the file. A file
-    shorter than a window is one window. A window that belongs to several grids
-    comes only once.
+    The windows of a grid, a size and a hop in samples, start at 0, ``hop``,
+    2 ``hop``, ... (rounded) and have equal lengths: the last one is shifted so
+    that it ends with the file. A file shorter than a window is one window. A
+    window that belongs to several grids comes only once.
 
-    Arguments
-    ---------
-    source : str, bytes, file or list of numpy.ndarray
-        The audio file, or consecutive samples at the sampling rate.
-    sample_rate : int
-    grids : list of tuple
-        ``size`` and ``hop`` of each grid in samples; starts are rounded.
-    shortest : int
-        Logs a warning if there are fewer samples, which are no whole patch.
-    progress : bool
+    The source may also be a list of consecutive samples at the sampling rate.
+    If it has fewer than ``shortest`` samples, a warning is logged.
 
-    Yields
-    ------
-    spans, members, wavs : torch.Tensor
-        Start and end ``[B, 2]`` of up to 16 windows in samples, whether they
-        belong to each grid ``[B, G]``, and their samples ``[B, S]``. Windows of
-        a grid are in order.
-
-    Raises
-    ------
-    ValueError
-        If the source is an array.
-
-    Example
-    -------
-    >>> blocks = [np.zeros(15000, np.float32), np.zeros(5000, np.float32)]
-    >>> for spans, _, wavs in file_windows(blocks, 8000, [(8000, 8000)]):
-    ...     print(spans.tolist(), wavs.shape)
-    [[0, 8000], [8000, 16000], [12000, 20000]] torch.Size([3, 8000])
+    Yields start and end ``[B, 2]`` of up to 16 windows in samples, whether they
+    belong to each grid ``[B, G]``, and their samples ``[B, S]``. Windows of a
+    grid are in order.
     """
     if isinstance(source, (np.ndarray, torch.Tensor)):
         raise ValueError("An array has no sampling rate: use tag.")
     is_list = isinstance(source, list)
-    blocks = source if is_list else audio_blocks(source, sample_rate)
+    blocks = source if is_list else _audio_blocks(source, sample_rate)
     waiting = {}  # windows by their lengths
     for window in tqdm(
         _cut_windows(blocks, grids),
@@ -250,12 +227,13 @@ def _claimed_windows(path, sample_rate, grids):
     except (OSError, ValueError):
         return None
     return sum(
-        max(math.ceil((samples - size) / hop), 0) + 1 for size, hop in grids
+        max(math.ceil((samples - size) / hop), 0) + 1
+        for size, hop in set(grids)
     )
 
 
 def _collate(batch):
-    """Batches windows of ``_cut_windows``, see ``file_windows``."""
+    """Batches windows of ``_cut_windows``, see ``_file_windows``."""
     starts, ends, members, samples = zip(*batch)
     spans, members = torch.tensor([starts, ends]).T, torch.tensor(members)
     return spans, members, torch.from_numpy(np.stack(samples))

@@ -13,10 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference import AudioTagger, plots
-from speechbrain_fftp.inference.config import NUMBERS, TRAINED, describe
+from speechbrain_fftp.inference.config import NUMBERS, TRAINED, _describe
 from speechbrain_fftp.inference.onnx import export_onnx
 from speechbrain_fftp.inference.relevance import token_relevance
-from speechbrain_fftp.inference.windows import num_samples
 from speechbrain_fftp.lobes.features import DatasetNormalization, MelDecibels
 from speechbrain_fftp.utils.pretrained import load_ced
 
@@ -52,7 +51,7 @@ def folder(golden, tmp_path):
     tagger = golden[0]
     config = {name: getattr(tagger.hparams, name) for name in NUMBERS}
     for name, module in tagger.mods.items():
-        config[name] = describe(module, name)
+        config[name] = _describe(module, name)
     (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
     tensors = {
         f"{name}.{key}": value.clone().contiguous()
@@ -71,9 +70,9 @@ def test_sizes_are_those_of_the_reference(golden):
     assert tagger.max_samples == len(clips["full"])
     assert tagger.min_samples == 2400
     assert tagger.frame_samples == 160
-    mel = MelDecibels(n_mels=20)
+    mel = tagger.mods.compute_features
     for frames in (5, 16, 100):
-        samples = num_samples(mel, frames)
+        samples = tagger._num_samples(frames)
         assert mel(torch.randn(1, samples)).shape[1] == frames
         assert mel(torch.randn(1, samples - 1)).shape[1] == frames - 1
 

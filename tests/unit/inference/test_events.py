@@ -11,15 +11,16 @@ import math
 import pytest
 import torch
 
-from speechbrain_fftp.inference import Event, Tag
-from speechbrain_fftp.inference.events import (
-    check_thresholds,
-    find_events,
-    rank_tags,
-)
-from speechbrain_fftp.inference.timeline import Timeline
+from speechbrain_fftp.inference import Event, Tag, Timeline
 
 LABELS = ["Siren", "Bark, dog"]
+SILENCE = Timeline(torch.ones(1), torch.zeros(1, 2), None, 2.0, 2.0, LABELS)
+
+
+def find_events(times, probs, duration, window=0.0, **options):
+    """Events of a timeline."""
+    timeline = Timeline(times, probs, None, duration, window, LABELS)
+    return timeline.events(**options)
 
 
 def test_rows_of_a_table():
@@ -44,7 +45,7 @@ def found(columns, duration=9.0, **options):
     """Events as tuples, for windows of length 0 at 0.5, 1.5, ..."""
     probs = torch.tensor(columns).T
     times = torch.arange(len(probs)) + 0.5
-    events = find_events(times, probs, LABELS, duration, **options)
+    events = find_events(times, probs, duration, **options)
     return [
         (round(e.start, 4), round(e.end, 4), e.label, round(e.probability, 4))
         for e in events
@@ -116,9 +117,8 @@ def test_edges_are_exact_for_shares_of_windows(saturation, length):
     overlap = overlap - torch.maximum(times - 1, torch.tensor(start))
     probs = (overlap / window / saturation).clamp(0, 1).unsqueeze(1)
     for threshold, low in ((0.5, None), (0.75, 0.125), (0.5, 0.5)):
-        [event] = find_events(
-            times, probs, LABELS, 20.0, window, threshold, low
-        )
+        options = {"threshold": threshold, "low": low}
+        [event] = find_events(times, probs, 20.0, window, **options)
         # If both are equal, the slowest rise is assumed
         error = 1e-4 if threshold != low else window / 2
         assert event.start == pytest.approx(start, abs=error)
@@ -129,7 +129,7 @@ def test_edges_are_exact_for_shares_of_windows(saturation, length):
 def test_an_event_has_a_positive_length():
     times = torch.tensor([4.0, 5.0, 6.0])
     probs = torch.tensor([[0.0], [1.0], [0.0]])
-    [event] = find_events(times, probs, LABELS, 10.0, window=10.0)
+    [event] = find_events(times, probs, 10.0, window=10.0)
     assert 4.5 < event.start < 5 < event.end < 5.5
 
 
@@ -144,7 +144,7 @@ def test_an_event_has_a_positive_length():
 )
 def test_impossible_thresholds_are_errors(threshold, low, message):
     with pytest.raises(ValueError, match=message):
-        check_thresholds(threshold, low)
+        SILENCE.events(threshold, low)
 
 
 def test_classes_have_thresholds_of_their_own():
@@ -160,9 +160,9 @@ def test_classes_have_thresholds_of_their_own():
         assert len(both) == 2 and sorted(both) == sorted(alone)
     for threshold in (torch.tensor([0.5, 1.5]), torch.tensor([0.5, math.nan])):
         with pytest.raises(ValueError, match="must be in 0..1"):
-            check_thresholds(threshold)
+            SILENCE.events(threshold)
     with pytest.raises(ValueError, match="low=0.3 must be in 0..0.25"):
-        check_thresholds(torch.tensor([0.5, 0.25]), 0.3)
+        SILENCE.events(torch.tensor([0.5, 0.25]), 0.3)
 
 
 def test_tags_that_reach_their_own_threshold():
@@ -171,7 +171,8 @@ def test_tags_that_reach_their_own_threshold():
     limits = torch.tensor([0.95, 0.3, 0.8, 0.6])
 
     def names(threshold, top_k=5):
-        tags = rank_tags(probs, labels, top_k, threshold)
+        timeline = Timeline(None, None, probs, 1.0, 1.0, labels)
+        tags = timeline.tags(top_k, threshold)
         assert [t.probability for t in tags] == sorted(
             (t.probability for t in tags), reverse=True
         )
@@ -189,9 +190,7 @@ def test_auto_means_the_thresholds_of_the_model():
     limits = torch.tensor([0.7, 0.25])
     about = times, probs, probs.amax(0), 4.0, 1.0, labels
     timeline = Timeline(*about, limits)
-    assert timeline.tags(threshold="auto") == rank_tags(
-        probs.amax(0), labels, threshold=limits
-    )
+    assert timeline.tags(threshold="auto") == [Tag("b", probs[0, 1].item())]
     [event] = timeline.events("auto")
     assert event.label == "b"
     assert timeline.events("auto") == timeline.events(limits)

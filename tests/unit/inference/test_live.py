@@ -14,9 +14,8 @@ import soundfile as sf
 import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.events import find_events
-from speechbrain_fftp.inference.hysteresis import Hysteresis
+from speechbrain_fftp.inference import AudioTagger, Timeline
+from speechbrain_fftp.inference.events import _Hysteresis
 from speechbrain_fftp.inference.live import stream_events
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -245,7 +244,7 @@ def hears(tagger):
 
 def test_an_event_is_the_same_however_many_windows_it_has():
     """The state of a class is as large after a million windows."""
-    tracker = Hysteresis(0.5, 0.1, 2, 1.0)
+    tracker = _Hysteresis(0.5, 0.1, 2, 1.0)
 
     def size():
         arrays = [
@@ -260,9 +259,8 @@ def test_an_event_is_the_same_however_many_windows_it_has():
     assert size() == before
     [event] = tracker.update(len(rows), [0.7, 0.0])
     times, rows = torch.arange(len(rows) + 1), [*rows, [0.7, 0.0]]
-    [first, second] = find_events(
-        times, torch.tensor(rows), "AB", len(rows), 1.0, 0.5, 0.1
-    )
+    timeline = Timeline(times, torch.tensor(rows), None, len(rows), 1.0, "AB")
+    [first, second] = timeline.events(0.5, 0.1)
     found = {x.label: x for x in (first, second)}["B"]
     assert event[:2] == pytest.approx((found.start, found.end))
     assert event[2:] == (1, pytest.approx(0.9))
@@ -293,9 +291,8 @@ def test_steps_are_forward_of_all_so_far(forward_only, size, hop, seconds):
     threshold = probs.quantile(0.6, 0)
     options = threshold, 0.95 * threshold
     times = torch.tensor(times, dtype=torch.double)
-    expected = find_events(
-        times, probs, tagger.labels, times[-1].item(), 0.0, *options
-    )
+    about = None, times[-1].item(), 0.0, tagger.labels
+    expected = Timeline(times, probs, *about).events(*options)
     tagger.tag_batch = lambda wavs: calls.append(1)
     try:
         found = stream_events(tagger, in_blocks(wav, size), None, hop, *options)

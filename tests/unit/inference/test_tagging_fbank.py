@@ -13,7 +13,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.lobes.features import MFCC, Fbank
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.relevance import token_relevance
-from speechbrain_fftp.inference.windows import frame_size, num_samples
+from speechbrain_fftp.inference.windows import _frame_size
 from speechbrain_fftp.lobes.features import KaldiFbank
 
 RATE = 16000
@@ -61,10 +61,10 @@ def by_hand(tagger, wav):
 
 
 def test_frames():
-    assert frame_size(KaldiFbank(frame_length=32.0)) == (512, 160, 0)
-    assert frame_size(Fbank()) == frame_size(MFCC()) == (400, 160, 400)
+    assert _frame_size(KaldiFbank(frame_length=32.0)) == (512, 160, 0)
+    assert _frame_size(Fbank()) == _frame_size(MFCC()) == (400, 160, 400)
     with pytest.raises(ValueError, match="Identity are unknown.*window"):
-        frame_size(torch.nn.Identity())
+        _frame_size(torch.nn.Identity())
 
 
 def test_samples_of_frames(tagger, exported):
@@ -72,7 +72,7 @@ def test_samples_of_frames(tagger, exported):
     for model in (tagger, ours):
         features = model.mods.compute_features
         for frames in (10, 128):
-            samples = num_samples(features, frames)
+            samples = model._num_samples(frames)
             wavs = torch.zeros(1, samples)
             assert features(wavs).shape[1] == frames
             assert features(wavs[:, 1:]).shape[1] == frames - 1

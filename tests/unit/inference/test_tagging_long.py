@@ -16,7 +16,7 @@ import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.inference import AudioTagger, windows
-from speechbrain_fftp.inference.windows import _cut_windows, audio_blocks
+from speechbrain_fftp.inference.windows import _audio_blocks, _cut_windows
 from speechbrain_fftp.lobes.features import DatasetNormalization
 
 RATE = 16000
@@ -43,7 +43,7 @@ def test_blocks_are_the_whole_file(
     sf.write(path, noise(3 * rate + 17, channels=channels), rate)
     whole = tagger.load_wav(path).numpy()
     monkeypatch.setattr(audio, "BLOCK_VALUES", 10007)
-    blocks = list(audio_blocks(path, RATE))
+    blocks = list(_audio_blocks(path, RATE))
     assert len(blocks) > 3
     np.testing.assert_array_equal(np.concatenate(blocks), whole)
     np.testing.assert_array_equal(tagger.load_wav(path).numpy(), whole)
@@ -128,7 +128,7 @@ def test_no_event_is_more_probable_than_its_tag(
     levels = np.linspace(0, 1, samples) ** 3
     sf.write(path, levels * noise(samples, seed=samples), RATE)
     tags = {x.label: x.probability for x in tagger.tag_file(path, top_k=5)}
-    tag_batch, read = tagger.tag_batch, windows.audio_blocks
+    tag_batch, read = tagger.tag_batch, windows._audio_blocks
 
     def record(wavs, *lens):
         lengths.extend([wavs.shape[1]] * len(wavs))
@@ -136,7 +136,7 @@ def test_no_event_is_more_probable_than_its_tag(
 
     monkeypatch.setattr(tagger, "tag_batch", record)
     monkeypatch.setattr(
-        windows, "audio_blocks", lambda *args: reads.append(1) or read(*args)
+        windows, "_audio_blocks", lambda *args: reads.append(1) or read(*args)
     )
     found = tagger.analyze(path, window, hop)
     assert len(reads) == 1

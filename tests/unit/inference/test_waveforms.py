@@ -10,7 +10,7 @@ import soundfile as sf
 import torch
 
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.waveforms import mono_waveform
+from speechbrain_fftp.inference.windows import _mono_waveform
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_channels_are_averaged_and_the_input_is_kept(tagger):
     wav = tone(channels=8).astype(np.float32)
     kept = wav.copy()
     wav.flags.writeable = False
-    mono = mono_waveform(wav, 16000, 16000)
+    mono = _mono_waveform(wav, 16000, 16000)
     np.testing.assert_allclose(mono, kept.mean(1), atol=1e-7)
     assert_same(tagger.tag(wav, 16000), tagger.tag(kept.mean(1), 16000))
     np.testing.assert_array_equal(wav, kept)
