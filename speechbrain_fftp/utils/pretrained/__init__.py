@@ -19,9 +19,9 @@ from speechbrain_fftp.utils.pretrained.tensors import (
     LOADING_ERRORS,
     PATCHES,
     POSITIONS,
+    _check_names,
     _count_blocks,
-    check_names,
-    read_json,
+    _read_json,
     read_tensors,
 )
 
@@ -106,7 +106,7 @@ def _read_own(path):
         state = read_tensors(path)
         return state, _exported_heads(path) if PATCHES in state else None
     config_file, prefix = path / "config.json", "embedding_model."
-    config = read_json(config_file) if config_file.is_file() else {}
+    config = _read_json(config_file) if config_file.is_file() else {}
     if not isinstance(config.get(prefix[:-1]), dict):
         return {}, None
     state = read_tensors(path / "model.safetensors")
@@ -150,7 +150,7 @@ def _check_sizes(state, encoder, heads):
                 f"The checkpoint has {name}={saved}, the encoder "
                 f"{name}={wanted}: they must be equal."
             )
-    check_names(state, own, "this encoder")
+    _check_names(state, own, "this encoder")
     kept = []
     if state[PATCHES].shape != own[PATCHES].shape:
         kept = [n for n in own if n.startswith(("embedding.", "position."))]
