@@ -54,11 +54,9 @@ def read_tensors(path, loader=None):
 
     Raises
     ------
-    FileNotFoundError
-        If the file does not exist.
-    ValueError
-        If it cannot be read, does not hold named tensors only, or is for
-        another loader.
+    FileNotFoundError, ValueError
+        If the file is missing, cannot be read, does not hold named tensors
+        only, or is for another loader.
 
     Example
     -------
@@ -138,11 +136,10 @@ def _read_torch(path):
         if unpacked <= path.stat().st_size:
             return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, *LOADING_ERRORS) as error:
-        raise ValueError(
-            f"{path} cannot be read: it is damaged, not a PyTorch file, or "
-            "contains Python objects other than tensors, which are not loaded. "
-            f"({type(error).__name__})"
-        ) from error
+        text = f"{path} cannot be read: it is damaged, not a PyTorch file, or "
+        text += "contains Python objects other than tensors, which are not "
+        text += f"loaded. ({type(error).__name__})"
+        raise ValueError(text) from error
     raise ValueError(f"{path} is compressed, which torch never does.")
 
 
@@ -220,11 +217,10 @@ def _name_tensors(tensors, table, depth):
 def _load_model(path, state, table, depth, kind, build, head_eps=1e-5):
     """Builds an encoder and its classifier, in eval mode, of a file's tensors.
 
-    The tensors are renamed, see ``_rename_tensors``. ``build`` makes the encoder
-    for them on the meta device, so that no memory is allocated before they are
-    known to fit. ``tokens`` ``[K, 1, D]`` and ``positions``
-    ``[1, K + F' * T', D]``, if present, replace the class tokens and the
-    position table; the first K positions belong to the class tokens.
+    ``build`` makes the encoder for the tensors, renamed, on the meta device, so
+    that no memory is allocated before they are known to fit. ``tokens``
+    ``[K, 1, D]`` and ``positions`` ``[1, K + F' * T', D]``, if present, replace
+    class tokens and position table; the first K positions are the tokens'.
     """
     prefix = "classifier."
     try:
