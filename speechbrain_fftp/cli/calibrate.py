@@ -25,10 +25,10 @@ def add_options(parser):
 
 def run(args, parser):
     """Scores the model and learns thresholds; returns the exit code."""
-    folder, below = Path(args.model), Path(args.model, "inference")
-    if not (folder / "config.json").is_file():
-        folder = below
-    if not (folder / "config.json").is_file():
+    for folder in (Path(args.model), Path(args.model, "inference")):
+        if (folder / "config.json").is_file():
+            break
+    else:
         parser.error(f"{args.model} is no inference folder with config.json")
     check_target(folder / "thresholds.csv")
     if args.split == "eval":
@@ -53,6 +53,5 @@ def _learn(folder, tagger, found):
         print(f"{folder}: {few} of {len(rows)} classes share a threshold")
         for limits in (0.5, [limit for _, limit, *_ in rows]):
             micro, macro, name = f1_scores(*clips.numpy(), limits).values()
-            print(
-                f"micro F1 {micro:.4f}, macro F1 {macro:.4f}, threshold {name}"
-            )
+            text = f"micro F1 {micro:.4f}, macro F1 {macro:.4f}"
+            print(f"{text}, threshold {name}")

@@ -7,7 +7,7 @@ Authors
 import os
 import sys
 
-from speechbrain_fftp.cli import options
+from speechbrain_fftp.cli import options, output
 from speechbrain_fftp.cli.messages import standard_output
 
 DESCRIPTION = """\
@@ -24,43 +24,27 @@ EXAMPLES = """\
 
 def add_options(parser, split="eval"):
     """Adds the options of this verb, or of one with another default split."""
-    parser.add_argument(
-        "--data_folder",
-        required=True,
-        metavar="DIR",
-        help="prepared folder, or data folder of the AudioSet recipe",
-    )
-    parser.add_argument(
-        "--split",
-        choices=("train", "valid", "eval"),
-        default=split,
-        help=f"clips to score (default: {split})",
-    )
-    parser.add_argument(
-        "--test_fold", metavar="K", help="fold to score, for data with folds"
-    )
-    parser.add_argument(
-        "--allow_missing",
-        type=options.in_range(float, 0, 1),
-        metavar="F",
-        help="fraction of AudioSet's clips that may be missing (default: 0.2)",
-    )
-    options.add_windows(
-        parser,
-        "length of windows that clips are cut into; a label takes its maximum "
-        "(default: only clips longer than the model's are cut)",
-        "time between the starts of windows (default: half a window)",
-    )
-    parser.add_argument(
-        "--output",
-        metavar="FOLDER",
-        help="new folder for metrics.json, per_class.csv and predictions.csv",
-    )
+    add = parser.add_argument
+    text = "prepared folder, or data folder of the AudioSet recipe"
+    add("--data_folder", required=True, metavar="DIR", help=text)
+    text = f"clips to score (default: {split})"
+    splits = "train", "valid", "eval"
+    add("--split", choices=splits, default=split, help=text)
+    text = "fold to score, for data with folds"
+    add("--test_fold", metavar="K", help=text)
+    text = "fraction of AudioSet's clips that may be missing (default: 0.2)"
+    kind = options.in_range(float, 0, 1)
+    add("--allow_missing", type=kind, metavar="F", help=text)
+    text = "length of windows that clips are cut into; a label takes its "
+    text += "maximum (default: only clips longer than the model's are cut)"
+    options.add_windows(parser, text)
+    text = "new folder for metrics.json, per_class.csv and predictions.csv"
+    add("--output", metavar="FOLDER", help=text)
 
 
 def run(args, parser, use=lambda tagger, found: None):
     """Prints the scores and passes them on; returns the exit code."""
-    if args.output and os.path.isdir(args.output) and os.listdir(args.output):
+    if args.output and output.is_filled(args.output):
         parser.error(f"{args.output} is not empty: give another --output")
     if not os.path.isdir(args.data_folder):
         parser.error(f"there is no data folder {args.data_folder}")
@@ -76,14 +60,12 @@ def run(args, parser, use=lambda tagger, found: None):
     names = ("split", "window", "hop", "test_fold", "allow_missing")
     given = {name: getattr(args, name) for name in names}
     given = {k: value for k, value in given.items() if value is not None}
-    found = tagger.evaluate(
-        args.data_folder, progress=sys.stderr.isatty(), **given
-    )
+    terminal = sys.stderr.isatty()
+    found = tagger.evaluate(args.data_folder, progress=terminal, **given)
     if args.output:
         clips = found.ids, found.targets, found.probs, found.labels
-        reports.write_predictions(
-            os.path.join(args.output, "predictions.csv"), *clips
-        )
+        path = os.path.join(args.output, "predictions.csv")
+        reports.write_predictions(path, *clips)
         reports.write_tagging_results(
             found.metrics,
             found.labels,

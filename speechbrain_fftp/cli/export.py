@@ -19,21 +19,11 @@ EXAMPLES = """\
 
 def add_options(parser):
     """Adds the options of this verb."""
-    parser.add_argument(
-        "--to",
-        choices=["onnx", "huggingface"],
-        required=True,
-        help="format to write",
-    )
-    parser.add_argument(
-        "--output",
-        required=True,
-        metavar="PATH",
-        help="file to write, in a folder that exists, or new folder",
-    )
-    parser.add_argument(
-        "--int8", action="store_true", help="ONNX with 8-bit weights"
-    )
+    add, formats = parser.add_argument, ["onnx", "huggingface"]
+    add("--to", choices=formats, required=True, help="format to write")
+    text = "file to write, in a folder that exists, or new folder"
+    add("--output", required=True, metavar="PATH", help=text)
+    add("--int8", action="store_true", help="ONNX with 8-bit weights")
 
 
 def run(args, parser):

@@ -6,7 +6,7 @@ Authors
 
 import os
 
-from speechbrain_fftp.cli import messages, options
+from speechbrain_fftp.cli import messages, options, output
 
 DESCRIPTION = """\
 Writes a published model as an inference folder, which holds data alone and works
@@ -27,16 +27,13 @@ NEEDS_NO_MODEL = True
 def add_options(parser):
     """Adds the options of this verb."""
     parser.add_argument("source", metavar="SOURCE", help="the published model")
-    parser.add_argument(
-        "folder", metavar="FOLDER", help="new folder for the model"
-    )
+    text = "new folder for the model"
+    parser.add_argument("folder", metavar="FOLDER", help=text)
 
 
 def run(args, parser):
     """Imports the model and prints what it is; returns the exit code."""
-    if os.path.isfile(args.folder) or (
-        os.path.isdir(args.folder) and os.listdir(args.folder)
-    ):
+    if os.path.isfile(args.folder) or output.is_filled(args.folder):
         parser.error(f"{args.folder} is not empty: give a new FOLDER")
     path = options.find(args.source)
     if (path / "labels.csv").is_file():

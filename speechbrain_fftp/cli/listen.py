@@ -29,41 +29,20 @@ MOST_WAITING = 5 * BLOCKS  # while the model is busy
 
 def add_options(parser):
     """Adds the options of this verb."""
-    parser.add_argument(
-        "--raw",
-        type=options.in_range(int, 1000, 768000),
-        metavar="RATE",
-        help="read signed 16-bit little-endian mono samples at this rate in Hz "
-        "from standard input",
-    )
-    parser.add_argument(
-        "--microphone",
-        type=options.in_range(int, 0),
-        metavar="N",
-        help="number of the microphone, see `python -m sounddevice` (default: "
-        "the system's)",
-    )
-    parser.add_argument(
-        "--threshold",
-        type=options.in_range(float, 0, 1, "auto"),
-        default=0.5,
-        metavar="P",
-        help="the probability that an event must reach (default: 0.5); auto: "
-        "the model's own for each class, see fftp-tag calibrate",
-    )
-    options.add_windows(
-        parser,
-        "window length (default: 10, or the model's maximum if that is less; a "
-        "forward-only AuM needs no windows)",
-        "time between the starts of windows (default: half a window; 0.5 "
-        "without windows)",
-    )
-    parser.add_argument(
-        "--format",
-        choices=("table", "jsonl"),
-        default="table",
-        help="output format (default: table)",
-    )
+    text = "read signed 16-bit little-endian mono samples at this rate in Hz "
+    text += "from standard input"
+    kind = options.in_range(int, 1000, 768000)
+    parser.add_argument("--raw", type=kind, metavar="RATE", help=text)
+    text = "number of the microphone, see `python -m sounddevice` (default: "
+    text += "the system's)"
+    kind = options.in_range(int, 0)
+    parser.add_argument("--microphone", type=kind, metavar="N", help=text)
+    text = "the probability that an event must reach"
+    options.add_threshold(parser, text, default=0.5)
+    text = "window length (default: 10, or the model's maximum if that is "
+    text += "less; a forward-only AuM needs no windows)"
+    options.add_windows(parser, text, "; 0.5 without windows")
+    options.add_format(parser, ("table", "jsonl"))
 
 
 def run(args, parser):

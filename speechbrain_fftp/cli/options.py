@@ -28,50 +28,49 @@ def new_parser(prog, module):
         epilog="examples:\n" + module.EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add = parser.add_argument
     module.add_options(parser)
     if not hasattr(module, "NEEDS_NO_MODEL"):
-        _add_model(parser)
-    parser.add_argument(
-        "--verbose", action="store_true", help="print tracebacks of errors"
-    )
+        text = "inference folder of a trained model, such as results/demo/"
+        text += "inference, or the folder above it; or a published model, see "
+        add("--model", metavar="MODEL", help=f"{text}`fftp-tag import --help`")
+        text = "load a model that has no config.json by its hyperparams.yaml, "
+        text += "which can run any code on this machine"
+        add("--trust-code", action="store_true", help=text)
+        text = "CPU threads (default: one for small models, or PyTorch's)"
+        add("--threads", type=in_range(int, 1, 1024), metavar="N", help=text)
+    add("--verbose", action="store_true", help="print tracebacks of errors")
     version = importlib.import_module("speechbrain_fftp").__version__
-    parser.add_argument(
-        "--version", action="version", version=f"fftp-tag {version}"
-    )
+    add("--version", action="version", version=f"fftp-tag {version}")
     return parser
 
 
-def _add_model(parser):
-    """Adds --model and how it is loaded."""
+def add_threshold(parser, text, default=None):
+    """Adds --threshold, which is 0.5 by default, also if that is None."""
+    text += " (default: 0.5); auto: the model's own for each class, see "
     parser.add_argument(
-        "--model",
-        metavar="MODEL",
-        help="inference folder of a trained model, such as "
-        "results/demo/inference, or the folder above it; or a published model, "
-        "see `fftp-tag import --help`",
-    )
-    parser.add_argument(
-        "--trust-code",
-        action="store_true",
-        help="load a model that has no config.json by its hyperparams.yaml, "
-        "which can run any code on this machine",
-    )
-    parser.add_argument(
-        "--threads",
-        type=in_range(int, 1, 1024),
-        metavar="N",
-        help="CPU threads (default: one for small models, or PyTorch's)",
+        "--threshold",
+        type=in_range(float, 0, 1, "auto"),
+        default=default,
+        metavar="P",
+        help=f"{text}fftp-tag calibrate",
     )
 
 
-def add_windows(parser, window, hop):
-    """Adds --window and --hop, with these texts, and --device."""
-    more = {"type": in_range(float, 0.001), "metavar": "SECONDS"}
-    parser.add_argument("--window", help=window, **more)
-    parser.add_argument("--hop", help=hop, **more)
-    parser.add_argument(
-        "--device", default="cpu", help="cpu, cuda:0, ... (default: cpu)"
-    )
+def add_format(parser, choices, text=""):
+    """Adds --format."""
+    text = f"output format (default: table){text}"
+    parser.add_argument("--format", choices=choices, default="table", help=text)
+
+
+def add_windows(parser, window, more=""):
+    """Adds --window, with this text, --hop, and --device."""
+    hop = f"time between the starts of windows (default: half a window{more})"
+    settings = {"type": in_range(float, 0.001), "metavar": "SECONDS"}
+    parser.add_argument("--window", help=window, **settings)
+    parser.add_argument("--hop", help=hop, **settings)
+    text = "cpu, cuda:0, ... (default: cpu)"
+    parser.add_argument("--device", default="cpu", help=text)
 
 
 def windows_fit(args, tagger):

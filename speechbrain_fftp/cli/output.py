@@ -51,6 +51,11 @@ def check_target(path):
         )
 
 
+def is_filled(path):
+    """Whether there is a folder that is not empty."""
+    return os.path.isdir(path) and bool(os.listdir(path))
+
+
 class Output:
     """Prints the tags or events of files in one of ``OUTPUT_FORMATS``."""
 

@@ -22,19 +22,14 @@ SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 def add_options(parser):
     """Adds the options of this verb."""
+    text = "address of this machine at which the page is served (default: "
+    text += "127.0.0.1, which other machines cannot reach)"
     parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        metavar="ADDRESS",
-        help="address of this machine at which the page is served (default: "
-        "127.0.0.1, which other machines cannot reach)",
+        "--host", default="127.0.0.1", metavar="ADDRESS", help=text
     )
+    text, kind = "port of the page (default: 7860)", in_range(int, 1, 65535)
     parser.add_argument(
-        "--port",
-        type=in_range(int, 1, 65535),
-        default=7860,
-        metavar="P",
-        help="port of the page (default: 7860)",
+        "--port", type=kind, default=7860, metavar="P", help=text
     )
 
 
@@ -57,28 +52,18 @@ def run(args, parser):
         page, limit = build_page(load_tagger(args), folder), MAX_MEGABYTES << 20
         # A request is a file and a little more.
         guarded = Middleware(guard, args.host, args.port, limit + 2**16)
-        app = gr.mount_gradio_app(
-            Starlette(middleware=[guarded]),
-            page,
-            path="/",
-            footer_links=[],
-            run_history=False,
-            show_error=False,
-            max_file_size=limit,
-            ssr_mode=False,
-            css=CSS,
-        )
+        settings = {"css": CSS, "max_file_size": limit, "footer_links": []}
+        hidden = ("run_history", "show_error", "ssr_mode")
+        settings.update(dict.fromkeys(hidden, False))
+        app = Starlette(middleware=[guarded])
+        app = gr.mount_gradio_app(app, page, path="/", **settings)
         name = f"[{args.host}]" if ":" in args.host else args.host
         url = f"http://{name}:{args.port}"
         print(f"Serving on {url} (Ctrl+C to stop)", flush=True)
-        config = uvicorn.Config(
-            app,
-            # At the end, open pages would be reported as errors.
-            log_level="error" if args.verbose else "critical",
-            access_log=False,
-            timeout_graceful_shutdown=1,
-        )
-        uvicorn.Server(config).run([listener])
+        # At the end, open pages would be reported as errors.
+        settings = {"log_level": "error" if args.verbose else "critical"}
+        settings.update(access_log=False, timeout_graceful_shutdown=1)
+        uvicorn.Server(uvicorn.Config(app, **settings)).run([listener])
     return 0
 
 

@@ -22,50 +22,25 @@ NAN = "the model returns NaN: its weights are damaged, train it again"
 
 def add_options(parser):
     """Adds the options of this verb."""
-    parser.add_argument(
-        "files",
-        nargs="*",
-        metavar="FILE",
-        help="audio files, folders of audio files, or - for standard input",
+    add = parser.add_argument
+    text = "audio files, folders of audio files, or - for standard input"
+    add("files", nargs="*", metavar="FILE", help=text)
+    text, kind = (
+        "number of tags per file (default: 5)",
+        options.in_range(int, 1),
     )
-    parser.add_argument(
-        "--top-k",
-        type=options.in_range(int, 1),
-        metavar="N",
-        help="number of tags per file (default: 5)",
-    )
-    parser.add_argument(
-        "--threshold",
-        type=options.in_range(float, 0, 1, "auto"),
-        metavar="P",
-        help="drop tags below this probability; with --timeline, the "
-        "probability that an event must reach (default: 0.5); auto: the "
-        "model's own for each class, see fftp-tag calibrate",
-    )
-    parser.add_argument(
-        "--timeline",
-        action="store_true",
-        help="print events with start and end in seconds instead of tags",
-    )
-    options.add_windows(
-        parser,
-        "window length of the timeline (default: 10, or the model's maximum if "
-        "that is less)",
-        "time between the starts of windows (default: half a window)",
-    )
-    parser.add_argument(
-        "--format",
-        choices=output.OUTPUT_FORMATS,
-        default="table",
-        help="output format (default: table); audacity is a label track of "
-        "events and implies --timeline",
-    )
-    parser.add_argument(
-        "--plot",
-        metavar="PNG",
-        help="draw the spectrogram and the timeline of the file; the "
-        "extension, such as .png or .svg, sets the format",
-    )
+    add("--top-k", type=kind, metavar="N", help=text)
+    text = "drop tags below this probability; with --timeline, the probability"
+    options.add_threshold(parser, f"{text} that an event must reach")
+    text = "print events with start and end in seconds instead of tags"
+    add("--timeline", action="store_true", help=text)
+    text = "window length of the timeline (default: 10, or the model's maximum "
+    options.add_windows(parser, f"{text}if that is less)")
+    text = "; audacity is a label track of events and implies --timeline"
+    options.add_format(parser, output.OUTPUT_FORMATS, text)
+    text = "draw the spectrogram and the timeline of the file; the extension, "
+    text += "such as .png or .svg, sets the format"
+    add("--plot", metavar="PNG", help=text)
 
 
 def run(args, parser):

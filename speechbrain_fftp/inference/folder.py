@@ -36,9 +36,9 @@ from speechbrain_fftp.inference.thresholds import (
 )
 from speechbrain_fftp.utils.pretrained.tensors import (
     LOADING_ERRORS,
-    check_names,
+    _check_names,
+    _read_text,
     read_tensors,
-    read_text,
 )
 
 logger = get_logger(__name__)
@@ -113,7 +113,7 @@ def load_folder(folder):
         path = weights_file
         tensors = read_tensors(path)
         path = config_file
-        config = json.loads(read_text(path))
+        config = json.loads(_read_text(path))
         modules, hparams = _build(config, len(tensors))
         path = weights_file
         _assign_tensors(modules, tensors)
@@ -139,7 +139,7 @@ def load_folder(folder):
 
 def _read_labels(path):
     """The labels of labels.csv, ordered by class."""
-    rows = list(csv.reader(read_text(path).splitlines(keepends=True)))
+    rows = list(csv.reader(_read_text(path).splitlines(keepends=True)))
     if rows[:1] != [["index", "label"]] or len(rows) < 2:
         raise ValueError(f"{path} must have the columns index and label.")
     for number, row in enumerate(rows[1:]):
@@ -160,7 +160,7 @@ def _assign_tensors(modules, tensors):
     """Makes the tensors the parameters of the modules."""
     model = torch.nn.ModuleDict({name: modules[name] for name in TRAINED})
     own = model.state_dict()
-    check_names(tensors, own, "the model of config.json")
+    _check_names(tensors, own, "the model of config.json")
     for name, tensor in tensors.items():
         like = own[name].is_floating_point() == tensor.is_floating_point()
         if tensor.shape != own[name].shape or not like:

@@ -18,8 +18,8 @@ from speechbrain_fftp.lobes.features import (
 )
 from speechbrain_fftp.utils.pretrained import load_ast, load_aum, load_ced
 from speechbrain_fftp.utils.pretrained.tensors import (
-    find_loader,
-    read_json,
+    _find_loader,
+    _read_json,
     read_tensors,
 )
 
@@ -62,7 +62,7 @@ def load_model(path):
     config_file = path / "config.json"
     own = any((path / name).is_file() for name in OWN_FILES)
     if config_file.is_file() and not own:
-        config = read_json(config_file)
+        config = _read_json(config_file)
         if "model_type" in config:
             return _load_hugging_face(path, config)
     return load_folder(path)
@@ -77,7 +77,7 @@ def _load_hugging_face(folder, config):
             f"{' or '.join(HUGGING_FACE)}."
         )
     load_encoder, front_end = HUGGING_FACE[kind]
-    about = read_json(folder / PREPROCESSOR)
+    about = _read_json(folder / PREPROCESSOR)
     encoder, classifier = load_encoder(folder)
     try:
         path = folder / PREPROCESSOR
@@ -160,7 +160,7 @@ def _sampling_rate(about):
 def _load_original(path):
     """Modules and hparams of the authors' AST or Audio Mamba."""
     loaders = {"load_ast": load_ast, "load_aum": load_aum}
-    loader = loaders.get(find_loader(read_tensors(path)))
+    loader = loaders.get(_find_loader(read_tensors(path)))
     if loader is None:
         raise ValueError(
             f"{path} holds neither an AST nor an Audio Mamba in the form of "

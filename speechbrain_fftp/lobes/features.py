@@ -18,7 +18,42 @@ CPU_BLOCK_FRAMES = 512
 TOP_DB = 120.0  # range of a clip's levels in decibels
 
 
-class KaldiFbank(torch.nn.Module):
+class _FrontEnd(torch.nn.Module):
+    """A front end with ``window`` and ``shift`` in samples, and mel ``banks``."""
+
+    center = False  # windows start at the clip's first sample
+
+    def num_frames(self, n_samples):
+        """Number of whole windows, or of centres, at least 1.
+
+        Of a clip's number of samples, or of a tensor of such numbers.
+        """
+        needed = 0 if self.center else self.window
+        frames = (n_samples - needed) // self.shift + 1
+        if isinstance(frames, torch.Tensor):
+            return frames.clamp(min=1)
+        return max(frames, 1)
+
+    def frame_lens(self, wav_lens, n_samples):
+        """Converts lengths ``[B]`` relative to ``n_samples`` to those in frames.
+
+        The two differ, since the last window of a clip starts before its end:
+        with lengths in samples, an encoder would read up to two frames of
+        padding. Exact up to 2**24 samples, 17 minutes at 16 kHz; beyond,
+        float32 cannot express the length of every clip: pass float64.
+        """
+        samples = (wav_lens.double() * n_samples).round().long()
+        return self.num_frames(samples) / self.num_frames(n_samples)
+
+    def mel_power(self, frames, n_fft):
+        """Mel energies ``[B, T, n_mels]`` of windowed frames ``[B, T, N]``."""
+        spectrum = torch.fft.rfft(frames, n_fft)
+        power = spectrum.real.square().add_(spectrum.imag.square())
+        # [B, T, n_fft / 2 + 1] -> [B, T, n_mels]
+        return power @ self.banks
+
+
+class KaldiFbank(_FrontEnd):
     """Batched, differentiable Kaldi log-mel filterbanks.
 
     Equal to ``torchaudio.compliance.kaldi.fbank(htk_compat=True,
@@ -43,8 +78,6 @@ class KaldiFbank(torch.nn.Module):
     >>> compute_features(torch.rand(2, 160000)).shape
     torch.Size([2, 998, 128])
     """
-
-    center = False  # windows start at the clip's first sample
 
     def __init__(
         self,
@@ -71,48 +104,6 @@ class KaldiFbank(torch.nn.Module):
         banks = torch.nn.functional.pad(banks, (0, 1)).T.contiguous()
         self.register_buffer("banks", banks, persistent=False)
         self.floor = torch.finfo(torch.float32).eps
-
-    def num_frames(self, n_samples):
-        """Number of frames of a clip.
-
-        Arguments
-        ---------
-        n_samples : int or torch.Tensor
-            Number of samples of a clip, or of each clip of a batch.
-
-        Returns
-        -------
-        int or torch.Tensor
-            Number of whole windows, or of centres, at least 1.
-        """
-        needed = 0 if self.center else self.window
-        frames = (n_samples - needed) // self.shift + 1
-        if isinstance(frames, torch.Tensor):
-            return frames.clamp(min=1)
-        return max(frames, 1)
-
-    def frame_lens(self, wav_lens, n_samples):
-        """Converts relative lengths in samples to relative lengths in frames.
-
-        The two differ, since the last window of a clip starts before its end:
-        with lengths in samples, an encoder would read up to two frames of
-        padding. Exact up to 2**24 samples, 17 minutes at 16 kHz; beyond,
-        float32 cannot express the length of every clip: pass float64.
-
-        Arguments
-        ---------
-        wav_lens : torch.Tensor
-            Lengths ``[B]`` of the clips relative to ``n_samples``.
-        n_samples : int
-            Number of samples S of the padded batch ``[B, S]``.
-
-        Returns
-        -------
-        torch.Tensor
-            Lengths ``[B]`` relative to the batch's number of frames.
-        """
-        samples = (wav_lens.double() * n_samples).round().long()
-        return self.num_frames(samples) / self.num_frames(n_samples)
 
     @fwd_default_precision(cast_inputs=torch.float32)
     def forward(self, wavs, wav_lens=None):
@@ -158,13 +149,11 @@ class KaldiFbank(torch.nn.Module):
         # a predecessor: skip it.
         rises = frames[..., 1:] - self.preemphasis * frames[..., :-1]
         rises = (rises - (1 - self.preemphasis) * means) * self.hann[1:]
-        spectrum = torch.fft.rfft(rises, self.n_fft)
-        power = spectrum.real.square().add_(spectrum.imag.square())
-        # [B, T, n_fft / 2 + 1] -> [B, T, n_mels]
-        return (power @ self.banks).clamp(min=self.floor).log()
+        energies = self.mel_power(rises, self.n_fft)
+        return energies.clamp(min=self.floor).log()
 
 
-class MelDecibels(torch.nn.Module):
+class MelDecibels(_FrontEnd):
     """Batched, differentiable mel spectrograms in decibels.
 
     Equal to ``torchaudio.transforms.MelSpectrogram`` and
@@ -212,9 +201,6 @@ class MelDecibels(torch.nn.Module):
         banks = melscale_fbanks(bins, f_min, float(high), n_mels, sample_rate)
         self.register_buffer("banks", banks, persistent=False)
 
-    num_frames = KaldiFbank.num_frames
-    frame_lens = KaldiFbank.frame_lens
-
     @fwd_default_precision(cast_inputs=torch.float32)
     def forward(self, wavs, wav_lens=None):
         """Computes the spectrograms of a batch.
@@ -244,10 +230,8 @@ class MelDecibels(torch.nn.Module):
         # A clip shorter than half a window repeats its first sample.
         wavs = wavs.gather(1, places.clamp(min=0))
         frames = wavs.unfold(1, self.n_fft, self.shift)
-        spectrum = torch.fft.rfft(frames * self.hann)
-        power = spectrum.real.square().add_(spectrum.imag.square())
-        # [B, T, n_fft / 2 + 1] -> [B, T, n_mels]
-        levels = (power @ self.banks).clamp(min=1e-10).log10() * 10
+        energies = self.mel_power(frames * self.hann, self.n_fft)
+        levels = energies.clamp(min=1e-10).log10() * 10
         frame = torch.arange(levels.shape[1], device=wavs.device)
         padding = frame >= self.num_frames(samples)[:, None]
         own = levels.masked_fill(padding.unsqueeze(2), -torch.inf)

@@ -17,9 +17,8 @@ class Tagger(torch.nn.Module):
     ---------
     compute_features : torch.nn.Module
         Maps waveforms ``[B, S]``, and their lengths, to features ``[B, T, F]``.
-        If it has no ``frame_lens``, as SpeechBrain's ``Fbank``, it gets no
-        lengths, and those of the waveforms are used for the features, which
-        may be off by a few frames.
+        Without ``frame_lens``, as SpeechBrain's ``Fbank``, it gets no lengths,
+        and features have those of the waveforms, off by up to a few frames.
     mean_var_norm : torch.nn.Module
         Normalizes features, given their lengths.
     embedding_model : torch.nn.Module
@@ -29,17 +28,11 @@ class Tagger(torch.nn.Module):
 
     Example
     -------
-    >>> from speechbrain_fftp.lobes.features import (
-    ...     DatasetNormalization,
-    ...     KaldiFbank,
-    ... )
+    >>> from speechbrain_fftp.lobes import features
     >>> from speechbrain_fftp.lobes.models.AST import AST
-    >>> tagger = Tagger(
-    ...     KaldiFbank(),
-    ...     DatasetNormalization(),
-    ...     AST(embed_dim=48, depth=1, num_heads=3),
-    ...     torch.nn.Linear(48, 5),
-    ... )
+    >>> front_end = features.KaldiFbank(), features.DatasetNormalization()
+    >>> encoder = AST(embed_dim=48, depth=1, num_heads=3)
+    >>> tagger = Tagger(*front_end, encoder, torch.nn.Linear(48, 5))
     >>> tagger(torch.rand(2, 16000), torch.tensor([1.0, 0.4])).shape
     torch.Size([2, 5])
     """

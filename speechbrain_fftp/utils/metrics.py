@@ -20,10 +20,7 @@ def _d_prime(auc):
 
 
 def tagging_metrics(targets, scores):
-    """Macro mAP, AUC and d' over the classes that can be scored.
-
-    A class can be scored if some clips have it and others do not. The other
-    classes are not part of the means.
+    """Macro mAP, AUC and d' over the classes that only some clips have.
 
     Arguments
     ---------
@@ -34,8 +31,8 @@ def tagging_metrics(targets, scores):
     -------
     dict
         ``mAP``, ``AUC``, ``d_prime`` (of the mean AUC), ``num_classes_scored``,
-        ``num_clips``, and ``per_class``, which maps the index of each scored
-        class to its ``AP``, ``AUC`` and ``positives``.
+        ``num_clips``, and ``per_class``: the index of each scored class and its
+        ``AP``, ``AUC`` and ``positives``.
 
     Raises
     ------

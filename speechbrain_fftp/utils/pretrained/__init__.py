@@ -19,9 +19,9 @@ from speechbrain_fftp.utils.pretrained.tensors import (
     LOADING_ERRORS,
     PATCHES,
     POSITIONS,
+    _check_names,
     _count_blocks,
-    check_names,
-    read_json,
+    _read_json,
     read_tensors,
 )
 
@@ -35,19 +35,17 @@ def load_encoder(encoder, source):
     """Initializes an encoder with the weights of a checkpoint.
 
     Width and depth must be the checkpoint's. Positions of another clip length
-    are interpolated. For patches of another shape, such as full-frequency
-    patches and a published AST's square ones, the encoder keeps its own weights
-    and positions, and a warning lists them.
+    are interpolated. For patches of another shape, such as a published AST's
+    square ones, it keeps its own weights and positions, with a warning.
 
     Arguments
     ---------
     encoder : AST, CED or AuM
         The encoder, changed in place.
     source : str
-        A published model that ``load_ast``, ``load_aum`` or ``load_ced`` reads,
-        on disk or on the hub, see ``find_model``; or an inference folder or its
-        embedding_model.ckpt. The number of heads is checked if config.json or
-        hyperparams.yaml states it.
+        A published model, on disk or on the hub, see ``find_model``; or an
+        inference folder or its embedding_model.ckpt. The number of heads is
+        checked if config.json or hyperparams.yaml states it.
 
     Returns
     -------
@@ -56,11 +54,9 @@ def load_encoder(encoder, source):
 
     Raises
     ------
-    FileNotFoundError
-        If the source does not exist.
-    ValueError
-        If it cannot be read or does not fit the encoder, which is then
-        unchanged.
+    FileNotFoundError, ValueError
+        If the source is missing, cannot be read, or does not fit the encoder,
+        which is then unchanged.
 
     Example
     -------
@@ -88,12 +84,9 @@ def load_encoder(encoder, source):
     encoder.load_state_dict(taken, strict=False)
     logger.info("Loaded %d tensors of the encoder from %s", len(taken), path)
     if kept:
-        logger.warning(
-            "%s has patches of another shape than the encoder, which keeps "
-            "its own initialization of: %s",
-            path,
-            ", ".join(kept),
-        )
+        text = "%s has patches of another shape than the encoder, which keeps "
+        text += "its own initialization of: %s"
+        logger.warning(text, path, ", ".join(kept))
     return list(taken)
 
 
@@ -105,14 +98,14 @@ def _read_own(path):
     if path.is_file():
         state = read_tensors(path)
         return state, _exported_heads(path) if PATCHES in state else None
-    config_file, prefix = path / "config.json", "embedding_model."
-    config = read_json(config_file) if config_file.is_file() else {}
-    if not isinstance(config.get(prefix[:-1]), dict):
+    config_file, part = path / "config.json", "embedding_model"
+    config = _read_json(config_file) if config_file.is_file() else {}
+    if not isinstance(config.get(part), dict):
         return {}, None
     state = read_tensors(path / "model.safetensors")
-    own = {k: v for k, v in state.items() if k.startswith(prefix)}
-    own = {k.removeprefix(prefix): v for k, v in own.items()}
-    return own, config[prefix[:-1]].get("num_heads")
+    names = {k: k.removeprefix(f"{part}.") for k in state}
+    own = {new: state[old] for old, new in names.items() if old != new}
+    return own, config[part].get("num_heads")
 
 
 def _exported_heads(path):
@@ -125,9 +118,8 @@ def _exported_heads(path):
     try:
         heads = YAML().load(path)["embedding_model"].get("num_heads")
     except (*LOADING_ERRORS, YAMLError) as error:
-        raise ValueError(
-            f"{path} is not the yaml of a model: {error!r}"
-        ) from error
+        problem = f"is not the yaml of a model: {error!r}"
+        raise ValueError(f"{path} {problem}") from error
     if heads is not None and not isinstance(heads, int):
         raise ValueError(f"{path}: num_heads is {heads!r}, not a number.")
     return heads
@@ -150,7 +142,7 @@ def _check_sizes(state, encoder, heads):
                 f"The checkpoint has {name}={saved}, the encoder "
                 f"{name}={wanted}: they must be equal."
             )
-    check_names(state, own, "this encoder")
+    _check_names(state, own, "this encoder")
     kept = []
     if state[PATCHES].shape != own[PATCHES].shape:
         kept = [n for n in own if n.startswith(("embedding.", "position."))]

@@ -9,15 +9,12 @@ Authors
 
 from pathlib import Path
 
-import torch
-
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.utils.pretrained.tensors import (
     _count_blocks,
-    _fill_model,
+    _load_model,
     _read_config,
-    _rename_tensors,
     read_tensors,
 )
 
@@ -97,18 +94,16 @@ def load_ast(source):
 
     Returns
     -------
-    encoder : speechbrain_fftp.lobes.models.AST.AST
+    encoder : AST
         The encoder: float32, on the CPU, in eval mode, without dropout.
     classifier : torch.nn.Sequential
         Its layer normalization and linear layer, likewise.
 
     Raises
     ------
-    FileNotFoundError
-        If the file does not exist, or the folder lacks one.
-    ValueError
-        If it cannot be read or is not an AST that ``AST`` supports. The message
-        names the file.
+    FileNotFoundError, ValueError
+        If a file is missing, cannot be read, or is not an AST that ``AST``
+        supports. The message names it.
 
     Example
     -------
@@ -116,40 +111,32 @@ def load_ast(source):
     Traceback (most recent call last):
     FileNotFoundError: There is no file audioset_10_10_0.4593.pth.
     """
-    path = Path(source)
-    sizes, table = None, ORIGINAL
+    path, eps = Path(source), 1e-5
     if path.is_dir():
         sizes, table = _config_sizes(path / "config.json"), HUGGING_FACE
         path = path / "model.safetensors"
-    state = read_tensors(path, None if sizes else "load_ast")
-    if sizes is None:
+        state, depth, eps = (
+            read_tensors(path),
+            sizes["depth"],
+            sizes["norm_eps"],
+        )
+    else:
+        sizes, table = None, ORIGINAL
+        state = read_tensors(path, "load_ast")
         state = {k: v for k, v in state.items() if k not in ORIGINAL_UNUSED}
         depth = max(1, _count_blocks(state, "v.blocks."))
-    else:
-        depth = sizes["depth"]
-    try:
-        what = f"an AST of depth {depth}"
-        tensors = _rename_tensors(state, table, depth, what)
-        sizes = sizes or _original_sizes(tensors, depth)
-        encoder, classifier = _build(
-            **sizes, n_classes=tensors["classifier.1.bias"].numel()
-        )
-        return _fill_model(encoder, classifier, tensors)
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+
+    def build(tensors):
+        return _build(**(sizes or _original_sizes(tensors, depth)))
+
+    return _load_model(path, state, table, depth, "an AST", build, eps)
 
 
-def _build(mlp_dim, patch_size, stride, head_eps, n_classes, **sizes):
-    """An encoder and its classifier on the meta device."""
+def _build(mlp_dim, patch_size, stride, **sizes):
+    """An AST of these sizes."""
     n_mels, width = sizes["n_mels"], sizes["embed_dim"]
-    with torch.device("meta"):
-        embedding = SquarePatchEmbedding(n_mels, width, patch_size, stride)
-        encoder = AST(embedding=embedding, mlp_ratio=mlp_dim / width, **sizes)
-        classifier = torch.nn.Sequential(
-            torch.nn.LayerNorm(width, eps=head_eps),
-            torch.nn.Linear(width, n_classes),
-        )
-    return encoder, classifier
+    embedding = SquarePatchEmbedding(n_mels, width, patch_size, stride)
+    return AST(embedding=embedding, mlp_ratio=mlp_dim / width, **sizes)
 
 
 def _config_sizes(path):
@@ -160,7 +147,7 @@ def _config_sizes(path):
             f"{path}: frequency_stride={config.get('frequency_stride')!r} and "
             f"time_stride={sizes['stride']} must be equal."
         )
-    return {**sizes, "head_eps": sizes["norm_eps"]}
+    return sizes
 
 
 def _original_sizes(tensors, depth):
@@ -191,5 +178,4 @@ def _original_sizes(tensors, depth):
         "patch_size": bins,
         "stride": stride,
         "norm_eps": 1e-6,
-        "head_eps": 1e-5,
     }

@@ -6,41 +6,30 @@ Authors
 
 from pathlib import Path
 
-import torch
-
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.utils.pretrained.tensors import (
     _count_blocks,
-    _fill_model,
-    _rename_tensors,
+    _load_model,
     read_tensors,
 )
 
 # Tensor names here and in the file, see _rename_tensors.
+SAME = ("norm.weight", "mixer.A_log", "mixer.A_b_log", "mixer.D")
+SAME += ("mixer.in_proj.weight", "mixer.conv1d.*", "mixer.x_proj.weight")
+SAME += ("mixer.dt_proj.*", "mixer.out_proj.weight")
+BACKWARD = ("mixer.D_b", "mixer.conv1d_b.*", "mixer.x_proj_b.weight")
+BACKWARD += ("mixer.dt_proj_b.*",)
 FO_BI = {
     "tokens": ["cls_token"],
     "positions": ["pos_embed.pos_embed"],
     "embedding.proj.*": ["patch_embed.proj.*"],
-    "blocks.#.norm.weight": ["layers.#.norm.weight"],
-    "blocks.#.mixer.A_log": ["layers.#.mixer.A_log"],
-    "blocks.#.mixer.A_b_log": ["layers.#.mixer.A_b_log"],
-    "blocks.#.mixer.D": ["layers.#.mixer.D"],
-    "blocks.#.mixer.in_proj.weight": ["layers.#.mixer.in_proj.weight"],
-    "blocks.#.mixer.conv1d.*": ["layers.#.mixer.conv1d.*"],
-    "blocks.#.mixer.x_proj.weight": ["layers.#.mixer.x_proj.weight"],
-    "blocks.#.mixer.dt_proj.*": ["layers.#.mixer.dt_proj.*"],
-    "blocks.#.mixer.out_proj.weight": ["layers.#.mixer.out_proj.weight"],
+    **{f"blocks.#.{name}": [f"layers.#.{name}"] for name in SAME},
     "norm.weight": ["norm_f.weight"],
     "classifier.*": ["head.*"],
 }
-BI_BI = {
-    **FO_BI,
-    "blocks.#.mixer.D_b": ["layers.#.mixer.D_b"],
-    "blocks.#.mixer.conv1d_b.*": ["layers.#.mixer.conv1d_b.*"],
-    "blocks.#.mixer.x_proj_b.weight": ["layers.#.mixer.x_proj_b.weight"],
-    "blocks.#.mixer.dt_proj_b.*": ["layers.#.mixer.dt_proj_b.*"],
-}
+BI_BI = {f"blocks.#.{name}": [f"layers.#.{name}"] for name in BACKWARD}
+BI_BI.update(FO_BI)
 
 
 def load_aum(source):
@@ -56,18 +45,16 @@ def load_aum(source):
 
     Returns
     -------
-    encoder : speechbrain_fftp.lobes.models.AuM.AuM
+    encoder : AuM
         The encoder: float32, on the CPU, in eval mode.
     classifier : torch.nn.Linear
         Its classifier, likewise.
 
     Raises
     ------
-    FileNotFoundError
-        If the file does not exist.
-    ValueError
-        If it cannot be read or is not an Audio Mamba of these forms. The
-        message names the file.
+    FileNotFoundError, ValueError
+        If the file is missing, cannot be read, or is not an Audio Mamba of
+        these forms. The message names it.
 
     Example
     -------
@@ -81,29 +68,25 @@ def load_aum(source):
     table, form = FO_BI, "fo-bi"
     if "layers.0.mixer.conv1d_b.weight" in state:
         table, form = BI_BI, "bi-bi"
-    try:
-        what = f"a {form} Audio Mamba of depth {depth}"
-        tensors = _rename_tensors(state, table, depth, what)
+
+    def build(tensors):
         width, _, bins, _ = tensors["embedding.proj.weight"].shape
         _, rows, _ = tensors["positions"].shape
         inner, d_state = tensors["blocks.0.mixer.A_log"].shape
-        classes = tensors["classifier.bias"].numel()
-        with torch.device("meta"):
-            embedding = SquarePatchEmbedding(128, width, bins, bins)
-            columns = max((rows - 1) // embedding.freq_patches, 1)
-            encoder = AuM(
-                n_mels=128,
-                embed_dim=width,
-                depth=depth,
-                bidirectional=form,
-                embedding=embedding,
-                max_frames=columns * bins,
-                d_state=d_state,
-                d_conv=tensors["blocks.0.mixer.conv1d.weight"].shape[-1],
-                expand=inner // width,
-                dt_rank=tensors["blocks.0.mixer.dt_proj.weight"].shape[-1],
-            )
-            classifier = torch.nn.Linear(width, classes)
-        return _fill_model(encoder, classifier, tensors)
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        embedding = SquarePatchEmbedding(128, width, bins, bins)
+        columns = max((rows - 1) // embedding.freq_patches, 1)
+        return AuM(
+            n_mels=128,
+            embed_dim=width,
+            depth=depth,
+            bidirectional=form,
+            embedding=embedding,
+            max_frames=columns * bins,
+            d_state=d_state,
+            d_conv=tensors["blocks.0.mixer.conv1d.weight"].shape[-1],
+            expand=inner // width,
+            dt_rank=tensors["blocks.0.mixer.dt_proj.weight"].shape[-1],
+        )
+
+    kind = f"a {form} Audio Mamba"
+    return _load_model(path, state, table, depth, kind, build)

@@ -8,14 +8,11 @@ Authors
 
 from pathlib import Path
 
-import torch
-
 from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.utils.pretrained.ast import ORIGINAL
 from speechbrain_fftp.utils.pretrained.tensors import (
-    _fill_model,
+    _load_model,
     _read_config,
-    _rename_tensors,
     read_tensors,
 )
 
@@ -52,18 +49,16 @@ def load_ced(folder):
 
     Returns
     -------
-    encoder : speechbrain_fftp.lobes.models.CED.CED
+    encoder : CED
         The encoder: float32, on the CPU, in eval mode, without dropout.
     classifier : torch.nn.Sequential
         Its layer normalization and linear layer, likewise. Gives logits.
 
     Raises
     ------
-    FileNotFoundError
-        If the folder does not exist or lacks a file.
-    ValueError
-        If a file, which the message names, cannot be read or is not of a CED
-        that ``CED`` supports.
+    FileNotFoundError, ValueError
+        If a file is missing, cannot be read, or is not of a CED that ``CED``
+        supports. The message names it.
 
     Example
     -------
@@ -78,24 +73,16 @@ def load_ced(folder):
     config, sizes = _read_config(config, CONFIG_FIXED, CONFIG_SIZES)
     if heads := HEADS.get(str(config.get("name"))):
         sizes.update(embed_dim=64 * heads, num_heads=heads)
-    width = sizes["embed_dim"]
     path = path / "model.safetensors"
-    state = read_tensors(path)
-    try:
-        what = f"a CED of depth {sizes['depth']}"
-        tensors = _rename_tensors(state, NAMES, sizes["depth"], what)
+
+    def build(tensors):
         for name in ("freq_positions", "time_positions"):
             # [1, D, F', 1] or [1, D, 1, T'] -> [D, ...] -> [..., D]
             table = tensors[name].flatten(0, 1).flatten(1)
             tensors[name] = table.T.contiguous()
         count = tensors["bin_norm.num_batches_tracked"]
         tensors["bin_norm.num_batches_tracked"] = count.view(()).long()
-        n_classes = tensors["classifier.1.bias"].numel()
-        with torch.device("meta"):
-            encoder = CED(**sizes)
-            classifier = torch.nn.Sequential(
-                torch.nn.LayerNorm(width), torch.nn.Linear(width, n_classes)
-            )
-        return _fill_model(encoder, classifier, tensors)
-    except (IndexError, RuntimeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        return CED(**sizes)
+
+    state, depth = read_tensors(path), sizes["depth"]
+    return _load_model(path, state, NAMES, depth, "a CED", build)

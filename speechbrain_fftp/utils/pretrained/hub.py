@@ -178,30 +178,27 @@ def _fetch(url, path, size, sha256):
     name, model = sha256 or f"{path.parent.name}.{path.name}", path.parents[2]
     blob = model / "blobs" / name
     part = blob.with_name(f"{name}.incomplete")
+    headers = utils.build_hf_headers()
     mode = "a" if size else "w"  # without a size, it may be complete already
     lock = model.parent / ".locks" / model.name / f"{name}.lock"
-    for folder in (path.parent, blob.parent, lock.parent):
-        folder.mkdir(parents=True, exist_ok=True)
+    for file in (path, blob, lock):
+        file.parent.mkdir(parents=True, exist_ok=True)
     with utils.WeakFileLock(lock), name_full_disk(part):
         if not blob.exists():
             try:
                 with _Limited(io.FileIO(part, mode)) as file:
                     file.limit = size or LIMITS[path.name]
-                    http_get(
-                        url,
-                        file,
-                        resume_size=file.tell(),
-                        headers=utils.build_hf_headers(),
-                        expected_size=size or None,
-                    )
+                    done = {"resume_size": file.tell()}
+                    done.update(expected_size=size or None)
+                    http_get(url, file, headers=headers, **done)
                 if sha256 not in (None, file_sha256(part)):
                     raise ValueError("its SHA-256 differs")
                 if path.suffix == ".json":
                     dict(**json.loads(part.read_bytes()))
             except (errors.HTTPError, OSError, *BAD_JSON) as error:
-                broken = isinstance(error, errors.HTTPError)
                 if getattr(error, "errno", None):
                     raise
+                broken = isinstance(error, errors.HTTPError)
                 if not broken or not part.stat().st_size:
                     part.unlink()
                 if broken:  # the next call continues

@@ -40,9 +40,9 @@ def read_tensors(path, loader=None):
     Arguments
     ---------
     path : pathlib.Path
-        A file saved by safetensors, if its name ends in ``.safetensors``, or
-        else by torch: a dict of tensors, or a dict with one as its ``model`` or
-        ``state_dict``. The prefix ``module.`` of ``DataParallel`` is removed.
+        A file of safetensors, by its name, or else of torch: a dict of tensors,
+        or a dict with one as its ``model`` or ``state_dict``. The prefix
+        ``module.`` of ``DataParallel`` is removed.
     loader : str, optional
         The function that reads the file, such as ``load_ast``. A file for
         another one is refused.
@@ -54,16 +54,13 @@ def read_tensors(path, loader=None):
 
     Raises
     ------
-    FileNotFoundError
-        If the file does not exist.
-    ValueError
-        If it cannot be read, does not hold named tensors only, or is for
-        another loader.
+    FileNotFoundError, ValueError
+        If the file is missing, cannot be read, does not hold named tensors
+        only, or is for another loader.
 
     Example
     -------
-    >>> from pathlib import Path
-    >>> path = Path(getfixture("tmpdir")) / "model.pth"
+    >>> path = getfixture("tmp_path") / "model.pth"
     >>> torch.save({"model": {"module.weight": torch.ones(2)}}, path)
     >>> read_tensors(path)
     {'weight': tensor([1., 1.])}
@@ -96,91 +93,32 @@ def read_tensors(path, loader=None):
     prefix = "module."
     if all(key.startswith(prefix) for key in state):
         state = {key[len(prefix) :]: value for key, value in state.items()}
-    right = find_loader(state)
+    right = _find_loader(state)
     if right and loader not in (None, right):
         raise ValueError(f"{path} is for {right}, not for {loader}.")
     return dict(state)
 
 
-def find_loader(names):
-    """Finds the function that loads a file of tensors by their names.
-
-    Arguments
-    ---------
-    names : iterable of str
-
-    Returns
-    -------
-    str or None
-        ``load_encoder``, ``load_aum``, ``load_ast``, or None if unknown.
-
-    Example
-    -------
-    >>> find_loader(["v.cls_token"])
-    'load_ast'
-    """
+def _find_loader(names):
+    """The function that loads a file of tensors with these names, or None."""
     for pattern, loader in LOADERS.items():
         if any(re.match(pattern, name) for name in names):
             return loader
 
 
-def read_text(path):
-    """Reads a text file of at most ``MAX_TEXT`` bytes.
-
-    Arguments
-    ---------
-    path : pathlib.Path
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    ValueError
-        If it is larger or not UTF-8.
-
-    Example
-    -------
-    >>> from pathlib import Path
-    >>> path = Path(getfixture("tmpdir")) / "a.txt"
-    >>> _ = path.write_text("text")
-    >>> read_text(path)
-    'text'
-    """
+def _read_text(path):
+    """The content of a text file of at most ``MAX_TEXT`` bytes."""
     if path.stat().st_size > MAX_TEXT:
         raise ValueError(f"{path} is larger than {MAX_TEXT} bytes.")
     return path.read_text("utf-8")
 
 
-def read_json(path):
-    """Reads a JSON file that holds an object.
-
-    Arguments
-    ---------
-    path : pathlib.Path
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If it is missing, too large, or does not hold a JSON object.
-
-    Example
-    -------
-    >>> from pathlib import Path
-    >>> path = Path(getfixture("tmpdir")) / "config.json"
-    >>> _ = path.write_text('{"depth": 12}')
-    >>> read_json(path)
-    {'depth': 12}
-    """
+def _read_json(path):
+    """The object in a JSON file."""
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     try:
-        content = json.loads(read_text(path))
+        content = json.loads(_read_text(path))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
@@ -198,11 +136,10 @@ def _read_torch(path):
         if unpacked <= path.stat().st_size:
             return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, *LOADING_ERRORS) as error:
-        raise ValueError(
-            f"{path} cannot be read: it is damaged, not a PyTorch file, or "
-            "contains Python objects other than tensors, which are not loaded. "
-            f"({type(error).__name__})"
-        ) from error
+        text = f"{path} cannot be read: it is damaged, not a PyTorch file, or "
+        text += "contains Python objects other than tensors, which are not "
+        text += f"loaded. ({type(error).__name__})"
+        raise ValueError(text) from error
     raise ValueError(f"{path} is compressed, which torch never does.")
 
 
@@ -223,27 +160,8 @@ def _count_blocks(names, prefix):
     return len({found[1] for found in map(number.match, names) if found})
 
 
-def check_names(names, expected, what):
-    """Checks that a file has the expected tensors and no others.
-
-    Arguments
-    ---------
-    names, expected : iterable of str
-        Names in the file, and those that must be there.
-    what : str
-        The expected model, for the message.
-
-    Raises
-    ------
-    ValueError
-        If they differ. The message lists the missing and the unknown names.
-
-    Example
-    -------
-    >>> check_names(["a", "b"], ["a", "c"], "a toy")
-    Traceback (most recent call last):
-    ValueError: These are not the tensors of a toy. Missing: c. Unknown: b.
-    """
+def _check_names(names, expected, what):
+    """Raises a ValueError with the names that a file lacks or has too many."""
     names, expected = set(names), set(expected)
     message = ""
     differing = {"Missing": expected - names, "Unknown": names - expected}
@@ -266,7 +184,7 @@ def _rename_tensors(state, table, depth, what):
     if depth > len(state):
         raise ValueError(f"{len(state)} tensors are too few for {what}.")
     names = _table_names(table, depth)
-    check_names(state, (name for old in names.values() for name in old), what)
+    _check_names(state, (name for old in names.values() for name in old), what)
     return {
         new: torch.cat([torch.atleast_1d(state[name].float()) for name in old])
         for new, old in names.items()
@@ -296,27 +214,38 @@ def _name_tensors(tensors, table, depth):
     }
 
 
-def _fill_model(encoder, classifier, tensors):
-    """Makes renamed tensors the parameters of an encoder and its classifier.
+def _load_model(path, state, table, depth, kind, build, head_eps=1e-5):
+    """Builds an encoder and its classifier, in eval mode, of a file's tensors.
 
-    Both may be on the meta device, so that no memory is allocated before the
-    tensors are known to fit. ``tokens`` ``[K, 1, D]`` and ``positions``
-    ``[1, K + F' * T', D]``, if present, replace the class tokens and the
-    position table; the first K positions belong to the class tokens. Returns
-    both in eval mode.
+    ``build`` makes the encoder for the tensors, renamed, on the meta device, so
+    that no memory is allocated before they are known to fit. ``tokens``
+    ``[K, 1, D]`` and ``positions`` ``[1, K + F' * T', D]``, if present, replace
+    class tokens and position table; the first K positions are the tokens'.
     """
-    if "tokens" in tensors:
-        _split_positions(encoder, tensors)
     prefix = "classifier."
-    head = {k: tensors.pop(k) for k in list(tensors) if k.startswith(prefix)}
-    head = {name[len(prefix) :]: value for name, value in head.items()}
-    classifier.load_state_dict(head, assign=True)
-    encoder.load_state_dict(tensors, assign=True)
-    return encoder.eval(), classifier.eval()
+    try:
+        what = f"{kind} of depth {depth}"
+        tensors = _rename_tensors(state, table, depth, what)
+        head = [name for name in tensors if name.startswith(prefix)]
+        head = {name.removeprefix(prefix): tensors.pop(name) for name in head}
+        with torch.device("meta"):
+            encoder = build(tensors)
+            width, (*_, bias) = encoder.embed_dim, head.values()
+            classifier = torch.nn.Linear(width, bias.numel())
+            if len(head) > 2:
+                norm = torch.nn.LayerNorm(width, eps=head_eps)
+                classifier = torch.nn.Sequential(norm, classifier)
+        if "tokens" in tensors:
+            _split_positions(encoder, tensors)
+        classifier.load_state_dict(head, assign=True)
+        encoder.load_state_dict(tensors, assign=True)
+        return encoder.eval(), classifier.eval()
+    except (IndexError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _split_positions(encoder, tensors):
-    """Replaces ``tokens`` and ``positions``, see ``_fill_model``."""
+    """Replaces ``tokens`` and ``positions``, see ``_load_model``."""
     name = "cls_tokens" if hasattr(encoder, "cls_tokens") else "cls_token"
     shape = getattr(encoder, name).shape
     table = encoder.position.table
@@ -338,7 +267,7 @@ def _read_config(path, fixed, names):
     ``fixed`` holds the values that each of some keys may have. ``names`` maps
     names of sizes to their keys; those of ``REAL`` need not be integers.
     """
-    config = read_json(path)
+    config = _read_json(path)
     for key, values in fixed.items():
         if config.get(key) not in values:
             raise ValueError(
