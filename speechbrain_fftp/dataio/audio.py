@@ -63,9 +63,8 @@ class _AudioFile(sf.SoundFile):
         whole, slack, rate = self.found, 0, self.samplerate
         cut = re.search(CUT_SIZE, self.extra_info)
         if cut and int(cut[1]) < STREAMED_SIZE:
-            whole = math.inf
-            if self.found:
-                whole = -(-self.found * int(cut[1]) // int(cut[2]))
+            whole = -(-self.found * int(cut[1]) // max(int(cut[2]), 1))
+            whole = whole or math.inf
         elif self.format == "FLAC" and self.frames < 2**60:
             whole = self.frames
         elif self.format == "OGG" and not self._has_last_page():
@@ -175,9 +174,8 @@ def open_audio(source, max_seconds=math.inf):
     8000
     """
     try:
-        with readable(source, max_seconds) as opened, _AudioFile(
-            opened
-        ) as file:
+        opened = readable(source, max_seconds)
+        with opened as content, _AudioFile(content) as file:
             rate, limits = file.samplerate, f"{MIN_RATE}..{MAX_RATE}"
             if not MIN_RATE <= rate <= MAX_RATE:
                 raise ValueError(f"sampling rate of {rate} Hz, not in {limits}")

@@ -45,10 +45,14 @@ class TaggingModel(Pretrained):
         ``sample_rate`` in Hz, ``max_frames`` (the maximum clip length),
         ``single_label`` if a clip has exactly one label, and ``thresholds``
         ``[C]``, if any.
-    run_opts, freeze_params, packed, threads : dict, bool, int, optional
-        See ``Pretrained``. Whether to call ``pack_linear``, which makes fp32 inference faster on
-        some CPUs, at the cost of a second copy of the weights; and the number
-        of torch's CPU threads in each call, by default one for little work.
+    run_opts, freeze_params : dict, bool, optional
+        See ``Pretrained``.
+    packed : bool
+        Whether to call ``pack_linear``, which makes fp32 inference faster on
+        some CPUs, at the cost of a second copy of the weights.
+    threads : int, optional
+        Number of torch's CPU threads in each call; by default, one for little
+        work.
 
     Raises
     ------
@@ -82,26 +86,20 @@ class TaggingModel(Pretrained):
             )
         encoder = self.hparams.label_encoder
         numbers = sorted(encoder.ind2lab)
-        if not numbers:
+        if not numbers or numbers != list(range(len(encoder))):
             raise ValueError(
-                "The model has no labels: its label_encoder.ckpt is missing, "
-                "empty or damaged. Export the model again."
-            )
-        if numbers != list(range(len(encoder))):
-            raise ValueError(
-                "The model's label_encoder.ckpt is damaged: the labels must be "
-                f"numbered from 0 to {len(encoder) - 1}, not {numbers}. Export "
-                "the model again."
+                "The model's labels are not numbered from 0 on: its "
+                "label_encoder.ckpt is missing, empty or damaged. Export the "
+                "model again."
             )
         encoder.ignore_len()
         if packed and self.device == "cpu" and self.precision == "fp32":
             pack_linear(self.mods)
-        if isinstance(self.mods.embedding_model, AST):
-            # Only the class tokens are used of what the last block returns
-            self.mods.embedding_model.blocks[-1].outputs = 2
         self.tagger = Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
         sizes = self.hparams.max_frames, self.hparams.sample_rate
         encoder = self.mods.embedding_model
+        if isinstance(encoder, AST):  # which uses class tokens alone
+            encoder.blocks[-1].outputs = 2
         self.call_threads = _CallThreads(threads, encoder, *sizes)
 
     @classmethod
@@ -172,14 +170,11 @@ class TaggingModel(Pretrained):
                 f"The model in {source} cannot run on {device}. "
                 f"{type(error).__name__}: {error}"
             ) from error
-        if (
-            precision == "bf16"
-            and tagger.device == "cpu"
-            and not (
-                torch.cpu._is_avx512_bf16_supported()
-                or torch.cpu._is_amx_tile_supported()
-            )
-        ):
+        capable = (
+            torch.cpu._is_avx512_bf16_supported()
+            or torch.cpu._is_amx_tile_supported()
+        )
+        if precision == "bf16" and tagger.device == "cpu" and not capable:
             logger.warning(
                 "This CPU does not support bfloat16 (AVX512-BF16 or AMX): "
                 "precision='fp32' is faster."
