@@ -34,6 +34,7 @@ soak: $(INSTALLED)
 bench: $(BENCH_INSTALLED)
 	$(VENV)/bin/python benchmarks/front_end.py
 	$(VENV)/bin/python benchmarks/encoder.py
+	$(VENV)/bin/python benchmarks/published.py
 	$(VENV)/bin/python benchmarks/augmentation.py
 	$(VENV)/bin/python benchmarks/end_to_end.py
 	$(VENV)/bin/python benchmarks/published.py

@@ -20,6 +20,7 @@ NAMES = (
     "front_end",
     "front_end_gpu",
     "encoder",
+    "published",
     "end_to_end",
     "input_pipeline",
     "augmentation",

@@ -1,8 +1,8 @@
-"""Compares a published model's form here with transformers, from file to tags.
+"""Compares published models here with transformers, from file to tags.
 
-AST-base with random weights, read from one Hugging Face folder by both. A clip of
-1024 frames must give the same probabilities first; shorter ones are padded by
-transformers. Writes benchmarks/results/published.json and .md.
+AST-base with random weights, read from one folder by both: a clip of 1024 frames
+must give the same probabilities first. Beside it, a CED-tiny with random weights.
+Writes benchmarks/results/published.json and .md.
 
 > python benchmarks/published.py
 
@@ -21,15 +21,23 @@ from encoder import RATE, make_models
 from random_models import make_tagger
 from transformers import ASTFeatureExtractor
 
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.lobes.features import DatasetNormalization, MelDecibels
+from speechbrain_fftp.lobes.models.CED import CED
+
 
 def main():
     """Measures and writes the results."""
     args = harness.read_options(__doc__, rounds=10)
-    peer, encoder, head, _ = make_models(args.smoke)
-    torch.nn.init.normal_(head[1].weight, std=0.1)  # clips differ
-    peer.classifier.dense.weight = head[1].weight
-    tagger = make_tagger("smoke", embedding_model=encoder, classifier=head)
+    peer, *_ = make_models(args.smoke)
+    torch.nn.init.normal_(peer.classifier.dense.weight, std=0.1)  # clips differ
     extractor = ASTFeatureExtractor()
+    ced = make_tagger(
+        "AST-tiny",
+        compute_features=MelDecibels(),
+        mean_var_norm=DatasetNormalization(0.0, 0.5),
+        embedding_model=CED().eval(),  # of tiny size
+    )
 
     @torch.inference_mode()
     def by_peer(path):
@@ -38,30 +46,32 @@ def main():
         feats = extractor(wav, sampling_rate=rate, return_tensors="pt")
         return peer(**feats).logits.sigmoid()
 
-    def by_tagger(path):
-        """Probabilities by this package."""
-        return tagger.tag_batch(tagger.load_wav(path))
-
     with tempfile.TemporaryDirectory() as folder:
+        peer.save_pretrained(folder)
+        extractor.save_pretrained(folder)
+        ours = AudioTagger.from_pretrained(folder)
         path, full = Path(folder, "clip.wav"), Path(folder, "full.wav")
         for name, samples in ((path, 10 * RATE), (full, 400 + 1023 * 160)):
             sf.write(name, 0.1 * torch.randn(samples).numpy(), RATE)
-        cases = {"transformers": by_peer, "AudioTagger": by_tagger}
+        cases = {"AST-base, transformers": by_peer}
+        cases["AST-base"] = lambda path: ours.tag_batch(ours.load_wav(path))
         found = {name: [case(full)] for name, case in cases.items()}
         harness.check_same(found, tolerance=1e-3)
+        cases["CED-tiny"] = lambda path: ced.tag_batch(ced.load_wav(path))
         cases = {n: functools.partial(f, path) for n, f in cases.items()}
         times = harness.compare(cases, args.rounds)
     rows = [
         {"what": name, "ms": harness.milliseconds(time), "seconds": time}
         for name, time in times.items()
     ]
-    theirs, ours = (time["median"] for time in times.values())
+    theirs, ours, tiny = (time["median"] for time in times.values())
     work = "AST-base, 10 s from file to tags, speed relative to transformers"
+    targets = [harness.target(work, 1.5, theirs / ours)]
+    work = "CED-tiny, 10 s from file to tags"
+    targets += [harness.target(work, 25, 1000 * tiny, " ms", at_least=False)]
     note = "Median (quartiles, rounds), float32, measured in turns. "
-    sections = {
-        "A published AST": (note + args.note, rows),
-        "Targets": ("", [harness.target(work, 1.5, theirs / ours)]),
-    }
+    sections = {"Published models": (note + args.note, rows)}
+    sections["Targets"] = "", targets
     about = harness.environment("cpu", ["transformers"])
     harness.write_results("published", about, sections)
 
