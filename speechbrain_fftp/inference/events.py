@@ -75,7 +75,8 @@ def _rank_tags(probs, labels, top_k, threshold):
 class Timeline:
     """Probabilities over time and of the whole file, as of ``analyze``.
 
-    No class is more probable at any time than in the whole file.
+    No class is more probable in a window than in the pieces, as long as the
+    clips that the model encodes at once, that overlap it.
 
     Arguments
     ---------

@@ -77,8 +77,10 @@ class AudioTagger(TaggingModel):
 
         Arguments
         ---------
-        paths, top_k, threshold : iterable of str, int, float or "auto" or None
-            The files, which may be endless; the others as of ``tag_file``.
+        paths : iterable of str
+            The files, which may be endless.
+        top_k, threshold : int, float or "auto", optional
+            See ``tag_file``.
         num_workers : int
             Number of threads that read.
 
@@ -180,8 +182,10 @@ class AudioTagger(TaggingModel):
 
         Arguments
         ---------
-        source, window, hop, progress : str, float or None, bool
-            See ``tag_file`` and ``check_window``.
+        source, progress : str, bytes or file, bool
+            See ``tag_file``.
+        window, hop : float, optional
+            Length of a window and step between windows, see ``check_window``.
 
         Returns
         -------
@@ -203,8 +207,10 @@ class AudioTagger(TaggingModel):
 
         Arguments
         ---------
-        source, window, hop, progress : str, float or None, bool
-            See ``analyze``.
+        source, progress : str, bytes or file, bool
+            See ``tag_file``.
+        window, hop : float, optional
+            See ``check_window``.
 
         Returns
         -------
@@ -227,8 +233,12 @@ class AudioTagger(TaggingModel):
 
         Arguments
         ---------
-        source, window, hop, threshold, low, progress : str, float or None, bool
-            See ``analyze`` and ``Timeline.events``.
+        source, progress : str, bytes or file, bool
+            See ``tag_file``.
+        window, hop : float, optional
+            See ``check_window``.
+        threshold, low : float, torch.Tensor or "auto", optional
+            See ``Timeline.events``.
 
         Returns
         -------
