@@ -1,7 +1,7 @@
 """Measures how late events in a stream are known: python benchmarks/live.py MODEL.
 
-Joins the clips of events.py and compares the position of the stream, when an
-event is printed, with the start or the end of the event.
+Compares the position of the stream, when an event is printed, with its start or
+end. The stream is the clips of events.py.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -38,8 +38,8 @@ def main():
             if at is None:
                 late, at = begins, event.start
             late.append(position - at)
-        share = (time.perf_counter() - start) / position
-        row = {"window": window, "hop": hop, "compute": f"{share:.1%}"}
+        cost = f"{(time.perf_counter() - start) / position:.1%}"
+        row = {"window": window, "hop": hop, "compute": cost}
         for name, late in (("begin", begins), ("end", ends)):
             low, middle, high = np.quantile(late, (0.1, 0.5, 1.0))
             row[name] = f"{middle:.1f} ({low:.1f} to {high:.1f})"

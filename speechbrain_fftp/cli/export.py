@@ -34,10 +34,12 @@ def run(args, parser):
         parser.error("--int8 needs --to onnx")
     tagger = load_tagger(args)
 
-    from speechbrain_fftp.inference import hf_export, onnx
-
     if args.to == "onnx":
-        onnx.export_onnx(tagger, args.output, int8=args.int8, report=print)
+        from speechbrain_fftp.inference.onnx import export_onnx
+
+        export_onnx(tagger, args.output, int8=args.int8, report=print)
     else:
-        hf_export.export_hugging_face(tagger, args.output, report=print)
+        from speechbrain_fftp.inference.hf_export import export_hugging_face
+
+        export_hugging_face(tagger, args.output, report=print)
     return 0

@@ -64,7 +64,7 @@ class _AudioFile(sf.SoundFile):
         cut = re.search(CUT_SIZE, self.extra_info)
         if cut and int(cut[1]) < STREAMED_SIZE:
             whole = -(-self.found * int(cut[1]) // max(int(cut[2]), 1))
-            whole = whole or math.inf
+            whole = whole if self.found else math.inf
         elif self.format == "FLAC" and self.frames < 2**60:
             whole = self.frames
         elif self.format == "OGG" and not self._has_last_page():

@@ -27,7 +27,6 @@ from pathlib import Path
 import torch
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.lobes.models.AST import TransformerBlock
 
 logger = get_logger(__name__)
 
@@ -84,8 +83,6 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
         packed=False,
     )
     reference.tag_batch(torch.zeros(1, reference.min_samples))  # checks labels
-    if int8:
-        _fold_norms(reference.mods.embedding_model)
     path = Path(path)
     with tempfile.TemporaryDirectory(
         dir=path.parent, prefix=f".{path.name}."
@@ -194,27 +191,28 @@ def _check(path, tagger, report, tolerance=TOLERANCE):
 def _quantize(path, quantized_path):
     """Writes a copy of an exported tagger with 8-bit weights, returns its path.
 
-    Linear layers multiply integers: weights have one scale per output channel,
-    inputs are quantized on the fly, with one scale per batch, so that a clip's
-    result depends slightly on the rest of its batch. Weights are unsigned,
-    since sums over signed 8 bits overflow on processors without VNNI. Kernels
-    of patches are stored in 16 bits and computed in float32, as is the front
-    end: spectra span too many orders of magnitude.
+    Linear layers have a scale for each 32 weights and quantize their inputs in
+    such blocks, so that a clip's result does not depend on the rest of its
+    batch. Kernels of patches are stored in 16 bits and computed in float32, as
+    is the front end: spectra span too many orders of magnitude.
     """
     import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization import matmul_nbits_quantizer
 
-    nodes = onnx.load(path, load_external_data=False).graph.node
-    front_end = [n.name for n in nodes if "compute_features" in str(n.input)]
-    quantize_dynamic(
-        path,
-        quantized_path,
-        op_types_to_quantize=["MatMul", "Gemm"],
-        per_channel=True,
-        weight_type=QuantType.QUInt8,
-        nodes_to_exclude=front_end,
+    model = onnx.load(path)
+    nodes = model.graph.node
+    config = matmul_nbits_quantizer.DefaultWeightOnlyQuantConfig(
+        block_size=32, is_symmetric=True, accuracy_level=4, bits=8
     )
-    model = onnx.load(quantized_path)
+    quantizer = matmul_nbits_quantizer.MatMulNBitsQuantizer(
+        model,
+        nodes_to_exclude=[
+            n.name for n in nodes if "compute_features" in str(n.input)
+        ],
+        algo_config=config,
+    )
+    quantizer.process()
+    model = quantizer.model.model
     _store_kernels(model.graph)
     onnx.save(model, quantized_path)
     return quantized_path
@@ -236,18 +234,3 @@ def _store_kernels(graph):
             "Cast", [half.name], [name], f"{name}_cast", to=TensorProto.FLOAT
         )
         graph.node.insert(0, cast)
-
-
-def _fold_norms(encoder):
-    """Moves scales and shifts of layer norms into the layers after them.
-
-    The result is the same, but the inputs of these layers then have channels of
-    equal variance, and lose less when they are quantized with one scale.
-    """
-    for block in encoder.modules():
-        if isinstance(block, TransformerBlock):
-            pairs = (block.norm1, block.qkv), (block.norm2, block.mlp[0])
-            for norm, linear in pairs:
-                linear.bias.data += linear.weight @ norm.bias
-                linear.weight.data *= norm.weight
-                norm.reset_parameters()

@@ -36,7 +36,7 @@ def script(monkeypatch):
         ("input_pipeline", (), 2),
         ("end_to_end", ("timm", "onnxruntime"), 3),
         ("encoder", ("transformers", "onnxruntime", "onnxscript"), 10),
-        ("published", ("transformers", "onnxruntime"), 1),
+        ("published", ("transformers", "onnxruntime"), 2),
         ("training_gpu", (), 0),
         ("tagging", (), 0),
         ("small_files", (), 0),

@@ -112,7 +112,8 @@ def test_blocks_do_not_matter(tagger, size):
     samples = 2 * RATE if size == 7 else 7 * RATE
     wav = bursts(samples, 3)
     timeline = tagger.analyze([wav], 0.5, 0.1)
-    threshold = timeline.probs.quantile(0.7, 0)
+    # Below the limits that windows share, which batches round differently
+    threshold = timeline.probs.quantile(0.7, 0) - 1e-4
     options = 0.5, 0.1, threshold, 0.95 * threshold
     expected = timeline.events(*options[2:])
     found = stream_events(tagger, in_blocks(wav, size), *options)
