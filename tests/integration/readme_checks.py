@@ -159,7 +159,9 @@ def check_options(source, words):
     several = source.parent.name == "cli"
     sources = source.parent.glob("*.py") if several else [source]
     text = "".join(path.read_text("utf-8") for path in sources)
-    known = re.findall(r'\badd(?:_argument)?\(\s*"(-[\w-]+)"', text) + ["--help"]
+    known = re.findall(r'\badd(?:_argument)?\(\s*"(-[\w-]+)"', text) + [
+        "--help"
+    ]
     options = [word.split("=")[0] for word in words if word.startswith("-")]
     unknown = [option for option in options if option not in known]
     if not unknown:
