@@ -77,6 +77,7 @@ def stream_events(
     begun = set()
 
     def notices(events, ended=True):
+        """Yields the begins of events that are new, and their ends."""
         for start, end, number, peak in events:
             if number not in begun:
                 begun.add(number)

@@ -99,8 +99,8 @@ class LinearWarmupCosine:
         path : str
             File to write.
         """
-        with open(path, "w", encoding="utf-8") as fo:
-            fo.write(str(self.n_steps))
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(str(self.n_steps))
 
     @checkpoints.mark_as_loader
     def load(self, path, end_of_epoch=False):

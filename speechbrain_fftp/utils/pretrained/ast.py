@@ -127,6 +127,7 @@ def load_ast(source):
         depth = max(1, _count_blocks(state, "v.blocks."))
 
     def build(tensors):
+        """The encoder, on the meta device."""
         return _build(**(sizes or _original_sizes(tensors, depth)))
 
     return _load_model(path, state, table, depth, "an AST", build, eps)

@@ -165,6 +165,7 @@ class _Limited(io.BufferedWriter):
     """A file that does not grow beyond its ``limit``."""
 
     def write(self, data):
+        """Writes, unless the file would grow beyond the limit."""
         if self.tell() + len(data) > self.limit:
             raise ValueError(f"more than {self.limit:,} bytes")
         return super().write(data)
