@@ -185,11 +185,12 @@ def test_events_are_printed_while_audio_arrives(model, tmp_path):
     process.stdin.flush()
     begun = [json.loads(process.stdout.readline()) for _ in range(5)]
     assert all(row["end"] is None and row["start"] == 0.0 for row in begun)
-    time.sleep(0.5)  # until it waits for more
+    time.sleep(0.5)  # until it waits for more, if the machine is not busy
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and err == b""
-    assert [row["end"] for row in rows(out)] == 5 * [3.0]
+    [end] = {row["end"] for row in rows(out)}
+    assert len(rows(out)) == 5 and 0.5 < end <= 3.0
 
 
 def test_ctrl_c_while_the_model_runs(model, monkeypatch, capsys):
