@@ -87,8 +87,9 @@ class TaggingModel(Pretrained):
         encoder = self.hparams.label_encoder
         numbers = sorted(encoder.ind2lab)
         if not numbers or numbers != list(range(len(encoder))):
+            fault = f"needs labels from 0 on, not {numbers}"
             raise ValueError(
-                "The model's labels are not numbered from 0 on: its "
+                f"The model {fault if numbers else 'has no labels'}: its "
                 "label_encoder.ckpt is missing, empty or damaged. Export the "
                 "model again."
             )
