@@ -141,7 +141,7 @@ class TaggingModel(Pretrained):
         Arguments
         ---------
         source : str
-            An inference folder, as training and ``fftp-tag import`` write them;
+            An inference folder, as training and ``write_folder`` write them;
             a published AST or CED in Hugging Face's form, on disk or as
             ``owner/name[@revision]`` on the hub; or the authors' ``.pth`` file
             of an AST or an Audio Mamba.
