@@ -182,10 +182,10 @@ class AudioTagger(TaggingModel):
 
         Arguments
         ---------
-        source, progress : str, bytes or file, bool
-            See ``tag_file``.
+        source : str, bytes or file
         window, hop : float, optional
             Length of a window and step between windows, see ``check_window``.
+        progress : bool
 
         Returns
         -------
@@ -207,10 +207,10 @@ class AudioTagger(TaggingModel):
 
         Arguments
         ---------
-        source, progress : str, bytes or file, bool
-            See ``tag_file``.
+        source : str, bytes or file
         window, hop : float, optional
             See ``check_window``.
+        progress : bool
 
         Returns
         -------
@@ -233,12 +233,12 @@ class AudioTagger(TaggingModel):
 
         Arguments
         ---------
-        source, progress : str, bytes or file, bool
-            See ``tag_file``.
+        source : str, bytes or file
         window, hop : float, optional
             See ``check_window``.
-        threshold, low : float, torch.Tensor or "auto", optional
+        threshold, low : float or "auto", float, optional
             See ``Timeline.events``.
+        progress : bool
 
         Returns
         -------

@@ -178,7 +178,7 @@ def test_memory_does_not_grow(calls, packed):
         list(pool.map(call, range(100)))
         before, objects = megabytes(), len(gc.get_objects())
         list(pool.map(call, range(calls)))
-        assert megabytes() - before < 15  # 8 kB a call for 2,000 calls
+        assert megabytes() - before < 30  # 15 kB a call for 2,000 calls
         assert len(gc.get_objects()) - objects < calls / 4
 
 
