@@ -16,7 +16,7 @@ from speechbrain_fftp.lobes.features import (
     KaldiFbank,
     MelDecibels,
 )
-from speechbrain_fftp.utils.pretrained import load_ast, load_aum, load_ced
+from speechbrain_fftp.utils.pretrained import ast, aum, ced
 from speechbrain_fftp.utils.pretrained.tensors import (
     _find_loader,
     _read_json,
@@ -77,10 +77,9 @@ def _load_hugging_face(folder, config):
             f"{' or '.join(HUGGING_FACE)}."
         )
     load_encoder, front_end = HUGGING_FACE[kind]
-    about = _read_json(folder / PREPROCESSOR)
+    about = _read_json(path := folder / PREPROCESSOR)
     encoder, classifier = load_encoder(folder)
     try:
-        path = folder / PREPROCESSOR
         *modules, frames = front_end(about, encoder)
         path = folder / "config.json"
         labels = _read_names(config.get("id2label"), _num_classes(classifier))
@@ -135,8 +134,8 @@ def _ced_front_end(about, encoder):
 
 # By model_type: what loads the encoder, and its front end.
 HUGGING_FACE = {
-    "audio-spectrogram-transformer": (load_ast, _ast_front_end),
-    "ced": (load_ced, _ced_front_end),
+    "audio-spectrogram-transformer": (ast.load_ast, _ast_front_end),
+    "ced": (ced.load_ced, _ced_front_end),
 }
 
 
@@ -159,14 +158,15 @@ def _sampling_rate(about):
 
 def _load_original(path):
     """Modules and hparams of the authors' AST or Audio Mamba."""
-    loaders = {"load_ast": load_ast, "load_aum": load_aum}
-    loader = loaders.get(_find_loader(read_tensors(path)))
+    state = read_tensors(path)
+    loaders = {"load_ast": ast._load_ast, "load_aum": aum._load_aum}
+    loader = loaders.get(_find_loader(state))
     if loader is None:
         raise ValueError(
             f"{path} holds neither an AST nor an Audio Mamba in the form of "
             "their authors."
         )
-    encoder, classifier = loader(path)
+    encoder, classifier = loader(path, state)
     labels = list(read_classes("").values())
     if len(labels) != _num_classes(classifier):
         labels = _numbered(path, classifier)

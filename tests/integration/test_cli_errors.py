@@ -5,10 +5,10 @@ Authors
 """
 
 import os
+import select
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -67,13 +67,16 @@ def test_a_reader_that_stops(options, exported):
 
 
 def test_interrupted(options, exported):
-    """While PyTorch is imported, or while standard input is awaited."""
+    """While the rest of standard input is awaited."""
     command = [*COMMAND, "-", "--model", exported[1]]
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, stdin=pipe, stdout=pipe, **options
     ) as process:
-        time.sleep(3)
+        # A full pipe can be written to again as soon as the command reads it
+        os.set_blocking(process.stdin.fileno(), False)
+        os.write(process.stdin.fileno(), bytes(2**20))
+        select.select([], [process.stdin], [], 300)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate()
     assert process.returncode == 130 and not output and not errors

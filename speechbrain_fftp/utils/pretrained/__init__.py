@@ -11,8 +11,8 @@ Authors
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
-from speechbrain_fftp.utils.pretrained.ast import load_ast
-from speechbrain_fftp.utils.pretrained.aum import load_aum
+from speechbrain_fftp.utils.pretrained.ast import _load_ast, load_ast
+from speechbrain_fftp.utils.pretrained.aum import _load_aum, load_aum
 from speechbrain_fftp.utils.pretrained.ced import load_ced
 from speechbrain_fftp.utils.pretrained.hub import find_model
 from speechbrain_fftp.utils.pretrained.tensors import (
@@ -28,7 +28,7 @@ from speechbrain_fftp.utils.pretrained.tensors import (
 logger = get_logger(__name__)
 
 EXPORTED = "embedding_model.ckpt"
-PUBLISHED = {AuM: load_aum, CED: load_ced}  # others: load_ast
+PUBLISHED = {AuM: _load_aum, CED: lambda path, _: load_ced(path)}
 
 
 def load_encoder(encoder, source):
@@ -74,7 +74,7 @@ def load_encoder(encoder, source):
         path = path / EXPORTED
     state, heads = _read_own(path)
     if PATCHES not in state:
-        loaded, _ = PUBLISHED.get(type(encoder), load_ast)(path)
+        loaded, _ = PUBLISHED.get(type(encoder), _load_ast)(path, state)
         state, heads = loaded.state_dict(), getattr(loaded, "num_heads", None)
     try:
         kept = _check_sizes(state, encoder, heads)

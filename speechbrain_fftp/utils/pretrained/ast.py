@@ -13,6 +13,7 @@ from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.utils.pretrained.tensors import (
     _count_blocks,
+    _for_loader,
     _load_model,
     _read_config,
     read_tensors,
@@ -111,26 +112,21 @@ def load_ast(source):
     Traceback (most recent call last):
     FileNotFoundError: There is no file audioset_10_10_0.4593.pth.
     """
-    path, eps = Path(source), 1e-5
-    if path.is_dir():
-        sizes, table = _config_sizes(path / "config.json"), HUGGING_FACE
-        path = path / "model.safetensors"
-        state, depth, eps = (
-            read_tensors(path),
-            sizes["depth"],
-            sizes["norm_eps"],
-        )
-    else:
-        sizes, table = None, ORIGINAL
-        state = read_tensors(path, "load_ast")
+    return _load_ast(Path(source))
+
+
+def _load_ast(path, state=None):
+    """As ``load_ast``; ``state`` holds a file's tensors if they were read."""
+    if not path.is_dir():
+        state = _for_loader("load_ast", path, state)
         state = {k: v for k, v in state.items() if k not in ORIGINAL_UNUSED}
         depth = max(1, _count_blocks(state, "v.blocks."))
-
-    def build(tensors):
-        """The encoder, on the meta device."""
-        return _build(**(sizes or _original_sizes(tensors, depth)))
-
-    return _load_model(path, state, table, depth, "an AST", build, eps)
+        return _load_model(path, state, ORIGINAL, depth, "an AST", _original)
+    sizes = _config_sizes(path / "config.json")
+    depth, eps = sizes["depth"], sizes["norm_eps"]
+    path = path / "model.safetensors"
+    state, build = read_tensors(path), lambda _: _build(**sizes)
+    return _load_model(path, state, HUGGING_FACE, depth, "an AST", build, eps)
 
 
 def _build(mlp_dim, patch_size, stride, **sizes):
@@ -151,8 +147,8 @@ def _config_sizes(path):
     return sizes
 
 
-def _original_sizes(tensors, depth):
-    """Sizes of an original AST, from its renamed tensors."""
+def _original(tensors):
+    """The original AST with these tensors, renamed."""
     width, _, bins, frames = tensors["embedding.proj.weight"].shape
     _, rows, _ = tensors["positions"].shape
     n_mels, stride = 128, 10
@@ -168,15 +164,14 @@ def _original_sizes(tensors, depth):
         )
     freq_patches = (n_mels - bins) // stride + 1
     time_patches = max((rows - 2) // freq_patches, 1)
-    longest = bins + stride * time_patches - 1
-    return {
-        "n_mels": n_mels,
-        "embed_dim": width,
-        "depth": depth,
-        "num_heads": width // 64,
-        "max_frames": longest // 8 * 8,
-        "mlp_dim": tensors["blocks.0.mlp.0.bias"].numel(),
-        "patch_size": bins,
-        "stride": stride,
-        "norm_eps": 1e-6,
-    }
+    return _build(
+        n_mels=n_mels,
+        embed_dim=width,
+        depth=_count_blocks(tensors, "blocks."),
+        num_heads=width // 64,
+        max_frames=(bins + stride * time_patches - 1) // 8 * 8,
+        mlp_dim=tensors["blocks.0.mlp.0.bias"].numel(),
+        patch_size=bins,
+        stride=stride,
+        norm_eps=1e-6,
+    )

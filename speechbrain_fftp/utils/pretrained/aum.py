@@ -10,8 +10,8 @@ from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.utils.pretrained.tensors import (
     _count_blocks,
+    _for_loader,
     _load_model,
-    read_tensors,
 )
 
 # Tensor names here and in the file, see _rename_tensors.
@@ -62,8 +62,12 @@ def load_aum(source):
     Traceback (most recent call last):
     FileNotFoundError: There is no file aum-base_audioset.pth.
     """
-    path = Path(source)
-    state = read_tensors(path, "load_aum")
+    return _load_aum(Path(source))
+
+
+def _load_aum(path, state=None):
+    """As ``load_aum``; ``state`` holds a file's tensors if they were read."""
+    state = _for_loader("load_aum", path, state)
     depth = max(1, _count_blocks(state, "layers."))
     table, form = FO_BI, "fo-bi"
     if "layers.0.mixer.conv1d_b.weight" in state:

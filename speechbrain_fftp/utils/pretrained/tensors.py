@@ -34,7 +34,7 @@ LOADERS = {
 }
 
 
-def read_tensors(path, loader=None):
+def read_tensors(path):
     """Reads a file of named tensors without unpickling other objects.
 
     Arguments
@@ -43,9 +43,6 @@ def read_tensors(path, loader=None):
         A file of safetensors, by its name, or else of torch: a dict of tensors,
         or a dict with one as its ``model`` or ``state_dict``. The prefix
         ``module.`` of ``DataParallel`` is removed.
-    loader : str, optional
-        The function that reads the file, such as ``load_ast``. A file for
-        another one is refused.
 
     Returns
     -------
@@ -55,8 +52,7 @@ def read_tensors(path, loader=None):
     Raises
     ------
     FileNotFoundError, ValueError
-        If the file is missing, cannot be read, does not hold named tensors
-        only, or is for another loader.
+        If the file is missing, cannot be read, or holds not only named tensors.
 
     Example
     -------
@@ -90,12 +86,8 @@ def read_tensors(path, loader=None):
                 f"{path} does not contain all values of {key!r}: "
                 f"{list(value.shape)}, {value.layout}, {value.device}."
             )
-    prefix = "module."
-    if all(key.startswith(prefix) for key in state):
-        state = {key[len(prefix) :]: value for key, value in state.items()}
-    right = _find_loader(state)
-    if right and loader not in (None, right):
-        raise ValueError(f"{path} is for {right}, not for {loader}.")
+    if all(key.startswith("module.") for key in state):
+        state = {key.removeprefix("module."): x for key, x in state.items()}
     return dict(state)
 
 
@@ -104,6 +96,15 @@ def _find_loader(names):
     for pattern, loader in LOADERS.items():
         if any(re.match(pattern, name) for name in names):
             return loader
+
+
+def _for_loader(loader, path, state=None):
+    """A file's tensors, read unless they are given; not for another loader."""
+    state = state or read_tensors(path)
+    right = _find_loader(state)
+    if right not in (None, loader):
+        raise ValueError(f"{path} is for {right}, not for {loader}.")
+    return state
 
 
 def _read_text(path):

@@ -21,11 +21,6 @@ ROOT = Path(__file__).resolve().parents[3]
 RATE = 16000
 
 
-@pytest.fixture(scope="module")
-def tagger(exported):
-    return AudioTagger.from_pretrained(exported[1])
-
-
 def write_sound(path, seed):
     """Noise or a tone of 0.3 to 1.9 s; the model's windows take 1.3 s."""
     rng = np.random.default_rng(seed)

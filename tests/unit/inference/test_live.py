@@ -12,37 +12,12 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
+from small_models import CLIP, RATE, hear_levels, make_tagger
 
-from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.inference import AudioTagger, Timeline
+from speechbrain_fftp.inference import Timeline
 from speechbrain_fftp.inference.events import _Hysteresis
 from speechbrain_fftp.inference.live import stream_events
-from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AuM import AuM
-
-RATE = 16000
-CLIP = 400 + 127 * 160  # samples of the model's 128 frames
-
-
-@pytest.fixture(scope="module")
-def tagger(exported):
-    return AudioTagger.from_pretrained(exported[1])
-
-
-def make_tagger(encoder, n_classes, features=None, rate=RATE, max_frames=1024):
-    """A tagger with this encoder and as many classes, A, B, ..."""
-    labels = CategoricalEncoder()
-    labels.update_from_iterable("ABCDEFG"[:n_classes])
-    width = getattr(encoder, "embed_dim", None)
-    linear = torch.nn.Linear(width or 1, n_classes)
-    modules = {
-        "compute_features": features or KaldiFbank(),
-        "mean_var_norm": DatasetNormalization(),
-        "embedding_model": encoder,
-        "classifier": linear if width else torch.nn.Identity(),
-    }
-    hparams = {"label_encoder": labels, "sample_rate": rate}
-    return AudioTagger(modules, {**hparams, "max_frames": max_frames})
 
 
 def bursts(samples, seed):
@@ -161,22 +136,10 @@ class Levels(torch.nn.Module):
         return share.unsqueeze(1).logit()
 
 
-class Samples(torch.nn.Module):
-    """Frames of one sample each."""
-
-    window, shift = 25, 10
-
-    def forward(self, wavs):
-        return wavs.unsqueeze(2)
-
-
 @pytest.fixture(scope="module")
 def levels():
     """A tagger that hears levels, at 1000 Hz; a piece is 4.015 s."""
-    modules = {"features": Samples(), "rate": 1000, "max_frames": 400}
-    tagger = make_tagger(Levels(), 3, **modules)
-    tagger.tagger.mean_var_norm.mean, tagger.tagger.mean_var_norm.std = 0, 0.5
-    return tagger
+    return hear_levels(Levels(), max_frames=400)
 
 
 def test_how_late_events_begin_and_end(levels):

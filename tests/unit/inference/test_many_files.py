@@ -16,11 +16,6 @@ from speechbrain_fftp.inference import AudioTagger, many_files
 
 
 @pytest.fixture(scope="module")
-def tagger(exported):
-    return AudioTagger.from_pretrained(exported[1])
-
-
-@pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     """Files of 25 ms to 9 s: the model's windows take 1.3 s."""
     folder = tmp_path_factory.mktemp("clips")

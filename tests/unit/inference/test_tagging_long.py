@@ -12,20 +12,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
+from small_models import CLIP, RATE, hear_levels
 
-from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.dataio import audio
-from speechbrain_fftp.inference import AudioTagger, windows
+from speechbrain_fftp.inference import windows
 from speechbrain_fftp.inference.windows import _audio_blocks, _cut_windows
-from speechbrain_fftp.lobes.features import DatasetNormalization
-
-RATE = 16000
-CLIP = 400 + 127 * 160  # samples of the model's 128 frames
-
-
-@pytest.fixture(scope="module")
-def tagger(exported):
-    return AudioTagger.from_pretrained(exported[1])
 
 
 def noise(samples, seed=0, channels=None):
@@ -314,28 +305,10 @@ class Shares(torch.nn.Module):
         return share.unsqueeze(1).logit()
 
 
-class Samples(torch.nn.Module):
-    """Frames of one sample each."""
-
-    window, shift = 25, 10
-
-    def forward(self, wavs):
-        return wavs.unsqueeze(2)
-
-
 @pytest.fixture(scope="module")
 def shares():
     """A tagger whose probabilities are shares of a window."""
-    labels = CategoricalEncoder()
-    labels.update_from_iterable(["A", "B", "C"])
-    modules = {
-        "compute_features": Samples(),
-        "mean_var_norm": DatasetNormalization(0.0, 0.5),
-        "embedding_model": Shares(),
-        "classifier": torch.nn.Identity(),
-    }
-    hparams = {"label_encoder": labels, "sample_rate": 1000}
-    return AudioTagger(modules, {**hparams, "max_frames": 1024})
+    return hear_levels(Shares(), max_frames=1024)
 
 
 @pytest.mark.parametrize("window, hop", [(2.0, 0.25), (1.0, 0.1), (4.0, 1.0)])

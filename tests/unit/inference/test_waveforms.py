@@ -9,13 +9,7 @@ import pytest
 import soundfile as sf
 import torch
 
-from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.windows import _mono_waveform
-
-
-@pytest.fixture(scope="module")
-def tagger(exported):
-    return AudioTagger.from_pretrained(exported[1])
 
 
 def tone(rate=16000, seconds=1.0, channels=1):

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.utils.pretrained import load_ast, load_aum
+from speechbrain_fftp.utils.pretrained import load_ast, load_aum, load_encoder
 
 
 def random_tensors(shapes, layers):
@@ -168,6 +169,22 @@ def test_nested_prefixed_and_half_precision(saved, kind, nest):
     # Class tokens and positions are added up in float32.
     token = encoder.cls_token if kind == "aum" else encoder.cls_tokens[0]
     assert not torch.equal(token, token.half().float())
+
+
+@both
+def test_a_file_is_read_once(saved, kind, monkeypatch):
+    load, original = LOADERS[kind]
+    path, read, reads = saved(original()), torch.load, []
+
+    def count(*args, **kwargs):
+        reads.append(args)
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(torch, "load", count)
+    encoder, _ = load(path)
+    load_model(path)
+    load_encoder(encoder, path)
+    assert len(reads) == 3
 
 
 @both
