@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import functools
-import importlib.util
 import math
 import re
 import sys
@@ -22,17 +20,6 @@ from speechbrain_fftp.utils.complexity import count_macs
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "benchmarks" / "peers"
 SAMPLE_RATE = 16000
-# The options that a model depends on.
-MODEL_KEYS = (
-    "embed_dim",
-    "depth",
-    "num_heads",
-    "patch_frames",
-    "stride_frames",
-    "n_mels",
-)
-# Packages that a peer needs, by its yaml.
-PACKAGES = {"mobilenetv3.yaml": "timm"}
 # A top-level key of a yaml with its value.
 BLOCK = r"^{}:.*\n(?:(?:[ \t].*)?\n)*"
 
@@ -42,17 +29,6 @@ class Config(NamedTuple):
 
     yaml: str
     overrides: dict
-
-    def but(self, **overrides):
-        """A copy with some other options."""
-        return Config(self.yaml, {**self.overrides, **overrides})
-
-    @property
-    def model_key(self):
-        """Identifies the model among those of other configurations."""
-        keys = [k for k in MODEL_KEYS if k in self.overrides]
-        sizes = (f"{key}={self.overrides[key]}" for key in keys)
-        return " ".join([self.yaml, *sizes])
 
 
 class Figures(NamedTuple):
@@ -100,50 +76,34 @@ def compose(config, base, path):
     return path
 
 
-def unavailable(config):
-    """Why a configuration cannot be run here; None if it can."""
-    package = PACKAGES.get(Path(config.yaml).name)
-    if package and importlib.util.find_spec(package) is None:
-        return f"{package} is not installed"
-    return None
-
-
-def load_model(config, data):
-    """The yaml's ``modules`` for some ``Data``, in evaluation mode."""
-    text = read_yaml(config.yaml, data.base)
+def load_model(config, plan):
+    """The yaml's ``modules`` for a plan's classes, in evaluation mode."""
+    text = read_yaml(config.yaml, plan.base)
     # They would write logs.
     for key in ("tensorboard_logger", "train_logger", "checkpointer"):
         text = re.sub(BLOCK.format(key), "", text, flags=re.MULTILINE)
-    options = {**config.overrides, "n_classes": data.n_classes}
+    options = {**config.overrides, "n_classes": plan.n_classes}
     sys.path.insert(0, str(PEERS))
     try:
         with tempfile.TemporaryDirectory() as folder:
             options.update(data_folder="none", output_folder=folder)
-            modules = load_hyperpyyaml(text, options)["modules"]
+            with torch.random.fork_rng(devices=()):  # yamls set a seed
+                modules = load_hyperpyyaml(text, options)["modules"]
     finally:
         sys.path.remove(str(PEERS))
     return {name: module.eval() for name, module in modules.items()}
 
 
-def figures(config, data):
-    """``Figures`` of a configuration's model for some ``Data``."""
-    sizes = {k: v for k, v in config.overrides.items() if k in MODEL_KEYS}
-    rest = data._replace(overrides=None)  # which has a hash
-    return _figures(config.yaml, tuple(sorted(sizes.items())), rest)
-
-
-@functools.lru_cache(maxsize=None)
-def _figures(yaml, sizes, data):
-    """``figures`` of arguments that have a hash."""
-    with torch.random.fork_rng(devices=()):  # yamls set a seed
-        modules = load_model(Config(yaml, dict(sizes)), data)
+def figures(config, plan):
+    """``Figures`` of a configuration's model for clips of a plan."""
+    modules = load_model(config, plan)
     encoder, classifier = modules["embedding_model"], modules["classifier"]
     tokens = []
     if hasattr(encoder, "blocks") and hasattr(encoder, "embedding"):
         encoder.blocks[0].register_forward_pre_hook(
             lambda block, args: tokens.append(args[0].shape[1])
         )
-    wavs = torch.zeros(1, round(data.seconds * SAMPLE_RATE))
+    wavs = torch.zeros(1, round(plan.seconds * SAMPLE_RATE))
     feats = modules["compute_features"](wavs)
     macs = count_macs(encoder, feats)
     macs += count_macs(classifier, encoder(feats).detach())

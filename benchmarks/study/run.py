@@ -1,14 +1,16 @@
-"""Compares embeddings, masks, encoders and strides at equal cost.
+"""Runs a plan of the study: trains every configuration on every fold.
 
-Trains each configuration of the grids (grids.yaml) with each seed, by the
-recipe for the data folder (Speech Commands or AudioSet). A finished run adds a
-line to benchmarks/results/study_NAME.jsonl, NAME being that of the data folder,
-and is not run again. Interrupted studies continue when started again; a second
-shell with the same command shares the work. Tables and plots lie beside.
+A plan (speech_commands.yaml, audioset_mini.yaml) says what is trained, by the
+recipes, and which differences are tested. The data folder gives the plan its
+name. A finished run adds a row to benchmarks/results/study/NAME.jsonl and its
+predictions to a folder beside, and is not run again: an interrupted study
+continues when started again, and a second shell shares the work.
 
-> python benchmarks/study/run.py DATA_FOLDER
-> python benchmarks/study/run.py DATA_FOLDER --grids embedding masks --seeds 1 2
-> python benchmarks/study/run.py DATA_FOLDER --latency
+> python benchmarks/study/run.py DATA_FOLDER --list      # minutes of each run
+> python benchmarks/study/run.py DATA_FOLDER --search    # trials of options
+> python benchmarks/study/run.py DATA_FOLDER --choose    # the best of them
+> python benchmarks/study/run.py DATA_FOLDER             # all tables
+> python benchmarks/study/run.py DATA_FOLDER --tables masks --folds 1 2
 > python benchmarks/study/run.py DATA_FOLDER --report
 
 Authors
@@ -17,99 +19,183 @@ Authors
 
 import argparse
 import contextlib
-import csv
 import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
+import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from harness import RESULTS, compare, environment, run_recipe  # noqa: E402
-from study.data import Data, find_data  # noqa: E402
-from study.grids import read_grids  # noqa: E402
-from study.models import (  # noqa: E402
-    PEERS,
-    ROOT,
-    SAMPLE_RATE,
-    Config,
-    compose,
-    figures,
-    load_model,
-    read_yaml,
-    unavailable,
-)
-from study.report import read_rows, run_key, write_report  # noqa: E402
+from harness import RESULTS, environment, run_recipe  # noqa: E402
+from study.folds import groups_of, make_fold  # noqa: E402
+from study.models import PEERS, ROOT, compose, figures, read_yaml  # noqa: E402
+from study.plan import find_plan  # noqa: E402
+from study.report import write_report  # noqa: E402
+from study.results import Results  # noqa: E402
+from study.uncertainty import METRICS, Scores  # noqa: E402
 
 from speechbrain_fftp.dataio.files import write_json  # noqa: E402
-from speechbrain_fftp.lobes.tagger import Tagger  # noqa: E402
+from speechbrain_fftp.datasets.speech_commands.lists import (  # noqa: E402
+    SILENCE,
+)
 
-SPLITS = ("train", "valid", "test")
 
+class Study:
+    """A plan on a data folder, and the folders of its runs and results."""
 
-class Run(NamedTuple):
-    """A configuration with a seed, on a device."""
+    def __init__(self, plan, data_folder, work, results):
+        self.plan, self.data_folder, self.work = plan, data_folder, work
+        self.results = Results(results, plan)
 
-    name: str
-    config: Config
-    seed: int
-    data: Data
-    device: str
-
-    def __str__(self):
-        return f"{self.name}, seed {self.seed}"
-
-    @property
-    def key(self):
-        """Identifies the run in the results."""
-        recipe, (yaml, overrides) = self.data.recipe, self.config
-        return run_key(recipe, yaml, overrides, self.seed, self.device)
-
-    def folder(self, work):
+    def folder(self, run):
         """The run's folder, the same whenever it is started."""
-        digest = hashlib.sha1(self.key.encode()).hexdigest()[:10]
-        name = re.sub(r"\W+", "_", self.name).strip("_")
-        return work / "runs" / f"{name}_{self.seed}_{digest}"
+        digest = self.results.digest(run)
+        name = re.sub(r"\W+", "_", run.name).strip("_")[:40]
+        return self.work / "runs" / f"{name}_{run.fold}_{digest}"
+
+    def command(self, run):
+        """The recipe's script, yaml and options for a run."""
+        config = run.config
+        name = f"{self.results.digest(run)}_{Path(config.yaml).name}"
+        options = {
+            **config.overrides,
+            "data_folder": self.work / "folds" / str(run.fold),
+            "prepared_folder": self.work / "prepared" / str(run.fold),
+            "output_folder": self.folder(run),
+            "seed": self.plan.seed(run),
+            "num_workers": 0,
+            "num_threads": 1,
+            "device": "cpu",
+        }
+        yaml = compose(config, self.plan.base, self.work / name)
+        words = [f"--{key}={value}" for key, value in options.items()]
+        return [ROOT / self.plan.recipe, yaml, *words, "--noprogressbar"]
+
+    def execute(self, run):
+        """Runs the recipe and adds a row, unless that is done.
+
+        Returns
+        -------
+        bool
+            False if the run failed.
+        """
+        folder = self.folder(run)
+        resumed = (folder / "output.txt").exists()
+        # The recipe inherits the lock, and keeps it if this process is killed.
+        with locked(folder / "lock") as lock:
+            if lock is None:
+                print(f"{run}: running in another process", flush=True)
+                return True
+            if self.results.find(run):
+                return True
+            with locked(self.work / "lock", wait=True):
+                make_fold(
+                    self.data_folder,
+                    run.fold,
+                    self.work / "folds" / str(run.fold),
+                )
+            paths = [str(PEERS), os.environ.get("PYTHONPATH")]
+            variables = {
+                "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+                "OMP_NUM_THREADS": "1",
+            }
+            with open(folder / "output.txt", "a", encoding="utf-8") as output:
+                status, cpu_minutes, minutes = run_recipe(
+                    self.command(run),
+                    cwd=self.work,
+                    env={**os.environ, **variables},
+                    stdout=output,
+                    pass_fds=[lock.fileno()],
+                )
+            reason = f"exit status {status}"
+            if status == 0:
+                try:
+                    row, scores = self.collect(run)
+                except (OSError, KeyError, ValueError) as error:
+                    reason = f"no result: {error!r}"
+                else:
+                    row.update(cpu_minutes=cpu_minutes, minutes=minutes)
+                    self.results.add(run, {**row, "resumed": resumed}, scores)
+                    for name in ("save", "inference"):  # which are large
+                        shutil.rmtree(folder / name, ignore_errors=True)
+                    print(
+                        f"{run}: {100 * row['value']:.2f} %, "
+                        f"{cpu_minutes:.1f} CPU minutes",
+                        flush=True,
+                    )
+                    return True
+            text = (folder / "output.txt").read_text("utf-8", errors="replace")
+            last = "\n".join(text.splitlines()[-15:])
+            print(f"{run}: FAILED, {reason}\n{last}\n{folder}", flush=True)
+            return False
+
+    def collect(self, run):
+        """The row of a finished run, except for its times, and its ``Scores``."""
+        plan, config, folder = self.plan, run.config, self.folder(run)
+        metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+        found = np.load(folder / "probabilities.npz")
+        groups = np.array(groups_of(self.data_folder, found["ids"]))
+        scores = Scores(found["ids"], groups, found["targets"], found["probs"])
+        row = {}
+        if SILENCE in found["labels"]:
+            silent = scores.targets[:, found["labels"] == SILENCE][:, 0]
+            hits = scores.probs.argmax(1) == scores.targets.argmax(1)
+            row["silence"] = float(hits[silent].mean())
+            scores = Scores(*(part[~silent] for part in scores))
+        scored = scores.targets.any(0)
+        if plan.metric == "mAP":  # others cannot be scored
+            scores = scores._replace(
+                targets=scores.targets[:, scored], probs=scores.probs[:, scored]
+            )
+        weights = np.ones((1, len(scores.groups)))
+        clips = make_fold(
+            self.data_folder, run.fold, self.work / "folds" / str(run.fold)
+        )
+        cost = figures(config, plan)
+        text = re.sub(r"\s*#.*", "", read_yaml(config.yaml, plan.base))
+        commit, changed = version()
+        return {
+            "recipe": plan.recipe,
+            "yaml": config.yaml,
+            "overrides": config.overrides,
+            "fold": str(run.fold),
+            "seed": plan.seed(run),
+            "value": float(METRICS[plan.metric](scores, weights)[0]),
+            **row,
+            "valid": metrics[f"valid_{plan.metric}"],
+            "averaged_epochs": metrics["averaged_epochs"],
+            "epochs": metrics["epochs"],
+            "clips": {name: len(part) for name, part in clips.items()},
+            **cost._asdict(),
+            "training_macs": 3
+            * cost.macs
+            * len(clips["train"])
+            * config.overrides["number_of_epochs"],
+            "processor": environment("cpu")["processor"],
+            "torch": torch.__version__,
+            "commit": commit,
+            "changed": changed,
+            "yaml_sha1": hashlib.sha1(text.encode()).hexdigest()[:10],
+        }, scores
 
 
-def plan(grids, data, seeds, device):
-    """The runs of grids, the first seed first, and what cannot be run."""
-    runs, skipped = {}, {}
-    for seed in seeds:
-        for name, grid in grids.items():
-            for row in grid.rows:
-                label = f"{name}: {row.label}"
-                reason = unavailable(row.config)
-                if reason:
-                    skipped[label] = reason
-                    continue
-                run = Run(label, row.config, seed, data, device)
-                runs.setdefault(run.key, run)
-    return list(runs.values()), skipped
+def version():
+    """The git commit of this checkout, and whether its code was changed."""
 
+    def git(*words):
+        return subprocess.run(
+            ["git", *words], cwd=ROOT, capture_output=True, text=True
+        ).stdout.strip()
 
-def command(run, data_folder, work):
-    """The recipe's script, yaml and options for a run."""
-    data, config = run.data, run.config
-    yaml = compose(config, data.base, work / Path(config.yaml).name)
-    options = {
-        **config.overrides,
-        "data_folder": data_folder,
-        "prepared_folder": work / "prepared",
-        "output_folder": run.folder(work),
-        "seed": run.seed,
-        "num_workers": 0 if run.device == "cpu" else 4,
-        "num_threads": 1,
-        "device": run.device,
-    }
-    words = [f"--{key}={value}" for key, value in options.items()]
-    return [ROOT / data.recipe, yaml, *words]
+    code = ("speechbrain_fftp", "recipes", "hparams", "benchmarks/peers")
+    return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", *code))
 
 
 @contextlib.contextmanager
@@ -124,227 +210,87 @@ def locked(path, wait=False):
         yield file
 
 
-def execute(run, data_folder, work, results):
-    """Runs the recipe and adds a row to the results, unless that is done.
-
-    Returns
-    -------
-    bool
-        False if the run failed.
-    """
-    folder = run.folder(work)
-    resumed = (folder / "output.txt").exists()
-    # The recipe inherits the lock, and keeps it if this process is killed.
-    with locked(folder / "lock") as lock:
-        if lock is None:
-            print(f"{run}: running in another process", flush=True)
-            return True
-        if run.key in read_rows(results):
-            return True
-        paths = [str(PEERS), os.environ.get("PYTHONPATH")]
-        variables = {
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            "OMP_NUM_THREADS": "1",
-        }
-        with open(folder / "output.txt", "a", encoding="utf-8") as output:
-            status, cpu_minutes, minutes = run_recipe(
-                command(run, data_folder, work),
-                cwd=work,
-                env={**os.environ, **variables},
-                stdout=output,
-                pass_fds=[lock.fileno()],
-            )
-        reason = f"exit status {status}"
-        if status == 0:
-            try:
-                row = make_row(run, work)
-            except (OSError, KeyError, ValueError) as error:
-                reason = f"no result: {error!r}"
-            else:
-                row.update(cpu_minutes=cpu_minutes, minutes=minutes)
-                append_row(results, {**row, "resumed": resumed})
-                for name in ("save", "inference"):  # which are large
-                    shutil.rmtree(folder / name, ignore_errors=True)
-                print(
-                    f"{run}: {row['metric']} {row['value']:.4f}, "
-                    f"{cpu_minutes:.1f} CPU minutes",
-                    flush=True,
-                )
-                return True
-        text = (folder / "output.txt").read_text("utf-8", errors="replace")
-        last = "\n".join(text.splitlines()[-15:])
-        print(f"{run}: FAILED, {reason}\n{last}\n{folder}", flush=True)
-        return False
+def choose(study):
+    """Writes the options of each model's best trial."""
+    rows, options, scores = study.results, {}, {}
+    runs = study.plan.search_runs()
+    missing = [str(run) for run in runs.values() if not rows.find(run)]
+    if missing:
+        raise SystemExit(f"study: not run yet: {'; '.join(missing)}")
+    for (model, number), run in runs.items():
+        trial, value = study.plan.trials[number], rows.find(run)["value"]
+        scores.setdefault(model, {})[str(trial)] = round(value, 4)
+        if value >= max(scores[model].values()):
+            options[model] = trial
+    write_json(study.plan.chosen_path, {"options": options, "scores": scores})
+    print(study.plan.chosen_path.read_text("utf-8"))
 
 
-def execute_all(runs, data_folder, work, results):
-    """Executes runs one after the other; returns those that failed."""
-    failed = []
+def list_runs(runs):
+    """Prints the expected CPU minutes of runs, by table."""
+    tables = {}
     for run in runs:
-        with contextlib.ExitStack() as stack:
-            if not (work / "prepared" / "prepared.json").exists():
-                # Others wait until this run has prepared the data.
-                stack.enter_context(locked(work / "lock", wait=True))
-            if not execute(run, data_folder, work, results):
-                failed.append(run)
-    return failed
-
-
-def make_row(run, work):
-    """The row of a finished run, except for its times."""
-    config, data = run.config, run.data
-    metrics = read_facts(run.folder(work) / "metrics.json")
-    text = read_yaml(config.yaml, data.base)
-    clips = {}
-    for split in SPLITS:
-        name = re.search(rf"^{split}_annotation: .*/(\S+)", text, re.MULTILINE)
-        manifest = work / "prepared" / name[1]
-        with open(manifest, newline="", encoding="utf-8") as file:
-            clips[split] = sum(1 for _ in csv.DictReader(file))
-    epochs = config.overrides["number_of_epochs"]
-    cost = figures(config, data)
-    plain = re.sub(r"\s*#.*", "", text)
-    return {
-        "recipe": data.recipe,
-        "yaml": config.yaml,
-        "overrides": config.overrides,
-        "seed": run.seed,
-        "device": run.device.split(":")[0],
-        "metric": data.metric,
-        "value": metrics[data.metric],
-        "epochs": epochs,
-        "clips": clips,
-        **cost._asdict(),
-        "seconds_of_clip": data.seconds,
-        "training_macs": 3 * cost.macs * clips["train"] * epochs,
-        "processor": environment(run.device)["processor"],
-        "torch": torch.__version__,
-        "yaml_sha1": hashlib.sha1(plain.encode()).hexdigest()[:10],
-        "metrics": {
-            key: value
-            for key, value in metrics.items()
-            if type(value) in (int, float)
-        },
-    }
-
-
-def append_row(path, row):
-    """Adds a row to a results file, on a line of its own."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = not path.exists() or path.read_bytes()[-1:] in (b"", b"\n")
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(("" if whole else "\n") + json.dumps(row) + "\n")
-
-
-def measure_latency(grids, data):
-    """Times of each model by its key, one clip at a time on one thread."""
-    torch.set_num_threads(1)
-    wav = torch.randn(1, round(data.seconds * SAMPLE_RATE)) / 10
-    lens, cases = torch.ones(1), {}
-    for row in (row for grid in grids.values() for row in grid.rows):
-        key = row.config.model_key
-        if key not in cases and unavailable(row.config) is None:
-            tagger = Tagger(**load_model(row.config, data))
-            cases[key] = lambda tagger=tagger: tagger(wav, lens)
-    with torch.inference_mode():
-        return compare(cases)
-
-
-def read_facts(path):
-    """The contents of a JSON file; nothing if it does not exist."""
-    return json.loads(path.read_text("utf-8")) if path.exists() else {}
-
-
-def add_facts(path, facts):
-    """Adds to the JSON file beside the results."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {**read_facts(path), **facts})
-
-
-def note_start(path, data, args):
-    """Adds data, command (without machine paths) and machine to the facts."""
-    words = ["python benchmarks/study/run.py", args.data_folder.name]
-    for key in ("grids", "seeds"):
-        values = getattr(args, key) or ()
-        words += [f"--{key}"] * bool(values) + [str(v) for v in values]
-    commands = read_facts(path).get("commands", [])
-    commands += [" ".join(words)] * (" ".join(words) not in commands)
-    machine = environment(args.device, ("speechbrain", "timm"))
-    machine["CPU threads"] = 1
-    where = f"on {args.device}, {machine.pop('processor')}"
-    facts = {"data": data._asdict(), "commands": commands, where: machine}
-    add_facts(path, facts)
+        print(f"{run}: {run.minutes:.1f} CPU minutes")
+        name = run.name.split(": ")[0]
+        tables[name] = tables.get(name, 0) + run.minutes
+    for name, minutes in tables.items():
+        print(f"{name}: {minutes:.0f} CPU minutes")
+    print(f"{len(runs)} runs, {sum(tables.values()) / 60:.1f} CPU hours")
 
 
 def parse(argv):
     """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("data_folder", type=Path)
-    parser.add_argument("--grids", nargs="+", help="only these grids")
-    parser.add_argument(
-        "--seeds", type=int, nargs="+", help="default: 1 2 3 (1 with --smoke)"
-    )
+    parser.add_argument("--plan", help="default: the data folder's name")
+    parser.add_argument("--tables", nargs="+", help="only these tables")
+    parser.add_argument("--folds", nargs="+", type=int, help="only these")
     parser.add_argument("--work", type=Path, help="folder for the runs")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS / "study", help="folder"
+    )
     flag = {"action": "store_true"}
-    parser.add_argument("--smoke", **flag, help="test with tiny models")
-    parser.add_argument("--plan", **flag, help="only list the runs")
+    parser.add_argument("--search", **flag, help="run the trials of options")
+    parser.add_argument("--choose", **flag, help="choose from the trials")
+    parser.add_argument("--list", **flag, help="only list the runs")
     parser.add_argument("--report", **flag, help="only write the report")
-    parser.add_argument("--latency", **flag, help="only measure latencies")
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     """Runs what the command line asks for; returns the exit status."""
     args = parse(argv)
-    folder = args.data_folder = args.data_folder.resolve()
-    name = f"study_{folder.name}"
-    work = (args.work or Path("results") / name).resolve()
-    path = (work if args.smoke else RESULTS) / f"{name}.jsonl"
-    facts_path = path.with_suffix(".json")
-    facts = read_facts(facts_path)
-    if args.report and not folder.is_dir() and "data" in facts:
-        data = Data(**facts["data"])  # as it was during the runs
-    else:
-        try:
-            data = find_data(folder)
-        except ValueError as error:
-            raise SystemExit(f"study: {error}") from None
-    grids = read_grids(data, args.smoke)
-    unknown = sorted(set(args.grids or ()) - set(grids))
-    if unknown:
-        raise SystemExit(
-            f"study: no grid {', '.join(unknown)}; there are {', '.join(grids)}"
-        )
-    chosen = {n: g for n, g in grids.items() if n in (args.grids or grids)}
-    seeds = args.seeds or ([1] if args.smoke else [1, 2, 3])
-    runs, skipped = plan(chosen, data, seeds, args.device)
-    for label, reason in skipped.items():
-        print(f"Skipped: {label}: {reason}")
-    if args.plan:
-        for run in runs:
-            cost = figures(run.config, data)
-            epochs = run.config.overrides["number_of_epochs"]
-            print(
-                f"{run}: {epochs} epochs, {cost.tokens or '-'} tokens, "
-                f"{cost.params / 1e6:.3f} M, {cost.macs / 1e6:.2f} MMACs"
-            )
+    plan = find_plan(args.plan or args.data_folder.name)
+    work = args.work or Path("results") / f"study_{plan.name}"
+    study = Study(
+        plan, args.data_folder.resolve(), work.resolve(), args.results.resolve()
+    )
+    if args.choose:
+        choose(study)
         return 0
-    failed = []
-    if args.latency:
-        latency = measure_latency(chosen, data)
-        latency = {**facts.get("latency", {}), **latency}
-        add_facts(facts_path, {"latency": latency})
-    elif not args.report:
-        note_start(facts_path, data, args)
-        try:
-            failed = execute_all(runs, folder, work, path)
-        except KeyboardInterrupt:
-            print("\nInterrupted. The same command continues from here.")
-            return 130
-    write_report(grids, data, path, read_facts(facts_path))
+    if args.report:
+        write_report(study.results)
+        return 0
+    unknown = set(args.tables or ()) - set(plan.facts["tables"])
+    if unknown:
+        raise SystemExit(f"study: no table {', '.join(sorted(unknown))}")
+    runs = (
+        plan.runs(args.tables, args.folds)
+        if not args.search
+        else list(plan.search_runs().values())
+    )
+    if args.list:
+        list_runs(runs)
+        return 0
+    if not study.data_folder.is_dir():
+        raise SystemExit(f"study: there is no folder {study.data_folder}")
+    try:
+        failed = [run for run in runs if not study.execute(run)]
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command continues from here.")
+        return 130
     for run in failed:
-        print(f"FAILED: {run}: {run.folder(work)}")
+        print(f"FAILED: {run}: {study.folder(run)}")
     return 1 if failed else 0
 
 

@@ -29,6 +29,7 @@ from speechbrain_fftp.training.history import TrainingHistory
 from speechbrain_fftp.training.reports import (
     add_spectrograms,
     write_predictions,
+    write_probabilities,
 )
 from speechbrain_fftp.training.setup import num_processes
 
@@ -224,6 +225,8 @@ class ClipBrain(sb.core.Brain):
         if if_main_process():
             path = os.path.join(self.output_folder, "predictions.csv")
             write_predictions(path, ids, targets, probs, self.labels)
+            path = os.path.join(self.output_folder, "probabilities.npz")
+            write_probabilities(path, ids, targets, probs, self.labels)
             more = {"data": self.data_description, "unreadable": unreadable}
             more.update(**self.run.facts(), **self.tested)
             table = self.report(targets, probs, metrics, loss=loss, **more)

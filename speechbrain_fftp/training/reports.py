@@ -6,10 +6,15 @@ Authors
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import write_csv, write_json
+from speechbrain_fftp.dataio.files import (
+    atomic_path,
+    write_csv,
+    write_json,
+)
 
 logger = get_logger(__name__)
 
@@ -113,6 +118,22 @@ def write_predictions(path, ids, targets, probs, labels, top_k=5):
             row += [labels[c], f"{prob:.4f}"]
         rows.append(row)
     write_csv(path, header, rows)
+
+
+def write_probabilities(path, ids, targets, probs, labels):
+    """Writes all probabilities, for statistics over several models.
+
+    An npz file: ``ids`` ``[clips]``, ``labels`` ``[C]``, ``targets`` ``[clips, C]``
+    (bool) and ``probs`` ``[clips, C]`` (float32), in the order of the split.
+    """
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(
+            file,
+            ids=np.array(ids),
+            labels=np.array(labels),
+            targets=(targets > 0.5).numpy(),
+            probs=probs.float().numpy(),
+        )
 
 
 def write_tagging_results(metrics, labels, folder, **more):

@@ -1,0 +1,153 @@
+"""Folds: data folders of the same clips, with splits of their own.
+
+Clips of a group (a speaker, or a recording session) share a split. ``search``
+is for the choice of options: it lacks the test clips of fold 1; its test clips
+are others of fold 1's training clips.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import soundfile
+from sklearn.model_selection import StratifiedGroupKFold
+
+from speechbrain_fftp.datasets.speech_commands.lists import (
+    NOISE_FOLDER,
+    SPLIT_LISTS,
+    list_words,
+    speaker_of,
+)
+
+FOLDS = 5
+INNER = 8  # one part of so many of the training clips is for validation
+SESSION = 20  # clips with Freesound ids so close are one recording session
+SEARCH = "search"
+SEGMENTS = {"train": "balanced_train", "valid": "valid", "test": "eval"}
+
+
+class Clip(NamedTuple):
+    """A clip: its path or id, its class (the rarest one), and its group."""
+
+    name: str
+    label: str
+    group: str
+
+
+def speech_commands_clips(folder):
+    """All clips of a Speech Commands folder, named ``WORD/FILE``.
+
+    Silence has no speaker: each of its clips is a group.
+    """
+    words, _ = list_words(folder)
+    return [
+        Clip(path, word, speaker_of(path)[0])
+        for word, paths in words.items()
+        for path in paths
+        if word != NOISE_FOLDER
+    ]
+
+
+def audioset_clips(folder):
+    """All clips of a folder in AudioSet's format with a clips.csv."""
+    with open(folder / "clips.csv", newline="", encoding="utf-8") as file:
+        rows = {row["ytid"]: row for row in csv.DictReader(file)}
+    order = sorted(
+        rows,
+        key=lambda i: (rows[i]["source_label"], int(rows[i]["freesound_id"])),
+    )
+    clips, last = [], None
+    for clip_id in order:
+        label, number = (
+            rows[clip_id]["source_label"],
+            int(rows[clip_id]["freesound_id"]),
+        )
+        if last is None or label != last[0] or number - last[1] > SESSION:
+            group = f"{label} {number}"
+        last = label, number
+        clips.append(Clip(clip_id, label, group))
+    return clips
+
+
+def groups_of(folder, ids):
+    """The groups of clips, given the ids that a recipe gives them."""
+    if (folder / SPLIT_LISTS["valid"]).exists():
+        names = (clip_id.partition("_nohash_")[0] for clip_id in ids)
+        return [name.rpartition("_")[2] for name in names]
+    groups = {clip.name: clip.group for clip in audioset_clips(folder)}
+    return [groups[clip_id] for clip_id in ids]
+
+
+def parts(clips, count):
+    """Indices of the clips in each of ``count`` parts, alike in classes."""
+    labels, groups = ([c[k] for c in clips] for k in (1, 2))
+    folds = StratifiedGroupKFold(count).split(clips, labels, groups)
+    return [[clips[i] for i in test] for _, test in folds]
+
+
+def split(clips, fold):
+    """The clips of each split of a fold, 1 to 5, or of ``search``."""
+    tests = parts(clips, FOLDS)
+    test = tests[0 if fold == SEARCH else int(fold) - 1]
+    chosen = set(test)
+    valid, second, *rest = parts([c for c in clips if c not in chosen], INNER)
+    train = [clip for part in rest for clip in part]
+    if fold == SEARCH:
+        return {"train": train, "valid": valid, "test": second}
+    return {"train": second + train, "valid": valid, "test": test}
+
+
+def list_clips(folder):
+    """All clips of a data folder of the study."""
+    if (folder / SPLIT_LISTS["valid"]).exists():
+        return speech_commands_clips(folder)
+    return audioset_clips(folder)
+
+
+def make_fold(folder, fold, dest):
+    """Makes the data folder of a fold, once; returns the clips of each split."""
+    splits = split(list_clips(folder), fold)
+    if not dest.exists():
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        half = Path(tempfile.mkdtemp(dir=dest.parent))
+        link = link_speech_commands
+        if not (folder / SPLIT_LISTS["valid"]).exists():
+            link = link_audioset
+        link(folder, splits, half)
+        half.rename(dest)
+    return splits
+
+
+def link_speech_commands(folder, splits, dest):
+    """Writes the clips as the data set has them, as wav; links the noise."""
+    (dest / NOISE_FOLDER).symlink_to(folder / NOISE_FOLDER)
+    for clip in (clip for part in splits.values() for clip in part):
+        path = (dest / clip.name).with_suffix(".wav")
+        path.parent.mkdir(exist_ok=True)
+        wav, rate = soundfile.read(folder / clip.name, dtype="int16")
+        soundfile.write(path, wav, rate)
+    for name, file in SPLIT_LISTS.items():
+        lines = sorted(
+            str(Path(clip.name).with_suffix(".wav")) for clip in splits[name]
+        )
+        (dest / file).write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def link_audioset(folder, splits, dest):
+    """Links the audio and the classes, and writes the lists of the splits."""
+    for name in ("audio", "class_labels_indices.csv"):
+        (dest / name).symlink_to(folder / name)
+    lines = {}
+    for name in SEGMENTS.values():
+        path = folder / f"{name}_segments.csv"
+        *head, rest = path.read_text("utf-8").split("\n", 3)
+        for line in rest.splitlines():
+            lines[line.split(",")[0]] = line
+    for name, file in SEGMENTS.items():
+        rows = [lines[clip.name] for clip in splits[name]]
+        text = "\n".join([*head, *rows]) + "\n"
+        (dest / f"{file}_segments.csv").write_text(text, "utf-8")

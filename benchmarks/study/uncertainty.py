@@ -1,0 +1,184 @@
+"""Intervals and tests of the study: a paired bootstrap over folds and groups.
+
+A group is what clips have in common that a new data set would not share: the
+speaker, or the recording. All runs of a fold score the same clips, so that
+differences are paired; each fold has a seed of its own, so that folds drawn at
+random stand for other training runs as well as for other clips.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from statsmodels.stats.multitest import multipletests
+
+REPLICATES = 10000
+
+
+class Scores(NamedTuple):
+    """What a run predicted for the test clips of a fold.
+
+    Arguments
+    ---------
+    ids, groups : numpy.ndarray
+        The name and the group of each clip.
+    targets, probs : numpy.ndarray
+        1 where a clip has a label, and probabilities, both ``[clips, C]``.
+    """
+
+    ids: np.ndarray
+    groups: np.ndarray
+    targets: np.ndarray
+    probs: np.ndarray
+
+
+def accuracy(scores, weights):
+    """Share of clips whose class is the most probable one.
+
+    Arguments
+    ---------
+    scores : Scores
+        The predictions.
+    weights : numpy.ndarray
+        How often each clip counts ``[replicates, clips]``.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[replicates]``
+    """
+    hits = scores.probs.argmax(1) == scores.targets.argmax(1)
+    return weights @ hits / weights.sum(1)
+
+
+def mean_precision(scores, weights):
+    """Mean average precision; arguments and result as in ``accuracy``.
+
+    Of the classes that some, but not all of the counted clips have.
+    """
+    found = []
+    for target, prob in zip(scores.targets.T, scores.probs.T):
+        order = np.argsort(-prob, kind="stable")
+        drawn = weights[:, order]
+        hits = drawn * target[order]
+        positives, all_ = hits.sum(1), drawn.sum(1)
+        above = np.maximum(drawn.cumsum(1), 1)
+        precision = (hits * hits.cumsum(1) / above).sum(1)
+        scored = (positives > 0) & (positives < all_)
+        found.append(
+            np.where(scored, precision, np.nan) / np.maximum(positives, 1)
+        )
+    return np.nanmean(found, axis=0)
+
+
+METRICS = {"accuracy": accuracy, "mAP": mean_precision}
+
+
+def bootstrap(folds, metric, replicates=REPLICATES, seed=0):
+    """Draws folds, and in each of them groups, with replacement.
+
+    Arguments
+    ---------
+    folds : list of (list of Scores)
+        The runs that are compared, for each fold.
+    metric : callable
+        ``accuracy`` or ``mean_precision``.
+    replicates : int
+        Number of draws.
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    numpy.ndarray
+        The means over the drawn folds ``[replicates, runs]``.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(folds), size=(replicates, len(folds)))
+    values = np.empty((*drawn.shape, len(folds[0])))
+    for i, runs in enumerate(folds):
+        where = drawn == i
+        names, group = np.unique(runs[0].groups, return_inverse=True)
+        share = np.full(len(names), 1 / len(names))
+        counts = rng.multinomial(len(names), share, size=where.sum())
+        weights = counts[:, group].astype(np.float32)
+        for k, run in enumerate(runs):
+            values[where, k] = metric(run, weights)
+    return values.mean(1)
+
+
+class Difference(NamedTuple):
+    """A difference between two configurations, in points.
+
+    Arguments
+    ---------
+    value : float
+        The first one's mean over folds minus the second one's.
+    low, high : float
+        Its 95 % interval.
+    p : float
+        Two-sided, of the bootstrap; not corrected.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+    def __str__(self):
+        return f"{self.value:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
+
+
+def mean(folds, metric):
+    """Means over folds of each run's metric in percent ``[runs]``."""
+    values = [
+        [metric(run, np.ones((1, len(run.groups))))[0] for run in runs]
+        for runs in folds
+    ]
+    return 100 * np.mean(values, axis=0)
+
+
+def interval(draws):
+    """The 95 % interval of bootstrapped values."""
+    return tuple(np.quantile(draws, (0.025, 0.975)).tolist())
+
+
+def compare(folds, metric):
+    """The ``Difference`` of the two runs of each fold."""
+    draws = 100 * bootstrap(folds, metric) @ (1, -1)
+    first, second = mean(folds, metric)
+    tail = min((draws <= 0).sum(), (draws >= 0).sum())
+    p = min(1.0, 2 * (tail + 1) / (len(draws) + 1))
+    return Difference(float(first - second), *interval(draws), float(p))
+
+
+def verdicts(differences, margin):
+    """Says of each difference what it shows.
+
+    Arguments
+    ---------
+    differences : list of Difference
+        All that were declared together, for Holm's correction.
+    margin : float
+        Differences within it, in points, count as none.
+
+    Returns
+    -------
+    list of (float, str)
+        Corrected p-values, and ``higher``, ``lower``, ``equal within the
+        margin`` or ``unresolved``.
+    """
+    if not differences:
+        return []
+    corrected = multipletests([d.p for d in differences], method="holm")[1]
+    found = []
+    for difference, p in zip(differences, corrected.tolist()):
+        word = "unresolved"
+        if p < 0.05:
+            word = "higher" if difference.value > 0 else "lower"
+        elif -margin < difference.low and difference.high < margin:
+            word = f"equal within {margin:g}"
+        found.append((p, word))
+    return found
