@@ -45,17 +45,13 @@ class Results:
         digest = self.digest(run)
         path = self.path.with_suffix("") / f"{digest}.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Rounded so that the argmax, and nearly all ranks, stay the same
-        probs = scores.probs.astype(np.float16)
-        if self.plan.metric == "mAP":
-            probs = scores.probs.astype(np.float32)
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(
                 file,
                 ids=scores.ids,
                 groups=scores.groups,
                 targets=scores.targets,
-                probs=probs,
+                probs=scores.probs,
             )
         whole = not self.path.exists() or self.path.read_bytes().endswith(b"\n")
         with open(self.path, "a", encoding="utf-8") as file:

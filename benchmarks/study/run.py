@@ -150,7 +150,9 @@ class Study:
             row["silence"] = float(hits[silent].mean())
             scores = Scores(*(part[~silent] for part in scores))
         scored = scores.targets.any(0)
-        if plan.metric == "mAP":  # others cannot be scored
+        if plan.metric == "accuracy":  # rounded, to take less space
+            scores = scores._replace(probs=scores.probs.astype(np.float16))
+        else:  # other classes cannot be scored
             scores = scores._replace(
                 targets=scores.targets[:, scored], probs=scores.probs[:, scored]
             )
