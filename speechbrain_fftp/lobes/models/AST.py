@@ -17,6 +17,9 @@ from speechbrain_fftp.nnet.patching import (
     trim_padding,
 )
 from speechbrain_fftp.nnet.position import PositionEmbedding
+from speechbrain_fftp.nnet.tokens import TokenConvolution, check_pooling, pool
+
+CLASS_TOKENS = 2  # the class and the distillation token, which come first
 
 
 class TransformerBlock(torch.nn.Module):
@@ -32,6 +35,8 @@ class TransformerBlock(torch.nn.Module):
         Dropout probability of attention weights and of both branches.
     norm_eps : float
         Epsilon of the layer normalisations.
+    conv_kernel : int
+        Kernel of a ``TokenConvolution`` before the attention; 0: none.
 
     Example
     -------
@@ -45,11 +50,20 @@ class TransformerBlock(torch.nn.Module):
     outputs = None  # number of the first tokens that are returned; all if None
 
     def __init__(
-        self, embed_dim, num_heads, mlp_ratio=4.0, dropout=0.0, norm_eps=1e-6
+        self,
+        embed_dim,
+        num_heads,
+        mlp_ratio=4.0,
+        dropout=0.0,
+        norm_eps=1e-6,
+        conv_kernel=0,
     ):
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
+        self.conv = None
+        if conv_kernel:
+            self.conv = TokenConvolution(embed_dim, conv_kernel)
         self.norm1 = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
         self.qkv = torch.nn.Linear(embed_dim, 3 * embed_dim)
         self.proj = torch.nn.Linear(embed_dim, embed_dim)
@@ -103,6 +117,10 @@ class TransformerBlock(torch.nn.Module):
         torch.Tensor
             Tokens ``[B, N, D]``.
         """
+        if self.conv is not None:
+            valid = None if mask is None else mask[:, 0, 0, CLASS_TOKENS:]
+            tokens = self.conv(x[:, CLASS_TOKENS:], valid)
+            x = torch.cat([x[:, :CLASS_TOKENS], tokens], 1)
         x = x[:, : self.outputs] + self.attention(self.norm1(x), mask)
         return x + self.mlp(self.norm2(x))
 
@@ -135,12 +153,17 @@ class AST(torch.nn.Module):
         positions. Longer clips stretch them (see ``PositionEmbedding``).
     mlp_ratio, dropout, norm_eps : float
         See ``TransformerBlock``. In the original AST, ``norm_eps`` is 1e-6.
+    pooling : str
+        "cls" as in the original, "mean" or "cls+mean"; see ``pool``.
+    conv_kernel : int
+        See ``TransformerBlock``.
 
     Raises
     ------
     ValueError
         If ``embed_dim`` is not a multiple of ``num_heads``, the embedding has
-        other sizes, or its patch is longer than ``max_frames``.
+        other sizes, its patch is longer than ``max_frames``, or ``pooling`` or
+        ``conv_kernel`` is impossible.
 
     Example
     -------
@@ -161,11 +184,19 @@ class AST(torch.nn.Module):
         mlp_ratio=4.0,
         dropout=0.0,
         norm_eps=1e-6,
+        pooling="cls",
+        conv_kernel=0,
     ):
         super().__init__()
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
+        check_pooling(pooling)
+        if conv_kernel and embedding.freq_patches > 1:
+            raise ValueError(
+                f"conv_kernel={conv_kernel} needs patches that cover all mel "
+                "bins, whose tokens are in the order of time: FFTPEmbedding."
+            )
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.depth = depth
@@ -174,17 +205,21 @@ class AST(torch.nn.Module):
         self.mlp_ratio = mlp_ratio
         self.dropout = dropout
         self.norm_eps = norm_eps
+        self.pooling = pooling
+        self.conv_kernel = conv_kernel
         self.embedding = embedding
         self.position = PositionEmbedding(
             embedding.freq_patches,
             embedding.time_patches(max_frames),
             embed_dim,
         )
-        # The class and the distillation token, including their positions.
-        self.cls_tokens = torch.nn.Parameter(torch.empty(2, embed_dim))
+        # Including their positions
+        self.cls_tokens = torch.nn.Parameter(
+            torch.empty(CLASS_TOKENS, embed_dim)
+        )
+        sizes = embed_dim, num_heads, mlp_ratio, dropout, norm_eps, conv_kernel
         self.blocks = torch.nn.ModuleList(
-            TransformerBlock(embed_dim, num_heads, mlp_ratio, dropout, norm_eps)
-            for _ in range(depth)
+            TransformerBlock(*sizes) for _ in range(depth)
         )
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
         torch.nn.init.trunc_normal_(self.cls_tokens, std=0.02)
@@ -204,8 +239,7 @@ class AST(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip: the mean of its class token
-            and its distillation token.
+            Embedding ``[B, 1, D]`` of each clip, see ``pooling``.
         """
         feats, n_frames = trim_padding(feats, wav_lens)
         # [B, T, F] -> [B, F' * T', D]
@@ -221,12 +255,16 @@ class AST(torch.nn.Module):
         mask = None if valid is None else self._attention_mask(valid, columns)
         for block in self.blocks:
             x = block(x, mask)
-        # [B, 2, D] -> [B, 1, D]
-        return self.norm(x[:, :2]).mean(1, keepdim=True)
+        # [B, 2 + F' * T', D] -> [B, 1, D]
+        cls = self.norm(x[:, :CLASS_TOKENS]).mean(1, keepdim=True)
+        if self.pooling == "cls":
+            return cls
+        own = None if mask is None else mask[:, 0, 0, CLASS_TOKENS:]
+        return pool(self.pooling, cls, self.norm(x[:, CLASS_TOKENS:]), own)
 
     def _attention_mask(self, valid, columns):
         """Which tokens may be attended to, ``[B, 1, 1, 2 + F' * T']``."""
         time = torch.arange(columns, device=valid.device)
         real = (time < valid[:, None]).repeat(1, self.embedding.freq_patches)
-        mask = torch.nn.functional.pad(real, (2, 0), value=True)
+        mask = torch.nn.functional.pad(real, (CLASS_TOKENS, 0), value=True)
         return mask[:, None, None]
