@@ -145,13 +145,13 @@ def interval(draws):
     return tuple(np.quantile(draws, (0.025, 0.975)).tolist())
 
 
-def compare(folds, metric):
-    """The ``Difference`` of the two runs of each fold."""
-    draws = 100 * bootstrap(folds, metric) @ (1, -1)
-    first, second = mean(folds, metric)
+def compare(folds, metric, signs=(1, -1)):
+    """The ``Difference`` of the runs of each fold, with these signs."""
+    draws = 100 * bootstrap(folds, metric) @ signs
+    value = float(mean(folds, metric) @ signs)
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
     p = min(1.0, 2 * (tail + 1) / (len(draws) + 1))
-    return Difference(float(first - second), *interval(draws), float(p))
+    return Difference(value, *interval(draws), float(p))
 
 
 def verdicts(differences, margin):
