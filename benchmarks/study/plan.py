@@ -154,8 +154,10 @@ class Plan:
 
 
 def find_plan(name):
-    """The plan of a name, such as ``speech_commands``."""
-    path = Path(__file__).with_name(f"{name}.yaml")
+    """The plan of a name, such as ``speech_commands``, or of a yaml file."""
+    path = Path(name)
+    if path.suffix != ".yaml":
+        path = Path(__file__).with_name(f"{name}.yaml")
     if not path.exists():
         raise SystemExit(f"study: there is no plan {path}")
     return Plan(path)

@@ -45,6 +45,9 @@ class Results:
         digest = self.digest(run)
         path = self.path.with_suffix("") / f"{digest}.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
+        probs = scores.probs.astype(np.float32)
+        if self.plan.metric == "accuracy":
+            probs = half_precision(probs)
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(
                 file,
@@ -65,3 +68,14 @@ class Results:
             scores = Scores(*(found[name] for name in Scores._fields))
         order = np.argsort(scores.ids)
         return Scores(*(part[order] for part in scores))
+
+
+def half_precision(probs):
+    """Rounds ``[clips, C]`` to float16; a clip's maximum stays the only one."""
+    rounded = probs.astype(np.float16)
+    best = probs.argmax(1)[:, None]
+    top = np.take_along_axis(rounded, best, 1)
+    tied = ((rounded == top).sum(1) > 1)[:, None]
+    above = np.nextafter(top, np.float16(np.inf))
+    np.put_along_axis(rounded, best, np.where(tied, above, top), 1)
+    return rounded

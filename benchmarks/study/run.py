@@ -150,9 +150,7 @@ class Study:
             row["silence"] = float(hits[silent].mean())
             scores = Scores(*(part[~silent] for part in scores))
         scored = scores.targets.any(0)
-        if plan.metric == "accuracy":  # rounded, to take less space
-            scores = scores._replace(probs=scores.probs.astype(np.float16))
-        else:  # other classes cannot be scored
+        if plan.metric == "mAP":  # other classes cannot be scored
             scores = scores._replace(
                 targets=scores.targets[:, scored], probs=scores.probs[:, scored]
             )
@@ -196,7 +194,8 @@ def version():
             ["git", *words], cwd=ROOT, capture_output=True, text=True
         ).stdout.strip()
 
-    code = ("speechbrain_fftp", "recipes", "hparams", "benchmarks/peers")
+    code = ("speechbrain_fftp", "recipes", "hparams")
+    code += ("benchmarks/peers", "benchmarks/study")
     return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", *code))
 
 
@@ -214,16 +213,18 @@ def locked(path, wait=False):
 
 def choose(study):
     """Writes the options of each model's best trial."""
-    rows, options, scores = study.results, {}, {}
+    rows, trials, values = study.results, study.plan.trials, {}
     runs = study.plan.search_runs()
     missing = [str(run) for run in runs.values() if not rows.find(run)]
     if missing:
         raise SystemExit(f"study: not run yet: {'; '.join(missing)}")
-    for (model, number), run in runs.items():
-        trial, value = study.plan.trials[number], rows.find(run)["value"]
-        scores.setdefault(model, {})[str(trial)] = round(value, 4)
-        if value >= max(scores[model].values()):
-            options[model] = trial
+    for (model, _), run in runs.items():  # in the order of the trials
+        values.setdefault(model, []).append(rows.find(run)["value"])
+    options = {m: trials[v.index(max(v))] for m, v in values.items()}
+    scores = {
+        model: {str(t): round(v, 4) for t, v in zip(trials, found)}
+        for model, found in values.items()
+    }
     write_json(study.plan.chosen_path, {"options": options, "scores": scores})
     print(study.plan.chosen_path.read_text("utf-8"))
 
@@ -244,7 +245,9 @@ def parse(argv):
     """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("data_folder", type=Path)
-    parser.add_argument("--plan", help="default: the data folder's name")
+    parser.add_argument(
+        "--plan", help="name or yaml file; default: the data folder's name"
+    )
     parser.add_argument("--tables", nargs="+", help="only these tables")
     parser.add_argument("--folds", nargs="+", type=int, help="only these")
     parser.add_argument("--work", type=Path, help="folder for the runs")

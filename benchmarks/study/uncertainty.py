@@ -176,11 +176,10 @@ def interval(draws):
 def compare(folds, metric, signs=(1, -1)):
     """The ``Difference`` of the runs of each fold, with these signs."""
     draws = 100 * bootstrap(folds, metric) @ signs
+    value = float(mean(folds, metric) @ signs)
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
     p = min(1.0, 2 * (tail + 1) / (len(draws) + 1))
-    return Difference(
-        float(mean(folds, metric) @ signs), *interval(draws), float(p)
-    )
+    return Difference(value, *interval(draws), float(p))
 
 
 def verdicts(differences, margin):
