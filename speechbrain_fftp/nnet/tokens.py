@@ -54,6 +54,11 @@ def check_pooling(pooling):
     pooling : str
         See ``pool``.
 
+    Raises
+    ------
+    ValueError
+        If it is none of ``POOLINGS``.
+
     Example
     -------
     >>> check_pooling("max")
