@@ -78,6 +78,19 @@ class Study:
         words = [f"--{key}={value}" for key, value in options.items()]
         return [ROOT / self.plan.recipe, yaml, *words, "--noprogressbar"]
 
+    def prepare(self, run, about):
+        """Makes the run's fold, and prepares it, unless that is done.
+
+        Runs of other shells wait meanwhile.
+        """
+        fold = self.work / "folds" / str(run.fold)
+        prepared = self.work / "prepared" / str(run.fold)
+        with locked(self.work / "lock", wait=True):
+            make_fold(self.data_folder, run.fold, fold)
+            if not prepared.exists():
+                script, *options = self.plan.facts["prepare"]
+                run_recipe([ROOT / script, fold, prepared, *options], **about)
+
     def execute(self, run):
         """Runs the recipe and adds a row, unless that is done.
 
@@ -95,24 +108,21 @@ class Study:
                 return True
             if self.results.find(run):
                 return True
-            with locked(self.work / "lock", wait=True):
-                make_fold(
-                    self.data_folder,
-                    run.fold,
-                    self.work / "folds" / str(run.fold),
-                )
             paths = [str(PEERS), os.environ.get("PYTHONPATH")]
             variables = {
                 "PYTHONPATH": os.pathsep.join(filter(None, paths)),
                 "OMP_NUM_THREADS": "1",
             }
             with open(folder / "output.txt", "a", encoding="utf-8") as output:
+                about = {
+                    "cwd": self.work,
+                    "env": {**os.environ, **variables},
+                    "stdout": output,
+                    "pass_fds": [lock.fileno()],
+                }
+                self.prepare(run, about)
                 status, cpu_minutes, minutes = run_recipe(
-                    self.command(run),
-                    cwd=self.work,
-                    env={**os.environ, **variables},
-                    stdout=output,
-                    pass_fds=[lock.fileno()],
+                    self.command(run), **about
                 )
             reason = f"exit status {status}"
             if status == 0:
