@@ -51,32 +51,13 @@ class NoTeacher:
 class Distillation:
     """A teacher, and the loss of a student that learns from it.
 
-    Classes are matched by name; those that the teacher lacks are learned from
-    the labels alone.
-
-    Arguments
-    ---------
-    source : str
-        A model that ``AudioTagger.from_pretrained`` loads, which runs on each
-        batch; or probabilities of the training clips in an npz file, as
-        training and ``fftp-tag evaluate`` write them.
-    labels : list of str
-        The student's classes.
-    single_label : bool
-        Whether a clip has exactly one label.
-    sample_rate : int
-        Of the waveforms, in Hz.
-    weight : float
-        Share of the teacher in the loss, 0 to 1.
-    temperature : float
-        By which logits are divided before they are compared.
-    device : str
-        Where the teacher runs.
-
-    Raises
-    ------
-    OSError, ValueError
-        If the teacher cannot be loaded or does not fit. The message names it.
+    ``source`` is a model that ``AudioTagger.from_pretrained`` loads, which runs
+    on each batch, or an npz file with the probabilities of the training clips.
+    Classes are matched by name with the student's ``labels``; those that the
+    teacher lacks are learned from the labels of the clips alone. ``weight`` is
+    the teacher's share in the loss, ``temperature`` divides the logits that are
+    compared. A teacher that cannot be loaded, or does not fit, is an OSError or
+    a ValueError that names it.
     """
 
     def __init__(
