@@ -113,26 +113,33 @@ class Report:
     def findings(self):
         """A ``Difference``, corrected p and a finding for each contrast.
 
-        The difference is None where runs are missing; those contrasts count
-        for the correction as well.
+        While runs are missing, the difference is that of the folds there are,
+        or None, and the contrast counts for the correction as one without any.
         """
-        found = {}
+        found, values = {}, []
         for key, contrast in self.contrasts.items():
             runs = [self.runs(row) for row in contrast.rows]
-            wanted = set.intersection(*(set(r.folds) for r in contrast.rows))
-            if all(wanted <= set(each) for each in runs):
+            wanted, done = (
+                set.intersection(*map(set, folds))
+                for folds in ([row.folds for row in contrast.rows], runs)
+            )
+            if done:
                 folds = [
                     [self.results.scores(each[fold]) for each in runs]
-                    for fold in sorted(wanted)
+                    for fold in sorted(done)
                 ]
                 found[key] = compare(folds, self.metric, contrast.signs)
-        nothing = Difference(0.0, -100.0, 100.0, 1.0)
-        values = [found.get(key, nothing) for key in self.contrasts]
+            nothing = Difference(0.0, -100.0, 100.0, 1.0)
+            values.append(found[key] if wanted == done else nothing)
         words = verdicts(values, self.plan.margin)
-        return {
-            key: (found.get(key), *word)
-            for key, word in zip(self.contrasts, words)
-        }
+        for key, value, (p, word) in zip(self.contrasts, values, words):
+            complete = value is found.get(key)
+            found[key] = (
+                found.get(key),
+                p if complete else None,
+                word if complete else "not complete",
+            )
+        return found
 
     def summary(self, row):
         """Mean and 95 % interval of a row in percent; None without a run."""
@@ -177,11 +184,12 @@ class Report:
         if key not in self.contrasts:
             return ["-", "-", "-"]
         difference, p, finding = self.findings[key]
-        if difference is None:
-            return ["-", "-", "not complete"]
-        p = f"{p:.3f}" if p >= 0.001 else "< 0.001"
-        text = f"{difference} to {self.contrasts[key].against}"
-        return [text, p, finding]
+        text = "-"
+        if difference is not None:
+            text = f"{difference} to {self.contrasts[key].against}"
+        if p is not None:
+            p = f"{p:.3f}" if p >= 0.001 else "< 0.001"
+        return [text, p or "-", finding]
 
     def lines(self, name, shown=None):
         """A table as lines of Markdown, with only the ``shown`` columns."""
