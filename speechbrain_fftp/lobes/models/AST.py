@@ -13,8 +13,8 @@ import torch
 
 from speechbrain_fftp.nnet.patching import (
     FFTPEmbedding,
-    check_embedding,
-    trim_padding,
+    _check_embedding,
+    _trim_padding,
 )
 from speechbrain_fftp.nnet.position import PositionEmbedding
 
@@ -62,21 +62,8 @@ class TransformerBlock(torch.nn.Module):
             torch.nn.Dropout(dropout),
         )
 
-    def attention(self, x, mask):
-        """Multi-head self-attention.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Normalised tokens ``[B, N, D]``.
-        mask : torch.Tensor or None
-            ``[B, 1, 1, N]``, True where a token may be attended to.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[B, N, D]``.
-        """
+    def _attention(self, x, mask):
+        """Attention over normalised tokens ``[B, N, D]``; see ``forward``."""
         B, N, D = x.shape
         # [B, N, 3 * D] -> [3, B, heads, N, D / heads]
         qkv = self.qkv(x).view(B, N, 3, self.num_heads, -1)
@@ -103,7 +90,7 @@ class TransformerBlock(torch.nn.Module):
         torch.Tensor
             Tokens ``[B, N, D]``.
         """
-        x = x[:, : self.outputs] + self.attention(self.norm1(x), mask)
+        x = x[:, : self.outputs] + self._attention(self.norm1(x), mask)
         return x + self.mlp(self.norm2(x))
 
 
@@ -165,7 +152,7 @@ class AST(torch.nn.Module):
         super().__init__()
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
-        check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
+        _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.depth = depth
@@ -207,7 +194,7 @@ class AST(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip: the mean of its class token
             and its distillation token.
         """
-        feats, n_frames = trim_padding(feats, wav_lens)
+        feats, n_frames = _trim_padding(feats, wav_lens)
         # [B, T, F] -> [B, F' * T', D]
         tokens = self.embedding(feats)
         columns = tokens.shape[1] // self.embedding.freq_patches

@@ -17,8 +17,8 @@ import torch
 from speechbrain_fftp.nnet.mamba import MambaBlock
 from speechbrain_fftp.nnet.patching import (
     FFTPEmbedding,
-    check_embedding,
-    trim_padding,
+    _check_embedding,
+    _trim_padding,
 )
 from speechbrain_fftp.nnet.position import PositionEmbedding
 
@@ -117,7 +117,7 @@ class AuM(torch.nn.Module):
         super().__init__()
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
-        check_embedding(embedding, n_mels, embed_dim, max_frames)
+        _check_embedding(embedding, n_mels, embed_dim, max_frames)
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.depth = depth
@@ -153,13 +153,10 @@ class AuM(torch.nn.Module):
             for _ in range(depth)
         )
         self.norm = torch.nn.RMSNorm(embed_dim, eps=norm_eps)
-        self._init_weights()
-
-    def _init_weights(self):
-        """Initialises as the original: smaller outputs in deeper stacks."""
+        # As the original: smaller outputs in deeper stacks
         torch.nn.init.trunc_normal_(self.cls_token, std=0.02)
         for block in self.blocks:
-            block.mixer.out_proj.weight.data /= math.sqrt(len(self.blocks))
+            block.mixer.out_proj.weight.data /= math.sqrt(depth)
 
     def forward(self, feats, wav_lens=None):
         """Encodes a batch of spectrograms.
@@ -177,7 +174,7 @@ class AuM(torch.nn.Module):
         torch.Tensor
             Embedding ``[B, 1, D]`` of each clip: its class token.
         """
-        feats, n_frames = trim_padding(feats, wav_lens)
+        feats, n_frames = _trim_padding(feats, wav_lens)
         # [B, T, F] -> [B, F' * T', D]
         tokens = self.embedding(feats)
         columns = tokens.shape[1] // self.embedding.freq_patches
