@@ -131,7 +131,7 @@ def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
         wanted = math.ceil(min(max_seconds * rate, limit + 1))
         if start_seconds:
             file.found = file.seek(min(round(start_seconds * rate), frames))
-        parts = [np.zeros(0, np.float32), *mono_blocks(file, wanted)]
+        parts = [np.zeros(0, np.float32), *_mono_blocks(file, wanted)]
         samples = np.concatenate(parts)
         if len(samples) < wanted:
             frames = file.found
@@ -184,33 +184,11 @@ def open_audio(source, max_seconds=math.inf):
         raise ValueError(f"unreadable or truncated: {err.error_string}")
 
 
-def mono_blocks(file, frames=math.inf):
-    """Reads the blocks of an open file up to its damage; averages the channels.
+def _mono_blocks(file, frames=math.inf):
+    """Yields blocks ``[S]`` of an open file up to its damage, channels averaged.
 
-    Arguments
-    ---------
-    file : soundfile.SoundFile
-        What ``open_audio`` yields.
-    frames : int or float
-        Maximum number of frames to read.
-
-    Yields
-    ------
-    numpy.ndarray
-        The next samples ``[S]``, float32.
-
-    Raises
-    ------
-    ValueError
-        If samples are not finite or exceed ``MAX_LEVEL``.
-
-    Example
-    -------
-    >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> sf.write(path, np.full((8000, 2), (0.5, 0.0)), 8000)
-    >>> with open_audio(path) as file:
-    ...     [(len(block), float(block[0])) for block in mono_blocks(file)]
-    [(8000, 0.25)]
+    At most a number of frames. Samples that are not finite, or exceed
+    ``MAX_LEVEL``, are a ValueError.
     """
     left = min(frames, file.frames)
     while left > 0:
@@ -237,31 +215,10 @@ def mono_blocks(file, frames=math.inf):
             break
 
 
-def resampled_blocks(blocks, rate, sample_rate):
-    """Resamples blocks of audio with soxr (VHQ), whatever their sizes are.
+def _resampled_blocks(blocks, rate, sample_rate):
+    """Resamples blocks of audio, float32 ``[S]``, of any sizes with soxr (VHQ).
 
-    Arguments
-    ---------
-    blocks : iterable of numpy.ndarray
-        Consecutive samples ``[S]``, float32.
-    rate, sample_rate : int
-        Their sampling rate and the new one, in Hz.
-
-    Yields
-    ------
-    numpy.ndarray
-        The next samples at the new rate.
-
-    Raises
-    ------
-    ImportError
-        If soxr is needed and not installed.
-
-    Example
-    -------
-    >>> blocks = [np.zeros(4410, np.float32)] * 3
-    >>> sum(len(block) for block in resampled_blocks(blocks, 44100, 16000))
-    4800
+    Rates are in Hz; if they differ and soxr is missing, it is an ImportError.
     """
     if rate == sample_rate:
         yield from blocks
@@ -277,7 +234,7 @@ def resampled_blocks(blocks, rate, sample_rate):
 
 
 def resample(samples, rate, sample_rate):
-    """Resamples a waveform, see ``resampled_blocks``.
+    """Resamples a waveform, see ``_resampled_blocks``.
 
     Arguments
     ---------
@@ -297,4 +254,4 @@ def resample(samples, rate, sample_rate):
     (160,)
     """
     blocks = [np.asarray(samples, np.float32)]
-    return np.concatenate([*resampled_blocks(blocks, rate, sample_rate)])
+    return np.concatenate([*_resampled_blocks(blocks, rate, sample_rate)])

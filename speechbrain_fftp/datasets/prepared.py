@@ -19,7 +19,7 @@ from collections import Counter
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import (
     TEMPORARY,
-    name_full_disk,
+    _name_full_disk,
     write_csv,
     write_json,
 )
@@ -90,12 +90,12 @@ def prepare_folder(
             _begin(folder, made_for, tables, parts, resume)
         else:
             with _locked_soon(folder):
-                if _read(os.path.join(folder, BEGUN)) != made_for:
+                if read_json(os.path.join(folder, BEGUN)) != made_for:
                     _check_shares(folder)
                     _begin(folder, made_for, tables, parts, resume)
                 name = SHARE_LOCK.format(share)
                 stack.enter_context(locked(folder, name, "being prepared"))
-        with name_full_disk(os.path.join(folder, "")):
+        with _name_full_disk(os.path.join(folder, "")):
             yield True
         if share is None:
             done = os.path.join(folder, DONE)
@@ -146,7 +146,7 @@ def _check_shares(folder):
 def _is_complete(folder, made_for, tables):
     """Whether a folder is complete; an error if it was made for other data."""
     path = os.path.join(folder, DONE)
-    found = _read(path)
+    found = read_json(path)
     if found is None:
         return False
     if "settings" not in found:
@@ -177,7 +177,7 @@ def _begin(folder, made_for, tables, parts, resume):
     begun, done = (os.path.join(folder, name) for name in (BEGUN, DONE))
     if os.path.isfile(done):  # but a table is missing
         os.replace(done, begun)
-    found = _read(begun)
+    found = read_json(begun)
     if found and made_for["source"] is None:  # it counts as unchanged
         made_for = {**made_for, "source": found.get("source")}
     names = [*tables, *parts]
@@ -211,8 +211,8 @@ def _remove(path):
         os.remove(path)
 
 
-def _read(path):
-    """Content of a JSON file: None if it is absent, {} if it is damaged."""
+def read_json(path):
+    """Object in a JSON file: None if it is absent, {} if it is damaged."""
     if not os.path.isfile(path):
         return None
     try:

@@ -37,8 +37,8 @@ from speechbrain_fftp.inference.thresholds import (
 from speechbrain_fftp.utils.pretrained.tensors import (
     LOADING_ERRORS,
     _check_names,
+    _read_tensors,
     _read_text,
-    read_tensors,
 )
 
 logger = get_logger(__name__)
@@ -111,7 +111,7 @@ def load_folder(folder):
         path = labels_file
         labels = _read_labels(path)
         path = weights_file
-        tensors = read_tensors(path)
+        tensors = _read_tensors(path)
         path = config_file
         config = json.loads(_read_text(path))
         modules, hparams = _build(config, len(tensors))

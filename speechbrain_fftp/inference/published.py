@@ -20,7 +20,7 @@ from speechbrain_fftp.utils.pretrained import ast, aum, ced
 from speechbrain_fftp.utils.pretrained.tensors import (
     _find_loader,
     _read_json,
-    read_tensors,
+    _read_tensors,
 )
 
 logger = get_logger(__name__)
@@ -158,7 +158,7 @@ def _sampling_rate(about):
 
 def _load_original(path):
     """Modules and hparams of the authors' AST or Audio Mamba."""
-    state = read_tensors(path)
+    state = _read_tensors(path)
     loaders = {"load_ast": ast._load_ast, "load_aum": aum._load_aum}
     loader = loaders.get(_find_loader(state))
     if loader is None:

@@ -61,8 +61,8 @@ def _audio_blocks(source, sample_rate):
     try:
         with audio.open_audio(source) as file:
             rate = file.samplerate
-            yield from audio.resampled_blocks(
-                audio.mono_blocks(file), rate, sample_rate
+            yield from audio._resampled_blocks(
+                audio._mono_blocks(file), rate, sample_rate
             )
             if missing := file.missing_part():
                 logger.warning("%s is truncated: read %s", name, missing)

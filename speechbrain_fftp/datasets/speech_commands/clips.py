@@ -17,7 +17,7 @@ from tqdm.contrib.concurrent import thread_map
 from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio.audio import (
     MIN_SECONDS,
-    mono_blocks,
+    _mono_blocks,
     open_audio,
     read_audio,
     resample,
@@ -99,7 +99,7 @@ def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
         is_other = (kind, file.channels, rate) != (extension, 1, sample_rate)
         if file.decoded or is_other or is_long:
             return None
-        found = sum(map(len, mono_blocks(file)))
+        found = sum(map(len, _mono_blocks(file)))
         if missing := file.missing_part():
             raise ValueError(f"truncated: {missing}")
     if not found:

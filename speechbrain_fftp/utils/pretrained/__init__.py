@@ -22,7 +22,7 @@ from speechbrain_fftp.utils.pretrained.tensors import (
     _check_names,
     _count_blocks,
     _read_json,
-    read_tensors,
+    _read_tensors,
 )
 
 logger = get_logger(__name__)
@@ -96,13 +96,13 @@ def _read_own(path):
     There are none if it is a published model, or does not exist.
     """
     if path.is_file():
-        state = read_tensors(path)
+        state = _read_tensors(path)
         return state, _exported_heads(path) if PATCHES in state else None
     config_file, part = path / "config.json", "embedding_model"
     config = _read_json(config_file) if config_file.is_file() else {}
     if not isinstance(config.get(part), dict):
         return {}, None
-    state = read_tensors(path / "model.safetensors")
+    state = _read_tensors(path / "model.safetensors")
     names = {k: k.removeprefix(f"{part}.") for k in state}
     own = {new: state[old] for old, new in names.items() if old != new}
     return own, config[part].get("num_heads")

@@ -34,32 +34,13 @@ LOADERS = {
 }
 
 
-def read_tensors(path):
+def _read_tensors(path):
     """Reads a file of named tensors without unpickling other objects.
 
-    Arguments
-    ---------
-    path : pathlib.Path
-        A file of safetensors, by its name, or else of torch: a dict of tensors,
-        or a dict with one as its ``model`` or ``state_dict``. The prefix
-        ``module.`` of ``DataParallel`` is removed.
-
-    Returns
-    -------
-    dict of torch.Tensor
-        The tensors, on the CPU.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the file is missing, cannot be read, or holds not only named tensors.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "model.pth"
-    >>> torch.save({"model": {"module.weight": torch.ones(2)}}, path)
-    >>> read_tensors(path)
-    {'weight': tensor([1., 1.])}
+    The file is one of safetensors, by its name, or else of torch: a dict of
+    tensors, or a dict with one as its ``model`` or ``state_dict``. The prefix
+    ``module.`` of ``DataParallel`` is removed. A file that is missing is a
+    FileNotFoundError; one that holds anything else, or is damaged, a ValueError.
     """
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a file of tensors.")
@@ -100,7 +81,7 @@ def _find_loader(names):
 
 def _for_loader(loader, path, state=None):
     """A file's tensors, read unless they are given; not for another loader."""
-    state = state or read_tensors(path)
+    state = state or _read_tensors(path)
     right = _find_loader(state)
     if right not in (None, loader):
         raise ValueError(f"{path} is for {right}, not for {loader}.")

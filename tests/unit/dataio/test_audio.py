@@ -14,7 +14,7 @@ import soundfile as sf
 
 from speechbrain_fftp.dataio.audio import (
     MAX_LEVEL,
-    mono_blocks,
+    _mono_blocks,
     open_audio,
     read_audio,
 )
@@ -50,7 +50,7 @@ def noise(seconds=3.0):
 def read_whole(source):
     """All samples that are there, and what is missing."""
     with open_audio(source) as file:
-        samples = np.concatenate(list(mono_blocks(file)))
+        samples = np.concatenate(list(_mono_blocks(file)))
         assert file.found == len(samples)
         return samples, file.missing_part()
 

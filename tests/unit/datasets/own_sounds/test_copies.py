@@ -39,7 +39,7 @@ def test_identical_files(tmp_path, monkeypatch):
     contents = {"a": "one", "b": "two", "c/d": "one", "e": "longer", "f": "two"}
     write(tmp_path, contents)
     hashed = []
-    digest = "speechbrain_fftp.datasets.own_sounds.copies.file_sha256"
+    digest = "speechbrain_fftp.datasets.own_sounds.copies._file_sha256"
     monkeypatch.setattr(
         digest, lambda path: hashed.append(path) or open(path).read()
     )
