@@ -15,7 +15,7 @@ import soundfile as sf
 from speechbrain_fftp.dataio.ffmpeg import (
     FFMPEG_EXTENSIONS,
     MAX_SECONDS,
-    readable,
+    _readable,
 )
 
 # What is looked for in folders, the most common first
@@ -149,7 +149,8 @@ def open_audio(source, max_seconds=math.inf):
     Arguments
     ---------
     source : str, bytes or file
-        Path, content, or a binary file object, see ``readable``.
+        Path, content, or a binary file object. It is read from its start, or
+        from its current position if it cannot be rewound.
     max_seconds : float
         Maximum duration to decode if ffmpeg has to decode the file first.
 
@@ -174,7 +175,7 @@ def open_audio(source, max_seconds=math.inf):
     8000
     """
     try:
-        opened = readable(source, max_seconds)
+        opened = _readable(source, max_seconds)
         with opened as content, _AudioFile(content) as file:
             rate, limits = file.samplerate, f"{MIN_RATE}..{MAX_RATE}"
             if not MIN_RATE <= rate <= MAX_RATE:
@@ -233,25 +234,7 @@ def _resampled_blocks(blocks, rate, sample_rate):
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def resample(samples, rate, sample_rate):
-    """Resamples a waveform, see ``_resampled_blocks``.
-
-    Arguments
-    ---------
-    samples : numpy.ndarray
-        Mono waveform ``[S]``.
-    rate, sample_rate : int
-        Its sampling rate and the new one, in Hz.
-
-    Returns
-    -------
-    numpy.ndarray
-        The waveform at the new rate, float32.
-
-    Example
-    -------
-    >>> resample(np.zeros(441, np.float32), 44100, 16000).shape
-    (160,)
-    """
+def _resample(samples, rate, sample_rate):
+    """A waveform ``[S]`` at a new rate, see ``_resampled_blocks``."""
     blocks = [np.asarray(samples, np.float32)]
     return np.concatenate([*_resampled_blocks(blocks, rate, sample_rate)])

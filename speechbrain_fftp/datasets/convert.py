@@ -17,11 +17,11 @@ from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 from speechbrain_fftp.dataio.audio import (
     MIN_SECONDS,
+    _resample,
     open_audio,
     read_audio,
-    resample,
 )
-from speechbrain_fftp.dataio.ffmpeg import readable
+from speechbrain_fftp.dataio.ffmpeg import _readable
 from speechbrain_fftp.dataio.files import atomic_path
 
 logger = get_logger(__name__)
@@ -55,7 +55,7 @@ def encode_clip(
     samples, rate, treatments = _read_clip(source, max_seconds, start, always)
     if rate != sample_rate:
         treatments.append("resampled")
-        samples = resample(samples, rate, sample_rate)
+        samples = _resample(samples, rate, sample_rate)
     samples = samples[: round(max_seconds * sample_rate)]
     if np.abs(samples).max() > 1:
         treatments.append("clipped")
@@ -152,7 +152,7 @@ def _read_clip(source, max_seconds, start, always):
     with contextlib.ExitStack() as stack:
         if start:  # read the file twice, but decode it once
             enough = start + LONG * max(max_seconds, USUAL_SECONDS)
-            source = stack.enter_context(readable(source, enough))
+            source = stack.enter_context(_readable(source, enough))
             start = _find_start(source, start, max_seconds, always)
         samples, rate, channels, frames = read_audio(source, max_seconds, start)
     if not len(samples):

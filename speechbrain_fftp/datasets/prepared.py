@@ -23,7 +23,7 @@ from speechbrain_fftp.dataio.files import (
     write_csv,
     write_json,
 )
-from speechbrain_fftp.dataio.lock import locked
+from speechbrain_fftp.dataio.lock import _locked
 from speechbrain_fftp.datasets.names import as_utf8, text_digest
 
 logger = get_logger(__name__)
@@ -81,7 +81,7 @@ def prepare_folder(
     os.makedirs(folder, exist_ok=True)
     with contextlib.ExitStack() as stack:
         if share is None:
-            stack.enter_context(locked(folder, LOCK, "being prepared"))
+            stack.enter_context(_locked(folder, LOCK, "being prepared"))
             _check_shares(folder)
             # Another process may have finished it just now
             if _is_complete(folder, made_for, tables):
@@ -94,7 +94,7 @@ def prepare_folder(
                     _check_shares(folder)
                     _begin(folder, made_for, tables, parts, resume)
                 name = SHARE_LOCK.format(share)
-                stack.enter_context(locked(folder, name, "being prepared"))
+                stack.enter_context(_locked(folder, name, "being prepared"))
         with _name_full_disk(os.path.join(folder, "")):
             yield True
         if share is None:
@@ -126,7 +126,7 @@ def _locked_soon(folder):
     with contextlib.ExitStack() as stack:
         for left in reversed(range(WAIT_SECONDS)):
             try:
-                stack.enter_context(locked(folder, LOCK, "being prepared"))
+                stack.enter_context(_locked(folder, LOCK, "being prepared"))
                 break
             except RuntimeError:
                 if not left:
@@ -139,7 +139,7 @@ def _check_shares(folder):
     """Raises a RuntimeError if a process writes a share of a folder."""
     pattern = os.path.join(glob.escape(folder), SHARE_LOCK.format("*"))
     for path in glob.glob(pattern):
-        with locked(folder, os.path.basename(path), "being prepared"):
+        with _locked(folder, os.path.basename(path), "being prepared"):
             pass
 
 

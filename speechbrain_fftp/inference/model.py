@@ -21,7 +21,7 @@ from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.inference.threads import _CallThreads
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.tagger import Tagger
-from speechbrain_fftp.utils.pretrained.hub import find_model
+from speechbrain_fftp.utils.pretrained.hub import _find_model
 from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
 
 logger = get_logger(__name__)
@@ -162,7 +162,7 @@ class TaggingModel(Pretrained):
         """
         if precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
-        modules, hparams = load_model(find_model(source))
+        modules, hparams = load_model(_find_model(source))
         try:
             opts = {"device": str(torch.device(device)), "precision": precision}
             tagger = cls(modules, hparams, opts, True, packed, threads)

@@ -33,29 +33,11 @@ CED_CHUNKS = 3
 
 
 def load_model(path):
-    """Loads an inference folder or a published model.
+    """Loads an inference folder or a published model from a path on disk.
 
-    Arguments
-    ---------
-    path : pathlib.Path
-        See ``TaggingModel.from_pretrained``.
-
-    Returns
-    -------
-    modules, hparams : dict
-        As ``load_folder`` returns them.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If a file is missing, damaged, or no such model. The message names it.
-
-    Example
-    -------
-    >>> from pathlib import Path
-    >>> load_model(Path("no_folder"))  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    FileNotFoundError: no_folder/config.json is missing. ...
+    Returns the modules and hparams that ``load_folder`` does. A file that is
+    missing, damaged, or no such model is named by a FileNotFoundError or a
+    ValueError.
     """
     if path.is_file():
         return _load_original(path)

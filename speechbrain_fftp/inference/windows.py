@@ -96,7 +96,7 @@ def _mono_waveform(wav, sample_rate, target_rate):
     if len(wav) < audio.MIN_SECONDS * sample_rate:
         raise ValueError(f"wav is shorter than 25 ms: {len(wav)} samples.")
     wav = wav.mean(axis=1) if wav.shape[1] > 1 else wav[:, 0]
-    return audio.resample(wav, sample_rate, target_rate)
+    return audio._resample(wav, sample_rate, target_rate)
 
 
 def _channels_last(wav):

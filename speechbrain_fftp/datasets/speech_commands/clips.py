@@ -18,9 +18,9 @@ from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio.audio import (
     MIN_SECONDS,
     _mono_blocks,
+    _resample,
     open_audio,
     read_audio,
-    resample,
 )
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.datasets.convert import convert_clips
@@ -117,7 +117,7 @@ def read_recording(path, sample_rate=16000):
     samples, rate, _, _ = read_audio(path)
     if not len(samples):
         raise ValueError("empty file")
-    samples = resample(samples, rate, sample_rate)
+    samples = _resample(samples, rate, sample_rate)
     shortest = min(end - start for start, end in RECORDING_PARTS.values())
     if len(samples) * shortest < MIN_SECONDS * sample_rate:
         raise ValueError("too short for three parts of 25 ms")

@@ -14,7 +14,7 @@ from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.utils.pretrained.ast import _load_ast, load_ast
 from speechbrain_fftp.utils.pretrained.aum import _load_aum, load_aum
 from speechbrain_fftp.utils.pretrained.ced import load_ced
-from speechbrain_fftp.utils.pretrained.hub import find_model
+from speechbrain_fftp.utils.pretrained.hub import _find_model
 from speechbrain_fftp.utils.pretrained.tensors import (
     LOADING_ERRORS,
     PATCHES,
@@ -43,9 +43,9 @@ def load_encoder(encoder, source):
     encoder : AST, CED or AuM
         The encoder, changed in place.
     source : str
-        A published model, on disk or on the hub, see ``find_model``; or an
-        inference folder or its embedding_model.ckpt. The number of heads is
-        checked if config.json or hyperparams.yaml states it.
+        A published model, on disk or as ``owner/name[@revision]`` on the hub;
+        or an inference folder or its embedding_model.ckpt. The number of heads
+        is checked if config.json or hyperparams.yaml states it.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def load_encoder(encoder, source):
     >>> load_encoder(encoder, path)[:2]
     ['cls_tokens', 'embedding.proj.weight']
     """
-    path = find_model(source)
+    path = _find_model(source)
     if (path / EXPORTED).is_file():
         path = path / EXPORTED
     state, heads = _read_own(path)

@@ -17,9 +17,9 @@ from speechbrain_fftp.dataio import ffmpeg as decoding
 from speechbrain_fftp.dataio.audio import (
     AUDIO_EXTENSIONS,
     FFMPEG_EXTENSIONS,
+    _readable,
     open_audio,
     read_audio,
-    readable,
 )
 from speechbrain_fftp.datasets.convert import convert_clips
 
@@ -319,13 +319,13 @@ def test_decoding_once_for_two_readers(fake, tmp_path):
     sf.write(tmp_path / "wav", np.full(800, 0.5), 8000, format="WAV")
     for source in streams_of(tmp_path):
         (tmp_path / "runs").unlink(missing_ok=True)
-        with readable(source) as file:
+        with _readable(source) as file:
             assert file.name == (source if source != M4A else None)
             for _ in range(2):
                 assert len(read_audio(file)[0]) == 800
         assert (tmp_path / "runs").read_text() == "x\n"
     for source in streams(tmp_path / "wav"):  # nothing to decode
-        with readable(source) as file, open_audio(file) as audio:
+        with _readable(source) as file, open_audio(file) as audio:
             assert (audio.frames, audio.decoded) == (800, False)
 
 

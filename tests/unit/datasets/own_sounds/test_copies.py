@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.dataio.audio import resample
+from speechbrain_fftp.dataio.audio import _resample
 from speechbrain_fftp.datasets.own_sounds.copies import (
     compare,
     find_copies,
@@ -153,7 +153,7 @@ CHANGES = {
     "gain": lambda x: 0.05 * x,
     "ogg": lambda x: encode(x, "OGG"),
     "mp3": lambda x: 0.5 * encode(x, "MP3"),
-    "resampled": lambda x: resample(resample(x, RATE, 11025), 11025, RATE),
+    "resampled": lambda x: _resample(_resample(x, RATE, 11025), 11025, RATE),
     "later": lambda x: np.concatenate([np.zeros(800, np.float32), x]),
 }
 
