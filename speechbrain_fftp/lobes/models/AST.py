@@ -153,14 +153,10 @@ class AST(torch.nn.Module):
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
-        self.n_mels = n_mels
-        self.embed_dim = embed_dim
-        self.depth = depth
-        self.num_heads = num_heads
-        self.max_frames = max_frames
-        self.mlp_ratio = mlp_ratio
-        self.dropout = dropout
-        self.norm_eps = norm_eps
+        self.n_mels, self.embed_dim = n_mels, embed_dim
+        self.depth, self.num_heads = depth, num_heads
+        self.max_frames, self.mlp_ratio = max_frames, mlp_ratio
+        self.dropout, self.norm_eps = dropout, norm_eps
         self.embedding = embedding
         self.position = PositionEmbedding(
             embedding.freq_patches,
@@ -197,23 +193,21 @@ class AST(torch.nn.Module):
         feats, n_frames = _trim_padding(feats, wav_lens)
         # [B, T, F] -> [B, F' * T', D]
         tokens = self.embedding(feats)
-        columns = tokens.shape[1] // self.embedding.freq_patches
-        valid = None
+        rows = self.embedding.freq_patches
+        columns = tokens.shape[1] // rows
+        valid = mask = None
         if n_frames is not None:
             valid = self.embedding.time_patches(n_frames)
+            time = torch.arange(columns, device=feats.device)
+            mask = (time < valid[:, None]).repeat(1, rows)
+            # [B, F' * T'] -> [B, 1, 1, 2 + F' * T']
+            mask = torch.nn.functional.pad(mask, (2, 0), value=True)
+            mask = mask[:, None, None]
         tokens = tokens + self.position(columns, valid)
         # [B, 2 + F' * T', D]
         cls_tokens = self.cls_tokens.expand(feats.shape[0], -1, -1)
         x = torch.cat([cls_tokens, tokens], 1)
-        mask = None if valid is None else self._attention_mask(valid, columns)
         for block in self.blocks:
             x = block(x, mask)
         # [B, 2, D] -> [B, 1, D]
         return self.norm(x[:, :2]).mean(1, keepdim=True)
-
-    def _attention_mask(self, valid, columns):
-        """Which tokens may be attended to, ``[B, 1, 1, 2 + F' * T']``."""
-        time = torch.arange(columns, device=valid.device)
-        real = (time < valid[:, None]).repeat(1, self.embedding.freq_patches)
-        mask = torch.nn.functional.pad(real, (2, 0), value=True)
-        return mask[:, None, None]

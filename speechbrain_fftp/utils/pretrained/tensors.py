@@ -47,7 +47,13 @@ def _read_tensors(path):
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     if path.suffix == ".safetensors":
-        return _read_safetensors(path)
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise ValueError(f"{path} cannot be read: {error}") from error
     state = _read_torch(path)
     for key in ("model", "state_dict"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
@@ -123,17 +129,6 @@ def _read_torch(path):
         text += f"loaded. ({type(error).__name__})"
         raise ValueError(text) from error
     raise ValueError(f"{path} is compressed, which torch never does.")
-
-
-def _read_safetensors(path):
-    """Tensors of a safetensors file."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
 
 
 def _count_blocks(names, prefix):
