@@ -94,38 +94,15 @@ class _AudioFile(sf.SoundFile):
         return is_whole and bool(page[5] & 4)
 
 
-def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
+def _read_audio(source, max_seconds=math.inf, start_seconds=0.0):
     """Reads an audio file, or a part of it, and averages the channels.
 
-    Arguments
-    ---------
-    source : str, bytes or file
-        What ``open_audio`` opens.
-    max_seconds, start_seconds : float
-        Maximum duration to read, and where to start.
-
-    Returns
-    -------
-    samples : numpy.ndarray
-        Mono waveform ``[S]`` in float32.
-    rate, channels, frames : int
-        Sampling rate in Hz, and the file's number of channels and its length.
-
-    Raises
-    ------
-    ValueError
-        If the file is empty, unreadable, truncated, too long to be read at
-        once, or has an invalid sampling rate or invalid samples.
-
-    Example
-    -------
-    >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> sf.write(path, np.zeros((96000, 2)), 48000)
-    >>> samples, rate, channels, frames = read_audio(path, max_seconds=1)
-    >>> len(samples), rate, channels, frames
-    (48000, 48000, 2, 96000)
+    Returns the mono waveform ``[S]`` in float32, its sampling rate in Hz, and
+    the file's number of channels and length in frames. A source, see
+    ``_open_audio``, that is empty, unreadable, truncated or too long to be read
+    at once, or has an invalid sampling rate or invalid samples, is a ValueError.
     """
-    with open_audio(source, start_seconds + max_seconds) as file:
+    with _open_audio(source, start_seconds + max_seconds) as file:
         rate, channels, frames = file.samplerate, file.channels, file.frames
         limit = int(min(MAX_FRAMES, MAX_SECONDS * rate))
         wanted = math.ceil(min(max_seconds * rate, limit + 1))
@@ -143,36 +120,13 @@ def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
 
 
 @contextlib.contextmanager
-def open_audio(source, max_seconds=math.inf):
+def _open_audio(source, max_seconds=math.inf):
     """Opens audio, through ffmpeg if need be, whatever its name is.
 
-    Arguments
-    ---------
-    source : str, bytes or file
-        Path, content, or a binary file object. It is read from its start, or
-        from its current position if it cannot be rewound.
-    max_seconds : float
-        Maximum duration to decode if ffmpeg has to decode the file first.
-
-    Yields
-    ------
-    soundfile.SoundFile
-        The open file. After it was read, its ``missing_part()`` says what it
-        lacks, such as "0.5 of 1 s", or is empty.
-
-    Raises
-    ------
-    ValueError
-        If the file is empty or unreadable, also while the block reads it, or
-        has an invalid sampling rate.
-
-    Example
-    -------
-    >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> sf.write(path, np.zeros(8000), 8000)
-    >>> with open_audio(path) as file:
-    ...     file.samplerate
-    8000
+    For the source and ``max_seconds`` see ``_readable``. Yields a SoundFile.
+    After it was read, its ``missing_part()`` says what it lacks, such as
+    "0.5 of 1 s", or is empty. A file that is empty or unreadable, also while
+    the block reads it, or has an invalid sampling rate is a ValueError.
     """
     try:
         opened = _readable(source, max_seconds)

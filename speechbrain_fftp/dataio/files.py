@@ -87,35 +87,12 @@ def atomic_path(path):
 
 
 @contextlib.contextmanager
-def atomic_folder(path, needed=0):
+def _atomic_folder(path, needed=0):
     """Writes a folder beside its place and renames it when it is complete.
 
-    It replaces an earlier folder, which stays as it was after an error.
-
-    Arguments
-    ---------
-    path : str or Path
-        The folder to write.
-    needed : int
-        Its size in bytes if it is known, see ``_name_full_disk``.
-
-    Yields
-    ------
-    temporary_path : str
-        An empty folder to be filled instead.
-
-    Raises
-    ------
-    NotADirectoryError
-        If the path is a file.
-
-    Example
-    -------
-    >>> path = getfixture("tmpdir") / "model"
-    >>> with atomic_folder(path) as temporary_path:
-    ...     write_json(f"{temporary_path}/config.json", {})
-    >>> os.listdir(path)
-    ['config.json']
+    It replaces an earlier folder, which stays as it was after an error. Yields
+    the name of an empty folder to be filled instead. ``needed`` is the size in
+    bytes if it is known. A path that is a file is a NotADirectoryError.
     """
     path = os.path.realpath(path)
     if os.path.isfile(path):

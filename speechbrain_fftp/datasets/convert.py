@@ -17,9 +17,9 @@ from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 from speechbrain_fftp.dataio.audio import (
     MIN_SECONDS,
+    _open_audio,
+    _read_audio,
     _resample,
-    open_audio,
-    read_audio,
 )
 from speechbrain_fftp.dataio.ffmpeg import _readable
 from speechbrain_fftp.dataio.files import atomic_path
@@ -41,7 +41,7 @@ def encode_clip(
     ``max_seconds`` and clipped at full scale. The comment of the file lists
     these treatments.
 
-    The source is what ``open_audio`` opens, or None if it is missing. With a
+    The source is what ``_open_audio`` opens, or None if it is missing. With a
     ``start`` in seconds, it may be a whole recording that the clip is cut out
     of: ``always``, or if it is longer than 1.5 times the clip (and than 15 s).
 
@@ -154,7 +154,9 @@ def _read_clip(source, max_seconds, start, always):
             enough = start + LONG * max(max_seconds, USUAL_SECONDS)
             source = stack.enter_context(_readable(source, enough))
             start = _find_start(source, start, max_seconds, always)
-        samples, rate, channels, frames = read_audio(source, max_seconds, start)
+        samples, rate, channels, frames = _read_audio(
+            source, max_seconds, start
+        )
     if not len(samples):
         raise ValueError("empty file")
     if len(samples) < MIN_SECONDS * rate:
@@ -166,7 +168,7 @@ def _read_clip(source, max_seconds, start, always):
 
 def _find_start(source, start, seconds, always):
     """Where a clip starts in its file, which may be the clip itself."""
-    with open_audio(source) as file:
+    with _open_audio(source) as file:
         duration = file.frames / file.samplerate
     if not always and duration <= LONG * max(seconds, USUAL_SECONDS):
         return 0.0

@@ -141,10 +141,9 @@ class TaggingModel(Pretrained):
         Arguments
         ---------
         source : str
-            An inference folder, as training and ``write_folder`` write them;
-            a published AST or CED in Hugging Face's form, on disk or as
-            ``owner/name[@revision]`` on the hub; or the authors' ``.pth`` file
-            of an AST or an Audio Mamba.
+            An inference folder, as training writes it; a published AST or CED
+            in Hugging Face's form, on disk or as ``owner/name[@revision]`` on
+            the hub; or the authors' ``.pth`` file of an AST or an Audio Mamba.
         device, precision : str
             cpu, cuda:0, ...; ``fp32`` or ``bf16``, which logs a warning on CPUs
             that do not support bfloat16, since it is slower there.

@@ -10,7 +10,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.audioset.lists import read_classes
 from speechbrain_fftp.inference.config import MODULES
-from speechbrain_fftp.inference.folder import load_folder
+from speechbrain_fftp.inference.folder import _load_folder
 from speechbrain_fftp.lobes.features import (
     DatasetNormalization,
     KaldiFbank,
@@ -35,7 +35,7 @@ CED_CHUNKS = 3
 def load_model(path):
     """Loads an inference folder or a published model from a path on disk.
 
-    Returns the modules and hparams that ``load_folder`` does. A file that is
+    Returns the modules and hparams that ``_load_folder`` does. A file that is
     missing, damaged, or no such model is named by a FileNotFoundError or a
     ValueError.
     """
@@ -47,7 +47,7 @@ def load_model(path):
         config = _read_json(config_file)
         if "model_type" in config:
             return _load_hugging_face(path, config)
-    return load_folder(path)
+    return _load_folder(path)
 
 
 def _load_hugging_face(folder, config):

@@ -59,7 +59,7 @@ def _audio_blocks(source, sample_rate):
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{name}: {error.strerror}") from None
     try:
-        with audio.open_audio(source) as file:
+        with audio._open_audio(source) as file:
             rate = file.samplerate
             yield from audio._resampled_blocks(
                 audio._mono_blocks(file), rate, sample_rate
@@ -222,7 +222,7 @@ def _claimed_windows(path, sample_rate, grids):
     if hasattr(path, "read") or name.endswith(audio.FFMPEG_EXTENSIONS):
         return None
     try:
-        with audio.open_audio(path) as file:
+        with audio._open_audio(path) as file:
             samples = file.frames / file.samplerate * sample_rate
     except (OSError, ValueError):
         return None

@@ -18,9 +18,9 @@ from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio.audio import (
     MIN_SECONDS,
     _mono_blocks,
+    _open_audio,
+    _read_audio,
     _resample,
-    open_audio,
-    read_audio,
 )
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.datasets.convert import convert_clips
@@ -93,7 +93,7 @@ def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
     extension = os.path.splitext(path)[1].lower()
     if extension not in EXTENSION_OF_FORMAT.values():
         return None
-    with open_audio(path) as file:
+    with _open_audio(path) as file:
         rate, kind = file.samplerate, EXTENSION_OF_FORMAT.get(file.format)
         is_long = file.frames > round(max_seconds * sample_rate)
         is_other = (kind, file.channels, rate) != (extension, 1, sample_rate)
@@ -114,7 +114,7 @@ def read_recording(path, sample_rate=16000):
 
     One that cannot be cut into a part for each split is a ValueError.
     """
-    samples, rate, _, _ = read_audio(path)
+    samples, rate, _, _ = _read_audio(path)
     if not len(samples):
         raise ValueError("empty file")
     samples = _resample(samples, rate, sample_rate)
