@@ -35,13 +35,7 @@ OTHER_FOLDER = "Give another folder, or delete this one to prepare it again."
 
 @contextlib.contextmanager
 def prepare_folder(
-    folder,
-    settings,
-    source=None,
-    tables=(),
-    parts=(),
-    resume=(),
-    share=None,
+    folder, settings, source=None, tables=(), parts=(), resume=(), share=None
 ):
     """Prepares a folder unless it is complete, and marks it complete.
 

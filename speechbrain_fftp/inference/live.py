@@ -38,7 +38,6 @@ def stream_events(
     Arguments
     ---------
     tagger : AudioTagger
-        The model.
     blocks : iterable of numpy.ndarray
         Consecutive samples ``[S]`` at the model's sampling rate, float32, in
         blocks of any size. They are taken only when the model is ready.
@@ -51,19 +50,7 @@ def stream_events(
     ------
     Event
         Each event twice: when it has begun, with the end None, and when it has
-        ended.
-
-    Raises
-    ------
-    ValueError
-        If an option is out of range, or the model returns NaN.
-
-    Example
-    -------
-    >>> def warn(tagger, blocks):
-    ...     for event in stream_events(tagger, blocks, window=1.0, hop=0.25):
-    ...         if event.label == "Siren" and event.end is None:
-    ...             print("A siren since", event.start)
+        ended. An option out of range, or NaN from the model, is a ValueError.
     """
     threshold, low = check_thresholds(threshold, tagger.thresholds, low)
     rows = _window_rows

@@ -159,12 +159,8 @@ class FFTPEmbedding(PatchEmbedding):
     """
 
     def __init__(self, n_mels, embed_dim, patch_frames=25, stride_frames=5):
-        super().__init__(
-            n_mels,
-            embed_dim,
-            patch=(n_mels, patch_frames),
-            stride=(n_mels, stride_frames),
-        )
+        patch, stride = (n_mels, patch_frames), (n_mels, stride_frames)
+        super().__init__(n_mels, embed_dim, patch, stride)
 
 
 class SquarePatchEmbedding(PatchEmbedding):
@@ -187,14 +183,9 @@ class SquarePatchEmbedding(PatchEmbedding):
     """
 
     def __init__(self, n_mels, embed_dim, patch_size=16, stride=10):
-        super().__init__(
-            n_mels,
-            embed_dim,
-            patch=(patch_size, patch_size),
-            stride=(stride, stride),
-        )
-        self.patch_size = patch_size
-        self.stride = stride
+        sizes = (patch_size, patch_size), (stride, stride)
+        super().__init__(n_mels, embed_dim, *sizes)
+        self.patch_size, self.stride = patch_size, stride
 
 
 def _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):

@@ -158,11 +158,9 @@ class AST(torch.nn.Module):
         self.max_frames, self.mlp_ratio = max_frames, mlp_ratio
         self.dropout, self.norm_eps = dropout, norm_eps
         self.embedding = embedding
-        self.position = PositionEmbedding(
-            embedding.freq_patches,
-            embedding.time_patches(max_frames),
-            embed_dim,
-        )
+        rows = embedding.freq_patches
+        columns = embedding.time_patches(max_frames)
+        self.position = PositionEmbedding(rows, columns, embed_dim)
         # The class and the distillation token, including their positions.
         self.cls_tokens = torch.nn.Parameter(torch.empty(2, embed_dim))
         self.blocks = torch.nn.ModuleList(

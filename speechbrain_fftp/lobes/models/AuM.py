@@ -126,11 +126,9 @@ class AuM(torch.nn.Module):
         self.residual_in_fp32, self.norm_eps = residual_in_fp32, norm_eps
         self.embedding = embedding
         if bidirectional:
-            self.position = PositionEmbedding(
-                embedding.freq_patches,
-                embedding.time_patches(max_frames),
-                embed_dim,
-            )
+            rows = embedding.freq_patches
+            columns = embedding.time_patches(max_frames)
+            self.position = PositionEmbedding(rows, columns, embed_dim)
         # Includes its position.
         self.cls_token = torch.nn.Parameter(torch.empty(embed_dim))
         self.blocks = torch.nn.ModuleList(
