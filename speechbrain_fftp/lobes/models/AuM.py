@@ -238,15 +238,8 @@ class AuM(torch.nn.Module):
             is longer than a patch.
         """
         embedding = self.embedding
-        if self.bidirectional:
-            raise ValueError(
-                f"An encoder with bidirectional={self.bidirectional!r} cannot "
-                "run as a stream: build it with bidirectional=False."
-            )
-        if (
-            embedding.freq_patches > 1
-            or embedding.stride_frames > embedding.patch_frames
-        ):
+        gap = embedding.stride_frames - embedding.patch_frames
+        if embedding.freq_patches > 1 or gap > 0:
             raise ValueError(
                 "A stream needs patches that cover all mel bins and all "
                 "frames: FFTPEmbedding with stride_frames <= patch_frames."
