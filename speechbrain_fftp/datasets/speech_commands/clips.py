@@ -6,7 +6,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import hashlib
 import os
 import re
 
@@ -24,6 +23,7 @@ from speechbrain_fftp.dataio.audio import (
 )
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.datasets.convert import convert_clips
+from speechbrain_fftp.datasets.names import seeded_rng
 
 # A manifest cannot hold '$' (it starts a variable), control characters and
 # bytes that are not UTF-8
@@ -136,8 +136,7 @@ def cut_silence(recordings, split, number, max_samples=16000):
     It lies within the split's part of a recording, and is shorter than
     ``max_samples`` if that part is. The same arguments give the same clip.
     """
-    digest = hashlib.sha1(f"silence/{split}/{number}".encode()).digest()
-    rng = np.random.default_rng(list(digest))
+    rng = seeded_rng("silence", split, number)
     part = recording_part(recordings[rng.choice(sorted(recordings))], split)
     start = rng.integers(max(len(part) - max_samples, 0) + 1)
     return part[start : start + max_samples] * rng.uniform()
