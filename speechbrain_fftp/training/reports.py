@@ -10,7 +10,11 @@ import numpy as np
 import torch
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import atomic_path, write_csv, write_json
+from speechbrain_fftp.dataio.files import (
+    atomic_path,
+    write_csv,
+    write_json,
+)
 
 logger = get_logger(__name__)
 
