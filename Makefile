@@ -5,7 +5,7 @@ BENCH_INSTALLED := $(VENV)/.bench_installed
 DEMO := results/demo
 MODEL = $(DEMO)/inference
 
-.PHONY: demo test soak bench bench-gpu docs clean
+.PHONY: demo test soak study bench bench-gpu docs clean
 
 # Train and evaluate on generated data, then tag the first evaluation clip.
 demo: $(INSTALLED)
@@ -28,6 +28,15 @@ test: $(INSTALLED)
 # Kill the training a hundred times; run all fault and fuzz tests, slow ones too.
 soak: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/soak.py
+
+# Train what the study's plans declare and is not stored yet, hours on two cores,
+# then rewrite its tables: make study DATA=FOLDER, which holds both data folders.
+study: $(BENCH_INSTALLED)
+	for name in speech_commands audioset_mini; do \
+		$(VENV)/bin/python benchmarks/study/run.py "$(DATA)/$$name" && \
+		$(VENV)/bin/python benchmarks/study/run.py "$(DATA)/$$name" --report \
+		|| exit 1; \
+	done
 
 # Measure the speed on a CPU with two threads (on an idle machine), then rewrite
 # benchmarks/results and the table made from it.

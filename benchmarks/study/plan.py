@@ -84,7 +84,10 @@ class Plan:
         found = {**self.facts["options"], **facts["options"]}
         for more in options:
             found.update(more)
-        return Config(facts["yaml"], {**found, "number_of_epochs": epochs})
+        # The weights of a fifth of the epochs are averaged, five at most.
+        averaged = max(1, min(5, epochs // 5))
+        found.update(number_of_epochs=epochs, avg_checkpoints=averaged)
+        return Config(facts["yaml"], found)
 
     def tables(self):
         """All ``Table``s by name, with the chosen options."""
@@ -151,8 +154,10 @@ class Plan:
 
 
 def find_plan(name):
-    """The plan of a name, such as ``speech_commands``."""
-    path = Path(__file__).with_name(f"{name}.yaml")
+    """The plan of a name, such as ``speech_commands``, or of a yaml file."""
+    path = Path(name)
+    if path.suffix != ".yaml":
+        path = Path(__file__).with_name(f"{name}.yaml")
     if not path.exists():
         raise SystemExit(f"study: there is no plan {path}")
     return Plan(path)

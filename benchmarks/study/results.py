@@ -45,17 +45,16 @@ class Results:
         digest = self.digest(run)
         path = self.path.with_suffix("") / f"{digest}.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Rounded so that the argmax, and nearly all ranks, stay the same
-        probs = scores.probs.astype(np.float16)
-        if self.plan.metric == "mAP":
-            probs = scores.probs.astype(np.float32)
+        probs = scores.probs.astype(np.float32)
+        if self.plan.metric == "accuracy":
+            probs = half_precision(probs)
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(
                 file,
                 ids=scores.ids,
                 groups=scores.groups,
                 targets=scores.targets,
-                probs=probs,
+                probs=scores.probs,
             )
         whole = not self.path.exists() or self.path.read_bytes().endswith(b"\n")
         with open(self.path, "a", encoding="utf-8") as file:
@@ -69,3 +68,14 @@ class Results:
             scores = Scores(*(found[name] for name in Scores._fields))
         order = np.argsort(scores.ids)
         return Scores(*(part[order] for part in scores))
+
+
+def half_precision(probs):
+    """Rounds ``[clips, C]`` to float16; a clip's maximum stays the only one."""
+    rounded = probs.astype(np.float16)
+    best = probs.argmax(1)[:, None]
+    top = np.take_along_axis(rounded, best, 1)
+    tied = ((rounded == top).sum(1) > 1)[:, None]
+    above = np.nextafter(top, np.float16(np.inf))
+    np.put_along_axis(rounded, best, np.where(tied, above, top), 1)
+    return rounded

@@ -78,6 +78,19 @@ class Study:
         words = [f"--{key}={value}" for key, value in options.items()]
         return [ROOT / self.plan.recipe, yaml, *words, "--noprogressbar"]
 
+    def prepare(self, run, about):
+        """Makes the run's fold, and prepares it, unless that is done.
+
+        Runs of other shells wait meanwhile.
+        """
+        fold = self.work / "folds" / str(run.fold)
+        prepared = self.work / "prepared" / str(run.fold)
+        with locked(self.work / "lock", wait=True):
+            make_fold(self.data_folder, run.fold, fold)
+            if not prepared.exists():
+                script, *options = self.plan.facts["prepare"]
+                run_recipe([ROOT / script, fold, prepared, *options], **about)
+
     def execute(self, run):
         """Runs the recipe and adds a row, unless that is done.
 
@@ -95,24 +108,21 @@ class Study:
                 return True
             if self.results.find(run):
                 return True
-            with locked(self.work / "lock", wait=True):
-                make_fold(
-                    self.data_folder,
-                    run.fold,
-                    self.work / "folds" / str(run.fold),
-                )
             paths = [str(PEERS), os.environ.get("PYTHONPATH")]
             variables = {
                 "PYTHONPATH": os.pathsep.join(filter(None, paths)),
                 "OMP_NUM_THREADS": "1",
             }
             with open(folder / "output.txt", "a", encoding="utf-8") as output:
+                about = {
+                    "cwd": self.work,
+                    "env": {**os.environ, **variables},
+                    "stdout": output,
+                    "pass_fds": [lock.fileno()],
+                }
+                self.prepare(run, about)
                 status, cpu_minutes, minutes = run_recipe(
-                    self.command(run),
-                    cwd=self.work,
-                    env={**os.environ, **variables},
-                    stdout=output,
-                    pass_fds=[lock.fileno()],
+                    self.command(run), **about
                 )
             reason = f"exit status {status}"
             if status == 0:
@@ -150,7 +160,7 @@ class Study:
             row["silence"] = float(hits[silent].mean())
             scores = Scores(*(part[~silent] for part in scores))
         scored = scores.targets.any(0)
-        if plan.metric == "mAP":  # others cannot be scored
+        if plan.metric == "mAP":  # other classes cannot be scored
             scores = scores._replace(
                 targets=scores.targets[:, scored], probs=scores.probs[:, scored]
             )
@@ -194,7 +204,8 @@ def version():
             ["git", *words], cwd=ROOT, capture_output=True, text=True
         ).stdout.strip()
 
-    code = ("speechbrain_fftp", "recipes", "hparams", "benchmarks/peers")
+    code = ("speechbrain_fftp", "recipes", "hparams")
+    code += ("benchmarks/peers", "benchmarks/study")
     return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", *code))
 
 
@@ -212,16 +223,18 @@ def locked(path, wait=False):
 
 def choose(study):
     """Writes the options of each model's best trial."""
-    rows, options, scores = study.results, {}, {}
+    rows, trials, values = study.results, study.plan.trials, {}
     runs = study.plan.search_runs()
     missing = [str(run) for run in runs.values() if not rows.find(run)]
     if missing:
         raise SystemExit(f"study: not run yet: {'; '.join(missing)}")
-    for (model, number), run in runs.items():
-        trial, value = study.plan.trials[number], rows.find(run)["value"]
-        scores.setdefault(model, {})[str(trial)] = round(value, 4)
-        if value >= max(scores[model].values()):
-            options[model] = trial
+    for (model, _), run in runs.items():  # in the order of the trials
+        values.setdefault(model, []).append(rows.find(run)["value"])
+    options = {m: trials[v.index(max(v))] for m, v in values.items()}
+    scores = {
+        model: {str(t): round(v, 4) for t, v in zip(trials, found)}
+        for model, found in values.items()
+    }
     write_json(study.plan.chosen_path, {"options": options, "scores": scores})
     print(study.plan.chosen_path.read_text("utf-8"))
 
@@ -242,7 +255,9 @@ def parse(argv):
     """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("data_folder", type=Path)
-    parser.add_argument("--plan", help="default: the data folder's name")
+    parser.add_argument(
+        "--plan", help="name or yaml file; default: the data folder's name"
+    )
     parser.add_argument("--tables", nargs="+", help="only these tables")
     parser.add_argument("--folds", nargs="+", type=int, help="only these")
     parser.add_argument("--work", type=Path, help="folder for the runs")

@@ -9,6 +9,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -76,15 +77,14 @@ def mean_precision(scores, weights):
 METRICS = {"accuracy": accuracy, "mAP": mean_precision}
 
 
-def bootstrap(folds, metric, replicates=REPLICATES, seed=0):
+@functools.lru_cache(maxsize=4)
+def draw(groups, replicates=REPLICATES, seed=0):
     """Draws folds, and in each of them groups, with replacement.
 
     Arguments
     ---------
-    folds : list of (list of Scores)
-        The runs that are compared, for each fold.
-    metric : callable
-        ``accuracy`` or ``mean_precision``.
+    groups : tuple of (tuple of str)
+        The group of each clip, for each fold.
     replicates : int
         Number of draws.
     seed : int
@@ -92,20 +92,48 @@ def bootstrap(folds, metric, replicates=REPLICATES, seed=0):
 
     Returns
     -------
-    numpy.ndarray
-        The means over the drawn folds ``[replicates, runs]``.
+    drawn : numpy.ndarray
+        The folds of each draw ``[replicates, folds]``.
+    weights : list of numpy.ndarray
+        For each fold, how often each clip counts whenever the fold is drawn
+        ``[times, clips]``.
     """
     rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(folds), size=(replicates, len(folds)))
+    drawn = rng.integers(len(groups), size=(replicates, len(groups)))
+    weights = []
+    for i, fold in enumerate(groups):
+        names, group = np.unique(fold, return_inverse=True)
+        share = np.full(len(names), 1 / len(names))
+        counts = rng.multinomial(len(names), share, size=(drawn == i).sum())
+        weights.append(counts.astype(np.float32)[:, group])
+    return drawn, weights
+
+
+def bootstrap(folds, metric, **options):
+    """Means over drawn folds of the metric on drawn groups.
+
+    Arguments
+    ---------
+    folds : list of (list of Scores)
+        The runs that are compared, for each fold, on the same clips.
+    metric : callable
+        ``accuracy`` or ``mean_precision``.
+    **options : dict
+        ``replicates`` and ``seed`` of ``draw``.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[replicates, runs]``
+    """
+    groups = tuple(tuple(runs[0].groups.tolist()) for runs in folds)
+    drawn, weights = draw(groups, **options)
     values = np.empty((*drawn.shape, len(folds[0])))
     for i, runs in enumerate(folds):
-        where = drawn == i
-        names, group = np.unique(runs[0].groups, return_inverse=True)
-        share = np.full(len(names), 1 / len(names))
-        counts = rng.multinomial(len(names), share, size=where.sum())
-        weights = counts[:, group].astype(np.float32)
         for k, run in enumerate(runs):
-            values[where, k] = metric(run, weights)
+            if not np.array_equal(run.ids, runs[0].ids):
+                raise ValueError("runs of a fold must score the same clips")
+            values[drawn == i, k] = metric(run, weights[i])
     return values.mean(1)
 
 
@@ -145,13 +173,13 @@ def interval(draws):
     return tuple(np.quantile(draws, (0.025, 0.975)).tolist())
 
 
-def compare(folds, metric):
-    """The ``Difference`` of the two runs of each fold."""
-    draws = 100 * bootstrap(folds, metric) @ (1, -1)
-    first, second = mean(folds, metric)
+def compare(folds, metric, signs=(1, -1)):
+    """The ``Difference`` of the runs of each fold, with these signs."""
+    draws = 100 * bootstrap(folds, metric) @ signs
+    value = float(mean(folds, metric) @ signs)
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
     p = min(1.0, 2 * (tail + 1) / (len(draws) + 1))
-    return Difference(float(first - second), *interval(draws), float(p))
+    return Difference(value, *interval(draws), float(p))
 
 
 def verdicts(differences, margin):

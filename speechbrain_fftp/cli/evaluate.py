@@ -38,7 +38,8 @@ def add_options(parser, split="eval"):
     text = "length of windows that clips are cut into; a label takes its "
     text += "maximum (default: only clips longer than the model's are cut)"
     options.add_windows(parser, text)
-    text = "new folder for metrics.json, per_class.csv and predictions.csv"
+    text = "new folder for metrics.json, per_class.csv, predictions.csv and "
+    text += "probabilities.npz"
     add("--output", metavar="FOLDER", help=text)
 
 
@@ -64,8 +65,7 @@ def run(args, parser, use=lambda tagger, found: None):
     found = tagger.evaluate(args.data_folder, progress=terminal, **given)
     if args.output:
         clips = found.ids, found.targets, found.probs, found.labels
-        path = os.path.join(args.output, "predictions.csv")
-        reports.write_predictions(path, *clips)
+        reports.write_predictions(args.output, *clips)
         reports.write_tagging_results(
             found.metrics,
             found.labels,

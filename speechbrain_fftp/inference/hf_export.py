@@ -93,6 +93,8 @@ def _classifier(tagger):
     affine = len(classifier.state_dict()) == 4
     if type(encoder) is not AST:
         reason = f"its encoder is {type(encoder).__name__}, not AST"
+    elif encoder.pooling != "cls" or encoder.conv_kernel:
+        reason = "it has pooling or convolutions that ASTs there lack"
     elif encoder.embedding.patch_frames > encoder.n_mels:
         reason = "its patches have more frames than bins"
     elif type(fbank) is not KaldiFbank or (

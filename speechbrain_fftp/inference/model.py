@@ -19,7 +19,7 @@ from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.packed_linear import pack_linear
 from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.inference.threads import _CallThreads
-from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.utils.pretrained.hub import _find_model
 from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
@@ -99,8 +99,8 @@ class TaggingModel(Pretrained):
         self.tagger = Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
         sizes = self.hparams.max_frames, self.hparams.sample_rate
         encoder = self.mods.embedding_model
-        if isinstance(encoder, AST):  # which uses class tokens alone
-            encoder.blocks[-1].outputs = 2
+        if isinstance(encoder, AST) and encoder.pooling == "cls":
+            encoder.blocks[-1].outputs = CLASS_TOKENS
         self.call_threads = _CallThreads(threads, encoder, *sizes)
 
     @classmethod

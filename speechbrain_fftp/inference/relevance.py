@@ -12,7 +12,8 @@ import math
 
 import torch
 
-from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
+from speechbrain_fftp.nnet.tokens import pool
 
 
 @contextlib.contextmanager
@@ -61,8 +62,8 @@ def rollout(maps):
 def token_relevance(tagger, wav):
     """How much an AST's embedding depends on each time step of a clip.
 
-    Averages the rollout of the two class tokens, whose mean is the embedding,
-    and sums it over the patches of a time step; classes are not told apart. A
+    Pools the rollout of the output tokens as the encoder pools these, and sums
+    it over the patches of a time step; classes are not told apart. A
     waveform ``[S]`` beyond the maximum clip length is processed in equal parts.
     Returns the centers ``[N]`` of the time steps in seconds and their relevance
     ``[N]``, which sums to 1 minus that of the class tokens over each part.
@@ -74,7 +75,11 @@ def token_relevance(tagger, wav):
         with torch.no_grad(), attention_maps(encoder) as maps:
             tagger.encode_batch(part)
         # [1, 2 + F' * T', 2 + F' * T'] -> [F', T'] -> [T']
-        steps = rollout(maps)[0, :2, 2:].mean(0).view(rows, -1).sum(0).cpu()
+        parts = rollout(maps)[..., CLASS_TOKENS:].split(
+            [CLASS_TOKENS, maps[0].shape[-1] - CLASS_TOKENS], 1
+        )
+        cls = parts[0].mean(1, keepdim=True)
+        steps = pool(encoder.pooling, cls, parts[1]).view(rows, -1).sum(0).cpu()
         centers = (
             torch.arange(len(steps)) * encoder.embedding.stride_frames
             + encoder.embedding.patch_frames / 2

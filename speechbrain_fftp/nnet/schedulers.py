@@ -50,8 +50,19 @@ class LinearWarmupCosine:
         self.final_lr = final_lr
         self.n_steps = 0
 
-    def _rate(self, step):
-        """The learning rate of a step; the first one is 1."""
+    def rate(self, step):
+        """Returns the learning rate of a step.
+
+        Arguments
+        ---------
+        step : int
+            Index of the step, starting at 1.
+
+        Returns
+        -------
+        float
+            The learning rate.
+        """
         if step < self.warmup_steps:
             return self.lr * step / self.warmup_steps
         done = (step - self.warmup_steps) / (
@@ -74,7 +85,7 @@ class LinearWarmupCosine:
             The learning rate.
         """
         self.n_steps += 1
-        rate = self._rate(self.n_steps)
+        rate = self.rate(self.n_steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
         return rate

@@ -25,11 +25,11 @@ from speechbrain_fftp.training.ddp import (
     mean_over_ranks,
     seed_step,
 )
+from speechbrain_fftp.training.distillation import NoTeacher
 from speechbrain_fftp.training.history import TrainingHistory
 from speechbrain_fftp.training.reports import (
     add_spectrograms,
     write_predictions,
-    write_probabilities,
 )
 from speechbrain_fftp.training.setup import num_processes
 
@@ -57,6 +57,7 @@ class ClipBrain(sb.core.Brain):
     """
 
     train_stream = None  # a ShardStream, if the training clips are in shards
+    teacher = NoTeacher()  # or what load_teacher returns
     thresholds = ()  # what learn_thresholds returns, for the inference folder
 
     def __init__(
@@ -80,8 +81,7 @@ class ClipBrain(sb.core.Brain):
     ):
         super().__init__(modules, **kwargs)
         self.label_encoder = label_encoder
-        classes = range(len(label_encoder))
-        self.labels = [label_encoder.ind2lab[c] for c in classes]
+        self.labels = list(label_encoder.lab2ind)
         self.plain_modules = modules  # fit wraps those of self.modules for DDP
         self.wav_augment = wav_augment
         self.mixup = mixup
@@ -95,8 +95,8 @@ class ClipBrain(sb.core.Brain):
         about = train_logger, tensorboard_logger, self.labels, self.criterion
         self.history = TrainingHistory(run.folder, *about)
         self.data_description = data_description
-        minutes, steps = self.ckpt_interval_minutes, self.ckpt_interval_steps
-        self.ckpt_intervals = minutes, steps
+        minutes = self.ckpt_interval_minutes
+        self.ckpt_intervals = minutes, self.ckpt_interval_steps
         self.checkpointer.add_recoverable("history", self.history)
 
     @property
@@ -110,12 +110,17 @@ class ClipBrain(sb.core.Brain):
         return self.epoch_counter.current
 
     def compute_forward(self, batch, stage):
-        """Returns logits ``[B, C]`` and targets ``[B, C]``, mixed in training."""
+        """Returns logits ``[B, C]`` and targets ``[B, C]``, mixed in training.
+
+        A teacher's probabilities are further columns of the targets.
+        """
         batch = batch.to(self.device)
         (signals, lens), (targets, _) = batch.sig, batch.targets
         if stage == sb.Stage.TRAIN:
+            targets = self.teacher.look_up(batch.id, targets)
             augmented = self.augment(self.wav_augment, signals, lens, targets)
             signals, lens, targets = self.mixup(*augmented)
+            targets = self.teacher.listen(signals, lens, targets)
         tagger = Tagger(**self.modules)  # in DDP, of the wrapped modules
         feats, lens = tagger.features(signals, lens)
         if stage == sb.Stage.TRAIN:
@@ -130,7 +135,8 @@ class ClipBrain(sb.core.Brain):
         logits, targets = predictions
         if stage != sb.Stage.TRAIN:
             self.kept.add(batch, logits, targets)
-        return self.compute_cost(logits, targets)
+            return self.compute_cost(logits, targets)
+        return self.teacher.loss(logits, targets, self.compute_cost)
 
     def augment(self, augmenter, signals, lens, targets):
         """Augments waveforms ``[B, S]`` or features ``[B, T, F]``."""
@@ -141,11 +147,10 @@ class ClipBrain(sb.core.Brain):
         return signals, lens, augmenter.replicate_labels(targets)
 
     def frozen_encoder(self, stage):
-        """Context in which the encoder is not trained in the frozen epochs.
+        """Context of the encoder: no gradients in the frozen epochs.
 
-        It then runs in evaluation mode and without gradients, so that the
-        optimizer leaves its weights alone, weight decay included. (Parameters
-        without ``requires_grad`` would be others than DDP was set up with.)
+        The optimizer then leaves its weights alone. (Parameters without
+        ``requires_grad`` would be others than DDP was set up with.)
         """
         if stage != sb.Stage.TRAIN or self.epoch > self.frozen_epochs:
             return contextlib.nullcontext()
@@ -168,11 +173,9 @@ class ClipBrain(sb.core.Brain):
         try:
             super().check_loss_isfinite(loss)
         except ValueError as error:
-            raise ValueError(
-                f"The loss is {loss.item()} in step {self.step} of epoch "
-                f"{self.epoch}. Start again with a lower lr and another "
-                "--output_folder."
-            ) from error
+            text = f"The loss is {loss.item()} in step {self.step} of epoch "
+            text += f"{self.epoch}. Start again with a lower lr and another "
+            raise ValueError(text + "--output_folder.") from error
 
     def optimizers_step(self):
         """Notes the norm of the gradients before it is clipped."""
@@ -186,8 +189,8 @@ class ClipBrain(sb.core.Brain):
         self.history.add_batch(len(batch.id) * num_processes())
         if should_step:
             self.step_loss = mean_over_ranks(loss)
-            values = self.step_loss, self.lr, self.grad_norm
-            self.history.add_step(self.optimizer_step, *values)
+            values = self.optimizer_step, self.step_loss, self.lr
+            self.history.add_step(*values, self.grad_norm)
             self.run.begin()
         # SpeechBrain reads the intervals after each batch, and 0 means never.
         # A checkpoint would lose accumulated gradients, or keep NaNs.
@@ -223,10 +226,8 @@ class ClipBrain(sb.core.Brain):
         epochs, per_class = self.tested["epochs"], metrics.get("per_class", {})
         self.history.add_test(epochs, stats, per_class)
         if if_main_process():
-            path = os.path.join(self.output_folder, "predictions.csv")
-            write_predictions(path, ids, targets, probs, self.labels)
-            path = os.path.join(self.output_folder, "probabilities.npz")
-            write_probabilities(path, ids, targets, probs, self.labels)
+            clips = ids, targets, probs, self.labels
+            write_predictions(self.output_folder, *clips)
             more = {"data": self.data_description, "unreadable": unreadable}
             more.update(**self.run.facts(), **self.tested)
             table = self.report(targets, probs, metrics, loss=loss, **more)
@@ -234,9 +235,8 @@ class ClipBrain(sb.core.Brain):
 
     def end_epoch(self, ids, targets, probs, stats):
         """Logs an epoch and saves its checkpoint."""
-        about = self.epoch, self.lr, self.train_loss, stats
-        self.history.add_epoch(*about, ids, probs, targets)
-        best = self.criterion
+        best, about = self.criterion, (self.epoch, self.lr, self.train_loss)
+        self.history.add_epoch(*about, stats, ids, probs, targets)
         self.checkpointer.save_and_keep_only(
             meta={best: stats[best], "epoch": self.epoch},
             max_keys=[best],
@@ -248,9 +248,8 @@ class ClipBrain(sb.core.Brain):
         """Averages the weights of the best checkpoints."""
         super().on_evaluate_start(max_key=max_key, min_key=min_key)
         names = ("embedding_model", "classifier")
-        found = average_best(
-            self.checkpointer, names, max_key, self.avg_checkpoints
-        )
+        about = names, max_key, self.avg_checkpoints
+        found = average_best(self.checkpointer, *about)
         saved = self.checkpointer.list_checkpoints()
         self.tested = {
             "epochs": max(c.meta.get("epoch", 0) for c in saved),

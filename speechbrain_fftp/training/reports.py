@@ -10,11 +10,7 @@ import numpy as np
 import torch
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import (
-    atomic_path,
-    write_csv,
-    write_json,
-)
+from speechbrain_fftp.dataio.files import atomic_path, write_csv, write_json
 
 logger = get_logger(__name__)
 
@@ -94,10 +90,14 @@ def add_confusion(writer, confusion, labels, path):
     writer.add_figure("confusion", figure)
 
 
-def write_predictions(path, ids, targets, probs, labels, top_k=5):
-    """Writes the top classes of each clip, the worst clips first.
+def write_predictions(folder, ids, targets, probs, labels, top_k=5):
+    """Writes predictions.csv and probabilities.npz of clips.
 
-    The columns are ``ID``; ``labels``, joined by ``;``; ``probability``, the
+    The former holds the top classes of each clip, the worst clips first. The
+    latter holds ``ids`` ``[clips]``, ``labels`` ``[C]``, ``targets`` and
+    ``probs`` ``[clips, C]`` for statistics over several models, and for students.
+
+    The columns of predictions.csv are ``ID``; ``labels``, joined by ``;``; ``probability``, the
     lowest one among the clip's labels; then ``tag_1``, ``probability_1`` and so
     on. Rows are sorted by that lowest probability: errors of the model, or of
     the labels, come first, and clips without a label last. Targets and
@@ -117,21 +117,14 @@ def write_predictions(path, ids, targets, probs, labels, top_k=5):
         for prob, c in zip(best_probs[i], best_classes[i]):
             row += [labels[c], f"{prob:.4f}"]
         rows.append(row)
-    write_csv(path, header, rows)
-
-
-def write_probabilities(path, ids, targets, probs, labels):
-    """Writes all probabilities, for statistics over several models.
-
-    An npz file: ``ids`` ``[clips]``, ``labels`` ``[C]``, ``targets`` ``[clips, C]``
-    (bool) and ``probs`` ``[clips, C]`` (float32), in the order of the split.
-    """
+    write_csv(Path(folder, "predictions.csv"), header, rows)
+    path = Path(folder, "probabilities.npz")
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(
             file,
             ids=np.array(ids),
             labels=np.array(labels),
-            targets=(targets > 0.5).numpy(),
+            targets=true.numpy(),
             probs=probs.float().numpy(),
         )
 

@@ -1,9 +1,12 @@
-"""Tests of the study, on a handful of synthetic words.
+"""Tests of the study, on a handful of generated clips.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
+import io
+import itertools
 import json
 import os
 import re
@@ -14,191 +17,318 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
-from speechbrain_fftp.datasets.synthetic.words import make_word_set
-
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-LABELS = ("FFTP 10/5", "square 16/16", "no masks", " x 2", "x-vector")
+STUDY = Path(__file__).resolve().parents[2] / "benchmarks" / "study"
+RUNS = ["FFTP, fold 1", "square, fold 1", "x-vector, fold 1", "FFTP, fold 2"]
 
 
-def start(data_folder, work):
-    """Starts a study in a process group of its own, as a shell does."""
-    script = str(BENCHMARKS / "study" / "run.py")
-    words = [sys.executable, script, str(data_folder), "--smoke"]
-    return subprocess.Popen(
-        [*words, "--work", str(work)],
+@pytest.fixture(scope="module")
+def script():
+    """The study's script as a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(STUDY.parent)
+        from study import run
+
+        yield run
+
+
+@pytest.fixture(scope="module")
+def data_folder(tmp_path_factory):
+    """Two words of 15 speakers as tones, silence, and background noise."""
+    folder = tmp_path_factory.mktemp("data") / "words"
+    rng = np.random.default_rng(0)
+    pitch = {"yes": 400, "no": 1600, "_silence_": 0, "_background_noise_": 0}
+    speakers = [f"{i:08x}_nohash_{k}.wav" for i in range(15) for k in range(2)]
+    names = dict.fromkeys(("yes", "no"), speakers)
+    names["_silence_"] = [f"{i}.wav" for i in range(16)]
+    names["_background_noise_"] = ["hum.wav"]
+    for word, files in names.items():
+        (folder / word).mkdir(parents=True)
+        size = 48000 if word == "_background_noise_" else 8000
+        for name in files:
+            wave = np.sin(2 * np.pi * pitch[word] / 16000 * np.arange(size))
+            wave = 0.3 * wave + 0.02 * rng.standard_normal(size)
+            soundfile.write(folder / word / name, wave, 16000)
+    for name in ("validation_list.txt", "testing_list.txt"):
+        (folder / name).write_text(f"yes/{speakers[0]}\n", "utf-8")
+    return folder
+
+
+def make_plan(folder):
+    """A copy of the plan, beside which the choice of options is written."""
+    folder.mkdir(exist_ok=True)
+    return Path(shutil.copy(STUDY / "smoke.yaml", folder))
+
+
+def words_for(data_folder, folder, *options):
+    """The command line of a study whose files are all in a folder."""
+    given = {
+        "plan": folder / "plan" / "smoke.yaml",
+        "work": folder / "work",
+        "results": folder / "results",
+    }
+    parts = ((f"--{name}", str(path)) for name, path in given.items())
+    return [str(data_folder), *itertools.chain(*parts), *options]
+
+
+def call(script, words):
+    """Exit status and output of a study in this process."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        status = script.main(words)
+    return status, output.getvalue()
+
+
+def rows_of(folder):
+    path = folder / "results" / "smoke.jsonl"
+    return path.read_text("utf-8").splitlines() if path.exists() else []
+
+
+def interrupt(words, folder, count):
+    """Starts a study, as a shell does; Ctrl+C after so many rows."""
+    process = subprocess.Popen(
+        [sys.executable, str(STUDY / "run.py"), *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         start_new_session=True,
     )
-
-
-def finish(process):
-    """Exit status and output of a study."""
-    output = process.communicate(timeout=300)[0]
+    deadline = time.time() + 120
+    while len(rows_of(folder)) < count and process.poll() is None:
+        assert time.time() < deadline
+        time.sleep(0.1)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+    output = process.communicate(timeout=60)[0]
     return process.returncode, output
 
 
-def rows_of(work):
-    path = work / "study_words.jsonl"
-    return path.read_text().splitlines() if path.exists() else []
-
-
 @pytest.fixture(scope="module")
-def words(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "words"
-    make_word_set(str(folder), num_speakers=3, num_takes=1)
-    return folder
+def studied(script, data_folder, tmp_path_factory):
+    """A study that was interrupted after a run, and started again."""
+    folder = tmp_path_factory.mktemp("study")
+    make_plan(folder / "plan")
+    before = sorted(STUDY.iterdir())
+    outputs = {}
+    for option in ("--search", "--choose"):
+        words = words_for(data_folder, folder, option)
+        status, outputs[option] = call(script, words)
+        assert status == 0, outputs[option]
+    assert sorted(STUDY.iterdir()) == before
+    words = words_for(data_folder, folder)
+    status, outputs["interrupted"] = interrupt(words, folder, 4)
+    assert status == 130, outputs["interrupted"]
+    outputs["rows"] = len(rows_of(folder))
+    status, outputs["continued"] = call(script, words)
+    assert status == 0, outputs["continued"]
+    return folder, outputs
 
 
-@pytest.fixture(scope="module")
-def studied(words, tmp_path_factory):
-    """A study that was interrupted after its first run, and started again."""
-    work = tmp_path_factory.mktemp("study")
-    interrupted = start(words, work)
-    deadline = time.time() + 120
-    while not rows_of(work) and interrupted.poll() is None:
-        assert time.time() < deadline
-        time.sleep(0.1)
-    os.killpg(interrupted.pid, signal.SIGINT)  # as Ctrl+C does
-    status, output = finish(interrupted)
-    assert status == 130, output
-    assert "Interrupted" in output
-    before = len(rows_of(work))
-    status, output = finish(start(words, work))
-    assert status == 0, output
-    return work, before, output
+def finished(output):
+    """The runs that an output says have ended."""
+    return re.findall(r"^(.*): [\d.]+ %, [\d.]+ CPU minutes$", output, re.M)
 
 
 def test_interrupted_study_continues(studied):
-    work, before, output = studied
-    assert 0 < before < len(LABELS)
-    done = re.findall(r"^smoke: .*: accuracy", output, re.MULTILINE)
-    assert len(done) == len(LABELS) - before
+    outputs = studied[1]
+    assert "Interrupted. The same command continues" in outputs["interrupted"]
+    assert 4 <= outputs["rows"] < 7
+    done = [finished(outputs[key]) for key in ("interrupted", "continued")]
+    assert all(done)
+    assert [name.partition(": ")[2] for name in sum(done, [])] == RUNS
+    assert len(rows_of(studied[0])) == 7
 
 
-def test_all_rows_are_there_and_in_the_report(studied):
-    work = studied[0]
-    rows = [json.loads(row) for row in rows_of(work)]
-    assert len(rows) == len({str(row["overrides"]) for row in rows}) == 5
+def test_trials_are_run_and_the_best_ones_chosen(studied):
+    folder, outputs = studied
+    searched = finished(outputs["--search"])
+    assert len(searched) == 3
+    assert all(re.match(r"search: \w+ {'lr'.*, search$", x) for x in searched)
+    path = folder / "plan" / "smoke_chosen.json"
+    chosen = json.loads(path.read_text("utf-8"))
+    assert outputs["--choose"].strip() == path.read_text("utf-8").strip()
+    models = ("fftp", "square", "x_vector")
+    assert chosen["options"] == {model: {"lr": 0.001} for model in models}
+    values = [list(scores.values()) for scores in chosen["scores"].values()]
+    rows = [json.loads(row)["value"] for row in rows_of(folder)[:3]]
+    assert values == [[round(value, 4)] for value in rows]
+
+
+def test_rows_agree_with_the_stored_predictions(studied):
+    folder = studied[0]
+    rows = [json.loads(row) for row in rows_of(folder)]
+    assert len({row["run"] for row in rows}) == len(rows) == 7
+    tested = {}
     for row in rows:
-        assert 0 <= row["value"] <= 1
-        assert min(row["clips"].values()) == 12
-        assert row["cpu_minutes"] > 0
+        path = folder / "results" / "smoke" / f"{row['run']}.npz"
+        with np.load(path) as found:
+            hits = found["probs"].argmax(1) == found["targets"].argmax(1)
+            assert row["value"] == pytest.approx(hits.mean())
+            ids, groups = found["ids"].tolist(), found["groups"].tolist()
+        # Silence, which has no speaker, is reported on its own.
+        assert groups == [name.split("_")[1] for name in ids]
+        assert not [name for name in ids if "silence" in name]
+        assert 0 <= row["silence"] <= 1
+        assert tested.setdefault(row["fold"], sorted(ids)) == sorted(ids)
+        assert 0 <= row["valid"] <= 1
+        total = sum(row["clips"].values())
+        assert total == 76 if row["fold"] != "search" else 50 < total < 70
+        assert row["seed"] == 1000 + int(row["fold"].replace("search", "0"))
+        assert row["overrides"]["lr"] == 0.001
         cost = 3 * row["macs"] * row["clips"]["train"] * row["epochs"]
-        assert row["training_macs"] == cost
-    assert not list(work.glob("runs/*/save"))
-    assert len(list(work.glob("runs/*/metrics.json"))) == 5
-    report = (work / "study_words.md").read_text()
-    table = [line for line in report.splitlines() if line.startswith("| ")]
-    assert len(table) == 6
-    for label, line in zip(LABELS, table[1:]):
-        assert label in line.split("|")[1]
-        assert "| - | - | - | - | - | - |" not in line
-    for name in re.findall(r"!\[.*\]\((.*)\)", report):
-        assert (work / name).stat().st_size > 5000
-        assert (work / name).with_suffix(".svg").is_file()
+        assert row["training_macs"] == cost > 0
+        assert row["cpu_minutes"] > 0
+        assert row["epochs"] == 1 and row["averaged_epochs"] == [1]
+    assert not set(tested["1"]) & set(tested["2"])
+    assert not list(folder.glob("work/runs/*/save"))
+    assert len(list(folder.glob("work/runs/*/metrics.json"))) == 7
 
 
-def test_macs_of_the_narrow_model_are_matched(studied):
-    rows = [json.loads(row) for row in rows_of(studied[0])]
-    (fftp, *_) = (row["macs"] for row in rows if "fftp" in row["yaml"])
-    square = [row["macs"] for row in rows if "square" in row["yaml"]]
-    assert min(square) == pytest.approx(fftp, rel=0.15)
-    assert max(square) > 1.5 * fftp
+def test_second_call_runs_nothing(studied, script, data_folder):
+    folder = studied[0]
+    files = [path for path in folder.rglob("*.*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    assert len(before) > 50
+    words = words_for(data_folder, folder)
+    assert call(script, words) == (0, "")
+    assert call(script, [*words, "--search"]) == (0, "")
+    files = [path for path in folder.rglob("*.*") if path.is_file()]
+    assert before == {path: path.read_bytes() for path in files}
 
 
-def test_second_call_runs_nothing(studied, words):
-    work = studied[0]
-    before = {path.name: path.read_bytes() for path in work.glob("*.*")}
-    status, output = finish(start(words, work))
-    assert status == 0
-    assert "accuracy" not in output
-    after = {path.name: path.read_bytes() for path in work.glob("*.*")}
-    assert before == after
+def test_runs_are_listed(studied, script, data_folder):
+    folder = studied[0]
+    words = words_for(data_folder, folder, "--list")
+    status, output = call(script, words)
+    lines = output.splitlines()
+    assert status == 0 and len(lines) == 6
+    assert [line.split(": ")[1] for line in lines[:4]] == RUNS
+    assert lines[0] == "smoke: FFTP, fold 1: 0.1 CPU minutes"
+    assert re.fullmatch(r"smoke: \d+ CPU minutes", lines[4])
+    assert re.fullmatch(r"4 runs, 0.\d CPU hours", lines[5])
+    output = call(script, [*words, "--folds", "2", "--tables", "smoke"])[1]
+    assert output.splitlines()[0].startswith("smoke: FFTP, fold 2")
+    assert "1 runs" in output
+    # The plan of the repository, by its name
+    words = ["nowhere", "--plan", "smoke", "--search", "--list"]
+    assert "3 runs" in call(script, words)[1]
 
 
 @pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    from study import run
+def copied(studied, script, tmp_path, monkeypatch):
+    """A new study; instead of being run, models have the results of the other.
 
-    return run
+    Some fail. Returns the study's folder.
+    """
+    plan = make_plan(tmp_path / "plan")
+    chosen = studied[0] / "plan" / "smoke_chosen.json"
+    shutil.copy(chosen, plan.parent)
+    fails = {
+        "square": "print('out of luck'); raise SystemExit(3)",
+        "x-vector": "print('done, but without a result')",
+    }
 
+    def command(study, run):
+        here = study.folder(run)
+        there = studied[0] / "work" / "runs" / here.name
+        copy = f"shutil.copytree({str(there)!r}, {str(here)!r}, "
+        copy = f"import shutil; {copy}dirs_exist_ok=True)"
+        return ["-c", fails.get(run.name.partition(": ")[2], copy)]
 
-def stub(run, data_folder, work):
-    """A command in place of the recipe: some fail."""
-    if "no masks" in run.name:
-        return ["-c", "import sys; print('out of luck'); sys.exit(3)"]
-    if "x-vector" in run.name:
-        return ["-c", "print('done, but without a result')"]
-    path = str(run.folder(work) / "metrics.json")
-    return ["-c", f"open({path!r}, 'w').write('{{\"accuracy\": 0.5}}')"]
+    monkeypatch.setattr(script.Study, "command", command)
+    return tmp_path
 
 
 def test_failed_run_is_reported_and_the_others_continue(
-    studied, words, tmp_path, script, monkeypatch, capsys
+    copied, studied, script, data_folder
 ):
-    shutil.copytree(studied[0] / "prepared", tmp_path / "prepared")
-    monkeypatch.setattr(script, "command", stub)
-    status = script.main([str(words), "--smoke", "--work", str(tmp_path)])
-    output = capsys.readouterr().out
+    words = words_for(data_folder, copied)
+    status, output = call(script, words)
     assert status == 1
-    assert "FAILED, exit status 3\nout of luck" in output
-    assert "FAILED, no result" in output
+    assert "square, fold 1: FAILED, exit status 3\nout of luck\n" in output
+    assert "FAILED, no result: FileNotFoundError" in output
+    assert "\ndone, but without a result\n" in output
+    assert finished(output) == [f"smoke: {run}" for run in (RUNS[0], RUNS[3])]
     last = output.splitlines()[-2:]
-    assert [line.split(",")[0] for line in last] == [
-        "FAILED: smoke: no masks",
-        "FAILED: smoke: x-vector",
-    ]
-    assert len(rows_of(tmp_path)) == 3
-    assert "| no masks | - |" in (tmp_path / "study_words.md").read_text()
+    for line, run in zip(last, RUNS[1:3]):
+        assert line.startswith(f"FAILED: smoke: {run}: {copied}")
+    values = {
+        row["run"]: row["value"] for row in map(json.loads, rows_of(studied[0]))
+    }
+    rows = [json.loads(row) for row in rows_of(copied)]
+    assert len(rows) == 2
+    assert all(values[row["run"]] == row["value"] for row in rows)
+    # Started again, only those that failed
+    status, output = call(script, words)
+    assert status == 1 and not finished(output)
+    assert len(rows_of(copied)) == 2
 
 
-def test_run_of_another_shell_is_not_started_twice(
-    studied, words, tmp_path, script, monkeypatch, capsys
-):
-    shutil.copytree(studied[0] / "prepared", tmp_path / "prepared")
-    monkeypatch.setattr(script, "command", stub)
-    data = script.find_data(words)
-    grids = script.read_grids(data, smoke=True)
-    first, second, *_ = script.plan(grids, data, [1], "cpu")[0]
-    results = tmp_path / "study_words.jsonl"
-    with script.locked(first.folder(tmp_path) / "lock") as lock:
+def test_run_of_another_shell_is_not_started_twice(copied, script, data_folder):
+    words = words_for(data_folder, copied, "--folds", "2")
+    plan = script.find_plan(str(copied / "plan" / "smoke.yaml"))
+    study = script.Study(plan, data_folder, copied / "work", copied / "results")
+    (run,) = plan.runs(folds=[2])
+    with script.locked(study.folder(run) / "lock") as lock:
         assert lock is not None
-        failed = script.execute_all([first, second], words, tmp_path, results)
-    assert not failed and len(rows_of(tmp_path)) == 1
-    assert f"{first}: running in another process" in capsys.readouterr().out
-    script.execute_all([first, second], words, tmp_path, results)
-    assert len(rows_of(tmp_path)) == 2
+        status, output = call(script, words)
+        assert status == 0
+        assert output == f"{run}: running in another process\n"
+        assert not rows_of(copied)
+    status, output = call(script, words)
+    assert finished(output) == [str(run)] and len(rows_of(copied)) == 1
 
 
-def test_bad_command_lines_are_explained(words, tmp_path, script):
-    for options, reason in (
-        ([str(tmp_path / "nowhere")], "no data folder .*nowhere"),
-        ([str(tmp_path)], "holds neither Speech Commands .* nor"),
+def test_the_best_trial_is_chosen(copied, script, data_folder):
+    """Also where rounded scores are equal, or rounded up; the first of two."""
+    plan = copied / "plan" / "smoke.yaml"
+    text = plan.read_text("utf-8")
+    trials = "".join(f"  - {{lr: {lr}}}\n" for lr in (0.001, 0.002, 0.003))
+    plan.write_text(text.replace("  - {lr: 0.001}\n", trials), "utf-8")
+    found = script.find_plan(str(plan))
+    found.chosen_path.unlink()
+    values = {
+        "fftp": (0.87656, 0.5, 0.6),
+        "square": (0.50001, 0.50004, 0.50003),
+        "x_vector": (0.1, 0.2, 0.2),
+    }
+    results = copied / "results" / "smoke.jsonl"
+    results.parent.mkdir()
+    words = words_for(data_folder, copied, "--choose")
+    with pytest.raises(SystemExit, match="not run yet: search: fftp {'lr': "):
+        script.main(words)
+    store = script.Results(results.parent, found)
+    rows = [
+        {"run": store.digest(run), "value": values[model][number]}
+        for (model, number), run in found.search_runs().items()
+    ]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    results.write_text(text, "utf-8")
+    call(script, words)
+    chosen = {model: options["lr"] for model, options in found.chosen.items()}
+    assert chosen == {"fftp": 0.001, "square": 0.002, "x_vector": 0.002}
+
+
+def test_bad_command_lines_are_explained(
+    studied, script, data_folder, tmp_path
+):
+    make_plan(tmp_path / "plan")
+    nowhere = tmp_path / "nowhere"
+    table = ("--tables", "nix", "smoke")
+    for words, reason in (
         (
-            [str(words), "--grids", "nix"],
-            "no grid nix; there are training_macs",
+            words_for(data_folder, tmp_path),
+            "no smoke_chosen.json: run --search",
         ),
+        (words_for(data_folder, tmp_path), "--choose first, and commit it"),
+        (words_for(data_folder, tmp_path, *table), "no table nix$"),
+        (words_for(nowhere, studied[0]), f"there is no folder {nowhere}"),
+        ([str(nowhere)], "there is no plan .*nowhere.yaml"),
     ):
         with pytest.raises(SystemExit, match=reason):
-            script.main([*options, "--plan"])
-
-
-def test_models_are_timed(words, tmp_path, script, monkeypatch):
-    monkeypatch.setattr(
-        script,
-        "compare",
-        lambda cases: {
-            key: {"median": float(case().shape[1])}
-            for key, case in cases.items()
-        },
-    )
-    data = script.find_data(words)
-    times = script.measure_latency(script.read_grids(data, True), data)
-    assert len(times) == 4
-    assert {time["median"] for time in times.values()} == {data.n_classes}
+            script.main(words)
+    assert not (tmp_path / "work").exists()

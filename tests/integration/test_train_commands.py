@@ -18,6 +18,7 @@ import torch
 from recipe_runs import command, fail, train
 
 from speechbrain.inference.classifiers import EncoderClassifier
+from speechbrain_fftp.cli.main import main as fftp_tag
 from speechbrain_fftp.datasets.synthetic.words import make_word_set
 from speechbrain_fftp.inference import AudioTagger
 
@@ -114,6 +115,35 @@ def test_short_clip_counts_its_own_length_only(trained, words):
     together = tagger.tag_batch(batch, torch.tensor([0.1, 1.0]))[:1]
     assert torch.isfinite(together).all()
     torch.testing.assert_close(alone.sum(1), together.sum(1))
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_student_learns_what_its_teacher_thinks(
+    stored, trained, words, tmp_path
+):
+    """The loss is the teacher's alone, so that labels cannot help."""
+    source = trained[0] / "inference"
+    if stored:
+        out = str(tmp_path / "taught")
+        args = ["evaluate", "--model", str(source), "--split", "train"]
+        prepared = str(trained[0] / "prepared")
+        assert (
+            fftp_tag([*args, "--data_folder", prepared, "--output", out]) == 0
+        )
+        source = tmp_path / "taught" / "probabilities.npz"
+    folder = tmp_path / "student"
+    more = {"teacher": source, "distill_weight": 1.0, "seed": 5}
+    train(folder, data_folder=words, **{**OPTIONS, **more, "lr": 0.003})
+    with open(folder / "history.csv", encoding="utf-8") as file:
+        losses = [float(row["train_loss"]) for row in csv.DictReader(file)]
+    assert losses[-1] < 0.5 * losses[0]
+    # Uniform guesses are this far from the teacher.
+    with np.load(trained[0] / "probabilities.npz") as found:
+        theirs = found["probs"]
+    with np.load(folder / "probabilities.npz") as found:
+        ours = found["probs"]
+    uniform = np.full_like(theirs, 1 / theirs.shape[1])
+    assert np.abs(ours - theirs).mean() < np.abs(uniform - theirs).mean()
 
 
 def test_killed_training_ends_as_an_unbroken_one(words, tmp_path):

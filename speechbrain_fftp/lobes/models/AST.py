@@ -17,6 +17,9 @@ from speechbrain_fftp.nnet.patching import (
     _trim_padding,
 )
 from speechbrain_fftp.nnet.position import PositionEmbedding
+from speechbrain_fftp.nnet.tokens import TokenConvolution, check_pooling, pool
+
+CLASS_TOKENS = 2  # the class and the distillation token, which come first
 
 
 class TransformerBlock(torch.nn.Module):
@@ -32,6 +35,8 @@ class TransformerBlock(torch.nn.Module):
         Dropout probability of attention weights and of both branches.
     norm_eps : float
         Epsilon of the layer normalisations.
+    conv_kernel : int
+        Kernel of a ``TokenConvolution`` before the attention; 0: none.
 
     Example
     -------
@@ -45,11 +50,20 @@ class TransformerBlock(torch.nn.Module):
     outputs = None  # number of the first tokens that are returned; all if None
 
     def __init__(
-        self, embed_dim, num_heads, mlp_ratio=4.0, dropout=0.0, norm_eps=1e-6
+        self,
+        embed_dim,
+        num_heads,
+        mlp_ratio=4.0,
+        dropout=0.0,
+        norm_eps=1e-6,
+        conv_kernel=0,
     ):
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
+        self.conv = None
+        if conv_kernel:
+            self.conv = TokenConvolution(embed_dim, conv_kernel)
         self.norm1 = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
         self.qkv = torch.nn.Linear(embed_dim, 3 * embed_dim)
         self.proj = torch.nn.Linear(embed_dim, embed_dim)
@@ -90,6 +104,10 @@ class TransformerBlock(torch.nn.Module):
         torch.Tensor
             Tokens ``[B, N, D]``.
         """
+        if self.conv is not None:
+            valid = None if mask is None else mask[:, 0, 0, CLASS_TOKENS:]
+            tokens = self.conv(x[:, CLASS_TOKENS:], valid)
+            x = torch.cat([x[:, :CLASS_TOKENS], tokens], 1)
         x = x[:, : self.outputs] + self._attention(self.norm1(x), mask)
         return x + self.mlp(self.norm2(x))
 
@@ -122,12 +140,17 @@ class AST(torch.nn.Module):
         positions. Longer clips stretch them (see ``PositionEmbedding``).
     mlp_ratio, dropout, norm_eps : float
         See ``TransformerBlock``. In the original AST, ``norm_eps`` is 1e-6.
+    pooling : str
+        "cls" as in the original, "mean" or "cls+mean"; see ``pool``.
+    conv_kernel : int
+        See ``TransformerBlock``.
 
     Raises
     ------
     ValueError
         If ``embed_dim`` is not a multiple of ``num_heads``, the embedding has
-        other sizes, or its patch is longer than ``max_frames``.
+        other sizes, its patch is longer than ``max_frames``, or ``pooling`` or
+        ``conv_kernel`` is impossible.
 
     Example
     -------
@@ -148,24 +171,35 @@ class AST(torch.nn.Module):
         mlp_ratio=4.0,
         dropout=0.0,
         norm_eps=1e-6,
+        pooling="cls",
+        conv_kernel=0,
     ):
         super().__init__()
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
+        check_pooling(pooling)
+        if conv_kernel and embedding.freq_patches > 1:
+            raise ValueError(
+                f"conv_kernel={conv_kernel} needs patches that cover all mel "
+                "bins, whose tokens are in the order of time: FFTPEmbedding."
+            )
         self.n_mels, self.embed_dim = n_mels, embed_dim
         self.depth, self.num_heads = depth, num_heads
         self.max_frames, self.mlp_ratio = max_frames, mlp_ratio
         self.dropout, self.norm_eps = dropout, norm_eps
+        self.pooling, self.conv_kernel = pooling, conv_kernel
         self.embedding = embedding
         rows = embedding.freq_patches
         columns = embedding.time_patches(max_frames)
         self.position = PositionEmbedding(rows, columns, embed_dim)
-        # The class and the distillation token, including their positions.
-        self.cls_tokens = torch.nn.Parameter(torch.empty(2, embed_dim))
+        # Including their positions
+        self.cls_tokens = torch.nn.Parameter(
+            torch.empty(CLASS_TOKENS, embed_dim)
+        )
+        sizes = embed_dim, num_heads, mlp_ratio, dropout, norm_eps, conv_kernel
         self.blocks = torch.nn.ModuleList(
-            TransformerBlock(embed_dim, num_heads, mlp_ratio, dropout, norm_eps)
-            for _ in range(depth)
+            TransformerBlock(*sizes) for _ in range(depth)
         )
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
         torch.nn.init.trunc_normal_(self.cls_tokens, std=0.02)
@@ -185,8 +219,7 @@ class AST(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip: the mean of its class token
-            and its distillation token.
+            Embedding ``[B, 1, D]`` of each clip, see ``pooling``.
         """
         feats, n_frames = _trim_padding(feats, wav_lens)
         # [B, T, F] -> [B, F' * T', D]
@@ -199,7 +232,7 @@ class AST(torch.nn.Module):
             time = torch.arange(columns, device=feats.device)
             mask = (time < valid[:, None]).repeat(1, rows)
             # [B, F' * T'] -> [B, 1, 1, 2 + F' * T']
-            mask = torch.nn.functional.pad(mask, (2, 0), value=True)
+            mask = torch.nn.functional.pad(mask, (CLASS_TOKENS, 0), value=True)
             mask = mask[:, None, None]
         tokens = tokens + self.position(columns, valid)
         # [B, 2 + F' * T', D]
@@ -207,5 +240,9 @@ class AST(torch.nn.Module):
         x = torch.cat([cls_tokens, tokens], 1)
         for block in self.blocks:
             x = block(x, mask)
-        # [B, 2, D] -> [B, 1, D]
-        return self.norm(x[:, :2]).mean(1, keepdim=True)
+        # [B, 2 + F' * T', D] -> [B, 1, D]
+        cls = self.norm(x[:, :CLASS_TOKENS]).mean(1, keepdim=True)
+        if self.pooling == "cls":
+            return cls
+        own = None if mask is None else mask[:, 0, 0, CLASS_TOKENS:]
+        return pool(self.pooling, cls, self.norm(x[:, CLASS_TOKENS:]), own)

@@ -21,6 +21,7 @@ from speechbrain_fftp.nnet.patching import (
     _trim_padding,
 )
 from speechbrain_fftp.nnet.position import PositionEmbedding
+from speechbrain_fftp.nnet.tokens import check_pooling, pool
 
 
 class StreamState(NamedTuple):
@@ -45,7 +46,6 @@ class AuM(torch.nn.Module):
     """Audio Mamba encoder.
 
     Sizes (width, depth): tiny 192, 24; small 384, 24; base 768, 24.
-
     Bidirectional encoders have learned positions and put the class token in the
     middle of a clip's tokens. With ``bidirectional=False`` it comes last, after
     all tokens, and there are no positions, so that a stream may be endless.
@@ -74,12 +74,14 @@ class AuM(torch.nn.Module):
         Epsilon of the normalisations.
     backend : str
         Backend of ``selective_scan``.
+    pooling : str
+        "cls" as in the original, "mean" or "cls+mean"; see ``pool``.
 
     Raises
     ------
     ValueError
         If the embedding has other sizes, its patch is longer than
-        ``max_frames``, or ``bidirectional`` is unknown.
+        ``max_frames``, or ``bidirectional`` or ``pooling`` is unknown.
 
     Example
     -------
@@ -113,8 +115,10 @@ class AuM(torch.nn.Module):
         residual_in_fp32=True,
         norm_eps=1e-5,
         backend="auto",
+        pooling="cls",
     ):
         super().__init__()
+        check_pooling(pooling)
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         _check_embedding(embedding, n_mels, embed_dim, max_frames)
@@ -124,7 +128,7 @@ class AuM(torch.nn.Module):
         self.d_state, self.d_conv = d_state, d_conv
         self.expand, self.dt_rank = expand, dt_rank
         self.residual_in_fp32, self.norm_eps = residual_in_fp32, norm_eps
-        self.embedding = embedding
+        self.pooling, self.embedding = pooling, embedding
         if bidirectional:
             rows = embedding.freq_patches
             columns = embedding.time_patches(max_frames)
@@ -145,9 +149,8 @@ class AuM(torch.nn.Module):
             for _ in range(depth)
         )
         self.norm = torch.nn.RMSNorm(embed_dim, eps=norm_eps)
-        # As the original: smaller outputs in deeper stacks
         torch.nn.init.trunc_normal_(self.cls_token, std=0.02)
-        for block in self.blocks:
+        for block in self.blocks:  # smaller outputs in deeper stacks
             block.mixer.out_proj.weight.data /= math.sqrt(depth)
 
     def forward(self, feats, wav_lens=None):
@@ -164,7 +167,7 @@ class AuM(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip: its class token.
+            Embedding ``[B, 1, D]`` of each clip, see ``pooling``.
         """
         feats, n_frames = _trim_padding(feats, wav_lens)
         # [B, T, F] -> [B, F' * T', D]
@@ -179,9 +182,16 @@ class AuM(torch.nn.Module):
         x = self._residual(x)
         for block in self.blocks:
             x = block(x, lengths)
+        x = x.to(self.norm.weight.dtype)
         # [B, 1 + N, D] -> [B, 1, D]: the class token of each clip
-        x = x.gather(1, place.view(-1, 1, 1).expand(x.shape[0], 1, x.shape[2]))
-        return self.norm(x.to(self.norm.weight.dtype))
+        index = place.view(-1, 1, 1).expand(x.shape[0], 1, x.shape[2])
+        cls = x.gather(1, index)
+        if self.pooling == "cls":
+            return self.norm(cls)
+        slots, place = torch.arange(x.shape[1], device=x.device), place[:, None]
+        last = x.shape[1] if lengths is None else lengths[:, None]
+        own = ((slots != place) & (slots < last)).expand(x.shape[0], -1)
+        return pool(self.pooling, self.norm(cls), self.norm(x), own)
 
     def _add_cls_token(self, tokens, valid, columns):
         """Adds the class token to each clip's own tokens, which come first.
@@ -234,19 +244,26 @@ class AuM(torch.nn.Module):
         Raises
         ------
         ValueError
-            If the encoder is bidirectional, patches are square, or the stride
-            is longer than a patch.
+            If the encoder is bidirectional or pools tokens, patches are square,
+            or the stride is longer than a patch.
         """
         embedding = self.embedding
-        gap = embedding.stride_frames - embedding.patch_frames
-        if embedding.freq_patches > 1 or gap > 0:
+        if self.bidirectional or self.pooling != "cls":
+            raise ValueError(
+                f"An encoder with bidirectional={self.bidirectional!r} and "
+                f"pooling={self.pooling!r} cannot run as a stream: build it "
+                'with bidirectional=False and pooling="cls".'
+            )
+        if (
+            embedding.freq_patches > 1
+            or embedding.stride_frames > embedding.patch_frames
+        ):
             raise ValueError(
                 "A stream needs patches that cover all mel bins and all "
                 "frames: FFTPEmbedding with stride_frames <= patch_frames."
             )
-        blocks = [None] * len(self.blocks)
+        blocks = [None] * len(self.blocks) if state is None else state.blocks
         if state is not None:
-            blocks = state.blocks
             feats = torch.cat([state.frames, feats], 1)
         tail = self.cls_token.expand(feats.shape[0], 1, -1)
         if feats.shape[1] >= embedding.patch_frames:

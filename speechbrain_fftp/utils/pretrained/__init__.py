@@ -11,10 +11,15 @@ Authors
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.utils.pretrained.ast import _load_ast, load_ast
 from speechbrain_fftp.utils.pretrained.aum import _load_aum, load_aum
 from speechbrain_fftp.utils.pretrained.ced import load_ced
 from speechbrain_fftp.utils.pretrained.hub import _find_model
+from speechbrain_fftp.utils.pretrained.square import (
+    square_to_fftp,
+    to_full_frequency,
+)
 from speechbrain_fftp.utils.pretrained.tensors import (
     LOADING_ERRORS,
     PATCHES,
@@ -35,8 +40,9 @@ def load_encoder(encoder, source):
     """Initializes an encoder with the weights of a checkpoint.
 
     Width and depth must be the checkpoint's. Positions of another clip length
-    are interpolated. For patches of another shape, such as a published AST's
-    square ones, it keeps its own weights and positions, with a warning.
+    are interpolated. Square patches, such as a published AST's, become
+    full-frequency ones, see ``square_to_fftp``. For patches of another shape, it
+    keeps its own weights and positions, with a warning.
 
     Arguments
     ---------
@@ -72,10 +78,15 @@ def load_encoder(encoder, source):
     path = _find_model(source)
     if (path / EXPORTED).is_file():
         path = path / EXPORTED
-    state, heads = _read_own(path)
+    state, heads, stride = _read_own(path)
     if PATCHES not in state:
         loaded, _ = PUBLISHED.get(type(encoder), _load_ast)(path, state)
         state, heads = loaded.state_dict(), getattr(loaded, "num_heads", None)
+        stride = loaded.embedding.stride_frames
+    if _is_square(state, encoder, stride):
+        state = to_full_frequency(state, encoder.embedding, stride)
+        text = "%s has square patches: full-frequency ones start as their means"
+        logger.info(text, path)
     try:
         kept = _check_sizes(state, encoder, heads)
     except ValueError as error:
@@ -91,38 +102,55 @@ def load_encoder(encoder, source):
 
 
 def _read_own(path):
-    """Tensors and number of heads in a file or an inference folder.
+    """Tensors, number of heads and stride of a file or an inference folder.
 
-    There are none if it is a published model, or does not exist.
+    There are no tensors if it is a published model, or does not exist. Heads and
+    the stride of square patches are None if they are unknown.
     """
     if path.is_file():
         state = _read_tensors(path)
-        return state, _exported_heads(path) if PATCHES in state else None
-    config_file, part = path / "config.json", "embedding_model"
-    config = _read_json(config_file) if config_file.is_file() else {}
-    if not isinstance(config.get(part), dict):
-        return {}, None
-    state = _read_tensors(path / "model.safetensors")
-    names = {k: k.removeprefix(f"{part}.") for k in state}
-    own = {new: state[old] for old, new in names.items() if old != new}
-    return own, config[part].get("num_heads")
+        about = _exported_sizes(path) if PATCHES in state else {}
+    else:
+        config_file, part = path / "config.json", "embedding_model"
+        config = _read_json(config_file) if config_file.is_file() else {}
+        if not isinstance(about := config.get(part), dict):
+            return {}, None, None
+        tensors = _read_tensors(path / "model.safetensors")
+        names = {k: k.removeprefix(f"{part}.") for k in tensors}
+        state = {new: tensors[k] for k, new in names.items() if k != new}
+    sizes = about.get("num_heads"), dict(about.get("embedding") or {})
+    return state, sizes[0], sizes[1].get("stride")
 
 
-def _exported_heads(path):
-    """Attention heads according to the yaml beside a file, None if unknown."""
+def _exported_sizes(path):
+    """The encoder's arguments in the yaml beside a file; empty without one."""
     from ruamel.yaml import YAML, YAMLError
 
     path = path.with_name("hyperparams.yaml")
     if not path.is_file():
-        return None
+        return {}
     try:
-        heads = YAML().load(path)["embedding_model"].get("num_heads")
+        about = dict(YAML().load(path)["embedding_model"])
+        heads = about.get("num_heads")
     except (*LOADING_ERRORS, YAMLError) as error:
         problem = f"is not the yaml of a model: {error!r}"
         raise ValueError(f"{path} {problem}") from error
     if heads is not None and not isinstance(heads, int):
         raise ValueError(f"{path}: num_heads is {heads!r}, not a number.")
-    return heads
+    return about
+
+
+def _is_square(state, encoder, stride):
+    """Whether an encoder with FFTP can take over a checkpoint's square patches.
+
+    Their rows, of which the positions tell the number, must be those of the
+    encoder's mel bins.
+    """
+    embedding, patches = encoder.embedding, state[PATCHES]
+    if not isinstance(embedding, FFTPEmbedding) or not isinstance(stride, int):
+        return False
+    rows = (embedding.n_mels - patches.shape[2]) // stride + 1
+    return rows > 1 and len(state.get(POSITIONS, ())) == rows
 
 
 def _check_sizes(state, encoder, heads):

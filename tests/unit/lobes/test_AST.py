@@ -11,10 +11,17 @@ from speechbrain_fftp.inference.relevance import attention_maps
 from speechbrain_fftp.lobes.models.AST import AST, TransformerBlock
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.nnet.tokens import POOLINGS
 
 EMBEDDINGS = {
     "fftp": lambda: FFTPEmbedding(16, 24, 10, 4),
     "square": lambda: SquarePatchEmbedding(16, 24, 8, 5),
+    "local": lambda: FFTPEmbedding(16, 24, 10, 4),
+    "mean": lambda: SquarePatchEmbedding(16, 24, 8, 5),
+}
+OPTIONS = {
+    "local": {"pooling": "cls+mean", "conv_kernel": 3},
+    "mean": {"pooling": "mean"},
 }
 
 
@@ -28,7 +35,7 @@ def make_encoder(kind, depth=2, **kwargs):
         num_heads=3,
         embedding=EMBEDDINGS[kind](),
         max_frames=60,
-        **kwargs,
+        **{**OPTIONS.get(kind, {}), **kwargs},
     ).eval()
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
@@ -132,6 +139,45 @@ def test_no_gradient_from_padding():
     assert not feats.grad[1, 30:].any()
     # Patches of 10 frames every 4: the last one ends at frame 30.
     assert (feats.grad[1, :30].abs().sum(1) > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["fftp", "square", "local"])
+@torch.no_grad()
+def test_pooled_tokens_are_means_of_each_clips_own(kind):
+    encoders = {p: make_encoder(kind, pooling=p) for p in POOLINGS}
+    feats, lens = torch.randn(2, 60, 16), torch.tensor([1.0, 0.5])
+    found = {p: encoder(feats, lens) for p, encoder in encoders.items()}
+    both = (found["cls"] + found["mean"]) / 2
+    torch.testing.assert_close(found["cls+mean"], both)
+    encoder, outputs = encoders["mean"], []
+    encoder.norm.register_forward_hook(lambda *args: outputs.append(args[2]))
+    for clip, expected in zip((feats[:1], feats[1:, :30]), found["mean"]):
+        encoder(clip)
+        tokens = outputs[-1]  # those after the class tokens
+        assert tokens.shape[1] == encoder.embedding.num_patches(clip.shape[1])
+        torch.testing.assert_close(tokens.mean(1), expected, atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_convolution_without_weights_changes_nothing():
+    plain, local = (make_encoder("fftp", conv_kernel=k) for k in (0, 5))
+    feats, lens = torch.randn(2, 60, 16), torch.tensor([1.0, 0.5])
+    names = local.load_state_dict(plain.state_dict(), strict=False)
+    assert len(names.missing_keys) == 4 and not names.unexpected_keys
+    assert (local(feats, lens) - plain(feats, lens)).abs().max() > 0.01
+    for block in local.blocks:
+        torch.nn.init.zeros_(block.conv.weight)
+        torch.nn.init.zeros_(block.conv.bias)
+    torch.testing.assert_close(local(feats, lens), plain(feats, lens))
+
+
+def test_impossible_options_are_explained():
+    with pytest.raises(ValueError, match="pooling='max' must be one of cls"):
+        make_encoder("fftp", pooling="max")
+    with pytest.raises(ValueError, match="must be odd, not 4"):
+        make_encoder("fftp", conv_kernel=4)
+    with pytest.raises(ValueError, match="conv_kernel=3 needs .* FFTPEmbed"):
+        make_encoder("square", conv_kernel=3)
 
 
 @torch.no_grad()

@@ -10,17 +10,22 @@ import torch
 
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.nnet.tokens import POOLINGS
 
 EMBEDDINGS = {
     "fftp": lambda: FFTPEmbedding(16, 24, 10, 4),
     "square": lambda: SquarePatchEmbedding(16, 24, 8, 8),
 }
 FORMS = ["fo-bi", "bi-bi", False]
+POOLED = "square, cls+mean"
 
 
 def make_encoder(kind, form="fo-bi", depth=2, **kwargs):
     """An encoder for up to 60 frames whose weights are not small."""
     torch.manual_seed(3)
+    if kind == POOLED:
+        kind, *pooling = kind.split(", ")
+        kwargs["pooling"] = pooling[0]
     encoder = AuM(
         n_mels=16,
         embed_dim=24,
@@ -43,7 +48,7 @@ def pad(clips, frames, fill):
     return feats, torch.tensor([len(clip) / frames for clip in clips])
 
 
-@pytest.mark.parametrize("kind", EMBEDDINGS)
+@pytest.mark.parametrize("kind", [*EMBEDDINGS, POOLED])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("fill", [0.0, float("nan")])
 @torch.no_grad()
@@ -107,6 +112,26 @@ def test_output_is_the_normalised_class_token(kind):
 
 
 @pytest.mark.parametrize("kind", EMBEDDINGS)
+@pytest.mark.parametrize("form", FORMS)
+@torch.no_grad()
+def test_pooled_tokens_are_means_of_each_clips_own(kind, form):
+    encoders = {p: make_encoder(kind, form, pooling=p) for p in POOLINGS}
+    feats, lens = torch.randn(2, 60, 16), torch.tensor([1.0, 0.5])
+    found = {p: encoder(feats, lens) for p, encoder in encoders.items()}
+    both = (found["cls"] + found["mean"]) / 2
+    torch.testing.assert_close(found["cls+mean"], both)
+    encoder, outputs = encoders["mean"], []
+    encoder.norm.register_forward_hook(lambda *args: outputs.append(args[2]))
+    for clip, expected in zip((feats[:1], feats[1:, :30]), found["mean"]):
+        encoder(clip)
+        cls, every = outputs[-2:]
+        count = encoder.embedding.num_patches(clip.shape[1])
+        assert every.shape[1] == count + 1
+        mean = (every.sum(1) - cls[:, 0]) / count
+        torch.testing.assert_close(mean, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("kind", [*EMBEDDINGS, POOLED])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("lens", [None, torch.tensor([1.0, 0.4])])
 def test_gradient_reaches_every_parameter(kind, form, lens):
@@ -181,7 +206,8 @@ def test_deeper_stacks_start_with_smaller_outputs():
 
 @torch.no_grad()
 def test_residual_stream_in_float32():
-    feats = torch.randn(2, 60, 16)
+    torch.manual_seed(0)
+    feats = torch.randn(20, 60, 16)
     for depth in (0, 2):
         exact = make_encoder("fftp", depth=depth)(feats)
         outputs = [
@@ -200,6 +226,10 @@ def test_errors():
         AuM(embed_dim=24, depth=1, max_frames=24)
     with pytest.raises(ValueError, match="n_mels=128.*embed_dim=48"):
         AuM(embed_dim=24, depth=1, embedding=FFTPEmbedding(128, 48))
+    with pytest.raises(ValueError, match="pooling='last' must be one of cls"):
+        AuM(embed_dim=24, depth=1, pooling="last")
+    with pytest.raises(ValueError, match="pooling='mean' cannot run as a str"):
+        make_encoder("fftp", False, pooling="mean").step(torch.randn(1, 20, 16))
     with pytest.raises(ValueError, match="'both'"):
         AuM(embed_dim=24, depth=1, bidirectional="both")
 

@@ -104,8 +104,10 @@ def test_without_matplotlib_there_is_a_warning(tmp_path, monkeypatch, caplog):
 
 
 def written(path, ids, targets, probs, **opts):
-    write_predictions(path, ids, targets, probs, LABELS, **opts)
-    with open(path, encoding="utf-8", newline="") as file:
+    write_predictions(path.parent, ids, targets, probs, LABELS, **opts)
+    with open(
+        path.parent / "predictions.csv", encoding="utf-8", newline=""
+    ) as file:
         return list(csv.DictReader(file))
 
 

@@ -13,7 +13,12 @@ from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.nnet.position import _resize_positions
-from speechbrain_fftp.utils.pretrained import load_ast, load_aum, load_encoder
+from speechbrain_fftp.utils.pretrained import (
+    load_ast,
+    load_aum,
+    load_encoder,
+    square_to_fftp,
+)
 
 NOT_BLOCKS = {"embedding.proj.weight", "embedding.proj.bias", "position.table"}
 
@@ -46,6 +51,14 @@ def check_taken(encoder, before, source, left=frozenset()):
         else:
             assert torch.equal(tensor, source[name]), name
             assert not torch.equal(tensor, before[name]), name
+
+
+def full_frequency(square):
+    """The tensors of an encoder whose patches of 16 frames are made full."""
+    embedding = FFTPEmbedding(128, square.embed_dim, 16, 5)
+    state = square_to_fftp(square, embedding).state_dict()
+    table = square.position.table.mean(0, keepdim=True)
+    return {**state, "position.table": table}
 
 
 @pytest.mark.parametrize("file", [False, True])
@@ -97,11 +110,11 @@ def test_other_patches(tmp_path, embedding, left, caplog):
 @pytest.mark.parametrize("name", ["official_d64_t128.pth", "hf_d64_t128"])
 def test_published_ast(shared, name):
     path = shared / "fixtures" / "ast" / name
-    source = load_ast(path)[0].state_dict()
-    encoder = small_ast(FFTPEmbedding(128, 64), 1000, 64, 2, 1)
+    square = load_ast(path)[0]
+    encoder = small_ast(FFTPEmbedding(128, 64, 16, 5), 1000, 64, 2, 1)
     before = copy_of(encoder)
-    assert set(load_encoder(encoder, path)) == set(before) - NOT_BLOCKS
-    check_taken(encoder, before, source, NOT_BLOCKS)
+    assert set(load_encoder(encoder, path)) == set(before)
+    check_taken(encoder, before, full_frequency(square))
     other = small_ast(FFTPEmbedding(128, 64), 100, 64, 2, 4)
     with pytest.raises(ValueError, match="num_heads=1.* num_heads=4"):
         load_encoder(other, path)
@@ -110,22 +123,39 @@ def test_published_ast(shared, name):
 @pytest.mark.parametrize("form", ["fobi", "bibi"])
 def test_published_aum(shared, form, caplog):
     path = shared / "fixtures" / "aum" / f"{form}_t128.pth"
-    source = load_aum(path)[0].state_dict()
+    square = load_aum(path)[0]
     kwargs = dict(embed_dim=64, depth=2, bidirectional=f"{form[:2]}-bi")
-    for embedding, left in (
-        (SquarePatchEmbedding(128, 64, 16, 16), set()),
-        (FFTPEmbedding(128, 64), NOT_BLOCKS),
+    for embedding, source in (
+        (SquarePatchEmbedding(128, 64, 16, 16), square.state_dict()),
+        (FFTPEmbedding(128, 64, 16, 5), full_frequency(square)),
     ):
         encoder = AuM(embedding=embedding, max_frames=1024, **kwargs)
         for parameter in encoder.parameters():
             torch.nn.init.normal_(parameter)
         before = copy_of(encoder)
-        assert set(load_encoder(encoder, path)) == set(before) - left
-        check_taken(encoder, before, source, left)
+        assert set(load_encoder(encoder, path)) == set(before)
+        check_taken(encoder, before, source)
     kwargs["bidirectional"] = "bi-bi" if form == "fobi" else "fo-bi"
     other = AuM(embedding=embedding, max_frames=1024, **kwargs)
     with pytest.raises(ValueError, match=f"{form}_t128.pth.*conv1d_b"):
         load_encoder(other, path)
+
+
+@pytest.mark.parametrize("stride", [10, 16])
+def test_own_square_model_becomes_full_frequency(tmp_path, stride, caplog):
+    square = small_ast(SquarePatchEmbedding(48, 24, 16, stride))
+    expected = square_to_fftp(square, FFTPEmbedding(48, 24, 10, 5))
+    torch.save(square.state_dict(), tmp_path / "embedding_model.ckpt")
+    text = f"embedding_model: {{num_heads: 2, embedding: {{stride: {stride}}}}}"
+    (tmp_path / "hyperparams.yaml").write_text(text)
+    encoder = small_ast(FFTPEmbedding(48, 24, 10, 5))
+    assert set(load_encoder(encoder, tmp_path)) == set(encoder.state_dict())
+    found = encoder.state_dict()["embedding.proj.weight"]
+    torch.testing.assert_close(found, expected.embedding.proj.weight.data)
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+    # Another number of mel bins has other rows.
+    other = small_ast(FFTPEmbedding(128, 24, 10, 5))
+    assert "embedding.proj.weight" not in load_encoder(other, tmp_path)
 
 
 @pytest.mark.parametrize("form", ["fo-bi", "bi-bi", False])

@@ -1,0 +1,123 @@
+"""What encoders do with tokens that are in the order of time.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import torch
+
+POOLINGS = ("cls", "mean", "cls+mean")
+
+
+def pool(pooling, cls, tokens, valid=None):
+    """Pools the output of an encoder over a clip.
+
+    Arguments
+    ---------
+    pooling : str
+        "cls", the class tokens; "mean", the mean over the clip's own tokens; or
+        "cls+mean", the mean of both.
+    cls : torch.Tensor
+        The mean of the class tokens ``[B, 1, D]``.
+    tokens : torch.Tensor
+        The other tokens ``[B, N, D]``.
+    valid : torch.Tensor, optional
+        True for the clip's own tokens ``[B, N]``; all by default.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[B, 1, D]``
+
+    Example
+    -------
+    >>> tokens = torch.tensor([[[1.0], [3.0], [9.0]]])
+    >>> valid = torch.tensor([[True, True, False]])
+    >>> pool("mean", torch.zeros(1, 1, 1), tokens, valid)
+    tensor([[[2.]]])
+    """
+    if pooling == "cls":
+        return cls
+    if valid is None:
+        valid = tokens.new_ones(tokens.shape[:2])
+    weights = valid.to(tokens.dtype).unsqueeze(2)
+    mean = (tokens * weights).sum(1, keepdim=True)
+    mean = mean / weights.sum(1, keepdim=True)
+    return mean if pooling == "mean" else (cls + mean) / 2
+
+
+def check_pooling(pooling):
+    """Raises a ValueError if a kind of pooling is unknown.
+
+    Arguments
+    ---------
+    pooling : str
+        See ``pool``.
+
+    Raises
+    ------
+    ValueError
+        If it is none of ``POOLINGS``.
+
+    Example
+    -------
+    >>> check_pooling("max")
+    Traceback (most recent call last):
+    ValueError: pooling='max' must be one of cls, mean, cls+mean.
+    """
+    if pooling not in POOLINGS:
+        raise ValueError(
+            f"pooling={pooling!r} must be one of {', '.join(POOLINGS)}."
+        )
+
+
+class TokenConvolution(torch.nn.Conv1d):
+    """A depthwise convolution over a clip's own tokens, and a residual.
+
+    It gives attention a sense of what is near in time, as the conditional
+    positions of https://arxiv.org/abs/2102.10882 do.
+
+    Arguments
+    ---------
+    embed_dim : int
+        Number of channels D of a token.
+    kernel : int
+        Tokens that an output depends on, an odd number.
+
+    Raises
+    ------
+    ValueError
+        If the kernel is not odd.
+
+    Example
+    -------
+    >>> TokenConvolution(192, kernel=9)(torch.rand(2, 196, 192)).shape
+    torch.Size([2, 196, 192])
+    """
+
+    def __init__(self, embed_dim, kernel):
+        if kernel < 1 or kernel % 2 == 0:
+            raise ValueError(f"The kernel must be odd, not {kernel}.")
+        super().__init__(
+            embed_dim, embed_dim, kernel, padding=kernel // 2, groups=embed_dim
+        )
+
+    def forward(self, tokens, valid=None):
+        """Applies the convolution.
+
+        Arguments
+        ---------
+        tokens : torch.Tensor
+            Tokens ``[B, N, D]``, in the order of time.
+        valid : torch.Tensor, optional
+            True for a clip's own tokens ``[B, N]``; others are not read.
+
+        Returns
+        -------
+        torch.Tensor
+            Tokens ``[B, N, D]``.
+        """
+        own = tokens if valid is None else tokens * valid.unsqueeze(2)
+        # [B, N, D] -> [B, D, N] -> [B, N, D]
+        local = super().forward(own.transpose(1, 2)).transpose(1, 2)
+        return tokens + local

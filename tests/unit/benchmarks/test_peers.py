@@ -1,0 +1,178 @@
+"""Tests of the models that the study compares with.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from speechbrain.lobes.models.Xvector import Xvector
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
+
+PEERS = Path(__file__).resolve().parents[3] / "benchmarks" / "peers"
+
+
+@pytest.fixture(autouse=True)
+def scripts(monkeypatch):
+    monkeypatch.syspath_prepend(PEERS)
+
+
+def make_x_vector():
+    """A narrow x-vector."""
+    from peers import Xvector as Peer
+
+    return Peer(in_channels=40, tdnn_channels=[16] * 5, lin_neurons=8)
+
+
+def make_bc_resnet():
+    from bcresnet import BCResNet
+
+    return BCResNet(scale=1)
+
+
+def make_cnn(depth=2):
+    from fftp_cnn import FFTPConvNet
+
+    return FFTPConvNet(FFTPEmbedding(40, 32, 10, 5), 32, depth)
+
+
+def make_ready(make):
+    """A model with statistics of its normalisations, in evaluation mode."""
+    torch.manual_seed(0)
+    model = make()
+    with torch.no_grad():
+        for _ in range(20):
+            model(torch.randn(4, 98, 40))
+    return model.eval()
+
+
+@torch.no_grad()
+def embed(model, feats, lens=None):
+    torch.manual_seed(0)  # statistics pooling adds noise of 1e-5
+    return model(feats, lens)
+
+
+@pytest.mark.parametrize("make", [make_x_vector, make_bc_resnet, make_cnn])
+def test_values_of_padding_do_not_reach_peers(make):
+    model = make_ready(make)
+    feats, lens = torch.randn(3, 98, 40), torch.tensor([1.0, 49 / 98, 50 / 98])
+    other = feats.clone()
+    other[1, 49:] = other[2, 50:] = 100.0
+    first, second = embed(model, feats, lens), embed(model, other, lens)
+    assert first.shape[:2] == (3, 1)
+    torch.testing.assert_close(first, second)
+    other[1:, 49] = 3.0  # the last frame of the third clip
+    changed = (embed(model, other, lens) - first).abs().amax((1, 2))
+    assert changed[2] > 1e-3 and changed[0] == 0
+    alone = embed(model, feats[:1])
+    torch.testing.assert_close(first[:1], alone, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "scale, thousands",
+    [(1, 9.2), (2, 27.3), (3, 54.2), (6, 188), (8, 321)],
+)
+def test_bc_resnet_has_the_published_number_of_parameters(scale, thousands):
+    """With its last layer, for 12 classes."""
+    from bcresnet import BCResNet
+
+    model = BCResNet(scale)
+    model.classifier = torch.nn.Linear(32 * scale, 12)
+    count = sum(p.numel() for p in model.parameters())
+    digits = 1 if thousands < 100 else 0
+    assert round(count / 1000, digits) == thousands
+    assert model(torch.randn(2, 98, 40)).shape == (2, 1, 32 * scale)
+
+
+def test_bands_are_normalised_on_their_own():
+    from bcresnet import BANDS, SubSpectralNorm
+
+    torch.manual_seed(0)
+    maps = torch.randn(8, 3, 20, 9) * torch.rand(3, 20, 1) + 2
+    found = SubSpectralNorm(3)(maps).unflatten(2, (BANDS, 4))
+    bands = found.transpose(1, 2).flatten(3)  # [8, bands, 3, 36]
+    mean = bands.mean((0, 3))
+    torch.testing.assert_close(mean, torch.zeros(BANDS, 3), atol=1e-5, rtol=0)
+    power = bands.square().mean((0, 3))
+    torch.testing.assert_close(power, torch.ones(BANDS, 3), atol=1e-3, rtol=0)
+
+
+def test_x_vector_without_padding_is_speechbrains():
+    model = make_ready(make_x_vector)
+    stock = Xvector(in_channels=40, tdnn_channels=[16] * 5, lin_neurons=8)
+    stock.load_state_dict(model.state_dict())
+    feats, ones = torch.randn(4, 98, 40), torch.ones(4)
+    expected = embed(stock.eval(), feats, ones)
+    torch.testing.assert_close(embed(model, feats, ones), expected)
+    torch.testing.assert_close(embed(model, feats), expected)
+    # Of shorter clips, it is what SpeechBrain gives for zeros as padding.
+    lens = torch.tensor([1.0, 0.5, 0.25, 1.0])
+    for clip, frames in enumerate((98, 49, 25, 98)):
+        feats[clip, frames:] = 0.0
+    torch.testing.assert_close(
+        embed(model, feats, lens), embed(stock, feats, lens)
+    )
+
+
+def slow_cnn(model, feats):
+    """The convolutional network on one clip ``[T, F]``, token by token."""
+    proj = model.embedding.proj
+    weight = proj.weight[:, 0].transpose(1, 2).flatten(1)  # [D, frames * F]
+    starts = range(0, len(feats) - 9, 5)
+    tokens = [weight @ feats[i : i + 10].flatten() + proj.bias for i in starts]
+    for block in model.blocks:
+        kernel = block.conv.weight[:, 0]
+        reach = kernel.shape[1] // 2
+        mixed = []
+        for i in range(len(tokens)):
+            sums = block.conv.bias.clone()
+            for k in range(-reach, reach + 1):
+                if 0 <= i + k < len(tokens):
+                    sums += kernel[:, k + reach] * tokens[i + k]
+            mixed.append(tokens[i] + block.mlp(sums))
+        tokens = mixed
+    return torch.stack([model.norm(token) for token in tokens]).mean(0)
+
+
+def test_cnn_is_what_it_is_token_by_token():
+    model, feats = make_ready(make_cnn), torch.randn(1, 63, 40)
+    with torch.no_grad():
+        expected = slow_cnn(model, feats[0])
+    found = embed(model, feats)[0, 0]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("frames", [7, 10, 14, 15, 58, 98])
+def test_cnn_does_not_depend_on_the_length_of_the_padding(frames):
+    model, feats = make_ready(make_cnn), torch.randn(1, frames, 40)
+    expected = embed(model, feats)
+    for length in (frames + 1, frames + 5, 200):
+        batch = torch.randn(2, length, 40)
+        batch[0, :frames] = feats
+        if frames < 10:
+            batch[0, frames:] = 0.0  # part of its only token
+        lens = torch.tensor([frames / length, 1.0])
+        found = embed(model, batch, lens)[:1]
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_lengths_become_frames():
+    from peers import inside
+
+    for steps in (1, 9, 98, 101, 1000):
+        counts = torch.arange(1, steps + 1)
+        found = inside(counts / steps, steps)
+        assert torch.equal(found.sum(1).long(), counts)
+        assert torch.equal(found, found.sort(1, descending=True).values)
+    assert inside(torch.tensor([0.0]), 4).tolist() == [[1, 0, 0, 0]]
+
+
+def test_learning_rate_decays_linearly():
+    from peers import LinearDecay
+
+    schedule = LinearDecay(0.01, 1000, 10, 0.002)
+    rates = [schedule.rate(step) for step in (0, 5, 10, 11)]
+    assert rates == pytest.approx([0.01, 0.006, 0.002, 0.002])

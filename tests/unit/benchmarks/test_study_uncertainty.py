@@ -1,0 +1,264 @@
+"""Tests of the study's statistics against formulas and simulated studies.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def scripts(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+
+
+def make_scores(hits, groups):
+    """``Scores`` of two classes that are right where ``hits`` says so."""
+    from study.uncertainty import Scores
+
+    hits = np.asarray(hits, bool)
+    targets = np.tile([True, False], (len(hits), 1))
+    probs = np.where(hits, 0.8, 0.2)
+    return Scores(
+        np.arange(len(hits)).astype(str),
+        np.asarray(groups),
+        targets,
+        np.stack([probs, 1 - probs], 1),
+    )
+
+
+def make_tags(rng, clips=60, classes=5):
+    """``Scores`` of clips with several labels; no clip has the last one."""
+    from study.uncertainty import Scores
+
+    targets = rng.uniform(size=(clips, classes)) < 0.3
+    targets[:, -1] = False
+    probs = 0.3 * targets + rng.uniform(size=(clips, classes))
+    return Scores(np.arange(clips), np.arange(clips), targets, probs)
+
+
+def sklearn_precision(targets, probs):
+    metrics = pytest.importorskip("sklearn.metrics")
+    scored = targets.any(0) & ~targets.all(0)
+    return metrics.average_precision_score(
+        targets[:, scored], probs[:, scored], average="macro"
+    )
+
+
+def test_mean_precision_is_that_of_sklearn():
+    from study.uncertainty import mean_precision
+
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        scores = make_tags(rng)
+        weights = rng.integers(0, 4, (6, 60))
+        weights[0] = 1
+        found = mean_precision(scores, weights.astype(np.float32))
+        expected = [
+            sklearn_precision(
+                np.repeat(scores.targets, weight, 0),
+                np.repeat(scores.probs, weight, 0),
+            )
+            for weight in weights
+        ]
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_precision_leaves_out_classes_that_all_or_no_clips_have():
+    from study.uncertainty import mean_precision
+
+    scores = make_tags(np.random.default_rng(0))
+    scores.targets[:, 0] = True
+    weights = np.ones((2, 60))
+    weights[1, scores.targets[:, 1]] = 0  # class 1 is not drawn
+    found = mean_precision(scores, weights)
+    for value, columns in zip(found, ([1, 2, 3], [2, 3])):
+        drawn = weights[list(found).index(value)] > 0
+        expected = sklearn_precision(
+            scores.targets[drawn][:, columns], scores.probs[drawn][:, columns]
+        )
+        assert value == pytest.approx(expected)
+
+
+def test_accuracy_counts_repeated_clips():
+    from study.uncertainty import accuracy
+
+    rng = np.random.default_rng(0)
+    scores = make_scores(rng.uniform(size=40) < 0.7, np.arange(40))
+    weights = rng.integers(0, 4, (6, 40))
+    hits = scores.probs.argmax(1) == 0
+    expected = [np.repeat(hits, weight).mean() for weight in weights]
+    found = accuracy(scores, weights.astype(np.float32))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert accuracy(scores, np.ones((1, 40)))[0] == hits.mean()
+
+
+def test_groups_of_one_clip_are_simple_random_sampling():
+    from study.uncertainty import accuracy, bootstrap
+
+    scores = make_scores(np.arange(200) < 140, np.arange(200))
+    draws = bootstrap([[scores]], accuracy)
+    assert draws.shape == (10000, 1)
+    assert draws.mean() == pytest.approx(0.7, abs=0.002)
+    assert draws.std() == pytest.approx((0.7 * 0.3 / 200) ** 0.5, rel=0.04)
+
+
+def test_standard_error_is_that_of_a_ratio_of_sums():
+    from study.uncertainty import accuracy, bootstrap
+
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1, 20, 80)
+    rates = np.repeat(rng.beta(3, 0.5, 80), sizes)
+    groups = np.repeat(np.arange(80), sizes)
+    hits = rng.uniform(size=len(rates)) < rates
+    found = bootstrap([[make_scores(hits, groups)]], accuracy).std()
+    residuals = np.bincount(groups, hits - hits.mean())
+    expected = (residuals**2).sum() ** 0.5 / sizes.sum()
+    assert found == pytest.approx(expected, rel=0.06)
+    alone = (hits.mean() * (1 - hits.mean()) / len(hits)) ** 0.5
+    assert found > 1.3 * alone  # of independent clips
+
+
+def test_folds_are_drawn_as_well():
+    """Of folds whose clips are all alike, only the folds differ."""
+    from study.uncertainty import accuracy, bootstrap
+
+    folds = [[make_scores([hit] * 10, np.arange(10))] for hit in (1, 1, 1, 0)]
+    draws = bootstrap(folds, accuracy)[:, 0]
+    assert set(draws) == {0.0, 0.25, 0.5, 0.75, 1.0}
+    assert draws.std() == pytest.approx((0.75 * 0.25 / 4) ** 0.5, rel=0.04)
+    assert np.array_equal(bootstrap(folds, accuracy)[:, 0], draws)
+
+
+def simulate(rng, effect=0.0, folds=5, of_fold=0.03, of_group=0.12):
+    """Two models' scores: a share of clips that is right, by fold and group.
+
+    Both models share what groups and folds have in common; the effects are on
+    their difference.
+    """
+    found = []
+    for _ in range(folds):
+        groups = np.repeat(np.arange(20), 8)
+        base = rng.uniform(0.4, 0.7, 20)
+        shift = effect + of_fold * rng.standard_normal()
+        shift = shift + of_group * rng.standard_normal(20)
+        draw = rng.uniform(size=len(groups))
+        rates = (base + shift / 2)[groups], (base - shift / 2)[groups]
+        found.append([make_scores(draw < rate, groups) for rate in rates])
+    return found
+
+
+def test_intervals_cover_the_difference_of_simulated_studies():
+    from study.uncertainty import accuracy, bootstrap, interval, mean
+
+    rng = np.random.default_rng(0)
+    covered = []
+    for seed in range(300):
+        folds = simulate(rng, effect=0.05)
+        draws = bootstrap(folds, accuracy, replicates=300, seed=seed) @ (1, -1)
+        low, high = interval(100 * draws)
+        assert low < mean(folds, accuracy) @ (1, -1) < high
+        covered.append(low <= 5 <= high)
+    assert 0.9 <= np.mean(covered) <= 0.99
+
+
+def test_equal_errors_give_an_interval_of_zero():
+    """Differences are paired, however different the groups are."""
+    from study.uncertainty import accuracy, compare
+
+    rng = np.random.default_rng(0)
+    folds = [2 * fold[:1] for fold in simulate(rng, of_group=0.5)]
+    assert compare(folds, accuracy) == (0.0, 0.0, 0.0, 1.0)
+    first, second = simulate(rng, folds=1)[0]
+    paired = compare([[first, second]], accuracy)
+    order = rng.permutation(20)  # whole groups of the second run
+    hits = (second.probs.argmax(1) == 0).reshape(20, 8)[order].ravel()
+    other = make_scores(hits, first.groups)
+    unpaired = compare([[first, other]], accuracy)
+    assert unpaired.value == pytest.approx(paired.value)
+    assert unpaired.high - unpaired.low > 1.3 * (paired.high - paired.low)
+
+
+def test_differences_of_differences():
+    from study.uncertainty import accuracy, compare, interval, mean
+
+    rng = np.random.default_rng(0)
+    first, second = simulate(rng, effect=0.2), simulate(rng)
+    folds = [[*a, *b] for a, b in zip(first, second)]
+    found = compare(folds, accuracy, signs=(1, -1, -1, 1))
+    values = mean(folds, accuracy)
+    assert found.value == pytest.approx(
+        values[0] - values[1] - values[2] + values[3]
+    )
+    alone = compare(first, accuracy).value - compare(second, accuracy).value
+    assert found.value == pytest.approx(alone)
+    assert found.low < found.value < found.high
+    same = [[*fold, *fold] for fold in first]
+    assert compare(same, accuracy, (1, -1, -1, 1)) == (0.0, 0.0, 0.0, 1.0)
+    assert (
+        compare(first, accuracy, (-1, 1)).value
+        == -compare(first, accuracy).value
+    )
+    assert interval(np.arange(1001)) == (25.0, 975.0)
+
+
+def test_p_is_uniform_without_a_difference(monkeypatch):
+    """Of groups in one fold; with few folds, p is larger."""
+    from study import uncertainty
+
+    monkeypatch.setattr(
+        uncertainty.bootstrap, "__defaults__", (400, 0)
+    )  # replicates, seed
+    rng = np.random.default_rng(0)
+    values = [
+        uncertainty.compare(
+            simulate(rng, folds=1, of_fold=0.0), uncertainty.accuracy
+        ).p
+        for _ in range(400)
+    ]
+    for limit in (0.05, 0.2, 0.5, 0.8):
+        assert np.mean(np.array(values) <= limit) == pytest.approx(
+            limit, abs=0.07
+        )
+
+
+def test_verdicts_are_holms():
+    from study.uncertainty import Difference, verdicts
+
+    def difference(p, value=2.0, half=3.0):
+        return Difference(value, value - half, value + half, p)
+
+    assert verdicts([], 1.0) == []
+    declared = [
+        difference(0.03),
+        difference(0.001),
+        difference(0.02, -2.0),
+        difference(0.011, -2.0),
+        difference(0.6, 0.1, 0.8),
+        difference(0.5, 0.1, 0.95),
+    ]
+    # Times 6 for the smallest, then 5, 4 and so on; never below the last one
+    expected = [
+        (0.09, "unresolved"),
+        (0.006, "higher"),
+        (0.08, "unresolved"),
+        (0.055, "unresolved"),
+        (1.0, "equal within 1"),
+        (1.0, "unresolved"),
+    ]
+    found = verdicts(declared, 1.0)
+    for (p, word), (expected_p, expected_word) in zip(found, expected):
+        assert p == pytest.approx(expected_p) and word == expected_word
+    assert verdicts(declared[3:4], 1.0) == [(0.011, "lower")]
+    assert verdicts(declared[4:5], 1.5)[0][1] == "equal within 1.5"
+
+
+def test_differences_are_shown_in_points():
+    from study.uncertainty import Difference
+
+    assert str(Difference(1.04, -0.26, 2.0, 0.1)) == "+1.0 [-0.3, +2.0]"
