@@ -17,7 +17,7 @@ from speechbrain_fftp.nnet.patching import (
     _trim_padding,
 )
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import TokenConvolution, check_pooling, pool
+from speechbrain_fftp.nnet.tokens import TokenConvolution, _check_pooling, pool
 
 CLASS_TOKENS = 2  # the class and the distillation token, which come first
 
@@ -178,7 +178,7 @@ class AST(torch.nn.Module):
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
-        check_pooling(pooling)
+        _check_pooling(pooling)
         if conv_kernel and embedding.freq_patches > 1:
             raise ValueError(
                 f"conv_kernel={conv_kernel} needs patches that cover all mel "

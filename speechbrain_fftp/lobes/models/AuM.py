@@ -21,7 +21,7 @@ from speechbrain_fftp.nnet.patching import (
     _trim_padding,
 )
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import check_pooling, pool
+from speechbrain_fftp.nnet.tokens import _check_pooling, pool
 
 
 class StreamState(NamedTuple):
@@ -118,7 +118,7 @@ class AuM(torch.nn.Module):
         pooling="cls",
     ):
         super().__init__()
-        check_pooling(pooling)
+        _check_pooling(pooling)
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         _check_embedding(embedding, n_mels, embed_dim, max_frames)

@@ -17,8 +17,8 @@ from speechbrain_fftp.utils.pretrained.aum import _load_aum, load_aum
 from speechbrain_fftp.utils.pretrained.ced import load_ced
 from speechbrain_fftp.utils.pretrained.hub import _find_model
 from speechbrain_fftp.utils.pretrained.square import (
+    _to_full_frequency,
     square_to_fftp,
-    to_full_frequency,
 )
 from speechbrain_fftp.utils.pretrained.tensors import (
     LOADING_ERRORS,
@@ -84,7 +84,7 @@ def load_encoder(encoder, source):
         state, heads = loaded.state_dict(), getattr(loaded, "num_heads", None)
         stride = loaded.embedding.stride_frames
     if _is_square(state, encoder, stride):
-        state = to_full_frequency(state, encoder.embedding, stride)
+        state = _to_full_frequency(state, encoder.embedding, stride)
         text = "%s has square patches: full-frequency ones start as their means"
         logger.info(text, path)
     try:
