@@ -98,6 +98,18 @@ class UpstreamFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def register():
-    """Makes the modules importable, see ``speechbrain_fftp.register``."""
+    """Makes the modules importable under their future names in SpeechBrain.
+
+    Yaml files and scripts written for SpeechBrain with this package merged into
+    it then work with the plugin alone. Modules that SpeechBrain itself has take
+    precedence. A second call does nothing.
+
+    Example
+    -------
+    >>> register()
+    >>> from speechbrain.augment.specmask import SpecMask
+    >>> SpecMask
+    <class 'speechbrain_fftp.augment.specmask.SpecMask'>
+    """
     if not any(isinstance(f, UpstreamFinder) for f in sys.meta_path):
         sys.meta_path.append(UpstreamFinder())

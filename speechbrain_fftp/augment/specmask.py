@@ -14,28 +14,10 @@ import torch
 MAX_SHARE = 0.75
 
 
-def random_split(total, parts, limit):
-    """Splits integers randomly into a fixed number of parts.
+def _random_split(total, parts, limit):
+    """Splits integers ``[B]`` randomly into K parts ``[B, K]``.
 
-    Arguments
-    ---------
-    total : torch.Tensor
-        Integers ``[B]`` to split.
-    parts : int
-        Number of parts K.
-    limit : torch.Tensor
-        Number of parts ``[B]`` that may be used; the others are 0.
-
-    Returns
-    -------
-    torch.Tensor
-        Integers ``[B, K]`` that sum to ``total``.
-
-    Example
-    -------
-    >>> _ = torch.manual_seed(0)
-    >>> random_split(torch.tensor([9, 20]), 3, torch.tensor([1, 3])).sum(1)
-    tensor([ 9, 20])
+    Only the first ``limit`` ``[B]`` of them may be used; the others are 0.
     """
     total = total.unsqueeze(1)
     cuts = torch.rand(len(total), parts - 1, device=total.device)
@@ -197,14 +179,14 @@ class SpecMask(torch.nn.Module):
 
         # Time masks: the number of columns, split into widths.
         every = torch.full_like(full, self.time_masks)
-        time_widths = random_split(full, self.time_masks, every)
+        time_widths = _random_split(full, self.time_masks, every)
 
         # Boxes: the number of cells, split into areas, with random heights
         # such that all fit into the free columns.
         free = columns - full
         few = free - -(-box_cells // tallest) + 1
         few = few.clamp(1, self.boxes)
-        areas = random_split(box_cells, self.boxes, few)
+        areas = _random_split(box_cells, self.boxes, few)
         lowest = -(-box_cells // (free - few + 1).clamp(min=1))
         lowest = lowest.clamp(1, tallest)[:, None]
         draw = torch.rand(areas.shape, device=areas.device)

@@ -125,9 +125,9 @@ def find(source):
         # Known before PyTorch is imported
         raise FileNotFoundError(f"there is no {source}. {GET_MODEL}")
 
-    from speechbrain_fftp.utils.pretrained.hub import find_model
+    from speechbrain_fftp.utils.pretrained.hub import _find_model
 
-    path = find_model(source)
+    path = _find_model(source)
     if str(path) != str(Path(source)):
         report(f"{source} is revision {path.name}")
     return path

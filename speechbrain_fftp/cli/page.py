@@ -18,8 +18,8 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain_fftp.cli.messages import logged_warnings
-from speechbrain_fftp.dataio.audio import open_audio
-from speechbrain_fftp.dataio.ffmpeg import readable
+from speechbrain_fftp.dataio.audio import _open_audio
+from speechbrain_fftp.dataio.ffmpeg import _readable
 from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.datasets.synthetic.demo_set import CLASSES, SAMPLE_RATE
 from speechbrain_fftp.inference.plots import plot_tags
@@ -62,8 +62,8 @@ def open_upload(path):
         )
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(readable(path, 60 * MAX_MINUTES))
-            with open_audio(file) as audio:
+            file = stack.enter_context(_readable(path, 60 * MAX_MINUTES))
+            with _open_audio(file) as audio:
                 seconds = audio.frames / audio.samplerate
         except ValueError as error:
             raise ValueError(f"The file is not readable audio: {error}")

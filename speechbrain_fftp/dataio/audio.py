@@ -15,7 +15,7 @@ import soundfile as sf
 from speechbrain_fftp.dataio.ffmpeg import (
     FFMPEG_EXTENSIONS,
     MAX_SECONDS,
-    readable,
+    _readable,
 )
 
 # What is looked for in folders, the most common first
@@ -94,44 +94,21 @@ class _AudioFile(sf.SoundFile):
         return is_whole and bool(page[5] & 4)
 
 
-def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
+def _read_audio(source, max_seconds=math.inf, start_seconds=0.0):
     """Reads an audio file, or a part of it, and averages the channels.
 
-    Arguments
-    ---------
-    source : str, bytes or file
-        What ``open_audio`` opens.
-    max_seconds, start_seconds : float
-        Maximum duration to read, and where to start.
-
-    Returns
-    -------
-    samples : numpy.ndarray
-        Mono waveform ``[S]`` in float32.
-    rate, channels, frames : int
-        Sampling rate in Hz, and the file's number of channels and its length.
-
-    Raises
-    ------
-    ValueError
-        If the file is empty, unreadable, truncated, too long to be read at
-        once, or has an invalid sampling rate or invalid samples.
-
-    Example
-    -------
-    >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> sf.write(path, np.zeros((96000, 2)), 48000)
-    >>> samples, rate, channels, frames = read_audio(path, max_seconds=1)
-    >>> len(samples), rate, channels, frames
-    (48000, 48000, 2, 96000)
+    Returns the mono waveform ``[S]`` in float32, its sampling rate in Hz, and
+    the file's number of channels and length in frames. A source, see
+    ``_open_audio``, that is empty, unreadable, truncated or too long to be read
+    at once, or has an invalid sampling rate or invalid samples, is a ValueError.
     """
-    with open_audio(source, start_seconds + max_seconds) as file:
+    with _open_audio(source, start_seconds + max_seconds) as file:
         rate, channels, frames = file.samplerate, file.channels, file.frames
         limit = int(min(MAX_FRAMES, MAX_SECONDS * rate))
         wanted = math.ceil(min(max_seconds * rate, limit + 1))
         if start_seconds:
             file.found = file.seek(min(round(start_seconds * rate), frames))
-        parts = [np.zeros(0, np.float32), *mono_blocks(file, wanted)]
+        parts = [np.zeros(0, np.float32), *_mono_blocks(file, wanted)]
         samples = np.concatenate(parts)
         if len(samples) < wanted:
             frames = file.found
@@ -143,38 +120,16 @@ def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
 
 
 @contextlib.contextmanager
-def open_audio(source, max_seconds=math.inf):
+def _open_audio(source, max_seconds=math.inf):
     """Opens audio, through ffmpeg if need be, whatever its name is.
 
-    Arguments
-    ---------
-    source : str, bytes or file
-        Path, content, or a binary file object, see ``readable``.
-    max_seconds : float
-        Maximum duration to decode if ffmpeg has to decode the file first.
-
-    Yields
-    ------
-    soundfile.SoundFile
-        The open file. After it was read, its ``missing_part()`` says what it
-        lacks, such as "0.5 of 1 s", or is empty.
-
-    Raises
-    ------
-    ValueError
-        If the file is empty or unreadable, also while the block reads it, or
-        has an invalid sampling rate.
-
-    Example
-    -------
-    >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> sf.write(path, np.zeros(8000), 8000)
-    >>> with open_audio(path) as file:
-    ...     file.samplerate
-    8000
+    For the source and ``max_seconds`` see ``_readable``. Yields a SoundFile.
+    After it was read, its ``missing_part()`` says what it lacks, such as
+    "0.5 of 1 s", or is empty. A file that is empty or unreadable, also while
+    the block reads it, or has an invalid sampling rate is a ValueError.
     """
     try:
-        opened = readable(source, max_seconds)
+        opened = _readable(source, max_seconds)
         with opened as content, _AudioFile(content) as file:
             rate, limits = file.samplerate, f"{MIN_RATE}..{MAX_RATE}"
             if not MIN_RATE <= rate <= MAX_RATE:
@@ -184,33 +139,11 @@ def open_audio(source, max_seconds=math.inf):
         raise ValueError(f"unreadable or truncated: {err.error_string}")
 
 
-def mono_blocks(file, frames=math.inf):
-    """Reads the blocks of an open file up to its damage; averages the channels.
+def _mono_blocks(file, frames=math.inf):
+    """Yields blocks ``[S]`` of an open file up to its damage, channels averaged.
 
-    Arguments
-    ---------
-    file : soundfile.SoundFile
-        What ``open_audio`` yields.
-    frames : int or float
-        Maximum number of frames to read.
-
-    Yields
-    ------
-    numpy.ndarray
-        The next samples ``[S]``, float32.
-
-    Raises
-    ------
-    ValueError
-        If samples are not finite or exceed ``MAX_LEVEL``.
-
-    Example
-    -------
-    >>> path = str(getfixture("tmpdir") / "a.wav")
-    >>> sf.write(path, np.full((8000, 2), (0.5, 0.0)), 8000)
-    >>> with open_audio(path) as file:
-    ...     [(len(block), float(block[0])) for block in mono_blocks(file)]
-    [(8000, 0.25)]
+    At most a number of frames. Samples that are not finite, or exceed
+    ``MAX_LEVEL``, are a ValueError.
     """
     left = min(frames, file.frames)
     while left > 0:
@@ -237,31 +170,10 @@ def mono_blocks(file, frames=math.inf):
             break
 
 
-def resampled_blocks(blocks, rate, sample_rate):
-    """Resamples blocks of audio with soxr (VHQ), whatever their sizes are.
+def _resampled_blocks(blocks, rate, sample_rate):
+    """Resamples blocks of audio, float32 ``[S]``, of any sizes with soxr (VHQ).
 
-    Arguments
-    ---------
-    blocks : iterable of numpy.ndarray
-        Consecutive samples ``[S]``, float32.
-    rate, sample_rate : int
-        Their sampling rate and the new one, in Hz.
-
-    Yields
-    ------
-    numpy.ndarray
-        The next samples at the new rate.
-
-    Raises
-    ------
-    ImportError
-        If soxr is needed and not installed.
-
-    Example
-    -------
-    >>> blocks = [np.zeros(4410, np.float32)] * 3
-    >>> sum(len(block) for block in resampled_blocks(blocks, 44100, 16000))
-    4800
+    Rates are in Hz; if they differ and soxr is missing, it is an ImportError.
     """
     if rate == sample_rate:
         yield from blocks
@@ -276,25 +188,7 @@ def resampled_blocks(blocks, rate, sample_rate):
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def resample(samples, rate, sample_rate):
-    """Resamples a waveform, see ``resampled_blocks``.
-
-    Arguments
-    ---------
-    samples : numpy.ndarray
-        Mono waveform ``[S]``.
-    rate, sample_rate : int
-        Its sampling rate and the new one, in Hz.
-
-    Returns
-    -------
-    numpy.ndarray
-        The waveform at the new rate, float32.
-
-    Example
-    -------
-    >>> resample(np.zeros(441, np.float32), 44100, 16000).shape
-    (160,)
-    """
+def _resample(samples, rate, sample_rate):
+    """A waveform ``[S]`` at a new rate, see ``_resampled_blocks``."""
     blocks = [np.asarray(samples, np.float32)]
-    return np.concatenate([*resampled_blocks(blocks, rate, sample_rate)])
+    return np.concatenate([*_resampled_blocks(blocks, rate, sample_rate)])

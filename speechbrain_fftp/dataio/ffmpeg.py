@@ -36,36 +36,18 @@ PREMATURE_END = re.compile(r"partial file|ended prematurely")
 
 
 @contextlib.contextmanager
-def readable(source, max_seconds=math.inf):
+def _readable(source, max_seconds=math.inf):
     """Opens a source of audio, decoded by ffmpeg if libsndfile cannot read it.
 
-    To read a source more than once, pass around the file that this yields.
+    The source is a path, content, or a binary file object, which is read from
+    its start, or from its current position if it cannot be rewound. At most
+    ``max_seconds`` are decoded; audio that is not decoded is not limited.
 
-    Arguments
-    ---------
-    source : str, bytes or file
-        Path, content, or a binary file object. It is read from its start, or
-        from its current position if it cannot be rewound.
-    max_seconds : float
-        Maximum duration to decode; audio that is not decoded is not limited.
-
-    Yields
-    ------
-    file
-        A seekable binary file with the ``name`` of the source. Of a decoded
-        one, ``truncated`` says whether ffmpeg found the end missing.
-
-    Raises
-    ------
-    ValueError
-        If the source is empty or no regular file, or needs ffmpeg, which is
-        missing or cannot read it within the limits of time and size.
-
-    Example
-    -------
-    >>> with readable(b"RIFF...") as file:
-    ...     file.read()
-    b'RIFF...'
+    Yields a seekable binary file with the ``name`` of the source, which serves
+    to read the source more than once. Of a decoded one, ``truncated`` says
+    whether ffmpeg found the end missing. A source that is empty, is no regular
+    file, or cannot be decoded within the limits of time and size is a
+    ValueError.
     """
     with contextlib.ExitStack() as stack:
         file = _open_binary(source, stack)

@@ -20,28 +20,10 @@ TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.tmp$")  # the end of unfinished names
 
 
 @contextlib.contextmanager
-def name_full_disk(path, needed=0):
+def _name_full_disk(path, needed=0):
     """Turns errors of a full disk, or quota, into one that says how full it is.
 
-    Arguments
-    ---------
-    path : str or Path
-        What the block writes.
-    needed : int
-        Its size in bytes if it is known.
-
-    Raises
-    ------
-    OSError
-        If the block fails for that reason. Other errors stay as they are.
-
-    Example
-    -------
-    >>> path = getfixture("tmpdir") / "model.ckpt"
-    >>> with name_full_disk(path, needed=3 * 2**20):
-    ...     raise OSError(errno.ENOSPC, "No space")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    OSError: ...model.ckpt cannot be written: it needs...
+    ``path`` is what the block writes, ``needed`` its size in bytes if known.
     """
     try:
         yield
@@ -91,7 +73,7 @@ def atomic_path(path):
     """
     temporary_path = _temporary(path)
     try:
-        with name_full_disk(path):
+        with _name_full_disk(path):
             with open(temporary_path, "xb") as file:
                 mode = os.fstat(file.fileno()).st_mode
             yield temporary_path
@@ -105,42 +87,19 @@ def atomic_path(path):
 
 
 @contextlib.contextmanager
-def atomic_folder(path, needed=0):
+def _atomic_folder(path, needed=0):
     """Writes a folder beside its place and renames it when it is complete.
 
-    It replaces an earlier folder, which stays as it was after an error.
-
-    Arguments
-    ---------
-    path : str or Path
-        The folder to write.
-    needed : int
-        Its size in bytes if it is known, see ``name_full_disk``.
-
-    Yields
-    ------
-    temporary_path : str
-        An empty folder to be filled instead.
-
-    Raises
-    ------
-    NotADirectoryError
-        If the path is a file.
-
-    Example
-    -------
-    >>> path = getfixture("tmpdir") / "model"
-    >>> with atomic_folder(path) as temporary_path:
-    ...     write_json(f"{temporary_path}/config.json", {})
-    >>> os.listdir(path)
-    ['config.json']
+    It replaces an earlier folder, which stays as it was after an error. Yields
+    the name of an empty folder to be filled instead. ``needed`` is the size in
+    bytes if it is known. A path that is a file is a NotADirectoryError.
     """
     path = os.path.realpath(path)
     if os.path.isfile(path):
         raise NotADirectoryError(f"{path} is a file, not a folder")
     temporary_path, earlier = _temporary(path), _temporary(path)
     try:
-        with name_full_disk(path, needed):
+        with _name_full_disk(path, needed):
             os.makedirs(temporary_path)
             yield temporary_path
         with contextlib.suppress(FileNotFoundError):
@@ -159,26 +118,8 @@ def _temporary(path):
     return f"{os.fspath(path)}.{secrets.token_hex(4)}.tmp"
 
 
-def file_sha256(path):
-    """Computes the SHA-256 checksum of a file.
-
-    Arguments
-    ---------
-    path : str
-        The file, of any size.
-
-    Returns
-    -------
-    str
-        Hexadecimal digits.
-
-    Example
-    -------
-    >>> path = getfixture("tmpdir") / "notes.txt"
-    >>> path.write("complete")
-    >>> file_sha256(path)[:8]
-    'eebbf645'
-    """
+def _file_sha256(path):
+    """The SHA-256 checksum of a file of any size, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

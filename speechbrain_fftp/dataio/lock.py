@@ -20,32 +20,12 @@ logger = get_logger(__name__)
 
 
 @contextlib.contextmanager
-def locked(folder, name, doing):
-    """Holds the lock of a folder, which ends with the process at the latest.
+def _locked(folder, name, doing):
+    """Holds the lock ``name`` in a folder, until the process ends at the latest.
 
     Processes forked meanwhile, such as those of a ``DataLoader``, do not hold
-    it: it is free as soon as this process is killed.
-
-    Arguments
-    ---------
-    folder, name : str
-        The folder, and the lock file in it, which is removed in the end.
-    doing : str
-        What its holder does with the folder, for the message to others.
-
-    Raises
-    ------
-    RuntimeError
-        If another process holds it. The message names that process.
-
-    Example
-    -------
-    >>> folder = str(getfixture("tmpdir"))
-    >>> with locked(folder, "write.lock", "being written"):
-    ...     os.listdir(folder)
-    ['write.lock']
-    >>> os.listdir(folder)
-    []
+    it: it is free as soon as this process is killed. If another process holds
+    it, a RuntimeError names that process and what it is ``doing``.
     """
     path = os.path.join(folder, name)
     while True:

@@ -17,11 +17,11 @@ from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 from speechbrain_fftp.dataio.audio import (
     MIN_SECONDS,
-    open_audio,
-    read_audio,
-    resample,
+    _open_audio,
+    _read_audio,
+    _resample,
 )
-from speechbrain_fftp.dataio.ffmpeg import readable
+from speechbrain_fftp.dataio.ffmpeg import _readable
 from speechbrain_fftp.dataio.files import atomic_path
 
 logger = get_logger(__name__)
@@ -41,7 +41,7 @@ def encode_clip(
     ``max_seconds`` and clipped at full scale. The comment of the file lists
     these treatments.
 
-    The source is what ``open_audio`` opens, or None if it is missing. With a
+    The source is what ``_open_audio`` opens, or None if it is missing. With a
     ``start`` in seconds, it may be a whole recording that the clip is cut out
     of: ``always``, or if it is longer than 1.5 times the clip (and than 15 s).
 
@@ -55,7 +55,7 @@ def encode_clip(
     samples, rate, treatments = _read_clip(source, max_seconds, start, always)
     if rate != sample_rate:
         treatments.append("resampled")
-        samples = resample(samples, rate, sample_rate)
+        samples = _resample(samples, rate, sample_rate)
     samples = samples[: round(max_seconds * sample_rate)]
     if np.abs(samples).max() > 1:
         treatments.append("clipped")
@@ -152,9 +152,11 @@ def _read_clip(source, max_seconds, start, always):
     with contextlib.ExitStack() as stack:
         if start:  # read the file twice, but decode it once
             enough = start + LONG * max(max_seconds, USUAL_SECONDS)
-            source = stack.enter_context(readable(source, enough))
+            source = stack.enter_context(_readable(source, enough))
             start = _find_start(source, start, max_seconds, always)
-        samples, rate, channels, frames = read_audio(source, max_seconds, start)
+        samples, rate, channels, frames = _read_audio(
+            source, max_seconds, start
+        )
     if not len(samples):
         raise ValueError("empty file")
     if len(samples) < MIN_SECONDS * rate:
@@ -166,7 +168,7 @@ def _read_clip(source, max_seconds, start, always):
 
 def _find_start(source, start, seconds, always):
     """Where a clip starts in its file, which may be the clip itself."""
-    with open_audio(source) as file:
+    with _open_audio(source) as file:
         duration = file.frames / file.samplerate
     if not always and duration <= LONG * max(seconds, USUAL_SECONDS):
         return 0.0

@@ -1,4 +1,4 @@
-"""Ids and other texts made of paths and names, always in the same way.
+"""Paths, ids and random numbers that depend on names alone.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -8,6 +8,8 @@ import hashlib
 import os
 import re
 from collections import Counter
+
+import numpy as np
 
 MAX_ID = 100  # characters of a path that an id keeps
 
@@ -43,6 +45,20 @@ def hash_fraction(text):
     0.08879128703847528
     """
     return int(text_digest(text)[:8], 16) / 16**8
+
+
+def seeded_rng(*key):
+    """A random generator that depends on a key alone."""
+    digest = hashlib.sha1("/".join(map(str, key)).encode()).digest()
+    return np.random.default_rng(list(digest))
+
+
+def files_below(folder, root):
+    """Yields files below a folder, as paths from a root with ``/``; none hidden."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [f for f in folders if not f.startswith(".")]
+        place = os.path.relpath(place, root).replace(os.sep, "/")
+        yield from (f"{place}/{f}" for f in files if not f.startswith("."))
 
 
 def as_utf8(text):

@@ -19,11 +19,11 @@ from collections import Counter
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import (
     TEMPORARY,
-    name_full_disk,
+    _name_full_disk,
     write_csv,
     write_json,
 )
-from speechbrain_fftp.dataio.lock import locked
+from speechbrain_fftp.dataio.lock import _locked
 from speechbrain_fftp.datasets.names import as_utf8, text_digest
 
 logger = get_logger(__name__)
@@ -35,13 +35,7 @@ OTHER_FOLDER = "Give another folder, or delete this one to prepare it again."
 
 @contextlib.contextmanager
 def prepare_folder(
-    folder,
-    settings,
-    source=None,
-    tables=(),
-    parts=(),
-    resume=(),
-    share=None,
+    folder, settings, source=None, tables=(), parts=(), resume=(), share=None
 ):
     """Prepares a folder unless it is complete, and marks it complete.
 
@@ -81,7 +75,7 @@ def prepare_folder(
     os.makedirs(folder, exist_ok=True)
     with contextlib.ExitStack() as stack:
         if share is None:
-            stack.enter_context(locked(folder, LOCK, "being prepared"))
+            stack.enter_context(_locked(folder, LOCK, "being prepared"))
             _check_shares(folder)
             # Another process may have finished it just now
             if _is_complete(folder, made_for, tables):
@@ -90,12 +84,12 @@ def prepare_folder(
             _begin(folder, made_for, tables, parts, resume)
         else:
             with _locked_soon(folder):
-                if _read(os.path.join(folder, BEGUN)) != made_for:
+                if read_json(os.path.join(folder, BEGUN)) != made_for:
                     _check_shares(folder)
                     _begin(folder, made_for, tables, parts, resume)
                 name = SHARE_LOCK.format(share)
-                stack.enter_context(locked(folder, name, "being prepared"))
-        with name_full_disk(os.path.join(folder, "")):
+                stack.enter_context(_locked(folder, name, "being prepared"))
+        with _name_full_disk(os.path.join(folder, "")):
             yield True
         if share is None:
             done = os.path.join(folder, DONE)
@@ -126,7 +120,7 @@ def _locked_soon(folder):
     with contextlib.ExitStack() as stack:
         for left in reversed(range(WAIT_SECONDS)):
             try:
-                stack.enter_context(locked(folder, LOCK, "being prepared"))
+                stack.enter_context(_locked(folder, LOCK, "being prepared"))
                 break
             except RuntimeError:
                 if not left:
@@ -139,14 +133,14 @@ def _check_shares(folder):
     """Raises a RuntimeError if a process writes a share of a folder."""
     pattern = os.path.join(glob.escape(folder), SHARE_LOCK.format("*"))
     for path in glob.glob(pattern):
-        with locked(folder, os.path.basename(path), "being prepared"):
+        with _locked(folder, os.path.basename(path), "being prepared"):
             pass
 
 
 def _is_complete(folder, made_for, tables):
     """Whether a folder is complete; an error if it was made for other data."""
     path = os.path.join(folder, DONE)
-    found = _read(path)
+    found = read_json(path)
     if found is None:
         return False
     if "settings" not in found:
@@ -177,7 +171,7 @@ def _begin(folder, made_for, tables, parts, resume):
     begun, done = (os.path.join(folder, name) for name in (BEGUN, DONE))
     if os.path.isfile(done):  # but a table is missing
         os.replace(done, begun)
-    found = _read(begun)
+    found = read_json(begun)
     if found and made_for["source"] is None:  # it counts as unchanged
         made_for = {**made_for, "source": found.get("source")}
     names = [*tables, *parts]
@@ -211,8 +205,8 @@ def _remove(path):
         os.remove(path)
 
 
-def _read(path):
-    """Content of a JSON file: None if it is absent, {} if it is damaged."""
+def read_json(path):
+    """Object in a JSON file: None if it is absent, {} if it is damaged."""
     if not os.path.isfile(path):
         return None
     try:

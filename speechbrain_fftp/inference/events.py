@@ -109,28 +109,20 @@ class Timeline:
     def _from_batches(cls, batches, rate, window, *more):
         """Makes a timeline of the windows of a file.
 
-        Models are trained on whole clips, and a short window may sound like
-        something else. So no class is more probable in a window than in the
-        pieces, of the length of a training clip, that overlap it.
-
         Each of the batches holds ``spans`` and ``members`` as of
         ``_file_windows``, for grids of clips, pieces and windows, and their
         probabilities ``[B, C]``; ``rate`` is in Hz, the others as of the class.
         """
         batches = ((s, m, probs.float().cpu()) for s, m, probs in batches)
         spans, members, probs = map(torch.cat, zip(*batches))
-        clip_probs = probs[members[:, 0]].amax(0)
-        piece_spans, pieces = spans[members[:, 1]], probs[members[:, 1]]
-        spans, probs = spans[members[:, 2]], probs[members[:, 2]]
-        starts, ends = spans.T.contiguous()
+        is_clip, is_piece, is_window = members.T
+        clip_probs = probs[is_clip].amax(0)
+        pieces = zip(*spans[is_piece].T.tolist(), probs[is_piece].numpy())
+        spans, probs = spans[is_window], probs[is_window]
         limits = torch.zeros_like(probs)
-        for (start, end), limit in zip(piece_spans, pieces):
-            # Of the windows that overlap the piece
-            first = torch.searchsorted(ends, start, right=True)
-            stop = torch.searchsorted(starts, end)
-            limits[first:stop] = limits[first:stop].maximum(limit)
+        _raise_limits(limits.numpy(), spans.numpy(), pieces)
         times = spans.double().mean(1).div(rate).float()
-        probs, duration = probs.minimum(limits), ends[-1].item() / rate
+        probs, duration = probs.minimum(limits), spans[-1, 1].item() / rate
         return cls(times, probs, clip_probs, duration, window, *more)
 
     def tags(self, top_k=5, threshold=None):
@@ -189,6 +181,19 @@ class Timeline:
             for start, end, number, peak in found
         ]
         return sorted(events, key=lambda event: (event.start, event.end))
+
+
+def _raise_limits(limits, spans, pieces):
+    """Raises limits ``[W, C]`` of windows to what overlapping pieces allow.
+
+    Models are trained on whole clips, and a short window may sound like
+    something else. So no class is more probable in a window than in the pieces,
+    of the length of a training clip, that overlap it. Windows have ``spans``
+    ``[W, 2]``, pieces are start, end and probabilities ``[C]``.
+    """
+    for start, end, probs in pieces:
+        overlap = (spans[:, 0] < end) & (start < spans[:, 1])
+        limits[overlap] = np.maximum(limits[overlap], probs)
 
 
 class _Hysteresis:

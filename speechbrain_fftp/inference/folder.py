@@ -20,7 +20,7 @@ import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import atomic_folder, write_csv, write_json
+from speechbrain_fftp.dataio.files import _atomic_folder, write_csv, write_json
 from speechbrain_fftp.inference.config import (
     MODULES,
     NEEDED,
@@ -37,8 +37,8 @@ from speechbrain_fftp.inference.thresholds import (
 from speechbrain_fftp.utils.pretrained.tensors import (
     LOADING_ERRORS,
     _check_names,
+    _read_tensors,
     _read_text,
-    read_tensors,
 )
 
 logger = get_logger(__name__)
@@ -73,34 +73,14 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
 """
 
 
-def load_folder(folder):
+def _load_folder(folder):
     """Reads a model from config.json, model.safetensors and labels.csv.
 
-    Sizes are checked against the tensors before memory is allocated.
-
-    Arguments
-    ---------
-    folder : str
-
-    Returns
-    -------
-    modules, hparams : dict
-        ``MODULES``, on the CPU; and the numbers of config.json,
-        ``label_encoder``, ``audio_normalizer`` and ``thresholds``, if any.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If a file is missing, cannot be read or does not describe a model, or if
-        the files do not belong together. The message names the file.
-
-    Example
-    -------
-    >>> folder = getfixture("tmpdir")
-    >>> _ = (folder / "config.json").write("{}")
-    >>> load_folder(folder)  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    FileNotFoundError: ...model.safetensors is missing. Use a complete ...
+    Returns the ``MODULES``, on the CPU, and hparams: the numbers of config.json,
+    ``label_encoder``, ``audio_normalizer`` and ``thresholds``, if any. Sizes are
+    checked against the tensors before memory is allocated. The file that is
+    missing, cannot be read, does not describe a model, or does not belong to
+    the others is named by a FileNotFoundError or a ValueError.
     """
     config_file, weights_file, labels_file = (Path(folder) / n for n in FILES)
     for path in (config_file, weights_file, labels_file):
@@ -111,7 +91,7 @@ def load_folder(folder):
         path = labels_file
         labels = _read_labels(path)
         path = weights_file
-        tensors = read_tensors(path)
+        tensors = _read_tensors(path)
         path = config_file
         config = json.loads(_read_text(path))
         modules, hparams = _build(config, len(tensors))
@@ -215,7 +195,7 @@ def export_inference(
         )
     hparams = {name: recipe[name] for name in NUMBERS}
     hparams.update(label_encoder=label_encoder, single_label=single_label)
-    with atomic_folder(folder, needed=2 * _num_bytes(modules)) as unfinished:
+    with _atomic_folder(folder, needed=2 * _num_bytes(modules)) as unfinished:
         _write_yaml_form(Path(unfinished), recipe, modules, hparams)
         try:
             if learned:
@@ -251,29 +231,13 @@ def _write_yaml_form(folder, recipe, modules, hparams):
         hparams["label_encoder"].save(folder / f"label_encoder.{suffix}")
 
 
-def write_folder(folder, modules, hparams):
-    """Writes an inference folder that is data alone; replaces an earlier one.
+def _write_folder(folder, modules, hparams):
+    """Writes what ``_load_folder`` returns as data alone; returns the path.
 
-    Arguments
-    ---------
-    folder, modules, hparams : str, dict
-        Where to, and what, as ``load_folder`` returns it.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    ValueError
-        If config.json cannot describe the model.
-
-    Example
-    -------
-    >>> def copy_model(source, folder):
-    ...     write_folder(folder, *load_folder(source))
+    Replaces an earlier folder. A model that config.json cannot describe is a
+    ValueError.
     """
-    with atomic_folder(folder, needed=_num_bytes(modules)) as unfinished:
+    with _atomic_folder(folder, needed=_num_bytes(modules)) as unfinished:
         _write_data_form(Path(unfinished), modules, hparams)
     return Path(folder)
 
@@ -284,7 +248,7 @@ def _num_bytes(modules):
 
 
 def _write_data_form(folder, modules, hparams):
-    """Writes the files that ``load_folder`` reads, and checks that it can."""
+    """Writes the files that ``_load_folder`` reads, and checks that it can."""
     from safetensors.torch import save
 
     config = {name: hparams[name] for name in NUMBERS}
@@ -297,4 +261,4 @@ def _write_data_form(folder, modules, hparams):
     (folder / "model.safetensors").write_bytes(save(tensors))
     labels = sorted(hparams["label_encoder"].ind2lab.items())
     write_csv(folder / "labels.csv", ("index", "label"), labels)
-    load_folder(folder)
+    _load_folder(folder)

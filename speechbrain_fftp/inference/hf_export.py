@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch.nn.functional import pad
 
-from speechbrain_fftp.dataio.files import atomic_folder, write_json
+from speechbrain_fftp.dataio.files import _atomic_folder, write_json
 from speechbrain_fftp.inference.config import MODULES, _describe
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
@@ -59,7 +59,7 @@ def export_hugging_face(tagger, folder, report=lambda line: None):
     seeded = torch.Generator().manual_seed(0)
     feats = torch.rand(1, length, fbank.n_mels, generator=seeded)
     size = sum(tensor.nbytes for tensor in state.values())
-    with atomic_folder(folder, needed=size) as new, torch.inference_mode():
+    with _atomic_folder(folder, needed=size) as new, torch.inference_mode():
         write_json(f"{new}/config.json", config)
         write_json(f"{new}/preprocessor_config.json", extractor)
         # Not save_file: only the owner could read its file.

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from speechbrain_fftp.inference.config import MODULES
-from speechbrain_fftp.inference.events import Event, _Hysteresis
+from speechbrain_fftp.inference.events import Event, _Hysteresis, _raise_limits
 from speechbrain_fftp.inference.thresholds import check_thresholds
 from speechbrain_fftp.inference.windows import _cut_windows
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
@@ -38,7 +38,6 @@ def stream_events(
     Arguments
     ---------
     tagger : AudioTagger
-        The model.
     blocks : iterable of numpy.ndarray
         Consecutive samples ``[S]`` at the model's sampling rate, float32, in
         blocks of any size. They are taken only when the model is ready.
@@ -51,19 +50,7 @@ def stream_events(
     ------
     Event
         Each event twice: when it has begun, with the end None, and when it has
-        ended.
-
-    Raises
-    ------
-    ValueError
-        If an option is out of range, or the model returns NaN.
-
-    Example
-    -------
-    >>> def warn(tagger, blocks):
-    ...     for event in stream_events(tagger, blocks, window=1.0, hop=0.25):
-    ...         if event.label == "Siren" and event.end is None:
-    ...             print("A siren since", event.start)
+        ended. An option out of range, or NaN from the model, is a ValueError.
     """
     threshold, low = check_thresholds(threshold, tagger.thresholds, low)
     rows = _window_rows
@@ -153,7 +140,9 @@ class _Pending:
 
     def __init__(self, tracker, piece, rate):
         self.tracker, self.piece, self.rate = tracker, piece, rate
-        self.windows = []  # start, end, probabilities and limits so far [C]
+        # Start and end, probabilities, and limits so far of windows
+        self.spans = np.zeros((0, 2), int)
+        self.probs = self.limits = np.zeros((0, len(tracker.low)), np.float32)
         self.pieces = []  # start, end and probabilities, if windows may come
         self.passed = np.zeros(len(tracker.low), int)  # windows of each class
         self.position = 0  # samples of the stream, at least
@@ -167,36 +156,37 @@ class _Pending:
         if members[0]:
             self.pieces.append((start, end, probs))
         if members[1]:
-            self.windows.append((start, end, probs, np.zeros_like(probs)))
-        for start, end, _, limits in self.windows:
-            for begin, stop, piece in self.pieces:
-                if start < stop and begin < end:
-                    np.maximum(limits, piece, out=limits)
+            self.spans = np.vstack([self.spans, (start, end)])
+            self.probs = np.vstack([self.probs, probs])
+            self.limits = np.vstack([self.limits, np.zeros_like(probs)])
+        _raise_limits(self.limits, self.spans, self.pieces)
 
     def settle(self, position):
         """Passes what is final at a position to the tracker; returns events."""
-        found = []
-        for number, (start, end, probs, limits) in enumerate(self.windows):
-            final = (probs <= limits) | (end + self.piece <= position)
-            classes = np.flatnonzero(final & (self.passed == number))
+        found, p = [], self.probs
+        final = (p <= self.limits) | (
+            self.spans[:, 1:] + self.piece <= position
+        )
+        if self.piece:
+            p = np.minimum(p, self.limits)
+        for number, time in enumerate(self.spans.mean(1) / self.rate):
+            classes = np.flatnonzero(final[number] & (self.passed == number))
             if len(classes):
-                time = (start + end) / 2 / self.rate
-                p = np.minimum(probs, limits) if self.piece else probs
-                found += self.tracker.update(time, p[classes], classes)
+                found += self.tracker.update(time, p[number, classes], classes)
                 self.passed[classes] += 1
         done = self.passed.min()
         self.passed -= done
-        del self.windows[:done]
+        self.spans, self.probs, self.limits = (
+            rows[done:] for rows in (self.spans, self.probs, self.limits)
+        )
         return found
 
     @property
     def reached(self):
         """Whether each class ``[C]`` is in an event that is certain."""
-        reached = self.tracker.reached
-        for number, (*_, probs, limits) in enumerate(self.windows):
-            p = np.minimum(probs, limits)
-            reached |= (p >= self.tracker.high) & (self.passed <= number)
-        return reached
+        certain = np.minimum(self.probs, self.limits) >= self.tracker.high
+        certain &= np.arange(len(certain))[:, None] >= self.passed
+        return self.tracker.reached | certain.any(0)
 
     def finish(self):
         """Ends the stream here; returns the remaining events."""

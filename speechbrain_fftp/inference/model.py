@@ -21,7 +21,7 @@ from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.inference.threads import _CallThreads
 from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
 from speechbrain_fftp.lobes.tagger import Tagger
-from speechbrain_fftp.utils.pretrained.hub import find_model
+from speechbrain_fftp.utils.pretrained.hub import _find_model
 from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
 
 logger = get_logger(__name__)
@@ -141,10 +141,9 @@ class TaggingModel(Pretrained):
         Arguments
         ---------
         source : str
-            An inference folder, as training and ``write_folder`` write them;
-            a published AST or CED in Hugging Face's form, on disk or as
-            ``owner/name[@revision]`` on the hub; or the authors' ``.pth`` file
-            of an AST or an Audio Mamba.
+            An inference folder, as training writes it; a published AST or CED
+            in Hugging Face's form, on disk or as ``owner/name[@revision]`` on
+            the hub; or the authors' ``.pth`` file of an AST or an Audio Mamba.
         device, precision : str
             cpu, cuda:0, ...; ``fp32`` or ``bf16``, which logs a warning on CPUs
             that do not support bfloat16, since it is slower there.
@@ -162,7 +161,7 @@ class TaggingModel(Pretrained):
         """
         if precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
-        modules, hparams = load_model(find_model(source))
+        modules, hparams = load_model(_find_model(source))
         try:
             opts = {"device": str(torch.device(device)), "precision": precision}
             tagger = cls(modules, hparams, opts, True, packed, threads)

@@ -10,7 +10,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.audioset.lists import read_classes
 from speechbrain_fftp.inference.config import MODULES
-from speechbrain_fftp.inference.folder import load_folder
+from speechbrain_fftp.inference.folder import _load_folder
 from speechbrain_fftp.lobes.features import (
     DatasetNormalization,
     KaldiFbank,
@@ -20,7 +20,7 @@ from speechbrain_fftp.utils.pretrained import ast, aum, ced
 from speechbrain_fftp.utils.pretrained.tensors import (
     _find_loader,
     _read_json,
-    read_tensors,
+    _read_tensors,
 )
 
 logger = get_logger(__name__)
@@ -33,29 +33,11 @@ CED_CHUNKS = 3
 
 
 def load_model(path):
-    """Loads an inference folder or a published model.
+    """Loads an inference folder or a published model from a path on disk.
 
-    Arguments
-    ---------
-    path : pathlib.Path
-        See ``TaggingModel.from_pretrained``.
-
-    Returns
-    -------
-    modules, hparams : dict
-        As ``load_folder`` returns them.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If a file is missing, damaged, or no such model. The message names it.
-
-    Example
-    -------
-    >>> from pathlib import Path
-    >>> load_model(Path("no_folder"))  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    FileNotFoundError: no_folder/config.json is missing. ...
+    Returns the modules and hparams that ``_load_folder`` does. A file that is
+    missing, damaged, or no such model is named by a FileNotFoundError or a
+    ValueError.
     """
     if path.is_file():
         return _load_original(path)
@@ -65,7 +47,7 @@ def load_model(path):
         config = _read_json(config_file)
         if "model_type" in config:
             return _load_hugging_face(path, config)
-    return load_folder(path)
+    return _load_folder(path)
 
 
 def _load_hugging_face(folder, config):
@@ -158,7 +140,7 @@ def _sampling_rate(about):
 
 def _load_original(path):
     """Modules and hparams of the authors' AST or Audio Mamba."""
-    state = read_tensors(path)
+    state = _read_tensors(path)
     loaders = {"load_ast": ast._load_ast, "load_aum": aum._load_aum}
     loader = loaders.get(_find_loader(state))
     if loader is None:

@@ -24,11 +24,11 @@ class AudioTagger(TaggingModel):
 
     Files are given by their path, their content (bytes) or as binary file
     objects. They may have any length, sampling rate and number of channels, and
-    any format that ``open_audio`` reads. Memory does not grow with their
-    length, except for the result of ``timeline``. A path that does not exist
-    raises FileNotFoundError. What cannot be read as audio, is shorter than
-    25 ms, or has samples that are not finite raises ValueError. What is shorter
-    than one patch of the model is tagged with a warning.
+    any format that libsndfile or, if it is installed, ffmpeg reads. Memory does
+    not grow with their length, except for the result of ``timeline``. A path
+    that does not exist raises FileNotFoundError. What cannot be read as audio,
+    is shorter than 25 ms, or has samples that are not finite raises ValueError.
+    What is shorter than one patch of the model is tagged with a warning.
 
     Example
     -------

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from speechbrain_fftp.dataio.files import write_csv
-from speechbrain_fftp.utils.metrics import best_thresholds
+from speechbrain_fftp.utils.metrics import _best_thresholds
 from speechbrain_fftp.utils.pretrained.tensors import _read_text
 
 THRESHOLDS = "thresholds.csv"
@@ -19,7 +19,7 @@ HEADER = ("label", "threshold", "positives", "f1")
 
 def learn_thresholds(labels, targets, probs):
     """Rows of thresholds.csv, learned on clips; tensors are ``[clips, C]``."""
-    learned = best_thresholds(targets.numpy(), probs.numpy())
+    learned = _best_thresholds(targets.numpy(), probs.numpy())
     return list(zip(labels, *(values.tolist() for values in learned)))
 
 

@@ -59,10 +59,10 @@ def _audio_blocks(source, sample_rate):
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{name}: {error.strerror}") from None
     try:
-        with audio.open_audio(source) as file:
+        with audio._open_audio(source) as file:
             rate = file.samplerate
-            yield from audio.resampled_blocks(
-                audio.mono_blocks(file), rate, sample_rate
+            yield from audio._resampled_blocks(
+                audio._mono_blocks(file), rate, sample_rate
             )
             if missing := file.missing_part():
                 logger.warning("%s is truncated: read %s", name, missing)
@@ -96,7 +96,7 @@ def _mono_waveform(wav, sample_rate, target_rate):
     if len(wav) < audio.MIN_SECONDS * sample_rate:
         raise ValueError(f"wav is shorter than 25 ms: {len(wav)} samples.")
     wav = wav.mean(axis=1) if wav.shape[1] > 1 else wav[:, 0]
-    return audio.resample(wav, sample_rate, target_rate)
+    return audio._resample(wav, sample_rate, target_rate)
 
 
 def _channels_last(wav):
@@ -222,7 +222,7 @@ def _claimed_windows(path, sample_rate, grids):
     if hasattr(path, "read") or name.endswith(audio.FFMPEG_EXTENSIONS):
         return None
     try:
-        with audio.open_audio(path) as file:
+        with audio._open_audio(path) as file:
             samples = file.frames / file.samplerate * sample_rate
     except (OSError, ValueError):
         return None

@@ -11,10 +11,7 @@ import math
 
 import torch
 
-from speechbrain_fftp.nnet.selective_scan import (
-    bidirectional_selective_scan,
-    selective_scan,
-)
+from speechbrain_fftp.nnet.selective_scan import selective_scan
 
 
 class Mamba(torch.nn.Module):
@@ -141,12 +138,11 @@ class Mamba(torch.nn.Module):
         history = x.new_zeros(x.shape[0], self.d_conv - 1, self.d_inner)
         u = self._convolve(torch.cat([history, x], 1), self.conv1d)
         inputs = self._scan_inputs(u, z, lengths)
+        out = selective_scan(**inputs)
         if self.bidirectional == "fo-bi":
-            A_b = _decay(self.A_b_log)
-            out = bidirectional_selective_scan(A_b=A_b, **inputs)
-        else:
-            out = selective_scan(**inputs)
-        if self.bidirectional == "bi-bi":
+            inputs["A"] = _decay(self.A_b_log)
+            out = out + selective_scan(**inputs, reverse=True)
+        elif self.bidirectional == "bi-bi":
             u = torch.cat([x, history], 1)
             u = self._convolve(u, self.conv1d_b, reverse=True)
             inputs = self._scan_inputs(u, z, lengths, "_b")

@@ -159,12 +159,8 @@ class FFTPEmbedding(PatchEmbedding):
     """
 
     def __init__(self, n_mels, embed_dim, patch_frames=25, stride_frames=5):
-        super().__init__(
-            n_mels,
-            embed_dim,
-            patch=(n_mels, patch_frames),
-            stride=(n_mels, stride_frames),
-        )
+        patch, stride = (n_mels, patch_frames), (n_mels, stride_frames)
+        super().__init__(n_mels, embed_dim, patch, stride)
 
 
 class SquarePatchEmbedding(PatchEmbedding):
@@ -187,36 +183,13 @@ class SquarePatchEmbedding(PatchEmbedding):
     """
 
     def __init__(self, n_mels, embed_dim, patch_size=16, stride=10):
-        super().__init__(
-            n_mels,
-            embed_dim,
-            patch=(patch_size, patch_size),
-            stride=(stride, stride),
-        )
-        self.patch_size = patch_size
-        self.stride = stride
+        sizes = (patch_size, patch_size), (stride, stride)
+        super().__init__(n_mels, embed_dim, *sizes)
+        self.patch_size, self.stride = patch_size, stride
 
 
-def check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):
-    """Checks that a patch embedding fits an encoder.
-
-    Arguments
-    ---------
-    embedding : PatchEmbedding
-        The patch embedding.
-    n_mels, embed_dim, max_frames, num_heads : int
-        The encoder's mel bins, channels, maximum clip length and heads.
-
-    Raises
-    ------
-    ValueError
-        If the embedding has other sizes, its patch is longer than
-        ``max_frames``, or ``embed_dim`` is not a multiple of ``num_heads``.
-
-    Example
-    -------
-    >>> check_embedding(FFTPEmbedding(128, 192), 128, 192, 1024)
-    """
+def _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):
+    """Raises a ValueError if a patch embedding does not fit an encoder."""
     if num_heads < 1 or embed_dim % num_heads:
         raise ValueError(
             f"embed_dim={embed_dim} must be a multiple of "
@@ -236,30 +209,12 @@ def check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):
         )
 
 
-def trim_padding(feats, wav_lens):
+def _trim_padding(feats, wav_lens):
     """Removes the padding that all clips share and zeroes the rest.
 
-    Arguments
-    ---------
-    feats : torch.Tensor
-        Features ``[B, T, F]``.
-    wav_lens : torch.Tensor or None
-        Length ``[B]`` of each clip relative to T: ``round(wav_lens * T)``
-        frames, at least one.
-
-    Returns
-    -------
-    feats : torch.Tensor
-        ``[B, T, F]`` with the T of the longest clip; in compiled code, T stays.
-    n_frames : torch.Tensor or None
-        Number of frames ``[B]`` of each clip; None if all are equally long.
-
-    Example
-    -------
-    >>> feats, wav_lens = torch.ones(2, 100, 128), torch.tensor([0.6, 0.2])
-    >>> feats, n_frames = trim_padding(feats, wav_lens)
-    >>> feats.shape, n_frames
-    (torch.Size([2, 60, 128]), tensor([60, 20]))
+    Returns features ``[B, T, F]`` with the T of the longest clip, or in compiled
+    code as they are, and each clip's number of frames ``[B]``, which is None if
+    all are equally long: ``round(wav_lens * T)``, at least one.
     """
     if wav_lens is None:
         return feats, None

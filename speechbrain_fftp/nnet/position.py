@@ -7,27 +7,8 @@ Authors
 import torch
 
 
-def resize_time_positions(table, time_patches):
-    """Interpolates a table of position embeddings to another length.
-
-    Arguments
-    ---------
-    table : torch.Tensor
-        Position embeddings ``[F', T', D]``.
-    time_patches : int
-        New number of positions along time.
-
-    Returns
-    -------
-    torch.Tensor
-        Linearly interpolated embeddings ``[F', time_patches, D]``.
-
-    Example
-    -------
-    >>> table = torch.arange(4.0).view(1, 4, 1)
-    >>> resize_time_positions(table, 2).flatten()
-    tensor([0.5000, 2.5000])
-    """
+def _resize_positions(table, time_patches):
+    """Interpolates positions ``[F', T', D]`` to another number T'."""
     if table.shape[1] == time_patches:
         return table
     resized = torch.nn.functional.interpolate(
@@ -109,5 +90,5 @@ class PositionEmbedding(torch.nn.Module):
         key = prefix + "table"
         saved = state_dict.get(key)
         if saved is not None and saved.shape[0] == self.table.shape[0]:
-            state_dict[key] = resize_time_positions(saved, self.table.shape[1])
+            state_dict[key] = _resize_positions(saved, self.table.shape[1])
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

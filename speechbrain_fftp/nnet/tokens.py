@@ -46,25 +46,8 @@ def pool(pooling, cls, tokens, valid=None):
     return mean if pooling == "mean" else (cls + mean) / 2
 
 
-def check_pooling(pooling):
-    """Raises a ValueError if a kind of pooling is unknown.
-
-    Arguments
-    ---------
-    pooling : str
-        See ``pool``.
-
-    Raises
-    ------
-    ValueError
-        If it is none of ``POOLINGS``.
-
-    Example
-    -------
-    >>> check_pooling("max")
-    Traceback (most recent call last):
-    ValueError: pooling='max' must be one of cls, mean, cls+mean.
-    """
+def _check_pooling(pooling):
+    """Raises a ValueError if a kind of pooling is unknown."""
     if pooling not in POOLINGS:
         raise ValueError(
             f"pooling={pooling!r} must be one of {', '.join(POOLINGS)}."

@@ -22,7 +22,7 @@ from ruamel.yaml.comments import TaggedScalar
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.dataio.lock import locked
+from speechbrain_fftp.dataio.lock import _locked
 from speechbrain_fftp.datasets.names import text_digest
 from speechbrain_fftp.datasets.prepared import DONE
 from speechbrain_fftp.training.environment import describe_environment, versions
@@ -92,7 +92,7 @@ class RunFolder:
         """Locks and checks the folder."""
         os.makedirs(self.folder, exist_ok=True)
         with contextlib.ExitStack() as stack:
-            stack.enter_context(locked(str(self.folder), LOCK, "in use"))
+            stack.enter_context(_locked(str(self.folder), LOCK, "in use"))
             if self.run_opts.debug and not self.run_opts.debug_persistently:
                 for path in self.folder.iterdir():
                     if path.name != LOCK:

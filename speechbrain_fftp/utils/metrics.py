@@ -115,29 +115,13 @@ def f1_scores(targets, probs, thresholds):
     return {"micro_F1": micro, "macro_F1": macro, "threshold": limit}
 
 
-def best_thresholds(targets, probs, min_positives=MIN_POSITIVES):
+def _best_thresholds(targets, probs, min_positives=MIN_POSITIVES):
     """Learns the threshold of each class that maximises its F1.
 
     Classes with few positive clips share one, which maximises the F1 of all
     tags of the other classes or, if there are no others, of all classes.
-
-    Arguments
-    ---------
-    targets, probs : numpy.ndarray
-        Multi-hot labels, and probabilities, ``[clips, classes]``.
-    min_positives : int
-        Positive clips that a class needs for a threshold of its own.
-
-    Returns
-    -------
-    thresholds, positives, f1 : numpy.ndarray
-        Of each class: float32 above 0, the positive clips, and F1.
-
-    Example
-    -------
-    >>> targets, probs = np.array([[1], [0]]), np.array([[0.75], [0.25]])
-    >>> best_thresholds(targets, probs, min_positives=1)[0]
-    array([0.5], dtype=float32)
+    Multi-hot labels and probabilities are ``[clips, classes]``. Returns, of each
+    class, the threshold (float32, above 0), the positive clips and F1.
     """
     from sklearn.metrics import f1_score
 

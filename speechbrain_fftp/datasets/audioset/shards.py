@@ -24,8 +24,9 @@ from tqdm.contrib.concurrent import thread_map
 
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count
-from speechbrain_fftp.dataio.files import atomic_path, file_sha256, write_json
+from speechbrain_fftp.dataio.files import _file_sha256, atomic_path, write_json
 from speechbrain_fftp.datasets.convert import encode_clip
+from speechbrain_fftp.datasets.prepared import read_json
 
 logger = get_logger(__name__)
 
@@ -150,7 +151,7 @@ def find_damaged(save_folder, num_workers=None):
     damaged = [p for p, record in zip(paths, records) if record is None]
     damaged = [os.path.relpath(path, save_folder) for path in damaged]
     index = os.path.join(save_folder, INDEX)
-    if not damaged and _read_json(index) != make_index(records):
+    if not damaged and read_json(index) != make_index(records):
         damaged = [INDEX]
     for file in damaged:
         path = os.path.join(save_folder, file)
@@ -174,23 +175,14 @@ def _shard_paths(save_folder):
     return [str(path.with_suffix(".tar")) for path in sorted(records)]
 
 
-def _read_json(path):
-    """Reads a JSON file; None if it is missing or damaged."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (FileNotFoundError, ValueError):
-        return None
-
-
 def _read_record(path, check_content=False):
     """Reads the record of a shard; None if either is missing or damaged."""
-    record = _read_json(Path(path).with_suffix(".json"))
-    if record is None or not os.path.isfile(path):
+    record = read_json(Path(path).with_suffix(".json"))
+    if not record or not os.path.isfile(path):
         return None
     if os.path.getsize(path) != record["bytes"]:
         return None
-    if check_content and file_sha256(path) != record["sha256"]:
+    if check_content and _file_sha256(path) != record["sha256"]:
         return None
     return record
 
@@ -227,7 +219,7 @@ def _write_shard(path, job, clips, sample_rate, always):
         "clips": written,
         "sample_rate": sample_rate,
         "bytes": os.path.getsize(path),
-        "sha256": file_sha256(path),
+        "sha256": _file_sha256(path),
         "labels": labels_of_all,
         "treatments": treated,
         "skipped": skipped,

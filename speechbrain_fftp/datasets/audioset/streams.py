@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.audio import read_audio
+from speechbrain_fftp.dataio.audio import _read_audio
 from speechbrain_fftp.datasets.audioset.shard_reader import (
     SHARD_ERRORS,
     check_clip,
@@ -35,7 +35,7 @@ logger = get_logger(__name__)
 def decode_clip(sample):
     """Decodes a sample: ``id``, ``sig`` (float ``[S]``) and ``labels``."""
     try:
-        samples, *_ = read_audio(sample["flac"])
+        samples, *_ = _read_audio(sample["flac"])
     except ValueError as err:
         raise ValueError(
             f"The clip {sample['id']} is damaged: {err} ({REMEDY})"

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.fft
 import soundfile as sf
 
-from speechbrain_fftp.dataio.files import file_sha256
+from speechbrain_fftp.dataio.files import _file_sha256
 from speechbrain_fftp.datasets.audioset.lists import CLIP_SECONDS
 
 HOP_SECONDS, HOPS_PER_FRAME = 0.064, 4
@@ -28,7 +28,7 @@ def find_copies(folder, paths):
     The paths are relative to the folder. Only files of equal size are read.
     """
     groups = [list(paths)]
-    for key in (os.path.getsize, file_sha256):
+    for key in (os.path.getsize, _file_sha256):
         found = {}
         for number, group in enumerate(groups):
             for path in group:

@@ -24,7 +24,7 @@ from speechbrain_fftp.datasets.audioset.layouts import (
 )
 from speechbrain_fftp.datasets.audioset.lists import Segment, check_class_names
 from speechbrain_fftp.datasets.batches import count_labels
-from speechbrain_fftp.datasets.names import as_utf8, clip_ids
+from speechbrain_fftp.datasets.names import as_utf8, clip_ids, files_below
 from speechbrain_fftp.datasets.own_sounds.copies import find_copies
 from speechbrain_fftp.datasets.own_sounds.splits import (
     OwnClip,
@@ -137,7 +137,10 @@ def list_class_folders(data_folder):
         return _list_classes(data_folder)
     for name in splits:
         folder = os.path.join(data_folder, name)
-        has_clips = any(map(_is_clip, os.listdir(folder)))
+        has_clips = any(
+            file.lower().endswith(AUDIO_EXTENSIONS) and file[0] != "."
+            for file in os.listdir(folder)
+        )
         if not (splits[name] and _folders(folder)) or has_clips:
             raise ValueError(
                 f"{data_folder}: {', '.join(map(repr, named))} are names of"
@@ -175,21 +178,14 @@ def _folders(folder):
     return sorted(found)
 
 
-def _is_clip(name):
-    """Whether a file is audio by its name, and not hidden."""
-    return name.lower().endswith(AUDIO_EXTENSIONS) and not name.startswith(".")
-
-
 def _list_classes(data_folder, top="", split=""):
     """Lists the clips of the folders of classes in ``data_folder/top``."""
     found, place = {}, os.path.join(data_folder, top)
     for name in _folders(place):
         found[os.path.join(top, name)] = clips = []
-        for folder, folders, files in os.walk(os.path.join(place, name)):
-            folders[:] = [f for f in folders if not f.startswith(".")]
-            folder = os.path.relpath(folder, data_folder).replace(os.sep, "/")
-            paths = (f"{folder}/{file}" for file in filter(_is_clip, files))
-            clips += (OwnClip(path, (name.strip(),), split) for path in paths)
+        for path in files_below(os.path.join(place, name), data_folder):
+            if path.lower().endswith(AUDIO_EXTENSIONS):
+                clips.append(OwnClip(path, (name.strip(),), split))
     empty = [repr(name) for name, clips in found.items() if not clips]
     if empty and (top or len(empty) < len(found)):
         raise ValueError(

@@ -11,7 +11,7 @@ import zlib
 from pathlib import PureWindowsPath
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import atomic_folder
+from speechbrain_fftp.dataio.files import _atomic_folder
 
 logger = get_logger(__name__)
 
@@ -35,7 +35,7 @@ def unpack_archive(archive, folder):
     """
     if not os.path.isdir(folder):
         logger.info("Unpacking %s to %s", archive, folder)
-        with atomic_folder(folder) as partial:
+        with _atomic_folder(folder) as partial:
             _unpack(archive, partial)
     entries = [e for e in os.scandir(folder) if not e.name.startswith(".")]
     if len(entries) == 1 and entries[0].is_dir():

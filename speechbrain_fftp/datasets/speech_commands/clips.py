@@ -6,7 +6,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import hashlib
 import os
 import re
 
@@ -17,13 +16,14 @@ from tqdm.contrib.concurrent import thread_map
 from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio.audio import (
     MIN_SECONDS,
-    mono_blocks,
-    open_audio,
-    read_audio,
-    resample,
+    _mono_blocks,
+    _open_audio,
+    _read_audio,
+    _resample,
 )
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.datasets.convert import convert_clips
+from speechbrain_fftp.datasets.names import seeded_rng
 
 # A manifest cannot hold '$' (it starts a variable), control characters and
 # bytes that are not UTF-8
@@ -93,13 +93,13 @@ def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
     extension = os.path.splitext(path)[1].lower()
     if extension not in EXTENSION_OF_FORMAT.values():
         return None
-    with open_audio(path) as file:
+    with _open_audio(path) as file:
         rate, kind = file.samplerate, EXTENSION_OF_FORMAT.get(file.format)
         is_long = file.frames > round(max_seconds * sample_rate)
         is_other = (kind, file.channels, rate) != (extension, 1, sample_rate)
         if file.decoded or is_other or is_long:
             return None
-        found = sum(map(len, mono_blocks(file)))
+        found = sum(map(len, _mono_blocks(file)))
         if missing := file.missing_part():
             raise ValueError(f"truncated: {missing}")
     if not found:
@@ -114,10 +114,10 @@ def read_recording(path, sample_rate=16000):
 
     One that cannot be cut into a part for each split is a ValueError.
     """
-    samples, rate, _, _ = read_audio(path)
+    samples, rate, _, _ = _read_audio(path)
     if not len(samples):
         raise ValueError("empty file")
-    samples = resample(samples, rate, sample_rate)
+    samples = _resample(samples, rate, sample_rate)
     shortest = min(end - start for start, end in RECORDING_PARTS.values())
     if len(samples) * shortest < MIN_SECONDS * sample_rate:
         raise ValueError("too short for three parts of 25 ms")
@@ -136,8 +136,7 @@ def cut_silence(recordings, split, number, max_samples=16000):
     It lies within the split's part of a recording, and is shorter than
     ``max_samples`` if that part is. The same arguments give the same clip.
     """
-    digest = hashlib.sha1(f"silence/{split}/{number}".encode()).digest()
-    rng = np.random.default_rng(list(digest))
+    rng = seeded_rng("silence", split, number)
     part = recording_part(recordings[rng.choice(sorted(recordings))], split)
     start = rng.integers(max(len(part) - max_samples, 0) + 1)
     return part[start : start + max_samples] * rng.uniform()

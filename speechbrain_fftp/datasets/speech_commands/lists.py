@@ -12,7 +12,7 @@ import os
 import posixpath
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.datasets.names import text_digest
+from speechbrain_fftp.datasets.names import files_below, text_digest
 
 TASKS = ("12", "35", "folders")
 COMMANDS = tuple("yes no up down left right on off stop go".split())
@@ -44,14 +44,9 @@ def list_words(data_folder, save_folder=None):
         if not os.path.isdir(top) or word.startswith(".") or has_results:
             continue
         words[word] = []
-        for folder, folders, files in os.walk(top):
-            folders[:] = [f for f in folders if not f.startswith(".")]
-            place = os.path.relpath(folder, data_folder).replace(os.sep, "/")
-            for name in files:
-                if not name.startswith("."):
-                    is_audio = name.lower().endswith(AUDIO_EXTENSIONS)
-                    found = words[word] if is_audio else others
-                    found.append(f"{place}/{name}")
+        for path in files_below(top, data_folder):
+            is_audio = path.lower().endswith(AUDIO_EXTENSIONS)
+            (words[word] if is_audio else others).append(path)
         words[word].sort()
     return words, sorted(others)
 

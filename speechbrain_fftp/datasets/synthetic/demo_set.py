@@ -46,21 +46,17 @@ def make_demo_set(folder, num_train=800, num_valid=80, num_eval=120, seed=0):
     tables = ["class_labels_indices.csv", "events.csv"]
     tables += (f"{split}_segments.csv" for split in sizes)
     with prepare_folder(folder, settings, None, tables, ["audio"]) as todo:
-        if todo:
-            _write_set(folder, seed, sizes)
-
-
-def _write_set(folder, seed, sizes):
-    """Writes clips and lists."""
-    os.mkdir(os.path.join(folder, "audio"))
-    rng = np.random.default_rng(seed)
-    jobs = [
-        (folder, seed, split, number, classes)
-        for split, size in sizes.items()
-        for number, classes in enumerate(_draw_classes(rng, size))
-    ]
-    threads = {"max_workers": get_available_cpu_count(), "desc": "demo set"}
-    _write_lists(folder, sizes, thread_map(_write_clip, jobs, **threads))
+        if not todo:
+            return
+        os.mkdir(os.path.join(folder, "audio"))
+        rng = np.random.default_rng(seed)
+        jobs = [
+            (folder, seed, split, number, classes)
+            for split, size in sizes.items()
+            for number, classes in enumerate(_draw_classes(rng, size))
+        ]
+        threads = {"max_workers": get_available_cpu_count(), "desc": "demo set"}
+        _write_lists(folder, sizes, thread_map(_write_clip, jobs, **threads))
 
 
 def _draw_classes(rng, num_clips):

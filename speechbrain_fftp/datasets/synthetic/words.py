@@ -8,7 +8,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import hashlib
 import itertools
 import os
 from pathlib import Path
@@ -20,6 +19,7 @@ from scipy import signal
 from tqdm.contrib.concurrent import thread_map
 
 from speechbrain.utils.parallel import get_available_cpu_count
+from speechbrain_fftp.datasets.names import seeded_rng, text_digest
 from speechbrain_fftp.datasets.prepared import prepare_folder
 from speechbrain_fftp.datasets.speech_commands.lists import (
     NOISE_FOLDER,
@@ -64,7 +64,7 @@ def make_word_set(folder, num_speakers=30, num_takes=2, seed=0):
 def _write_words(folder, num_speakers, num_takes, seed):
     """Writes the clips of all words, and the lists of held-out speakers."""
     keys = (f"{seed}/speaker/{i}" for i in range(num_speakers))
-    speakers = [hashlib.sha1(key.encode()).hexdigest()[:8] for key in keys]
+    speakers = [text_digest(key)[:8] for key in keys]
     held_out = max(round(HELD_OUT * num_speakers), 1)
     listed = {"valid": speakers[:held_out]}
     listed["test"] = speakers[held_out : 2 * held_out]
@@ -79,18 +79,12 @@ def _write_words(folder, num_speakers, num_takes, seed):
         Path(folder, name).write_text("".join(own), "utf-8", newline="")
 
 
-def _rng(*key):
-    """A random generator seeded by a key."""
-    digest = hashlib.sha1("/".join(map(str, key)).encode()).digest()
-    return np.random.default_rng(list(digest))
-
-
 def _write_word(job):
     """Synthesises and writes a clip; returns its path."""
     folder, seed, word, speaker, take = job
-    speaker_rng = _rng(seed, speaker)
+    speaker_rng = seeded_rng(seed, speaker)
     level = 10 ** (speaker_rng.uniform(*LEVELS_DB) / 20)
-    rng = _rng(seed, word, speaker, take)
+    rng = seeded_rng(seed, word, speaker, take)
     audio = render_word(word, speaker_rng, rng)[:CLIP_SAMPLES]
     clip = 10 ** (rng.uniform(*FLOORS_DB) / 20) / 3
     clip = clip * coloured_noise(rng, CLIP_SAMPLES, rng.uniform(0, 1.5))
@@ -104,7 +98,7 @@ def _write_word(job):
 
 def _write_noise(folder, seed):
     """Writes the background recordings."""
-    rng = _rng(seed, "noise")
+    rng = seeded_rng(seed, "noise")
     size = NOISE_SECONDS * SAMPLE_RATE
     t = np.arange(size) / SAMPLE_RATE
     hum = sum(np.sin(2 * np.pi * 50 * k * t) / k for k in range(1, 12))

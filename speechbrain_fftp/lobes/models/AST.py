@@ -13,11 +13,11 @@ import torch
 
 from speechbrain_fftp.nnet.patching import (
     FFTPEmbedding,
-    check_embedding,
-    trim_padding,
+    _check_embedding,
+    _trim_padding,
 )
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import TokenConvolution, check_pooling, pool
+from speechbrain_fftp.nnet.tokens import TokenConvolution, _check_pooling, pool
 
 CLASS_TOKENS = 2  # the class and the distillation token, which come first
 
@@ -76,21 +76,8 @@ class TransformerBlock(torch.nn.Module):
             torch.nn.Dropout(dropout),
         )
 
-    def attention(self, x, mask):
-        """Multi-head self-attention.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Normalised tokens ``[B, N, D]``.
-        mask : torch.Tensor or None
-            ``[B, 1, 1, N]``, True where a token may be attended to.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[B, N, D]``.
-        """
+    def _attention(self, x, mask):
+        """Attention over normalised tokens ``[B, N, D]``; see ``forward``."""
         B, N, D = x.shape
         # [B, N, 3 * D] -> [3, B, heads, N, D / heads]
         qkv = self.qkv(x).view(B, N, 3, self.num_heads, -1)
@@ -121,7 +108,7 @@ class TransformerBlock(torch.nn.Module):
             valid = None if mask is None else mask[:, 0, 0, CLASS_TOKENS:]
             tokens = self.conv(x[:, CLASS_TOKENS:], valid)
             x = torch.cat([x[:, :CLASS_TOKENS], tokens], 1)
-        x = x[:, : self.outputs] + self.attention(self.norm1(x), mask)
+        x = x[:, : self.outputs] + self._attention(self.norm1(x), mask)
         return x + self.mlp(self.norm2(x))
 
 
@@ -190,29 +177,22 @@ class AST(torch.nn.Module):
         super().__init__()
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
-        check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
-        check_pooling(pooling)
+        _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
+        _check_pooling(pooling)
         if conv_kernel and embedding.freq_patches > 1:
             raise ValueError(
                 f"conv_kernel={conv_kernel} needs patches that cover all mel "
                 "bins, whose tokens are in the order of time: FFTPEmbedding."
             )
-        self.n_mels = n_mels
-        self.embed_dim = embed_dim
-        self.depth = depth
-        self.num_heads = num_heads
-        self.max_frames = max_frames
-        self.mlp_ratio = mlp_ratio
-        self.dropout = dropout
-        self.norm_eps = norm_eps
-        self.pooling = pooling
-        self.conv_kernel = conv_kernel
+        self.n_mels, self.embed_dim = n_mels, embed_dim
+        self.depth, self.num_heads = depth, num_heads
+        self.max_frames, self.mlp_ratio = max_frames, mlp_ratio
+        self.dropout, self.norm_eps = dropout, norm_eps
+        self.pooling, self.conv_kernel = pooling, conv_kernel
         self.embedding = embedding
-        self.position = PositionEmbedding(
-            embedding.freq_patches,
-            embedding.time_patches(max_frames),
-            embed_dim,
-        )
+        rows = embedding.freq_patches
+        columns = embedding.time_patches(max_frames)
+        self.position = PositionEmbedding(rows, columns, embed_dim)
         # Including their positions
         self.cls_tokens = torch.nn.Parameter(
             torch.empty(CLASS_TOKENS, embed_dim)
@@ -241,18 +221,23 @@ class AST(torch.nn.Module):
         torch.Tensor
             Embedding ``[B, 1, D]`` of each clip, see ``pooling``.
         """
-        feats, n_frames = trim_padding(feats, wav_lens)
+        feats, n_frames = _trim_padding(feats, wav_lens)
         # [B, T, F] -> [B, F' * T', D]
         tokens = self.embedding(feats)
-        columns = tokens.shape[1] // self.embedding.freq_patches
-        valid = None
+        rows = self.embedding.freq_patches
+        columns = tokens.shape[1] // rows
+        valid = mask = None
         if n_frames is not None:
             valid = self.embedding.time_patches(n_frames)
+            time = torch.arange(columns, device=feats.device)
+            mask = (time < valid[:, None]).repeat(1, rows)
+            # [B, F' * T'] -> [B, 1, 1, 2 + F' * T']
+            mask = torch.nn.functional.pad(mask, (CLASS_TOKENS, 0), value=True)
+            mask = mask[:, None, None]
         tokens = tokens + self.position(columns, valid)
         # [B, 2 + F' * T', D]
         cls_tokens = self.cls_tokens.expand(feats.shape[0], -1, -1)
         x = torch.cat([cls_tokens, tokens], 1)
-        mask = None if valid is None else self._attention_mask(valid, columns)
         for block in self.blocks:
             x = block(x, mask)
         # [B, 2 + F' * T', D] -> [B, 1, D]
@@ -261,10 +246,3 @@ class AST(torch.nn.Module):
             return cls
         own = None if mask is None else mask[:, 0, 0, CLASS_TOKENS:]
         return pool(self.pooling, cls, self.norm(x[:, CLASS_TOKENS:]), own)
-
-    def _attention_mask(self, valid, columns):
-        """Which tokens may be attended to, ``[B, 1, 1, 2 + F' * T']``."""
-        time = torch.arange(columns, device=valid.device)
-        real = (time < valid[:, None]).repeat(1, self.embedding.freq_patches)
-        mask = torch.nn.functional.pad(real, (CLASS_TOKENS, 0), value=True)
-        return mask[:, None, None]

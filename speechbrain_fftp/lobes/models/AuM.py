@@ -17,11 +17,11 @@ import torch
 from speechbrain_fftp.nnet.mamba import MambaBlock
 from speechbrain_fftp.nnet.patching import (
     FFTPEmbedding,
-    check_embedding,
-    trim_padding,
+    _check_embedding,
+    _trim_padding,
 )
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import check_pooling, pool
+from speechbrain_fftp.nnet.tokens import _check_pooling, pool
 
 
 class StreamState(NamedTuple):
@@ -118,29 +118,21 @@ class AuM(torch.nn.Module):
         pooling="cls",
     ):
         super().__init__()
-        check_pooling(pooling)
+        _check_pooling(pooling)
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
-        check_embedding(embedding, n_mels, embed_dim, max_frames)
-        self.n_mels = n_mels
-        self.embed_dim = embed_dim
-        self.depth = depth
-        self.bidirectional = bidirectional
-        self.max_frames = max_frames
-        self.d_state = d_state
-        self.d_conv = d_conv
-        self.expand = expand
-        self.dt_rank = dt_rank
-        self.residual_in_fp32 = residual_in_fp32
-        self.norm_eps = norm_eps
-        self.backend = backend
-        self.pooling = pooling
-        self.embedding = embedding
+        _check_embedding(embedding, n_mels, embed_dim, max_frames)
+        self.n_mels, self.embed_dim = n_mels, embed_dim
+        self.depth, self.bidirectional = depth, bidirectional
+        self.max_frames, self.backend = max_frames, backend
+        self.d_state, self.d_conv = d_state, d_conv
+        self.expand, self.dt_rank = expand, dt_rank
+        self.residual_in_fp32, self.norm_eps = residual_in_fp32, norm_eps
+        self.pooling, self.embedding = pooling, embedding
         if bidirectional:
+            rows = embedding.freq_patches
             columns = embedding.time_patches(max_frames)
-            self.position = PositionEmbedding(
-                embedding.freq_patches, columns, embed_dim
-            )
+            self.position = PositionEmbedding(rows, columns, embed_dim)
         # Includes its position.
         self.cls_token = torch.nn.Parameter(torch.empty(embed_dim))
         self.blocks = torch.nn.ModuleList(
@@ -177,7 +169,7 @@ class AuM(torch.nn.Module):
         torch.Tensor
             Embedding ``[B, 1, D]`` of each clip, see ``pooling``.
         """
-        feats, n_frames = trim_padding(feats, wav_lens)
+        feats, n_frames = _trim_padding(feats, wav_lens)
         # [B, T, F] -> [B, F' * T', D]
         tokens = self.embedding(feats)
         columns = tokens.shape[1] // self.embedding.freq_patches

@@ -14,8 +14,8 @@ import torch
 from speechbrain_fftp.lobes.models.AST import TransformerBlock, _init_linear
 from speechbrain_fftp.nnet.patching import (
     SquarePatchEmbedding,
-    check_embedding,
-    trim_padding,
+    _check_embedding,
+    _trim_padding,
 )
 
 
@@ -67,7 +67,7 @@ class CED(torch.nn.Module):
     ):
         super().__init__()
         embedding = SquarePatchEmbedding(n_mels, embed_dim, 16, 16)
-        check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
+        _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
         self.n_mels, self.embed_dim = n_mels, embed_dim
         self.depth, self.num_heads = depth, num_heads
         self.max_frames, self.mlp_ratio = max_frames, mlp_ratio
@@ -102,7 +102,7 @@ class CED(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip.
         """
         self.embedding._check(feats)
-        feats, n_frames = trim_padding(feats, wav_lens)
+        feats, n_frames = _trim_padding(feats, wav_lens)
         B, T, F = feats.shape
         if n_frames is None and torch.compiler.is_compiling():
             n_frames = torch.full((B,), T, device=feats.device)

@@ -108,35 +108,6 @@ def selective_scan(
     return (out, last_state) if return_last_state else out
 
 
-def bidirectional_selective_scan(A, A_b, **inputs):
-    """The sum of a forward and a backward scan that differ only in A.
-
-    Arguments
-    ---------
-    A, A_b : torch.Tensor
-        Decay rates ``[D, N]`` of the forward and of the backward direction,
-        which starts at each item's own last step.
-    **inputs : dict
-        Other arguments of ``selective_scan``.
-
-    Returns
-    -------
-    torch.Tensor
-        ``[B, D, L]``.
-
-    Example
-    -------
-    >>> u, delta = torch.randn(2, 6, 100), torch.rand(2, 6, 100)
-    >>> B, C = torch.randn(2, 4, 100), torch.randn(2, 4, 100)
-    >>> A, A_b = -torch.rand(6, 4), -torch.rand(6, 4)
-    >>> out = bidirectional_selective_scan(A, A_b, u=u, delta=delta, B=B, C=C)
-    >>> out.shape
-    torch.Size([2, 6, 100])
-    """
-    forward = selective_scan(A=A, **inputs)
-    return forward + selective_scan(A=A_b, **inputs, reverse=True)
-
-
 def _check(u, delta, A, B, C, D, z, delta_bias, initial_state, lengths):
     """Raises a ValueError if shapes disagree."""
     if u.dim() != 3 or u.numel() == 0:

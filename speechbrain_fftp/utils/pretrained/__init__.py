@@ -15,10 +15,10 @@ from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.utils.pretrained.ast import _load_ast, load_ast
 from speechbrain_fftp.utils.pretrained.aum import _load_aum, load_aum
 from speechbrain_fftp.utils.pretrained.ced import load_ced
-from speechbrain_fftp.utils.pretrained.hub import find_model
+from speechbrain_fftp.utils.pretrained.hub import _find_model
 from speechbrain_fftp.utils.pretrained.square import (
+    _to_full_frequency,
     square_to_fftp,
-    to_full_frequency,
 )
 from speechbrain_fftp.utils.pretrained.tensors import (
     LOADING_ERRORS,
@@ -27,7 +27,7 @@ from speechbrain_fftp.utils.pretrained.tensors import (
     _check_names,
     _count_blocks,
     _read_json,
-    read_tensors,
+    _read_tensors,
 )
 
 logger = get_logger(__name__)
@@ -49,9 +49,9 @@ def load_encoder(encoder, source):
     encoder : AST, CED or AuM
         The encoder, changed in place.
     source : str
-        A published model, on disk or on the hub, see ``find_model``; or an
-        inference folder or its embedding_model.ckpt. The number of heads is
-        checked if config.json or hyperparams.yaml states it.
+        A published model, on disk or as ``owner/name[@revision]`` on the hub;
+        or an inference folder or its embedding_model.ckpt. The number of heads
+        is checked if config.json or hyperparams.yaml states it.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def load_encoder(encoder, source):
     >>> load_encoder(encoder, path)[:2]
     ['cls_tokens', 'embedding.proj.weight']
     """
-    path = find_model(source)
+    path = _find_model(source)
     if (path / EXPORTED).is_file():
         path = path / EXPORTED
     state, heads, stride = _read_own(path)
@@ -84,7 +84,7 @@ def load_encoder(encoder, source):
         state, heads = loaded.state_dict(), getattr(loaded, "num_heads", None)
         stride = loaded.embedding.stride_frames
     if _is_square(state, encoder, stride):
-        state = to_full_frequency(state, encoder.embedding, stride)
+        state = _to_full_frequency(state, encoder.embedding, stride)
         text = "%s has square patches: full-frequency ones start as their means"
         logger.info(text, path)
     try:
@@ -108,14 +108,14 @@ def _read_own(path):
     the stride of square patches are None if they are unknown.
     """
     if path.is_file():
-        state = read_tensors(path)
+        state = _read_tensors(path)
         about = _exported_sizes(path) if PATCHES in state else {}
     else:
         config_file, part = path / "config.json", "embedding_model"
         config = _read_json(config_file) if config_file.is_file() else {}
         if not isinstance(about := config.get(part), dict):
             return {}, None, None
-        tensors = read_tensors(path / "model.safetensors")
+        tensors = _read_tensors(path / "model.safetensors")
         names = {k: k.removeprefix(f"{part}.") for k in tensors}
         state = {new: tensors[k] for k, new in names.items() if k != new}
     sizes = about.get("num_heads"), dict(about.get("embedding") or {})

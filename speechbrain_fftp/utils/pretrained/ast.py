@@ -16,7 +16,7 @@ from speechbrain_fftp.utils.pretrained.tensors import (
     _for_loader,
     _load_model,
     _read_config,
-    read_tensors,
+    _read_tensors,
 )
 
 # Tensor names here and in the file, see _rename_tensors.
@@ -125,7 +125,7 @@ def _load_ast(path, state=None):
     sizes = _config_sizes(path / "config.json")
     depth, eps = sizes["depth"], sizes["norm_eps"]
     path = path / "model.safetensors"
-    state, build = read_tensors(path), lambda _: _build(**sizes)
+    state, build = _read_tensors(path), lambda _: _build(**sizes)
     return _load_model(path, state, HUGGING_FACE, depth, "an AST", build, eps)
 
 

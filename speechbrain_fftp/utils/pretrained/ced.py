@@ -13,7 +13,7 @@ from speechbrain_fftp.utils.pretrained.ast import ORIGINAL
 from speechbrain_fftp.utils.pretrained.tensors import (
     _load_model,
     _read_config,
-    read_tensors,
+    _read_tensors,
 )
 
 # Tensor names here and in the file, see _rename_tensors.
@@ -85,5 +85,5 @@ def load_ced(folder):
         tensors["bin_norm.num_batches_tracked"] = count.view(()).long()
         return CED(**sizes)
 
-    state, depth = read_tensors(path), sizes["depth"]
+    state, depth = _read_tensors(path), sizes["depth"]
     return _load_model(path, state, NAMES, depth, "a CED", build)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import (
+    _file_sha256,
+    _name_full_disk,
     atomic_path,
-    file_sha256,
-    name_full_disk,
 )
 
 logger = get_logger(__name__)
@@ -32,35 +32,18 @@ OPTIONAL = "preprocessor_config.json"
 BAD_JSON = (RecursionError, TypeError, ValueError)
 
 
-def find_model(source):
-    """Finds a model on disk, or downloads it from the Hugging Face Hub.
+def _find_model(source):
+    """Finds a file or folder on disk, or else a model on the Hugging Face Hub.
 
-    If the hub cannot be reached, or ``HF_HUB_OFFLINE`` is set, the cached files
-    of the revision are used. A commit in the cache needs no connection.
+    The source is a path, ``owner/name`` or ``owner/name@revision``. Returns the
+    path, or a folder of the cache that is named after the commit. If the hub
+    cannot be reached, or ``HF_HUB_OFFLINE`` is set, the cached files of the
+    revision are used. A commit in the cache needs no connection.
 
-    Arguments
-    ---------
-    source : str or Path
-        A file or folder, or else ``owner/name`` or ``owner/name@revision``.
-
-    Returns
-    -------
-    pathlib.Path
-        The file or folder, or a folder of the cache named after the commit.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is neither such a path nor such a model, or no connection.
-    PermissionError
-        If the model's terms have not been accepted.
-    ValueError
-        If a file is missing, too large, or not what the hub has announced.
-
-    Example
-    -------
-    >>> find_model(getfixture("tmpdir")).is_dir()
-    True
+    A FileNotFoundError says that there is neither such a path nor such a model,
+    or no connection; a PermissionError, that its terms have not been accepted;
+    a ValueError, that a file is missing, too large, or not what the hub has
+    announced.
     """
     path = Path(source)
     if path.exists():
@@ -184,7 +167,7 @@ def _fetch(url, path, size, sha256):
     lock = model.parent / ".locks" / model.name / f"{name}.lock"
     for file in (path, blob, lock):
         file.parent.mkdir(parents=True, exist_ok=True)
-    with utils.WeakFileLock(lock), name_full_disk(part):
+    with utils.WeakFileLock(lock), _name_full_disk(part):
         if not blob.exists():
             try:
                 with _Limited(io.FileIO(part, mode)) as file:
@@ -192,7 +175,7 @@ def _fetch(url, path, size, sha256):
                     done = {"resume_size": file.tell()}
                     done.update(expected_size=size or None)
                     http_get(url, file, headers=headers, **done)
-                if sha256 not in (None, file_sha256(part)):
+                if sha256 not in (None, _file_sha256(part)):
                     raise ValueError("its SHA-256 differs")
                 if path.suffix == ".json":
                     dict(**json.loads(part.read_bytes()))

@@ -11,7 +11,7 @@ Authors
 
 import copy
 
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, check_embedding
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, _check_embedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
 from speechbrain_fftp.utils.pretrained.tensors import PATCHES, POSITIONS
 
@@ -43,6 +43,7 @@ def square_to_fftp(encoder, embedding):
 
     Example
     -------
+    >>> import torch
     >>> from speechbrain_fftp.lobes.models.AST import AST
     >>> from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
     >>> square = AST(128, 48, 1, 3, SquarePatchEmbedding(128, 48))
@@ -60,7 +61,7 @@ def square_to_fftp(encoder, embedding):
         )
     heads = getattr(encoder, "num_heads", 1)
     sizes = encoder.n_mels, encoder.embed_dim, encoder.max_frames, heads
-    check_embedding(embedding, *sizes)
+    _check_embedding(embedding, *sizes)
     new = copy.deepcopy(encoder)
     new.embedding = copy.deepcopy(embedding)
     columns = embedding.time_patches(encoder.max_frames)
@@ -68,33 +69,15 @@ def square_to_fftp(encoder, embedding):
         new.position = PositionEmbedding(1, columns, encoder.embed_dim)
     state = encoder.state_dict()
     stride = old.stride_frames
-    new.load_state_dict(to_full_frequency(state, embedding, stride))
+    new.load_state_dict(_to_full_frequency(state, embedding, stride))
     return new.train(encoder.training)
 
 
-def to_full_frequency(state, embedding, stride):
-    """Turns the tensors of an encoder with square patches into those with FFTP.
+def _to_full_frequency(state, embedding, stride):
+    """Turns a state dict with square patches into one for an FFTP embedding.
 
-    Arguments
-    ---------
-    state : dict of torch.Tensor
-        The encoder's state dict.
-    embedding : FFTPEmbedding
-        An embedding of the new shape.
-    stride : int
-        Steps of the square patches, in bins and frames.
-
-    Returns
-    -------
-    dict of torch.Tensor
-        Its time positions are still those of the square patches' columns.
-
-    Example
-    -------
-    >>> state = {"embedding.proj.weight": torch.ones(4, 1, 16, 16)}
-    >>> new = to_full_frequency(state, FFTPEmbedding(32, 4, 10, 5), 16)
-    >>> new["embedding.proj.weight"].shape, new["embedding.proj.weight"].sum()
-    (torch.Size([4, 1, 32, 10]), tensor(1024.))
+    ``stride`` are the steps of the square patches, in bins and frames. Time
+    positions are still those of the square patches' columns.
     """
     square = state[PATCHES]
     width, _, bins, frames = square.shape

@@ -34,39 +34,26 @@ LOADERS = {
 }
 
 
-def read_tensors(path):
+def _read_tensors(path):
     """Reads a file of named tensors without unpickling other objects.
 
-    Arguments
-    ---------
-    path : pathlib.Path
-        A file of safetensors, by its name, or else of torch: a dict of tensors,
-        or a dict with one as its ``model`` or ``state_dict``. The prefix
-        ``module.`` of ``DataParallel`` is removed.
-
-    Returns
-    -------
-    dict of torch.Tensor
-        The tensors, on the CPU.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the file is missing, cannot be read, or holds not only named tensors.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "model.pth"
-    >>> torch.save({"model": {"module.weight": torch.ones(2)}}, path)
-    >>> read_tensors(path)
-    {'weight': tensor([1., 1.])}
+    The file is one of safetensors, by its name, or else of torch: a dict of
+    tensors, or a dict with one as its ``model`` or ``state_dict``. The prefix
+    ``module.`` of ``DataParallel`` is removed. A file that is missing is a
+    FileNotFoundError; one that holds anything else, or is damaged, a ValueError.
     """
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a file of tensors.")
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     if path.suffix == ".safetensors":
-        return _read_safetensors(path)
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise ValueError(f"{path} cannot be read: {error}") from error
     state = _read_torch(path)
     for key in ("model", "state_dict"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
@@ -100,7 +87,7 @@ def _find_loader(names):
 
 def _for_loader(loader, path, state=None):
     """A file's tensors, read unless they are given; not for another loader."""
-    state = state or read_tensors(path)
+    state = state or _read_tensors(path)
     right = _find_loader(state)
     if right not in (None, loader):
         raise ValueError(f"{path} is for {right}, not for {loader}.")
@@ -142,17 +129,6 @@ def _read_torch(path):
         text += f"loaded. ({type(error).__name__})"
         raise ValueError(text) from error
     raise ValueError(f"{path} is compressed, which torch never does.")
-
-
-def _read_safetensors(path):
-    """Tensors of a safetensors file."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
 
 
 def _count_blocks(names, prefix):

@@ -7,7 +7,7 @@ Authors
 import pytest
 import torch
 
-from speechbrain_fftp.augment.specmask import SpecMask, random_split
+from speechbrain_fftp.augment.specmask import SpecMask, _random_split
 
 # frames, budget, grid: the paper's two settings, and 10 s without padding
 SETTINGS = [
@@ -167,7 +167,7 @@ def test_random_split_sums_up():
     torch.manual_seed(0)
     total = torch.arange(50).repeat(20)
     limit = torch.arange(1, 6).repeat_interleave(200)
-    parts = random_split(total, 5, limit)
+    parts = _random_split(total, 5, limit)
     assert parts.shape == (1000, 5) and parts.min() == 0
     assert torch.equal(parts.sum(1), total)
     assert ((parts > 0).sum(1) <= limit).all()
@@ -176,7 +176,7 @@ def test_random_split_sums_up():
 
 def test_random_split_is_uniform_over_the_cuts():
     torch.manual_seed(0)
-    first = random_split(torch.full((20000,), 4), 2, torch.full((20000,), 2))[
+    first = _random_split(torch.full((20000,), 4), 2, torch.full((20000,), 2))[
         :, 0
     ]
     counts = first.bincount(minlength=5)

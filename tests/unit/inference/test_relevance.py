@@ -98,7 +98,7 @@ def test_the_weights_give_what_the_fused_attention_gives():
     encoder = make_tagger(EMBEDDINGS[0], heads=1).mods.embedding_model
     block, x = encoder.blocks[0], torch.randn(1, 19, 24)
     with attention_maps(encoder) as maps:
-        fused = block.attention(x, None)
+        fused = block._attention(x, None)
     values = block.qkv(x)[..., 48:]
     torch.testing.assert_close(block.proj(maps[0] @ values), fused)
 

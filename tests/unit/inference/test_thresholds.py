@@ -13,7 +13,7 @@ import soundfile as sf
 import torch
 
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.folder import export_inference, load_folder
+from speechbrain_fftp.inference.folder import _load_folder, export_inference
 from speechbrain_fftp.inference.thresholds import (
     learn_thresholds,
     write_thresholds,
@@ -38,7 +38,7 @@ def clip(tmp_path):
 
 
 def test_thresholds_are_read_with_the_model(model):
-    assert load_folder(model)[1]["thresholds"] is None
+    assert _load_folder(model)[1]["thresholds"] is None
     assert AudioTagger.from_pretrained(model).thresholds is None
     path = model / "thresholds.csv"
     for end in ("\n", "\r\n"):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from speechbrain_fftp.utils.metrics import (
+    _best_thresholds,
     _d_prime,
-    best_thresholds,
     f1_scores,
     tagging_metrics,
 )
@@ -132,7 +132,7 @@ def few_positives(seed, decimals):
 @pytest.mark.parametrize("floor", [1, 4, 9])
 def test_thresholds_are_the_best_of_all_cuts(seed, decimals, floor):
     targets, scores = few_positives(seed, decimals)
-    limits, positives, f1 = best_thresholds(targets, scores, floor)
+    limits, positives, f1 = _best_thresholds(targets, scores, floor)
     assert positives.tolist() == list(range(9))
     assert limits.shape == (9,) and limits.dtype == np.float32
     true = targets > 0
@@ -158,7 +158,7 @@ def test_thresholds_are_the_best_of_all_cuts(seed, decimals, floor):
 def test_thresholds_by_hand():
     def learn(*pairs):
         targets, scores = np.array(pairs).T[:, :, None]
-        return best_thresholds(targets, scores, min_positives=1)[0].item()
+        return _best_thresholds(targets, scores, min_positives=1)[0].item()
 
     assert learn((1, 0.75), (0, 0.5)) == 0.625
     # Down to 0, where all clips are tagged; but never 0 itself
@@ -178,8 +178,8 @@ def test_missing_classes_change_no_threshold():
     targets, scores = few_positives(0, 7)
     more = [np.pad(x, ((0, 0), (0, 3))) for x in (targets, scores)]
     for floor in (1, 4, 9):
-        limits, *_ = best_thresholds(targets, scores, floor)
-        padded, *_ = best_thresholds(*more, floor)
+        limits, *_ = _best_thresholds(targets, scores, floor)
+        padded, *_ = _best_thresholds(*more, floor)
         np.testing.assert_array_equal(padded[:9], limits)
         assert (padded[9:] == limits[0]).all()
 

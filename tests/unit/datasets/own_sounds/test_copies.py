@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.dataio.audio import resample
+from speechbrain_fftp.dataio.audio import _resample
 from speechbrain_fftp.datasets.own_sounds.copies import (
     compare,
     find_copies,
@@ -39,7 +39,7 @@ def test_identical_files(tmp_path, monkeypatch):
     contents = {"a": "one", "b": "two", "c/d": "one", "e": "longer", "f": "two"}
     write(tmp_path, contents)
     hashed = []
-    digest = "speechbrain_fftp.datasets.own_sounds.copies.file_sha256"
+    digest = "speechbrain_fftp.datasets.own_sounds.copies._file_sha256"
     monkeypatch.setattr(
         digest, lambda path: hashed.append(path) or open(path).read()
     )
@@ -153,7 +153,7 @@ CHANGES = {
     "gain": lambda x: 0.05 * x,
     "ogg": lambda x: encode(x, "OGG"),
     "mp3": lambda x: 0.5 * encode(x, "MP3"),
-    "resampled": lambda x: resample(resample(x, RATE, 11025), 11025, RATE),
+    "resampled": lambda x: _resample(_resample(x, RATE, 11025), 11025, RATE),
     "later": lambda x: np.concatenate([np.zeros(800, np.float32), x]),
 }
 

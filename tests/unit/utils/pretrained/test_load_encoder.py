@@ -12,7 +12,7 @@ import torch
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
-from speechbrain_fftp.nnet.position import resize_time_positions
+from speechbrain_fftp.nnet.position import _resize_positions
 from speechbrain_fftp.utils.pretrained import (
     load_ast,
     load_aum,
@@ -46,7 +46,7 @@ def check_taken(encoder, before, source, left=frozenset()):
         if name in left:
             assert torch.equal(tensor, before[name]), name
         elif name == "position.table":
-            resized = resize_time_positions(source[name], tensor.shape[1])
+            resized = _resize_positions(source[name], tensor.shape[1])
             assert torch.equal(tensor, resized)
         else:
             assert torch.equal(tensor, source[name]), name

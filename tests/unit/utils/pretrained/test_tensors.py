@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from speechbrain_fftp.utils.pretrained.tensors import (
+    _read_tensors,
     _rename_tensors,
-    read_tensors,
 )
 
 
@@ -51,7 +51,7 @@ def test_files_that_are_no_checkpoint(tmp_path):
         for content in contents:
             path.write_bytes(content)
             with pytest.raises(ValueError, match=f"broken.{suffix} cannot be"):
-                read_tensors(path)
+                _read_tensors(path)
 
 
 @pytest.mark.parametrize("save", [torch.save, "pickle", "legacy"])
@@ -65,7 +65,7 @@ def test_pickled_code_is_refused_and_not_run(tmp_path, save):
     else:
         torch.save(obj, path)
     with pytest.raises(ValueError, match="evil.pth.*Python objects") as error:
-        read_tensors(path)
+        _read_tensors(path)
     assert isinstance(error.value.__cause__, pickle.UnpicklingError)
     assert not made.exists()
     # The file does run code without that protection.
@@ -76,9 +76,9 @@ def test_pickled_code_is_refused_and_not_run(tmp_path, save):
 
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere.pth"):
-        read_tensors(tmp_path / "nowhere.pth")
+        _read_tensors(tmp_path / "nowhere.pth")
     with pytest.raises(ValueError, match="is a folder"):
-        read_tensors(tmp_path)
+        _read_tensors(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_missing_file_and_folder(tmp_path):
 def test_other_contents(tmp_path, obj, message):
     torch.save(obj, tmp_path / "other.pth")
     with pytest.raises(ValueError, match=f"other.pth .*{message}"):
-        read_tensors(tmp_path / "other.pth")
+        _read_tensors(tmp_path / "other.pth")
 
 
 def test_prefix_is_removed_only_if_all_names_have_it(tmp_path):
@@ -107,7 +107,7 @@ def test_prefix_is_removed_only_if_all_names_have_it(tmp_path):
         (["module.module.a"], ["module.a"]),
     ):
         torch.save({n: torch.ones(1) for n in names}, tmp_path / "some.pth")
-        assert list(read_tensors(tmp_path / "some.pth")) == expected
+        assert list(_read_tensors(tmp_path / "some.pth")) == expected
 
 
 def test_tensors_are_renamed_and_joined_in_order():
