@@ -136,8 +136,8 @@ class Distillation:
         missing = [clip for clip in ids if clip not in self.stored]
         if missing:
             raise ValueError(
-                f"{self.source} lacks the clip {missing[0]}: write it for the "
-                "training split, with fftp-tag evaluate --split train --output."
+                f"{self.source} lacks the clip {missing[0]}: it must hold the "
+                "probabilities of all training clips."
             )
         probs = torch.stack([self.stored[clip] for clip in ids])
         return torch.cat([targets, probs.to(targets)[:, self.theirs]], 1)

@@ -110,6 +110,8 @@ def test_what_is_written(exported):
             "mlp_ratio": 4.0,
             "dropout": 0.3,
             "norm_eps": 1e-6,
+            "pooling": "cls",
+            "conv_kernel": 0,
         },
         "classifier": {
             "class": "Sequential",

@@ -152,7 +152,7 @@ def test_what_cannot_teach_is_named(tmp_path):
             Distillation(path, LABELS, False, 16000, **options)
     with pytest.raises(ValueError, match="none of the classes, such as 'Hen'"):
         Distillation(path, ["Hen"], False, 16000)
-    with pytest.raises(ValueError, match="lacks the clip e: .* --split train"):
+    with pytest.raises(ValueError, match="lacks the clip e: .* all training"):
         make(tmp_path)[0].look_up(["a", "e"], torch.zeros(2, 3))
     with pytest.raises(FileNotFoundError, match="nothing.npz"):
         Distillation(str(tmp_path / "nothing.npz"), LABELS, False, 16000)
