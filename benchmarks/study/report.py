@@ -277,14 +277,13 @@ class Report:
 def write_report(results):
     """Writes the tables and plots of a plan, and the pages that show some."""
     report = Report(results)
-    if not report.stored:
-        raise SystemExit(f"study: there are no results in {results.path}")
+    pages = {page: report.fill(page.read_text("utf-8")) for page in PAGES}
+    if report.stored:
+        pages[results.path.with_suffix(".md")] = report.page()
     for name, table in report.tables.items():
         path = results.path.with_name(f"{results.plan.name}_{name}.png")
         found = {row.label: report.summary(row) for row in table.rows}
         plot_table(table.title, results.plan.metric, found, path)
-    pages = {page: report.fill(page.read_text("utf-8")) for page in PAGES}
-    pages[results.path.with_suffix(".md")] = report.page()
     for page, text in pages.items():
         with atomic_path(page) as path:
             Path(path).write_text(text, "utf-8")
