@@ -47,7 +47,7 @@ NOTE = """\
 Means over folds, with 95 % intervals of a bootstrap that draws folds and, in
 each fold, {groups}. Differences are to the row named, on the folds that both
 have. p is two-sided, with Holm's correction over the {contrasts} contrasts that
-the plan declares; *equal* needs an interval inside {margin:g} points. MACs are
+the plan declares; *equal* needs an interval inside ±{margin:g} points. MACs are
 those of encoder and classifier for a clip of {seconds:g} s, attention and scans
 included; those of training are three times as many for each clip and epoch.
 CPU minutes are those of a whole run of the recipe, on one thread of {processors}.
@@ -263,8 +263,9 @@ class Report:
         lines += self.trials()
         for name, table in self.tables.items():
             lines += [f"## {table.title}", "", *self.lines(name), ""]
-            picture = f"{self.plan.name}_{name}.png"
-            lines += [f"![{table.title}]({picture})", ""]
+            if any(map(self.runs, table.rows)):
+                picture = f"{self.plan.name}_{name}.png"
+                lines += [f"![{table.title}]({picture})", ""]
         commits = sorted({row["commit"][:10] for row in stored})
         minutes = sum(row["cpu_minutes"] for row in stored)
         lines.append(

@@ -112,7 +112,7 @@ def placeholders(exported, onnx_file, tmp_path, monkeypatch):
     write_csv(prepared / "classes.csv", ("index", "mid", "display_name"), rows)
     rows = ((label, tmp_path / "clip.wav", label) for label in labels)
     rows, header = list(rows), ("ID", "wav", "labels")
-    for split in ("eval", "valid"):
+    for split in ("train", "valid", "eval"):
         write_csv(prepared / f"{split}.csv", header, rows)
     save_aum(tmp_path / "aum-base_audioset.pth")
     save_ast(tmp_path / "path" / "to" / "hf_folder")

@@ -25,7 +25,19 @@ MODULES = [
     DatasetNormalization(-1.0, 2.0),
     FFTPEmbedding(40, 12, 7, 3),
     SquarePatchEmbedding(40, 12, 8, 4),
-    AST(40, 12, 2, 4, SquarePatchEmbedding(40, 12, 8, 4), 90, 2.0, 0.1, 1e-5),
+    AST(
+        n_mels=40,
+        embed_dim=12,
+        depth=2,
+        num_heads=4,
+        embedding=FFTPEmbedding(40, 12, 8, 4),
+        max_frames=90,
+        mlp_ratio=2.0,
+        dropout=0.1,
+        norm_eps=1e-5,
+        pooling="mean",
+        conv_kernel=3,
+    ),
     CED(40, 12, 2, 4, 90, 2.0, 0.1, 1e-5),
     AuM(
         n_mels=40,
@@ -41,6 +53,7 @@ MODULES = [
         residual_in_fp32=False,
         norm_eps=1e-6,
         backend="torch",
+        pooling="mean",
     ),
 ]
 
