@@ -54,7 +54,7 @@ class Results:
                 ids=scores.ids,
                 groups=scores.groups,
                 targets=scores.targets,
-                probs=scores.probs,
+                probs=probs,
             )
         whole = not self.path.exists() or self.path.read_bytes().endswith(b"\n")
         with open(self.path, "a", encoding="utf-8") as file:

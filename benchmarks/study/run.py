@@ -81,15 +81,16 @@ class Study:
     def prepare(self, run, about):
         """Makes the run's fold, and prepares it, unless that is done.
 
-        Runs of other shells wait meanwhile.
+        Runs of other shells wait meanwhile. Returns the clips of each split.
         """
         fold = self.work / "folds" / str(run.fold)
         prepared = self.work / "prepared" / str(run.fold)
         with locked(self.work / "lock", wait=True):
-            make_fold(self.data_folder, run.fold, fold)
+            clips = make_fold(self.data_folder, run.fold, fold)
             if not prepared.exists():
                 script, *options = self.plan.facts["prepare"]
                 run_recipe([ROOT / script, fold, prepared, *options], **about)
+        return clips
 
     def execute(self, run):
         """Runs the recipe and adds a row, unless that is done.
@@ -120,14 +121,14 @@ class Study:
                     "stdout": output,
                     "pass_fds": [lock.fileno()],
                 }
-                self.prepare(run, about)
+                clips = self.prepare(run, about)
                 status, cpu_minutes, minutes = run_recipe(
                     self.command(run), **about
                 )
             reason = f"exit status {status}"
             if status == 0:
                 try:
-                    row, scores = self.collect(run)
+                    row, scores = self.collect(run, clips)
                 except (OSError, KeyError, ValueError) as error:
                     reason = f"no result: {error!r}"
                 else:
@@ -146,7 +147,7 @@ class Study:
             print(f"{run}: FAILED, {reason}\n{last}\n{folder}", flush=True)
             return False
 
-    def collect(self, run):
+    def collect(self, run, clips):
         """The row of a finished run, except for its times, and its ``Scores``."""
         plan, config, folder = self.plan, run.config, self.folder(run)
         metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
@@ -165,9 +166,6 @@ class Study:
                 targets=scores.targets[:, scored], probs=scores.probs[:, scored]
             )
         weights = np.ones((1, len(scores.groups)))
-        clips = make_fold(
-            self.data_folder, run.fold, self.work / "folds" / str(run.fold)
-        )
         cost = figures(config, plan)
         text = re.sub(r"\s*#.*", "", read_yaml(config.yaml, plan.base))
         commit, changed = version()

@@ -294,6 +294,9 @@ def test_stored_predictions_are_read_back_in_the_order_of_ids(stored):
     assert found.ids.tolist() == sorted(given.ids)
     assert np.array_equal(found.targets, given.targets[order])
     np.testing.assert_allclose(found.probs, given.probs[order], atol=3e-4)
+    assert found.probs.dtype == np.float16
+    best = given.probs[order].argmax(1)
+    assert found.probs.argmax(1).tolist() == best.tolist()
 
 
 def test_incomplete_line_is_skipped(stored):
