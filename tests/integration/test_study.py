@@ -137,9 +137,11 @@ def test_interrupted_study_continues(studied):
     outputs = studied[1]
     assert "Interrupted. The same command continues" in outputs["interrupted"]
     assert 4 <= outputs["rows"] < 7
-    done = [finished(outputs[key]) for key in ("interrupted", "continued")]
-    assert all(done)
-    assert [name.partition(": ")[2] for name in sum(done, [])] == RUNS
+    # Rows, of which three are trials, say what was done: the interrupt may
+    # come before the line of the last one.
+    done = finished(outputs["continued"])
+    left = [name.partition(": ")[2] for name in done]
+    assert left == RUNS[outputs["rows"] - 3 :]
     assert len(rows_of(studied[0])) == 7
 
 
