@@ -60,13 +60,14 @@ class RandomGain(torch.nn.Module):
 class RandomShift(torch.nn.Module):
     """Shifts each clip in time by a random number of samples.
 
-    Circular within the valid part of the clip, as in the Speech Commands recipe
-    of https://arxiv.org/abs/2104.01778.
+    What is shifted out of the clip is lost, and zeros come in: a clip's other
+    end would be heard as a sound of its own.
 
     Arguments
     ---------
     max_shift : int
-        The shift is drawn uniformly from ``-max_shift .. max_shift`` samples.
+        The shift is drawn uniformly from ``-max_shift .. max_shift`` samples,
+        or up to half of a clip that is shorter than twice that.
 
     Raises
     ------
@@ -76,9 +77,9 @@ class RandomShift(torch.nn.Module):
     Example
     -------
     >>> shift = RandomShift(max_shift=2)
-    >>> wavs = torch.arange(8.0).repeat(4, 1)
-    >>> shift(wavs, torch.ones(4)).sum(1)
-    tensor([28., 28., 28., 28.])
+    >>> wavs = torch.ones(4, 8)
+    >>> bool((shift(wavs, torch.ones(4)).sum(1) >= 6).all())
+    True
     """
 
     def __init__(self, max_shift):
@@ -95,7 +96,7 @@ class RandomShift(torch.nn.Module):
         wavs : torch.Tensor
             Waveforms ``[B, S]``.
         lengths : torch.Tensor
-            Lengths ``[B]`` relative to S; padding is not moved.
+            Lengths ``[B]`` relative to S; padding is neither moved nor read.
 
         Returns
         -------
@@ -103,13 +104,15 @@ class RandomShift(torch.nn.Module):
             Waveforms ``[B, S]``.
         """
         B, S = wavs.shape
-        low, high = -self.max_shift, self.max_shift + 1
-        shift = torch.randint(low, high, (B, 1), device=wavs.device)
         valid = (lengths * S).round().long().clamp(min=1)[:, None]
-        sample = torch.arange(S, device=wavs.device).expand(B, S)
-        source = sample - shift % valid
-        source = torch.where(source < 0, source + valid, source)
-        return wavs.gather(1, torch.where(sample < valid, source, sample))
+        limit = (valid // 2).clamp(max=self.max_shift)
+        draw = torch.rand(B, 1, dtype=torch.float64, device=wavs.device)
+        shift = (draw * (2 * limit + 1)).long() - limit
+        sample = torch.arange(S, device=wavs.device)
+        source = sample - shift
+        shifted = wavs.gather(1, source.clamp(0, S - 1))
+        shifted = shifted.masked_fill((source < 0) | (source >= valid), 0.0)
+        return torch.where(sample < valid, shifted, wavs)
 
 
 class NoiseCuts:

@@ -39,6 +39,8 @@ def new_parser(prog, module):
         add("--trust-code", action="store_true", help=text)
         text = "CPU threads (default: one for small models, or PyTorch's)"
         add("--threads", type=in_range(int, 1, 1024), metavar="N", help=text)
+        text = "frames from one token to the next (default: the model's own)"
+        add("--stride", type=in_range(int, 1, 1024), metavar="N", help=text)
     add("--verbose", action="store_true", help="print tracebacks of errors")
     version = importlib.import_module("speechbrain_fftp").__version__
     add("--version", action="version", version=f"fftp-tag {version}")
@@ -136,6 +138,7 @@ def find(source):
 def load_tagger(args):
     """Loads --model from its data files, or by its yaml with --trust-code."""
     device, path = getattr(args, "device", "cpu"), find(args.model)
+    options = {"threads": args.threads, "stride": args.stride}
 
     from speechbrain_fftp.inference.folder import FILES
     from speechbrain_fftp.inference.tagging import AudioTagger
@@ -146,9 +149,7 @@ def load_tagger(args):
     if not has_any(*FILES) and (path / "inference").is_dir():
         path = path / "inference"
     if has_any(*FILES):
-        return AudioTagger.from_pretrained(
-            path, device=device, threads=args.threads
-        )
+        return AudioTagger.from_pretrained(path, device=device, **options)
     if not has_any(YAML):
         raise FileNotFoundError(
             f"{path} has no config.json and no {YAML}. {GET_MODEL}"
@@ -160,5 +161,5 @@ def load_tagger(args):
             f"from, or use a folder with {', '.join(FILES)}, which are data."
         )
     return AudioTagger.from_hparams(
-        str(path.resolve()), run_opts={"device": device}, threads=args.threads
+        str(path.resolve()), run_opts={"device": device}, **options
     )

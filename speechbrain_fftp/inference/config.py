@@ -208,6 +208,9 @@ def _is_plausible(value, default):
         return isinstance(value, bool)
     if isinstance(default, str):  # AuM's bidirectional may be False
         return value is False or isinstance(value, str)
+    if isinstance(value, list):  # the strides of FFTPEmbedding
+        numbers = (type(x) is int and 0 < x <= MAX_NUMBER for x in value)
+        return default is None and len(value) <= MAX_LAYERS and all(numbers)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return value is None and default is None
     if isinstance(default, float) or default is None:

@@ -21,6 +21,7 @@ from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.inference.threads import _CallThreads
 from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
 from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.nnet.patching import set_stride
 from speechbrain_fftp.utils.pretrained.hub import _find_model
 from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
 
@@ -53,11 +54,15 @@ class TaggingModel(Pretrained):
     threads : int, optional
         Number of torch's CPU threads in each call; by default, one for little
         work.
+    stride : int, optional
+        Frames from one token to the next, if not the model's own. Logs a
+        warning if it is none of the model's ``strides``, see ``FFTPEmbedding``.
 
     Raises
     ------
     ValueError
-        If modules or labels are not complete, or ``threads`` not positive.
+        If modules or labels are not complete, or ``threads`` or ``stride``
+        impossible.
 
     Example
     -------
@@ -77,6 +82,7 @@ class TaggingModel(Pretrained):
         freeze_params=True,
         packed=True,
         threads=None,
+        stride=None,
     ):
         super().__init__(modules, hparams, run_opts, freeze_params)
         if missing := set(self.MODULES_NEEDED) - set(self.mods):
@@ -94,6 +100,13 @@ class TaggingModel(Pretrained):
                 "model again."
             )
         encoder.ignore_len()
+        if stride is not None:
+            trained = set_stride(self.mods.embedding_model, stride)
+            if stride not in trained:
+                logger.warning(
+                    f"The model was not trained for a stride of {stride}, but "
+                    f"for {trained}: its results are less accurate."
+                )
         if packed and self.device == "cpu" and self.precision == "fp32":
             pack_linear(self.mods)
         self.tagger = Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
@@ -133,9 +146,7 @@ class TaggingModel(Pretrained):
             ) from error
 
     @classmethod
-    def from_pretrained(
-        cls, source, device="cpu", precision="fp32", packed=True, threads=None
-    ):
+    def from_pretrained(cls, source, device="cpu", precision="fp32", **options):
         """Loads a model without executing code from its folder.
 
         Arguments
@@ -147,8 +158,8 @@ class TaggingModel(Pretrained):
         device, precision : str
             cpu, cuda:0, ...; ``fp32`` or ``bf16``, which logs a warning on CPUs
             that do not support bfloat16, since it is slower there.
-        packed, threads : bool, int, optional
-            See the class.
+        **options : dict
+            ``packed``, ``threads`` and ``stride``, see the class.
 
         Returns
         -------
@@ -164,7 +175,7 @@ class TaggingModel(Pretrained):
         modules, hparams = load_model(_find_model(source))
         try:
             opts = {"device": str(torch.device(device)), "precision": precision}
-            tagger = cls(modules, hparams, opts, True, packed, threads)
+            tagger = cls(modules, hparams, opts, **options)
         except LOADING_ERRORS as error:
             raise ValueError(
                 f"The model in {source} cannot run on {device}. "

@@ -65,13 +65,19 @@ class PatchEmbedding(torch.nn.Module):
         torch.nn.init.xavier_uniform_(self.proj.weight.view(embed_dim, -1))
         torch.nn.init.zeros_(self.proj.bias)
 
-    def time_patches(self, n_frames):
+    def draw_stride(self):
+        """The stride in frames of the next batch: always the same here."""
+        return self.stride_frames
+
+    def time_patches(self, n_frames, stride_frames=None):
         """Number of patches along time.
 
         Arguments
         ---------
         n_frames : int or torch.Tensor
             Number of frames of a clip, or of each clip of a batch.
+        stride_frames : int, optional
+            Frames from one patch to the next, if not the embedding's.
 
         Returns
         -------
@@ -79,7 +85,8 @@ class PatchEmbedding(torch.nn.Module):
             ``floor((T - Tp) / st) + 1``, at least 1: shorter clips are padded
             to a patch.
         """
-        count = (n_frames - self.patch_frames) // self.stride_frames + 1
+        stride = stride_frames or self.stride_frames
+        count = (n_frames - self.patch_frames) // stride + 1
         if isinstance(count, torch.Tensor):
             return count.clamp(min=1)
         return max(count, 1)
@@ -99,7 +106,7 @@ class PatchEmbedding(torch.nn.Module):
         """
         return self.freq_patches * self.time_patches(n_frames)
 
-    def forward(self, feats):
+    def forward(self, feats, stride_frames=None):
         """Embeds a batch of spectrograms.
 
         Arguments
@@ -107,6 +114,8 @@ class PatchEmbedding(torch.nn.Module):
         feats : torch.Tensor
             Features ``[B, T, F]``, padded with zeros to at least
             ``patch_frames`` frames.
+        stride_frames : int, optional
+            Frames from one patch to the next, if not the embedding's.
 
         Returns
         -------
@@ -122,8 +131,14 @@ class PatchEmbedding(torch.nn.Module):
         missing = self.patch_frames - feats.shape[1]
         if missing > 0:
             feats = torch.nn.functional.pad(feats, (0, 0, 0, missing))
+        stride = self.proj.stride[0], stride_frames or self.stride_frames
         # [B, T, F] -> [B, 1, F, T] -> [B, D, F', T'] -> [B, F' * T', D]
-        patches = self.proj(feats.transpose(1, 2).unsqueeze(1))
+        patches = torch.nn.functional.conv2d(
+            feats.transpose(1, 2).unsqueeze(1),
+            self.proj.weight,
+            self.proj.bias,
+            stride,
+        )
         return patches.flatten(2).transpose(1, 2)
 
     def _check(self, feats):
@@ -150,17 +165,44 @@ class FFTPEmbedding(PatchEmbedding):
         Frames per token. The paper tries 10, 25 and 50.
     stride_frames : int
         Frames from one token to the next. The paper tries 1, 5 and 10.
+    strides : list of int, optional
+        Strides to train for, of which each batch in training draws one. The
+        model can then be used with any of them; see ``set_stride``.
+
+    Raises
+    ------
+    ValueError
+        If a size or a stride is not positive.
 
     Example
     -------
     >>> embedding = FFTPEmbedding(128, 192, patch_frames=10, stride_frames=1)
     >>> embedding(torch.rand(2, 1000, 128)).shape
     torch.Size([2, 991, 192])
+    >>> embedding(torch.rand(2, 1000, 128), stride_frames=5).shape
+    torch.Size([2, 199, 192])
     """
 
-    def __init__(self, n_mels, embed_dim, patch_frames=25, stride_frames=5):
+    def __init__(
+        self, n_mels, embed_dim, patch_frames=25, stride_frames=5, strides=None
+    ):
         patch, stride = (n_mels, patch_frames), (n_mels, stride_frames)
         super().__init__(n_mels, embed_dim, patch, stride)
+        if strides is not None and (
+            not isinstance(strides, (list, tuple))
+            or min(strides, default=0) < 1
+        ):
+            raise ValueError(
+                f"strides={strides} must be a list of positive numbers of "
+                "frames, such as [5, 10]."
+            )
+        self.strides = strides
+
+    def draw_stride(self):
+        """The stride of the next batch: random in training with ``strides``."""
+        if not self.training or not self.strides:
+            return self.stride_frames
+        return self.strides[int(torch.randint(len(self.strides), ()))]
 
 
 class SquarePatchEmbedding(PatchEmbedding):
@@ -186,6 +228,54 @@ class SquarePatchEmbedding(PatchEmbedding):
         sizes = (patch_size, patch_size), (stride, stride)
         super().__init__(n_mels, embed_dim, *sizes)
         self.patch_size, self.stride = patch_size, stride
+
+
+def set_stride(encoder, stride_frames):
+    """Changes the number of frames from one token to the next.
+
+    Fewer tokens are faster, more are usually more accurate. Positions are
+    interpolated, as in training with ``strides``.
+
+    Arguments
+    ---------
+    encoder : torch.nn.Module
+        An encoder with an ``FFTPEmbedding``.
+    stride_frames : int
+        The stride, in frames.
+
+    Returns
+    -------
+    list of int
+        The strides that the encoder has been trained for.
+
+    Raises
+    ------
+    ValueError
+        If the encoder has no ``FFTPEmbedding``, or the stride is not positive.
+
+    Example
+    -------
+    >>> from speechbrain_fftp.lobes.models.AST import AST
+    >>> encoder = AST(embed_dim=48, depth=2, num_heads=3)
+    >>> set_stride(encoder, 10)
+    [5]
+    >>> encoder.embedding.num_patches(1000), encoder.position.table.shape
+    (98, torch.Size([1, 100, 48]))
+    """
+    embedding = getattr(encoder, "embedding", None)
+    if not isinstance(embedding, FFTPEmbedding):
+        raise ValueError(
+            f"The stride of a {type(encoder).__name__} cannot be changed: it "
+            "has no patches that cover all mel bins (FFTPEmbedding)."
+        )
+    if stride_frames < 1:
+        raise ValueError(f"The stride must be positive, not {stride_frames}.")
+    trained = sorted({*(embedding.strides or [embedding.stride_frames])})
+    embedding.stride_frames = stride_frames
+    embedding.proj.stride = (embedding.proj.stride[0], stride_frames)
+    if hasattr(encoder, "position"):
+        encoder.position.resize(embedding.time_patches(encoder.max_frames))
+    return trained
 
 
 def _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):

@@ -51,7 +51,17 @@ class PositionEmbedding(torch.nn.Module):
         )
         torch.nn.init.trunc_normal_(self.table, std=0.02)
 
-    def forward(self, time_patches, valid_patches=None):
+    def resize(self, time_patches):
+        """Interpolates the table to another number T' of columns.
+
+        Arguments
+        ---------
+        time_patches : int
+        """
+        resized = _resize_positions(self.table.data, time_patches)
+        self.table = torch.nn.Parameter(resized, self.table.requires_grad)
+
+    def forward(self, time_patches, valid_patches=None, known=None):
         """Position embeddings of a batch of token sequences.
 
         Arguments
@@ -60,6 +70,9 @@ class PositionEmbedding(torch.nn.Module):
             Number of patch columns T of the batch.
         valid_patches : torch.Tensor, optional
             Number of patch columns ``[B]`` of each clip; T by default.
+        known : int, optional
+            Number of columns at the maximum clip length, to which the table is
+            interpolated, if another stride than usual makes another number T'.
 
         Returns
         -------
@@ -67,10 +80,11 @@ class PositionEmbedding(torch.nn.Module):
             Embeddings ``[1, F' * T, D]``, or ``[B, F' * T, D]`` if a clip is
             longer than the table.
         """
-        known = self.table.shape[1]
+        known = known or self.table.shape[1]
+        table = _resize_positions(self.table, known)
         # One compiled or exported graph serves clips of any length.
         if not torch.compiler.is_compiling() and time_patches <= known:
-            return self.table[:, :time_patches].flatten(0, 1).unsqueeze(0)
+            return table[:, :time_patches].flatten(0, 1).unsqueeze(0)
         if valid_patches is None:
             valid_patches = torch.tensor([time_patches])
         valid_patches = valid_patches.to(self.table.device).unsqueeze(1)
@@ -80,9 +94,9 @@ class PositionEmbedding(torch.nn.Module):
         place = (columns * scale).clamp(max=known - 1)
         left = place.floor().long()
         right = (left + 1).clamp(max=known - 1)
-        share = (place - left).to(self.table.dtype)[None, :, :, None]
+        share = (place - left).to(table.dtype)[None, :, :, None]
         # [F', B, T, D] -> [B, F' * T, D]
-        stretched = torch.lerp(self.table[:, left], self.table[:, right], share)
+        stretched = torch.lerp(table[:, left], table[:, right], share)
         return stretched.transpose(0, 1).flatten(1, 2)
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):

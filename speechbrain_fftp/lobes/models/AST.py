@@ -222,19 +222,21 @@ class AST(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip, see ``pooling``.
         """
         feats, n_frames = _trim_padding(feats, wav_lens)
+        stride = self.embedding.draw_stride()
         # [B, T, F] -> [B, F' * T', D]
-        tokens = self.embedding(feats)
+        tokens = self.embedding(feats, stride)
         rows = self.embedding.freq_patches
         columns = tokens.shape[1] // rows
         valid = mask = None
         if n_frames is not None:
-            valid = self.embedding.time_patches(n_frames)
+            valid = self.embedding.time_patches(n_frames, stride)
             time = torch.arange(columns, device=feats.device)
             mask = (time < valid[:, None]).repeat(1, rows)
             # [B, F' * T'] -> [B, 1, 1, 2 + F' * T']
             mask = torch.nn.functional.pad(mask, (CLASS_TOKENS, 0), value=True)
             mask = mask[:, None, None]
-        tokens = tokens + self.position(columns, valid)
+        known = self.embedding.time_patches(self.max_frames, stride)
+        tokens = tokens + self.position(columns, valid, known)
         # [B, 2 + F' * T', D]
         cls_tokens = self.cls_tokens.expand(feats.shape[0], -1, -1)
         x = torch.cat([cls_tokens, tokens], 1)

@@ -170,14 +170,16 @@ class AuM(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip, see ``pooling``.
         """
         feats, n_frames = _trim_padding(feats, wav_lens)
+        stride = self.embedding.draw_stride()
         # [B, T, F] -> [B, F' * T', D]
-        tokens = self.embedding(feats)
+        tokens = self.embedding(feats, stride)
         columns = tokens.shape[1] // self.embedding.freq_patches
         valid = None
         if n_frames is not None:
-            valid = self.embedding.time_patches(n_frames)
+            valid = self.embedding.time_patches(n_frames, stride)
         if self.bidirectional:
-            tokens = tokens + self.position(columns, valid)
+            known = self.embedding.time_patches(self.max_frames, stride)
+            tokens = tokens + self.position(columns, valid, known)
         x, lengths, place = self._add_cls_token(tokens, valid, columns)
         x = self._residual(x)
         for block in self.blocks:
