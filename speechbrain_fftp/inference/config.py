@@ -21,6 +21,7 @@ from speechbrain_fftp.lobes.features import (
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
 MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
@@ -28,13 +29,14 @@ TRAINED = ("embedding_model", "classifier")  # the modules with weights
 NUMBERS = {"sample_rate": (MIN_RATE, MAX_RATE), "max_frames": (1, 2**20)}
 NEEDED = (*NUMBERS, *MODULES)
 
+ENCODERS = {cls.__name__: cls for cls in (AST, AuM, CED, ConvNeXt1d)}
 LAYERS = ("Dropout", "GELU", "Identity", "LayerNorm", "Linear", "RMSNorm")
 LAYERS = {name: getattr(torch.nn, name) for name in LAYERS}
 # The classes that each part of a model can have.
 CLASSES = {
     "compute_features": {"KaldiFbank": KaldiFbank, "MelDecibels": MelDecibels},
     "mean_var_norm": {"DatasetNormalization": DatasetNormalization},
-    "embedding_model": {"AST": AST, "AuM": AuM, "CED": CED},
+    "embedding_model": ENCODERS,
     "embedding": {
         "FFTPEmbedding": FFTPEmbedding,
         "SquarePatchEmbedding": SquarePatchEmbedding,
@@ -163,7 +165,7 @@ def _build_module(config, part, n_tensors):
 
 def _check_sizes(cls, values, part, n_tensors):
     """Refuses what would take much memory, or divide by zero."""
-    if cls in (AST, AuM, CED) and values["depth"] > n_tensors:
+    if cls in ENCODERS.values() and values["depth"] > n_tensors:
         raise ValueError(
             f"{part}: {n_tensors} tensors are too few for "
             f"depth={values['depth']}."

@@ -6,7 +6,7 @@ Authors
 
 import torch
 
-POOLINGS = ("cls", "mean", "cls+mean")
+POOLINGS = ("cls", "mean", "cls+mean", "tokens")
 
 
 def pool(pooling, cls, tokens, valid=None):
@@ -15,8 +15,9 @@ def pool(pooling, cls, tokens, valid=None):
     Arguments
     ---------
     pooling : str
-        "cls", the class tokens; "mean", the mean over the clip's own tokens; or
-        "cls+mean", the mean of both.
+        "cls", the class tokens; "mean", the mean over the clip's own tokens;
+        "cls+mean", the mean of both; or "tokens", all tokens, those of padding
+        0.0, for a ``FrameClassifier``.
     cls : torch.Tensor
         The mean of the class tokens ``[B, 1, D]``.
     tokens : torch.Tensor
@@ -27,7 +28,7 @@ def pool(pooling, cls, tokens, valid=None):
     Returns
     -------
     torch.Tensor
-        ``[B, 1, D]``
+        ``[B, 1, D]``, or ``[B, N, D]`` of "tokens".
 
     Example
     -------
@@ -41,6 +42,8 @@ def pool(pooling, cls, tokens, valid=None):
     if valid is None:
         valid = tokens.new_ones(tokens.shape[:2])
     weights = valid.to(tokens.dtype).unsqueeze(2)
+    if pooling == "tokens":
+        return tokens * weights
     mean = (tokens * weights).sum(1, keepdim=True)
     mean = mean / weights.sum(1, keepdim=True)
     return mean if pooling == "mean" else (cls + mean) / 2
@@ -55,7 +58,7 @@ def _check_pooling(pooling):
 
 
 class TokenConvolution(torch.nn.Conv1d):
-    """A depthwise convolution over a clip's own tokens, and a residual.
+    """A depthwise convolution over a clip's own tokens.
 
     It gives attention a sense of what is near in time, as the conditional
     positions of https://arxiv.org/abs/2102.10882 do.
@@ -102,5 +105,4 @@ class TokenConvolution(torch.nn.Conv1d):
         """
         own = tokens if valid is None else tokens * valid.unsqueeze(2)
         # [B, N, D] -> [B, D, N] -> [B, N, D]
-        local = super().forward(own.transpose(1, 2)).transpose(1, 2)
-        return tokens + local
+        return super().forward(own.transpose(1, 2)).transpose(1, 2)

@@ -184,7 +184,13 @@ def test_demo_needs_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "hparams", ["ast_square.yaml", "aum_fftp.yaml", "aum_square.yaml"]
+    "hparams",
+    [
+        "ast_square.yaml",
+        "aum_fftp.yaml",
+        "aum_square.yaml",
+        "convnext_fftp.yaml",
+    ],
 )
 def test_each_yaml_trains_on_custom_words(hparams, words, tmp_path):
     folder = tmp_path / "own"

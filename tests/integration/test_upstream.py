@@ -37,7 +37,7 @@ TASKS = {
         "hparams/speechcommands",
     ),
 }
-NAMES = ("ast_fftp", "ast_square", "aum_fftp", "aum_square")
+NAMES = ("ast_fftp", "ast_square", "aum_fftp", "aum_square", "convnext_fftp")
 NAMES = {task: (*NAMES, "ced") if task == TASK else NAMES for task in TASKS}
 TABLE = (
     "| Tasks | Datasets | Models |\n| ---- | ---- | ---- |\n"
@@ -309,7 +309,7 @@ def test_words_recipe_trains(checkout, child, tmp_path):
     assert (tmp_path / "debug" / "inference" / "model.safetensors").is_file()
 
 
-@pytest.mark.parametrize("name", ["ast_fftp", "aum_square"])
+@pytest.mark.parametrize("name", ["ast_fftp", "aum_square", "convnext_fftp"])
 def test_register_makes_its_yaml_files_load(checkout, tmp_path, name):
     speechbrain_fftp.register()
     folders = {"data_folder": "data", "output_folder": str(tmp_path)}

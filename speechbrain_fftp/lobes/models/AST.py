@@ -106,8 +106,8 @@ class TransformerBlock(torch.nn.Module):
         """
         if self.conv is not None:
             valid = None if mask is None else mask[:, 0, 0, CLASS_TOKENS:]
-            tokens = self.conv(x[:, CLASS_TOKENS:], valid)
-            x = torch.cat([x[:, :CLASS_TOKENS], tokens], 1)
+            local = self.conv(x[:, CLASS_TOKENS:], valid)
+            x = x + torch.nn.functional.pad(local, (0, 0, CLASS_TOKENS, 0))
         x = x[:, : self.outputs] + self._attention(self.norm1(x), mask)
         return x + self.mlp(self.norm2(x))
 
@@ -141,7 +141,8 @@ class AST(torch.nn.Module):
     mlp_ratio, dropout, norm_eps : float
         See ``TransformerBlock``. In the original AST, ``norm_eps`` is 1e-6.
     pooling : str
-        "cls" as in the original, "mean" or "cls+mean"; see ``pool``.
+        "cls" as in the original, "mean", "cls+mean" or "tokens"; see ``pool``.
+        Of square patches, the tokens of a time step are averaged first.
     conv_kernel : int
         See ``TransformerBlock``.
 
@@ -219,7 +220,8 @@ class AST(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip, see ``pooling``.
+            Embedding ``[B, 1, D]`` of each clip, or its tokens over time
+            ``[B, T', D]``, see ``pooling``.
         """
         feats, n_frames = _trim_padding(feats, wav_lens)
         stride = self.embedding.draw_stride()
@@ -227,11 +229,12 @@ class AST(torch.nn.Module):
         tokens = self.embedding(feats, stride)
         rows = self.embedding.freq_patches
         columns = tokens.shape[1] // rows
-        valid = mask = None
+        valid = own = mask = None
         if n_frames is not None:
             valid = self.embedding.time_patches(n_frames, stride)
             time = torch.arange(columns, device=feats.device)
-            mask = (time < valid[:, None]).repeat(1, rows)
+            own = time < valid[:, None]
+            mask = own.repeat(1, rows)
             # [B, F' * T'] -> [B, 1, 1, 2 + F' * T']
             mask = torch.nn.functional.pad(mask, (CLASS_TOKENS, 0), value=True)
             mask = mask[:, None, None]
@@ -246,5 +249,6 @@ class AST(torch.nn.Module):
         cls = self.norm(x[:, :CLASS_TOKENS]).mean(1, keepdim=True)
         if self.pooling == "cls":
             return cls
-        own = None if mask is None else mask[:, 0, 0, CLASS_TOKENS:]
-        return pool(self.pooling, cls, self.norm(x[:, CLASS_TOKENS:]), own)
+        # [B, 2 + F' * T', D] -> [B, T', D]
+        tokens = self.norm(x[:, CLASS_TOKENS:]).unflatten(1, (rows, columns))
+        return pool(self.pooling, cls, tokens.mean(1), own)

@@ -75,7 +75,8 @@ class AuM(torch.nn.Module):
     backend : str
         Backend of ``selective_scan``.
     pooling : str
-        "cls" as in the original, "mean" or "cls+mean"; see ``pool``.
+        "cls" as in the original, "mean", "cls+mean" or "tokens"; see ``pool``.
+        Of square patches, the tokens of a time step are averaged first.
 
     Raises
     ------
@@ -133,18 +134,12 @@ class AuM(torch.nn.Module):
             rows = embedding.freq_patches
             columns = embedding.time_patches(max_frames)
             self.position = PositionEmbedding(rows, columns, embed_dim)
-        # Includes its position.
         self.cls_token = torch.nn.Parameter(torch.empty(embed_dim))
+        sizes = {"d_state": d_state, "d_conv": d_conv, "expand": expand}
+        sizes.update(dt_rank=dt_rank, backend=backend)
         self.blocks = torch.nn.ModuleList(
             MambaBlock(
-                embed_dim,
-                norm_eps,
-                bidirectional=bidirectional,
-                d_state=d_state,
-                d_conv=d_conv,
-                expand=expand,
-                dt_rank=dt_rank,
-                backend=backend,
+                embed_dim, norm_eps, bidirectional=bidirectional, **sizes
             )
             for _ in range(depth)
         )
@@ -167,7 +162,8 @@ class AuM(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip, see ``pooling``.
+            Embedding ``[B, 1, D]`` of each clip, or its tokens over time
+            ``[B, T', D]``, see ``pooling``.
         """
         feats, n_frames = _trim_padding(feats, wav_lens)
         stride = self.embedding.draw_stride()
@@ -190,10 +186,10 @@ class AuM(torch.nn.Module):
         cls = x.gather(1, index)
         if self.pooling == "cls":
             return self.norm(cls)
-        slots, place = torch.arange(x.shape[1], device=x.device), place[:, None]
-        last = x.shape[1] if lengths is None else lengths[:, None]
-        own = ((slots != place) & (slots < last)).expand(x.shape[0], -1)
-        return pool(self.pooling, self.norm(cls), self.norm(x), own)
+        times = torch.arange(columns, device=x.device)
+        own = None if valid is None else times < valid[:, None]
+        tokens = self.norm(self._take_tokens(x, place, valid, times)).mean(1)
+        return pool(self.pooling, self.norm(cls), tokens, own)
 
     def _add_cls_token(self, tokens, valid, columns):
         """Adds the class token to each clip's own tokens, which come first.
@@ -222,6 +218,16 @@ class AuM(torch.nn.Module):
         x = torch.cat([cls_token, tokens], 1)
         x = x.gather(1, index.unsqueeze(2).expand(-1, -1, width))
         return x, counts + 1, place
+
+    def _take_tokens(self, x, place, valid, times):
+        """Undoes ``_add_cls_token``: tokens ``[B, F', T', D]``, padding last."""
+        rows = torch.arange(self.embedding.freq_patches, device=x.device)
+        columns = len(times) if valid is None else valid.view(-1, 1, 1)
+        slots = rows[:, None] * columns + times
+        slots = slots + (slots >= place.view(-1, 1, 1)).long()
+        index = slots.clamp(max=x.shape[1] - 1).flatten(1).unsqueeze(2)
+        tokens = x.gather(1, index.expand(x.shape[0], -1, x.shape[2]))
+        return tokens.unflatten(1, (len(rows), len(times)))
 
     def step(self, feats, state=None):
         """Encodes the next frames of a stream, any number at a time.

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from speechbrain.lobes.models.Xvector import Xvector
-from speechbrain_fftp.nnet.patching import FFTPEmbedding
 
 PEERS = Path(__file__).resolve().parents[3] / "benchmarks" / "peers"
 
@@ -33,12 +32,6 @@ def make_bc_resnet():
     return BCResNet(scale=1)
 
 
-def make_cnn(depth=2):
-    from fftp_cnn import FFTPConvNet
-
-    return FFTPConvNet(FFTPEmbedding(40, 32, 10, 5), 32, depth)
-
-
 def make_ready(make):
     """A model with statistics of its normalisations, in evaluation mode."""
     torch.manual_seed(0)
@@ -55,7 +48,7 @@ def embed(model, feats, lens=None):
     return model(feats, lens)
 
 
-@pytest.mark.parametrize("make", [make_x_vector, make_bc_resnet, make_cnn])
+@pytest.mark.parametrize("make", [make_x_vector, make_bc_resnet])
 def test_values_of_padding_do_not_reach_peers(make):
     model = make_ready(make)
     feats, lens = torch.randn(3, 98, 40), torch.tensor([1.0, 49 / 98, 50 / 98])
@@ -115,64 +108,3 @@ def test_x_vector_without_padding_is_speechbrains():
     torch.testing.assert_close(
         embed(model, feats, lens), embed(stock, feats, lens)
     )
-
-
-def slow_cnn(model, feats):
-    """The convolutional network on one clip ``[T, F]``, token by token."""
-    proj = model.embedding.proj
-    weight = proj.weight[:, 0].transpose(1, 2).flatten(1)  # [D, frames * F]
-    starts = range(0, len(feats) - 9, 5)
-    tokens = [weight @ feats[i : i + 10].flatten() + proj.bias for i in starts]
-    for block in model.blocks:
-        kernel = block.conv.weight[:, 0]
-        reach = kernel.shape[1] // 2
-        mixed = []
-        for i in range(len(tokens)):
-            sums = block.conv.bias.clone()
-            for k in range(-reach, reach + 1):
-                if 0 <= i + k < len(tokens):
-                    sums += kernel[:, k + reach] * tokens[i + k]
-            mixed.append(tokens[i] + block.mlp(sums))
-        tokens = mixed
-    return torch.stack([model.norm(token) for token in tokens]).mean(0)
-
-
-def test_cnn_is_what_it_is_token_by_token():
-    model, feats = make_ready(make_cnn), torch.randn(1, 63, 40)
-    with torch.no_grad():
-        expected = slow_cnn(model, feats[0])
-    found = embed(model, feats)[0, 0]
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("frames", [7, 10, 14, 15, 58, 98])
-def test_cnn_does_not_depend_on_the_length_of_the_padding(frames):
-    model, feats = make_ready(make_cnn), torch.randn(1, frames, 40)
-    expected = embed(model, feats)
-    for length in (frames + 1, frames + 5, 200):
-        batch = torch.randn(2, length, 40)
-        batch[0, :frames] = feats
-        if frames < 10:
-            batch[0, frames:] = 0.0  # part of its only token
-        lens = torch.tensor([frames / length, 1.0])
-        found = embed(model, batch, lens)[:1]
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-
-
-def test_lengths_become_frames():
-    from peers import inside
-
-    for steps in (1, 9, 98, 101, 1000):
-        counts = torch.arange(1, steps + 1)
-        found = inside(counts / steps, steps)
-        assert torch.equal(found.sum(1).long(), counts)
-        assert torch.equal(found, found.sort(1, descending=True).values)
-    assert inside(torch.tensor([0.0]), 4).tolist() == [[1, 0, 0, 0]]
-
-
-def test_learning_rate_decays_linearly():
-    from peers import LinearDecay
-
-    schedule = LinearDecay(0.01, 1000, 10, 0.002)
-    rates = [schedule.rate(step) for step in (0, 5, 10, 11)]
-    assert rates == pytest.approx([0.01, 0.006, 0.002, 0.002])

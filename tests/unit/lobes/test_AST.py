@@ -143,19 +143,29 @@ def test_no_gradient_from_padding():
 
 @pytest.mark.parametrize("kind", ["fftp", "square", "local"])
 @torch.no_grad()
-def test_pooled_tokens_are_means_of_each_clips_own(kind):
+def test_pooled_tokens_are_each_clips_own_in_the_order_of_time(kind):
     encoders = {p: make_encoder(kind, pooling=p) for p in POOLINGS}
     feats, lens = torch.randn(2, 60, 16), torch.tensor([1.0, 0.5])
     found = {p: encoder(feats, lens) for p, encoder in encoders.items()}
     both = (found["cls"] + found["mean"]) / 2
     torch.testing.assert_close(found["cls+mean"], both)
-    encoder, outputs = encoders["mean"], []
-    encoder.norm.register_forward_hook(lambda *args: outputs.append(args[2]))
-    for clip, expected in zip((feats[:1], feats[1:, :30]), found["mean"]):
-        encoder(clip)
-        tokens = outputs[-1]  # those after the class tokens
-        assert tokens.shape[1] == encoder.embedding.num_patches(clip.shape[1])
-        torch.testing.assert_close(tokens.mean(1), expected, atol=1e-4, rtol=0)
+    encoder, outputs = encoders["tokens"], []
+    encoder.blocks[-1].register_forward_hook(
+        lambda *args: outputs.append(args[2])
+    )
+    for i, clip in enumerate((feats[:1], feats[1:, :30])):
+        tokens = encoder(clip)[0]
+        count, rows = len(tokens), encoder.embedding.freq_patches
+        assert count == encoder.embedding.time_patches(clip.shape[1])
+        padded = found["tokens"][i]
+        torch.testing.assert_close(padded[:count], tokens, atol=1e-4, rtol=0)
+        assert not padded[count:].any()
+        mean = found["mean"][i, 0]
+        torch.testing.assert_close(tokens.mean(0), mean, atol=1e-4, rtol=0)
+        # The last block's output without class tokens
+        last = outputs[-1][0, 2:]
+        expected = encoder.norm(last.view(rows, count, -1)).mean(0)
+        torch.testing.assert_close(tokens, expected)
 
 
 @torch.no_grad()

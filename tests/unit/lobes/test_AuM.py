@@ -114,21 +114,31 @@ def test_output_is_the_normalised_class_token(kind):
 @pytest.mark.parametrize("kind", EMBEDDINGS)
 @pytest.mark.parametrize("form", FORMS)
 @torch.no_grad()
-def test_pooled_tokens_are_means_of_each_clips_own(kind, form):
+def test_pooled_tokens_are_each_clips_own_in_the_order_of_time(kind, form):
     encoders = {p: make_encoder(kind, form, pooling=p) for p in POOLINGS}
     feats, lens = torch.randn(2, 60, 16), torch.tensor([1.0, 0.5])
     found = {p: encoder(feats, lens) for p, encoder in encoders.items()}
     both = (found["cls"] + found["mean"]) / 2
     torch.testing.assert_close(found["cls+mean"], both)
-    encoder, outputs = encoders["mean"], []
-    encoder.norm.register_forward_hook(lambda *args: outputs.append(args[2]))
-    for clip, expected in zip((feats[:1], feats[1:, :30]), found["mean"]):
-        encoder(clip)
-        cls, every = outputs[-2:]
-        count = encoder.embedding.num_patches(clip.shape[1])
-        assert every.shape[1] == count + 1
-        mean = (every.sum(1) - cls[:, 0]) / count
-        torch.testing.assert_close(mean, expected, atol=1e-4, rtol=0)
+    encoder, outputs = encoders["tokens"], []
+    encoder.blocks[-1].register_forward_hook(
+        lambda *args: outputs.append(args[2])
+    )
+    for i, clip in enumerate((feats[:1], feats[1:, :30])):
+        tokens = encoder(clip)[0]
+        count, rows = len(tokens), encoder.embedding.freq_patches
+        assert count == encoder.embedding.time_patches(clip.shape[1])
+        padded = found["tokens"][i]
+        torch.testing.assert_close(padded[:count], tokens, atol=1e-4, rtol=0)
+        assert not padded[count:].any()
+        mean = found["mean"][i, 0]
+        torch.testing.assert_close(tokens.mean(0), mean, atol=1e-4, rtol=0)
+        # The last block's output without the class token
+        last = outputs[-1][0]
+        place = rows * count // 2 if form else rows * count
+        last = torch.cat([last[:place], last[place + 1 :]])
+        expected = encoder.norm(last.view(rows, count, -1)).mean(0)
+        torch.testing.assert_close(tokens, expected)
 
 
 @pytest.mark.parametrize("kind", [*EMBEDDINGS, POOLED])

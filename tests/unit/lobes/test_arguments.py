@@ -16,6 +16,7 @@ from speechbrain_fftp.lobes.features import (
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
 # Modules whose arguments all differ from the defaults.
@@ -23,7 +24,7 @@ MODULES = [
     KaldiFbank(8000, 40, 20.0, 5.0, 30.0, 0.9),
     MelDecibels(8000, 40, 256, 80, 30.0, 3000.0),
     DatasetNormalization(-1.0, 2.0),
-    FFTPEmbedding(40, 12, 7, 3),
+    FFTPEmbedding(40, 12, 7, 3, [3, 6]),
     SquarePatchEmbedding(40, 12, 8, 4),
     AST(
         n_mels=40,
@@ -39,6 +40,7 @@ MODULES = [
         conv_kernel=3,
     ),
     CED(40, 12, 2, 4, 90, 2.0, 0.1, 1e-5),
+    ConvNeXt1d(40, 12, 2, FFTPEmbedding(40, 12, 7, 3), 90, 7, 2.0, 0.1),
     AuM(
         n_mels=40,
         embed_dim=12,

@@ -1,0 +1,169 @@
+"""Classifies each time step of a clip, and the clip by pooling them.
+
+The tokens of full-frequency temporal patches are a time sequence, so that a
+model trained on labels of whole clips can say when a sound is heard: multiple
+instance learning, with the pooling functions of Wang et al.
+(https://arxiv.org/abs/1810.09050).
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import torch
+
+SMALLEST = 1e-6  # of a clip's probabilities, and of 1 minus them
+
+
+class LinearSoftmaxPooling(torch.nn.Module):
+    """The mean of probabilities, weighted by themselves.
+
+    A clip's probability is that of the time steps where the sound is heard,
+    without a limit to their number.
+
+    Example
+    -------
+    >>> probs = torch.tensor([[[0.8], [0.0], [0.8]]])
+    >>> LinearSoftmaxPooling()(probs, torch.ones(1, 3, 1), None)
+    tensor([[0.8000]])
+    """
+
+    def forward(self, probs, valid, tokens):
+        """Pools the probabilities of time steps.
+
+        Arguments
+        ---------
+        probs : torch.Tensor
+            Probabilities ``[B, N, C]`` of N time steps.
+        valid : torch.Tensor
+            1.0 for a clip's own time steps ``[B, N, 1]``, 0.0 for padding.
+        tokens : torch.Tensor
+            What the probabilities are of, ``[B, N, D]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Probabilities ``[B, C]``.
+        """
+        probs = probs * valid
+        return probs.square().sum(1) / probs.sum(1).clamp(min=SMALLEST)
+
+
+class MaxPooling(LinearSoftmaxPooling):
+    """The highest probability.
+
+    Example
+    -------
+    >>> probs = torch.tensor([[[0.8], [0.0], [0.9]]])
+    >>> MaxPooling()(probs, torch.tensor([[[1.0], [1.0], [0.0]]]), None)
+    tensor([[0.8000]])
+    """
+
+    def forward(self, probs, valid, tokens):
+        """Pools the probabilities, see ``LinearSoftmaxPooling``."""
+        return (probs * valid).amax(1)
+
+
+class MeanPooling(LinearSoftmaxPooling):
+    """The mean of probabilities.
+
+    Example
+    -------
+    >>> probs = torch.tensor([[[0.8], [0.0], [0.9]]])
+    >>> MeanPooling()(probs, torch.tensor([[[1.0], [1.0], [0.0]]]), None)
+    tensor([[0.4000]])
+    """
+
+    def forward(self, probs, valid, tokens):
+        """Pools the probabilities, see ``LinearSoftmaxPooling``."""
+        return (probs * valid).sum(1) / valid.sum(1)
+
+
+class AttentionPooling(LinearSoftmaxPooling):
+    """The mean of probabilities with learned weights, others for each class.
+
+    Arguments
+    ---------
+    embed_dim, n_classes : int
+        Number of channels D of a token, and of classes C.
+
+    Example
+    -------
+    >>> pooling = AttentionPooling(192, 10)
+    >>> tokens = torch.rand(2, 30, 192)
+    >>> pooling(torch.rand(2, 30, 10), torch.ones(2, 30, 1), tokens).shape
+    torch.Size([2, 10])
+    """
+
+    def __init__(self, embed_dim, n_classes):
+        super().__init__()
+        self.embed_dim, self.n_classes = embed_dim, n_classes
+        self.attention = torch.nn.Linear(embed_dim, n_classes)
+
+    def forward(self, probs, valid, tokens):
+        """Pools the probabilities, see ``LinearSoftmaxPooling``."""
+        weights = self.attention(tokens).float()
+        weights = weights.masked_fill(valid == 0, -torch.inf).softmax(1)
+        return (probs * weights).sum(1)
+
+
+class FrameClassifier(torch.nn.Module):
+    """Classifies time steps and clips; several classes may be heard at once.
+
+    For encoders with ``pooling="tokens"``, whose tokens of padding are 0.0.
+
+    Arguments
+    ---------
+    embed_dim, n_classes : int
+        Number of channels D of a token, and of classes C.
+    pooling : torch.nn.Module, optional
+        From probabilities of time steps to those of a clip; by default,
+        ``LinearSoftmaxPooling``.
+
+    Example
+    -------
+    >>> from speechbrain_fftp.lobes.models.AST import AST
+    >>> encoder = AST(embed_dim=48, depth=1, num_heads=3, pooling="tokens")
+    >>> classifier = FrameClassifier(48, 10)
+    >>> tokens = encoder(torch.rand(2, 1000, 128), torch.tensor([1.0, 0.3]))
+    >>> classifier(tokens).shape, classifier.frame_logits(tokens).shape
+    (torch.Size([2, 1, 10]), torch.Size([2, 196, 10]))
+    """
+
+    def __init__(self, embed_dim, n_classes, pooling=None):
+        super().__init__()
+        self.embed_dim, self.n_classes = embed_dim, n_classes
+        self.norm = torch.nn.LayerNorm(embed_dim)
+        self.linear = torch.nn.Linear(embed_dim, n_classes)
+        self.pooling = LinearSoftmaxPooling() if pooling is None else pooling
+
+    def frame_logits(self, tokens):
+        """Classifies each time step.
+
+        Arguments
+        ---------
+        tokens : torch.Tensor
+            Tokens ``[B, N, D]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Logits ``[B, N, C]`` in float32.
+        """
+        return self.linear(self.norm(tokens)).float()
+
+    def forward(self, tokens):
+        """Classifies clips.
+
+        Arguments
+        ---------
+        tokens : torch.Tensor
+            Tokens ``[B, N, D]``, those of padding 0.0.
+
+        Returns
+        -------
+        torch.Tensor
+            Logits ``[B, 1, C]`` in float32.
+        """
+        valid = (tokens != 0).any(2, keepdim=True).float()
+        probs = self.pooling(self.frame_logits(tokens).sigmoid(), valid, tokens)
+        return probs.clamp(SMALLEST, 1 - SMALLEST).logit().unsqueeze(1)

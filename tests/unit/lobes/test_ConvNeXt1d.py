@@ -1,0 +1,99 @@
+"""Tests of the convolutional encoder over time.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import pytest
+import torch
+
+from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.utils.complexity import count_macs
+
+
+def make_encoder(depth=2, kernel=3):
+    """An encoder for up to 60 frames whose weights are not small."""
+    torch.manual_seed(3)
+    embedding = FFTPEmbedding(16, 24, 10, 4)
+    encoder = ConvNeXt1d(16, 24, depth, embedding, 60, kernel=kernel).eval()
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    return encoder
+
+
+@torch.no_grad()
+def test_output_is_that_of_the_formula():
+    encoder = make_encoder(depth=1)
+    feats, block = torch.randn(1, 50, 16), encoder.blocks[0]
+    tokens = encoder.embedding(feats)[0]  # [N, D]
+    padded = torch.nn.functional.pad(tokens, (0, 0, 1, 1))
+    mixed = block.conv.bias + sum(
+        padded[k : k + len(tokens)] * block.conv.weight[:, 0, k]
+        for k in range(3)
+    )
+    norm, up, _, _, down, _ = block.mlp
+    centred = mixed - mixed.mean(1, keepdim=True)
+    scale = (centred.square().mean(1, keepdim=True) + norm.eps).rsqrt()
+    hidden = up(centred * scale * norm.weight + norm.bias)
+    hidden = hidden * 0.5 * (1 + (hidden / 2**0.5).erf())
+    expected = encoder.norm(tokens + down(hidden)).mean(0)
+    torch.testing.assert_close(encoder(feats)[0, 0], expected)
+
+
+@pytest.mark.parametrize("fill", [0.0, float("nan")])
+@torch.no_grad()
+def test_embedding_does_not_depend_on_padding(fill):
+    encoder = make_encoder()
+    clips = [torch.randn(n, 16) for n in (90, 3, 10, 11, 37, 60, 1)]
+    alone = torch.cat([encoder(clip[None]) for clip in clips])
+    for frames in (90, 200):
+        feats = torch.full((len(clips), frames, 16), fill)
+        for row, clip in zip(feats, clips):
+            row[: len(clip)] = clip
+        lens = torch.tensor([len(clip) / frames for clip in clips])
+        torch.testing.assert_close(
+            encoder(feats, lens), alone, atol=1e-4, rtol=0
+        )
+
+
+@torch.no_grad()
+def test_a_token_depends_on_as_many_neighbours_as_the_kernels_cover():
+    encoder = make_encoder(depth=2, kernel=5)
+    feats, outputs = torch.randn(1, 90, 16), []
+    encoder.norm.register_forward_hook(lambda *args: outputs.append(args[2]))
+    encoder(feats)
+    feats[:, 40] += 1.0  # in tokens 8, 9 and 10
+    encoder(feats)
+    changed = (outputs[0] != outputs[1]).any(2)[0].nonzero().flatten()
+    assert changed.tolist() == list(range(8 - 4, 10 + 4 + 1))
+
+
+def test_gradient_reaches_every_parameter_and_no_padding():
+    encoder = make_encoder().train()
+    feats = torch.randn(2, 60, 16, requires_grad=True)
+    out = encoder(feats, torch.tensor([1.0, 0.5]))
+    (out * torch.randn_like(out)).sum().backward()
+    assert all(p.grad.any() for p in encoder.parameters())
+    assert feats.grad[1, :30].any() and not feats.grad[1, 30:].any()
+
+
+def test_18_blocks_have_the_macs_of_12_of_ast():
+    feats = torch.zeros(1, 1000, 128)
+    embedding = FFTPEmbedding(128, 192)
+    encoder = ConvNeXt1d(128, 192, 18, embedding)
+    tokens = 196
+    per_token = 128 * 25 * 192 + 18 * (8 * 192**2 + 9 * 192)
+    assert count_macs(encoder, feats).total == tokens * per_token
+    ast = count_macs(AST(128, 192, 12, 3, embedding), feats).linear_conv
+    assert tokens * per_token == pytest.approx(ast, rel=0.01)
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="not SquarePatchEmbedding"):
+        ConvNeXt1d(16, 24, 1, SquarePatchEmbedding(16, 24, 8, 8))
+    with pytest.raises(ValueError, match="The kernel must be odd, not 4"):
+        ConvNeXt1d(16, 24, 1, FFTPEmbedding(16, 24, 10, 4), kernel=4)
+    with pytest.raises(ValueError, match="longer than the longest clip"):
+        ConvNeXt1d(16, 24, 1, FFTPEmbedding(16, 24, 10, 4), max_frames=9)
