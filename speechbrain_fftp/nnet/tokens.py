@@ -49,11 +49,11 @@ def pool(pooling, cls, tokens, valid=None):
     return mean if pooling == "mean" else (cls + mean) / 2
 
 
-def _check_pooling(pooling):
+def _check_pooling(pooling, known=POOLINGS):
     """Raises a ValueError if a kind of pooling is unknown."""
-    if pooling not in POOLINGS:
+    if pooling not in known:
         raise ValueError(
-            f"pooling={pooling!r} must be one of {', '.join(POOLINGS)}."
+            f"pooling={pooling!r} must be one of {', '.join(known)}."
         )
 
 

@@ -16,7 +16,7 @@ from speechbrain_fftp.nnet.patching import (
     _check_embedding,
     _trim_padding,
 )
-from speechbrain_fftp.nnet.tokens import TokenConvolution, pool
+from speechbrain_fftp.nnet.tokens import TokenConvolution, _check_pooling, pool
 
 
 class ConvNeXtBlock(torch.nn.Module):
@@ -76,7 +76,7 @@ class ConvNeXt1d(torch.nn.Module):
 
     A block costs two thirds of a transformer's: 18 blocks have the MACs of an
     AST of 12. There are no positions and no class token, so that clips may be
-    of any length: the embedding is the mean of a clip's tokens.
+    of any length.
 
     Arguments
     ---------
@@ -90,12 +90,15 @@ class ConvNeXt1d(torch.nn.Module):
         Maximum clip length in frames, which a patch must not exceed.
     kernel, mlp_ratio, dropout : int, float, float
         See ``ConvNeXtBlock``.
+    pooling : str
+        "mean" or "tokens"; see ``pool``.
 
     Raises
     ------
     ValueError
         If the embedding has other sizes or is not an ``FFTPEmbedding``, its
-        patch is longer than ``max_frames``, or the kernel is not odd.
+        patch is longer than ``max_frames``, the kernel is not odd, or
+        ``pooling`` unknown.
 
     Example
     -------
@@ -115,8 +118,10 @@ class ConvNeXt1d(torch.nn.Module):
         kernel=9,
         mlp_ratio=4.0,
         dropout=0.0,
+        pooling="mean",
     ):
         super().__init__()
+        _check_pooling(pooling, ("mean", "tokens"))
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         if not isinstance(embedding, FFTPEmbedding):
@@ -128,6 +133,7 @@ class ConvNeXt1d(torch.nn.Module):
         self.n_mels, self.embed_dim, self.depth = n_mels, embed_dim, depth
         self.max_frames, self.kernel = max_frames, kernel
         self.mlp_ratio, self.dropout = mlp_ratio, dropout
+        self.pooling = pooling
         self.embedding = embedding
         self.blocks = torch.nn.ModuleList(
             ConvNeXtBlock(embed_dim, kernel, mlp_ratio, dropout)
@@ -149,7 +155,8 @@ class ConvNeXt1d(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip.
+            Embedding ``[B, 1, D]`` of each clip, or its tokens ``[B, N, D]``,
+            see ``pooling``.
         """
         feats, n_frames = _trim_padding(feats, wav_lens)
         stride = self.embedding.draw_stride()
@@ -162,4 +169,4 @@ class ConvNeXt1d(torch.nn.Module):
             valid = time < count[:, None]
         for block in self.blocks:
             tokens = block(tokens, valid)
-        return pool("mean", None, self.norm(tokens), valid)
+        return pool(self.pooling, None, self.norm(tokens), valid)

@@ -40,7 +40,9 @@ MODULES = [
         conv_kernel=3,
     ),
     CED(40, 12, 2, 4, 90, 2.0, 0.1, 1e-5),
-    ConvNeXt1d(40, 12, 2, FFTPEmbedding(40, 12, 7, 3), 90, 7, 2.0, 0.1),
+    ConvNeXt1d(
+        40, 12, 2, FFTPEmbedding(40, 12, 7, 3), 90, 7, 2.0, 0.1, "tokens"
+    ),
     AuM(
         n_mels=40,
         embed_dim=12,
