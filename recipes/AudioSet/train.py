@@ -46,6 +46,7 @@ from speechbrain_fftp.datasets.batches import (
 from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
 from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 from speechbrain_fftp.inference.thresholds import learn_thresholds
+from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.training.brain import ClipBrain
 from speechbrain_fftp.training.distillation import load_teacher
 from speechbrain_fftp.training.errors import report_errors
@@ -60,6 +61,7 @@ from speechbrain_fftp.training.setup import (
     resolve_run_options,
     start_from_pretrained,
 )
+from speechbrain_fftp.training.strong_labels import StrongLabels
 from speechbrain_fftp.utils.metrics import f1_scores, tagging_metrics
 
 
@@ -331,9 +333,18 @@ if __name__ == "__main__":
         temperature=hparams["distill_temperature"],
         device=brain.device,
     )
-    hparams["classifier"][-1].bias.data.copy_(
+    classifier = hparams["classifier"]
+    getattr(classifier, "layers", classifier)[-1].bias.data.copy_(
         prior_log_odds(counts, num_clips, brain.labels)
     )
+    if hparams.get("strong_labels"):
+        brain.strong_labels = StrongLabels(
+            hparams["strong_labels"],
+            brain.labels,
+            read_class_list(Path(hparams["prepared_folder"]) / "classes.csv"),
+            datasets["train"],
+            Tagger(**hparams["modules"]),
+        )
     train_loader = make_train_loader(brain, datasets["train"], counts, hparams)
     valid_loader, test_loader = (
         brain.evaluation_loader(

@@ -132,8 +132,9 @@ class FrameClassifier(torch.nn.Module):
     def __init__(self, embed_dim, n_classes, pooling=None):
         super().__init__()
         self.embed_dim, self.n_classes = embed_dim, n_classes
-        self.norm = torch.nn.LayerNorm(embed_dim)
-        self.linear = torch.nn.Linear(embed_dim, n_classes)
+        self.layers = torch.nn.Sequential(
+            torch.nn.LayerNorm(embed_dim), torch.nn.Linear(embed_dim, n_classes)
+        )
         self.pooling = LinearSoftmaxPooling() if pooling is None else pooling
 
     def frame_logits(self, tokens):
@@ -149,7 +150,7 @@ class FrameClassifier(torch.nn.Module):
         torch.Tensor
             Logits ``[B, N, C]`` in float32.
         """
-        return self.linear(self.norm(tokens)).float()
+        return self.layers(tokens).float()
 
     def forward(self, tokens):
         """Classifies clips.

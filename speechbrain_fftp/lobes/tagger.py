@@ -107,6 +107,28 @@ class Tagger(torch.nn.Module):
         """
         return self.classifier(embeddings).squeeze(1).float()
 
+    def step_times(self, n_samples):
+        """The times of the tokens of an encoder with ``pooling="tokens"``.
+
+        Arguments
+        ---------
+        n_samples : int
+            Number of samples of a clip.
+
+        Returns
+        -------
+        torch.Tensor
+            The center ``[N]`` of each time step, in seconds.
+        """
+        front_end, patches = (
+            self.compute_features,
+            self.embedding_model.embedding,
+        )
+        n_steps = patches.time_patches(front_end.num_frames(n_samples))
+        first = front_end.window + (patches.patch_frames - 1) * front_end.shift
+        starts = torch.arange(n_steps) * patches.stride_frames * front_end.shift
+        return (starts + first / 2) / front_end.sample_rate
+
     def forward(self, wavs, wav_lens=None):
         """Maps waveforms to logits.
 

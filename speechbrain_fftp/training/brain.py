@@ -7,7 +7,6 @@ Authors
 import contextlib
 import itertools
 import math
-import os
 
 import torch
 from torch.nn.utils import get_total_norm
@@ -32,6 +31,7 @@ from speechbrain_fftp.training.reports import (
     write_predictions,
 )
 from speechbrain_fftp.training.setup import num_processes
+from speechbrain_fftp.training.strong_labels import NoStrongLabels
 
 logger = get_logger(__name__)
 
@@ -50,14 +50,14 @@ class ClipBrain(sb.core.Brain):
     A batch has ``id``, ``sig`` (waveforms ``[B, S]``), ``targets`` (``[B, C]``,
     1 for each class of a clip) and ``unreadable`` (ids of skipped clips).
 
-    Most arguments are keys of the recipes' yaml files, which explain them; the
-    modules are the arguments of ``Tagger``. ``run`` is the ``RunFolder`` of the
-    results, ``data_description`` the name of the data in metrics.json and in
-    the log; ``kwargs`` go to SpeechBrain's ``Brain``.
+    Most arguments are keys of the recipes' yaml files, the modules those of
+    ``Tagger``. ``run`` is the ``RunFolder`` of the results, ``data_description``
+    the name of the data; ``kwargs`` go to SpeechBrain's ``Brain``.
     """
 
     train_stream = None  # a ShardStream, if the training clips are in shards
     teacher = NoTeacher()  # or what load_teacher returns
+    strong_labels = NoStrongLabels()  # or what load_strong_labels returns
     thresholds = ()  # what learn_thresholds returns, for the inference folder
 
     def __init__(
@@ -110,13 +110,11 @@ class ClipBrain(sb.core.Brain):
         return self.epoch_counter.current
 
     def compute_forward(self, batch, stage):
-        """Returns logits ``[B, C]`` and targets ``[B, C]``, mixed in training.
-
-        A teacher's probabilities are further columns of the targets.
-        """
+        """Returns logits ``[B, C]`` and targets, with a teacher's after them."""
         batch = batch.to(self.device)
         (signals, lens), (targets, _) = batch.sig, batch.targets
         if stage == sb.Stage.TRAIN:
+            targets = self.strong_labels.add(batch.id, signals, targets)
             targets = self.teacher.look_up(batch.id, targets)
             augmented = self.augment(self.wav_augment, signals, lens, targets)
             signals, lens, targets = self.mixup(*augmented)
@@ -128,6 +126,9 @@ class ClipBrain(sb.core.Brain):
             feats, lens, targets = augmented
         with self.frozen_encoder(stage):
             embeddings = tagger.encode(feats, lens)
+        if stage == sb.Stage.TRAIN:
+            about = tagger.classifier, embeddings, targets
+            targets, self.frame_loss = self.strong_labels.compare(*about)
         return tagger.classify(embeddings), targets
 
     def compute_objectives(self, predictions, batch, stage):
@@ -136,7 +137,8 @@ class ClipBrain(sb.core.Brain):
         if stage != sb.Stage.TRAIN:
             self.kept.add(batch, logits, targets)
             return self.compute_cost(logits, targets)
-        return self.teacher.loss(logits, targets, self.compute_cost)
+        loss = self.teacher.loss(logits, targets, self.compute_cost)
+        return loss + self.frame_loss
 
     def augment(self, augmenter, signals, lens, targets):
         """Augments waveforms ``[B, S]`` or features ``[B, T, F]``."""
@@ -221,8 +223,7 @@ class ClipBrain(sb.core.Brain):
         means = {k: v for k, v in metrics.items() if isinstance(v, float)}
         stats = {"loss": loss, **means}
         if stage == sb.Stage.VALID:
-            self.end_epoch(ids, targets, probs, stats)
-            return
+            return self.end_epoch(ids, targets, probs, stats)
         epochs, per_class = self.tested["epochs"], metrics.get("per_class", {})
         self.history.add_test(epochs, stats, per_class)
         if if_main_process():
@@ -287,8 +288,8 @@ class ClipBrain(sb.core.Brain):
 
     def export(self, single_label=False):
         """Writes the inference folder, and ends the process group if any."""
-        folder = os.path.join(self.output_folder, "inference")
-        recipe = os.path.join(self.output_folder, "hyperparams.yaml")
+        folder = self.run.folder / "inference"
+        recipe = self.run.folder / "hyperparams.yaml"
         about = self.plain_modules, self.label_encoder, folder
         more = single_label, self.thresholds
         run_on_main(export_inference, args=[recipe, *about, *more])

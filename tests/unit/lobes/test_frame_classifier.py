@@ -57,7 +57,7 @@ def test_clip_is_pooled_from_its_own_steps(name):
 
 def test_steps_are_classified_one_by_one():
     classifier, tokens = make_classifier("max"), torch.randn(2, 7, D)
-    norm, linear = classifier.norm, classifier.linear
+    norm, linear = classifier.layers
     for i in range(7):
         step = tokens[:, i]
         step = step - step.mean(1, keepdim=True)
@@ -104,7 +104,7 @@ def test_neither_clips_nor_steps_depend_on_padding(kind, name):
 @pytest.mark.parametrize("name", POOLINGS)
 def test_gradients(name):
     classifier = make_classifier(name).double()
-    classifier.frame_logits = lambda x: classifier.linear(classifier.norm(x))
+    classifier.frame_logits = lambda x: classifier.layers(x)  # in float64
     tokens = torch.randn(2, 4, D, dtype=torch.double)
     tokens[1, 2:] = 0.0
     tokens.requires_grad_()
@@ -121,7 +121,7 @@ def test_gradients(name):
 
 def test_probabilities_that_round_to_0_or_1_give_finite_losses():
     classifier, tokens = make_classifier("mean"), torch.randn(2, 7, D)
-    torch.nn.init.constant_(classifier.linear.bias, 100.0)
+    torch.nn.init.constant_(classifier.layers[1].bias, 100.0)
     logits = classifier(tokens)[:, 0]
     logits.retain_grad()
     cost = torch.nn.functional.binary_cross_entropy_with_logits

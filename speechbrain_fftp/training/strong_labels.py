@@ -1,0 +1,146 @@
+"""Learns from the times of sounds as well as from the labels of clips.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+from collections import Counter, defaultdict
+
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.utils.logger import get_logger
+
+logger = get_logger(__name__)
+
+# Columns of the tables of AudioSet-Strong and of DCASE
+COLUMNS = (
+    ("segment_id", "start_time_seconds", "end_time_seconds", "label"),
+    ("filename", "onset", "offset", "event_label"),
+)
+
+
+class NoStrongLabels:
+    """Leaves the time steps to the labels of the clips."""
+
+    def add(self, ids, wavs, targets):
+        """Returns the targets."""
+        return targets
+
+    def compare(self, classifier, tokens, targets):
+        """Returns the targets, and no loss."""
+        return targets, 0.0
+
+
+class StrongLabels:
+    """The sounds of some clips with their times, as targets of time steps.
+
+    ``path`` is a tab-separated table with a header, as of AudioSet-Strong or of
+    DCASE: clip, start and end in seconds, and label. ``classes`` maps the labels
+    of the table to those of the model, ``labels``; ``train_set`` is a dataset of
+    single files, and the ``Tagger`` has a ``FrameClassifier`` and one stride.
+    What the table lacks, clips or classes, has no targets of time steps; labels
+    that the model lacks are counted and left out. What is no such table, or has
+    nothing for this training, is a ValueError.
+    """
+
+    def __init__(self, path, labels, classes, train_set, tagger):
+        if not isinstance(train_set, DynamicItemDataset):
+            raise ValueError("strong_labels needs format: flac.")
+        if tagger.embedding_model.embedding.strides:
+            raise ValueError("strong_labels and strides exclude each other.")
+        self.path, self.n_classes, self.tagger = path, len(labels), tagger
+        numbers = {label: number for number, label in enumerate(labels)}
+        self.events, unknown = defaultdict(list), Counter()
+        for clip, start, end, label in self._rows():
+            # AudioSet-Strong adds the start of a segment to the clip's id
+            if clip not in train_set.data:
+                clip = clip.rpartition("_")[0]
+            if clip not in train_set.data:
+                continue
+            name = classes.get(label, label)
+            events = self.events[clip]
+            if name in numbers:
+                events.append((start, end, numbers[name]))
+            else:
+                unknown[name] += 1
+        found = {number for x in self.events.values() for *_, number in x}
+        if not found:
+            raise ValueError(
+                f"{path} has no event of the training clips and the classes."
+            )
+        self.timed = torch.zeros(len(labels))  # 1.0 for classes with times
+        self.timed[list(found)] = 1.0
+        if unknown:
+            text = "%s: left out %d events of %d other classes, such as %s"
+            about = sum(unknown.values()), len(unknown), next(iter(unknown))
+            logger.warning(text, path, *about)
+        text = "%s: times of %d of %d classes in %d of %d training clips"
+        sizes = len(found), len(labels), len(self.events), len(train_set)
+        logger.info(text, path, *sizes)
+
+    def _rows(self):
+        """Yields clip, start, end and label of each line of the table."""
+        with open(self.path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, delimiter="\t")
+            found = reader.fieldnames or []
+            names = next((x for x in COLUMNS if set(x) <= set(found)), None)
+            if names is None:
+                raise ValueError(
+                    f"{self.path} needs the tab-separated columns "
+                    f"{', '.join(COLUMNS[0])}, or {', '.join(COLUMNS[1])}."
+                )
+            for row in reader:
+                clip, start, end, label = (row[name] for name in names)
+                try:
+                    start, end = float(start), float(end)
+                    if not 0 <= start < end:
+                        raise ValueError("an event must end after its start")
+                except (TypeError, ValueError) as error:
+                    place = f"{self.path}, line {reader.line_num}"
+                    raise ValueError(f"{place}: {error}") from error
+                yield clip, start, end, label
+
+    def add(self, ids, wavs, targets):
+        """Adds the targets of time steps to those of clips ``[B, C]``.
+
+        They are ``N * C`` more columns, and one that is 1 for clips with times;
+        the waveforms ``[B, S]`` set the number N of time steps. Mixup may mix
+        all columns.
+        """
+        times = self.tagger.step_times(wavs.shape[1])
+        steps = torch.zeros(len(ids), len(times), self.n_classes)
+        known = torch.tensor([[float(clip in self.events)] for clip in ids])
+        for row, clip in zip(steps, ids):
+            for start, end, number in self.events.get(clip, ()):
+                inside = (times >= start) & (times < end)
+                # Of a short event, the time step that is the nearest
+                nearest = (times - (start + end) / 2).abs().argmin()
+                inside[nearest] |= ~inside.any()
+                row[inside, number] = 1.0
+        more = torch.cat([steps.flatten(1), known], 1)
+        return torch.cat([targets, more.to(targets)], 1)
+
+    def compare(self, classifier, tokens, targets):
+        """Takes out the columns of ``add``; returns the rest, and a loss.
+
+        The loss is the mean binary cross-entropy of the clips' own time steps,
+        classified by a ``FrameClassifier`` from ``[B, N, D]``. It leaves out
+        clips and classes without times, clips also if only a part of a mixture.
+        """
+        classifier = getattr(classifier, "module", classifier)  # in DDP
+        logits = classifier.frame_logits(tokens)
+        sizes = self.n_classes, logits[0].numel(), 1
+        sizes = *sizes, targets.shape[1] - sum(sizes)
+        targets, steps, known, theirs = targets.split(sizes, 1)
+        weights = (known > 0.999).unsqueeze(2) & (tokens != 0).any(
+            2, keepdim=True
+        )
+        loss = binary_cross_entropy_with_logits(
+            logits, steps.view_as(logits), reduction="none"
+        )
+        weights = weights * self.timed.to(loss)
+        loss = (loss * weights).sum() / weights.sum().clamp(min=1)
+        return torch.cat([targets, theirs], 1), loss

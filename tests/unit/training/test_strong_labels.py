@@ -1,0 +1,162 @@
+"""Tests of training with the times of sounds.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import logging
+import math
+
+import pytest
+import torch
+
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain_fftp.augment.mixup import Mixup
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
+from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.training.strong_labels import NoStrongLabels, StrongLabels
+
+LABELS = ["Dog", "Siren", "Bell"]
+MIDS = {"/m/1": "Dog", "/m/2": "Siren", "/m/3": "Bell"}
+AUDIOSET = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
+DCASE = "filename\tonset\toffset\tevent_label\n"
+TRAIN = DynamicItemDataset({name: {} for name in ("a_b", "c", "d", "e")})
+SAMPLES = 16000
+
+
+def make_tagger(strides=None):
+    torch.manual_seed(0)
+    embedding = FFTPEmbedding(128, 24, 10, 5, strides)
+    encoder = AST(128, 24, 1, 3, embedding, pooling="tokens")
+    front_end = KaldiFbank(), DatasetNormalization()
+    return Tagger(*front_end, encoder, FrameClassifier(24, len(LABELS)))
+
+
+def make_labels(path, text, **kwargs):
+    path.write_text(text, "utf-8")
+    return StrongLabels(path, LABELS, MIDS, TRAIN, make_tagger(**kwargs))
+
+
+@pytest.fixture
+def strong(tmp_path):
+    return make_labels(
+        tmp_path / "strong.tsv",
+        AUDIOSET + "a_b_30000\t0.2\t0.5\t/m/1\na_b_30000\t0.4\t0.9\t/m/2\n"
+        "c_0\t0.301\t0.302\t/m/1\nelsewhere_0\t0\t1\t/m/3\nc_0\t0\t1\t/m/9\n",
+    )
+
+
+def test_steps_are_those_whose_centers_are_within_events(strong):
+    wavs, targets = torch.zeros(3, SAMPLES), torch.eye(3)
+    added = strong.add(["a_b", "c", "d"], wavs, targets)
+    # 98 frames of 25 ms every 10; a step is 10 of them, every 5.
+    centers = [0.05 * n + (0.09 + 0.025) / 2 for n in range(18)]
+    steps = added[:, 3:-1].view(3, 18, 3)
+    expected = torch.zeros(3, 18, 3)
+    expected[0, :, 0] = torch.tensor([0.2 <= t < 0.5 for t in centers])
+    expected[0, :, 1] = torch.tensor([0.4 <= t < 0.9 for t in centers])
+    nearest = min(range(18), key=lambda n: abs(centers[n] - 0.3015))
+    expected[1, nearest, 0] = 1.0
+    assert torch.equal(steps, expected)
+    assert torch.equal(added[:, :3], targets)
+    assert added[:, -1].tolist() == [1, 1, 0]
+
+
+def slow_loss(logits, steps, clips, lengths):
+    """Mean cross-entropy over clips with times, own steps, and two classes."""
+    total, count = 0.0, 0
+    for i in clips:
+        for n in range(lengths[i]):
+            for c in (0, 1):
+                p = 1 / (1 + math.exp(-logits[i, n, c].item()))
+                y = steps[i, n, c].item()
+                total -= y * math.log(p) + (1 - y) * math.log(1 - p)
+                count += 1
+    return total / count
+
+
+def test_loss_is_the_mean_over_own_steps_of_clips_and_classes_with_times(
+    strong,
+):
+    wavs, theirs = torch.zeros(3, SAMPLES), torch.rand(3, 2)
+    targets = strong.add(["a_b", "c", "d"], wavs, torch.eye(3))
+    steps = targets[:, 3:-1].view(3, 18, 3)
+    targets = torch.cat([targets, theirs], 1)  # with a teacher's
+    tokens, lengths = torch.randn(3, 18, 24), [18, 7, 18]
+    tokens[1, 7:] = 0.0
+    classifier = strong.tagger.classifier
+    rest, loss = strong.compare(classifier, tokens, targets)
+    assert torch.equal(rest, torch.cat([torch.eye(3), theirs], 1))
+    logits = classifier.frame_logits(tokens)
+    expected = slow_loss(logits, steps, [0, 1], lengths)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_mixtures_count_if_the_times_of_both_clips_are_known(strong):
+    torch.manual_seed(0)
+    ids = ["a_b", "c", "d", "e"] * 8
+    wavs, targets = torch.zeros(32, SAMPLES), torch.zeros(32, 3)
+    mixed = Mixup(prob=1.0)(
+        wavs, torch.ones(32), strong.add(ids, wavs, targets)
+    )[2]
+    tokens = torch.randn(32, 18, 24)
+    classifier = strong.tagger.classifier
+    _, loss = strong.compare(classifier, tokens, mixed)
+    steps = mixed[:, 3:-1].view(32, 18, 3)
+    both = (mixed[:, -1] > 0.999).nonzero().flatten().tolist()
+    assert 2 < len(both) < 16
+    assert ((0.01 < steps[both]) & (steps[both] < 0.99)).any()
+    logits = classifier.frame_logits(tokens)
+    expected = slow_loss(logits, steps, both, [18] * 32)
+    assert loss.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_batch_without_times_has_no_loss(strong):
+    wavs, targets = torch.zeros(2, SAMPLES), torch.zeros(2, 3)
+    tokens = torch.randn(2, 18, 24, requires_grad=True)
+    added = strong.add(["d", "e"], wavs, targets)
+    rest, loss = strong.compare(strong.tagger.classifier, tokens, added)
+    assert loss.item() == 0
+    loss.backward()
+    assert not tokens.grad.any()
+    assert NoStrongLabels().add(["d"], wavs, targets) is targets
+    assert NoStrongLabels().compare(None, tokens, targets) == (targets, 0.0)
+
+
+def test_what_is_left_out_is_counted(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    text = (
+        "c\t0\t1\tDog\nc\t1\t2\tCat\nd\t1\t2\tCat\nd\t1\t2\tOwl\nf\t0\t1\tDog\n"
+    )
+    make_labels(tmp_path / "strong.tsv", DCASE + text)
+    assert "left out 3 events of 2 other classes, such as Cat" in caplog.text
+    assert "times of 1 of 3 classes in 2 of 4 training clips" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("a,b\n1,2\n", "needs the tab-separated columns segment_id, start_"),
+        (DCASE + "c\t2\t1\tDog\n", "line 2: an event must end after its start"),
+        (DCASE + "c\t2\tx\tDog\n", "line 2: could not convert string to float"),
+        (DCASE + "c\t2\n", "line 2"),
+        (DCASE + "f\t0\t1\tDog\n", "no event of the training clips"),
+        (DCASE + "c\t0\t1\tCat\n", "no event of the training clips"),
+    ],
+)
+def test_errors(tmp_path, text, message):
+    path = tmp_path / "strong.tsv"
+    with pytest.raises(ValueError, match=message) as error:
+        make_labels(path, text)
+    assert str(path) in str(error.value)
+
+
+def test_strides_and_shards_are_refused(tmp_path):
+    text = DCASE + "c\t0\t1\tDog\n"
+    with pytest.raises(ValueError, match="strong_labels and strides exclude"):
+        make_labels(tmp_path / "strong.tsv", text, strides=[5, 10])
+    with pytest.raises(ValueError, match="strong_labels needs format: flac"):
+        StrongLabels(tmp_path / "strong.tsv", LABELS, MIDS, None, make_tagger())
