@@ -41,14 +41,15 @@ def _learn(folder, tagger, found):
     import torch
 
     from speechbrain_fftp.inference import thresholds
-    from speechbrain_fftp.utils.metrics import MIN_POSITIVES, f1_scores
+    from speechbrain_fftp.utils.metrics import f1_scores
 
     columns = [tagger.labels.index(label) for label in found.labels]
     clips = torch.zeros(2, len(found.ids), len(tagger.labels))
     clips[..., columns] = torch.stack([found.targets, found.probs])
     rows = thresholds.learn_thresholds(tagger.labels, *clips)
     thresholds.write_thresholds(folder, rows)
-    few = sum(positives < MIN_POSITIVES for *_, positives, _ in rows)
+    least = thresholds.MIN_POSITIVES
+    few = sum(positives < least for *_, positives, _ in rows)
     with messages.standard_output():
         print(f"{folder}: {few} of {len(rows)} classes share a threshold")
         for limits in (0.5, [limit for _, limit, *_ in rows]):
