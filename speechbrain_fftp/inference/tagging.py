@@ -9,8 +9,8 @@ import math
 
 import torch
 
+from speechbrain_fftp.inference import events
 from speechbrain_fftp.inference.evaluation import evaluate
-from speechbrain_fftp.inference.events import Timeline, _rank_tags
 from speechbrain_fftp.inference.many_files import FileTags, _tag_many
 from speechbrain_fftp.inference.model import TaggingModel
 from speechbrain_fftp.inference.thresholds import check_thresholds
@@ -95,7 +95,7 @@ class AudioTagger(TaggingModel):
             if isinstance(found, str):
                 yield FileTags(str(path), error=found)
             else:
-                tags = _rank_tags(found, self.labels, top_k, threshold)
+                tags = events._rank_tags(found, self.labels, top_k, threshold)
                 yield FileTags(str(path), tags)
 
     def tag_file(self, source, top_k=5, threshold=None, progress=False):
@@ -124,7 +124,7 @@ class AudioTagger(TaggingModel):
             for *_, wavs in self._windows(source, progress=progress)
         )
         probs = functools.reduce(torch.maximum, best)
-        return _rank_tags(probs, self.labels, top_k, threshold)
+        return events._rank_tags(probs, self.labels, top_k, threshold)
 
     def evaluate(
         self, data_folder, split="eval", window=None, hop=None, **options
@@ -194,13 +194,22 @@ class AudioTagger(TaggingModel):
         window, hop = self.check_window(window, hop)
         rate = self.hparams.sample_rate
         sizes = self.max_samples / rate, self.piece_samples / rate
-        grids = [*((size, size) for size in sizes), (window, hop)]
-        batches = (
-            (spans, members, self.tag_batch(wavs))
-            for spans, members, wavs in self._windows(source, grids, progress)
+        grids = [*zip(sizes, sizes), (window, hop)]
+        found = (
+            (*places, self.tag_batch(wavs).float().cpu())
+            for *places, wavs in self._windows(source, grids, progress)
         )
-        about = window, self.labels, self.thresholds
-        return Timeline._from_batches(batches, rate, *about)
+        spans, members, probs = map(torch.cat, zip(*found))
+        is_clip, is_piece, is_window = members.T
+        clip_probs = probs[is_clip].amax(0)
+        pieces = zip(*spans[is_piece].T.tolist(), probs[is_piece].numpy())
+        spans, probs = spans[is_window], probs[is_window]
+        limits = torch.zeros_like(probs)
+        events._raise_limits(limits.numpy(), spans.numpy(), pieces)
+        times = spans.double().mean(1).div(rate).float()
+        probs, duration = probs.minimum(limits), spans[-1, 1].item() / rate
+        about = duration, window, self.labels, self.thresholds
+        return events.Timeline(times, probs, clip_probs, *about)
 
     def timeline(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes over time.
