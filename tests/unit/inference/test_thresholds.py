@@ -13,7 +13,7 @@ import soundfile as sf
 import torch
 
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.folder import _load_folder, export_inference
+from speechbrain_fftp.inference.folder import _export_inference, _load_folder
 from speechbrain_fftp.inference.thresholds import (
     learn_thresholds,
     write_thresholds,
@@ -95,7 +95,7 @@ def test_learned_thresholds_read_back_exactly(exported, tmp_path):
     assert [row[2] for row in rows] == targets.sum(0).tolist()
     recipe = exported[1].parent / "recipe.yaml"
     encoder = AudioTagger.from_pretrained(exported[1]).hparams.label_encoder
-    folder = export_inference(
+    folder = _export_inference(
         recipe,
         exported[0]["modules"],
         encoder,
