@@ -29,19 +29,17 @@ NUMBERS = {"sample_rate": (MIN_RATE, MAX_RATE), "max_frames": (1, 2**20)}
 NEEDED = (*NUMBERS, *MODULES)
 
 LAYERS = ("Dropout", "GELU", "Identity", "LayerNorm", "Linear", "RMSNorm")
-LAYERS = {name: getattr(torch.nn, name) for name in LAYERS}
-# The classes that each part of a model can have.
+LAYERS = [getattr(torch.nn, name) for name in LAYERS]
+# The classes that each part of a model can have, by name.
 CLASSES = {
-    "compute_features": {"KaldiFbank": KaldiFbank, "MelDecibels": MelDecibels},
-    "mean_var_norm": {"DatasetNormalization": DatasetNormalization},
-    "embedding_model": {"AST": AST, "AuM": AuM, "CED": CED},
-    "embedding": {
-        "FFTPEmbedding": FFTPEmbedding,
-        "SquarePatchEmbedding": SquarePatchEmbedding,
-    },
-    "classifier": {"Sequential": torch.nn.Sequential, **LAYERS},
+    "compute_features": [KaldiFbank, MelDecibels],
+    "mean_var_norm": [DatasetNormalization],
+    "embedding_model": [AST, AuM, CED],
+    "embedding": [FFTPEmbedding, SquarePatchEmbedding],
+    "classifier": [torch.nn.Sequential, *LAYERS],
     "layers": LAYERS,
 }
+CLASSES = {k: {cls.__name__: cls for cls in v} for k, v in CLASSES.items()}
 
 MAX_NUMBER = 2**20  # absolute value of any argument
 MAX_LAYERS = 100  # of a Sequential
