@@ -6,8 +6,7 @@ Authors
 
 from pathlib import Path
 
-from speechbrain_fftp.cli import evaluate, messages
-from speechbrain_fftp.cli.output import check_target
+from speechbrain_fftp.cli import evaluate, output
 
 DESCRIPTION = """\
 Learns the threshold of maximum F1 for each class on the clips of a folder, see
@@ -30,9 +29,9 @@ def run(args, parser):
             break
     else:
         parser.error(f"{args.model} is no inference folder with config.json")
-    check_target(folder / "thresholds.csv")
+    output.check_target(folder / "thresholds.csv")
     if args.split == "eval":
-        messages.report("warning: after this, F1 on the eval split is too high")
+        output.report("warning: after this, F1 on the eval split is too high")
     return evaluate.run(args, parser, lambda *found: _learn(folder, *found))
 
 
@@ -50,7 +49,7 @@ def _learn(folder, tagger, found):
     thresholds.write_thresholds(folder, rows)
     least = thresholds.MIN_POSITIVES
     few = sum(positives < least for *_, positives, _ in rows)
-    with messages.standard_output():
+    with output.standard_output():
         print(f"{folder}: {few} of {len(rows)} classes share a threshold")
         for limits in (0.5, [limit for _, limit, *_ in rows]):
             micro, macro, name = f1_scores(*clips.numpy(), limits).values()
