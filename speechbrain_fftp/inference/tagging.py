@@ -90,8 +90,8 @@ class AudioTagger(TaggingModel):
             The tags of the next file, or why it cannot be read.
         """
         threshold, _ = check_thresholds(threshold, self.thresholds)
-        read = self._reader()
-        for path, found in _tag_many(self.tag_batch, read, paths, num_workers):
+        about = self.tag_batch, self._windows, paths, num_workers
+        for path, found in _tag_many(*about):
             if isinstance(found, str):
                 yield FileTags(str(path), error=found)
             else:
@@ -150,7 +150,8 @@ class AudioTagger(TaggingModel):
         Evaluation
         """
         default = window is None and hop is None
-        read = self._reader([] if default else [self.check_window(window, hop)])
+        grids = [] if default else [self.check_window(window, hop)]
+        read = functools.partial(self._windows, grids=grids)
         return evaluate(self, read, data_folder, split, **options)
 
     def embed_file(self, source):
@@ -289,10 +290,6 @@ class AudioTagger(TaggingModel):
                 f"hop={hop} must be at least {frame:g} seconds, one frame."
             )
         return window, hop
-
-    def _reader(self, grids=()):
-        """A function that returns the windows of a file, for ``_tag_many``."""
-        return lambda source: (w for *_, w in self._windows(source, grids))
 
     def _windows(self, source, grids=(), progress=False):
         """Windows of a file; by default, pieces of the maximum clip length."""
