@@ -6,8 +6,7 @@ Authors
 
 from pathlib import Path
 
-from speechbrain_fftp.cli import evaluate, messages
-from speechbrain_fftp.cli.output import check_target
+from speechbrain_fftp.cli import evaluate, output
 
 DESCRIPTION = """\
 Learns the threshold of maximum F1 for each class on the clips of a folder, see
@@ -30,9 +29,9 @@ def run(args, parser):
             break
     else:
         parser.error(f"{args.model} is no inference folder with config.json")
-    check_target(folder / "thresholds.csv")
+    output.check_target(folder / "thresholds.csv")
     if args.split == "eval":
-        messages.report("warning: after this, F1 on the eval split is too high")
+        output.report("warning: after this, F1 on the eval split is too high")
     return evaluate.run(args, parser, lambda *found: _learn(folder, *found))
 
 
@@ -41,15 +40,16 @@ def _learn(folder, tagger, found):
     import torch
 
     from speechbrain_fftp.inference import thresholds
-    from speechbrain_fftp.utils.metrics import MIN_POSITIVES, f1_scores
+    from speechbrain_fftp.utils.metrics import f1_scores
 
     columns = [tagger.labels.index(label) for label in found.labels]
     clips = torch.zeros(2, len(found.ids), len(tagger.labels))
     clips[..., columns] = torch.stack([found.targets, found.probs])
     rows = thresholds.learn_thresholds(tagger.labels, *clips)
     thresholds.write_thresholds(folder, rows)
-    few = sum(positives < MIN_POSITIVES for *_, positives, _ in rows)
-    with messages.standard_output():
+    least = thresholds.MIN_POSITIVES
+    few = sum(positives < least for *_, positives, _ in rows)
+    with output.standard_output():
         print(f"{folder}: {few} of {len(rows)} classes share a threshold")
         for limits in (0.5, [limit for _, limit, *_ in rows]):
             micro, macro, name = f1_scores(*clips.numpy(), limits).values()

@@ -8,7 +8,6 @@ import os
 import sys
 
 from speechbrain_fftp.cli import options, output
-from speechbrain_fftp.cli.messages import standard_output
 
 DESCRIPTION = """\
 Prints mAP, AUC, d' and F1 of a model, and its accuracy if every clip has one
@@ -56,7 +55,7 @@ def run(args, parser, use=lambda tagger, found: None):
         os.makedirs(args.output, exist_ok=True)
 
     from speechbrain_fftp.training import reports
-    from speechbrain_fftp.training.environment import versions
+    from speechbrain_fftp.training.run_folder import versions
 
     names = ("split", "window", "hop", "test_fold", "allow_missing")
     given = {name: getattr(args, name) for name in names}
@@ -76,7 +75,7 @@ def run(args, parser, use=lambda tagger, found: None):
             skipped=found.skipped,
             made_with=versions(),
         )
-    with standard_output():
+    with output.standard_output():
         print(reports.tagging_table(found.metrics, found.labels))
         if "accuracy" in found.metrics:
             print(f"accuracy {found.metrics['accuracy']:.4f}")

@@ -6,7 +6,7 @@ Authors
 
 import os
 
-from speechbrain_fftp.cli import messages, options, output
+from speechbrain_fftp.cli import options, output
 
 DESCRIPTION = """\
 Writes a published model as an inference folder, which holds data alone and works
@@ -46,7 +46,7 @@ def run(args, parser):
     _write_folder(args.folder, modules, hparams)
     encoder = modules["embedding_model"]
     size = sum(p.numel() for m in modules.values() for p in m.parameters())
-    with messages.standard_output():
+    with output.standard_output():
         print(
             f"wrote {args.folder}: {type(encoder).__name__}, "
             f"{size / 1e6:.1f} million parameters, "

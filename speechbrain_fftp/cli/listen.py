@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 
-from speechbrain_fftp.cli import messages, options
+from speechbrain_fftp.cli import options, output
 
 DESCRIPTION = """\
 Prints the events that a microphone hears, or those in raw audio from standard
@@ -71,7 +71,7 @@ def run(args, parser):
             end = "..." if event.end is None else f"{event.end:.2f}"
             text = f"{event.start:9.2f} {end:>9}  {event.probability:.3f}"
             text += f"  {event.label}"
-            with messages.standard_output():
+            with output.standard_output():
                 print(json.dumps(row) if args.format == "jsonl" else text)
     return 130 if stopped.is_set() else 0
 
@@ -85,7 +85,7 @@ def _raw_blocks(rate):
     found = 0
     while content := sys.stdin.buffer.read(rate // BLOCKS * 2):
         if len(content) % 2:
-            messages.report("warning: half a sample at the end is dropped")
+            output.report("warning: half a sample at the end is dropped")
             content = content[:-1]
         found += len(content) // 2
         yield np.frombuffer(content, "<i2") / np.float32(2**15)
@@ -121,7 +121,7 @@ def _microphone(number):
             if lost := dropped - reported:
                 reported += lost
                 problem = "the model is too slow, raise --hop"
-                messages.report(f"dropped {lost / rate:.1f} s: {problem}")
+                output.report(f"dropped {lost / rate:.1f} s: {problem}")
 
     try:
         found = sounddevice.query_devices(number, "input")

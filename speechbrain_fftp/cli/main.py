@@ -13,7 +13,7 @@ import importlib
 import os
 import sys
 
-from speechbrain_fftp.cli import messages, options
+from speechbrain_fftp.cli import options, output
 
 # The module of each verb, and what the verb does. Without one: tag.py.
 VERBS = {
@@ -37,7 +37,7 @@ def main(argv=None):
     if sys.stderr is None:  # closed by the caller
         sys.stderr = open(os.devnull, "w")
     if sys.stdout is None:
-        messages.report("standard output is closed")
+        output.report("standard output is closed")
         return 1
     for stream in (sys.stdout, sys.stderr):  # file names can be any bytes
         if hasattr(stream, "reconfigure"):
@@ -46,15 +46,15 @@ def main(argv=None):
         try:
             return _run(argv)
         finally:  # here, since errors at exit cannot be handled
-            with messages.standard_output():
+            with output.standard_output():
                 pass
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of the output has stopped, as `head`
-        messages.discard(sys.stdout)
-    except messages.EXPECTED_ERRORS as error:
-        messages.report(error, "--verbose" in argv)
-        messages.discard(sys.stdout)
+        output.discard(sys.stdout)
+    except output.EXPECTED_ERRORS as error:
+        output.report(error, "--verbose" in argv)
+        output.discard(sys.stdout)
     return 1
 
 
@@ -70,7 +70,7 @@ def _run(argv):
         verbs = [f"  {name:9} {what}" for name, (_, what) in VERBS.items()]
         parser.description += "\n".join(["\n\nother commands:", *verbs])
     args = options.parse(parser, argv)
-    with messages.shown_warnings(args.verbose):
+    with output.shown_warnings(args.verbose):
         return module.run(args, parser)
 
 

@@ -10,7 +10,7 @@ import importlib
 import math
 from pathlib import Path
 
-from speechbrain_fftp.cli.messages import report
+from speechbrain_fftp.cli.output import report
 
 YAML = "hyperparams.yaml"
 GET_MODEL = (
@@ -107,7 +107,6 @@ def in_range(kind, low, high=math.inf, word=None):
     """An argument type: numbers from ``low`` to ``high``, or a word."""
 
     def convert(text):
-        """The number in an argument."""
         if text == word:
             return text
         with contextlib.suppress(ValueError):

@@ -17,7 +17,7 @@ from threading import get_ident
 import numpy as np
 import soundfile as sf
 
-from speechbrain_fftp.cli.messages import logged_warnings
+from speechbrain_fftp.cli.output import logged_warnings
 from speechbrain_fftp.dataio.audio import _open_audio
 from speechbrain_fftp.dataio.ffmpeg import _readable
 from speechbrain_fftp.dataio.files import write_csv

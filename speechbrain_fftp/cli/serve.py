@@ -12,8 +12,8 @@ import socket
 import tempfile
 from urllib.parse import urlsplit
 
-from speechbrain_fftp.cli.messages import report
 from speechbrain_fftp.cli.options import in_range, load_tagger
+from speechbrain_fftp.cli.output import report
 
 DESCRIPTION = "Tags clips on a page in the browser."
 EXAMPLES = "  fftp-tag serve --model results/demo/inference --port 8080"
@@ -22,15 +22,12 @@ SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 def add_options(parser):
     """Adds the options of this verb."""
+    add = parser.add_argument
     text = "address of this machine at which the page is served (default: "
     text += "127.0.0.1, which other machines cannot reach)"
-    parser.add_argument(
-        "--host", default="127.0.0.1", metavar="ADDRESS", help=text
-    )
+    add("--host", default="127.0.0.1", metavar="ADDRESS", help=text)
     text, kind = "port of the page (default: 7860)", in_range(int, 1, 65535)
-    parser.add_argument(
-        "--port", type=kind, default=7860, metavar="P", help=text
-    )
+    add("--port", type=kind, default=7860, metavar="P", help=text)
 
 
 def run(args, parser):
@@ -161,7 +158,6 @@ def private_folder():
     """
 
     def stop(number, frame):
-        """Ends the process by an exception."""
         raise SystemExit(128 + number)
 
     with contextlib.ExitStack() as stack:

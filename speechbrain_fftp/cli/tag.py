@@ -7,7 +7,7 @@ Authors
 import math
 import sys
 
-from speechbrain_fftp.cli import messages, options, output
+from speechbrain_fftp.cli import options, output
 
 DESCRIPTION = """\
 Prints the most probable tags of audio files, or a timeline of events."""
@@ -25,11 +25,8 @@ def add_options(parser):
     add = parser.add_argument
     text = "audio files, folders of audio files, or - for standard input"
     add("files", nargs="*", metavar="FILE", help=text)
-    text, kind = (
-        "number of tags per file (default: 5)",
-        options.in_range(int, 1),
-    )
-    add("--top-k", type=kind, metavar="N", help=text)
+    text = "number of tags per file (default: 5)"
+    add("--top-k", type=options.in_range(int, 1), metavar="N", help=text)
     text = "drop tags below this probability; with --timeline, the probability"
     options.add_threshold(parser, f"{text} that an event must reach")
     text = "print events with start and end in seconds instead of tags"
@@ -64,7 +61,7 @@ def run(args, parser):
     tagger = options.load_tagger(args)
     if not options.windows_fit(args, tagger):
         return 2
-    with messages.standard_output():
+    with output.standard_output():
         return _print_results(args, tagger, files, errors)
 
 
@@ -74,8 +71,8 @@ def _print_results(args, tagger, files, errors):
 
     printed = output.Output(args.format, args.timeline)
     for folder, error in errors:
-        messages.report(error)
-        printed.add(folder, [], messages.one_line(error))
+        output.report(error)
+        printed.add(folder, [], output.one_line(error))
     failed, several = 0, len(files) > 1
     terminal = sys.stderr.isatty()
     for file, found, error in tqdm(
@@ -89,13 +86,13 @@ def _print_results(args, tagger, files, errors):
             error = NAN
         if error is not None:
             failed += 1
-            messages.report(error, args.verbose)
-            error = messages.one_line(error)
+            output.report(error, args.verbose)
+            error = output.one_line(error)
         with tqdm.external_write_mode():
             printed.add(file, found, error)
     printed.close()
     if failed and several:
-        messages.report(f"{failed} of {len(files)} files failed")
+        output.report(f"{failed} of {len(files)} files failed")
     return 1 if failed or errors else 0
 
 
@@ -116,7 +113,7 @@ def _results(args, tagger, files, progress):
                 found = _analyze(args, tagger, source, limits, progress)
             else:
                 found = tagger.tag_file(source, progress=progress, **limits)
-        except messages.EXPECTED_ERRORS as error:
+        except output.EXPECTED_ERRORS as error:
             problem = error
         yield file, found, problem
 

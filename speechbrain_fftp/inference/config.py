@@ -18,6 +18,13 @@ from speechbrain_fftp.lobes.features import (
     KaldiFbank,
     MelDecibels,
 )
+from speechbrain_fftp.lobes.frame_classifier import (
+    AttentionPooling,
+    FrameClassifier,
+    LinearSoftmaxPooling,
+    MaxPooling,
+    MeanPooling,
+)
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
@@ -29,21 +36,21 @@ TRAINED = ("embedding_model", "classifier")  # the modules with weights
 NUMBERS = {"sample_rate": (MIN_RATE, MAX_RATE), "max_frames": (1, 2**20)}
 NEEDED = (*NUMBERS, *MODULES)
 
-ENCODERS = {cls.__name__: cls for cls in (AST, AuM, CED, ConvNeXt1d)}
+ENCODERS = [AST, AuM, CED, ConvNeXt1d]
+POOLINGS = [LinearSoftmaxPooling, MaxPooling, MeanPooling, AttentionPooling]
 LAYERS = ("Dropout", "GELU", "Identity", "LayerNorm", "Linear", "RMSNorm")
-LAYERS = {name: getattr(torch.nn, name) for name in LAYERS}
-# The classes that each part of a model can have.
+LAYERS = [getattr(torch.nn, name) for name in LAYERS]
+# The classes that each part of a model can have, by name.
 CLASSES = {
-    "compute_features": {"KaldiFbank": KaldiFbank, "MelDecibels": MelDecibels},
-    "mean_var_norm": {"DatasetNormalization": DatasetNormalization},
+    "compute_features": [KaldiFbank, MelDecibels],
+    "mean_var_norm": [DatasetNormalization],
     "embedding_model": ENCODERS,
-    "embedding": {
-        "FFTPEmbedding": FFTPEmbedding,
-        "SquarePatchEmbedding": SquarePatchEmbedding,
-    },
-    "classifier": {"Sequential": torch.nn.Sequential, **LAYERS},
+    "embedding": [FFTPEmbedding, SquarePatchEmbedding],
+    "classifier": [torch.nn.Sequential, FrameClassifier, *LAYERS],
+    "pooling": POOLINGS,
     "layers": LAYERS,
 }
+CLASSES = {k: {cls.__name__: cls for cls in v} for k, v in CLASSES.items()}
 
 MAX_NUMBER = 2**20  # absolute value of any argument
 MAX_LAYERS = 100  # of a Sequential
@@ -64,7 +71,7 @@ def _describe(module, part):
         return described
     for key, default in _parameters(cls).items():
         value = getattr(module, key)
-        if key == "embedding":
+        if isinstance(value, torch.nn.Module):
             described[key] = _describe(value, key)
             continue
         if key == "bias":
@@ -155,7 +162,7 @@ def _build_module(config, part, n_tensors):
                 f"{part}: {name} has no argument {key[:80]!r}, only "
                 f"{', '.join(known) or 'none'}."
             )
-        if key == "embedding":
+        if key == "embedding" or (key in CLASSES and isinstance(value, dict)):
             values[key] = _build_module(value, key, n_tensors)
         elif not _is_plausible(value, known[key]):
             raise ValueError(f"{part}: {key} cannot be {str(value)[:80]!r}.")
@@ -165,7 +172,7 @@ def _build_module(config, part, n_tensors):
 
 def _check_sizes(cls, values, part, n_tensors):
     """Refuses what would take much memory, or divide by zero."""
-    if cls in ENCODERS.values() and values["depth"] > n_tensors:
+    if cls in ENCODERS and values["depth"] > n_tensors:
         raise ValueError(
             f"{part}: {n_tensors} tensors are too few for "
             f"depth={values['depth']}."

@@ -133,7 +133,6 @@ def evaluate(
         )
 
     def read_clip(item):
-        """Windows of a clip."""
         return read(item[1]() if callable(item[1]) else item[1])
 
     rows, probs, skipped = [], [], {}

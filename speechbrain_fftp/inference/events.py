@@ -105,26 +105,6 @@ class Timeline:
     labels: list
     thresholds: torch.Tensor = None
 
-    @classmethod
-    def _from_batches(cls, batches, rate, window, *more):
-        """Makes a timeline of the windows of a file.
-
-        Each of the batches holds ``spans`` and ``members`` as of
-        ``_file_windows``, for grids of clips, pieces and windows, and their
-        probabilities ``[B, C]``; ``rate`` is in Hz, the others as of the class.
-        """
-        batches = ((s, m, probs.float().cpu()) for s, m, probs in batches)
-        spans, members, probs = map(torch.cat, zip(*batches))
-        is_clip, is_piece, is_window = members.T
-        clip_probs = probs[is_clip].amax(0)
-        pieces = zip(*spans[is_piece].T.tolist(), probs[is_piece].numpy())
-        spans, probs = spans[is_window], probs[is_window]
-        limits = torch.zeros_like(probs)
-        _raise_limits(limits.numpy(), spans.numpy(), pieces)
-        times = spans.double().mean(1).div(rate).float()
-        probs, duration = probs.minimum(limits), spans[-1, 1].item() / rate
-        return cls(times, probs, clip_probs, duration, window, *more)
-
     def tags(self, top_k=5, threshold=None):
         """Finds the most probable labels of the file.
 

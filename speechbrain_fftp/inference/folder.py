@@ -152,40 +152,15 @@ def _assign_tensors(modules, tensors):
     model.load_state_dict(state, assign=True)
 
 
-def export_inference(
+def _export_inference(
     hparams_file, modules, label_encoder, folder, single_label=False, learned=()
 ):
     """Writes an inference folder; one that exists is replaced when complete.
 
-    If config.json cannot describe the modules, only ``hyperparams.yaml`` and
-    its files are written, with a warning.
-
-    Arguments
-    ---------
-    hparams_file, modules, label_encoder : str, dict, CategoricalEncoder
-        The resolved yaml in the experiment's folder, the trained ``MODULES``,
-        and what maps classes to labels.
-    folder, single_label : str, bool
-        The folder to write, and whether each clip has exactly one class.
-    learned : list or tuple, optional
-        Rows of thresholds.csv, see ``learn_thresholds``.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    ValueError
-        If the yaml lacks a key that inference needs.
-
-    Example
-    -------
-    >>> recipe = getfixture("tmpdir") / "recipe.yaml"
-    >>> recipe.write("sample_rate: 16000")
-    >>> export_inference(recipe, {}, None, "a")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ValueError: ...recipe.yaml lacks max_frames, compute_features, ...
+    ``hparams_file`` is the resolved yaml in the experiment's folder, and
+    ``learned`` are rows of thresholds.csv, if any. If config.json cannot
+    describe the modules, only ``hyperparams.yaml`` and its files are written,
+    with a warning.
     """
     recipe = ruamel.yaml.YAML().load(Path(hparams_file))  # keeps the tags
     recipe = {key: recipe[key] for key in NEEDED if key in recipe}

@@ -54,8 +54,8 @@ def _tag_many(tag_batch, read, paths, num_workers):
     """Computes the probabilities of files, in order and in constant memory.
 
     ``tag_batch`` maps waveforms ``[B, S]`` and relative lengths ``[B]`` to
-    probabilities ``[B, C]``; ``read`` returns an iterator of a file's windows
-    ``[B, S]``, in one of some threads. The paths may be endless. Yields each,
+    probabilities ``[B, C]``; ``read`` returns what ``_file_windows`` does of a
+    file, in one of some threads. The paths may be endless. Yields each,
     with the maximum over its windows ``[C]``, or why it cannot be read.
     """
     files, waiting, file = [], [], None
@@ -93,7 +93,8 @@ def _read_ahead(read, paths, num_workers):
         """Reads the next batch of a file; returns its iterator as well."""
         try:
             batches = read(path) if batches is None else batches
-            return batches, next(batches, None)
+            *_, wavs = next(batches, [None])
+            return batches, wavs
         except READING_ERRORS as error:
             return None, " ".join(str(error).splitlines())
 

@@ -16,9 +16,8 @@ from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.inference import windows
 from speechbrain_fftp.inference.config import MODULES
-from speechbrain_fftp.inference.packed_linear import pack_linear
+from speechbrain_fftp.inference.packed_linear import _CallThreads, pack_linear
 from speechbrain_fftp.inference.published import load_model
-from speechbrain_fftp.inference.threads import _CallThreads
 from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.nnet.patching import set_stride

@@ -9,8 +9,8 @@ import math
 
 import torch
 
+from speechbrain_fftp.inference import events
 from speechbrain_fftp.inference.evaluation import evaluate
-from speechbrain_fftp.inference.events import Timeline, _rank_tags
 from speechbrain_fftp.inference.many_files import FileTags, _tag_many
 from speechbrain_fftp.inference.model import TaggingModel
 from speechbrain_fftp.inference.thresholds import check_thresholds
@@ -90,12 +90,12 @@ class AudioTagger(TaggingModel):
             The tags of the next file, or why it cannot be read.
         """
         threshold, _ = check_thresholds(threshold, self.thresholds)
-        read = self._reader()
-        for path, found in _tag_many(self.tag_batch, read, paths, num_workers):
+        about = self.tag_batch, self._windows, paths, num_workers
+        for path, found in _tag_many(*about):
             if isinstance(found, str):
                 yield FileTags(str(path), error=found)
             else:
-                tags = _rank_tags(found, self.labels, top_k, threshold)
+                tags = events._rank_tags(found, self.labels, top_k, threshold)
                 yield FileTags(str(path), tags)
 
     def tag_file(self, source, top_k=5, threshold=None, progress=False):
@@ -124,7 +124,7 @@ class AudioTagger(TaggingModel):
             for *_, wavs in self._windows(source, progress=progress)
         )
         probs = functools.reduce(torch.maximum, best)
-        return _rank_tags(probs, self.labels, top_k, threshold)
+        return events._rank_tags(probs, self.labels, top_k, threshold)
 
     def evaluate(
         self, data_folder, split="eval", window=None, hop=None, **options
@@ -150,7 +150,8 @@ class AudioTagger(TaggingModel):
         Evaluation
         """
         default = window is None and hop is None
-        read = self._reader([] if default else [self.check_window(window, hop)])
+        grids = [] if default else [self.check_window(window, hop)]
+        read = functools.partial(self._windows, grids=grids)
         return evaluate(self, read, data_folder, split, **options)
 
     def embed_file(self, source):
@@ -194,13 +195,22 @@ class AudioTagger(TaggingModel):
         window, hop = self.check_window(window, hop)
         rate = self.hparams.sample_rate
         sizes = self.max_samples / rate, self.piece_samples / rate
-        grids = [*((size, size) for size in sizes), (window, hop)]
-        batches = (
-            (spans, members, self.tag_batch(wavs))
-            for spans, members, wavs in self._windows(source, grids, progress)
+        grids = [*zip(sizes, sizes), (window, hop)]
+        found = (
+            (*places, self.tag_batch(wavs).float().cpu())
+            for *places, wavs in self._windows(source, grids, progress)
         )
-        about = window, self.labels, self.thresholds
-        return Timeline._from_batches(batches, rate, *about)
+        spans, members, probs = map(torch.cat, zip(*found))
+        is_clip, is_piece, is_window = members.T
+        clip_probs = probs[is_clip].amax(0)
+        pieces = zip(*spans[is_piece].T.tolist(), probs[is_piece].numpy())
+        spans, probs = spans[is_window], probs[is_window]
+        limits = torch.zeros_like(probs)
+        events._raise_limits(limits.numpy(), spans.numpy(), pieces)
+        times = spans.double().mean(1).div(rate).float()
+        probs, duration = probs.minimum(limits), spans[-1, 1].item() / rate
+        about = duration, window, self.labels, self.thresholds
+        return events.Timeline(times, probs, clip_probs, *about)
 
     def timeline(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes over time.
@@ -280,10 +290,6 @@ class AudioTagger(TaggingModel):
                 f"hop={hop} must be at least {frame:g} seconds, one frame."
             )
         return window, hop
-
-    def _reader(self, grids=()):
-        """A function that returns the windows of a file, for ``_tag_many``."""
-        return lambda source: (w for *_, w in self._windows(source, grids))
 
     def _windows(self, source, grids=(), progress=False):
         """Windows of a file; by default, pieces of the maximum clip length."""

@@ -19,7 +19,6 @@ from speechbrain_fftp.training.reports import (
     add_scalars,
 )
 
-HISTORY = "history.csv"
 EPOCH = re.compile(r"(?:epoch: )?(\d+)")  # how lines of an epoch begin
 
 
@@ -33,14 +32,10 @@ class TrainingHistory:
     """
 
     def __init__(self, folder, train_logger, tensorboard, labels, criterion):
-        self.path = Path(folder) / HISTORY
+        self.path = Path(folder) / "history.csv"
         self.train_logger, self.tensorboard = train_logger, tensorboard
+        self.writer = tensorboard.writer  # None except on the main process
         self.labels, self.shown = labels, ("loss", criterion)
-
-    @property
-    def writer(self):
-        """The TensorBoard writer, on the main process."""
-        return self.tensorboard.writer
 
     @main_process_only
     def resume(self, epoch, step):
@@ -50,7 +45,8 @@ class TrainingHistory:
         if step:  # TensorBoard ignores what was written for later steps
             self.writer.close()
             kind, folder = type(self.writer), self.tensorboard.save_dir
-            self.tensorboard.writer = kind(folder, purge_step=step + 1)
+            self.writer = kind(folder, purge_step=step + 1)
+            self.tensorboard.writer = self.writer
 
     def start_epoch(self, resumed):
         """Starts to sum up an epoch, or goes on."""
@@ -107,14 +103,14 @@ class TrainingHistory:
         """Removes lines of tests, and of epochs after the last one, if any."""
         if path is None or not Path(path).is_file():
             return
+        kept = ""
+        for line in Path(path).read_text("utf-8").splitlines(True):
+            found = EPOCH.match(line)
+            later = found is not None and int(found[1]) > last
+            if " - test " not in line and not later:
+                kept += line
         with atomic_path(path) as temporary_path:
-            with open(temporary_path, "w", encoding="utf-8") as file:
-                for line in Path(path).read_text("utf-8").splitlines(True):
-                    found = EPOCH.match(line)
-                    if " - test " not in line and (
-                        found is None or int(found[1]) <= last
-                    ):
-                        file.write(line)
+            Path(temporary_path).write_text(kept, "utf-8")
 
     @checkpoints.mark_as_saver
     def save(self, path):

@@ -78,14 +78,12 @@ def add_confusion(writer, confusion, labels, path):
     ticks = range(len(labels))
     axes.set_xticks(ticks, labels, rotation=90)
     axes.set_yticks(ticks, labels)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
+    axes.set(xlabel="predicted", ylabel="true")
+    style = {"ha": "center", "va": "center", "size": 7}
     for row, column in zip(*confusion.nonzero()):
         colour = "white" if share[row, column] > 0.5 else "black"
         text = str(confusion[row, column])
-        axes.text(
-            column, row, text, ha="center", va="center", color=colour, size=7
-        )
+        axes.text(column, row, text, color=colour, **style)
     figure.savefig(path)
     writer.add_figure("confusion", figure)
 
@@ -93,15 +91,13 @@ def add_confusion(writer, confusion, labels, path):
 def write_predictions(folder, ids, targets, probs, labels, top_k=5):
     """Writes predictions.csv and probabilities.npz of clips.
 
-    The former holds the top classes of each clip, the worst clips first. The
-    latter holds ``ids`` ``[clips]``, ``labels`` ``[C]``, ``targets`` and
+    The latter holds ``ids`` ``[clips]``, ``labels`` ``[C]``, ``targets`` and
     ``probs`` ``[clips, C]`` for statistics over several models, and for students.
 
-    The columns of predictions.csv are ``ID``; ``labels``, joined by ``;``; ``probability``, the
-    lowest one among the clip's labels; then ``tag_1``, ``probability_1`` and so
-    on. Rows are sorted by that lowest probability: errors of the model, or of
-    the labels, come first, and clips without a label last. Targets and
-    probabilities are ``[clips, C]``.
+    The columns of predictions.csv are ``ID``; ``labels``, joined by ``;``;
+    ``probability``, the lowest one among the clip's labels; then ``tag_1``,
+    ``probability_1`` and so on. Rows are sorted by that lowest probability:
+    errors of the model, or of the labels, come first, clips without a label last.
     """
     true = targets > 0.5
     lowest = probs.masked_fill(~true, float("inf")).amin(1)
@@ -178,7 +174,6 @@ def write_accuracy_results(targets, probs, labels, folder, writer, **more):
     ``add_confusion``, confusion.png.
     """
     from sklearn.metrics import (
-        accuracy_score,
         classification_report,
         confusion_matrix,
         precision_recall_fscore_support,
@@ -189,7 +184,7 @@ def write_accuracy_results(targets, probs, labels, folder, writer, **more):
     opts = {"labels": list(range(len(labels))), "zero_division": 0}
     scores = precision_recall_fscore_support(true, predicted, **opts)
     precision, recall, f1, clips = (column.tolist() for column in scores)
-    accuracy = float(accuracy_score(true, predicted))
+    accuracy = float((true == predicted).mean())
     metrics = {"accuracy": accuracy, "num_clips": len(true), **more}
     write_json(folder / "metrics.json", metrics)
     write_csv(

@@ -9,10 +9,15 @@ Authors
 
 import atexit
 import contextlib
+import functools
 import itertools
 import json
 import os
+import platform
 import shutil
+import subprocess
+import sys
+from importlib import metadata
 from pathlib import Path
 
 from hyperpyyaml import resolve_references
@@ -25,13 +30,13 @@ from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.dataio.lock import _locked
 from speechbrain_fftp.datasets.names import text_digest
 from speechbrain_fftp.datasets.prepared import DONE
-from speechbrain_fftp.training.environment import describe_environment, versions
 from speechbrain_fftp.training.errors import report_errors
 from speechbrain_fftp.training.setup import num_processes, plain_yaml
 
 logger = get_logger(__name__)
 
 RECORD, LOCK = "run.json", "running.lock"
+PACKAGE = Path(__file__).resolve().parents[1]
 
 # What may differ when a run is resumed: places, devices, speed and reports. A
 # device or compile changes rounding and random draws, but not the experiment.
@@ -152,7 +157,6 @@ class RunFolder:
         """Raises a ValueError if a run is resumed with other data."""
 
         def check():
-            """Compares the digests."""
             if self.found and self.found["data"] != self.data_digest():
                 self._refuse(
                     f"on other data than {self.prepared_folder} has now, which "
@@ -251,3 +255,37 @@ def _differing(before, now):
     pairs = itertools.zip_longest(*lines)
     first = next(pair for pair in pairs if pair[0] != pair[1])
     return " -> ".join(str(line).strip(' ,"') for line in first)
+
+
+@functools.cache
+def versions():
+    """Versions of this package, its git commit if any, and what it runs on."""
+    names = (PACKAGE.name, "speechbrain", "torch")
+    found = {name: str(sys.modules[name].__version__) for name in names}
+    return {**found, "python": platform.python_version(), "commit": commit()}
+
+
+def commit():
+    """Git commit of this package, ``-dirty`` after changes; None without git."""
+    # A package that is installed in another project is not tracked there.
+    tracked = ["ls-files", "--error-unmatch", "__init__.py"]
+    describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        for words in (tracked, describe):
+            words = ["git", "-C", str(PACKAGE), *words]
+            done = subprocess.run(words, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.decode().strip()
+
+
+def describe_environment():
+    """Versions of Python and of the packages of imported modules."""
+    owners = metadata.packages_distributions()
+    imported = {name.partition(".")[0] for name in sys.modules}
+    packages = {owner for name in imported for owner in owners.get(name, ())}
+    about = {**versions(), "executable": sys.executable}
+    about["system"] = platform.platform()
+    lines = [f"{key}: {value}" for key, value in about.items()]
+    lines += sorted(f"{name}=={metadata.version(name)}" for name in packages)
+    return "\n".join(lines) + "\n"

@@ -115,7 +115,6 @@ def _saved_bytes(module, *inputs):
     storages = {}  # by address, so that each counts once
 
     def pack(tensor):
-        """Notes the storage of a tensor."""
         storage = tensor.untyped_storage()
         storages[storage.data_ptr()] = storage
         return tensor

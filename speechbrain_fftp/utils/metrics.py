@@ -9,8 +9,6 @@ from scipy.stats import norm
 
 # d' of a perfect ranking is infinite: an AUC is clipped this far from 1.
 AUC_MARGIN = 1e-7
-# Positive clips that a class needs for a threshold of its own
-MIN_POSITIVES = 5
 
 
 def _d_prime(auc):
@@ -113,41 +111,3 @@ def f1_scores(targets, probs, thresholds):
     limit = "per class" if np.ndim(thresholds) else thresholds
     macro = float(np.mean(own))
     return {"micro_F1": micro, "macro_F1": macro, "threshold": limit}
-
-
-def _best_thresholds(targets, probs, min_positives=MIN_POSITIVES):
-    """Learns the threshold of each class that maximises its F1.
-
-    Classes with few positive clips share one, which maximises the F1 of all
-    tags of the other classes or, if there are no others, of all classes.
-    Multi-hot labels and probabilities are ``[clips, classes]``. Returns, of each
-    class, the threshold (float32, above 0), the positive clips and F1.
-    """
-    from sklearn.metrics import f1_score
-
-    true, probs = targets > 0.5, np.asarray(probs, np.float32)
-    positives = true.sum(0)
-    enough = positives >= min_positives
-    pool = enough if enough.any() else enough | True
-    shared = _best_threshold(true[:, pool].ravel(), probs[:, pool].ravel())
-    limits = np.full(len(enough), shared)
-    limits[enough] = list(map(_best_threshold, true.T[enough], probs.T[enough]))
-    pairs = zip(true.T, (probs >= limits).T)
-    f1 = [f1_score(*pair, zero_division=0.0) for pair in pairs]
-    return limits, positives, np.array(f1)
-
-
-def _best_threshold(true, probs):
-    """The highest threshold of maximum F1, which no probability of 0 reaches.
-
-    It is half way from the lowest probability that reaches it to the next one.
-    """
-    from sklearn.metrics import precision_recall_curve
-
-    precision, recall, probs = precision_recall_curve(true, probs)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    f1 = np.where(probs > 0, f1[:-1].round(12), 0.0)  # so that ties are equal
-    best = np.flatnonzero(f1 == f1.max())[-1]
-    high, low = probs[best], probs[best - 1] if best else np.float32(0)
-    middle = low + (high - low) / 2
-    return max(middle if middle > low else high, np.finfo(np.float32).tiny)

@@ -24,8 +24,7 @@ SOURCES = [
 # Rooms and modules whose docstrings take the full form.
 FULL = re.compile(
     r"speechbrain_fftp/(nnet|lobes|augment|utils|dataio"
-    r"|inference/(tagging|model|windows|events|folder|config"
-    r"|many_files|threads)\.py)\b"
+    r"|inference/(tagging|model|windows|events|folder|config|many_files)\.py)\b"
 )
 TITLES = "Arguments|Returns|Yields|Raises|Example"
 

@@ -122,7 +122,14 @@ def _load_ast(path, state=None):
         state = {k: v for k, v in state.items() if k not in ORIGINAL_UNUSED}
         depth = max(1, _count_blocks(state, "v.blocks."))
         return _load_model(path, state, ORIGINAL, depth, "an AST", _original)
-    sizes = _config_sizes(path / "config.json")
+    config_file = path / "config.json"
+    config, sizes = _read_config(config_file, CONFIG_FIXED, CONFIG_SIZES)
+    if config.get("frequency_stride") != sizes["stride"]:
+        raise ValueError(
+            f"{config_file}: frequency_stride="
+            f"{config.get('frequency_stride')!r} and time_stride="
+            f"{sizes['stride']} must be equal."
+        )
     depth, eps = sizes["depth"], sizes["norm_eps"]
     path = path / "model.safetensors"
     state, build = _read_tensors(path), lambda _: _build(**sizes)
@@ -134,17 +141,6 @@ def _build(mlp_dim, patch_size, stride, **sizes):
     n_mels, width = sizes["n_mels"], sizes["embed_dim"]
     embedding = SquarePatchEmbedding(n_mels, width, patch_size, stride)
     return AST(embedding=embedding, mlp_ratio=mlp_dim / width, **sizes)
-
-
-def _config_sizes(path):
-    """Sizes of the AST that a config.json describes."""
-    config, sizes = _read_config(path, CONFIG_FIXED, CONFIG_SIZES)
-    if config.get("frequency_stride") != sizes["stride"]:
-        raise ValueError(
-            f"{path}: frequency_stride={config.get('frequency_stride')!r} and "
-            f"time_stride={sizes['stride']} must be equal."
-        )
-    return sizes
 
 
 def _original(tensors):

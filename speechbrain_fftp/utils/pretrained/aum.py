@@ -74,7 +74,6 @@ def _load_aum(path, state=None):
         table, form = BI_BI, "bi-bi"
 
     def build(tensors):
-        """The encoder, on the meta device."""
         width, _, bins, _ = tensors["embedding.proj.weight"].shape
         _, rows, _ = tensors["positions"].shape
         inner, d_state = tensors["blocks.0.mixer.A_log"].shape

@@ -144,7 +144,7 @@ def test_long_files_are_not_read_as_a_whole():
             with lock:
                 read[0] += 1
                 most[0] = max(most[0], read[0] - read[1])
-            yield torch.ones(16, 4)
+            yield None, None, torch.ones(16, 4)
 
     def tag_batch(wavs, _):
         with lock:

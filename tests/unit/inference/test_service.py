@@ -21,7 +21,7 @@ import soundfile as sf
 import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.inference import AudioTagger, packed_linear, threads
+from speechbrain_fftp.inference import AudioTagger, packed_linear
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -219,10 +219,10 @@ def test_copies_keep_options_and_use_threads(exported, monkeypatch):
 
     assert threads_of(pickle.loads(content)) == 3
     # More would wait forever in a process that was forked, see test_threads.py
-    monkeypatch.setattr(threads.os, "getpid", lambda: -1)
+    monkeypatch.setattr(packed_linear.os, "getpid", lambda: -1)
     assert threads_of(pickle.loads(content)) == 1
     # Modules are imported again in one that was spawned
-    monkeypatch.setattr(threads, "PROCESS", -1)
+    monkeypatch.setattr(packed_linear, "PROCESS", -1)
     assert threads_of(pickle.loads(content)) == 3
 
 

@@ -13,7 +13,7 @@ import soundfile as sf
 import torch
 
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.folder import _load_folder, export_inference
+from speechbrain_fftp.inference.folder import _export_inference, _load_folder
 from speechbrain_fftp.inference.thresholds import (
     learn_thresholds,
     write_thresholds,
@@ -95,7 +95,7 @@ def test_learned_thresholds_read_back_exactly(exported, tmp_path):
     assert [row[2] for row in rows] == targets.sum(0).tolist()
     recipe = exported[1].parent / "recipe.yaml"
     encoder = AudioTagger.from_pretrained(exported[1]).hparams.label_encoder
-    folder = export_inference(
+    folder = _export_inference(
         recipe,
         exported[0]["modules"],
         encoder,
@@ -148,3 +148,91 @@ def test_auto_without_thresholds_is_an_error_at_once(exported, clip):
             tag(clip, threshold="auto")
     with pytest.raises(ValueError, match="`fftp-tag calibrate` learns"):
         next(tagger.tag_files([clip], threshold="auto"))
+
+
+def f1_by_counting(true, found):
+    hits = (true & found).sum()
+    return 2 * hits / max(true.sum() + found.sum(), 1)
+
+
+def learned(targets, scores, floor):
+    """Thresholds, positive clips and F1 of the classes of arrays."""
+    clips = torch.from_numpy(targets), torch.from_numpy(scores)
+    labels = range(targets.shape[1])
+    _, *values = zip(*learn_thresholds(labels, *clips, floor))
+    return values
+
+
+def best_cut(true, scores):
+    """The highest of the scores above 0 with the most F1 as a threshold."""
+    cuts = [x for x in np.unique(scores) if x > 0]
+    f1 = [f1_by_counting(true, scores >= cut) for cut in cuts]
+    most = max(f1)
+    return max(cut for cut, x in zip(cuts, f1) if x > most - 1e-9), most
+
+
+def few_positives(seed, decimals):
+    """Classes with 0 to 8 positive clips of 60, and scores in 0..1."""
+    rng = np.random.default_rng(seed)
+    targets = np.zeros((60, 9), np.float32)
+    for number in range(9):
+        targets[rng.permutation(60)[:number], number] = 1.0
+    scores = 0.6 * rng.random((60, 9)) + 0.3 * targets
+    return targets, scores.astype(np.float32).round(decimals)
+
+
+@pytest.mark.parametrize("decimals", [1, 7])  # with many ties, and without
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("floor", [1, 4, 9])
+def test_thresholds_are_the_best_of_all_cuts(seed, decimals, floor):
+    targets, scores = few_positives(seed, decimals)
+    limits, positives, f1 = learned(targets, scores, floor)
+    assert positives == tuple(range(9)) and len(limits) == 9
+    assert list(np.float32(limits)) == list(limits)
+    true = targets > 0
+    pool = np.arange(9) >= (floor if floor < 9 else 0)
+    shared, _ = best_cut(true[:, pool].ravel(), scores[:, pool].ravel())
+    for number, limit in enumerate(limits):
+        column, own = scores[:, number], true[:, number]
+        used = scores[:, pool]
+        cut = shared
+        if number >= floor:
+            cut, most = best_cut(own, column)
+            used = column
+            assert f1[number] == pytest.approx(most)
+        found = f1_by_counting(own, column >= limit)
+        assert f1[number] == pytest.approx(found)
+        # Half way to the next lower score
+        lower = max([x for x in used.ravel() if x < cut], default=0)
+        assert limit == pytest.approx((cut + lower) / 2, abs=1e-7)
+        assert lower < limit < cut
+    assert len(set(limits[:floor])) == 1
+
+
+def test_thresholds_by_hand():
+    def learn(*pairs):
+        targets, scores = np.array(pairs).T[:, :, None]
+        (limit,), *_ = learned(targets, scores, 1)
+        return limit
+
+    assert learn((1, 0.75), (0, 0.5)) == 0.625
+    # Down to 0, where all clips are tagged; but never 0 itself
+    assert learn((1, 0.5), (1, 0.5)) == 0.25
+    assert 0 < learn((1, 0.0), (1, 0.0), (0, 0.0)) < 1e-30
+    assert learn((1, 0.0), (1, 0.0), (1, 0.0), (1, 0.5), (0, 0)) == 0.25
+    # F1 of 2/3 at 0.9 and at 0.3: the higher one
+    assert learn((1, 0.9), (0, 0.5), (1, 0.3), (0, 0.4)) == pytest.approx(0.7)
+    # Nothing lies between neighbours in float32
+    low = np.float32(0.3)
+    high = np.nextafter(low, np.float32(1))
+    assert learn((1, high), (0, low)) == high
+
+
+def test_missing_classes_change_no_threshold():
+    """Classes that the clips lack have neither targets nor scores."""
+    targets, scores = few_positives(0, 7)
+    more = [np.pad(x, ((0, 0), (0, 3))) for x in (targets, scores)]
+    for floor in (1, 4, 9):
+        limits, *_ = learned(targets, scores, floor)
+        padded, *_ = learned(*more, floor)
+        assert padded == limits + 3 * limits[:1]

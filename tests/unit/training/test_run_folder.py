@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import speechbrain as sb
-from speechbrain_fftp.training import environment
+from speechbrain_fftp.training import run_folder
 from speechbrain_fftp.training.run_folder import RunFolder
 from speechbrain_fftp.training.setup import read_overrides
 
@@ -197,22 +197,22 @@ def test_commit_is_that_of_the_package(tmp_path, monkeypatch):
 
     package = tmp_path / "package"
     package.mkdir()
-    monkeypatch.setattr(environment, "PACKAGE", package)
-    assert environment.commit() is None
+    monkeypatch.setattr(run_folder, "PACKAGE", package)
+    assert run_folder.commit() is None
     git("init")
     (tmp_path / "other.py").write_text("")
     (package / "__init__.py").write_text("")
     git("add", "other.py")
     git("commit", "-m", "other")
-    assert environment.commit() is None  # installed in another project
+    assert run_folder.commit() is None  # installed in another project
     git("add", ".")
     git("commit", "-m", "package")
-    assert environment.commit() == git("rev-parse", "HEAD")
+    assert run_folder.commit() == git("rev-parse", "HEAD")
     (package / "__init__.py").write_text("x = 1\n")
-    assert environment.commit() == git("rev-parse", "HEAD") + "-dirty"
+    assert run_folder.commit() == git("rev-parse", "HEAD") + "-dirty"
 
 
 def test_environment_names_what_is_imported():
-    text = environment.describe_environment()
+    text = run_folder.describe_environment()
     assert f"executable: {sys.executable}\n" in text
     assert f"\nspeechbrain=={sb.__version__}\n" in text

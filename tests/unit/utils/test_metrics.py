@@ -9,12 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from speechbrain_fftp.utils.metrics import (
-    _best_thresholds,
-    _d_prime,
-    f1_scores,
-    tagging_metrics,
-)
+from speechbrain_fftp.utils.metrics import _d_prime, f1_scores, tagging_metrics
 
 
 def random_split(clips=60, classes=13, seed=0):
@@ -102,86 +97,6 @@ def test_other_shapes_and_nothing_to_score_are_errors():
         tagging_metrics(targets[:, [2, 5]], scores[:, [2, 5]])
     with pytest.raises(ValueError, match="No class"):
         tagging_metrics(targets[:1], scores[:1])
-
-
-def f1_by_counting(true, found):
-    hits = (true & found).sum()
-    return 2 * hits / max(true.sum() + found.sum(), 1)
-
-
-def best_cut(true, scores):
-    """The highest of the scores above 0 with the most F1 as a threshold."""
-    cuts = [x for x in np.unique(scores) if x > 0]
-    f1 = [f1_by_counting(true, scores >= cut) for cut in cuts]
-    most = max(f1)
-    return max(cut for cut, x in zip(cuts, f1) if x > most - 1e-9), most
-
-
-def few_positives(seed, decimals):
-    """Classes with 0 to 8 positive clips of 60, and scores in 0..1."""
-    rng = np.random.default_rng(seed)
-    targets = np.zeros((60, 9), np.float32)
-    for number in range(9):
-        targets[rng.permutation(60)[:number], number] = 1.0
-    scores = 0.6 * rng.random((60, 9)) + 0.3 * targets
-    return targets, scores.astype(np.float32).round(decimals)
-
-
-@pytest.mark.parametrize("decimals", [1, 7])  # with many ties, and without
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("floor", [1, 4, 9])
-def test_thresholds_are_the_best_of_all_cuts(seed, decimals, floor):
-    targets, scores = few_positives(seed, decimals)
-    limits, positives, f1 = _best_thresholds(targets, scores, floor)
-    assert positives.tolist() == list(range(9))
-    assert limits.shape == (9,) and limits.dtype == np.float32
-    true = targets > 0
-    pool = np.arange(9) >= (floor if floor < 9 else 0)
-    shared, _ = best_cut(true[:, pool].ravel(), scores[:, pool].ravel())
-    for number, limit in enumerate(limits):
-        column, own = scores[:, number], true[:, number]
-        used = scores[:, pool]
-        cut = shared
-        if number >= floor:
-            cut, most = best_cut(own, column)
-            used = column
-            assert f1[number] == pytest.approx(most)
-        found = f1_by_counting(own, column >= limit)
-        assert f1[number] == pytest.approx(found)
-        # Half way to the next lower score
-        lower = max([x for x in used.ravel() if x < cut], default=0)
-        assert limit == pytest.approx((cut + lower) / 2, abs=1e-7)
-        assert lower < limit < cut
-    assert len(set(limits[:floor].tolist())) == 1
-
-
-def test_thresholds_by_hand():
-    def learn(*pairs):
-        targets, scores = np.array(pairs).T[:, :, None]
-        return _best_thresholds(targets, scores, min_positives=1)[0].item()
-
-    assert learn((1, 0.75), (0, 0.5)) == 0.625
-    # Down to 0, where all clips are tagged; but never 0 itself
-    assert learn((1, 0.5), (1, 0.5)) == 0.25
-    assert 0 < learn((1, 0.0), (1, 0.0), (0, 0.0)) < 1e-30
-    assert learn((1, 0.0), (1, 0.0), (1, 0.0), (1, 0.5), (0, 0)) == 0.25
-    # F1 of 2/3 at 0.9 and at 0.3: the higher one
-    assert learn((1, 0.9), (0, 0.5), (1, 0.3), (0, 0.4)) == pytest.approx(0.7)
-    # Nothing lies between neighbours in float32
-    low = np.float32(0.3)
-    high = np.nextafter(low, np.float32(1))
-    assert learn((1, high), (0, low)) == high
-
-
-def test_missing_classes_change_no_threshold():
-    """Classes that the clips lack have neither targets nor scores."""
-    targets, scores = few_positives(0, 7)
-    more = [np.pad(x, ((0, 0), (0, 3))) for x in (targets, scores)]
-    for floor in (1, 4, 9):
-        limits, *_ = _best_thresholds(targets, scores, floor)
-        padded, *_ = _best_thresholds(*more, floor)
-        np.testing.assert_array_equal(padded[:9], limits)
-        assert (padded[9:] == limits[0]).all()
 
 
 @pytest.mark.parametrize("classes", [13, 1])
