@@ -5,19 +5,18 @@ Authors
 """
 
 import functools
-import math
 
-import numpy as np
 import ruamel.yaml
 import torch
 import yaml
 
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.inference import windows
+from speechbrain_fftp.inference.clip_sizes import ClipSizes
 from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.packed_linear import _CallThreads, pack_linear
 from speechbrain_fftp.inference.published import load_model
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.nnet.patching import set_stride
@@ -30,7 +29,7 @@ logger = get_logger(__name__)
 YAML_ERRORS = (SyntaxError, yaml.YAMLError, ruamel.yaml.YAMLError)
 
 
-class TaggingModel(Pretrained):
+class TaggingModel(ClipSizes, Pretrained):
     """A trained model that tags batches of waveforms.
 
     ``from_pretrained`` loads a model without executing any code from its
@@ -202,54 +201,6 @@ class TaggingModel(Pretrained):
         """Learned thresholds of the classes ``[C]``, or None without them."""
         return getattr(self.hparams, "thresholds", None)
 
-    @property
-    def frame_samples(self):
-        """Samples from the start of one frame to that of the next."""
-        return windows._frame_size(self.mods.compute_features)[1]
-
-    @property
-    def min_samples(self):
-        """Samples of one patch."""
-        embedding = getattr(self.mods.embedding_model, "embedding", None)
-        frames = getattr(embedding, "patch_frames", 1)
-        return self._num_samples(frames)
-
-    @property
-    def max_samples(self):
-        """Samples of the maximum clip length."""
-        return self._num_samples(self.hparams.max_frames)
-
-    @property
-    def max_window(self):
-        """Maximum clip length in seconds."""
-        return self.max_samples / self.hparams.sample_rate
-
-    @property
-    def piece_samples(self):
-        """Samples that the encoder sees at once: a CED cuts longer clips."""
-        frames = getattr(self.mods.embedding_model, "max_frames", math.inf)
-        frames = min(frames, self.hparams.max_frames)
-        return self._num_samples(frames)
-
-    def _num_samples(self, frames):
-        """Samples of the shortest clip with a number of frames, at least one."""
-        window, shift, margin = windows._frame_size(self.mods.compute_features)
-        return max((frames - 1) * shift + window - margin, window)
-
-    def load_wav(self, path):
-        """Reads a whole audio file as a waveform ``[S]`` for the model.
-
-        Arguments
-        ---------
-        path : str
-
-        Returns
-        -------
-        torch.Tensor
-        """
-        blocks = list(windows._audio_blocks(path, self.hparams.sample_rate))
-        return torch.from_numpy(np.concatenate(blocks))
-
     def encode_batch(self, wavs, wav_lens=None):
         """Computes embeddings, which do not depend on padding.
 
@@ -264,6 +215,14 @@ class TaggingModel(Pretrained):
         torch.Tensor
             Embeddings ``[B, 1, D]``.
         """
+        embeddings = self._encode(wavs, wav_lens)
+        if embeddings.shape[1] == 1:
+            return embeddings
+        own = (embeddings != 0).any(2, keepdim=True)  # time steps, no padding
+        return embeddings.sum(1, keepdim=True) / own.sum(1, keepdim=True)
+
+    def _encode(self, wavs, wav_lens=None):
+        """Embeddings ``[B, 1, D]``, or those of time steps ``[B, N, D]``."""
         with self.call_threads.set(wavs):
             wavs = torch.atleast_2d(wavs).to(self.device).float()
             if wav_lens is not None:
@@ -290,7 +249,7 @@ class TaggingModel(Pretrained):
         """
         with torch.inference_mode(), self.inference_ctx:
             with self.call_threads.set(wavs):
-                embeddings = self.encode_batch(wavs, wav_lens)
+                embeddings = self._encode(wavs, wav_lens)
                 logits = self.tagger.classify(embeddings)
         if logits.shape[-1] != len(self.labels):
             raise ValueError(
@@ -300,6 +259,38 @@ class TaggingModel(Pretrained):
         return self.probabilities(logits)
 
     forward = tag_batch
+
+    def tag_frames(self, wavs, wav_lens=None):
+        """Computes the probabilities of all classes at each time step.
+
+        For models with a ``FrameClassifier``, such as ast_fftp_frames.yaml's.
+
+        Arguments
+        ---------
+        wavs, wav_lens : torch.Tensor, optional
+            See ``encode_batch``.
+
+        Returns
+        -------
+        times, probs : torch.Tensor
+            The center of each time step ``[N]`` in seconds, and probabilities
+            ``[B, N, C]``, which mean nothing after the end of a shorter clip.
+
+        Raises
+        ------
+        ValueError
+            If the model classifies only whole clips.
+        """
+        classifier = self.mods.classifier
+        if not isinstance(classifier, FrameClassifier):
+            raise ValueError(
+                "This model classifies only whole clips: train one that "
+                "classifies time steps, such as hparams/ast_fftp_frames.yaml."
+            )
+        with torch.inference_mode(), self.inference_ctx:
+            with self.call_threads.set(wavs):
+                logits = classifier.frame_logits(self._encode(wavs, wav_lens))
+        return self.tagger.step_times(wavs.shape[-1]), logits.sigmoid()
 
     @property
     def probabilities(self):

@@ -5,16 +5,16 @@ Authors
 """
 
 import functools
-import math
 
 import torch
 
 from speechbrain_fftp.inference import events
 from speechbrain_fftp.inference.evaluation import evaluate
+from speechbrain_fftp.inference.frames import _join_pieces, _overlapping_pieces
 from speechbrain_fftp.inference.many_files import FileTags, _tag_many
 from speechbrain_fftp.inference.model import TaggingModel
 from speechbrain_fftp.inference.thresholds import check_thresholds
-from speechbrain_fftp.inference.windows import _file_windows, _mono_waveform
+from speechbrain_fftp.inference.windows import _mono_waveform
 
 
 class AudioTagger(TaggingModel):
@@ -230,6 +230,38 @@ class AudioTagger(TaggingModel):
         found = self.analyze(source, window, hop, progress)
         return found.times, found.probs
 
+    def frame_probabilities(self, source, progress=False):
+        """Computes the probabilities of all classes at each time step.
+
+        For models with a ``FrameClassifier``. A file longer than the model's
+        maximum clip length is cut into pieces that overlap, each of which fades
+        into the next.
+
+        Arguments
+        ---------
+        source : str, bytes or file
+        progress : bool
+
+        Returns
+        -------
+        times, probs : torch.Tensor
+            The center of each time step ``[T]`` in seconds, and probabilities
+            ``[T, C]``. A model with another classifier is a ValueError.
+        """
+        self.tag_frames(torch.zeros(1, self.min_samples))  # whether it can
+        patches = self.mods.embedding_model.embedding
+        step = patches.stride_frames * self.frame_samples
+        grids, pieces = [_overlapping_pieces(self, step)], []
+        for spans, _, wavs in self._windows(source, grids, progress):
+            skip = -spans[:, 0] % step  # the last piece begins between steps
+            for count in skip.unique().tolist():
+                own = skip == count
+                _, probs = self.tag_frames(wavs[own, count:])
+                first = (spans[own, 0] + count) // step
+                pieces += zip(first.tolist(), probs.float().cpu())
+        probs, end = _join_pieces(pieces), spans[-1, 1].item()
+        return self.tagger.step_times(end)[: len(probs)], probs
+
     def tag_long(
         self,
         source,
@@ -257,43 +289,3 @@ class AudioTagger(TaggingModel):
         threshold, low = check_thresholds(threshold, self.thresholds, low)
         found = self.analyze(source, window, hop, progress)
         return found.events(threshold, low)
-
-    def check_window(self, window=None, hop=None):
-        """Checks the window length and the hop of a timeline, in seconds.
-
-        Arguments
-        ---------
-        window, hop : float, optional
-            Length of a window, by default 10 or ``max_window`` if that is less,
-            and step from one start to the next, by default half a window.
-
-        Returns
-        -------
-        window, hop : float
-
-        Raises
-        ------
-        ValueError
-            If one of them is out of range.
-        """
-        limits = self.frame_samples, self.min_samples, self.max_samples
-        frame, low, high = (n / self.hparams.sample_rate for n in limits)
-        window = min(10.0, high) if window is None else window
-        hop = window / 2 if hop is None else hop
-        if not low - 1e-6 <= window <= high + 1e-6:
-            raise ValueError(
-                f"window={window} must be in {low:g}..{high:g} seconds: at "
-                "least one patch, at most the model's maximum clip length."
-            )
-        if not frame - 1e-6 <= hop < math.inf:
-            raise ValueError(
-                f"hop={hop} must be at least {frame:g} seconds, one frame."
-            )
-        return window, hop
-
-    def _windows(self, source, grids=(), progress=False):
-        """Windows of a file; by default, pieces of the maximum clip length."""
-        rate, size = self.hparams.sample_rate, self.max_samples
-        grids = [(round(w * rate), hop * rate) for w, hop in grids]
-        grids = grids or [(size, size)]
-        return _file_windows(source, rate, grids, self.min_samples, progress)

@@ -105,6 +105,7 @@ def test_what_is_written(exported):
                 "embed_dim": 24,
                 "patch_frames": 10,
                 "stride_frames": 5,
+                "strides": None,
             },
             "max_frames": 128,
             "mlp_ratio": 4.0,

@@ -1,0 +1,123 @@
+"""Tests of the probabilities of time steps.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import pytest
+import soundfile
+import torch
+
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.folder import _load_folder, _write_folder
+from speechbrain_fftp.inference.frames import _join_pieces
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.frame_classifier import (
+    AttentionPooling,
+    FrameClassifier,
+)
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
+
+RATE, LABELS = 16000, ["Dog", "Siren", "Bell"]
+
+
+def make_parts(pooling=None):
+    """Modules and hparams of a model of clips of up to 2 s.
+
+    Its blocks do nothing: a time step depends on the frames of its patch alone.
+    """
+    torch.manual_seed(0)
+    embedding = FFTPEmbedding(128, 16, 10, 5)
+    encoder = ConvNeXt1d(128, 16, 0, embedding, 198, pooling="tokens")
+    modules = {
+        "compute_features": KaldiFbank(),
+        "mean_var_norm": DatasetNormalization(),
+        "embedding_model": encoder,
+        "classifier": FrameClassifier(16, len(LABELS), pooling),
+    }
+    labels = CategoricalEncoder()
+    labels.update_from_iterable(LABELS)
+    sizes = {"sample_rate": RATE, "max_frames": 198, "single_label": False}
+    return modules, {**sizes, "label_encoder": labels}
+
+
+@pytest.fixture
+def tagger():
+    return AudioTagger(*make_parts())
+
+
+def write(folder, seconds):
+    """A file of noise whose level changes."""
+    torch.manual_seed(0)
+    wav = 0.1 * torch.randn(int(seconds * RATE))
+    wav *= torch.linspace(0, 9, len(wav)).sin()
+    soundfile.write(folder / "clip.wav", wav.numpy(), RATE, "FLOAT")
+    return folder / "clip.wav", wav
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.7, 2.0, 2.015, 5.123, 40.0])
+def test_long_files_are_as_if_encoded_at_once(tagger, tmp_path, seconds):
+    path, wav = write(tmp_path, seconds)
+    times, probs = tagger.frame_probabilities(path)
+    centers, whole = tagger.tag_frames(wav)
+    assert torch.equal(times, centers)
+    torch.testing.assert_close(probs, whole[0], atol=1e-5, rtol=0)
+
+
+def test_times_are_the_centers_of_patches(tagger):
+    """A click is in the steps whose centers are within half a patch of it."""
+    quiet, click = torch.zeros(1, 2 * RATE), 1.2345
+    loud = quiet.clone()
+    loud[0, int(click * RATE)] = 1.0
+    times, probs = tagger.tag_frames(loud)
+    changed = (probs != tagger.tag_frames(quiet)[1]).any(2)[0]
+    half = (9 * 0.01 + 0.025) / 2
+    assert torch.equal(changed, (times - click).abs() < half)
+    assert times[changed].mean().item() == pytest.approx(click, abs=0.025)
+
+
+def test_pieces_fade_into_each_other():
+    torch.manual_seed(0)
+    first, second = torch.rand(11, 2), torch.rand(11, 2)
+    probs = _join_pieces([(0, first), (8, second)])
+    torch.testing.assert_close(probs[:8], first[:8])
+    torch.testing.assert_close(probs[11:], second[3:])
+    for i in range(3):
+        expected = ((3 - i) * first[8 + i] + (1 + i) * second[i]) / 4
+        torch.testing.assert_close(probs[8 + i], expected)
+
+
+@pytest.mark.parametrize("pooling", [None, AttentionPooling(16, 3)])
+def test_folder_holds_the_classifier(tmp_path, pooling):
+    modules, hparams = make_parts(pooling)
+    _write_folder(tmp_path / "model", modules, hparams)
+    loaded, _ = _load_folder(tmp_path / "model")
+    assert type(loaded["classifier"].pooling) is type(
+        modules["classifier"].pooling
+    )
+    wavs, lens = 0.1 * torch.randn(2, RATE), torch.tensor([1.0, 0.5])
+    expected = AudioTagger(modules, hparams)
+    found = AudioTagger.from_pretrained(tmp_path / "model")
+    probs = found.tag_batch(wavs, lens)
+    torch.testing.assert_close(probs, expected.tag_batch(wavs, lens))
+    alone = found.tag_frames(wavs[1:, : RATE // 2])[1]
+    batch = found.tag_frames(wavs, lens)[1][1:, : alone.shape[1]]
+    torch.testing.assert_close(batch, alone, atol=1e-4, rtol=0)
+
+
+def test_embeddings_are_means_of_own_steps(tagger):
+    wavs, lens = 0.1 * torch.randn(2, RATE), torch.tensor([1.0, 0.5])
+    found = tagger.encode_batch(wavs, lens)
+    assert found.shape == (2, 1, 16)
+    for i, wav in enumerate((wavs[:1], wavs[1:, : RATE // 2])):
+        feats, _ = tagger.tagger.features(wav)
+        expected = tagger.tagger.encode(feats).mean(1)
+        torch.testing.assert_close(found[i], expected, atol=1e-4, rtol=0)
+
+
+def test_other_models_say_what_they_need(exported):
+    tagger = AudioTagger.from_pretrained(exported[1])
+    with pytest.raises(ValueError, match="classifies only whole clips: train"):
+        tagger.frame_probabilities("no.wav")
