@@ -19,11 +19,11 @@ from collections import Counter
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import (
     TEMPORARY,
+    _locked,
     _name_full_disk,
     write_csv,
     write_json,
 )
-from speechbrain_fftp.dataio.lock import _locked
 from speechbrain_fftp.datasets.names import as_utf8, text_digest
 
 logger = get_logger(__name__)
