@@ -38,10 +38,6 @@ from speechbrain_fftp.datasets.prepared import (
     source_state,
     write_skipped,
 )
-from speechbrain_fftp.datasets.speech_commands.archives import (
-    is_archive,
-    unpack_archive,
-)
 from speechbrain_fftp.datasets.speech_commands.clips import (
     cut_silence,
     read_recording,
@@ -57,11 +53,13 @@ from speechbrain_fftp.datasets.speech_commands.lists import (
     SPLIT_LISTS,
     TASKS,
     UNKNOWN,
+    is_archive,
     list_words,
     read_lists,
     speaker_of,
     split_clips,
     task_classes,
+    unpack_archive,
 )
 from speechbrain_fftp.training.errors import report_errors
 

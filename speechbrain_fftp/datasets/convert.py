@@ -147,7 +147,7 @@ def _read_converted(path, sample_rate):
     return None
 
 
-def _read_clip(source, max_seconds, start, always):
+def _read_clip(source, max_seconds, start=0.0, always=False):
     """Reads a clip up to its maximum duration and checks it."""
     with contextlib.ExitStack() as stack:
         if start:  # read the file twice, but decode it once

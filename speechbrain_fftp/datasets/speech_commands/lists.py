@@ -1,4 +1,4 @@
-"""The folders, lists, splits and classes of the Speech Commands data set.
+"""The archive, folders, lists, splits and classes of Speech Commands.
 
 One folder per word holds clips named ``SPEAKER_nohash_NUMBER.wav``. Two lists
 name the clips for validation and testing; the rule that made them keeps the
@@ -8,12 +8,21 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import gzip
 import os
 import posixpath
+import tarfile
+import zlib
+from pathlib import PureWindowsPath
 
+from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.files import _atomic_folder
 from speechbrain_fftp.datasets.names import files_below, text_digest
 
+logger = get_logger(__name__)
+
+DAMAGES = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError)
 TASKS = ("12", "35", "folders")
 COMMANDS = tuple("yes no up down left right on off stop go".split())
 OTHER_WORDS = tuple(
@@ -26,6 +35,55 @@ SPLIT_LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
 COMMAND_SPLITS = ("train", *SPLIT_LISTS)
 HELD_OUT_PERCENT = 10  # of the speakers for validation, and for testing
 MAX_CLIPS_PER_CLASS = 2**27 - 1  # a constant of the data set's hash rule
+
+
+def is_archive(path):
+    """Whether a path is named like a tar.gz archive, and is no folder."""
+    is_named = str(path).lower().endswith((".tar.gz", ".tgz"))
+    return is_named and not os.path.isdir(path)
+
+
+def unpack_archive(archive, folder):
+    """Unpacks a tar.gz archive into a folder, unless that exists already.
+
+    Returns where the data are: the folder, or the only folder in it if that one
+    has folders. Raises a ``ValueError``, and leaves no folder, if the archive
+    is damaged or a member is a link or has a path outside of the folder.
+    """
+    if not os.path.isdir(folder):
+        logger.info("Unpacking %s to %s", archive, folder)
+        try:
+            with _atomic_folder(folder) as partial, gzip.open(archive) as raw:
+                with tarfile.open(fileobj=raw, mode="r:") as tar:
+                    tar.extractall(partial, filter=_check_member)
+                # tarfile stops quietly at damage, gzip does not
+                raw.seek(tar.offset)
+                if raw.read(512) != bytes(512):
+                    raise ValueError("it is truncated or damaged")
+                while raw.read(2**20):
+                    pass
+        except DAMAGES as error:
+            raise ValueError(
+                f"{archive} cannot be unpacked: {str(error) or type(error)}."
+                " Nothing was kept; download the archive again."
+            )
+    entries = [e for e in os.scandir(folder) if not e.name.startswith(".")]
+    if len(entries) == 1 and entries[0].is_dir():
+        if any(entry.is_dir() for entry in os.scandir(entries[0].path)):
+            return entries[0].path
+    return folder
+
+
+def _check_member(member, folder):
+    """Refuses members other than files and folders within the archive."""
+    path = PureWindowsPath(member.name)
+    is_inside = not path.anchor and ".." not in path.parts
+    if not (is_inside and (member.isfile() or member.isdir())):
+        raise ValueError(
+            f"the member {member.name!r} is a link or a device, or its path is"
+            " absolute or leads out of the folder"
+        )
+    return tarfile.data_filter(member, folder)
 
 
 def list_words(data_folder, save_folder=None):
