@@ -207,13 +207,10 @@ def _write_folder(data, settings, save_folder, allow_missing, work):
     listed = data.list_clips()
     chosen, skipped, unknown_mids = manifests.choose_clips(listed, data.classes)
     layouts.check_missing(chosen, data, allow_missing)
-    split_clips, held_out = dict(chosen), "valid" not in listed
+    split_clips, held_out = chosen, "valid" not in listed
     in_shards = settings["format"] == "webdataset"
-    fraction = settings["valid_fraction"]
     if held_out and in_shards:
-        train, valid = manifests.hold_out(chosen["train"], fraction)
-        split_clips.update(train=train, valid=valid)
-
+        split_clips = manifests.hold_out(chosen, settings["valid_fraction"])
     converted, failed, records = manifests.convert_splits(
         split_clips, data, save_folder, settings, *work
     )
@@ -231,15 +228,16 @@ def _write_folder(data, settings, save_folder, allow_missing, work):
         for split in layouts.AUDIOSET_SPLITS
     }
     if held_out and not in_shards:  # of the clips that can be used
-        train, valid = manifests.hold_out(kept["train"], fraction)
-        kept.update(train=train, valid=valid)
+        kept = manifests.hold_out(kept, settings["valid_fraction"])
     notes = dict(data.notes or {})
     if notes and all(kept.values()) and not in_shards:  # custom data
         ids = {split: [clip.id for clip in kept[split]] for split in chosen}
         notes["near_duplicates"] = find_near_copies(
             ids, os.path.join(save_folder, "flac"), num_workers
         )
-    report = manifests.make_report(
+    manifests.write_report(
+        save_folder,
+        settings["data_folder"],
         listed,
         kept,
         skipped,
@@ -250,9 +248,7 @@ def _write_folder(data, settings, save_folder, allow_missing, work):
         unknown_mids=unknown_mids,
         **notes,
     )
-    manifests.write_report(save_folder, report, settings["data_folder"])
-    durations = {i: seconds for i, (seconds, _) in converted.items()}
-    manifests.write_tables(save_folder, kept, durations, data.classes)
+    manifests.write_tables(save_folder, kept, converted, data.classes)
     if records is not None:
         index = os.path.join(save_folder, shards.INDEX)
         write_json(index, shards.make_index(records))

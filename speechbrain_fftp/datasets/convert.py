@@ -9,6 +9,7 @@ import io
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import soundfile as sf
@@ -67,44 +68,30 @@ def encode_clip(
     return content.getvalue(), len(samples) / sample_rate, treatments
 
 
-def convert_clip(source, path, *args, **kwargs):
-    """Writes a clip as a FLAC file; returns its duration and treatments.
-
-    The other arguments are those of ``encode_clip``.
-    """
-    content, *about = encode_clip(source, *args, **kwargs)
-    with atomic_path(path) as temporary_path:
-        with open(temporary_path, "wb") as file:
-            file.write(content)
-    return tuple(about)
-
-
 def convert_clips(
-    seconds,
+    clips,
     iter_audio,
     folder,
     sample_rate=16000,
     num_workers=None,
     name=None,
-    starts=None,
     always=False,
 ):
     """Converts clips to ``folder/ID.flac`` in parallel and keeps existing ones.
 
-    ``seconds`` maps ids to the maximum duration to keep, and ``starts`` some of
-    them to their start, see ``encode_clip``. ``iter_audio`` takes the ids that
-    are not yet converted, and yields id and audio (path, bytes, or None if
-    missing) in any order. ``name`` labels the progress bar.
+    ``clips`` maps ids to the maximum duration to keep and the start, for
+    ``encode_clip``. ``iter_audio`` takes the ids that are not yet converted,
+    and yields id and audio (path, bytes, or None if missing) in any order.
+    ``name`` labels the progress bar.
 
     Returns two dicts: duration and treatments of each id that is converted, and
     the reasons why the others could not be.
     """
     num_workers = num_workers or get_available_cpu_count()
-    paths = {i: os.path.join(folder, f"{i}.flac") for i in seconds}
-    converted = {i: _read_converted(paths[i], sample_rate) for i in seconds}
-    pending = [i for i in seconds if converted[i] is None]
-    starts = starts or {}
-    needed = 2 * sample_rate * sum(seconds[i] for i in pending) / 2**20
+    paths = {i: os.path.join(folder, f"{i}.flac") for i in clips}
+    converted = {i: _read_converted(paths[i], sample_rate) for i in clips}
+    pending = [i for i in clips if converted[i] is None]
+    needed = 2 * sample_rate * sum(clips[i][0] for i in pending) / 2**20
     free = shutil.disk_usage(folder).free / 2**20
     if needed > free:
         text = "The clips may need up to %.0f MiB, but %.0f MiB are free in %s"
@@ -113,12 +100,14 @@ def convert_clips(
     def convert(item):
         """Converts one clip, or returns the reason why it cannot."""
         clip_id, audio = item
-        start = starts.get(clip_id, 0.0)
-        limits = paths[clip_id], sample_rate, seconds[clip_id], start, always
+        how = sample_rate, *clips[clip_id], always
         try:
-            return clip_id, convert_clip(audio, *limits)
+            content, *about = encode_clip(audio, *how)
         except ValueError as err:
             return clip_id, str(err)
+        with atomic_path(paths[clip_id]) as temporary_path:
+            Path(temporary_path).write_bytes(content)
+        return clip_id, tuple(about)
 
     with ThreadPoolExecutor(num_workers) as pool:
         # Short queues, as their items may be whole files in memory
@@ -132,11 +121,11 @@ def convert_clips(
         )
         converted.update(results)
     failed = {i: why for i, why in converted.items() if isinstance(why, str)}
-    return {i: converted[i] for i in seconds if i not in failed}, failed
+    return {i: converted[i] for i in clips if i not in failed}, failed
 
 
 def _read_converted(path, sample_rate):
-    """What ``convert_clip`` returned for a file; None if it is not such one."""
+    """Duration and treatments of a converted clip; None if it is not one."""
     try:
         with sf.SoundFile(path) as file:
             label, *treatments = file.comment.split()
@@ -154,15 +143,14 @@ def _read_clip(source, max_seconds, start=0.0, always=False):
             enough = start + LONG * max(max_seconds, USUAL_SECONDS)
             source = stack.enter_context(_readable(source, enough))
             start = _find_start(source, start, max_seconds, always)
-        samples, rate, channels, frames = _read_audio(
-            source, max_seconds, start
-        )
+        samples, rate, *about = _read_audio(source, max_seconds, start)
+    channels, frames = about
     if not len(samples):
         raise ValueError("empty file")
     if len(samples) < MIN_SECONDS * rate:
         raise ValueError(f"shorter than 25 ms: {len(samples)} samples")
-    done = {"cut": start > 0, "trimmed": not start and frames > len(samples)}
-    done["downmixed"] = channels > 1
+    is_longer = not start and frames > len(samples)
+    done = {"cut": start, "trimmed": is_longer, "downmixed": channels > 1}
     return samples, rate, [name for name in done if done[name]]
 
 

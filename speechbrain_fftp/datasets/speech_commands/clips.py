@@ -72,7 +72,7 @@ def use_or_convert(
 
     os.makedirs(flac_folder, exist_ok=True)
     converted, not_converted = convert_clips(
-        dict.fromkeys(other, max_seconds),
+        dict.fromkeys(other, (max_seconds, 0.0)),
         lambda todo: ((i, os.path.join(data_folder, other[i])) for i in todo),
         flac_folder,
         sample_rate,

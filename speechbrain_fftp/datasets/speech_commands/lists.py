@@ -18,7 +18,7 @@ from pathlib import PureWindowsPath
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.dataio.files import _atomic_folder
-from speechbrain_fftp.datasets.names import files_below, text_digest
+from speechbrain_fftp.datasets.names import files_below, folders_in, text_digest
 
 logger = get_logger(__name__)
 
@@ -67,11 +67,9 @@ def unpack_archive(archive, folder):
                 f"{archive} cannot be unpacked: {str(error) or type(error)}."
                 " Nothing was kept; download the archive again."
             )
-    entries = [e for e in os.scandir(folder) if not e.name.startswith(".")]
-    if len(entries) == 1 and entries[0].is_dir():
-        if any(entry.is_dir() for entry in os.scandir(entries[0].path)):
-            return entries[0].path
-    return folder
+    entries = [name for name in os.listdir(folder) if name[0] != "."]
+    inner = os.path.join(folder, entries[0]) if len(entries) == 1 else folder
+    return inner if os.path.isdir(inner) and folders_in(inner) else folder
 
 
 def _check_member(member, folder):
@@ -96,10 +94,9 @@ def list_words(data_folder, save_folder=None):
     """
     words, others = {}, []
     save = os.path.join(os.path.realpath(save_folder or os.devnull), "")
-    for word in sorted(os.listdir(data_folder)):
+    for word in folders_in(data_folder):
         top = os.path.join(data_folder, word)
-        has_results = save.startswith(os.path.join(os.path.realpath(top), ""))
-        if not os.path.isdir(top) or word.startswith(".") or has_results:
+        if save.startswith(os.path.join(os.path.realpath(top), "")):
             continue
         words[word] = []
         for path in files_below(top, data_folder):
