@@ -29,14 +29,10 @@ import re
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_json
+from speechbrain_fftp.datasets import prepared
 from speechbrain_fftp.datasets.audioset import layouts, manifests, shards
 from speechbrain_fftp.datasets.own_sounds.copies import find_near_copies
 from speechbrain_fftp.datasets.own_sounds.listing import open_data
-from speechbrain_fftp.datasets.prepared import (
-    DONE,
-    prepare_folder,
-    source_state,
-)
 from speechbrain_fftp.training.errors import report_errors
 
 logger = get_logger(__name__)
@@ -153,9 +149,9 @@ def prepare_audioset(
         settings["cut_segments"] = cut_segments
     try:
         data = open_data(settings)
-        source = source_state(data.files, settings["data_folder"])
+        source = prepared.source_state(data.files, settings["data_folder"])
     except FileNotFoundError:
-        if not os.path.isfile(os.path.join(save_folder, DONE)):
+        if not os.path.isfile(os.path.join(save_folder, prepared.DONE)):
             raise
         data = source = None  # deleted after the preparation
 
@@ -163,7 +159,7 @@ def prepare_audioset(
         """Prepares the folder, or its part, unless the folder is complete."""
         manifest = shards.INDEX if format == "webdataset" else "train.csv"
         tables = (manifest, *TABLES, manifests.REPORT)
-        with prepare_folder(
+        with prepared.prepare_folder(
             save_folder,
             settings,
             source,

@@ -16,12 +16,7 @@ import soundfile as sf
 
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
-from speechbrain_fftp.dataio.audio import (
-    MIN_SECONDS,
-    _open_audio,
-    _read_audio,
-    _resample,
-)
+from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.ffmpeg import _readable
 from speechbrain_fftp.dataio.files import atomic_path
 
@@ -42,7 +37,7 @@ def encode_clip(
     ``max_seconds`` and clipped at full scale. The comment of the file lists
     these treatments.
 
-    The source is what ``_open_audio`` opens, or None if it is missing. With a
+    The source is one of ``ffmpeg._readable``, or None if it is missing. With a
     ``start`` in seconds, it may be a whole recording that the clip is cut out
     of: ``always``, or if it is longer than 1.5 times the clip (and than 15 s).
 
@@ -56,7 +51,7 @@ def encode_clip(
     samples, rate, treatments = _read_clip(source, max_seconds, start, always)
     if rate != sample_rate:
         treatments.append("resampled")
-        samples = _resample(samples, rate, sample_rate)
+        samples = audio._resample(samples, rate, sample_rate)
     samples = samples[: round(max_seconds * sample_rate)]
     if np.abs(samples).max() > 1:
         treatments.append("clipped")
@@ -99,10 +94,10 @@ def convert_clips(
 
     def convert(item):
         """Converts one clip, or returns the reason why it cannot."""
-        clip_id, audio = item
+        clip_id, source = item
         how = sample_rate, *clips[clip_id], always
         try:
-            content, *about = encode_clip(audio, *how)
+            content, *about = encode_clip(source, *how)
         except ValueError as err:
             return clip_id, str(err)
         with atomic_path(paths[clip_id]) as temporary_path:
@@ -143,11 +138,11 @@ def _read_clip(source, max_seconds, start=0.0, always=False):
             enough = start + LONG * max(max_seconds, USUAL_SECONDS)
             source = stack.enter_context(_readable(source, enough))
             start = _find_start(source, start, max_seconds, always)
-        samples, rate, *about = _read_audio(source, max_seconds, start)
+        samples, rate, *about = audio._read_audio(source, max_seconds, start)
     channels, frames = about
     if not len(samples):
         raise ValueError("empty file")
-    if len(samples) < MIN_SECONDS * rate:
+    if len(samples) < audio.MIN_SECONDS * rate:
         raise ValueError(f"shorter than 25 ms: {len(samples)} samples")
     is_longer = not start and frames > len(samples)
     done = {"cut": start, "trimmed": is_longer, "downmixed": channels > 1}
@@ -156,7 +151,7 @@ def _read_clip(source, max_seconds, start=0.0, always=False):
 
 def _find_start(source, start, seconds, always):
     """Where a clip starts in its file, which may be the clip itself."""
-    with _open_audio(source) as file:
+    with audio._open_audio(source) as file:
         duration = file.frames / file.samplerate
     if not always and duration <= LONG * max(seconds, USUAL_SECONDS):
         return 0.0

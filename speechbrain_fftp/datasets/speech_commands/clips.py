@@ -15,12 +15,7 @@ import soundfile as sf
 from tqdm.contrib.concurrent import thread_map
 
 from speechbrain.utils.parallel import get_available_cpu_count
-from speechbrain_fftp.dataio.audio import (
-    MIN_SECONDS,
-    _open_audio,
-    _read_audio,
-    _resample,
-)
+from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.datasets.convert import _read_clip, convert_clips
 from speechbrain_fftp.datasets.names import seeded_rng
@@ -93,7 +88,7 @@ def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
     extension = os.path.splitext(path)[1].lower()
     if extension not in EXTENSION_OF_FORMAT.values():
         return None
-    with _open_audio(path) as file:
+    with audio._open_audio(path) as file:
         kind = EXTENSION_OF_FORMAT.get(file.format)
         is_long = file.frames > round(max_seconds * sample_rate)
         about = kind, file.channels, file.samplerate
@@ -108,12 +103,12 @@ def read_recording(path, sample_rate=16000):
 
     One that cannot be cut into a part for each split is a ValueError.
     """
-    samples, rate, _, _ = _read_audio(path)
+    samples, rate, _, _ = audio._read_audio(path)
     if not len(samples):
         raise ValueError("empty file")
-    samples = _resample(samples, rate, sample_rate)
+    samples = audio._resample(samples, rate, sample_rate)
     shortest = min(end - start for start, end in RECORDING_PARTS.values())
-    if len(samples) * shortest < MIN_SECONDS * sample_rate:
+    if len(samples) * shortest < audio.MIN_SECONDS * sample_rate:
         raise ValueError("too short for three parts of 25 ms")
     return np.clip(samples, -1, 1)
 
