@@ -185,13 +185,11 @@ def prepare_audioset(
 
 def _read_part(part):
     """Turns ``i/n`` into (i - 1, n), and None into (0, 1)."""
-    if part is None:
-        return 0, 1
-    if re.fullmatch(r"\d+/\d+", part):
-        number, total = map(int, part.split("/"))
-        if 1 <= number <= total:
-            return number - 1, total
-    raise ValueError(f"part is {part!r}, not i/n such as 1/8")
+    found = re.fullmatch(r"(\d+)/(\d+)", "1/1" if part is None else part)
+    number, total = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= number <= total:
+        raise ValueError(f"part is {part!r}, not i/n such as 1/8")
+    return number - 1, total
 
 
 def _write_folder(data, settings, save_folder, allow_missing, work):

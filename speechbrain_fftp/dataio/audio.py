@@ -12,11 +12,15 @@ import re
 import numpy as np
 import soundfile as sf
 
-from speechbrain_fftp.dataio import ffmpeg
+from speechbrain_fftp.dataio.ffmpeg import (
+    FFMPEG_EXTENSIONS,
+    MAX_SECONDS,
+    _readable,
+)
 
 # What is looked for in folders, the most common first
 AUDIO_EXTENSIONS = (".flac", ".wav", ".ogg", ".mp3", ".opus")
-AUDIO_EXTENSIONS += ffmpeg.FFMPEG_EXTENSIONS
+AUDIO_EXTENSIONS += FFMPEG_EXTENSIONS
 AUDIO_EXTENSIONS += (".oga", ".aif", ".aiff", ".aifc", ".au", ".snd")
 AUDIO_EXTENSIONS += (".caf", ".w64", ".rf64")  # codespell:ignore caf
 MIN_RATE, MAX_RATE = 1000, 768000  # Hz
@@ -100,7 +104,7 @@ def _read_audio(source, max_seconds=math.inf, start_seconds=0.0):
     """
     with _open_audio(source, start_seconds + max_seconds) as file:
         rate, channels, frames = file.samplerate, file.channels, file.frames
-        limit = int(min(MAX_FRAMES, ffmpeg.MAX_SECONDS * rate))
+        limit = int(min(MAX_FRAMES, MAX_SECONDS * rate))
         wanted = math.ceil(min(max_seconds * rate, limit + 1))
         if start_seconds:
             file.found = file.seek(min(round(start_seconds * rate), frames))
@@ -119,13 +123,13 @@ def _read_audio(source, max_seconds=math.inf, start_seconds=0.0):
 def _open_audio(source, max_seconds=math.inf):
     """Opens audio, through ffmpeg if need be, whatever its name is.
 
-    For source and ``max_seconds`` see ``ffmpeg._readable``. Yields a SoundFile.
+    For the source and ``max_seconds`` see ``_readable``. Yields a SoundFile.
     After it was read, its ``missing_part()`` says what it lacks, such as
     "0.5 of 1 s", or is empty. A file that is empty or unreadable, also while
     the block reads it, or has an invalid sampling rate is a ValueError.
     """
     try:
-        opened = ffmpeg._readable(source, max_seconds)
+        opened = _readable(source, max_seconds)
         with opened as content, _AudioFile(content) as file:
             rate, limits = file.samplerate, f"{MIN_RATE}..{MAX_RATE}"
             if not MIN_RATE <= rate <= MAX_RATE:

@@ -64,13 +64,7 @@ def encode_clip(
 
 
 def convert_clips(
-    clips,
-    iter_audio,
-    folder,
-    sample_rate=16000,
-    num_workers=None,
-    name=None,
-    always=False,
+    clips, iter_audio, folder, rate, num_workers=None, name=None, always=False
 ):
     """Converts clips to ``folder/ID.flac`` in parallel and keeps existing ones.
 
@@ -84,9 +78,9 @@ def convert_clips(
     """
     num_workers = num_workers or get_available_cpu_count()
     paths = {i: os.path.join(folder, f"{i}.flac") for i in clips}
-    converted = {i: _read_converted(paths[i], sample_rate) for i in clips}
+    converted = {i: _read_converted(paths[i], rate) for i in clips}
     pending = [i for i in clips if converted[i] is None]
-    needed = 2 * sample_rate * sum(clips[i][0] for i in pending) / 2**20
+    needed = 2 * rate * sum(clips[i][0] for i in pending) / 2**20
     free = shutil.disk_usage(folder).free / 2**20
     if needed > free:
         text = "The clips may need up to %.0f MiB, but %.0f MiB are free in %s"
@@ -95,7 +89,7 @@ def convert_clips(
     def convert(item):
         """Converts one clip, or returns the reason why it cannot."""
         clip_id, source = item
-        how = sample_rate, *clips[clip_id], always
+        how = rate, *clips[clip_id], always
         try:
             content, *about = encode_clip(source, *how)
         except ValueError as err:
@@ -138,8 +132,8 @@ def _read_clip(source, max_seconds, start=0.0, always=False):
             enough = start + LONG * max(max_seconds, USUAL_SECONDS)
             source = stack.enter_context(_readable(source, enough))
             start = _find_start(source, start, max_seconds, always)
-        samples, rate, *about = audio._read_audio(source, max_seconds, start)
-    channels, frames = about
+        found = audio._read_audio(source, max_seconds, start)
+    samples, rate, channels, frames = found
     if not len(samples):
         raise ValueError("empty file")
     if len(samples) < audio.MIN_SECONDS * rate:

@@ -199,16 +199,15 @@ def _open_tar(path):
     """
     try:
         if os.path.isdir(path):
-            files = (Path(path, name) for name in sorted(os.listdir(path)))
+            names = (Path(path, name) for name in sorted(os.listdir(path)))
             yield _known(
-                (f.name, f.stat().st_size, f.read_bytes) for f in files
+                (f.name, f.stat().st_size, f.read_bytes) for f in names
             )
             return
         with tarfile.open(path, "r:") as tar:
+            files = filter(tarfile.TarInfo.isreg, members_of(tar))
             yield _known(
-                (m.name, m.size, tar.extractfile(m).read)
-                for m in members_of(tar)
-                if m.isreg()
+                (f.name, f.size, tar.extractfile(f).read) for f in files
             )
     except SHARD_ERRORS as err:
         raise ValueError(

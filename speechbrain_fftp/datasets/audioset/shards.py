@@ -39,13 +39,7 @@ REMEDY = "audioset_prepare.py DATA_FOLDER SAVE_FOLDER ... --verify repairs it"
 
 
 def write_shards(
-    jobs,
-    save_folder,
-    classes,
-    sample_rate=16000,
-    num_workers=None,
-    always=False,
-    share=(0, 1),
+    jobs, save_folder, classes, rate, num_workers, always=False, share=(0, 1)
 ):
     """Writes ``shards/train-NUMBER.tar`` for each job, in parallel.
 
@@ -68,12 +62,12 @@ def write_shards(
             labels = [classes[mid] for mid in clip.mids if mid in classes]
             clips[clip.id] = clip.end - clip.start, labels
         starts = {clip.id: clip.start for clip in segments if clip.start}
-        content = [sample_rate, clips, *filter(None, [starts, always])]
+        content = [rate, clips, *filter(None, [starts, always])]
         digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         record = _read_record(path)
         if record is None or record.get("job") != digest:
-            how = starts, sample_rate, always
             record = {"file": file, "job": digest}
+            how = starts, rate, always
             record.update(_write_shard(path, audio, clips, *how))
             write_json(path.with_suffix(".json"), record)
         return record

@@ -62,14 +62,12 @@ def find_near_copies(split_ids, folder, num_workers=None):
             near = compare(prints[i : i + BLOCK], prints[j : j + BLOCK])
             near *= rank[i : i + BLOCK, None] < rank[None, j : j + BLOCK]
             found += [(near[a, b], i + a, j + b) for a, b in np.argwhere(near)]
-    return [
-        {
-            "ids": [ids[a], ids[b]],
-            "splits": [order[rank[a]], order[rank[b]]],
-            "similarity": round(float(value), 3),
-        }
-        for value, a, b in sorted(found, reverse=True)
-    ]
+    report = []
+    for value, a, b in sorted(found, reverse=True):
+        names = [order[rank[a]], order[rank[b]]]
+        pair = {"ids": [ids[a], ids[b]], "splits": names}
+        report.append({**pair, "similarity": round(float(value), 3)})
+    return report
 
 
 def fingerprint(samples, sample_rate):

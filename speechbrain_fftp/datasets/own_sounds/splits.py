@@ -66,15 +66,12 @@ def split_own_sounds(own):
     for clip, split in zip(own.clips, splits):
         listed[split].append(Segment(own.ids[clip.path], mids=clip.labels))
         split_of[clip.path] = split
-    report = [
-        {"paths": paths, "splits": [split_of[path] for path in paths]}
-        for paths in copies
-    ]
-    leaks = [
-        " = ".join(f"{as_utf8(path)} ({split_of[path]})" for path in c["paths"])
-        for c in report
-        if len(set(c["splits"])) > 1
-    ]
+    report, leaks = [], []
+    for paths in copies:
+        report.append({"paths": paths, "splits": [split_of[p] for p in paths]})
+        if len(set(report[-1]["splits"])) > 1:
+            names = (f"{as_utf8(path)} ({split_of[path]})" for path in paths)
+            leaks.append(" = ".join(names))
     number = sum(map(len, copies)) - len(copies)
     logger.info("%s: %d clips are copies of others", own.folder, number)
     _warn_of_doubts(own, split_of, leaks)

@@ -103,9 +103,7 @@ def read_recording(path, sample_rate=16000):
 
     One that cannot be cut into a part for each split is a ValueError.
     """
-    samples, rate, _, _ = audio._read_audio(path)
-    if not len(samples):
-        raise ValueError("empty file")
+    samples, rate, _ = _read_clip(path, math.inf)
     samples = audio._resample(samples, rate, sample_rate)
     shortest = min(end - start for start, end in RECORDING_PARTS.values())
     if len(samples) * shortest < audio.MIN_SECONDS * sample_rate:

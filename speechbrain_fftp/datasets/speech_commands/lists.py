@@ -141,24 +141,24 @@ def read_lists(data_folder):
     Returns a dict from split (valid, test) to paths, or None if there are no
     lists. Raises a ``ValueError`` if one is missing or not UTF-8.
     """
-    paths = {s: os.path.join(data_folder, SPLIT_LISTS[s]) for s in SPLIT_LISTS}
-    missing = [path for path in paths.values() if not os.path.isfile(path)]
-    if len(missing) == len(paths):
-        return None
-    if missing:
-        raise ValueError(
-            f"{missing[0]} is missing, but the other list is there: add it, or"
-            " delete the other list to split the clips by speaker"
-        )
-    lists = {}
-    for split, path in paths.items():
+    lists, missing = {}, ""
+    for split, name in SPLIT_LISTS.items():
+        path = os.path.join(data_folder, name)
+        if not os.path.isfile(path):
+            missing = missing or path
+            continue
         try:
             with open(path, encoding="utf-8-sig") as file:
                 lines = [line.strip().replace("\\", "/") for line in file]
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} is not UTF-8 text: {error}")
         lists[split] = [posixpath.normpath(line) for line in lines if line]
-    return lists
+    if lists and missing:
+        raise ValueError(
+            f"{missing} is missing, but the other list is there: add it, or"
+            " delete the other list to split the clips by speaker"
+        )
+    return lists or None
 
 
 def split_clips(paths, lists=None):

@@ -193,7 +193,7 @@ def test_convert_clips_does_only_what_is_missing(tmp_path):
         {"a": (1.0, []), "b": (0.5, ["trimmed"])},
         {"x": "missing file", "z": "empty file"},
     )
-    assert convert_clips(clips, iter_audio, folder, num_workers=2) == expected
-    assert convert_clips(clips, iter_audio, folder, num_workers=2) == expected
+    assert convert_clips(clips, iter_audio, folder, 16000, 2) == expected
+    assert convert_clips(clips, iter_audio, folder, 16000, 2) == expected
     assert asked == [["a", "b", "x", "z"], ["x", "z"]]
     assert not list(tmp_path.glob("*.tmp"))
