@@ -197,10 +197,9 @@ class ShardStream(IterableDataset):
     def _read_shard(self, file, first, places, seen):
         """Yields the clips of a shard from its clip ``first`` on."""
         position = 0
+        shard = shard_reader.open_shard(self.folder, file, self.command)
         try:
-            with shard_reader.open_shard(
-                self.folder, file, self.command
-            ) as tar:
+            with shard as tar:
                 stop = first + len(places)
                 clips = itertools.groupby(
                     shard_reader.members_of(tar),

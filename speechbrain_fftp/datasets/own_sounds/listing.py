@@ -48,9 +48,8 @@ LAYOUTS = (
     " valid and test with one folder per class each; or ESC-50, UrbanSound8K or"
     f" FSD50K with their tables; or AudioSet's {CLASS_LIST} with"
     f" {layouts.SEGMENT_LISTS['train']}, {layouts.SEGMENT_LISTS['eval']}"
-    " and audio/; or that"
-    " list with parquet shards, such as data/bal_train/00.parquet and"
-    " data/eval/00.parquet."
+    " and audio/; or that list with parquet shards, such as"
+    " data/bal_train/00.parquet and data/eval/00.parquet."
 )
 # Folders with these names are splits, whatever their case and separators
 SPLIT_NAMES = {
