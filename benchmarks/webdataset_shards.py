@@ -32,8 +32,8 @@ from speechbrain.dataio import audio_io
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.datasets.audioset.layouts import ShardJob
 from speechbrain_fftp.datasets.audioset.lists import Segment
+from speechbrain_fftp.datasets.audioset.shard_reader import iter_audio
 from speechbrain_fftp.datasets.audioset.shards import make_index, write_shards
 from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
 from speechbrain_fftp.datasets.convert import convert_clips
@@ -47,7 +47,7 @@ CLIPS_PER_SHARD = 1000  # in the long epoch
 
 
 def make_clips(folder, number, seconds, rate, channels):
-    """Writes clips of pink noise; returns them and a function to read them."""
+    """Writes clips of pink noise; returns them and their files."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     for i in range(number):
@@ -56,30 +56,28 @@ def make_clips(folder, number, seconds, rate, channels):
         sf.write(folder / f"{i}.flac", noise, rate)
     clips = [Segment(str(i), 0.0, 10.0, tuple(CLASSES)) for i in range(number)]
 
-    def iter_audio(ids):
-        return ((clip_id, str(folder / f"{clip_id}.flac")) for clip_id in ids)
-
-    return clips, iter_audio
+    return clips, {clip.id: str(folder / f"{clip.id}.flac") for clip in clips}
 
 
-def write(clips, iter_audio, folder, num_workers=1):
+def write(clips, audio, folder, num_workers=1):
     """Writes all clips as shards with their index."""
     shutil.rmtree(folder, ignore_errors=True)
     size = len(clips) // SHARDS
     starts = range(0, len(clips), size)
-    jobs = [ShardJob(clips[i : i + size], iter_audio) for i in starts]
+    jobs = [(clips[i : i + size], audio) for i in starts]
     with contextlib.redirect_stderr(io.StringIO()):
         records = write_shards(jobs, folder, CLASSES, 16000, num_workers)
     write_json(folder / "train.json", make_index(records))
 
 
-def write_files(clips, iter_audio, folder, num_workers=1):
+def write_files(clips, audio, folder, num_workers=1):
     """Writes all clips as single files."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    seconds = {clip.id: 10.0 for clip in clips}
+    parts = {clip.id: (10.0, 0.0) for clip in clips}
     with contextlib.redirect_stderr(io.StringIO()):
-        convert_clips(seconds, iter_audio, folder, 16000, num_workers)
+        read = functools.partial(iter_audio, audio)
+        convert_clips(parts, read, folder, 16000, num_workers)
 
 
 def rate_rows(what, cases, clips, rounds):
@@ -94,7 +92,7 @@ def rate_rows(what, cases, clips, rounds):
     return rows
 
 
-def writing_rows(clips, iter_audio, folder, rounds):
+def writing_rows(clips, audio, folder, rounds):
     """Writing as shards and as single files."""
     cases = {}
     for workers in (1, 2):
@@ -104,7 +102,7 @@ def writing_rows(clips, iter_audio, folder, rounds):
         ):
             target = folder / name.replace(" ", "_")
             cases[f"{name}, workers: {workers}"] = functools.partial(
-                function, clips, iter_audio, target, workers
+                function, clips, audio, target, workers
             )
     return rate_rows("write", cases, len(clips), rounds)
 
@@ -223,8 +221,8 @@ def estimate_rows(writing, reading, bytes_per_clip):
 def measure(args, folder):
     """Measures everything; returns the sections of ``write_results``."""
     number, long = (24, 2000) if args.smoke else (args.clips, args.long)
-    clips, iter_audio = make_clips(folder / "wav", number, 10, 48000, 2)
-    writing = writing_rows(clips, iter_audio, folder, args.rounds)
+    clips, audio = make_clips(folder / "wav", number, 10, 48000, 2)
+    writing = writing_rows(clips, audio, folder, args.rounds)
     tars = (folder / "shards" / "shards").glob("*.tar")
     bytes_per_clip = sum(tar.stat().st_size for tar in tars) / len(clips)
     reading = reading_rows(folder, clips, args.rounds)

@@ -29,14 +29,10 @@ import re
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_json
+from speechbrain_fftp.datasets import prepared
 from speechbrain_fftp.datasets.audioset import layouts, manifests, shards
 from speechbrain_fftp.datasets.own_sounds.copies import find_near_copies
 from speechbrain_fftp.datasets.own_sounds.listing import open_data
-from speechbrain_fftp.datasets.prepared import (
-    DONE,
-    prepare_folder,
-    source_state,
-)
 from speechbrain_fftp.training.errors import report_errors
 
 logger = get_logger(__name__)
@@ -153,9 +149,9 @@ def prepare_audioset(
         settings["cut_segments"] = cut_segments
     try:
         data = open_data(settings)
-        source = source_state(data.files, settings["data_folder"])
+        source = prepared.source_state(data.files, settings["data_folder"])
     except FileNotFoundError:
-        if not os.path.isfile(os.path.join(save_folder, DONE)):
+        if not os.path.isfile(os.path.join(save_folder, prepared.DONE)):
             raise
         data = source = None  # deleted after the preparation
 
@@ -163,7 +159,7 @@ def prepare_audioset(
         """Prepares the folder, or its part, unless the folder is complete."""
         manifest = shards.INDEX if format == "webdataset" else "train.csv"
         tables = (manifest, *TABLES, manifests.REPORT)
-        with prepare_folder(
+        with prepared.prepare_folder(
             save_folder,
             settings,
             source,
@@ -189,13 +185,11 @@ def prepare_audioset(
 
 def _read_part(part):
     """Turns ``i/n`` into (i - 1, n), and None into (0, 1)."""
-    if part is None:
-        return 0, 1
-    if re.fullmatch(r"\d+/\d+", part):
-        number, total = map(int, part.split("/"))
-        if 1 <= number <= total:
-            return number - 1, total
-    raise ValueError(f"part is {part!r}, not i/n such as 1/8")
+    found = re.fullmatch(r"(\d+)/(\d+)", "1/1" if part is None else part)
+    number, total = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= number <= total:
+        raise ValueError(f"part is {part!r}, not i/n such as 1/8")
+    return number - 1, total
 
 
 def _write_folder(data, settings, save_folder, allow_missing, work):
@@ -207,13 +201,10 @@ def _write_folder(data, settings, save_folder, allow_missing, work):
     listed = data.list_clips()
     chosen, skipped, unknown_mids = manifests.choose_clips(listed, data.classes)
     layouts.check_missing(chosen, data, allow_missing)
-    split_clips, held_out = dict(chosen), "valid" not in listed
+    split_clips, held_out = chosen, "valid" not in listed
     in_shards = settings["format"] == "webdataset"
-    fraction = settings["valid_fraction"]
     if held_out and in_shards:
-        train, valid = manifests.hold_out(chosen["train"], fraction)
-        split_clips.update(train=train, valid=valid)
-
+        split_clips = manifests.hold_out(chosen, settings["valid_fraction"])
     converted, failed, records = manifests.convert_splits(
         split_clips, data, save_folder, settings, *work
     )
@@ -231,15 +222,16 @@ def _write_folder(data, settings, save_folder, allow_missing, work):
         for split in layouts.AUDIOSET_SPLITS
     }
     if held_out and not in_shards:  # of the clips that can be used
-        train, valid = manifests.hold_out(kept["train"], fraction)
-        kept.update(train=train, valid=valid)
+        kept = manifests.hold_out(kept, settings["valid_fraction"])
     notes = dict(data.notes or {})
     if notes and all(kept.values()) and not in_shards:  # custom data
         ids = {split: [clip.id for clip in kept[split]] for split in chosen}
         notes["near_duplicates"] = find_near_copies(
             ids, os.path.join(save_folder, "flac"), num_workers
         )
-    report = manifests.make_report(
+    manifests.write_report(
+        save_folder,
+        settings["data_folder"],
         listed,
         kept,
         skipped,
@@ -250,9 +242,7 @@ def _write_folder(data, settings, save_folder, allow_missing, work):
         unknown_mids=unknown_mids,
         **notes,
     )
-    manifests.write_report(save_folder, report, settings["data_folder"])
-    durations = {i: seconds for i, (seconds, _) in converted.items()}
-    manifests.write_tables(save_folder, kept, durations, data.classes)
+    manifests.write_tables(save_folder, kept, converted, data.classes)
     if records is not None:
         index = os.path.join(save_folder, shards.INDEX)
         write_json(index, shards.make_index(records))

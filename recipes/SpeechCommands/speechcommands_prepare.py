@@ -31,44 +31,17 @@ from collections import Counter, namedtuple
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_csv
+from speechbrain_fftp.datasets import prepared
 from speechbrain_fftp.datasets.audioset.lists import check_class_names
 from speechbrain_fftp.datasets.names import clip_ids, text_digest
-from speechbrain_fftp.datasets.prepared import (
-    prepare_folder,
-    source_state,
-    write_skipped,
-)
-from speechbrain_fftp.datasets.speech_commands.archives import (
-    is_archive,
-    unpack_archive,
-)
-from speechbrain_fftp.datasets.speech_commands.clips import (
-    cut_silence,
-    read_recording,
-    recording_part,
-    use_or_convert,
-    write_flac,
-)
-from speechbrain_fftp.datasets.speech_commands.lists import (
-    COMMAND_SPLITS,
-    COMMANDS,
-    NOISE_FOLDER,
-    SILENCE,
-    SPLIT_LISTS,
-    TASKS,
-    UNKNOWN,
-    list_words,
-    read_lists,
-    speaker_of,
-    split_clips,
-    task_classes,
-)
+from speechbrain_fftp.datasets.speech_commands import clips, lists
+from speechbrain_fftp.datasets.speech_commands.lists import SILENCE, UNKNOWN
 from speechbrain_fftp.training.errors import report_errors
 
 logger = get_logger(__name__)
 
 ARCHIVE_URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
-TABLES = (*(f"{s}.csv" for s in COMMAND_SPLITS), "classes.csv", "skipped.csv")
+TABLES = ("train.csv", "valid.csv", "test.csv", "classes.csv", "skipped.csv")
 # Not written again after a kill
 RESUMED = ("flac", "flac_test", "unpacked", "unpacked_test")
 FOLDERS = (*RESUMED, "silence", "noise")
@@ -128,8 +101,9 @@ def prepare_speechcommands(
         return
     data_folder, save_folder = os.fspath(data_folder), os.fspath(save_folder)
     task = str(task)
-    if task not in TASKS:
-        raise ValueError(f"task is {task!r}, not one of {', '.join(TASKS)}")
+    if task not in lists.TASKS:
+        names = ", ".join(lists.TASKS)
+        raise ValueError(f"task is {task!r}, not one of {names}")
     if not (sample_rate >= 1000 and clip_seconds >= 0.1):
         raise ValueError(
             f"sample_rate is {sample_rate} and clip_seconds {clip_seconds}, not"
@@ -149,40 +123,44 @@ def prepare_speechcommands(
         settings["test_set"] = os.path.abspath(test_set)
         state = _source_state(test_set, save_folder, "unpacked_test")
         source = None if None in (source, state) else f"{source}; {state}"
-    with prepare_folder(
+    with prepared.prepare_folder(
         save_folder, settings, source, TABLES, FOLDERS, RESUMED
     ) as todo:
         if not todo:
             logger.info("Using the data prepared in %s", save_folder)
             return
-        clips = _Clips(data_folder, save_folder, sample_rate, clip_seconds)
-        classes, folders, pool = clips.find_classes(task)
-        clips.add(path for word in folders for path in clips.words[word])
-        recordings = clips.add_noise()
-        for split in COMMAND_SPLITS if task == "12" else ():
-            number = clips.mean_per_command(split)
-            clips.add_unknown(split, pool, number)
-            if SILENCE not in clips.words and recordings:
-                clips.add_silence(split, recordings, number)
+        how = save_folder, sample_rate, clip_seconds
+        data = _Clips(data_folder, *how)
+        classes, pool = data.add_words(task)
+        recordings = data.add_noise()
+        for split in lists.COMMAND_SPLITS if task == "12" else ():
+            data.add_others(split, pool, recordings)
         if test_set is not None:
-            clips.replace_test_set(
-                _Clips(test_set, save_folder, sample_rate, clip_seconds, True)
-            )
-        clips.write(classes)
+            test = _Clips(test_set, *how, is_test=True)
+            test.add_words("12")
+            data.rows["test"] = test.rows["test"]
+            data.num_trimmed += test.num_trimmed
+            for path, reason in test.skipped.items():
+                data.skipped[f"test set: {path}"] = reason
+        data.write(classes)
 
 
 def _source_state(data_folder, save_folder, unpacked="unpacked"):
     """State of the archive, or of the clips and lists of the data folder."""
     if os.path.realpath(data_folder) == os.path.realpath(save_folder):
         raise ValueError(f"{data_folder} is the data: save to another folder")
-    if os.path.isfile(data_folder) and is_archive(data_folder):
-        return source_state([data_folder], os.path.dirname(data_folder))
+    if os.path.isfile(data_folder) and lists.is_archive(data_folder):
+        return prepared.source_state(
+            [data_folder], os.path.dirname(data_folder)
+        )
     if os.path.isdir(data_folder):
-        words, _ = list_words(data_folder, save_folder)
-        names = [*SPLIT_LISTS.values(), *itertools.chain(*words.values())]
+        words, _ = lists.list_words(data_folder, save_folder)
+        names = [*lists.SPLIT_LISTS.values(), *itertools.chain(*words.values())]
         paths = (os.path.join(data_folder, name) for name in names)
-        return source_state(paths, data_folder)
-    if is_archive(data_folder) and os.path.isdir(f"{save_folder}/{unpacked}"):
+        return prepared.source_state(paths, data_folder)
+    if lists.is_archive(data_folder) and os.path.isdir(
+        f"{save_folder}/{unpacked}"
+    ):
         return None  # the archive was deleted after it was unpacked
     raise FileNotFoundError(
         f"data_folder {data_folder} is neither a folder with one folder per"
@@ -197,33 +175,35 @@ class _Clips:
         self, data_folder, save_folder, sample_rate, clip_seconds, is_test=False
     ):
         """Lists the files and assigns the clips to splits."""
-        self.place, self.flac = "$data_folder", "flac"
-        unpacked = f"{save_folder}/unpacked"
-        if is_test:
-            self.place, self.flac = "$test_set", "flac_test"
-            unpacked += "_test"
-        if is_archive(data_folder):
-            data_folder = unpack_archive(data_folder, unpacked)
+        self.place = "$test_set" if is_test else "$data_folder"
+        suffix = "_test" if is_test else ""
+        self.flac = f"flac{suffix}"
+        if lists.is_archive(data_folder):
+            unpacked = f"{save_folder}/unpacked{suffix}"
+            data_folder = lists.unpack_archive(data_folder, unpacked)
             place = os.path.relpath(data_folder, save_folder)
             self.place = f"$data_root/{place.replace(os.sep, '/')}"
         self.data_folder, self.save_folder = data_folder, save_folder
         self.sample_rate, self.clip_seconds = sample_rate, clip_seconds
-        self.words, self.others = list_words(data_folder, save_folder)
-        self.noise = self.words.pop(NOISE_FOLDER, [])
+        self.words, self.others = lists.list_words(data_folder, save_folder)
+        self.noise = self.words.pop(lists.NOISE_FOLDER, [])
         paths = list(itertools.chain(*self.words.values()))
         self.ids = clip_ids([*paths, *self.noise])
-        lists = read_lists(data_folder)
-        self.splits, self.skipped, num_doubled = split_clips(paths, lists)
+        listed = lists.read_lists(data_folder)
+        self.splits, self.skipped, doubled = lists.split_clips(paths, listed)
         if is_test:
             self.splits = dict.fromkeys(paths, "test")
-        if num_doubled:
-            logger.warning("%d clips are in both lists: test only", num_doubled)
-        self.rows = {split: [] for split in COMMAND_SPLITS}
+        if doubled:
+            logger.warning("%d clips are in both lists: test only", doubled)
+        self.rows = {split: [] for split in lists.COMMAND_SPLITS}
         self.num_trimmed = 0
 
-    def find_classes(self, task):
-        """Finds the classes and logs which folders and files are skipped."""
-        classes, folders, pool = task_classes(
+    def add_words(self, task):
+        """Adds the clips of a task; returns classes, and folders to draw from.
+
+        Logs which folders and files are skipped.
+        """
+        classes, folders, pool = lists.task_classes(
             task, self.words, bool(self.noise), self.data_folder
         )
         check_class_names(classes, self.data_folder)
@@ -234,14 +214,15 @@ class _Clips:
         for path in self.others:
             if path.split("/")[0] in (*folders, *pool):
                 self.skipped[path] = "not named like audio"
-        return classes, folders, pool
+        self.add(path for word in folders for path in self.words[word])
+        return classes, pool
 
     def add(self, paths, label=None):
         """Adds the usable clips among some, and returns how many."""
         ids = {path: self.ids[path] for path in paths}
         flac = os.path.join(self.save_folder, self.flac)
         how = self.sample_rate, self.clip_seconds, label or "clips"
-        usable, failed = use_or_convert(self.data_folder, ids, flac, *how)
+        usable, failed = clips.use_or_convert(self.data_folder, ids, flac, *how)
         self.skipped.update(failed)
         for path, (seconds, treatments) in usable.items():
             clip_id, wav = self.ids[path], f"{self.place}/{path}"
@@ -252,58 +233,54 @@ class _Clips:
             self.rows[self.splits[path]].append(row)
         return len(usable)
 
-    def replace_test_set(self, other):
-        """Takes the clips of the published test set for the test split."""
-        _, folders, _ = other.find_classes("12")
-        other.add(path for word in folders for path in other.words[word])
-        self.rows["test"] = other.rows["test"]
-        self.num_trimmed += other.num_trimmed
-        for path, reason in other.skipped.items():
-            self.skipped[f"test set: {path}"] = reason
-
     def add_noise(self):
         """Reads the background recordings and writes their training parts."""
         recordings, rate = {}, self.sample_rate
         for path in self.noise:
             source = os.path.join(self.data_folder, path)
             try:
-                recordings[path] = read_recording(source, rate)
+                samples = clips.read_recording(source, rate)
             except ValueError as error:
                 self.skipped[path] = str(error)
                 continue
-            name = self.ids[path][len(f"{NOISE_FOLDER}_") :]
+            recordings[path] = samples
+            name = self.ids[path][len(f"{lists.NOISE_FOLDER}_") :]
             target = os.path.join(self.save_folder, "noise", f"{name}.flac")
-            write_flac(target, recording_part(recordings[path], "train"), rate)
+            samples = clips.recording_part(samples, "train")
+            clips.write_flac(target, samples, rate)
         return recordings
 
-    def mean_per_command(self, split):
-        """Mean number of clips of a command in a split."""
-        count = sum(row.label in COMMANDS for row in self.rows[split])
-        return max(round(count / len(COMMANDS)), 1) if count else 0
+    def add_others(self, split, pool, recordings):
+        """Adds as many clips of other words, and of silence, as of a command.
 
-    def add_unknown(self, split, pool, number):
-        """Adds clips of other words, chosen by a hash of their paths."""
+        Other words are chosen by a hash of their paths; silence is cut from the
+        background recordings.
+        """
+        rows = self.rows[split]
+        count = sum(row.label in lists.COMMANDS for row in rows)
+        mean = max(round(count / len(lists.COMMANDS)), 1) if count else 0
         left = itertools.chain(*(self.words[word] for word in pool))
         left = [path for path in left if self.splits[path] == split]
         left.sort(key=lambda path: (text_digest(path), path))
+        number = mean
         while number and left:
             chosen, left = left[:number], left[number:]
             number -= self.add(chosen, UNKNOWN)
-
-    def add_silence(self, split, recordings, number):
-        """Adds clips that are cut from the background recordings."""
-        rate = self.sample_rate
-        for i in range(number):
-            place, size = f"silence/{split}-{i}.flac", self.clip_seconds * rate
-            samples = cut_silence(recordings, split, i, round(size))
-            write_flac(os.path.join(self.save_folder, place), samples, rate)
+        if SILENCE in self.words or not recordings:
+            return
+        rate, size = self.sample_rate, self.clip_seconds * self.sample_rate
+        for i in range(mean):
+            place = f"silence/{split}-{i}.flac"
+            samples = clips.cut_silence(recordings, split, i, round(size))
+            path = os.path.join(self.save_folder, place)
+            clips.write_flac(path, samples, rate)
             about = len(samples) / rate, f"$data_root/{place}", SILENCE, ""
-            self.rows[split].append(Row(f"{SILENCE}-{split}-{i}", *about))
+            rows.append(Row(f"{SILENCE}-{split}-{i}", *about))
 
     def write(self, classes):
         """Writes the tables, if each split and class has clips."""
         path = os.path.join(self.save_folder, "skipped.csv")
-        summary = write_skipped(path, self.skipped)
+        summary = prepared.write_skipped(path, self.skipped)
         for split, rows in self.rows.items():
             have = {row.label for row in rows}
             missing = ", ".join(label for label in classes if label not in have)
@@ -322,25 +299,19 @@ class _Clips:
             logger.warning("Only the beginning of %d clips is used", number)
         path = os.path.join(self.save_folder, "classes.csv")
         write_csv(path, ("index", "label"), enumerate(classes))
+        times_seen = Counter()
         for split, rows in self.rows.items():
             path = os.path.join(self.save_folder, f"{split}.csv")
             write_csv(path, Row._fields[:4], (row[:4] for row in sorted(rows)))
-        self._log_sizes()
-        logger.info("Prepared %d classes in %s", len(classes), self.save_folder)
-
-    def _log_sizes(self):
-        """Logs the size of each split, and speakers in more than one."""
-        times_seen = Counter()
-        for split, rows in self.rows.items():
-            known = (speaker_of(row.path) for row in rows)
+            known = (lists.speaker_of(row.path) for row in rows)
             speakers = {speaker for speaker, is_known in known if is_known}
             times_seen.update(speakers)
             sizes = len(rows), len(speakers)
             logger.info("%s: %d clips of %d speakers", split, *sizes)
-        shared = [s for s, times in times_seen.items() if times > 1]
-        if shared:
+        if shared := [s for s, times in times_seen.items() if times > 1]:
             text = "%d speakers are in more than one split, such as %s"
             logger.warning(text, len(shared), min(shared))
+        logger.info("Prepared %d classes in %s", len(classes), self.save_folder)
 
 
 if __name__ == "__main__":
@@ -352,7 +323,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("data_folder")
     parser.add_argument("save_folder")
-    parser.add_argument("--task", choices=TASKS, default="12")
+    parser.add_argument("--task", choices=lists.TASKS, default="12")
     parser.add_argument("--sample_rate", type=int, default=16000)
     parser.add_argument("--clip_seconds", type=float, default=1.0)
     parser.add_argument("--test_set")

@@ -9,18 +9,14 @@ import io
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import soundfile as sf
 
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
-from speechbrain_fftp.dataio.audio import (
-    MIN_SECONDS,
-    _open_audio,
-    _read_audio,
-    _resample,
-)
+from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.ffmpeg import _readable
 from speechbrain_fftp.dataio.files import atomic_path
 
@@ -41,7 +37,7 @@ def encode_clip(
     ``max_seconds`` and clipped at full scale. The comment of the file lists
     these treatments.
 
-    The source is what ``_open_audio`` opens, or None if it is missing. With a
+    The source is one of ``ffmpeg._readable``, or None if it is missing. With a
     ``start`` in seconds, it may be a whole recording that the clip is cut out
     of: ``always``, or if it is longer than 1.5 times the clip (and than 15 s).
 
@@ -55,7 +51,7 @@ def encode_clip(
     samples, rate, treatments = _read_clip(source, max_seconds, start, always)
     if rate != sample_rate:
         treatments.append("resampled")
-        samples = _resample(samples, rate, sample_rate)
+        samples = audio._resample(samples, rate, sample_rate)
     samples = samples[: round(max_seconds * sample_rate)]
     if np.abs(samples).max() > 1:
         treatments.append("clipped")
@@ -67,44 +63,24 @@ def encode_clip(
     return content.getvalue(), len(samples) / sample_rate, treatments
 
 
-def convert_clip(source, path, *args, **kwargs):
-    """Writes a clip as a FLAC file; returns its duration and treatments.
-
-    The other arguments are those of ``encode_clip``.
-    """
-    content, *about = encode_clip(source, *args, **kwargs)
-    with atomic_path(path) as temporary_path:
-        with open(temporary_path, "wb") as file:
-            file.write(content)
-    return tuple(about)
-
-
 def convert_clips(
-    seconds,
-    iter_audio,
-    folder,
-    sample_rate=16000,
-    num_workers=None,
-    name=None,
-    starts=None,
-    always=False,
+    clips, iter_audio, folder, rate, num_workers=None, name=None, always=False
 ):
     """Converts clips to ``folder/ID.flac`` in parallel and keeps existing ones.
 
-    ``seconds`` maps ids to the maximum duration to keep, and ``starts`` some of
-    them to their start, see ``encode_clip``. ``iter_audio`` takes the ids that
-    are not yet converted, and yields id and audio (path, bytes, or None if
-    missing) in any order. ``name`` labels the progress bar.
+    ``clips`` maps ids to the maximum duration to keep and the start, for
+    ``encode_clip``. ``iter_audio`` takes the ids that are not yet converted,
+    and yields id and audio (path, bytes, or None if missing) in any order.
+    ``name`` labels the progress bar.
 
     Returns two dicts: duration and treatments of each id that is converted, and
     the reasons why the others could not be.
     """
     num_workers = num_workers or get_available_cpu_count()
-    paths = {i: os.path.join(folder, f"{i}.flac") for i in seconds}
-    converted = {i: _read_converted(paths[i], sample_rate) for i in seconds}
-    pending = [i for i in seconds if converted[i] is None]
-    starts = starts or {}
-    needed = 2 * sample_rate * sum(seconds[i] for i in pending) / 2**20
+    paths = {i: os.path.join(folder, f"{i}.flac") for i in clips}
+    converted = {i: _read_converted(paths[i], rate) for i in clips}
+    pending = [i for i in clips if converted[i] is None]
+    needed = 2 * rate * sum(clips[i][0] for i in pending) / 2**20
     free = shutil.disk_usage(folder).free / 2**20
     if needed > free:
         text = "The clips may need up to %.0f MiB, but %.0f MiB are free in %s"
@@ -112,13 +88,15 @@ def convert_clips(
 
     def convert(item):
         """Converts one clip, or returns the reason why it cannot."""
-        clip_id, audio = item
-        start = starts.get(clip_id, 0.0)
-        limits = paths[clip_id], sample_rate, seconds[clip_id], start, always
+        clip_id, source = item
+        how = rate, *clips[clip_id], always
         try:
-            return clip_id, convert_clip(audio, *limits)
+            content, *about = encode_clip(source, *how)
         except ValueError as err:
             return clip_id, str(err)
+        with atomic_path(paths[clip_id]) as temporary_path:
+            Path(temporary_path).write_bytes(content)
+        return clip_id, tuple(about)
 
     with ThreadPoolExecutor(num_workers) as pool:
         # Short queues, as their items may be whole files in memory
@@ -132,11 +110,11 @@ def convert_clips(
         )
         converted.update(results)
     failed = {i: why for i, why in converted.items() if isinstance(why, str)}
-    return {i: converted[i] for i in seconds if i not in failed}, failed
+    return {i: converted[i] for i in clips if i not in failed}, failed
 
 
 def _read_converted(path, sample_rate):
-    """What ``convert_clip`` returned for a file; None if it is not such one."""
+    """Duration and treatments of a converted clip; None if it is not one."""
     try:
         with sf.SoundFile(path) as file:
             label, *treatments = file.comment.split()
@@ -147,28 +125,27 @@ def _read_converted(path, sample_rate):
     return None
 
 
-def _read_clip(source, max_seconds, start, always):
+def _read_clip(source, max_seconds, start=0.0, always=False):
     """Reads a clip up to its maximum duration and checks it."""
     with contextlib.ExitStack() as stack:
         if start:  # read the file twice, but decode it once
             enough = start + LONG * max(max_seconds, USUAL_SECONDS)
             source = stack.enter_context(_readable(source, enough))
             start = _find_start(source, start, max_seconds, always)
-        samples, rate, channels, frames = _read_audio(
-            source, max_seconds, start
-        )
+        found = audio._read_audio(source, max_seconds, start)
+    samples, rate, channels, frames = found
     if not len(samples):
         raise ValueError("empty file")
-    if len(samples) < MIN_SECONDS * rate:
+    if len(samples) < audio.MIN_SECONDS * rate:
         raise ValueError(f"shorter than 25 ms: {len(samples)} samples")
-    done = {"cut": start > 0, "trimmed": not start and frames > len(samples)}
-    done["downmixed"] = channels > 1
+    is_longer = not start and frames > len(samples)
+    done = {"cut": start, "trimmed": is_longer, "downmixed": channels > 1}
     return samples, rate, [name for name in done if done[name]]
 
 
 def _find_start(source, start, seconds, always):
     """Where a clip starts in its file, which may be the clip itself."""
-    with _open_audio(source) as file:
+    with audio._open_audio(source) as file:
         duration = file.frames / file.samplerate
     if not always and duration <= LONG * max(seconds, USUAL_SECONDS):
         return 0.0

@@ -61,6 +61,13 @@ def files_below(folder, root):
         yield from (f"{place}/{f}" for f in files if not f.startswith("."))
 
 
+def folders_in(folder):
+    """Names of the folders in a folder, sorted; no hidden ones."""
+    with os.scandir(folder) as entries:
+        found = [e.name for e in entries if e.is_dir() and e.name[0] != "."]
+    return sorted(found)
+
+
 def as_utf8(text):
     """Escapes what UTF-8 cannot encode, such as bytes of an odd file name."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -9,6 +9,7 @@ Authors
 """
 
 import contextlib
+import functools
 import glob
 import json
 import os
@@ -17,19 +18,14 @@ import time
 from collections import Counter
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import (
-    TEMPORARY,
-    _name_full_disk,
-    write_csv,
-    write_json,
-)
-from speechbrain_fftp.dataio.lock import _locked
+from speechbrain_fftp.dataio import files
 from speechbrain_fftp.datasets.names import as_utf8, text_digest
 
 logger = get_logger(__name__)
 
 BEGUN, DONE, LOCK = "preparing.json", "prepared.json", "preparing.lock"
 SHARE_LOCK, WAIT_SECONDS = "preparing-{}.lock", 10
+_locked = functools.partial(files._locked, doing="being prepared")
 OTHER_FOLDER = "Give another folder, or delete this one to prepare it again."
 
 
@@ -75,7 +71,7 @@ def prepare_folder(
     os.makedirs(folder, exist_ok=True)
     with contextlib.ExitStack() as stack:
         if share is None:
-            stack.enter_context(_locked(folder, LOCK, "being prepared"))
+            stack.enter_context(_locked(folder, LOCK))
             _check_shares(folder)
             # Another process may have finished it just now
             if _is_complete(folder, made_for, tables):
@@ -87,9 +83,8 @@ def prepare_folder(
                 if read_json(os.path.join(folder, BEGUN)) != made_for:
                     _check_shares(folder)
                     _begin(folder, made_for, tables, parts, resume)
-                name = SHARE_LOCK.format(share)
-                stack.enter_context(_locked(folder, name, "being prepared"))
-        with _name_full_disk(os.path.join(folder, "")):
+                stack.enter_context(_locked(folder, SHARE_LOCK.format(share)))
+        with files._name_full_disk(os.path.join(folder, "")):
             yield True
         if share is None:
             done = os.path.join(folder, DONE)
@@ -120,7 +115,7 @@ def _locked_soon(folder):
     with contextlib.ExitStack() as stack:
         for left in reversed(range(WAIT_SECONDS)):
             try:
-                stack.enter_context(_locked(folder, LOCK, "being prepared"))
+                stack.enter_context(_locked(folder, LOCK))
                 break
             except RuntimeError:
                 if not left:
@@ -133,7 +128,7 @@ def _check_shares(folder):
     """Raises a RuntimeError if a process writes a share of a folder."""
     pattern = os.path.join(glob.escape(folder), SHARE_LOCK.format("*"))
     for path in glob.glob(pattern):
-        with _locked(folder, os.path.basename(path), "being prepared"):
+        with _locked(folder, os.path.basename(path)):
             pass
 
 
@@ -192,9 +187,9 @@ def _begin(folder, made_for, tables, parts, resume):
         if name not in kept:
             _remove(os.path.join(folder, name))
     for place in (folder, *(os.path.join(folder, name) for name in kept)):
-        for name in filter(TEMPORARY.search, os.listdir(place)):
+        for name in filter(files.TEMPORARY.search, os.listdir(place)):
             _remove(os.path.join(place, name))  # of a process that was killed
-    write_json(begun, made_for)
+    files.write_json(begun, made_for)
 
 
 def _remove(path):
@@ -223,7 +218,7 @@ def write_skipped(path, skipped):
     a colon, and the first three names.
     """
     rows = [[as_utf8(text) for text in row] for row in skipped.items()]
-    write_csv(path, ("file", "reason"), rows)
+    files.write_csv(path, ("file", "reason"), rows)
     reasons = Counter(reason.split(":")[0] for _, reason in rows)
     summary = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
     names = [name for name, _ in rows[:3]] + ["..."] * (len(rows) > 3)

@@ -18,6 +18,7 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.audioset import layouts
 from speechbrain_fftp.datasets.audioset.lists import read_table
 from speechbrain_fftp.datasets.audioset.manifests import choose_clips
+from speechbrain_fftp.datasets.audioset.shard_reader import iter_audio
 from speechbrain_fftp.datasets.convert import encode_clip
 from speechbrain_fftp.datasets.own_sounds.listing import open_data
 from speechbrain_fftp.datasets.prepared import DONE
@@ -94,8 +95,7 @@ def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
 
     def items():
         """Yields what is listed, in the order of the audio."""
-        iter_audio = layouts.audio_reader(data.audio[split])
-        for clip_id, audio in iter_audio(list(clips)):
+        for clip_id, audio in iter_audio(data.audio[split], clips):
             clip = clips[clip_id]
             own = [data.classes[m] for m in clip.mids if m in data.classes]
             yield clip_id, functools.partial(encode, audio, clip), own

@@ -26,8 +26,7 @@ from ruamel.yaml.comments import TaggedScalar
 
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.dataio.lock import _locked
+from speechbrain_fftp.dataio.files import _locked, write_json
 from speechbrain_fftp.datasets.names import text_digest
 from speechbrain_fftp.datasets.prepared import DONE
 from speechbrain_fftp.training.errors import report_errors

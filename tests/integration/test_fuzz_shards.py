@@ -39,7 +39,7 @@ def index(tmp_path):
         sf.write(tmp_path / "audio" / f"{clip.id}.wav", noise, 16000)
     files = {c.id: str(tmp_path / "audio" / f"{c.id}.wav") for c in clips}
     jobs = cut_jobs(clips, files, clips_per_shard=6)
-    records = write_shards(jobs, str(folder), {"/m/1": "Siren"})
+    records = write_shards(jobs, str(folder), {"/m/1": "Siren"}, 16000, 1)
     write_json(folder / "train.json", make_index(records))
     return folder / "train.json"
 

@@ -21,8 +21,7 @@ from recipe_runs import ROOT, command, fail, save_encoder, train
 from test_prepare import read_report, read_rows
 
 from speechbrain_fftp.dataio.audio import _resample
-from speechbrain_fftp.datasets.own_sounds.listing import LAYOUTS
-from speechbrain_fftp.datasets.own_sounds.tables import read_clip_list
+from speechbrain_fftp.datasets.own_sounds.listing import LAYOUTS, read_clip_list
 from speechbrain_fftp.datasets.synthetic.demo_set import CLASSES, SAMPLE_RATE
 
 SPLITS = ("train", "valid", "eval")

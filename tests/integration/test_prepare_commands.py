@@ -442,9 +442,13 @@ def test_foreign_folders_are_left_alone(prepare, data, tmp_path):
 def test_failure_leaves_it_unprepared(module, data, tmp_path, monkeypatch):
     save, prepare = tmp_path / "save", module.prepare_speechcommands
     prepare(data, tmp_path / "expected")
-    for name in ("write_csv", "write_flac", "use_or_convert"):
+    for place, name in (
+        (module, "write_csv"),
+        (module.clips, "write_flac"),
+        (module.clips, "use_or_convert"),
+    ):
         with monkeypatch.context() as patch:
-            patch.setattr(module, name, lambda *args: 1 / 0)
+            patch.setattr(place, name, lambda *args: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 prepare(data, save)
         assert (save / "preparing.json").exists()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.dataio.lock import _locked
+from speechbrain_fftp.dataio.files import _locked
 from speechbrain_fftp.datasets.audioset import manifests
 from speechbrain_fftp.datasets.audioset.lists import (
     read_class_list,

@@ -4,30 +4,16 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import functools
 import glob
 import math
 import os
 from typing import Callable, NamedTuple, Optional
 
+from speechbrain_fftp.datasets.audioset import search, shard_reader
 from speechbrain_fftp.datasets.audioset.lists import (
     CLASS_LIST,
     read_classes,
     read_segments,
-)
-from speechbrain_fftp.datasets.audioset.search import (
-    SPLIT_FOLDERS,
-    AudioFiles,
-    describe_files,
-    find_audio,
-    find_shards,
-)
-from speechbrain_fftp.datasets.audioset.source_shards import (
-    find_tar_clips,
-    iter_parquet_audio,
-    iter_tar_audio,
-    read_parquet_segments,
-    read_tar_segments,
 )
 from speechbrain_fftp.datasets.names import hash_fraction
 
@@ -46,17 +32,10 @@ class Data(NamedTuple):
 
     classes: dict  # from mid to display name
     list_clips: Callable  # returns the Segments of each split
-    audio: dict  # of each split, see audio_reader
+    audio: dict  # of each split, see shard_reader.iter_audio
     files: list  # all files that the prepared clips depend on
-    found: Optional[AudioFiles] = None  # if clips were looked for by their ids
+    found: Optional[search.AudioFiles] = None  # if clips were found by ids
     notes: Optional[dict] = None  # of list_clips, for the report
-
-
-class ShardJob(NamedTuple):
-    """The clips of one tar shard, and the ``audio_reader`` of their audio."""
-
-    clips: list
-    iter_audio: Callable
 
 
 def is_audioset(data_folder):
@@ -64,10 +43,10 @@ def is_audioset(data_folder):
     names = [CLASS_LIST, UNBALANCED_LIST, *SEGMENT_LISTS.values()]
     if any(_find(data_folder, name) for name in names):
         return True
-    found = [find_shards(data_folder, ".parquet")]
-    names = (name for name in SPLIT_FOLDERS if "bal" in name)
+    found = [search.find_shards(data_folder, ".parquet")]
+    names = (name for name in search.SPLIT_FOLDERS if "bal" in name)
     if any(_find(data_folder, name) for name in names):
-        found.append(find_shards(data_folder, ".json"))
+        found.append(search.find_shards(data_folder, ".json"))
     return any(shards[split] for shards in found for split in shards if split)
 
 
@@ -104,7 +83,7 @@ def open_audioset(data_folder, unbalanced=False, cut=True, remedy=""):
         if data is not None:
             return data._replace(files=[class_list, *data.files])
     for extension in (".parquet", ".tar", ".json"):
-        shards = find_shards(data_folder, extension)
+        shards = search.find_shards(data_folder, extension)
         more, _ = shards.pop("unbalanced"), shards.pop(None)
         if shards["train"] and shards["eval"] and (more or not unbalanced):
             shards["train"] += more if unbalanced else []
@@ -130,15 +109,16 @@ def _open_lists(data_folder, lists, classes, cut):
     for split in ("eval", "valid", "train"):  # as in choose_clips
         for clip in listed.get(split, ()):
             wanted.setdefault(clip.id, (split, clip.start))
-    found = find_audio(data_folder, wanted)
+    found = search.find_audio(data_folder, wanted)
     audio, files = dict.fromkeys(listed, found.paths), found.candidates
     if not found.paths:
-        tars = find_shards(data_folder, ".tar")
+        tars = search.find_shards(data_folder, ".tar")
         tars["train"] += tars["unbalanced"]
         files = sorted({path for paths in tars.values() for path in paths})
         audio = {split: tars[split] or files for split in listed}
     if not files:
-        return None, f"audio of its lists ({describe_files(found, wanted)})"
+        about = search.describe_files(found, wanted)
+        return None, f"audio of its lists ({about})"
     for clips in listed.values():
         for i, clip in enumerate(clips):
             if clip.start and (clip.id in found.timed or not cut):
@@ -153,10 +133,10 @@ def _open_labelled(shards, extension, classes):
 
     def list_clips():
         """Reads the labels."""
-        if extension == ".parquet":
-            listed = {s: read_parquet_segments(shards[s]) for s in shards}
-        else:
-            listed = {s: read_tar_segments(shards[s], classes) for s in shards}
+        listed = {
+            split: shard_reader.read_labels(paths, classes)
+            for split, paths in shards.items()
+        }
         _check_listed(listed, shards)
         return listed
 
@@ -186,64 +166,42 @@ def check_missing(chosen, data, allowed):
             continue
         audio = data.audio[split]
         if not isinstance(audio, dict):
-            audio = {i for path in audio for i in find_tar_clips(path, ids)}
+            found = (shard_reader.find_clips(path, ids) for path in audio)
+            audio = set().union(*found)
         lost = ids.difference(audio)
         share = len(lost) / len(ids)
         missing, worst = missing | lost, max(worst, share)
         parts += [f"{len(lost)} of {len(ids)} {split} clips ({share:.0%})"]
     if worst > allowed:
-        enough, found = math.ceil(100 * worst) / 100, data.found
+        enough = math.ceil(100 * worst) / 100
+        about = search.describe_files(data.found, missing)
         raise ValueError(
-            f"No audio of {', '.join(parts)}; {describe_files(found, missing)}."
+            f"No audio of {', '.join(parts)}; {about}."
             " Correct the data folder, or skip clips without audio with"
             f" allow_missing: {enough:g} (--allow_missing {enough:g})"
         )
 
 
-def audio_reader(audio):
-    """Returns a function that reads the audio of given ids.
-
-    The audio is in a list of parquet or tar shards, or in files: a dict from id
-    to path. The function yields each id with its path, bytes, or None if it is
-    missing.
-    """
-    if isinstance(audio, dict):
-        return functools.partial(_iter_files, audio)
-    in_parquet = audio[0].endswith(".parquet")
-    read = iter_parquet_audio if in_parquet else iter_tar_audio
-    return functools.partial(read, audio)
-
-
-def _iter_files(paths, ids):
-    """Yields the path of each clip, or None where the file is missing."""
-    for clip_id in ids:
-        path = paths.get(clip_id)
-        yield clip_id, path if path and os.path.isfile(path) else None
-
-
 def cut_jobs(clips, audio, clips_per_shard):
     """Assigns clips to tar shards so that each reads its audio in one pass.
 
-    Clips in single files are shuffled; clips of a shard keep its order. For
-    ``audio`` see ``audio_reader``. Returns a list of ShardJob.
+    Clips in single files are shuffled; clips of a shard keep its order. Returns
+    the clips and the audio, see ``iter_audio``, of each shard.
     """
     if isinstance(audio, dict):
         shuffled = sorted(
             clips, key=lambda clip: hash_fraction(f"place of {clip.id}")
         )
-        groups = [(audio, shuffled)]
+        groups = [(shuffled, audio)]
     else:
         groups, remaining = [], {clip.id: clip for clip in clips}
         for path in audio:
-            if path.endswith(".parquet"):
-                ids = [segment.id for segment in read_parquet_segments([path])]
-            else:
-                ids = find_tar_clips(path, remaining)
+            ids = shard_reader.find_clips(path, remaining)
             found = [remaining.pop(i) for i in ids if i in remaining]
-            groups.append(([path], found))
-        groups.append(({}, list(remaining.values())))  # without audio
+            groups.append((found, [path]))
+        groups.append((list(remaining.values()), {}))  # without audio
     return [
-        ShardJob(group[i : i + clips_per_shard], audio_reader(source))
-        for source, group in groups
+        (group[i : i + clips_per_shard], source)
+        for group, source in groups
         for i in range(0, len(group), clips_per_shard)
     ]

@@ -4,13 +4,15 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
 import os
 import re
 from collections import Counter
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_csv, write_json
-from speechbrain_fftp.datasets.audioset.layouts import audio_reader, cut_jobs
+from speechbrain_fftp.datasets.audioset.layouts import cut_jobs
+from speechbrain_fftp.datasets.audioset.shard_reader import iter_audio
 from speechbrain_fftp.datasets.audioset.shards import write_shards
 from speechbrain_fftp.datasets.convert import TREATMENTS, convert_clips
 from speechbrain_fftp.datasets.names import hash_fraction
@@ -52,11 +54,16 @@ def choose_clips(listed, classes):
 
 
 def hold_out(clips, fraction):
-    """Splits clips by a hash of their ids; the second part is not empty."""
-    places = [hash_fraction(clip.id) for clip in clips]
+    """Moves some clips of train to valid, at least one, by a hash of their ids.
+
+    Returns the clips of all splits.
+    """
+    places = [hash_fraction(clip.id) for clip in clips["train"]]
     limit = max(fraction, min(places, default=0))
-    rest = [clip for clip, place in zip(clips, places) if place > limit]
-    return rest, [c for c, place in zip(clips, places) if place <= limit]
+    parts = {"train": [], "valid": []}
+    for clip, place in zip(clips["train"], places):
+        parts["valid" if place <= limit else "train"].append(clip)
+    return {**clips, **parts}
 
 
 def convert_splits(
@@ -83,21 +90,23 @@ def convert_splits(
                 failed.update((c["id"], c["reason"]) for c in record["skipped"])
             continue
         own = chosen[share[0] :: share[1]]
-        seconds = {clip.id: clip.end - clip.start for clip in own}
-        starts = {clip.id: clip.start for clip in own if clip.start}
-        how = rate, num_workers, split, starts, always
-        read = audio_reader(audio)
-        done, reasons = convert_clips(seconds, read, folder, *how)
+        parts = {clip.id: (clip.end - clip.start, clip.start) for clip in own}
+        how = rate, num_workers, split, always
+        read = functools.partial(iter_audio, audio)
+        done, reasons = convert_clips(parts, read, folder, *how)
         converted.update(done)
         failed.update(reasons)
     return converted, failed, records
 
 
-def make_report(listed, kept, skipped, converted, records, **more):
-    """Counts clips, treatments and reasons; ``more`` goes into the report.
+def write_report(
+    save_folder, data_folder, listed, kept, skipped, converted, records, **more
+):
+    """Counts clips, treatments and reasons; writes and logs the counts.
 
     ``converted`` maps ids to duration and treatments; ``records`` are those of
-    the tar shards of the training clips.
+    the tar shards of the training clips; ``more`` goes into the report. A split
+    without clips is an error.
     """
     splits = {}
     for split, clips in kept.items():
@@ -114,31 +123,25 @@ def make_report(listed, kept, skipped, converted, records, **more):
         }
     reasons = Counter(clip["reason"].split(":")[0] for clip in skipped)
     last = {"skipped_reasons": reasons, "skipped": skipped}
-    return {"splits": splits, **more, **last}
-
-
-def write_report(save_folder, report, data_folder):
-    """Writes and logs the report; a split without clips is an error."""
-    path = os.path.join(save_folder, REPORT)
-    write_json(path, report)
-    summary, splits = _counted(report["skipped_reasons"]), report["splits"]
-    sizes = {split: about["written"] for split, about in splits.items()}
-    for split in splits:
-        if not sizes[split]:
+    path, summary = os.path.join(save_folder, REPORT), _counted(reasons)
+    write_json(path, {"splits": splits, **more, **last})
+    for split in kept:
+        if not kept[split]:
             raise ValueError(
                 f"No clip is left for the {split} split of {data_folder};"
                 f" skipped: {summary}. All skipped clips are in {path}: repair"
                 " the data and prepare again."
             )
+    sizes = {split: len(clips) for split, clips in kept.items()}
     logger.info("Clips in %s: %s", save_folder, _counted(sizes))
-    if report["audio"]:
-        names = _counted(report["audio"]["names"])
+    if more["audio"]:
+        names = _counted(more["audio"]["names"])
         logger.info("Names of audio files: %s; see %s", names, path)
     if cut := sum(about["cut"] for about in splits.values()):
         logger.info("%d clips were cut out of whole recordings", cut)
-    if report["skipped"]:
+    if skipped:
         logger.warning("Skipped clips: %s; see %s", summary, path)
-    if near := report.get("near_duplicates"):
+    if near := more.get("near_duplicates"):
         pairs = ", ".join(" = ".join(pair["ids"]) for pair in near[:3])
         logger.warning(
             f"{len(near)} pairs of clips in different splits sound the same:"
@@ -152,7 +155,7 @@ def _counted(counts):
     return ", ".join(f"{n} {what}" for what, n in counts.items()) or "none"
 
 
-def write_tables(save_folder, kept, durations, classes):
+def write_tables(save_folder, kept, converted, classes):
     """Writes classes, statistics and the manifests of single files."""
     path = os.path.join(save_folder, "classes.csv")
     rows = [(i, *entry) for i, entry in enumerate(classes.items())]
@@ -165,9 +168,9 @@ def write_tables(save_folder, kept, durations, classes):
 
     for split, clips in kept.items():
         path, rows = os.path.join(save_folder, f"{split}.csv"), []
-        for clip in (clip for clip in clips if clip.id in durations):
+        for clip in (clip for clip in clips if clip.id in converted):
             labels = ";".join(classes[m] for m in clip.mids if m in classes)
             wav = f"$data_root/flac/{clip.id}.flac"
-            rows.append((clip.id, durations[clip.id], wav, labels))
+            rows.append((clip.id, converted[clip.id][0], wav, labels))
         if rows:
             write_csv(path, ("ID", "duration", "wav", "labels"), rows)

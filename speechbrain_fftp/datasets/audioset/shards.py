@@ -9,7 +9,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import contextlib
 import functools
 import hashlib
 import io
@@ -25,6 +24,7 @@ from tqdm.contrib.concurrent import thread_map
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio.files import _file_sha256, atomic_path, write_json
+from speechbrain_fftp.datasets.audioset.shard_reader import iter_audio
 from speechbrain_fftp.datasets.convert import encode_clip
 from speechbrain_fftp.datasets.prepared import read_json
 
@@ -39,51 +39,45 @@ REMEDY = "audioset_prepare.py DATA_FOLDER SAVE_FOLDER ... --verify repairs it"
 
 
 def write_shards(
-    jobs,
-    save_folder,
-    classes,
-    sample_rate=16000,
-    num_workers=None,
-    always=False,
-    share=(0, 1),
+    jobs, save_folder, classes, rate, num_workers, always=False, share=(0, 1)
 ):
-    """Writes ``shards/train-NUMBER.tar`` for each ShardJob, in parallel.
+    """Writes ``shards/train-NUMBER.tar`` for each job, in parallel.
 
-    Shards whose record fits their job are kept; the same jobs always give the
-    same bytes. For ``always`` see ``encode_clip``. With a share of (i, n), only
-    every nth shard from the ith on is written. Returns the records: file, clips,
-    bytes and sha256 of a shard, the number of clips with each label and
-    treatment, and the skipped clips with the reason.
+    For the jobs see ``cut_jobs``, for ``always`` see ``encode_clip``. Shards
+    whose record fits their job are kept; the same jobs always give the same
+    bytes. With a share of (i, n), only every nth shard from the ith on is
+    written. Returns the records: file, clips, bytes and sha256 of a shard, the
+    number of clips with each label and treatment, and the skipped clips with
+    the reason.
     """
     os.makedirs(os.path.join(save_folder, "shards"), exist_ok=True)
 
     def write(numbered_job):
         """Returns the record of a shard, which is written if necessary."""
-        number, job = numbered_job
+        number, (segments, audio) = numbered_job
         file = f"shards/train-{number:06d}.tar"
-        path = os.path.join(save_folder, file)
+        path = Path(save_folder, file)
         clips = {}  # seconds to keep, and labels
-        for clip in job.clips:
+        for clip in segments:
             labels = [classes[mid] for mid in clip.mids if mid in classes]
             clips[clip.id] = clip.end - clip.start, labels
-        starts = {clip.id: clip.start for clip in job.clips if clip.start}
-        content = [sample_rate, clips, *filter(None, [starts, always])]
-        content = json.dumps(content)
-        digest = hashlib.sha256(content.encode()).hexdigest()
+        starts = {clip.id: clip.start for clip in segments if clip.start}
+        content = [rate, clips, *filter(None, [starts, always])]
+        digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         record = _read_record(path)
         if record is None or record.get("job") != digest:
             record = {"file": file, "job": digest}
-            record.update(_write_shard(path, job, clips, sample_rate, always))
-            write_json(Path(path).with_suffix(".json"), record)
+            how = starts, rate, always
+            record.update(_write_shard(path, audio, clips, *how))
+            write_json(path.with_suffix(".json"), record)
         return record
 
     own = list(enumerate(jobs))[share[0] :: share[1]]
     num_workers = num_workers or get_available_cpu_count()
     records = thread_map(write, own, max_workers=num_workers, desc="shards")
     for path in _shard_paths(save_folder)[len(jobs) :]:  # of an earlier attempt
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(path)
-        os.remove(Path(path).with_suffix(".json"))
+        path.unlink(missing_ok=True)
+        path.with_suffix(".json").unlink()
     return records
 
 
@@ -148,10 +142,9 @@ def find_damaged(save_folder, num_workers=None):
     read = functools.partial(_read_record, check_content=True)
     num_workers = num_workers or get_available_cpu_count()
     records = thread_map(read, paths, max_workers=num_workers, desc="verify")
-    damaged = [p for p, record in zip(paths, records) if record is None]
-    damaged = [os.path.relpath(path, save_folder) for path in damaged]
-    index = os.path.join(save_folder, INDEX)
-    if not damaged and read_json(index) != make_index(records):
+    damaged = [f"shards/{p.name}" for p, r in zip(paths, records) if r is None]
+    index = read_json(os.path.join(save_folder, INDEX))
+    if not damaged and index != make_index(records):
         damaged = [INDEX]
     for file in damaged:
         path = os.path.join(save_folder, file)
@@ -161,43 +154,38 @@ def find_damaged(save_folder, num_workers=None):
 
 def discard_damaged(save_folder, damaged):
     """Removes what ``find_damaged`` returned, for it to be written again."""
-    records = [
-        Path(file).with_suffix(".json") for file in damaged if file != INDEX
-    ]
-    for file in (*damaged, *records, INDEX):
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(os.path.join(save_folder, file))
+    for path in (Path(save_folder, file) for file in (*damaged, INDEX)):
+        path.unlink(missing_ok=True)
+        path.with_suffix(".json").unlink(missing_ok=True)
 
 
 def _shard_paths(save_folder):
     """Lists all shards that have a record, in order."""
     records = Path(save_folder, "shards").glob("train-*.json")
-    return [str(path.with_suffix(".tar")) for path in sorted(records)]
+    return [path.with_suffix(".tar") for path in sorted(records)]
 
 
 def _read_record(path, check_content=False):
     """Reads the record of a shard; None if either is missing or damaged."""
-    record = read_json(Path(path).with_suffix(".json"))
-    if not record or not os.path.isfile(path):
+    record = read_json(path.with_suffix(".json"))
+    if not (record and path.is_file()):
         return None
-    if os.path.getsize(path) != record["bytes"]:
-        return None
-    if check_content and _file_sha256(path) != record["sha256"]:
-        return None
-    return record
+    is_whole = path.stat().st_size == record["bytes"]
+    if is_whole and check_content:
+        is_whole = _file_sha256(path) == record["sha256"]
+    return record if is_whole else None
 
 
-def _write_shard(path, job, clips, sample_rate, always):
+def _write_shard(path, audio, clips, starts, sample_rate, always):
     """Writes a shard clip by clip; returns the content of its record."""
     labels_of_all, treated, skipped, written = Counter(), Counter(), [], 0
-    starts = {clip.id: clip.start for clip in job.clips}
     with atomic_path(path) as temporary_path:
         with tarfile.open(temporary_path, "w") as tar:
-            for clip_id, audio in job.iter_audio(list(clips)):
+            for clip_id, source in iter_audio(audio, clips):
                 seconds, labels = clips[clip_id]
-                limits = seconds, starts[clip_id], always
+                limits = seconds, starts.get(clip_id, 0.0), always
                 try:
-                    flac, *about = encode_clip(audio, sample_rate, *limits)
+                    flac, *about = encode_clip(source, sample_rate, *limits)
                 except ValueError as err:
                     skipped.append({"id": clip_id, "reason": str(err)})
                     continue

@@ -18,13 +18,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import _read_audio
-from speechbrain_fftp.datasets.audioset.shard_reader import (
-    SHARD_ERRORS,
-    check_clip,
-    clips_of,
-    open_shard,
-    read_clip,
-)
+from speechbrain_fftp.datasets.audioset import shard_reader
 from speechbrain_fftp.datasets.audioset.shards import REMEDY, read_index
 from speechbrain_fftp.datasets.batches import class_balanced_weight
 from speechbrain_fftp.datasets.names import as_utf8, hash_fraction
@@ -203,19 +197,24 @@ class ShardStream(IterableDataset):
     def _read_shard(self, file, first, places, seen):
         """Yields the clips of a shard from its clip ``first`` on."""
         position = 0
+        shard = shard_reader.open_shard(self.folder, file, self.command)
         try:
-            with open_shard(self.folder, file, self.command) as tar:
+            with shard as tar:
                 stop = first + len(places)
-                clips = itertools.islice(clips_of(tar), first, stop)
+                clips = itertools.groupby(
+                    shard_reader.members_of(tar),
+                    lambda m: os.path.splitext(m.name)[0],
+                )
+                clips = itertools.islice(clips, first, stop)
                 for place, (key, members) in zip(places, clips):
                     position += 1
                     with_audio = not (seen is None or place in seen)
                     if not (with_audio or self.balanced):
                         yield place, 1, None
                         continue
-                    files = read_clip(tar, members, with_audio)
+                    files = shard_reader.read_clip(tar, members, with_audio)
                     try:
-                        sample = check_clip(
+                        sample = shard_reader.check_clip(
                             files, self.labels_counts, with_audio
                         )
                     except ValueError as err:
@@ -225,7 +224,7 @@ class ShardStream(IterableDataset):
             if position < len(places):
                 reason = f"it ends after {first + position} clips"
                 self._report(file, None, reason)
-        except SHARD_ERRORS as err:
+        except shard_reader.SHARD_ERRORS as err:
             self._report(file, None, repr(err))
 
     def _report(self, file, key, reason):

@@ -52,12 +52,11 @@ def find_near_copies(split_ids, folder, num_workers=None):
         path = os.path.join(folder, f"{clip_id}.flac")
         return fingerprint(*sf.read(path, dtype="float32"))
 
-    splits = [split for split, ids in split_ids.items() for _ in ids]
-    ids = [clip_id for ids in split_ids.values() for clip_id in ids]
+    order = list(split_ids)
+    ids, rank = zip(*((i, order.index(s)) for s in order for i in split_ids[s]))
     with ThreadPoolExecutor(num_workers) as pool:
         prints = np.stack(list(pool.map(read, ids)))
-    order, found = list(split_ids), []
-    rank = np.array([order.index(split) for split in splits])
+    found, rank = [], np.array(rank)
     for i in range(0, sum(rank < rank[-1]), BLOCK):
         for j in range(i, len(ids), BLOCK):
             near = compare(prints[i : i + BLOCK], prints[j : j + BLOCK])
@@ -65,7 +64,8 @@ def find_near_copies(split_ids, folder, num_workers=None):
             found += [(near[a, b], i + a, j + b) for a, b in np.argwhere(near)]
     report = []
     for value, a, b in sorted(found, reverse=True):
-        pair = {"ids": [ids[a], ids[b]], "splits": [splits[a], splits[b]]}
+        names = [order[rank[a]], order[rank[b]]]
+        pair = {"ids": [ids[a], ids[b]], "splits": names}
         report.append({**pair, "similarity": round(float(value), 3)})
     return report
 

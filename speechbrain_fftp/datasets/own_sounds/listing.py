@@ -9,41 +9,47 @@ Authors
 
 import os
 import re
-import unicodedata
+from pathlib import PureWindowsPath
 from typing import NamedTuple
 
-from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.datasets.audioset.layouts import (
-    AUDIOSET_SPLITS,
+from speechbrain_fftp.datasets.audioset import layouts
+from speechbrain_fftp.datasets.audioset.lists import (
     CLASS_LIST,
-    SEGMENT_LISTS,
-    Data,
-    is_audioset,
-    open_audioset,
+    check_class_names,
+    read_table,
+    unique_mids,
 )
-from speechbrain_fftp.datasets.audioset.lists import Segment, check_class_names
 from speechbrain_fftp.datasets.batches import count_labels
-from speechbrain_fftp.datasets.names import as_utf8, clip_ids, files_below
-from speechbrain_fftp.datasets.own_sounds.copies import find_copies
+from speechbrain_fftp.datasets.names import clip_ids, files_below, folders_in
 from speechbrain_fftp.datasets.own_sounds.splits import (
     OwnClip,
-    assign_splits,
     choose_fold,
+    split_own_sounds,
 )
-from speechbrain_fftp.datasets.own_sounds.tables import CLIP_LIST, read_tables
 
-logger = get_logger(__name__)
-
+CLIP_LIST = "clips.csv"
+SPLIT_WORDS = {"train": "train", "valid": "valid", "eval": "eval"}
+SPLIT_WORDS.update(test="eval", val="valid")
+# What an OwnClip is made of in published tables: path, labels, split, group and
+# fold, in terms of their columns
+URBANSOUND = "audio/fold{fold}/{slice_file_name} | {class} |  | {fsID} | {fold}"
+FSD50K = "FSD50K.{}_audio/{{fname}}.wav | {{labels}} | {}"
+PUBLISHED_TABLES = {
+    "meta/esc50.csv": "audio/{filename} | {category} |  | {src_file} | {fold}",
+    "metadata/UrbanSound8K.csv": URBANSOUND,
+    "FSD50K.ground_truth/dev.csv": FSD50K.format("dev", "{split}"),
+    "FSD50K.ground_truth/eval.csv": FSD50K.format("eval", "eval"),
+}
 LAYOUTS = (
     f"A data folder has either {CLIP_LIST} with the columns path and labels"
     " (joined by ';') and, optionally, split or fold, and group; or one folder"
     f" per class with clips in it ({', '.join(AUDIO_EXTENSIONS)}), or train,"
     " valid and test with one folder per class each; or ESC-50, UrbanSound8K or"
     f" FSD50K with their tables; or AudioSet's {CLASS_LIST} with"
-    f" {SEGMENT_LISTS['train']}, {SEGMENT_LISTS['eval']} and audio/; or that"
-    " list with parquet shards, such as data/bal_train/00.parquet and"
-    " data/eval/00.parquet."
+    f" {layouts.SEGMENT_LISTS['train']}, {layouts.SEGMENT_LISTS['eval']}"
+    " and audio/; or that list with parquet shards, such as"
+    " data/bal_train/00.parquet and data/eval/00.parquet."
 )
 # Folders with these names are splits, whatever their case and separators
 SPLIT_NAMES = {
@@ -78,7 +84,7 @@ def open_data(settings):
         if test_fold is not None:
             raise ValueError("test_fold is for custom data with folds only")
         cut = settings.get("cut_segments") != "no"
-        return open_audioset(data_folder, unbalanced, cut, LAYOUTS)
+        return layouts.open_audioset(data_folder, unbalanced, cut, LAYOUTS)
     if unbalanced:
         raise ValueError("unbalanced is for AudioSet only")
     clips = choose_fold(own.clips, test_fold, data_folder)
@@ -90,8 +96,8 @@ def open_data(settings):
         return listed
 
     files = [*own.files.values(), *own.tables]
-    audio = dict.fromkeys(AUDIOSET_SPLITS, own.files)
-    return Data(own.classes, list_clips, audio, files, notes=notes)
+    audio = dict.fromkeys(layouts.AUDIOSET_SPLITS, own.files)
+    return layouts.Data(own.classes, list_clips, audio, files, notes=notes)
 
 
 def find_own_sounds(data_folder):
@@ -102,7 +108,7 @@ def find_own_sounds(data_folder):
     no clips, or is AudioSet's. Errors say what to change.
     """
     data_folder = str(data_folder)
-    if not os.path.isdir(data_folder) or is_audioset(data_folder):
+    if not os.path.isdir(data_folder) or layouts.is_audioset(data_folder):
         return None
     clips, tables = read_tables(data_folder)
     clips = clips or list_class_folders(data_folder)
@@ -124,6 +130,75 @@ def find_own_sounds(data_folder):
     return OwnSounds(data_folder, classes, clips, ids, files, tables)
 
 
+def read_tables(data_folder):
+    """Lists the clips of clips.csv, or else of published tables.
+
+    Returns a list of OwnClip, empty without a table, and the tables' paths.
+    """
+    templates = {CLIP_LIST: "", **PUBLISHED_TABLES}
+    found = {os.path.join(data_folder, n): t for n, t in templates.items()}
+    tables = list(filter(os.path.isfile, found))
+    if tables and not found[tables[0]]:
+        tables = tables[:1]
+    clips = [clip for t in tables for clip in read_clip_list(t, found[t])]
+    return clips, tables
+
+
+def read_clip_list(path, template=""):
+    """Reads a table of clips; returns a list of OwnClip.
+
+    Its columns are ``path`` (relative to the data folder), ``labels`` (joined
+    by ``;``) and optionally ``split`` (train, valid, eval or test) or ``fold``,
+    and ``group``, which may be empty; or ``template``, one of PUBLISHED_TABLES,
+    makes them of others. Errors name the file and the line.
+    """
+    clips, seen = [], {}
+    needed = re.findall(r"{(\w+)}", template) or ("path", "labels")
+    for line, row in read_table(path, needed):
+        try:
+            if template:
+                entries = [e.format_map(row) for e in template.split(" | ")]
+                row = dict(zip(OwnClip._fields, entries))
+                row["labels"] = row["labels"].replace(",", ";")
+            clip = _parse_row(row)
+            first_line, first = seen.setdefault(clip.path, (line, clip))
+            if clip != first:
+                raise ValueError(
+                    f"{clip.path!r} is in line {first_line} as well, with other"
+                    " entries: use one line, with labels joined by ';'"
+                )
+            if clips and bool(clips[0].fold) != bool(clip.fold):
+                raise ValueError("give each clip a fold, or none of them")
+        except ValueError as error:
+            raise ValueError(f"{path}, line {line}: {error}")
+        clips.append(clip)
+    if not clips:
+        raise ValueError(f"{path} lists no clip")
+    return clips
+
+
+def _parse_row(row):
+    """Turns the entries of a clip into an OwnClip; errors say what to change."""
+    if not row["path"]:
+        raise ValueError("the path is empty")
+    # It knows the absolute paths and separators of other systems as well
+    path = PureWindowsPath(row["path"])
+    if path.drive or path.root or ".." in path.parts or not path.parts:
+        raise ValueError(
+            f"the path {row['path']!r} must be relative to the data folder and"
+            " within it"
+        )
+    split, fold = row.get("split", "").lower(), row.get("fold", "")
+    if split and split not in SPLIT_WORDS:
+        words = ", ".join(SPLIT_WORDS)
+        raise ValueError(f"the split is {split!r}, not one of {words}")
+    if split and fold:
+        raise ValueError("a clip has a split or a fold: empty one of them")
+    labels = unique_mids(row["labels"].split(";"))
+    split, group = SPLIT_WORDS.get(split, ""), row.get("group", "")
+    return OwnClip(path.as_posix(), labels, split, group, fold)
+
+
 def list_class_folders(data_folder):
     """Lists the clips of a folder with one folder per class, sorted by path.
 
@@ -131,7 +206,7 @@ def list_class_folders(data_folder):
     and test/dog, and hold other folders. Names that begin with a dot are
     skipped, and links to folders within a class.
     """
-    splits = {name: _split_of(name) for name in _folders(data_folder)}
+    splits = {name: _split_of(name) for name in folders_in(data_folder)}
     named = [name for name in splits if splits[name]]
     if not named:
         return _list_classes(data_folder)
@@ -141,7 +216,7 @@ def list_class_folders(data_folder):
             file.lower().endswith(AUDIO_EXTENSIONS) and file[0] != "."
             for file in os.listdir(folder)
         )
-        if not (splits[name] and _folders(folder)) or has_clips:
+        if not (splits[name] and folders_in(folder)) or has_clips:
             raise ValueError(
                 f"{data_folder}: {', '.join(map(repr, named))} are names of"
                 " splits, not of classes. Arrange the clips as train/CLASS/ and"
@@ -171,17 +246,10 @@ def _split_of(folder):
     return next(found, None)
 
 
-def _folders(folder):
-    """Names of the folders in a folder, sorted; no hidden ones."""
-    with os.scandir(folder) as entries:
-        found = [e.name for e in entries if e.is_dir() and e.name[0] != "."]
-    return sorted(found)
-
-
 def _list_classes(data_folder, top="", split=""):
     """Lists the clips of the folders of classes in ``data_folder/top``."""
     found, place = {}, os.path.join(data_folder, top)
-    for name in _folders(place):
+    for name in folders_in(place):
         found[os.path.join(top, name)] = clips = []
         for path in files_below(os.path.join(place, name), data_folder):
             if path.lower().endswith(AUDIO_EXTENSIONS):
@@ -193,61 +261,3 @@ def _list_classes(data_folder, top="", split=""):
             f" class folders {', '.join(empty)}: add some, or remove these"
         )
     return sorted(clip for clips in found.values() for clip in clips)
-
-
-def split_own_sounds(own):
-    """Assigns custom clips to splits, identical ones to the same one.
-
-    Returns the Segments of each split and a report of identical clips. Leaks
-    and doubtful classes are logged.
-    """
-    copies = find_copies(own.folder, own.ids)
-    splits = assign_splits(own.clips, copies)
-    missing = [split for split in AUDIOSET_SPLITS if split not in splits]
-    if missing:
-        raise ValueError(
-            f"{own.folder}: too few clips for the splits {', '.join(missing)}."
-            " At least one class needs three clips (of three groups)."
-        )
-    listed, split_of = {split: [] for split in AUDIOSET_SPLITS}, {}
-    for clip, split in zip(own.clips, splits):
-        listed[split].append(Segment(own.ids[clip.path], mids=clip.labels))
-        split_of[clip.path] = split
-    report, leaks = [], []
-    for paths in copies:
-        report.append({"paths": paths, "splits": [split_of[p] for p in paths]})
-        if len(set(report[-1]["splits"])) > 1:
-            names = (f"{as_utf8(path)} ({split_of[path]})" for path in paths)
-            leaks.append(" = ".join(names))
-    number = sum(map(len, copies)) - len(copies)
-    logger.info("%s: %d clips are copies of others", own.folder, number)
-    _warn_of_doubts(own, split_of, leaks)
-    return listed, report
-
-
-def _warn_of_doubts(own, split_of, leaks):
-    """Warns of leaks, of classes without clips, and of similar names."""
-    count, alike = count_labels(clip.labels for clip in own.clips), {}
-
-    def lost(split):
-        """Classes without clips in a split."""
-        clips = (clip for clip in own.clips if split_of[clip.path] == split)
-        there = count_labels(clip.labels for clip in clips)
-        names = (name for name in own.classes if not there[name])
-        return [f"{name!r} (of {count[name]})" for name in names]
-
-    for name in own.classes:
-        key = unicodedata.normalize("NFKC", name).casefold()
-        alike.setdefault(re.sub(r"[\s_-]", "", key), []).append(name)
-    alike = [" / ".join(map(repr, n)) for n in alike.values() if len(n) > 1]
-    more = "add clips, at least three of a class, or remove the class"
-    for found, doubt, remedy in (
-        (leaks, "identical clips in different splits", "remove the copies"),
-        (lost("train"), "classes without clips to train on", more),
-        (lost("eval"), "classes without clips to score", more),
-        (alike, "classes with similar names", "if they are one, use one name"),
-    ):
-        if found:
-            names = "; ".join([*found[:10], *["..."] * (len(found) > 10)])
-            text = "%s: %s: %s. Remedy: %s"
-            logger.warning(text, own.folder, doubt, names, remedy)

@@ -4,10 +4,19 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import re
+import unicodedata
 from collections import Counter
 from typing import NamedTuple, Tuple
 
-from speechbrain_fftp.datasets.names import text_digest
+from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.datasets.audioset.layouts import AUDIOSET_SPLITS
+from speechbrain_fftp.datasets.audioset.lists import Segment
+from speechbrain_fftp.datasets.batches import count_labels
+from speechbrain_fftp.datasets.names import as_utf8, text_digest
+from speechbrain_fftp.datasets.own_sounds.copies import find_copies
+
+logger = get_logger(__name__)
 
 # The order matters: of a class with two clips, one is for eval
 FRACTIONS = {"train": 0.7, "eval": 0.15, "valid": 0.15}
@@ -37,6 +46,64 @@ def choose_fold(clips, test_fold, origin):
         )
     splits = {str(test_fold): "eval"}
     return [c._replace(split=splits.get(c.fold, "train")) for c in clips]
+
+
+def split_own_sounds(own):
+    """Assigns custom clips to splits, identical ones to the same one.
+
+    Returns the Segments of each split and a report of identical clips. Leaks
+    and doubtful classes are logged.
+    """
+    copies = find_copies(own.folder, own.ids)
+    splits = assign_splits(own.clips, copies)
+    missing = [split for split in AUDIOSET_SPLITS if split not in splits]
+    if missing:
+        raise ValueError(
+            f"{own.folder}: too few clips for the splits {', '.join(missing)}."
+            " At least one class needs three clips (of three groups)."
+        )
+    listed, split_of = {split: [] for split in AUDIOSET_SPLITS}, {}
+    for clip, split in zip(own.clips, splits):
+        listed[split].append(Segment(own.ids[clip.path], mids=clip.labels))
+        split_of[clip.path] = split
+    report, leaks = [], []
+    for paths in copies:
+        report.append({"paths": paths, "splits": [split_of[p] for p in paths]})
+        if len(set(report[-1]["splits"])) > 1:
+            names = (f"{as_utf8(path)} ({split_of[path]})" for path in paths)
+            leaks.append(" = ".join(names))
+    number = sum(map(len, copies)) - len(copies)
+    logger.info("%s: %d clips are copies of others", own.folder, number)
+    _warn_of_doubts(own, split_of, leaks)
+    return listed, report
+
+
+def _warn_of_doubts(own, split_of, leaks):
+    """Warns of leaks, of classes without clips, and of similar names."""
+    count, alike = count_labels(clip.labels for clip in own.clips), {}
+
+    def lost(split):
+        """Classes without clips in a split."""
+        clips = (clip for clip in own.clips if split_of[clip.path] == split)
+        there = count_labels(clip.labels for clip in clips)
+        names = (name for name in own.classes if not there[name])
+        return [f"{name!r} (of {count[name]})" for name in names]
+
+    for name in own.classes:
+        key = unicodedata.normalize("NFKC", name).casefold()
+        alike.setdefault(re.sub(r"[\s_-]", "", key), []).append(name)
+    alike = [" / ".join(map(repr, n)) for n in alike.values() if len(n) > 1]
+    more = "add clips, at least three of a class, or remove the class"
+    for found, doubt, remedy in (
+        (leaks, "identical clips in different splits", "remove the copies"),
+        (lost("train"), "classes without clips to train on", more),
+        (lost("eval"), "classes without clips to score", more),
+        (alike, "classes with similar names", "if they are one, use one name"),
+    ):
+        if found:
+            names = "; ".join([*found[:10], *["..."] * (len(found) > 10)])
+            text = "%s: %s: %s. Remedy: %s"
+            logger.warning(text, own.folder, doubt, names, remedy)
 
 
 def assign_splits(clips, copies=()):

@@ -6,6 +6,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import math
 import os
 import re
 
@@ -14,15 +15,9 @@ import soundfile as sf
 from tqdm.contrib.concurrent import thread_map
 
 from speechbrain.utils.parallel import get_available_cpu_count
-from speechbrain_fftp.dataio.audio import (
-    MIN_SECONDS,
-    _mono_blocks,
-    _open_audio,
-    _read_audio,
-    _resample,
-)
+from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.files import atomic_path
-from speechbrain_fftp.datasets.convert import convert_clips
+from speechbrain_fftp.datasets.convert import _read_clip, convert_clips
 from speechbrain_fftp.datasets.names import seeded_rng
 
 # A manifest cannot hold '$' (it starts a variable), control characters and
@@ -72,7 +67,7 @@ def use_or_convert(
 
     os.makedirs(flac_folder, exist_ok=True)
     converted, not_converted = convert_clips(
-        dict.fromkeys(other, max_seconds),
+        dict.fromkeys(other, (max_seconds, 0.0)),
         lambda todo: ((i, os.path.join(data_folder, other[i])) for i in todo),
         flac_folder,
         sample_rate,
@@ -93,20 +88,14 @@ def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
     extension = os.path.splitext(path)[1].lower()
     if extension not in EXTENSION_OF_FORMAT.values():
         return None
-    with _open_audio(path) as file:
-        rate, kind = file.samplerate, EXTENSION_OF_FORMAT.get(file.format)
+    with audio._open_audio(path) as file:
+        kind = EXTENSION_OF_FORMAT.get(file.format)
         is_long = file.frames > round(max_seconds * sample_rate)
-        is_other = (kind, file.channels, rate) != (extension, 1, sample_rate)
-        if file.decoded or is_other or is_long:
+        about = kind, file.channels, file.samplerate
+        if file.decoded or is_long or about != (extension, 1, sample_rate):
             return None
-        found = sum(map(len, _mono_blocks(file)))
-        if missing := file.missing_part():
-            raise ValueError(f"truncated: {missing}")
-    if not found:
-        raise ValueError("empty file")
-    if found < MIN_SECONDS * rate:
-        raise ValueError(f"shorter than 25 ms: {found} samples")
-    return found / rate
+    samples, rate, _ = _read_clip(path, math.inf)
+    return len(samples) / rate
 
 
 def read_recording(path, sample_rate=16000):
@@ -114,12 +103,10 @@ def read_recording(path, sample_rate=16000):
 
     One that cannot be cut into a part for each split is a ValueError.
     """
-    samples, rate, _, _ = _read_audio(path)
-    if not len(samples):
-        raise ValueError("empty file")
-    samples = _resample(samples, rate, sample_rate)
+    samples, rate, _ = _read_clip(path, math.inf)
+    samples = audio._resample(samples, rate, sample_rate)
     shortest = min(end - start for start, end in RECORDING_PARTS.values())
-    if len(samples) * shortest < MIN_SECONDS * sample_rate:
+    if len(samples) * shortest < audio.MIN_SECONDS * sample_rate:
         raise ValueError("too short for three parts of 25 ms")
     return np.clip(samples, -1, 1)
 

@@ -1,4 +1,4 @@
-"""The folders, lists, splits and classes of the Speech Commands data set.
+"""The archive, folders, lists, splits and classes of Speech Commands.
 
 One folder per word holds clips named ``SPEAKER_nohash_NUMBER.wav``. Two lists
 name the clips for validation and testing; the rule that made them keeps the
@@ -8,12 +8,21 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import gzip
 import os
 import posixpath
+import tarfile
+import zlib
+from pathlib import PureWindowsPath
 
+from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.datasets.names import files_below, text_digest
+from speechbrain_fftp.dataio.files import _atomic_folder
+from speechbrain_fftp.datasets.names import files_below, folders_in, text_digest
 
+logger = get_logger(__name__)
+
+DAMAGES = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError)
 TASKS = ("12", "35", "folders")
 COMMANDS = tuple("yes no up down left right on off stop go".split())
 OTHER_WORDS = tuple(
@@ -28,6 +37,53 @@ HELD_OUT_PERCENT = 10  # of the speakers for validation, and for testing
 MAX_CLIPS_PER_CLASS = 2**27 - 1  # a constant of the data set's hash rule
 
 
+def is_archive(path):
+    """Whether a path is named like a tar.gz archive, and is no folder."""
+    is_named = str(path).lower().endswith((".tar.gz", ".tgz"))
+    return is_named and not os.path.isdir(path)
+
+
+def unpack_archive(archive, folder):
+    """Unpacks a tar.gz archive into a folder, unless that exists already.
+
+    Returns where the data are: the folder, or the only folder in it if that one
+    has folders. Raises a ``ValueError``, and leaves no folder, if the archive
+    is damaged or a member is a link or has a path outside of the folder.
+    """
+    if not os.path.isdir(folder):
+        logger.info("Unpacking %s to %s", archive, folder)
+        try:
+            with _atomic_folder(folder) as partial, gzip.open(archive) as raw:
+                with tarfile.open(fileobj=raw, mode="r:") as tar:
+                    tar.extractall(partial, filter=_check_member)
+                # tarfile stops quietly at damage, gzip does not
+                raw.seek(tar.offset)
+                if raw.read(512) != bytes(512):
+                    raise ValueError("it is truncated or damaged")
+                while raw.read(2**20):
+                    pass
+        except DAMAGES as error:
+            raise ValueError(
+                f"{archive} cannot be unpacked: {str(error) or type(error)}."
+                " Nothing was kept; download the archive again."
+            )
+    entries = [name for name in os.listdir(folder) if name[0] != "."]
+    inner = os.path.join(folder, entries[0]) if len(entries) == 1 else folder
+    return inner if os.path.isdir(inner) and folders_in(inner) else folder
+
+
+def _check_member(member, folder):
+    """Refuses members other than files and folders within the archive."""
+    path = PureWindowsPath(member.name)
+    is_inside = not path.anchor and ".." not in path.parts
+    if not (is_inside and (member.isfile() or member.isdir())):
+        raise ValueError(
+            f"the member {member.name!r} is a link or a device, or its path is"
+            " absolute or leads out of the folder"
+        )
+    return tarfile.data_filter(member, folder)
+
+
 def list_words(data_folder, save_folder=None):
     """Finds the clips of each word, and the files that are not audio.
 
@@ -38,10 +94,9 @@ def list_words(data_folder, save_folder=None):
     """
     words, others = {}, []
     save = os.path.join(os.path.realpath(save_folder or os.devnull), "")
-    for word in sorted(os.listdir(data_folder)):
+    for word in folders_in(data_folder):
         top = os.path.join(data_folder, word)
-        has_results = save.startswith(os.path.join(os.path.realpath(top), ""))
-        if not os.path.isdir(top) or word.startswith(".") or has_results:
+        if save.startswith(os.path.join(os.path.realpath(top), "")):
             continue
         words[word] = []
         for path in files_below(top, data_folder):
@@ -86,24 +141,24 @@ def read_lists(data_folder):
     Returns a dict from split (valid, test) to paths, or None if there are no
     lists. Raises a ``ValueError`` if one is missing or not UTF-8.
     """
-    paths = {s: os.path.join(data_folder, SPLIT_LISTS[s]) for s in SPLIT_LISTS}
-    missing = [path for path in paths.values() if not os.path.isfile(path)]
-    if len(missing) == len(paths):
-        return None
-    if missing:
-        raise ValueError(
-            f"{missing[0]} is missing, but the other list is there: add it, or"
-            " delete the other list to split the clips by speaker"
-        )
-    lists = {}
-    for split, path in paths.items():
+    lists, missing = {}, ""
+    for split, name in SPLIT_LISTS.items():
+        path = os.path.join(data_folder, name)
+        if not os.path.isfile(path):
+            missing = missing or path
+            continue
         try:
             with open(path, encoding="utf-8-sig") as file:
                 lines = [line.strip().replace("\\", "/") for line in file]
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} is not UTF-8 text: {error}")
         lists[split] = [posixpath.normpath(line) for line in lines if line]
-    return lists
+    if lists and missing:
+        raise ValueError(
+            f"{missing} is missing, but the other list is there: add it, or"
+            " delete the other list to split the clips by speaker"
+        )
+    return lists or None
 
 
 def split_clips(paths, lists=None):

@@ -21,10 +21,7 @@ from tqdm.contrib.concurrent import thread_map
 from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.datasets.names import seeded_rng, text_digest
 from speechbrain_fftp.datasets.prepared import prepare_folder
-from speechbrain_fftp.datasets.speech_commands.lists import (
-    NOISE_FOLDER,
-    SPLIT_LISTS,
-)
+from speechbrain_fftp.datasets.speech_commands import lists
 from speechbrain_fftp.datasets.synthetic.demo_set import (
     SAMPLE_RATE,
     coloured_noise,
@@ -54,11 +51,11 @@ def make_word_set(folder, num_speakers=30, num_takes=2, seed=0):
     if num_speakers < 3 or num_takes < 1:
         least = "At least three speakers and one take of each word are needed"
         raise ValueError(f"{least}: {settings}")
-    lists, parts = SPLIT_LISTS.values(), (*WORDS, NOISE_FOLDER)
-    with prepare_folder(folder, settings, None, lists, parts) as todo:
+    tables, parts = lists.SPLIT_LISTS.values(), (*WORDS, lists.NOISE_FOLDER)
+    with prepare_folder(folder, settings, None, tables, parts) as todo:
         if todo:
             _write_words(folder, num_speakers, num_takes, seed)
-            _write_noise(os.path.join(folder, NOISE_FOLDER), seed)
+            _write_noise(os.path.join(folder, lists.NOISE_FOLDER), seed)
 
 
 def _write_words(folder, num_speakers, num_takes, seed):
@@ -68,13 +65,13 @@ def _write_words(folder, num_speakers, num_takes, seed):
     held_out = max(round(HELD_OUT * num_speakers), 1)
     listed = {"valid": speakers[:held_out]}
     listed["test"] = speakers[held_out : 2 * held_out]
-    for name in (*WORDS, NOISE_FOLDER):
+    for name in (*WORDS, lists.NOISE_FOLDER):
         os.mkdir(os.path.join(folder, name))
     takes = range(num_takes)
     jobs = [*itertools.product([folder], [seed], WORDS, speakers, takes)]
     threads = {"max_workers": get_available_cpu_count(), "desc": "words"}
     clips = thread_map(_write_word, jobs, **threads)
-    for split, name in SPLIT_LISTS.items():
+    for split, name in lists.SPLIT_LISTS.items():
         own = (f"{c}\n" for c, j in zip(clips, jobs) if j[3] in listed[split])
         Path(folder, name).write_text("".join(own), "utf-8", newline="")
 

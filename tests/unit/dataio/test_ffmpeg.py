@@ -308,8 +308,9 @@ def test_without_ffmpeg(tmp_path, private, monkeypatch):
             _read_audio(source)
     sf.write(tmp_path / "a.wav", np.zeros(800), 8000)
     audio = [("a", str(tmp_path / "a.wav")), ("b", str(tmp_path / "a.m4a"))]
+    clips = {"a": (10.0, 0.0), "b": (10.0, 0.0)}
     found = convert_clips(
-        {"a": 10.0, "b": 10.0}, lambda ids: audio, str(tmp_path), num_workers=1
+        clips, lambda ids: audio, str(tmp_path), 16000, num_workers=1
     )
     assert found == ({"a": (0.1, ["resampled"])}, {"b": needs})
 

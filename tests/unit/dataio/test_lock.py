@@ -11,7 +11,7 @@ import socket
 
 import pytest
 
-from speechbrain_fftp.dataio.lock import _locked
+from speechbrain_fftp.dataio.files import _locked
 
 FORK = multiprocessing.get_context("fork")
 

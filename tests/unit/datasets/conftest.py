@@ -33,7 +33,7 @@ def make_shards(tmp_path):
         files = {c.id: f"{tmp_path}/audio/{c.id}.flac" for c in clips}
         jobs = cut_jobs(clips, files, clips_per_shard)
         classes = {f"/m/{name}": name for name in names}
-        records = write_shards(jobs, tmp_path, classes, num_workers=1)
+        records = write_shards(jobs, tmp_path, classes, 16000, 1)
         write_json(tmp_path / "train.json", make_index(records))
         return tmp_path / "train.json"
 

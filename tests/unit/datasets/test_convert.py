@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.datasets.convert import convert_clip, convert_clips
+from speechbrain_fftp.datasets.convert import convert_clips, encode_clip
 
 
 def tone(frequency, seconds, rate, channels=1, amplitude=0.5):
@@ -20,11 +20,21 @@ def tone(frequency, seconds, rate, channels=1, amplitude=0.5):
     return np.stack([x] * channels, axis=1)
 
 
+def convert_clip(source, target, **options):
+    content, *about = encode_clip(source, **options)
+    with open(target, "wb") as file:
+        file.write(content)
+    return tuple(about)
+
+
 def kept(path, sample_rate=16000):
     """What is known of a file that need not be converted again, or None."""
     folder, name = os.path.split(path.removesuffix(".flac"))
     done, failed = convert_clips(
-        {name: 10}, lambda ids: [(i, None) for i in ids], folder, sample_rate
+        {name: (10, 0)},
+        lambda ids: [(i, None) for i in ids],
+        folder,
+        sample_rate,
     )
     assert len(done) + len(failed) == 1
     return done.get(name)
@@ -177,13 +187,13 @@ def test_convert_clips_does_only_what_is_missing(tmp_path):
     for clip_id in "abc":
         sf.write(tmp_path / f"{clip_id}.wav", tone(440, 1, 16000), 16000)
     (tmp_path / "z.wav").touch()
-    seconds = {"a": 10, "b": 0.5, "x": 10, "z": 10}
+    clips = {"a": (10, 0), "b": (0.5, 0), "x": (10, 0), "z": (10, 0)}
     folder = str(tmp_path)
     expected = (
         {"a": (1.0, []), "b": (0.5, ["trimmed"])},
         {"x": "missing file", "z": "empty file"},
     )
-    assert convert_clips(seconds, iter_audio, folder, num_workers=2) == expected
-    assert convert_clips(seconds, iter_audio, folder, num_workers=2) == expected
+    assert convert_clips(clips, iter_audio, folder, 16000, 2) == expected
+    assert convert_clips(clips, iter_audio, folder, 16000, 2) == expected
     assert asked == [["a", "b", "x", "z"], ["x", "z"]]
     assert not list(tmp_path.glob("*.tmp"))

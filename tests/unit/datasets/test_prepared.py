@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from speechbrain_fftp.dataio import lock
+from speechbrain_fftp.dataio import files
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.datasets.prepared import (
     prepare_folder,
@@ -298,16 +298,16 @@ def test_file_system_without_locks(tmp_path, monkeypatch):
     def flock(file, flags):
         raise OSError("not supported")
 
-    monkeypatch.setattr(lock.fcntl, "flock", flock)
+    monkeypatch.setattr(files.fcntl, "flock", flock)
     assert prepare(tmp_path / "a")
-    monkeypatch.setattr(lock, "fcntl", None)
+    monkeypatch.setattr(files, "fcntl", None)
     assert prepare(tmp_path / "b")
     assert not (tmp_path / "b" / "preparing.lock").exists()
 
 
 def test_lock_whose_file_was_just_removed_is_not_used(tmp_path, monkeypatch):
     """The holder removes its file between our opening and locking it."""
-    real, calls = lock._take_lock, []
+    real, calls = files._take_lock, []
 
     def take(file, *args):
         if not calls:
@@ -315,13 +315,13 @@ def test_lock_whose_file_was_just_removed_is_not_used(tmp_path, monkeypatch):
         calls.append(file.name)
         real(file, *args)
 
-    monkeypatch.setattr(lock, "_take_lock", take)
+    monkeypatch.setattr(files, "_take_lock", take)
     assert prepare(tmp_path)
     assert len(calls) == 2
 
 
 def test_folder_finished_by_another_process_meanwhile(tmp_path, monkeypatch):
-    real = lock._take_lock
+    real = files._take_lock
 
     def take(file, *args):
         real(file, *args)
@@ -329,7 +329,7 @@ def test_folder_finished_by_another_process_meanwhile(tmp_path, monkeypatch):
         made_for = json.loads(json.dumps({"settings": RATE, "source": None}))
         (tmp_path / "prepared.json").write_text(json.dumps(made_for))
 
-    monkeypatch.setattr(lock, "_take_lock", take)
+    monkeypatch.setattr(files, "_take_lock", take)
     assert not prepare(tmp_path)
     assert not (tmp_path / "preparing.lock").exists()
 

@@ -19,7 +19,7 @@ from speechbrain_fftp.datasets.audioset.lists import (
     read_segments,
 )
 from speechbrain_fftp.datasets.audioset.search import find_shards
-from speechbrain_fftp.datasets.audioset.source_shards import (
+from speechbrain_fftp.datasets.audioset.shard_reader import (
     iter_parquet_audio,
     read_parquet_segments,
 )

@@ -9,7 +9,7 @@ import json
 import pytest
 
 from speechbrain_fftp.datasets.audioset.search import find_audio, read_name
-from speechbrain_fftp.datasets.audioset.source_shards import (
+from speechbrain_fftp.datasets.audioset.shard_reader import (
     label_words,
     parse_labels,
 )

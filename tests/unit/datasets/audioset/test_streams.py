@@ -293,8 +293,8 @@ def test_what_was_seen_is_not_read_again(monkeypatch, make_shards, balanced):
         read_bytes.append(len(files.get(".flac", b"")))
         return files
 
-    monkeypatch.setattr(streams, "open_shard", watched_open)
-    monkeypatch.setattr(streams, "read_clip", watched_read)
+    monkeypatch.setattr(shard_reader, "open_shard", watched_open)
+    monkeypatch.setattr(shard_reader, "read_clip", watched_read)
     whole = read(monkeypatch, stream)
     total = sum(read_bytes)
     for done in (15, 27, 30):

@@ -14,10 +14,10 @@ from speechbrain_fftp.datasets.own_sounds.listing import (
     LAYOUTS,
     find_own_sounds,
     list_class_folders,
+    read_clip_list,
     split_own_sounds,
 )
 from speechbrain_fftp.datasets.own_sounds.splits import OwnClip, assign_splits
-from speechbrain_fftp.datasets.own_sounds.tables import read_clip_list
 
 SPLITS = {"train", "valid", "eval"}
 LAYOUT_NAMES = (

@@ -11,7 +11,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from speechbrain_fftp.datasets.speech_commands.archives import unpack_archive
+from speechbrain_fftp.datasets.speech_commands.lists import unpack_archive
 
 
 def write_archive(path, members):
