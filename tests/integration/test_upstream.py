@@ -38,7 +38,10 @@ TASKS = {
     ),
 }
 NAMES = ("ast_fftp", "ast_square", "aum_fftp", "aum_square", "convnext_fftp")
-NAMES = {task: (*NAMES, "ced") if task == TASK else NAMES for task in TASKS}
+MORE = ("ast_fftp_frames", "ced")
+NAMES = {
+    task: sorted((*NAMES, *MORE) if task == TASK else NAMES) for task in TASKS
+}
 TABLE = (
     "| Tasks | Datasets | Models |\n| ---- | ---- | ---- |\n"
     "| Sound Classification | [ESC50](recipes/ESC50) | CNN14 |\n"

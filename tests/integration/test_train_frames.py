@@ -1,0 +1,76 @@
+"""Tests of the AudioSet recipe with a classifier of time steps.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+
+import pytest
+import torch
+from recipe_runs import fail, train
+
+from speechbrain.inference.classifiers import EncoderClassifier
+from speechbrain_fftp.inference import AudioTagger
+
+YAML = "ast_fftp_frames.yaml"
+
+
+@pytest.fixture(scope="module")
+def strong_labels(data_folder, tmp_path_factory):
+    """A table that says that each sound lasts for the first half of its clip."""
+    path = tmp_path_factory.mktemp("strong") / "strong.tsv"
+    lines = ["segment_id\tstart_time_seconds\tend_time_seconds\tlabel"]
+    segments = data_folder / "balanced_train_segments.csv"
+    with open(segments, newline="", encoding="utf-8") as file:
+        rows = [r for r in csv.reader(file, skipinitialspace=True) if r[1:]]
+    for clip, *_, mids in (row for row in rows if row[0][0] != "#"):
+        lines += (f"{clip}_0\t0.0\t0.5\t{mid}" for mid in mids.split(","))
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("strong", [False, True], ids=["weak", "strong"])
+def test_trains_and_tells_what_sounds_when(
+    strong, strong_labels, data_folder, tmp_path
+):
+    options = {"strong_labels": strong_labels} if strong else {}
+    output, metrics = train(
+        tmp_path / "run",
+        hparams=YAML,
+        data_folder=data_folder,
+        stride_frames=25,
+        mixup_prob=0.5,
+        **options,
+    )
+    assert ("of 24 training clips" in output) == strong
+    assert 0 < metrics["mAP"] <= 1
+    model = str(tmp_path / "run" / "inference")
+    clip = str(next((data_folder / "audio").iterdir()))
+    tagger = AudioTagger.from_pretrained(model)
+    times, probs = tagger.frame_probabilities(clip)
+    assert probs.shape == (len(times), 14)
+    assert ((0 < probs) & (probs < 1)).all()
+    torch.testing.assert_close(
+        times.diff(), torch.full_like(times[1:], 0.25), atol=1e-4, rtol=0
+    )
+    tags = tagger.tag_file(clip, top_k=14)
+    logits, *_, label = EncoderClassifier.from_hparams(model).classify_file(
+        clip
+    )
+    assert label == [tags[0].label]
+    best = logits.sigmoid().max().item()
+    assert best == pytest.approx(tags[0].probability, abs=1e-5)
+    # The clip's probability is between those of its time steps.
+    number = tagger.labels.index(label[0])
+    assert probs[:, number].mean() <= best <= probs[:, number].max()
+
+
+def test_errors_name_the_table(data_folder, tmp_path):
+    path = tmp_path / "strong.csv"
+    path.write_text("a,b\n", "utf-8")
+    options = {"data_folder": data_folder, "strong_labels": path}
+    message = fail(tmp_path / "run", hparams=YAML, **options)
+    assert f"{path} needs the tab-separated columns" in message
+    message = fail(tmp_path / "other", **options)
+    assert "strong_labels" in message and "there is no option" in message
