@@ -12,14 +12,13 @@ import yaml
 
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.inference import packed_linear
 from speechbrain_fftp.inference.clip_sizes import ClipSizes
 from speechbrain_fftp.inference.config import MODULES
-from speechbrain_fftp.inference.packed_linear import _CallThreads, pack_linear
 from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
 from speechbrain_fftp.lobes.tagger import Tagger
-from speechbrain_fftp.nnet.patching import set_stride
 from speechbrain_fftp.utils.pretrained.hub import _find_model
 from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
 
@@ -99,20 +98,21 @@ class TaggingModel(ClipSizes, Pretrained):
             )
         encoder.ignore_len()
         if stride is not None:
-            trained = set_stride(self.mods.embedding_model, stride)
+            model = self.mods.embedding_model
+            trained = packed_linear._set_stride(model, stride)
             if stride not in trained:
                 logger.warning(
                     f"The model was not trained for a stride of {stride}, but "
                     f"for {trained}: its results are less accurate."
                 )
         if packed and self.device == "cpu" and self.precision == "fp32":
-            pack_linear(self.mods)
+            packed_linear.pack_linear(self.mods)
         self.tagger = Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
         sizes = self.hparams.max_frames, self.hparams.sample_rate
         encoder = self.mods.embedding_model
         if isinstance(encoder, AST) and encoder.pooling == "cls":
             encoder.blocks[-1].outputs = CLASS_TOKENS
-        self.call_threads = _CallThreads(threads, encoder, *sizes)
+        self.call_threads = packed_linear._CallThreads(threads, encoder, *sizes)
 
     @classmethod
     def from_hparams(cls, source, *args, **kwargs):

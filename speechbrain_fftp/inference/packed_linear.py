@@ -1,4 +1,4 @@
-"""Faster inference on CPUs: oneDNN instead of MKL, one thread for small calls.
+"""Faster inference: oneDNN instead of MKL, one thread for small calls, strides.
 
 PyTorch multiplies float32 matrices with MKL, which does not use AVX-512 on
 other vendors' processors: 105 GFLOP/s on a core of an AMD EPYC (Zen 5), where
@@ -22,6 +22,7 @@ import torch
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from speechbrain_fftp.lobes.models.AST import TransformerBlock
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
 
 CPU_INFO = Path("/proc/cpuinfo")  # on Linux
 HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
@@ -197,3 +198,26 @@ class _CallThreads:
             yield
         finally:
             torch.set_num_threads(before)
+
+
+def _set_stride(encoder, stride_frames):
+    """Changes the number of frames from one token to the next.
+
+    Positions are interpolated, as in training with ``strides``. Returns the
+    strides that the encoder was trained for. A stride that is not positive, or
+    an encoder without ``FFTPEmbedding``, is a ValueError.
+    """
+    embedding = getattr(encoder, "embedding", None)
+    if not isinstance(embedding, FFTPEmbedding):
+        raise ValueError(
+            f"The stride of a {type(encoder).__name__} cannot be changed: it "
+            "has no patches that cover all mel bins (FFTPEmbedding)."
+        )
+    if stride_frames < 1:
+        raise ValueError(f"The stride must be positive, not {stride_frames}.")
+    trained = sorted(embedding.strides or [embedding.stride_frames])
+    embedding.stride_frames = stride_frames
+    embedding.proj.stride = (embedding.proj.stride[0], stride_frames)
+    if hasattr(encoder, "position"):
+        encoder.position.resize(embedding.time_patches(encoder.max_frames))
+    return trained

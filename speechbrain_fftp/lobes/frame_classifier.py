@@ -44,6 +44,10 @@ class LinearSoftmaxPooling(torch.nn.Module):
         torch.Tensor
             Probabilities ``[B, C]``.
         """
+        return self._pool(probs, valid, tokens)
+
+    def _pool(self, probs, valid, tokens):
+        """``forward`` of this kind of pooling."""
         probs = probs * valid
         return probs.square().sum(1) / probs.sum(1).clamp(min=SMALLEST)
 
@@ -58,8 +62,8 @@ class MaxPooling(LinearSoftmaxPooling):
     tensor([[0.8000]])
     """
 
-    def forward(self, probs, valid, tokens):
-        """Pools the probabilities, see ``LinearSoftmaxPooling``."""
+    def _pool(self, probs, valid, tokens):
+        """``forward`` of this kind of pooling."""
         return (probs * valid).amax(1)
 
 
@@ -73,8 +77,8 @@ class MeanPooling(LinearSoftmaxPooling):
     tensor([[0.4000]])
     """
 
-    def forward(self, probs, valid, tokens):
-        """Pools the probabilities, see ``LinearSoftmaxPooling``."""
+    def _pool(self, probs, valid, tokens):
+        """``forward`` of this kind of pooling."""
         return (probs * valid).sum(1) / valid.sum(1)
 
 
@@ -99,8 +103,8 @@ class AttentionPooling(LinearSoftmaxPooling):
         self.embed_dim, self.n_classes = embed_dim, n_classes
         self.attention = torch.nn.Linear(embed_dim, n_classes)
 
-    def forward(self, probs, valid, tokens):
-        """Pools the probabilities, see ``LinearSoftmaxPooling``."""
+    def _pool(self, probs, valid, tokens):
+        """``forward`` of this kind of pooling."""
         weights = self.attention(tokens).float()
         weights = weights.masked_fill(valid == 0, -torch.inf).softmax(1)
         return (probs * weights).sum(1)

@@ -66,7 +66,13 @@ class PatchEmbedding(torch.nn.Module):
         torch.nn.init.zeros_(self.proj.bias)
 
     def draw_stride(self):
-        """The stride in frames of the next batch: always the same here."""
+        """The stride of the next batch: always the same here.
+
+        Returns
+        -------
+        int
+            Frames from one patch to the next.
+        """
         return self.stride_frames
 
     def time_patches(self, n_frames, stride_frames=None):
@@ -167,7 +173,7 @@ class FFTPEmbedding(PatchEmbedding):
         Frames from one token to the next. The paper tries 1, 5 and 10.
     strides : list of int, optional
         Strides to train for, of which each batch in training draws one. The
-        model can then be used with any of them; see ``set_stride``.
+        model can then be used with any of them, see ``TaggingModel``.
 
     Raises
     ------
@@ -199,7 +205,13 @@ class FFTPEmbedding(PatchEmbedding):
         self.strides = strides
 
     def draw_stride(self):
-        """The stride of the next batch: random in training with ``strides``."""
+        """The stride of the next batch: random in training with ``strides``.
+
+        Returns
+        -------
+        int
+            Frames from one patch to the next.
+        """
         if not self.training or not self.strides:
             return self.stride_frames
         return self.strides[int(torch.randint(len(self.strides), ()))]
@@ -228,54 +240,6 @@ class SquarePatchEmbedding(PatchEmbedding):
         sizes = (patch_size, patch_size), (stride, stride)
         super().__init__(n_mels, embed_dim, *sizes)
         self.patch_size, self.stride = patch_size, stride
-
-
-def set_stride(encoder, stride_frames):
-    """Changes the number of frames from one token to the next.
-
-    Fewer tokens are faster, more are usually more accurate. Positions are
-    interpolated, as in training with ``strides``.
-
-    Arguments
-    ---------
-    encoder : torch.nn.Module
-        An encoder with an ``FFTPEmbedding``.
-    stride_frames : int
-        The stride, in frames.
-
-    Returns
-    -------
-    list of int
-        The strides that the encoder has been trained for.
-
-    Raises
-    ------
-    ValueError
-        If the encoder has no ``FFTPEmbedding``, or the stride is not positive.
-
-    Example
-    -------
-    >>> from speechbrain_fftp.lobes.models.AST import AST
-    >>> encoder = AST(embed_dim=48, depth=2, num_heads=3)
-    >>> set_stride(encoder, 10)
-    [5]
-    >>> encoder.embedding.num_patches(1000), encoder.position.table.shape
-    (98, torch.Size([1, 100, 48]))
-    """
-    embedding = getattr(encoder, "embedding", None)
-    if not isinstance(embedding, FFTPEmbedding):
-        raise ValueError(
-            f"The stride of a {type(encoder).__name__} cannot be changed: it "
-            "has no patches that cover all mel bins (FFTPEmbedding)."
-        )
-    if stride_frames < 1:
-        raise ValueError(f"The stride must be positive, not {stride_frames}.")
-    trained = sorted({*(embedding.strides or [embedding.stride_frames])})
-    embedding.stride_frames = stride_frames
-    embedding.proj.stride = (embedding.proj.stride[0], stride_frames)
-    if hasattr(encoder, "position"):
-        encoder.position.resize(embedding.time_patches(encoder.max_frames))
-    return trained
 
 
 def _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):
