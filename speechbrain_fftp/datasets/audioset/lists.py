@@ -36,15 +36,16 @@ class Segment(NamedTuple):
 
 def read_class_list(path):
     """Reads class_labels_indices.csv; returns a dict from mid to name."""
-    classes = {}
+    classes, names = {}, set()
     for line, row in read_table(path, ("mid", "display_name")):
         mid, name = row["mid"], row["display_name"]
-        if not (mid and name) or mid in classes or name in classes.values():
+        if not (mid and name) or mid in classes or name in names:
             raise ValueError(
                 f"{path}, line {line}: each class needs a mid and a name of its"
                 f" own, found {mid!r} and {name!r}"
             )
         classes[mid] = name
+        names.add(name)
     if not classes:
         raise ValueError(f"{path} lists no class")
     return classes
@@ -59,9 +60,9 @@ def read_classes(path):
         check_class_names(classes.values(), path)
         if list(classes) != list(standard):
             text = (
-                "Using the %d classes of %s, not AudioSet's 527 in their order"
+                "Using the %d classes of %s, not AudioSet's %d in their order"
             )
-            logger.info(text, len(classes), path)
+            logger.info(text, len(classes), path, len(standard))
     return classes
 
 
