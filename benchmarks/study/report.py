@@ -204,7 +204,9 @@ class Report:
         for key, contrast in self.contrasts.items():
             if key[0] == name and len(contrast.rows) == 4:
                 text, p, finding = self.contrast_cells(key)
-                lines += ["", f"{key[1]} (table {text}), p {p}: {finding}."]
+                text, _, table = text.partition(" to ")
+                text = f"{key[1]} (table {table or contrast.against}): {text}"
+                lines += ["", f"{text}, p {p}: {finding}."]
         return lines
 
     def silence(self):
