@@ -114,7 +114,7 @@ def test_table_shows_means_costs_and_differences(report):
 
 def test_interactions_compare_differences(report):
     (line,) = [x for x in report.lines("second") if x.startswith("b minus a")]
-    assert "-20.0 [" in line and "to first" in line and line.endswith("lower.")
+    assert "(table first): -20.0 [" in line and line.endswith("lower.")
 
 
 def test_missing_runs_are_named_and_count_for_the_correction(report):
