@@ -203,9 +203,9 @@ class Report:
         ]
         for key, contrast in self.contrasts.items():
             if key[0] == name and len(contrast.rows) == 4:
-                text, p, finding = self.contrast_cells(key)
-                text, _, table = text.partition(" to ")
-                text = f"{key[1]} (table {table or contrast.against}): {text}"
+                difference = self.findings[key][0] or "-"
+                _, p, finding = self.contrast_cells(key)
+                text = f"{key[1]} (table {contrast.against}): {difference}"
                 lines += ["", f"{text}, p {p}: {finding}."]
         return lines
 

@@ -19,6 +19,7 @@ from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
 from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.nnet.tokens import _own_tokens, pool
 from speechbrain_fftp.utils.pretrained.hub import _find_model
 from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
 
@@ -58,8 +59,7 @@ class TaggingModel(ClipSizes, Pretrained):
     Raises
     ------
     ValueError
-        If modules or labels are not complete, or ``threads`` or ``stride``
-        impossible.
+        If modules or labels are not complete, ``threads`` or ``stride`` wrong.
 
     Example
     -------
@@ -97,8 +97,8 @@ class TaggingModel(ClipSizes, Pretrained):
                 "model again."
             )
         encoder.ignore_len()
+        model = self.mods.embedding_model
         if stride is not None:
-            model = self.mods.embedding_model
             trained = packed_linear._set_stride(model, stride)
             if stride not in trained:
                 logger.warning(
@@ -109,10 +109,9 @@ class TaggingModel(ClipSizes, Pretrained):
             packed_linear.pack_linear(self.mods)
         self.tagger = Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
         sizes = self.hparams.max_frames, self.hparams.sample_rate
-        encoder = self.mods.embedding_model
-        if isinstance(encoder, AST) and encoder.pooling == "cls":
-            encoder.blocks[-1].outputs = CLASS_TOKENS
-        self.call_threads = packed_linear._CallThreads(threads, encoder, *sizes)
+        if isinstance(model, AST) and model.pooling == "cls":
+            model.blocks[-1].outputs = CLASS_TOKENS
+        self.call_threads = packed_linear._CallThreads(threads, model, *sizes)
 
     @classmethod
     def from_hparams(cls, source, *args, **kwargs):
@@ -179,11 +178,8 @@ class TaggingModel(ClipSizes, Pretrained):
                 f"The model in {source} cannot run on {device}. "
                 f"{type(error).__name__}: {error}"
             ) from error
-        capable = (
-            torch.cpu._is_avx512_bf16_supported()
-            or torch.cpu._is_amx_tile_supported()
-        )
-        if precision == "bf16" and tagger.device == "cpu" and not capable:
+        on_cpu = precision == "bf16" and tagger.device == "cpu"
+        if on_cpu and not packed_linear._has_bfloat16():
             logger.warning(
                 "This CPU does not support bfloat16 (AVX512-BF16 or AMX): "
                 "precision='fp32' is faster."
@@ -218,8 +214,7 @@ class TaggingModel(ClipSizes, Pretrained):
         embeddings = self._encode(wavs, wav_lens)
         if embeddings.shape[1] == 1:
             return embeddings
-        own = (embeddings != 0).any(2, keepdim=True)  # time steps, no padding
-        return embeddings.sum(1, keepdim=True) / own.sum(1, keepdim=True)
+        return pool("mean", None, embeddings, _own_tokens(embeddings))
 
     def _encode(self, wavs, wav_lens=None):
         """Embeddings ``[B, 1, D]``, or those of time steps ``[B, N, D]``."""
@@ -228,6 +223,12 @@ class TaggingModel(ClipSizes, Pretrained):
             if wav_lens is not None:
                 wav_lens = wav_lens.to(self.device)
             return self.tagger.encode(*self.tagger.features(wavs, wav_lens))
+
+    def _classify(self, classify, wavs, wav_lens):
+        """What a function makes of the embeddings, without gradients."""
+        with torch.inference_mode(), self.inference_ctx:
+            with self.call_threads.set(wavs):
+                return classify(self._encode(wavs, wav_lens))
 
     def tag_batch(self, wavs, wav_lens=None):
         """Computes the probabilities of all classes.
@@ -247,10 +248,7 @@ class TaggingModel(ClipSizes, Pretrained):
         ValueError
             If the numbers of classes and labels differ.
         """
-        with torch.inference_mode(), self.inference_ctx:
-            with self.call_threads.set(wavs):
-                embeddings = self._encode(wavs, wav_lens)
-                logits = self.tagger.classify(embeddings)
+        logits = self._classify(self.tagger.classify, wavs, wav_lens)
         if logits.shape[-1] != len(self.labels):
             raise ValueError(
                 f"The model has {logits.shape[-1]} classes, but its "
@@ -281,16 +279,18 @@ class TaggingModel(ClipSizes, Pretrained):
         ValueError
             If the model classifies only whole clips.
         """
-        classifier = self.mods.classifier
-        if not isinstance(classifier, FrameClassifier):
+        classify = self._frame_classifier().frame_logits
+        logits = self._classify(classify, wavs, wav_lens)
+        return self.tagger.step_times(wavs.shape[-1]), logits.sigmoid()
+
+    def _frame_classifier(self):
+        """The classifier, or a ValueError if it is one of whole clips only."""
+        if not isinstance(self.mods.classifier, FrameClassifier):
             raise ValueError(
                 "This model classifies only whole clips: train one that "
                 "classifies time steps, such as hparams/ast_fftp_frames.yaml."
             )
-        with torch.inference_mode(), self.inference_ctx:
-            with self.call_threads.set(wavs):
-                logits = classifier.frame_logits(self._encode(wavs, wav_lens))
-        return self.tagger.step_times(wavs.shape[-1]), logits.sigmoid()
+        return self.mods.classifier
 
     @property
     def probabilities(self):

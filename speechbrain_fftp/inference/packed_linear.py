@@ -156,6 +156,12 @@ def blocked_attention(query, key, value, attn_mask=None, dropout_p=0.0):
     return out
 
 
+def _has_bfloat16():
+    """Whether the processor calculates in bfloat16."""
+    has_avx512 = torch.cpu._is_avx512_bf16_supported()
+    return has_avx512 or torch.cpu._is_amx_tile_supported()
+
+
 class _CallThreads:
     """Chooses the number of torch's CPU threads for each call of a model.
 
@@ -216,7 +222,6 @@ def _set_stride(encoder, stride_frames):
     if stride_frames < 1:
         raise ValueError(f"The stride must be positive, not {stride_frames}.")
     trained = sorted(embedding.strides or [embedding.stride_frames])
-    embedding.stride_frames = stride_frames
     embedding.proj.stride = (embedding.proj.stride[0], stride_frames)
     if hasattr(encoder, "position"):
         encoder.position.resize(embedding.time_patches(encoder.max_frames))

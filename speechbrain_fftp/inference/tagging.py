@@ -248,7 +248,7 @@ class AudioTagger(TaggingModel):
             The center of each time step ``[T]`` in seconds, and probabilities
             ``[T, C]``. A model with another classifier is a ValueError.
         """
-        self.tag_frames(torch.zeros(1, self.min_samples))  # whether it can
+        self._frame_classifier()  # an error before the file is read
         patches = self.mods.embedding_model.embedding
         step = patches.stride_frames * self.frame_samples
         grids, pieces = [_overlapping_pieces(self, step)], []

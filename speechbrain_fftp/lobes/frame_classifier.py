@@ -11,6 +11,8 @@ Authors
 
 import torch
 
+from speechbrain_fftp.nnet.tokens import _own_tokens
+
 SMALLEST = 1e-6  # of a clip's probabilities, and of 1 minus them
 
 
@@ -169,6 +171,6 @@ class FrameClassifier(torch.nn.Module):
         torch.Tensor
             Logits ``[B, 1, C]`` in float32.
         """
-        valid = (tokens != 0).any(2, keepdim=True).float()
+        valid = _own_tokens(tokens).unsqueeze(2).float()
         probs = self.pooling(self.frame_logits(tokens).sigmoid(), valid, tokens)
         return probs.clamp(SMALLEST, 1 - SMALLEST).logit().unsqueeze(1)

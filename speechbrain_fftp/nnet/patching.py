@@ -58,12 +58,16 @@ class PatchEmbedding(torch.nn.Module):
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.patch_frames = patch[1]
-        self.stride_frames = stride[1]
         self.freq_patches = (n_mels - patch[0]) // stride[0] + 1
         # Weight [D, 1, bins, frames], the layout of published AST weights.
         self.proj = torch.nn.Conv2d(1, embed_dim, patch, stride)
         torch.nn.init.xavier_uniform_(self.proj.weight.view(embed_dim, -1))
         torch.nn.init.zeros_(self.proj.bias)
+
+    @property
+    def stride_frames(self):
+        """Frames from one patch to the next, an int."""
+        return self.proj.stride[1]
 
     def draw_stride(self):
         """The stride of the next batch: always the same here.

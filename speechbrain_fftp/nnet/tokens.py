@@ -6,7 +6,28 @@ Authors
 
 import torch
 
+from speechbrain_fftp.nnet.patching import _trim_padding
+
 POOLINGS = ("cls", "mean", "cls+mean", "tokens")
+
+
+def _embed_clips(embedding, feats, wav_lens):
+    """Embeds the frames of each clip, with a stride that the embedding draws.
+
+    Returns tokens ``[B, F' * T', D]`` and the stride; each clip's own number of
+    columns ``[B]``, and which columns are its own ``[B, T']``. The latter two
+    are None if all clips are equally long.
+    """
+    feats, n_frames = _trim_padding(feats, wav_lens)
+    stride = embedding.draw_stride()
+    # [B, T, F] -> [B, F' * T', D]
+    tokens = embedding(feats, stride)
+    if n_frames is None:
+        return tokens, stride, None, None
+    valid = embedding.time_patches(n_frames, stride)
+    columns = tokens.shape[1] // embedding.freq_patches
+    own = torch.arange(columns, device=feats.device) < valid[:, None]
+    return tokens, stride, valid, own
 
 
 def pool(pooling, cls, tokens, valid=None):
@@ -47,6 +68,11 @@ def pool(pooling, cls, tokens, valid=None):
     mean = (tokens * weights).sum(1, keepdim=True)
     mean = mean / weights.sum(1, keepdim=True)
     return mean if pooling == "mean" else (cls + mean) / 2
+
+
+def _own_tokens(tokens):
+    """True for a clip's own tokens ``[B, N]`` among those of "tokens"."""
+    return (tokens != 0).any(2)
 
 
 def _check_pooling(pooling, known=POOLINGS):

@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import csv
 from collections import Counter, defaultdict
 
 import torch
@@ -12,6 +11,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.datasets.audioset.lists import read_table
+from speechbrain_fftp.nnet.tokens import _own_tokens
 
 logger = get_logger(__name__)
 
@@ -83,25 +84,23 @@ class StrongLabels:
 
     def _rows(self):
         """Yields clip, start, end and label of each line of the table."""
-        with open(self.path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, delimiter="\t")
-            found = reader.fieldnames or []
-            names = next((x for x in COLUMNS if set(x) <= set(found)), None)
+        for line, row in read_table(self.path, (), delimiter="\t"):
+            names = next((x for x in COLUMNS if set(x) <= set(row)), None)
             if names is None:
                 raise ValueError(
                     f"{self.path} needs the tab-separated columns "
                     f"{', '.join(COLUMNS[0])}, or {', '.join(COLUMNS[1])}."
                 )
-            for row in reader:
-                clip, start, end, label = (row[name] for name in names)
-                try:
-                    start, end = float(start), float(end)
-                    if not 0 <= start < end:
-                        raise ValueError("an event must end after its start")
-                except (TypeError, ValueError) as error:
-                    place = f"{self.path}, line {reader.line_num}"
-                    raise ValueError(f"{place}: {error}") from error
-                yield clip, start, end, label
+            clip, start, end, label = (row[name] for name in names)
+            try:
+                start, end = float(start), float(end)
+                if not 0 <= start < end:
+                    raise ValueError("an event must end after its start")
+            except ValueError as error:
+                raise ValueError(
+                    f"{self.path}, line {line}: {error}"
+                ) from error
+            yield clip, start, end, label
 
     def add(self, ids, wavs, targets):
         """Adds the targets of time steps to those of clips ``[B, C]``.
@@ -135,9 +134,7 @@ class StrongLabels:
         sizes = self.n_classes, logits[0].numel(), 1
         sizes = *sizes, targets.shape[1] - sum(sizes)
         targets, steps, known, theirs = targets.split(sizes, 1)
-        weights = (known > 0.999).unsqueeze(2) & (tokens != 0).any(
-            2, keepdim=True
-        )
+        weights = ((known > 0.999) & _own_tokens(tokens)).unsqueeze(2)
         loss = binary_cross_entropy_with_logits(
             logits, steps.view_as(logits), reduction="none"
         )

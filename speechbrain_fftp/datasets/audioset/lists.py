@@ -102,23 +102,25 @@ def read_segments(path):
     return segments
 
 
-def read_table(path, columns):
+def read_table(path, columns, delimiter=","):
     """Yields number and entries of each line of a CSV file with a header.
 
     Entries are stripped, and empty where a line ends early. Errors name the
     file; columns that are missing, and lines with too many entries, are errors.
     """
     with open_csv(path) as file:
-        reader = csv.DictReader(file, skipinitialspace=True)
+        options = {"delimiter": delimiter, "skipinitialspace": True}
+        reader = csv.DictReader(file, **options)
         found = reader.fieldnames or []
         for column in columns:
             if column not in found:
                 raise ValueError(f"{path} has no column '{column}': {found}")
         for row in reader:
             if None in row:
+                what = {",": "a comma", "\t": "a tab"}[delimiter]
                 raise ValueError(
                     f"{path}, line {reader.line_num}: more entries than columns,"
-                    f" the last are {row[None]}: put entries with a comma in"
+                    f" the last are {row[None]}: put entries with {what} in"
                     " double quotes"
                 )
             entries = {key: (row[key] or "").strip() for key in row}

@@ -11,13 +11,14 @@ Authors
 
 import torch
 
-from speechbrain_fftp.nnet.patching import (
-    FFTPEmbedding,
-    _check_embedding,
-    _trim_padding,
-)
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, _check_embedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import TokenConvolution, _check_pooling, pool
+from speechbrain_fftp.nnet.tokens import (
+    TokenConvolution,
+    _check_pooling,
+    _embed_clips,
+    pool,
+)
 
 CLASS_TOKENS = 2  # the class and the distillation token, which come first
 
@@ -223,17 +224,13 @@ class AST(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip, or its tokens over time
             ``[B, T', D]``, see ``pooling``.
         """
-        feats, n_frames = _trim_padding(feats, wav_lens)
-        stride = self.embedding.draw_stride()
         # [B, T, F] -> [B, F' * T', D]
-        tokens = self.embedding(feats, stride)
+        found = _embed_clips(self.embedding, feats, wav_lens)
+        tokens, stride, valid, own = found
         rows = self.embedding.freq_patches
         columns = tokens.shape[1] // rows
-        valid = own = mask = None
-        if n_frames is not None:
-            valid = self.embedding.time_patches(n_frames, stride)
-            time = torch.arange(columns, device=feats.device)
-            own = time < valid[:, None]
+        mask = None
+        if own is not None:
             mask = own.repeat(1, rows)
             # [B, F' * T'] -> [B, 1, 1, 2 + F' * T']
             mask = torch.nn.functional.pad(mask, (CLASS_TOKENS, 0), value=True)

@@ -15,13 +15,9 @@ from typing import NamedTuple
 import torch
 
 from speechbrain_fftp.nnet.mamba import MambaBlock
-from speechbrain_fftp.nnet.patching import (
-    FFTPEmbedding,
-    _check_embedding,
-    _trim_padding,
-)
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, _check_embedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import _check_pooling, pool
+from speechbrain_fftp.nnet.tokens import _check_pooling, _embed_clips, pool
 
 
 class StreamState(NamedTuple):
@@ -165,14 +161,10 @@ class AuM(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip, or its tokens over time
             ``[B, T', D]``, see ``pooling``.
         """
-        feats, n_frames = _trim_padding(feats, wav_lens)
-        stride = self.embedding.draw_stride()
         # [B, T, F] -> [B, F' * T', D]
-        tokens = self.embedding(feats, stride)
+        found = _embed_clips(self.embedding, feats, wav_lens)
+        tokens, stride, valid, own = found
         columns = tokens.shape[1] // self.embedding.freq_patches
-        valid = None
-        if n_frames is not None:
-            valid = self.embedding.time_patches(n_frames, stride)
         if self.bidirectional:
             known = self.embedding.time_patches(self.max_frames, stride)
             tokens = tokens + self.position(columns, valid, known)
@@ -187,7 +179,6 @@ class AuM(torch.nn.Module):
         if self.pooling == "cls":
             return self.norm(cls)
         times = torch.arange(columns, device=x.device)
-        own = None if valid is None else times < valid[:, None]
         tokens = self.norm(self._take_tokens(x, place, valid, times)).mean(1)
         return pool(self.pooling, self.norm(cls), tokens, own)
 

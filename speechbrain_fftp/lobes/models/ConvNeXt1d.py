@@ -11,12 +11,13 @@ Authors
 
 import torch
 
-from speechbrain_fftp.nnet.patching import (
-    FFTPEmbedding,
-    _check_embedding,
-    _trim_padding,
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, _check_embedding
+from speechbrain_fftp.nnet.tokens import (
+    TokenConvolution,
+    _check_pooling,
+    _embed_clips,
+    pool,
 )
-from speechbrain_fftp.nnet.tokens import TokenConvolution, _check_pooling, pool
 
 
 class ConvNeXtBlock(torch.nn.Module):
@@ -158,15 +159,8 @@ class ConvNeXt1d(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip, or its tokens ``[B, N, D]``,
             see ``pooling``.
         """
-        feats, n_frames = _trim_padding(feats, wav_lens)
-        stride = self.embedding.draw_stride()
         # [B, T, F] -> [B, N, D]
-        tokens = self.embedding(feats, stride)
-        valid = None
-        if n_frames is not None:
-            count = self.embedding.time_patches(n_frames, stride)
-            time = torch.arange(tokens.shape[1], device=feats.device)
-            valid = time < count[:, None]
+        tokens, _, _, own = _embed_clips(self.embedding, feats, wav_lens)
         for block in self.blocks:
-            tokens = block(tokens, valid)
-        return pool(self.pooling, None, self.norm(tokens), valid)
+            tokens = block(tokens, own)
+        return pool(self.pooling, None, self.norm(tokens), own)
