@@ -9,7 +9,9 @@ Authors
 """
 
 import csv
+import hashlib
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,6 +103,23 @@ def split(clips, fold):
     return {"train": second + train, "valid": valid, "test": test}
 
 
+def take(splits, words=None, clips=None):
+    """Some words, and at most so many training clips of each."""
+    found = {}
+    for name, part in splits.items():
+        part = [clip for clip in part if words is None or clip.label in words]
+        if name == "train" and clips:
+            # In an order that has nothing to do with speakers
+            part.sort(key=lambda c: hashlib.sha1(c.name.encode()).hexdigest())
+            seen = Counter()
+            for clip in list(part):
+                seen[clip.label] += 1
+                if seen[clip.label] > clips:
+                    part.remove(clip)
+        found[name] = part
+    return found
+
+
 def list_clips(folder):
     """All clips of a data folder of the study."""
     if (folder / SPLIT_LISTS["valid"]).exists():
@@ -108,9 +127,12 @@ def list_clips(folder):
     return audioset_clips(folder)
 
 
-def make_fold(folder, fold, dest):
-    """Makes the data folder of a fold, once; returns the clips of each split."""
-    splits = split(list_clips(folder), fold)
+def make_fold(folder, fold, dest, subset=None):
+    """Makes the data folder of a fold, once; returns the clips of each split.
+
+    ``subset`` are the arguments of ``take``.
+    """
+    splits = take(split(list_clips(folder), fold), **(subset or {}))
     if not dest.exists():
         dest.parent.mkdir(parents=True, exist_ok=True)
         half = Path(tempfile.mkdtemp(dir=dest.parent))

@@ -16,6 +16,7 @@ from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.utils.complexity import count_macs
+from speechbrain_fftp.utils.pretrained import load_encoder
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "benchmarks" / "peers"
@@ -82,7 +83,7 @@ def load_model(config, plan):
     # They would write logs.
     for key in ("tensorboard_logger", "train_logger", "checkpointer"):
         text = re.sub(BLOCK.format(key), "", text, flags=re.MULTILINE)
-    options = {**config.overrides, "n_classes": plan.n_classes}
+    options = {"n_classes": plan.n_classes, **config.overrides}
     sys.path.insert(0, str(PEERS))
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -92,6 +93,33 @@ def load_model(config, plan):
     finally:
         sys.path.remove(str(PEERS))
     return {name: module.eval() for name, module in modules.items()}
+
+
+def save_blocks(config, plan, seed, source, path):
+    """Writes a new encoder that has a trained one's blocks, norms and classes.
+
+    Its patches and positions are random.
+    """
+    options = {**config.overrides, "seed": seed}
+    encoder = load_model(config._replace(overrides=options), plan)[
+        "embedding_model"
+    ]
+    new = {k: v.clone() for k, v in encoder.state_dict().items()}
+    load_encoder(encoder, source)
+    random = {
+        k: v for k, v in new.items() if k.startswith(("embedding", "pos"))
+    }
+    torch.save({**encoder.state_dict(), **random}, path)
+
+
+def training_cost(config, plan):
+    """MACs of a clip in training, whose stride may be drawn from several."""
+    options = config.overrides
+    if not options.get("strides"):
+        return figures(config, plan).macs
+    one = ({**options, "stride_frames": s} for s in options["strides"])
+    each = [figures(Config(config.yaml, o), plan).macs for o in one]
+    return sum(each) / len(each)
 
 
 def figures(config, plan):

@@ -16,21 +16,31 @@ FIRST_SEED = 1000  # fold 1 has the seed 1001
 
 
 class Row(NamedTuple):
-    """A configuration on some folds, and the label it is compared with."""
+    """A configuration on some folds, and the label it is compared with.
+
+    ``data`` is a subset of the clips; ``uses`` has options and the rows whose
+    models they take, on the same fold.
+    """
 
     label: str
     config: Config
     minutes: float  # of CPU time, expected
     folds: list
     against: Optional[str] = None
+    data: str = ""
+    uses: tuple = ()
 
 
 class Table(NamedTuple):
-    """Rows that answer a question; interactions with another table."""
+    """Rows that answer a question; interactions with another table.
+
+    ``target`` is the row whose last validation score others have to reach.
+    """
 
     title: str
     rows: list
     interactions: list
+    target: Optional[str] = None
 
 
 class Run(NamedTuple):
@@ -40,6 +50,8 @@ class Run(NamedTuple):
     config: Config
     minutes: float
     fold: object
+    data: str = ""
+    uses: tuple = ()  # options, and the runs whose models they take
 
     def __str__(self):
         fold = self.fold if self.fold == SEARCH else f"fold {self.fold}"
@@ -96,6 +108,8 @@ class Plan:
             rows, usual = [], table.get("folds", FOLDS)
             for row in table["rows"]:
                 options = chosen.get(row["model"], {}), row.get("options", {})
+                known = {done.label: done for done in rows}
+                uses = row.get("uses", {}).items()
                 rows.append(
                     Row(
                         row["label"],
@@ -105,10 +119,14 @@ class Plan:
                         ),
                         list(range(1, 1 + min(usual, row.get("folds", usual)))),
                         row.get("against"),
+                        row.get("data", ""),
+                        tuple((key, known[label]) for key, label in uses),
                     )
                 )
             interactions = table.get("interactions", [])
-            tables[name] = Table(table["title"], rows, interactions)
+            tables[name] = Table(
+                table["title"], rows, interactions, table.get("target")
+            )
         return tables
 
     def search_runs(self):
@@ -132,16 +150,31 @@ class Plan:
                 continue
             for fold in range(1, 1 + FOLDS):
                 for row in table.rows:
-                    run = Run(f"{name}: {row.label}", *row[1:3], fold)
+                    run = self.run(row, fold, name)
                     if fold in row.folds and fold in (folds or [fold]):
                         found.setdefault(self.key(run), run)
         return list(found.values())
+
+    def run(self, row, fold, table=""):
+        """The ``Run`` of a row on a fold, with those that it uses."""
+        uses = tuple((k, self.run(used, fold, table)) for k, used in row.uses)
+        name = f"{table}: {row.label}"
+        return Run(name, row.config, row.minutes, fold, row.data, uses)
 
     def key(self, run):
         """Identifies a run in the results."""
         yaml_, options = run.config
         parts = [self.recipe, yaml_, options, str(run.fold)]
+        if run.data:
+            parts.append(self.facts["data"][run.data])
+        parts += [[option, self.key(used)] for option, used in run.uses]
         return json.dumps(parts, sort_keys=True)
+
+    def is_used(self, run):
+        """Whether other runs take the model of this one."""
+        rows = (row for table in self.tables().values() for row in table.rows)
+        used = (self.run(u, run.fold) for row in rows for _, u in row.uses)
+        return any(self.key(run) == self.key(other) for other in used)
 
     def minutes(self, facts):
         """Expected CPU minutes, given epochs and seconds per epoch."""

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from study.folds import SEARCH
 from study.models import ROOT
-from study.plan import Run
 from study.plots import plot_table
 from study.uncertainty import (
     METRICS,
@@ -79,7 +78,7 @@ class Report:
 
     def runs(self, row):
         """The finished runs of a row by fold."""
-        runs = (Run(row.label, row.config, row.minutes, f) for f in row.folds)
+        runs = (self.plan.run(row, fold) for fold in row.folds)
         return {
             run.fold: run
             for run in runs
@@ -162,7 +161,8 @@ class Report:
             return [row.label, *empty, "not yet run"]
         stored = [self.row_of(run) for run in self.runs(row).values()]
         options = row.config.overrides
-        minutes = [r["cpu_minutes"] for r in stored if not r["resumed"]]
+        trained = [self.stored.get(row.get("trained"), row) for row in stored]
+        minutes = [r["cpu_minutes"] for r in trained if not r["resumed"]]
         done, wanted = len(stored), len(row.folds)
         masks = f"{100 * options['mask_budget']:g} %"
         if options.get("time_mask"):
@@ -207,6 +207,33 @@ class Report:
                 _, p, finding = self.contrast_cells(key)
                 text = f"{key[1]} (table {contrast.against}): {difference}"
                 lines += ["", f"{text}, p {p}: {finding}."]
+        if self.tables[name].target:
+            lines += self.target_lines(self.tables[name])
+        return lines
+
+    def target_lines(self, table):
+        """How many epochs rows need for the last validation score of another."""
+        target = next(row for row in table.rows if row.label == table.target)
+        goals = {
+            fold: self.row_of(run)["curve"][-1]
+            for fold, run in self.runs(target).items()
+        }
+        lines = [
+            "",
+            f"Epochs until the last validation score of {target.label}, in "
+            "each fold that reaches it:",
+            "",
+        ]
+        for row in table.rows:
+            runs = self.runs(row)
+            curves = {f: self.row_of(runs[f])["curve"] for f in runs}
+            needed = sorted(
+                1 + next(i for i, v in enumerate(curve) if v >= goals[fold])
+                for fold, curve in curves.items()
+                if max(curve) >= goals[fold]
+            )
+            text = ", ".join(map(str, needed)) or "none"
+            lines.append(f"* {row.label}: {text}, of {len(curves)} folds")
         return lines
 
     def silence(self):

@@ -19,6 +19,7 @@ Authors
 
 import argparse
 import contextlib
+import csv
 import fcntl
 import hashlib
 import json
@@ -35,7 +36,15 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from harness import RESULTS, environment, run_recipe  # noqa: E402
 from study.folds import groups_of, make_fold  # noqa: E402
-from study.models import PEERS, ROOT, compose, figures, read_yaml  # noqa: E402
+from study.models import (  # noqa: E402
+    PEERS,
+    ROOT,
+    compose,
+    figures,
+    read_yaml,
+    save_blocks,
+    training_cost,
+)
 from study.plan import find_plan  # noqa: E402
 from study.report import write_report  # noqa: E402
 from study.results import Results  # noqa: E402
@@ -45,6 +54,9 @@ from speechbrain_fftp.dataio.files import write_json  # noqa: E402
 from speechbrain_fftp.datasets.speech_commands.lists import (  # noqa: E402
     SILENCE,
 )
+
+# What a row has from the run that trained its model
+TRAINING = ("valid", "curve", "averaged_epochs", "epochs", "training_macs")
 
 
 class Study:
@@ -60,14 +72,29 @@ class Study:
         name = re.sub(r"\W+", "_", run.name).strip("_")[:40]
         return self.work / "runs" / f"{name}_{run.fold}_{digest}"
 
+    def data(self, run, kind):
+        """The folder of a run's ``folds`` or ``prepared`` data."""
+        return (
+            self.work / kind / "_".join(filter(None, [str(run.fold), run.data]))
+        )
+
     def command(self, run):
         """The recipe's script, yaml and options for a run."""
-        config = run.config
+        config, models = run.config, self.models(run)
+        if "model" in models:
+            stride = config.overrides["stride_frames"]
+            return [
+                *("-m", "speechbrain_fftp.cli.main", "evaluate"),
+                *("--model", models["model"], "--stride", stride),
+                *("--data_folder", self.data(run, "prepared")),
+                *("--output", self.folder(run) / "scores", "--threads", 1),
+            ]
         name = f"{self.results.digest(run)}_{Path(config.yaml).name}"
         options = {
             **config.overrides,
-            "data_folder": self.work / "folds" / str(run.fold),
-            "prepared_folder": self.work / "prepared" / str(run.fold),
+            **models,
+            "data_folder": self.data(run, "folds"),
+            "prepared_folder": self.data(run, "prepared"),
             "output_folder": self.folder(run),
             "seed": self.plan.seed(run),
             "num_workers": 0,
@@ -78,36 +105,67 @@ class Study:
         words = [f"--{key}={value}" for key, value in options.items()]
         return [ROOT / self.plan.recipe, yaml, *words, "--noprogressbar"]
 
+    def models(self, run):
+        """The options of a run that name a model of another run."""
+        found = {key: self.folder(used) / "inference" for key, used in run.uses}
+        if source := found.pop("blocks", None):
+            path = self.folder(run) / "blocks.ckpt"
+            save_blocks(
+                run.config, self.plan, self.plan.seed(run), source, path
+            )
+            found["pretrained"] = path
+        return found
+
     def prepare(self, run, about):
         """Makes the run's fold, and prepares it, unless that is done.
 
         Runs of other shells wait meanwhile. Returns the clips of each split.
         """
-        fold = self.work / "folds" / str(run.fold)
-        prepared = self.work / "prepared" / str(run.fold)
+        fold, prepared = (self.data(run, k) for k in ("folds", "prepared"))
         with locked(self.work / "lock", wait=True):
-            clips = make_fold(self.data_folder, run.fold, fold)
+            subset = self.plan.facts["data"][run.data] if run.data else None
+            clips = make_fold(self.data_folder, run.fold, fold, subset)
             if not prepared.exists():
-                script, *options = self.plan.facts["prepare"]
-                run_recipe([ROOT / script, fold, prepared, *options], **about)
+                words = [ROOT / self.plan.facts["prepare"], fold, prepared]
+                if task := run.config.overrides.get("task"):
+                    words += ["--task", task]
+                run_recipe(words, **about)
         return clips
 
-    def execute(self, run):
+    def is_done(self, run):
+        """Whether a run is stored, and its model there if others use it."""
+        if not self.results.find(run):
+            return False
+        needed = self.plan.is_used(run)
+        return not needed or (self.folder(run) / "inference").exists()
+
+    def execute(self, run, wait=False):
         """Runs the recipe and adds a row, unless that is done.
+
+        Arguments
+        ---------
+        run : Run
+            Runs whose models it uses come first.
+        wait : bool
+            Whether to wait for another process that runs it.
 
         Returns
         -------
         bool
             False if the run failed.
         """
+        if self.is_done(run):
+            return True
+        if not all([self.execute(used, wait=True) for _, used in run.uses]):
+            return False
         folder = self.folder(run)
         resumed = (folder / "output.txt").exists()
         # The recipe inherits the lock, and keeps it if this process is killed.
-        with locked(folder / "lock") as lock:
+        with locked(folder / "lock", wait) as lock:
             if lock is None:
                 print(f"{run}: running in another process", flush=True)
                 return True
-            if self.results.find(run):
+            if self.is_done(run):
                 return True
             paths = [str(PEERS), os.environ.get("PYTHONPATH")]
             variables = {
@@ -134,7 +192,10 @@ class Study:
                 else:
                     row.update(cpu_minutes=cpu_minutes, minutes=minutes)
                     self.results.add(run, {**row, "resumed": resumed}, scores)
-                    for name in ("save", "inference"):  # which are large
+                    large = ["save"] + ["inference"] * (
+                        not self.plan.is_used(run)
+                    )
+                    for name in large:
                         shutil.rmtree(folder / name, ignore_errors=True)
                     print(
                         f"{run}: {100 * row['value']:.2f} %, "
@@ -150,8 +211,10 @@ class Study:
     def collect(self, run, clips):
         """The row of a finished run, except for its times, and its ``Scores``."""
         plan, config, folder = self.plan, run.config, self.folder(run)
-        metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
-        found = np.load(folder / "probabilities.npz")
+        trained = dict(run.uses).get("model")  # else this run trains
+        output = folder / "scores" if trained else folder
+        metrics = json.loads((output / "metrics.json").read_text("utf-8"))
+        found = np.load(output / "probabilities.npz")
         groups = np.array(groups_of(self.data_folder, found["ids"]))
         scores = Scores(found["ids"], groups, found["targets"], found["probs"])
         row = {}
@@ -167,6 +230,20 @@ class Study:
             )
         weights = np.ones((1, len(scores.groups)))
         cost = figures(config, plan)
+        training = (
+            self.results.find(trained)
+            if trained
+            else {
+                "valid": metrics[f"valid_{plan.metric}"],
+                "curve": read_curve(folder / "history.csv", plan.metric),
+                "averaged_epochs": metrics["averaged_epochs"],
+                "epochs": metrics["epochs"],
+                "training_macs": 3
+                * training_cost(config, plan)
+                * len(clips["train"])
+                * config.overrides["number_of_epochs"],
+            }
+        )
         text = re.sub(r"\s*#.*", "", read_yaml(config.yaml, plan.base))
         commit, changed = version()
         return {
@@ -177,21 +254,22 @@ class Study:
             "seed": plan.seed(run),
             "value": float(METRICS[plan.metric](scores, weights)[0]),
             **row,
-            "valid": metrics[f"valid_{plan.metric}"],
-            "averaged_epochs": metrics["averaged_epochs"],
-            "epochs": metrics["epochs"],
+            **{key: training[key] for key in TRAINING},
+            "trained": self.results.digest(trained) if trained else None,
             "clips": {name: len(part) for name, part in clips.items()},
             **cost._asdict(),
-            "training_macs": 3
-            * cost.macs
-            * len(clips["train"])
-            * config.overrides["number_of_epochs"],
             "processor": environment("cpu")["processor"],
             "torch": torch.__version__,
             "commit": commit,
             "changed": changed,
             "yaml_sha1": hashlib.sha1(text.encode()).hexdigest()[:10],
         }, scores
+
+
+def read_curve(path, metric):
+    """The validation scores of a history.csv, by epoch."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return [float(row[f"valid_{metric}"]) for row in csv.DictReader(file)]
 
 
 def version():
