@@ -113,7 +113,12 @@ def _write_examples(folder, seconds=4.0):
 
 
 def choose_windows(tagger, seconds):
-    """``window`` and ``hop`` in seconds: 2 s windows, longer after 2 minutes."""
+    """``window`` and ``hop`` in seconds: 2 s windows, longer after 2 minutes.
+
+    Nothing for a model that classifies time steps.
+    """
+    if tagger.has_frames:
+        return {}
     window = min(max(2.0, seconds / 60), tagger.max_window)
     return {"window": window, "hop": window / 4}
 

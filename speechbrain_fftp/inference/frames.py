@@ -9,6 +9,45 @@ import torch
 OVERLAP = 0.1  # of consecutive pieces, as a share of the maximum clip length
 
 
+def _frame_classifier(tagger):
+    """The classifier, or a ValueError if it is one of whole clips only."""
+    if not tagger.has_frames:
+        raise ValueError(
+            "This model classifies only whole clips: train one that "
+            "classifies time steps, such as hparams/ast_fftp_frames.yaml."
+        )
+    return tagger.mods.classifier
+
+
+def _analyze_frames(tagger, source, progress=False):
+    """Classifies the time steps and the pieces of a file in one go.
+
+    Returns times ``[T]`` in seconds, probabilities ``[T, C]``, those of the file
+    ``[C]``, which are the maximum over overlapping pieces, and the duration.
+    """
+    classifier = _frame_classifier(tagger)  # an error before the file is read
+
+    def classify(tokens):
+        clips = tagger.tagger.classifier(tokens).squeeze(1)
+        return clips.sigmoid(), classifier.frame_logits(tokens).sigmoid()
+
+    patches = tagger.mods.embedding_model.embedding
+    step = patches.stride_frames * tagger.frame_samples
+    grids, pieces, best = [_overlapping_pieces(tagger, step)], [], []
+    for spans, _, wavs in tagger._windows(source, grids, progress):
+        skip = -spans[:, 0] % step  # the last piece begins between steps
+        for count in skip.unique().tolist():
+            own = skip == count
+            clips, probs = tagger._classify(classify, wavs[own, count:], None)
+            first = (spans[own, 0] + count) // step
+            pieces += zip(first.tolist(), probs.float().cpu())
+            best.append(clips.amax(0).cpu())
+    probs, end = _join_pieces(pieces), spans[-1, 1].item()
+    times = tagger.tagger.step_times(end)[: len(probs)]
+    duration = end / tagger.hparams.sample_rate
+    return times, probs, torch.stack(best).amax(0), duration
+
+
 def _overlapping_pieces(tagger, step):
     """Size and hop in seconds of pieces of a file that are whole steps apart.
 

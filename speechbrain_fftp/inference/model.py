@@ -15,6 +15,7 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.inference import packed_linear
 from speechbrain_fftp.inference.clip_sizes import ClipSizes
 from speechbrain_fftp.inference.config import MODULES
+from speechbrain_fftp.inference.frames import _frame_classifier
 from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
@@ -279,18 +280,14 @@ class TaggingModel(ClipSizes, Pretrained):
         ValueError
             If the model classifies only whole clips.
         """
-        classify = self._frame_classifier().frame_logits
+        classify = _frame_classifier(self).frame_logits
         logits = self._classify(classify, wavs, wav_lens)
         return self.tagger.step_times(wavs.shape[-1]), logits.sigmoid()
 
-    def _frame_classifier(self):
-        """The classifier, or a ValueError if it is one of whole clips only."""
-        if not isinstance(self.mods.classifier, FrameClassifier):
-            raise ValueError(
-                "This model classifies only whole clips: train one that "
-                "classifies time steps, such as hparams/ast_fftp_frames.yaml."
-            )
-        return self.mods.classifier
+    @property
+    def has_frames(self):
+        """Whether the model classifies time steps, and not only clips."""
+        return isinstance(self.mods.classifier, FrameClassifier)
 
     @property
     def probabilities(self):

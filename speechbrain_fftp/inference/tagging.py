@@ -10,7 +10,7 @@ import torch
 
 from speechbrain_fftp.inference import events
 from speechbrain_fftp.inference.evaluation import evaluate
-from speechbrain_fftp.inference.frames import _join_pieces, _overlapping_pieces
+from speechbrain_fftp.inference.frames import _analyze_frames
 from speechbrain_fftp.inference.many_files import FileTags, _tag_many
 from speechbrain_fftp.inference.model import TaggingModel
 from speechbrain_fftp.inference.thresholds import check_thresholds
@@ -177,7 +177,8 @@ class AudioTagger(TaggingModel):
     def analyze(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes, over time and in all.
 
-        Windows start every ``hop`` seconds; the last one ends with the file. A
+        A model with a ``FrameClassifier`` gives those of its time steps, unless
+        a window or a hop is given; others, those of windows. Windows start every ``hop`` seconds; the last one ends with the file. A
         file shorter than a window is one window. What tags and events are found
         in is computed once: other thresholds need no further run of the model.
 
@@ -191,7 +192,12 @@ class AudioTagger(TaggingModel):
         Returns
         -------
         Timeline
+            Its ``window`` is 0.0 if it has time steps.
         """
+        about = self.labels, self.thresholds
+        if self.has_frames and window is None and hop is None:
+            found = _analyze_frames(self, source, progress)
+            return events.Timeline(*found, 0.0, *about)
         window, hop = self.check_window(window, hop)
         rate = self.hparams.sample_rate
         sizes = self.max_samples / rate, self.piece_samples / rate
@@ -209,8 +215,8 @@ class AudioTagger(TaggingModel):
         events._raise_limits(limits.numpy(), spans.numpy(), pieces)
         times = spans.double().mean(1).div(rate).float()
         probs, duration = probs.minimum(limits), spans[-1, 1].item() / rate
-        about = duration, window, self.labels, self.thresholds
-        return events.Timeline(times, probs, clip_probs, *about)
+        places = duration, window
+        return events.Timeline(times, probs, clip_probs, *places, *about)
 
     def timeline(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes over time.
@@ -248,19 +254,7 @@ class AudioTagger(TaggingModel):
             The center of each time step ``[T]`` in seconds, and probabilities
             ``[T, C]``. A model with another classifier is a ValueError.
         """
-        self._frame_classifier()  # an error before the file is read
-        patches = self.mods.embedding_model.embedding
-        step = patches.stride_frames * self.frame_samples
-        grids, pieces = [_overlapping_pieces(self, step)], []
-        for spans, _, wavs in self._windows(source, grids, progress):
-            skip = -spans[:, 0] % step  # the last piece begins between steps
-            for count in skip.unique().tolist():
-                own = skip == count
-                _, probs = self.tag_frames(wavs[own, count:])
-                first = (spans[own, 0] + count) // step
-                pieces += zip(first.tolist(), probs.float().cpu())
-        probs, end = _join_pieces(pieces), spans[-1, 1].item()
-        return self.tagger.step_times(end)[: len(probs)], probs
+        return _analyze_frames(self, source, progress)[:2]
 
     def tag_long(
         self,

@@ -83,6 +83,60 @@ def _check_pooling(pooling, known=POOLINGS):
         )
 
 
+class StatisticsPooling(torch.nn.Module):
+    """Means and standard deviations over a clip's own tokens, made wide before.
+
+    As x-vectors pool (https://www.danielpovey.com/files/2018_icassp_xvectors.pdf).
+
+    Arguments
+    ---------
+    embed_dim : int
+        Number of channels D of a token, and of the result.
+    width : int
+        Number of channels whose statistics are taken.
+
+    Example
+    -------
+    >>> StatisticsPooling(192, 576)(torch.rand(2, 196, 192)).shape
+    torch.Size([2, 1, 192])
+    """
+
+    def __init__(self, embed_dim, width):
+        super().__init__()
+        self.widen = torch.nn.Linear(embed_dim, width)
+        self.norm = torch.nn.BatchNorm1d(width)
+        self.reduce = torch.nn.Linear(2 * width, embed_dim)
+
+    def forward(self, tokens, valid=None):
+        """Pools a batch.
+
+        Arguments
+        ---------
+        tokens : torch.Tensor
+            Tokens ``[B, N, D]``.
+        valid : torch.Tensor, optional
+            True for a clip's own tokens ``[B, N]``; others are not read.
+
+        Returns
+        -------
+        torch.Tensor
+            Embeddings ``[B, 1, D]``.
+        """
+        if valid is None:
+            valid = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
+        wide = torch.nn.functional.leaky_relu(self.widen(tokens))
+        if self.training:  # on own tokens, so that padding has no influence
+            own = self.norm(wide[valid])
+            wide = own.new_zeros(wide.shape).index_put((valid,), own)
+        else:
+            # [B, N, W] -> [B, W, N] -> [B, N, W]
+            wide = self.norm(wide.transpose(1, 2)).transpose(1, 2)
+        mean = pool("mean", None, wide, valid)
+        variance = pool("mean", None, (wide - mean).square(), valid)
+        std = (variance + self.norm.eps).sqrt()
+        return self.reduce(torch.cat([mean, std], 2))
+
+
 class TokenConvolution(torch.nn.Conv1d):
     """A depthwise convolution over a clip's own tokens.
 

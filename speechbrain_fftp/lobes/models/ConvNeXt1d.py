@@ -13,6 +13,7 @@ import torch
 
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, _check_embedding
 from speechbrain_fftp.nnet.tokens import (
+    StatisticsPooling,
     TokenConvolution,
     _check_pooling,
     _embed_clips,
@@ -92,7 +93,8 @@ class ConvNeXt1d(torch.nn.Module):
     kernel, mlp_ratio, dropout : int, float, float
         See ``ConvNeXtBlock``.
     pooling : str
-        "mean" or "tokens"; see ``pool``.
+        "mean" or "tokens", see ``pool``; or "mean+std", ``StatisticsPooling``
+        of three times ``embed_dim``.
 
     Raises
     ------
@@ -122,7 +124,7 @@ class ConvNeXt1d(torch.nn.Module):
         pooling="mean",
     ):
         super().__init__()
-        _check_pooling(pooling, ("mean", "tokens"))
+        _check_pooling(pooling, ("mean", "mean+std", "tokens"))
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         if not isinstance(embedding, FFTPEmbedding):
@@ -141,6 +143,9 @@ class ConvNeXt1d(torch.nn.Module):
             for _ in range(depth)
         )
         self.norm = torch.nn.LayerNorm(embed_dim)
+        self.statistics = None
+        if pooling == "mean+std":
+            self.statistics = StatisticsPooling(embed_dim, 3 * embed_dim)
 
     def forward(self, feats, wav_lens=None):
         """Encodes a batch of spectrograms.
@@ -163,4 +168,7 @@ class ConvNeXt1d(torch.nn.Module):
         tokens, _, _, own = _embed_clips(self.embedding, feats, wav_lens)
         for block in self.blocks:
             tokens = block(tokens, own)
-        return pool(self.pooling, None, self.norm(tokens), own)
+        tokens = self.norm(tokens)
+        if self.statistics is not None:
+            return self.statistics(tokens, own)
+        return pool(self.pooling, None, tokens, own)

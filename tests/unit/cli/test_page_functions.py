@@ -171,7 +171,10 @@ def test_limits(tag, clip, monkeypatch):
     [(10.255, 3, 2), (10.255, 600, 10), (1.295, 3, 1.295)],
 )
 def test_windows_by_the_length(longest, seconds, window):
-    found = choose_windows(SimpleNamespace(max_window=longest), seconds)
+    tagger = SimpleNamespace(max_window=longest, has_frames=False)
+    found = choose_windows(tagger, seconds)
+    tagger.has_frames = True
+    assert choose_windows(tagger, seconds) == {}
     assert found == {"window": window, "hop": window / 4}
 
 

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,11 +14,13 @@ from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.utils.complexity import count_macs
 
 
-def make_encoder(depth=2, kernel=3):
+def make_encoder(depth=2, kernel=3, pooling="mean"):
     """An encoder for up to 60 frames whose weights are not small."""
     torch.manual_seed(3)
     embedding = FFTPEmbedding(16, 24, 10, 4)
-    encoder = ConvNeXt1d(16, 24, depth, embedding, 60, kernel=kernel).eval()
+    encoder = ConvNeXt1d(
+        16, 24, depth, embedding, 60, kernel=kernel, pooling=pooling
+    ).eval()
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
     return encoder
@@ -42,10 +45,43 @@ def test_output_is_that_of_the_formula():
     torch.testing.assert_close(encoder(feats)[0, 0], expected)
 
 
+@torch.no_grad()
+def test_statistics_are_those_of_numpy():
+    encoder = make_encoder(depth=1, pooling="mean+std").train()
+    tokens, valid = torch.randn(2, 7, 24), torch.arange(7) < 5
+    valid = torch.stack([valid, ~valid | True])
+    layers = encoder.statistics
+    own = tokens[valid] @ layers.widen.weight.T + layers.widen.bias
+    own = np.where(own > 0, own, 0.01 * own)  # [12, 72]
+    own = (own - own.mean(0)) / np.sqrt(own.var(0) + 1e-5)
+    own = own * layers.norm.weight.numpy() + layers.norm.bias.numpy()
+    expected = [
+        np.concatenate([clip.mean(0), np.sqrt(clip.var(0) + 1e-5)])
+        for clip in (own[:5], own[5:])
+    ]
+    expected = layers.reduce(torch.tensor(np.stack(expected)).float())
+    found = layers(tokens, valid)
+    torch.testing.assert_close(found[:, 0], expected, atol=1e-3, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_training_does_not_depend_on_padding():
+    encoder = make_encoder(pooling="mean+std").train()
+    feats = torch.randn(3, 60, 16)
+    lens = torch.tensor([1.0, 0.5, 0.9])
+    expected = encoder(feats, lens)
+    running = encoder.statistics.norm.running_var.clone()
+    encoder.statistics.norm.reset_running_stats()
+    padded = torch.nn.functional.pad(feats, (0, 0, 0, 60), value=3.0)
+    torch.testing.assert_close(encoder(padded, lens / 2), expected)
+    torch.testing.assert_close(encoder.statistics.norm.running_var, running)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "mean+std"])
 @pytest.mark.parametrize("fill", [0.0, float("nan")])
 @torch.no_grad()
-def test_embedding_does_not_depend_on_padding(fill):
-    encoder = make_encoder()
+def test_embedding_does_not_depend_on_padding(fill, pooling):
+    encoder = make_encoder(pooling=pooling)
     clips = [torch.randn(n, 16) for n in (90, 3, 10, 11, 37, 60, 1)]
     alone = torch.cat([encoder(clip[None]) for clip in clips])
     for frames in (90, 200):
@@ -54,7 +90,7 @@ def test_embedding_does_not_depend_on_padding(fill):
             row[: len(clip)] = clip
         lens = torch.tensor([len(clip) / frames for clip in clips])
         torch.testing.assert_close(
-            encoder(feats, lens), alone, atol=1e-4, rtol=0
+            encoder(feats, lens), alone, atol=1e-4, rtol=1e-5
         )
 
 
@@ -70,8 +106,9 @@ def test_a_token_depends_on_as_many_neighbours_as_the_kernels_cover():
     assert changed.tolist() == list(range(8 - 4, 10 + 4 + 1))
 
 
-def test_gradient_reaches_every_parameter_and_no_padding():
-    encoder = make_encoder().train()
+@pytest.mark.parametrize("pooling", ["mean", "mean+std"])
+def test_gradient_reaches_every_parameter_and_no_padding(pooling):
+    encoder = make_encoder(pooling=pooling).train()
     feats = torch.randn(2, 60, 16, requires_grad=True)
     out = encoder(feats, torch.tensor([1.0, 0.5]))
     (out * torch.randn_like(out)).sum().backward()
