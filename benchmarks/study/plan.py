@@ -140,6 +140,7 @@ class Plan:
             )
             for number, trial in enumerate(self.trials)
             for model, facts in self.facts["models"].items()
+            if facts.get("is_tuned", True)
         }
 
     def runs(self, names=None, folds=None):

@@ -12,6 +12,7 @@ import math
 
 import torch
 
+from speechbrain.processing.features import InputNormalization
 from speechbrain_fftp.dataio.audio import MAX_RATE, MIN_RATE
 from speechbrain_fftp.lobes.features import (
     DatasetNormalization,
@@ -43,7 +44,7 @@ LAYERS = [getattr(torch.nn, name) for name in LAYERS]
 # The classes that each part of a model can have, by name.
 CLASSES = {
     "compute_features": [KaldiFbank, MelDecibels],
-    "mean_var_norm": [DatasetNormalization],
+    "mean_var_norm": [DatasetNormalization, InputNormalization],
     "embedding_model": ENCODERS,
     "embedding": [FFTPEmbedding, SquarePatchEmbedding],
     "classifier": [torch.nn.Sequential, FrameClassifier, *LAYERS],
@@ -60,7 +61,8 @@ MAX_BANKS = 2**24  # elements of the filterbank matrix
 def _describe(module, part):
     """Class and constructor arguments of a module, a part of ``CLASSES``."""
     cls = type(module)
-    if CLASSES[part].get(cls.__name__) is not cls:
+    has_statistics = getattr(module, "norm_type", "sentence") != "sentence"
+    if CLASSES[part].get(cls.__name__) is not cls or has_statistics:
         raise ValueError(
             f"config.json cannot describe {part}, a "
             f"{cls.__module__}.{cls.__qualname__}."
@@ -70,7 +72,7 @@ def _describe(module, part):
         described["layers"] = [_describe(layer, "layers") for layer in module]
         return described
     for key, default in _parameters(cls).items():
-        value = getattr(module, key)
+        value = getattr(module, key, default)
         if isinstance(value, torch.nn.Module):
             described[key] = _describe(value, key)
             continue
@@ -179,6 +181,8 @@ def _check_sizes(cls, values, part, n_tensors):
         )
     if cls is DatasetNormalization and values["std"] == 0:
         raise ValueError(f"{part}: std must not be 0.")
+    if cls is InputNormalization and values["norm_type"] != "sentence":
+        raise ValueError(f"{part}: norm_type must be sentence.")
     elements = 0
     if cls is KaldiFbank:
         samples_per_ms = values["sample_rate"] / 1000

@@ -138,6 +138,7 @@ class ConvNeXt1d(torch.nn.Module):
         self.mlp_ratio, self.dropout = mlp_ratio, dropout
         self.pooling = pooling
         self.embedding = embedding
+        self.stem_norm = torch.nn.LayerNorm(embed_dim)
         self.blocks = torch.nn.ModuleList(
             ConvNeXtBlock(embed_dim, kernel, mlp_ratio, dropout)
             for _ in range(depth)
@@ -166,6 +167,7 @@ class ConvNeXt1d(torch.nn.Module):
         """
         # [B, T, F] -> [B, N, D]
         tokens, _, _, own = _embed_clips(self.embedding, feats, wav_lens)
+        tokens = self.stem_norm(tokens)
         for block in self.blocks:
             tokens = block(tokens, own)
         tokens = self.norm(tokens)

@@ -26,20 +26,25 @@ def make_encoder(depth=2, kernel=3, pooling="mean"):
     return encoder
 
 
+def normalize(tokens, norm):
+    """What a layer norm makes of tokens."""
+    centred = tokens - tokens.mean(1, keepdim=True)
+    scale = (centred.square().mean(1, keepdim=True) + norm.eps).rsqrt()
+    return centred * scale * norm.weight + norm.bias
+
+
 @torch.no_grad()
 def test_output_is_that_of_the_formula():
     encoder = make_encoder(depth=1)
     feats, block = torch.randn(1, 50, 16), encoder.blocks[0]
-    tokens = encoder.embedding(feats)[0]  # [N, D]
+    tokens = normalize(encoder.embedding(feats)[0], encoder.stem_norm)  # [N, D]
     padded = torch.nn.functional.pad(tokens, (0, 0, 1, 1))
     mixed = block.conv.bias + sum(
         padded[k : k + len(tokens)] * block.conv.weight[:, 0, k]
         for k in range(3)
     )
     norm, up, _, _, down, _ = block.mlp
-    centred = mixed - mixed.mean(1, keepdim=True)
-    scale = (centred.square().mean(1, keepdim=True) + norm.eps).rsqrt()
-    hidden = up(centred * scale * norm.weight + norm.bias)
+    hidden = up(normalize(mixed, norm))
     hidden = hidden * 0.5 * (1 + (hidden / 2**0.5).erf())
     expected = encoder.norm(tokens + down(hidden)).mean(0)
     torch.testing.assert_close(encoder(feats)[0, 0], expected)
