@@ -172,7 +172,9 @@ class Plan:
         return json.dumps(parts, sort_keys=True)
 
     def is_used(self, run):
-        """Whether other runs take the model of this one."""
+        """Whether other runs take the model of this one, which is no trial."""
+        if run.fold == SEARCH:
+            return False
         rows = (row for table in self.tables().values() for row in table.rows)
         used = (self.run(u, run.fold) for row in rows for _, u in row.uses)
         return any(self.key(run) == self.key(other) for other in used)

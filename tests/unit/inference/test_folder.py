@@ -29,6 +29,18 @@ AUM = """embedding_model: !new:speechbrain_fftp.lobes.models.AuM.AuM
     embedding: !ref <embedding>
     max_frames: !ref <max_frames>
 """
+CONVNEXT = """embedding_model: !new:speechbrain_fftp.lobes.models.ConvNeXt1d.ConvNeXt1d
+    n_mels: 40
+    embed_dim: !ref <embed_dim>
+    depth: 2
+    embedding: !ref <embedding>
+    max_frames: !ref <max_frames>
+    pooling: mean+std
+"""
+SENTENCE = """mean_var_norm: !new:speechbrain.processing.features.InputNormalization
+    norm_type: sentence
+    std_norm: False
+"""
 SQUARE = """embedding: !new:speechbrain_fftp.nnet.patching.SquarePatchEmbedding
     n_mels: 40
     embed_dim: !ref <embed_dim>
@@ -144,11 +156,16 @@ def test_what_is_written(exported):
 
 
 @pytest.mark.parametrize("patches", ["fftp", "square"])
-@pytest.mark.parametrize("encoder", ["AST", "fo-bi", "bi-bi", "False"])
+@pytest.mark.parametrize(
+    "encoder", ["AST", "fo-bi", "bi-bi", "False", "ConvNeXt1d"]
+)
 def test_both_forms_are_the_same_model(recipe, tmp_path, encoder, patches):
-    if patches == "square":
+    if encoder == "ConvNeXt1d":
+        recipe = replace_node(recipe, "embedding_model", CONVNEXT)
+        recipe = replace_node(recipe, "mean_var_norm", SENTENCE)
+    elif patches == "square":
         recipe = replace_node(recipe, "embedding", SQUARE)
-    if encoder != "AST":
+    if encoder not in ("AST", "ConvNeXt1d"):
         recipe = replace_node(recipe, "embedding_model", AUM.format(encoder))
     folder = export(recipe, tmp_path)
     alone = tmp_path / "alone"
@@ -271,6 +288,11 @@ HUGE = 2**30
         ("compute_features.class", "AST", "not one of KaldiFbank"),
         ("mean_var_norm.std", 0.0, "std must not be 0"),
         ("mean_var_norm.mean", float("inf"), "mean cannot be 'inf'"),
+        (
+            "mean_var_norm",
+            {"class": "InputNormalization"},
+            "norm_type must be sentence",
+        ),
         ("classifier.layers", 3, "takes a list of layers"),
         (
             "classifier.layers.1.out_features",
@@ -360,6 +382,12 @@ class OtherHead(torch.nn.Linear):
             "compute_features: !new:speechbrain.lobes.features.Fbank\n"
             "    n_mels: 40\n",
             "cannot describe compute_features, a .*Fbank",
+        ),
+        (
+            "mean_var_norm",
+            "mean_var_norm: !new:speechbrain.processing.features."
+            "InputNormalization\n    norm_type: batch\n",
+            "cannot describe mean_var_norm, a .*InputNormalization",
         ),
         (
             "labels",
