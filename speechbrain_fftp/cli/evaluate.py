@@ -37,6 +37,11 @@ def add_options(parser, split="eval"):
     text = "length of windows that clips are cut into; a label takes its "
     text += "maximum (default: only clips longer than the model's are cut)"
     options.add_windows(parser, text)
+    text = (
+        "events of the clips with their times, as of AudioSet-Strong or DCASE: "
+    )
+    text += "scores what is heard when, too"
+    add("--strong_labels", metavar="TABLE", help=text)
     text = "new folder for metrics.json, per_class.csv, predictions.csv and "
     text += "probabilities.npz"
     add("--output", metavar="FOLDER", help=text)
@@ -54,6 +59,7 @@ def run(args, parser, use=lambda tagger, found: None):
     if args.output:  # before the work, if it cannot be made
         os.makedirs(args.output, exist_ok=True)
 
+    from speechbrain_fftp.inference.evaluation import evaluate_events
     from speechbrain_fftp.training import reports
     from speechbrain_fftp.training.run_folder import versions
 
@@ -62,6 +68,11 @@ def run(args, parser, use=lambda tagger, found: None):
     given = {k: value for k, value in given.items() if value is not None}
     terminal = sys.stderr.isatty()
     found = tagger.evaluate(args.data_folder, progress=terminal, **given)
+    if args.strong_labels:
+        tables = args.data_folder, args.strong_labels
+        found.metrics["events"] = evaluate_events(
+            tagger, *tables, progress=terminal, **given
+        )
     if args.output:
         clips = found.ids, found.targets, found.probs, found.labels
         reports.write_predictions(args.output, *clips)
@@ -79,5 +90,7 @@ def run(args, parser, use=lambda tagger, found: None):
         print(reports.tagging_table(found.metrics, found.labels))
         if "accuracy" in found.metrics:
             print(f"accuracy {found.metrics['accuracy']:.4f}")
+        for name, value in found.metrics.get("events", {}).items():
+            print(f"{name} {value:.4f}")
     use(tagger, found)
     return 0

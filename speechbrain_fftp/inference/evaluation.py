@@ -16,13 +16,17 @@ from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.audioset import layouts
-from speechbrain_fftp.datasets.audioset.lists import read_table
+from speechbrain_fftp.datasets.audioset.lists import (
+    read_strong_labels,
+    read_table,
+)
 from speechbrain_fftp.datasets.audioset.manifests import choose_clips
 from speechbrain_fftp.datasets.audioset.shard_reader import iter_audio
 from speechbrain_fftp.datasets.convert import encode_clip
 from speechbrain_fftp.datasets.own_sounds.listing import open_data
 from speechbrain_fftp.datasets.prepared import DONE
 from speechbrain_fftp.inference.many_files import _tag_many
+from speechbrain_fftp.utils.event_metrics import event_metrics
 from speechbrain_fftp.utils.metrics import f1_scores, tagging_metrics
 
 logger = get_logger(__name__)
@@ -48,7 +52,10 @@ class Evaluation:
 
 
 def _list_prepared(folder, split):
-    """Labels, and id, path and labels of each clip, of a prepared folder."""
+    """Classes, and id, path and labels of each clip, of a prepared folder.
+
+    The classes are a dict from what data call them, such as mids, to labels.
+    """
     names = [f"{name}.csv" for name in SPLITS[split]]
     paths = [os.path.join(folder, name) for name in names]
     path = next(filter(os.path.isfile, paths), None)
@@ -60,7 +67,10 @@ def _list_prepared(folder, split):
     with open(os.path.join(folder, DONE), encoding="utf-8") as file:
         places = json.load(file)["settings"]
     classes = read_table(os.path.join(folder, "classes.csv"), ("index",))
-    labels = [row.get("display_name") or row["label"] for _, row in classes]
+    names = {
+        row.get("mid") or row["label"]: row.get("display_name") or row["label"]
+        for _, row in classes
+    }
     clips = []
     for _, row in read_table(path, ("ID", "wav")):
         wav = row["wav"].replace("$data_root", str(folder))
@@ -68,7 +78,7 @@ def _list_prepared(folder, split):
             wav = wav.replace(f"${name}", str(places.get(name)))
         own = row["labels"].split(";") if "labels" in row else [row["label"]]
         clips.append((row["ID"], wav, own))
-    return labels, clips
+    return names, clips
 
 
 def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
@@ -100,7 +110,70 @@ def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
             own = [data.classes[m] for m in clip.mids if m in data.classes]
             yield clip_id, functools.partial(encode, audio, clip), own
 
-    return list(data.classes.values()), items()
+    return data.classes, items()
+
+
+def _list_clips(tagger, data_folder, split, **settings):
+    """As ``_list_prepared``, of any data folder.
+
+    Also the labels that the data and the model have.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split={split!r} is not one of {', '.join(SPLITS)}.")
+    tables = [os.path.join(data_folder, x) for x in (DONE, "classes.csv")]
+    if all(map(os.path.isfile, tables)):
+        names, clips = _list_prepared(data_folder, split)
+    else:
+        rate = tagger.hparams.sample_rate
+        names, clips = _list_data(data_folder, split, rate, **settings)
+    classes = list(names.values())
+    labels = [label for label in tagger.labels if label in set(classes)]
+    if not labels:
+        raise ValueError(
+            f"The model and {data_folder} have no class in common: the model "
+            f"knows {', '.join(tagger.labels[:3])}, ..., the data have "
+            f"{', '.join(classes[:3])}, ..."
+        )
+    if lacking := sorted(set(classes) - set(labels)):
+        lacked = ", ".join(lacking[:5]) + ", ..." * (len(lacking) > 5)
+        logger.warning(
+            f"The model lacks {len(lacking)} of the {len(classes)} classes of "
+            f"{data_folder}, which are not scored: {lacked}"
+        )
+    return names, clips, labels
+
+
+def evaluate_events(
+    tagger,
+    data_folder,
+    strong_labels,
+    split="eval",
+    window=None,
+    hop=None,
+    progress=False,
+    **settings,
+):
+    """Scores what a model hears when, see ``AudioTagger.evaluate``.
+
+    ``strong_labels`` is a table as of the recipe: clips that it lacks have no
+    events. Classes that the model lacks are left out. Returns the metrics of
+    ``event_metrics``.
+    """
+    names, clips, labels = _list_clips(tagger, data_folder, split, **settings)
+    clips = {clip_id: source for clip_id, source, _ in clips}
+    truth = {}
+    for clip, start, end, label in read_strong_labels(strong_labels, clips):
+        if (label := names.get(label, label)) in labels:
+            truth.setdefault(clip, []).append((start, end, label))
+    timelines = {
+        clip: tagger.analyze(
+            source() if callable(source) else source, window, hop
+        )
+        for clip, source in tqdm(
+            clips.items(), unit="clip", disable=not progress
+        )
+    }
+    return event_metrics(timelines, truth)
 
 
 def evaluate(
@@ -110,27 +183,7 @@ def evaluate(
 
     ``read`` returns the windows of a file as ``_tag_many`` needs them.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split={split!r} is not one of {', '.join(SPLITS)}.")
-    tables = [os.path.join(data_folder, x) for x in (DONE, "classes.csv")]
-    if all(map(os.path.isfile, tables)):
-        classes, clips = _list_prepared(data_folder, split)
-    else:
-        rate = tagger.hparams.sample_rate
-        classes, clips = _list_data(data_folder, split, rate, **settings)
-    labels = [label for label in tagger.labels if label in set(classes)]
-    if not labels:
-        raise ValueError(
-            f"The model and {data_folder} have no class in common: the model "
-            f"knows {', '.join(tagger.labels[:3])}, ..., the data have "
-            f"{', '.join(classes[:3])}, ..."
-        )
-    if lacking := sorted(set(classes) - set(labels)):
-        names = ", ".join(lacking[:5]) + ", ..." * (len(lacking) > 5)
-        logger.warning(
-            f"The model lacks {len(lacking)} of the {len(classes)} classes of "
-            f"{data_folder}, which are not scored: {names}"
-        )
+    _, clips, labels = _list_clips(tagger, data_folder, split, **settings)
 
     def read_clip(item):
         return read(item[1]() if callable(item[1]) else item[1])

@@ -11,16 +11,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.datasets.audioset.lists import read_table
+from speechbrain_fftp.datasets.audioset.lists import read_strong_labels
 from speechbrain_fftp.nnet.tokens import _own_tokens
 
 logger = get_logger(__name__)
-
-# Columns of the tables of AudioSet-Strong and of DCASE
-COLUMNS = (
-    ("segment_id", "start_time_seconds", "end_time_seconds", "label"),
-    ("filename", "onset", "offset", "event_label"),
-)
 
 
 class NoStrongLabels:
@@ -52,15 +46,10 @@ class StrongLabels:
             raise ValueError("strong_labels needs format: flac.")
         if tagger.embedding_model.embedding.strides:
             raise ValueError("strong_labels and strides exclude each other.")
-        self.path, self.n_classes, self.tagger = path, len(labels), tagger
+        self.n_classes, self.tagger = len(labels), tagger
         numbers = {label: number for number, label in enumerate(labels)}
         self.events, unknown = defaultdict(list), Counter()
-        for clip, start, end, label in self._rows():
-            # AudioSet-Strong adds the start of a segment to the clip's id
-            if clip not in train_set.data:
-                clip = clip.rpartition("_")[0]
-            if clip not in train_set.data:
-                continue
+        for clip, start, end, label in read_strong_labels(path, train_set.data):
             name = classes.get(label, label)
             events = self.events[clip]
             if name in numbers:
@@ -81,26 +70,6 @@ class StrongLabels:
         text = "%s: times of %d of %d classes in %d of %d training clips"
         sizes = len(found), len(labels), len(self.events), len(train_set)
         logger.info(text, path, *sizes)
-
-    def _rows(self):
-        """Yields clip, start, end and label of each line of the table."""
-        for line, row in read_table(self.path, (), delimiter="\t"):
-            names = next((x for x in COLUMNS if set(x) <= set(row)), None)
-            if names is None:
-                raise ValueError(
-                    f"{self.path} needs the tab-separated columns "
-                    f"{', '.join(COLUMNS[0])}, or {', '.join(COLUMNS[1])}."
-                )
-            clip, start, end, label = (row[name] for name in names)
-            try:
-                start, end = float(start), float(end)
-                if not 0 <= start < end:
-                    raise ValueError("an event must end after its start")
-            except ValueError as error:
-                raise ValueError(
-                    f"{self.path}, line {line}: {error}"
-                ) from error
-            yield clip, start, end, label
 
     def add(self, ids, wavs, targets):
         """Adds the targets of time steps to those of clips ``[B, C]``.

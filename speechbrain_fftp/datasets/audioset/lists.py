@@ -34,6 +34,13 @@ class Segment(NamedTuple):
     mids: Tuple[str, ...] = ()  # its class ids
 
 
+# Columns of the tables of AudioSet-Strong and of DCASE
+STRONG_COLUMNS = (
+    ("segment_id", "start_time_seconds", "end_time_seconds", "label"),
+    ("filename", "onset", "offset", "event_label"),
+)
+
+
 def read_class_list(path):
     """Reads class_labels_indices.csv; returns a dict from mid to name."""
     classes, names = {}, set()
@@ -125,6 +132,33 @@ def read_table(path, columns, delimiter=","):
                 )
             entries = {key: (row[key] or "").strip() for key in row}
             yield reader.line_num, entries
+
+
+def read_strong_labels(path, clips):
+    """Yields clip, start, end in seconds and label of each event of some clips.
+
+    ``path`` is a tab-separated table with the columns of AudioSet-Strong or of
+    DCASE; other tables, and events without a duration, are errors.
+    """
+    for line, row in read_table(path, (), delimiter="\t"):
+        names = next((x for x in STRONG_COLUMNS if set(x) <= set(row)), None)
+        if names is None:
+            raise ValueError(
+                f"{path} needs the tab-separated columns "
+                f"{', '.join(STRONG_COLUMNS[0])}, or "
+                f"{', '.join(STRONG_COLUMNS[1])}."
+            )
+        clip, start, end, label = (row[name] for name in names)
+        try:
+            start, end = float(start), float(end)
+            if not 0 <= start < end:
+                raise ValueError("an event must end after its start")
+        except ValueError as error:
+            raise ValueError(f"{path}, line {line}: {error}") from error
+        # AudioSet-Strong adds the start of a segment to the clip's id
+        clip = clip if clip in clips else clip.rpartition("_")[0]
+        if clip in clips:
+            yield clip, start, end, label
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import soundfile as sf
 
 from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.utils.event_metrics import event_metrics
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,37 @@ def test_accuracy_of_a_model_of_single_labels(exported, data, tmp_path, capsys):
     found = AudioTagger.from_pretrained(model).evaluate(data, "train")
     right = found.probs.argmax(1) == found.targets.argmax(1)
     assert f"accuracy {right.float().mean():.4f}\n" in printed
+
+
+def test_events_are_scored_by_a_table(exported, data, tmp_path, capsys):
+    tagger = AudioTagger.from_pretrained(exported[1])
+    found = tagger.evaluate(data)
+    truth, lines = {}, ["filename\tonset\toffset\tevent_label"]
+    for clip, own in zip(found.ids, found.targets.argmax(1)):
+        truth[clip] = [(0.1, 0.35, found.labels[own])]
+        lines.append(f"{clip}\t0.1\t0.35\t{found.labels[own]}")
+    lines.append(f"{clip}\t0.1\t0.2\tUnknown to the model")
+    table = tmp_path / "strong.tsv"
+    table.write_text("\n".join(lines) + "\n", "utf-8")
+    options = ["--strong_labels", table, "--window", 0.2, "--hop", 0.1]
+    options += ["--output", tmp_path / "scores"]
+    assert run(exported[1], data, *options) == 0
+    printed = capsys.readouterr().out
+    clips = {
+        clip: tagger.analyze(
+            data / truth[clip][0][2] / f"{clip[-1]}.wav", 0.2, 0.1
+        )
+        for clip in found.ids
+    }
+    expected = event_metrics(clips, truth)
+    text = (tmp_path / "scores" / "metrics.json").read_text("utf-8")
+    written = json.loads(text)["events"]
+    assert written == pytest.approx(expected, nan_ok=True)
+    for name, value in expected.items():
+        assert f"{name} {value:.4f}\n" in printed
+    table.write_text("a\tb\n1\t2\n", "utf-8")
+    assert run(exported[1], data, *options[:2]) == 1
+    assert f"{table} needs the tab-separated columns" in capsys.readouterr().err
 
 
 def test_options_that_do_not_fit(exported, data, tmp_path, capsys):

@@ -1,0 +1,145 @@
+"""Mixes soundscapes of 10 s with known onsets from real clips.
+
+Spoken words (Speech Commands) and instrument notes (AudioSet's format, with a
+clips.csv) start at random times and levels over recorded background noise. Each
+split takes only clips of the same split of its source, so that no speaker and no
+note is in two; the noises are in all. OUT is a folder in AudioSet's format, on which
+ast_fftp_frames.yaml trains, with strong_train.tsv, strong_valid.tsv and
+strong_eval.tsv in AudioSet-Strong's columns.
+
+> python benchmarks/soundscapes.py WORDS INSTRUMENTS OUT
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from speechbrain_fftp.datasets.speech_commands.lists import (
+    NOISE_FOLDER,
+    SILENCE,
+    UNKNOWN,
+    list_words,
+    read_lists,
+    split_clips,
+)
+
+RATE, SECONDS = 16000, 10
+SIZES = {"train": 600, "valid": 100, "eval": 200}
+SEGMENTS = {"train": "balanced_train", "valid": "valid", "eval": "eval"}
+MAX_SOUNDS, MAX_SECONDS = 6, 3.0
+QUIET_DB = 30  # below a clip's loudest 10 ms: not part of its sound
+SNR_DB = (6, 30)
+NOISE_LEVEL = (0.002, 0.02)  # RMS
+
+
+def read(path):
+    """The samples of a file as ``[S]``."""
+    wav, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    if rate != RATE:
+        raise SystemExit(f"soundscapes: {path} has {rate} Hz, not {RATE}")
+    return wav.mean(1)
+
+
+def trim(wav):
+    """The part of a clip from its first to its last loud frame."""
+    frame = RATE // 100
+    count = len(wav) // frame
+    level = np.square(wav[: count * frame].reshape(count, frame)).mean(1)
+    loud = np.flatnonzero(level > level.max() * 10 ** (-QUIET_DB / 10))
+    return wav[loud[0] * frame : (loud[-1] + 1) * frame]
+
+
+def list_sounds(words_folder, instruments_folder):
+    """Paths of each split and label, of words and of instruments."""
+    found = {split: {} for split in SIZES}
+    lists, (words, _) = read_lists(words_folder), list_words(words_folder)
+    for word, paths in words.items():
+        if word in (NOISE_FOLDER, SILENCE, UNKNOWN):
+            continue
+        for path, split in split_clips(paths, lists)[0].items():
+            split = "eval" if split == "test" else split
+            found[split].setdefault(word, []).append(words_folder / path)
+    with open(
+        instruments_folder / "clips.csv", newline="", encoding="utf-8"
+    ) as file:
+        for row in csv.DictReader(file):
+            label = row["source_label"].replace("_", " ")
+            (path,) = (instruments_folder / "audio").glob(f"*{row['ytid']}.*")
+            found[row["split"]].setdefault(label, []).append(path)
+    return found
+
+
+def mix(rng, sounds, noise):
+    """A soundscape ``[S]``, and the start, end and label of its sounds."""
+    length = RATE * SECONDS
+    start = rng.integers(0, len(noise) - length)
+    scene = noise[start : start + length].copy()
+    scene *= np.exp(rng.uniform(*np.log(NOISE_LEVEL))) / scene.std()
+    floor, events = scene.std(), []
+    for label in rng.choice(list(sounds), rng.integers(1, MAX_SOUNDS + 1)):
+        paths = sounds[label]
+        wav = trim(read(paths[rng.integers(len(paths))]))
+        wav = wav[: int(MAX_SECONDS * RATE)].copy()
+        wav[-RATE // 50 :] *= np.linspace(1, 0, len(wav[-RATE // 50 :]))
+        first = int(rng.integers(0, length - len(wav)))
+        begin, end = first / RATE, (first + len(wav)) / RATE
+        if any(x == label and begin < b and a < end for a, b, x in events):
+            continue  # two sounds of a class at once are one event
+        gain = floor * 10 ** (rng.uniform(*SNR_DB) / 20) / wav.std()
+        scene[first : first + len(wav)] += gain * wav
+        events.append((begin, end, str(label)))
+    return scene / max(1.0, np.abs(scene).max()), sorted(events)
+
+
+def write_lines(path, lines):
+    """Writes a text file."""
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def main(argv=None):
+    """Writes the folder."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    for name in ("words", "instruments", "out"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    for split, size in SIZES.items():
+        parser.add_argument(f"--{split}", type=int, default=size)
+    args = parser.parse_args(argv)
+    if args.out.exists():
+        raise SystemExit(f"soundscapes: {args.out} exists: give another folder")
+    (args.out / "audio").mkdir(parents=True)
+    found = list_sounds(args.words, args.instruments)
+    noise_files = sorted((args.words / NOISE_FOLDER).iterdir())
+    noises = [read(p) for p in noise_files if p.suffix in (".wav", ".flac")]
+    labels = sorted({label for part in found.values() for label in part})
+    mids = {label: f"/m/scape{i:02}" for i, label in enumerate(labels)}
+    lines = [f'{i},{mids[x]},"{x}"' for i, x in enumerate(labels)]
+    write_lines(
+        args.out / "class_labels_indices.csv",
+        ["index,mid,display_name", *lines],
+    )
+    for seed, split in enumerate(SIZES):
+        rng = np.random.default_rng([args.seed, seed])
+        segments = ["# YTID, start_seconds, end_seconds, positive_labels"]
+        strong = ["segment_id\tstart_time_seconds\tend_time_seconds\tlabel"]
+        for number in range(getattr(args, split)):
+            clip = f"{split}{number:07}"
+            noise = noises[rng.integers(len(noises))]
+            wav, events = mix(rng, found[split], noise)
+            soundfile.write(args.out / "audio" / f"{clip}.flac", wav, RATE)
+            own = ",".join(sorted({mids[label] for *_, label in events}))
+            segments.append(f'{clip}, 0.000, {SECONDS}.000, "{own}"')
+            strong += (f"{clip}_0\t{a}\t{b}\t{mids[x]}" for a, b, x in events)
+        write_lines(args.out / f"{SEGMENTS[split]}_segments.csv", segments)
+        write_lines(args.out / f"strong_{split}.tsv", strong)
+    print(f"{args.out}: {len(labels)} classes")
+
+
+if __name__ == "__main__":
+    main()

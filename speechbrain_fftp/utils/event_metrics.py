@@ -1,0 +1,162 @@
+"""Metrics of events: what sounds when.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import dataclasses
+import warnings
+
+import numpy as np
+import torch
+
+COLLAR = (
+    0.2  # seconds that an onset may be off; an offset, or 20 % of the event
+)
+SEGMENT = 1.0  # seconds
+THRESHOLDS = np.linspace(0.02, 0.98, 49)  # operating points of PSDS
+# DCASE's two scenarios: exact times, and no confusion of classes
+PSDS = {
+    "PSDS1": ((0.7, 0.7, 0.3), {"alpha_ct": 0.0, "alpha_st": 1.0}),
+    "PSDS2": ((0.1, 0.1, 0.3), {"alpha_ct": 0.5, "alpha_st": 1.0}),
+}
+COLUMNS = ("filename", "onset", "offset", "event_label")
+
+
+def event_metrics(timelines, truth, threshold=0.5):
+    """Scores the events of clips, with mir_eval, psds_eval and scikit-learn.
+
+    Arguments
+    ---------
+    timelines : dict
+        The ``Timeline`` of each clip, by id.
+    truth : dict
+        Start, end and label of each event of a clip, by id; the model has all
+        labels. Clips without events may be absent.
+    threshold : float or torch.Tensor or "auto"
+        See ``Timeline.events``.
+
+    Returns
+    -------
+    dict
+        ``event_F1``, whose events begin and end within 200 ms (the end within
+        20 % of a long one), and ``segment_F1``, of segments of 1 s, both means
+        over classes that occur; ``onset_error``, the median in seconds over
+        onsets within 1 s of a true one, NaN without any; ``PSDS1``, ``PSDS2``
+        (https://arxiv.org/abs/1910.08440), in DCASE's scenarios, NaN for a
+        single class.
+
+    Raises
+    ------
+    ValueError
+        If no clip has an event, or psds_eval or mir_eval is not installed.
+
+    Example
+    -------
+    >>> from speechbrain_fftp.inference.events import Timeline
+    >>> times, probs = torch.arange(0.05, 3, 0.1), torch.zeros(30, 1)
+    >>> probs[10:20] = 0.9
+    >>> found = Timeline(times, probs, probs.amax(0), 3.0, 0.0, ["Siren"])
+    >>> scores = event_metrics({"a": found}, {"a": [(1.0, 2.0, "Siren")]})
+    >>> scores["event_F1"]
+    1.0
+    """
+    try:
+        import pandas
+        from psds_eval import PSDSEval
+    except ImportError as error:
+        raise ValueError(
+            f"Scores of events need {error.name}: pip install "
+            "'speechbrain_fftp[events]'."
+        ) from error
+    classes = sorted({x for clip in timelines for *_, x in truth.get(clip, ())})
+    if not classes:
+        raise ValueError("No clip that is scored has an event.")
+    rows = [(k, *x) for k in timelines for x in truth.get(k, ())]
+    truth_table = pandas.DataFrame(rows, columns=COLUMNS)
+    lengths = [(clip, found.duration) for clip, found in timelines.items()]
+    lengths = pandas.DataFrame(lengths, columns=["filename", "duration"])
+    counts = {
+        name: PSDSEval(*limits, ground_truth=truth_table, metadata=lengths)
+        for name, (limits, _) in PSDS.items()
+    }
+    with warnings.catch_warnings():  # of psds_eval and what it calls
+        warnings.simplefilter("ignore")
+        for rows in _operating_points(timelines, classes):
+            table = pandas.DataFrame(rows, columns=COLUMNS)
+            for each in counts.values():
+                each.add_operating_point(table)
+        scores = {
+            name: float(counts[name].psds(max_efpr=100, **options).value)
+            for name, (_, options) in PSDS.items()
+        }
+    if len(classes) == 1:  # psds_eval would return 0
+        scores = dict.fromkeys(PSDS, float("nan"))
+    events = {k: found.events(threshold) for k, found in timelines.items()}
+    return {**_f1_scores(timelines, truth, events, classes), **scores}
+
+
+def _operating_points(timelines, classes):
+    """Rows of clip, start, end and label of the events at each threshold."""
+    points = [[] for _ in THRESHOLDS]
+    for clip, found in timelines.items():
+        columns = [found.labels.index(label) for label in classes]
+        # All thresholds at once: as if each made classes of its own
+        several = dataclasses.replace(
+            found,
+            probs=found.probs[:, columns].repeat(1, len(THRESHOLDS)),
+            labels=[(x, n) for n in range(len(THRESHOLDS)) for x in classes],
+        )
+        limits = np.repeat(THRESHOLDS, len(classes))
+        for event in several.events(torch.from_numpy(limits)):
+            label, number = event.label
+            if event.start < event.end:
+                points[number].append((clip, event.start, event.end, label))
+    return points
+
+
+def _f1_scores(timelines, truth, events, classes):
+    """F1 of events and of segments, and the error of onsets."""
+    from mir_eval.transcription import match_notes
+    from sklearn.metrics import f1_score
+
+    pitch, event_f1, segment_f1, errors = 440.0, [], [], []
+    for label in classes:
+        hits, total, masks = 0, 0, []
+        for clip, found in timelines.items():
+            true = [(a, b) for a, b, x in truth.get(clip, ()) if x == label]
+            own = [(x.start, x.end) for x in events[clip] if x.label == label]
+            masks.append([_segments(x, found.duration) for x in (true, own)])
+            total += len(true) + len(own)
+            if not true or not own:
+                continue
+            true, own = np.array(true), np.array(own)
+            notes = [true, np.full(len(true), pitch)]
+            notes += [own, np.full(len(own), pitch)]
+            hits += len(
+                match_notes(
+                    *notes,
+                    onset_tolerance=COLLAR,
+                    offset_ratio=0.2,
+                    offset_min_tolerance=COLLAR,
+                )
+            )
+            pairs = match_notes(*notes, onset_tolerance=1.0, offset_ratio=None)
+            errors += [abs(true[i, 0] - own[j, 0]) for i, j in pairs]
+        event_f1.append(2 * hits / total)
+        masks = [np.concatenate(part) for part in zip(*masks)]
+        segment_f1.append(f1_score(*masks, zero_division=0.0))
+    return {
+        "event_F1": float(np.mean(event_f1)),
+        "segment_F1": float(np.mean(segment_f1)),
+        "onset_error": float(np.median(errors)) if errors else float("nan"),
+    }
+
+
+def _segments(spans, duration):
+    """Whether each segment of a clip overlaps one of some spans."""
+    starts = np.arange(0.0, duration, SEGMENT)
+    inside = np.zeros(len(starts), bool)
+    for start, end in spans:
+        inside |= (starts < end) & (start < starts + SEGMENT)
+    return inside
