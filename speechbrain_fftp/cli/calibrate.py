@@ -4,14 +4,18 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import json
+import sys
 from pathlib import Path
 
-from speechbrain_fftp.cli import evaluate, output
+from speechbrain_fftp.cli import evaluate, options, output
 
 DESCRIPTION = """\
 Learns the threshold of maximum F1 for each class on the clips of a folder, see
 fftp-tag evaluate, and writes thresholds.csv, which --threshold auto uses, into the
-folder of the model. Classes with few positive clips share a threshold."""
+folder of the model. Classes with few positive clips share a threshold. With
+--strong_labels, a model that classifies time steps learns them on these, and the
+length of a median filter over time, which goes into config.json."""
 EXAMPLES = """\
   fftp-tag calibrate --model results/demo/inference \\
       --data_folder results/demo/prepared"""
@@ -32,7 +36,32 @@ def run(args, parser):
     output.check_target(folder / "thresholds.csv")
     if args.split == "eval":
         output.report("warning: after this, F1 on the eval split is too high")
+    if args.strong_labels:
+        if evaluate.given_options(args, "window", "hop", "output"):
+            parser.error("--strong_labels needs no --window, --hop or --output")
+        return _learn_events(args, folder)
     return evaluate.run(args, parser, lambda *found: _learn(folder, *found))
+
+
+def _learn_events(args, folder):
+    """Writes thresholds.csv and the length of the filter of time steps."""
+    from speechbrain_fftp.dataio.files import write_json
+    from speechbrain_fftp.inference import event_scores, thresholds
+
+    tagger = options.load_tagger(args)
+    given = evaluate.given_options(args, *evaluate.DATA)
+    tables = args.data_folder, args.strong_labels
+    seconds, rows = event_scores.learn_events(
+        tagger, *tables, progress=sys.stderr.isatty(), **given
+    )
+    path = folder / "config.json"
+    config = json.loads(path.read_text("utf-8"))
+    config["classifier"]["median_seconds"] = seconds
+    write_json(path, config)
+    thresholds.write_thresholds(folder, rows)
+    with output.standard_output():
+        print(f"{folder}: median filter of {seconds:g} s")
+    return 0
 
 
 def _learn(folder, tagger, found):

@@ -20,6 +20,8 @@ EXAMPLES = """\
   fftp-tag evaluate --model results/a/inference --data_folder my_sounds \\
       --window 2 --output scores"""
 
+DATA = ("split", "test_fold", "allow_missing")  # options of clips
+
 
 def add_options(parser, split="eval"):
     """Adds the options of this verb, or of one with another default split."""
@@ -47,6 +49,12 @@ def add_options(parser, split="eval"):
     add("--output", metavar="FOLDER", help=text)
 
 
+def given_options(args, *names):
+    """Those of some options that have a value."""
+    given = {name: getattr(args, name) for name in names}
+    return {k: value for k, value in given.items() if value is not None}
+
+
 def run(args, parser, use=lambda tagger, found: None):
     """Prints the scores and passes them on; returns the exit code."""
     if args.output and output.is_filled(args.output):
@@ -59,13 +67,11 @@ def run(args, parser, use=lambda tagger, found: None):
     if args.output:  # before the work, if it cannot be made
         os.makedirs(args.output, exist_ok=True)
 
-    from speechbrain_fftp.inference.evaluation import evaluate_events
+    from speechbrain_fftp.inference.event_scores import evaluate_events
     from speechbrain_fftp.training import reports
     from speechbrain_fftp.training.run_folder import versions
 
-    names = ("split", "window", "hop", "test_fold", "allow_missing")
-    given = {name: getattr(args, name) for name in names}
-    given = {k: value for k, value in given.items() if value is not None}
+    given = given_options(args, *DATA, "window", "hop")
     terminal = sys.stderr.isatty()
     found = tagger.evaluate(args.data_folder, progress=terminal, **given)
     if args.strong_labels:

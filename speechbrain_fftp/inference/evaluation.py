@@ -16,17 +16,13 @@ from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.audioset import layouts
-from speechbrain_fftp.datasets.audioset.lists import (
-    read_strong_labels,
-    read_table,
-)
+from speechbrain_fftp.datasets.audioset.lists import read_table
 from speechbrain_fftp.datasets.audioset.manifests import choose_clips
 from speechbrain_fftp.datasets.audioset.shard_reader import iter_audio
 from speechbrain_fftp.datasets.convert import encode_clip
 from speechbrain_fftp.datasets.own_sounds.listing import open_data
 from speechbrain_fftp.datasets.prepared import DONE
 from speechbrain_fftp.inference.many_files import _tag_many
-from speechbrain_fftp.utils.event_metrics import event_metrics
 from speechbrain_fftp.utils.metrics import f1_scores, tagging_metrics
 
 logger = get_logger(__name__)
@@ -141,39 +137,6 @@ def _list_clips(tagger, data_folder, split, **settings):
             f"{data_folder}, which are not scored: {lacked}"
         )
     return names, clips, labels
-
-
-def evaluate_events(
-    tagger,
-    data_folder,
-    strong_labels,
-    split="eval",
-    window=None,
-    hop=None,
-    progress=False,
-    **settings,
-):
-    """Scores what a model hears when, see ``AudioTagger.evaluate``.
-
-    ``strong_labels`` is a table as of the recipe: clips that it lacks have no
-    events. Classes that the model lacks are left out. Returns the metrics of
-    ``event_metrics``.
-    """
-    names, clips, labels = _list_clips(tagger, data_folder, split, **settings)
-    clips = {clip_id: source for clip_id, source, _ in clips}
-    truth = {}
-    for clip, start, end, label in read_strong_labels(strong_labels, clips):
-        if (label := names.get(label, label)) in labels:
-            truth.setdefault(clip, []).append((start, end, label))
-    timelines = {
-        clip: tagger.analyze(
-            source() if callable(source) else source, window, hop
-        )
-        for clip, source in tqdm(
-            clips.items(), unit="clip", disable=not progress
-        )
-    }
-    return event_metrics(timelines, truth)
 
 
 def evaluate(

@@ -5,6 +5,7 @@ Authors
 """
 
 import torch
+from scipy.ndimage import median_filter
 
 OVERLAP = 0.1  # of consecutive pieces, as a share of the maximum clip length
 
@@ -46,6 +47,17 @@ def _analyze_frames(tagger, source, progress=False):
     times = tagger.tagger.step_times(end)[: len(probs)]
     duration = end / tagger.hparams.sample_rate
     return times, probs, torch.stack(best).amax(0), duration
+
+
+def _smooth(times, probs, seconds):
+    """A median filter over time steps ``[T, C]``, of an odd number of them."""
+    steps = (
+        round(seconds / (times[1] - times[0]).item()) if len(times) > 1 else 0
+    )
+    if steps < 2:
+        return probs
+    sizes = steps // 2 * 2 + 1, 1
+    return torch.from_numpy(median_filter(probs.numpy(), sizes, mode="nearest"))
 
 
 def _overlapping_pieces(tagger, step):

@@ -127,3 +127,9 @@ def test_probabilities_that_round_to_0_or_1_give_finite_losses():
     cost = torch.nn.functional.binary_cross_entropy_with_logits
     loss = cost(logits, torch.zeros(2, C)) + cost(-logits, torch.ones(2, C))
     assert loss.isfinite()
+
+
+@pytest.mark.parametrize("seconds", [-0.1, 10.1, float("nan")])
+def test_filters_have_plausible_lengths(seconds):
+    with pytest.raises(ValueError, match="must be in 0..10"):
+        FrameClassifier(24, 3, median_seconds=seconds)

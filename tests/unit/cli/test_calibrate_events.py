@@ -1,0 +1,126 @@
+"""Tests of ``fftp-tag calibrate --strong_labels``.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from scipy.ndimage import median_filter
+from sklearn.metrics import f1_score
+
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_fftp.cli.main import main
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.folder import _write_folder
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
+
+RATE, LABELS = 16000, ["Dog", "Siren"]
+STEP = 0.05  # seconds
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A model whose random outputs change with the level of a time step."""
+    torch.manual_seed(0)
+    encoder = ConvNeXt1d(
+        128, 16, 0, FFTPEmbedding(128, 16, 10, 5), 198, pooling="tokens"
+    )
+    modules = {
+        "compute_features": KaldiFbank(),
+        "mean_var_norm": DatasetNormalization(),
+        "embedding_model": encoder,
+        "classifier": FrameClassifier(16, 2),
+    }
+    labels = CategoricalEncoder()
+    labels.update_from_iterable(LABELS)
+    sizes = {"sample_rate": RATE, "max_frames": 198, "label_encoder": labels}
+    _write_folder(tmp_path / "model", modules, {**sizes, "single_label": False})
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Prepared clips, half of which are loud in the middle; strong labels."""
+    rng, folder = np.random.default_rng(0), tmp_path / "data"
+    folder.mkdir()
+    rows = ["ID,wav,labels"]
+    events = ["filename\tonset\toffset\tevent_label"]
+    for number in range(12):
+        wav = 0.001 * rng.standard_normal(3 * RATE)
+        wav[RATE : 2 * RATE] *= 100 if number % 2 else 1
+        soundfile.write(folder / f"{number}.wav", wav, RATE)
+        rows.append(f"{number},$data_root/{number}.wav,{LABELS[number % 2]}")
+        if number % 2:
+            events.append(f"{number}\t1.0\t2.0\tSiren")
+    (folder / "valid.csv").write_text("\n".join(rows) + "\n", "utf-8")
+    classes = ["index,mid,display_name"]
+    classes += [f"{i},/m/{i},{label}" for i, label in enumerate(LABELS)]
+    (folder / "classes.csv").write_text("\n".join(classes) + "\n", "utf-8")
+    (folder / "prepared.json").write_text('{"settings": {}}', "utf-8")
+    (folder / "strong.tsv").write_text("\n".join(events) + "\n", "utf-8")
+    return folder
+
+
+def run(*arguments):
+    return main(list(map(str, arguments)))
+
+
+def test_the_filter_and_the_threshold_of_the_highest_f1(model, data, capsys):
+    tagger = AudioTagger.from_pretrained(model)
+    arguments = ["--model", model, "--data_folder", data]
+    arguments += ["--strong_labels", data / "strong.tsv"]
+    assert run("calibrate", *arguments) == 0
+    printed = capsys.readouterr().out
+    config = json.loads((model / "config.json").read_text("utf-8"))
+    seconds = config["classifier"]["median_seconds"]
+    assert f"median filter of {seconds:g} s" in printed
+    with open(model / "thresholds.csv", encoding="utf-8") as file:
+        siren = list(csv.DictReader(file))[1]
+
+    # Every filter and every threshold, one by one
+    clips = [tagger.frame_probabilities(data / f"{i}.wav") for i in range(12)]
+    true = [(i % 2 == 1) & (1 <= t) & (t < 2) for i, (t, _) in enumerate(clips)]
+    true, best = np.concatenate(true), {}
+    assert int(siren["positives"]) == true.sum()
+    for steps in (1, 3, 5, 7, 11, 15, 21):
+        probs = np.concatenate(
+            [
+                median_filter(p[:, 1].numpy(), steps, mode="nearest")
+                for _, p in clips
+            ]
+        )
+        scores = [f1_score(true, probs >= limit) for limit in np.unique(probs)]
+        best[steps] = max(scores)
+    assert float(siren["f1"]) == pytest.approx(max(best.values()), abs=1e-6)
+    chosen = max(round(seconds / STEP) // 2 * 2 + 1, 1)
+    assert best[chosen] == pytest.approx(max(best.values()), abs=1e-6)
+
+    # Both are used.
+    changed = AudioTagger.from_pretrained(model)
+    found = changed.analyze(data / "1.wav")
+    expected = median_filter(clips[1][1].numpy(), (chosen, 1), mode="nearest")
+    np.testing.assert_allclose(found.probs.numpy(), expected, atol=1e-6)
+    assert changed.thresholds[1] == pytest.approx(float(siren["threshold"]))
+
+
+def test_what_does_not_fit_is_an_error(model, exported, data, capsys):
+    arguments = ["--data_folder", data, "--strong_labels", data / "strong.tsv"]
+    with pytest.raises(SystemExit, match="2"):
+        run("calibrate", "--model", model, *arguments, "--window", 1)
+    assert "--strong_labels needs no --window" in capsys.readouterr().err
+    before = {p.name: p.read_bytes() for p in exported[1].iterdir()}
+    assert run("calibrate", "--model", exported[1], *arguments) == 1
+    assert "classifies only whole clips" in capsys.readouterr().err
+    assert before == {p.name: p.read_bytes() for p in exported[1].iterdir()}
+    (data / "strong.tsv").write_text("filename\tonset\toffset\tevent_label\n")
+    assert run("calibrate", "--model", model, *arguments) == 1
+    assert "has no event of the valid split" in capsys.readouterr().err
