@@ -8,7 +8,9 @@ the graph, and its metadata hold the rest, as strings:
 * ``window_samples``: maximum clip length of the model in samples; cut longer
   clips into windows of this length, the last of which ends with the clip;
 * ``thresholds``: learned thresholds of the classes, a JSON list, if the model has
-  any.
+  any;
+* ``steps``: of a model that classifies time steps, the center of the first one and
+  the time between two, in seconds, and its median filter's, a JSON list.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -45,16 +47,23 @@ class _Probabilities(torch.nn.Module):
         super().__init__()
         self.tagger = tagger.tagger
         self.probabilities = tagger.probabilities
-        self.min_samples = tagger.min_samples
+        self.min_samples, self.has_frames = (
+            tagger.min_samples,
+            tagger.has_frames,
+        )
 
     def forward(self, wavs, wav_lens):
-        """Waveforms ``[B, S]``, lengths ``[B]`` -> probabilities ``[B, C]``."""
+        """``[B, S]``, ``[B]`` -> ``[B, C]``, and ``[B, N, C]`` of time steps."""
         size = wavs.shape[1]
         # A graph cannot pad short clips only: one patch is the minimum for all
         missing = torch.sym_max(self.min_samples - size, 0)
         wavs = torch.nn.functional.pad(wavs, (0, missing))
-        samples = (wav_lens.double() * size).round()
-        return self.probabilities(self.tagger(wavs, samples / wavs.shape[1]))
+        lens = (wav_lens.double() * size).round() / wavs.shape[1]
+        tokens = self.tagger.encode(*self.tagger.features(wavs, lens))
+        probs = self.probabilities(self.tagger.classify(tokens))
+        if not self.has_frames:
+            return probs
+        return probs, self.tagger.classifier.frame_logits(tokens).sigmoid()
 
 
 def export_onnx(tagger, path, int8=False, report=lambda line: None):
@@ -62,7 +71,9 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
 
     Inputs: ``wavs``, float32 ``[batch, samples]``, and ``wav_lens``, float32
     ``[batch]``, lengths relative to ``samples``. Output: ``probabilities``,
-    float32 ``[batch, classes]``. Batch size and number of samples are free.
+    float32 ``[batch, classes]``; if the model classifies time steps, also
+    ``frames``, ``[batch, steps, classes]``, which mean nothing after a clip's end.
+    Batch size and number of samples are free.
     Weights of more than 2 GB are stored in a second file, ``PATH.data``.
 
     If ONNX Runtime is installed, the result is compared with PyTorch: unless
@@ -96,6 +107,11 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
         metadata["window_samples"] = str(reference.max_samples)
         if tagger.thresholds is not None:
             metadata["thresholds"] = json.dumps(tagger.thresholds.tolist())
+        if tagger.has_frames:
+            times = reference.tagger.step_times(reference.max_samples)[:2]
+            steps = times[0].item(), times.diff().item()
+            steps = [*steps, reference.mods.classifier.median_seconds]
+            metadata["steps"] = json.dumps([round(x, 6) for x in steps])
         program.save(exported)
         del program
         if importlib.util.find_spec("onnxruntime") is None:
@@ -116,9 +132,11 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
         for file in sorted(exported.parent.glob("*.data")) + [exported]:
             size += file.stat().st_size
             os.replace(file, path.parent / file.name)
+    n_classes = len(reference.labels)
+    frames = f" and frames [batch, steps, {n_classes}]" * tagger.has_frames
     report(
         f"wrote {path}, {size / 1e6:.1f} MB: wavs [batch, samples] and "
-        f"wav_lens [batch] -> probabilities [batch, {len(reference.labels)}]"
+        f"wav_lens [batch] -> probabilities [batch, {n_classes}]{frames}"
     )
     return path
 
@@ -135,7 +153,7 @@ def _export(tagger):
             dynamo=True,
             verbose=False,
             input_names=["wavs", "wav_lens"],
-            output_names=["probabilities"],
+            output_names=["probabilities"] + ["frames"] * tagger.has_frames,
             dynamic_shapes=shapes,
         )
     for node in program.model.graph.all_nodes():
@@ -171,9 +189,14 @@ def _check(path, tagger, report, tolerance=TOLERANCE):
         for wav, end in zip(wavs, (lens * wavs.shape[1]).round().int()):
             wav[end:] = 0.0
         inputs = {"wavs": wavs.numpy(), "wav_lens": lens.numpy()}
-        (found,) = session.run(None, inputs)
-        expected = tagger.tag_batch(wavs, lens)
-        error = (torch.from_numpy(found) - expected).abs().max().item()
+        found = session.run(None, inputs)
+        expected = [tagger.tag_batch(wavs, lens)]
+        if tagger.has_frames:
+            expected.append(tagger.tag_frames(wavs, lens)[1])
+        errors = zip(map(torch.from_numpy, found), expected, strict=True)
+        error = (
+            torch.stack([(a - b).abs().max() for a, b in errors]).max().item()
+        )
         worst = worst if error <= worst else error  # also if it is NaN
         if tolerance and not error <= tolerance:
             raise RuntimeError(

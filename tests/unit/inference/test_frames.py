@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import json
+
 import pytest
 import soundfile
 import torch
@@ -12,6 +14,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import _load_folder, _write_folder
 from speechbrain_fftp.inference.frames import _join_pieces
+from speechbrain_fftp.inference.onnx import export_onnx
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import (
     AttentionPooling,
@@ -121,3 +124,24 @@ def test_other_models_say_what_they_need(exported):
     tagger = AudioTagger.from_pretrained(exported[1])
     with pytest.raises(ValueError, match="classifies only whole clips: train"):
         tagger.frame_probabilities("no.wav")
+
+
+def test_onnx_has_the_time_steps(tagger, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    tagger.mods.classifier.median_seconds = 0.25
+    path = export_onnx(tagger, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(path)
+    names = [output.name for output in session.get_outputs()]
+    assert names == ["probabilities", "frames"]
+    wavs = 0.1 * torch.randn(2, 30001)
+    inputs = {"wavs": wavs.numpy(), "wav_lens": torch.ones(2).numpy()}
+    clips, frames = map(torch.from_numpy, session.run(None, inputs))
+    times, expected = tagger.tag_frames(wavs)
+    torch.testing.assert_close(frames, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(clips, tagger.tag_batch(wavs), atol=1e-5, rtol=0)
+    about = session.get_modelmeta().custom_metadata_map
+    first, step, median = json.loads(about["steps"])
+    assert times.tolist() == pytest.approx(
+        [first + step * n for n in range(len(times))], abs=1e-4
+    )
+    assert median == 0.25
