@@ -24,7 +24,7 @@ COLUMNS = ("filename", "onset", "offset", "event_label")
 
 
 def event_metrics(timelines, truth, threshold=0.5):
-    """Scores the events of clips, with mir_eval, psds_eval and scikit-learn.
+    """Scores the events of clips, with mir_eval and psds_eval.
 
     Arguments
     ---------
@@ -76,7 +76,7 @@ def event_metrics(timelines, truth, threshold=0.5):
     truth_table = pandas.DataFrame(rows, columns=COLUMNS)
     lengths = [(clip, found.duration) for clip, found in timelines.items()]
     lengths = pandas.DataFrame(lengths, columns=["filename", "duration"])
-    counts = {
+    points = {
         name: PSDSEval(*limits, ground_truth=truth_table, metadata=lengths)
         for name, (limits, _) in PSDS.items()
     }
@@ -84,16 +84,22 @@ def event_metrics(timelines, truth, threshold=0.5):
         warnings.simplefilter("ignore")
         for rows in _operating_points(timelines, classes):
             table = pandas.DataFrame(rows, columns=COLUMNS)
-            for each in counts.values():
+            for each in points.values():
                 each.add_operating_point(table)
         scores = {
-            name: float(counts[name].psds(max_efpr=100, **options).value)
+            name: float(points[name].psds(max_efpr=100, **options).value)
             for name, (_, options) in PSDS.items()
         }
     if len(classes) == 1:  # psds_eval would return 0
         scores = dict.fromkeys(PSDS, float("nan"))
-    events = {k: found.events(threshold) for k, found in timelines.items()}
-    return {**_f1_scores(timelines, truth, events, classes), **scores}
+    *counts, errors = event_counts(timelines, truth, classes, threshold)
+    event_f1, segment_f1 = (float(mean_f1(c.sum(1))) for c in counts)
+    return {
+        "event_F1": event_f1,
+        "segment_F1": segment_f1,
+        "onset_error": float(np.median(errors)) if errors else float("nan"),
+        **scores,
+    }
 
 
 def _operating_points(timelines, classes):
@@ -115,42 +121,72 @@ def _operating_points(timelines, classes):
     return points
 
 
-def _f1_scores(timelines, truth, events, classes):
-    """F1 of events and of segments, and the error of onsets."""
-    from mir_eval.transcription import match_notes
-    from sklearn.metrics import f1_score
+def event_counts(timelines, truth, classes, threshold=0.5):
+    """Counts the events of clips.
 
-    pitch, event_f1, segment_f1, errors = 440.0, [], [], []
-    for label in classes:
-        hits, total, masks = 0, 0, []
-        for clip, found in timelines.items():
+    Arguments
+    ---------
+    timelines, truth, threshold
+        See ``event_metrics``.
+    classes : list of str
+        The classes to count.
+
+    Returns
+    -------
+    counts : numpy.ndarray
+        Events found where they are, true ones, and found ones: ``[3, clips,
+        classes]``.
+    segments : numpy.ndarray
+        The same of segments of 1 s.
+    errors : list of float
+        Errors of the onsets, in seconds, up to 1 s.
+
+    Example
+    -------
+    >>> from speechbrain_fftp.inference.events import Timeline
+    >>> times, probs = torch.arange(0.05, 3, 0.1), torch.zeros(30, 1)
+    >>> found = Timeline(times, probs, probs.amax(0), 3.0, 0.0, ["Siren"])
+    >>> truth = {"a": [(1.0, 2.0, "Siren")]}
+    >>> event_counts({"a": found}, truth, ["Siren"])[0].tolist()
+    [[[0]], [[1]], [[0]]]
+    """
+    from mir_eval.transcription import match_notes
+
+    counts = np.zeros((2, 3, len(timelines), len(classes)), int)
+    events = {k: found.events(threshold) for k, found in timelines.items()}
+    near = {"offset_ratio": 0.2, "offset_min_tolerance": COLLAR}
+    errors, pitch = [], 440.0
+    for number, (clip, found) in enumerate(timelines.items()):
+        for column, label in enumerate(classes):
             true = [(a, b) for a, b, x in truth.get(clip, ()) if x == label]
             own = [(x.start, x.end) for x in events[clip] if x.label == label]
-            masks.append([_segments(x, found.duration) for x in (true, own)])
-            total += len(true) + len(own)
+            here = counts[:, :, number, column]
+            masks = [_segments(x, found.duration) for x in (true, own)]
+            here[1] = (masks[0] & masks[1]).sum(), *(x.sum() for x in masks)
+            here[0, 1:] = len(true), len(own)
             if not true or not own:
                 continue
             true, own = np.array(true), np.array(own)
             notes = [true, np.full(len(true), pitch)]
             notes += [own, np.full(len(own), pitch)]
-            hits += len(
-                match_notes(
-                    *notes,
-                    onset_tolerance=COLLAR,
-                    offset_ratio=0.2,
-                    offset_min_tolerance=COLLAR,
-                )
+            here[0, 0] = len(
+                match_notes(*notes, onset_tolerance=COLLAR, **near)
             )
             pairs = match_notes(*notes, onset_tolerance=1.0, offset_ratio=None)
             errors += [abs(true[i, 0] - own[j, 0]) for i, j in pairs]
-        event_f1.append(2 * hits / total)
-        masks = [np.concatenate(part) for part in zip(*masks)]
-        segment_f1.append(f1_score(*masks, zero_division=0.0))
-    return {
-        "event_F1": float(np.mean(event_f1)),
-        "segment_F1": float(np.mean(segment_f1)),
-        "onset_error": float(np.median(errors)) if errors else float("nan"),
-    }
+    return counts[0], counts[1], errors
+
+
+def mean_f1(counts):
+    """The mean over classes of F1, of counts ``[3, ..., C]``.
+
+    Example
+    -------
+    >>> float(mean_f1(np.array([[1, 0], [2, 1], [1, 1]])))
+    0.3333333333333333
+    """
+    hits, true, found = counts
+    return (2 * hits / np.maximum(true + found, 1)).mean(-1)
 
 
 def _segments(spans, duration):
