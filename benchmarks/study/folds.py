@@ -75,8 +75,24 @@ def audioset_clips(folder):
     return clips
 
 
+def given_splits(folder):
+    """The clips of each split of a folder in AudioSet's format, by its lists."""
+    splits = {}
+    for name, file in SEGMENTS.items():
+        lines = (
+            (folder / f"{file}_segments.csv").read_text("utf-8").splitlines()
+        )
+        ids = (line.split(",")[0] for line in lines if line[:1] != "#")
+        splits[name] = [Clip(clip_id, "", clip_id) for clip_id in ids]
+    return splits
+
+
 def groups_of(folder, ids):
     """The groups of clips, given the ids that a recipe gives them."""
+    if not any(
+        (folder / x).exists() for x in (SPLIT_LISTS["valid"], "clips.csv")
+    ):
+        return list(ids)
     if (folder / SPLIT_LISTS["valid"]).exists():
         names = (clip_id.partition("_nohash_")[0] for clip_id in ids)
         return [name.rpartition("_")[2] for name in names]
@@ -130,8 +146,14 @@ def list_clips(folder):
 def make_fold(folder, fold, dest, subset=None):
     """Makes the data folder of a fold, once; returns the clips of each split.
 
-    ``subset`` are the arguments of ``take``.
+    ``subset`` are the arguments of ``take``; "given" means the folder's own
+    splits, so that folds differ in their seeds alone.
     """
+    if subset == "given":
+        if not dest.exists():
+            dest.parent.mkdir(parents=True, exist_ok=True)
+            dest.symlink_to(folder)
+        return given_splits(folder)
     splits = take(split(list_clips(folder), fold), **(subset or {}))
     if not dest.exists():
         dest.parent.mkdir(parents=True, exist_ok=True)

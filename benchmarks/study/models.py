@@ -122,8 +122,21 @@ def training_cost(config, plan):
     return sum(each) / len(each)
 
 
-def figures(config, plan):
-    """``Figures`` of a configuration's model for clips of a plan."""
+def windowed_figures(config, plan, window=None, hop=None):
+    """``Figures`` of a clip and, if it is cut into windows, of all of these."""
+    whole = figures(config, plan)
+    if not window:
+        return whole
+    count = math.floor((plan.seconds - window) / hop) + 1
+    part = figures(config, plan, window)
+    return whole._replace(
+        macs=whole.macs + count * part.macs,
+        macs_linear=whole.macs_linear + count * part.macs_linear,
+    )
+
+
+def figures(config, plan, seconds=None):
+    """``Figures`` of a model for clips of some length, or of a plan's."""
     modules = load_model(config, plan)
     encoder, classifier = modules["embedding_model"], modules["classifier"]
     tokens = []
@@ -131,7 +144,7 @@ def figures(config, plan):
         encoder.blocks[0].register_forward_pre_hook(
             lambda block, args: tokens.append(args[0].shape[1])
         )
-    wavs = torch.zeros(1, round(plan.seconds * SAMPLE_RATE))
+    wavs = torch.zeros(1, round((seconds or plan.seconds) * SAMPLE_RATE))
     feats = modules["compute_features"](wavs)
     macs = count_macs(encoder, feats)
     macs += count_macs(classifier, encoder(feats).detach())

@@ -19,44 +19,23 @@ Authors
 
 import argparse
 import contextlib
-import csv
 import fcntl
-import hashlib
-import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import torch
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from harness import RESULTS, environment, run_recipe  # noqa: E402
-from study.folds import groups_of, make_fold  # noqa: E402
-from study.models import (  # noqa: E402
-    PEERS,
-    ROOT,
-    compose,
-    figures,
-    read_yaml,
-    save_blocks,
-    training_cost,
-)
+from harness import RESULTS, run_recipe  # noqa: E402
+from study.collect import collect  # noqa: E402
+from study.folds import make_fold  # noqa: E402
+from study.models import PEERS, ROOT, compose, save_blocks  # noqa: E402
 from study.plan import find_plan  # noqa: E402
 from study.report import write_report  # noqa: E402
 from study.results import Results  # noqa: E402
-from study.uncertainty import METRICS, Scores  # noqa: E402
 
 from speechbrain_fftp.dataio.files import write_json  # noqa: E402
-from speechbrain_fftp.datasets.speech_commands.lists import (  # noqa: E402
-    SILENCE,
-)
-
-# What a row has from the run that trained its model
-TRAINING = ("valid", "curve", "averaged_epochs", "epochs", "training_macs")
 
 
 class Study:
@@ -82,17 +61,28 @@ class Study:
         """The recipe's script, yaml and options for a run."""
         config, models = run.config, self.models(run)
         if "model" in models:
-            stride = config.overrides["stride_frames"]
-            return [
-                *("-m", "speechbrain_fftp.cli.main", "evaluate"),
-                *("--model", models["model"], "--stride", stride),
-                *("--data_folder", self.data(run, "prepared")),
-                *("--output", self.folder(run) / "scores", "--threads", 1),
-            ]
+            words = ["-m", "speechbrain_fftp.cli.main", "evaluate"]
+            words += ["--model", models["model"]]
+            words += ["--data_folder", self.data(run, "prepared")]
+            words += ["--output", self.folder(run) / "scores", "--threads", 1]
+            names = {
+                "stride_frames": "stride",
+                "window": "window",
+                "hop": "hop",
+            }
+            for key, option in names.items():
+                if key in config.overrides:
+                    words += [f"--{option}", config.overrides[key]]
+            return words
         name = f"{self.results.digest(run)}_{Path(config.yaml).name}"
         options = {
             **config.overrides,
             **models,
+            **{
+                name: self.data_folder / config.overrides[name]
+                for name in self.plan.facts.get("files", ())
+                if name in config.overrides
+            },
             "data_folder": self.data(run, "folds"),
             "prepared_folder": self.data(run, "prepared"),
             "output_folder": self.folder(run),
@@ -124,6 +114,7 @@ class Study:
         fold, prepared = (self.data(run, k) for k in ("folds", "prepared"))
         with locked(self.work / "lock", wait=True):
             subset = self.plan.facts["data"][run.data] if run.data else None
+            subset = subset or self.plan.facts.get("splits")
             clips = make_fold(self.data_folder, run.fold, fold, subset)
             if not prepared.exists():
                 words = [ROOT / self.plan.facts["prepare"], fold, prepared]
@@ -186,7 +177,7 @@ class Study:
             reason = f"exit status {status}"
             if status == 0:
                 try:
-                    row, scores = self.collect(run, clips)
+                    row, scores = collect(self, run, clips)
                 except (OSError, KeyError, ValueError) as error:
                     reason = f"no result: {error!r}"
                 else:
@@ -207,82 +198,6 @@ class Study:
             last = "\n".join(text.splitlines()[-15:])
             print(f"{run}: FAILED, {reason}\n{last}\n{folder}", flush=True)
             return False
-
-    def collect(self, run, clips):
-        """The row of a finished run, except for its times, and its ``Scores``."""
-        plan, config, folder = self.plan, run.config, self.folder(run)
-        trained = dict(run.uses).get("model")  # else this run trains
-        output = folder / "scores" if trained else folder
-        metrics = json.loads((output / "metrics.json").read_text("utf-8"))
-        found = np.load(output / "probabilities.npz")
-        groups = np.array(groups_of(self.data_folder, found["ids"]))
-        scores = Scores(found["ids"], groups, found["targets"], found["probs"])
-        row = {}
-        if SILENCE in found["labels"]:
-            silent = scores.targets[:, found["labels"] == SILENCE][:, 0]
-            hits = scores.probs.argmax(1) == scores.targets.argmax(1)
-            row["silence"] = float(hits[silent].mean())
-            scores = Scores(*(part[~silent] for part in scores))
-        scored = scores.targets.any(0)
-        if plan.metric == "mAP":  # other classes cannot be scored
-            scores = scores._replace(
-                targets=scores.targets[:, scored], probs=scores.probs[:, scored]
-            )
-        weights = np.ones((1, len(scores.groups)))
-        cost = figures(config, plan)
-        training = (
-            self.results.find(trained)
-            if trained
-            else {
-                "valid": metrics[f"valid_{plan.metric}"],
-                "curve": read_curve(folder / "history.csv", plan.metric),
-                "averaged_epochs": metrics["averaged_epochs"],
-                "epochs": metrics["epochs"],
-                "training_macs": 3
-                * training_cost(config, plan)
-                * len(clips["train"])
-                * config.overrides["number_of_epochs"],
-            }
-        )
-        text = re.sub(r"\s*#.*", "", read_yaml(config.yaml, plan.base))
-        commit, changed = version()
-        return {
-            "recipe": plan.recipe,
-            "yaml": config.yaml,
-            "overrides": config.overrides,
-            "fold": str(run.fold),
-            "seed": plan.seed(run),
-            "value": float(METRICS[plan.metric](scores, weights)[0]),
-            **row,
-            **{key: training[key] for key in TRAINING},
-            "trained": self.results.digest(trained) if trained else None,
-            "clips": {name: len(part) for name, part in clips.items()},
-            **cost._asdict(),
-            "processor": environment("cpu")["processor"],
-            "torch": torch.__version__,
-            "commit": commit,
-            "changed": changed,
-            "yaml_sha1": hashlib.sha1(text.encode()).hexdigest()[:10],
-        }, scores
-
-
-def read_curve(path, metric):
-    """The validation scores of a history.csv, by epoch."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return [float(row[f"valid_{metric}"]) for row in csv.DictReader(file)]
-
-
-def version():
-    """The git commit of this checkout, and whether its code was changed."""
-
-    def git(*words):
-        return subprocess.run(
-            ["git", *words], cwd=ROOT, capture_output=True, text=True
-        ).stdout.strip()
-
-    code = ("speechbrain_fftp", "recipes", "hparams")
-    code += ("benchmarks/peers", "benchmarks/study")
-    return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", *code))
 
 
 @contextlib.contextmanager

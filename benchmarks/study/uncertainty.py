@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from statsmodels.stats.multitest import multipletests
 
+from speechbrain_fftp.utils.event_metrics import mean_f1
+
 REPLICATES = 10000
 
 
@@ -74,7 +76,21 @@ def mean_precision(scores, weights):
     return np.nanmean(found, axis=0)
 
 
-METRICS = {"accuracy": accuracy, "mAP": mean_precision}
+def event_f1(scores, weights):
+    """Mean F1 of events; arguments and result as in ``accuracy``.
+
+    The targets are counts of true events ``[clips, C]``, the probabilities those
+    of events found where they are, and of all that are found ``[clips, 2 * C]``.
+    """
+    hits, found = np.split(weights @ scores.probs, 2, 1)
+    return mean_f1((hits, weights @ scores.targets, found))
+
+
+METRICS = {
+    "accuracy": accuracy,
+    "mAP": mean_precision,
+    "event_F1": event_f1,
+}
 
 
 @functools.lru_cache(maxsize=4)

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
 import statistics
 
 import torch
@@ -36,22 +37,24 @@ def learn_events(
     data_folder,
     strong_labels,
     split="valid",
+    window=None,
+    hop=None,
     progress=False,
     **settings,
 ):
     """Learns a median filter and thresholds of time steps, by their F1.
 
-    Returns seconds, and the rows of ``learn_thresholds``, of the filter whose
+    Or of windows, if their length or hop is given. Returns seconds, and the rows of ``learn_thresholds``, of the filter whose
     mean F1 over classes is the highest, the shortest one of several.
     """
     clips, truth = _list_events(
         tagger, data_folder, strong_labels, split, **settings
     )
-    found, targets = [], []
+    read, found, targets = tagger.frame_probabilities, [], []
+    if window or hop:
+        read = functools.partial(tagger.timeline, window=window, hop=hop)
     for clip, source in tqdm(clips.items(), unit="clip", disable=not progress):
-        times, probs = tagger.frame_probabilities(
-            source() if callable(source) else source
-        )
+        times, probs = read(source() if callable(source) else source)
         steps = torch.zeros_like(probs)
         for start, end, label in truth.get(clip, ()):
             inside = (times >= start) & (times < end)

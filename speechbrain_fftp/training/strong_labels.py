@@ -44,7 +44,7 @@ class StrongLabels:
     def __init__(self, path, labels, classes, train_set, tagger):
         if not isinstance(train_set, DynamicItemDataset):
             raise ValueError("strong_labels needs format: flac.")
-        if tagger.embedding_model.embedding.strides:
+        if getattr(tagger.embedding_model.embedding, "strides", None):
             raise ValueError("strong_labels and strides exclude each other.")
         self.n_classes, self.tagger = len(labels), tagger
         numbers = {label: number for number, label in enumerate(labels)}

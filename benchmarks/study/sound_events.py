@@ -1,0 +1,36 @@
+"""Scores what a model of the study hears when, on clips with strong labels.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import numpy as np
+import torch
+from study.uncertainty import Scores
+
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.event_scores import _list_events, learn_events
+from speechbrain_fftp.utils.event_metrics import event_counts, event_metrics
+
+
+def score_events(model, prepared, data_folder, window=None, hop=None):
+    """``Scores`` of counted events of the eval split, and ``event_metrics``.
+
+    The thresholds, and the median filter of time steps, are learnt on the valid
+    split.
+    """
+    tagger = AudioTagger.from_pretrained(model)
+    windows = {"window": window, "hop": hop}
+    path = data_folder / "strong_valid.tsv"
+    seconds, rows = learn_events(tagger, prepared, path, **windows)
+    if tagger.has_frames:
+        tagger.mods.classifier.median_seconds = seconds
+    limits = torch.tensor([threshold for _, threshold, *_ in rows])
+    path = data_folder / "strong_eval.tsv"
+    clips, truth = _list_events(tagger, prepared, path, "eval")
+    found = {x: tagger.analyze(wav, **windows) for x, wav in clips.items()}
+    metrics = event_metrics(found, truth, limits)
+    (hits, true, own), *_ = event_counts(found, truth, tagger.labels, limits)
+    ids = np.array(list(found))
+    scores = Scores(ids, ids, true, np.concatenate([hits, own], 1))
+    return scores, {**metrics, "median_seconds": seconds}
