@@ -46,10 +46,11 @@ class Study:
         self.results = Results(results, plan)
 
     def folder(self, run):
-        """The run's folder, the same whenever it is started."""
-        digest = self.results.digest(run)
+        """The run's folder, the same whenever and for whatever it is started."""
+        runs, digest = self.work / "runs", self.results.digest(run)
         name = re.sub(r"\W+", "_", run.name).strip("_")[:40]
-        return self.work / "runs" / f"{name}_{run.fold}_{digest}"
+        new = runs / f"{name}_{run.fold}_{digest}"
+        return next(runs.glob(f"*_{digest}"), new)  # of another table, too
 
     def data(self, run, kind):
         """The folder of a run's ``folds`` or ``prepared`` data."""
