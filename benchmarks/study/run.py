@@ -62,6 +62,8 @@ class Study:
         """The recipe's script, yaml and options for a run."""
         config, models = run.config, self.models(run)
         if "model" in models:
+            # What an interrupted call has left
+            shutil.rmtree(self.folder(run) / "scores", ignore_errors=True)
             words = ["-m", "speechbrain_fftp.cli.main", "evaluate"]
             words += ["--model", models["model"]]
             words += ["--data_folder", self.data(run, "prepared")]
@@ -183,10 +185,12 @@ class Study:
                     reason = f"no result: {error!r}"
                 else:
                     row.update(cpu_minutes=cpu_minutes, minutes=minutes)
-                    self.results.add(run, {**row, "resumed": resumed}, scores)
-                    large = ["save"] + ["inference"] * (
-                        not self.plan.is_used(run)
-                    )
+                    if not self.results.find(run):  # else only its model
+                        row["resumed"] = resumed
+                        self.results.add(run, row, scores)
+                    large = {"save", "inference"}  # large folders
+                    if self.plan.is_used(run):
+                        large.remove("inference")
                     for name in large:
                         shutil.rmtree(folder / name, ignore_errors=True)
                     print(
