@@ -40,6 +40,7 @@ def script(monkeypatch):
         ("training_gpu", (), 0),
         ("tagging", (), 0),
         ("small_files", (), 0),
+        ("timeline", (), 0),
     ],
 )
 def test_script_runs(name, packages, targets, script, monkeypatch):
