@@ -225,6 +225,8 @@ class Report:
             "",
         ]
         for row in table.rows:
+            if row.data != target.data:
+                continue
             runs = self.runs(row)
             curves = {f: self.row_of(runs[f])["curve"] for f in runs}
             needed = sorted(
