@@ -66,8 +66,8 @@ def event_metrics(timelines, truth, threshold=0.5):
         from psds_eval import PSDSEval
     except ImportError as error:
         raise ValueError(
-            f"Scores of events need {error.name}: pip install "
-            "'speechbrain_fftp[events]'."
+            f"Scores of events need {error.name}: pip install psds_eval "
+            "mir_eval 'pandas<3'."
         ) from error
     classes = sorted({x for clip in timelines for *_, x in truth.get(clip, ())})
     if not classes:
@@ -126,10 +126,12 @@ def event_counts(timelines, truth, classes, threshold=0.5):
 
     Arguments
     ---------
-    timelines, truth, threshold
+    timelines, truth : dict
         See ``event_metrics``.
-    classes : list of str
-        The classes to count.
+    classes : list
+        The labels to count.
+    threshold : float or torch.Tensor or "auto"
+        See ``Timeline.events``.
 
     Returns
     -------
@@ -178,7 +180,17 @@ def event_counts(timelines, truth, classes, threshold=0.5):
 
 
 def mean_f1(counts):
-    """The mean over classes of F1, of counts ``[3, ..., C]``.
+    """Averages F1 over classes.
+
+    Arguments
+    ---------
+    counts : numpy.ndarray
+        Of ``event_counts``, ``[3, ..., classes]``.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[...]``
 
     Example
     -------

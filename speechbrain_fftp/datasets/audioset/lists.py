@@ -140,14 +140,15 @@ def read_strong_labels(path, clips):
     ``path`` is a tab-separated table with the columns of AudioSet-Strong or of
     DCASE; other tables, and events without a duration, are errors.
     """
-    for line, row in read_table(path, (), delimiter="\t"):
-        names = next((x for x in STRONG_COLUMNS if set(x) <= set(row)), None)
-        if names is None:
-            raise ValueError(
-                f"{path} needs the tab-separated columns "
-                f"{', '.join(STRONG_COLUMNS[0])}, or "
-                f"{', '.join(STRONG_COLUMNS[1])}."
-            )
+    with open_csv(path) as file:
+        header = set(next(csv.reader(file, delimiter="\t"), ()))
+    names = next((x for x in STRONG_COLUMNS if set(x) <= header), None)
+    if names is None:
+        known = (", ".join(columns) for columns in STRONG_COLUMNS)
+        raise ValueError(
+            f"{path} needs the tab-separated columns {', or '.join(known)}."
+        )
+    for line, row in read_table(path, names, delimiter="\t"):
         clip, start, end, label = (row[name] for name in names)
         try:
             start, end = float(start), float(end)

@@ -101,7 +101,7 @@ def test_events_are_scored_by_a_table(exported, data, tmp_path, capsys):
     assert written == pytest.approx(expected, nan_ok=True)
     for name, value in expected.items():
         assert f"{name} {value:.4f}\n" in printed
-    table.write_text("a\tb\n1\t2\n", "utf-8")
+    table.write_text("a\tb\n", "utf-8")
     assert run(exported[1], data, *options[:2]) == 1
     assert f"{table} needs the tab-separated columns" in capsys.readouterr().err
 
