@@ -1,4 +1,4 @@
-"""Scores what a model of the study hears when, on clips with strong labels.
+"""Scores the events of a model of the study, on clips with strong labels.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,7 +9,7 @@ import torch
 from study.uncertainty import Scores
 
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.event_scores import _list_events, learn_events
+from speechbrain_fftp.inference.event_scores import find_events, learn_events
 from speechbrain_fftp.utils.event_metrics import event_counts, event_metrics
 
 
@@ -27,8 +27,7 @@ def score_events(model, prepared, data_folder, window=None, hop=None):
         tagger.mods.classifier.median_seconds = seconds
     limits = torch.tensor([threshold for _, threshold, *_ in rows])
     path = data_folder / "strong_eval.tsv"
-    clips, truth = _list_events(tagger, prepared, path, "eval")
-    found = {x: tagger.analyze(wav, **windows) for x, wav in clips.items()}
+    found, truth = find_events(tagger, prepared, path, **windows)
     metrics = event_metrics(found, truth, limits)
     (hits, true, own), *_ = event_counts(found, truth, tagger.labels, limits)
     ids = np.array(list(found))

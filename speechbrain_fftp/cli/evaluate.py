@@ -39,10 +39,7 @@ def add_options(parser, split="eval"):
     text = "length of windows that clips are cut into; a label takes its "
     text += "maximum (default: only clips longer than the model's are cut)"
     options.add_windows(parser, text)
-    text = (
-        "events of the clips with their times, as of AudioSet-Strong or DCASE: "
-    )
-    text += "scores what is heard when, too"
+    text = "also score events, against a table as of AudioSet-Strong or DCASE"
     add("--strong_labels", metavar="TABLE", help=text)
     text = "new folder for metrics.json, per_class.csv, predictions.csv and "
     text += "probabilities.npz"

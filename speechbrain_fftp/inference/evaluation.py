@@ -109,6 +109,11 @@ def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
     return data.classes, items()
 
 
+def _open(source):
+    """A path, or the file that a listed function returns."""
+    return source() if callable(source) else source
+
+
 def _list_clips(tagger, data_folder, split, **settings):
     """As ``_list_prepared``, of any data folder.
 
@@ -149,7 +154,7 @@ def evaluate(
     _, clips, labels = _list_clips(tagger, data_folder, split, **settings)
 
     def read_clip(item):
-        return read(item[1]() if callable(item[1]) else item[1])
+        return read(_open(item[1]))
 
     rows, probs, skipped = [], [], {}
     for (clip_id, _, own), result in tqdm(

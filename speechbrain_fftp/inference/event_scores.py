@@ -1,4 +1,4 @@
-"""Scores and calibrates what a model hears when, on clips with strong labels.
+"""Scores a model's events, and learns their thresholds, on strong labels.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -11,8 +11,8 @@ import torch
 from tqdm import tqdm
 
 from speechbrain_fftp.datasets.audioset.lists import read_strong_labels
-from speechbrain_fftp.inference.evaluation import _list_clips
-from speechbrain_fftp.inference.frames import _smooth
+from speechbrain_fftp.inference.evaluation import _list_clips, _open
+from speechbrain_fftp.inference.frames import _smooth, _step_targets
 from speechbrain_fftp.inference.thresholds import learn_thresholds
 from speechbrain_fftp.utils.event_metrics import event_metrics
 
@@ -44,8 +44,9 @@ def learn_events(
 ):
     """Learns a median filter and thresholds of time steps, by their F1.
 
-    Or of windows, if their length or hop is given. Returns seconds, and the rows of ``learn_thresholds``, of the filter whose
-    mean F1 over classes is the highest, the shortest one of several.
+    Or of windows, if their length or hop is given. Returns seconds, and the rows
+    of ``learn_thresholds``, of the filter whose mean F1 over classes is the
+    highest, the shortest one of several.
     """
     clips, truth = _list_events(
         tagger, data_folder, strong_labels, split, **settings
@@ -53,25 +54,23 @@ def learn_events(
     read, found, targets = tagger.frame_probabilities, [], []
     if window or hop:
         read = functools.partial(tagger.timeline, window=window, hop=hop)
+    numbers = {label: number for number, label in enumerate(tagger.labels)}
     for clip, source in tqdm(clips.items(), unit="clip", disable=not progress):
-        times, probs = read(source() if callable(source) else source)
-        steps = torch.zeros_like(probs)
-        for start, end, label in truth.get(clip, ()):
-            inside = (times >= start) & (times < end)
-            steps[inside, tagger.labels.index(label)] = 1.0
+        times, probs = read(_open(source))
+        own = [(a, b, numbers[label]) for a, b, label in truth.get(clip, ())]
         found.append((times, probs))
-        targets.append(steps)
-    best = None
+        targets.append(_step_targets(times, own, len(numbers)))
+    best, targets = None, torch.cat(targets)
     for seconds in MEDIANS:
         probs = torch.cat([_smooth(*clip, seconds) for clip in found])
-        rows = learn_thresholds(tagger.labels, torch.cat(targets), probs)
+        rows = learn_thresholds(tagger.labels, targets, probs)
         mean = statistics.mean(row[3] for row in rows if row[2])
         if best is None or mean > best[0] + 1e-6:
             best = mean, seconds, rows
     return best[1:]
 
 
-def evaluate_events(
+def find_events(
     tagger,
     data_folder,
     strong_labels,
@@ -81,22 +80,25 @@ def evaluate_events(
     progress=False,
     **settings,
 ):
-    """Scores what a model hears when, see ``AudioTagger.evaluate``.
+    """The ``Timeline`` of each clip by id, and its true events.
 
     ``strong_labels`` is a table as of the recipe: clips that it lacks have no
-    events. Classes that the model lacks are left out. Returns ``event_metrics``
-    with the model's thresholds, or 0.5 if it has none.
+    events. Classes that the model lacks are skipped.
     """
     clips, truth = _list_events(
         tagger, data_folder, strong_labels, split, **settings
     )
-    timelines = {
-        clip: tagger.analyze(
-            source() if callable(source) else source, window, hop
-        )
-        for clip, source in tqdm(
-            clips.items(), unit="clip", disable=not progress
-        )
-    }
+    clips = tqdm(clips.items(), unit="clip", disable=not progress)
+    return {
+        clip: tagger.analyze(_open(source), window, hop)
+        for clip, source in clips
+    }, truth
+
+
+def evaluate_events(tagger, *tables, **options):
+    """The ``event_metrics`` of ``find_events``.
+
+    With the model's thresholds, or 0.5 if it has none.
+    """
     threshold = 0.5 if tagger.thresholds is None else "auto"
-    return event_metrics(timelines, truth, threshold)
+    return event_metrics(*find_events(tagger, *tables, **options), threshold)

@@ -49,13 +49,26 @@ def _analyze_frames(tagger, source, progress=False):
     return times, probs, torch.stack(best).amax(0), duration
 
 
+def _step_targets(times, events, n_classes):
+    """Targets ``[N, C]`` of time steps: 1.0 within an event of a class.
+
+    Events are start and end in seconds and the number of the class.
+    """
+    steps = torch.zeros(len(times), n_classes)
+    for start, end, number in events:
+        inside = (times >= start) & (times < end)
+        # Of a short event, the time step that is the nearest
+        nearest = (times - (start + end) / 2).abs().argmin()
+        inside[nearest] |= ~inside.any()
+        steps[inside, number] = 1.0
+    return steps
+
+
 def _smooth(times, probs, seconds):
     """A median filter over time steps ``[T, C]``, of an odd number of them."""
-    steps = (
-        round(seconds / (times[1] - times[0]).item()) if len(times) > 1 else 0
-    )
-    if steps < 2:
+    if not seconds or len(times) < 2:
         return probs
+    steps = round(seconds / (times[1] - times[0]).item())
     sizes = steps // 2 * 2 + 1, 1
     return torch.from_numpy(median_filter(probs.numpy(), sizes, mode="nearest"))
 

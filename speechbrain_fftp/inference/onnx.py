@@ -47,10 +47,8 @@ class _Probabilities(torch.nn.Module):
         super().__init__()
         self.tagger = tagger.tagger
         self.probabilities = tagger.probabilities
-        self.min_samples, self.has_frames = (
-            tagger.min_samples,
-            tagger.has_frames,
-        )
+        self.min_samples = tagger.min_samples
+        self.has_frames = tagger.has_frames
 
     def forward(self, wavs, wav_lens):
         """``[B, S]``, ``[B]`` -> ``[B, C]``, and ``[B, N, C]`` of time steps."""

@@ -43,6 +43,8 @@ class PatchEmbedding(torch.nn.Module):
     196
     """
 
+    strides = None  # several in training, see FFTPEmbedding
+
     def __init__(self, n_mels, embed_dim, patch, stride):
         super().__init__()
         if min(*patch, *stride, embed_dim) < 1:

@@ -84,9 +84,9 @@ def _check_pooling(pooling, known=POOLINGS):
 
 
 class StatisticsPooling(torch.nn.Module):
-    """Means and standard deviations over a clip's own tokens, made wide before.
+    """Mean and standard deviation of a clip's own tokens, in a wider layer.
 
-    As x-vectors pool (https://www.danielpovey.com/files/2018_icassp_xvectors.pdf).
+    As in x-vectors (https://www.danielpovey.com/files/2018_icassp_xvectors.pdf).
 
     Arguments
     ---------

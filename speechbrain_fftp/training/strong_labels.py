@@ -12,6 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.audioset.lists import read_strong_labels
+from speechbrain_fftp.inference.frames import _step_targets
 from speechbrain_fftp.nnet.tokens import _own_tokens
 
 logger = get_logger(__name__)
@@ -44,7 +45,7 @@ class StrongLabels:
     def __init__(self, path, labels, classes, train_set, tagger):
         if not isinstance(train_set, DynamicItemDataset):
             raise ValueError("strong_labels needs format: flac.")
-        if getattr(tagger.embedding_model.embedding, "strides", None):
+        if tagger.embedding_model.embedding.strides:
             raise ValueError("strong_labels and strides exclude each other.")
         self.n_classes, self.tagger = len(labels), tagger
         numbers = {label: number for number, label in enumerate(labels)}
@@ -79,16 +80,10 @@ class StrongLabels:
         all columns.
         """
         times = self.tagger.step_times(wavs.shape[1])
-        steps = torch.zeros(len(ids), len(times), self.n_classes)
+        events = (self.events.get(clip, ()) for clip in ids)
+        steps = [_step_targets(times, x, self.n_classes) for x in events]
         known = torch.tensor([[float(clip in self.events)] for clip in ids])
-        for row, clip in zip(steps, ids):
-            for start, end, number in self.events.get(clip, ()):
-                inside = (times >= start) & (times < end)
-                # Of a short event, the time step that is the nearest
-                nearest = (times - (start + end) / 2).abs().argmin()
-                inside[nearest] |= ~inside.any()
-                row[inside, number] = 1.0
-        more = torch.cat([steps.flatten(1), known], 1)
+        more = torch.cat([torch.stack(steps).flatten(1), known], 1)
         return torch.cat([targets, more.to(targets)], 1)
 
     def compare(self, classifier, tokens, targets):

@@ -1,4 +1,4 @@
-"""Metrics of events: what sounds when.
+"""Metrics of sound event detection.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -4,16 +4,12 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import soundfile
 import torch
-import yaml
+from study_runs import run_study
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 WORDS = {"yes": 400, "no": 1600, "up": 900}
 TINY = {
     "task": "folders",
@@ -92,22 +88,11 @@ def studied(tmp_path_factory):
         (folder / "data" / name).write_text("", "utf-8")
     rows = [{"epochs": 1, **row} for row in ROWS]
     table = {"title": "Models", "folds": 1, "target": "blocks", "rows": rows}
-    path = folder / "models.yaml"
-    path.write_text(yaml.safe_dump({**PLAN, "tables": {"all": table}}), "utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
-        from study import run
+    plan = {**PLAN, "tables": {"all": table}}
+    with run_study(folder, plan) as (study, runs, rows):
         from study.report import Report
 
-        plan = run.find_plan(str(path))
-        where = (folder / name for name in ("data", "work", "results"))
-        study = run.Study(plan, *where)
-        runs = {each.name.removeprefix("all: "): each for each in plan.runs()}
-        # The last one first: those that it needs are run before it
-        assert all([study.execute(each) for each in [*runs.values()][::-1]])
-        rows = {name: study.results.find(each) for name, each in runs.items()}
         yield study, runs, rows, Report(study.results)
-    sys.modules.pop("study", None)
 
 
 def weights(study, run):
@@ -120,7 +105,7 @@ def test_subsets_have_their_words_and_clips(studied):
     for label, words, count in (("source", 2, 48), ("weights", 2, 10)):
         assert rows[label]["clips"]["train"] <= count
         with np.load(
-            study.results.path.parent / "models" / f"{rows[label]['run']}.npz"
+            study.results.path.with_suffix("") / f"{rows[label]['run']}.npz"
         ) as found:
             assert found["targets"].shape[1] == words
     assert rows["weights"]["clips"]["train"] == 10
