@@ -30,7 +30,7 @@ from speechbrain_fftp.datasets.speech_commands.lists import (
 )
 
 RATE, SECONDS = 16000, 10
-SIZES = {"train": 600, "valid": 100, "eval": 200}
+SIZES = {"train": 1200, "valid": 200, "eval": 400}
 SEGMENTS = {"train": "balanced_train", "valid": "valid", "eval": "eval"}
 MAX_SOUNDS, MAX_SECONDS = 6, 3.0
 QUIET_DB = 30  # below a clip's loudest 10 ms: not part of its sound

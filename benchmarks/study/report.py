@@ -42,6 +42,17 @@ COLUMNS = (
     "p",
     "finding",
 )
+# Further figures of the runs: the factor, and the mean with the lowest and the
+# highest run
+FIGURES = {
+    "event_F1": {
+        "segment_F1": ("segment F1 in %", 100),
+        "onset_error": ("onset error in ms", 1000),
+        "PSDS1": ("PSDS1 in %", 100),
+        "PSDS2": ("PSDS2 in %", 100),
+        "mAP": ("mAP of clips in %", 100),
+    },
+}
 NOTE = """\
 Means over folds, with 95 % intervals of a bootstrap that draws folds and, in
 each fold, {groups}. Differences are to the row named, on the folds that both
@@ -52,6 +63,12 @@ included; those of training are three times as many for each clip and epoch.
 CPU minutes are those of a whole run of the recipe, on one thread of {processors}.
 Options are the learning rate and the share of cells that masks cover.
 """
+
+
+def _range(values):
+    """Their mean, with the lowest and the highest."""
+    mean, low, high = statistics.mean(values), min(values), max(values)
+    return f"{mean:.1f} ({low:.1f} to {high:.1f})"
 
 
 class Contrast(NamedTuple):
@@ -156,8 +173,9 @@ class Report:
 
     def cells(self, name, row):
         """The cells of a row of a table."""
+        figures = FIGURES.get(self.plan.metric, {})
         if (found := self.summary(row)) is None:
-            empty = ["-"] * (len(COLUMNS) - 2)
+            empty = ["-"] * (len(COLUMNS) + len(figures) - 2)
             return [row.label, *empty, "not yet run"]
         stored = [self.row_of(run) for run in self.runs(row).values()]
         options = row.config.overrides
@@ -177,6 +195,10 @@ class Report:
             str(done) if done == wanted else f"{done} of {wanted}",
             "{:.1f} [{:.1f}, {:.1f}]".format(*found),
             *self.contrast_cells((name, row.label)),
+            *(
+                _range([factor * each[key] for each in stored])
+                for key, (_, factor) in figures.items()
+            ),
         ]
 
     def contrast_cells(self, key):
@@ -193,7 +215,9 @@ class Report:
 
     def lines(self, name, shown=None):
         """A table as lines of Markdown, with only the ``shown`` columns."""
+        figures = FIGURES.get(self.plan.metric, {}).values()
         columns = [text.format(metric=self.plan.metric) for text in COLUMNS]
+        columns += [text for text, _ in figures]
         wanted = [shown is None or c.split()[0] in shown for c in columns]
         rows = [self.cells(name, row) for row in self.tables[name].rows]
         lines = [columns, ["---"] * len(columns), *rows]

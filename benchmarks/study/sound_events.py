@@ -23,8 +23,6 @@ def score_events(model, prepared, data_folder, window=None, hop=None):
     windows = {"window": window, "hop": hop}
     path = data_folder / "strong_valid.tsv"
     seconds, rows = learn_events(tagger, prepared, path, **windows)
-    if tagger.has_frames:
-        tagger.mods.classifier.median_seconds = seconds
     limits = torch.tensor([threshold for _, threshold, *_ in rows])
     path = data_folder / "strong_eval.tsv"
     found, truth = find_events(tagger, prepared, path, **windows)

@@ -4,17 +4,24 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import functools
-import statistics
+from dataclasses import replace
 
 import torch
 from tqdm import tqdm
 
 from speechbrain_fftp.datasets.audioset.lists import read_strong_labels
 from speechbrain_fftp.inference.evaluation import _list_clips, _open
-from speechbrain_fftp.inference.frames import _smooth, _step_targets
+from speechbrain_fftp.inference.frames import (
+    _frame_classifier,
+    _smooth,
+    _step_targets,
+)
 from speechbrain_fftp.inference.thresholds import learn_thresholds
-from speechbrain_fftp.utils.event_metrics import event_metrics
+from speechbrain_fftp.utils.event_metrics import (
+    event_counts,
+    event_metrics,
+    mean_f1,
+)
 
 # Seconds of the median filters that are tried
 MEDIANS = (0.0, 0.15, 0.25, 0.35, 0.5, 0.7, 1.0)
@@ -42,31 +49,46 @@ def learn_events(
     progress=False,
     **settings,
 ):
-    """Learns a median filter and thresholds of time steps, by their F1.
+    """Learns thresholds and a median filter of time steps, which it sets.
 
-    Or of windows, if their length or hop is given. Returns seconds, and the rows
-    of ``learn_thresholds``, of the filter whose mean F1 over classes is the
-    highest, the shortest one of several.
+    Or thresholds of windows, if their length or hop is given. Returns seconds,
+    and the rows of ``learn_thresholds``: thresholds of maximum F1 of time steps,
+    and the filter whose events have the highest mean F1 over classes, the
+    shortest one of several.
     """
-    clips, truth = _list_events(
-        tagger, data_folder, strong_labels, split, **settings
-    )
-    read, found, targets = tagger.frame_probabilities, [], []
-    if window or hop:
-        read = functools.partial(tagger.timeline, window=window, hop=hop)
+    lengths = (0.0,)
+    if not (window or hop):
+        lengths, classifier = MEDIANS, _frame_classifier(tagger)
+        classifier.median_seconds = 0.0
+    found, truth = find_events(
+        tagger, data_folder, strong_labels, split, window, hop, progress,
+        **settings,
+    )  # fmt: skip
     numbers = {label: number for number, label in enumerate(tagger.labels)}
-    for clip, source in tqdm(clips.items(), unit="clip", disable=not progress):
-        times, probs = read(_open(source))
-        own = [(a, b, numbers[label]) for a, b, label in truth.get(clip, ())]
-        found.append((times, probs))
-        targets.append(_step_targets(times, own, len(numbers)))
-    best, targets = None, torch.cat(targets)
-    for seconds in MEDIANS:
-        probs = torch.cat([_smooth(*clip, seconds) for clip in found])
+    targets = torch.cat([
+        _step_targets(
+            each.times,
+            [(a, b, numbers[label]) for a, b, label in truth.get(clip, ())],
+            len(numbers),
+        )
+        for clip, each in found.items()
+    ])  # fmt: skip
+    best = None
+    for seconds in lengths:
+        smooth = {
+            clip: replace(x, probs=_smooth(x.times, x.probs, seconds))
+            for clip, x in found.items()
+        }
+        probs = torch.cat([each.probs for each in smooth.values()])
         rows = learn_thresholds(tagger.labels, targets, probs)
-        mean = statistics.mean(row[3] for row in rows if row[2])
+        limits = torch.tensor([threshold for _, threshold, *_ in rows])
+        counts, *_ = event_counts(smooth, truth, tagger.labels, limits)
+        counts = counts.sum(1)
+        mean = mean_f1(counts[:, counts[1] > 0])
         if best is None or mean > best[0] + 1e-6:
             best = mean, seconds, rows
+    if not (window or hop):
+        classifier.median_seconds = best[1]
     return best[1:]
 
 

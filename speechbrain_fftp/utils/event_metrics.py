@@ -20,6 +20,7 @@ PSDS = {
     "PSDS1": ((0.7, 0.7, 0.3), {"alpha_ct": 0.0, "alpha_st": 1.0}),
     "PSDS2": ((0.1, 0.1, 0.3), {"alpha_ct": 0.5, "alpha_st": 1.0}),
 }
+HELP = "pip install psds_eval mir_eval 'pandas<3'."
 COLUMNS = ("filename", "onset", "offset", "event_label")
 
 
@@ -66,8 +67,7 @@ def event_metrics(timelines, truth, threshold=0.5):
         from psds_eval import PSDSEval
     except ImportError as error:
         raise ValueError(
-            f"Scores of events need {error.name}: pip install psds_eval "
-            "mir_eval 'pandas<3'."
+            f"Scores of events need {error.name}: {HELP}"
         ) from error
     classes = sorted({x for clip in timelines for *_, x in truth.get(clip, ())})
     if not classes:
@@ -143,6 +143,11 @@ def event_counts(timelines, truth, classes, threshold=0.5):
     errors : list of float
         Errors of the onsets, in seconds, up to 1 s.
 
+    Raises
+    ------
+    ValueError
+        If mir_eval is not installed.
+
     Example
     -------
     >>> from speechbrain_fftp.inference.events import Timeline
@@ -152,7 +157,12 @@ def event_counts(timelines, truth, classes, threshold=0.5):
     >>> event_counts({"a": found}, truth, ["Siren"])[0].tolist()
     [[[0]], [[1]], [[0]]]
     """
-    from mir_eval.transcription import match_notes
+    try:
+        from mir_eval.transcription import match_notes
+    except ImportError as error:
+        raise ValueError(
+            f"Scores of events need {error.name}: {HELP}"
+        ) from error
 
     counts = np.zeros((2, 3, len(timelines), len(classes)), int)
     events = {k: found.events(threshold) for k, found in timelines.items()}
