@@ -69,7 +69,7 @@ class Mixup(torch.nn.Module):
         B = len(wavs)
         other = torch.randperm(B, device=wavs.device)
         alpha = torch.full((B, 1), self.alpha, device=wavs.device)
-        share = torch.distributions.Beta(alpha, alpha).sample()
+        share = torch.distributions.Beta(alpha, alpha, False).sample()
         mixed = torch.rand(B, 1, device=wavs.device) < self.prob
         share = torch.where(mixed, share, torch.ones_like(share))
         longer = torch.maximum(lengths, lengths[other])

@@ -274,7 +274,8 @@ def _trim_padding(feats, wav_lens):
 
     Returns features ``[B, T, F]`` with the T of the longest clip, or in compiled
     code as they are, and each clip's number of frames ``[B]``, which is None if
-    all are equally long: ``round(wav_lens * T)``, at least one.
+    all are equally long: ``round(wav_lens * T)``, at least one. Lengths on a CPU
+    spare a GPU the wait for its own.
     """
     if wav_lens is None:
         return feats, None
@@ -285,6 +286,7 @@ def _trim_padding(feats, wav_lens):
         feats = feats[:, :longest]
         if int(n_frames.min()) == longest:
             return feats, None
+    n_frames = n_frames.to(feats.device, non_blocking=True)
     frames = torch.arange(feats.shape[1], device=feats.device)
     padding = frames[None, :, None] >= n_frames[:, None, None]
     return feats.masked_fill(padding, 0.0), n_frames

@@ -86,7 +86,9 @@ class PositionEmbedding(torch.nn.Module):
         if not torch.compiler.is_compiling() and time_patches <= known:
             return table[:, :time_patches].flatten(0, 1).unsqueeze(0)
         if valid_patches is None:
-            valid_patches = torch.tensor([time_patches])
+            valid_patches = torch.full(
+                (1,), time_patches, device=self.table.device
+            )
         valid_patches = valid_patches.to(self.table.device).unsqueeze(1)
         # Position of each column in the table: 0 .. known - 1, [B, T]
         columns = torch.arange(time_patches, device=self.table.device)

@@ -193,7 +193,7 @@ class AuM(torch.nn.Module):
         if valid is None:
             middle = n_tokens // 2 if self.bidirectional else n_tokens
             parts = tokens[:, :middle], cls_token, tokens[:, middle:]
-            place = torch.tensor([middle], device=tokens.device)
+            place = torch.full((1,), middle, device=tokens.device)
             return torch.cat(parts, 1), None, place
         counts = valid * self.embedding.freq_patches
         place = counts // 2 if self.bidirectional else counts

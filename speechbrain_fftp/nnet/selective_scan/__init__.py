@@ -16,6 +16,14 @@ import torch
 
 from speechbrain_fftp.nnet.selective_scan.torch_backend import _torch_scan
 
+HINTS = {
+    "triton": "the package triton: pip install triton",
+    "mamba_ssm": "that package, and a CUDA compiler to build it: pip install "
+    "mamba-ssm --no-build-isolation",
+}
+INSTALLED = {name: importlib.util.find_spec(name) is not None for name in HINTS}
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+
 
 def selective_scan(
     u,
@@ -99,9 +107,11 @@ def selective_scan(
     """
     inputs = (u, delta, A, B, C, D, z, delta_bias, initial_state, lengths)
     _check(*inputs)
+    backend = _find_backend(backend, u, initial_state)
     scan = _scan
-    if torch.compiler.is_dynamo_compiling():  # torch.compile: break the graph
-        scan = torch.compiler.disable(_scan)
+    if torch.compiler.is_dynamo_compiling():
+        if backend != "triton":  # break the graph
+            scan = torch.compiler.disable(_scan)
     elif torch.compiler.is_compiling():  # torch.export
         scan = _exportable_scan
     out, last_state = scan(inputs, delta_softplus, reverse, backend)
@@ -139,57 +149,50 @@ def _check(u, delta, A, B, C, D, z, delta_bias, initial_state, lengths):
             )
 
 
-def _scan(inputs, delta_softplus, reverse, backend):
-    """Scans with a backend."""
-    options = inputs, delta_softplus, reverse
-    u, initial_state = inputs[0], inputs[8]
-    find_spec = importlib.util.find_spec
+def _find_backend(backend, u, initial_state):
+    """The name of the backend to use; an error if it cannot be used."""
     on_cuda = u.device.type == "cuda"
     if backend == "auto":
-        backend = "torch"
-        if on_cuda and u.dtype != torch.float64:
-            if initial_state is None and find_spec("mamba_ssm"):
-                backend = "mamba_ssm"
-            elif find_spec("triton"):
-                backend = "triton"
+        if not on_cuda or u.dtype == torch.float64:
+            return "torch"
+        if initial_state is None and INSTALLED["mamba_ssm"]:
+            return "mamba_ssm"
+        return "triton" if INSTALLED["triton"] else "torch"
     if backend == "torch":
-        return _torch_scan(*options)
+        return backend
+    if backend not in HINTS:
+        raise ValueError(
+            f"There is no backend {backend!r}: choose 'auto', 'torch', "
+            "'triton' or 'mamba_ssm'."
+        )
     if u.dtype == torch.float64:
         raise ValueError(
             f"backend={backend!r} computes in float32, but u is float64: use "
             "backend='torch'."
         )
-    if backend == "triton":
-        if not find_spec("triton"):
-            raise ImportError(
-                "backend='triton' needs the package triton: pip install triton"
-            )
-        if not on_cuda and os.environ.get("TRITON_INTERPRET") != "1":
-            raise ValueError(
-                f"backend='triton' needs tensors on a GPU, but u is on "
-                f"{u.device}: use backend='torch' there."
-            )
-        from speechbrain_fftp.nnet.selective_scan.triton_backend import (
-            _triton_scan,
+    if not INSTALLED[backend]:
+        raise ImportError(f"backend={backend!r} needs {HINTS[backend]}")
+    if backend == "mamba_ssm" and initial_state is not None:
+        raise ValueError(
+            "backend='mamba_ssm' cannot start from an initial_state: use "
+            "backend='triton' or 'torch'."
         )
+    if backend == "triton" and not (on_cuda or INTERPRETED):
+        raise ValueError(
+            f"backend='triton' needs tensors on a GPU, but u is on {u.device}: "
+            "use backend='torch' there."
+        )
+    return backend
 
-        return _triton_scan(*options)
-    if backend == "mamba_ssm":
-        if not find_spec("mamba_ssm"):
-            raise ImportError(
-                "backend='mamba_ssm' needs that package, and a CUDA compiler "
-                "to build it: pip install mamba-ssm --no-build-isolation"
-            )
-        if initial_state is not None:
-            raise ValueError(
-                "backend='mamba_ssm' cannot start from an initial_state: use "
-                "backend='triton' or 'torch'."
-            )
-        return _mamba_ssm_scan(*options)
-    raise ValueError(
-        f"There is no backend {backend!r}: choose 'auto', 'torch', 'triton' or "
-        "'mamba_ssm'."
-    )
+
+def _scan(inputs, delta_softplus, reverse, backend):
+    """Scans with a backend."""
+    if backend == "triton":
+        from speechbrain_fftp.nnet.selective_scan import triton_backend
+
+        return triton_backend._triton_scan(inputs, delta_softplus, reverse)
+    scan = _torch_scan if backend == "torch" else _mamba_ssm_scan
+    return scan(inputs, delta_softplus, reverse)
 
 
 def _masked(inputs, lengths, delta_softplus):

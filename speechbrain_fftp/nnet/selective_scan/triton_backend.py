@@ -8,6 +8,7 @@ import math
 
 import torch
 import triton
+from torch import Tensor
 
 from speechbrain_fftp.nnet.selective_scan.triton_kernels import (
     BLOCK,
@@ -17,6 +18,8 @@ from speechbrain_fftp.nnet.selective_scan.triton_kernels import (
     backward,
     forward,
 )
+
+CONTIGUOUS = torch.contiguous_format
 
 
 def _like(tensor, lengths, dtype=None):
@@ -62,81 +65,162 @@ def _launch(kernel, vec, maxnreg, inputs, options, *args):
         )  # fmt: skip
 
 
-class _SelectiveScan(torch.autograd.Function):
-    """Connects the kernels to autograd."""
+@torch.library.custom_op("selective_scan::forward", mutates_args=())
+def _forward(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    bias: Tensor | None,
+    initial: Tensor | None,
+    lengths: Tensor | None,
+    softplus: bool,
+    reverse: bool,
+    save: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Output, and last state ``[B, NP, D]``; what the gradient needs.
 
-    @staticmethod
-    def forward(ctx, softplus, reverse, save, *inputs):
-        """Output and last state; keeps what the gradient needs if ``save``."""
-        u, delta, A, B, C, D, z, bias, initial, lengths = inputs
-        batch, dim, steps = u.shape
-        size = triton.next_power_of_2(A.shape[1])
-        rows = UNROLL.value + batch * (steps + UNROLL.value)
-        BC = u.new_zeros(rows, 2, size, dtype=torch.float32)
-        view = _pack(BC, steps)[..., : A.shape[1]]
-        view[:, :, 0] = B.transpose(1, 2)
-        view[:, :, 1] = C.transpose(1, 2)
-        scaled = _to_kernel(A, size) * math.log2(math.e)
-        if initial is not None:
-            initial = _to_kernel(initial, size)
-        if lengths is not None:
-            after = torch.arange(steps, device=u.device) >= lengths[:, None]
-            view.masked_fill_(after[:, :, None, None], 0.0)
-        out = _like(u, lengths)
-        last = u.new_empty(batch, size, dim, dtype=torch.float32)
-        saved = None
-        if save:
-            chunks = triton.cdiv(steps, CHUNK.value)
-            saved = last.new_empty(batch, chunks, size, dim)
-        _launch(
-            forward, 1, 168, (u, delta, z), (size, softplus, reverse), out,
-            scaled, BC, D, bias, initial, lengths, last, saved, out.stride(),
-        )  # fmt: skip
-        if save:
-            ctx.save_for_backward(*inputs, BC, scaled, saved)
-            ctx.options = softplus, reverse
-            ctx.set_materialize_grads(False)
-        return out, last[:, : A.shape[1]].transpose(1, 2)
+    That is B and C as the kernels take them, A likewise, and with ``save`` the
+    state of each chunk ``[B, chunks, NP, D]``.
+    """
+    steps, states = u.shape[2], A.shape[1]
+    out, last, BC, scaled, saved = _empty_results(u, A, lengths, save)
+    size = BC.shape[2]
+    BC.zero_()
+    view = _pack(BC, steps)[..., :states]
+    view[:, :, 0] = B.transpose(1, 2)
+    view[:, :, 1] = C.transpose(1, 2)
+    scaled.copy_(_to_kernel(A, size)).mul_(math.log2(math.e))
+    if initial is not None:
+        initial = _to_kernel(initial, size)
+    if lengths is not None:
+        after = torch.arange(steps, device=u.device) >= lengths[:, None]
+        view.masked_fill_(after[:, :, None, None], 0.0)
+    _launch(
+        forward, 1, 168, (u, delta, z), (size, softplus, reverse), out,
+        scaled, BC, D, bias, initial, lengths, last, saved if save else None,
+        out.stride(),
+    )  # fmt: skip
+    return out, last, BC, scaled, saved
 
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, d_out, dlast):
-        """The gradients of all tensors, from those of both results."""
-        *inputs, BC, scaled, saved = ctx.saved_tensors
-        u, delta, A, B, C, D, z, bias, initial, lengths = inputs
-        batch, dim, steps = u.shape
-        states, size = A.shape[1], BC.shape[2]
-        if d_out is None:
-            d_out = u.new_zeros(()).expand_as(u)
-        if dlast is not None:
-            dlast = _to_kernel(dlast, size)
-        du, ddelta = _like(u, lengths), _like(u, lengths, delta.dtype)
-        dz = None if z is None else _like(u, lengths, z.dtype)
-        dA = saved.new_empty(batch, size, dim)
-        dD = None if D is None else saved.new_empty(batch, dim)
-        dbias = None if bias is None else saved.new_empty(batch, dim)
-        dinitial = None if initial is None else torch.empty_like(dA)
-        dBC = torch.zeros_like(BC)
-        groups = CHUNK.value // GROUP.value
-        scratch = saved.new_empty(batch, groups, size, dim)
-        _launch(
-            backward, math.gcd(dim, 4), None, (u, delta, z),
-            (size, *ctx.options), d_out, du, ddelta, dz, scaled, BC, D, bias,
-            lengths, saved, scratch, dlast, dA, dBC, dD, dbias, dinitial,
-            d_out.stride(), du.stride(),
-        )  # fmt: skip
-        # [B, L, 2, N] -> [2, B, N, L]
-        dB, dC = _pack(dBC, steps)[..., :states].permute(2, 0, 3, 1)
-        dA = dA.sum(0)[:states].T.to(A.dtype)
-        if D is not None:
-            dD = dD.sum(0).to(D.dtype)
-        if bias is not None:
-            dbias = dbias.sum(0).to(bias.dtype)
-        if initial is not None:
-            dinitial = dinitial[:, :states].transpose(1, 2).to(initial.dtype)
-        dB, dC = dB.to(B.dtype), dC.to(C.dtype)
-        grads = du, ddelta, dA, dB, dC, dD, dz, dbias, dinitial
-        return None, None, None, *grads, None
+
+def _empty_results(u, A, lengths, save):
+    # Tensors of the kinds that _forward returns.
+    batch, dim, steps = u.shape
+    size = triton.next_power_of_2(A.shape[1])
+    options = {"dtype": torch.float32, "device": u.device}
+    rows = UNROLL.value + batch * (steps + UNROLL.value)
+    chunks = triton.cdiv(steps, CHUNK.value) if save else 0
+    return (
+        _like(u, lengths),
+        torch.empty(batch, size, dim, **options),
+        torch.empty(rows, 2, size, **options),
+        torch.empty(size, dim, **options),
+        torch.empty(batch, chunks, size, dim, **options),
+    )
+
+
+@_forward.register_fake
+def _(u, delta, A, B, C, D, z, bias, initial, lengths, softplus, reverse, save):
+    return _empty_results(u, A, lengths, save)
+
+
+def _save(ctx, inputs, output):
+    # What the gradient needs; see _forward.
+    *tensors, softplus, reverse, _ = inputs
+    ctx.save_for_backward(*tensors, *output[2:])
+    ctx.options = softplus, reverse
+    ctx.set_materialize_grads(False)
+
+
+def _differentiate(ctx, d_out, dlast, *_):
+    # The gradients of all inputs, from those of output and last state.
+    *inputs, BC, scaled, saved = ctx.saved_tensors
+    if d_out is None:
+        d_out = inputs[0].new_zeros(()).expand_as(inputs[0])
+    if dlast is not None:
+        dlast = dlast.contiguous()
+    grads = _backward(*inputs, BC, scaled, saved, d_out, dlast, *ctx.options)
+    grads = (None if x is None else grad for x, grad in zip(inputs[:-1], grads))
+    return *grads, None, None, None, None
+
+
+_forward.register_autograd(_differentiate, setup_context=_save)
+
+
+@torch.library.custom_op("selective_scan::backward", mutates_args=())
+def _backward(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    bias: Tensor | None,
+    initial: Tensor | None,
+    lengths: Tensor | None,
+    BC: Tensor,
+    scaled: Tensor,
+    saved: Tensor,
+    d_out: Tensor,
+    dlast: Tensor | None,
+    softplus: bool,
+    reverse: bool,
+) -> list[Tensor]:
+    """Gradients of all inputs but the lengths; empty for those not given."""
+    batch, dim, steps = u.shape
+    states, size = A.shape[1], BC.shape[2]
+    du, ddelta = _like(u, lengths), _like(u, lengths, delta.dtype)
+    dz = None if z is None else _like(u, lengths, z.dtype)
+    dA = saved.new_empty(batch, size, dim)
+    dD = None if D is None else saved.new_empty(batch, dim)
+    dbias = None if bias is None else saved.new_empty(batch, dim)
+    dinitial = None if initial is None else torch.empty_like(dA)
+    dBC = torch.zeros_like(BC)
+    groups = CHUNK.value // GROUP.value
+    scratch = saved.new_empty(batch, groups, size, dim)
+    _launch(
+        backward, math.gcd(dim, 4), None, (u, delta, z),
+        (size, softplus, reverse), d_out, du, ddelta, dz, scaled, BC, D, bias,
+        lengths, saved, scratch, dlast, dA, dBC, dD, dbias, dinitial,
+        d_out.stride(), du.stride(),
+    )  # fmt: skip
+    # [B, L, 2, N] -> twice [B, N, L]
+    dB, dC = _pack(dBC, steps)[..., :states].unbind(2)
+    dB, dC = (  # no views of the same memory
+        x.to(B.dtype, copy=True, memory_format=CONTIGUOUS).transpose(1, 2)
+        for x in (dB, dC)
+    )
+    dA = dA.sum(0)[:states].T.to(A.dtype).contiguous()
+    if D is not None:
+        dD = dD.sum(0).to(D.dtype)
+    if bias is not None:
+        dbias = dbias.sum(0).to(bias.dtype)
+    if initial is not None:
+        dinitial = dinitial[:, :states].transpose(1, 2).to(initial.dtype)
+        dinitial = dinitial.contiguous()
+    grads = du, ddelta, dA, dB, dC, dD, dz, dbias, dinitial
+    return [u.new_empty(0) if grad is None else grad for grad in grads]
+
+
+@_backward.register_fake
+def _(u, delta, A, B, C, D, z, bias, initial, lengths, *_):
+    steps = [
+        u.new_empty(0) if x is None else _like(u, lengths, x.dtype)
+        for x in (u, delta, z)
+    ]
+    shape = B.shape[0], B.shape[2], B.shape[1]
+    rows = [B.new_empty(shape).transpose(1, 2) for _ in range(2)]
+    rest = [
+        u.new_empty(0) if x is None else x.new_empty(x.shape)
+        for x in (A, D, bias, initial)
+    ]
+    (du, ddelta, dz), (dA, *rest) = steps, rest
+    return [du, ddelta, dA, *rows, rest[0], dz, *rest[1:]]
 
 
 def _triton_scan(inputs, delta_softplus, reverse):
@@ -153,4 +237,5 @@ def _triton_scan(inputs, delta_softplus, reverse):
     save = torch.is_grad_enabled() and any(
         x is not None and x.requires_grad for x in inputs
     )
-    return _SelectiveScan.apply(delta_softplus, reverse, save, *inputs)
+    out, last, *_ = _forward(*inputs, delta_softplus, reverse, save)
+    return out, last[:, : inputs[2].shape[1]].transpose(1, 2)

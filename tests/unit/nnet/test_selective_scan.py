@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from speechbrain_fftp.nnet import selective_scan as selective_scan_module
 from speechbrain_fftp.nnet.selective_scan import selective_scan, torch_backend
 
 CASES = [
@@ -314,14 +315,15 @@ def test_errors():
 
 def test_backends_that_are_not_there(monkeypatch):
     inputs = make_inputs(5, dtype=torch.float32)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    installed = selective_scan_module.INSTALLED
+    for name in installed:
+        monkeypatch.setitem(installed, name, False)
     with pytest.raises(ImportError, match="pip install triton"):
         selective_scan(**inputs, backend="triton")
     with pytest.raises(ImportError, match="pip install mamba-ssm"):
         selective_scan(**inputs, backend="mamba_ssm")
-    monkeypatch.undo()
-    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: "there")
+    for name in installed:
+        monkeypatch.setitem(installed, name, True)
     with pytest.raises(ValueError, match="triton.*tensors on a GPU.*cpu"):
         selective_scan(**inputs, backend="triton")
     with pytest.raises(ValueError, match="mamba_ssm.*initial_state"):
@@ -344,7 +346,7 @@ def test_mamba_ssm_gets_what_it_expects(monkeypatch, reverse, lengths):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     name = "mamba_ssm.ops.selective_scan_interface"
     monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: "there")
+    monkeypatch.setitem(selective_scan_module.INSTALLED, "mamba_ssm", True)
     inputs = make_inputs(21, dtype=torch.float32)
     options = {
         "delta_softplus": True,

@@ -241,6 +241,10 @@ def test_without_gradients_nothing_is_saved(interpreted):
     assert interpreted["no_grad"] == {"out": 0, "last_state": 0, "graph": 0}
 
 
+def test_compiled_code_has_no_graph_break(interpreted):
+    check(interpreted["compiled"], 1e-6)
+
+
 COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
@@ -307,6 +311,34 @@ def test_equals_golden_on_gpu(case, shared):
     check(golden_deviations(path, "cuda"), 1e-4)
 
 
+def compiled_deviations(case):
+    """How far compiled code is from eager code; checks the operator."""
+    from speechbrain_fftp.nnet.selective_scan import triton_backend
+
+    tensors, options = make(**CASES[case])
+    inputs = [tensors.get(name) for name in NAMES]
+    inputs.append(options.get("lengths"))
+    flags = [options.get("delta_softplus", False), False, True]
+    torch.library.opcheck(triton_backend._forward, (*inputs, *flags))
+
+    def scan(tensors):
+        out, last = triton_scan(**tensors, **options)
+        return out, last
+
+    compiled = torch.compile(scan, backend="aot_eager", fullgraph=True)
+    results = []
+    for function in (scan, compiled):
+        out, last = function(tensors)
+        loss = out.float().square().sum() + last.square().sum()
+        grads = torch.autograd.grad(loss, list(tensors.values()))
+        results.append([out, last, *grads])
+    names = [f"{case} {name}" for name in ("out", "last_state", *tensors)]
+    return {
+        name: relative(found, expected)
+        for name, expected, found in zip(names, *results)
+    }
+
+
 def main():
     """Prints, as JSON, the deviations of all cases that can run here."""
     torch.set_num_threads(1)
@@ -325,6 +357,8 @@ def main():
         "last_state": relative(last, with_graph[1]),
         "graph": int(out.requires_grad or last.requires_grad),
     }
+    found["compiled"] = compiled_deviations("two_blocks")
+    found["compiled"].update(compiled_deviations("lengths"))
     print(json.dumps(found))
 
 
