@@ -11,6 +11,8 @@ Authors
 import json
 from pathlib import Path
 
+from harness import target
+
 from speechbrain_fftp.dataio.files import atomic_path
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
@@ -18,13 +20,29 @@ RESULTS = Path(__file__).resolve().parent / "results"
 # Results with targets, in the order of the table.
 NAMES = (
     "front_end",
-    "front_end_gpu",
     "encoder",
     "published",
     "end_to_end",
     "input_pipeline",
     "augmentation",
 )
+# What gpu.py measures: the work, its case, choices and figure, and its target
+TARGETS = (
+    ("filterbanks of 32 clips, speed relative to torchaudio clip by clip",
+     {"case": "filterbank"}, "ratio", 20, "x", True),
+    ("scan forward, 1213 steps, share of what copies allow",
+     {"case": "scan", "length": 1213, "backward": False, "backend": "triton"},
+     "share", 0.6, "", True),
+    ("AST-base, 96 FFTP patches, one clip, CUDA graph",
+     {"case": "inference", "model": "AST", "tokens": 96, "batch": 1,
+      "mode": "graph"}, "ms", 0.5, " ms", False),
+    ("AuM-base, 196 FFTP patches, one clip, CUDA graph",
+     {"case": "inference", "model": "AuM", "tokens": 196, "batch": 1,
+      "mode": "graph"}, "ms", 1.5, " ms", False),
+    ("training AST-base, 196 FFTP patches, bfloat16, share of matrix products",
+     {"case": "training", "model": "AST", "tokens": 196, "compiled": False},
+     "utilisation", 0.45, "", True),
+)  # fmt: skip
 BEGIN, END = "<!-- performance: begin -->\n", "<!-- performance: end -->\n"
 
 
@@ -38,7 +56,22 @@ def render():
             continue
         for row in json.loads(path.read_text("utf-8"))["Targets"]["rows"]:
             lines.append("| " + " | ".join(row.values()) + " |")
+    for row in gpu_rows():
+        lines.append("| " + " | ".join(row.values()) + " |")
     return "\n".join(lines) + "\n"
+
+
+def gpu_rows():
+    """The targets of gpu.py, from the last line of each case."""
+    path, rows = RESULTS / "gpu.jsonl", []
+    if path.exists():
+        rows = list(map(json.loads, path.read_text("utf-8").splitlines()))
+    for work, about, figure, goal, unit, at_least in TARGETS:
+        found = [
+            row.get(figure) for row in rows if about.items() <= row.items()
+        ]
+        value = found[-1] if found else None
+        yield target(f"on a GPU: {work}", goal, value, unit, at_least)
 
 
 def replace_table(text):

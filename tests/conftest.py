@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import os
 import signal
 from pathlib import Path
 
@@ -55,7 +56,8 @@ modules:
 @pytest.fixture(scope="session")
 def shared():
     """The folder of reference tensors and data beside the repository."""
-    folder = Path(__file__).resolve().parents[2] / "shared"
+    beside = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("FFTP_SHARED", beside))
     if not folder.is_dir():
         pytest.skip("the shared folder with reference tensors is missing")
     return folder

@@ -37,7 +37,6 @@ def script(monkeypatch):
         ("end_to_end", ("timm", "onnxruntime"), 3),
         ("encoder", ("transformers", "onnxruntime", "onnxscript"), 10),
         ("published", ("transformers", "onnxruntime"), 2),
-        ("training_gpu", (), 0),
         ("tagging", (), 0),
         ("small_files", (), 0),
         ("timeline", (), 0),
@@ -60,6 +59,29 @@ def test_script_runs(name, packages, targets, script, monkeypatch):
     for section in sections.values():
         assert len(section["rows"]) > 1 and section["environment"]
         assert "not yet measured" not in str(section["rows"])
+
+
+def test_all_cases_of_a_gpu_run(script, tmp_path, monkeypatch, capsys):
+    module = script("gpu")
+    options = ["--smoke", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", ["gpu", *options])
+    module.main()
+    text = (tmp_path / "out" / "gpu.jsonl").read_text("utf-8")
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [row for row in rows if "error" in row] == []
+    found = {row["case"] for row in rows}
+    assert found == {
+        *("device", "limits", "equal to a CPU", "scan", "inference"),
+        *("training", "filterbank"),
+    }
+    equal = [row for row in rows if row["case"] == "equal to a CPU"]
+    assert all(row["logits"] < 1e-4 and row["fbank"] < 1e-3 for row in equal)
+    # A case that fails, or for which there is no time, leaves the others alone
+    log = module.Log(tmp_path, 1e-9, "cpu", True)
+    assert "no time" in log.add("late", dict)["error"]
+    log.seconds = 60.0
+    assert "ZeroDivisionError" in log.add("bad", lambda: 1 / 0)["error"]
+    assert len((tmp_path / "gpu.jsonl").read_text("utf-8").splitlines()) == 2
 
 
 def test_targets(script):
@@ -97,3 +119,9 @@ def test_table(script, tmp_path, monkeypatch):
     assert found.startswith("before\n") and found.endswith("after\n")
     assert table.replace_table(found) == found
     assert "| front_end | - | not yet measured | - |" in found
+    # The last line of a case counts
+    about = {"case": "filterbank", "batch": 32}
+    lines = [json.dumps({**about, "ratio": ratio}) for ratio in (3.0, 25.0)]
+    (tmp_path / "gpu.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    found = table.replace_table(text)
+    assert "| at least 20x | 25x | yes |" in found

@@ -1,0 +1,304 @@
+"""Verifies and measures everything on a CUDA GPU, in order of value.
+
+Each case adds a line to OUT/gpu.jsonl at once, so that nothing is lost when the
+time is up; a case that fails leaves its error, and the next ones run. First come
+checks of the kernels, then times of the scan, of inference, of training, of the
+front end, and of compiled code. Shares are relative to the bfloat16 matrix
+products and copies that this GPU was seen to make; a training step counts as
+three forward passes. Nothing needs to be installed but what the package needs.
+With --smoke it runs on a CPU, with tiny models.
+
+> python benchmarks/gpu.py --seconds 540 --out DIR
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import functools
+import itertools
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import harness
+import torch
+from front_end import by_torchaudio
+from selective_scan import make_inputs, ours, reference, step_of, transpose
+from torch.nn.functional import binary_cross_entropy_with_logits as bce
+
+from speechbrain_fftp.augment.specmask import SpecMask
+from speechbrain_fftp.lobes.features import KaldiFbank
+from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.utils.complexity import count_macs
+
+CLASSES, ROUNDS = 527, 5
+MODELS = ("AST", "AuM")
+TOKENS = (96, 196, 991, 1212)  # in the order of value
+
+
+class Log:
+    """The lines of results, and the time that is left."""
+
+    def __init__(self, folder, seconds, device, smoke):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.file = open(folder / "gpu.jsonl", "a", encoding="utf-8")
+        self.start, self.seconds = time.monotonic(), seconds
+        self.device, self.smoke = device, smoke
+
+    def add(self, case, measure, **about):
+        """Adds a line with the dict that ``measure`` returns, or its error."""
+        passed = time.monotonic() - self.start
+        if passed > self.seconds:
+            found = {"error": "not yet measured: no time was left"}
+        else:
+            try:
+                found = measure()
+            except Exception as error:  # of any kind: the others still count
+                found = {"error": f"{type(error).__name__}: {error}"[:500]}
+        row = {"case": case, **about, **found, "second": round(passed)}
+        print(json.dumps(row), file=self.file, flush=True)
+        print(json.dumps(row), flush=True)
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        return found
+
+
+def clock(function, one_by_one=True):
+    """Milliseconds of a call: median and quartiles.
+
+    The GPU is waited for after each call, or only after half a second of them.
+    """
+
+    def call():
+        function()
+        harness.clock()
+
+    done = call if one_by_one else function
+    times = harness.compare({"": done}, ROUNDS, case_seconds=20)[""]
+    keys = {"median": "ms", "low": "ms_low", "high": "ms_high"}
+    return {new: 1000 * times[key] for key, new in keys.items()}
+
+
+def measure_limits(log):
+    """Operations per second of a matrix product, and bytes of a copy."""
+    size, device = (128 if log.smoke else 8192), log.device
+    a, b = torch.randn(2, size, size, device=device).bfloat16()
+    source = torch.zeros(size * size, dtype=torch.int64, device=device)
+    target = torch.empty_like(source)
+    product = clock(lambda: a @ b, False)["ms"]
+    copy = clock(lambda: target.copy_(source), False)["ms"]
+    return {
+        "flops": 2000 * size**3 / product,
+        "bandwidth": 2000 * source.nbytes / copy,
+    }
+
+
+def make_model(kind, tokens, smoke):
+    """An encoder with classifier, features of a clip, and their FLOPs."""
+    torch.manual_seed(0)
+    width, depth = (64, 1) if smoke else (768, 12 if kind == "AST" else 24)
+    embedding, frames = SquarePatchEmbedding(128, width, 16, 10), 1024
+    if tokens != 1212:
+        patch, stride = {991: (10, 1), 196: (25, 5), 96: (50, 10)}[tokens]
+        embedding, frames = FFTPEmbedding(128, width, patch, stride), 1000
+    sizes = {"n_mels": 128, "embed_dim": width, "depth": depth}
+    if kind == "AST":
+        sizes["num_heads"] = width // 64
+    encoder = {"AST": AST, "AuM": AuM}[kind](embedding=embedding, **sizes)
+    model = torch.nn.Sequential(encoder, torch.nn.Linear(width, CLASSES))
+    feats = torch.randn(1, frames, 128)
+    with torch.inference_mode():
+        return model, feats, 2 * count_macs(model, feats).total
+
+
+def check_kernels(log):
+    """The tests on a GPU: kernels against golden tensors and the reference."""
+    words = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests"]
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(words, cwd=root, capture_output=True, text=True)
+    lines = done.stdout.strip().splitlines() or done.stderr.splitlines()
+    return {"passed": done.returncode == 0, "output": lines[-12:]}
+
+
+def check_device(log, kind):
+    """How far this device's logits are from the CPU's, in float32."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    model, feats, _ = make_model(kind, 196, log.smoke)
+    batch, lens = feats.repeat(2, 1, 1), torch.tensor([1.0, 0.4])
+    with torch.inference_mode():
+        expected = model.eval()(batch)
+        model.to(log.device)
+        found = model[1](
+            model[0](batch.to(log.device), lens.to(log.device))
+        ).cpu()
+    wavs = 0.1 * torch.randn(2, 16000)
+    fbank = KaldiFbank()
+    there = fbank.to(log.device)(wavs.to(log.device)).cpu()
+    masked = SpecMask(0.2).train()(batch.to(log.device)).cpu()
+    return {
+        "logits": (found[0] - expected[0]).abs().max().item(),
+        "fbank": (there - fbank.cpu()(wavs)).abs().max().item(),
+        "masked": (masked != batch).float().mean().item(),
+    }
+
+
+def time_scan(log, length, backward, backend, bandwidth):
+    """The scan in bfloat16: time, and its share of what copies allow."""
+    size = (2, 8, 4, length) if log.smoke else (32, 1536, 16, length)
+    published = backend == "as published"  # which needs float32
+    dtype = torch.float32 if published else torch.bfloat16
+    made = make_inputs(size, log.device, dtype)
+    *inputs, weight = transpose([*made, made[0].roll(1)])
+    function = functools.partial(ours, backend=backend)
+    if published:
+        function = reference
+    # Copies in turn, so that none is in the cache from the previous call
+    copies = [[x.clone() for x in inputs] for _ in range(4)]
+    steps = itertools.cycle(
+        [step_of(function, x, weight, backward) for x in copies]
+    )
+    found = clock(lambda: next(steps)(), False)
+    read, written = sum(x.nbytes for x in inputs), inputs[0].nbytes
+    total = 3 * read + 2 * written if backward else read + written
+    return {**found, "share": 1000 * total / bandwidth / found["ms"]}
+
+
+def graph(function, feats):
+    """A call that replays the function of a copy of ``feats``."""
+    copy, stream = feats.clone(), torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            function(copy)
+    torch.cuda.current_stream().wait_stream(stream)
+    captured = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(captured):
+        function(copy)
+
+    def replay():
+        copy.copy_(feats)
+        captured.replay()
+
+    return replay
+
+
+def time_inference(log, kind, tokens, batch, mode):
+    """Latency; ``mode`` says how the model runs."""
+    model, feats, _ = make_model(kind, tokens, log.smoke)
+    model = model.eval().to(log.device)
+    feats = feats.repeat(batch, 1, 1).to(log.device)
+    run = model
+    if mode == "autocast":
+
+        def run(x):
+            with torch.autocast(log.device, torch.bfloat16):
+                return model(x)
+
+    else:
+        model.bfloat16()
+        feats = feats.bfloat16()
+    if mode == "compiled":
+        torch.compiler.reset()
+        run = torch.compile(model, backend="eager" if log.smoke else "inductor")
+    with torch.inference_mode():
+        call = functools.partial(run, feats)
+        if mode == "graph" and not log.smoke:
+            call = graph(model, feats)
+        return clock(call)
+
+
+def time_training(log, kind, tokens, batch, compiled, flops):
+    """A training step with bfloat16 autocast and fused AdamW."""
+    model, feats, work = make_model(kind, tokens, log.smoke)
+    model = model.train().to(log.device)
+    feats = feats.repeat(batch, 1, 1).to(log.device)
+    targets = torch.zeros(batch, CLASSES, device=log.device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
+    torch.compiler.reset()
+    backend = "eager" if log.smoke else "inductor"
+    run = torch.compile(model, backend=backend) if compiled else model
+
+    def step():
+        with torch.autocast(log.device, torch.bfloat16):
+            logits = run(feats)[:, 0]
+        bce(logits.float(), targets).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    found = clock(step, False)
+    seconds = found["ms"] / 1000
+    found["clips_per_second"] = batch / seconds
+    found["utilisation"] = 3 * work * batch / seconds / flops
+    if log.device == "cuda":
+        found["GiB"] = torch.cuda.max_memory_allocated() / 2**30
+    return found
+
+
+def time_front_end(log, batch, seconds):
+    """Filterbanks of a batch, beside torchaudio's of one clip after another."""
+    wavs = 0.1 * torch.randn(batch, 16000 * seconds, device=log.device)
+    fbank = KaldiFbank().to(log.device)
+    found = clock(lambda: fbank(wavs), False)
+    peer = clock(lambda: by_torchaudio(wavs), False)["ms"]
+    return {**found, "torchaudio_ms": peer, "ratio": peer / found["ms"]}
+
+
+def main():
+    """Runs all cases."""
+    args = harness.read_options(
+        __doc__, rounds=ROUNDS, seconds=540.0, out="gpu"
+    )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu" and not args.smoke:
+        raise SystemExit("gpu.py: there is no CUDA GPU; --smoke uses the CPU")
+    log = Log(Path(args.out), args.seconds, device, args.smoke)
+    about = harness.environment(device, ("mamba_ssm", "speechbrain"))
+    log.add("device", lambda: about)
+    limits = log.add("limits", lambda: measure_limits(log))
+    flops, bandwidth = (limits.get(k, 1.0) for k in ("flops", "bandwidth"))
+    if not args.smoke:
+        log.add("tests", lambda: check_kernels(log))
+    for kind in MODELS:
+        log.add(
+            "equal to a CPU", lambda k=kind: check_device(log, k), model=kind
+        )
+
+    def each(case, function, *more, **choices):
+        """A line for each combination of the choices."""
+        for values in itertools.product(*choices.values()):
+            about = dict(zip(choices, values))
+            log.add(
+                case, functools.partial(function, log, *values, *more), **about
+            )
+
+    tokens = TOKENS[:1] if args.smoke else TOKENS
+    batches = (1, 2) if args.smoke else (1, 32)
+    lengths = (8,) if args.smoke else (98, 198, 1213)
+    backends = ("torch",) if args.smoke else ("triton", "torch")
+    scan = functools.partial(each, "scan", time_scan, bandwidth)
+    scan(length=lengths, backward=(False, True), backend=backends)
+    scan(length=lengths[:1], backward=(False,), backend=("as published",))
+    infer = functools.partial(each, "inference", time_inference)
+    modes = ("graph", "autocast", "bfloat16")
+    infer(model=MODELS, tokens=tokens, batch=batches, mode=modes)
+    train = functools.partial(each, "training", time_training, flops)
+    many = batches[1:]
+    train(model=MODELS, tokens=tokens, batch=many, compiled=(False,))
+    each(
+        "filterbank",
+        time_front_end,
+        batch=many,
+        seconds=(1 if args.smoke else 10,),
+    )
+    infer(model=MODELS, tokens=tokens[:2], batch=(1,), mode=("compiled",))
+    train(model=MODELS, tokens=tokens[:2], batch=many, compiled=(True,))
+
+
+if __name__ == "__main__":
+    main()
