@@ -224,19 +224,6 @@ def peak_memory(function):
     return peak - sum(tensor.nbytes for tensor in outputs)
 
 
-def gpu_seconds(function, calls=20):
-    """Seconds per call that the GPU is busy."""
-    function()
-    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
-        for _ in range(calls):
-            function()
-        torch.cuda.synchronize()
-    events = profiler.key_averages()
-    cuda = torch.autograd.DeviceType.CUDA
-    events = [event for event in events if event.device_type == cuda]
-    return sum(event.self_device_time_total for event in events) / 1e6 / calls
-
-
 def environment(device, packages=()):
     """The machine and versions of packages, as a dict."""
     found = {"processor": platform.processor() or platform.machine()}
