@@ -12,6 +12,10 @@ import math
 import torch
 
 from speechbrain_fftp.nnet.selective_scan import selective_scan
+from speechbrain_fftp.nnet.selective_scan.convolution import (
+    _convolve,
+    _convolve_valid,
+)
 
 
 class Mamba(torch.nn.Module):
@@ -135,16 +139,14 @@ class Mamba(torch.nn.Module):
             tokens = torch.arange(x.shape[1], device=x.device)
             x = x.masked_fill((tokens >= lengths[:, None])[..., None], 0.0)
         x, z = self.in_proj(x).chunk(2, 2)
-        history = x.new_zeros(x.shape[0], self.d_conv - 1, self.d_inner)
-        u = self._convolve(torch.cat([history, x], 1), self.conv1d)
+        u = _convolve(x, self.conv1d, self.backend)
         inputs = self._scan_inputs(u, z, lengths)
         out = selective_scan(**inputs)
         if self.bidirectional == "fo-bi":
             inputs["A"] = _decay(self.A_b_log)
             out = out + selective_scan(**inputs, reverse=True)
         elif self.bidirectional == "bi-bi":
-            u = torch.cat([x, history], 1)
-            u = self._convolve(u, self.conv1d_b, reverse=True)
+            u = _convolve(x, self.conv1d_b, self.backend, reverse=True)
             inputs = self._scan_inputs(u, z, lengths, "_b")
             out = (out + selective_scan(**inputs, reverse=True)) / 2
         return self.out_proj(out.transpose(1, 2))
@@ -180,24 +182,12 @@ class Mamba(torch.nn.Module):
         history = x.new_zeros(x.shape[0], self.d_conv - 1, self.d_inner)
         history, states = state or (history, None)
         x = torch.cat([history, x], 1)
-        inputs = self._scan_inputs(self._convolve(x, self.conv1d), z)
+        inputs = self._scan_inputs(_convolve_valid(x, self.conv1d), z)
         out, states = selective_scan(
             **inputs, initial_state=states, return_last_state=True
         )
         history = x[:, x.shape[1] - history.shape[1] :]
         return self.out_proj(out.transpose(1, 2)), (history, states)
-
-    def _convolve(self, x, conv, reverse=False):
-        """Depthwise convolution and SiLU of padded channels ``[B, L, D]``."""
-        # On a CPU, a weighted sum of shifted copies is several times faster
-        # than conv1d, since the channels stay adjacent.
-        taps = conv.weight[:, 0].t().contiguous()
-        taps = taps.flip(0) if reverse else taps
-        n_tokens = x.shape[1] - len(taps) + 1
-        out = torch.addcmul(conv.bias, x[:, :n_tokens], taps[0])
-        for k in range(1, len(taps)):
-            out = out.addcmul_(x[:, k : k + n_tokens], taps[k])
-        return torch.nn.functional.silu(out).to(x.dtype)
 
     def _scan_inputs(self, u, z, lengths=None, suffix=""):
         """Arguments of the scan from channels u and gate z ``[B, L, D]``."""

@@ -149,7 +149,7 @@ def _check(u, delta, A, B, C, D, z, delta_bias, initial_state, lengths):
             )
 
 
-def _find_backend(backend, u, initial_state):
+def _find_backend(backend, u, initial_state=None):
     """The name of the backend to use; an error if it cannot be used."""
     on_cuda = u.device.type == "cuda"
     if backend == "auto":

@@ -180,20 +180,23 @@ def _backward(
     dD = None if D is None else saved.new_empty(batch, dim)
     dbias = None if bias is None else saved.new_empty(batch, dim)
     dinitial = None if initial is None else torch.empty_like(dA)
-    dBC = torch.zeros_like(BC)
+    # Sums in no fixed order, or else over blocks of channels at the end
+    in_order = torch.are_deterministic_algorithms_enabled()
+    parts = triton.cdiv(dim, BLOCK.value) if in_order else 1
+    dBC = BC.new_zeros(parts, *BC.shape)
     groups = CHUNK.value // GROUP.value
     scratch = saved.new_empty(batch, groups, size, dim)
     _launch(
         backward, math.gcd(dim, 4), None, (u, delta, z),
         (size, softplus, reverse), d_out, du, ddelta, dz, scaled, BC, D, bias,
-        lengths, saved, scratch, dlast, dA, dBC, dD, dbias, dinitial,
-        d_out.stride(), du.stride(),
+        lengths, saved, scratch, dlast, dA, dBC, BC.numel() * in_order, dD,
+        dbias, dinitial, d_out.stride(), du.stride(),
     )  # fmt: skip
     # [B, L, 2, N] -> twice [B, N, L]
-    dB, dC = _pack(dBC, steps)[..., :states].unbind(2)
+    dB, dC = _pack(dBC.sum(0), steps)[..., :states].unbind(2)
     dB, dC = (  # no views of the same memory
-        x.to(B.dtype, copy=True, memory_format=CONTIGUOUS).transpose(1, 2)
-        for x in (dB, dC)
+        rows.to(x.dtype, copy=True, memory_format=CONTIGUOUS).transpose(1, 2)
+        for rows, x in ((dB, B), (dC, C))
     )
     dA = dA.sum(0)[:states].T.to(A.dtype).contiguous()
     if D is not None:
@@ -214,7 +217,7 @@ def _(u, delta, A, B, C, D, z, bias, initial, lengths, *_):
         for x in (u, delta, z)
     ]
     shape = B.shape[0], B.shape[2], B.shape[1]
-    rows = [B.new_empty(shape).transpose(1, 2) for _ in range(2)]
+    rows = [x.new_empty(shape).transpose(1, 2) for x in (B, C)]
     rest = [
         u.new_empty(0) if x is None else x.new_empty(x.shape)
         for x in (A, D, bias, initial)
@@ -228,7 +231,8 @@ def _triton_scan(inputs, delta_softplus, reverse):
 
     Computed in float32, and differentiable once, by autograd but not by
     ``torch.func``. The gradients of B and C are summed in no fixed order, so
-    that their last bits differ from run to run.
+    that their last bits differ from run to run, unless torch is to use
+    deterministic algorithms.
     """
     # The kernels take the strides of three dimensions only.
     inputs = [

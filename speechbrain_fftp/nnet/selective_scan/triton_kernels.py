@@ -143,12 +143,13 @@ def forward(
 @triton.jit(do_not_specialize=["dim_vec", "steps"])
 def backward(
     u, x, z, d_out, du, dx, dz, A, BC, D, bias, lengths, saved, scratch,
-    dlast, dA, dBC, dD, dbias, dinitial,
+    dlast, dA, dBC, dBC_b, dD, dbias, dinitial,
     d_out_s, out_s, u_s, x_s, z_s, dim_vec, steps, NP: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, VEC: tl.constexpr,
 ):  # fmt: skip
     """Runs the recursion again, from the last chunk to the first, and writes
-    the gradients; adds to dBC."""
+    the gradients; adds to dBC, or to a part of it for each block of channels if
+    these are dBC_b apart."""
     LN2: tl.constexpr = 0.6931471805599453
     dim = dim_vec * VEC
     blocks = tl.cdiv(dim, BLOCK)
@@ -173,6 +174,7 @@ def backward(
     du, out_t = _at(du, out_s, b, d, length, REVERSE)
     dx, out_t = _at(dx, out_s, b, d, length, REVERSE)
     BC = _at_row(BC, b, n, length, steps, NP, REVERSE)
+    dBC += (tl.program_id(0) % blocks).to(tl.int64) * dBC_b
     dBC = _at_row(dBC, b, n, length, steps, NP, REVERSE)
     row_t: tl.constexpr = -2 * NP if REVERSE else 2 * NP
     if z is not None:

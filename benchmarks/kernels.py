@@ -1,0 +1,109 @@
+"""Compiles the Triton kernels for GPUs that need not be there.
+
+Writes registers and spilled bytes of a thread, as ptxas reports them, to
+benchmarks/results/kernels.json and .md.
+
+> python benchmarks/kernels.py
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+import harness
+
+os.environ.pop("TRITON_INTERPRET", None)  # read when triton is imported
+
+import triton  # noqa: E402
+from triton.backends.compiler import GPUTarget  # noqa: E402
+from triton.compiler import ASTSource  # noqa: E402
+
+from speechbrain_fftp.nnet.selective_scan import (  # noqa: E402
+    triton_convolution,
+    triton_kernels,
+)
+
+# Kernel; its constants; options of the launch, as in the package
+SCAN = {"NP": 16, "SOFTPLUS": True, "REVERSE": True}
+CONVOLUTION = {"K": 4, "REVERSE": True}
+KERNELS = {
+    "scan, forward": (
+        triton_kernels.forward,
+        {**SCAN, "VEC": 1},
+        {"num_warps": 1, "maxnreg": 168},
+    ),
+    "scan, backward": (
+        triton_kernels.backward,
+        {**SCAN, "VEC": 4},
+        {"num_warps": 1},
+    ),
+    "convolution, forward": (triton_convolution.forward, CONVOLUTION, {}),
+    "convolution, backward": (triton_convolution.backward, CONVOLUTION, {}),
+}
+TARGETS = {80: "fp32", 90: "bf16"}  # compute capability: type of sequences
+SEQUENCES = {"u", "z", "out", "d_out", "du", "dx", "dz"}
+
+
+def compile_kernel(kernel, constants, options, capability, dtype):
+    """The kernel's PTX for a GPU whose channels are adjacent in memory."""
+    signature, values = {}, {}
+    scan = "NP" in constants
+    sequences = SEQUENCES | {"x"}
+    for i, name in enumerate(kernel.arg_names):
+        if name in constants:
+            signature[name], values[name] = "constexpr", constants[name]
+        elif scan and name.endswith("_s"):  # strides of three dimensions
+            signature[name] = ("i32", "constexpr", "i32")
+            values[i, 1] = 1
+        elif name in ("steps", "dim", "dim_vec") or name[-2:] in ("_b", "_l"):
+            signature[name] = "i32"
+        elif name in sequences:
+            signature[name] = f"*{dtype}"
+        else:
+            signature[name] = "*i64" if name == "lengths" else "*fp32"
+    source = ASTSource(kernel, signature, values)
+    target = GPUTarget("cuda", capability, 32)
+    return triton.compile(source, target, options=options).asm["ptx"]
+
+
+def count_registers(ptx, capability):
+    """Registers and spilled bytes of a thread."""
+    name = f"sm_{capability}" + "a" * (capability >= 90)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "kernel.ptx")
+        path.write_text(ptx, "utf-8")
+        words = [triton.knobs.nvidia.ptxas.path, "-v", f"--gpu-name={name}"]
+        done = subprocess.run(
+            [*words, str(path), "-o", str(path.with_suffix(".cubin"))],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    text = done.stdout + done.stderr
+    registers = re.search(r"Used (\d+) registers", text)
+    spills = re.findall(r"(\d+) bytes spill stores", text)
+    return int(registers[1]), sum(map(int, spills))
+
+
+def main():
+    """Compiles all kernels for all GPUs."""
+    harness.read_options(__doc__, rounds=1)
+    rows = []
+    for name, kernel in KERNELS.items():
+        for capability, dtype in TARGETS.items():
+            ptx = compile_kernel(*kernel, capability, dtype)
+            registers, spilled = count_registers(ptx, capability)
+            row = {"kernel": name, "GPU": f"sm_{capability}", "type": dtype}
+            row.update(registers=registers, spilled=f"{spilled} bytes")
+            harness.add_row(rows, row)
+    about = {"triton": triton.__version__}
+    harness.write_results("kernels", about, {"Registers": ("", rows)})
+
+
+if __name__ == "__main__":
+    main()
