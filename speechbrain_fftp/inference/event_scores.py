@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from tqdm import tqdm
 
+from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.audioset.lists import read_strong_labels
 from speechbrain_fftp.inference.evaluation import _list_clips, _open
 from speechbrain_fftp.inference.frames import (
@@ -16,6 +17,7 @@ from speechbrain_fftp.inference.frames import (
     _smooth,
     _step_targets,
 )
+from speechbrain_fftp.inference.many_files import READING_ERRORS
 from speechbrain_fftp.inference.thresholds import learn_thresholds
 from speechbrain_fftp.utils.event_metrics import (
     event_counts,
@@ -23,20 +25,10 @@ from speechbrain_fftp.utils.event_metrics import (
     mean_f1,
 )
 
+logger = get_logger(__name__)
+
 # Seconds of the median filters that are tried
 MEDIANS = (0.0, 0.15, 0.25, 0.35, 0.5, 0.7, 1.0)
-
-
-def _list_events(tagger, data_folder, strong_labels, split, **settings):
-    """The source of each clip by id, and start, end and label of its events."""
-    names, clips, labels = _list_clips(tagger, data_folder, split, **settings)
-    sources, truth = {clip: source for clip, source, _ in clips}, {}
-    for clip, start, end, label in read_strong_labels(strong_labels, sources):
-        if (label := names.get(label, label)) in labels:
-            truth.setdefault(clip, []).append((start, end, label))
-    if not truth:
-        raise ValueError(f"{strong_labels} has no event of the {split} split.")
-    return sources, truth
 
 
 def learn_events(
@@ -105,16 +97,27 @@ def find_events(
     """The ``Timeline`` of each clip by id, and its true events.
 
     ``strong_labels`` is a table as of the recipe: clips that it lacks have no
-    events. Classes that the model lacks are skipped.
+    events. Classes that the model lacks are skipped, and so are clips that
+    cannot be read, which are logged.
     """
-    clips, truth = _list_events(
-        tagger, data_folder, strong_labels, split, **settings
-    )
-    clips = tqdm(clips.items(), unit="clip", disable=not progress)
-    return {
-        clip: tagger.analyze(_open(source), window, hop)
-        for clip, source in clips
-    }, truth
+    list(read_strong_labels(strong_labels, ()))  # its errors before the work
+    names, clips, labels = _list_clips(tagger, data_folder, split, **settings)
+    found, truth, errors = {}, {}, {}
+    for clip, source, _ in tqdm(clips, unit="clip", disable=not progress):
+        try:
+            found[clip] = tagger.analyze(_open(source), window, hop)
+        except READING_ERRORS as error:
+            errors[clip] = error
+    for clip, error in errors.items():
+        if not found:
+            raise error
+        logger.warning(f"{clip} is skipped: {error}")
+    for clip, start, end, label in read_strong_labels(strong_labels, found):
+        if (label := names.get(label, label)) in labels:
+            truth.setdefault(clip, []).append((start, end, label))
+    if not truth:
+        raise ValueError(f"{strong_labels} has no event of the {split} split.")
+    return found, truth
 
 
 def evaluate_events(tagger, *tables, **options):

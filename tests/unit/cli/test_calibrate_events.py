@@ -6,6 +6,7 @@ Authors
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from sklearn.metrics import f1_score
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.event_scores import learn_events
+from speechbrain_fftp.inference.events import Timeline
 from speechbrain_fftp.inference.folder import _write_folder
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
@@ -110,6 +113,43 @@ def test_the_filter_and_the_threshold_of_the_highest_f1(model, data, capsys):
     expected = median_filter(clips[1][1].numpy(), (chosen, 1), mode="nearest")
     np.testing.assert_allclose(found.probs.numpy(), expected, atol=1e-6)
     assert changed.thresholds[1] == pytest.approx(float(siren["threshold"]))
+
+
+def test_the_filter_is_the_one_whose_events_score_best(
+    model, data, monkeypatch
+):
+    tagger = AudioTagger.from_pretrained(model)
+
+    def analyze(source, window, hop):
+        probs = torch.zeros(60, 2)  # of steps of 50 ms
+        number = int(Path(source).stem)
+        if number % 2:
+            probs[20:40, 1] = 0.9
+            if number > 6:  # a gap, which every filter closes
+                probs[29, 1] = 0.0
+            else:  # every third step, which every filter removes
+                probs[21:40:3, 1] = probs[22:40:3, 1] = 0.0
+        times = (torch.arange(60) + 0.5) * STEP
+        return Timeline(times, probs, probs.amax(0), 3.0, 0.0, LABELS)
+
+    monkeypatch.setattr(tagger, "analyze", analyze)
+    seconds, rows = learn_events(tagger, data, data / "strong.tsv")
+    # More steps are right without a filter, but no event is found whole.
+    true, without, filtered = 6 * 20, 3 * 7 + 3 * 19, 3 * 20
+    f1 = [2 * hits / (hits + true) for hits in (without, filtered)]
+    assert f1[0] > f1[1] and rows[1][3] == pytest.approx(f1[1])
+    assert seconds == tagger.mods.classifier.median_seconds == 0.15
+
+
+def test_clips_that_cannot_be_read_are_skipped(model, data, capsys, caplog):
+    (data / "3.wav").write_bytes(b"no audio")
+    (data / "eval.csv").write_text((data / "valid.csv").read_text("utf-8"))
+    arguments = ["--model", model, "--data_folder", data]
+    arguments += ["--strong_labels", data / "strong.tsv"]
+    assert run("evaluate", *arguments) == 0
+    assert "event_F1" in capsys.readouterr().out
+    assert "3 is skipped: " in caplog.text and "3.wav" in caplog.text
+    assert run("calibrate", *arguments) == 0
 
 
 def test_what_does_not_fit_is_an_error(model, exported, data, capsys):
