@@ -74,8 +74,7 @@ def learn_events(
         probs = torch.cat([each.probs for each in smooth.values()])
         rows = learn_thresholds(tagger.labels, targets, probs)
         limits = torch.tensor([threshold for _, threshold, *_ in rows])
-        counts, *_ = event_counts(smooth, truth, tagger.labels, limits)
-        counts = counts.sum(1)
+        counts = event_counts(smooth, truth, tagger.labels, limits)[0].sum(1)
         mean = mean_f1(counts[:, counts[1] > 0])
         if best is None or mean > best[0] + 1e-6:
             best = mean, seconds, rows

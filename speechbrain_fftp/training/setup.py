@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+import torch
 from ruamel.yaml import YAML, YAMLError
 
 from speechbrain.dataio.encoder import CategoricalEncoder
@@ -47,19 +48,31 @@ def num_processes():
 def check_options(argv):
     """Returns the arguments for ``speechbrain.parse_arguments``.
 
-    That is all but ``--verbose``, see ``report_errors``. Options that are
-    misspelt, repeated or out of range end the process with one line and
+    That is all but ``--verbose``, see ``report_errors``, and bf16 as the
+    precision on a GPU that computes in it, unless one is given. Options that
+    are misspelt, repeated or out of range end the process with one line and
     status 2.
     """
     argv = [word for word in argv if word != "--verbose"]
     try:
         if not {"-h", "--help"}.intersection(argv):
             _check(argv)
+            argv += _default_precision(_read(argv[1:]))
     except ValueError as error:
         if if_main_process():
             print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
         sys.exit(2)
     return argv
+
+
+def _default_precision(given):
+    """``--precision bf16`` where that is the default for given options."""
+    chosen = {"precision", "auto_mix_prec"} & set(given)
+    if chosen or not torch.cuda.is_available():
+        return []
+    has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    on_gpu = given.get("device", "cuda").startswith("cuda")
+    return ["--precision", "bf16"] if on_gpu and has_bf16 else []
 
 
 def _check(argv):

@@ -57,7 +57,8 @@ def test_yaml_comes_first(given, capsys):
     assert "yaml file" in capsys.readouterr().err
 
 
-def test_right_options_are_passed_on():
+def test_right_options_are_passed_on(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     given = "--lr 1e-3 --seed=0 --debug --mask_patch [5, 16] --final_lr 0"
     given += " --mask_budget 1024 --pretrained a.pth --num_threads 1"
     given += " --max_grad_norm -1 --format webdataset --unbalanced True"
@@ -65,3 +66,29 @@ def test_right_options_are_passed_on():
     assert check_options([*words, "--verbose"]) == words
     words = [WORDS, "--task", "folders", "--speeds", "[90,", "110]"]
     assert check_options(words) == words
+
+
+@pytest.mark.parametrize(
+    "given, precision",
+    [
+        ("", "bf16"),
+        ("--device cuda:1", "bf16"),
+        ("--device=cpu", None),
+        ("--precision fp32", "fp32"),
+        ("--precision=fp16", "fp16"),
+    ],
+)
+def test_bf16_is_the_default_on_gpus_that_have_it(
+    given, precision, monkeypatch
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    for has_bf16 in (True, False):
+        monkeypatch.setattr(
+            "torch.cuda.is_bf16_supported", lambda **_: has_bf16
+        )
+        found = check_options([YAML, *given.split()])
+        found = " ".join(found).replace("=", " ").split()
+        options = dict(zip(found[1::2], found[2::2]))
+        own = "--precision" in given
+        expected = precision if own or has_bf16 else None
+        assert options.get("--precision") == expected
