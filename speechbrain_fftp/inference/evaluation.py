@@ -154,6 +154,7 @@ def evaluate(
     _, clips, labels = _list_clips(tagger, data_folder, split, **settings)
 
     def read_clip(item):
+        """The windows of a listed clip."""
         return read(_open(item[1]))
 
     rows, probs, skipped = [], [], {}

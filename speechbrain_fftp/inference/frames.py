@@ -29,6 +29,7 @@ def _analyze_frames(tagger, source, progress=False):
     classifier = _frame_classifier(tagger)  # an error before the file is read
 
     def classify(tokens):
+        """Probabilities of clips ``[B, C]`` and of steps ``[B, N, C]``."""
         clips = tagger.tagger.classifier(tokens).squeeze(1)
         return clips.sigmoid(), classifier.frame_logits(tokens).sigmoid()
 

@@ -156,6 +156,7 @@ class RunFolder:
         """Raises a ValueError if a run is resumed with other data."""
 
         def check():
+            """Compares the digest of the data with that of the record."""
             if self.found and self.found["data"] != self.data_digest():
                 self._refuse(
                     f"on other data than {self.prepared_folder} has now, which "

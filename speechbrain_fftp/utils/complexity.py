@@ -115,6 +115,7 @@ def _saved_bytes(module, *inputs):
     storages = {}  # by address, so that each counts once
 
     def pack(tensor):
+        """Notes the memory of a saved tensor."""
         storage = tensor.untyped_storage()
         storages[storage.data_ptr()] = storage
         return tensor

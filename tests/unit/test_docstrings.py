@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from speechbrain_fftp.upstream_names import module_names
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("speechbrain_fftp", "tools", "benchmarks", "recipes")
 SOURCES = [
@@ -166,6 +168,23 @@ def test_docstrings_agree_with_signatures(path):
     full = FULL.match(path) is not None
     wrong = {name: faults(name, node, full) for name, node in public(tree.body)}
     assert not {name: found for name, found in wrong.items() if found}
+
+
+EXPORTED = {name.replace(".", "/") for name in module_names().values()}
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in SOURCES if p.removesuffix(".py") in EXPORTED]
+)
+def test_functions_within_functions_too(path):
+    """SpeechBrain's own check finds those of the modules that go there."""
+    functions = [
+        node
+        for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    ]
+    lacking = [node.name for node in functions if not ast.get_docstring(node)]
+    assert not lacking
 
 
 CORRECT = '''

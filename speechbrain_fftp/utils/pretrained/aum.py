@@ -74,6 +74,7 @@ def _load_aum(path, state=None):
         table, form = BI_BI, "bi-bi"
 
     def build(tensors):
+        """The encoder that fits the tensors."""
         width, _, bins, _ = tensors["embedding.proj.weight"].shape
         _, rows, _ = tensors["positions"].shape
         inner, d_state = tensors["blocks.0.mixer.A_log"].shape

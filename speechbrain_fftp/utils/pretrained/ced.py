@@ -76,6 +76,7 @@ def load_ced(folder):
     path = path / "model.safetensors"
 
     def build(tensors):
+        """The encoder that fits the tensors, of which some are reshaped."""
         for name in ("freq_positions", "time_positions"):
             # [1, D, F', 1] or [1, D, 1, T'] -> [D, ...] -> [..., D]
             table = tensors[name].flatten(0, 1).flatten(1)
