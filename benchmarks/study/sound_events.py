@@ -16,7 +16,7 @@ from speechbrain_fftp.utils.event_metrics import event_counts, event_metrics
 def score_events(model, prepared, data_folder, window=None, hop=None):
     """``Scores`` of counted events of the eval split, and ``event_metrics``.
 
-    The thresholds, and the median filter of time steps, are learnt on the valid
+    The thresholds, and the moving average of time steps, are learnt on the valid
     split.
     """
     tagger = AudioTagger.from_pretrained(model)
@@ -30,4 +30,4 @@ def score_events(model, prepared, data_folder, window=None, hop=None):
     (hits, true, own), *_ = event_counts(found, truth, tagger.labels, limits)
     ids = np.array(list(found))
     scores = Scores(ids, ids, true, np.concatenate([hits, own], 1))
-    return scores, {**metrics, "median_seconds": seconds}
+    return scores, {**metrics, "mean_seconds": seconds}

@@ -15,7 +15,7 @@ Learns the threshold of maximum F1 for each class on the clips of a folder, see
 fftp-tag evaluate, and writes thresholds.csv, which --threshold auto uses, into the
 folder of the model. Classes with few positive clips share a threshold. With
 --strong_labels, a model that classifies time steps learns them on these, and the
-length of a median filter over time, which goes into config.json."""
+length of their moving average, which goes into config.json."""
 EXAMPLES = """\
   fftp-tag calibrate --model results/demo/inference \\
       --data_folder results/demo/prepared"""
@@ -56,11 +56,11 @@ def _learn_events(args, folder):
     )
     path = folder / "config.json"
     config = json.loads(path.read_text("utf-8"))
-    config["classifier"]["median_seconds"] = seconds
+    config["classifier"]["mean_seconds"] = seconds
     write_json(path, config)
     thresholds.write_thresholds(folder, rows)
     with output.standard_output():
-        print(f"{folder}: median filter of {seconds:g} s")
+        print(f"{folder}: moving average of {seconds:g} s")
     return 0
 
 

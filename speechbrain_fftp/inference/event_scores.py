@@ -13,8 +13,8 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.audioset.lists import read_strong_labels
 from speechbrain_fftp.inference.evaluation import _list_clips, _open
 from speechbrain_fftp.inference.frames import (
+    _average,
     _frame_classifier,
-    _smooth,
     _step_targets,
 )
 from speechbrain_fftp.inference.many_files import READING_ERRORS
@@ -27,8 +27,8 @@ from speechbrain_fftp.utils.event_metrics import (
 
 logger = get_logger(__name__)
 
-# Seconds of the median filters that are tried
-MEDIANS = (0.0, 0.15, 0.25, 0.35, 0.5, 0.7, 1.0)
+# Seconds of the moving averages that are tried
+MEANS = (0.0, 0.15, 0.25, 0.35, 0.5, 0.7, 1.0)
 
 
 def learn_events(
@@ -41,17 +41,17 @@ def learn_events(
     progress=False,
     **settings,
 ):
-    """Learns thresholds and a median filter of time steps, which it sets.
+    """Learns thresholds and a moving average of time steps, which it sets.
 
     Or thresholds of windows, if their length or hop is given. Returns seconds,
     and the rows of ``learn_thresholds``: thresholds of maximum F1 of time steps,
-    and the filter whose events have the highest mean F1 over classes, the
+    and the average whose events have the highest mean F1 over classes, the
     shortest one of several.
     """
     lengths = (0.0,)
     if not (window or hop):
-        lengths, classifier = MEDIANS, _frame_classifier(tagger)
-        classifier.median_seconds = 0.0
+        lengths, classifier = MEANS, _frame_classifier(tagger)
+        classifier.mean_seconds = 0.0
     found, truth = find_events(
         tagger, data_folder, strong_labels, split, window, hop, progress,
         **settings,
@@ -67,10 +67,7 @@ def learn_events(
     ])  # fmt: skip
     best = None
     for seconds in lengths:
-        smooth = {
-            clip: replace(x, probs=_smooth(x.times, x.probs, seconds))
-            for clip, x in found.items()
-        }
+        smooth = {k: _smooth(x, seconds) for k, x in found.items()}
         probs = torch.cat([each.probs for each in smooth.values()])
         rows = learn_thresholds(tagger.labels, targets, probs)
         limits = torch.tensor([threshold for _, threshold, *_ in rows])
@@ -79,8 +76,16 @@ def learn_events(
         if best is None or mean > best[0] + 1e-6:
             best = mean, seconds, rows
     if not (window or hop):
-        classifier.median_seconds = best[1]
+        classifier.mean_seconds = best[1]
     return best[1:]
+
+
+def _smooth(found, seconds):
+    """A ``Timeline`` whose time steps are averaged over some seconds."""
+    if not seconds:
+        return found
+    probs, window = _average(found.times, found.probs, seconds)
+    return replace(found, probs=probs, window=window)
 
 
 def find_events(

@@ -5,7 +5,6 @@ Authors
 """
 
 import torch
-from scipy.ndimage import median_filter
 
 OVERLAP = 0.1  # of consecutive pieces, as a share of the maximum clip length
 
@@ -65,13 +64,21 @@ def _step_targets(times, events, n_classes):
     return steps
 
 
-def _smooth(times, probs, seconds):
-    """A median filter over time steps ``[T, C]``, of an odd number of them."""
+def _average(times, probs, seconds):
+    """A moving average of time steps ``[T, C]``, of an odd number of them.
+
+    Returns it and its length in seconds, 0.0 for a single step.
+    """
     if not seconds or len(times) < 2:
-        return probs
-    steps = round(seconds / (times[1] - times[0]).item())
-    sizes = steps // 2 * 2 + 1, 1
-    return torch.from_numpy(median_filter(probs.numpy(), sizes, mode="nearest"))
+        return probs, 0.0
+    step = (times[1] - times[0]).item()
+    half = round(seconds / step) // 2
+    if not half:
+        return probs, 0.0
+    mean = torch.nn.functional.avg_pool1d(
+        probs.T, 2 * half + 1, 1, half, count_include_pad=False
+    )
+    return mean.T.contiguous(), (2 * half + 1) * step
 
 
 def _overlapping_pieces(tagger, step):

@@ -10,7 +10,7 @@ the graph, and its metadata hold the rest, as strings:
 * ``thresholds``: learned thresholds of the classes, a JSON list, if the model has
   any;
 * ``steps``: of a model that classifies time steps, the center of the first one and
-  the time between two, in seconds, and its median filter's, a JSON list.
+  the time between two, and the length of their moving average, in seconds.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -108,7 +108,7 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
         if tagger.has_frames:
             times = reference.tagger.step_times(reference.max_samples)[:2]
             steps = times[0].item(), times.diff().item()
-            steps = [*steps, reference.mods.classifier.median_seconds]
+            steps = [*steps, reference.mods.classifier.mean_seconds]
             metadata["steps"] = json.dumps([round(x, 6) for x in steps])
         program.save(exported)
         del program

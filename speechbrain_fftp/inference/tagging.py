@@ -10,7 +10,7 @@ import torch
 
 from speechbrain_fftp.inference import events
 from speechbrain_fftp.inference.evaluation import evaluate
-from speechbrain_fftp.inference.frames import _analyze_frames, _smooth
+from speechbrain_fftp.inference.frames import _analyze_frames, _average
 from speechbrain_fftp.inference.many_files import FileTags, _tag_many
 from speechbrain_fftp.inference.model import TaggingModel
 from speechbrain_fftp.inference.thresholds import check_thresholds
@@ -177,8 +177,8 @@ class AudioTagger(TaggingModel):
     def analyze(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes, over time and in all.
 
-        A model with a ``FrameClassifier`` gives those of its time steps, after its
-        median filter, unless a window or a hop is given; others, those of windows.
+        A model with a ``FrameClassifier`` gives those of its time steps, or their
+        moving average, unless a window or a hop is given; others, those of windows.
         Windows start every ``hop`` seconds; the last one ends with the file. A
         file shorter than a window is one window. What tags and events are found
         in is computed once: other thresholds need no further run of the model.
@@ -193,13 +193,15 @@ class AudioTagger(TaggingModel):
         Returns
         -------
         Timeline
-            Its ``window`` is 0.0 if it has time steps.
+            Its ``window`` is the length of the average of time steps, 0.0
+            without one.
         """
         about = self.labels, self.thresholds
         if self.has_frames and window is None and hop is None:
             times, probs, *found = _analyze_frames(self, source, progress)
-            probs = _smooth(times, probs, self.mods.classifier.median_seconds)
-            return events.Timeline(times, probs, *found, 0.0, *about)
+            seconds = self.mods.classifier.mean_seconds
+            probs, window = _average(times, probs, seconds)
+            return events.Timeline(times, probs, *found, window, *about)
         window, hop = self.check_window(window, hop)
         rate = self.hparams.sample_rate
         sizes = self.max_samples / rate, self.piece_samples / rate

@@ -124,15 +124,15 @@ class FrameClassifier(torch.nn.Module):
     pooling : torch.nn.Module, optional
         From probabilities of time steps to those of a clip; by default,
         ``LinearSoftmaxPooling``.
-    median_seconds : float
-        Length of the median filter over time steps in which ``AudioTagger``
+    mean_seconds : float
+        Length of the moving average of time steps in which ``AudioTagger``
         finds events, which ``fftp-tag calibrate`` learns; 0.0 for none, 10.0
         at most.
 
     Raises
     ------
     ValueError
-        If ``median_seconds`` is out of range.
+        If ``mean_seconds`` is out of range.
 
     Example
     -------
@@ -144,14 +144,12 @@ class FrameClassifier(torch.nn.Module):
     (torch.Size([2, 1, 10]), torch.Size([2, 196, 10]))
     """
 
-    def __init__(self, embed_dim, n_classes, pooling=None, median_seconds=0.0):
+    def __init__(self, embed_dim, n_classes, pooling=None, mean_seconds=0.0):
         super().__init__()
         self.embed_dim, self.n_classes = embed_dim, n_classes
-        if not 0 <= median_seconds <= 10:
-            raise ValueError(
-                f"median_seconds={median_seconds} must be in 0..10."
-            )
-        self.median_seconds = median_seconds
+        if not 0 <= mean_seconds <= 10:
+            raise ValueError(f"mean_seconds={mean_seconds} must be in 0..10.")
+        self.mean_seconds = mean_seconds
         self.layers = torch.nn.Sequential(
             torch.nn.LayerNorm(embed_dim), torch.nn.Linear(embed_dim, n_classes)
         )

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from scipy.ndimage import median_filter
 from sklearn.metrics import f1_score
 
 from speechbrain.dataio.encoder import CategoricalEncoder
@@ -77,30 +76,32 @@ def run(*arguments):
     return main(list(map(str, arguments)))
 
 
-def test_the_filter_and_the_threshold_of_the_highest_f1(model, data, capsys):
+def average(values, steps):
+    """The mean over so many steps, or those there are, around each."""
+    ones = np.ones(steps)
+    total = np.convolve(np.asarray(values, float), ones, "same")
+    return total / np.convolve(np.ones(len(values)), ones, "same")
+
+
+def test_the_average_and_the_threshold_of_the_highest_f1(model, data, capsys):
     tagger = AudioTagger.from_pretrained(model)
     arguments = ["--model", model, "--data_folder", data]
     arguments += ["--strong_labels", data / "strong.tsv"]
     assert run("calibrate", *arguments) == 0
     printed = capsys.readouterr().out
     config = json.loads((model / "config.json").read_text("utf-8"))
-    seconds = config["classifier"]["median_seconds"]
-    assert f"median filter of {seconds:g} s" in printed
+    seconds = config["classifier"]["mean_seconds"]
+    assert f"moving average of {seconds:g} s" in printed
     with open(model / "thresholds.csv", encoding="utf-8") as file:
         siren = list(csv.DictReader(file))[1]
 
-    # Every filter and every threshold, one by one
+    # Every average and every threshold, one by one
     clips = [tagger.frame_probabilities(data / f"{i}.wav") for i in range(12)]
     true = [(i % 2 == 1) & (1 <= t) & (t < 2) for i, (t, _) in enumerate(clips)]
     true, best = np.concatenate(true), {}
     assert int(siren["positives"]) == true.sum()
     for steps in (1, 3, 5, 7, 11, 15, 21):
-        probs = np.concatenate(
-            [
-                median_filter(p[:, 1].numpy(), steps, mode="nearest")
-                for _, p in clips
-            ]
-        )
+        probs = np.concatenate([average(p[:, 1], steps) for _, p in clips])
         scores = [f1_score(true, probs >= limit) for limit in np.unique(probs)]
         best[steps] = max(scores)
     assert float(siren["f1"]) == pytest.approx(max(best.values()), abs=1e-6)
@@ -110,35 +111,50 @@ def test_the_filter_and_the_threshold_of_the_highest_f1(model, data, capsys):
     # Both are used.
     changed = AudioTagger.from_pretrained(model)
     found = changed.analyze(data / "1.wav")
-    expected = median_filter(clips[1][1].numpy(), (chosen, 1), mode="nearest")
-    np.testing.assert_allclose(found.probs.numpy(), expected, atol=1e-6)
+    for column in range(2):
+        expected = average(clips[1][1][:, column], chosen)
+        np.testing.assert_allclose(found.probs[:, column], expected, atol=1e-6)
+    assert found.window == pytest.approx(chosen * STEP if chosen > 1 else 0)
     assert changed.thresholds[1] == pytest.approx(float(siren["threshold"]))
 
 
-def test_the_filter_is_the_one_whose_events_score_best(
+def test_the_average_is_the_one_whose_events_score_best(
     model, data, monkeypatch
 ):
     tagger = AudioTagger.from_pretrained(model)
+    rng, times = np.random.default_rng(0), (torch.arange(60) + 0.5) * STEP
+    clips = 0.3 * torch.from_numpy(rng.random((12, 60, 2))).float()
+    clips[1::2, 20:40, 1] *= 3.5  # of 1.0 to 2.0 s
+
+    def timeline(probs, window=0.0):
+        return Timeline(times, probs, probs.amax(0), 3.0, window, LABELS)
 
     def analyze(source, window, hop):
-        probs = torch.zeros(60, 2)  # of steps of 50 ms
-        number = int(Path(source).stem)
-        if number % 2:
-            probs[20:40, 1] = 0.9
-            if number > 6:  # a gap, which every filter closes
-                probs[29, 1] = 0.0
-            else:  # every third step, which every filter removes
-                probs[21:40:3, 1] = probs[22:40:3, 1] = 0.0
-        times = (torch.arange(60) + 0.5) * STEP
-        return Timeline(times, probs, probs.amax(0), 3.0, 0.0, LABELS)
+        return timeline(clips[int(Path(source).stem)])
 
     monkeypatch.setattr(tagger, "analyze", analyze)
     seconds, rows = learn_events(tagger, data, data / "strong.tsv")
-    # More steps are right without a filter, but no event is found whole.
-    true, without, filtered = 6 * 20, 3 * 7 + 3 * 19, 3 * 20
-    f1 = [2 * hits / (hits + true) for hits in (without, filtered)]
-    assert f1[0] > f1[1] and rows[1][3] == pytest.approx(f1[1])
-    assert seconds == tagger.mods.classifier.median_seconds == 0.15
+    assert tagger.mods.classifier.mean_seconds == seconds
+    scores, true = {}, np.tile([0.0] * 20 + [1.0] * 20 + [0.0] * 20, 6)
+    for length in (0.0, 0.15, 0.25, 0.35, 0.5, 0.7, 1.0):
+        steps = round(length / STEP) // 2 * 2 + 1
+        probs = [average(clip[:, 1], steps) for clip in clips]
+        flat = np.concatenate(probs[1::2] + probs[::2])
+        limits = np.unique(flat)
+        target = np.concatenate([true, np.zeros(360)])
+        f1 = [f1_score(target, flat >= limit) for limit in limits]
+        limit = limits[np.argmax(f1)]
+        if length == seconds:
+            assert rows[1][3] == pytest.approx(max(f1), abs=1e-6)
+        hits = found = 0
+        for number, each in enumerate(probs):
+            both = torch.from_numpy(np.stack([0 * each, each], 1)).float()
+            window = steps * STEP if steps > 1 else 0.0
+            for event in timeline(both, window).events(limit):
+                near = abs(event.start - 1) <= 0.2 and abs(event.end - 2) <= 0.2
+                hits, found = hits + (near and number % 2), found + 1
+        scores[length] = 2 * hits / (6 + found)
+    assert scores[seconds] == max(scores.values()) > scores[0.0]
 
 
 def test_clips_that_cannot_be_read_are_skipped(model, data, capsys, caplog):

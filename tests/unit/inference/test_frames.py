@@ -128,7 +128,7 @@ def test_other_models_say_what_they_need(exported):
 
 def test_onnx_has_the_time_steps(tagger, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
-    tagger.mods.classifier.median_seconds = 0.25
+    tagger.mods.classifier.mean_seconds = 0.25
     path = export_onnx(tagger, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(path)
     names = [output.name for output in session.get_outputs()]
@@ -140,8 +140,8 @@ def test_onnx_has_the_time_steps(tagger, tmp_path):
     torch.testing.assert_close(frames, expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(clips, tagger.tag_batch(wavs), atol=1e-5, rtol=0)
     about = session.get_modelmeta().custom_metadata_map
-    first, step, median = json.loads(about["steps"])
+    first, step, mean = json.loads(about["steps"])
     assert times.tolist() == pytest.approx(
         [first + step * n for n in range(len(times))], abs=1e-4
     )
-    assert median == 0.25
+    assert mean == 0.25

@@ -130,6 +130,6 @@ def test_probabilities_that_round_to_0_or_1_give_finite_losses():
 
 
 @pytest.mark.parametrize("seconds", [-0.1, 10.1, float("nan")])
-def test_filters_have_plausible_lengths(seconds):
+def test_averages_have_plausible_lengths(seconds):
     with pytest.raises(ValueError, match="must be in 0..10"):
-        heads.FrameClassifier(24, 3, median_seconds=seconds)
+        heads.FrameClassifier(24, 3, mean_seconds=seconds)
