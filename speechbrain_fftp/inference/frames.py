@@ -6,6 +6,11 @@ Authors
 
 import torch
 
+# An average rises over its length where an event begins. But the first and last
+# time steps of a sound are less certain than the others: events are found best
+# (in validation, benchmarks/study/sound_events.yaml) if the rise counts as this
+# part of the length.
+RISE = 0.5
 OVERLAP = 0.1  # of consecutive pieces, as a share of the maximum clip length
 
 
@@ -67,7 +72,7 @@ def _step_targets(times, events, n_classes):
 def _average(times, probs, seconds):
     """A moving average of time steps ``[T, C]``, of an odd number of them.
 
-    Returns it and its length in seconds, 0.0 for a single step.
+    Returns it and the ``window`` of its ``Timeline``, 0.0 for a single step.
     """
     if not seconds or len(times) < 2:
         return probs, 0.0
@@ -78,7 +83,7 @@ def _average(times, probs, seconds):
     mean = torch.nn.functional.avg_pool1d(
         probs.T, 2 * half + 1, 1, half, count_include_pad=False
     )
-    return mean.T.contiguous(), (2 * half + 1) * step
+    return mean.T.contiguous(), RISE * (2 * half + 1) * step
 
 
 def _overlapping_pieces(tagger, step):

@@ -193,7 +193,7 @@ class AudioTagger(TaggingModel):
         Returns
         -------
         Timeline
-            Its ``window`` is the length of the average of time steps, 0.0
+            Its ``window`` is half the length of the average of time steps, 0.0
             without one.
         """
         about = self.labels, self.thresholds
