@@ -28,7 +28,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from harness import RESULTS, run_recipe  # noqa: E402
-from study.collect import collect  # noqa: E402
+from study.collect import WINDOWS, collect  # noqa: E402
 from study.folds import make_fold  # noqa: E402
 from study.models import PEERS, ROOT, compose, save_blocks  # noqa: E402
 from study.plan import find_plan  # noqa: E402
@@ -78,8 +78,9 @@ class Study:
                     words += [f"--{option}", config.overrides[key]]
             return words
         name = f"{self.results.digest(run)}_{Path(config.yaml).name}"
+        own = (x for x in config.overrides.items() if x[0] not in WINDOWS)
         options = {
-            **config.overrides,
+            **dict(own),
             **models,
             **{
                 name: self.data_folder / config.overrides[name]

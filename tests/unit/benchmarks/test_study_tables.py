@@ -145,7 +145,9 @@ def test_blocks_of_pages_are_replaced(report):
     assert report.fill(other) == other
 
 
-@pytest.mark.parametrize("name", ["audioset_mini", "reuse", "speech_commands"])
+@pytest.mark.parametrize(
+    "name", ["audioset_mini", "reuse", "sound_events", "speech_commands"]
+)
 def test_pages_show_the_committed_runs(name, monkeypatch):
     """Each figure of a table in docs and README is that of stored runs."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
