@@ -25,6 +25,10 @@ from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.lobes.tagger import Tagger
 
+pytestmark = pytest.mark.skipif(
+    not torch.backends.cuda.is_built(), reason="torch is built without CUDA"
+)
+
 ENCODERS = {
     "AST": lambda: AST(embed_dim=32, depth=2, num_heads=2, conv_kernel=3),
     "AST tokens": lambda: AST(
