@@ -68,7 +68,8 @@ Options are the learning rate and the share of cells that masks cover.
 def _range(values):
     """Their mean, with the lowest and the highest."""
     mean, low, high = statistics.mean(values), min(values), max(values)
-    return f"{mean:.1f} ({low:.1f} to {high:.1f})"
+    more = f" ({low:.1f} to {high:.1f})" if len(values) > 1 else ""
+    return f"{mean:.1f}{more}"
 
 
 class Contrast(NamedTuple):
