@@ -33,7 +33,7 @@ from speechbrain.dataio.sampler import (
     ReproducibleRandomSampler,
     ReproducibleWeightedRandomSampler,
 )
-from speechbrain.utils.distributed import get_rank, run_on_main
+from speechbrain.utils.distributed import get_rank, if_main_process, run_on_main
 from speechbrain_fftp.datasets.audioset.lists import read_class_list
 from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
 from speechbrain_fftp.datasets.batches import (
@@ -61,7 +61,7 @@ from speechbrain_fftp.training.setup import (
     resolve_run_options,
     start_from_pretrained,
 )
-from speechbrain_fftp.training.strong_labels import StrongLabels
+from speechbrain_fftp.training.strong_labels import EventScores, StrongLabels
 from speechbrain_fftp.utils.metrics import f1_scores, tagging_metrics
 
 
@@ -289,6 +289,13 @@ if __name__ == "__main__":
                 f"{hparams[split + '_annotation']}, so there is nothing to "
                 "score: give that split more clips."
             )
+    events = EventScores(
+        {
+            "valid": hparams.get("strong_valid"),
+            "eval": hparams.get("strong_eval"),
+        },
+        {"valid": datasets["valid"], "eval": datasets["test"]},
+    )
     if isinstance(datasets["train"], ShardStream):
         counts = datasets["train"].labels_counts
         num_clips = datasets["train"].num_clips
@@ -359,3 +366,5 @@ if __name__ == "__main__":
     brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
     brain.evaluate(test_loader, max_key=brain.criterion)
     brain.export()
+    if if_main_process():
+        events.report(run.folder, hparams["prepared_folder"], brain.device)

@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -44,21 +43,13 @@ def run(args, parser):
 
 
 def _learn_events(args, folder):
-    """Writes thresholds.csv and the length of the filter of time steps."""
-    from speechbrain_fftp.dataio.files import write_json
-    from speechbrain_fftp.inference import event_scores, thresholds
+    """Writes thresholds.csv and the length of the average of time steps."""
+    from speechbrain_fftp.inference.event_scores import calibrate_events
 
-    tagger = options.load_tagger(args)
+    tables = options.load_tagger(args), args.data_folder, args.strong_labels
     given = evaluate.given_options(args, *evaluate.DATA)
-    tables = args.data_folder, args.strong_labels
-    seconds, rows = event_scores.learn_events(
-        tagger, *tables, progress=sys.stderr.isatty(), **given
-    )
-    path = folder / "config.json"
-    config = json.loads(path.read_text("utf-8"))
-    config["classifier"]["mean_seconds"] = seconds
-    write_json(path, config)
-    thresholds.write_thresholds(folder, rows)
+    progress = sys.stderr.isatty()
+    seconds = calibrate_events(folder, *tables, progress=progress, **given)
     with output.standard_output():
         print(f"{folder}: moving average of {seconds:g} s")
     return 0

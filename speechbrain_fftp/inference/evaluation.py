@@ -48,7 +48,7 @@ class Evaluation:
 
 
 def _list_prepared(folder, split):
-    """Classes, and id, path and labels of each clip, of a prepared folder.
+    """Classes, clips' ids, and id, path and labels of each, of a prepared folder.
 
     The classes are a dict from what data call them, such as mids, to labels.
     """
@@ -74,7 +74,7 @@ def _list_prepared(folder, split):
             wav = wav.replace(f"${name}", str(places.get(name)))
         own = row["labels"].split(";") if "labels" in row else [row["label"]]
         clips.append((row["ID"], wav, own))
-    return names, clips
+    return names, [clip_id for clip_id, *_ in clips], clips
 
 
 def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
@@ -106,7 +106,7 @@ def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
             own = [data.classes[m] for m in clip.mids if m in data.classes]
             yield clip_id, functools.partial(encode, audio, clip), own
 
-    return data.classes, items()
+    return data.classes, list(clips), items()
 
 
 def _open(source):
@@ -123,10 +123,10 @@ def _list_clips(tagger, data_folder, split, **settings):
         raise ValueError(f"split={split!r} is not one of {', '.join(SPLITS)}.")
     tables = [os.path.join(data_folder, x) for x in (DONE, "classes.csv")]
     if all(map(os.path.isfile, tables)):
-        names, clips = _list_prepared(data_folder, split)
+        names, ids, clips = _list_prepared(data_folder, split)
     else:
         rate = tagger.hparams.sample_rate
-        names, clips = _list_data(data_folder, split, rate, **settings)
+        names, ids, clips = _list_data(data_folder, split, rate, **settings)
     classes = list(names.values())
     labels = [label for label in tagger.labels if label in set(classes)]
     if not labels:
@@ -141,7 +141,7 @@ def _list_clips(tagger, data_folder, split, **settings):
             f"The model lacks {len(lacking)} of the {len(classes)} classes of "
             f"{data_folder}, which are not scored: {lacked}"
         )
-    return names, clips, labels
+    return names, ids, clips, labels
 
 
 def evaluate(
@@ -151,7 +151,7 @@ def evaluate(
 
     ``read`` returns the windows of a file as ``_tag_many`` needs them.
     """
-    _, clips, labels = _list_clips(tagger, data_folder, split, **settings)
+    _, ids, clips, labels = _list_clips(tagger, data_folder, split, **settings)
 
     def read_clip(item):
         """The windows of a listed clip."""
@@ -160,7 +160,7 @@ def evaluate(
     rows, probs, skipped = [], [], {}
     for (clip_id, _, own), result in tqdm(
         _tag_many(tagger.tag_batch, read_clip, clips, num_workers),
-        total=len(clips) if isinstance(clips, list) else None,
+        total=len(ids),
         unit="clip",
         disable=not progress,
     ):

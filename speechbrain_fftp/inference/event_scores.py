@@ -4,12 +4,15 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.datasets.audioset.lists import read_strong_labels
 from speechbrain_fftp.inference.evaluation import _list_clips, _open
 from speechbrain_fftp.inference.frames import (
@@ -18,7 +21,10 @@ from speechbrain_fftp.inference.frames import (
     _step_targets,
 )
 from speechbrain_fftp.inference.many_files import READING_ERRORS
-from speechbrain_fftp.inference.thresholds import learn_thresholds
+from speechbrain_fftp.inference.thresholds import (
+    learn_thresholds,
+    write_thresholds,
+)
 from speechbrain_fftp.utils.event_metrics import (
     event_counts,
     event_metrics,
@@ -48,7 +54,7 @@ def learn_events(
     and the average whose events have the highest mean F1 over classes, the
     shortest one of several.
     """
-    lengths = (0.0,)
+    lengths, classifier = (0.0,), None
     if not (window or hop):
         lengths, classifier = MEANS, _frame_classifier(tagger)
         classifier.mean_seconds = 0.0
@@ -60,7 +66,7 @@ def learn_events(
     targets = torch.cat([
         _step_targets(
             each.times,
-            [(a, b, numbers[label]) for a, b, label in truth.get(clip, ())],
+            [(a, b, numbers[label]) for a, b, label in truth[clip]],
             len(numbers),
         )
         for clip, each in found.items()
@@ -75,9 +81,23 @@ def learn_events(
         mean = mean_f1(counts[:, counts[1] > 0])
         if best is None or mean > best[0] + 1e-6:
             best = mean, seconds, rows
-    if not (window or hop):
+    if classifier is not None:
         classifier.mean_seconds = best[1]
     return best[1:]
+
+
+def calibrate_events(folder, tagger, *tables, **options):
+    """Learns a model's thresholds and average, and writes them to its folder.
+
+    See ``learn_events``, whose seconds it returns.
+    """
+    seconds, rows = learn_events(tagger, *tables, **options)
+    path = Path(folder, "config.json")
+    config = json.loads(path.read_text("utf-8"))
+    config["classifier"]["mean_seconds"] = seconds
+    write_json(path, config)
+    write_thresholds(folder, rows)
+    return seconds
 
 
 def _smooth(found, seconds):
@@ -100,14 +120,31 @@ def find_events(
 ):
     """The ``Timeline`` of each clip by id, and its true events.
 
-    ``strong_labels`` is a table as of the recipe: clips that it lacks have no
-    events. Classes that the model lacks are skipped, and so are clips that
-    cannot be read, which are logged.
+    ``strong_labels`` is a table as of the recipe: clips that it does not list
+    are not looked at. Events of classes that the model lacks are skipped, and so
+    are clips that cannot be read, which are logged.
     """
-    list(read_strong_labels(strong_labels, ()))  # its errors before the work
-    names, clips, labels = _list_clips(tagger, data_folder, split, **settings)
-    found, truth, errors = {}, {}, {}
-    for clip, source, _ in tqdm(clips, unit="clip", disable=not progress):
+    about = _list_clips(tagger, data_folder, split, **settings)
+    names, ids, clips, labels = about
+    events = read_strong_labels(strong_labels, set(ids))
+    truth = {
+        clip: [(a, b, names.get(x, x)) for a, b, x in rows]
+        for clip, rows in events.items()
+    }
+    truth = {k: [x for x in v if x[2] in labels] for k, v in truth.items()}
+    if not any(truth.values()):
+        raise ValueError(f"{strong_labels} has no event of the {split} split.")
+    if len(truth) < len(ids):
+        logger.info(
+            f"{strong_labels} lists {len(truth)} of the {len(ids)} clips of "
+            f"the {split} split: the others are left out."
+        )
+    found, errors = {}, {}
+    for clip, source, _ in tqdm(
+        clips, total=len(ids), unit="clip", disable=not progress
+    ):
+        if clip not in truth:
+            continue
         try:
             found[clip] = tagger.analyze(_open(source), window, hop)
         except READING_ERRORS as error:
@@ -116,11 +153,6 @@ def find_events(
         if not found:
             raise error
         logger.warning(f"{clip} is skipped: {error}")
-    for clip, start, end, label in read_strong_labels(strong_labels, found):
-        if (label := names.get(label, label)) in labels:
-            truth.setdefault(clip, []).append((start, end, label))
-    if not truth:
-        raise ValueError(f"{strong_labels} has no event of the {split} split.")
     return found, truth
 
 

@@ -4,18 +4,59 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from collections import Counter, defaultdict
+import json
+from collections import Counter
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.datasets.audioset.lists import read_strong_labels
+from speechbrain_fftp.inference.event_scores import (
+    calibrate_events,
+    evaluate_events,
+)
 from speechbrain_fftp.inference.frames import _step_targets
+from speechbrain_fftp.inference.tagging import AudioTagger
 from speechbrain_fftp.nnet.tokens import _own_tokens
+from speechbrain_fftp.utils.event_metrics import event_packages
 
 logger = get_logger(__name__)
+
+
+class EventScores:
+    """Scores the events of a trained model on tables as of ``StrongLabels``.
+
+    ``tables`` maps "valid", on which the thresholds and the moving average of
+    time steps are learned, and "eval" to paths, or None: nothing is done without.
+    ``datasets`` maps these splits to their clips, of which a table must list some.
+    """
+
+    def __init__(self, tables, datasets):
+        self.tables = {k: path for k, path in tables.items() if path}
+        for split, path in self.tables.items():
+            event_packages()  # an error before the training
+            if not read_strong_labels(path, datasets[split].data):
+                raise ValueError(f"{path} lists no clip of the {split} split.")
+
+    def report(self, run_folder, prepared_folder, device):
+        """Scores the model of a run; adds to its metrics.json, and logs them."""
+        if not self.tables:
+            return
+        folder = run_folder / "inference"
+        tagger = AudioTagger.from_pretrained(folder, device)
+        if path := self.tables.get("valid"):
+            calibrate_events(folder, tagger, prepared_folder, path)
+            tagger = AudioTagger.from_pretrained(folder, device)
+        if path := self.tables.get("eval"):
+            scores = evaluate_events(tagger, prepared_folder, path)
+            metrics = run_folder / "metrics.json"
+            found = json.loads(metrics.read_text("utf-8"))
+            write_json(metrics, {**found, "events": scores})
+            lines = (f"{name} {value:.4f}" for name, value in scores.items())
+            logger.info("%s", "\n".join(["Events:", *lines]))
 
 
 class NoStrongLabels:
@@ -49,14 +90,16 @@ class StrongLabels:
             raise ValueError("strong_labels and strides exclude each other.")
         self.n_classes, self.tagger = len(labels), tagger
         numbers = {label: number for number, label in enumerate(labels)}
-        self.events, unknown = defaultdict(list), Counter()
-        for clip, start, end, label in read_strong_labels(path, train_set.data):
-            name = classes.get(label, label)
-            events = self.events[clip]
-            if name in numbers:
-                events.append((start, end, numbers[name]))
-            else:
-                unknown[name] += 1
+        unknown, self.events = (
+            Counter(),
+            read_strong_labels(path, train_set.data),
+        )
+        for clip, events in self.events.items():
+            events = [(a, b, classes.get(name, name)) for a, b, name in events]
+            unknown.update(x for *_, x in events if x not in numbers)
+            self.events[clip] = [
+                (a, b, numbers[x]) for a, b, x in events if x in numbers
+            ]
         found = {number for x in self.events.values() for *_, number in x}
         if not found:
             raise ValueError(

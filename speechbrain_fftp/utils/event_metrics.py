@@ -5,6 +5,7 @@ Authors
 """
 
 import dataclasses
+import importlib
 import warnings
 
 import numpy as np
@@ -62,13 +63,7 @@ def event_metrics(timelines, truth, threshold=0.5):
     >>> scores["event_F1"]
     1.0
     """
-    try:
-        import pandas
-        from psds_eval import PSDSEval
-    except ImportError as error:
-        raise ValueError(
-            f"Scores of events need {error.name}: {HELP}"
-        ) from error
+    _, psds_eval, pandas = event_packages()
     classes = sorted({x for clip in timelines for *_, x in truth.get(clip, ())})
     if not classes:
         raise ValueError("No clip that is scored has an event.")
@@ -77,7 +72,9 @@ def event_metrics(timelines, truth, threshold=0.5):
     lengths = [(clip, found.duration) for clip, found in timelines.items()]
     lengths = pandas.DataFrame(lengths, columns=["filename", "duration"])
     points = {
-        name: PSDSEval(*limits, ground_truth=truth_table, metadata=lengths)
+        name: psds_eval.PSDSEval(
+            *limits, ground_truth=truth_table, metadata=lengths
+        )
         for name, (limits, _) in PSDS.items()
     }
     with warnings.catch_warnings():  # of psds_eval and what it calls
@@ -100,6 +97,33 @@ def event_metrics(timelines, truth, threshold=0.5):
         "onset_error": float(np.median(errors)) if errors else float("nan"),
         **scores,
     }
+
+
+def event_packages():
+    """Imports what scores events.
+
+    Returns
+    -------
+    list of module
+        ``mir_eval.transcription``, ``psds_eval`` and ``pandas``.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not installed.
+
+    Example
+    -------
+    >>> [module.__name__ for module in event_packages()]
+    ['mir_eval.transcription', 'psds_eval', 'pandas']
+    """
+    names = "mir_eval.transcription", "psds_eval", "pandas"
+    try:
+        return [importlib.import_module(name) for name in names]
+    except ImportError as error:
+        raise ValueError(
+            f"Scores of events need {error.name}: {HELP}"
+        ) from error
 
 
 def _operating_points(timelines, classes):
@@ -146,7 +170,7 @@ def event_counts(timelines, truth, classes, threshold=0.5):
     Raises
     ------
     ValueError
-        If mir_eval is not installed.
+        If psds_eval or mir_eval is not installed.
 
     Example
     -------
@@ -157,13 +181,7 @@ def event_counts(timelines, truth, classes, threshold=0.5):
     >>> event_counts({"a": found}, truth, ["Siren"])[0].tolist()
     [[[0]], [[1]], [[0]]]
     """
-    try:
-        from mir_eval.transcription import match_notes
-    except ImportError as error:
-        raise ValueError(
-            f"Scores of events need {error.name}: {HELP}"
-        ) from error
-
+    match_notes = event_packages()[0].match_notes
     counts = np.zeros((2, 3, len(timelines), len(classes)), int)
     events = {k: found.events(threshold) for k, found in timelines.items()}
     near = {"offset_ratio": 0.2, "offset_min_tolerance": COLLAR}

@@ -5,12 +5,15 @@ Authors
 """
 
 import csv
+import json
+from pathlib import Path
 
 import pytest
 import torch
 from recipe_runs import fail, train
 
 from speechbrain.inference.classifiers import EncoderClassifier
+from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
 
 YAML = "ast_fftp_frames.yaml"
@@ -21,11 +24,12 @@ def strong_labels(data_folder, tmp_path_factory):
     """A table that says that each sound lasts for the first half of its clip."""
     path = tmp_path_factory.mktemp("strong") / "strong.tsv"
     lines = ["segment_id\tstart_time_seconds\tend_time_seconds\tlabel"]
-    segments = data_folder / "balanced_train_segments.csv"
-    with open(segments, newline="", encoding="utf-8") as file:
-        rows = [r for r in csv.reader(file, skipinitialspace=True) if r[1:]]
-    for clip, *_, mids in (row for row in rows if row[0][0] != "#"):
-        lines += (f"{clip}_0\t0.0\t0.5\t{mid}" for mid in mids.split(","))
+    for name in ("balanced_train", "valid", "eval"):
+        segments = data_folder / f"{name}_segments.csv"
+        with open(segments, newline="", encoding="utf-8") as file:
+            rows = [r for r in csv.reader(file, skipinitialspace=True) if r[1:]]
+        for clip, *_, mids in (row for row in rows if row[0][0] != "#"):
+            lines += (f"{clip}_0\t0.0\t0.5\t{mid}" for mid in mids.split(","))
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return path
 
@@ -34,7 +38,8 @@ def strong_labels(data_folder, tmp_path_factory):
 def test_trains_and_tells_what_sounds_when(
     strong, strong_labels, data_folder, tmp_path
 ):
-    options = {"strong_labels": strong_labels} if strong else {}
+    tables = "strong_labels", "strong_valid", "strong_eval"
+    options = dict.fromkeys(tables, strong_labels) if strong else {}
     output, metrics = train(
         tmp_path / "run",
         hparams=YAML,
@@ -64,6 +69,20 @@ def test_trains_and_tells_what_sounds_when(
     # The clip's probability is between those of its time steps.
     number = tagger.labels.index(label[0])
     assert probs[:, number].mean() <= best <= probs[:, number].max()
+    assert ("events" in metrics) == strong
+    if not strong:
+        return
+    # The commands for any model learn and find the same.
+    data = ["--data_folder", str(tmp_path / "run" / "prepared")]
+    data += ["--model", model, "--strong_labels", str(strong_labels)]
+    learned = Path(model, "thresholds.csv").read_text("utf-8")
+    Path(model, "thresholds.csv").unlink()
+    assert main(["calibrate", *data]) == 0
+    assert Path(model, "thresholds.csv").read_text("utf-8") == learned
+    scores = str(tmp_path / "scores")
+    assert main(["evaluate", *data, "--output", scores]) == 0
+    found = json.loads(Path(scores, "metrics.json").read_text("utf-8"))
+    assert metrics["events"] == pytest.approx(found["events"], nan_ok=True)
 
 
 def test_errors_name_the_table(data_folder, tmp_path):
@@ -72,5 +91,10 @@ def test_errors_name_the_table(data_folder, tmp_path):
     options = {"data_folder": data_folder, "strong_labels": path}
     message = fail(tmp_path / "run", hparams=YAML, **options)
     assert f"{path} needs the tab-separated columns" in message
+    options["strong_eval"] = options.pop("strong_labels")
+    path.write_text("filename\tonset\toffset\tevent_label\nx\t0\t1\ty\n")
+    message = fail(tmp_path / "run", hparams=YAML, **options)
+    assert f"{path} lists no clip of the eval split" in message
+    options["strong_labels"] = options.pop("strong_eval")
     message = fail(tmp_path / "other", **options)
     assert "strong_labels" in message and "there is no option" in message

@@ -135,10 +135,12 @@ def read_table(path, columns, delimiter=","):
 
 
 def read_strong_labels(path, clips):
-    """Yields clip, start, end in seconds and label of each event of some clips.
+    """Events as start, end in seconds and label, by the ids of clips.
 
     ``path`` is a tab-separated table with the columns of AudioSet-Strong or of
-    DCASE; other tables, and events without a duration, are errors.
+    DCASE; other tables, and events without a duration, are errors. Only those
+    of the ``clips`` are returned that the table lists: with an event, or in a
+    row that is otherwise empty if they have none.
     """
     with open_csv(path) as file:
         header = set(next(csv.reader(file, delimiter="\t"), ()))
@@ -148,18 +150,22 @@ def read_strong_labels(path, clips):
         raise ValueError(
             f"{path} needs the tab-separated columns {', or '.join(known)}."
         )
+    listed = {}
     for line, row in read_table(path, names, delimiter="\t"):
         clip, start, end, label = (row[name] for name in names)
+        # AudioSet-Strong adds the start of a segment to the clip's id
+        clip = clip if clip in clips else clip.rpartition("_")[0]
+        events = listed.setdefault(clip, []) if clip in clips else []
+        if not (start or end or label):
+            continue
         try:
             start, end = float(start), float(end)
             if not 0 <= start < end:
                 raise ValueError("an event must end after its start")
         except ValueError as error:
             raise ValueError(f"{path}, line {line}: {error}") from error
-        # AudioSet-Strong adds the start of a segment to the clip's id
-        clip = clip if clip in clips else clip.rpartition("_")[0]
-        if clip in clips:
-            yield clip, start, end, label
+        events.append((start, end, label))
+    return listed
 
 
 @contextlib.contextmanager

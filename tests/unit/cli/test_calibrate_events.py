@@ -17,7 +17,7 @@ from sklearn.metrics import f1_score
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.event_scores import learn_events
+from speechbrain_fftp.inference.event_scores import find_events, learn_events
 from speechbrain_fftp.inference.events import Timeline
 from speechbrain_fftp.inference.folder import _write_folder
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
@@ -63,6 +63,8 @@ def data(tmp_path):
         rows.append(f"{number},$data_root/{number}.wav,{LABELS[number % 2]}")
         if number % 2:
             events.append(f"{number}\t1.0\t2.0\tSiren")
+        else:
+            events.append(f"{number}\t\t\t")
     (folder / "valid.csv").write_text("\n".join(rows) + "\n", "utf-8")
     classes = ["index,mid,display_name"]
     classes += [f"{i},/m/{i},{label}" for i, label in enumerate(LABELS)]
@@ -157,6 +159,18 @@ def test_the_average_is_the_one_whose_events_score_best(
                 hits, found = hits + (near and number % 2), found + 1
         scores[length] = 2 * hits / (6 + found)
     assert scores[seconds] == max(scores.values()) > scores[0.0]
+
+
+def test_clips_that_the_table_does_not_list_are_left_out(model, data, caplog):
+    caplog.set_level("INFO")
+    tagger = AudioTagger.from_pretrained(model)
+    table = data / "strong.tsv"
+    lines = table.read_text("utf-8").splitlines()
+    table.write_text("\n".join(x for x in lines if x[:2] != "2\t") + "\n")
+    found, truth = find_events(tagger, data, table, "valid")
+    assert set(found) == set(truth) == {str(n) for n in range(12) if n != 2}
+    assert truth["0"] == [] and truth["1"] == [(1.0, 2.0, "Siren")]
+    assert "lists 11 of the 12 clips of the valid split" in caplog.text
 
 
 def test_clips_that_cannot_be_read_are_skipped(model, data, capsys, caplog):
