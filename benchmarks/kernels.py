@@ -46,14 +46,13 @@ KERNELS = {
     "convolution, backward": (triton_convolution.backward, CONVOLUTION, {}),
 }
 TARGETS = {80: "fp32", 90: "bf16"}  # compute capability: type of sequences
-SEQUENCES = {"u", "z", "out", "d_out", "du", "dx", "dz"}
+SEQUENCES = {"u", "x", "z", "out", "d_out", "du", "dx", "dz"}
 
 
 def compile_kernel(kernel, constants, options, capability, dtype):
     """The kernel's PTX for a GPU whose channels are adjacent in memory."""
     signature, values = {}, {}
     scan = "NP" in constants
-    sequences = SEQUENCES | {"x"}
     for i, name in enumerate(kernel.arg_names):
         if name in constants:
             signature[name], values[name] = "constexpr", constants[name]
@@ -62,7 +61,7 @@ def compile_kernel(kernel, constants, options, capability, dtype):
             values[i, 1] = 1
         elif name in ("steps", "dim", "dim_vec") or name[-2:] in ("_b", "_l"):
             signature[name] = "i32"
-        elif name in sequences:
+        elif name in SEQUENCES:
             signature[name] = f"*{dtype}"
         else:
             signature[name] = "*i64" if name == "lengths" else "*fp32"

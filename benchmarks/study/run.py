@@ -78,15 +78,12 @@ class Study:
                     words += [f"--{option}", config.overrides[key]]
             return words
         name = f"{self.results.digest(run)}_{Path(config.yaml).name}"
-        own = (x for x in config.overrides.items() if x[0] not in WINDOWS)
+        own = {k: v for k, v in config.overrides.items() if k not in WINDOWS}
+        for name in set(own) & set(self.plan.facts.get("files", ())):
+            own[name] = self.data_folder / own[name]
         options = {
-            **dict(own),
+            **own,
             **models,
-            **{
-                name: self.data_folder / config.overrides[name]
-                for name in self.plan.facts.get("files", ())
-                if name in config.overrides
-            },
             "data_folder": self.data(run, "folds"),
             "prepared_folder": self.data(run, "prepared"),
             "output_folder": self.folder(run),
