@@ -6,18 +6,14 @@ Authors
 
 import pytest
 import torch
+from complexity import describe, main, saved_bytes
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.mamba import Mamba
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.nnet.selective_scan import selective_scan, torch_backend
-from speechbrain_fftp.utils.complexity import (
-    _describe,
-    _main,
-    _saved_bytes,
-    count_macs,
-)
+from speechbrain_fftp.utils.complexity import count_macs
 
 
 class Scan(torch.nn.Module):
@@ -98,7 +94,7 @@ def test_the_states_between_chunks_are_counted(steps):
     B, C = torch.rand(2, batch, states, steps)
     A = -torch.rand(width, states)
     inputs = [u, delta, A, B, C]
-    found = _saved_bytes(Scan(), *inputs)[1]
+    found = saved_bytes(Scan(), *inputs)[1]
     chunks = -(-steps // torch_backend.MAX_CHUNK)
     expected = chunks * batch * width * states * 4
     # u and delta, as well as B and C, share their storage.
@@ -108,16 +104,16 @@ def test_the_states_between_chunks_are_counted(steps):
 def test_what_training_keeps():
     layer = torch.nn.Linear(8, 4)
     x = torch.rand(3, 8)
-    assert _saved_bytes(layer, x)[1] == x.nbytes
+    assert saved_bytes(layer, x)[1] == x.nbytes
     both = torch.nn.Sequential(layer, torch.nn.ReLU(), torch.nn.ReLU())
     # The input, and the outputs of both ReLUs
-    assert _saved_bytes(both, x)[1] == x.nbytes + 2 * 3 * 4 * 4
+    assert saved_bytes(both, x)[1] == x.nbytes + 2 * 3 * 4 * 4
 
 
 def test_table_adds_up():
     encoder = AST(embed_dim=48, depth=2, num_heads=3)
     classifier = torch.nn.Linear(48, 5)
-    lines = _describe(encoder, classifier, 400).splitlines()
+    lines = describe(encoder, classifier, 400).splitlines()
     assert lines[0] == "400 frames: 76 patches, 78 tokens"
     rows = [[float(x) for x in line.split()[-4:]] for line in lines[2:]]
     for *parts, whole in zip(*rows):
@@ -130,8 +126,8 @@ def test_table_adds_up():
 def test_command(capsys):
     sizes = ["--embed_dim", "64", "--depth", "2", "--patch_frames", "50"]
     words = ["hparams/ast_fftp.yaml", "--frames", "500", *sizes]
-    assert _main(words) == 0
+    assert main(words) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "500 frames: 91 patches, 93 tokens"
-    assert _main(["hparams/ast_fftp.yaml", "--patch_frames", "2000"]) == 1
+    assert main(["hparams/ast_fftp.yaml", "--patch_frames", "2000"]) == 1
     assert "max_frames=1024" in capsys.readouterr().err
