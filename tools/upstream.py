@@ -126,12 +126,13 @@ def _with_rows(path, rows):
     if path.is_file():
         lines = path.read_text("utf-8").splitlines()
     for row in rows:
-        mine = f",{row['Hparam_file']},"
-        lines = [line for line in lines if mine not in line]
         line = io.StringIO()
         columns = lines[0].split(",")
         csv.DictWriter(line, columns, lineterminator="").writerow(row)
-        lines.append(line.getvalue())
+        mine = f",{row['Hparam_file']},"
+        places = [i for i, line in enumerate(lines) if mine in line]
+        place = places[0] if places else len(lines)
+        lines[place : place + 1] = [line.getvalue()]
     return "\n".join(lines) + "\n"
 
 

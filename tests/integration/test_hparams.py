@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HPARAMS = [
     path.relative_to(ROOT).as_posix()
     for path in sorted((ROOT / "hparams").rglob("*.yaml"))
+    if "stock" not in path.parts  # for recipes of SpeechBrain
 ]
 
 
