@@ -31,8 +31,13 @@ UNIT_TESTS = (
     "augment/test_mixup.py",
     "augment/test_specmask.py",
     "augment/test_waveform.py",
+    "inference/test_audio_tagger.py",
+    "inference/test_events.py",
     "lobes/test_AST.py",
     "lobes/test_AuM.py",
+    "lobes/test_features.py",
+    "lobes/test_frame_classifier.py",
+    "lobes/test_tagger.py",
     "nnet/test_mamba.py",
     "nnet/test_patching.py",
     "nnet/test_position.py",
@@ -80,6 +85,27 @@ PARTS = {
         "tests/unit/lobes/test_AuM.py",
         "hparams/stock/ESC50/classification/aum_fftp.yaml",
         "hparams/stock/Google-speech-commands/aum_fftp.yaml",
+    ),
+    "inference": (
+        "speechbrain_fftp/dataio/audio.py",
+        "speechbrain_fftp/dataio/ffmpeg.py",
+        "speechbrain_fftp/lobes/features.py",
+        "speechbrain_fftp/lobes/frame_classifier.py",
+        "speechbrain_fftp/lobes/tagger.py",
+        "speechbrain_fftp/inference/tagging.py",
+        "speechbrain_fftp/inference/model.py",
+        "speechbrain_fftp/inference/clip_sizes.py",
+        "speechbrain_fftp/inference/events.py",
+        "speechbrain_fftp/inference/frames.py",
+        "speechbrain_fftp/inference/many_files.py",
+        "speechbrain_fftp/inference/packed_linear.py",
+        "speechbrain_fftp/inference/windows.py",
+        "tests/unit/inference/test_audio_tagger.py",
+        "tests/unit/inference/test_events.py",
+        "tests/unit/lobes/test_features.py",
+        "tests/unit/lobes/test_frame_classifier.py",
+        "tests/unit/lobes/test_tagger.py",
+        "hparams/stock/Google-speech-commands/ast_fftp_kaldi.yaml",
     ),
 }
 
@@ -169,6 +195,27 @@ python train.py hparams/aum_fftp.yaml --data_folder=/path_to_/GSC --number_of_co
         "| xvector + augment + LEAF v35 |",
     ),
     (
+        "inference",
+        COMMANDS_README,
+        """\
+# for the front end of published ASTs, with which AudioTagger reads files
+python train.py hparams/ast_fftp_kaldi.yaml --data_folder=/path_to_/GSC --number_of_commands=35 --percentage_unknown=0 --percentage_silence=0 (v35 task)
+""",
+        "# for leaf",
+    ),
+    (
+        "inference",
+        COMMANDS_README,
+        "| AST-FFTP + SpecMask v35, Kaldi's filterbanks | - |",
+        "| xvector + augment + LEAF v35 |",
+    ),
+    (
+        "inference",
+        "speechbrain/inference/__init__.py",
+        "from .tagging import *  # noqa",
+        "from .text import *",
+    ),
+    (
         None,
         "README.md",
         "| Audio Tagging | [AudioSet](recipes/AudioSet) |"
@@ -180,7 +227,7 @@ python train.py hparams/aum_fftp.yaml --data_folder=/path_to_/GSC --number_of_co
     (
         None,
         "speechbrain/inference/__init__.py",
-        "from .tagging import *  # noqa",
+        "from .loading import *  # noqa",
         "from .text import *",
     ),
 )

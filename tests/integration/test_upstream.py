@@ -50,14 +50,18 @@ TABLE = (
 # Recipes that SpeechBrain has, and this project's yaml files for them.
 STOCK = {
     "recipes/ESC50/classification": ["ast_fftp", "aum_fftp"],
-    "recipes/Google-speech-commands": ["ast_fftp", "aum_fftp"],
+    "recipes/Google-speech-commands": [
+        "ast_fftp",
+        "ast_fftp_kaldi",
+        "aum_fftp",
+    ],
 }
 STOCK_LINES = (
     "### To train with WHAM! noise\n|     vit.yaml     |\n",
     "# for leaf\n| xvector + augment + LEAF v35 |\n",
 )
-LISTS = {"README.md": 1, "speechbrain/inference/__init__.py": 1}
-LISTS.update({f"{task}/README.md": n for task, n in zip(STOCK, (22, 8))})
+LISTS = {"README.md": 1, "speechbrain/inference/__init__.py": 2}
+LISTS.update({f"{task}/README.md": n for task, n in zip(STOCK, (22, 12))})
 
 
 def make_checkout(folder, package=None):
@@ -151,6 +155,10 @@ def test_every_part_is_there(checkout):
         for path in (ROOT / recipe).glob("*.*"):
             parts.append(f"{task}/{path.name}")
         parts.append(f"tests/recipes/{task.split('/')[1]}.csv")
+    for task, names in STOCK.items():
+        parts += [f"{task}/hparams/{name}.yaml" for name in names]
+        found = {Path(row["Hparam_file"]).stem for row in rows(folder, task)}
+        assert found >= set(names)
     assert set(parts) <= set(after) - set(before)
 
 

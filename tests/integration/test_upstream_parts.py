@@ -110,9 +110,14 @@ def test_the_text_has_its_tables(series, part):
     assert "\n## Measured results\n" in text
     assert "\n## How was it tested?\n" in text
     assert "<!--" not in text
-    evidence = (upstream.ROOT / "docs" / "evidence.md").read_text("utf-8")
-    (row,) = set(re.findall(r"\| FFTP 10/5 AuM \|.*", evidence))
-    assert row in text
+    path, row = {
+        "fftp": ("docs/evidence.md", "FFTP 10/5 AuM"),
+        "aum": ("benchmarks/results/selective_scan.md", "B=4, D=384"),
+        "inference": ("benchmarks/results/tagging.md", "tag_file"),
+    }[part]
+    source = (upstream.ROOT / path).read_text("utf-8")
+    assert f"`{path}` of the plugin" in " ".join(text.split())
+    assert re.search(rf"\| {row}.*", source).group() in text
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -132,6 +137,9 @@ def test_the_whole_export_adds_to_the_parts(series):
     lists = {"README.md", "speechbrain/inference/__init__.py"}
     changed = {path for path in before if before[path] != after[path]}
     assert changed == lists | {"tests/recipes/Google-speech-commands.csv"}
+    text = after["speechbrain/inference/__init__.py"].decode()
+    places = [text.index(f"from .{x} ") for x in ("tagging", "loading", "text")]
+    assert places == sorted(places)
     assert len(after) > 2 * len(before)
 
 
