@@ -235,7 +235,7 @@ speechbrain/core.py is missing
             added[path] = added.get(path, 0) + lines.count("\n") + 1
     if part:
         text = parts.pull_request(part, new, added)
-        (dest.parent / f"PR-{part}.md").write_text(text, "utf-8")
+        (dest.resolve().parent / f"PR-{part}.md").write_text(text, "utf-8")
     written = []
     for path, text in texts.items():
         path = dest / path
