@@ -144,6 +144,27 @@ python train.py hparams/ast_fftp.yaml --data_folder /yourpath/ESC50
     ),
     (
         "fftp",
+        ESC50_README,
+        """\
+```bibtex
+@article{makineni2025fftp,
+  title={Full-Frequency Temporal Patching and Structured Masking for Enhanced Audio Classification},
+  author={Makineni, Aditya and Geng, Baocheng and Tian, Qing},
+  journal={arXiv preprint arXiv:2508.21243},
+  year={2025}
+}
+@inproceedings{gong2021ast,
+  title={{AST}: Audio Spectrogram Transformer},
+  author={Gong, Yuan and Chung, Yu-An and Glass, James},
+  booktitle={Interspeech},
+  year={2021}
+}
+```
+""",
+        "If you use **SpeechBrain**, please cite:",
+    ),
+    (
+        "fftp",
         COMMANDS_README,
         """\
 # for AST with full-frequency temporal patches (https://arxiv.org/abs/2508.21243)
@@ -178,6 +199,21 @@ python train.py hparams/aum_fftp.yaml --data_folder /yourpath/ESC50
         ESC50_README,
         "|  aum_fftp.yaml   |      -       |         -          | - | - |      -      |",
         "|     vit.yaml     |",
+    ),
+    (
+        "aum",
+        ESC50_README,
+        """\
+```bibtex
+@article{erol2024aum,
+  title={Audio Mamba: Bidirectional State Space Model for Audio Representation Learning},
+  author={Erol, Mehmet Hamza and Senocak, Arda and Feng, Jiu and Chung, Joon Son},
+  journal={IEEE Signal Processing Letters},
+  year={2024}
+}
+```
+""",
+        "If you use **SpeechBrain**, please cite:",
     ),
     (
         "aum",

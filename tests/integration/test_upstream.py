@@ -57,11 +57,12 @@ STOCK = {
     ],
 }
 STOCK_LINES = (
-    "### To train with WHAM! noise\n|     vit.yaml     |\n",
+    "### To train with WHAM! noise\n|     vit.yaml     |\n"
+    "If you use **SpeechBrain**, please cite:\n",
     "# for leaf\n| xvector + augment + LEAF v35 |\n",
 )
 LISTS = {"README.md": 1, "speechbrain/inference/__init__.py": 2}
-LISTS.update({f"{task}/README.md": n for task, n in zip(STOCK, (22, 12))})
+LISTS.update({f"{task}/README.md": n for task, n in zip(STOCK, (46, 12))})
 
 
 def make_checkout(folder, package=None):
