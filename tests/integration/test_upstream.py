@@ -138,7 +138,7 @@ def child(checkout, tmp_path_factory):
             },
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
         return done.stdout
