@@ -16,8 +16,8 @@ from pathlib import Path
 import soundfile as sf
 import torch
 
+from speechbrain_fftp.inference.loading import AudioTagger
 from speechbrain_fftp.inference.plots import plot_tags
-from speechbrain_fftp.inference.tagging import AudioTagger
 
 
 def main(folder, picture, *clips):

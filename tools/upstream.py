@@ -3,7 +3,8 @@
 ``python tools/upstream.py DEST`` copies the modules, under the names of
 ``speechbrain_fftp.upstream_names``, the recipes with their yaml files and rows
 in ``tests/recipes``, and unit tests. SpeechBrain's own files are not changed,
-except for the lines of ``LISTS`` that are added to them.
+except for the lines of ``LISTS`` that are added to them. With ``--part NAME``,
+one pull request of a series, on top of those before it (``upstream_parts``).
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -16,50 +17,10 @@ import re
 import sys
 from pathlib import Path
 
+import upstream_parts as parts
+from upstream_parts import LISTS, PARTS, RECIPES, ROOT, STOCK
+
 from speechbrain_fftp.upstream_names import NEW_PACKAGES, RENAMED, module_names
-
-ROOT = Path(__file__).resolve().parents[1]
-
-# Recipe folder here: its folder in SpeechBrain, and its yaml folder here. The
-# rows of tests/recipes.csv go to tests/recipes/<second part of that path>.csv.
-RECIPES = {
-    "recipes/AudioSet": ("recipes/AudioSet/Tagging", "hparams"),
-    "recipes/SpeechCommands": (
-        "recipes/Google-speech-commands/FFTP",
-        "hparams/speechcommands",
-    ),
-}
-
-# Unit tests that need only SpeechBrain and its development tools. SpeechBrain
-# has one flat folder of tests: each is named after the module that it tests.
-UNIT_TESTS = (
-    "augment/test_mixup.py",
-    "augment/test_specmask.py",
-    "augment/test_waveform.py",
-    "lobes/test_AST.py",
-    "nnet/test_mamba.py",
-    "nnet/test_patching.py",
-    "nnet/test_position.py",
-    "nnet/test_schedulers.py",
-)
-
-# Files of SpeechBrain that list its parts: file, line to add, next line.
-# (Its API pages are built from the docstrings of all modules.)
-LISTS = (
-    (
-        "README.md",
-        "| Audio Tagging | [AudioSet](recipes/AudioSet) |"
-        " [AST](https://arxiv.org/abs/2104.01778),"
-        " [Audio Mamba](https://arxiv.org/abs/2406.03344),"
-        " [FFTP and SpecMask](https://arxiv.org/abs/2508.21243) |",
-        "| Self-Supervised Learning |",
-    ),
-    (
-        "speechbrain/inference/__init__.py",
-        "from .tagging import *  # noqa",
-        "from .text import *",
-    ),
-)
 
 # Files with this in their header are ours and may be overwritten.
 MARK = "The speechbrain_fftp authors"
@@ -109,8 +70,8 @@ def _sort_imports(match):
     return "".join(line for module, line in sorted(statements))
 
 
-def exported_files():
-    """Maps paths in this project to paths in SpeechBrain.
+def exported_files(part=None):
+    """Maps paths in this project to paths in SpeechBrain, of a part or of all.
 
     Example
     -------
@@ -130,49 +91,105 @@ def exported_files():
             files[f"{here}/{path.name}"] = f"{there}/{path.name}"
         for path in sorted((ROOT / hparams).glob("*.yaml")):
             files[f"{hparams}/{path.name}"] = f"{there}/hparams/{path.name}"
-    for test in UNIT_TESTS:
+    for path in sorted((ROOT / STOCK).rglob("*.yaml")):
+        recipe = path.parent.relative_to(ROOT / STOCK).as_posix()
+        here = path.relative_to(ROOT).as_posix()
+        files[here] = f"recipes/{recipe}/hparams/{path.name}"
+    for test in parts.UNIT_TESTS:
         module = test.replace("test_", "")[:-3].replace("/", ".")
         name = RENAMED.get(module, module).split(".")[-1]
         files[f"tests/unit/{test}"] = f"tests/unittests/test_{name}.py"
+    for test, name in parts.INTEGRATION_TESTS.items():
+        files[f"tests/unit/{test}"] = f"speechbrain/integrations/tests/{name}"
+    if part is not None:
+        return {here: files[here] for here in PARTS[part]}
     return files
 
 
-def _recipe_rows(files, dest):
-    """SpeechBrain's lists of recipes, by path, with this project's rows."""
+def _recipe_rows(files):
+    """This project's rows of the files' recipes, by their list's path."""
     lists = {}
-    with open(ROOT / "tests" / "recipes.csv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    for table in ("recipes.csv", "stock_recipes.csv"):
+        with open(ROOT / "tests" / table, encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row["Hparam_file"] in files:
+                    row = {key: files.get(x, x) for key, x in row.items()}
+                    row["Dataset"] = row["Script_file"].split("/")[1]
+                    path = f"tests/recipes/{row['Dataset']}.csv"
+                    lists.setdefault(path, []).append(row)
+    return lists
+
+
+def _with_rows(path, rows):
+    """The text of a list of recipes, with rows added or replaced."""
+    lines = [",".join(rows[0])]
+    if path.is_file():
+        lines = path.read_text("utf-8").splitlines()
     for row in rows:
-        row = {key: files.get(cell, cell) for key, cell in row.items()}
-        row["Dataset"] = row["Script_file"].split("/")[1]
-        path = f"tests/recipes/{row['Dataset']}.csv"
-        if path not in lists:
-            there = dest / path
-            lists[path] = [",".join(row)]
-            if there.is_file():
-                lists[path] = there.read_text("utf-8").splitlines()
-        lines = lists[path]
-        mine = f",{row['Hparam_file']},"
-        lines[:] = [line for line in lines if mine not in line]
         line = io.StringIO()
         columns = lines[0].split(",")
         csv.DictWriter(line, columns, lineterminator="").writerow(row)
-        lines.append(line.getvalue())
-    return {path: "\n".join(lines) + "\n" for path, lines in lists.items()}
+        mine = f",{row['Hparam_file']},"
+        places = [i for i, line in enumerate(lines) if mine in line]
+        place = places[0] if places else len(lines)
+        lines[place : place + 1] = [line.getvalue()]
+    return "\n".join(lines) + "\n"
 
 
-def export(dest):
+def _new_texts(files):
+    """The texts of new files, by path in SpeechBrain."""
+    texts = {}
+    for here, there in files.items():
+        text = rename((ROOT / here).read_text("utf-8"))
+        for recipe, (folder, hparams) in RECIPES.items():
+            if there.startswith(f"{folder}/"):
+                text = text.replace(f"{recipe}/", "")
+                text = text.replace(f"{hparams}/", "hparams/")
+        texts[there] = text
+    for package, about in NEW_PACKAGES.items():
+        path = package.replace(".", "/") + "/"
+        if any(there.startswith(path) for there in texts):
+            text = f'"""{about}\n\nAuthors\n * {MARK} 2026\n"""\n'
+            texts[path + "__init__.py"] = text
+    return texts
+
+
+def _check_checkouts(dest, part):
+    """Raises a FileNotFoundError if what an export needs is missing."""
+    for root, need in ((dest, "speechbrain/core.py"), (ROOT, "hparams")):
+        for path in (need, "recipes", "tests", "README.md"):
+            if not (root / path).exists():
+                what = "this project" if root is ROOT else "SpeechBrain"
+                raise FileNotFoundError(
+                    f"{root} is not a source checkout of {what}: "
+                    f"{path} is missing"
+                )
+    names = list(PARTS)
+    for earlier in names[: names.index(part)] if part else ():
+        if not all(
+            (dest / x).exists() for x in exported_files(earlier).values()
+        ):
+            raise FileNotFoundError(
+                f"{dest} lacks the part {earlier}, on which {part} stands: "
+                f"export it first, with --part {earlier}"
+            )
+
+
+def export(dest, part=None):
     """Exports the modules, recipes and unit tests into a checkout.
 
     Nothing is written if the folder is not a SpeechBrain checkout, or if
     SpeechBrain has a different file of the same name. A second run changes
-    nothing. Returns the paths of the files that were written.
+    nothing. With a part of the series, only that is exported, and the text of
+    its pull request is written beside the checkout.
+
+    Returns the paths of the files that were written.
 
     Raises
     ------
     FileNotFoundError
-        If the folder is not a source checkout of SpeechBrain, or this file is
-        not in a checkout of this project.
+        If the folder is not a source checkout of SpeechBrain or lacks an
+        earlier part, or this file is not in a checkout of this project.
     FileExistsError
         If SpeechBrain has a different file of the same name.
 
@@ -184,26 +201,9 @@ def export(dest):
 speechbrain/core.py is missing
     """
     dest = Path(dest)
-    for root, need in ((dest, "speechbrain/core.py"), (ROOT, "hparams")):
-        for part in (need, "recipes", "tests", "README.md"):
-            if not (root / part).exists():
-                what = "this project" if root is ROOT else "SpeechBrain"
-                raise FileNotFoundError(
-                    f"{root} is not a source checkout of {what}: "
-                    f"{part} is missing"
-                )
-    files = exported_files()
-    texts = {}
-    for here, there in files.items():
-        text = rename((ROOT / here).read_text("utf-8"))
-        for recipe, (folder, hparams) in RECIPES.items():
-            if there.startswith(f"{folder}/"):
-                text = text.replace(f"{recipe}/", "")
-                text = text.replace(f"{hparams}/", "hparams/")
-        texts[there] = text
-    for package, about in NEW_PACKAGES.items():
-        text = f'"""{about}\n\nAuthors\n * {MARK} 2026\n"""\n'
-        texts[package.replace(".", "/") + "/__init__.py"] = text
+    _check_checkouts(dest, part)
+    files = exported_files(part)
+    texts = _new_texts(files)
     foreign = [path for path in texts if not _may_write(dest / path)]
     # SpeechBrain keeps the __init__.py of the packages that both have.
     for path in [path for path in foreign if path.endswith("/__init__.py")]:
@@ -216,17 +216,26 @@ speechbrain/core.py is missing
             "the modules in speechbrain_fftp/upstream_names.py, or the recipes "
             f"in {__file__}."
         )
-    texts.update(_recipe_rows(files, dest))
-    for path, line, before in LISTS:
-        text = (dest / path).read_text("utf-8")
-        if line not in text.splitlines():
-            text = text.replace(f"\n{before}", f"\n{line}\n{before}", 1)
-        if line not in text:
-            print(
-                f"{path}: not added, since no line starts with '{before}': "
-                f"{line}"
-            )
-        texts[path] = text
+    new = {path: text.count("\n") for path, text in texts.items()}
+    added = {}
+    for path, rows in _recipe_rows(files).items():
+        added[path] = len(rows)
+        texts[path] = _with_rows(dest / path, rows)
+    for of, path, lines, before in LISTS:
+        if part in (None, of):
+            text = texts.get(path) or (dest / path).read_text("utf-8")
+            if lines not in text:
+                text = text.replace(f"\n{before}", f"\n{lines}\n{before}", 1)
+            if lines not in text:
+                print(
+                    f"{path}: not added, since no line starts with '{before}': "
+                    f"{lines}"
+                )
+            texts[path] = text
+            added[path] = added.get(path, 0) + lines.count("\n") + 1
+    if part:
+        text = parts.pull_request(part, new, added)
+        (dest.resolve().parent / f"PR-{part}.md").write_text(text, "utf-8")
     written = []
     for path, text in texts.items():
         path = dest / path
@@ -263,14 +272,23 @@ def main(argv=None):
     parser.add_argument(
         "dest", metavar="DEST", help="root of the SpeechBrain checkout"
     )
+    parser.add_argument(
+        "--part",
+        choices=PARTS,
+        help="one pull request of the series, on top of those before it",
+    )
+    options = parser.parse_args(argv)
     try:
-        written = export(parser.parse_args(argv).dest)
+        written = export(options.dest, options.part)
     except (FileNotFoundError, FileExistsError) as error:
         print(f"upstream: {error}", file=sys.stderr)
         return 1
     for path in written:
         print(path)
     print(f"{len(written)} files written")
+    if options.part:
+        path = Path(options.dest).resolve().parent / f"PR-{options.part}.md"
+        print(f"\n{path}:\n\n{path.read_text('utf-8')}")
     return 0
 
 

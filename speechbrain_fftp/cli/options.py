@@ -77,11 +77,11 @@ def add_windows(parser, window, more=""):
 
 def windows_fit(args, tagger):
     """Whether --window, --hop and --threshold suit a model; reports."""
-    from speechbrain_fftp.inference.thresholds import check_thresholds
+    from speechbrain_fftp.inference.events import _check_thresholds
 
     try:
         tagger.check_window(args.window, args.hop)
-        check_thresholds(getattr(args, "threshold", None), tagger.thresholds)
+        _check_thresholds(getattr(args, "threshold", None), tagger.thresholds)
     except ValueError as error:
         report(error)
         return False
@@ -140,7 +140,7 @@ def load_tagger(args):
     options = {"threads": args.threads, "stride": args.stride}
 
     from speechbrain_fftp.inference.folder import FILES
-    from speechbrain_fftp.inference.tagging import AudioTagger
+    from speechbrain_fftp.inference.loading import AudioTagger
 
     def has_any(*names):
         return path.is_file() or any((path / x).is_file() for x in names)

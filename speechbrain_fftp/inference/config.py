@@ -30,9 +30,9 @@ from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+from speechbrain_fftp.lobes.tagger import MODULES
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
-MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
 TRAINED = ("embedding_model", "classifier")  # the modules with weights
 NUMBERS = {"sample_rate": (MIN_RATE, MAX_RATE), "max_frames": (1, 2**20)}
 NEEDED = (*NUMBERS, *MODULES)

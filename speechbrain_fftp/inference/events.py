@@ -9,7 +9,31 @@ import dataclasses
 import numpy as np
 import torch
 
-from speechbrain_fftp.inference.thresholds import check_thresholds
+
+def _check_thresholds(threshold, learned, low=None):
+    """The upper and the lower threshold ``[C]``, or of all classes, checked.
+
+    "auto" stands for the learned ones, None for 0 and, of ``low``, a quarter.
+    """
+    threshold = 0.0 if threshold is None else threshold
+    if isinstance(threshold, str):
+        if threshold != "auto" or learned is None:
+            raise ValueError(
+                f"threshold={threshold!r}: give a number, or 'auto' if the "
+                "model has thresholds, which `fftp-tag calibrate` learns."
+            )
+        threshold = learned
+    highest = torch.as_tensor(threshold, dtype=torch.double)
+    if not ((0 <= highest) & (highest <= 1)).all():
+        raise ValueError(f"threshold={threshold} must be in 0..1.")
+    low = threshold / 4 if low is None else low
+    lowest = torch.as_tensor(low, dtype=torch.double)
+    if not ((0 <= lowest) & (lowest <= highest)).all():
+        raise ValueError(
+            f"low={low} must be in 0..{highest.min():g}: an event must reach "
+            "the threshold and ends where its probability falls below low."
+        )
+    return threshold, low
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +141,7 @@ class Timeline:
         -------
         list of Tag
         """
-        threshold, _ = check_thresholds(threshold, self.thresholds)
+        threshold, _ = _check_thresholds(threshold, self.thresholds)
         return _rank_tags(self.clip_probs, self.labels, top_k, threshold)
 
     def events(self, threshold=0.5, low=None):
@@ -145,7 +169,7 @@ class Timeline:
         list of Event
             Sorted by start.
         """
-        threshold, low = check_thresholds(threshold, self.thresholds, low)
+        threshold, low = _check_thresholds(threshold, self.thresholds, low)
         times, probs = self.times.double().numpy(), self.probs.double().numpy()
         # Most classes have no event
         classes = np.flatnonzero((probs >= np.asarray(threshold, "f")).any(0))

@@ -8,8 +8,7 @@ import torch
 
 # An average rises over its length where an event begins. But the first and last
 # time steps of a sound are less certain than the others: events are found best
-# (in validation, benchmarks/study/sound_events.yaml) if the rise counts as this
-# part of the length.
+# (in validation) if the rise counts as this part of the length.
 RISE = 0.5
 OVERLAP = 0.1  # of consecutive pieces, as a share of the maximum clip length
 

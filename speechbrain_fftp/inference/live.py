@@ -11,8 +11,12 @@ import numpy as np
 import torch
 
 from speechbrain_fftp.inference.config import MODULES
-from speechbrain_fftp.inference.events import Event, _Hysteresis, _raise_limits
-from speechbrain_fftp.inference.thresholds import check_thresholds
+from speechbrain_fftp.inference.events import (
+    Event,
+    _check_thresholds,
+    _Hysteresis,
+    _raise_limits,
+)
 from speechbrain_fftp.inference.windows import _cut_windows
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -52,7 +56,7 @@ def stream_events(
         Each event twice: when it has begun, with the end None, and when it has
         ended. An option out of range, or NaN from the model, is a ValueError.
     """
-    threshold, low = check_thresholds(threshold, tagger.thresholds, low)
+    threshold, low = _check_thresholds(threshold, tagger.thresholds, low)
     rows = _window_rows
     if window is None and _can_step(tagger):
         rows, hop = _step_rows, STEP_HOP if hop is None else hop

@@ -1,4 +1,4 @@
-"""TaggingModel: loads a trained model and tags batches of waveforms.
+"""TaggingModel: a trained model that tags batches of waveforms.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -6,37 +6,27 @@ Authors
 
 import functools
 
-import ruamel.yaml
 import torch
-import yaml
 
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.inference import packed_linear
 from speechbrain_fftp.inference.clip_sizes import ClipSizes
-from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.frames import _frame_classifier
-from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
-from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.lobes.tagger import MODULES, Tagger
 from speechbrain_fftp.nnet.tokens import _own_tokens, pool
-from speechbrain_fftp.utils.pretrained.hub import _find_model
-from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
 
 logger = get_logger(__name__)
-
-# For damaged yaml and label files
-YAML_ERRORS = (SyntaxError, yaml.YAMLError, ruamel.yaml.YAMLError)
 
 
 class TaggingModel(ClipSizes, Pretrained):
     """A trained model that tags batches of waveforms.
 
-    ``from_pretrained`` loads a model without executing any code from its
-    folder. ``from_hparams`` loads it from its yaml, which can execute code:
-    only use it with sources that you trust. The attribute ``tagger`` joins the
-    modules in a ``Tagger``; to replace one of them, build a new model.
+    ``from_hparams`` loads it from its yaml, which can execute code: only use it
+    with sources that you trust. The attribute ``tagger`` joins the modules in a
+    ``Tagger``; to replace one of them, build a new model.
 
     Arguments
     ---------
@@ -64,9 +54,8 @@ class TaggingModel(ClipSizes, Pretrained):
 
     Example
     -------
-    >>> TaggingModel.from_pretrained("no_folder")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    FileNotFoundError: ...no_folder...
+    >>> TaggingModel.MODULES_NEEDED
+    ['compute_features', 'mean_var_norm', 'embedding_model', 'classifier']
     """
 
     MODULES_NEEDED = list(MODULES)
@@ -113,79 +102,6 @@ class TaggingModel(ClipSizes, Pretrained):
         if isinstance(model, AST) and model.pooling == "cls":
             model.blocks[-1].outputs = CLASS_TOKENS
         self.call_threads = packed_linear._CallThreads(threads, model, *sizes)
-
-    @classmethod
-    def from_hparams(cls, source, *args, **kwargs):
-        """Loads a model from its yaml, see ``Pretrained.from_hparams``.
-
-        Arguments
-        ---------
-        source, *args, **kwargs : str, tuple, dict
-            An inference folder, or a model hub's repository that holds one;
-            and arguments of the class.
-
-        Returns
-        -------
-        TaggingModel
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            If a file is missing or cannot be read, or the files do not match.
-        """
-        try:
-            return super().from_hparams(source, *args, **kwargs)
-        except FileNotFoundError:
-            raise
-        except (OSError, *LOADING_ERRORS, *YAML_ERRORS) as error:
-            raise ValueError(
-                f"The model in {source} cannot be loaded. "
-                f"{type(error).__name__}: {error}"
-            ) from error
-
-    @classmethod
-    def from_pretrained(cls, source, device="cpu", precision="fp32", **options):
-        """Loads a model without executing code from its folder.
-
-        Arguments
-        ---------
-        source : str
-            An inference folder, as training writes it; a published AST or CED
-            in Hugging Face's form, on disk or as ``owner/name[@revision]`` on
-            the hub; or the authors' ``.pth`` file of an AST or an Audio Mamba.
-        device, precision : str
-            cpu, cuda:0, ...; ``fp32`` or ``bf16``, which logs a warning on CPUs
-            that do not support bfloat16, since it is slower there.
-        **options : dict
-            ``packed``, ``threads`` and ``stride``, see the class.
-
-        Returns
-        -------
-        TaggingModel
-
-        Raises
-        ------
-        OSError, ValueError
-            If the model, the hub, the device or the precision cannot be used.
-        """
-        if precision not in ("fp32", "bf16"):
-            raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
-        modules, hparams = load_model(_find_model(source))
-        try:
-            opts = {"device": str(torch.device(device)), "precision": precision}
-            tagger = cls(modules, hparams, opts, **options)
-        except LOADING_ERRORS as error:
-            raise ValueError(
-                f"The model in {source} cannot run on {device}. "
-                f"{type(error).__name__}: {error}"
-            ) from error
-        on_cpu = precision == "bf16" and tagger.device == "cpu"
-        if on_cpu and not packed_linear._has_bfloat16():
-            logger.warning(
-                "This CPU does not support bfloat16 (AVX512-BF16 or AMX): "
-                "precision='fp32' is faster."
-            )
-        return tagger
 
     @property
     def labels(self):
@@ -262,7 +178,7 @@ class TaggingModel(ClipSizes, Pretrained):
     def tag_frames(self, wavs, wav_lens=None):
         """Computes the probabilities of all classes at each time step.
 
-        For models with a ``FrameClassifier``, such as ast_fftp_frames.yaml's.
+        For models with a ``FrameClassifier``.
 
         Arguments
         ---------

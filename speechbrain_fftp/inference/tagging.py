@@ -9,11 +9,10 @@ import functools
 import torch
 
 from speechbrain_fftp.inference import events
-from speechbrain_fftp.inference.evaluation import evaluate
+from speechbrain_fftp.inference.events import _check_thresholds
 from speechbrain_fftp.inference.frames import _analyze_frames, _average
 from speechbrain_fftp.inference.many_files import FileTags, _tag_many
 from speechbrain_fftp.inference.model import TaggingModel
-from speechbrain_fftp.inference.thresholds import check_thresholds
 from speechbrain_fftp.inference.windows import _mono_waveform
 
 
@@ -89,7 +88,7 @@ class AudioTagger(TaggingModel):
         FileTags
             The tags of the next file, or why it cannot be read.
         """
-        threshold, _ = check_thresholds(threshold, self.thresholds)
+        threshold, _ = _check_thresholds(threshold, self.thresholds)
         about = self.tag_batch, self._windows, paths, num_workers
         for path, found in _tag_many(*about):
             if isinstance(found, str):
@@ -118,41 +117,13 @@ class AudioTagger(TaggingModel):
         list of Tag
             Sorted by probability, the highest first.
         """
-        threshold, _ = check_thresholds(threshold, self.thresholds)
+        threshold, _ = _check_thresholds(threshold, self.thresholds)
         best = (
             self.tag_batch(wavs).amax(0).cpu()
             for *_, wavs in self._windows(source, progress=progress)
         )
         probs = functools.reduce(torch.maximum, best)
         return events._rank_tags(probs, self.labels, top_k, threshold)
-
-    def evaluate(
-        self, data_folder, split="eval", window=None, hop=None, **options
-    ):
-        """Scores the model on labelled clips.
-
-        Arguments
-        ---------
-        data_folder, split : str
-            A folder that a recipe has prepared, or AudioSet or custom data, and
-            ``train``, ``valid`` or ``eval``.
-        window, hop : float, optional
-            Cuts clips into windows, see ``check_window``; the probability of a
-            label is its maximum over them. By default, as ``tag_file``.
-        **options : dict
-            ``progress``, ``num_workers`` and, for data that are not prepared,
-            ``allow_missing``, the fraction of AudioSet's clips that may be
-            missing (default: 0.2), and the recipe's ``unbalanced``,
-            ``test_fold`` and ``cut_segments``.
-
-        Returns
-        -------
-        Evaluation
-        """
-        default = window is None and hop is None
-        grids = [] if default else [self.check_window(window, hop)]
-        read = functools.partial(self._windows, grids=grids)
-        return evaluate(self, read, data_folder, split, **options)
 
     def embed_file(self, source):
         """Computes the embedding of an audio file.
@@ -284,6 +255,6 @@ class AudioTagger(TaggingModel):
         -------
         list of Event
         """
-        threshold, low = check_thresholds(threshold, self.thresholds, low)
+        threshold, low = _check_thresholds(threshold, self.thresholds, low)
         found = self.analyze(source, window, hop, progress)
         return found.events(threshold, low)

@@ -1,4 +1,4 @@
-"""Thresholds of a model, one for each class: learned, read and chosen.
+"""Thresholds of a model, one for each class: learned, written and read.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -83,29 +83,3 @@ def read_thresholds(folder, labels):
             "thresholds again with `fftp-tag calibrate`."
         ) from error
     return shares[0]
-
-
-def check_thresholds(threshold, learned, low=None):
-    """The upper and the lower threshold ``[C]``, or of all classes, checked.
-
-    "auto" stands for the learned ones, None for 0 and, of ``low``, a quarter.
-    """
-    threshold = 0.0 if threshold is None else threshold
-    if isinstance(threshold, str):
-        if threshold != "auto" or learned is None:
-            raise ValueError(
-                f"threshold={threshold!r}: give a number, or 'auto' if the "
-                "model has thresholds, which `fftp-tag calibrate` learns."
-            )
-        threshold = learned
-    highest = torch.as_tensor(threshold, dtype=torch.double)
-    if not ((0 <= highest) & (highest <= 1)).all():
-        raise ValueError(f"threshold={threshold} must be in 0..1.")
-    low = threshold / 4 if low is None else low
-    lowest = torch.as_tensor(low, dtype=torch.double)
-    if not ((0 <= lowest) & (lowest <= highest)).all():
-        raise ValueError(
-            f"low={low} must be in 0..{highest.min():g}: an event must reach "
-            "the threshold and ends where its probability falls below low."
-        )
-    return threshold, low

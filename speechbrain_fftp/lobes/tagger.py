@@ -6,6 +6,9 @@ Authors
 
 import torch
 
+# The arguments of ``Tagger``, in their order
+MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
+
 
 class Tagger(torch.nn.Module):
     """Features, normalization, encoder and classifier, one after the other.

@@ -179,7 +179,7 @@ class FFTPEmbedding(PatchEmbedding):
         Frames from one token to the next. The paper tries 1, 5 and 10.
     strides : list of int, optional
         Strides to train for, of which each batch in training draws one. The
-        model can then be used with any of them, see ``TaggingModel``.
+        model can then be used with any of them.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from torch.nn.functional import (
 
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.inference.tagging import AudioTagger
+from speechbrain_fftp.inference.loading import AudioTagger
 from speechbrain_fftp.utils.pretrained.hub import _find_model
 
 logger = get_logger(__name__)

@@ -9,7 +9,9 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain.utils.run_opts import RunOptions
 
@@ -17,11 +19,15 @@ ROOT = Path(__file__).resolve().parents[2]
 HPARAMS = [
     path.relative_to(ROOT).as_posix()
     for path in sorted((ROOT / "hparams").rglob("*.yaml"))
+    if "stock" not in path.parts  # for recipes of SpeechBrain
 ]
 
 
-def rows():
-    with open(ROOT / "tests" / "recipes.csv", encoding="utf-8") as fi:
+STOCK = sorted((ROOT / "hparams" / "stock").rglob("*.yaml"))
+
+
+def rows(table="recipes.csv"):
+    with open(ROOT / "tests" / table, encoding="utf-8") as fi:
         return list(csv.DictReader(fi))
 
 
@@ -32,6 +38,31 @@ def top_level_keys(path):
 
 def test_every_hparams_file_is_listed_once():
     assert sorted(row["Hparam_file"] for row in rows()) == HPARAMS
+    found = [row["Hparam_file"] for row in rows("stock_recipes.csv")]
+    assert sorted(found) == [x.relative_to(ROOT).as_posix() for x in STOCK]
+
+
+@pytest.mark.parametrize("path", STOCK, ids=lambda path: path.name)
+def test_yaml_files_for_recipes_of_speechbrain_load(path, tmp_path):
+    """With this package alone, so that its users can train with them."""
+    folders = {"data_folder": "data", "output_folder": str(tmp_path)}
+    hparams = load_hyperpyyaml(path.read_text("utf-8"), folders)
+    if path.parent.name == "Google-speech-commands":
+        feats = hparams["compute_features"](torch.randn(2, 16000))
+        feats = hparams["mean_var_norm"](feats)
+    else:
+        stft = hparams["compute_stft"](torch.randn(2, 80000))
+        feats = hparams["compute_fbank"](stft.square().sum(-1))
+    model = hparams["embedding_model"]
+    frames = feats.shape[1]
+    assert frames <= hparams["encoder"].max_frames < 1.15 * frames
+    with torch.no_grad():
+        logits = hparams["classifier"](model(feats))
+        assert logits.shape == (2, 1, hparams["out_n_neurons"])
+        # Masks differ from one pass to the next in training alone
+        assert not torch.equal(model(feats), model(feats))
+        model.eval()
+        assert torch.equal(model(feats), model(feats))
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row["Hparam_file"])

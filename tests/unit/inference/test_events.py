@@ -11,7 +11,7 @@ import math
 import pytest
 import torch
 
-from speechbrain_fftp.inference import Event, Tag, Timeline
+from speechbrain_fftp.inference.events import Event, Tag, Timeline
 
 LABELS = ["Siren", "Bark, dog"]
 SILENCE = Timeline(torch.ones(1), torch.zeros(1, 2), None, 2.0, 2.0, LABELS)

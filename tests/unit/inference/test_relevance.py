@@ -182,3 +182,12 @@ def test_an_encoder_without_attention_is_refused():
     tagger.mods.embedding_model = AuM(40, embed_dim=24, depth=1)
     with pytest.raises(TypeError, match="AuM does not have: use an AST"):
         token_relevance(tagger, torch.rand(16000))
+
+
+@torch.no_grad()
+def test_large_batches_have_one_attention_map_per_block():
+    encoder = AST(embed_dim=12, depth=2, num_heads=2).eval()
+    feats = torch.randn(24, 512, 128)  # 2400 tokens
+    with attention_maps(encoder) as maps:
+        encoder(feats)
+    assert [weights.shape for weights in maps] == [(24, 100, 100)] * 2

@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import numpy as np
 import pytest
 import torch
 
@@ -242,32 +241,3 @@ def test_errors():
         make_encoder("fftp", False, pooling="mean").step(torch.randn(1, 20, 16))
     with pytest.raises(ValueError, match="'both'"):
         AuM(embed_dim=24, depth=1, bidirectional="both")
-
-
-@pytest.mark.parametrize(
-    "kind, form",
-    [
-        ("fftp", False),
-        pytest.param("square", "bi-bi", marks=pytest.mark.slow),
-    ],
-)
-def test_exports_to_onnx(tmp_path, kind, form):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    encoder = make_encoder(kind, form)
-    batch, time = torch.export.Dim("batch"), torch.export.Dim("time", min=10)
-    path = tmp_path / "encoder.onnx"
-    with torch.no_grad():
-        torch.onnx.export(
-            encoder,
-            (torch.randn(2, 40, 16),),
-            path,
-            dynamo=True,
-            dynamic_shapes={"feats": {0: batch, 1: time}},
-        )
-    session = onnxruntime.InferenceSession(path)
-    for shape in ((2, 40, 16), (1, 17, 16), (3, 60, 16)):
-        feats = torch.randn(shape)
-        (out,) = session.run(None, {"feats": feats.numpy()})
-        expected = encoder(feats).detach().numpy()
-        np.testing.assert_allclose(out, expected, rtol=0, atol=1e-4)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
@@ -97,6 +98,18 @@ def test_embedding_does_not_depend_on_padding(fill, pooling):
         torch.testing.assert_close(
             encoder(feats, lens), alone, atol=1e-4, rtol=1e-5
         )
+
+
+@torch.no_grad()
+def test_time_steps_do_not_depend_on_padding():
+    encoder, classifier = make_encoder(pooling="tokens"), FrameClassifier(24, 5)
+    feats, lens = torch.randn(2, 90, 16), torch.tensor([1.0, 1 / 3])
+    tokens, alone = encoder(feats, lens), encoder(feats[1:, :30])
+    own = tokens[1:, : alone.shape[1]]
+    torch.testing.assert_close(own, alone, atol=1e-4, rtol=0)
+    assert not tokens[1, alone.shape[1] :].any()
+    clips, expected = classifier(tokens)[1:], classifier(alone)
+    torch.testing.assert_close(clips, expected, atol=1e-4, rtol=0)
 
 
 @torch.no_grad()

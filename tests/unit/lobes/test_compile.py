@@ -1,9 +1,10 @@
-"""Tests that torch.compile needs one graph for clips of all lengths.
+"""Tests of compiled and exported code, and of torch.func.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import numpy as np
 import pytest
 import torch
 
@@ -107,3 +108,54 @@ def test_compiled_aum_equals_eager(graphs):
         for out in (out, encoder(feats, lens))
     )
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("encoder_type", [AST, AuM])
+def test_functional_gradients_are_those_of_autograd(encoder_type):
+    torch.manual_seed(0)
+    embedding = FFTPEmbedding(16, 24, 10, 4)
+    encoder = encoder_type(16, 24, 1, embedding=embedding, max_frames=60)
+    encoder = encoder.double()
+    feats = torch.randn(2, 60, 16, dtype=torch.float64)
+    lens = torch.tensor([1.0, 0.5])
+    weights = dict(encoder.named_parameters())
+
+    def loss(weights, feats):
+        out = torch.func.functional_call(encoder, weights, (feats, lens))
+        return out.sin().sum()
+
+    found, of_feats = torch.func.grad(loss, argnums=(0, 1))(weights, feats)
+    feats.requires_grad_()
+    expected = torch.autograd.grad(
+        loss(weights, feats), [*weights.values(), feats]
+    )
+    torch.testing.assert_close([*found.values(), of_feats], list(expected))
+
+
+@pytest.mark.parametrize(
+    "kind, form",
+    [
+        ("FFTP", False),
+        pytest.param("square", "bi-bi", marks=pytest.mark.slow),
+    ],
+)
+def test_aum_exports_to_onnx(tmp_path, kind, form):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    encoder = AuM(16, 24, 2, form, EMBEDDINGS[kind]()).eval()
+    batch, time = torch.export.Dim("batch"), torch.export.Dim("time", min=10)
+    path = tmp_path / "encoder.onnx"
+    with torch.no_grad():
+        torch.onnx.export(
+            encoder,
+            (torch.randn(2, 40, 16),),
+            path,
+            dynamo=True,
+            dynamic_shapes={"feats": {0: batch, 1: time}},
+        )
+    session = onnxruntime.InferenceSession(path)
+    for shape in ((2, 40, 16), (1, 17, 16), (3, 60, 16)):
+        feats = torch.randn(shape)
+        (out,) = session.run(None, {"feats": feats.numpy()})
+        expected = encoder(feats).detach().numpy()
+        np.testing.assert_allclose(out, expected, rtol=0, atol=1e-4)

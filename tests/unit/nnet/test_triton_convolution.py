@@ -78,15 +78,18 @@ def interpreted():
 
 
 def limit(case):
+    """The largest deviation that rounding explains."""
     return 1e-2 if "bfloat16" in CASES[case] else 1e-5
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_equals_conv1d(case, interpreted):
+    """Outputs and gradients in the interpreter."""
     assert max(interpreted[case]) < limit(case)
 
 
 def test_a_mamba_layer_uses_it(interpreted):
+    """Layers, also compiled ones, equal those in torch."""
     assert max(interpreted["layers"]) < 1e-5
     assert max(interpreted["compiled"]) < 1e-6
 
@@ -95,6 +98,7 @@ def test_a_mamba_layer_uses_it(interpreted):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @pytest.mark.parametrize("case", CASES)
 def test_equals_conv1d_on_gpu(case):
+    """Outputs and gradients of the compiled kernels."""
     assert max(deviations(*CASES[case], device="cuda")) < limit(case)
 
 

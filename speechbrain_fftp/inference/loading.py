@@ -1,0 +1,115 @@
+"""AudioTagger with the models that this package reads, and with a score.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import functools
+
+import ruamel.yaml
+import torch
+import yaml
+
+from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.inference import packed_linear, tagging
+from speechbrain_fftp.inference.evaluation import evaluate
+from speechbrain_fftp.inference.published import load_model
+from speechbrain_fftp.utils.pretrained.hub import _find_model
+from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
+
+logger = get_logger(__name__)
+
+# For damaged yaml and label files
+YAML_ERRORS = (SyntaxError, yaml.YAMLError, ruamel.yaml.YAMLError)
+
+
+class AudioTagger(tagging.AudioTagger):
+    """Adds ``from_pretrained``, which executes no code, and ``evaluate``."""
+
+    @classmethod
+    def from_hparams(cls, source, *args, **kwargs):
+        """Loads a model from its yaml, see ``Pretrained.from_hparams``.
+
+        What cannot be loaded is a FileNotFoundError or a ValueError.
+        """
+        try:
+            return super().from_hparams(source, *args, **kwargs)
+        except FileNotFoundError:
+            raise
+        except (OSError, *LOADING_ERRORS, *YAML_ERRORS) as error:
+            raise ValueError(
+                f"The model in {source} cannot be loaded. "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    @classmethod
+    def from_pretrained(cls, source, device="cpu", precision="fp32", **options):
+        """Loads a model without executing code from its folder.
+
+        Arguments
+        ---------
+        source : str
+            An inference folder, as training writes it; a published AST or CED
+            in Hugging Face's form, on disk or as ``owner/name[@revision]`` on
+            the hub; or the authors' ``.pth`` file of an AST or an Audio Mamba.
+        device, precision : str
+            cpu, cuda:0, ...; ``fp32`` or ``bf16``, which logs a warning on CPUs
+            that do not support bfloat16, since it is slower there.
+        **options : dict
+            ``packed``, ``threads`` and ``stride``, see the class.
+
+        Returns
+        -------
+        AudioTagger
+
+        Raises
+        ------
+        OSError, ValueError
+            If the model, the hub, the device or the precision cannot be used.
+        """
+        if precision not in ("fp32", "bf16"):
+            raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
+        modules, hparams = load_model(_find_model(source))
+        try:
+            opts = {"device": str(torch.device(device)), "precision": precision}
+            tagger = cls(modules, hparams, opts, **options)
+        except LOADING_ERRORS as error:
+            raise ValueError(
+                f"The model in {source} cannot run on {device}. "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        on_cpu = precision == "bf16" and tagger.device == "cpu"
+        if on_cpu and not packed_linear._has_bfloat16():
+            logger.warning(
+                "This CPU does not support bfloat16 (AVX512-BF16 or AMX): "
+                "precision='fp32' is faster."
+            )
+        return tagger
+
+    def evaluate(
+        self, data_folder, split="eval", window=None, hop=None, **options
+    ):
+        """Scores the model on labelled clips.
+
+        Arguments
+        ---------
+        data_folder, split : str
+            A folder that a recipe has prepared, or AudioSet or custom data, and
+            ``train``, ``valid`` or ``eval``.
+        window, hop : float, optional
+            Cuts clips into windows, see ``check_window``; the probability of a
+            label is its maximum over them. By default, as ``tag_file``.
+        **options : dict
+            ``progress``, ``num_workers`` and, for data that are not prepared,
+            ``allow_missing``, the fraction of AudioSet's clips that may be
+            missing (default: 0.2), and the recipe's ``unbalanced``,
+            ``test_fold`` and ``cut_segments``.
+
+        Returns
+        -------
+        Evaluation
+        """
+        default = window is None and hop is None
+        grids = [] if default else [self.check_window(window, hop)]
+        read = functools.partial(self._windows, grids=grids)
+        return evaluate(self, read, data_folder, split, **options)
