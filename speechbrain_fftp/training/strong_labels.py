@@ -19,7 +19,7 @@ from speechbrain_fftp.inference.event_scores import (
     evaluate_events,
 )
 from speechbrain_fftp.inference.frames import _step_targets
-from speechbrain_fftp.inference.tagging import AudioTagger
+from speechbrain_fftp.inference.loading import AudioTagger
 from speechbrain_fftp.nnet.tokens import _own_tokens
 from speechbrain_fftp.utils.event_metrics import event_packages
 
