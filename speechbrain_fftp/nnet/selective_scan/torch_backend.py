@@ -42,23 +42,27 @@ class _Scan(torch.autograd.Function):
         """The scan, and the states at the chunks' boundaries if ``keep``."""
         u, A, initial_state = inputs[0], inputs[2], inputs[8]
         dtype = torch.promote_types(u.dtype, torch.float32)
-        # [B, N, D]: the channels of a state are adjacent.
-        state = u.new_zeros(len(u), *A.shape[::-1], dtype=dtype)
+        both = A.dim() == 3
+        # [P, B, N, D]: the channels of a state are adjacent.
+        shape = 1 + both, len(u), *A.mT.shape[-2:]
+        state = u.new_zeros(shape, dtype=dtype)
         if initial_state is not None:
-            state.copy_(initial_state.transpose(1, 2))
-        out = u.new_empty(len(u), u.shape[2], u.shape[1]).transpose(1, 2)
+            state[0].copy_(initial_state.mT)
+        new = u.new_zeros if both else u.new_empty
+        shape = len(u), u.shape[2], u.shape[1]
+        out = new(shape, dtype=dtype if both else u.dtype).mT
         sizes = _sizes(u, A, keep)
         n_chunks = -(-u.shape[2] // sizes[1])
-        # [chunks, B, N, D], in the order of the recursion
+        # [chunks, P, B, N, D], in the order of the recursion
         kept = state.new_empty(n_chunks if keep else 0, *state.shape)
         for block in _blocks(sizes, keep, delta_softplus, reverse, inputs):
-            for i, span in enumerate(block.spans):
+            for i, spans in enumerate(block.chunks):
                 if keep:
-                    kept[i, block.rows] = state[block.rows]
-                block.read(span)
-                state[block.rows] = block.run(state[block.rows])
+                    kept[i, :, block.rows] = state[:, block.rows]
+                block.read(spans)
+                state[:, block.rows] = block.run(state[:, block.rows])
                 block.write(out, block.output(gated=True))
-        return out, state.transpose(1, 2), kept
+        return out.to(u.dtype), state[0].mT, kept
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -77,15 +81,16 @@ class _Scan(torch.autograd.Function):
         *inputs, kept = ctx.saved_tensors
         if out_grad is None:
             out_grad = inputs[0].new_zeros(()).expand_as(inputs[0])
-        if last_grad is None:
-            last_grad = torch.zeros_like(kept[0]).transpose(1, 2)
-        grads = _Gradients(inputs, last_grad)
+        state_grad = torch.zeros_like(kept[0])
+        if last_grad is not None:
+            state_grad[0] = last_grad.mT
+        grads = _Gradients(inputs, state_grad)
         about = ctx.delta_softplus, ctx.reverse, inputs
         with torch.autocast(out_grad.device.type, enabled=False):
             for block in _blocks(ctx.sizes, True, *about):
-                for i in reversed(range(len(block.spans))):
-                    start = kept[i, block.rows]
-                    block.read(block.spans[i])
+                for i in reversed(range(len(block.chunks))):
+                    start = kept[i, :, block.rows]
+                    block.read(block.chunks[i])
                     block.run(start)
                     block.backward(out_grad, grads, start)
         return None, None, None, *grads.as_inputs(inputs)
