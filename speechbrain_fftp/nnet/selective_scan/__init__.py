@@ -14,7 +14,10 @@ import os
 
 import torch
 
-from speechbrain_fftp.nnet.selective_scan.torch_backend import _torch_scan
+from speechbrain_fftp.nnet.selective_scan.torch_backend import (
+    _in_turn,
+    _torch_scan,
+)
 
 HINTS = {
     "triton": "the package triton: pip install triton",
@@ -211,15 +214,6 @@ def _scan(inputs, delta_softplus, reverse, backend):
         return triton_backend._triton_scan(inputs, delta_softplus, reverse)
     scan = _torch_scan if backend == "torch" else _mamba_ssm_scan
     return scan(inputs, delta_softplus, reverse)
-
-
-def _in_turn(scan, inputs, delta_softplus):
-    """Both directions of a scan, one after the other."""
-    forward, backward = (
-        scan((*inputs[:2], A, *inputs[3:]), delta_softplus, reverse)[0]
-        for A, reverse in zip(inputs[2], (False, True))
-    )
-    return forward + backward, None
 
 
 def _masked(inputs, lengths, delta_softplus):
