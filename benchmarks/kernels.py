@@ -25,6 +25,7 @@ from triton.compiler import ASTSource  # noqa: E402
 
 from speechbrain_fftp.nnet.selective_scan import (  # noqa: E402
     triton_convolution,
+    triton_gradient,
     triton_kernels,
 )
 
@@ -46,7 +47,7 @@ KERNELS = {
         FEW,
     ),
     "scan, backward": (
-        triton_kernels.backward,
+        triton_gradient.backward,
         {**SCAN, "VEC": 4, "dlast": None, "dinitial": None},
         {"num_warps": 1},
     ),

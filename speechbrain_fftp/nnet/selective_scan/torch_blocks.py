@@ -47,8 +47,8 @@ class _Block:
         self.A = A.mT.to(self.dtype).contiguous()  # [N, D]
         self.both = A.dim() == 3
         if self.both:  # [2, N, D] -> [2 B, 1, N, D]
-            rows = self.A.unsqueeze(1).expand(-1, self.n_rows, -1, -1)
-            self.A = rows.flatten(0, 1).unsqueeze(1)
+            A = self.A.unsqueeze(1).expand(-1, self.n_rows, -1, -1)
+            self.A = A.flatten(0, 1).unsqueeze(1)
             self.n_rows *= 2
             D = None if D is None else 2 * D  # in the output of each direction
         # exp2 is as accurate as exp and takes a third of the time.

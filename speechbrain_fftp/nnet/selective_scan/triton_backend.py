@@ -8,18 +8,19 @@ import math
 
 import torch
 import triton
-from torch import Tensor
 
+from speechbrain_fftp.nnet.selective_scan.triton_gradient import GROUP, backward
 from speechbrain_fftp.nnet.selective_scan.triton_kernels import (
     BLOCK,
     CHUNK,
-    GROUP,
     UNROLL,
-    backward,
     forward,
 )
 
 CONTIGUOUS = torch.contiguous_format
+# What both operators take first
+INPUTS = "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, "
+INPUTS += "Tensor? z, Tensor? bias, Tensor? initial, Tensor? lengths"
 # Programs, of one warp each, that keep a multiprocessor busy: where there are
 # fewer, the forward scans segments of the steps at the same time. That is about
 # twice the work, so there must be three or more.
@@ -72,10 +73,11 @@ def _segment(u, directions):
         processors = about.multi_processor_count
     programs = batch * directions * triton.cdiv(dim, BLOCK.value)
     chunks = triton.cdiv(steps, CHUNK.value)
-    segments = min(PROGRAMS * processors // programs, chunks)
-    if segments >= MIN_SEGMENTS:
-        chunks = triton.cdiv(chunks, segments)
-    return chunks * CHUNK.value
+    segments = max(PROGRAMS * processors // programs, 1)
+    part = triton.cdiv(chunks, segments)
+    if triton.cdiv(chunks, part) < MIN_SEGMENTS:
+        part = chunks
+    return part * CHUNK.value
 
 
 def _launch(kernel, vec, maxnreg, inputs, options, grid, *args):
@@ -95,22 +97,15 @@ def _launch(kernel, vec, maxnreg, inputs, options, grid, *args):
         )  # fmt: skip
 
 
-@torch.library.custom_op("selective_scan::forward", mutates_args=())
+@torch.library.custom_op(
+    "selective_scan::forward",
+    mutates_args=(),
+    schema=f"({INPUTS}, bool softplus, bool reverse, bool save) -> "
+    "(Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
 def _forward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    bias: Tensor | None,
-    initial: Tensor | None,
-    lengths: Tensor | None,
-    softplus: bool,
-    reverse: bool,
-    save: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    u, delta, A, B, C, D, z, bias, initial, lengths, softplus, reverse, save
+):
     """Output, and last state ``[B, NP, D]``; what the gradient needs.
 
     That is B and C as the kernels take them, A likewise, and with ``save`` the
@@ -196,26 +191,16 @@ def _differentiate(ctx, d_out, dlast, *_):
 _forward.register_autograd(_differentiate, setup_context=_save)
 
 
-@torch.library.custom_op("selective_scan::backward", mutates_args=())
+@torch.library.custom_op(
+    "selective_scan::backward",
+    mutates_args=(),
+    schema=f"({INPUTS}, Tensor BC, Tensor scaled, Tensor saved, Tensor d_out, "
+    "Tensor? dlast, bool softplus, bool reverse) -> Tensor[]",
+)
 def _backward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    bias: Tensor | None,
-    initial: Tensor | None,
-    lengths: Tensor | None,
-    BC: Tensor,
-    scaled: Tensor,
-    saved: Tensor,
-    d_out: Tensor,
-    dlast: Tensor | None,
-    softplus: bool,
-    reverse: bool,
-) -> list[Tensor]:
+    u, delta, A, B, C, D, z, bias, initial, lengths, BC, scaled, saved, d_out,
+    dlast, softplus, reverse,
+):  # fmt: skip
     """Gradients of all inputs but the lengths; empty for those not given."""
     batch, dim, steps = u.shape
     states, size, directions = A.shape[-1], BC.shape[2], A.dim() - 1
@@ -236,9 +221,10 @@ def _backward(
     scratch = saved.new_empty(items, groups, size, dim)
     _launch(
         backward, math.gcd(dim, 4), None, (u, delta, z),
-        (int(reverse), size, softplus), (directions,), d_out, du, ddelta, dz, scaled, BC, D, bias,
-        lengths, saved, scratch, dlast, dA, dBC, BC.numel() * in_order, dD,
-        dbias, dinitial, d_out.stride(), du.stride(),
+        (int(reverse), size, softplus), (directions,), d_out, du, ddelta, dz,
+        scaled, BC, D, bias, lengths, saved, scratch, dlast, dA, dBC,
+        BC.numel() * in_order, dD, dbias, dinitial, d_out.stride(),
+        du.stride(),
     )  # fmt: skip
     # [B, L, 2, N] -> twice [B, N, L]
     dB, dC = _pack(dBC.sum(0), steps)[..., :states].unbind(2)
