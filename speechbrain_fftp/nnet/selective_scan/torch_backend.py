@@ -32,17 +32,15 @@ _kept = threading.local()
 
 def _torch_scan(inputs, delta_softplus, reverse):
     """Output and last state of ``selective_scan``, on any device."""
-    keep = torch.is_grad_enabled() and any(
-        x is not None and x.requires_grad for x in inputs
-    )
+    grad = torch.is_grad_enabled()
+    keep = grad and any(x is not None and x.requires_grad for x in inputs)
     u, A = inputs[0], inputs[2]
-    scan = _Scan.apply
-    if not keep:  # autograd's own work would be a tenth of a short scan
-        scan = _Scan.forward
+    # Autograd's own work would be a tenth of a short scan.
+    scan = _Scan.apply if grad else _Scan.forward
     if A.dim() == 3:
         step_states = len(u) * A.numel()
         states = step_states * u.shape[2]
-        if keep or step_states > STEP_STATES or states > BOTH_STATES:
+        if grad or step_states > STEP_STATES or states > BOTH_STATES:
             return _in_turn(_torch_scan, inputs, delta_softplus)
         scan = _both_directions
     with torch.autocast(u.device.type, enabled=False):

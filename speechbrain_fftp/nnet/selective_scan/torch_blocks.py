@@ -21,16 +21,21 @@ class _Buffers:
         self.memory, self.shape = memory, None
 
     def of_shape(self, *shape):
-        """The buffers, each ``[B, T, N, D]``, and views of their steps.
+        """The buffers, each ``[B, T, N, D]``, and views of the first two's steps.
 
-        They are made again only for another shape: making the view of a step
-        takes as long as the arithmetic on it.
+        Making the view of a step takes as long as the arithmetic on it: they
+        are kept, but for those of a gradient, since torch.func needs new ones.
         """
-        if shape != self.shape:
-            self.buffers = self.memory[: math.prod(shape)].view(shape)
-            self.steps = [x.unbind(1) for x in self.buffers]
-            self.shape = shape
-        return self.buffers, self.steps
+        if shape == self.shape:
+            return self.views
+        # torch.func does not let a view of memory from outside be changed in
+        # place, but a slice of one.
+        memory = self.memory[: math.prod(shape)].view(shape[0], -1)
+        buffers = memory[:, :].view(shape)
+        views = buffers, [x.unbind(1) for x in buffers[:2]]
+        if len(buffers) == 2:
+            self.shape, self.views = shape, views
+        return views
 
 
 class _Block:
@@ -72,9 +77,7 @@ class _Block:
         self.decay, self.states, *self.states_grad = buffers
         # Of each step, in the order of the recursion
         order = slice(None, None, -1 if self.reverse else 1)
-        self.decay_steps, self.states_steps, *self.states_grad_steps = (
-            x[order] for x in steps
-        )
+        self.decay_steps, self.states_steps = (x[order] for x in steps)
         self.padding = None
         if span.stop > self.shortest:
             device = self.lengths.device
@@ -147,7 +150,7 @@ class _Block:
         # state before it through the decay between them.
         (states_grad,) = self.states_grad
         torch.mul(grad.unsqueeze(2), self.C.unsqueeze(3), out=states_grad)
-        last, *before = self.states_grad_steps[0][::-1]
+        last, *before = states_grad.unbind(1)[:: 1 if self.reverse else -1]
         last += grads.state[self.rows]
         for new, decay in zip(before, self.decay_steps[::-1]):
             last = torch.addcmul(new, decay, last, out=new)

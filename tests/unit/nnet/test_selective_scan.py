@@ -200,14 +200,16 @@ def test_both_directions_are_added(monkeypatch, way, absent, lengths):
         monkeypatch.setattr(torch_backend, "STEP_STATES", 6 * 4)
     if way == "gradient":
         inputs["u"].requires_grad_()
-    with torch.profiler.profile() as prof:
-        out = selective_scan(**inputs, delta_softplus=True)
+    with torch.set_grad_enabled(way == "gradient"):
+        with torch.profiler.profile() as prof:
+            out = selective_scan(**inputs, delta_softplus=True)
     torch.testing.assert_close(out, both_step_by_step(**inputs))
     calls = sum(event.name == "aten::addcmul" for event in prof.events())
     rows = 3 if way == "many rows" else 1
     assert calls == 30 * (1 if way == "one loop" else 2 * rows)
 
 
+@torch.no_grad()
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_both_directions_of_other_types_and_strides(dtype):
     inputs = make_inputs(20, dtype=torch.float32)
