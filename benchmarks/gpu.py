@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import harness
 import torch
@@ -33,6 +34,7 @@ from speechbrain_fftp.lobes.features import KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.nnet.selective_scan import selective_scan
 from speechbrain_fftp.utils.complexity import count_macs
 
 CLASSES, ROUNDS = 527, 5
@@ -166,6 +168,37 @@ def time_scan(log, length, backward, backend, bandwidth):
     return {**found, "share": 1000 * total / bandwidth / found["ms"]}
 
 
+def time_directions(log, length, batch, backward, at_once, programs):
+    """The scans of a fo-bi layer of AuM-base: both directions at once or not.
+
+    ``programs`` is the number per multiprocessor below which the forward pass
+    scans segments of the steps at the same time: 0 for never.
+    """
+    size = (2, 8, 4, length) if log.smoke else (batch, 1536, 16, length)
+    made = make_inputs(size, log.device, torch.bfloat16)
+    *inputs, weight = transpose([*made, made[0].roll(1)])
+    scan = functools.partial(
+        selective_scan,
+        delta_softplus=True,
+        backend="torch" if log.smoke else "triton",
+    )
+
+    def both(u, delta, A, *others):
+        A = torch.stack((A, A / 2))
+        if at_once:
+            return scan(u, delta, A, *others)
+        backward = scan(u, delta, A[1], *others, reverse=True)
+        return scan(u, delta, A[0], *others) + backward
+
+    step = step_of(both, inputs, weight, backward)
+    if log.smoke:
+        return clock(step)
+    from speechbrain_fftp.nnet.selective_scan import triton_backend
+
+    with mock.patch.object(triton_backend, "PROGRAMS", programs):
+        return clock(step, False)
+
+
 def graph(function, feats):
     """A call that replays the function of a copy of ``feats``."""
     copy, stream = feats.clone(), torch.cuda.Stream()
@@ -283,12 +316,19 @@ def main():
     scan = functools.partial(each, "scan", time_scan, bandwidth)
     scan(length=lengths, backward=(False, True), backend=backends)
     scan(length=lengths[:1], backward=(False,), backend=("as published",))
+    both = functools.partial(each, "both directions", time_directions)
+    which = {"length": lengths, "batch": batches}
+    choices = {"at_once": (True, False), "programs": (8,)}
+    both(**which, backward=(False, True), **choices)
     infer = functools.partial(each, "inference", time_inference)
     modes = ("graph", "autocast", "bfloat16")
     infer(model=MODELS, tokens=tokens, batch=batches, mode=modes)
     train = functools.partial(each, "training", time_training, flops)
     many = batches[1:]
     train(model=MODELS, tokens=tokens, batch=many, compiled=(False,))
+    which["batch"] = batches[:1]
+    choices = {"at_once": (True,), "programs": (0, 4, 16, 32)}
+    both(**which, backward=(False,), **choices)
     each(
         "filterbank",
         time_front_end,

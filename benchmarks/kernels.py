@@ -25,33 +25,43 @@ from triton.compiler import ASTSource  # noqa: E402
 
 from speechbrain_fftp.nnet.selective_scan import (  # noqa: E402
     triton_convolution,
+    triton_gradient,
     triton_kernels,
 )
 
-# Kernel; its constants; options of the launch, as in the package
-SCAN = {"NP": 16, "SOFTPLUS": True, "REVERSE": True}
+# Kernel; its constants; options of the launch: as AuM calls them in training
+SCAN = {"NP": 16, "SOFTPLUS": True}
+FORWARD = {**SCAN, "VEC": 1, "initial": None}
+FEW = {"num_warps": 1, "maxnreg": 168}
 CONVOLUTION = {"K": 4, "REVERSE": True}
 KERNELS = {
     "scan, forward": (
         triton_kernels.forward,
-        {**SCAN, "VEC": 1},
-        {"num_warps": 1, "maxnreg": 168},
+        {**FORWARD, "ends": None, "sums": None},
+        FEW,
+    ),
+    "scan, forward, in segments": (triton_kernels.forward, FORWARD, FEW),
+    "scan, ends of segments": (
+        triton_kernels.forward,
+        {**FORWARD, **dict.fromkeys(("out", "D", "z", "last", "saved"))},
+        FEW,
     ),
     "scan, backward": (
-        triton_kernels.backward,
-        {**SCAN, "VEC": 4},
+        triton_gradient.backward,
+        {**SCAN, "VEC": 4, "dlast": None, "dinitial": None},
         {"num_warps": 1},
     ),
     "convolution, forward": (triton_convolution.forward, CONVOLUTION, {}),
     "convolution, backward": (triton_convolution.backward, CONVOLUTION, {}),
 }
 TARGETS = {80: "fp32", 90: "bf16"}  # compute capability: type of sequences
+INTEGERS = {"steps", "part", "reverse", "dim", "dim_vec"}
 SEQUENCES = {"u", "x", "z", "out", "d_out", "du", "dx", "dz"}
 
 
 def compile_kernel(kernel, constants, options, capability, dtype):
     """The kernel's PTX for a GPU whose channels are adjacent in memory."""
-    signature, values = {}, {}
+    signature, values, attributes = {}, {}, {}
     scan = "NP" in constants
     for i, name in enumerate(kernel.arg_names):
         if name in constants:
@@ -59,13 +69,16 @@ def compile_kernel(kernel, constants, options, capability, dtype):
         elif scan and name.endswith("_s"):  # strides of three dimensions
             signature[name] = ("i32", "constexpr", "i32")
             values[i, 1] = 1
-        elif name in ("steps", "dim", "dim_vec") or name[-2:] in ("_b", "_l"):
+            attributes[i, 0] = attributes[i, 2] = [["tt.divisibility", 16]]
+        elif name in INTEGERS or name[-2:] in ("_b", "_l"):
             signature[name] = "i32"
         elif name in SEQUENCES:
             signature[name] = f"*{dtype}"
         else:
             signature[name] = "*i64" if name == "lengths" else "*fp32"
-    source = ASTSource(kernel, signature, values)
+        if str(signature[name]).startswith("*"):  # as Triton finds at a launch
+            attributes[i,] = [["tt.divisibility", 16]]
+    source = ASTSource(kernel, signature, values, attributes)
     target = GPUTarget("cuda", capability, 32)
     return triton.compile(source, target, options=options).asm["ptx"]
 

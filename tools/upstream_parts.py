@@ -74,6 +74,7 @@ PARTS = {
         "speechbrain_fftp/nnet/selective_scan/torch_blocks.py",
         "speechbrain_fftp/nnet/selective_scan/triton_backend.py",
         "speechbrain_fftp/nnet/selective_scan/triton_convolution.py",
+        "speechbrain_fftp/nnet/selective_scan/triton_gradient.py",
         "speechbrain_fftp/nnet/selective_scan/triton_kernels.py",
         "speechbrain_fftp/nnet/mamba.py",
         "speechbrain_fftp/lobes/models/AuM.py",

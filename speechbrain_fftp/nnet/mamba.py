@@ -142,10 +142,7 @@ class Mamba(torch.nn.Module):
         u = _convolve(x, self.conv1d, self.backend)
         inputs = self._scan_inputs(u, z, lengths)
         out = selective_scan(**inputs)
-        if self.bidirectional == "fo-bi":
-            inputs["A"] = _decay(self.A_b_log)
-            out = out + selective_scan(**inputs, reverse=True)
-        elif self.bidirectional == "bi-bi":
+        if self.bidirectional == "bi-bi":
             u = _convolve(x, self.conv1d_b, self.backend, reverse=True)
             inputs = self._scan_inputs(u, z, lengths, "_b")
             out = (out + selective_scan(**inputs, reverse=True)) / 2
@@ -195,6 +192,8 @@ class Mamba(torch.nn.Module):
             getattr(self, name.format(suffix))
             for name in ("A{}_log", "D{}", "x_proj{}", "dt_proj{}")
         )
+        if self.bidirectional == "fo-bi":
+            A_log = torch.stack((A_log, self.A_b_log))  # scans both directions
         # [B, L, D] -> [B, L, rank], [B, L, N], [B, L, N]
         ranks = (self.dt_rank, self.d_state, self.d_state)
         delta, B, C = x_proj(u).split(ranks, 2)

@@ -3,7 +3,7 @@
 Signature and shapes follow ``selective_scan_fn`` of
 https://github.com/state-spaces/mamba (https://arxiv.org/abs/2312.00752,
 section 3). Added are items of different lengths, a backward direction without
-flipped copies, and an initial state.
+flipped copies, both directions at once, and an initial state.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -14,7 +14,10 @@ import os
 
 import torch
 
-from speechbrain_fftp.nnet.selective_scan.torch_backend import _torch_scan
+from speechbrain_fftp.nnet.selective_scan.torch_backend import (
+    _in_turn,
+    _torch_scan,
+)
 
 HINTS = {
     "triton": "the package triton: pip install triton",
@@ -55,7 +58,8 @@ def selective_scan(
     delta : torch.Tensor
         Step sizes ``[B, D, L]``.
     A : torch.Tensor
-        Decay rates ``[D, N]``, real and negative.
+        Decay rates ``[D, N]``, real and negative; or ``[2, D, N]``, for a scan
+        in both directions, whose outputs are added.
     B, C : torch.Tensor
         Input and output factors ``[B, N, L]``.
     D : torch.Tensor, optional
@@ -93,8 +97,9 @@ def selective_scan(
     Raises
     ------
     ValueError
-        If shapes disagree, a tensor is empty, A is complex, or the backend is
-        unknown or does not support the arguments.
+        If shapes disagree, a tensor is empty, A is complex, the backend is
+        unknown or does not support the arguments, or a scan in both directions
+        has ``reverse``, ``initial_state`` or ``return_last_state``.
     ImportError
         If the backend is not installed.
 
@@ -104,9 +109,24 @@ def selective_scan(
     >>> B, C = torch.randn(2, 4, 100), torch.randn(2, 4, 100)
     >>> selective_scan(u, delta, -torch.rand(6, 4), B, C).shape
     torch.Size([2, 6, 100])
+
+    In both directions:
+
+    >>> A = -torch.rand(2, 6, 4)
+    >>> out = selective_scan(u, delta, A, B, C)
+    >>> forward = selective_scan(u, delta, A[0], B, C)
+    >>> backward = selective_scan(u, delta, A[1], B, C, reverse=True)
+    >>> torch.allclose(out, forward + backward, atol=1e-4)
+    True
     """
     inputs = (u, delta, A, B, C, D, z, delta_bias, initial_state, lengths)
     _check(*inputs)
+    one_direction = reverse or return_last_state or initial_state is not None
+    if A.dim() == 3 and one_direction:
+        raise ValueError(
+            f"A {list(A.shape)} asks for both directions, which cannot be "
+            "combined with reverse, initial_state or return_last_state."
+        )
     backend = _find_backend(backend, u, initial_state)
     scan = _scan
     if torch.compiler.is_dynamo_compiling():
@@ -124,15 +144,16 @@ def _check(u, delta, A, B, C, D, z, delta_bias, initial_state, lengths):
         raise ValueError(
             f"u must be [B, D, L] and not empty, but is {list(u.shape)}."
         )
-    if A.dim() != 2 or A.is_complex():
+    if A.dim() not in (2, 3) or A.is_complex():
         raise ValueError(
-            f"A must be real and [D, N], but is {A.dtype} {list(A.shape)}."
+            "A must be real and [D, N] or [2, D, N], but is "
+            f"{A.dtype} {list(A.shape)}."
         )
     batch, width, steps = u.shape
-    states = A.shape[1]
+    states = A.shape[-1]
     expected = {
         "delta": (delta, (batch, width, steps)),
-        "A": (A, (width, states)),
+        "A": (A, (2, width, states)[3 - A.dim() :]),
         "B": (B, (batch, states, steps)),
         "C": (C, (batch, states, steps)),
         "D": (D, (width,)),
@@ -216,6 +237,8 @@ def _mamba_ssm_scan(inputs, delta_softplus, reverse):
     from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
 
     u, delta, A, B, C, D, z, delta_bias, _, lengths = inputs
+    if A.dim() == 3:
+        return _in_turn(_mamba_ssm_scan, inputs, delta_softplus)
     if lengths is not None:
         padding, masked = _masked(inputs, lengths, delta_softplus)
         u, delta, B, C, z = masked
@@ -238,7 +261,7 @@ def _mamba_ssm_scan(inputs, delta_softplus, reverse):
     return out, last_state
 
 
-def _exportable_scan(inputs, delta_softplus, reverse, _):
+def _exportable_scan(inputs, delta_softplus, reverse, _=None):
     """The scan as one operator, for ``torch.export`` with a dynamic L.
 
     It becomes ONNX's Scan, which takes one step at a time in constant memory.
@@ -246,6 +269,8 @@ def _exportable_scan(inputs, delta_softplus, reverse, _):
     from torch._higher_order_ops.scan import scan
 
     u, _, A, _, _, D, _, _, initial_state, lengths = inputs
+    if A.dim() == 3:
+        return _in_turn(_exportable_scan, inputs, delta_softplus)
     if lengths is None:
         lengths = torch.full((u.shape[0],), u.shape[2], device=u.device)
     _, (u, delta, B, C, z) = _masked(inputs, lengths, delta_softplus)

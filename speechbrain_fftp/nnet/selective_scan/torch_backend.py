@@ -8,30 +8,64 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import math
 import threading
 
 import torch
 from torch.autograd.function import once_differentiable
 
-from speechbrain_fftp.nnet.selective_scan.torch_blocks import _Block, _Gradients
+from speechbrain_fftp.nnet.selective_scan.torch_blocks import (
+    _Block,
+    _Buffers,
+    _Gradients,
+)
 
 # The number of states per step and per chunk and thread that suit the caches of
-# a CPU, and the number of steps per chunk.
+# a CPU, the number of steps per chunk, and the number of states of a scan whose
+# directions share their steps.
 STEP_STATES = 2**15 - 1
 CHUNK_STATES = 2**19
 MAX_CHUNK = 64
+BOTH_STATES = 2**21
 
 _kept = threading.local()
 
 
 def _torch_scan(inputs, delta_softplus, reverse):
     """Output and last state of ``selective_scan``, on any device."""
-    keep = torch.is_grad_enabled() and any(
-        x is not None and x.requires_grad for x in inputs
+    grad = torch.is_grad_enabled()
+    keep = grad and any(x is not None and x.requires_grad for x in inputs)
+    u, A = inputs[0], inputs[2]
+    # Autograd's own work would be a tenth of a short scan.
+    scan = _Scan.apply if grad else _Scan.forward
+    if A.dim() == 3:
+        step_states = len(u) * A.numel()
+        states = step_states * u.shape[2]
+        if grad or step_states > STEP_STATES or states > BOTH_STATES:
+            return _in_turn(_torch_scan, inputs, delta_softplus)
+        scan = _both_directions
+    with torch.autocast(u.device.type, enabled=False):
+        return scan(delta_softplus, reverse, keep, *inputs)[:2]
+
+
+def _in_turn(scan, inputs, delta_softplus):
+    """A scan in both directions, one after the other."""
+    forward, backward = (
+        scan((*inputs[:2], A, *inputs[3:]), delta_softplus, reverse)[0]
+        for A, reverse in zip(inputs[2], (False, True))
     )
-    with torch.autocast(inputs[0].device.type, enabled=False):
-        return _Scan.apply(delta_softplus, reverse, keep, *inputs)[:2]
+    return forward + backward, None
+
+
+def _both_directions(delta_softplus, reverse, keep, *inputs):
+    """A scan in both directions, in one loop over the steps of one chunk."""
+    u, A = inputs[0], inputs[2]
+    sizes = len(u), u.shape[2], 2
+    (block,) = _blocks(sizes, delta_softplus, reverse, inputs)
+    block.read(*block.spans)
+    block.run(u.new_zeros(block.n_rows, *A.mT.shape[1:], dtype=block.dtype))
+    out = torch.empty_like(u)
+    block.write(out, block.output(gated=True))
+    return out, None
 
 
 class _Scan(torch.autograd.Function):
@@ -51,7 +85,7 @@ class _Scan(torch.autograd.Function):
         n_chunks = -(-u.shape[2] // sizes[1])
         # [chunks, B, N, D], in the order of the recursion
         kept = state.new_empty(n_chunks if keep else 0, *state.shape)
-        for block in _blocks(sizes, keep, delta_softplus, reverse, inputs):
+        for block in _blocks(sizes, delta_softplus, reverse, inputs):
             for i, span in enumerate(block.spans):
                 if keep:
                     kept[i, block.rows] = state[block.rows]
@@ -82,7 +116,7 @@ class _Scan(torch.autograd.Function):
         grads = _Gradients(inputs, last_grad)
         about = ctx.delta_softplus, ctx.reverse, inputs
         with torch.autocast(out_grad.device.type, enabled=False):
-            for block in _blocks(ctx.sizes, True, *about):
+            for block in _blocks(ctx.sizes, *about):
                 for i in reversed(range(len(block.spans))):
                     start = kept[i, block.rows]
                     block.read(block.spans[i])
@@ -92,7 +126,7 @@ class _Scan(torch.autograd.Function):
 
 
 def _sizes(u, A, keep):
-    """Number of rows of a block, and number of steps of a chunk.
+    """Number of rows of a block, of steps of a chunk, and of buffers.
 
     As many rows as possible, since each step of a block is one call. But torch
     would split more than STEP_STATES states between threads, which takes longer
@@ -102,7 +136,7 @@ def _sizes(u, A, keep):
     batch, _, n_steps = u.shape
     states = A.numel()
     if u.device.type != "cpu":
-        return batch, min(MAX_CHUNK, n_steps)
+        return batch, min(MAX_CHUNK, n_steps), 2 + keep
     size = CHUNK_STATES * max(torch.get_num_threads(), 2)
     n_rows = STEP_STATES // states
     if keep:
@@ -111,20 +145,20 @@ def _sizes(u, A, keep):
         n_rows = min(n_rows, int(limit))
     n_rows = min(max(n_rows, 1), batch)
     chunk = min(max(size // (n_rows * states), 8), MAX_CHUNK)
-    return n_rows, min(chunk, n_steps)
+    return n_rows, min(chunk, n_steps), 2 + keep
 
 
-def _blocks(sizes, keep, delta_softplus, reverse, inputs):
+def _blocks(sizes, delta_softplus, reverse, inputs):
     """Cuts the batch into blocks of rows."""
-    n_rows, chunk = sizes
+    n_rows, chunk, n_buffers = sizes
     u, A = inputs[0], inputs[2]
-    buffers = _scratch(u, 3 if keep else 2, n_rows * chunk * A.numel())
+    buffers = _scratch(u, n_buffers * n_rows * chunk * A.numel())
     for start in range(0, len(u), n_rows):
         rows = slice(start, min(start + n_rows, len(u)))
-        yield _Block(inputs, rows, chunk, buffers, delta_softplus, reverse)
+        yield _Block(inputs, rows, sizes, buffers, delta_softplus, reverse)
 
 
-def _scratch(u, *shape):
+def _scratch(u, size):
     """Memory for the decays, states and state gradients of a chunk.
 
     On a CPU, each thread keeps it between calls: allocating it may take the
@@ -132,9 +166,10 @@ def _scratch(u, *shape):
     """
     dtype = torch.promote_types(u.dtype, torch.float32)
     if u.device.type != "cpu":
-        return u.new_empty(shape, dtype=dtype)
-    kept, size = vars(_kept).get(dtype), math.prod(shape)
-    if kept is None or len(kept) < size:
+        return _Buffers(u.new_empty(size, dtype=dtype))
+    kept = vars(_kept).get(dtype)
+    if kept is None or len(kept.memory) < size:
         with torch.inference_mode(False):
-            vars(_kept)[dtype] = kept = torch.empty(size, dtype=dtype)
-    return kept[:size].view(shape)
+            kept = _Buffers(torch.empty(size, dtype=dtype))
+        vars(_kept)[dtype] = kept
+    return kept

@@ -2,7 +2,8 @@
 
 What the steps of a chunk can share is computed for all of them at once, as
 ``[B, T, N, D]``; what remains for each step is one multiply-add over
-``[B, N, D]``.
+``[B, N, D]``. A scan in both directions is one of twice as many rows: the second
+half has the steps of the first from last to first.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -13,17 +14,48 @@ import math
 import torch
 
 
+class _Buffers:
+    """Memory for the decays, states and state gradients of a chunk."""
+
+    def __init__(self, memory):
+        self.memory, self.shape = memory, None
+
+    def of_shape(self, *shape):
+        """The buffers, each ``[B, T, N, D]``, and views of the first two's steps.
+
+        Making the view of a step takes as long as the arithmetic on it: they
+        are kept, but for those of a gradient, since torch.func needs new ones.
+        """
+        if shape == self.shape:
+            return self.views
+        # torch.func does not let a view of memory from outside be changed in
+        # place, but a slice of one.
+        memory = self.memory[: math.prod(shape)].view(shape[0], -1)
+        buffers = memory[:, :].view(shape)
+        views = buffers, [x.unbind(1) for x in buffers[:2]]
+        if len(buffers) == 2:
+            self.shape, self.views = shape, views
+        return views
+
+
 class _Block:
     """Some rows of the batch, and the current chunk of their steps."""
 
-    def __init__(self, inputs, rows, chunk, buffers, delta_softplus, reverse):
+    def __init__(self, inputs, rows, sizes, buffers, delta_softplus, reverse):
         u, delta, A, B, C, D, z, delta_bias, _, lengths = inputs
         n_steps = u.shape[2]
+        _, chunk, self.n_buffers = sizes
         self.rows, self.n_rows, self.buffers = rows, len(u[rows]), buffers
         self.delta_softplus, self.reverse = delta_softplus, reverse
         self.dtype = torch.promote_types(u.dtype, torch.float32)
         self.inputs = (u, delta, B, C, z)
-        self.A = A.t().to(self.dtype).contiguous()  # [N, D]
+        self.A = A.mT.to(self.dtype).contiguous()  # [N, D]
+        self.both = A.dim() == 3
+        if self.both:  # [2, N, D] -> [2 B, 1, N, D]
+            A = self.A.unsqueeze(1).expand(-1, self.n_rows, -1, -1)
+            self.A = A.flatten(0, 1).unsqueeze(1)
+            self.n_rows *= 2
+            D = None if D is None else 2 * D  # in the output of each direction
         # exp2 is as accurate as exp and takes a third of the time.
         self.A_base_2 = self.A / math.log(2)
         self.D = None if D is None else D.to(self.dtype)
@@ -36,13 +68,16 @@ class _Block:
         ]
         if reverse:
             self.spans.reverse()
-        self.n_steps = None  # of the buffers
 
     def read(self, span):
         """Reads the inputs of a chunk."""
         self.span = span
-        if span.stop - span.start != self.n_steps:
-            self.reshape_buffers(span.stop - span.start)
+        shape = self.n_rows, span.stop - span.start, *self.A.shape[-2:]
+        buffers, steps = self.buffers.of_shape(self.n_buffers, *shape)
+        self.decay, self.states, *self.states_grad = buffers
+        # Of each step, in the order of the recursion
+        order = slice(None, None, -1 if self.reverse else 1)
+        self.decay_steps, self.states_steps = (x[order] for x in steps)
         self.padding = None
         if span.stop > self.shortest:
             device = self.lengths.device
@@ -59,19 +94,11 @@ class _Block:
         if self.padding is not None:
             self.delta = self.delta.masked_fill(self.padding, 0.0)
         self.delta_u = self.delta * self.u
-
-    def reshape_buffers(self, n_steps):
-        """Makes views of the buffers for chunks of ``n_steps`` steps."""
-        self.n_steps = n_steps
-        size = self.n_rows * n_steps * self.A.numel()
-        self.decay, self.states, *self.states_grad = self.buffers[
-            :, :size
-        ].view(-1, self.n_rows, n_steps, *self.A.shape)
-        # Views of each step, in the order of the recursion, made only once:
-        # making one takes as long as the arithmetic on it.
-        order = slice(None, None, -1 if self.reverse else 1)
-        self.decay_steps = self.decay.unbind(1)[order]
-        self.states_steps = self.states.unbind(1)[order]
+        if self.both:
+            self.delta, self.delta_u, self.B, self.C = (
+                torch.cat((x, x.flip(1)))
+                for x in (self.delta, self.delta_u, self.B, self.C)
+            )
 
     def slice(self, x):
         """A chunk of an input, ``[B, X, L]`` -> ``[B, T, X]``."""
@@ -100,6 +127,9 @@ class _Block:
     def output(self, gated):
         """The output ``[B, T, D]``, before or after the gate, if any."""
         out = _times(self.C, self.states)
+        if self.both:
+            forward, backward = out.chunk(2)
+            out = forward + backward.flip(1)
         if self.D is not None:
             out.addcmul_(self.u, self.D)
         if gated and self.z is not None:

@@ -8,25 +8,33 @@ import math
 
 import torch
 import triton
-from torch import Tensor
 
+from speechbrain_fftp.nnet.selective_scan.triton_gradient import GROUP, backward
 from speechbrain_fftp.nnet.selective_scan.triton_kernels import (
     BLOCK,
     CHUNK,
-    GROUP,
     UNROLL,
-    backward,
     forward,
 )
 
 CONTIGUOUS = torch.contiguous_format
+# What both operators take first
+INPUTS = "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, "
+INPUTS += "Tensor? z, Tensor? bias, Tensor? initial, Tensor? lengths"
+# Programs, of one warp each, that keep a multiprocessor busy: where there are
+# fewer, the forward scans segments of the steps at the same time. That is about
+# twice the work, so there must be three or more.
+PROGRAMS = 8
+MIN_SEGMENTS = 3
 
 
-def _like(tensor, lengths, dtype=None):
+def _like(tensor, lengths, dtype=None, directions=1):
     # A new [B, D, L] whose channels are adjacent where the given one's are,
-    # zero where the kernels do not write since an item is shorter.
+    # zero where the kernels do not write since an item is shorter; or both
+    # directions' after each other.
     new = torch.empty if lengths is None else torch.zeros
     batch, dim, steps = tensor.shape
+    batch *= directions
     options = {"dtype": dtype or tensor.dtype, "device": tensor.device}
     if tensor.stride(1) <= tensor.stride(2):
         return new(batch, steps, dim, **options).transpose(1, 2)
@@ -48,7 +56,31 @@ def _pack(rows, steps):
     ]
 
 
-def _launch(kernel, vec, maxnreg, inputs, options, *args):
+def _add(tensor, directions):
+    # Both directions' sum.
+    if tensor is None or directions == 1:
+        return tensor
+    forward, backward = tensor.chunk(2)
+    return forward + backward
+
+
+def _segment(u, directions):
+    # Number of steps that a program of the forward takes.
+    batch, dim, steps = u.shape
+    processors = 1  # of the interpreter
+    if u.is_cuda:
+        about = torch.cuda.get_device_properties(u.device)
+        processors = about.multi_processor_count
+    programs = batch * directions * triton.cdiv(dim, BLOCK.value)
+    chunks = triton.cdiv(steps, CHUNK.value)
+    segments = max(PROGRAMS * processors // programs, 1)
+    part = triton.cdiv(chunks, segments)
+    if triton.cdiv(chunks, part) < MIN_SEGMENTS:
+        part = chunks
+    return part * CHUNK.value
+
+
+def _launch(kernel, vec, maxnreg, inputs, options, grid, *args):
     # Of a state [NP, BLOCK], a thread holds vec adjacent channels: Triton takes
     # the layout in registers from the widest access to memory that is aligned
     # for any dim_vec. With 1, a thread has all states of one channel and sums
@@ -57,7 +89,7 @@ def _launch(kernel, vec, maxnreg, inputs, options, *args):
     u, delta, z = inputs
     batch, dim, steps = u.shape
     strides = [u.stride() if t is None else t.stride() for t in inputs]
-    grid = (batch * triton.cdiv(dim, BLOCK.value),)
+    grid = batch * triton.cdiv(dim, BLOCK.value), *grid
     with torch.cuda.device_of(u):
         kernel[grid](
             u, delta, z, *args, *strides, dim // vec, steps, *options, vec,
@@ -65,29 +97,24 @@ def _launch(kernel, vec, maxnreg, inputs, options, *args):
         )  # fmt: skip
 
 
-@torch.library.custom_op("selective_scan::forward", mutates_args=())
+@torch.library.custom_op(
+    "selective_scan::forward",
+    mutates_args=(),
+    schema=f"({INPUTS}, bool softplus, bool reverse, bool save) -> "
+    "(Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
 def _forward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    bias: Tensor | None,
-    initial: Tensor | None,
-    lengths: Tensor | None,
-    softplus: bool,
-    reverse: bool,
-    save: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    u, delta, A, B, C, D, z, bias, initial, lengths, softplus, reverse, save
+):
     """Output, and last state ``[B, NP, D]``; what the gradient needs.
 
     That is B and C as the kernels take them, A likewise, and with ``save`` the
-    state of each chunk ``[B, chunks, NP, D]``.
+    state of each chunk ``[B, chunks, NP, D]``. Of both directions, with A
+    ``[2, D, N]``, there are 2 B states, those of the forward direction first.
     """
-    steps, states = u.shape[2], A.shape[1]
-    out, last, BC, scaled, saved = _empty_results(u, A, lengths, save)
+    steps, states, directions = u.shape[2], A.shape[-1], A.dim() - 1
+    last, BC, scaled, saved = _empty_results(u, A, save)
+    out = _like(u, lengths, directions=directions)
     size = BC.shape[2]
     BC.zero_()
     view = _pack(BC, steps)[..., :states]
@@ -99,33 +126,46 @@ def _forward(
     if lengths is not None:
         after = torch.arange(steps, device=u.device) >= lengths[:, None]
         view.masked_fill_(after[:, :, None, None], 0.0)
+    part = _segment(u, directions)
+    segments = triton.cdiv(steps, part)
+    options = part, int(reverse), size, softplus
+    ends = sums = None
+    if segments > 1:
+        ends = last.new_empty(segments - 1, *last.shape)
+        sums = last.new_empty(segments - 1, len(last), last.shape[2])
+        _launch(
+            forward, 1, 168, (u, delta, None), options,
+            (directions, segments - 1), None, scaled, BC, None, bias, None,
+            lengths, None, None, ends, sums, out.stride(),
+        )  # fmt: skip
     _launch(
-        forward, 1, 168, (u, delta, z), (size, softplus, reverse), out,
+        forward, 1, 168, (u, delta, z), options, (directions, segments), out,
         scaled, BC, D, bias, initial, lengths, last, saved if save else None,
-        out.stride(),
+        ends, sums, out.stride(),
     )  # fmt: skip
-    return out, last, BC, scaled, saved
+    return _add(out, directions), last, BC, scaled, saved
 
 
-def _empty_results(u, A, lengths, save):
-    # Tensors of the kinds that _forward returns.
+def _empty_results(u, A, save):
+    # Tensors of the kinds that _forward returns after the output.
     batch, dim, steps = u.shape
-    size = triton.next_power_of_2(A.shape[1])
+    *_, states = A.shape
+    size = triton.next_power_of_2(states)
     options = {"dtype": torch.float32, "device": u.device}
     rows = UNROLL.value + batch * (steps + UNROLL.value)
     chunks = triton.cdiv(steps, CHUNK.value) if save else 0
+    batch *= A.dim() - 1
     return (
-        _like(u, lengths),
         torch.empty(batch, size, dim, **options),
         torch.empty(rows, 2, size, **options),
-        torch.empty(size, dim, **options),
+        torch.empty(*A.shape[:-2], size, dim, **options),
         torch.empty(batch, chunks, size, dim, **options),
     )
 
 
 @_forward.register_fake
 def _(u, delta, A, B, C, D, z, bias, initial, lengths, softplus, reverse, save):
-    return _empty_results(u, A, lengths, save)
+    return _like(u, lengths), *_empty_results(u, A, save)
 
 
 def _save(ctx, inputs, output):
@@ -151,46 +191,40 @@ def _differentiate(ctx, d_out, dlast, *_):
 _forward.register_autograd(_differentiate, setup_context=_save)
 
 
-@torch.library.custom_op("selective_scan::backward", mutates_args=())
+@torch.library.custom_op(
+    "selective_scan::backward",
+    mutates_args=(),
+    schema=f"({INPUTS}, Tensor BC, Tensor scaled, Tensor saved, Tensor d_out, "
+    "Tensor? dlast, bool softplus, bool reverse) -> Tensor[]",
+)
 def _backward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    bias: Tensor | None,
-    initial: Tensor | None,
-    lengths: Tensor | None,
-    BC: Tensor,
-    scaled: Tensor,
-    saved: Tensor,
-    d_out: Tensor,
-    dlast: Tensor | None,
-    softplus: bool,
-    reverse: bool,
-) -> list[Tensor]:
+    u, delta, A, B, C, D, z, bias, initial, lengths, BC, scaled, saved, d_out,
+    dlast, softplus, reverse,
+):  # fmt: skip
     """Gradients of all inputs but the lengths; empty for those not given."""
     batch, dim, steps = u.shape
-    states, size = A.shape[1], BC.shape[2]
-    du, ddelta = _like(u, lengths), _like(u, lengths, delta.dtype)
-    dz = None if z is None else _like(u, lengths, z.dtype)
-    dA = saved.new_empty(batch, size, dim)
-    dD = None if D is None else saved.new_empty(batch, dim)
-    dbias = None if bias is None else saved.new_empty(batch, dim)
+    states, size, directions = A.shape[-1], BC.shape[2], A.dim() - 1
+    du, ddelta, dz = (
+        None if x is None else _like(u, lengths, x.dtype, directions)
+        for x in (u, delta, z)
+    )
+    items = batch * directions
+    dA = saved.new_empty(items, size, dim)
+    dD = None if D is None else saved.new_empty(items, dim)
+    dbias = None if bias is None else saved.new_empty(items, dim)
     dinitial = None if initial is None else torch.empty_like(dA)
     # Sums in no fixed order, or else over blocks of channels at the end
     in_order = torch.are_deterministic_algorithms_enabled()
-    parts = triton.cdiv(dim, BLOCK.value) if in_order else 1
+    parts = directions * triton.cdiv(dim, BLOCK.value) if in_order else 1
     dBC = BC.new_zeros(parts, *BC.shape)
     groups = CHUNK.value // GROUP.value
-    scratch = saved.new_empty(batch, groups, size, dim)
+    scratch = saved.new_empty(items, groups, size, dim)
     _launch(
         backward, math.gcd(dim, 4), None, (u, delta, z),
-        (size, softplus, reverse), d_out, du, ddelta, dz, scaled, BC, D, bias,
-        lengths, saved, scratch, dlast, dA, dBC, BC.numel() * in_order, dD,
-        dbias, dinitial, d_out.stride(), du.stride(),
+        (int(reverse), size, softplus), (directions,), d_out, du, ddelta, dz,
+        scaled, BC, D, bias, lengths, saved, scratch, dlast, dA, dBC,
+        BC.numel() * in_order, dD, dbias, dinitial, d_out.stride(),
+        du.stride(),
     )  # fmt: skip
     # [B, L, 2, N] -> twice [B, N, L]
     dB, dC = _pack(dBC.sum(0), steps)[..., :states].unbind(2)
@@ -198,7 +232,8 @@ def _backward(
         rows.to(x.dtype, copy=True, memory_format=CONTIGUOUS).transpose(1, 2)
         for rows, x in ((dB, B), (dC, C))
     )
-    dA = dA.sum(0)[:states].T.to(A.dtype).contiguous()
+    dA = dA.unflatten(0, (-1, batch)).sum(1)[:, :states].mT.to(A.dtype)
+    dA = dA.reshape(A.shape)
     if D is not None:
         dD = dD.sum(0).to(D.dtype)
     if bias is not None:
@@ -206,6 +241,7 @@ def _backward(
     if initial is not None:
         dinitial = dinitial[:, :states].transpose(1, 2).to(initial.dtype)
         dinitial = dinitial.contiguous()
+    du, ddelta, dz = (_add(x, directions) for x in (du, ddelta, dz))
     grads = du, ddelta, dA, dB, dC, dD, dz, dbias, dinitial
     return [u.new_empty(0) if grad is None else grad for grad in grads]
 
@@ -242,4 +278,4 @@ def _triton_scan(inputs, delta_softplus, reverse):
         x is not None and x.requires_grad for x in inputs
     )
     out, last, *_ = _forward(*inputs, delta_softplus, reverse, save)
-    return out, last[:, : inputs[2].shape[1]].transpose(1, 2)
+    return out, last[:, : inputs[2].shape[-1]].transpose(1, 2)

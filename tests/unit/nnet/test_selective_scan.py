@@ -136,16 +136,71 @@ def test_each_item_as_if_it_were_alone(small_blocks, reverse):
             assert not grad[:, length:].any(), name
 
 
-def test_bidirectional_is_the_sum_of_both_directions():
+def both_step_by_step(A, lengths=None, **inputs):
+    """The sum of both directions, item by item, 0 beyond its length."""
+    out = torch.zeros_like(inputs["u"])
+    for row in range(len(out)):
+        length = out.shape[2] if lengths is None else int(lengths[row])
+        alone = {
+            k: v if v.dim() < 3 else v[row : row + 1, :, :length]
+            for k, v in inputs.items()
+        }
+        flipped = {
+            k: v.flip(2) if v.dim() == 3 else v for k, v in alone.items()
+        }
+        forward, _ = step_by_step(**alone, A=A[0])
+        backward, _ = step_by_step(**flipped, A=A[1])
+        out[row, :, :length] = (forward + backward.flip(2))[0]
+    return out
+
+
+@pytest.mark.parametrize("lengths", [None, [30, 7, 1]])
+@pytest.mark.parametrize("absent", [(), ("D", "z"), ("delta_bias",)])
+@pytest.mark.parametrize("way", ["one loop", "many rows", "gradient"])
+def test_both_directions_are_added(monkeypatch, way, absent, lengths):
     inputs = make_inputs(30)
-    A_b = -torch.rand(6, 4, dtype=torch.float64)
-    out = selective_scan(**inputs, delta_softplus=True) + selective_scan(
-        **{**inputs, "A": A_b}, delta_softplus=True, reverse=True
-    )
-    flipped = {k: v.flip(2) if v.dim() == 3 else v for k, v in inputs.items()}
-    forward, _ = step_by_step(**inputs)
-    backward, _ = step_by_step(**{**flipped, "A": A_b})
-    torch.testing.assert_close(out, forward + backward.flip(2))
+    inputs = {k: v for k, v in inputs.items() if k not in absent}
+    inputs["A"] = -torch.rand(2, 6, 4, dtype=torch.float64)
+    if lengths is not None:
+        inputs["lengths"] = torch.tensor(lengths)
+    if way == "many rows":
+        monkeypatch.setattr(torch_backend, "STEP_STATES", 6 * 4)
+    if way == "gradient":
+        inputs["u"].requires_grad_()
+    with torch.set_grad_enabled(way == "gradient"):
+        with torch.profiler.profile() as prof:
+            out = selective_scan(**inputs, delta_softplus=True)
+    torch.testing.assert_close(out, both_step_by_step(**inputs))
+    calls = sum(event.name == "aten::addcmul" for event in prof.events())
+    rows = 3 if way == "many rows" else 1
+    assert calls == 30 * (1 if way == "one loop" else 2 * rows)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_both_directions_of_other_types_and_strides(dtype):
+    inputs = make_inputs(20, dtype=torch.float32)
+    inputs["A"] = -torch.rand(2, 6, 4)
+    for name in ("u", "delta", "B", "C", "z"):
+        inputs[name] = inputs[name].to(dtype).contiguous()
+    exact = {k: v.double() for k, v in inputs.items()}
+    out = selective_scan(**inputs, delta_softplus=True)
+    assert out.dtype == dtype
+    eps = torch.finfo(dtype).eps
+    expected = both_step_by_step(**exact)
+    torch.testing.assert_close(out.double(), expected, atol=1e-4, rtol=eps)
+
+
+def test_gradients_of_both_directions(small_blocks):
+    inputs = make_inputs(11, width=2, states=2)
+    inputs["A"] = -torch.rand(2, 2, 2, dtype=torch.float64)
+    lengths = torch.tensor([11, 7, 1])
+
+    def scan(*tensors):
+        return selective_scan(*tensors, delta_softplus=True, lengths=lengths)
+
+    tensors = [x.requires_grad_() for x in inputs.values()]
+    assert torch.autograd.gradcheck(scan, tensors)
 
 
 @pytest.mark.parametrize("contiguous", [True, False])
@@ -271,6 +326,16 @@ def test_errors():
             selective_scan(**{**inputs, "u": torch.zeros(shape)})
     with pytest.raises(ValueError, match="A must be real.*complex"):
         selective_scan(**{**inputs, "A": inputs["A"] * 1j})
+    both = {**inputs, "A": -torch.rand(2, 6, 4)}
+    for options in (
+        {"reverse": True},
+        {"return_last_state": True},
+        {"initial_state": torch.zeros(3, 6, 4)},
+    ):
+        with pytest.raises(ValueError, match="both directions.*initial_state"):
+            selective_scan(**both, **options)
+    with pytest.raises(ValueError, match=r"A must be \[2, 6, 4\].*\[3, 6, 4\]"):
+        selective_scan(**{**inputs, "A": -torch.rand(3, 6, 4)})
     with pytest.raises(ValueError, match=r"lengths must be \[3\]"):
         selective_scan(**inputs, lengths=torch.ones(2))
     with pytest.raises(ValueError, match="'triton'.*float32.*float64"):
@@ -324,3 +389,8 @@ def test_mamba_ssm_gets_what_it_expects(monkeypatch, reverse, lengths):
     results = selective_scan(**inputs, **options, backend="mamba_ssm")
     expected = selective_scan(**inputs, **options, backend="torch")
     torch.testing.assert_close(results, expected)
+    inputs["A"] = -torch.rand(2, 6, 4)
+    both = {"delta_softplus": True, "lengths": options["lengths"]}
+    out = selective_scan(**inputs, **both, backend="mamba_ssm")
+    expected = both_step_by_step(**inputs, lengths=options["lengths"])
+    torch.testing.assert_close(out, expected)

@@ -102,11 +102,13 @@ def test_kernels_compile_without_a_gpu():
     assert child.returncode == 0, child.stderr[-3000:]
     lines = child.stdout.splitlines()
     rows = [line.strip("| ").split(" | ") for line in lines if "sm_" in line]
-    kernels = ["scan, forward", "scan, backward"]
-    kernels += ["convolution, forward", "convolution, backward"]
-    assert {row[0] for row in rows} == set(kernels)
-    spills = {(row[0], row[-1]) for row in rows if row[-1] != "0 bytes"}
-    assert {kernel for kernel, _ in spills} == {"scan, backward"}
+    spilled = {}
+    for name, *_, count in rows:
+        spilled.setdefault(name, []).append(int(count.split()[0]))
+    assert len(spilled) == 6
+    # In the forward's loop, one load of them for 8 steps at most
+    assert max(spilled.pop("scan, backward")) < 64
+    assert max(map(max, spilled.values())) < 16
 
 
 def main():

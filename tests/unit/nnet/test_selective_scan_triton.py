@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from speechbrain_fftp.nnet.selective_scan import selective_scan
 OPTIONAL = ("D", "z", "delta_bias", "initial_state")
 NAMES = ("u", "delta", "A", "B", "C", *OPTIONAL)
 ALL = {"with_": OPTIONAL, "delta_softplus": True}
+MOST = {"with_": OPTIONAL[:-1], "delta_softplus": True}  # of both directions
 
 # What the kernels are tried with; sizes are B, D, N, L.
 CASES = {
@@ -37,7 +39,26 @@ CASES = {
     "one_chunk": dict(size=(1, 3, 4, 32), **ALL),
     "chunk_and_one": dict(size=(1, 3, 4, 33), **ALL),
     "chunk_and_one_reverse": dict(size=(1, 3, 4, 33), reverse=True, **ALL),
-    "three_chunks": dict(size=(1, 2, 4, 70), **ALL),
+    "three_chunks": dict(size=(1, 2, 4, 70), programs=0, **ALL),
+    "segments": dict(size=(2, 3, 4, 70), programs=99, **ALL),
+    "segments_reverse": dict(
+        size=(2, 3, 5, 70), programs=99, lengths=(70, 33), reverse=True, **ALL
+    ),
+    "segments_of_two_chunks": dict(
+        size=(1, 2, 4, 130), programs=3, with_=("z",)
+    ),
+    "both": dict(size=(2, 5, 4, 7), both=True, programs=0, **MOST),
+    "both_plain": dict(size=(1, 3, 4, 5), both=True),
+    "both_lengths": dict(
+        size=(3, 37, 5, 9), lengths=(9, 1, 7), both=True, **MOST
+    ),
+    "both_segments": dict(
+        size=(2, 3, 4, 70), lengths=(66, 70), programs=99, both=True, **MOST
+    ),
+    "both_contiguous": dict(
+        size=(2, 4, 4, 6), layout="contiguous", both=True, **MOST
+    ),
+    "both_bfloat16": dict(size=(2, 8, 4, 9), dtype="bfloat16", both=True),
     "states_16": dict(size=(1, 8, 16, 9), **ALL),
     "states_5": dict(size=(2, 6, 5, 9), **ALL),
     "two_blocks": dict(size=(2, 37, 4, 9), **ALL),
@@ -55,6 +76,8 @@ CASES = {
     "float16": dict(size=(2, 8, 4, 9), dtype="float16", **ALL),
     "mixed": dict(size=(2, 8, 4, 9), dtype="mixed", reverse=True, **ALL),
 }
+# The output is a sum of two rounded ones, and so are the gradients.
+LIMITS = {"both_bfloat16": 0.02}
 GPU_CASES = {
     "narrow": dict(size=(3, 192, 16, 101), lengths=(101, 64, 7), **ALL),
     "wide": dict(size=(2, 1536, 16, 1212), dtype="bfloat16", **ALL),
@@ -69,6 +92,10 @@ def reference(
     lengths=None, delta_softplus=False, reverse=False,
 ):  # fmt: skip
     """Step by step, one item at a time, in float64."""
+    if A.dim() == 3:
+        args = B, C, D, z, delta_bias, initial_state, lengths, delta_softplus
+        outs = [reference(u, delta, A[i], *args, bool(i))[0] for i in (0, 1)]
+        return sum(outs), torch.zeros(1, device=u.device)
     outs, states = [], []
     for b in range(len(u)):
         length = u.shape[2] if lengths is None else int(lengths[b])
@@ -98,11 +125,13 @@ def reference(
 
 
 def make(size, with_=(), layout="transposed", dtype="float32", lengths=None,
-         scale=1.0, device="cpu", **options):  # fmt: skip
+         scale=1.0, device="cpu", both=False, **options):  # fmt: skip
     """Random arguments of a scan: tensors by name, and the other options."""
     batch, dim, states, steps = size
     gen = torch.Generator().manual_seed(sum(size))
     shapes = dict(u=(batch, steps, dim), A=(dim, states), D=(dim,))
+    if both:
+        shapes["A"] = 2, dim, states
     shapes["B"] = shapes["C"] = (batch, steps, states)
     shapes["delta"] = shapes["z"] = shapes["u"]
     shapes.update(delta_bias=(dim,), initial_state=(batch, dim, states))
@@ -111,7 +140,7 @@ def make(size, with_=(), layout="transposed", dtype="float32", lengths=None,
         if name in OPTIONAL and name not in with_:
             continue
         shape = shapes[name]
-        sequence = len(shape) == 3 and name != "initial_state"
+        sequence = len(shape) == 3 and name not in ("A", "initial_state")
         if sequence and layout == "sliced":
             shape = (*shape[:2], 2 * shape[2] + 1)
         value = torch.randn(shape, generator=gen)
@@ -142,7 +171,10 @@ def make(size, with_=(), layout="transposed", dtype="float32", lengths=None,
 
 
 def triton_scan(**inputs):
-    """The scan with the Triton kernels: output and last state."""
+    """The scan with the Triton kernels: output and last state, if any."""
+    if inputs["A"].dim() == 3:
+        out = selective_scan(**inputs, backend="triton")
+        return out, torch.zeros(1, device=out.device)
     return selective_scan(**inputs, backend="triton", return_last_state=True)
 
 
@@ -156,8 +188,20 @@ def relative(value, expected):
     return float(worst.nan_to_num(float("inf"), posinf=float("inf")))
 
 
-def deviations(layout="transposed", **case):
-    """How far outputs and gradients of a case are from the reference's."""
+def deviations(programs=None, **case):
+    """How far outputs and gradients of a case are from the reference's.
+
+    With ``programs``, segments are used as if so many kept a GPU busy.
+    """
+    from speechbrain_fftp.nnet.selective_scan import triton_backend
+
+    few = triton_backend.PROGRAMS if programs is None else programs
+    with mock.patch.object(triton_backend, "PROGRAMS", few):
+        return deviations_of(**case)
+
+
+def deviations_of(layout="transposed", **case):
+    """The same, with as many programs as the package takes."""
     tensors, options = make(layout=layout, **case)
     results = []
     for scan in (triton_scan, reference):
@@ -210,7 +254,19 @@ def check(found, limit):
 @pytest.mark.parametrize("case", CASES)
 def test_equals_step_by_step(case, interpreted):
     """Outputs and gradients in the interpreter."""
-    check(interpreted[case], 1e-4)
+    check(interpreted[case], LIMITS.get(case, 1e-4))
+
+
+def test_directions_and_segments_share_launches(interpreted):
+    """Directions and segments of each launch, forward and backward."""
+    expected = {
+        "three_chunks": [[1, 1], [1]],
+        "both": [[2, 1], [2]],
+        "segments_of_two_chunks": [[1, 2], [1, 3], [1]],
+        "both_segments": [[2, 2], [2, 3], [2]],
+    }
+    found = interpreted["launches"]
+    assert {name: found[name] for name in expected} == expected
 
 
 def test_without_gradients_nothing_is_saved(interpreted):
@@ -221,6 +277,7 @@ def test_without_gradients_nothing_is_saved(interpreted):
 def test_sums_in_a_fixed_order(interpreted):
     """Gradients under deterministic algorithms."""
     check(interpreted["in_order"], 1e-4)
+    check(interpreted["in_order, both"], 1e-4)
 
 
 @pytest.mark.gpu
@@ -255,14 +312,16 @@ needs_gpu = pytest.mark.skipif(
 def test_equals_step_by_step_on_gpu(case):
     """Outputs and gradients of the compiled kernels."""
     found = deviations(**{**CASES, **GPU_CASES}[case], device="cuda")
-    check(found, 2e-4)
+    check(found, LIMITS.get(case, 2e-4))
 
 
 def compiled_deviations(case):
     """How far compiled code is from eager code; checks the operator."""
     from speechbrain_fftp.nnet.selective_scan import triton_backend
 
-    tensors, options = make(**CASES[case])
+    case_options = {**CASES[case]}
+    case_options.pop("programs", None)
+    tensors, options = make(**case_options)
     inputs = [tensors.get(name) for name in NAMES]
     inputs.append(options.get("lengths"))
     flags = [options.get("delta_softplus", False), False, True]
@@ -290,7 +349,14 @@ def compiled_deviations(case):
 def main():
     """Prints, as JSON, the deviations of all cases that can run here."""
     torch.set_num_threads(1)
-    found = {name: deviations(**case) for name, case in CASES.items()}
+    from speechbrain_fftp.nnet.selective_scan import triton_backend
+
+    found, launch = {"launches": {}}, triton_backend._launch
+    for name, case in CASES.items():
+        with mock.patch.object(triton_backend, "_launch", wraps=launch) as spy:
+            found[name] = deviations(**case)
+        grids = [call.args[5] for call in spy.call_args_list]
+        found["launches"][name] = grids
     tensors, options = make(**CASES["two_blocks"])
     with_graph = triton_scan(**tensors, **options)
     with torch.no_grad():
@@ -302,8 +368,10 @@ def main():
     }
     torch.use_deterministic_algorithms(True)
     found["in_order"] = deviations(**CASES["two_blocks"])
+    found["in_order, both"] = deviations(**CASES["both_lengths"])
     torch.use_deterministic_algorithms(False)
     found["compiled"] = compiled_deviations("two_blocks")
+    found["compiled"].update(compiled_deviations("both"))
     found["compiled"].update(compiled_deviations("lengths"))
     print(json.dumps(found))
 
