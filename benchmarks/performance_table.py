@@ -25,6 +25,7 @@ NAMES = (
     "end_to_end",
     "input_pipeline",
     "augmentation",
+    "small_batches",
 )
 # What gpu.py measures: the work, its case, choices and figure, and its target
 TARGETS = (

@@ -289,13 +289,12 @@ if __name__ == "__main__":
                 f"{hparams[split + '_annotation']}, so there is nothing to "
                 "score: give that split more clips."
             )
-    events = EventScores(
-        {
-            "valid": hparams.get("strong_valid"),
-            "eval": hparams.get("strong_eval"),
-        },
-        {"valid": datasets["valid"], "eval": datasets["test"]},
-    )
+    events = EventScores({}, {})
+    if "strong_eval" in hparams:
+        events = EventScores(
+            {"valid": hparams["strong_valid"], "eval": hparams["strong_eval"]},
+            {"valid": datasets["valid"], "eval": datasets["test"]},
+        )
     if isinstance(datasets["train"], ShardStream):
         counts = datasets["train"].labels_counts
         num_clips = datasets["train"].num_clips

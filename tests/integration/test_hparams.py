@@ -83,7 +83,6 @@ def test_every_key_is_read(row):
             or key in options
             or f"<{key}>" in text
             or f'["{key}"]' in script
-            or f'hparams.get("{key}")' in script
             or f"hparams.{key}" in script
             or (key.endswith("_annotation") and "_annotation" in script)
         )

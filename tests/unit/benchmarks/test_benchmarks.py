@@ -40,6 +40,7 @@ def script(monkeypatch):
         ("tagging", (), 0),
         ("small_files", (), 0),
         ("timeline", (), 0),
+        ("small_batches", ("transformers",), 1),
     ],
 )
 def test_script_runs(name, packages, targets, script, monkeypatch):
