@@ -67,21 +67,21 @@ def main():
     """Measures and writes the results."""
     args = harness.read_options(__doc__, rounds=10)
     rows, values = [], {}
-    with torch.inference_mode():
-        for patches in (20, 60, 100):
-            cases, macs = make_cases(patches, args.smoke)
-            for threads in (1, args.threads):
-                torch.set_num_threads(threads)
+    for patches in (20, 60, 100):
+        cases, macs = make_cases(patches, args.smoke)
+        for threads in (1, args.threads):
+            torch.set_num_threads(threads)
+            with torch.inference_mode():
                 times = harness.compare(cases, args.rounds)
-                ast = times[AST_TINY]["median"]
-                for name, time in times.items():
-                    values[patches, threads, name] = time["median"] / ast
-                    count = f"{macs[name] / 1e6:.0f}" if name in macs else "-"
-                    row = {"patches": patches, "threads": threads}
-                    row.update({"what": name, "MMACs": count})
-                    row["ms"] = harness.milliseconds(time)
-                    row["this / AST-tiny"] = f"{time['median'] / ast:.2f}"
-                    harness.add_row(rows, {**row, "seconds": time})
+            ast = times[AST_TINY]["median"]
+            for name, time in times.items():
+                values[patches, threads, name] = time["median"] / ast
+                count = f"{macs[name] / 1e6:.0f}" if name in macs else "-"
+                row = {"patches": patches, "threads": threads}
+                row.update({"what": name, "MMACs": count})
+                row["ms"] = harness.milliseconds(time)
+                row["this / AST-tiny"] = f"{time['median'] / ast:.2f}"
+                harness.add_row(rows, {**row, "seconds": time})
     floor = sum(values[60, 1, name] for name in FLOOR)
     target = harness.target(
         "one clip of 60 FFTP patches on one thread, AuM-tiny, time relative to "
