@@ -131,6 +131,11 @@ class Study:
         needed = self.plan.is_used(run)
         return not needed or (self.folder(run) / "inference").exists()
 
+    def tidy(self, run):
+        """Removes the large folders of a stored run, but for models in use."""
+        for name in ("save", "inference")[: 1 if self.plan.is_used(run) else 2]:
+            shutil.rmtree(self.folder(run) / name, ignore_errors=True)
+
     def execute(self, run, wait=False):
         """Runs the recipe and adds a row, unless that is done.
 
@@ -147,6 +152,7 @@ class Study:
             False if the run failed.
         """
         if self.is_done(run):
+            self.tidy(run)  # what an interrupted call has left
             return True
         if not all([self.execute(used, wait=True) for _, used in run.uses]):
             return False
@@ -186,11 +192,7 @@ class Study:
                     if not self.results.find(run):  # else only its model
                         row["resumed"] = resumed
                         self.results.add(run, row, scores)
-                    large = {"save", "inference"}  # large folders
-                    if self.plan.is_used(run):
-                        large.remove("inference")
-                    for name in large:
-                        shutil.rmtree(folder / name, ignore_errors=True)
+                    self.tidy(run)
                     print(
                         f"{run}: {100 * row['value']:.2f} %, "
                         f"{cpu_minutes:.1f} CPU minutes",
