@@ -126,12 +126,11 @@ def find_events(
     """
     about = _list_clips(tagger, data_folder, split, **settings)
     names, ids, clips, labels = about
-    events = read_strong_labels(strong_labels, set(ids))
+    listed = read_strong_labels(strong_labels, set(ids), names)
     truth = {
-        clip: [(a, b, names.get(x, x)) for a, b, x in rows]
-        for clip, rows in events.items()
+        clip: [event for event in events if event[2] in labels]
+        for clip, events in listed.items()
     }
-    truth = {k: [x for x in v if x[2] in labels] for k, v in truth.items()}
     if not any(truth.values()):
         raise ValueError(f"{strong_labels} has no event of the {split} split.")
     if len(truth) < len(ids):

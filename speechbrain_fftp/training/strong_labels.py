@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
 import json
 from collections import Counter
 
@@ -38,20 +39,17 @@ class EventScores:
         self.tables = {k: path for k, path in tables.items() if path}
         for split, path in self.tables.items():
             event_packages()  # an error before the training
-            if not read_strong_labels(path, datasets[split].data):
+            if not read_strong_labels(path, datasets[split].data, {}):
                 raise ValueError(f"{path} lists no clip of the {split} split.")
 
     def report(self, run_folder, prepared_folder, device):
         """Scores the model of a run; adds to its metrics.json, and logs them."""
-        if not self.tables:
-            return
         folder = run_folder / "inference"
-        tagger = AudioTagger.from_pretrained(folder, device)
+        load = functools.partial(AudioTagger.from_pretrained, folder, device)
         if path := self.tables.get("valid"):
-            calibrate_events(folder, tagger, prepared_folder, path)
-            tagger = AudioTagger.from_pretrained(folder, device)
+            calibrate_events(folder, load(), prepared_folder, path)
         if path := self.tables.get("eval"):
-            scores = evaluate_events(tagger, prepared_folder, path)
+            scores = evaluate_events(load(), prepared_folder, path)
             metrics = run_folder / "metrics.json"
             found = json.loads(metrics.read_text("utf-8"))
             write_json(metrics, {**found, "events": scores})
@@ -90,16 +88,13 @@ class StrongLabels:
             raise ValueError("strong_labels and strides exclude each other.")
         self.n_classes, self.tagger = len(labels), tagger
         numbers = {label: number for number, label in enumerate(labels)}
-        unknown, self.events = (
-            Counter(),
-            read_strong_labels(path, train_set.data),
-        )
-        for clip, events in self.events.items():
-            events = [(a, b, classes.get(name, name)) for a, b, name in events]
-            unknown.update(x for *_, x in events if x not in numbers)
-            self.events[clip] = [
-                (a, b, numbers[x]) for a, b, x in events if x in numbers
-            ]
+        listed = read_strong_labels(path, train_set.data, classes)
+        names = (x for events in listed.values() for *_, x in events)
+        unknown = Counter(x for x in names if x not in numbers)
+        self.events = {
+            clip: [(a, b, numbers[x]) for a, b, x in events if x in numbers]
+            for clip, events in listed.items()
+        }
         found = {number for x in self.events.values() for *_, number in x}
         if not found:
             raise ValueError(

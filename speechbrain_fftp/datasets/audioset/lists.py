@@ -134,9 +134,10 @@ def read_table(path, columns, delimiter=","):
             yield reader.line_num, entries
 
 
-def read_strong_labels(path, clips):
+def read_strong_labels(path, clips, classes):
     """Events as start, end in seconds and label, by the ids of clips.
 
+    ``classes`` maps labels of the table, such as mids, to those to return.
     ``path`` is a tab-separated table with the columns of AudioSet-Strong or of
     DCASE; other tables, and events without a duration, are errors. Only those
     of the ``clips`` are returned that the table lists: with an event, or in a
@@ -164,7 +165,7 @@ def read_strong_labels(path, clips):
                 raise ValueError("an event must end after its start")
         except ValueError as error:
             raise ValueError(f"{path}, line {line}: {error}") from error
-        events.append((start, end, label))
+        events.append((start, end, classes.get(label, label)))
     return listed
 
 

@@ -18,6 +18,7 @@ from speechbrain_fftp.nnet.selective_scan.triton_kernels import (
     _advance,
     _at,
     _at_row,
+    _of_channels,
     _program,
     _rows,
     _step_size,
@@ -44,11 +45,7 @@ def backward(
     tile = n[:, None] * dim + d[None, :]  # [NP, BLOCK] out of [NP, D]
     mask = inside[None, :]
     A += tl.program_id(1) * NP * dim + tile
-    shift = tl.zeros([BLOCK], tl.float32)
-    if bias is not None:
-        shift = tl.load(bias + d, mask=inside, other=0.0).to(tl.float32)
-    if D is not None:
-        skip = tl.load(D + d, mask=inside, other=0.0).to(tl.float32)
+    shift, skip = _of_channels(bias, d, inside), _of_channels(D, d, inside)
     u, u_t = _at(u, u_s, b, d, first, sign)
     x, x_t = _at(x, x_s, b, d, first, sign)
     d_out, d_out_t = _at(d_out, d_out_s, b, d, first, sign)

@@ -53,6 +53,15 @@ def _at_row(ptr, b, n, first, steps, NP: tl.constexpr):
 
 
 @triton.jit
+def _of_channels(ptr, d, inside):
+    # One value of each channel, 0 where none are given.
+    values = tl.zeros([BLOCK], tl.float32)
+    if ptr is not None:
+        values = tl.load(ptr + d, mask=inside, other=0.0).to(tl.float32)
+    return values
+
+
+@triton.jit
 def _rows(ptr, stride, left, mask, COUNT: tl.constexpr, CACHE: tl.constexpr):
     # COUNT steps of a sequence.
     rows = ()
@@ -113,11 +122,7 @@ def forward(
     h = tl.zeros([NP, BLOCK], tl.float32)
     if initial is not None:
         h = tl.load(initial + row * NP * dim + tile, mask=mask, other=0.0)
-    shift = tl.zeros([BLOCK], tl.float32)
-    if bias is not None:
-        shift = tl.load(bias + d, mask=inside, other=0.0).to(tl.float32)
-    if D is not None:
-        skip = tl.load(D + d, mask=inside, other=0.0).to(tl.float32)
+    shift, skip = _of_channels(bias, d, inside), _of_channels(D, d, inside)
     u, u_t = _at(u, u_s, b, d, first, sign)
     x, x_t = _at(x, x_s, b, d, first, sign)
     BC = _at_row(BC, b, n, first, steps, NP)

@@ -8,7 +8,6 @@ Authors
 """
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_selective_scan_triton import NAMES, check, relative, triton_scan
+from test_selective_scan_triton import (
+    NAMES,
+    check,
+    interpret,
+    relative,
+    triton_scan,
+)
 
 from speechbrain_fftp.nnet.selective_scan import selective_scan
 
@@ -67,15 +72,7 @@ def golden_deviations(path, device="cpu"):
 @pytest.fixture(scope="module")
 def interpreted(shared):
     """What the child process found, by case."""
-    pytest.importorskip("triton", reason="Triton is not installed")
-    child = subprocess.run(
-        [sys.executable, __file__, shared],
-        env={**os.environ, "TRITON_INTERPRET": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert child.returncode == 0, child.stderr[-3000:]
-    return json.loads(child.stdout.splitlines()[-1])
+    return interpret(__file__, shared)
 
 
 @pytest.mark.parametrize("case", CASES)

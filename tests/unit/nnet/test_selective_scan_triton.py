@@ -230,19 +230,23 @@ def deviations_of(layout="transposed", **case):
     return found
 
 
-@pytest.fixture(scope="session")
-def interpreted():
-    """What the child process found, by case."""
+def interpret(script, *words):
+    """What a script prints last, as JSON, in Triton's interpreter."""
     pytest.importorskip("triton", reason="Triton is not installed")
-    environment = {**os.environ, "TRITON_INTERPRET": "1"}
     child = subprocess.run(
-        [sys.executable, __file__],
-        env=environment,
+        [sys.executable, script, *words],
+        env={**os.environ, "TRITON_INTERPRET": "1"},
         capture_output=True,
         text=True,
     )
     assert child.returncode == 0, child.stderr[-3000:]
     return json.loads(child.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="session")
+def interpreted():
+    """What the child process found, by case."""
+    return interpret(__file__)
 
 
 def check(found, limit):
