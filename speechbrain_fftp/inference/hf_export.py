@@ -93,7 +93,11 @@ def _classifier(tagger):
     affine = len(classifier.state_dict()) == 4
     if type(encoder) is not AST:
         reason = f"its encoder is {type(encoder).__name__}, not AST"
-    elif encoder.pooling != "cls" or encoder.conv_kernel:
+    elif (
+        encoder.pooling != "cls"
+        or encoder.conv_kernel
+        or encoder.embedding.stem is not None
+    ):
         reason = "it has pooling or convolutions that ASTs there lack"
     elif encoder.embedding.patch_frames > encoder.n_mels:
         reason = "its patches have more frames than bins"
@@ -117,14 +121,17 @@ def _classifier(tagger):
 
 def _convert(encoder, head):
     """Tensors under transformers' names, and their sizes for config.json."""
-    proj, state = encoder.embedding.proj, encoder.state_dict()
-    bins, frames = proj.kernel_size
+    embedding, state = encoder.embedding, encoder.state_dict()
+    bins, frames = embedding.patch_bins, embedding.patch_frames
+    stride = embedding.stride_frames
     # [2, D] -> [2, 1, D]; positions are part of the class tokens
     state["tokens"] = state.pop("cls_tokens").unsqueeze(1)
     # [F', T', D] -> [1, 2 + F' * T', D]
     positions = state.pop(tensors.POSITIONS).flatten(0, 1)
     state["positions"] = pad(positions, (0, 0, 2, 0)).unsqueeze(0)
-    state[tensors.PATCHES] = pad(proj.weight.detach(), (0, bins - frames))
+    state[tensors.PATCHES] = pad(
+        embedding.proj.weight.detach(), (0, bins - frames)
+    )
     # One eps serves all norms. With a scaled input, the head's is another one:
     # s * x / sqrt(var(s * x) + eps) = x / sqrt(var(x) + eps / s^2)
     scale = math.sqrt(encoder.norm_eps / head[0].eps)
@@ -134,11 +141,11 @@ def _convert(encoder, head):
     state = tensors._name_tensors(
         {**state, **head}, ast.HUGGING_FACE, encoder.depth
     )
-    sizes = dict(vars(encoder), patch_size=bins, stride=proj.stride[1])
+    sizes = dict(vars(encoder), patch_size=bins, stride=stride)
     sizes["max_frames"] += bins - frames
     sizes["mlp_dim"] = encoder.blocks[0].mlp[0].out_features
     config = {key: sizes[name] for name, key in ast.CONFIG_SIZES.items()}
-    config["frequency_stride"] = proj.stride[1]  # any, for a single row
+    config["frequency_stride"] = stride  # any, for a single row
     config["layer_norm_eps"] = encoder.norm_eps
     config["architectures"] = ["ASTForAudioClassification"]
     fixed = {key: values[0] for key, values in ast.CONFIG_FIXED.items()}

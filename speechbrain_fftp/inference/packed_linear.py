@@ -210,8 +210,8 @@ def _set_stride(encoder, stride_frames):
     """Changes the number of frames from one token to the next.
 
     Positions are interpolated, as in training with ``strides``. Returns the
-    strides that the encoder was trained for. A stride that is not positive, or
-    an encoder without ``FFTPEmbedding``, is a ValueError.
+    strides that the encoder was trained for. An impossible stride, or an encoder
+    without ``FFTPEmbedding``, is a ValueError.
     """
     embedding = getattr(encoder, "embedding", None)
     if not isinstance(embedding, FFTPEmbedding):
@@ -219,10 +219,9 @@ def _set_stride(encoder, stride_frames):
             f"The stride of a {type(encoder).__name__} cannot be changed: it "
             "has no patches that cover all mel bins (FFTPEmbedding)."
         )
-    if stride_frames < 1:
-        raise ValueError(f"The stride must be positive, not {stride_frames}.")
+    embedding._check_stride(stride_frames)
     trained = sorted(embedding.strides or [embedding.stride_frames])
-    embedding.proj.stride = (embedding.proj.stride[0], stride_frames)
+    embedding.stride_frames = stride_frames
     if hasattr(encoder, "position"):
         encoder.position.resize(embedding.time_patches(encoder.max_frames))
     return trained

@@ -64,7 +64,7 @@ def plot_spectrogram(feats, ax, embedding=None, frame_shift=0.01, fbank=None):
     ax.set_title("Spectrogram")
     if embedding is None:
         return
-    bins, frames = embedding.proj.kernel_size
+    bins, frames = embedding.patch_bins, embedding.patch_frames
     style = {"color": "white", "linewidth": 0.4, "alpha": 0.7}
     if len(feats) <= MAX_GRID_COLUMNS * frames:
         for frame in range(0, len(feats), frames):

@@ -59,17 +59,18 @@ class PatchEmbedding(torch.nn.Module):
             )
         self.n_mels = n_mels
         self.embed_dim = embed_dim
-        self.patch_frames = patch[1]
+        self.patch_bins, self.patch_frames = patch
+        self.stride_frames = stride[1]
+        self.stem, self.stem_stride = None, 1  # see FFTPEmbedding
         self.freq_patches = (n_mels - patch[0]) // stride[0] + 1
         # Weight [D, 1, bins, frames], the layout of published AST weights.
         self.proj = torch.nn.Conv2d(1, embed_dim, patch, stride)
-        torch.nn.init.xavier_uniform_(self.proj.weight.view(embed_dim, -1))
-        torch.nn.init.zeros_(self.proj.bias)
+        self._init_weights()
 
-    @property
-    def stride_frames(self):
-        """Frames from one patch to the next, an int."""
-        return self.proj.stride[1]
+    def _init_weights(self):
+        """Random patches, as in AST."""
+        torch.nn.init.xavier_uniform_(self.proj.weight.flatten(1))
+        torch.nn.init.zeros_(self.proj.bias)
 
     def draw_stride(self):
         """The stride of the next batch: always the same here.
@@ -143,13 +144,16 @@ class PatchEmbedding(torch.nn.Module):
         missing = self.patch_frames - feats.shape[1]
         if missing > 0:
             feats = torch.nn.functional.pad(feats, (0, 0, 0, missing))
-        stride = self.proj.stride[0], stride_frames or self.stride_frames
-        # [B, T, F] -> [B, 1, F, T] -> [B, D, F', T'] -> [B, F' * T', D]
+        maps = feats.transpose(1, 2).unsqueeze(1)  # [B, 1, F, T]
+        if self.stem is not None:
+            maps = self.stem(maps)
+        stride = (stride_frames or self.stride_frames) // self.stem_stride
+        # [B, C, F, T] -> [B, D, F', T'] -> [B, F' * T', D]
         patches = torch.nn.functional.conv2d(
-            feats.transpose(1, 2).unsqueeze(1),
+            maps,
             self.proj.weight,
             self.proj.bias,
-            stride,
+            (self.proj.stride[0], stride),
         )
         return patches.flatten(2).transpose(1, 2)
 
@@ -167,7 +171,9 @@ class FFTPEmbedding(PatchEmbedding):
     """Full-frequency temporal patches (arXiv 2508.21243, section III-A).
 
     One convolution with kernel ``(n_mels, patch_frames)`` and stride
-    ``(n_mels, stride_frames)``: each token sees the whole spectrum.
+    ``(n_mels, stride_frames)``: each token sees the whole spectrum. With
+    ``stem_channels``, two convolutions of 3 x 3 come before it, a step of 4 bins
+    and 2 frames in all; a token still sees exactly its ``patch_frames``.
 
     Arguments
     ---------
@@ -180,11 +186,15 @@ class FFTPEmbedding(PatchEmbedding):
     strides : list of int, optional
         Strides to train for, of which each batch in training draws one. The
         model can then be used with any of them.
+    stem_channels : int
+        Channels of two convolutions before the patches; 0, as in the paper, for
+        none.
 
     Raises
     ------
     ValueError
-        If a size or a stride is not positive.
+        If a size or a stride is not positive; with ``stem_channels``, if
+        ``patch_frames`` is not odd and at least 7, or a stride not even.
 
     Example
     -------
@@ -196,7 +206,13 @@ class FFTPEmbedding(PatchEmbedding):
     """
 
     def __init__(
-        self, n_mels, embed_dim, patch_frames=25, stride_frames=5, strides=None
+        self,
+        n_mels,
+        embed_dim,
+        patch_frames=25,
+        stride_frames=5,
+        strides=None,
+        stem_channels=0,
     ):
         patch, stride = (n_mels, patch_frames), (n_mels, stride_frames)
         super().__init__(n_mels, embed_dim, patch, stride)
@@ -208,7 +224,38 @@ class FFTPEmbedding(PatchEmbedding):
                 f"strides={strides} must be a list of positive numbers of "
                 "frames, such as [5, 10]."
             )
-        self.strides = strides
+        self.strides, self.stem_channels = strides, stem_channels
+        if not stem_channels:
+            return
+        self.stem_stride = 2
+        for step in (stride_frames, *(strides or ())):
+            self._check_stride(step)
+        if patch_frames < 7 or patch_frames % 2 == 0:
+            raise ValueError(
+                f"With stem_channels, patch_frames={patch_frames} must be odd "
+                "and at least 7."
+            )
+        # No padding in time, so that a token depends on its frames alone.
+        self.stem = torch.nn.Sequential(
+            torch.nn.Conv2d(1, stem_channels, 3, (2, 2), (1, 0)),
+            torch.nn.ReLU(),
+            torch.nn.Conv2d(stem_channels, stem_channels, 3, (2, 1), (1, 0)),
+            torch.nn.ReLU(),
+        )
+        patch = (n_mels + 3) // 4, (patch_frames - 5) // 2
+        self.proj = torch.nn.Conv2d(stem_channels, embed_dim, patch)
+        self._init_weights()
+
+    def _check_stride(self, stride_frames):
+        """Raises a ValueError if a stride is impossible."""
+        if stride_frames < 1:
+            raise ValueError(
+                f"The stride must be positive, not {stride_frames}."
+            )
+        if stride_frames % self.stem_stride:
+            raise ValueError(
+                f"With stem_channels, strides must be even, not {stride_frames}."
+            )
 
     def draw_stride(self):
         """The stride of the next batch: random in training with ``strides``.
@@ -246,47 +293,3 @@ class SquarePatchEmbedding(PatchEmbedding):
         sizes = (patch_size, patch_size), (stride, stride)
         super().__init__(n_mels, embed_dim, *sizes)
         self.patch_size, self.stride = patch_size, stride
-
-
-def _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):
-    """Raises a ValueError if a patch embedding does not fit an encoder."""
-    if num_heads < 1 or embed_dim % num_heads:
-        raise ValueError(
-            f"embed_dim={embed_dim} must be a multiple of "
-            f"num_heads={num_heads}, which must be positive."
-        )
-    if (embedding.n_mels, embedding.embed_dim) != (n_mels, embed_dim):
-        raise ValueError(
-            f"The embedding has n_mels={embedding.n_mels} and "
-            f"embed_dim={embedding.embed_dim}, but the encoder has "
-            f"n_mels={n_mels} and embed_dim={embed_dim}."
-        )
-    if embedding.patch_frames > max_frames:
-        raise ValueError(
-            f"A patch of {embedding.patch_frames} frames is longer than "
-            f"the longest clip, max_frames={max_frames}: make patch_frames "
-            "smaller or max_frames larger."
-        )
-
-
-def _trim_padding(feats, wav_lens):
-    """Removes the padding that all clips share and zeroes the rest.
-
-    Returns features ``[B, T, F]`` with the T of the longest clip, or in compiled
-    code as they are, and each clip's number of frames ``[B]``, which is None if
-    all are equally long: ``round(wav_lens * T)``, at least one. Lengths on a CPU
-    spare a GPU the wait for its own.
-    """
-    if wav_lens is None:
-        return feats, None
-    n_frames = (wav_lens * feats.shape[1]).round().long().clamp(min=1)
-    # One compiled or exported graph serves all lengths: it masks all padding.
-    if not torch.compiler.is_compiling():
-        longest = int(n_frames.max())
-        feats = feats[:, :longest]
-        if int(n_frames.min()) == longest:
-            return feats, None
-    n_frames = n_frames.to(feats.device, non_blocking=True)
-    frames = torch.arange(feats.shape[1], device=feats.device)
-    padding = frames[None, :, None] >= n_frames[:, None, None]
-    return feats.masked_fill(padding, 0.0), n_frames

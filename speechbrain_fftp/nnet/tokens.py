@@ -6,9 +6,51 @@ Authors
 
 import torch
 
-from speechbrain_fftp.nnet.patching import _trim_padding
-
 POOLINGS = ("cls", "mean", "cls+mean", "tokens")
+
+
+def _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):
+    """Raises a ValueError if a patch embedding does not fit an encoder."""
+    if num_heads < 1 or embed_dim % num_heads:
+        raise ValueError(
+            f"embed_dim={embed_dim} must be a multiple of "
+            f"num_heads={num_heads}, which must be positive."
+        )
+    if (embedding.n_mels, embedding.embed_dim) != (n_mels, embed_dim):
+        raise ValueError(
+            f"The embedding has n_mels={embedding.n_mels} and "
+            f"embed_dim={embedding.embed_dim}, but the encoder has "
+            f"n_mels={n_mels} and embed_dim={embed_dim}."
+        )
+    if embedding.patch_frames > max_frames:
+        raise ValueError(
+            f"A patch of {embedding.patch_frames} frames is longer than "
+            f"the longest clip, max_frames={max_frames}: make patch_frames "
+            "smaller or max_frames larger."
+        )
+
+
+def _trim_padding(feats, wav_lens):
+    """Removes the padding that all clips share and zeroes the rest.
+
+    Returns features ``[B, T, F]`` with the T of the longest clip, or in compiled
+    code as they are, and each clip's number of frames ``[B]``, which is None if
+    all are equally long: ``round(wav_lens * T)``, at least one. Lengths on a CPU
+    spare a GPU the wait for its own.
+    """
+    if wav_lens is None:
+        return feats, None
+    n_frames = (wav_lens * feats.shape[1]).round().long().clamp(min=1)
+    # One compiled or exported graph serves all lengths: it masks all padding.
+    if not torch.compiler.is_compiling():
+        longest = int(n_frames.max())
+        feats = feats[:, :longest]
+        if int(n_frames.min()) == longest:
+            return feats, None
+    n_frames = n_frames.to(feats.device, non_blocking=True)
+    frames = torch.arange(feats.shape[1], device=feats.device)
+    padding = frames[None, :, None] >= n_frames[:, None, None]
+    return feats.masked_fill(padding, 0.0), n_frames
 
 
 def _embed_clips(embedding, feats, wav_lens):
@@ -130,5 +172,13 @@ class TokenConvolution(torch.nn.Conv1d):
             Tokens ``[B, N, D]``.
         """
         own = tokens if valid is None else tokens * valid.unsqueeze(2)
-        # [B, N, D] -> [B, D, N] -> [B, N, D]
-        return super().forward(own.transpose(1, 2)).transpose(1, 2)
+        if own.is_cuda:
+            # [B, N, D] -> [B, D, N] -> [B, N, D]
+            return super().forward(own.transpose(1, 2)).transpose(1, 2)
+        # On a CPU, the same with the channels last in memory is faster.
+        maps = own.unsqueeze(1).permute(0, 3, 1, 2)  # [B, D, 1, N]
+        kernel, padding = self.weight.unsqueeze(2), (0, *self.padding)
+        maps = torch.nn.functional.conv2d(
+            maps, kernel, self.bias, padding=padding, groups=self.groups
+        )
+        return maps.permute(0, 2, 3, 1).squeeze(1)

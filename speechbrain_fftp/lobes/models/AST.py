@@ -11,10 +11,11 @@ Authors
 
 import torch
 
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, _check_embedding
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
 from speechbrain_fftp.nnet.tokens import (
     TokenConvolution,
+    _check_embedding,
     _check_pooling,
     _embed_clips,
     pool,

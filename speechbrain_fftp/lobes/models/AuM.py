@@ -15,9 +15,14 @@ from typing import NamedTuple
 import torch
 
 from speechbrain_fftp.nnet.mamba import MambaBlock
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, _check_embedding
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import _check_pooling, _embed_clips, pool
+from speechbrain_fftp.nnet.tokens import (
+    _check_embedding,
+    _check_pooling,
+    _embed_clips,
+    pool,
+)
 
 
 class StreamState(NamedTuple):

@@ -12,11 +12,8 @@ Authors
 import torch
 
 from speechbrain_fftp.lobes.models.AST import TransformerBlock, _init_linear
-from speechbrain_fftp.nnet.patching import (
-    SquarePatchEmbedding,
-    _check_embedding,
-    _trim_padding,
-)
+from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
+from speechbrain_fftp.nnet.tokens import _check_embedding, _trim_padding
 
 
 class CED(torch.nn.Module):

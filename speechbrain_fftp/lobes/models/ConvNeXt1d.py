@@ -11,9 +11,10 @@ Authors
 
 import torch
 
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, _check_embedding
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.tokens import (
     TokenConvolution,
+    _check_embedding,
     _check_pooling,
     _embed_clips,
     pool,

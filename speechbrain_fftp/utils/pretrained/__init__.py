@@ -19,8 +19,9 @@ import copy
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, _check_embedding
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
+from speechbrain_fftp.nnet.tokens import _check_embedding
 from speechbrain_fftp.utils.pretrained.ast import _load_ast, load_ast
 from speechbrain_fftp.utils.pretrained.aum import _load_aum, load_aum
 from speechbrain_fftp.utils.pretrained.ced import load_ced
@@ -38,6 +39,7 @@ from speechbrain_fftp.utils.pretrained.tensors import (
 logger = get_logger(__name__)
 
 EXPORTED = "embedding_model.ckpt"
+PARTS = ("embedding.", "position.")  # what depends on the patches' shape
 PUBLISHED = {AuM: _load_aum, CED: lambda path, _: load_ced(path)}
 
 
@@ -96,7 +98,8 @@ def load_encoder(encoder, source):
         kept = _check_sizes(state, encoder, heads)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    taken = {name: v for name, v in state.items() if name not in kept}
+    names = set(encoder.state_dict()) - set(kept)
+    taken = {name: v for name, v in state.items() if name in names}
     encoder.load_state_dict(taken, strict=False)
     logger.info("Loaded %d tensors of the encoder from %s", len(taken), path)
     if kept:
@@ -152,10 +155,15 @@ def _is_square(state, encoder, stride):
     encoder's mel bins.
     """
     embedding, patches = encoder.embedding, state[PATCHES]
-    if not isinstance(embedding, FFTPEmbedding) or not isinstance(stride, int):
+    if not _is_one_layer(embedding) or not isinstance(stride, int):
         return False
     rows = (embedding.n_mels - patches.shape[2]) // stride + 1
     return rows > 1 and len(state.get(POSITIONS, ())) == rows
+
+
+def _is_one_layer(embedding):
+    """Whether patches are full-frequency ones of a single convolution."""
+    return isinstance(embedding, FFTPEmbedding) and embedding.stem is None
 
 
 def _check_sizes(state, encoder, heads):
@@ -175,15 +183,18 @@ def _check_sizes(state, encoder, heads):
                 f"The checkpoint has {name}={saved}, the encoder "
                 f"{name}={wanted}: they must be equal."
             )
-    _check_names(state, own, "this encoder")
     kept = []
     if state[PATCHES].shape != own[PATCHES].shape:
-        kept = [n for n in own if n.startswith(("embedding.", "position."))]
-    elif POSITIONS in own and len(state[POSITIONS]) != len(own[POSITIONS]):
+        kept = [name for name in own if name.startswith(PARTS)]
+        state = {k: v for k, v in state.items() if not k.startswith(PARTS)}
+    _check_names({*state, *kept}, own, "this encoder")
+    if not kept and len(own.get(POSITIONS, ())) != len(
+        state.get(POSITIONS, ())
+    ):
         kept = [POSITIONS]
     for name in own:
-        fits = state[name].shape == own[name].shape
-        if not fits and name not in (POSITIONS, *kept):
+        fits = name in kept or state[name].shape == own[name].shape
+        if not fits and name != POSITIONS:
             raise ValueError(
                 f"{name} is {list(state[name].shape)} in the file, but "
                 f"{list(own[name].shape)} in the encoder."
@@ -229,10 +240,11 @@ def square_to_fftp(encoder, embedding):
     True
     """
     old = encoder.embedding
-    if old.freq_patches == 1 or not isinstance(embedding, FFTPEmbedding):
+    if old.freq_patches == 1 or not _is_one_layer(embedding):
         raise ValueError(
             "square_to_fftp turns square patches into full-frequency ones, not "
-            f"{type(old).__name__} into {type(embedding).__name__}."
+            f"{type(old).__name__} into {type(embedding).__name__}"
+            f"{' with a stem' if embedding.stem is not None else ''}."
         )
     heads = getattr(encoder, "num_heads", 1)
     sizes = encoder.n_mels, encoder.embed_dim, encoder.max_frames, heads

@@ -5,6 +5,7 @@ Authors
 """
 
 import csv
+import itertools
 import json
 import logging
 import os
@@ -46,6 +47,13 @@ SQUARE = """embedding: !new:speechbrain_fftp.nnet.patching.SquarePatchEmbedding
     embed_dim: !ref <embed_dim>
     patch_size: 16
     stride: 10
+"""
+STEM = """embedding: !new:speechbrain_fftp.nnet.patching.FFTPEmbedding
+    n_mels: 40
+    embed_dim: !ref <embed_dim>
+    patch_frames: 11
+    stride_frames: 4
+    stem_channels: 3
 """
 
 
@@ -118,6 +126,7 @@ def test_what_is_written(exported):
                 "patch_frames": 10,
                 "stride_frames": 5,
                 "strides": None,
+                "stem_channels": 0,
             },
             "max_frames": 128,
             "mlp_ratio": 4.0,
@@ -155,14 +164,23 @@ def test_what_is_written(exported):
     assert rows[:3] == [["index", "label"], ["0", "Speech"], ["1", "Bark, dog"]]
 
 
-@pytest.mark.parametrize("patches", ["fftp", "square"])
 @pytest.mark.parametrize(
-    "encoder", ["AST", "fo-bi", "bi-bi", "False", "ConvNeXt1d"]
+    "encoder, patches",
+    [
+        *itertools.product(
+            ["AST", "fo-bi", "bi-bi", "False"], ["fftp", "square"]
+        ),
+        ("ConvNeXt1d", "fftp"),
+        ("ConvNeXt1d", "stem"),
+        ("AST", "stem"),
+    ],
 )
 def test_both_forms_are_the_same_model(recipe, tmp_path, encoder, patches):
     if encoder == "ConvNeXt1d":
         recipe = replace_node(recipe, "embedding_model", CONVNEXT)
         recipe = replace_node(recipe, "mean_var_norm", SENTENCE)
+    if patches == "stem":
+        recipe = replace_node(recipe, "embedding", STEM)
     elif patches == "square":
         recipe = replace_node(recipe, "embedding", SQUARE)
     if encoder not in ("AST", "ConvNeXt1d"):

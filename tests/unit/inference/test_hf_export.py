@@ -214,6 +214,10 @@ def layers(*sizes, **options):
     [
         ({"embedding_model": AuM(128, WIDTH, 1)}, "encoder is AuM, not AST"),
         ({"embedding": FFTPEmbedding(40, WIDTH, 41, 1)}, "more frames than"),
+        (
+            {"embedding": FFTPEmbedding(40, WIDTH, 9, 2, stem_channels=4)},
+            "or convolutions that ASTs there lack",
+        ),
         ({"compute_features": KaldiFbank(low_freq=30.0)}, "default settings"),
         ({"compute_features": KaldiFbank(8000)}, "default settings"),
         ({"compute_features": Fbank(n_mels=128)}, "not KaldiFbank"),

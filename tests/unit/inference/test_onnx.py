@@ -26,6 +26,7 @@ from speechbrain_fftp.inference.packed_linear import pack_linear
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
 onnx = pytest.importorskip("onnx")
@@ -40,6 +41,7 @@ FORMS = {
     "ast-fftp": (AST, "fftp", {"embed_dim": 192, "depth": 2, "num_heads": 3}),
     "ast-square": (AST, "square", {"embed_dim": 24, "num_heads": 2}),
     "aum-fftp": (AuM, "fftp", {"embed_dim": 24, "bidirectional": "fo-bi"}),
+    "convnext-stem": (ConvNeXt1d, "stem", {"embed_dim": 24}),
     "aum-square": (AuM, "square", {"embed_dim": 24, "bidirectional": "bi-bi"}),
 }
 
@@ -52,6 +54,8 @@ def make_tagger(form):
     torch.manual_seed(0)
     if patches == "fftp":
         sizes["embedding"] = FFTPEmbedding(40, width, 10, 5)
+    elif patches == "stem":
+        sizes["embedding"] = FFTPEmbedding(40, width, 11, 6, stem_channels=3)
     else:
         sizes["embedding"] = SquarePatchEmbedding(40, width, 16, 10)
     encoder = model(**sizes)
@@ -126,6 +130,7 @@ def no_second_export(exported, monkeypatch):
     [
         "ast-fftp",
         "aum-fftp",
+        "convnext-stem",
         pytest.param("ast-square", marks=pytest.mark.slow),
         pytest.param("aum-square", marks=pytest.mark.slow),
     ],

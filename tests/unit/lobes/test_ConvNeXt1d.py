@@ -15,10 +15,12 @@ from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.utils.complexity import count_macs
 
 
-def make_encoder(depth=2, kernel=3, pooling="mean"):
+def make_encoder(depth=2, kernel=3, pooling="mean", stem=False):
     """An encoder for up to 60 frames whose weights are not small."""
     torch.manual_seed(3)
     embedding = FFTPEmbedding(16, 24, 10, 4)
+    if stem:
+        embedding = FFTPEmbedding(16, 24, 11, 4, stem_channels=6)
     encoder = ConvNeXt1d(
         16, 24, depth, embedding, 60, kernel=kernel, pooling=pooling
     ).eval()
@@ -72,7 +74,7 @@ def test_statistics_are_those_of_numpy():
 
 @torch.no_grad()
 def test_training_does_not_depend_on_padding():
-    encoder = make_encoder(pooling="mean+std").train()
+    encoder = make_encoder(pooling="mean+std", stem=True).train()
     feats = torch.randn(3, 60, 16)
     lens = torch.tensor([1.0, 0.5, 0.9])
     expected = encoder(feats, lens)
@@ -83,11 +85,12 @@ def test_training_does_not_depend_on_padding():
     torch.testing.assert_close(encoder.statistics.norm.running_var, running)
 
 
+@pytest.mark.parametrize("stem", [False, True])
 @pytest.mark.parametrize("pooling", ["mean", "mean+std"])
 @pytest.mark.parametrize("fill", [0.0, float("nan")])
 @torch.no_grad()
-def test_embedding_does_not_depend_on_padding(fill, pooling):
-    encoder = make_encoder(pooling=pooling)
+def test_embedding_does_not_depend_on_padding(fill, pooling, stem):
+    encoder = make_encoder(pooling=pooling, stem=stem)
     clips = [torch.randn(n, 16) for n in (90, 3, 10, 11, 37, 60, 1)]
     alone = torch.cat([encoder(clip[None]) for clip in clips])
     for frames in (90, 200):
@@ -126,7 +129,7 @@ def test_a_token_depends_on_as_many_neighbours_as_the_kernels_cover():
 
 @pytest.mark.parametrize("pooling", ["mean", "mean+std"])
 def test_gradient_reaches_every_parameter_and_no_padding(pooling):
-    encoder = make_encoder(pooling=pooling).train()
+    encoder = make_encoder(pooling=pooling, stem=True).train()
     feats = torch.randn(2, 60, 16, requires_grad=True)
     out = encoder(feats, torch.tensor([1.0, 0.5]))
     (out * torch.randn_like(out)).sum().backward()

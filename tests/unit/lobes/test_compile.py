@@ -16,6 +16,7 @@ from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
 EMBEDDINGS = {
     "FFTP": lambda: FFTPEmbedding(16, 24, 6, 3),
+    "stem": lambda: FFTPEmbedding(16, 24, 9, 4, stem_channels=3),
     "square": lambda: SquarePatchEmbedding(16, 24, 8, 4),
 }
 # Up to torch 2.11, is_exporting() is also true in torch.compile. Later it is

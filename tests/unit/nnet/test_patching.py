@@ -32,6 +32,40 @@ def test_fftp_equals_unfold_and_matmul(patch, stride):
     torch.testing.assert_close(embedding(feats), expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("bins", [16, 17, 18, 19])
+def test_a_stem_is_two_convolutions_written_out(bins):
+    embedding = randomize(FFTPEmbedding(bins, 8, 11, 4, stem_channels=3))
+    feats = torch.randn(2, 57, bins)
+    maps = feats.transpose(1, 2)[:, None]  # [B, 1, F, T]
+    for conv, step in zip(embedding.stem[::2], (2, 1)):
+        padded = torch.nn.functional.pad(maps, (0, 0, 1, 1))
+        cells = padded.unfold(2, 3, 2).unfold(3, 3, step)
+        maps = torch.einsum("bcftij,dcij->bdft", cells, conv.weight)
+        maps = (maps + conv.bias[:, None, None]).clamp(min=0)
+    # [B, C, F / 4, T'] -> [B, T'', C * F / 4 * 3]: steps of 4 frames are 2 here
+    patches = maps.unfold(3, 3, 2).permute(0, 3, 1, 2, 4).flatten(2)
+    expected = patches @ embedding.proj.weight.flatten(1).T
+    expected = expected + embedding.proj.bias
+    torch.testing.assert_close(embedding(feats), expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("patch, stride", [(7, 2), (9, 6), (25, 10)])
+def test_with_a_stem_a_token_sees_the_frames_of_its_patch(patch, stride):
+    embedding = randomize(FFTPEmbedding(16, 8, patch, stride, stem_channels=3))
+    feats = torch.randn(1, 60, 16)
+    tokens = embedding(feats)[0]
+    assert (
+        len(tokens) == embedding.num_patches(60) == (60 - patch) // stride + 1
+    )
+    for number, token in enumerate(tokens):
+        start = stride * number
+        alone = embedding(feats[:, start : start + patch])
+        torch.testing.assert_close(alone[0, 0], token, rtol=1e-4, atol=1e-4)
+        changed = feats.clone()  # the first and the last frame matter
+        changed[:, [start, start + patch - 1]] += 5.0
+        assert not torch.allclose(embedding(changed)[0, number], token)
+
+
 @pytest.mark.parametrize("patch, stride", [(16, 10), (16, 16), (4, 7)])
 def test_square_equals_unfold_and_matmul(patch, stride):
     embedding = randomize(SquarePatchEmbedding(40, 8, patch, stride))
@@ -137,6 +171,10 @@ def test_initial_weights_are_xavier_uniform_over_the_patch():
         (lambda: SquarePatchEmbedding(16, 4, -1, 1), "positive"),
         (lambda: SquarePatchEmbedding(16, 4, 17, 1), "17 bins.*n_mels=16"),
         (lambda: PatchEmbedding(16, 4, (8, 8), (0, 8)), "positive"),
+        (lambda: FFTPEmbedding(16, 4, 5, 2, None, 8), "=5 must be odd and"),
+        (lambda: FFTPEmbedding(16, 4, 10, 2, None, 8), "=10 must be odd and"),
+        (lambda: FFTPEmbedding(16, 4, 9, 5, None, 8), "must be even, not 5"),
+        (lambda: FFTPEmbedding(16, 4, 9, 2, [4, 7], 8), "be even, not 7"),
     ],
 )
 def test_construction_errors(make, message):

@@ -77,3 +77,6 @@ def test_stride_that_cannot_be_changed_is_an_error():
         _set_stride(square, 5)
     with pytest.raises(ValueError, match="must be positive, not 0"):
         _set_stride(make(AST, 5), 0)
+    stem = FFTPEmbedding(16, 24, 9, 4, stem_channels=4)
+    with pytest.raises(ValueError, match="must be even, not 3"):
+        _set_stride(AST(16, 24, 1, 3, stem), 3)

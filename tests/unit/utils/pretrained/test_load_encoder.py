@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
 import logging
 
 import pytest
@@ -20,6 +21,7 @@ from speechbrain_fftp.utils.pretrained import (
     square_to_fftp,
 )
 
+KINDS = ("weight", "bias")
 NOT_BLOCKS = {"embedding.proj.weight", "embedding.proj.bias", "position.table"}
 
 
@@ -79,10 +81,14 @@ def test_own_model_of_another_clip_length(exported, file, max_frames, caplog):
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
 
 
+STEM = {f"embedding.stem.{i}.{kind}" for i in (0, 2) for kind in KINDS}
+
+
 @pytest.mark.parametrize(
     "embedding, left",
     [
         (FFTPEmbedding(128, 64, 25, 5), NOT_BLOCKS),
+        (FFTPEmbedding(128, 64, 25, 6, stem_channels=4), NOT_BLOCKS | STEM),
         (SquarePatchEmbedding(128, 64, 8, 8), NOT_BLOCKS),
         (SquarePatchEmbedding(128, 64, 16, 16), {"position.table"}),
         (SquarePatchEmbedding(128, 64, 16, 10), set()),
@@ -105,6 +111,25 @@ def test_other_patches(tmp_path, embedding, left, caplog):
     assert len(warned) == bool(left)
     for name in left:
         assert name in warned[0] and "square.ckpt" in warned[0]
+
+
+def test_a_stem_is_taken_over_or_left_as_a_whole(tmp_path):
+    make = functools.partial(FFTPEmbedding, 128, 64, 25, 10)
+    trained = small_ast(make(stem_channels=4), 128, 64, 2, 1)
+    for parameter in trained.parameters():
+        torch.nn.init.normal_(parameter)
+    source = copy_of(trained)
+    torch.save(source, tmp_path / "stem.ckpt")
+    for embedding, left in (
+        (make(stem_channels=4), set()),
+        (make(stem_channels=5), NOT_BLOCKS | STEM),
+        (make(), NOT_BLOCKS),
+    ):
+        encoder = small_ast(embedding, 128, 64, 2, 1)
+        before = copy_of(encoder)
+        names = load_encoder(encoder, tmp_path / "stem.ckpt")
+        assert set(names) == set(before) - left
+        check_taken(encoder, before, source, left)
 
 
 @pytest.mark.parametrize("name", ["official_d64_t128.pth", "hf_d64_t128"])

@@ -122,6 +122,8 @@ def test_what_cannot_be_converted_is_refused():
         square_to_fftp(fftp, embedding)
     with pytest.raises(ValueError, match="into SquarePatchEmbedding"):
         square_to_fftp(make(), SquarePatchEmbedding(64, 32))
+    with pytest.raises(ValueError, match="into FFTPEmbedding with a stem"):
+        square_to_fftp(make(), FFTPEmbedding(64, 32, 17, 10, stem_channels=4))
     with pytest.raises(ValueError, match="n_mels=40"):
         square_to_fftp(make(), FFTPEmbedding(40, 32))
     with pytest.raises(ValueError, match="longer than"):
