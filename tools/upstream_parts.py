@@ -35,6 +35,7 @@ UNIT_TESTS = (
     "inference/test_events.py",
     "lobes/test_AST.py",
     "lobes/test_AuM.py",
+    "lobes/test_ConvNeXt1d.py",
     "lobes/test_features.py",
     "lobes/test_frame_classifier.py",
     "lobes/test_tagger.py",
@@ -107,6 +108,11 @@ PARTS = {
         "tests/unit/lobes/test_frame_classifier.py",
         "tests/unit/lobes/test_tagger.py",
         "hparams/stock/Google-speech-commands/ast_fftp_kaldi.yaml",
+    ),
+    "convnext": (
+        "speechbrain_fftp/lobes/models/ConvNeXt1d.py",
+        "tests/unit/lobes/test_ConvNeXt1d.py",
+        "hparams/stock/Google-speech-commands/convnext_fftp.yaml",
     ),
 }
 
@@ -251,6 +257,21 @@ python train.py hparams/ast_fftp_kaldi.yaml --data_folder=/path_to_/GSC --number
         "speechbrain/inference/__init__.py",
         "from .tagging import *  # noqa",
         "from .text import *",
+    ),
+    (
+        "convnext",
+        COMMANDS_README,
+        """\
+# for convolutions over full-frequency temporal patches (https://arxiv.org/abs/2508.21243)
+python train.py hparams/convnext_fftp.yaml --data_folder=/path_to_/GSC --number_of_commands=35 --percentage_unknown=0 --percentage_silence=0 (v35 task)
+""",
+        "# for leaf",
+    ),
+    (
+        "convnext",
+        COMMANDS_README,
+        "| ConvNeXt1d-FFTP v35 | - |",
+        "| xvector + augment + LEAF v35 |",
     ),
     (
         None,

@@ -55,11 +55,12 @@ def test_yaml_files_for_recipes_of_speechbrain_load(path, tmp_path):
         feats = hparams["compute_fbank"](stft.square().sum(-1))
     model = hparams["embedding_model"]
     frames = feats.shape[1]
-    assert frames <= hparams["encoder"].max_frames < 1.15 * frames
+    encoder = hparams.get("encoder", model)
+    assert frames <= encoder.max_frames < 1.15 * frames
     with torch.no_grad():
         logits = hparams["classifier"](model(feats))
         assert logits.shape == (2, 1, hparams["out_n_neurons"])
-        # Masks differ from one pass to the next in training alone
+        # Masks or dropout differ from one pass to the next in training alone
         assert not torch.equal(model(feats), model(feats))
         model.eval()
         assert torch.equal(model(feats), model(feats))

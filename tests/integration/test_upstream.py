@@ -54,6 +54,7 @@ STOCK = {
         "ast_fftp",
         "ast_fftp_kaldi",
         "aum_fftp",
+        "convnext_fftp",
     ],
 }
 STOCK_LINES = (
@@ -62,7 +63,7 @@ STOCK_LINES = (
     "# for leaf\n| xvector + augment + LEAF v35 |\n",
 )
 LISTS = {"README.md": 1, "speechbrain/inference/__init__.py": 2}
-LISTS.update({f"{task}/README.md": n for task, n in zip(STOCK, (46, 12))})
+LISTS.update({f"{task}/README.md": n for task, n in zip(STOCK, (46, 16))})
 
 
 def make_checkout(folder, package=None):

@@ -116,6 +116,7 @@ def test_the_text_has_its_tables(series, part):
         "fftp": ("docs/evidence.md", "FFTP 10/5 AuM"),
         "aum": ("benchmarks/results/selective_scan.md", "B=4, D=384"),
         "inference": ("benchmarks/results/tagging.md", "tag_file"),
+        "convnext": ("docs/evidence.md", "FFTP 11/2 ConvNeXt1d"),
     }[part]
     source = (upstream.ROOT / path).read_text("utf-8")
     assert f"`{path}` of the plugin" in " ".join(text.split())

@@ -10,6 +10,7 @@ from complexity import describe, main, saved_bytes
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.mamba import Mamba
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.nnet.selective_scan import selective_scan, torch_backend
@@ -131,3 +132,14 @@ def test_command(capsys):
     assert lines[0] == "500 frames: 91 patches, 93 tokens"
     assert main(["hparams/ast_fftp.yaml", "--patch_frames", "2000"]) == 1
     assert "max_frames=1024" in capsys.readouterr().err
+
+
+def test_18_convolutional_blocks_have_the_macs_of_12_of_ast():
+    feats = torch.zeros(1, 1000, 128)
+    embedding = FFTPEmbedding(128, 192)
+    encoder = ConvNeXt1d(128, 192, 18, embedding)
+    tokens = 196
+    per_token = 128 * 25 * 192 + 18 * (8 * 192**2 + 9 * 192)
+    assert count_macs(encoder, feats).total == tokens * per_token
+    ast = count_macs(AST(128, 192, 12, 3, embedding), feats).linear_conv
+    assert tokens * per_token == pytest.approx(ast, rel=0.01)
