@@ -138,16 +138,17 @@ class PatchEmbedding(torch.nn.Module):
         Raises
         ------
         ValueError
-            If the input is not ``[B, T, n_mels]``.
+            If the input is not ``[B, T, n_mels]``, or the stride impossible.
         """
         self._check(feats)
         missing = self.patch_frames - feats.shape[1]
         if missing > 0:
             feats = torch.nn.functional.pad(feats, (0, 0, 0, missing))
+        stride = stride_frames or self.stride_frames
         maps = feats.transpose(1, 2).unsqueeze(1)  # [B, 1, F, T]
         if self.stem is not None:
-            maps = self.stem(maps)
-        stride = (stride_frames or self.stride_frames) // self.stem_stride
+            self._check_stride(stride)
+            maps, stride = self.stem(maps), stride // self.stem_stride
         # [B, C, F, T] -> [B, D, F', T'] -> [B, F' * T', D]
         patches = torch.nn.functional.conv2d(
             maps,

@@ -13,6 +13,7 @@ from speechbrain_fftp.nnet.tokens import POOLINGS
 
 EMBEDDINGS = {
     "fftp": lambda: FFTPEmbedding(16, 24, 10, 4),
+    "stem": lambda: FFTPEmbedding(16, 24, 9, 4, stem_channels=3),
     "square": lambda: SquarePatchEmbedding(16, 24, 8, 8),
 }
 FORMS = ["fo-bi", "bi-bi", False]
@@ -155,10 +156,11 @@ def test_gradient_reaches_every_parameter(kind, form, lens):
         assert not feats.grad[1, 24:].any()
 
 
+@pytest.mark.parametrize("kind", ["fftp", "stem"])
 @pytest.mark.parametrize("sizes", [[1] * 47, [47], [3, 20, 0, 4, 17, 3]])
 @torch.no_grad()
-def test_a_stream_gives_what_forward_does(sizes):
-    encoder = make_encoder("fftp", False)
+def test_a_stream_gives_what_forward_does(sizes, kind):
+    encoder = make_encoder(kind, False)
     feats = torch.randn(2, 47, 16)
     state, stop = None, 0
     for size in sizes:

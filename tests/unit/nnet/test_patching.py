@@ -182,6 +182,13 @@ def test_construction_errors(make, message):
         make()
 
 
+def test_with_a_stem_other_strides_are_even():
+    embedding = FFTPEmbedding(16, 4, 9, 2, stem_channels=3)
+    assert embedding(torch.zeros(1, 29, 16), 4).shape[1] == 6
+    with pytest.raises(ValueError, match="must be even, not 5"):
+        embedding(torch.zeros(1, 29, 16), 5)
+
+
 @pytest.mark.parametrize("shape", [(2, 30, 15), (2, 30, 17), (30, 16)])
 def test_features_of_another_size_are_an_error(shape):
     with pytest.raises(ValueError, match=r"\[B, T, 16\].*" + str(shape[-1])):
