@@ -197,9 +197,9 @@ class AuM(torch.nn.Module):
         cls_token = self.cls_token.expand(batch, 1, width)
         if valid is None:
             middle = n_tokens // 2 if self.bidirectional else n_tokens
-            parts = tokens[:, :middle], cls_token, tokens[:, middle:]
+            first, last = tokens.split((middle, n_tokens - middle), 1)
             place = torch.full((1,), middle, device=tokens.device)
-            return torch.cat(parts, 1), None, place
+            return torch.cat([first, cls_token, last], 1), None, place
         counts = valid * self.embedding.freq_patches
         place = counts // 2 if self.bidirectional else counts
         # The clip's own token in each slot: those after the class token are
