@@ -284,7 +284,7 @@ class Report:
         if not trials:
             return []
         found = json.loads(self.plan.chosen_path.read_text("utf-8"))["scores"]
-        names = [", ".join(f"{v:g}" for v in each.values()) for each in trials]
+        names = [", ".join(map(str, each.values())) for each in trials]
         about = f"{self.plan.metric} in % by {', '.join(trials[0])}."
         lines = ["## Trials", "", about, ""]
         lines += ["| model | " + " | ".join(names) + " |"]

@@ -146,7 +146,8 @@ def test_blocks_of_pages_are_replaced(report):
 
 
 @pytest.mark.parametrize(
-    "name", ["audioset_mini", "reuse", "sound_events", "speech_commands"]
+    "name",
+    ["audioset_mini", "encoders", "reuse", "sound_events", "speech_commands"],
 )
 def test_pages_show_the_committed_runs(name, monkeypatch):
     """Each figure of a table in docs and README is that of stored runs."""
