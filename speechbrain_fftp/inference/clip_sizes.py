@@ -61,15 +61,36 @@ class ClipSizes:
         return max((frames - 1) * shift + window - margin, window)
 
     def load_wav(self, path):
-        """Reads a whole audio file as a waveform ``[S]`` for the model."""
+        """Reads a whole audio file as a waveform ``[S]`` for the model.
+
+        Arguments
+        ---------
+        path : str
+
+        Returns
+        -------
+        torch.Tensor
+        """
         blocks = list(windows._audio_blocks(path, self.hparams.sample_rate))
         return torch.from_numpy(np.concatenate(blocks))
 
     def check_window(self, window=None, hop=None):
-        """Returns a window and a hop in seconds, or raises a ValueError.
+        """Checks the window length and the hop of a timeline, in seconds.
 
-        The default window is 10 s, or ``max_window`` if that is less; the
-        default hop is half a window.
+        Arguments
+        ---------
+        window, hop : float, optional
+            Length of a window, by default 10 or ``max_window`` if that is less,
+            and step from one start to the next, by default half a window.
+
+        Returns
+        -------
+        window, hop : float
+
+        Raises
+        ------
+        ValueError
+            If one of them is out of range.
         """
         limits = self.frame_samples, self.min_samples, self.max_samples
         frame, low, high = (n / self.hparams.sample_rate for n in limits)

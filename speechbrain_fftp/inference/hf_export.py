@@ -121,17 +121,15 @@ def _classifier(tagger):
 
 def _convert(encoder, head):
     """Tensors under transformers' names, and their sizes for config.json."""
-    embedding, state = encoder.embedding, encoder.state_dict()
-    bins, frames = embedding.patch_bins, embedding.patch_frames
-    stride = embedding.stride_frames
+    proj, state = encoder.embedding.proj, encoder.state_dict()
+    bins, frames = proj.kernel_size
+    stride = encoder.embedding.stride_frames
     # [2, D] -> [2, 1, D]; positions are part of the class tokens
     state["tokens"] = state.pop("cls_tokens").unsqueeze(1)
     # [F', T', D] -> [1, 2 + F' * T', D]
     positions = state.pop(tensors.POSITIONS).flatten(0, 1)
     state["positions"] = pad(positions, (0, 0, 2, 0)).unsqueeze(0)
-    state[tensors.PATCHES] = pad(
-        embedding.proj.weight.detach(), (0, bins - frames)
-    )
+    state[tensors.PATCHES] = pad(proj.weight.detach(), (0, bins - frames))
     # One eps serves all norms. With a scaled input, the head's is another one:
     # s * x / sqrt(var(s * x) + eps) = x / sqrt(var(x) + eps / s^2)
     scale = math.sqrt(encoder.norm_eps / head[0].eps)

@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.inference import packed_linear, tagging
+from speechbrain_fftp.inference import tagging
 from speechbrain_fftp.inference.evaluation import evaluate
 from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.utils.pretrained.hub import _find_model
@@ -79,7 +79,10 @@ class AudioTagger(tagging.AudioTagger):
                 f"{type(error).__name__}: {error}"
             ) from error
         on_cpu = precision == "bf16" and tagger.device == "cpu"
-        if on_cpu and not packed_linear._has_bfloat16():
+        if on_cpu and not (
+            torch.cpu._is_avx512_bf16_supported()
+            or torch.cpu._is_amx_tile_supported()
+        ):
             logger.warning(
                 "This CPU does not support bfloat16 (AVX512-BF16 or AMX): "
                 "precision='fp32' is faster."

@@ -156,12 +156,6 @@ def blocked_attention(query, key, value, attn_mask=None, dropout_p=0.0):
     return out
 
 
-def _has_bfloat16():
-    """Whether the processor calculates in bfloat16."""
-    has_avx512 = torch.cpu._is_avx512_bf16_supported()
-    return has_avx512 or torch.cpu._is_amx_tile_supported()
-
-
 class _CallThreads:
     """Chooses the number of torch's CPU threads for each call of a model.
 

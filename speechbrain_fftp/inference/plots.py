@@ -59,7 +59,12 @@ def plot_spectrogram(feats, ax, embedding=None, frame_shift=0.01, fbank=None):
     ax.set_ylabel("mel bin")
     if isinstance(fbank, KaldiFbank):
         ticks = [f for f in TICKS if fbank.low_freq < f < fbank.sample_rate / 2]
-        ax.set_yticks([_mel_bin(f, fbank) for f in ticks], ticks)
+        # The bins' centres divide the range into n_mels + 1 equal steps; the
+        # first bin is at 0.5.
+        edges = fbank.low_freq, fbank.sample_rate / 2
+        low, high, *mels = map(mel_scale_scalar, (*edges, *ticks))
+        steps = (fbank.n_mels + 1) / (high - low)
+        ax.set_yticks([(mel - low) * steps - 0.5 for mel in mels], ticks)
         ax.set_ylabel("Hz")
     ax.set_title("Spectrogram")
     if embedding is None:
@@ -73,14 +78,6 @@ def plot_spectrogram(feats, ax, embedding=None, frame_shift=0.01, fbank=None):
         ax.axhline(row, **style)
     width = round(frames * frame_shift, 3)
     ax.set_title(f"Spectrogram, cut into patches of {width:g} s")
-
-
-def _mel_bin(frequency, fbank):
-    """Where a frequency is on the axis of mel bins; bin 0 is at 0.5."""
-    edges = fbank.low_freq, fbank.sample_rate / 2
-    low, high, mel = map(mel_scale_scalar, (*edges, frequency))
-    # Centres of the bins divide the range into n_mels + 1 equal steps.
-    return (mel - low) / (high - low) * (fbank.n_mels + 1) - 0.5
 
 
 def plot_timeline(timeline, ax, top=8):

@@ -73,14 +73,16 @@ class PatchEmbedding(torch.nn.Module):
         torch.nn.init.zeros_(self.proj.bias)
 
     def draw_stride(self):
-        """The stride of the next batch: always the same here.
+        """The stride of the next batch: random in training with ``strides``.
 
         Returns
         -------
         int
             Frames from one patch to the next.
         """
-        return self.stride_frames
+        if not self.training or not self.strides:
+            return self.stride_frames
+        return self.strides[int(torch.randint(len(self.strides), ()))]
 
     def time_patches(self, n_frames, stride_frames=None):
         """Number of patches along time.
@@ -138,7 +140,7 @@ class PatchEmbedding(torch.nn.Module):
         Raises
         ------
         ValueError
-            If the input is not ``[B, T, n_mels]``, or the stride impossible.
+            If the input is not ``[B, T, n_mels]``, or a stem's stride is odd.
         """
         self._check(feats)
         missing = self.patch_frames - feats.shape[1]
@@ -165,6 +167,15 @@ class PatchEmbedding(torch.nn.Module):
                 f"Expected features [B, T, {self.n_mels}], but got "
                 f"{list(feats.shape)}: the features and the embedding need "
                 "the same n_mels."
+            )
+
+    def _check_stride(self, stride_frames):
+        """Raises a ValueError if a stride is impossible."""
+        if stride_frames < 1:
+            raise ValueError(f"A stride must be positive, not {stride_frames}.")
+        if stride_frames % self.stem_stride:
+            raise ValueError(
+                f"With stem_channels, strides must be even, not {stride_frames}."
             )
 
 
@@ -246,29 +257,6 @@ class FFTPEmbedding(PatchEmbedding):
         patch = (n_mels + 3) // 4, (patch_frames - 5) // 2
         self.proj = torch.nn.Conv2d(stem_channels, embed_dim, patch)
         self._init_weights()
-
-    def _check_stride(self, stride_frames):
-        """Raises a ValueError if a stride is impossible."""
-        if stride_frames < 1:
-            raise ValueError(
-                f"The stride must be positive, not {stride_frames}."
-            )
-        if stride_frames % self.stem_stride:
-            raise ValueError(
-                f"With stem_channels, strides must be even, not {stride_frames}."
-            )
-
-    def draw_stride(self):
-        """The stride of the next batch: random in training with ``strides``.
-
-        Returns
-        -------
-        int
-            Frames from one patch to the next.
-        """
-        if not self.training or not self.strides:
-            return self.stride_frames
-        return self.strides[int(torch.randint(len(self.strides), ()))]
 
 
 class SquarePatchEmbedding(PatchEmbedding):

@@ -188,9 +188,8 @@ def _check_sizes(state, encoder, heads):
         kept = [name for name in own if name.startswith(PARTS)]
         state = {k: v for k, v in state.items() if not k.startswith(PARTS)}
     _check_names({*state, *kept}, own, "this encoder")
-    if not kept and len(own.get(POSITIONS, ())) != len(
-        state.get(POSITIONS, ())
-    ):
+    rows, own_rows = (len(x.get(POSITIONS, ())) for x in (state, own))
+    if not kept and rows != own_rows:
         kept = [POSITIONS]
     for name in own:
         fits = name in kept or state[name].shape == own[name].shape

@@ -70,9 +70,10 @@ def test_statistics_are_those_of_numpy():
     torch.testing.assert_close(found[:, 0], expected, atol=1e-3, rtol=1e-4)
 
 
+@pytest.mark.parametrize("stem", [False, True])
 @torch.no_grad()
-def test_training_does_not_depend_on_padding():
-    encoder = make_encoder(pooling="mean+std", stem=True).train()
+def test_training_does_not_depend_on_padding(stem):
+    encoder = make_encoder(pooling="mean+std", stem=stem).train()
     feats = torch.randn(3, 60, 16)
     lens = torch.tensor([1.0, 0.5, 0.9])
     expected = encoder(feats, lens)
@@ -125,9 +126,10 @@ def test_a_token_depends_on_as_many_neighbours_as_the_kernels_cover():
     assert changed.tolist() == list(range(8 - 4, 10 + 4 + 1))
 
 
+@pytest.mark.parametrize("stem", [False, True])
 @pytest.mark.parametrize("pooling", ["mean", "mean+std"])
-def test_gradient_reaches_every_parameter_and_no_padding(pooling):
-    encoder = make_encoder(pooling=pooling, stem=True).train()
+def test_gradient_reaches_every_parameter_and_no_padding(pooling, stem):
+    encoder = make_encoder(pooling=pooling, stem=stem).train()
     feats = torch.randn(2, 60, 16, requires_grad=True)
     out = encoder(feats, torch.tensor([1.0, 0.5]))
     (out * torch.randn_like(out)).sum().backward()

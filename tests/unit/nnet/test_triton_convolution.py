@@ -91,7 +91,7 @@ def test_equals_conv1d(case, interpreted):
 def test_a_mamba_layer_uses_it(interpreted):
     """Layers, also compiled ones, equal those in torch."""
     assert max(interpreted["layers"]) < 1e-5
-    assert max(interpreted["compiled"]) < 1e-6
+    assert max(interpreted["compiled"]) < 1e-5
 
 
 @pytest.mark.gpu
