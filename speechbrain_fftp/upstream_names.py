@@ -1,7 +1,7 @@
 """The names that this package's modules have once merged into SpeechBrain.
 
-``speechbrain_fftp.register`` makes the modules importable under these names;
-``tools/upstream.py`` copies them into a SpeechBrain checkout under these names.
+``speechbrain_fftp.register`` makes all modules importable under these names;
+``tools/upstream.py`` copies those that are proposed to SpeechBrain under them.
 A module keeps its path, with ``speechbrain`` in place of ``speechbrain_fftp``,
 unless a table below says otherwise; a package there stands for all in it.
 
@@ -17,8 +17,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 
-# Not exported: the command line (SpeechBrain installs no commands), what only
-# the command line uses, and this module.
+# Without a name there: the command line (SpeechBrain installs no commands), what
+# only the command line uses, and this module.
 PLUGIN_ONLY = ("cli", "inference.hf_export", "inference.onnx")
 PLUGIN_ONLY += ("inference.plots", "upstream_names")
 

@@ -1,10 +1,10 @@
-"""Exports this project into a source checkout of SpeechBrain.
+"""Exports what is proposed to SpeechBrain into a source checkout of it.
 
-``python tools/upstream.py DEST`` copies the modules, under the names of
-``speechbrain_fftp.upstream_names``, the recipes with their yaml files and rows
-in ``tests/recipes``, and unit tests. SpeechBrain's own files are not changed,
-except for the lines of ``LISTS`` that are added to them. With ``--part NAME``,
-one pull request of a series, on top of those before it (``upstream_parts``).
+``python tools/upstream.py DEST`` copies the modules of ``upstream_parts``, under
+the names of ``speechbrain_fftp.upstream_names``, yaml files and a recipe with
+their rows in ``tests/recipes``, and unit tests. SpeechBrain's own files are not
+changed, except for the lines of ``upstream_lists`` that are added to them. With
+``--part NAME``, one pull request of a series, on top of those before it.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -17,10 +17,10 @@ import re
 import sys
 from pathlib import Path
 
-import upstream_parts as parts
-from upstream_parts import LISTS, PARTS, RECIPES, ROOT, STOCK
+from upstream_lists import LISTS
+from upstream_parts import PARTS, ROOT, TESTS, pull_request
 
-from speechbrain_fftp.upstream_names import NEW_PACKAGES, RENAMED, module_names
+from speechbrain_fftp.upstream_names import NEW_PACKAGES, RENAMED
 
 # Files with this in their header are ours and may be overwritten.
 MARK = "The speechbrain_fftp authors"
@@ -70,6 +70,31 @@ def _sort_imports(match):
     return "".join(line for module, line in sorted(statements))
 
 
+def upstream_path(here):
+    """The path in SpeechBrain of a file of this project.
+
+    SpeechBrain has one flat folder of unit tests, named after their modules.
+
+    Example
+    -------
+    >>> upstream_path("speechbrain_fftp/lobes/features.py")
+    'speechbrain/lobes/kaldi_features.py'
+    >>> upstream_path("hparams/stock/ESC50/classification/ast_fftp.yaml")
+    'recipes/ESC50/classification/hparams/ast_fftp.yaml'
+    """
+    if here in TESTS:
+        return TESTS[here]
+    if here.startswith("speechbrain_fftp/"):
+        name = here.removesuffix(".py").replace("/", ".")
+        return rename(name).replace(".", "/") + ".py"
+    if here.startswith("tests/unit/"):
+        module = here.replace("tests/unit", "speechbrain_fftp")
+        name = Path(upstream_path(module.replace("/test_", "/"))).name
+        return f"tests/unittests/test_{name}"
+    here = re.sub(r"^hparams/stock/(.+)/", r"recipes/\1/hparams/", here)
+    return re.sub("^recipes/stock/", "recipes/", here)
+
+
 def exported_files(part=None):
     """Maps paths in this project to paths in SpeechBrain, of a part or of all.
 
@@ -78,45 +103,20 @@ def exported_files(part=None):
     >>> exported_files()["speechbrain_fftp/lobes/features.py"]
     'speechbrain/lobes/kaldi_features.py'
     """
-    files = {}
-    for there, here in module_names().items():
-        path = here.replace(".", "/")
-        ending = "/__init__.py" if (ROOT / path).is_dir() else ".py"
-        files[path + ending] = there.replace(".", "/") + ending
-    for path in sorted((ROOT / "speechbrain_fftp").rglob("*.csv")):
-        here = path.relative_to(ROOT).as_posix()
-        files[here] = here.replace("speechbrain_fftp", "speechbrain")
-    for here, (there, hparams) in RECIPES.items():
-        for path in sorted((ROOT / here).glob("*.*")):
-            files[f"{here}/{path.name}"] = f"{there}/{path.name}"
-        for path in sorted((ROOT / hparams).glob("*.yaml")):
-            files[f"{hparams}/{path.name}"] = f"{there}/hparams/{path.name}"
-    for path in sorted((ROOT / STOCK).rglob("*.yaml")):
-        recipe = path.parent.relative_to(ROOT / STOCK).as_posix()
-        here = path.relative_to(ROOT).as_posix()
-        files[here] = f"recipes/{recipe}/hparams/{path.name}"
-    for test in parts.UNIT_TESTS:
-        module = test.replace("test_", "")[:-3].replace("/", ".")
-        name = RENAMED.get(module, module).split(".")[-1]
-        files[f"tests/unit/{test}"] = f"tests/unittests/test_{name}.py"
-    for test, name in parts.INTEGRATION_TESTS.items():
-        files[f"tests/unit/{test}"] = f"speechbrain/integrations/tests/{name}"
-    if part is not None:
-        return {here: files[here] for here in PARTS[part]}
-    return files
+    names = PARTS if part is None else [part]
+    return {here: upstream_path(here) for x in names for here in PARTS[x]}
 
 
 def _recipe_rows(files):
     """This project's rows of the files' recipes, by their list's path."""
-    lists = {}
-    for table in ("recipes.csv", "stock_recipes.csv"):
-        with open(ROOT / "tests" / table, encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if row["Hparam_file"] in files:
-                    row = {key: files.get(x, x) for key, x in row.items()}
-                    row["Dataset"] = row["Script_file"].split("/")[1]
-                    path = f"tests/recipes/{row['Dataset']}.csv"
-                    lists.setdefault(path, []).append(row)
+    lists, known = {}, exported_files()
+    table = ROOT / "tests" / "stock_recipes.csv"
+    with open(table, encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["Hparam_file"] in files:
+                path = f"tests/recipes/{row['Dataset']}.csv"
+                row = {key: known.get(x, x) for key, x in row.items()}
+                lists.setdefault(path, []).append(row)
     return lists
 
 
@@ -136,16 +136,21 @@ def _with_rows(path, rows):
     return "\n".join(lines) + "\n"
 
 
+def _with_lines(text, lines, before):
+    """Adds lines before the line that starts with ``before``, or at the end."""
+    if lines in text:
+        return text
+    if not before:
+        return f"{text}{lines}\n"
+    return text.replace(f"\n{before}", f"\n{lines}\n{before}", 1)
+
+
 def _new_texts(files):
     """The texts of new files, by path in SpeechBrain."""
-    texts = {}
-    for here, there in files.items():
-        text = rename((ROOT / here).read_text("utf-8"))
-        for recipe, (folder, hparams) in RECIPES.items():
-            if there.startswith(f"{folder}/"):
-                text = text.replace(f"{recipe}/", "")
-                text = text.replace(f"{hparams}/", "hparams/")
-        texts[there] = text
+    texts = {
+        there: rename((ROOT / here).read_text("utf-8"))
+        for here, there in files.items()
+    }
     for package, about in NEW_PACKAGES.items():
         path = package.replace(".", "/") + "/"
         if any(there.startswith(path) for there in texts):
@@ -166,9 +171,8 @@ def _check_checkouts(dest, part):
                 )
     names = list(PARTS)
     for earlier in names[: names.index(part)] if part else ():
-        if not all(
-            (dest / x).exists() for x in exported_files(earlier).values()
-        ):
+        paths = exported_files(earlier).values()
+        if not all((dest / path).exists() for path in paths):
             raise FileNotFoundError(
                 f"{dest} lacks the part {earlier}, on which {part} stands: "
                 f"export it first, with --part {earlier}"
@@ -176,12 +180,12 @@ def _check_checkouts(dest, part):
 
 
 def export(dest, part=None):
-    """Exports the modules, recipes and unit tests into a checkout.
+    """Exports all parts of the series, or one of them, into a checkout.
 
     Nothing is written if the folder is not a SpeechBrain checkout, or if
     SpeechBrain has a different file of the same name. A second run changes
-    nothing. With a part of the series, only that is exported, and the text of
-    its pull request is written beside the checkout.
+    nothing. With a part, the text of its pull request is written beside the
+    checkout.
 
     Returns the paths of the files that were written.
 
@@ -204,17 +208,12 @@ speechbrain/core.py is missing
     _check_checkouts(dest, part)
     files = exported_files(part)
     texts = _new_texts(files)
-    foreign = [path for path in texts if not _may_write(dest / path)]
-    # SpeechBrain keeps the __init__.py of the packages that both have.
-    for path in [path for path in foreign if path.endswith("/__init__.py")]:
-        if not re.search(r"(?m)^(class|def) ", texts[path]):
-            foreign.remove(path)
-            del texts[path]
+    foreign = [x for x, text in texts.items() if not _may_write(dest / x, text)]
     if foreign:
         raise FileExistsError(
             f"SpeechBrain in {dest} already has {', '.join(foreign)}. Rename "
-            "the modules in speechbrain_fftp/upstream_names.py, or the recipes "
-            f"in {__file__}."
+            "the modules in speechbrain_fftp/upstream_names.py, the tests in "
+            "tools/upstream_parts.py, or the recipe's folder."
         )
     new = {path: text.count("\n") for path, text in texts.items()}
     added = {}
@@ -222,19 +221,22 @@ speechbrain/core.py is missing
         added[path] = len(rows)
         texts[path] = _with_rows(dest / path, rows)
     for of, path, lines, before in LISTS:
-        if part in (None, of):
-            text = texts.get(path) or (dest / path).read_text("utf-8")
-            if lines not in text:
-                text = text.replace(f"\n{before}", f"\n{lines}\n{before}", 1)
-            if lines not in text:
+        file, own = dest / path, part in (None, of)
+        old = file.read_text("utf-8") if file.is_file() else ""
+        # What a later part added to a file of this one stays
+        if own or path in new and lines in old:
+            text = _with_lines(texts.get(path, old), lines, before)
+            if lines in text:
+                texts[path] = text
+            else:
                 print(
                     f"{path}: not added, since no line starts with '{before}': "
                     f"{lines}"
                 )
-            texts[path] = text
+        if own:
             added[path] = added.get(path, 0) + lines.count("\n") + 1
     if part:
-        text = parts.pull_request(part, new, added)
+        text = pull_request(part, new, added)
         (dest.resolve().parent / f"PR-{part}.md").write_text(text, "utf-8")
     written = []
     for path, text in texts.items():
@@ -248,13 +250,12 @@ speechbrain/core.py is missing
     return written
 
 
-def _may_write(path):
-    """Whether a file is absent, or comes from an earlier export."""
-    near = [path, path.parent / "train.py"]
-    if path.suffix == ".csv":
-        near.append(path.parent / "__init__.py")
-    near = [p for p in near if p.is_file()]
-    return not path.exists() or any(MARK in p.read_text("utf-8") for p in near)
+def _may_write(path, text):
+    """Whether a file is absent, the same, or comes from an earlier export."""
+    if not path.exists() or path.read_text("utf-8") == text:
+        return True
+    near = [p for p in (path, path.parent / "train.py") if p.is_file()]
+    return any(MARK in p.read_text("utf-8") for p in near)
 
 
 def main(argv=None):

@@ -41,18 +41,7 @@ class RandomGain(torch.nn.Module):
         self.decibels = decibels
 
     def forward(self, wavs):
-        """Scales a batch.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]``.
-
-        Returns
-        -------
-        torch.Tensor
-            Waveforms ``[B, S]``.
-        """
+        """Scales waveforms ``[B, S]``."""
         draw = 2 * torch.rand(len(wavs), 1, device=wavs.device) - 1
         return wavs * 10 ** (draw * self.decibels / 20)
 
@@ -89,20 +78,7 @@ class RandomShift(torch.nn.Module):
         self.max_shift = max_shift
 
     def forward(self, wavs, lengths):
-        """Shifts a batch.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]``.
-        lengths : torch.Tensor
-            Lengths ``[B]`` relative to S; padding is neither moved nor read.
-
-        Returns
-        -------
-        torch.Tensor
-            Waveforms ``[B, S]``.
-        """
+        """Shifts waveforms ``[B, S]``; padding is neither moved nor read."""
         B, S = wavs.shape
         valid = (lengths * S).round().long().clamp(min=1)[:, None]
         limit = (valid // 2).clamp(max=self.max_shift)
@@ -141,22 +117,9 @@ class NoiseCuts:
         self.samples, self.total = None, None
 
     def __call__(self, wavs):
-        """Cuts noise for a batch.
+        """Random cuts ``[B, S]`` of the concatenated recordings.
 
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]``.
-
-        Returns
-        -------
-        torch.Tensor
-            Noise ``[B, S]``: random cuts of the concatenated recordings.
-
-        Raises
-        ------
-        FileNotFoundError
-            If the folder holds no recording.
+        A folder without a recording is a FileNotFoundError.
         """
         if self.samples is None:
             paths = sorted(self.folder.glob("*.flac"))

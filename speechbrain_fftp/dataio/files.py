@@ -61,19 +61,8 @@ def atomic_path(path):
     The temporary name is unique, so several processes may write the same file.
     After an error it is removed and an earlier file stays as it was. The file
     gets the permissions of a new file (the umask), whatever its writer sets.
+    Yields the name of an empty file in the same folder, to be written instead.
 
-    Arguments
-    ---------
-    path : str or Path
-        The file to write.
-
-    Yields
-    ------
-    temporary_path : str
-        An empty file in the same folder, to be written instead.
-
-    Example
-    -------
     >>> path = getfixture("tmpdir") / "notes.txt"
     >>> with atomic_path(path) as temporary_path:
     ...     _ = open(temporary_path, "w").write("complete")
@@ -189,17 +178,8 @@ def _file_sha256(path):
 
 
 def write_csv(path, header, rows):
-    """Writes a table as a CSV file.
+    """Writes the names of columns, and rows, as a CSV file.
 
-    Arguments
-    ---------
-    path : str or Path
-        The file to write.
-    header, rows : iterable
-        Names of the columns, and the entries of each row.
-
-    Example
-    -------
     >>> path = getfixture("tmpdir") / "classes.csv"
     >>> write_csv(path, ("mid", "name"), [("/m/07y_7", "Violin, fiddle")])
     >>> path.read_text("utf-8")
@@ -213,15 +193,6 @@ def write_csv(path, header, rows):
 def write_json(path, content):
     """Writes a JSON file.
 
-    Arguments
-    ---------
-    path : str or Path
-        The file to write.
-    content : dict or list
-        Its content.
-
-    Example
-    -------
     >>> path = getfixture("tmpdir") / "report.json"
     >>> write_json(path, {"written": 300})
     >>> json.loads(path.read_text("utf-8"))

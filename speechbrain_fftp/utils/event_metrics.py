@@ -11,9 +11,7 @@ import warnings
 import numpy as np
 import torch
 
-COLLAR = (
-    0.2  # seconds that an onset may be off; an offset, or 20 % of the event
-)
+COLLAR = 0.2  # seconds that an onset may be off; an offset, or 20 % if longer
 SEGMENT = 1.0  # seconds
 THRESHOLDS = np.linspace(0.02, 0.98, 49)  # operating points of PSDS
 # DCASE's two scenarios: exact times, and no confusion of classes
@@ -100,23 +98,7 @@ def event_metrics(timelines, truth, threshold=0.5):
 
 
 def event_packages():
-    """Imports what scores events.
-
-    Returns
-    -------
-    list of module
-        ``mir_eval.transcription``, ``psds_eval`` and ``pandas``.
-
-    Raises
-    ------
-    ValueError
-        If one of them is not installed.
-
-    Example
-    -------
-    >>> [module.__name__ for module in event_packages()]
-    ['mir_eval.transcription', 'psds_eval', 'pandas']
-    """
+    """Imports what scores events; a package that is missing is a ValueError."""
     names = "mir_eval.transcription", "psds_eval", "pandas"
     try:
         return [importlib.import_module(name) for name in names]
@@ -146,34 +128,12 @@ def _operating_points(timelines, classes):
 
 
 def event_counts(timelines, truth, classes, threshold=0.5):
-    """Counts the events of clips.
+    """Counts the events of clips; for arguments, see ``event_metrics``.
 
-    Arguments
-    ---------
-    timelines, truth : dict
-        See ``event_metrics``.
-    classes : list
-        The labels to count.
-    threshold : float or torch.Tensor or "auto"
-        See ``Timeline.events``.
+    Returns the events found where they are, true ones, and found ones, ``[3,
+    clips, classes]``; the same of segments of 1 s; and the errors of onsets, in
+    seconds, up to 1 s.
 
-    Returns
-    -------
-    counts : numpy.ndarray
-        Events found where they are, true ones, and found ones: ``[3, clips,
-        classes]``.
-    segments : numpy.ndarray
-        The same of segments of 1 s.
-    errors : list of float
-        Errors of the onsets, in seconds, up to 1 s.
-
-    Raises
-    ------
-    ValueError
-        If psds_eval or mir_eval is not installed.
-
-    Example
-    -------
     >>> from speechbrain_fftp.inference.events import Timeline
     >>> times, probs = torch.arange(0.05, 3, 0.1), torch.zeros(30, 1)
     >>> found = Timeline(times, probs, probs.amax(0), 3.0, 0.0, ["Siren"])
@@ -208,20 +168,8 @@ def event_counts(timelines, truth, classes, threshold=0.5):
 
 
 def mean_f1(counts):
-    """Averages F1 over classes.
+    """Averages F1 over classes, the last axis of the counts.
 
-    Arguments
-    ---------
-    counts : numpy.ndarray
-        Of ``event_counts``, ``[3, ..., classes]``.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``[...]``
-
-    Example
-    -------
     >>> float(mean_f1(np.array([[1, 0], [2, 1], [1, 1]])))
     0.3333333333333333
     """

@@ -101,10 +101,8 @@ def children(pid):
     return [int(line) for line in listed.stdout.split()]
 
 
-@pytest.mark.parametrize(
-    "format",
-    ["flac", pytest.param("webdataset", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["flac", "webdataset"])
 def test_kill_of_one_process_ends_the_job_and_it_resumes(
     format, prepared, tmp_path
 ):

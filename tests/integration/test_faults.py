@@ -34,13 +34,9 @@ def epochs(output):
     return [int(line.split()[-1]) for line in lines]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "kills, format",
-    [
-        (2, "flac"),
-        pytest.param(2, "webdataset", marks=pytest.mark.slow),
-        pytest.param(20, "webdataset", marks=pytest.mark.slow),
-    ],
+    "kills, format", [(2, "flac"), (2, "webdataset"), (20, "webdataset")]
 )
 def test_random_kills(kills, format, data_folder, tmp_path):
     struck, lost = soak(kills, tmp_path, data_folder, format=format)
@@ -65,7 +61,9 @@ def kill_when_saved(folder, words):
     process.wait()
 
 
-@pytest.mark.parametrize("damage", ["cut", "garbled"])
+@pytest.mark.parametrize(
+    "damage", ["cut", pytest.param("garbled", marks=pytest.mark.slow)]
+)
 def test_damaged_newest_checkpoint(damage, unbroken, tmp_path):
     options, metrics = unbroken
     folder = tmp_path / "run"
@@ -212,7 +210,13 @@ cp {folder}/metrics.json {metrics}
 """
 
 
-@pytest.mark.parametrize("small", ["400k", "6m"], ids=["prepare", "train"])
+@pytest.mark.parametrize(
+    "small",
+    [
+        pytest.param("400k", id="prepare"),
+        pytest.param("6m", id="train", marks=pytest.mark.slow),
+    ],
+)
 def test_full_disk(small, data_folder, unbroken, tmp_path):
     """Runs on a small disk; once there is room it ends as the others do."""
     namespace = ["unshare", "--mount", "--map-root-user"]

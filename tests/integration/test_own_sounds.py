@@ -461,6 +461,7 @@ def place(sounds, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_walk_through_makes_a_useful_tagger(place):
     training, tagging, tuning = walk_through()
     follow(training, place)

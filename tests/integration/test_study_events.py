@@ -10,6 +10,8 @@ import soundfile
 import yaml
 from study_runs import BENCHMARKS, run_study
 
+pytestmark = pytest.mark.slow
+
 PITCHES = {"/m/a": 400.0, "/m/b": 1600.0}
 SIZES = {"train": 12, "valid": 4, "eval": 5}
 SEGMENTS = {"train": "balanced_train", "valid": "valid", "eval": "eval"}

@@ -10,6 +10,8 @@ import soundfile
 import torch
 from study_runs import run_study
 
+pytestmark = pytest.mark.slow
+
 WORDS = {"yes": 400, "no": 1600, "up": 900}
 TINY = {
     "task": "folders",

@@ -146,6 +146,7 @@ def test_student_learns_what_its_teacher_thinks(
     assert np.abs(ours - theirs).mean() < np.abs(uniform - theirs).mean()
 
 
+@pytest.mark.slow
 def test_killed_training_ends_as_an_unbroken_one(words, tmp_path):
     """Killed in mid-epoch; noise, shifts, speeds and masks included."""
     options = {

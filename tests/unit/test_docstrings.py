@@ -13,8 +13,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-from speechbrain_fftp.upstream_names import module_names
+from upstream_parts import PARTS
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("speechbrain_fftp", "tools", "benchmarks", "recipes")
@@ -23,11 +22,11 @@ SOURCES = [
     for folder in FOLDERS
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
-# Rooms and modules whose docstrings take the full form.
-FULL = re.compile(
-    r"speechbrain_fftp/(nnet|lobes|augment|utils|dataio"
-    r"|inference/(tagging|model|windows|events|folder|config|many_files)\.py)\b"
-)
+# The modules that go to SpeechBrain, whose docstrings take the full form; only
+# the package calls the last one.
+EXPORTED = {path for part in PARTS.values() for path in part}
+EXPORTED = sorted(EXPORTED.intersection(SOURCES))
+SHORT = "speechbrain_fftp/inference/packed_linear.py"
 TITLES = "Arguments|Returns|Yields|Raises|Example"
 
 
@@ -165,17 +164,13 @@ def faults(name, node, full=True):
 @pytest.mark.parametrize("path", SOURCES)
 def test_docstrings_agree_with_signatures(path):
     tree = ast.parse((ROOT / path).read_text("utf-8"))
-    full = FULL.match(path) is not None
+    package = path.startswith("speechbrain_fftp/")
+    full = package and path in EXPORTED and path != SHORT
     wrong = {name: faults(name, node, full) for name, node in public(tree.body)}
     assert not {name: found for name, found in wrong.items() if found}
 
 
-EXPORTED = {name.replace(".", "/") for name in module_names().values()}
-
-
-@pytest.mark.parametrize(
-    "path", [p for p in SOURCES if p.removesuffix(".py") in EXPORTED]
-)
+@pytest.mark.parametrize("path", EXPORTED)
 def test_functions_within_functions_too(path):
     """SpeechBrain's own check finds those of the modules that go there."""
     functions = [

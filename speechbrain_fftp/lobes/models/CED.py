@@ -83,20 +83,10 @@ class CED(torch.nn.Module):
         _init_linear(self.blocks)
 
     def forward(self, feats, wav_lens=None):
-        """Encodes a batch of spectrograms.
+        """Encodes features ``[B, T, F]`` in decibels as embeddings ``[B, 1, D]``.
 
-        Arguments
-        ---------
-        feats : torch.Tensor
-            Features ``[B, T, F]`` in decibels.
-        wav_lens : torch.Tensor, optional
-            Length ``[B]`` of each clip relative to T. Only its first
-            ``round(wav_lens * T)`` frames are used.
-
-        Returns
-        -------
-        torch.Tensor
-            Embedding ``[B, 1, D]`` of each clip.
+        ``wav_lens`` are lengths ``[B]`` relative to T: only the first
+        ``round(wav_lens * T)`` frames of a clip are used.
         """
         self.embedding._check(feats)
         feats, n_frames = _trim_padding(feats, wav_lens)

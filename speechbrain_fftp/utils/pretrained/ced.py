@@ -40,28 +40,12 @@ HEADS = {"ced-tiny": 3, "ced-mini": 4, "ced-small": 6, "ced-base": 12}
 
 
 def load_ced(folder):
-    """Loads a published CED.
+    """Loads the encoder and the classifier of a published CED.
 
-    Arguments
-    ---------
-    folder : str
-        A Hugging Face folder with config.json and model.safetensors.
+    Both are in float32, on the CPU and in eval mode. ``folder`` is one of
+    Hugging Face, with config.json and model.safetensors; one that is missing,
+    or not of a CED that ``CED`` supports, is an error that names the file.
 
-    Returns
-    -------
-    encoder : CED
-        The encoder: float32, on the CPU, in eval mode, without dropout.
-    classifier : torch.nn.Sequential
-        Its layer normalization and linear layer, likewise. Gives logits.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If a file is missing, cannot be read, or is not of a CED that ``CED``
-        supports. The message names it.
-
-    Example
-    -------
     >>> load_ced("ced-tiny")
     Traceback (most recent call last):
     FileNotFoundError: There is no folder ced-tiny.

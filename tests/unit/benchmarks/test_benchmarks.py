@@ -35,7 +35,12 @@ def script(monkeypatch):
         ("augmentation", (), 3),
         ("input_pipeline", (), 2),
         ("end_to_end", ("timm", "onnxruntime"), 3),
-        ("encoder", ("transformers", "onnxruntime", "onnxscript"), 10),
+        pytest.param(
+            "encoder",
+            ("transformers", "onnxruntime", "onnxscript"),
+            10,
+            marks=pytest.mark.slow,
+        ),
         ("published", ("transformers", "onnxruntime"), 2),
         ("tagging", (), 0),
         ("small_files", (), 0),

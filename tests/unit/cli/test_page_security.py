@@ -53,7 +53,10 @@ def test_addresses_of_the_page(host, header, expected):
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGTERM"])
 def test_the_folder_is_removed_when_a_signal_ends_the_process(name):
     command = [sys.executable, "-c", WAIT]
+    # nohup ignores hangups, and so do its children
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGHUP, before)
     folder = Path(process.stdout.readline().strip())
     assert folder.stat().st_mode & 0o777 == 0o700
     process.send_signal(getattr(signal, name))

@@ -44,6 +44,10 @@ FORMS = {
     "convnext-stem": (ConvNeXt1d, "stem", {"embed_dim": 24}),
     "aum-square": (AuM, "square", {"embed_dim": 24, "bidirectional": "bi-bi"}),
 }
+MARKED = [
+    pytest.param(form, marks=pytest.mark.slow if "square" in form else ())
+    for form in FORMS
+]
 
 
 def make_tagger(form):
@@ -125,16 +129,7 @@ def no_second_export(exported, monkeypatch):
     monkeypatch.setattr(onnx_export, "_export", lambda tagger: Program())
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        "ast-fftp",
-        "aum-fftp",
-        "convnext-stem",
-        pytest.param("ast-square", marks=pytest.mark.slow),
-        pytest.param("aum-square", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("form", MARKED)
 def test_probabilities_are_those_of_pytorch(exported, form):
     tagger, path = exported(form)
     outputs = []
@@ -152,7 +147,7 @@ def test_probabilities_are_those_of_pytorch(exported, form):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", MARKED)
 def test_padding_has_no_influence(exported, form):
     tagger, path = exported(form)
     for lengths in ([16000, 5000, 400], [300, WINDOW + 5000, 160], [7, 9, 30]):

@@ -71,7 +71,7 @@ def test_thresholds_are_read_with_the_model(model):
         b"\xff\xfe",
         " " * 2**25,
     ],
-    ids=repr,
+    ids=lambda content: repr(content[:50]),
 )
 def test_tampered_files_are_refused(model, content):
     path = model / "thresholds.csv"

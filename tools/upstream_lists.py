@@ -1,0 +1,201 @@
+"""Lines that the export adds to files of SpeechBrain that list its parts.
+
+They belong to the parts of the series, see ``upstream_parts``, and to the
+README and requirements of the recipe that an earlier part brings.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+ESC50_README = "recipes/ESC50/classification/README.md"
+COMMANDS_README = "recipes/Google-speech-commands/README.md"
+AUDIOSET_README = "recipes/AudioSet/Tagging/README.md"
+
+# The part of the series that adds them, the file, the lines, and what the next
+# line starts with (nothing: the end of the file). SpeechBrain's API pages are
+# built from the docstrings.
+LISTS = (
+    (
+        "fftp",
+        ESC50_README,
+        """\
+### AST with full-frequency temporal patches
+
+This script trains an Audio Spectrogram Transformer with full-frequency temporal patches and SpecMask ([FFTP](https://arxiv.org/abs/2508.21243)) from scratch on the ESC50 dataset. To run this, you can use the command:
+
+```shell
+python train.py hparams/ast_fftp.yaml --data_folder /yourpath/ESC50
+```
+
+---------------------------------------------------------------------------------------------------------
+""",
+        "### To train with WHAM! noise",
+    ),
+    (
+        "fftp",
+        ESC50_README,
+        "|  ast_fftp.yaml   |      -       |         -          | - | - |      -      |",
+        "|     vit.yaml     |",
+    ),
+    (
+        "fftp",
+        ESC50_README,
+        """\
+```bibtex
+@article{makineni2025fftp,
+  title={Full-Frequency Temporal Patching and Structured Masking for Enhanced Audio Classification},
+  author={Makineni, Aditya and Geng, Baocheng and Tian, Qing},
+  journal={arXiv preprint arXiv:2508.21243},
+  year={2025}
+}
+@inproceedings{gong2021ast,
+  title={{AST}: Audio Spectrogram Transformer},
+  author={Gong, Yuan and Chung, Yu-An and Glass, James},
+  booktitle={Interspeech},
+  year={2021}
+}
+```
+""",
+        "If you use **SpeechBrain**, please cite:",
+    ),
+    (
+        "fftp",
+        COMMANDS_README,
+        """\
+# for AST with full-frequency temporal patches (https://arxiv.org/abs/2508.21243)
+python train.py hparams/ast_fftp.yaml --data_folder=/path_to_/GSC --number_of_commands=35 --percentage_unknown=0 --percentage_silence=0 (v35 task)
+""",
+        "# for leaf",
+    ),
+    (
+        "fftp",
+        COMMANDS_README,
+        "| AST-FFTP + SpecMask v35 | - |",
+        "| xvector + augment + LEAF v35 |",
+    ),
+    (
+        "aum",
+        ESC50_README,
+        """\
+### Audio Mamba
+
+This script trains [Audio Mamba](https://arxiv.org/abs/2406.03344) with full-frequency temporal patches and SpecMask ([FFTP](https://arxiv.org/abs/2508.21243)) from scratch on the ESC50 dataset. A GPU needs `triton`, which PyTorch for Linux brings, or `mamba-ssm`. To run this, you can use the command:
+
+```shell
+python train.py hparams/aum_fftp.yaml --data_folder /yourpath/ESC50
+```
+
+---------------------------------------------------------------------------------------------------------
+""",
+        "### To train with WHAM! noise",
+    ),
+    (
+        "aum",
+        ESC50_README,
+        "|  aum_fftp.yaml   |      -       |         -          | - | - |      -      |",
+        "|     vit.yaml     |",
+    ),
+    (
+        "aum",
+        ESC50_README,
+        """\
+```bibtex
+@article{erol2024aum,
+  title={Audio Mamba: Bidirectional State Space Model for Audio Representation Learning},
+  author={Erol, Mehmet Hamza and Senocak, Arda and Feng, Jiu and Chung, Joon Son},
+  journal={IEEE Signal Processing Letters},
+  year={2024}
+}
+```
+""",
+        "If you use **SpeechBrain**, please cite:",
+    ),
+    (
+        "aum",
+        COMMANDS_README,
+        """\
+# for Audio Mamba (https://arxiv.org/abs/2406.03344)
+python train.py hparams/aum_fftp.yaml --data_folder=/path_to_/GSC --number_of_commands=35 --percentage_unknown=0 --percentage_silence=0 (v35 task)
+""",
+        "# for leaf",
+    ),
+    (
+        "aum",
+        COMMANDS_README,
+        "| AuM-FFTP + SpecMask v35 | - |",
+        "| xvector + augment + LEAF v35 |",
+    ),
+    (
+        "audioset",
+        "README.md",
+        "| Audio Tagging | [AudioSet](recipes/AudioSet) |"
+        " [AST](https://arxiv.org/abs/2104.01778),"
+        " [Audio Mamba](https://arxiv.org/abs/2406.03344),"
+        " [FFTP and SpecMask](https://arxiv.org/abs/2508.21243) |",
+        "| Self-Supervised Learning |",
+    ),
+    (
+        "audioset-scale",
+        AUDIOSET_README,
+        """\
+### AST on the unbalanced set, from shards
+
+Two million files are slow to list and to read at random. This script trains the AST on the balanced and the unbalanced set. It first writes the training clips into tar shards of 1000 (FLAC of 16 bits), in random order, and then streams them with `webdataset`. A folder of shards is used again for the same clips. Each worker of each process reads shards of its own, of which there must be at least one. To run this, you can use the command:
+
+```shell
+python train.py hparams/ast_fftp_shards.yaml --data_folder /yourpath/AudioSet --shards_folder /yourpath/shards
+```
+
+---------------------------------------------------------------------------------------------------------
+""",
+        "## Results",
+    ),
+    (
+        "audioset-scale",
+        AUDIOSET_README,
+        "| ast_fftp_shards.yaml |  -  |  -  | -  |       -       |     -      |  -   |",
+        "|    aum_fftp.yaml     |",
+    ),
+    (
+        "audioset-scale",
+        "recipes/AudioSet/Tagging/extra_requirements.txt",
+        "webdataset",
+        "",
+    ),
+    (
+        "inference",
+        COMMANDS_README,
+        """\
+# for the front end of published ASTs, with which AudioTagger reads files
+python train.py hparams/ast_fftp_kaldi.yaml --data_folder=/path_to_/GSC --number_of_commands=35 --percentage_unknown=0 --percentage_silence=0 (v35 task)
+""",
+        "# for leaf",
+    ),
+    (
+        "inference",
+        COMMANDS_README,
+        "| AST-FFTP + SpecMask v35, Kaldi's filterbanks | - |",
+        "| xvector + augment + LEAF v35 |",
+    ),
+    (
+        "inference",
+        "speechbrain/inference/__init__.py",
+        "from .tagging import *  # noqa",
+        "from .text import *",
+    ),
+    (
+        "convnext",
+        COMMANDS_README,
+        """\
+# for convolutions over full-frequency temporal patches (https://arxiv.org/abs/2508.21243)
+python train.py hparams/convnext_fftp.yaml --data_folder=/path_to_/GSC --number_of_commands=35 --percentage_unknown=0 --percentage_silence=0 (v35 task)
+""",
+        "# for leaf",
+    ),
+    (
+        "convnext",
+        COMMANDS_README,
+        "| ConvNeXt1d-FFTP v35 | - |",
+        "| xvector + augment + LEAF v35 |",
+    ),
+)
