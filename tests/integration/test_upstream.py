@@ -259,6 +259,7 @@ def test_modules_import_and_yaml_files_load(checkout, child, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_doctests_and_unit_tests_pass(checkout, child):
     modules = [p for p in exported_modules() if "/integrations/" not in p]
     tests = sorted((checkout[0] / "tests" / "unittests").glob("test_*.py"))
