@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import random
-import shutil
 from pathlib import Path
 
 import soundfile
@@ -53,7 +52,7 @@ def stream_shards(
     Raises
     ------
     ValueError
-        If the folder holds shards of other clips.
+        If the folder holds shards of other clips, or other files.
 
     Example
     -------
@@ -92,8 +91,8 @@ def stream_shards(
 def _write_shards(dataset, folder, sample_rate, clips_per_shard=1000, seed=0):
     """Writes the clips of a dataset into shards, in random order.
 
-    A clip is ``flac``, of 16 bits, and ``json``, its row of the manifest. A
-    folder that was left incomplete is written again.
+    A clip is ``flac``, of 16 bits, and ``json``, its row of the manifest.
+    Shards that were left incomplete are written again.
     """
     import webdataset
 
@@ -108,11 +107,15 @@ def _write_shards(dataset, folder, sample_rate, clips_per_shard=1000, seed=0):
                 "another folder."
             )
         return
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    unfinished = {*folder.glob("clips-*.tar")}
+    if others := {*folder.glob("*")} - unfinished:
+        raise ValueError(f"{folder} holds {min(others)}: name a new folder.")
+    for path in unfinished:
+        path.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
     order = list(range(len(dataset)))
     random.Random(seed).shuffle(order)
-    pattern = str(folder / "%06d.tar")
+    pattern = str(folder / "clips-%06d.tar")
     with webdataset.ShardWriter(
         pattern, maxcount=clips_per_shard, verbose=0
     ) as sink, dataset.output_keys_as(["id", "sig"]):

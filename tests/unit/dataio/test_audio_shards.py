@@ -137,8 +137,17 @@ def test_an_incomplete_folder_is_written_again(tmp_path):
     _write_shards(dataset, tmp_path, RATE, clips_per_shard=2)
     expected = contents(tmp_path)
     (tmp_path / "shards.json").unlink()
-    (tmp_path / "000001.tar").write_bytes(b"half of it")
-    (tmp_path / "000009.tar").write_bytes(b"of an earlier attempt")
+    (tmp_path / "clips-000001.tar").write_bytes(b"half of it")
+    (tmp_path / "clips-000009.tar").write_bytes(b"of an earlier attempt")
     stream = stream_shards(dataset, tmp_path, RATE, clips_per_shard=2, buffer=1)
     assert contents(tmp_path) == expected
     assert sorted(read(stream, CLIPS)) == dataset.data_ids
+
+
+def test_other_files_of_the_folder_are_kept(tmp_path):
+    for name in ("clips-000000.tar", "000000.tar", "notes.txt"):
+        (tmp_path / name).write_text("precious", "utf-8")
+    with pytest.raises(ValueError, match="000000.tar: name a new folder"):
+        _write_shards(make_dataset()[0], tmp_path, RATE)
+    assert {p.read_text("utf-8") for p in tmp_path.iterdir()} == {"precious"}
+    assert len(list(tmp_path.iterdir())) == 3
