@@ -72,9 +72,9 @@ def prepare_audioset(
     if skip_prep:
         return
     classes = read_classes(data_folder)
-    listed = {}
+    parquet, listed = sorted(Path(data_folder).rglob("*.parquet")), {}
     for split in (*splits, "eval"):
-        files = find_parquet(data_folder, split)
+        files = of_split(parquet, split)
         if files:
             listed[split] = unpack_parquet(files, audio_folder)
         else:
@@ -162,13 +162,13 @@ def read_segments(path):
     return listed
 
 
-def find_parquet(data_folder, split):
-    """Finds the parquet files of a split.
+def of_split(parquet, split):
+    """Chooses the parquet files of a split.
 
     Arguments
     ---------
-    data_folder : str
-        The folder below which they are.
+    parquet : list of pathlib.Path
+        Those of all splits.
     split : str
         A key of ``PARQUET``.
 
@@ -178,9 +178,8 @@ def find_parquet(data_folder, split):
         Files that are named after the split, or in a folder that is.
     """
     start = PARQUET[split]
-    found = sorted(Path(data_folder).rglob("*.parquet"))
     return [
-        p for p in found if p.name.startswith(start) or p.parent.name == start
+        p for p in parquet if p.name.startswith(start) or p.parent.name == start
     ]
 
 
