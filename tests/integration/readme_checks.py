@@ -11,6 +11,7 @@ Authors
 import ast
 import configparser
 import contextlib
+import functools
 import io
 import itertools
 import pkgutil
@@ -244,16 +245,19 @@ def check_command(words):
 def check_option_names(words):
     """Says what is wrong with options that stand without their command."""
     variants = [words] if len(words) > 1 else [words, [*words, "1"]]
-    errors = [
-        check_recipe([path, *variant])
-        for path in HPARAMS
-        for variant in variants
+    checks = [
+        functools.partial(check_options, Path(find_spec(module).origin), words)
+        for module in console_scripts().values()
     ]
-    for module in console_scripts().values():
-        errors.append(check_options(Path(find_spec(module).origin), words))
     for script in ROOT.glob("recipes/*/*_prepare.py"):
-        errors.append(check_options(script, words))
-    return None if None in errors else f"{words[0]}: {errors[0]}"
+        checks.append(functools.partial(check_options, script, words))
+    for path in HPARAMS:
+        for variant in variants:
+            checks.append(functools.partial(check_recipe, [path, *variant]))
+    for check in checks:
+        if (error := check()) is None:
+            return None
+    return f"{words[0]}: {error}"
 
 
 def check_span(span, files):
