@@ -56,20 +56,11 @@ def _name_full_disk(path, needed=0):
 
 @contextlib.contextmanager
 def atomic_path(path):
-    """Writes a file under a temporary name and renames it when it is complete.
+    """Yields the name of a file that is renamed to ``path`` after the block.
 
-    The temporary name is unique, so several processes may write the same file.
-    After an error it is removed and an earlier file stays as it was. The file
-    gets the permissions of a new file (the umask), whatever its writer sets.
-    Yields the name of an empty file in the same folder, to be written instead.
-
-    >>> path = getfixture("tmpdir") / "notes.txt"
-    >>> with atomic_path(path) as temporary_path:
-    ...     _ = open(temporary_path, "w").write("complete")
-    ...     path.check()
-    False
-    >>> path.read()
-    'complete'
+    The name is unique, so several processes may write the same file. After an
+    error, an earlier file stays as it was. The file gets the permissions of a
+    new file (the umask), whatever its writer sets.
     """
     temporary_path = _temporary(path)
     try:
@@ -88,11 +79,10 @@ def atomic_path(path):
 
 @contextlib.contextmanager
 def _atomic_folder(path, needed=0):
-    """Writes a folder beside its place and renames it when it is complete.
+    """Yields an empty folder that is renamed to ``path`` after the block.
 
-    It replaces an earlier folder, which stays as it was after an error. Yields
-    the name of an empty folder to be filled instead. ``needed`` is the size in
-    bytes if it is known. A path that is a file is a NotADirectoryError.
+    It replaces an earlier folder, which stays as it was after an error. It may
+    need ``needed`` bytes. A path that is a file is a NotADirectoryError.
     """
     path = os.path.realpath(path)
     if os.path.isfile(path):
@@ -115,11 +105,10 @@ def _atomic_folder(path, needed=0):
 
 @contextlib.contextmanager
 def _locked(folder, name, doing):
-    """Holds the lock ``name`` in a folder, until the process ends at the latest.
+    """Holds the lock ``name`` in a folder, at most until the process ends.
 
     Processes forked meanwhile, such as those of a ``DataLoader``, do not hold
-    it: it is free as soon as this process is killed. If another process holds
-    it, a RuntimeError names that process and what it is ``doing``.
+    it. If another process does, a RuntimeError says what it is ``doing``.
     """
     path = os.path.join(folder, name)
     while True:
@@ -141,7 +130,7 @@ def _locked(folder, name, doing):
 
 
 def _take_lock(file, folder, doing):
-    """Locks a file and writes who holds it; an error if another process does."""
+    """Locks a file and writes who holds it; an error if another one does."""
     free, here = True, socket.gethostname()
     try:
         if fcntl is not None:
@@ -178,26 +167,14 @@ def _file_sha256(path):
 
 
 def write_csv(path, header, rows):
-    """Writes the names of columns, and rows, as a CSV file.
-
-    >>> path = getfixture("tmpdir") / "classes.csv"
-    >>> write_csv(path, ("mid", "name"), [("/m/07y_7", "Violin, fiddle")])
-    >>> path.read_text("utf-8")
-    'mid,name\\n/m/07y_7,"Violin, fiddle"\\n'
-    """
+    """Writes the names of columns, and rows, as a CSV file."""
     with atomic_path(path) as temporary_path:
         with open(temporary_path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
 
 def write_json(path, content):
-    """Writes a JSON file.
-
-    >>> path = getfixture("tmpdir") / "report.json"
-    >>> write_json(path, {"written": 300})
-    >>> json.loads(path.read_text("utf-8"))
-    {'written': 300}
-    """
+    """Writes a JSON file."""
     with atomic_path(path) as temporary_path:
         with open(temporary_path, "w", encoding="utf-8") as file:
             json.dump(content, file, indent=2)

@@ -31,9 +31,8 @@ def load_clip(path):
 
 
 def collate_clips(clips):
-    """Makes a PaddedBatch of the clips that could be read.
+    """Makes a PaddedBatch of the clips whose ``sig`` could be loaded.
 
-    They are dicts with an ``id`` and, as ``sig``, what ``load_clip`` returned.
     The batch's attribute ``unreadable`` has the ids of the other clips.
     """
     readable = [clip for clip in clips if clip["sig"] is not None]
@@ -55,8 +54,8 @@ def count_labels(rows):
 def prior_log_odds(counts, num_clips, labels):
     """Log-odds ``[C]`` of each class in a training set, finite for empty ones.
 
-    As the initial bias of a classifier, they save the first hundreds of steps,
-    in which it would learn that almost all targets are 0.
+    As the initial bias, they save hundreds of steps of learning that almost all
+    targets are 0.
     """
     positive = torch.tensor([counts.get(k, 0) + 0.1 for k in labels])
     return torch.log(positive / (num_clips + 0.2 - positive))

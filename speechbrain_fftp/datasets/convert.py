@@ -33,18 +33,13 @@ def encode_clip(
 ):
     """Encodes a clip as a mono 16-bit FLAC file in memory.
 
-    Channels are averaged, the clip is resampled with soxr (VHQ), trimmed to
-    ``max_seconds`` and clipped at full scale. The comment of the file lists
-    these treatments.
+    Returns the content of the file, its duration in seconds, and the list of
+    ``TREATMENTS`` that were applied, which is also the comment of the file.
 
     The source is one of ``ffmpeg._readable``, or None if it is missing. With a
     ``start`` in seconds, it may be a whole recording that the clip is cut out
     of: ``always``, or if it is longer than 1.5 times the clip (and than 15 s).
-
-    Returns the content of the file, its duration in seconds, and the list of
-    ``TREATMENTS`` that were applied. A clip that is missing, unreadable,
-    truncated, empty, shorter than 25 ms, ends before its segment or has invalid
-    samples is a ValueError.
+    A clip that is unusable, or ends before its segment, is a ValueError.
     """
     if source is None:
         raise ValueError("missing file")
@@ -68,10 +63,9 @@ def convert_clips(
 ):
     """Converts clips to ``folder/ID.flac`` in parallel and keeps existing ones.
 
-    ``clips`` maps ids to the maximum duration to keep and the start, for
+    ``clips`` maps ids to the maximum duration and the start for
     ``encode_clip``. ``iter_audio`` takes the ids that are not yet converted,
-    and yields id and audio (path, bytes, or None if missing) in any order.
-    ``name`` labels the progress bar.
+    and yields ids and sources in any order.
 
     Returns two dicts: duration and treatments of each id that is converted, and
     the reasons why the others could not be.
@@ -87,7 +81,6 @@ def convert_clips(
         logger.warning(text, needed, free, folder)
 
     def convert(item):
-        """Converts one clip, or returns the reason why it cannot."""
         clip_id, source = item
         how = rate, *clips[clip_id], always
         try:
@@ -115,14 +108,11 @@ def convert_clips(
 
 def _read_converted(path, sample_rate):
     """Duration and treatments of a converted clip; None if it is not one."""
-    try:
+    with contextlib.suppress(sf.LibsndfileError, ValueError):
         with sf.SoundFile(path) as file:
             label, *treatments = file.comment.split()
             if label == "treatments:" and file.samplerate == sample_rate:
                 return file.frames / sample_rate, treatments
-    except (sf.LibsndfileError, ValueError):
-        pass
-    return None
 
 
 def _read_clip(source, max_seconds, start=0.0, always=False):

@@ -25,9 +25,6 @@ def clip_ids(paths):
     An id is the path without its extension, in ASCII letters, digits, ``_`` and
     ``-``. A checksum of the path is added where ids would be equal (ignoring
     case) or are cut to 100 characters.
-
-    >>> list(clip_ids(["dog/1.wav", "dog/it barks!.wav", "dog 1.wav"]).values())
-    ['dog_1-3fa291799751c061', 'dog_it_barks_', 'dog_1-a0600b84b6128e98']
     """
     stems = {path: os.path.splitext(path)[0] for path in paths}
     names = {p: re.sub("[^A-Za-z0-9_-]+|^-", "_", s) for p, s in stems.items()}
@@ -39,11 +36,7 @@ def clip_ids(paths):
 
 
 def hash_fraction(text):
-    """A number in [0, 1) that looks random: 32 bits of the text's checksum.
-
-    >>> hash_fraction("-0xzrMun0Rs")
-    0.08879128703847528
-    """
+    """A number in [0, 1) that looks random: 32 bits of the text's checksum."""
     return int(text_digest(text)[:8], 16) / 16**8
 
 
@@ -54,7 +47,7 @@ def seeded_rng(*key):
 
 
 def files_below(folder, root):
-    """Yields files below a folder, as paths from a root with ``/``; none hidden."""
+    """Yields files below a folder, none hidden, as paths from a root."""
     for place, folders, files in os.walk(folder):
         folders[:] = [f for f in folders if not f.startswith(".")]
         place = os.path.relpath(place, root).replace(os.sep, "/")

@@ -35,32 +35,18 @@ def prepare_folder(
 ):
     """Prepares a folder unless it is complete, and marks it complete.
 
-    If the block raises an error or the process is killed, the folder stays
-    incomplete and the next call prepares it again. That call keeps the parts
-    named in ``resume`` if settings and source are the same; all else that was
-    written is removed first.
+    Yields whether the block has to write the content: the files ``tables`` and
+    the folders ``parts``. It depends on the ``settings``, a dict for JSON, and
+    on the ``source``, see ``source_state``; without one, source files count as
+    unchanged. The folder is incomplete if a table is missing, the block fails
+    or the process is killed. The next call keeps the parts named in ``resume``,
+    whose files must be written atomically, if settings and source are the same,
+    and removes all else. After a call for a ``share`` of the content, the
+    folder stays incomplete until a call without one.
 
-    Yields whether the block has to write the content. A folder that was made
-    with other settings or from other source files, or that holds something
-    else, is a ValueError; one that another process prepares is a RuntimeError.
-
-    Arguments
-    ---------
-    folder : str or Path
-        The folder to write.
-    settings : dict
-        All that the content depends on besides the source, for JSON.
-    source : str, optional
-        See ``source_state``. None if there are no source files, or if they are
-        not accessible: then they count as unchanged.
-    tables, parts : sequence of str
-        Files and folders that the block writes. If one of these files is
-        missing later, the folder counts as incomplete.
-    resume : sequence of str
-        The parts whose files are written atomically.
-    share : str, optional
-        Name of a share of the content, if processes write one each. The folder
-        stays incomplete: a call without it completes it from what they wrote.
+    A folder that was made with other settings or from other source files, or
+    that holds something else, is a ValueError; one that another process
+    prepares is a RuntimeError.
     """
     folder = os.path.abspath(folder)
     # As it is read back: tuples become lists
@@ -92,10 +78,9 @@ def prepare_folder(
 
 
 def source_state(paths, root):
-    """Number and size of source files, and a checksum of all that is known.
+    """A text that changes if a file is added, removed, renamed or rewritten.
 
-    It changes if a file is added, removed, renamed or written again. Names are
-    relative to ``root``; a file that is missing counts as such.
+    Names are relative to ``root``; a file that is missing counts as such.
     """
     seen, size, prefix = [], 0, os.path.join(root, "")
     for path in sorted(set(map(str, paths))):
@@ -126,9 +111,8 @@ def _locked_soon(folder):
 
 def _check_shares(folder):
     """Raises a RuntimeError if a process writes a share of a folder."""
-    pattern = os.path.join(glob.escape(folder), SHARE_LOCK.format("*"))
-    for path in glob.glob(pattern):
-        with _locked(folder, os.path.basename(path)):
+    for name in glob.glob(SHARE_LOCK.format("*"), root_dir=folder):
+        with _locked(folder, name):
             pass
 
 
@@ -178,9 +162,8 @@ def _begin(folder, made_for, tables, parts, resume):
         )
     if found not in (None, made_for):
         logger.warning(
-            "Preparing %s from the beginning: an earlier attempt had other"
-            " settings or source files",
-            folder,
+            f"Preparing {folder} from the beginning: an earlier attempt had"
+            " other settings or source files"
         )
     kept = [n for n in there if n in resume and found == made_for]
     for name in there:
@@ -212,11 +195,7 @@ def read_json(path):
 
 
 def write_skipped(path, skipped):
-    """Writes a table from file to the reason why it is skipped.
-
-    Returns the number of files for each reason, without the details that follow
-    a colon, and the first three names.
-    """
+    """Writes why files are skipped; returns counts and three of the names."""
     rows = [[as_utf8(text) for text in row] for row in skipped.items()]
     files.write_csv(path, ("file", "reason"), rows)
     reasons = Counter(reason.split(":")[0] for _, reason in rows)

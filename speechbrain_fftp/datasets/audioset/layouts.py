@@ -62,8 +62,8 @@ def open_audioset(data_folder, unbalanced=False, cut=True, remedy=""):
 
     There are segment lists with audio files or tar shards; or else shards, or
     folders of files, that are named after splits and hold the labels. Without
-    ``cut``, every clip starts with its file. Errors say what is missing, and the
-    ``remedy`` if there is nothing of AudioSet's.
+    ``cut``, every clip starts with its file. The error has the ``remedy`` if
+    there is nothing of AudioSet's.
     """
     data_folder = str(data_folder)
     if not os.path.isdir(data_folder):
@@ -100,7 +100,7 @@ def open_audioset(data_folder, unbalanced=False, cut=True, remedy=""):
 
 
 def _open_lists(data_folder, lists, classes, cut):
-    """Finds the audio of segment lists; returns Data or None, and the reason."""
+    """Finds the audio of segment lists; returns Data or None and the reason."""
     listed = {
         s: sum(map(read_segments, paths), []) for s, paths in lists.items()
     }
@@ -132,7 +132,6 @@ def _open_labelled(shards, extension, classes):
     """Data of shards, or of folders, that hold the labels as well."""
 
     def list_clips():
-        """Reads the labels."""
         listed = {
             split: shard_reader.read_labels(paths, classes)
             for split, paths in shards.items()
@@ -155,10 +154,7 @@ def _check_listed(listed, paths):
 
 
 def check_missing(chosen, data, allowed):
-    """Raises a ValueError if too many clips of a split have no audio.
-
-    ``chosen`` maps splits to Segments, ``allowed`` is the fraction.
-    """
+    """Raises a ValueError if too large a share of a split has no audio."""
     missing, parts, worst = set(), [], 0
     for split, clips in chosen.items():
         ids = {clip.id for clip in clips}
@@ -183,10 +179,9 @@ def check_missing(chosen, data, allowed):
 
 
 def cut_jobs(clips, audio, clips_per_shard):
-    """Assigns clips to tar shards so that each reads its audio in one pass.
+    """Clips and audio of each tar shard, which reads its audio in one pass.
 
-    Clips in single files are shuffled; clips of a shard keep its order. Returns
-    the clips and the audio, see ``iter_audio``, of each shard.
+    Clips in single files are shuffled; clips of a shard keep its order.
     """
     if isinstance(audio, dict):
         shuffled = sorted(

@@ -66,10 +66,10 @@ def read_classes(path):
         standard, classes = classes, read_class_list(path)
         check_class_names(classes.values(), path)
         if list(classes) != list(standard):
-            text = (
-                "Using the %d classes of %s, not AudioSet's %d in their order"
+            logger.info(
+                f"Using the {len(classes)} classes of {path}, not AudioSet's"
+                f" {len(standard)} in their order"
             )
-            logger.info(text, len(classes), path, len(standard))
     return classes
 
 
@@ -84,10 +84,7 @@ def check_class_names(names, origin):
 
 
 def read_segments(path):
-    """Reads a segment list with rows ``id, start, end, "mid,mid"``.
-
-    Lines that start with ``#`` are comments. Errors name the file and the line.
-    """
+    """Reads a segment list; lines that start with ``#`` are comments."""
     segments = []
     with open_csv(path) as file:
         for number, line in enumerate(file, start=1):
@@ -112,8 +109,8 @@ def read_segments(path):
 def read_table(path, columns, delimiter=","):
     """Yields number and entries of each line of a CSV file with a header.
 
-    Entries are stripped, and empty where a line ends early. Errors name the
-    file; columns that are missing, and lines with too many entries, are errors.
+    Entries are stripped, and empty where a line ends early. Columns that are
+    missing, and lines with too many entries, are errors.
     """
     with open_csv(path) as file:
         options = {"delimiter": delimiter, "skipinitialspace": True}
@@ -137,10 +134,9 @@ def read_table(path, columns, delimiter=","):
 def read_strong_labels(path, clips, classes):
     """Events as start, end in seconds and label, by the ids of clips.
 
-    ``classes`` maps labels of the table, such as mids, to those to return.
-    ``path`` is a tab-separated table with the columns of AudioSet-Strong or of
-    DCASE; other tables, and events without a duration, are errors. Only those
-    of the ``clips`` are returned that the table lists: with an event, or in a
+    ``path`` is a table with one of ``STRONG_COLUMNS``, separated by tabs;
+    ``classes`` maps its labels, such as mids, to those returned. Of the
+    ``clips``, those are returned that the table lists: with an event, or in a
     row that is otherwise empty if they have none.
     """
     with open_csv(path) as file:

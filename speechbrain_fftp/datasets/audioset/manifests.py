@@ -28,8 +28,8 @@ NOT_IN_FILE_NAMES = re.compile(r'[/\\:*?"<>|$\x00-\x1f]|\.\.|^$')
 def choose_clips(listed, classes):
     """Keeps each clip once, with eval before valid before train.
 
-    Returns the chosen clips of each split, the skipped ones (dicts with id,
-    split and reason), and a Counter of mids that are not among the classes.
+    Returns the clips of each split, the skipped ones (dicts with id, split and
+    reason), and a Counter of mids that are not among the classes.
     """
     chosen, skipped, unknown_mids, split_of = {}, [], Counter(), {}
     for split in ("eval", "valid", "train"):
@@ -54,10 +54,7 @@ def choose_clips(listed, classes):
 
 
 def hold_out(clips, fraction):
-    """Moves some clips of train to valid, at least one, by a hash of their ids.
-
-    Returns the clips of all splits.
-    """
+    """Moves clips of train to valid, at least one, by a hash of their ids."""
     places = [hash_fraction(clip.id) for clip in clips["train"]]
     limit = max(fraction, min(places, default=0))
     parts = {"train": [], "valid": []}
@@ -71,9 +68,9 @@ def convert_splits(
 ):
     """Writes the audio of each split: ``flac/ID.flac`` or shards of train.
 
-    With a share of (i, n), only that of every nth file or shard from the ith on.
-    Returns duration and treatments of each single file, the reason of each clip
-    that failed, and the records of the shards or None.
+    With a share of (i, n), only every nth file or shard from the ith on.
+    Returns duration and treatments of each file, the reason of each clip that
+    failed, and the records of the shards or None.
     """
     rate = settings["sample_rate"]
     always = settings.get("cut_segments") == "yes"
@@ -104,9 +101,8 @@ def write_report(
 ):
     """Counts clips, treatments and reasons; writes and logs the counts.
 
-    ``converted`` maps ids to duration and treatments; ``records`` are those of
-    the tar shards of the training clips; ``more`` goes into the report. A split
-    without clips is an error.
+    ``converted`` and ``records`` are those of ``convert_splits``; ``more`` goes
+    into the report. A split without clips is an error.
     """
     splits = {}
     for split, clips in kept.items():

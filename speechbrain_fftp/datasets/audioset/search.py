@@ -57,9 +57,8 @@ class AudioFiles(NamedTuple):
 def walk(folder, max_depth=None):
     """Yields folder, split and file names, like ``os.walk``, in order.
 
-    The split (None, train, unbalanced, valid or eval) follows from the topmost
-    folder that is named after one. Links are followed. Hidden folders and
-    prepared ones are left out.
+    The split (or None) is that of the topmost folder that is named after one.
+    Links are followed. Hidden folders and prepared ones are left out.
     """
     seen, root = set(), os.path.join(folder, "")
     warn = functools.partial(logger.warning, "Skipped a folder: %s")
@@ -84,9 +83,8 @@ def find_shards(data_folder, extension):
     """Finds shards of each split by the names of files or folders.
 
     They are named after their split (``train-00000-of-00052.parquet``) or in a
-    folder that is (``data/bal_train/00.parquet``, ``balanced/train/0.parquet``),
-    at most two folders down. Returns the sorted paths (of json files, those of
-    their folders) of train, valid, eval, unbalanced, and None for other names.
+    folder that is (``data/bal_train/00.parquet``), at most two folders down.
+    The split of other names is None. Json files stand for their folders.
     """
     shards = {split: set() for split in (*SPLIT_FOLDERS.values(), None)}
     for folder, split, files in walk(str(data_folder), max_depth=2):
@@ -105,8 +103,7 @@ def find_audio(data_folder, wanted):
 
     ``wanted`` maps each id to its split and to the start of its segment. Of
     several files of a clip, those in a folder of its split come first, then
-    those in no split's folder, names without additions, and formats in the
-    order of AUDIO_EXTENSIONS. Returns AudioFiles.
+    those in no split's folder, short names, and formats in their usual order.
     """
     best, candidates, unlisted = {}, [], []
     counts, number = dict.fromkeys(COUNTS, 0), 0
@@ -148,11 +145,7 @@ def find_audio(data_folder, wanted):
 
 
 def read_name(stem, ids):
-    """Tells whose clip a file is by its name without extension.
-
-    Returns the id, the form of the name (such as YID_START_END) and the start
-    time in it or None; all are None if it is none of the ids.
-    """
+    """The id, form (such as YID_START_END) and start in a name, or Nones."""
     if stem in ids:
         return stem, "ID", None
     for name, form in NAMES.items():
@@ -174,7 +167,6 @@ def describe_files(found, ids):
     """Says which audio files there are besides those named like an id."""
 
     def holds_id(path):
-        """Whether one of the ids is a part of the name."""
         name = os.path.basename(path)
         return any(name[i : i + 11] in ids for i in range(len(name)))
 

@@ -35,14 +35,25 @@ COLUMNS = {
     "audio.bytes": ("bytes", r"struct<(.*, )?bytes: (large_)?binary\b.*>"),
 }
 LABEL_KEYS = ("labels", "label", "cls", "tags")  # of a json, the first counts
-MAX_LABEL_BYTES, MAX_AUDIO_BYTES = 2**20, 2**30
+# Of files in shards of other tools
+MAX_BYTES = dict.fromkeys(AUDIO_EXTENSIONS, 2**30)
+MAX_BYTES.update({".json": 2**20, ".cls": 2**20})
 
 
 def read_labels(paths, classes):
-    """Lists the clips of parquet or tar shards, in order."""
+    """Lists the clips of parquet or tar shards; names in a tar are the ids."""
     if paths[0].endswith(".parquet"):
         return read_parquet_segments(paths)
-    return read_tar_segments(paths, classes)
+    segments, words = [], label_words(classes)
+    for path in paths:
+        mids = {}
+        with _open_tar(path) as members:
+            for stem, extension, read in members:
+                mids.setdefault(stem, ())
+                if extension not in AUDIO_EXTENSIONS:
+                    mids[stem] = parse_labels(read(), words, len(classes))
+        segments += (Segment(i, mids=labels) for i, labels in mids.items())
+    return segments
 
 
 def find_clips(path, ids):
@@ -65,10 +76,19 @@ def iter_audio(audio, ids):
         for clip_id in ids:
             path = audio.get(clip_id)
             yield clip_id, path if path and os.path.isfile(path) else None
-    elif audio[0].endswith(".parquet"):
+        return
+    if audio[0].endswith(".parquet"):
         yield from iter_parquet_audio(audio, ids)
-    else:
-        yield from iter_tar_audio(audio, ids)
+        return
+    remaining = dict.fromkeys(ids)
+    for path in audio:
+        with _open_tar(path) as members:
+            for stem, extension, read in members:
+                clip_id, *_ = read_name(stem, remaining)
+                if clip_id is not None and extension in AUDIO_EXTENSIONS:
+                    del remaining[clip_id]
+                    yield clip_id, read()
+    yield from remaining.items()
 
 
 def read_parquet_segments(paths):
@@ -135,33 +155,6 @@ def _open_parquet(path, columns):
         )
 
 
-def read_tar_segments(paths, classes):
-    """Lists the clips of tar shards, in order; names of files are the ids."""
-    segments, words = [], label_words(classes)
-    for path in paths:
-        mids = {}
-        with _open_tar(path) as members:
-            for stem, extension, read in members:
-                mids.setdefault(stem, ())
-                if extension not in AUDIO_EXTENSIONS:
-                    mids[stem] = parse_labels(read(), words, len(classes))
-        segments += (Segment(i, mids=labels) for i, labels in mids.items())
-    return segments
-
-
-def iter_tar_audio(paths, ids):
-    """Yields id and encoded audio (None if absent) of the given clips."""
-    remaining = dict.fromkeys(ids)
-    for path in paths:
-        with _open_tar(path) as members:
-            for stem, extension, read in members:
-                clip_id, *_ = read_name(stem, remaining)
-                if clip_id is not None and extension in AUDIO_EXTENSIONS:
-                    del remaining[clip_id]
-                    yield clip_id, read()
-    yield from remaining.items()
-
-
 def label_words(classes):
     """Maps mids, display names and indices of the classes to mids."""
     numbered = {str(i): mid for i, mid in enumerate(classes)}
@@ -172,9 +165,8 @@ def label_words(classes):
 def parse_labels(content, words, num_classes):
     """Turns the json or cls of a clip into mids; () if it has no labels.
 
-    Labels are ``words``, alone or in a list, or a list of one 0 or 1 per class;
-    in a json they are in ``labels``, ``label``, ``cls`` or ``tags``. A word that
-    is unknown is returned as it is.
+    Labels are ``words``, alone or in a list, or a list of one 0 or 1 per class.
+    A word that is unknown is returned as it is.
     """
     text = content.decode("utf-8", "replace").strip()
     try:
@@ -217,11 +209,9 @@ def _open_tar(path):
 
 def _known(members):
     """Yields what ``_open_tar`` describes; too large files are left out."""
-    limits = dict.fromkeys(AUDIO_EXTENSIONS, MAX_AUDIO_BYTES)
-    limits.update({".json": MAX_LABEL_BYTES, ".cls": MAX_LABEL_BYTES})
     for path, size, read in members:
         stem, extension = os.path.splitext(os.path.basename(path))
-        if size <= limits.get(extension.lower(), -1):
+        if size <= MAX_BYTES.get(extension.lower(), -1):
             yield stem, extension.lower(), read
 
 
@@ -229,7 +219,7 @@ def _known(members):
 def open_shard(folder, file, command=None):
     """Opens a shard: a file in a folder, or what a command writes.
 
-    ``{}`` in the command, a list of arguments, stands for the file. webdataset's
+    ``{}`` in the command, a list of arguments, is the file. webdataset's
     own reader loads members of any size into memory, and runs whatever follows
     ``pipe:`` in the name of a shard; here, names are never commands.
     """

@@ -41,36 +41,18 @@ REMEDY = "audioset_prepare.py DATA_FOLDER SAVE_FOLDER ... --verify repairs it"
 def write_shards(
     jobs, save_folder, classes, rate, num_workers, always=False, share=(0, 1)
 ):
-    """Writes ``shards/train-NUMBER.tar`` for each job, in parallel.
+    """Writes ``shards/train-NUMBER.tar`` for each job of ``cut_jobs``.
 
-    For the jobs see ``cut_jobs``, for ``always`` see ``encode_clip``. Shards
-    whose record fits their job are kept; the same jobs always give the same
-    bytes. With a share of (i, n), only every nth shard from the ith on is
-    written. Returns the records: file, clips, bytes and sha256 of a shard, the
-    number of clips with each label and treatment, and the skipped clips with
-    the reason.
+    Shards whose record fits their job are kept; the same jobs always give the
+    same bytes. With a share of (i, n), only every nth shard from the ith on is
+    written. Returns their records, see ``_write_shard``.
     """
     os.makedirs(os.path.join(save_folder, "shards"), exist_ok=True)
 
     def write(numbered_job):
-        """Returns the record of a shard, which is written if necessary."""
-        number, (segments, audio) = numbered_job
-        file = f"shards/train-{number:06d}.tar"
-        path = Path(save_folder, file)
-        clips = {}  # seconds to keep, and labels
-        for clip in segments:
-            labels = [classes[mid] for mid in clip.mids if mid in classes]
-            clips[clip.id] = clip.end - clip.start, labels
-        starts = {clip.id: clip.start for clip in segments if clip.start}
-        content = [rate, clips, *filter(None, [starts, always])]
-        digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-        record = _read_record(path)
-        if record is None or record.get("job") != digest:
-            record = {"file": file, "job": digest}
-            how = starts, rate, always
-            record.update(_write_shard(path, audio, clips, *how))
-            write_json(path.with_suffix(".json"), record)
-        return record
+        number, job = numbered_job
+        path = Path(save_folder, "shards", f"train-{number:06d}.tar")
+        return _write_shard(path, *job, classes, rate, always)
 
     own = list(enumerate(jobs))[share[0] :: share[1]]
     num_workers = num_workers or get_available_cpu_count()
@@ -82,12 +64,7 @@ def write_shards(
 
 
 def make_index(records):
-    """Sums up the records that ``write_shards`` returned.
-
-    The dict has the number of ``clips``, the number with each of the
-    ``labels``, the ``sample_rate``, and ``shards``: ``file`` (relative to the
-    index), ``clips``, ``bytes`` and ``sha256`` of each.
-    """
+    """Sums up the records that ``write_shards`` returned."""
     labels = Counter()
     for record in records:
         labels.update(record["labels"])
@@ -103,8 +80,7 @@ def make_index(records):
 def read_index(path, check_files=True):
     """Reads train.json, see ``make_index``, and checks its shards' sizes.
 
-    A missing or damaged index or shard is a ValueError with the remedy. Without
-    ``check_files``, the shards need not be beside the index.
+    A missing or damaged index or shard is a ValueError with the remedy.
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -133,11 +109,7 @@ def read_index(path, check_files=True):
 
 
 def find_damaged(save_folder, num_workers=None):
-    """Compares all shards with the checksums in their records.
-
-    Returns the damaged shards or, if there are none, the index if it is missing
-    or does not match the shards; all relative to the folder.
-    """
+    """Damaged shards or, without any, the index if it does not match them."""
     paths = _shard_paths(save_folder)
     read = functools.partial(_read_record, check_content=True)
     num_workers = num_workers or get_available_cpu_count()
@@ -176,46 +148,55 @@ def _read_record(path, check_content=False):
     return record if is_whole else None
 
 
-def _write_shard(path, audio, clips, starts, sample_rate, always):
-    """Writes a shard clip by clip; returns the content of its record."""
+def _write_shard(path, segments, audio, classes, rate, always):
+    """Writes a shard unless its record fits; returns the record."""
+    clips = {}  # seconds to keep, and labels
+    for clip in segments:
+        labels = [classes[mid] for mid in clip.mids if mid in classes]
+        clips[clip.id] = clip.end - clip.start, labels
+    starts = {clip.id: clip.start for clip in segments if clip.start}
+    job = [rate, clips, *filter(None, [starts, always])]
+    digest = hashlib.sha256(json.dumps(job).encode()).hexdigest()
+    record = _read_record(path)
+    if record is not None and record.get("job") == digest:
+        return record
     labels_of_all, treated, skipped, written = Counter(), Counter(), [], 0
-    with atomic_path(path) as temporary_path:
-        with tarfile.open(temporary_path, "w") as tar:
-            for clip_id, source in iter_audio(audio, clips):
-                seconds, labels = clips[clip_id]
-                limits = seconds, starts.get(clip_id, 0.0), always
-                try:
-                    flac, *about = encode_clip(source, sample_rate, *limits)
-                except ValueError as err:
-                    skipped.append({"id": clip_id, "reason": str(err)})
-                    continue
-                sample = {
-                    "id": clip_id,
-                    "labels": labels,
-                    "duration": about[0],
-                    "treatments": about[1],
-                    "crc32": zlib.crc32(flac),
-                }
-                _add_member(tar, f"{clip_id}.flac", flac)
-                content = json.dumps(sample, ensure_ascii=False).encode()
-                _add_member(tar, f"{clip_id}.json", content)
-                tar.members = []  # tarfile would keep them all
-                labels_of_all.update(labels)
-                treated.update(about[1])
-                written += 1
-    return {
+    with atomic_path(path) as temporary, tarfile.open(temporary, "w") as tar:
+        for clip_id, source in iter_audio(audio, clips):
+            seconds, labels = clips[clip_id]
+            limits = seconds, starts.get(clip_id, 0.0), always
+            try:
+                flac, *about = encode_clip(source, rate, *limits)
+            except ValueError as err:
+                skipped.append({"id": clip_id, "reason": str(err)})
+                continue
+            sample = {
+                "id": clip_id,
+                "labels": labels,
+                "duration": about[0],
+                "treatments": about[1],
+                "crc32": zlib.crc32(flac),
+            }
+            text = json.dumps(sample, ensure_ascii=False)
+            for extension, content in (("flac", flac), ("json", text.encode())):
+                # Without times and owners: equal clips give equal bytes
+                member = tarfile.TarInfo(f"{clip_id}.{extension}")
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+            tar.members = []  # tarfile would keep them all
+            labels_of_all.update(labels)
+            treated.update(about[1])
+            written += 1
+    record = {
+        "file": f"shards/{path.name}",
+        "job": digest,
         "clips": written,
-        "sample_rate": sample_rate,
+        "sample_rate": rate,
         "bytes": os.path.getsize(path),
         "sha256": _file_sha256(path),
         "labels": labels_of_all,
         "treatments": treated,
         "skipped": skipped,
     }
-
-
-def _add_member(tar, name, content):
-    """Adds a file without times and owners: equal clips give equal bytes."""
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    tar.addfile(member, io.BytesIO(content))
+    write_json(path.with_suffix(".json"), record)
+    return record

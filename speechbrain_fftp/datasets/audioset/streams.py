@@ -43,36 +43,24 @@ class ShardStream(IterableDataset):
 
     The shards are permuted in each epoch and their clips form one long list.
     Each worker of each process reads its own range of this list through a
-    shuffle buffer. No clip is repeated within an epoch, and only the clips that
-    do not fill a batch of every process are dropped. A clip that cannot be read
-    is logged and replaced: the worker starts its range again until all its
-    batches are full. Damaged shards, too few clips or a range without a usable
-    clip are a ValueError.
+    buffer of encoded clips. No clip is repeated within an epoch, and only those
+    are dropped that do not fill a batch of every process. If ``balanced``, they
+    are repeated or dropped according to ``class_balanced_weight``, and classes
+    that few ranges contain occur somewhat less often. ``load_item`` turns the
+    samples into items, as ``decode_clip`` does.
+
+    A clip that cannot be read is logged and replaced: the worker starts its
+    range again until all its batches are full. Damaged shards, too few clips or
+    a range without a usable clip are a ValueError.
 
     The rest of an epoch does not read again what was seen: shards of which all
-    clips were seen are not opened. (With ``balanced``, labels decide which
-    clips those are: of clips that were seen, only the labels are read.)
+    clips were seen are not opened. (If ``balanced``, labels decide which clips
+    those are: of clips that were seen, only the labels are read.)
 
-    Arguments
-    ---------
-    index_path : str or Path
-        The ``train.json`` of the prepared folder.
-    load_item : callable
-        Turns a sample into an item, such as ``decode_clip``.
-    batch_size, seed : int
-        Clips per batch, the same as for the loader, and seed of the order.
-    shuffle_buffer : int
-        Number of encoded clips in the shuffle buffer of a worker.
-    balanced : bool
-        Whether to repeat or drop clips according to ``class_balanced_weight``.
-        Classes that few ranges contain occur somewhat less often.
-    rank, world_size : int
-        Rank of this process, and number of processes.
-    command : str, optional
-        Command that writes a shard to its standard output, for shards that are
-        not beside the index: ``aws s3 cp s3://bucket/prepared/{} -``, where
-        ``{}`` stands for the ``file`` of the shard in the index. Names in the
-        index never start a command by themselves.
+    Shards that are not beside the index come from the standard output of a
+    ``command`` such as ``aws s3 cp s3://bucket/prepared/{} -``, where ``{}``
+    stands for the ``file`` of the shard in the index. Names in the index never
+    start a command by themselves.
     """
 
     def __init__(
@@ -87,7 +75,13 @@ class ShardStream(IterableDataset):
         world_size=1,
         command=None,
     ):
-        _import_webdataset()
+        try:
+            from webdataset import shuffle
+        except ImportError:
+            raise ImportError(
+                "Reading tar shards needs webdataset: pip install webdataset"
+            )
+        self.shuffle = shuffle
         self.command = shlex.split(command) if command else None
         index = read_index(index_path, check_files=not command)
         self.folder = os.path.dirname(index_path)
@@ -156,9 +150,8 @@ class ShardStream(IterableDataset):
         sample, which is None if the place was ``seen`` (by default, all were).
         """
         rng = random.Random(f"{self.seed} {epoch} {self.rank} {worker}")
-        shuffle = _import_webdataset().shuffle(
-            self.shuffle_buffer, initial=self.shuffle_buffer, rng=rng
-        )
+        size = self.shuffle_buffer
+        shuffle = self.shuffle(size, initial=size, rng=rng)
         for turn in itertools.count():
             clips = self._read(pieces, turn, seen)
             if self.balanced:
@@ -200,12 +193,11 @@ class ShardStream(IterableDataset):
         shard = shard_reader.open_shard(self.folder, file, self.command)
         try:
             with shard as tar:
-                stop = first + len(places)
                 clips = itertools.groupby(
                     shard_reader.members_of(tar),
                     lambda m: os.path.splitext(m.name)[0],
                 )
-                clips = itertools.islice(clips, first, stop)
+                clips = itertools.islice(clips, first, first + len(places))
                 for place, (key, members) in zip(places, clips):
                     position += 1
                     with_audio = not (seen is None or place in seen)
@@ -245,14 +237,3 @@ def _find_seen(clips, skip):
         if drawn[place] == copies:
             seen.add(place)
     return seen
-
-
-def _import_webdataset():
-    """Imports webdataset, which is needed only for tar shards."""
-    try:
-        import webdataset
-    except ImportError:
-        raise ImportError(
-            "Reading tar shards needs webdataset: pip install webdataset"
-        )
-    return webdataset

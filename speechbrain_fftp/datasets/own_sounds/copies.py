@@ -23,10 +23,7 @@ BLOCK = 1024
 
 
 def find_copies(folder, paths):
-    """Groups files with the same content; returns lists of two or more paths.
-
-    The paths are relative to the folder. Only files of equal size are read.
-    """
+    """Groups paths in a folder that have the same content."""
     groups = [list(paths)]
     for key in (os.path.getsize, _file_sha256):
         found = {}
@@ -43,12 +40,10 @@ def find_near_copies(split_ids, folder, num_workers=None):
     """Finds clips of different splits that sound the same, such as re-encoded.
 
     ``split_ids`` maps splits, the largest one last, to the ids of clips in
-    ``folder/ID.flac``. Returns dicts with ids, splits and similarity, at most
-    1, the most similar first.
+    ``folder/ID.flac``. Returns dicts, the most similar clips first.
     """
 
     def read(clip_id):
-        """Computes the fingerprint of a clip."""
         path = os.path.join(folder, f"{clip_id}.flac")
         return fingerprint(*sf.read(path, dtype="float32"))
 
@@ -71,12 +66,11 @@ def find_near_copies(split_ids, folder, num_workers=None):
 
 
 def fingerprint(samples, sample_rate):
-    """Signs of changes of the spectrum, int8 ``[frames, bands]``.
+    """Signs of changes of the spectrum in 10 s, int8 ``[frames, bands]``.
 
     They tell whether the level of a band rises or falls from frame to frame, as
     compared with the next band, and are zero where it is quiet (Haitsma and
-    Kalker, "A Highly Robust Audio Fingerprinting System", 2002). Neither gain
-    nor a steady spectrum matters. Clips are padded to ten seconds.
+    Kalker, "A Highly Robust Audio Fingerprinting System", 2002).
     """
     hop = round(HOP_SECONDS * sample_rate)
     size = HOPS_PER_FRAME * hop

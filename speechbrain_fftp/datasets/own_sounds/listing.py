@@ -20,7 +20,6 @@ from speechbrain_fftp.datasets.audioset.lists import (
     read_table,
     unique_mids,
 )
-from speechbrain_fftp.datasets.batches import count_labels
 from speechbrain_fftp.datasets.names import clip_ids, files_below, folders_in
 from speechbrain_fftp.datasets.own_sounds.splits import (
     OwnClip,
@@ -91,7 +90,6 @@ def open_data(settings):
     own, notes = own._replace(clips=clips), {}
 
     def list_clips():
-        """Assigns the clips to splits, and notes those that are identical."""
         listed, notes["identical_clips"] = split_own_sounds(own)
         return listed
 
@@ -101,23 +99,21 @@ def open_data(settings):
 
 
 def find_own_sounds(data_folder):
-    """Lists the clips of a data folder in one of the layouts of custom data.
-
-    These are ``clips.csv``, the tables of a published set or, without any, one
-    folder per class. Returns OwnSounds, or None if the folder is missing, has
-    no clips, or is AudioSet's. Errors say what to change.
-    """
+    """Lists custom data; None without any, or if the folder is AudioSet's."""
     data_folder = str(data_folder)
     if not os.path.isdir(data_folder) or layouts.is_audioset(data_folder):
         return None
-    clips, tables = read_tables(data_folder)
+    templates = {CLIP_LIST: "", **PUBLISHED_TABLES}
+    found = {os.path.join(data_folder, n): t for n, t in templates.items()}
+    tables = list(filter(os.path.isfile, found))
+    if tables and not found[tables[0]]:  # clips.csv
+        tables = tables[:1]
+    clips = [clip for t in tables for clip in read_clip_list(t, found[t])]
     clips = clips or list_class_folders(data_folder)
     if not clips:
         return None
-    classes = {
-        name: name
-        for name in sorted(count_labels(clip.labels for clip in clips))
-    }
+    names = sorted({label for clip in clips for label in clip.labels})
+    classes = dict(zip(names, names))
     origin = tables[0] if tables else data_folder
     check_class_names(classes, origin)
     if len(classes) < 2:
@@ -130,27 +126,10 @@ def find_own_sounds(data_folder):
     return OwnSounds(data_folder, classes, clips, ids, files, tables)
 
 
-def read_tables(data_folder):
-    """Lists the clips of clips.csv, or else of published tables.
-
-    Returns a list of OwnClip, empty without a table, and the tables' paths.
-    """
-    templates = {CLIP_LIST: "", **PUBLISHED_TABLES}
-    found = {os.path.join(data_folder, n): t for n, t in templates.items()}
-    tables = list(filter(os.path.isfile, found))
-    if tables and not found[tables[0]]:
-        tables = tables[:1]
-    clips = [clip for t in tables for clip in read_clip_list(t, found[t])]
-    return clips, tables
-
-
 def read_clip_list(path, template=""):
-    """Reads a table of clips; returns a list of OwnClip.
+    """Reads a table of clips with the columns of ``LAYOUTS``.
 
-    Its columns are ``path`` (relative to the data folder), ``labels`` (joined
-    by ``;``) and optionally ``split`` (train, valid, eval or test) or ``fold``,
-    and ``group``, which may be empty; or ``template``, one of PUBLISHED_TABLES,
-    makes them of others. Errors name the file and the line.
+    ``template``, one of PUBLISHED_TABLES, makes them of others.
     """
     clips, seen = [], {}
     needed = re.findall(r"{(\w+)}", template) or ("path", "labels")
@@ -178,7 +157,7 @@ def read_clip_list(path, template=""):
 
 
 def _parse_row(row):
-    """Turns the entries of a clip into an OwnClip; errors say what to change."""
+    """Turns the entries of a clip into an OwnClip."""
     if not row["path"]:
         raise ValueError("the path is empty")
     # It knows the absolute paths and separators of other systems as well
@@ -202,9 +181,8 @@ def _parse_row(row):
 def list_class_folders(data_folder):
     """Lists the clips of a folder with one folder per class, sorted by path.
 
-    The folders of the classes may lie in folders of splits, such as train/dog
-    and test/dog, and hold other folders. Names that begin with a dot are
-    skipped, and links to folders within a class.
+    They may lie in folders of splits, such as train/dog and test/dog. Hidden
+    folders and files are skipped, and links to folders within a class.
     """
     splits = {name: _split_of(name) for name in folders_in(data_folder)}
     named = [name for name in splits if splits[name]]

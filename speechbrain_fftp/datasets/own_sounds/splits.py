@@ -51,8 +51,7 @@ def choose_fold(clips, test_fold, origin):
 def split_own_sounds(own):
     """Assigns custom clips to splits, identical ones to the same one.
 
-    Returns the Segments of each split and a report of identical clips. Leaks
-    and doubtful classes are logged.
+    Returns the Segments of each split and a report of identical clips.
     """
     copies = find_copies(own.folder, own.ids)
     splits = assign_splits(own.clips, copies)
@@ -109,11 +108,10 @@ def _warn_of_doubts(own, split_of, leaks):
 def assign_splits(clips, copies=()):
     """Assigns a split to each clip that has none; returns all splits.
 
-    About 70 % go to train, 15 % to valid and 15 % to eval, and each class with
-    three clips is in all three. If all clips have a split but valid or eval is
-    empty, some of train are assigned to it. A group counts as one clip, and so
-    do groups that ``copies``, lists of paths of the same content, connect,
-    unless they have different splits already.
+    Each class with three clips is in all splits. If all clips have a split but
+    valid or eval is empty, some of train are assigned to it. A group counts as
+    one clip, and so do groups that ``copies``, lists of paths of the same
+    content, connect, unless they have different splits already.
 
     Class by class, rare ones first, groups without a split are sorted by size
     and then by a checksum of their name. Each goes to a split without the class
@@ -156,7 +154,6 @@ def _connect(clips, copies, split_of):
     group_of, above = {clip.path: _group(clip) for clip in clips}, {}
 
     def first(group):
-        """Follows the connections."""
         while group in above:
             group = above[group]
         return group

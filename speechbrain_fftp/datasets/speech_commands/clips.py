@@ -34,9 +34,8 @@ def use_or_convert(
     """Checks clips, and converts those that cannot be used as they are.
 
     ``ids`` maps paths relative to ``data_folder`` to ids. Clips that are not
-    mono wav or flac files of this rate, or are longer than ``max_seconds``, are
-    converted to ``flac_folder/ID.flac`` unless they are there already; the rest
-    of a long clip is dropped. ``name`` labels the progress bar.
+    mono wav or flac files of this rate, or are too long, are converted to
+    ``flac_folder/ID.flac``. ``name`` labels the progress bar.
 
     Returns duration and treatments (None for clips that are used as they are)
     of each usable path, and the reason why the others cannot be used.
@@ -44,7 +43,6 @@ def use_or_convert(
     usable, failed, other = {}, {}, {}
 
     def check(path):
-        """Returns the duration of a clip, or why it cannot be used."""
         source = os.path.join(data_folder, path)
         try:
             return usable_seconds(source, sample_rate, max_seconds)
@@ -80,10 +78,9 @@ def use_or_convert(
 
 
 def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
-    """Returns the duration of a clip that can be used as it is, else None.
+    """The duration of a clip that can be used as it is, else None.
 
-    Reads the whole clip. Raises a ``ValueError`` if it cannot be used at all:
-    empty, truncated, unreadable, shorter than 25 ms or with invalid samples.
+    One that cannot be converted either is a ValueError.
     """
     extension = os.path.splitext(path)[1].lower()
     if extension not in EXTENSION_OF_FORMAT.values():
@@ -99,10 +96,7 @@ def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
 
 
 def read_recording(path, sample_rate=16000):
-    """Reads a recording at a sampling rate, ``[S]`` in float32.
-
-    One that cannot be cut into a part for each split is a ValueError.
-    """
+    """Reads a recording ``[S]`` that is long enough for all splits."""
     samples, rate, _ = _read_clip(path, math.inf)
     samples = audio._resample(samples, rate, sample_rate)
     shortest = min(end - start for start, end in RECORDING_PARTS.values())
@@ -112,7 +106,7 @@ def read_recording(path, sample_rate=16000):
 
 
 def recording_part(samples, split):
-    """Returns a split's part of a recording: 70 % for train, 15 % for others."""
+    """A split's part of a recording."""
     start, end = (round(x * len(samples)) for x in RECORDING_PARTS[split])
     return samples[start:end]
 
@@ -120,8 +114,7 @@ def recording_part(samples, split):
 def cut_silence(recordings, split, number, max_samples=16000):
     """Cuts clip ``number`` of a split at a random place and volume, ``[S]``.
 
-    It lies within the split's part of a recording, and is shorter than
-    ``max_samples`` if that part is. The same arguments give the same clip.
+    It is shorter than ``max_samples`` if the split's part of the recording is.
     """
     rng = seeded_rng("silence", split, number)
     part = recording_part(recordings[rng.choice(sorted(recordings))], split)

@@ -47,8 +47,8 @@ def unpack_archive(archive, folder):
     """Unpacks a tar.gz archive into a folder, unless that exists already.
 
     Returns where the data are: the folder, or the only folder in it if that one
-    has folders. Raises a ``ValueError``, and leaves no folder, if the archive
-    is damaged or a member is a link or has a path outside of the folder.
+    has folders. A damaged archive, or one with links or paths outside of the
+    folder, is a ValueError and leaves no folder.
     """
     if not os.path.isdir(folder):
         logger.info("Unpacking %s to %s", archive, folder)
@@ -85,12 +85,10 @@ def _check_member(member, folder):
 
 
 def list_words(data_folder, save_folder=None):
-    """Finds the clips of each word, and the files that are not audio.
+    """Maps each word to its clips, and lists the files that are not audio.
 
-    Returns a dict from the name of a folder to its clips, as sorted paths
-    relative to ``data_folder`` with ``/``, and a sorted list of the other
-    files. Skips names that start with a dot, and the folder that contains
-    ``save_folder``.
+    Paths are sorted and relative to ``data_folder``, with ``/``. Hidden folders
+    and files are skipped, and the folder that contains ``save_folder``.
     """
     words, others = {}, []
     save = os.path.join(os.path.realpath(save_folder or os.devnull), "")
@@ -107,16 +105,10 @@ def list_words(data_folder, save_folder=None):
 
 
 def speaker_of(path):
-    """Returns the speaker of a clip, and whether its name has one.
+    """The speaker of a clip, and whether its name has one.
 
-    The name is ``SPEAKER_nohash_NUMBER.wav`` (``WORD_SPEAKER_nohash_NUMBER.wav``
-    in the folder ``_unknown_``). For other names, the speaker is the name
-    without its extension.
-
-    >>> speaker_of("_unknown_/bed_0a7c2a8d_nohash_1.wav")
-    ('0a7c2a8d', True)
-    >>> speaker_of("_silence_/12.wav")
-    ('12', False)
+    The name is ``SPEAKER_nohash_NUMBER.wav``, after ``WORD_`` in the folder
+    ``_unknown_``, or else the speaker.
     """
     folder, name = posixpath.split(path)
     name = posixpath.splitext(name)[0]
@@ -136,11 +128,7 @@ def hash_split(speaker):
 
 
 def read_lists(data_folder):
-    """Reads the lists of clips for validation and testing.
-
-    Returns a dict from split (valid, test) to paths, or None if there are no
-    lists. Raises a ``ValueError`` if one is missing or not UTF-8.
-    """
+    """Reads the lists of clips for validation and testing; None without any."""
     lists, missing = {}, ""
     for split, name in SPLIT_LISTS.items():
         path = os.path.join(data_folder, name)
@@ -164,10 +152,9 @@ def read_lists(data_folder):
 def split_clips(paths, lists=None):
     """Assigns each clip to a split: by the lists or, without, by speaker.
 
-    Extensions are ignored, so that the lists still apply to clips converted
-    from wav to flac. Clips in both lists are for testing. Returns the split of
-    each path, the reason to skip each listed path without a file, and the
-    number of clips in both lists.
+    Extensions are ignored, as clips may be converted from wav to flac. Returns
+    the split of each path, the reason to skip each listed path without a file,
+    and the number of clips in both lists, which are for testing.
     """
     if lists is None:
         return {path: hash_split(speaker_of(path)[0]) for path in paths}, {}, 0
@@ -189,10 +176,9 @@ def split_clips(paths, lists=None):
 def task_classes(task, words, has_noise, data_folder):
     """Finds the classes of one of ``TASKS`` among the folders.
 
-    ``words`` maps folders to their clips, without the background noise.
-    Returns the classes in order, the folders whose clips are all used, each for
-    the class of its name, and the folders to draw clips of other words from.
-    Raises a ``ValueError`` if a folder is missing or empty.
+    ``words`` maps folders to their clips, without the background noise. Returns
+    the classes in order, the folders whose clips are all used, each for the
+    class of its name, and the folders to draw clips of other words from.
     """
     clips = f"clips ({', '.join(AUDIO_EXTENSIONS)})"
     if task == "folders":

@@ -36,8 +36,7 @@ def make_demo_set(folder, num_train=800, num_valid=80, num_eval=120, seed=0):
 
     Writes balanced_train_segments.csv, valid_segments.csv, eval_segments.csv,
     class_labels_indices.csv, ``audio/ID.flac`` (10 s, 16 kHz, mono) and
-    ``events.csv`` (id, onset, offset, mid, label; in seconds). A complete
-    folder is kept; one made with other settings raises a ``ValueError``.
+    ``events.csv`` (id, onset, offset, mid, label; in seconds).
     """
     sizes = {"balanced_train": num_train, "valid": num_valid, "eval": num_eval}
     settings = {"content": "demo set", "version": 1, "seed": seed, **sizes}

@@ -43,8 +43,7 @@ def make_word_set(folder, num_speakers=30, num_takes=2, seed=0):
 
     Writes ``WORD/SPEAKER_nohash_TAKE.wav`` (14 words, 1 s, 16 kHz, mono), three
     recordings in ``_background_noise_``, ``validation_list.txt`` and
-    ``testing_list.txt`` (each about 15 % of the speakers). A complete folder is
-    kept; one made with other settings raises a ``ValueError``.
+    ``testing_list.txt`` (each about 15 % of the speakers).
     """
     settings = {"content": "synthetic words", "version": 1, "seed": seed}
     settings.update(num_speakers=num_speakers, num_takes=num_takes)
@@ -180,8 +179,7 @@ WORDS = {
 def render_word(word, speaker_rng, take_rng):
     """Synthesises a word of ``WORDS``, ``[S]`` with a peak of 1.
 
-    ``speaker_rng`` draws the speaker's pitch, size, tempo and accent,
-    ``take_rng`` what differs between takes.
+    ``speaker_rng`` draws the speaker's pitch, size, tempo and accent.
     """
     pitch = np.exp(speaker_rng.uniform(np.log(90), np.log(250)))
     # Small mouths tend to have high voices
@@ -231,8 +229,7 @@ def _phone_parts(word, size, accent, rng):
         for part in PHONES[phone]:
             now = size * (shift * rng.uniform(0.96, 1.04, 3))
             parts.append(part)
-            given = part.formants
-            tracks.append(None if given is None else now * given)
+            tracks.append(part.formants and now * part.formants)
     # Segments without formants take those of the next one, or of the last
     for order in (range(len(tracks) - 2, -1, -1), range(1, len(tracks))):
         for i in order:

@@ -17,6 +17,7 @@ def test_hash_fractions_are_spread_evenly():
     for tenth in range(10):
         inside = [tenth / 10 <= place < (tenth + 1) / 10 for place in places]
         assert 330 < sum(inside) < 470
+    assert hash_fraction("-0xzrMun0Rs") == 0.08879128703847528
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -43,3 +44,9 @@ def test_ids_of_similar_paths():
     again = clip_ids(paths[::-1])
     assert again == ids
     assert len(clip_ids(["x" * 300 + ".wav"])["x" * 300 + ".wav"]) == 117
+    paths = ["dog/1.wav", "dog/it barks!.wav", "dog 1.wav"]
+    assert list(clip_ids(paths).values()) == [
+        "dog_1-3fa291799751c061",
+        "dog_it_barks_",
+        "dog_1-a0600b84b6128e98",
+    ]

@@ -48,6 +48,7 @@ def test_one_speaker_has_one_split():
         assert hash_split(speaker) == official_split(f"{speaker}_nohash_0.wav")
     assert speaker_of("_unknown_/0a7c2a8d_nohash_0.wav")[0] == "0a7c2a8d"
     assert speaker_of("dog/my dog.wav") == ("my dog", False)
+    assert speaker_of("_silence_/12.wav") == ("12", False)
 
 
 def test_lists_come_before_the_hash(tmp_path):
