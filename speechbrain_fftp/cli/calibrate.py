@@ -35,19 +35,15 @@ def run(args, parser):
     output.check_target(folder / "thresholds.csv")
     if args.split == "eval":
         output.report("warning: after this, F1 on the eval split is too high")
-    if args.strong_labels:
-        if evaluate.given_options(args, "window", "hop", "output"):
-            parser.error("--strong_labels needs no --window, --hop or --output")
-        return _learn_events(args, folder)
-    return evaluate.run(args, parser, lambda *found: _learn(folder, *found))
+    if not args.strong_labels:
+        return evaluate.run(args, parser, lambda *found: _learn(folder, *found))
+    if options.given(args, "window", "hop", "output"):
+        parser.error("--strong_labels needs no --window, --hop or --output")
 
-
-def _learn_events(args, folder):
-    """Writes thresholds.csv and the length of the average of time steps."""
     from speechbrain_fftp.inference.event_scores import calibrate_events
 
     tables = options.load_tagger(args), args.data_folder, args.strong_labels
-    given = evaluate.given_options(args, *evaluate.DATA)
+    given = options.given(args, *evaluate.DATA)
     progress = sys.stderr.isatty()
     seconds = calibrate_events(folder, *tables, progress=progress, **given)
     with output.standard_output():

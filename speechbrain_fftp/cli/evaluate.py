@@ -46,12 +46,6 @@ def add_options(parser, split="eval"):
     add("--output", metavar="FOLDER", help=text)
 
 
-def given_options(args, *names):
-    """Those of some options that have a value."""
-    given = {name: getattr(args, name) for name in names}
-    return {k: value for k, value in given.items() if value is not None}
-
-
 def run(args, parser, use=lambda tagger, found: None):
     """Prints the scores and passes them on; returns the exit code."""
     if args.output and output.is_filled(args.output):
@@ -68,7 +62,7 @@ def run(args, parser, use=lambda tagger, found: None):
     from speechbrain_fftp.training import reports
     from speechbrain_fftp.training.run_folder import versions
 
-    given = given_options(args, *DATA, "window", "hop")
+    given = options.given(args, *DATA, "window", "hop")
     terminal = sys.stderr.isatty()
     found = tagger.evaluate(args.data_folder, progress=terminal, **given)
     if args.strong_labels:

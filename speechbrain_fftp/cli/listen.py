@@ -42,7 +42,8 @@ def add_options(parser):
     text = "window length (default: 10, or the model's maximum if that is "
     text += "less; a forward-only AuM needs no windows)"
     options.add_windows(parser, text, "; 0.5 without windows")
-    options.add_format(parser, ("table", "jsonl"))
+    text, formats = "output format (default: table)", ("table", "jsonl")
+    parser.add_argument("--format", choices=formats, default="table", help=text)
 
 
 def run(args, parser):

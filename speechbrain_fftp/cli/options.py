@@ -59,12 +59,6 @@ def add_threshold(parser, text, default=None):
     )
 
 
-def add_format(parser, choices, text=""):
-    """Adds --format."""
-    text = f"output format (default: table){text}"
-    parser.add_argument("--format", choices=choices, default="table", help=text)
-
-
 def add_windows(parser, window, more=""):
     """Adds --window, with this text, --hop, and --device."""
     hop = f"time between the starts of windows (default: half a window{more})"
@@ -101,6 +95,12 @@ def parse(parser, argv):
     if getattr(args, "model", "") is None:
         parser.error(f"no model was given. {GET_MODEL}")
     return args
+
+
+def given(args, *names):
+    """Those of some options that have a value."""
+    values = {name: getattr(args, name) for name in names}
+    return {k: value for k, value in values.items() if value is not None}
 
 
 def in_range(kind, low, high=math.inf, word=None):

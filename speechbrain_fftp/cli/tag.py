@@ -33,8 +33,9 @@ def add_options(parser):
     add("--timeline", action="store_true", help=text)
     text = "window length of the timeline (default: 10, or the model's maximum "
     options.add_windows(parser, f"{text}if that is less)")
-    text = "; audacity is a label track of events and implies --timeline"
-    options.add_format(parser, output.OUTPUT_FORMATS, text)
+    text = "output format (default: table); audacity is a label track of "
+    text += "events and implies --timeline"
+    add("--format", choices=output.OUTPUT_FORMATS, default="table", help=text)
     text = "draw the spectrogram and the timeline of the file; the extension, "
     text += "such as .png or .svg, sets the format"
     add("--plot", metavar="PNG", help=text)
@@ -98,8 +99,7 @@ def _print_results(args, tagger, files, errors):
 
 def _results(args, tagger, files, progress):
     """Yields files, each with its tags or events, or with an error."""
-    limits = {"top_k": args.top_k, "threshold": args.threshold}
-    limits = {k: value for k, value in limits.items() if value is not None}
+    limits = options.given(args, "top_k", "threshold")
     plain = not (args.timeline or args.plot or args.verbose or "-" in files)
     if plain and len(files) > 1:
         for found in tagger.tag_files(files, **limits):

@@ -14,11 +14,7 @@ import torch
 
 from speechbrain.processing.features import InputNormalization
 from speechbrain_fftp.dataio.audio import MAX_RATE, MIN_RATE
-from speechbrain_fftp.lobes.features import (
-    DatasetNormalization,
-    KaldiFbank,
-    MelDecibels,
-)
+from speechbrain_fftp.lobes import features
 from speechbrain_fftp.lobes.frame_classifier import (
     AttentionPooling,
     FrameClassifier,
@@ -43,8 +39,8 @@ LAYERS = ("Dropout", "GELU", "Identity", "LayerNorm", "Linear", "RMSNorm")
 LAYERS = [getattr(torch.nn, name) for name in LAYERS]
 # The classes that each part of a model can have, by name.
 CLASSES = {
-    "compute_features": [KaldiFbank, MelDecibels],
-    "mean_var_norm": [DatasetNormalization, InputNormalization],
+    "compute_features": [features.KaldiFbank, features.MelDecibels],
+    "mean_var_norm": [features.DatasetNormalization, InputNormalization],
     "embedding_model": ENCODERS,
     "embedding": [FFTPEmbedding, SquarePatchEmbedding],
     "classifier": [torch.nn.Sequential, FrameClassifier, *LAYERS],
@@ -94,21 +90,20 @@ def _build(config, n_tensors):
     """
     if not isinstance(config, dict):
         raise ValueError("the file does not hold a JSON object.")
-    missing = [key for key in NEEDED if key not in config]
-    unknown = sorted(set(config) - {*NEEDED, "single_label"})
+    missing = ", ".join(key for key in NEEDED if key not in config)
+    unknown = ", ".join(sorted(set(config) - {*NEEDED, "single_label"}))
     if missing or unknown:
-        raise ValueError(
-            f"missing: {', '.join(missing) or 'none'}; "
-            f"unknown: {', '.join(unknown) or 'none'}."
-        )
+        missing, unknown = missing or "none", unknown or "none"
+        raise ValueError(f"missing: {missing}; unknown: {unknown}.")
     for name, (low, high) in NUMBERS.items():
         if type(config[name]) is not int or not low <= config[name] <= high:
             raise ValueError(
                 f"{name} must be an integer from {low} to {high}, not "
                 f"{config[name]!r}."
             )
-    single_label = config.get("single_label", False)
-    if not isinstance(single_label, bool):
+    hparams = {name: config[name] for name in NUMBERS}
+    hparams["single_label"] = config.get("single_label", False)
+    if not isinstance(hparams["single_label"], bool):
         raise ValueError("single_label must be true or false.")
     modules = {}
     for name in ("compute_features", "mean_var_norm"):
@@ -122,8 +117,7 @@ def _build(config, n_tensors):
             f"compute_features has n_mels={fbank.n_mels}, but embedding_model "
             f"needs n_mels={encoder.n_mels}."
         )
-    hparams = {name: config[name] for name in NUMBERS}
-    return modules, {**hparams, "single_label": single_label}
+    return modules, hparams
 
 
 class _NoInitialisation(torch.overrides.TorchFunctionMode):
@@ -154,9 +148,7 @@ def _build_module(config, part, n_tensors):
         layers = values.pop("layers", None)
         if values or not isinstance(layers, list) or len(layers) > MAX_LAYERS:
             raise ValueError(f"{part}: Sequential takes a list of layers.")
-        return cls(
-            *(_build_module(layer, "layers", n_tensors) for layer in layers)
-        )
+        return cls(*(_build_module(x, "layers", n_tensors) for x in layers))
     known = _parameters(cls)
     for key, value in values.items():
         if key not in known:
@@ -174,17 +166,16 @@ def _build_module(config, part, n_tensors):
 
 def _check_sizes(cls, values, part, n_tensors):
     """Refuses what would take much memory, or divide by zero."""
-    if cls in ENCODERS and values["depth"] > n_tensors:
+    if cls in ENCODERS and (depth := values["depth"]) > n_tensors:
         raise ValueError(
-            f"{part}: {n_tensors} tensors are too few for "
-            f"depth={values['depth']}."
+            f"{part}: {n_tensors} tensors are too few for depth={depth}."
         )
-    if cls is DatasetNormalization and values["std"] == 0:
+    if cls is features.DatasetNormalization and values["std"] == 0:
         raise ValueError(f"{part}: std must not be 0.")
     if cls is InputNormalization and values["norm_type"] != "sentence":
         raise ValueError(f"{part}: norm_type must be sentence.")
     elements = 0
-    if cls is KaldiFbank:
+    if cls is features.KaldiFbank:
         samples_per_ms = values["sample_rate"] / 1000
         window = samples_per_ms * values["frame_length"]
         if min(samples_per_ms * values["frame_shift"], window - 1) < 1:
@@ -193,7 +184,7 @@ def _check_sizes(cls, values, part, n_tensors):
                 "frame_length at least two."
             )
         elements = window * values["n_mels"]
-    elif cls is MelDecibels:
+    elif cls is features.MelDecibels:
         for key in ("sample_rate", "n_mels", "n_fft", "hop_length"):
             if values[key] < 1:
                 raise ValueError(f"{part}: {key} must be positive.")
@@ -206,13 +197,9 @@ def _check_sizes(cls, values, part, n_tensors):
 
 def _parameters(cls):
     """Names of a class's own arguments, each with its default."""
-    plain = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = inspect.signature(cls).parameters.values()
-    return {
-        parameter.name: parameter.default
-        for parameter in parameters
-        if parameter.kind == plain and parameter.name not in ("device", "dtype")
-    }
+    others = ("args", "kwargs", "device", "dtype")
+    return {x.name: x.default for x in parameters if x.name not in others}
 
 
 def _is_plausible(value, default):

@@ -8,8 +8,8 @@ import dataclasses
 import functools
 import io
 import json
-import os
 from collections import Counter
+from pathlib import Path
 
 import torch
 from tqdm import tqdm
@@ -48,37 +48,38 @@ class Evaluation:
 
 
 def _list_prepared(folder, split):
-    """Classes, clips' ids, and id, path and labels of each, of a prepared folder.
+    """Classes, ids, and clips: the id of each, what opens it, and labels.
 
-    The classes are a dict from what data call them, such as mids, to labels.
+    The classes are a dict from what data call them, such as mids, to labels;
+    what opens a clip is a function that returns a path or a file.
     """
     names = [f"{name}.csv" for name in SPLITS[split]]
-    paths = [os.path.join(folder, name) for name in names]
-    path = next(filter(os.path.isfile, paths), None)
+    paths = [Path(folder, name) for name in names]
+    path = next(filter(Path.is_file, paths), None)
     if path is None:
         raise ValueError(
             f"{folder} has no {' or '.join(names)}: choose another split, or "
             "the data folder that it was prepared from."
         )
-    with open(os.path.join(folder, DONE), encoding="utf-8") as file:
-        places = json.load(file)["settings"]
-    classes = read_table(os.path.join(folder, "classes.csv"), ("index",))
+    done = json.loads(Path(folder, DONE).read_text("utf-8"))
+    places = {**done["settings"], "data_root": folder}
+    classes = read_table(Path(folder, "classes.csv"), ("index",))
     names = {
         row.get("mid") or row["label"]: row.get("display_name") or row["label"]
         for _, row in classes
     }
     clips = []
     for _, row in read_table(path, ("ID", "wav")):
-        wav = row["wav"].replace("$data_root", str(folder))
-        for name in ("data_folder", "test_set"):
+        wav = row["wav"]
+        for name in ("data_root", "data_folder", "test_set"):
             wav = wav.replace(f"${name}", str(places.get(name)))
         own = row["labels"].split(";") if "labels" in row else [row["label"]]
-        clips.append((row["ID"], wav, own))
+        clips.append((row["ID"], functools.partial(str, wav), own))
     return names, [clip_id for clip_id, *_ in clips], clips
 
 
 def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
-    """As ``_list_prepared``, with functions that return what it would write."""
+    """As ``_list_prepared``, of clips as the recipe would prepare them."""
     settings = {"unbalanced": False, **settings, "data_folder": data_folder}
     data = open_data(settings)
     listed = data.list_clips()
@@ -109,20 +110,11 @@ def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
     return data.classes, list(clips), items()
 
 
-def _open(source):
-    """A path, or the file that a listed function returns."""
-    return source() if callable(source) else source
-
-
 def _list_clips(tagger, data_folder, split, **settings):
-    """As ``_list_prepared``, of any data folder.
-
-    Also the labels that the data and the model have.
-    """
+    """As ``_list_prepared``, of any data folder; also the labels in common."""
     if split not in SPLITS:
         raise ValueError(f"split={split!r} is not one of {', '.join(SPLITS)}.")
-    tables = [os.path.join(data_folder, x) for x in (DONE, "classes.csv")]
-    if all(map(os.path.isfile, tables)):
+    if all(Path(data_folder, x).is_file() for x in (DONE, "classes.csv")):
         names, ids, clips = _list_prepared(data_folder, split)
     else:
         rate = tagger.hparams.sample_rate
@@ -152,18 +144,12 @@ def evaluate(
     ``read`` returns the windows of a file as ``_tag_many`` needs them.
     """
     _, ids, clips, labels = _list_clips(tagger, data_folder, split, **settings)
-
-    def read_clip(item):
-        """The windows of a listed clip."""
-        return read(_open(item[1]))
-
+    results = _tag_many(
+        tagger.tag_batch, lambda clip: read(clip[1]()), clips, num_workers
+    )
+    bar = {"total": len(ids), "unit": "clip", "disable": not progress}
     rows, probs, skipped = [], [], {}
-    for (clip_id, _, own), result in tqdm(
-        _tag_many(tagger.tag_batch, read_clip, clips, num_workers),
-        total=len(ids),
-        unit="clip",
-        disable=not progress,
-    ):
+    for (clip_id, _, own), result in tqdm(results, **bar):
         if isinstance(result, str):
             skipped[clip_id] = result
         else:
@@ -176,20 +162,17 @@ def evaluate(
         raise ValueError(
             f"No clip of the {split} split of {data_folder} can be read."
         )
-    probs = torch.stack(probs)
-    metrics = {}
+    ids, truth = zip(*rows)
+    probs, metrics = torch.stack(probs), {}
     if getattr(tagger.hparams, "single_label", False):
         best = [tagger.labels[n] for n in probs.argmax(1)]
-        right = [[name] == own for name, (_, own) in zip(best, rows)]
+        right = [[name] == own for name, own in zip(best, truth)]
         metrics["accuracy"] = sum(right) / len(right)
     columns = [tagger.labels.index(label) for label in labels]
     probs, limits = probs[:, columns], 0.5
     if tagger.thresholds is not None:
         limits = tagger.thresholds[columns].numpy()
-    targets = torch.tensor(
-        [[float(label in own) for label in labels] for _, own in rows]
-    )
+    targets = torch.tensor([[float(x in own) for x in labels] for own in truth])
     metrics.update(tagging_metrics(targets.numpy(), probs.numpy()))
     metrics.update(f1_scores(targets.numpy(), probs.numpy(), limits))
-    ids = [clip_id for clip_id, _ in rows]
-    return Evaluation(metrics, ids, targets, probs, labels, skipped)
+    return Evaluation(metrics, list(ids), targets, probs, labels, skipped)

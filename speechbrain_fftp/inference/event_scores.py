@@ -14,22 +14,10 @@ from tqdm import tqdm
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.datasets.audioset.lists import read_strong_labels
-from speechbrain_fftp.inference.evaluation import _list_clips, _open
-from speechbrain_fftp.inference.frames import (
-    _average,
-    _frame_classifier,
-    _step_targets,
-)
+from speechbrain_fftp.inference import frames, thresholds
+from speechbrain_fftp.inference.evaluation import _list_clips
 from speechbrain_fftp.inference.many_files import READING_ERRORS
-from speechbrain_fftp.inference.thresholds import (
-    learn_thresholds,
-    write_thresholds,
-)
-from speechbrain_fftp.utils.event_metrics import (
-    event_counts,
-    event_metrics,
-    mean_f1,
-)
+from speechbrain_fftp.utils import event_metrics
 
 logger = get_logger(__name__)
 
@@ -37,48 +25,38 @@ logger = get_logger(__name__)
 MEANS = (0.0, 0.15, 0.25, 0.35, 0.5, 0.7, 1.0)
 
 
-def learn_events(
-    tagger,
-    data_folder,
-    strong_labels,
-    split="valid",
-    window=None,
-    hop=None,
-    progress=False,
-    **settings,
-):
+def learn_events(tagger, *tables, split="valid", **options):
     """Learns thresholds and a moving average of time steps, which it sets.
 
-    Or thresholds of windows, if their length or hop is given. Returns seconds,
-    and the rows of ``learn_thresholds``: thresholds of maximum F1 of time steps,
-    and the average whose events have the highest mean F1 over classes, the
-    shortest one of several.
+    Or thresholds of windows, if their length or hop is given, see
+    ``find_events``. Returns seconds, and the rows of ``learn_thresholds``:
+    thresholds of maximum F1 of time steps, and the average whose events have
+    the highest mean F1 over classes, the shortest one of several.
     """
     lengths, classifier = (0.0,), None
-    if not (window or hop):
-        lengths, classifier = MEANS, _frame_classifier(tagger)
+    if not (options.get("window") or options.get("hop")):
+        lengths, classifier = MEANS, frames._frame_classifier(tagger)
         classifier.mean_seconds = 0.0
-    found, truth = find_events(
-        tagger, data_folder, strong_labels, split, window, hop, progress,
-        **settings,
-    )  # fmt: skip
+    found, truth = find_events(tagger, *tables, split=split, **options)
     numbers = {label: number for number, label in enumerate(tagger.labels)}
-    targets = torch.cat([
-        _step_targets(
-            each.times,
-            [(a, b, numbers[label]) for a, b, label in truth[clip]],
-            len(numbers),
-        )
-        for clip, each in found.items()
-    ])  # fmt: skip
+    targets = []
+    for clip, each in found.items():
+        events = [(a, b, numbers[label]) for a, b, label in truth[clip]]
+        targets.append(frames._step_targets(each.times, events, len(numbers)))
+    targets = torch.cat(targets)
     best = None
     for seconds in lengths:
-        smooth = {k: _smooth(x, seconds) for k, x in found.items()}
+        smooth = {}
+        for clip, each in found.items():
+            probs, window = frames._average(each.times, each.probs, seconds)
+            window = window or each.window
+            smooth[clip] = replace(each, probs=probs, window=window)
         probs = torch.cat([each.probs for each in smooth.values()])
-        rows = learn_thresholds(tagger.labels, targets, probs)
+        rows = thresholds.learn_thresholds(tagger.labels, targets, probs)
         limits = torch.tensor([threshold for _, threshold, *_ in rows])
-        counts = event_counts(smooth, truth, tagger.labels, limits)[0].sum(1)
-        mean = mean_f1(counts[:, counts[1] > 0])
+        about = smooth, truth, tagger.labels, limits
+        counts = event_metrics.event_counts(*about)[0].sum(1)
+        mean = event_metrics.mean_f1(counts[:, counts[1] > 0])
         if best is None or mean > best[0] + 1e-6:
             best = mean, seconds, rows
     if classifier is not None:
@@ -96,16 +74,8 @@ def calibrate_events(folder, tagger, *tables, **options):
     config = json.loads(path.read_text("utf-8"))
     config["classifier"]["mean_seconds"] = seconds
     write_json(path, config)
-    write_thresholds(folder, rows)
+    thresholds.write_thresholds(folder, rows)
     return seconds
-
-
-def _smooth(found, seconds):
-    """A ``Timeline`` whose time steps are averaged over some seconds."""
-    if not seconds:
-        return found
-    probs, window = _average(found.times, found.probs, seconds)
-    return replace(found, probs=probs, window=window)
 
 
 def find_events(
@@ -145,7 +115,7 @@ def find_events(
         if clip not in truth:
             continue
         try:
-            found[clip] = tagger.analyze(_open(source), window, hop)
+            found[clip] = tagger.analyze(source(), window, hop)
         except READING_ERRORS as error:
             errors[clip] = error
     for clip, error in errors.items():
@@ -156,9 +126,7 @@ def find_events(
 
 
 def evaluate_events(tagger, *tables, **options):
-    """The ``event_metrics`` of ``find_events``.
-
-    With the model's thresholds, or 0.5 if it has none.
-    """
+    """``event_metrics`` of a model, with its thresholds or 0.5 without them."""
+    found = find_events(tagger, *tables, **options)
     threshold = 0.5 if tagger.thresholds is None else "auto"
-    return event_metrics(*find_events(tagger, *tables, **options), threshold)
+    return event_metrics.event_metrics(*found, threshold)

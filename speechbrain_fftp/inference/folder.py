@@ -21,25 +21,9 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import _atomic_folder, write_csv, write_json
-from speechbrain_fftp.inference.config import (
-    MODULES,
-    NEEDED,
-    NUMBERS,
-    TRAINED,
-    _build,
-    _describe,
-)
-from speechbrain_fftp.inference.thresholds import (
-    THRESHOLDS,
-    read_thresholds,
-    write_thresholds,
-)
-from speechbrain_fftp.utils.pretrained.tensors import (
-    LOADING_ERRORS,
-    _check_names,
-    _read_tensors,
-    _read_text,
-)
+from speechbrain_fftp.inference import config, thresholds
+from speechbrain_fftp.inference.config import NUMBERS, TRAINED
+from speechbrain_fftp.utils.pretrained import tensors
 
 logger = get_logger(__name__)
 
@@ -91,16 +75,16 @@ def _load_folder(folder):
         path = labels_file
         labels = _read_labels(path)
         path = weights_file
-        tensors = _read_tensors(path)
+        weights = tensors._read_tensors(path)
         path = config_file
-        config = json.loads(_read_text(path))
-        modules, hparams = _build(config, len(tensors))
+        content = json.loads(tensors._read_text(path))
+        modules, hparams = config._build(content, len(weights))
         path = weights_file
-        _assign_tensors(modules, tensors)
+        _assign_tensors(modules, weights)
         path = config_file
         width = modules["embedding_model"].embed_dim
         n_classes = modules["classifier"](torch.zeros(1, 1, width)).shape[-1]
-    except (OSError, *LOADING_ERRORS) as error:
+    except (OSError, *tensors.LOADING_ERRORS) as error:
         message = str(error)
         if str(path) not in message:
             message = f"{path} cannot be used: {error}"
@@ -110,7 +94,7 @@ def _load_folder(folder):
             f"{labels_file} has {len(labels)} labels, but the model has "
             f"{n_classes} classes. {REMEDY}"
         )
-    hparams["thresholds"] = read_thresholds(folder, labels)
+    hparams["thresholds"] = thresholds.read_thresholds(folder, labels)
     hparams["label_encoder"] = CategoricalEncoder()
     hparams["label_encoder"].update_from_iterable(labels)
     normalizer = AudioNormalizer(sample_rate=hparams["sample_rate"])
@@ -119,7 +103,8 @@ def _load_folder(folder):
 
 def _read_labels(path):
     """The labels of labels.csv, ordered by class."""
-    rows = list(csv.reader(_read_text(path).splitlines(keepends=True)))
+    text = tensors._read_text(path)
+    rows = list(csv.reader(text.splitlines(keepends=True)))
     if rows[:1] != [["index", "label"]] or len(rows) < 2:
         raise ValueError(f"{path} must have the columns index and label.")
     for number, row in enumerate(rows[1:]):
@@ -136,19 +121,19 @@ def _read_labels(path):
     return labels
 
 
-def _assign_tensors(modules, tensors):
-    """Makes the tensors the parameters of the modules."""
+def _assign_tensors(modules, weights):
+    """Makes the tensors of a file the parameters of the modules."""
     model = torch.nn.ModuleDict({name: modules[name] for name in TRAINED})
     own = model.state_dict()
-    _check_names(tensors, own, "the model of config.json")
-    for name, tensor in tensors.items():
+    tensors._check_names(weights, own, "the model of config.json")
+    for name, tensor in weights.items():
         like = own[name].is_floating_point() == tensor.is_floating_point()
         if tensor.shape != own[name].shape or not like:
             raise ValueError(
                 f"{name} is {list(tensor.shape)}, {tensor.dtype}, but "
                 f"{list(own[name].shape)} in the model of config.json."
             )
-    state = {name: x.to(own[name].dtype) for name, x in tensors.items()}
+    state = {name: x.to(own[name].dtype) for name, x in weights.items()}
     model.load_state_dict(state, assign=True)
 
 
@@ -163,21 +148,21 @@ def _export_inference(
     with a warning.
     """
     recipe = ruamel.yaml.YAML().load(Path(hparams_file))  # keeps the tags
-    recipe = {key: recipe[key] for key in NEEDED if key in recipe}
-    if missing := [key for key in NEEDED if key not in recipe]:
+    if missing := [key for key in config.NEEDED if key not in recipe]:
         raise ValueError(
             f"{hparams_file} lacks {', '.join(missing)}, which inference needs."
         )
+    recipe = {key: recipe[key] for key in config.NEEDED}
     hparams = {name: recipe[name] for name in NUMBERS}
     hparams.update(label_encoder=label_encoder, single_label=single_label)
     with _atomic_folder(folder, needed=2 * _num_bytes(modules)) as unfinished:
         _write_yaml_form(Path(unfinished), recipe, modules, hparams)
         try:
             if learned:
-                write_thresholds(unfinished, learned)
+                thresholds.write_thresholds(unfinished, learned)
             _write_data_form(Path(unfinished), modules, hparams)
         except (ImportError, ValueError) as error:
-            for name in (*FILES, THRESHOLDS):
+            for name in (*FILES, thresholds.THRESHOLDS):
                 Path(unfinished, name).unlink(missing_ok=True)
             logger.warning(
                 "Only hyperparams.yaml and its weights are written, which "
@@ -207,14 +192,9 @@ def _write_yaml_form(folder, recipe, modules, hparams):
 
 
 def _write_folder(folder, modules, hparams):
-    """Writes what ``_load_folder`` returns as data alone; returns the path.
-
-    Replaces an earlier folder. A model that config.json cannot describe is a
-    ValueError.
-    """
+    """Writes a model as data alone; ValueError if that is impossible."""
     with _atomic_folder(folder, needed=_num_bytes(modules)) as unfinished:
         _write_data_form(Path(unfinished), modules, hparams)
-    return Path(folder)
 
 
 def _num_bytes(modules):
@@ -226,14 +206,15 @@ def _write_data_form(folder, modules, hparams):
     """Writes the files that ``_load_folder`` reads, and checks that it can."""
     from safetensors.torch import save
 
-    config = {name: hparams[name] for name in NUMBERS}
-    config.update({name: _describe(modules[name], name) for name in MODULES})
-    config.update({"single_label": True} if hparams["single_label"] else {})
-    write_json(folder / "config.json", config)
+    content = {name: hparams[name] for name in NUMBERS}
+    for name in config.MODULES:
+        content[name] = config._describe(modules[name], name)
+    content.update({"single_label": True} if hparams["single_label"] else {})
+    write_json(folder / "config.json", content)
     model = torch.nn.ModuleDict({name: modules[name] for name in TRAINED})
-    tensors = {k: v.cpu().contiguous() for k, v in model.state_dict().items()}
+    weights = {k: v.cpu().contiguous() for k, v in model.state_dict().items()}
     # Not save_file: only the owner could read its file.
-    (folder / "model.safetensors").write_bytes(save(tensors))
+    (folder / "model.safetensors").write_bytes(save(weights))
     labels = sorted(hparams["label_encoder"].ind2lab.items())
     write_csv(folder / "labels.csv", ("index", "label"), labels)
     _load_folder(folder)

@@ -1,10 +1,9 @@
 """Exports an AST tagger as a folder that Hugging Face's transformers reads.
 
 ``ASTForAudioClassification`` has square patches: a full-frequency patch becomes
-one whose kernel is zero beyond its own frames. Tokens are the same, but the patch
-layer computes ``n_mels / patch_frames`` times as much. Results are exact for the
-first ``max_frames`` frames of clips that have at least as many. Shorter clips are
-padded, and unlike an ``AudioTagger``, transformers attends to the padding.
+one whose kernel is zero beyond its own frames. Tokens are the same, but the
+patch layer computes ``n_mels / patch_frames`` times as much. Unlike an
+``AudioTagger``, transformers pads short clips and attends to the padding.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -90,7 +89,7 @@ def _classifier(tagger):
     rate, part = tagger.hparams.sample_rate, MODULES[0]
     layers = [x for x in classifier.modules() if not isinstance(x, INERT)]
     kinds = torch.nn.LayerNorm, torch.nn.Linear
-    affine = len(classifier.state_dict()) == 4
+    plain = len(layers) == 2 and all(map(isinstance, layers, kinds))
     if type(encoder) is not AST:
         reason = f"its encoder is {type(encoder).__name__}, not AST"
     elif (
@@ -108,9 +107,7 @@ def _classifier(tagger):
         reason = "its front end is not KaldiFbank with the default settings"
     elif type(norm) is not DatasetNormalization:
         reason = "its normalization is not DatasetNormalization"
-    elif not (
-        len(layers) == 2 and all(map(isinstance, layers, kinds)) and affine
-    ):
+    elif not plain or len(classifier.state_dict()) != 4:
         reason = "its classifier is not LayerNorm and Linear, both with biases"
     elif len(layers[1].weight) != len(tagger.labels):
         reason = "it has another number of classes than labels"

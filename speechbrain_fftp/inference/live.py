@@ -10,13 +10,8 @@ import math
 import numpy as np
 import torch
 
+from speechbrain_fftp.inference import events
 from speechbrain_fftp.inference.config import MODULES
-from speechbrain_fftp.inference.events import (
-    Event,
-    _check_thresholds,
-    _Hysteresis,
-    _raise_limits,
-)
 from speechbrain_fftp.inference.windows import _cut_windows
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -45,10 +40,8 @@ def stream_events(
     blocks : iterable of numpy.ndarray
         Consecutive samples ``[S]`` at the model's sampling rate, float32, in
         blocks of any size. They are taken only when the model is ready.
-    window, hop : float, optional
-        As of ``AudioTagger.analyze``; the default hop of ``AuM.step`` is 0.5.
-    threshold, low : float, torch.Tensor or "auto", optional
-        As of ``AudioTagger.tag_long``.
+    window, hop, threshold, low : float, torch.Tensor or "auto", optional
+        As of ``AudioTagger.tag_long``; the default hop of ``AuM.step`` is 0.5.
 
     Yields
     ------
@@ -56,26 +49,26 @@ def stream_events(
         Each event twice: when it has begun, with the end None, and when it has
         ended. An option out of range, or NaN from the model, is a ValueError.
     """
-    threshold, low = _check_thresholds(threshold, tagger.thresholds, low)
+    limits = events._check_thresholds(threshold, tagger.thresholds, low)
     rows = _window_rows
     if window is None and _can_step(tagger):
         rows, hop = _step_rows, STEP_HOP if hop is None else hop
     window, hop = tagger.check_window(window, hop)
     labels, rate = tagger.labels, tagger.hparams.sample_rate
     sizes = (0.0, 0) if rows is _step_rows else (window, tagger.piece_samples)
-    tracker = _Hysteresis(threshold, low, len(labels), sizes[0])
+    tracker = events._Hysteresis(*limits, len(labels), sizes[0])
     pending = _Pending(tracker, sizes[1], rate)
     begun = set()
 
-    def notices(events, ended=True):
+    def notices(found, ended=True):
         """Yields the begins of events that are new, and their ends."""
-        for start, end, number, peak in events:
+        for start, end, number, peak in found:
             if number not in begun:
                 begun.add(number)
-                yield Event(start, None, labels[number], peak)
+                yield events.Event(start, None, labels[number], peak)
             if ended:
                 begun.remove(number)
-                yield Event(start, end, labels[number], peak)
+                yield events.Event(start, end, labels[number], peak)
 
     for *span, members, probs in rows(
         tagger, blocks, window * rate, hop * rate
@@ -163,14 +156,13 @@ class _Pending:
             self.spans = np.vstack([self.spans, (start, end)])
             self.probs = np.vstack([self.probs, probs])
             self.limits = np.vstack([self.limits, np.zeros_like(probs)])
-        _raise_limits(self.limits, self.spans, self.pieces)
+        events._raise_limits(self.limits, self.spans, self.pieces)
 
     def settle(self, position):
         """Passes what is final at a position to the tracker; returns events."""
         found, p = [], self.probs
-        final = (p <= self.limits) | (
-            self.spans[:, 1:] + self.piece <= position
-        )
+        final = p <= self.limits
+        final |= self.spans[:, 1:] + self.piece <= position
         if self.piece:
             p = np.minimum(p, self.limits)
         for number, time in enumerate(self.spans.mean(1) / self.rate):
@@ -194,5 +186,5 @@ class _Pending:
 
     def finish(self):
         """Ends the stream here; returns the remaining events."""
-        events = self.settle(math.inf)
-        return events + self.tracker.finish(self.position / self.rate)
+        found = self.settle(math.inf)
+        return found + self.tracker.finish(self.position / self.rate)

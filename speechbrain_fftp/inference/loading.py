@@ -46,6 +46,8 @@ class AudioTagger(tagging.AudioTagger):
     def from_pretrained(cls, source, device="cpu", precision="fp32", **options):
         """Loads a model without executing code from its folder.
 
+        What cannot be used is an OSError or a ValueError.
+
         Arguments
         ---------
         source : str
@@ -56,16 +58,7 @@ class AudioTagger(tagging.AudioTagger):
             cpu, cuda:0, ...; ``fp32`` or ``bf16``, which logs a warning on CPUs
             that do not support bfloat16, since it is slower there.
         **options : dict
-            ``packed``, ``threads`` and ``stride``, see the class.
-
-        Returns
-        -------
-        AudioTagger
-
-        Raises
-        ------
-        OSError, ValueError
-            If the model, the hub, the device or the precision cannot be used.
+            ``packed``, ``threads`` and ``stride``, see ``TaggingModel``.
         """
         if precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
@@ -92,7 +85,7 @@ class AudioTagger(tagging.AudioTagger):
     def evaluate(
         self, data_folder, split="eval", window=None, hop=None, **options
     ):
-        """Scores the model on labelled clips.
+        """Scores the model on labelled clips; returns an ``Evaluation``.
 
         Arguments
         ---------
@@ -107,10 +100,6 @@ class AudioTagger(tagging.AudioTagger):
             ``allow_missing``, the fraction of AudioSet's clips that may be
             missing (default: 0.2), and the recipe's ``unbalanced``,
             ``test_fold`` and ``cut_segments``.
-
-        Returns
-        -------
-        Evaluation
         """
         default = window is None and hop is None
         grids = [] if default else [self.check_window(window, hop)]

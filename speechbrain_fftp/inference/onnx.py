@@ -26,6 +26,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from speechbrain.utils.logger import get_logger
@@ -120,11 +121,7 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
         else:
             _check(exported, reference, report)
         if int8:
-            folder = exported.parent / "int8"
-            folder.mkdir()
-            exported = _quantize(
-                exported, folder / path.name, reference, report
-            )
+            exported = _quantize(exported, reference, report)
         size = 0
         # The weights first, then the file that refers to them
         for file in sorted(exported.parent.glob("*.data")) + [exported]:
@@ -141,12 +138,11 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
 
 def _export(tagger):
     """Exports a tagger, without traces of the machine."""
-    model = _Probabilities(tagger)
     batch, samples = map(torch.export.Dim, ("batch", "samples"))
     shapes = {"wavs": {0: batch, 1: samples}, "wav_lens": {0: batch}}
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
-            model.eval(),
+            _Probabilities(tagger).eval(),
             (torch.zeros(2, 250 * tagger.frame_samples), torch.ones(2)),
             dynamo=True,
             verbose=False,
@@ -191,11 +187,9 @@ def _check(path, tagger, report, tolerance=TOLERANCE):
         expected = [tagger.tag_batch(wavs, lens)]
         if tagger.has_frames:
             expected.append(tagger.tag_frames(wavs, lens)[1])
-        errors = zip(map(torch.from_numpy, found), expected, strict=True)
-        error = (
-            torch.stack([(a - b).abs().max() for a, b in errors]).max().item()
-        )
-        worst = worst if error <= worst else error  # also if it is NaN
+        pairs = zip(found, expected, strict=True)
+        error = np.max([np.abs(a - b.numpy()).max() for a, b in pairs])
+        worst = np.maximum(worst, error)  # NaN if one of them is
         if tolerance and not error <= tolerance:
             raise RuntimeError(
                 f"The exported model is off by {error:.1e} for waveforms "
@@ -211,12 +205,14 @@ def _check(path, tagger, report, tolerance=TOLERANCE):
     return worst
 
 
-def _quantize(path, quantized_path, tagger, report):
+def _quantize(path, tagger, report):
     """Writes a copy of an exported tagger with 8-bit weights, returns its path.
 
     The faster of two forms, unless its probabilities differ by more than
     ``FAST_ERROR``. Kernels of patches are stored in 16 bits.
     """
+    quantized_path = path.parent / "int8" / path.name
+    quantized_path.parent.mkdir()
     for write in (_quantize_channels, _quantize_blocks):
         with _quiet():
             write(path, quantized_path)
@@ -276,7 +272,6 @@ def _front_end(path):
 
 def _store_kernels(path):
     """Stores the kernels of convolutions in half precision."""
-    import numpy as np
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 

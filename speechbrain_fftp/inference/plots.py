@@ -94,8 +94,7 @@ def plot_timeline(timeline, ax, top=8):
     cells = edges, rows, probs[:, best].T.numpy()
     mesh = ax.pcolormesh(*cells, cmap="viridis", vmin=0, vmax=1)
     ax.invert_yaxis()
-    names = [timeline.labels[index] for index in best]
-    names = [textwrap.fill(name, 18) for name in names]
+    names = [textwrap.fill(timeline.labels[index], 18) for index in best]
     ax.set_yticks(range(len(names)), names, parse_math=False, size="small")
     ax.set_title("Probability of tags")
     ax.figure.colorbar(mesh, ax=ax, pad=0.02)

@@ -11,17 +11,8 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.audioset.lists import read_classes
 from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.folder import _load_folder
-from speechbrain_fftp.lobes.features import (
-    DatasetNormalization,
-    KaldiFbank,
-    MelDecibels,
-)
-from speechbrain_fftp.utils.pretrained import ast, aum, ced
-from speechbrain_fftp.utils.pretrained.tensors import (
-    _find_loader,
-    _read_json,
-    _read_tensors,
-)
+from speechbrain_fftp.lobes import features
+from speechbrain_fftp.utils.pretrained import ast, aum, ced, tensors
 
 logger = get_logger(__name__)
 
@@ -44,7 +35,7 @@ def load_model(path):
     config_file = path / "config.json"
     own = any((path / name).is_file() for name in OWN_FILES)
     if config_file.is_file() and not own:
-        config = _read_json(config_file)
+        config = tensors._read_json(config_file)
         if "model_type" in config:
             return _load_hugging_face(path, config)
     return _load_folder(path)
@@ -59,7 +50,7 @@ def _load_hugging_face(folder, config):
             f"{' or '.join(HUGGING_FACE)}."
         )
     load_encoder, front_end = HUGGING_FACE[kind]
-    about = _read_json(path := folder / PREPROCESSOR)
+    about = tensors._read_json(path := folder / PREPROCESSOR)
     encoder, classifier = load_encoder(folder)
     try:
         *modules, frames = front_end(about, encoder)
@@ -86,8 +77,8 @@ def _ast_front_end(about, encoder):
     _check_numbers({"mean": mean, "std": std}, -1e6, 1e6)
     if std <= 0:
         raise ValueError(f"std must be above 0, not {std}.")
-    fbank = KaldiFbank(_sampling_rate(about), n_mels)
-    return fbank, DatasetNormalization(mean, std), frames
+    fbank = features.KaldiFbank(_sampling_rate(about), n_mels)
+    return fbank, features.DatasetNormalization(mean, std), frames
 
 
 def _ced_front_end(about, encoder):
@@ -108,10 +99,10 @@ def _ced_front_end(about, encoder):
     edges["f_max"] = about.get("f_max") or rate / 2
     _check_numbers(edges, 0, rate / 2)
     sizes, edges = map(int, sizes.values()), map(float, edges.values())
-    features = MelDecibels(rate, encoder.n_mels, *sizes, *edges)
+    decibels = features.MelDecibels(rate, encoder.n_mels, *sizes, *edges)
     # (x - 0) / (2 * 0.5): the encoder normalizes by itself
-    identity = DatasetNormalization(mean=0.0, std=0.5)
-    return features, identity, CED_CHUNKS * encoder.max_frames
+    identity = features.DatasetNormalization(mean=0.0, std=0.5)
+    return decibels, identity, CED_CHUNKS * encoder.max_frames
 
 
 # By model_type: what loads the encoder, and its front end.
@@ -140,9 +131,9 @@ def _sampling_rate(about):
 
 def _load_original(path):
     """Modules and hparams of the authors' AST or Audio Mamba."""
-    state = _read_tensors(path)
+    state = tensors._read_tensors(path)
     loaders = {"load_ast": ast._load_ast, "load_aum": aum._load_aum}
-    loader = loaders.get(_find_loader(state))
+    loader = loaders.get(tensors._find_loader(state))
     if loader is None:
         raise ValueError(
             f"{path} holds neither an AST nor an Audio Mamba in the form of "
@@ -158,7 +149,8 @@ def _load_original(path):
             "it and correct config.json.",
             path,
         )
-    modules = [KaldiFbank(), DatasetNormalization(), encoder, classifier]
+    front_end = features.KaldiFbank(), features.DatasetNormalization()
+    modules = [*front_end, encoder, classifier]
     return _assemble(modules, encoder.max_frames, labels)
 
 

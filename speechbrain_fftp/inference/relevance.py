@@ -69,21 +69,18 @@ def token_relevance(tagger, wav):
     ``[N]``, which sums to 1 minus that of the class tokens over each part.
     """
     encoder, rate = tagger.mods.embedding_model, tagger.hparams.sample_rate
-    rows = encoder.embedding.freq_patches
+    patches = encoder.embedding
     times, relevance, start = [], [], 0
     for part in wav.chunk(math.ceil(len(wav) / tagger.max_samples)):
         with torch.no_grad(), attention_maps(encoder) as maps:
             tagger.encode_batch(part)
         # [1, 2 + F' * T', 2 + F' * T'] -> [F', T'] -> [T']
-        parts = rollout(maps)[..., CLASS_TOKENS:].split(
-            [CLASS_TOKENS, maps[0].shape[-1] - CLASS_TOKENS], 1
-        )
-        cls = parts[0].mean(1, keepdim=True)
-        steps = pool(encoder.pooling, cls, parts[1]).view(rows, -1).sum(0).cpu()
-        centers = (
-            torch.arange(len(steps)) * encoder.embedding.stride_frames
-            + encoder.embedding.patch_frames / 2
-        )
+        product = rollout(maps)[..., CLASS_TOKENS:]
+        cls = product[:, :CLASS_TOKENS].mean(1, keepdim=True)
+        steps = pool(encoder.pooling, cls, product[:, CLASS_TOKENS:])
+        steps = steps.view(patches.freq_patches, -1).sum(0).cpu()
+        centers = torch.arange(len(steps)) * patches.stride_frames
+        centers = centers + patches.patch_frames / 2
         times.append((start + centers * tagger.frame_samples) / rate)
         relevance.append(steps)
         start += len(part)

@@ -15,8 +15,7 @@ from speechbrain_fftp.utils.pretrained.tensors import _read_text
 
 THRESHOLDS = "thresholds.csv"
 HEADER = ("label", "threshold", "positives", "f1")
-# Positive clips that a class needs for a threshold of its own
-MIN_POSITIVES = 5
+MIN_POSITIVES = 5  # clips that a class needs for a threshold of its own
 
 
 def learn_thresholds(labels, targets, probs, min_positives=MIN_POSITIVES):

@@ -22,11 +22,9 @@ SOURCES = [
     for folder in FOLDERS
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
-# The modules that go to SpeechBrain, whose docstrings take the full form; only
-# the package calls the last one.
+# The modules that go to SpeechBrain, whose docstrings take the full form.
 EXPORTED = {path for part in PARTS.values() for path in part}
 EXPORTED = sorted(EXPORTED.intersection(SOURCES))
-SHORT = "speechbrain_fftp/inference/packed_linear.py"
 TITLES = "Arguments|Returns|Yields|Raises|Example"
 
 
@@ -165,7 +163,7 @@ def faults(name, node, full=True):
 def test_docstrings_agree_with_signatures(path):
     tree = ast.parse((ROOT / path).read_text("utf-8"))
     package = path.startswith("speechbrain_fftp/")
-    full = package and path in EXPORTED and path != SHORT
+    full = package and path in EXPORTED
     wrong = {name: faults(name, node, full) for name, node in public(tree.body)}
     assert not {name: found for name, found in wrong.items() if found}
 
