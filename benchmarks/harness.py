@@ -30,19 +30,8 @@ NOT_MEASURED = ("", [{"result": "not yet measured"}])
 def read_options(description, rounds, **others):
     """Parses the command line and sets the number of threads.
 
-    Arguments
-    ---------
-    description : str
-        The script's docstring.
-    rounds : int
-        Default of ``--rounds``.
-    **others : dict
-        Names and defaults of further options; the type is the default's.
-
-    Returns
-    -------
-    argparse.Namespace
-        The options. With ``--smoke``, results go to a temporary folder.
+    ``others`` are names and defaults of further options, whose type is the
+    default's. With ``--smoke``, results go to a temporary folder.
     """
     global RESULTS, ROUND_SECONDS
     parser = argparse.ArgumentParser(description=description)
@@ -64,27 +53,10 @@ def read_options(description, rounds, **others):
 
 
 def target(work, goal, value, unit="x", at_least=True, reason=""):
-    """A row of the targets, which docs/performance.md shows.
+    """A row of the targets, a dict, which docs/performance.md shows.
 
-    Arguments
-    ---------
-    work : str
-        What is measured.
-    goal : float
-        Lower bound of the value, or upper bound if not ``at_least``.
-    value : float or None
-        The measured value; None if not yet measured.
-    unit : str
-        Unit of ``goal`` and ``value``.
-    at_least : bool
-        Whether ``goal`` is a lower bound.
-    reason : str
-        Why the target may be missed.
-
-    Returns
-    -------
-    dict
-        The row.
+    ``goal`` is a lower bound of the value (None: not yet measured), or an upper
+    bound if not ``at_least``; ``reason`` says why it may be missed.
     """
     bound = "at least" if at_least else "at most"
     row = {"work": work, "target": f"{bound} {goal:g}{unit}"}
@@ -109,25 +81,13 @@ def seconds(function, calls=1):
 
 
 def compare(cases, rounds=10, case_seconds=60.0):
-    """Times functions in turns, so that disturbances affect all of them.
+    """Times functions, by name, in turns: disturbances affect all of them.
 
-    A measurement takes half a second, which sets its number of calls.
-
-    Arguments
-    ---------
-    cases : dict
-        Functions without arguments, by name.
-    rounds : int
-        Measurements of each function.
-    case_seconds : float
-        Time limit per function: slower ones are measured in fewer rounds. If
-        the warm-up call exceeds it, its time is the only measurement.
-
-    Returns
-    -------
-    dict
-        By name: ``median``, ``low`` and ``high`` quartile of the seconds per
-        call, number of ``rounds`` and of ``calls`` per round.
+    A measurement takes half a second, which sets its number of calls. A function
+    that would take more than ``case_seconds`` gets fewer rounds; if the warm-up
+    call takes longer, its time is the only measurement. Returns, by name, a dict
+    with ``median``, ``low`` and ``high`` quartile of the seconds per call, and the
+    numbers of ``rounds`` and of ``calls`` per round.
     """
     times, calls, limits = {name: [] for name in cases}, {}, {}
     for name, function in cases.items():
@@ -261,15 +221,8 @@ def markdown(sections):
 def write_results(name, about, sections):
     """Writes ``benchmarks/results/NAME.json`` and ``NAME.md``; prints the same.
 
-    Arguments
-    ---------
-    name : str
-        Name of the files.
-    about : dict
-        The ``environment``.
-    sections : dict
-        By title: a note and rows, dicts with the same keys. Values that are
-        dicts are only in the JSON file.
+    ``sections`` has, by title, a note and rows: dicts with the same keys, whose
+    values are only in the JSON file if they are dicts.
     """
     sections = {
         title: {"note": note, "environment": about, "rows": rows}

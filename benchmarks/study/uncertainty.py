@@ -23,12 +23,8 @@ REPLICATES = 10000
 class Scores(NamedTuple):
     """What a run predicted for the test clips of a fold.
 
-    Arguments
-    ---------
-    ids, groups : numpy.ndarray
-        The name and the group of each clip.
-    targets, probs : numpy.ndarray
-        1 where a clip has a label, and probabilities, both ``[clips, C]``.
+    The name and the group of each clip; 1 where a clip has a label, and
+    probabilities, both ``[clips, C]``.
     """
 
     ids: np.ndarray
@@ -38,19 +34,9 @@ class Scores(NamedTuple):
 
 
 def accuracy(scores, weights):
-    """Share of clips whose class is the most probable one.
+    """Share of clips whose class is the most probable one ``[replicates]``.
 
-    Arguments
-    ---------
-    scores : Scores
-        The predictions.
-    weights : numpy.ndarray
-        How often each clip counts ``[replicates, clips]``.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``[replicates]``
+    ``weights`` say how often each clip counts ``[replicates, clips]``.
     """
     hits = scores.probs.argmax(1) == scores.targets.argmax(1)
     return weights @ hits / weights.sum(1)
@@ -97,22 +83,9 @@ METRICS = {
 def draw(groups, replicates=REPLICATES, seed=0):
     """Draws folds, and in each of them groups, with replacement.
 
-    Arguments
-    ---------
-    groups : tuple of (tuple of str)
-        The group of each clip, for each fold.
-    replicates : int
-        Number of draws.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    drawn : numpy.ndarray
-        The folds of each draw ``[replicates, folds]``.
-    weights : list of numpy.ndarray
-        For each fold, how often each clip counts whenever the fold is drawn
-        ``[times, clips]``.
+    ``groups`` holds, for each fold, a tuple with the group of each clip. Returns
+    the folds of each draw ``[replicates, folds]``, and for each fold how often
+    each clip counts whenever the fold is drawn ``[times, clips]``.
     """
     rng = np.random.default_rng(seed)
     drawn = rng.integers(len(groups), size=(replicates, len(groups)))
@@ -126,21 +99,10 @@ def draw(groups, replicates=REPLICATES, seed=0):
 
 
 def bootstrap(folds, metric, **options):
-    """Means over drawn folds of the metric on drawn groups.
+    """Means over drawn folds of the metric on drawn groups ``[replicates, runs]``.
 
-    Arguments
-    ---------
-    folds : list of (list of Scores)
-        The runs that are compared, for each fold, on the same clips.
-    metric : callable
-        ``accuracy`` or ``mean_precision``.
-    **options : dict
-        ``replicates`` and ``seed`` of ``draw``.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``[replicates, runs]``
+    ``folds`` holds, for each fold, the ``Scores`` of the runs that are compared,
+    on the same clips; ``options`` are those of ``draw``.
     """
     groups = tuple(tuple(runs[0].groups.tolist()) for runs in folds)
     drawn, weights = draw(groups, **options)
@@ -199,20 +161,10 @@ def compare(folds, metric, signs=(1, -1)):
 
 
 def verdicts(differences, margin):
-    """Says of each difference what it shows.
+    """Says what each of the differences, all that were declared together, shows.
 
-    Arguments
-    ---------
-    differences : list of Difference
-        All that were declared together, for Holm's correction.
-    margin : float
-        Differences within it, in points, count as none.
-
-    Returns
-    -------
-    list of (float, str)
-        Corrected p-values, and ``higher``, ``lower``, ``equal within the
-        margin`` or ``unresolved``.
+    Returns p-values with Holm's correction, and ``higher``, ``lower``, ``equal
+    within`` the margin in points, or ``unresolved``.
     """
     if not differences:
         return []

@@ -45,6 +45,7 @@ def script(monkeypatch):
         ("tagging", (), 0),
         ("small_files", (), 0),
         ("timeline", (), 0),
+        ("strides", (), 0),
         ("small_batches", ("transformers",), 1),
     ],
 )
