@@ -39,13 +39,7 @@ NEW_PACKAGES = {"speechbrain.integrations.triton": "GPU kernels in Triton."}
 
 
 def module_names():
-    """Maps names in SpeechBrain to names here, those of packages included.
-
-    Example
-    -------
-    >>> module_names()["speechbrain.lobes.kaldi_features"]
-    'speechbrain_fftp.lobes.features'
-    """
+    """Maps names in SpeechBrain to names here, those of packages included."""
     names = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         here = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
@@ -64,9 +58,8 @@ def module_names():
 class UpstreamFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds modules of this package under their names in SpeechBrain.
 
-    At the end of ``sys.meta_path`` it is asked only for modules that
-    SpeechBrain does not have. A module is the same object under both names; a
-    package under its name in SpeechBrain is a copy with the same content.
+    At the end of ``sys.meta_path`` it is asked only for what SpeechBrain lacks.
+    A module is the same object under both names; a package is a copy.
     """
 
     def __init__(self):
@@ -103,8 +96,7 @@ def register():
     """Makes the modules importable under their future names in SpeechBrain.
 
     Yaml files and scripts written for SpeechBrain with this package merged into
-    it then work with the plugin alone. Modules that SpeechBrain itself has take
-    precedence. A second call does nothing.
+    it then work with the plugin alone. SpeechBrain's own modules come first.
 
     Example
     -------

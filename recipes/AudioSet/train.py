@@ -48,7 +48,7 @@ from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 from speechbrain_fftp.inference.thresholds import learn_thresholds
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.training.brain import ClipBrain
-from speechbrain_fftp.training.distillation import load_teacher
+from speechbrain_fftp.training.distillation import Distillation
 from speechbrain_fftp.training.errors import report_errors
 from speechbrain_fftp.training.reports import write_tagging_results
 from speechbrain_fftp.training.run_folder import RunFolder
@@ -330,15 +330,16 @@ if __name__ == "__main__":
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    brain.teacher = load_teacher(
-        hparams["teacher"],
-        brain.labels,
-        single_label=False,
-        sample_rate=hparams["sample_rate"],
-        weight=hparams["distill_weight"],
-        temperature=hparams["distill_temperature"],
-        device=brain.device,
-    )
+    if hparams["teacher"]:
+        brain.teacher = Distillation(
+            hparams["teacher"],
+            brain.labels,
+            single_label=False,
+            sample_rate=hparams["sample_rate"],
+            weight=hparams["distill_weight"],
+            temperature=hparams["distill_temperature"],
+            device=brain.device,
+        )
     classifier = hparams["classifier"]
     getattr(classifier, "layers", classifier)[-1].bias.data.copy_(
         prior_log_odds(counts, num_clips, brain.labels)

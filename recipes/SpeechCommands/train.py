@@ -36,7 +36,7 @@ from speechbrain_fftp.datasets.speech_commands.lists import (
 )
 from speechbrain_fftp.datasets.synthetic.words import make_word_set
 from speechbrain_fftp.training.brain import ClipBrain
-from speechbrain_fftp.training.distillation import load_teacher
+from speechbrain_fftp.training.distillation import Distillation
 from speechbrain_fftp.training.errors import report_errors
 from speechbrain_fftp.training.reports import write_accuracy_results
 from speechbrain_fftp.training.run_folder import RunFolder
@@ -228,15 +228,16 @@ if __name__ == "__main__":
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    brain.teacher = load_teacher(
-        hparams["teacher"],
-        brain.labels,
-        single_label=True,
-        sample_rate=hparams["sample_rate"],
-        weight=hparams["distill_weight"],
-        temperature=hparams["distill_temperature"],
-        device=brain.device,
-    )
+    if hparams["teacher"]:
+        brain.teacher = Distillation(
+            hparams["teacher"],
+            brain.labels,
+            single_label=True,
+            sample_rate=hparams["sample_rate"],
+            weight=hparams["distill_weight"],
+            temperature=hparams["distill_temperature"],
+            device=brain.device,
+        )
     brain.train_sampler = ReproducibleRandomSampler(
         datasets["train"], seed=hparams["seed"]
     )

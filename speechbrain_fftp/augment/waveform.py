@@ -14,18 +14,8 @@ from speechbrain.dataio import audio_io
 class RandomGain(torch.nn.Module):
     """Changes the level of each clip by a random number of decibels.
 
-    Unlike SpeechBrain's ``RandAmp``, it does not normalise clips to their peak
-    first.
-
-    Arguments
-    ---------
-    decibels : float
-        The gain is drawn uniformly from ``-decibels .. decibels``.
-
-    Raises
-    ------
-    ValueError
-        If ``decibels`` is negative.
+    It is drawn uniformly from ``-decibels .. decibels``. Unlike SpeechBrain's
+    ``RandAmp``, this does not normalise clips to their peak first.
 
     Example
     -------
@@ -49,19 +39,9 @@ class RandomGain(torch.nn.Module):
 class RandomShift(torch.nn.Module):
     """Shifts each clip in time by a random number of samples.
 
-    What is shifted out of the clip is lost, and zeros come in: a clip's other
-    end would be heard as a sound of its own.
-
-    Arguments
-    ---------
-    max_shift : int
-        The shift is drawn uniformly from ``-max_shift .. max_shift`` samples,
-        or up to half of a clip that is shorter than twice that.
-
-    Raises
-    ------
-    ValueError
-        If ``max_shift`` is negative.
+    It is drawn uniformly from ``-max_shift .. max_shift``, or up to half of a
+    clip that is shorter than twice that. What is shifted out of the clip is
+    lost, and zeros come in: its other end would be heard as another sound.
 
     Example
     -------
@@ -92,15 +72,10 @@ class RandomShift(torch.nn.Module):
 
 
 class NoiseCuts:
-    """Random cuts from recordings of noise.
+    """Random cuts from recordings of noise, which the first call reads.
 
     For ``noise_funct`` of ``speechbrain.augment.time_domain.AddNoise``. The
-    recordings are read at the first call.
-
-    Arguments
-    ---------
-    folder : str
-        Folder of mono ``*.flac`` recordings at the sampling rate of the clips.
+    folder holds mono ``*.flac`` files at the sampling rate of the clips.
 
     Example
     -------

@@ -14,7 +14,7 @@ EXAMPLES = """\
   fftp-tag export --model results/demo/inference --to onnx --output model.onnx
   fftp-tag export --model results/demo/inference --to onnx --output small.onnx \\
       --int8
-  fftp-tag export --model results/demo/inference --to huggingface --output hf"""
+  fftp-tag export --model my_ast/inference --to huggingface --output hf"""
 
 
 def add_options(parser):

@@ -17,21 +17,10 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.batches import collate_clips
 from speechbrain_fftp.inference.folder import _export_inference
 from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.training import ddp, reports
 from speechbrain_fftp.training.checkpoints import average_best
-from speechbrain_fftp.training.ddp import (
-    Predictions,
-    leave_group,
-    mean_over_ranks,
-    seed_step,
-)
-from speechbrain_fftp.training.distillation import NoTeacher
 from speechbrain_fftp.training.history import TrainingHistory
-from speechbrain_fftp.training.reports import (
-    add_spectrograms,
-    write_predictions,
-)
 from speechbrain_fftp.training.setup import num_processes
-from speechbrain_fftp.training.strong_labels import NoStrongLabels
 
 logger = get_logger(__name__)
 
@@ -47,17 +36,14 @@ class ClipBrain(sb.core.Brain):
     - ``report(targets, probs, metrics, **more)``, which writes the results of
       the test split, with ``more`` in metrics.json, and returns a table.
 
-    A batch has ``id``, ``sig`` (waveforms ``[B, S]``), ``targets`` (``[B, C]``,
-    1 for each class of a clip) and ``unreadable`` (ids of skipped clips).
-
-    Most arguments are keys of the recipes' yaml files, the modules those of
-    ``Tagger``. ``run`` is the ``RunFolder`` of the results, ``data_description``
-    the name of the data; ``kwargs`` go to SpeechBrain's ``Brain``.
+    Batches are those of ``collate_clips``, with targets ``[B, C]``. Most
+    arguments are keys of the recipes' yaml files, the modules those of
+    ``Tagger``; ``run`` is a ``RunFolder``, ``data_description`` the data's name.
     """
 
     train_stream = None  # a ShardStream, if the training clips are in shards
-    teacher = NoTeacher()  # or what load_teacher returns
-    strong_labels = NoStrongLabels()  # or what load_strong_labels returns
+    teacher = None  # a Distillation, if there is a teacher
+    strong_labels = None  # StrongLabels, if the times of sounds are known
     thresholds = ()  # what learn_thresholds returns, for the inference folder
 
     def __init__(
@@ -106,7 +92,7 @@ class ClipBrain(sb.core.Brain):
 
     @property
     def epoch(self):
-        """Number of the epoch."""
+        """Number of the current epoch."""
         return self.epoch_counter.current
 
     def compute_forward(self, batch, stage):
@@ -114,11 +100,14 @@ class ClipBrain(sb.core.Brain):
         batch = batch.to(self.device)
         (signals, lens), (targets, _) = batch.sig, batch.targets
         if stage == sb.Stage.TRAIN:
-            targets = self.strong_labels.add(batch.id, signals, targets)
-            targets = self.teacher.look_up(batch.id, targets)
+            if self.strong_labels:
+                targets = self.strong_labels.add(batch.id, signals, targets)
+            if self.teacher:
+                targets = self.teacher.look_up(batch.id, targets)
             augmented = self.augment(self.wav_augment, signals, lens, targets)
             signals, lens, targets = self.mixup(*augmented)
-            targets = self.teacher.listen(signals, lens, targets)
+            if self.teacher:
+                targets = self.teacher.listen(signals, lens, targets)
         tagger = Tagger(**self.modules)  # in DDP, of the wrapped modules
         feats, lens = tagger.features(signals, lens)
         if stage == sb.Stage.TRAIN:
@@ -126,7 +115,8 @@ class ClipBrain(sb.core.Brain):
             feats, lens, targets = augmented
         with self.frozen_encoder(stage):
             embeddings = tagger.encode(feats, lens)
-        if stage == sb.Stage.TRAIN:
+        self.frame_loss = 0.0
+        if stage == sb.Stage.TRAIN and self.strong_labels:
             about = tagger.classifier, embeddings, targets
             targets, self.frame_loss = self.strong_labels.compare(*about)
         return tagger.classify(embeddings), targets
@@ -136,27 +126,26 @@ class ClipBrain(sb.core.Brain):
         logits, targets = predictions
         if stage != sb.Stage.TRAIN:
             self.kept.add(batch, logits, targets)
-            return self.compute_cost(logits, targets)
-        loss = self.teacher.loss(logits, targets, self.compute_cost)
-        return loss + self.frame_loss
+        elif self.teacher:
+            loss = self.teacher.loss(logits, targets, self.compute_cost)
+            return loss + self.frame_loss
+        return self.compute_cost(logits, targets) + self.frame_loss
 
     def augment(self, augmenter, signals, lens, targets):
         """Augments waveforms ``[B, S]`` or features ``[B, T, F]``."""
         plain = signals[0]
         signals, lens = augmenter(signals, lens)
         if signals.ndim == 3 and self.step == 1 and if_main_process():
-            add_spectrograms(self.history.writer, plain, signals[0], self.epoch)
+            about = self.history.writer, plain, signals[0], self.epoch
+            reports.add_spectrograms(*about)
         return signals, lens, augmenter.replicate_labels(targets)
 
     def frozen_encoder(self, stage):
-        """Context of the encoder: no gradients in the frozen epochs.
-
-        The optimizer then leaves its weights alone. (Parameters without
-        ``requires_grad`` would be others than DDP was set up with.)
-        """
+        """Context of the encoder: no gradients in the frozen epochs."""
         if stage != sb.Stage.TRAIN or self.epoch > self.frozen_epochs:
             return contextlib.nullcontext()
         self.modules.embedding_model.eval()
+        # Not requires_grad, which DDP expects to stay as it was.
         return torch.no_grad()
 
     def on_fit_start(self):
@@ -166,7 +155,7 @@ class ClipBrain(sb.core.Brain):
 
     def on_fit_batch_start(self, batch, should_step):
         """Seeds the step and sets its learning rate."""
-        seed_step(self.seed, self.epoch, self.step)
+        ddp.seed_step(self.seed, self.epoch, self.step)
         if should_step:
             self.lr_schedule(self.optimizer)
 
@@ -190,7 +179,7 @@ class ClipBrain(sb.core.Brain):
         """Logs the step, and allows or forbids a checkpoint after it."""
         self.history.add_batch(len(batch.id) * num_processes())
         if should_step:
-            self.step_loss = mean_over_ranks(loss)
+            self.step_loss = ddp.mean_over_ranks(loss)
             values = self.optimizer_step, self.step_loss, self.lr
             self.history.add_step(*values, self.grad_norm)
             self.run.begin()
@@ -203,7 +192,7 @@ class ClipBrain(sb.core.Brain):
 
     def on_stage_start(self, stage, epoch=None):
         """Forgets the predictions of the last stage; positions the stream."""
-        self.kept = Predictions()
+        self.kept = ddp.Predictions()
         if stage != sb.Stage.TRAIN:
             return
         self.history.start_epoch(resumed=self.step > 0)
@@ -214,7 +203,7 @@ class ClipBrain(sb.core.Brain):
         """Computes and logs metrics; saves a checkpoint after validation."""
         if stage == sb.Stage.TRAIN:
             loss = torch.tensor(stage_loss, device=self.device)
-            self.train_loss = mean_over_ranks(loss)
+            self.train_loss = ddp.mean_over_ranks(loss)
             return
         ids, logits, targets, unreadable = self.kept.gather()
         probs = self.probabilities(logits)
@@ -228,7 +217,7 @@ class ClipBrain(sb.core.Brain):
         self.history.add_test(epochs, stats, per_class)
         if if_main_process():
             clips = ids, targets, probs, self.labels
-            write_predictions(self.output_folder, *clips)
+            reports.write_predictions(self.output_folder, *clips)
             more = {"data": self.data_description, "unreadable": unreadable}
             more.update(**self.run.facts(), **self.tested)
             table = self.report(targets, probs, metrics, loss=loss, **more)
@@ -260,7 +249,7 @@ class ClipBrain(sb.core.Brain):
 
     def predict(self, loader):
         """Returns targets and probabilities ``[clips, C]`` of a split."""
-        self.kept = Predictions()
+        self.kept = ddp.Predictions()
         self.modules.eval()
         limit = self.debug_batches if self.debug else None
         with torch.no_grad():
@@ -297,4 +286,4 @@ class ClipBrain(sb.core.Brain):
             logger.info("Model: %s", folder)
         if self.distributed_launch:
             self.modules.clear()  # DDP's wrappers refer to the process group
-            leave_group()
+            ddp.leave_group()

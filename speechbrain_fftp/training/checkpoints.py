@@ -9,16 +9,12 @@ import logging
 import shutil
 import time
 
+from speechbrain.utils import distributed
 from speechbrain.utils.checkpoints import (
     CKPT_PREFIX,
     METAFNAME,
     Checkpointer,
     average_checkpoints,
-)
-from speechbrain.utils.distributed import (
-    ddp_barrier,
-    if_main_process,
-    run_on_main,
 )
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import _file_sha256, write_json
@@ -33,13 +29,11 @@ DAMAGED = "damaged+"
 class AtomicCheckpointer(Checkpointer):
     """A ``Checkpointer`` whose checkpoints are complete or absent.
 
-    A checkpoint is written to the subfolder ``unfinished`` and moved when it is
-    complete. The next save removes what a kill leaves there.
-
-    A checkpoint that does not fit the checksums of its files is renamed and
-    logged before anything is loaded; without checksums, as SpeechBrain's
-    ``Checkpointer`` saves it, it is not verified. Checkpoints are ordered as
-    they were saved, even if the clock was set back in between.
+    They are written to the subfolder ``unfinished`` and moved when complete.
+    Those that do not fit the checksums of their files are renamed and logged
+    before anything is loaded; those without, which SpeechBrain's
+    ``Checkpointer`` saved, are not verified. They are ordered as they were
+    saved, even if the clock was set back in between.
     """
 
     def save_checkpoint(
@@ -47,11 +41,10 @@ class AtomicCheckpointer(Checkpointer):
     ):
         """Saves a checkpoint, or raises an OSError that names the remedy.
 
-        Without a name, it is named after the time. Returns the ``Checkpoint``
-        on the main process, None on the others.
+        Returns the ``Checkpoint`` on the main process, None on the others.
         """
         folder = self.checkpoints_dir
-        if if_main_process():
+        if distributed.if_main_process():
             shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
             now, newest = time.time(), self.find_checkpoint()
             if newest is not None:
@@ -77,12 +70,12 @@ class AtomicCheckpointer(Checkpointer):
             self.checkpoints_dir = folder
         if finished:
             logger.log(verbosity, "Saved the checkpoint %s", finished.path)
-        ddp_barrier()  # all processes see it under its final name
+        distributed.ddp_barrier()  # all processes see it under its final name
         return finished
 
     def recover_if_possible(self, *args, **kwargs):
         """Loads a checkpoint, if any, after renaming those that are damaged."""
-        run_on_main(self._set_aside_damaged)
+        distributed.run_on_main(self._set_aside_damaged)
         return super().recover_if_possible(*args, **kwargs)
 
     def load_checkpoint(self, checkpoint):
@@ -113,7 +106,7 @@ class AtomicCheckpointer(Checkpointer):
 
 
 def _finish(unfinished, folder):
-    """Adds checksums to a checkpoint and moves it to its folder."""
+    """Adds checksums to a checkpoint and moves it to a folder."""
     sums = {file.name: _file_sha256(file) for file in unfinished.path.iterdir()}
     write_json(unfinished.path / CHECKSUMS, sums)
     path = folder / unfinished.path.name
@@ -154,10 +147,9 @@ def _damaged_files(folder):
 
 
 def average_best(checkpointer, names, max_key, max_num):
-    """Loads the average of the checkpoints with the highest ``max_key``.
+    """Loads modules, by name, as averages of the best ``max_num`` checkpoints.
 
-    ``names`` are those of the modules to load. Returns the checkpoints, at most
-    ``max_num``, the best first.
+    Returns these, the one with the highest ``max_key`` first.
     """
     found = checkpointer.find_checkpoints(
         max_key=max_key, max_num_checkpoints=max_num

@@ -33,9 +33,9 @@ class Predictions:
         self.targets.append(targets.cpu())
 
     def gather(self):
-        """Ids, logits and targets ``[clips, C]`` of all processes' clips.
+        """Ids, logits and targets of all processes' clips, sorted by id.
 
-        They are sorted by id; then come the ids of clips that are unreadable.
+        Then come the ids of clips that are unreadable.
         """
         ids, logits, targets = gather_predictions(
             self.ids, torch.cat(self.logits), torch.cat(self.targets)
@@ -52,10 +52,9 @@ class Predictions:
 
 
 def gather_predictions(ids, *tensors):
-    """Gathers ids and tensors, one row per clip, of all processes.
+    """Gathers ids and tensors, one row per clip, of all processes, by id.
 
-    Returns the sorted ids, and the tensors' rows in that order; each clip once,
-    though ``DistributedSampler`` gives some to two processes.
+    Each clip once, though ``DistributedSampler`` gives some to two processes.
     """
     parts = [(ids, tensors)]
     if is_distributed_initialized():
@@ -78,11 +77,7 @@ def mean_over_ranks(value):
 
 
 def seed_step(seed, epoch, step):
-    """Seeds all random generators for one training step.
-
-    What a step draws then depends only on the arguments and the process: a
-    resumed training draws the same numbers as an uninterrupted one.
-    """
+    """Seeds all random generators: a resumed training draws the same numbers."""
     place = np.random.SeedSequence([seed, epoch, step, get_rank() or 0])
     state = int(place.generate_state(1)[0])
     random.seed(state)
@@ -91,11 +86,10 @@ def seed_step(seed, epoch, step):
 
 
 def leave_group():
-    """Destroys the process group, and with it its threads.
+    """Destroys the process group; delete modules wrapped in DDP before.
 
-    Delete what refers to it first, as modules wrapped in DDP do: otherwise its
-    threads may wake up while Python shuts down, which aborts a process that has
-    finished (https://github.com/pytorch/pytorch/pull/179291).
+    They refer to it: its threads might wake up while Python shuts down, which
+    aborts the process (https://github.com/pytorch/pytorch/pull/179291).
     """
     gc.collect()  # DDP has reference cycles
     torch.distributed.destroy_process_group()

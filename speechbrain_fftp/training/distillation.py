@@ -27,27 +27,6 @@ logger = get_logger(__name__)
 SMALLEST = 1e-6  # of a teacher's probabilities, and of 1 minus them
 
 
-def load_teacher(source, *args, **kwargs):
-    """A ``Distillation``, or a ``NoTeacher`` without a source."""
-    return Distillation(source, *args, **kwargs) if source else NoTeacher()
-
-
-class NoTeacher:
-    """Leaves the student to the labels."""
-
-    def look_up(self, ids, targets):
-        """Returns the targets."""
-        return targets
-
-    def listen(self, wavs, lens, targets):
-        """Returns the targets."""
-        return targets
-
-    def loss(self, logits, targets, cost):
-        """Returns the cost."""
-        return cost(logits, targets)
-
-
 class Distillation:
     """A teacher, and the loss of a student that learns from it.
 
@@ -56,8 +35,7 @@ class Distillation:
     Classes are matched by name with the student's ``labels``; those that the
     teacher lacks are learned from the labels of the clips alone. ``weight`` is
     the teacher's share in the loss, ``temperature`` divides the logits that are
-    compared. A teacher that cannot be loaded, or does not fit, is an OSError or
-    a ValueError that names it.
+    compared. An OSError or a ValueError names a teacher that does not fit.
     """
 
     def __init__(
@@ -104,15 +82,13 @@ class Distillation:
             raise FileNotFoundError(f"There is no file {path}.")
         try:
             with np.load(path) as found:
-                ids, labels, probs = (
-                    found[name] for name in ("ids", "labels", "probs")
-                )
+                ids, labels = found["ids"].tolist(), found["labels"].tolist()
+                self.stored = dict(zip(ids, torch.from_numpy(found["probs"])))
         except (OSError, KeyError, ValueError) as error:
             raise ValueError(
                 f"{path} does not hold the probabilities of clips: {error}"
             ) from error
-        self.stored = dict(zip(ids.tolist(), torch.from_numpy(probs)))
-        return labels.tolist()
+        return labels
 
     def _check(self, single_label, sample_rate):
         """Raises a ValueError if the model cannot teach this student."""
@@ -151,20 +127,20 @@ class Distillation:
         return torch.cat([targets, probs[:, self.theirs].to(targets)], 1)
 
     def loss(self, logits, targets, cost):
-        """The weighted sum of the labels' cost and of the divergence.
+        """The weighted mean of the labels' cost and of the divergence.
 
-        ``targets`` are ``[B, C + K]``, with the teacher's probabilities. The
-        divergence of these from the student's is multiplied by the squared
-        temperature, which keeps the size of its gradients.
+        ``targets`` are ``[B, C + K]``, with the teacher's probabilities.
         """
         targets, probs = targets.tensor_split([logits.shape[1]], 1)
         divergence = self.divergence(logits[:, self.own], probs)
-        return (1 - self.weight) * cost(logits, targets) + (
-            self.weight * divergence
-        )
+        cost = cost(logits, targets)
+        return (1 - self.weight) * cost + self.weight * divergence
 
     def divergence(self, logits, probs):
-        """Kullback-Leibler divergence: per class, or over one label's classes."""
+        """Kullback-Leibler divergence: per class, or over one label's classes.
+
+        The squared temperature keeps the size of its gradients.
+        """
         t = self.temperature
         if self.single_label:
             theirs = log_softmax(probs.clamp(min=SMALLEST).log() / t, -1)

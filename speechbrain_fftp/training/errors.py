@@ -31,8 +31,7 @@ def report_errors():
     """Prints errors that the package raises in one line, not as a traceback.
 
     Tracebacks go to log.txt, once SpeechBrain has opened it; those of other
-    errors, or with ``--verbose`` all, to the terminal too. An interrupted
-    process exits with status 130.
+    errors, or with ``--verbose`` all, to the terminal too.
     """
     sys.excepthook, sys.unraisablehook = _report, _report_unraisable
 

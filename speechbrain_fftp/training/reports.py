@@ -43,10 +43,7 @@ def add_spectrograms(writer, plain, masked, step):
 
 
 def add_predictions(writer, ids, probs, targets, labels, step):
-    """Adds a table of clips with their labels and their top three tags.
-
-    Probabilities and targets are ``[clips, C]``.
-    """
+    """Adds a table of clips with their labels and their top three tags."""
     rows = ["clip | labels | predicted", "--- | --- | ---"]
     for clip, clip_probs, target in zip(ids, probs, targets):
         true = [name for name, hot in zip(labels, target) if hot > 0.5]
@@ -57,10 +54,7 @@ def add_predictions(writer, ids, probs, targets, labels, step):
 
 
 def add_confusion(writer, confusion, labels, path):
-    """Draws a confusion matrix ``[true, predicted]`` in TensorBoard and a file.
-
-    Without matplotlib, it logs a warning instead.
-    """
+    """Draws a matrix ``[true, predicted]``; without matplotlib, it warns."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -89,15 +83,11 @@ def add_confusion(writer, confusion, labels, path):
 
 
 def write_predictions(folder, ids, targets, probs, labels, top_k=5):
-    """Writes predictions.csv and probabilities.npz of clips.
+    """Writes predictions.csv, and probabilities.npz for statistics and students.
 
-    The latter holds ``ids`` ``[clips]``, ``labels`` ``[C]``, ``targets`` and
-    ``probs`` ``[clips, C]`` for statistics over several models, and for students.
-
-    The columns of predictions.csv are ``ID``; ``labels``, joined by ``;``;
-    ``probability``, the lowest one among the clip's labels; then ``tag_1``,
-    ``probability_1`` and so on. Rows are sorted by that lowest probability:
-    errors of the model, or of the labels, come first, clips without a label last.
+    ``probability`` in predictions.csv is the lowest one among a clip's labels.
+    Rows are sorted by it: errors of the model, or of the labels, come first,
+    clips without a label last.
     """
     true = targets > 0.5
     lowest = probs.masked_fill(~true, float("inf")).amin(1)
@@ -126,10 +116,9 @@ def write_predictions(folder, ids, targets, probs, labels, top_k=5):
 
 
 def write_tagging_results(metrics, labels, folder, **more):
-    """Writes metrics.json and per_class.csv; returns a table to print.
+    """Writes the ``tagging_metrics``; returns a table to print.
 
-    ``metrics`` is what ``tagging_metrics`` returned; ``more`` are further
-    entries of metrics.json.
+    ``more`` are further entries of metrics.json.
     """
     folder, columns = Path(folder), ("positives", "AP", "AUC")
     means = dict(metrics)
@@ -155,11 +144,10 @@ def tagging_table(metrics, labels):
         f"those with positive and negative clips among {metrics['num_clips']}.",
         "AP      positives  class",
     ]
+    ranked = sorted(metrics["per_class"].items(), key=lambda x: x[1]["AP"])
     table = [
         f"{row['AP']:.4f}  {row['positives']:9d}  {labels[c]}"
-        for c, row in sorted(
-            metrics["per_class"].items(), key=lambda item: item[1]["AP"]
-        )
+        for c, row in ranked
     ]
     if len(table) > 10:
         table[5:-5] = ["..."]
@@ -169,9 +157,7 @@ def tagging_table(metrics, labels):
 def write_accuracy_results(targets, probs, labels, folder, writer, **more):
     """Writes the results of clips that have one class each; returns a table.
 
-    Targets and probabilities are ``[clips, C]``. The files are metrics.json,
-    with ``more`` as further entries, per_class.csv, confusion.csv and, see
-    ``add_confusion``, confusion.png.
+    ``more`` are further entries of metrics.json.
     """
     from sklearn.metrics import (
         classification_report,

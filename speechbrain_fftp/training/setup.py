@@ -35,9 +35,7 @@ KINDS = {
 
 def plain_yaml(source):
     """Reads a yaml file or stream without creating the objects of its tags."""
-    if isinstance(source, str):
-        source = Path(source)
-    return YAML().load(source)
+    return YAML().load(Path(source) if isinstance(source, str) else source)
 
 
 def num_processes():
@@ -48,10 +46,9 @@ def num_processes():
 def check_options(argv):
     """Returns the arguments for ``speechbrain.parse_arguments``.
 
-    That is all but ``--verbose``, see ``report_errors``, and bf16 as the
-    precision on a GPU that computes in it, unless one is given. Options that
-    are misspelt, repeated or out of range end the process with one line and
-    status 2.
+    ``--verbose`` is removed, see ``report_errors``, and bf16 is the precision
+    on a GPU that computes in it, unless one is given. Wrong options end the
+    process with one line and status 2.
     """
     argv = [word for word in argv if word != "--verbose"]
     try:
@@ -126,11 +123,9 @@ def _check_value(name, text, default, is_key):
         value = YAML(typ="safe", pure=True).load(text)
     except YAMLError:
         raise ValueError(f"--{name} cannot be read: {text}")
-    kind = next((kind for kind in KINDS if isinstance(default, kind)), object)
-    accepted = (int, float) if kind is float else kind
-    if kind in (int, float) and isinstance(value, bool):
-        accepted = ()
-    if not isinstance(value, accepted) and name not in WORDS:
+    kind = next((kind for kind in KINDS if isinstance(default, kind)), None)
+    accepted = (int, float) if kind is float else (kind,)
+    if kind and type(value) not in accepted and name not in WORDS:
         raise ValueError(f"--{name} must be {KINDS[kind]}, not {text}")
     if isinstance(value, (int, float)):
         if name in POSITIVE and not 0 < value < math.inf:
@@ -144,8 +139,6 @@ def read_overrides(overrides, demo):
 
     Without ``data_folder`` in them, the values of ``demo`` are added.
 
-    Example
-    -------
     >>> read_overrides("seed: 1", {"depth": 4})
     ({'depth': 4, 'seed': 1}, True)
     """
@@ -181,10 +174,9 @@ def encode_labels(labels, n_classes):
 
 
 def start_from_pretrained(encoder, source, frozen_epochs=0):
-    """Loads pretrained weights into an encoder, see ``load_encoder``.
+    """Loads pretrained weights, if any, see ``load_encoder``.
 
-    ``source`` is a file or folder, or None to start from random weights. Raises
-    a ValueError if part of an encoder that will be frozen has random weights.
+    An encoder that will be frozen must have no random weights.
     """
     loaded = load_encoder(encoder, source) if source else []
     random = sorted(set(encoder.state_dict()) - set(loaded))

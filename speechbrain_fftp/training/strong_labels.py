@@ -30,9 +30,9 @@ logger = get_logger(__name__)
 class EventScores:
     """Scores the events of a trained model on tables as of ``StrongLabels``.
 
-    ``tables`` maps "valid", on which the thresholds and the moving average of
-    time steps are learned, and "eval" to paths, or None: nothing is done without.
-    ``datasets`` maps these splits to their clips, of which a table must list some.
+    ``tables`` maps "valid", for learning thresholds and the moving average of
+    time steps, and "eval" to paths, or None to do nothing. ``datasets`` maps
+    these splits to their clips, of which a table must list some.
     """
 
     def __init__(self, tables, datasets):
@@ -57,28 +57,13 @@ class EventScores:
             logger.info("%s", "\n".join(["Events:", *lines]))
 
 
-class NoStrongLabels:
-    """Leaves the time steps to the labels of the clips."""
-
-    def add(self, ids, wavs, targets):
-        """Returns the targets."""
-        return targets
-
-    def compare(self, classifier, tokens, targets):
-        """Returns the targets, and no loss."""
-        return targets, 0.0
-
-
 class StrongLabels:
     """The sounds of some clips with their times, as targets of time steps.
 
-    ``path`` is a tab-separated table with a header, as of AudioSet-Strong or of
-    DCASE: clip, start and end in seconds, and label. ``classes`` maps the labels
-    of the table to those of the model, ``labels``; ``train_set`` is a dataset of
-    single files, and the ``Tagger`` has a ``FrameClassifier`` and one stride.
-    What the table lacks, clips or classes, has no targets of time steps; labels
-    that the model lacks are counted and left out. What is no such table, or has
-    nothing for this training, is a ValueError.
+    ``path`` is a table that ``read_strong_labels`` reads, and ``classes`` maps
+    its labels to the model's ``labels``. The ``Tagger`` has a
+    ``FrameClassifier``. What the table lacks, clips or classes, has no targets
+    of time steps; labels that the model lacks are counted and left out.
     """
 
     def __init__(self, path, labels, classes, train_set, tagger):
@@ -113,9 +98,8 @@ class StrongLabels:
     def add(self, ids, wavs, targets):
         """Adds the targets of time steps to those of clips ``[B, C]``.
 
-        They are ``N * C`` more columns, and one that is 1 for clips with times;
-        the waveforms ``[B, S]`` set the number N of time steps. Mixup may mix
-        all columns.
+        They are ``N * C`` more columns, for the N time steps of the waveforms
+        ``[B, S]``, and one that is 1 for clips with times. Mixup mixes all.
         """
         times = self.tagger.step_times(wavs.shape[1])
         events = (self.events.get(clip, ()) for clip in ids)
@@ -127,9 +111,9 @@ class StrongLabels:
     def compare(self, classifier, tokens, targets):
         """Takes out the columns of ``add``; returns the rest, and a loss.
 
-        The loss is the mean binary cross-entropy of the clips' own time steps,
-        classified by a ``FrameClassifier`` from ``[B, N, D]``. It leaves out
-        clips and classes without times, clips also if only a part of a mixture.
+        It is the mean binary cross-entropy of the clips' own time steps among
+        the tokens ``[B, N, D]``, without classes that have no times and clips
+        of which a part has none.
         """
         classifier = getattr(classifier, "module", classifier)  # in DDP
         logits = classifier.frame_logits(tokens)

@@ -18,24 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from speechbrain_fftp.nnet.mamba import Mamba
 
-ATTENTION = "scaled_dot_product"
-
 
 class Macs(NamedTuple):
-    """Multiply-accumulates.
-
-    Arguments
-    ---------
-    linear_conv : int
-        MACs of linear and convolutional layers: the paper's count.
-    total : int
-        The same plus those of attention and the scan.
-
-    Example
-    -------
-    >>> Macs(linear_conv=10, total=12) + Macs(1, 1)
-    Macs(linear_conv=11, total=13)
-    """
+    """Both counts of multiply-accumulates, which can be added up."""
 
     linear_conv: int
     total: int
@@ -45,35 +30,17 @@ class Macs(NamedTuple):
 
 
 def count_macs(module, *inputs):
-    """Counts the multiply-accumulates of a forward pass.
-
-    Arguments
-    ---------
-    module : torch.nn.Module
-        Any module, in any gradient mode.
-    *inputs : torch.Tensor
-        Its inputs.
-
-    Returns
-    -------
-    Macs
-        Both counts, ``linear_conv`` and ``total``, summed over the batch.
+    """Counts the ``Macs`` of a forward pass, summed over the batch.
 
     Example
     -------
     >>> count_macs(torch.nn.Linear(8, 4, bias=False), torch.rand(2, 5, 8))
     Macs(linear_conv=320, total=320)
     """
+    # Torch does not count the FLOPs of attention on a CPU.
     cpu_attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-
-    def count_attention(query, key, value, *args, **kwargs):
-        """FLOPs of attention on a CPU, which torch does not count."""
-        return sdpa_flop_count(query, key, value)
-
-    counter = FlopCounterMode(
-        display=False, custom_mapping={cpu_attention: count_attention}
-    )
-    has_mixers = any(isinstance(m, Mamba) for m in module.modules())
+    more = {cpu_attention: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v)}
+    counter = FlopCounterMode(display=False, custom_mapping=more)
     linear_conv = attention = scans = 0
 
     def count_mixer(mixer, args, output):
@@ -94,10 +61,10 @@ def count_macs(module, *inputs):
             module(*copies)
     for operation, flops in counter.get_flop_counts()["Global"].items():
         name = str(operation)
-        if ATTENTION in name:
+        if "scaled_dot_product" in name:
             attention += flops // 2
         elif "bmm" not in name:
             linear_conv += flops // 2
-        elif not has_mixers:  # unfused attention; in a Mamba layer, the scan
+        elif not scans:  # unfused attention; in a Mamba layer, the scan
             attention += flops // 2
     return Macs(linear_conv, linear_conv + attention + scans)

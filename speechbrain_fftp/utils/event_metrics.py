@@ -26,40 +26,16 @@ COLUMNS = ("filename", "onset", "offset", "event_label")
 def event_metrics(timelines, truth, threshold=0.5):
     """Scores the events of clips, with mir_eval and psds_eval.
 
-    Arguments
-    ---------
-    timelines : dict
-        The ``Timeline`` of each clip, by id.
-    truth : dict
-        Start, end and label of each event of a clip, by id; the model has all
-        labels. Clips without events may be absent.
-    threshold : float or torch.Tensor or "auto"
-        See ``Timeline.events``.
+    ``timelines`` maps ids to the ``Timeline`` of a clip, ``truth`` to start, end
+    and label of its events, if any; for ``threshold``, see ``Timeline.events``.
+    Without events to find or these packages, there is a ValueError.
 
-    Returns
-    -------
-    dict
-        ``event_F1``, whose events begin and end within 200 ms (the end within
-        20 % of a long one), and ``segment_F1``, of segments of 1 s, both means
-        over classes that occur; ``onset_error``, the median in seconds over
-        onsets within 1 s of a true one, NaN without any; ``PSDS1``, ``PSDS2``
-        (https://arxiv.org/abs/1910.08440), in DCASE's scenarios, NaN for a
-        single class.
-
-    Raises
-    ------
-    ValueError
-        If no clip has an event, or psds_eval or mir_eval is not installed.
-
-    Example
-    -------
-    >>> from speechbrain_fftp.inference.events import Timeline
-    >>> times, probs = torch.arange(0.05, 3, 0.1), torch.zeros(30, 1)
-    >>> probs[10:20] = 0.9
-    >>> found = Timeline(times, probs, probs.amax(0), 3.0, 0.0, ["Siren"])
-    >>> scores = event_metrics({"a": found}, {"a": [(1.0, 2.0, "Siren")]})
-    >>> scores["event_F1"]
-    1.0
+    The scores are ``event_F1``, whose events begin and end within 200 ms (the
+    end within 20 % of a long one), and ``segment_F1``, of segments of 1 s, both
+    means over classes that occur; ``onset_error``, the median in seconds over
+    onsets within 1 s of a true one, NaN without any; ``PSDS1``, ``PSDS2``
+    (https://arxiv.org/abs/1910.08440), in DCASE's scenarios, NaN for a single
+    class.
     """
     _, psds_eval, pandas = event_packages()
     classes = sorted({x for clip in timelines for *_, x in truth.get(clip, ())})
@@ -69,22 +45,17 @@ def event_metrics(timelines, truth, threshold=0.5):
     truth_table = pandas.DataFrame(rows, columns=COLUMNS)
     lengths = [(clip, found.duration) for clip, found in timelines.items()]
     lengths = pandas.DataFrame(lengths, columns=["filename", "duration"])
-    points = {
-        name: psds_eval.PSDSEval(
-            *limits, ground_truth=truth_table, metadata=lengths
-        )
-        for name, (limits, _) in PSDS.items()
-    }
+    points = _operating_points(timelines, classes)
+    scores = {}
     with warnings.catch_warnings():  # of psds_eval and what it calls
         warnings.simplefilter("ignore")
-        for rows in _operating_points(timelines, classes):
-            table = pandas.DataFrame(rows, columns=COLUMNS)
-            for each in points.values():
-                each.add_operating_point(table)
-        scores = {
-            name: float(points[name].psds(max_efpr=100, **options).value)
-            for name, (_, options) in PSDS.items()
-        }
+        for name, (limits, options) in PSDS.items():
+            psds = psds_eval.PSDSEval(*limits)
+            psds.set_ground_truth(truth_table, lengths)
+            for rows in points:
+                table = pandas.DataFrame(rows, columns=COLUMNS)
+                psds.add_operating_point(table)
+            scores[name] = float(psds.psds(max_efpr=100, **options).value)
     if len(classes) == 1:  # psds_eval would return 0
         scores = dict.fromkeys(PSDS, float("nan"))
     *counts, errors = event_counts(timelines, truth, classes, threshold)
@@ -133,13 +104,6 @@ def event_counts(timelines, truth, classes, threshold=0.5):
     Returns the events found where they are, true ones, and found ones, ``[3,
     clips, classes]``; the same of segments of 1 s; and the errors of onsets, in
     seconds, up to 1 s.
-
-    >>> from speechbrain_fftp.inference.events import Timeline
-    >>> times, probs = torch.arange(0.05, 3, 0.1), torch.zeros(30, 1)
-    >>> found = Timeline(times, probs, probs.amax(0), 3.0, 0.0, ["Siren"])
-    >>> truth = {"a": [(1.0, 2.0, "Siren")]}
-    >>> event_counts({"a": found}, truth, ["Siren"])[0].tolist()
-    [[[0]], [[1]], [[0]]]
     """
     match_notes = event_packages()[0].match_notes
     counts = np.zeros((2, 3, len(timelines), len(classes)), int)
@@ -168,11 +132,7 @@ def event_counts(timelines, truth, classes, threshold=0.5):
 
 
 def mean_f1(counts):
-    """Averages F1 over classes, the last axis of the counts.
-
-    >>> float(mean_f1(np.array([[1, 0], [2, 1], [1, 1]])))
-    0.3333333333333333
-    """
+    """Averages F1 over classes, the last axis of the counts."""
     hits, true, found = counts
     return (2 * hits / np.maximum(true + found, 1)).mean(-1)
 

@@ -17,7 +17,7 @@ from speechbrain_fftp.nnet.tokens import _check_embedding, _trim_padding
 
 
 class CED(torch.nn.Module):
-    """Consistent ensemble distillation's encoder.
+    """Consistent ensemble distillation's encoder; for arguments, see ``AST``.
 
     Clips longer than ``max_frames`` are encoded in chunks of that length, the
     last of which is filled with zeros. The embedding is the mean over the
@@ -25,23 +25,6 @@ class CED(torch.nn.Module):
 
     Published sizes (width, depth, heads): tiny 192, 12, 3; mini 256, 12, 4;
     small 384, 12, 6; base 768, 12, 12.
-
-    Arguments
-    ---------
-    n_mels, embed_dim : int
-        Number of mel bins F of the features, and of channels D of a token.
-    depth, num_heads : int
-        Number of transformer blocks, and of attention heads.
-    max_frames : int
-        Length of a chunk in frames, which sets the number of positions.
-    mlp_ratio, dropout, norm_eps : float
-        See ``TransformerBlock``.
-
-    Raises
-    ------
-    ValueError
-        If ``embed_dim`` is not a multiple of ``num_heads``, or a patch does not
-        fit into ``n_mels`` bins and ``max_frames`` frames.
 
     Example
     -------
@@ -83,11 +66,7 @@ class CED(torch.nn.Module):
         _init_linear(self.blocks)
 
     def forward(self, feats, wav_lens=None):
-        """Encodes features ``[B, T, F]`` in decibels as embeddings ``[B, 1, D]``.
-
-        ``wav_lens`` are lengths ``[B]`` relative to T: only the first
-        ``round(wav_lens * T)`` frames of a clip are used.
-        """
+        """Encodes features ``[B, T, F]`` in decibels as embeddings ``[B, 1, D]``."""
         self.embedding._check(feats)
         feats, n_frames = _trim_padding(feats, wav_lens)
         B, T, F = feats.shape

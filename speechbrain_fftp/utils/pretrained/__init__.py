@@ -46,41 +46,17 @@ PUBLISHED = {AuM: _load_aum, CED: lambda path, _: load_ced(path)}
 def load_encoder(encoder, source):
     """Initializes an encoder with the weights of a checkpoint.
 
-    Width and depth must be the checkpoint's. Positions of another clip length
-    are interpolated. Square patches, such as a published AST's, become
-    full-frequency ones, see ``square_to_fftp``. For patches of another shape, it
-    keeps its own weights and positions, with a warning.
+    ``source`` is a published model, on disk or as ``owner/name[@revision]`` on
+    the hub; or an inference folder or its embedding_model.ckpt. Width and depth
+    must be the encoder's, and the number of heads if config.json or
+    hyperparams.yaml states it. Positions of another clip length are
+    interpolated. Square patches, such as a published AST's, become
+    full-frequency ones, see ``square_to_fftp``. For patches of another shape,
+    the encoder keeps its own weights and positions, with a warning.
 
-    Arguments
-    ---------
-    encoder : AST, CED or AuM
-        The encoder, changed in place.
-    source : str
-        A published model, on disk or as ``owner/name[@revision]`` on the hub;
-        or an inference folder or its embedding_model.ckpt. The number of heads
-        is checked if config.json or hyperparams.yaml states it.
-
-    Returns
-    -------
-    list of str
-        Names of the encoder's tensors that were loaded.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the source is missing, cannot be read, or does not fit the encoder,
-        which is then unchanged.
-
-    Example
-    -------
-    >>> import torch
-    >>> from speechbrain_fftp.lobes.models.AST import AST
-    >>> trained = AST(embed_dim=48, depth=1, num_heads=3)
-    >>> path = getfixture("tmpdir") / "embedding_model.ckpt"
-    >>> torch.save(trained.state_dict(), path)
-    >>> encoder = AST(embed_dim=48, depth=1, num_heads=3, max_frames=100)
-    >>> load_encoder(encoder, path)[:2]
-    ['cls_tokens', 'embedding.proj.weight']
+    Returns the names of the tensors that were loaded. A source that is missing,
+    damaged or does not fit is a FileNotFoundError or a ValueError, and the
+    encoder is unchanged.
     """
     path = _find_model(source)
     if (path / EXPORTED).is_file():
@@ -95,12 +71,10 @@ def load_encoder(encoder, source):
         text = "%s has square patches: full-frequency ones start as their means"
         logger.info(text, path)
     try:
-        kept = _check_sizes(state, encoder, heads)
+        taken = _fitting_tensors(state, encoder, heads)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    names = set(encoder.state_dict()) - set(kept)
-    taken = {name: v for name, v in state.items() if name in names}
-    encoder.load_state_dict(taken, strict=False)
+    kept = encoder.load_state_dict(taken, strict=False).missing_keys
     logger.info("Loaded %d tensors of the encoder from %s", len(taken), path)
     if kept:
         text = "%s has patches of another shape than the encoder, which keeps "
@@ -112,8 +86,7 @@ def load_encoder(encoder, source):
 def _read_own(path):
     """Tensors, number of heads and stride of a file or an inference folder.
 
-    There are no tensors if it is a published model, or does not exist. Heads and
-    the stride of square patches are None if they are unknown.
+    A published model has no tensors. Heads and stride are None if unknown.
     """
     if path.is_file():
         state = _read_tensors(path)
@@ -149,14 +122,11 @@ def _exported_sizes(path):
 
 
 def _is_square(state, encoder, stride):
-    """Whether an encoder with FFTP can take over a checkpoint's square patches.
-
-    Their rows, of which the positions tell the number, must be those of the
-    encoder's mel bins.
-    """
+    """Whether an encoder with FFTP can take over a checkpoint's square patches."""
     embedding, patches = encoder.embedding, state[PATCHES]
     if not _is_one_layer(embedding) or not isinstance(stride, int):
         return False
+    # The positions tell the number of rows, which depends on the mel bins.
     rows = (embedding.n_mels - patches.shape[2]) // stride + 1
     return rows > 1 and len(state.get(POSITIONS, ())) == rows
 
@@ -166,11 +136,8 @@ def _is_one_layer(embedding):
     return isinstance(embedding, FFTPEmbedding) and embedding.stem is None
 
 
-def _check_sizes(state, encoder, heads):
-    """Checks that the blocks of a checkpoint have the encoder's sizes.
-
-    Returns the names of the tensors that belong to patches of another shape.
-    """
+def _fitting_tensors(state, encoder, heads):
+    """A checkpoint's tensors without those of patches of another shape."""
     own = encoder.state_dict()
     own_heads = getattr(encoder, "num_heads", None)
     for name, saved, wanted in (
@@ -183,22 +150,22 @@ def _check_sizes(state, encoder, heads):
                 f"The checkpoint has {name}={saved}, the encoder "
                 f"{name}={wanted}: they must be equal."
             )
-    kept = []
     if state[PATCHES].shape != own[PATCHES].shape:
-        kept = [name for name in own if name.startswith(PARTS)]
-        state = {k: v for k, v in state.items() if not k.startswith(PARTS)}
-    _check_names({*state, *kept}, own, "this encoder")
-    rows, own_rows = (len(x.get(POSITIONS, ())) for x in (state, own))
-    if not kept and rows != own_rows:
-        kept = [POSITIONS]
-    for name in own:
-        fits = name in kept or state[name].shape == own[name].shape
-        if not fits and name != POSITIONS:
+        state, own = (
+            {k: v for k, v in x.items() if not k.startswith(PARTS)}
+            for x in (state, own)
+        )
+    _check_names(state, own, "this encoder")
+    for name, tensor in own.items():
+        if name != POSITIONS and state[name].shape != tensor.shape:
             raise ValueError(
                 f"{name} is {list(state[name].shape)} in the file, but "
-                f"{list(own[name].shape)} in the encoder."
+                f"{list(tensor.shape)} in the encoder."
             )
-    return kept
+    rows = {len(x.get(POSITIONS, ())) for x in (state, own)}
+    if len(rows) > 1:
+        state = {k: v for k, v in state.items() if k != POSITIONS}
+    return state
 
 
 def square_to_fftp(encoder, embedding):
@@ -214,7 +181,7 @@ def square_to_fftp(encoder, embedding):
     encoder : AST or AuM
         The encoder, which is not changed.
     embedding : FFTPEmbedding
-        The new embedding, which gets its weights from the encoder's.
+        The new embedding, whose weights are replaced in a copy.
 
     Returns
     -------
@@ -245,8 +212,7 @@ def square_to_fftp(encoder, embedding):
             f"{type(old).__name__} into {type(embedding).__name__}"
             f"{' with a stem' if embedding.stem is not None else ''}."
         )
-    heads = getattr(encoder, "num_heads", 1)
-    sizes = encoder.n_mels, encoder.embed_dim, encoder.max_frames, heads
+    sizes = encoder.n_mels, encoder.embed_dim, encoder.max_frames
     _check_embedding(embedding, *sizes)
     new = copy.deepcopy(encoder)
     new.embedding = copy.deepcopy(embedding)
@@ -254,16 +220,15 @@ def square_to_fftp(encoder, embedding):
     if hasattr(new, "position"):
         new.position = PositionEmbedding(1, columns, encoder.embed_dim)
     state = encoder.state_dict()
-    stride = old.stride_frames
-    new.load_state_dict(_to_full_frequency(state, embedding, stride))
+    state = _to_full_frequency(state, embedding, old.stride_frames)
+    new.load_state_dict(state)
     return new.train(encoder.training)
 
 
 def _to_full_frequency(state, embedding, stride):
     """Turns a state dict with square patches into one for an FFTP embedding.
 
-    ``stride`` are the steps of the square patches, in bins and frames. Time
-    positions are still those of the square patches' columns.
+    Time positions are still those of the square patches' columns.
     """
     square = state[PATCHES]
     width, _, bins, frames = square.shape

@@ -90,21 +90,18 @@ def load_ast(source):
     Arguments
     ---------
     source : str
-        A Hugging Face folder with config.json, which states all sizes, and
-        model.safetensors; or an original ``.pth`` file.
+        A Hugging Face folder or an original ``.pth`` file.
 
     Returns
     -------
-    encoder : AST
-        The encoder: float32, on the CPU, in eval mode, without dropout.
-    classifier : torch.nn.Sequential
-        Its layer normalization and linear layer, likewise.
+    encoder, classifier : AST, torch.nn.Sequential
+        In float32, on the CPU and in eval mode.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If a file is missing, cannot be read, or is not an AST that ``AST``
-        supports. The message names it.
+        If a file is missing, damaged or not of an AST that ``AST`` supports.
+        The message names it.
 
     Example
     -------

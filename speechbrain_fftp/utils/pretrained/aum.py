@@ -45,16 +45,14 @@ def load_aum(source):
 
     Returns
     -------
-    encoder : AuM
-        The encoder: float32, on the CPU, in eval mode.
-    classifier : torch.nn.Linear
-        Its classifier, likewise.
+    encoder, classifier : AuM, torch.nn.Linear
+        In float32, on the CPU and in eval mode.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If the file is missing, cannot be read, or is not an Audio Mamba of
-        these forms. The message names it.
+        If the file, which the message names, is missing, damaged or not an
+        Audio Mamba of these forms.
 
     Example
     -------

@@ -42,13 +42,8 @@ HEADS = {"ced-tiny": 3, "ced-mini": 4, "ced-small": 6, "ced-base": 12}
 def load_ced(folder):
     """Loads the encoder and the classifier of a published CED.
 
-    Both are in float32, on the CPU and in eval mode. ``folder`` is one of
-    Hugging Face, with config.json and model.safetensors; one that is missing,
-    or not of a CED that ``CED`` supports, is an error that names the file.
-
-    >>> load_ced("ced-tiny")
-    Traceback (most recent call last):
-    FileNotFoundError: There is no folder ced-tiny.
+    Both are in float32, on the CPU and in eval mode. ``folder`` has Hugging
+    Face's config.json and model.safetensors; errors name the file.
     """
     path = Path(folder)
     if not path.is_dir():

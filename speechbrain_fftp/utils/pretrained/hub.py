@@ -36,14 +36,13 @@ def _find_model(source):
     """Finds a file or folder on disk, or else a model on the Hugging Face Hub.
 
     The source is a path, ``owner/name`` or ``owner/name@revision``. Returns the
-    path, or a folder of the cache that is named after the commit. If the hub
-    cannot be reached, or ``HF_HUB_OFFLINE`` is set, the cached files of the
-    revision are used. A commit in the cache needs no connection.
+    path, or a folder of the cache that is named after the commit. A commit in
+    the cache needs no connection; other revisions are taken from there if the
+    hub cannot be reached, or ``HF_HUB_OFFLINE`` is set.
 
-    A FileNotFoundError says that there is neither such a path nor such a model,
-    or no connection; a PermissionError, that its terms have not been accepted;
-    a ValueError, that a file is missing, too large, or not what the hub has
-    announced.
+    A FileNotFoundError says that there is no such path or model, or no
+    connection; a PermissionError, that its terms have not been accepted; a
+    ValueError, that a file is missing, too large or not as announced.
     """
     path = Path(source)
     if path.exists():

@@ -39,8 +39,8 @@ def _read_tensors(path):
 
     The file is one of safetensors, by its name, or else of torch: a dict of
     tensors, or a dict with one as its ``model`` or ``state_dict``. The prefix
-    ``module.`` of ``DataParallel`` is removed. A file that is missing is a
-    FileNotFoundError; one that holds anything else, or is damaged, a ValueError.
+    ``module.`` of ``DataParallel`` is removed. Anything else is a ValueError, a
+    missing file a FileNotFoundError.
     """
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a file of tensors.")
@@ -151,12 +151,12 @@ def _check_names(names, expected, what):
 
 
 def _rename_tensors(state, table, depth, what):
-    """Renames all tensors of a file, in float32, or raises a ValueError.
+    """Renames all tensors of a file, in float32.
 
     The table maps each new name to a list of old names, whose tensors are
     concatenated along their first axis. In the names, ``#`` stands for each of
     ``depth`` blocks' numbers, and ``*`` for both weight and bias. ``what`` is
-    the expected model, for the message.
+    the model for the message of a ValueError.
     """
     if depth > len(state):
         raise ValueError(f"{len(state)} tensors are too few for {what}.")
@@ -194,8 +194,7 @@ def _name_tensors(tensors, table, depth):
 def _load_model(path, state, table, depth, kind, build, head_eps=1e-5):
     """Builds an encoder and its classifier, in eval mode, of a file's tensors.
 
-    ``build`` makes the encoder for the tensors, renamed, on the meta device, so
-    that no memory is allocated before they are known to fit. ``tokens``
+    ``build`` makes the encoder for the renamed tensors. ``tokens``
     ``[K, 1, D]`` and ``positions`` ``[1, K + F' * T', D]``, if present, replace
     class tokens and position table; the first K positions are the tokens'.
     """
@@ -205,7 +204,7 @@ def _load_model(path, state, table, depth, kind, build, head_eps=1e-5):
         tensors = _rename_tensors(state, table, depth, what)
         head = [name for name in tensors if name.startswith(prefix)]
         head = {name.removeprefix(prefix): tensors.pop(name) for name in head}
-        with torch.device("meta"):
+        with torch.device("meta"):  # no memory before they are known to fit
             encoder = build(tensors)
             width, (*_, bias) = encoder.embed_dim, head.values()
             classifier = torch.nn.Linear(width, bias.numel())
@@ -242,7 +241,7 @@ def _read_config(path, fixed, names):
     """Reads a Hugging Face config.json: its content, and a model's sizes.
 
     ``fixed`` holds the values that each of some keys may have. ``names`` maps
-    names of sizes to their keys; those of ``REAL`` need not be integers.
+    names of sizes to their keys.
     """
     config = _read_json(path)
     for key, values in fixed.items():

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+import speechbrain as sb
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.lobes.features import Fbank
 from speechbrain.nnet.losses import bce_loss
@@ -139,6 +140,17 @@ def test_logits_are_those_of_the_tagger(fbank, tmp_path):
     brain.fit(brain.epoch_counter, loader(), loader(4))
     assert brain.mixup.calls == brain.wav_augment.calls == 4
     assert brain.fea_augment.calls == 4
+
+
+def test_without_a_teacher_labels_are_all(tmp_path):
+    """And without strong labels, those of the clips."""
+    brain = make_brain(tmp_path)
+    brain.step = 2  # TensorBoard shows clips of the first one
+    batch = collate_clips(clips(3))
+    logits, targets = brain.compute_forward(batch, sb.Stage.TRAIN)
+    assert torch.equal(targets, batch.targets.data)
+    loss = brain.compute_objectives((logits, targets), batch, sb.Stage.TRAIN)
+    assert loss.item() == bce_loss(logits, targets).item()
 
 
 @pytest.mark.parametrize(

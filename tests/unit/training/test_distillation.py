@@ -10,11 +10,7 @@ import torch
 from torch.distributions import Bernoulli, Categorical, kl_divergence
 
 from speechbrain_fftp.augment.mixup import Mixup
-from speechbrain_fftp.training.distillation import (
-    Distillation,
-    NoTeacher,
-    load_teacher,
-)
+from speechbrain_fftp.training.distillation import Distillation
 from speechbrain_fftp.training.reports import write_predictions
 
 LABELS = ["Dog", "Cat", "Owl"]
@@ -114,14 +110,6 @@ def test_stored_probabilities_are_mixed_as_the_clips_are(tmp_path):
     assert teacher.listen(wavs, torch.ones(4), targets) is targets
 
 
-def test_without_a_teacher_labels_are_all():
-    teacher, targets = load_teacher(None, LABELS), torch.zeros(2, 3)
-    assert isinstance(teacher, NoTeacher)
-    assert teacher.look_up(["a", "b"], targets) is targets
-    assert teacher.listen(None, None, targets) is targets
-    assert teacher.loss(1, 2, lambda *given: given) == (1, 2)
-
-
 def test_a_model_hears_the_waveforms_of_the_batch(exported):
     """Its probabilities are those that it gives as a tagger."""
     hparams, folder = exported
@@ -129,7 +117,7 @@ def test_a_model_hears_the_waveforms_of_the_batch(exported):
 
     tagger = AudioTagger.from_pretrained(folder)
     labels = tagger.labels[::-1]
-    teacher = load_teacher(
+    teacher = Distillation(
         str(folder), labels, False, tagger.hparams.sample_rate
     )
     wavs, lens = torch.randn(2, 16000) / 10, torch.tensor([1.0, 0.5])
@@ -140,9 +128,9 @@ def test_a_model_hears_the_waveforms_of_the_batch(exported):
     assert teacher.look_up(["x"], targets) is targets
     assert not found.requires_grad
     with pytest.raises(ValueError, match="needs 16000 Hz, but .* 8000 Hz"):
-        load_teacher(str(folder), labels, False, 8000)
+        Distillation(str(folder), labels, False, 8000)
     with pytest.raises(ValueError, match="any number of labels"):
-        load_teacher(str(folder), labels, True, 16000)
+        Distillation(str(folder), labels, True, 16000)
 
 
 def test_what_cannot_teach_is_named(tmp_path):
