@@ -98,5 +98,5 @@ def main(argv=None):
     return 0
 
 
-if __name__ == "_main__":
+if __name__ == "__main__":
     sys.exit(main())

@@ -4,6 +4,9 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import runpy
+import sys
+
 import pytest
 import torch
 from complexity import describe, main, saved_bytes
@@ -124,10 +127,13 @@ def test_table_adds_up():
     assert rows[-1][0] == pytest.approx(parameters / 1e6, abs=5e-4)
 
 
-def test_command(capsys):
+def test_command(capsys, monkeypatch):
     sizes = ["--embed_dim", "64", "--depth", "2", "--patch_frames", "50"]
     words = ["hparams/ast_fftp.yaml", "--frames", "500", *sizes]
-    assert main(words) == 0
+    script = "tools/complexity.py"
+    monkeypatch.setattr(sys, "argv", [script, *words])
+    with pytest.raises(SystemExit, match="^0$"):
+        runpy.run_path(script, run_name="__main__")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "500 frames: 91 patches, 93 tokens"
     assert main(["hparams/ast_fftp.yaml", "--patch_frames", "2000"]) == 1
