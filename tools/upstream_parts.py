@@ -98,6 +98,7 @@ PARTS = {
         "speechbrain_fftp/inference/events.py",
         "speechbrain_fftp/inference/frames.py",
         "speechbrain_fftp/inference/many_files.py",
+        "speechbrain_fftp/inference/cuda_graphs.py",
         "speechbrain_fftp/inference/packed_linear.py",
         "speechbrain_fftp/inference/windows.py",
         "tests/unit/inference/test_audio_tagger.py",

@@ -58,7 +58,8 @@ class AudioTagger(tagging.AudioTagger):
             cpu, cuda:0, ...; ``fp32`` or ``bf16``, which logs a warning on CPUs
             that do not support bfloat16, since it is slower there.
         **options : dict
-            ``packed``, ``threads`` and ``stride``, see ``TaggingModel``.
+            ``packed``, ``threads``, ``stride`` and ``cuda_graphs``, see
+            ``TaggingModel``.
         """
         if precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {precision!r}, not fp32 or bf16")

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import functools
 
 import torch
@@ -12,6 +13,7 @@ from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.inference import packed_linear
 from speechbrain_fftp.inference.clip_sizes import ClipSizes
+from speechbrain_fftp.inference.cuda_graphs import CudaGraphs, keep_bfloat16
 from speechbrain_fftp.inference.frames import _frame_classifier
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
@@ -46,11 +48,15 @@ class TaggingModel(ClipSizes, Pretrained):
     stride : int, optional
         Frames from one token to the next, if not the model's own. Logs a
         warning if it is none of the model's ``strides``, see ``FFTPEmbedding``.
+    cuda_graphs : bool
+        Whether to replay a CUDA graph for waveforms, without ``wav_lens``, of a
+        size that occurs again, such as the windows of a timeline.
 
     Raises
     ------
     ValueError
-        If modules or labels are not complete, ``threads`` or ``stride`` wrong.
+        If modules or labels are not complete, ``threads`` or ``stride`` wrong,
+        or ``cuda_graphs`` without a GPU.
 
     Example
     -------
@@ -70,6 +76,7 @@ class TaggingModel(ClipSizes, Pretrained):
         packed=True,
         threads=None,
         stride=None,
+        cuda_graphs=False,
     ):
         super().__init__(modules, hparams, run_opts, freeze_params)
         if missing := set(self.MODULES_NEEDED) - set(self.mods):
@@ -97,7 +104,13 @@ class TaggingModel(ClipSizes, Pretrained):
                 )
         if packed and self.device == "cpu" and self.precision == "fp32":
             packed_linear.pack_linear(self.mods)
+        on_gpu = torch.device(self.device).type == "cuda"
+        if on_gpu and self.precision == "bf16":
+            keep_bfloat16(self.mods)
         self.tagger = Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
+        if cuda_graphs and not on_gpu:
+            raise ValueError(f"cuda_graphs needs a GPU, not {self.device}.")
+        self.embed = CudaGraphs(self._embed) if cuda_graphs else self._embed
         sizes = self.hparams.max_frames, self.hparams.sample_rate
         if isinstance(model, AST) and model.pooling == "cls":
             model.blocks[-1].outputs = CLASS_TOKENS
@@ -137,9 +150,16 @@ class TaggingModel(ClipSizes, Pretrained):
         """Embeddings ``[B, 1, D]``, or those of time steps ``[B, N, D]``."""
         with self.call_threads.set(wavs):
             wavs = torch.atleast_2d(wavs).to(self.device).float()
-            if wav_lens is not None:
-                wav_lens = wav_lens.to(self.device)
-            return self.tagger.encode(*self.tagger.features(wavs, wav_lens))
+            if wav_lens is None:
+                return self.embed(wavs)
+            return self._embed(wavs, wav_lens.to(self.device))
+
+    def _embed(self, wavs, wav_lens=None):
+        """What ``_encode`` returns, from waveforms on the model's device."""
+        # Autocast, which the weights need if they are kept in bfloat16
+        with self.inference_ctx if wavs.is_cuda else contextlib.nullcontext():
+            feats, lens = self.tagger.features(wavs, wav_lens)
+            return self.tagger.encode(feats, lens)
 
     def _classify(self, classify, wavs, wav_lens):
         """What a function makes of the embeddings, without gradients."""
