@@ -47,13 +47,19 @@ OPTIONS = (
 ).split()
 
 
+def all_options(options):
+    """The options given, and those of ``OPTIONS`` that are not given."""
+    given = {word.split("=")[0] for word in options}
+    return [x for x in OPTIONS if x.split("=")[0] not in given] + options
+
+
 def train(hparams, data_folder, seed, prepared_folder, options):
     """Runs the recipe; returns its metrics and times."""
     with tempfile.TemporaryDirectory() as folder:
         words = ["recipes/AudioSet/train.py", hparams]
         words += [f"--data_folder={data_folder}", f"--output_folder={folder}"]
         words += [f"--prepared_folder={prepared_folder}", f"--seed={seed}"]
-        words += [*OPTIONS, *options]
+        words += all_options(options)
         status, cpu_minutes, minutes = harness.run_recipe(words, cwd=ROOT)
         if status:
             raise SystemExit(f"audioset_mini: the recipe failed with {status}")
@@ -147,7 +153,7 @@ def main():
         baseline = logistic_regression(prepared)
     key = " ".join([Path(args.hparams).stem, *options])
     results[key] = {
-        "options": " ".join([*OPTIONS, *options]),
+        "options": " ".join(all_options(options)),
         "runs": runs,
         "logistic_regression_mAP": baseline,
         "machine": f"{torch.get_num_threads()} CPU threads, "
