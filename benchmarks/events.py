@@ -100,8 +100,8 @@ def main():
     rows.sort(key=lambda row: (row["window"], row["hop"]))
     note = (
         f"{args.clips} clips of 4 to 10 s with two to four sounds each "
-        f"(seed {args.seed}), by the model of `make demo`. Windows and hops "
-        f"in seconds; at least {SHARE:.0%} overlap or an onset within "
+        f"(seed {args.seed}), by the model that `make demo` trained then. "
+        f"Windows and hops in seconds; at least {SHARE:.0%} overlap or an onset within "
         f"{ONSET_SECONDS} s counts as correct."
     )
     about = harness.environment("cpu")
