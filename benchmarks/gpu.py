@@ -1,12 +1,12 @@
 """Verifies and measures everything on a CUDA GPU, in order of value.
 
 Each case adds a line to OUT/gpu.jsonl at once, so that nothing is lost when the
-time is up; a case that fails leaves its error, and the next ones run. First come
-checks of the kernels, then times of the scan, of inference, of training, of the
-front end, and of compiled code. Shares are relative to the bfloat16 matrix
-products and copies that this GPU was seen to make; a training step counts as
-three forward passes. Nothing needs to be installed but what the package needs.
-With --smoke it runs on a CPU, with tiny models.
+time is up; a case that fails leaves its error, and the next ones run. First
+come checks of the kernels, then times of the scan, of inference, of training,
+of the front end, and of compiled code. Shares are relative to the bfloat16
+matrix products and copies that this GPU was seen to make; a training step
+counts as three forward passes. Nothing needs to be installed but what the
+package needs. With --smoke it runs on a CPU, with tiny models.
 
 > python benchmarks/gpu.py --seconds 540 --out DIR
 

@@ -83,11 +83,11 @@ def seconds(function, calls=1):
 def compare(cases, rounds=10, case_seconds=60.0):
     """Times functions, by name, in turns: disturbances affect all of them.
 
-    A measurement takes half a second, which sets its number of calls. A function
-    that would take more than ``case_seconds`` gets fewer rounds; if the warm-up
-    call takes longer, its time is the only measurement. Returns, by name, a dict
-    with ``median``, ``low`` and ``high`` quartile of the seconds per call, and the
-    numbers of ``rounds`` and of ``calls`` per round.
+    A measurement takes half a second, which sets its number of calls. A
+    function that would take more than ``case_seconds`` gets fewer rounds; if
+    the warm-up call takes longer, its time is the only measurement. Returns, by
+    name, a dict with ``median``, ``low`` and ``high`` quartile of the seconds
+    per call, and the numbers of ``rounds`` and of ``calls`` per round.
     """
     times, calls, limits = {name: [] for name in cases}, {}, {}
     for name, function in cases.items():

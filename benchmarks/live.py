@@ -1,4 +1,6 @@
-"""Measures how late events in a stream are known: python benchmarks/live.py MODEL.
+"""Measures how late the events of a stream are known.
+
+> python benchmarks/live.py MODEL
 
 Compares the position of the stream, when an event is printed, with its start or
 end. The stream is the clips of events.py.

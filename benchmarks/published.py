@@ -1,8 +1,8 @@
 """Compares published models here with transformers, from file to tags.
 
-AST-base with random weights, read from one folder by both: a clip of 1024 frames
-must give the same probabilities. Beside it, a CED-tiny with random weights. Writes
-benchmarks/results/published.json and .md.
+AST-base with random weights, read from one folder by both: a clip of 1024
+frames must give the same probabilities. Beside it, a CED-tiny with random
+weights. Writes benchmarks/results/published.json and .md.
 
 > python benchmarks/published.py
 

@@ -1,10 +1,11 @@
 """One clip of few tokens on a CPU: AuM beside AST, Mamba of others, its floor.
 
-AuM-tiny and AST-tiny (width 192, 24 and 12 blocks) have about the same number of
-multiply-accumulates. transformers' MambaModel of the same width and depth runs in
-one direction only. The floor is what AuM cannot leave out: its linear layers, and
-one exponential for each channel, state, step and direction, in one call of
-torch.exp2 for each layer. Writes benchmarks/results/small_batches.json and .md.
+AuM-tiny and AST-tiny (width 192, 24 and 12 blocks) have about the same number
+of multiply-accumulates. transformers' MambaModel of the same width and depth
+runs in one direction only. The floor is what AuM cannot leave out: its linear
+layers, and one exponential for each channel, state, step and direction, in one
+call of torch.exp2 for each layer. Writes benchmarks/results/small_batches.json
+and .md.
 
 > python benchmarks/small_batches.py
 

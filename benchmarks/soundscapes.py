@@ -2,10 +2,10 @@
 
 Spoken words (Speech Commands) and instrument notes (AudioSet's format, with a
 clips.csv) start at random times and levels over recorded background noise. Each
-split takes only clips of the same split of its source, so that no speaker and no
-note is in two; the noises are in all. OUT is a folder in AudioSet's format, on which
-ast_fftp_frames.yaml trains, with strong_train.tsv, strong_valid.tsv and
-strong_eval.tsv in AudioSet-Strong's columns.
+split takes only clips of the same split of its source, so that no speaker and
+no note is in two; the noises are in all. OUT is a folder in AudioSet's format,
+on which ast_fftp_frames.yaml trains, with strong_train.tsv, strong_valid.tsv
+and strong_eval.tsv in AudioSet-Strong's columns.
 
 > python benchmarks/soundscapes.py WORDS INSTRUMENTS OUT
 

@@ -2,8 +2,8 @@
 
 The models are those of benchmarks/study/strides.yaml, here with random weights,
 which take as long; their accuracy is read from the stored runs. The file is one
-second of noise, from a wav file to its tags. Writes benchmarks/results/strides.json
-and .md.
+second of noise, from a wav file to its tags. Writes
+benchmarks/results/strides.json and .md.
 
 > python benchmarks/strides.py --threads 1
 
@@ -48,7 +48,7 @@ def make_words_tagger(stride):
 
 
 def read_accuracy():
-    """Means over folds in %, by stride and whether one model has all strides."""
+    """Means over folds in %, by stride and whether one model has all."""
     found = {}
     for line in RUNS.read_text("utf-8").splitlines():
         run = json.loads(line)

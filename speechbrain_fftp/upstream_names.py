@@ -17,8 +17,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 
-# Without a name there: the command line (SpeechBrain installs no commands), what
-# only the command line uses, and this module.
+# Without a name there: the command line (SpeechBrain installs no commands),
+# what only the command line uses, and this module.
 PLUGIN_ONLY = ("cli", "inference.hf_export", "inference.onnx")
 PLUGIN_ONLY += ("inference.plots", "upstream_names")
 

@@ -75,7 +75,7 @@ def figures(module, x):
 
 
 def main(argv=None):
-    """Prints the table for the model of a yaml file; returns the exit status."""
+    """Prints the table of a yaml file's model; returns the exit status."""
     parser = argparse.ArgumentParser(
         description="Print tokens, parameters, multiply-accumulates and "
         "activation memory (float32, one clip) of a recipe's model.",

@@ -74,8 +74,8 @@ class Xvector(_Xvector):
 
     Statistics over time only use a clip's own frames. The last seven of these
     see the zeros of the padding instead of mirrored frames, and batch
-    statistics in training see all frames. For clips of equal length, lengths are
-    not passed on: SpeechBrain's pooling would loop over the clips, with the
+    statistics in training see all frames. For clips of equal length, lengths
+    are not passed on: SpeechBrain's pooling would loop over the clips, with the
     same result, in which two thirds of a training step on a CPU are lost.
     """
 

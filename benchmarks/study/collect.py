@@ -79,7 +79,7 @@ def collect(study, run, clips):
 
 
 def read_scores(study, folder):
-    """The ``Scores`` of a run's test clips, and the score of silence, if any."""
+    """The ``Scores`` of a run's test clips, and that of silence, if any."""
     found, row = np.load(folder / "probabilities.npz"), {}
     groups = np.array(groups_of(study.data_folder, found["ids"]))
     scores = Scores(found["ids"], groups, found["targets"], found["probs"])

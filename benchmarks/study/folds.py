@@ -76,7 +76,7 @@ def audioset_clips(folder):
 
 
 def given_splits(folder):
-    """The clips of each split of a folder in AudioSet's format, by its lists."""
+    """The clips of each split of a folder in AudioSet's format."""
     splits = {}
     for name, file in SEGMENTS.items():
         lines = (

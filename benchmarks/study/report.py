@@ -237,7 +237,7 @@ class Report:
         return lines
 
     def target_lines(self, table):
-        """How many epochs rows need for the last validation score of another."""
+        """Epochs that rows need for the last validation score of another."""
         target = next(row for row in table.rows if row.label == table.target)
         goals = {
             fold: self.row_of(run)["curve"][-1]

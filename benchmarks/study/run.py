@@ -46,7 +46,7 @@ class Study:
         self.results = Results(results, plan)
 
     def folder(self, run):
-        """The run's folder, the same whenever and for whatever it is started."""
+        """The run's folder, the same whenever it is started."""
         runs, digest = self.work / "runs", self.results.digest(run)
         name = re.sub(r"\W+", "_", run.name).strip("_")[:40]
         new = runs / f"{name}_{run.fold}_{digest}"

@@ -16,8 +16,8 @@ from speechbrain_fftp.utils.event_metrics import event_counts, event_metrics
 def score_events(model, prepared, data_folder, window=None, hop=None):
     """``Scores`` of counted events of the eval split, and ``event_metrics``.
 
-    The thresholds, and the moving average of time steps, are learnt on the valid
-    split.
+    The thresholds, and the moving average of time steps, are learnt on the
+    valid split.
     """
     tagger = AudioTagger.from_pretrained(model)
     windows = {"window": window, "hop": hop}

@@ -65,8 +65,9 @@ def mean_precision(scores, weights):
 def event_f1(scores, weights):
     """Mean F1 of events; arguments and result as in ``accuracy``.
 
-    The targets are counts of true events ``[clips, C]``, the probabilities those
-    of events found where they are, and of all that are found ``[clips, 2 * C]``.
+    The targets are counts of true events ``[clips, C]``, the probabilities
+    those of events found where they are, and of all that are found
+    ``[clips, 2 * C]``.
     """
     hits, found = np.split(weights @ scores.probs, 2, 1)
     return mean_f1((hits, weights @ scores.targets, found))
@@ -83,9 +84,9 @@ METRICS = {
 def draw(groups, replicates=REPLICATES, seed=0):
     """Draws folds, and in each of them groups, with replacement.
 
-    ``groups`` holds, for each fold, a tuple with the group of each clip. Returns
-    the folds of each draw ``[replicates, folds]``, and for each fold how often
-    each clip counts whenever the fold is drawn ``[times, clips]``.
+    ``groups`` holds, for each fold, a tuple with the group of each clip.
+    Returns the folds of each draw ``[replicates, folds]``, and for each fold
+    how often each clip counts whenever the fold is drawn ``[times, clips]``.
     """
     rng = np.random.default_rng(seed)
     drawn = rng.integers(len(groups), size=(replicates, len(groups)))
@@ -99,10 +100,10 @@ def draw(groups, replicates=REPLICATES, seed=0):
 
 
 def bootstrap(folds, metric, **options):
-    """Means over drawn folds of the metric on drawn groups ``[replicates, runs]``.
+    """The metric's means over drawn folds and groups ``[replicates, runs]``.
 
-    ``folds`` holds, for each fold, the ``Scores`` of the runs that are compared,
-    on the same clips; ``options`` are those of ``draw``.
+    ``folds`` holds, for each fold, the ``Scores`` of the runs that are
+    compared, on the same clips; ``options`` are those of ``draw``.
     """
     groups = tuple(tuple(runs[0].groups.tolist()) for runs in folds)
     drawn, weights = draw(groups, **options)
@@ -161,7 +162,7 @@ def compare(folds, metric, signs=(1, -1)):
 
 
 def verdicts(differences, margin):
-    """Says what each of the differences, all that were declared together, shows.
+    """Says what each difference, of all declared together, shows.
 
     Returns p-values with Holm's correction, and ``higher``, ``lower``, ``equal
     within`` the margin in points, or ``unresolved``.

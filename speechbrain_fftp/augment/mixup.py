@@ -13,8 +13,9 @@ import torch
 class Mixup(torch.nn.Module):
     """Mixes clips of a batch with other clips of the batch.
 
-    A mixed clip is ``share * clip + (1 - share) * other``, as long as the longer
-    of the two; labels are mixed in the same way. Active in train mode only.
+    A mixed clip is ``share * clip + (1 - share) * other``, as long as the
+    longer of the two; labels are mixed in the same way. Active in train mode
+    only.
 
     Arguments
     ---------

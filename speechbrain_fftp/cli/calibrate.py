@@ -11,10 +11,10 @@ from speechbrain_fftp.cli import evaluate, options, output
 
 DESCRIPTION = """\
 Learns the threshold of maximum F1 for each class on the clips of a folder, see
-fftp-tag evaluate, and writes thresholds.csv, which --threshold auto uses, into the
-folder of the model. Classes with few positive clips share a threshold. With
---strong_labels, a model that classifies time steps learns them on these, and the
-length of their moving average, which goes into config.json."""
+fftp-tag evaluate, and writes thresholds.csv, which --threshold auto uses, into
+the folder of the model. Classes with few positive clips share a threshold.
+With --strong_labels, a model that classifies time steps learns them on these,
+and the length of their moving average, which goes into config.json."""
 EXAMPLES = """\
   fftp-tag calibrate --model results/demo/inference \\
       --data_folder results/demo/prepared"""

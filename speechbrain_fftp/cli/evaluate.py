@@ -11,9 +11,9 @@ from speechbrain_fftp.cli import options, output
 
 DESCRIPTION = """\
 Prints mAP, AUC, d' and F1 of a model, and its accuracy if every clip has one
-class, on the clips of a folder that a recipe has prepared, or of AudioSet or custom
-data as the recipe takes them. Classes are matched by name. F1 is that of the
-model's thresholds, or of 0.5 if it has none."""
+class, on the clips of a folder that a recipe has prepared, or of AudioSet or
+custom data as the recipe takes them. Classes are matched by name. F1 is that
+of the model's thresholds, or of 0.5 if it has none."""
 EXAMPLES = """\
   fftp-tag evaluate --model results/demo/inference \\
       --data_folder results/demo/prepared

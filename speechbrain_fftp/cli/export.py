@@ -8,12 +8,12 @@ from speechbrain_fftp.cli.options import load_tagger
 from speechbrain_fftp.cli.output import check_target
 
 DESCRIPTION = """\
-Writes a model as an ONNX file, which runs without PyTorch, or an AST as a folder
-for Hugging Face's transformers."""
+Writes a model as an ONNX file, which runs without PyTorch, or an AST as a
+folder for Hugging Face's transformers."""
 EXAMPLES = """\
   fftp-tag export --model results/demo/inference --to onnx --output model.onnx
-  fftp-tag export --model results/demo/inference --to onnx --output small.onnx \\
-      --int8
+  fftp-tag export --model results/demo/inference --to onnx --int8 \\
+      --output small.onnx
   fftp-tag export --model my_ast/inference --to huggingface --output hf"""
 
 

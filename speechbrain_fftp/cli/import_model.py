@@ -9,8 +9,8 @@ import os
 from speechbrain_fftp.cli import options, output
 
 DESCRIPTION = """\
-Writes a published model as an inference folder, which holds data alone and works
-like the folder of a trained one.
+Writes a published model as an inference folder, which holds data alone and
+works like the folder of a trained one.
 
 SOURCE is one of
   owner/name[@revision]  an AST or a CED on the Hugging Face hub

@@ -51,7 +51,7 @@ EXAMPLES = (
 
 @contextlib.contextmanager
 def open_upload(path):
-    """Yields a clip as a file, and its length; ValueError if it is unsuitable."""
+    """Yields a clip as a file, and its length; ValueError if unsuitable."""
     if path is None:
         raise ValueError("Choose a file or record a clip first.")
     size = Path(path).stat().st_size / 2**20
@@ -124,7 +124,7 @@ def choose_windows(tagger, seconds):
 
 
 def build_page(tagger, folder):
-    """Builds the page, a ``gradio.Blocks`` that writes its files to a folder."""
+    """Builds the page, a ``gradio.Blocks`` that writes to a folder."""
     import gradio as gr
 
     def analyze(path):

@@ -100,7 +100,8 @@ def _read_audio(source, max_seconds=math.inf, start_seconds=0.0):
     Returns the mono waveform ``[S]`` in float32, its sampling rate in Hz, and
     the file's number of channels and length in frames. A source, see
     ``_open_audio``, that is empty, unreadable, truncated or too long to be read
-    at once, or has an invalid sampling rate or invalid samples, is a ValueError.
+    at once, or has an invalid sampling rate or invalid samples, is a
+    ValueError.
     """
     with _open_audio(source, start_seconds + max_seconds) as file:
         rate, channels, frames = file.samplerate, file.channels, file.frames
@@ -140,7 +141,7 @@ def _open_audio(source, max_seconds=math.inf):
 
 
 def _mono_blocks(file, frames=math.inf):
-    """Yields blocks ``[S]`` of an open file up to its damage, channels averaged.
+    """Yields mono blocks ``[S]`` of an open file, up to its damage.
 
     At most a number of frames. Samples that are not finite, or exceed
     ``MAX_LEVEL``, are a ValueError.

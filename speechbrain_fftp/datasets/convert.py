@@ -141,6 +141,7 @@ def _find_start(source, start, seconds, always):
         return 0.0
     if duration < start + seconds - TOLERANCE:
         raise ValueError(
-            f"ends before its segment: {duration:.1f} of {start + seconds:.1f} s"
+            f"ends before its segment: {duration:.1f} of "
+            f"{start + seconds:.1f} s"
         )
     return start

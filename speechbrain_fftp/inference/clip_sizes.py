@@ -56,7 +56,7 @@ class ClipSizes:
         return self._num_samples(frames)
 
     def _num_samples(self, frames):
-        """Samples of the shortest clip with a number of frames, at least one."""
+        """Samples of the shortest clip with so many frames, at least one."""
         window, shift, margin = windows._frame_size(self.mods.compute_features)
         return max((frames - 1) * shift + window - margin, window)
 

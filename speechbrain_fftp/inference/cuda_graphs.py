@@ -1,7 +1,7 @@
 """Faster inference on a GPU: CUDA graphs, and weights that stay in bfloat16.
 
-A small batch takes less time on a GPU than the launches of its kernels, one after
-the other, on the CPU. A CUDA graph launches all of them at once.
+A small batch takes less time on a GPU than the launches of its kernels, one
+after the other, on the CPU. A CUDA graph launches all of them at once.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -34,9 +34,10 @@ SPLITS = {"train": ["train"], "valid": ["valid"], "eval": ["eval", "test"]}
 class Evaluation:
     """Probabilities of labelled clips, and the metrics of a model.
 
-    ``metrics`` are those of ``tagging_metrics``, of ``f1_scores`` with the model's
-    thresholds, or with 0.5 if it has none, and, if every clip has exactly
-    one class, ``accuracy``, for which a class that the model lacks is an error.
+    ``metrics`` are those of ``tagging_metrics``, of ``f1_scores`` with the
+    model's thresholds, or with 0.5 if it has none, and, if every clip has
+    exactly one class, ``accuracy``, for which a class that the model lacks is
+    an error.
     """
 
     metrics: dict

@@ -91,8 +91,8 @@ def find_events(
     """The ``Timeline`` of each clip by id, and its true events.
 
     ``strong_labels`` is a table as of the recipe: clips that it does not list
-    are not looked at. Events of classes that the model lacks are skipped, and so
-    are clips that cannot be read, which are logged.
+    are not looked at. Events of classes that the model lacks are skipped, and
+    so are clips that cannot be read, which are logged.
     """
     about = _list_clips(tagger, data_folder, split, **settings)
     names, ids, clips, labels = about

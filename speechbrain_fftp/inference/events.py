@@ -147,15 +147,16 @@ class Timeline:
     def events(self, threshold=0.5, low=None):
         """Finds the events of each class by hysteresis thresholding.
 
-        An event is a run of windows whose probabilities stay at or above ``low``
-        and reach ``threshold`` at least once. Near an edge of an event, windows
-        overlap it partly, and the probability rises over several windows. The
-        edge is extrapolated from the times at which the probability crosses
-        ``low`` and ``threshold`` to the time at which it would have been zero.
-        This is exact if the probability is proportional to the share of the
-        window that the event fills, clipped at one. A run that contains the
-        first window starts at 0 if this reaches ``threshold``, and else within
-        the window, by its share of the highest probability; likewise at the end.
+        An event is a run of windows whose probabilities stay at or above
+        ``low`` and reach ``threshold`` at least once. Near an edge of an event,
+        windows overlap it partly, and the probability rises over several
+        windows. The edge is extrapolated from the times at which the
+        probability crosses ``low`` and ``threshold`` to the time at which it
+        would have been zero. This is exact if the probability is proportional
+        to the share of the window that the event fills, clipped at one. A run
+        that contains the first window starts at 0 if this reaches
+        ``threshold``, and else within the window, by its share of the highest
+        probability; likewise at the end.
 
         Arguments
         ---------

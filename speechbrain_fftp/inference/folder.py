@@ -60,11 +60,11 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
 def _load_folder(folder):
     """Reads a model from config.json, model.safetensors and labels.csv.
 
-    Returns the ``MODULES``, on the CPU, and hparams: the numbers of config.json,
-    ``label_encoder``, ``audio_normalizer`` and ``thresholds``, if any. Sizes are
-    checked against the tensors before memory is allocated. The file that is
-    missing, cannot be read, does not describe a model, or does not belong to
-    the others is named by a FileNotFoundError or a ValueError.
+    Returns the ``MODULES``, on the CPU, and hparams: the numbers of
+    config.json, ``label_encoder``, ``audio_normalizer`` and ``thresholds``, if
+    any. Sizes are checked against the tensors before memory is allocated. The
+    file that is missing, cannot be read, does not describe a model, or does not
+    belong to the others is named by a FileNotFoundError or a ValueError.
     """
     config_file, weights_file, labels_file = (Path(folder) / n for n in FILES)
     for path in (config_file, weights_file, labels_file):

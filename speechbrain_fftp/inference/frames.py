@@ -26,8 +26,9 @@ def _frame_classifier(tagger):
 def _analyze_frames(tagger, source, progress=False):
     """Classifies the time steps and the pieces of a file in one go.
 
-    Returns times ``[T]`` in seconds, probabilities ``[T, C]``, those of the file
-    ``[C]``, which are the maximum over overlapping pieces, and the duration.
+    Returns times ``[T]`` in seconds, probabilities ``[T, C]``, those of the
+    file ``[C]``, which are the maximum over overlapping pieces, and the
+    duration.
     """
     classifier = _frame_classifier(tagger)  # an error before the file is read
 

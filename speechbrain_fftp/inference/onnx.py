@@ -7,10 +7,10 @@ the graph, and its metadata hold the rest, as strings:
 * ``sample_rate``: sampling rate of the waveforms in Hz;
 * ``window_samples``: maximum clip length of the model in samples; cut longer
   clips into windows of this length, the last of which ends with the clip;
-* ``thresholds``: learned thresholds of the classes, a JSON list, if the model has
-  any;
-* ``steps``: of a model that classifies time steps, the center of the first one and
-  the time between two, and the length of their moving average, in seconds.
+* ``thresholds``: learned thresholds of the classes, a JSON list, if the model
+  has any;
+* ``steps``: of a model that classifies time steps, the center of the first one
+  and the time between two, and the length of their moving average, in seconds.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -52,7 +52,7 @@ class _Probabilities(torch.nn.Module):
         self.has_frames = tagger.has_frames
 
     def forward(self, wavs, wav_lens):
-        """``[B, S]``, ``[B]`` -> ``[B, C]``, and ``[B, N, C]`` of time steps."""
+        """``[B, S], [B] -> [B, C]``, and ``[B, N, C]`` of time steps."""
         size = wavs.shape[1]
         # A graph cannot pad short clips only: one patch is the minimum for all
         missing = torch.sym_max(self.min_samples - size, 0)
@@ -71,9 +71,9 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
     Inputs: ``wavs``, float32 ``[batch, samples]``, and ``wav_lens``, float32
     ``[batch]``, lengths relative to ``samples``. Output: ``probabilities``,
     float32 ``[batch, classes]``; if the model classifies time steps, also
-    ``frames``, ``[batch, steps, classes]``, which mean nothing after a clip's end.
-    Batch size and number of samples are free.
-    Weights of more than 2 GB are stored in a second file, ``PATH.data``.
+    ``frames``, ``[batch, steps, classes]``, which mean nothing after a clip's
+    end. Batch size and number of samples are free. Weights of more than 2 GB
+    are stored in a second file, ``PATH.data``.
 
     If ONNX Runtime is installed, the result is compared with PyTorch: unless
     they agree to 1e-4, a RuntimeError is raised and nothing is written. With
@@ -115,8 +115,8 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
         del program
         if importlib.util.find_spec("onnxruntime") is None:
             logger.warning(
-                f"{path} is not compared with PyTorch, which needs onnxruntime: "
-                'pip install -c constraints.txt -e ".[export]"'
+                f"{path} is not compared with PyTorch, which needs "
+                'onnxruntime: pip install -c constraints.txt -e ".[export]"'
             )
         else:
             _check(exported, reference, report)

@@ -3,7 +3,8 @@
 PyTorch multiplies float32 matrices with MKL, which does not use AVX-512 on
 other vendors' processors: 105 GFLOP/s on a core of an AMD EPYC (Zen 5), where
 oneDNN, which is part of PyTorch, reached 230. ``pack_linear`` makes a model use
-oneDNN; on all other machines it changes nothing. Training keeps PyTorch's layers.
+oneDNN; on all other machines it changes nothing. Training keeps PyTorch's
+layers.
 
 PyTorch's threads wait for each other after every operation. While another
 process needs a core, that takes far longer than the operations of a small
@@ -226,8 +227,8 @@ def blocked_attention(query, key, value, attn_mask=None, dropout_p=0.0):
 class _CallThreads:
     """Chooses the number of torch's CPU threads for each call of a model.
 
-    Work is estimated as parameters times tokens; for less than ``MIN_WORK`` on a
-    CPU it is one, or else torch's own number. A process that was forked after
+    Work is estimated as parameters times tokens; for less than ``MIN_WORK`` on
+    a CPU it is one, or else torch's own number. A process that was forked after
     loading always uses one thread, because more would wait forever. A copy that
     was pickled may use more in any other process.
     """
@@ -248,7 +249,7 @@ class _CallThreads:
 
     @contextlib.contextmanager
     def set(self, wavs):
-        """Sets the calling thread's number in a ``with`` block, for its waveforms.
+        """Sets the calling thread's number for its waveforms, in a block.
 
         Threads that use torch for the first time meanwhile start with it, too.
         """
@@ -271,8 +272,8 @@ def _set_stride(encoder, stride_frames):
     """Changes the number of frames from one token to the next.
 
     Positions are interpolated, as in training with ``strides``. Returns the
-    strides that the encoder was trained for. An impossible stride, or an encoder
-    without ``FFTPEmbedding``, is a ValueError.
+    strides that the encoder was trained for. An impossible stride, or an
+    encoder without ``FFTPEmbedding``, is a ValueError.
     """
     embedding = getattr(encoder, "embedding", None)
     if not isinstance(embedding, FFTPEmbedding):

@@ -148,11 +148,12 @@ class AudioTagger(TaggingModel):
     def analyze(self, source, window=None, hop=None, progress=False):
         """Computes the probabilities of all classes, over time and in all.
 
-        A model with a ``FrameClassifier`` gives those of its time steps, or their
-        moving average, unless a window or a hop is given; others, those of windows.
-        Windows start every ``hop`` seconds; the last one ends with the file. A
-        file shorter than a window is one window. What tags and events are found
-        in is computed once: other thresholds need no further run of the model.
+        A model with a ``FrameClassifier`` gives those of its time steps, or
+        their moving average, unless a window or a hop is given; others, those
+        of windows. Windows start every ``hop`` seconds; the last one ends with
+        the file. A file shorter than a window is one window. What tags and
+        events are found in is computed once: other thresholds need no further
+        run of the model.
 
         Arguments
         ---------

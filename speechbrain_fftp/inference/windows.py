@@ -30,7 +30,8 @@ def _frame_size(compute_features):
 
     The margin is by how much the first and the last frame together reach beyond
     the clip: the window if frames are centred, else 0. Read from ``window``,
-    ``shift`` and ``center``, or from ``compute_STFT`` of SpeechBrain's ``Fbank``.
+    ``shift`` and ``center``, or from ``compute_STFT`` of SpeechBrain's
+    ``Fbank``.
     """
     stft = getattr(compute_features, "compute_STFT", None)
     if stft is not None:
@@ -47,7 +48,7 @@ def _frame_size(compute_features):
 
 
 def _audio_blocks(source, sample_rate):
-    """Reads audio as consecutive blocks of mono samples ``[S]`` at a given rate.
+    """Reads audio as consecutive mono blocks ``[S]`` at a given rate.
 
     Logs a warning if the end of the file is missing. What is no audio file, or
     too short, is a ValueError, see ``AudioTagger``.

@@ -19,7 +19,7 @@ TOP_DB = 120.0  # range of a clip's levels in decibels
 
 
 class _FrontEnd(torch.nn.Module):
-    """A front end with ``window`` and ``shift`` in samples, and mel ``banks``."""
+    """A front end with ``window``, ``shift`` in samples and mel ``banks``."""
 
     center = False  # windows start at the clip's first sample
 
@@ -35,7 +35,7 @@ class _FrontEnd(torch.nn.Module):
         return max(frames, 1)
 
     def frame_lens(self, wav_lens, n_samples):
-        """Converts lengths ``[B]`` relative to ``n_samples`` to those in frames.
+        """Converts lengths relative to ``n_samples`` to those in frames.
 
         The two differ, since the last window of a clip starts before its end:
         with lengths in samples, an encoder would read up to two frames of
@@ -58,8 +58,8 @@ class KaldiFbank(_FrontEnd):
 
     Equal to ``torchaudio.compliance.kaldi.fbank(htk_compat=True,
     use_energy=False, window_type="hanning", dither=0)`` on each clip. A clip's
-    valid frames do not depend on the batch it is in. Always computed in float32,
-    even under autocast.
+    valid frames do not depend on the batch it is in. Always computed in
+    float32, even under autocast.
 
     Arguments
     ---------

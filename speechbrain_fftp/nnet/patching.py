@@ -175,7 +175,8 @@ class PatchEmbedding(torch.nn.Module):
             raise ValueError(f"A stride must be positive, not {stride_frames}.")
         if stride_frames % self.stem_stride:
             raise ValueError(
-                f"With stem_channels, strides must be even, not {stride_frames}."
+                "With stem_channels, strides must be even, not "
+                f"{stride_frames}."
             )
 
 
@@ -184,8 +185,8 @@ class FFTPEmbedding(PatchEmbedding):
 
     One convolution with kernel ``(n_mels, patch_frames)`` and stride
     ``(n_mels, stride_frames)``: each token sees the whole spectrum. With
-    ``stem_channels``, two convolutions of 3 x 3 come before it, a step of 4 bins
-    and 2 frames in all; a token still sees exactly its ``patch_frames``.
+    ``stem_channels``, two convolutions of 3 x 3 come before it, a step of 4
+    bins and 2 frames in all; a token still sees exactly its ``patch_frames``.
 
     Arguments
     ---------

@@ -33,10 +33,10 @@ def _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):
 def _trim_padding(feats, wav_lens):
     """Removes the padding that all clips share and zeroes the rest.
 
-    Returns features ``[B, T, F]`` with the T of the longest clip, or in compiled
-    code as they are, and each clip's number of frames ``[B]``, which is None if
-    all are equally long: ``round(wav_lens * T)``, at least one. Lengths on a CPU
-    spare a GPU the wait for its own.
+    Returns features ``[B, T, F]`` with the T of the longest clip, or in
+    compiled code as they are, and each clip's number of frames ``[B]``, which
+    is None if all are equally long: ``round(wav_lens * T)``, at least one.
+    Lengths on a CPU spare a GPU the wait for its own.
     """
     if wav_lens is None:
         return feats, None

@@ -38,7 +38,8 @@ class ClipBrain(sb.core.Brain):
 
     Batches are those of ``collate_clips``, with targets ``[B, C]``. Most
     arguments are keys of the recipes' yaml files, the modules those of
-    ``Tagger``; ``run`` is a ``RunFolder``, ``data_description`` the data's name.
+    ``Tagger``; ``run`` is a ``RunFolder``, ``data_description`` the data's
+    name.
     """
 
     train_stream = None  # a ShardStream, if the training clips are in shards
@@ -96,7 +97,7 @@ class ClipBrain(sb.core.Brain):
         return self.epoch_counter.current
 
     def compute_forward(self, batch, stage):
-        """Returns logits ``[B, C]`` and targets, with a teacher's after them."""
+        """Returns logits ``[B, C]`` and targets, then the teacher's."""
         batch = batch.to(self.device)
         (signals, lens), (targets, _) = batch.sig, batch.targets
         if stage == sb.Stage.TRAIN:

@@ -77,7 +77,7 @@ def mean_over_ranks(value):
 
 
 def seed_step(seed, epoch, step):
-    """Seeds all random generators: a resumed training draws the same numbers."""
+    """Seeds all random generators; a resumed training draws the same."""
     place = np.random.SeedSequence([seed, epoch, step, get_rank() or 0])
     state = int(place.generate_state(1)[0])
     random.seed(state)

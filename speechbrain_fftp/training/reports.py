@@ -83,7 +83,7 @@ def add_confusion(writer, confusion, labels, path):
 
 
 def write_predictions(folder, ids, targets, probs, labels, top_k=5):
-    """Writes predictions.csv, and probabilities.npz for statistics and students.
+    """Writes predictions.csv, and probabilities.npz for later use.
 
     ``probability`` in predictions.csv is the lowest one among a clip's labels.
     Rows are sorted by it: errors of the model, or of the labels, come first,

@@ -135,7 +135,7 @@ class RunFolder:
 
     @property
     def hparams_to_save(self):
-        """The yaml file, or None if the folder has its resolved form already."""
+        """The yaml file, or None if the folder has its resolved form."""
         if self.found and self.found["settings"] == self.settings:
             return None
         return self.hparams_file
@@ -266,7 +266,7 @@ def versions():
 
 
 def commit():
-    """Git commit of this package, ``-dirty`` after changes; None without git."""
+    """This package's git commit, ``-dirty`` after changes, or None."""
     # A package that is installed in another project is not tracked there.
     tracked = ["ls-files", "--error-unmatch", "__init__.py"]
     describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]

@@ -43,7 +43,7 @@ class EventScores:
                 raise ValueError(f"{path} lists no clip of the {split} split.")
 
     def report(self, run_folder, prepared_folder, device):
-        """Scores the model of a run; adds to its metrics.json, and logs them."""
+        """Scores a run's model; adds to its metrics.json, and logs them."""
         folder = run_folder / "inference"
         load = functools.partial(AudioTagger.from_pretrained, folder, device)
         if path := self.tables.get("valid"):

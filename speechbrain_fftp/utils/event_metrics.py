@@ -26,9 +26,10 @@ COLUMNS = ("filename", "onset", "offset", "event_label")
 def event_metrics(timelines, truth, threshold=0.5):
     """Scores the events of clips, with mir_eval and psds_eval.
 
-    ``timelines`` maps ids to the ``Timeline`` of a clip, ``truth`` to start, end
-    and label of its events, if any; for ``threshold``, see ``Timeline.events``.
-    Without events to find or these packages, there is a ValueError.
+    ``timelines`` maps ids to the ``Timeline`` of a clip, ``truth`` to start,
+    end and label of its events, if any; for ``threshold``, see
+    ``Timeline.events``. Without events to find or these packages, there is a
+    ValueError.
 
     The scores are ``event_F1``, whose events begin and end within 200 ms (the
     end within 20 % of a long one), and ``segment_F1``, of segments of 1 s, both

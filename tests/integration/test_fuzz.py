@@ -90,7 +90,7 @@ def test_text_that_is_no_list(tmp_path):
 
 
 def test_work_for_a_class_list_grows_with_its_length(tmp_path):
-    """Of eight times as many classes, a search of each takes 64 times as long."""
+    """With eight times the classes, a search of each takes 64 times as long."""
     path, seconds = tmp_path / "classes.csv", []
     for number in (5000, 40000):
         rows = [f"{i},/m/{i},name {i}\n" for i in range(number)]

@@ -100,7 +100,7 @@ def test_exported_model_loads_and_tags(trained, data_folder, capsys, tmp_path):
 
 
 def test_thresholds_are_learned_on_validation_clips(trained, capsys, tmp_path):
-    """Those of fftp-tag calibrate, whose clips and probabilities are the same."""
+    """Those of fftp-tag calibrate, of the same clips and probabilities."""
     from speechbrain_fftp.cli import main as cli
     from speechbrain_fftp.inference import AudioTagger
 

@@ -21,7 +21,7 @@ YAML = "ast_fftp_frames.yaml"
 
 @pytest.fixture(scope="module")
 def strong_labels(data_folder, tmp_path_factory):
-    """A table that says that each sound lasts for the first half of its clip."""
+    """A table in which each sound lasts for the first half of its clip."""
     path = tmp_path_factory.mktemp("strong") / "strong.tsv"
     lines = ["segment_id\tstart_time_seconds\tend_time_seconds\tlabel"]
     for name in ("balanced_train", "valid", "eval"):

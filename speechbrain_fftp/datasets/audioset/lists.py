@@ -123,9 +123,9 @@ def read_table(path, columns, delimiter=","):
             if None in row:
                 what = {",": "a comma", "\t": "a tab"}[delimiter]
                 raise ValueError(
-                    f"{path}, line {reader.line_num}: more entries than columns,"
-                    f" the last are {row[None]}: put entries with {what} in"
-                    " double quotes"
+                    f"{path}, line {reader.line_num}: more entries than "
+                    f"columns, the last are {row[None]}: put entries with "
+                    f"{what} in double quotes"
                 )
             entries = {key: (row[key] or "").strip() for key in row}
             yield reader.line_num, entries

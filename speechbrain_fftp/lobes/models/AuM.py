@@ -216,7 +216,7 @@ class AuM(torch.nn.Module):
         return x, counts + 1, place
 
     def _take_tokens(self, x, place, valid, times):
-        """Undoes ``_add_cls_token``: tokens ``[B, F', T', D]``, padding last."""
+        """Undoes ``_add_cls_token``: ``[B, F', T', D]``, padding last."""
         rows = torch.arange(self.embedding.freq_patches, device=x.device)
         columns = len(times) if valid is None else valid.view(-1, 1, 1)
         slots = rows[:, None] * columns + times

@@ -66,7 +66,7 @@ class CED(torch.nn.Module):
         _init_linear(self.blocks)
 
     def forward(self, feats, wav_lens=None):
-        """Encodes features ``[B, T, F]`` in decibels as embeddings ``[B, 1, D]``."""
+        """Encodes features ``[B, T, F]`` in decibels as ``[B, 1, D]``."""
         self.embedding._check(feats)
         feats, n_frames = _trim_padding(feats, wav_lens)
         B, T, F = feats.shape

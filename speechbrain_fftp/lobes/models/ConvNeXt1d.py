@@ -1,7 +1,7 @@
 """A convolutional encoder over time, on full-frequency temporal patches.
 
-The tokens of FFTP are a time sequence (https://arxiv.org/abs/2508.21243), so that
-one-dimensional convolutions can take the place of attention: blocks as in
+The tokens of FFTP are a time sequence (https://arxiv.org/abs/2508.21243), so
+that one-dimensional convolutions can take the place of attention: blocks as in
 ConvNeXt (https://arxiv.org/abs/2201.03545), along time. A clip's embedding does
 not depend on the padding of its batch.
 
@@ -58,7 +58,8 @@ class TokenBatchNorm(torch.nn.BatchNorm1d):
 class StatisticsPooling(torch.nn.Module):
     """Mean and standard deviation of a clip's own tokens, in a wider layer.
 
-    As in x-vectors (https://www.danielpovey.com/files/2018_icassp_xvectors.pdf).
+    As in x-vectors
+    (https://www.danielpovey.com/files/2018_icassp_xvectors.pdf).
 
     Arguments
     ---------
@@ -211,7 +212,8 @@ class ConvNeXt1d(torch.nn.Module):
         if not isinstance(embedding, FFTPEmbedding):
             raise ValueError(
                 "ConvNeXt1d needs tokens in the order of time, of patches that "
-                f"cover all mel bins: FFTPEmbedding, not {type(embedding).__name__}."
+                "cover all mel bins: FFTPEmbedding, not "
+                f"{type(embedding).__name__}."
             )
         _check_embedding(embedding, n_mels, embed_dim, max_frames)
         self.n_mels, self.embed_dim, self.depth = n_mels, embed_dim, depth

@@ -46,9 +46,9 @@ def selective_scan(
 ):
     """Scans a sequence: ``h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t]``.
 
-    The output is ``y[t] = (C[t] h[t] + D u[t]) * silu(z[t])``. It is computed in
-    at least float32, whatever the dtypes of the inputs, and is differentiable
-    with respect to all of them.
+    The output is ``y[t] = (C[t] h[t] + D u[t]) * silu(z[t])``. It is computed
+    in at least float32, whatever the dtypes of the inputs, and is
+    differentiable with respect to all of them.
 
     Arguments
     ---------

@@ -12,8 +12,8 @@ from speechbrain_fftp.nnet.selective_scan import INSTALLED, _find_backend
 def _convolve(x, conv, backend, reverse=False):
     """Causal convolution and SiLU of channels ``[B, L, D]``, zeros before.
 
-    ``conv`` is a depthwise ``Conv1d``. With ``reverse``, an output depends on the
-    steps after it instead, and zeros follow the last.
+    ``conv`` is a depthwise ``Conv1d``. With ``reverse``, an output depends on
+    the steps after it instead, and zeros follow the last.
     """
     if _find_backend(backend, x) != "torch" and INSTALLED["triton"]:
         from speechbrain_fftp.nnet.selective_scan import triton_convolution

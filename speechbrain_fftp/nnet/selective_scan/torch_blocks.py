@@ -2,8 +2,8 @@
 
 What the steps of a chunk can share is computed for all of them at once, as
 ``[B, T, N, D]``; what remains for each step is one multiply-add over
-``[B, N, D]``. A scan in both directions is one of twice as many rows: the second
-half has the steps of the first from last to first.
+``[B, N, D]``. A scan in both directions is one of twice as many rows: the
+second half has the steps of the first from last to first.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -21,7 +21,7 @@ class _Buffers:
         self.memory, self.shape = memory, None
 
     def of_shape(self, *shape):
-        """The buffers, each ``[B, T, N, D]``, and views of the first two's steps.
+        """The buffers ``[B, T, N, D]``, and views of the first two's steps.
 
         Making the view of a step takes as long as the arithmetic on it: they
         are kept, but for those of a gradient, since torch.func needs new ones.
@@ -114,7 +114,7 @@ class _Block:
         target[self.rows, :, self.span] = chunk.transpose(1, 2)
 
     def run(self, state):
-        """Runs the recursion from a state ``[B, N, D]``; returns the last state."""
+        """Runs the recursion from a state ``[B, N, D]``; returns the last."""
         torch.mul(self.delta.unsqueeze(2), self.A_base_2, out=self.decay)
         torch.exp2(self.decay, out=self.decay)
         torch.mul(
@@ -204,7 +204,7 @@ class _Gradients:
         )
 
     def as_inputs(self, inputs):
-        """The gradients in the order of the inputs; autograd converts dtypes."""
+        """Gradients in the order of the inputs; autograd converts dtypes."""
         start = None if inputs[8] is None else self.state.transpose(1, 2)
         u, delta, A, B, C = self.u, self.delta, self.A.t(), self.B, self.C
         return u, delta, A, B, C, self.D, self.z, self.bias, start, None

@@ -1,8 +1,8 @@
 """Mamba's depthwise convolution, bias and SiLU as one Triton kernel.
 
 Separate operations would pass over the channels many times; this does once each
-way. Each program owns a tile of steps and channels, and loads the steps around it
-again, which are in the cache.
+way. Each program owns a tile of steps and channels, and loads the steps around
+it again, which are in the cache.
 
 Authors
  * The speechbrain_fftp authors 2026

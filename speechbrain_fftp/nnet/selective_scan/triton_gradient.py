@@ -1,9 +1,9 @@
 """Triton GPU kernel of the gradient of the selective scan.
 
-It takes the chunks whose first states the forward pass saved from last to first:
-it runs the recursion through a chunk once, noting the state every ``GROUP`` steps
-in a small scratch buffer, then takes the groups from last to first, with all the
-states of a group in registers.
+It takes the chunks whose first states the forward pass saved from last to
+first: it runs the recursion through a chunk once, noting the state every
+``GROUP`` steps in a small scratch buffer, then takes the groups from last to
+first, with all the states of a group in registers.
 
 Authors
  * The speechbrain_fftp authors 2026

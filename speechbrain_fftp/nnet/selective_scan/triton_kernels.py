@@ -1,11 +1,11 @@
 """Triton GPU kernel of the selective scan, and what its gradient shares.
 
-Each program (one warp) owns 32 channels of one item in one direction, holds their
-state in registers and walks along time, so that no array of ``B * D * L * N``
-values is ever written. Where these would be few programs, the kernel runs twice,
-with a program for each segment of the steps: first from zero, to find the state
-at the end of each segment, then from the state before it. For the gradient, it
-saves the state every ``CHUNK`` steps.
+Each program (one warp) owns 32 channels of one item in one direction, holds
+their state in registers and walks along time, so that no array of
+``B * D * L * N`` values is ever written. Where these would be few programs, the
+kernel runs twice, with a program for each segment of the steps: first from
+zero, to find the state at the end of each segment, then from the state before
+it. For the gradient, it saves the state every ``CHUNK`` steps.
 
 With ``TRITON_INTERPRET=1`` in the environment before Triton is imported, the
 kernels run on the CPU, slowly, for tests.

@@ -6,9 +6,9 @@ the missing and unknown tensors.
 
 Weights that were trained with square patches are reused for FFTP, a question
 that https://arxiv.org/abs/2508.21243 leaves open: a full-frequency patch of the
-same frames can compute the mean of a column of square tokens exactly. Its kernel
-is the mean of the square one at all rows, and its position the mean of theirs.
-Blocks, norms and class tokens stay the same.
+same frames can compute the mean of a column of square tokens exactly. Its
+kernel is the mean of the square one at all rows, and its position the mean of
+theirs. Blocks, norms and class tokens stay the same.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -122,7 +122,7 @@ def _exported_sizes(path):
 
 
 def _is_square(state, encoder, stride):
-    """Whether an encoder with FFTP can take over a checkpoint's square patches."""
+    """Whether an FFTP encoder can take over a checkpoint's square patches."""
     embedding, patches = encoder.embedding, state[PATCHES]
     if not _is_one_layer(embedding) or not isinstance(stride, int):
         return False

@@ -1,7 +1,8 @@
 """Downloads published models from the Hugging Face Hub into its cache.
 
-Only JSON and safetensors, never pickles. The cache has huggingface_hub's layout;
-unlike its ``hf_hub_download``, the next call resumes a partial download.
+Only JSON and safetensors, never pickles. The cache has huggingface_hub's
+layout; unlike its ``hf_hub_download``, the next call resumes a partial
+download.
 
 Authors
  * The speechbrain_fftp authors 2026
