@@ -86,7 +86,9 @@ def test_more_epochs_continue_a_run(data_folder, tmp_path):
 
 def test_second_run_in_a_folder_and_an_interrupted_one(data_folder, tmp_path):
     folder, log = tmp_path / "run", tmp_path / "log"
+    # Python drops an interrupt that comes while a loader ends its processes.
     options = {"data_folder": data_folder, "number_of_epochs": 100}
+    options["num_workers"] = 0
     words = command(folder, "--noprogressbar", **options)
     with open(log, "w") as file:
         process = subprocess.Popen(
