@@ -4,8 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import contextlib
 import functools
+from contextlib import nullcontext
 
 import torch
 
@@ -111,6 +111,8 @@ class TaggingModel(ClipSizes, Pretrained):
         if cuda_graphs and not on_gpu:
             raise ValueError(f"cuda_graphs needs a GPU, not {self.device}.")
         self.embed = CudaGraphs(self._embed) if cuda_graphs else self._embed
+        # Of encode_batch alone: autocast cannot be entered again within itself
+        self.encode_ctx = self.inference_ctx if on_gpu else nullcontext()
         sizes = self.hparams.max_frames, self.hparams.sample_rate
         if isinstance(model, AST) and model.pooling == "cls":
             model.blocks[-1].outputs = CLASS_TOKENS
@@ -141,7 +143,8 @@ class TaggingModel(ClipSizes, Pretrained):
         torch.Tensor
             Embeddings ``[B, 1, D]``.
         """
-        embeddings = self._encode(wavs, wav_lens)
+        with self.encode_ctx:
+            embeddings = self._encode(wavs, wav_lens)
         if embeddings.shape[1] == 1:
             return embeddings
         return pool("mean", None, embeddings, _own_tokens(embeddings))
@@ -156,10 +159,7 @@ class TaggingModel(ClipSizes, Pretrained):
 
     def _embed(self, wavs, wav_lens=None):
         """What ``_encode`` returns, from waveforms on the model's device."""
-        # Autocast, which the weights need if they are kept in bfloat16
-        with self.inference_ctx if wavs.is_cuda else contextlib.nullcontext():
-            feats, lens = self.tagger.features(wavs, wav_lens)
-            return self.tagger.encode(feats, lens)
+        return self.tagger.encode(*self.tagger.features(wavs, wav_lens))
 
     def _classify(self, classify, wavs, wav_lens):
         """What a function makes of the embeddings, without gradients."""

@@ -67,7 +67,7 @@ def test_copies_have_graphs_of_their_own():
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-def test_tagger(name, tmp_path):
+def test_tagger(name):
     """Windows of equal size use a graph, batches with lengths do not."""
     tagger = make_tagger(ENCODERS[name](), 3, max_frames=100)
     wavs, lens = 0.1 * torch.randn(4, 8000), torch.tensor([1.0, 0.3, 0.5, 1.0])
@@ -100,6 +100,21 @@ def test_rounded_weights_change_nothing_under_autocast(name):
     layers = [x for x in encoder.modules() if isinstance(x, torch.nn.Linear)]
     assert layers
     assert {layer.weight.dtype for layer in layers} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_autocast_ends_with_each_call(name):
+    """As on a GPU, where weights stay in bfloat16 for embeddings as well."""
+    plain = make_tagger(ENCODERS[name](), 3)
+    modules, hparams = dict(plain.mods), vars(plain.hparams)
+    tagger = AudioTagger(modules, hparams, {"precision": "bf16"}, packed=False)
+    keep_bfloat16(tagger.mods)
+    tagger.encode_ctx = tagger.inference_ctx
+    wavs, lens = 0.1 * torch.randn(2, 16000), torch.tensor([1.0, 0.5])
+    for call in (tagger.tag_batch, tagger.encode_batch):
+        whole, cut = call(wavs), call(wavs, lens)
+        torch.testing.assert_close(whole[0], cut[0], atol=0.05, rtol=0.05)
+        assert not torch.is_autocast_enabled("cpu")
 
 
 @pytest.mark.gpu
