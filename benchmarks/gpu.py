@@ -4,9 +4,9 @@ Each case adds a line to OUT/gpu.jsonl at once, so that nothing is lost when the
 time is up; a case that fails leaves its error, and the next ones run. First
 come checks of the kernels, then times of the scan, of inference, of training,
 of the front end, and of compiled code. Shares are relative to the bfloat16
-matrix products and copies that this GPU was seen to make; a training step
-counts as three forward passes. Nothing needs to be installed but what the
-package needs. With --smoke it runs on a CPU, with tiny models.
+matrix products, copies and exponentials that this GPU was seen to make; a
+training step counts as three forward passes. Nothing needs to be installed but
+what the package needs. With --smoke it runs on a CPU, with tiny models.
 
 > python benchmarks/gpu.py --seconds 540 --out DIR
 
@@ -17,6 +17,7 @@ Authors
 import functools
 import itertools
 import json
+import math
 import subprocess
 import sys
 import time
@@ -30,11 +31,11 @@ from selective_scan import make_inputs, ours, reference, step_of, transpose
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from speechbrain_fftp.augment.specmask import SpecMask
-from speechbrain_fftp.lobes.features import KaldiFbank
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
-from speechbrain_fftp.nnet.selective_scan import selective_scan
+from speechbrain_fftp.nnet.selective_scan import INSTALLED, selective_scan
 from speechbrain_fftp.utils.complexity import count_macs
 
 CLASSES, ROUNDS = 527, 5
@@ -87,16 +88,25 @@ def clock(function, one_by_one=True):
 
 
 def measure_limits(log):
-    """Operations per second of a matrix product, and bytes of a copy."""
+    """Per second: a matrix product's operations, a copy's bytes, exponentials."""
     size, device = (128 if log.smoke else 8192), log.device
     a, b = torch.randn(2, size, size, device=device).bfloat16()
     source = torch.zeros(size * size, dtype=torch.int64, device=device)
     target = torch.empty_like(source)
     product = clock(lambda: a @ b, False)["ms"]
     copy = clock(lambda: target.copy_(source), False)["ms"]
+    x, repeats = torch.rand(size, 1024, device=device), 1
+    powers = x.exp2_
+    if device == "cuda":
+        from exponentials import repeat_exp2
+
+        repeats = 512
+        powers = functools.partial(repeat_exp2[size,], x, repeats)
+    powers = clock(powers, False)["ms"]
     return {
         "flops": 2000 * size**3 / product,
         "bandwidth": 2000 * source.nbytes / copy,
+        "exponentials": 1000 * repeats * x.numel() / powers,
     }
 
 
@@ -119,6 +129,7 @@ def make_model(kind, tokens, smoke):
 def check_kernels(log):
     """The tests on a GPU: kernels against golden tensors and the reference."""
     words = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests"]
+    words.append("--continue-on-collection-errors")
     root = Path(__file__).resolve().parents[1]
     done = subprocess.run(words, cwd=root, capture_output=True, text=True)
     lines = done.stdout.strip().splitlines() or done.stderr.splitlines()
@@ -147,8 +158,12 @@ def check_device(log, kind):
     }
 
 
-def time_scan(log, length, backward, backend, bandwidth):
-    """The scan in bfloat16: time, and its share of what copies allow."""
+def time_scan(log, length, backward, backend, limits):
+    """The scan in bfloat16: time, and its share of what this GPU allows.
+
+    That is the time of copying inputs and outputs, or that of one exponential
+    for each state of a step, and two more in the backward pass, if longer.
+    """
     size = (2, 8, 4, length) if log.smoke else (32, 1536, 16, length)
     published = backend == "as published"  # which needs float32
     dtype = torch.float32 if published else torch.bfloat16
@@ -165,7 +180,12 @@ def time_scan(log, length, backward, backend, bandwidth):
     found = clock(lambda: next(steps)(), False)
     read, written = sum(x.nbytes for x in inputs), inputs[0].nbytes
     total = 3 * read + 2 * written if backward else read + written
-    return {**found, "share": 1000 * total / bandwidth / found["ms"]}
+    powers = (3 if backward else 1) * math.prod(size)
+    bounds = {
+        "copies_ms": 1000 * total / limits["bandwidth"],
+        "exponentials_ms": 1000 * powers / limits["exponentials"],
+    }
+    return {**found, **bounds, "share": max(bounds.values()) / found["ms"]}
 
 
 def time_directions(log, length, batch, backward, at_once, programs):
@@ -243,6 +263,28 @@ def time_inference(log, kind, tokens, batch, mode):
         return clock(call)
 
 
+def time_tagger(log, kind, tokens, precision, cuda_graphs):
+    """Latency from 10 s of samples on the CPU to probabilities there."""
+    from random_models import make_labels
+
+    from speechbrain_fftp.inference import AudioTagger
+
+    model, _ = make_model(kind, tokens, log.smoke)
+    modules = KaldiFbank(), DatasetNormalization(), *model
+    tagger = AudioTagger(
+        dict(zip(AudioTagger.MODULES_NEEDED, modules)),
+        {
+            "sample_rate": 16000,
+            "max_frames": 1024,
+            "label_encoder": make_labels(),
+        },
+        {"device": log.device, "precision": precision},
+        cuda_graphs=cuda_graphs,
+    )
+    wavs = 0.1 * torch.randn(1, 160000)
+    return clock(lambda: tagger.tag_batch(wavs).cpu())
+
+
 def time_training(log, kind, tokens, batch, compiled, flops):
     """A training step with bfloat16 autocast and fused AdamW."""
     model, feats = make_model(kind, tokens, log.smoke)
@@ -293,7 +335,8 @@ def main():
     about = harness.environment(device, ("mamba_ssm", "speechbrain"))
     log.add("device", lambda: about)
     limits = log.add("limits", lambda: measure_limits(log))
-    flops, bandwidth = (limits.get(k, 1.0) for k in ("flops", "bandwidth"))
+    names = "flops", "bandwidth", "exponentials"
+    limits = {**dict.fromkeys(names, math.nan), **limits}  # if that failed
     if not args.smoke:
         log.add("tests", lambda: check_kernels(log))
     for kind in MODELS:
@@ -313,7 +356,8 @@ def main():
     batches = (1, 2) if args.smoke else (1, 32)
     lengths = (8,) if args.smoke else (98, 198, 1213)
     backends = ("torch",) if args.smoke else ("triton", "torch")
-    scan = functools.partial(each, "scan", time_scan, bandwidth)
+    backends += ("mamba_ssm",) * INSTALLED["mamba_ssm"]
+    scan = functools.partial(each, "scan", time_scan, limits)
     scan(length=lengths, backward=(False, True), backend=backends)
     scan(length=lengths[:1], backward=(False,), backend=("as published",))
     both = functools.partial(each, "both directions", time_directions)
@@ -323,7 +367,15 @@ def main():
     infer = functools.partial(each, "inference", time_inference)
     modes = ("graph", "autocast", "bfloat16")
     infer(model=MODELS, tokens=tokens, batch=batches, mode=modes)
-    train = functools.partial(each, "training", time_training, flops)
+    each(
+        "tagger",
+        time_tagger,
+        model=MODELS,
+        tokens=tokens[:2],
+        precision=("bf16",) if args.smoke else ("bf16", "fp32"),
+        cuda_graphs=(False,) if args.smoke else (True, False),
+    )
+    train = functools.partial(each, "training", time_training, limits["flops"])
     many = batches[1:]
     train(model=MODELS, tokens=tokens, batch=many, compiled=(False,))
     which["batch"] = batches[:1]

@@ -16,15 +16,14 @@ from urllib.parse import urlparse
 import numpy as np
 import pytest
 import soundfile as sf
-from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
 from speechbrain_fftp.cli.page import MAX_MEGABYTES, choose_windows
 from speechbrain_fftp.inference import AudioTagger
+
+webdriver = pytest.importorskip("selenium.webdriver")
+By = pytest.importorskip("selenium.webdriver.common.by").By
+ui = pytest.importorskip("selenium.webdriver.support.ui")
+faults = pytest.importorskip("selenium.common.exceptions")
 
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
@@ -61,7 +60,9 @@ def chromium(tmp_path_factory):
     downloads = {"download.default_directory": str(folder / "downloads")}
     options.add_experimental_option("prefs", downloads)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(paths[1]))
+    driver = webdriver.Chrome(
+        options=options, service=webdriver.ChromeService(paths[1])
+    )
     yield driver, folder / "downloads"
     driver.quit()
 
@@ -75,7 +76,7 @@ class Page:
 
     def find(self, selector):
         """What CSS selects, as soon as there is something."""
-        return WebDriverWait(self.driver, PATIENCE).until(
+        return ui.WebDriverWait(self.driver, PATIENCE).until(
             lambda driver: driver.find_elements(By.CSS_SELECTOR, selector)
         )
 
@@ -95,7 +96,7 @@ class Page:
         """
         script = f"""return Array.from(
             document.querySelectorAll("{selector}"), e => {value})"""
-        return WebDriverWait(self.driver, PATIENCE).until(
+        return ui.WebDriverWait(self.driver, PATIENCE).until(
             lambda driver: any(found := driver.execute_script(script)) and found
         )
 
@@ -109,14 +110,14 @@ class Page:
 
         def type_it(driver):
             number = self.find("#threshold input[type=number]")[0]
-            number.send_keys(Keys.CONTROL, "a")
-            number.send_keys(value, Keys.TAB)
+            number.send_keys(webdriver.Keys.CONTROL, "a")
+            number.send_keys(value, webdriver.Keys.TAB)
             return number.get_property("value") == value
 
-        WebDriverWait(
+        ui.WebDriverWait(
             self.driver,
             PATIENCE,
-            ignored_exceptions=[StaleElementReferenceException],
+            ignored_exceptions=[faults.StaleElementReferenceException],
         ).until(type_it)
 
     def error(self):
@@ -126,7 +127,7 @@ class Page:
     def wait_until_cleared(self):
         """Waits until no results are shown."""
         shown = "#tags meter, #picture img, #events td"
-        WebDriverWait(self.driver, PATIENCE).until(
+        ui.WebDriverWait(self.driver, PATIENCE).until(
             lambda driver: not driver.find_elements(By.CSS_SELECTOR, shown)
         )
 
@@ -167,7 +168,7 @@ def cells(page, count):
     """The rows of the event table, once there are so many."""
     script = """return Array.from(document.querySelectorAll("#events td"),
         cell => cell.textContent)"""
-    WebDriverWait(page.driver, PATIENCE).until(
+    ui.WebDriverWait(page.driver, PATIENCE).until(
         lambda driver: len(driver.execute_script(script)) == 4 * count
     )
     texts = page.driver.execute_script(script)
@@ -220,7 +221,7 @@ def test_a_recording(page):
     page.find("#clip [aria-label='Record audio']")[0].click()
     page.find("#clip .record-button")[0].click()
     stop = page.find("#clip .stop-button")[0]
-    WebDriverWait(page.driver, PATIENCE).until(lambda _: stop.is_displayed())
+    ui.WebDriverWait(page.driver, PATIENCE).until(lambda _: stop.is_displayed())
     time.sleep(1.5)
     stop.click()
     page.tag()

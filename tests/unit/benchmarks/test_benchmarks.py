@@ -79,7 +79,7 @@ def test_all_cases_of_a_gpu_run(script, tmp_path, monkeypatch, capsys):
     found = {row["case"] for row in rows}
     assert found == {
         *("device", "limits", "equal to a CPU", "scan", "inference"),
-        *("both directions", "training", "filterbank"),
+        *("both directions", "tagger", "training", "filterbank"),
     }
     equal = [row for row in rows if row["case"] == "equal to a CPU"]
     assert all(row["logits"] < 1e-4 and row["fbank"] < 1e-3 for row in equal)

@@ -11,7 +11,6 @@ import re
 import threading
 from types import SimpleNamespace
 
-import gradio as gr
 import numpy as np
 import pytest
 import soundfile as sf
@@ -20,6 +19,8 @@ import torch
 from speechbrain_fftp.cli import page as page_module
 from speechbrain_fftp.cli.page import build_page, choose_windows, open_upload
 from speechbrain_fftp.inference import AudioTagger
+
+gr = pytest.importorskip("gradio")
 
 OUTPUTS = ("status", "tags", "results", "picture", "events", "table", "kept")
 
