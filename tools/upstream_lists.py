@@ -79,7 +79,7 @@ python train.py hparams/ast_fftp.yaml --data_folder=/path_to_/GSC --number_of_co
         """\
 ### Audio Mamba
 
-This script trains [Audio Mamba](https://arxiv.org/abs/2406.03344) with full-frequency temporal patches and SpecMask ([FFTP](https://arxiv.org/abs/2508.21243)) from scratch on the ESC50 dataset. A GPU needs `triton`, which PyTorch for Linux brings, or `mamba-ssm`. To run this, you can use the command:
+This script trains [Audio Mamba](https://arxiv.org/abs/2406.03344) with full-frequency temporal patches and SpecMask ([FFTP](https://arxiv.org/abs/2508.21243)) from scratch on the ESC50 dataset. On a GPU it is fastest with `triton`, which PyTorch for Linux brings, or `mamba-ssm`. To run this, you can use the command:
 
 ```shell
 python train.py hparams/aum_fftp.yaml --data_folder /yourpath/ESC50

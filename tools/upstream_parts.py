@@ -113,10 +113,6 @@ PARTS = {
     ),
 }
 
-# Most files that are new or changed, and most lines that are new.
-LIMITS = {"fftp": (15, 2_600)}
-LIMIT = 24, 4_700
-
 
 def pull_request(part, new, added):
     """The text of a part's pull request: title, description and files.
@@ -126,7 +122,6 @@ def pull_request(part, new, added):
     """
     text = (ROOT / "tools" / "pull_requests" / f"{part}.md").read_text("utf-8")
     text = re.sub(r"<!-- table (\S+): (.+) -->", _table, text)
-    most = LIMITS.get(part, LIMIT)
     rows = [f"| `{path}` | {count} |" for path, count in new.items()]
     rows += [
         f"| `{path}` (changed) | {count} |" for path, count in added.items()
@@ -134,8 +129,8 @@ def pull_request(part, new, added):
     return (
         f"{text}\n## Files\n\n"
         f"{len(new)} new files, {len(added)} changed, "
-        f"{sum(new.values()) + sum(added.values()):,} new lines "
-        f"(limits: {most[0]} files, {most[1]:,} lines).\n\n"
+        f"{sum(new.values()) + sum(added.values()):,} new lines, exported from "
+        "the plugin speechbrain_fftp.\n\n"
         "| file | new lines |\n| --- | --- |\n" + "\n".join(rows) + "\n"
     )
 

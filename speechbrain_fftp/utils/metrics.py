@@ -39,6 +39,8 @@ def tagging_metrics(targets, scores):
 
     Example
     -------
+    >>> import pytest
+    >>> _ = pytest.importorskip("sklearn")
     >>> targets = np.array([[1, 0], [0, 0], [1, 0]])
     >>> scores = np.array([[0.9, 0.1], [0.5, 0.2], [0.4, 0.3]])
     >>> metrics = tagging_metrics(targets, scores)
@@ -97,6 +99,8 @@ def f1_scores(targets, probs, thresholds):
 
     Example
     -------
+    >>> import pytest
+    >>> _ = pytest.importorskip("sklearn")
     >>> targets, probs = np.array([[1], [0]]), np.array([[0.9], [0.2]])
     >>> f1_scores(targets, probs, 0.5)
     {'micro_F1': 1.0, 'macro_F1': 1.0, 'threshold': 0.5}

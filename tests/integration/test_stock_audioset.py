@@ -123,7 +123,7 @@ def test_names_of_files_and_clips_without_audio(tmp_path):
     (audio / "-t3.flac").unlink()
     write_audio(audio / "-t3.wav", 2.5, 44100, 2)
     (audio / "-t4.txt").write_text("-t4", "utf-8")
-    rows = run(data, tmp_path)
+    rows = run(data, tmp_path / "again")
     both = {**rows["train"], **rows["valid"]}
     assert both["-t2"]["wav"] == str(audio / "more" / "Y-t2.flac")
     assert both["-t3"]["wav"] == str(audio / "-t3.wav")
@@ -150,6 +150,21 @@ def test_splits_to_train_on(tmp_path):
     before = (tmp_path / "train.csv").read_bytes()
     run(data, tmp_path, skip_prep=True)
     assert (tmp_path / "train.csv").read_bytes() == before
+
+
+def test_what_is_done_is_not_done_again(tmp_path):
+    data = write_set(tmp_path / "data", num_train=8)
+    run(data, tmp_path)
+    manifest = tmp_path / "train.csv"
+    kept = manifest.read_bytes()
+    manifest.write_bytes(kept + b"more,1.0,more.wav,/m/a\n")
+    assert "more" in run(data, tmp_path)["train"]  # with the same settings
+    rows = run(data, tmp_path, valid_fraction=0.5)
+    assert "more" not in rows["train"] and rows["valid"]
+    run(data, tmp_path)
+    assert manifest.read_bytes() == kept
+    (tmp_path / "test.csv").unlink()
+    assert len(run(data, tmp_path)["test"]) == 2
 
 
 def remove(name):

@@ -11,6 +11,8 @@ import pytest
 
 from speechbrain_fftp.utils.metrics import _d_prime, f1_scores, tagging_metrics
 
+sklearn_metrics = pytest.importorskip("sklearn.metrics")
+
 
 def random_split(clips=60, classes=13, seed=0):
     """Labels, of which some classes cannot be scored, and scores."""
@@ -23,7 +25,6 @@ def random_split(clips=60, classes=13, seed=0):
 
 
 def test_equals_scikit_learn():
-    sklearn_metrics = pytest.importorskip("sklearn.metrics")
     targets, scores = random_split()
     scores = scores.round(1)  # with ties
     kept = [c for c in range(13) if c not in (2, 5)]
@@ -101,7 +102,6 @@ def test_other_shapes_and_nothing_to_score_are_errors():
 
 @pytest.mark.parametrize("classes", [13, 1])
 def test_f1_equals_scikit_learn(classes):
-    sklearn_metrics = pytest.importorskip("sklearn.metrics")
     targets, scores = (x[:, :classes] for x in random_split())
     kept = [c for c in range(classes) if c not in (2, 5)]
     limits = np.linspace(0.3, 0.9, classes).astype(np.float32)

@@ -8,6 +8,7 @@ Authors
 """
 
 import csv
+import json
 import os
 import zlib
 from pathlib import Path
@@ -42,7 +43,8 @@ def prepare_audioset(
     """Writes the manifests of the training, validation and test clips.
 
     They have the columns ID, duration (in seconds), wav and labels, the mids
-    of a clip's classes with ``;`` between them.
+    of a clip's classes with ``;`` between them. Manifests that were written
+    with the same arguments are kept, whatever has changed in the folders since.
 
     Arguments
     ---------
@@ -60,7 +62,7 @@ def prepare_audioset(
     valid_fraction : float
         About what fraction of their clips is for validation.
     skip_prep : bool
-        Whether to take the csv files as they are.
+        If True, skip the preparation.
 
     Raises
     ------
@@ -71,6 +73,19 @@ def prepare_audioset(
     """
     if skip_prep:
         return
+    manifests = train_annotation, valid_annotation, test_annotation
+    settings = {
+        "data_folder": str(data_folder),
+        "audio_folder": str(audio_folder),
+        "splits": list(splits),
+        "valid_fraction": valid_fraction,
+    }
+    done = Path(f"{train_annotation}.json")  # written last
+    if done.is_file() and all(map(os.path.isfile, manifests)):
+        if json.loads(done.read_text("utf-8")) == settings:
+            logger.info("Preparation completed in a previous run, skipping.")
+            return
+    done.unlink(missing_ok=True)
     classes = read_classes(data_folder)
     parquet, listed = sorted(Path(data_folder).rglob("*.parquet")), {}
     for split in (*splits, "eval"):
@@ -110,6 +125,7 @@ def prepare_audioset(
     write_manifest(train, train_annotation)
     write_manifest(held_out, valid_annotation)
     write_manifest(clips["eval"], test_annotation)
+    done.write_text(json.dumps(settings), encoding="utf-8")
 
 
 def read_classes(data_folder):
