@@ -10,7 +10,9 @@ Authors
 import contextlib
 import html
 import json
+import shutil
 import tempfile
+import time
 from pathlib import Path
 from threading import get_ident
 
@@ -18,7 +20,7 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain_fftp.cli.output import logged_warnings
-from speechbrain_fftp.dataio.audio import _open_audio
+from speechbrain_fftp.dataio.audio import _mono_blocks, _open_audio
 from speechbrain_fftp.dataio.ffmpeg import _readable
 from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.datasets.synthetic.demo_set import CLASSES, SAMPLE_RATE
@@ -64,7 +66,9 @@ def open_upload(path):
         try:
             file = stack.enter_context(_readable(path, 60 * MAX_MINUTES))
             with _open_audio(file) as audio:
-                seconds = audio.frames / audio.samplerate
+                most = (60 * MAX_MINUTES + 1) * audio.samplerate
+                found = sum(map(len, _mono_blocks(audio, most)))
+                seconds = found / audio.samplerate
         except ValueError as error:
             raise ValueError(f"The file is not readable audio: {error}")
         if seconds > 60 * MAX_MINUTES:
@@ -147,6 +151,9 @@ def build_page(tagger, folder):
         """Returns the event table and the CSV file."""
         if timeline is None:
             return None, None
+        for old in Path(folder).glob("tmp*"):
+            if old.is_dir() and time.time() - old.stat().st_mtime > DAY:
+                shutil.rmtree(old, ignore_errors=True)
         path = Path(tempfile.mkdtemp(dir=folder)) / "events.csv"
         events = timeline.events("auto" if learned else threshold)
         return _write_events(path, events), str(path)

@@ -16,6 +16,7 @@ from speechbrain_fftp.dataio.ffmpeg import (
     FFMPEG_EXTENSIONS,
     MAX_SECONDS,
     _readable,
+    _skip_tag,
 )
 
 # What is looked for in folders, the most common first
@@ -58,9 +59,11 @@ class _AudioFile(sf.SoundFile):
         """How much a file lacks that was read to its end: "0.5 of 1 s", or "".
 
         Known from sizes in headers (WAV, AIFF, AU, W64, RF64, FLAC), the last
-        page (Ogg), the number of frames (MP3 with a Xing header) or ffmpeg.
+        page (Ogg), the number of frames (MP3 with a Xing header) or ffmpeg; of
+        joined files, of which only the first is read, from what is left.
         """
         whole, slack, rate = self.found, 0, self.samplerate
+        place, size = self.source.tell(), self.source.seek(0, io.SEEK_END)
         cut = re.search(CUT_SIZE, self.extra_info)
         if cut and int(cut[1]) < STREAMED_SIZE:
             whole = -(-self.found * int(cut[1]) // max(int(cut[2]), 1))
@@ -70,16 +73,18 @@ class _AudioFile(sf.SoundFile):
         elif self.format == "OGG" and not self._has_last_page():
             whole = math.inf
         elif self.format == "MP3":
-            place, size = self.source.tell(), self.source.seek(0, io.SEEK_END)
-            self.source.seek(0)
+            _skip_tag(self.source)
             if re.search(XING, self.source.read(2**20)):
                 whole, slack = self.frames, 0.1 * rate  # padding
-            elif place < 0.9 * size:  # libsndfile's estimate was too low
-                whole = math.inf
         elif self.decoded and self.source.truncated:
             whole = math.inf
         if whole - slack <= self.found:
-            return ""
+            if self.format not in ("FLAC", "OGG", "MP3") or place > 0.9 * size:
+                return ""
+            self.source.seek(max(size - 160, 0))
+            if b"APETAGEX" in self.source.read():  # a tag at the end
+                return ""
+            whole = math.inf
         whole = "?" if whole == math.inf else f"{whole / rate:.6g}"
         return f"{self.found / rate:.6g} of {whole} s"
 

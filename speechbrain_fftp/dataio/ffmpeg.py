@@ -51,11 +51,8 @@ def _readable(source, max_seconds=math.inf):
     """
     with contextlib.ExitStack() as stack:
         file = _open_binary(source, stack)
+        _skip_tag(file)
         head = file.read(12)
-        if head[:3] == b"ID3":  # a tag before the audio, with its size
-            sizes = zip(head[6:10], (21, 14, 7, 0))
-            file.seek(10 + sum(n << shift for n, shift in sizes))
-            head = file.read(12)
         file.seek(0)
         found = (d for p, d in CONTAINERS if re.match(p, head, re.DOTALL))
         if demuxer := next(found, None):
@@ -71,6 +68,16 @@ def _readable(source, max_seconds=math.inf):
         yield file
 
 
+def _skip_tag(file):
+    """Goes to the start of a file, or to what follows its ID3 tag."""
+    file.seek(0)
+    head, start = file.read(10), 0
+    if head[:3] == b"ID3":
+        sizes = zip(head[6:], (21, 14, 7, 0))
+        start = 10 + sum(n << shift for n, shift in sizes)
+    file.seek(start)
+
+
 def _open_binary(source, stack):
     """Opens a path, content or file object as a seekable file, at its start."""
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -83,6 +90,8 @@ def _open_binary(source, stack):
         file = source
     else:
         file = stack.enter_context(TemporaryFile())
+        if getattr(source, "seekable", bool)():
+            source.seek(0)
         shutil.copyfileobj(source, file)
     if file.seek(0, os.SEEK_END) == 0:
         raise ValueError("empty file")
@@ -103,6 +112,8 @@ def _decode(path, demuxer, folder, max_seconds):
     command += ["-max_alloc", str(2**28), "-protocol_whitelist", "file"]
     command += ["-threads", "1", "-t", str(seconds), "-f", demuxer]
     command += ["-i", source, "-map", "0:a:0?", "-map_metadata", "-1"]
+    # Silence where the timestamps have a gap, or start late
+    command += ["-af", "aresample=async=1:first_pts=0"]
     command += ["-c:a", "pcm_s16le", "-fs", str(MAX_BYTES), "-f", "wav", output]
     options = dict.fromkeys(("stdin", "stdout"), subprocess.DEVNULL)
     options["timeout"] = TIMEOUT

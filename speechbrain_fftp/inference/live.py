@@ -53,11 +53,16 @@ def stream_events(
     rows = _window_rows
     if window is None and _can_step(tagger):
         rows, hop = _step_rows, STEP_HOP if hop is None else hop
+    elif tagger.has_frames and window is None and hop is None:
+        raise ValueError(
+            "This model classifies time steps, of which there is no stream: "
+            "give the length of windows, such as 1.0."
+        )
     window, hop = tagger.check_window(window, hop)
     labels, rate = tagger.labels, tagger.hparams.sample_rate
     sizes = (0.0, 0) if rows is _step_rows else (window, tagger.piece_samples)
     tracker = events._Hysteresis(*limits, len(labels), sizes[0])
-    pending = _Pending(tracker, sizes[1], rate)
+    pending = _Pending(tracker, sizes[1], round(sizes[0] * rate), rate)
     begun = set()
 
     def notices(found, ended=True):
@@ -135,8 +140,9 @@ class _Pending:
     window unless the stream goes on for the length of a piece.
     """
 
-    def __init__(self, tracker, piece, rate):
+    def __init__(self, tracker, piece, window, rate):
         self.tracker, self.piece, self.rate = tracker, piece, rate
+        self.longest = max(piece, window)
         # Start and end, probabilities, and limits so far of windows
         self.spans = np.zeros((0, 2), int)
         self.probs = self.limits = np.zeros((0, len(tracker.low)), np.float32)
@@ -147,8 +153,7 @@ class _Pending:
     def add(self, start, end, members, probs):
         """Adds a piece, a window or both, in the order of ``_cut_windows``."""
         self.position = max(self.position, end)
-        # Windows to come start here or later
-        first = min(start, self.position - (end - start))
+        first = self.position - self.longest  # of windows to come
         self.pieces = [piece for piece in self.pieces if piece[1] > first]
         if members[0]:
             self.pieces.append((start, end, probs))

@@ -152,6 +152,11 @@ class TaggingModel(ClipSizes, Pretrained):
     def _encode(self, wavs, wav_lens=None):
         """Embeddings ``[B, 1, D]``, or those of time steps ``[B, N, D]``."""
         with self.call_threads.set(wavs):
+            if not wavs.is_floating_point():
+                raise ValueError(
+                    "Waveforms must be floating-point numbers of full scale 1, "
+                    f"not {wavs.dtype}."
+                )
             wavs = torch.atleast_2d(wavs).to(self.device).float()
             if wav_lens is None:
                 return self.embed(wavs)

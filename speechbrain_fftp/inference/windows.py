@@ -150,7 +150,8 @@ def _cut_windows(blocks, grids):
     """Yields the windows of a waveform that arrives in blocks.
 
     A window is its start and its end, in samples, whether it belongs to each
-    of the grids, and its samples ``[S]``. See ``_file_windows``.
+    of the grids, and its samples ``[S]``. They come in the order of their ends.
+    See ``_file_windows``.
     """
     held, begin = np.zeros(0, np.float32), 0  # samples kept, and their start
     numbers = [0] * len(grids)  # of the next window of each grid
@@ -167,7 +168,8 @@ def _cut_windows(blocks, grids):
             for start in starts:  # A window in several grids comes once
                 span = start, min(start + size, total)
                 due.setdefault(span, [False] * len(grids))[grid] = True
-        for (start, end), members in sorted(due.items()):
+        for end, start in sorted(span[::-1] for span in due):
+            members = due[start, end]
             yield start, end, members, held[start - begin : end - begin]
         drop = max(min(kept) - begin, 0)
         held, begin = held[drop:], begin + drop

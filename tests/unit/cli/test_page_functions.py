@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -125,6 +126,27 @@ def test_errors_replace_results(tag, tmp_path):
         assert str(tmp_path) not in found["status"]
         assert not found["results"]["visible"] and not found["tags"]["visible"]
         assert {found[name] for name in OUTPUTS[3:]} == {None}
+
+
+def test_the_length_is_that_of_the_samples(clip, tmp_path):
+    """Not that of a header, which claims hours in a file from a pipe."""
+    content = bytearray(Path(clip).read_bytes())
+    streamed = tmp_path / "streamed.flac"
+    content[21] &= 0xF0  # the number of samples: unknown
+    content[22:26] = bytes(4)
+    streamed.write_bytes(content)
+    assert sf.info(streamed).frames > 2**60
+    with page_module.open_upload(str(streamed)) as (_, seconds):
+        assert seconds == 4.0
+
+
+def test_old_results_are_removed(functions, tag, clip, monkeypatch):
+    first = tag(clip, 0.4)
+    functions["events"](first["kept"], 0.3)
+    assert os.path.exists(first["table"])
+    monkeypatch.setattr(page_module, "DAY", -1)
+    _, last = functions["events"](first["kept"], 0.5)
+    assert not os.path.exists(first["table"]) and os.path.exists(last)
 
 
 def test_warnings_are_shown_to_the_request_that_caused_them(

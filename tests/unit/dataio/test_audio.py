@@ -7,6 +7,7 @@ Authors
 import gzip
 import io
 import tarfile
+import tempfile
 
 import numpy as np
 import pytest
@@ -170,13 +171,25 @@ def test_length_of_an_mp3_file_without_a_xing_header(ffmpeg, tmp_path):
     assert len(found) >= 20 * RATE and not missing
 
 
+@pytest.mark.parametrize("format", ["FLAC", "OGG", "ogg", "MP3"])
+def test_what_follows_the_first_of_joined_files_is_missed(format):
+    content = encoded(noise(), format.upper(), FORMATS[format])
+    samples, missing = read_whole(content + content)
+    assert 3 * RATE <= len(samples) < 3.2 * RATE
+    assert missing == f"{len(samples) / RATE:.6g} of ? s"
+
+
 def test_tags_before_and_after_an_mp3_file():
     content = encoded(noise(), "MP3")
-    size = 300000
+    size = 2**20 + 300000
     length = bytes(size >> shift & 127 for shift in (21, 14, 7, 0))
     before = b"ID3\4\0\0" + length + bytes(size)
     after = b"TAG" + bytes(125)
-    for whole in (before + content, content + after, before + content + after):
+    large = bytes(40000) + b"APETAGEX" + bytes(24)  # with a picture
+    for whole in (
+        *(before + content, content + after, before + content + after),
+        *(content + large, content + large + after),
+    ):
         samples, missing = read_whole(whole)
         assert len(samples) == 3 * RATE and not missing
     assert read_whole(before + content[:-2000])[1].endswith(" of 3 s")
@@ -204,7 +217,12 @@ def test_file_objects(tmp_path):
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
         tar.add(path, "a.wav")
     with tarfile.open(tmp_path / "a.tar") as tar:
+        written = tempfile.NamedTemporaryFile()
+        written.write(content)
+        spooled = tempfile.SpooledTemporaryFile()
+        spooled.write(content)
         sources = [
+            *(written, spooled),
             io.BytesIO(content),
             open(path, "rb"),
             open(path, "rb", buffering=0),

@@ -165,6 +165,27 @@ def test_the_first_of_several_streams(ffmpeg_encode, ffmpeg, tmp_path):
         _read_audio(str(tmp_path / "silent.mp4"))
 
 
+def test_silence_where_there_is_no_audio(ffmpeg_encode, ffmpeg, tmp_path):
+    """A late start, as of a video, and a gap, as of a call: times hold."""
+    samples = sounds(seconds=4.0)[:, 0]
+    path = ffmpeg_encode(tmp_path / "a.mkv", samples, RATE, "-c:a", "flac")
+    video = "-f", "lavfi", "-i", "color=size=32x32:rate=5:duration=6"
+    inputs = *video, "-itsoffset", 1.5, "-i", path
+    codecs = "-c:v", "mpeg4", "-c:a", "flac"
+    ffmpeg(*inputs, "-map", "0:v", "-map", "1:a", *codecs, tmp_path / "b.mkv")
+    found, *_ = _read_audio(tmp_path / "b.mkv")
+    assert len(found) == pytest.approx(5.5 * RATE, abs=0.02 * RATE)
+    assert not found[: round(1.45 * RATE)].any()
+    np.testing.assert_allclose(found[-len(samples) :], samples, atol=2 / 2**15)
+    gap = "-af", "aselect='lt(t,1)+gt(t,3)'"
+    ffmpeg("-i", path, *gap, "-c:a", "flac", tmp_path / "c.mkv")
+    found, *_ = _read_audio(tmp_path / "c.mkv")
+    assert len(found) == pytest.approx(4 * RATE, abs=0.1 * RATE)
+    assert not found[round(1.2 * RATE) : round(2.8 * RATE)].any()
+    end = round(0.8 * RATE)
+    np.testing.assert_allclose(found[-end:], samples[-end:], atol=2 / 2**15)
+
+
 def test_truncated_containers(ffmpeg_encode, tmp_path, private):
     samples = sounds(seconds=3)
     path = ffmpeg_encode(tmp_path / "a.mkv", samples, RATE, "-c:a", "flac")

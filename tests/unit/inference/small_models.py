@@ -15,7 +15,14 @@ RATE = 16000
 CLIP = 400 + 127 * 160  # samples of the model's 128 frames
 
 
-def make_tagger(encoder, n_classes, features=None, rate=RATE, max_frames=1024):
+def make_tagger(
+    encoder,
+    n_classes,
+    features=None,
+    rate=RATE,
+    max_frames=1024,
+    classifier=None,
+):
     """A tagger with this encoder and as many classes, A, B, ..."""
     labels = CategoricalEncoder()
     labels.update_from_iterable("ABCDEFG"[:n_classes])
@@ -25,7 +32,7 @@ def make_tagger(encoder, n_classes, features=None, rate=RATE, max_frames=1024):
         "compute_features": features or KaldiFbank(),
         "mean_var_norm": DatasetNormalization(),
         "embedding_model": encoder,
-        "classifier": linear if width else torch.nn.Identity(),
+        "classifier": classifier or (linear if width else torch.nn.Identity()),
     }
     hparams = {"label_encoder": labels, "sample_rate": rate}
     return AudioTagger(modules, {**hparams, "max_frames": max_frames})

@@ -17,7 +17,11 @@ from small_models import CLIP, RATE, hear_levels, make_tagger
 from speechbrain_fftp.inference import Timeline
 from speechbrain_fftp.inference.events import _Hysteresis
 from speechbrain_fftp.inference.live import stream_events
+from speechbrain_fftp.lobes.features import MelDecibels
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
+from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.models.CED import CED
 
 
 def bursts(samples, seed):
@@ -80,6 +84,32 @@ def test_events_are_those_of_a_file(tagger, tmp_path, seconds, window, hop):
         found = stream_events(tagger, in_blocks(wav, 1600), *options)
         count += assert_same(ended(found), expected)
     assert count > 3
+
+
+@pytest.mark.parametrize("window, hop", [(1.5, 0.25), (2.5, 0.4)])
+def test_windows_longer_than_the_pieces_of_a_model(tmp_path, window, hop):
+    """As of a CED, which cuts what is longer than its positions."""
+    torch.manual_seed(0)
+    encoder = CED(embed_dim=48, depth=1, num_heads=3, max_frames=64)
+    tagger = make_tagger(encoder, 3, MelDecibels(), max_frames=300)
+    path, wav = tmp_path / "a.wav", bursts(9 * RATE, 1)
+    sf.write(path, wav, RATE, subtype="FLOAT")
+    count = 0
+    for level in torch.linspace(0.113, 0.877, 9):
+        limits = tagger.analyze(path, window, hop).probs.quantile(level, 0)
+        expected = tagger.tag_long(path, window, hop, limits)
+        found = stream_events(tagger, [wav], window, hop, limits)
+        count += assert_same(ended(found), expected)
+    assert count > 9
+
+
+def test_a_model_of_time_steps_needs_a_window():
+    encoder = AST(embed_dim=32, depth=1, num_heads=2, pooling="tokens")
+    tagger = make_tagger(encoder, 3, classifier=FrameClassifier(32, 3))
+    wav = bursts(RATE, 0)
+    with pytest.raises(ValueError, match="time steps.*length of windows"):
+        next(stream_events(tagger, [wav]))
+    assert not list(stream_events(tagger, [wav], window=0.5, threshold=1.0))
 
 
 @pytest.mark.parametrize("size", [7, 160, 1000, 8000, 10**6])

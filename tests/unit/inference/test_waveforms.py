@@ -171,3 +171,12 @@ def test_content_and_file_objects_are_tagged_as_the_file(tagger, tmp_path):
     for method in ("tag_file", "embed_file", "timeline", "tag_long", "analyze"):
         with pytest.raises(ValueError, match="the audio is not readable"):
             getattr(tagger, method)(b"no audio")
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int32])
+def test_batches_are_of_floating_point_numbers(tagger, dtype):
+    """Integers have another full scale, which ``tag`` knows."""
+    wavs = torch.ones(2, 16000, dtype=dtype)
+    for call in (tagger.tag_batch, tagger.encode_batch):
+        with pytest.raises(ValueError, match=f"full scale 1, not {dtype}"):
+            call(wavs)
