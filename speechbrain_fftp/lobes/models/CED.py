@@ -85,7 +85,7 @@ class CED(torch.nn.Module):
         mask, weights = None, x.new_ones(B, 1, K * x.shape[1])
         if n_frames is not None:
             # Columns of each chunk that the clip has, [B, K] -> [B * K, 1]
-            valid = self.embedding.time_patches(n_frames.clamp(max=size))
+            valid = self.embedding._time_patches(n_frames.clamp(max=size))
             starts = torch.arange(K, device=x.device) * size
             valid = valid[:, None] * (starts < n_frames[:, None])
             valid = valid.view(-1, 1)

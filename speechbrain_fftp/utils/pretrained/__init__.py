@@ -216,7 +216,7 @@ def square_to_fftp(encoder, embedding):
     _check_embedding(embedding, *sizes)
     new = copy.deepcopy(encoder)
     new.embedding = copy.deepcopy(embedding)
-    columns = embedding.time_patches(encoder.max_frames)
+    columns = embedding._time_patches(encoder.max_frames)
     if hasattr(new, "position"):
         new.position = PositionEmbedding(1, columns, encoder.embed_dim)
     state = encoder.state_dict()
