@@ -97,13 +97,6 @@ def register():
 
     Yaml files and scripts written for SpeechBrain with this package merged into
     it then work with the plugin alone. SpeechBrain's own modules come first.
-
-    Example
-    -------
-    >>> register()
-    >>> from speechbrain.augment.specmask import SpecMask
-    >>> SpecMask
-    <class 'speechbrain_fftp.augment.specmask.SpecMask'>
     """
     if not any(isinstance(f, UpstreamFinder) for f in sys.meta_path):
         sys.meta_path.append(UpstreamFinder())

@@ -12,19 +12,8 @@ import torch
 from speechbrain_fftp.inference import windows
 
 
-class ClipSizes:
-    """What a model's clips can be: a part of ``TaggingModel``.
-
-    Example
-    -------
-    >>> from types import SimpleNamespace
-    >>> from speechbrain_fftp.lobes import features
-    >>> sizes = ClipSizes()
-    >>> sizes.hparams = SimpleNamespace(sample_rate=16000, max_frames=998)
-    >>> sizes.mods = SimpleNamespace(compute_features=features.KaldiFbank())
-    >>> sizes.max_samples, sizes.frame_samples
-    (159920, 160)
-    """
+class _ClipSizes:
+    """What a model's clips can be: a part of ``TaggingModel``."""
 
     @property
     def frame_samples(self):
@@ -61,16 +50,7 @@ class ClipSizes:
         return max((frames - 1) * shift + window - margin, window)
 
     def load_wav(self, path):
-        """Reads a whole audio file as a waveform ``[S]`` for the model.
-
-        Arguments
-        ---------
-        path : str
-
-        Returns
-        -------
-        torch.Tensor
-        """
+        """Reads a whole audio file as a waveform ``[S]`` for the model."""
         blocks = list(windows._audio_blocks(path, self.hparams.sample_rate))
         return torch.from_numpy(np.concatenate(blocks))
 

@@ -14,26 +14,14 @@ import torch
 WARM_UP = 3  # calls before a capture, in which libraries choose their kernels
 
 
-class CudaGraphs:
+class _CudaGraphs:
     """A function of a tensor, replayed as a CUDA graph for each size.
 
     A size is captured at its second call, so that sizes that occur once cost
     nothing; after ``max_sizes`` sizes, the function runs as it is. Results have
-    memory of their own. Several threads may call it.
-
-    Arguments
-    ---------
-    function : callable
-        Maps a tensor on a GPU to another one. It must neither wait for the GPU
-        nor copy to it, and its work must depend on nothing but the size.
-    max_sizes : int
-        Number of sizes to capture, each of which keeps its activations.
-
-    Example
-    -------
-    >>> graphs = CudaGraphs(torch.square)
-    >>> graphs(torch.tensor([2.0, 3.0]))  # a first call, which captures nothing
-    tensor([4., 9.])
+    memory of their own. Several threads may call it. The function must neither
+    wait for the GPU nor copy to it, and its work must depend on nothing but the
+    size. Each captured size keeps its activations.
     """
 
     def __init__(self, function, max_sizes=8):
@@ -45,18 +33,7 @@ class CudaGraphs:
         return type(self), (self.function, self.max_sizes)
 
     def __call__(self, x):
-        """Calls the function or replays its graph, without gradients.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Any size.
-
-        Returns
-        -------
-        torch.Tensor
-            What the function returns.
-        """
+        """Calls the function or replays its graph, without gradients."""
         key = x.shape, x.dtype, torch.is_autocast_enabled(x.device.type)
         # Tensors made in inference mode could not be written to outside of it.
         with self.lock, torch.inference_mode(False), torch.no_grad():
@@ -87,25 +64,11 @@ class CudaGraphs:
         return graph.replay, given, result
 
 
-def keep_bfloat16(module):
+def _keep_bfloat16(module):
     """Rounds the weights of linear layers to bfloat16, in place.
 
     Autocast in bfloat16, which rounds them in each call otherwise, gives the
     same results.
-
-    Arguments
-    ---------
-    module : torch.nn.Module
-        The module to change.
-
-    Example
-    -------
-    >>> linear, x = torch.nn.Linear(8, 4), torch.randn(2, 8)
-    >>> with torch.autocast("cpu", torch.bfloat16):
-    ...     expected = linear(x)
-    ...     keep_bfloat16(linear)
-    ...     torch.equal(linear(x), expected)
-    True
     """
     for layer in module.modules():
         if isinstance(layer, torch.nn.Linear):

@@ -24,30 +24,21 @@ def stream_events(
 ):
     """Finds events in a stream of audio, as they begin and end.
 
-    The events are those of ``AudioTagger.tag_long`` for the same audio; memory
-    does not grow with its length. An event has begun when that is certain: at
-    most the maximum clip length and a hop after the first window in which it
-    reaches the threshold. Its start and probability are then estimates. They
-    are final when it has ended, known as long after the first window below low.
+    Yields each ``Event`` of ``AudioTagger.tag_long`` for the same audio twice:
+    when it has certainly begun, with estimates of its start and probability and
+    the end None; and when it has ended. Both are known at most the maximum clip
+    length and a hop after the first window that reaches the threshold, or is
+    below low. Memory does not grow with the length of the stream.
 
     Without ``window``, an AuM with ``bidirectional=False`` takes each frame
-    once, with ``AuM.step``. Probabilities are then those of all that was heard
-    so far, as far as the model remembers it, and events are known at once.
+    once, with ``AuM.step``; the default ``hop`` is then 0.5 s. Probabilities
+    are those of all that was heard so far, as far as the model remembers it,
+    and events are known at once.
 
-    Arguments
-    ---------
-    tagger : AudioTagger
-    blocks : iterable of numpy.ndarray
-        Consecutive samples ``[S]`` at the model's sampling rate, float32, in
-        blocks of any size. They are taken only when the model is ready.
-    window, hop, threshold, low : float, torch.Tensor or "auto", optional
-        As of ``AudioTagger.tag_long``; the default hop of ``AuM.step`` is 0.5.
-
-    Yields
-    ------
-    Event
-        Each event twice: when it has begun, with the end None, and when it has
-        ended. An option out of range, or NaN from the model, is a ValueError.
+    ``blocks`` are consecutive float32 samples ``[S]`` at the model's sampling
+    rate, of any size, and are taken only when the model is ready. The others
+    are those of ``tag_long``. A ValueError names one that is out of range, or
+    NaN from the model.
     """
     limits = events._check_thresholds(threshold, tagger.thresholds, low)
     rows = _window_rows

@@ -46,20 +46,14 @@ class AudioTagger(tagging.AudioTagger):
     def from_pretrained(cls, source, device="cpu", precision="fp32", **options):
         """Loads a model without executing code from its folder.
 
-        What cannot be used is an OSError or a ValueError.
-
-        Arguments
-        ---------
-        source : str
-            An inference folder, as training writes it; a published AST or CED
-            in Hugging Face's form, on disk or as ``owner/name[@revision]`` on
-            the hub; or the authors' ``.pth`` file of an AST or an Audio Mamba.
-        device, precision : str
-            cpu, cuda:0, ...; ``fp32`` or ``bf16``, which logs a warning on CPUs
-            that do not support bfloat16, since it is slower there.
-        **options : dict
-            ``packed``, ``threads``, ``stride`` and ``cuda_graphs``, see
-            ``TaggingModel``.
+        ``source`` is an inference folder, as training writes it; a published
+        AST or CED in Hugging Face's form, on disk or as
+        ``owner/name[@revision]`` on the hub; or the authors' ``.pth`` file of
+        an AST or an Audio Mamba. ``device`` is cpu, cuda:0, ...; ``precision``
+        is fp32 or bf16, with a warning on CPUs that do not support it, since it
+        is slower there. Options are ``packed``, ``threads``, ``stride`` and
+        ``cuda_graphs``, see ``TaggingModel``. What cannot be used is an OSError
+        or a ValueError.
         """
         if precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
@@ -88,19 +82,15 @@ class AudioTagger(tagging.AudioTagger):
     ):
         """Scores the model on labelled clips; returns an ``Evaluation``.
 
-        Arguments
-        ---------
-        data_folder, split : str
-            A folder that a recipe has prepared, or AudioSet or custom data, and
-            ``train``, ``valid`` or ``eval``.
-        window, hop : float, optional
-            Cuts clips into windows, see ``check_window``; the probability of a
-            label is its maximum over them. By default, as ``tag_file``.
-        **options : dict
-            ``progress``, ``num_workers`` and, for data that are not prepared,
-            ``allow_missing``, the fraction of AudioSet's clips that may be
-            missing (default: 0.2), and the recipe's ``unbalanced``,
-            ``test_fold`` and ``cut_segments``.
+        ``data_folder`` is one that a recipe has prepared, or AudioSet or custom
+        data; ``split`` is ``train``, ``valid`` or ``eval``. With ``window`` or
+        ``hop``, see ``check_window``, the probability of a label is its maximum
+        over windows; by default, as ``tag_file``.
+
+        Options are ``progress``, ``num_workers`` and, for data that are not
+        prepared, ``allow_missing``, the fraction of AudioSet's clips that may
+        be missing (default: 0.2), and the recipe's ``unbalanced``,
+        ``test_fold`` and ``cut_segments``.
         """
         default = window is None and hop is None
         grids = [] if default else [self.check_window(window, hop)]

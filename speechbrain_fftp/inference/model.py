@@ -12,18 +12,18 @@ import torch
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.inference import packed_linear
-from speechbrain_fftp.inference.clip_sizes import ClipSizes
-from speechbrain_fftp.inference.cuda_graphs import CudaGraphs, keep_bfloat16
+from speechbrain_fftp.inference.clip_sizes import _ClipSizes
+from speechbrain_fftp.inference.cuda_graphs import _CudaGraphs, _keep_bfloat16
 from speechbrain_fftp.inference.frames import _frame_classifier
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
 from speechbrain_fftp.lobes.tagger import MODULES, Tagger
-from speechbrain_fftp.nnet.tokens import _own_tokens, pool
+from speechbrain_fftp.nnet.tokens import _own_tokens, _pool
 
 logger = get_logger(__name__)
 
 
-class TaggingModel(ClipSizes, Pretrained):
+class TaggingModel(_ClipSizes, Pretrained):
     """A trained model that tags batches of waveforms.
 
     ``from_hparams`` loads it from its yaml, which can execute code: only use it
@@ -106,11 +106,11 @@ class TaggingModel(ClipSizes, Pretrained):
             packed_linear.pack_linear(self.mods)
         on_gpu = torch.device(self.device).type == "cuda"
         if on_gpu and self.precision == "bf16":
-            keep_bfloat16(self.mods)
+            _keep_bfloat16(self.mods)
         self.tagger = Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
         if cuda_graphs and not on_gpu:
             raise ValueError(f"cuda_graphs needs a GPU, not {self.device}.")
-        self.embed = CudaGraphs(self._embed) if cuda_graphs else self._embed
+        self.embed = _CudaGraphs(self._embed) if cuda_graphs else self._embed
         # Of encode_batch alone: autocast cannot be entered again within itself
         self.encode_ctx = self.inference_ctx if on_gpu else nullcontext()
         sizes = self.hparams.max_frames, self.hparams.sample_rate
@@ -147,7 +147,7 @@ class TaggingModel(ClipSizes, Pretrained):
             embeddings = self._encode(wavs, wav_lens)
         if embeddings.shape[1] == 1:
             return embeddings
-        return pool("mean", None, embeddings, _own_tokens(embeddings))
+        return _pool("mean", None, embeddings, _own_tokens(embeddings))
 
     def _encode(self, wavs, wav_lens=None):
         """Embeddings ``[B, 1, D]``, or those of time steps ``[B, N, D]``."""
@@ -164,7 +164,8 @@ class TaggingModel(ClipSizes, Pretrained):
 
     def _embed(self, wavs, wav_lens=None):
         """What ``_encode`` returns, from waveforms on the model's device."""
-        return self.tagger.encode(*self.tagger.features(wavs, wav_lens))
+        feats, lens = self.tagger.features(wavs, wav_lens)
+        return self.tagger.embedding_model(feats, lens)
 
     def _classify(self, classify, wavs, wav_lens):
         """What a function makes of the embeddings, without gradients."""
@@ -223,7 +224,7 @@ class TaggingModel(ClipSizes, Pretrained):
         """
         classify = _frame_classifier(self).frame_logits
         logits = self._classify(classify, wavs, wav_lens)
-        return self.tagger.step_times(wavs.shape[-1]), logits.sigmoid()
+        return self.tagger._step_times(wavs.shape[-1]), logits.sigmoid()
 
     @property
     def has_frames(self):

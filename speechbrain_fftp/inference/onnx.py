@@ -58,7 +58,7 @@ class _Probabilities(torch.nn.Module):
         missing = torch.sym_max(self.min_samples - size, 0)
         wavs = torch.nn.functional.pad(wavs, (0, missing))
         lens = (wav_lens.double() * size).round() / wavs.shape[1]
-        tokens = self.tagger.encode(*self.tagger.features(wavs, lens))
+        tokens = self.tagger.embedding_model(*self.tagger.features(wavs, lens))
         probs = self.probabilities(self.tagger.classify(tokens))
         if not self.has_frames:
             return probs
@@ -107,7 +107,7 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
         if tagger.thresholds is not None:
             metadata["thresholds"] = json.dumps(tagger.thresholds.tolist())
         if tagger.has_frames:
-            times = reference.tagger.step_times(reference.max_samples)[:2]
+            times = reference.tagger._step_times(reference.max_samples)[:2]
             steps = times[0].item(), times.diff().item()
             steps = [*steps, reference.mods.classifier.mean_seconds]
             metadata["steps"] = json.dumps([round(x, 6) for x in steps])

@@ -44,9 +44,10 @@ PROCESS = os.getpid()  # that of the parent in one that was forked since
 def pack_linear(module, force=False):
     """Makes inference with a module faster, in place, where oneDNN helps.
 
-    Each float32 ``torch.nn.Linear`` on the CPU within the module becomes a
-    ``PackedLinear``, and attention without a mask is computed block by block.
-    Weights take twice the memory; the state dict stays the same.
+    Each float32 ``torch.nn.Linear`` on the CPU within the module keeps a copy
+    of its weight in oneDNN's layout, and attention without a mask is computed
+    block by block. Weights take twice the memory; the state dict stays the
+    same.
 
     Arguments
     ---------
@@ -75,10 +76,10 @@ def pack_linear(module, force=False):
     count = 0
     for parent in list(module.modules()):
         if isinstance(parent, TransformerBlock):
-            parent.attend = blocked_attention
+            parent.attend = _blocked_attention
         for name, child in parent.named_children():
             if type(child) is torch.nn.Linear and _is_packable(child.weight):
-                setattr(parent, name, PackedLinear(child))
+                setattr(parent, name, _PackedLinear(child))
                 count += 1
     return count
 
@@ -119,25 +120,12 @@ def _multiply(x, weight, bias=None):
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
 
-class PackedLinear(torch.nn.Linear):
+class _PackedLinear(torch.nn.Linear):
     """A linear layer that keeps a copy of its weight in oneDNN's layout.
 
     The copy is made at the first call and again after the weight has changed.
     Where gradients are needed, and for other dtypes, devices and small inputs,
     the layer computes what ``torch.nn.Linear`` does.
-
-    Arguments
-    ---------
-    linear : torch.nn.Linear
-        The layer whose parameters it takes over.
-
-    Example
-    -------
-    >>> linear = torch.nn.Linear(512, 512)
-    >>> x = torch.randn(8, 512)
-    >>> with torch.no_grad():
-    ...     torch.allclose(PackedLinear(linear)(x), linear(x), atol=1e-5)
-    True
     """
 
     def __init__(self, linear):
@@ -153,18 +141,7 @@ class PackedLinear(torch.nn.Linear):
         return {**self.__dict__, "_packed": None, "_packed_state": None}
 
     def forward(self, x):
-        """Maps inputs linearly.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            ``[..., in_features]``.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[..., out_features]``.
-        """
+        """Maps ``[..., in_features]`` to ``[..., out_features]``."""
         weight = self.weight
         if not _use_onednn(x, len(weight), weight) or not _is_packable(weight):
             return super().forward(x)
@@ -177,29 +154,11 @@ class PackedLinear(torch.nn.Linear):
         return _multiply(x, self._packed, self.bias)
 
 
-def blocked_attention(query, key, value, attn_mask=None, dropout_p=0.0):
+def _blocked_attention(query, key, value, attn_mask=None, dropout_p=0.0):
     """``scaled_dot_product_attention`` in blocks that fit the cache.
 
-    Arguments
-    ---------
-    query, key, value : torch.Tensor
-        ``[B, heads, N, D]``.
-    attn_mask : torch.Tensor, optional
-        With a mask, torch computes the attention.
-    dropout_p : float
-        Dropout of attention weights; torch computes it if positive.
-
-    Returns
-    -------
-    torch.Tensor
-        ``[B, heads, N, D]``.
-
-    Example
-    -------
-    >>> x = torch.randn(1, 2, 300, 64)
-    >>> expected = torch.nn.functional.scaled_dot_product_attention(x, x, x)
-    >>> torch.allclose(blocked_attention(x, x, x), expected, atol=1e-5)
-    True
+    All but a mask are ``[B, heads, N, D]``. With a mask or dropout, and for few
+    tokens, torch computes the attention.
     """
     B, heads, N, D = query.shape
     if (
@@ -285,5 +244,5 @@ def _set_stride(encoder, stride_frames):
     trained = sorted(embedding.strides or [embedding.stride_frames])
     embedding.stride_frames = stride_frames
     if hasattr(encoder, "position"):
-        encoder.position.resize(embedding.time_patches(encoder.max_frames))
+        encoder.position.resize(embedding._time_patches(encoder.max_frames))
     return trained

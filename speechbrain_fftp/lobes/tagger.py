@@ -13,8 +13,8 @@ MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
 class Tagger(torch.nn.Module):
     """Features, normalization, encoder and classifier, one after the other.
 
-    Training calls ``features``, ``encode`` and ``classify``, with augmentation
-    in between; inference and the ONNX export call ``forward``.
+    Training calls ``features``, ``embedding_model`` and ``classify``, with
+    augmentation in between.
 
     Arguments
     ---------
@@ -78,23 +78,6 @@ class Tagger(torch.nn.Module):
         feats = self.compute_features(wavs, *more)
         return self.mean_var_norm(feats, lens), lens
 
-    def encode(self, feats, lens=None):
-        """Encodes a batch of features.
-
-        Arguments
-        ---------
-        feats : torch.Tensor
-            Normalized features ``[B, T, F]``.
-        lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to T.
-
-        Returns
-        -------
-        torch.Tensor
-            Embeddings ``[B, 1, D]``.
-        """
-        return self.embedding_model(feats, lens)
-
     def classify(self, embeddings):
         """Classifies a batch of embeddings.
 
@@ -110,24 +93,11 @@ class Tagger(torch.nn.Module):
         """
         return self.classifier(embeddings).squeeze(1).float()
 
-    def step_times(self, n_samples):
-        """The times of the tokens of an encoder with ``pooling="tokens"``.
-
-        Arguments
-        ---------
-        n_samples : int
-            Number of samples of a clip.
-
-        Returns
-        -------
-        torch.Tensor
-            The center ``[N]`` of each time step, in seconds.
-        """
-        front_end, patches = (
-            self.compute_features,
-            self.embedding_model.embedding,
-        )
-        n_steps = patches.time_patches(front_end.num_frames(n_samples))
+    def _step_times(self, n_samples):
+        """The center ``[N]`` in seconds of each token of a clip."""
+        front_end = self.compute_features
+        patches = self.embedding_model.embedding
+        n_steps = patches._time_patches(front_end.num_frames(n_samples))
         first = front_end.window + (patches.patch_frames - 1) * front_end.shift
         starts = torch.arange(n_steps) * patches.stride_frames * front_end.shift
         return (starts + first / 2) / front_end.sample_rate
@@ -147,4 +117,5 @@ class Tagger(torch.nn.Module):
         torch.Tensor
             Logits ``[B, C]`` in float32.
         """
-        return self.classify(self.encode(*self.features(wavs, wav_lens)))
+        feats, lens = self.features(wavs, wav_lens)
+        return self.classify(self.embedding_model(feats, lens))

@@ -14,33 +14,13 @@ Authors
 import torch
 
 
-class PatchEmbedding(torch.nn.Module):
+class _PatchEmbedding(torch.nn.Module):
     """Cuts ``[B, T, F]`` features into patches and projects each to a token.
 
     A convolution without padding: bins and frames at the upper and right edge
     that do not fill a patch are dropped. Tokens are ordered frequency-major, as
     in the original AST: token ``f * T' + t`` is the patch in row ``f`` and
-    column ``t``.
-
-    Arguments
-    ---------
-    n_mels, embed_dim : int
-        Number of mel bins F of the input, and of channels D of a token.
-    patch, stride : tuple of int
-        Size of a patch, and steps to the next one, in bins and in frames.
-
-    Raises
-    ------
-    ValueError
-        If a size is not positive or a patch is taller than the spectrogram.
-
-    Example
-    -------
-    >>> embedding = PatchEmbedding(128, 192, patch=(128, 25), stride=(128, 5))
-    >>> embedding(torch.rand(2, 1000, 128)).shape
-    torch.Size([2, 196, 192])
-    >>> embedding.num_patches(1000)
-    196
+    column ``t``. ``patch`` and ``stride`` are in bins and in frames.
     """
 
     strides = None  # several in training, see FFTPEmbedding
@@ -72,33 +52,17 @@ class PatchEmbedding(torch.nn.Module):
         torch.nn.init.xavier_uniform_(self.proj.weight.flatten(1))
         torch.nn.init.zeros_(self.proj.bias)
 
-    def draw_stride(self):
-        """The stride of the next batch: random in training with ``strides``.
-
-        Returns
-        -------
-        int
-            Frames from one patch to the next.
-        """
+    def _draw_stride(self):
+        """The stride of the next batch: random in training with ``strides``."""
         if not self.training or not self.strides:
             return self.stride_frames
         return self.strides[int(torch.randint(len(self.strides), ()))]
 
-    def time_patches(self, n_frames, stride_frames=None):
-        """Number of patches along time.
+    def _time_patches(self, n_frames, stride_frames=None):
+        """Number of patches along time, of a clip or of each clip of a batch.
 
-        Arguments
-        ---------
-        n_frames : int or torch.Tensor
-            Number of frames of a clip, or of each clip of a batch.
-        stride_frames : int, optional
-            Frames from one patch to the next, if not the embedding's.
-
-        Returns
-        -------
-        int or torch.Tensor
-            ``floor((T - Tp) / st) + 1``, at least 1: shorter clips are padded
-            to a patch.
+        ``floor((T - Tp) / st) + 1``, at least 1: shorter clips are padded to a
+        patch.
         """
         stride = stride_frames or self.stride_frames
         count = (n_frames - self.patch_frames) // stride + 1
@@ -119,7 +83,7 @@ class PatchEmbedding(torch.nn.Module):
         int
             Patches along frequency times patches along time.
         """
-        return self.freq_patches * self.time_patches(n_frames)
+        return self.freq_patches * self._time_patches(n_frames)
 
     def forward(self, feats, stride_frames=None):
         """Embeds a batch of spectrograms.
@@ -180,7 +144,7 @@ class PatchEmbedding(torch.nn.Module):
             )
 
 
-class FFTPEmbedding(PatchEmbedding):
+class FFTPEmbedding(_PatchEmbedding):
     """Full-frequency temporal patches (arXiv 2508.21243, section III-A).
 
     One convolution with kernel ``(n_mels, patch_frames)`` and stride
@@ -260,7 +224,7 @@ class FFTPEmbedding(PatchEmbedding):
         self._init_weights()
 
 
-class SquarePatchEmbedding(PatchEmbedding):
+class SquarePatchEmbedding(_PatchEmbedding):
     """Square patches, the baseline that FFTP is compared with.
 
     Arguments

@@ -50,19 +50,8 @@ class LinearWarmupCosine:
         self.final_lr = final_lr
         self.n_steps = 0
 
-    def rate(self, step):
-        """Returns the learning rate of a step.
-
-        Arguments
-        ---------
-        step : int
-            Index of the step, starting at 1.
-
-        Returns
-        -------
-        float
-            The learning rate.
-        """
+    def _rate(self, step):
+        """The learning rate of a step, of which the first is 1."""
         if step < self.warmup_steps:
             return self.lr * step / self.warmup_steps
         done = (step - self.warmup_steps) / (
@@ -85,7 +74,7 @@ class LinearWarmupCosine:
             The learning rate.
         """
         self.n_steps += 1
-        rate = self.rate(self.n_steps)
+        rate = self._rate(self.n_steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
         return rate

@@ -61,44 +61,23 @@ def _embed_clips(embedding, feats, wav_lens):
     are None if all clips are equally long.
     """
     feats, n_frames = _trim_padding(feats, wav_lens)
-    stride = embedding.draw_stride()
+    stride = embedding._draw_stride()
     # [B, T, F] -> [B, F' * T', D]
     tokens = embedding(feats, stride)
     if n_frames is None:
         return tokens, stride, None, None
-    valid = embedding.time_patches(n_frames, stride)
+    valid = embedding._time_patches(n_frames, stride)
     columns = tokens.shape[1] // embedding.freq_patches
     own = torch.arange(columns, device=feats.device) < valid[:, None]
     return tokens, stride, valid, own
 
 
-def pool(pooling, cls, tokens, valid=None):
-    """Pools the output of an encoder over a clip.
+def _pool(pooling, cls, tokens, valid=None):
+    """Pools tokens to ``[B, 1, D]``; with "tokens", keeps ``[B, N, D]``.
 
-    Arguments
-    ---------
-    pooling : str
-        "cls", the class tokens; "mean", the mean over the clip's own tokens;
-        "cls+mean", the mean of both; or "tokens", all tokens, those of padding
-        0.0, for outputs over time.
-    cls : torch.Tensor
-        The mean of the class tokens ``[B, 1, D]``.
-    tokens : torch.Tensor
-        The other tokens ``[B, N, D]``.
-    valid : torch.Tensor, optional
-        True for the clip's own tokens ``[B, N]``; all by default.
-
-    Returns
-    -------
-    torch.Tensor
-        ``[B, 1, D]``, or ``[B, N, D]`` of "tokens".
-
-    Example
-    -------
-    >>> tokens = torch.tensor([[[1.0], [3.0], [9.0]]])
-    >>> valid = torch.tensor([[True, True, False]])
-    >>> pool("mean", torch.zeros(1, 1, 1), tokens, valid)
-    tensor([[[2.]]])
+    ``cls`` is the mean of the class tokens ``[B, 1, D]``, ``tokens`` are the
+    others ``[B, N, D]``, and ``valid`` is True for a clip's own ``[B, N]``, by
+    default all; with "tokens", those of padding become 0.0.
     """
     if pooling == "cls":
         return cls

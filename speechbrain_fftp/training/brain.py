@@ -115,7 +115,7 @@ class ClipBrain(sb.core.Brain):
             augmented = self.augment(self.fea_augment, feats, lens, targets)
             feats, lens, targets = augmented
         with self.frozen_encoder(stage):
-            embeddings = tagger.encode(feats, lens)
+            embeddings = tagger.embedding_model(feats, lens)
         self.frame_loss = 0.0
         if stage == sb.Stage.TRAIN and self.strong_labels:
             about = tagger.classifier, embeddings, targets

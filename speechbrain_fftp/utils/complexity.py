@@ -30,13 +30,7 @@ class Macs(NamedTuple):
 
 
 def count_macs(module, *inputs):
-    """Counts the ``Macs`` of a forward pass, summed over the batch.
-
-    Example
-    -------
-    >>> count_macs(torch.nn.Linear(8, 4, bias=False), torch.rand(2, 5, 8))
-    Macs(linear_conv=320, total=320)
-    """
+    """Counts the ``Macs`` of a forward pass, summed over the batch."""
     # Torch does not count the FLOPs of attention on a CPU.
     cpu_attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     more = {cpu_attention: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v)}

@@ -41,21 +41,18 @@ def decode_clip(sample):
 class ShardStream(IterableDataset):
     """Training clips of one process, in a new random order each epoch.
 
-    The shards are permuted in each epoch and their clips form one long list.
-    Each worker of each process reads its own range of this list through a
-    buffer of encoded clips. No clip is repeated within an epoch, and only those
-    are dropped that do not fill a batch of every process. If ``balanced``, they
-    are repeated or dropped according to ``class_balanced_weight``, and classes
-    that few ranges contain occur somewhat less often. ``load_item`` turns the
-    samples into items, as ``decode_clip`` does.
+    The shards are permuted, and each worker of each process reads its own range
+    of their clips through a buffer. No clip is repeated within an epoch, and
+    only those are dropped that do not fill a batch of every process. If
+    ``balanced``, they are repeated or dropped according to
+    ``class_balanced_weight``, and classes that few ranges contain occur
+    somewhat less often. A resumed epoch does not read again what was seen, but
+    for the labels if ``balanced``. ``load_item`` maps samples to items, as
+    ``decode_clip`` does.
 
-    A clip that cannot be read is logged and replaced: the worker starts its
-    range again until all its batches are full. Damaged shards, too few clips or
-    a range without a usable clip are a ValueError.
-
-    The rest of an epoch does not read again what was seen: shards of which all
-    clips were seen are not opened. (If ``balanced``, labels decide which clips
-    those are: of clips that were seen, only the labels are read.)
+    A clip that cannot be read is logged and replaced by others of its range.
+    Damaged shards, too few clips or a range without a usable clip are a
+    ValueError.
 
     Shards that are not beside the index come from the standard output of a
     ``command`` such as ``aws s3 cp s3://bucket/prepared/{} -``, where ``{}``

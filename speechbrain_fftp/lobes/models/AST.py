@@ -18,7 +18,7 @@ from speechbrain_fftp.nnet.tokens import (
     _check_embedding,
     _check_pooling,
     _embed_clips,
-    pool,
+    _pool,
 )
 
 CLASS_TOKENS = 2  # the class and the distillation token, which come first
@@ -143,8 +143,10 @@ class AST(torch.nn.Module):
     mlp_ratio, dropout, norm_eps : float
         See ``TransformerBlock``. In the original AST, ``norm_eps`` is 1e-6.
     pooling : str
-        "cls" as in the original, "mean", "cls+mean" or "tokens"; see ``pool``.
-        Of square patches, the tokens of a time step are averaged first.
+        "cls", the class tokens as in the original; "mean", the mean over the
+        clip's own tokens; "cls+mean", the mean of both; or "tokens", all
+        tokens, those of padding 0.0, for outputs over time. Of square patches,
+        the tokens of a time step are averaged first.
     conv_kernel : int
         See ``TransformerBlock``.
 
@@ -194,7 +196,7 @@ class AST(torch.nn.Module):
         self.pooling, self.conv_kernel = pooling, conv_kernel
         self.embedding = embedding
         rows = embedding.freq_patches
-        columns = embedding.time_patches(max_frames)
+        columns = embedding._time_patches(max_frames)
         self.position = PositionEmbedding(rows, columns, embed_dim)
         # Including their positions
         self.cls_tokens = torch.nn.Parameter(
@@ -236,7 +238,7 @@ class AST(torch.nn.Module):
             # [B, F' * T'] -> [B, 1, 1, 2 + F' * T']
             mask = torch.nn.functional.pad(mask, (CLASS_TOKENS, 0), value=True)
             mask = mask[:, None, None]
-        known = self.embedding.time_patches(self.max_frames, stride)
+        known = self.embedding._time_patches(self.max_frames, stride)
         tokens = tokens + self.position(columns, valid, known)
         # [B, 2 + F' * T', D]
         cls_tokens = self.cls_tokens.expand(feats.shape[0], -1, -1)
@@ -249,4 +251,4 @@ class AST(torch.nn.Module):
             return cls
         # [B, 2 + F' * T', D] -> [B, T', D]
         tokens = self.norm(x[:, CLASS_TOKENS:]).unflatten(1, (rows, columns))
-        return pool(self.pooling, cls, tokens.mean(1), own)
+        return _pool(self.pooling, cls, tokens.mean(1), own)

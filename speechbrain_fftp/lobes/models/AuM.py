@@ -21,7 +21,7 @@ from speechbrain_fftp.nnet.tokens import (
     _check_embedding,
     _check_pooling,
     _embed_clips,
-    pool,
+    _pool,
 )
 
 
@@ -76,8 +76,7 @@ class AuM(torch.nn.Module):
     backend : str
         Backend of ``selective_scan``.
     pooling : str
-        "cls" as in the original, "mean", "cls+mean" or "tokens"; see ``pool``.
-        Of square patches, the tokens of a time step are averaged first.
+        "cls" as in the original, "mean", "cls+mean" or "tokens"; see ``AST``.
 
     Raises
     ------
@@ -133,7 +132,7 @@ class AuM(torch.nn.Module):
         self.pooling, self.embedding = pooling, embedding
         if bidirectional:
             rows = embedding.freq_patches
-            columns = embedding.time_patches(max_frames)
+            columns = embedding._time_patches(max_frames)
             self.position = PositionEmbedding(rows, columns, embed_dim)
         self.cls_token = torch.nn.Parameter(torch.empty(embed_dim))
         sizes = {"d_state": d_state, "d_conv": d_conv, "expand": expand}
@@ -171,7 +170,7 @@ class AuM(torch.nn.Module):
         tokens, stride, valid, own = found
         columns = tokens.shape[1] // self.embedding.freq_patches
         if self.bidirectional:
-            known = self.embedding.time_patches(self.max_frames, stride)
+            known = self.embedding._time_patches(self.max_frames, stride)
             tokens = tokens + self.position(columns, valid, known)
         x, lengths, place = self._add_cls_token(tokens, valid, columns)
         x = self._residual(x)
@@ -185,7 +184,7 @@ class AuM(torch.nn.Module):
             return self.norm(cls)
         times = torch.arange(columns, device=x.device)
         tokens = self.norm(self._take_tokens(x, place, valid, times)).mean(1)
-        return pool(self.pooling, self.norm(cls), tokens, own)
+        return _pool(self.pooling, self.norm(cls), tokens, own)
 
     def _add_cls_token(self, tokens, valid, columns):
         """Adds the class token to each clip's own tokens, which come first.

@@ -25,13 +25,6 @@ class CED(torch.nn.Module):
 
     Published sizes (width, depth, heads): tiny 192, 12, 3; mini 256, 12, 4;
     small 384, 12, 6; base 768, 12, 12.
-
-    Example
-    -------
-    >>> encoder = CED(embed_dim=48, depth=2, num_heads=3)
-    >>> feats = torch.rand(2, 1200, 64)
-    >>> encoder(feats, torch.tensor([1.0, 0.3])).shape
-    torch.Size([2, 1, 48])
     """
 
     def __init__(
@@ -85,7 +78,7 @@ class CED(torch.nn.Module):
         mask, weights = None, x.new_ones(B, 1, K * x.shape[1])
         if n_frames is not None:
             # Columns of each chunk that the clip has, [B, K] -> [B * K, 1]
-            valid = self.embedding.time_patches(n_frames.clamp(max=size))
+            valid = self.embedding._time_patches(n_frames.clamp(max=size))
             starts = torch.arange(K, device=x.device) * size
             valid = valid[:, None] * (starts < n_frames[:, None])
             valid = valid.view(-1, 1)

@@ -17,7 +17,7 @@ from speechbrain_fftp.nnet.tokens import (
     _check_embedding,
     _check_pooling,
     _embed_clips,
-    pool,
+    _pool,
 )
 
 
@@ -97,8 +97,8 @@ class StatisticsPooling(torch.nn.Module):
         """
         wide = torch.nn.functional.leaky_relu(self.widen(tokens))
         wide = self.norm(wide, valid)
-        mean = pool("mean", None, wide, valid)
-        variance = pool("mean", None, (wide - mean).square(), valid)
+        mean = _pool("mean", None, wide, valid)
+        variance = _pool("mean", None, (wide - mean).square(), valid)
         std = (variance + self.norm.eps).sqrt()
         return self.reduce(torch.cat([mean, std], 2))
 
@@ -175,7 +175,7 @@ class ConvNeXt1d(torch.nn.Module):
     kernel, mlp_ratio, dropout : int, float, float
         See ``ConvNeXtBlock``.
     pooling : str
-        "mean" or "tokens", see ``pool``; or "mean+std", ``StatisticsPooling``
+        "mean" or "tokens", see ``AST``; or "mean+std", ``StatisticsPooling``
         of three times ``embed_dim``.
 
     Raises
@@ -256,4 +256,4 @@ class ConvNeXt1d(torch.nn.Module):
         tokens = self.norm(tokens)
         if self.statistics is not None:
             return self.statistics(tokens, own)
-        return pool(self.pooling, None, tokens, own)
+        return _pool(self.pooling, None, tokens, own)

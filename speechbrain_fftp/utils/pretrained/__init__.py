@@ -169,41 +169,16 @@ def _fitting_tensors(state, encoder, heads):
 
 
 def square_to_fftp(encoder, embedding):
-    """Gives an encoder with square patches full-frequency ones.
+    """Returns a copy of an AST or AuM with full-frequency, not square patches.
 
-    Tokens of patches that are as long as the square ones are the means of their
+    Its embedding is a copy of the given ``FFTPEmbedding`` with new weights:
+    tokens of patches that are as long as the square ones are the means of their
     columns. Longer ones are the means of all square tokens within them. Shorter
     ones are those of a clip whose frames outside the patch repeat its first and
     last one.
 
-    Arguments
-    ---------
-    encoder : AST or AuM
-        The encoder, which is not changed.
-    embedding : FFTPEmbedding
-        The new embedding, whose weights are replaced in a copy.
-
-    Returns
-    -------
-    AST or AuM
-        A copy of the encoder with the embedding and its positions.
-
-    Raises
-    ------
-    ValueError
-        If the encoder's patches are not square, or the embedding does not fit.
-
-    Example
-    -------
-    >>> import torch
-    >>> from speechbrain_fftp.lobes.models.AST import AST
-    >>> from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
-    >>> square = AST(128, 48, 1, 3, SquarePatchEmbedding(128, 48))
-    >>> fftp = square_to_fftp(square, FFTPEmbedding(128, 48, 16, 10))
-    >>> feats = torch.rand(1, 100, 128)
-    >>> tokens = square.embedding(feats).unflatten(1, (12, -1)).mean(1)
-    >>> torch.allclose(fftp.embedding(feats), tokens, atol=1e-5)
-    True
+    Patches that are not square, or an embedding that does not fit, are a
+    ValueError.
     """
     old = encoder.embedding
     if old.freq_patches == 1 or not _is_one_layer(embedding):
@@ -216,7 +191,7 @@ def square_to_fftp(encoder, embedding):
     _check_embedding(embedding, *sizes)
     new = copy.deepcopy(encoder)
     new.embedding = copy.deepcopy(embedding)
-    columns = embedding.time_patches(encoder.max_frames)
+    columns = embedding._time_patches(encoder.max_frames)
     if hasattr(new, "position"):
         new.position = PositionEmbedding(1, columns, encoder.embed_dim)
     state = encoder.state_dict()

@@ -80,34 +80,16 @@ CONFIG_SIZES = {
 
 
 def load_ast(source):
-    """Loads a published Audio Spectrogram Transformer.
+    """Loads a published AST: a Hugging Face folder or an original ``.pth``.
+
+    Returns encoder and classifier, in float32, on the CPU and in eval mode. A
+    FileNotFoundError or a ValueError names a file that is missing, damaged or
+    not of an AST that ``AST`` supports.
 
     An original file does not contain all sizes. Heads are assumed to have 64
     channels and strides to be 10 bins and frames, as in the published files. Of
     the ten clip lengths with its number of patches, the multiple of 8 is used:
     the 1024, 512 or 128 frames of the published training settings.
-
-    Arguments
-    ---------
-    source : str
-        A Hugging Face folder or an original ``.pth`` file.
-
-    Returns
-    -------
-    encoder, classifier : AST, torch.nn.Sequential
-        In float32, on the CPU and in eval mode.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If a file is missing, damaged or not of an AST that ``AST`` supports.
-        The message names it.
-
-    Example
-    -------
-    >>> load_ast("audioset_10_10_0.4593.pth")
-    Traceback (most recent call last):
-    FileNotFoundError: There is no file audioset_10_10_0.4593.pth.
     """
     return _load_ast(Path(source))
 

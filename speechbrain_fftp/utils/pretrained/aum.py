@@ -33,32 +33,13 @@ BI_BI.update(FO_BI)
 
 
 def load_aum(source):
-    """Loads a published Audio Mamba.
+    """Loads a published Audio Mamba: its authors' ``.pth``, Fo-Bi or Bi-Bi.
 
-    All sizes are inferred from the tensors, assuming 128 mel bins and patches
-    that do not overlap, as in all published files.
-
-    Arguments
-    ---------
-    source : str
-        The authors' ``.pth`` file, Fo-Bi or Bi-Bi.
-
-    Returns
-    -------
-    encoder, classifier : AuM, torch.nn.Linear
-        In float32, on the CPU and in eval mode.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the file, which the message names, is missing, damaged or not an
-        Audio Mamba of these forms.
-
-    Example
-    -------
-    >>> load_aum("aum-base_audioset.pth")
-    Traceback (most recent call last):
-    FileNotFoundError: There is no file aum-base_audioset.pth.
+    Returns encoder and classifier, in float32, on the CPU and in eval mode. All
+    sizes are inferred from the tensors, assuming 128 mel bins and patches that
+    do not overlap, as in all published files. A FileNotFoundError or a
+    ValueError names a file that is missing, damaged or not an Audio Mamba of
+    these forms.
     """
     return _load_aum(Path(source))
 

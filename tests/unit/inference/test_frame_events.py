@@ -95,10 +95,11 @@ def test_a_file_is_analysed_in_one_go(tagger, tmp_path, monkeypatch):
     wav, _ = make_clip(20.0)
     path = tmp_path / "clip.wav"
     soundfile.write(path, wav.numpy(), RATE)
-    samples, encode = [], tagger.tagger.encode
+    encoder, samples = tagger.tagger.embedding_model, []
+    encode = encoder.forward
     monkeypatch.setattr(
-        tagger.tagger,
-        "encode",
+        encoder,
+        "forward",
         lambda feats, *lens: (
             samples.append(feats.shape[0] * feats.shape[1])
             or encode(feats, *lens)

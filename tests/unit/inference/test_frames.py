@@ -116,7 +116,7 @@ def test_embeddings_are_means_of_own_steps(tagger):
     assert found.shape == (2, 1, 16)
     for i, wav in enumerate((wavs[:1], wavs[1:, : RATE // 2])):
         feats, _ = tagger.tagger.features(wav)
-        expected = tagger.tagger.encode(feats).mean(1)
+        expected = tagger.tagger.embedding_model(feats).mean(1)
         torch.testing.assert_close(found[i], expected, atol=1e-4, rtol=0)
 
 

@@ -12,8 +12,8 @@ import torch
 
 from speechbrain_fftp.inference import packed_linear
 from speechbrain_fftp.inference.packed_linear import (
-    PackedLinear,
-    blocked_attention,
+    _blocked_attention,
+    _PackedLinear,
     pack_linear,
 )
 from speechbrain_fftp.lobes.models.AST import AST
@@ -87,7 +87,7 @@ def test_a_packed_layer_learns_and_can_be_copied(calls):
     layer(x).sum().backward()
     assert layer.weight.grad.any() and x.grad.any() and len(calls) == 1
     for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
-        assert type(twin) is PackedLinear and twin._packed is None
+        assert type(twin) is _PackedLinear and twin._packed is None
         with torch.no_grad():
             torch.testing.assert_close(twin(x), plain(layer, x))
     assert len(calls) == 3
@@ -136,7 +136,7 @@ def test_other_layers_are_not_replaced(monkeypatch):
 def test_attention_is_that_of_torch(tokens, calls):
     torch.manual_seed(0)
     qkv = torch.randn(2, tokens, 3, 3, 16).permute(2, 0, 3, 1, 4)
-    found = blocked_attention(*qkv)
+    found = _blocked_attention(*qkv)
     blocks = -(-tokens // packed_linear.BLOCK_TOKENS)
     assert len(calls) == 2 * 3 * 2 * blocks
     expected = torch.nn.functional.scaled_dot_product_attention(*qkv)
@@ -148,10 +148,10 @@ def test_other_attention_is_computed_by_torch(calls):
     qkv = torch.randn(3, 2, 3, 256, 16)
     mask = torch.rand(2, 1, 1, 256) < 0.5
     expected = torch.nn.functional.scaled_dot_product_attention(*qkv, mask)
-    assert torch.equal(blocked_attention(*qkv, mask), expected)
-    assert blocked_attention(*qkv, dropout_p=1.0).count_nonzero() == 0
-    blocked_attention(*qkv[:, :, :, 1:])
-    blocked_attention(*qkv.requires_grad_()).sum().backward()
+    assert torch.equal(_blocked_attention(*qkv, mask), expected)
+    assert _blocked_attention(*qkv, dropout_p=1.0).count_nonzero() == 0
+    _blocked_attention(*qkv[:, :, :, 1:])
+    _blocked_attention(*qkv.requires_grad_()).sum().backward()
     assert qkv.grad is not None and not calls
 
 

@@ -160,7 +160,7 @@ def test_an_audio_mamba_of_its_authors(shared, tmp_path, name, caplog):
     arrays = np.load(shared / "fixtures" / "aum" / f"{name}_io.npz")
     feats = torch.from_numpy(arrays["input"])
     with torch.no_grad():
-        logits = tagger.tagger.classify(tagger.tagger.encode(feats))
+        logits = tagger.tagger.classify(tagger.tagger.embedding_model(feats))
     np.testing.assert_allclose(logits, arrays["logits"], atol=1e-4)
     assert tagger.labels == [f"class {n}" for n in range(35)]
     assert tagger.hparams.max_frames == feats.shape[1]
@@ -187,7 +187,7 @@ def test_an_ast_of_its_authors(shared, golden, tmp_path):
     np.testing.assert_allclose(feats[0], expected, atol=2e-3)
     with torch.no_grad():
         x = torch.from_numpy(arrays["input"])
-        logits = tagger.tagger.classify(tagger.tagger.encode(x))
+        logits = tagger.tagger.classify(tagger.tagger.embedding_model(x))
     found = logits[:, : 527 - more].numpy()
     np.testing.assert_allclose(found, arrays["logits"], atol=1e-4)
 

@@ -9,8 +9,8 @@ import torch
 
 from speechbrain_fftp.nnet.patching import (
     FFTPEmbedding,
-    PatchEmbedding,
     SquarePatchEmbedding,
+    _PatchEmbedding,
 )
 
 
@@ -82,7 +82,7 @@ def test_square_equals_unfold_and_matmul(patch, stride):
 
 def test_tokens_are_frequency_major():
     embedding = SquarePatchEmbedding(128, 4, 16, 10)
-    time_patches = embedding.time_patches(1024)
+    time_patches = embedding._time_patches(1024)
     assert (embedding.freq_patches, time_patches) == (12, 101)
     feats = torch.randn(1, 1024, 128)
     tokens = embedding(feats)[0]
@@ -122,8 +122,8 @@ def test_number_of_patches_of_many_lengths():
     # Counted: one more patch whenever the last frame of one is there.
     ends = torch.arange(25, 200, 5)
     counted = (ends <= frames[:, None]).sum(1).clamp(min=1)
-    assert torch.equal(embedding.time_patches(frames), counted)
-    singly = [embedding.time_patches(int(n)) for n in frames]
+    assert torch.equal(embedding._time_patches(frames), counted)
+    singly = [embedding._time_patches(int(n)) for n in frames]
     assert singly == counted.tolist()
 
 
@@ -170,7 +170,7 @@ def test_initial_weights_are_xavier_uniform_over_the_patch():
         (lambda: FFTPEmbedding(0, 4, 5, 1), "positive"),
         (lambda: SquarePatchEmbedding(16, 4, -1, 1), "positive"),
         (lambda: SquarePatchEmbedding(16, 4, 17, 1), "17 bins.*n_mels=16"),
-        (lambda: PatchEmbedding(16, 4, (8, 8), (0, 8)), "positive"),
+        (lambda: _PatchEmbedding(16, 4, (8, 8), (0, 8)), "positive"),
         (lambda: FFTPEmbedding(16, 4, 5, 2, None, 8), "=5 must be odd and"),
         (lambda: FFTPEmbedding(16, 4, 10, 2, None, 8), "=10 must be odd and"),
         (lambda: FFTPEmbedding(16, 4, 9, 5, None, 8), "must be even, not 5"),

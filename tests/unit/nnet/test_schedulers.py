@@ -58,12 +58,12 @@ def test_equals_torch(warmup, total, final):
 def test_no_warmup_starts_below_the_highest_rate():
     schedule = LinearWarmupCosine(1.0, warmup_steps=0, total_steps=2)
     assert [schedule(sgd()) for _ in range(2)] == pytest.approx([0.5, 0.0])
-    assert schedule.rate(0) == 1.0
+    assert schedule._rate(0) == 1.0
 
 
 def test_rises_then_falls():
     schedule = LinearWarmupCosine(1.0, warmup_steps=30, total_steps=100)
-    rates = torch.tensor([schedule.rate(n) for n in range(101)])
+    rates = torch.tensor([schedule._rate(n) for n in range(101)])
     assert (rates[:31].diff() > 0).all() and (rates[30:].diff() < 0).all()
     assert rates.argmax() == 30 and rates.max() == 1
 

@@ -53,7 +53,7 @@ class TaggingBrain(sb.Brain):
         feats, lens = tagger.features(wavs, lens)
         if training:
             feats, lens = self.hparams.fea_augment(feats, lens)
-        return tagger.classify(tagger.encode(feats, lens)), targets
+        return tagger.classify(tagger.embedding_model(feats, lens)), targets
 
     def compute_objectives(self, predictions, batch, stage):
         """Computes the loss, and keeps predictions to be scored.
