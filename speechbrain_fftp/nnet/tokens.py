@@ -72,6 +72,20 @@ def _embed_clips(embedding, feats, wav_lens):
     return tokens, stride, valid, own
 
 
+def _batch_norm(norm, tokens, valid=None):
+    """Applies a ``BatchNorm1d`` with the statistics of clips' own tokens.
+
+    Others, where ``valid`` ``[B, N]`` is False, become 0.0. This is no layer of
+    its own, since training on several GPUs puts a ``SyncBatchNorm`` in place.
+    """
+    if valid is None:
+        return norm(tokens.flatten(0, 1)).view_as(tokens)
+    if norm.training:
+        own = norm(tokens[valid])
+        return own.new_zeros(tokens.shape).index_put((valid,), own)
+    return _batch_norm(norm, tokens).masked_fill(~valid.unsqueeze(2), 0.0)
+
+
 def pool(pooling, cls, tokens, valid=None):
     """Pools the output of an encoder over a clip.
 

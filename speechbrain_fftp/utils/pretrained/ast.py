@@ -79,7 +79,7 @@ CONFIG_SIZES = {
 }
 
 
-def load_ast(source):
+def load_ast(source, state=None):
     """Loads a published Audio Spectrogram Transformer.
 
     An original file does not contain all sizes. Heads are assumed to have 64
@@ -91,6 +91,8 @@ def load_ast(source):
     ---------
     source : str
         A Hugging Face folder or an original ``.pth`` file.
+    state : dict, optional
+        The tensors of the file, if they were read.
 
     Returns
     -------
@@ -109,11 +111,7 @@ def load_ast(source):
     Traceback (most recent call last):
     FileNotFoundError: There is no file audioset_10_10_0.4593.pth.
     """
-    return _load_ast(Path(source))
-
-
-def _load_ast(path, state=None):
-    """As ``load_ast``; ``state`` holds a file's tensors if they were read."""
+    path = Path(source)
     if not path.is_dir():
         state = _for_loader("load_ast", path, state)
         state = {k: v for k, v in state.items() if k not in ORIGINAL_UNUSED}

@@ -32,7 +32,7 @@ BI_BI = {f"blocks.#.{name}": [f"layers.#.{name}"] for name in BACKWARD}
 BI_BI.update(FO_BI)
 
 
-def load_aum(source):
+def load_aum(source, state=None):
     """Loads a published Audio Mamba.
 
     All sizes are inferred from the tensors, assuming 128 mel bins and patches
@@ -42,6 +42,8 @@ def load_aum(source):
     ---------
     source : str
         The authors' ``.pth`` file, Fo-Bi or Bi-Bi.
+    state : dict, optional
+        The tensors of the file, if they were read.
 
     Returns
     -------
@@ -60,11 +62,7 @@ def load_aum(source):
     Traceback (most recent call last):
     FileNotFoundError: There is no file aum-base_audioset.pth.
     """
-    return _load_aum(Path(source))
-
-
-def _load_aum(path, state=None):
-    """As ``load_aum``; ``state`` holds a file's tensors if they were read."""
+    path = Path(source)
     state = _for_loader("load_aum", path, state)
     depth = max(1, _count_blocks(state, "layers."))
     table, form = FO_BI, "fo-bi"
