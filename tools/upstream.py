@@ -145,12 +145,15 @@ def _with_lines(text, lines, before):
     return text.replace(f"\n{before}", f"\n{lines}\n{before}", 1)
 
 
-def _new_texts(files):
-    """The texts of new files, by path in SpeechBrain."""
+def _new_texts(files, part=None):
+    """The texts of new files, without lines of later parts, by their paths."""
     texts = {
         there: rename((ROOT / here).read_text("utf-8"))
         for here, there in files.items()
     }
+    for of, path, lines, _ in LISTS:
+        if path in texts and part not in (None, of):
+            texts[path] = texts[path].replace(f"{lines}\n", "")
     for package, about in NEW_PACKAGES.items():
         path = package.replace(".", "/") + "/"
         if any(there.startswith(path) for there in texts):
@@ -207,7 +210,7 @@ speechbrain/core.py is missing
     dest = Path(dest)
     _check_checkouts(dest, part)
     files = exported_files(part)
-    texts = _new_texts(files)
+    texts = _new_texts(files, part)
     foreign = [x for x, text in texts.items() if not _may_write(dest / x, text)]
     if foreign:
         raise FileExistsError(

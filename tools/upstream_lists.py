@@ -1,7 +1,7 @@
 """Lines that the export adds to files of SpeechBrain that list its parts.
 
-They belong to the parts of the series, see ``upstream_parts``, and to the
-README and requirements of the recipe that an earlier part brings.
+They belong to the parts of the series, see ``upstream_parts``. Some are added to
+the recipe that an earlier part brings: its script here has them already.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -10,6 +10,7 @@ Authors
 ESC50_README = "recipes/ESC50/classification/README.md"
 COMMANDS_README = "recipes/Google-speech-commands/README.md"
 AUDIOSET_README = "recipes/AudioSet/Tagging/README.md"
+AUDIOSET_SCRIPT = "recipes/AudioSet/Tagging/train.py"
 
 # The part of the series that adds them, the file, the lines, and what the next
 # line starts with (nothing: the end of the file). SpeechBrain's API pages are
@@ -161,6 +162,29 @@ python train.py hparams/ast_fftp_shards.yaml --data_folder /yourpath/AudioSet --
         "recipes/AudioSet/Tagging/extra_requirements.txt",
         "webdataset",
         "",
+    ),
+    (
+        "audioset-scale",
+        AUDIOSET_SCRIPT,
+        "from audio_shards import steps_per_epoch, stream_shards",
+        "from audioset_prepare import",
+    ),
+    (
+        "audioset-scale",
+        AUDIOSET_SCRIPT,
+        """\
+    if "shards_folder" in hparams:  # the clips come in shards, without end
+        opts["looped_nominal_epoch"] = steps_per_epoch(
+            datasets["train"], opts["batch_size"]
+        )
+        datasets["train"] = stream_shards(
+            datasets["train"],
+            hparams["shards_folder"],
+            hparams["sample_rate"],
+            hparams["clips_per_shard"],
+            seed=hparams["seed"],
+        )""",
+        "    train_loader = brain.make_dataloader(",
     ),
     (
         "inference",

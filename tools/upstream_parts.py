@@ -84,8 +84,7 @@ PARTS = {
         "tests/samples/AudioSet/eval_segments.csv",
     ),
     "audioset-scale": (
-        "speechbrain_fftp/dataio/audio_shards.py",
-        "tests/unit/dataio/test_audio_shards.py",
+        "recipes/stock/AudioSet/Tagging/audio_shards.py",
         "hparams/stock/AudioSet/Tagging/ast_fftp_shards.yaml",
     ),
     "inference": (

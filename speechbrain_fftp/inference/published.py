@@ -132,7 +132,7 @@ def _sampling_rate(about):
 def _load_original(path):
     """Modules and hparams of the authors' AST or Audio Mamba."""
     state = tensors._read_tensors(path)
-    loaders = {"load_ast": ast._load_ast, "load_aum": aum._load_aum}
+    loaders = {"load_ast": ast.load_ast, "load_aum": aum.load_aum}
     loader = loaders.get(tensors._find_loader(state))
     if loader is None:
         raise ValueError(

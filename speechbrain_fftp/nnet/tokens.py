@@ -72,6 +72,27 @@ def _embed_clips(embedding, feats, wav_lens):
     return tokens, stride, valid, own
 
 
+def _batch_norm(norm, tokens, valid=None):
+    """Applies a ``BatchNorm1d`` with the statistics of clips' own tokens.
+
+    Others, where ``valid`` ``[B, N]`` is False, become 0.0. A single token has
+    no statistics: the running ones are used. This is no layer of its own, since
+    training on several GPUs puts a ``SyncBatchNorm`` in place.
+    """
+    if norm.training and valid is not None:
+        own = _batch_norm(norm, tokens[valid].unsqueeze(0))[0]
+        return own.new_zeros(tokens.shape).index_put((valid,), own)
+    own = tokens.flatten(0, 1)
+    if norm.training and len(own) == 1 and type(norm) is torch.nn.BatchNorm1d:
+        about = norm.running_mean, norm.running_var, norm.weight, norm.bias
+        own = torch.nn.functional.batch_norm(own, *about, eps=norm.eps)
+    else:
+        own = norm(own)
+    if valid is not None:
+        own = own.masked_fill(~valid.flatten().unsqueeze(1), 0.0)
+    return own.view_as(tokens)
+
+
 def _pool(pooling, cls, tokens, valid=None):
     """Pools tokens to ``[B, 1, D]``; with "tokens", keeps ``[B, N, D]``.
 

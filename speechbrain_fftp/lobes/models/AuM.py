@@ -251,11 +251,10 @@ class AuM(torch.nn.Module):
             or the stride is longer than a patch.
         """
         embedding = self.embedding
-        if self.bidirectional or self.pooling != "cls":
+        if self.pooling != "cls":
             raise ValueError(
-                f"An encoder with bidirectional={self.bidirectional!r} and "
-                f"pooling={self.pooling!r} cannot run as a stream: build it "
-                'with bidirectional=False and pooling="cls".'
+                f"An encoder with pooling={self.pooling!r} cannot run as a "
+                'stream: build it with pooling="cls".'
             )
         if (
             embedding.freq_patches > 1

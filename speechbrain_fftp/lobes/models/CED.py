@@ -13,7 +13,11 @@ import torch
 
 from speechbrain_fftp.lobes.models.AST import TransformerBlock, _init_linear
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
-from speechbrain_fftp.nnet.tokens import _check_embedding, _trim_padding
+from speechbrain_fftp.nnet.tokens import (
+    _batch_norm,
+    _check_embedding,
+    _trim_padding,
+)
 
 
 class CED(torch.nn.Module):
@@ -65,7 +69,10 @@ class CED(torch.nn.Module):
         B, T, F = feats.shape
         if n_frames is None and torch.compiler.is_compiling():
             n_frames = torch.full((B,), T, device=feats.device)
-        feats = self._normalise(feats, n_frames)
+        own = None
+        if n_frames is not None:
+            own = torch.arange(T, device=feats.device) < n_frames[:, None]
+        feats = _batch_norm(self.bin_norm, feats, own)
         size = torch.sym_min(T, self.max_frames)
         K = (T + size - 1) // size
         # [B, T, F] -> [B, K * size, F] -> [B * K, size, F] -> [B * K, N, D]
@@ -91,14 +98,3 @@ class CED(torch.nn.Module):
         # [B * K, N, D] -> [B, K * N, D] -> [B, 1, D]
         x = self.norm(x).view(B, weights.shape[2], -1)
         return (weights / weights.sum(2, keepdim=True)) @ x
-
-    def _normalise(self, feats, n_frames):
-        """Normalises the bins by statistics without padding, which stays 0."""
-        if n_frames is None:
-            return self.bin_norm(feats.flatten(0, 1)).view(feats.shape)
-        time = torch.arange(feats.shape[1], device=feats.device)
-        real = time < n_frames[:, None]
-        if not self.training:
-            feats = self._normalise(feats, None)
-            return feats.masked_fill(~real[..., None], 0.0)
-        return feats.masked_scatter(real[..., None], self.bin_norm(feats[real]))

@@ -14,45 +14,12 @@ import torch
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.tokens import (
     TokenConvolution,
+    _batch_norm,
     _check_embedding,
     _check_pooling,
     _embed_clips,
     _pool,
 )
-
-
-class TokenBatchNorm(torch.nn.BatchNorm1d):
-    """Batch normalisation whose statistics are those of clips' own tokens.
-
-    Example
-    -------
-    >>> norm = TokenBatchNorm(1)
-    >>> tokens = torch.tensor([[[1.0], [3.0], [9.0]]])
-    >>> valid = torch.tensor([[True, True, False]])
-    >>> norm(tokens, valid).round(decimals=2).flatten().tolist()
-    [-1.0, 1.0, 0.0]
-    """
-
-    def forward(self, tokens, valid=None):
-        """Normalises a batch.
-
-        Arguments
-        ---------
-        tokens : torch.Tensor
-            Tokens ``[B, N, D]``.
-        valid : torch.Tensor, optional
-            True for a clip's own tokens ``[B, N]``; in training, others are not
-            read, and become 0.0.
-
-        Returns
-        -------
-        torch.Tensor
-            Tokens ``[B, N, D]``.
-        """
-        if valid is None or not self.training:
-            return super().forward(tokens.flatten(0, 1)).view_as(tokens)
-        own = super().forward(tokens[valid])
-        return own.new_zeros(tokens.shape).index_put((valid,), own)
 
 
 class StatisticsPooling(torch.nn.Module):
@@ -77,7 +44,7 @@ class StatisticsPooling(torch.nn.Module):
     def __init__(self, embed_dim, width):
         super().__init__()
         self.widen = torch.nn.Linear(embed_dim, width)
-        self.norm = TokenBatchNorm(width)
+        self.norm = torch.nn.BatchNorm1d(width)
         self.reduce = torch.nn.Linear(2 * width, embed_dim)
 
     def forward(self, tokens, valid=None):
@@ -96,7 +63,7 @@ class StatisticsPooling(torch.nn.Module):
             Embeddings ``[B, 1, D]``.
         """
         wide = torch.nn.functional.leaky_relu(self.widen(tokens))
-        wide = self.norm(wide, valid)
+        wide = _batch_norm(self.norm, wide, valid)
         mean = _pool("mean", None, wide, valid)
         variance = _pool("mean", None, (wide - mean).square(), valid)
         std = (variance + self.norm.eps).sqrt()

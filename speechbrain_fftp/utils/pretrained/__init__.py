@@ -22,8 +22,8 @@ from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
 from speechbrain_fftp.nnet.tokens import _check_embedding
-from speechbrain_fftp.utils.pretrained.ast import _load_ast, load_ast
-from speechbrain_fftp.utils.pretrained.aum import _load_aum, load_aum
+from speechbrain_fftp.utils.pretrained.ast import load_ast
+from speechbrain_fftp.utils.pretrained.aum import load_aum
 from speechbrain_fftp.utils.pretrained.ced import load_ced
 from speechbrain_fftp.utils.pretrained.hub import _find_model
 from speechbrain_fftp.utils.pretrained.tensors import (
@@ -40,7 +40,7 @@ logger = get_logger(__name__)
 
 EXPORTED = "embedding_model.ckpt"
 PARTS = ("embedding.", "position.")  # what depends on the patches' shape
-PUBLISHED = {AuM: _load_aum, CED: lambda path, _: load_ced(path)}
+PUBLISHED = {AuM: load_aum, CED: lambda path, _: load_ced(path)}
 
 
 def load_encoder(encoder, source):
@@ -63,7 +63,7 @@ def load_encoder(encoder, source):
         path = path / EXPORTED
     state, heads, stride = _read_own(path)
     if PATCHES not in state:
-        loaded, _ = PUBLISHED.get(type(encoder), _load_ast)(path, state)
+        loaded, _ = PUBLISHED.get(type(encoder), load_ast)(path, state)
         state, heads = loaded.state_dict(), getattr(loaded, "num_heads", None)
         stride = loaded.embedding.stride_frames
     if _is_square(state, encoder, stride):

@@ -79,23 +79,20 @@ CONFIG_SIZES = {
 }
 
 
-def load_ast(source):
+def load_ast(source, state=None):
     """Loads a published AST: a Hugging Face folder or an original ``.pth``.
 
     Returns encoder and classifier, in float32, on the CPU and in eval mode. A
     FileNotFoundError or a ValueError names a file that is missing, damaged or
-    not of an AST that ``AST`` supports.
+    not of an AST that ``AST`` supports. ``state`` holds the tensors of a file
+    if they were read.
 
     An original file does not contain all sizes. Heads are assumed to have 64
     channels and strides to be 10 bins and frames, as in the published files. Of
     the ten clip lengths with its number of patches, the multiple of 8 is used:
     the 1024, 512 or 128 frames of the published training settings.
     """
-    return _load_ast(Path(source))
-
-
-def _load_ast(path, state=None):
-    """As ``load_ast``; ``state`` holds a file's tensors if they were read."""
+    path = Path(source)
     if not path.is_dir():
         state = _for_loader("load_ast", path, state)
         state = {k: v for k, v in state.items() if k not in ORIGINAL_UNUSED}

@@ -32,20 +32,16 @@ BI_BI = {f"blocks.#.{name}": [f"layers.#.{name}"] for name in BACKWARD}
 BI_BI.update(FO_BI)
 
 
-def load_aum(source):
+def load_aum(source, state=None):
     """Loads a published Audio Mamba: its authors' ``.pth``, Fo-Bi or Bi-Bi.
 
     Returns encoder and classifier, in float32, on the CPU and in eval mode. All
     sizes are inferred from the tensors, assuming 128 mel bins and patches that
     do not overlap, as in all published files. A FileNotFoundError or a
     ValueError names a file that is missing, damaged or not an Audio Mamba of
-    these forms.
+    these forms. ``state`` holds its tensors if they were read.
     """
-    return _load_aum(Path(source))
-
-
-def _load_aum(path, state=None):
-    """As ``load_aum``; ``state`` holds a file's tensors if they were read."""
+    path = Path(source)
     state = _for_loader("load_aum", path, state)
     depth = max(1, _count_blocks(state, "layers."))
     table, form = FO_BI, "fo-bi"

@@ -70,6 +70,31 @@ def test_statistics_are_those_of_numpy():
     torch.testing.assert_close(found[:, 0], expected, atol=1e-3, rtol=1e-4)
 
 
+@torch.no_grad()
+def test_a_single_token_is_normalised_by_running_statistics():
+    """A last batch may be one short clip."""
+    encoder = ConvNeXt1d(embed_dim=16, depth=1, pooling="mean+std").train()
+    norm = encoder.statistics.norm
+    norm.running_mean.fill_(0.5)
+    feats = torch.randn(1, 10, 128)
+    for lengths in (None, torch.ones(1)):
+        found = encoder(feats, lengths)
+        assert norm.num_batches_tracked == 0
+        torch.testing.assert_close(found, encoder.eval()(feats, lengths))
+        encoder.train()
+    encoder(torch.randn(1, 200, 128))
+    assert norm.num_batches_tracked == 1
+
+
+def test_batch_norms_may_be_replaced_for_several_processes():
+    feats, lens = torch.randn(2, 60, 16), torch.tensor([1.0, 0.5])
+    alone = make_encoder(pooling="mean+std").train()
+    synced = make_encoder(pooling="mean+std").train()
+    synced = torch.nn.SyncBatchNorm.convert_sync_batchnorm(synced)
+    assert isinstance(synced.statistics.norm, torch.nn.SyncBatchNorm)
+    torch.testing.assert_close(synced(feats, lens), alone(feats, lens))
+
+
 @pytest.mark.parametrize("stem", [False, True])
 @torch.no_grad()
 def test_training_does_not_depend_on_padding(stem):

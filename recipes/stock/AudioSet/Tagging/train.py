@@ -8,16 +8,15 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import os
 import sys
 
 import torch
+from audio_shards import steps_per_epoch, stream_shards
 from audioset_prepare import prepare_audioset, read_classes
 from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain as sb
 from speechbrain.dataio import audio_io
-from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import if_main_process, run_on_main
@@ -238,11 +237,17 @@ if __name__ == "__main__":
         checkpointer=hparams["checkpointer"],
     )
     opts = hparams["train_dataloader_opts"]
-    if "train_stream" in hparams:  # the clips come in shards, without end
-        clips = len(datasets["train"]) // int(os.environ.get("WORLD_SIZE", 1))
-        opts["looped_nominal_epoch"] = max(clips // opts["batch_size"], 1)
-        opts["collate_fn"] = PaddedBatch
-        datasets["train"] = hparams["train_stream"](datasets["train"])
+    if "shards_folder" in hparams:  # the clips come in shards, without end
+        opts["looped_nominal_epoch"] = steps_per_epoch(
+            datasets["train"], opts["batch_size"]
+        )
+        datasets["train"] = stream_shards(
+            datasets["train"],
+            hparams["shards_folder"],
+            hparams["sample_rate"],
+            hparams["clips_per_shard"],
+            seed=hparams["seed"],
+        )
     train_loader = brain.make_dataloader(
         datasets["train"], sb.Stage.TRAIN, **opts
     )

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import io
 import json
+import os
 import random
 from pathlib import Path
 
@@ -24,9 +25,9 @@ def stream_shards(
 ):
     """Streams the clips of a dataset from shards, which it writes first.
 
-    Clips come in random order, without end: a ``LoopedLoader`` makes epochs of
-    them. Each process, and each worker of it, reads shards of its own, so that
-    there must be as many shards as workers. ``webdataset`` is needed.
+    Clips come in random order, without end: ``steps_per_epoch`` is the length
+    of an epoch. Each process, and each worker of it, reads shards of its own,
+    so that there must be as many shards as workers. ``webdataset`` is needed.
 
     Arguments
     ---------
@@ -53,23 +54,6 @@ def stream_shards(
     ------
     ValueError
         If the folder holds shards of other clips, or other files.
-
-    Example
-    -------
-    >>> import pytest, torch
-    >>> _ = pytest.importorskip("webdataset")
-    >>> from speechbrain.dataio.dataset import DynamicItemDataset
-    >>> dataset = DynamicItemDataset(
-    ...     {"a": {"size": 3}},
-    ...     [
-    ...         {"func": torch.zeros, "takes": ["size"], "provides": "sig"},
-    ...         {"func": bool, "takes": ["size"], "provides": "loud"},
-    ...     ],
-    ...     output_keys=["id", "sig", "loud"],
-    ... )
-    >>> folder = getfixture("tmpdir")
-    >>> next(iter(stream_shards(dataset, folder, 16000)))
-    {'sig': tensor([0., 0., 0.]), 'id': 'a', 'loud': True}
     """
     import webdataset
 
@@ -86,6 +70,25 @@ def stream_shards(
         nodesplitter=webdataset.split_by_node,
     )
     return stream.repeat().shuffle(buffer).compose(decode)
+
+
+def steps_per_epoch(dataset, batch_size):
+    """Computes how many batches of a stream a process reads in an epoch.
+
+    Arguments
+    ---------
+    dataset : DynamicItemDataset
+        The clips in all shards.
+    batch_size : int
+        Number of clips in a batch of one process.
+
+    Returns
+    -------
+    int
+        At least one.
+    """
+    clips = len(dataset) // int(os.environ.get("WORLD_SIZE", 1))
+    return max(clips // batch_size, 1)
 
 
 def _write_shards(dataset, folder, sample_rate, clips_per_shard=1000, seed=0):

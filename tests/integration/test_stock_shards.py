@@ -1,4 +1,4 @@
-"""Tests of clips in tar shards.
+"""Tests of clips in tar shards, of the recipe that goes to SpeechBrain.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -10,11 +10,14 @@ import tarfile
 import numpy as np
 import pytest
 import torch
+from recipe_runs import load_script
 
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain_fftp.dataio.audio_shards import _write_shards, stream_shards
 
 pytest.importorskip("webdataset")
+
+script = load_script("stock/AudioSet/Tagging/audio_shards.py")
+stream_shards, _write_shards = script.stream_shards, script._write_shards
 
 CLIPS, RATE = 9, 8000
 
