@@ -66,10 +66,12 @@ def _load_hugging_face(folder, config):
 def _ast_front_end(about, encoder):
     """Features as of ASTFeatureExtractor, and the maximum clip length."""
     n_mels, frames = about.get("num_mel_bins"), about.get("max_length")
-    if (n_mels, frames) != (encoder.n_mels, encoder.max_frames):
+    patches, length = encoder.embedding, encoder.max_frames
+    length += patches.patch_bins - patches.patch_frames  # padded by the export
+    if (n_mels, frames) != (encoder.n_mels, length):
         raise ValueError(
             f"num_mel_bins={n_mels} and max_length={frames} are not those of "
-            f"the model, {encoder.n_mels} and {encoder.max_frames}."
+            f"the model, {encoder.n_mels} and {length}."
         )
     mean, std = 0.0, 0.5
     if about.get("do_normalize", True):
@@ -78,7 +80,8 @@ def _ast_front_end(about, encoder):
     if std <= 0:
         raise ValueError(f"std must be above 0, not {std}.")
     fbank = features.KaldiFbank(_sampling_rate(about), n_mels)
-    return fbank, features.DatasetNormalization(mean, std), frames
+    norm = features.DatasetNormalization(mean, std)
+    return fbank, norm, encoder.max_frames
 
 
 def _ced_front_end(about, encoder):
