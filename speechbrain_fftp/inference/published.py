@@ -10,7 +10,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.audioset.lists import read_classes
 from speechbrain_fftp.inference.config import MODULES
-from speechbrain_fftp.inference.folder import _load_folder
+from speechbrain_fftp.inference.folder import _check_label, _load_folder
 from speechbrain_fftp.lobes import features
 from speechbrain_fftp.utils.pretrained import ast, aum, ced, tensors
 
@@ -199,11 +199,13 @@ def _read_names(names, n_classes):
     for name in names:
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f"id2label holds {str(name)[:80]!r}, not a name.")
+        _check_label(name)
     first, ours = ([x.split(",")[0] for x in own] for own in (names, known))
     if first == ours:
         return known
-    count = Counter(names)
-    return [
-        f"{name} ({number})" if count[name] > 1 else name
-        for number, name in enumerate(names)
-    ]
+    while len(count := Counter(names)) < n_classes:  # "a", "a" and "a (1)"
+        names = [
+            f"{name} ({number})" if count[name] > 1 else name
+            for number, name in enumerate(names)
+        ]
+    return names
