@@ -27,11 +27,13 @@ def add_options(parser):
 
 def run(args, parser):
     """Scores the model and learns thresholds; returns the exit code."""
-    for folder in (Path(args.model), Path(args.model, "inference")):
-        if (folder / "config.json").is_file():
-            break
-    else:
-        parser.error(f"{args.model} is no inference folder with config.json")
+    folder = Path(args.model)
+    if not (folder / "config.json").is_file():
+        folder = folder / "inference"
+    if not all((folder / x).is_file() for x in ("config.json", "labels.csv")):
+        text = "is no inference folder with config.json and labels.csv: import "
+        text += "a published model first with `fftp-tag import SOURCE FOLDER`"
+        parser.error(f"{args.model} {text}")
     output.check_target(folder / "thresholds.csv")
     if args.split == "eval":
         output.report("warning: after this, F1 on the eval split is too high")

@@ -173,8 +173,10 @@ def write_csv(path, header, rows):
             csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
 
-def write_json(path, content):
-    """Writes a JSON file."""
+def write_json(path, content, strict=False):
+    """Writes a JSON file; ``strict`` makes NaN, which JSON lacks, null."""
+    if strict:
+        content = json.loads(json.dumps(content), parse_constant=lambda _: None)
     with atomic_path(path) as temporary_path:
         with open(temporary_path, "w", encoding="utf-8") as file:
             json.dump(content, file, indent=2)

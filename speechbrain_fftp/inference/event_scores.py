@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from speechbrain_fftp.inference import frames, thresholds
 from speechbrain_fftp.inference.evaluation import _list_clips
 from speechbrain_fftp.inference.many_files import READING_ERRORS
 from speechbrain_fftp.utils import event_metrics
+from speechbrain_fftp.utils.pretrained.tensors import _read_json
 
 logger = get_logger(__name__)
 
@@ -71,7 +71,7 @@ def calibrate_events(folder, tagger, *tables, **options):
     """
     seconds, rows = learn_events(tagger, *tables, **options)
     path = Path(folder, "config.json")
-    config = json.loads(path.read_text("utf-8"))
+    config = _read_json(path)
     config["classifier"]["mean_seconds"] = seconds
     write_json(path, config)
     thresholds.write_thresholds(folder, rows)

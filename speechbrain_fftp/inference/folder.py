@@ -13,6 +13,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from unicodedata import category
 
 import ruamel.yaml
 import torch
@@ -113,12 +114,17 @@ def _read_labels(path):
                 f"{path}: expected the label of class {number}, found "
                 f"{','.join(row)[:80]!r}."
             )
-        if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in row[1]):
-            raise ValueError(f"{path}: {row[1]!r} has control characters.")
+        _check_label(row[1])
     labels = [label for _, label in rows[1:]]
     if len(set(labels)) < len(labels):
         raise ValueError(f"{path} has a duplicate label.")
     return labels
+
+
+def _check_label(label):
+    """Raises a ValueError if a label does not fit into a line of text."""
+    if any(category(c) in ("Cc", "Cs", "Zl", "Zp") for c in label):
+        raise ValueError(f"{label[:80]!r} has control characters.")
 
 
 def _assign_tensors(modules, weights):

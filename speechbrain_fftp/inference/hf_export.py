@@ -56,7 +56,7 @@ def export_hugging_face(tagger, folder, report=lambda line: None):
     extractor.update(sampling_rate=fbank.sample_rate, max_length=length)
     extractor.update(mean=norm.mean, std=norm.std, num_mel_bins=fbank.n_mels)
     seeded = torch.Generator().manual_seed(0)
-    feats = torch.rand(1, length, fbank.n_mels, generator=seeded)
+    feats = torch.rand(1, frames, fbank.n_mels, generator=seeded)
     size = sum(tensor.nbytes for tensor in state.values())
     with _atomic_folder(folder, needed=size) as new, torch.inference_mode():
         write_json(f"{new}/config.json", config)
@@ -64,8 +64,9 @@ def export_hugging_face(tagger, folder, report=lambda line: None):
         # Not save_file: only the owner could read its file.
         data = save(state, {"format": "pt"})
         Path(new, "model.safetensors").write_bytes(data)
-        expected = tagger.probabilities(head(encoder(feats[:, :frames])))
+        expected = tagger.probabilities(head(encoder(feats)))
         encoder, head = ast.load_ast(new)
+        feats = feats[:, : encoder.max_frames]
         error = tagger.probabilities(head(encoder(feats))) - expected
         if not error.abs().max() <= TOLERANCE:
             raise RuntimeError(
@@ -141,7 +142,6 @@ def _convert(encoder, head):
     sizes["mlp_dim"] = encoder.blocks[0].mlp[0].out_features
     config = {key: sizes[name] for name, key in ast.CONFIG_SIZES.items()}
     config["frequency_stride"] = stride  # any, for a single row
-    config["layer_norm_eps"] = encoder.norm_eps
     config["architectures"] = ["ASTForAudioClassification"]
     fixed = {key: values[0] for key, values in ast.CONFIG_FIXED.items()}
     return state, {**config, **fixed}

@@ -5,6 +5,7 @@ Authors
 """
 
 import functools
+from pathlib import Path
 
 import ruamel.yaml
 import torch
@@ -14,8 +15,9 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.inference import tagging
 from speechbrain_fftp.inference.evaluation import evaluate
 from speechbrain_fftp.inference.published import load_model
+from speechbrain_fftp.inference.thresholds import read_thresholds
 from speechbrain_fftp.utils.pretrained.hub import _find_model
-from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS
+from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS, _read_json
 
 logger = get_logger(__name__)
 
@@ -30,10 +32,18 @@ class AudioTagger(tagging.AudioTagger):
     def from_hparams(cls, source, *args, **kwargs):
         """Loads a model from its yaml, see ``Pretrained.from_hparams``.
 
-        What cannot be loaded is a FileNotFoundError or a ValueError.
+        Thresholds and the moving average of events are those that
+        ``from_pretrained`` reads. What cannot be loaded is a FileNotFoundError
+        or a ValueError.
         """
         try:
-            return super().from_hparams(source, *args, **kwargs)
+            tagger = super().from_hparams(source, *args, **kwargs)
+            folder, head = Path(str(source)), tagger.mods.classifier
+            if tagger.has_frames and (folder / "config.json").is_file():
+                about = _read_json(folder / "config.json")["classifier"]
+                head.mean_seconds = about.get("mean_seconds", 0.0)
+            tagger.hparams.thresholds = read_thresholds(folder, tagger.labels)
+            return tagger
         except FileNotFoundError:
             raise
         except (OSError, *LOADING_ERRORS, *YAML_ERRORS) as error:

@@ -10,7 +10,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.audioset.lists import read_classes
 from speechbrain_fftp.inference.config import MODULES
-from speechbrain_fftp.inference.folder import _load_folder
+from speechbrain_fftp.inference.folder import _check_label, _load_folder
 from speechbrain_fftp.lobes import features
 from speechbrain_fftp.utils.pretrained import ast, aum, ced, tensors
 
@@ -66,10 +66,12 @@ def _load_hugging_face(folder, config):
 def _ast_front_end(about, encoder):
     """Features as of ASTFeatureExtractor, and the maximum clip length."""
     n_mels, frames = about.get("num_mel_bins"), about.get("max_length")
-    if (n_mels, frames) != (encoder.n_mels, encoder.max_frames):
+    patches, length = encoder.embedding, encoder.max_frames
+    length += patches.patch_bins - patches.patch_frames  # padded by the export
+    if (n_mels, frames) != (encoder.n_mels, length):
         raise ValueError(
             f"num_mel_bins={n_mels} and max_length={frames} are not those of "
-            f"the model, {encoder.n_mels} and {encoder.max_frames}."
+            f"the model, {encoder.n_mels} and {length}."
         )
     mean, std = 0.0, 0.5
     if about.get("do_normalize", True):
@@ -78,7 +80,8 @@ def _ast_front_end(about, encoder):
     if std <= 0:
         raise ValueError(f"std must be above 0, not {std}.")
     fbank = features.KaldiFbank(_sampling_rate(about), n_mels)
-    return fbank, features.DatasetNormalization(mean, std), frames
+    norm = features.DatasetNormalization(mean, std)
+    return fbank, norm, encoder.max_frames
 
 
 def _ced_front_end(about, encoder):
@@ -196,11 +199,13 @@ def _read_names(names, n_classes):
     for name in names:
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f"id2label holds {str(name)[:80]!r}, not a name.")
+        _check_label(name)
     first, ours = ([x.split(",")[0] for x in own] for own in (names, known))
     if first == ours:
         return known
-    count = Counter(names)
-    return [
-        f"{name} ({number})" if count[name] > 1 else name
-        for number, name in enumerate(names)
-    ]
+    while len(count := Counter(names)) < n_classes:  # "a", "a" and "a (1)"
+        names = [
+            f"{name} ({number})" if count[name] > 1 else name
+            for number, name in enumerate(names)
+        ]
+    return names

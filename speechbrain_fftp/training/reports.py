@@ -123,7 +123,7 @@ def write_tagging_results(metrics, labels, folder, **more):
     folder, columns = Path(folder), ("positives", "AP", "AUC")
     means = dict(metrics)
     per_class = means.pop("per_class").items()
-    write_json(folder / "metrics.json", {**means, **more})
+    write_json(folder / "metrics.json", {**means, **more}, strict=True)
     rows = ([labels[c], *(row[k] for k in columns)] for c, row in per_class)
     write_csv(folder / "per_class.csv", ("label", *columns), rows)
     return tagging_table(metrics, labels)
@@ -172,7 +172,7 @@ def write_accuracy_results(targets, probs, labels, folder, writer, **more):
     precision, recall, f1, clips = (column.tolist() for column in scores)
     accuracy = float((true == predicted).mean())
     metrics = {"accuracy": accuracy, "num_clips": len(true), **more}
-    write_json(folder / "metrics.json", metrics)
+    write_json(folder / "metrics.json", metrics, strict=True)
     write_csv(
         folder / "per_class.csv",
         ("label", "recall", "precision", "F1", "clips"),

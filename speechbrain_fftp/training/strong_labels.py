@@ -52,7 +52,7 @@ class EventScores:
             scores = evaluate_events(load(), prepared_folder, path)
             metrics = run_folder / "metrics.json"
             found = json.loads(metrics.read_text("utf-8"))
-            write_json(metrics, {**found, "events": scores})
+            write_json(metrics, {**found, "events": scores}, strict=True)
             lines = (f"{name} {value:.4f}" for name, value in scores.items())
             logger.info("%s", "\n".join(["Events:", *lines]))
 

@@ -10,8 +10,9 @@ Authors
 from pathlib import Path
 
 from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.utils.pretrained.tensors import (
+    PATCHES,
     _count_blocks,
     _for_loader,
     _load_model,
@@ -108,14 +109,21 @@ def load_ast(source, state=None):
         )
     depth, eps = sizes["depth"], sizes["norm_eps"]
     path = path / "model.safetensors"
-    state, build = _read_tensors(path), lambda _: _build(**sizes)
+    state, build = _read_tensors(path), lambda x: _build(x, **sizes)
     return _load_model(path, state, HUGGING_FACE, depth, "an AST", build, eps)
 
 
-def _build(mlp_dim, patch_size, stride, **sizes):
-    """An AST of these sizes."""
+def _build(tensors, mlp_dim, patch_size, stride, **sizes):
+    """An AST of these sizes; what ``hf_export`` padded has its own frames."""
     n_mels, width = sizes["n_mels"], sizes["embed_dim"]
     embedding = SquarePatchEmbedding(n_mels, width, patch_size, stride)
+    kernel, frames = tensors[PATCHES], patch_size
+    if frames == n_mels == kernel.shape[-1]:
+        while frames > 1 and not kernel[..., frames - 1].any():
+            frames -= 1
+        tensors[PATCHES] = kernel[..., :frames].contiguous()
+        sizes["max_frames"] -= patch_size - frames
+        embedding = FFTPEmbedding(n_mels, width, frames, stride)
     return AST(embedding=embedding, mlp_ratio=mlp_dim / width, **sizes)
 
 
@@ -137,6 +145,7 @@ def _original(tensors):
     freq_patches = (n_mels - bins) // stride + 1
     time_patches = max((rows - 2) // freq_patches, 1)
     return _build(
+        tensors,
         n_mels=n_mels,
         embed_dim=width,
         depth=_count_blocks(tensors, "blocks."),

@@ -95,10 +95,10 @@ def _for_loader(loader, path, state=None):
 
 
 def _read_text(path):
-    """The content of a text file of at most ``MAX_TEXT`` bytes."""
+    """The content of a text file of at most ``MAX_TEXT`` bytes, without BOM."""
     if path.stat().st_size > MAX_TEXT:
         raise ValueError(f"{path} is larger than {MAX_TEXT} bytes.")
-    return path.read_text("utf-8")
+    return path.read_text("utf-8-sig")
 
 
 def _read_json(path):

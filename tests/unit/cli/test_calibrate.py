@@ -18,6 +18,7 @@ from sklearn.metrics import f1_score
 from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import FILES
+from speechbrain_fftp.inference.hf_export import export_hugging_face
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +192,26 @@ def test_folders_that_cannot_keep_thresholds(model, data, capsys, monkeypatch):
         run(*arguments, "--trust-code")
     message = f"{model} is no inference folder with config.json"
     assert message in capsys.readouterr().err
+
+
+def test_a_published_model_must_be_imported_first(
+    exported, data, tmp_path, capsys
+):
+    """Its folder would keep thresholds that are never read."""
+    tagger = AudioTagger.from_pretrained(exported[1])
+    folder = export_hugging_face(tagger, tmp_path / "hf")
+    before = content(folder)
+    for model in (folder, "owner/name"):
+        with pytest.raises(SystemExit, match="2"):
+            run("calibrate", "--model", model, "--data_folder", data)
+        error = capsys.readouterr().err
+        assert "first with `fftp-tag import SOURCE FOLDER`" in error
+        assert f"{model} is no inference folder with" in error
+    assert content(folder) == before
+    assert run("import", folder, tmp_path / "imported") == 0
+    arguments = ["--model", tmp_path / "imported", "--data_folder", data]
+    assert run("calibrate", *arguments) == 0
+    assert AudioTagger.from_pretrained(tmp_path / "imported").thresholds.all()
 
 
 def test_options_that_do_not_fit(model, data, tmp_path, capsys):

@@ -101,6 +101,17 @@ def test_events_are_scored_by_a_table(exported, data, tmp_path, capsys):
     assert written == pytest.approx(expected, nan_ok=True)
     for name, value in expected.items():
         assert f"{name} {value:.4f}\n" in printed
+    # PSDS is not defined for a single class, and NaN is no JSON.
+    own = found.labels[0]
+    table.write_text(
+        "\n".join(x for x in lines if x == lines[0] or x.endswith(own)) + "\n"
+    )
+    options[-1] = tmp_path / "single"
+    assert run(exported[1], data, *options) == 0
+    assert "PSDS1 nan\n" in capsys.readouterr().out
+    text = (tmp_path / "single" / "metrics.json").read_text("utf-8")
+    written = json.loads(text, parse_constant=pytest.fail)["events"]
+    assert written["PSDS1"] is None and written["event_F1"] >= 0
     table.write_text("a\tb\n", "utf-8")
     assert run(exported[1], data, *options[:2]) == 1
     assert f"{table} needs the tab-separated columns" in capsys.readouterr().err

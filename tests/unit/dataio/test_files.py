@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import json
+import math
 import os
 
 import pytest
@@ -34,6 +36,15 @@ def test_failed_write_keeps_the_old_file(tmp_path):
         write_json(path, {"written": object()})
     assert path.read_text("utf-8") == '{\n  "written": 1\n}\n'
     assert os.listdir(tmp_path) == ["report.json"]
+
+
+def test_strict_json_has_null_for_what_json_lacks(tmp_path):
+    path, content = tmp_path / "metrics.json", {"a": [1, math.nan], "b": "NaN"}
+    write_json(path, {**content, 3: -math.inf}, strict=True)
+    found = json.loads(path.read_text("utf-8"))
+    assert found == {"a": [1, None], "b": "NaN", "3": None}
+    write_json(path, content)  # what is to be read again as it was
+    assert math.isnan(json.loads(path.read_text("utf-8"))["a"][1])
 
 
 def test_file_has_the_mode_of_a_new_file(tmp_path, umask):

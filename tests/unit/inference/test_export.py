@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import json
 import os
 import shutil
 
@@ -16,6 +17,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import _export_inference
+from speechbrain_fftp.inference.thresholds import write_thresholds
 
 LOADERS = [AudioTagger, EncoderClassifier]
 
@@ -240,6 +242,47 @@ def test_recipe_without_a_module_is_an_error(exported, recipe, tmp_path):
     with pytest.raises(ValueError, match="recipe.yaml lacks max_frames"):
         export_again(exported, tmp_path, text)
     assert os.listdir(tmp_path) == ["recipe.yaml"]
+
+
+def test_both_forms_give_the_same_events(exported, recipe, tmp_path):
+    """After calibration, too, which knows nothing of the yaml."""
+    start = recipe.index("classifier:")
+    tokens = recipe[:start].replace("dropout: 0.3", "pooling: tokens")
+    head = "classifier: !new:speechbrain_fftp.lobes.frame_classifier."
+    head += "FrameClassifier [24, 5]\n"
+    text = tokens + head + recipe[recipe.index("modules:") :]
+    torch.manual_seed(0)
+    modules = load_hyperpyyaml(text)["modules"]
+    resolved = resolve_references(text).getvalue()
+    folder = export_again(exported, tmp_path, resolved, **modules)
+    noise_file(tmp_path / "clip.wav")
+
+    def events():
+        taggers = (
+            AudioTagger.from_pretrained(folder),
+            AudioTagger.from_hparams(source=str(folder)),
+        )
+        assert [x.labels for x in taggers] == [exported[0]["labels"]] * 2
+        first, second = (x.analyze(tmp_path / "clip.wav") for x in taggers)
+        torch.testing.assert_close(second.probs, first.probs)
+        assert second.window == first.window
+        limits = [x.thresholds for x in taggers]
+        return first.window, limits[0], limits[1]
+
+    assert events() == (0.0, None, None)
+    path = folder / "config.json"
+    config = json.loads(path.read_text("utf-8"))
+    config["classifier"]["mean_seconds"] = 0.35
+    path.write_text(json.dumps(config), "utf-8")
+    rows = [(x, 0.1 * n, 5, 0.5) for n, x in enumerate(exported[0]["labels"])]
+    write_thresholds(folder, rows)
+    window, *limits = events()
+    assert window == pytest.approx(0.5 * 7 * 0.05)
+    for found in limits:
+        torch.testing.assert_close(found, torch.arange(5) * 0.1)
+    (folder / "thresholds.csv").write_text("damaged", "utf-8")
+    with pytest.raises(ValueError, match="`fftp-tag calibrate`"):
+        AudioTagger.from_hparams(source=str(folder))
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])

@@ -159,13 +159,51 @@ def test_load_ast_reads_the_export(embedding, tmp_path):
     for name, tensor in tagger.mods.state_dict().items():
         assert torch.equal(tensor, before[name])
     encoder, classifier = load_ast(folder)
+    assert type(encoder.embedding) is type(embedding)
+    assert encoder.max_frames == FRAMES
     twin = make_tagger(embedding)
     twin.tagger.embedding_model = encoder
     twin.tagger.classifier = classifier
-    wav = noise(tagger.max_samples + 103 * 160)  # 128 - 25 frames more
-    expected = tagger.tag_batch(wav[: tagger.max_samples])
-    samples = 400 + 160 * (encoder.max_frames - 1)
-    assert_same(twin.tag_batch(wav[:samples]), expected)
+    wav = noise(tagger.max_samples)
+    assert_same(twin.tag_batch(wav), tagger.tag_batch(wav))
+
+
+@pytest.mark.parametrize("frames, stride", [(25, 5), (10, 1), (128, 16)])
+def test_a_tagger_of_the_export_is_the_original(frames, stride, tmp_path):
+    """Also where transformers pads: the kernel is cut to its frames again."""
+    tagger = make_tagger(FFTPEmbedding(128, WIDTH, frames, stride))
+    folder = export_hugging_face(tagger, tmp_path / "hf")
+    found = AudioTagger.from_pretrained(folder, packed=False)
+    assert found.min_samples == tagger.min_samples
+    assert found.max_samples == tagger.max_samples
+    assert found.mods.embedding_model.embedding.patch_frames == frames
+    wavs = torch.stack([noise(32000), noise(32001)[1:]])
+    lens = torch.tensor([1.0, 0.3])
+    for size in (found.min_samples, 16000, found.max_samples - 160, 32000):
+        args = wavs[:, :size], lens
+        assert_same(found.tag_batch(*args), tagger.tag_batch(*args))
+    # The end of a clip counts in both.
+    clip, silenced = wavs[0, :31000].clone(), wavs[0, :31000].clone()
+    silenced[-8000:] = 0
+    probs = tagger.tag_batch(silenced)
+    assert (probs - tagger.tag_batch(clip)).abs().max() > 1e-3
+    assert_same(found.tag_batch(silenced), probs)
+
+
+def test_a_kernel_that_ends_with_zeros(tmp_path):
+    tagger = make_tagger(FFTPEmbedding(128, WIDTH, 25, 5))
+    with torch.no_grad():
+        tagger.mods.embedding_model.embedding.proj.weight[..., 20:] = 0
+    folder = export_hugging_face(tagger, tmp_path / "hf")
+    found = AudioTagger.from_pretrained(folder, packed=False)
+    assert found.mods.embedding_model.embedding.patch_frames == 20
+    wav = noise(tagger.max_samples)
+    expected = tagger.tag_batch(wav)
+    assert_same(found.tag_batch(wav[: found.max_samples]), expected)
+    with torch.no_grad():
+        tagger.mods.embedding_model.embedding.proj.weight.zero_()
+    folder = export_hugging_face(tagger, tmp_path / "zeros")
+    assert load_ast(folder)[0].embedding.patch_frames == 1
 
 
 @torch.no_grad()

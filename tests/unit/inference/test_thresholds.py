@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import codecs
 import csv
 import shutil
 
@@ -82,6 +83,19 @@ def test_tampered_files_are_refused(model, content):
     assert message.startswith(f"{path} cannot be used: ")
     assert "Delete it" in message and "`fftp-tag calibrate`" in message
     assert "\n" not in message and len(message) < 400
+
+
+def test_files_that_excel_has_saved(model):
+    """As CSV UTF-8, with a byte order mark and its ends of lines."""
+    expected = AudioTagger.from_pretrained(model).labels
+    rows = [(label, 0.25, 5, 0.5) for label in expected]
+    write_thresholds(model, rows)
+    for name in ("thresholds.csv", "labels.csv", "config.json"):
+        content = (model / name).read_bytes().replace(b"\n", b"\r\n")
+        (model / name).write_bytes(codecs.BOM_UTF8 + content)
+    tagger = AudioTagger.from_pretrained(model)
+    assert tagger.labels == expected
+    assert tagger.thresholds.tolist() == [0.25] * 5
 
 
 def test_learned_thresholds_read_back_exactly(exported, tmp_path):
