@@ -47,8 +47,9 @@ def rename(text):
         line = f"from speechbrain.{parent} import {new} as {old}"
         text = re.sub(pattern, line, text, flags=re.MULTILINE)
     text = re.sub(r"\bspeechbrain_fftp(?=\.\w)", "speechbrain", text)
-    # SpeechBrain has no commands, but what they call
-    text = text.replace("`fftp-tag calibrate`", "`learn_thresholds`")
+    # SpeechBrain has no commands
+    text = re.sub(", which `+fftp-tag calibrate`+ learns", "", text)
+    text = text.replace(", such as hparams/ast_fftp_frames.yaml", "")
     statement = r"^ *from speechbrain[\w.]* import (?:\([^()]*\)|[^\n(]+)\n"
     return re.sub(rf"(?m)(?:{statement})+", _sort_imports, text)
 
@@ -145,15 +146,12 @@ def _with_lines(text, lines, before):
     return text.replace(f"\n{before}", f"\n{lines}\n{before}", 1)
 
 
-def _new_texts(files, part=None):
-    """The texts of new files, without lines of later parts, by their paths."""
+def _new_texts(files):
+    """The texts of new files, by path in SpeechBrain."""
     texts = {
         there: rename((ROOT / here).read_text("utf-8"))
         for here, there in files.items()
     }
-    for of, path, lines, _ in LISTS:
-        if path in texts and part not in (None, of):
-            texts[path] = texts[path].replace(f"{lines}\n", "")
     for package, about in NEW_PACKAGES.items():
         path = package.replace(".", "/") + "/"
         if any(there.startswith(path) for there in texts):
@@ -210,7 +208,7 @@ speechbrain/core.py is missing
     dest = Path(dest)
     _check_checkouts(dest, part)
     files = exported_files(part)
-    texts = _new_texts(files, part)
+    texts = _new_texts(files)
     foreign = [x for x, text in texts.items() if not _may_write(dest / x, text)]
     if foreign:
         raise FileExistsError(

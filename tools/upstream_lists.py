@@ -9,8 +9,6 @@ Authors
 
 ESC50_README = "recipes/ESC50/classification/README.md"
 COMMANDS_README = "recipes/Google-speech-commands/README.md"
-AUDIOSET_README = "recipes/AudioSet/Tagging/README.md"
-AUDIOSET_SCRIPT = "recipes/AudioSet/Tagging/train.py"
 
 # The part of the series that adds them, the file, the lines, and what the next
 # line starts with (nothing: the end of the file). SpeechBrain's API pages are
@@ -134,57 +132,6 @@ python train.py hparams/aum_fftp.yaml --data_folder=/path_to_/GSC --number_of_co
         " [Audio Mamba](https://arxiv.org/abs/2406.03344),"
         " [FFTP and SpecMask](https://arxiv.org/abs/2508.21243) |",
         "| Self-Supervised Learning |",
-    ),
-    (
-        "audioset-scale",
-        AUDIOSET_README,
-        """\
-### AST on the unbalanced set, from shards
-
-Two million files are slow to list and to read at random. This script trains the AST on the balanced and the unbalanced set. It first writes the training clips into tar shards of 1000 (FLAC of 16 bits), in random order, and then streams them with `webdataset`. A folder of shards is used again for the same clips. Each worker of each process reads shards of its own, of which there must be at least one. To run this, you can use the command:
-
-```shell
-python train.py hparams/ast_fftp_shards.yaml --data_folder /yourpath/AudioSet --shards_folder /yourpath/shards
-```
-
----------------------------------------------------------------------------------------------------------
-""",
-        "## Results",
-    ),
-    (
-        "audioset-scale",
-        AUDIOSET_README,
-        "| ast_fftp_shards.yaml |  -  |  -  | -  |       -       |     -      |  -   |",
-        "|    aum_fftp.yaml     |",
-    ),
-    (
-        "audioset-scale",
-        "recipes/AudioSet/Tagging/extra_requirements.txt",
-        "webdataset",
-        "",
-    ),
-    (
-        "audioset-scale",
-        AUDIOSET_SCRIPT,
-        "from audio_shards import steps_per_epoch, stream_shards",
-        "from audioset_prepare import",
-    ),
-    (
-        "audioset-scale",
-        AUDIOSET_SCRIPT,
-        """\
-    if "shards_folder" in hparams:  # the clips come in shards, without end
-        opts["looped_nominal_epoch"] = steps_per_epoch(
-            datasets["train"], opts["batch_size"]
-        )
-        datasets["train"] = stream_shards(
-            datasets["train"],
-            hparams["shards_folder"],
-            hparams["sample_rate"],
-            hparams["clips_per_shard"],
-            seed=hparams["seed"],
-        )""",
-        "    train_loader = brain.make_dataloader(",
     ),
     (
         "inference",

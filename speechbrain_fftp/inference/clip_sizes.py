@@ -39,7 +39,7 @@ class _ClipSizes:
 
     @property
     def piece_samples(self):
-        """Samples that the encoder sees at once: a CED cuts longer clips."""
+        """Samples that the encoder sees at once: some cut longer ones."""
         frames = getattr(self.mods.embedding_model, "max_frames", math.inf)
         frames = min(frames, self.hparams.max_frames)
         return self._num_samples(frames)

@@ -20,7 +20,7 @@ import platform
 from pathlib import Path
 
 import torch
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+from torch.utils import _python_dispatch
 
 from speechbrain_fftp.lobes.models.AST import TransformerBlock
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
@@ -109,7 +109,8 @@ def _use_onednn(x, n_rows, *weights):
         or x.dtype != torch.float32
         or x.numel() * n_rows < MIN_MACS
         or torch.is_autocast_enabled("cpu")
-        or is_in_torch_dispatch_mode()  # FLOP counters know torch's operators
+        # FLOP counters know torch's operators
+        or _python_dispatch.is_in_torch_dispatch_mode()
         or torch.is_grad_enabled()
         and any(t.requires_grad for t in (x, *weights))
     )

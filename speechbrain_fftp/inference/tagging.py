@@ -44,7 +44,7 @@ class AudioTagger(TaggingModel):
     ... }
     >>> sizes = {"sample_rate": 16000, "max_frames": 1024}
     >>> tagger = AudioTagger(modules, {**sizes, "label_encoder": labels})
-    >>> len(tagger.tag(torch.zeros(24000, 2), sample_rate=8000))
+    >>> len(tagger.tag(torch.zeros(24000, 2), sample_rate=16000))
     2
     """
 

@@ -1,7 +1,7 @@
 """The front ends of published AudioSet models, and their normalisation.
 
 Unlike those of ``speechbrain.lobes.features``, they equal Kaldi's filterbanks,
-for AST, and torchaudio's mel spectrograms in decibels, for CED.
+for AST, and torchaudio's mel spectrograms in decibels.
 
 Authors
  * The speechbrain_fftp authors 2026

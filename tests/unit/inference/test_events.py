@@ -197,7 +197,7 @@ def test_auto_means_the_thresholds_of_the_model():
     assert [e.label for e in timeline.events()] == ["a"]
     without = Timeline(*about)
     for find in (without.tags, without.events):
-        with pytest.raises(ValueError, match="`fftp-tag calibrate` learns"):
+        with pytest.raises(ValueError, match="if the model has thresholds"):
             find(threshold="auto")
     with pytest.raises(ValueError, match="threshold='best': give a number"):
         timeline.events("best")

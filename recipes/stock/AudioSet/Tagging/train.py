@@ -20,12 +20,11 @@ from speechbrain.dataio import audio_io
 from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import if_main_process, run_on_main
-from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.utils.metrics import tagging_metrics
 
 
 class TaggingBrain(sb.Brain):
-    """Learns which classes are in a clip: any number of them."""
+    """Brain for multi-label audio tagging."""
 
     def compute_forward(self, batch, stage):
         """Computes the logits of a batch.
@@ -48,11 +47,15 @@ class TaggingBrain(sb.Brain):
         training = stage == sb.Stage.TRAIN
         if training:
             wavs, lens, targets = self.hparams.mixup(wavs, lens, targets)
-        tagger = Tagger(**self.modules)
-        feats, lens = tagger.features(wavs, lens)
+        n_samples = wavs.shape[1]
+        feats = self.modules.compute_features(wavs, lens)
+        lens = self.modules.compute_features.frame_lens(lens, n_samples)
+        feats = self.modules.mean_var_norm(feats, lens)
         if training:
             feats, lens = self.hparams.fea_augment(feats, lens)
-        return tagger.classify(tagger.embedding_model(feats, lens)), targets
+        embeddings = self.modules.embedding_model(feats, lens)
+        logits = self.modules.classifier(embeddings)
+        return logits.squeeze(1).float(), targets
 
     def compute_objectives(self, predictions, batch, stage):
         """Computes the loss, and keeps predictions to be scored.
@@ -90,7 +93,7 @@ class TaggingBrain(sb.Brain):
             self.hparams.lr_annealing(self.optimizer)
 
     def on_stage_start(self, stage, epoch=None):
-        """Forgets the predictions of the stage before.
+        """Resets the predictions.
 
         Arguments
         ---------
@@ -177,6 +180,8 @@ def dataio_prep(hparams, mids):
     label_encoder = sb.dataio.encoder.CategoricalEncoder()
     label_encoder.update_from_iterable(mids)
     label_encoder.expect_len(hparams["n_classes"])
+    if if_main_process():  # for whoever loads the model
+        label_encoder.save(f"{hparams['save_folder']}/label_encoder.txt")
 
     @sb.utils.data_pipeline.takes("wav")
     @sb.utils.data_pipeline.provides("sig")
@@ -251,8 +256,9 @@ if __name__ == "__main__":
     train_loader = brain.make_dataloader(
         datasets["train"], sb.Stage.TRAIN, **opts
     )
-    # The schedule needs the number of steps
-    total_steps = hparams["number_of_epochs"] * len(train_loader)
+    # The schedule needs the number of steps of the optimiser
+    steps = len(train_loader) // brain.grad_accumulation_factor
+    total_steps = hparams["number_of_epochs"] * max(steps, 1)
     brain.hparams.lr_annealing = hparams["lr_annealing"](
         warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
         total_steps=total_steps,
