@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains and evaluates one model per fold of custom data with folds.
+r"""Trains and evaluates one model per fold of custom data with folds.
 
 > python recipes/AudioSet/cross_validate.py hparams/ast_fftp.yaml \
 >     --data_folder ESC-50 --output_folder results/esc50 [options of train.py]
