@@ -14,7 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.datasets.audioset.lists import read_strong_labels
+from speechbrain_fftp.datasets.audioset import lists
 from speechbrain_fftp.inference.event_scores import (
     calibrate_events,
     evaluate_events,
@@ -32,15 +32,16 @@ class EventScores:
 
     ``tables`` maps "valid", for learning thresholds and the moving average of
     time steps, and "eval" to paths, or None to do nothing. ``datasets`` maps
-    these splits to their clips, of which a table must list some.
+    these splits to their clips, of which a table must list some, with events
+    of the ``classes``.
     """
 
-    def __init__(self, tables, datasets):
+    def __init__(self, tables, datasets, classes):
         self.tables = {k: path for k, path in tables.items() if path}
         for split, path in self.tables.items():
-            event_packages()  # an error before the training
-            if not read_strong_labels(path, datasets[split].data, {}):
-                raise ValueError(f"{path} lists no clip of the {split} split.")
+            event_packages()  # errors before the training
+            clips = datasets[split].data
+            lists.read_strong_labels(path, clips, classes, split)
 
     def report(self, run_folder, prepared_folder, device):
         """Scores a run's model; adds to its metrics.json, and logs them."""
@@ -73,7 +74,8 @@ class StrongLabels:
             raise ValueError("strong_labels and strides exclude each other.")
         self.n_classes, self.tagger = len(labels), tagger
         numbers = {label: number for number, label in enumerate(labels)}
-        listed = read_strong_labels(path, train_set.data, classes)
+        clips = train_set.data
+        listed = lists.read_strong_labels(path, clips, classes, "train")
         names = (x for events in listed.values() for *_, x in events)
         unknown = Counter(x for x in names if x not in numbers)
         self.events = {
@@ -81,10 +83,6 @@ class StrongLabels:
             for clip, events in listed.items()
         }
         found = {number for x in self.events.values() for *_, number in x}
-        if not found:
-            raise ValueError(
-                f"{path} has no event of the training clips and the classes."
-            )
         self.timed = torch.zeros(len(labels))  # 1.0 for classes with times
         self.timed[list(found)] = 1.0
         if unknown:

@@ -200,4 +200,4 @@ def test_what_does_not_fit_is_an_error(model, exported, data, capsys):
     assert before == {p.name: p.read_bytes() for p in exported[1].iterdir()}
     (data / "strong.tsv").write_text("filename\tonset\toffset\tevent_label\n")
     assert run("calibrate", "--model", model, *arguments) == 1
-    assert "has no event of the valid split" in capsys.readouterr().err
+    assert "lists no clip of the valid split" in capsys.readouterr().err

@@ -17,13 +17,15 @@ from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
-from speechbrain_fftp.training.strong_labels import StrongLabels
+from speechbrain_fftp.training.strong_labels import EventScores, StrongLabels
 
 LABELS = ["Dog", "Siren", "Bell"]
 MIDS = {"/m/1": "Dog", "/m/2": "Siren", "/m/3": "Bell"}
 AUDIOSET = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
 DCASE = "filename\tonset\toffset\tevent_label\n"
-TRAIN = DynamicItemDataset({name: {} for name in ("a_b", "c", "d", "e")})
+YOUTUBE = "--4gqARa_EJ"  # an id of YouTube
+CLIPS = YOUTUBE, "c", "d", "e"
+TRAIN = DynamicItemDataset({name: {"duration": 1.0} for name in CLIPS})
 SAMPLES = 16000
 
 
@@ -37,21 +39,23 @@ def make_tagger(strides=None):
 
 def make_labels(path, text, **kwargs):
     path.write_text(text, "utf-8")
-    return StrongLabels(path, LABELS, MIDS, TRAIN, make_tagger(**kwargs))
+    about = LABELS, MIDS, TRAIN, make_tagger(**kwargs)
+    return StrongLabels(path, *about)
 
 
 @pytest.fixture
 def strong(tmp_path):
     return make_labels(
         tmp_path / "strong.tsv",
-        AUDIOSET + "a_b_30000\t0.2\t0.5\t/m/1\na_b_30000\t0.4\t0.9\t/m/2\n"
-        "c_0\t0.301\t0.302\t/m/1\nelsewhere_0\t0\t1\t/m/3\nc_0\t0\t1\t/m/9\n",
+        f"{AUDIOSET}{YOUTUBE}_30000\t0.2\t0.5\t/m/1\n"
+        f"{YOUTUBE}_30000\t0.4\t0.9\t/m/2\nc\t0.301\t0.302\t/m/1\n"
+        "elsewhere_0\t0\t1\t/m/3\nc\t0\t1\t/m/9\n",
     )
 
 
 def test_steps_are_those_whose_centers_are_within_events(strong):
     wavs, targets = torch.zeros(3, SAMPLES), torch.eye(3)
-    added = strong.add(["a_b", "c", "d"], wavs, targets)
+    added = strong.add([YOUTUBE, "c", "d"], wavs, targets)
     # 98 frames of 25 ms every 10; a step is 10 of them, every 5.
     centers = [0.05 * n + (0.09 + 0.025) / 2 for n in range(18)]
     steps = added[:, 3:-1].view(3, 18, 3)
@@ -82,7 +86,7 @@ def test_loss_is_the_mean_over_own_steps_of_clips_and_classes_with_times(
     strong,
 ):
     wavs, theirs = torch.zeros(3, SAMPLES), torch.rand(3, 2)
-    targets = strong.add(["a_b", "c", "d"], wavs, torch.eye(3))
+    targets = strong.add([YOUTUBE, "c", "d"], wavs, torch.eye(3))
     steps = targets[:, 3:-1].view(3, 18, 3)
     targets = torch.cat([targets, theirs], 1)  # with a teacher's
     tokens, lengths = torch.randn(3, 18, 24), [18, 7, 18]
@@ -97,7 +101,7 @@ def test_loss_is_the_mean_over_own_steps_of_clips_and_classes_with_times(
 
 def test_mixtures_count_if_the_times_of_both_clips_are_known(strong):
     torch.manual_seed(0)
-    ids = ["a_b", "c", "d", "e"] * 8
+    ids = list(CLIPS) * 8
     wavs, targets = torch.zeros(32, SAMPLES), torch.zeros(32, 3)
     mixed = Mixup(prob=1.0)(
         wavs, torch.ones(32), strong.add(ids, wavs, targets)
@@ -127,7 +131,7 @@ def test_batch_without_times_has_no_loss(strong):
 def test_what_is_left_out_is_counted(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     text = (
-        "c\t0\t1\tDog\nc\t1\t2\tCat\nd\t1\t2\tCat\nd\t1\t2\tOwl\nf\t0\t1\tDog\n"
+        "c\t0\t1\tDog\nc\t0\t2\tCat\nd\t0\t2\tCat\nd\t0\t2\tOwl\nf\t0\t1\tDog\n"
     )
     make_labels(tmp_path / "strong.tsv", DCASE + text)
     assert "left out 3 events of 2 other classes, such as Cat" in caplog.text
@@ -141,8 +145,9 @@ def test_what_is_left_out_is_counted(tmp_path, caplog):
         (DCASE + "c\t2\t1\tDog\n", "line 2: an event must end after its start"),
         (DCASE + "c\t2\tx\tDog\n", "line 2: could not convert string to float"),
         (DCASE + "c\t2\n", "line 2"),
-        (DCASE + "f\t0\t1\tDog\n", "no event of the training clips"),
-        (DCASE + "c\t0\t1\tCat\n", "no event of the training clips"),
+        (DCASE + "f\t0\t1\tDog\n", "no clip of the train split: it lists 'f'"),
+        (DCASE + "c\t0\t1\tCat\n", r"no event .* labels are such as \['Cat'\]"),
+        (DCASE + "c\n", "no event of the train split"),
     ],
 )
 def test_errors(tmp_path, text, message):
@@ -157,4 +162,16 @@ def test_strides_and_shards_are_refused(tmp_path):
     with pytest.raises(ValueError, match="strong_labels and strides exclude"):
         make_labels(tmp_path / "strong.tsv", text, strides=[5, 10])
     with pytest.raises(ValueError, match="strong_labels needs format: flac"):
-        StrongLabels(tmp_path / "strong.tsv", LABELS, MIDS, None, make_tagger())
+        about = LABELS, MIDS, None, make_tagger()
+        StrongLabels(tmp_path / "strong.tsv", *about)
+
+
+def test_tables_to_score_on_are_read_before_the_training(tmp_path):
+    pytest.importorskip("psds_eval")
+    path, data = tmp_path / "strong.tsv", {"eval": TRAIN}
+    path.write_text(DCASE + "c\t0\t1\tDgo\n", "utf-8")
+    with pytest.raises(ValueError, match="no event of the eval split") as error:
+        EventScores({"eval": path}, data, MIDS)
+    assert f"{path} has" in str(error.value) and "'Dgo'" in str(error.value)
+    path.write_text(DCASE + "c\t0\t1\tDog\n", "utf-8")
+    EventScores({"valid": None, "eval": path}, data, MIDS)
