@@ -121,7 +121,8 @@ def find_events(
         if not found:
             raise error
         logger.warning(f"{clip} is skipped: {error}")
-    return found, truth
+    durations = {clip: each.duration for clip, each in found.items()}
+    return found, lists._cut_events(truth, durations, strong_labels)
 
 
 def evaluate_events(tagger, *tables, **options):

@@ -74,8 +74,9 @@ class StrongLabels:
             raise ValueError("strong_labels and strides exclude each other.")
         self.n_classes, self.tagger = len(labels), tagger
         numbers = {label: number for number, label in enumerate(labels)}
-        clips = train_set.data
+        clips = {k: row["duration"] for k, row in train_set.data.items()}
         listed = lists.read_strong_labels(path, clips, classes, "train")
+        listed = lists._cut_events(listed, clips, path)
         names = (x for events in listed.values() for *_, x in events)
         unknown = Counter(x for x in names if x not in numbers)
         self.events = {
@@ -83,6 +84,8 @@ class StrongLabels:
             for clip, events in listed.items()
         }
         found = {number for x in self.events.values() for *_, number in x}
+        if not found:
+            raise ValueError(f"{path}: all events begin after their clip ends.")
         self.timed = torch.zeros(len(labels))  # 1.0 for classes with times
         self.timed[list(found)] = 1.0
         if unknown:

@@ -194,6 +194,23 @@ def _find_clip(name, column, clips):
     return next((clip for clip in ids if clip in clips), None)
 
 
+def _cut_events(listed, durations, path):
+    """Cuts events at the ends of clips; logs how many begin after them.
+
+    ``listed`` is read from ``path``. Clips without a duration are skipped.
+    """
+    kept = {}
+    for clip, end in durations.items():
+        if clip in listed:
+            events = (x for x in listed[clip] if x[0] < end)
+            kept[clip] = [(a, min(b, end), label) for a, b, label in events]
+    late = sum(len(listed[clip]) - len(kept[clip]) for clip in kept)
+    if late:
+        text = "%s: dropped %d events that begin after the end of their clip"
+        logger.warning(text, path, late)
+    return kept
+
+
 @contextlib.contextmanager
 def open_csv(path):
     """Opens a CSV file in UTF-8, with errors that name the file."""

@@ -148,6 +148,7 @@ def test_what_is_left_out_is_counted(tmp_path, caplog):
         (DCASE + "f\t0\t1\tDog\n", "no clip of the train split: it lists 'f'"),
         (DCASE + "c\t0\t1\tCat\n", r"no event .* labels are such as \['Cat'\]"),
         (DCASE + "c\n", "no event of the train split"),
+        (DCASE + "c\t1\t2\tDog\n", "all events begin after their clip ends"),
     ],
 )
 def test_errors(tmp_path, text, message):
@@ -164,6 +165,17 @@ def test_strides_and_shards_are_refused(tmp_path):
     with pytest.raises(ValueError, match="strong_labels needs format: flac"):
         about = LABELS, MIDS, None, make_tagger()
         StrongLabels(tmp_path / "strong.tsv", *about)
+
+
+def test_events_after_the_end_of_their_clip_are_dropped(tmp_path, caplog):
+    """Of a recording of which only the beginning is used."""
+    rows = "c\t1.0\t1.5\tDog\nc\t7\t8\tSiren\nc\t0.95\t4\tBell\nd\t1\t2\tDog\n"
+    strong = make_labels(tmp_path / "strong.tsv", DCASE + rows)
+    assert caplog.text.count("strong.tsv: dropped 3 events that begin") == 1
+    added = strong.add(["c", "d"], torch.zeros(2, SAMPLES), torch.zeros(2, 3))
+    steps = added[:, 3:-1].view(2, 18, 3)
+    assert steps.nonzero().tolist() == [[0, 17, 2]]  # the bell, at the end
+    assert added[:, -1].tolist() == [1, 1]
 
 
 def test_tables_to_score_on_are_read_before_the_training(tmp_path):
