@@ -353,6 +353,7 @@ if __name__ == "__main__":
             classes,
             datasets["train"],
             Tagger(**hparams["modules"]),
+            {key: hparams[key] for key in ("wav_augment", "fea_augment")},
         )
     train_loader = make_train_loader(brain, datasets["train"], counts, hparams)
     valid_loader, test_loader = (

@@ -26,6 +26,9 @@ from speechbrain_fftp.utils.event_metrics import event_packages
 
 logger = get_logger(__name__)
 
+# Augmentations of SpeechBrain and of this package that move sounds in time
+MOVING = {"CutCat", "RandomShift", "Resample", "SpeedPerturb", "Warping"}
+
 
 class EventScores:
     """Scores the events of a trained model on tables as of ``StrongLabels``.
@@ -65,13 +68,16 @@ class StrongLabels:
     its labels to the model's ``labels``. The ``Tagger`` has a
     ``FrameClassifier``. What the table lacks, clips or classes, has no targets
     of time steps; labels that the model lacks are counted and left out.
+    ``augmenters`` maps keys of the yaml to an ``Augmenter``: none may move
+    sounds in time.
     """
 
-    def __init__(self, path, labels, classes, train_set, tagger):
+    def __init__(self, path, labels, classes, train_set, tagger, augmenters):
         if not isinstance(train_set, DynamicItemDataset):
             raise ValueError("strong_labels needs format: flac.")
         if tagger.embedding_model.embedding.strides:
             raise ValueError("strong_labels and strides exclude each other.")
+        _check_augmentations(augmenters)
         self.n_classes, self.tagger = len(labels), tagger
         numbers = {label: number for number, label in enumerate(labels)}
         clips = {k: row["duration"] for k, row in train_set.data.items()}
@@ -128,3 +134,15 @@ class StrongLabels:
         weights = weights * self.timed.to(loss)
         loss = (loss * weights).sum() / weights.sum().clamp(min=1)
         return torch.cat([targets, theirs], 1), loss
+
+
+def _check_augmentations(augmenters):
+    """Raises a ValueError for an augmentation that moves sounds in time."""
+    for key, augmenter in augmenters.items():
+        for each in augmenter.augmentations.values():
+            names = {parent.__name__ for parent in type(each).__mro__}
+            if names & MOVING and getattr(each, "dim", 1) == 1:  # 2: frequency
+                raise ValueError(
+                    f"{type(each).__name__} moves sounds away from the times "
+                    f"in strong_labels: remove it from {key}."
+                )

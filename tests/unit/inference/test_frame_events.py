@@ -57,7 +57,7 @@ def tagger(tmp_path_factory):
     tagger = Tagger(*modules.values())
     data = DynamicItemDataset({clip: {"duration": SECONDS} for clip in clips})
     classes = {label: label for label in PITCHES}
-    strong = StrongLabels(path, list(PITCHES), classes, data, tagger)
+    strong = StrongLabels(path, list(PITCHES), classes, data, tagger, {})
     parts = modules["embedding_model"], modules["classifier"]
     optimizer = torch.optim.AdamW(
         [p for part in parts for p in part.parameters()], lr=0.01

@@ -10,7 +10,10 @@ import math
 import pytest
 import torch
 
+from speechbrain.augment import freq_domain, time_domain
+from speechbrain.augment.augmenter import Augmenter
 from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain_fftp.augment import waveform
 from speechbrain_fftp.augment.mixup import Mixup
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
@@ -37,9 +40,9 @@ def make_tagger(strides=None):
     return Tagger(*front_end, encoder, FrameClassifier(24, len(LABELS)))
 
 
-def make_labels(path, text, **kwargs):
+def make_labels(path, text, augmenters=(), **kwargs):
     path.write_text(text, "utf-8")
-    about = LABELS, MIDS, TRAIN, make_tagger(**kwargs)
+    about = LABELS, MIDS, TRAIN, make_tagger(**kwargs), dict(augmenters)
     return StrongLabels(path, *about)
 
 
@@ -163,7 +166,7 @@ def test_strides_and_shards_are_refused(tmp_path):
     with pytest.raises(ValueError, match="strong_labels and strides exclude"):
         make_labels(tmp_path / "strong.tsv", text, strides=[5, 10])
     with pytest.raises(ValueError, match="strong_labels needs format: flac"):
-        about = LABELS, MIDS, None, make_tagger()
+        about = LABELS, MIDS, None, make_tagger(), {}
         StrongLabels(tmp_path / "strong.tsv", *about)
 
 
@@ -176,6 +179,40 @@ def test_events_after_the_end_of_their_clip_are_dropped(tmp_path, caplog):
     steps = added[:, 3:-1].view(2, 18, 3)
     assert steps.nonzero().tolist() == [[0, 17, 2]]  # the bell, at the end
     assert added[:, -1].tolist() == [1, 1]
+
+
+def augmenters(*augmentations):
+    number = {"min_augmentations": 1, "max_augmentations": 1}
+    augmenter = Augmenter(augmentations=list(augmentations), **number)
+    return {"wav_augment": augmenter}
+
+
+@pytest.mark.parametrize(
+    "augmentation",
+    [
+        waveform.RandomShift(100),
+        time_domain.SpeedPerturb(16000, [80]),
+        freq_domain.RandomShift(),
+        freq_domain.Warping(),
+    ],
+)
+def test_augmentations_that_move_sounds_are_refused(tmp_path, augmentation):
+    found = augmenters(waveform.RandomGain(6.0), augmentation)
+    name = type(augmentation).__name__
+    with pytest.raises(ValueError, match=f"{name} .*remove it from wav_augm"):
+        text = DCASE + "c\t0\t1\tDog\n"
+        make_labels(tmp_path / "strong.tsv", text, augmenters=found)
+
+
+def test_other_augmentations_are_not_refused(tmp_path):
+    found = augmenters(
+        waveform.RandomGain(6.0),
+        time_domain.DropChunk(),
+        time_domain.AddNoise(),
+        freq_domain.RandomShift(dim=2),
+    )
+    text = DCASE + "c\t0\t1\tDog\n"
+    make_labels(tmp_path / "strong.tsv", text, augmenters=found)
 
 
 def test_tables_to_score_on_are_read_before_the_training(tmp_path):
