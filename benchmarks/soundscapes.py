@@ -135,7 +135,7 @@ def main(argv=None):
             soundfile.write(args.out / "audio" / f"{clip}.flac", wav, RATE)
             own = ",".join(sorted({mids[label] for *_, label in events}))
             segments.append(f'{clip}, 0.000, {SECONDS}.000, "{own}"')
-            strong += (f"{clip}_0\t{a}\t{b}\t{mids[x]}" for a, b, x in events)
+            strong += (f"{clip}\t{a}\t{b}\t{mids[x]}" for a, b, x in events)
         write_lines(args.out / f"{SEGMENTS[split]}_segments.csv", segments)
         write_lines(args.out / f"strong_{split}.tsv", strong)
     print(f"{args.out}: {len(labels)} classes")

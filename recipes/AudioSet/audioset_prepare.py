@@ -1,4 +1,4 @@
-"""Prepares AudioSet: 16 kHz mono FLAC files and SpeechBrain manifests.
+r"""Prepares AudioSet: 16 kHz mono FLAC files and SpeechBrain manifests.
 
 AudioSet's data folder has AudioSet's own lists (balanced_train_segments.csv,
 eval_segments.csv and, optionally, valid_segments.csv and

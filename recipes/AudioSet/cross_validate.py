@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Trains and evaluates one model per fold of custom data with folds.
+r"""Trains and evaluates one model per fold of custom data with folds.
 
 > python recipes/AudioSet/cross_validate.py hparams/ast_fftp.yaml \
 >     --data_folder ESC-50 --output_folder results/esc50 [options of train.py]
 
-Each fold is trained by train.py in output_folder/fold_K. The same command
-continues where it stopped. folds.csv then has the metrics of all folds, their
-mean, standard deviation and 95 % confidence interval (Student's t). Accuracy is
-the share of clips whose most probable class is one of their labels.
+Each fold is trained by train.py in output_folder/fold_K. The same command, with
+the same yaml file and data, continues where it stopped. folds.csv then has the
+metrics of all folds, their mean, standard deviation and 95 % confidence
+interval (Student's t). Accuracy is the share of clips whose most probable class
+is one of their labels.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -24,7 +25,9 @@ import numpy as np
 import scipy.stats
 
 from speechbrain_fftp.dataio.files import write_csv, write_json
+from speechbrain_fftp.datasets.names import text_digest
 from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
+from speechbrain_fftp.datasets.prepared import source_state
 from speechbrain_fftp.training.errors import report_errors
 
 TRAIN = Path(__file__).with_name("train.py")
@@ -48,7 +51,8 @@ def cross_validate(hparams_file, data_folder, output_folder, options):
     Raises
     ------
     ValueError
-        If the data has no folds, or the output folder is of another command.
+        If the data has no folds, --debug is given, or the output folder was
+        made with other options, hparams or data.
     SystemExit
         If the training of a fold fails.
 
@@ -56,6 +60,11 @@ def cross_validate(hparams_file, data_folder, output_folder, options):
     -------
     >>> cross_validate("hparams/ast_fftp.yaml", "ESC-50", "results/esc50", [])
     """
+    if "--debug" in options:
+        raise ValueError(
+            "--debug leaves no metrics to average: give it to train.py, with"
+            " --test_fold K"
+        )
     own = find_own_sounds(data_folder)
     folds = {clip.fold for clip in own.clips} - {""} if own else ()
     if len(folds) < 2:
@@ -65,12 +74,23 @@ def cross_validate(hparams_file, data_folder, output_folder, options):
     output_folder = Path(output_folder)
     output_folder.mkdir(parents=True, exist_ok=True)
     record = output_folder / "command.json"
-    if record.exists() and json.loads(record.read_text("utf-8")) != command:
-        raise ValueError(
-            f"{output_folder} was made with other options (see {record}): give"
-            " another output_folder"
-        )
-    write_json(record, command)
+    made_with = {
+        "options": command,
+        "hparams": text_digest(Path(hparams_file).read_text("utf-8")),
+        "data": source_state([*own.files.values(), *own.tables], data_folder),
+    }
+    if record.exists():
+        before = json.loads(record.read_text("utf-8"))
+        if isinstance(before, list):  # of an earlier version
+            before = {"options": before}
+        changed = [key for key in before if before[key] != made_with.get(key)]
+        if changed:
+            raise ValueError(
+                f"{output_folder} has folds of other {' and '.join(changed)}"
+                f" (see {record}): give another output_folder, or delete this"
+                " one to train all folds again"
+            )
+    write_json(record, made_with)
     rows = []
     for fold in sorted(folds, key=lambda fold: (len(fold), fold)):
         folder = output_folder / f"fold_{fold}"

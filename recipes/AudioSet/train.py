@@ -289,11 +289,13 @@ if __name__ == "__main__":
                 f"{hparams[split + '_annotation']}, so there is nothing to "
                 "score: give that split more clips."
             )
-    events = EventScores({}, {})
+    classes = read_class_list(Path(hparams["prepared_folder"]) / "classes.csv")
+    events = EventScores({}, {}, classes)
     if "strong_eval" in hparams:
         events = EventScores(
             {"valid": hparams["strong_valid"], "eval": hparams["strong_eval"]},
             {"valid": datasets["valid"], "eval": datasets["test"]},
+            classes,
         )
     if isinstance(datasets["train"], ShardStream):
         counts = datasets["train"].labels_counts
@@ -348,9 +350,10 @@ if __name__ == "__main__":
         brain.strong_labels = StrongLabels(
             hparams["strong_labels"],
             brain.labels,
-            read_class_list(Path(hparams["prepared_folder"]) / "classes.csv"),
+            classes,
             datasets["train"],
             Tagger(**hparams["modules"]),
+            {key: hparams[key] for key in ("wav_augment", "fea_augment")},
         )
     train_loader = make_train_loader(brain, datasets["train"], counts, hparams)
     valid_loader, test_loader = (

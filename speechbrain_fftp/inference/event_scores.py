@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.datasets.audioset.lists import read_strong_labels
+from speechbrain_fftp.datasets.audioset import lists
 from speechbrain_fftp.inference import frames, thresholds
 from speechbrain_fftp.inference.evaluation import _list_clips
 from speechbrain_fftp.inference.many_files import READING_ERRORS
@@ -96,13 +96,12 @@ def find_events(
     """
     about = _list_clips(tagger, data_folder, split, **settings)
     names, ids, clips, labels = about
-    listed = read_strong_labels(strong_labels, set(ids), names)
+    names = {name: label for name, label in names.items() if label in labels}
+    listed = lists.read_strong_labels(strong_labels, set(ids), names, split)
     truth = {
         clip: [event for event in events if event[2] in labels]
         for clip, events in listed.items()
     }
-    if not any(truth.values()):
-        raise ValueError(f"{strong_labels} has no event of the {split} split.")
     if len(truth) < len(ids):
         logger.info(
             f"{strong_labels} lists {len(truth)} of the {len(ids)} clips of "
@@ -122,7 +121,8 @@ def find_events(
         if not found:
             raise error
         logger.warning(f"{clip} is skipped: {error}")
-    return found, truth
+    durations = {clip: each.duration for clip, each in found.items()}
+    return found, lists._cut_events(truth, durations, strong_labels)
 
 
 def evaluate_events(tagger, *tables, **options):

@@ -142,7 +142,10 @@ def read_overrides(overrides, demo):
     >>> read_overrides("seed: 1", {"depth": 4})
     ({'depth': 4, 'seed': 1}, True)
     """
+    texts = YAML(typ="base", pure=True).load(overrides) or {}
     overrides = dict(YAML().load(overrides) or {})
+    if overrides.get("test_fold") is not None:  # the fold 01 is not 1
+        overrides["test_fold"] = texts["test_fold"]
     if "data_folder" in overrides:
         return overrides, False
     logger.warning(

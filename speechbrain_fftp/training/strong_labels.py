@@ -14,7 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.datasets.audioset.lists import read_strong_labels
+from speechbrain_fftp.datasets.audioset import lists
 from speechbrain_fftp.inference.event_scores import (
     calibrate_events,
     evaluate_events,
@@ -26,21 +26,25 @@ from speechbrain_fftp.utils.event_metrics import event_packages
 
 logger = get_logger(__name__)
 
+# Augmentations of SpeechBrain and of this package that move sounds in time
+MOVING = {"CutCat", "RandomShift", "Resample", "SpeedPerturb", "Warping"}
+
 
 class EventScores:
     """Scores the events of a trained model on tables as of ``StrongLabels``.
 
     ``tables`` maps "valid", for learning thresholds and the moving average of
     time steps, and "eval" to paths, or None to do nothing. ``datasets`` maps
-    these splits to their clips, of which a table must list some.
+    these splits to their clips, of which a table must list some, with events
+    of the ``classes``.
     """
 
-    def __init__(self, tables, datasets):
+    def __init__(self, tables, datasets, classes):
         self.tables = {k: path for k, path in tables.items() if path}
         for split, path in self.tables.items():
-            event_packages()  # an error before the training
-            if not read_strong_labels(path, datasets[split].data, {}):
-                raise ValueError(f"{path} lists no clip of the {split} split.")
+            event_packages()  # errors before the training
+            clips = datasets[split].data
+            lists.read_strong_labels(path, clips, classes, split)
 
     def report(self, run_folder, prepared_folder, device):
         """Scores a run's model; adds to its metrics.json, and logs them."""
@@ -64,16 +68,21 @@ class StrongLabels:
     its labels to the model's ``labels``. The ``Tagger`` has a
     ``FrameClassifier``. What the table lacks, clips or classes, has no targets
     of time steps; labels that the model lacks are counted and left out.
+    ``augmenters`` maps keys of the yaml to an ``Augmenter``: none may move
+    sounds in time.
     """
 
-    def __init__(self, path, labels, classes, train_set, tagger):
+    def __init__(self, path, labels, classes, train_set, tagger, augmenters):
         if not isinstance(train_set, DynamicItemDataset):
             raise ValueError("strong_labels needs format: flac.")
         if tagger.embedding_model.embedding.strides:
             raise ValueError("strong_labels and strides exclude each other.")
+        _check_augmentations(augmenters)
         self.n_classes, self.tagger = len(labels), tagger
         numbers = {label: number for number, label in enumerate(labels)}
-        listed = read_strong_labels(path, train_set.data, classes)
+        clips = {k: row["duration"] for k, row in train_set.data.items()}
+        listed = lists.read_strong_labels(path, clips, classes, "train")
+        listed = lists._cut_events(listed, clips, path)
         names = (x for events in listed.values() for *_, x in events)
         unknown = Counter(x for x in names if x not in numbers)
         self.events = {
@@ -82,9 +91,7 @@ class StrongLabels:
         }
         found = {number for x in self.events.values() for *_, number in x}
         if not found:
-            raise ValueError(
-                f"{path} has no event of the training clips and the classes."
-            )
+            raise ValueError(f"{path}: all events begin after their clip ends.")
         self.timed = torch.zeros(len(labels))  # 1.0 for classes with times
         self.timed[list(found)] = 1.0
         if unknown:
@@ -127,3 +134,15 @@ class StrongLabels:
         weights = weights * self.timed.to(loss)
         loss = (loss * weights).sum() / weights.sum().clamp(min=1)
         return torch.cat([targets, theirs], 1), loss
+
+
+def _check_augmentations(augmenters):
+    """Raises a ValueError for an augmentation that moves sounds in time."""
+    for key, augmenter in augmenters.items():
+        for each in augmenter.augmentations.values():
+            names = {parent.__name__ for parent in type(each).__mro__}
+            if names & MOVING and getattr(each, "dim", 1) == 1:  # 2: frequency
+                raise ValueError(
+                    f"{type(each).__name__} moves sounds away from the times "
+                    f"in strong_labels: remove it from {key}."
+                )

@@ -11,13 +11,15 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import readme_checks
 import soundfile as sf
 import torch
-from recipe_runs import ROOT, command, fail, save_encoder, train
+from recipe_runs import ROOT, command, fail, load_script, save_encoder, train
 from test_prepare import read_report, read_rows
 
 from speechbrain_fftp.dataio.audio import _resample
@@ -269,7 +271,7 @@ def test_cross_validation(tmp_path):
     for number in range(16):
         path, name = f"{number}.wav", NAMES[number % 2]
         write_sound(data / path, name, number, seconds=1.0)
-        rows.append((path, name, number // 8 + 1))
+        rows.append((path, name, f"0{number // 8 + 1}"))  # no numbers
     write_list(data, rows, ("path", "labels", "fold"))
     out = tmp_path / "out"
     python, _, *words = command(
@@ -287,12 +289,12 @@ def test_cross_validation(tmp_path):
     assert status == 0, output
     metrics = [
         json.loads((out / f"fold_{fold}" / "metrics.json").read_text())
-        for fold in (1, 2)
+        for fold in ("01", "02")
     ]
     table = {row["fold"]: row for row in read_rows(out / "folds.csv")}
     for name in ("mAP", "AUC"):
         values = [fold[name] for fold in metrics]
-        assert [float(table[k][name]) for k in "12"] == [
+        assert [float(table[k][name]) for k in ("01", "02")] == [
             round(value, 4) for value in values
         ]
         # Student's t for two values: 12.706 times the standard error
@@ -300,22 +302,80 @@ def test_cross_validation(tmp_path):
         for key, value in (("95 % from", -half), ("95 % to", half)):
             expected = np.mean(values) + value
             assert float(table[key][name]) == pytest.approx(expected, abs=2e-4)
-    for fold, ids in (("1", range(8)), ("2", range(8, 16))):
+    for fold, ids in (("01", range(8)), ("02", range(8, 16))):
         predictions = read_rows(out / f"fold_{fold}" / "predictions.csv")
         assert {row["ID"] for row in predictions} == set(map(str, ids))
         right = [row["tag_1"] == row["labels"] for row in predictions]
         assert float(table[fold]["accuracy"]) == sum(right) / 8
 
     # Finished folds are kept, an unfinished one is done again.
-    (out / "fold_2" / "done.json").unlink()
-    before = (out / "fold_1" / "train_log.txt").stat().st_mtime_ns
+    (out / "fold_02" / "done.json").unlink()
+    before = (out / "fold_01" / "train_log.txt").stat().st_mtime_ns
     status, output = cross_validate()
-    assert status == 0 and "fold_1/prepared" not in output, output
-    assert (out / "fold_1" / "train_log.txt").stat().st_mtime_ns == before
+    assert status == 0 and "fold_01/prepared" not in output, output
+    assert (out / "fold_01" / "train_log.txt").stat().st_mtime_ns == before
     assert {r["fold"]: r for r in read_rows(out / "folds.csv")} == table
-    status, output = cross_validate("--seed=1")
-    assert status == 1 and "was made with other options" in output
-    assert "Traceback" not in output
+
+
+@pytest.fixture
+def folds(tmp_path, monkeypatch):
+    """Cross-validates with other hparams, data or options; trains no model."""
+    script, trained = load_script("AudioSet/cross_validate.py"), []
+    yaml, data = tmp_path / "hparams.yaml", tmp_path / "data"
+    yaml.write_text("seed: 1\n", "utf-8")
+    data.mkdir()
+    rows = [(f"{i}.wav", NAMES[i % 2], f"0{i // 2 + 1}") for i in range(4)]
+    write_list(data, rows, ("path", "labels", "fold"))
+    for path, *_ in rows:
+        (data / path).write_bytes(b"sound")
+
+    def run(words):
+        given = dict(w[2:].split("=") for w in map(str, words) if "=" in w)
+        trained.append(given["test_fold"])
+        folder = Path(given["output_folder"])
+        folder.mkdir()
+        text = "ID,labels,tag_1\n1,Siren,Siren\n"
+        (folder / "predictions.csv").write_text(text, "utf-8")
+        (folder / "metrics.json").write_text('{"mAP": 0.5, "AUC": 0.6}')
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setattr(script.subprocess, "run", run)
+
+    def cross_validate(*options):
+        script.cross_validate(yaml, data, tmp_path / "out", list(options))
+        return trained
+
+    return SimpleNamespace(run=cross_validate, yaml=yaml, data=data)
+
+
+def test_folds_are_of_the_same_data_and_settings(folds, tmp_path):
+    assert folds.run("--seed=2") == ["01", "02"]
+    assert folds.run("--seed=2") == ["01", "02"]  # both are finished
+    assert read_rows(tmp_path / "out" / "folds.csv")[2]["mAP"] == "0.5000"
+    with pytest.raises(ValueError, match="folds of other options .* another"):
+        folds.run("--seed=3")
+    (folds.data / "1.wav").write_bytes(b"another sound")
+    with pytest.raises(ValueError, match="folds of other data .* another"):
+        folds.run("--seed=2")
+    folds.yaml.write_text("seed: 3\n", "utf-8")
+    with pytest.raises(ValueError, match="folds of other hparams and data .*"):
+        folds.run("--seed=2")
+
+
+def test_cross_validation_refuses_a_debug_run(folds, tmp_path):
+    with pytest.raises(ValueError, match="--debug leaves no metrics"):
+        folds.run("--debug")
+    assert not (tmp_path / "out").exists()
+
+
+def test_cross_validation_of_an_earlier_version_continues(folds, tmp_path):
+    """It recorded only its options."""
+    folds.run("--seed=2")
+    record = tmp_path / "out" / "command.json"
+    words = [str(folds.yaml), "--seed=2", f"--data_folder={folds.data}"]
+    record.write_text(json.dumps(words), "utf-8")
+    folds.run("--seed=2")
+    assert set(json.loads(record.read_text())) == {"options", "hparams", "data"}
 
 
 def test_tar_shards(prepare, sounds, tmp_path):

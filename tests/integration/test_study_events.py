@@ -48,7 +48,7 @@ def studied(tmp_path_factory):
                 time = int(16000 * rng.uniform(0, 1)) + np.arange(12000)
                 wav[time] += 0.3 * np.sin(2 * np.pi * pitch * time / 16000)
                 a, b = time[0] / 16000, time[-1] / 16000
-                strong.append(f"{clip}_0\t{a}\t{b}\t{mid}")
+                strong.append(f"{clip}\t{a}\t{b}\t{mid}")
             soundfile.write(data / "audio" / f"{clip}.flac", wav, 16000)
             lines.append(f'{clip}, 0.0, 2.0, "/m/a,/m/b"')
         # A clip without one of the classes, so that mAP is defined

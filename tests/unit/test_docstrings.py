@@ -280,3 +280,11 @@ def test_short_docstrings_may_omit_sections(old, new, message):
         assert not wrong
     else:
         assert message in " ".join(wrong)
+
+
+@pytest.mark.parametrize("path", SOURCES)
+def test_docstrings_of_modules_keep_their_line_breaks(path):
+    """``--help`` prints them: a backslash must not join two lines."""
+    text = (ROOT / path).read_text("utf-8")
+    docstring = ast.get_source_segment(text, ast.parse(text).body[0])
+    assert docstring.startswith('r"') or "\\" not in docstring

@@ -10,9 +10,12 @@ import contextlib
 import csv
 import os
 import re
+from pathlib import PureWindowsPath
 from typing import NamedTuple, Tuple
 
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.datasets.names import _possible_ids
 
 logger = get_logger(__name__)
 
@@ -131,13 +134,14 @@ def read_table(path, columns, delimiter=","):
             yield reader.line_num, entries
 
 
-def read_strong_labels(path, clips, classes):
+def read_strong_labels(path, clips, classes, split):
     """Events as start, end in seconds and label, by the ids of clips.
 
     ``path`` is a table with one of ``STRONG_COLUMNS``, separated by tabs;
     ``classes`` maps its labels, such as mids, to those returned. Of the
-    ``clips``, those are returned that the table lists: with an event, or in a
-    row that is otherwise empty if they have none.
+    ``clips`` of the split, those are returned that the table lists: with an
+    event, or in a row that is otherwise empty if they have none. Without any,
+    or without an event of the classes, there is a ValueError.
     """
     with open_csv(path) as file:
         header = set(next(csv.reader(file, delimiter="\t"), ()))
@@ -147,12 +151,12 @@ def read_strong_labels(path, clips, classes):
         raise ValueError(
             f"{path} needs the tab-separated columns {', or '.join(known)}."
         )
-    listed = {}
+    listed, ids = {}, {}
     for line, row in read_table(path, names, delimiter="\t"):
         clip, start, end, label = (row[name] for name in names)
-        # AudioSet-Strong adds the start of a segment to the clip's id
-        clip = clip if clip in clips else clip.rpartition("_")[0]
-        events = listed.setdefault(clip, []) if clip in clips else []
+        if clip not in ids:
+            ids[clip] = _find_clip(clip, names[0], clips)
+        events = listed.setdefault(ids[clip], []) if ids[clip] else []
         if not (start or end or label):
             continue
         try:
@@ -162,7 +166,49 @@ def read_strong_labels(path, clips, classes):
         except ValueError as error:
             raise ValueError(f"{path}, line {line}: {error}") from error
         events.append((start, end, classes.get(label, label)))
+    if not listed:
+        raise ValueError(
+            f"{path} lists no clip of the {split} split: it lists"
+            f" {next(iter(ids), None)!r}, the split has {next(iter(clips))!r}."
+            " Name clips by their ids, or their paths in the data folder."
+        )
+    found = {label for events in listed.values() for *_, label in events}
+    if not found.intersection(classes.values()):
+        raise ValueError(
+            f"{path} has no event of the {split} split and a known class: its"
+            f" labels are such as {sorted(found)[:3]}, the classes such as"
+            f" {list(classes.values())[:3]}."
+        )
     return listed
+
+
+def _find_clip(name, column, clips):
+    """The id of the clip that a column of a table names, or None."""
+    ids = [name]
+    if column == "segment_id":  # YouTube's id, with the start of the segment
+        ids += re.findall(r"^([\w-]{11})_\d+$", name)
+    else:
+        path = PureWindowsPath(name).as_posix()
+        path += "" if path.lower().endswith(AUDIO_EXTENSIONS) else ".wav"
+        ids += [os.path.splitext(path)[0], *_possible_ids(path)]
+    return next((clip for clip in ids if clip in clips), None)
+
+
+def _cut_events(listed, durations, path):
+    """Cuts events at the ends of clips; logs how many begin after them.
+
+    ``listed`` is read from ``path``. Clips without a duration are skipped.
+    """
+    kept = {}
+    for clip, end in durations.items():
+        if clip in listed:
+            events = (x for x in listed[clip] if x[0] < end)
+            kept[clip] = [(a, min(b, end), label) for a, b, label in events]
+    late = sum(len(listed[clip]) - len(kept[clip]) for clip in kept)
+    if late:
+        text = "%s: dropped %d events that begin after the end of their clip"
+        logger.warning(text, path, late)
+    return kept
 
 
 @contextlib.contextmanager

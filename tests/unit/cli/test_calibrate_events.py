@@ -178,6 +178,20 @@ def test_clips_that_the_table_does_not_list_are_left_out(model, data, caplog):
     assert "lists 11 of the 12 clips of the valid split" in caplog.text
 
 
+def test_events_end_with_their_clip(model, data, caplog):
+    """Those that begin after it are dropped: no sound is there."""
+    tagger, table = AudioTagger.from_pretrained(model), data / "strong.tsv"
+    with open(table, "a", encoding="utf-8") as file:
+        file.write("1\t2.5\t9.0\tDog\n1\t3.0\t4.0\tDog\n3\t7.0\t8.0\tDog\n")
+    found, truth = find_events(tagger, data, table, "valid")
+    assert truth["1"] == [(1.0, 2.0, "Siren"), (2.5, 3.0, "Dog")]
+    assert truth["3"] == [(1.0, 2.0, "Siren")]
+    assert f"{table}: dropped 2 events that begin after" in caplog.text
+    _, rows = learn_events(tagger, data, table)
+    times = found["1"].times
+    assert rows[0][2] == ((2.5 <= times) & (times < 3)).sum()
+
+
 def test_clips_that_cannot_be_read_are_skipped(model, data, capsys, caplog):
     (data / "3.wav").write_bytes(b"no audio")
     (data / "eval.csv").write_text((data / "valid.csv").read_text("utf-8"))
@@ -200,4 +214,4 @@ def test_what_does_not_fit_is_an_error(model, exported, data, capsys):
     assert before == {p.name: p.read_bytes() for p in exported[1].iterdir()}
     (data / "strong.tsv").write_text("filename\tonset\toffset\tevent_label\n")
     assert run("calibrate", "--model", model, *arguments) == 1
-    assert "has no event of the valid split" in capsys.readouterr().err
+    assert "lists no clip of the valid split" in capsys.readouterr().err

@@ -55,8 +55,9 @@ def tagger(tmp_path_factory):
         "classifier": FrameClassifier(32, len(PITCHES)),
     }
     tagger = Tagger(*modules.values())
-    data = DynamicItemDataset({clip: {} for clip in clips})
-    strong = StrongLabels(path, list(PITCHES), {}, data, tagger)
+    data = DynamicItemDataset({clip: {"duration": SECONDS} for clip in clips})
+    classes = {label: label for label in PITCHES}
+    strong = StrongLabels(path, list(PITCHES), classes, data, tagger, {})
     parts = modules["embedding_model"], modules["classifier"]
     optimizer = torch.optim.AdamW(
         [p for part in parts for p in part.parameters()], lr=0.01

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from speechbrain_fftp.training.setup import check_options
+from speechbrain_fftp.training.setup import check_options, read_overrides
 
 ROOT = Path(__file__).resolve().parents[3]
 YAML = str(ROOT / "hparams" / "ast_fftp.yaml")
@@ -92,3 +92,14 @@ def test_bf16_is_the_default_on_gpus_that_have_it(
         own = "--precision" in given
         expected = precision if own or has_bf16 else None
         assert options.get("--precision") == expected
+
+
+@pytest.mark.parametrize("fold", ["1", "01", "1e3", "true", "a b"])
+def test_folds_are_text(fold):
+    overrides, _ = read_overrides(f"test_fold: {fold}\nseed: 01", {})
+    assert overrides == {"test_fold": fold, "seed": 1}
+
+
+def test_no_fold():
+    overrides, _ = read_overrides("test_fold: null", {"seed": 1})
+    assert overrides == {"seed": 1, "test_fold": None}

@@ -13,16 +13,19 @@ from pathlib import Path
 import pytest
 
 from speechbrain_fftp.datasets.audioset.lists import (
+    STRONG_COLUMNS,
     Segment,
     read_class_list,
     read_classes,
     read_segments,
+    read_strong_labels,
 )
 from speechbrain_fftp.datasets.audioset.search import find_shards
 from speechbrain_fftp.datasets.audioset.shard_reader import (
     iter_parquet_audio,
     read_parquet_segments,
 )
+from speechbrain_fftp.datasets.names import clip_ids
 
 ROOT = Path(__file__).resolve().parents[4]
 HEADER = "index,mid,display_name\n"
@@ -139,6 +142,42 @@ def test_segment_errors_name_file_and_line(tmp_path, row):
     with pytest.raises(ValueError) as error:
         read_segments(path)
     assert f"{path}, line 3" in str(error.value)
+
+
+def strong_clips(path, columns, names, clips):
+    """The clips of events 0 to 1 s, 1 to 2 s, ... of these names."""
+    lines = ["\t".join(columns)]
+    lines += (f"{x}\t{i}\t{i + 1}\tDog" for i, x in enumerate(names))
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    found = read_strong_labels(path, clips, {"/m/1": "Dog"}, "train")
+    return {c: [int(start) for start, *_ in x] for c, x in found.items()}
+
+
+def test_only_segment_ids_of_youtube_have_a_start(tmp_path):
+    path, (audioset, dcase) = tmp_path / "strong.tsv", STRONG_COLUMNS
+    clips = {"-_4gqARaEJE", "rec0", "abcdefghijk", "abcdefghijk_30"}
+    names = ["-_4gqARaEJE_30000", "rec0_2", "rec0", "abcdefghijk_30"]
+    names += ["abcdefghijk_31_2", "abcdefghijk_", "babcdefghijk_30"]
+    expected = {"-_4gqARaEJE": [0], "rec0": [2], "abcdefghijk_30": [3]}
+    assert strong_clips(path, audioset, names, clips) == expected
+    del expected["-_4gqARaEJE"]
+    assert strong_clips(path, dcase, names, clips) == expected
+
+
+def test_clips_are_named_by_paths_as_well(tmp_path):
+    paths = ["a/0.wav", "b/it barks!.flac", "c/1.wav", "c_1.wav", "d/v.1.wav"]
+    ids = clip_ids([*paths, "d/v.wav"])
+    names = ["a/0.wav", "a\\0.wav", "./a/0.WAV", "a_0.wav", "a_0", "a/0"]
+    names += [*paths[1:], "d/v.1", "-x.mp3", "elsewhere.wav"]
+    about = tmp_path / "strong.tsv", STRONG_COLUMNS[1], names
+    assert strong_clips(*about, {*ids.values(), "-x"}) == {
+        "a_0": [0, 1, 2, 3, 4, 5],
+        "b_it_barks_": [6],
+        ids["c/1.wav"]: [7],
+        ids["c_1.wav"]: [8],
+        "d_v_1": [9, 10],
+        "-x": [11],
+    }
 
 
 def test_shards_are_found_by_split(tmp_path):
