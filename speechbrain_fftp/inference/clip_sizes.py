@@ -13,7 +13,7 @@ from speechbrain_fftp.inference import windows
 
 
 class _ClipSizes:
-    """What a model's clips can be: a part of ``TaggingModel``."""
+    """The limits of a model's clips, a part of ``TaggingModel``."""
 
     @property
     def frame_samples(self):

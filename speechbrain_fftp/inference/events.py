@@ -43,7 +43,7 @@ class Tag:
     Arguments
     ---------
     label, probability : str, float
-        What it is, and how probable, in 0..1.
+        The class, and its probability (0 to 1).
 
     Example
     -------

@@ -168,7 +168,7 @@ class TaggingModel(_ClipSizes, Pretrained):
         return self.tagger.embedding_model(feats, lens)
 
     def _classify(self, classify, wavs, wav_lens):
-        """What a function makes of the embeddings, without gradients."""
+        """Applies a function to the embeddings, without gradients."""
         with torch.inference_mode(), self.inference_ctx:
             with self.call_threads.set(wavs):
                 return classify(self._encode(wavs, wav_lens))

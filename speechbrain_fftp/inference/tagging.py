@@ -49,7 +49,7 @@ class AudioTagger(TaggingModel):
     """
 
     def tag(self, wav, sample_rate, top_k=5, threshold=None):
-        """Finds the tags of samples in memory, as those of a file with them.
+        """Tags a waveform in memory, like ``tag_file``.
 
         Arguments
         ---------

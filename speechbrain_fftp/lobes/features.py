@@ -26,7 +26,7 @@ class _FrontEnd(torch.nn.Module):
     def num_frames(self, n_samples):
         """Number of whole windows, or of centres, at least 1.
 
-        Of a clip's number of samples, or of a tensor of such numbers.
+        ``n_samples`` is a clip's number of samples, or a tensor of such.
         """
         needed = 0 if self.center else self.window
         frames = (n_samples - needed) // self.shift + 1

@@ -1,4 +1,4 @@
-"""What encoders do with tokens that are in the order of time.
+"""Pooling, normalisation and depthwise convolution over token sequences.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -36,7 +36,7 @@ def _trim_padding(feats, wav_lens):
     Returns features ``[B, T, F]`` with the T of the longest clip, or in
     compiled code as they are, and each clip's number of frames ``[B]``, which
     is None if all are equally long: ``round(wav_lens * T)``, at least one.
-    Lengths on a CPU spare a GPU the wait for its own.
+    Lengths on the CPU avoid a GPU synchronisation.
     """
     if wav_lens is None:
         return feats, None
@@ -113,7 +113,7 @@ def _pool(pooling, cls, tokens, valid=None):
 
 
 def _own_tokens(tokens):
-    """True for a clip's own tokens ``[B, N]`` among those of "tokens"."""
+    """Mask ``[B, N]`` of a clip's own tokens: those of padding are 0.0."""
     return (tokens != 0).any(2)
 
 
@@ -128,7 +128,7 @@ def _check_pooling(pooling, known=POOLINGS):
 class TokenConvolution(torch.nn.Conv1d):
     """A depthwise convolution over a clip's own tokens.
 
-    It gives attention a sense of what is near in time, as the conditional
+    It adds local positional information, as the conditional
     positions of https://arxiv.org/abs/2102.10882 do.
 
     Arguments

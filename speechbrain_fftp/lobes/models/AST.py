@@ -47,7 +47,7 @@ class TransformerBlock(torch.nn.Module):
     torch.Size([2, 198, 192])
     """
 
-    # A block whose own attribute is another function uses that one.
+    # Can be replaced in each block, for faster inference.
     attend = staticmethod(torch.nn.functional.scaled_dot_product_attention)
     outputs = None  # number of the first tokens that are returned; all if None
 

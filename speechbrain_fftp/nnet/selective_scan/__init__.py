@@ -217,7 +217,7 @@ def _scan(inputs, delta_softplus, reverse, backend):
 
 
 def _masked(inputs, lengths, delta_softplus):
-    """The padding, and inputs in which it has no effect: no step, no decay."""
+    """The padding mask, and inputs that are zero in padded steps."""
     u, delta, _, B, C, _, z, delta_bias, *_ = inputs
     steps = torch.arange(u.shape[2], device=u.device)
     padding = (steps >= lengths.unsqueeze(1)).unsqueeze(1)

@@ -21,7 +21,7 @@ class _Buffers:
         self.memory, self.shape = memory, None
 
     def of_shape(self, *shape):
-        """The buffers ``[B, T, N, D]``, and views of the first two's steps.
+        """The buffers ``[B, T, N, D]``, and per-step views of the first two.
 
         Making the view of a step takes as long as the arithmetic on it: they
         are kept, but for those of a gradient, since torch.func needs new ones.

@@ -35,7 +35,7 @@ def stream_shards(
         Has the items ``id`` and ``sig``, a waveform ``[S]``. Others, such as
         targets, must follow from the manifest.
     folder : str
-        Of the shards. Those of the same clips are used as they are.
+        Folder of the shards. Existing shards of the same clips are reused.
     sample_rate : int
         Of the waveforms, in Hz.
     clips_per_shard : int

@@ -200,7 +200,7 @@ def of_split(parquet, split):
 
 
 def unpack_parquet(files, audio_folder):
-    """Writes the clips of parquet files as they are; keeps those there are.
+    """Writes the clips of parquet files as they are; existing ones are kept.
 
     Arguments
     ---------
