@@ -1,4 +1,4 @@
-"""Compiles the Triton kernels for GPUs that need not be there.
+"""Compiles the Triton kernels for GPUs, without needing a GPU.
 
 Writes registers and spilled bytes of a thread, as ptxas reports them, to
 benchmarks/results/kernels.json and .md.

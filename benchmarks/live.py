@@ -1,4 +1,4 @@
-"""Measures how late the events of a stream are known.
+"""Measures the delay with which the events of a stream are reported.
 
 > python benchmarks/live.py MODEL
 

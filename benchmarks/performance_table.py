@@ -40,7 +40,7 @@ TARGETS = (
     ("AuM-base, 196 FFTP patches, one clip, CUDA graph",
      {"case": "inference", "model": "AuM", "tokens": 196, "batch": 1,
       "mode": "graph"}, "ms", 1.5, " ms", False),
-    ("training AST-base, 196 FFTP patches, bfloat16, share of matrix products",
+    ("training AST-base, 196 FFTP patches, bfloat16, share of matmul speed",
      {"case": "training", "model": "AST", "tokens": 196, "compiled": False},
      "utilisation", 0.45, "", True),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""One clip of few tokens on a CPU: AuM beside AST, Mamba of others, its floor.
+"""Compares AuM with AST, other Mambas and a lower bound on one short clip.
 
 AuM-tiny and AST-tiny (width 192, 24 and 12 blocks) have about the same number
 of multiply-accumulates. transformers' MambaModel of the same width and depth

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 r"""Trains and evaluates one model per fold of custom data with folds.
 
-> python recipes/AudioSet/cross_validate.py hparams/ast_fftp.yaml \
+> python recipes/AudioSet/cross_validate.py hparams/ast_fftp.yaml \\
 >     --data_folder ESC-50 --output_folder results/esc50 [options of train.py]
 
 Each fold is trained by train.py in output_folder/fold_K. The same command, with

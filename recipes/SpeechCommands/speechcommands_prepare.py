@@ -194,7 +194,7 @@ class _Clips:
         if is_test:
             self.splits = dict.fromkeys(paths, "test")
         if doubled:
-            logger.warning("%d clips are in both lists: test only", doubled)
+            logger.warning("%d clips in both lists: used for testing", doubled)
         self.rows = {split: [] for split in lists.COMMAND_SPLITS}
         self.num_trimmed = 0
 
@@ -209,7 +209,7 @@ class _Clips:
         check_class_names(classes, self.data_folder)
         unused = [w for w in self.words if w not in (*folders, *pool)]
         if unused:
-            text = "Skipped folders that are no words of task %s or are empty"
+            text = "Skipped folders that are empty or not a word of task %s"
             logger.warning(f"{text}: %s", task, ", ".join(unused))
         for path in self.others:
             if path.split("/")[0] in (*folders, *pool):

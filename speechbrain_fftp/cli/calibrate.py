@@ -10,11 +10,11 @@ from pathlib import Path
 from speechbrain_fftp.cli import evaluate, options, output
 
 DESCRIPTION = """\
-Learns the threshold of maximum F1 for each class on the clips of a folder, see
-fftp-tag evaluate, and writes thresholds.csv, which --threshold auto uses, into
-the folder of the model. Classes with few positive clips share a threshold.
-With --strong_labels, a model that classifies time steps learns them on these,
-and the length of their moving average, which goes into config.json."""
+Learns the threshold of maximum F1 for each class on the clips of a folder (as
+for fftp-tag evaluate) and writes them to thresholds.csv in the model's folder,
+for --threshold auto. Classes with few positive clips share a threshold. With
+--strong_labels, a model that classifies time steps learns its thresholds and
+the length of a moving average on events; config.json stores the length."""
 EXAMPLES = """\
   fftp-tag calibrate --model results/demo/inference \\
       --data_folder results/demo/prepared"""
@@ -31,8 +31,8 @@ def run(args, parser):
     if not (folder / "config.json").is_file():
         folder = folder / "inference"
     if not all((folder / x).is_file() for x in ("config.json", "labels.csv")):
-        text = "is no inference folder with config.json and labels.csv: import "
-        text += "a published model first with `fftp-tag import SOURCE FOLDER`"
+        text = "is not an inference folder with config.json and labels.csv: use"
+        text += " `fftp-tag import SOURCE FOLDER` for a published model first"
         parser.error(f"{args.model} {text}")
     output.check_target(folder / "thresholds.csv")
     if args.split == "eval":
@@ -40,7 +40,7 @@ def run(args, parser):
     if not args.strong_labels:
         return evaluate.run(args, parser, lambda *found: _learn(folder, *found))
     if options.given(args, "window", "hop", "output"):
-        parser.error("--strong_labels needs no --window, --hop or --output")
+        parser.error("--strong_labels excludes --window, --hop and --output")
 
     from speechbrain_fftp.inference.event_scores import calibrate_events
 

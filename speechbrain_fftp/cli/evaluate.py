@@ -11,9 +11,9 @@ from speechbrain_fftp.cli import options, output
 
 DESCRIPTION = """\
 Prints mAP, AUC, d' and F1 of a model, and its accuracy if every clip has one
-class, on the clips of a folder that a recipe has prepared, or of AudioSet or
-custom data as the recipe takes them. Classes are matched by name. F1 is that
-of the model's thresholds, or of 0.5 if it has none."""
+class. The clips are those of a folder that a recipe has prepared, or of a data
+folder as for the AudioSet recipe (AudioSet or custom data). Classes are matched
+by name. F1 is computed at the model's thresholds, or at 0.5 if it has none."""
 EXAMPLES = """\
   fftp-tag evaluate --model results/demo/inference \\
       --data_folder results/demo/prepared
@@ -39,7 +39,7 @@ def add_options(parser, split="eval"):
     text = "length of windows that clips are cut into; a label takes its "
     text += "maximum (default: only clips longer than the model's are cut)"
     options.add_windows(parser, text)
-    text = "also score events, against a table as of AudioSet-Strong or DCASE"
+    text = "table of events to score as well, as in AudioSet-Strong or DCASE"
     add("--strong_labels", metavar="TABLE", help=text)
     text = "new folder for metrics.json, per_class.csv, predictions.csv and "
     text += "probabilities.npz"

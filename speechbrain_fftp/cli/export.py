@@ -21,7 +21,7 @@ def add_options(parser):
     """Adds the options of this verb."""
     add, formats = parser.add_argument, ["onnx", "huggingface"]
     add("--to", choices=formats, required=True, help="format to write")
-    text = "file to write, in a folder that exists, or new folder"
+    text = "ONNX file to write, or new folder for huggingface"
     add("--output", required=True, metavar="PATH", help=text)
     add("--int8", action="store_true", help="ONNX with 8-bit weights")
 

@@ -9,14 +9,14 @@ import os
 from speechbrain_fftp.cli import options, output
 
 DESCRIPTION = """\
-Writes a published model as an inference folder, which holds data alone and
-works like the folder of a trained one.
+Writes a published model as an inference folder, which contains only data and
+works like that of a model trained here.
 
 SOURCE is one of
   owner/name[@revision]  an AST or a CED on the Hugging Face hub
   a folder               with config.json, model.safetensors and
                          preprocessor_config.json, as on the hub
-  a .pth file            an AST or an Audio Mamba of their authors"""
+  a .pth file            the authors' file of an AST or an Audio Mamba"""
 EXAMPLES = """\
   fftp-tag import MIT/ast-finetuned-audioset-10-10-0.4593 models/ast
   fftp-tag import mispeech/ced-tiny models/ced-tiny

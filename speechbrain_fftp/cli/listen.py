@@ -14,11 +14,11 @@ import threading
 from speechbrain_fftp.cli import options, output
 
 DESCRIPTION = """\
-Prints the events that a microphone hears, or those in raw audio from standard
-input: a line without an end when an event has begun, and one with its end. They
-are those of --timeline. An event is known to begin, and to end, at most the
-model's maximum clip length and a hop after the first window in which it reaches
-the threshold, and after the first one without it. Ctrl+C ends the audio."""
+Prints the events in the sound of a microphone, or in raw audio from standard
+input: one line when an event begins, without an end, and one when it has ended.
+The finished events equal those of --timeline. Both lines are printed with a
+delay, of at most the model's maximum clip length plus one hop after the first
+window above the threshold, or below it. Ctrl+C ends the recording."""
 EXAMPLES = """\
   fftp-tag listen --model results/demo/inference --window 1 --hop 0.25
   ffmpeg -i URL -f s16le -ac 1 -ar 16000 - | \\
@@ -49,7 +49,7 @@ def add_options(parser):
 def run(args, parser):
     """Prints events until the audio ends; returns the exit code."""
     if args.raw and args.microphone is not None:
-        parser.error("--raw and --microphone exclude each other")
+        parser.error("--raw and --microphone cannot be combined")
     if args.raw and (sys.stdin is None or sys.stdin.isatty()):
         parser.error("--raw reads standard input: pipe samples to it")
     tagger = options.load_tagger(args)

@@ -34,7 +34,7 @@ def new_parser(prog, module):
         text = "inference folder of a trained model, such as results/demo/"
         text += "inference, or the folder above it; or a published model, see "
         add("--model", metavar="MODEL", help=f"{text}`fftp-tag import --help`")
-        text = "load a model that has no config.json by its hyperparams.yaml, "
+        text = "load a model without config.json from its hyperparams.yaml, "
         text += "which can run any code on this machine"
         add("--trust-code", action="store_true", help=text)
         text = "CPU threads (default: one for small models, or PyTorch's)"
@@ -49,7 +49,7 @@ def new_parser(prog, module):
 
 def add_threshold(parser, text, default=None):
     """Adds --threshold, which is 0.5 by default, also if that is None."""
-    text += " (default: 0.5); auto: the model's own for each class, see "
+    text += " (default: 0.5); auto: the model's threshold per class, see "
     parser.add_argument(
         "--threshold",
         type=in_range(float, 0, 1, "auto"),

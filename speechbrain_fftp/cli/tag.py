@@ -16,7 +16,7 @@ EXAMPLES = """\
   fftp-tag clip.wav --model results/demo/inference --timeline --window 1
   fftp-tag folder --model results/demo/inference --format csv > tags.csv
   fftp-tag --model results/demo/inference -- -name-with-a-dash.wav
-To tag a file that is named like a command, write ./serve."""
+To tag a file that has the name of a command, write ./serve."""
 NAN = "the model returns NaN: its weights are damaged, train it again"
 
 

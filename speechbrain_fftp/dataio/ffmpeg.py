@@ -84,7 +84,7 @@ def _open_binary(source, stack):
         file = io.BytesIO(source)
     elif not hasattr(source, "read"):
         if not os.path.isfile(source):
-            raise ValueError("no regular file")
+            raise ValueError("not a regular file")
         file = stack.enter_context(open(source, "rb", buffering=0))
     elif isinstance(source, SEEKABLE_FILES) and source.seekable():
         file = source

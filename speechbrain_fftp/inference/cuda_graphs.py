@@ -50,7 +50,7 @@ class _CudaGraphs:
             return result.clone()
 
     def _capture(self, given):
-        """What replays the graph of ``function(given)``; input and result."""
+        """Captures ``function(given)``: its replay, input and result."""
         with torch.cuda.device(given.device):
             stream = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())

@@ -90,9 +90,9 @@ def find_events(
 ):
     """The ``Timeline`` of each clip by id, and its true events.
 
-    ``strong_labels`` is a table as of the recipe: clips that it does not list
-    are not looked at. Events of classes that the model lacks are skipped, and
-    so are clips that cannot be read, which are logged.
+    ``strong_labels`` is a table as for the recipe. Clips that it does not list
+    and events of classes that the model lacks are skipped. Clips that cannot be
+    read are skipped and logged.
     """
     about = _list_clips(tagger, data_folder, split, **settings)
     names, ids, clips, labels = about
@@ -105,7 +105,7 @@ def find_events(
     if len(truth) < len(ids):
         logger.info(
             f"{strong_labels} lists {len(truth)} of the {len(ids)} clips of "
-            f"the {split} split: the others are left out."
+            f"the {split} split: the others are skipped."
         )
     found, errors = {}, {}
     for clip, source, _ in tqdm(

@@ -81,7 +81,7 @@ def stream_events(
 
 
 def _can_step(tagger):
-    """Whether a model, of frames that depend on no others, has ``step``."""
+    """Whether a model has ``step`` and features of independent frames."""
     features, norm, encoder, _ = (tagger.mods[name] for name in MODULES)
     return (
         isinstance(features, KaldiFbank)
@@ -104,7 +104,7 @@ def _window_rows(tagger, blocks, window, hop):
 
 
 def _step_rows(tagger, blocks, _, hop):
-    """The same of all that was heard so far, after each hop, at its end."""
+    """The same for all audio so far, at the end of each hop."""
     size, shift = tagger.mods.compute_features.window, tagger.frame_samples
     frames = max(round(hop / shift), 1)
     grid = (frames - 1) * shift + size, frames * shift

@@ -139,17 +139,17 @@ def _load_original(path):
     loader = loaders.get(tensors._find_loader(state))
     if loader is None:
         raise ValueError(
-            f"{path} holds neither an AST nor an Audio Mamba in the form of "
-            "their authors."
+            f"{path} holds neither an AST nor an Audio Mamba in the format of "
+            "its authors."
         )
     encoder, classifier = loader(path, state)
     labels = list(read_classes("").values())
     if len(labels) != _num_classes(classifier):
         labels = _numbered(path, classifier)
         logger.warning(
-            "%s is not for AudioSet: the mean and the standard deviation of "
-            "AudioSet's features, and independent classes, are assumed. Import "
-            "it and correct config.json.",
+            "%s is not for AudioSet: the mean and standard deviation of "
+            "AudioSet's features are used, and classes are independent. If "
+            "that is wrong, import it and correct config.json.",
             path,
         )
     front_end = features.KaldiFbank(), features.DatasetNormalization()

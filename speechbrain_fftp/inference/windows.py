@@ -110,7 +110,7 @@ def _channels_last(wav):
     if wav.ndim == 2 and sum(few) == 1:
         return wav.T if few[0] else wav
     raise ValueError(
-        f"wav has the shape {wav.shape}, which is no clip of one to "
+        f"wav has the shape {wav.shape}, but a clip has one to "
         f"{MAX_CHANNELS} channels: pass one waveform, such as wav[0], or "
         "batches to tag_batch."
     )

@@ -85,7 +85,7 @@ class MeanPooling(LinearSoftmaxPooling):
 
 
 class AttentionPooling(LinearSoftmaxPooling):
-    """The mean of probabilities with learned weights, others for each class.
+    """The mean of probabilities, with weights learned for each class.
 
     Arguments
     ---------

@@ -64,7 +64,7 @@ class AtomicCheckpointer(Checkpointer):
             raise OSError(
                 f"A checkpoint cannot be written to {folder}, where "
                 f"{free:.0f} MiB are free. Make room and start again: training "
-                f"resumes from the checkpoint before. ({error})"
+                f"resumes from the previous checkpoint. ({error})"
             ) from error
         finally:
             self.checkpoints_dir = folder
@@ -98,7 +98,7 @@ class AtomicCheckpointer(Checkpointer):
                 folder.rename(aside)
                 logger.warning(
                     "The checkpoint %s is damaged or incomplete (%s). It is "
-                    "renamed to %s, and training resumes from the one before.",
+                    "renamed to %s, and training resumes from the previous.",
                     folder,
                     ", ".join(damaged),
                     aside.name,

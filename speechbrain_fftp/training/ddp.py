@@ -1,6 +1,6 @@
-"""What the processes of one training share: predictions, losses, random draws.
+"""What the processes of a training run share: predictions, losses, seeds.
 
-Each function also works in a training of one process.
+Each function also works with a single process.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -1,4 +1,4 @@
-"""Errors of a training in one line, with the traceback in its log.
+"""Reports errors of a training run in one line; tracebacks go to its log.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -1,4 +1,4 @@
-"""The history of a training: history.csv, train_log.txt and TensorBoard.
+"""Logs of a training run: history.csv, train_log.txt and TensorBoard.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -1,4 +1,4 @@
-"""Reports of a training: TensorBoard, predictions.csv and tables of results.
+"""Reports of a training run: TensorBoard, predictions.csv, result tables.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -1,4 +1,4 @@
-"""The output folder of a training, which only one experiment may use.
+"""The output folder of a training run, which belongs to one experiment.
 
 The record run.json holds all settings of its run, and few of them may differ
 when the run is resumed.
@@ -115,9 +115,9 @@ class RunFolder:
             epochs = self.settings["number_of_epochs"]
             if epochs > self.found["limits"][-1]:
                 logger.warning(
-                    f"The run in {self.folder} goes on to {epochs} epochs, "
-                    "from here on with the learning rates of so many: the "
-                    "result is not that of a run that began with them."
+                    f"The run in {self.folder} goes on to {epochs} epochs, and "
+                    "learning rates now follow that schedule: the result will "
+                    "differ from that of a run started with as many epochs."
                 )
         elif not self.run_opts.debug and (
             (self.folder / "metrics.json").exists()
@@ -129,7 +129,7 @@ class RunFolder:
     def _refuse(self, why):
         """Raises a ValueError that says how to go on."""
         raise ValueError(
-            f"{self.folder} holds a run {why}. It stays as it is. Give another "
+            f"{self.folder} holds a run {why}. It is unchanged. Give another "
             f"folder: --output_folder {str(self.folder).rstrip(os.sep)}_2"
         )
 
@@ -173,7 +173,7 @@ class RunFolder:
         before = self.found or {"limits": [], "made_with": versions()}
         made_with = before["made_with"]
         if made_with != versions():
-            logger.warning("Begun with %s, now: %s", made_with, versions())
+            logger.warning("Started with %s, now: %s", made_with, versions())
         epochs = self.settings["number_of_epochs"]
         self.found = {
             "settings": self.settings,

@@ -76,8 +76,8 @@ def _check(argv):
     """Raises a ValueError for the first option that is wrong."""
     if not argv or not os.path.isfile(argv[0]):
         raise ValueError(
-            f"{argv[0] if argv else 'nothing'} is no yaml file. Give one first,"
-            " then options, such as hparams/ast_fftp.yaml --lr 0.001"
+            f"{argv[0] if argv else 'nothing'} is not a yaml file. Give one, "
+            "then options, such as hparams/ast_fftp.yaml --lr 0.001"
         )
     options = RunOptions().as_dict()
     options = {name: options[name] for name in HELP_TEXTS}
@@ -107,7 +107,7 @@ def _read(words):
                 raise ValueError(f"--{name} is given twice")
             given[name] = text
         elif name is None:
-            raise ValueError(f"{word} is no option: options begin with --")
+            raise ValueError(f"{word} is not an option: options start with --")
         else:
             given[name] = f"{given[name]} {word}".strip()
         if "=" in given[name]:  # a space to SpeechBrain

@@ -67,7 +67,7 @@ class StrongLabels:
     ``path`` is a table that ``read_strong_labels`` reads, and ``classes`` maps
     its labels to the model's ``labels``. The ``Tagger`` has a
     ``FrameClassifier``. What the table lacks, clips or classes, has no targets
-    of time steps; labels that the model lacks are counted and left out.
+    of time steps; labels that the model lacks are counted and skipped.
     ``augmenters`` maps keys of the yaml to an ``Augmenter``: none may move
     sounds in time.
     """
@@ -76,7 +76,7 @@ class StrongLabels:
         if not isinstance(train_set, DynamicItemDataset):
             raise ValueError("strong_labels needs format: flac.")
         if tagger.embedding_model.embedding.strides:
-            raise ValueError("strong_labels and strides exclude each other.")
+            raise ValueError("strong_labels and strides cannot be combined.")
         _check_augmentations(augmenters)
         self.n_classes, self.tagger = len(labels), tagger
         numbers = {label: number for number, label in enumerate(labels)}
@@ -95,7 +95,7 @@ class StrongLabels:
         self.timed = torch.zeros(len(labels))  # 1.0 for classes with times
         self.timed[list(found)] = 1.0
         if unknown:
-            text = "%s: left out %d events of %d other classes, such as %s"
+            text = "%s: skipped %d events of %d other classes, such as %s"
             about = sum(unknown.values()), len(unknown), next(iter(unknown))
             logger.warning(text, path, *about)
         text = "%s: times of %d of %d classes in %d of %d training clips"

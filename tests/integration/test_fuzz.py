@@ -189,7 +189,7 @@ def test_missing_ids_and_special_files(tmp_path):
     ]
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(ValueError, match="eval.parquet is no regular file"):
+    with pytest.raises(ValueError, match="eval.parquet is not a regular file"):
         read_shard(path)
 
 
@@ -309,5 +309,5 @@ def test_special_files_are_no_audio(tmp_path):
     path = tmp_path / "a.wav"
     os.mkfifo(path)
     for source in (path, tmp_path, "/dev/zero", tmp_path / "none.wav"):
-        with pytest.raises(ValueError, match="no regular file"):
+        with pytest.raises(ValueError, match="not a regular file"):
             _read_audio(str(source))

@@ -236,5 +236,5 @@ def test_odd_audio_for_a_model(model, clip, tmp_path):
         tagger.tag_file(clip)
     os.mkfifo(tmp_path / "fifo.wav")
     for path in (tmp_path / "fifo.wav", tmp_path, "/dev/zero"):
-        with pytest.raises(ValueError, match="not readable.* no regular file"):
+        with pytest.raises(ValueError, match="not readable.* a regular file"):
             tagger.tag_file(path)

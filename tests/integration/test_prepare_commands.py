@@ -259,7 +259,7 @@ def test_awkward_clips(prepare, tmp_path, logged):
         "cat/brief_nohash_0.wav": "shorter than 25 ms: 160 samples",
         "cat/cut_nohash_0.wav": "truncated: 0.623625 of 1 s",
         "cat/zero_nohash_0.wav": "empty file",
-        "cat/gone_nohash_0.wav": "no regular file",
+        "cat/gone_nohash_0.wav": "not a regular file",
     }
     text = logged()
     assert "2 listed in testing_list.txt, but missing" in text

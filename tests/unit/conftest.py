@@ -60,7 +60,7 @@ def odd_audio(tmp_path):
         "nan": (write("nan.wav", nan, subtype="FLOAT"), "not finite"),
         "no samples": (write("no.wav", noise[:0]), "has no samples"),
         "missing": (folder / "missing.wav", "missing.wav"),
-        "folder": (folder / "folder.wav", "no regular file"),
+        "folder": (folder / "folder.wav", "not a regular file"),
     }
     bad["text"][0].write_text("no sound", "utf-8")
     bad["empty"][0].write_bytes(b"")

@@ -173,8 +173,8 @@ def check_missing(chosen, data, allowed):
         about = search.describe_files(data.found, missing)
         raise ValueError(
             f"No audio of {', '.join(parts)}; {about}."
-            " Correct the data folder, or skip clips without audio with"
-            f" allow_missing: {enough:g} (--allow_missing {enough:g})"
+            " Correct the data folder, or accept that these clips are missing:"
+            f" --allow_missing {enough:g} (allow_missing: {enough:g})"
         )
 
 

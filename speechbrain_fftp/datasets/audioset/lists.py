@@ -70,8 +70,8 @@ def read_classes(path):
         check_class_names(classes.values(), path)
         if list(classes) != list(standard):
             logger.info(
-                f"Using the {len(classes)} classes of {path}, not AudioSet's"
-                f" {len(standard)} in their order"
+                f"Using the {len(classes)} classes of {path}, which differ from"
+                f" AudioSet's {len(standard)} or their order"
             )
     return classes
 

@@ -135,7 +135,7 @@ def _open_parquet(path, columns):
     except ImportError:
         raise ImportError("Parquet shards need pyarrow: pip install pyarrow")
     if not os.path.isfile(path):
-        raise ValueError(f"{path} is no regular file")
+        raise ValueError(f"{path} is not a regular file")
     try:
         with pq.ParquetFile(path) as shard:
             fields = [(f.name, str(f.type)) for f in shard.schema_arrow]

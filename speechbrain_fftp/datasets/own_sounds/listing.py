@@ -211,7 +211,7 @@ def list_class_folders(data_folder):
         if trained and clip.labels not in trained:
             raise ValueError(
                 f"{data_folder}: the class folder of {clip.path} is not among"
-                " those to train on: add it there, or correct its name"
+                " those of the train split: add it there, or correct its name"
             )
     return sorted(clips)
 

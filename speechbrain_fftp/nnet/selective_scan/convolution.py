@@ -26,7 +26,7 @@ def _convolve(x, conv, backend, reverse=False):
 
 
 def _convolve_valid(x, conv, reverse=False):
-    """The same of those outputs that depend on given steps alone."""
+    """The same for the outputs that depend only on the given steps."""
     # On a CPU, a weighted sum of shifted copies is several times faster than
     # conv1d, since the channels stay adjacent.
     taps = conv.weight[:, 0].t().contiguous()

@@ -56,7 +56,7 @@ def _find_model(source):
     try:
         utils.validate_repo_id(name)
     except errors.HFValidationError as error:
-        what = "it is no model's id (owner/name or owner/name@revision)"
+        what = "it is not a model id (owner/name or owner/name@revision)"
         raise FileNotFoundError(f"{missing} {what}.") from error
     cached = _find_cached(name, revision)
     if cached and cached.name == revision:
@@ -113,7 +113,7 @@ def _download(name, revision):
             if not re.fullmatch(SHA256, sums[file]):
                 raise ValueError(f"the SHA-256 of {file} is {sums[file]!r}")
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise errors.HTTPError(f"no hub's answer: {error}") from error
+        raise errors.HTTPError(f"invalid answer: {error}") from error
     for file, limit in LIMITS.items():
         size = sizes.get(file, 0)
         if file not in sizes and file != OPTIONAL:

@@ -190,7 +190,7 @@ def test_folders_that_cannot_keep_thresholds(model, data, capsys, monkeypatch):
         (model / name).unlink()
     with pytest.raises(SystemExit, match="2"):
         run(*arguments, "--trust-code")
-    message = f"{model} is no inference folder with config.json"
+    message = f"{model} is not an inference folder with config.json"
     assert message in capsys.readouterr().err
 
 
@@ -205,8 +205,8 @@ def test_a_published_model_must_be_imported_first(
         with pytest.raises(SystemExit, match="2"):
             run("calibrate", "--model", model, "--data_folder", data)
         error = capsys.readouterr().err
-        assert "first with `fftp-tag import SOURCE FOLDER`" in error
-        assert f"{model} is no inference folder with" in error
+        assert "use `fftp-tag import SOURCE FOLDER`" in error
+        assert f"{model} is not an inference folder with" in error
     assert content(folder) == before
     assert run("import", folder, tmp_path / "imported") == 0
     arguments = ["--model", tmp_path / "imported", "--data_folder", data]

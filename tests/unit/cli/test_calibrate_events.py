@@ -207,7 +207,7 @@ def test_what_does_not_fit_is_an_error(model, exported, data, capsys):
     arguments = ["--data_folder", data, "--strong_labels", data / "strong.tsv"]
     with pytest.raises(SystemExit, match="2"):
         run("calibrate", "--model", model, *arguments, "--window", 1)
-    assert "--strong_labels needs no --window" in capsys.readouterr().err
+    assert "--strong_labels excludes --window" in capsys.readouterr().err
     before = {p.name: p.read_bytes() for p in exported[1].iterdir()}
     assert run("calibrate", "--model", exported[1], *arguments) == 1
     assert "classifies only whole clips" in capsys.readouterr().err

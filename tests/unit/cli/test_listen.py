@@ -148,7 +148,7 @@ def test_too_few_samples_are_an_error(model, monkeypatch, capsys, count):
     [
         (["--raw", str(audio.MIN_RATE - 1)], "from 1000 to 768000"),
         (["--raw", str(audio.MAX_RATE + 1)], "from 1000 to 768000"),
-        (["--raw", "16000", "--microphone", "0"], "exclude each other"),
+        (["--raw", "16000", "--microphone", "0"], "cannot be combined"),
         (["--threshold", "2"], "'2' is not a number"),
         (["--microphone", "Mic"], "'Mic' is not a whole number from 0"),
         (["file.wav"], "unrecognized arguments: file.wav"),

@@ -78,7 +78,7 @@ def test_unreadable_files_are_rows(tagger, clips, tmp_path):
     assert "bad.wav is not readable audio" in errors[1]
     assert "late.wav" in errors[2] and "not finite" in errors[2]
     assert "missing.wav" in errors[3]
-    assert "no regular file" in errors[5]
+    assert "not a regular file" in errors[5]
     for row, error in zip(rows, errors):
         if error is None:
             tags = [tag.to_dict() for tag in row.tags]

@@ -39,7 +39,7 @@ WORDS = str(ROOT / "hparams" / "speechcommands" / "ast_fftp.yaml")
         ("--precision fp8", "--precision is fp32, fp16 or bf16, not fp8"),
         ("--grad_accumulation_factor 0", "must be greater than 0"),
         ("--output_folder=a=b", "cannot have a '='"),
-        ("stray --lr 1", "stray is no option"),
+        ("stray --lr 1", "stray is not an option"),
     ],
 )
 def test_wrong_options_are_one_line(given, said, capsys):

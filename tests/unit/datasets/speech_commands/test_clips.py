@@ -46,7 +46,7 @@ def test_whole_and_damaged_clips(tmp_path):
         ("none.wav", "empty file"),
         ("short.wav", "shorter than 25 ms"),
         ("nan.wav", "not finite"),
-        ("absent.wav", "no regular file"),
+        ("absent.wav", "not a regular file"),
     ):
         with pytest.raises(ValueError, match=message):
             usable_seconds(tmp_path / name)
@@ -67,7 +67,7 @@ def test_clips_are_converted_once(tmp_path):
     }
     for _ in range(2):
         usable, failed = use_or_convert(tmp_path, ids, flac)
-        assert (usable, failed) == (expected, {"no.wav": "no regular file"})
+        assert (usable, failed) == (expected, {"no.wav": "not a regular file"})
     samples, rate = sf.read(flac / "s.flac")
     assert rate == 16000 and samples.shape == (16000,)
     assert np.abs(np.fft.rfft(samples)).argmax() == 1000
