@@ -34,7 +34,7 @@ HPARAMS = [
 ]
 FILE = r"\.?[\w-][\w./-]*\.(?:cfg|csv|json|md|png|py|sh|toml|txt|yaml)"
 # Commands whose options are not checked.
-TOOLS = "codespell ffmpeg git grep pip pytest ruff sounddevice tensorboard venv xargs".split()
+TOOLS = "codespell ffmpeg git grep pip pytest ruff sounddevice source tensorboard venv xargs".split()
 
 
 def blocks(text):
@@ -262,7 +262,7 @@ def check_option_names(words):
 
 def check_span(span, files):
     """Says what is wrong with inline code, or nothing."""
-    if re.match(r"(python|make|torchrun|\.venv/bin/\S+) ", span):
+    if re.match(r"(python|make|torchrun|fftp-tag) ", span):
         return check_command(shlex.split(span))
     if span.startswith("--"):
         return check_option_names(span.split())
