@@ -311,6 +311,7 @@ if __name__ == "__main__":
         "synthetic demo set" if is_demo else str(hparams["data_folder"])
     )
     brain = TaggingBrain(
+        hparams["sample_rate"],
         label_encoder,
         hparams["modules"],
         wav_augment=hparams["wav_augment"],
