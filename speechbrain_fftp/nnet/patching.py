@@ -161,8 +161,8 @@ class FFTPEmbedding(_PatchEmbedding):
     stride_frames : int
         Frames from one token to the next. The paper tries 1, 5 and 10.
     strides : list of int, optional
-        Strides to train for, of which each batch in training draws one. The
-        model can then be used with any of them.
+        Strides to train for, with ``stride_frames``; each batch in training
+        draws one. The model can then be used with any of them.
     stem_channels : int
         Channels of two convolutions before the patches; 0, as in the paper, for
         none.
@@ -170,8 +170,9 @@ class FFTPEmbedding(_PatchEmbedding):
     Raises
     ------
     ValueError
-        If a size or a stride is not positive; with ``stem_channels``, if
-        ``patch_frames`` is not odd and at least 7, or a stride not even.
+        If a size or a stride is not positive, or the latter not in ``strides``;
+        with ``stem_channels``, if ``patch_frames`` is not odd and at least 7,
+        or a stride not even.
 
     Example
     -------
@@ -196,10 +197,11 @@ class FFTPEmbedding(_PatchEmbedding):
         if strides is not None and (
             not isinstance(strides, (list, tuple))
             or min(strides, default=0) < 1
+            or stride_frames not in strides
         ):
             raise ValueError(
                 f"strides={strides} must be a list of positive numbers of "
-                "frames, such as [5, 10]."
+                f"frames, stride_frames={stride_frames} among them."
             )
         self.strides, self.stem_channels = strides, stem_channels
         if not stem_channels:

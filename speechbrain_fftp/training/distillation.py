@@ -129,12 +129,17 @@ class Distillation:
     def loss(self, logits, targets, cost):
         """The weighted mean of the labels' cost and of the divergence.
 
-        ``targets`` are ``[B, C + K]``, with the teacher's probabilities.
+        ``targets`` are ``[B, C + K]``, with the teacher's probabilities. The
+        divergence replaces a share of the cost of the classes it knows only.
         """
         targets, probs = targets.tensor_split([logits.shape[1]], 1)
-        divergence = self.divergence(logits[:, self.own], probs)
-        cost = cost(logits, targets)
-        return (1 - self.weight) * cost + self.weight * divergence
+        own, labels = logits[:, self.own], targets[:, self.own]
+        divergence, loss = self.divergence(own, probs), cost(logits, targets)
+        if self.single_label:
+            known, share = loss, labels.sum(1).mean()
+        else:
+            known, share = cost(own, labels), own.shape[1] / logits.shape[1]
+        return loss + self.weight * share * (divergence - known)
 
     def divergence(self, logits, probs):
         """Kullback-Leibler divergence: per class, or over one label's classes.

@@ -26,15 +26,17 @@ from ruamel.yaml.comments import TaggedScalar
 
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import _locked, write_json
-from speechbrain_fftp.datasets.names import text_digest
+from speechbrain_fftp.dataio.files import _file_sha256, _locked, write_json
 from speechbrain_fftp.datasets.prepared import DONE
 from speechbrain_fftp.training.errors import report_errors
 from speechbrain_fftp.training.setup import num_processes, plain_yaml
 
 logger = get_logger(__name__)
 
-RECORD, LOCK = "run.json", "running.lock"
+RECORD, LOCK, PREPARED = "run.json", "running.lock", (DONE, "classes.csv")
+# Keys of files with labels; a teacher may also be a model, which is none.
+TABLES = """train_annotation train_index valid_annotation test_annotation
+strong_labels strong_valid strong_eval teacher""".split()
 PACKAGE = Path(__file__).resolve().parents[1]
 
 # What may differ when a run is resumed: places, devices, speed and reports. A
@@ -72,7 +74,10 @@ class RunFolder:
                 data_folder=str(resolved["data_folder"]),
                 prepared_folder=str(self.prepared_folder),
                 output_folder=str(self.folder),
+                save_folder=str(self.folder / "save"),
             )
+        tables = {name: self.prepared_folder / name for name in PREPARED}
+        self.tables = tables | {k: resolved.get(k) or "" for k in TABLES}
         about = hparams_file, self.overrides, run_opts
         self.settings, self.given = _read_settings(*about)
         self.found, self.begun = None, False
@@ -147,21 +152,24 @@ class RunFolder:
             text = describe_environment()
             (self.folder / "env.log").write_text(text, "utf-8")
 
-    def data_digest(self):
-        """Digest of the record of the prepared data, None without a record."""
-        path = self.prepared_folder / DONE
-        return text_digest(path.read_text("utf-8")) if path.is_file() else None
+    @functools.cached_property
+    def data(self):
+        """Checksums of the files that hold clips' labels, when first asked."""
+        tables = self.tables.items()
+        return {k: _file_sha256(x) for k, x in tables if os.path.isfile(x)}
 
     def check_data(self):
         """Raises a ValueError if a run is resumed with other data."""
 
         def check():
-            """Compares the digest of the data with that of the record."""
-            if self.found and self.found["data"] != self.data_digest():
-                self._refuse(
-                    f"on other data than {self.prepared_folder} has now, which "
-                    "was prepared again since"
-                )
+            """Compares the checksums with those of the record."""
+            now = self.data
+            before = self.found["data"] if self.found else now
+            if not isinstance(before, dict):
+                self._refuse("of an earlier version, without checksums of data")
+            changed = (k for k in self.tables if before.get(k) != now.get(k))
+            if names := " and ".join(str(self.tables[k]) for k in changed):
+                self._refuse(f"on other data: since then, {names} changed")
 
         self._on_main(check)
 
@@ -178,7 +186,7 @@ class RunFolder:
         self.found = {
             "settings": self.settings,
             "given": self.given,
-            "data": self.data_digest(),
+            "data": self.data,
             "limits": sorted({*before["limits"], epochs}),
             "made_with": made_with,
         }
@@ -190,7 +198,7 @@ class RunFolder:
         about = {
             "seed": self.settings["seed"],
             "options": {key: self.settings[key] for key in given},
-            "prepared_data": self.data_digest(),
+            "prepared_data": self.data,
             "made_with": versions(),
         }
         earlier = self.found["limits"][:-1] if self.found else []

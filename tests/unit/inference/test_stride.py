@@ -21,7 +21,7 @@ def folder(exported, tmp_path):
     folder = shutil.copytree(exported[1], tmp_path / "model")
     path = folder / "config.json"
     config = json.loads(path.read_text("utf-8"))
-    config["embedding_model"]["embedding"]["strides"] = [10, 20]
+    config["embedding_model"]["embedding"]["strides"] = [5, 20]
     path.write_text(json.dumps(config), "utf-8")
     return folder
 

@@ -174,7 +174,7 @@ def test_initial_weights_are_xavier_uniform_over_the_patch():
         (lambda: FFTPEmbedding(16, 4, 5, 2, None, 8), "=5 must be odd and"),
         (lambda: FFTPEmbedding(16, 4, 10, 2, None, 8), "=10 must be odd and"),
         (lambda: FFTPEmbedding(16, 4, 9, 5, None, 8), "must be even, not 5"),
-        (lambda: FFTPEmbedding(16, 4, 9, 2, [4, 7], 8), "be even, not 7"),
+        (lambda: FFTPEmbedding(16, 4, 9, 2, [2, 7], 8), "be even, not 7"),
     ],
 )
 def test_construction_errors(make, message):

@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 import torch
 from torch.distributions import Bernoulli, Categorical, kl_divergence
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits as bce,
+    cross_entropy,
+)
 
 from speechbrain_fftp.augment.mixup import Mixup
 from speechbrain_fftp.training.distillation import Distillation
@@ -78,11 +82,35 @@ def test_classes_are_matched_by_name(tmp_path, caplog):
     expected = probs[[2, 0]][:, [1, 0]]
     torch.testing.assert_close(targets[:, 3:], expected)
     logits = torch.randn(2, 3)
-    found = teacher.loss(logits, targets, lambda *_: torch.tensor(7.0))
-    divergence = kl_divergence(
-        Bernoulli(expected), Bernoulli(logits=logits[:, [0, 2]])
-    )
-    torch.testing.assert_close(found, divergence.mean())
+    divergence = teacher.divergence(logits[:, [0, 2]], expected)
+    found = teacher.loss(logits, targets, bce)
+    rest = bce(logits[:, 1], targets[:, 1])
+    torch.testing.assert_close(found, (2 * divergence + rest) / 3)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+def test_classes_without_a_teacher_learn_from_labels_alone(tmp_path, weight):
+    teacher, _ = make(tmp_path, labels=["Cat", "Hen", "Dog"], weight=weight)
+    labels = torch.tensor([[1.0, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]])
+    targets = teacher.look_up(IDS, labels)
+    logits, plain = torch.randn(4, 3).repeat(2, 1, 1).requires_grad_()
+    grads = torch.autograd.grad(teacher.loss(logits, targets, bce), logits)
+    expected = torch.autograd.grad(bce(plain, labels), plain)
+    torch.testing.assert_close(grads[0][:, 1], expected[0][:, 1])
+    same = torch.isclose(grads[0], expected[0]).all(0)
+    assert same.tolist() == [not weight, True, not weight]
+
+
+def test_one_label_without_a_teacher_is_learned(tmp_path):
+    """The labels' share of the loss is at least that of unknown labels."""
+    own = ["Cat", "Hen", "Dog"]
+    teacher, _ = make(tmp_path, True, labels=own, weight=1.0)
+    labels = torch.eye(3)[[0, 1, 2, 0]]
+    targets, logits = teacher.look_up(IDS, labels), torch.randn(4, 3)
+    divergence = teacher.divergence(logits[:, [0, 2]], targets[:, 3:])
+    expected = 0.25 * cross_entropy(logits, labels) + 0.75 * divergence
+    found = teacher.loss(logits, targets, cross_entropy)
+    torch.testing.assert_close(found, expected)
 
 
 def test_the_weight_is_the_share_of_the_teacher(tmp_path):

@@ -145,10 +145,11 @@ def test_folder_of_an_earlier_version(left, start):
 
 def test_debug_has_a_folder_of_its_own(start):
     start()
-    run = start(f"{GIVEN} --debug --seed 3")
+    run = start(f"{GIVEN} --debug --seed 3 --save_folder run/save")
     assert run.folder == Path("run/debug")
     assert run.overrides["output_folder"] == "run/debug"
     assert run.overrides["prepared_folder"] == "run/prepared"
+    assert run.overrides["save_folder"] == "run/debug/save"
     Path("run/debug/save").mkdir()
     Path("run/debug/metrics.json").write_text("{}")
     start(f"{GIVEN} --debug --seed 4")
@@ -159,25 +160,46 @@ def test_debug_has_a_folder_of_its_own(start):
     start(f"{GIVEN} {kept} --seed 4")
 
 
-def test_data_that_were_prepared_again_are_refused(start):
-    record = Path("run/prepared/prepared.json")
-    record.parent.mkdir(parents=True)
-    record.write_text('{"settings": {}, "source": "3 files"}')
-    run = start()
+@pytest.mark.parametrize(
+    "name",
+    ["prepared.json", "train.csv", "classes.csv", "strong.tsv", "taught.npz"],
+)
+def test_data_that_changed_are_refused(name, start):
+    """Prepared again, or a table was edited, or a teacher replaced."""
+    folder = Path("run/prepared")
+    folder.mkdir(parents=True)
+    for file in ("prepared.json", "train.csv", "classes.csv", name):
+        (folder / file).write_text("before")
+    options = f"{GIVEN} --teacher {folder}/taught.npz"
+    options += f" --strong_labels {folder}/strong.tsv"
+    yaml = YAML.with_name("ast_fftp_frames.yaml")
+    run = start(options, yaml)
     run.check_data()
-    digest = run.facts()["prepared_data"]
-    start().check_data()
-    record.write_text('{"settings": {}, "source": "4 files"}')
-    run = start(begin=False)
-    assert run.data_digest() != digest
-    with pytest.raises(ValueError, match="was prepared again since"):
+    checksums = run.facts()["prepared_data"]
+    assert len(checksums) == len(os.listdir(folder))
+    assert json.loads(Path("run/run.json").read_text())["data"] == checksums
+    start(options, yaml).check_data()
+    (folder / name).write_text("after")
+    run = start(options, yaml, begin=False)
+    assert run.facts()["prepared_data"] != checksums
+    message = f"on other data: since then, {folder / name} changed. It stays"
+    with pytest.raises(ValueError, match=message):
         run.check_data()
+
+
+@pytest.mark.parametrize("digest", [None, "0a4d55a8d778e5022fab701977c5d840"])
+def test_record_of_an_earlier_version(digest, start):
+    start()
+    record = json.loads(Path("run/run.json").read_text())
+    Path("run/run.json").write_text(json.dumps({**record, "data": digest}))
+    with pytest.raises(ValueError, match="earlier version, without checksums"):
+        start(begin=False).check_data()
 
 
 def test_facts_name_what_differs_from_the_yaml(start):
     more = "--seed 7 --embed_dim 64 --depth 12 --num_workers 0 --precision bf16"
     facts = start(f"{GIVEN} {more}").facts()
-    assert facts["seed"] == 7 and facts["prepared_data"] is None
+    assert facts["seed"] == 7 and facts["prepared_data"] == {}
     assert facts["options"] == {
         "data_folder": os.path.abspath("data"),
         "embed_dim": 64,
