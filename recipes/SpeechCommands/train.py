@@ -203,6 +203,7 @@ if __name__ == "__main__":
         hparams["embedding_model"],
         hparams["pretrained"],
         hparams["frozen_epochs"],
+        hparams["sample_rate"],
     )
 
     data_description = (

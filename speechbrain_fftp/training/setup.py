@@ -173,12 +173,12 @@ def encode_labels(labels, n_classes):
     return label_encoder
 
 
-def start_from_pretrained(encoder, source, frozen_epochs=0):
+def start_from_pretrained(encoder, source, frozen_epochs, sample_rate):
     """Loads pretrained weights, if any, see ``load_encoder``.
 
     An encoder that will be frozen must have no random weights.
     """
-    loaded = load_encoder(encoder, source) if source else []
+    loaded = load_encoder(encoder, source, sample_rate) if source else []
     random = sorted(set(encoder.state_dict()) - set(loaded))
     if random and frozen_epochs > 0:
         reason = (

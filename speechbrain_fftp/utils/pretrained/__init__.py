@@ -39,18 +39,19 @@ from speechbrain_fftp.utils.pretrained.tensors import (
 logger = get_logger(__name__)
 
 EXPORTED = "embedding_model.ckpt"
+PUBLISHED_RATE = 16000  # sampling rate of all published models
 PARTS = ("embedding.", "position.")  # what depends on the patches' shape
 PUBLISHED = {AuM: _load_aum, CED: lambda path, _: load_ced(path)}
 
 
-def load_encoder(encoder, source):
+def load_encoder(encoder, source, sample_rate=None):
     """Initializes an encoder with the weights of a checkpoint.
 
     ``source`` is a published model, on disk or as ``owner/name[@revision]`` on
     the hub; or an inference folder or its embedding_model.ckpt. Width and depth
-    must be the encoder's, and the number of heads if config.json or
-    hyperparams.yaml states it. Positions of another clip length are
-    interpolated. Square patches, such as a published AST's, become
+    must be the encoder's, and the number of heads and the ``sample_rate`` those
+    of config.json or hyperparams.yaml, if any. Positions of another clip length
+    are interpolated. Square patches, such as a published AST's, become
     full-frequency ones, see ``square_to_fftp``. For patches of another shape,
     the encoder keeps its own weights and positions, with a warning.
 
@@ -61,17 +62,18 @@ def load_encoder(encoder, source):
     path = _find_model(source)
     if (path / EXPORTED).is_file():
         path = path / EXPORTED
-    state, heads, stride = _read_own(path)
+    state, heads, stride, rate = _read_own(path)
     if PATCHES not in state:
         loaded, _ = PUBLISHED.get(type(encoder), _load_ast)(path, state)
         state, heads = loaded.state_dict(), getattr(loaded, "num_heads", None)
-        stride = loaded.embedding.stride_frames
+        stride, rate = loaded.embedding.stride_frames, PUBLISHED_RATE
     if _is_square(state, encoder, stride):
         state = _to_full_frequency(state, encoder.embedding, stride)
         text = "%s has square patches: full-frequency ones start as their means"
         logger.info(text, path)
     try:
-        taken = _fitting_tensors(state, encoder, heads)
+        rates = rate or sample_rate, sample_rate or rate
+        taken = _fitting_tensors(state, encoder, heads, rates)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     kept = encoder.load_state_dict(taken, strict=False).missing_keys
@@ -84,41 +86,43 @@ def load_encoder(encoder, source):
 
 
 def _read_own(path):
-    """Tensors, number of heads and stride of a file or an inference folder.
+    """Tensors, heads, stride and sampling rate of a file or inference folder.
 
-    A published model has no tensors. Heads and stride are None if unknown.
+    A published model has no tensors. What is unknown is None.
     """
     if path.is_file():
         state = _read_tensors(path)
-        about = _exported_sizes(path) if PATCHES in state else {}
+        about, rate = _exported_sizes(path) if PATCHES in state else ({}, None)
     else:
         config_file, part = path / "config.json", "embedding_model"
         config = _read_json(config_file) if config_file.is_file() else {}
         if not isinstance(about := config.get(part), dict):
-            return {}, None, None
+            return {}, None, None, None
         tensors = _read_tensors(path / "model.safetensors")
         names = {k: k.removeprefix(f"{part}.") for k in tensors}
         state = {new: tensors[k] for k, new in names.items() if k != new}
+        rate = config.get("sample_rate")
     sizes = about.get("num_heads"), dict(about.get("embedding") or {})
-    return state, sizes[0], sizes[1].get("stride")
+    return state, sizes[0], sizes[1].get("stride"), rate
 
 
 def _exported_sizes(path):
-    """The encoder's arguments in the yaml beside a file; empty without one."""
+    """The encoder's arguments, and the rate, in the yaml beside a file."""
     from ruamel.yaml import YAML, YAMLError
 
     path = path.with_name("hyperparams.yaml")
     if not path.is_file():
-        return {}
+        return {}, None
     try:
-        about = dict(YAML().load(path)["embedding_model"])
-        heads = about.get("num_heads")
+        content = YAML().load(path)
+        about = dict(content["embedding_model"])
+        heads, rate = about.get("num_heads"), content.get("sample_rate")
     except (*LOADING_ERRORS, YAMLError) as error:
         problem = f"is not the yaml of a model: {error!r}"
         raise ValueError(f"{path} {problem}") from error
     if heads is not None and not isinstance(heads, int):
         raise ValueError(f"{path}: num_heads is {heads!r}, not a number.")
-    return about
+    return about, rate
 
 
 def _is_square(state, encoder, stride):
@@ -136,7 +140,7 @@ def _is_one_layer(embedding):
     return isinstance(embedding, FFTPEmbedding) and embedding.stem is None
 
 
-def _fitting_tensors(state, encoder, heads):
+def _fitting_tensors(state, encoder, heads, rates):
     """A checkpoint's tensors without those of patches of another shape."""
     own = encoder.state_dict()
     own_heads = getattr(encoder, "num_heads", None)
@@ -144,6 +148,7 @@ def _fitting_tensors(state, encoder, heads):
         ("embed_dim", len(state[PATCHES]), encoder.embed_dim),
         ("depth", _count_blocks(state, "blocks."), encoder.depth),
         ("num_heads", heads or own_heads, own_heads or heads),
+        ("sample_rate", *rates),
     ):
         if saved != wanted:
             raise ValueError(

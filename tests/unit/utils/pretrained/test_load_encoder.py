@@ -206,16 +206,18 @@ def test_own_aum(form, tmp_path):
         ({"width": 48}, "embed_dim=24.* embed_dim=48"),
         ({"depth": 3}, "depth=2.* depth=3"),
         ({"heads": 3}, "num_heads=2.* num_heads=3"),
+        ({"sample_rate": 8000}, "sample_rate=16000.* sample_rate=8000"),
         ({"mlp_ratio": 2.0}, r"mlp\.0\.weight is \[96, 24\].* \[48, 24\]"),
     ],
 )
 def test_other_sizes_are_an_error(exported, sizes, message):
     _, folder = exported
     embedding = FFTPEmbedding(40, sizes.get("width", 24), 10, 5)
+    rate = sizes.pop("sample_rate", 16000)
     encoder = small_ast(embedding, **sizes)
     before = copy_of(encoder)
     with pytest.raises(ValueError, match=f"embedding_model.ckpt: .*{message}"):
-        load_encoder(encoder, folder)
+        load_encoder(encoder, folder, rate)
     for name, tensor in encoder.state_dict().items():
         assert torch.equal(tensor, before[name])
 
@@ -256,6 +258,8 @@ def test_a_folder_of_data_alone(exported, tmp_path):
         ValueError, match="num_heads=2, the encoder num_heads=3"
     ):
         load_encoder(other, tmp_path)
+    with pytest.raises(ValueError, match="has sample_rate=16000, .*=8000"):
+        load_encoder(encoder, tmp_path, 8000)
 
 
 @pytest.mark.parametrize("source", ["nothing", "a/b/c"])
