@@ -37,6 +37,7 @@ from speechbrain_fftp.training.errors import report_errors
 
 logger = get_logger(__name__)
 
+VALID_FRACTION = 0.05
 STORAGE_FORMATS = ("flac", "webdataset")
 CUT_SEGMENTS = ("auto", "yes", "no")
 TABLES = ("valid.csv", "eval.csv", "classes.csv", "label_statistics.csv")
@@ -46,7 +47,7 @@ FOLDERS = ("flac", "shards")
 def prepare_audioset(
     data_folder,
     save_folder,
-    valid_fraction=0.05,
+    valid_fraction=VALID_FRACTION,
     sample_rate=16000,
     num_workers=None,
     skip_prep=False,
@@ -77,7 +78,8 @@ def prepare_audioset(
     save_folder : str
         Folder to write to.
     valid_fraction : float
-        Fraction of AudioSet's training clips to hold out without a valid set.
+        Fraction of AudioSet's training clips to hold out without a valid set;
+        another than the default is an error with custom data.
     sample_rate : int
         Sampling rate of the written files, in Hz.
     num_workers : int, optional
@@ -149,6 +151,11 @@ def prepare_audioset(
         settings["cut_segments"] = cut_segments
     try:
         data = open_data(settings)
+        if data.notes is not None and valid_fraction != VALID_FRACTION:
+            raise ValueError(
+                "valid_fraction is for AudioSet only: give custom data a "
+                "split in clips.csv instead"
+            )
         source = prepared.source_state(data.files, settings["data_folder"])
     except FileNotFoundError:
         if not os.path.isfile(os.path.join(save_folder, prepared.DONE)):
@@ -257,7 +264,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("data_folder")
     parser.add_argument("save_folder")
-    parser.add_argument("--valid_fraction", type=float, default=0.05)
+    parser.add_argument("--valid_fraction", type=float, default=VALID_FRACTION)
     parser.add_argument("--sample_rate", type=int, default=16000)
     parser.add_argument("--num_workers", type=int)
     parser.add_argument("--unbalanced", action="store_true")

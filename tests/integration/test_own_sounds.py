@@ -169,6 +169,23 @@ def test_what_a_list_may_not_hold(prepare, tmp_path):
 def test_what_is_for_audioset_only(prepare, sounds, tmp_path):
     with pytest.raises(ValueError, match="unbalanced is for AudioSet only"):
         prepare(sounds, tmp_path / "save", unbalanced=True)
+    with pytest.raises(ValueError, match="valid_fraction is for AudioSet only"):
+        prepare(sounds, tmp_path / "save", valid_fraction=0.2)
+
+
+def test_debug_with_clips_of_one_class(tmp_path):
+    """Of equal length, so that the first two batches are of the first class."""
+    data = tmp_path / "sounds"
+    tone = 0.1 * np.sin(np.arange(16000))
+    for name in ("a", "b"):
+        (data / name).mkdir(parents=True)
+        for number in range(40):
+            noise = np.random.default_rng(number).normal(0, 0.01, 16000)
+            sf.write(data / name / f"{number}.wav", tone + noise, 16000)
+    options = {"data_folder": data, "batch_size": 2, "n_classes": 2}
+    options["num_workers"] = 0
+    _, metrics = train(tmp_path / "run", "--debug", **options)
+    assert metrics["num_classes_scored"] == 0 and np.isnan(metrics["mAP"])
 
 
 def test_folds_of_esc50(prepare, data_folder, tmp_path):
