@@ -13,6 +13,7 @@ from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.utils.logger import get_logger
 
 logger = get_logger(__name__)
+_unread = []  # ids of the clips since the last batch with a readable one
 
 
 def load_clip(path):
@@ -33,16 +34,19 @@ def load_clip(path):
 def collate_clips(clips):
     """Makes a PaddedBatch of the clips whose ``sig`` could be loaded.
 
-    The batch's attribute ``unreadable`` has the ids of the other clips.
+    The batch's attribute ``unreadable`` has the ids of the other clips. For a
+    clip that is alone in its batch, it has silence, which does not count.
     """
     readable = [clip for clip in clips if clip["sig"] is not None]
-    if not readable:
+    unreadable = [clip["id"] for clip in clips if clip["sig"] is None]
+    _unread[:] = [] if readable else [*_unread, *unreadable]
+    if len(_unread) > 2 or (len(clips) > 1 and not readable):
         raise ValueError(
-            f"None of the {len(clips)} clips of a batch can be read, for "
-            f"example {clips[0]['id']}: is the prepared folder still there?"
+            f"None of the last {len(_unread)} clips can be read, for example "
+            f"{_unread[0]}: is the prepared folder still there?"
         )
-    batch = PaddedBatch(readable)
-    batch.unreadable = [clip["id"] for clip in clips if clip["sig"] is None]
+    batch = PaddedBatch(readable or [{**clips[0], "sig": torch.zeros(16000)}])
+    batch.unreadable = unreadable
     return batch
 
 

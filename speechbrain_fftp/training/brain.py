@@ -5,6 +5,7 @@ Authors
 """
 
 import contextlib
+import functools
 import itertools
 import math
 
@@ -125,12 +126,13 @@ class ClipBrain(sb.core.Brain):
     def compute_objectives(self, predictions, batch, stage):
         """Returns the loss; in evaluation, keeps the predictions to score."""
         logits, targets = predictions
+        cost = self.compute_cost
         if stage != sb.Stage.TRAIN:
             self.kept.add(batch, logits, targets)
         elif self.teacher:
-            loss = self.teacher.loss(logits, targets, self.compute_cost)
-            return loss + self.frame_loss
-        return self.compute_cost(logits, targets) + self.frame_loss
+            cost = functools.partial(self.teacher.loss, cost=cost)
+        loss = cost(logits, targets) + self.frame_loss
+        return 0 * loss if batch.unreadable == batch.id else loss
 
     def augment(self, augmenter, signals, lens, targets):
         """Augments waveforms ``[B, S]`` or features ``[B, T, F]``."""

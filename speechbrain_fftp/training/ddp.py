@@ -7,6 +7,7 @@ Authors
 """
 
 import gc
+import itertools
 import random
 
 import numpy as np
@@ -27,10 +28,11 @@ class Predictions:
 
     def add(self, batch, logits, targets):
         """Adds a batch; logits and targets are ``[B, C]``."""
-        self.ids.extend(batch.id)
+        read = [clip not in batch.unreadable for clip in batch.id]
+        self.ids.extend(itertools.compress(batch.id, read))
         self.unreadable.extend(batch.unreadable)
-        self.logits.append(logits.cpu())
-        self.targets.append(targets.cpu())
+        self.logits.append(logits.cpu()[read])
+        self.targets.append(targets.cpu()[read])
 
     def gather(self):
         """Ids, logits and targets of all processes' clips, sorted by id.

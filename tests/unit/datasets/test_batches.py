@@ -9,11 +9,30 @@ import torch
 
 from speechbrain_fftp.datasets.batches import (
     class_balanced_weight,
+    collate_clips,
     count_labels,
     prior_log_odds,
 )
 
 CLIPS = [["a", "b"], ["a"], ["a", "b", "c"], ["a", "c", "c"], ["a"]]
+
+
+def test_unreadable_clips_are_skipped():
+    """An error only if no clip of a batch, or three in a row, can be read."""
+    good, bad = {"id": "a", "sig": torch.ones(10)}, {"id": "b", "sig": None}
+    for clips in ([good, bad], [good]):
+        batch = collate_clips(clips)
+        assert batch.id == ["a"] and batch.unreadable == ["b"][: len(clips) - 1]
+    for _ in range(2):
+        batch = collate_clips([bad])
+        assert batch.id == batch.unreadable == ["b"]
+        assert not batch.sig.data.any()
+    with pytest.raises(ValueError, match="the last 3 clips can be read.* b: "):
+        collate_clips([bad])
+    collate_clips([good])
+    with pytest.raises(ValueError, match="the last 2 clips can be read.* b: "):
+        collate_clips([bad, bad])
+    collate_clips([good])
 
 
 def test_log_odds_give_back_the_share_of_clips():

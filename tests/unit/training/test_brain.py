@@ -186,6 +186,27 @@ def test_no_checkpoint_is_saved_after_a_loss_that_is_not_finite(tmp_path):
     assert len(losses) == 4 and brain.checkpointer.steps == [1]
 
 
+def test_an_unreadable_clip_alone_in_its_batch_is_skipped(tmp_path):
+    brain = make_brain(tmp_path)
+    some = clips(3)
+    some[2]["sig"] = None
+    batches = [collate_clips(some[:2]), collate_clips(some[2:])]
+    brain.step, brain.epoch_counter.current = 2, 1
+    losses = []
+    for batch in batches:
+        predictions = brain.compute_forward(batch, sb.Stage.TRAIN)
+        about = predictions, batch, sb.Stage.TRAIN
+        losses.append(brain.compute_objectives(*about))
+    losses[1].backward()  # as the other processes of a training do
+    assert losses[0] > 0 and losses[1] == 0
+    for module in ("embedding_model", "classifier"):
+        for parameter in brain.plain_modules[module].parameters():
+            assert not parameter.grad.any()
+    targets, _ = brain.predict(batches)
+    assert torch.equal(targets, torch.eye(2))
+    assert brain.kept.unreadable == ["clip 2"]
+
+
 def test_a_frozen_encoder_keeps_its_weights(tmp_path):
     brain = make_brain(tmp_path, frozen_epochs=1)
     before = {

@@ -75,12 +75,13 @@ def test_nothing_to_gather():
 
 def test_predictions_of_batches_are_put_together():
     predictions = Predictions()
-    for ids, unreadable in ((["b", "c"], []), (["a"], ["x"])):
+    parts = (["b", "c"], []), (["a"], ["x"]), (["y"], ["y"])
+    for ids, unreadable in parts:  # y is alone in its batch
         batch = SimpleNamespace(id=ids, unreadable=unreadable)
         values = torch.tensor([[float(ord(name)), 0.0] for name in ids])
         predictions.add(batch, values, values + 1)
     ids, logits, targets, unreadable = predictions.gather()
-    assert ids == ["a", "b", "c"] and unreadable == ["x"]
+    assert ids == ["a", "b", "c"] and unreadable == ["x", "y"]
     assert logits[:, 0].tolist() == [97.0, 98.0, 99.0]
     assert torch.equal(targets, logits + 1)
 

@@ -18,9 +18,9 @@ from speechbrain_fftp.training import errors
 
 
 def load_unreadable():
-    clips = [{"id": "a", "sig": None}]
+    clips = [{"id": "a", "sig": None}] * 2
     options = {"num_workers": 1, "collate_fn": collate_clips}
-    list(torch.utils.data.DataLoader(clips, **options))
+    list(torch.utils.data.DataLoader(clips, 2, **options))
 
 
 def reported(function, capsys):
@@ -35,7 +35,7 @@ def reported(function, capsys):
     "function, line",
     [
         (lambda: encode_clip(None), "missing file"),
-        (load_unreadable, "None of the 1 clips of a batch can be read, for"),
+        (load_unreadable, "None of the last 2 clips can be read, for exam"),
         (Path("no.csv").read_text, "[Errno 2] No such file or directory: 'no."),
     ],
 )
