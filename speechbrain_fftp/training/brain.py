@@ -83,6 +83,8 @@ class ClipBrain(sb.core.Brain):
         about = train_logger, tensorboard_logger, self.labels, self.criterion
         self.history = TrainingHistory(run.folder, *about)
         self.data_description = data_description
+        if self.optimizer_step_limit is not None:  # text to SpeechBrain
+            self.optimizer_step_limit = int(self.optimizer_step_limit)
         minutes = self.ckpt_interval_minutes
         self.ckpt_intervals = minutes, self.ckpt_interval_steps
         self.checkpointer.add_recoverable("history", self.history)
@@ -135,7 +137,9 @@ class ClipBrain(sb.core.Brain):
         return 0 * loss if batch.unreadable == batch.id else loss
 
     def augment(self, augmenter, signals, lens, targets):
-        """Augments waveforms ``[B, S]`` or features ``[B, T, F]``."""
+        """Augments waveforms ``[B, S]`` or features ``[B, T, F]``, or not."""
+        if augmenter is None:
+            return signals, lens, targets
         plain = signals[0]
         signals, lens = augmenter(signals, lens)
         if signals.ndim == 3 and self.step == 1 and if_main_process():
@@ -181,17 +185,21 @@ class ClipBrain(sb.core.Brain):
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
         """Logs the step, and allows or forbids a checkpoint after it."""
         self.history.add_batch(len(batch.id) * num_processes())
+        self.batch_loss = ddp.mean_over_ranks(loss)
         if should_step:
-            self.step_loss = ddp.mean_over_ranks(loss)
-            values = self.optimizer_step, self.step_loss, self.lr
+            values = self.optimizer_step, self.batch_loss, self.lr
             self.history.add_step(*values, self.grad_norm)
             self.run.begin()
         # SpeechBrain reads the intervals after each batch, and 0 means never.
         # A checkpoint would lose accumulated gradients, or keep NaNs.
-        allowed = should_step and math.isfinite(self.step_loss)
-        self.ckpt_interval_minutes, self.ckpt_interval_steps = (
-            self.ckpt_intervals if allowed else (0, 0)
-        )
+        allowed = should_step and math.isfinite(self.batch_loss)
+        intervals = self.ckpt_intervals if allowed else (0, 0)
+        self.ckpt_interval_minutes, self.ckpt_interval_steps = intervals
+
+    def fit_batch(self, batch):
+        """Returns the mean loss of all processes: one of them saves it."""
+        super().fit_batch(batch)
+        return torch.tensor(self.batch_loss, dtype=torch.float64)
 
     def on_stage_start(self, stage, epoch=None):
         """Forgets the predictions of the last stage; positions the stream."""
@@ -205,8 +213,7 @@ class ClipBrain(sb.core.Brain):
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Computes and logs metrics; saves a checkpoint after validation."""
         if stage == sb.Stage.TRAIN:
-            loss = torch.tensor(stage_loss, device=self.device)
-            self.train_loss = ddp.mean_over_ranks(loss)
+            self.train_loss = stage_loss
             return
         ids, logits, targets, unreadable = self.kept.gather()
         probs = self.probabilities(logits)
@@ -240,8 +247,7 @@ class ClipBrain(sb.core.Brain):
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Averages the weights of the best checkpoints."""
         super().on_evaluate_start(max_key=max_key, min_key=min_key)
-        names = ("embedding_model", "classifier")
-        about = names, max_key, self.avg_checkpoints
+        about = ("embedding_model", "classifier"), max_key, self.avg_checkpoints
         found = average_best(self.checkpointer, *about)
         saved = self.checkpointer.list_checkpoints()
         self.tested = {
@@ -264,7 +270,10 @@ class ClipBrain(sb.core.Brain):
     def set_schedule(self, lr_schedule, warmup_steps, train_loader):
         """Creates the schedule; warm-up takes at most a tenth of all steps."""
         steps = len(train_loader) // self.grad_accumulation_factor
-        steps = max(steps * self.epoch_counter.limit, 1)
+        if not steps:
+            text = "grad_accumulation_factor must be at most the number of "
+            raise ValueError(f"{text}batches of an epoch, {len(train_loader)}.")
+        steps *= self.epoch_counter.limit
         self.lr_schedule = lr_schedule(
             warmup_steps=min(warmup_steps, steps // 10), total_steps=steps
         )
@@ -282,9 +291,8 @@ class ClipBrain(sb.core.Brain):
         """Writes the inference folder, and ends the process group if any."""
         folder = self.run.folder / "inference"
         recipe = self.run.folder / "hyperparams.yaml"
-        about = self.plain_modules, self.label_encoder, folder
-        more = single_label, self.thresholds
-        run_on_main(_export_inference, args=[recipe, *about, *more])
+        about = self.plain_modules, self.label_encoder, folder, single_label
+        run_on_main(_export_inference, args=[recipe, *about, self.thresholds])
         if if_main_process():
             logger.info("Model: %s", folder)
         if self.distributed_launch:

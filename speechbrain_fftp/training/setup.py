@@ -23,7 +23,7 @@ logger = get_logger(__name__)
 
 POSITIVE = """avg_checkpoints batch_size clip_seconds depth embed_dim
 grad_accumulation_factor lr max_frames n_classes n_mels number_of_epochs
-patch_frames sample_rate stride_frames""".split()
+optimizer_step_limit patch_frames sample_rate stride_frames""".split()
 WORDS = ("task",)  # numbers that may be words
 KINDS = {
     bool: "True or False",
@@ -52,7 +52,9 @@ def check_options(argv):
     """
     argv = [word for word in argv if word != "--verbose"]
     try:
-        if not {"-h", "--help"}.intersection(argv):
+        if {"-h", "--help"}.intersection(argv):
+            print("Any key of the yaml file is also an option: --lr 0.001.\n")
+        else:
             _check(argv)
             argv += _default_precision(_read(argv[1:]))
     except ValueError as error:
@@ -81,7 +83,8 @@ def _check(argv):
         )
     options = RunOptions().as_dict()
     options = {name: options[name] for name in HELP_TEXTS}
-    options.update(jit_module_keys=None, compile_module_keys=None)
+    more = {"jit_module_keys": None, "compile_module_keys": None}
+    options.update(more, optimizer_step_limit=1)  # None would be of no kind
     keys = plain_yaml(argv[0])
     for name, text in _read(argv[1:]).items():
         if name not in keys and name not in options:

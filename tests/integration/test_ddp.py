@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import csv
 import os
 import re
 import signal
@@ -134,3 +135,10 @@ def test_kill_of_one_process_ends_the_job_and_it_resumes(
     assert "Loading a checkpoint" in output
     for key in ("mAP", "AUC", "loss"):
         assert resumed[key] == pytest.approx(unbroken[key], abs=1e-3)
+    # The mean loss of both processes, though one saves it in a checkpoint
+    losses = []
+    for name in ("unbroken", "killed"):
+        with open(tmp_path / name / "history.csv", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            losses.append([float(row["train_loss"]) for row in rows])
+    assert losses[1] == pytest.approx(losses[0], abs=1e-6)

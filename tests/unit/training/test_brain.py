@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 
 import speechbrain as sb
 from speechbrain.dataio.encoder import CategoricalEncoder
@@ -205,6 +206,43 @@ def test_an_unreadable_clip_alone_in_its_batch_is_skipped(tmp_path):
     targets, _ = brain.predict(batches)
     assert torch.equal(targets, torch.eye(2))
     assert brain.kept.unreadable == ["clip 2"]
+
+
+def test_checkpoints_have_the_mean_loss_of_all_processes(tmp_path, monkeypatch):
+    def mean(loss):  # as if the other process had three times this one's loss
+        losses.append(2 * loss.item())
+        return losses[-1]
+
+    losses = []
+    monkeypatch.setattr("speechbrain_fftp.training.ddp.mean_over_ranks", mean)
+    options = {"ckpt_interval_steps": 3, "ckpt_interval_minutes": 0}
+    brain = make_brain(tmp_path, **options)
+    brain.on_stage_end = lambda *args: None
+    brain.fit(brain.epoch_counter, loader(), None)
+    (saved,) = tmp_path.glob("CKPT*/brain.ckpt")
+    expected = pytest.approx(sum(losses[:3]) / 3)
+    assert yaml.safe_load(saved.read_text())["avg_train_loss"] == expected
+
+
+def test_accumulating_more_batches_than_there_are_is_an_error(tmp_path):
+    make_brain(tmp_path, grad_accumulation_factor=4)
+    message = "grad_accumulation_factor must be .* batches of an epoch, 4"
+    with pytest.raises(ValueError, match=message):
+        make_brain(tmp_path, grad_accumulation_factor=5)
+
+
+def test_limit_of_steps_from_the_command_line(tmp_path):
+    """Which SpeechBrain leaves as text."""
+    brain = make_brain(tmp_path, optimizer_step_limit="3")
+    brain.fit(brain.epoch_counter, loader(), loader(4))
+    assert brain.optimizer_step == 3
+
+
+def test_augmentations_may_be_null(tmp_path):
+    brain = make_brain(tmp_path)
+    brain.wav_augment = brain.fea_augment = None
+    brain.fit(brain.epoch_counter, loader(), loader(4))
+    assert brain.optimizer_step == brain.mixup.calls == 4
 
 
 def test_a_frozen_encoder_keeps_its_weights(tmp_path):

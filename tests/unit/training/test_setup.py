@@ -38,6 +38,8 @@ WORDS = str(ROOT / "hparams" / "speechcommands" / "ast_fftp.yaml")
         ("--debug True", "--debug takes no value"),
         ("--precision fp8", "--precision is fp32, fp16 or bf16, not fp8"),
         ("--grad_accumulation_factor 0", "must be greater than 0"),
+        ("--optimizer_step_limit few", "must be a whole number, not few"),
+        ("--optimizer_step_limit 0", "must be greater than 0"),
         ("--output_folder=a=b", "cannot have a '='"),
         ("stray --lr 1", "stray is no option"),
     ],
@@ -66,6 +68,11 @@ def test_right_options_are_passed_on(monkeypatch):
     assert check_options([*words, "--verbose"]) == words
     words = [WORDS, "--task", "folders", "--speeds", "[90,", "110]"]
     assert check_options(words) == words
+
+
+def test_help_says_that_keys_of_the_yaml_file_are_options(capsys):
+    assert check_options([YAML, "--help"]) == [YAML, "--help"]
+    assert "key of the yaml file is also an option" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
