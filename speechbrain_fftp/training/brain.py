@@ -26,7 +26,7 @@ from speechbrain_fftp.training.setup import num_processes
 logger = get_logger(__name__)
 
 
-class ClipBrain(sb.core.Brain):
+class ClipBrain(ddp.DistributedBrain):
     """Trains, evaluates and exports a model that classifies clips.
 
     A recipe's Brain adds what depends on the task:

@@ -16,7 +16,25 @@ import torch
 # Before there is a group: default arguments in it would hold on to the group.
 import torch.distributed.nn
 
+import speechbrain as sb
 from speechbrain.utils.distributed import get_rank, is_distributed_initialized
+
+
+class DistributedBrain(sb.Brain):
+    """A Brain that also trains batch norms in several processes on a CPU.
+
+    There is no ``SyncBatchNorm`` there: each process has its own statistics.
+    """
+
+    def _wrap_distributed(self):
+        on_cpu = torch.device(self.device).type == "cpu"
+        if not (self.distributed_launch and on_cpu):
+            return super()._wrap_distributed()
+        unused = {"find_unused_parameters": self.find_unused_parameters}
+        for name, module in self.modules.items():
+            if any(p.requires_grad for p in module.parameters()):
+                wrapped = torch.nn.parallel.DistributedDataParallel
+                self.modules[name] = wrapped(module, **unused)
 
 
 class Predictions:

@@ -5,6 +5,7 @@ Authors
 """
 
 import csv
+import math
 import os
 import re
 import signal
@@ -64,6 +65,19 @@ def test_two_processes_train_as_one(more, prepared, tmp_path):
     for log in ("train_log.txt", "per_class.csv"):
         lines = [(tmp_path / n / log).read_text() for n in ("one", "two")]
         assert len(lines[0].splitlines()) == len(lines[1].splitlines())
+
+
+@pytest.mark.parametrize(
+    "hparams",
+    ["convnext_fftp.yaml", pytest.param("ced.yaml", marks=pytest.mark.slow)],
+)
+def test_batch_norms(hparams, prepared, tmp_path):
+    """SpeechBrain makes them ones that need a GPU."""
+    options = {**prepared, "hparams": hparams, "number_of_epochs": 1}
+    if hparams == "ced.yaml":
+        options.update(patch_frames=None, stride_frames=None)
+    _, metrics = train(tmp_path, command=torchrun, **options)
+    assert metrics["num_clips"] == 8 and math.isfinite(metrics["loss"])
 
 
 def test_an_uneven_split_is_scored_whole(prepared, data_folder, tmp_path):
