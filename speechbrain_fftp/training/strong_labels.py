@@ -139,7 +139,7 @@ class StrongLabels:
 def _check_augmentations(augmenters):
     """Raises a ValueError for an augmentation that moves sounds in time."""
     for key, augmenter in augmenters.items():
-        for each in augmenter.augmentations.values():
+        for each in augmenter.augmentations.values() if augmenter else ():
             names = {parent.__name__ for parent in type(each).__mro__}
             if names & MOVING and getattr(each, "dim", 1) == 1:  # 2: frequency
                 raise ValueError(

@@ -212,7 +212,8 @@ def test_other_augmentations_are_not_refused(tmp_path):
         freq_domain.RandomShift(dim=2),
     )
     text = DCASE + "c\t0\t1\tDog\n"
-    make_labels(tmp_path / "strong.tsv", text, augmenters=found)
+    for each in (found, {"wav_augment": None}):
+        make_labels(tmp_path / "strong.tsv", text, augmenters=each)
 
 
 def test_tables_to_score_on_are_read_before_the_training(tmp_path):
