@@ -1,7 +1,9 @@
 """Compiles the Triton kernels for GPUs, without needing a GPU.
 
-Writes registers and spilled bytes of a thread, as ptxas reports them, to
-benchmarks/results/kernels.json and .md.
+Writes registers and spilled bytes of a thread, as ptxas reports them, and the
+instructions of the kernel's largest loop to benchmarks/results/kernels.json
+and .md. Of these, a multiprocessor issues four in a clock cycle, one for a warp
+each; special functions (exponentials, reciprocals) it computes for half a warp.
 
 > python benchmarks/kernels.py
 
@@ -84,7 +86,7 @@ def compile_kernel(kernel, constants, options, capability, dtype):
 
 
 def count_registers(ptx, capability):
-    """Registers and spilled bytes of a thread."""
+    """Registers, spilled bytes and instructions of a thread."""
     name = f"sm_{capability}" + "a" * (capability >= 90)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "kernel.ptx")
@@ -96,10 +98,29 @@ def count_registers(ptx, capability):
             text=True,
             check=True,
         )
+        program = Path(words[0]).with_name("nvdisasm")
+        code = path.with_suffix(".cubin")
+        code = subprocess.check_output([program, "-c", code], text=True)
     text = done.stdout + done.stderr
     registers = re.search(r"Used (\d+) registers", text)
     spills = re.findall(r"(\d+) bytes spill stores", text)
-    return int(registers[1]), sum(map(int, spills))
+    return int(registers[1]), sum(map(int, spills)), *count_loop(code)
+
+
+def count_loop(code):
+    """Instructions of the largest loop, and special functions among them."""
+    places, names, loops = {}, [], [(0, 0)]
+    for line in code.splitlines():
+        if label := re.match(r"\s*(\.L_x_\d+):", line):
+            places[label[1]] = len(names)
+        pattern = r"/\*[0-9a-f]{4,}\*/\s+(?:@\S+ )?([A-Z]\w*)(.*);"
+        if found := re.search(pattern, line):
+            names.append(found[1])
+            target = re.search(r"\.L_x_\d+", found[2])
+            if found[1] == "BRA" and target and target[0] in places:
+                loop = names[places[target[0]] :]
+                loops.append((len(loop), loop.count("MUFU")))
+    return max(loops)
 
 
 def main():
@@ -109,9 +130,13 @@ def main():
     for name, kernel in KERNELS.items():
         for capability, dtype in TARGETS.items():
             ptx = compile_kernel(*kernel, capability, dtype)
-            registers, spilled = count_registers(ptx, capability)
+            found = count_registers(ptx, capability)
+            registers, spilled, instructions, special = found
             row = {"kernel": name, "GPU": f"sm_{capability}", "type": dtype}
             row.update(registers=registers, spilled=f"{spilled} bytes")
+            row["loop"] = f"{instructions} ({special} special)"
+            if instructions < 10:  # none but the one that ends a program
+                row["loop"] = "-"
             harness.add_row(rows, row)
     about = {"triton": triton.__version__}
     harness.write_results("kernels", about, {"Registers": ("", rows)})

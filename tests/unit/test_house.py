@@ -229,7 +229,7 @@ def test_imports_in_functions_are_told_from_others():
 
 
 @pytest.mark.parametrize(
-    "folder, most", [("speechbrain_fftp", 16_700), ("benchmarks", 5_570)]
+    "folder, most", [("speechbrain_fftp", 16_700), ("benchmarks", 5_590)]
 )
 def test_lines_of_a_folder(folder, most):
     lines = sum(text.count("\n") for text in sources(folder).values())

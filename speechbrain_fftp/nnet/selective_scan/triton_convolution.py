@@ -13,6 +13,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from speechbrain_fftp.nnet.selective_scan.triton_kernels import LOG2E
+
 STEPS = tl.constexpr(16)  # of a tile
 CHANNELS = tl.constexpr(64)  # of a tile
 
@@ -48,7 +50,7 @@ def forward(
         w = tl.load(weight + d * K + k, mask=inside, other=0.0)
         row = _row(x, x_l, t, SIGN * (k - (K - 1)), steps, inside)
         total += w.to(tl.float32)[None, :] * row
-    total = total / (1.0 + tl.exp(-total))
+    total = total / (1.0 + tl.exp2(-LOG2E * total))
     keep = (t < steps)[:, None] & inside[None, :]
     out += b * out_b + t[:, None] * out_l + d[None, :]
     tl.store(out, total.to(out.dtype.element_ty), mask=keep)
@@ -84,7 +86,7 @@ def backward(
         total = tl.zeros([STEPS, CHANNELS], tl.float32) + shift
         for k in tl.static_range(K):
             total += weights[k] * rows[j + k]
-        sigmoid = 1.0 / (1.0 + tl.exp(-total))
+        sigmoid = 1.0 / (1.0 + tl.exp2(-LOG2E * total))
         grad = _row(d_out, d_out_l, t, SIGN * j, steps, inside)
         grad *= sigmoid * (1.0 + total * (1.0 - sigmoid))
         dx_tile += weights[K - 1 - j] * grad

@@ -15,6 +15,7 @@ import triton.language as tl
 from speechbrain_fftp.nnet.selective_scan.triton_kernels import (
     BLOCK,
     CHUNK,
+    LOG2E,
     _advance,
     _at,
     _at_row,
@@ -127,7 +128,7 @@ def backward(
                 dy = douts[j].to(tl.float32)
                 if z is not None:
                     gate = zs[j].to(tl.float32)
-                    sigmoid = 1.0 / (1.0 + tl.exp(-gate))
+                    sigmoid = 1.0 / (1.0 + tl.exp2(-LOG2E * gate))
                     y = tl.sum(h * C, axis=0)
                     if D is not None:
                         y += skip * u_j
@@ -143,7 +144,7 @@ def backward(
                 dlog = kept * G
                 ddelta = u_j * dadded + LN2 * tl.sum(dlog * decay, axis=0)
                 if SOFTPLUS:
-                    ddelta = ddelta / (1.0 + tl.exp(-x_j))
+                    ddelta = ddelta / (1.0 + tl.exp2(-LOG2E * x_j))
                 tl.store(dx + (k + j) * out_t, ddelta, mask=keep)
                 du_j = delta * dadded
                 if D is not None:

@@ -20,6 +20,7 @@ import triton.language as tl
 BLOCK = tl.constexpr(32)  # channels per program, one per thread
 CHUNK = tl.constexpr(32)  # steps between the states that the forward saves
 UNROLL = tl.constexpr(8)  # steps of the forward whose inputs load together
+LOG2E = tl.constexpr(1.4426950408889634)  # exp2 takes fewer instructions
 
 
 @triton.jit
@@ -80,7 +81,7 @@ def _step_size(x, bias, live, SOFTPLUS: tl.constexpr):
     delta = x
     if SOFTPLUS:
         # log(1 + e) = 2 artanh(e / (2 + e)), accurate for the smallest e too
-        e = tl.exp(-tl.abs(x))
+        e = tl.exp2(-LOG2E * tl.abs(x))
         s = e / (2.0 + e)
         q = s * s
         series = 1 / 7 + q * (1 / 9 + q * (1 / 11 + q * (1 / 13)))
@@ -166,7 +167,7 @@ def forward(
                     y += skip * us[j].to(tl.float32)
                 if z is not None:
                     gate = zs[j].to(tl.float32)
-                    y *= gate / (1.0 + tl.exp(-gate))
+                    y *= gate / (1.0 + tl.exp2(-LOG2E * gate))
                 tl.store(to, y, mask=inside & (j < left))
                 to += out_t
             at += row_t

@@ -99,10 +99,14 @@ def test_kernels_compile_without_a_gpu():
     assert child.returncode == 0, child.stderr[-3000:]
     lines = child.stdout.splitlines()
     rows = [line.strip("| ").split(" | ") for line in lines if "sm_" in line]
-    spilled = {}
-    for name, *_, count in rows:
+    spilled, loops = {}, {}
+    for name, *_, count, loop in rows:
         spilled.setdefault(name, []).append(int(count.split()[0]))
+        loops.setdefault(name, []).append(loop)
     assert len(spilled) == 6
+    # 128 exponentials of 8 steps, and two of each step with two divisions
+    assert all("(160 special)" in x for x in loops["scan, forward"])
+    assert max(int(x.split()[0]) for x in loops["scan, forward"]) < 1400
     # In the forward's loop, one load of them for 8 steps at most
     assert max(spilled.pop("scan, backward")) < 64
     assert max(map(max, spilled.values())) < 16
