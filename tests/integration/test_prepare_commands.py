@@ -175,7 +175,7 @@ def test_folders_of_unknown_and_silence_are_used(prepare, tmp_path, logged):
     assert counts["_unknown_"] == 4 and counts["_silence_"] == 1
     assert {Path(row["wav"]).parts[0] for row in rows} == {"$data_folder"}
     assert not (tmp_path / "save" / "silence").exists()
-    assert "are empty: cow" in logged()
+    assert "not a word of task 12: cow" in logged()
 
 
 def test_thirty_five_words(prepare, tmp_path, logged):
@@ -187,7 +187,7 @@ def test_thirty_five_words(prepare, tmp_path, logged):
     save = tmp_path / "save"
     assert [r["label"] for r in read_table(save, "classes")] == sorted(words)
     assert [len(read_table(save, split)) for split in SPLITS] == [35] * 3
-    assert "are empty: tortoise" in logged()
+    assert "not a word of task 35: tortoise" in logged()
     assert read_skipped(save) == {}
     shutil.rmtree(data / "bed")
     with pytest.raises(ValueError, match="no folder bed: .*'folders'"):
@@ -202,7 +202,7 @@ def test_custom_folders(prepare, tmp_path, logged):
     prepare(data, save, task="folders")  # its own folder is no class
     labels = [row["label"] for row in read_table(save, "classes")]
     assert labels == ["hund", "katze"]
-    assert "are empty: leer" in logged()
+    assert "empty or not a word of task folders: leer" in logged()
     assert "Using the data prepared" in logged()
     with pytest.raises(ValueError, match="save to another folder"):
         prepare(data, data, task="folders")

@@ -313,7 +313,7 @@ def test_missing_clips(prepare, tmp_path, name, hint):
         prepare(data, save)
     message = str(error.value)
     assert "0 of 2 eval clips (0%), 1 of 4 train clips (25%)" in message
-    assert message.endswith("allow_missing: 0.25 (--allow_missing 0.25)")
+    assert message.endswith("--allow_missing 0.25 (allow_missing: 0.25)")
     assert not list(save.glob("flac/*"))
     with pytest.raises(ValueError, match="allow_missing is 2, not in"):
         prepare(data, save, allow_missing=2)
