@@ -29,8 +29,8 @@ test: $(INSTALLED)
 soak: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/soak.py
 
-# Train what the study's plans declare and is not stored yet, hours on two cores,
-# then rewrite its tables: make study DATA=FOLDER, which holds both data folders.
+# Train what the study's two main plans declare and is not stored yet, hours on two
+# cores, then rewrite their tables: make study DATA=FOLDER with both data folders.
 study: $(BENCH_INSTALLED)
 	for name in speech_commands audioset_mini; do \
 		$(VENV)/bin/python benchmarks/study/run.py "$(DATA)/$$name" && \

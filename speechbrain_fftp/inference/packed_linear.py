@@ -1,10 +1,9 @@
 """Faster inference: oneDNN instead of MKL, one thread for small calls, strides.
 
 PyTorch multiplies float32 matrices with MKL, which does not use AVX-512 on
-other vendors' processors: 105 GFLOP/s on a core of an AMD EPYC (Zen 5), where
-oneDNN, which is part of PyTorch, reached 230. ``pack_linear`` makes a model use
-oneDNN; on all other machines it changes nothing. Training keeps PyTorch's
-layers.
+other vendors' processors. ``pack_linear`` makes a model use oneDNN there, which
+is part of PyTorch; on all other machines it changes nothing. Training keeps
+PyTorch's layers.
 
 PyTorch's threads wait for each other after every operation. While another
 process needs a core, that takes far longer than the operations of a small
