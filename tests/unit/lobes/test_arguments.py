@@ -24,7 +24,7 @@ MODULES = [
     KaldiFbank(8000, 40, 20.0, 5.0, 30.0, 0.9),
     MelDecibels(8000, 40, 256, 80, 30.0, 3000.0),
     DatasetNormalization(-1.0, 2.0),
-    FFTPEmbedding(40, 12, 9, 4, [2, 6], 5),
+    FFTPEmbedding(40, 12, 9, 4, [2, 4], 5),
     SquarePatchEmbedding(40, 12, 8, 4),
     AST(
         n_mels=40,

@@ -182,7 +182,9 @@ def test_data_that_changed_are_refused(name, start):
     (folder / name).write_text("after")
     run = start(options, yaml, begin=False)
     assert run.facts()["prepared_data"] != checksums
-    message = f"on other data: since then, {folder / name} changed. It stays"
+    message = (
+        f"on other data: since then, {folder / name} changed. It is unchanged"
+    )
     with pytest.raises(ValueError, match=message):
         run.check_data()
 
