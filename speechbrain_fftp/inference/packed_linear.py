@@ -141,7 +141,7 @@ class _PackedLinear(torch.nn.Linear):
         return {**self.__dict__, "_packed": None, "_packed_state": None}
 
     def forward(self, x):
-        """Maps ``[..., in_features]`` to ``[..., out_features]``."""
+        """Maps inputs ``[*, in_features]`` to ``[*, out_features]``."""
         weight = self.weight
         if not _use_onednn(x, len(weight), weight) or not _is_packable(weight):
             return super().forward(x)
