@@ -35,10 +35,10 @@ def write_mixture(path):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """The inference folder of the recipe's demo."""
+    """The inference folder of `make demo`."""
     folder = tmp_path_factory.mktemp("demo")
     command = [sys.executable, "recipes/AudioSet/train.py"]
-    command += ["hparams/ast_fftp.yaml", "--output_folder", str(folder)]
+    command += ["hparams/convnext_fftp.yaml", "--output_folder", str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True
