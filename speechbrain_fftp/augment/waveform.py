@@ -16,6 +16,12 @@ class RandomGain(torch.nn.Module):
 
     It is drawn uniformly from ``-decibels .. decibels``. Unlike SpeechBrain's
     ``RandAmp``, this does not normalise clips to their peak first.
+
+    Example
+    -------
+    >>> gain = RandomGain(decibels=6.0)
+    >>> gain(torch.ones(4, 8)).abs().max() < 2
+    tensor(True)
     """
 
     def __init__(self, decibels):
@@ -36,6 +42,13 @@ class RandomShift(torch.nn.Module):
     It is drawn uniformly from ``-max_shift .. max_shift``, or up to half of a
     clip that is shorter than twice that. What is shifted out of the clip is
     lost, and zeros come in: its other end would be heard as another sound.
+
+    Example
+    -------
+    >>> shift = RandomShift(max_shift=2)
+    >>> wavs = torch.ones(4, 8)
+    >>> bool((shift(wavs, torch.ones(4)).sum(1) >= 6).all())
+    True
     """
 
     def __init__(self, max_shift):
@@ -63,6 +76,15 @@ class NoiseCuts:
 
     For ``noise_funct`` of ``speechbrain.augment.time_domain.AddNoise``. The
     folder holds mono ``*.flac`` files at the sampling rate of the clips.
+
+    Example
+    -------
+    >>> import soundfile
+    >>> folder = getfixture("tmpdir")
+    >>> soundfile.write(folder / "hum.flac", [0.5] * 100, 16000)
+    >>> NoiseCuts(folder)(torch.rand(2, 3))
+    tensor([[0.5000, 0.5000, 0.5000],
+            [0.5000, 0.5000, 0.5000]])
     """
 
     def __init__(self, folder):

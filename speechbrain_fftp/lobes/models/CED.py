@@ -29,6 +29,13 @@ class CED(torch.nn.Module):
 
     Published sizes (width, depth, heads): tiny 192, 12, 3; mini 256, 12, 4;
     small 384, 12, 6; base 768, 12, 12.
+
+    Example
+    -------
+    >>> encoder = CED(embed_dim=48, depth=2, num_heads=3)
+    >>> feats = torch.rand(2, 1200, 64)
+    >>> encoder(feats, torch.tensor([1.0, 0.3])).shape
+    torch.Size([2, 1, 48])
     """
 
     def __init__(
