@@ -36,7 +36,7 @@ from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.onnx import export_onnx
 from speechbrain_fftp.lobes.features import KaldiFbank
-from speechbrain_fftp.utils.metrics import tagging_metrics
+from speechbrain_fftp.metrics.tagging import tagging_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = harness.RESULTS / "audioset_mini.json"

@@ -53,10 +53,10 @@ def write_model(folder):
     """Writes an inference folder of random weights."""
     from random_models import make_labels, make_modules
 
-    from speechbrain_fftp.inference.folder import _export_inference
+    from speechbrain_fftp.inference.folder import export_inference
 
     (folder / "recipe.yaml").write_text(RECIPE, "utf-8")
-    return _export_inference(
+    return export_inference(
         folder / "recipe.yaml",
         make_modules("AST-tiny"),
         make_labels(),

@@ -31,7 +31,7 @@ RENAMED = {
     "nnet.selective_scan.triton_kernels": "integrations.triton.scan_kernels",
     "nnet.selective_scan.triton_gradient": "integrations.triton.scan_gradient",
     "nnet.selective_scan.triton_convolution": "integrations.triton.convolution",
-    "utils.pretrained": "utils.pretrained_encoders",
+    "pretrained": "pretrained_encoders",
 }
 
 # Packages that neither SpeechBrain nor this package has, with their docstrings.

@@ -89,12 +89,12 @@ def exported(tmp_path_factory):
     hparams : dict
         Its loaded yaml, with the modules.
     folder : pathlib.Path
-        Written by ``_export_inference``. Tests must not change it.
+        Written by ``export_inference``. Tests must not change it.
     """
     from hyperpyyaml import load_hyperpyyaml, resolve_references
 
     from speechbrain.dataio.encoder import CategoricalEncoder
-    from speechbrain_fftp.inference.folder import _export_inference
+    from speechbrain_fftp.inference.folder import export_inference
 
     folder = tmp_path_factory.mktemp("model")
     resolved = resolve_references(RECIPE).getvalue()
@@ -108,7 +108,7 @@ def exported(tmp_path_factory):
     encoder = CategoricalEncoder()
     encoder.update_from_iterable(hparams["labels"])
     encoder.ignore_len()
-    path = _export_inference(
+    path = export_inference(
         folder / "recipe.yaml",
         hparams["modules"],
         encoder,

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from hyperpyyaml import load_hyperpyyaml
 
-from speechbrain_fftp.utils.complexity import count_macs
+from speechbrain_fftp.metrics.complexity import count_macs
 
 
 def saved_bytes(module, *inputs):

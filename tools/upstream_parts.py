@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Unit tests that are not named after the module that they test: SpeechBrain has
 # another test of that name, or runs those of integrations before a release.
 TESTS = {
-    "tests/unit/utils/test_metrics.py": (
+    "tests/unit/metrics/test_tagging_metrics.py": (
         "tests/unittests/test_tagging_metrics.py"
     ),
     "tests/unit/nnet/test_selective_scan_triton.py": (
@@ -67,12 +67,12 @@ PARTS = {
         "speechbrain_fftp/lobes/tagger.py",
         "speechbrain_fftp/augment/mixup.py",
         "speechbrain_fftp/nnet/schedulers.py",
-        "speechbrain_fftp/utils/metrics.py",
+        "speechbrain_fftp/metrics/tagging.py",
         "tests/unit/lobes/test_features.py",
         "tests/unit/lobes/test_tagger.py",
         "tests/unit/augment/test_mixup.py",
         "tests/unit/nnet/test_schedulers.py",
-        "tests/unit/utils/test_metrics.py",
+        "tests/unit/metrics/test_tagging_metrics.py",
         "recipes/stock/AudioSet/Tagging/README.md",
         "recipes/stock/AudioSet/Tagging/audio_shards.py",
         "recipes/stock/AudioSet/Tagging/audioset_prepare.py",

@@ -15,8 +15,8 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain_fftp.dataio.files import atomic_path
-from speechbrain_fftp.utils.complexity import count_macs
-from speechbrain_fftp.utils.pretrained import load_encoder
+from speechbrain_fftp.metrics.complexity import count_macs
+from speechbrain_fftp.pretrained import load_encoder
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "benchmarks" / "peers"

@@ -10,7 +10,7 @@ from study.uncertainty import Scores
 
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.event_scores import find_events, learn_events
-from speechbrain_fftp.utils.event_metrics import event_counts, event_metrics
+from speechbrain_fftp.metrics.events import event_counts, event_metrics
 
 
 def score_events(model, prepared, data_folder, window=None, hop=None):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from statsmodels.stats.multitest import multipletests
 
-from speechbrain_fftp.utils.event_metrics import mean_f1
+from speechbrain_fftp.metrics.events import mean_f1
 
 REPLICATES = 10000
 

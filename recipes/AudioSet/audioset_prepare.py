@@ -6,7 +6,7 @@ unbalanced_train_segments.csv) and, anywhere in it, the audio of each clip in a
 file named after its id, or in tar shards; or it has parquet or tar shards that
 hold the labels as well. Without a validation set, some of the training clips are
 held out for validation. Custom data has layouts of its own, see
-speechbrain_fftp.datasets.own_sounds.listing.
+speechbrain_fftp.datasets.custom.listing.
 
 The training recipe calls this for the balanced set. The unbalanced set should
 be prepared beforehand, with its training clips in tar shards (WebDataset):
@@ -31,8 +31,8 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.datasets import prepared
 from speechbrain_fftp.datasets.audioset import layouts, manifests, shards
-from speechbrain_fftp.datasets.own_sounds.copies import find_near_copies
-from speechbrain_fftp.datasets.own_sounds.listing import open_data
+from speechbrain_fftp.datasets.custom.copies import find_near_copies
+from speechbrain_fftp.datasets.custom.listing import open_data
 from speechbrain_fftp.training.errors import report_errors
 
 logger = get_logger(__name__)
@@ -180,7 +180,7 @@ def prepare_audioset(
                 return
             found = data or open_data(settings)
             work = num_workers, clips_per_shard, share
-            _write_folder(found, settings, save_folder, allow_missing, work)
+            write_folder(found, settings, save_folder, allow_missing, work)
 
     prepare()
     damaged = shards.find_damaged(save_folder, num_workers) if verify else []
@@ -199,7 +199,7 @@ def _read_part(part):
     return number - 1, total
 
 
-def _write_folder(data, settings, save_folder, allow_missing, work):
+def write_folder(data, settings, save_folder, allow_missing, work):
     """Writes audio, tables and report; of a share, only the audio.
 
     ``work`` has the number of workers, the clips per shard, and the share.

@@ -25,8 +25,8 @@ import numpy as np
 import scipy.stats
 
 from speechbrain_fftp.dataio.files import write_csv, write_json
+from speechbrain_fftp.datasets.custom.listing import find_custom_data
 from speechbrain_fftp.datasets.names import text_digest
-from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
 from speechbrain_fftp.datasets.prepared import source_state
 from speechbrain_fftp.training.errors import report_errors
 
@@ -65,7 +65,7 @@ def cross_validate(hparams_file, data_folder, output_folder, options):
             "--debug leaves no metrics to average: give it to train.py, with"
             " --test_fold K"
         )
-    own = find_own_sounds(data_folder)
+    own = find_custom_data(data_folder)
     folds = {clip.fold for clip in own.clips} - {""} if own else ()
     if len(folds) < 2:
         raise ValueError(f"{data_folder} has no folds to cross-validate")

@@ -44,10 +44,11 @@ from speechbrain_fftp.datasets.batches import (
     load_clip,
     prior_log_odds,
 )
-from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
+from speechbrain_fftp.datasets.custom.listing import find_custom_data
 from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
 from speechbrain_fftp.inference.thresholds import learn_thresholds
 from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.metrics.tagging import f1_scores, tagging_metrics
 from speechbrain_fftp.training.brain import ClipBrain
 from speechbrain_fftp.training.distillation import Distillation
 from speechbrain_fftp.training.errors import report_errors
@@ -63,7 +64,6 @@ from speechbrain_fftp.training.setup import (
     start_from_pretrained,
 )
 from speechbrain_fftp.training.strong_labels import EventScores, StrongLabels
-from speechbrain_fftp.utils.metrics import f1_scores, tagging_metrics
 
 
 class TaggingBrain(ClipBrain):
@@ -231,7 +231,7 @@ def data_overrides(data_folder):
     dict
         The number of classes, if the folder holds custom data.
     """
-    own = find_own_sounds(data_folder)
+    own = find_custom_data(data_folder)
     return {} if own is None else {"n_classes": len(own.classes)}
 
 

@@ -58,7 +58,7 @@ def _learn(folder, tagger, found):
     import torch
 
     from speechbrain_fftp.inference import thresholds
-    from speechbrain_fftp.utils.metrics import f1_scores
+    from speechbrain_fftp.metrics.tagging import f1_scores
 
     columns = [tagger.labels.index(label) for label in found.labels]
     clips = torch.zeros(2, len(found.ids), len(tagger.labels))

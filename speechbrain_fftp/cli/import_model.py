@@ -39,11 +39,11 @@ def run(args, parser):
     if (path / "labels.csv").is_file():
         parser.error(f"{path} is an inference folder already")
 
-    from speechbrain_fftp.inference.folder import _write_folder
+    from speechbrain_fftp.inference.folder import write_folder
     from speechbrain_fftp.inference.published import load_model
 
     modules, hparams = load_model(path)
-    _write_folder(args.folder, modules, hparams)
+    write_folder(args.folder, modules, hparams)
     encoder = modules["embedding_model"]
     size = sum(p.numel() for m in modules.values() for p in m.parameters())
     with output.standard_output():

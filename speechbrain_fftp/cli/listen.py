@@ -56,7 +56,7 @@ def run(args, parser):
     if not options.windows_fit(args, tagger):
         return 2
 
-    from speechbrain_fftp.dataio.audio import _resampled_blocks
+    from speechbrain_fftp.dataio.audio import resampled_blocks
     from speechbrain_fftp.inference.live import stream_events
 
     stopped, settings = threading.Event(), (args.window, args.hop)
@@ -66,7 +66,7 @@ def run(args, parser):
         source = _microphone(args.microphone)
     with source as (rate, blocks):
         blocks = _until_interrupted(blocks, stopped)
-        blocks = _resampled_blocks(blocks, rate, tagger.hparams.sample_rate)
+        blocks = resampled_blocks(blocks, rate, tagger.hparams.sample_rate)
         for event in stream_events(tagger, blocks, *settings, args.threshold):
             row = event.to_dict()
             end = "..." if event.end is None else f"{event.end:.2f}"

@@ -71,11 +71,11 @@ def add_windows(parser, window, more=""):
 
 def windows_fit(args, tagger):
     """Whether --window, --hop and --threshold suit a model; reports."""
-    from speechbrain_fftp.inference.events import _check_thresholds
+    from speechbrain_fftp.inference.events import check_thresholds
 
     try:
         tagger.check_window(args.window, args.hop)
-        _check_thresholds(getattr(args, "threshold", None), tagger.thresholds)
+        check_thresholds(getattr(args, "threshold", None), tagger.thresholds)
     except ValueError as error:
         report(error)
         return False
@@ -126,9 +126,9 @@ def find(source):
         # Known before PyTorch is imported
         raise FileNotFoundError(f"there is no {source}. {GET_MODEL}")
 
-    from speechbrain_fftp.utils.pretrained.hub import _find_model
+    from speechbrain_fftp.pretrained.hub import find_model
 
-    path = _find_model(source)
+    path = find_model(source)
     if str(path) != str(Path(source)):
         report(f"{source} is revision {path.name}")
     return path

@@ -20,8 +20,8 @@ import numpy as np
 import soundfile as sf
 
 from speechbrain_fftp.cli.output import logged_warnings
-from speechbrain_fftp.dataio.audio import _mono_blocks, _open_audio
-from speechbrain_fftp.dataio.ffmpeg import _readable
+from speechbrain_fftp.dataio.audio import mono_blocks, open_audio
+from speechbrain_fftp.dataio.ffmpeg import readable_source
 from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.datasets.synthetic.demo_set import CLASSES, SAMPLE_RATE
 from speechbrain_fftp.inference.plots import plot_tags
@@ -64,10 +64,10 @@ def open_upload(path):
         )
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(_readable(path, 60 * MAX_MINUTES))
-            with _open_audio(file) as audio:
+            file = stack.enter_context(readable_source(path, 60 * MAX_MINUTES))
+            with open_audio(file) as audio:
                 most = (60 * MAX_MINUTES + 1) * audio.samplerate
-                found = sum(map(len, _mono_blocks(audio, most)))
+                found = sum(map(len, mono_blocks(audio, most)))
                 seconds = found / audio.samplerate
         except ValueError as error:
             raise ValueError(f"The file is not readable audio: {error}")

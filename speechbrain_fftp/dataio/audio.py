@@ -15,8 +15,8 @@ import soundfile as sf
 from speechbrain_fftp.dataio.ffmpeg import (
     FFMPEG_EXTENSIONS,
     MAX_SECONDS,
-    _readable,
-    _skip_tag,
+    readable_source,
+    skip_tag,
 )
 
 # What is looked for in folders, the most common first
@@ -73,7 +73,7 @@ class _AudioFile(sf.SoundFile):
         elif self.format == "OGG" and not self._has_last_page():
             whole = math.inf
         elif self.format == "MP3":
-            _skip_tag(self.source)
+            skip_tag(self.source)
             if re.search(XING, self.source.read(2**20)):
                 whole, slack = self.frames, 0.1 * rate  # padding
         elif self.decoded and self.source.truncated:
@@ -99,22 +99,22 @@ class _AudioFile(sf.SoundFile):
         return is_whole and bool(page[5] & 4)
 
 
-def _read_audio(source, max_seconds=math.inf, start_seconds=0.0):
+def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
     """Reads an audio file, or a part of it, and averages the channels.
 
     Returns the mono waveform ``[S]`` in float32, its sampling rate in Hz, and
     the file's number of channels and length in frames. A source, see
-    ``_open_audio``, that is empty, unreadable, truncated or too long to be read
+    ``open_audio``, that is empty, unreadable, truncated or too long to be read
     at once, or has an invalid sampling rate or invalid samples, is a
     ValueError.
     """
-    with _open_audio(source, start_seconds + max_seconds) as file:
+    with open_audio(source, start_seconds + max_seconds) as file:
         rate, channels, frames = file.samplerate, file.channels, file.frames
         limit = int(min(MAX_FRAMES, MAX_SECONDS * rate))
         wanted = math.ceil(min(max_seconds * rate, limit + 1))
         if start_seconds:
             file.found = file.seek(min(round(start_seconds * rate), frames))
-        parts = [np.zeros(0, np.float32), *_mono_blocks(file, wanted)]
+        parts = [np.zeros(0, np.float32), *mono_blocks(file, wanted)]
         samples = np.concatenate(parts)
         if len(samples) < wanted:
             frames = file.found
@@ -126,16 +126,16 @@ def _read_audio(source, max_seconds=math.inf, start_seconds=0.0):
 
 
 @contextlib.contextmanager
-def _open_audio(source, max_seconds=math.inf):
+def open_audio(source, max_seconds=math.inf):
     """Opens audio, through ffmpeg if need be, whatever its name is.
 
-    For the source and ``max_seconds`` see ``_readable``. Yields a SoundFile.
+    For the source and ``max_seconds`` see ``readable_source``. Yields a SoundFile.
     After it was read, its ``missing_part()`` says what it lacks, such as
     "0.5 of 1 s", or is empty. A file that is empty or unreadable, also while
     the block reads it, or has an invalid sampling rate is a ValueError.
     """
     try:
-        opened = _readable(source, max_seconds)
+        opened = readable_source(source, max_seconds)
         with opened as content, _AudioFile(content) as file:
             rate, limits = file.samplerate, f"{MIN_RATE}..{MAX_RATE}"
             if not MIN_RATE <= rate <= MAX_RATE:
@@ -145,7 +145,7 @@ def _open_audio(source, max_seconds=math.inf):
         raise ValueError(f"unreadable or truncated: {err.error_string}")
 
 
-def _mono_blocks(file, frames=math.inf):
+def mono_blocks(file, frames=math.inf):
     """Yields mono blocks ``[S]`` of an open file, up to its damage.
 
     At most a number of frames. Samples that are not finite, or exceed
@@ -176,7 +176,7 @@ def _mono_blocks(file, frames=math.inf):
             break
 
 
-def _resampled_blocks(blocks, rate, sample_rate):
+def resampled_blocks(blocks, rate, sample_rate):
     """Resamples blocks of audio, float32 ``[S]``, of any sizes with soxr (VHQ).
 
     Rates are in Hz; if they differ and soxr is missing, it is an ImportError.
@@ -194,7 +194,7 @@ def _resampled_blocks(blocks, rate, sample_rate):
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def _resample(samples, rate, sample_rate):
-    """A waveform ``[S]`` at a new rate, see ``_resampled_blocks``."""
+def resample(samples, rate, sample_rate):
+    """A waveform ``[S]`` at a new rate, see ``resampled_blocks``."""
     blocks = [np.asarray(samples, np.float32)]
-    return np.concatenate([*_resampled_blocks(blocks, rate, sample_rate)])
+    return np.concatenate([*resampled_blocks(blocks, rate, sample_rate)])

@@ -36,7 +36,7 @@ PREMATURE_END = re.compile(r"partial file|ended prematurely")
 
 
 @contextlib.contextmanager
-def _readable(source, max_seconds=math.inf):
+def readable_source(source, max_seconds=math.inf):
     """Opens a source of audio, decoded by ffmpeg if libsndfile cannot read it.
 
     The source is a path, content, or a binary file object, which is read from
@@ -51,7 +51,7 @@ def _readable(source, max_seconds=math.inf):
     """
     with contextlib.ExitStack() as stack:
         file = _open_binary(source, stack)
-        _skip_tag(file)
+        skip_tag(file)
         head = file.read(12)
         file.seek(0)
         found = (d for p, d in CONTAINERS if re.match(p, head, re.DOTALL))
@@ -68,7 +68,7 @@ def _readable(source, max_seconds=math.inf):
         yield file
 
 
-def _skip_tag(file):
+def skip_tag(file):
     """Goes to the start of a file, or to what follows its ID3 tag."""
     file.seek(0)
     head, start = file.read(10), 0

@@ -31,7 +31,7 @@ TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.tmp$")  # the end of unfinished names
 
 
 @contextlib.contextmanager
-def _name_full_disk(path, needed=0):
+def name_full_disk(path, needed=0):
     """Turns errors of a full disk, or quota, into one that says how full it is.
 
     ``path`` is what the block writes, ``needed`` its size in bytes if known.
@@ -64,7 +64,7 @@ def atomic_path(path):
     """
     temporary_path = _temporary(path)
     try:
-        with _name_full_disk(path):
+        with name_full_disk(path):
             with open(temporary_path, "xb") as file:
                 mode = os.fstat(file.fileno()).st_mode
             yield temporary_path
@@ -78,7 +78,7 @@ def atomic_path(path):
 
 
 @contextlib.contextmanager
-def _atomic_folder(path, needed=0):
+def atomic_folder(path, needed=0):
     """Yields an empty folder that is renamed to ``path`` after the block.
 
     It replaces an earlier folder, which stays as it was after an error. It may
@@ -89,7 +89,7 @@ def _atomic_folder(path, needed=0):
         raise NotADirectoryError(f"{path} is a file, not a folder")
     temporary_path, earlier = _temporary(path), _temporary(path)
     try:
-        with _name_full_disk(path, needed):
+        with name_full_disk(path, needed):
             os.makedirs(temporary_path)
             yield temporary_path
         with contextlib.suppress(FileNotFoundError):
@@ -104,7 +104,7 @@ def _atomic_folder(path, needed=0):
 
 
 @contextlib.contextmanager
-def _locked(folder, name, doing):
+def locked(folder, name, doing):
     """Holds the lock ``name`` in a folder, at most until the process ends.
 
     Processes forked meanwhile, such as those of a ``DataLoader``, do not hold
@@ -160,7 +160,7 @@ def _temporary(path):
     return f"{os.fspath(path)}.{secrets.token_hex(4)}.tmp"
 
 
-def _file_sha256(path):
+def file_sha256(path):
     """The SHA-256 checksum of a file of any size, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

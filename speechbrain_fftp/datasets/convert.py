@@ -17,7 +17,7 @@ import soundfile as sf
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 from speechbrain_fftp.dataio import audio
-from speechbrain_fftp.dataio.ffmpeg import _readable
+from speechbrain_fftp.dataio.ffmpeg import readable_source
 from speechbrain_fftp.dataio.files import atomic_path
 
 logger = get_logger(__name__)
@@ -36,17 +36,17 @@ def encode_clip(
     Returns the content of the file, its duration in seconds, and the list of
     ``TREATMENTS`` that were applied, which is also the comment of the file.
 
-    The source is one of ``ffmpeg._readable``, or None if it is missing. With a
+    The source is one of ``ffmpeg.readable_source``, or None if it is missing. With a
     ``start`` in seconds, it may be a whole recording that the clip is cut out
     of: ``always``, or if it is longer than 1.5 times the clip (and than 15 s).
     A clip that is unusable, or ends before its segment, is a ValueError.
     """
     if source is None:
         raise ValueError("missing file")
-    samples, rate, treatments = _read_clip(source, max_seconds, start, always)
+    samples, rate, treatments = read_clip(source, max_seconds, start, always)
     if rate != sample_rate:
         treatments.append("resampled")
-        samples = audio._resample(samples, rate, sample_rate)
+        samples = audio.resample(samples, rate, sample_rate)
     samples = samples[: round(max_seconds * sample_rate)]
     if np.abs(samples).max() > 1:
         treatments.append("clipped")
@@ -115,14 +115,14 @@ def _read_converted(path, sample_rate):
                 return file.frames / sample_rate, treatments
 
 
-def _read_clip(source, max_seconds, start=0.0, always=False):
+def read_clip(source, max_seconds, start=0.0, always=False):
     """Reads a clip up to its maximum duration and checks it."""
     with contextlib.ExitStack() as stack:
         if start:  # read the file twice, but decode it once
             enough = start + LONG * max(max_seconds, USUAL_SECONDS)
-            source = stack.enter_context(_readable(source, enough))
+            source = stack.enter_context(readable_source(source, enough))
             start = _find_start(source, start, max_seconds, always)
-        found = audio._read_audio(source, max_seconds, start)
+        found = audio.read_audio(source, max_seconds, start)
     samples, rate, channels, frames = found
     if not len(samples):
         raise ValueError("empty file")
@@ -135,7 +135,7 @@ def _read_clip(source, max_seconds, start=0.0, always=False):
 
 def _find_start(source, start, seconds, always):
     """Where a clip starts in its file, which may be the clip itself."""
-    with audio._open_audio(source) as file:
+    with audio.open_audio(source) as file:
         duration = file.frames / file.samplerate
     if not always and duration <= LONG * max(seconds, USUAL_SECONDS):
         return 0.0

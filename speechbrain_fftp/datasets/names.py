@@ -26,15 +26,15 @@ def clip_ids(paths):
     ``-``. A checksum of the path is added where ids would be equal (ignoring
     case) or are cut to 100 characters.
     """
-    names = {path: _possible_ids(path)[0] for path in paths}
+    names = {path: possible_ids(path)[0] for path in paths}
     count = Counter(name.lower() for name in names.values())
     for path, name in names.items():
         if count[name.lower()] > 1 or len(name) > MAX_ID:
-            names[path] = _possible_ids(path)[1]
+            names[path] = possible_ids(path)[1]
     return names
 
 
-def _possible_ids(path):
+def possible_ids(path):
     """The ids without and with a checksum that ``clip_ids`` may give a path."""
     name = re.sub("[^A-Za-z0-9_-]+|^-", "_", os.path.splitext(path)[0])
     return name, f"{name[:MAX_ID]}-{text_digest(path)[:16]}"

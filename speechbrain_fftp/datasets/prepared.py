@@ -25,7 +25,7 @@ logger = get_logger(__name__)
 
 BEGUN, DONE, LOCK = "preparing.json", "prepared.json", "preparing.lock"
 SHARE_LOCK, WAIT_SECONDS = "preparing-{}.lock", 10
-_locked = functools.partial(files._locked, doing="being prepared")
+locked = functools.partial(files.locked, doing="being prepared")
 OTHER_FOLDER = "Give another folder, or delete this one to prepare it again."
 
 
@@ -57,7 +57,7 @@ def prepare_folder(
     os.makedirs(folder, exist_ok=True)
     with contextlib.ExitStack() as stack:
         if share is None:
-            stack.enter_context(_locked(folder, LOCK))
+            stack.enter_context(locked(folder, LOCK))
             _check_shares(folder)
             # Another process may have finished it just now
             if _is_complete(folder, made_for, tables):
@@ -69,8 +69,8 @@ def prepare_folder(
                 if read_json(os.path.join(folder, BEGUN)) != made_for:
                     _check_shares(folder)
                     _begin(folder, made_for, tables, parts, resume)
-                stack.enter_context(_locked(folder, SHARE_LOCK.format(share)))
-        with files._name_full_disk(os.path.join(folder, "")):
+                stack.enter_context(locked(folder, SHARE_LOCK.format(share)))
+        with files.name_full_disk(os.path.join(folder, "")):
             yield True
         if share is None:
             done = os.path.join(folder, DONE)
@@ -100,7 +100,7 @@ def _locked_soon(folder):
     with contextlib.ExitStack() as stack:
         for left in reversed(range(WAIT_SECONDS)):
             try:
-                stack.enter_context(_locked(folder, LOCK))
+                stack.enter_context(locked(folder, LOCK))
                 break
             except RuntimeError:
                 if not left:
@@ -112,7 +112,7 @@ def _locked_soon(folder):
 def _check_shares(folder):
     """Raises a RuntimeError if a process writes a share of a folder."""
     for name in glob.glob(SHARE_LOCK.format("*"), root_dir=folder):
-        with _locked(folder, name):
+        with locked(folder, name):
             pass
 
 

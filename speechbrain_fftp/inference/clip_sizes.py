@@ -12,13 +12,13 @@ import torch
 from speechbrain_fftp.inference import windows
 
 
-class _ClipSizes:
+class ClipSizes:
     """The limits of a model's clips, a part of ``TaggingModel``."""
 
     @property
     def frame_samples(self):
         """Samples from the start of one frame to that of the next."""
-        return windows._frame_size(self.mods.compute_features)[1]
+        return windows.frame_size(self.mods.compute_features)[1]
 
     @property
     def min_samples(self):
@@ -46,12 +46,12 @@ class _ClipSizes:
 
     def _num_samples(self, frames):
         """Samples of the shortest clip with so many frames, at least one."""
-        window, shift, margin = windows._frame_size(self.mods.compute_features)
+        window, shift, margin = windows.frame_size(self.mods.compute_features)
         return max((frames - 1) * shift + window - margin, window)
 
     def load_wav(self, path):
         """Reads a whole audio file as a waveform ``[S]`` for the model."""
-        blocks = list(windows._audio_blocks(path, self.hparams.sample_rate))
+        blocks = list(windows.audio_blocks(path, self.hparams.sample_rate))
         return torch.from_numpy(np.concatenate(blocks))
 
     def check_window(self, window=None, hop=None):
@@ -92,6 +92,6 @@ class _ClipSizes:
         rate, size = self.hparams.sample_rate, self.max_samples
         grids = [(round(w * rate), hop * rate) for w, hop in grids]
         grids = grids or [(size, size)]
-        return windows._file_windows(
+        return windows.file_windows(
             source, rate, grids, self.min_samples, progress
         )

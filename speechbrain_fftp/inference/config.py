@@ -54,7 +54,7 @@ MAX_LAYERS = 100  # of a Sequential
 MAX_BANKS = 2**24  # elements of the filterbank matrix
 
 
-def _describe(module, part):
+def describe_module(module, part):
     """Class and constructor arguments of a module, a part of ``CLASSES``."""
     cls = type(module)
     has_statistics = getattr(module, "norm_type", "sentence") != "sentence"
@@ -65,12 +65,14 @@ def _describe(module, part):
         )
     described = {"class": cls.__name__}
     if cls is torch.nn.Sequential:
-        described["layers"] = [_describe(layer, "layers") for layer in module]
+        described["layers"] = [
+            describe_module(layer, "layers") for layer in module
+        ]
         return described
     for key, default in _parameters(cls).items():
         value = getattr(module, key, default)
         if isinstance(value, torch.nn.Module):
-            described[key] = _describe(value, key)
+            described[key] = describe_module(value, key)
             continue
         if key == "bias":
             value = value is not None
@@ -82,7 +84,7 @@ def _describe(module, part):
     return described
 
 
-def _build(config, n_tensors):
+def build_model(config, n_tensors):
     """Modules and numbers of a config.json, which may come from anyone.
 
     Modules with weights are on the meta device; their depth is limited by the

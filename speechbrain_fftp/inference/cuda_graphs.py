@@ -14,7 +14,7 @@ import torch
 WARM_UP = 3  # calls before a capture, in which libraries choose their kernels
 
 
-class _CudaGraphs:
+class CudaGraphs:
     """A function of a tensor, replayed as a CUDA graph for each size.
 
     A size is captured at its second call, so that sizes that occur once cost
@@ -64,7 +64,7 @@ class _CudaGraphs:
         return graph.replay, given, result
 
 
-def _keep_bfloat16(module):
+def keep_bfloat16(module):
     """Rounds the weights of linear layers to bfloat16, in place.
 
     Autocast in bfloat16, which rounds them in each call otherwise, gives the

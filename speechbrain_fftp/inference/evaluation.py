@@ -20,10 +20,10 @@ from speechbrain_fftp.datasets.audioset.lists import read_table
 from speechbrain_fftp.datasets.audioset.manifests import choose_clips
 from speechbrain_fftp.datasets.audioset.shard_reader import iter_audio
 from speechbrain_fftp.datasets.convert import encode_clip
-from speechbrain_fftp.datasets.own_sounds.listing import open_data
+from speechbrain_fftp.datasets.custom.listing import open_data
 from speechbrain_fftp.datasets.prepared import DONE
-from speechbrain_fftp.inference.many_files import _tag_many
-from speechbrain_fftp.utils.metrics import f1_scores, tagging_metrics
+from speechbrain_fftp.inference.many_files import tag_many
+from speechbrain_fftp.metrics.tagging import f1_scores, tagging_metrics
 
 logger = get_logger(__name__)
 
@@ -111,7 +111,7 @@ def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
     return data.classes, list(clips), items()
 
 
-def _list_clips(tagger, data_folder, split, **settings):
+def list_labelled_clips(tagger, data_folder, split, **settings):
     """As ``_list_prepared``, of any data folder; also the labels in common."""
     if split not in SPLITS:
         raise ValueError(f"split={split!r} is not one of {', '.join(SPLITS)}.")
@@ -142,10 +142,12 @@ def evaluate(
 ):
     """Scores a model on a split, see ``AudioTagger.evaluate``.
 
-    ``read`` returns the windows of a file as ``_tag_many`` needs them.
+    ``read`` returns the windows of a file as ``tag_many`` needs them.
     """
-    _, ids, clips, labels = _list_clips(tagger, data_folder, split, **settings)
-    results = _tag_many(
+    _, ids, clips, labels = list_labelled_clips(
+        tagger, data_folder, split, **settings
+    )
+    results = tag_many(
         tagger.tag_batch, lambda clip: read(clip[1]()), clips, num_workers
     )
     bar = {"total": len(ids), "unit": "clip", "disable": not progress}

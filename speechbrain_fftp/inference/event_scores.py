@@ -14,10 +14,10 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.datasets.audioset import lists
 from speechbrain_fftp.inference import frames, thresholds
-from speechbrain_fftp.inference.evaluation import _list_clips
+from speechbrain_fftp.inference.evaluation import list_labelled_clips
 from speechbrain_fftp.inference.many_files import READING_ERRORS
-from speechbrain_fftp.utils import event_metrics
-from speechbrain_fftp.utils.pretrained.tensors import _read_json
+from speechbrain_fftp.metrics import events as event_metrics
+from speechbrain_fftp.pretrained.tensors import read_json_file
 
 logger = get_logger(__name__)
 
@@ -35,20 +35,22 @@ def learn_events(tagger, *tables, split="valid", **options):
     """
     lengths, classifier = (0.0,), None
     if not (options.get("window") or options.get("hop")):
-        lengths, classifier = MEANS, frames._frame_classifier(tagger)
+        lengths, classifier = MEANS, frames.frame_classifier(tagger)
         classifier.mean_seconds = 0.0
     found, truth = find_events(tagger, *tables, split=split, **options)
     numbers = {label: number for number, label in enumerate(tagger.labels)}
     targets = []
     for clip, each in found.items():
         events = [(a, b, numbers[label]) for a, b, label in truth[clip]]
-        targets.append(frames._step_targets(each.times, events, len(numbers)))
+        targets.append(frames.step_targets(each.times, events, len(numbers)))
     targets = torch.cat(targets)
     best = None
     for seconds in lengths:
         smooth = {}
         for clip, each in found.items():
-            probs, window = frames._average(each.times, each.probs, seconds)
+            probs, window = frames.moving_average(
+                each.times, each.probs, seconds
+            )
             window = window or each.window
             smooth[clip] = replace(each, probs=probs, window=window)
         probs = torch.cat([each.probs for each in smooth.values()])
@@ -71,7 +73,7 @@ def calibrate_events(folder, tagger, *tables, **options):
     """
     seconds, rows = learn_events(tagger, *tables, **options)
     path = Path(folder, "config.json")
-    config = _read_json(path)
+    config = read_json_file(path)
     config["classifier"]["mean_seconds"] = seconds
     write_json(path, config)
     thresholds.write_thresholds(folder, rows)
@@ -94,7 +96,7 @@ def find_events(
     and events of classes that the model lacks are skipped. Clips that cannot be
     read are skipped and logged.
     """
-    about = _list_clips(tagger, data_folder, split, **settings)
+    about = list_labelled_clips(tagger, data_folder, split, **settings)
     names, ids, clips, labels = about
     names = {name: label for name, label in names.items() if label in labels}
     listed = lists.read_strong_labels(strong_labels, set(ids), names, split)
@@ -122,7 +124,7 @@ def find_events(
             raise error
         logger.warning(f"{clip} is skipped: {error}")
     durations = {clip: each.duration for clip, each in found.items()}
-    return found, lists._cut_events(truth, durations, strong_labels)
+    return found, lists.cut_events(truth, durations, strong_labels)
 
 
 def evaluate_events(tagger, *tables, **options):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 
-def _check_thresholds(threshold, learned, low=None):
+def check_thresholds(threshold, learned, low=None):
     """The upper and the lower threshold ``[C]``, or of all classes, checked.
 
     "auto" stands for the learned ones, None for 0 and, of ``low``, a quarter.
@@ -82,7 +82,7 @@ class Event:
     to_dict = dataclasses.asdict
 
 
-def _rank_tags(probs, labels, top_k, threshold):
+def rank_tags(probs, labels, top_k, threshold):
     """The tags of probabilities ``[C]``, see ``AudioTagger.tag_file``."""
     if top_k < 1:
         raise ValueError(f"top_k={top_k} must be positive.")
@@ -141,8 +141,8 @@ class Timeline:
         -------
         list of Tag
         """
-        threshold, _ = _check_thresholds(threshold, self.thresholds)
-        return _rank_tags(self.clip_probs, self.labels, top_k, threshold)
+        threshold, _ = check_thresholds(threshold, self.thresholds)
+        return rank_tags(self.clip_probs, self.labels, top_k, threshold)
 
     def events(self, threshold=0.5, low=None):
         """Finds the events of each class by hysteresis thresholding.
@@ -170,13 +170,13 @@ class Timeline:
         list of Event
             Sorted by start.
         """
-        threshold, low = _check_thresholds(threshold, self.thresholds, low)
+        threshold, low = check_thresholds(threshold, self.thresholds, low)
         times, probs = self.times.double().numpy(), self.probs.double().numpy()
         # Most classes have no event
         classes = np.flatnonzero((probs >= np.asarray(threshold, "f")).any(0))
         limits = (np.broadcast_to(x, probs.shape[1:]) for x in (threshold, low))
         limits = (limit[classes] for limit in limits)
-        tracker = _Hysteresis(*limits, len(classes), self.window)
+        tracker = Hysteresis(*limits, len(classes), self.window)
         labels, found = [self.labels[number] for number in classes], []
         for time, p in zip(times, probs[:, classes]):
             found += tracker.update(time, p)
@@ -188,7 +188,7 @@ class Timeline:
         return sorted(events, key=lambda event: (event.start, event.end))
 
 
-def _raise_limits(limits, spans, pieces):
+def raise_limits(limits, spans, pieces):
     """Raises limits ``[W, C]`` of windows to what overlapping pieces allow.
 
     Models are trained on whole clips, and a short window may sound like
@@ -201,7 +201,7 @@ def _raise_limits(limits, spans, pieces):
         limits[overlap] = np.maximum(limits[overlap], probs)
 
 
-class _Hysteresis:
+class Hysteresis:
     """Finds the events of C classes by the rules of ``Timeline.events``.
 
     The state of a class is a few numbers, however long an event lasts. The

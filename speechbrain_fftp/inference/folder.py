@@ -21,10 +21,10 @@ import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import _atomic_folder, write_csv, write_json
+from speechbrain_fftp.dataio.files import atomic_folder, write_csv, write_json
 from speechbrain_fftp.inference import config, thresholds
 from speechbrain_fftp.inference.config import NUMBERS, TRAINED
-from speechbrain_fftp.utils.pretrained import tensors
+from speechbrain_fftp.pretrained import tensors
 
 logger = get_logger(__name__)
 
@@ -58,7 +58,7 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
 """
 
 
-def _load_folder(folder):
+def load_folder(folder):
     """Reads a model from config.json, model.safetensors and labels.csv.
 
     Returns the ``MODULES``, on the CPU, and hparams: the numbers of
@@ -76,10 +76,10 @@ def _load_folder(folder):
         path = labels_file
         labels = _read_labels(path)
         path = weights_file
-        weights = tensors._read_tensors(path)
+        weights = tensors.read_tensors(path)
         path = config_file
-        content = json.loads(tensors._read_text(path))
-        modules, hparams = config._build(content, len(weights))
+        content = json.loads(tensors.read_text(path))
+        modules, hparams = config.build_model(content, len(weights))
         path = weights_file
         _assign_tensors(modules, weights)
         path = config_file
@@ -104,7 +104,7 @@ def _load_folder(folder):
 
 def _read_labels(path):
     """The labels of labels.csv, ordered by class."""
-    text = tensors._read_text(path)
+    text = tensors.read_text(path)
     rows = list(csv.reader(text.splitlines(keepends=True)))
     if rows[:1] != [["index", "label"]] or len(rows) < 2:
         raise ValueError(f"{path} must have the columns index and label.")
@@ -114,14 +114,14 @@ def _read_labels(path):
                 f"{path}: expected the label of class {number}, found "
                 f"{','.join(row)[:80]!r}."
             )
-        _check_label(row[1])
+        check_label(row[1])
     labels = [label for _, label in rows[1:]]
     if len(set(labels)) < len(labels):
         raise ValueError(f"{path} has a duplicate label.")
     return labels
 
 
-def _check_label(label):
+def check_label(label):
     """Raises a ValueError if a label does not fit into a line of text."""
     if any(category(c) in ("Cc", "Cs", "Zl", "Zp") for c in label):
         raise ValueError(f"{label[:80]!r} has control characters.")
@@ -131,7 +131,7 @@ def _assign_tensors(modules, weights):
     """Makes the tensors of a file the parameters of the modules."""
     model = torch.nn.ModuleDict({name: modules[name] for name in TRAINED})
     own = model.state_dict()
-    tensors._check_names(weights, own, "the model of config.json")
+    tensors.check_names(weights, own, "the model of config.json")
     for name, tensor in weights.items():
         like = own[name].is_floating_point() == tensor.is_floating_point()
         if tensor.shape != own[name].shape or not like:
@@ -143,7 +143,7 @@ def _assign_tensors(modules, weights):
     model.load_state_dict(state, assign=True)
 
 
-def _export_inference(
+def export_inference(
     hparams_file, modules, label_encoder, folder, single_label=False, learned=()
 ):
     """Writes an inference folder; one that exists is replaced when complete.
@@ -161,7 +161,7 @@ def _export_inference(
     recipe = {key: recipe[key] for key in config.NEEDED}
     hparams = {name: recipe[name] for name in NUMBERS}
     hparams.update(label_encoder=label_encoder, single_label=single_label)
-    with _atomic_folder(folder, needed=2 * _num_bytes(modules)) as unfinished:
+    with atomic_folder(folder, needed=2 * _num_bytes(modules)) as unfinished:
         _write_yaml_form(Path(unfinished), recipe, modules, hparams)
         try:
             if learned:
@@ -197,9 +197,9 @@ def _write_yaml_form(folder, recipe, modules, hparams):
         hparams["label_encoder"].save(folder / f"label_encoder.{suffix}")
 
 
-def _write_folder(folder, modules, hparams):
+def write_folder(folder, modules, hparams):
     """Writes a model as data alone; ValueError if that is impossible."""
-    with _atomic_folder(folder, needed=_num_bytes(modules)) as unfinished:
+    with atomic_folder(folder, needed=_num_bytes(modules)) as unfinished:
         _write_data_form(Path(unfinished), modules, hparams)
 
 
@@ -209,12 +209,12 @@ def _num_bytes(modules):
 
 
 def _write_data_form(folder, modules, hparams):
-    """Writes the files that ``_load_folder`` reads, and checks that it can."""
+    """Writes the files that ``load_folder`` reads, and checks that it can."""
     from safetensors.torch import save
 
     content = {name: hparams[name] for name in NUMBERS}
     for name in config.MODULES:
-        content[name] = config._describe(modules[name], name)
+        content[name] = config.describe_module(modules[name], name)
     content.update({"single_label": True} if hparams["single_label"] else {})
     write_json(folder / "config.json", content)
     model = torch.nn.ModuleDict({name: modules[name] for name in TRAINED})
@@ -223,4 +223,4 @@ def _write_data_form(folder, modules, hparams):
     (folder / "model.safetensors").write_bytes(save(weights))
     labels = sorted(hparams["label_encoder"].ind2lab.items())
     write_csv(folder / "labels.csv", ("index", "label"), labels)
-    _load_folder(folder)
+    load_folder(folder)

@@ -13,7 +13,7 @@ RISE = 0.5
 OVERLAP = 0.1  # of consecutive pieces, as a share of the maximum clip length
 
 
-def _frame_classifier(tagger):
+def frame_classifier(tagger):
     """The classifier, or a ValueError if it is one of whole clips only."""
     if not tagger.has_frames:
         raise ValueError(
@@ -23,14 +23,14 @@ def _frame_classifier(tagger):
     return tagger.mods.classifier
 
 
-def _analyze_frames(tagger, source, progress=False):
+def analyze_frames(tagger, source, progress=False):
     """Classifies the time steps and the pieces of a file in one go.
 
     Returns times ``[T]`` in seconds, probabilities ``[T, C]``, those of the
     file ``[C]``, which are the maximum over overlapping pieces, and the
     duration.
     """
-    classifier = _frame_classifier(tagger)  # an error before the file is read
+    classifier = frame_classifier(tagger)  # an error before the file is read
 
     def classify(tokens):
         """Probabilities of clips ``[B, C]`` and of steps ``[B, N, C]``."""
@@ -54,7 +54,7 @@ def _analyze_frames(tagger, source, progress=False):
     return times, probs, torch.stack(best).amax(0), duration
 
 
-def _step_targets(times, events, n_classes):
+def step_targets(times, events, n_classes):
     """Targets ``[N, C]`` of time steps: 1.0 within an event of a class.
 
     Events are start and end in seconds and the number of the class.
@@ -69,7 +69,7 @@ def _step_targets(times, events, n_classes):
     return steps
 
 
-def _average(times, probs, seconds):
+def moving_average(times, probs, seconds):
     """A moving average of time steps ``[T, C]``, of an odd number of them.
 
     Returns it and the ``window`` of its ``Timeline``, 0.0 for a single step.

@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 from torch.nn.functional import pad
 
-from speechbrain_fftp.dataio.files import _atomic_folder, write_json
-from speechbrain_fftp.inference.config import MODULES, _describe
+from speechbrain_fftp.dataio.files import atomic_folder, write_json
+from speechbrain_fftp.inference.config import MODULES, describe_module
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.utils.pretrained import ast, tensors
+from speechbrain_fftp.pretrained import ast, tensors
 
 TOLERANCE = 1e-4  # maximum difference of probabilities from the tagger's
 INERT = torch.nn.Sequential, torch.nn.Dropout, torch.nn.Identity
@@ -58,7 +58,7 @@ def export_hugging_face(tagger, folder, report=lambda line: None):
     seeded = torch.Generator().manual_seed(0)
     feats = torch.rand(1, frames, fbank.n_mels, generator=seeded)
     size = sum(tensor.nbytes for tensor in state.values())
-    with _atomic_folder(folder, needed=size) as new, torch.inference_mode():
+    with atomic_folder(folder, needed=size) as new, torch.inference_mode():
         write_json(f"{new}/config.json", config)
         write_json(f"{new}/preprocessor_config.json", extractor)
         # Not save_file: only the owner could read its file.
@@ -102,8 +102,8 @@ def _classifier(tagger):
     elif encoder.embedding.patch_frames > encoder.n_mels:
         reason = "its patches have more frames than bins"
     elif type(fbank) is not KaldiFbank or (
-        _describe(fbank, part)
-        != _describe(KaldiFbank(rate, fbank.n_mels), part)
+        describe_module(fbank, part)
+        != describe_module(KaldiFbank(rate, fbank.n_mels), part)
     ):
         reason = "its front end is not KaldiFbank with the default settings"
     elif type(norm) is not DatasetNormalization:
@@ -134,7 +134,7 @@ def _convert(encoder, head):
     for name in ("norm.weight", "norm.bias"):
         state[name] = scale * state[name]
     head = head.state_dict(prefix="classifier.")
-    state = tensors._name_tensors(
+    state = tensors.name_tensors(
         {**state, **head}, ast.HUGGING_FACE, encoder.depth
     )
     sizes = dict(vars(encoder), patch_size=bins, stride=stride)

@@ -12,7 +12,7 @@ import torch
 
 from speechbrain_fftp.inference import events
 from speechbrain_fftp.inference.config import MODULES
-from speechbrain_fftp.inference.windows import _cut_windows
+from speechbrain_fftp.inference.windows import cut_windows
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AuM import AuM
 
@@ -40,7 +40,7 @@ def stream_events(
     are those of ``tag_long``. A ValueError names one that is out of range, or
     NaN from the model.
     """
-    limits = events._check_thresholds(threshold, tagger.thresholds, low)
+    limits = events.check_thresholds(threshold, tagger.thresholds, low)
     rows = _window_rows
     if window is None and _can_step(tagger):
         rows, hop = _step_rows, STEP_HOP if hop is None else hop
@@ -52,7 +52,7 @@ def stream_events(
     window, hop = tagger.check_window(window, hop)
     labels, rate = tagger.labels, tagger.hparams.sample_rate
     sizes = (0.0, 0) if rows is _step_rows else (window, tagger.piece_samples)
-    tracker = events._Hysteresis(*limits, len(labels), sizes[0])
+    tracker = events.Hysteresis(*limits, len(labels), sizes[0])
     pending = _Pending(tracker, sizes[1], round(sizes[0] * rate), rate)
     begun = set()
 
@@ -97,7 +97,7 @@ def _window_rows(tagger, blocks, window, hop):
     """Spans, grids and probabilities ``[C]`` of pieces and windows."""
     piece = tagger.piece_samples
     grids = [(piece, piece), (round(window), hop)]
-    for start, end, members, wav in _cut_windows(blocks, grids):
+    for start, end, members, wav in cut_windows(blocks, grids):
         if end > start:
             probs = tagger.tag_batch(torch.from_numpy(wav).unsqueeze(0))
             yield start, end, members, probs[0]
@@ -109,7 +109,7 @@ def _step_rows(tagger, blocks, _, hop):
     frames = max(round(hop / shift), 1)
     grid = (frames - 1) * shift + size, frames * shift
     state, position = None, 0  # of the next frame
-    for start, end, _, wav in _cut_windows(blocks, [grid]):
+    for start, end, _, wav in cut_windows(blocks, [grid]):
         wav = torch.from_numpy(wav[position - start :]).to(tagger.device)
         if end == 0 or end - position < size and position:
             return
@@ -142,7 +142,7 @@ class _Pending:
         self.position = 0  # samples of the stream, at least
 
     def add(self, start, end, members, probs):
-        """Adds a piece, a window or both, in the order of ``_cut_windows``."""
+        """Adds a piece, a window or both, in the order of ``cut_windows``."""
         self.position = max(self.position, end)
         first = self.position - self.longest  # of windows to come
         self.pieces = [piece for piece in self.pieces if piece[1] > first]
@@ -152,7 +152,7 @@ class _Pending:
             self.spans = np.vstack([self.spans, (start, end)])
             self.probs = np.vstack([self.probs, probs])
             self.limits = np.vstack([self.limits, np.zeros_like(probs)])
-        events._raise_limits(self.limits, self.spans, self.pieces)
+        events.raise_limits(self.limits, self.spans, self.pieces)
 
     def settle(self, position):
         """Passes what is final at a position to the tracker; returns events."""

@@ -16,8 +16,8 @@ from speechbrain_fftp.inference import tagging
 from speechbrain_fftp.inference.evaluation import evaluate
 from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.inference.thresholds import read_thresholds
-from speechbrain_fftp.utils.pretrained.hub import _find_model
-from speechbrain_fftp.utils.pretrained.tensors import LOADING_ERRORS, _read_json
+from speechbrain_fftp.pretrained.hub import find_model
+from speechbrain_fftp.pretrained.tensors import LOADING_ERRORS, read_json_file
 
 logger = get_logger(__name__)
 
@@ -40,7 +40,7 @@ class AudioTagger(tagging.AudioTagger):
             tagger = super().from_hparams(source, *args, **kwargs)
             folder, head = Path(str(source)), tagger.mods.classifier
             if tagger.has_frames and (folder / "config.json").is_file():
-                about = _read_json(folder / "config.json")["classifier"]
+                about = read_json_file(folder / "config.json")["classifier"]
                 head.mean_seconds = about.get("mean_seconds", 0.0)
             tagger.hparams.thresholds = read_thresholds(folder, tagger.labels)
             return tagger
@@ -67,7 +67,7 @@ class AudioTagger(tagging.AudioTagger):
         """
         if precision not in ("fp32", "bf16"):
             raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
-        modules, hparams = load_model(_find_model(source))
+        modules, hparams = load_model(find_model(source))
         try:
             opts = {"device": str(torch.device(device)), "precision": precision}
             tagger = cls(modules, hparams, opts, **options)

@@ -50,11 +50,11 @@ class FileTags:
         return {name: value for name, value in values if value is not None}
 
 
-def _tag_many(tag_batch, read, paths, num_workers):
+def tag_many(tag_batch, read, paths, num_workers):
     """Computes the probabilities of files, in order and in constant memory.
 
     ``tag_batch`` maps waveforms ``[B, S]`` and relative lengths ``[B]`` to
-    probabilities ``[B, C]``; ``read`` returns what ``_file_windows`` does of a
+    probabilities ``[B, C]``; ``read`` returns what ``file_windows`` does of a
     file, in one of some threads. The paths may be endless. Yields each,
     with the maximum over its windows ``[C]``, or why it cannot be read.
     """

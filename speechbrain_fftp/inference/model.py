@@ -12,18 +12,18 @@ import torch
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.inference import packed_linear
-from speechbrain_fftp.inference.clip_sizes import _ClipSizes
-from speechbrain_fftp.inference.cuda_graphs import _CudaGraphs, _keep_bfloat16
-from speechbrain_fftp.inference.frames import _frame_classifier
+from speechbrain_fftp.inference.clip_sizes import ClipSizes
+from speechbrain_fftp.inference.cuda_graphs import CudaGraphs, keep_bfloat16
+from speechbrain_fftp.inference.frames import frame_classifier
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
 from speechbrain_fftp.lobes.tagger import MODULES, Tagger
-from speechbrain_fftp.nnet.tokens import _own_tokens, _pool
+from speechbrain_fftp.nnet.tokens import own_tokens, pool_tokens
 
 logger = get_logger(__name__)
 
 
-class TaggingModel(_ClipSizes, Pretrained):
+class TaggingModel(ClipSizes, Pretrained):
     """A trained model that tags batches of waveforms.
 
     ``from_hparams`` loads it from its yaml, which can execute code: only use it
@@ -96,7 +96,7 @@ class TaggingModel(_ClipSizes, Pretrained):
         encoder.ignore_len()
         model = self.mods.embedding_model
         if stride is not None:
-            trained = packed_linear._set_stride(model, stride)
+            trained = packed_linear.set_stride(model, stride)
             if stride not in trained:
                 logger.warning(
                     f"The model was not trained for a stride of {stride}, but "
@@ -106,17 +106,17 @@ class TaggingModel(_ClipSizes, Pretrained):
             packed_linear.pack_linear(self.mods)
         on_gpu = torch.device(self.device).type == "cuda"
         if on_gpu and self.precision == "bf16":
-            _keep_bfloat16(self.mods)
+            keep_bfloat16(self.mods)
         self.tagger = Tagger(*(self.mods[name] for name in self.MODULES_NEEDED))
         if cuda_graphs and not on_gpu:
             raise ValueError(f"cuda_graphs needs a GPU, not {self.device}.")
-        self.embed = _CudaGraphs(self._embed) if cuda_graphs else self._embed
+        self.embed = CudaGraphs(self._embed) if cuda_graphs else self._embed
         # Of encode_batch alone: autocast cannot be entered again within itself
         self.encode_ctx = self.inference_ctx if on_gpu else nullcontext()
         sizes = self.hparams.max_frames, self.hparams.sample_rate
         if isinstance(model, AST) and model.pooling == "cls":
             model.blocks[-1].outputs = CLASS_TOKENS
-        self.call_threads = packed_linear._CallThreads(threads, model, *sizes)
+        self.call_threads = packed_linear.CallThreads(threads, model, *sizes)
 
     @property
     def labels(self):
@@ -147,7 +147,7 @@ class TaggingModel(_ClipSizes, Pretrained):
             embeddings = self._encode(wavs, wav_lens)
         if embeddings.shape[1] == 1:
             return embeddings
-        return _pool("mean", None, embeddings, _own_tokens(embeddings))
+        return pool_tokens("mean", None, embeddings, own_tokens(embeddings))
 
     def _encode(self, wavs, wav_lens=None):
         """Embeddings ``[B, 1, D]``, or those of time steps ``[B, N, D]``."""
@@ -222,7 +222,7 @@ class TaggingModel(_ClipSizes, Pretrained):
         ValueError
             If the model classifies only whole clips.
         """
-        classify = _frame_classifier(self).frame_logits
+        classify = frame_classifier(self).frame_logits
         logits = self._classify(classify, wavs, wav_lens)
         return self.tagger._step_times(wavs.shape[-1]), logits.sigmoid()
 

@@ -7,7 +7,7 @@ PyTorch's layers.
 
 PyTorch's threads wait for each other after every operation. While another
 process needs a core, that takes far longer than the operations of a small
-model themselves: ``_CallThreads`` uses one thread for these.
+model themselves: ``CallThreads`` uses one thread for these.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -183,7 +183,7 @@ def _blocked_attention(query, key, value, attn_mask=None, dropout_p=0.0):
     return out
 
 
-class _CallThreads:
+class CallThreads:
     """Chooses the number of torch's CPU threads for each call of a model.
 
     Work is estimated as parameters times tokens; for less than ``MIN_WORK`` on
@@ -227,7 +227,7 @@ class _CallThreads:
             torch.set_num_threads(before)
 
 
-def _set_stride(encoder, stride_frames):
+def set_stride(encoder, stride_frames):
     """Changes the number of frames from one token to the next.
 
     Positions are interpolated, as in training with ``strides``. Returns the

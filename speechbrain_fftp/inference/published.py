@@ -10,9 +10,9 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.audioset.lists import read_classes
 from speechbrain_fftp.inference.config import MODULES
-from speechbrain_fftp.inference.folder import _check_label, _load_folder
+from speechbrain_fftp.inference.folder import check_label, load_folder
 from speechbrain_fftp.lobes import features
-from speechbrain_fftp.utils.pretrained import ast, aum, ced, tensors
+from speechbrain_fftp.pretrained import ast, aum, ced, tensors
 
 logger = get_logger(__name__)
 
@@ -26,7 +26,7 @@ CED_CHUNKS = 3
 def load_model(path):
     """Loads an inference folder or a published model from a path on disk.
 
-    Returns the modules and hparams that ``_load_folder`` does. A file that is
+    Returns the modules and hparams that ``load_folder`` does. A file that is
     missing, damaged, or no such model is named by a FileNotFoundError or a
     ValueError.
     """
@@ -35,10 +35,10 @@ def load_model(path):
     config_file = path / "config.json"
     own = any((path / name).is_file() for name in OWN_FILES)
     if config_file.is_file() and not own:
-        config = tensors._read_json(config_file)
+        config = tensors.read_json_file(config_file)
         if "model_type" in config:
             return _load_hugging_face(path, config)
-    return _load_folder(path)
+    return load_folder(path)
 
 
 def _load_hugging_face(folder, config):
@@ -50,7 +50,7 @@ def _load_hugging_face(folder, config):
             f"{' or '.join(HUGGING_FACE)}."
         )
     load_encoder, front_end = HUGGING_FACE[kind]
-    about = tensors._read_json(path := folder / PREPROCESSOR)
+    about = tensors.read_json_file(path := folder / PREPROCESSOR)
     encoder, classifier = load_encoder(folder)
     try:
         *modules, frames = front_end(about, encoder)
@@ -134,9 +134,9 @@ def _sampling_rate(about):
 
 def _load_original(path):
     """Modules and hparams of the authors' AST or Audio Mamba."""
-    state = tensors._read_tensors(path)
+    state = tensors.read_tensors(path)
     loaders = {"load_ast": ast.load_ast, "load_aum": aum.load_aum}
-    loader = loaders.get(tensors._find_loader(state))
+    loader = loaders.get(tensors.find_loader(state))
     if loader is None:
         raise ValueError(
             f"{path} holds neither an AST nor an Audio Mamba in the format of "
@@ -199,7 +199,7 @@ def _read_names(names, n_classes):
     for name in names:
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f"id2label holds {str(name)[:80]!r}, not a name.")
-        _check_label(name)
+        check_label(name)
     first, ours = ([x.split(",")[0] for x in own] for own in (names, known))
     if first == ours:
         return known

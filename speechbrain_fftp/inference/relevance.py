@@ -13,7 +13,7 @@ import math
 import torch
 
 from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
-from speechbrain_fftp.nnet.tokens import _pool
+from speechbrain_fftp.nnet.tokens import pool_tokens
 
 
 @contextlib.contextmanager
@@ -77,7 +77,7 @@ def token_relevance(tagger, wav):
         # [1, 2 + F' * T', 2 + F' * T'] -> [F', T'] -> [T']
         product = rollout(maps)[..., CLASS_TOKENS:]
         cls = product[:, :CLASS_TOKENS].mean(1, keepdim=True)
-        steps = _pool(encoder.pooling, cls, product[:, CLASS_TOKENS:])
+        steps = pool_tokens(encoder.pooling, cls, product[:, CLASS_TOKENS:])
         steps = steps.view(patches.freq_patches, -1).sum(0).cpu()
         centers = torch.arange(len(steps)) * patches.stride_frames
         centers = centers + patches.patch_frames / 2

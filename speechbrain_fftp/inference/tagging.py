@@ -9,11 +9,11 @@ import functools
 import torch
 
 from speechbrain_fftp.inference import events
-from speechbrain_fftp.inference.events import _check_thresholds
-from speechbrain_fftp.inference.frames import _analyze_frames, _average
-from speechbrain_fftp.inference.many_files import FileTags, _tag_many
+from speechbrain_fftp.inference.events import check_thresholds
+from speechbrain_fftp.inference.frames import analyze_frames, moving_average
+from speechbrain_fftp.inference.many_files import FileTags, tag_many
 from speechbrain_fftp.inference.model import TaggingModel
-from speechbrain_fftp.inference.windows import _mono_waveform
+from speechbrain_fftp.inference.windows import mono_waveform
 
 
 class AudioTagger(TaggingModel):
@@ -65,7 +65,7 @@ class AudioTagger(TaggingModel):
         -------
         list of Tag
         """
-        blocks = [_mono_waveform(wav, sample_rate, self.hparams.sample_rate)]
+        blocks = [mono_waveform(wav, sample_rate, self.hparams.sample_rate)]
         return self.tag_file(blocks, top_k, threshold)
 
     def tag_files(self, paths, top_k=5, threshold=None, num_workers=4):
@@ -88,13 +88,13 @@ class AudioTagger(TaggingModel):
         FileTags
             The tags of the next file, or why it cannot be read.
         """
-        threshold, _ = _check_thresholds(threshold, self.thresholds)
+        threshold, _ = check_thresholds(threshold, self.thresholds)
         about = self.tag_batch, self._windows, paths, num_workers
-        for path, found in _tag_many(*about):
+        for path, found in tag_many(*about):
             if isinstance(found, str):
                 yield FileTags(str(path), error=found)
             else:
-                tags = events._rank_tags(found, self.labels, top_k, threshold)
+                tags = events.rank_tags(found, self.labels, top_k, threshold)
                 yield FileTags(str(path), tags)
 
     def tag_file(self, source, top_k=5, threshold=None, progress=False):
@@ -117,13 +117,13 @@ class AudioTagger(TaggingModel):
         list of Tag
             Sorted by probability, the highest first.
         """
-        threshold, _ = _check_thresholds(threshold, self.thresholds)
+        threshold, _ = check_thresholds(threshold, self.thresholds)
         best = (
             self.tag_batch(wavs).amax(0).cpu()
             for *_, wavs in self._windows(source, progress=progress)
         )
         probs = functools.reduce(torch.maximum, best)
-        return events._rank_tags(probs, self.labels, top_k, threshold)
+        return events.rank_tags(probs, self.labels, top_k, threshold)
 
     def embed_file(self, source):
         """Computes the embedding of an audio file.
@@ -170,9 +170,9 @@ class AudioTagger(TaggingModel):
         """
         about = self.labels, self.thresholds
         if self.has_frames and window is None and hop is None:
-            times, probs, *found = _analyze_frames(self, source, progress)
+            times, probs, *found = analyze_frames(self, source, progress)
             seconds = self.mods.classifier.mean_seconds
-            probs, window = _average(times, probs, seconds)
+            probs, window = moving_average(times, probs, seconds)
             return events.Timeline(times, probs, *found, window, *about)
         window, hop = self.check_window(window, hop)
         rate = self.hparams.sample_rate
@@ -188,7 +188,7 @@ class AudioTagger(TaggingModel):
         pieces = zip(*spans[is_piece].T.tolist(), probs[is_piece].numpy())
         spans, probs = spans[is_window], probs[is_window]
         limits = torch.zeros_like(probs)
-        events._raise_limits(limits.numpy(), spans.numpy(), pieces)
+        events.raise_limits(limits.numpy(), spans.numpy(), pieces)
         times = spans.double().mean(1).div(rate).float()
         probs, duration = probs.minimum(limits), spans[-1, 1].item() / rate
         places = duration, window
@@ -230,7 +230,7 @@ class AudioTagger(TaggingModel):
             The center of each time step ``[T]`` in seconds, and probabilities
             ``[T, C]``. A model with another classifier is a ValueError.
         """
-        return _analyze_frames(self, source, progress)[:2]
+        return analyze_frames(self, source, progress)[:2]
 
     def tag_long(
         self,
@@ -256,6 +256,6 @@ class AudioTagger(TaggingModel):
         -------
         list of Event
         """
-        threshold, low = _check_thresholds(threshold, self.thresholds, low)
+        threshold, low = check_thresholds(threshold, self.thresholds, low)
         found = self.analyze(source, window, hop, progress)
         return found.events(threshold, low)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from speechbrain_fftp.dataio.files import write_csv
-from speechbrain_fftp.utils.pretrained.tensors import _read_text
+from speechbrain_fftp.pretrained.tensors import read_text
 
 THRESHOLDS = "thresholds.csv"
 HEADER = ("label", "threshold", "positives", "f1")
@@ -67,7 +67,7 @@ def read_thresholds(folder, labels):
     if not path.is_file():
         return None
     try:
-        header, *rows = csv.reader(_read_text(path).splitlines(keepends=True))
+        header, *rows = csv.reader(read_text(path).splitlines(keepends=True))
         names, thresholds, positives, f1 = zip(*rows, strict=True)
         shares = torch.tensor([list(map(float, x)) for x in (thresholds, f1)])
         right = (*header, *names) == (*HEADER, *labels)

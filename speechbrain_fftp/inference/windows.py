@@ -25,7 +25,7 @@ INTEGERS = {"u1": (128, 2**7), "i1": (0, 2**7), "i2": (0, 2**15)}
 INTEGERS["i4"] = (0, 2**31)
 
 
-def _frame_size(compute_features):
+def frame_size(compute_features):
     """Window and shift of a front end's frames, and their margin, in samples.
 
     The margin is by how much the first and the last frame together reach beyond
@@ -47,7 +47,7 @@ def _frame_size(compute_features):
     return window, shift, window * getattr(compute_features, "center", False)
 
 
-def _audio_blocks(source, sample_rate):
+def audio_blocks(source, sample_rate):
     """Reads audio as consecutive mono blocks ``[S]`` at a given rate.
 
     Logs a warning if the end of the file is missing. What is no audio file, or
@@ -60,10 +60,10 @@ def _audio_blocks(source, sample_rate):
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{name}: {error.strerror}") from None
     try:
-        with audio._open_audio(source) as file:
+        with audio.open_audio(source) as file:
             rate = file.samplerate
-            yield from audio._resampled_blocks(
-                audio._mono_blocks(file), rate, sample_rate
+            yield from audio.resampled_blocks(
+                audio.mono_blocks(file), rate, sample_rate
             )
             if missing := file.missing_part():
                 logger.warning("%s is truncated: read %s", name, missing)
@@ -75,7 +75,7 @@ def _audio_blocks(source, sample_rate):
         raise ValueError(f"{name} is shorter than 25 ms: {file.found} samples.")
 
 
-def _mono_waveform(wav, sample_rate, target_rate):
+def mono_waveform(wav, sample_rate, target_rate):
     """Samples in memory as ``[S]`` of float32, see ``AudioTagger.tag``."""
     is_number = isinstance(sample_rate, numbers.Real)
     if not is_number or not audio.MIN_RATE <= sample_rate <= audio.MAX_RATE:
@@ -97,7 +97,7 @@ def _mono_waveform(wav, sample_rate, target_rate):
     if len(wav) < audio.MIN_SECONDS * sample_rate:
         raise ValueError(f"wav is shorter than 25 ms: {len(wav)} samples.")
     wav = wav.mean(axis=1) if wav.shape[1] > 1 else wav[:, 0]
-    return audio._resample(wav, sample_rate, target_rate)
+    return audio.resample(wav, sample_rate, target_rate)
 
 
 def _channels_last(wav):
@@ -146,12 +146,12 @@ def _name(source):
     return name if isinstance(name, str) else "the audio"
 
 
-def _cut_windows(blocks, grids):
+def cut_windows(blocks, grids):
     """Yields the windows of a waveform that arrives in blocks.
 
     A window is its start and its end, in samples, whether it belongs to each
     of the grids, and its samples ``[S]``. They come in the order of their ends.
-    See ``_file_windows``.
+    See ``file_windows``.
     """
     held, begin = np.zeros(0, np.float32), 0  # samples kept, and their start
     numbers = [0] * len(grids)  # of the next window of each grid
@@ -175,7 +175,7 @@ def _cut_windows(blocks, grids):
         held, begin = held[drop:], begin + drop
 
 
-def _file_windows(source, sample_rate, grids, shortest=0, progress=False):
+def file_windows(source, sample_rate, grids, shortest=0, progress=False):
     """Reads an audio file of any length as batches of windows.
 
     The windows of a grid, a size and a hop in samples, start at 0, ``hop``,
@@ -193,10 +193,10 @@ def _file_windows(source, sample_rate, grids, shortest=0, progress=False):
     if isinstance(source, (np.ndarray, torch.Tensor)):
         raise ValueError("An array has no sampling rate: use tag.")
     is_list = isinstance(source, list)
-    blocks = source if is_list else _audio_blocks(source, sample_rate)
+    blocks = source if is_list else audio_blocks(source, sample_rate)
     waiting = {}  # windows by their lengths
     for window in tqdm(
-        _cut_windows(blocks, grids),
+        cut_windows(blocks, grids),
         total=_claimed_windows(source, sample_rate, grids) if progress else 0,
         desc=os.path.basename(_name(source)),
         unit="window",
@@ -225,7 +225,7 @@ def _claimed_windows(path, sample_rate, grids):
     if hasattr(path, "read") or name.endswith(audio.FFMPEG_EXTENSIONS):
         return None
     try:
-        with audio._open_audio(path) as file:
+        with audio.open_audio(path) as file:
             samples = file.frames / file.samplerate * sample_rate
     except (OSError, ValueError):
         return None
@@ -236,7 +236,7 @@ def _claimed_windows(path, sample_rate, grids):
 
 
 def _collate(batch):
-    """Batches windows of ``_cut_windows``, see ``_file_windows``."""
+    """Batches windows of ``cut_windows``, see ``file_windows``."""
     starts, ends, members, samples = zip(*batch)
     spans, members = torch.tensor([starts, ends]).T, torch.tensor(members)
     return spans, members, torch.from_numpy(np.stack(samples))

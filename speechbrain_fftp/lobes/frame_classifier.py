@@ -11,7 +11,7 @@ Authors
 
 import torch
 
-from speechbrain_fftp.nnet.tokens import _own_tokens
+from speechbrain_fftp.nnet.tokens import own_tokens
 
 SMALLEST = 1e-6  # of a clip's probabilities, and of 1 minus them
 
@@ -46,9 +46,9 @@ class LinearSoftmaxPooling(torch.nn.Module):
         torch.Tensor
             Probabilities ``[B, C]``.
         """
-        return self._pool(probs, valid, tokens)
+        return self.pool_tokens(probs, valid, tokens)
 
-    def _pool(self, probs, valid, tokens):
+    def pool_tokens(self, probs, valid, tokens):
         """``forward`` of this kind of pooling."""
         probs = probs * valid
         return probs.square().sum(1) / probs.sum(1).clamp(min=SMALLEST)
@@ -64,7 +64,7 @@ class MaxPooling(LinearSoftmaxPooling):
     tensor([[0.8000]])
     """
 
-    def _pool(self, probs, valid, tokens):
+    def pool_tokens(self, probs, valid, tokens):
         """``forward`` of this kind of pooling."""
         return (probs * valid).amax(1)
 
@@ -79,7 +79,7 @@ class MeanPooling(LinearSoftmaxPooling):
     tensor([[0.4000]])
     """
 
-    def _pool(self, probs, valid, tokens):
+    def pool_tokens(self, probs, valid, tokens):
         """``forward`` of this kind of pooling."""
         return (probs * valid).sum(1) / valid.sum(1)
 
@@ -105,7 +105,7 @@ class AttentionPooling(LinearSoftmaxPooling):
         self.embed_dim, self.n_classes = embed_dim, n_classes
         self.attention = torch.nn.Linear(embed_dim, n_classes)
 
-    def _pool(self, probs, valid, tokens):
+    def pool_tokens(self, probs, valid, tokens):
         """``forward`` of this kind of pooling."""
         weights = self.attention(tokens).float()
         weights = weights.masked_fill(valid == 0, -torch.inf).softmax(1)
@@ -183,6 +183,6 @@ class FrameClassifier(torch.nn.Module):
         torch.Tensor
             Logits ``[B, 1, C]`` in float32.
         """
-        valid = _own_tokens(tokens).unsqueeze(2).float()
+        valid = own_tokens(tokens).unsqueeze(2).float()
         probs = self.pooling(self.frame_logits(tokens).sigmoid(), valid, tokens)
         return probs.clamp(SMALLEST, 1 - SMALLEST).logit().unsqueeze(1)

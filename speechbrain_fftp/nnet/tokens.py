@@ -9,7 +9,7 @@ import torch
 POOLINGS = ("cls", "mean", "cls+mean", "tokens")
 
 
-def _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):
+def check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):
     """Raises a ValueError if a patch embedding does not fit an encoder."""
     if num_heads < 1 or embed_dim % num_heads:
         raise ValueError(
@@ -30,7 +30,7 @@ def _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):
         )
 
 
-def _trim_padding(feats, wav_lens):
+def trim_padding(feats, wav_lens):
     """Removes the padding that all clips share and zeroes the rest.
 
     Returns features ``[B, T, F]`` with the T of the longest clip, or in
@@ -53,14 +53,14 @@ def _trim_padding(feats, wav_lens):
     return feats.masked_fill(padding, 0.0), n_frames
 
 
-def _embed_clips(embedding, feats, wav_lens):
+def embed_clips(embedding, feats, wav_lens):
     """Embeds the frames of each clip, with a stride that the embedding draws.
 
     Returns tokens ``[B, F' * T', D]`` and the stride; each clip's own number of
     columns ``[B]``, and which columns are its own ``[B, T']``. The latter two
     are None if all clips are equally long.
     """
-    feats, n_frames = _trim_padding(feats, wav_lens)
+    feats, n_frames = trim_padding(feats, wav_lens)
     stride = embedding._draw_stride()
     # [B, T, F] -> [B, F' * T', D]
     tokens = embedding(feats, stride)
@@ -72,7 +72,7 @@ def _embed_clips(embedding, feats, wav_lens):
     return tokens, stride, valid, own
 
 
-def _batch_norm(norm, tokens, valid=None):
+def token_batch_norm(norm, tokens, valid=None):
     """Applies a ``BatchNorm1d`` with the statistics of clips' own tokens.
 
     Others, where ``valid`` ``[B, N]`` is False, become 0.0. A single token has
@@ -80,7 +80,7 @@ def _batch_norm(norm, tokens, valid=None):
     training on several GPUs puts a ``SyncBatchNorm`` in place.
     """
     if norm.training and valid is not None:
-        own = _batch_norm(norm, tokens[valid].unsqueeze(0))[0]
+        own = token_batch_norm(norm, tokens[valid].unsqueeze(0))[0]
         return own.new_zeros(tokens.shape).index_put((valid,), own)
     own = tokens.flatten(0, 1)
     if norm.training and len(own) == 1 and type(norm) is torch.nn.BatchNorm1d:
@@ -93,7 +93,7 @@ def _batch_norm(norm, tokens, valid=None):
     return own.view_as(tokens)
 
 
-def _pool(pooling, cls, tokens, valid=None):
+def pool_tokens(pooling, cls, tokens, valid=None):
     """Pools tokens to ``[B, 1, D]``; with "tokens", keeps ``[B, N, D]``.
 
     ``cls`` is the mean of the class tokens ``[B, 1, D]``, ``tokens`` are the
@@ -112,12 +112,12 @@ def _pool(pooling, cls, tokens, valid=None):
     return mean if pooling == "mean" else (cls + mean) / 2
 
 
-def _own_tokens(tokens):
+def own_tokens(tokens):
     """Mask ``[B, N]`` of a clip's own tokens: those of padding are 0.0."""
     return (tokens != 0).any(2)
 
 
-def _check_pooling(pooling, known=POOLINGS):
+def check_pooling(pooling, known=POOLINGS):
     """Raises a ValueError if a kind of pooling is unknown."""
     if pooling not in known:
         raise ValueError(

@@ -16,7 +16,7 @@ import speechbrain as sb
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.batches import collate_clips
-from speechbrain_fftp.inference.folder import _export_inference
+from speechbrain_fftp.inference.folder import export_inference
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.training import ddp, reports
 from speechbrain_fftp.training.checkpoints import average_best
@@ -292,7 +292,7 @@ class ClipBrain(ddp.DistributedBrain):
         folder = self.run.folder / "inference"
         recipe = self.run.folder / "hyperparams.yaml"
         about = self.plain_modules, self.label_encoder, folder, single_label
-        run_on_main(_export_inference, args=[recipe, *about, self.thresholds])
+        run_on_main(export_inference, args=[recipe, *about, self.thresholds])
         if if_main_process():
             logger.info("Model: %s", folder)
         if self.distributed_launch:

@@ -17,7 +17,7 @@ from speechbrain.utils.checkpoints import (
     average_checkpoints,
 )
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import _file_sha256, write_json
+from speechbrain_fftp.dataio.files import file_sha256, write_json
 
 logger = get_logger(__name__)
 
@@ -107,7 +107,7 @@ class AtomicCheckpointer(Checkpointer):
 
 def _finish(unfinished, folder):
     """Adds checksums to a checkpoint and moves it to a folder."""
-    sums = {file.name: _file_sha256(file) for file in unfinished.path.iterdir()}
+    sums = {file.name: file_sha256(file) for file in unfinished.path.iterdir()}
     write_json(unfinished.path / CHECKSUMS, sums)
     path = folder / unfinished.path.name
     shutil.rmtree(path, ignore_errors=True)  # another of the same name
@@ -140,7 +140,7 @@ def _damaged_files(folder):
             name
             for name, checksum in sums.items()
             if not (folder / name).is_file()
-            or _file_sha256(folder / name) != checksum
+            or file_sha256(folder / name) != checksum
         ]
     except (OSError, ValueError, AttributeError):
         return [CHECKSUMS]

@@ -20,7 +20,7 @@ from torch.nn.functional import (
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.inference.loading import AudioTagger
-from speechbrain_fftp.utils.pretrained.hub import _find_model
+from speechbrain_fftp.pretrained.hub import find_model
 
 logger = get_logger(__name__)
 
@@ -59,7 +59,7 @@ class Distillation:
         if str(source).endswith(".npz"):
             theirs = self._read(Path(source))
         else:
-            run_on_main(_find_model, args=[source])  # one process downloads it
+            run_on_main(find_model, args=[source])  # one process downloads it
             self.tagger = AudioTagger.from_pretrained(source, device=device)
             self._check(single_label, sample_rate)
             theirs = self.tagger.labels

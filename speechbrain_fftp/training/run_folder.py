@@ -26,7 +26,7 @@ from ruamel.yaml.comments import TaggedScalar
 
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.files import _file_sha256, _locked, write_json
+from speechbrain_fftp.dataio.files import file_sha256, locked, write_json
 from speechbrain_fftp.datasets.prepared import DONE
 from speechbrain_fftp.training.errors import report_errors
 from speechbrain_fftp.training.setup import num_processes, plain_yaml
@@ -101,7 +101,7 @@ class RunFolder:
         """Locks and checks the folder."""
         os.makedirs(self.folder, exist_ok=True)
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_locked(str(self.folder), LOCK, "in use"))
+            stack.enter_context(locked(str(self.folder), LOCK, "in use"))
             if self.run_opts.debug and not self.run_opts.debug_persistently:
                 for path in self.folder.iterdir():
                     if path.name != LOCK:
@@ -156,7 +156,7 @@ class RunFolder:
     def data(self):
         """Checksums of the files that hold clips' labels, when first asked."""
         tables = self.tables.items()
-        return {k: _file_sha256(x) for k, x in tables if os.path.isfile(x)}
+        return {k: file_sha256(x) for k, x in tables if os.path.isfile(x)}
 
     def check_data(self):
         """Raises a ValueError if a run is resumed with other data."""

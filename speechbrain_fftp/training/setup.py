@@ -17,7 +17,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.run_opts import HELP_TEXTS, RunOptions
-from speechbrain_fftp.utils.pretrained import load_encoder
+from speechbrain_fftp.pretrained import load_encoder
 
 logger = get_logger(__name__)
 

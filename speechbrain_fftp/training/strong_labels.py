@@ -19,10 +19,10 @@ from speechbrain_fftp.inference.event_scores import (
     calibrate_events,
     evaluate_events,
 )
-from speechbrain_fftp.inference.frames import _step_targets
+from speechbrain_fftp.inference.frames import step_targets
 from speechbrain_fftp.inference.loading import AudioTagger
-from speechbrain_fftp.nnet.tokens import _own_tokens
-from speechbrain_fftp.utils.event_metrics import event_packages
+from speechbrain_fftp.metrics.events import event_packages
+from speechbrain_fftp.nnet.tokens import own_tokens
 
 logger = get_logger(__name__)
 
@@ -82,7 +82,7 @@ class StrongLabels:
         numbers = {label: number for number, label in enumerate(labels)}
         clips = {k: row["duration"] for k, row in train_set.data.items()}
         listed = lists.read_strong_labels(path, clips, classes, "train")
-        listed = lists._cut_events(listed, clips, path)
+        listed = lists.cut_events(listed, clips, path)
         names = (x for events in listed.values() for *_, x in events)
         unknown = Counter(x for x in names if x not in numbers)
         self.events = {
@@ -110,7 +110,7 @@ class StrongLabels:
         """
         times = self.tagger._step_times(wavs.shape[1])
         events = (self.events.get(clip, ()) for clip in ids)
-        steps = [_step_targets(times, x, self.n_classes) for x in events]
+        steps = [step_targets(times, x, self.n_classes) for x in events]
         known = torch.tensor([[float(clip in self.events)] for clip in ids])
         more = torch.cat([torch.stack(steps).flatten(1), known], 1)
         return torch.cat([targets, more.to(targets)], 1)
@@ -127,7 +127,7 @@ class StrongLabels:
         sizes = self.n_classes, logits[0].numel(), 1
         sizes = *sizes, targets.shape[1] - sum(sizes)
         targets, steps, known, theirs = targets.split(sizes, 1)
-        weights = ((known > 0.999) & _own_tokens(tokens)).unsqueeze(2)
+        weights = ((known > 0.999) & own_tokens(tokens)).unsqueeze(2)
         loss = binary_cross_entropy_with_logits(
             logits, steps.view_as(logits), reduction="none"
         )

@@ -148,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
 # Processes start with the package imported but not huggingface_hub, which reads
 # the environment when it is imported.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["speechbrain_fftp.utils.pretrained.hub"])
+FORKS.set_forkserver_preload(["speechbrain_fftp.pretrained.hub"])
 
 
 class Client:
@@ -190,7 +190,7 @@ def _answer(environment, connection):
         if name.startswith("HF_") or name.lower().endswith("_proxy"):
             del os.environ[name]
     os.environ.update(environment)
-    from speechbrain_fftp.utils.pretrained.hub import _find_model
+    from speechbrain_fftp.pretrained.hub import find_model
 
     shown = []
     handler = logging.Handler(logging.WARNING)
@@ -203,7 +203,7 @@ def _answer(environment, connection):
         except EOFError:
             return
         try:
-            found = _find_model(source)
+            found = find_model(source)
         except (OSError, ValueError) as error:
             found = (type(error), str(error))
         connection.send((found, list(shown)))

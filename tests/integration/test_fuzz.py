@@ -17,7 +17,7 @@ import soundfile as sf
 from fuzzing import MIB, damaged, fuzz, peak_bytes, refused, sizes
 from hypothesis import strategies as st
 
-from speechbrain_fftp.dataio.audio import MAX_FRAMES, _read_audio
+from speechbrain_fftp.dataio.audio import MAX_FRAMES, read_audio
 from speechbrain_fftp.datasets.audioset.lists import (
     read_class_list,
     read_segments,
@@ -256,8 +256,8 @@ def test_impossible_sampling_rates(tmp_path, rate):
     path.write_bytes(wav(rate))
     for source in (str(path), path.read_bytes()):
         with pytest.raises(ValueError, match="sampling rate of|unreadable"):
-            _read_audio(source)
-        assert peak_bytes(_read_audio, source) < MIB
+            read_audio(source)
+        assert peak_bytes(read_audio, source) < MIB
 
 
 @pytest.mark.parametrize(
@@ -278,8 +278,8 @@ def test_memory_does_not_follow_the_header(tmp_path, content):
     path = tmp_path / "a.wav"
     path.write_bytes(content)
     for source in (str(path), content):
-        assert peak_bytes(_read_audio, source) < 20 * MIB
-        assert peak_bytes(_read_audio, source, 10.0) < 20 * MIB
+        assert peak_bytes(read_audio, source) < 20 * MIB
+        assert peak_bytes(read_audio, source, 10.0) < 20 * MIB
 
 
 def test_endless_silence_is_cut_or_refused(tmp_path, monkeypatch):
@@ -288,13 +288,13 @@ def test_endless_silence_is_cut_or_refused(tmp_path, monkeypatch):
     with sf.SoundFile(path, "w", 16000, 1) as file:
         for _ in range(60):
             file.write(np.zeros(60 * 16000, np.float32))
-    assert peak_bytes(_read_audio, path, 10.0) < 20 * MIB
+    assert peak_bytes(read_audio, path, 10.0) < 20 * MIB
     monkeypatch.setattr(
         "speechbrain_fftp.dataio.audio.MAX_FRAMES", MAX_FRAMES // 100
     )
-    assert peak_bytes(_read_audio, path) < 60 * MIB
+    assert peak_bytes(read_audio, path) < 60 * MIB
     with pytest.raises(ValueError, match="longer than 5368709 samples: cut"):
-        _read_audio(path)
+        read_audio(path)
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
@@ -302,7 +302,7 @@ def test_a_mean_that_is_not_finite(tmp_path):
     path = str(tmp_path / "a.wav")
     sf.write(path, np.full((1000, 2), 3e38), 16000, subtype="FLOAT")
     with pytest.raises(ValueError, match="samples beyond full scale: up to 3e"):
-        _read_audio(path)
+        read_audio(path)
 
 
 def test_special_files_are_no_audio(tmp_path):
@@ -310,4 +310,4 @@ def test_special_files_are_no_audio(tmp_path):
     os.mkfifo(path)
     for source in (path, tmp_path, "/dev/zero", tmp_path / "none.wav"):
         with pytest.raises(ValueError, match="not a regular file"):
-            _read_audio(str(source))
+            read_audio(str(source))

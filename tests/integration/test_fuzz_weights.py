@@ -16,9 +16,9 @@ from fuzzing import Touch, damaged, fuzz, refused, sizes
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.utils.pretrained import load_ast, load_aum, load_encoder
-from speechbrain_fftp.utils.pretrained.ast import HUGGING_FACE
-from speechbrain_fftp.utils.pretrained.tensors import _read_tensors
+from speechbrain_fftp.pretrained import load_ast, load_aum, load_encoder
+from speechbrain_fftp.pretrained.ast import HUGGING_FACE
+from speechbrain_fftp.pretrained.tensors import read_tensors
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -181,7 +181,7 @@ def test_garbled_safetensors(tmp_path, header):
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", size) + text + bytes(8))
     with pytest.raises(ValueError, match="model.safetensors cannot be read"):
-        _read_tensors(path)
+        read_tensors(path)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_small_files_of_enormous_tensors(tmp_path, make):
     assert path.stat().st_size < 10000
     message = "model.pth does not contain all values of 'weight'"
     with pytest.raises(ValueError, match=message):
-        _read_tensors(path)
+        read_tensors(path)
 
 
 def test_zip_bombs(tmp_path):
@@ -278,12 +278,12 @@ def test_zip_bombs(tmp_path):
             target.writestr(name, source.read(name))
     assert path.stat().st_size < 2**16
     with pytest.raises(ValueError, match="model.pth is compressed"):
-        _read_tensors(path)
+        read_tensors(path)
     size = (2**24).to_bytes(4, "little")
     for claimed in (2**31, 2**24 + 1):
         path.write_bytes(whole.replace(size, claimed.to_bytes(4, "little")))
         with pytest.raises(ValueError, match="model.pth"):
-            _read_tensors(path)
+            read_tensors(path)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import torch
 from fake_hub import Client, FakeHub
 from safetensors.torch import save
 
-from speechbrain_fftp.utils.pretrained.hub import _find_model
+from speechbrain_fftp.pretrained.hub import find_model
 
 CONFIG, MORE = "config.json", "preprocessor_config.json"
 WEIGHTS = "model.safetensors"
@@ -88,17 +88,17 @@ def test_paths_on_disk_need_no_hub(hub, find, tmp_path, monkeypatch):
     Path("lab").mkdir()
     Path("lab/model").write_bytes(b"weights")
     for path in ("lab/model", "lab", str(tmp_path), tmp_path):
-        assert _find_model(path) == Path(path)
+        assert find_model(path) == Path(path)
 
 
 def test_other_sources_need_no_hub(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for source in ("ast.pth", "./lab/x", "../x", "/lab/x", "a/b/c", "lab/.."):
         with pytest.raises(FileNotFoundError, match=f"{source}, .* a model"):
-            _find_model(source)
+            find_model(source)
     for revision in ("../y", "a/../y", "/y", "", "a b"):
         with pytest.raises(FileNotFoundError, match="not a model"):
-            _find_model(f"lab/x@{revision}")
+            find_model(f"lab/x@{revision}")
 
 
 def test_model_is_downloaded_once(hub, find, model):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.dataio.files import _locked
+from speechbrain_fftp.dataio.files import locked
 from speechbrain_fftp.datasets.audioset import manifests
 from speechbrain_fftp.datasets.audioset.lists import (
     read_class_list,
@@ -359,7 +359,7 @@ def test_parts_give_the_same_bytes(prepare, data_folder, tmp_path, format):
 def test_parts_are_locked_one_by_one(prepare, data_folder, tmp_path):
     folder = str(tmp_path / "out")
     prepare(data_folder, folder, part="1/2")
-    with _locked(folder, "preparing-1-of-2.lock", "being prepared"):
+    with locked(folder, "preparing-1-of-2.lock", "being prepared"):
         prepare(data_folder, folder, part="2/2")
         for part in ("1/2", None):
             with pytest.raises(RuntimeError, match="is being prepared by"):

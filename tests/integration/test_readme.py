@@ -22,12 +22,12 @@ from speechbrain_fftp.dataio.files import write_csv, write_json
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
-from speechbrain_fftp.utils.pretrained.ast import (
+from speechbrain_fftp.pretrained.ast import (
     CONFIG_FIXED,
     CONFIG_SIZES,
     HUGGING_FACE,
 )
-from speechbrain_fftp.utils.pretrained.aum import FO_BI as AUM_FO_BI
+from speechbrain_fftp.pretrained.aum import FO_BI as AUM_FO_BI
 
 DOCUMENTS = [
     path.relative_to(ROOT).as_posix()

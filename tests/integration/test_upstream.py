@@ -452,14 +452,14 @@ def test_only_whole_names_are_renamed():
     for text in (
         "The speechbrain_fftp authors 2026",
         "my_speechbrain_fftp.nnet",
-        "speechbrain.utils.pretrained",
+        "speechbrain.utils.pretrained_encoders",
     ):
         assert upstream.rename(text) == text
     for here, there in (
-        ("utils.pretrained", "utils.pretrained_encoders"),
-        ("utils.pretrained.ast", "utils.pretrained_encoders.ast"),
-        ("utils.pretrained_more", "utils.pretrained_more"),
-        ("utils.pretrained.load_aum", "utils.pretrained_encoders.load_aum"),
+        ("pretrained", "pretrained_encoders"),
+        ("pretrained.ast", "pretrained_encoders.ast"),
+        ("pretrained_more", "pretrained_more"),
+        ("pretrained.load_aum", "pretrained_encoders.load_aum"),
     ):
         renamed = upstream.rename(f"speechbrain_fftp.{here}, and")
         assert renamed == f"speechbrain.{there}, and"

@@ -81,7 +81,8 @@ def test_a_part_without_one_of_its_modules_is_noticed(tmp_path, monkeypatch):
     found = missing(contents, "fftp")
     encoder = "speechbrain/lobes/models/AST.py: speechbrain.nnet.tokens"
     assert (
-        f"{encoder}._pool" in found and f"{encoder}.TokenConvolution" in found
+        f"{encoder}.pool_tokens" in found
+        and f"{encoder}.TokenConvolution" in found
     )
 
 

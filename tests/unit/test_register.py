@@ -110,7 +110,7 @@ def test_a_second_call_does_nothing(registered):
 
 
 @pytest.mark.parametrize(
-    "name", ["lobes.features", "nnet.schedulers", "utils.pretrained"]
+    "name", ["lobes.features", "nnet.schedulers", "pretrained"]
 )
 def test_modules_of_the_same_name_stay(registered, name):
     theirs = importlib.import_module(f"speechbrain.{name}")

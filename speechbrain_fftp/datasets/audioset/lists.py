@@ -15,7 +15,7 @@ from typing import NamedTuple, Tuple
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.datasets.names import _possible_ids
+from speechbrain_fftp.datasets.names import possible_ids
 
 logger = get_logger(__name__)
 
@@ -190,11 +190,11 @@ def _find_clip(name, column, clips):
     else:
         path = PureWindowsPath(name).as_posix()
         path += "" if path.lower().endswith(AUDIO_EXTENSIONS) else ".wav"
-        ids += [os.path.splitext(path)[0], *_possible_ids(path)]
+        ids += [os.path.splitext(path)[0], *possible_ids(path)]
     return next((clip for clip in ids if clip in clips), None)
 
 
-def _cut_events(listed, durations, path):
+def cut_events(listed, durations, path):
     """Cuts events at the ends of clips; logs how many begin after them.
 
     ``listed`` is read from ``path``. Clips without a duration are skipped.

@@ -23,7 +23,7 @@ from tqdm.contrib.concurrent import thread_map
 
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count
-from speechbrain_fftp.dataio.files import _file_sha256, atomic_path, write_json
+from speechbrain_fftp.dataio.files import atomic_path, file_sha256, write_json
 from speechbrain_fftp.datasets.audioset.shard_reader import iter_audio
 from speechbrain_fftp.datasets.convert import encode_clip
 from speechbrain_fftp.datasets.prepared import read_json
@@ -144,7 +144,7 @@ def _read_record(path, check_content=False):
         return None
     is_whole = path.stat().st_size == record["bytes"]
     if is_whole and check_content:
-        is_whole = _file_sha256(path) == record["sha256"]
+        is_whole = file_sha256(path) == record["sha256"]
     return record if is_whole else None
 
 
@@ -193,7 +193,7 @@ def _write_shard(path, segments, audio, classes, rate, always):
         "clips": written,
         "sample_rate": rate,
         "bytes": os.path.getsize(path),
-        "sha256": _file_sha256(path),
+        "sha256": file_sha256(path),
         "labels": labels_of_all,
         "treatments": treated,
         "skipped": skipped,

@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.dataio.audio import _read_audio
+from speechbrain_fftp.dataio.audio import read_audio
 from speechbrain_fftp.datasets.audioset import shard_reader
 from speechbrain_fftp.datasets.audioset.shards import REMEDY, read_index
 from speechbrain_fftp.datasets.batches import class_balanced_weight
@@ -29,7 +29,7 @@ logger = get_logger(__name__)
 def decode_clip(sample):
     """Decodes a sample: ``id``, ``sig`` (float ``[S]``) and ``labels``."""
     try:
-        samples, *_ = _read_audio(sample["flac"])
+        samples, *_ = read_audio(sample["flac"])
     except ValueError as err:
         raise ValueError(
             f"The clip {sample['id']} is damaged: {err} ({REMEDY})"

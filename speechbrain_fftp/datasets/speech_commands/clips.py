@@ -17,7 +17,7 @@ from tqdm.contrib.concurrent import thread_map
 from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.files import atomic_path
-from speechbrain_fftp.datasets.convert import _read_clip, convert_clips
+from speechbrain_fftp.datasets.convert import convert_clips, read_clip
 from speechbrain_fftp.datasets.names import seeded_rng
 
 # A manifest cannot hold '$' (it starts a variable), control characters and
@@ -85,20 +85,20 @@ def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
     extension = os.path.splitext(path)[1].lower()
     if extension not in EXTENSION_OF_FORMAT.values():
         return None
-    with audio._open_audio(path) as file:
+    with audio.open_audio(path) as file:
         kind = EXTENSION_OF_FORMAT.get(file.format)
         is_long = file.frames > round(max_seconds * sample_rate)
         about = kind, file.channels, file.samplerate
         if file.decoded or is_long or about != (extension, 1, sample_rate):
             return None
-    samples, rate, _ = _read_clip(path, math.inf)
+    samples, rate, _ = read_clip(path, math.inf)
     return len(samples) / rate
 
 
 def read_recording(path, sample_rate=16000):
     """Reads a recording ``[S]`` that is long enough for all splits."""
-    samples, rate, _ = _read_clip(path, math.inf)
-    samples = audio._resample(samples, rate, sample_rate)
+    samples, rate, _ = read_clip(path, math.inf)
+    samples = audio.resample(samples, rate, sample_rate)
     shortest = min(end - start for start, end in RECORDING_PARTS.values())
     if len(samples) * shortest < audio.MIN_SECONDS * sample_rate:
         raise ValueError("too short for three parts of 25 ms")

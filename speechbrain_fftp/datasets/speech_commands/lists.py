@@ -17,7 +17,7 @@ from pathlib import PureWindowsPath
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.dataio.files import _atomic_folder
+from speechbrain_fftp.dataio.files import atomic_folder
 from speechbrain_fftp.datasets.names import files_below, folders_in, text_digest
 
 logger = get_logger(__name__)
@@ -53,7 +53,7 @@ def unpack_archive(archive, folder):
     if not os.path.isdir(folder):
         logger.info("Unpacking %s to %s", archive, folder)
         try:
-            with _atomic_folder(folder) as partial, gzip.open(archive) as raw:
+            with atomic_folder(folder) as partial, gzip.open(archive) as raw:
                 with tarfile.open(fileobj=raw, mode="r:") as tar:
                     tar.extractall(partial, filter=_check_member)
                 # tarfile stops quietly at damage, gzip does not

@@ -15,10 +15,10 @@ from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
 from speechbrain_fftp.nnet.tokens import (
     TokenConvolution,
-    _check_embedding,
-    _check_pooling,
-    _embed_clips,
-    _pool,
+    check_embedding,
+    check_pooling,
+    embed_clips,
+    pool_tokens,
 )
 
 CLASS_TOKENS = 2  # the class and the distillation token, which come first
@@ -114,7 +114,7 @@ class TransformerBlock(torch.nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
-def _init_linear(blocks):
+def init_linear(blocks):
     """Initialises linear layers as the original AST's: std 0.02, no biases."""
     for module in blocks.modules():
         if isinstance(module, torch.nn.Linear):
@@ -182,8 +182,8 @@ class AST(torch.nn.Module):
         super().__init__()
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
-        _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
-        _check_pooling(pooling)
+        check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
+        check_pooling(pooling)
         if conv_kernel and embedding.freq_patches > 1:
             raise ValueError(
                 f"conv_kernel={conv_kernel} needs patches that cover all mel "
@@ -208,7 +208,7 @@ class AST(torch.nn.Module):
         )
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
         torch.nn.init.trunc_normal_(self.cls_tokens, std=0.02)
-        _init_linear(self.blocks)
+        init_linear(self.blocks)
 
     def forward(self, feats, wav_lens=None):
         """Encodes a batch of spectrograms.
@@ -228,7 +228,7 @@ class AST(torch.nn.Module):
             ``[B, T', D]``, see ``pooling``.
         """
         # [B, T, F] -> [B, F' * T', D]
-        found = _embed_clips(self.embedding, feats, wav_lens)
+        found = embed_clips(self.embedding, feats, wav_lens)
         tokens, stride, valid, own = found
         rows = self.embedding.freq_patches
         columns = tokens.shape[1] // rows
@@ -251,4 +251,4 @@ class AST(torch.nn.Module):
             return cls
         # [B, 2 + F' * T', D] -> [B, T', D]
         tokens = self.norm(x[:, CLASS_TOKENS:]).unflatten(1, (rows, columns))
-        return _pool(self.pooling, cls, tokens.mean(1), own)
+        return pool_tokens(self.pooling, cls, tokens.mean(1), own)

@@ -18,10 +18,10 @@ from speechbrain_fftp.nnet.mamba import MambaBlock
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
 from speechbrain_fftp.nnet.tokens import (
-    _check_embedding,
-    _check_pooling,
-    _embed_clips,
-    _pool,
+    check_embedding,
+    check_pooling,
+    embed_clips,
+    pool_tokens,
 )
 
 
@@ -119,10 +119,10 @@ class AuM(torch.nn.Module):
         pooling="cls",
     ):
         super().__init__()
-        _check_pooling(pooling)
+        check_pooling(pooling)
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
-        _check_embedding(embedding, n_mels, embed_dim, max_frames)
+        check_embedding(embedding, n_mels, embed_dim, max_frames)
         self.n_mels, self.embed_dim = n_mels, embed_dim
         self.depth, self.bidirectional = depth, bidirectional
         self.max_frames, self.backend = max_frames, backend
@@ -166,7 +166,7 @@ class AuM(torch.nn.Module):
             ``[B, T', D]``, see ``pooling``.
         """
         # [B, T, F] -> [B, F' * T', D]
-        found = _embed_clips(self.embedding, feats, wav_lens)
+        found = embed_clips(self.embedding, feats, wav_lens)
         tokens, stride, valid, own = found
         columns = tokens.shape[1] // self.embedding.freq_patches
         if self.bidirectional:
@@ -184,7 +184,7 @@ class AuM(torch.nn.Module):
             return self.norm(cls)
         times = torch.arange(columns, device=x.device)
         tokens = self.norm(self._take_tokens(x, place, valid, times)).mean(1)
-        return _pool(self.pooling, self.norm(cls), tokens, own)
+        return pool_tokens(self.pooling, self.norm(cls), tokens, own)
 
     def _add_cls_token(self, tokens, valid, columns):
         """Adds the class token to each clip's own tokens, which come first.

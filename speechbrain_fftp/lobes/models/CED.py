@@ -11,12 +11,12 @@ Authors
 
 import torch
 
-from speechbrain_fftp.lobes.models.AST import TransformerBlock, _init_linear
+from speechbrain_fftp.lobes.models.AST import TransformerBlock, init_linear
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.nnet.tokens import (
-    _batch_norm,
-    _check_embedding,
-    _trim_padding,
+    check_embedding,
+    token_batch_norm,
+    trim_padding,
 )
 
 
@@ -51,7 +51,7 @@ class CED(torch.nn.Module):
     ):
         super().__init__()
         embedding = SquarePatchEmbedding(n_mels, embed_dim, 16, 16)
-        _check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
+        check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
         self.n_mels, self.embed_dim = n_mels, embed_dim
         self.depth, self.num_heads = depth, num_heads
         self.max_frames, self.mlp_ratio = max_frames, mlp_ratio
@@ -67,19 +67,19 @@ class CED(torch.nn.Module):
             for _ in range(depth)
         )
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
-        _init_linear(self.blocks)
+        init_linear(self.blocks)
 
     def forward(self, feats, wav_lens=None):
         """Encodes features ``[B, T, F]`` in decibels as ``[B, 1, D]``."""
         self.embedding._check(feats)
-        feats, n_frames = _trim_padding(feats, wav_lens)
+        feats, n_frames = trim_padding(feats, wav_lens)
         B, T, F = feats.shape
         if n_frames is None and torch.compiler.is_compiling():
             n_frames = torch.full((B,), T, device=feats.device)
         own = None
         if n_frames is not None:
             own = torch.arange(T, device=feats.device) < n_frames[:, None]
-        feats = _batch_norm(self.bin_norm, feats, own)
+        feats = token_batch_norm(self.bin_norm, feats, own)
         size = torch.sym_min(T, self.max_frames)
         K = (T + size - 1) // size
         # [B, T, F] -> [B, K * size, F] -> [B * K, size, F] -> [B * K, N, D]

@@ -14,11 +14,11 @@ import torch
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.tokens import (
     TokenConvolution,
-    _batch_norm,
-    _check_embedding,
-    _check_pooling,
-    _embed_clips,
-    _pool,
+    check_embedding,
+    check_pooling,
+    embed_clips,
+    pool_tokens,
+    token_batch_norm,
 )
 
 
@@ -63,9 +63,9 @@ class StatisticsPooling(torch.nn.Module):
             Embeddings ``[B, 1, D]``.
         """
         wide = torch.nn.functional.leaky_relu(self.widen(tokens))
-        wide = _batch_norm(self.norm, wide, valid)
-        mean = _pool("mean", None, wide, valid)
-        variance = _pool("mean", None, (wide - mean).square(), valid)
+        wide = token_batch_norm(self.norm, wide, valid)
+        mean = pool_tokens("mean", None, wide, valid)
+        variance = pool_tokens("mean", None, (wide - mean).square(), valid)
         std = (variance + self.norm.eps).sqrt()
         return self.reduce(torch.cat([mean, std], 2))
 
@@ -173,7 +173,7 @@ class ConvNeXt1d(torch.nn.Module):
         pooling="mean",
     ):
         super().__init__()
-        _check_pooling(pooling, ("mean", "mean+std", "tokens"))
+        check_pooling(pooling, ("mean", "mean+std", "tokens"))
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         if not isinstance(embedding, FFTPEmbedding):
@@ -182,7 +182,7 @@ class ConvNeXt1d(torch.nn.Module):
                 "cover all mel bins: FFTPEmbedding, not "
                 f"{type(embedding).__name__}."
             )
-        _check_embedding(embedding, n_mels, embed_dim, max_frames)
+        check_embedding(embedding, n_mels, embed_dim, max_frames)
         self.n_mels, self.embed_dim, self.depth = n_mels, embed_dim, depth
         self.max_frames, self.kernel = max_frames, kernel
         self.mlp_ratio, self.dropout = mlp_ratio, dropout
@@ -216,11 +216,11 @@ class ConvNeXt1d(torch.nn.Module):
             see ``pooling``.
         """
         # [B, T, F] -> [B, N, D]
-        tokens, _, _, own = _embed_clips(self.embedding, feats, wav_lens)
+        tokens, _, _, own = embed_clips(self.embedding, feats, wav_lens)
         tokens = self.stem_norm(tokens)
         for block in self.blocks:
             tokens = block(tokens, own)
         tokens = self.norm(tokens)
         if self.statistics is not None:
             return self.statistics(tokens, own)
-        return _pool(self.pooling, None, tokens, own)
+        return pool_tokens(self.pooling, None, tokens, own)

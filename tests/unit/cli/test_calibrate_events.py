@@ -19,7 +19,7 @@ from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.event_scores import find_events, learn_events
 from speechbrain_fftp.inference.events import Timeline
-from speechbrain_fftp.inference.folder import _write_folder
+from speechbrain_fftp.inference.folder import write_folder
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
@@ -45,7 +45,7 @@ def model(tmp_path):
     labels = CategoricalEncoder()
     labels.update_from_iterable(LABELS)
     sizes = {"sample_rate": RATE, "max_frames": 198, "label_encoder": labels}
-    _write_folder(tmp_path / "model", modules, {**sizes, "single_label": False})
+    write_folder(tmp_path / "model", modules, {**sizes, "single_label": False})
     return tmp_path / "model"
 
 

@@ -15,9 +15,9 @@ import soundfile as sf
 
 from speechbrain_fftp.dataio.audio import (
     MAX_LEVEL,
-    _mono_blocks,
-    _open_audio,
-    _read_audio,
+    mono_blocks,
+    open_audio,
+    read_audio,
 )
 
 RATE = 16000
@@ -50,8 +50,8 @@ def noise(seconds=3.0):
 
 def read_whole(source):
     """All samples that are there, and what is missing."""
-    with _open_audio(source) as file:
-        samples = np.concatenate(list(_mono_blocks(file)))
+    with open_audio(source) as file:
+        samples = np.concatenate(list(mono_blocks(file)))
         assert file.found == len(samples)
         return samples, file.missing_part()
 
@@ -66,10 +66,10 @@ def test_samples_far_beyond_full_scale(level, channels):
     for subtype in ("FLOAT", "DOUBLE"):
         content = encoded(samples, subtype=subtype)
         with pytest.raises(ValueError, match="^samples beyond full scale: up"):
-            _read_audio(content)
-        assert len(_read_audio(content, 1000 / RATE)[0]) == 1000
+            read_audio(content)
+        assert len(read_audio(content, 1000 / RATE)[0]) == 1000
     content = encoded(samples.clip(-MAX_LEVEL, MAX_LEVEL), subtype="FLOAT")
-    assert len(_read_audio(content)[0]) == 2000
+    assert len(read_audio(content)[0]) == 2000
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -78,7 +78,7 @@ def test_samples_that_are_not_finite(value):
     for order in (samples, samples[::-1]):
         content = encoded(order, subtype="FLOAT")
         with pytest.raises(ValueError, match="^samples that are not finite$"):
-            _read_audio(content)
+            read_audio(content)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -103,8 +103,8 @@ def test_what_is_there_of_a_truncated_file(tmp_path, format):
             else:
                 assert float(expected) == pytest.approx(float(length), rel=0.03)
             with pytest.raises(ValueError, match=f"^truncated: {seconds} of"):
-                _read_audio(source)
-            assert len(_read_audio(source, 0.5)[0]) == 0.5 * RATE
+                read_audio(source)
+            assert len(read_audio(source, 0.5)[0]) == 0.5 * RATE
 
 
 @pytest.mark.parametrize("format", ["WAV", "AU", "FLAC", "OGG", "ogg"])
@@ -118,7 +118,7 @@ def test_the_last_bytes_are_missed(format, lost):
 def test_a_header_without_a_sample(kept):
     content = encoded(noise(), "AU")[:kept]  # 24 bytes of header
     with pytest.raises(ValueError, match="^truncated: 0 of [?] s$"):
-        _read_audio(content)
+        read_audio(content)
 
 
 @pytest.mark.parametrize("claimed", [2**32 - 1, 2**31 - 37, 0x7FFFF000])
@@ -147,9 +147,9 @@ def test_files_that_ffmpeg_wrote_to_a_pipe(ffmpeg, tmp_path, options):
     content = ffmpeg("-i", tmp_path / "a.wav", "-f", *options.split(), "-")
     samples, missing = read_whole(content)
     assert not missing and 3 * RATE <= len(samples) < 3.2 * RATE
-    samples, _, _, frames = _read_audio(content, max_seconds=60)
+    samples, _, _, frames = read_audio(content, max_seconds=60)
     assert len(samples) == frames
-    samples, _, _, frames = _read_audio(content, max_seconds=1)
+    samples, _, _, frames = read_audio(content, max_seconds=1)
     assert len(samples) == RATE < frames
 
 
@@ -209,7 +209,7 @@ def test_damage_within_a_flac_file_ends_it():
 
 def test_file_objects(tmp_path):
     content = encoded(noise())
-    expected, *_ = _read_audio(content)
+    expected, *_ = read_audio(content)
     path = tmp_path / "a.wav"
     path.write_bytes(content)
     with gzip.open(tmp_path / "a.gz", "wb") as file:
@@ -232,9 +232,9 @@ def test_file_objects(tmp_path):
             memoryview(content),
         ]
         for source in sources:
-            np.testing.assert_array_equal(_read_audio(source)[0], expected)
+            np.testing.assert_array_equal(read_audio(source)[0], expected)
     for empty in (io.BytesIO(), b"", io.BufferedReader(io.BytesIO())):
         with pytest.raises(ValueError, match="^empty file$"):
-            _read_audio(empty)
+            read_audio(empty)
     with pytest.raises(TypeError, match="bytes-like"):
-        _read_audio(open(tmp_path / "a.wav", encoding="latin-1"))
+        read_audio(open(tmp_path / "a.wav", encoding="latin-1"))

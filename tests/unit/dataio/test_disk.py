@@ -11,7 +11,7 @@ from collections import namedtuple
 
 import pytest
 
-from speechbrain_fftp.dataio.files import _name_full_disk, write_json
+from speechbrain_fftp.dataio.files import name_full_disk, write_json
 from speechbrain_fftp.datasets.prepared import prepare_folder
 
 Usage = namedtuple("Usage", "total used free")
@@ -57,10 +57,10 @@ def test_preparation_on_a_full_disk_can_be_resumed(tmp_path):
 
 def test_other_errors_stay_as_they_are(tmp_path):
     with pytest.raises(PermissionError):
-        with _name_full_disk(tmp_path / "x"):
+        with name_full_disk(tmp_path / "x"):
             raise PermissionError(errno.EACCES, "denied")
     with pytest.raises(ValueError):
-        with _name_full_disk(tmp_path / "x"):
+        with name_full_disk(tmp_path / "x"):
             raise ValueError
 
 
@@ -68,5 +68,5 @@ def test_library_errors_with_room_left_stay(tmp_path, monkeypatch):
     usage = Usage(2**30, 0, 2**30)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with pytest.raises(RuntimeError, match="System"):
-        with _name_full_disk(tmp_path / "x"):
+        with name_full_disk(tmp_path / "x"):
             raise RuntimeError("System error.")

@@ -17,9 +17,9 @@ from speechbrain_fftp.dataio import ffmpeg as decoding
 from speechbrain_fftp.dataio.audio import (
     AUDIO_EXTENSIONS,
     FFMPEG_EXTENSIONS,
-    _open_audio,
-    _read_audio,
-    _readable,
+    open_audio,
+    read_audio,
+    readable_source,
 )
 from speechbrain_fftp.datasets.convert import convert_clips
 
@@ -108,10 +108,10 @@ def test_lossless_audio_is_what_soundfile_reads(
 ):
     path = ffmpeg_encode(tmp_path / name, sounds(2), RATE, "-c:a", codec)
     wav = tmp_path / (name + ".wav")
-    expected, *about = _read_audio(str(wav))
+    expected, *about = read_audio(str(wav))
     assert len(expected) == RATE and np.abs(expected).max() > 0.1
     for source in streams(path):
-        samples, *found = _read_audio(source)
+        samples, *found = read_audio(source)
         np.testing.assert_array_equal(samples, expected)
         assert found == about
 
@@ -130,7 +130,7 @@ def test_lossless_audio_is_what_soundfile_reads(
 def test_lossy_audio_correlates(ffmpeg_encode, tmp_path, name, options):
     path = ffmpeg_encode(tmp_path / name, sounds(), RATE, *options)
     expected, _ = sf.read(tmp_path / (name + ".wav"))
-    samples, rate, channels, _ = _read_audio(str(path))
+    samples, rate, channels, _ = read_audio(str(path))
     assert (rate, channels) == (RATE, 1)
     assert abs(len(samples) / RATE - 1) < 0.1
     size = 2 * RATE  # for correlation at any delay of the codec
@@ -145,7 +145,7 @@ def test_all_channels_count_the_same(ffmpeg_encode, tmp_path):
     samples = np.tile(levels, (8000, 1))
     options = ["-c:a", "flac", "-channel_layout", "5.1"]
     path = ffmpeg_encode(tmp_path / "a.mkv", samples, 8000, *options)
-    samples, *about = _read_audio(str(path))
+    samples, *about = read_audio(str(path))
     assert about == [8000, 6, 8000]
     assert np.unique(samples) == pytest.approx([levels.mean()])
 
@@ -158,11 +158,11 @@ def test_the_first_of_several_streams(ffmpeg_encode, ffmpeg, tmp_path):
     inputs = [*video, "-i", first, "-i", second]
     maps = ["-map", "0", "-map", "1", "-map", "2", "-c:a", "copy"]
     ffmpeg(*inputs, *maps, "-c:v", "mpeg4", tmp_path / "all.mkv")
-    assert set(_read_audio(str(tmp_path / "all.mkv"))[0]) == {0.5}
+    assert set(read_audio(str(tmp_path / "all.mkv"))[0]) == {0.5}
     ffmpeg(*video, "-c:v", "mpeg4", tmp_path / "silent.mp4")
     message = "^ffmpeg cannot read it: Output file .*not contain any stream$"
     with pytest.raises(ValueError, match=message):
-        _read_audio(str(tmp_path / "silent.mp4"))
+        read_audio(str(tmp_path / "silent.mp4"))
 
 
 def test_silence_where_there_is_no_audio(ffmpeg_encode, ffmpeg, tmp_path):
@@ -173,13 +173,13 @@ def test_silence_where_there_is_no_audio(ffmpeg_encode, ffmpeg, tmp_path):
     inputs = *video, "-itsoffset", 1.5, "-i", path
     codecs = "-c:v", "mpeg4", "-c:a", "flac"
     ffmpeg(*inputs, "-map", "0:v", "-map", "1:a", *codecs, tmp_path / "b.mkv")
-    found, *_ = _read_audio(tmp_path / "b.mkv")
+    found, *_ = read_audio(tmp_path / "b.mkv")
     assert len(found) == pytest.approx(5.5 * RATE, abs=0.02 * RATE)
     assert not found[: round(1.45 * RATE)].any()
     np.testing.assert_allclose(found[-len(samples) :], samples, atol=2 / 2**15)
     gap = "-af", "aselect='lt(t,1)+gt(t,3)'"
     ffmpeg("-i", path, *gap, "-c:a", "flac", tmp_path / "c.mkv")
-    found, *_ = _read_audio(tmp_path / "c.mkv")
+    found, *_ = read_audio(tmp_path / "c.mkv")
     assert len(found) == pytest.approx(4 * RATE, abs=0.1 * RATE)
     assert not found[round(1.2 * RATE) : round(2.8 * RATE)].any()
     end = round(0.8 * RATE)
@@ -192,15 +192,15 @@ def test_truncated_containers(ffmpeg_encode, tmp_path, private):
     content = path.read_bytes()
     cut = content[: len(content) // 2]
     with pytest.raises(ValueError, match=r"^truncated: 1\.\d+ of \? s$"):
-        _read_audio(cut)
-    found, _, _, frames = _read_audio(cut, max_seconds=0.1)
-    expected, _, _, more = _read_audio(content, max_seconds=0.1)
+        read_audio(cut)
+    found, _, _, frames = read_audio(cut, max_seconds=0.1)
+    expected, _, _, more = read_audio(content, max_seconds=0.1)
     np.testing.assert_array_equal(found, expected)
     assert len(found) == 4800 and frames == more > len(found)  # it is trimmed
     path = ffmpeg_encode(tmp_path / "a.m4a", samples, RATE, "-c:a", "aac")
     cut = path.read_bytes()[:20000]  # the index, at the end, is missing
     with pytest.raises(ValueError, match="^ffmpeg cannot read it: .*\\w$"):
-        _read_audio(cut)
+        read_audio(cut)
 
 
 def test_damaged_containers_are_errors_or_audio(
@@ -213,7 +213,7 @@ def test_damaged_containers_are_errors_or_audio(
         for place in rng.integers(12, len(content), 30):
             damaged[place] = rng.integers(256)
         try:
-            samples, *_ = _read_audio(bytes(damaged))
+            samples, *_ = read_audio(bytes(damaged))
             assert np.isfinite(samples).all()
         except ValueError as error:
             assert "\n" not in str(error) and len(str(error)) < 300
@@ -226,7 +226,7 @@ def test_each_container_has_its_demuxer_and_limits(
     sf.write(tmp_path / "wav", np.full(800, 0.5), 8000, format="WAV")
     for demuxer, heads in HEADS.items():
         for head in heads:
-            assert len(_read_audio(head + bytes(99))[0]) == 800
+            assert len(read_audio(head + bytes(99))[0]) == 800
             arguments = (tmp_path / "arguments").read_text()
             for part in (
                 "-nostdin",
@@ -236,11 +236,11 @@ def test_each_container_has_its_demuxer_and_limits(
             ):
                 assert part in arguments
             assert (tmp_path / "mode").read_text() == "700\n"
-    _read_audio(M4A, max_seconds=0.05)
+    read_audio(M4A, max_seconds=0.05)
     assert "-t 1.05 " in (tmp_path / "arguments").read_text()
     (tmp_path / "-a b.wav").write_bytes(M4A)  # whatever its name is
     monkeypatch.chdir(tmp_path)
-    _read_audio("-a b.wav")
+    read_audio("-a b.wav")
     arguments = (tmp_path / "arguments").read_text()
     assert f"-i file:{tmp_path}/-a b.wav " in arguments
 
@@ -263,7 +263,7 @@ def test_playlists_are_not_passed_to_ffmpeg(fake, tmp_path, content):
     path.write_bytes(content)
     for source in (str(path), content):
         with pytest.raises(ValueError, match="^unreadable or truncated: "):
-            _read_audio(source)
+            read_audio(source)
     assert not (tmp_path / "called").exists()
 
 
@@ -304,7 +304,7 @@ def test_faults_of_ffmpeg(fake, tmp_path, monkeypatch, script, message):
         sf.write(tmp_path / name, np.zeros(samples), rate, format="WAV")
     for source in streams_of(tmp_path):
         with pytest.raises(ValueError, match=message) as error:
-            _read_audio(source)
+            read_audio(source)
         assert "\n" not in str(error.value) and len(str(error.value)) < 250
 
 
@@ -318,7 +318,7 @@ def test_a_program_that_cannot_be_run(tmp_path, fake):
     fake("")
     (tmp_path / "bin" / "ffmpeg").write_text("#!/no/such/shell")
     with pytest.raises(ValueError, match="^ffmpeg cannot be run: No such file"):
-        _read_audio(M4A)
+        read_audio(M4A)
 
 
 def test_without_ffmpeg(tmp_path, private, monkeypatch):
@@ -326,7 +326,7 @@ def test_without_ffmpeg(tmp_path, private, monkeypatch):
     needs = "needs ffmpeg: install it, or convert the file to wav"
     for source in streams_of(tmp_path):
         with pytest.raises(ValueError, match=f"^{needs}$"):
-            _read_audio(source)
+            read_audio(source)
     sf.write(tmp_path / "a.wav", np.zeros(800), 8000)
     audio = [("a", str(tmp_path / "a.wav")), ("b", str(tmp_path / "a.m4a"))]
     clips = {"a": (10.0, 0.0), "b": (10.0, 0.0)}
@@ -341,13 +341,13 @@ def test_decoding_once_for_two_readers(fake, tmp_path):
     sf.write(tmp_path / "wav", np.full(800, 0.5), 8000, format="WAV")
     for source in streams_of(tmp_path):
         (tmp_path / "runs").unlink(missing_ok=True)
-        with _readable(source) as file:
+        with readable_source(source) as file:
             assert file.name == (source if source != M4A else None)
             for _ in range(2):
-                assert len(_read_audio(file)[0]) == 800
+                assert len(read_audio(file)[0]) == 800
         assert (tmp_path / "runs").read_text() == "x\n"
     for source in streams(tmp_path / "wav"):  # nothing to decode
-        with _readable(source) as file, _open_audio(file) as audio:
+        with readable_source(source) as file, open_audio(file) as audio:
             assert (audio.frames, audio.decoded) == (800, False)
 
 

@@ -11,7 +11,7 @@ import os
 import pytest
 
 from speechbrain_fftp.dataio.files import (
-    _atomic_folder,
+    atomic_folder,
     atomic_path,
     write_csv,
     write_json,
@@ -87,7 +87,7 @@ def test_file_in_a_folder_that_is_missing(tmp_path):
 def test_folder_appears_whole_and_replaces_the_old_one(tmp_path, umask):
     path = tmp_path / "model"
     for name in ("old", "new"):
-        with _atomic_folder(path) as temporary_path:
+        with atomic_folder(path) as temporary_path:
             open(os.path.join(temporary_path, name), "w").close()
             assert not (path / name).exists()
         assert os.listdir(path) == [name]
@@ -98,9 +98,9 @@ def test_folder_appears_whole_and_replaces_the_old_one(tmp_path, umask):
 
 def test_failed_folder_keeps_the_old_one(tmp_path, monkeypatch):
     path = tmp_path / "model"
-    with _atomic_folder(path) as temporary_path:
+    with atomic_folder(path) as temporary_path:
         open(os.path.join(temporary_path, "old"), "w").close()
-    with pytest.raises(KeyError), _atomic_folder(path):
+    with pytest.raises(KeyError), atomic_folder(path):
         raise KeyError
     assert os.listdir(path) == ["old"]
     rename = os.rename
@@ -112,19 +112,19 @@ def test_failed_folder_keeps_the_old_one(tmp_path, monkeypatch):
         rename(source, target)
 
     monkeypatch.setattr(os, "rename", fail_once)
-    with pytest.raises(OSError, match="no"), _atomic_folder(path):
+    with pytest.raises(OSError, match="no"), atomic_folder(path):
         pass
     assert os.listdir(path) == ["old"]
     assert os.listdir(tmp_path) == ["model"]
     (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError), _atomic_folder(tmp_path / "file"):
+    with pytest.raises(NotADirectoryError), atomic_folder(tmp_path / "file"):
         raise AssertionError
 
 
 def test_folder_behind_a_link(tmp_path):
     (tmp_path / "disk" / "model").mkdir(parents=True)
     (tmp_path / "model").symlink_to(tmp_path / "disk" / "model")
-    with _atomic_folder(tmp_path / "model") as temporary_path:
+    with atomic_folder(tmp_path / "model") as temporary_path:
         open(os.path.join(temporary_path, "new"), "w").close()
     assert (tmp_path / "model").is_symlink()
     assert os.listdir(tmp_path / "disk" / "model") == ["new"]

@@ -11,14 +11,14 @@ import socket
 
 import pytest
 
-from speechbrain_fftp.dataio.files import _locked
+from speechbrain_fftp.dataio.files import locked
 
 FORK = multiprocessing.get_context("fork")
 
 
 def hold(folder, ready, forked):
     """Holds the lock, with a forked process that outlives a kill."""
-    with _locked(folder, "x.lock", "in use"):
+    with locked(folder, "x.lock", "in use"):
         child = FORK.Process(target=signal.pause)
         child.start()
         forked.value = child.pid
@@ -35,12 +35,12 @@ def test_lock_of_a_killed_process_is_free_though_its_children_live(tmp_path):
         assert ready.wait(60)
         who = f"in use by process {process.pid} on {socket.gethostname()} since"
         with pytest.raises(RuntimeError, match=who):
-            with _locked(str(tmp_path), "x.lock", "in use"):
+            with locked(str(tmp_path), "x.lock", "in use"):
                 pass
         process.kill()
         process.join()
         os.kill(forked.value, 0)  # it lives
-        with _locked(str(tmp_path), "x.lock", "in use"):
+        with locked(str(tmp_path), "x.lock", "in use"):
             pass
     finally:
         process.kill()

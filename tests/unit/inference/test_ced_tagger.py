@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference import AudioTagger, plots
-from speechbrain_fftp.inference.config import NUMBERS, TRAINED, _describe
+from speechbrain_fftp.inference.config import NUMBERS, TRAINED, describe_module
 from speechbrain_fftp.inference.onnx import export_onnx
 from speechbrain_fftp.inference.relevance import token_relevance
 from speechbrain_fftp.lobes.features import DatasetNormalization, MelDecibels
-from speechbrain_fftp.utils.pretrained import load_ced
+from speechbrain_fftp.pretrained import load_ced
 
 CLIPS = ("full", "ten", "short", "over", "long")
 
@@ -51,7 +51,7 @@ def folder(golden, tmp_path):
     tagger = golden[0]
     config = {name: getattr(tagger.hparams, name) for name in NUMBERS}
     for name, module in tagger.mods.items():
-        config[name] = _describe(module, name)
+        config[name] = describe_module(module, name)
     (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
     tensors = {
         f"{name}.{key}": value.clone().contiguous()

@@ -12,7 +12,7 @@ import torch
 from small_models import make_tagger
 
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.cuda_graphs import _CudaGraphs, _keep_bfloat16
+from speechbrain_fftp.inference.cuda_graphs import CudaGraphs, keep_bfloat16
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
@@ -24,7 +24,7 @@ ENCODERS = {
 }
 
 
-class Repeated(_CudaGraphs):
+class Repeated(CudaGraphs):
     """Reads and writes fixed memory, as a graph does, on a CPU."""
 
     def _capture(self, given):
@@ -95,7 +95,7 @@ def test_rounded_weights_change_nothing_under_autocast(name):
     feats, lens = torch.randn(2, 200, 128), torch.tensor([1.0, 0.6])
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         expected = encoder(feats, lens)
-        _keep_bfloat16(encoder)
+        keep_bfloat16(encoder)
         assert torch.equal(encoder(feats, lens), expected)
     layers = [x for x in encoder.modules() if isinstance(x, torch.nn.Linear)]
     assert layers
@@ -108,7 +108,7 @@ def test_autocast_ends_with_each_call(name):
     plain = make_tagger(ENCODERS[name](), 3)
     modules, hparams = dict(plain.mods), vars(plain.hparams)
     tagger = AudioTagger(modules, hparams, {"precision": "bf16"}, packed=False)
-    _keep_bfloat16(tagger.mods)
+    keep_bfloat16(tagger.mods)
     tagger.encode_ctx = tagger.inference_ctx
     wavs, lens = 0.1 * torch.randn(2, 16000), torch.tensor([1.0, 0.5])
     for call in (tagger.tag_batch, tagger.encode_batch):

@@ -16,7 +16,7 @@ from hyperpyyaml import load_hyperpyyaml, resolve_references
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.folder import _export_inference
+from speechbrain_fftp.inference.folder import export_inference
 from speechbrain_fftp.inference.thresholds import write_thresholds
 
 LOADERS = [AudioTagger, EncoderClassifier]
@@ -183,7 +183,7 @@ def export_again(exported, folder, recipe, **changes):
     encoder = CategoricalEncoder()
     encoder.update_from_iterable(exported[0]["labels"])
     modules = {**exported[0]["modules"], **changes}
-    return _export_inference(path, modules, encoder, folder / "inference")
+    return export_inference(path, modules, encoder, folder / "inference")
 
 
 def test_failed_export_keeps_the_folder_before(exported, recipe, tmp_path):

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.folder import FILES, _export_inference
+from speechbrain_fftp.inference.folder import FILES, export_inference
 
 AUM = """embedding_model: !new:speechbrain_fftp.lobes.models.AuM.AuM
     n_mels: 40
@@ -79,7 +79,7 @@ def export(recipe, folder):
     for module in hparams["modules"].values():
         for parameter in module.parameters():
             parameter.data += 0.1 * torch.randn_like(parameter)
-    return _export_inference(
+    return export_inference(
         folder / "recipe.yaml", hparams["modules"], labels, folder / "inference"
     )
 

@@ -12,7 +12,7 @@ import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.folder import _load_folder, _write_folder
+from speechbrain_fftp.inference.folder import load_folder, write_folder
 from speechbrain_fftp.inference.frames import _join_pieces
 from speechbrain_fftp.inference.onnx import export_onnx
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
@@ -95,8 +95,8 @@ def test_pieces_fade_into_each_other():
 @pytest.mark.parametrize("pooling", [None, AttentionPooling(16, 3)])
 def test_folder_holds_the_classifier(tmp_path, pooling):
     modules, hparams = make_parts(pooling)
-    _write_folder(tmp_path / "model", modules, hparams)
-    loaded, _ = _load_folder(tmp_path / "model")
+    write_folder(tmp_path / "model", modules, hparams)
+    loaded, _ = load_folder(tmp_path / "model")
     assert type(loaded["classifier"].pooling) is type(
         modules["classifier"].pooling
     )

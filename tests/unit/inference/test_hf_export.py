@@ -22,7 +22,7 @@ from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
-from speechbrain_fftp.utils.pretrained import load_ast
+from speechbrain_fftp.pretrained import load_ast
 
 LABELS = ["Speech", 'Bark, "dog"', "Müsik 音", "it's; raining"]
 FILES = ["config.json", "model.safetensors", "preprocessor_config.json"]

@@ -15,7 +15,7 @@ import torch
 from small_models import CLIP, RATE, hear_levels, make_tagger
 
 from speechbrain_fftp.inference import Timeline
-from speechbrain_fftp.inference.events import _Hysteresis
+from speechbrain_fftp.inference.events import Hysteresis
 from speechbrain_fftp.inference.live import stream_events
 from speechbrain_fftp.lobes.features import MelDecibels
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
@@ -238,7 +238,7 @@ def hears(tagger):
 
 def test_an_event_is_the_same_however_many_windows_it_has():
     """The state of a class is as large after a million windows."""
-    tracker = _Hysteresis(0.5, 0.1, 2, 1.0)
+    tracker = Hysteresis(0.5, 0.1, 2, 1.0)
 
     def size():
         arrays = [

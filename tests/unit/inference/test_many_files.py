@@ -151,7 +151,7 @@ def test_long_files_are_not_read_as_a_whole():
             read[1] += 1
         return wavs
 
-    rows = many_files._tag_many(tag_batch, file, range(6), num_workers=2)
+    rows = many_files.tag_many(tag_batch, file, range(6), num_workers=2)
     assert [path for path, _ in rows] == list(range(6))
     assert read == [300, 300]
     assert most[0] <= 8  # of 50 in each file

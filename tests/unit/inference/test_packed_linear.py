@@ -18,8 +18,8 @@ from speechbrain_fftp.inference.packed_linear import (
 )
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.metrics.complexity import count_macs
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
-from speechbrain_fftp.utils.complexity import count_macs
 
 pytestmark = pytest.mark.skipif(
     not packed_linear.HAS_ONEDNN, reason="PyTorch without oneDNN"

@@ -13,7 +13,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.lobes.features import MFCC, Fbank
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.relevance import token_relevance
-from speechbrain_fftp.inference.windows import _frame_size
+from speechbrain_fftp.inference.windows import frame_size
 from speechbrain_fftp.lobes.features import KaldiFbank
 
 RATE = 16000
@@ -61,10 +61,10 @@ def by_hand(tagger, wav):
 
 
 def test_frames():
-    assert _frame_size(KaldiFbank(frame_length=32.0)) == (512, 160, 0)
-    assert _frame_size(Fbank()) == _frame_size(MFCC()) == (400, 160, 400)
+    assert frame_size(KaldiFbank(frame_length=32.0)) == (512, 160, 0)
+    assert frame_size(Fbank()) == frame_size(MFCC()) == (400, 160, 400)
     with pytest.raises(ValueError, match="Identity are unknown.*window"):
-        _frame_size(torch.nn.Identity())
+        frame_size(torch.nn.Identity())
 
 
 def test_samples_of_frames(tagger, exported):

@@ -16,7 +16,7 @@ from small_models import CLIP, RATE, hear_levels
 
 from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.inference import windows
-from speechbrain_fftp.inference.windows import _audio_blocks, _cut_windows
+from speechbrain_fftp.inference.windows import audio_blocks, cut_windows
 
 
 def noise(samples, seed=0, channels=None):
@@ -34,7 +34,7 @@ def test_blocks_are_the_whole_file(
     sf.write(path, noise(3 * rate + 17, channels=channels), rate)
     whole = tagger.load_wav(path).numpy()
     monkeypatch.setattr(audio, "BLOCK_VALUES", 10007)
-    blocks = list(_audio_blocks(path, RATE))
+    blocks = list(audio_blocks(path, RATE))
     assert len(blocks) > 3
     np.testing.assert_array_equal(np.concatenate(blocks), whole)
     np.testing.assert_array_equal(tagger.load_wav(path).numpy(), whole)
@@ -57,7 +57,7 @@ def spans_by_hand(total, size, hop):
 def test_windows_do_not_depend_on_blocks(total, grids, block):
     wav = np.arange(total)
     blocks = [wav[n : n + block] for n in range(0, total, block)]
-    found = list(_cut_windows(blocks, grids))
+    found = list(cut_windows(blocks, grids))
     for start, end, _, samples in found:
         np.testing.assert_array_equal(samples, wav[start:end])
     for grid, (size, hop) in enumerate(grids):
@@ -72,7 +72,7 @@ def test_memory_does_not_grow_with_the_length():
     grids = [(160000, 160000), (32000, 80000)]
     tracemalloc.start()
     try:
-        count = sum(1 for _ in _cut_windows(blocks, grids))
+        count = sum(1 for _ in cut_windows(blocks, grids))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -119,7 +119,7 @@ def test_no_event_is_more_probable_than_its_tag(
     levels = np.linspace(0, 1, samples) ** 3
     sf.write(path, levels * noise(samples, seed=samples), RATE)
     tags = {x.label: x.probability for x in tagger.tag_file(path, top_k=5)}
-    tag_batch, read = tagger.tag_batch, windows._audio_blocks
+    tag_batch, read = tagger.tag_batch, windows.audio_blocks
 
     def record(wavs, *lens):
         lengths.extend([wavs.shape[1]] * len(wavs))
@@ -127,7 +127,7 @@ def test_no_event_is_more_probable_than_its_tag(
 
     monkeypatch.setattr(tagger, "tag_batch", record)
     monkeypatch.setattr(
-        windows, "_audio_blocks", lambda *args: reads.append(1) or read(*args)
+        windows, "audio_blocks", lambda *args: reads.append(1) or read(*args)
     )
     found = tagger.analyze(path, window, hop)
     assert len(reads) == 1

@@ -73,7 +73,7 @@ def test_work_is_parameters_times_tokens():
         embedding = FFTPEmbedding(128, width, frames, stride)
         with torch.device("meta"):
             encoder = AST(128, width, depth, heads, embedding=embedding)
-        found = packed_linear._CallThreads(None, encoder, 1000, 16000)
+        found = packed_linear.CallThreads(None, encoder, 1000, 16000)
         return 160000 * found.work  # of 10 s
 
     # 85 M multiply-accumulates per token, see the tests of utils.complexity

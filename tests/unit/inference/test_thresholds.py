@@ -14,7 +14,7 @@ import soundfile as sf
 import torch
 
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.folder import _export_inference, _load_folder
+from speechbrain_fftp.inference.folder import export_inference, load_folder
 from speechbrain_fftp.inference.thresholds import (
     learn_thresholds,
     write_thresholds,
@@ -39,7 +39,7 @@ def clip(tmp_path):
 
 
 def test_thresholds_are_read_with_the_model(model):
-    assert _load_folder(model)[1]["thresholds"] is None
+    assert load_folder(model)[1]["thresholds"] is None
     assert AudioTagger.from_pretrained(model).thresholds is None
     path = model / "thresholds.csv"
     for end in ("\n", "\r\n"):
@@ -109,7 +109,7 @@ def test_learned_thresholds_read_back_exactly(exported, tmp_path):
     assert [row[2] for row in rows] == targets.sum(0).tolist()
     recipe = exported[1].parent / "recipe.yaml"
     encoder = AudioTagger.from_pretrained(exported[1]).hparams.label_encoder
-    folder = _export_inference(
+    folder = export_inference(
         recipe,
         exported[0]["modules"],
         encoder,

@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 import torch
 
-from speechbrain_fftp.inference.windows import _mono_waveform
+from speechbrain_fftp.inference.windows import mono_waveform
 
 
 def tone(rate=16000, seconds=1.0, channels=1):
@@ -95,7 +95,7 @@ def test_channels_are_averaged_and_the_input_is_kept(tagger):
     wav = tone(channels=8).astype(np.float32)
     kept = wav.copy()
     wav.flags.writeable = False
-    mono = _mono_waveform(wav, 16000, 16000)
+    mono = mono_waveform(wav, 16000, 16000)
     np.testing.assert_allclose(mono, kept.mean(1), atol=1e-7)
     assert_same(tagger.tag(wav, 16000), tagger.tag(kept.mean(1), 16000))
     np.testing.assert_array_equal(wav, kept)

@@ -12,7 +12,7 @@ from speechbrain_fftp.inference.packed_linear import pack_linear
 from speechbrain_fftp.lobes.features import DatasetNormalization, MelDecibels
 from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.tagger import Tagger
-from speechbrain_fftp.utils.pretrained import load_ced
+from speechbrain_fftp.pretrained import load_ced
 
 CLIPS = ("full", "ten", "short", "over", "long")
 

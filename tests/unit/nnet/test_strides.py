@@ -7,7 +7,7 @@ Authors
 import pytest
 import torch
 
-from speechbrain_fftp.inference.packed_linear import _set_stride
+from speechbrain_fftp.inference.packed_linear import set_stride
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
@@ -54,9 +54,9 @@ def test_another_stride_is_that_of_a_model_made_for_it(kind):
     for stride in (1, 7, 12):
         encoder, other = make(kind, 5).eval(), make(kind, stride).eval()
         other.load_state_dict(encoder.state_dict())
-        assert _set_stride(encoder, stride) == [5]
+        assert set_stride(encoder, stride) == [5]
         assert torch.equal(encoder(feats, LENGTHS), other(feats, LENGTHS))
-    assert _set_stride(make(kind, 5, [9, 2, 5]), 2) == [2, 5, 9]
+    assert set_stride(make(kind, 5, [9, 2, 5]), 2) == [2, 5, 9]
 
 
 def test_positions_learn_from_every_stride():
@@ -75,9 +75,9 @@ def test_impossible_strides_are_an_error(strides):
 def test_stride_that_cannot_be_changed_is_an_error():
     square = AST(16, 24, 1, 3, SquarePatchEmbedding(16, 24, 8, 5))
     with pytest.raises(ValueError, match="stride of a AST cannot be changed"):
-        _set_stride(square, 5)
+        set_stride(square, 5)
     with pytest.raises(ValueError, match="must be positive, not 0"):
-        _set_stride(make(AST, 5), 0)
+        set_stride(make(AST, 5), 0)
     stem = FFTPEmbedding(16, 24, 9, 4, stem_channels=4)
     with pytest.raises(ValueError, match="must be even, not 3"):
-        _set_stride(AST(16, 24, 1, 3, stem), 3)
+        set_stride(AST(16, 24, 1, 3, stem), 3)

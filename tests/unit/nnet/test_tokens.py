@@ -7,7 +7,7 @@ Authors
 import pytest
 import torch
 
-from speechbrain_fftp.nnet.tokens import POOLINGS, TokenConvolution, _pool
+from speechbrain_fftp.nnet.tokens import POOLINGS, TokenConvolution, pool_tokens
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
@@ -15,7 +15,7 @@ def test_padding_is_not_pooled(pooling):
     cls, tokens = torch.randn(3, 1, 4), torch.randn(3, 5, 4)
     counts = [5, 2, 1]
     valid = torch.arange(5) < torch.tensor(counts)[:, None]
-    found = _pool(pooling, cls, tokens, valid)
+    found = pool_tokens(pooling, cls, tokens, valid)
     for i, count in enumerate(counts):
         mean = tokens[i, :count].mean(0)
         expected = {"cls": cls[i, 0], "mean": mean}
@@ -25,7 +25,7 @@ def test_padding_is_not_pooled(pooling):
             assert not found[i, count:].any()
             continue
         torch.testing.assert_close(found[i, 0], expected[pooling])
-    every = _pool(pooling, cls[:1], tokens[:1])
+    every = pool_tokens(pooling, cls[:1], tokens[:1])
     torch.testing.assert_close(every, found[:1])
 
 

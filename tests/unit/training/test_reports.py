@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from speechbrain_fftp.metrics.tagging import tagging_metrics
 from speechbrain_fftp.training.reports import (
     add_confusion,
     add_predictions,
@@ -20,7 +21,6 @@ from speechbrain_fftp.training.reports import (
     write_predictions,
     write_tagging_results,
 )
-from speechbrain_fftp.utils.metrics import tagging_metrics
 
 LABELS = ["Dog", "Violin, fiddle", "Siren"]
 

@@ -20,7 +20,7 @@ from speechbrain.dataio import audio_io
 from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import if_main_process, run_on_main
-from speechbrain_fftp.utils.metrics import tagging_metrics
+from speechbrain_fftp.metrics.tagging import tagging_metrics
 
 
 class TaggingBrain(sb.Brain):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.dataio.files import _file_sha256, write_json
+from speechbrain_fftp.dataio.files import file_sha256, write_json
 from speechbrain_fftp.datasets.audioset.layouts import cut_jobs
 from speechbrain_fftp.datasets.audioset.lists import Segment
 from speechbrain_fftp.datasets.audioset.shards import (
@@ -61,7 +61,7 @@ def test_shards_hold_what_single_files_would(clips, tmp_path):
     records = write(clips, tmp_path, save)
     found = {}
     for record in records:
-        assert _file_sha256(save / record["file"]) == record["sha256"]
+        assert file_sha256(save / record["file"]) == record["sha256"]
         assert (save / record["file"]).stat().st_size == record["bytes"]
         with tarfile.open(save / record["file"]) as tar:
             members = tar.getmembers()

@@ -14,10 +14,10 @@ from complexity import describe, main, saved_bytes
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+from speechbrain_fftp.metrics.complexity import count_macs
 from speechbrain_fftp.nnet.mamba import Mamba
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.nnet.selective_scan import selective_scan, torch_backend
-from speechbrain_fftp.utils.complexity import count_macs
 
 
 class Scan(torch.nn.Module):

@@ -22,8 +22,8 @@ import torch
 from recipe_runs import ROOT, command, fail, load_script, save_encoder, train
 from test_prepare import read_report, read_rows
 
-from speechbrain_fftp.dataio.audio import _resample
-from speechbrain_fftp.datasets.own_sounds.listing import LAYOUTS, read_clip_list
+from speechbrain_fftp.dataio.audio import resample
+from speechbrain_fftp.datasets.custom.listing import LAYOUTS, read_clip_list
 from speechbrain_fftp.datasets.synthetic.demo_set import CLASSES, SAMPLE_RATE
 
 SPLITS = ("train", "valid", "eval")
@@ -248,7 +248,7 @@ def test_copies_do_not_leak(prepare, tmp_path, caplog):
 
     eval_id = next(i for i, row in rows.items() if row == ("eval", "Siren"))
     samples, rate = sf.read(data / "Siren" / f"{eval_id.split('_')[1]}.wav")
-    other = _resample(samples, rate, 44100)
+    other = resample(samples, rate, 44100)
     sf.write(data / "Siren" / "other.ogg", 0.1 * other, 44100)
     list_rows = [
         (f"{row[1]}/{i.split('_')[-1]}.wav", row[1], row[0])

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
-from speechbrain_fftp.utils.pretrained.tensors import (
-    _count_blocks,
-    _for_loader,
-    _load_model,
+from speechbrain_fftp.pretrained.tensors import (
+    count_blocks,
+    for_loader,
+    load_renamed,
 )
 
 # Tensor names here and in the file, see _rename_tensors.
@@ -42,8 +42,8 @@ def load_aum(source, state=None):
     these forms. ``state`` holds its tensors if they were read.
     """
     path = Path(source)
-    state = _for_loader("load_aum", path, state)
-    depth = max(1, _count_blocks(state, "layers."))
+    state = for_loader("load_aum", path, state)
+    depth = max(1, count_blocks(state, "layers."))
     table, form = FO_BI, "fo-bi"
     if "layers.0.mixer.conv1d_b.weight" in state:
         table, form = BI_BI, "bi-bi"
@@ -69,4 +69,4 @@ def load_aum(source, state=None):
         )
 
     kind = f"a {form} Audio Mamba"
-    return _load_model(path, state, table, depth, kind, build)
+    return load_renamed(path, state, table, depth, kind, build)

@@ -20,17 +20,17 @@ from speechbrain_fftp.datasets.audioset.lists import (
     read_table,
     unique_mids,
 )
-from speechbrain_fftp.datasets.names import clip_ids, files_below, folders_in
-from speechbrain_fftp.datasets.own_sounds.splits import (
-    OwnClip,
+from speechbrain_fftp.datasets.custom.splits import (
+    CustomClip,
     choose_fold,
-    split_own_sounds,
+    split_custom_data,
 )
+from speechbrain_fftp.datasets.names import clip_ids, files_below, folders_in
 
 CLIP_LIST = "clips.csv"
 SPLIT_WORDS = {"train": "train", "valid": "valid", "eval": "eval"}
 SPLIT_WORDS.update(test="eval", val="valid")
-# What an OwnClip is made of in published tables: path, labels, split, group and
+# What an CustomClip is made of in published tables: path, labels, split, group and
 # fold, in terms of their columns
 URBANSOUND = "audio/fold{fold}/{slice_file_name} | {class} |  | {fsID} | {fold}"
 FSD50K = "FSD50K.{}_audio/{{fname}}.wav | {{labels}} | {}"
@@ -59,7 +59,7 @@ SPLIT_NAMES = {
 }
 
 
-class OwnSounds(NamedTuple):
+class CustomData(NamedTuple):
     """Custom data."""
 
     folder: str
@@ -78,7 +78,7 @@ def open_data(settings):
     """
     data_folder, unbalanced = settings["data_folder"], settings["unbalanced"]
     test_fold = settings.get("test_fold")
-    own = find_own_sounds(data_folder)
+    own = find_custom_data(data_folder)
     if own is None:
         if test_fold is not None:
             raise ValueError("test_fold is for custom data with folds only")
@@ -90,7 +90,7 @@ def open_data(settings):
     own, notes = own._replace(clips=clips), {}
 
     def list_clips():
-        listed, notes["identical_clips"] = split_own_sounds(own)
+        listed, notes["identical_clips"] = split_custom_data(own)
         return listed
 
     files = [*own.files.values(), *own.tables]
@@ -98,7 +98,7 @@ def open_data(settings):
     return layouts.Data(own.classes, list_clips, audio, files, notes=notes)
 
 
-def find_own_sounds(data_folder):
+def find_custom_data(data_folder):
     """Lists custom data; None without any, or if the folder is AudioSet's."""
     data_folder = str(data_folder)
     if not os.path.isdir(data_folder) or layouts.is_audioset(data_folder):
@@ -123,7 +123,7 @@ def find_own_sounds(data_folder):
         )
     ids = clip_ids([clip.path for clip in clips])
     files = {i: os.path.join(data_folder, path) for path, i in ids.items()}
-    return OwnSounds(data_folder, classes, clips, ids, files, tables)
+    return CustomData(data_folder, classes, clips, ids, files, tables)
 
 
 def read_clip_list(path, template=""):
@@ -137,7 +137,7 @@ def read_clip_list(path, template=""):
         try:
             if template:
                 entries = [e.format_map(row) for e in template.split(" | ")]
-                row = dict(zip(OwnClip._fields, entries))
+                row = dict(zip(CustomClip._fields, entries))
                 row["labels"] = row["labels"].replace(",", ";")
             clip = _parse_row(row)
             first_line, first = seen.setdefault(clip.path, (line, clip))
@@ -157,7 +157,7 @@ def read_clip_list(path, template=""):
 
 
 def _parse_row(row):
-    """Turns the entries of a clip into an OwnClip."""
+    """Turns the entries of a clip into an CustomClip."""
     if not row["path"]:
         raise ValueError("the path is empty")
     # It knows the absolute paths and separators of other systems as well
@@ -175,7 +175,7 @@ def _parse_row(row):
         raise ValueError("a clip has a split or a fold: empty one of them")
     labels = unique_mids(row["labels"].split(";"))
     split, group = SPLIT_WORDS.get(split, ""), row.get("group", "")
-    return OwnClip(path.as_posix(), labels, split, group, fold)
+    return CustomClip(path.as_posix(), labels, split, group, fold)
 
 
 def list_class_folders(data_folder):
@@ -231,7 +231,7 @@ def _list_classes(data_folder, top="", split=""):
         found[os.path.join(top, name)] = clips = []
         for path in files_below(os.path.join(place, name), data_folder):
             if path.lower().endswith(AUDIO_EXTENSIONS):
-                clips.append(OwnClip(path, (name.strip(),), split))
+                clips.append(CustomClip(path, (name.strip(),), split))
     empty = [repr(name) for name, clips in found.items() if not clips]
     if empty and (top or len(empty) < len(found)):
         raise ValueError(

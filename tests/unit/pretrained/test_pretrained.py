@@ -13,7 +13,7 @@ import torch
 
 from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.utils.pretrained import load_ast, load_aum, load_encoder
+from speechbrain_fftp.pretrained import load_ast, load_aum, load_encoder
 
 
 def random_tensors(shapes, layers):

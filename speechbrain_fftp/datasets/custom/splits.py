@@ -13,8 +13,8 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.audioset.layouts import AUDIOSET_SPLITS
 from speechbrain_fftp.datasets.audioset.lists import Segment
 from speechbrain_fftp.datasets.batches import count_labels
+from speechbrain_fftp.datasets.custom.copies import find_copies
 from speechbrain_fftp.datasets.names import as_utf8, text_digest
-from speechbrain_fftp.datasets.own_sounds.copies import find_copies
 
 logger = get_logger(__name__)
 
@@ -22,7 +22,7 @@ logger = get_logger(__name__)
 FRACTIONS = {"train": 0.7, "eval": 0.15, "valid": 0.15}
 
 
-class OwnClip(NamedTuple):
+class CustomClip(NamedTuple):
     """A clip of custom data; what is not given is empty."""
 
     path: str  # relative to the data folder, with ``/``
@@ -48,7 +48,7 @@ def choose_fold(clips, test_fold, origin):
     return [c._replace(split=splits.get(c.fold, "train")) for c in clips]
 
 
-def split_own_sounds(own):
+def split_custom_data(own):
     """Assigns custom clips to splits, identical ones to the same one.
 
     Returns the Segments of each split and a report of identical clips.

@@ -9,7 +9,11 @@ import math
 import numpy as np
 import pytest
 
-from speechbrain_fftp.utils.metrics import _d_prime, f1_scores, tagging_metrics
+from speechbrain_fftp.metrics.tagging import (
+    _d_prime,
+    f1_scores,
+    tagging_metrics,
+)
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
 

@@ -10,14 +10,14 @@ from collections import defaultdict
 
 import pytest
 
-from speechbrain_fftp.datasets.own_sounds.listing import (
+from speechbrain_fftp.datasets.custom.listing import (
     LAYOUTS,
-    find_own_sounds,
+    find_custom_data,
     list_class_folders,
     read_clip_list,
-    split_own_sounds,
+    split_custom_data,
 )
-from speechbrain_fftp.datasets.own_sounds.splits import OwnClip, assign_splits
+from speechbrain_fftp.datasets.custom.splits import CustomClip, assign_splits
 
 SPLITS = {"train", "valid", "eval"}
 LAYOUT_NAMES = (
@@ -36,7 +36,7 @@ def random_clips(draw, labels_per_clip=1):
         labels = draw.sample("uvwxyz", draw.randint(1, labels_per_clip))
         if labels_per_clip == 1 and group:  # a group of one class
             group += labels[0]
-        clips.append(OwnClip(f"{number}.wav", tuple(labels), "", group))
+        clips.append(CustomClip(f"{number}.wav", tuple(labels), "", group))
     return clips
 
 
@@ -95,7 +95,7 @@ def test_no_class_is_missed_in_ordinary_sets():
     for seed in range(100):
         draw = random.Random(seed)
         clips = [
-            OwnClip(f"{i}.wav", tuple(draw.sample("abcdefgh", 1 + i % 3)))
+            CustomClip(f"{i}.wav", tuple(draw.sample("abcdefgh", 1 + i % 3)))
             for i in range(60)
         ]
         splits = assign_splits(clips)
@@ -107,8 +107,8 @@ def test_no_class_is_missed_in_ordinary_sets():
 
 
 def test_shares_are_of_clips_and_large_groups_are_to_train_on():
-    clips = [OwnClip(f"{i}.wav", ("dog",), "", "large") for i in range(60)]
-    clips += [OwnClip(f"{i}.wav", ("dog",)) for i in range(60, 100)]
+    clips = [CustomClip(f"{i}.wav", ("dog",), "", "large") for i in range(60)]
+    clips += [CustomClip(f"{i}.wav", ("dog",)) for i in range(60, 100)]
     splits = assign_splits(clips)
     assert set(splits[:60]) == {"train"}
     assert [splits.count(s) for s in ("train", "valid", "eval")] == [70, 15, 15]
@@ -127,7 +127,7 @@ def test_shares_are_of_clips_and_large_groups_are_to_train_on():
     ],
 )
 def test_given_splits_stay_and_others_are_dealt(given, counts):
-    clips = [OwnClip(f"{i}.wav", ("dog",), s) for i, s in enumerate(given)]
+    clips = [CustomClip(f"{i}.wav", ("dog",), s) for i, s in enumerate(given)]
     splits = assign_splits(clips)
     assert all(s == g for s, g in zip(splits, given) if g in ("valid", "eval"))
     assert tuple(splits.count(s) for s in ("train", "valid", "eval")) == counts
@@ -135,15 +135,15 @@ def test_given_splits_stay_and_others_are_dealt(given, counts):
 
 def test_rows_without_a_split_follow_their_group():
     clips = [
-        OwnClip("1.wav", ("dog",), "eval", "a"),
-        OwnClip("2.wav", ("dog",), "", "a"),
-        OwnClip("a", ("dog",)),  # a path like the name of a group
+        CustomClip("1.wav", ("dog",), "eval", "a"),
+        CustomClip("2.wav", ("dog",), "", "a"),
+        CustomClip("a", ("dog",)),  # a path like the name of a group
     ]
     assert assign_splits(clips) == ["eval", "eval", "train"]
 
 
 def test_a_group_in_two_splits_is_an_error():
-    clips = [OwnClip("1.wav", ("dog",), s, "a") for s in ("train", "eval")]
+    clips = [CustomClip("1.wav", ("dog",), s, "a") for s in ("train", "eval")]
     with pytest.raises(ValueError, match="group 'a' .* eval and train"):
         assign_splits(clips)
 
@@ -183,13 +183,13 @@ def test_class_folders(tmp_path):
 
 @pytest.mark.parametrize("paths", [(), ("1.wav",), ("dog/1.txt",)])
 def test_a_folder_of_no_layout(tmp_path, paths):
-    assert find_own_sounds(touch(tmp_path, *paths)) is None
+    assert find_custom_data(touch(tmp_path, *paths)) is None
 
 
 def test_one_class_is_too_few(tmp_path):
     touch(tmp_path, "audio/1.wav", "audio/2.wav", "audio/3.wav")
     with pytest.raises(ValueError, match="least two .* found audio") as error:
-        find_own_sounds(tmp_path)
+        find_custom_data(tmp_path)
     assert LAYOUTS in str(error.value)
     assert all(name in LAYOUTS for name in LAYOUT_NAMES)
 
@@ -199,7 +199,7 @@ def test_two_clips_are_too_few(tmp_path):
     with pytest.raises(
         ValueError, match="few clips.* valid, eval. At least one class"
     ):
-        split_own_sounds(find_own_sounds(tmp_path))
+        split_custom_data(find_custom_data(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["a;b", "$HOME", "a => b", "a\nb", b"\xff"])
@@ -209,7 +209,7 @@ def test_class_folders_that_the_formats_cannot_hold(tmp_path, name):
     os.mkdir(folder)
     open(os.path.join(folder, b"1.wav"), "w").close()
     with pytest.raises(ValueError, match="rename") as error:
-        find_own_sounds(tmp_path)
+        find_custom_data(tmp_path)
     assert repr(os.fsdecode(name)) in str(error.value)
     str(error.value).encode()
 
@@ -221,7 +221,7 @@ def test_names_of_files_that_are_no_text(tmp_path):
         )
         os.makedirs(path, exist_ok=True)
         open(os.path.join(path, b"\xff%d.wav" % number), "w").close()
-    sounds = find_own_sounds(tmp_path)
+    sounds = find_custom_data(tmp_path)
     assert len(sounds.files) == 6
     assert all(name.isascii() for name in sounds.files)
     assert all(map(os.path.isfile, sounds.files.values()))
@@ -238,8 +238,8 @@ def test_names_of_files_that_are_no_text(tmp_path):
 )
 def test_folders_of_audioset_are_left_to_it(tmp_path, name):
     touch(tmp_path, name, "dog/1.wav", "cat/1.wav", "clips.csv")
-    assert find_own_sounds(tmp_path) is None
-    assert find_own_sounds(tmp_path / "nowhere") is None
+    assert find_custom_data(tmp_path) is None
+    assert find_custom_data(tmp_path / "nowhere") is None
 
 
 def write_list(folder, *rows, header="path,labels,split,group"):
@@ -256,9 +256,9 @@ def test_clip_list(tmp_path):
         "3.wav",
     )
     assert read_clip_list(path) == [
-        OwnClip("a/1.wav", ("dog, large", "cat"), "eval", "g"),
-        OwnClip("b/2.wav", ("cat",)),
-        OwnClip("3.wav", ()),
+        CustomClip("a/1.wav", ("dog, large", "cat"), "eval", "g"),
+        CustomClip("b/2.wav", ("cat",)),
+        CustomClip("3.wav", ()),
     ]
 
 
@@ -286,7 +286,7 @@ def test_clip_list(tmp_path):
 def test_lists_that_make_no_sense(tmp_path, rows, message):
     path = write_list(tmp_path, *rows)
     with pytest.raises(ValueError, match=message) as error:
-        find_own_sounds(tmp_path)
+        find_custom_data(tmp_path)
     assert str(path) in str(error.value)
 
 
@@ -308,5 +308,5 @@ def test_lists_without_a_column_or_that_are_none(tmp_path):
 def test_labels_that_the_formats_cannot_hold(tmp_path):
     path = write_list(tmp_path, "1.wav,$dog;cat,,")
     with pytest.raises(ValueError, match=r"rename '\$dog'") as error:
-        find_own_sounds(tmp_path)
+        find_custom_data(tmp_path)
     assert str(path) in str(error.value)

@@ -10,7 +10,7 @@ import torch
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
-from speechbrain_fftp.utils.pretrained import square_to_fftp
+from speechbrain_fftp.pretrained import square_to_fftp
 
 FEATS = torch.randn(2, 120, 64, generator=torch.Generator().manual_seed(0))
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from speechbrain_fftp.inference.events import Timeline
-from speechbrain_fftp.utils.event_metrics import event_metrics
+from speechbrain_fftp.metrics.events import event_metrics
 
 LABELS = ["Dog", "Siren", "Bell"]
 TRUTH = {

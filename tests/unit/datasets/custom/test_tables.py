@@ -8,9 +8,9 @@ from collections import defaultdict
 
 import pytest
 
-from speechbrain_fftp.datasets.own_sounds.listing import find_own_sounds
-from speechbrain_fftp.datasets.own_sounds.splits import (
-    OwnClip,
+from speechbrain_fftp.datasets.custom.listing import find_custom_data
+from speechbrain_fftp.datasets.custom.splits import (
+    CustomClip,
     assign_splits,
     choose_fold,
 )
@@ -34,10 +34,10 @@ def test_esc50(tmp_path):
         "1-100032-A-0.wav,1,0,dog,True,100032,A",
         "5-9032-B-10.wav,5,10,sea_waves,False,9032,B",
     )
-    own = find_own_sounds(tmp_path)
+    own = find_custom_data(tmp_path)
     assert own.clips == [
-        OwnClip("audio/1-100032-A-0.wav", ("dog",), "", "100032", "1"),
-        OwnClip("audio/5-9032-B-10.wav", ("sea_waves",), "", "9032", "5"),
+        CustomClip("audio/1-100032-A-0.wav", ("dog",), "", "100032", "1"),
+        CustomClip("audio/5-9032-B-10.wav", ("sea_waves",), "", "9032", "5"),
     ]
     assert own.tables == [str(tmp_path / "meta" / "esc50.csv")]
 
@@ -50,11 +50,11 @@ def test_urbansound8k(tmp_path):
         "100032-3-0-0.wav,100032,0.0,0.317551,1,5,3,dog_bark",
         "17592-5-1-1.wav,17592,15.53,19.53,2,10,5,engine_idling",
     )
-    assert find_own_sounds(tmp_path).clips == [
-        OwnClip(
+    assert find_custom_data(tmp_path).clips == [
+        CustomClip(
             "audio/fold5/100032-3-0-0.wav", ("dog_bark",), "", "100032", "5"
         ),
-        OwnClip(
+        CustomClip(
             "audio/fold10/17592-5-1-1.wav",
             ("engine_idling",),
             "",
@@ -78,13 +78,13 @@ def test_fsd50k(tmp_path):
         "fname,labels,mids",
         '37199,"Guitar,Music","/m/0342h,/m/04rlf"',
     )
-    own = find_own_sounds(tmp_path)
+    own = find_custom_data(tmp_path)
     assert own.clips == [
-        OwnClip(
+        CustomClip(
             "FSD50K.dev_audio/64760.wav", ("Electric_guitar", "Guitar"), "train"
         ),
-        OwnClip("FSD50K.dev_audio/16399.wav", ("Purr",), "valid"),
-        OwnClip("FSD50K.eval_audio/37199.wav", ("Guitar", "Music"), "eval"),
+        CustomClip("FSD50K.dev_audio/16399.wav", ("Purr",), "valid"),
+        CustomClip("FSD50K.eval_audio/37199.wav", ("Guitar", "Music"), "eval"),
     ]
     assert own.tables == [str(dev), str(table)]  # they are part of the source
 
@@ -102,26 +102,28 @@ def test_damaged_tables(tmp_path, rows, message):
     rows = [row.replace("1.wav,1,0,dog", "1.wav,,0,dog") for row in rows[:1]]
     path = write(tmp_path, "meta/esc50.csv", ESC50, "0.wav,1,0,cat,,0,A", *rows)
     with pytest.raises(ValueError, match=message) as error:
-        find_own_sounds(tmp_path)
+        find_custom_data(tmp_path)
     assert str(path) in str(error.value)
 
 
 def test_tables_of_another_set(tmp_path):
     write(tmp_path, "meta/esc50.csv", "filename,category", "1.wav,dog")
     with pytest.raises(ValueError, match="esc50.csv has no column 'src_file'"):
-        find_own_sounds(tmp_path)
+        find_custom_data(tmp_path)
 
 
 def test_ones_own_list_comes_first(tmp_path):
     write(tmp_path, "meta/esc50.csv", ESC50, "1.wav,1,0,dog,,1,A")
     write(tmp_path, "clips.csv", "path,labels", "a.wav,x", "b.wav,y")
-    assert list(find_own_sounds(tmp_path).classes) == ["x", "y"]
+    assert list(find_custom_data(tmp_path).classes) == ["x", "y"]
 
 
 def fold_clips():
     """Five folds of two classes; recordings of four clips each."""
     return [
-        OwnClip(f"{i}.wav", ("ab"[i % 2],), "", f"rec {i // 4}", f"{i // 40}")
+        CustomClip(
+            f"{i}.wav", ("ab"[i % 2],), "", f"rec {i // 4}", f"{i // 40}"
+        )
         for i in range(200)
     ]
 
@@ -148,7 +150,7 @@ def test_folds_must_be_chosen(test_fold):
 
 
 def test_folds_of_clips_without_any():
-    clips = [OwnClip("1.wav", ("dog",))]
+    clips = [CustomClip("1.wav", ("dog",))]
     assert choose_fold(clips, None, "data") == clips
     with pytest.raises(ValueError, match="test_fold is 1, and data has no fol"):
         choose_fold(clips, 1, "data")
@@ -164,7 +166,7 @@ def test_a_group_in_two_folds():
 def test_folds_of_a_list(tmp_path):
     path = write(tmp_path, "clips.csv", "path,labels,fold,split", "1.wav,a,3")
     write(tmp_path, "clips.csv", path.read_text().strip(), "2.wav,b,10,")
-    assert [clip.fold for clip in find_own_sounds(tmp_path).clips] == [
+    assert [clip.fold for clip in find_custom_data(tmp_path).clips] == [
         "3",
         "10",
     ]
@@ -172,4 +174,4 @@ def test_folds_of_a_list(tmp_path):
     with pytest.raises(
         ValueError, match="line 4: a clip has a split or a fold"
     ):
-        find_own_sounds(tmp_path)
+        find_custom_data(tmp_path)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
-from speechbrain_fftp.utils.pretrained.tensors import (
+from speechbrain_fftp.pretrained.tensors import (
     PATCHES,
-    _count_blocks,
-    _for_loader,
-    _load_model,
-    _read_config,
-    _read_tensors,
+    count_blocks,
+    for_loader,
+    load_renamed,
+    read_config,
+    read_tensors,
 )
 
 # Tensor names here and in the file, see _rename_tensors.
@@ -95,12 +95,12 @@ def load_ast(source, state=None):
     """
     path = Path(source)
     if not path.is_dir():
-        state = _for_loader("load_ast", path, state)
+        state = for_loader("load_ast", path, state)
         state = {k: v for k, v in state.items() if k not in ORIGINAL_UNUSED}
-        depth = max(1, _count_blocks(state, "v.blocks."))
-        return _load_model(path, state, ORIGINAL, depth, "an AST", _original)
+        depth = max(1, count_blocks(state, "v.blocks."))
+        return load_renamed(path, state, ORIGINAL, depth, "an AST", _original)
     config_file = path / "config.json"
-    config, sizes = _read_config(config_file, CONFIG_FIXED, CONFIG_SIZES)
+    config, sizes = read_config(config_file, CONFIG_FIXED, CONFIG_SIZES)
     if config.get("frequency_stride") != sizes["stride"]:
         raise ValueError(
             f"{config_file}: frequency_stride="
@@ -109,11 +109,11 @@ def load_ast(source, state=None):
         )
     depth, eps = sizes["depth"], sizes["norm_eps"]
     path = path / "model.safetensors"
-    state, build = _read_tensors(path), lambda x: _build(x, **sizes)
-    return _load_model(path, state, HUGGING_FACE, depth, "an AST", build, eps)
+    state, build = read_tensors(path), lambda x: build_model(x, **sizes)
+    return load_renamed(path, state, HUGGING_FACE, depth, "an AST", build, eps)
 
 
-def _build(tensors, mlp_dim, patch_size, stride, **sizes):
+def build_model(tensors, mlp_dim, patch_size, stride, **sizes):
     """An AST of these sizes; what ``hf_export`` padded has its own frames."""
     n_mels, width = sizes["n_mels"], sizes["embed_dim"]
     embedding = SquarePatchEmbedding(n_mels, width, patch_size, stride)
@@ -144,11 +144,11 @@ def _original(tensors):
         )
     freq_patches = (n_mels - bins) // stride + 1
     time_patches = max((rows - 2) // freq_patches, 1)
-    return _build(
+    return build_model(
         tensors,
         n_mels=n_mels,
         embed_dim=width,
-        depth=_count_blocks(tensors, "blocks."),
+        depth=count_blocks(tensors, "blocks."),
         num_heads=width // 64,
         max_frames=(bins + stride * time_patches - 1) // 8 * 8,
         mlp_dim=tensors["blocks.0.mlp.0.bias"].numel(),

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from speechbrain_fftp.lobes.models.CED import CED
-from speechbrain_fftp.utils.pretrained import load_ced, load_encoder
+from speechbrain_fftp.pretrained import load_ced, load_encoder
 
 HUGE = 2**20
 

@@ -21,19 +21,19 @@ from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import _check_embedding
-from speechbrain_fftp.utils.pretrained.ast import load_ast
-from speechbrain_fftp.utils.pretrained.aum import load_aum
-from speechbrain_fftp.utils.pretrained.ced import load_ced
-from speechbrain_fftp.utils.pretrained.hub import _find_model
-from speechbrain_fftp.utils.pretrained.tensors import (
+from speechbrain_fftp.nnet.tokens import check_embedding
+from speechbrain_fftp.pretrained.ast import load_ast
+from speechbrain_fftp.pretrained.aum import load_aum
+from speechbrain_fftp.pretrained.ced import load_ced
+from speechbrain_fftp.pretrained.hub import find_model
+from speechbrain_fftp.pretrained.tensors import (
     LOADING_ERRORS,
     PATCHES,
     POSITIONS,
-    _check_names,
-    _count_blocks,
-    _read_json,
-    _read_tensors,
+    check_names,
+    count_blocks,
+    read_json_file,
+    read_tensors,
 )
 
 logger = get_logger(__name__)
@@ -59,7 +59,7 @@ def load_encoder(encoder, source, sample_rate=None):
     damaged or does not fit is a FileNotFoundError or a ValueError, and the
     encoder is unchanged.
     """
-    path = _find_model(source)
+    path = find_model(source)
     if (path / EXPORTED).is_file():
         path = path / EXPORTED
     state, heads, stride, rate = _read_own(path)
@@ -91,14 +91,14 @@ def _read_own(path):
     A published model has no tensors. What is unknown is None.
     """
     if path.is_file():
-        state = _read_tensors(path)
+        state = read_tensors(path)
         about, rate = _exported_sizes(path) if PATCHES in state else ({}, None)
     else:
         config_file, part = path / "config.json", "embedding_model"
-        config = _read_json(config_file) if config_file.is_file() else {}
+        config = read_json_file(config_file) if config_file.is_file() else {}
         if not isinstance(about := config.get(part), dict):
             return {}, None, None, None
-        tensors = _read_tensors(path / "model.safetensors")
+        tensors = read_tensors(path / "model.safetensors")
         names = {k: k.removeprefix(f"{part}.") for k in tensors}
         state = {new: tensors[k] for k, new in names.items() if k != new}
         rate = config.get("sample_rate")
@@ -146,7 +146,7 @@ def _fitting_tensors(state, encoder, heads, rates):
     own_heads = getattr(encoder, "num_heads", None)
     for name, saved, wanted in (
         ("embed_dim", len(state[PATCHES]), encoder.embed_dim),
-        ("depth", _count_blocks(state, "blocks."), encoder.depth),
+        ("depth", count_blocks(state, "blocks."), encoder.depth),
         ("num_heads", heads or own_heads, own_heads or heads),
         ("sample_rate", *rates),
     ):
@@ -160,7 +160,7 @@ def _fitting_tensors(state, encoder, heads, rates):
             {k: v for k, v in x.items() if not k.startswith(PARTS)}
             for x in (state, own)
         )
-    _check_names(state, own, "this encoder")
+    check_names(state, own, "this encoder")
     for name, tensor in own.items():
         if name != POSITIONS and state[name].shape != tensor.shape:
             raise ValueError(
@@ -193,7 +193,7 @@ def square_to_fftp(encoder, embedding):
             f"{' with a stem' if embedding.stem is not None else ''}."
         )
     sizes = encoder.n_mels, encoder.embed_dim, encoder.max_frames
-    _check_embedding(embedding, *sizes)
+    check_embedding(embedding, *sizes)
     new = copy.deepcopy(encoder)
     new.embedding = copy.deepcopy(embedding)
     columns = embedding._time_patches(encoder.max_frames)

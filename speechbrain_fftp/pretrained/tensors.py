@@ -34,7 +34,7 @@ LOADERS = {
 }
 
 
-def _read_tensors(path):
+def read_tensors(path):
     """Reads a file of named tensors without unpickling other objects.
 
     The file is one of safetensors, by its name, or else of torch: a dict of
@@ -78,35 +78,35 @@ def _read_tensors(path):
     return dict(state)
 
 
-def _find_loader(names):
+def find_loader(names):
     """The function that loads a file of tensors with these names, or None."""
     for pattern, loader in LOADERS.items():
         if any(re.match(pattern, name) for name in names):
             return loader
 
 
-def _for_loader(loader, path, state=None):
+def for_loader(loader, path, state=None):
     """A file's tensors, read unless they are given; not for another loader."""
-    state = state or _read_tensors(path)
-    right = _find_loader(state)
+    state = state or read_tensors(path)
+    right = find_loader(state)
     if right not in (None, loader):
         raise ValueError(f"{path} is for {right}, not for {loader}.")
     return state
 
 
-def _read_text(path):
+def read_text(path):
     """The content of a text file of at most ``MAX_TEXT`` bytes, without BOM."""
     if path.stat().st_size > MAX_TEXT:
         raise ValueError(f"{path} is larger than {MAX_TEXT} bytes.")
     return path.read_text("utf-8-sig")
 
 
-def _read_json(path):
+def read_json_file(path):
     """The object in a JSON file."""
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     try:
-        content = json.loads(_read_text(path))
+        content = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
@@ -131,13 +131,13 @@ def _read_torch(path):
     raise ValueError(f"{path} is compressed, which torch never does.")
 
 
-def _count_blocks(names, prefix):
+def count_blocks(names, prefix):
     """How many different numbers of blocks follow a prefix in some names."""
     number = re.compile(re.escape(prefix) + r"(\d+)\.")
     return len({found[1] for found in map(number.match, names) if found})
 
 
-def _check_names(names, expected, what):
+def check_names(names, expected, what):
     """Raises a ValueError with the names that a file lacks or has too many."""
     names, expected = set(names), set(expected)
     message = ""
@@ -161,7 +161,7 @@ def _rename_tensors(state, table, depth, what):
     if depth > len(state):
         raise ValueError(f"{len(state)} tensors are too few for {what}.")
     names = _table_names(table, depth)
-    _check_names(state, (name for old in names.values() for name in old), what)
+    check_names(state, (name for old in names.values() for name in old), what)
     return {
         new: torch.cat([torch.atleast_1d(state[name].float()) for name in old])
         for new, old in names.items()
@@ -182,7 +182,7 @@ def _table_names(table, depth):
     return names
 
 
-def _name_tensors(tensors, table, depth):
+def name_tensors(tensors, table, depth):
     """Gives tensors their old names, the reverse of ``_rename_tensors``."""
     return {
         name: part.contiguous()
@@ -191,7 +191,7 @@ def _name_tensors(tensors, table, depth):
     }
 
 
-def _load_model(path, state, table, depth, kind, build, head_eps=1e-5):
+def load_renamed(path, state, table, depth, kind, build, head_eps=1e-5):
     """Builds an encoder and its classifier, in eval mode, of a file's tensors.
 
     ``build`` makes the encoder for the renamed tensors. ``tokens``
@@ -221,7 +221,7 @@ def _load_model(path, state, table, depth, kind, build, head_eps=1e-5):
 
 
 def _split_positions(encoder, tensors):
-    """Replaces ``tokens`` and ``positions``, see ``_load_model``."""
+    """Replaces ``tokens`` and ``positions``, see ``load_renamed``."""
     name = "cls_tokens" if hasattr(encoder, "cls_tokens") else "cls_token"
     shape = getattr(encoder, name).shape
     table = encoder.position.table
@@ -237,13 +237,13 @@ def _split_positions(encoder, tensors):
     tensors[POSITIONS] = positions[len(tokens) :].view_as(table)
 
 
-def _read_config(path, fixed, names):
+def read_config(path, fixed, names):
     """Reads a Hugging Face config.json: its content, and a model's sizes.
 
     ``fixed`` holds the values that each of some keys may have. ``names`` maps
     names of sizes to their keys.
     """
-    config = _read_json(path)
+    config = read_json_file(path)
     for key, values in fixed.items():
         if config.get(key) not in values:
             raise ValueError(

@@ -13,10 +13,7 @@ import zipfile
 import pytest
 import torch
 
-from speechbrain_fftp.utils.pretrained.tensors import (
-    _read_tensors,
-    _rename_tensors,
-)
+from speechbrain_fftp.pretrained.tensors import _rename_tensors, read_tensors
 
 
 class Touch:
@@ -51,7 +48,7 @@ def test_files_that_are_no_checkpoint(tmp_path):
         for content in contents:
             path.write_bytes(content)
             with pytest.raises(ValueError, match=f"broken.{suffix} cannot be"):
-                _read_tensors(path)
+                read_tensors(path)
 
 
 @pytest.mark.parametrize("save", [torch.save, "pickle", "legacy"])
@@ -65,7 +62,7 @@ def test_pickled_code_is_refused_and_not_run(tmp_path, save):
     else:
         torch.save(obj, path)
     with pytest.raises(ValueError, match="evil.pth.*Python objects") as error:
-        _read_tensors(path)
+        read_tensors(path)
     assert isinstance(error.value.__cause__, pickle.UnpicklingError)
     assert not made.exists()
     # The file does run code without that protection.
@@ -76,9 +73,9 @@ def test_pickled_code_is_refused_and_not_run(tmp_path, save):
 
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere.pth"):
-        _read_tensors(tmp_path / "nowhere.pth")
+        read_tensors(tmp_path / "nowhere.pth")
     with pytest.raises(ValueError, match="is a folder"):
-        _read_tensors(tmp_path)
+        read_tensors(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +94,7 @@ def test_missing_file_and_folder(tmp_path):
 def test_other_contents(tmp_path, obj, message):
     torch.save(obj, tmp_path / "other.pth")
     with pytest.raises(ValueError, match=f"other.pth .*{message}"):
-        _read_tensors(tmp_path / "other.pth")
+        read_tensors(tmp_path / "other.pth")
 
 
 def test_prefix_is_removed_only_if_all_names_have_it(tmp_path):
@@ -107,7 +104,7 @@ def test_prefix_is_removed_only_if_all_names_have_it(tmp_path):
         (["module.module.a"], ["module.a"]),
     ):
         torch.save({n: torch.ones(1) for n in names}, tmp_path / "some.pth")
-        assert list(_read_tensors(tmp_path / "some.pth")) == expected
+        assert list(read_tensors(tmp_path / "some.pth")) == expected
 
 
 def test_tensors_are_renamed_and_joined_in_order():

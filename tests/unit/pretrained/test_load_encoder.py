@@ -14,7 +14,7 @@ from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.nnet.position import _resize_positions
-from speechbrain_fftp.utils.pretrained import (
+from speechbrain_fftp.pretrained import (
     load_ast,
     load_aum,
     load_encoder,

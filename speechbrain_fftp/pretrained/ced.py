@@ -9,11 +9,11 @@ Authors
 from pathlib import Path
 
 from speechbrain_fftp.lobes.models.CED import CED
-from speechbrain_fftp.utils.pretrained.ast import ORIGINAL
-from speechbrain_fftp.utils.pretrained.tensors import (
-    _load_model,
-    _read_config,
-    _read_tensors,
+from speechbrain_fftp.pretrained.ast import ORIGINAL
+from speechbrain_fftp.pretrained.tensors import (
+    load_renamed,
+    read_config,
+    read_tensors,
 )
 
 # Tensor names here and in the file, see _rename_tensors.
@@ -49,7 +49,7 @@ def load_ced(folder):
     if not path.is_dir():
         raise FileNotFoundError(f"There is no folder {path}.")
     config = path / "config.json"
-    config, sizes = _read_config(config, CONFIG_FIXED, CONFIG_SIZES)
+    config, sizes = read_config(config, CONFIG_FIXED, CONFIG_SIZES)
     if heads := HEADS.get(str(config.get("name"))):
         sizes.update(embed_dim=64 * heads, num_heads=heads)
     path = path / "model.safetensors"
@@ -64,5 +64,5 @@ def load_ced(folder):
         tensors["bin_norm.num_batches_tracked"] = count.view(()).long()
         return CED(**sizes)
 
-    state, depth = _read_tensors(path), sizes["depth"]
-    return _load_model(path, state, NAMES, depth, "a CED", build)
+    state, depth = read_tensors(path), sizes["depth"]
+    return load_renamed(path, state, NAMES, depth, "a CED", build)

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.dataio.audio import _resample
-from speechbrain_fftp.datasets.own_sounds.copies import (
+from speechbrain_fftp.dataio.audio import resample
+from speechbrain_fftp.datasets.custom.copies import (
     compare,
     find_copies,
     find_near_copies,
     fingerprint,
 )
-from speechbrain_fftp.datasets.own_sounds.listing import (
-    find_own_sounds,
-    split_own_sounds,
+from speechbrain_fftp.datasets.custom.listing import (
+    find_custom_data,
+    split_custom_data,
 )
-from speechbrain_fftp.datasets.own_sounds.splits import OwnClip, assign_splits
+from speechbrain_fftp.datasets.custom.splits import CustomClip, assign_splits
 from speechbrain_fftp.datasets.synthetic.demo_set import CLASSES
 
 RATE = 16000
@@ -39,7 +39,7 @@ def test_identical_files(tmp_path, monkeypatch):
     contents = {"a": "one", "b": "two", "c/d": "one", "e": "longer", "f": "two"}
     write(tmp_path, contents)
     hashed = []
-    digest = "speechbrain_fftp.datasets.own_sounds.copies._file_sha256"
+    digest = "speechbrain_fftp.datasets.custom.copies.file_sha256"
     monkeypatch.setattr(
         digest, lambda path: hashed.append(path) or open(path).read()
     )
@@ -57,7 +57,7 @@ def test_copies_and_groups_stay_together(seed):
     rng = np.random.default_rng(seed)
     groups = rng.integers(0, 40, 60)
     clips = [
-        OwnClip(f"{i}.wav", ("a",), "", f"g{g}" if g < 30 else "")
+        CustomClip(f"{i}.wav", ("a",), "", f"g{g}" if g < 30 else "")
         for i, g in enumerate(groups)
     ]
     copies = [list(rng.choice(60, 2, replace=False)) for _ in range(15)]
@@ -80,12 +80,12 @@ def test_copies_and_groups_stay_together(seed):
 
 def test_copies_follow_a_given_split_and_never_change_one():
     clips = [
-        OwnClip("1.wav", ("a",), "eval"),
-        OwnClip("2.wav", ("a",)),
-        OwnClip("3.wav", ("a",), "train"),
-        OwnClip("4.wav", ("a",), "", "g"),
-        OwnClip("5.wav", ("a",), "", "g"),
-        *(OwnClip(f"b{i}.wav", ("a",)) for i in range(20)),
+        CustomClip("1.wav", ("a",), "eval"),
+        CustomClip("2.wav", ("a",)),
+        CustomClip("3.wav", ("a",), "train"),
+        CustomClip("4.wav", ("a",), "", "g"),
+        CustomClip("5.wav", ("a",), "", "g"),
+        *(CustomClip(f"b{i}.wav", ("a",)) for i in range(20)),
     ]
     copies = [["1.wav", "2.wav"], ["3.wav", "1.wav"], ["2.wav", "5.wav"]]
     splits = assign_splits(clips, copies)
@@ -102,7 +102,7 @@ def test_leaks_are_reported(tmp_path, caplog):
     table = "\n".join(["path,labels,split", *rows])
     (tmp_path / "clips.csv").write_text(table)
     with caplog.at_level(logging.INFO):
-        listed, copies = split_own_sounds(find_own_sounds(tmp_path))
+        listed, copies = split_custom_data(find_custom_data(tmp_path))
     split_of = {c.id: s for s, clips in listed.items() for c in clips}
     assert split_of["a0"] == "eval" and split_of["a5"] == "train"
     assert split_of["b4"] == split_of["b5"]
@@ -122,7 +122,7 @@ def test_doubtful_classes_are_named(tmp_path, caplog):
     write(tmp_path, {"dog bark/1.wav": "x", "Cafe\u0301/1.wav": "y"})
     write(tmp_path, {f"Caf\u00e9/{i}.wav": f"z{i}" for i in range(3)})
     write(tmp_path, {f"Dog/{i}.wav": f"d{i}" for i in range(3)})
-    split_own_sounds(find_own_sounds(tmp_path))
+    split_custom_data(find_custom_data(tmp_path))
     warnings = [r.getMessage() for r in caplog.records if r.levelno > 20]
     once, alike = warnings
     assert "classes without clips to score" in once
@@ -153,7 +153,7 @@ CHANGES = {
     "gain": lambda x: 0.05 * x,
     "ogg": lambda x: encode(x, "OGG"),
     "mp3": lambda x: 0.5 * encode(x, "MP3"),
-    "resampled": lambda x: _resample(_resample(x, RATE, 11025), 11025, RATE),
+    "resampled": lambda x: resample(resample(x, RATE, 11025), 11025, RATE),
     "later": lambda x: np.concatenate([np.zeros(800, np.float32), x]),
 }
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import (
-    _file_sha256,
-    _name_full_disk,
     atomic_path,
+    file_sha256,
+    name_full_disk,
 )
 
 logger = get_logger(__name__)
@@ -33,7 +33,7 @@ OPTIONAL = "preprocessor_config.json"
 BAD_JSON = (RecursionError, TypeError, ValueError)
 
 
-def _find_model(source):
+def find_model(source):
     """Finds a file or folder on disk, or else a model on the Hugging Face Hub.
 
     The source is a path, ``owner/name`` or ``owner/name@revision``. Returns the
@@ -167,7 +167,7 @@ def _fetch(url, path, size, sha256):
     lock = model.parent / ".locks" / model.name / f"{name}.lock"
     for file in (path, blob, lock):
         file.parent.mkdir(parents=True, exist_ok=True)
-    with utils.WeakFileLock(lock), _name_full_disk(part):
+    with utils.WeakFileLock(lock), name_full_disk(part):
         if not blob.exists():
             try:
                 with _Limited(io.FileIO(part, mode)) as file:
@@ -175,7 +175,7 @@ def _fetch(url, path, size, sha256):
                     done = {"resume_size": file.tell()}
                     done.update(expected_size=size or None)
                     http_get(url, file, headers=headers, **done)
-                if sha256 not in (None, _file_sha256(part)):
+                if sha256 not in (None, file_sha256(part)):
                     raise ValueError("its SHA-256 differs")
                 if path.suffix == ".json":
                     dict(**json.loads(part.read_bytes()))

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.fft
 import soundfile as sf
 
-from speechbrain_fftp.dataio.files import _file_sha256
+from speechbrain_fftp.dataio.files import file_sha256
 from speechbrain_fftp.datasets.audioset.lists import CLIP_SECONDS
 
 HOP_SECONDS, HOPS_PER_FRAME = 0.064, 4
@@ -25,7 +25,7 @@ BLOCK = 1024
 def find_copies(folder, paths):
     """Groups paths in a folder that have the same content."""
     groups = [list(paths)]
-    for key in (os.path.getsize, _file_sha256):
+    for key in (os.path.getsize, file_sha256):
         found = {}
         for number, group in enumerate(groups):
             for path in group:

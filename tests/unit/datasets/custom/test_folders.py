@@ -6,9 +6,9 @@ Authors
 
 import pytest
 
-from speechbrain_fftp.datasets.own_sounds.listing import (
-    find_own_sounds,
-    split_own_sounds,
+from speechbrain_fftp.datasets.custom.listing import (
+    find_custom_data,
+    split_custom_data,
 )
 
 
@@ -21,8 +21,8 @@ def touch(folder, *paths):
 
 def splits_of(folder):
     """From path to split, as assigned."""
-    own = find_own_sounds(folder)
-    listed, _ = split_own_sounds(own)
+    own = find_custom_data(folder)
+    listed, _ = split_custom_data(own)
     paths = {i: path for path, i in own.ids.items()}
     return {paths[c.id]: s for s, clips in listed.items() for c in clips}
 
@@ -44,7 +44,7 @@ def test_names_of_splits_are_no_classes(tmp_path, names):
     for name in names:
         touch(tmp_path, *(f"{name}/{number}.wav" for number in range(4)))
     with pytest.raises(ValueError, match="names of splits, not of") as error:
-        find_own_sounds(tmp_path)
+        find_custom_data(tmp_path)
     for remedy in ("test/CLASS/", "clips.csv", "rename"):
         assert remedy in str(error.value)
     assert "'dog'" not in str(error.value)
@@ -53,7 +53,7 @@ def test_names_of_splits_are_no_classes(tmp_path, names):
 def test_clips_beside_the_classes_of_a_split_are_not_dropped(tmp_path):
     touch(tmp_path, "train/dog/1.wav", "train/cat/1.wav", "train/2.wav")
     with pytest.raises(ValueError, match="names of splits"):
-        find_own_sounds(tmp_path)
+        find_custom_data(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_splits_with_the_same_classes(tmp_path, tops, expected):
         for name in ("dog", "cat"):
             touch(tmp_path, *(f"{top}/{name}/a/{i}.wav" for i in range(6)))
     found = splits_of(tmp_path)
-    assert list(find_own_sounds(tmp_path).classes) == ["cat", "dog"]
+    assert list(find_custom_data(tmp_path).classes) == ["cat", "dog"]
     counts = {split: list(found.values()).count(split) for split in expected}
     assert counts == expected
     last = tops[-1]
@@ -83,17 +83,17 @@ def test_classes_that_are_in_test_only(tmp_path):
     touch(tmp_path, "train/dog/1.wav", "train/cat/2.wav", "test/dog/3.wav")
     touch(tmp_path, "test/Cat/4.wav")
     with pytest.raises(ValueError, match="test/Cat/4.wav is not among those"):
-        find_own_sounds(tmp_path)
+        find_custom_data(tmp_path)
 
 
 def test_an_empty_class_of_a_split(tmp_path):
     touch(tmp_path, "train/dog/1.wav", "train/cat/2.wav", "test/dog/notes.txt")
     with pytest.raises(ValueError, match="class folders 'test/dog'"):
-        find_own_sounds(tmp_path)
+        find_custom_data(tmp_path)
 
 
 def test_spaces_around_names_of_folders(tmp_path):
     touch(tmp_path, "dog /1.wav", " cat/2.wav", "dog/3.wav")
-    own = find_own_sounds(tmp_path)
+    own = find_custom_data(tmp_path)
     assert list(own.classes) == ["cat", "dog"]
     assert sorted(own.ids) == [" cat/2.wav", "dog /1.wav", "dog/3.wav"]
