@@ -27,7 +27,11 @@ from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.lobes.tagger import MODULES
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.nnet.patching import (
+    FFTPEmbedding,
+    PatchEmbedding,
+    SquarePatchEmbedding,
+)
 
 TRAINED = ("embedding_model", "classifier")  # the modules with weights
 NUMBERS = {"sample_rate": (MIN_RATE, MAX_RATE), "max_frames": (1, 2**20)}
@@ -42,7 +46,7 @@ CLASSES = {
     "compute_features": [features.KaldiFbank, features.MelDecibels],
     "mean_var_norm": [features.DatasetNormalization, InputNormalization],
     "embedding_model": ENCODERS,
-    "embedding": [FFTPEmbedding, SquarePatchEmbedding],
+    "embedding": [FFTPEmbedding, SquarePatchEmbedding, PatchEmbedding],
     "classifier": [torch.nn.Sequential, FrameClassifier, *LAYERS],
     "pooling": POOLINGS,
     "layers": LAYERS,
@@ -210,9 +214,10 @@ def _is_plausible(value, default):
         return isinstance(value, bool)
     if isinstance(default, str):  # AuM's bidirectional may be False
         return value is False or isinstance(value, str)
-    if isinstance(value, list):  # the strides of FFTPEmbedding
+    if isinstance(value, list):  # strides, patch and stride of an embedding
         numbers = (type(x) is int and 0 < x <= MAX_NUMBER for x in value)
-        return default is None and len(value) <= MAX_LAYERS and all(numbers)
+        may_be_list = default in (None, inspect.Parameter.empty)
+        return may_be_list and len(value) <= MAX_LAYERS and all(numbers)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return value is None and default is None
     if isinstance(default, float) or default is None:

@@ -137,7 +137,7 @@ def _is_square(state, encoder, stride):
 
 def _is_one_layer(embedding):
     """Whether patches are full-frequency ones of a single convolution."""
-    return isinstance(embedding, FFTPEmbedding) and embedding.stem is None
+    return embedding.freq_patches == 1 and embedding.stem is None
 
 
 def _fitting_tensors(state, encoder, heads, rates):
@@ -196,7 +196,7 @@ def square_to_fftp(encoder, embedding):
     check_embedding(embedding, *sizes)
     new = copy.deepcopy(encoder)
     new.embedding = copy.deepcopy(embedding)
-    columns = embedding._time_patches(encoder.max_frames)
+    columns = embedding.time_patches(encoder.max_frames)
     if hasattr(new, "position"):
         new.position = PositionEmbedding(1, columns, encoder.embed_dim)
     state = encoder.state_dict()
