@@ -1,4 +1,4 @@
-"""Training: the loop that the recipes share, checkpoints, reports.
+"""What yaml files plug into a recipe: run folder, distillation, export, ...
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -1,7 +1,9 @@
 """Learns from a teacher's probabilities as well as from labels.
 
 Knowledge distillation (https://arxiv.org/abs/1503.02531): a loss compares the
-student's and the teacher's distributions on the same augmented clips.
+student's and the teacher's distributions on the same augmented clips. Targets
+become ``[B, 2, C]``: the labels, and the teacher's probabilities, NaN for
+classes that the teacher lacks.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -19,7 +21,6 @@ from torch.nn.functional import (
 
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.inference.loading import AudioTagger
 from speechbrain_fftp.pretrained.hub import find_model
 
 logger = get_logger(__name__)
@@ -27,119 +28,213 @@ logger = get_logger(__name__)
 SMALLEST = 1e-6  # of a teacher's probabilities, and of 1 minus them
 
 
-class Distillation:
-    """A teacher, and the loss of a student that learns from it.
+class WithTeacher(torch.nn.Module):
+    """Mixup whose targets get the probabilities of a teacher.
 
-    ``source`` is a model that ``AudioTagger.from_pretrained`` loads, which runs
-    on each batch, or an npz file with the probabilities of the training clips.
-    Classes are matched by name with the student's ``labels``; those that the
-    teacher lacks are learned from the labels of the clips alone. ``weight`` is
-    the teacher's share in the loss, ``temperature`` divides the logits that are
-    compared. An OSError or a ValueError names a teacher that does not fit.
+    ``start_teacher`` must be called before the training. Without a teacher,
+    this is ``mixup``.
+
+    Arguments
+    ---------
+    mixup : torch.nn.Module
+        Maps waveforms, lengths and targets to mixed ones.
+    teacher : str, optional
+        A model that ``AudioTagger.from_pretrained`` loads, which runs on each
+        mixed batch; or an npz file with the probabilities of all training
+        clips, which are mixed like labels.
+    sample_rate : int
+        Of the clips, in Hz.
+    single_label : bool
+        Whether a clip has one label, or any number.
     """
 
-    def __init__(
-        self,
-        source,
-        labels,
-        single_label,
-        sample_rate,
-        weight=0.5,
-        temperature=1.0,
-        device="cpu",
-    ):
+    def __init__(self, mixup, teacher, sample_rate, single_label=False):
+        super().__init__()
+        self.mixup = mixup
+        self.teacher = teacher
+        self.sample_rate = sample_rate
+        self.single_label = single_label
+        self.columns = None  # of the teacher's classes, for each class
+        self.model = []  # a list, as a teacher is no part of the student
+
+    def forward(self, wavs, lens, targets):
+        """Mixes clips; targets ``[B, C]`` become ``[B, 2, C]``."""
+        wavs, lens, targets = self.mixup(wavs, lens, targets)
+        for model in self.model:
+            with torch.no_grad():
+                probs = torch.as_tensor(model.tag_batch(wavs, lens))
+            probs = pick_classes(probs.to(targets), self.columns)
+            targets = torch.stack([targets, probs], 1)
+        return wavs, lens, targets
+
+
+def start_teacher(brain, datasets, teacher):
+    """Loads a teacher, or adds its stored probabilities to the training clips.
+
+    It is called before the training.
+
+    Arguments
+    ---------
+    brain : speechbrain.Brain
+        A recipe's Brain.
+    datasets : dict
+        Its data sets.
+    teacher : WithTeacher
+        Of the same recipe.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such teacher.
+    ValueError
+        If it does not fit the recipe.
+    """
+    if teacher.teacher is None:
+        return
+    labels = list(brain.hparams.label_encoder.lab2ind)
+    if str(teacher.teacher).endswith(".npz"):
+        stored, known = read_probabilities(teacher.teacher)
+        columns = match_classes(labels, known, teacher.teacher)
+        add_stored_targets(datasets["train"], stored, columns, teacher.teacher)
+        return
+    from speechbrain_fftp.inference import AudioTagger
+
+    run_on_main(find_model, args=[teacher.teacher])  # one process downloads it
+    model = AudioTagger.from_pretrained(teacher.teacher, device=brain.device)
+    check_model(model, teacher)
+    teacher.columns = match_classes(labels, model.labels, teacher.teacher)
+    teacher.model = [model]
+
+
+def check_model(model, teacher):
+    """Raises a ValueError if a model cannot teach this recipe."""
+    hparams = model.hparams
+    if hparams.sample_rate != teacher.sample_rate:
+        raise ValueError(
+            f"The teacher {teacher.teacher} needs {hparams.sample_rate} Hz, "
+            f"but the clips have {teacher.sample_rate} Hz."
+        )
+    if getattr(hparams, "single_label", False) != teacher.single_label:
+        raise ValueError(
+            f"The teacher {teacher.teacher} and this recipe differ in how many "
+            "labels a clip has: one, or any number."
+        )
+
+
+def match_classes(labels, known, source):
+    """Columns of a teacher's classes for some labels, -1 for unknown ones."""
+    numbers = {label: number for number, label in enumerate(known)}
+    columns = [numbers.get(label, -1) for label in labels]
+    unknown = columns.count(-1)
+    if unknown == len(labels):
+        raise ValueError(
+            f"The teacher {source} has none of the classes, such as "
+            f"{labels[0]!r}; its own are {', '.join(known[:3])} ..."
+        )
+    if unknown:
+        logger.warning(
+            "The teacher %s knows %d of %d classes",
+            source,
+            len(labels) - unknown,
+            len(labels),
+        )
+    return torch.tensor(columns)
+
+
+def pick_classes(probs, columns):
+    """Probabilities ``[B, C]`` of classes by column, NaN where it is -1."""
+    columns = columns.to(probs.device)
+    picked = probs[:, columns.clamp(min=0)]
+    return picked.masked_fill(columns < 0, float("nan"))
+
+
+def read_probabilities(path):
+    """Reads an npz file: probabilities by the ids of clips, and the labels."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    try:
+        with np.load(path) as arrays:
+            ids = arrays["ids"].tolist()
+            labels = arrays["labels"].tolist()
+            stored = dict(zip(ids, torch.from_numpy(arrays["probs"])))
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not hold the probabilities of clips: {error}"
+        ) from error
+    return stored, labels
+
+
+def add_stored_targets(dataset, stored, columns, source):
+    """Makes the targets of a data set ``[2, C]``, with stored probabilities."""
+    missing = [clip for clip in dataset.data if clip not in stored]
+    if missing:
+        raise ValueError(
+            f"{source} lacks {len(missing)} training clips, such as "
+            f"{missing[0]}."
+        )
+
+    def taught_targets(clip, targets):
+        """Stacks labels ``[C]`` and the teacher's probabilities."""
+        probs = pick_classes(stored[clip].to(targets)[None], columns)[0]
+        return torch.stack([targets, probs])
+
+    dataset.add_dynamic_item(
+        taught_targets, takes=["id", "targets"], provides="taught_targets"
+    )
+    dataset.set_output_keys(
+        {"id": "id", "sig": "sig", "targets": "taught_targets"}
+    )
+
+
+class TeacherCost:
+    """The weighted mean of the labels' cost and of a divergence from a teacher.
+
+    The divergence replaces a part of the cost of the classes that the teacher
+    knows. Without a teacher's probabilities, as in validation, it is ``cost``.
+
+    Arguments
+    ---------
+    cost : callable
+        Maps logits and targets ``[B, C]`` to a loss.
+    weight : float
+        Weight of the divergence, in 0..1.
+    temperature : float
+        Divides the logits that are compared.
+    single_label : bool
+        Whether a clip has one label, or any number.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+    """
+
+    def __init__(self, cost, weight=0.5, temperature=1.0, single_label=False):
         if not 0 <= weight <= 1 or temperature <= 0:
             raise ValueError(
                 f"distill_weight={weight} must be in 0..1 and "
                 f"distill_temperature={temperature} positive."
             )
-        self.source, self.single_label = source, single_label
-        self.weight, self.temperature = weight, temperature
-        self.tagger, self.stored = None, None
-        if str(source).endswith(".npz"):
-            theirs = self._read(Path(source))
-        else:
-            run_on_main(find_model, args=[source])  # one process downloads it
-            self.tagger = AudioTagger.from_pretrained(source, device=device)
-            self._check(single_label, sample_rate)
-            theirs = self.tagger.labels
-        numbers = {label: number for number, label in enumerate(theirs)}
-        own = [i for i, label in enumerate(labels) if label in numbers]
-        if not own:
-            raise ValueError(
-                f"The teacher {source} has none of the classes, such as "
-                f"{labels[0]!r}; its own are {', '.join(theirs[:3])} ..."
-            )
-        if len(own) < len(labels):
-            text = "The teacher %s knows %d of %d classes"
-            logger.warning(text, source, len(own), len(labels))
-        self.own = torch.tensor(own, device=device)
-        self.theirs = torch.tensor([numbers[labels[i]] for i in own])
+        self.cost = cost
+        self.weight = weight
+        self.temperature = temperature
+        self.single_label = single_label
 
-    def _read(self, path):
-        """Reads probabilities of clips by id; returns the classes."""
-        if not path.is_file():
-            raise FileNotFoundError(f"There is no file {path}.")
-        try:
-            with np.load(path) as found:
-                ids, labels = found["ids"].tolist(), found["labels"].tolist()
-                self.stored = dict(zip(ids, torch.from_numpy(found["probs"])))
-        except (OSError, KeyError, ValueError) as error:
-            raise ValueError(
-                f"{path} does not hold the probabilities of clips: {error}"
-            ) from error
-        return labels
-
-    def _check(self, single_label, sample_rate):
-        """Raises a ValueError if the model cannot teach this student."""
-        hparams = self.tagger.hparams
-        if hparams.sample_rate != sample_rate:
-            raise ValueError(
-                f"The teacher {self.source} needs {hparams.sample_rate} Hz, "
-                f"but the clips have {sample_rate} Hz."
-            )
-        if getattr(hparams, "single_label", False) != single_label:
-            raise ValueError(
-                f"The teacher {self.source} gives a clip "
-                f"{'any number of labels' if single_label else 'one label'}: "
-                "it cannot teach this recipe."
-            )
-
-    def look_up(self, ids, targets):
-        """Adds stored probabilities of clips to targets ``[B, C]``, if any."""
-        if self.stored is None:
-            return targets
-        missing = [clip for clip in ids if clip not in self.stored]
-        if missing:
-            raise ValueError(
-                f"{self.source} lacks the clip {missing[0]}: it must hold the "
-                "probabilities of all training clips."
-            )
-        probs = torch.stack([self.stored[clip] for clip in ids])
-        return torch.cat([targets, probs.to(targets)[:, self.theirs]], 1)
-
-    @torch.no_grad()
-    def listen(self, wavs, lens, targets):
-        """Adds what the model hears in waveforms ``[B, S]``, if it is one."""
-        if self.tagger is None:
-            return targets
-        probs = self.tagger.probabilities(self.tagger.tagger(wavs, lens))
-        return torch.cat([targets, probs[:, self.theirs].to(targets)], 1)
-
-    def loss(self, logits, targets, cost):
-        """The weighted mean of the labels' cost and of the divergence.
-
-        ``targets`` are ``[B, C + K]``, with the teacher's probabilities. The
-        divergence replaces a share of the cost of the classes it knows only.
-        """
-        targets, probs = targets.tensor_split([logits.shape[1]], 1)
-        own, labels = logits[:, self.own], targets[:, self.own]
-        divergence, loss = self.divergence(own, probs), cost(logits, targets)
+    def __call__(self, logits, targets):
+        """The loss of logits ``[B, C]``; targets are ``[B, (2,) C]``."""
+        if targets.dim() == 2:
+            return self.cost(logits, targets)
+        targets, probs = targets.unbind(1)
+        known = ~probs.isnan().any(0)  # [C]
+        loss = self.cost(logits, targets)
         if self.single_label:
-            known, share = loss, labels.sum(1).mean()
+            labelled = loss
+            fraction = targets[:, known].sum(1).mean()
         else:
-            known, share = cost(own, labels), own.shape[1] / logits.shape[1]
-        return loss + self.weight * share * (divergence - known)
+            labelled = self.cost(logits[:, known], targets[:, known])
+            fraction = known.float().mean()
+        divergence = self.divergence(logits[:, known], probs[:, known])
+        return loss + self.weight * fraction * (divergence - labelled)
 
     def divergence(self, logits, probs):
         """Kullback-Leibler divergence: per class, or over one label's classes.
@@ -148,12 +243,14 @@ class Distillation:
         """
         t = self.temperature
         if self.single_label:
-            theirs = log_softmax(probs.clamp(min=SMALLEST).log() / t, -1)
-            ours = log_softmax(logits / t, -1)
-            kl = kl_div(ours, theirs, reduction="batchmean", log_target=True)
-            return t**2 * kl
-        theirs = torch.logit(probs, SMALLEST) / t
-        soft = theirs.sigmoid()
-        cross = binary_cross_entropy_with_logits(logits / t, soft)
-        entropy = binary_cross_entropy_with_logits(theirs, soft)
-        return t**2 * (cross - entropy)
+            target = log_softmax(probs.clamp(min=SMALLEST).log() / t, -1)
+            student = log_softmax(logits / t, -1)
+            divergence = kl_div(
+                student, target, reduction="batchmean", log_target=True
+            )
+            return t**2 * divergence
+        target_logits = torch.logit(probs, SMALLEST) / t
+        target = target_logits.sigmoid()
+        cross_entropy = binary_cross_entropy_with_logits(logits / t, target)
+        entropy = binary_cross_entropy_with_logits(target_logits, target)
+        return t**2 * (cross_entropy - entropy)
