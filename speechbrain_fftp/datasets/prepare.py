@@ -8,6 +8,7 @@ import os
 
 from speechbrain_fftp.datasets.audioset.lists import read_classes
 from speechbrain_fftp.datasets.audioset.prepare import (
+    has_tar_shards,
     is_audioset,
     open_audioset,
     prepare_audioset,
@@ -99,7 +100,8 @@ def _is_custom(data_folder, test_fold):
     if not os.path.isdir(data_folder):
         return test_fold is not None
     if not is_audioset(data_folder):
-        return True
+        is_custom = find_custom_data(data_folder) is not None
+        return is_custom or not has_tar_shards(data_folder)
     if test_fold is not None:
         raise ValueError("test_fold is for custom data with folds only")
     return False

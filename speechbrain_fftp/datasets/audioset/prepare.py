@@ -130,7 +130,10 @@ def prepare_audioset(
 
 
 def is_audioset(data_folder):
-    """Whether a folder has AudioSet's lists, or shards that hold labels."""
+    """Whether a folder has AudioSet's lists, or parquet shards, or folders.
+
+    The folders have AudioSet's names of splits, and json files with labels.
+    """
     names = [CLASS_LIST, UNBALANCED_LIST, *SEGMENT_LISTS.values()]
     if any(_find(data_folder, name) for name in names):
         return True
@@ -139,6 +142,15 @@ def is_audioset(data_folder):
     if any(_find(data_folder, name) for name in names):
         shards.append(search.find_shards(data_folder, ".json"))
     return any(found[split] for found in shards for split in found if split)
+
+
+def has_tar_shards(data_folder):
+    """Whether a folder has tar files that are named after splits.
+
+    Custom data may have such files as well, so that they do not make a folder
+    AudioSet's.
+    """
+    return bool(search.find_shards(data_folder, ".tar")["train"])
 
 
 def read_class_list_of(data_folder):
