@@ -32,7 +32,7 @@ from collections import Counter, namedtuple
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.datasets import prepared
-from speechbrain_fftp.datasets.audioset.lists import check_class_names
+from speechbrain_fftp.datasets.manifests import check_class_names
 from speechbrain_fftp.datasets.names import clip_ids, text_digest
 from speechbrain_fftp.datasets.speech_commands import clips, lists
 from speechbrain_fftp.datasets.speech_commands.lists import SILENCE, UNKNOWN

@@ -23,7 +23,7 @@ from speechbrain_fftp.cli.output import logged_warnings
 from speechbrain_fftp.dataio.audio import mono_blocks, open_audio
 from speechbrain_fftp.dataio.ffmpeg import readable_source
 from speechbrain_fftp.dataio.files import write_csv
-from speechbrain_fftp.datasets.synthetic.demo_set import CLASSES, SAMPLE_RATE
+from speechbrain_fftp.datasets.demo import CLASSES, SAMPLE_RATE
 from speechbrain_fftp.inference.plots import plot_tags
 
 MAX_MINUTES = 10

@@ -16,25 +16,27 @@ from speechbrain_fftp.dataio.ffmpeg import (
     FFMPEG_EXTENSIONS,
     MAX_SECONDS,
     readable_source,
-    skip_tag,
 )
 
 # What is looked for in folders, the most common first
-AUDIO_EXTENSIONS = (".flac", ".wav", ".ogg", ".mp3", ".opus")
-AUDIO_EXTENSIONS += FFMPEG_EXTENSIONS
-AUDIO_EXTENSIONS += (".oga", ".aif", ".aiff", ".aifc", ".au", ".snd")
-AUDIO_EXTENSIONS += (".caf", ".w64", ".rf64")  # codespell:ignore caf
+AUDIO_EXTENSIONS = (
+    *(".flac", ".wav", ".ogg", ".mp3", ".opus"),
+    *FFMPEG_EXTENSIONS,
+    *(".oga", ".aif", ".aiff", ".aifc", ".au", ".snd"),
+    *(".caf", ".w64", ".rf64"),  # codespell:ignore caf
+)
 MIN_RATE, MAX_RATE = 1000, 768000  # Hz
 MIN_SECONDS = 0.025  # one frame
 MAX_LEVEL = 100  # times full scale
 MAX_FRAMES = 2**29  # 3 hours at 48 kHz
 BLOCK_VALUES = 2**20
 # What libsndfile logs about sizes that exceed the file
-CHUNKS = "data|Data Size|SSND|riff|Riff size"
-CUT_SIZE = rf"(?m)^ *(?:{CHUNKS}) *: (\d+) \(should be (\d+)"
+CUT_SIZE = re.compile(
+    r"^ *(?:data|Data Size|SSND|riff|Riff size) *: (\d+) \(should be (\d+)",
+    re.MULTILINE,
+)
 STREAMED_SIZE = 0x7FFF0000  # headers of files written to a pipe claim more
-# The header of an MP3 file, and a flag that it has the number of frames
-XING = rb"(?:Xing|Info)\0\0\0[\1\3\5\7\x09\x0b\x0d\x0f]"
+UNKNOWN_FRAMES = 2**60  # headers of streamed FLAC files claim more
 
 
 class _AudioFile(sf.SoundFile):
@@ -47,8 +49,9 @@ class _AudioFile(sf.SoundFile):
     found = 0  # samples per channel that were read so far
 
     def __init__(self, source):
-        self.source = source
-        self.decoded = hasattr(source, "truncated")  # by ffmpeg
+        # Whether it was decoded by ffmpeg, and whether that missed the end
+        self.decoded = hasattr(source, "truncated")
+        self.truncated = getattr(source, "truncated", False)
         # By descriptor, or soundfile would infer the format from the name
         if isinstance(source, io.FileIO):
             source = source.fileno()
@@ -58,55 +61,53 @@ class _AudioFile(sf.SoundFile):
     def missing_part(self):
         """How much a file lacks that was read to its end: "0.5 of 1 s", or "".
 
-        Known from sizes in headers (WAV, AIFF, AU, W64, RF64, FLAC), the last
-        page (Ogg), the number of frames (MP3 with a Xing header) or ffmpeg; of
-        joined files, of which only the first is read, from what is left.
+        Known from the sizes in the header (WAV, AIFF, AU, W64, RF64), the
+        number of samples (FLAC) or ffmpeg. The end of an Ogg or MP3 file is not
+        missed.
         """
-        whole, slack, rate = self.found, 0, self.samplerate
-        place, size = self.source.tell(), self.source.seek(0, io.SEEK_END)
-        cut = re.search(CUT_SIZE, self.extra_info)
+        whole = self.found
+        cut = CUT_SIZE.search(self.extra_info)
         if cut and int(cut[1]) < STREAMED_SIZE:
-            whole = -(-self.found * int(cut[1]) // max(int(cut[2]), 1))
-            whole = whole if self.found else math.inf
-        elif self.format == "FLAC" and self.frames < 2**60:
+            claimed, actual = int(cut[1]), max(int(cut[2]), 1)
+            whole = math.inf
+            if self.found:
+                whole = math.ceil(self.found * claimed / actual)
+        elif self.format == "FLAC" and self.frames < UNKNOWN_FRAMES:
             whole = self.frames
-        elif self.format == "OGG" and not self._has_last_page():
+        elif self.truncated:
             whole = math.inf
-        elif self.format == "MP3":
-            skip_tag(self.source)
-            if re.search(XING, self.source.read(2**20)):
-                whole, slack = self.frames, 0.1 * rate  # padding
-        elif self.decoded and self.source.truncated:
-            whole = math.inf
-        if whole - slack <= self.found:
-            if self.format not in ("FLAC", "OGG", "MP3") or place > 0.9 * size:
-                return ""
-            self.source.seek(max(size - 160, 0))
-            if b"APETAGEX" in self.source.read():  # a tag at the end
-                return ""
-            whole = math.inf
-        whole = "?" if whole == math.inf else f"{whole / rate:.6g}"
-        return f"{self.found / rate:.6g} of {whole} s"
-
-    def _has_last_page(self):
-        """Whether an Ogg file ends with a whole page that is marked as last."""
-        size = self.source.seek(0, io.SEEK_END)
-        self.source.seek(max(size - 2**17, 0))
-        tail = self.source.read(2**17)
-        page = tail[max(tail.rfind(b"OggS"), 0) :]
-        lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
-        is_whole = len(page) >= 27 + len(lengths) + sum(lengths)
-        return is_whole and bool(page[5] & 4)
+        if whole <= self.found:
+            return ""
+        seconds = "?"
+        if whole < math.inf:
+            seconds = f"{whole / self.samplerate:.6g}"
+        return f"{self.found / self.samplerate:.6g} of {seconds} s"
 
 
 def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
     """Reads an audio file, or a part of it, and averages the channels.
 
-    Returns the mono waveform ``[S]`` in float32, its sampling rate in Hz, and
-    the file's number of channels and length in frames. A source, see
-    ``open_audio``, that is empty, unreadable, truncated or too long to be read
-    at once, or has an invalid sampling rate or invalid samples, is a
-    ValueError.
+    Arguments
+    ---------
+    source : str, bytes, or binary file
+        See ``ffmpeg.readable_source``.
+    max_seconds, start_seconds : float
+        The part to read.
+
+    Returns
+    -------
+    samples : numpy.ndarray
+        Mono waveform ``[S]`` in float32.
+    rate : int
+        Sampling rate in Hz.
+    channels, frames : int
+        Number of channels of the file, and its length in frames.
+
+    Raises
+    ------
+    ValueError
+        If the source is empty, unreadable, truncated or too long to be read at
+        once, or has an invalid sampling rate or invalid samples.
     """
     with open_audio(source, start_seconds + max_seconds) as file:
         rate, channels, frames = file.samplerate, file.channels, file.frames
@@ -114,8 +115,8 @@ def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
         wanted = math.ceil(min(max_seconds * rate, limit + 1))
         if start_seconds:
             file.found = file.seek(min(round(start_seconds * rate), frames))
-        parts = [np.zeros(0, np.float32), *mono_blocks(file, wanted)]
-        samples = np.concatenate(parts)
+        blocks = [np.zeros(0, np.float32), *mono_blocks(file, wanted)]
+        samples = np.concatenate(blocks)
         if len(samples) < wanted:
             frames = file.found
             if missing := file.missing_part():
@@ -131,15 +132,23 @@ def open_audio(source, max_seconds=math.inf):
 
     For the source and ``max_seconds`` see ``readable_source``. Yields a SoundFile.
     After it was read, its ``missing_part()`` says what it lacks, such as
-    "0.5 of 1 s", or is empty. A file that is empty or unreadable, also while
-    the block reads it, or has an invalid sampling rate is a ValueError.
+    "0.5 of 1 s", or is empty.
+
+    Raises
+    ------
+    ValueError
+        If the file is empty or unreadable, also while the block reads it, or
+        has an invalid sampling rate.
     """
     try:
-        opened = readable_source(source, max_seconds)
-        with opened as content, _AudioFile(content) as file:
-            rate, limits = file.samplerate, f"{MIN_RATE}..{MAX_RATE}"
+        with contextlib.ExitStack() as stack:
+            content = stack.enter_context(readable_source(source, max_seconds))
+            file = stack.enter_context(_AudioFile(content))
+            rate = file.samplerate
             if not MIN_RATE <= rate <= MAX_RATE:
-                raise ValueError(f"sampling rate of {rate} Hz, not in {limits}")
+                raise ValueError(
+                    f"sampling rate of {rate} Hz, not in {MIN_RATE}..{MAX_RATE}"
+                )
             yield file
     except sf.LibsndfileError as err:
         raise ValueError(f"unreadable or truncated: {err.error_string}")
@@ -148,8 +157,12 @@ def open_audio(source, max_seconds=math.inf):
 def mono_blocks(file, frames=math.inf):
     """Yields mono blocks ``[S]`` of an open file, up to its damage.
 
-    At most a number of frames. Samples that are not finite, or exceed
-    ``MAX_LEVEL``, are a ValueError.
+    At most a number of frames.
+
+    Raises
+    ------
+    ValueError
+        If samples are not finite, or exceed ``MAX_LEVEL``.
     """
     left = min(frames, file.frames)
     while left > 0:
@@ -179,7 +192,7 @@ def mono_blocks(file, frames=math.inf):
 def resampled_blocks(blocks, rate, sample_rate):
     """Resamples blocks of audio, float32 ``[S]``, of any sizes with soxr (VHQ).
 
-    Rates are in Hz; if they differ and soxr is missing, it is an ImportError.
+    Rates are in Hz. soxr is needed if they differ.
     """
     if rate == sample_rate:
         yield from blocks
@@ -187,7 +200,7 @@ def resampled_blocks(blocks, rate, sample_rate):
     try:
         import soxr
     except ImportError:
-        raise ImportError("Resampling clips needs soxr: pip install soxr")
+        raise ImportError("Resampling needs soxr: pip install soxr") from None
     stream = soxr.ResampleStream(rate, sample_rate, 1, "float32", "VHQ")
     for block in blocks:
         yield stream.resample_chunk(block)
@@ -197,4 +210,4 @@ def resampled_blocks(blocks, rate, sample_rate):
 def resample(samples, rate, sample_rate):
     """A waveform ``[S]`` at a new rate, see ``resampled_blocks``."""
     blocks = [np.asarray(samples, np.float32)]
-    return np.concatenate([*resampled_blocks(blocks, rate, sample_rate)])
+    return np.concatenate(list(resampled_blocks(blocks, rate, sample_rate)))

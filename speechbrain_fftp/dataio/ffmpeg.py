@@ -18,8 +18,10 @@ from tempfile import TemporaryDirectory, TemporaryFile
 
 import soundfile as sf
 
-FFMPEG_EXTENSIONS = (".m4a", ".mp4", ".webm", ".aac", ".mkv", ".mov")
-FFMPEG_EXTENSIONS += (".m4b", ".mka", ".3gp", ".wma")
+FFMPEG_EXTENSIONS = (
+    *(".m4a", ".mp4", ".webm", ".aac", ".mkv", ".mov"),
+    *(".m4b", ".mka", ".3gp", ".wma"),
+)
 MAX_SECONDS = 2**29 / 16000  # 9 hours
 MAX_BYTES = 2**32 - 2**20  # of the decoded file, 6 hours of 48 kHz stereo
 TIMEOUT = 600  # seconds of one run of ffmpeg
@@ -45,37 +47,49 @@ def readable_source(source, max_seconds=math.inf):
 
     Yields a seekable binary file with the ``name`` of the source, which serves
     to read the source more than once. Of a decoded one, ``truncated`` says
-    whether ffmpeg found the end missing. A source that is empty, is no regular
-    file, or cannot be decoded within the limits of time and size is a
-    ValueError.
+    whether ffmpeg found the end missing.
+
+    Raises
+    ------
+    ValueError
+        If the source is empty, is no regular file, or cannot be decoded within
+        the limits of time and size.
     """
     with contextlib.ExitStack() as stack:
         file = _open_binary(source, stack)
-        skip_tag(file)
-        head = file.read(12)
-        file.seek(0)
-        found = (d for p, d in CONTAINERS if re.match(p, head, re.DOTALL))
-        if demuxer := next(found, None):
-            folder, path = stack.enter_context(TemporaryDirectory()), source
-            if not isinstance(source, (str, os.PathLike)):
-                path = os.path.join(folder, "input")
-                with open(path, "wb") as copy:
-                    shutil.copyfileobj(file, copy)
-            name = getattr(file, "name", None)
-            path, truncated = _decode(path, demuxer, folder, max_seconds)
-            file = stack.enter_context(open(path, "rb", buffering=0))
-            file.name, file.truncated = name, truncated
-        yield file
+        demuxer = _find_demuxer(file)
+        if demuxer is None:
+            yield file
+            return
+        folder = stack.enter_context(TemporaryDirectory())
+        path = source
+        if not isinstance(source, (str, os.PathLike)):
+            path = os.path.join(folder, "input")
+            with open(path, "wb") as copy:
+                shutil.copyfileobj(file, copy)
+        output, truncated = _decode(path, demuxer, folder, max_seconds)
+        decoded = stack.enter_context(open(output, "rb", buffering=0))
+        decoded.name = getattr(file, "name", None)
+        decoded.truncated = truncated
+        yield decoded
 
 
-def skip_tag(file):
-    """Goes to the start of a file, or to what follows its ID3 tag."""
-    file.seek(0)
-    head, start = file.read(10), 0
+def _find_demuxer(file):
+    """The demuxer of a known container at the start of a file, or None.
+
+    An ID3 tag is skipped. The file is at its start afterwards.
+    """
+    head = file.read(12)
     if head[:3] == b"ID3":
-        sizes = zip(head[6:], (21, 14, 7, 0))
-        start = 10 + sum(n << shift for n, shift in sizes)
-    file.seek(start)
+        # The size of the tag has 7 bits in each of 4 bytes
+        sizes = zip(head[6:10], (21, 14, 7, 0))
+        file.seek(10 + sum(n << shift for n, shift in sizes))
+        head = file.read(12)
+    file.seek(0)
+    for pattern, demuxer in CONTAINERS:
+        if re.match(pattern, head, re.DOTALL):
+            return demuxer
+    return None
 
 
 def _open_binary(source, stack):
@@ -105,34 +119,41 @@ def _decode(path, demuxer, folder, max_seconds):
     if program is None:
         raise ValueError("needs ffmpeg: install it, or convert the file to wav")
     source = f"file:{os.path.abspath(path)}"
-    output, log = os.path.join(folder, "out.wav"), os.path.join(folder, "log")
+    output = os.path.join(folder, "out.wav")
+    log = os.path.join(folder, "log")
     # One second more than is wanted shows that there is more
     seconds = min(max_seconds, MAX_SECONDS) + 1
-    command = [program, "-nostdin", "-hide_banner", "-loglevel", "error"]
-    command += ["-max_alloc", str(2**28), "-protocol_whitelist", "file"]
-    command += ["-threads", "1", "-t", str(seconds), "-f", demuxer]
-    command += ["-i", source, "-map", "0:a:0?", "-map_metadata", "-1"]
-    # Silence where the timestamps have a gap, or start late
-    command += ["-af", "aresample=async=1:first_pts=0"]
-    command += ["-c:a", "pcm_s16le", "-fs", str(MAX_BYTES), "-f", "wav", output]
-    options = dict.fromkeys(("stdin", "stdout"), subprocess.DEVNULL)
-    options["timeout"] = TIMEOUT
+    command = [
+        *(program, "-nostdin", "-hide_banner", "-loglevel", "error"),
+        *("-max_alloc", str(2**28), "-protocol_whitelist", "file"),
+        *("-threads", "1", "-t", str(seconds), "-f", demuxer),
+        *("-i", source, "-map", "0:a:0?", "-map_metadata", "-1"),
+        # Silence where the timestamps have a gap, or start late
+        *("-af", "aresample=async=1:first_pts=0"),
+        *("-c:a", "pcm_s16le", "-fs", str(MAX_BYTES), "-f", "wav", output),
+    ]
     try:
         with open(log, "wb") as file:
-            run = subprocess.run(command, stderr=file, **options)
+            run = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=file,
+                timeout=TIMEOUT,
+            )
     except subprocess.TimeoutExpired:
         raise ValueError(f"ffmpeg took longer than {TIMEOUT} s")
     except OSError as error:
         raise ValueError(f"ffmpeg cannot be run: {error.strerror}")
     with open(log, "rb") as file:
         file.seek(max(os.path.getsize(log) - 4096, 0))
-        text = file.read().decode("utf-8", "replace").replace(source, "")
+        messages = file.read().decode("utf-8", "replace").replace(source, "")
     if run.returncode or not os.path.exists(output):
-        reason = f"exit status {run.returncode}"
-        reason = [reason, *filter(None, text.splitlines())][-1][:200]
+        reasons = [f"exit status {run.returncode}", *messages.splitlines()]
+        reason = list(filter(None, reasons))[-1][:200]
         reason = re.sub(r"^(\[.*?\]|:) ", "", reason)
         raise ValueError(f"ffmpeg cannot read it: {reason}")
     is_large = os.path.getsize(output) >= MAX_BYTES
     if is_large or sf.info(output).duration > MAX_SECONDS:
         raise ValueError("too long to be decoded at once: cut it into parts")
-    return output, bool(PREMATURE_END.search(text))
+    return output, bool(PREMATURE_END.search(messages))

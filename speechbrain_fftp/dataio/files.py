@@ -13,17 +13,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
-import time
-
-from speechbrain.utils.logger import get_logger
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
-logger = get_logger(__name__)
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 LITTLE = 2**20  # bytes: libraries fail with other errors when fewer are free
@@ -42,7 +31,8 @@ def name_full_disk(path, needed=0):
         if isinstance(error, OSError) and error.errno not in FULL:
             raise  # another error, or one that has this form already
         folder = os.path.dirname(os.path.abspath(path))
-        free, cause = shutil.disk_usage(folder).free, error
+        free = shutil.disk_usage(folder).free
+        cause = error
         while cause is not None and getattr(cause, "errno", None) not in FULL:
             cause = cause.__cause__ or cause.__context__
         if cause is None and free > LITTLE:
@@ -104,55 +94,29 @@ def atomic_folder(path, needed=0):
 
 
 @contextlib.contextmanager
-def locked(folder, name, doing):
-    """Holds the lock ``name`` in a folder, at most until the process ends.
+def locked(path, doing, timeout=0):
+    """Holds a lock file, at most until the process ends.
 
-    Processes forked meanwhile, such as those of a ``DataLoader``, do not hold
-    it. If another process does, a RuntimeError says what it is ``doing``.
+    Raises
+    ------
+    RuntimeError
+        If another process still holds it after ``timeout`` seconds; ``doing``
+        says what it does with the folder, such as "being prepared".
     """
-    path = os.path.join(folder, name)
-    while True:
-        with open(path, "ab+", buffering=0) as file:
-            _take_lock(file, folder, doing)
-            try:
-                if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
-                    continue
-            except FileNotFoundError:  # its holder has just finished
-                continue
-            if fcntl is not None:
-                os.register_at_fork(after_in_child=file.close)
-            try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):
-                    os.remove(path)
-            return
+    from filelock import FileLock, Timeout
 
-
-def _take_lock(file, folder, doing):
-    """Locks a file and writes who holds it; an error if another one does."""
-    free, here = True, socket.gethostname()
+    lock = FileLock(path)
     try:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        free = False
-    except OSError as error:  # a file system without locks
-        logger.warning("%s cannot be locked: %s", folder, error)
-    file.seek(0)
-    holder = file.read().decode("utf-8", "replace").splitlines()
-    host, pid, since, *_ = [*holder, "?", "?", "?"]
-    advice = "Wait for it to finish, or give another folder"
-    if free and host not in ("?", here):  # some locks are of one host only
-        free = False
-        advice += f". If that process no longer runs, delete {file.name}"
-    if not free:
-        holder = f"process {pid} on {host} since {since}"
-        raise RuntimeError(f"{folder} is {doing} by {holder}. {advice}.")
-    now = time.strftime("%Y-%m-%d %H:%M:%S %z")
-    with contextlib.suppress(OSError):  # the lock holds on a full disk, too
-        file.truncate(0)
-        file.write(f"{here}\n{os.getpid()}\n{now}\n".encode())
+        lock.acquire(timeout=timeout)
+    except Timeout:
+        raise RuntimeError(
+            f"{os.path.dirname(path)} is {doing} by another process: wait for"
+            " it to finish, or give another folder."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _temporary(path):

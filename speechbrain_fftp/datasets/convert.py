@@ -1,4 +1,4 @@
-"""Converts audio clips to mono FLAC files with one sampling rate.
+"""Converts audio clips to mono FLAC with one sampling rate: files or shards.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -6,21 +6,25 @@ Authors
 
 import contextlib
 import io
+import json
+import logging
 import os
 import shutil
+import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
+from tqdm.contrib.concurrent import thread_map
 
-from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.ffmpeg import readable_source
-from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.dataio.files import atomic_path, write_json
+from speechbrain_fftp.datasets.names import hash_fraction
 
-logger = get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 TREATMENTS = ("cut", "trimmed", "downmixed", "resampled", "clipped")
 USUAL_SECONDS = 10.0  # tools may download as much even if a clip is shorter
@@ -28,18 +32,68 @@ LONG = 1.5  # a file so many times longer than its clip is a whole recording
 TOLERANCE = 0.5  # seconds that the end of a recording may lack
 
 
+class AudioFiles:
+    """The audio of clips, in one file each.
+
+    Arguments
+    ---------
+    paths : dict
+        Maps ids to files.
+    """
+
+    def __init__(self, paths):
+        self.paths = paths
+
+    def available(self, ids):
+        """The ids that have audio, as a set."""
+        return {clip_id for clip_id in ids if clip_id in self.paths}
+
+    def iter_audio(self, ids):
+        """Yields the ids with their audio, or None if it is missing."""
+        for clip_id in ids:
+            path = self.paths.get(clip_id)
+            yield clip_id, path if path and os.path.isfile(path) else None
+
+    def group(self, clips):
+        """Groups clips that are read in one pass, each with their audio."""
+        shuffled = sorted(
+            clips, key=lambda clip: hash_fraction(f"place of {clip.id}")
+        )
+        return [(shuffled, self)]
+
+
 def encode_clip(
     source, sample_rate=16000, max_seconds=10.0, start=0.0, always=False
 ):
     """Encodes a clip as a mono 16-bit FLAC file in memory.
 
-    Returns the content of the file, its duration in seconds, and the list of
-    ``TREATMENTS`` that were applied, which is also the comment of the file.
+    Arguments
+    ---------
+    source : str, bytes, or binary file
+        See ``ffmpeg.readable_source``; None if it is missing.
+    sample_rate : int
+        Sampling rate of the encoded clip, in Hz.
+    max_seconds : float
+        Longer clips are trimmed.
+    start : float
+        Where the clip starts, in seconds, if the source is a whole recording: a
+        file longer than 1.5 times the clip (and than 15 s).
+    always : bool
+        Whether every source is a whole recording.
 
-    The source is one of ``ffmpeg.readable_source``, or None if it is missing. With a
-    ``start`` in seconds, it may be a whole recording that the clip is cut out
-    of: ``always``, or if it is longer than 1.5 times the clip (and than 15 s).
-    A clip that is unusable, or ends before its segment, is a ValueError.
+    Returns
+    -------
+    content : bytes
+        The encoded file, whose comment lists the treatments.
+    duration : float
+        In seconds.
+    treatments : list of str
+        Those of ``TREATMENTS`` that were applied.
+
+    Raises
+    ------
+    ValueError
+        If the clip cannot be used, or the source ends before its end.
     """
     if source is None:
         raise ValueError("missing file")
@@ -51,8 +105,10 @@ def encode_clip(
     if np.abs(samples).max() > 1:
         treatments.append("clipped")
     samples = np.rint(samples.clip(-1, 1) * 32768).clip(max=32767)
-    content, form = io.BytesIO(), {"subtype": "PCM_16", "format": "FLAC"}
-    with sf.SoundFile(content, "w", sample_rate, 1, **form) as file:
+    content = io.BytesIO()
+    with sf.SoundFile(
+        content, "w", sample_rate, channels=1, subtype="PCM_16", format="FLAC"
+    ) as file:
         file.comment = f"treatments: {' '.join(treatments)}"
         file.write(samples.astype(np.int16))
     return content.getvalue(), len(samples) / sample_rate, treatments
@@ -63,47 +119,70 @@ def convert_clips(
 ):
     """Converts clips to ``folder/ID.flac`` in parallel and keeps existing ones.
 
-    ``clips`` maps ids to the maximum duration and the start for
-    ``encode_clip``. ``iter_audio`` takes the ids that are not yet converted,
-    and yields ids and sources in any order.
+    Arguments
+    ---------
+    clips : dict
+        Maps ids to the maximum duration and the start for ``encode_clip``.
+    iter_audio : callable
+        Takes the ids that are not yet converted, and yields ids and sources in
+        any order.
+    folder : str
+        Folder to write to.
+    rate : int
+        Sampling rate, in Hz.
+    num_workers : int, optional
+        Number of threads, by default one per CPU.
+    name : str, optional
+        Label of the progress bar.
+    always : bool
+        See ``encode_clip``.
 
-    Returns two dicts: duration and treatments of each id that is converted, and
-    the reasons why the others could not be.
+    Returns
+    -------
+    converted : dict
+        Duration and treatments of each id that is converted.
+    failed : dict
+        The reasons why the others could not be.
     """
     num_workers = num_workers or get_available_cpu_count()
     paths = {i: os.path.join(folder, f"{i}.flac") for i in clips}
-    converted = {i: _read_converted(paths[i], rate) for i in clips}
-    pending = [i for i in clips if converted[i] is None]
+    results = {i: _read_converted(paths[i], rate) for i in clips}
+    pending = [i for i in clips if results[i] is None]
     needed = 2 * rate * sum(clips[i][0] for i in pending) / 2**20
     free = shutil.disk_usage(folder).free / 2**20
     if needed > free:
-        text = "The clips may need up to %.0f MiB, but %.0f MiB are free in %s"
-        logger.warning(text, needed, free, folder)
+        logger.warning(
+            f"The clips may need up to {needed:.0f} MiB, but {free:.0f} MiB are"
+            f" free in {folder}"
+        )
 
     def convert(item):
         clip_id, source = item
-        how = rate, *clips[clip_id], always
+        max_seconds, start = clips[clip_id]
         try:
-            content, *about = encode_clip(source, *how)
-        except ValueError as err:
-            return clip_id, str(err)
+            content, duration, treatments = encode_clip(
+                source, rate, max_seconds, start, always
+            )
+        except ValueError as error:
+            return clip_id, str(error)
         with atomic_path(paths[clip_id]) as temporary_path:
             Path(temporary_path).write_bytes(content)
-        return clip_id, tuple(about)
+        return clip_id, (duration, treatments)
 
     with ThreadPoolExecutor(num_workers) as pool:
         # Short queues, as their items may be whole files in memory
-        results = parallel_map(
-            convert,
-            iter_audio(pending),
-            chunk_size=4,
-            queue_size=2 * num_workers,
-            executor=pool,
-            progress_bar_kwargs={"desc": name, "total": len(pending)},
+        results.update(
+            parallel_map(
+                convert,
+                iter_audio(pending),
+                chunk_size=4,
+                queue_size=2 * num_workers,
+                executor=pool,
+                progress_bar_kwargs={"desc": name, "total": len(pending)},
+            )
         )
-        converted.update(results)
-    failed = {i: why for i, why in converted.items() if isinstance(why, str)}
-    return {i: converted[i] for i in clips if i not in failed}, failed
+    failed = {i: why for i, why in results.items() if isinstance(why, str)}
+    return {i: results[i] for i in clips if i not in failed}, failed
 
 
 def _read_converted(path, sample_rate):
@@ -115,22 +194,153 @@ def _read_converted(path, sample_rate):
                 return file.frames / sample_rate, treatments
 
 
+def write_shards(
+    clips,
+    clip_audio,
+    folder,
+    *,
+    classes,
+    sample_rate,
+    clips_per_shard,
+    cut_always=False,
+    num_workers=None,
+):
+    """Writes clips into tar shards in WebDataset's format.
+
+    A clip is ``NUMBER.flac`` and ``NUMBER.json``, with its id, duration and
+    labels. Shards that an interrupted call has written are kept: each is
+    complete once ``shard-NUMBER.json`` is beside it. No shard is empty.
+
+    Arguments
+    ---------
+    clips : list of Clip
+        The clips.
+    clip_audio : AudioFiles or audioset.shard_files.AudioShards
+        Their audio.
+    folder : str
+        Folder to write to.
+    classes : dict
+        Maps mids to display names.
+    sample_rate : int
+        Sampling rate, in Hz.
+    clips_per_shard : int
+        Number of clips in a shard; some may have fewer.
+    cut_always : bool
+        Whether every file is a whole recording, see ``encode_clip``.
+    num_workers : int, optional
+        Number of threads, by default one per CPU.
+
+    Returns
+    -------
+    converted, failed : dict
+        As of ``convert_clips``.
+    """
+    os.makedirs(folder, exist_ok=True)
+    jobs = [
+        (group[i : i + clips_per_shard], source)
+        for group, source in clip_audio.group(clips)
+        for i in range(0, len(group), clips_per_shard)
+    ]
+
+    def write(numbered_job):
+        number, (group, source) = numbered_job
+        return _write_shard(
+            Path(folder, f"shard-{number:06d}.tar"),
+            {clip.id: clip for clip in group},
+            source,
+            classes=classes,
+            sample_rate=sample_rate,
+            cut_always=cut_always,
+        )
+
+    records = thread_map(
+        write,
+        list(enumerate(jobs)),
+        max_workers=num_workers or get_available_cpu_count(),
+        desc="shards",
+    )
+    for path in Path(folder).glob("shard-*.*"):
+        number = int(path.stem.removeprefix("shard-"))
+        if number >= len(jobs):  # of an earlier attempt with smaller shards
+            path.unlink()
+    converted = {}
+    failed = {}
+    for record in records:
+        converted.update(record["converted"])
+        failed.update(record["failed"])
+    return converted, failed
+
+
+def _write_shard(path, clips, source, *, classes, sample_rate, cut_always):
+    """Writes one shard unless it is there; returns what became of its clips."""
+    record_path = path.with_suffix(".json")
+    if record_path.is_file():
+        record = json.loads(record_path.read_text("utf-8"))
+        is_same = clips.keys() == record["converted"].keys() | record["failed"]
+        if is_same and (path.is_file() or not record["converted"]):
+            return record
+    converted = {}
+    failed = {}
+    with atomic_path(path) as temporary, tarfile.open(temporary, "w") as tar:
+        for clip_id, content in source.iter_audio(clips):
+            clip = clips[clip_id]
+            try:
+                flac, duration, treatments = encode_clip(
+                    content,
+                    sample_rate,
+                    max_seconds=clip.end - clip.start,
+                    start=clip.start,
+                    always=cut_always,
+                )
+            except ValueError as error:
+                failed[clip_id] = str(error)
+                continue
+            labels = [classes[mid] for mid in clip.mids if mid in classes]
+            row = {"id": clip_id, "duration": duration, "labels": labels}
+            name = f"{len(converted):06d}"
+            _add_member(tar, f"{name}.flac", flac)
+            _add_member(tar, f"{name}.json", json.dumps(row).encode())
+            converted[clip_id] = (duration, treatments)
+    if not converted:
+        path.unlink()
+    record = {"converted": converted, "failed": failed}
+    write_json(record_path, record)
+    return record
+
+
+def _add_member(tar, name, content):
+    """Adds a file to a tar, without times and owners."""
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))
+    tar.members = []  # tarfile would keep them all
+
+
 def read_clip(source, max_seconds, start=0.0, always=False):
-    """Reads a clip up to its maximum duration and checks it."""
+    """Reads a clip up to its maximum duration and checks it.
+
+    Returns the samples ``[S]``, their rate and the list of treatments.
+    """
     with contextlib.ExitStack() as stack:
         if start:  # read the file twice, but decode it once
             enough = start + LONG * max(max_seconds, USUAL_SECONDS)
             source = stack.enter_context(readable_source(source, enough))
             start = _find_start(source, start, max_seconds, always)
-        found = audio.read_audio(source, max_seconds, start)
-    samples, rate, channels, frames = found
+        samples, rate, channels, frames = audio.read_audio(
+            source, max_seconds, start
+        )
     if not len(samples):
         raise ValueError("empty file")
     if len(samples) < audio.MIN_SECONDS * rate:
         raise ValueError(f"shorter than 25 ms: {len(samples)} samples")
-    is_longer = not start and frames > len(samples)
-    done = {"cut": start, "trimmed": is_longer, "downmixed": channels > 1}
-    return samples, rate, [name for name in done if done[name]]
+    treatments = []
+    if start:
+        treatments.append("cut")
+    elif frames > len(samples):
+        treatments.append("trimmed")
+    if channels > 1:
+        treatments.append("downmixed")
+    return samples, rate, treatments
 
 
 def _find_start(source, start, seconds, always):

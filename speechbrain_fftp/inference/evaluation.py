@@ -15,12 +15,13 @@ import torch
 from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.datasets.audioset import layouts
-from speechbrain_fftp.datasets.audioset.lists import read_table
-from speechbrain_fftp.datasets.audioset.manifests import choose_clips
-from speechbrain_fftp.datasets.audioset.shard_reader import iter_audio
 from speechbrain_fftp.datasets.convert import encode_clip
-from speechbrain_fftp.datasets.custom.listing import open_data
+from speechbrain_fftp.datasets.manifests import (
+    check_missing,
+    choose_clips,
+    read_table,
+)
+from speechbrain_fftp.datasets.prepare import open_data
 from speechbrain_fftp.datasets.prepared import DONE
 from speechbrain_fftp.inference.many_files import tag_many
 from speechbrain_fftp.metrics.tagging import f1_scores, tagging_metrics
@@ -81,8 +82,7 @@ def _list_prepared(folder, split):
 
 def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
     """As ``_list_prepared``, of clips as the recipe would prepare them."""
-    settings = {"unbalanced": False, **settings, "data_folder": data_folder}
-    data = open_data(settings)
+    data = open_data(data_folder, **settings)
     listed = data.list_clips()
     if not listed.get(split):
         raise ValueError(
@@ -91,7 +91,7 @@ def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
         )
     chosen, *_ = choose_clips(listed, data.classes)
     clips = {clip.id: clip for clip in chosen[split]}
-    layouts.check_missing({split: chosen[split]}, data, allow_missing)
+    check_missing({split: chosen[split]}, data, allow_missing)
     always = settings.get("cut_segments") == "yes"
 
     def encode(audio, clip):
@@ -103,7 +103,7 @@ def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
 
     def items():
         """Yields what is listed, in the order of the audio."""
-        for clip_id, audio in iter_audio(data.audio[split], clips):
+        for clip_id, audio in data.audio[split].iter_audio(clips):
             clip = clips[clip_id]
             own = [data.classes[m] for m in clip.mids if m in data.classes]
             yield clip_id, functools.partial(encode, audio, clip), own

@@ -12,7 +12,10 @@ from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.datasets.audioset import lists
+from speechbrain_fftp.datasets.strong_labels import (
+    cut_events,
+    read_strong_labels,
+)
 from speechbrain_fftp.inference import frames, thresholds
 from speechbrain_fftp.inference.evaluation import list_labelled_clips
 from speechbrain_fftp.inference.many_files import READING_ERRORS
@@ -99,7 +102,7 @@ def find_events(
     about = list_labelled_clips(tagger, data_folder, split, **settings)
     names, ids, clips, labels = about
     names = {name: label for name, label in names.items() if label in labels}
-    listed = lists.read_strong_labels(strong_labels, set(ids), names, split)
+    listed = read_strong_labels(strong_labels, set(ids), names, split)
     truth = {
         clip: [event for event in events if event[2] in labels]
         for clip, events in listed.items()
@@ -124,7 +127,7 @@ def find_events(
             raise error
         logger.warning(f"{clip} is skipped: {error}")
     durations = {clip: each.duration for clip, each in found.items()}
-    return found, lists.cut_events(truth, durations, strong_labels)
+    return found, cut_events(truth, durations, strong_labels)
 
 
 def evaluate_events(tagger, *tables, **options):

@@ -14,7 +14,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.datasets.audioset import lists
+from speechbrain_fftp.datasets.strong_labels import (
+    cut_events,
+    read_strong_labels,
+)
 from speechbrain_fftp.inference.event_scores import (
     calibrate_events,
     evaluate_events,
@@ -44,7 +47,7 @@ class EventScores:
         for split, path in self.tables.items():
             event_packages()  # errors before the training
             clips = datasets[split].data
-            lists.read_strong_labels(path, clips, classes, split)
+            read_strong_labels(path, clips, classes, split)
 
     def report(self, run_folder, prepared_folder, device):
         """Scores a run's model; adds to its metrics.json, and logs them."""
@@ -81,8 +84,8 @@ class StrongLabels:
         self.n_classes, self.tagger = len(labels), tagger
         numbers = {label: number for number, label in enumerate(labels)}
         clips = {k: row["duration"] for k, row in train_set.data.items()}
-        listed = lists.read_strong_labels(path, clips, classes, "train")
-        listed = lists.cut_events(listed, clips, path)
+        listed = read_strong_labels(path, clips, classes, "train")
+        listed = cut_events(listed, clips, path)
         names = (x for events in listed.values() for *_, x in events)
         unknown = Counter(x for x in names if x not in numbers)
         self.events = {

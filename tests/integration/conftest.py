@@ -13,22 +13,22 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from recipe_runs import load_script
+from data_folders import write_audioset_demo
 
-from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
+from speechbrain_fftp.datasets.prepare import prepare_data
 
 
 @pytest.fixture(scope="session")
 def data_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "audioset"
-    make_demo_set(folder, num_train=24, num_valid=8, num_eval=8)
+    write_audioset_demo(folder, num_train=24, num_valid=8, num_eval=8)
     return folder
 
 
 @pytest.fixture(scope="session")
 def prepare():
     """The function that prepares AudioSet and custom data."""
-    return load_script("AudioSet/audioset_prepare.py").prepare_audioset
+    return prepare_data
 
 
 @pytest.fixture(scope="session")

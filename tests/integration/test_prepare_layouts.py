@@ -8,7 +8,6 @@ import csv
 import io
 import json
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,7 +75,7 @@ def check(save, skipped=()):
         np.testing.assert_allclose(found, tone(clip_id), atol=0.03)
     labels = [rows["eval"][clip_id]["labels"] for clip_id in EVAL]
     assert labels == ["Music", "Speech;Music"]
-    return read_report(save)["audio"]
+    return read_report(save).get("audio")
 
 
 BALANCED = ("balanced_train_segments", "eval_segments")
@@ -114,8 +113,8 @@ def test_names_of_files(prepare, tmp_path, names, found):
         "in_the_folder_of_another_split": 0,
     }
     prepare(data, tmp_path / "shards", **SHARDS)
-    index = json.loads((tmp_path / "shards" / "train.json").read_text())
-    assert index["clips"] + len(read_rows(tmp_path / "shards/valid.csv")) == 4
+    rows = read_rows(tmp_path / "shards/train.csv")
+    assert set(TRAIN) == {*rows, *read_rows(tmp_path / "shards/valid.csv")}
 
 
 def test_best_of_several_files(prepare, tmp_path):
@@ -221,8 +220,8 @@ def test_shards_with_labels(prepare, tmp_path, labels, extracted):
     classes = (save / "classes.csv").read_text("utf-8").splitlines()
     assert len(classes) == 528 and classes[138] == f"137,{MUSIC},Music"
     prepare(data, tmp_path / "shards", **SHARDS)
-    index = json.loads((tmp_path / "shards" / "train.json").read_text())
-    assert index["clips"] + len(read_rows(tmp_path / "shards/valid.csv")) == 4
+    rows = read_rows(tmp_path / "shards/train.csv")
+    assert set(TRAIN) == {*rows, *read_rows(tmp_path / "shards/valid.csv")}
 
 
 def test_shards_of_listed_clips(prepare, tmp_path):
@@ -273,10 +272,10 @@ def test_whole_recordings(prepare, tmp_path, cut, form):
     found = {p.stem: sf.read(p)[0] for p in save.glob("flac/*")}
     for path in save.glob("shards/*.tar"):
         with tarfile.open(path) as tar:
-            for member in tar:
-                if member.name.endswith(".flac"):
-                    content = io.BytesIO(tar.extractfile(member).read())
-                    found[Path(member.name).stem] = sf.read(content)[0]
+            for name in tar.getnames()[::2]:
+                row = json.load(tar.extractfile(name.replace("flac", "json")))
+                content = io.BytesIO(tar.extractfile(name).read())
+                found[row["id"]] = sf.read(content)[0]
     assert {i: round(32 * x[0], 2) for i, x in found.items()} == starts
     assert {len(x) for i, x in found.items() if i != short} == {160000}
     report = read_report(save)

@@ -5,6 +5,7 @@ Authors
 """
 
 import functools
+import logging
 import os
 import re
 from collections import Counter
@@ -12,12 +13,11 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.datasets.names import as_utf8
 from speechbrain_fftp.datasets.prepared import BEGUN, DONE
 
-logger = get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 SPLIT_FOLDERS = {
     **dict.fromkeys(("train", "bal_train", "balanced_train"), "train"),
@@ -44,13 +44,13 @@ COUNTS = ("not_listed", "of_another_segment", "further_files_of_a_clip")
 EXAMPLES = 1000  # unlisted files that are kept as examples, at most
 
 
-class AudioFiles(NamedTuple):
+class FoundFiles(NamedTuple):
     """What ``find_audio`` found."""
 
     paths: dict  # from id to file
     timed: set  # ids of files that are named after their segment's start
     candidates: list  # all files that are named like an id
-    about: dict  # for the report
+    counts: dict  # for the report
     unlisted: list  # examples of the other files
 
 
@@ -138,10 +138,13 @@ def find_audio(data_folder, wanted):
     ranks = best.values()
     counts["in_the_folder_of_another_split"] = sum(r[0] == 2 for r in ranks)
     names = dict(sorted(Counter(rank[4] for rank in ranks).items()))
-    timed = {i for i, rank in best.items() if rank[-1]}
-    paths = {i: rank[3] for i, rank in best.items()}
-    about = {"files": number, "names": names, **counts}
-    return AudioFiles(paths, timed, candidates, about, unlisted)
+    return FoundFiles(
+        paths={i: rank[3] for i, rank in best.items()},
+        timed={i for i, rank in best.items() if rank[-1]},
+        candidates=candidates,
+        counts={"files": number, "names": names, **counts},
+        unlisted=unlisted,
+    )
 
 
 def read_name(stem, ids):
@@ -170,12 +173,12 @@ def describe_files(found, ids):
         name = os.path.basename(path)
         return any(name[i : i + 11] in ids for i in range(len(name)))
 
-    text = f"{found.about['files']} audio files found"
-    if unlisted := found.about["not_listed"]:
+    text = f"{found.counts['files']} audio files found"
+    if unlisted := found.counts["not_listed"]:
         text += f", {unlisted} of them not named like a listed id"
         nearest = next(filter(holds_id, found.unlisted), None)
         text += f", such as {as_utf8(nearest or found.unlisted[0])}"
         text += ", which holds one" if nearest else ""
-    if others := found.about["of_another_segment"]:
+    if others := found.counts["of_another_segment"]:
         text += f", {others} named after another segment of their video"
     return text

@@ -1,7 +1,7 @@
-"""Opens data folders: custom data, or AudioSet.
+"""Lists custom data: clips in a table, or in one folder per class.
 
-Custom data are clips in a table, or in one folder per class. Their classes, ids
-and, unless they are given, splits depend only on the files found.
+Their classes, ids and, unless they are given, splits depend only on the files
+found.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -13,45 +13,57 @@ from pathlib import PureWindowsPath
 from typing import NamedTuple
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.datasets.audioset import layouts
-from speechbrain_fftp.datasets.audioset.lists import (
-    CLASS_LIST,
+from speechbrain_fftp.datasets.custom.splits import CustomClip
+from speechbrain_fftp.datasets.manifests import (
     check_class_names,
     read_table,
-    unique_mids,
-)
-from speechbrain_fftp.datasets.custom.splits import (
-    CustomClip,
-    choose_fold,
-    split_custom_data,
+    unique,
 )
 from speechbrain_fftp.datasets.names import clip_ids, files_below, folders_in
 
 CLIP_LIST = "clips.csv"
-SPLIT_WORDS = {"train": "train", "valid": "valid", "eval": "eval"}
-SPLIT_WORDS.update(test="eval", val="valid")
-# What an CustomClip is made of in published tables: path, labels, split, group and
-# fold, in terms of their columns
-URBANSOUND = "audio/fold{fold}/{slice_file_name} | {class} |  | {fsID} | {fold}"
-FSD50K = "FSD50K.{}_audio/{{fname}}.wav | {{labels}} | {}"
+SPLIT_WORDS = {
+    "train": "train",
+    "valid": "valid",
+    "val": "valid",
+    "eval": "eval",
+    "test": "eval",
+}
+# How the columns of published tables make up the fields of a CustomClip
 PUBLISHED_TABLES = {
-    "meta/esc50.csv": "audio/{filename} | {category} |  | {src_file} | {fold}",
-    "metadata/UrbanSound8K.csv": URBANSOUND,
-    "FSD50K.ground_truth/dev.csv": FSD50K.format("dev", "{split}"),
-    "FSD50K.ground_truth/eval.csv": FSD50K.format("eval", "eval"),
+    "meta/esc50.csv": {
+        "path": "audio/{filename}",
+        "labels": "{category}",
+        "group": "{src_file}",
+        "fold": "{fold}",
+    },
+    "metadata/UrbanSound8K.csv": {
+        "path": "audio/fold{fold}/{slice_file_name}",
+        "labels": "{class}",
+        "group": "{fsID}",
+        "fold": "{fold}",
+    },
+    "FSD50K.ground_truth/dev.csv": {
+        "path": "FSD50K.dev_audio/{fname}.wav",
+        "labels": "{labels}",
+        "split": "{split}",
+    },
+    "FSD50K.ground_truth/eval.csv": {
+        "path": "FSD50K.eval_audio/{fname}.wav",
+        "labels": "{labels}",
+        "split": "eval",
+    },
 }
 LAYOUTS = (
     f"A data folder has either {CLIP_LIST} with the columns path and labels"
     " (joined by ';') and, optionally, split or fold, and group; or one folder"
     f" per class with clips in it ({', '.join(AUDIO_EXTENSIONS)}), or train,"
     " valid and test with one folder per class each; or ESC-50, UrbanSound8K or"
-    f" FSD50K with their tables; or AudioSet's {CLASS_LIST} with"
-    f" {layouts.SEGMENT_LISTS['train']}, {layouts.SEGMENT_LISTS['eval']}"
-    " and audio/; or that list with parquet shards, such as"
-    " data/bal_train/00.parquet and data/eval/00.parquet."
+    " FSD50K with their tables; or AudioSet's lists and audio, or parquet"
+    " shards such as data/bal_train/00.parquet and data/eval/00.parquet."
 )
 # Folders with these names are splits, whatever their case and separators
-SPLIT_NAMES = {
+SPLIT_FOLDERS = {
     "train": "train training baltrain balancedtrain unbaltrain unbalancedtrain",
     "dev": "dev development",  # to train on, or beside train to validate on
     "valid": "val valid validation",
@@ -70,82 +82,72 @@ class CustomData(NamedTuple):
     tables: list  # the files that list the clips, if any
 
 
-def open_data(settings):
-    """Finds classes, clips and audio; returns Data. Errors say what is missing.
-
-    The settings are those of a prepared folder: ``data_folder``, ``unbalanced``
-    and, if they are not the default, ``test_fold`` and ``cut_segments``.
-    """
-    data_folder, unbalanced = settings["data_folder"], settings["unbalanced"]
-    test_fold = settings.get("test_fold")
-    own = find_custom_data(data_folder)
-    if own is None:
-        if test_fold is not None:
-            raise ValueError("test_fold is for custom data with folds only")
-        cut = settings.get("cut_segments") != "no"
-        return layouts.open_audioset(data_folder, unbalanced, cut, LAYOUTS)
-    if unbalanced:
-        raise ValueError("unbalanced is for AudioSet only")
-    clips = choose_fold(own.clips, test_fold, data_folder)
-    own, notes = own._replace(clips=clips), {}
-
-    def list_clips():
-        listed, notes["identical_clips"] = split_custom_data(own)
-        return listed
-
-    files = [*own.files.values(), *own.tables]
-    audio = dict.fromkeys(layouts.AUDIOSET_SPLITS, own.files)
-    return layouts.Data(own.classes, list_clips, audio, files, notes=notes)
-
-
 def find_custom_data(data_folder):
-    """Lists custom data; None without any, or if the folder is AudioSet's."""
-    data_folder = str(data_folder)
-    if not os.path.isdir(data_folder) or layouts.is_audioset(data_folder):
+    """Lists the clips of a data folder; None if it holds none."""
+    data_folder = os.path.abspath(data_folder)
+    if not os.path.isdir(data_folder):
         return None
-    templates = {CLIP_LIST: "", **PUBLISHED_TABLES}
-    found = {os.path.join(data_folder, n): t for n, t in templates.items()}
-    tables = list(filter(os.path.isfile, found))
-    if tables and not found[tables[0]]:  # clips.csv
-        tables = tables[:1]
-    clips = [clip for t in tables for clip in read_clip_list(t, found[t])]
-    clips = clips or list_class_folders(data_folder)
+    clips, tables = _list_clips(data_folder)
     if not clips:
         return None
     names = sorted({label for clip in clips for label in clip.labels})
-    classes = dict(zip(names, names))
     origin = tables[0] if tables else data_folder
-    check_class_names(classes, origin)
-    if len(classes) < 2:
+    check_class_names(names, origin)
+    if len(names) < 2:
         raise ValueError(
             f"{origin}: at least two classes are needed, found"
-            f" {', '.join(classes) or 'none'}. {LAYOUTS}"
+            f" {', '.join(names) or 'none'}. {LAYOUTS}"
         )
     ids = clip_ids([clip.path for clip in clips])
-    files = {i: os.path.join(data_folder, path) for path, i in ids.items()}
-    return CustomData(data_folder, classes, clips, ids, files, tables)
+    return CustomData(
+        folder=data_folder,
+        classes=dict(zip(names, names)),
+        clips=clips,
+        ids=ids,
+        files={i: os.path.join(data_folder, path) for path, i in ids.items()},
+        tables=tables,
+    )
 
 
-def read_clip_list(path, template=""):
+def _list_clips(data_folder):
+    """Lists the clips, and the tables that they are read from."""
+    path = os.path.join(data_folder, CLIP_LIST)
+    if os.path.isfile(path):
+        return read_clip_list(path), [path]
+    clips = []
+    tables = []
+    for name, fields in PUBLISHED_TABLES.items():
+        path = os.path.join(data_folder, name)
+        if os.path.isfile(path):
+            tables.append(path)
+            clips += read_clip_list(path, fields)
+    return clips or list_class_folders(data_folder), tables
+
+
+def read_clip_list(path, fields=None):
     """Reads a table of clips with the columns of ``LAYOUTS``.
 
-    ``template``, one of PUBLISHED_TABLES, makes them of others.
+    ``fields``, one of PUBLISHED_TABLES, makes them of other columns.
     """
-    clips, seen = [], {}
-    needed = re.findall(r"{(\w+)}", template) or ("path", "labels")
-    for line, row in read_table(path, needed):
+    columns = ("path", "labels")
+    if fields is not None:
+        columns = re.findall(r"{(\w+)}", " ".join(fields.values()))
+    clips = []
+    line_of = {}
+    first_of = {}
+    for line, row in read_table(path, columns):
         try:
-            if template:
-                entries = [e.format_map(row) for e in template.split(" | ")]
-                row = dict(zip(CustomClip._fields, entries))
+            if fields is not None:
+                row = {k: text.format_map(row) for k, text in fields.items()}
                 row["labels"] = row["labels"].replace(",", ";")
             clip = _parse_row(row)
-            first_line, first = seen.setdefault(clip.path, (line, clip))
-            if clip != first:
+            if clip != first_of.setdefault(clip.path, clip):
                 raise ValueError(
-                    f"{clip.path!r} is in line {first_line} as well, with other"
-                    " entries: use one line, with labels joined by ';'"
+                    f"{clip.path!r} is in line {line_of[clip.path]} as well,"
+                    " with other entries: use one line, with labels joined by"
+                    " ';'"
                 )
+            line_of.setdefault(clip.path, line)
             if clips and bool(clips[0].fold) != bool(clip.fold):
                 raise ValueError("give each clip a fold, or none of them")
         except ValueError as error:
@@ -157,7 +159,7 @@ def read_clip_list(path, template=""):
 
 
 def _parse_row(row):
-    """Turns the entries of a clip into an CustomClip."""
+    """Turns the entries of a row into a CustomClip."""
     if not row["path"]:
         raise ValueError("the path is empty")
     # It knows the absolute paths and separators of other systems as well
@@ -167,15 +169,21 @@ def _parse_row(row):
             f"the path {row['path']!r} must be relative to the data folder and"
             " within it"
         )
-    split, fold = row.get("split", "").lower(), row.get("fold", "")
+    split = row.get("split", "").lower()
+    fold = row.get("fold", "")
     if split and split not in SPLIT_WORDS:
-        words = ", ".join(SPLIT_WORDS)
-        raise ValueError(f"the split is {split!r}, not one of {words}")
+        raise ValueError(
+            f"the split is {split!r}, not one of {', '.join(SPLIT_WORDS)}"
+        )
     if split and fold:
         raise ValueError("a clip has a split or a fold: empty one of them")
-    labels = unique_mids(row["labels"].split(";"))
-    split, group = SPLIT_WORDS.get(split, ""), row.get("group", "")
-    return CustomClip(path.as_posix(), labels, split, group, fold)
+    return CustomClip(
+        path=path.as_posix(),
+        labels=unique(row["labels"].split(";")),
+        split=SPLIT_WORDS.get(split, ""),
+        group=row.get("group", ""),
+        fold=fold,
+    )
 
 
 def list_class_folders(data_folder):
@@ -220,7 +228,7 @@ def _split_of(folder):
     """The split that a folder is named after, or None."""
     name = "".join(filter(str.isalnum, folder.casefold()))
     name = name.removesuffix("segments")
-    found = (s for s, names in SPLIT_NAMES.items() if name in names.split())
+    found = (s for s, names in SPLIT_FOLDERS.items() if name in names.split())
     return next(found, None)
 
 

@@ -4,19 +4,18 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import logging
+import os
 import re
 import unicodedata
 from collections import Counter
 from typing import NamedTuple, Tuple
 
-from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.datasets.audioset.layouts import AUDIOSET_SPLITS
-from speechbrain_fftp.datasets.audioset.lists import Segment
-from speechbrain_fftp.datasets.batches import count_labels
-from speechbrain_fftp.datasets.custom.copies import find_copies
+from speechbrain_fftp.dataio.files import file_sha256
+from speechbrain_fftp.datasets.manifests import SPLITS, Clip
 from speechbrain_fftp.datasets.names import as_utf8, text_digest
 
-logger = get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 # The order matters: of a class with two clips, one is for eval
 FRACTIONS = {"train": 0.7, "eval": 0.15, "valid": 0.15}
@@ -38,71 +37,119 @@ def choose_fold(clips, test_fold, origin):
     if test_fold is None and folds == [""]:
         return clips
     if str(test_fold) not in filter(None, folds):
+        names = "no folds"
+        if folds != [""]:
+            names = f"the folds {', '.join(folds)}"
         raise ValueError(
-            f"test_fold is {test_fold!r}, and {origin} has"
-            f" {'the folds ' + ', '.join(folds) if folds[-1] else 'no folds'}:"
-            " give the fold to evaluate on, as --test_fold K, or run all folds"
-            " with recipes/AudioSet/cross_validate.py"
+            f"test_fold is {test_fold!r}, and {origin} has {names}: give the"
+            " fold to evaluate on, as --test_fold K, or run all folds with"
+            " recipes/AudioSet/cross_validate.py"
         )
-    splits = {str(test_fold): "eval"}
-    return [c._replace(split=splits.get(c.fold, "train")) for c in clips]
+    return [
+        clip._replace(split="eval" if clip.fold == str(test_fold) else "train")
+        for clip in clips
+    ]
 
 
-def split_custom_data(own):
-    """Assigns custom clips to splits, identical ones to the same one.
+def split_custom_data(custom):
+    """Assigns the clips of a CustomData to splits, copies to the same one.
 
-    Returns the Segments of each split and a report of identical clips.
+    Returns the Clips of each split and a report of identical clips.
     """
-    copies = find_copies(own.folder, own.ids)
-    splits = assign_splits(own.clips, copies)
-    missing = [split for split in AUDIOSET_SPLITS if split not in splits]
+    copies = find_copies(custom.folder, custom.ids)
+    splits = assign_splits(custom.clips, copies)
+    missing = [split for split in SPLITS if split not in splits]
     if missing:
         raise ValueError(
-            f"{own.folder}: too few clips for the splits {', '.join(missing)}."
-            " At least one class needs three clips (of three groups)."
+            f"{custom.folder}: too few clips for the splits"
+            f" {', '.join(missing)}. At least one class needs three clips (of"
+            " three groups)."
         )
-    listed, split_of = {split: [] for split in AUDIOSET_SPLITS}, {}
-    for clip, split in zip(own.clips, splits):
-        listed[split].append(Segment(own.ids[clip.path], mids=clip.labels))
+    listed = {split: [] for split in SPLITS}
+    split_of = {}
+    for clip, split in zip(custom.clips, splits):
+        listed[split].append(Clip(custom.ids[clip.path], mids=clip.labels))
         split_of[clip.path] = split
-    report, leaks = [], []
-    for paths in copies:
-        report.append({"paths": paths, "splits": [split_of[p] for p in paths]})
-        if len(set(report[-1]["splits"])) > 1:
-            names = (f"{as_utf8(path)} ({split_of[path]})" for path in paths)
-            leaks.append(" = ".join(names))
-    number = sum(map(len, copies)) - len(copies)
-    logger.info("%s: %d clips are copies of others", own.folder, number)
-    _warn_of_doubts(own, split_of, leaks)
+    report = [
+        {"paths": paths, "splits": [split_of[path] for path in paths]}
+        for paths in copies
+    ]
+    number = sum(len(paths) - 1 for paths in copies)
+    logger.info("%s: %d clips are copies of others", custom.folder, number)
+    _warn_of_copies(custom, report)
+    _warn_of_classes(custom, split_of)
     return listed, report
 
 
-def _warn_of_doubts(own, split_of, leaks):
-    """Warns of leaks, of classes without clips, and of similar names."""
-    count, alike = count_labels(clip.labels for clip in own.clips), {}
+def find_copies(folder, paths):
+    """Groups paths in a folder that have the same content."""
+    files = {path: os.path.join(folder, path) for path in paths}
+    files = {path: file for path, file in files.items() if os.path.isfile(file)}
+    by_size = {}
+    for path, file in files.items():
+        by_size.setdefault(os.path.getsize(file), []).append(path)
+    by_content = {}
+    for size, same_size in by_size.items():
+        if len(same_size) > 1:
+            for path in same_size:
+                key = (size, file_sha256(files[path]))
+                by_content.setdefault(key, []).append(path)
+    return [same for same in by_content.values() if len(same) > 1]
 
-    def lost(split):
-        """Classes without clips in a split."""
-        clips = (clip for clip in own.clips if split_of[clip.path] == split)
-        there = count_labels(clip.labels for clip in clips)
-        names = (name for name in own.classes if not there[name])
-        return [f"{name!r} (of {count[name]})" for name in names]
 
-    for name in own.classes:
+def _warn_of_copies(custom, report):
+    """Warns of identical clips in different splits."""
+    leaks = []
+    for copies in report:
+        if len(set(copies["splits"])) > 1:
+            pairs = zip(copies["paths"], copies["splits"])
+            leaks.append(" = ".join(f"{as_utf8(p)} ({s})" for p, s in pairs))
+    _warn(
+        custom,
+        leaks,
+        "identical clips in different splits",
+        remedy="remove the copies",
+    )
+
+
+def _warn_of_classes(custom, split_of):
+    """Warns of classes without clips in a split, and of similar names."""
+    counts = Counter()
+    present = {split: set() for split in SPLITS}
+    for clip in custom.clips:
+        counts.update(set(clip.labels))
+        present[split_of[clip.path]].update(clip.labels)
+    for split, purpose in (("train", "to train on"), ("eval", "to score")):
+        _warn(
+            custom,
+            [
+                f"{name!r} (of {counts[name]})"
+                for name in custom.classes
+                if name not in present[split]
+            ],
+            f"classes without clips {purpose}",
+            remedy="add clips, at least three of a class, or remove the class",
+        )
+    alike = {}
+    for name in custom.classes:
         key = unicodedata.normalize("NFKC", name).casefold()
         alike.setdefault(re.sub(r"[\s_-]", "", key), []).append(name)
-    alike = [" / ".join(map(repr, n)) for n in alike.values() if len(n) > 1]
-    more = "add clips, at least three of a class, or remove the class"
-    for found, doubt, remedy in (
-        (leaks, "identical clips in different splits", "remove the copies"),
-        (lost("train"), "classes without clips to train on", more),
-        (lost("eval"), "classes without clips to score", more),
-        (alike, "classes with similar names", "if they are one, use one name"),
-    ):
-        if found:
-            names = "; ".join([*found[:10], *["..."] * (len(found) > 10)])
-            text = "%s: %s: %s. Remedy: %s"
-            logger.warning(text, own.folder, doubt, names, remedy)
+    _warn(
+        custom,
+        [" / ".join(map(repr, n)) for n in alike.values() if len(n) > 1],
+        "classes with similar names",
+        remedy="if they are one, use one name",
+    )
+
+
+def _warn(custom, names, problem, remedy):
+    """Logs a problem with up to ten of its names, if there are any."""
+    if not names:
+        return
+    shown = "; ".join(names[:10])
+    if len(names) > 10:
+        shown += "; ..."
+    logger.warning(f"{custom.folder}: {problem}: {shown}. Remedy: {remedy}")
 
 
 def assign_splits(clips, copies=()):

@@ -19,13 +19,10 @@ from scipy import signal
 from tqdm.contrib.concurrent import thread_map
 
 from speechbrain.utils.parallel import get_available_cpu_count
+from speechbrain_fftp.datasets.demo import SAMPLE_RATE, coloured_noise
 from speechbrain_fftp.datasets.names import seeded_rng, text_digest
 from speechbrain_fftp.datasets.prepared import prepare_folder
 from speechbrain_fftp.datasets.speech_commands import lists
-from speechbrain_fftp.datasets.synthetic.demo_set import (
-    SAMPLE_RATE,
-    coloured_noise,
-)
 
 CLIP_SAMPLES = SAMPLE_RATE
 NOISE_SECONDS = 8

@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -15,9 +14,9 @@ import soundfile as sf
 import torch
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
+from speechbrain_fftp.datasets.prepare import prepare_data
 from speechbrain_fftp.inference import AudioTagger
 
-ROOT = Path(__file__).resolve().parents[3]
 RATE = 16000
 
 
@@ -44,12 +43,8 @@ def sounds(exported, tmp_path_factory):
 @pytest.fixture(scope="module")
 def prepared(sounds, tmp_path_factory):
     """What the recipe makes of this folder."""
-    path = ROOT / "recipes" / "AudioSet" / "audioset_prepare.py"
-    spec = importlib.util.spec_from_file_location("audioset_prepare", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     save = tmp_path_factory.mktemp("save") / "prepared"
-    module.prepare_audioset(sounds, save)
+    prepare_data(sounds, save)
     return save
 
 

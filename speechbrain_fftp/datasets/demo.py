@@ -1,4 +1,4 @@
-"""A demo set of synthetic sounds in AudioSet's format.
+"""A demo set of synthetic sounds, generated into a prepared folder.
 
 Each clip mixes one to three sounds of different AudioSet classes, at random
 times and levels, with a noise floor. ``events.csv`` has their onsets and
@@ -12,16 +12,20 @@ Authors
 
 import base64
 import hashlib
+import logging
 import os
-from pathlib import Path
 
 import numpy as np
 import soundfile as sf
 from tqdm.contrib.concurrent import thread_map
 
 from speechbrain.utils.parallel import get_available_cpu_count
+from speechbrain_fftp.dataio.audio import resample
 from speechbrain_fftp.dataio.files import write_csv
+from speechbrain_fftp.datasets import manifests
 from speechbrain_fftp.datasets.prepared import prepare_folder
+
+logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16000
 FADE_SECONDS = 0.01  # at both ends, applied when sounds are mixed
@@ -31,31 +35,91 @@ LEVELS_DB = (-12, 0)  # of the events
 FLOOR_DB = -50
 
 
-def make_demo_set(folder, num_train=800, num_valid=80, num_eval=120, seed=0):
-    """Generates a multi-label set; the same settings give the same files.
+def prepare_demo(
+    prepared_folder,
+    *,
+    sample_rate=SAMPLE_RATE,
+    num_workers=None,
+    skip_prep=False,
+    num_train=800,
+    num_valid=80,
+    num_eval=120,
+    seed=0,
+):
+    """Generates a multi-label set as a prepared folder, unless it is there.
 
-    Writes balanced_train_segments.csv, valid_segments.csv, eval_segments.csv,
-    class_labels_indices.csv, ``audio/ID.flac`` (10 s, 16 kHz, mono) and
-    ``events.csv`` (id, onset, offset, mid, label; in seconds).
+    Writes ``flac/ID.flac`` (10 s, mono), the manifests and tables of any
+    prepared folder, and ``events.csv`` (id, onset, offset, mid, label; in
+    seconds). The same settings give the same clips.
+
+    Arguments
+    ---------
+    prepared_folder : str
+        Folder to write to.
+    sample_rate : int
+        Sampling rate, in Hz. Clips are generated at 16 kHz and resampled.
+    num_workers : int, optional
+        Number of clips to generate in parallel, by default one per CPU.
+    skip_prep : bool
+        Whether to do nothing.
+    num_train, num_valid, num_eval : int
+        Number of clips.
+    seed : int
+        Clips with another seed are others.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds something else.
     """
-    sizes = {"balanced_train": num_train, "valid": num_valid, "eval": num_eval}
-    settings = {"content": "demo set", "version": 1, "seed": seed, **sizes}
+    if skip_prep:
+        return
+    sizes = {"train": num_train, "valid": num_valid, "eval": num_eval}
     if min(sizes.values()) < 1:
         raise ValueError(f"Every split needs at least one clip: {sizes}")
-    tables = ["class_labels_indices.csv", "events.csv"]
-    tables += (f"{split}_segments.csv" for split in sizes)
-    with prepare_folder(folder, settings, None, tables, ["audio"]) as todo:
-        if not todo:
+    settings = {
+        "content": "demo set",
+        "version": 2,
+        "seed": seed,
+        "sample_rate": sample_rate,
+        **sizes,
+    }
+    with prepare_folder(
+        prepared_folder,
+        settings,
+        tables=(*manifests.TABLES, "events.csv"),
+        parts=("flac",),
+    ) as to_do:
+        if not to_do:
+            logger.info("Using the demo set in %s", prepared_folder)
             return
-        os.mkdir(os.path.join(folder, "audio"))
+        flac_folder = os.path.join(prepared_folder, "flac")
+        os.mkdir(flac_folder)
         rng = np.random.default_rng(seed)
-        jobs = [
-            (folder, seed, split, number, classes)
+        clips = [
+            (split, number, classes)
             for split, size in sizes.items()
             for number, classes in enumerate(_draw_classes(rng, size))
         ]
-        threads = {"max_workers": get_available_cpu_count(), "desc": "demo set"}
-        _write_lists(folder, sizes, thread_map(_write_clip, jobs, **threads))
+
+        def write(clip):
+            split, number, classes = clip
+            clip_id, samples, events = generate_clip(
+                seed, split, number, classes
+            )
+            path = os.path.join(flac_folder, f"{clip_id}.flac")
+            if sample_rate != SAMPLE_RATE:
+                samples = resample(samples, SAMPLE_RATE, sample_rate)
+            sf.write(path, samples, sample_rate, subtype="PCM_16")
+            return split, clip_id, events
+
+        generated = thread_map(
+            write,
+            clips,
+            max_workers=num_workers or get_available_cpu_count(),
+            desc="demo set",
+        )
+        _write_tables(prepared_folder, sizes, generated)
 
 
 def _draw_classes(rng, num_clips):
@@ -73,10 +137,14 @@ def _draw_classes(rng, num_clips):
     return drawn
 
 
-def _write_clip(job):
-    """Synthesises and writes a clip; returns its split, id and events."""
-    folder, seed, split, number, classes = job
-    digest = hashlib.sha1(f"{seed}/{split}/{number}".encode()).digest()
+def generate_clip(seed, split, number, classes):
+    """Generates a clip with events of some classes, given by their index.
+
+    Returns its id, its samples ``[S]`` and its events as onset, offset, both in
+    seconds, and class.
+    """
+    name = {"train": "balanced_train"}.get(split, split)
+    digest = hashlib.sha1(f"{seed}/{name}/{number}".encode()).digest()
     clip_id = base64.urlsafe_b64encode(digest).decode()[:11]
     if number % 40 == 0:  # some start with a dash, as YouTube's do
         clip_id = f"-{clip_id[1:]}"
@@ -95,31 +163,40 @@ def _write_clip(job):
         start = round(onset * SAMPLE_RATE)
         audio[start : start + len(t)] += event
         events.append((onset, onset + duration, index))
-    path = os.path.join(folder, "audio", f"{clip_id}.flac")
-    sf.write(path, audio, SAMPLE_RATE, subtype="PCM_16")
-    return split, clip_id, events
+    return clip_id, audio, events
 
 
-def _write_lists(folder, sizes, clips):
-    """Writes the class list, the segment lists and the events."""
-    path = os.path.join(folder, "class_labels_indices.csv")
-    rows = [(i, mid, name) for i, (mid, name, _) in enumerate(CLASSES)]
-    write_csv(path, ("index", "mid", "display_name"), rows)
-    rows = [
-        (clip_id, f"{onset:.3f}", f"{offset:.3f}", *CLASSES[index][:2])
-        for _, clip_id, events in clips
-        for onset, offset, index in sorted(events)
-    ]
-    header = ("id", "onset", "offset", "mid", "label")
-    write_csv(os.path.join(folder, "events.csv"), header, rows)
-    for name in sizes:
-        lines = [f"# Segments csv of the demo set, {name}"]
-        lines += ["# YTID, start_seconds, end_seconds, positive_labels"]
-        for _, clip_id, events in (clip for clip in clips if clip[0] == name):
-            mids = ",".join(CLASSES[index][0] for *_, index in events)
-            lines.append(f'{clip_id}, 0.000, {CLIP_SECONDS:.3f}, "{mids}"')
-        path = Path(folder, f"{name}_segments.csv")
-        path.write_text("\n".join(lines) + "\n", "utf-8")
+def _write_tables(prepared_folder, sizes, generated):
+    """Writes the tables of a prepared folder, and the events."""
+    clips = {split: [] for split in sizes}
+    for split, clip_id, events in generated:
+        mids = tuple(CLASSES[index][0] for *_, index in events)
+        clips[split].append(manifests.Clip(clip_id, mids=mids))
+    ids = [clip.id for split in clips for clip in clips[split]]
+    write_csv(
+        os.path.join(prepared_folder, "events.csv"),
+        ("id", "onset", "offset", "mid", "label"),
+        [
+            (clip_id, f"{onset:.3f}", f"{offset:.3f}", *CLASSES[index][:2])
+            for _, clip_id, events in generated
+            for onset, offset, index in sorted(events)
+        ],
+    )
+    manifests.write_report(
+        prepared_folder,
+        "the demo set",
+        listed=clips,
+        kept=clips,
+        skipped=[],
+        treatments=dict.fromkeys(ids, ()),
+        notes={},
+    )
+    manifests.write_tables(
+        prepared_folder,
+        clips,
+        dict.fromkeys(ids, CLIP_SECONDS),
+        {mid: name for mid, name, _ in CLASSES},
+    )
 
 
 def coloured_noise(rng, size, exponent):

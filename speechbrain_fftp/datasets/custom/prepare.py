@@ -1,0 +1,86 @@
+"""Prepares custom data: a table of clips, or one folder per class.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import functools
+import os
+
+from speechbrain_fftp.datasets.convert import AudioFiles
+from speechbrain_fftp.datasets.custom.listing import LAYOUTS, find_custom_data
+from speechbrain_fftp.datasets.custom.splits import (
+    choose_fold,
+    split_custom_data,
+)
+from speechbrain_fftp.datasets.manifests import (
+    SPLITS,
+    DataFolder,
+    prepare_clips,
+)
+
+
+def prepare_custom_data(
+    data_folder, prepared_folder, *, test_fold=None, skip_prep=False, **options
+):
+    """Converts custom clips once and writes the manifests.
+
+    Arguments
+    ---------
+    data_folder : str
+        Folder with one of ``listing.LAYOUTS``.
+    prepared_folder : str
+        Folder to write to.
+    test_fold : str or int, optional
+        The fold to evaluate on, for data with folds.
+    skip_prep : bool
+        Whether to do nothing.
+    **options : dict
+        ``sample_rate``, ``format``, ``clips_per_shard`` and ``num_workers`` of
+        ``datasets.audioset.prepare.prepare_audioset``, which also describes the
+        files that are written and the errors.
+    """
+    if skip_prep:
+        return
+    prepare_clips(
+        functools.partial(open_custom_data, data_folder, test_fold=test_fold),
+        data_folder,
+        prepared_folder,
+        test_fold=None if test_fold is None else str(test_fold),
+        **options,
+    )
+
+
+def open_custom_data(data_folder, *, test_fold=None):
+    """Lists custom clips, their classes and files; returns a DataFolder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist or holds no clips.
+    ValueError
+        If a table is invalid, or there is no such fold.
+    """
+    data_folder = os.path.abspath(data_folder)
+    if not os.path.isdir(data_folder):
+        raise FileNotFoundError(f"data_folder {data_folder} does not exist")
+    custom = find_custom_data(data_folder)
+    if custom is None:
+        raise FileNotFoundError(f"{data_folder} holds no clips. {LAYOUTS}")
+    custom = custom._replace(
+        clips=choose_fold(custom.clips, test_fold, data_folder)
+    )
+    notes = {}
+
+    def list_clips():
+        listed, notes["identical_clips"] = split_custom_data(custom)
+        return listed
+
+    return DataFolder(
+        folder=data_folder,
+        classes=custom.classes,
+        list_clips=list_clips,
+        audio=dict.fromkeys(SPLITS, AudioFiles(custom.files)),
+        files=[*custom.files.values(), *custom.tables],
+        notes=notes,
+    )

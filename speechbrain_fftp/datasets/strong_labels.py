@@ -1,0 +1,100 @@
+"""Reads tables of events: AudioSet's strong labels, and DCASE's.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import logging
+import os
+import re
+from pathlib import PureWindowsPath
+
+from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.datasets.manifests import open_csv, read_table
+from speechbrain_fftp.datasets.names import possible_ids
+
+logger = logging.getLogger(__name__)
+
+# Columns of the tables of AudioSet-Strong and of DCASE
+STRONG_COLUMNS = (
+    ("segment_id", "start_time_seconds", "end_time_seconds", "label"),
+    ("filename", "onset", "offset", "event_label"),
+)
+
+
+def read_strong_labels(path, clips, classes, split):
+    """Events as start, end in seconds and label, by the ids of clips.
+
+    ``path`` is a table with one of ``STRONG_COLUMNS``, separated by tabs;
+    ``classes`` maps its labels, such as mids, to those returned. Of the
+    ``clips`` of the split, those are returned that the table lists: with an
+    event, or in a row that is otherwise empty if they have none. Without any,
+    or without an event of the classes, there is a ValueError.
+    """
+    with open_csv(path) as file:
+        header = set(next(csv.reader(file, delimiter="\t"), ()))
+    names = next((x for x in STRONG_COLUMNS if set(x) <= header), None)
+    if names is None:
+        known = (", ".join(columns) for columns in STRONG_COLUMNS)
+        raise ValueError(
+            f"{path} needs the tab-separated columns {', or '.join(known)}."
+        )
+    listed, ids = {}, {}
+    for line, row in read_table(path, names, delimiter="\t"):
+        clip, start, end, label = (row[name] for name in names)
+        if clip not in ids:
+            ids[clip] = _find_clip(clip, names[0], clips)
+        events = listed.setdefault(ids[clip], []) if ids[clip] else []
+        if not (start or end or label):
+            continue
+        try:
+            start, end = float(start), float(end)
+            if not 0 <= start < end:
+                raise ValueError("an event must end after its start")
+        except ValueError as error:
+            raise ValueError(f"{path}, line {line}: {error}") from error
+        events.append((start, end, classes.get(label, label)))
+    if not listed:
+        raise ValueError(
+            f"{path} lists no clip of the {split} split: it lists"
+            f" {next(iter(ids), None)!r}, the split has {next(iter(clips))!r}."
+            " Name clips by their ids, or their paths in the data folder."
+        )
+    found = {label for events in listed.values() for *_, label in events}
+    if not found.intersection(classes.values()):
+        raise ValueError(
+            f"{path} has no event of the {split} split and a known class: its"
+            f" labels are such as {sorted(found)[:3]}, the classes such as"
+            f" {list(classes.values())[:3]}."
+        )
+    return listed
+
+
+def _find_clip(name, column, clips):
+    """The id of the clip that a column of a table names, or None."""
+    ids = [name]
+    if column == "segment_id":  # YouTube's id, with the start of the segment
+        ids += re.findall(r"^([\w-]{11})_\d+$", name)
+    else:
+        path = PureWindowsPath(name).as_posix()
+        path += "" if path.lower().endswith(AUDIO_EXTENSIONS) else ".wav"
+        ids += [os.path.splitext(path)[0], *possible_ids(path)]
+    return next((clip for clip in ids if clip in clips), None)
+
+
+def cut_events(listed, durations, path):
+    """Cuts events at the ends of clips; logs how many begin after them.
+
+    ``listed`` is read from ``path``. Clips without a duration are skipped.
+    """
+    kept = {}
+    for clip, end in durations.items():
+        if clip in listed:
+            events = (x for x in listed[clip] if x[0] < end)
+            kept[clip] = [(a, min(b, end), label) for a, b, label in events]
+    late = sum(len(listed[clip]) - len(kept[clip]) for clip in kept)
+    if late:
+        text = "%s: dropped %d events that begin after the end of their clip"
+        logger.warning(text, path, late)
+    return kept
