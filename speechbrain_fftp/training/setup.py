@@ -17,7 +17,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.run_opts import HELP_TEXTS, RunOptions
-from speechbrain_fftp.pretrained import load_encoder
+from speechbrain_fftp.pretrained import start_from
 
 logger = get_logger(__name__)
 
@@ -180,11 +180,11 @@ def encode_labels(labels, n_classes):
 
 
 def start_from_pretrained(encoder, source, frozen_epochs, sample_rate):
-    """Loads pretrained weights, if any, see ``load_encoder``.
+    """Loads pretrained weights, if any, see ``start_from``.
 
     An encoder that will be frozen must have no random weights.
     """
-    loaded = load_encoder(encoder, source, sample_rate) if source else []
+    loaded = start_from(encoder, source, sample_rate)
     random = sorted(set(encoder.state_dict()) - set(loaded))
     if random and frozen_epochs > 0:
         reason = (

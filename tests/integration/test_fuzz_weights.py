@@ -16,7 +16,7 @@ from fuzzing import Touch, damaged, fuzz, refused, sizes
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.pretrained import load_ast, load_aum, load_encoder
+from speechbrain_fftp.pretrained import load_ast, load_aum, start_from
 from speechbrain_fftp.pretrained.ast import HUGGING_FACE
 from speechbrain_fftp.pretrained.tensors import read_tensors
 
@@ -292,11 +292,11 @@ def test_zip_bombs(tmp_path):
 def test_garbled_settings_beside_weights(tmp_path, text):
     encoder = AST(embed_dim=8, depth=1, num_heads=1)
     torch.save(encoder.state_dict(), tmp_path / "embedding_model.ckpt")
-    load_encoder(encoder, tmp_path)
+    start_from(encoder, tmp_path)
     (tmp_path / "hyperparams.yaml").write_text(text, "utf-8")
     message = "hyperparams.yaml is not the yaml of a model"
     with pytest.raises(ValueError, match=message):
-        load_encoder(encoder, tmp_path)
+        start_from(encoder, tmp_path)
 
 
 @pytest.mark.parametrize("loader", ["encoder", "folder", "ast", "aum"])
@@ -308,5 +308,5 @@ def test_pickled_code_is_not_run(tmp_path, loader):
             LOADERS[loader][0](path)
         else:
             encoder = AuM(embed_dim=8, depth=1, expand=1)
-            load_encoder(encoder, path if loader == "encoder" else tmp_path)
+            start_from(encoder, path if loader == "encoder" else tmp_path)
     assert not made.exists()

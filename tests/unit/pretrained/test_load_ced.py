@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from speechbrain_fftp.lobes.models.CED import CED
-from speechbrain_fftp.pretrained import load_ced, load_encoder
+from speechbrain_fftp.pretrained import load_ced, start_from
 
 HUGE = 2**20
 
@@ -220,7 +220,7 @@ def test_missing_and_damaged_files(folder, tmp_path):
 def test_an_encoder_starts_from_it(shared, tmp_path):
     shutil.copytree(shared / "fixtures" / "ced" / "ced_a", tmp_path / "a")
     encoder = CED(embed_dim=64, depth=2, num_heads=2, dropout=0.1)
-    names = load_encoder(encoder, tmp_path / "a")
+    names = start_from(encoder, tmp_path / "a")
     assert set(names) == set(encoder.state_dict())
     saved = load_file(tmp_path / "a" / "model.safetensors")
     for ours, theirs in (
@@ -234,7 +234,7 @@ def test_an_encoder_starts_from_it(shared, tmp_path):
     with pytest.raises(
         ValueError, match="num_heads=2, the encoder num_heads=4"
     ):
-        load_encoder(CED(embed_dim=64, depth=2, num_heads=4), tmp_path / "a")
+        start_from(CED(embed_dim=64, depth=2, num_heads=4), tmp_path / "a")
     shorter = CED(embed_dim=64, depth=2, num_heads=2, max_frames=500)
     with pytest.raises(ValueError, match=r"time_positions is \[63, 64\]"):
-        load_encoder(shorter, tmp_path / "a")
+        start_from(shorter, tmp_path / "a")

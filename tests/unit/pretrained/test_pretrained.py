@@ -13,7 +13,7 @@ import torch
 
 from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.pretrained import load_ast, load_aum, load_encoder
+from speechbrain_fftp.pretrained import load_ast, load_aum, start_from
 
 
 def random_tensors(shapes, layers):
@@ -183,7 +183,7 @@ def test_a_file_is_read_once(saved, kind, monkeypatch):
     monkeypatch.setattr(torch, "load", count)
     encoder, _ = load(path)
     load_model(path)
-    load_encoder(encoder, path)
+    start_from(encoder, path)
     assert len(reads) == 3
 
 
@@ -245,7 +245,7 @@ def test_wrong_kind_names_the_right_loader(saved, tmp_path):
     with pytest.raises(ValueError, match="for load_ast, not for load_aum"):
         load_aum(saved(original_ast()))
     own = AST(embed_dim=8, depth=1, num_heads=1).state_dict()
-    with pytest.raises(ValueError, match="for load_encoder, not for load_ast"):
+    with pytest.raises(ValueError, match="for start_from, not for load_ast"):
         load_ast(saved(own))
     with pytest.raises(ValueError, match="is a folder, not a file"):
         load_aum(tmp_path)

@@ -13,7 +13,8 @@ import zipfile
 import pytest
 import torch
 
-from speechbrain_fftp.pretrained.tensors import _rename_tensors, read_tensors
+from speechbrain_fftp.pretrained.renaming import rename_tensors
+from speechbrain_fftp.pretrained.tensors import read_tensors
 
 
 class Touch:
@@ -112,7 +113,7 @@ def test_tensors_are_renamed_and_joined_in_order():
     for n in (0, 1):
         state[f"b.{n}.y"] = torch.tensor([10.0 + n])
     table = {"#.yx": ["b.#.y", "b.#.x"], "#.z": ["b.#.z"]}
-    renamed = _rename_tensors(state, table, 2, "a toy")
+    renamed = rename_tensors(state, table, 2, "a toy")
     assert {k: v.tolist() for k, v in renamed.items()} == {
         "0.yx": [10.0, 0.0],
         "1.yx": [11.0, 1.0],
@@ -120,4 +121,4 @@ def test_tensors_are_renamed_and_joined_in_order():
         "1.z": [1.0],
     }
     with pytest.raises(ValueError, match=r"a toy\. Unknown: b.1.x, b.1.y, b.1"):
-        _rename_tensors(state, table, 1, "a toy")
+        rename_tensors(state, table, 1, "a toy")
