@@ -13,7 +13,7 @@ import torch
 class Mixup(torch.nn.Module):
     """Mixes clips of a batch with other clips of the batch.
 
-    A mixed clip is ``share * clip + (1 - share) * other``, as long as the
+    A mixed clip is ``weight * clip + (1 - weight) * other``, as long as the
     longer of the two; labels are mixed in the same way. Active in train mode
     only.
 
@@ -22,8 +22,8 @@ class Mixup(torch.nn.Module):
     prob : float
         Probability that a clip is mixed.
     alpha : float
-        Parameter of the share's distribution Beta(alpha, alpha). The default,
-        that of the original AST, keeps shares near one half.
+        Parameter of the weight's distribution Beta(alpha, alpha). The default,
+        that of the original AST, keeps weights near one half.
 
     Raises
     ------
@@ -58,24 +58,26 @@ class Mixup(torch.nn.Module):
         lengths : torch.Tensor
             Lengths ``[B]`` relative to S.
         labels : torch.Tensor
-            Multi-hot labels ``[B, C]``.
+            Labels ``[B, ...]`` in 0..1, such as multi-hot ones ``[B, C]``.
 
         Returns
         -------
         wavs, lengths, labels : torch.Tensor
-            Mixed, in the same shapes; labels are in 0..1.
+            Mixed, in the same shapes.
         """
         if not self.training or self.prob == 0:
             return wavs, lengths, labels
         B = len(wavs)
         other = torch.randperm(B, device=wavs.device)
         alpha = torch.full((B, 1), self.alpha, device=wavs.device)
-        share = torch.distributions.Beta(alpha, alpha, False).sample()
+        beta = torch.distributions.Beta(alpha, alpha, validate_args=False)
+        weight = beta.sample()
         mixed = torch.rand(B, 1, device=wavs.device) < self.prob
-        share = torch.where(mixed, share, torch.ones_like(share))
+        weight = torch.where(mixed, weight, torch.ones_like(weight))
         longer = torch.maximum(lengths, lengths[other])
-        return (
-            share * wavs + (1 - share) * wavs[other],
-            torch.where(mixed.squeeze(1), longer, lengths),
-            share * labels + (1 - share) * labels[other],
-        )
+        lengths = torch.where(mixed.squeeze(1), longer, lengths)
+        wavs = weight * wavs + (1 - weight) * wavs[other]
+        # [B, 1] -> [B, 1, ..., 1], with as many dimensions as the labels
+        weight = weight.view(B, *[1] * (labels.dim() - 1))
+        labels = weight * labels + (1 - weight) * labels[other]
+        return wavs, lengths, labels

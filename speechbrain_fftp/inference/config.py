@@ -29,7 +29,11 @@ from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.lobes.tagger import MODULES
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.nnet.patching import (
+    FFTPEmbedding,
+    PatchEmbedding,
+    SquarePatchEmbedding,
+)
 from speechbrain_fftp.pretrained.renaming import check_names
 
 TRAINED = ("embedding_model", "classifier")  # the modules with weights
@@ -49,6 +53,7 @@ CLASSES = {
         AuM,
         CED,
         ConvNeXt1d,
+        PatchEmbedding,
         FFTPEmbedding,
         SquarePatchEmbedding,
         # Classifiers

@@ -49,7 +49,7 @@ def analyze_frames(tagger, source, progress=False):
             pieces += zip(first.tolist(), probs.float().cpu())
             best.append(clips.amax(0).cpu())
     probs, end = _join_pieces(pieces), spans[-1, 1].item()
-    times = tagger.tagger._step_times(end)[: len(probs)]
+    times = tagger.tagger.step_times(end)[: len(probs)]
     duration = end / tagger.hparams.sample_rate
     return times, probs, torch.stack(best).amax(0), duration
 

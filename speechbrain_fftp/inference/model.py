@@ -224,7 +224,7 @@ class TaggingModel(ClipSizes, Pretrained):
         """
         classify = frame_classifier(self).frame_logits
         logits = self._classify(classify, wavs, wav_lens)
-        return self.tagger._step_times(wavs.shape[-1]), logits.sigmoid()
+        return self.tagger.step_times(wavs.shape[-1]), logits.sigmoid()
 
     @property
     def has_frames(self):

@@ -107,7 +107,7 @@ def export_onnx(tagger, path, int8=False, report=lambda line: None):
         if tagger.thresholds is not None:
             metadata["thresholds"] = json.dumps(tagger.thresholds.tolist())
         if tagger.has_frames:
-            times = reference.tagger._step_times(reference.max_samples)[:2]
+            times = reference.tagger.step_times(reference.max_samples)[:2]
             steps = times[0].item(), times.diff().item()
             steps = [*steps, reference.mods.classifier.mean_seconds]
             metadata["steps"] = json.dumps([round(x, 6) for x in steps])

@@ -22,7 +22,6 @@ import torch
 from torch.utils import _python_dispatch
 
 from speechbrain_fftp.lobes.models.AST import TransformerBlock
-from speechbrain_fftp.nnet.patching import FFTPEmbedding
 
 CPU_INFO = Path("/proc/cpuinfo")  # on Linux
 HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
@@ -235,14 +234,14 @@ def set_stride(encoder, stride_frames):
     encoder without ``FFTPEmbedding``, is a ValueError.
     """
     embedding = getattr(encoder, "embedding", None)
-    if not isinstance(embedding, FFTPEmbedding):
+    if getattr(embedding, "freq_patches", None) != 1:
         raise ValueError(
             f"The stride of a {type(encoder).__name__} cannot be changed: it "
             "has no patches that cover all mel bins (FFTPEmbedding)."
         )
-    embedding._check_stride(stride_frames)
+    embedding.check_stride(stride_frames)
     trained = sorted(embedding.strides or [embedding.stride_frames])
     embedding.stride_frames = stride_frames
     if hasattr(encoder, "position"):
-        encoder.position.resize(embedding._time_patches(encoder.max_frames))
+        encoder.position.resize(embedding.time_patches(encoder.max_frames))
     return trained

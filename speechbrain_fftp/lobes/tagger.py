@@ -93,11 +93,11 @@ class Tagger(torch.nn.Module):
         """
         return self.classifier(embeddings).squeeze(1).float()
 
-    def _step_times(self, n_samples):
+    def step_times(self, n_samples):
         """The center ``[N]`` in seconds of each token of a clip."""
         front_end = self.compute_features
         patches = self.embedding_model.embedding
-        n_steps = patches._time_patches(front_end.num_frames(n_samples))
+        n_steps = patches.time_patches(front_end.num_frames(n_samples))
         first = front_end.window + (patches.patch_frames - 1) * front_end.shift
         starts = torch.arange(n_steps) * patches.stride_frames * front_end.shift
         return (starts + first / 2) / front_end.sample_rate

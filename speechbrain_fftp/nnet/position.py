@@ -7,7 +7,7 @@ Authors
 import torch
 
 
-def _resize_positions(table, time_patches):
+def resize_positions(table, time_patches):
     """Interpolates positions ``[F', T', D]`` to another number T'."""
     if table.shape[1] == time_patches:
         return table
@@ -58,7 +58,7 @@ class PositionEmbedding(torch.nn.Module):
         ---------
         time_patches : int
         """
-        resized = _resize_positions(self.table.data, time_patches)
+        resized = resize_positions(self.table.data, time_patches)
         self.table = torch.nn.Parameter(resized, self.table.requires_grad)
 
     def forward(self, time_patches, valid_patches=None, known=None):
@@ -81,7 +81,7 @@ class PositionEmbedding(torch.nn.Module):
             longer than the table.
         """
         known = known or self.table.shape[1]
-        table = _resize_positions(self.table, known)
+        table = resize_positions(self.table, known)
         # One compiled or exported graph serves clips of any length.
         if not torch.compiler.is_compiling() and time_patches <= known:
             return table[:, :time_patches].flatten(0, 1).unsqueeze(0)
@@ -106,5 +106,5 @@ class PositionEmbedding(torch.nn.Module):
         key = prefix + "table"
         saved = state_dict.get(key)
         if saved is not None and saved.shape[0] == self.table.shape[0]:
-            state_dict[key] = _resize_positions(saved, self.table.shape[1])
+            state_dict[key] = resize_positions(saved, self.table.shape[1])
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

@@ -61,12 +61,12 @@ def embed_clips(embedding, feats, wav_lens):
     are None if all clips are equally long.
     """
     feats, n_frames = trim_padding(feats, wav_lens)
-    stride = embedding._draw_stride()
+    stride = embedding.draw_stride()
     # [B, T, F] -> [B, F' * T', D]
     tokens = embedding(feats, stride)
     if n_frames is None:
         return tokens, stride, None, None
-    valid = embedding._time_patches(n_frames, stride)
+    valid = embedding.time_patches(n_frames, stride)
     columns = tokens.shape[1] // embedding.freq_patches
     own = torch.arange(columns, device=feats.device) < valid[:, None]
     return tokens, stride, valid, own

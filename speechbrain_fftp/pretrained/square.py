@@ -60,29 +60,30 @@ def square_to_fftp(
     if hasattr(new, "position"):
         columns = embedding.num_patches(encoder.max_frames)
         new.position = PositionEmbedding(1, columns, encoder.embed_dim)
+    stride = (old.stride_frames, old.stride_bins)
     new.load_state_dict(
-        to_full_frequency(encoder.state_dict(), embedding, old.stride_frames)
+        to_full_frequency(encoder.state_dict(), embedding, stride)
     )
     return new.train(encoder.training)
 
 
 def is_one_layer(embedding):
     """Whether patches are full-frequency ones of a single convolution."""
-    stem = getattr(embedding, "stem", None)
-    return embedding.freq_patches == 1 and stem is None
+    return embedding.freq_patches == 1 and embedding.stem is None
 
 
 def to_full_frequency(state, embedding, stride):
     """Turns a state dict with square patches into one for an FFTP embedding.
 
-    ``stride`` is from one square patch to the next, in bins and in frames. Time
+    ``stride`` is from one square patch to the next, in frames and in bins. Time
     positions are still those of the square patches' columns.
     """
     square = state[PATCHES]
     width, _, bins, frames = square.shape
     n_mels, wanted = embedding.n_mels, embedding.patch_frames
-    rows = range(0, n_mels - bins + 1, stride)
-    columns = range(0, max(wanted - frames, 0) + 1, stride)
+    stride_frames, stride_bins = stride
+    rows = range(0, n_mels - bins + 1, stride_bins)
+    columns = range(0, max(wanted - frames, 0) + 1, stride_frames)
     kernel = square.new_zeros(width, 1, n_mels, max(wanted, frames))
     # The square tokens that fit in are in the middle of a longer patch.
     left = max(wanted - frames - columns[-1], 0) // 2

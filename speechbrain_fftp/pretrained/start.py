@@ -14,7 +14,11 @@ from speechbrain_fftp.pretrained.families import find_family
 from speechbrain_fftp.pretrained.hub import find_model
 from speechbrain_fftp.pretrained.renaming import PATCHES, POSITIONS, check_names
 from speechbrain_fftp.pretrained.square import is_one_layer, to_full_frequency
-from speechbrain_fftp.pretrained.tensors import read_checkpoint, read_json_file
+from speechbrain_fftp.pretrained.tensors import (
+    LOADING_ERRORS,
+    read_checkpoint,
+    read_json_file,
+)
 
 logger = get_logger(__name__)
 
@@ -61,19 +65,16 @@ def start_from(
     run_on_main(find_model, args=[source])
     path = find_model(source)
     state, settings = _read_encoder(path, encoder)
-    stride = settings["stride"]
-    if _are_square_patches(state, stride, encoder.embedding):
-        logger.info(
-            "%s has square patches: full-frequency ones start as their means",
-            path,
-        )
-        state = to_full_frequency(state, encoder.embedding, stride)
-    heads = getattr(encoder, "num_heads", None)
     try:
-        _check_equal("num_heads", settings["num_heads"], heads)
+        _check_equal(
+            "num_heads",
+            settings["num_heads"],
+            getattr(encoder, "num_heads", None),
+        )
         _check_equal("sample_rate", settings["sample_rate"], sample_rate)
+        state = _full_frequency(state, settings["stride"], encoder.embedding)
         state = _fitting_tensors(state, encoder.state_dict())
-    except ValueError as error:
+    except LOADING_ERRORS as error:
         raise ValueError(f"{path}: {error}") from error
     kept = encoder.load_state_dict(state, strict=False).missing_keys
     logger.info("Loaded %d tensors of the encoder from %s", len(state), path)
@@ -88,7 +89,10 @@ def start_from(
 
 
 def _read_encoder(path, encoder):
-    """Tensors of the encoder at a path, and settings, which may be None."""
+    """Tensors of the encoder at a path, and settings, each None if unknown.
+
+    ``stride`` is that of patches, in frames and bins, or one number for both.
+    """
     if (path / "embedding_model.ckpt").is_file():
         path = path / "embedding_model.ckpt"
     checkpoint = read_checkpoint(path)
@@ -112,7 +116,7 @@ def _read_encoder(path, encoder):
     return published.state_dict(), {
         "num_heads": getattr(published, "num_heads", None),
         "sample_rate": PUBLISHED_RATE,
-        "stride": published.embedding.stride_frames,
+        "stride": published.embedding.stride,
     }
 
 
@@ -120,25 +124,25 @@ def _read_settings(config_file):
     """What an inference folder's config.json, if any, tells of an encoder."""
     config = read_json_file(config_file) if config_file.is_file() else {}
     arguments = config.get("embedding_model", {})
-    stride = arguments.get("embedding", {}).get("stride")
-    if isinstance(stride, list) and len(set(stride)) == 1:  # frames and bins
-        stride = stride[0]
     return {
         "num_heads": arguments.get("num_heads"),
         "sample_rate": config.get("sample_rate"),
-        "stride": stride,
+        "stride": arguments.get("embedding", {}).get("stride"),
     }
 
 
-def _are_square_patches(state, stride, embedding):
-    """Whether full-frequency patches can take over a checkpoint's square ones.
-
-    The positions tell the number of rows, which depends on the mel bins.
-    """
-    if not is_one_layer(embedding) or not isinstance(stride, int):
-        return False
-    rows = (embedding.n_mels - state[PATCHES].shape[2]) // stride + 1
-    return rows > 1 and POSITIONS in state and len(state[POSITIONS]) == rows
+def _full_frequency(state, stride, embedding):
+    """Makes square patches full-frequency ones, if those are of one layer."""
+    if isinstance(stride, int):  # of SquarePatchEmbedding
+        stride = [stride, stride]
+    if stride is None or not is_one_layer(embedding):
+        return state
+    # The positions tell the number of rows, which depends on the mel bins.
+    rows = (embedding.n_mels - state[PATCHES].shape[2]) // stride[1] + 1
+    if rows < 2 or POSITIONS not in state or len(state[POSITIONS]) != rows:
+        return state
+    logger.info("Full-frequency patches start as the means of square ones.")
+    return to_full_frequency(state, embedding, stride)
 
 
 def _check_equal(name, saved, wanted):

@@ -108,7 +108,7 @@ class StrongLabels:
         They are ``N * C`` more columns, for the N time steps of the waveforms
         ``[B, S]``, and one that is 1 for clips with times. Mixup mixes all.
         """
-        times = self.tagger._step_times(wavs.shape[1])
+        times = self.tagger.step_times(wavs.shape[1])
         events = (self.events.get(clip, ()) for clip in ids)
         steps = [step_targets(times, x, self.n_classes) for x in events]
         known = torch.tensor([[float(clip in self.events)] for clip in ids])

@@ -196,7 +196,7 @@ class AST(torch.nn.Module):
         self.pooling, self.conv_kernel = pooling, conv_kernel
         self.embedding = embedding
         rows = embedding.freq_patches
-        columns = embedding._time_patches(max_frames)
+        columns = embedding.time_patches(max_frames)
         self.position = PositionEmbedding(rows, columns, embed_dim)
         # Including their positions
         self.cls_tokens = torch.nn.Parameter(
@@ -238,7 +238,7 @@ class AST(torch.nn.Module):
             # [B, F' * T'] -> [B, 1, 1, 2 + F' * T']
             mask = torch.nn.functional.pad(mask, (CLASS_TOKENS, 0), value=True)
             mask = mask[:, None, None]
-        known = self.embedding._time_patches(self.max_frames, stride)
+        known = self.embedding.time_patches(self.max_frames, stride)
         tokens = tokens + self.position(columns, valid, known)
         # [B, 2 + F' * T', D]
         cls_tokens = self.cls_tokens.expand(feats.shape[0], -1, -1)

@@ -132,7 +132,7 @@ class AuM(torch.nn.Module):
         self.pooling, self.embedding = pooling, embedding
         if bidirectional:
             rows = embedding.freq_patches
-            columns = embedding._time_patches(max_frames)
+            columns = embedding.time_patches(max_frames)
             self.position = PositionEmbedding(rows, columns, embed_dim)
         self.cls_token = torch.nn.Parameter(torch.empty(embed_dim))
         sizes = {"d_state": d_state, "d_conv": d_conv, "expand": expand}
@@ -170,7 +170,7 @@ class AuM(torch.nn.Module):
         tokens, stride, valid, own = found
         columns = tokens.shape[1] // self.embedding.freq_patches
         if self.bidirectional:
-            known = self.embedding._time_patches(self.max_frames, stride)
+            known = self.embedding.time_patches(self.max_frames, stride)
             tokens = tokens + self.position(columns, valid, known)
         x, lengths, place = self._add_cls_token(tokens, valid, columns)
         x = self._residual(x)

@@ -71,7 +71,7 @@ class CED(torch.nn.Module):
 
     def forward(self, feats, wav_lens=None):
         """Encodes features ``[B, T, F]`` in decibels as ``[B, 1, D]``."""
-        self.embedding._check(feats)
+        self.embedding.check_features(feats)
         feats, n_frames = trim_padding(feats, wav_lens)
         B, T, F = feats.shape
         if n_frames is None and torch.compiler.is_compiling():
@@ -92,7 +92,7 @@ class CED(torch.nn.Module):
         mask, weights = None, x.new_ones(B, 1, K * x.shape[1])
         if n_frames is not None:
             # Columns of each chunk that the clip has, [B, K] -> [B * K, 1]
-            valid = self.embedding._time_patches(n_frames.clamp(max=size))
+            valid = self.embedding.time_patches(n_frames.clamp(max=size))
             starts = torch.arange(K, device=x.device) * size
             valid = valid[:, None] * (starts < n_frames[:, None])
             valid = valid.view(-1, 1)

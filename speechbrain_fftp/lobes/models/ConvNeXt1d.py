@@ -135,8 +135,9 @@ class ConvNeXt1d(torch.nn.Module):
         Number of mel bins F of the features, and of channels D of a token.
     depth : int
         Number of blocks.
-    embedding : FFTPEmbedding, optional
-        By default, 25 frames every 5.
+    embedding : torch.nn.Module, optional
+        A patch embedding whose patches cover all mel bins; by default,
+        ``FFTPEmbedding`` with 25 frames every 5.
     max_frames : int
         Maximum clip length in frames, which a patch must not exceed.
     kernel, mlp_ratio, dropout : int, float, float
@@ -148,9 +149,9 @@ class ConvNeXt1d(torch.nn.Module):
     Raises
     ------
     ValueError
-        If the embedding has other sizes or is not an ``FFTPEmbedding``, its
-        patch is longer than ``max_frames``, the kernel is not odd, or
-        ``pooling`` unknown.
+        If the embedding has other sizes, its patches do not cover all mel bins
+        or are longer than ``max_frames``, the kernel is not odd, or ``pooling``
+        is unknown.
 
     Example
     -------
@@ -176,11 +177,10 @@ class ConvNeXt1d(torch.nn.Module):
         check_pooling(pooling, ("mean", "mean+std", "tokens"))
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
-        if not isinstance(embedding, FFTPEmbedding):
+        if embedding.freq_patches > 1:
             raise ValueError(
                 "ConvNeXt1d needs tokens in the order of time, of patches that "
-                "cover all mel bins: FFTPEmbedding, not "
-                f"{type(embedding).__name__}."
+                f"cover all {n_mels} mel bins, not {embedding.patch_bins}."
             )
         check_embedding(embedding, n_mels, embed_dim, max_frames)
         self.n_mels, self.embed_dim, self.depth = n_mels, embed_dim, depth

@@ -46,6 +46,17 @@ def test_a_mixed_clip_lasts_as_long_as_the_longer_one():
         assert wav[n - 1] != 0 and not wav[n:].any()
 
 
+def test_labels_of_any_shape():
+    wavs, lengths, labels = make_batch(8)
+    outs = []
+    for shape in (8,), (2, 4), (2, 2, 2):
+        torch.manual_seed(3)
+        mixture = Mixup(prob=1.0)(wavs, lengths, labels.view(8, *shape))[2]
+        assert mixture.shape == (8, *shape)
+        outs.append(mixture.flatten(1))
+    assert torch.equal(outs[0], outs[1]) and torch.equal(outs[0], outs[2])
+
+
 def test_shared_labels_stay_whole():
     wavs, lengths, _ = make_batch(16)
     labels = torch.zeros(16, 5)

@@ -106,7 +106,7 @@ def test_mask_when_lengths_differ(kind, attention_masks):
     encoder = make_encoder(kind)
     encoder(torch.randn(3, 40, 16), torch.tensor([1.0, 0.5, 0.1]))
     rows = encoder.embedding.freq_patches
-    columns = [encoder.embedding._time_patches(n) for n in (40, 20, 4)]
+    columns = [encoder.embedding.time_patches(n) for n in (40, 20, 4)]
     for mask in attention_masks:
         assert mask.shape == (3, 1, 1, 2 + rows * columns[0])
         assert mask[:, 0, 0, :2].all()
@@ -154,7 +154,7 @@ def test_pooled_tokens_are_each_clips_own_in_the_order_of_time(kind):
     for i, clip in enumerate((feats[:1], feats[1:, :30])):
         tokens = encoder(clip)[0]
         count, rows = len(tokens), encoder.embedding.freq_patches
-        assert count == encoder.embedding._time_patches(clip.shape[1])
+        assert count == encoder.embedding.time_patches(clip.shape[1])
         padded = found["tokens"][i]
         torch.testing.assert_close(padded[:count], tokens, atol=1e-4, rtol=0)
         assert not padded[count:].any()

@@ -127,7 +127,7 @@ def test_pooled_tokens_are_each_clips_own_in_the_order_of_time(kind, form):
     for i, clip in enumerate((feats[:1], feats[1:, :30])):
         tokens = encoder(clip)[0]
         count, rows = len(tokens), encoder.embedding.freq_patches
-        assert count == encoder.embedding._time_patches(clip.shape[1])
+        assert count == encoder.embedding.time_patches(clip.shape[1])
         padded = found["tokens"][i]
         torch.testing.assert_close(padded[:count], tokens, atol=1e-4, rtol=0)
         assert not padded[count:].any()

@@ -163,7 +163,7 @@ def test_gradient_reaches_every_parameter_and_no_padding(pooling, stem):
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="not SquarePatchEmbedding"):
+    with pytest.raises(ValueError, match="cover all 16 mel bins, not 8"):
         ConvNeXt1d(16, 24, 1, SquarePatchEmbedding(16, 24, 8, 8))
     with pytest.raises(ValueError, match="The kernel must be odd, not 4"):
         ConvNeXt1d(16, 24, 1, FFTPEmbedding(16, 24, 10, 4), kernel=4)

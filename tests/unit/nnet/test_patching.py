@@ -9,8 +9,8 @@ import torch
 
 from speechbrain_fftp.nnet.patching import (
     FFTPEmbedding,
+    PatchEmbedding,
     SquarePatchEmbedding,
-    _PatchEmbedding,
 )
 
 
@@ -66,7 +66,7 @@ def test_with_a_stem_a_token_sees_the_frames_of_its_patch(patch, stride):
         assert not torch.allclose(embedding(changed)[0, number], token)
 
 
-@pytest.mark.parametrize("patch, stride", [(16, 10), (16, 16), (4, 7)])
+@pytest.mark.parametrize("patch, stride", [(16, 10), (16, 16), (7, 4)])
 def test_square_equals_unfold_and_matmul(patch, stride):
     embedding = randomize(SquarePatchEmbedding(40, 8, patch, stride))
     feats = torch.randn(2, 57, 40)
@@ -80,9 +80,33 @@ def test_square_equals_unfold_and_matmul(patch, stride):
     )
 
 
+@pytest.mark.parametrize(
+    "subclass, arguments, patch, stride",
+    [
+        (
+            FFTPEmbedding,
+            {"patch_frames": 9, "stride_frames": 2},
+            (9, 16),
+            (2, 16),
+        ),
+        (SquarePatchEmbedding, {"patch_size": 8, "stride": 4}, (8, 8), (4, 4)),
+    ],
+)
+def test_subclasses_are_patch_embeddings_with_other_numbers(
+    subclass, arguments, patch, stride
+):
+    embedding = randomize(subclass(16, 4, **arguments))
+    same = PatchEmbedding(16, 4, patch, stride)
+    same.load_state_dict(embedding.state_dict())
+    feats = torch.randn(2, 30, 16)
+    assert torch.equal(same(feats), embedding(feats))
+    assert same.num_patches(30) == embedding.num_patches(30)
+    assert set(same.state_dict()) == {"proj.weight", "proj.bias"}
+
+
 def test_tokens_are_frequency_major():
     embedding = SquarePatchEmbedding(128, 4, 16, 10)
-    time_patches = embedding._time_patches(1024)
+    time_patches = embedding.time_patches(1024)
     assert (embedding.freq_patches, time_patches) == (12, 101)
     feats = torch.randn(1, 1024, 128)
     tokens = embedding(feats)[0]
@@ -122,8 +146,8 @@ def test_number_of_patches_of_many_lengths():
     # Counted: one more patch whenever the last frame of one is there.
     ends = torch.arange(25, 200, 5)
     counted = (ends <= frames[:, None]).sum(1).clamp(min=1)
-    assert torch.equal(embedding._time_patches(frames), counted)
-    singly = [embedding._time_patches(int(n)) for n in frames]
+    assert torch.equal(embedding.time_patches(frames), counted)
+    singly = [embedding.time_patches(int(n)) for n in frames]
     assert singly == counted.tolist()
 
 
@@ -170,9 +194,15 @@ def test_initial_weights_are_xavier_uniform_over_the_patch():
         (lambda: FFTPEmbedding(0, 4, 5, 1), "positive"),
         (lambda: SquarePatchEmbedding(16, 4, -1, 1), "positive"),
         (lambda: SquarePatchEmbedding(16, 4, 17, 1), "17 bins.*n_mels=16"),
-        (lambda: _PatchEmbedding(16, 4, (8, 8), (0, 8)), "positive"),
-        (lambda: FFTPEmbedding(16, 4, 5, 2, None, 8), "=5 must be odd and"),
-        (lambda: FFTPEmbedding(16, 4, 10, 2, None, 8), "=10 must be odd and"),
+        (lambda: PatchEmbedding(16, 4, (8, 8), (8, 0)), "positive"),
+        (
+            lambda: FFTPEmbedding(16, 4, 5, 2, None, 8),
+            "5 frames must be odd and",
+        ),
+        (
+            lambda: FFTPEmbedding(16, 4, 10, 2, None, 8),
+            "10 frames must be odd and",
+        ),
         (lambda: FFTPEmbedding(16, 4, 9, 5, None, 8), "must be even, not 5"),
         (lambda: FFTPEmbedding(16, 4, 9, 2, [2, 7], 8), "be even, not 7"),
     ],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_fftp.nnet.position import PositionEmbedding, _resize_positions
+from speechbrain_fftp.nnet.position import PositionEmbedding, resize_positions
 
 
 def random_positions(freq_patches, time_patches, embed_dim=4):
@@ -57,16 +57,16 @@ def test_equal_length_loads_exactly():
     saved, position = random_positions(2, 12), PositionEmbedding(2, 12, 4)
     position.load_state_dict(saved.state_dict())
     assert torch.equal(position.table, saved.table)
-    assert _resize_positions(saved.table, 12) is saved.table
+    assert resize_positions(saved.table, 12) is saved.table
 
 
 def test_interpolation_keeps_constants_and_straight_lines():
     line = torch.arange(10.0).view(1, 10, 1)
-    twice = _resize_positions(line, 20).flatten()
+    twice = resize_positions(line, 20).flatten()
     torch.testing.assert_close(twice[1:-1], torch.arange(0.25, 9, 0.5))
     constant = torch.full((2, 10, 3), 0.7)
     torch.testing.assert_close(
-        _resize_positions(constant, 7), torch.full((2, 7, 3), 0.7)
+        resize_positions(constant, 7), torch.full((2, 7, 3), 0.7)
     )
 
 

@@ -13,7 +13,7 @@ import torch
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
-from speechbrain_fftp.nnet.position import _resize_positions
+from speechbrain_fftp.nnet.position import resize_positions
 from speechbrain_fftp.pretrained import (
     load_ast,
     load_aum,
@@ -48,7 +48,7 @@ def check_taken(encoder, before, source, left=frozenset()):
         if name in left:
             assert torch.equal(tensor, before[name]), name
         elif name == "position.table":
-            resized = _resize_positions(source[name], tensor.shape[1])
+            resized = resize_positions(source[name], tensor.shape[1])
             assert torch.equal(tensor, resized)
         else:
             assert torch.equal(tensor, source[name]), name

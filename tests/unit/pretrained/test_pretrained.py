@@ -151,7 +151,7 @@ def test_sizes_of_aum_are_inferred(saved):
 def test_clip_length_of_an_original_ast(saved, columns, frames):
     encoder, _ = load_ast(saved(original_ast(2 + 12 * columns)))
     assert encoder.position.table.shape[1] == columns
-    assert encoder.embedding._time_patches(frames) == columns
+    assert encoder.embedding.time_patches(frames) == columns
     assert encoder.blocks[0].mlp[0].out_features == 96
 
 

@@ -46,7 +46,7 @@ def test_long_tokens_are_means_of_the_square_tokens_within():
     square = make(16, 10)
     fftp = square_to_fftp(square, FFTPEmbedding(64, 32, 40, 20))
     # 36 of the 40 frames hold three columns: they start at 2, 12 and 22.
-    for token in range(fftp.embedding._time_patches(120)):
+    for token in range(fftp.embedding.time_patches(120)):
         start = 20 * token + 2
         within = columns(square, FEATS[:, start : start + 36])
         assert within.shape[2] == 3
