@@ -56,7 +56,7 @@ def build_from_file(checkpoint):
     that do not overlap, as in all published files.
     """
     form, table = "fo-bi", FO_BI
-    if "layers.0.mixer.conv1d_b.weight" in checkpoint.tensors:
+    if any(".conv1d_b." in name for name in checkpoint.tensors):
         form, table = "bi-bi", BI_BI
     depth = max(1, count_blocks(checkpoint.tensors, "layers."))
     return build(
