@@ -16,7 +16,7 @@ from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.metrics.complexity import count_macs
-from speechbrain_fftp.pretrained import load_encoder
+from speechbrain_fftp.pretrained import start_from
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "benchmarks" / "peers"
@@ -105,7 +105,7 @@ def save_blocks(config, plan, seed, source, path):
         "embedding_model"
     ]
     new = {k: v.clone() for k, v in encoder.state_dict().items()}
-    load_encoder(encoder, source)
+    start_from(encoder, source)
     random = {
         k: v for k, v in new.items() if k.startswith(("embedding", "pos"))
     }

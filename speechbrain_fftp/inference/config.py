@@ -1,20 +1,22 @@
 """Describes the modules of a model in config.json and builds them again.
 
-The classes come from a fixed table and the arguments are checked, so that a
-foreign file can neither run code nor claim memory that its weights do not need.
+A module is ``{"class": name, argument: value, ...}``, its class one of a fixed
+table, so that a foreign file cannot run code.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import inspect
-import math
 
 import torch
 
 from speechbrain.processing.features import InputNormalization
-from speechbrain_fftp.dataio.audio import MAX_RATE, MIN_RATE
-from speechbrain_fftp.lobes import features
+from speechbrain_fftp.lobes.features import (
+    DatasetNormalization,
+    KaldiFbank,
+    MelDecibels,
+)
 from speechbrain_fftp.lobes.frame_classifier import (
     AttentionPooling,
     FrameClassifier,
@@ -32,194 +34,168 @@ from speechbrain_fftp.nnet.patching import (
     PatchEmbedding,
     SquarePatchEmbedding,
 )
+from speechbrain_fftp.pretrained.renaming import check_names
 
 TRAINED = ("embedding_model", "classifier")  # the modules with weights
-NUMBERS = {"sample_rate": (MIN_RATE, MAX_RATE), "max_frames": (1, 2**20)}
+NUMBERS = ("sample_rate", "max_frames")
 NEEDED = (*NUMBERS, *MODULES)
 
-ENCODERS = [AST, AuM, CED, ConvNeXt1d]
-POOLINGS = [LinearSoftmaxPooling, MaxPooling, MeanPooling, AttentionPooling]
-LAYERS = ("Dropout", "GELU", "Identity", "LayerNorm", "Linear", "RMSNorm")
-LAYERS = [getattr(torch.nn, name) for name in LAYERS]
-# The classes that each part of a model can have, by name.
 CLASSES = {
-    "compute_features": [features.KaldiFbank, features.MelDecibels],
-    "mean_var_norm": [features.DatasetNormalization, InputNormalization],
-    "embedding_model": ENCODERS,
-    "embedding": [FFTPEmbedding, SquarePatchEmbedding, PatchEmbedding],
-    "classifier": [torch.nn.Sequential, FrameClassifier, *LAYERS],
-    "pooling": POOLINGS,
-    "layers": LAYERS,
+    cls.__name__: cls
+    for cls in (
+        # Front ends
+        KaldiFbank,
+        MelDecibels,
+        DatasetNormalization,
+        InputNormalization,
+        # Encoders
+        AST,
+        AuM,
+        CED,
+        ConvNeXt1d,
+        PatchEmbedding,
+        FFTPEmbedding,
+        SquarePatchEmbedding,
+        # Classifiers
+        FrameClassifier,
+        LinearSoftmaxPooling,
+        MaxPooling,
+        MeanPooling,
+        AttentionPooling,
+        torch.nn.Sequential,
+        torch.nn.Dropout,
+        torch.nn.GELU,
+        torch.nn.Identity,
+        torch.nn.LayerNorm,
+        torch.nn.Linear,
+        torch.nn.RMSNorm,
+    )
 }
-CLASSES = {k: {cls.__name__: cls for cls in v} for k, v in CLASSES.items()}
+NOT_SAVED = ("args", "kwargs", "device", "dtype")  # arguments
 
-MAX_NUMBER = 2**20  # absolute value of any argument
-MAX_LAYERS = 100  # of a Sequential
-MAX_BANKS = 2**24  # elements of the filterbank matrix
+MAX_BANKS = 2**24  # elements of a filterbank
 
 
-def describe_module(module, part):
-    """Class and constructor arguments of a module, a part of ``CLASSES``."""
+def describe_module(module):
+    """Class and constructor arguments of a module.
+
+    Raises
+    ------
+    ValueError
+        If its class is not in the table, or an argument is no plain value.
+    """
     cls = type(module)
-    has_statistics = getattr(module, "norm_type", "sentence") != "sentence"
-    if CLASSES[part].get(cls.__name__) is not cls or has_statistics:
+    if CLASSES.get(cls.__name__) is not cls:
         raise ValueError(
-            f"config.json cannot describe {part}, a "
-            f"{cls.__module__}.{cls.__qualname__}."
+            f"config.json cannot describe a {cls.__module__}.{cls.__qualname__}."
         )
-    described = {"class": cls.__name__}
+    description = {"class": cls.__name__}
     if cls is torch.nn.Sequential:
-        described["layers"] = [
-            describe_module(layer, "layers") for layer in module
-        ]
-        return described
-    for key, default in _parameters(cls).items():
-        value = getattr(module, key, default)
-        if isinstance(value, torch.nn.Module):
-            described[key] = describe_module(value, key)
+        description["layers"] = [describe_module(layer) for layer in module]
+        return description
+    if getattr(module, "norm_type", "sentence") != "sentence":
+        raise ValueError(
+            f"config.json cannot describe a {cls.__name__} with statistics."
+        )
+    for key, parameter in inspect.signature(cls).parameters.items():
+        if key in NOT_SAVED:
             continue
-        if key == "bias":
+        value = getattr(module, key, parameter.default)
+        if isinstance(value, torch.nn.Module):
+            value = describe_module(value)
+        elif key == "bias":
             value = value is not None
-        elif key == "normalized_shape" and len(value) == 1:
-            value = value[0]
-        if not _is_plausible(value, default):
-            raise ValueError(f"config.json cannot hold {part}'s {key}={value}.")
-        described[key] = value
-    return described
+        elif key == "normalized_shape":
+            value = value[0] if len(value) == 1 else list(value)
+        elif not isinstance(
+            value, (bool, int, float, str, list, tuple, type(None))
+        ):
+            raise ValueError(
+                f"config.json cannot hold {cls.__name__}'s {key}={value}."
+            )
+        description[key] = value
+    return description
 
 
-def build_model(config, n_tensors):
-    """Modules and numbers of a config.json, which may come from anyone.
+def build_modules(config, weights):
+    """Builds the modules of a config.json with the tensors of its weights.
 
-    Modules with weights are on the meta device; their depth is limited by the
-    number of tensors in the file of weights.
+    Modules with weights are built without memory and get the tensors only if
+    all fit, so that memory is taken for no more than the file contains.
+
+    Raises
+    ------
+    ValueError, or another of ``LOADING_ERRORS``
+        If the file does not describe a model, or one with other tensors.
     """
-    if not isinstance(config, dict):
-        raise ValueError("the file does not hold a JSON object.")
-    missing = ", ".join(key for key in NEEDED if key not in config)
-    unknown = ", ".join(sorted(set(config) - {*NEEDED, "single_label"}))
-    if missing or unknown:
-        missing, unknown = missing or "none", unknown or "none"
-        raise ValueError(f"missing: {missing}; unknown: {unknown}.")
-    for name, (low, high) in NUMBERS.items():
-        if type(config[name]) is not int or not low <= config[name] <= high:
+    missing = [key for key in NEEDED if key not in config]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} is missing.")
+    if config["embedding_model"].get("depth", 0) > len(weights):
+        raise ValueError(f"{len(weights)} tensors are too few for the depth.")
+    with torch.device("meta"):
+        trained = torch.nn.ModuleDict(
+            {name: _build_module(config[name]) for name in TRAINED}
+        )
+    _assign(trained, weights)
+    _check_front_end(config["compute_features"], trained["embedding_model"])
+    return {
+        "compute_features": _build_module(config["compute_features"]),
+        "mean_var_norm": _build_module(config["mean_var_norm"]),
+        **trained,
+    }
+
+
+def _build_module(description):
+    """A module, and those that are arguments of it, from its description."""
+    arguments = dict(description)
+    name = arguments.pop("class")
+    if name not in CLASSES:
+        raise ValueError(f"the class {str(name)[:80]!r} is unknown.")
+    if name == "Sequential":
+        layers = [_build_module(layer) for layer in arguments["layers"]]
+        return torch.nn.Sequential(*layers)
+    for key, value in arguments.items():
+        if isinstance(value, dict):
+            arguments[key] = _build_module(value)
+    return CLASSES[name](**arguments)
+
+
+def _assign(model, weights):
+    """Makes the tensors of a file the parameters of modules without memory."""
+    expected = model.state_dict()
+    check_names(weights, expected, "the model of config.json")
+    for name, tensor in weights.items():
+        is_float = expected[name].is_floating_point()
+        if (
+            tensor.shape != expected[name].shape
+            or tensor.is_floating_point() != is_float
+        ):
             raise ValueError(
-                f"{name} must be an integer from {low} to {high}, not "
-                f"{config[name]!r}."
+                f"{name} is {list(tensor.shape)}, {tensor.dtype}, but "
+                f"{list(expected[name].shape)}, {expected[name].dtype} in the "
+                "model of config.json."
             )
-    hparams = {name: config[name] for name in NUMBERS}
-    hparams["single_label"] = config.get("single_label", False)
-    if not isinstance(hparams["single_label"], bool):
-        raise ValueError("single_label must be true or false.")
-    modules = {}
-    for name in ("compute_features", "mean_var_norm"):
-        modules[name] = _build_module(config[name], name, n_tensors)
-    with torch.device("meta"), _NoInitialisation():  # takes no memory
-        for name in TRAINED:
-            modules[name] = _build_module(config[name], name, n_tensors)
-    fbank, encoder = modules["compute_features"], modules["embedding_model"]
-    if fbank.n_mels != encoder.n_mels:
+    model.load_state_dict(
+        {name: x.to(expected[name].dtype) for name, x in weights.items()},
+        assign=True,
+    )
+
+
+def _check_front_end(arguments, encoder):
+    """Raises a ValueError if features do not fit, or would be too large."""
+    rate = arguments["sample_rate"]
+    window = arguments.get("n_fft", 0)
+    window += arguments.get("frame_length", 0) * rate / 1000
+    shift = arguments.get("hop_length", 0)
+    shift += arguments.get("frame_shift", 0) * rate / 1000
+    if arguments["n_mels"] != encoder.n_mels:
         raise ValueError(
-            f"compute_features has n_mels={fbank.n_mels}, but embedding_model "
-            f"needs n_mels={encoder.n_mels}."
+            f"compute_features has n_mels={arguments['n_mels']}, but "
+            f"embedding_model needs n_mels={encoder.n_mels}."
         )
-    return modules, hparams
-
-
-class _NoInitialisation(torch.overrides.TorchFunctionMode):
-    """Skips two operations whose first use on the meta device takes seconds.
-
-    Both belong to ``torch.nn.init.trunc_normal_``, whose result is not needed.
-    """
-
-    skipped = (torch.Tensor.erfinv_, torch.Tensor.clamp_)
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        if func in self.skipped:
-            return args[0]
-        return func(*args, **(kwargs or {}))
-
-
-def _build_module(config, part, n_tensors):
-    """One module, from its class in the table and its arguments."""
-    name = config.get("class") if isinstance(config, dict) else config
-    if not isinstance(config, dict) or str(name) not in CLASSES[part]:
+    if not 1 <= shift or not 2 <= window <= MAX_BANKS / encoder.n_mels:
         raise ValueError(
-            f"{part}: the class is {str(name)[:80]!r}, not one of "
-            f"{', '.join(CLASSES[part])}."
+            f"compute_features has frames of {window:g} samples, {shift:g} "
+            "apart."
         )
-    cls = CLASSES[part][str(name)]
-    values = {key: value for key, value in config.items() if key != "class"}
-    if cls is torch.nn.Sequential:
-        layers = values.pop("layers", None)
-        if values or not isinstance(layers, list) or len(layers) > MAX_LAYERS:
-            raise ValueError(f"{part}: Sequential takes a list of layers.")
-        return cls(*(_build_module(x, "layers", n_tensors) for x in layers))
-    known = _parameters(cls)
-    for key, value in values.items():
-        if key not in known:
-            raise ValueError(
-                f"{part}: {name} has no argument {key[:80]!r}, only "
-                f"{', '.join(known) or 'none'}."
-            )
-        if key == "embedding" or (key in CLASSES and isinstance(value, dict)):
-            values[key] = _build_module(value, key, n_tensors)
-        elif not _is_plausible(value, known[key]):
-            raise ValueError(f"{part}: {key} cannot be {str(value)[:80]!r}.")
-    _check_sizes(cls, {**known, **values}, part, n_tensors)
-    return cls(**values)
-
-
-def _check_sizes(cls, values, part, n_tensors):
-    """Refuses what would take much memory, or divide by zero."""
-    if cls in ENCODERS and (depth := values["depth"]) > n_tensors:
-        raise ValueError(
-            f"{part}: {n_tensors} tensors are too few for depth={depth}."
-        )
-    if cls is features.DatasetNormalization and values["std"] == 0:
-        raise ValueError(f"{part}: std must not be 0.")
-    if cls is InputNormalization and values["norm_type"] != "sentence":
-        raise ValueError(f"{part}: norm_type must be sentence.")
-    elements = 0
-    if cls is features.KaldiFbank:
-        samples_per_ms = values["sample_rate"] / 1000
-        window = samples_per_ms * values["frame_length"]
-        if min(samples_per_ms * values["frame_shift"], window - 1) < 1:
-            raise ValueError(
-                f"{part}: frame_shift must be at least one sample, "
-                "frame_length at least two."
-            )
-        elements = window * values["n_mels"]
-    elif cls is features.MelDecibels:
-        for key in ("sample_rate", "n_mels", "n_fft", "hop_length"):
-            if values[key] < 1:
-                raise ValueError(f"{part}: {key} must be positive.")
-        elements = values["n_fft"] * values["n_mels"]
-    if elements > MAX_BANKS:
-        raise ValueError(
-            f"{part}: the filterbank has more than {MAX_BANKS} elements."
-        )
-
-
-def _parameters(cls):
-    """Names of a class's own arguments, each with its default."""
-    parameters = inspect.signature(cls).parameters.values()
-    others = ("args", "kwargs", "device", "dtype")
-    return {x.name: x.default for x in parameters if x.name not in others}
-
-
-def _is_plausible(value, default):
-    """Whether an argument has its default's type and is not absurdly large."""
-    if isinstance(default, bool):
-        return isinstance(value, bool)
-    if isinstance(default, str):  # AuM's bidirectional may be False
-        return value is False or isinstance(value, str)
-    if isinstance(value, list):  # strides, patch and stride of an embedding
-        numbers = (type(x) is int and 0 < x <= MAX_NUMBER for x in value)
-        may_be_list = default in (None, inspect.Parameter.empty)
-        return may_be_list and len(value) <= MAX_LAYERS and all(numbers)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return value is None and default is None
-    if isinstance(default, float) or default is None:
-        return math.isfinite(value) and abs(value) <= MAX_NUMBER
-    return isinstance(value, int) and 0 <= value <= MAX_NUMBER

@@ -11,7 +11,6 @@ Authors
 
 import csv
 import io
-import json
 from pathlib import Path
 from unicodedata import category
 
@@ -22,15 +21,31 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import atomic_folder, write_csv, write_json
-from speechbrain_fftp.inference import config, thresholds
-from speechbrain_fftp.inference.config import NUMBERS, TRAINED
-from speechbrain_fftp.pretrained import tensors
+from speechbrain_fftp.inference.config import (
+    NEEDED,
+    NUMBERS,
+    TRAINED,
+    build_modules,
+    describe_module,
+)
+from speechbrain_fftp.inference.thresholds import (
+    THRESHOLDS,
+    read_thresholds,
+    write_thresholds,
+)
+from speechbrain_fftp.lobes.tagger import MODULES
+from speechbrain_fftp.pretrained.tensors import (
+    LOADING_ERRORS,
+    read_json_file,
+    read_tensors,
+    read_text,
+)
 
 logger = get_logger(__name__)
 
 FILES = ("config.json", "model.safetensors", "labels.csv")
 REMEDY = "Use a complete inference folder, or export the model again."
-YAML_HINT = " Its hyperparams.yaml can run code: only from_hparams reads it."
+YAML_HINT = "Its hyperparams.yaml can run code: only from_hparams reads it."
 
 HEADER = """\
 # Audio tagging model. Load it with AudioTagger.from_pretrained or from_hparams
@@ -61,61 +76,83 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
 def load_folder(folder):
     """Reads a model from config.json, model.safetensors and labels.csv.
 
-    Returns the ``MODULES``, on the CPU, and hparams: the numbers of
-    config.json, ``label_encoder``, ``audio_normalizer`` and ``thresholds``, if
-    any. Sizes are checked against the tensors before memory is allocated. The
-    file that is missing, cannot be read, does not describe a model, or does not
-    belong to the others is named by a FileNotFoundError or a ValueError.
+    Returns
+    -------
+    modules : dict
+        The ``MODULES`` of a ``Tagger``, on the CPU.
+    hparams : dict
+        The numbers of config.json, ``label_encoder``, ``audio_normalizer`` and
+        ``thresholds``, which are None unless learned.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        If a file is damaged, does not describe a model, or does not belong to
+        the others; the file is named.
     """
-    config_file, weights_file, labels_file = (Path(folder) / n for n in FILES)
-    for path in (config_file, weights_file, labels_file):
-        if not path.is_file():
-            hint = YAML_HINT * Path(folder, "hyperparams.yaml").is_file()
-            raise FileNotFoundError(f"{path} is missing. {REMEDY}{hint}")
+    folder = Path(folder)
+    for name in FILES:
+        if not (folder / name).is_file():
+            has_yaml = (folder / "hyperparams.yaml").is_file()
+            hint = YAML_HINT if has_yaml else ""
+            raise FileNotFoundError(
+                f"{folder / name} is missing. {REMEDY} {hint}".rstrip()
+            )
     try:
-        path = labels_file
-        labels = _read_labels(path)
-        path = weights_file
-        weights = tensors.read_tensors(path)
-        path = config_file
-        content = json.loads(tensors.read_text(path))
-        modules, hparams = config.build_model(content, len(weights))
-        path = weights_file
-        _assign_tensors(modules, weights)
-        path = config_file
-        width = modules["embedding_model"].embed_dim
-        n_classes = modules["classifier"](torch.zeros(1, 1, width)).shape[-1]
-    except (OSError, *tensors.LOADING_ERRORS) as error:
+        return _read_folder(folder)
+    except (OSError, *LOADING_ERRORS) as error:
         message = str(error)
-        if str(path) not in message:
-            message = f"{path} cannot be used: {error}"
+        if str(folder) not in message:
+            message = f"{folder / 'config.json'} cannot be used: {message}"
         raise ValueError(f"{message} {REMEDY}") from error
+
+
+def _read_folder(folder):
+    """What ``load_folder`` returns, from files that are there."""
+    labels = _read_labels(folder / "labels.csv")
+    weights = read_tensors(folder / "model.safetensors")
+    config = read_json_file(folder / "config.json")
+    modules = build_modules(config, weights)
+    for name in NUMBERS:
+        if type(config[name]) is not int or config[name] < 1:
+            raise ValueError(f"{name} must be a whole number above 0.")
+    tokens = torch.zeros(1, 1, modules["embedding_model"].embed_dim)
+    n_classes = modules["classifier"](tokens).shape[-1]
     if len(labels) != n_classes:
         raise ValueError(
-            f"{labels_file} has {len(labels)} labels, but the model has "
-            f"{n_classes} classes. {REMEDY}"
+            f"{folder / 'labels.csv'} has {len(labels)} labels, but the model "
+            f"has {n_classes} classes."
         )
-    hparams["thresholds"] = thresholds.read_thresholds(folder, labels)
-    hparams["label_encoder"] = CategoricalEncoder()
-    hparams["label_encoder"].update_from_iterable(labels)
-    normalizer = AudioNormalizer(sample_rate=hparams["sample_rate"])
-    return modules, {**hparams, "audio_normalizer": normalizer}
+    label_encoder = CategoricalEncoder()
+    label_encoder.update_from_iterable(labels)
+    hparams = {name: config[name] for name in NUMBERS}
+    return modules, {
+        **hparams,
+        "single_label": bool(config.get("single_label", False)),
+        "label_encoder": label_encoder,
+        "audio_normalizer": AudioNormalizer(hparams["sample_rate"]),
+        "thresholds": read_thresholds(folder, labels),
+    }
 
 
 def _read_labels(path):
     """The labels of labels.csv, ordered by class."""
-    text = tensors.read_text(path)
-    rows = list(csv.reader(text.splitlines(keepends=True)))
-    if rows[:1] != [["index", "label"]] or len(rows) < 2:
+    try:
+        header, *rows = csv.reader(read_text(path).splitlines(keepends=True))
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"{path} cannot be used: {error}") from error
+    if header != ["index", "label"] or not rows:
         raise ValueError(f"{path} must have the columns index and label.")
-    for number, row in enumerate(rows[1:]):
+    for number, row in enumerate(rows):
         if len(row) != 2 or row[0] != str(number) or not row[1].strip():
             raise ValueError(
                 f"{path}: expected the label of class {number}, found "
                 f"{','.join(row)[:80]!r}."
             )
         check_label(row[1])
-    labels = [label for _, label in rows[1:]]
+    labels = [label for _, label in rows]
     if len(set(labels)) < len(labels):
         raise ValueError(f"{path} has a duplicate label.")
     return labels
@@ -127,53 +164,61 @@ def check_label(label):
         raise ValueError(f"{label[:80]!r} has control characters.")
 
 
-def _assign_tensors(modules, weights):
-    """Makes the tensors of a file the parameters of the modules."""
-    model = torch.nn.ModuleDict({name: modules[name] for name in TRAINED})
-    own = model.state_dict()
-    tensors.check_names(weights, own, "the model of config.json")
-    for name, tensor in weights.items():
-        like = own[name].is_floating_point() == tensor.is_floating_point()
-        if tensor.shape != own[name].shape or not like:
-            raise ValueError(
-                f"{name} is {list(tensor.shape)}, {tensor.dtype}, but "
-                f"{list(own[name].shape)} in the model of config.json."
-            )
-    state = {name: x.to(own[name].dtype) for name, x in weights.items()}
-    model.load_state_dict(state, assign=True)
-
-
 def export_inference(
-    hparams_file, modules, label_encoder, folder, single_label=False, learned=()
+    hparams_file,
+    modules,
+    label_encoder,
+    folder,
+    single_label=False,
+    thresholds=(),
 ):
     """Writes an inference folder; one that exists is replaced when complete.
 
-    ``hparams_file`` is the resolved yaml in the experiment's folder, and
-    ``learned`` are rows of thresholds.csv, if any. If config.json cannot
-    describe the modules, only ``hyperparams.yaml`` and its files are written,
-    with a warning.
+    If config.json cannot describe the modules, only ``hyperparams.yaml`` and
+    its files are written, with a warning.
+
+    Arguments
+    ---------
+    hparams_file : str or Path
+        The resolved yaml in the experiment's folder.
+    modules : dict
+        The ``MODULES`` of a ``Tagger``.
+    label_encoder : CategoricalEncoder
+    folder : str or Path
+    single_label : bool
+        Whether a clip has exactly one label.
+    thresholds : list
+        Rows of thresholds.csv, if any.
+
+    Returns
+    -------
+    Path
+        The folder.
     """
     recipe = ruamel.yaml.YAML().load(Path(hparams_file))  # keeps the tags
-    if missing := [key for key in config.NEEDED if key not in recipe]:
+    if missing := [key for key in NEEDED if key not in recipe]:
         raise ValueError(
             f"{hparams_file} lacks {', '.join(missing)}, which inference needs."
         )
-    recipe = {key: recipe[key] for key in config.NEEDED}
-    hparams = {name: recipe[name] for name in NUMBERS}
-    hparams.update(label_encoder=label_encoder, single_label=single_label)
+    recipe = {key: recipe[key] for key in NEEDED}
+    hparams = {
+        **{name: recipe[name] for name in NUMBERS},
+        "label_encoder": label_encoder,
+        "single_label": single_label,
+    }
     with atomic_folder(folder, needed=2 * _num_bytes(modules)) as unfinished:
-        _write_yaml_form(Path(unfinished), recipe, modules, hparams)
+        unfinished = Path(unfinished)
+        _write_yaml_form(unfinished, recipe, modules, hparams)
         try:
-            if learned:
-                thresholds.write_thresholds(unfinished, learned)
-            _write_data_form(Path(unfinished), modules, hparams)
+            if len(thresholds) > 0:
+                write_thresholds(unfinished, thresholds)
+            _write_data_form(unfinished, modules, hparams)
         except (ImportError, ValueError) as error:
-            for name in (*FILES, thresholds.THRESHOLDS):
-                Path(unfinished, name).unlink(missing_ok=True)
+            for name in (*FILES, THRESHOLDS):
+                (unfinished / name).unlink(missing_ok=True)
             logger.warning(
                 "Only hyperparams.yaml and its weights are written, which "
-                "AudioTagger.from_hparams loads, and no %s and %s: %s",
-                *FILES[:2],
+                "AudioTagger.from_hparams loads, and no config.json: %s",
                 error,
             )
     return Path(folder)
@@ -181,13 +226,19 @@ def export_inference(
 
 def _write_yaml_form(folder, recipe, modules, hparams):
     """Writes the files that ``from_hparams`` loads."""
-    kept = io.StringIO()
-    ruamel.yaml.YAML().dump(recipe, kept)
-    lines = kept.getvalue().splitlines()
-    lines = [line for line in lines if line and line[0] != "#"]  # headings
-    text = HEADER + "\n".join(lines) + "\n" + FOOTER
-    text += "\nsingle_label: True\n" * hparams["single_label"]
-    (folder / "hyperparams.yaml").write_text(text, "utf-8")
+    text = io.StringIO()
+    ruamel.yaml.YAML().dump(recipe, text)
+    lines = [
+        line
+        for line in text.getvalue().splitlines()
+        if line and not line.startswith("#")  # headings of the recipe
+    ]
+    footer = FOOTER
+    if hparams["single_label"]:
+        footer += "\nsingle_label: True\n"
+    (folder / "hyperparams.yaml").write_text(
+        HEADER + "\n".join(lines) + "\n" + footer, "utf-8"
+    )
     for name in TRAINED:
         state = {k: v.cpu() for k, v in modules[name].state_dict().items()}
         with open(folder / f"{name}.ckpt", "wb") as file:  # names a full disk
@@ -198,25 +249,21 @@ def _write_yaml_form(folder, recipe, modules, hparams):
 
 
 def write_folder(folder, modules, hparams):
-    """Writes a model as data alone; ValueError if that is impossible."""
+    """Writes a model as data alone; a ValueError if that is impossible."""
     with atomic_folder(folder, needed=_num_bytes(modules)) as unfinished:
         _write_data_form(Path(unfinished), modules, hparams)
-
-
-def _num_bytes(modules):
-    """Size of the weights of a model."""
-    return sum(p.nbytes for n in TRAINED for p in modules[n].parameters())
 
 
 def _write_data_form(folder, modules, hparams):
     """Writes the files that ``load_folder`` reads, and checks that it can."""
     from safetensors.torch import save
 
-    content = {name: hparams[name] for name in NUMBERS}
-    for name in config.MODULES:
-        content[name] = config.describe_module(modules[name], name)
-    content.update({"single_label": True} if hparams["single_label"] else {})
-    write_json(folder / "config.json", content)
+    config = {name: hparams[name] for name in NUMBERS}
+    for name in MODULES:
+        config[name] = describe_module(modules[name])
+    if hparams["single_label"]:
+        config["single_label"] = True
+    write_json(folder / "config.json", config)
     model = torch.nn.ModuleDict({name: modules[name] for name in TRAINED})
     weights = {k: v.cpu().contiguous() for k, v in model.state_dict().items()}
     # Not save_file: only the owner could read its file.
@@ -224,3 +271,8 @@ def _write_data_form(folder, modules, hparams):
     labels = sorted(hparams["label_encoder"].ind2lab.items())
     write_csv(folder / "labels.csv", ("index", "label"), labels)
     load_folder(folder)
+
+
+def _num_bytes(modules):
+    """Size of the weights of a model."""
+    return sum(p.nbytes for n in TRAINED for p in modules[n].parameters())

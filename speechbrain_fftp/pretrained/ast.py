@@ -1,26 +1,29 @@
-"""Loads published checkpoints of the Audio Spectrogram Transformer.
+"""Published checkpoints of the Audio Spectrogram Transformer, in two forms.
 
-Two forms: the original's ``.pth`` (https://github.com/YuanGongND/ast) and
-Hugging Face folders with config.json and model.safetensors.
+The original's ``.pth`` (https://github.com/YuanGongND/ast) and Hugging Face's
+folders with config.json and model.safetensors.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-from pathlib import Path
-
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
-from speechbrain_fftp.pretrained.tensors import (
+from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
+from speechbrain_fftp.pretrained.front_end import (
+    FrontEnd,
+    check_number,
+    sampling_rate,
+)
+from speechbrain_fftp.pretrained.renaming import (
     PATCHES,
+    build,
     count_blocks,
-    for_loader,
-    load_renamed,
-    read_config,
-    read_tensors,
+    read_sizes,
+    split_positions,
 )
 
-# Tensor names here and in the file, see _rename_tensors.
+# Tensor names here and in the file, see rename_tensors
 ORIGINAL = {
     "tokens": ["v.cls_token", "v.dist_token"],
     "positions": ["v.pos_embed"],
@@ -36,9 +39,13 @@ ORIGINAL = {
     "classifier.1.*": ["mlp_head.1.*"],
 }
 
-# The two ImageNet classifiers, which the original saves but never runs.
-ORIGINAL_UNUSED = ("v.head.weight", "v.head.bias")
-ORIGINAL_UNUSED += ("v.head_dist.weight", "v.head_dist.bias")
+# The two ImageNet classifiers, which the original saves but never runs
+ORIGINAL_UNUSED = (
+    "v.head.weight",
+    "v.head.bias",
+    "v.head_dist.weight",
+    "v.head_dist.bias",
+)
 
 ROOT = "audio_spectrogram_transformer."
 EMBEDDINGS = ROOT + "embeddings."
@@ -49,7 +56,9 @@ HUGGING_FACE = {
     "embedding.proj.*": [EMBEDDINGS + "patch_embeddings.projection.*"],
     "blocks.#.norm1.*": [LAYER + "layernorm_before.*"],
     "blocks.#.qkv.*": [
-        f"{LAYER}attention.attention.{x}.*" for x in ("query", "key", "value")
+        LAYER + "attention.attention.query.*",
+        LAYER + "attention.attention.key.*",
+        LAYER + "attention.attention.value.*",
     ],
     "blocks.#.proj.*": [LAYER + "attention.output.dense.*"],
     "blocks.#.norm2.*": [LAYER + "layernorm_after.*"],
@@ -60,13 +69,9 @@ HUGGING_FACE = {
     "classifier.1.*": ["classifier.dense.*"],
 }
 
-# Values of config.json that AST does not support otherwise.
-CONFIG_FIXED = {
-    "model_type": ("audio-spectrogram-transformer",),
-    "hidden_act": ("gelu",),
-    "qkv_bias": (True,),
-}
-# Sizes here and in config.json.
+# Settings of config.json with the values that are supported
+CONFIG_FIXED = {"hidden_act": ("gelu",), "qkv_bias": (True,)}
+# Sizes here and in config.json
 CONFIG_SIZES = {
     "n_mels": "num_mel_bins",
     "embed_dim": "hidden_size",
@@ -80,57 +85,50 @@ CONFIG_SIZES = {
 }
 
 
-def load_ast(source, state=None):
-    """Loads a published AST: a Hugging Face folder or an original ``.pth``.
+def build_from_folder(checkpoint):
+    """Encoder and classifier of a Hugging Face folder.
 
-    Returns encoder and classifier, in float32, on the CPU and in eval mode. A
-    FileNotFoundError or a ValueError names a file that is missing, damaged or
-    not of an AST that ``AST`` supports. ``state`` holds the tensors of a file
-    if they were read.
-
-    An original file does not contain all sizes. Heads are assumed to have 64
-    channels and strides to be 10 bins and frames, as in the published files. Of
-    the ten clip lengths with its number of patches, the multiple of 8 is used:
-    the 1024, 512 or 128 frames of the published training settings.
+    ``layer_norm_eps`` is also that of the classifier's norm.
     """
-    path = Path(source)
-    if not path.is_dir():
-        state = for_loader("load_ast", path, state)
-        state = {k: v for k, v in state.items() if k not in ORIGINAL_UNUSED}
-        depth = max(1, count_blocks(state, "v.blocks."))
-        return load_renamed(path, state, ORIGINAL, depth, "an AST", _original)
-    config_file = path / "config.json"
-    config, sizes = read_config(config_file, CONFIG_FIXED, CONFIG_SIZES)
-    if config.get("frequency_stride") != sizes["stride"]:
+    sizes = read_sizes(checkpoint, CONFIG_SIZES, CONFIG_FIXED)
+    if checkpoint.config.get("frequency_stride") != sizes["stride"]:
         raise ValueError(
-            f"{config_file}: frequency_stride="
-            f"{config.get('frequency_stride')!r} and time_stride="
+            f"{checkpoint.config_file}: frequency_stride="
+            f"{checkpoint.config.get('frequency_stride')!r} and time_stride="
             f"{sizes['stride']} must be equal."
         )
-    depth, eps = sizes["depth"], sizes["norm_eps"]
-    path = path / "model.safetensors"
-    state, build = read_tensors(path), lambda x: build_model(x, **sizes)
-    return load_renamed(path, state, HUGGING_FACE, depth, "an AST", build, eps)
+    return build(
+        checkpoint,
+        table=HUGGING_FACE,
+        depth=sizes["depth"],
+        model="an AST",
+        make_encoder=lambda tensors: _make_encoder(tensors, **sizes),
+        head_eps=sizes["norm_eps"],
+    )
 
 
-def build_model(tensors, mlp_dim, patch_size, stride, **sizes):
-    """An AST of these sizes; what ``hf_export`` padded has its own frames."""
-    n_mels, width = sizes["n_mels"], sizes["embed_dim"]
-    embedding = SquarePatchEmbedding(n_mels, width, patch_size, stride)
-    kernel, frames = tensors[PATCHES], patch_size
-    if frames == n_mels == kernel.shape[-1]:
-        while frames > 1 and not kernel[..., frames - 1].any():
-            frames -= 1
-        tensors[PATCHES] = kernel[..., :frames].contiguous()
-        sizes["max_frames"] -= patch_size - frames
-        embedding = FFTPEmbedding(n_mels, width, frames, stride)
-    return AST(embedding=embedding, mlp_ratio=mlp_dim / width, **sizes)
+def build_from_file(checkpoint):
+    """Encoder and classifier of an original file.
+
+    It does not contain all sizes. Heads are assumed to have 64 channels and
+    strides to be 10 bins and frames, as in the published files. Of the ten clip
+    lengths with its number of patches, the multiple of 8 is used: the 1024, 512
+    or 128 frames of the published training settings.
+    """
+    return build(
+        checkpoint,
+        table=ORIGINAL,
+        depth=max(1, count_blocks(checkpoint.tensors, "v.blocks.")),
+        model="an AST",
+        make_encoder=_infer_encoder,
+        ignored=ORIGINAL_UNUSED,
+    )
 
 
-def _original(tensors):
-    """The original AST with these tensors, renamed."""
-    width, _, bins, frames = tensors["embedding.proj.weight"].shape
-    _, rows, _ = tensors["positions"].shape
+def _infer_encoder(tensors):
+    """The original encoder that these tensors, renamed, are of."""
+    width, _, bins, frames = tensors[PATCHES].shape
+    _, n_positions, _ = tensors["positions"].shape
     n_mels, stride = 128, 10
     if bins != frames or not 0 < bins <= n_mels:
         raise ValueError(
@@ -142,17 +140,51 @@ def _original(tensors):
             f"The width {width} is not a multiple of 64, the channels of a "
             "head in every published AST: the number of heads is unknown."
         )
-    freq_patches = (n_mels - bins) // stride + 1
-    time_patches = max((rows - 2) // freq_patches, 1)
-    return build_model(
+    rows = (n_mels - bins) // stride + 1
+    columns = max((n_positions - 2) // rows, 1)
+    return _make_encoder(
         tensors,
         n_mels=n_mels,
         embed_dim=width,
         depth=count_blocks(tensors, "blocks."),
         num_heads=width // 64,
-        max_frames=(bins + stride * time_patches - 1) // 8 * 8,
+        max_frames=(bins + stride * columns - 1) // 8 * 8,
         mlp_dim=tensors["blocks.0.mlp.0.bias"].numel(),
         patch_size=bins,
         stride=stride,
         norm_eps=1e-6,
+    )
+
+
+def _make_encoder(
+    tensors, n_mels, embed_dim, patch_size, stride, mlp_dim, **sizes
+):
+    """An AST of these sizes, which its tensors are arranged for."""
+    encoder = AST(
+        n_mels=n_mels,
+        embed_dim=embed_dim,
+        embedding=SquarePatchEmbedding(n_mels, embed_dim, patch_size, stride),
+        mlp_ratio=mlp_dim / embed_dim,
+        **sizes,
+    )
+    split_positions(tensors, encoder, "cls_tokens")
+    return encoder
+
+
+def folder_front_end(encoder, settings):
+    """Features as of transformers' ASTFeatureExtractor."""
+    n_mels, frames = settings.get("num_mel_bins"), settings.get("max_length")
+    if (n_mels, frames) != (encoder.n_mels, encoder.max_frames):
+        raise ValueError(
+            f"num_mel_bins={n_mels} and max_length={frames} are not those of "
+            f"the model, {encoder.n_mels} and {encoder.max_frames}."
+        )
+    mean, std = 0.0, 0.5  # (x - 0) / (2 * 0.5)
+    if settings.get("do_normalize", True):
+        mean = check_number(settings, "mean", -1e6, 1e6)
+        std = check_number(settings, "std", 1e-6, 1e6)
+    return FrontEnd(
+        KaldiFbank(sampling_rate(settings), n_mels),
+        DatasetNormalization(mean, std),
+        encoder.max_frames,
     )

@@ -1,4 +1,4 @@
-"""Loads published checkpoints of CED, in the form of a Hugging Face folder.
+"""Published checkpoints of CED, in the form of a Hugging Face folder.
 
 https://huggingface.co/mispeech/ced-tiny and its larger siblings.
 
@@ -6,63 +6,113 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from pathlib import Path
-
+from speechbrain_fftp.lobes.features import DatasetNormalization, MelDecibels
 from speechbrain_fftp.lobes.models.CED import CED
-from speechbrain_fftp.pretrained.ast import ORIGINAL
-from speechbrain_fftp.pretrained.tensors import (
-    load_renamed,
-    read_config,
-    read_tensors,
+from speechbrain_fftp.pretrained.front_end import (
+    FrontEnd,
+    check_number,
+    sampling_rate,
 )
+from speechbrain_fftp.pretrained.renaming import build, read_sizes
 
-# Tensor names here and in the file, see _rename_tensors.
+# Tensor names here and in the file, see rename_tensors
 NAMES = {
-    new: ["encoder." + old.removeprefix("v.")]
-    for new, (old, *_) in ORIGINAL.items()
-    if new.startswith(("embedding", "blocks", "norm"))
+    "freq_positions": ["encoder.freq_pos_embed"],
+    "time_positions": ["encoder.time_pos_embed"],
+    "bin_norm.*": ["encoder.init_bn.*"],
+    "bin_norm.running_mean": ["encoder.init_bn.running_mean"],
+    "bin_norm.running_var": ["encoder.init_bn.running_var"],
+    "bin_norm.num_batches_tracked": ["encoder.init_bn.num_batches_tracked"],
+    "embedding.proj.*": ["encoder.patch_embed.proj.*"],
+    "blocks.#.norm1.*": ["encoder.blocks.#.norm1.*"],
+    "blocks.#.qkv.*": ["encoder.blocks.#.attn.qkv.*"],
+    "blocks.#.proj.*": ["encoder.blocks.#.attn.proj.*"],
+    "blocks.#.norm2.*": ["encoder.blocks.#.norm2.*"],
+    "blocks.#.mlp.0.*": ["encoder.blocks.#.mlp.fc1.*"],
+    "blocks.#.mlp.3.*": ["encoder.blocks.#.mlp.fc2.*"],
+    "norm.*": ["encoder.norm.*"],
+    "classifier.0.*": ["outputlayer.0.*"],
+    "classifier.1.*": ["outputlayer.1.*"],
 }
-NAMES["freq_positions"] = ["encoder.freq_pos_embed"]
-NAMES["time_positions"] = ["encoder.time_pos_embed"]
-for name in ("*", "running_mean", "running_var", "num_batches_tracked"):
-    NAMES[f"bin_norm.{name}"] = [f"encoder.init_bn.{name}"]
-NAMES.update({f"classifier.{n}.*": [f"outputlayer.{n}.*"] for n in (0, 1)})
 
-# The values of config.json that are supported.
-CONFIG_FIXED = {"model_type": ("ced",), "pooling": ("mean", "logit")}
-CONFIG_FIXED.update(patch_size=(16,), patch_stride=(16,), qkv_bias=(True,))
-CONFIG_FIXED.update(pad_last=(True,), eval_avg=("mean",))
-# Sizes here and in config.json.
-SAME = ("n_mels", "embed_dim", "depth", "num_heads", "mlp_ratio")
-CONFIG_SIZES = {**dict(zip(SAME, SAME)), "max_frames": "target_length"}
+# Settings of config.json with the values that are supported
+CONFIG_FIXED = {
+    "pooling": ("mean", "logit"),
+    "patch_size": (16,),
+    "patch_stride": (16,),
+    "qkv_bias": (True,),
+    "pad_last": (True,),
+    "eval_avg": ("mean",),
+}
+# Sizes here and in config.json
+CONFIG_SIZES = {
+    "n_mels": "n_mels",
+    "embed_dim": "embed_dim",
+    "depth": "depth",
+    "num_heads": "num_heads",
+    "mlp_ratio": "mlp_ratio",
+    "max_frames": "target_length",
+}
 # The names of published models fix their heads, with 64 channels each.
 HEADS = {"ced-tiny": 3, "ced-mini": 4, "ced-small": 6, "ced-base": 12}
 
+# The pieces of its maximum length that a CED encodes as one clip: half a
+# minute. Longer files are cut into parts of that length.
+CHUNKS = 3
 
-def load_ced(folder):
-    """Loads the encoder and the classifier of a published CED.
 
-    Both are in float32, on the CPU and in eval mode. ``folder`` has Hugging
-    Face's config.json and model.safetensors; errors name the file.
-    """
-    path = Path(folder)
-    if not path.is_dir():
-        raise FileNotFoundError(f"There is no folder {path}.")
-    config = path / "config.json"
-    config, sizes = read_config(config, CONFIG_FIXED, CONFIG_SIZES)
-    if heads := HEADS.get(str(config.get("name"))):
+def build_from_folder(checkpoint):
+    """Encoder and classifier of a Hugging Face folder."""
+    sizes = read_sizes(checkpoint, CONFIG_SIZES, CONFIG_FIXED)
+    heads = HEADS.get(str(checkpoint.config.get("name")))
+    if heads is not None:
         sizes.update(embed_dim=64 * heads, num_heads=heads)
-    path = path / "model.safetensors"
+    return build(
+        checkpoint,
+        table=NAMES,
+        depth=sizes["depth"],
+        model="a CED",
+        make_encoder=lambda tensors: _make_encoder(tensors, sizes),
+    )
 
-    def build(tensors):
-        """The encoder that fits the tensors, of which some are reshaped."""
-        for name in ("freq_positions", "time_positions"):
-            # [1, D, F', 1] or [1, D, 1, T'] -> [D, ...] -> [..., D]
-            table = tensors[name].flatten(0, 1).flatten(1)
-            tensors[name] = table.T.contiguous()
-        count = tensors["bin_norm.num_batches_tracked"]
-        tensors["bin_norm.num_batches_tracked"] = count.view(()).long()
-        return CED(**sizes)
 
-    state, depth = read_tensors(path), sizes["depth"]
-    return load_renamed(path, state, NAMES, depth, "a CED", build)
+def _make_encoder(tensors, sizes):
+    """A CED of these sizes, which its tensors are arranged for."""
+    for name in ("freq_positions", "time_positions"):
+        # [1, D, F', 1] or [1, D, 1, T'] -> [D, ...] -> [..., D]
+        table = tensors[name].flatten(0, 1).flatten(1)
+        tensors[name] = table.T.contiguous()
+    count = tensors["bin_norm.num_batches_tracked"]
+    tensors["bin_norm.num_batches_tracked"] = count.view(()).long()
+    return CED(**sizes)
+
+
+def front_end(encoder, settings):
+    """Features as of CedFeatureExtractor."""
+    rate = sampling_rate(settings)
+    n_fft = check_number(settings, "n_fft", 16, 2**14)
+    hop_size = check_number(settings, "hop_size", 16, 2**14)
+    f_min = check_number(settings, "f_min", 0, rate / 2, default=0)
+    f_max = rate / 2
+    if settings.get("f_max"):
+        f_max = check_number(settings, "f_max", 0, rate / 2)
+    expected = {"win_size": n_fft, "feature_size": encoder.n_mels}
+    if "center" in settings:
+        expected["center"] = True
+    for name, value in expected.items():
+        if settings.get(name) != value:
+            raise ValueError(
+                f"{name} is {settings.get(name)!r}, but only {value} is "
+                "supported."
+            )
+    decibels = MelDecibels(
+        sample_rate=rate,
+        n_mels=encoder.n_mels,
+        n_fft=int(n_fft),
+        hop_length=int(hop_size),
+        f_min=float(f_min),
+        f_max=float(f_max),
+    )
+    # (x - 0) / (2 * 0.5): the encoder normalises by itself
+    identity = DatasetNormalization(mean=0.0, std=0.5)
+    return FrontEnd(decibels, identity, CHUNKS * encoder.max_frames)

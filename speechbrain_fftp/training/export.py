@@ -38,7 +38,7 @@ def export_tagger(brain, datasets, *, hparams_file, folder):
     """
     labels = list(brain.hparams.label_encoder.lab2ind)
     _, probs, targets = predict(brain, datasets["valid"])
-    options = {"learned": learn_thresholds(labels, targets, probs)}
+    options = {"thresholds": learn_thresholds(labels, targets, probs)}
     run_on_main(write_model, args=[brain, hparams_file, folder, options])
 
 

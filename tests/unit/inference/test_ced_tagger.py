@@ -51,7 +51,7 @@ def folder(golden, tmp_path):
     tagger = golden[0]
     config = {name: getattr(tagger.hparams, name) for name in NUMBERS}
     for name, module in tagger.mods.items():
-        config[name] = describe_module(module, name)
+        config[name] = describe_module(module)
     (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
     tensors = {
         f"{name}.{key}": value.clone().contiguous()

@@ -5,20 +5,26 @@ Authors
 """
 
 import functools
+import json
 import logging
 
 import pytest
 import torch
+from published_forms import FORMS
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.nnet.patching import (
+    FFTPEmbedding,
+    PatchEmbedding,
+    SquarePatchEmbedding,
+)
 from speechbrain_fftp.nnet.position import resize_positions
 from speechbrain_fftp.pretrained import (
     load_ast,
     load_aum,
-    load_encoder,
     square_to_fftp,
+    start_from,
 )
 
 KINDS = ("weight", "bias")
@@ -73,7 +79,7 @@ def test_own_model_of_another_clip_length(exported, file, max_frames, caplog):
         torch.nn.init.normal_(parameter)
     before = copy_of(encoder)
     source = folder / "embedding_model.ckpt" if file else str(folder)
-    names = load_encoder(encoder, source)
+    names = start_from(encoder, source)
     assert sorted(names) == sorted(before)
     trained = hparams["embedding_model"].state_dict()
     check_taken(encoder, before, trained)
@@ -104,7 +110,7 @@ def test_other_patches(tmp_path, embedding, left, caplog):
     encoder = small_ast(embedding, 1000, 64, 2, 1)
     before = copy_of(encoder)
     with caplog.at_level(logging.WARNING):
-        names = load_encoder(encoder, path)
+        names = start_from(encoder, path)
     assert set(names) == set(before) - left
     check_taken(encoder, before, source, left)
     warned = [r.getMessage() for r in caplog.records if r.levelno >= 30]
@@ -127,7 +133,7 @@ def test_a_stem_is_taken_over_or_left_as_a_whole(tmp_path):
     ):
         encoder = small_ast(embedding, 128, 64, 2, 1)
         before = copy_of(encoder)
-        names = load_encoder(encoder, tmp_path / "stem.ckpt")
+        names = start_from(encoder, tmp_path / "stem.ckpt")
         assert set(names) == set(before) - left
         check_taken(encoder, before, source, left)
 
@@ -138,11 +144,11 @@ def test_published_ast(shared, name):
     square = load_ast(path)[0]
     encoder = small_ast(FFTPEmbedding(128, 64, 16, 5), 1000, 64, 2, 1)
     before = copy_of(encoder)
-    assert set(load_encoder(encoder, path)) == set(before)
+    assert set(start_from(encoder, path)) == set(before)
     check_taken(encoder, before, full_frequency(square))
     other = small_ast(FFTPEmbedding(128, 64), 100, 64, 2, 4)
     with pytest.raises(ValueError, match="num_heads=1.* num_heads=4"):
-        load_encoder(other, path)
+        start_from(other, path)
 
 
 @pytest.mark.parametrize("form", ["fobi", "bibi"])
@@ -158,12 +164,12 @@ def test_published_aum(shared, form, caplog):
         for parameter in encoder.parameters():
             torch.nn.init.normal_(parameter)
         before = copy_of(encoder)
-        assert set(load_encoder(encoder, path)) == set(before)
+        assert set(start_from(encoder, path)) == set(before)
         check_taken(encoder, before, source)
     kwargs["bidirectional"] = "bi-bi" if form == "fobi" else "fo-bi"
     other = AuM(embedding=embedding, max_frames=1024, **kwargs)
     with pytest.raises(ValueError, match=f"{form}_t128.pth.*conv1d_b"):
-        load_encoder(other, path)
+        start_from(other, path)
 
 
 @pytest.mark.parametrize("stride", [10, 16])
@@ -171,16 +177,17 @@ def test_own_square_model_becomes_full_frequency(tmp_path, stride, caplog):
     square = small_ast(SquarePatchEmbedding(48, 24, 16, stride))
     expected = square_to_fftp(square, FFTPEmbedding(48, 24, 10, 5))
     torch.save(square.state_dict(), tmp_path / "embedding_model.ckpt")
-    text = f"embedding_model: {{num_heads: 2, embedding: {{stride: {stride}}}}}"
-    (tmp_path / "hyperparams.yaml").write_text(text)
+    settings = {"num_heads": 2, "embedding": {"stride": stride}}
+    config = json.dumps({"embedding_model": settings})
+    (tmp_path / "config.json").write_text(config)
     encoder = small_ast(FFTPEmbedding(48, 24, 10, 5))
-    assert set(load_encoder(encoder, tmp_path)) == set(encoder.state_dict())
+    assert set(start_from(encoder, tmp_path)) == set(encoder.state_dict())
     found = encoder.state_dict()["embedding.proj.weight"]
     torch.testing.assert_close(found, expected.embedding.proj.weight.data)
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
     # Another number of mel bins has other rows.
     other = small_ast(FFTPEmbedding(128, 24, 10, 5))
-    assert "embedding.proj.weight" not in load_encoder(other, tmp_path)
+    assert "embedding.proj.weight" not in start_from(other, tmp_path)
 
 
 @pytest.mark.parametrize("form", ["fo-bi", "bi-bi", False])
@@ -196,15 +203,15 @@ def test_own_aum(form, tmp_path):
     for parameter in encoder.parameters():
         torch.nn.init.zeros_(parameter)
     before = copy_of(encoder)
-    assert load_encoder(encoder, tmp_path / "some.ckpt") == list(before)
+    assert start_from(encoder, tmp_path / "some.ckpt") == list(before)
     check_taken(encoder, before, source)
 
 
 @pytest.mark.parametrize(
     "sizes, message",
     [
-        ({"width": 48}, "embed_dim=24.* embed_dim=48"),
-        ({"depth": 3}, "depth=2.* depth=3"),
+        ({"width": 48}, r"cls_tokens is \[2, 24\].* \[2, 48\]"),
+        ({"depth": 3}, "Missing: blocks.2"),
         ({"heads": 3}, "num_heads=2.* num_heads=3"),
         ({"sample_rate": 8000}, "sample_rate=16000.* sample_rate=8000"),
         ({"mlp_ratio": 2.0}, r"mlp\.0\.weight is \[96, 24\].* \[48, 24\]"),
@@ -216,8 +223,8 @@ def test_other_sizes_are_an_error(exported, sizes, message):
     rate = sizes.pop("sample_rate", 16000)
     encoder = small_ast(embedding, **sizes)
     before = copy_of(encoder)
-    with pytest.raises(ValueError, match=f"embedding_model.ckpt: .*{message}"):
-        load_encoder(encoder, folder, rate)
+    with pytest.raises(ValueError, match=f"inference: .*{message}"):
+        start_from(encoder, folder, rate)
     for name, tensor in encoder.state_dict().items():
         assert torch.equal(tensor, before[name])
 
@@ -225,21 +232,57 @@ def test_other_sizes_are_an_error(exported, sizes, message):
 def test_wrong_sources(exported, tmp_path):
     ast = small_ast(FFTPEmbedding(40, 24, 10, 5))
     aum = AuM(embed_dim=24, depth=2)
-    path = tmp_path / "some.pth"
-    torch.save({"layers.0.mixer.D": torch.ones(1)}, path)
-    with pytest.raises(ValueError, match="for load_aum, not for load_ast"):
-        load_encoder(ast, path)
-    torch.save({"v.cls_token": torch.ones(1)}, path)
-    with pytest.raises(ValueError, match="for load_ast, not for load_aum"):
-        load_encoder(aum, path)
-    with pytest.raises(ValueError, match="embedding_model.ckpt.*Missing"):
-        load_encoder(aum, exported[1])
+    path, _ = FORMS["AuM fo-bi"].write(tmp_path / "aum")
+    with pytest.raises(ValueError, match="Audio Mamba, but the encoder is AST"):
+        start_from(ast, path)
+    path, _ = FORMS["AST file"].write(tmp_path / "ast")
+    with pytest.raises(ValueError, match="AST, but the encoder is AuM"):
+        start_from(aum, path)
+    with pytest.raises(ValueError, match="inference: .*Missing"):
+        start_from(aum, exported[1])
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        load_encoder(ast, tmp_path / "nowhere")
+        start_from(ast, tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="config.json"):
-        load_encoder(ast, tmp_path)
-    with pytest.raises(ValueError, match="is a folder"):
-        load_encoder(aum, tmp_path)
+        start_from(ast, tmp_path)
+    torch.save({"embedding.proj.weight": torch.ones(1)}, tmp_path / "a.ckpt")
+    with pytest.raises(ValueError, match="a.ckpt"):
+        start_from(ast, tmp_path / "a.ckpt")
+
+
+def test_no_source_does_nothing():
+    encoder = small_ast(FFTPEmbedding(40, 24, 10, 5))
+    before = copy_of(encoder)
+    assert start_from(encoder, None) == []
+    for name, tensor in encoder.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_the_main_process_downloads_first(exported, monkeypatch):
+    from speechbrain_fftp.pretrained import start
+
+    calls = []
+    monkeypatch.setattr(
+        start, "run_on_main", lambda function, args: calls.append(args)
+    )
+    start_from(small_ast(FFTPEmbedding(40, 24, 10, 5)), exported[1])
+    assert calls == [[exported[1]]]
+
+
+@pytest.mark.parametrize("stride", [10, [10, 10]])
+def test_settings_of_either_patch_embedding(exported, tmp_path, stride):
+    """``PatchEmbedding`` has a stride of frames and bins."""
+    square = small_ast(
+        PatchEmbedding(48, 24, patch=(16, 16), stride=(10, 10)), dropout=0.0
+    )
+    expected = square_to_fftp(square, FFTPEmbedding(48, 24, 16, 5))
+    torch.save(square.state_dict(), tmp_path / "embedding_model.ckpt")
+    config = {"embedding_model": {"embedding": {"stride": stride}}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    encoder = small_ast(FFTPEmbedding(48, 24, 16, 5))
+    start_from(encoder, tmp_path)
+    torch.testing.assert_close(
+        encoder.embedding.proj.weight, expected.embedding.proj.weight
+    )
 
 
 def test_a_folder_of_data_alone(exported, tmp_path):
@@ -249,7 +292,7 @@ def test_a_folder_of_data_alone(exported, tmp_path):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     encoder = small_ast(FFTPEmbedding(40, 24, 10, 5))
     before = copy_of(encoder)
-    assert sorted(load_encoder(encoder, tmp_path)) == sorted(before)
+    assert sorted(start_from(encoder, tmp_path)) == sorted(before)
     trained = hparams["embedding_model"].state_dict()
     for name, tensor in encoder.state_dict().items():
         assert torch.equal(tensor, trained[name]), name
@@ -257,13 +300,13 @@ def test_a_folder_of_data_alone(exported, tmp_path):
     with pytest.raises(
         ValueError, match="num_heads=2, the encoder num_heads=3"
     ):
-        load_encoder(other, tmp_path)
+        start_from(other, tmp_path)
     with pytest.raises(ValueError, match="has sample_rate=16000, .*=8000"):
-        load_encoder(encoder, tmp_path, 8000)
+        start_from(encoder, tmp_path, 8000)
 
 
 @pytest.mark.parametrize("source", ["nothing", "a/b/c"])
 def test_a_source_that_does_not_exist(source):
     encoder = small_ast(FFTPEmbedding(40, 24, 10, 5))
     with pytest.raises(FileNotFoundError, match=source):
-        load_encoder(encoder, source)
+        start_from(encoder, source)

@@ -1,0 +1,209 @@
+"""Small published models with random weights, in each form that is loaded.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+from dataclasses import dataclass, field
+
+import torch
+from safetensors.torch import save_file
+
+from speechbrain_fftp.pretrained import load_ast, load_aum, load_ced
+from speechbrain_fftp.pretrained.ast import HUGGING_FACE, ORIGINAL
+
+
+def random_tensors(shapes, layers):
+    """Tensors of these shapes, and weight and bias of these layers."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = dict(shapes)
+    for name, shape in layers.items():
+        shapes[name + ".weight"] = shape
+        shapes[name + ".bias"] = shape[:1]
+    return {
+        name: 0.3 * torch.randn(shape, generator=generator)
+        for name, shape in shapes.items()
+    }
+
+
+def ast_file(n_positions=2 + 12 * 12):
+    """An original AST: width 64, MLP 96, one block, 128 frames."""
+    shapes = {
+        "v.cls_token": [1, 1, 64],
+        "v.dist_token": [1, 1, 64],
+        "v.pos_embed": [1, n_positions, 64],
+    }
+    layers = {
+        "v.patch_embed.proj": [64, 1, 16, 16],
+        "v.blocks.0.norm1": [64],
+        "v.blocks.0.attn.qkv": [192, 64],
+        "v.blocks.0.attn.proj": [64, 64],
+        "v.blocks.0.norm2": [64],
+        "v.blocks.0.mlp.fc1": [96, 64],
+        "v.blocks.0.mlp.fc2": [64, 96],
+        "v.norm": [64],
+        "mlp_head.0": [64],
+        "mlp_head.1": [5, 64],
+    }
+    return random_tensors(shapes, layers)
+
+
+def ast_folder():
+    """The same AST under Hugging Face's names."""
+    original, tensors = ast_file(), {}
+    for new, names in HUGGING_FACE.items():
+        for kind in ("weight", "bias") if "*" in new else ("",):
+            parts = [
+                original[x.replace("#", "0").replace("*", kind)]
+                for x in ORIGINAL[new]
+            ]
+            chunks = torch.cat(parts).chunk(len(names))
+            for name, chunk in zip(names, chunks):
+                name = name.replace("#", "0").replace("*", kind)
+                tensors[name] = chunk.contiguous()
+    return tensors
+
+
+def aum_file(backward=False):
+    """An Audio Mamba of width 24 with one block and 128 frames."""
+    mixer = "layers.0.mixer."
+    shapes = {
+        "cls_token": [1, 1, 24],
+        "pos_embed.pos_embed": [1, 1 + 8 * 8, 24],
+        "layers.0.norm.weight": [24],
+        "norm_f.weight": [24],
+        mixer + "A_log": [72, 4],
+        mixer + "A_b_log": [72, 4],
+        mixer + "D": [72],
+        mixer + "in_proj.weight": [144, 24],
+        mixer + "x_proj.weight": [5 + 2 * 4, 72],
+        mixer + "out_proj.weight": [24, 72],
+    }
+    layers = {
+        "patch_embed.proj": [24, 1, 16, 16],
+        mixer + "conv1d": [72, 1, 3],
+        mixer + "dt_proj": [72, 5],
+        "head": [6, 24],
+    }
+    if backward:
+        shapes[mixer + "D_b"] = [72]
+        shapes[mixer + "x_proj_b.weight"] = [5 + 2 * 4, 72]
+        layers[mixer + "conv1d_b"] = [72, 1, 3]
+        layers[mixer + "dt_proj_b"] = [72, 5]
+    return random_tensors(shapes, layers)
+
+
+def ced_folder(width=64):
+    """A CED with one block."""
+    block = "encoder.blocks.0."
+    shapes = {
+        "encoder.init_bn.running_mean": [64],
+        "encoder.time_pos_embed": [1, width, 1, 63],
+        "encoder.freq_pos_embed": [1, width, 4, 1],
+    }
+    layers = {
+        "encoder.init_bn": [64],
+        "encoder.patch_embed.proj": [width, 1, 16, 16],
+        "encoder.norm": [width],
+        block + "norm1": [width],
+        block + "norm2": [width],
+        block + "attn.qkv": [3 * width, width],
+        block + "attn.proj": [width, width],
+        block + "mlp.fc1": [4 * width, width],
+        block + "mlp.fc2": [width, 4 * width],
+        "outputlayer.0": [width],
+        "outputlayer.1": [5, width],
+    }
+    return {
+        "encoder.init_bn.num_batches_tracked": torch.tensor(7),
+        "encoder.init_bn.running_var": torch.linspace(0.5, 2.0, 64),
+        **random_tensors(shapes, layers),
+    }
+
+
+AST_CONFIG = {
+    "model_type": "audio-spectrogram-transformer",
+    "hidden_act": "gelu",
+    "qkv_bias": True,
+    "hidden_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "intermediate_size": 96,
+    "max_length": 128,
+    "num_mel_bins": 128,
+    "patch_size": 16,
+    "time_stride": 10,
+    "frequency_stride": 10,
+    "layer_norm_eps": 1e-6,
+}
+AST_PREPROCESSOR = {
+    "num_mel_bins": 128,
+    "max_length": 128,
+    "mean": -4.0,
+    "std": 4.5,
+    "sampling_rate": 16000,
+}
+CED_CONFIG = {
+    "model_type": "ced",
+    "depth": 1,
+    "embed_dim": 64,
+    "eval_avg": "mean",
+    "mlp_ratio": 4.0,
+    "n_mels": 64,
+    "name": "ced-x",
+    "num_heads": 2,
+    "pad_last": True,
+    "patch_size": 16,
+    "patch_stride": 16,
+    "pooling": "mean",
+    "qkv_bias": True,
+    "target_length": 1012,
+}
+CED_PREPROCESSOR = {
+    "n_fft": 512,
+    "win_size": 512,
+    "hop_size": 160,
+    "feature_size": 64,
+    "sampling_rate": 16000,
+}
+
+
+@dataclass
+class Form:
+    """One form of published models."""
+
+    family: str
+    load: callable
+    make_tensors: callable
+    config: dict = field(default_factory=dict)
+    preprocessor: dict = field(default_factory=dict)
+
+    def write(self, folder, tensors=None, config=(), preprocessor=()):
+        """Writes a model; returns its path and that of its weights."""
+        folder.mkdir(exist_ok=True)
+        tensors = self.make_tensors() if tensors is None else tensors
+        if not self.config:
+            torch.save(tensors, folder / "model.pth")
+            return folder / "model.pth", folder / "model.pth"
+        for name, content in (
+            ("config.json", {**self.config, **dict(config)}),
+            (
+                "preprocessor_config.json",
+                {**self.preprocessor, **dict(preprocessor)},
+            ),
+        ):
+            (folder / name).write_text(json.dumps(content), "utf-8")
+        save_file(tensors, folder / "model.safetensors")
+        return folder, folder / "model.safetensors"
+
+
+FORMS = {
+    "AST folder": Form(
+        "AST", load_ast, ast_folder, AST_CONFIG, AST_PREPROCESSOR
+    ),
+    "AST file": Form("AST", load_ast, ast_file),
+    "AuM fo-bi": Form("Audio Mamba", load_aum, aum_file),
+    "AuM bi-bi": Form("Audio Mamba", load_aum, lambda: aum_file(True)),
+    "CED": Form("CED", load_ced, ced_folder, CED_CONFIG, CED_PREPROCESSOR),
+}
