@@ -64,12 +64,8 @@ def write_model(brain, hparams_file, folder, options):
 
 def predict(brain, dataset):
     """Returns ids, probabilities and targets ``[clips, C]`` of a split."""
-    loader = brain.make_dataloader(
-        dataset,
-        sb.Stage.VALID,
-        ckpt_prefix=None,
-        **brain.hparams.valid_dataloader_opts,
-    )
+    options = {**brain.hparams.valid_dataloader_opts, "ckpt_prefix": None}
+    loader = brain.make_dataloader(dataset, sb.Stage.VALID, **options)
     brain.modules.eval()
     predictions = TaggingMetrics()
     with torch.no_grad(), brain.evaluation_ctx:

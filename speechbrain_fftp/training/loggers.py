@@ -71,9 +71,7 @@ class TrainingLogger(TrainLogger):
         from torch.utils.tensorboard import SummaryWriter
 
         if self.writer is None:  # what it has of this epoch and later goes
-            self.writer = SummaryWriter(
-                self.tensorboard_logs, purge_step=epoch
-            )
+            self.writer = SummaryWriter(self.tensorboard_logs, purge_step=epoch)
         for split, stats in splits.items():
             for name, value in (stats or {}).items():
                 self.writer.add_scalar(f"{name}/{split}", value, epoch)
