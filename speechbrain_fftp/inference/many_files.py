@@ -52,6 +52,14 @@ class PendingFile:
         self.probs = None  # the maximum over its windows so far, [C]
         self.error = None  # why it cannot be read
 
+    def read_next(self, batches):
+        """The next batch of its windows; None at the end or after an error."""
+        try:
+            return next(batches, None)
+        except READING_ERRORS as error:
+            self.error = " ".join(str(error).splitlines())
+            return None
+
     def add(self, probs):
         """Adds the probabilities of a window, ``[C]``."""
         if self.probs is None:
@@ -84,13 +92,11 @@ def tag_many(paths, read, predict, num_workers=4):
     for path, batches in read_ahead(paths, read, num_workers):
         file = PendingFile(path)
         files.append(file)
-        try:
-            for windows in batches:
-                waiting += [(file, wav) for wav in windows.wavs]
-                if len(waiting) >= MAX_WAITING:
-                    waiting = tag_waiting(waiting, predict)
-        except READING_ERRORS as error:
-            file.error = " ".join(str(error).splitlines())
+        while (windows := file.read_next(batches)) is not None:
+            waiting += [(file, wav) for wav in windows.wavs]
+            if len(waiting) >= MAX_WAITING:
+                waiting = tag_waiting(waiting, predict)
+        if file.error is not None:
             waiting = [item for item in waiting if item[0] is not file]
         if file.error is not None or len(files) >= MAX_WAITING:
             waiting = tag_waiting(waiting, predict)
