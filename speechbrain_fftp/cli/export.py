@@ -10,9 +10,7 @@ from speechbrain_fftp.cli.output import check_target
 DESCRIPTION = """\
 Writes a model as an ONNX file, which runs without PyTorch."""
 EXAMPLES = """\
-  fftp-tag export --model results/demo/inference --to onnx --output model.onnx
-  fftp-tag export --model results/demo/inference --to onnx --int8 \\
-      --output small.onnx"""
+  fftp-tag export --model results/demo/inference --to onnx --output model.onnx"""
 
 
 def add_options(parser):
@@ -23,7 +21,6 @@ def add_options(parser):
     parser.add_argument(
         "--output", required=True, metavar="PATH", help="ONNX file to write"
     )
-    parser.add_argument("--int8", action="store_true", help="8-bit weights")
 
 
 def run(args, parser):
@@ -33,4 +30,4 @@ def run(args, parser):
 
     from speechbrain_fftp.inference.onnx import export_onnx
 
-    export_onnx(tagger, args.output, int8=args.int8, report=print)
+    export_onnx(tagger, args.output, report=print)

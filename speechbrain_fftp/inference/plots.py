@@ -10,6 +10,7 @@ Authors
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import torch
 from torchaudio.compliance.kaldi import mel_scale_scalar
 
@@ -34,9 +35,13 @@ def new_figure(rows=1, width=10.0):
             "Figures need matplotlib: "
             'pip install -c constraints.txt -e ".[demo]"'
         ) from None
-    size = width, rows * (0.2 * width + 0.6)
-    figure = Figure(size, dpi=1000 / width, layout="constrained")
-    return figure, figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
+    figure = Figure(
+        figsize=(width, rows * (0.2 * width + 0.6)),
+        dpi=1000 / width,
+        layout="constrained",
+    )
+    axes = figure.subplots(rows, sharex=True, squeeze=False)
+    return figure, axes[:, 0]
 
 
 def check_extension(path):
@@ -48,28 +53,44 @@ def check_extension(path):
 
 
 def plot_spectrogram(feats, ax, embedding=None, frame_shift=0.01, fbank=None):
-    """Draws features ``[T, F]`` and a grid of patches into axes.
+    """Draws a spectrogram and a grid of patches into axes.
 
-    ``frame_shift`` is in seconds. The vertical axis is in Hz if ``fbank``, the
-    front end, is a ``KaldiFbank``. Overlapping patches are drawn side by side.
+    Arguments
+    ---------
+    feats : numpy.ndarray
+        Features ``[T, F]``.
+    ax : matplotlib.axes.Axes
+    embedding : PatchEmbedding, optional
+        Draws its patches, side by side also if they overlap.
+    frame_shift : float
+        Seconds from one frame to the next.
+    fbank : torch.nn.Module, optional
+        The front end; if it is a ``KaldiFbank``, the vertical axis is in Hz.
     """
-    extent = (0, len(feats) * frame_shift, 0, feats.shape[1])
-    style = {"cmap": "magma", "origin": "lower", "aspect": "auto"}
-    ax.imshow(feats.detach().float().cpu().T.numpy(), extent=extent, **style)
+    ax.imshow(
+        feats.T,
+        extent=(0, len(feats) * frame_shift, 0, feats.shape[1]),
+        cmap="magma",
+        origin="lower",
+        aspect="auto",
+    )
     ax.set_ylabel("mel bin")
     if isinstance(fbank, KaldiFbank):
-        ticks = [f for f in TICKS if fbank.low_freq < f < fbank.sample_rate / 2]
+        nyquist = fbank.sample_rate / 2
+        ticks = [f for f in TICKS if fbank.low_freq < f < nyquist]
+        low = mel_scale_scalar(fbank.low_freq)
+        high = mel_scale_scalar(nyquist)
         # The bins' centres divide the range into n_mels + 1 equal steps; the
         # first bin is at 0.5.
-        edges = fbank.low_freq, fbank.sample_rate / 2
-        low, high, *mels = map(mel_scale_scalar, (*edges, *ticks))
-        steps = (fbank.n_mels + 1) / (high - low)
-        ax.set_yticks([(mel - low) * steps - 0.5 for mel in mels], ticks)
+        step = (high - low) / (fbank.n_mels + 1)
+        rows = [(mel_scale_scalar(f) - low) / step - 0.5 for f in ticks]
+        ax.set_yticks(rows, ticks)
         ax.set_ylabel("Hz")
     ax.set_title("Spectrogram")
     if embedding is None:
         return
-    bins, frames = embedding.patch_bins, embedding.patch_frames
+    bins = embedding.patch_bins
+    frames = embedding.patch_frames
     style = {"color": "white", "linewidth": 0.4, "alpha": 0.7}
     if len(feats) <= MAX_GRID_COLUMNS * frames:
         for frame in range(0, len(feats), frames):
@@ -86,13 +107,17 @@ def plot_timeline(timeline, ax, top=8):
     The ``top`` classes are those that the file is most probably tagged with.
     Cells of neighbouring windows meet halfway between their centres.
     """
-    probs = timeline.probs
-    best = timeline.clip_probs.topk(min(top, probs.shape[1])).indices
-    centres = timeline.times.double().numpy()
-    edges = [0.0, *(centres[1:] + centres[:-1]) / 2, timeline.duration]
-    rows = torch.arange(len(best) + 1).numpy() - 0.5
-    cells = edges, rows, probs[:, best].T.numpy()
-    mesh = ax.pcolormesh(*cells, cmap="viridis", vmin=0, vmax=1)
+    best = np.argsort(-timeline.clip_probs, kind="stable")[:top]
+    centres = timeline.times
+    middles = (centres[1:] + centres[:-1]) / 2
+    mesh = ax.pcolormesh(
+        np.array([0.0, *middles, timeline.duration]),  # edges of columns
+        np.arange(len(best) + 1) - 0.5,  # edges of rows
+        timeline.probs[:, best].T,
+        cmap="viridis",
+        vmin=0,
+        vmax=1,
+    )
     ax.invert_yaxis()
     names = [textwrap.fill(timeline.labels[index], 18) for index in best]
     ax.set_yticks(range(len(names)), names, parse_math=False, size="small")
@@ -103,22 +128,40 @@ def plot_timeline(timeline, ax, top=8):
 def plot_tags(path, tagger, wav, timeline, compact=False):
     """Draws the spectrogram, timeline and, for an AST, relevance of a clip.
 
-    ``wav`` ``[S]`` has the model's sampling rate. A ``compact`` figure, with
-    larger text, fewer tags and no grid of patches, can be read on a phone.
+    Arguments
+    ---------
+    path : str
+        The file to write.
+    tagger : AudioTagger
+        One with a ``TorchEngine``.
+    wav : numpy.ndarray
+        Samples ``[S]`` at the model's sampling rate.
+    timeline : Timeline
+    compact : bool
+        Whether to draw larger text, fewer tags and no grid of patches, for a
+        phone.
     """
-    encoder, fbank = tagger.mods.embedding_model, tagger.mods.compute_features
-    rate = tagger.hparams.sample_rate
+    engine = tagger.engine
+    encoder = engine.mods.embedding_model
+    fbank = engine.mods.compute_features
     has_attention = isinstance(encoder, AST)
-    figure, axes = new_figure(2 + has_attention, width=5.0 if compact else 10.0)
+    figure, axes = new_figure(
+        rows=3 if has_attention else 2, width=5.0 if compact else 10.0
+    )
     with torch.no_grad():
-        feats = fbank(wav[None].to(tagger.device))[0]
-    shift = tagger.frame_samples / rate
-    embedding = None if compact else encoder.embedding
-    plot_spectrogram(feats, axes[0], embedding, shift, fbank)
+        feats = fbank(torch.as_tensor(wav[None]).to(engine.device))[0]
+    plot_spectrogram(
+        feats.float().cpu().numpy(),
+        axes[0],
+        embedding=None if compact else encoder.embedding,
+        frame_shift=engine.frame_samples / engine.sample_rate,
+        fbank=fbank,
+    )
     plot_timeline(timeline, axes[1], top=5 if compact else 8)
     if has_attention:
-        axes[2].plot(*token_relevance(tagger, wav), linewidth=1)
+        times, relevance = token_relevance(tagger, wav)
+        axes[2].plot(times, relevance, linewidth=1)
         axes[2].set(title="What the model attends to", ylabel="relevance")
         axes[2].set_ylim(bottom=0)
-    axes[-1].set(xlabel="seconds", xlim=(0, len(wav) / rate))
+    axes[-1].set(xlabel="seconds", xlim=(0, len(wav) / engine.sample_rate))
     figure.savefig(path)

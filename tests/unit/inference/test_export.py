@@ -18,8 +18,9 @@ from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import export_inference
 from speechbrain_fftp.inference.thresholds import write_thresholds
+from speechbrain_fftp.inference.torch_engine import TorchEngine
 
-LOADERS = [AudioTagger, EncoderClassifier]
+LOADERS = [TorchEngine, EncoderClassifier]
 
 
 def noise_file(path, seconds=1.0, seed=0):
@@ -88,7 +89,8 @@ def test_stock_classifier_and_tagger_agree(exported, tmp_path, monkeypatch):
     hparams, folder = exported
     monkeypatch.chdir(tmp_path)
     wav = noise_file("clip.wav")
-    tagger, classifier = (k.from_hparams(source=str(folder)) for k in LOADERS)
+    tagger = AudioTagger.from_hparams(source=str(folder))
+    classifier = EncoderClassifier.from_hparams(source=str(folder))
     logits, score, index, label = classifier.classify_file("clip.wav")
     embedding = classifier.encode_batch(wav)
     assert embedding.shape == (1, 1, 24)

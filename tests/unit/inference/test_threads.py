@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from speechbrain_fftp.inference import AudioTagger, packed_linear
+from speechbrain_fftp.inference import AudioTagger, threads
 
 WAVS = 0.1 * torch.randn(2, 16000, generator=torch.Generator().manual_seed(0))
 
@@ -27,7 +27,7 @@ def two_threads():
 def seen(tagger, method="tag_batch"):
     """The number of threads within a call of the encoder."""
     found = []
-    encoder = tagger.mods.embedding_model
+    encoder = tagger.engine.mods.embedding_model
     hook = encoder.register_forward_hook(
         lambda *_: found.append(torch.get_num_threads())
     )
@@ -41,7 +41,7 @@ def test_small_work_uses_one_thread(exported, two_threads, method, monkeypatch):
     tagger = AudioTagger.from_pretrained(exported[1])
     assert seen(tagger, method) == [1]
     assert torch.get_num_threads() == 2
-    monkeypatch.setattr(packed_linear, "MIN_WORK", 0)
+    monkeypatch.setattr(threads, "MIN_WORK", 0)
     assert seen(tagger, method) == [2]
     assert torch.get_num_threads() == 2
 
@@ -73,13 +73,15 @@ def test_work_is_parameters_times_tokens():
         embedding = FFTPEmbedding(128, width, frames, stride)
         with torch.device("meta"):
             encoder = AST(128, width, depth, heads, embedding=embedding)
-        found = packed_linear.CallThreads(None, encoder, 1000, 16000)
-        return 160000 * found.work  # of 10 s
+        found = threads.CallThreads(
+            threads=None, encoder=encoder, max_frames=1000, max_samples=16000
+        )
+        return 160000 * found.macs_per_sample  # of 10 s
 
-    # 85 M multiply-accumulates per token, see the tests of utils.complexity
+    # 85 M multiply-accumulates per token, see the tests of metrics.complexity
     assert work((768, 12, 12, 50, 10)) == pytest.approx(96 * 87.7e6, rel=0.05)
-    assert work((768, 12, 12, 50, 10)) > packed_linear.MIN_WORK
-    assert work((192, 4, 3, 10, 10)) < packed_linear.MIN_WORK
+    assert work((768, 12, 12, 50, 10)) > threads.MIN_WORK
+    assert work((192, 4, 3, 10, 10)) < threads.MIN_WORK
 
 
 def test_threads_may_share_a_tagger(exported, two_threads):
@@ -100,11 +102,11 @@ def test_threads_may_share_a_tagger(exported, two_threads):
 FORK = """
 import multiprocessing, sys, warnings
 import torch
-from speechbrain_fftp.inference import AudioTagger, packed_linear
+from speechbrain_fftp.inference import AudioTagger, threads
 
 warnings.simplefilter("ignore")
 torch.set_num_threads(2)
-packed_linear.MIN_WORK = 0  # two threads in this process
+threads.MIN_WORK = 0  # two threads in this process
 tagger = AudioTagger.from_pretrained(sys.argv[1])
 torch.rand(500, 500) @ torch.rand(500, 500)
 expected = tagger.tag_file(sys.argv[2])
