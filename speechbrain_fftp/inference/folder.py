@@ -151,17 +151,17 @@ def _read_labels(path):
                 f"{path}: expected the label of class {number}, found "
                 f"{','.join(row)[:80]!r}."
             )
-        check_label(row[1])
+        if has_control_characters(row[1]):
+            raise ValueError(f"{path}: {row[1][:80]!r} has control characters.")
     labels = [label for _, label in rows]
     if len(set(labels)) < len(labels):
         raise ValueError(f"{path} has a duplicate label.")
     return labels
 
 
-def check_label(label):
-    """Raises a ValueError if a label does not fit into a line of text."""
-    if any(category(c) in ("Cc", "Cs", "Zl", "Zp") for c in label):
-        raise ValueError(f"{label[:80]!r} has control characters.")
+def has_control_characters(label):
+    """Whether a label does not fit into a line of text."""
+    return any(category(c) in ("Cc", "Cs", "Zl", "Zp") for c in label)
 
 
 def export_inference(

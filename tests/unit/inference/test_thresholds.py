@@ -114,7 +114,7 @@ def test_learned_thresholds_read_back_exactly(exported, tmp_path):
         exported[0]["modules"],
         encoder,
         tmp_path / "inference",
-        learned=rows,
+        thresholds=rows,
     )
     read = AudioTagger.from_pretrained(folder).thresholds
     assert read.tolist() == [row[1] for row in rows]
