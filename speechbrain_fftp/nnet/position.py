@@ -7,6 +7,16 @@ Authors
 import torch
 
 
+def init_truncated(tensor):
+    """Draws initial values from a truncated normal distribution.
+
+    Tensors on the meta device have no values: there, torch would import its
+    compiler, for more than a second.
+    """
+    if not tensor.is_meta:
+        torch.nn.init.trunc_normal_(tensor, std=0.02)
+
+
 def resize_positions(table, time_patches):
     """Interpolates positions ``[F', T', D]`` to another number T'."""
     if table.shape[1] == time_patches:
@@ -49,7 +59,7 @@ class PositionEmbedding(torch.nn.Module):
         self.table = torch.nn.Parameter(
             torch.empty(freq_patches, time_patches, embed_dim)
         )
-        torch.nn.init.trunc_normal_(self.table, std=0.02)
+        init_truncated(self.table)
 
     def resize(self, time_patches):
         """Interpolates the table to another number T' of columns.

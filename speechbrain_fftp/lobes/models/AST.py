@@ -12,7 +12,7 @@ Authors
 import torch
 
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
-from speechbrain_fftp.nnet.position import PositionEmbedding
+from speechbrain_fftp.nnet.position import PositionEmbedding, init_truncated
 from speechbrain_fftp.nnet.tokens import (
     TokenConvolution,
     check_embedding,
@@ -118,7 +118,7 @@ def init_linear(blocks):
     """Initialises linear layers as the original AST's: std 0.02, no biases."""
     for module in blocks.modules():
         if isinstance(module, torch.nn.Linear):
-            torch.nn.init.trunc_normal_(module.weight, std=0.02)
+            init_truncated(module.weight)
             torch.nn.init.zeros_(module.bias)
 
 
@@ -207,7 +207,7 @@ class AST(torch.nn.Module):
             TransformerBlock(*sizes) for _ in range(depth)
         )
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
-        torch.nn.init.trunc_normal_(self.cls_tokens, std=0.02)
+        init_truncated(self.cls_tokens)
         init_linear(self.blocks)
 
     def forward(self, feats, wav_lens=None):

@@ -16,7 +16,7 @@ import torch
 
 from speechbrain_fftp.nnet.mamba import MambaBlock
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
-from speechbrain_fftp.nnet.position import PositionEmbedding
+from speechbrain_fftp.nnet.position import PositionEmbedding, init_truncated
 from speechbrain_fftp.nnet.tokens import (
     check_embedding,
     check_pooling,
@@ -144,7 +144,7 @@ class AuM(torch.nn.Module):
             for _ in range(depth)
         )
         self.norm = torch.nn.RMSNorm(embed_dim, eps=norm_eps)
-        torch.nn.init.trunc_normal_(self.cls_token, std=0.02)
+        init_truncated(self.cls_token)
         for block in self.blocks:  # smaller outputs in deeper stacks
             block.mixer.out_proj.weight.data /= math.sqrt(depth)
 
