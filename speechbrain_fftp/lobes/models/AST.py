@@ -11,10 +11,10 @@ Authors
 
 import torch
 
+from speechbrain_fftp.nnet.convolution import TokenConvolution
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding
 from speechbrain_fftp.nnet.tokens import (
-    TokenConvolution,
     check_embedding,
     check_pooling,
     embed_clips,
