@@ -28,8 +28,12 @@ from speechbrain_fftp.nnet.tokens import (
 class StreamState(NamedTuple):
     """State of a stream between two calls of ``AuM.step``, of constant size.
 
-    ``frames`` are those that the next tokens still need, ``blocks`` holds the
-    state of each block.
+    Arguments
+    ---------
+    frames : torch.Tensor
+        Frames ``[B, T, F]`` that the next tokens still need.
+    blocks : list
+        State of each block.
 
     Example
     -------
