@@ -187,7 +187,7 @@ def export_inference(
     folder : str or Path
     single_label : bool
         Whether a clip has exactly one label.
-    thresholds : list
+    thresholds : tuple or list
         Rows of thresholds.csv, if any.
 
     Returns
