@@ -177,23 +177,8 @@ def export_inference(
     If config.json cannot describe the modules, only ``hyperparams.yaml`` and
     its files are written, with a warning.
 
-    Arguments
-    ---------
-    hparams_file : str or Path
-        The resolved yaml in the experiment's folder.
-    modules : dict
-        The ``MODULES`` of a ``Tagger``.
-    label_encoder : CategoricalEncoder
-    folder : str or Path
-    single_label : bool
-        Whether a clip has exactly one label.
-    thresholds : tuple or list
-        Rows of thresholds.csv, if any.
-
-    Returns
-    -------
-    Path
-        The folder.
+    ``hparams_file`` is the resolved yaml in the experiment's folder, and
+    ``thresholds`` are rows of thresholds.csv, if any.
     """
     recipe = ruamel.yaml.YAML().load(Path(hparams_file))  # keeps the tags
     if missing := [key for key in NEEDED if key not in recipe]:

@@ -132,21 +132,11 @@ def _make_classifier(tensors, width, eps):
 
 
 def split_positions(tokens, positions, table):
-    """Adds the positions of class tokens to them.
+    """Adds the positions of K class tokens to them, and separates the others.
 
-    Arguments
-    ---------
-    tokens : torch.Tensor
-        K class tokens ``[..., D]``.
-    positions : torch.Tensor
-        ``[1, K + F' * T', D]``, those of the class tokens first.
-    table : torch.Tensor
-        The encoder's positions, of the shape ``[F', T', D]``.
-
-    Returns
-    -------
-    tokens, positions : torch.Tensor
-        ``[K, D]`` and ``[F', T', D]``.
+    From tokens ``[..., D]`` and positions ``[1, K + F' * T', D]``, of which the
+    first K are the class tokens', to ``[K, D]`` and ``[F', T', D]``, the shape
+    of the encoder's ``table``.
     """
     tokens = tokens.flatten(0, -2)
     positions = positions.flatten(0, 1)
