@@ -208,6 +208,16 @@ def test_config_is_the_authority(tmp_path):
     assert encoder.blocks[0].norm1.eps == classifier[0].eps == 0.5
 
 
+def test_a_padded_export_is_refused_with_the_remedy(tmp_path):
+    """Of a clip, most frames would not be seen."""
+    tensors = FORMS["AST folder"].make_tensors()
+    (name,) = (x for x in tensors if x.endswith("projection.weight"))
+    tensors[name] = torch.zeros(64, 1, 128, 128)
+    path, _ = FORMS["AST folder"].write(tmp_path, tensors, {"patch_size": 128})
+    with pytest.raises(ValueError, match="Use the inference folder"):
+        load_ast(path)
+
+
 def test_both_forms_of_ast_are_the_same_model(tmp_path):
     found = []
     for name in ("AST folder", "AST file"):
