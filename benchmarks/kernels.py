@@ -26,7 +26,6 @@ from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
 from speechbrain_fftp.nnet.selective_scan import (  # noqa: E402
-    triton_convolution,
     triton_gradient,
     triton_kernels,
 )
@@ -35,7 +34,6 @@ from speechbrain_fftp.nnet.selective_scan import (  # noqa: E402
 SCAN = {"NP": 16, "SOFTPLUS": True}
 FORWARD = {**SCAN, "VEC": 1, "initial": None}
 FEW = {"num_warps": 1, "maxnreg": 168}
-CONVOLUTION = {"K": 4, "REVERSE": True}
 KERNELS = {
     "scan, forward": (
         triton_kernels.forward,
@@ -53,8 +51,6 @@ KERNELS = {
         {**SCAN, "VEC": 4, "dlast": None, "dinitial": None},
         {"num_warps": 1},
     ),
-    "convolution, forward": (triton_convolution.forward, CONVOLUTION, {}),
-    "convolution, backward": (triton_convolution.backward, CONVOLUTION, {}),
 }
 TARGETS = {80: "fp32", 90: "bf16"}  # compute capability: type of sequences
 INTEGERS = {"steps", "part", "reverse", "dim", "dim_vec"}

@@ -80,7 +80,7 @@ def _segment(u, directions):
     return part * CHUNK.value
 
 
-def _launch(kernel, vec, maxnreg, inputs, options, grid, *args):
+def launch(kernel, vec, maxnreg, inputs, options, grid, *args):
     # Of a state [NP, BLOCK], a thread holds vec adjacent channels: Triton takes
     # the layout in registers from the widest access to memory that is aligned
     # for any dim_vec. With 1, a thread has all states of one channel and sums
@@ -103,7 +103,7 @@ def _launch(kernel, vec, maxnreg, inputs, options, grid, *args):
     schema=f"({INPUTS}, bool softplus, bool reverse, bool save) -> "
     "(Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
-def _forward(
+def scan_forward(
     u, delta, A, B, C, D, z, bias, initial, lengths, softplus, reverse, save
 ):
     """Output, and last state ``[B, NP, D]``; what the gradient needs.
@@ -133,12 +133,12 @@ def _forward(
     if segments > 1:
         ends = last.new_empty(segments - 1, *last.shape)
         sums = last.new_empty(segments - 1, len(last), last.shape[2])
-        _launch(
+        launch(
             forward, 1, 168, (u, delta, None), options,
             (directions, segments - 1), None, scaled, BC, None, bias, None,
             lengths, None, None, ends, sums, out.stride(),
         )  # fmt: skip
-    _launch(
+    launch(
         forward, 1, 168, (u, delta, z), options, (directions, segments), out,
         scaled, BC, D, bias, initial, lengths, last, saved if save else None,
         ends, sums, out.stride(),
@@ -147,7 +147,7 @@ def _forward(
 
 
 def _empty_results(u, A, save):
-    # Tensors of the kinds that _forward returns after the output.
+    # Tensors of the kinds that scan_forward returns after the output.
     batch, dim, steps = u.shape
     *_, states = A.shape
     size = triton.next_power_of_2(states)
@@ -163,13 +163,13 @@ def _empty_results(u, A, save):
     )
 
 
-@_forward.register_fake
+@scan_forward.register_fake
 def _(u, delta, A, B, C, D, z, bias, initial, lengths, softplus, reverse, save):
     return _like(u, lengths), *_empty_results(u, A, save)
 
 
 def _save(ctx, inputs, output):
-    # What the gradient needs; see _forward.
+    # What the gradient needs; see scan_forward.
     *tensors, softplus, reverse, _ = inputs
     ctx.save_for_backward(*tensors, *output[2:])
     ctx.options = softplus, reverse
@@ -183,12 +183,14 @@ def _differentiate(ctx, d_out, dlast, *_):
         d_out = inputs[0].new_zeros(()).expand_as(inputs[0])
     if dlast is not None:
         dlast = dlast.contiguous()
-    grads = _backward(*inputs, BC, scaled, saved, d_out, dlast, *ctx.options)
+    grads = scan_backward(
+        *inputs, BC, scaled, saved, d_out, dlast, *ctx.options
+    )
     grads = (None if x is None else grad for x, grad in zip(inputs[:-1], grads))
     return *grads, None, None, None, None
 
 
-_forward.register_autograd(_differentiate, setup_context=_save)
+scan_forward.register_autograd(_differentiate, setup_context=_save)
 
 
 @torch.library.custom_op(
@@ -197,7 +199,7 @@ _forward.register_autograd(_differentiate, setup_context=_save)
     schema=f"({INPUTS}, Tensor BC, Tensor scaled, Tensor saved, Tensor d_out, "
     "Tensor? dlast, bool softplus, bool reverse) -> Tensor[]",
 )
-def _backward(
+def scan_backward(
     u, delta, A, B, C, D, z, bias, initial, lengths, BC, scaled, saved, d_out,
     dlast, softplus, reverse,
 ):  # fmt: skip
@@ -219,7 +221,7 @@ def _backward(
     dBC = BC.new_zeros(parts, *BC.shape)
     groups = CHUNK.value // GROUP.value
     scratch = saved.new_empty(items, groups, size, dim)
-    _launch(
+    launch(
         backward, math.gcd(dim, 4), None, (u, delta, z),
         (int(reverse), size, softplus), (directions,), d_out, du, ddelta, dz,
         scaled, BC, D, bias, lengths, saved, scratch, dlast, dA, dBC,
@@ -246,7 +248,7 @@ def _backward(
     return [u.new_empty(0) if grad is None else grad for grad in grads]
 
 
-@_backward.register_fake
+@scan_backward.register_fake
 def _(u, delta, A, B, C, D, z, bias, initial, lengths, *_):
     steps = [
         u.new_empty(0) if x is None else _like(u, lengths, x.dtype)
@@ -262,7 +264,20 @@ def _(u, delta, A, B, C, D, z, bias, initial, lengths, *_):
     return [du, ddelta, dA, *rows, rest[0], dz, *rest[1:]]
 
 
-def _triton_scan(inputs, delta_softplus, reverse):
+def triton_scan(
+    u,
+    delta,
+    A,
+    B,
+    C,
+    D=None,
+    z=None,
+    delta_bias=None,
+    delta_softplus=False,
+    lengths=None,
+    reverse=False,
+    initial_state=None,
+):
     """Output and last state of ``selective_scan``, on a GPU.
 
     Computed in float32, and differentiable once, by autograd but not by
@@ -270,6 +285,7 @@ def _triton_scan(inputs, delta_softplus, reverse):
     that their last bits differ from run to run, unless torch is to use
     deterministic algorithms.
     """
+    inputs = [u, delta, A, B, C, D, z, delta_bias, initial_state, lengths]
     # The kernels take the strides of three dimensions only.
     inputs = [
         x.contiguous() if x is not None and x.dim() == 1 else x for x in inputs
@@ -277,5 +293,5 @@ def _triton_scan(inputs, delta_softplus, reverse):
     save = torch.is_grad_enabled() and any(
         x is not None and x.requires_grad for x in inputs
     )
-    out, last, *_ = _forward(*inputs, delta_softplus, reverse, save)
-    return out, last[:, : inputs[2].shape[-1]].transpose(1, 2)
+    out, last, *_ = scan_forward(*inputs, delta_softplus, reverse, save)
+    return out, last[:, : A.shape[-1]].transpose(1, 2)

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
+from published_forms import FORMS
 from sklearn.metrics import f1_score
 
 from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import FILES
-from speechbrain_fftp.inference.hf_export import export_hugging_face
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +199,10 @@ def test_a_published_model_must_be_imported_first(
 ):
     """Its folder would keep thresholds that are never read."""
     tagger = AudioTagger.from_pretrained(exported[1])
-    folder = export_hugging_face(tagger, tmp_path / "hf")
+    names = {str(number): x for number, x in enumerate(tagger.labels)}
+    folder, _ = FORMS["AST folder"].write(
+        tmp_path / "hf", config={"id2label": names}
+    )
     before = content(folder)
     for model in (folder, "owner/name"):
         with pytest.raises(SystemExit, match="2"):

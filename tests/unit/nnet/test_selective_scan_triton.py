@@ -329,7 +329,7 @@ def compiled_deviations(case):
     inputs = [tensors.get(name) for name in NAMES]
     inputs.append(options.get("lengths"))
     flags = [options.get("delta_softplus", False), False, True]
-    torch.library.opcheck(triton_backend._forward, (*inputs, *flags))
+    torch.library.opcheck(triton_backend.scan_forward, (*inputs, *flags))
 
     def scan(tensors):
         """The scan, as a function of its tensors."""
@@ -355,9 +355,9 @@ def main():
     torch.set_num_threads(1)
     from speechbrain_fftp.nnet.selective_scan import triton_backend
 
-    found, launch = {"launches": {}}, triton_backend._launch
+    found, launch = {"launches": {}}, triton_backend.launch
     for name, case in CASES.items():
-        with mock.patch.object(triton_backend, "_launch", wraps=launch) as spy:
+        with mock.patch.object(triton_backend, "launch", wraps=launch) as spy:
             found[name] = deviations(**case)
         grids = [call.args[5] for call in spy.call_args_list]
         found["launches"][name] = grids
