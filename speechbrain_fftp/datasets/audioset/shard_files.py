@@ -44,12 +44,9 @@ MAX_BYTES = {
 
 
 class AudioShards:
-    """The audio of clips, in shards: the methods of ``convert.AudioFiles``.
+    """The audio of clips, in parquet shards, or in tar shards and folders.
 
-    Arguments
-    ---------
-    paths : list of str
-        Parquet shards, or tar shards and folders.
+    It has the methods of ``convert.AudioFiles``.
     """
 
     def __init__(self, paths):
