@@ -297,7 +297,7 @@ def test_whole_recordings(prepare, tmp_path, cut, form):
     [
         ("audio/clip-{id}.wav", "clip-.*wav, which holds one"),
         ("audio/{id}_70.wav", "6 named after another segment"),
-        ("audio/song.wav", "1 of them not named like a listed id, e.g."),
+        ("audio/song.wav", "1 of them not named like a listed id, such as"),
     ],
 )
 def test_missing_clips(prepare, tmp_path, name, hint):

@@ -165,9 +165,10 @@ def read_name(stem, ids):
     for name, form in NAMES.items():
         found = form.fullmatch(stem)
         if found and found["id"] in ids:
-            name = found["Y"] + name
-            name += "_START" if found["start"] else ""
-            name += "_END" if found["end"] else ""
+            times = [
+                f"_{time.upper()}" for time in ("start", "end") if found[time]
+            ]
+            name = "".join([found["Y"], name, *times])
             return found["id"], name, found["start"]
     return None, None, None
 
@@ -179,17 +180,22 @@ def _is_start(number, start):
 
 def describe_files(found, ids):
     """Says which audio files there are besides those named like an id."""
-    text = f"{found.counts['files']} audio files found"
+    parts = [f"{found.counts['files']} audio files found"]
     if number := found.counts["not_listed"]:
-        holds_id = (path for path in found.unlisted if _holds_id(path, ids))
-        nearest = next(holds_id, None)
-        example = as_utf8(nearest or found.unlisted[0])
-        text += f", {number} of them not named like a listed id, e.g. {example}"
-        if nearest:
-            text += ", which holds one"
+        example = found.unlisted[0]
+        remark = ""
+        for path in found.unlisted:
+            if _holds_id(path, ids):
+                example = path
+                remark = ", which holds one"
+                break
+        parts.append(
+            f"{number} of them not named like a listed id, such as"
+            f" {as_utf8(example)}{remark}"
+        )
     if number := found.counts["of_another_segment"]:
-        text += f", {number} named after another segment of their video"
-    return text
+        parts.append(f"{number} named after another segment of their video")
+    return ", ".join(parts)
 
 
 def _holds_id(path, ids):
