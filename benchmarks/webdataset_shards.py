@@ -37,7 +37,7 @@ from speechbrain_fftp.datasets.audioset.shard_reader import iter_audio
 from speechbrain_fftp.datasets.audioset.shards import make_index, write_shards
 from speechbrain_fftp.datasets.audioset.streams import ShardStream, decode_clip
 from speechbrain_fftp.datasets.convert import convert_clips
-from speechbrain_fftp.datasets.synthetic.demo_set import coloured_noise
+from speechbrain_fftp.datasets.demo import coloured_noise
 
 CLASSES = {"/m/1": "Pink noise"}
 CLIPS = 1_740_000  # balanced and unbalanced, about

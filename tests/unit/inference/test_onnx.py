@@ -17,7 +17,7 @@ import soundfile as sf
 import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
+from speechbrain_fftp.datasets.demo import prepare_demo
 from speechbrain_fftp.inference import (
     AudioTagger,
     onnx as onnx_export,
@@ -226,7 +226,7 @@ def test_int8_is_small_and_gives_the_same_tags(
     assert float(rounded[1]) == pytest.approx(worst, rel=0.06)
     assert float(exact[1]) < 1e-4 < float(rounded[1])
     assert small.stat().st_size < 0.4 * path.stat().st_size
-    make_demo_set(tmp_path / "demo", num_train=1, num_valid=1, num_eval=10)
+    prepare_demo(tmp_path / "demo", num_train=1, num_valid=1, num_eval=10)
     clips = sorted((tmp_path / "demo").rglob("*.flac"))
     assert len(clips) == 12
     for clip in clips:
