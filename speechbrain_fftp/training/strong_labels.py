@@ -71,7 +71,10 @@ def read_events(path, dataset, prepared_folder, split="train"):
             next(iter(unknown)),
         )
     logger.info(
-        "%s: times of events in %d of %d clips", path, len(events), len(durations)
+        "%s: times of events in %d of %d clips",
+        path,
+        len(events),
+        len(durations),
     )
     return events
 
