@@ -19,6 +19,14 @@ FORMS = ["fo-bi", "bi-bi", False]
 POOLED = "square, cls+mean"
 
 
+@pytest.fixture(autouse=True)
+def float64():
+    """Sums in float32 differ from CPU to CPU."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 def make_encoder(kind, form="fo-bi", depth=2, **kwargs):
     """An encoder for up to 60 frames whose weights are not small."""
     torch.manual_seed(3)

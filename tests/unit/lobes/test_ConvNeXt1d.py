@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    """Sums in float32 differ from CPU to CPU."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def make_encoder(depth=2, kernel=3, pooling="mean", stem=False):
@@ -65,7 +72,7 @@ def test_statistics_are_those_of_numpy():
         np.concatenate([clip.mean(0), np.sqrt(clip.var(0) + 1e-5)])
         for clip in (own[:5], own[5:])
     ]
-    expected = layers.reduce(torch.tensor(np.stack(expected)).float())
+    expected = layers.reduce(torch.tensor(np.stack(expected)))
     found = layers(tokens, valid)
     torch.testing.assert_close(found[:, 0], expected, atol=1e-3, rtol=1e-4)
 
@@ -107,18 +114,6 @@ def test_training_does_not_depend_on_padding(stem):
     padded = torch.nn.functional.pad(feats, (0, 0, 0, 60), value=3.0)
     torch.testing.assert_close(encoder(padded, lens / 2), expected)
     torch.testing.assert_close(encoder.statistics.norm.running_var, running)
-
-
-@torch.no_grad()
-def test_time_steps_do_not_depend_on_padding():
-    encoder, classifier = make_encoder(pooling="tokens"), FrameClassifier(24, 5)
-    feats, lens = torch.randn(2, 90, 16), torch.tensor([1.0, 1 / 3])
-    tokens, alone = encoder(feats, lens), encoder(feats[1:, :30])
-    own = tokens[1:, : alone.shape[1]]
-    torch.testing.assert_close(own, alone, atol=1e-4, rtol=0)
-    assert not tokens[1, alone.shape[1] :].any()
-    clips, expected = classifier(tokens)[1:], classifier(alone)
-    torch.testing.assert_close(clips, expected, atol=1e-4, rtol=0)
 
 
 @torch.no_grad()

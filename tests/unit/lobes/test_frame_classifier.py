@@ -10,6 +10,7 @@ import torch
 from speechbrain_fftp.lobes import frame_classifier as heads
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
 D, C = 24, 5
@@ -74,10 +75,12 @@ def make_encoder(kind):
     sizes.update(embedding=embedding, pooling="tokens")
     if kind == "AuM":
         return AuM(**sizes).eval()
+    if kind == "ConvNeXt1d":
+        return ConvNeXt1d(**sizes).eval()
     return AST(num_heads=3, **sizes).eval()
 
 
-@pytest.mark.parametrize("kind", ["AST", "square", "AuM"])
+@pytest.mark.parametrize("kind", ["AST", "square", "AuM", "ConvNeXt1d"])
 @pytest.mark.parametrize("name", POOLINGS)
 @torch.no_grad()
 def test_neither_clips_nor_steps_depend_on_padding(kind, name):
