@@ -19,8 +19,10 @@ from speechbrain_fftp.nnet.selective_scan.triton_kernels import (
 
 CONTIGUOUS = torch.contiguous_format
 # What both operators take first
-INPUTS = "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, "
-INPUTS += "Tensor? z, Tensor? bias, Tensor? initial, Tensor? lengths"
+INPUTS = (
+    "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, "
+    "Tensor? z, Tensor? bias, Tensor? initial, Tensor? lengths"
+)
 # Programs, of one warp each, that keep a multiprocessor busy: where there are
 # fewer, the forward scans segments of the steps at the same time. That is about
 # twice the work, so there must be three or more.
@@ -69,8 +71,8 @@ def _segment(u, directions):
     batch, dim, steps = u.shape
     processors = 1  # of the interpreter
     if u.is_cuda:
-        about = torch.cuda.get_device_properties(u.device)
-        processors = about.multi_processor_count
+        properties = torch.cuda.get_device_properties(u.device)
+        processors = properties.multi_processor_count
     programs = batch * directions * triton.cdiv(dim, BLOCK.value)
     chunks = triton.cdiv(steps, CHUNK.value)
     segments = max(PROGRAMS * processors // programs, 1)
@@ -80,21 +82,29 @@ def _segment(u, directions):
     return part * CHUNK.value
 
 
-def launch(kernel, vec, maxnreg, inputs, options, grid, *args):
+def launch(kernel, grid, u, delta, z, vec, maxnreg=None, **arguments):
     # Of a state [NP, BLOCK], a thread holds vec adjacent channels: Triton takes
     # the layout in registers from the widest access to memory that is aligned
     # for any dim_vec. With 1, a thread has all states of one channel and sums
     # over states without exchange; with 4, 4 states of 4 channels, which keeps
     # the exchange short where the backward sums over channels as well.
-    u, delta, z = inputs
     batch, dim, steps = u.shape
-    strides = [u.stride() if t is None else t.stride() for t in inputs]
-    grid = batch * triton.cdiv(dim, BLOCK.value), *grid
+    programs = batch * triton.cdiv(dim, BLOCK.value)
     with torch.cuda.device_of(u):
-        kernel[grid](
-            u, delta, z, *args, *strides, dim // vec, steps, *options, vec,
-            num_warps=1, maxnreg=maxnreg,
-        )  # fmt: skip
+        kernel[(programs, *grid)](
+            u=u,
+            x=delta,
+            z=z,
+            u_s=u.stride(),
+            x_s=delta.stride(),
+            z_s=u.stride() if z is None else z.stride(),
+            dim_vec=dim // vec,
+            steps=steps,
+            VEC=vec,
+            num_warps=1,
+            maxnreg=maxnreg,
+            **arguments,
+        )
 
 
 @torch.library.custom_op(
@@ -128,21 +138,51 @@ def scan_forward(
         view.masked_fill_(after[:, :, None, None], 0.0)
     part = _segment(u, directions)
     segments = triton.cdiv(steps, part)
-    options = part, int(reverse), size, softplus
     ends = sums = None
+    arguments = {
+        "vec": 1,
+        "maxnreg": 168,
+        "u": u,
+        "delta": delta,
+        "A": scaled,
+        "BC": BC,
+        "bias": bias,
+        "lengths": lengths,
+        "out_s": out.stride(),
+        "part": part,
+        "reverse": int(reverse),
+        "NP": size,
+        "SOFTPLUS": softplus,
+    }
     if segments > 1:
         ends = last.new_empty(segments - 1, *last.shape)
         sums = last.new_empty(segments - 1, len(last), last.shape[2])
         launch(
-            forward, 1, 168, (u, delta, None), options,
-            (directions, segments - 1), None, scaled, BC, None, bias, None,
-            lengths, None, None, ends, sums, out.stride(),
-        )  # fmt: skip
+            forward,
+            grid=(directions, segments - 1),
+            z=None,
+            out=None,
+            D=None,
+            initial=None,
+            last=None,
+            saved=None,
+            ends=ends,
+            sums=sums,
+            **arguments,
+        )
     launch(
-        forward, 1, 168, (u, delta, z), options, (directions, segments), out,
-        scaled, BC, D, bias, initial, lengths, last, saved if save else None,
-        ends, sums, out.stride(),
-    )  # fmt: skip
+        forward,
+        grid=(directions, segments),
+        z=z,
+        out=out,
+        D=D,
+        initial=initial,
+        last=last,
+        saved=saved if save else None,
+        ends=ends,
+        sums=sums,
+        **arguments,
+    )
     return _add(out, directions), last, BC, scaled, saved
 
 
@@ -222,12 +262,36 @@ def scan_backward(
     groups = CHUNK.value // GROUP.value
     scratch = saved.new_empty(items, groups, size, dim)
     launch(
-        backward, math.gcd(dim, 4), None, (u, delta, z),
-        (int(reverse), size, softplus), (directions,), d_out, du, ddelta, dz,
-        scaled, BC, D, bias, lengths, saved, scratch, dlast, dA, dBC,
-        BC.numel() * in_order, dD, dbias, dinitial, d_out.stride(),
-        du.stride(),
-    )  # fmt: skip
+        backward,
+        grid=(directions,),
+        u=u,
+        delta=delta,
+        z=z,
+        vec=math.gcd(dim, 4),
+        d_out=d_out,
+        du=du,
+        dx=ddelta,
+        dz=dz,
+        A=scaled,
+        BC=BC,
+        D=D,
+        bias=bias,
+        lengths=lengths,
+        saved=saved,
+        scratch=scratch,
+        dlast=dlast,
+        dA=dA,
+        dBC=dBC,
+        dBC_b=BC.numel() if in_order else 0,
+        dD=dD,
+        dbias=dbias,
+        dinitial=dinitial,
+        d_out_s=d_out.stride(),
+        out_s=du.stride(),
+        reverse=int(reverse),
+        NP=size,
+        SOFTPLUS=softplus,
+    )
     # [B, L, 2, N] -> twice [B, N, L]
     dB, dC = _pack(dBC.sum(0), steps)[..., :states].unbind(2)
     dB, dC = (  # no views of the same memory

@@ -19,16 +19,11 @@ EMBEDDINGS = {
     "stem": lambda: FFTPEmbedding(16, 24, 9, 4, stem_channels=3),
     "square": lambda: SquarePatchEmbedding(16, 24, 8, 4),
 }
-# Up to torch 2.11, is_exporting() is also true in torch.compile. Later it is
-# not, as when it is patched.
-EXPORTING = pytest.mark.parametrize("exporting", [None, False])
 
 
 @pytest.fixture
-def graphs(exporting, monkeypatch):
+def graphs():
     """A list, and a function that compiles a module and fills it."""
-    if exporting is not None:
-        monkeypatch.setattr(torch.compiler, "is_exporting", lambda: exporting)
     torch.compiler.reset()
     compiled = []
 
@@ -42,7 +37,6 @@ def graphs(exporting, monkeypatch):
     return compiled, compile_module
 
 
-@EXPORTING
 @pytest.mark.parametrize("patches", EMBEDDINGS)
 @pytest.mark.parametrize("with_lengths", [False, True])
 @torch.no_grad()
@@ -62,7 +56,6 @@ def test_one_graph_of_ast_for_all_sizes(patches, with_lengths, graphs):
     assert len(compiled) == 1
 
 
-@EXPORTING
 @pytest.mark.parametrize("with_lengths", [False, True])
 @torch.no_grad()
 def test_ced_has_a_graph_for_one_chunk_and_one_for_more(with_lengths, graphs):
@@ -78,7 +71,6 @@ def test_ced_has_a_graph_for_one_chunk_and_one_for_more(with_lengths, graphs):
         assert len(compiled) == (1 if frames < 100 else 2)
 
 
-@EXPORTING
 @pytest.mark.parametrize("front_end", [KaldiFbank, MelDecibels])
 @torch.no_grad()
 def test_one_graph_of_the_filterbank_for_all_sizes(graphs, front_end):
@@ -91,7 +83,6 @@ def test_one_graph_of_the_filterbank_for_all_sizes(graphs, front_end):
     assert len(compiled) == 1
 
 
-@pytest.mark.parametrize("exporting", [False])
 def test_compiled_aum_equals_eager(graphs):
     torch.manual_seed(0)
     compiled, compile_module = graphs

@@ -359,7 +359,7 @@ def main():
     for name, case in CASES.items():
         with mock.patch.object(triton_backend, "launch", wraps=launch) as spy:
             found[name] = deviations(**case)
-        grids = [call.args[5] for call in spy.call_args_list]
+        grids = [call.kwargs["grid"] for call in spy.call_args_list]
         found["launches"][name] = grids
     tensors, options = make(**CASES["two_blocks"])
     with_graph = triton_scan(**tensors, **options)
