@@ -22,54 +22,75 @@ EXAMPLES = """\
 
 def add_options(parser):
     """Adds the options of this verb."""
-    evaluate.add_options(parser, split="valid")
+    evaluate.add_clips(parser, split="valid")
 
 
 def run(args, parser):
-    """Scores the model and learns thresholds; returns the exit code."""
+    """Scores the model, learns thresholds and writes them."""
     folder = Path(args.model)
     if not (folder / "config.json").is_file():
         folder = folder / "inference"
-    if not all((folder / x).is_file() for x in ("config.json", "labels.csv")):
-        text = "is not an inference folder with config.json and labels.csv: use"
-        text += " `fftp-tag import SOURCE FOLDER` for a published model first"
-        parser.error(f"{args.model} {text}")
+    for name in ("config.json", "labels.csv"):
+        if not (folder / name).is_file():
+            parser.error(
+                f"{args.model} is not an inference folder with {name}: use "
+                "`fftp-tag import SOURCE FOLDER` for a published model first"
+            )
+    evaluate.check_data_folder(args, parser)
+    if args.strong_labels and (args.window or args.hop):
+        parser.error("--strong_labels excludes --window and --hop")
     output.check_target(folder / "thresholds.csv")
     if args.split == "eval":
         output.report("warning: after this, F1 on the eval split is too high")
-    if not args.strong_labels:
-        return evaluate.run(args, parser, lambda *found: _learn(folder, *found))
-    if options.given(args, "window", "hop", "output"):
-        parser.error("--strong_labels excludes --window, --hop and --output")
+    tagger = options.load_tagger(args)
+    options.check_fit(args, tagger)
+    if args.strong_labels:
+        learn_on_events(folder, tagger, args)
+    else:
+        found = evaluate.evaluate_clips(args, tagger)
+        with output.standard_output():
+            evaluate.print_scores(found)
+            learn_on_clips(folder, tagger, found)
 
+
+def learn_on_events(folder, tagger, args):
+    """Writes thresholds and a moving average of events; prints its length."""
     from speechbrain_fftp.inference.event_scores import calibrate_events
 
-    tables = options.load_tagger(args), args.data_folder, args.strong_labels
-    given = options.given(args, *evaluate.DATA)
-    progress = sys.stderr.isatty()
-    seconds = calibrate_events(folder, *tables, progress=progress, **given)
+    seconds = calibrate_events(
+        folder,
+        tagger,
+        args.data_folder,
+        args.strong_labels,
+        progress=sys.stderr.isatty(),
+        **options.given(args, *evaluate.CLIPS),
+    )
     with output.standard_output():
         print(f"{folder}: moving average of {seconds:g} s")
-    return 0
 
 
-def _learn(folder, tagger, found):
-    """Writes thresholds.csv and prints F1 with 0.5 and with the new ones."""
-    import torch
+def learn_on_clips(folder, tagger, found):
+    """Writes thresholds and prints F1 with 0.5 and with the new ones."""
+    import numpy as np
 
     from speechbrain_fftp.inference import thresholds
     from speechbrain_fftp.metrics.tagging import f1_scores
 
+    # Of classes that the data lack, no clip is positive
     columns = [tagger.labels.index(label) for label in found.labels]
-    clips = torch.zeros(2, len(found.ids), len(tagger.labels))
-    clips[..., columns] = torch.stack([found.targets, found.probs])
-    rows = thresholds.learn_thresholds(tagger.labels, *clips)
+    targets = np.zeros((len(found.ids), len(tagger.labels)), np.float32)
+    probs = np.zeros_like(targets)
+    targets[:, columns] = found.targets
+    probs[:, columns] = found.probs
+    rows = thresholds.learn_thresholds(tagger.labels, targets, probs)
     thresholds.write_thresholds(folder, rows)
-    least = thresholds.MIN_POSITIVES
-    few = sum(positives < least for *_, positives, _ in rows)
-    with output.standard_output():
-        print(f"{folder}: {few} of {len(rows)} classes share a threshold")
-        for limits in (0.5, [limit for _, limit, *_ in rows]):
-            micro, macro, name = f1_scores(*clips.numpy(), limits).values()
-            text = f"micro F1 {micro:.4f}, macro F1 {macro:.4f}"
-            print(f"{text}, threshold {name}")
+    n_shared = sum(
+        positives < thresholds.MIN_POSITIVES for *_, positives, _ in rows
+    )
+    print(f"{folder}: {n_shared} of {len(rows)} classes share a threshold")
+    for limits in (0.5, [limit for _, limit, *_ in rows]):
+        f1 = f1_scores(targets, probs, limits)
+        print(
+            f"micro F1 {f1['micro_F1']:.4f}, macro F1 {f1['macro_F1']:.4f}, "
+            f"threshold {f1['threshold']}"
+        )

@@ -20,74 +20,151 @@ EXAMPLES = """\
   fftp-tag evaluate --model results/a/inference --data_folder my_sounds \\
       --window 2 --output scores"""
 
-DATA = ("split", "test_fold", "allow_missing")  # options of clips
+CLIPS = ("split", "test_fold", "allow_missing")  # options that choose clips
 
 
-def add_options(parser, split="eval"):
-    """Adds the options of this verb, or of one with another default split."""
-    add = parser.add_argument
-    text = "prepared folder, or data folder of the AudioSet recipe"
-    add("--data_folder", required=True, metavar="DIR", help=text)
-    text = f"clips to score (default: {split})"
-    splits = "train", "valid", "eval"
-    add("--split", choices=splits, default=split, help=text)
-    text = "fold to score, for data with folds"
-    add("--test_fold", metavar="K", help=text)
-    text = "fraction of AudioSet's clips that may be missing (default: 0.2)"
-    kind = options.in_range(float, 0, 1)
-    add("--allow_missing", type=kind, metavar="F", help=text)
-    text = "length of windows that clips are cut into; a label takes its "
-    text += "maximum (default: only clips longer than the model's are cut)"
-    options.add_windows(parser, text)
-    text = "table of events to score as well, as in AudioSet-Strong or DCASE"
-    add("--strong_labels", metavar="TABLE", help=text)
-    text = "new folder for metrics.json, per_class.csv, predictions.csv and "
-    text += "probabilities.npz"
-    add("--output", metavar="FOLDER", help=text)
+def add_options(parser):
+    """Adds the options of this verb."""
+    add_clips(parser, split="eval")
+    parser.add_argument(
+        "--output",
+        metavar="FOLDER",
+        help="new folder for metrics.json, per_class.csv, predictions.csv and "
+        "probabilities.npz",
+    )
 
 
-def run(args, parser, use=lambda tagger, found: None):
-    """Prints the scores and passes them on; returns the exit code."""
-    if args.output and output.is_filled(args.output):
-        parser.error(f"{args.output} is not empty: give another --output")
+def add_clips(parser, split):
+    """Adds the options of labelled clips, and the split by default."""
+    parser.add_argument(
+        "--data_folder",
+        required=True,
+        metavar="DIR",
+        help="prepared folder, or data folder of the AudioSet recipe",
+    )
+    parser.add_argument(
+        "--split",
+        choices=("train", "valid", "eval"),
+        default=split,
+        help=f"clips to score (default: {split})",
+    )
+    parser.add_argument(
+        "--test_fold", metavar="K", help="fold to score, for data with folds"
+    )
+    parser.add_argument(
+        "--allow_missing",
+        type=options.number_type(float, low=0, high=1),
+        metavar="F",
+        help="fraction of AudioSet's clips that may be missing (default: 0.2)",
+    )
+    options.add_windows(
+        parser,
+        "length of windows that clips are cut into; a label takes its maximum "
+        "(default: only clips longer than the model's are cut)",
+    )
+    options.add_device(parser)
+    parser.add_argument(
+        "--strong_labels",
+        metavar="TABLE",
+        help="table of events to score as well, as in AudioSet-Strong or DCASE",
+    )
+
+
+def check_data_folder(args, parser):
+    """Ends the process unless there is a data folder."""
     if not os.path.isdir(args.data_folder):
         parser.error(f"there is no data folder {args.data_folder}")
+
+
+def run(args, parser):
+    """Scores the model; prints the scores and writes them."""
+    if args.output and output.is_filled(args.output):
+        parser.error(f"{args.output} is not empty: give another --output")
+    check_data_folder(args, parser)
     tagger = options.load_tagger(args)
-    if not options.windows_fit(args, tagger):
-        return 2
+    options.check_fit(args, tagger)
     if args.output:  # before the work, if it cannot be made
         os.makedirs(args.output, exist_ok=True)
-
-    from speechbrain_fftp.inference.event_scores import evaluate_events
-    from speechbrain_fftp.training import reports
-    from speechbrain_fftp.training.run_folder import versions
-
-    given = options.given(args, *DATA, "window", "hop")
-    terminal = sys.stderr.isatty()
-    found = tagger.evaluate(args.data_folder, progress=terminal, **given)
+    found = evaluate_clips(args, tagger)
+    events = {}
     if args.strong_labels:
-        tables = args.data_folder, args.strong_labels
-        found.metrics["events"] = evaluate_events(
-            tagger, *tables, progress=terminal, **given
-        )
+        events = evaluate_strong_labels(args, tagger)
     if args.output:
-        clips = found.ids, found.targets, found.probs, found.labels
-        reports.write_predictions(args.output, *clips)
-        reports.write_tagging_results(
-            found.metrics,
-            found.labels,
-            args.output,
-            model=os.path.abspath(args.model),
-            data=os.path.abspath(args.data_folder),
-            options=given,
-            skipped=found.skipped,
-            made_with=versions(),
-        )
+        write_scores(args, found, events)
     with output.standard_output():
-        print(reports.tagging_table(found.metrics, found.labels))
-        if "accuracy" in found.metrics:
-            print(f"accuracy {found.metrics['accuracy']:.4f}")
-        for name, value in found.metrics.get("events", {}).items():
+        print_scores(found)
+        for name, value in events.items():
             print(f"{name} {value:.4f}")
-    use(tagger, found)
-    return 0
+
+
+def evaluate_clips(args, tagger):
+    """The ``Evaluation`` of a model."""
+    return tagger.evaluate(
+        args.data_folder,
+        progress=sys.stderr.isatty(),
+        **options.given(args, *CLIPS, "window", "hop"),
+    )
+
+
+def evaluate_strong_labels(args, tagger):
+    """Scores of a model's events by name."""
+    from speechbrain_fftp.inference.event_scores import evaluate_events
+
+    return evaluate_events(
+        tagger,
+        args.data_folder,
+        args.strong_labels,
+        progress=sys.stderr.isatty(),
+        **options.given(args, *CLIPS, "window", "hop"),
+    )
+
+
+def print_scores(found):
+    """Prints the scores of clips."""
+    from speechbrain_fftp.training.reports import tagging_table
+
+    print(
+        tagging_table(found.metrics, found.metrics["per_class"], found.labels)
+    )
+    if "accuracy" in found.metrics:
+        print(f"accuracy {found.metrics['accuracy']:.4f}")
+
+
+def write_scores(args, found, events):
+    """Writes the scores of clips and events, and the probabilities."""
+    import torch
+
+    from speechbrain_fftp.dataio.files import write_csv, write_json
+    from speechbrain_fftp.training import reports
+
+    metrics = dict(found.metrics)
+    per_class = metrics.pop("per_class")
+    if events:
+        metrics["events"] = events
+    write_json(
+        os.path.join(args.output, "metrics.json"),
+        {
+            **metrics,
+            "model": os.path.abspath(args.model),
+            "data": os.path.abspath(args.data_folder),
+            "options": options.given(args, *CLIPS, "window", "hop"),
+            "skipped": found.skipped,
+            "made_with": reports.versions(),
+        },
+        strict=True,
+    )
+    write_csv(
+        os.path.join(args.output, "per_class.csv"),
+        ("label", "positives", "AP", "AUC"),
+        [
+            (found.labels[c], row["positives"], row["AP"], row["AUC"])
+            for c, row in per_class.items()
+        ],
+    )
+    reports.write_predictions(
+        args.output,
+        found.ids,
+        torch.from_numpy(found.targets),
+        torch.from_numpy(found.probs),
+        found.labels,
+    )

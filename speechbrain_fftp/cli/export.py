@@ -17,18 +17,20 @@ EXAMPLES = """\
 
 def add_options(parser):
     """Adds the options of this verb."""
-    add = parser.add_argument
-    add("--to", choices=["onnx"], required=True, help="format to write")
-    add("--output", required=True, metavar="PATH", help="ONNX file to write")
-    add("--int8", action="store_true", help="8-bit weights")
+    parser.add_argument(
+        "--to", choices=["onnx"], required=True, help="format to write"
+    )
+    parser.add_argument(
+        "--output", required=True, metavar="PATH", help="ONNX file to write"
+    )
+    parser.add_argument("--int8", action="store_true", help="8-bit weights")
 
 
 def run(args, parser):
-    """Exports the model and prints what was written; returns the exit code."""
+    """Exports the model and prints what was written."""
     check_target(args.output)
     tagger = load_tagger(args)
 
     from speechbrain_fftp.inference.onnx import export_onnx
 
     export_onnx(tagger, args.output, int8=args.int8, report=print)
-    return 0

@@ -21,21 +21,22 @@ EXAMPLES = """\
   fftp-tag import MIT/ast-finetuned-audioset-10-10-0.4593 models/ast
   fftp-tag import mispeech/ced-tiny models/ced-tiny
   fftp-tag clip.wav --model models/ced-tiny"""
-NEEDS_NO_MODEL = True
+NEEDS_MODEL = False
 
 
 def add_options(parser):
     """Adds the options of this verb."""
     parser.add_argument("source", metavar="SOURCE", help="the published model")
-    text = "new folder for the model"
-    parser.add_argument("folder", metavar="FOLDER", help=text)
+    parser.add_argument(
+        "folder", metavar="FOLDER", help="new folder for the model"
+    )
 
 
 def run(args, parser):
-    """Imports the model and prints what it is; returns the exit code."""
+    """Imports the model and prints what it is."""
     if os.path.isfile(args.folder) or output.is_filled(args.folder):
         parser.error(f"{args.folder} is not empty: give a new FOLDER")
-    path = options.find(args.source)
+    path = options.find_source(args.source)
     if (path / "labels.csv").is_file():
         parser.error(f"{path} is an inference folder already")
 
@@ -52,4 +53,3 @@ def run(args, parser):
             f"{size / 1e6:.1f} million parameters, "
             f"{len(hparams['label_encoder'])} classes"
         )
-    return 0

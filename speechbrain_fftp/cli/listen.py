@@ -9,41 +9,55 @@ import json
 import queue
 import signal
 import sys
-import threading
 
 from speechbrain_fftp.cli import options, output
 
 DESCRIPTION = """\
 Prints the events in the sound of a microphone, or in raw audio from standard
 input: one line when an event begins, without an end, and one when it has ended.
-The finished events equal those of --timeline. Both lines are printed with a
-delay, of at most the model's maximum clip length plus one hop after the first
-window above the threshold, or below it. Ctrl+C ends the recording."""
+The finished events equal those of --timeline. Lines are printed with the first
+window that reaches the threshold, and with the first one in which the event has
+ended. Ctrl+C ends the recording."""
 EXAMPLES = """\
   fftp-tag listen --model results/demo/inference --window 1 --hop 0.25
   ffmpeg -i URL -f s16le -ac 1 -ar 16000 - | \\
       fftp-tag listen --raw 16000 --model results/demo/inference"""
 BLOCKS = 10  # per second
-MOST_WAITING = 5 * BLOCKS  # while the model is busy
+MAX_WAITING = 5 * BLOCKS  # while the model is busy
 
 
 def add_options(parser):
     """Adds the options of this verb."""
-    text = "read signed 16-bit little-endian mono samples at this rate in Hz "
-    text += "from standard input"
-    kind = options.in_range(int, 1000, 768000)
-    parser.add_argument("--raw", type=kind, metavar="RATE", help=text)
-    text = "number of the microphone, see `python -m sounddevice` (default: "
-    text += "the system's)"
-    kind = options.in_range(int, 0)
-    parser.add_argument("--microphone", type=kind, metavar="N", help=text)
-    text = "the probability that an event must reach"
-    options.add_threshold(parser, text, default=0.5)
-    text = "window length (default: 10, or the model's maximum if that is "
-    text += "less; a forward-only AuM needs no windows)"
-    options.add_windows(parser, text, "; 0.5 without windows")
-    text, formats = "output format (default: table)", ("table", "jsonl")
-    parser.add_argument("--format", choices=formats, default="table", help=text)
+    parser.add_argument(
+        "--raw",
+        type=options.number_type(int, low=1000, high=768000),
+        metavar="RATE",
+        help="read signed 16-bit little-endian mono samples at this rate in Hz "
+        "from standard input",
+    )
+    parser.add_argument(
+        "--microphone",
+        type=options.number_type(int, low=0),
+        metavar="N",
+        help="number of the microphone, see `python -m sounddevice` (default: "
+        "the system's)",
+    )
+    options.add_threshold(
+        parser, "the probability that an event must reach", default=0.5
+    )
+    options.add_windows(
+        parser,
+        "window length (default: 10, or the model's maximum if that is less; a "
+        "forward-only AuM needs no windows)",
+        hop_default="half a window; 0.5 without windows",
+    )
+    options.add_device(parser)
+    parser.add_argument(
+        "--format",
+        choices=("table", "jsonl"),
+        default="table",
+        help="output format (default: table)",
+    )
 
 
 def run(args, parser):
@@ -53,51 +67,103 @@ def run(args, parser):
     if args.raw and (sys.stdin is None or sys.stdin.isatty()):
         parser.error("--raw reads standard input: pipe samples to it")
     tagger = options.load_tagger(args)
-    if not options.windows_fit(args, tagger):
-        return 2
+    options.check_fit(args, tagger)
 
     from speechbrain_fftp.dataio.audio import resampled_blocks
     from speechbrain_fftp.inference.live import stream_events
 
-    stopped, settings = threading.Event(), (args.window, args.hop)
-    if args.raw:
-        source = contextlib.nullcontext((args.raw, _raw_blocks(args.raw)))
-    else:
-        source = _microphone(args.microphone)
-    with source as (rate, blocks):
-        blocks = _until_interrupted(blocks, stopped)
-        blocks = resampled_blocks(blocks, rate, tagger.hparams.sample_rate)
-        for event in stream_events(tagger, blocks, *settings, args.threshold):
-            row = event.to_dict()
-            end = "..." if event.end is None else f"{event.end:.2f}"
-            text = f"{event.start:9.2f} {end:>9}  {event.probability:.3f}"
-            text += f"  {event.label}"
+    with contextlib.ExitStack() as stack:
+        if args.raw:
+            rate, blocks = args.raw, raw_blocks(args.raw)
+        else:
+            microphone = stack.enter_context(open_microphone(args.microphone))
+            rate, blocks = microphone.rate, microphone.blocks()
+        blocks = Interruptible(blocks)
+        for event in stream_events(
+            tagger,
+            resampled_blocks(blocks, rate, tagger.sample_rate),
+            window=args.window,
+            hop=args.hop,
+            threshold=args.threshold,
+        ):
             with output.standard_output():
-                print(json.dumps(row) if args.format == "jsonl" else text)
-    return 130 if stopped.is_set() else 0
+                print_event(event, args.format)
+    return 130 if blocks.was_interrupted else 0
 
 
-def _raw_blocks(rate):
+def print_event(event, output_format):
+    """Prints an event; the end of one that has only begun is open."""
+    if output_format == "jsonl":
+        print(json.dumps(event.to_dict()))
+    else:
+        end = "..." if event.end is None else f"{event.end:.2f}"
+        print(
+            f"{event.start:9.2f} {end:>9}  {event.probability:.3f}  "
+            f"{event.label}"
+        )
+
+
+def raw_blocks(rate):
     """Yields the samples on standard input."""
     import numpy as np
 
     from speechbrain_fftp.dataio.audio import MIN_SECONDS
 
-    found = 0
+    n_samples = 0
     while content := sys.stdin.buffer.read(rate // BLOCKS * 2):
         if len(content) % 2:
             output.report("warning: half a sample at the end is dropped")
             content = content[:-1]
-        found += len(content) // 2
+        n_samples += len(content) // 2
         yield np.frombuffer(content, "<i2") / np.float32(2**15)
-    if found < MIN_SECONDS * rate:
-        problem = f"is shorter than 25 ms: {found} samples"
-        raise ValueError(f"standard input {problem}")
+    if n_samples < MIN_SECONDS * rate:
+        raise ValueError(
+            f"standard input is shorter than 25 ms: {n_samples} samples"
+        )
+
+
+class Microphone:
+    """Samples that a thread of PortAudio records.
+
+    They wait while the model is busy, for up to 5 s; more are dropped.
+
+    Arguments
+    ---------
+    rate : int
+        Sampling rate in Hz.
+    """
+
+    def __init__(self, rate):
+        self.rate = rate
+        self.waiting = queue.Queue(MAX_WAITING)
+        self.n_dropped = 0
+        self.stream = None
+
+    def keep(self, block, frames, *_):
+        """Receives samples ``[S, 1]``, which are overwritten later."""
+        try:
+            self.waiting.put_nowait(block[:, 0].copy())
+        except queue.Full:
+            self.n_dropped += frames
+
+    def blocks(self):
+        """Yields blocks of samples until the microphone stops."""
+        n_reported = 0
+        while self.stream.active or not self.waiting.empty():
+            with contextlib.suppress(queue.Empty):
+                yield self.waiting.get(timeout=1)
+            n_new = self.n_dropped - n_reported
+            if n_new:
+                n_reported += n_new
+                output.report(
+                    f"dropped {n_new / self.rate:.1f} s: the model is too "
+                    "slow, raise --hop"
+                )
 
 
 @contextlib.contextmanager
-def _microphone(number):
-    """The rate and the blocks of an open microphone."""
+def open_microphone(number):
+    """A ``Microphone`` that records until the block ends."""
     try:
         import sounddevice
     except (ImportError, OSError) as error:  # no package, or no PortAudio
@@ -105,63 +171,62 @@ def _microphone(number):
             f"{error}: install sounddevice and PortAudio (libportaudio2 on "
             "Debian) to use a microphone, or pipe samples to --raw"
         )
-    waiting, dropped = queue.Queue(MOST_WAITING), 0
-
-    def keep(block, frames, *_):
-        nonlocal dropped
-        try:
-            waiting.put_nowait(block[:, 0].copy())
-        except queue.Full:
-            dropped += frames
-
-    def blocks():
-        reported = 0
-        while stream.active or not waiting.empty():
-            with contextlib.suppress(queue.Empty):
-                yield waiting.get(timeout=1)
-            if lost := dropped - reported:
-                reported += lost
-                problem = "the model is too slow, raise --hop"
-                output.report(f"dropped {lost / rate:.1f} s: {problem}")
-
     try:
-        found = sounddevice.query_devices(number, "input")
-        rate = int(found["default_samplerate"])
-        sizes = {"samplerate": rate, "blocksize": rate // BLOCKS, "channels": 1}
-        stream = sounddevice.InputStream(
-            device=number, dtype="float32", callback=keep, **sizes
+        device = sounddevice.query_devices(number, "input")
+        microphone = Microphone(int(device["default_samplerate"]))
+        microphone.stream = sounddevice.InputStream(
+            device=number,
+            dtype="float32",
+            samplerate=microphone.rate,
+            blocksize=microphone.rate // BLOCKS,
+            channels=1,
+            callback=microphone.keep,
         )
-        stream.start()
+        microphone.stream.start()
     except (sounddevice.PortAudioError, ValueError) as error:
         raise OSError(
             f"no microphone: {error}; `python -m sounddevice` lists the devices"
         )
-    with contextlib.closing(stream):
-        yield rate, blocks()
-        if not stream.active:
+    with contextlib.closing(microphone.stream):
+        yield microphone
+        if not microphone.stream.active:
             raise RuntimeError("the microphone has stopped")
 
 
-def _until_interrupted(blocks, stopped):
-    """Yields blocks until Ctrl+C. Another one interrupts the process."""
-    waiting = False
+class Interruptible:
+    """Blocks of audio until Ctrl+C. Another one interrupts the process.
 
-    def stop(*_):
-        signal.signal(signal.SIGINT, before)
-        stopped.set()
-        if waiting:
-            raise KeyboardInterrupt
+    Arguments
+    ---------
+    blocks : iterator of numpy.ndarray
+    """
 
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        while not stopped.is_set():
-            waiting = True
-            block = next(blocks, None)
-            waiting = False
-            if block is None:
-                break
-            yield block
-    except KeyboardInterrupt:  # of stop
-        pass
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def __init__(self, blocks):
+        self.source = blocks
+        self.was_interrupted = False
+        self.is_waiting = False  # for the next block
+
+    def __iter__(self):
+        before = signal.getsignal(signal.SIGINT)
+
+        def stop(*_):
+            """Ends the blocks at the first Ctrl+C."""
+            signal.signal(signal.SIGINT, before)
+            self.was_interrupted = True
+            if self.is_waiting:
+                raise KeyboardInterrupt
+
+        signal.signal(signal.SIGINT, stop)
+        try:
+            while not self.was_interrupted:
+                self.is_waiting = True
+                block = next(self.source, None)
+                self.is_waiting = False
+                if block is None:
+                    break
+                yield block
+        except KeyboardInterrupt:
+            if not self.is_waiting:  # it is not that of stop
+                raise
+        finally:
+            signal.signal(signal.SIGINT, before)

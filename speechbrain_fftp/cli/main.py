@@ -1,9 +1,9 @@
 """The command ``fftp-tag``: its verbs, errors and exit codes.
 
 A verb is a module of this folder with ``DESCRIPTION``, ``EXAMPLES``,
-``add_options(parser)`` and ``run(args, parser)``, which returns the exit code,
-and an entry of ``VERBS``. Modules of this folder import torch and numpy inside
-functions, so that ``--help`` is fast.
+``add_options(parser)`` and ``run(args, parser)``, which returns the exit code
+or None for 0, and an entry of ``VERBS``. Modules of this folder import torch
+and numpy inside functions, so that ``--help`` is fast.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -19,7 +19,7 @@ from speechbrain_fftp.cli import options, output
 VERBS = {
     "calibrate": ("calibrate", "learns a threshold for each class"),
     "evaluate": ("evaluate", "scores a model on labelled clips"),
-    "export": ("export", "writes a model for ONNX or transformers"),
+    "export": ("export", "writes a model as an ONNX file"),
     "import": ("import_model", "writes a published model as a folder"),
     "listen": ("listen", "prints the events in a stream as they begin and end"),
     "serve": ("serve", "tags clips on a page in the browser"),
@@ -44,7 +44,7 @@ def main(argv=None):
             stream.reconfigure(errors="backslashreplace")
     try:
         try:
-            return _run(argv)
+            return run_verb(argv) or 0
         finally:  # here, since errors at exit cannot be handled
             with output.standard_output():
                 pass
@@ -52,23 +52,27 @@ def main(argv=None):
         return 130
     except BrokenPipeError:  # the reader of the output has stopped, as `head`
         output.discard(sys.stdout)
+        return 1
     except output.EXPECTED_ERRORS as error:
-        output.report(error, "--verbose" in argv)
+        output.report(error, verbose="--verbose" in argv)
         output.discard(sys.stdout)
-    return 1
+        return 2 if isinstance(error, options.UnsuitableOption) else 1
 
 
-def _run(argv):
-    """Parses the arguments and runs the verb."""
+def run_verb(argv):
+    """Parses the arguments and runs the verb; returns its exit code."""
     verb = argv[0] if argv and argv[0] in VERBS else ""
-    name, _ = VERBS.get(verb, ("tag", ""))
-    module = importlib.import_module(f"speechbrain_fftp.cli.{name}")
-    parser = options.new_parser(f"fftp-tag {verb}".strip(), module)
     if verb:
+        name, _ = VERBS[verb]
         argv = argv[1:]
     else:
-        verbs = [f"  {name:9} {what}" for name, (_, what) in VERBS.items()]
-        parser.description += "\n".join(["\n\nother commands:", *verbs])
+        name = "tag"
+    module = importlib.import_module(f"speechbrain_fftp.cli.{name}")
+    parser = options.new_parser(f"fftp-tag {verb}".strip(), module)
+    if not verb:
+        parser.description += "\n\nother commands:"
+        for other, (_, what) in VERBS.items():
+            parser.description += f"\n  {other:9} {what}"
     args = options.parse(parser, argv)
     with output.shown_warnings(args.verbose):
         return module.run(args, parser)

@@ -5,11 +5,10 @@ Authors
 """
 
 import argparse
-import contextlib
-import importlib
 import math
 from pathlib import Path
 
+import speechbrain_fftp
 from speechbrain_fftp.cli.output import report
 
 YAML = "hyperparams.yaml"
@@ -20,107 +19,160 @@ GET_MODEL = (
 )
 
 
+class UnsuitableOption(ValueError):
+    """An option that does not suit the model."""
+
+
 def new_parser(prog, module):
-    """A parser of the options of a verb, which are its own and shared ones."""
+    """A parser of the options of a verb and of those of all verbs."""
     parser = argparse.ArgumentParser(
         prog=prog,
         description=module.DESCRIPTION,
-        epilog="examples:\n" + module.EXAMPLES,
+        epilog=f"examples:\n{module.EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
     module.add_options(parser)
-    if not hasattr(module, "NEEDS_NO_MODEL"):
-        text = "inference folder of a trained model, such as results/demo/"
-        text += "inference, or the folder above it; or a published model, see "
-        add("--model", metavar="MODEL", help=f"{text}`fftp-tag import --help`")
-        text = "load a model without config.json from its hyperparams.yaml, "
-        text += "which can run any code on this machine"
-        add("--trust-code", action="store_true", help=text)
-        text = "CPU threads (default: one for small models, or PyTorch's)"
-        add("--threads", type=in_range(int, 1, 1024), metavar="N", help=text)
-        text = "frames from one token to the next (default: the model's own)"
-        add("--stride", type=in_range(int, 1, 1024), metavar="N", help=text)
-    add("--verbose", action="store_true", help="print tracebacks of errors")
-    version = importlib.import_module("speechbrain_fftp").__version__
-    add("--version", action="version", version=f"fftp-tag {version}")
+    if getattr(module, "NEEDS_MODEL", True):
+        add_model(parser)
+    parser.add_argument(
+        "--verbose", action="store_true", help="print tracebacks of errors"
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"fftp-tag {speechbrain_fftp.__version__}",
+    )
     return parser
+
+
+def add_model(parser):
+    """Adds --model and how it runs."""
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="inference folder of a trained model, such as "
+        "results/demo/inference, or the folder above it; or a published "
+        "model, see `fftp-tag import --help`",
+    )
+    parser.add_argument(
+        "--trust-code",
+        action="store_true",
+        help=f"load a model without config.json from its {YAML}, which can run "
+        "any code on this machine",
+    )
+    parser.add_argument(
+        "--threads",
+        type=number_type(int, low=1, high=1024),
+        metavar="N",
+        help="CPU threads (default: one for small models, or PyTorch's)",
+    )
+    parser.add_argument(
+        "--stride",
+        type=number_type(int, low=1, high=1024),
+        metavar="N",
+        help="frames from one token to the next (default: the model's own)",
+    )
 
 
 def add_threshold(parser, text, default=None):
     """Adds --threshold, which is 0.5 by default, also if that is None."""
-    text += " (default: 0.5); auto: the model's threshold per class, see "
     parser.add_argument(
         "--threshold",
-        type=in_range(float, 0, 1, "auto"),
+        type=number_type(float, low=0, high=1, word="auto"),
         default=default,
         metavar="P",
-        help=f"{text}fftp-tag calibrate",
+        help=f"{text} (default: 0.5); auto: the model's threshold per class, "
+        "see fftp-tag calibrate",
     )
 
 
-def add_windows(parser, window, more=""):
-    """Adds --window, with this text, --hop, and --device."""
-    hop = f"time between the starts of windows (default: half a window{more})"
-    settings = {"type": in_range(float, 0.001), "metavar": "SECONDS"}
-    parser.add_argument("--window", help=window, **settings)
-    parser.add_argument("--hop", help=hop, **settings)
-    text = "cpu, cuda:0, ... (default: cpu)"
-    parser.add_argument("--device", default="cpu", help=text)
+def add_windows(parser, window_help, hop_default="half a window"):
+    """Adds --window and --hop."""
+    parser.add_argument(
+        "--window",
+        type=number_type(float, low=0.001),
+        metavar="SECONDS",
+        help=window_help,
+    )
+    parser.add_argument(
+        "--hop",
+        type=number_type(float, low=0.001),
+        metavar="SECONDS",
+        help=f"time between the starts of windows (default: {hop_default})",
+    )
 
 
-def windows_fit(args, tagger):
-    """Whether --window, --hop and --threshold suit a model; reports."""
+def add_device(parser):
+    """Adds --device."""
+    parser.add_argument(
+        "--device", default="cpu", help="cpu, cuda:0, ... (default: cpu)"
+    )
+
+
+def check_fit(args, tagger):
+    """Checks that --window, --hop and --threshold suit a model.
+
+    Raises
+    ------
+    UnsuitableOption
+        If they do not.
+    """
     from speechbrain_fftp.inference.events import check_thresholds
 
     try:
         tagger.check_window(args.window, args.hop)
         check_thresholds(getattr(args, "threshold", None), tagger.thresholds)
     except ValueError as error:
-        report(error)
-        return False
-    return True
+        raise UnsuitableOption(str(error)) from error
 
 
 def parse(parser, argv):
     """Parses arguments. Those after ``--`` are files, also ``-dash.wav``."""
     end = argv.index("--") if "--" in argv else len(argv)
+    after = argv[end + 1 :]
     args = parser.parse_intermixed_args(argv[:end])
     if "files" in args:
-        args.files += argv[end + 1 :]
+        args.files += after
         if not args.files:
             parser.error("no file was given")
-    elif argv[end + 1 :]:
-        parser.error(f"unrecognized arguments: {' '.join(argv[end:])}")
-    if getattr(args, "model", "") is None:
+    elif after:
+        parser.error(f"unrecognized arguments: -- {' '.join(after)}")
+    if "model" in args and args.model is None:
         parser.error(f"no model was given. {GET_MODEL}")
     return args
 
 
 def given(args, *names):
-    """Those of some options that have a value."""
+    """Those of some options that have a value, by name."""
     values = {name: getattr(args, name) for name in names}
-    return {k: value for k, value in values.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def in_range(kind, low, high=math.inf, word=None):
+def number_type(kind, low, high=math.inf, word=None):
     """An argument type: numbers from ``low`` to ``high``, or a word."""
+    wanted = "whole number" if kind is int else "number"
+    wanted = f"{wanted} from {low}"
+    if high < math.inf:
+        wanted = f"{wanted} to {high}"
+    if word is not None:
+        wanted = f"{wanted} or {word}"
 
     def convert(text):
+        """The value of an argument."""
         if text == word:
             return text
-        with contextlib.suppress(ValueError):
-            if low <= (number := kind(text)) <= high:
-                return number
-        wanted = "whole number" if kind is int else "number"
-        wanted += f" from {low}" + f" to {high}" * (high < math.inf)
-        wanted += f" or {word}" if word else ""
-        raise argparse.ArgumentTypeError(f"{text!r} is not a {wanted}")
+        try:
+            number = kind(text)
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {wanted}")
+        return number
 
     return convert
 
 
-def find(source):
+def find_source(source):
     """The path of a model, downloaded if need be; reports its revision."""
     if not Path(source).exists() and source.count("/") != 1:
         # Known before PyTorch is imported
@@ -136,20 +188,24 @@ def find(source):
 
 def load_tagger(args):
     """Loads --model from its data files, or by its yaml with --trust-code."""
-    device, path = getattr(args, "device", "cpu"), find(args.model)
-    options = {"threads": args.threads, "stride": args.stride}
+    path = find_source(args.model)
+    device = getattr(args, "device", "cpu")
 
     from speechbrain_fftp.inference.folder import FILES
-    from speechbrain_fftp.inference.loading import AudioTagger
+    from speechbrain_fftp.inference.tagger import AudioTagger
 
-    def has_any(*names):
-        return path.is_file() or any((path / x).is_file() for x in names)
+    def has_data(folder):
+        """Whether a folder has one of the files of an inference folder."""
+        return any((folder / name).is_file() for name in FILES)
 
-    if not has_any(*FILES) and (path / "inference").is_dir():
-        path = path / "inference"
-    if has_any(*FILES):
-        return AudioTagger.from_pretrained(path, device=device, **options)
-    if not has_any(YAML):
+    inside = path / "inference"
+    if path.is_dir() and not has_data(path) and inside.is_dir():
+        path = inside
+    if path.is_file() or has_data(path):
+        return AudioTagger.from_pretrained(
+            path, device=device, threads=args.threads, stride=args.stride
+        )
+    if not (path / YAML).is_file():
         raise FileNotFoundError(
             f"{path} has no config.json and no {YAML}. {GET_MODEL}"
         )
@@ -160,5 +216,8 @@ def load_tagger(args):
             f"from, or use a folder with {', '.join(FILES)}, which are data."
         )
     return AudioTagger.from_hparams(
-        str(path.resolve()), run_opts={"device": device}, **options
+        str(path.resolve()),
+        run_opts={"device": device},
+        threads=args.threads,
+        stride=args.stride,
     )

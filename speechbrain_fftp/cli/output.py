@@ -14,8 +14,8 @@ import traceback
 import warnings
 
 OUTPUT_FORMATS = ("table", "json", "jsonl", "csv", "audacity")
-# Reported without a traceback: missing packages, missing or damaged files,
-# unsuitable options or devices.
+# Reported in one line: missing packages, missing or damaged files, unsuitable
+# options or devices.
 EXPECTED_ERRORS = (ImportError, MemoryError, OSError, RuntimeError, ValueError)
 
 
@@ -80,10 +80,13 @@ class Output:
 
         If there is an error, it is printed instead, where the format has it.
         """
-        rows = [item.to_dict() for item in found or []]
-        result = {"file": file, "events" if self.timeline else "tags": rows}
+        rows = [item.to_dict() for item in found]
         if error is not None:
             result = {"file": file, "error": error}
+        elif self.timeline:
+            result = {"file": file, "events": rows}
+        else:
+            result = {"file": file, "tags": rows}
         if self.output_format == "json":
             self.results.append(result)
         elif self.output_format == "jsonl":
@@ -93,16 +96,16 @@ class Output:
         elif self.output_format == "csv":
             self.table.writerows([file, *row.values()] for row in rows)
         elif self.output_format == "audacity":
-            for row in rows:
-                label = " ".join(row["label"].split())
-                print(f"{row['start']:.6f}\t{row['end']:.6f}\t{label}")
+            for event in found:
+                label = " ".join(event.label.split())
+                print(f"{event.start:.6f}\t{event.end:.6f}\t{label}")
         else:
             print(file)
-            for row in rows:
+            for item in found:
                 times = ""
                 if self.timeline:
-                    times = f"{row['start']:9.2f} {row['end']:9.2f}"
-                print(f"{times}  {row['probability']:.3f}  {row['label']}")
+                    times = f"{item.start:9.2f} {item.end:9.2f}"
+                print(f"{times}  {item.probability:.3f}  {item.label}")
         sys.stdout.flush()
 
     def close(self):
@@ -151,11 +154,15 @@ def discard(stream):
 
 
 @contextlib.contextmanager
-def logged_warnings(show, is_own=lambda record: True):
-    """Passes this package's logged warnings to a function, if they are own."""
+def logged_warnings(show, thread=None):
+    """Passes this package's logged warnings to a function.
+
+    With ``thread``, the number of a thread, only those of this one.
+    """
     handler = logging.Handler(logging.WARNING)
     handler.addFilter(logging.Filter("speechbrain_fftp"))
-    handler.addFilter(is_own)
+    if thread is not None:
+        handler.addFilter(lambda record: record.thread == thread)
     handler.emit = lambda record: show(record.getMessage())
     logging.root.addHandler(handler)
     try:
@@ -167,8 +174,12 @@ def logged_warnings(show, is_own=lambda record: True):
 @contextlib.contextmanager
 def shown_warnings(verbose):
     """Prints this package's warnings; those of others only if verbose."""
-    shown = logged_warnings(lambda text: report(f"warning: {text}"))
-    with shown, warnings.catch_warnings():
+
+    def show(text):
+        """Prints a warning."""
+        report(f"warning: {text}")
+
+    with logged_warnings(show), warnings.catch_warnings():
         if not verbose:
             warnings.simplefilter("ignore")
         yield

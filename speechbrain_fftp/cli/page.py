@@ -25,6 +25,7 @@ from speechbrain_fftp.dataio.ffmpeg import readable_source
 from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.datasets.demo import CLASSES, SAMPLE_RATE
 from speechbrain_fftp.inference.plots import plot_tags
+from speechbrain_fftp.inference.windows import read_samples
 
 MAX_MINUTES = 10
 MAX_MEGABYTES = 50
@@ -106,10 +107,11 @@ def _message(text, path):
 def _write_examples(folder, seconds=4.0):
     """Writes clips of two synthetic sounds each; returns their paths."""
     sounds = {label: make for _, label, make in CLASSES}
-    rng, t = np.random.default_rng(0), np.arange(seconds * SAMPLE_RATE)
+    rng = np.random.default_rng(0)
+    times = np.arange(seconds * SAMPLE_RATE) / SAMPLE_RATE
     paths = []
     for labels in EXAMPLES:
-        parts = [sounds[label](rng, t / SAMPLE_RATE) for label in labels]
+        parts = [sounds[label](rng, times) for label in labels]
         clip = np.concatenate([0.3 * x / np.abs(x).max() for x in parts])
         paths.append(str(Path(folder) / f"{', '.join(labels)}.wav"))
         sf.write(paths[-1], clip, SAMPLE_RATE)
@@ -119,12 +121,12 @@ def _write_examples(folder, seconds=4.0):
 def choose_windows(tagger, seconds):
     """``window`` and ``hop`` in seconds: 2 s windows, longer after 2 minutes.
 
-    Nothing for a model that classifies time steps.
+    None for a model that classifies time steps.
     """
     if tagger.has_frames:
-        return {}
+        return None, None
     window = min(max(2.0, seconds / 60), tagger.max_window)
-    return {"window": window, "hop": window / 4}
+    return window, window / 4
 
 
 def build_page(tagger, folder):
@@ -134,18 +136,18 @@ def build_page(tagger, folder):
     def analyze(path):
         """Returns a clip's timeline and waveform, or raises a ValueError."""
         with open_upload(path) as (file, seconds):
-            wav = tagger.load_wav(file)
-            if wav.abs().max() < SILENCE:
+            wav = read_samples(file, tagger.sample_rate)
+            if np.abs(wav).max() < SILENCE:
                 raise ValueError(
                     "The clip is silent. Check the microphone, or choose "
                     "another clip."
                 )
-            windows, thread = choose_windows(tagger, seconds), get_ident()
             with logged_warnings(
                 lambda text: gr.Warning(_message(text, path)),
-                lambda record: record.thread == thread,  # of this request
+                thread=get_ident(),  # of this request
             ):
-                return tagger.analyze(file, **windows), wav
+                window, hop = choose_windows(tagger, seconds)
+                return tagger.analyze(file, window, hop), wav
 
     def find_events(timeline, threshold, learned=False):
         """Returns the event table and the CSV file."""
@@ -214,9 +216,11 @@ def build_page(tagger, folder):
                     buttons=["download", "fullscreen"],
                     elem_id="picture",
                 )
-                own = tagger.thresholds is not None
+                has_learned = tagger.thresholds is not None
                 learned = gr.Checkbox(
-                    own, label="Learned thresholds, instead of:", visible=own
+                    has_learned,
+                    label="Learned thresholds, instead of:",
+                    visible=has_learned,
                 )
                 threshold = gr.Slider(
                     0.05,
@@ -234,15 +238,28 @@ def build_page(tagger, folder):
                 )
                 table = gr.DownloadButton("Events as CSV", elem_id="csv")
         outputs = [status, tags, results, picture, events, table, kept]
-        options = {"api_name": "tag", "show_progress_on": status}
         limits = [threshold, learned]
-        tagging = button.click(tag, [clip, *limits], outputs, **options)
+        tagging = button.click(
+            tag,
+            inputs=[clip, *limits],
+            outputs=outputs,
+            api_name="tag",
+            show_progress_on=status,
+        )
         # In the browser, before anything else can be clicked
-        script = f"() => {json.dumps(clear()[:3])}"
-        clip.change(None, None, outputs[:3], cancels=[tagging], js=script)
-        options = {"api_name": "events", "show_progress": "hidden"}
-        options["trigger_mode"] = "always_last"
-        changes = [threshold.change, learned.change]
-        inputs = [kept, *limits], [events, table]
-        gr.on(changes, find_events, *inputs, **options)
+        clip.change(
+            None,
+            outputs=outputs[:3],
+            cancels=[tagging],
+            js=f"() => {json.dumps(clear()[:3])}",
+        )
+        gr.on(
+            [threshold.change, learned.change],
+            find_events,
+            inputs=[kept, *limits],
+            outputs=[events, table],
+            api_name="events",
+            show_progress="hidden",
+            trigger_mode="always_last",
+        )
     return page

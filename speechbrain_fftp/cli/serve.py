@@ -9,10 +9,11 @@ import ipaddress
 import os
 import signal
 import socket
+import sys
 import tempfile
 from urllib.parse import urlsplit
 
-from speechbrain_fftp.cli.options import in_range, load_tagger
+from speechbrain_fftp.cli.options import load_tagger, number_type
 from speechbrain_fftp.cli.output import report
 
 DESCRIPTION = "Tags clips on a page in the browser."
@@ -22,17 +23,27 @@ SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 def add_options(parser):
     """Adds the options of this verb."""
-    add = parser.add_argument
-    text = "address of this machine at which the page is served (default: "
-    text += "127.0.0.1, which other machines cannot reach)"
-    add("--host", default="127.0.0.1", metavar="ADDRESS", help=text)
-    text, kind = "port of the page (default: 7860)", in_range(int, 1, 65535)
-    add("--port", type=kind, default=7860, metavar="P", help=text)
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address of this machine at which the page is served (default: "
+        "127.0.0.1, which other machines cannot reach)",
+    )
+    parser.add_argument(
+        "--port",
+        type=number_type(int, low=1, high=65535),
+        default=7860,
+        metavar="P",
+        help="port of the page (default: 7860)",
+    )
 
 
 def run(args, parser):
     """Serves the page until a signal ends the process."""
-    with _listen(args.host, args.port) as listener, private_folder() as folder:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(open_socket(args.host, args.port))
+        folder = stack.enter_context(private_folder())
         try:
             import gradio as gr
             import matplotlib  # noqa: F401
@@ -46,25 +57,35 @@ def run(args, parser):
             ) from None
         from speechbrain_fftp.cli.page import CSS, MAX_MEGABYTES, build_page
 
-        page, limit = build_page(load_tagger(args), folder), MAX_MEGABYTES << 20
-        # A request is a file and a little more.
-        guarded = Middleware(guard, args.host, args.port, limit + 2**16)
-        settings = {"css": CSS, "max_file_size": limit, "footer_links": []}
-        hidden = ("run_history", "show_error", "ssr_mode")
-        settings.update(dict.fromkeys(hidden, False))
-        app = Starlette(middleware=[guarded])
-        app = gr.mount_gradio_app(app, page, path="/", **settings)
-        name = f"[{args.host}]" if ":" in args.host else args.host
-        url = f"http://{name}:{args.port}"
-        print(f"Serving on {url} (Ctrl+C to stop)", flush=True)
-        # At the end, open pages would be reported as errors.
-        settings = {"log_level": "error" if args.verbose else "critical"}
-        settings.update(access_log=False, timeout_graceful_shutdown=1)
-        uvicorn.Server(uvicorn.Config(app, **settings)).run([listener])
-    return 0
+        page = build_page(load_tagger(args), folder)
+        max_bytes = MAX_MEGABYTES << 20
+        # A request is a file and a little more
+        guarded = Middleware(guard, args.host, args.port, max_bytes + 2**16)
+        app = gr.mount_gradio_app(
+            Starlette(middleware=[guarded]),
+            page,
+            path="/",
+            css=CSS,
+            max_file_size=max_bytes,
+            footer_links=[],
+            run_history=False,
+            show_error=False,
+            ssr_mode=False,
+        )
+        host = f"[{args.host}]" if ":" in args.host else args.host
+        print(f"Serving on http://{host}:{args.port} (Ctrl+C to stop)")
+        sys.stdout.flush()
+        config = uvicorn.Config(
+            app,
+            # At the end, open pages would be reported as errors
+            log_level="error" if args.verbose else "critical",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
+        uvicorn.Server(config).run([listener])
 
 
-def _listen(host, port):
+def open_socket(host, port):
     """A socket at an address; warns if other machines can reach it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -101,26 +122,31 @@ def guard(app, host, port, max_bytes):
         """Passes a request on, or answers 403 or 413 with one line."""
         if scope["type"] == "lifespan":
             return await app(scope, receive, send)
-        size, more, headers = 0, False, Headers(scope=scope)
-        site, origin = headers.get("host", ""), headers.get("origin")
+        headers = Headers(scope=scope)
+        site = headers.get("host", "")
+        origin = headers.get("origin")
+        size = 0
+        is_open = False  # whether a part of the body is missing
 
         async def counted():
             """Receives a part of the body."""
-            nonlocal size, more
+            nonlocal size, is_open
             message = await receive()
             size += len(message.get("body", b""))
             # At this exception, Gradio deletes what it has of the upload.
             if size > max_bytes:
                 raise MultiPartException(too_large)
-            if more and message["type"] == "http.disconnect":
+            if is_open and message["type"] == "http.disconnect":
                 raise MultiPartException("the upload was interrupted")
-            more = message.get("more_body", False)
+            is_open = message.get("more_body", False)
             return message
 
-        same = origin in (None, f"http://{site}")
-        if not same or not is_own(site, host, port):
-            answer = "This address or site may not use the page.", 403
-            await PlainTextResponse(*answer)(scope, receive, send)
+        is_same_site = origin in (None, f"http://{site}")
+        if not is_same_site or not is_own(site, host, port):
+            refused = PlainTextResponse(
+                "This address or site may not use the page.", 403
+            )
+            await refused(scope, receive, send)
         elif int(headers.get("content-length", 0)) > max_bytes:
             await PlainTextResponse(too_large, 413)(scope, receive, send)
         else:

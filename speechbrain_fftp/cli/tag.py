@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import math
 import sys
 
 from speechbrain_fftp.cli import options, output
@@ -22,28 +21,53 @@ NAN = "the model returns NaN: its weights are damaged, train it again"
 
 def add_options(parser):
     """Adds the options of this verb."""
-    add = parser.add_argument
-    text = "audio files, folders of audio files, or - for standard input"
-    add("files", nargs="*", metavar="FILE", help=text)
-    text = "number of tags per file (default: 5)"
-    add("--top-k", type=options.in_range(int, 1), metavar="N", help=text)
-    text = "drop tags below this probability; with --timeline, the probability"
-    options.add_threshold(parser, f"{text} that an event must reach")
-    text = "print events with start and end in seconds instead of tags"
-    add("--timeline", action="store_true", help=text)
-    text = "window length of the timeline (default: 10, or the model's maximum "
-    options.add_windows(parser, f"{text}if that is less)")
-    text = "output format (default: table); audacity is a label track of "
-    text += "events and implies --timeline"
-    add("--format", choices=output.OUTPUT_FORMATS, default="table", help=text)
-    text = "draw the spectrogram and the timeline of the file; the extension, "
-    text += "such as .png or .svg, sets the format"
-    add("--plot", metavar="PNG", help=text)
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="audio files, folders of audio files, or - for standard input",
+    )
+    parser.add_argument(
+        "--top-k",
+        type=options.number_type(int, low=1),
+        metavar="N",
+        help="number of tags per file (default: 5)",
+    )
+    options.add_threshold(
+        parser,
+        "drop tags below this probability; with --timeline, the probability "
+        "that an event must reach",
+    )
+    parser.add_argument(
+        "--timeline",
+        action="store_true",
+        help="print events with start and end in seconds instead of tags",
+    )
+    options.add_windows(
+        parser,
+        "window length of the timeline (default: 10, or the model's maximum "
+        "if that is less)",
+    )
+    options.add_device(parser)
+    parser.add_argument(
+        "--format",
+        choices=output.OUTPUT_FORMATS,
+        default="table",
+        help="output format (default: table); audacity is a label track of "
+        "events and implies --timeline",
+    )
+    parser.add_argument(
+        "--plot",
+        metavar="PNG",
+        help="draw the spectrogram and the timeline of the file; the "
+        "extension, such as .png or .svg, sets the format",
+    )
 
 
 def run(args, parser):
     """Prints the tags or events of files; returns the exit code."""
-    args.timeline |= args.format == "audacity"
+    if args.format == "audacity":
+        args.timeline = True
     if not (args.timeline or args.plot) and (args.window or args.hop):
         parser.error("--window and --hop require --timeline or --plot")
     if args.timeline and args.top_k:
@@ -52,87 +76,102 @@ def run(args, parser):
     if len(files) > 1 and (args.plot or args.format == "audacity"):
         parser.error("--plot and --format audacity take one file at a time")
     if args.plot:
-        from speechbrain_fftp.inference.plots import check_extension
-
-        output.check_target(args.plot)
-        try:
-            check_extension(args.plot)
-        except ValueError as error:
-            parser.error(f"argument --plot: {error}")
+        check_plot(args.plot, parser)
     tagger = options.load_tagger(args)
-    if not options.windows_fit(args, tagger):
-        return 2
+    options.check_fit(args, tagger)
     with output.standard_output():
-        return _print_results(args, tagger, files, errors)
+        return print_results(args, tagger, files, errors)
 
 
-def _print_results(args, tagger, files, errors):
-    """Prints results as they come, and errors; returns the exit code."""
+def check_plot(path, parser):
+    """Ends the process unless a picture can be written to a path."""
+    from speechbrain_fftp.inference.plots import check_extension
+
+    output.check_target(path)
+    try:
+        check_extension(path)
+    except ValueError as error:
+        parser.error(f"argument --plot: {error}")
+
+
+def print_results(args, tagger, files, errors):
+    """Prints results as they come, and errors; returns the exit code.
+
+    ``errors`` are those of folders, see ``output.find_files``.
+    """
+    import numpy as np
     from tqdm import tqdm
 
     printed = output.Output(args.format, args.timeline)
     for folder, error in errors:
         output.report(error)
         printed.add(folder, [], output.one_line(error))
-    failed, several = 0, len(files) > 1
-    terminal = sys.stderr.isatty()
+    n_failed = 0
+    is_terminal = sys.stderr.isatty()
     for file, found, error in tqdm(
-        _results(args, tagger, files, progress=terminal and not several),
+        iterate_results(
+            args, tagger, files, progress=is_terminal and len(files) == 1
+        ),
         total=len(files),
         unit="file",
         leave=False,
-        disable=not (terminal and several),
+        disable=len(files) == 1 or not is_terminal,
     ):
-        if error is None and math.isnan(sum(x.probability for x in found)):
+        if error is None and np.isnan([x.probability for x in found]).any():
             error = NAN
         if error is not None:
-            failed += 1
+            n_failed += 1
             output.report(error, args.verbose)
             error = output.one_line(error)
         with tqdm.external_write_mode():
             printed.add(file, found, error)
     printed.close()
-    if failed and several:
-        output.report(f"{failed} of {len(files)} files failed")
-    return 1 if failed or errors else 0
+    if n_failed and len(files) > 1:
+        output.report(f"{n_failed} of {len(files)} files failed")
+    return 1 if n_failed or errors else 0
 
 
-def _results(args, tagger, files, progress):
-    """Yields files, each with its tags or events, or with an error."""
+def iterate_results(args, tagger, files, progress):
+    """Yields files, each with its tags or events and its error, if any."""
     limits = options.given(args, "top_k", "threshold")
-    plain = not (args.timeline or args.plot or args.verbose or "-" in files)
-    if plain and len(files) > 1:
-        for found in tagger.tag_files(files, **limits):
-            yield found.file, found.tags, found.error
+    one_by_one = args.timeline or args.plot or args.verbose or "-" in files
+    if len(files) > 1 and not one_by_one:
+        for result in tagger.tag_files(files, **limits):
+            yield result.file, result.tags or [], result.error
         return
     for file in files:
-        found, problem = [], None
         try:
-            source = _standard_input(args) if file == "-" else file
+            source = standard_input(args) if file == "-" else file
             if args.timeline or args.plot:
-                found = _analyze(args, tagger, source, limits, progress)
+                found = analyze(args, tagger, source, limits, progress)
             else:
                 found = tagger.tag_file(source, progress=progress, **limits)
         except output.EXPECTED_ERRORS as error:
-            problem = error
-        yield file, found, problem
+            yield file, [], error
+        else:
+            yield file, found, None
 
 
-def _standard_input(args):
+def standard_input(args):
     """Standard input as a file, or its content if it is read twice."""
     if sys.stdin is None:
         raise ValueError("standard input is closed")
     return sys.stdin.buffer.read() if args.plot else sys.stdin.buffer
 
 
-def _analyze(args, tagger, source, limits, progress):
+def analyze(args, tagger, source, limits, progress):
     """The tags or events of a file, plotted if --plot is given."""
+    import numpy as np
+
     timeline = tagger.analyze(source, args.window, args.hop, progress)
-    if timeline.probs.isnan().any():
+    if np.isnan(timeline.probs).any():
         raise ValueError(NAN)
     if args.plot:
         from speechbrain_fftp.inference.plots import plot_tags
+        from speechbrain_fftp.inference.windows import read_samples
 
-        plot_tags(args.plot, tagger, tagger.load_wav(source), timeline)
-    find = timeline.events if args.timeline else timeline.tags
-    return find(**limits)
+        wav = read_samples(source, tagger.sample_rate)
+        plot_tags(args.plot, tagger, wav, timeline)
+    if args.timeline:
+        return timeline.events(**limits)
+    return timeline.tags(**limits)

@@ -5,5 +5,5 @@ Authors
 """
 
 from speechbrain_fftp.inference.events import Event, Tag, Timeline
-from speechbrain_fftp.inference.loading import AudioTagger
 from speechbrain_fftp.inference.many_files import FileTags
+from speechbrain_fftp.inference.tagger import AudioTagger

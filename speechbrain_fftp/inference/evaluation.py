@@ -8,13 +8,14 @@ import dataclasses
 import functools
 import io
 import json
+import logging
 from collections import Counter
 from pathlib import Path
+from typing import Callable
 
-import torch
+import numpy as np
 from tqdm import tqdm
 
-from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.convert import encode_clip
 from speechbrain_fftp.datasets.manifests import (
     check_missing,
@@ -26,9 +27,19 @@ from speechbrain_fftp.datasets.prepared import DONE
 from speechbrain_fftp.inference.many_files import tag_many
 from speechbrain_fftp.metrics.tagging import f1_scores, tagging_metrics
 
-logger = get_logger(__name__)
+logger = logging.getLogger(__name__)
 
+# Earlier versions of the Speech Commands recipe wrote test.csv
 SPLITS = {"train": ["train"], "valid": ["valid"], "eval": ["eval", "test"]}
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledClip:
+    """A clip to be scored."""
+
+    id: str
+    labels: list
+    open: Callable  # returns a path or a binary file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,45 +54,46 @@ class Evaluation:
 
     metrics: dict
     ids: list  # of the clips
-    targets: torch.Tensor  # [clips, C], 1 for each class that is present
-    probs: torch.Tensor  # [clips, C]
+    targets: np.ndarray  # [clips, C], 1 for each class that is present
+    probs: np.ndarray  # [clips, C]
     labels: list  # of the C classes that both the model and the data have
     skipped: dict  # from the id of a clip that is not scored to the reason
 
 
-def _list_prepared(folder, split):
-    """Classes, ids, and clips: the id of each, what opens it, and labels.
+def list_prepared(folder, split):
+    """Lists the clips of a split of a prepared folder.
 
-    The classes are a dict from what data call them, such as mids, to labels;
-    what opens a clip is a function that returns a path or a file.
+    Returns a dict from what the data call classes, such as mids, to labels; the
+    ids; and the ``LabelledClip`` objects.
     """
     names = [f"{name}.csv" for name in SPLITS[split]]
     paths = [Path(folder, name) for name in names]
-    path = next(filter(Path.is_file, paths), None)
-    if path is None:
+    paths = [path for path in paths if path.is_file()]
+    if not paths:
         raise ValueError(
             f"{folder} has no {' or '.join(names)}: choose another split, or "
             "the data folder that it was prepared from."
         )
     done = json.loads(Path(folder, DONE).read_text("utf-8"))
     places = {**done["settings"], "data_root": folder}
-    classes = read_table(Path(folder, "classes.csv"), ("index",))
-    names = {
-        row.get("mid") or row["label"]: row.get("display_name") or row["label"]
-        for _, row in classes
-    }
+    classes = {}
+    for _, row in read_table(Path(folder, "classes.csv"), ("index",)):
+        label = row.get("display_name") or row["label"]
+        classes[row.get("mid") or label] = label
     clips = []
-    for _, row in read_table(path, ("ID", "wav")):
+    for _, row in read_table(paths[0], ("ID", "wav")):
         wav = row["wav"]
         for name in ("data_root", "data_folder", "test_set"):
             wav = wav.replace(f"${name}", str(places.get(name)))
-        own = row["labels"].split(";") if "labels" in row else [row["label"]]
-        clips.append((row["ID"], functools.partial(str, wav), own))
-    return names, [clip_id for clip_id, *_ in clips], clips
+        labels = row["labels"].split(";") if "labels" in row else [row["label"]]
+        clips.append(
+            LabelledClip(row["ID"], labels, functools.partial(str, wav))
+        )
+    return classes, [clip.id for clip in clips], clips
 
 
-def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
-    """As ``_list_prepared``, of clips as the recipe would prepare them."""
+def list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
+    """As ``list_prepared``, of clips as the recipe would prepare them."""
     data = open_data(data_folder, **settings)
     listed = data.list_clips()
     if not listed.get(split):
@@ -92,90 +104,137 @@ def _list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
     chosen, *_ = choose_clips(listed, data.classes)
     clips = {clip.id: clip for clip in chosen[split]}
     check_missing({split: chosen[split]}, data, allow_missing)
-    always = settings.get("cut_segments") == "yes"
 
     def encode(audio, clip):
         """A clip as a file, which is named by its id."""
-        limits = clip.end - clip.start, clip.start, always
-        file = io.BytesIO(encode_clip(audio, sample_rate, *limits)[0])
+        content, *_ = encode_clip(
+            audio,
+            sample_rate,
+            max_seconds=clip.end - clip.start,
+            start=clip.start,
+            always=settings.get("cut_segments") == "yes",
+        )
+        file = io.BytesIO(content)
         file.name = clip.id
         return file
 
-    def items():
-        """Yields what is listed, in the order of the audio."""
+    def labelled_clips():
+        """Yields the clips in the order of the audio."""
         for clip_id, audio in data.audio[split].iter_audio(clips):
             clip = clips[clip_id]
-            own = [data.classes[m] for m in clip.mids if m in data.classes]
-            yield clip_id, functools.partial(encode, audio, clip), own
+            yield LabelledClip(
+                id=clip_id,
+                labels=[
+                    data.classes[m] for m in clip.mids if m in data.classes
+                ],
+                open=functools.partial(encode, audio, clip),
+            )
 
-    return data.classes, list(clips), items()
+    return data.classes, list(clips), labelled_clips()
 
 
 def list_labelled_clips(tagger, data_folder, split, **settings):
-    """As ``_list_prepared``, of any data folder; also the labels in common."""
+    """As ``list_prepared``, of any data folder; also the labels in common.
+
+    Raises
+    ------
+    ValueError
+        If there is no such split, or no class in common.
+    """
     if split not in SPLITS:
         raise ValueError(f"split={split!r} is not one of {', '.join(SPLITS)}.")
-    if all(Path(data_folder, x).is_file() for x in (DONE, "classes.csv")):
-        names, ids, clips = _list_prepared(data_folder, split)
+    is_prepared = all(
+        Path(data_folder, name).is_file() for name in (DONE, "classes.csv")
+    )
+    if is_prepared:
+        classes, ids, clips = list_prepared(data_folder, split)
     else:
-        rate = tagger.hparams.sample_rate
-        names, ids, clips = _list_data(data_folder, split, rate, **settings)
-    classes = list(names.values())
-    labels = [label for label in tagger.labels if label in set(classes)]
+        classes, ids, clips = list_data(
+            data_folder, split, tagger.sample_rate, **settings
+        )
+    names = list(classes.values())
+    labels = [label for label in tagger.labels if label in set(names)]
     if not labels:
         raise ValueError(
             f"The model and {data_folder} have no class in common: the model "
             f"knows {', '.join(tagger.labels[:3])}, ..., the data have "
-            f"{', '.join(classes[:3])}, ..."
+            f"{', '.join(names[:3])}, ..."
         )
-    if lacking := sorted(set(classes) - set(labels)):
-        lacked = ", ".join(lacking[:5]) + ", ..." * (len(lacking) > 5)
+    lacking = sorted(set(names) - set(labels))
+    if lacking:
         logger.warning(
-            f"The model lacks {len(lacking)} of the {len(classes)} classes of "
-            f"{data_folder}, which are not scored: {lacked}"
+            "The model lacks %d of the %d classes of %s, which are not scored, "
+            "such as %s",
+            len(lacking),
+            len(names),
+            data_folder,
+            ", ".join(lacking[:5]),
         )
-    return names, ids, clips, labels
+    return classes, ids, clips, labels
 
 
 def evaluate(
-    tagger, read, data_folder, split, num_workers=4, progress=False, **settings
+    tagger,
+    read,
+    data_folder,
+    split="eval",
+    num_workers=4,
+    progress=False,
+    **settings,
 ):
     """Scores a model on a split, see ``AudioTagger.evaluate``.
 
-    ``read`` returns the windows of a file as ``tag_many`` needs them.
+    ``read`` yields the ``Windows`` of a file.
     """
     _, ids, clips, labels = list_labelled_clips(
         tagger, data_folder, split, **settings
     )
-    results = tag_many(
-        tagger.tag_batch, lambda clip: read(clip[1]()), clips, num_workers
+    files = tag_many(
+        clips,
+        read=lambda clip: read(clip.open()),
+        predict=tagger.engine.probabilities,
+        num_workers=num_workers,
     )
-    bar = {"total": len(ids), "unit": "clip", "disable": not progress}
-    rows, probs, skipped = [], [], {}
-    for (clip_id, _, own), result in tqdm(results, **bar):
-        if isinstance(result, str):
-            skipped[clip_id] = result
+    scored, probs, skipped = [], [], {}
+    for file in tqdm(files, total=len(ids), unit="clip", disable=not progress):
+        if file.error is not None:
+            skipped[file.path.id] = file.error
         else:
-            rows.append((clip_id, own))
-            probs.append(result)
+            scored.append(file.path)
+            probs.append(file.probs)
     if skipped:
         reasons = Counter(reason.split(":")[0] for reason in skipped.values())
-        logger.warning(f"{len(skipped)} clips are not scored: {dict(reasons)}")
-    if not rows:
+        logger.warning(
+            "%d clips are not scored: %s", len(skipped), dict(reasons)
+        )
+    if not scored:
         raise ValueError(
             f"No clip of the {split} split of {data_folder} can be read."
         )
-    ids, truth = zip(*rows)
-    probs, metrics = torch.stack(probs), {}
-    if getattr(tagger.hparams, "single_label", False):
-        best = [tagger.labels[n] for n in probs.argmax(1)]
-        right = [[name] == own for name, own in zip(best, truth)]
+    probs = np.stack(probs)
+    metrics = {}
+    if tagger.engine.single_label:
+        right = [
+            clip.labels == [tagger.labels[best]]
+            for clip, best in zip(scored, probs.argmax(1))
+        ]
         metrics["accuracy"] = sum(right) / len(right)
     columns = [tagger.labels.index(label) for label in labels]
-    probs, limits = probs[:, columns], 0.5
+    probs = probs[:, columns]
+    thresholds = 0.5
     if tagger.thresholds is not None:
-        limits = tagger.thresholds[columns].numpy()
-    targets = torch.tensor([[float(x in own) for x in labels] for own in truth])
-    metrics.update(tagging_metrics(targets.numpy(), probs.numpy()))
-    metrics.update(f1_scores(targets.numpy(), probs.numpy(), limits))
-    return Evaluation(metrics, list(ids), targets, probs, labels, skipped)
+        thresholds = np.asarray(tagger.thresholds)[columns]
+    targets = np.array(
+        [[float(label in clip.labels) for label in labels] for clip in scored],
+        np.float32,
+    )
+    metrics.update(tagging_metrics(targets, probs))
+    metrics.update(f1_scores(targets, probs, thresholds))
+    return Evaluation(
+        metrics=metrics,
+        ids=[clip.id for clip in scored],
+        targets=targets,
+        probs=probs,
+        labels=labels,
+        skipped=skipped,
+    )

@@ -4,82 +4,84 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from dataclasses import replace
+import json
+import logging
 from pathlib import Path
 
-import torch
+import numpy as np
 from tqdm import tqdm
 
-from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.datasets.strong_labels import (
     cut_events,
     read_strong_labels,
 )
-from speechbrain_fftp.inference import frames, thresholds
 from speechbrain_fftp.inference.evaluation import list_labelled_clips
+from speechbrain_fftp.inference.events import step_targets
 from speechbrain_fftp.inference.many_files import READING_ERRORS
-from speechbrain_fftp.metrics import events as event_metrics
-from speechbrain_fftp.pretrained.tensors import read_json_file
+from speechbrain_fftp.inference.thresholds import (
+    learn_thresholds,
+    write_thresholds,
+)
+from speechbrain_fftp.metrics.events import event_counts, event_metrics, mean_f1
 
-logger = get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 # Seconds of the moving averages that are tried
 MEANS = (0.0, 0.15, 0.25, 0.35, 0.5, 0.7, 1.0)
 
 
-def learn_events(tagger, *tables, split="valid", **options):
-    """Learns thresholds and a moving average of time steps, which it sets.
+def learn_events(tagger, data_folder, strong_labels, split="valid", **options):
+    """Learns thresholds and a moving average of time steps.
 
-    Or thresholds of windows, if their length or hop is given, see
-    ``find_events``. Returns seconds, and the rows of ``learn_thresholds``:
-    thresholds of maximum F1 of time steps, and the average whose events have
-    the highest mean F1 over classes, the shortest one of several.
+    Or thresholds of windows, if their length or hop is given; for arguments,
+    see ``find_events``.
+
+    Returns
+    -------
+    seconds, rows : float, list
+        The average whose events have the highest mean F1 over classes, the
+        shortest one of several, and what ``learn_thresholds`` returns for it:
+        thresholds of maximum F1 of time steps.
     """
-    lengths, classifier = (0.0,), None
-    if not (options.get("window") or options.get("hop")):
-        lengths, classifier = MEANS, frames.frame_classifier(tagger)
-        classifier.mean_seconds = 0.0
-    found, truth = find_events(tagger, *tables, split=split, **options)
+    timelines, truth = find_events(
+        tagger, data_folder, strong_labels, split, **options
+    )
+    uses_windows = options.get("window") or options.get("hop")
     numbers = {label: number for number, label in enumerate(tagger.labels)}
     targets = []
-    for clip, each in found.items():
-        events = [(a, b, numbers[label]) for a, b, label in truth[clip]]
-        targets.append(frames.step_targets(each.times, events, len(numbers)))
-    targets = torch.cat(targets)
-    best = None
-    for seconds in lengths:
-        smooth = {}
-        for clip, each in found.items():
-            probs, window = frames.moving_average(
-                each.times, each.probs, seconds
-            )
-            window = window or each.window
-            smooth[clip] = replace(each, probs=probs, window=window)
-        probs = torch.cat([each.probs for each in smooth.values()])
-        rows = thresholds.learn_thresholds(tagger.labels, targets, probs)
-        limits = torch.tensor([threshold for _, threshold, *_ in rows])
-        about = smooth, truth, tagger.labels, limits
-        counts = event_metrics.event_counts(*about)[0].sum(1)
-        mean = event_metrics.mean_f1(counts[:, counts[1] > 0])
-        if best is None or mean > best[0] + 1e-6:
-            best = mean, seconds, rows
-    if classifier is not None:
-        classifier.mean_seconds = best[1]
-    return best[1:]
+    for clip, timeline in timelines.items():
+        events = [
+            (start, end, numbers[label]) for start, end, label in truth[clip]
+        ]
+        targets.append(step_targets(timeline.times, events, len(numbers)))
+    targets = np.concatenate(targets)
+    best_f1, best = -1.0, None
+    for seconds in (0.0,) if uses_windows else MEANS:
+        smooth = {k: found.smooth(seconds) for k, found in timelines.items()}
+        probs = np.concatenate([found.probs for found in smooth.values()])
+        rows = learn_thresholds(tagger.labels, targets, probs)
+        limits = np.array([threshold for _, threshold, *_ in rows])
+        counts, *_ = event_counts(smooth, truth, tagger.labels, limits)
+        counts = counts.sum(1)  # of all clips: [3, classes]
+        f1 = mean_f1(counts[:, counts[1] > 0])
+        if f1 > best_f1 + 1e-6:
+            best_f1, best = f1, (seconds, rows)
+    return best
 
 
-def calibrate_events(folder, tagger, *tables, **options):
+def calibrate_events(folder, tagger, data_folder, strong_labels, **options):
     """Learns a model's thresholds and average, and writes them to its folder.
 
     See ``learn_events``, whose seconds it returns.
     """
-    seconds, rows = learn_events(tagger, *tables, **options)
-    path = Path(folder, "config.json")
-    config = read_json_file(path)
-    config["classifier"]["mean_seconds"] = seconds
-    write_json(path, config)
-    thresholds.write_thresholds(folder, rows)
+    seconds, rows = learn_events(tagger, data_folder, strong_labels, **options)
+    if tagger.has_frames:
+        path = Path(folder, "config.json")
+        config = json.loads(path.read_text("utf-8"))
+        config["classifier"]["mean_seconds"] = seconds
+        write_json(path, config)
+    write_thresholds(folder, rows)
     return seconds
 
 
@@ -93,14 +95,32 @@ def find_events(
     progress=False,
     **settings,
 ):
-    """The ``Timeline`` of each clip by id, and its true events.
+    """Analyses the clips of a split that a table lists.
 
-    ``strong_labels`` is a table as for the recipe. Clips that it does not list
-    and events of classes that the model lacks are skipped. Clips that cannot be
-    read are skipped and logged.
+    Arguments
+    ---------
+    tagger : AudioTagger
+    data_folder : str
+        As of ``AudioTagger.evaluate``, with its further ``settings``.
+    strong_labels : str
+        A table as for the recipe. Events of classes that the model lacks are
+        skipped.
+    split : str
+    window, hop : float, optional
+        Length and step of windows in seconds; by default, time steps without
+        an average.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    timelines, truth : dict
+        The ``Timeline`` of each clip by id, and start, end and label of its
+        true events. Clips that cannot be read are skipped and logged.
     """
-    about = list_labelled_clips(tagger, data_folder, split, **settings)
-    names, ids, clips, labels = about
+    names, ids, clips, labels = list_labelled_clips(
+        tagger, data_folder, split, **settings
+    )
     names = {name: label for name, label in names.items() if label in labels}
     listed = read_strong_labels(strong_labels, set(ids), names, split)
     truth = {
@@ -109,29 +129,46 @@ def find_events(
     }
     if len(truth) < len(ids):
         logger.info(
-            f"{strong_labels} lists {len(truth)} of the {len(ids)} clips of "
-            f"the {split} split: the others are skipped."
+            "%s lists %d of the %d clips of the %s split: the others are "
+            "skipped.",
+            strong_labels,
+            len(truth),
+            len(ids),
+            split,
         )
-    found, errors = {}, {}
-    for clip, source, _ in tqdm(
-        clips, total=len(ids), unit="clip", disable=not progress
-    ):
-        if clip not in truth:
+    timelines = {}
+    error = None
+    for clip in tqdm(clips, total=len(ids), unit="clip", disable=not progress):
+        if clip.id not in truth:
             continue
         try:
-            found[clip] = tagger.analyze(source(), window, hop)
-        except READING_ERRORS as error:
-            errors[clip] = error
-    for clip, error in errors.items():
-        if not found:
-            raise error
-        logger.warning(f"{clip} is skipped: {error}")
-    durations = {clip: each.duration for clip, each in found.items()}
-    return found, cut_events(truth, durations, strong_labels)
+            source = clip.open()
+            if window is None and hop is None:
+                timelines[clip.id] = tagger.analyze_frames(source)
+            else:
+                timelines[clip.id] = tagger.analyze(source, window, hop)
+        except READING_ERRORS as caught:
+            if not tagger.has_frames and window is None and hop is None:
+                raise  # it is the model that is wrong
+            error = caught
+            logger.warning("%s is skipped: %s", clip.id, error)
+    if not timelines:
+        raise error
+    durations = {clip: found.duration for clip, found in timelines.items()}
+    return timelines, cut_events(truth, durations, strong_labels)
 
 
-def evaluate_events(tagger, *tables, **options):
-    """``event_metrics`` of a model, with its thresholds or 0.5 without them."""
-    found = find_events(tagger, *tables, **options)
+def evaluate_events(tagger, data_folder, strong_labels, **options):
+    """``event_metrics`` of a model, with its thresholds or 0.5 without them.
+
+    For arguments, see ``find_events``.
+    """
+    timelines, truth = find_events(
+        tagger, data_folder, strong_labels, **options
+    )
+    seconds = tagger.engine.mean_seconds if tagger.has_frames else 0.0
+    if options.get("window") or options.get("hop"):
+        seconds = 0.0
+    timelines = {k: found.smooth(seconds) for k, found in timelines.items()}
     threshold = 0.5 if tagger.thresholds is None else "auto"
-    return event_metrics.event_metrics(*found, threshold)
+    return event_metrics(timelines, truth, threshold)

@@ -5,17 +5,40 @@ Authors
 """
 
 import dataclasses
+from typing import Optional
 
 import numpy as np
-import torch
+
+# The average of time steps rises over its length where an event begins. But the
+# first and last time steps of a sound are less certain than the others: events
+# are found best (in validation) if the rise counts as this part of the length.
+RISE = 0.5
 
 
-def check_thresholds(threshold, learned, low=None):
-    """The upper and the lower threshold ``[C]``, or of all classes, checked.
+def check_thresholds(threshold, learned=None, low=None):
+    """Checks the two thresholds of events.
 
-    "auto" stands for the learned ones, None for 0 and, of ``low``, a quarter.
+    Arguments
+    ---------
+    threshold : float, numpy.ndarray or str, optional
+        Of all classes, or of each ``[C]``; "auto" for the learned ones; None
+        for 0.
+    learned : numpy.ndarray, optional
+        The model's thresholds ``[C]``, if any.
+    low : float or numpy.ndarray, optional
+        Where an event ends; by default a quarter of the threshold.
+
+    Returns
+    -------
+    threshold, low : float or numpy.ndarray
+
+    Raises
+    ------
+    ValueError
+        If a threshold is out of range, or none was learned.
     """
-    threshold = 0.0 if threshold is None else threshold
+    if threshold is None:
+        threshold = 0.0
     if isinstance(threshold, str):
         if threshold != "auto" or learned is None:
             raise ValueError(
@@ -23,11 +46,12 @@ def check_thresholds(threshold, learned, low=None):
                 "model has thresholds, which `fftp-tag calibrate` learns."
             )
         threshold = learned
-    highest = torch.as_tensor(threshold, dtype=torch.double)
+    highest = np.asarray(threshold, np.float64)
     if not ((0 <= highest) & (highest <= 1)).all():
         raise ValueError(f"threshold={threshold} must be in 0..1.")
-    low = threshold / 4 if low is None else low
-    lowest = torch.as_tensor(low, dtype=torch.double)
+    if low is None:
+        low = threshold / 4
+    lowest = np.asarray(low, np.float64)
     if not ((0 <= lowest) & (lowest <= highest)).all():
         raise ValueError(
             f"low={low} must be in 0..{highest.min():g}: an event must reach "
@@ -54,7 +78,9 @@ class Tag:
     label: str
     probability: float
 
-    to_dict = dataclasses.asdict
+    def to_dict(self) -> dict:
+        """Returns all by name."""
+        return dataclasses.asdict(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,62 +105,90 @@ class Event:
     label: str
     probability: float
 
-    to_dict = dataclasses.asdict
+    def to_dict(self) -> dict:
+        """Returns all by name."""
+        return dataclasses.asdict(self)
 
 
-def rank_tags(probs, labels, top_k, threshold):
+def rank_tags(probs, labels, top_k=5, threshold=0.0):
     """The tags of probabilities ``[C]``, see ``AudioTagger.tag_file``."""
     if top_k < 1:
         raise ValueError(f"top_k={top_k} must be positive.")
-    best = probs.masked_fill(probs.double() < threshold, -1.0)
-    best, classes = best.topk(min(top_k, len(probs)))
+    order = np.argsort(-probs, kind="stable")
+    is_tag = probs >= np.asarray(threshold, probs.dtype)
     return [
-        Tag(labels[number], probability)
-        for number, probability in zip(classes.tolist(), best.tolist())
-        if probability != -1.0
-    ]
+        Tag(labels[number], float(probs[number]))
+        for number in order
+        if is_tag[number]
+    ][:top_k]
+
+
+def moving_average(probs, size):
+    """Moving average of time steps ``[T, C]`` over an odd number of them.
+
+    Fewer count at both ends.
+    """
+    sums = np.cumsum(probs, axis=0, dtype=np.float64)
+    sums = np.concatenate([np.zeros_like(sums[:1]), sums])
+    steps = np.arange(len(probs))
+    first = np.maximum(steps - size // 2, 0)
+    end = np.minimum(steps + size // 2 + 1, len(probs))
+    mean = (sums[end] - sums[first]) / (end - first)[:, None]
+    return mean.astype(probs.dtype)
+
+
+def step_targets(times, events, n_classes):
+    """Targets ``[N, C]`` of time steps: 1.0 within an event of a class.
+
+    ``times`` are the centres of the steps, events start and end in seconds and
+    the number of the class.
+    """
+    targets = np.zeros((len(times), n_classes), np.float32)
+    for start, end, number in events:
+        inside = (times >= start) & (times < end)
+        if not inside.any():  # a short event has the nearest time step
+            inside[np.abs(times - (start + end) / 2).argmin()] = True
+        targets[inside, number] = 1.0
+    return targets
 
 
 @dataclasses.dataclass(frozen=True)
 class Timeline:
     """Probabilities over time and of the whole file, as of ``analyze``.
 
-    No class is more probable in a window than in the pieces, as long as the
-    clips that the model encodes at once, that overlap it.
-
     Arguments
     ---------
-    times, probs, clip_probs : torch.Tensor
-        Centres ``[W]`` of the windows in seconds, ascending, their
+    times, probs, clip_probs : numpy.ndarray
+        Centres ``[W]`` of windows or time steps in seconds, ascending, their
         probabilities ``[W, C]``, and those of the whole file ``[C]``.
     duration, window : float
         Length of the file and of the windows in seconds.
     labels : list of str
-    thresholds : torch.Tensor, optional
+    thresholds : numpy.ndarray, optional
         Those of the model ``[C]``, for ``threshold="auto"``.
 
     Example
     -------
-    >>> times, probs = torch.tensor([1.0, 2.0]), torch.tensor([[0.1], [0.7]])
-    >>> found = Timeline(times, probs, torch.tensor([0.8]), 3.0, 2.0, ["Siren"])
+    >>> times, probs = np.array([1.0, 2.0]), np.array([[0.1], [0.7]])
+    >>> found = Timeline(times, probs, np.array([0.8]), 3.0, 2.0, ["Siren"])
     >>> found.tags()[0].label, found.events()[0].end
     ('Siren', 3.0)
     """
 
-    times: torch.Tensor
-    probs: torch.Tensor
-    clip_probs: torch.Tensor
+    times: np.ndarray
+    probs: np.ndarray
+    clip_probs: np.ndarray
     duration: float
     window: float
     labels: list
-    thresholds: torch.Tensor = None
+    thresholds: Optional[np.ndarray] = None
 
-    def tags(self, top_k=5, threshold=None):
+    def tags(self, top_k=5, threshold=None) -> list:
         """Finds the most probable labels of the file.
 
         Arguments
         ---------
-        top_k, threshold : int, float or torch.Tensor or "auto", optional
+        top_k, threshold : int, float, numpy.ndarray or "auto", optional
             See ``AudioTagger.tag_file``.
 
         Returns
@@ -144,7 +198,27 @@ class Timeline:
         threshold, _ = check_thresholds(threshold, self.thresholds)
         return rank_tags(self.clip_probs, self.labels, top_k, threshold)
 
-    def events(self, threshold=0.5, low=None):
+    def smooth(self, seconds):
+        """Averages time steps over some seconds, an odd number of steps.
+
+        Returns
+        -------
+        Timeline
+            Its ``window`` is by how much an average rises at an event.
+        """
+        if not seconds or len(self.times) < 2:
+            return self
+        step = self.times[1] - self.times[0]
+        size = 2 * (round(seconds / step) // 2) + 1
+        if size == 1:
+            return self
+        return dataclasses.replace(
+            self,
+            probs=moving_average(self.probs, size),
+            window=RISE * size * step,
+        )
+
+    def events(self, threshold=0.5, low=None) -> list:
         """Finds the events of each class by hysteresis thresholding.
 
         An event is a run of windows whose probabilities stay at or above
@@ -160,7 +234,7 @@ class Timeline:
 
         Arguments
         ---------
-        threshold, low : float or torch.Tensor or "auto", optional
+        threshold, low : float, numpy.ndarray or "auto", optional
             Probability that an event must reach, and below which it ends; of
             each class ``[C]``, or of all. ``threshold`` may be "auto". Default
             of ``low``: a quarter of it.
@@ -171,117 +245,138 @@ class Timeline:
             Sorted by start.
         """
         threshold, low = check_thresholds(threshold, self.thresholds, low)
-        times, probs = self.times.double().numpy(), self.probs.double().numpy()
         # Most classes have no event
-        classes = np.flatnonzero((probs >= np.asarray(threshold, "f")).any(0))
-        limits = (np.broadcast_to(x, probs.shape[1:]) for x in (threshold, low))
-        limits = (limit[classes] for limit in limits)
-        tracker = Hysteresis(*limits, len(classes), self.window)
-        labels, found = [self.labels[number] for number in classes], []
-        for time, p in zip(times, probs[:, classes]):
-            found += tracker.update(time, p)
+        is_found = (self.probs >= np.asarray(threshold, np.float32)).any(0)
+        classes = np.flatnonzero(is_found)
+        n_classes = self.probs.shape[1]
+        tracker = Hysteresis(
+            threshold=np.broadcast_to(threshold, n_classes)[classes],
+            low=np.broadcast_to(low, n_classes)[classes],
+            n_classes=len(classes),
+            window=self.window,
+        )
+        found = []
+        for time, probs in zip(self.times, self.probs[:, classes]):
+            found += tracker.update(time, probs)
         found += tracker.finish(self.duration)
         events = [
-            Event(start, min(end, self.duration), labels[number], peak)
+            Event(
+                start=start,
+                end=min(end, self.duration),
+                label=self.labels[classes[number]],
+                probability=peak,
+            )
             for start, end, number, peak in found
         ]
         return sorted(events, key=lambda event: (event.start, event.end))
 
 
-def raise_limits(limits, spans, pieces):
-    """Raises limits ``[W, C]`` of windows to what overlapping pieces allow.
-
-    Models are trained on whole clips, and a short window may sound like
-    something else. So no class is more probable in a window than in the pieces,
-    of the length of a training clip, that overlap it. Windows have ``spans``
-    ``[W, 2]``, pieces are start, end and probabilities ``[C]``.
-    """
-    for start, end, probs in pieces:
-        overlap = (spans[:, 0] < end) & (start < spans[:, 1])
-        limits[overlap] = np.maximum(limits[overlap], probs)
-
-
 class Hysteresis:
     """Finds the events of C classes by the rules of ``Timeline.events``.
 
-    The state of a class is a few numbers, however long an event lasts. The
-    thresholds hold for all classes or for each of them ``[C]``.
+    The state of a class is a few numbers, however long an event lasts.
+
+    Arguments
+    ---------
+    threshold, low : float or numpy.ndarray
+        Of all classes, or of each of them ``[C]``.
+    n_classes : int
+        Number of classes C.
+    window : float
+        Length of a window in seconds.
     """
 
     def __init__(self, threshold, low, n_classes, window=0.0):
         # Rounded to float32, the precision of the probabilities
-        self.high, self.low = (
-            np.full(n_classes, np.asarray(limit, np.float32), np.float64)
-            for limit in (threshold, low)
-        )
+        self.high = np.full(n_classes, np.asarray(threshold, np.float32), float)
+        self.low = np.full(n_classes, np.asarray(low, np.float32), float)
         self.window = window
-        state = np.full((7, n_classes), np.nan)
-        self.time, self.p = state[:2]  # of the last window
-        # Of the run of windows at or above low: highest probability, NaN if
-        # there is no run; probability of its first window; times at which it
-        # rose above low, NaN if it contains the first window of all, and above
-        # the threshold; last time at which it fell below the threshold
-        self.peak, self.first, self.rise, self.reach, self.fall = state[2:]
+        # The last window
+        self.time = np.full(n_classes, np.nan)
+        self.probs = np.full(n_classes, np.nan)
+        # The run of windows at or above low: its highest probability, NaN if
+        # there is no run, and the probability of its first window
+        self.peak = np.full(n_classes, np.nan)
+        self.first = np.full(n_classes, np.nan)
+        # When it rose above low, NaN if it contains the first window of all,
+        # when it rose above the threshold, and last fell below the threshold
+        self.rise = np.full(n_classes, np.nan)
+        self.reach = np.full(n_classes, np.nan)
+        self.fall = np.full(n_classes, np.nan)
 
     @property
     def reached(self):
         """Whether each class ``[C]`` is in a run that reaches the threshold."""
         return self.peak >= self.high
 
-    def update(self, time, p, classes=slice(None)):
-        """Adds a window's centre in seconds and its probabilities.
+    def update(self, time, probs):
+        """Adds a window: its centre in seconds, and its probabilities ``[C]``.
 
-        Those are of all classes ``[C]``, or of those with some numbers. Returns
-        start, end, class and probability of each event that ends.
+        Returns start, end, class and probability of each event that ends.
         """
-        p, last, since = np.asarray(p), self.p[classes], self.time[classes]
-        low, high = self.low[classes], self.high[classes]
-        peak = self.peak[classes]
-        above, inside = p >= low, peak >= 0
+        probs = np.asarray(probs, np.float64)
+        is_above = probs >= self.low
+        is_inside = self.peak >= 0
         with np.errstate(divide="ignore", invalid="ignore"):
             # The times at which classes cross low and the threshold
-            slope = (time - since) / (p - last)
-            at_low = since + (low - last) * slope
-            at_high = since + (high - last) * slope
-        for state, changes, value in (
-            (self.first, above & ~inside, p),
-            (self.rise, above & ~inside, at_low),
-            (self.reach, (p >= high) & ~(peak >= high), at_high),
-            (self.fall, (last >= high) & (p < high), at_high),
-        ):
-            state[classes] = np.where(changes, value, state[classes])
-        numbers = np.arange(len(self.p))[classes]
-        ends = np.flatnonzero(inside & ~above & (peak >= high))
-        found = [self._event(numbers[i], at_low[i], at_low[i]) for i in ends]
-        self.peak[classes] = np.where(above, np.fmax(peak, p), np.nan)
-        self.time[classes], self.p[classes] = time, p
+            slope = (time - self.time) / (probs - self.probs)
+            at_low = self.time + (self.low - self.probs) * slope
+            at_high = self.time + (self.high - self.probs) * slope
+        begins = is_above & ~is_inside
+        reaches = (probs >= self.high) & ~(self.peak >= self.high)
+        falls = (self.probs >= self.high) & (probs < self.high)
+        self.first = np.where(begins, probs, self.first)
+        self.rise = np.where(begins, at_low, self.rise)
+        self.reach = np.where(reaches, at_high, self.reach)
+        self.fall = np.where(falls, at_high, self.fall)
+        ends = is_inside & ~is_above & self.reached
+        found = [
+            self.event(number, fell=at_low[number], end=at_low[number])
+            for number in np.flatnonzero(ends)
+        ]
+        self.peak = np.where(is_above, np.fmax(self.peak, probs), np.nan)
+        self.time = np.full_like(self.time, time)
+        self.probs = probs
         return found
 
     def finish(self, duration):
-        """Returns the events that last until the end of the stream."""
-        numbers = np.flatnonzero(self.reached)
-        return [self._event(number, np.nan, duration) for number in numbers]
+        """Returns the events that last until the end."""
+        return [
+            self.event(number, fell=np.nan, end=duration)
+            for number in np.flatnonzero(self.reached)
+        ]
 
-    def _event(self, number, fell, end):
-        """An event that falls below low at a time, NaN if it does not."""
-        peak, window = self.peak[number], self.window
-        high, low = self.high[number], self.low[number]
-        rose, reach, first = (
-            state[number] for state in (self.rise, self.reach, self.first)
-        )
-        edges = (rose, reach, first), (fell, self.fall[number], self.p[number])
-        inwards = []
-        for at_low, at_high, p in edges:
-            if np.isnan(at_low):
-                inwards.append(window * (1 - p / peak) if p < high else 0.0)
-                continue
-            # Seconds that the probability takes to rise from zero to low
-            ramp = low * window
-            if high > low:
-                ramp = min(abs(at_high - at_low) * low / (high - low), ramp)
-            inwards.append(window / 2 - ramp)
+    def event(self, number, fell, end):
+        """Start, end, class and probability of an event of a class.
+
+        ``fell`` is when it falls below low, NaN if it has not yet.
+        """
+        rose = self.rise[number]
         start = np.nan_to_num(rose)
-        most = 0.4 * (end - start)  # so that start < end
-        start = max(start + min(inwards[0], most), 0.0)
-        end -= min(inwards[1], most)
-        return float(start), float(end), int(number), float(peak)
+        longest = 0.4 * (end - start)  # so that start < end
+        begins_after = self._inwards(
+            number, rose, self.reach[number], self.first[number]
+        )
+        ends_before = self._inwards(
+            number, fell, self.fall[number], self.probs[number]
+        )
+        start = max(start + min(begins_after, longest), 0.0)
+        end -= min(ends_before, longest)
+        return float(start), float(end), int(number), float(self.peak[number])
+
+    def _inwards(self, number, at_low, at_high, edge):
+        """Seconds from a crossing of low to the edge of the event.
+
+        ``edge`` is the probability of the first or last window, for a run that
+        contains the first or last window of all: ``at_low`` is NaN.
+        """
+        high, low = self.high[number], self.low[number]
+        if np.isnan(at_low):
+            if edge >= high:
+                return 0.0
+            return self.window * (1 - edge / self.peak[number])
+        # Seconds that the probability takes to rise from zero to low
+        ramp = low * self.window
+        if high > low:
+            ramp = min(abs(at_high - at_low) * low / (high - low), ramp)
+        return self.window / 2 - ramp

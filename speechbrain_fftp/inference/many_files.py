@@ -10,7 +10,6 @@ import dataclasses
 import itertools
 
 import numpy as np
-import torch
 
 from speechbrain_fftp.inference.windows import BATCH_WINDOWS
 
@@ -39,99 +38,122 @@ class FileTags:
     tags: list = None
     error: str = None
 
-    def to_dict(self):
-        """Returns the file and either its tags or the error.
-
-        Returns
-        -------
-        dict
-        """
+    def to_dict(self) -> dict:
+        """Returns the file and either its tags or the error."""
         values = dataclasses.asdict(self).items()
         return {name: value for name, value in values if value is not None}
 
 
-def tag_many(tag_batch, read, paths, num_workers):
+class PendingFile:
+    """A file whose windows are being tagged."""
+
+    def __init__(self, path):
+        self.path = path
+        self.probs = None  # the maximum over its windows so far, [C]
+        self.error = None  # why it cannot be read
+
+    def read_next(self, batches):
+        """The next batch of its windows; None at the end or after an error."""
+        try:
+            return next(batches, None)
+        except READING_ERRORS as error:
+            self.error = " ".join(str(error).splitlines())
+            return None
+
+    def add(self, probs):
+        """Adds the probabilities of a window, ``[C]``."""
+        if self.probs is None:
+            self.probs = probs
+        else:
+            self.probs = np.maximum(self.probs, probs)
+
+
+def tag_many(paths, read, predict, num_workers=4):
     """Computes the probabilities of files, in order and in constant memory.
 
-    ``tag_batch`` maps waveforms ``[B, S]`` and relative lengths ``[B]`` to
-    probabilities ``[B, C]``; ``read`` returns what ``file_windows`` does of a
-    file, in one of some threads. The paths may be endless. Yields each,
-    with the maximum over its windows ``[C]``, or why it cannot be read.
+    Arguments
+    ---------
+    paths : iterable
+        The files, which may be endless.
+    read : callable
+        Yields the ``Windows`` of a file; it is called in threads.
+    predict : callable
+        Maps waveforms ``[B, S]`` and relative lengths ``[B]``, or None, to
+        probabilities ``[B, C]``.
+    num_workers : int
+        Number of threads.
+
+    Yields
+    ------
+    PendingFile
+        Its probabilities, the maximum over its windows, or its error.
     """
-    files, waiting, file = [], [], None
-    for path, found in _read_ahead(read, paths, num_workers):
-        if file is None:
-            file = {"path": path, "found": None}
-            files.append(file)
-        if isinstance(found, torch.Tensor):
-            waiting += [(file, wav) for wav in found.numpy()]
+    files, waiting = [], []
+    for path, batches in read_ahead(paths, read, num_workers):
+        file = PendingFile(path)
+        files.append(file)
+        while (windows := file.read_next(batches)) is not None:
+            waiting += [(file, wav) for wav in windows.wavs]
             if len(waiting) >= MAX_WAITING:
-                _tag(tag_batch, waiting)
-            continue
-        if found is not None:
+                waiting = tag_waiting(waiting, predict)
+        if file.error is not None:
             waiting = [item for item in waiting if item[0] is not file]
-            file["found"] = found
-        # Part of the file is tagged already, or there is enough to yield
-        if file["found"] is not None or len(files) >= MAX_WAITING:
-            _tag(tag_batch, waiting)
-            yield from (tuple(file.values()) for file in files)
-            files.clear()
-        file = None
-    _tag(tag_batch, waiting)
-    yield from (tuple(file.values()) for file in files)
+        if file.error is not None or len(files) >= MAX_WAITING:
+            waiting = tag_waiting(waiting, predict)
+            yield from files
+            files = []
+    tag_waiting(waiting, predict)
+    yield from files
 
 
-def _read_ahead(read, paths, num_workers):
-    """Yields each file's path with all batches, then with None or an error.
+def read_ahead(paths, read, num_workers):
+    """Yields each path with an iterator of its batches, read in threads.
 
-    At most ``2 * num_workers`` files are open, each with one batch.
+    At most ``2 * num_workers`` files are open, each with one batch. Errors are
+    raised by the iterators.
     """
     pool = concurrent.futures.ThreadPoolExecutor(num_workers)
-    paths, opened = iter(paths), collections.deque()
+    paths = iter(paths)
+    opened = collections.deque()
 
-    def step(path, batches):
-        """Reads the next batch of a file; returns its iterator as well."""
-        try:
-            batches = read(path) if batches is None else batches
-            *_, wavs = next(batches, [None])
-            return batches, wavs
-        except READING_ERRORS as error:
-            return None, " ".join(str(error).splitlines())
+    def batches_of(batches, future):
+        """Yields batches, while a thread reads the next one."""
+        while (windows := future.result()) is not None:
+            future = pool.submit(next, batches, None)
+            yield windows
 
     try:
         while True:
             missing = 2 * num_workers - len(opened)
             for path in itertools.islice(paths, missing):
-                opened.append((path, pool.submit(step, path, None)))
+                batches = read(path)
+                future = pool.submit(next, batches, None)
+                opened.append((path, batches_of(batches, future)))
             if not opened:
                 return
-            path, future = opened.popleft()
-            batches, found = future.result()
-            while isinstance(found, torch.Tensor):
-                future = pool.submit(step, path, batches)
-                yield path, found
-                batches, found = future.result()
-            yield path, found
+            yield opened.popleft()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _tag(tag_batch, waiting):
-    """Tags all windows that wait, those of similar lengths together."""
-    waiting.sort(key=lambda item: len(item[1]))
+def tag_waiting(waiting, predict):
+    """Tags all windows that wait, those of similar lengths together.
+
+    Returns an empty list, for those that wait next.
+    """
+    waiting = sorted(waiting, key=lambda item: len(item[1]))
     while waiting:
         size = len(waiting[-1][1])
         first = max(len(waiting) - BATCH_WINDOWS, 0)
         while len(waiting[first][1]) < MIN_LENGTH * size:
             first += 1
         batch = waiting[first:]
-        del waiting[first:]
+        waiting = waiting[:first]
         wavs = np.zeros((len(batch), size), np.float32)
         for row, (_, wav) in zip(wavs, batch):
             row[: len(wav)] = wav
-        lens = [len(wav) / size for _, wav in batch]
-        lens = None if min(lens) == 1 else torch.tensor(lens)
-        probs = tag_batch(torch.from_numpy(wavs), lens).cpu()
-        for (file, _), new in zip(batch, probs):
-            old = file["found"]
-            file["found"] = new if old is None else old.maximum(new)
+        lens = np.array([len(wav) / size for _, wav in batch])
+        probs = predict(wavs, None if lens.min() == 1 else lens)
+        for (file, _), row in zip(batch, probs):
+            file.add(row)
+    return []

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import math
 
+import numpy as np
 import torch
 
 from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
@@ -64,24 +65,39 @@ def token_relevance(tagger, wav):
 
     Pools the rollout of the output tokens as the encoder pools these, and sums
     it over the patches of a time step; classes are not told apart. A
-    waveform ``[S]`` beyond the maximum clip length is processed in equal parts.
-    Returns the centers ``[N]`` of the time steps in seconds and their relevance
-    ``[N]``, which sums to 1 minus that of the class tokens over each part.
+    waveform beyond the maximum clip length is processed in equal parts.
+
+    Arguments
+    ---------
+    tagger : AudioTagger
+        One with a ``TorchEngine`` and an AST that classifies clips.
+    wav : numpy.ndarray
+        Samples ``[S]`` at the model's sampling rate.
+
+    Returns
+    -------
+    times, relevance : numpy.ndarray
+        The centres ``[N]`` of the time steps in seconds and their relevance
+        ``[N]``, which sums to 1 minus that of the class tokens over each part.
     """
-    encoder, rate = tagger.mods.embedding_model, tagger.hparams.sample_rate
+    engine = tagger.engine
+    encoder = engine.mods.embedding_model
     patches = encoder.embedding
-    times, relevance, start = [], [], 0
-    for part in wav.chunk(math.ceil(len(wav) / tagger.max_samples)):
+    times, relevance = [], []
+    start = 0
+    n_parts = math.ceil(len(wav) / engine.max_samples)
+    for part in torch.as_tensor(wav).chunk(n_parts):
         with torch.no_grad(), attention_maps(encoder) as maps:
-            tagger.encode_batch(part)
+            engine.encode_batch(part)
         # [1, 2 + F' * T', 2 + F' * T'] -> [F', T'] -> [T']
         product = rollout(maps)[..., CLASS_TOKENS:]
         cls = product[:, :CLASS_TOKENS].mean(1, keepdim=True)
         steps = pool_tokens(encoder.pooling, cls, product[:, CLASS_TOKENS:])
-        steps = steps.view(patches.freq_patches, -1).sum(0).cpu()
-        centers = torch.arange(len(steps)) * patches.stride_frames
-        centers = centers + patches.patch_frames / 2
-        times.append((start + centers * tagger.frame_samples) / rate)
+        steps = steps.view(patches.freq_patches, -1).sum(0).cpu().numpy()
+        centres = np.arange(len(steps)) * patches.stride_frames
+        centres = centres + patches.patch_frames / 2
+        frames = centres * engine.frame_samples
+        times.append((start + frames) / engine.sample_rate)
         relevance.append(steps)
         start += len(part)
-    return torch.cat(times), torch.cat(relevance)
+    return np.concatenate(times), np.concatenate(relevance)

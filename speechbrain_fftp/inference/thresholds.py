@@ -8,13 +8,11 @@ import csv
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from speechbrain_fftp.dataio.files import write_csv
-from speechbrain_fftp.pretrained.tensors import read_text
 
 THRESHOLDS = "thresholds.csv"
-HEADER = ("label", "threshold", "positives", "f1")
+HEADER = ["label", "threshold", "positives", "f1"]
 MIN_POSITIVES = 5  # clips that a class needs for a threshold of its own
 
 
@@ -23,37 +21,57 @@ def learn_thresholds(labels, targets, probs, min_positives=MIN_POSITIVES):
 
     Classes with few positive clips share one, which maximises the F1 of all
     tags of the other classes or, if there are no others, of all classes.
-    Multi-hot labels and probabilities are ``[clips, C]``. Returns the rows of
-    thresholds.csv: label, threshold (above 0), positive clips and F1.
+
+    Arguments
+    ---------
+    labels : list of str
+        Names of the C classes.
+    targets, probs : numpy.ndarray or torch.Tensor
+        Multi-hot labels and probabilities, ``[clips, C]``.
+    min_positives : int
+        Clips that a class needs for a threshold of its own.
+
+    Returns
+    -------
+    list of tuple
+        The rows of thresholds.csv: label, threshold (above 0), positive clips
+        and F1.
     """
     from sklearn.metrics import f1_score
 
-    true, probs = targets.numpy() > 0.5, probs.float().numpy()
-    positives = true.sum(0)
-    enough = positives >= min_positives
-    pool = enough if enough.any() else enough | True
-    shared = _best_threshold(true[:, pool].ravel(), probs[:, pool].ravel())
-    limits = np.full(len(enough), shared)
-    limits[enough] = list(map(_best_threshold, true.T[enough], probs.T[enough]))
-    pairs = zip(true.T, (probs >= limits).T)
-    f1 = [float(f1_score(*pair, zero_division=0.0)) for pair in pairs]
-    return list(zip(labels, limits.tolist(), positives.tolist(), f1))
+    is_true = np.asarray(targets) > 0.5
+    probs = np.asarray(probs, np.float32)
+    positives = is_true.sum(0)
+    has_own = positives >= min_positives
+    pool = has_own if has_own.any() else np.ones_like(has_own)
+    shared = best_threshold(is_true[:, pool].ravel(), probs[:, pool].ravel())
+    rows = []
+    for c, label in enumerate(labels):
+        threshold = shared
+        if has_own[c]:
+            threshold = best_threshold(is_true[:, c], probs[:, c])
+        f1 = f1_score(is_true[:, c], probs[:, c] >= threshold, zero_division=0)
+        rows.append((label, float(threshold), int(positives[c]), float(f1)))
+    return rows
 
 
-def _best_threshold(true, probs):
+def best_threshold(is_true, probs):
     """The highest threshold of maximum F1, which no probability of 0 reaches.
 
     It is half way from the lowest probability that reaches it to the next one.
     """
     from sklearn.metrics import precision_recall_curve
 
-    precision, recall, probs = precision_recall_curve(true, probs)
+    precision, recall, probs = precision_recall_curve(is_true, probs)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     f1 = np.where(probs > 0, f1[:-1].round(12), 0.0)  # so that ties are equal
     best = np.flatnonzero(f1 == f1.max())[-1]
-    high, low = probs[best], probs[best - 1] if best else np.float32(0)
+    high = probs[best]
+    low = probs[best - 1] if best > 0 else np.float32(0)
     middle = low + (high - low) / 2
-    return max(middle if middle > low else high, np.finfo(np.float32).tiny)
+    if middle == low:  # neighbours in float32
+        middle = high
+    return max(middle, np.finfo(np.float32).tiny)
 
 
 def write_thresholds(folder, rows):
@@ -62,23 +80,42 @@ def write_thresholds(folder, rows):
 
 
 def read_thresholds(folder, labels):
-    """The thresholds ``[C]`` of an inference folder, or None without them."""
+    """Reads the thresholds of an inference folder.
+
+    Arguments
+    ---------
+    folder : str
+        The folder.
+    labels : list of str
+        Names of the C classes of its model.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        The thresholds ``[C]``; None without a file of them.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or not of this model.
+    """
     path = Path(folder, THRESHOLDS)
     if not path.is_file():
         return None
     try:
-        header, *rows = csv.reader(read_text(path).splitlines(keepends=True))
+        with open(path, encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
         names, thresholds, positives, f1 = zip(*rows, strict=True)
-        shares = torch.tensor([list(map(float, x)) for x in (thresholds, f1)])
-        right = (*header, *names) == (*HEADER, *labels)
-        right &= min(map(int, positives)) >= 0
-        if not (right and ((0 <= shares) & (shares <= 1)).all()):
-            raise ValueError("labels or numbers are wrong")
+        thresholds = np.array(thresholds, np.float32)
+        if header != HEADER or list(names) != list(labels):
+            raise ValueError("the labels are not those of the model")
+        if not ((0 <= thresholds) & (thresholds <= 1)).all():
+            raise ValueError("thresholds must be in 0..1")
     except (OSError, ValueError, csv.Error) as error:
         raise ValueError(
-            f"{path} cannot be used: it must have the columns "
-            f"{', '.join(HEADER)}, a row for each label of the model in its "
-            "order, and thresholds in 0..1. Delete it, and learn the "
-            "thresholds again with `fftp-tag calibrate`."
+            f"{path} cannot be used ({error}): it must have the columns "
+            f"{', '.join(HEADER)}, and a row for each label of the model in "
+            "its order. Delete it, and learn the thresholds again with "
+            "`fftp-tag calibrate`."
         ) from error
-    return shares[0]
+    return thresholds

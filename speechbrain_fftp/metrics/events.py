@@ -9,7 +9,6 @@ import importlib
 import warnings
 
 import numpy as np
-import torch
 
 COLLAR = 0.2  # seconds that an onset may be off; an offset, or 20 % if longer
 SEGMENT = 1.0  # seconds
@@ -88,11 +87,11 @@ def _operating_points(timelines, classes):
         # All thresholds at once: as if each made classes of its own
         several = dataclasses.replace(
             found,
-            probs=found.probs[:, columns].repeat(1, len(THRESHOLDS)),
+            probs=np.tile(found.probs[:, columns], len(THRESHOLDS)),
             labels=[(x, n) for n in range(len(THRESHOLDS)) for x in classes],
         )
         limits = np.repeat(THRESHOLDS, len(classes))
-        for event in several.events(torch.from_numpy(limits)):
+        for event in several.events(limits):
             label, number = event.label
             if event.start < event.end:
                 points[number].append((clip, event.start, event.end, label))

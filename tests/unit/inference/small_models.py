@@ -8,6 +8,7 @@ import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.torch_engine import TorchEngine
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 
 # Of the model of the fixture ``exported``
@@ -35,7 +36,8 @@ def make_tagger(
         "classifier": classifier or (linear if width else torch.nn.Identity()),
     }
     hparams = {"label_encoder": labels, "sample_rate": rate}
-    return AudioTagger(modules, {**hparams, "max_frames": max_frames})
+    engine = TorchEngine(modules, {**hparams, "max_frames": max_frames})
+    return AudioTagger(engine)
 
 
 class Samples(torch.nn.Module):
@@ -51,5 +53,6 @@ def hear_levels(encoder, max_frames):
     """A tagger of the levels of samples, at 1000 Hz, with three classes."""
     sizes = {"rate": 1000, "max_frames": max_frames}
     tagger = make_tagger(encoder, 3, Samples(), **sizes)
-    tagger.tagger.mean_var_norm.mean, tagger.tagger.mean_var_norm.std = 0, 0.5
+    norm = tagger.engine.mods.mean_var_norm
+    norm.mean, norm.std = 0, 0.5
     return tagger

@@ -1,212 +1,324 @@
-"""Tests of AudioTagger on files, with a small model and its yaml.
+"""Tests of AudioTagger on files and batches, with a small model.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import math
+import os
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import soundfile as sf
 import torch
+from small_models import CLIP, RATE, hear_levels
 
-from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.inference.tagging import AudioTagger
-from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
-from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
-from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.torch_engine import TorchEngine
 
-LABELS = ["Speech", "Bark, dog", "Siren"]
-CLIP = 400 + 127 * 160  # samples of 128 frames
-SIZES = {"sample_rate": 16000, "max_frames": 128}
-YAML = """
-sample_rate: 16000
-max_frames: 128
-label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
-modules:
-    compute_features: !new:speechbrain_fftp.lobes.features.KaldiFbank
-        n_mels: 40
-    mean_var_norm: !new:speechbrain_fftp.lobes.features.DatasetNormalization
-    embedding_model: !ref <encoder>
-    classifier: !ref <classifier>
-encoder: !new:speechbrain_fftp.lobes.models.AST.AST
-    n_mels: 40
-    embed_dim: 24
-    depth: 2
-    num_heads: 2
-    embedding: !new:speechbrain_fftp.nnet.patching.FFTPEmbedding
-        n_mels: 40
-        embed_dim: 24
-        patch_frames: 10
-        stride_frames: 5
-    max_frames: 128
-classifier: !new:torch.nn.Linear [24, 3]
-pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
-    loadables:
-        encoder: !ref <encoder>
-        classifier: !ref <classifier>
-        label_encoder: !ref <label_encoder>
-"""
-
-
-def make_tagger(pooling="cls", **options):
-    """A tagger with random weights, large enough to matter."""
-    torch.manual_seed(0)
-    labels = CategoricalEncoder()
-    labels.update_from_iterable(LABELS)
-    embedding = FFTPEmbedding(40, 24, 10, 5)
-    encoder = AST(40, 24, 2, 2, embedding, 128, pooling=pooling)
-    classifier = torch.nn.Linear(24, 3)
-    if pooling == "tokens":
-        classifier = FrameClassifier(24, 3)
-    modules = {
-        "compute_features": KaldiFbank(n_mels=40),
-        "mean_var_norm": DatasetNormalization(),
-        "embedding_model": encoder,
-        "classifier": classifier,
-    }
-    for module in modules.values():
-        for parameter in module.parameters():
-            torch.nn.init.normal_(parameter, std=0.3)
-    return AudioTagger(modules, {**SIZES, "label_encoder": labels}, **options)
-
-
-@pytest.fixture(scope="module")
-def tagger():
-    return make_tagger()
-
-
-@torch.no_grad()
-def by_hand(tagger, wav):
-    """Probabilities of a clip, module by module."""
-    mods = tagger.mods
-    feats = mods.mean_var_norm(mods.compute_features(wav[None]))
-    return mods.classifier(mods.embedding_model(feats))[0, 0].sigmoid()
+FUNCTIONS = ["tag_file", "embed_file", "timeline", "tag_long", "analyze"]
 
 
 def sound(seconds, seed=0):
     """Noise whose level and pitch change every second."""
-    torch.manual_seed(seed)
-    second = torch.arange(int(16000 * seconds)) / 16000
-    pitch = 300 * (1 + second.floor())
-    noise = 0.05 * torch.randn(len(second)) * (1 + second.floor())
-    return noise + 0.3 * torch.sin(6.28 * pitch * second)
+    rng = np.random.default_rng(seed)
+    time = np.arange(round(RATE * seconds)) / RATE
+    noise = 0.05 * rng.standard_normal(len(time)) * (1 + np.floor(time))
+    tone = 0.3 * np.sin(6.28 * 300 * (1 + np.floor(time)) * time)
+    return (noise + tone).astype(np.float32)
 
 
-def write(path, wav, rate=16000):
-    sf.write(path, wav.numpy(), rate, subtype="FLOAT")
+def write(path, wav, rate=RATE):
+    sf.write(path, wav, rate, subtype="FLOAT")
     return str(path)
 
 
-def probabilities(tags):
+@torch.no_grad()
+def by_hand(hparams, wav):
+    """Probabilities ``[C]`` of a clip, module by module."""
+    feats = hparams["compute_features"](torch.tensor(wav)[None])
+    embedding = hparams["embedding_model"](hparams["mean_var_norm"](feats))
+    return hparams["classifier"](embedding)[0, 0].sigmoid().numpy()
+
+
+def probabilities(tagger, tags):
     """Probabilities of tags in the order of the labels."""
     found = {tag.label: tag.probability for tag in tags}
-    return torch.tensor([found[label] for label in LABELS])
+    return np.array([found[label] for label in tagger.labels])
 
 
-@pytest.mark.parametrize("seconds", [0.1, 1.0, 1.28, 5.0])
-def test_a_tag_is_the_maximum_over_pieces(tagger, tmp_path, seconds):
+@pytest.mark.parametrize(
+    "seconds", [0.03, 0.12, 1.0, CLIP / RATE, (CLIP + 1) / RATE, 5.0, 60.0]
+)
+def test_a_tag_is_the_maximum_over_pieces(tagger, exported, tmp_path, seconds):
     wav = sound(seconds)
     starts = [*range(0, len(wav) - CLIP, CLIP), max(len(wav) - CLIP, 0)]
-    pieces = torch.stack([by_hand(tagger, wav[s : s + CLIP]) for s in starts])
-    tags = tagger.tag_file(write(tmp_path / "clip.wav", wav))
-    assert [t.probability for t in tags] == sorted(
-        (t.probability for t in tags), reverse=True
-    )
-    found = probabilities(tags)
-    torch.testing.assert_close(found, pieces.amax(0), rtol=0, atol=1e-4)
-    found = probabilities(tagger.tag(wav, 16000))
-    torch.testing.assert_close(found, pieces.amax(0), rtol=0, atol=1e-4)
+    pieces = [by_hand(exported[0], wav[s : s + CLIP]) for s in starts]
+    path = write(tmp_path / "clip.wav", wav)
+    found = [tag.probability for tag in tagger.tag_file(path)]
+    assert found == sorted(found, reverse=True) and len(set(found)) == 5
+    expected = np.max(pieces, 0)
+    for tags in (tagger.tag_file(path), tagger.tag(wav, RATE)):
+        np.testing.assert_allclose(
+            probabilities(tagger, tags), expected, atol=1e-4
+        )
 
 
-def test_files_give_what_a_loop_does_and_faults_are_rows(tagger, tmp_path):
-    paths = [tmp_path / f"{n}.wav" for n in range(5)]
-    for n, path in enumerate(paths):
-        write(path, sound(0.5 + n, seed=n))
-    paths.insert(2, tmp_path / "text.wav")
-    paths[2].write_text("no sound", "utf-8")
-    found = list(tagger.tag_files(paths, num_workers=2))
-    assert [row.file for row in found] == list(map(str, paths))
-    assert "not readable audio" in found.pop(2).error
-    for row in found:
-        expected = probabilities(tagger.tag_file(row.file))
-        here = probabilities(row.tags)
-        torch.testing.assert_close(here, expected, rtol=0, atol=1e-4)
+def test_number_and_threshold_of_tags(tagger, tmp_path):
+    path = write(tmp_path / "clip.wav", sound(1.0))
+    tags = tagger.tag_file(path)
+    assert tagger.tag_file(path, top_k=2) == tags[:2]
+    assert tagger.tag_file(path, top_k=99) == tags
+    middle = tags[2].probability
+    assert tagger.tag_file(path, threshold=middle) == tags[:3]
+    assert tagger.tag_file(path, threshold=1.0) == []
+    for options in ({"threshold": 1.1}, {"top_k": 0}, {"threshold": "auto"}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            tagger.tag_file(path, **options)
 
 
 def test_batches_do_not_depend_on_padding(tagger):
-    clips = [sound(seconds) for seconds in (1.2, 0.7, 0.2)]
-    wavs = torch.full((3, 32000), float("nan"))
-    for row, clip in zip(wavs, clips):
-        row[: len(clip)] = clip
-    lens = torch.tensor([len(clip) / 32000 for clip in clips])
-    expected = torch.stack([by_hand(tagger, clip) for clip in clips])
-    assert (expected[0] - expected[1]).abs().max() > 1e-3
-    found = tagger.tag_batch(wavs, lens)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    clips = [torch.tensor(sound(s)) for s in (1.2, 0.7, 0.2, 0.01)]
+    alone = torch.cat([tagger.tag_batch(clip) for clip in clips])
+    embedded = torch.cat([tagger.encode_batch(clip) for clip in clips])
+    assert (alone[0] - alone[1]).abs().max() > 1e-3
+    for size in (19200, 64000):
+        wavs = torch.full((4, size), float("nan"))
+        for row, clip in zip(wavs, clips):
+            row[: len(clip)] = clip
+        lens = torch.tensor([len(clip) / size for clip in clips])
+        found = tagger.tag_batch(wavs, lens)
+        torch.testing.assert_close(found, alone, rtol=0, atol=1e-5)
+        found = tagger.encode_batch(wavs, lens)
+        torch.testing.assert_close(found, embedded, rtol=0, atol=1e-5)
 
 
-def test_timeline_of_windows_and_its_events(tagger, tmp_path):
-    wav = sound(5.0)
+def test_embedding_is_the_mean_over_pieces(tagger, tmp_path):
+    wav = sound((20 * CLIP + 8000) / RATE)
+    pieces = [*torch.tensor(wav).split(CLIP)[:20], torch.tensor(wav[-CLIP:])]
+    each = torch.cat([tagger.encode_batch(piece) for piece in pieces])[:, 0]
+    embedding = tagger.embed_file(write(tmp_path / "clip.wav", wav))
+    np.testing.assert_allclose(embedding, each.mean(0), atol=1e-5)
+
+
+@pytest.mark.parametrize("window, hop", [(1.0, 0.3), (None, None), (0.5, 0.9)])
+@pytest.mark.parametrize("seconds", [0.7, CLIP / RATE, 5.2])
+def test_timeline_of_windows(tagger, exported, tmp_path, window, hop, seconds):
+    wav = sound(seconds)
     path = write(tmp_path / "long.wav", wav)
-    found = tagger.analyze(path, window=1.0, hop=0.5)
-    assert found.times.tolist() == [0.5 + 0.5 * n for n in range(9)]
-    each = [by_hand(tagger, wav[n : n + 16000]) for n in range(0, 64001, 8000)]
-    assert (found.probs <= torch.stack(each) + 1e-4).all()
-    tags = probabilities(tagger.tag_file(path))
-    torch.testing.assert_close(found.clip_probs, tags, rtol=0, atol=1e-4)
-    threshold = float(found.probs.median())
-    events = tagger.tag_long(path, 1.0, 0.5, threshold=threshold)
-    assert events == found.events(threshold) and events
-    assert all(0 <= e.start < e.end <= 5.0 for e in events)
-
-
-def test_time_steps_of_a_long_file_are_those_of_the_whole(tmp_path):
-    tagger = make_tagger("tokens")
-    wav = sound(1.2)
-    times, probs = tagger.frame_probabilities(write(tmp_path / "a.wav", wav))
-    expected_times, expected = tagger.tag_frames(wav)
-    assert torch.equal(times, expected_times)
-    torch.testing.assert_close(probs, expected[0], rtol=0, atol=1e-4)
-    longer = torch.cat([wav, wav, wav])
-    times, _ = tagger.frame_probabilities(write(tmp_path / "b.wav", longer))
-    torch.testing.assert_close(times.diff(), torch.full_like(times[1:], 0.05))
-    with pytest.raises(ValueError, match="classifies only whole clips"):
-        make_tagger().frame_probabilities(str(tmp_path / "a.wav"))
-
-
-def test_a_folder_of_a_yaml_and_weights_loads(tagger, tmp_path):
-    (tmp_path / "hyperparams.yaml").write_text(YAML, "utf-8")
-    for name in ("embedding_model", "classifier"):
-        saved = name.replace("embedding_model", "encoder")
-        state = tagger.mods[name].state_dict()
-        torch.save(state, tmp_path / f"{saved}.ckpt")
-    tagger.hparams.label_encoder.save(tmp_path / "label_encoder.ckpt")
-    loaded = AudioTagger.from_hparams(str(tmp_path), savedir=str(tmp_path))
-    assert loaded.labels == LABELS
-    wav = sound(3.0)
-    assert loaded.tag(wav, 16000) == tagger.tag(wav, 16000)
-
-
-@pytest.mark.parametrize("rate", [8000, 44100])
-def test_files_of_other_rates_and_channels(tagger, tmp_path, rate):
-    pytest.importorskip("soxr")
-    second = np.arange(rate) / rate
-    tone = 0.4 * np.sin(2 * np.pi * 1000 * second)
-    path = tmp_path / "stereo.wav"
-    sf.write(path, np.stack([1.5 * tone, 0.5 * tone], 1), rate)
-    plain = 0.4 * torch.sin(6.283185 * 1000 * torch.arange(16000) / 16000)
-    found, expected = (
-        probabilities(tags)
-        for tags in (tagger.tag_file(path), tagger.tag(plain, 16000))
+    found = tagger.analyze(path, window, hop)
+    size = CLIP if window is None else round(window * RATE)
+    hop = size / 2 if hop is None else hop * RATE
+    starts = np.arange(0, max(len(wav) - size, 0.5), hop).round().astype(int)
+    starts = [*starts[starts + size < len(wav)], max(len(wav) - size, 0)]
+    each = [by_hand(exported[0], wav[s : s + size]) for s in starts]
+    np.testing.assert_allclose(found.probs, each, atol=1e-4)
+    centres = np.array(starts) + min(size, len(wav)) / 2
+    np.testing.assert_allclose(found.times, centres / RATE, atol=1e-6)
+    assert found.duration == pytest.approx(seconds)
+    tags = tagger.tag_file(path)
+    assert [tag.label for tag in found.tags()] == [tag.label for tag in tags]
+    np.testing.assert_allclose(
+        probabilities(tagger, found.tags()), probabilities(tagger, tags)
     )
+    threshold = float(np.median(found.probs))
+    events = tagger.tag_long(path, window, hop / RATE, threshold)
+    assert events == found.events(threshold) and events
+    assert all(0 <= event.start < event.end <= seconds for event in events)
+    times, probs = tagger.timeline(path, window, hop / RATE)
+    np.testing.assert_array_equal(times, found.times)
+    np.testing.assert_array_equal(probs, found.probs)
+
+
+@pytest.mark.parametrize(
+    "window, hop",
+    [
+        (10.0, 5.0),
+        (0.1, 0.1),
+        (-1.0, 0.1),
+        (math.nan, 0.1),
+        (math.inf, 0.1),
+        (0, None),
+        (1.0, 0),
+        (1.0, -1.0),
+        (1.0, math.nan),
+        (1.0, math.inf),
+    ],
+)
+def test_windows_out_of_range_are_errors(tagger, tmp_path, window, hop):
+    for function in (tagger.timeline, tagger.tag_long, tagger.analyze):
+        with pytest.raises(ValueError, match="window=|hop="):
+            function(tmp_path / "none.wav", window=window, hop=hop)
+
+
+def test_longest_and_shortest_window(tagger, tmp_path):
+    path = write(tmp_path / "clip.wav", sound(2 * CLIP / RATE))
+    assert tagger.max_window == pytest.approx(CLIP / RATE)
+    for window in (tagger.max_window, 0.115):
+        times, _ = tagger.timeline(path, window=window, hop=window)
+        assert times[0] == pytest.approx(window / 2, abs=1e-4)
+        assert len(times) == math.ceil(2 * CLIP / round(window * RATE))
+
+
+def test_audio_shorter_than_a_patch_is_tagged_with_a_warning(
+    tagger, tmp_path, caplog
+):
+    path = write(tmp_path / "clip.wav", sound(0.1))
+    for call in (
+        lambda: tagger.tag_file(path),
+        lambda: list(tagger.tag_files([path]))[0].tags,
+        lambda: tagger.embed_file(path),
+        lambda: tagger.tag_long(path, 0.2, 0.1, 0.0),
+    ):
+        assert len(call())
+        [record] = caplog.records
+        assert path in record.getMessage()
+        caplog.clear()
+    assert len(tagger.tag(sound(0.115), RATE)) == 5 and not caplog.records
+
+
+class Shares(torch.nn.Module):
+    """Logits of the share of a clip in which samples are n + 1 times 0.25."""
+
+    embedding = SimpleNamespace(patch_frames=1, num_patches=int)
+
+    def forward(self, feats, lens=None):
+        near = (feats - torch.tensor([0.25, 0.5, 0.75])).abs() < 0.01
+        return near.float().mean(1).unsqueeze(1).logit()
+
+
+@pytest.fixture(scope="module")
+def shares():
+    """A tagger whose probabilities are shares of a window, at 1000 Hz."""
+    return hear_levels(Shares(), max_frames=1024)
+
+
+@pytest.mark.parametrize("window, hop", [(2.0, 0.25), (1.0, 0.1), (4.0, 1.0)])
+def test_onsets_are_unbiased(shares, tmp_path, window, hop):
+    wav = np.zeros(30000)
+    spans = [(0.25, 5.6, 9.2), (0.5, 12.37, 16.0), (0.75, 21.11, 27.5)]
+    for level, start, end in spans:
+        wav[round(1000 * start) : round(1000 * end)] = level
+    path = write(tmp_path / "a.wav", wav, 1000)
+    events = shares.tag_long(path, window=window, hop=hop)
+    assert [event.label for event in events] == ["A", "B", "C"]
+    for event, (_, start, end) in zip(events, spans):
+        assert event.start == pytest.approx(start, abs=hop / 2)
+        assert event.end == pytest.approx(end, abs=hop / 2)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.6, 1.0, 1.4, 1.9])
+def test_onsets_near_the_ends_of_the_file(shares, tmp_path, start):
+    wav = np.zeros(10000)
+    wav[round(1000 * start) : 4000] = 0.25
+    wav[6000 : 10000 - round(1000 * start)] = 0.75
+    path = write(tmp_path / "a.wav", wav, 1000)
+    first, last = shares.tag_long(path, window=2.0, hop=0.25)
+    assert (first.label, last.label) == ("A", "C")
+    # Events that fill half of the first window are taken to fill all of it
+    expected = start if start > 1.0 else 0.0
+    assert first.start == pytest.approx(expected, abs=0.125)
+    assert last.end == pytest.approx(10 - expected, abs=0.125)
+    assert first.end == pytest.approx(4, abs=0.125)
+
+
+def test_windows_by_default_are_the_longest_up_to_ten_seconds(tagger, shares):
+    assert tagger.check_window() == (tagger.max_window, tagger.max_window / 2)
+    assert shares.check_window() == (10.0, 5.0) and shares.max_window > 10
+
+
+GOOD = ["silent", "8 channels", "192 kHz", "six hours", "short", "truncated"]
+BAD = ["text", "empty", "one sample", "nan", "no samples", "missing", "folder"]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_odd_files_are_tagged(tagger, odd_audio, name):
+    path, samples = odd_audio[0][name]
+    tags = tagger.tag_file(path)
+    assert len(tags) == 5 and all(0 <= tag.probability <= 1 for tag in tags)
+    found = tagger.analyze(path, window=1.29, hop=0.5)
+    assert found.duration == pytest.approx(samples / RATE)
+    assert found.tags() == tags
+    assert np.isfinite(tagger.embed_file(path)).all()
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_files_that_are_no_usable_audio_are_errors(tagger, odd_audio, name):
+    path, _ = odd_audio[1][name]
+    error = FileNotFoundError if name == "missing" else ValueError
+    for function in FUNCTIONS:
+        with pytest.raises(error) as raised:
+            getattr(tagger, function)(path)
+        assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [1e30, -101, np.nan, -np.inf])
+def test_unusable_samples_are_errors(tagger, tmp_path, value):
+    wav = sound(0.1)
+    wav[100] = value
+    with pytest.raises(ValueError, match="clip.wav"):
+        tagger.tag_file(write(tmp_path / "clip.wav", wav))
+
+
+@pytest.mark.parametrize("extension", ["flac", "wav"])
+def test_truncated_files_are_tagged_with_a_warning(
+    tagger, tmp_path, caplog, extension
+):
+    path = tmp_path / f"clip.{extension}"
+    sf.write(path, sound(3.0), RATE)
+    tagger.tag_file(path)
+    assert not caplog.records
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert len(tagger.tag_file(path)) == 5
+    [record] = caplog.records
+    assert str(path) in record.getMessage() and "3 s" in record.getMessage()
+
+
+def test_tagging_leaves_no_files(tagger, tmp_path, monkeypatch):
+    write(tmp_path / "clip.wav", sound(0.1))
+    monkeypatch.chdir(tmp_path)
+    tagger.tag_file("clip.wav")
+    assert os.listdir() == ["clip.wav"]
+
+
+def test_both_forms_of_a_folder_are_the_same_model(exported, tagger):
+    loaded = AudioTagger.from_hparams(str(exported[1]))
+    assert loaded.labels == tagger.labels == exported[0]["labels"]
+    wav = sound(3.0)
+    assert loaded.tag(wav, RATE) == tagger.tag(wav, RATE)
+
+
+@pytest.mark.parametrize("capable", [True, False])
+def test_bfloat16_is_close_to_float32(
+    tagger, exported, capable, monkeypatch, caplog
+):
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: capable)
+    rounded = AudioTagger.from_pretrained(exported[1], precision="bf16")
+    assert capable == ("fp32' is faster" not in caplog.text)
+    wavs = 0.1 * torch.randn(2, RATE)
+    expected, found = tagger.tag_batch(wavs), rounded.tag_batch(wavs)
+    assert not torch.equal(found, expected)
     torch.testing.assert_close(found, expected, rtol=0, atol=0.05)
+    # The context of a call within another one
+    with rounded.engine.autocast():
+        torch.testing.assert_close(rounded.tag_batch(wavs), found)
 
 
 def test_incomplete_models_are_errors(tagger):
-    hparams = {**SIZES, "label_encoder": tagger.hparams.label_encoder}
-    modules = {k: v for k, v in tagger.mods.items() if k != "classifier"}
-    with pytest.raises(ValueError, match="lacks the modules classifier"):
-        AudioTagger(modules, hparams)
+    engine = tagger.engine
+    modules = dict(engine.mods)
+    hparams = vars(engine.hparams)
+    without = {k: v for k, v in modules.items() if k != "classifier"}
+    with pytest.raises(ValueError, match="classifier"):
+        TorchEngine(without, hparams)
     with pytest.raises(ValueError, match="threads"):
-        make_tagger(threads=0)
+        TorchEngine(modules, hparams, threads=0)
+    with pytest.raises(ValueError, match="precision"):
+        AudioTagger.from_pretrained("anything", precision="int8")
+    wrong = {**modules, "classifier": torch.nn.Linear(24, 6)}
+    with pytest.raises(ValueError, match="6 classes.*5 labels"):
+        TorchEngine(wrong, hparams).tag_batch(torch.zeros(1, RATE))
+    with pytest.raises(ValueError, match="int16"):
+        tagger.tag_batch(torch.zeros(1, RATE, dtype=torch.int16))

@@ -6,7 +6,6 @@ Authors
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest

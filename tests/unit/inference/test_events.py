@@ -8,13 +8,19 @@ import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
-import torch
 
-from speechbrain_fftp.inference.events import Event, Tag, Timeline
+from speechbrain_fftp.inference.events import (
+    Event,
+    Tag,
+    Timeline,
+    moving_average,
+    step_targets,
+)
 
 LABELS = ["Siren", "Bark, dog"]
-SILENCE = Timeline(torch.ones(1), torch.zeros(1, 2), None, 2.0, 2.0, LABELS)
+SILENCE = Timeline(np.ones(1), np.zeros((1, 2)), None, 2.0, 2.0, LABELS)
 
 
 def find_events(times, probs, duration, window=0.0, **options):
@@ -43,8 +49,8 @@ def test_rows_of_a_table():
 
 def found(columns, duration=9.0, **options):
     """Events as tuples, for windows of length 0 at 0.5, 1.5, ..."""
-    probs = torch.tensor(columns).T
-    times = torch.arange(len(probs)) + 0.5
+    probs = np.array(columns, np.float32).T
+    times = np.arange(len(probs)) + 0.5
     events = find_events(times, probs, duration, **options)
     return [
         (round(e.start, 4), round(e.end, 4), e.label, round(e.probability, 4))
@@ -112,10 +118,10 @@ def test_thresholds_change_what_is_found():
 def test_edges_are_exact_for_shares_of_windows(saturation, length):
     """With saturation < 1, a part of the window suffices for probability 1."""
     window, start = 2.0, 3.1
-    times = torch.arange(0, 20.01, 0.0625)
-    overlap = torch.minimum(times + 1, torch.tensor(start + length))
-    overlap = overlap - torch.maximum(times - 1, torch.tensor(start))
-    probs = (overlap / window / saturation).clamp(0, 1).unsqueeze(1)
+    times = np.arange(0, 20.01, 0.0625)
+    overlap = np.minimum(times + 1, start + length)
+    overlap = overlap - np.maximum(times - 1, start)
+    probs = (overlap / window / saturation).clip(0, 1)[:, None]
     for threshold, low in ((0.5, None), (0.75, 0.125), (0.5, 0.5)):
         options = {"threshold": threshold, "low": low}
         [event] = find_events(times, probs, 20.0, window, **options)
@@ -127,8 +133,8 @@ def test_edges_are_exact_for_shares_of_windows(saturation, length):
 
 
 def test_an_event_has_a_positive_length():
-    times = torch.tensor([4.0, 5.0, 6.0])
-    probs = torch.tensor([[0.0], [1.0], [0.0]])
+    times = np.array([4.0, 5.0, 6.0])
+    probs = np.array([[0.0], [1.0], [0.0]])
     [event] = find_events(times, probs, 10.0, window=10.0)
     assert 4.5 < event.start < 5 < event.end < 5.5
 
@@ -149,26 +155,26 @@ def test_impossible_thresholds_are_errors(threshold, low, message):
 
 def test_classes_have_thresholds_of_their_own():
     column = [0, 0, 0.25, 0.5, 1.0, 0.5, 0.25, 0, 0]
-    for low in (None, 0.25, torch.tensor([0.25, 0.125])):
-        both = found([column] * 2, threshold=torch.tensor([1.0, 0.5]), low=low)
+    for low in (None, 0.25, np.array([0.25, 0.125])):
+        both = found([column] * 2, threshold=np.array([1.0, 0.5]), low=low)
         alone = []
         for number, threshold in enumerate((1.0, 0.5)):
             columns = [ZERO, ZERO]
             columns[number] = column
-            own = low[number].item() if isinstance(low, torch.Tensor) else low
+            own = low[number] if isinstance(low, np.ndarray) else low
             alone += found(columns, threshold=threshold, low=own)
         assert len(both) == 2 and sorted(both) == sorted(alone)
-    for threshold in (torch.tensor([0.5, 1.5]), torch.tensor([0.5, math.nan])):
+    for threshold in (np.array([0.5, 1.5]), np.array([0.5, math.nan])):
         with pytest.raises(ValueError, match="must be in 0..1"):
             SILENCE.events(threshold)
     with pytest.raises(ValueError, match="low=0.3 must be in 0..0.25"):
-        SILENCE.events(torch.tensor([0.5, 0.25]), 0.3)
+        SILENCE.events(np.array([0.5, 0.25]), 0.3)
 
 
 def test_tags_that_reach_their_own_threshold():
     """Classes below theirs take no place among the top_k."""
-    probs, labels = torch.tensor([0.9, 0.3, 0.8, 0.7]), list("abcd")
-    limits = torch.tensor([0.95, 0.3, 0.8, 0.6])
+    probs, labels = np.array([0.9, 0.3, 0.8, 0.7]), list("abcd")
+    limits = np.array([0.95, 0.3, 0.8, 0.6])
 
     def names(threshold, top_k=5):
         timeline = Timeline(None, None, probs, 1.0, 1.0, labels)
@@ -180,17 +186,17 @@ def test_tags_that_reach_their_own_threshold():
 
     assert names(limits) == "cdb" and names(limits, 2) == "cd"
     assert names(None) == names(0.0) == "acdb" and names(0.8) == "ac"
-    assert names(torch.full((4,), 0.75)) == names(0.75) == "ac"
-    assert names(torch.ones(4)) == ""
+    assert names(np.full(4, 0.75)) == names(0.75) == "ac"
+    assert names(np.ones(4)) == ""
 
 
 def test_auto_means_the_thresholds_of_the_model():
-    times, labels = torch.arange(1.0, 4.0), ["a", "b"]
-    probs = torch.tensor([[0.0, 0.3], [0.6, 0.3], [0.0, 0.3]])
-    limits = torch.tensor([0.7, 0.25])
-    about = times, probs, probs.amax(0), 4.0, 1.0, labels
+    times, labels = np.arange(1.0, 4.0), ["a", "b"]
+    probs = np.array([[0.0, 0.3], [0.6, 0.3], [0.0, 0.3]])
+    limits = np.array([0.7, 0.25])
+    about = times, probs, probs.max(0), 4.0, 1.0, labels
     timeline = Timeline(*about, limits)
-    assert timeline.tags(threshold="auto") == [Tag("b", probs[0, 1].item())]
+    assert timeline.tags(threshold="auto") == [Tag("b", probs[0, 1])]
     [event] = timeline.events("auto")
     assert event.label == "b"
     assert timeline.events("auto") == timeline.events(limits)
@@ -201,3 +207,31 @@ def test_auto_means_the_thresholds_of_the_model():
             find(threshold="auto")
     with pytest.raises(ValueError, match="threshold='best': give a number"):
         timeline.events("best")
+
+
+def test_moving_average_is_that_of_numpy():
+    probs = np.random.default_rng(0).random((50, 2)).astype(np.float32)
+    found = moving_average(probs, 5)
+    for column, row in zip(probs.T, found.T):
+        expected = np.convolve(column, np.full(5, 0.2), "valid")
+        np.testing.assert_allclose(row[2:-2], expected, atol=1e-6)
+    np.testing.assert_allclose(found[0], probs[:3].mean(0), atol=1e-6)
+    np.testing.assert_allclose(found[-1], probs[-3:].mean(0), atol=1e-6)
+
+
+def test_smoothing_takes_an_odd_number_of_steps():
+    times = np.arange(20) * 0.1
+    probs = np.random.default_rng(0).random((20, 2)).astype(np.float32)
+    timeline = Timeline(times, probs, None, 2.0, 0.0, LABELS)
+    assert timeline.smooth(0.0) is timeline
+    assert timeline.smooth(0.12) is timeline
+    found = timeline.smooth(0.5)
+    np.testing.assert_array_equal(found.probs, moving_average(probs, 5))
+    assert found.window == pytest.approx(0.25)
+
+
+def test_targets_of_time_steps():
+    times = np.arange(5) + 0.5
+    events = [(1.0, 3.0, 0), (4.6, 4.7, 1)]  # the second between two centres
+    targets = step_targets(times, events, 2)
+    assert targets.T.tolist() == [[0, 1, 1, 0, 0], [0, 0, 0, 0, 1]]

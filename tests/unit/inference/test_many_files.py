@@ -10,9 +10,9 @@ import threading
 import numpy as np
 import pytest
 import soundfile as sf
-import torch
 
-from speechbrain_fftp.inference import AudioTagger, many_files
+from speechbrain_fftp.inference import many_files
+from speechbrain_fftp.inference.windows import Windows
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +49,15 @@ def test_results_are_those_of_a_loop(tagger, clips, num_workers):
 
 def test_short_clips_share_batches(tagger, clips, monkeypatch):
     sizes = []
-    tag_batch = AudioTagger.tag_batch
+    predict = tagger.engine.probabilities
 
-    def count(self, wavs, wav_lens=None):
+    def count(wavs, wav_lens=None):
         sizes.append(len(wavs))
         if wav_lens is not None:
             assert wav_lens.min() >= 0.75
-        return tag_batch(self, wavs, wav_lens)
+        return predict(wavs, wav_lens)
 
-    monkeypatch.setattr(AudioTagger, "tag_batch", count)
+    monkeypatch.setattr(tagger.engine, "probabilities", count)
     assert len(list(tagger.tag_files(clips))) == len(clips)
     assert max(sizes) <= 16 and len(sizes) < len(clips) / 2
 
@@ -104,7 +104,7 @@ def test_other_errors_are_raised(tagger, clips, monkeypatch):
         list(tagger.tag_files(clips[:1], top_k=0))
     with pytest.raises(ValueError, match="num|max_workers"):
         list(tagger.tag_files(clips[:1], num_workers=0))
-    monkeypatch.setattr(AudioTagger, "tag_batch", fail)
+    monkeypatch.setattr(tagger.engine, "probabilities", fail)
     with pytest.raises(ValueError, match="of the model"):
         list(tagger.tag_files(clips))
     assert not readers()
@@ -144,14 +144,14 @@ def test_long_files_are_not_read_as_a_whole():
             with lock:
                 read[0] += 1
                 most[0] = max(most[0], read[0] - read[1])
-            yield None, None, torch.ones(16, 4)
+            yield Windows(np.arange(16), np.ones((16, 4)))
 
-    def tag_batch(wavs, _):
+    def predict(wavs, _):
         with lock:
             read[1] += 1
         return wavs
 
-    rows = many_files.tag_many(tag_batch, file, range(6), num_workers=2)
-    assert [path for path, _ in rows] == list(range(6))
+    rows = many_files.tag_many(range(6), file, predict, num_workers=2)
+    assert [row.path for row in rows] == list(range(6))
     assert read == [300, 300]
     assert most[0] <= 8  # of 50 in each file

@@ -1,0 +1,411 @@
+"""TorchEngine: a trained model of SpeechBrain modules that tags batches.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import functools
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from speechbrain.inference.interfaces import Pretrained
+from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.inference.published import load_model
+from speechbrain_fftp.inference.threads import CallThreads
+from speechbrain_fftp.inference.thresholds import read_thresholds
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
+from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
+from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.tagger import MODULES, Tagger
+from speechbrain_fftp.nnet.tokens import own_tokens, pool_tokens
+from speechbrain_fftp.pretrained.hub import find_model
+
+logger = get_logger(__name__)
+
+DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+class TorchEngine(Pretrained):
+    """A trained model that tags batches of waveforms.
+
+    ``from_hparams`` loads it from its yaml, which can execute code: only use it
+    with sources that you trust. The attribute ``tagger`` joins the modules in a
+    ``Tagger``; to replace one of them, build a new engine.
+
+    Arguments
+    ---------
+    modules, hparams : dict
+        The modules ``MODULES_NEEDED``, see ``Tagger``; ``label_encoder``,
+        ``sample_rate`` in Hz, ``max_frames`` (the maximum clip length),
+        ``single_label`` if a clip has exactly one label, and ``thresholds``
+        ``[C]``, if any.
+    run_opts, freeze_params : dict, bool, optional
+        See ``Pretrained``.
+    threads : int, optional
+        Number of torch's CPU threads in each call; by default, one for little
+        work.
+    stride : int, optional
+        Frames from one token to the next, if not the model's own. Logs a
+        warning if it is none of the model's ``strides``, see ``FFTPEmbedding``.
+
+    Raises
+    ------
+    ValueError
+        If modules or labels are not complete, ``threads`` or ``stride`` wrong.
+
+    Example
+    -------
+    >>> TorchEngine.MODULES_NEEDED
+    ['compute_features', 'mean_var_norm', 'embedding_model', 'classifier']
+    """
+
+    MODULES_NEEDED = list(MODULES)
+    HPARAMS_NEEDED = ["label_encoder", "sample_rate", "max_frames"]
+
+    def __init__(
+        self,
+        modules,
+        hparams,
+        run_opts=None,
+        freeze_params=True,
+        threads=None,
+        stride=None,
+    ):
+        super().__init__(modules, hparams, run_opts, freeze_params)
+        missing = [name for name in self.MODULES_NEEDED if name not in modules]
+        if missing:
+            raise ValueError(
+                f"The model's hyperparams.yaml lacks the modules "
+                f"{', '.join(missing)}: it is not a tagging model."
+            )
+        encoder = self.hparams.label_encoder
+        if sorted(encoder.ind2lab) != list(range(max(len(encoder), 1))):
+            raise ValueError(
+                "The labels of the model are missing or damaged "
+                "(label_encoder.ckpt): export the model again."
+            )
+        encoder.ignore_len()
+        self.labels = [encoder.ind2lab[n] for n in range(len(encoder))]
+        self.sample_rate = self.hparams.sample_rate
+        self.single_label = getattr(self.hparams, "single_label", False)
+        self.thresholds = getattr(self.hparams, "thresholds", None)
+        self.tagger = Tagger(*(self.mods[name] for name in MODULES))
+        self.has_frames = isinstance(self.mods.classifier, FrameClassifier)
+        model = self.mods.embedding_model
+        if stride is not None:
+            set_stride(model, stride)
+        if isinstance(model, AST) and model.pooling == "cls":
+            model.blocks[-1].outputs = CLASS_TOKENS  # the only ones needed
+        self.call_threads = CallThreads(
+            threads=threads,
+            encoder=model,
+            max_frames=self.hparams.max_frames,
+            max_samples=self.max_samples,
+        )
+
+    @property
+    def frame_samples(self):
+        """Samples from the start of one frame to that of the next."""
+        return frame_size(self.mods.compute_features)[1]
+
+    @property
+    def min_samples(self):
+        """Samples of one patch."""
+        embedding = getattr(self.mods.embedding_model, "embedding", None)
+        return self.num_samples(getattr(embedding, "patch_frames", 1))
+
+    @property
+    def max_samples(self):
+        """Samples of the maximum clip length."""
+        return self.num_samples(self.hparams.max_frames)
+
+    @property
+    def step_samples(self):
+        """Samples from one time step to the next."""
+        embedding = self.mods.embedding_model.embedding
+        return embedding.stride_frames * self.frame_samples
+
+    @property
+    def mean_seconds(self):
+        """Length of the moving average in which events are found."""
+        return getattr(self.mods.classifier, "mean_seconds", 0.0)
+
+    def num_samples(self, frames):
+        """Samples of the shortest clip with so many frames, at least one."""
+        window, shift, margin = frame_size(self.mods.compute_features)
+        return max((frames - 1) * shift + window - margin, window)
+
+    def encode_batch(self, wavs, wav_lens=None):
+        """Computes embeddings, which do not depend on padding.
+
+        Arguments
+        ---------
+        wavs, wav_lens : torch.Tensor, optional
+            Waveforms ``[B, S]`` or ``[S]`` at the model's sampling rate, and
+            lengths ``[B]`` relative to S.
+
+        Returns
+        -------
+        torch.Tensor
+            Embeddings ``[B, 1, D]``.
+        """
+        with self.autocast():
+            embeddings = self.encode(wavs, wav_lens)
+        if embeddings.shape[1] == 1:
+            return embeddings
+        return pool_tokens("mean", None, embeddings, own_tokens(embeddings))
+
+    def tag_batch(self, wavs, wav_lens=None):
+        """Computes the probabilities of all classes.
+
+        Arguments
+        ---------
+        wavs, wav_lens : torch.Tensor, optional
+            See ``encode_batch``.
+
+        Returns
+        -------
+        torch.Tensor
+            Probabilities ``[B, C]``, which sum up to 1 if ``single_label``.
+
+        Raises
+        ------
+        ValueError
+            If the numbers of classes and labels differ.
+        """
+        with torch.inference_mode(), self.autocast():
+            logits = self.tagger.classify(self.encode(wavs, wav_lens))
+        if logits.shape[-1] != len(self.labels):
+            raise ValueError(
+                f"The model has {logits.shape[-1]} classes, but its "
+                f"label_encoder.ckpt has {len(self.labels)} labels."
+            )
+        return self.activate(logits)
+
+    forward = tag_batch
+
+    def tag_frames(self, wavs, wav_lens=None):
+        """Computes the probabilities of all classes at each time step.
+
+        Arguments
+        ---------
+        wavs, wav_lens : torch.Tensor, optional
+            See ``encode_batch``.
+
+        Returns
+        -------
+        clip_probs, probs : torch.Tensor
+            Probabilities of clips ``[B, C]`` and of time steps ``[B, N, C]``,
+            which mean nothing after the end of a shorter clip.
+        """
+        with torch.inference_mode(), self.autocast():
+            tokens = self.encode(wavs, wav_lens)
+            clip_logits = self.tagger.classify(tokens)
+            logits = self.mods.classifier.frame_logits(tokens)
+        return clip_logits.sigmoid(), logits.sigmoid()
+
+    def encode(self, wavs, wav_lens=None):
+        """Embeddings ``[B, 1, D]``, or those of time steps ``[B, N, D]``."""
+        if not wavs.is_floating_point():
+            raise ValueError(
+                "Waveforms must be floating-point numbers of full scale 1, "
+                f"not {wavs.dtype}."
+            )
+        wavs = torch.atleast_2d(wavs).to(self.device).float()
+        if wav_lens is not None:
+            wav_lens = wav_lens.to(self.device)
+        with self.call_threads.set(wavs):
+            feats, lens = self.tagger.features(wavs, wav_lens)
+            return self.tagger.embedding_model(feats, lens)
+
+    @property
+    def activate(self):
+        """What maps logits to probabilities: softmax if ``single_label``."""
+        if self.single_label:
+            return functools.partial(torch.softmax, dim=-1)
+        return torch.sigmoid
+
+    def autocast(self):
+        """A new context of the precision; they cannot be entered twice."""
+        return torch.autocast(
+            device_type=torch.device(self.device).type,
+            dtype=DTYPES.get(self.precision),
+            enabled=self.precision in DTYPES,
+        )
+
+    # What AudioTagger needs, see ``engine``
+
+    def probabilities(self, wavs, wav_lens=None):
+        """Probabilities ``[B, C]`` of waveforms ``[B, S]``, in NumPy."""
+        lens = None if wav_lens is None else torch.as_tensor(wav_lens)
+        probs = self.tag_batch(torch.as_tensor(wavs), lens)
+        return probs.float().cpu().numpy()
+
+    def frame_probabilities(self, wavs):
+        """Probabilities of clips and time steps, in NumPy."""
+        clip_probs, probs = self.tag_frames(torch.as_tensor(wavs))
+        return clip_probs.float().cpu().numpy(), probs.float().cpu().numpy()
+
+    @property
+    def can_step(self):
+        """Whether the model can take each frame of a stream once."""
+        encoder = self.mods.embedding_model
+        return (
+            isinstance(self.mods.compute_features, KaldiFbank)
+            and isinstance(self.mods.mean_var_norm, DatasetNormalization)
+            and isinstance(encoder, AuM)
+            and not encoder.bidirectional
+            and encoder.embedding.freq_patches == 1
+            and encoder.embedding.stride_frames
+            <= encoder.embedding.patch_frames
+        )
+
+    def step(self, blocks, hop):
+        """Yields the time, twice, and probabilities of all audio so far.
+
+        Arguments
+        ---------
+        blocks : iterable of numpy.ndarray
+            Consecutive samples ``[S]``.
+        hop : float
+            Seconds from one result to the next.
+        """
+        window, shift, _ = frame_size(self.mods.compute_features)
+        frames = max(round(hop * self.sample_rate / shift), 1)
+        needed = (frames - 1) * shift + window
+        held = np.zeros(0, np.float32)  # from the next frame on
+        position = 0  # of its first sample
+        state = None
+        for block in itertools.chain(blocks, [None]):
+            if block is None:  # what is left, if it has a frame
+                needed = max(len(held), window)
+                block = held[:0]
+            held = np.concatenate([held, block])
+            while len(held) >= needed:
+                wav = torch.from_numpy(held[:needed]).to(self.device)
+                with torch.inference_mode(), self.autocast():
+                    with self.call_threads.set(wav):
+                        feats, _ = self.tagger.features(wav.unsqueeze(0))
+                        embedding, state = self.mods.embedding_model.step(
+                            feats, state
+                        )
+                        logits = self.tagger.classify(embedding)
+                taken = feats.shape[1] * shift
+                held = held[taken:]
+                position += taken
+                heard = (position - shift + window) / self.sample_rate
+                probs = self.activate(logits)[0].float().cpu().numpy()
+                yield heard, heard, probs
+
+    def step_times(self, n_samples):
+        """The centre of each time step of a clip in seconds, ``[N]``."""
+        return self.tagger.step_times(n_samples).double().numpy()
+
+    def embeddings(self, wavs):
+        """Embeddings ``[B, D]`` of waveforms ``[B, S]``, in NumPy."""
+        with torch.inference_mode():
+            embeddings = self.encode_batch(torch.as_tensor(wavs))
+        return embeddings.squeeze(1).float().cpu().numpy()
+
+
+def frame_size(compute_features):
+    """Window and shift of a front end's frames, and their margin, in samples.
+
+    The margin is by how much the first and the last frame together reach beyond
+    the clip: the window if frames are centred, else 0.
+
+    Arguments
+    ---------
+    compute_features : torch.nn.Module
+        Has ``window``, ``shift`` and ``center``, as ``KaldiFbank``, or
+        ``compute_STFT``, as SpeechBrain's ``Fbank``.
+
+    Returns
+    -------
+    window, shift, margin : int
+
+    Raises
+    ------
+    ValueError
+        If the front end has neither.
+    """
+    if hasattr(compute_features, "compute_STFT"):
+        stft = compute_features.compute_STFT
+        margin = stft.win_length if stft.center else 0
+        return stft.win_length, stft.hop_length, margin
+    if not hasattr(compute_features, "window"):
+        raise ValueError(
+            f"The frames of {type(compute_features).__name__} are unknown: "
+            "give compute_features the attributes window and shift, in samples."
+        )
+    window = compute_features.window
+    is_centred = getattr(compute_features, "center", False)
+    return window, compute_features.shift, window if is_centred else 0
+
+
+def set_stride(encoder, stride_frames):
+    """Changes the number of frames from one token to the next.
+
+    Positions are interpolated, as in training with ``strides``. A stride that
+    the encoder was not trained for is logged.
+
+    Raises
+    ------
+    ValueError
+        If the stride is impossible, or the encoder has no patches that cover
+        all mel bins.
+    """
+    embedding = getattr(encoder, "embedding", None)
+    if getattr(embedding, "freq_patches", None) != 1:
+        raise ValueError(
+            f"The stride of a {type(encoder).__name__} cannot be changed: it "
+            "has no patches that cover all mel bins (FFTPEmbedding)."
+        )
+    embedding.check_stride(stride_frames)
+    trained = sorted(embedding.strides or [embedding.stride_frames])
+    if stride_frames not in trained:
+        logger.warning(
+            "The model was not trained for a stride of %d, but for %s: its "
+            "results are less accurate.",
+            stride_frames,
+            trained,
+        )
+    embedding.stride_frames = stride_frames
+    if hasattr(encoder, "position"):
+        encoder.position.resize(embedding.time_patches(encoder.max_frames))
+
+
+def load_engine(source, device="cpu", precision="fp32", **options):
+    """Loads what ``AudioTagger.from_pretrained`` takes; see there."""
+    if precision not in ("fp32", "bf16"):
+        raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
+    modules, hparams = load_model(find_model(source))
+    run_opts = {"device": str(torch.device(device)), "precision": precision}
+    engine = TorchEngine(modules, hparams, run_opts, **options)
+    is_slow = not (
+        torch.cpu._is_avx512_bf16_supported()
+        or torch.cpu._is_amx_tile_supported()
+    )
+    if precision == "bf16" and engine.device == "cpu" and is_slow:
+        logger.warning(
+            "This CPU does not support bfloat16 (AVX512-BF16 or AMX): "
+            "precision='fp32' is faster."
+        )
+    return engine
+
+
+def load_yaml_engine(source, *args, **kwargs):
+    """Loads a model from its yaml, see ``AudioTagger.from_hparams``."""
+    engine = TorchEngine.from_hparams(source, *args, **kwargs)
+    folder = Path(str(source))
+    if engine.has_frames and (folder / "config.json").is_file():
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        mean_seconds = config["classifier"].get("mean_seconds", 0.0)
+        engine.mods.classifier.mean_seconds = mean_seconds
+    engine.thresholds = read_thresholds(folder, engine.labels)
+    return engine

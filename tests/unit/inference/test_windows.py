@@ -1,0 +1,158 @@
+"""Tests of windows of samples: of blocks, files and arrays.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+
+from speechbrain_fftp.dataio import audio
+from speechbrain_fftp.inference.windows import (
+    WindowCutter,
+    mono_waveform,
+    read_blocks,
+    read_windows,
+)
+
+RATE = 16000
+
+
+def noise(samples, seed=0, channels=None):
+    shape = samples if channels is None else (samples, channels)
+    return 0.2 * np.random.default_rng(seed).standard_normal(shape)
+
+
+def by_hand(total, size, hop):
+    """Windows from a definition: as long as they fit, and one at the end."""
+    starts = [
+        round(k * hop) for k in range(30) if round(k * hop) + size < total
+    ]
+    return [(x, x + size) for x in starts] + [(max(0, total - size), total)]
+
+
+@pytest.mark.parametrize("total", [1, 3, 7, 8, 9, 20, 21, 23, 24])
+@pytest.mark.parametrize("size, hop", [(8, 4), (8, 8), (5, 2.5), (3, 9)])
+@pytest.mark.parametrize("block", [1, 6, 100])
+def test_windows_do_not_depend_on_blocks(total, size, hop, block):
+    wav = np.arange(total)
+    cutter = WindowCutter(size, hop)
+    found = []
+    for n in range(0, total, block):
+        found += cutter.push(wav[n : n + block])
+    found.append(cutter.finish())
+    assert cutter.end == total
+    spans = [(start, start + len(samples)) for start, samples in found]
+    assert spans == by_hand(total, size, hop)
+    for start, samples in found:
+        np.testing.assert_array_equal(
+            samples, wav[start : start + len(samples)]
+        )
+
+
+def test_memory_does_not_grow_with_the_length():
+    blocks = [np.zeros(2**20, np.float32)] * 100
+    grids = {"pieces": (160000, 160000), "windows": (32000, 80000)}
+    tracemalloc.start()
+    try:
+        counts = {"pieces": 0, "windows": 0}
+        for name, windows in read_windows(blocks, RATE, grids):
+            counts[name] += len(windows.wavs)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert counts == {"pieces": 656, "windows": 1312}
+    assert peak < 60e6 < 100 * 2**22
+
+
+@pytest.mark.parametrize(
+    "rate, channels", [(16000, 1), (44100, 2), (48000, 8), (8000, 1)]
+)
+def test_blocks_are_the_whole_file(tmp_path, monkeypatch, rate, channels):
+    path = tmp_path / "clip.wav"
+    sf.write(path, noise(3 * rate + 17, channels=channels), rate)
+    [whole] = read_windows(path, RATE, {"all": (10**9, 10**9)})
+    monkeypatch.setattr(audio, "BLOCK_VALUES", 10007)
+    blocks = list(read_blocks(path, RATE))
+    assert len(blocks) > 3
+    np.testing.assert_array_equal(np.concatenate(blocks), whole[1].wavs[0])
+
+
+def test_files_are_mixed_down_and_resampled(tmp_path):
+    expected = 0.4 * np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    for rate in (8000, 44100, 48000):
+        tone = 0.4 * np.sin(2 * np.pi * 1000 * np.arange(rate) / rate)
+        path = tmp_path / f"{rate}.wav"
+        sf.write(path, np.stack([1.5 * tone, 0.5 * tone], 1), rate, "FLOAT")
+        wav = np.concatenate(list(read_blocks(path, RATE)))
+        assert wav.shape == (16000,)
+        middle = slice(200, -200)
+        assert np.abs(wav[middle] - expected[middle]).max() < 5e-3
+
+
+def test_progress_is_shown_on_request(tmp_path, capsys):
+    path = tmp_path / "clip.wav"
+    sf.write(path, noise(3 * RATE), RATE)
+    list(read_blocks(path, RATE, progress=True))
+    assert "clip.wav" in capsys.readouterr().err
+    list(read_blocks(path, RATE))
+    assert not capsys.readouterr().err
+
+
+WAV = noise(8000)
+
+
+@pytest.mark.parametrize(
+    "wav",
+    [
+        WAV,
+        np.stack([1.5 * WAV, 0.5 * WAV]),
+        np.stack([1.5 * WAV, 0.5 * WAV], 1),
+        torch.tensor(WAV),
+        torch.tensor(WAV, requires_grad=True),
+        np.round(WAV * 2**15).astype(np.int16),
+        np.round(WAV * 2**15).astype(">i2"),
+        np.round(WAV * 2**31).astype(np.int32),
+    ],
+    ids=str,
+)
+def test_arrays_of_all_kinds_are_the_same_waveform(wav):
+    found = mono_waveform(wav, RATE, RATE)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, WAV, atol=2**-15)
+
+
+def test_bytes_have_silence_in_the_middle():
+    wav = np.full(8000, 128, np.uint8)
+    assert not mono_waveform(wav, RATE, RATE).any()
+
+
+@pytest.mark.parametrize(
+    "wav, rate, message",
+    [
+        (np.zeros(0), RATE, "empty"),
+        (np.zeros((9, 9)), RATE, "shape"),
+        (np.zeros((2, 3)), RATE, "shape"),
+        (np.zeros((1, 2, 3)), RATE, "shape"),
+        (np.zeros(100), RATE, "25 ms"),
+        (np.zeros(8000, np.int64), RATE, "int64"),
+        (np.full(8000, np.nan), RATE, "finite"),
+        (np.full(8000, 1000.0), RATE, "full scale"),
+        (np.zeros(8000), 0, "sample_rate"),
+        (np.zeros(8000), "16000", "sample_rate"),
+        ([0.0] * 8000, RATE, "NumPy"),
+    ],
+)
+def test_unusable_arrays_are_errors(wav, rate, message):
+    with pytest.raises(ValueError, match=message):
+        mono_waveform(wav, rate, RATE)
+
+
+def test_arrays_are_no_files():
+    for wav in (np.zeros(8000), torch.zeros(8000)):
+        with pytest.raises(ValueError, match="sampling rate"):
+            next(read_blocks(wav, RATE))
