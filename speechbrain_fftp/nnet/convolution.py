@@ -9,6 +9,7 @@ import importlib.util
 import torch
 
 HAS_CAUSAL_CONV1D = importlib.util.find_spec("causal_conv1d") is not None
+CAUSAL_CONV1D_KERNELS = (2, 3, 4)  # the sizes that the package has
 
 
 def depthwise_conv(tokens, weight, bias, padding=0):
@@ -75,7 +76,13 @@ def causal_conv_silu(tokens, conv, reverse=False):
     >>> causal_conv_silu(torch.rand(2, 10, 8), conv).shape
     torch.Size([2, 10, 8])
     """
-    if tokens.is_cuda and HAS_CAUSAL_CONV1D and tokens.dtype != torch.float64:
+    kernel = conv.kernel_size[0]
+    if (
+        tokens.is_cuda
+        and HAS_CAUSAL_CONV1D
+        and kernel in CAUSAL_CONV1D_KERNELS
+        and tokens.dtype != torch.float64
+    ):
         from causal_conv1d import causal_conv1d_fn
 
         tokens = tokens.flip(1) if reverse else tokens
@@ -86,8 +93,7 @@ def causal_conv_silu(tokens, conv, reverse=False):
             activation="silu",
         ).transpose(1, 2)
         return out.flip(1) if reverse else out
-    missing = conv.kernel_size[0] - 1
-    padding = (0, 0, 0, missing) if reverse else (0, 0, missing, 0)
+    padding = (0, 0, 0, kernel - 1) if reverse else (0, 0, kernel - 1, 0)
     tokens = torch.nn.functional.pad(tokens, padding)
     weight = conv.weight.flip(2) if reverse else conv.weight
     out = depthwise_conv(tokens, weight, conv.bias)

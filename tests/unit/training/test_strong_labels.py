@@ -9,11 +9,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain_fftp.training.strong_labels import (
-    frame_loss,
-    frame_targets,
-    read_events,
-)
+from speechbrain_fftp.training.strong_labels import frame_loss, read_events
 
 HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
 CLASSES = "index,mid,display_name\n0,/m/1,Dog\n1,/m/2,Siren\n"
@@ -55,14 +51,6 @@ def test_unusable_tables_are_named(read):
     for rows in ([], ["x\t0\t1\t/m/1"], ["a\t5\t6\t/m/1"], ["a\t0\t1\t/m/9"]):
         with pytest.raises(ValueError, match="strong.tsv"):
             read(rows)
-
-
-def test_time_steps_within_events():
-    times = torch.tensor([0.1, 0.3, 0.5, 0.7])
-    targets = frame_targets(times, [(0.2, 0.5, 0), (0.51, 0.52, 1)], 3)
-    assert targets[:, 0].tolist() == [0, 1, 0, 0]
-    assert targets[:, 1].tolist() == [0, 0, 1, 0]  # the nearest
-    assert not targets[:, 2].any()
 
 
 def test_loss_is_that_of_known_time_steps():
