@@ -18,7 +18,7 @@ import harness
 import soundfile as sf
 import torch
 from encoder import RATE, make_models
-from random_models import make_tagger
+from random_models import make_tagger, read_wav
 from transformers import ASTFeatureExtractor
 
 from speechbrain_fftp.inference import AudioTagger

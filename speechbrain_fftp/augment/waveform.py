@@ -9,6 +9,9 @@ from pathlib import Path
 import torch
 
 from speechbrain.dataio import audio_io
+from speechbrain.utils.logger import get_logger
+
+logger = get_logger(__name__)
 
 
 class RandomGain(torch.nn.Module):
@@ -119,7 +122,8 @@ class NoiseCuts:
     """Random cuts from recordings of noise, which the first call reads.
 
     For ``noise_funct`` of ``speechbrain.augment.time_domain.AddNoise``. The
-    folder holds mono ``*.flac`` files at the sampling rate of the clips.
+    folder holds mono ``*.flac`` files at the sampling rate of the clips;
+    without any, there is white noise, and a warning.
 
     Arguments
     ---------
@@ -152,21 +156,21 @@ class NoiseCuts:
         -------
         torch.Tensor
             Cuts ``[B, S]``.
-
-        Raises
-        ------
-        FileNotFoundError
-            If the folder holds no recording.
         """
         if self.samples is None:
             paths = sorted(self.folder.glob("*.flac"))
-            if not paths:
-                raise FileNotFoundError(
-                    f"{self.folder} holds no noise recordings (*.flac)."
-                )
             recordings = [audio_io.load(path)[0][0] for path in paths]
-            self.samples = torch.cat(recordings).to(wavs.device)
+            self.samples = torch.cat([*recordings, torch.zeros(0)])
+            self.samples = self.samples.to(wavs.device)
             self.total = len(self.samples)
+            if not paths:
+                logger.warning(
+                    "%s holds no recordings of noise (*.flac): adding white "
+                    "noise instead.",
+                    self.folder,
+                )
+        if self.total == 0:
+            return torch.randn_like(wavs)
         B, S = wavs.shape
         # The recordings repeat after the last sample.
         needed = self.total + S - 1
