@@ -9,7 +9,7 @@ MODEL = $(DEMO)/inference
 
 # Train and evaluate on generated data, then tag the first evaluation clip.
 demo: $(INSTALLED)
-	$(VENV)/bin/python recipes/AudioSet/train.py hparams/convnext_fftp.yaml \
+	$(VENV)/bin/python recipes/AudioSet/train.py hparams/demo.yaml \
 		--output_folder $(DEMO)
 	@$(VENV)/bin/fftp-tag --model $(DEMO)/inference \
 		"$(DEMO)/prepared/flac/$$(sed -n '2s/,.*//p' $(DEMO)/prepared/eval.csv).flac"

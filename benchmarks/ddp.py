@@ -21,7 +21,7 @@ from pathlib import Path
 import harness
 from tensorboard.backend.event_processing import event_accumulator
 
-from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
+from speechbrain_fftp.datasets.demo import prepare_demo
 
 TESTS = Path(__file__).resolve().parents[1] / "tests" / "integration"
 sys.path.insert(0, str(TESTS))
@@ -59,7 +59,7 @@ def main():
     metrics, rows = {}, []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        make_demo_set(folder / "data", num_train=CLIPS, num_valid=16)
+        prepare_demo(folder / "prepared", num_train=CLIPS, num_valid=16)
         for i in range(ROUNDS):
             for way, (launch, processes, threads) in WAYS.items():
                 os.environ["OMP_NUM_THREADS"] = str(threads)
@@ -68,7 +68,6 @@ def main():
                     run,
                     command=launch,
                     batch_size=BATCH // processes,
-                    data_folder=folder / "data",
                     prepared_folder=folder / "prepared",
                     **OPTIONS,
                 )

@@ -19,7 +19,7 @@ import harness
 import tagging
 import timm
 import torch
-from random_models import CLASSES, make_tagger
+from random_models import CLASSES, make_tagger, read_wav
 
 OURS = "AST-tiny FFTP, file to tags"
 PEER = "MobileNetV3-large, file to tags"
@@ -44,15 +44,16 @@ def make_cases(path):
     peer = make_tagger(
         "AST-tiny", embedding_model=MobileNet(), classifier=torch.nn.Identity()
     )
-    wav = tagger.load_wav(path)[None]
-    feats = tagger.mods.mean_var_norm(tagger.mods.compute_features(wav))
+    mods, peer_mods = tagger.engine.mods, peer.engine.mods
+    wav = read_wav(path)[None]
+    feats = mods.mean_var_norm(mods.compute_features(wav))
     return {
         OURS: functools.partial(tagger.tag_file, path),
         PEER: functools.partial(peer.tag_file, path),
-        "reading and resampling": lambda: tagger.load_wav(path),
-        "features": lambda: tagger.mods.compute_features(wav),
-        "AST-tiny FFTP": lambda: tagger.mods.embedding_model(feats),
-        "MobileNetV3-large": lambda: peer.mods.embedding_model(feats),
+        "reading and resampling": lambda: read_wav(path),
+        "features": lambda: mods.compute_features(wav),
+        "AST-tiny FFTP": lambda: mods.embedding_model(feats),
+        "MobileNetV3-large": lambda: peer_mods.embedding_model(feats),
     }
 
 

@@ -23,7 +23,7 @@ import harness
 import numpy as np
 import soundfile as sf
 
-from speechbrain_fftp.datasets.synthetic.demo_set import CLASSES, SAMPLE_RATE
+from speechbrain_fftp.datasets.demo import CLASSES, SAMPLE_RATE
 from speechbrain_fftp.inference import AudioTagger
 
 WINDOWS = ((1.0, 0.25), (2.0, 0.25), (2.0, 0.5), (4.0, 1.0))

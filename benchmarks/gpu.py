@@ -4,7 +4,7 @@ Each case adds a line to OUT/gpu.jsonl at once, so that nothing is lost when the
 time is up; a case that fails leaves its error, and the next ones run. First
 come checks of the kernels, then times of the scan, of inference, of training,
 of the front end, and of compiled code. Shares are relative to the bfloat16
-matrix products, copies and exponentials that this GPU was seen to make; a
+matrix products and copies that this GPU was seen to make; a
 training step counts as three forward passes. Nothing needs to be installed but
 what the package needs. With --smoke it runs on a CPU, with tiny models.
 
@@ -88,25 +88,16 @@ def clock(function, one_by_one=True):
 
 
 def measure_limits(log):
-    """Per second: a matrix product's operations, a copy's bytes, exponentials."""
+    """Per second: operations of a matrix product, and bytes of a copy."""
     size, device = (128 if log.smoke else 8192), log.device
     a, b = torch.randn(2, size, size, device=device).bfloat16()
     source = torch.zeros(size * size, dtype=torch.int64, device=device)
     target = torch.empty_like(source)
     product = clock(lambda: a @ b, False)["ms"]
     copy = clock(lambda: target.copy_(source), False)["ms"]
-    x, repeats = torch.rand(size, 1024, device=device), 1
-    powers = x.exp2_
-    if device == "cuda":
-        from exponentials import repeat_exp2
-
-        repeats = 512
-        powers = functools.partial(repeat_exp2[size,], x, repeats)
-    powers = clock(powers, False)["ms"]
     return {
         "flops": 2000 * size**3 / product,
         "bandwidth": 2000 * source.nbytes / copy,
-        "exponentials": 1000 * repeats * x.numel() / powers,
     }
 
 
@@ -161,8 +152,7 @@ def check_device(log, kind):
 def time_scan(log, length, backward, backend, limits):
     """The scan in bfloat16: time, and its share of what this GPU allows.
 
-    That is the time of copying inputs and outputs, or that of one exponential
-    for each state of a step, and two more in the backward pass, if longer.
+    That is the time of copying inputs and outputs.
     """
     size = (2, 8, 4, length) if log.smoke else (32, 1536, 16, length)
     published = backend == "as published"  # which needs float32
@@ -180,12 +170,8 @@ def time_scan(log, length, backward, backend, limits):
     found = clock(lambda: next(steps)(), False)
     read, written = sum(x.nbytes for x in inputs), inputs[0].nbytes
     total = 3 * read + 2 * written if backward else read + written
-    powers = (3 if backward else 1) * math.prod(size)
-    bounds = {
-        "copies_ms": 1000 * total / limits["bandwidth"],
-        "exponentials_ms": 1000 * powers / limits["exponentials"],
-    }
-    return {**found, **bounds, "share": max(bounds.values()) / found["ms"]}
+    copies = 1000 * total / limits["bandwidth"]
+    return {**found, "copies_ms": copies, "share": copies / found["ms"]}
 
 
 def time_directions(log, length, batch, backward, at_once, programs):
@@ -263,26 +249,25 @@ def time_inference(log, kind, tokens, batch, mode):
         return clock(call)
 
 
-def time_tagger(log, kind, tokens, precision, cuda_graphs):
+def time_tagger(log, kind, tokens, precision):
     """Latency from 10 s of samples on the CPU to probabilities there."""
     from random_models import make_labels
 
-    from speechbrain_fftp.inference import AudioTagger
+    from speechbrain_fftp.inference.torch_engine import TorchEngine
 
     model, _ = make_model(kind, tokens, log.smoke)
     modules = KaldiFbank(), DatasetNormalization(), *model
-    tagger = AudioTagger(
-        dict(zip(AudioTagger.MODULES_NEEDED, modules)),
+    engine = TorchEngine(
+        dict(zip(TorchEngine.MODULES_NEEDED, modules)),
         {
             "sample_rate": 16000,
             "max_frames": 1024,
             "label_encoder": make_labels(),
         },
         {"device": log.device, "precision": precision},
-        cuda_graphs=cuda_graphs,
     )
     wavs = 0.1 * torch.randn(1, 160000)
-    return clock(lambda: tagger.tag_batch(wavs).cpu())
+    return clock(lambda: engine.tag_batch(wavs).cpu())
 
 
 def time_training(log, kind, tokens, batch, compiled, flops):
@@ -335,7 +320,7 @@ def main():
     about = harness.environment(device, ("mamba_ssm", "speechbrain"))
     log.add("device", lambda: about)
     limits = log.add("limits", lambda: measure_limits(log))
-    names = "flops", "bandwidth", "exponentials"
+    names = ("flops", "bandwidth")
     limits = {**dict.fromkeys(names, math.nan), **limits}  # if that failed
     if not args.smoke:
         log.add("tests", lambda: check_kernels(log))
@@ -373,7 +358,6 @@ def main():
         model=MODELS,
         tokens=tokens[:2],
         precision=("bf16",) if args.smoke else ("bf16", "fp32"),
-        cuda_graphs=(False,) if args.smoke else (True, False),
     )
     train = functools.partial(each, "training", time_training, limits["flops"])
     many = batches[1:]

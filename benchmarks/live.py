@@ -25,7 +25,7 @@ def main():
     tagger, rows = AudioTagger.from_pretrained(sys.argv[1]), []
     rngs = map(np.random.default_rng, range(60))
     wav = np.float32(np.concatenate([events.mix_clip(rng)[0] for rng in rngs]))
-    rate, position = tagger.hparams.sample_rate, 0
+    rate, position = tagger.sample_rate, 0
 
     def blocks():
         nonlocal position

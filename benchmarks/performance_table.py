@@ -23,7 +23,6 @@ NAMES = (
     "encoder",
     "published",
     "end_to_end",
-    "input_pipeline",
     "augmentation",
     "small_batches",
 )
@@ -31,7 +30,7 @@ NAMES = (
 TARGETS = (
     ("filterbanks of 32 clips, speed relative to torchaudio clip by clip",
      {"case": "filterbank"}, "ratio", 20, "x", True),
-    ("scan forward, 1213 steps, share of what copies and exponentials allow",
+    ("scan forward, 1213 steps, share of what copies allow",
      {"case": "scan", "length": 1213, "backward": False, "backend": "triton"},
      "share", 0.6, "", True),
     ("AST-base, 96 FFTP patches, one clip, CUDA graph",

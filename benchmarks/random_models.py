@@ -4,10 +4,13 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import numpy as np
 import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.torch_engine import TorchEngine
+from speechbrain_fftp.inference.windows import read_blocks
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
@@ -49,4 +52,10 @@ def make_tagger(size, **modules):
     hparams = {"sample_rate": 16000, "max_frames": 1024}
     hparams["label_encoder"] = make_labels()
     modules = {**make_modules(size), **modules}
-    return AudioTagger(modules, hparams, threads=torch.get_num_threads())
+    threads = torch.get_num_threads()
+    return AudioTagger(TorchEngine(modules, hparams, threads=threads))
+
+
+def read_wav(path):
+    """A file as a waveform ``[S]`` at 16 kHz."""
+    return torch.from_numpy(np.concatenate(list(read_blocks(path, 16000))))

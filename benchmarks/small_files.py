@@ -59,7 +59,7 @@ def measure(tagger, paths, threads, rounds):
     }
     for _ in range(rounds):
         for (number, method), runs in cases.items():
-            tagger.call_threads.threads = number
+            tagger.engine.call_threads.threads = number
             start = time.perf_counter(), time.process_time()
             method(tagger, paths)
             end = time.perf_counter(), time.process_time()

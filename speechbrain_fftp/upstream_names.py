@@ -30,7 +30,6 @@ RENAMED = {
     "nnet.selective_scan.triton_backend": "integrations.triton.selective_scan",
     "nnet.selective_scan.triton_kernels": "integrations.triton.scan_kernels",
     "nnet.selective_scan.triton_gradient": "integrations.triton.scan_gradient",
-    "nnet.selective_scan.triton_convolution": "integrations.triton.convolution",
     "pretrained": "pretrained_encoders",
 }
 

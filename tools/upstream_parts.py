@@ -22,14 +22,12 @@ TESTS = {
     "tests/unit/nnet/test_selective_scan_triton.py": (
         "speechbrain/integrations/tests/test_triton_scan.py"
     ),
-    "tests/unit/nnet/test_triton_convolution.py": (
-        "speechbrain/integrations/tests/test_triton_convolution.py"
-    ),
 }
 
 # What each part brings; it comes after those above it.
 PARTS = {
     "fftp": (
+        "speechbrain_fftp/nnet/convolution.py",
         "speechbrain_fftp/nnet/patching.py",
         "speechbrain_fftp/nnet/position.py",
         "speechbrain_fftp/nnet/tokens.py",
@@ -44,18 +42,15 @@ PARTS = {
     ),
     "aum": (
         "speechbrain_fftp/nnet/selective_scan/__init__.py",
-        "speechbrain_fftp/nnet/selective_scan/convolution.py",
+        "speechbrain_fftp/nnet/selective_scan/mamba_ssm_backend.py",
         "speechbrain_fftp/nnet/selective_scan/torch_backend.py",
-        "speechbrain_fftp/nnet/selective_scan/torch_blocks.py",
         "speechbrain_fftp/nnet/selective_scan/triton_backend.py",
-        "speechbrain_fftp/nnet/selective_scan/triton_convolution.py",
         "speechbrain_fftp/nnet/selective_scan/triton_gradient.py",
         "speechbrain_fftp/nnet/selective_scan/triton_kernels.py",
         "speechbrain_fftp/nnet/mamba.py",
         "speechbrain_fftp/lobes/models/AuM.py",
         "tests/unit/nnet/test_selective_scan.py",
         "tests/unit/nnet/test_selective_scan_triton.py",
-        "tests/unit/nnet/test_triton_convolution.py",
         "tests/unit/nnet/test_mamba.py",
         "tests/unit/nnet/test_tokens.py",
         "tests/unit/lobes/test_AuM.py",

@@ -74,7 +74,7 @@ def cross_validate(hparams_file, data_folder, output_folder, options):
                 *(sys.executable, TRAIN, hparams_file, *options),
                 f"--data_folder={data_folder}",
                 f"--output_folder={folder}",
-                f"--test_fold={fold}",
+                f"--test_fold='{fold}'",  # or YAML would read 01 as 1
             ]
         )
         if run.returncode:

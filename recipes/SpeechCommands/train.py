@@ -7,10 +7,6 @@ To run it on Speech Commands (a folder or the archive):
 The classes are all 35 words; with --task 12, ten commands, other words and
 silence; with --task folders, custom words, one folder per word.
 
-Without --data_folder, it generates a small synthetic set and trains a tiny
-model on it, in minutes on a laptop:
-> python recipes/SpeechCommands/train.py hparams/speechcommands/ast_fftp.yaml
-
 The same command resumes an interrupted training from its last checkpoint.
 
 Authors
@@ -19,63 +15,188 @@ Authors
 
 import csv
 import sys
-from pathlib import Path
 
 import torch
 from hyperpyyaml import load_hyperpyyaml
-from speechcommands_prepare import prepare_speechcommands
 
 import speechbrain as sb
-from speechbrain.dataio.sampler import ReproducibleRandomSampler
-from speechbrain.utils.distributed import run_on_main
-from speechbrain.utils.logger import get_logger
-from speechbrain_fftp.datasets.batches import collate_clips, load_clip
-from speechbrain_fftp.datasets.speech_commands.lists import (
-    NOISE_FOLDER,
-    list_words,
-)
-from speechbrain_fftp.datasets.synthetic.words import make_word_set
-from speechbrain_fftp.training.brain import ClipBrain
-from speechbrain_fftp.training.distillation import Distillation
-from speechbrain_fftp.training.errors import report_errors
-from speechbrain_fftp.training.reports import write_accuracy_results
-from speechbrain_fftp.training.run_folder import RunFolder
-from speechbrain_fftp.training.setup import (
-    check_options,
-    encode_labels,
-    plain_yaml,
-    read_overrides,
-    resolve_run_options,
-    start_from_pretrained,
-)
-
-logger = get_logger(__name__)
+from speechbrain.dataio import audio_io
+from speechbrain.dataio.dataloader import distributed_loader_specifics
+from speechbrain.utils.checkpoints import average_checkpoints
+from speechbrain.utils.distributed import get_rank, run_on_main
+from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.metrics.tagging import AccuracyMetrics
 
 
-class CommandsBrain(ClipBrain):
-    """Learns which class a clip has: exactly one."""
+class CommandsBrain(sb.Brain):
+    """Brain for clips that have one class each."""
 
-    criterion = "accuracy"
+    def compute_forward(self, batch, stage):
+        """Computes the logits of a batch.
 
-    def probabilities(self, logits):
-        """Probabilities sum to 1."""
-        return logits.softmax(-1)
+        Arguments
+        ---------
+        batch : PaddedBatch
+            Its ``sig`` are waveforms, its ``targets`` one-hot labels.
+        stage : sb.Stage
+            In training, clips are augmented, mixed and masked.
 
-    def score(self, targets, probs):
-        """Share of clips whose class is the most probable one."""
-        hits = targets.argmax(-1) == probs.argmax(-1)
-        return {"accuracy": hits.double().mean().item()}
+        Returns
+        -------
+        logits, targets : torch.Tensor
+            Both ``[B, C]``; the targets of mixed clips are mixed as well.
+        """
+        batch = batch.to(self.device)
+        wavs, lens = batch.sig
+        targets = batch.targets.data
+        if stage == sb.Stage.TRAIN:
+            wavs, lens = self.hparams.wav_augment(wavs, lens)
+            targets = self.hparams.wav_augment.replicate_labels(targets)
+            wavs, lens, targets = self.hparams.mixup(wavs, lens, targets)
+        tagger = Tagger(**self.modules)
+        feats, lens = tagger.features(wavs, lens)
+        if stage == sb.Stage.TRAIN:
+            feats, lens = self.hparams.fea_augment(feats, lens)
+            targets = self.hparams.fea_augment.replicate_labels(targets)
+        embeddings = tagger.embedding_model(feats, lens)
+        return tagger.classify(embeddings), targets
 
-    def report(self, targets, probs, metrics, **more):
-        """Writes metrics.json, per_class.csv and the confusion matrix."""
-        labels, folder = self.labels, self.output_folder
-        return write_accuracy_results(
-            targets, probs, labels, folder, self.history.writer, **more
+    def compute_objectives(self, predictions, batch, stage):
+        """Computes the loss, and keeps predictions to be scored.
+
+        Arguments
+        ---------
+        predictions : tuple
+            What ``compute_forward`` returned.
+        batch : PaddedBatch
+            The batch.
+        stage : sb.Stage
+            The stage of the experiment.
+
+        Returns
+        -------
+        torch.Tensor
+            The loss.
+        """
+        logits, targets = predictions
+        if stage != sb.Stage.TRAIN:
+            self.metrics.append(batch.id, logits.softmax(-1), targets)
+        return self.hparams.compute_cost(logits, targets)
+
+    def on_fit_batch_start(self, batch, should_step):
+        """Seeds a step, for a resumed training to go on as it would have, and
+        sets its learning rate.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            The batch.
+        should_step : bool
+            Whether the optimiser steps after it.
+        """
+        epoch = self.hparams.epoch_counter.current
+        place = (self.hparams.seed, epoch, self.step, get_rank() or 0)
+        sb.utils.seed_everything(hash(place) % 2**32, verbose=False)
+        if should_step:
+            self.hparams.lr_annealing(self.optimizer)
+
+    def on_stage_start(self, stage, epoch=None):
+        """Resets the metrics.
+
+        Arguments
+        ---------
+        stage : sb.Stage
+            The stage that starts.
+        epoch : int, optional
+            The epoch; None in the test stage.
+        """
+        self.metrics = AccuracyMetrics()
+
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        """Scores and logs a stage; saves a checkpoint after validation.
+
+        Arguments
+        ---------
+        stage : sb.Stage
+            The stage that ends.
+        stage_loss : float
+            Its mean loss.
+        epoch : int, optional
+            The epoch; None in the test stage.
+        """
+        if stage == sb.Stage.TRAIN:
+            self.train_stats = {"loss": stage_loss}
+            return
+        stats = {"loss": stage_loss, **self.metrics.summarize()}
+        if stage == sb.Stage.VALID:
+            lr = self.optimizer.param_groups[0]["lr"]
+            self.hparams.train_logger.log_stats(
+                stats_meta={"epoch": epoch, "lr": lr},
+                train_stats=self.train_stats,
+                valid_stats=stats,
+            )
+            self.checkpointer.save_and_keep_only(
+                meta={"accuracy": stats["accuracy"], "epoch": epoch},
+                max_keys=["accuracy"],
+                num_to_keep=self.hparams.avg_checkpoints,
+            )
+        else:
+            self.test_stats = stats
+            self.hparams.train_logger.log_stats(
+                stats_meta={"Epoch loaded": self.hparams.epoch_counter.current},
+                test_stats=stats,
+            )
+
+    def on_evaluate_start(self, max_key=None, min_key=None):
+        """Loads the mean of the weights of the best checkpoints.
+
+        Arguments
+        ---------
+        max_key : str, optional
+            Key of the checkpoints' meta data; the highest values are best.
+        min_key : str, optional
+            Not used.
+        """
+        super().on_evaluate_start(max_key=max_key, min_key=min_key)
+        best = self.checkpointer.find_checkpoints(
+            max_key=max_key, max_num_checkpoints=self.hparams.avg_checkpoints
+        )
+        for name in ("embedding_model", "classifier"):
+            weights = average_checkpoints(best, name)
+            self.hparams.modules[name].load_state_dict(weights)
+
+    def make_dataloader(
+        self, dataset, stage, ckpt_prefix="dataloader-", **loader_kwargs
+    ):
+        """Creates a loader; splits evaluation clips over processes as well.
+
+        Arguments
+        ---------
+        dataset : Dataset
+            The clips.
+        stage : sb.Stage
+            What they are for.
+        ckpt_prefix : str or None
+            See ``sb.Brain``.
+        **loader_kwargs : dict
+            Arguments of the loader.
+
+        Returns
+        -------
+        DataLoader
+            The loader.
+        """
+        if stage != sb.Stage.TRAIN:
+            loader_kwargs = distributed_loader_specifics(
+                self.distributed_launch, get_rank(), dataset, loader_kwargs
+            )
+        return super().make_dataloader(
+            dataset, stage, ckpt_prefix=ckpt_prefix, **loader_kwargs
         )
 
 
 def dataio_prep(hparams):
-    """Creates the datasets and the label encoder.
+    """Creates the datasets, and fills the label encoder.
 
     Arguments
     ---------
@@ -84,180 +205,100 @@ def dataio_prep(hparams):
 
     Returns
     -------
-    datasets : dict of DynamicItemDataset
-        ``train``, ``valid``, ``test``.
-    label_encoder : CategoricalEncoder
-        Maps class indices to words.
+    dict of DynamicItemDataset
+        ``train``, ``valid`` and ``test``.
     """
-    path = Path(hparams["prepared_folder"]) / "classes.csv"
-    with open(path, encoding="utf-8", newline="") as file:
-        classes = [row["label"] for row in csv.DictReader(file)]
-    label_encoder = encode_labels(classes, hparams["n_classes"])
+    label_encoder = hparams["label_encoder"]
+    with open(hparams["class_list"], newline="", encoding="utf-8") as fin:
+        names = [row["label"] for row in csv.DictReader(fin)]
+    label_encoder.update_from_iterable(names)
+    label_encoder.expect_len(hparams["n_classes"])
 
     @sb.utils.data_pipeline.takes("wav")
     @sb.utils.data_pipeline.provides("sig")
     def audio_pipeline(wav):
         """Loads a clip, ``[S]``, of at most ``clip_seconds``."""
-        sig = load_clip(wav)
-        if sig is None:
-            return None
-        return sig[: round(hparams["clip_seconds"] * hparams["sample_rate"])]
+        sig, rate = audio_io.load(wav, always_2d=False)
+        return sig[: round(hparams["clip_seconds"] * rate)]
 
     @sb.utils.data_pipeline.takes("label")
     @sb.utils.data_pipeline.provides("targets")
     def label_pipeline(label):
         """One-hot vector ``[C]`` of a clip's word."""
         index = torch.tensor(label_encoder.encode_label(label))
-        return torch.nn.functional.one_hot(index, len(classes)).float()
+        return torch.nn.functional.one_hot(index, len(names)).float()
 
-    datasets = {
-        split: sb.dataio.dataset.DynamicItemDataset.from_csv(
-            csv_path=hparams[f"{split}_annotation"],
-            replacements={
-                "data_root": hparams["prepared_folder"],
-                "data_folder": hparams["data_folder"],
-                "test_set": hparams["test_set"] or "",
-            },
+    datasets = {}
+    for split in ("train", "valid", "test"):
+        datasets[split] = hparams[f"{split}_dataset"](
             dynamic_items=[audio_pipeline, label_pipeline],
             output_keys=["id", "sig", "targets"],
         )
-        for split in ("train", "valid", "test")
-    }
-    return datasets, label_encoder
+    return datasets
 
 
-def count_classes(task, data_folder):
-    """Counts the classes of a task.
+def train(brain, datasets, hparams):
+    """Trains and evaluates a model.
 
     Arguments
     ---------
-    task : str
-        ``12``, ``35`` or ``folders``.
-    data_folder : str
-        Folder or archive of the data.
-
-    Returns
-    -------
-    int or None
-        None for custom words in an archive.
+    brain : CommandsBrain
+        The Brain.
+    datasets : dict of DynamicItemDataset
+        ``train``, ``valid`` and ``test``.
+    hparams : dict
+        The loaded hyperparameters.
     """
-    if task in ("12", "35"):
-        return int(task)
-    if not Path(data_folder).is_dir():
-        return None
-    words, _ = list_words(data_folder)
-    return sum(
-        bool(clips) for word, clips in words.items() if word != NOISE_FOLDER
+    for function in hparams["before"]:
+        function(brain, datasets)
+    opts = hparams["train_dataloader_opts"](datasets["train"])
+    # Without this, SpeechBrain would draw the clips of epoch 1 again and again
+    brain.train_sampler = opts.get("sampler", opts.get("batch_sampler"))
+    train_loader = brain.make_dataloader(
+        datasets["train"], sb.Stage.TRAIN, **opts
     )
+    # The schedule needs the number of steps of the optimiser
+    steps = len(train_loader) // brain.grad_accumulation_factor
+    total_steps = hparams["number_of_epochs"] * max(steps, 1)
+    brain.hparams.lr_annealing = hparams["lr_annealing"](
+        warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
+        total_steps=total_steps,
+    )
+    brain.checkpointer.add_recoverable("lr", brain.hparams.lr_annealing)
+    brain.fit(
+        brain.hparams.epoch_counter,
+        train_loader,
+        datasets["valid"],
+        valid_loader_kwargs=hparams["valid_dataloader_opts"],
+    )
+    brain.evaluate(
+        datasets["test"],
+        max_key="accuracy",
+        test_loader_kwargs=hparams["valid_dataloader_opts"],
+    )
+    for function in hparams["after"]:
+        function(brain, datasets)
 
 
 if __name__ == "__main__":
-    report_errors()
-    argv = check_options(sys.argv[1:])
-    hparams_file, run_opts, overrides = sb.parse_arguments(argv)
+    hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
     sb.utils.distributed.ddp_init_group(run_opts)
-    given = plain_yaml(hparams_file)
-    overrides, is_demo = read_overrides(overrides, demo=given["demo"])
-    task = str(overrides.get("task", given["task"]))
-    n_classes = count_classes(task, overrides["data_folder"])
-    if n_classes is not None:
-        overrides.setdefault("n_classes", n_classes)
-    run = RunFolder(hparams_file, overrides, run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
-        hparams = load_hyperpyyaml(fin, run.overrides)
-    if hparams["num_threads"]:
-        torch.set_num_threads(hparams["num_threads"])
-    resolve_run_options(hparams, run_opts)
+        hparams = load_hyperpyyaml(fin, overrides)
 
-    sb.core.create_experiment_directory(
+    sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=run.hparams_to_save,
-        overrides=run.overrides,
-        save_env_desc=False,
+        hyperparams_to_save=hparams_file,
+        overrides=overrides,
     )
-    run.start_log()
+    run_on_main(hparams["prepare"])
+    datasets = dataio_prep(hparams)
 
-    if is_demo:
-        run_on_main(make_word_set, kwargs={"folder": hparams["data_folder"]})
-    run_on_main(
-        prepare_speechcommands,
-        kwargs={
-            "data_folder": hparams["data_folder"],
-            "save_folder": hparams["prepared_folder"],
-            "task": hparams["task"],
-            "sample_rate": hparams["sample_rate"],
-            "clip_seconds": hparams["clip_seconds"],
-            "skip_prep": hparams["skip_prep"],
-            "test_set": hparams["test_set"],
-        },
-    )
-    run.check_data()
-    datasets, label_encoder = dataio_prep(hparams)
-    if not any(Path(hparams["noise_folder"]).glob("*.flac")):
-        logger.warning(
-            "There is no _background_noise_ in %s: adding white noise instead.",
-            hparams["data_folder"],
-        )
-        hparams["add_noise"].noise_funct = torch.randn_like
-    start_from_pretrained(
-        hparams["embedding_model"],
-        hparams["pretrained"],
-        hparams["frozen_epochs"],
-        hparams["sample_rate"],
-    )
-
-    data_description = (
-        "synthetic demo set" if is_demo else str(hparams["data_folder"])
-    )
     brain = CommandsBrain(
-        label_encoder,
-        hparams["modules"],
-        wav_augment=hparams["wav_augment"],
-        mixup=hparams["mixup"],
-        fea_augment=hparams["fea_augment"],
-        compute_cost=hparams["compute_cost"],
-        epoch_counter=hparams["epoch_counter"],
-        frozen_epochs=hparams["frozen_epochs"],
-        avg_checkpoints=hparams["avg_checkpoints"],
-        seed=hparams["seed"],
-        train_logger=hparams["train_logger"],
-        tensorboard_logger=hparams["tensorboard_logger"],
-        run=run,
-        data_description=data_description,
+        modules=hparams["modules"],
         opt_class=hparams["opt_class"],
         hparams=hparams,
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    if hparams["teacher"]:
-        brain.teacher = Distillation(
-            hparams["teacher"],
-            brain.labels,
-            single_label=True,
-            sample_rate=hparams["sample_rate"],
-            weight=hparams["distill_weight"],
-            temperature=hparams["distill_temperature"],
-            device=brain.device,
-        )
-    brain.train_sampler = ReproducibleRandomSampler(
-        datasets["train"], seed=hparams["seed"]
-    )
-    train_loader = brain.make_dataloader(
-        datasets["train"],
-        sb.Stage.TRAIN,
-        collate_fn=collate_clips,
-        sampler=brain.train_sampler,
-        **hparams["train_dataloader_opts"],
-    )
-    valid_loader, test_loader = (
-        brain.evaluation_loader(
-            datasets[split], stage, hparams["valid_dataloader_opts"]
-        )
-        for split, stage in (("valid", sb.Stage.VALID), ("test", sb.Stage.TEST))
-    )
-    brain.set_schedule(
-        hparams["lr_schedule"], hparams["warmup_steps"], train_loader
-    )
-    brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
-    brain.evaluate(test_loader, max_key=brain.criterion)
-    brain.export(single_label=True)
+    train(brain, datasets, hparams)

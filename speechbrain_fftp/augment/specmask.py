@@ -10,8 +10,8 @@ Authors
 
 import torch
 
-# Largest share of a short clip that a budget in cells may mask.
-MAX_SHARE = 0.75
+# Largest fraction of a short clip that a budget in cells may mask.
+MAX_FRACTION = 0.75
 
 
 def _random_split(total, parts, limit):
@@ -59,7 +59,7 @@ class SpecMask(torch.nn.Module):
         on AudioSet and 1024 of 128x128 on Speech Commands in the paper), but at
         most 75 % of a short clip; a float is a fraction of the valid cells.
     full_freq_ratio : float
-        Share of the budget for full-frequency time masks.
+        Fraction of the budget for full-frequency time masks.
     patch : tuple of int
         The grid: frames and bins of a cell, such as (5, 16) for 1000 frames
         and (2, 16) for 128.
@@ -212,7 +212,7 @@ class SpecMask(torch.nn.Module):
         if isinstance(self.budget, float):
             budget = self.budget * cells
         else:
-            budget = (MAX_SHARE * cells).clamp(max=self.budget)
+            budget = (MAX_FRACTION * cells).clamp(max=self.budget)
         column_cells = self.patch_frames * F
         full = (self.full_freq_ratio * budget / column_cells).round()
         full = full.minimum(budget // column_cells).long().minimum(columns)

@@ -9,6 +9,9 @@ from pathlib import Path
 import torch
 
 from speechbrain.dataio import audio_io
+from speechbrain.utils.logger import get_logger
+
+logger = get_logger(__name__)
 
 
 class RandomGain(torch.nn.Module):
@@ -16,6 +19,16 @@ class RandomGain(torch.nn.Module):
 
     It is drawn uniformly from ``-decibels .. decibels``. Unlike SpeechBrain's
     ``RandAmp``, this does not normalise clips to their peak first.
+
+    Arguments
+    ---------
+    decibels : float
+        Largest change of the level.
+
+    Raises
+    ------
+    ValueError
+        If it is negative.
 
     Example
     -------
@@ -31,7 +44,18 @@ class RandomGain(torch.nn.Module):
         self.decibels = decibels
 
     def forward(self, wavs):
-        """Scales waveforms ``[B, S]``."""
+        """Scales a batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Waveforms ``[B, S]``.
+        """
         draw = 2 * torch.rand(len(wavs), 1, device=wavs.device) - 1
         return wavs * 10 ** (draw * self.decibels / 20)
 
@@ -42,6 +66,16 @@ class RandomShift(torch.nn.Module):
     It is drawn uniformly from ``-max_shift .. max_shift``, or up to half of a
     clip that is shorter than twice that. What is shifted out of the clip is
     lost, and zeros come in: its other end would be heard as another sound.
+
+    Arguments
+    ---------
+    max_shift : int
+        Largest shift in samples.
+
+    Raises
+    ------
+    ValueError
+        If it is negative.
 
     Example
     -------
@@ -58,7 +92,20 @@ class RandomShift(torch.nn.Module):
         self.max_shift = max_shift
 
     def forward(self, wavs, lengths):
-        """Shifts waveforms ``[B, S]``; padding is neither moved nor read."""
+        """Shifts a batch; padding is neither moved nor read.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]``.
+        lengths : torch.Tensor
+            Lengths ``[B]`` relative to S.
+
+        Returns
+        -------
+        torch.Tensor
+            Waveforms ``[B, S]``.
+        """
         B, S = wavs.shape
         valid = (lengths * S).round().long().clamp(min=1)[:, None]
         limit = (valid // 2).clamp(max=self.max_shift)
@@ -75,7 +122,13 @@ class NoiseCuts:
     """Random cuts from recordings of noise, which the first call reads.
 
     For ``noise_funct`` of ``speechbrain.augment.time_domain.AddNoise``. The
-    folder holds mono ``*.flac`` files at the sampling rate of the clips.
+    folder holds mono ``*.flac`` files at the sampling rate of the clips;
+    without any, there is white noise, and a warning.
+
+    Arguments
+    ---------
+    folder : str
+        The folder of recordings.
 
     Example
     -------
@@ -92,19 +145,32 @@ class NoiseCuts:
         self.samples, self.total = None, None
 
     def __call__(self, wavs):
-        """Random cuts ``[B, S]`` of the concatenated recordings.
+        """Random cuts of the concatenated recordings.
 
-        A folder without a recording is a FileNotFoundError.
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            A batch ``[B, S]`` of the same shape and device.
+
+        Returns
+        -------
+        torch.Tensor
+            Cuts ``[B, S]``.
         """
         if self.samples is None:
             paths = sorted(self.folder.glob("*.flac"))
-            if not paths:
-                raise FileNotFoundError(
-                    f"{self.folder} holds no noise recordings (*.flac)."
-                )
             recordings = [audio_io.load(path)[0][0] for path in paths]
-            self.samples = torch.cat(recordings).to(wavs.device)
+            self.samples = torch.cat([*recordings, torch.zeros(0)])
+            self.samples = self.samples.to(wavs.device)
             self.total = len(self.samples)
+            if not paths:
+                logger.warning(
+                    "%s holds no recordings of noise (*.flac): adding white "
+                    "noise instead.",
+                    self.folder,
+                )
+        if self.total == 0:
+            return torch.randn_like(wavs)
         B, S = wavs.shape
         # The recordings repeat after the last sample.
         needed = self.total + S - 1

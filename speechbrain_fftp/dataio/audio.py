@@ -87,27 +87,14 @@ class _AudioFile(sf.SoundFile):
 def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
     """Reads an audio file, or a part of it, and averages the channels.
 
-    Arguments
-    ---------
-    source : str, bytes, or binary file
-        See ``ffmpeg.readable_source``.
-    max_seconds, start_seconds : float
-        The part to read.
-
-    Returns
-    -------
-    samples : numpy.ndarray
-        Mono waveform ``[S]`` in float32.
-    rate : int
-        Sampling rate in Hz.
-    channels, frames : int
-        Number of channels of the file, and its length in frames.
+    Returns the mono waveform ``[S]`` in float32, its sampling rate in Hz, and
+    the file's number of channels and length in frames.
 
     Raises
     ------
     ValueError
-        If the source is empty, unreadable, truncated or too long to be read at
-        once, or has an invalid sampling rate or invalid samples.
+        If the source, see ``open_audio``, is empty, unreadable, truncated or
+        too long to be read at once, or has an invalid sampling rate or samples.
     """
     with open_audio(source, start_seconds + max_seconds) as file:
         rate, channels, frames = file.samplerate, file.channels, file.frames

@@ -33,13 +33,7 @@ TOLERANCE = 0.5  # seconds that the end of a recording may lack
 
 
 class AudioFiles:
-    """The audio of clips, in one file each.
-
-    Arguments
-    ---------
-    paths : dict
-        Maps ids to files.
-    """
+    """The audio of clips, in one file each; ``paths`` maps ids to files."""
 
     def __init__(self, paths):
         self.paths = paths
@@ -67,33 +61,15 @@ def encode_clip(
 ):
     """Encodes a clip as a mono 16-bit FLAC file in memory.
 
-    Arguments
-    ---------
-    source : str, bytes, or binary file
-        See ``ffmpeg.readable_source``; None if it is missing.
-    sample_rate : int
-        Sampling rate of the encoded clip, in Hz.
-    max_seconds : float
-        Longer clips are trimmed.
-    start : float
-        Where the clip starts, in seconds, if the source is a whole recording: a
-        file longer than 1.5 times the clip (and than 15 s).
-    always : bool
-        Whether every source is a whole recording.
-
-    Returns
-    -------
-    content : bytes
-        The encoded file, whose comment lists the treatments.
-    duration : float
-        In seconds.
-    treatments : list of str
-        Those of ``TREATMENTS`` that were applied.
+    With a ``start`` in seconds, the source may be a whole recording that the
+    clip is cut out of: ``always``, or if it is longer than 1.5 times the clip
+    (and than 15 s). Returns the content of the file, its duration in seconds,
+    and those of ``TREATMENTS`` that were applied, also listed in its comment.
 
     Raises
     ------
     ValueError
-        If the clip cannot be used, or the source ends before its end.
+        If the source is None, cannot be used, or ends before the clip.
     """
     if source is None:
         raise ValueError("missing file")
@@ -119,23 +95,9 @@ def convert_clips(
 ):
     """Converts clips to ``folder/ID.flac`` in parallel and keeps existing ones.
 
-    Arguments
-    ---------
-    clips : dict
-        Maps ids to the maximum duration and the start for ``encode_clip``.
-    iter_audio : callable
-        Takes the ids that are not yet converted, and yields ids and sources in
-        any order.
-    folder : str
-        Folder to write to.
-    rate : int
-        Sampling rate, in Hz.
-    num_workers : int, optional
-        Number of threads, by default one per CPU.
-    name : str, optional
-        Label of the progress bar.
-    always : bool
-        See ``encode_clip``.
+    ``clips`` maps ids to the maximum duration and the start for
+    ``encode_clip``. ``iter_audio`` takes the ids that are not yet converted,
+    and yields ids and sources in any order. ``name`` labels the progress bar.
 
     Returns
     -------
@@ -205,35 +167,12 @@ def write_shards(
     cut_always=False,
     num_workers=None,
 ):
-    """Writes clips into tar shards in WebDataset's format.
+    """Writes Clips into tar shards in WebDataset's format.
 
     A clip is ``NUMBER.flac`` and ``NUMBER.json``, with its id, duration and
     labels. Shards that an interrupted call has written are kept: each is
     complete once ``shard-NUMBER.json`` is beside it. No shard is empty.
-
-    Arguments
-    ---------
-    clips : list of Clip
-        The clips.
-    clip_audio : AudioFiles or audioset.shard_files.AudioShards
-        Their audio.
-    folder : str
-        Folder to write to.
-    classes : dict
-        Maps mids to display names.
-    sample_rate : int
-        Sampling rate, in Hz.
-    clips_per_shard : int
-        Number of clips in a shard; some may have fewer.
-    cut_always : bool
-        Whether every file is a whole recording, see ``encode_clip``.
-    num_workers : int, optional
-        Number of threads, by default one per CPU.
-
-    Returns
-    -------
-    converted, failed : dict
-        As of ``convert_clips``.
+    Returns the same as ``convert_clips``.
     """
     os.makedirs(folder, exist_ok=True)
     jobs = [

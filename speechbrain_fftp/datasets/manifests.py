@@ -161,17 +161,9 @@ def prepare_clips(
 ):
     """Converts the clips of a data folder once and writes the manifests.
 
-    Arguments
-    ---------
-    open_folder : callable
-        Takes no argument and returns a DataFolder.
-    data_folder, prepared_folder : str
-        Folders to read from and to write to.
-    **settings : dict
-        Further settings that the content depends on; those that are None are
-        not recorded.
-
-    See ``datasets.prepare.prepare_data`` for the other arguments and errors.
+    ``open_folder`` returns a DataFolder. ``settings`` are others that the
+    content depends on; those that are None are not recorded. For the remaining
+    arguments and the errors see ``audioset.prepare.prepare_audioset``.
     """
     if not 0 < valid_fraction < 1:
         raise ValueError(f"valid_fraction is {valid_fraction}, not in (0, 1)")

@@ -32,27 +32,13 @@ def prepare_folder(
 ):
     """Prepares a folder unless it is complete, and marks it complete.
 
-    Yields whether the block has to write the content. The folder is incomplete
-    if the block fails or the process is killed. The next call keeps the parts
-    named in ``resume`` if settings and source are the same, and removes the
-    other tables and parts.
-
-    Arguments
-    ---------
-    folder : str
-        Folder to prepare.
-    settings : dict
-        What the content depends on, for JSON. The path of the data does not
-        belong there.
-    source : str, optional
-        State of the source files, see ``source_state``. Without one, they count
-        as unchanged.
-    tables : list of str
-        The files of the content. The folder is incomplete without one of them.
-    parts : list of str
-        The folders of the content.
-    resume : list of str
-        Folders whose files are written atomically.
+    Yields whether the block has to write the content: the files ``tables`` and
+    the folders ``parts``. It depends on the ``settings``, a dict for JSON, and
+    on the ``source``, see ``source_state``; without one, source files count as
+    unchanged. The folder is incomplete if a table is missing, the block fails
+    or the process is killed. The next call keeps the parts named in ``resume``,
+    whose files must be written atomically, if settings and source are the same,
+    and removes the other tables and parts.
 
     Raises
     ------

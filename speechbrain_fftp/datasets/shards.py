@@ -105,6 +105,7 @@ class ShardDataset(DynamicItemDataset, IterableDataset):
         super().__init__(data, dynamic_items, output_keys)
         self.shards = shards
         self.batch_size = batch_size
+        self.rank, self.num_processes = _rank_and_number_of_processes()
         self.epoch_counter = epoch_counter
         self.seed = seed
         self.shuffle_buffer = shuffle_buffer
@@ -117,8 +118,7 @@ class ShardDataset(DynamicItemDataset, IterableDataset):
     @property
     def steps_per_epoch(self):
         """Number of batches that each process reads in an epoch."""
-        _, processes = _rank_and_number_of_processes()
-        return len(self.data) // (processes * self.batch_size)
+        return len(self.data) // (self.num_processes * self.batch_size)
 
     def __len__(self):
         return self.steps_per_epoch * self.batch_size
@@ -127,20 +127,20 @@ class ShardDataset(DynamicItemDataset, IterableDataset):
         worker = torch.utils.data.get_worker_info()
         number = worker.id if worker else 0
         num_workers = worker.num_workers if worker else 1
-        rank, processes = _rank_and_number_of_processes()
-        readers = processes * num_workers
+        readers = self.num_processes * num_workers
         if len(self.shards) < readers:
             raise ValueError(
-                f"{len(self.shards)} shards are not enough for {processes}"
-                f" processes with {num_workers} workers each: use fewer workers,"
-                " or prepare the data with smaller shards (clips_per_shard)."
+                f"{len(self.shards)} shards are not enough for"
+                f" {self.num_processes} processes with {num_workers} workers"
+                " each: use fewer workers, or prepare the data with smaller"
+                " shards (clips_per_shard)."
             )
         # Worker w makes the steps w, w + num_workers, ...
         steps = len(range(number, self.steps_per_epoch, num_workers))
         epoch = self.epoch_counter.current
         shards = self.shards.copy()
         random.Random(f"{self.seed}/{epoch}").shuffle(shards)
-        reader = rank * num_workers + number
+        reader = self.rank * num_workers + number
         clips = self._read(
             shards[reader::readers], f"{self.seed}/{epoch}/{reader}"
         )

@@ -29,8 +29,13 @@ def read_strong_labels(path, clips, classes, split):
     ``path`` is a table with one of ``STRONG_COLUMNS``, separated by tabs;
     ``classes`` maps its labels, such as mids, to those returned. Of the
     ``clips`` of the split, those are returned that the table lists: with an
-    event, or in a row that is otherwise empty if they have none. Without any,
-    or without an event of the classes, there is a ValueError.
+    event, or in a row that is otherwise empty if they have none.
+
+    Raises
+    ------
+    ValueError
+        If a row is invalid, or there is no clip of the split, or no event of
+        the classes.
     """
     with open_csv(path) as file:
         header = set(next(csv.reader(file, delimiter="\t"), ()))
@@ -78,7 +83,8 @@ def _find_clip(name, column, clips):
         ids += re.findall(r"^([\w-]{11})_\d+$", name)
     else:
         path = PureWindowsPath(name).as_posix()
-        path += "" if path.lower().endswith(AUDIO_EXTENSIONS) else ".wav"
+        if not path.lower().endswith(AUDIO_EXTENSIONS):
+            path = f"{path}.wav"
         ids += [os.path.splitext(path)[0], *possible_ids(path)]
     return next((clip for clip in ids if clip in clips), None)
 

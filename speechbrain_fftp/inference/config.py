@@ -166,15 +166,10 @@ def _assign(model, weights):
     expected = model.state_dict()
     check_names(weights, expected, "the model of config.json")
     for name, tensor in weights.items():
-        is_float = expected[name].is_floating_point()
-        if (
-            tensor.shape != expected[name].shape
-            or tensor.is_floating_point() != is_float
-        ):
+        if tensor.shape != expected[name].shape:
             raise ValueError(
-                f"{name} is {list(tensor.shape)}, {tensor.dtype}, but "
-                f"{list(expected[name].shape)}, {expected[name].dtype} in the "
-                "model of config.json."
+                f"{name} is {list(tensor.shape)}, but "
+                f"{list(expected[name].shape)} in the model of config.json."
             )
     model.load_state_dict(
         {name: x.to(expected[name].dtype) for name, x in weights.items()},

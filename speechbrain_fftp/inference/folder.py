@@ -151,17 +151,17 @@ def _read_labels(path):
                 f"{path}: expected the label of class {number}, found "
                 f"{','.join(row)[:80]!r}."
             )
-        check_label(row[1])
+        if has_control_characters(row[1]):
+            raise ValueError(f"{path}: {row[1][:80]!r} has control characters.")
     labels = [label for _, label in rows]
     if len(set(labels)) < len(labels):
         raise ValueError(f"{path} has a duplicate label.")
     return labels
 
 
-def check_label(label):
-    """Raises a ValueError if a label does not fit into a line of text."""
-    if any(category(c) in ("Cc", "Cs", "Zl", "Zp") for c in label):
-        raise ValueError(f"{label[:80]!r} has control characters.")
+def has_control_characters(label):
+    """Whether a label does not fit into a line of text."""
+    return any(category(c) in ("Cc", "Cs", "Zl", "Zp") for c in label)
 
 
 def export_inference(
@@ -177,23 +177,8 @@ def export_inference(
     If config.json cannot describe the modules, only ``hyperparams.yaml`` and
     its files are written, with a warning.
 
-    Arguments
-    ---------
-    hparams_file : str or Path
-        The resolved yaml in the experiment's folder.
-    modules : dict
-        The ``MODULES`` of a ``Tagger``.
-    label_encoder : CategoricalEncoder
-    folder : str or Path
-    single_label : bool
-        Whether a clip has exactly one label.
-    thresholds : list
-        Rows of thresholds.csv, if any.
-
-    Returns
-    -------
-    Path
-        The folder.
+    ``hparams_file`` is the resolved yaml in the experiment's folder, and
+    ``thresholds`` are rows of thresholds.csv, if any.
     """
     recipe = ruamel.yaml.YAML().load(Path(hparams_file))  # keeps the tags
     if missing := [key for key in NEEDED if key not in recipe]:

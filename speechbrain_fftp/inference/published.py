@@ -12,7 +12,10 @@ import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.datasets.audioset.lists import read_classes
-from speechbrain_fftp.inference.folder import check_label, load_folder
+from speechbrain_fftp.inference.folder import (
+    has_control_characters,
+    load_folder,
+)
 from speechbrain_fftp.pretrained.families import find_family, load_front_end
 from speechbrain_fftp.pretrained.tensors import read_checkpoint, read_json_file
 
@@ -103,7 +106,8 @@ def _check_names(id2label, n_classes):
     for name in names:
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f"id2label holds {str(name)[:80]!r}, not a name.")
-        check_label(name)
+        if has_control_characters(name):
+            raise ValueError(f"id2label: {name[:80]!r} has control characters.")
     return names
 
 

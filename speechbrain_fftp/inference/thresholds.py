@@ -103,7 +103,7 @@ def read_thresholds(folder, labels):
     if not path.is_file():
         return None
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="") as file:
             header, *rows = csv.reader(file)
         names, thresholds, positives, f1 = zip(*rows, strict=True)
         thresholds = np.array(thresholds, np.float32)

@@ -168,7 +168,7 @@ def read_blocks(source, sample_rate, progress=False):
     ValueError
         If it is no audio file, or shorter than 25 ms.
     """
-    if isinstance(source, np.ndarray) or hasattr(source, "detach"):
+    if isinstance(source, np.ndarray) or hasattr(source, "numpy"):
         raise ValueError("An array has no sampling rate: use tag.")
     if isinstance(source, list):
         yield from source
@@ -228,7 +228,7 @@ def mono_waveform(wav, sample_rate, target_rate):
             f"sample_rate={sample_rate!r} must be a number of Hz in "
             f"{audio.MIN_RATE}..{audio.MAX_RATE}."
         )
-    if hasattr(wav, "detach"):  # a tensor
+    if hasattr(wav, "numpy"):  # a tensor
         wav = wav.detach().cpu()
         if wav.is_floating_point():  # NumPy has no bfloat16
             wav = wav.float()

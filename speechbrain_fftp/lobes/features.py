@@ -18,15 +18,35 @@ CPU_BLOCK_FRAMES = 512
 TOP_DB = 120.0  # range of a clip's levels in decibels
 
 
-class _FrontEnd(torch.nn.Module):
-    """A front end with ``window``, ``shift`` in samples and mel ``banks``."""
+class FrontEnd(torch.nn.Module):
+    """Base class of front ends with windows of constant size and hop.
 
-    center = False  # windows start at the clip's first sample
+    Subclasses set ``sample_rate``, ``n_mels``, ``window`` and ``shift`` in
+    samples, and the buffer ``banks`` ``[n_fft / 2 + 1, n_mels]``.
+
+    Example
+    -------
+    >>> front_end = KaldiFbank()
+    >>> front_end.num_frames(16000)
+    98
+    >>> front_end.frame_lens(torch.tensor([1.0, 0.5]), 16000)
+    tensor([1.0000, 0.4898])
+    """
+
+    center = False  # whether windows are centred, or start, at a sample
 
     def num_frames(self, n_samples):
-        """Number of whole windows, or of centres, at least 1.
+        """Number of whole windows, or of centres, of a clip.
 
-        ``n_samples`` is a clip's number of samples, or a tensor of such.
+        Arguments
+        ---------
+        n_samples : int or torch.Tensor
+            Number of samples of a clip, or of each clip of a batch.
+
+        Returns
+        -------
+        int or torch.Tensor
+            Number of frames, at least 1.
         """
         needed = 0 if self.center else self.window
         frames = (n_samples - needed) // self.shift + 1
@@ -35,25 +55,50 @@ class _FrontEnd(torch.nn.Module):
         return max(frames, 1)
 
     def frame_lens(self, wav_lens, n_samples):
-        """Converts lengths relative to ``n_samples`` to those in frames.
+        """Converts lengths of waveforms to those of features.
 
         The two differ, since the last window of a clip starts before its end:
         with lengths in samples, an encoder would read up to two frames of
         padding. Exact up to 2**24 samples, 17 minutes at 16 kHz; beyond,
         float32 cannot express the length of every clip: pass float64.
+
+        Arguments
+        ---------
+        wav_lens : torch.Tensor
+            Lengths ``[B]`` relative to ``n_samples``.
+        n_samples : int
+            Number of samples of the batch.
+
+        Returns
+        -------
+        torch.Tensor
+            Lengths ``[B]`` relative to the number of frames.
         """
         samples = (wav_lens.double() * n_samples).round().long()
         return self.num_frames(samples) / self.num_frames(n_samples)
 
     def mel_power(self, frames, n_fft):
-        """Mel energies ``[B, T, n_mels]`` of windowed frames ``[B, T, N]``."""
+        """Mel energies of windowed frames.
+
+        Arguments
+        ---------
+        frames : torch.Tensor
+            Samples ``[B, T, N]``.
+        n_fft : int
+            Size of the FFT, at least N.
+
+        Returns
+        -------
+        torch.Tensor
+            Energies ``[B, T, n_mels]``.
+        """
         spectrum = torch.fft.rfft(frames, n_fft)
         power = spectrum.real.square().add_(spectrum.imag.square())
         # [B, T, n_fft / 2 + 1] -> [B, T, n_mels]
         return power @ self.banks
 
 
-class KaldiFbank(_FrontEnd):
+class KaldiFbank(FrontEnd):
     """Batched, differentiable Kaldi log-mel filterbanks.
 
     Equal to ``torchaudio.compliance.kaldi.fbank(htk_compat=True,
@@ -153,7 +198,7 @@ class KaldiFbank(_FrontEnd):
         return energies.clamp(min=self.floor).log()
 
 
-class MelDecibels(_FrontEnd):
+class MelDecibels(FrontEnd):
     """Batched, differentiable mel spectrograms in decibels.
 
     Equal to ``torchaudio.transforms.MelSpectrogram`` and
@@ -222,7 +267,8 @@ class MelDecibels(_FrontEnd):
             wav_lens = wavs.new_ones(len(wavs))
         samples = (wav_lens.double() * size).round().long().clamp(min=1)
         # Positions of the samples and of their reflections, [B, S + n_fft]
-        half, last = self.n_fft // 2, samples[:, None] - 1
+        half = self.n_fft // 2
+        last = samples[:, None] - 1
         places = torch.arange(
             -half, size + self.n_fft - half, device=wavs.device
         ).abs()
@@ -234,8 +280,8 @@ class MelDecibels(_FrontEnd):
         levels = energies.clamp(min=1e-10).log10() * 10
         frame = torch.arange(levels.shape[1], device=wavs.device)
         padding = frame >= self.num_frames(samples)[:, None]
-        own = levels.masked_fill(padding.unsqueeze(2), -torch.inf)
-        loudest = own.amax((1, 2), keepdim=True)
+        valid = levels.masked_fill(padding.unsqueeze(2), -torch.inf)
+        loudest = valid.amax((1, 2), keepdim=True)
         return levels.maximum(loudest - TOP_DB)
 
 

@@ -6,6 +6,8 @@ Authors
 
 import torch
 
+from speechbrain_fftp.nnet.tokens import length_mask
+
 # The arguments of ``Tagger``, in their order
 MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
 
@@ -31,11 +33,17 @@ class Tagger(torch.nn.Module):
 
     Example
     -------
-    >>> from speechbrain_fftp.lobes import features
+    >>> from speechbrain_fftp.lobes.features import (
+    ...     DatasetNormalization,
+    ...     KaldiFbank,
+    ... )
     >>> from speechbrain_fftp.lobes.models.AST import AST
-    >>> front_end = features.KaldiFbank(), features.DatasetNormalization()
-    >>> encoder = AST(embed_dim=48, depth=1, num_heads=3)
-    >>> tagger = Tagger(*front_end, encoder, torch.nn.Linear(48, 5))
+    >>> tagger = Tagger(
+    ...     compute_features=KaldiFbank(),
+    ...     mean_var_norm=DatasetNormalization(),
+    ...     embedding_model=AST(embed_dim=48, depth=1, num_heads=3),
+    ...     classifier=torch.nn.Linear(48, 5),
+    ... )
     >>> tagger(torch.rand(2, 16000), torch.tensor([1.0, 0.4])).shape
     torch.Size([2, 5])
     """
@@ -66,16 +74,16 @@ class Tagger(torch.nn.Module):
         lens : torch.Tensor or None
             Lengths ``[B]`` relative to T; None when ``wav_lens`` is absent.
         """
-        lens, more = wav_lens, ()
-        if wav_lens is not None:
-            n_samples = wavs.shape[1]
-            own = (wav_lens.double() * n_samples).round().unsqueeze(1)
-            padding = torch.arange(n_samples, device=wavs.device) >= own
-            wavs = wavs.masked_fill(padding, 0.0)
-            if hasattr(self.compute_features, "frame_lens"):
-                lens = self.compute_features.frame_lens(wav_lens, n_samples)
-                more = (wav_lens,)
-        feats = self.compute_features(wavs, *more)
+        if wav_lens is None:
+            return self.mean_var_norm(self.compute_features(wavs), None), None
+        n_samples = wavs.shape[1]
+        lengths = (wav_lens.double() * n_samples).round()
+        wavs = wavs.masked_fill(~length_mask(lengths, n_samples), 0.0)
+        if hasattr(self.compute_features, "frame_lens"):
+            feats = self.compute_features(wavs, wav_lens)
+            lens = self.compute_features.frame_lens(wav_lens, n_samples)
+        else:
+            feats, lens = self.compute_features(wavs), wav_lens
         return self.mean_var_norm(feats, lens), lens
 
     def classify(self, embeddings):
@@ -94,7 +102,18 @@ class Tagger(torch.nn.Module):
         return self.classifier(embeddings).squeeze(1).float()
 
     def step_times(self, n_samples):
-        """The center ``[N]`` in seconds of each token of a clip."""
+        """The center of each time step of a clip.
+
+        Arguments
+        ---------
+        n_samples : int
+            Number of samples of the clip.
+
+        Returns
+        -------
+        torch.Tensor
+            Times ``[T']`` in seconds.
+        """
         front_end = self.compute_features
         patches = self.embedding_model.embedding
         n_steps = patches.time_patches(front_end.num_frames(n_samples))

@@ -20,38 +20,70 @@ from speechbrain_fftp.nnet.mamba import Mamba
 
 
 class Macs(NamedTuple):
-    """Both counts of multiply-accumulates, which can be added up."""
+    """Both counts of multiply-accumulates, which can be added up.
+
+    Arguments
+    ---------
+    linear_conv : int
+        Those of linear and convolutional layers.
+    total : int
+        These, and those of attention and of Mamba's scans.
+
+    Example
+    -------
+    >>> Macs(1, 2) + Macs(3, 4)
+    Macs(linear_conv=4, total=6)
+    """
 
     linear_conv: int
     total: int
 
     def __add__(self, other):
-        return Macs(*map(sum, zip(self, other)))
+        return Macs(
+            self.linear_conv + other.linear_conv, self.total + other.total
+        )
 
 
 def count_macs(module, *inputs):
-    """Counts the ``Macs`` of a forward pass, summed over the batch."""
+    """Counts the multiply-accumulates of a forward pass, summed over the batch.
+
+    Arguments
+    ---------
+    module : torch.nn.Module
+        The model.
+    *inputs : tuple
+        Its inputs.
+
+    Returns
+    -------
+    Macs
+        Both counts.
+
+    Example
+    -------
+    >>> count_macs(torch.nn.Linear(8, 4), torch.rand(10, 8))
+    Macs(linear_conv=320, total=320)
+    """
     # Torch does not count the FLOPs of attention on a CPU.
     cpu_attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    more = {cpu_attention: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v)}
-    counter = FlopCounterMode(display=False, custom_mapping=more)
+    counter = FlopCounterMode(
+        display=False, custom_mapping={cpu_attention: _cpu_attention_flops}
+    )
     linear_conv = attention = scans = 0
 
-    def count_mixer(mixer, args, output):
-        """Adds the convolutions and scans of a Mamba layer."""
-        nonlocal linear_conv, scans
-        if not isinstance(mixer, Mamba):
-            return
-        tokens = args[0].shape[0] * args[0].shape[1]
-        steps = tokens * mixer.d_inner * (2 if mixer.bidirectional else 1)
-        forms = 2 if mixer.bidirectional == "bi-bi" else 1
-        linear_conv += tokens * mixer.d_inner * mixer.d_conv * forms
-        scans += 3 * steps * mixer.d_state
+    def count_scans(layer, args, output):
+        """Adds the scans of a Mamba layer."""
+        nonlocal scans
+        if isinstance(layer, Mamba):
+            batch, n_tokens, _ = args[0].shape
+            directions = 2 if layer.bidirectional else 1
+            states = layer.d_inner * layer.d_state
+            scans += 3 * batch * n_tokens * states * directions
 
     # With gradients, which the counter's module tracker expects
     with torch.inference_mode(False), torch.enable_grad():
         copies = [x.clone() if torch.is_tensor(x) else x for x in inputs]
-        with register_module_forward_hook(count_mixer), counter:
+        with register_module_forward_hook(count_scans), counter:
             module(*copies)
     for operation, flops in counter.get_flop_counts()["Global"].items():
         name = str(operation)
@@ -62,3 +94,8 @@ def count_macs(module, *inputs):
         elif not scans:  # unfused attention; in a Mamba layer, the scan
             attention += flops // 2
     return Macs(linear_conv, linear_conv + attention + scans)
+
+
+def _cpu_attention_flops(q_shape, k_shape, v_shape, *args, **kwargs):
+    """FLOPs of attention on a CPU."""
+    return sdpa_flop_count(q_shape, k_shape, v_shape)

@@ -11,11 +11,8 @@ import math
 
 import torch
 
+from speechbrain_fftp.nnet.convolution import causal_conv_silu, depthwise_conv
 from speechbrain_fftp.nnet.selective_scan import selective_scan
-from speechbrain_fftp.nnet.selective_scan.convolution import (
-    _convolve,
-    _convolve_valid,
-)
 
 
 class Mamba(torch.nn.Module):
@@ -139,12 +136,11 @@ class Mamba(torch.nn.Module):
             tokens = torch.arange(x.shape[1], device=x.device)
             x = x.masked_fill((tokens >= lengths[:, None])[..., None], 0.0)
         x, z = self.in_proj(x).chunk(2, 2)
-        u = _convolve(x, self.conv1d, self.backend)
-        inputs = self._scan_inputs(u, z, lengths)
-        out = selective_scan(**inputs)
+        u = causal_conv_silu(x, self.conv1d)
+        out = selective_scan(**self._scan_inputs(u, z, lengths))
         if self.bidirectional == "bi-bi":
-            u = _convolve(x, self.conv1d_b, self.backend, reverse=True)
-            inputs = self._scan_inputs(u, z, lengths, "_b")
+            u = causal_conv_silu(x, self.conv1d_b, reverse=True)
+            inputs = self._scan_inputs(u, z, lengths, suffix="_b")
             out = (out + selective_scan(**inputs, reverse=True)) / 2
         return self.out_proj(out.transpose(1, 2))
 
@@ -176,24 +172,30 @@ class Mamba(torch.nn.Module):
                 "run as a stream: build it with bidirectional=False."
             )
         x, z = self.in_proj(x).chunk(2, 2)
-        history = x.new_zeros(x.shape[0], self.d_conv - 1, self.d_inner)
-        history, states = state or (history, None)
+        if state is None:
+            history = x.new_zeros(x.shape[0], self.d_conv - 1, self.d_inner)
+            states = None
+        else:
+            history, states = state
         x = torch.cat([history, x], 1)
-        inputs = self._scan_inputs(_convolve_valid(x, self.conv1d), z)
+        u = depthwise_conv(x, self.conv1d.weight, self.conv1d.bias)
         out, states = selective_scan(
-            **inputs, initial_state=states, return_last_state=True
+            **self._scan_inputs(torch.nn.functional.silu(u), z),
+            initial_state=states,
+            return_last_state=True,
         )
         history = x[:, x.shape[1] - history.shape[1] :]
         return self.out_proj(out.transpose(1, 2)), (history, states)
 
     def _scan_inputs(self, u, z, lengths=None, suffix=""):
         """Arguments of the scan from channels u and gate z ``[B, L, D]``."""
-        A_log, D, x_proj, dt_proj = (
-            getattr(self, name.format(suffix))
-            for name in ("A{}_log", "D{}", "x_proj{}", "dt_proj{}")
-        )
+        A_log = getattr(self, f"A{suffix}_log")
+        x_proj = getattr(self, f"x_proj{suffix}")
+        dt_proj = getattr(self, f"dt_proj{suffix}")
         if self.bidirectional == "fo-bi":
             A_log = torch.stack((A_log, self.A_b_log))  # scans both directions
+        # The decay rates, in at least float32
+        A = -A_log.to(torch.promote_types(A_log.dtype, torch.float32)).exp()
         # [B, L, D] -> [B, L, rank], [B, L, N], [B, L, N]
         ranks = (self.dt_rank, self.d_state, self.d_state)
         delta, B, C = x_proj(u).split(ranks, 2)
@@ -202,21 +204,16 @@ class Mamba(torch.nn.Module):
         return {
             "u": u.transpose(1, 2),
             "delta": delta.transpose(1, 2),
-            "A": _decay(A_log),
+            "A": A,
             "B": B.transpose(1, 2),
             "C": C.transpose(1, 2),
-            "D": D,
+            "D": getattr(self, f"D{suffix}"),
             "z": z.transpose(1, 2),
             "delta_bias": dt_proj.bias,
             "delta_softplus": True,
             "lengths": lengths,
             "backend": self.backend,
         }
-
-
-def _decay(A_log):
-    """The decay rates A from their logarithms, in at least float32."""
-    return -A_log.to(torch.promote_types(A_log.dtype, torch.float32)).exp()
 
 
 class MambaBlock(torch.nn.Module):

@@ -7,8 +7,48 @@ Authors
 import torch
 
 
+def init_truncated(tensor):
+    """Draws initial values from a truncated normal distribution.
+
+    Its standard deviation is 0.02. Tensors on the meta device have no values:
+    for them, torch would import its compiler, which takes more than a second.
+
+    Arguments
+    ---------
+    tensor : torch.Tensor
+        Filled in place.
+
+    Example
+    -------
+    >>> tensor = torch.zeros(3)
+    >>> init_truncated(tensor)
+    >>> bool(tensor.any())
+    True
+    """
+    if not tensor.is_meta:
+        torch.nn.init.trunc_normal_(tensor, std=0.02)
+
+
 def resize_positions(table, time_patches):
-    """Interpolates positions ``[F', T', D]`` to another number T'."""
+    """Interpolates positions to another number of columns.
+
+    Arguments
+    ---------
+    table : torch.Tensor
+        Positions ``[F', T', D]``.
+    time_patches : int
+        The new T'.
+
+    Returns
+    -------
+    torch.Tensor
+        Positions ``[F', T', D]``.
+
+    Example
+    -------
+    >>> resize_positions(torch.rand(1, 196, 8), 96).shape
+    torch.Size([1, 96, 8])
+    """
     if table.shape[1] == time_patches:
         return table
     resized = torch.nn.functional.interpolate(
@@ -49,7 +89,7 @@ class PositionEmbedding(torch.nn.Module):
         self.table = torch.nn.Parameter(
             torch.empty(freq_patches, time_patches, embed_dim)
         )
-        torch.nn.init.trunc_normal_(self.table, std=0.02)
+        init_truncated(self.table)
 
     def resize(self, time_patches):
         """Interpolates the table to another number T' of columns.
@@ -57,6 +97,7 @@ class PositionEmbedding(torch.nn.Module):
         Arguments
         ---------
         time_patches : int
+            The new T'.
         """
         resized = resize_positions(self.table.data, time_patches)
         self.table = torch.nn.Parameter(resized, self.table.requires_grad)
@@ -96,9 +137,9 @@ class PositionEmbedding(torch.nn.Module):
         place = (columns * scale).clamp(max=known - 1)
         left = place.floor().long()
         right = (left + 1).clamp(max=known - 1)
-        share = (place - left).to(table.dtype)[None, :, :, None]
+        weight = (place - left).to(table.dtype)[None, :, :, None]
         # [F', B, T, D] -> [B, F' * T, D]
-        stretched = torch.lerp(table[:, left], table[:, right], share)
+        stretched = torch.lerp(table[:, left], table[:, right], weight)
         return stretched.transpose(0, 1).flatten(1, 2)
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):

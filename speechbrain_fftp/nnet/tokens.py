@@ -1,8 +1,13 @@
-"""Pooling, normalisation and depthwise convolution over token sequences.
+"""From clips to tokens, and from tokens to the embedding of a clip.
+
+Tokens along time are called time steps: square patches make several tokens of
+each, which are ordered frequency-major.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
+
+from typing import NamedTuple, Optional
 
 import torch
 
@@ -10,7 +15,26 @@ POOLINGS = ("cls", "mean", "cls+mean", "tokens")
 
 
 def check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):
-    """Raises a ValueError if a patch embedding does not fit an encoder."""
+    """Checks whether a patch embedding fits an encoder.
+
+    Arguments
+    ---------
+    embedding : torch.nn.Module
+        A patch embedding of ``speechbrain_fftp.nnet.patching``.
+    n_mels, embed_dim, max_frames, num_heads : int
+        Arguments of the encoder.
+
+    Raises
+    ------
+    ValueError
+        If its sizes differ, its patches are longer than the longest clip, or
+        ``embed_dim`` is no multiple of ``num_heads``.
+
+    Example
+    -------
+    >>> from speechbrain_fftp.nnet.patching import FFTPEmbedding
+    >>> check_embedding(FFTPEmbedding(128, 192), 128, 192, max_frames=1024)
+    """
     if num_heads < 1 or embed_dim % num_heads:
         raise ValueError(
             f"embed_dim={embed_dim} must be a multiple of "
@@ -30,13 +54,59 @@ def check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):
         )
 
 
+def check_pooling(pooling, known=POOLINGS):
+    """Checks whether a kind of pooling is known.
+
+    Arguments
+    ---------
+    pooling : str
+        The kind of pooling.
+    known : tuple of str
+        Those that an encoder has.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+
+    Example
+    -------
+    >>> check_pooling("cls+mean")
+    """
+    if pooling not in known:
+        raise ValueError(
+            f"pooling={pooling!r} must be one of {', '.join(known)}."
+        )
+
+
 def trim_padding(feats, wav_lens):
     """Removes the padding that all clips share and zeroes the rest.
 
-    Returns features ``[B, T, F]`` with the T of the longest clip, or in
-    compiled code as they are, and each clip's number of frames ``[B]``, which
-    is None if all are equally long: ``round(wav_lens * T)``, at least one.
     Lengths on the CPU avoid a GPU synchronisation.
+
+    Arguments
+    ---------
+    feats : torch.Tensor
+        Features ``[B, T, F]``.
+    wav_lens : torch.Tensor or None
+        Lengths ``[B]`` relative to T; None if all clips are equally long.
+
+    Returns
+    -------
+    feats : torch.Tensor
+        Features with the T of the longest clip, or in compiled code as long as
+        they were.
+    n_frames : torch.Tensor or None
+        Each clip's number of frames ``[B]``, ``round(wav_lens * T)`` and at
+        least one; None if all clips are equally long.
+
+    Example
+    -------
+    >>> feats, n_frames = trim_padding(
+    ...     torch.ones(2, 10, 4), torch.tensor([0.8, 0.3])
+    ... )
+    >>> feats.shape, n_frames
+    (torch.Size([2, 8, 4]), tensor([8, 3]))
     """
     if wav_lens is None:
         return feats, None
@@ -48,57 +118,172 @@ def trim_padding(feats, wav_lens):
         if int(n_frames.min()) == longest:
             return feats, None
     n_frames = n_frames.to(feats.device, non_blocking=True)
-    frames = torch.arange(feats.shape[1], device=feats.device)
-    padding = frames[None, :, None] >= n_frames[:, None, None]
-    return feats.masked_fill(padding, 0.0), n_frames
+    valid = length_mask(n_frames, feats.shape[1])
+    return feats.masked_fill(~valid.unsqueeze(2), 0.0), n_frames
+
+
+def length_mask(lengths, size):
+    """What belongs to each item of a padded batch.
+
+    Arguments
+    ---------
+    lengths : torch.Tensor
+        Absolute lengths ``[B]``.
+    size : int
+        Length N of the batch.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[B, N]``, False in padding.
+
+    Example
+    -------
+    >>> length_mask(torch.tensor([3, 1]), 3)
+    tensor([[ True,  True,  True],
+            [ True, False, False]])
+    """
+    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
+
+
+class ClipTokens(NamedTuple):
+    """The tokens of a batch of clips.
+
+    Arguments
+    ---------
+    tokens : torch.Tensor
+        Tokens ``[B, F' * T', D]``.
+    n_steps : int
+        Number of time steps T'.
+    stride_frames : int
+        Frames from one time step to the next.
+    step_counts : torch.Tensor, optional
+        Each clip's own number of time steps ``[B]``; None if all clips are
+        equally long.
+    valid : torch.Tensor, optional
+        Which time steps are a clip's own ``[B, T']``; None if all are.
+
+    Example
+    -------
+    >>> ClipTokens(torch.rand(2, 12, 8), n_steps=12, stride_frames=5).valid
+    """
+
+    tokens: torch.Tensor
+    n_steps: int
+    stride_frames: int
+    step_counts: Optional[torch.Tensor] = None
+    valid: Optional[torch.Tensor] = None
 
 
 def embed_clips(embedding, feats, wav_lens):
     """Embeds the frames of each clip, with a stride that the embedding draws.
 
-    Returns tokens ``[B, F' * T', D]`` and the stride; each clip's own number of
-    columns ``[B]``, and which columns are its own ``[B, T']``. The latter two
-    are None if all clips are equally long.
+    Arguments
+    ---------
+    embedding : torch.nn.Module
+        A patch embedding.
+    feats : torch.Tensor
+        Features ``[B, T, F]``.
+    wav_lens : torch.Tensor or None
+        Lengths ``[B]`` relative to T; None if all clips are equally long.
+
+    Returns
+    -------
+    ClipTokens
+        The tokens and which of them are each clip's own.
+
+    Example
+    -------
+    >>> from speechbrain_fftp.nnet.patching import FFTPEmbedding
+    >>> clips = embed_clips(
+    ...     FFTPEmbedding(16, 8), torch.rand(2, 100, 16), torch.tensor([1, 0.5])
+    ... )
+    >>> clips.tokens.shape, clips.step_counts
+    (torch.Size([2, 16, 8]), tensor([16,  6]))
     """
     feats, n_frames = trim_padding(feats, wav_lens)
     stride = embedding.draw_stride()
     # [B, T, F] -> [B, F' * T', D]
     tokens = embedding(feats, stride)
+    n_steps = tokens.shape[1] // embedding.freq_patches
     if n_frames is None:
-        return tokens, stride, None, None
-    valid = embedding.time_patches(n_frames, stride)
-    columns = tokens.shape[1] // embedding.freq_patches
-    own = torch.arange(columns, device=feats.device) < valid[:, None]
-    return tokens, stride, valid, own
+        return ClipTokens(tokens, n_steps, stride)
+    step_counts = embedding.time_patches(n_frames, stride)
+    valid = length_mask(step_counts, n_steps)
+    return ClipTokens(tokens, n_steps, stride, step_counts, valid)
 
 
 def token_batch_norm(norm, tokens, valid=None):
-    """Applies a ``BatchNorm1d`` with the statistics of clips' own tokens.
+    """Applies a batch normalisation with the statistics of clips' own tokens.
 
-    Others, where ``valid`` ``[B, N]`` is False, become 0.0. A single token has
-    no statistics: the running ones are used. This is no layer of its own, since
-    training on several GPUs puts a ``SyncBatchNorm`` in place.
+    A single token has no statistics: the running ones are used. This is no
+    layer of its own, since training on several GPUs puts a ``SyncBatchNorm`` in
+    place.
+
+    Arguments
+    ---------
+    norm : torch.nn.BatchNorm1d
+        The layer.
+    tokens : torch.Tensor
+        Tokens ``[B, N, D]``.
+    valid : torch.Tensor, optional
+        True for a clip's own tokens ``[B, N]``; the others become 0.0.
+
+    Returns
+    -------
+    torch.Tensor
+        Tokens ``[B, N, D]``.
+
+    Example
+    -------
+    >>> norm = torch.nn.BatchNorm1d(8)
+    >>> token_batch_norm(norm, torch.rand(2, 10, 8)).mean().abs() < 1e-6
+    tensor(True)
     """
     if norm.training and valid is not None:
-        own = token_batch_norm(norm, tokens[valid].unsqueeze(0))[0]
-        return own.new_zeros(tokens.shape).index_put((valid,), own)
-    own = tokens.flatten(0, 1)
-    if norm.training and len(own) == 1 and type(norm) is torch.nn.BatchNorm1d:
-        about = norm.running_mean, norm.running_var, norm.weight, norm.bias
-        own = torch.nn.functional.batch_norm(own, *about, eps=norm.eps)
+        normalised = token_batch_norm(norm, tokens[valid].unsqueeze(0))[0]
+        zeros = normalised.new_zeros(tokens.shape)
+        return zeros.index_put((valid,), normalised)
+    flat = tokens.flatten(0, 1)  # [B * N, D]
+    if norm.training and len(flat) == 1 and type(norm) is torch.nn.BatchNorm1d:
+        flat = torch.nn.functional.batch_norm(
+            flat,
+            norm.running_mean,
+            norm.running_var,
+            norm.weight,
+            norm.bias,
+            eps=norm.eps,
+        )
     else:
-        own = norm(own)
+        flat = norm(flat)
     if valid is not None:
-        own = own.masked_fill(~valid.flatten().unsqueeze(1), 0.0)
-    return own.view_as(tokens)
+        flat = flat.masked_fill(~valid.flatten().unsqueeze(1), 0.0)
+    return flat.view_as(tokens)
 
 
 def pool_tokens(pooling, cls, tokens, valid=None):
-    """Pools tokens to ``[B, 1, D]``; with "tokens", keeps ``[B, N, D]``.
+    """Pools the tokens of each clip.
 
-    ``cls`` is the mean of the class tokens ``[B, 1, D]``, ``tokens`` are the
-    others ``[B, N, D]``, and ``valid`` is True for a clip's own ``[B, N]``, by
-    default all; with "tokens", those of padding become 0.0.
+    Arguments
+    ---------
+    pooling : str
+        "cls", "mean", "cls+mean", or "tokens", which keeps them.
+    cls : torch.Tensor or None
+        Mean of the class tokens ``[B, 1, D]``, if any.
+    tokens : torch.Tensor
+        The other tokens ``[B, N, D]``.
+    valid : torch.Tensor, optional
+        True for a clip's own tokens ``[B, N]``; by default, all are.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[B, 1, D]``; with "tokens", ``[B, N, D]``, 0.0 in padding.
+
+    Example
+    -------
+    >>> pool_tokens("mean", None, torch.rand(2, 10, 8)).shape
+    torch.Size([2, 1, 8])
     """
     if pooling == "cls":
         return cls
@@ -113,72 +298,21 @@ def pool_tokens(pooling, cls, tokens, valid=None):
 
 
 def own_tokens(tokens):
-    """Mask ``[B, N]`` of a clip's own tokens: those of padding are 0.0."""
-    return (tokens != 0).any(2)
-
-
-def check_pooling(pooling, known=POOLINGS):
-    """Raises a ValueError if a kind of pooling is unknown."""
-    if pooling not in known:
-        raise ValueError(
-            f"pooling={pooling!r} must be one of {', '.join(known)}."
-        )
-
-
-class TokenConvolution(torch.nn.Conv1d):
-    """A depthwise convolution over a clip's own tokens.
-
-    It adds local positional information, as the conditional
-    positions of https://arxiv.org/abs/2102.10882 do.
+    """Which tokens are a clip's own, of those that ``pooling="tokens"`` keeps.
 
     Arguments
     ---------
-    embed_dim : int
-        Number of channels D of a token.
-    kernel : int
-        Tokens that an output depends on, an odd number.
+    tokens : torch.Tensor
+        Tokens ``[B, N, D]``, 0.0 in padding.
 
-    Raises
-    ------
-    ValueError
-        If the kernel is not odd.
+    Returns
+    -------
+    torch.Tensor
+        ``[B, N]``, False in padding.
 
     Example
     -------
-    >>> TokenConvolution(192, kernel=9)(torch.rand(2, 196, 192)).shape
-    torch.Size([2, 196, 192])
+    >>> own_tokens(torch.tensor([[[0.5, 0.0], [0.0, 0.0]]]))
+    tensor([[ True, False]])
     """
-
-    def __init__(self, embed_dim, kernel):
-        if kernel < 1 or kernel % 2 == 0:
-            raise ValueError(f"The kernel must be odd, not {kernel}.")
-        super().__init__(
-            embed_dim, embed_dim, kernel, padding=kernel // 2, groups=embed_dim
-        )
-
-    def forward(self, tokens, valid=None):
-        """Applies the convolution.
-
-        Arguments
-        ---------
-        tokens : torch.Tensor
-            Tokens ``[B, N, D]``, in the order of time.
-        valid : torch.Tensor, optional
-            True for a clip's own tokens ``[B, N]``; others are not read.
-
-        Returns
-        -------
-        torch.Tensor
-            Tokens ``[B, N, D]``.
-        """
-        own = tokens if valid is None else tokens * valid.unsqueeze(2)
-        if own.is_cuda:
-            # [B, N, D] -> [B, D, N] -> [B, N, D]
-            return super().forward(own.transpose(1, 2)).transpose(1, 2)
-        # On a CPU, the same with the channels last in memory is faster.
-        maps = own.unsqueeze(1).permute(0, 3, 1, 2)  # [B, D, 1, N]
-        kernel, padding = self.weight.unsqueeze(2), (0, *self.padding)
-        maps = torch.nn.functional.conv2d(
-            maps, kernel, self.bias, padding=padding, groups=self.groups
-        )
-        return maps.permute(0, 2, 3, 1).squeeze(1)
+    return (tokens != 0).any(2)

@@ -7,9 +7,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import torch
+
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
+from speechbrain_fftp.nnet.patching import PatchEmbedding
 from speechbrain_fftp.pretrained.front_end import (
     FrontEnd,
     check_number,
@@ -17,57 +19,42 @@ from speechbrain_fftp.pretrained.front_end import (
 )
 from speechbrain_fftp.pretrained.renaming import (
     PATCHES,
+    POSITIONS,
     build,
     count_blocks,
     read_sizes,
     split_positions,
 )
 
-# Tensor names here and in the file, see rename_tensors
+# What is replaced in the names of tensors
 ORIGINAL = {
-    "tokens": ["v.cls_token", "v.dist_token"],
-    "positions": ["v.pos_embed"],
-    "embedding.proj.*": ["v.patch_embed.proj.*"],
-    "blocks.#.norm1.*": ["v.blocks.#.norm1.*"],
-    "blocks.#.qkv.*": ["v.blocks.#.attn.qkv.*"],
-    "blocks.#.proj.*": ["v.blocks.#.attn.proj.*"],
-    "blocks.#.norm2.*": ["v.blocks.#.norm2.*"],
-    "blocks.#.mlp.0.*": ["v.blocks.#.mlp.fc1.*"],
-    "blocks.#.mlp.3.*": ["v.blocks.#.mlp.fc2.*"],
-    "norm.*": ["v.norm.*"],
-    "classifier.0.*": ["mlp_head.0.*"],
-    "classifier.1.*": ["mlp_head.1.*"],
+    r"^v\.": "",
+    r"^patch_embed\.": "embedding.",
+    r"^pos_embed$": "positions",
+    r"\.attn\.": ".",
+    r"\.mlp\.fc1\.": ".mlp.0.",
+    r"\.mlp\.fc2\.": ".mlp.3.",
+    r"^mlp_head\.": "classifier.",
 }
-
-# The two ImageNet classifiers, which the original saves but never runs
-ORIGINAL_UNUSED = (
-    "v.head.weight",
-    "v.head.bias",
-    "v.head_dist.weight",
-    "v.head_dist.bias",
-)
-
-ROOT = "audio_spectrogram_transformer."
-EMBEDDINGS = ROOT + "embeddings."
-LAYER = ROOT + "encoder.layer.#."
 HUGGING_FACE = {
-    "tokens": [EMBEDDINGS + "cls_token", EMBEDDINGS + "distillation_token"],
-    "positions": [EMBEDDINGS + "position_embeddings"],
-    "embedding.proj.*": [EMBEDDINGS + "patch_embeddings.projection.*"],
-    "blocks.#.norm1.*": [LAYER + "layernorm_before.*"],
-    "blocks.#.qkv.*": [
-        LAYER + "attention.attention.query.*",
-        LAYER + "attention.attention.key.*",
-        LAYER + "attention.attention.value.*",
-    ],
-    "blocks.#.proj.*": [LAYER + "attention.output.dense.*"],
-    "blocks.#.norm2.*": [LAYER + "layernorm_after.*"],
-    "blocks.#.mlp.0.*": [LAYER + "intermediate.dense.*"],
-    "blocks.#.mlp.3.*": [LAYER + "output.dense.*"],
-    "norm.*": [ROOT + "layernorm.*"],
-    "classifier.0.*": ["classifier.layernorm.*"],
-    "classifier.1.*": ["classifier.dense.*"],
+    r"^audio_spectrogram_transformer\.": "",
+    r"^embeddings\.patch_embeddings\.projection\.": "embedding.proj.",
+    r"^embeddings\.position_embeddings$": "positions",
+    r"^embeddings\.distillation_token$": "dist_token",
+    r"^embeddings\.cls_token$": "cls_token",
+    r"^encoder\.layer\.": "blocks.",
+    r"\.layernorm_before\.": ".norm1.",
+    r"\.attention\.attention\.": ".",
+    r"\.attention\.output\.dense\.": ".proj.",
+    r"\.layernorm_after\.": ".norm2.",
+    r"\.intermediate\.dense\.": ".mlp.0.",
+    r"\.output\.dense\.": ".mlp.3.",
+    r"^layernorm\.": "norm.",
+    r"^classifier\.layernorm\.": "classifier.0.",
+    r"^classifier\.dense\.": "classifier.1.",
 }
+# The two ImageNet classifiers, which the original saves but never runs
+UNUSED = ("head.weight", "head.bias", "head_dist.weight", "head_dist.bias")
 
 # Settings of config.json with the values that are supported
 CONFIG_FIXED = {"hidden_act": ("gelu",), "qkv_bias": (True,)}
@@ -80,7 +67,8 @@ CONFIG_SIZES = {
     "max_frames": "max_length",
     "mlp_dim": "intermediate_size",
     "patch_size": "patch_size",
-    "stride": "time_stride",
+    "stride_frames": "time_stride",
+    "stride_bins": "frequency_stride",
     "norm_eps": "layer_norm_eps",
 }
 
@@ -91,19 +79,21 @@ def build_from_folder(checkpoint):
     ``layer_norm_eps`` is also that of the classifier's norm.
     """
     sizes = read_sizes(checkpoint, CONFIG_SIZES, CONFIG_FIXED)
-    if checkpoint.config.get("frequency_stride") != sizes["stride"]:
-        raise ValueError(
-            f"{checkpoint.config_file}: frequency_stride="
-            f"{checkpoint.config.get('frequency_stride')!r} and time_stride="
-            f"{sizes['stride']} must be equal."
-        )
+
+    def make_encoder(tensors):
+        """The encoder of config.json."""
+        for number in range(sizes["depth"]):
+            for kind in ("weight", "bias"):
+                tensors[f"blocks.{number}.qkv.{kind}"] = torch.cat(
+                    [
+                        tensors.pop(f"blocks.{number}.{part}.{kind}")
+                        for part in ("query", "key", "value")
+                    ]
+                )
+        return _make_encoder(tensors, **sizes)
+
     return build(
-        checkpoint,
-        table=HUGGING_FACE,
-        depth=sizes["depth"],
-        model="an AST",
-        make_encoder=lambda tensors: _make_encoder(tensors, **sizes),
-        head_eps=sizes["norm_eps"],
+        checkpoint, HUGGING_FACE, make_encoder, head_eps=sizes["norm_eps"]
     )
 
 
@@ -115,59 +105,71 @@ def build_from_file(checkpoint):
     lengths with its number of patches, the multiple of 8 is used: the 1024, 512
     or 128 frames of the published training settings.
     """
-    return build(
-        checkpoint,
-        table=ORIGINAL,
-        depth=max(1, count_blocks(checkpoint.tensors, "v.blocks.")),
-        model="an AST",
-        make_encoder=_infer_encoder,
-        ignored=ORIGINAL_UNUSED,
-    )
+    return build(checkpoint, ORIGINAL, _infer_encoder)
 
 
 def _infer_encoder(tensors):
     """The original encoder that these tensors, renamed, are of."""
-    width, _, bins, frames = tensors[PATCHES].shape
+    for name in UNUSED:
+        tensors.pop(name, None)
+    width, _, patch_size, _ = tensors[PATCHES].shape
     _, n_positions, _ = tensors["positions"].shape
     n_mels, stride = 128, 10
-    if bins != frames or not 0 < bins <= n_mels:
-        raise ValueError(
-            f"Patches of {bins} bins by {frames} frames are not square patches "
-            f"of a spectrogram with {n_mels} bins."
-        )
     if not width or width % 64:
         raise ValueError(
             f"The width {width} is not a multiple of 64, the channels of a "
             "head in every published AST: the number of heads is unknown."
         )
-    rows = (n_mels - bins) // stride + 1
+    rows = max((n_mels - patch_size) // stride + 1, 1)
     columns = max((n_positions - 2) // rows, 1)
     return _make_encoder(
         tensors,
         n_mels=n_mels,
         embed_dim=width,
-        depth=count_blocks(tensors, "blocks."),
+        depth=count_blocks(tensors),
         num_heads=width // 64,
-        max_frames=(bins + stride * columns - 1) // 8 * 8,
-        mlp_dim=tensors["blocks.0.mlp.0.bias"].numel(),
-        patch_size=bins,
-        stride=stride,
+        max_frames=(patch_size + stride * columns - 1) // 8 * 8,
+        mlp_dim=len(tensors["blocks.0.mlp.0.bias"]),
+        patch_size=patch_size,
+        stride_frames=stride,
+        stride_bins=stride,
         norm_eps=1e-6,
     )
 
 
 def _make_encoder(
-    tensors, n_mels, embed_dim, patch_size, stride, mlp_dim, **sizes
+    tensors,
+    n_mels,
+    embed_dim,
+    patch_size,
+    stride_frames,
+    stride_bins,
+    mlp_dim,
+    **sizes,
 ):
     """An AST of these sizes, which its tensors are arranged for."""
+    if patch_size == n_mels and not tensors[PATCHES][..., -1].any():
+        raise ValueError(
+            "an earlier version exported this full-frequency model for "
+            "transformers. Use the inference folder that it was exported from."
+        )
+    embedding = PatchEmbedding(
+        n_mels,
+        embed_dim,
+        patch=[patch_size, patch_size],
+        stride=[stride_frames, stride_bins],
+    )
     encoder = AST(
         n_mels=n_mels,
         embed_dim=embed_dim,
-        embedding=SquarePatchEmbedding(n_mels, embed_dim, patch_size, stride),
+        embedding=embedding,
         mlp_ratio=mlp_dim / embed_dim,
         **sizes,
     )
-    split_positions(tensors, encoder, "cls_tokens")
+    tokens = [tensors.pop("cls_token"), tensors.pop("dist_token")]
+    tensors["cls_tokens"], tensors[POSITIONS] = split_positions(
+        torch.cat(tokens), tensors.pop("positions"), encoder.position.table
+    )
     return encoder
 
 

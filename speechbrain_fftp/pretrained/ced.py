@@ -15,24 +15,17 @@ from speechbrain_fftp.pretrained.front_end import (
 )
 from speechbrain_fftp.pretrained.renaming import build, read_sizes
 
-# Tensor names here and in the file, see rename_tensors
-NAMES = {
-    "freq_positions": ["encoder.freq_pos_embed"],
-    "time_positions": ["encoder.time_pos_embed"],
-    "bin_norm.*": ["encoder.init_bn.*"],
-    "bin_norm.running_mean": ["encoder.init_bn.running_mean"],
-    "bin_norm.running_var": ["encoder.init_bn.running_var"],
-    "bin_norm.num_batches_tracked": ["encoder.init_bn.num_batches_tracked"],
-    "embedding.proj.*": ["encoder.patch_embed.proj.*"],
-    "blocks.#.norm1.*": ["encoder.blocks.#.norm1.*"],
-    "blocks.#.qkv.*": ["encoder.blocks.#.attn.qkv.*"],
-    "blocks.#.proj.*": ["encoder.blocks.#.attn.proj.*"],
-    "blocks.#.norm2.*": ["encoder.blocks.#.norm2.*"],
-    "blocks.#.mlp.0.*": ["encoder.blocks.#.mlp.fc1.*"],
-    "blocks.#.mlp.3.*": ["encoder.blocks.#.mlp.fc2.*"],
-    "norm.*": ["encoder.norm.*"],
-    "classifier.0.*": ["outputlayer.0.*"],
-    "classifier.1.*": ["outputlayer.1.*"],
+# What is replaced in the names of tensors
+PATTERNS = {
+    r"^encoder\.": "",
+    r"^init_bn\.": "bin_norm.",
+    r"^freq_pos_embed$": "freq_positions",
+    r"^time_pos_embed$": "time_positions",
+    r"^patch_embed\.": "embedding.",
+    r"\.attn\.": ".",
+    r"\.mlp\.fc1\.": ".mlp.0.",
+    r"\.mlp\.fc2\.": ".mlp.3.",
+    r"^outputlayer\.": "classifier.",
 }
 
 # Settings of config.json with the values that are supported
@@ -67,24 +60,16 @@ def build_from_folder(checkpoint):
     heads = HEADS.get(str(checkpoint.config.get("name")))
     if heads is not None:
         sizes.update(embed_dim=64 * heads, num_heads=heads)
-    return build(
-        checkpoint,
-        table=NAMES,
-        depth=sizes["depth"],
-        model="a CED",
-        make_encoder=lambda tensors: _make_encoder(tensors, sizes),
-    )
 
+    def make_encoder(tensors):
+        """The encoder of config.json."""
+        for name in ("freq_positions", "time_positions"):
+            # [1, D, F', 1] or [1, D, 1, T'] -> [D, ...] -> [..., D]
+            table = tensors[name].flatten(0, 1).flatten(1)
+            tensors[name] = table.T.contiguous()
+        return CED(**sizes)
 
-def _make_encoder(tensors, sizes):
-    """A CED of these sizes, which its tensors are arranged for."""
-    for name in ("freq_positions", "time_positions"):
-        # [1, D, F', 1] or [1, D, 1, T'] -> [D, ...] -> [..., D]
-        table = tensors[name].flatten(0, 1).flatten(1)
-        tensors[name] = table.T.contiguous()
-    count = tensors["bin_norm.num_batches_tracked"]
-    tensors["bin_norm.num_batches_tracked"] = count.view(()).long()
-    return CED(**sizes)
+    return build(checkpoint, PATTERNS, make_encoder)
 
 
 def front_end(encoder, settings):

@@ -49,7 +49,7 @@ class Family:
     model_type: str | None = None
     tensor_prefix: str | None = None
 
-    def recognizes(self, checkpoint: Checkpoint) -> bool:
+    def matches(self, checkpoint: Checkpoint) -> bool:
         """Whether a checkpoint is of this family and form."""
         if checkpoint.config_file is not None:
             model_type = checkpoint.config.get("model_type")
@@ -90,7 +90,7 @@ FAMILIES = (
 def find_family(checkpoint: Checkpoint) -> Family:
     """The family of a checkpoint; a ValueError if it is not in the table."""
     for family in FAMILIES:
-        if family.recognizes(checkpoint):
+        if family.matches(checkpoint):
             return family
     known = ", ".join(dict.fromkeys(family.name for family in FAMILIES))
     if checkpoint.config_file is not None:

@@ -42,80 +42,55 @@ def read_sizes(checkpoint, names, fixed):
                 f"{path}: {key} must be a number above 0 and at most "
                 f"{MAX_SIZE}, not {value!r}."
             )
-    return {name: config[key] for name, key in names.items()}
+    sizes = {name: config[key] for name, key in names.items()}
+    if sizes["depth"] > len(checkpoint.tensors):
+        raise ValueError(
+            f"{checkpoint.weights_file}: {len(checkpoint.tensors)} tensors are "
+            f"too few for a depth of {sizes['depth']}."
+        )
+    return sizes
 
 
-def count_blocks(names, prefix):
-    """How many different numbers of blocks follow a prefix in some names."""
-    pattern = re.compile(re.escape(prefix) + r"(\d+)\.")
-    matches = [pattern.match(name) for name in names]
-    return len({match[1] for match in matches if match})
+def count_blocks(tensors):
+    """The number of blocks whose tensors are named ``blocks.NUMBER.``."""
+    names = [name for name in tensors if name.startswith("blocks.")]
+    return len({name.split(".")[1] for name in names})
 
 
 def check_names(names, expected, model):
-    """Raises a ValueError with the names of tensors that a model lacks."""
-    problems = []
-    for kind, differing in (
-        ("Missing", set(expected) - set(names)),
-        ("Unknown", set(names) - set(expected)),
-    ):
-        if len(differing) > 10:
-            some = ", ".join(sorted(differing)[:10])
-            problems.append(f"{kind}: {some} ... ({len(differing)} in all).")
-        elif differing:
-            problems.append(f"{kind}: {', '.join(sorted(differing))}.")
-    if problems:
+    """Raises a ValueError if tensors are missing or unknown in a model."""
+    missing = sorted(set(expected) - set(names))
+    unknown = sorted(set(names) - set(expected))
+    if missing or unknown:
         raise ValueError(
-            f"These are not the tensors of {model}. {' '.join(problems)}"
+            f"These are not the tensors of {model}: {len(missing)} are missing "
+            f"{missing[:5]}, {len(unknown)} are unknown {unknown[:5]}."
         )
 
 
-def rename_tensors(tensors, table, depth, model):
-    """Renames all tensors of a file, in float32.
-
-    The table maps each new name to a list of old names, whose tensors are
-    concatenated along their first axis. In the names, ``#`` stands for the
-    number of each of ``depth`` blocks, and ``*`` for both weight and bias. What
-    is missing or unknown is a ValueError, which calls the model ``model``.
-    """
-    if depth > len(tensors):
-        raise ValueError(
-            f"{len(tensors)} tensors are too few for {model} of depth {depth}."
-        )
-    old_names = {}
-    for new, old in table.items():
-        for block in range(depth):
-            for kind in ("weight", "bias"):
-                full, *parts = (
-                    name.replace("#", str(block)).replace("*", kind)
-                    for name in (new, *old)
-                )
-                old_names[full] = parts
-    expected = [name for parts in old_names.values() for name in parts]
-    check_names(tensors, expected, f"{model} of depth {depth}")
-    return {
-        new: torch.cat([torch.atleast_1d(tensors[x].float()) for x in parts])
-        for new, parts in old_names.items()
-    }
+def rename_tensors(tensors, patterns):
+    """Replaces all patterns in the names of tensors, in order; in float32."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        for pattern, replacement in patterns.items():
+            name = re.sub(pattern, replacement, name)
+        is_float = tensor.is_floating_point()
+        renamed[name] = tensor.float() if is_float else tensor
+    return renamed
 
 
-def build(
-    checkpoint, table, depth, model, make_encoder, ignored=(), head_eps=1e-5
-):
+def build(checkpoint, patterns, make_encoder, head_eps=1e-5):
     """Builds an encoder and its classifier of a checkpoint's tensors.
 
     Arguments
     ---------
     checkpoint : Checkpoint
-    table, depth, model
-        See ``rename_tensors``. The classifier's new names begin with
-        ``classifier.``: those of a linear layer, or of a layer norm, ``0``, and
-        a linear layer, ``1``.
+    patterns : dict
+        Regular expressions and what replaces them in the names of tensors. The
+        classifier's new names are ``classifier.`` and those of a linear layer,
+        or of a layer norm, ``0``, and a linear layer, ``1``.
     make_encoder : callable
-        Makes the encoder that fits the renamed tensors, some of which it may
-        rearrange.
-    ignored : sequence of str
-        Tensors that are not used.
+        Makes the encoder that fits the renamed tensors, which it may rearrange.
     head_eps : float
         Epsilon of the classifier's layer norm.
 
@@ -124,50 +99,51 @@ def build(
     ValueError
         If the tensors do not fit; the file is named.
     """
-    tensors = {k: x for k, x in checkpoint.tensors.items() if k not in ignored}
+    tensors = rename_tensors(checkpoint.tensors, patterns)
     try:
-        tensors = rename_tensors(tensors, table, depth, model)
-        head = {
-            name.removeprefix("classifier."): tensors.pop(name)
-            for name in list(tensors)
-            if name.startswith("classifier.")
-        }
         with torch.device("meta"):  # no memory before they are known to fit
             encoder = make_encoder(tensors)
-            classifier = _make_classifier(head, encoder.embed_dim, head_eps)
-        classifier.load_state_dict(head, assign=True)
-        encoder.load_state_dict(tensors, assign=True)
+            classifier = _make_classifier(tensors, encoder.embed_dim, head_eps)
+        model = torch.nn.ModuleDict(
+            {"encoder": encoder, "classifier": classifier}
+        )
+        state = {
+            name if name.startswith("classifier.") else f"encoder.{name}": x
+            for name, x in tensors.items()
+        }
+        model.load_state_dict(state, assign=True)
+    except KeyError as error:
+        raise ValueError(
+            f"{checkpoint.weights_file} has no tensor {error}."
+        ) from error
     except LOADING_ERRORS as error:
         raise ValueError(f"{checkpoint.weights_file}: {error}") from error
     return encoder.eval(), classifier.eval()
 
 
-def _make_classifier(head, width, eps):
+def _make_classifier(tensors, width, eps):
     """A linear layer, after a layer norm if there are tensors of one."""
-    if "1.weight" not in head:
-        return torch.nn.Linear(width, len(head["weight"]))
+    if "classifier.weight" in tensors:
+        return torch.nn.Linear(width, len(tensors["classifier.weight"]))
     return torch.nn.Sequential(
         torch.nn.LayerNorm(width, eps=eps),
-        torch.nn.Linear(width, len(head["1.weight"])),
+        torch.nn.Linear(width, len(tensors["classifier.1.weight"])),
     )
 
 
-def split_positions(tensors, encoder, class_tokens):
-    """Makes one table of class tokens and one of the patches' positions.
+def split_positions(tokens, positions, table):
+    """Adds the positions of K class tokens to them, and separates the others.
 
-    Replaces ``tokens`` ``[1, K, D]`` and ``positions`` ``[1, K + F' * T', D]``
-    by the encoder's ``class_tokens`` and positions ``[F', T', D]``. The first K
-    positions are the class tokens', and are added to them.
+    From tokens ``[..., D]`` and positions ``[1, K + F' * T', D]``, of which the
+    first K are the class tokens', to ``[K, D]`` and ``[F', T', D]``, the shape
+    of the encoder's ``table``.
     """
-    rows, columns, width = encoder.position.table.shape
-    tokens = tensors.pop("tokens").reshape(-1, width)
-    positions = tensors.pop("positions").flatten(0, 1)
-    if len(positions) != len(tokens) + rows * columns:
+    tokens = tokens.flatten(0, -2)
+    positions = positions.flatten(0, 1)
+    if len(positions) != len(tokens) + table.shape[:2].numel():
         raise ValueError(
             f"{len(positions)} positions do not fit {len(tokens)} class tokens "
-            f"and {rows} rows of {columns} patches."
+            f"and {table.shape[0]} rows of {table.shape[1]} patches."
         )
-    shape = getattr(encoder, class_tokens).shape
     tokens = tokens + positions[: len(tokens)]
-    tensors[class_tokens] = tokens.view(shape)
-    tensors[POSITIONS] = positions[len(tokens) :].view(rows, columns, width)
+    return tokens, positions[len(tokens) :].view_as(table)

@@ -108,13 +108,12 @@ def start_teacher(brain, datasets, teacher):
 
 def check_model(model, teacher):
     """Raises a ValueError if a model cannot teach this recipe."""
-    hparams = model.hparams
-    if hparams.sample_rate != teacher.sample_rate:
+    if model.sample_rate != teacher.sample_rate:
         raise ValueError(
-            f"The teacher {teacher.teacher} needs {hparams.sample_rate} Hz, "
+            f"The teacher {teacher.teacher} needs {model.sample_rate} Hz, "
             f"but the clips have {teacher.sample_rate} Hz."
         )
-    if getattr(hparams, "single_label", False) != teacher.single_label:
+    if model.engine.single_label != teacher.single_label:
         raise ValueError(
             f"The teacher {teacher.teacher} and this recipe differ in how many "
             "labels a clip has: one, or any number."

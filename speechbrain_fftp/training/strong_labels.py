@@ -19,6 +19,7 @@ from speechbrain_fftp.datasets.strong_labels import (
     cut_events,
     read_strong_labels,
 )
+from speechbrain_fftp.inference.events import step_targets
 
 logger = get_logger(__name__)
 
@@ -77,28 +78,6 @@ def read_events(path, dataset, prepared_folder, split="train"):
         len(durations),
     )
     return events
-
-
-def frame_targets(times, events, n_classes):
-    """Targets ``[N, C]`` of time steps: 1.0 within an event of a class.
-
-    An event between two time steps counts for the nearest.
-
-    Arguments
-    ---------
-    times : torch.Tensor
-        The center ``[N]`` of each time step, in seconds.
-    events : list
-        Start and end in seconds, and number of the class, of each event.
-    n_classes : int
-    """
-    targets = torch.zeros(len(times), n_classes)
-    for start, end, number in events:
-        inside = (times >= start) & (times < end)
-        if not inside.any():
-            inside[(times - (start + end) / 2).abs().argmin()] = True
-        targets[inside, number] = 1.0
-    return targets
 
 
 def frame_loss(logits, targets, known):
@@ -180,8 +159,9 @@ def add_frame_targets(brain, datasets, *, strong_labels, prepared_folder):
 
     def pipeline(clip, sig):
         """Yields targets of time steps, and which of them are known."""
-        times = brain.step_times(len(sig))
-        yield frame_targets(times, events.get(clip, ()), n_classes)
+        times = brain.step_times(len(sig)).numpy()
+        targets = step_targets(times, events.get(clip, ()), n_classes)
+        yield torch.as_tensor(targets, dtype=torch.float32)
         yield timed if clip in events else torch.zeros(n_classes)
 
     dataset.add_dynamic_item(

@@ -92,7 +92,9 @@ def write_tars(folder):
     """Tar shards with labels."""
     write_classes(folder)
     for split, ids, first in (("train", TRAIN, 0), ("eval", EVAL, len(TRAIN))):
-        with tarfile.open(folder / f"{split}-0.tar", "w") as tar:
+        path = folder / ("bal_train0.tar" if split == "train" else "eval/0.tar")
+        path.parent.mkdir(exist_ok=True)
+        with tarfile.open(path, "w") as tar:
             for i, clip_id in enumerate(ids):
                 content = json.dumps({"labels": mids_of(i)}).encode()
                 for name, data in (

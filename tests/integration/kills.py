@@ -13,7 +13,6 @@ import torch
 from recipe_runs import faulty, read_metrics, run
 
 OPTIONS = {"number_of_epochs": 3, "ckpt_interval_steps": 2, "num_workers": 0}
-TRAIN = {"train.csv", "train.json"}
 # Of which files to count the changes for the next kill: any, or one kind.
 KINDS = {
     "prepare": ("", "prepared"),
@@ -25,7 +24,7 @@ KINDS = {
 def stage(folder):
     """What a run was doing when it was killed."""
     manifests = {path.name for path in folder.glob("prepared/*.*")}
-    if "eval.csv" not in manifests or manifests.isdisjoint(TRAIN):
+    if not {"train.csv", "eval.csv"} <= manifests:
         return "prepare"
     return "export" if (folder / "metrics.json").is_file() else "train"
 
@@ -33,7 +32,7 @@ def stage(folder):
 def broken_files(folder, unbroken):
     """Files of a killed run that have their names but not their content.
 
-    Checkpoints, which have checksums, are left to the next start.
+    Checkpoints are left to the next start.
     """
     broken = []
     for path in sorted(folder.rglob("*")):

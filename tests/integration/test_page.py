@@ -145,7 +145,7 @@ def tagger(exported):
 def expected_rows(tagger, path, seconds, threshold):
     """The rows of the event table, as texts."""
     windows = choose_windows(tagger, seconds)
-    events = tagger.tag_long(path, threshold=threshold, **windows)
+    events = tagger.tag_long(path, *windows, threshold=threshold)
     return [
         [e.label, *map(float, (e.start, e.end, e.probability))] for e in events
     ]

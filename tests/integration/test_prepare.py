@@ -189,32 +189,6 @@ def test_hold_out_depends_on_the_id_only(prepare, tmp_path):
     assert 8 <= len(held_out[0.3]) <= 28
 
 
-def test_interrupted_preparation_goes_on(prepare, tmp_path):
-    data, save = write_set(tmp_path / "data"), tmp_path / "save"
-    write_audio(data / "audio" / "-t1.flac", 12, 48000, 2)
-    prepare(data, save)
-    names = ("train.csv", "valid.csv", "eval.csv", "prepare_report.json")
-    first = [(save / name).read_bytes() for name in names]
-    report = read_report(save)
-    splits = report["splits"]["train"], report["splits"]["valid"]
-    names_of_treatments = ("trimmed", "downmixed", "resampled", "clipped")
-    treated = [sum(s[name] for s in splits) for name in names_of_treatments]
-    assert treated == [1, 1, 1, 0]
-
-    for name in names:
-        (save / name).unlink()
-    half = save / "flac" / "e0.flac.0123abcd.tmp"
-    (save / "flac" / "e0.flac").rename(half)
-    (save / "flac" / "-t2.flac").write_bytes(b"fLaC")
-    before = {p: p.stat().st_mtime_ns for p in (save / "flac").iterdir()}
-    prepare(data, save)
-    after = {p: p.stat().st_mtime_ns for p in (save / "flac").iterdir()}
-    changed = {p.name for p in after if after[p] != before.get(p)}
-    assert changed == {"e0.flac", "-t2.flac"}
-    assert len(after) == 8 and not list((save / "flac").glob("*.tmp"))
-    assert [(save / name).read_bytes() for name in names] == first
-
-
 def test_no_usable_clip_is_an_error(prepare, tmp_path):
     data, save = write_set(tmp_path / "data"), tmp_path / "save"
     for path in (data / "audio").glob("e*"):

@@ -319,3 +319,21 @@ def test_missing_clips(prepare, tmp_path, name, hint):
     prepare(data, save, allow_missing=0.25)
     check(save, skipped=TRAIN[3:])
     prepare(data, save)  # it is complete
+
+
+@pytest.mark.parametrize("form", ["flac", "webdataset"])
+def test_the_unbalanced_set(prepare, tmp_path, form):
+    data, save = tmp_path / "data", tmp_path / "save"
+    write_lists(data)
+    write_files(data, every("audio/{id}.flac"))
+    with pytest.raises(FileNotFoundError, match="unbalanced_train_segments"):
+        prepare(data, save, unbalanced=True)
+    lines = (data / "balanced_train_segments.csv").read_text().splitlines()
+    for name, part in (("balanced", lines[:3]), ("unbalanced", lines[3:])):
+        path = data / f"{name}_train_segments.csv"
+        path.write_text("\n".join(part), "utf-8")
+    prepare(data, save, unbalanced=True, format=form)
+    rows = {**read_rows(save / "train.csv"), **read_rows(save / "valid.csv")}
+    assert set(rows) == set(TRAIN)
+    with pytest.raises(ValueError, match="unbalanced=True, not False"):
+        prepare(data, save, format=form)

@@ -177,7 +177,7 @@ def test_other_machines_are_let_in_with_a_warning(monkeypatch, capsys):
     names = iter([("0.0.0.0", 80), ("127.0.0.1", 80)])
     listener = SimpleNamespace(getsockname=lambda: next(names))
     monkeypatch.setattr(socket, "create_server", lambda *a, **k: listener)
-    serve._listen("0.0.0.0", 80)
+    serve.open_socket("0.0.0.0", 80)
     assert "everyone who can reach 0.0.0.0" in capsys.readouterr().err
-    serve._listen("127.0.0.1", 80)
+    serve.open_socket("127.0.0.1", 80)
     assert not capsys.readouterr().err

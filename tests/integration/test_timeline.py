@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.datasets.synthetic.demo_set import CLASSES, SAMPLE_RATE
+from speechbrain_fftp.datasets.demo import CLASSES, SAMPLE_RATE
 from speechbrain_fftp.inference import AudioTagger
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import save_file
 
 from speechbrain_fftp.pretrained import load_ast, load_aum, load_ced
-from speechbrain_fftp.pretrained.ast import HUGGING_FACE, ORIGINAL
 
 
 def random_tensors(shapes, layers):
@@ -51,17 +50,31 @@ def ast_file(n_positions=2 + 12 * 12):
 
 def ast_folder():
     """The same AST under Hugging Face's names."""
+    root = "audio_spectrogram_transformer."
+    layer = root + "encoder.layer.0."
+    prefixes = {
+        "v.cls_token": root + "embeddings.cls_token",
+        "v.dist_token": root + "embeddings.distillation_token",
+        "v.pos_embed": root + "embeddings.position_embeddings",
+        "v.patch_embed.proj": root + "embeddings.patch_embeddings.projection",
+        "v.blocks.0.norm1": layer + "layernorm_before",
+        "v.blocks.0.attn.proj": layer + "attention.output.dense",
+        "v.blocks.0.norm2": layer + "layernorm_after",
+        "v.blocks.0.mlp.fc1": layer + "intermediate.dense",
+        "v.blocks.0.mlp.fc2": layer + "output.dense",
+        "v.norm": root + "layernorm",
+        "mlp_head.0": "classifier.layernorm",
+        "mlp_head.1": "classifier.dense",
+    }
     original, tensors = ast_file(), {}
-    for new, names in HUGGING_FACE.items():
-        for kind in ("weight", "bias") if "*" in new else ("",):
-            parts = [
-                original[x.replace("#", "0").replace("*", kind)]
-                for x in ORIGINAL[new]
-            ]
-            chunks = torch.cat(parts).chunk(len(names))
-            for name, chunk in zip(names, chunks):
-                name = name.replace("#", "0").replace("*", kind)
-                tensors[name] = chunk.contiguous()
+    for kind in ("weight", "bias"):
+        qkv = original.pop(f"v.blocks.0.attn.qkv.{kind}").chunk(3)
+        for part, tensor in zip(("query", "key", "value"), qkv):
+            name = f"{layer}attention.attention.{part}.{kind}"
+            tensors[name] = tensor.contiguous()
+    for name, tensor in original.items():
+        (old,) = (prefix for prefix in prefixes if name.startswith(prefix))
+        tensors[prefixes[old] + name.removeprefix(old)] = tensor
     return tensors
 
 

@@ -104,20 +104,6 @@ def upward(graph):
     return sorted(found)
 
 
-def folders(graph, packages=None):
-    """The folders of the package that the modules of each folder import."""
-    if packages is None:
-        packages = {n for n, p in MODULES.items() if p.endswith("__init__.py")}
-    merged = {}
-    for name, targets in graph.items():
-        *both, own = (
-            x if x in packages else x.rpartition(".")[0]
-            for x in (*targets, name)
-        )
-        merged.setdefault(own, set()).update(set(both) - {own})
-    return merged
-
-
 def cycle(graph):
     """One cycle of a graph, as a list of its nodes, or None."""
     try:
@@ -132,10 +118,8 @@ def test_rooms_import_only_from_rooms_below():
     assert not upward(graph)
 
 
-def test_neither_modules_nor_folders_import_in_a_cycle():
-    graph = import_graph()
-    assert cycle(graph) is None
-    assert cycle(folders(graph)) is None
+def test_modules_do_not_import_in_a_cycle():
+    assert cycle(import_graph()) is None
 
 
 @pytest.mark.parametrize(
@@ -165,13 +149,6 @@ def test_imports_upward_are_found(name, code, fault):
 
 def test_cycles_are_found():
     graph = {"a.x": {"b.y"}, "b.y": {"c.z"}, "c.z": set(), "b.c.v": {"b.y"}}
-    packages = {"a", "b", "c", "b.c"}
     assert cycle(graph) is None
-    assert cycle(folders(graph, packages)) is None
-    graph["b.w"] = {"a.x"}
-    assert cycle(graph) is None
-    assert set(cycle(folders(graph, packages))) == {"a", "b"}
     graph["c.z"] = {"a.x"}
     assert set(cycle(graph)) == {"a.x", "b.y", "c.z"}
-    within = {"b.c": set(), "b.d": {"b.c.v"}, "b.c.v": {"b.e"}}
-    assert set(cycle(folders(within, packages))) == {"b", "b.c"}

@@ -251,13 +251,13 @@ def _open_labelled(data_folder, classes, unbalanced):
     """Finds shards, or folders, that hold the labels as well; else None."""
     for extension in (".parquet", ".tar", ".json"):
         shards = search.find_shards(data_folder, extension)
-        more = shards.pop("unbalanced")
-        if not (
-            shards["train"] and shards["eval"] and (more or not unbalanced)
-        ):
+        of_unbalanced_set = shards.pop("unbalanced")
+        if not shards["train"] or not shards["eval"]:
             continue
         if unbalanced:
-            shards["train"] += more
+            if not of_unbalanced_set:
+                continue
+            shards["train"] += of_unbalanced_set
         shards = {split: paths for split, paths in shards.items() if paths}
         shards.pop(None, None)  # in no split
 

@@ -40,7 +40,12 @@ NAMES = {
 }
 FORMATS = {extension: i for i, extension in enumerate(AUDIO_EXTENSIONS)}
 PROGRESS_SECONDS = 5  # until a search shows a progress bar
-COUNTS = ("not_listed", "of_another_segment", "further_files_of_a_clip")
+COUNTS = (
+    "files",
+    "not_listed",
+    "of_another_segment",
+    "further_files_of_a_clip",
+)
 EXAMPLES = 1000  # unlisted files that are kept as examples, at most
 
 
@@ -105,19 +110,22 @@ def find_audio(data_folder, wanted):
     several files of a clip, those in a folder of its split come first, then
     those in no split's folder, short names, and formats in their usual order.
     """
-    best, candidates, unlisted = {}, [], []
-    counts, number = dict.fromkeys(COUNTS, 0), 0
-    found = (
+    best = {}
+    candidates = []
+    unlisted = []
+    counts = dict.fromkeys(COUNTS, 0)
+    files = (
         (folder, split, *os.path.splitext(file))
-        for folder, split, files in walk(str(data_folder))
-        for file in files
+        for folder, split, names in walk(str(data_folder))
+        for file in names
     )
-    bar = {"desc": "search", "unit": " files", "delay": PROGRESS_SECONDS}
-    for folder, split, stem, extension in tqdm(found, **bar):
+    for folder, split, stem, extension in tqdm(
+        files, desc="search", unit=" files", delay=PROGRESS_SECONDS
+    ):
         order = FORMATS.get(extension.lower())
         if order is None:
             continue
-        number += 1
+        counts["files"] += 1
         clip_id, name, start = read_name(stem, wanted)
         path = os.path.join(folder, stem + extension)
         if clip_id is None:
@@ -125,13 +133,16 @@ def find_audio(data_folder, wanted):
             if len(unlisted) < EXAMPLES:
                 unlisted.append(path)
             continue
-        own_split, own_start = wanted[clip_id]
-        if start is not None and not _is_start(float(start), own_start):
+        listed_split, listed_start = wanted[clip_id]
+        if start is not None and not _is_start(float(start), listed_start):
             counts["of_another_segment"] += 1
             continue
         candidates.append(path)
         split = "train" if split == "unbalanced" else split
-        place = 1 if split is None else 2 * (split != own_split)
+        if split is None:
+            place = 1
+        else:
+            place = 0 if split == listed_split else 2
         rank = (place, len(name), order, path, name, start is not None)
         counts["further_files_of_a_clip"] += clip_id in best
         best[clip_id] = min(rank, best.get(clip_id, rank))
@@ -142,7 +153,7 @@ def find_audio(data_folder, wanted):
         paths={i: rank[3] for i, rank in best.items()},
         timed={i for i, rank in best.items() if rank[-1]},
         candidates=candidates,
-        counts={"files": number, "names": names, **counts},
+        counts={"names": names, **counts},
         unlisted=unlisted,
     )
 
@@ -154,9 +165,10 @@ def read_name(stem, ids):
     for name, form in NAMES.items():
         found = form.fullmatch(stem)
         if found and found["id"] in ids:
-            name = found["Y"] + name
-            name += "_START" if found["start"] else ""
-            name += "_END" if found["end"] else ""
+            times = [
+                f"_{time.upper()}" for time in ("start", "end") if found[time]
+            ]
+            name = "".join([found["Y"], name, *times])
             return found["id"], name, found["start"]
     return None, None, None
 
@@ -168,17 +180,25 @@ def _is_start(number, start):
 
 def describe_files(found, ids):
     """Says which audio files there are besides those named like an id."""
+    parts = [f"{found.counts['files']} audio files found"]
+    if number := found.counts["not_listed"]:
+        example = found.unlisted[0]
+        remark = ""
+        for path in found.unlisted:
+            if _holds_id(path, ids):
+                example = path
+                remark = ", which holds one"
+                break
+        parts.append(
+            f"{number} of them not named like a listed id, such as"
+            f" {as_utf8(example)}{remark}"
+        )
+    if number := found.counts["of_another_segment"]:
+        parts.append(f"{number} named after another segment of their video")
+    return ", ".join(parts)
 
-    def holds_id(path):
-        name = os.path.basename(path)
-        return any(name[i : i + 11] in ids for i in range(len(name)))
 
-    text = f"{found.counts['files']} audio files found"
-    if unlisted := found.counts["not_listed"]:
-        text += f", {unlisted} of them not named like a listed id"
-        nearest = next(filter(holds_id, found.unlisted), None)
-        text += f", such as {as_utf8(nearest or found.unlisted[0])}"
-        text += ", which holds one" if nearest else ""
-    if others := found.counts["of_another_segment"]:
-        text += f", {others} named after another segment of their video"
-    return text
+def _holds_id(path, ids):
+    """Whether an id is somewhere in the name of a file."""
+    name = os.path.basename(path)
+    return any(name[i : i + 11] in ids for i in range(len(name)))

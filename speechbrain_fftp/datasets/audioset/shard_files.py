@@ -44,12 +44,9 @@ MAX_BYTES = {
 
 
 class AudioShards:
-    """The audio of clips, in shards: the methods of ``convert.AudioFiles``.
+    """The audio of clips, in parquet shards, or in tar shards and folders.
 
-    Arguments
-    ---------
-    paths : list of str
-        Parquet shards, or tar shards and folders.
+    It has the methods of ``convert.AudioFiles``.
     """
 
     def __init__(self, paths):
@@ -97,14 +94,14 @@ def read_labels(paths, classes):
     if paths[0].endswith(".parquet"):
         return read_parquet_clips(paths)
     clips = []
-    words = _label_words(classes)
+    words = label_words(classes)
     for path in paths:
         mids = {}
         with _open_tar(path) as members:
             for stem, extension, read in members:
                 mids.setdefault(stem, ())
                 if extension not in AUDIO_EXTENSIONS:
-                    mids[stem] = _parse_labels(read(), words, len(classes))
+                    mids[stem] = parse_labels(read(), words, len(classes))
         clips += (Clip(i, mids=labels) for i, labels in mids.items())
     return clips
 
@@ -189,14 +186,14 @@ def _open_parquet(path, columns):
         )
 
 
-def _label_words(classes):
+def label_words(classes):
     """Maps mids, display names and indices of the classes to mids."""
     numbered = {str(i): mid for i, mid in enumerate(classes)}
     named = {name: mid for mid, name in classes.items()}
     return {**numbered, **named, **{mid: mid for mid in classes}}
 
 
-def _parse_labels(content, words, num_classes):
+def parse_labels(content, words, num_classes):
     """Turns the json or cls of a clip into mids; () if it has no labels.
 
     Labels are ``words``, alone or in a list, or a list of one 0 or 1 per class.

@@ -202,7 +202,7 @@ def list_class_folders(data_folder):
             file.lower().endswith(AUDIO_EXTENSIONS) and file[0] != "."
             for file in os.listdir(folder)
         )
-        if not (splits[name] and folders_in(folder)) or has_clips:
+        if has_clips or not splits[name]:
             raise ValueError(
                 f"{data_folder}: {', '.join(map(repr, named))} are names of"
                 " splits, not of classes. Arrange the clips as train/CLASS/ and"

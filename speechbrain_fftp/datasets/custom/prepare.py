@@ -25,20 +25,10 @@ def prepare_custom_data(
 ):
     """Converts custom clips once and writes the manifests.
 
-    Arguments
-    ---------
-    data_folder : str
-        Folder with one of ``listing.LAYOUTS``.
-    prepared_folder : str
-        Folder to write to.
-    test_fold : str or int, optional
-        The fold to evaluate on, for data with folds.
-    skip_prep : bool
-        Whether to do nothing.
-    **options : dict
-        ``sample_rate``, ``format``, ``clips_per_shard`` and ``num_workers`` of
-        ``datasets.audioset.prepare.prepare_audioset``, which also describes the
-        files that are written and the errors.
+    The folder has one of ``listing.LAYOUTS``; of data with folds, ``test_fold``
+    is evaluated on. ``options`` are sample_rate, format, clips_per_shard and
+    num_workers of ``audioset.prepare.prepare_audioset``, which also describes
+    the files that are written and the errors.
     """
     if skip_prep:
         return

@@ -146,10 +146,11 @@ def _warn(custom, names, problem, remedy):
     """Logs a problem with up to ten of its names, if there are any."""
     if not names:
         return
-    shown = "; ".join(names[:10])
     if len(names) > 10:
-        shown += "; ..."
-    logger.warning(f"{custom.folder}: {problem}: {shown}. Remedy: {remedy}")
+        names = [*names[:10], "..."]
+    logger.warning(
+        f"{custom.folder}: {problem}: {'; '.join(names)}. Remedy: {remedy}"
+    )
 
 
 def assign_splits(clips, copies=()):
@@ -162,30 +163,43 @@ def assign_splits(clips, copies=()):
 
     Class by class, rare ones first, groups without a split are sorted by size
     and then by a checksum of their name. Each goes to a split without the class
-    or else to the one that is furthest below its share.
+    or else to the one that is furthest below its fraction.
+
+    Raises
+    ------
+    ValueError
+        If clips of a group have different splits.
     """
-    split_of, groups = {}, {}
+    split_of = {}  # of groups
     for clip in clips:
-        given = split_of.setdefault(_group(clip), clip.split) or clip.split
+        group = _group(clip)
+        given = split_of.setdefault(group, clip.split) or clip.split
         if clip.split not in ("", given):
             both = " and ".join(sorted((given, clip.split)))
             raise ValueError(
                 f"The group {clip.group!r} has clips in the splits {both}: give"
                 " all its clips the same split (or fold)"
             )
-        split_of[_group(clip)] = given
-    first = _connect(clips, copies, split_of)
+        split_of[group] = given
+    representative = _connect(clips, copies, split_of)
+    members = {}
     for clip in clips:
-        groups.setdefault(first[_group(clip)], []).append(clip)
-    split_of = {first[n]: split for n, split in split_of.items() if split}
-    targets = tuple(FRACTIONS)
-    if len(split_of) == len(groups):
+        members.setdefault(representative[_group(clip)], []).append(clip)
+    split_of = {
+        representative[group]: split
+        for group, split in split_of.items()
+        if split
+    }
+    targets = list(FRACTIONS)
+    if len(split_of) == len(members):  # all are given
         given = set(split_of.values())
         targets = [s for s in FRACTIONS if s == "train" or s not in given]
         if len(targets) > 1:
-            split_of = {n: s for n, s in split_of.items() if s != "train"}
-    _assign(groups, split_of, targets)
-    return [split_of.get(first[_group(clip)], "train") for clip in clips]
+            split_of = {g: s for g, s in split_of.items() if s != "train"}
+    _assign(members, split_of, targets)
+    return [
+        split_of.get(representative[_group(clip)], "train") for clip in clips
+    ]
 
 
 def _group(clip):
@@ -194,48 +208,55 @@ def _group(clip):
 
 
 def _connect(clips, copies, split_of):
-    """Maps each group to the first of those that copies connect it with.
+    """Maps each group to the one that represents all that copies connect.
 
     Groups with different given splits are not connected.
     """
-    group_of, above = {clip.path: _group(clip) for clip in clips}, {}
+    group_of = {clip.path: _group(clip) for clip in clips}
+    parent = {}
 
-    def first(group):
-        while group in above:
-            group = above[group]
+    def find_root(group):
+        while group in parent:
+            group = parent[group]
         return group
 
     for paths in copies:
-        tops, home = {first(group_of[path]) for path in paths}, {}
-        for top in sorted(tops, key=lambda top: (not split_of[top], top)):
-            split = split_of[top] or next(iter(home), "")
-            if home.setdefault(split, top) != top:
-                above[top] = home[split]
-    return {group: first(group) for group in split_of}
+        roots = {find_root(group_of[path]) for path in paths}
+        root_of_split = {}
+        # Those with a given split first: the others join the first of them
+        for root in sorted(roots, key=lambda root: (not split_of[root], root)):
+            split = split_of[root] or next(iter(root_of_split), "")
+            first = root_of_split.setdefault(split, root)
+            if first != root:
+                parent[root] = first
+    return {group: find_root(group) for group in split_of}
 
 
-def _assign(groups, split_of, targets):
+def _assign(members, split_of, targets):
     """Adds the splits of the remaining groups to the known ones."""
-    names_of = {}
-    for name, members in groups.items():
-        for label in {label for clip in members for label in clip.labels}:
-            names_of.setdefault(label, []).append(name)
+    groups_of = {}  # of each label
+    for group, clips in members.items():
+        for label in {label for clip in clips for label in clip.labels}:
+            groups_of.setdefault(label, []).append(group)
 
-    def place(name):
+    def size_and_checksum(group):
         """Sorts large groups first, and equal ones by a checksum."""
-        return -len(groups[name]), text_digest(name[1]), name
+        return -len(members[group]), text_digest(group[1]), group
 
     def rarity(label):
         """Sorts classes by size; those that cannot be in all splits last."""
-        return len(names_of[label]) < 3, len(names_of[label]), label
+        return len(groups_of[label]) < 3, len(groups_of[label]), label
 
-    for label in sorted(names_of, key=rarity):
-        names = sorted(names_of[label], key=place)
-        have = Counter()
-        for name in names:
-            have[split_of.get(name)] += len(groups[name])
-        full = {s: FRACTIONS[s] * have.total() for s in targets}
-        for name in (name for name in names if name not in split_of):
-            needed = {s: (not have[s], full[s] - have[s]) for s in targets}
-            split_of[name] = max(targets, key=needed.get)
-            have[split_of[name]] += len(groups[name])
+    for label in sorted(groups_of, key=rarity):
+        groups = sorted(groups_of[label], key=size_and_checksum)
+        counts = Counter()  # clips of the class in each split
+        for group in groups:
+            counts[split_of.get(group)] += len(members[group])
+        wanted = {s: FRACTIONS[s] * counts.total() for s in targets}
+        for group in groups:
+            if group not in split_of:
+                needs = {
+                    s: (not counts[s], wanted[s] - counts[s]) for s in targets
+                }
+                split_of[group] = max(targets, key=needs.get)
+                counts[split_of[group]] += len(members[group])

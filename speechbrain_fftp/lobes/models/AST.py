@@ -11,10 +11,10 @@ Authors
 
 import torch
 
+from speechbrain_fftp.nnet.convolution import TokenConvolution
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
-from speechbrain_fftp.nnet.position import PositionEmbedding
+from speechbrain_fftp.nnet.position import PositionEmbedding, init_truncated
 from speechbrain_fftp.nnet.tokens import (
-    TokenConvolution,
     check_embedding,
     check_pooling,
     embed_clips,
@@ -115,10 +115,23 @@ class TransformerBlock(torch.nn.Module):
 
 
 def init_linear(blocks):
-    """Initialises linear layers as the original AST's: std 0.02, no biases."""
+    """Initialises linear layers as the original AST's: std 0.02, no biases.
+
+    Arguments
+    ---------
+    blocks : torch.nn.Module
+        The blocks whose layers are initialised.
+
+    Example
+    -------
+    >>> layer = torch.nn.Linear(4, 4)
+    >>> init_linear(layer)
+    >>> layer.bias.any()
+    tensor(False)
+    """
     for module in blocks.modules():
         if isinstance(module, torch.nn.Linear):
-            torch.nn.init.trunc_normal_(module.weight, std=0.02)
+            init_truncated(module.weight)
             torch.nn.init.zeros_(module.bias)
 
 
@@ -195,19 +208,28 @@ class AST(torch.nn.Module):
         self.dropout, self.norm_eps = dropout, norm_eps
         self.pooling, self.conv_kernel = pooling, conv_kernel
         self.embedding = embedding
-        rows = embedding.freq_patches
-        columns = embedding.time_patches(max_frames)
-        self.position = PositionEmbedding(rows, columns, embed_dim)
+        self.position = PositionEmbedding(
+            freq_patches=embedding.freq_patches,
+            time_patches=embedding.time_patches(max_frames),
+            embed_dim=embed_dim,
+        )
         # Including their positions
         self.cls_tokens = torch.nn.Parameter(
             torch.empty(CLASS_TOKENS, embed_dim)
         )
-        sizes = embed_dim, num_heads, mlp_ratio, dropout, norm_eps, conv_kernel
         self.blocks = torch.nn.ModuleList(
-            TransformerBlock(*sizes) for _ in range(depth)
+            TransformerBlock(
+                embed_dim,
+                num_heads,
+                mlp_ratio=mlp_ratio,
+                dropout=dropout,
+                norm_eps=norm_eps,
+                conv_kernel=conv_kernel,
+            )
+            for _ in range(depth)
         )
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
-        torch.nn.init.trunc_normal_(self.cls_tokens, std=0.02)
+        init_truncated(self.cls_tokens)
         init_linear(self.blocks)
 
     def forward(self, feats, wav_lens=None):
@@ -228,27 +250,28 @@ class AST(torch.nn.Module):
             ``[B, T', D]``, see ``pooling``.
         """
         # [B, T, F] -> [B, F' * T', D]
-        found = embed_clips(self.embedding, feats, wav_lens)
-        tokens, stride, valid, own = found
+        clips = embed_clips(self.embedding, feats, wav_lens)
         rows = self.embedding.freq_patches
-        columns = tokens.shape[1] // rows
         mask = None
-        if own is not None:
-            mask = own.repeat(1, rows)
-            # [B, F' * T'] -> [B, 1, 1, 2 + F' * T']
+        if clips.valid is not None:
+            # [B, T'] -> [B, F' * T'] -> [B, 1, 1, 2 + F' * T']
+            mask = clips.valid.repeat(1, rows)
             mask = torch.nn.functional.pad(mask, (CLASS_TOKENS, 0), value=True)
             mask = mask[:, None, None]
-        known = self.embedding.time_patches(self.max_frames, stride)
-        tokens = tokens + self.position(columns, valid, known)
+        known = self.embedding.time_patches(
+            self.max_frames, clips.stride_frames
+        )
+        positions = self.position(clips.n_steps, clips.step_counts, known)
         # [B, 2 + F' * T', D]
         cls_tokens = self.cls_tokens.expand(feats.shape[0], -1, -1)
-        x = torch.cat([cls_tokens, tokens], 1)
+        x = torch.cat([cls_tokens, clips.tokens + positions], 1)
         for block in self.blocks:
             x = block(x, mask)
         # [B, 2 + F' * T', D] -> [B, 1, D]
         cls = self.norm(x[:, :CLASS_TOKENS]).mean(1, keepdim=True)
         if self.pooling == "cls":
             return cls
-        # [B, 2 + F' * T', D] -> [B, T', D]
-        tokens = self.norm(x[:, CLASS_TOKENS:]).unflatten(1, (rows, columns))
-        return pool_tokens(self.pooling, cls, tokens.mean(1), own)
+        # [B, 2 + F' * T', D] -> [B, F', T', D] -> [B, T', D]
+        tokens = self.norm(x[:, CLASS_TOKENS:])
+        steps = tokens.unflatten(1, (rows, clips.n_steps)).mean(1)
+        return pool_tokens(self.pooling, cls, steps, clips.valid)

@@ -16,7 +16,7 @@ import torch
 
 from speechbrain_fftp.nnet.mamba import MambaBlock
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
-from speechbrain_fftp.nnet.position import PositionEmbedding
+from speechbrain_fftp.nnet.position import PositionEmbedding, init_truncated
 from speechbrain_fftp.nnet.tokens import (
     check_embedding,
     check_pooling,
@@ -28,8 +28,12 @@ from speechbrain_fftp.nnet.tokens import (
 class StreamState(NamedTuple):
     """State of a stream between two calls of ``AuM.step``, of constant size.
 
-    ``frames`` are those that the next tokens still need, ``blocks`` holds the
-    state of each block.
+    Arguments
+    ---------
+    frames : torch.Tensor
+        Frames ``[B, T, F]`` that the next tokens still need.
+    blocks : list
+        State of each block.
 
     Example
     -------
@@ -131,20 +135,27 @@ class AuM(torch.nn.Module):
         self.residual_in_fp32, self.norm_eps = residual_in_fp32, norm_eps
         self.pooling, self.embedding = pooling, embedding
         if bidirectional:
-            rows = embedding.freq_patches
-            columns = embedding.time_patches(max_frames)
-            self.position = PositionEmbedding(rows, columns, embed_dim)
+            self.position = PositionEmbedding(
+                freq_patches=embedding.freq_patches,
+                time_patches=embedding.time_patches(max_frames),
+                embed_dim=embed_dim,
+            )
         self.cls_token = torch.nn.Parameter(torch.empty(embed_dim))
-        sizes = {"d_state": d_state, "d_conv": d_conv, "expand": expand}
-        sizes.update(dt_rank=dt_rank, backend=backend)
         self.blocks = torch.nn.ModuleList(
             MambaBlock(
-                embed_dim, norm_eps, bidirectional=bidirectional, **sizes
+                embed_dim,
+                norm_eps,
+                bidirectional=bidirectional,
+                d_state=d_state,
+                d_conv=d_conv,
+                expand=expand,
+                dt_rank=dt_rank,
+                backend=backend,
             )
             for _ in range(depth)
         )
         self.norm = torch.nn.RMSNorm(embed_dim, eps=norm_eps)
-        torch.nn.init.trunc_normal_(self.cls_token, std=0.02)
+        init_truncated(self.cls_token)
         for block in self.blocks:  # smaller outputs in deeper stacks
             block.mixer.out_proj.weight.data /= math.sqrt(depth)
 
@@ -166,13 +177,18 @@ class AuM(torch.nn.Module):
             ``[B, T', D]``, see ``pooling``.
         """
         # [B, T, F] -> [B, F' * T', D]
-        found = embed_clips(self.embedding, feats, wav_lens)
-        tokens, stride, valid, own = found
-        columns = tokens.shape[1] // self.embedding.freq_patches
+        clips = embed_clips(self.embedding, feats, wav_lens)
+        tokens = clips.tokens
         if self.bidirectional:
-            known = self.embedding.time_patches(self.max_frames, stride)
-            tokens = tokens + self.position(columns, valid, known)
-        x, lengths, place = self._add_cls_token(tokens, valid, columns)
+            known = self.embedding.time_patches(
+                self.max_frames, clips.stride_frames
+            )
+            tokens = tokens + self.position(
+                clips.n_steps, clips.step_counts, known
+            )
+        x, lengths, place = self._add_cls_token(
+            tokens, clips.step_counts, clips.n_steps
+        )
         x = self._residual(x)
         for block in self.blocks:
             x = block(x, lengths)
@@ -182,11 +198,12 @@ class AuM(torch.nn.Module):
         cls = x.gather(1, index)
         if self.pooling == "cls":
             return self.norm(cls)
-        times = torch.arange(columns, device=x.device)
-        tokens = self.norm(self._take_tokens(x, place, valid, times)).mean(1)
-        return pool_tokens(self.pooling, self.norm(cls), tokens, own)
+        # [B, 1 + N, D] -> [B, F', T', D] -> [B, T', D]
+        tokens = self._take_tokens(x, place, clips.step_counts, clips.n_steps)
+        steps = self.norm(tokens).mean(1)
+        return pool_tokens(self.pooling, self.norm(cls), steps, clips.valid)
 
-    def _add_cls_token(self, tokens, valid, columns):
+    def _add_cls_token(self, tokens, step_counts, n_steps):
         """Adds the class token to each clip's own tokens, which come first.
 
         Returns the tokens ``[B, 1 + N, D]``, each clip's number of them ``[B]``
@@ -194,35 +211,40 @@ class AuM(torch.nn.Module):
         """
         batch, n_tokens, width = tokens.shape
         cls_token = self.cls_token.expand(batch, 1, width)
-        if valid is None:
+        if step_counts is None:
             middle = n_tokens // 2 if self.bidirectional else n_tokens
             first, last = tokens.split((middle, n_tokens - middle), 1)
             place = torch.full((1,), middle, device=tokens.device)
             return torch.cat([first, cls_token, last], 1), None, place
-        counts = valid * self.embedding.freq_patches
+        counts = step_counts * self.embedding.freq_patches
         place = counts // 2 if self.bidirectional else counts
         # The clip's own token in each slot: those after the class token are
         # shifted by one.
         slots = torch.arange(n_tokens + 1, device=tokens.device)
-        own = slots - (slots > place.unsqueeze(1)).long()
+        token = slots - (slots > place.unsqueeze(1)).long()
         # Tokens are frequency-major: padding comes after each row of patches.
-        rows, times = own // valid.unsqueeze(1), own % valid.unsqueeze(1)
-        index = 1 + (rows * columns + times).clamp(max=n_tokens - 1)
+        rows = token // step_counts.unsqueeze(1)
+        steps = token % step_counts.unsqueeze(1)
+        index = 1 + (rows * n_steps + steps).clamp(max=n_tokens - 1)
         # The class token is the first input.
         index = index.masked_fill(slots == place.unsqueeze(1), 0)
         x = torch.cat([cls_token, tokens], 1)
         x = x.gather(1, index.unsqueeze(2).expand(-1, -1, width))
         return x, counts + 1, place
 
-    def _take_tokens(self, x, place, valid, times):
+    def _take_tokens(self, x, place, step_counts, n_steps):
         """Undoes ``_add_cls_token``: ``[B, F', T', D]``, padding last."""
-        rows = torch.arange(self.embedding.freq_patches, device=x.device)
-        columns = len(times) if valid is None else valid.view(-1, 1, 1)
-        slots = rows[:, None] * columns + times
+        n_rows = self.embedding.freq_patches
+        rows = torch.arange(n_rows, device=x.device).unsqueeze(1)
+        steps = torch.arange(n_steps, device=x.device)
+        if step_counts is None:
+            slots = (rows * n_steps + steps).unsqueeze(0)
+        else:
+            slots = rows * step_counts.view(-1, 1, 1) + steps
         slots = slots + (slots >= place.view(-1, 1, 1)).long()
         index = slots.clamp(max=x.shape[1] - 1).flatten(1).unsqueeze(2)
         tokens = x.gather(1, index.expand(x.shape[0], -1, x.shape[2]))
-        return tokens.unflatten(1, (len(rows), len(times)))
+        return tokens.unflatten(1, (n_rows, n_steps))
 
     def step(self, feats, state=None):
         """Encodes the next frames of a stream, any number at a time.

@@ -15,13 +15,14 @@ from speechbrain_fftp.lobes.models.AST import TransformerBlock, init_linear
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.nnet.tokens import (
     check_embedding,
+    length_mask,
     token_batch_norm,
     trim_padding,
 )
 
 
 class CED(torch.nn.Module):
-    """Consistent ensemble distillation's encoder; for arguments, see ``AST``.
+    """Encoder of consistent ensemble distillation.
 
     Clips longer than ``max_frames`` are encoded in chunks of that length, the
     last of which is filled with zeros. The embedding is the mean over the
@@ -29,6 +30,23 @@ class CED(torch.nn.Module):
 
     Published sizes (width, depth, heads): tiny 192, 12, 3; mini 256, 12, 4;
     small 384, 12, 6; base 768, 12, 12.
+
+    Arguments
+    ---------
+    n_mels, embed_dim : int
+        Number of mel bins F of the features, and of channels D of a token.
+    depth, num_heads : int
+        Number of transformer blocks, and of attention heads.
+    max_frames : int
+        Number of frames of a chunk.
+    mlp_ratio, dropout, norm_eps : float
+        See ``TransformerBlock``.
+
+    Raises
+    ------
+    ValueError
+        If ``embed_dim`` is not a multiple of ``num_heads``, or a patch does not
+        fit ``n_mels`` and ``max_frames``.
 
     Example
     -------
@@ -58,8 +76,8 @@ class CED(torch.nn.Module):
         self.dropout, self.norm_eps = dropout, norm_eps
         self.bin_norm = torch.nn.BatchNorm1d(n_mels)
         self.embedding = embedding
-        rows, columns = embedding.freq_patches, max_frames // 16
-        positions = 0.02 * torch.randn(rows + columns, embed_dim)
+        rows, n_steps = embedding.freq_patches, max_frames // 16
+        positions = 0.02 * torch.randn(rows + n_steps, embed_dim)
         self.freq_positions = torch.nn.Parameter(positions[:rows].clone())
         self.time_positions = torch.nn.Parameter(positions[rows:].clone())
         self.blocks = torch.nn.ModuleList(
@@ -70,36 +88,50 @@ class CED(torch.nn.Module):
         init_linear(self.blocks)
 
     def forward(self, feats, wav_lens=None):
-        """Encodes features ``[B, T, F]`` in decibels as ``[B, 1, D]``."""
+        """Encodes a batch of spectrograms.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Features ``[B, T, F]`` in decibels.
+        wav_lens : torch.Tensor, optional
+            Length ``[B]`` of each clip relative to T. Only its first
+            ``round(wav_lens * T)`` frames are used.
+
+        Returns
+        -------
+        torch.Tensor
+            Embedding ``[B, 1, D]`` of each clip.
+        """
         self.embedding.check_features(feats)
         feats, n_frames = trim_padding(feats, wav_lens)
         B, T, F = feats.shape
         if n_frames is None and torch.compiler.is_compiling():
             n_frames = torch.full((B,), T, device=feats.device)
-        own = None
-        if n_frames is not None:
-            own = torch.arange(T, device=feats.device) < n_frames[:, None]
-        feats = token_batch_norm(self.bin_norm, feats, own)
+        valid = None if n_frames is None else length_mask(n_frames, T)
+        feats = token_batch_norm(self.bin_norm, feats, valid)
         size = torch.sym_min(T, self.max_frames)
         K = (T + size - 1) // size
         # [B, T, F] -> [B, K * size, F] -> [B * K, size, F] -> [B * K, N, D]
         feats = torch.nn.functional.pad(feats, (0, 0, 0, K * size - T))
         x = self.embedding(feats.view(B * K, size, F))
         rows = self.embedding.freq_patches
-        columns = x.shape[1] // rows
-        times = self.time_positions[:columns]
-        x = x + (self.freq_positions[:, None] + times).flatten(0, 1)
+        n_steps = x.shape[1] // rows
+        # [F', 1, D] + [T', D] -> [F' * T', D]
+        time_positions = self.time_positions[:n_steps]
+        positions = self.freq_positions[:, None] + time_positions
+        x = x + positions.flatten(0, 1)
         mask, weights = None, x.new_ones(B, 1, K * x.shape[1])
         if n_frames is not None:
-            # Columns of each chunk that the clip has, [B, K] -> [B * K, 1]
-            valid = self.embedding.time_patches(n_frames.clamp(max=size))
+            # Time steps of each chunk that the clip has, [B, K] -> [B * K, 1]
+            counts = self.embedding.time_patches(n_frames.clamp(max=size))
             starts = torch.arange(K, device=x.device) * size
-            valid = valid[:, None] * (starts < n_frames[:, None])
-            valid = valid.view(-1, 1)
-            time = torch.arange(columns, device=x.device).repeat(rows)
-            weights = (time < valid).view_as(weights).to(x.dtype)
+            counts = counts[:, None] * (starts < n_frames[:, None])
+            counts = counts.view(-1, 1)
+            step = torch.arange(n_steps, device=x.device).repeat(rows)
+            weights = (step < counts).view_as(weights).to(x.dtype)
             # Without any token to attend to, a softmax would be NaN.
-            mask = (time < valid.clamp(min=1))[:, None, None]
+            mask = (step < counts.clamp(min=1))[:, None, None]
         for block in self.blocks:
             x = block(x, mask)
         # [B * K, N, D] -> [B, K * N, D] -> [B, 1, D]

@@ -11,9 +11,9 @@ Authors
 
 import torch
 
+from speechbrain_fftp.nnet.convolution import TokenConvolution
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.tokens import (
-    TokenConvolution,
     check_embedding,
     check_pooling,
     embed_clips,
@@ -216,11 +216,11 @@ class ConvNeXt1d(torch.nn.Module):
             see ``pooling``.
         """
         # [B, T, F] -> [B, N, D]
-        tokens, _, _, own = embed_clips(self.embedding, feats, wav_lens)
-        tokens = self.stem_norm(tokens)
+        clips = embed_clips(self.embedding, feats, wav_lens)
+        tokens = self.stem_norm(clips.tokens)
         for block in self.blocks:
-            tokens = block(tokens, own)
+            tokens = block(tokens, clips.valid)
         tokens = self.norm(tokens)
         if self.statistics is not None:
-            return self.statistics(tokens, own)
-        return pool_tokens(self.pooling, None, tokens, own)
+            return self.statistics(tokens, clips.valid)
+        return pool_tokens(self.pooling, None, tokens, clips.valid)

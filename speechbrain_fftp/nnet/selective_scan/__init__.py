@@ -14,9 +14,12 @@ import os
 
 import torch
 
+from speechbrain_fftp.nnet.selective_scan.mamba_ssm_backend import (
+    mamba_ssm_scan,
+)
 from speechbrain_fftp.nnet.selective_scan.torch_backend import (
-    _in_turn,
-    _torch_scan,
+    exportable_scan,
+    torch_scan,
 )
 
 HINTS = {
@@ -119,26 +122,40 @@ def selective_scan(
     >>> torch.allclose(out, forward + backward, atol=1e-4)
     True
     """
-    inputs = (u, delta, A, B, C, D, z, delta_bias, initial_state, lengths)
-    _check(*inputs)
-    one_direction = reverse or return_last_state or initial_state is not None
-    if A.dim() == 3 and one_direction:
+    inputs = {
+        "u": u,
+        "delta": delta,
+        "B": B,
+        "C": C,
+        "D": D,
+        "z": z,
+        "delta_bias": delta_bias,
+        "lengths": lengths,
+    }
+    _check_shapes(A, initial_state=initial_state, **inputs)
+    both = A.dim() == 3
+    if both and (reverse or return_last_state or initial_state is not None):
         raise ValueError(
             f"A {list(A.shape)} asks for both directions, which cannot be "
             "combined with reverse, initial_state or return_last_state."
         )
-    backend = _find_backend(backend, u, initial_state)
-    scan = _scan
-    if torch.compiler.is_dynamo_compiling():
-        if backend != "triton":  # break the graph
-            scan = torch.compiler.disable(_scan)
-    elif torch.compiler.is_compiling():  # torch.export
-        scan = _exportable_scan
-    out, last_state = scan(inputs, delta_softplus, reverse, backend)
+    backend = find_backend(backend, u, initial_state)
+    inputs.update(delta_softplus=delta_softplus, initial_state=initial_state)
+    compiling = torch.compiler.is_dynamo_compiling()
+    exporting = torch.compiler.is_compiling() and not compiling
+    scan = exportable_scan if exporting else _scan_function(backend)
+    in_turn = both and scan in (exportable_scan, mamba_ssm_scan)
+    if compiling and backend != "triton":  # break the graph
+        scan = torch.compiler.disable(scan)
+    if in_turn:
+        forward, _ = scan(A=A[0], **inputs)
+        backward, _ = scan(A=A[1], reverse=True, **inputs)
+        return forward + backward
+    out, last_state = scan(A=A, reverse=reverse, **inputs)
     return (out, last_state) if return_last_state else out
 
 
-def _check(u, delta, A, B, C, D, z, delta_bias, initial_state, lengths):
+def _check_shapes(A, u, delta, B, C, D, z, delta_bias, lengths, initial_state):
     """Raises a ValueError if shapes disagree."""
     if u.dim() != 3 or u.numel() == 0:
         raise ValueError(
@@ -151,9 +168,10 @@ def _check(u, delta, A, B, C, D, z, delta_bias, initial_state, lengths):
         )
     batch, width, steps = u.shape
     states = A.shape[-1]
+    both_rates, one_rates = (2, width, states), (width, states)
     expected = {
         "delta": (delta, (batch, width, steps)),
-        "A": (A, (2, width, states)[3 - A.dim() :]),
+        "A": (A, both_rates if A.dim() == 3 else one_rates),
         "B": (B, (batch, states, steps)),
         "C": (C, (batch, states, steps)),
         "D": (D, (width,)),
@@ -170,7 +188,7 @@ def _check(u, delta, A, B, C, D, z, delta_bias, initial_state, lengths):
             )
 
 
-def _find_backend(backend, u, initial_state=None):
+def find_backend(backend, u, initial_state=None):
     """The name of the backend to use; an error if it cannot be used."""
     on_cuda = u.device.type == "cuda"
     if backend == "auto":
@@ -206,90 +224,12 @@ def _find_backend(backend, u, initial_state=None):
     return backend
 
 
-def _scan(inputs, delta_softplus, reverse, backend):
-    """Scans with a backend."""
+def _scan_function(backend):
+    """The function that scans with a backend."""
     if backend == "triton":
         from speechbrain_fftp.nnet.selective_scan import triton_backend
 
-        return triton_backend._triton_scan(inputs, delta_softplus, reverse)
-    scan = _torch_scan if backend == "torch" else _mamba_ssm_scan
-    return scan(inputs, delta_softplus, reverse)
-
-
-def _masked(inputs, lengths, delta_softplus):
-    """The padding mask, and inputs that are zero in padded steps."""
-    u, delta, _, B, C, _, z, delta_bias, *_ = inputs
-    steps = torch.arange(u.shape[2], device=u.device)
-    padding = (steps >= lengths.unsqueeze(1)).unsqueeze(1)
-    delta = delta.to(torch.promote_types(delta.dtype, torch.float32))
-    if delta_bias is not None:
-        delta = delta + delta_bias.unsqueeze(1)
-    if delta_softplus:
-        delta = torch.nn.functional.softplus(delta)
-    return padding, (
-        None if x is None else x.masked_fill(padding, 0.0)
-        for x in (u, delta, B, C, z)
-    )
-
-
-def _mamba_ssm_scan(inputs, delta_softplus, reverse):
-    """The CUDA kernel of mamba_ssm, on flipped copies where needed."""
-    from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
-
-    u, delta, A, B, C, D, z, delta_bias, _, lengths = inputs
-    if A.dim() == 3:
-        return _in_turn(_mamba_ssm_scan, inputs, delta_softplus)
-    if lengths is not None:
-        padding, masked = _masked(inputs, lengths, delta_softplus)
-        u, delta, B, C, z = masked
-        delta_bias, delta_softplus = None, False
-    if reverse:
-        u, delta, B, C, z = (
-            None if x is None else x.flip(2) for x in (u, delta, B, C, z)
-        )
-    out, last_state = selective_scan_fn(
-        *(u, delta.to(u.dtype), A.float(), B.to(u.dtype), C.to(u.dtype)),
-        D=None if D is None else D.float(),
-        z=None if z is None else z.to(u.dtype),
-        delta_bias=None if delta_bias is None else delta_bias.float(),
-        delta_softplus=delta_softplus,
-        return_last_state=True,
-    )
-    out = out.flip(2) if reverse else out
-    if lengths is not None:
-        out = out.masked_fill(padding, 0.0)
-    return out, last_state
-
-
-def _exportable_scan(inputs, delta_softplus, reverse, _=None):
-    """The scan as one operator, for ``torch.export`` with a dynamic L.
-
-    It becomes ONNX's Scan, which takes one step at a time in constant memory.
-    """
-    from torch._higher_order_ops.scan import scan
-
-    u, _, A, _, _, D, _, _, initial_state, lengths = inputs
-    if A.dim() == 3:
-        return _in_turn(_exportable_scan, inputs, delta_softplus)
-    if lengths is None:
-        lengths = torch.full((u.shape[0],), u.shape[2], device=u.device)
-    _, (u, delta, B, C, z) = _masked(inputs, lengths, delta_softplus)
-    inputs = (x.permute(2, 0, 1).to(A.dtype) for x in (delta, delta * u, B, C))
-    if initial_state is None:
-        initial_state = torch.zeros_like(A).expand(u.shape[0], -1, -1)
-
-    def step(state, inputs):
-        """One step of the recursion, for all channels."""
-        delta, delta_u, B, C = inputs  # [B, D] or [B, N]
-        decay = torch.exp(delta.unsqueeze(2) * A)
-        state = decay * state + delta_u.unsqueeze(2) * B.unsqueeze(1)
-        return state, torch.matmul(state, C.unsqueeze(2)).squeeze(2)
-
-    inputs = [x.flip(0) if reverse else x.contiguous() for x in inputs]
-    last_state, out = scan(step, initial_state.clone(), inputs)
-    out = (out.flip(0) if reverse else out).permute(1, 2, 0)
-    if D is not None:
-        out = out + D.unsqueeze(1) * u
-    if z is not None:
-        out = out * torch.nn.functional.silu(z)
-    return out.to(u.dtype), last_state
+        return triton_backend.triton_scan
+    if backend == "mamba_ssm":
+        return mamba_ssm_scan
+    return torch_scan

@@ -19,8 +19,10 @@ from speechbrain_fftp.nnet.selective_scan.triton_kernels import (
 
 CONTIGUOUS = torch.contiguous_format
 # What both operators take first
-INPUTS = "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, "
-INPUTS += "Tensor? z, Tensor? bias, Tensor? initial, Tensor? lengths"
+INPUTS = (
+    "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, "
+    "Tensor? z, Tensor? bias, Tensor? initial, Tensor? lengths"
+)
 # Programs, of one warp each, that keep a multiprocessor busy: where there are
 # fewer, the forward scans segments of the steps at the same time. That is about
 # twice the work, so there must be three or more.
@@ -69,8 +71,8 @@ def _segment(u, directions):
     batch, dim, steps = u.shape
     processors = 1  # of the interpreter
     if u.is_cuda:
-        about = torch.cuda.get_device_properties(u.device)
-        processors = about.multi_processor_count
+        properties = torch.cuda.get_device_properties(u.device)
+        processors = properties.multi_processor_count
     programs = batch * directions * triton.cdiv(dim, BLOCK.value)
     chunks = triton.cdiv(steps, CHUNK.value)
     segments = max(PROGRAMS * processors // programs, 1)
@@ -80,21 +82,29 @@ def _segment(u, directions):
     return part * CHUNK.value
 
 
-def _launch(kernel, vec, maxnreg, inputs, options, grid, *args):
+def launch(kernel, grid, u, delta, z, vec, maxnreg=None, **arguments):
     # Of a state [NP, BLOCK], a thread holds vec adjacent channels: Triton takes
     # the layout in registers from the widest access to memory that is aligned
     # for any dim_vec. With 1, a thread has all states of one channel and sums
     # over states without exchange; with 4, 4 states of 4 channels, which keeps
     # the exchange short where the backward sums over channels as well.
-    u, delta, z = inputs
     batch, dim, steps = u.shape
-    strides = [u.stride() if t is None else t.stride() for t in inputs]
-    grid = batch * triton.cdiv(dim, BLOCK.value), *grid
+    programs = batch * triton.cdiv(dim, BLOCK.value)
     with torch.cuda.device_of(u):
-        kernel[grid](
-            u, delta, z, *args, *strides, dim // vec, steps, *options, vec,
-            num_warps=1, maxnreg=maxnreg,
-        )  # fmt: skip
+        kernel[(programs, *grid)](
+            u=u,
+            x=delta,
+            z=z,
+            u_s=u.stride(),
+            x_s=delta.stride(),
+            z_s=u.stride() if z is None else z.stride(),
+            dim_vec=dim // vec,
+            steps=steps,
+            VEC=vec,
+            num_warps=1,
+            maxnreg=maxnreg,
+            **arguments,
+        )
 
 
 @torch.library.custom_op(
@@ -103,7 +113,7 @@ def _launch(kernel, vec, maxnreg, inputs, options, grid, *args):
     schema=f"({INPUTS}, bool softplus, bool reverse, bool save) -> "
     "(Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
-def _forward(
+def scan_forward(
     u, delta, A, B, C, D, z, bias, initial, lengths, softplus, reverse, save
 ):
     """Output, and last state ``[B, NP, D]``; what the gradient needs.
@@ -128,26 +138,56 @@ def _forward(
         view.masked_fill_(after[:, :, None, None], 0.0)
     part = _segment(u, directions)
     segments = triton.cdiv(steps, part)
-    options = part, int(reverse), size, softplus
     ends = sums = None
+    arguments = {
+        "vec": 1,
+        "maxnreg": 168,
+        "u": u,
+        "delta": delta,
+        "A": scaled,
+        "BC": BC,
+        "bias": bias,
+        "lengths": lengths,
+        "out_s": out.stride(),
+        "part": part,
+        "reverse": int(reverse),
+        "NP": size,
+        "SOFTPLUS": softplus,
+    }
     if segments > 1:
         ends = last.new_empty(segments - 1, *last.shape)
         sums = last.new_empty(segments - 1, len(last), last.shape[2])
-        _launch(
-            forward, 1, 168, (u, delta, None), options,
-            (directions, segments - 1), None, scaled, BC, None, bias, None,
-            lengths, None, None, ends, sums, out.stride(),
-        )  # fmt: skip
-    _launch(
-        forward, 1, 168, (u, delta, z), options, (directions, segments), out,
-        scaled, BC, D, bias, initial, lengths, last, saved if save else None,
-        ends, sums, out.stride(),
-    )  # fmt: skip
+        launch(
+            forward,
+            grid=(directions, segments - 1),
+            z=None,
+            out=None,
+            D=None,
+            initial=None,
+            last=None,
+            saved=None,
+            ends=ends,
+            sums=sums,
+            **arguments,
+        )
+    launch(
+        forward,
+        grid=(directions, segments),
+        z=z,
+        out=out,
+        D=D,
+        initial=initial,
+        last=last,
+        saved=saved if save else None,
+        ends=ends,
+        sums=sums,
+        **arguments,
+    )
     return _add(out, directions), last, BC, scaled, saved
 
 
 def _empty_results(u, A, save):
-    # Tensors of the kinds that _forward returns after the output.
+    # Tensors of the kinds that scan_forward returns after the output.
     batch, dim, steps = u.shape
     *_, states = A.shape
     size = triton.next_power_of_2(states)
@@ -163,13 +203,13 @@ def _empty_results(u, A, save):
     )
 
 
-@_forward.register_fake
+@scan_forward.register_fake
 def _(u, delta, A, B, C, D, z, bias, initial, lengths, softplus, reverse, save):
     return _like(u, lengths), *_empty_results(u, A, save)
 
 
 def _save(ctx, inputs, output):
-    # What the gradient needs; see _forward.
+    # What the gradient needs; see scan_forward.
     *tensors, softplus, reverse, _ = inputs
     ctx.save_for_backward(*tensors, *output[2:])
     ctx.options = softplus, reverse
@@ -183,12 +223,14 @@ def _differentiate(ctx, d_out, dlast, *_):
         d_out = inputs[0].new_zeros(()).expand_as(inputs[0])
     if dlast is not None:
         dlast = dlast.contiguous()
-    grads = _backward(*inputs, BC, scaled, saved, d_out, dlast, *ctx.options)
+    grads = scan_backward(
+        *inputs, BC, scaled, saved, d_out, dlast, *ctx.options
+    )
     grads = (None if x is None else grad for x, grad in zip(inputs[:-1], grads))
     return *grads, None, None, None, None
 
 
-_forward.register_autograd(_differentiate, setup_context=_save)
+scan_forward.register_autograd(_differentiate, setup_context=_save)
 
 
 @torch.library.custom_op(
@@ -197,7 +239,7 @@ _forward.register_autograd(_differentiate, setup_context=_save)
     schema=f"({INPUTS}, Tensor BC, Tensor scaled, Tensor saved, Tensor d_out, "
     "Tensor? dlast, bool softplus, bool reverse) -> Tensor[]",
 )
-def _backward(
+def scan_backward(
     u, delta, A, B, C, D, z, bias, initial, lengths, BC, scaled, saved, d_out,
     dlast, softplus, reverse,
 ):  # fmt: skip
@@ -219,13 +261,37 @@ def _backward(
     dBC = BC.new_zeros(parts, *BC.shape)
     groups = CHUNK.value // GROUP.value
     scratch = saved.new_empty(items, groups, size, dim)
-    _launch(
-        backward, math.gcd(dim, 4), None, (u, delta, z),
-        (int(reverse), size, softplus), (directions,), d_out, du, ddelta, dz,
-        scaled, BC, D, bias, lengths, saved, scratch, dlast, dA, dBC,
-        BC.numel() * in_order, dD, dbias, dinitial, d_out.stride(),
-        du.stride(),
-    )  # fmt: skip
+    launch(
+        backward,
+        grid=(directions,),
+        u=u,
+        delta=delta,
+        z=z,
+        vec=math.gcd(dim, 4),
+        d_out=d_out,
+        du=du,
+        dx=ddelta,
+        dz=dz,
+        A=scaled,
+        BC=BC,
+        D=D,
+        bias=bias,
+        lengths=lengths,
+        saved=saved,
+        scratch=scratch,
+        dlast=dlast,
+        dA=dA,
+        dBC=dBC,
+        dBC_b=BC.numel() if in_order else 0,
+        dD=dD,
+        dbias=dbias,
+        dinitial=dinitial,
+        d_out_s=d_out.stride(),
+        out_s=du.stride(),
+        reverse=int(reverse),
+        NP=size,
+        SOFTPLUS=softplus,
+    )
     # [B, L, 2, N] -> twice [B, N, L]
     dB, dC = _pack(dBC.sum(0), steps)[..., :states].unbind(2)
     dB, dC = (  # no views of the same memory
@@ -246,7 +312,7 @@ def _backward(
     return [u.new_empty(0) if grad is None else grad for grad in grads]
 
 
-@_backward.register_fake
+@scan_backward.register_fake
 def _(u, delta, A, B, C, D, z, bias, initial, lengths, *_):
     steps = [
         u.new_empty(0) if x is None else _like(u, lengths, x.dtype)
@@ -262,7 +328,20 @@ def _(u, delta, A, B, C, D, z, bias, initial, lengths, *_):
     return [du, ddelta, dA, *rows, rest[0], dz, *rest[1:]]
 
 
-def _triton_scan(inputs, delta_softplus, reverse):
+def triton_scan(
+    u,
+    delta,
+    A,
+    B,
+    C,
+    D=None,
+    z=None,
+    delta_bias=None,
+    delta_softplus=False,
+    lengths=None,
+    reverse=False,
+    initial_state=None,
+):
     """Output and last state of ``selective_scan``, on a GPU.
 
     Computed in float32, and differentiable once, by autograd but not by
@@ -270,6 +349,7 @@ def _triton_scan(inputs, delta_softplus, reverse):
     that their last bits differ from run to run, unless torch is to use
     deterministic algorithms.
     """
+    inputs = [u, delta, A, B, C, D, z, delta_bias, initial_state, lengths]
     # The kernels take the strides of three dimensions only.
     inputs = [
         x.contiguous() if x is not None and x.dim() == 1 else x for x in inputs
@@ -277,5 +357,5 @@ def _triton_scan(inputs, delta_softplus, reverse):
     save = torch.is_grad_enabled() and any(
         x is not None and x.requires_grad for x in inputs
     )
-    out, last, *_ = _forward(*inputs, delta_softplus, reverse, save)
-    return out, last[:, : inputs[2].shape[-1]].transpose(1, 2)
+    out, last, *_ = scan_forward(*inputs, delta_softplus, reverse, save)
+    return out, last[:, : A.shape[-1]].transpose(1, 2)

@@ -16,13 +16,13 @@ from speechbrain_fftp.nnet.selective_scan.triton_kernels import (
     BLOCK,
     CHUNK,
     LOG2E,
-    _advance,
-    _at,
-    _at_row,
-    _of_channels,
-    _program,
-    _rows,
-    _step_size,
+    advance,
+    find_program,
+    first_row,
+    first_step,
+    load_channels,
+    load_steps,
+    step_size,
 )
 
 GROUP = tl.constexpr(4)  # steps with states in registers
@@ -40,26 +40,26 @@ def backward(
     these are dBC_b apart."""
     LN2: tl.constexpr = 0.6931471805599453
     dim = dim_vec * VEC
-    b, row, d, length, first, sign = _program(lengths, steps, dim, reverse)
+    b, row, d, length, first, sign = find_program(lengths, steps, dim, reverse)
     n = tl.arange(0, NP)
     inside = d < dim
     tile = n[:, None] * dim + d[None, :]  # [NP, BLOCK] out of [NP, D]
     mask = inside[None, :]
     A += tl.program_id(1) * NP * dim + tile
-    shift, skip = _of_channels(bias, d, inside), _of_channels(D, d, inside)
-    u, u_t = _at(u, u_s, b, d, first, sign)
-    x, x_t = _at(x, x_s, b, d, first, sign)
-    d_out, d_out_t = _at(d_out, d_out_s, b, d, first, sign)
-    du, out_t = _at(du, out_s, row, d, first, sign)
-    dx, out_t = _at(dx, out_s, row, d, first, sign)
-    BC = _at_row(BC, b, n, first, steps, NP)
+    shift, skip = load_channels(bias, d, inside), load_channels(D, d, inside)
+    u, u_t = first_step(u, u_s, b, d, first, sign)
+    x, x_t = first_step(x, x_s, b, d, first, sign)
+    d_out, d_out_t = first_step(d_out, d_out_s, b, d, first, sign)
+    du, out_t = first_step(du, out_s, row, d, first, sign)
+    dx, out_t = first_step(dx, out_s, row, d, first, sign)
+    BC = first_row(BC, b, n, first, steps, NP)
     blocks = tl.cdiv(dim, BLOCK)
     block = tl.program_id(0) % blocks + tl.program_id(1) * blocks
-    dBC = _at_row(dBC + block.to(tl.int64) * dBC_b, b, n, first, steps, NP)
+    dBC = first_row(dBC + block.to(tl.int64) * dBC_b, b, n, first, steps, NP)
     row_t = sign * 2 * NP
     if z is not None:
-        z, z_t = _at(z, z_s, b, d, first, sign)
-        dz, out_t = _at(dz, out_s, row, d, first, sign)
+        z, z_t = first_step(z, z_s, b, d, first, sign)
+        dz, out_t = first_step(dz, out_s, row, d, first, sign)
     saved += row * tl.cdiv(steps, CHUNK) * NP * dim
     scratch += row * (CHUNK // GROUP) * NP * dim
     # Gradients of the state [NP, BLOCK] and of what all steps share.
@@ -80,12 +80,12 @@ def backward(
         decay = tl.load(A, mask=mask, other=0.0)
         for g in range(1, groups):
             k = begin + (g - 1) * GROUP
-            us = _rows(u + k * u_t, u_t, GROUP, inside, GROUP, "")
-            xs = _rows(x + k * x_t, x_t, GROUP, inside, GROUP, "")
+            us = load_steps(u + k * u_t, u_t, GROUP, inside, GROUP, "")
+            xs = load_steps(x + k * x_t, x_t, GROUP, inside, GROUP, "")
             at = BC + k * row_t
             for j in tl.static_range(GROUP):
-                delta, _ = _step_size(xs[j], shift, True, SOFTPLUS)
-                h = _advance(h, decay, tl.load(at), us[j], delta)
+                delta, _ = step_size(xs[j], shift, True, SOFTPLUS)
+                h = advance(h, decay, tl.load(at), us[j], delta)
                 at += row_t
             tl.store(scratch + g * NP * dim + tile, h, mask=mask)
         tl.debug_barrier()
@@ -96,31 +96,33 @@ def backward(
             # The states before each step of the group.
             h = tl.load(scratch + group * NP * dim + tile, mask=mask, other=0.0)
             decay = tl.load(A, mask=mask, other=0.0)
-            us = _rows(u + k * u_t, u_t, left, inside, GROUP, "")
-            xs = _rows(x + k * x_t, x_t, left, inside, GROUP, "")
+            us = load_steps(u + k * u_t, u_t, left, inside, GROUP, "")
+            xs = load_steps(x + k * x_t, x_t, left, inside, GROUP, "")
             hs = (h,)
             at = BC + k * row_t
             for j in tl.static_range(GROUP - 1):
-                delta, _ = _step_size(xs[j], shift, j < left, SOFTPLUS)
-                h = _advance(h, decay, tl.load(at), us[j], delta)
+                delta, _ = step_size(xs[j], shift, j < left, SOFTPLUS)
+                h = advance(h, decay, tl.load(at), us[j], delta)
                 hs = hs + (h,)
                 at += row_t
             # The steps from last to first. Their inputs are loaded again: the
             # modifier (the default) keeps the compiler from merging the loads
             # and what follows from them, for which there are no registers.
             decay = tl.load(A, mask=mask, other=0.0, cache_modifier=".ca")
-            us = _rows(u + k * u_t, u_t, left, inside, GROUP, ".ca")
-            xs = _rows(x + k * x_t, x_t, left, inside, GROUP, ".ca")
-            douts = _rows(d_out + k * d_out_t, d_out_t, left, inside, GROUP, "")
+            us = load_steps(u + k * u_t, u_t, left, inside, GROUP, ".ca")
+            xs = load_steps(x + k * x_t, x_t, left, inside, GROUP, ".ca")
+            douts = load_steps(
+                d_out + k * d_out_t, d_out_t, left, inside, GROUP, ""
+            )
             if z is not None:
-                zs = _rows(z + k * z_t, z_t, left, inside, GROUP, "")
+                zs = load_steps(z + k * z_t, z_t, left, inside, GROUP, "")
             for j in tl.static_range(GROUP - 1, -1, -1):
                 keep = inside & (j < left)
                 at = k * row_t + j * row_t
                 B = tl.load(BC + at)[:, None]
                 C = tl.load(BC + at + NP)[:, None]
                 u_j = us[j].to(tl.float32)
-                delta, x_j = _step_size(xs[j], shift, j < left, SOFTPLUS)
+                delta, x_j = step_size(xs[j], shift, j < left, SOFTPLUS)
                 added = (delta * u_j)[None, :]
                 a = tl.exp2(delta[None, :] * decay)
                 kept = a * hs[j]  # what the state before leaves in this one

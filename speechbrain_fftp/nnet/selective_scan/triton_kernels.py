@@ -24,7 +24,7 @@ LOG2E = tl.constexpr(1.4426950408889634)  # exp2 takes fewer instructions
 
 
 @triton.jit
-def _program(lengths, steps, dim, reverse):
+def find_program(lengths, steps, dim, reverse):
     # What a program computes: the item, the item of its direction, channels,
     # number of steps, the step that comes first, and the sign of the next.
     blocks = tl.cdiv(dim, BLOCK)
@@ -40,21 +40,21 @@ def _program(lengths, steps, dim, reverse):
 
 
 @triton.jit
-def _at(ptr, strides, b, d, first, sign):
+def first_step(ptr, strides, b, d, first, sign):
     # Pointers to the first step of the recursion, and the stride to the next.
     ptr += b * strides[0] + d.to(tl.int64) * strides[1] + first * strides[2]
     return ptr, sign * strides[2]
 
 
 @triton.jit
-def _at_row(ptr, b, n, first, steps, NP: tl.constexpr):
+def first_row(ptr, b, n, first, steps, NP: tl.constexpr):
     # The first of the rows (B, C) of all steps, made by _pack.
     row = UNROLL + b * (steps + UNROLL) + first
     return ptr + row * (2 * NP) + n
 
 
 @triton.jit
-def _of_channels(ptr, d, inside):
+def load_channels(ptr, d, inside):
     # One value of each channel, 0 where none are given.
     values = tl.zeros([BLOCK], tl.float32)
     if ptr is not None:
@@ -63,7 +63,9 @@ def _of_channels(ptr, d, inside):
 
 
 @triton.jit
-def _rows(ptr, stride, left, mask, COUNT: tl.constexpr, CACHE: tl.constexpr):
+def load_steps(
+    ptr, stride, left, mask, COUNT: tl.constexpr, CACHE: tl.constexpr
+):
     # COUNT steps of a sequence.
     rows = ()
     for j in tl.static_range(COUNT):
@@ -75,7 +77,7 @@ def _rows(ptr, stride, left, mask, COUNT: tl.constexpr, CACHE: tl.constexpr):
 
 
 @triton.jit
-def _step_size(x, bias, live, SOFTPLUS: tl.constexpr):
+def step_size(x, bias, live, SOFTPLUS: tl.constexpr):
     # delta [BLOCK], 0 at steps that do not count, and its value before softplus
     x = x.to(tl.float32) + bias
     delta = x
@@ -91,7 +93,7 @@ def _step_size(x, bias, live, SOFTPLUS: tl.constexpr):
 
 
 @triton.jit
-def _advance(h, A, B, u, delta):
+def advance(h, A, B, u, delta):
     # One step of the recursion. A is multiplied by log2(e), which exp2 expects.
     x = delta * u.to(tl.float32)
     return tl.exp2(delta[None, :] * A) * h + x[None, :] * B[:, None]
@@ -110,7 +112,7 @@ def forward(
     sum of its step sizes.
     """
     dim = dim_vec * VEC
-    b, row, d, length, first, sign = _program(lengths, steps, dim, reverse)
+    b, row, d, length, first, sign = find_program(lengths, steps, dim, reverse)
     n = tl.arange(0, NP)
     inside = d < dim
     tile = n[:, None] * dim + d[None, :]  # [NP, BLOCK] out of [NP, D]
@@ -123,19 +125,19 @@ def forward(
     h = tl.zeros([NP, BLOCK], tl.float32)
     if initial is not None:
         h = tl.load(initial + row * NP * dim + tile, mask=mask, other=0.0)
-    shift, skip = _of_channels(bias, d, inside), _of_channels(D, d, inside)
-    u, u_t = _at(u, u_s, b, d, first, sign)
-    x, x_t = _at(x, x_s, b, d, first, sign)
-    BC = _at_row(BC, b, n, first, steps, NP)
+    shift, skip = load_channels(bias, d, inside), load_channels(D, d, inside)
+    u, u_t = first_step(u, u_s, b, d, first, sign)
+    x, x_t = first_step(x, x_s, b, d, first, sign)
+    BC = first_row(BC, b, n, first, steps, NP)
     row_t = sign * 2 * NP
     if z is not None:
-        z, z_t = _at(z, z_s, b, d, first, sign)
+        z, z_t = first_step(z, z_s, b, d, first, sign)
     if saved is not None:
         saved += row * tl.cdiv(steps, CHUNK) * NP * dim
     if out is None:
         total = tl.zeros([BLOCK], tl.float32)
     else:
-        out, out_t = _at(out, out_s, row, d, first, sign)
+        out, out_t = first_step(out, out_s, row, d, first, sign)
         if ends is not None:
             rows = tl.num_programs(0) // tl.cdiv(dim, BLOCK)
             rows *= tl.num_programs(1)
@@ -150,15 +152,15 @@ def forward(
         if saved is not None:
             if k % CHUNK == 0:
                 tl.store(saved + k // CHUNK * NP * dim + tile, h, mask=mask)
-        us = _rows(u + k * u_t, u_t, left, inside, UNROLL, "")
-        xs = _rows(x + k * x_t, x_t, left, inside, UNROLL, "")
+        us = load_steps(u + k * u_t, u_t, left, inside, UNROLL, "")
+        xs = load_steps(x + k * x_t, x_t, left, inside, UNROLL, "")
         if z is not None:
-            zs = _rows(z + k * z_t, z_t, left, inside, UNROLL, "")
+            zs = load_steps(z + k * z_t, z_t, left, inside, UNROLL, "")
         at = BC + k * row_t
         to = out if out is None else out + k * out_t
         for j in tl.static_range(UNROLL):
-            delta, _ = _step_size(xs[j], shift, j < left, SOFTPLUS)
-            h = _advance(h, A, tl.load(at), us[j], delta)
+            delta, _ = step_size(xs[j], shift, j < left, SOFTPLUS)
+            h = advance(h, A, tl.load(at), us[j], delta)
             if out is None:
                 total += delta
             else:

@@ -26,13 +26,6 @@ def test_fill_is_the_mean_of_the_valid_frames():
         torch.testing.assert_close(out[changed], mean, rtol=0, atol=1e-5)
 
 
-def test_result_shares_no_memory_with_the_input():
-    feats = torch.randn(2, 50, 32)
-    before = feats.clone()
-    SpecMask(0.2, patch=(5, 8))(feats).zero_()
-    assert torch.equal(feats, before)
-
-
 @pytest.mark.parametrize("frames", [0, 1, 4])
 def test_clip_shorter_than_a_grid_cell_is_unchanged(frames):
     feats = torch.randn(3, 100, 32)
@@ -41,12 +34,6 @@ def test_clip_shorter_than_a_grid_cell_is_unchanged(frames):
         masked = SpecMask(budget, patch=(5, 8))(feats, lengths)
         assert torch.equal(masked[1], feats[1])
         assert not torch.equal(masked[0], feats[0])
-
-
-def test_no_budget_masks_nothing():
-    feats = torch.randn(2, 100, 32)
-    for budget in (0, 0.0):
-        assert torch.equal(SpecMask(budget, patch=(5, 8))(feats), feats)
 
 
 def test_same_seed_gives_the_same_masks():
@@ -58,17 +45,6 @@ def test_same_seed_gives_the_same_masks():
         outs.append(mask(feats))
     assert torch.equal(outs[0], outs[2])
     assert not torch.equal(outs[0], outs[1])
-
-
-def test_masks_do_not_depend_on_values():
-    mask = SpecMask(0.2, patch=(5, 8))
-    masks = []
-    for scale in (1.0, 100.0):
-        torch.manual_seed(0)
-        feats = torch.randn(4, 100, 32) * scale
-        torch.manual_seed(9)
-        masks.append(mask(feats) != feats)
-    assert torch.equal(*masks)
 
 
 def test_eval_mode_is_the_identity_and_draws_nothing():
@@ -96,21 +72,6 @@ def test_augmenter_passes_the_lengths():
         assert torch.equal(clip[n:], before[n:])
 
 
-def test_augmenter_keeps_the_original_beside_it():
-    augment = Augmenter(
-        concat_original=True,
-        min_augmentations=1,
-        max_augmentations=1,
-        augmentations=[SpecMask(0.3, patch=(5, 8))],
-    )
-    feats = torch.randn(3, 200, 32)
-    out, lengths = augment(feats, torch.ones(3))
-    assert torch.equal(out[:3], feats) and len(out) == len(lengths) == 6
-    assert not torch.equal(out[3:], feats)
-    targets = augment.replicate_labels(torch.eye(3))
-    assert torch.equal(targets, torch.eye(3).repeat(2, 1))
-
-
 def test_bfloat16_keeps_its_type():
     torch.manual_seed(0)
     feats = (torch.randn(2, 400, 128) - 3).bfloat16()
@@ -135,14 +96,6 @@ def test_fill_has_nothing_of_what_the_padding_holds():
     assert fill.item() == pytest.approx(feats[:, :200].mean().item(), abs=1e-5)
 
 
-def test_fill_of_long_float16_features_is_finite():
-    feats = torch.full((1, 1000, 128), -1.0, dtype=torch.float16)
-    feats[:, ::2] = -2.0
-    out = SpecMask(0.2)(feats)
-    assert out.dtype == torch.float16
-    assert out[out != feats].unique().tolist() == [-1.5]
-
-
 def test_cells_taller_than_the_features_are_an_error():
     with pytest.raises(ValueError, match="16 bins.*have 8"):
         SpecMask(0.2, patch=(5, 16))(torch.randn(1, 100, 8))
@@ -152,12 +105,9 @@ def test_cells_taller_than_the_features_are_an_error():
     "kwargs, message",
     [
         ({"budget": 1.5}, "budget=1.5.*0..1"),
-        ({"budget": -0.1}, "budget=-0.1"),
         ({"budget": -1}, "budget=-1.*negative"),
         ({"budget": 0.2, "full_freq_ratio": 1.1}, "full_freq_ratio=1.1"),
-        ({"budget": 0.2, "full_freq_ratio": -0.1}, "full_freq_ratio=-0.1"),
         ({"budget": 0.2, "patch": (0, 16)}, r"patch=\(0, 16\).*positive"),
-        ({"budget": 0.2, "patch": (5, -1)}, "positive"),
         ({"budget": 0.2, "time_masks": 0}, "time_masks=0.*positive"),
         ({"budget": 0.2, "boxes": 0}, "boxes=0.*positive"),
     ],

@@ -252,29 +252,31 @@ def test_a_damaged_model_is_not_loaded_by_its_yaml(
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    "options",
     [
-        (["--window", "1"], "--window and --hop require --timeline"),
-        (["--threshold", "2"], "'2' is not a number from 0 to 1"),
-        (["--threshold", "nan"], "'nan' is not a number from 0 to 1"),
-        (["--timeline", "--window", "0"], "--window: '0' is not a number from"),
-        (["--timeline", "--hop", "0"], "--hop: '0' is not a number from 0.001"),
-        (["--timeline", "--hop", "-1"], "--hop: '-1' is not a number from"),
-        (["--timeline", "--hop", "x"], "--hop: 'x' is not a number from"),
-        (["--timeline", "--top-k", "3"], "--top-k is for tags"),
-        (["--format", "audacity", "--top-k", "3"], "--top-k is for tags"),
-        (["--top-k", "1.5"], "'1.5' is not a whole number from 1"),
-        (["--threads", "0"], "'0' is not a whole number from 1 to 1024"),
-        (["--plot", "a.xyz"], "--plot: a.xyz must end with one of .avif, .eps"),
-        (["--format", "xml"], "--format: invalid choice"),
-        (["more.wav", "--format", "audacity"], "take one file at a time"),
-        (["more.wav", "--plot", "a.png"], "take one file at a time"),
+        ["--window", "1"],
+        ["--threshold", "2"],
+        ["--threshold", "nan"],
+        ["--timeline", "--window", "0"],
+        ["--timeline", "--hop", "0"],
+        ["--timeline", "--hop", "-1"],
+        ["--timeline", "--hop", "x"],
+        ["--timeline", "--top-k", "3"],
+        ["--format", "audacity", "--top-k", "3"],
+        ["--top-k", "1.5"],
+        ["--threads", "0"],
+        ["--plot", "a.xyz"],
+        ["--format", "xml"],
+        ["more.wav", "--format", "audacity"],
+        ["more.wav", "--plot", "a.png"],
     ],
 )
-def test_usage_errors(options, message, capsys):
+def test_usage_errors_name_the_option(options, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["clip.wav", "--model", "m", *options])
-    assert message in capsys.readouterr().err
+    names = [word for word in options if word.startswith("--")]
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert any(name in error for name in names)
 
 
 @pytest.mark.parametrize("command", [[], ["serve"], ["export", "--to", "onnx"]])
@@ -314,10 +316,10 @@ def test_export(exported, tagger, monkeypatch, capsys):
     name = "speechbrain_fftp.inference.onnx"
     calls = stub(monkeypatch, name, "export_onnx")
     arguments = ["export", "--model", model, "--to", "onnx", "--output", "a"]
-    assert main([*arguments, "--int8"]) == 0
+    assert main(arguments) == 0
     [((given, path), options)] = calls
     assert given.labels == tagger.labels
-    assert (path, options) == ("a", {"int8": True, "report": print})
+    assert (path, options) == ("a", {"report": print})
     stub(monkeypatch, name, "fail export_onnx")
     assert main(arguments) == 1
     assert "pip install something" in capsys.readouterr().err
@@ -358,7 +360,7 @@ from speechbrain_fftp.cli.main import main
 try:
     main(["--help"])
 finally:
-    assert "torch" not in sys.modules and "soundfile" not in sys.modules
+    assert not {"torch", "speechbrain", "soundfile"} & set(sys.modules)
 """
 
 

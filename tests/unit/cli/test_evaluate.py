@@ -72,7 +72,7 @@ def test_accuracy_of_a_model_of_single_labels(exported, data, tmp_path, capsys):
     printed = capsys.readouterr().out
     found = AudioTagger.from_pretrained(model).evaluate(data, "train")
     right = found.probs.argmax(1) == found.targets.argmax(1)
-    assert f"accuracy {right.float().mean():.4f}\n" in printed
+    assert f"accuracy {right.mean():.4f}\n" in printed
 
 
 def test_events_are_scored_by_a_table(exported, data, tmp_path, capsys):
@@ -119,7 +119,7 @@ def test_events_are_scored_by_a_table(exported, data, tmp_path, capsys):
 
 def test_options_that_do_not_fit(exported, data, tmp_path, capsys):
     assert run(exported[1], data, "--window", 5) == 2
-    assert "window=5.0 must be in 0.115" in capsys.readouterr().err
+    assert "window=5.0" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         run(exported[1], tmp_path / "none")
     assert "there is no data folder" in capsys.readouterr().err

@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-import torch
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 
 from speechbrain_fftp.cli import listen
 from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.torch_engine import TorchEngine
 
 ROOT = Path(__file__).resolve().parents[3]
 WINDOWS = ["--window", "0.5", "--hop", "0.1"]
@@ -58,12 +58,13 @@ def model(exported, tmp_path_factory):
     folder = tmp_path_factory.mktemp("listen") / "model"
     shutil.copytree(exported[1], folder)
     blocks = [samples(6) / np.float32(2**15)]
-    probs = AudioTagger.from_pretrained(folder).timeline(blocks, 0.5, 0.1)[1]
-    std, mean = torch.std_mean(probs.logit(), 0)
+    _, probs = AudioTagger.from_pretrained(folder).timeline(blocks, 0.5, 0.1)
+    logits = np.log(probs / (1 - probs))
+    std, mean = logits.std(0), logits.mean(0)
     weights = load_file(folder / "model.safetensors")
     [weight] = (name for name, x in weights.items() if x.shape == (5, 24))
     bias = weight.replace("weight", "bias")
-    weights[weight] *= 4 / std.unsqueeze(1)
+    weights[weight] *= 4 / std[:, None]
     weights[bias] = (weights[bias] - mean) * 4 / std
     save_file(weights, folder / "model.safetensors")
     return str(folder)
@@ -196,15 +197,15 @@ def test_events_are_printed_while_audio_arrives(model, tmp_path):
 def test_ctrl_c_while_the_model_runs(model, monkeypatch, capsys):
     """What has been read is tagged to its end."""
     pipe(monkeypatch, samples(9).tobytes())
-    tag_batch, calls = AudioTagger.tag_batch, []
+    probabilities, calls = TorchEngine.probabilities, []
 
     def interrupt(self, wavs):
         calls.append(1)
         if len(calls) == 5:
             signal.raise_signal(signal.SIGINT)
-        return tag_batch(self, wavs)
+        return probabilities(self, wavs)
 
-    monkeypatch.setattr(AudioTagger, "tag_batch", interrupt)
+    monkeypatch.setattr(TorchEngine, "probabilities", interrupt)
     options = ["--model", model, "--format", "jsonl", *WINDOWS]
     before = signal.getsignal(signal.SIGINT)
     arguments = ["listen", "--raw", "16000", *options, "--threshold", "0"]
@@ -306,15 +307,15 @@ def test_microphone(model, microphone, tmp_path, capsys, name):
 
 def test_a_model_too_slow_for_the_microphone(model, microphone, capsys):
     microphone.setattr(Microphone, "heard", np.zeros(96000, np.float32))
-    microphone.setattr(listen, "MOST_WAITING", 30)
-    tag_batch, calls = AudioTagger.tag_batch, []
+    microphone.setattr(listen, "MAX_WAITING", 30)
+    probabilities, calls = TorchEngine.probabilities, []
 
     def slow(self, wavs):
         calls.append(wavs.shape[1])
         time.sleep(0.3 if len(calls) == 1 else 0)
-        return tag_batch(self, wavs)
+        return probabilities(self, wavs)
 
-    microphone.setattr(AudioTagger, "tag_batch", slow)
+    microphone.setattr(TorchEngine, "probabilities", slow)
     main(["listen", "--model", model, *WINDOWS])
     lines = capsys.readouterr().err.splitlines()
     lost = 0.0

@@ -15,7 +15,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile as sf
-import torch
 
 from speechbrain_fftp.cli import page as page_module
 from speechbrain_fftp.cli.page import build_page, choose_windows, open_upload
@@ -63,7 +62,7 @@ def test_tag_gives_what_the_tagger_gives(tag, functions, tagger, clip):
     assert list(found["tags"]["value"]) == list(tags)
     assert found["results"]["visible"] and found["status"] == "clip, 4.0 s"
     assert os.path.getsize(found["picture"]) > 1000
-    events = tagger.tag_long(clip, threshold=0.4, **choose_windows(tagger, 4.0))
+    events = tagger.tag_long(clip, *choose_windows(tagger, 4.0), threshold=0.4)
     header, *rows = read_csv(found["table"])
     assert header == ["start", "end", "label", "probability"]
     assert len(rows) == len(events) > 0
@@ -81,14 +80,14 @@ def test_tag_gives_what_the_tagger_gives(tag, functions, tagger, clip):
 def test_the_model_runs_once_for_a_clip(
     tag, functions, tagger, clip, monkeypatch
 ):
-    calls, tag_batch = [], tagger.tag_batch
+    calls, probabilities = [], tagger.engine.probabilities
 
     def count(*args):
         calls.append(args)
-        return tag_batch(*args)
+        return probabilities(*args)
 
-    monkeypatch.setattr(tagger, "tag_batch", count)
-    tagger.analyze(clip, **choose_windows(tagger, 4.0))
+    monkeypatch.setattr(tagger.engine, "probabilities", count)
+    tagger.analyze(clip, *choose_windows(tagger, 4.0))
     once = len(calls)
     timeline = tag(clip, 0.4)["kept"]
     assert len(calls) == 2 * once > 0
@@ -155,12 +154,12 @@ def test_warnings_are_shown_to_the_request_that_caused_them(
     shown = []
     logger = logging.getLogger("speechbrain_fftp.inference.windows")
 
-    def analyze(file, **windows):
+    def analyze(file, *windows):
         logger.info("not a warning")
         other = threading.Thread(target=logger.warning, args=("another",))
         other.start()
         other.join()
-        return AudioTagger.analyze(tagger, file, **windows)
+        return AudioTagger.analyze(tagger, file, *windows)
 
     monkeypatch.setattr(gr, "Warning", shown.append)
     monkeypatch.setattr(tagger, "analyze", analyze)
@@ -197,16 +196,16 @@ def test_windows_by_the_length(longest, seconds, window):
     tagger = SimpleNamespace(max_window=longest, has_frames=False)
     found = choose_windows(tagger, seconds)
     tagger.has_frames = True
-    assert choose_windows(tagger, seconds) == {}
-    assert found == {"window": window, "hop": window / 4}
+    assert choose_windows(tagger, seconds) == (None, None)
+    assert found == (window, window / 4)
 
 
 def test_learned_thresholds_are_the_default(exported, tmp_path, clip):
     tagger = AudioTagger.from_pretrained(exported[1])
-    best = tagger.analyze(clip, **choose_windows(tagger, 4.0)).tags()
+    best = tagger.analyze(clip, *choose_windows(tagger, 4.0)).tags()
     limits = dict.fromkeys(tagger.labels, 1.0)
     limits[best[2].label] = 0.0
-    tagger.hparams.thresholds = torch.tensor(list(limits.values()))
+    tagger.engine.thresholds = np.array(list(limits.values()), np.float32)
     for own, shown in ((tagger, True), (None, False)):
         page = build_page(
             own or AudioTagger.from_pretrained(exported[1]), tmp_path

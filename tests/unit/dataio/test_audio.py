@@ -83,34 +83,35 @@ def test_samples_that_are_not_finite(value):
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_what_is_there_of_a_truncated_file(tmp_path, format):
+    """The end of Ogg and MP3 files is not missed, but what is there is right."""
     content = encoded(noise(), format.upper(), FORMATS[format])
     whole, missing = read_whole(content)
     assert not missing
-    length = f"{len(whole) / RATE:.6g}"
     for kept in (len(content) // 2, len(content) * 9 // 10):
         (tmp_path / "a").write_bytes(content[:kept])
         for source in (str(tmp_path / "a"), content[:kept]):
             samples, missing = read_whole(source)
-            seconds, of, expected, _ = missing.split()
-            assert seconds == f"{len(samples) / RATE:.6g}"
             assert 0.2 * len(whole) < len(samples) < 0.95 * len(whole)
             first = 0.9 * len(samples)  # the last frames of an MP3 are guesses
             np.testing.assert_array_equal(
                 samples[: round(first)], whole[: round(first)]
             )
-            if format.upper() == "OGG":
-                assert expected == "?"
-            else:
-                assert float(expected) == pytest.approx(float(length), rel=0.03)
+            assert len(read_audio(source, 0.5)[0]) == 0.5 * RATE
+            if format.upper() in ("OGG", "MP3"):
+                assert not missing
+                continue
+            seconds, _, expected, _ = missing.split()
+            assert seconds == f"{len(samples) / RATE:.6g}"
+            expected = float(expected) * RATE
+            assert expected == pytest.approx(len(whole), rel=0.03)
             with pytest.raises(ValueError, match=f"^truncated: {seconds} of"):
                 read_audio(source)
-            assert len(read_audio(source, 0.5)[0]) == 0.5 * RATE
 
 
-@pytest.mark.parametrize("format", ["WAV", "AU", "FLAC", "OGG", "ogg"])
+@pytest.mark.parametrize("format", ["WAV", "AU", "FLAC"])
 @pytest.mark.parametrize("lost", [1, 2, 300])
 def test_the_last_bytes_are_missed(format, lost):
-    content = encoded(noise(), format.upper(), FORMATS[format])
+    content = encoded(noise(), format)
     assert read_whole(content[:-lost])[1]
 
 
@@ -153,46 +154,15 @@ def test_files_that_ffmpeg_wrote_to_a_pipe(ffmpeg, tmp_path, options):
     assert len(samples) == RATE < frames
 
 
-def test_length_of_an_mp3_file_without_a_xing_header(ffmpeg, tmp_path):
-    """The first second has a low bit rate, from which the length is guessed."""
-    samples = np.concatenate([np.zeros(10 * RATE), noise(10)])
-    sf.write(tmp_path / "a.wav", samples[::-1], RATE)
-    options = ["-c:a", "libmp3lame", "-q:a", 2]
-    ffmpeg("-i", tmp_path / "a.wav", *options, tmp_path / "a.mp3")
-    assert not read_whole(str(tmp_path / "a.mp3"))[1]
-    options += ["-write_xing", 0]
-    ffmpeg("-i", tmp_path / "a.wav", *options, tmp_path / "b.mp3")
-    found, missing = read_whole(str(tmp_path / "b.mp3"))
-    assert len(found) < 19 * RATE
-    assert missing == f"{len(found) / RATE:.6g} of ? s"
-    options = ["-b:a", "64k", "-write_xing", 0]
-    ffmpeg("-i", tmp_path / "a.wav", *options, tmp_path / "c.mp3")
-    found, missing = read_whole(str(tmp_path / "c.mp3"))
-    assert len(found) >= 20 * RATE and not missing
-
-
-@pytest.mark.parametrize("format", ["FLAC", "OGG", "ogg", "MP3"])
-def test_what_follows_the_first_of_joined_files_is_missed(format):
-    content = encoded(noise(), format.upper(), FORMATS[format])
-    samples, missing = read_whole(content + content)
-    assert 3 * RATE <= len(samples) < 3.2 * RATE
-    assert missing == f"{len(samples) / RATE:.6g} of ? s"
-
-
 def test_tags_before_and_after_an_mp3_file():
     content = encoded(noise(), "MP3")
     size = 2**20 + 300000
     length = bytes(size >> shift & 127 for shift in (21, 14, 7, 0))
     before = b"ID3\4\0\0" + length + bytes(size)
     after = b"TAG" + bytes(125)
-    large = bytes(40000) + b"APETAGEX" + bytes(24)  # with a picture
-    for whole in (
-        *(before + content, content + after, before + content + after),
-        *(content + large, content + large + after),
-    ):
+    for whole in (before + content, content + after, before + content + after):
         samples, missing = read_whole(whole)
         assert len(samples) == 3 * RATE and not missing
-    assert read_whole(before + content[:-2000])[1].endswith(" of 3 s")
 
 
 def test_damage_within_a_flac_file_ends_it():

@@ -15,8 +15,6 @@ import soundfile as sf
 
 from speechbrain_fftp.dataio import ffmpeg as decoding
 from speechbrain_fftp.dataio.audio import (
-    AUDIO_EXTENSIONS,
-    FFMPEG_EXTENSIONS,
     open_audio,
     read_audio,
     readable_source,
@@ -138,16 +136,6 @@ def test_lossy_audio_correlates(ffmpeg_encode, tmp_path, name, options):
     product = np.fft.irfft(spectra[0] * spectra[1].conj()).max()
     norms = np.linalg.norm(samples) * np.linalg.norm(expected)
     assert product / norms > 0.95
-
-
-def test_all_channels_count_the_same(ffmpeg_encode, tmp_path):
-    levels = np.array([0.5, -0.25, 0.125, 0.5, 0.25, 0.125])
-    samples = np.tile(levels, (8000, 1))
-    options = ["-c:a", "flac", "-channel_layout", "5.1"]
-    path = ffmpeg_encode(tmp_path / "a.mkv", samples, 8000, *options)
-    samples, *about = read_audio(str(path))
-    assert about == [8000, 6, 8000]
-    assert np.unique(samples) == pytest.approx([levels.mean()])
 
 
 def test_the_first_of_several_streams(ffmpeg_encode, ffmpeg, tmp_path):
@@ -276,16 +264,11 @@ def test_playlists_are_not_passed_to_ffmpeg(fake, tmp_path, content):
             "echo one >&2; echo '[mov @ 0x1] Invalid data' >&2; exit 1",
             "ffmpeg cannot read it: Invalid data",
         ),
-        (
-            f"echo {'x' * 999} >&2; exit 1",
-            f"ffmpeg cannot read it: {'x' * 200}",
-        ),
         ("head -c 99999 /dev/zero >&2; exit 1", None),
         ('echo garbage > "$out"', "unreadable or truncated: Format not"),
         ('touch "$out"', "unreadable or truncated: Format not"),
         ('cp wav "$out"; kill -9 $$', "ffmpeg cannot read it: exit status -9"),
         ("exec sleep 60", "ffmpeg took longer than 0.5 s"),
-        ("sleep 5; true", "ffmpeg took longer than 0.5 s"),
         ('cp long "$out"', "too long to be decoded at once: cut it into"),
         ('cp large "$out"', "too long to be decoded at once: cut it into"),
         ('cp wav "$out"', "samples .* full scale|sampling rate of 500 Hz"),
@@ -312,13 +295,6 @@ def streams_of(folder):
     """A path and the content of a file that needs ffmpeg."""
     (folder / "a.m4a").write_bytes(M4A)
     return str(folder / "a.m4a"), M4A
-
-
-def test_a_program_that_cannot_be_run(tmp_path, fake):
-    fake("")
-    (tmp_path / "bin" / "ffmpeg").write_text("#!/no/such/shell")
-    with pytest.raises(ValueError, match="^ffmpeg cannot be run: No such file"):
-        read_audio(M4A)
 
 
 def test_without_ffmpeg(tmp_path, private, monkeypatch):
@@ -349,12 +325,3 @@ def test_decoding_once_for_two_readers(fake, tmp_path):
     for source in streams(tmp_path / "wav"):  # nothing to decode
         with readable_source(source) as file, open_audio(file) as audio:
             assert (audio.frames, audio.decoded) == (800, False)
-
-
-def test_the_lists_of_extensions():
-    assert set(FFMPEG_EXTENSIONS) < set(AUDIO_EXTENSIONS)
-    assert len(set(AUDIO_EXTENSIONS)) == len(AUDIO_EXTENSIONS)
-    assert all(e == e.lower() and e[0] == "." for e in AUDIO_EXTENSIONS)
-    mapped = {*sf.available_formats(), "OGA", "OPUS", "AIFC", "AIF", "SND"}
-    others = set(AUDIO_EXTENSIONS) - set(FFMPEG_EXTENSIONS)
-    assert {e[1:].upper() for e in others} <= mapped

@@ -4,11 +4,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import json
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 
 import pytest
@@ -87,12 +87,7 @@ def prepare(folder, settings=RATE, source="one file", **options):
 def test_complete_folder_is_used_again_without_a_write(tmp_path):
     folder = tmp_path / "new" / "folder"
     assert prepare(folder)
-    assert sorted(os.listdir(folder)) == [
-        "flac",
-        "list.csv",
-        "noise",
-        "prepared.json",
-    ]
+    assert names_in(folder) == ["flac", "list.csv", "noise", "prepared.json"]
     before = folder.stat().st_mtime_ns
     assert not prepare(folder)
     assert folder.stat().st_mtime_ns == before
@@ -160,7 +155,10 @@ def fail(folder, content="2", **options):
         fill(folder, content)
         raise KeyError
     assert not (folder / "prepared.json").exists()
-    assert not (folder / "preparing.lock").exists()
+
+
+def names_in(folder):
+    return sorted(set(os.listdir(folder)) - {"preparing.lock"})
 
 
 def present(folder):
@@ -222,9 +220,8 @@ def test_link_to_a_folder_elsewhere_is_removed_not_its_content(tmp_path):
 )
 def test_killed_preparation_goes_on(tmp_path, place, missing):
     kill_at(tmp_path, "1", place)
-    assert (tmp_path / "preparing.lock").exists()
     assert work(tmp_path) == (True, list(missing))
-    assert sorted(os.listdir(tmp_path)) == ["flac", "list.csv", "prepared.json"]
+    assert names_in(tmp_path) == ["flac", "list.csv", "prepared.json"]
     assert sorted(os.listdir(tmp_path / "flac")) == ["a", "b"]
     assert work(tmp_path) == (False, [])
 
@@ -235,7 +232,7 @@ def test_change_of_source_after_a_kill_writes_all_again(tmp_path):
     assert (tmp_path / "flac" / "a").read_text() == "2"
 
 
-@pytest.mark.parametrize("number", range(1, 12))
+@pytest.mark.parametrize("number", range(1, 8))
 def test_no_kill_makes_a_folder_useless(tmp_path, number):
     """Neither when it is begun again with another source."""
     kill_at(tmp_path, "1", "end")
@@ -259,7 +256,7 @@ def test_no_kill_makes_a_folder_useless(tmp_path, number):
     assert process.exitcode == -signal.SIGKILL
     assert work(tmp_path, "2")[0]
     assert (tmp_path / "flac" / "a").read_text() == "2"
-    assert sorted(os.listdir(tmp_path)) == ["flac", "list.csv", "prepared.json"]
+    assert names_in(tmp_path) == ["flac", "list.csv", "prepared.json"]
     assert sorted(os.listdir(tmp_path / "flac")) == ["a", "b"]
 
 
@@ -271,67 +268,31 @@ def test_folder_is_locked_while_it_is_written(tmp_path):
         for _ in range(2):
             with pytest.raises(RuntimeError, match="being prepared") as error:
                 work(tmp_path)
-            message = str(error.value)
-            assert str(tmp_path) in message
-            who = f"process {other.pid} on {socket.gethostname()} since 20"
-            assert who in message
-            assert "Wait for it to finish, or give another" in message
-            assert "delete" not in message
+            assert str(tmp_path) in str(error.value)
     finally:
         other.kill()
         other.join()
     assert work(tmp_path) == (True, ["b"])
 
 
-def test_lock_of_another_host_needs_a_decision(tmp_path):
-    tmp_path.joinpath("preparing.lock").write_text("far\n7\n2026-01-01\n")
-    with pytest.raises(RuntimeError, match="process 7 on far") as error:
-        prepare(tmp_path)
-    path = tmp_path / "preparing.lock"
-    assert f"no longer runs, delete {path}" in str(error.value)
-    assert path.exists()
-    path.unlink()
-    assert prepare(tmp_path)
-
-
-def test_file_system_without_locks(tmp_path, monkeypatch):
-    def flock(file, flags):
-        raise OSError("not supported")
-
-    monkeypatch.setattr(files.fcntl, "flock", flock)
-    assert prepare(tmp_path / "a")
-    monkeypatch.setattr(files, "fcntl", None)
-    assert prepare(tmp_path / "b")
-    assert not (tmp_path / "b" / "preparing.lock").exists()
-
-
-def test_lock_whose_file_was_just_removed_is_not_used(tmp_path, monkeypatch):
-    """The holder removes its file between our opening and locking it."""
-    real, calls = files._take_lock, []
-
-    def take(file, *args):
-        if not calls:
-            os.remove(file.name)
-        calls.append(file.name)
-        real(file, *args)
-
-    monkeypatch.setattr(files, "_take_lock", take)
-    assert prepare(tmp_path)
-    assert len(calls) == 2
-
-
 def test_folder_finished_by_another_process_meanwhile(tmp_path, monkeypatch):
-    real = files._take_lock
+    locked = files.locked
 
-    def take(file, *args):
-        real(file, *args)
-        fill(tmp_path)
-        made_for = json.loads(json.dumps({"settings": RATE, "source": None}))
-        (tmp_path / "prepared.json").write_text(json.dumps(made_for))
+    @contextlib.contextmanager
+    def finish(path, doing):
+        with locked(path, doing):
+            fill(tmp_path)
+            record = json.dumps({"settings": RATE, "source": None})
+            (tmp_path / "prepared.json").write_text(record)
+            yield
 
-    monkeypatch.setattr(files, "_take_lock", take)
+    monkeypatch.setattr(files, "locked", finish)
     assert not prepare(tmp_path)
-    assert not (tmp_path / "preparing.lock").exists()
+
+
+def test_path_of_the_data_in_an_earlier_record_does_not_count(tmp_path):
+    prepare(tmp_path, settings={**RATE, "data_folder": "/data"})
+    assert not prepare(tmp_path)
 
 
 def test_source_state_notices_every_change(tmp_path):

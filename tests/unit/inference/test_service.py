@@ -21,7 +21,8 @@ import soundfile as sf
 import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.inference import AudioTagger, packed_linear
+from speechbrain_fftp.inference import AudioTagger, threads
+from speechbrain_fftp.inference.torch_engine import TorchEngine
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -32,13 +33,13 @@ SECONDS = (0.2, 0.7, 1.3, 1.9, 3.0)  # clips of up to 1.3 s are not cut
 STATM = Path("/proc/self/statm")
 
 
-def make_tagger(model=AST, stride=6):
+def make_tagger(model=AST, stride=6, options=None):
     """A tagger with random weights; an AST has 422 tokens for 1.3 s."""
     torch.manual_seed(0)
     sizes = {"embed_dim": WIDTH, "depth": 2, "max_frames": 128}
     if model is AST:
         sizes.update(num_heads=2)
-        sizes["embedding"] = SquarePatchEmbedding(128, WIDTH, 8, stride)
+        sizes["embedding"] = SquarePatchEmbedding(128, WIDTH, max(8, stride), stride)
     modules = {
         "compute_features": KaldiFbank(),
         "mean_var_norm": DatasetNormalization(),
@@ -50,17 +51,8 @@ def make_tagger(model=AST, stride=6):
     labels = CategoricalEncoder()
     labels.update_from_iterable(LABELS)
     hparams = {"label_encoder": labels, "sample_rate": 16000}
-    hparams["max_frames"] = 128
-    return AudioTagger(modules, hparams)
-
-
-@pytest.fixture(params=[False, True], ids=["plain", "packed"])
-def packed(request, monkeypatch):
-    """Makes models with packed weights, or without, whatever the CPU is."""
-    if request.param and not packed_linear.HAS_ONEDNN:
-        pytest.skip("PyTorch without oneDNN")
-    monkeypatch.setattr(packed_linear, "_cpu_benefits", lambda: request.param)
-    monkeypatch.setattr(packed_linear, "MIN_MACS", 1)  # any size is packed
+    engine = TorchEngine(modules, {**hparams, "max_frames": 128}, options)
+    return AudioTagger(engine)
 
 
 @pytest.fixture
@@ -106,12 +98,11 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize("model", [AST, AuM])
-def test_threads_get_the_results_of_one(model, packed, clips):
+def test_threads_get_the_results_of_one(model, clips):
     tagger = make_tagger(model)
     expected = [job() for job in work(tagger, clips)]
     assert len({str(x) for x in expected}) > len(SECONDS) + 2  # clips differ
-    fresh = copy.deepcopy(tagger)  # packs its weights at the first call
-    jobs = list(enumerate(work(fresh, clips)))
+    jobs = list(enumerate(work(tagger, clips)))
     start = threading.Barrier(4)
 
     def call(seed):
@@ -132,9 +123,8 @@ def test_threads_get_the_results_of_one(model, packed, clips):
 
 @pytest.mark.parametrize("method", ["embed_file", "tag_file"])
 def test_the_autocast_of_a_thread_is_left_as_it_is(method):
-    tagger = make_tagger()
     options = {"device": "cpu", "precision": "bf16"}
-    tagger = AudioTagger(dict(tagger.mods), vars(tagger.hparams), options)
+    tagger = make_tagger(options=options)
     run, clip = getattr(tagger, method), [np.zeros(8000, np.float32)]
     main = threading.main_thread()
 
@@ -146,7 +136,7 @@ def test_the_autocast_of_a_thread_is_left_as_it_is(method):
                 state = pool.submit(torch.is_autocast_enabled, "cpu")
                 assert not state.result()
 
-    tagger.mods.embedding_model.register_forward_hook(call)
+    tagger.engine.mods.embedding_model.register_forward_hook(call)
     with torch.autocast("cpu", torch.bfloat16):
         run(clip)
         assert torch.is_autocast_enabled("cpu")
@@ -164,7 +154,7 @@ def megabytes():
 @pytest.mark.parametrize(
     "calls", [100, pytest.param(2000, marks=pytest.mark.slow)]
 )
-def test_memory_does_not_grow(calls, packed):
+def test_memory_does_not_grow(calls):
     tagger = make_tagger(stride=32)
     lengths = range(4800, 25600, 1600)
     clips = [0.1 * torch.randn(samples) for samples in lengths]
@@ -188,16 +178,16 @@ def test_memory_does_not_grow(calls, packed):
     [copy.deepcopy, lambda tagger: pickle.loads(pickle.dumps(tagger))],
     ids=["deepcopy", "pickle"],
 )
-def test_copies_are_equal_and_independent(model, make_copy, packed, clips):
+def test_copies_are_equal_and_independent(model, make_copy, clips):
     tagger = make_tagger(model)
     path, *_ = clips
     expected = tagger.tag_file(path)
     twin = make_copy(tagger)
     assert twin.labels == LABELS and twin.tag_file(path) == expected
     with torch.no_grad():
-        twin.mods.classifier.bias += 1.0
+        twin.engine.mods.classifier.bias += 1.0
     assert twin.tag_file(path) != expected == tagger.tag_file(path)
-    assert twin.tagger.classifier is twin.mods.classifier
+    assert twin.engine.tagger.classifier is twin.engine.mods.classifier
 
 
 def test_copies_keep_options_and_use_threads(exported, monkeypatch):
@@ -211,7 +201,7 @@ def test_copies_keep_options_and_use_threads(exported, monkeypatch):
     wav, seen = 0.1 * torch.randn(16000), []
 
     def threads_of(twin):
-        twin.mods.embedding_model.register_forward_hook(
+        twin.engine.mods.embedding_model.register_forward_hook(
             lambda *_: seen.append(torch.get_num_threads())
         )
         torch.testing.assert_close(twin.tag_batch(wav), tagger.tag_batch(wav))
@@ -219,15 +209,15 @@ def test_copies_keep_options_and_use_threads(exported, monkeypatch):
 
     assert threads_of(pickle.loads(content)) == 3
     # More would wait forever in a process that was forked, see test_threads.py
-    monkeypatch.setattr(packed_linear.os, "getpid", lambda: -1)
+    monkeypatch.setattr(threads.os, "getpid", lambda: -1)
     assert threads_of(pickle.loads(content)) == 1
     # Modules are imported again in one that was spawned
-    monkeypatch.setattr(packed_linear, "PROCESS", -1)
+    monkeypatch.setattr(threads, "PROCESS", -1)
     assert threads_of(pickle.loads(content)) == 3
 
 
 @pytest.mark.slow
-def test_spawned_processes_tag_with_a_pickled_tagger(packed, clips):
+def test_spawned_processes_tag_with_a_pickled_tagger(clips):
     tagger = make_tagger()
     expected = [tagger.tag_file(path) for path in clips]
     with multiprocessing.get_context("spawn").Pool(2) as pool:

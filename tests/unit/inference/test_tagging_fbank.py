@@ -13,7 +13,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.lobes.features import MFCC, Fbank
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.relevance import token_relevance
-from speechbrain_fftp.inference.windows import frame_size
+from speechbrain_fftp.inference.torch_engine import frame_size
 from speechbrain_fftp.lobes.features import KaldiFbank
 
 RATE = 16000
@@ -55,7 +55,7 @@ def write(path, samples):
 @torch.no_grad()
 def by_hand(tagger, wav):
     """Probabilities ``[1, C]`` of one clip, module by module."""
-    features, normalize, encoder, classifier = tagger.mods.values()
+    features, normalize, encoder, classifier = tagger.engine.mods.values()
     feats = normalize(features(wav[None]), torch.ones(1))
     return classifier(encoder(feats))[:, 0].sigmoid()
 
@@ -70,9 +70,9 @@ def test_frames():
 def test_samples_of_frames(tagger, exported):
     ours = AudioTagger.from_pretrained(exported[1])
     for model in (tagger, ours):
-        features = model.mods.compute_features
+        features = model.engine.mods.compute_features
         for frames in (10, 128):
-            samples = model._num_samples(frames)
+            samples = model.engine.num_samples(frames)
             wavs = torch.zeros(1, samples)
             assert features(wavs).shape[1] == frames
             assert features(wavs[:, 1:]).shape[1] == frames - 1
@@ -98,16 +98,8 @@ def test_timeline_and_events(tagger, tmp_path):
     assert times.tolist() == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
     windows = wav.unfold(0, RATE, RATE // 2)
     expected = torch.cat([by_hand(tagger, window) for window in windows])
-    # Pieces end at 1.27, 2.54 and 3.5 s, so that windows overlap two of them
-    parts = [*wav.split(CLIP)[:2], wav[-CLIP:]]
-    pieces = [by_hand(tagger, part)[0] for part in parts]
-    starts, around = (0, CLIP, len(wav) - CLIP), []
-    for n in range(0, len(wav) - RATE + 1, RATE // 2):
-        near = [p for x, p in zip(starts, pieces) if x - RATE < n < x + CLIP]
-        around.append(torch.stack(near).amax(0))
-    expected = expected.minimum(torch.stack(around))
-    torch.testing.assert_close(probs, expected, rtol=0, atol=1e-4)
-    low = probs.min().item()
+    np.testing.assert_allclose(probs, expected, atol=1e-4)
+    low = float(probs.min())
     events = tagger.tag_long(path, 1.0, 0.5, threshold=low, low=0.0)
     assert {event.label for event in events} == set(LABELS)
     with pytest.raises(ValueError, match="in 0.09..1.27 seconds"):
@@ -117,6 +109,8 @@ def test_timeline_and_events(tagger, tmp_path):
 
 
 def test_relevance(tagger):
-    times, relevance = token_relevance(tagger, torch.randn(RATE))
+    times, relevance = token_relevance(
+        tagger, np.random.randn(RATE).astype(np.float32)
+    )
     assert len(times) == len(relevance) == 19
     assert times[1] - times[0] == pytest.approx(0.05)

@@ -9,18 +9,19 @@ import torch
 
 from speechbrain_fftp.lobes.models.AST import AST, TransformerBlock
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
-from speechbrain_fftp.nnet.tokens import POOLINGS
 
 EMBEDDINGS = {
     "fftp": lambda: FFTPEmbedding(16, 24, 10, 4),
     "square": lambda: SquarePatchEmbedding(16, 24, 8, 5),
-    "local": lambda: FFTPEmbedding(16, 24, 10, 4),
-    "mean": lambda: SquarePatchEmbedding(16, 24, 8, 5),
 }
-OPTIONS = {
-    "local": {"pooling": "cls+mean", "conv_kernel": 3},
-    "mean": {"pooling": "mean"},
-}
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    """Sums in float32 differ from CPU to CPU."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def make_encoder(kind, depth=2, **kwargs):
@@ -33,7 +34,7 @@ def make_encoder(kind, depth=2, **kwargs):
         num_heads=3,
         embedding=EMBEDDINGS[kind](),
         max_frames=60,
-        **{**OPTIONS.get(kind, {}), **kwargs},
+        **kwargs,
     ).eval()
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
@@ -52,41 +53,6 @@ def attention_masks(monkeypatch):
 
     monkeypatch.setattr(TransformerBlock, "attend", staticmethod(recorder))
     return masks
-
-
-def pad(clips, frames, fill):
-    feats = torch.full((len(clips), frames, 16), fill)
-    for row, clip in zip(feats, clips):
-        row[: len(clip)] = clip
-    return feats, torch.tensor([len(clip) / frames for clip in clips])
-
-
-@pytest.mark.parametrize("kind", EMBEDDINGS)
-@pytest.mark.parametrize("fill", [0.0, 50.0, float("nan")])
-@torch.no_grad()
-def test_embedding_does_not_depend_on_padding(kind, fill):
-    encoder = make_encoder(kind)
-    # Shorter than a patch, of odd lengths, and longer than max_frames.
-    clips = [torch.randn(n, 16) for n in (90, 3, 8, 10, 11, 37, 60, 61, 1)]
-    alone = [encoder(clip[None])[0] for clip in clips]
-    for frames in (90, 180, 333):
-        out = encoder(*pad(clips, frames, fill))
-        for embedding, expected in zip(out, alone):
-            torch.testing.assert_close(embedding, expected, rtol=0, atol=1e-4)
-    few = clips[1:4]
-    for embedding, expected in zip(encoder(*pad(few, 40, fill)), alone[1:4]):
-        torch.testing.assert_close(embedding, expected, rtol=0, atol=1e-4)
-
-
-@pytest.mark.parametrize("kind", EMBEDDINGS)
-@torch.no_grad()
-def test_padding_would_matter_without_lengths(kind):
-    encoder = make_encoder(kind)
-    clips = [torch.randn(n, 16) for n in (60, 31)]
-    feats, lens = pad(clips, 60, 0.0)
-    with_lens, without = encoder(feats, lens), encoder(feats)
-    torch.testing.assert_close(with_lens[0], without[0], rtol=0, atol=1e-4)
-    assert (with_lens[1] - without[1]).abs().max() > 0.05
 
 
 @pytest.mark.parametrize("kind", EMBEDDINGS)
@@ -116,56 +82,6 @@ def test_mask_when_lengths_differ(kind, attention_masks):
     assert len(attention_masks) == 2
 
 
-@pytest.mark.parametrize("kind", EMBEDDINGS)
-@pytest.mark.parametrize("lens", [None, torch.tensor([1.0, 0.4])])
-def test_gradient_reaches_every_parameter(kind, lens):
-    encoder = make_encoder(kind).train()
-    out = encoder(torch.randn(2, 60, 16), lens)
-    (out * torch.randn_like(out)).sum().backward()
-    for name, parameter in encoder.named_parameters():
-        assert parameter.grad.isfinite().all(), name
-        assert parameter.grad.any(), name
-    assert (encoder.position.table.grad != 0).all()
-    assert (encoder.cls_tokens.grad != 0).all()
-
-
-def test_no_gradient_from_padding():
-    encoder = make_encoder("fftp")
-    feats = torch.randn(2, 60, 16, requires_grad=True)
-    out = encoder(feats, torch.tensor([1.0, 0.5]))
-    (out * torch.randn_like(out)).sum().backward()
-    assert not feats.grad[1, 30:].any()
-    # Patches of 10 frames every 4: the last one ends at frame 30.
-    assert (feats.grad[1, :30].abs().sum(1) > 0).all()
-
-
-@pytest.mark.parametrize("kind", ["fftp", "square", "local"])
-@torch.no_grad()
-def test_pooled_tokens_are_each_clips_own_in_the_order_of_time(kind):
-    encoders = {p: make_encoder(kind, pooling=p) for p in POOLINGS}
-    feats, lens = torch.randn(2, 60, 16), torch.tensor([1.0, 0.5])
-    found = {p: encoder(feats, lens) for p, encoder in encoders.items()}
-    both = (found["cls"] + found["mean"]) / 2
-    torch.testing.assert_close(found["cls+mean"], both)
-    encoder, outputs = encoders["tokens"], []
-    encoder.blocks[-1].register_forward_hook(
-        lambda *args: outputs.append(args[2])
-    )
-    for i, clip in enumerate((feats[:1], feats[1:, :30])):
-        tokens = encoder(clip)[0]
-        count, rows = len(tokens), encoder.embedding.freq_patches
-        assert count == encoder.embedding.time_patches(clip.shape[1])
-        padded = found["tokens"][i]
-        torch.testing.assert_close(padded[:count], tokens, atol=1e-4, rtol=0)
-        assert not padded[count:].any()
-        mean = found["mean"][i, 0]
-        torch.testing.assert_close(tokens.mean(0), mean, atol=1e-4, rtol=0)
-        # The last block's output without class tokens
-        last = outputs[-1][0, 2:]
-        expected = encoder.norm(last.view(rows, count, -1)).mean(0)
-        torch.testing.assert_close(tokens, expected)
-
-
 @torch.no_grad()
 def test_convolution_without_weights_changes_nothing():
     plain, local = (make_encoder("fftp", conv_kernel=k) for k in (0, 5))
@@ -179,24 +95,6 @@ def test_convolution_without_weights_changes_nothing():
     torch.testing.assert_close(local(feats, lens), plain(feats, lens))
 
 
-def test_impossible_options_are_explained():
-    with pytest.raises(ValueError, match="pooling='max' must be one of cls"):
-        make_encoder("fftp", pooling="max")
-    with pytest.raises(ValueError, match="must be odd, not 4"):
-        make_encoder("fftp", conv_kernel=4)
-    with pytest.raises(ValueError, match="conv_kernel=3 needs .* FFTPEmbed"):
-        make_encoder("square", conv_kernel=3)
-
-
-@torch.no_grad()
-def test_embedding_depends_on_the_order_of_the_frames():
-    encoder = make_encoder("fftp")
-    tokens = torch.randn(1, 10, 16).repeat(1, 6, 1)
-    tokens[:, :10] = 0.0
-    moved = tokens.roll(20, 1)
-    assert (encoder(tokens) - encoder(moved)).abs().max() > 1e-2
-
-
 @torch.no_grad()
 def test_class_tokens_are_averaged_after_the_norm():
     encoder = make_encoder("fftp", depth=0)
@@ -205,36 +103,6 @@ def test_class_tokens_are_averaged_after_the_norm():
     )
     out = encoder(torch.randn(2, 30, 16))
     torch.testing.assert_close(out, norm.mean(0).expand(2, 1, 24))
-
-
-def test_default_embedding_and_number_of_parameters():
-    encoder = AST(embed_dim=32, depth=3, num_heads=2, max_frames=1000)
-    assert encoder.embedding.num_patches(1000) == 196
-    patches = 32 * 128 * 25 + 32
-    positions = (196 + 2) * 32
-    block = 12 * 32 * 32 + 13 * 32
-    total = sum(p.numel() for p in encoder.parameters())
-    assert total == patches + positions + 3 * block + 2 * 32
-
-
-def test_initial_weights_are_small_and_unbiased():
-    torch.manual_seed(0)
-    encoder = AST(embed_dim=96, depth=1, num_heads=2)
-    for layer in (encoder.blocks[0].qkv, encoder.blocks[0].mlp[0]):
-        assert abs(layer.weight.std() - 0.02) < 5e-4
-        assert not layer.bias.any()
-    assert abs(encoder.cls_tokens.std() - 0.02) < 5e-3
-
-
-@torch.no_grad()
-def test_weights_of_another_clip_length_load():
-    encoder = make_encoder("fftp")
-    longer = AST(16, 24, 2, 3, EMBEDDINGS["fftp"](), max_frames=120).eval()
-    longer.load_state_dict(encoder.state_dict())
-    table = longer.position.table[0]
-    assert table.shape == (28, 24)
-    torch.testing.assert_close(table[0], encoder.position.table[0, 0])
-    torch.testing.assert_close(table[-1], encoder.position.table[0, -1])
 
 
 def test_dropout_acts_in_train_mode_only(monkeypatch):
@@ -250,25 +118,6 @@ def test_dropout_acts_in_train_mode_only(monkeypatch):
         torch.nn.functional, "dropout", lambda x, *args, **kwargs: x
     )
     assert (encoder(feats) - encoder(feats)).abs().max() > 1e-2
-
-
-def test_construction_errors():
-    with pytest.raises(ValueError, match="embed_dim=50.*num_heads=4"):
-        AST(embed_dim=50, num_heads=4)
-    with pytest.raises(ValueError, match="num_heads=0, which must be pos"):
-        AST(embed_dim=50, num_heads=0)
-    with pytest.raises(ValueError, match="25 frames.*max_frames=24"):
-        AST(embed_dim=24, depth=1, num_heads=2, max_frames=24)
-    AST(embed_dim=24, depth=1, num_heads=2, max_frames=25)
-    for n_mels, width in ((64, 24), (128, 48)):
-        embedding = FFTPEmbedding(n_mels, width)
-        with pytest.raises(ValueError, match=f"n_mels={n_mels}.*n_mels=128"):
-            AST(128, 24, depth=1, num_heads=2, embedding=embedding)
-
-
-def test_features_with_other_bins_are_an_error():
-    with pytest.raises(ValueError, match=r"\[B, T, 16\].*20"):
-        make_encoder("fftp")(torch.zeros(1, 30, 20))
 
 
 def test_block_equals_torch_encoder_layer():

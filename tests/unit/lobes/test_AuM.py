@@ -9,7 +9,6 @@ import torch
 
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
-from speechbrain_fftp.nnet.tokens import POOLINGS
 
 EMBEDDINGS = {
     "fftp": lambda: FFTPEmbedding(16, 24, 10, 4),
@@ -18,6 +17,14 @@ EMBEDDINGS = {
 }
 FORMS = ["fo-bi", "bi-bi", False]
 POOLED = "square, cls+mean"
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    """Sums in float32 differ from CPU to CPU."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def make_encoder(kind, form="fo-bi", depth=2, **kwargs):
@@ -46,35 +53,6 @@ def pad(clips, frames, fill):
     for row, clip in zip(feats, clips):
         row[: len(clip)] = clip
     return feats, torch.tensor([len(clip) / frames for clip in clips])
-
-
-@pytest.mark.parametrize("kind", [*EMBEDDINGS, POOLED])
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("fill", [0.0, float("nan")])
-@torch.no_grad()
-def test_embedding_does_not_depend_on_padding(kind, form, fill):
-    encoder = make_encoder(kind, form)
-    # Shorter than a patch, of odd lengths, and longer than max_frames.
-    clips = [torch.randn(n, 16) for n in (90, 3, 8, 10, 11, 37, 60, 61, 1)]
-    alone = [encoder(clip[None])[0] for clip in clips]
-    for frames in (90, 180, 360):
-        out = encoder(*pad(clips, frames, fill))
-        for embedding, expected in zip(out, alone):
-            torch.testing.assert_close(embedding, expected, rtol=0, atol=1e-4)
-    few = clips[1:4]
-    for embedding, expected in zip(encoder(*pad(few, 40, fill)), alone[1:4]):
-        torch.testing.assert_close(embedding, expected, rtol=0, atol=1e-4)
-
-
-@pytest.mark.parametrize("kind", EMBEDDINGS)
-@pytest.mark.parametrize("form", FORMS)
-@torch.no_grad()
-def test_padding_would_matter_without_lengths(kind, form):
-    encoder = make_encoder(kind, form)
-    feats, lens = pad([torch.randn(n, 16) for n in (60, 31)], 60, 0.0)
-    with_lens, without = encoder(feats, lens), encoder(feats)
-    torch.testing.assert_close(with_lens[0], without[0], rtol=0, atol=1e-4)
-    assert (with_lens[1] - without[1]).abs().max() > 0.05
 
 
 @pytest.mark.parametrize("kind", EMBEDDINGS)
@@ -111,51 +89,6 @@ def test_output_is_the_normalised_class_token(kind):
         torch.testing.assert_close(out, expected.expand(2, 1, 24))
 
 
-@pytest.mark.parametrize("kind", EMBEDDINGS)
-@pytest.mark.parametrize("form", FORMS)
-@torch.no_grad()
-def test_pooled_tokens_are_each_clips_own_in_the_order_of_time(kind, form):
-    encoders = {p: make_encoder(kind, form, pooling=p) for p in POOLINGS}
-    feats, lens = torch.randn(2, 60, 16), torch.tensor([1.0, 0.5])
-    found = {p: encoder(feats, lens) for p, encoder in encoders.items()}
-    both = (found["cls"] + found["mean"]) / 2
-    torch.testing.assert_close(found["cls+mean"], both)
-    encoder, outputs = encoders["tokens"], []
-    encoder.blocks[-1].register_forward_hook(
-        lambda *args: outputs.append(args[2])
-    )
-    for i, clip in enumerate((feats[:1], feats[1:, :30])):
-        tokens = encoder(clip)[0]
-        count, rows = len(tokens), encoder.embedding.freq_patches
-        assert count == encoder.embedding.time_patches(clip.shape[1])
-        padded = found["tokens"][i]
-        torch.testing.assert_close(padded[:count], tokens, atol=1e-4, rtol=0)
-        assert not padded[count:].any()
-        mean = found["mean"][i, 0]
-        torch.testing.assert_close(tokens.mean(0), mean, atol=1e-4, rtol=0)
-        # The last block's output without the class token
-        last = outputs[-1][0]
-        place = rows * count // 2 if form else rows * count
-        last = torch.cat([last[:place], last[place + 1 :]])
-        expected = encoder.norm(last.view(rows, count, -1)).mean(0)
-        torch.testing.assert_close(tokens, expected)
-
-
-@pytest.mark.parametrize("kind", [*EMBEDDINGS, POOLED])
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("lens", [None, torch.tensor([1.0, 0.4])])
-def test_gradient_reaches_every_parameter(kind, form, lens):
-    encoder = make_encoder(kind, form).train()
-    feats = torch.randn(2, 60, 16, requires_grad=True)
-    out = encoder(feats, lens)
-    (out * torch.randn_like(out)).sum().backward()
-    for name, parameter in encoder.named_parameters():
-        assert parameter.grad.isfinite().all(), name
-        assert parameter.grad.any(), name
-    if lens is not None:
-        assert not feats.grad[1, 24:].any()
-
-
 @pytest.mark.parametrize("kind", ["fftp", "stem"])
 @pytest.mark.parametrize("sizes", [[1] * 47, [47], [3, 20, 0, 4, 17, 3]])
 @torch.no_grad()
@@ -184,6 +117,8 @@ def test_a_stream_of_any_length_keeps_a_state_of_one_size():
 
 
 def test_streams_that_cannot_be():
+    with pytest.raises(ValueError, match="pooling='mean'"):
+        make_encoder("fftp", False, pooling="mean").step(torch.randn(1, 20, 16))
     with pytest.raises(ValueError, match="'bi-bi'.*bidirectional=False"):
         make_encoder("fftp", "bi-bi").step(torch.zeros(1, 20, 16))
     with pytest.raises(ValueError, match="cover all mel bins"):
@@ -228,16 +163,3 @@ def test_residual_stream_in_float32():
         assert (out - exact).norm() < 0.2 * exact.norm()
         expected = torch.float32 if in_fp32 else torch.bfloat16
         assert streams == [expected, expected]
-
-
-def test_errors():
-    with pytest.raises(ValueError, match="25 frames.*max_frames=24"):
-        AuM(embed_dim=24, depth=1, max_frames=24)
-    with pytest.raises(ValueError, match="n_mels=128.*embed_dim=48"):
-        AuM(embed_dim=24, depth=1, embedding=FFTPEmbedding(128, 48))
-    with pytest.raises(ValueError, match="pooling='last' must be one of cls"):
-        AuM(embed_dim=24, depth=1, pooling="last")
-    with pytest.raises(ValueError, match="pooling='mean' cannot run as a str"):
-        make_encoder("fftp", False, pooling="mean").step(torch.randn(1, 20, 16))
-    with pytest.raises(ValueError, match="'both'"):
-        AuM(embed_dim=24, depth=1, bidirectional="both")

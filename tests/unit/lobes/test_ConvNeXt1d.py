@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    """Sums in float32 differ from CPU to CPU."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def make_encoder(depth=2, kernel=3, pooling="mean", stem=False):
@@ -65,7 +72,7 @@ def test_statistics_are_those_of_numpy():
         np.concatenate([clip.mean(0), np.sqrt(clip.var(0) + 1e-5)])
         for clip in (own[:5], own[5:])
     ]
-    expected = layers.reduce(torch.tensor(np.stack(expected)).float())
+    expected = layers.reduce(torch.tensor(np.stack(expected)))
     found = layers(tokens, valid)
     torch.testing.assert_close(found[:, 0], expected, atol=1e-3, rtol=1e-4)
 
@@ -109,36 +116,6 @@ def test_training_does_not_depend_on_padding(stem):
     torch.testing.assert_close(encoder.statistics.norm.running_var, running)
 
 
-@pytest.mark.parametrize("stem", [False, True])
-@pytest.mark.parametrize("pooling", ["mean", "mean+std"])
-@pytest.mark.parametrize("fill", [0.0, float("nan")])
-@torch.no_grad()
-def test_embedding_does_not_depend_on_padding(fill, pooling, stem):
-    encoder = make_encoder(pooling=pooling, stem=stem)
-    clips = [torch.randn(n, 16) for n in (90, 3, 10, 11, 37, 60, 1)]
-    alone = torch.cat([encoder(clip[None]) for clip in clips])
-    for frames in (90, 200):
-        feats = torch.full((len(clips), frames, 16), fill)
-        for row, clip in zip(feats, clips):
-            row[: len(clip)] = clip
-        lens = torch.tensor([len(clip) / frames for clip in clips])
-        torch.testing.assert_close(
-            encoder(feats, lens), alone, atol=1e-4, rtol=1e-5
-        )
-
-
-@torch.no_grad()
-def test_time_steps_do_not_depend_on_padding():
-    encoder, classifier = make_encoder(pooling="tokens"), FrameClassifier(24, 5)
-    feats, lens = torch.randn(2, 90, 16), torch.tensor([1.0, 1 / 3])
-    tokens, alone = encoder(feats, lens), encoder(feats[1:, :30])
-    own = tokens[1:, : alone.shape[1]]
-    torch.testing.assert_close(own, alone, atol=1e-4, rtol=0)
-    assert not tokens[1, alone.shape[1] :].any()
-    clips, expected = classifier(tokens)[1:], classifier(alone)
-    torch.testing.assert_close(clips, expected, atol=1e-4, rtol=0)
-
-
 @torch.no_grad()
 def test_a_token_depends_on_as_many_neighbours_as_the_kernels_cover():
     encoder = make_encoder(depth=2, kernel=5)
@@ -149,23 +126,3 @@ def test_a_token_depends_on_as_many_neighbours_as_the_kernels_cover():
     encoder(feats)
     changed = (outputs[0] != outputs[1]).any(2)[0].nonzero().flatten()
     assert changed.tolist() == list(range(8 - 4, 10 + 4 + 1))
-
-
-@pytest.mark.parametrize("stem", [False, True])
-@pytest.mark.parametrize("pooling", ["mean", "mean+std"])
-def test_gradient_reaches_every_parameter_and_no_padding(pooling, stem):
-    encoder = make_encoder(pooling=pooling, stem=stem).train()
-    feats = torch.randn(2, 60, 16, requires_grad=True)
-    out = encoder(feats, torch.tensor([1.0, 0.5]))
-    (out * torch.randn_like(out)).sum().backward()
-    assert all(p.grad.any() for p in encoder.parameters())
-    assert feats.grad[1, :30].any() and not feats.grad[1, 30:].any()
-
-
-def test_errors():
-    with pytest.raises(ValueError, match="cover all 16 mel bins, not 8"):
-        ConvNeXt1d(16, 24, 1, SquarePatchEmbedding(16, 24, 8, 8))
-    with pytest.raises(ValueError, match="The kernel must be odd, not 4"):
-        ConvNeXt1d(16, 24, 1, FFTPEmbedding(16, 24, 10, 4), kernel=4)
-    with pytest.raises(ValueError, match="longer than the longest clip"):
-        ConvNeXt1d(16, 24, 1, FFTPEmbedding(16, 24, 10, 4), max_frames=9)

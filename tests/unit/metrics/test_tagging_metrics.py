@@ -8,8 +8,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from speechbrain_fftp.metrics.tagging import (
+    AccuracyMetrics,
+    TaggingMetrics,
     _d_prime,
     f1_scores,
     tagging_metrics,
@@ -125,3 +128,26 @@ def test_f1_equals_scikit_learn(classes):
         assert f1["micro_F1"] == pytest.approx(expected)
         said = "per class" if np.ndim(threshold) else 0.5
         assert f1["threshold"] == said
+
+
+def test_each_clip_is_scored_once():
+    """A sampler may give a clip to two batches or processes."""
+    targets, scores = random_split()
+    tensors = torch.from_numpy(scores), torch.from_numpy(targets)
+    metrics = TaggingMetrics()
+    ids = [f"{n:03d}" for n in range(len(targets))]
+    for part in (slice(40, 60), slice(0, 45)):
+        metrics.append(ids[part], tensors[0][part], tensors[1][part])
+    found, probs, gathered = metrics.gather()
+    assert found == ids and torch.equal(probs, tensors[0])
+    assert torch.equal(gathered, tensors[1])
+    expected = tagging_metrics(targets, scores)
+    assert metrics.summarize("mAP") == pytest.approx(expected["mAP"])
+    assert set(metrics.summarize()) == {"mAP", "AUC", "d_prime"}
+
+
+def test_accuracy():
+    metrics = AccuracyMetrics()
+    metrics.append(["a"], torch.tensor([[0.2, 0.8]]), torch.eye(2)[1:])
+    metrics.append(["b"], torch.tensor([[0.2, 0.8]]), torch.eye(2)[:1])
+    assert metrics.summarize() == {"accuracy": 0.5}

@@ -13,10 +13,9 @@ from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
 
 
-def sgd(groups=1):
-    return torch.optim.SGD(
-        [{"params": [torch.zeros(1)], "lr": 7.0 + g} for g in range(groups)]
-    )
+def sgd():
+    groups = [{"params": [torch.zeros(1)], "lr": 7.0 + g} for g in (0, 1)]
+    return torch.optim.SGD(groups)
 
 
 def test_closed_form():
@@ -32,7 +31,7 @@ def test_closed_form():
     after = [0.1] * 3
     assert rates == pytest.approx(warmup + cosine + after, abs=1e-12)
     assert rates[7] == pytest.approx(0.25)  # half way down
-    assert optimizer.param_groups[0]["lr"] == rates[-1]
+    assert [g["lr"] for g in optimizer.param_groups] == [rates[-1]] * 2
 
 
 @pytest.mark.parametrize("warmup, total, final", [(5, 20, 0.0), (2, 9, 0.02)])
@@ -58,21 +57,6 @@ def test_equals_torch(warmup, total, final):
 def test_no_warmup_starts_below_the_highest_rate():
     schedule = LinearWarmupCosine(1.0, warmup_steps=0, total_steps=2)
     assert [schedule(sgd()) for _ in range(2)] == pytest.approx([0.5, 0.0])
-    assert schedule._rate(0) == 1.0
-
-
-def test_rises_then_falls():
-    schedule = LinearWarmupCosine(1.0, warmup_steps=30, total_steps=100)
-    rates = torch.tensor([schedule._rate(n) for n in range(101)])
-    assert (rates[:31].diff() > 0).all() and (rates[30:].diff() < 0).all()
-    assert rates.argmax() == 30 and rates.max() == 1
-
-
-def test_sets_every_parameter_group():
-    schedule = LinearWarmupCosine(0.1, warmup_steps=2, total_steps=4)
-    optimizer = sgd(groups=3)
-    schedule(optimizer)
-    assert [group["lr"] for group in optimizer.param_groups] == [0.05] * 3
 
 
 def test_resumes_from_a_checkpoint(tmp_path):

@@ -29,18 +29,14 @@ MOST = {"with_": OPTIONAL[:-1], "delta_softplus": True}  # of both directions
 CASES = {
     "plain": dict(size=(2, 5, 4, 7)),
     "one_step": dict(size=(2, 3, 4, 1), **ALL),
-    "one_step_reverse": dict(size=(1, 3, 4, 1), reverse=True, **ALL),
     "skip": dict(size=(1, 4, 4, 5), with_=("D",)),
     "gate": dict(size=(1, 4, 4, 5), with_=("z",)),
     "bias": dict(size=(1, 4, 4, 5), with_=("delta_bias",)),
     "softplus": dict(size=(1, 4, 4, 5), delta_softplus=True),
     "initial": dict(size=(1, 4, 4, 5), with_=("initial_state",)),
     "reverse": dict(size=(2, 5, 4, 7), reverse=True),
-    "one_chunk": dict(size=(1, 3, 4, 32), **ALL),
-    "chunk_and_one": dict(size=(1, 3, 4, 33), **ALL),
     "chunk_and_one_reverse": dict(size=(1, 3, 4, 33), reverse=True, **ALL),
     "three_chunks": dict(size=(1, 2, 4, 70), programs=0, **ALL),
-    "segments": dict(size=(2, 3, 4, 70), programs=99, **ALL),
     "segments_reverse": dict(
         size=(2, 3, 5, 70), programs=99, lengths=(70, 33), reverse=True, **ALL
     ),
@@ -54,9 +50,6 @@ CASES = {
     ),
     "both_segments": dict(
         size=(2, 3, 4, 70), lengths=(66, 70), programs=99, both=True, **MOST
-    ),
-    "both_contiguous": dict(
-        size=(2, 4, 4, 6), layout="contiguous", both=True, **MOST
     ),
     "both_bfloat16": dict(size=(2, 8, 4, 9), dtype="bfloat16", both=True),
     "states_16": dict(size=(1, 8, 16, 9), **ALL),
@@ -73,7 +66,6 @@ CASES = {
     ),
     "large_steps": dict(size=(1, 4, 4, 6), scale=40.0, **ALL),
     "bfloat16": dict(size=(2, 8, 4, 9), dtype="bfloat16", **ALL),
-    "float16": dict(size=(2, 8, 4, 9), dtype="float16", **ALL),
     "mixed": dict(size=(2, 8, 4, 9), dtype="mixed", reverse=True, **ALL),
 }
 # The output is a sum of two rounded ones, and so are the gradients.
@@ -329,7 +321,7 @@ def compiled_deviations(case):
     inputs = [tensors.get(name) for name in NAMES]
     inputs.append(options.get("lengths"))
     flags = [options.get("delta_softplus", False), False, True]
-    torch.library.opcheck(triton_backend._forward, (*inputs, *flags))
+    torch.library.opcheck(triton_backend.scan_forward, (*inputs, *flags))
 
     def scan(tensors):
         """The scan, as a function of its tensors."""
@@ -355,11 +347,11 @@ def main():
     torch.set_num_threads(1)
     from speechbrain_fftp.nnet.selective_scan import triton_backend
 
-    found, launch = {"launches": {}}, triton_backend._launch
+    found, launch = {"launches": {}}, triton_backend.launch
     for name, case in CASES.items():
-        with mock.patch.object(triton_backend, "_launch", wraps=launch) as spy:
+        with mock.patch.object(triton_backend, "launch", wraps=launch) as spy:
             found[name] = deviations(**case)
-        grids = [call.args[5] for call in spy.call_args_list]
+        grids = [call.kwargs["grid"] for call in spy.call_args_list]
         found["launches"][name] = grids
     tensors, options = make(**CASES["two_blocks"])
     with_graph = triton_scan(**tensors, **options)
@@ -374,9 +366,8 @@ def main():
     found["in_order"] = deviations(**CASES["two_blocks"])
     found["in_order, both"] = deviations(**CASES["both_lengths"])
     torch.use_deterministic_algorithms(False)
-    found["compiled"] = compiled_deviations("two_blocks")
-    found["compiled"].update(compiled_deviations("both"))
-    found["compiled"].update(compiled_deviations("lengths"))
+    found["compiled"] = compiled_deviations("lengths_plain")
+    found["compiled"].update(compiled_deviations("both_plain"))
     print(json.dumps(found))
 
 

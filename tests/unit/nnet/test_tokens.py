@@ -7,7 +7,8 @@ Authors
 import pytest
 import torch
 
-from speechbrain_fftp.nnet.tokens import POOLINGS, TokenConvolution, pool_tokens
+from speechbrain_fftp.nnet.convolution import TokenConvolution
+from speechbrain_fftp.nnet.tokens import POOLINGS, pool_tokens
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

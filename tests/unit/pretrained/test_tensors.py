@@ -122,16 +122,10 @@ def test_garbled_safetensors(tmp_path, header):
         read_tensors(path)
 
 
-def test_tensors_are_renamed_and_joined_in_order():
-    state = {
-        "b.0.x": torch.tensor([0]),
-        "b.0.y": torch.tensor([10.0]),
-        "b.1.x": torch.tensor([1]),
-        "b.1.y": torch.tensor([11.0]),
-    }
-    table = {"#.yx": ["b.#.y", "b.#.x"]}
-    renamed = rename_tensors(state, table, 2, "a toy")
-    values = {name: tensor.tolist() for name, tensor in renamed.items()}
-    assert values == {"0.yx": [10.0, 0.0], "1.yx": [11.0, 1.0]}
-    with pytest.raises(ValueError, match="Unknown: b.1.x, b.1.y"):
-        rename_tensors(state, table, 1, "a toy")
+def test_patterns_are_replaced_in_order():
+    tensors = {"v.0.qkv.x": torch.ones(1).half(), "n": torch.tensor(3)}
+    patterns = {r"^v\.": "b.", r"^b\.": "blocks."}
+    renamed = rename_tensors(tensors, patterns)
+    assert list(renamed) == ["blocks.0.qkv.x", "n"]
+    assert renamed["blocks.0.qkv.x"].dtype == torch.float32
+    assert renamed["n"].dtype == torch.int64

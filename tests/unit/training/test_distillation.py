@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -13,167 +15,154 @@ from torch.nn.functional import (
     cross_entropy,
 )
 
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.augment.mixup import Mixup
-from speechbrain_fftp.training.distillation import Distillation
-from speechbrain_fftp.training.reports import write_predictions
+from speechbrain_fftp.training.distillation import (
+    TeacherCost,
+    WithTeacher,
+    start_teacher,
+)
 
 LABELS = ["Dog", "Cat", "Owl"]
 IDS = ["a", "b", "c", "d"]
 
 
-def write(folder, labels=LABELS, ids=IDS, seed=0):
-    """Writes stored probabilities of clips; returns them and their path."""
-    generator = torch.Generator().manual_seed(seed)
-    probs = torch.rand(len(ids), len(labels), generator=generator)
-    write_predictions(folder, ids, torch.zeros_like(probs), probs, labels)
-    return probs, str(folder / "probabilities.npz")
+def make_brain(labels):
+    encoder = CategoricalEncoder()
+    encoder.update_from_iterable(labels)
+    hparams = SimpleNamespace(label_encoder=encoder)
+    return SimpleNamespace(hparams=hparams, device="cpu")
 
 
-def make(folder, single_label=False, labels=LABELS, **options):
-    """A teacher with stored probabilities, and these."""
-    probs, path = write(folder)
-    return Distillation(path, labels, single_label, 16000, **options), probs
-
-
-@pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
-def test_divergence_of_independent_labels(tmp_path, temperature):
-    teacher, _ = make(tmp_path, temperature=temperature)
-    logits, theirs = torch.randn(2, 4, 3)
-    expected = kl_divergence(
-        Bernoulli(logits=theirs / temperature),
-        Bernoulli(logits=logits / temperature),
-    )
-    found = teacher.divergence(logits, theirs.sigmoid())
-    torch.testing.assert_close(found, temperature**2 * expected.mean())
+def stacked(labels, probs, unknown=()):
+    """Targets ``[B, 2, C]``; the teacher lacks some classes."""
+    probs = probs.clone()
+    probs[:, list(unknown)] = float("nan")
+    return torch.stack([labels, probs], 1)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
-def test_divergence_of_one_label(tmp_path, temperature):
-    teacher, _ = make(tmp_path, True, temperature=temperature)
-    logits, theirs = torch.randn(2, 4, 3)
+@pytest.mark.parametrize("single_label", [False, True])
+def test_divergence(single_label, temperature):
+    """That of torch's distributions."""
+    cost = TeacherCost(bce, 1.0, temperature, single_label)
+    logits, teacher = torch.randn(2, 4, 3)
+    kind = Categorical if single_label else Bernoulli
     expected = kl_divergence(
-        Categorical(logits=theirs / temperature),
-        Categorical(logits=logits / temperature),
+        kind(logits=teacher / temperature), kind(logits=logits / temperature)
     )
-    found = teacher.divergence(logits, theirs.softmax(-1))
+    probs = teacher.softmax(-1) if single_label else teacher.sigmoid()
+    found = cost.divergence(logits, probs)
     torch.testing.assert_close(found, temperature**2 * expected.mean())
 
 
 @pytest.mark.parametrize("single_label", [False, True])
-def test_nothing_to_learn_from_equal_and_extreme_teachers(
-    tmp_path, single_label
-):
-    teacher, _ = make(tmp_path, single_label)
+def test_equal_and_extreme_teachers(single_label):
+    cost = TeacherCost(bce, 1.0, 1.0, single_label)
     logits = torch.randn(4, 3, requires_grad=True)
     probs = logits.softmax(-1) if single_label else logits.sigmoid()
-    loss = teacher.divergence(logits, probs.detach())
+    loss = cost.divergence(logits, probs.detach())
     loss.backward()
     torch.testing.assert_close(loss, torch.tensor(0.0), atol=1e-6, rtol=0)
     assert logits.grad.abs().max() < 1e-6
     certain = torch.eye(3)[[0, 1, 2, 0]]
-    assert teacher.divergence(logits, certain).isfinite()
-
-
-def test_classes_are_matched_by_name(tmp_path, caplog):
-    own = ["Cat", "Hen", "Dog"]
-    teacher, probs = make(tmp_path, labels=own, weight=1.0)
-    assert "knows 2 of 3 classes" in caplog.text
-    targets = teacher.look_up(["c", "a"], torch.zeros(2, 3))
-    expected = probs[[2, 0]][:, [1, 0]]
-    torch.testing.assert_close(targets[:, 3:], expected)
-    logits = torch.randn(2, 3)
-    divergence = teacher.divergence(logits[:, [0, 2]], expected)
-    found = teacher.loss(logits, targets, bce)
-    rest = bce(logits[:, 1], targets[:, 1])
-    torch.testing.assert_close(found, (2 * divergence + rest) / 3)
+    assert cost.divergence(logits, certain).isfinite()
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
-def test_classes_without_a_teacher_learn_from_labels_alone(tmp_path, weight):
-    teacher, _ = make(tmp_path, labels=["Cat", "Hen", "Dog"], weight=weight)
+def test_classes_without_a_teacher_learn_from_labels_alone(weight):
+    cost = TeacherCost(bce, weight)
     labels = torch.tensor([[1.0, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]])
-    targets = teacher.look_up(IDS, labels)
+    targets = stacked(labels, torch.rand(4, 3), unknown=[1])
     logits, plain = torch.randn(4, 3).repeat(2, 1, 1).requires_grad_()
-    grads = torch.autograd.grad(teacher.loss(logits, targets, bce), logits)
-    expected = torch.autograd.grad(bce(plain, labels), plain)
-    torch.testing.assert_close(grads[0][:, 1], expected[0][:, 1])
-    same = torch.isclose(grads[0], expected[0]).all(0)
+    (grads,) = torch.autograd.grad(cost(logits, targets), logits)
+    (expected,) = torch.autograd.grad(bce(plain, labels), plain)
+    torch.testing.assert_close(grads[:, 1], expected[:, 1])
+    same = torch.isclose(grads, expected).all(0)
     assert same.tolist() == [not weight, True, not weight]
 
 
-def test_one_label_without_a_teacher_is_learned(tmp_path):
-    """The labels' share of the loss is at least that of unknown labels."""
-    own = ["Cat", "Hen", "Dog"]
-    teacher, _ = make(tmp_path, True, labels=own, weight=1.0)
+def test_one_label_that_the_teacher_lacks_is_learned():
+    cost = TeacherCost(cross_entropy, 1.0, single_label=True)
     labels = torch.eye(3)[[0, 1, 2, 0]]
-    targets, logits = teacher.look_up(IDS, labels), torch.randn(4, 3)
-    divergence = teacher.divergence(logits[:, [0, 2]], targets[:, 3:])
+    logits, probs = torch.randn(4, 3), torch.rand(4, 3)
+    found = cost(logits, stacked(labels, probs, unknown=[1]))
+    known = [0, 2]
+    divergence = cost.divergence(logits[:, known], probs[:, known])
     expected = 0.25 * cross_entropy(logits, labels) + 0.75 * divergence
-    found = teacher.loss(logits, targets, cross_entropy)
     torch.testing.assert_close(found, expected)
 
 
-def test_the_weight_is_the_share_of_the_teacher(tmp_path):
-    teacher, _ = make(tmp_path, weight=0.25)
-    targets = teacher.look_up(IDS, torch.ones(4, 3))
-    logits, seen = torch.randn(4, 3), []
-
-    def cost(*given):
-        seen.append(given)
-        return torch.tensor(8.0)
-
-    divergence = teacher.divergence(logits, targets[:, 3:])
-    found = teacher.loss(logits, targets, cost)
-    torch.testing.assert_close(found, 6.0 + 0.25 * divergence)
-    assert seen[0][0] is logits and torch.equal(seen[0][1], torch.ones(4, 3))
+def test_without_a_teacher_it_is_the_plain_cost():
+    logits, labels = torch.randn(4, 3), torch.eye(3)[[0, 1, 2, 0]]
+    torch.testing.assert_close(
+        TeacherCost(bce)(logits, labels), bce(logits, labels)
+    )
 
 
-def test_stored_probabilities_are_mixed_as_the_clips_are(tmp_path):
-    teacher, probs = make(tmp_path)
-    torch.manual_seed(0)
+def test_stored_probabilities_become_targets_and_are_mixed(tmp_path):
+    probs = torch.rand(4, 3)
+    path = tmp_path / "stored.npz"
+    np.savez(path, ids=IDS, labels=LABELS, probs=probs.numpy())
+    own = ["Cat", "Hen", "Dog"]
+    dataset = DynamicItemDataset(
+        {
+            clip: {"sig": n, "targets": torch.eye(3)[0]}
+            for n, clip in enumerate(IDS)
+        },
+        output_keys=["id", "sig", "targets"],
+    )
+    mixup = WithTeacher(Mixup(prob=1.0), str(path), 16000)
+    start_teacher(make_brain(own), {"train": dataset}, mixup)
+    targets = torch.stack([dataset[n]["targets"] for n in range(4)])
+    torch.testing.assert_close(targets[:, 1, [0, 2]], probs[:, [1, 0]])
+    assert targets[:, 1, 1].isnan().all()
     wavs = torch.eye(4)  # a mixed clip tells of which clips it is
-    targets = teacher.look_up(IDS, torch.zeros(4, 3))
-    wavs, _, targets = Mixup(prob=1.0)(wavs, torch.ones(4), targets)
-    torch.testing.assert_close(targets[:, 3:], wavs @ probs)
-    assert teacher.listen(wavs, torch.ones(4), targets) is targets
+    wavs, _, mixed = mixup(wavs, torch.ones(4), targets)
+    torch.testing.assert_close(mixed[:, 1, 0], wavs @ probs[:, 1])
+    assert TeacherCost(bce)(torch.randn(4, 3), mixed).isfinite()
 
 
-def test_a_model_hears_the_waveforms_of_the_batch(exported):
-    """Its probabilities are those that it gives as a tagger."""
-    hparams, folder = exported
+def test_a_model_tags_the_mixed_waveforms(exported):
     from speechbrain_fftp.inference import AudioTagger
 
+    _, folder = exported
     tagger = AudioTagger.from_pretrained(folder)
     labels = tagger.labels[::-1]
-    teacher = Distillation(
-        str(folder), labels, False, tagger.hparams.sample_rate
+    mixup = WithTeacher(Mixup(prob=1.0), str(folder), 16000)
+    start_teacher(make_brain(labels), {}, mixup)
+    wavs, lens, targets = mixup(
+        torch.randn(2, 16000) / 10,
+        torch.tensor([1.0, 0.5]),
+        torch.zeros(2, len(labels)),
     )
-    wavs, lens = torch.randn(2, 16000) / 10, torch.tensor([1.0, 0.5])
-    targets = teacher.listen(wavs, lens, torch.zeros(2, len(labels)))
-    expected = tagger.tag_batch(wavs, lens)
-    found = targets[:, len(labels) :]
-    torch.testing.assert_close(found, expected.flip(1))
-    assert teacher.look_up(["x"], targets) is targets
-    assert not found.requires_grad
-    with pytest.raises(ValueError, match="needs 16000 Hz, but .* 8000 Hz"):
-        Distillation(str(folder), labels, False, 8000)
-    with pytest.raises(ValueError, match="any number of labels"):
-        Distillation(str(folder), labels, True, 16000)
+    expected = torch.as_tensor(tagger.tag_batch(wavs, lens))
+    torch.testing.assert_close(targets[:, 1], expected.flip(1))
+    assert not targets.requires_grad
+    assert not list(mixup.parameters())  # it is not trained
+    for other in (
+        WithTeacher(Mixup(), str(folder), 8000),
+        WithTeacher(Mixup(), str(folder), 16000, single_label=True),
+    ):
+        with pytest.raises(ValueError, match=str(folder)):
+            start_teacher(make_brain(labels), {}, other)
 
 
-def test_what_cannot_teach_is_named(tmp_path):
-    _, path = write(tmp_path)
+def test_unsuitable_teachers_are_named(tmp_path):
     for options in ({"weight": 1.5}, {"temperature": 0}):
-        with pytest.raises(ValueError, match="distill_weight=.* positive"):
-            Distillation(path, LABELS, False, 16000, **options)
-    with pytest.raises(ValueError, match="none of the classes, such as 'Hen'"):
-        Distillation(path, ["Hen"], False, 16000)
-    with pytest.raises(ValueError, match="lacks the clip e: .* all training"):
-        make(tmp_path)[0].look_up(["a", "e"], torch.zeros(2, 3))
-    with pytest.raises(FileNotFoundError, match="nothing.npz"):
-        Distillation(str(tmp_path / "nothing.npz"), LABELS, False, 16000)
+        with pytest.raises(ValueError, match="distill_weight"):
+            TeacherCost(bce, **options)
     np.savez(tmp_path / "other.npz", x=np.ones(2))
     (tmp_path / "text.npz").write_text("no npz")
-    for name in ("other", "text"):
-        with pytest.raises(ValueError, match=f"{name}.npz does not hold"):
-            Distillation(str(tmp_path / f"{name}.npz"), LABELS, False, 16000)
+    np.savez(
+        tmp_path / "few.npz", ids=["a"], labels=LABELS, probs=np.ones((1, 3))
+    )
+    dataset = DynamicItemDataset({clip: {} for clip in IDS})
+    for name in ("nothing", "other", "text", "few"):
+        mixup = WithTeacher(Mixup(), str(tmp_path / f"{name}.npz"), 16000)
+        with pytest.raises((ValueError, OSError), match=f"{name}.npz"):
+            start_teacher(make_brain(LABELS), {"train": dataset}, mixup)
+    mixup = WithTeacher(Mixup(), str(tmp_path / "few.npz"), 16000)
+    with pytest.raises(ValueError, match="Hen"):
+        start_teacher(make_brain(["Hen"]), {"train": dataset}, mixup)

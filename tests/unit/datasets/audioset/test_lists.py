@@ -12,20 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from speechbrain_fftp.datasets.audioset.lists import (
+from speechbrain_fftp.datasets.audioset.lists import read_classes, read_segments
+from speechbrain_fftp.datasets.audioset.search import find_shards
+from speechbrain_fftp.datasets.audioset.shard_files import (
+    iter_parquet_audio,
+    read_parquet_clips,
+)
+from speechbrain_fftp.datasets.manifests import Clip, read_class_list
+from speechbrain_fftp.datasets.names import clip_ids
+from speechbrain_fftp.datasets.strong_labels import (
     STRONG_COLUMNS,
-    Segment,
-    read_class_list,
-    read_classes,
-    read_segments,
     read_strong_labels,
 )
-from speechbrain_fftp.datasets.audioset.search import find_shards
-from speechbrain_fftp.datasets.audioset.shard_reader import (
-    iter_parquet_audio,
-    read_parquet_segments,
-)
-from speechbrain_fftp.datasets.names import clip_ids
 
 ROOT = Path(__file__).resolve().parents[4]
 HEADER = "index,mid,display_name\n"
@@ -118,9 +116,9 @@ def test_segments_in_audiosets_own_form(tmp_path):
         "utf-8",
     )
     assert read_segments(path) == [
-        Segment("--4gqARaEJE", 0, 10, ("/m/068hy", "/m/07q6cd_", "/m/0bt9lr")),
-        Segment("-0xzrMun0Rs", 30, 37.5, ("/m/04rlf",)),
-        Segment("with space", 1, 2.5, ("/m/2", "/m/1")),
+        Clip("--4gqARaEJE", 0, 10, ("/m/068hy", "/m/07q6cd_", "/m/0bt9lr")),
+        Clip("-0xzrMun0Rs", 30, 37.5, ("/m/04rlf",)),
+        Clip("with space", 1, 2.5, ("/m/2", "/m/1")),
     ]
 
 
@@ -230,9 +228,9 @@ def test_parquet_segments_and_audio(tmp_path):
     first = write_shard(tmp_path / "train-0.parquet", rows[:10], 4)
     second = write_shard(tmp_path / "train-1.parquet", rows[8:], 4)
 
-    segments = read_parquet_segments([first, second])
+    segments = read_parquet_clips([first, second])
     assert len(segments) == 22
-    assert segments[0] == Segment("-0", 0.0, 10.0, ("/m/1", "/m/0"))
+    assert segments[0] == Clip("-0", 0.0, 10.0, ("/m/1", "/m/0"))
     assert segments[1].mids == ("/m/1",)
     assert segments[3].mids == ()
 
@@ -263,12 +261,12 @@ def test_parquet_errors(tmp_path, monkeypatch):
     damaged = tmp_path / "eval.parquet"
     damaged.write_bytes(b"PAR1 and no more")
     with pytest.raises(ValueError, match="eval.parquet is damaged"):
-        read_parquet_segments([str(damaged)])
+        read_parquet_clips([str(damaged)])
     path = write_shard(tmp_path / "a.parquet", [{"video_id": "a"}])
     with pytest.raises(ValueError, match="a.parquet has no column 'labels'"):
-        read_parquet_segments([path])
+        read_parquet_clips([path])
     with pytest.raises(ValueError, match="no column 'audio.bytes'"):
         list(iter_parquet_audio([path], ["a"]))
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ImportError, match="pip install pyarrow"):
-        read_parquet_segments([path])
+        read_parquet_clips([path])

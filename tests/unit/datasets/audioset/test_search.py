@@ -9,7 +9,7 @@ import json
 import pytest
 
 from speechbrain_fftp.datasets.audioset.search import find_audio, read_name
-from speechbrain_fftp.datasets.audioset.shard_reader import (
+from speechbrain_fftp.datasets.audioset.shard_files import (
     label_words,
     parse_labels,
 )
@@ -61,7 +61,7 @@ def test_times_in_names(tmp_path, start, names, found):
         path.touch()
         files = find_audio(tmp_path, {"abcdefghijk": ("train", start)})
         assert files.paths == ({"abcdefghijk": str(path)} if found else {})
-        assert files.about["of_another_segment"] == (not found)
+        assert files.counts["of_another_segment"] == (not found)
         path.unlink()
 
 

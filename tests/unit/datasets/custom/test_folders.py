@@ -6,10 +6,8 @@ Authors
 
 import pytest
 
-from speechbrain_fftp.datasets.custom.listing import (
-    find_custom_data,
-    split_custom_data,
-)
+from speechbrain_fftp.datasets.custom.listing import find_custom_data
+from speechbrain_fftp.datasets.custom.splits import split_custom_data
 
 
 def touch(folder, *paths):

@@ -15,17 +15,14 @@ from speechbrain_fftp.datasets.custom.listing import (
     find_custom_data,
     list_class_folders,
     read_clip_list,
+)
+from speechbrain_fftp.datasets.custom.splits import (
+    CustomClip,
+    assign_splits,
     split_custom_data,
 )
-from speechbrain_fftp.datasets.custom.splits import CustomClip, assign_splits
 
 SPLITS = {"train", "valid", "eval"}
-LAYOUT_NAMES = (
-    "clips.csv with the columns path and labels",
-    "one folder per class",
-    "class_labels_indices.csv with balanced_train_segments.csv",
-    "parquet shards",
-)
 
 
 def random_clips(draw, labels_per_clip=1):
@@ -58,7 +55,7 @@ def groups_and_splits(clips, splits):
     return groups, reached
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", range(20))
 def test_splits_of_clips_with_one_label(seed):
     draw = random.Random(seed)
     clips = random_clips(draw)
@@ -77,7 +74,7 @@ def test_splits_of_clips_with_one_label(seed):
     assert dict(zip(mixed, assign_splits(mixed))) == dict(zip(clips, splits))
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", range(20))
 def test_splits_of_clips_with_several_labels(seed):
     clips = random_clips(random.Random(seed), labels_per_clip=4)
     splits = assign_splits(clips)
@@ -91,8 +88,8 @@ def test_splits_of_clips_with_several_labels(seed):
 
 
 def test_no_class_is_missed_in_ordinary_sets():
-    """A hundred sets of 60 clips, with one to three of eight labels each."""
-    for seed in range(100):
+    """Twenty sets of 60 clips, with one to three of eight labels each."""
+    for seed in range(20):
         draw = random.Random(seed)
         clips = [
             CustomClip(f"{i}.wav", tuple(draw.sample("abcdefgh", 1 + i % 3)))
@@ -191,7 +188,6 @@ def test_one_class_is_too_few(tmp_path):
     with pytest.raises(ValueError, match="least two .* found audio") as error:
         find_custom_data(tmp_path)
     assert LAYOUTS in str(error.value)
-    assert all(name in LAYOUTS for name in LAYOUT_NAMES)
 
 
 def test_two_clips_are_too_few(tmp_path):
@@ -225,21 +221,6 @@ def test_names_of_files_that_are_no_text(tmp_path):
     assert len(sounds.files) == 6
     assert all(name.isascii() for name in sounds.files)
     assert all(map(os.path.isfile, sounds.files.values()))
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "class_labels_indices.csv",
-        "eval_segments.csv",
-        "unbalanced_train_segments.csv",
-        "data/bal_train/00.parquet",
-    ],
-)
-def test_folders_of_audioset_are_left_to_it(tmp_path, name):
-    touch(tmp_path, name, "dog/1.wav", "cat/1.wav", "clips.csv")
-    assert find_custom_data(tmp_path) is None
-    assert find_custom_data(tmp_path / "nowhere") is None
 
 
 def write_list(folder, *rows, header="path,labels,split,group"):

@@ -7,32 +7,33 @@ Authors
 import csv
 import hashlib
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 from scipy import signal
 
-from speechbrain_fftp.datasets.audioset.lists import (
-    read_class_list,
-    read_segments,
-)
-from speechbrain_fftp.datasets.synthetic import demo_set
-from speechbrain_fftp.datasets.synthetic.demo_set import make_demo_set
+from speechbrain_fftp.datasets import demo as demo_set
+from speechbrain_fftp.datasets.audioset.lists import read_classes
+from speechbrain_fftp.datasets.demo import prepare_demo
+from speechbrain_fftp.datasets.manifests import read_classes_csv
 
-LISTS = (
-    "balanced_train_segments.csv",
-    "valid_segments.csv",
-    "eval_segments.csv",
-)
+SPLITS = ("train", "valid", "eval")
+SIZES = {"num_train": 60, "num_valid": 12, "num_eval": 12}
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "set"
-    make_demo_set(folder, num_train=60, num_valid=12, num_eval=12, seed=3)
+    prepare_demo(folder, **SIZES, seed=3)
     return folder
+
+
+def read_rows(folder, split):
+    """From id to labels."""
+    with open(folder / f"{split}.csv", newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        return {row["ID"]: row["labels"].split(";") for row in rows}
 
 
 def render(name, seed=0, seconds=6.0):
@@ -47,46 +48,50 @@ def power_spectrum(samples):
 
 
 def test_shape_of_the_set(demo):
-    lists = [read_segments(demo / name) for name in LISTS]
-    assert [len(clips) for clips in lists] == [60, 12, 12]
-    clips = sum(lists, [])
-    ids = [clip.id for clip in clips]
-    assert len(set(ids)) == 84
-    assert all(len(clip_id) == 11 for clip_id in ids)
-    assert sum(clip_id.startswith("-") for clip_id in ids) >= 3
-    assert {p.stem for p in (demo / "audio").iterdir()} == set(ids)
-    assert {(clip.start, clip.end) for clip in clips} == {(0.0, 10.0)}
-    assert {len(clip.mids) for clip in clips} == {1, 2, 3}
-    for clip in clips[::10]:
-        info = sf.info(demo / "audio" / f"{clip.id}.flac")
+    rows = [read_rows(demo, split) for split in SPLITS]
+    assert [len(clips) for clips in rows] == [60, 12, 12]
+    labels = {**rows[0], **rows[1], **rows[2]}
+    assert len(labels) == 84
+    assert all(len(clip_id) == 11 for clip_id in labels)
+    assert sum(clip_id.startswith("-") for clip_id in labels) >= 3
+    assert {p.stem for p in (demo / "flac").iterdir()} == set(labels)
+    assert {len(names) for names in labels.values()} == {1, 2, 3}
+    for clip_id in list(labels)[::10]:
+        info = sf.info(demo / "flac" / f"{clip_id}.flac")
         assert (info.samplerate, info.channels) == (16000, 1)
         assert (info.frames, info.subtype) == (160000, "PCM_16")
 
 
 def test_classes_come_equally_often(demo):
-    classes = read_class_list(demo / "class_labels_indices.csv")
+    classes = read_classes_csv(demo)
     assert len(classes) == 14
     counts = Counter(
-        mid for clip in read_segments(demo / LISTS[0]) for mid in clip.mids
+        label
+        for labels in read_rows(demo, "train").values()
+        for label in labels
     )
-    assert set(counts) == set(classes)
+    assert set(counts) == set(classes.values())
     assert max(counts.values()) - min(counts.values()) <= 2
 
 
 def test_classes_are_audiosets_in_its_order():
-    shared = Path(__file__).resolve().parents[4].parent / "shared"
-    path = shared / "data" / "audioset_mini" / "class_labels_indices.csv"
-    if not path.is_file():
-        pytest.skip("needs AudioSet's class list in ../shared")
-    audioset = list(read_class_list(path).items())
+    audioset = list(read_classes().items())
     indices = [audioset.index(entry[:2]) for entry in demo_set.CLASSES]
     assert indices == sorted(indices)
 
 
+def test_another_sampling_rate(tmp_path):
+    prepare_demo(
+        tmp_path, num_train=1, num_valid=1, num_eval=1, sample_rate=8000
+    )
+    for path in (tmp_path / "flac").iterdir():
+        info = sf.info(path)
+        assert (info.samplerate, info.frames) == (8000, 80000)
+
+
 def test_same_settings_give_the_same_bytes(digest, demo, tmp_path):
-    sizes = {"num_train": 60, "num_valid": 12, "num_eval": 12}
-    make_demo_set(tmp_path / "same", seed=3, **sizes)
-    make_demo_set(tmp_path / "other", seed=4, **sizes)
+    prepare_demo(tmp_path / "same", seed=3, **SIZES)
+    prepare_demo(tmp_path / "other", seed=4, **SIZES)
     assert digest(tmp_path / "same") == digest(demo)
     assert digest(tmp_path / "other") != digest(demo)
 
@@ -95,7 +100,7 @@ def test_the_set_stays_as_it_was(digest, demo):
     """Recorded values; machines may round a sample differently."""
     events = (demo / "events.csv").read_bytes()
     assert hashlib.sha256(events).hexdigest()[:16] == "55a452f70f4440d5"
-    path = demo / "audio" / "-52lbRzASmU.flac"
+    path = demo / "flac" / "-52lbRzASmU.flac"
     samples, _ = sf.read(path, dtype="int16")
     expected = [12, 5, -2, -58, -3562, -329, -4473, 428, -2869, -37]
     np.testing.assert_allclose(samples[::16000], expected, rtol=0, atol=2)
@@ -109,12 +114,13 @@ def test_events_agree_with_labels_and_audio(demo):
         span = float(row["onset"]), float(row["offset"])
         assert 0 <= span[0] and span[1] <= 10
         assert 1.5 <= round(span[1] - span[0], 3) <= 8
-        events[row["id"]].append((*span, row["mid"]))
+        events[row["id"]].append((*span, row["label"]))
     checked = 0
-    for clip in sum((read_segments(demo / name) for name in LISTS), []):
-        spans = events[clip.id]
-        assert sorted(mid for *_, mid in spans) == sorted(clip.mids)
-        samples, _ = sf.read(demo / "audio" / f"{clip.id}.flac")
+    rows = {k: v for split in SPLITS for k, v in read_rows(demo, split).items()}
+    for clip_id, labels in rows.items():
+        spans = events[clip_id]
+        assert sorted(label for *_, label in spans) == sorted(labels)
+        samples, _ = sf.read(demo / "flac" / f"{clip_id}.flac")
         assert np.abs(samples).max() < 0.95
         loud = np.zeros(160000, dtype=bool)
         for onset, offset, _ in spans:
@@ -137,7 +143,7 @@ def test_event_has_its_energy_in_its_band(demo):
         for row in csv.DictReader(file):
             if row["label"] != "Smoke detector, smoke alarm":
                 continue
-            path = demo / "audio" / f"{row['id']}.flac"
+            path = demo / "flac" / f"{row['id']}.flac"
             samples, _ = sf.read(path)
             band = signal.butter(
                 4, (2800, 3500), "band", fs=16000, output="sos"
@@ -179,32 +185,3 @@ def test_knocks_are_steady_and_clicks_are_not():
         spread[name] = gaps.std() / gaps.mean()
     assert spread["Tick-tock"] < 0.02
     assert spread["Clicking"] > 0.3
-
-
-def test_existing_folder(demo, tmp_path):
-    sizes = {"num_train": 60, "num_valid": 12, "num_eval": 12}
-    before = {p: p.stat().st_mtime_ns for p in demo.rglob("*")}
-    make_demo_set(demo, seed=3, **sizes)
-    assert {p: p.stat().st_mtime_ns for p in demo.rglob("*")} == before
-    with pytest.raises(ValueError, match="seed=3, not 4 .* delete this one"):
-        make_demo_set(demo, seed=4, **sizes)
-    foreign = tmp_path / "mine"
-    foreign.mkdir()
-    make_demo_set(foreign, 1, 1, 1)  # an empty folder may be filled
-    (foreign / "prepared.json").unlink()
-    with pytest.raises(ValueError, match="holds something else"):
-        make_demo_set(foreign, 1, 1, 1)
-    with pytest.raises(ValueError, match="at least one clip"):
-        make_demo_set(tmp_path / "none", num_valid=0)
-
-
-def test_interrupted_writing_leaves_no_set(digest, tmp_path, monkeypatch):
-    folder = tmp_path / "set"
-    with monkeypatch.context() as patch:
-        patch.setattr(sf, "write", lambda *args, **kwargs: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            make_demo_set(folder, 2, 1, 1)
-    assert not (folder / "prepared.json").exists()
-    make_demo_set(folder, 2, 1, 1)
-    make_demo_set(tmp_path / "whole", 2, 1, 1)
-    assert digest(folder) == digest(tmp_path / "whole")
