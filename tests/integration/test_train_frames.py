@@ -8,8 +8,8 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 from recipe_runs import fail, train
 
 from speechbrain.inference.classifiers import EncoderClassifier
@@ -57,9 +57,7 @@ def test_trains_and_tells_what_sounds_when(
     times, probs = tagger.frame_probabilities(clip)
     assert probs.shape == (len(times), 14)
     assert ((0 < probs) & (probs < 1)).all()
-    torch.testing.assert_close(
-        times.diff(), torch.full_like(times[1:], 0.25), atol=1e-4, rtol=0
-    )
+    np.testing.assert_allclose(np.diff(times), 0.25, atol=1e-4)
     tags = tagger.tag_file(clip, top_k=14)
     logits, *_, label = EncoderClassifier.from_hparams(model).classify_file(
         clip

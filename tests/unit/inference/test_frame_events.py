@@ -11,6 +11,7 @@ import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.events import step_targets
+from speechbrain_fftp.inference.torch_engine import TorchEngine
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
@@ -78,7 +79,7 @@ def tagger(tmp_path_factory):
     labels = CategoricalEncoder()
     labels.update_from_iterable(PITCHES)
     sizes = {"sample_rate": RATE, "max_frames": frames, "label_encoder": labels}
-    return AudioTagger(modules, sizes)
+    return AudioTagger(TorchEngine(modules, sizes))
 
 
 @pytest.mark.parametrize("seconds", [SECONDS, 10.0])
@@ -100,7 +101,7 @@ def test_a_file_is_analysed_in_one_go(tagger, tmp_path, monkeypatch):
     wav, _ = make_clip(20.0)
     path = tmp_path / "clip.wav"
     soundfile.write(path, wav.numpy(), RATE)
-    encoder, samples = tagger.tagger.embedding_model, []
+    encoder, samples = tagger.engine.tagger.embedding_model, []
     encode = encoder.forward
     monkeypatch.setattr(
         encoder,
