@@ -10,7 +10,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+import ruamel.yaml
 import torch
+import yaml
 
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
@@ -24,9 +26,12 @@ from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.tagger import MODULES, Tagger
 from speechbrain_fftp.nnet.tokens import own_tokens, pool_tokens
 from speechbrain_fftp.pretrained.hub import find_model
+from speechbrain_fftp.pretrained.tensors import LOADING_ERRORS
 
 logger = get_logger(__name__)
 
+# Of damaged yaml and label files
+YAML_ERRORS = (SyntaxError, yaml.YAMLError, ruamel.yaml.YAMLError)
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -400,8 +405,24 @@ def load_engine(source, device="cpu", precision="fp32", **options):
 
 
 def load_yaml_engine(source, *args, **kwargs):
-    """Loads a model from its yaml, see ``AudioTagger.from_hparams``."""
-    engine = TorchEngine.from_hparams(source, *args, **kwargs)
+    """Loads a model from its yaml, see ``AudioTagger.from_hparams``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        If a file is damaged.
+    """
+    try:
+        engine = TorchEngine.from_hparams(source, *args, **kwargs)
+    except FileNotFoundError:
+        raise
+    except (OSError, *LOADING_ERRORS, *YAML_ERRORS) as error:
+        raise ValueError(
+            f"The model in {source} cannot be loaded. "
+            f"{type(error).__name__}: {error}"
+        ) from error
     folder = Path(str(source))
     if engine.has_frames and (folder / "config.json").is_file():
         config = json.loads((folder / "config.json").read_text("utf-8"))
