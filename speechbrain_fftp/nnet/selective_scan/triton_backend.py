@@ -83,6 +83,23 @@ def _segment(u, directions):
 
 
 def launch(kernel, grid, u, delta, z, vec, maxnreg=None, **arguments):
+    """Launches a kernel for all channels of a batch.
+
+    Arguments
+    ---------
+    kernel : triton.JITFunction
+        The kernel.
+    grid : tuple of int
+        Number of programs beside those of the channels.
+    u, delta, z : torch.Tensor
+        Inputs of the scan, ``[B, D, L]``.
+    vec : int
+        Number of adjacent channels that a thread holds.
+    maxnreg : int, optional
+        Largest number of registers of a thread.
+    **arguments : dict
+        Further arguments of the kernel.
+    """
     # Of a state [NP, BLOCK], a thread holds vec adjacent channels: Triton takes
     # the layout in registers from the widest access to memory that is aligned
     # for any dim_vec. With 1, a thread has all states of one channel and sums

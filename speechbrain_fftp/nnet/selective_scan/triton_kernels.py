@@ -25,8 +25,9 @@ LOG2E = tl.constexpr(1.4426950408889634)  # exp2 takes fewer instructions
 
 @triton.jit
 def find_program(lengths, steps, dim, reverse):
-    # What a program computes: the item, the item of its direction, channels,
-    # number of steps, the step that comes first, and the sign of the next.
+    """What a program computes: the item, the item of its direction, channels,
+    number of steps, the step that comes first, and the sign of the next.
+    """
     blocks = tl.cdiv(dim, BLOCK)
     b = tl.program_id(0) // blocks
     row = tl.program_id(1) * (tl.num_programs(0) // blocks) + b
@@ -41,21 +42,21 @@ def find_program(lengths, steps, dim, reverse):
 
 @triton.jit
 def first_step(ptr, strides, b, d, first, sign):
-    # Pointers to the first step of the recursion, and the stride to the next.
+    """Pointers to the first step, and the stride to the next."""
     ptr += b * strides[0] + d.to(tl.int64) * strides[1] + first * strides[2]
     return ptr, sign * strides[2]
 
 
 @triton.jit
 def first_row(ptr, b, n, first, steps, NP: tl.constexpr):
-    # The first of the rows (B, C) of all steps, made by _pack.
+    """The first of the rows (B, C) of all steps, made by _pack."""
     row = UNROLL + b * (steps + UNROLL) + first
     return ptr + row * (2 * NP) + n
 
 
 @triton.jit
 def load_channels(ptr, d, inside):
-    # One value of each channel, 0 where none are given.
+    """One value of each channel, 0 where none are given."""
     values = tl.zeros([BLOCK], tl.float32)
     if ptr is not None:
         values = tl.load(ptr + d, mask=inside, other=0.0).to(tl.float32)
@@ -66,7 +67,7 @@ def load_channels(ptr, d, inside):
 def load_steps(
     ptr, stride, left, mask, COUNT: tl.constexpr, CACHE: tl.constexpr
 ):
-    # COUNT steps of a sequence.
+    """COUNT steps of a sequence."""
     rows = ()
     for j in tl.static_range(COUNT):
         keep = mask & (j < left)
@@ -78,7 +79,7 @@ def load_steps(
 
 @triton.jit
 def step_size(x, bias, live, SOFTPLUS: tl.constexpr):
-    # delta [BLOCK], 0 at steps that do not count, and its value before softplus
+    """The step size [BLOCK], 0 for other items, and before softplus."""
     x = x.to(tl.float32) + bias
     delta = x
     if SOFTPLUS:
@@ -94,7 +95,10 @@ def step_size(x, bias, live, SOFTPLUS: tl.constexpr):
 
 @triton.jit
 def advance(h, A, B, u, delta):
-    # One step of the recursion. A is multiplied by log2(e), which exp2 expects.
+    """One step of the recursion.
+
+    A is multiplied by log2(e), which exp2 expects.
+    """
     x = delta * u.to(tl.float32)
     return tl.exp2(delta[None, :] * A) * h + x[None, :] * B[:, None]
 

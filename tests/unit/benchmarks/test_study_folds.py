@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechbrain_fftp.datasets.audioset.layouts import open_audioset
+from speechbrain_fftp.datasets.audioset.prepare import open_audioset
 from speechbrain_fftp.datasets.names import clip_ids
 from speechbrain_fftp.datasets.speech_commands.lists import (
     list_words,
