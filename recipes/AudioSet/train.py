@@ -4,7 +4,7 @@
 To run it on AudioSet, or on custom data (see README.md):
 > python recipes/AudioSet/train.py hparams/ast_fftp.yaml --data_folder DIR
 
-To train a small model on generated clips, in two minutes:
+To train a small model on generated clips, in minutes:
 > python recipes/AudioSet/train.py hparams/demo.yaml
 
 On several GPUs or machines:
