@@ -1,7 +1,7 @@
 """Draws the tags of concatenated clips over time.
 
-Three rows: spectrogram with patches, the most probable classes over time (2 s
-windows), and, for an AST, the frames that its embedding attends to.
+Rows: spectrogram with patches, the most probable classes over time, and, for
+an AST, the frames that its embedding attends to.
 
 > python docs/plot_tags.py MODEL_FOLDER docs/tags.png first.flac second.flac
 
@@ -13,21 +13,24 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import soundfile as sf
-import torch
 
-from speechbrain_fftp.inference.loading import AudioTagger
+from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.plots import plot_tags
 
 
 def main(folder, picture, *clips):
     """Tags audio files with an inference folder; writes a PNG or SVG file."""
     tagger = AudioTagger.from_pretrained(folder)
-    wav = torch.cat([tagger.load_wav(clip) for clip in clips])
+    wav = np.concatenate([tagger.load_wav(clip) for clip in clips])
     with tempfile.TemporaryDirectory() as scratch:
         joined = Path(scratch) / "joined.wav"
-        sf.write(joined, wav, tagger.hparams.sample_rate)
-        timeline = tagger.analyze(joined, window=2.0, hop=0.25)
+        sf.write(joined, wav, tagger.sample_rate)
+        if tagger.has_frames:
+            timeline = tagger.timeline(joined)
+        else:
+            timeline = tagger.timeline(joined, window=2.0, hop=0.25)
     plot_tags(picture, tagger, wav, timeline)
 
 
