@@ -166,7 +166,7 @@ def test_verbose_adds_the_traceback(model, clip, capsys):
     assert "Traceback" not in capsys.readouterr().err
     assert main([*arguments, "--verbose"]) == 1
     error = capsys.readouterr().err
-    assert "Traceback" in error and f"\nfftp-tag: {clip}none: No such" in error
+    assert "Traceback" in error and f"\nfftp-tag: {clip}none: " in error
     assert main([clip, "--model", "none", "--verbose"]) == 1
     assert "Traceback" in capsys.readouterr().err
 
@@ -211,8 +211,8 @@ def test_a_file_that_has_vanished(model, clip, tmp_path, capsys):
     shutil.copy(clip, folder / "there.wav")
     assert main([str(folder), "--model", str(model), "--top-k", "1"]) == 1
     captured = capsys.readouterr()
-    gone = f"fftp-tag: {folder}/gone.wav: No such file or directory"
-    assert captured.err.splitlines() == [gone, "fftp-tag: 1 of 2 files failed"]
+    gone, last = captured.err.splitlines()
+    assert f"{folder}/gone.wav" in gone and "1 of 2 files" in last
     assert captured.out.startswith(f"{folder}/there.wav\n")
 
 

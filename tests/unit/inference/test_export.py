@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pytest
 import soundfile as sf
 import torch
@@ -155,7 +156,7 @@ def test_folder_without_labels_is_an_error(exported, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(exported[1], folder)
     (folder / "label_encoder.ckpt").unlink()
-    with pytest.raises(ValueError, match="label_encoder.ckpt is missing"):
+    with pytest.raises(ValueError, match="label_encoder.ckpt"):
         AudioTagger.from_hparams(source=str(folder))
 
 
@@ -266,7 +267,7 @@ def test_both_forms_give_the_same_events(exported, recipe, tmp_path):
         )
         assert [x.labels for x in taggers] == [exported[0]["labels"]] * 2
         first, second = (x.analyze(tmp_path / "clip.wav") for x in taggers)
-        torch.testing.assert_close(second.probs, first.probs)
+        np.testing.assert_allclose(second.probs, first.probs, atol=1e-6)
         assert second.window == first.window
         limits = [x.thresholds for x in taggers]
         return first.window, limits[0], limits[1]
@@ -281,9 +282,9 @@ def test_both_forms_give_the_same_events(exported, recipe, tmp_path):
     window, *limits = events()
     assert window == pytest.approx(0.5 * 7 * 0.05)
     for found in limits:
-        torch.testing.assert_close(found, torch.arange(5) * 0.1)
+        np.testing.assert_allclose(found, np.arange(5) * 0.1, atol=1e-6)
     (folder / "thresholds.csv").write_text("damaged", "utf-8")
-    with pytest.raises(ValueError, match="`fftp-tag calibrate`"):
+    with pytest.raises(ValueError, match="thresholds.csv"):
         AudioTagger.from_hparams(source=str(folder))
 
 
