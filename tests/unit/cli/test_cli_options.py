@@ -20,11 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from speechbrain_fftp import __version__
 from speechbrain_fftp.cli.main import VERBS, main
-from speechbrain_fftp.inference import (
-    AudioTagger,
-    onnx as onnx_export,
-    plots,
-)
+from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import FILES
 
 
@@ -255,22 +251,3 @@ def test_closed_streams(model, clip, monkeypatch, capsys):
     assert main([clip, "--model", str(model)]) == 1
     error = capsys.readouterr().err
     assert error == "fftp-tag: standard output is closed\n"
-
-
-def test_messages_for_missing_packages_work_in_a_checkout(
-    exported, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError) as error:
-        plots.new_figure()
-    assert str(error.value).endswith(
-        'pip install -c constraints.txt -e ".[demo]"'
-    )
-    monkeypatch.setattr(
-        onnx_export.importlib.util, "find_spec", lambda name: None
-    )
-    model, output = str(exported[1]), str(tmp_path / "a.onnx")
-    arguments = ["export", "--model", model, "--to", "onnx", "--output", output]
-    assert main(arguments) == 1
-    error = capsys.readouterr().err
-    assert 'pip install -c constraints.txt -e ".[export]"\n' in error
