@@ -4,13 +4,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import numpy as np
 import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.torch_engine import TorchEngine
-from speechbrain_fftp.inference.windows import read_blocks
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
@@ -58,4 +56,4 @@ def make_tagger(size, **modules):
 
 def read_wav(path):
     """A file as a waveform ``[S]`` at 16 kHz."""
-    return torch.from_numpy(np.concatenate(list(read_blocks(path, 16000))))
+    return torch.from_numpy(make_tagger("smoke").load_wav(path))

@@ -30,7 +30,7 @@ RENAMED = {
     "nnet.selective_scan.triton_backend": "integrations.triton.selective_scan",
     "nnet.selective_scan.triton_kernels": "integrations.triton.scan_kernels",
     "nnet.selective_scan.triton_gradient": "integrations.triton.scan_gradient",
-    "pretrained": "pretrained_encoders",
+    "pretrained": "utils.pretrained_encoders",
 }
 
 # Packages that neither SpeechBrain nor this package has, with their docstrings.

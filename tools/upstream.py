@@ -1,8 +1,8 @@
 """Exports what is proposed to SpeechBrain into a source checkout of it.
 
 ``python tools/upstream.py DEST`` copies the modules of ``upstream_parts``, under
-the names of ``speechbrain_fftp.upstream_names``, yaml files and a recipe with
-their rows in ``tests/recipes``, and unit tests. SpeechBrain's own files are not
+the names of ``speechbrain_fftp.upstream_names``, yaml files with their rows in
+``tests/recipes``, and unit tests. SpeechBrain's own files are not
 changed, except for the lines of ``upstream_lists`` that are added to them. With
 ``--part NAME``, one pull request of a series, on top of those before it.
 
@@ -47,9 +47,6 @@ def rename(text):
         line = f"from speechbrain.{parent} import {new} as {old}"
         text = re.sub(pattern, line, text, flags=re.MULTILINE)
     text = re.sub(r"\bspeechbrain_fftp(?=\.\w)", "speechbrain", text)
-    # SpeechBrain has no commands
-    text = re.sub(", which `+fftp-tag calibrate`+ learns", "", text)
-    text = text.replace(", such as hparams/ast_fftp_frames.yaml", "")
     statement = r"^ *from speechbrain[\w.]* import (?:\([^()]*\)|[^\n(]+)\n"
     return re.sub(rf"(?m)(?:{statement})+", _sort_imports, text)
 
@@ -92,8 +89,7 @@ def upstream_path(here):
         module = here.replace("tests/unit", "speechbrain_fftp")
         name = Path(upstream_path(module.replace("/test_", "/"))).name
         return f"tests/unittests/test_{name}"
-    here = re.sub(r"^hparams/stock/(.+)/", r"recipes/\1/hparams/", here)
-    return re.sub("^recipes/stock/", "recipes/", here)
+    return re.sub(r"^hparams/stock/(.+)/", r"recipes/\1/hparams/", here)
 
 
 def exported_files(part=None):

@@ -1,7 +1,6 @@
 """Lines that the export adds to files of SpeechBrain that list its parts.
 
-They belong to the parts of the series, see ``upstream_parts``. Some are added to
-the recipe that an earlier part brings: its script here has them already.
+They belong to the parts of the series, see ``upstream_parts``.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -125,34 +124,19 @@ python train.py hparams/aum_fftp.yaml --data_folder=/path_to_/GSC --number_of_co
         "| xvector + augment + LEAF v35 |",
     ),
     (
-        "audioset",
-        "README.md",
-        "| Audio Tagging | [AudioSet](recipes/AudioSet) |"
-        " [AST](https://arxiv.org/abs/2104.01778),"
-        " [Audio Mamba](https://arxiv.org/abs/2406.03344),"
-        " [FFTP and SpecMask](https://arxiv.org/abs/2508.21243) |",
-        "| Self-Supervised Learning |",
-    ),
-    (
-        "inference",
+        "kaldi",
         COMMANDS_README,
         """\
-# for the front end of published ASTs, with which AudioTagger reads files
+# for AST on the filterbanks of published ASTs
 python train.py hparams/ast_fftp_kaldi.yaml --data_folder=/path_to_/GSC --number_of_commands=35 --percentage_unknown=0 --percentage_silence=0 (v35 task)
 """,
         "# for leaf",
     ),
     (
-        "inference",
+        "kaldi",
         COMMANDS_README,
         "| AST-FFTP + SpecMask v35, Kaldi's filterbanks | - |",
         "| xvector + augment + LEAF v35 |",
-    ),
-    (
-        "inference",
-        "speechbrain/inference/__init__.py",
-        "from .tagging import *  # noqa",
-        "from .text import *",
     ),
     (
         "convnext",

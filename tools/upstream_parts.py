@@ -16,9 +16,6 @@ ROOT = Path(__file__).resolve().parents[1]
 # Unit tests that are not named after the module that they test: SpeechBrain has
 # another test of that name, or runs those of integrations before a release.
 TESTS = {
-    "tests/unit/metrics/test_tagging_metrics.py": (
-        "tests/unittests/test_tagging_metrics.py"
-    ),
     "tests/unit/nnet/test_selective_scan_triton.py": (
         "speechbrain/integrations/tests/test_triton_scan.py"
     ),
@@ -57,45 +54,9 @@ PARTS = {
         "hparams/stock/ESC50/classification/aum_fftp.yaml",
         "hparams/stock/Google-speech-commands/aum_fftp.yaml",
     ),
-    "audioset": (
+    "kaldi": (
         "speechbrain_fftp/lobes/features.py",
-        "speechbrain_fftp/lobes/tagger.py",
-        "speechbrain_fftp/augment/mixup.py",
-        "speechbrain_fftp/nnet/schedulers.py",
-        "speechbrain_fftp/metrics/tagging.py",
         "tests/unit/lobes/test_features.py",
-        "tests/unit/lobes/test_tagger.py",
-        "tests/unit/augment/test_mixup.py",
-        "tests/unit/nnet/test_schedulers.py",
-        "tests/unit/metrics/test_tagging_metrics.py",
-        "recipes/stock/AudioSet/Tagging/README.md",
-        "recipes/stock/AudioSet/Tagging/audio_shards.py",
-        "recipes/stock/AudioSet/Tagging/audioset_prepare.py",
-        "recipes/stock/AudioSet/Tagging/extra_requirements.txt",
-        "recipes/stock/AudioSet/Tagging/train.py",
-        "hparams/stock/AudioSet/Tagging/ast_fftp.yaml",
-        "hparams/stock/AudioSet/Tagging/ast_fftp_shards.yaml",
-        "hparams/stock/AudioSet/Tagging/aum_fftp.yaml",
-        "tests/samples/AudioSet/balanced_train_segments.csv",
-        "tests/samples/AudioSet/class_labels_indices.csv",
-        "tests/samples/AudioSet/eval_segments.csv",
-    ),
-    "inference": (
-        "speechbrain_fftp/dataio/audio.py",
-        "speechbrain_fftp/dataio/ffmpeg.py",
-        "speechbrain_fftp/lobes/frame_classifier.py",
-        "speechbrain_fftp/inference/tagging.py",
-        "speechbrain_fftp/inference/model.py",
-        "speechbrain_fftp/inference/clip_sizes.py",
-        "speechbrain_fftp/inference/events.py",
-        "speechbrain_fftp/inference/frames.py",
-        "speechbrain_fftp/inference/many_files.py",
-        "speechbrain_fftp/inference/cuda_graphs.py",
-        "speechbrain_fftp/inference/packed_linear.py",
-        "speechbrain_fftp/inference/windows.py",
-        "tests/unit/inference/test_audio_tagger.py",
-        "tests/unit/inference/test_events.py",
-        "tests/unit/lobes/test_frame_classifier.py",
         "hparams/stock/Google-speech-commands/ast_fftp_kaldi.yaml",
     ),
     "convnext": (

@@ -189,9 +189,14 @@ def evaluate(
     _, ids, clips, labels = list_labelled_clips(
         tagger, data_folder, split, **settings
     )
+
+    def read_clip(clip):
+        """Windows of a clip; it is opened in a thread, too."""
+        yield from read(clip.open())
+
     files = tag_many(
         clips,
-        read=lambda clip: read(clip.open()),
+        read=read_clip,
         predict=tagger.engine.probabilities,
         num_workers=num_workers,
     )

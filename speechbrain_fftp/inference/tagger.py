@@ -18,7 +18,11 @@ from speechbrain_fftp.inference.events import (
     rank_tags,
 )
 from speechbrain_fftp.inference.many_files import FileTags, tag_many
-from speechbrain_fftp.inference.windows import mono_waveform, read_windows
+from speechbrain_fftp.inference.windows import (
+    mono_waveform,
+    read_blocks,
+    read_windows,
+)
 
 DEFAULT_WINDOW = 10.0  # seconds
 OVERLAP = 0.1  # of consecutive pieces, as a share of the maximum clip length
@@ -482,6 +486,10 @@ class AudioTagger:
             progress=progress,
             **options,
         )
+
+    def load_wav(self, source) -> np.ndarray:
+        """Reads a whole audio file as a waveform ``[S]`` for the model."""
+        return np.concatenate(list(read_blocks(source, self.sample_rate)))
 
     def check_window(self, window=None, hop=None):
         """Checks the window length and the hop of a timeline, in seconds.

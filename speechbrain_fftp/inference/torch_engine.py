@@ -410,7 +410,15 @@ def load_engine(source, device="cpu", precision="fp32", **options):
 
 
 def load_yaml_engine(source, *args, **kwargs):
-    """Loads a model from its yaml, see ``AudioTagger.from_hparams``."""
+    """Loads a model from its yaml, see ``AudioTagger.from_hparams``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        If a file is damaged.
+    """
     try:
         engine = TorchEngine.from_hparams(source, *args, **kwargs)
         folder = Path(str(source))
@@ -424,6 +432,6 @@ def load_yaml_engine(source, *args, **kwargs):
         raise
     except (OSError, *LOADING_ERRORS, *YAML_ERRORS) as error:
         raise ValueError(
-            f"The model in {source} cannot be loaded: {type(error).__name__}: "
+            f"The model in {source} cannot be loaded. {type(error).__name__}: "
             f"{error}"
         ) from error

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
-from fuzzing import Touch, snapshot
 
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import FILES
@@ -35,6 +34,27 @@ HOSTILE_IDS = (
     "é" * 125,
 )
 UNUSUAL_IDS = ("caf\u00e9", "cafe\u0301", "CON", "-rf", " ", "é" * 100, "a;b")
+
+
+class Touch:
+    """When it is unpickled, makes a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def snapshot(folder):
+    """Kind, time and target of all that is in a folder."""
+    found = {}
+    for parent, folders, files in os.walk(folder):
+        for path in (os.path.join(parent, name) for name in folders + files):
+            status = os.lstat(path)
+            link = os.readlink(path) if os.path.islink(path) else None
+            found[path] = status.st_mode, status.st_mtime_ns, link
+    return found
 
 
 def tone():

@@ -96,8 +96,10 @@ def upward(graph):
     for name, targets in graph.items():
         for target in targets:
             above, below = room(name), room(target)
-            if above is None or below is None:
-                allowed = above is below
+            if below is None:
+                allowed = True
+            elif above is None:
+                allowed = False
             else:
                 allowed = ROOMS.index(above) <= ROOMS.index(below)
             found += [] if allowed else [f"{name} imports {target}"]
@@ -133,7 +135,7 @@ def test_modules_do_not_import_in_a_cycle():
             "from speechbrain_fftp.metrics import tagging",
             "metrics.",
         ),
-        ("nnet.mamba", "from speechbrain_fftp import register", "fftp"),
+        ("nnet.mamba", "from speechbrain_fftp import register", None),
         ("cli.main", "from audioset_prepare import main", "recipes.audioset_p"),
         ("upstream_names", "import speechbrain_fftp.nnet.mamba", "nnet.mamba"),
         ("upstream_names", "import speechbrain_fftp", None),

@@ -151,5 +151,6 @@ def test_rows_of_the_tables_name_modules():
 
 def test_renamed_modules_would_collide_or_need_more_packages():
     for here, there in RENAMED.items():
-        theirs = importlib.util.find_spec(f"speechbrain.{here}")
-        assert there.startswith("integrations.") or theirs, here
+        if there.startswith("integrations."):
+            continue
+        importlib.import_module(f"speechbrain.{here}")

@@ -189,7 +189,34 @@ def _check_shapes(A, u, delta, B, C, D, z, delta_bias, lengths, initial_state):
 
 
 def find_backend(backend, u, initial_state=None):
-    """The name of the backend to use; an error if it cannot be used."""
+    """Chooses the backend of a scan.
+
+    Arguments
+    ---------
+    backend : str
+        ``auto``, ``torch``, ``triton`` or ``mamba_ssm``.
+    u : torch.Tensor
+        The input of the scan.
+    initial_state : torch.Tensor, optional
+        The state that it starts from.
+
+    Returns
+    -------
+    str
+        The name of a backend that can be used.
+
+    Raises
+    ------
+    ValueError
+        If there is no such backend, or it does not suit the input.
+    ImportError
+        If its package is missing.
+
+    Example
+    -------
+    >>> find_backend("auto", torch.zeros(1, 4, 10))
+    'torch'
+    """
     on_cuda = u.device.type == "cuda"
     if backend == "auto":
         if not on_cuda or u.dtype == torch.float64:

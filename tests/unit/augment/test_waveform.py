@@ -113,6 +113,11 @@ def test_noise_has_the_level_that_was_asked_for(recordings):
     )
 
 
-def test_no_recording_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no noise recordings"):
-        NoiseCuts(tmp_path)(torch.zeros(1, 8))
+def test_without_recordings_there_is_white_noise(tmp_path, caplog):
+    torch.manual_seed(0)
+    noise = NoiseCuts(tmp_path)
+    wavs = noise(torch.zeros(4, 16000))
+    assert wavs.std().item() == pytest.approx(1.0, abs=0.02)
+    assert wavs.mean().item() == pytest.approx(0.0, abs=0.02)
+    noise(torch.zeros(4, 16000))
+    assert caplog.text.count(str(tmp_path)) == 1

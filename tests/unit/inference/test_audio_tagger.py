@@ -322,3 +322,16 @@ def test_incomplete_models_are_errors(tagger):
         TorchEngine(wrong, hparams).tag_batch(torch.zeros(1, RATE))
     with pytest.raises(ValueError, match="int16"):
         tagger.tag_batch(torch.zeros(1, RATE, dtype=torch.int16))
+
+
+def test_content_and_file_objects_are_tagged_as_the_file(tagger, tmp_path):
+    path = tmp_path / "clip.flac"
+    sf.write(path, np.stack([sound(4.0), sound(4.0, 1)], 1), 44100)
+    content = path.read_bytes()
+    assert tagger.tag_file(content) == tagger.tag_file(path)
+    with open(path, "rb") as file:
+        events = tagger.tag_long(file, window=0.5, threshold=0.1)
+    assert events == tagger.tag_long(path, window=0.5, threshold=0.1)
+    for method in FUNCTIONS:
+        with pytest.raises(ValueError, match="the audio"):
+            getattr(tagger, method)(b"no audio")

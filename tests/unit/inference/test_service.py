@@ -39,7 +39,9 @@ def make_tagger(model=AST, stride=6, options=None):
     sizes = {"embed_dim": WIDTH, "depth": 2, "max_frames": 128}
     if model is AST:
         sizes.update(num_heads=2)
-        sizes["embedding"] = SquarePatchEmbedding(128, WIDTH, max(8, stride), stride)
+        sizes["embedding"] = SquarePatchEmbedding(
+            128, WIDTH, max(8, stride), stride
+        )
     modules = {
         "compute_features": KaldiFbank(),
         "mean_var_norm": DatasetNormalization(),

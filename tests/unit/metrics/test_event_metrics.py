@@ -8,8 +8,8 @@ import math
 import statistics
 import sys
 
+import numpy as np
 import pytest
-import torch
 
 from speechbrain_fftp.inference.events import Timeline
 from speechbrain_fftp.metrics.events import event_metrics
@@ -23,13 +23,13 @@ TRUTH = {
 
 def make_timelines(truth, level=0.9):
     """Time steps of 10 ms that are ``level`` within each event, else 0.01."""
-    times = torch.arange(1000) / 100 + 0.005
+    times = np.arange(1000) / 100 + 0.005
     found = {}
     for clip in ("a", "b", "c"):
-        probs = torch.full((1000, 3), 0.01)
+        probs = np.full((1000, 3), 0.01, np.float32)
         for start, end, label in truth.get(clip, ()):
             probs[(start <= times) & (times < end), LABELS.index(label)] = level
-        found[clip] = Timeline(times, probs, probs.amax(0), 10.0, 0.0, LABELS)
+        found[clip] = Timeline(times, probs, probs.max(0), 10.0, 0.0, LABELS)
     return found
 
 
