@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import numpy as np
 import pytest
 import soundfile
 import torch
