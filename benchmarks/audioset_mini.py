@@ -7,7 +7,7 @@ log-mel bands, with the same splits. Adds a row to
 benchmarks/results/audioset_mini.json and .md; other options are the recipe's.
 
 > python benchmarks/audioset_mini.py DATA_FOLDER
-> python benchmarks/audioset_mini.py DATA_FOLDER --hparams hparams/ast_square.yaml --seeds 1
+> python benchmarks/audioset_mini.py DATA_FOLDER --hparams hparams/convnext_fftp.yaml --seeds 1
 
 Authors
  * The speechbrain_fftp authors 2026

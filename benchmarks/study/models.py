@@ -53,10 +53,22 @@ class Figures(NamedTuple):
     macs: int
 
 
+def find_yaml(yaml):
+    """The path of a yaml that a plan names.
+
+    Plans, and so the digests of stored runs, name a recipe's yaml of square
+    patches, which is one of the peers now.
+    """
+    if Path(yaml).name == "ast_square.yaml":
+        return PEERS / "square.yaml"
+    return ROOT / yaml
+
+
 def read_yaml(yaml, base):
     """The text of a yaml; a peer's keys replace those of a base yaml."""
-    own = (ROOT / yaml).read_text(encoding="utf-8")
-    if (ROOT / yaml).parent != PEERS:
+    path = find_yaml(yaml)
+    own = path.read_text(encoding="utf-8")
+    if path.parent != PEERS:
         return own
     text = (ROOT / base).read_text(encoding="utf-8")
     for match in re.finditer(BLOCK.format(r"(\w+)"), own, re.MULTILINE):
@@ -70,8 +82,8 @@ def read_yaml(yaml, base):
 
 def compose(config, base, path):
     """Writes a peer's complete yaml to a path; returns the yaml to run."""
-    if (ROOT / config.yaml).parent != PEERS:
-        return ROOT / config.yaml
+    if find_yaml(config.yaml).parent != PEERS:
+        return find_yaml(config.yaml)
     with atomic_path(path) as temporary:
         Path(temporary).write_text(read_yaml(config.yaml, base), "utf-8")
     return path
@@ -80,8 +92,8 @@ def compose(config, base, path):
 def load_model(config, plan):
     """The yaml's ``modules`` for a plan's classes, in evaluation mode."""
     text = read_yaml(config.yaml, plan.base)
-    # They would write logs.
-    for key in ("tensorboard_logger", "train_logger", "checkpointer"):
+    # They would write to the output folder, or need data.
+    for key in ("train_logger", "checkpointer", "__claim"):
         text = re.sub(BLOCK.format(key), "", text, flags=re.MULTILINE)
     options = {"n_classes": plan.n_classes, **config.overrides}
     sys.path.insert(0, str(PEERS))

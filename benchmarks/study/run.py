@@ -89,7 +89,6 @@ class Study:
             "output_folder": self.folder(run),
             "seed": self.plan.seed(run),
             "num_workers": 0,
-            "num_threads": 1,
             "device": "cpu",
         }
         yaml = compose(config, self.plan.base, self.work / name)
