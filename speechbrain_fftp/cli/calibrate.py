@@ -50,7 +50,7 @@ def run(args, parser):
         found = evaluate.evaluate_clips(args, tagger)
         with output.standard_output():
             evaluate.print_scores(found)
-            learn_on_clips(folder, tagger, found)
+        learn_on_clips(folder, tagger, found)
 
 
 def learn_on_events(folder, tagger, args):
@@ -87,10 +87,11 @@ def learn_on_clips(folder, tagger, found):
     n_shared = sum(
         positives < thresholds.MIN_POSITIVES for *_, positives, _ in rows
     )
-    print(f"{folder}: {n_shared} of {len(rows)} classes share a threshold")
-    for limits in (0.5, [limit for _, limit, *_ in rows]):
-        f1 = f1_scores(targets, probs, limits)
-        print(
-            f"micro F1 {f1['micro_F1']:.4f}, macro F1 {f1['macro_F1']:.4f}, "
-            f"threshold {f1['threshold']}"
-        )
+    with output.standard_output():
+        print(f"{folder}: {n_shared} of {len(rows)} classes share a threshold")
+        for limits in (0.5, [limit for _, limit, *_ in rows]):
+            f1 = f1_scores(targets, probs, limits)
+            print(
+                f"micro F1 {f1['micro_F1']:.4f}, macro F1 "
+                f"{f1['macro_F1']:.4f}, threshold {f1['threshold']}"
+            )

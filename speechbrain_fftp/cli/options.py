@@ -5,10 +5,10 @@ Authors
 """
 
 import argparse
+import importlib.metadata
 import math
 from pathlib import Path
 
-import speechbrain_fftp
 from speechbrain_fftp.cli.output import report
 
 YAML = "hyperparams.yaml"
@@ -37,10 +37,9 @@ def new_parser(prog, module):
     parser.add_argument(
         "--verbose", action="store_true", help="print tracebacks of errors"
     )
+    version = importlib.metadata.version("speechbrain_fftp")
     parser.add_argument(
-        "--version",
-        action="version",
-        version=f"fftp-tag {speechbrain_fftp.__version__}",
+        "--version", action="version", version=f"fftp-tag {version}"
     )
     return parser
 

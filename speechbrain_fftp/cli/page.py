@@ -25,7 +25,6 @@ from speechbrain_fftp.dataio.ffmpeg import readable_source
 from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.datasets.demo import CLASSES, SAMPLE_RATE
 from speechbrain_fftp.inference.plots import plot_tags
-from speechbrain_fftp.inference.windows import read_samples
 
 MAX_MINUTES = 10
 MAX_MEGABYTES = 50
@@ -136,7 +135,7 @@ def build_page(tagger, folder):
     def analyze(path):
         """Returns a clip's timeline and waveform, or raises a ValueError."""
         with open_upload(path) as (file, seconds):
-            wav = read_samples(file, tagger.sample_rate)
+            wav = tagger.load_wav(file)
             if np.abs(wav).max() < SILENCE:
                 raise ValueError(
                     "The clip is silent. Check the microphone, or choose "

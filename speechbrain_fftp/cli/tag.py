@@ -168,10 +168,8 @@ def analyze(args, tagger, source, limits, progress):
         raise ValueError(NAN)
     if args.plot:
         from speechbrain_fftp.inference.plots import plot_tags
-        from speechbrain_fftp.inference.windows import read_samples
 
-        wav = read_samples(source, tagger.sample_rate)
-        plot_tags(args.plot, tagger, wav, timeline)
+        plot_tags(args.plot, tagger, tagger.load_wav(source), timeline)
     if args.timeline:
         return timeline.events(**limits)
     return timeline.tags(**limits)

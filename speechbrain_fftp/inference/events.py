@@ -115,7 +115,8 @@ def rank_tags(probs, labels, top_k=5, threshold=0.0):
     if top_k < 1:
         raise ValueError(f"top_k={top_k} must be positive.")
     order = np.argsort(-probs, kind="stable")
-    is_tag = probs >= np.asarray(threshold, probs.dtype)
+    # NaN, of a damaged model, is kept
+    is_tag = ~(probs < np.asarray(threshold, probs.dtype))
     return [
         Tag(labels[number], float(probs[number]))
         for number in order

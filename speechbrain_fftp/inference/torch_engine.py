@@ -6,7 +6,6 @@ Authors
 
 import functools
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.tagger import MODULES, Tagger
 from speechbrain_fftp.nnet.tokens import own_tokens, pool_tokens
 from speechbrain_fftp.pretrained.hub import find_model
-from speechbrain_fftp.pretrained.tensors import LOADING_ERRORS
+from speechbrain_fftp.pretrained.tensors import LOADING_ERRORS, read_json_file
 
 logger = get_logger(__name__)
 
@@ -159,11 +158,11 @@ class TorchEngine(Pretrained):
         torch.Tensor
             Embeddings ``[B, 1, D]``.
         """
-        with self.autocast():
+        with self.autocast(), self.call_threads.set(wavs):
             embeddings = self.encode(wavs, wav_lens)
-        if embeddings.shape[1] == 1:
-            return embeddings
-        return pool_tokens("mean", None, embeddings, own_tokens(embeddings))
+            if embeddings.shape[1] == 1:
+                return embeddings
+            return pool_tokens("mean", None, embeddings, own_tokens(embeddings))
 
     def tag_batch(self, wavs, wav_lens=None):
         """Computes the probabilities of all classes.
@@ -184,7 +183,8 @@ class TorchEngine(Pretrained):
             If the numbers of classes and labels differ.
         """
         with torch.inference_mode(), self.autocast():
-            logits = self.tagger.classify(self.encode(wavs, wav_lens))
+            with self.call_threads.set(wavs):
+                logits = self.tagger.classify(self.encode(wavs, wav_lens))
         if logits.shape[-1] != len(self.labels):
             raise ValueError(
                 f"The model has {logits.shape[-1]} classes, but its "
@@ -209,9 +209,10 @@ class TorchEngine(Pretrained):
             which mean nothing after the end of a shorter clip.
         """
         with torch.inference_mode(), self.autocast():
-            tokens = self.encode(wavs, wav_lens)
-            clip_logits = self.tagger.classify(tokens)
-            logits = self.mods.classifier.frame_logits(tokens)
+            with self.call_threads.set(wavs):
+                tokens = self.encode(wavs, wav_lens)
+                clip_logits = self.tagger.classify(tokens)
+                logits = self.mods.classifier.frame_logits(tokens)
         return clip_logits.sigmoid(), logits.sigmoid()
 
     def encode(self, wavs, wav_lens=None):
@@ -224,9 +225,8 @@ class TorchEngine(Pretrained):
         wavs = torch.atleast_2d(wavs).to(self.device).float()
         if wav_lens is not None:
             wav_lens = wav_lens.to(self.device)
-        with self.call_threads.set(wavs):
-            feats, lens = self.tagger.features(wavs, wav_lens)
-            return self.tagger.embedding_model(feats, lens)
+        feats, lens = self.tagger.features(wavs, wav_lens)
+        return self.tagger.embedding_model(feats, lens)
 
     @property
     def activate(self):
@@ -390,8 +390,13 @@ def load_engine(source, device="cpu", precision="fp32", **options):
     if precision not in ("fp32", "bf16"):
         raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
     modules, hparams = load_model(find_model(source))
-    run_opts = {"device": str(torch.device(device)), "precision": precision}
-    engine = TorchEngine(modules, hparams, run_opts, **options)
+    try:
+        run_opts = {"device": str(torch.device(device)), "precision": precision}
+        engine = TorchEngine(modules, hparams, run_opts, **options)
+    except (AssertionError, RuntimeError) as error:
+        raise ValueError(
+            f"The model in {source} cannot run on {device}: {error}"
+        ) from error
     is_slow = not (
         torch.cpu._is_avx512_bf16_supported()
         or torch.cpu._is_amx_tile_supported()
@@ -416,17 +421,17 @@ def load_yaml_engine(source, *args, **kwargs):
     """
     try:
         engine = TorchEngine.from_hparams(source, *args, **kwargs)
+        folder = Path(str(source))
+        if engine.has_frames and (folder / "config.json").is_file():
+            config = read_json_file(folder / "config.json")
+            mean_seconds = config["classifier"].get("mean_seconds", 0.0)
+            engine.mods.classifier.mean_seconds = mean_seconds
+        engine.thresholds = read_thresholds(folder, engine.labels)
+        return engine
     except FileNotFoundError:
         raise
     except (OSError, *LOADING_ERRORS, *YAML_ERRORS) as error:
         raise ValueError(
-            f"The model in {source} cannot be loaded. "
-            f"{type(error).__name__}: {error}"
+            f"The model in {source} cannot be loaded. {type(error).__name__}: "
+            f"{error}"
         ) from error
-    folder = Path(str(source))
-    if engine.has_frames and (folder / "config.json").is_file():
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-        mean_seconds = config["classifier"].get("mean_seconds", 0.0)
-        engine.mods.classifier.mean_seconds = mean_seconds
-    engine.thresholds = read_thresholds(folder, engine.labels)
-    return engine

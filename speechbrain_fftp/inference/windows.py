@@ -193,11 +193,6 @@ def read_blocks(source, sample_rate, progress=False):
         raise ValueError(f"{name} is shorter than 25 ms: {file.found} samples.")
 
 
-def read_samples(source, sample_rate):
-    """Reads audio as mono samples ``[S]``, see ``read_blocks``."""
-    return np.concatenate(list(read_blocks(source, sample_rate)))
-
-
 def show_progress(blocks, name, file):
     """Shows how many seconds of a file were read."""
     total = file.frames / file.samplerate

@@ -383,8 +383,7 @@ def test_standard_output_holds_results_alone(exported, clips):
     assert done.returncode == 1
     *found, failed = json.loads(done.stdout)
     assert [result["file"] for result in found] == ["-", os.fsdecode(name)]
-    message = "none.wav: No such file or directory"
-    assert failed == {"file": "none.wav", "error": message}
+    assert failed["file"] == "none.wav" and "none.wav" in failed["error"]
     assert b"none.wav" in done.stderr and b"Traceback" not in done.stderr
     assert b"%|" not in done.stderr  # no progress bar but on a terminal
     command[command.index("json")] = "table"

@@ -284,7 +284,7 @@ def test_both_forms_give_the_same_events(exported, recipe, tmp_path):
     for found in limits:
         np.testing.assert_allclose(found, np.arange(5) * 0.1, atol=1e-6)
     (folder / "thresholds.csv").write_text("damaged", "utf-8")
-    with pytest.raises(ValueError, match="`fftp-tag calibrate`"):
+    with pytest.raises(ValueError, match="thresholds.csv"):
         AudioTagger.from_hparams(source=str(folder))
 
 

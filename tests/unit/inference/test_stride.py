@@ -44,5 +44,5 @@ def test_foreign_strides_are_refused(folder, strides):
     config = json.loads(path.read_text("utf-8"))
     config["embedding_model"]["embedding"]["strides"] = strides
     path.write_text(json.dumps(config), "utf-8")
-    with pytest.raises(ValueError, match="strides cannot be"):
+    with pytest.raises(ValueError, match="config.json"):
         AudioTagger.from_pretrained(folder)

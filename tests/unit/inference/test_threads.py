@@ -74,7 +74,7 @@ def test_work_is_parameters_times_tokens():
         with torch.device("meta"):
             encoder = AST(128, width, depth, heads, embedding=embedding)
         found = threads.CallThreads(
-            threads=None, encoder=encoder, max_frames=1000, max_samples=16000
+            threads=None, encoder=encoder, max_frames=1000, max_samples=160000
         )
         return 160000 * found.macs_per_sample  # of 10 s
 
