@@ -1,8 +1,8 @@
 """Compares models exported to ONNX with PyTorch: latency, size and tags.
 
 AST-tiny and AST-base with FFTP, random weights, one clip of 10 s: PyTorch
-eager, and ONNX Runtime with float32 and with int8 weights. With --model and
---clips, also how much that model's tags of real clips change. Writes
+eager, and ONNX Runtime, both in float32. With --model and --clips, also how
+much that model's tags of real clips change. Writes
 benchmarks/results/onnx_export.json and .md. Takes a few minutes.
 
 > python benchmarks/onnx_export.py
@@ -12,7 +12,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import functools
 import statistics
 import tempfile
 from pathlib import Path
@@ -44,33 +43,25 @@ def by_onnx(path, threads):
     return run
 
 
-def export_both(tagger, folder):
-    """Files with float32 and with int8 weights."""
-    return {
-        "float32": export_onnx(tagger, Path(folder) / "float32.onnx"),
-        "int8": export_onnx(tagger, Path(folder) / "int8.onnx", int8=True),
-    }
-
-
 def megabytes(path):
     """Size of a file, for a table."""
     return f"{path.stat().st_size / 1e6:.1f}"
 
 
 def latency_rows(size, args):
-    """One clip by PyTorch and by both files, in turns."""
+    """One clip by PyTorch and by ONNX Runtime, in turns."""
     tagger = make_tagger(size)
     wavs = 0.1 * torch.randn(1, SECONDS * 16000)
     with tempfile.TemporaryDirectory() as folder:
-        files = export_both(tagger, folder)
-        cases = {"PyTorch": functools.partial(tagger.tag_batch, wavs)}
-        sizes = {"PyTorch": "-"}
-        for kind, path in files.items():
-            name = f"ONNX Runtime, {kind}"
-            cases[name] = functools.partial(by_onnx(path, args.threads), wavs)
-            sizes[name] = megabytes(path)
-        exact = {n: [f()] for n, f in cases.items() if "int8" not in n}
-        harness.check_same(exact, tolerance=1e-4)
+        path = export_onnx(tagger, Path(folder) / "model.onnx")
+        run = by_onnx(path, args.threads)
+        cases = {
+            "PyTorch": lambda: tagger.tag_batch(wavs),
+            "ONNX Runtime": lambda: run(wavs),
+        }
+        sizes = {"PyTorch": "-", "ONNX Runtime": megabytes(path)}
+        found = {name: [case()] for name, case in cases.items()}
+        harness.check_same(found, tolerance=1e-4)
         times = harness.compare(cases, args.rounds)
     rows = []
     for name, time in times.items():
@@ -84,7 +75,7 @@ def latency_rows(size, args):
 
 
 def accuracy_rows(args):
-    """How much the probabilities of clips by a model's files differ."""
+    """How much a model's probabilities of clips differ by ONNX Runtime."""
     tagger = AudioTagger.from_hparams(str(Path(args.model).resolve()))
     wavs = [
         tagger.load_wav(path)[None, : 16000 * SECONDS]
@@ -92,19 +83,21 @@ def accuracy_rows(args):
         if path.suffix in (".flac", ".ogg", ".wav")
     ]
     exact = [tagger.tag_batch(wav)[0] for wav in wavs]
-    rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for kind, path in export_both(tagger, folder).items():
-            run = by_onnx(path, args.threads)
-            pairs = [(a, run(wav)[0]) for a, wav in zip(exact, wavs)]
-            errors = [(a - b).abs().max().item() for a, b in pairs]
-            row = {"weights": kind, "MB": megabytes(path), "clips": len(wavs)}
-            row["same first tag"] = sum(
-                int(a.argmax() == b.argmax()) for a, b in pairs
-            )
-            row["largest difference of a probability"] = f"{max(errors):.1e}"
-            row["median over clips"] = f"{statistics.median(errors):.1e}"
-            harness.add_row(rows, row)
+        path = export_onnx(tagger, Path(folder) / "model.onnx")
+        run = by_onnx(path, args.threads)
+        pairs = [(a, run(wav)[0]) for a, wav in zip(exact, wavs)]
+        size = megabytes(path)
+    errors = [(a - b).abs().max().item() for a, b in pairs]
+    row = {
+        "MB": size,
+        "clips": len(wavs),
+        "same first tag": sum(int(a.argmax() == b.argmax()) for a, b in pairs),
+        "largest difference of a probability": f"{max(errors):.1e}",
+        "median over clips": f"{statistics.median(errors):.1e}",
+    }
+    rows = []
+    harness.add_row(rows, row)
     return rows
 
 
@@ -118,8 +111,8 @@ def main():
         rows += latency_rows(size, args)
     note = (
         f"Median time (quartiles, rounds) of one clip of {SECONDS} s, including "
-        "features, patches of 50 frames every 10, float32 except for int8, "
-        f"measured in turns. {args.note}"
+        "features, patches of 50 frames every 10, float32, measured in turns. "
+        f"{args.note}"
     )
     sections = {"Latency": (note, rows)}
     if args.model:
