@@ -89,7 +89,8 @@ def prepare_speech_commands(
 
     Example
     -------
-    >>> prepare_speech_commands("/path/to/speech_commands", "results/prepared")
+    >>> data_folder = "/path/to/speech_commands"
+    >>> prepare_speech_commands(data_folder, "prepared")  # doctest: +SKIP
     """
     if skip_prep:
         return
