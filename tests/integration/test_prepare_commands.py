@@ -25,6 +25,7 @@ from speechbrain_fftp.datasets.speech_commands.prepare import (
     count_classes,
     prepare_speech_commands,
 )
+from speechbrain_fftp.inference.evaluation import list_prepared
 
 SPLITS = ("train", "valid", "test")
 CLASSES = [*COMMANDS, "_unknown_", "_silence_"]
@@ -217,6 +218,9 @@ def test_published_test_set(data, tmp_path, is_packed):
     counts = Counter(row["label"] for row in rows)
     assert counts == {**dict.fromkeys(CLASSES, 3), "no": 2}
     assert all(Path(row["wav"]).is_file() for row in rows)
+    # As ``fftp-tag evaluate`` finds them
+    _, ids, clips = list_prepared(save, "eval")
+    assert [clip.open() for clip in clips] == [row["wav"] for row in rows]
     assert list(read_skipped(save)) == ["test set: no/s0_nohash_0.wav"]
     with pytest.raises(ValueError, match="test_set"):
         prepare_speech_commands(data, save)
