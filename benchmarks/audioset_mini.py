@@ -1,7 +1,7 @@
 """Trains the AudioSet recipe from scratch on a few hundred clips.
 
 Runs the recipe once per seed on a small data folder in AudioSet's format, and
-scores the models in float32, in bfloat16 and as int8 ONNX files. The baseline
+scores the models in float32 and in bfloat16. The baseline
 is a logistic regression on the mean and standard deviation of each clip's
 log-mel bands, with the same splits. Adds a row to
 benchmarks/results/audioset_mini.json and .md; other options are the recipe's.
@@ -24,7 +24,6 @@ from pathlib import Path
 import harness
 import numpy as np
 import torch
-from onnx_export import by_onnx
 from sklearn.linear_model import LogisticRegression
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
@@ -34,7 +33,6 @@ import speechbrain
 from speechbrain.dataio import audio_io
 from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.onnx import export_onnx
 from speechbrain_fftp.lobes.features import KaldiFbank
 from speechbrain_fftp.metrics.tagging import tagging_metrics
 
@@ -89,18 +87,14 @@ def score_precisions(model, prepared_folder):
     """mAP of an exported model on the evaluation split, by precision."""
     tagger = AudioTagger.from_pretrained(model)
     bfloat16 = AudioTagger.from_pretrained(model, precision="bf16")
-    with tempfile.TemporaryDirectory() as folder:
-        path = export_onnx(tagger, Path(folder) / "int8.onnx", int8=True)
-        run = {
-            "float32": tagger.tag_batch,
-            "bfloat16": bfloat16.tag_batch,
-            "int8": by_onnx(path, torch.get_num_threads()),
-        }
-        probs, targets = {name: [] for name in run}, []
-        for wav, target in read_clips("eval", prepared_folder, tagger.labels):
-            targets.append(target)
-            for name, function in run.items():
-                probs[name].append(function(wav)[0].float().numpy())
+    taggers = {"float32": tagger, "bfloat16": bfloat16}
+    probs = {name: [] for name in taggers}
+    targets = []
+    for wav, target in read_clips("eval", prepared_folder, tagger.labels):
+        targets.append(target)
+        for name in taggers:
+            found = taggers[name].tag_batch(wav)[0]
+            probs[name].append(found.float().numpy())
     targets = np.array(targets, dtype=int)
     return {
         name: tagging_metrics(targets, np.stack(found))["mAP"]
@@ -169,22 +163,21 @@ def main():
 def table(results):
     """Formats the results as Markdown."""
     lines = [
-        "| run | seeds | eval mAP (mean) | each seed | in bfloat16 | in int8 | "
+        "| run | seeds | eval mAP (mean) | each seed | in bfloat16 | "
         "CPU minutes per run | logistic regression |",
-        "|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|",
     ]
     for key, result in results.items():
         runs = list(result["runs"].values())
         mean = statistics.mean(run["mAP"] for run in runs)
         each = ", ".join(f"{run['mAP']:.3f}" for run in runs)
-        others = (
-            ", ".join(f"{run['mAP_by_precision'][kind]:.3f}" for run in runs)
-            for kind in ("bfloat16", "int8")
+        bfloat16 = ", ".join(
+            f"{run['mAP_by_precision']['bfloat16']:.3f}" for run in runs
         )
         minutes = max(run["cpu_minutes"] for run in runs)
         lines.append(
             f"| {key} | {len(runs)} | {mean:.3f} | {each} | "
-            f"{' | '.join(others)} | "
+            f"{bfloat16} | "
             f"at most {minutes:.1f} | "
             f"{result['logistic_regression_mAP']:.3f} |"
         )

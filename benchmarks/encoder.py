@@ -2,10 +2,9 @@
 
 AST-base with random weights, the same in transformers and here: a clip of 1024
 frames has 1212 square patches (16x16, stride 10), one of 1000 frames has 96
-full-frequency ones (50 frames every 10). On CPUs that benefit, models have
-packed weights, as in AudioTagger. The peak is that of the faster float32
-matrix multiplication, MKL's or oneDNN's. Writes benchmarks/results/encoder.json
-and .md. Takes some minutes.
+full-frequency ones (50 frames every 10). The peak is that of PyTorch's float32
+matrix multiplication. Writes benchmarks/results/encoder.json and .md. Takes
+some minutes.
 
 > python benchmarks/encoder.py
 
@@ -13,19 +12,14 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import copy
 import functools
 import tempfile
-from pathlib import Path
 
 import harness
 import torch
-from onnx_export import by_onnx
 from random_models import make_tagger
 from transformers import ASTConfig, ASTForAudioClassification
 
-from speechbrain_fftp.inference.onnx import export_onnx
-from speechbrain_fftp.inference.packed_linear import HAS_ONEDNN, pack_linear
 from speechbrain_fftp.inference.windows import BATCH_WINDOWS
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -36,9 +30,8 @@ from speechbrain_fftp.pretrained import load_ast
 PEER = "transformers, 1212 patches"
 SQUARE = "AST, 1212 patches"
 FFTP = "AST-FFTP, 96 patches"
-PLAIN, BF16, COMPILED = ", not packed", ", bfloat16", ", torch.compile"
-INT8 = SQUARE + ", int8 by ONNX Runtime, including features"
-PEAKS = ("matrix multiplication by MKL", "matrix multiplication by oneDNN")
+BF16, COMPILED = ", bfloat16", ", torch.compile"
+PEAK = "matrix multiplication"
 RATE = 16000
 
 
@@ -68,64 +61,51 @@ def in_bfloat16(function, *inputs):
         return function(*inputs)
 
 
-def ast_rows(models, batch, int8, args):
+def ast_rows(models, batch, compiled, args):
     """Rows of one batch size, and their values: by name, (ratio, share)."""
-    peer, plain, encoder, head, fftp, is_packed = models
+    peer, encoder, head, fftp = models
     square = torch.randn(batch, 1024, 128)
     feats = torch.randn(batch, 1000, 128)
     size = 256 if args.smoke else 2048
     matrices = torch.randn(2, size, size)
-    wavs = 0.1 * torch.randn(batch, 400 + 1023 * 160)
-    tags = functools.partial
     cases = {
         PEER: lambda: peer(square).logits,
         SQUARE: lambda: head(encoder(square))[:, 0],
-        SQUARE + BF16: tags(in_bfloat16, encoder, square),
-        FFTP: tags(fftp, feats),
-        FFTP + BF16: tags(in_bfloat16, fftp, feats),
-        PEAKS[0]: lambda: matrices[0] @ matrices[1],
+        SQUARE + BF16: functools.partial(in_bfloat16, encoder, square),
+        FFTP: functools.partial(fftp, feats),
+        FFTP + BF16: functools.partial(in_bfloat16, fftp, feats),
+        PEAK: lambda: matrices[0] @ matrices[1],
     }
-    if is_packed:
-        cases[SQUARE + PLAIN] = tags(plain, square)
-    if HAS_ONEDNN:
-        cases[PEAKS[1]] = lambda: torch.ops.mkldnn._linear_pointwise(
-            *matrices, None, "none", [], ""
-        )
-    if int8:
-        cases[INT8] = tags(int8, wavs)
-        backend = "eager" if args.smoke else "inductor"
-        compiled = torch.compile(fftp, dynamic=True, backend=backend)
+    if compiled is not None:
         compiled(feats)  # takes a minute
-        cases[FFTP + COMPILED] = tags(compiled, feats)
+        cases[FFTP + COMPILED] = functools.partial(compiled, feats)
     exact = {name: [cases[name]()] for name in (PEER, SQUARE)}
     harness.check_same(exact, tolerance=1e-4)
     rounds = args.rounds if batch == 1 else args.rounds // 3 + 1
     times = harness.compare(cases, rounds)
-    flops = dict.fromkeys(PEAKS, 2 * size**3)
-    flops[SQUARE] = flops[PEER] = 2 * count_macs(plain, square).total
-    flops[FFTP] = 2 * count_macs(fftp, feats).total
-    peak = max(flops[n] / times[n]["median"] for n in PEAKS if n in times)
+    square_flops = 2 * count_macs(encoder, square).total
+    flops = {
+        PEER: square_flops,
+        SQUARE: square_flops,
+        FFTP: 2 * count_macs(fftp, feats).total,
+        PEAK: 2 * size**3,
+    }
+    peak = flops[PEAK] / times[PEAK]["median"]
     rows, values = [], {}
     for name, time in times.items():
         ratio = times[PEER]["median"] / time["median"]
         share = flops.get(name, 0) / time["median"] / peak
         values[name] = ratio, 100 * share
-        packed = ", packed" * (is_packed and name in (SQUARE, FFTP))
-        row = {"batch": batch, "what": name + packed}
-        row["ms"] = harness.milliseconds(time)
-        row["transformers / this"] = "-" if name in PEAKS else f"{ratio:.2f}"
-        row["share of the peak"] = f"{share:.0%}" if share else "-"
-        row["seconds"] = time
+        row = {
+            "batch": batch,
+            "what": name,
+            "ms": harness.milliseconds(time),
+            "transformers / this": "-" if name == PEAK else f"{ratio:.2f}",
+            "share of the peak": f"{share:.0%}" if share else "-",
+            "seconds": time,
+        }
         harness.add_row(rows, row)
     return rows, values
-
-
-def make_int8(encoder, head, folder):
-    """The path of an int8 ONNX file of an encoder with features."""
-    tagger = make_tagger(
-        "AST-tiny", embedding_model=copy.deepcopy(encoder), classifier=head
-    )
-    return export_onnx(tagger, Path(folder) / "int8.onnx", int8=True)
 
 
 @torch.no_grad()
@@ -136,7 +116,6 @@ def length_rows(args):
     embedding = FFTPEmbedding(128, 192, patch_frames=50, stride_frames=10)
     depth = 1 if args.smoke else 24
     aum = AuM(128, 192, depth, embedding=embedding).eval()
-    pack_linear(aum)
     tagger = make_tagger("AST-tiny")
 
     def tag(wav):
@@ -177,16 +156,12 @@ def targets(values, worst):
     """Rows of the targets."""
     same = "AST-base, square patches, speed relative to transformers' AST, "
     share = "AST-base, share of the machine's float32 peak, "
-    of_int8 = "half of its time is attention, which stays in float32"
     few = "matmuls with 98 rows reach 85 % of the peak, attention 40 %"
     rest = "softmax, GELU and normalization are no matmuls"
     one, eight = values[1], values[8]
     rows = [
         harness.target(same + "batch 1", 1, one[SQUARE][0]),
         harness.target(same + "batch 8", 1, eight[SQUARE][0]),
-        harness.target(
-            same + "batch 1, int8", 1.6, one[INT8][0], reason=of_int8
-        ),
         harness.target(
             "AST-base, 96 FFTP patches, speed relative to transformers' AST "
             "with 1212",
@@ -210,20 +185,16 @@ def targets(values, worst):
 def main():
     """Measures and writes the results."""
     args = harness.read_options(__doc__, rounds=8)
-    peer, plain, head, fftp = make_models(args.smoke)
-    encoder = copy.deepcopy(plain)
-    is_packed = pack_linear(encoder) + pack_linear(fftp) > 0
-    models = peer, plain, encoder, head, fftp, is_packed
-    with tempfile.TemporaryDirectory() as folder:
-        int8 = by_onnx(make_int8(plain, head, folder), args.threads)
+    models = make_models(args.smoke)
+    backend = "eager" if args.smoke else "inductor"
+    compiled = torch.compile(models[-1], dynamic=True, backend=backend)
     with torch.inference_mode():
-        rows, one = ast_rows(models, 1, int8, args)
+        rows, one = ast_rows(models, 1, compiled, args)
         more, eight = ast_rows(models, 8, None, args)
     grown, worst = length_rows(args)
-    about = harness.environment("cpu", ("transformers", "onnxruntime"))
+    about = harness.environment("cpu", ("transformers",))
     note = (
-        "Median (quartiles, rounds), float32 unless noted, measured in turns; "
-        f"packed: AudioTagger's packed weights, on this {about['processor']}. "
+        "Median (quartiles, rounds), float32 unless noted, measured in turns. "
     )
     line = "off the line: relative to a straight line fitted to all lengths. "
     sections = {

@@ -33,15 +33,14 @@ def script(monkeypatch):
     [
         ("front_end", (), 1),
         ("augmentation", (), 3),
-        ("input_pipeline", (), 2),
         ("end_to_end", ("timm", "onnxruntime"), 3),
         pytest.param(
             "encoder",
-            ("transformers", "onnxruntime", "onnxscript"),
-            10,
+            ("transformers",),
+            9,
             marks=pytest.mark.slow,
         ),
-        ("published", ("transformers", "onnxruntime"), 2),
+        ("published", ("transformers",), 2),
         ("tagging", (), 0),
         ("small_files", (), 0),
         ("timeline", (), 0),
