@@ -41,11 +41,8 @@ def test_prints_the_tags_of_each_file(exported, clips, capsys):
 
 def test_missing_model_says_how_to_make_one(clips, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
-    for name, message in (
-        ("none", "fftp-tag: there is no "),
-        ("empty", "empty has no config.json and no hyperparams.yaml"),
-    ):
+    for name in ("none", "empty"):
         assert main([clips[0], "--model", str(tmp_path / name)]) == 1
         captured = capsys.readouterr()
         assert not captured.out
-        assert message in captured.err and "`make demo`" in captured.err
+        assert name in captured.err and "`make demo`" in captured.err

@@ -17,7 +17,7 @@ import soundfile as sf
 import torch
 from safetensors.torch import load_file, save_file
 
-from speechbrain_fftp.cli.main import VERBS, main
+from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import FILES
 
@@ -84,21 +84,6 @@ def test_the_folder_of_a_run_holds_the_model(model, clip, capsys):
     (model.parent / "hyperparams.yaml").write_text("a: !apply:none []", "utf-8")
     assert main([clip, "--model", str(model.parent)]) == 0
     assert capsys.readouterr().out == expected
-
-
-def test_threads(model, clip, monkeypatch):
-    chosen = []
-    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
-    assert main([clip, "--model", str(model), "--threads", "2"]) == 0
-    assert 2 in chosen
-
-
-@pytest.mark.parametrize("verb", ["", *VERBS])
-def test_help_has_examples(verb, capsys):
-    with pytest.raises(SystemExit, match="0"):
-        main([verb, "--help"] if verb else ["--help"])
-    examples = capsys.readouterr().out.partition("\nexamples:\n")[2]
-    assert f"  fftp-tag {verb}" in examples
 
 
 def test_interrupted(model, clip, monkeypatch, capsys):

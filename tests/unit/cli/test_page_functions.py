@@ -6,7 +6,6 @@ Authors
 
 import csv
 import os
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -126,18 +125,6 @@ def test_limits(tag, clip, monkeypatch):
         check(size, 0.065)
     with pytest.raises(ValueError, match="The file has 0 MB"):
         check(size - 1e-3, length)
-
-
-@pytest.mark.parametrize(
-    "longest, seconds, window",
-    [(10.255, 3, 2), (10.255, 600, 10), (1.295, 3, 1.295)],
-)
-def test_windows_by_the_length(longest, seconds, window):
-    tagger = SimpleNamespace(max_window=longest, has_frames=False)
-    found = choose_windows(tagger, seconds)
-    tagger.has_frames = True
-    assert choose_windows(tagger, seconds) == (None, None)
-    assert found == (window, window / 4)
 
 
 def test_learned_thresholds_are_the_default(exported, tmp_path, clip):
