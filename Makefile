@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+DEV_INSTALLED := $(VENV)/.dev_installed
 BENCH_INSTALLED := $(VENV)/.bench_installed
 DEMO := results/demo
 MODEL = $(DEMO)/inference
@@ -17,7 +18,7 @@ demo: $(INSTALLED)
 
 # One process per core, at most four; the tests of a file stay in one process.
 test: export OMP_NUM_THREADS = 1
-test: $(INSTALLED)
+test: $(DEV_INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/codespell
@@ -52,17 +53,21 @@ bench-gpu:
 
 # Draw the pictures in docs/: make docs CLIP=clip.flac [MODEL=folder]. MODEL is
 # the demo's by default. The screenshots of the page need Chromium.
-docs: $(INSTALLED)
+docs: $(DEV_INSTALLED)
 	$(VENV)/bin/python docs/plot_specmask.py "$(CLIP)" docs/specmask.png
 	$(VENV)/bin/python docs/plot_tags.py "$(MODEL)" docs/tags.png "$(CLIP)"
 	$(VENV)/bin/python docs/shoot_page.py "$(MODEL)" docs
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q -c constraints.txt -e .
+	touch $@
+
+$(DEV_INSTALLED): $(INSTALLED)
 	$(VENV)/bin/pip install -q -c constraints.txt -e ".[dev]"
 	touch $@
 
-$(BENCH_INSTALLED): $(INSTALLED)
+$(BENCH_INSTALLED): $(DEV_INSTALLED)
 	$(VENV)/bin/pip install -q -c constraints.txt -e ".[bench]"
 	touch $@
 

@@ -1,7 +1,8 @@
 """Trains the AudioSet recipe from scratch on a few hundred clips.
 
 Runs the recipe once per seed on a small data folder in AudioSet's format, and
-scores the models in float32 and in bfloat16. The baseline is a logistic regression on the mean and standard deviation of each clip's
+scores the models in float32 and in bfloat16. The baseline
+is a logistic regression on the mean and standard deviation of each clip's
 log-mel bands, with the same splits. Adds a row to
 benchmarks/results/audioset_mini.json and .md; other options are the recipe's.
 
@@ -87,11 +88,13 @@ def score_precisions(model, prepared_folder):
     tagger = AudioTagger.from_pretrained(model)
     bfloat16 = AudioTagger.from_pretrained(model, precision="bf16")
     taggers = {"float32": tagger, "bfloat16": bfloat16}
-    probs, targets = {name: [] for name in taggers}, []
+    probs = {name: [] for name in taggers}
+    targets = []
     for wav, target in read_clips("eval", prepared_folder, tagger.labels):
         targets.append(target)
-        for name, model in taggers.items():
-            probs[name].append(model.tag_batch(wav)[0].float().numpy())
+        for name in taggers:
+            found = taggers[name].tag_batch(wav)[0]
+            probs[name].append(found.float().numpy())
     targets = np.array(targets, dtype=int)
     return {
         name: tagging_metrics(targets, np.stack(found))["mAP"]
@@ -174,7 +177,8 @@ def table(results):
         minutes = max(run["cpu_minutes"] for run in runs)
         lines.append(
             f"| {key} | {len(runs)} | {mean:.3f} | {each} | "
-            f"{bfloat16} | at most {minutes:.1f} | "
+            f"{bfloat16} | "
+            f"at most {minutes:.1f} | "
             f"{result['logistic_regression_mAP']:.3f} |"
         )
     return "\n".join(lines) + "\n"

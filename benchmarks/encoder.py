@@ -2,9 +2,9 @@
 
 AST-base with random weights, the same in transformers and here: a clip of 1024
 frames has 1212 square patches (16x16, stride 10), one of 1000 frames has 96
-full-frequency ones (50 frames every 10). The peak is that of the faster float32
-matrix multiplication, MKL's or oneDNN's. Writes benchmarks/results/encoder.json
-and .md. Takes some minutes.
+full-frequency ones (50 frames every 10). The peak is that of PyTorch's float32
+matrix multiplication. Writes benchmarks/results/encoder.json and .md. Takes
+some minutes.
 
 > python benchmarks/encoder.py
 
@@ -31,10 +31,7 @@ PEER = "transformers, 1212 patches"
 SQUARE = "AST, 1212 patches"
 FFTP = "AST-FFTP, 96 patches"
 BF16, COMPILED = ", bfloat16", ", torch.compile"
-PEAKS = ("matrix multiplication by MKL", "matrix multiplication by oneDNN")
-HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
-    torch.ops.mkldnn, "_linear_pointwise"
-)
+PEAK = "matrix multiplication"
 RATE = 16000
 
 
@@ -64,7 +61,7 @@ def in_bfloat16(function, *inputs):
         return function(*inputs)
 
 
-def ast_rows(models, batch, args):
+def ast_rows(models, batch, compiled, args):
     """Rows of one batch size, and their values: by name, (ratio, share)."""
     peer, encoder, head, fftp = models
     square = torch.randn(batch, 1024, 128)
@@ -74,38 +71,39 @@ def ast_rows(models, batch, args):
     cases = {
         PEER: lambda: peer(square).logits,
         SQUARE: lambda: head(encoder(square))[:, 0],
-        SQUARE + BF16: lambda: in_bfloat16(encoder, square),
-        FFTP: lambda: fftp(feats),
-        FFTP + BF16: lambda: in_bfloat16(fftp, feats),
-        PEAKS[0]: lambda: matrices[0] @ matrices[1],
+        SQUARE + BF16: functools.partial(in_bfloat16, encoder, square),
+        FFTP: functools.partial(fftp, feats),
+        FFTP + BF16: functools.partial(in_bfloat16, fftp, feats),
+        PEAK: lambda: matrices[0] @ matrices[1],
     }
-    if HAS_ONEDNN:
-        cases[PEAKS[1]] = lambda: torch.ops.mkldnn._linear_pointwise(
-            *matrices, None, "none", [], ""
-        )
-    if batch == 1:
-        backend = "eager" if args.smoke else "inductor"
-        compiled = torch.compile(fftp, dynamic=True, backend=backend)
+    if compiled is not None:
         compiled(feats)  # takes a minute
-        cases[FFTP + COMPILED] = lambda: compiled(feats)
+        cases[FFTP + COMPILED] = functools.partial(compiled, feats)
     exact = {name: [cases[name]()] for name in (PEER, SQUARE)}
     harness.check_same(exact, tolerance=1e-4)
     rounds = args.rounds if batch == 1 else args.rounds // 3 + 1
     times = harness.compare(cases, rounds)
-    flops = dict.fromkeys(PEAKS, 2 * size**3)
-    flops[SQUARE] = flops[PEER] = 2 * count_macs(encoder, square).total
-    flops[FFTP] = 2 * count_macs(fftp, feats).total
-    peak = max(flops[n] / times[n]["median"] for n in PEAKS if n in times)
+    square_flops = 2 * count_macs(encoder, square).total
+    flops = {
+        PEER: square_flops,
+        SQUARE: square_flops,
+        FFTP: 2 * count_macs(fftp, feats).total,
+        PEAK: 2 * size**3,
+    }
+    peak = flops[PEAK] / times[PEAK]["median"]
     rows, values = [], {}
     for name, time in times.items():
         ratio = times[PEER]["median"] / time["median"]
         share = flops.get(name, 0) / time["median"] / peak
         values[name] = ratio, 100 * share
-        row = {"batch": batch, "what": name}
-        row["ms"] = harness.milliseconds(time)
-        row["transformers / this"] = "-" if name in PEAKS else f"{ratio:.2f}"
-        row["share of the peak"] = f"{share:.0%}" if share else "-"
-        row["seconds"] = time
+        row = {
+            "batch": batch,
+            "what": name,
+            "ms": harness.milliseconds(time),
+            "transformers / this": "-" if name == PEAK else f"{ratio:.2f}",
+            "share of the peak": f"{share:.0%}" if share else "-",
+            "seconds": time,
+        }
         harness.add_row(rows, row)
     return rows, values
 
@@ -188,12 +186,16 @@ def main():
     """Measures and writes the results."""
     args = harness.read_options(__doc__, rounds=8)
     models = make_models(args.smoke)
+    backend = "eager" if args.smoke else "inductor"
+    compiled = torch.compile(models[-1], dynamic=True, backend=backend)
     with torch.inference_mode():
-        rows, one = ast_rows(models, 1, args)
-        more, eight = ast_rows(models, 8, args)
+        rows, one = ast_rows(models, 1, compiled, args)
+        more, eight = ast_rows(models, 8, None, args)
     grown, worst = length_rows(args)
     about = harness.environment("cpu", ("transformers",))
-    note = "Median (quartiles, rounds), float32 unless noted, in turns. "
+    note = (
+        "Median (quartiles, rounds), float32 unless noted, measured in turns. "
+    )
     line = "off the line: relative to a straight line fitted to all lengths. "
     sections = {
         "AST-base": (note + args.note, rows + more),

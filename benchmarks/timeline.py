@@ -34,10 +34,11 @@ def main():
     width, depth, heads = SIZES[name]
     for stride in (5, 10):
         embedding = FFTPEmbedding(128, width, 10, stride)
-        sizes = 128, width, depth, heads, embedding
         tagger = make_tagger(
             name,
-            embedding_model=AST(*sizes, pooling="tokens"),
+            embedding_model=AST(
+                128, width, depth, heads, embedding, pooling="tokens"
+            ),
             classifier=FrameClassifier(width, CLASSES),
         )
         times = harness.compare(

@@ -28,9 +28,9 @@ def main(folder, picture, *clips):
         joined = Path(scratch) / "joined.wav"
         sf.write(joined, wav, tagger.sample_rate)
         if tagger.has_frames:
-            timeline = tagger.timeline(joined)
+            timeline = tagger.analyze(joined)
         else:
-            timeline = tagger.timeline(joined, window=2.0, hop=0.25)
+            timeline = tagger.analyze(joined, window=2.0, hop=0.25)
     plot_tags(picture, tagger, wav, timeline)
 
 

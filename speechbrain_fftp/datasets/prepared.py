@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 BEGUN = "preparing.json"
 DONE = "prepared.json"
 LOCK = "preparing.lock"
+PATHS = ("data_folder", "test_set")  # settings that may differ: data may move
 OTHER_FOLDER = "Give another folder, or delete this one to prepare it again."
 
 
@@ -120,10 +121,9 @@ def _is_complete(folder, made_from, tables):
 
 
 def _settings(record):
-    """Settings that count: earlier versions recorded the path of the data."""
-    settings = dict(record.get("settings", {}))
-    settings.pop("data_folder", None)
-    return settings
+    """Settings that count; where the data are does not."""
+    settings = record.get("settings", {})
+    return {key: settings[key] for key in settings if key not in PATHS}
 
 
 def _same_source(record, made_from):

@@ -48,6 +48,18 @@ def write_sound(path, number):
     sf.write(path, sound(number), RATE)
 
 
+def write_words(folder, words=("cat", "dog"), num_speakers=3, rate=RATE):
+    """Speech Commands: speaker 1 is for validation, speaker 2 for testing."""
+    for place, word in enumerate(words):
+        (folder / word).mkdir(parents=True, exist_ok=True)
+        for speaker in range(num_speakers):
+            clip = folder / word / f"s{speaker}_nohash_0.wav"
+            sf.write(clip, sound(place * num_speakers + speaker), rate)
+    for name, speaker in (("validation", 1), ("testing", 2)):
+        clips = "\n".join(f"{word}/s{speaker}_nohash_0.wav" for word in words)
+        (folder / f"{name}_list.txt").write_text(clips, "utf-8")
+
+
 def encoded(number):
     file = io.BytesIO()
     sf.write(file, sound(number), RATE, format="FLAC")

@@ -68,7 +68,7 @@ def same_content(path, other):
     return path.read_bytes() == other.read_bytes()
 
 
-def soak(kills, folder, data_folder, seed=0, **options):
+def kill_runs(kills, folder, data_folder, seed=0, **options):
     """Kills runs until so many kills have struck; each run is then finished.
 
     Arguments

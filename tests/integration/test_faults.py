@@ -5,7 +5,7 @@ Authors
 """
 
 import pytest
-from kills import soak
+from kills import kill_runs
 
 
 @pytest.mark.slow
@@ -14,6 +14,6 @@ from kills import soak
 )
 def test_random_kills(kills, format, data_folder, tmp_path):
     """While preparing, training or exporting; each run is then finished."""
-    struck, lost = soak(kills, tmp_path, data_folder, format=format)
+    struck, lost = kill_runs(kills, tmp_path, data_folder, format=format)
     assert sum(struck.values()) == kills
     assert not lost

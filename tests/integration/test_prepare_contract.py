@@ -21,6 +21,9 @@ from speechbrain_fftp.datasets import convert
 from speechbrain_fftp.datasets.demo import CLASSES, prepare_demo
 from speechbrain_fftp.datasets.manifests import read_classes_csv
 from speechbrain_fftp.datasets.prepare import count_classes, prepare_data
+from speechbrain_fftp.datasets.speech_commands.prepare import (
+    prepare_speech_commands,
+)
 
 SPLITS = ("train", "valid", "eval")
 TABLES = (
@@ -40,18 +43,33 @@ LAYOUTS = {
 }
 
 
-@pytest.fixture(params=LAYOUTS)
-def layout(request, tmp_path):
+def make_layout(name, tmp_path):
     """A data folder, and the function that prepares it."""
-    if request.param == "parquet":
-        pytest.importorskip("pyarrow")
     folder = tmp_path / "data"
     folder.mkdir()
-    LAYOUTS[request.param](folder)
+    if name == "words":
+        data_folders.write_words(folder, rate=8000)  # all are converted
+        return folder, functools.partial(
+            prepare_speech_commands, task="folders"
+        )
+    if name == "parquet":
+        pytest.importorskip("pyarrow")
+    LAYOUTS[name](folder)
     options = {"num_workers": 1}
-    if request.param == "esc50":
+    if name == "esc50":
         options["test_fold"] = 2
     return folder, functools.partial(prepare_data, **options)
+
+
+@pytest.fixture(params=LAYOUTS)
+def layout(request, tmp_path):
+    return make_layout(request.param, tmp_path)
+
+
+@pytest.fixture(params=[*LAYOUTS, "words"])
+def any_layout(request, tmp_path):
+    """Speech Commands, too, whose manifests have other columns."""
+    return make_layout(request.param, tmp_path)
 
 
 def read_rows(folder, split):
@@ -105,8 +123,8 @@ def read_expected(data):
     return ["cat", "dog"]
 
 
-def test_a_complete_folder_is_reused(layout, tmp_path):
-    data, prepare = layout
+def test_a_complete_folder_is_reused(any_layout, tmp_path):
+    data, prepare = any_layout
     save = tmp_path / "save"
     prepare(data, save, skip_prep=True)
     assert not save.exists()
@@ -116,13 +134,23 @@ def test_a_complete_folder_is_reused(layout, tmp_path):
     prepare(tmp_path / "moved", save)
     shutil.copytree(tmp_path / "moved", tmp_path / "copy")
     prepare(tmp_path / "copy", save)
-    shutil.rmtree(tmp_path / "copy")
-    prepare(tmp_path / "copy", save)  # the data were deleted
     assert times(save) == before
 
 
-def test_an_interrupted_preparation_is_resumed(layout, tmp_path, monkeypatch):
+def test_data_are_not_needed_once_prepared(layout, tmp_path):
     data, prepare = layout
+    save = tmp_path / "save"
+    prepare(data, save)
+    before = times(save)
+    shutil.rmtree(data)
+    prepare(data, save)
+    assert times(save) == before
+
+
+def test_an_interrupted_preparation_is_resumed(
+    any_layout, tmp_path, monkeypatch
+):
+    data, prepare = any_layout
     whole = tmp_path / "whole"
     save = tmp_path / "save"
     prepare(data, whole)
@@ -151,8 +179,8 @@ def test_an_interrupted_preparation_is_resumed(layout, tmp_path, monkeypatch):
         ).read_bytes() == path.read_bytes()
 
 
-def test_changed_sources_and_settings_are_refused(layout, tmp_path):
-    data, prepare = layout
+def test_changed_sources_and_settings_are_refused(any_layout, tmp_path):
+    data, prepare = any_layout
     save = tmp_path / "save"
     prepare(data, save)
     before = times(save)
@@ -171,15 +199,15 @@ def test_changed_sources_and_settings_are_refused(layout, tmp_path):
     assert times(save) == before
 
 
-def test_a_missing_table_is_written_again(layout, tmp_path):
-    data, prepare = layout
+def test_a_missing_table_is_written_again(any_layout, tmp_path):
+    data, prepare = any_layout
     save = tmp_path / "save"
     prepare(data, save)
-    content = (save / "eval.csv").read_bytes()
+    content = (save / "train.csv").read_bytes()
     before = times(save / "flac")
-    (save / "eval.csv").unlink()
+    (save / "train.csv").unlink()
     prepare(data, save)
-    assert (save / "eval.csv").read_bytes() == content
+    assert (save / "train.csv").read_bytes() == content
     assert times(save / "flac") == before
 
 

@@ -127,17 +127,13 @@ def test_weights_come_from_the_other_run(studied):
     kernel = blocks["embedding.proj.weight"]
     assert kernel.shape[2:] == (48, 16)  # full-frequency
     assert kernel.std() > 0.001
-    for label, text in (
-        ("weights", "start as their means"),
-        ("blocks", "blocks.ckpt"),
+    for label, source in (
+        ("weights", study.folder(runs["source"]) / "inference"),
+        ("blocks", study.folder(runs["blocks"]) / "blocks.ckpt"),
+        ("taught", study.folder(runs["weights"]) / "inference"),
     ):
-        assert text in (study.folder(runs[label]) / "output.txt").read_text(
-            "utf-8"
-        )
-    output = (study.folder(runs["taught"]) / "hyperparams.yaml").read_text(
-        "utf-8"
-    )
-    assert str(study.folder(runs["weights"]) / "inference") in output
+        hparams = study.folder(runs[label]) / "hyperparams.yaml"
+        assert str(source) in hparams.read_text("utf-8")
 
 
 def test_a_model_is_scored_at_another_stride(studied):

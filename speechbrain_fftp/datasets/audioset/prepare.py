@@ -99,7 +99,8 @@ def prepare_audioset(
 
     Example
     -------
-    >>> prepare_audioset("/path/to/AudioSet", "results/prepared")
+    >>> data_folder = "/path/to/AudioSet"
+    >>> prepare_audioset(data_folder, "prepared")  # doctest: +SKIP
     """
     if skip_prep:
         return

@@ -89,7 +89,8 @@ def prepare_speech_commands(
 
     Example
     -------
-    >>> prepare_speech_commands("/path/to/speech_commands", "results/prepared")
+    >>> data_folder = "/path/to/speech_commands"
+    >>> prepare_speech_commands(data_folder, "prepared")  # doctest: +SKIP
     """
     if skip_prep:
         return
@@ -111,12 +112,14 @@ def prepare_speech_commands(
         "task": task,
         "sample_rate": sample_rate,
         "clip_seconds": clip_seconds,
+        "data_folder": os.path.abspath(data_folder),
     }
     source = _source_state(data_folder, prepared_folder)
     if test_set is not None:
         if task != "12":
             raise ValueError(f"test_set is for task 12, not {task}")
-        settings["test_set"] = True
+        settings["has_test_set"] = True
+        settings["test_set"] = os.path.abspath(test_set)
         state = _source_state(test_set, prepared_folder, "unpacked_test")
         source = None if None in (source, state) else f"{source}; {state}"
     with prepared.prepare_folder(

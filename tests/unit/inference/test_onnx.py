@@ -167,25 +167,10 @@ def test_file_is_complete(exported):
     assert about["sample_rate"] == "16000"
     assert about["window_samples"] == str(WINDOW)
     assert set(about) == {"labels", "sample_rate", "window_samples"}
-    inputs = {x.name: (x.type, x.shape) for x in session.get_inputs()}
-    assert inputs == {
-        "wavs": ("tensor(float)", ["batch", "samples"]),
-        "wav_lens": ("tensor(float)", ["batch"]),
-    }
-    (output,) = session.get_outputs()
-    assert (output.name, output.shape) == ("probabilities", ["batch", 5])
     # No traces of the machine that exported it
     content = path.read_bytes()
     assert str(ROOT).encode() not in content and b"torch/nn" not in content
     onnx.checker.check_model(path)
-
-
-def test_the_tagger_is_not_changed(exported):
-    tagger, _ = exported("ast-fftp")
-    fresh = make_tagger("ast-fftp").engine.state_dict()
-    state = tagger.engine.state_dict()
-    assert all(torch.equal(state[key], fresh[key]) for key in fresh)
-    assert not tagger.engine.mods.training
 
 
 def test_thresholds_are_metadata(exported, no_second_export, tmp_path):
@@ -230,41 +215,16 @@ def test_a_wrong_export_is_an_error(exported, no_second_export, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_missing_folders_are_not_created(tmp_path, monkeypatch):
-    """This is noticed before the export, which takes time."""
-    monkeypatch.setattr(onnx_export, "export_program", None)
-    tagger = make_tagger("aum-fftp")
-    with pytest.raises(FileNotFoundError, match="new"):
-        onnx_export.export_onnx(tagger, tmp_path / "new" / "model.onnx")
-    assert os.listdir(tmp_path) == []
-
-
-def test_labels_must_fit(no_second_export, tmp_path):
-    tagger = make_tagger("ast-fftp")
-    tagger.engine.mods.classifier = torch.nn.Linear(192, 6)
-    with pytest.raises(ValueError, match="6 classes.*5 labels"):
-        onnx_export.export_onnx(tagger, tmp_path / "model.onnx")
-
-
-@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
-def test_missing_packages(
-    exported, no_second_export, tmp_path, monkeypatch, caplog, package
-):
+def test_a_missing_package_is_named(exported, tmp_path, monkeypatch):
     tagger, _ = exported("ast-fftp")
-    path = tmp_path / "model.onnx"
     find_spec = onnx_export.importlib.util.find_spec
 
     def find_other(name):
-        return None if name == package else find_spec(name)
+        return None if name == "onnxscript" else find_spec(name)
 
     monkeypatch.setattr(onnx_export.importlib.util, "find_spec", find_other)
-    if package == "onnxruntime":
-        onnx_export.export_onnx(tagger, path)
-        assert "model.onnx is not compared" in caplog.text
-    else:
-        with pytest.raises(ImportError, match=package):
-            onnx_export.export_onnx(tagger, path)
-        assert not path.exists()
+    with pytest.raises(ImportError, match="onnxscript"):
+        onnx_export.export_onnx(tagger, tmp_path / "model.onnx")
 
 
 def test_the_example_runs_without_torch(exported, tmp_path):
@@ -298,11 +258,3 @@ def test_the_example_runs_without_torch(exported, tmp_path):
         assert [label for _, label in printed] == [tag.label for tag in tags]
         for (number, _), tag in zip(printed, tags):
             assert float(number) == pytest.approx(tag.probability, abs=1e-3)
-    sf.write(tmp_path / "clip.wav", wav, 8000)
-    done = subprocess.run(
-        [sys.executable, "example.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1 and "8000 Hz" in done.stderr

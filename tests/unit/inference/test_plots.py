@@ -4,23 +4,17 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import sys
-import xml.etree.ElementTree as ElementTree
-
 import numpy as np
 import pytest
-import soundfile as sf
 import torch
 
 pytest.importorskip("matplotlib")
-from matplotlib.image import imread
 
 from speechbrain.lobes.features import Fbank
 from speechbrain_fftp.inference import AudioTagger, Timeline, plots
 from speechbrain_fftp.inference.relevance import token_relevance
 from speechbrain_fftp.lobes.features import KaldiFbank
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
 
 @pytest.fixture
@@ -35,34 +29,6 @@ def figures(monkeypatch):
 
     monkeypatch.setattr(plots, "new_figure", keep)
     return made
-
-
-def lines(ax):
-    """Where the vertical and the horizontal lines of a grid are."""
-    ends = [line.get_xydata() for line in ax.lines]
-    vertical = [e[0, 0] for e in ends if e[0, 0] == e[1, 0]]
-    return vertical, [e[0, 1] for e in ends if e[0, 1] == e[1, 1]]
-
-
-@pytest.mark.parametrize(
-    "embedding, columns, rows, title",
-    [
-        (FFTPEmbedding(40, 8, 25, 5), 4, [0], "patches of 0.25 s"),
-        (SquarePatchEmbedding(40, 8, 16, 10), 7, [0, 16, 32], "of 0.16 s"),
-        (FFTPEmbedding(40, 8, 100, 50), 1, [0], "patches of 1 s"),
-    ],
-)
-def test_spectrogram_in_seconds_with_its_grid(embedding, columns, rows, title):
-    feats = np.random.default_rng(0).standard_normal((100, 40))
-    _, (ax,) = plots.new_figure()
-    plots.plot_spectrogram(feats, ax, embedding)
-    (image,) = ax.images
-    assert image.get_extent() == [0, 1.0, 0, 40] and image.origin == "lower"
-    np.testing.assert_array_equal(image.get_array(), feats.T)
-    width = embedding.patch_frames * 0.01
-    vertical, horizontal = lines(ax)
-    np.testing.assert_allclose(vertical, width * np.arange(columns))
-    assert horizontal == rows and title in ax.get_title()
 
 
 @pytest.mark.parametrize("rate, n_mels", [(16000, 128), (8000, 64)])
@@ -81,24 +47,6 @@ def test_frequencies_are_where_the_front_end_finds_them(rate, n_mels):
     _, (ax,) = plots.new_figure()
     plots.plot_spectrogram(np.zeros((9, 40)), ax, fbank=Fbank())
     assert ax.get_ylabel() == "mel bin"
-
-
-def test_a_grid_that_would_hide_the_spectrogram_is_left_out():
-    _, (ax,) = plots.new_figure()
-    plots.plot_spectrogram(np.zeros((1011, 40)), ax, FFTPEmbedding(40, 8, 4))
-    assert lines(ax) == ([], [0])
-
-
-def test_formats_by_the_ending(tmp_path):
-    figure, (ax,) = plots.new_figure()
-    plots.plot_spectrogram(np.zeros((50, 40)), ax)
-    for name in ("a.png", "a.svg", "a"):
-        plots.check_extension(tmp_path / name)
-        figure.savefig(tmp_path / name)
-    assert imread(tmp_path / "a.png").shape == (260, 1000, 4)
-    assert ElementTree.parse(tmp_path / "a.svg").getroot().tag.endswith("svg")
-    with pytest.raises(ValueError, match="a.wav must end with one of .*png"):
-        plots.check_extension(tmp_path / "a.wav")
 
 
 def drawn(times, probs, labels, duration, **options):
@@ -143,18 +91,6 @@ def test_timeline_covers_the_clip(times, duration, edges):
     assert mesh.get_array().shape == (4, len(times))
 
 
-def test_timeline_of_a_file_covers_it(exported, tmp_path):
-    tagger = AudioTagger.from_hparams(source=str(exported[1]))
-    sf.write(tmp_path / "a.wav", 0.1 * np.random.rand(40123), 16000)
-    timeline = tagger.analyze(tmp_path / "a.wav", window=1.0, hop=0.4)
-    _, (ax,) = plots.new_figure()
-    plots.plot_timeline(timeline, ax)
-    edges = ax.collections[0].get_coordinates()[0, :, 0]
-    centres = [0.5, 0.9, 1.3, 1.7, 40123 / 16000 - 0.5]
-    middles = [(a + b) / 2 for a, b in zip(centres, centres[1:])]
-    np.testing.assert_allclose(edges, [0, *middles, 40123 / 16000], atol=1e-6)
-
-
 def test_tags_with_relevance_and_without(exported, figures, tmp_path):
     tagger = AudioTagger.from_hparams(source=str(exported[1]))
     rng = np.random.default_rng(0)
@@ -171,15 +107,3 @@ def test_tags_with_relevance_and_without(exported, figures, tmp_path):
     tagger.engine.mods.embedding_model = AuM(40, embed_dim=24, depth=1)
     plots.plot_tags(tmp_path / "aum.png", tagger, wav, timeline)
     assert len(figures[-1][1]) == 2
-    plots.plot_tags(tmp_path / "s.png", tagger, wav, timeline, compact=True)
-    spectrogram, bars = figures[-1][1]
-    assert not spectrogram.lines and len(bars.get_yticks()) == 5
-    assert imread(tmp_path / "s.png").shape[:2] == (640, 1000)
-    heights = [imread(tmp_path / f"{n}.png").shape[0] for n in ("ast", "aum")]
-    assert heights == [780, 520]
-
-
-def test_without_matplotlib_the_error_says_what_to_do(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match="pip install -c .*demo"):
-        plots.new_figure()

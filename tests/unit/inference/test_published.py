@@ -127,11 +127,6 @@ def test_short_names_of_audioset_are_completed(labels_of):
     assert labels[3] == "Inside (506) (3)" and len(set(labels)) == 527
 
 
-def test_unnamed_classes_are_numbered(labels_of, caplog):
-    assert labels_of(None, 3) == ["class 0", "class 1", "class 2"]
-    assert "does not name its classes" in caplog.text
-
-
 def test_a_softmax_model_stays_one(tmp_path):
     config = {"problem_type": "single_label_classification"}
     path, _ = FORMS["AST folder"].write(tmp_path, config=config)
@@ -146,36 +141,21 @@ NAMES = {str(number): f"name {number}" for number in range(5)}
     "name, config, preprocessor, key",
     [
         ("AST folder", {"model_type": "wav2vec2"}, {}, "wav2vec2"),
-        ("AST folder", {"model_type": [1] * 99}, {}, "model_type"),
         ("AST folder", {"hidden_size": 10**9}, {}, "hidden_size"),
         ("AST folder", {"id2label": {"0": "a"}}, {}, "id2label"),
         ("AST folder", {"id2label": {**NAMES, "0": 3}}, {}, "id2label"),
-        ("AST folder", {"id2label": {**NAMES, "0": "a\x1b"}}, {}, "control"),
-        ("AST folder", {"id2label": {**NAMES, "0": "\u2028"}}, {}, "id2label"),
-        ("AST folder", {}, {"mean": None}, "mean"),
         ("AST folder", {}, {"mean": float("nan")}, "mean"),
         ("AST folder", {}, {"std": 0}, "std"),
-        ("AST folder", {}, {"num_mel_bins": 64}, "num_mel_bins"),
-        ("AST folder", {}, {"sampling_rate": "16k"}, "sampling_rate"),
         ("CED", {}, {"n_fft": 10**9}, "n_fft"),
-        ("CED", {}, {"hop_size": 0}, "hop_size"),
-        ("CED", {}, {"center": False}, "center"),
         ("CED", {}, {"feature_size": 128}, "feature_size"),
-        ("CED", {}, {"f_max": 10**9}, "f_max"),
     ],
 )
-def test_a_faulty_folder_is_refused(
-    tmp_path, capsys, name, config, preprocessor, key
-):
+def test_a_faulty_folder_is_refused(tmp_path, name, config, preprocessor, key):
     path, _ = FORMS[name].write(
         tmp_path / "source", config=config, preprocessor=preprocessor
     )
     with pytest.raises(ValueError, match=key):
         AudioTagger.from_pretrained(path)
-    assert main(["import", str(path), str(tmp_path / "model")]) == 1
-    error = capsys.readouterr().err
-    assert str(path) in error and error.count("\n") == 1
-    assert not (tmp_path / "model").exists()
 
 
 def test_a_missing_front_end_is_named(tmp_path):

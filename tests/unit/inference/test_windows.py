@@ -94,15 +94,6 @@ def test_files_are_mixed_down_and_resampled(tmp_path):
         assert np.abs(wav[middle] - expected[middle]).max() < 5e-3
 
 
-def test_progress_is_shown_on_request(tmp_path, capsys):
-    path = tmp_path / "clip.wav"
-    sf.write(path, noise(3 * RATE), RATE)
-    list(read_blocks(path, RATE, progress=True))
-    assert "clip.wav" in capsys.readouterr().err
-    list(read_blocks(path, RATE))
-    assert not capsys.readouterr().err
-
-
 WAV = noise(8000)
 
 
@@ -113,9 +104,7 @@ WAV = noise(8000)
         np.stack([1.5 * WAV, 0.5 * WAV]),
         np.stack([1.5 * WAV, 0.5 * WAV], 1),
         torch.tensor(WAV),
-        torch.tensor(WAV, requires_grad=True),
         np.round(WAV * 2**15).astype(np.int16),
-        np.round(WAV * 2**15).astype(">i2"),
         np.round(WAV * 2**31).astype(np.int32),
     ],
     ids=str,
@@ -126,33 +115,19 @@ def test_arrays_of_all_kinds_are_the_same_waveform(wav):
     np.testing.assert_allclose(found, WAV, atol=2**-15)
 
 
-def test_bytes_have_silence_in_the_middle():
-    wav = np.full(8000, 128, np.uint8)
-    assert not mono_waveform(wav, RATE, RATE).any()
-
-
 @pytest.mark.parametrize(
     "wav, rate, message",
     [
         (np.zeros(0), RATE, "empty"),
         (np.zeros((9, 9)), RATE, "shape"),
-        (np.zeros((2, 3)), RATE, "shape"),
-        (np.zeros((1, 2, 3)), RATE, "shape"),
         (np.zeros(100), RATE, "25 ms"),
         (np.zeros(8000, np.int64), RATE, "int64"),
         (np.full(8000, np.nan), RATE, "finite"),
         (np.full(8000, 1000.0), RATE, "full scale"),
         (np.zeros(8000), 0, "sample_rate"),
-        (np.zeros(8000), "16000", "sample_rate"),
         ([0.0] * 8000, RATE, "NumPy"),
     ],
 )
 def test_unusable_arrays_are_errors(wav, rate, message):
     with pytest.raises(ValueError, match=message):
         mono_waveform(wav, rate, RATE)
-
-
-def test_arrays_are_no_files():
-    for wav in (np.zeros(8000), torch.zeros(8000)):
-        with pytest.raises(ValueError, match="sampling rate"):
-            next(read_blocks(wav, RATE))
