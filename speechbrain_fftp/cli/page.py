@@ -222,7 +222,7 @@ def build_page(tagger, folder):
                     visible=has_learned,
                 )
                 threshold = gr.Slider(
-                    0.05,
+                    0.0,  # a typed 0.7 begins with 0
                     1.0,
                     0.5,
                     step=0.05,

@@ -37,7 +37,7 @@ class AudioTagger:
     Files are given by their path, their content (bytes) or as binary file
     objects. They may have any length, sampling rate and number of channels, and
     any format that libsndfile or, if it is installed, ffmpeg reads. Memory does
-    not grow with their length, except for the result of ``timeline``. A path
+    not grow with their length, except for the result of ``analyze``. A path
     that does not exist raises FileNotFoundError. What cannot be read as audio,
     is shorter than 25 ms, or has samples that are not finite raises ValueError.
     What is shorter than one patch of the model is tagged with a warning.
@@ -382,11 +382,6 @@ class AudioTagger:
             labels=self.labels,
             thresholds=self.thresholds,
         )
-
-    def timeline(self, source, window=None, hop=None, progress=False):
-        """Times ``[T]`` and probabilities ``[T, C]``, see ``analyze``."""
-        found = self.analyze(source, window, hop, progress)
-        return found.times, found.probs
 
     def frame_probabilities(self, source, progress: bool = False):
         """Computes the probabilities of all classes at each time step.

@@ -56,7 +56,8 @@ def model(exported, tmp_path_factory):
     folder = tmp_path_factory.mktemp("listen") / "model"
     shutil.copytree(exported[1], folder)
     blocks = [samples(6) / np.float32(2**15)]
-    _, probs = AudioTagger.from_pretrained(folder).timeline(blocks, 0.5, 0.1)
+    timeline = AudioTagger.from_pretrained(folder).analyze(blocks, 0.5, 0.1)
+    probs = timeline.probs
     logits = np.log(probs / (1 - probs))
     std, mean = logits.std(0), logits.mean(0)
     weights = load_file(folder / "model.safetensors")

@@ -111,7 +111,8 @@ def test_timeline_of_windows(tagger, exported, tmp_path, window, hop, seconds):
     events = tagger.tag_long(path, window, hop / RATE, threshold)
     assert events == found.events(threshold) and events
     assert all(0 <= event.start < event.end <= seconds for event in events)
-    times, probs = tagger.timeline(path, window, hop / RATE)
+    timeline = tagger.analyze(path, window, hop / RATE)
+    times, probs = timeline.times, timeline.probs
     np.testing.assert_array_equal(times, found.times)
     np.testing.assert_array_equal(probs, found.probs)
 
