@@ -61,7 +61,7 @@ def test_onnx_of_a_published_model(shared, golden, tmp_path, name):
             "wavs": wav[None].numpy(),
             "wav_lens": np.ones(1, np.float32),
         }
-        (found,) = session.run(None, inputs)
+        (found,) = session.run(["probabilities"], inputs)
         np.testing.assert_allclose(found[0], probs, atol=1e-4)
 
 
