@@ -75,10 +75,12 @@ def _is_published(path):
 def _class_names(path, checkpoint, classifier, family):
     """Distinct names of the classes of a published model.
 
-    Without names in config.json, they are the family's, such as AudioSet's 527,
+    No names without a classifier. Without names in config.json, they are the family's, such as AudioSet's 527,
     if their number is right; others are numbered.
     """
     layers = [x for x in classifier.modules() if isinstance(x, torch.nn.Linear)]
+    if not layers:
+        return []
     n_classes = layers[-1].out_features
     audioset = list(read_classes("").values())
     names = checkpoint.config.get("id2label")

@@ -12,6 +12,7 @@ from speechbrain_fftp.pretrained.families import (
     load_atst,
     load_aum,
     load_ced,
+    load_dasheng,
 )
 from speechbrain_fftp.pretrained.hub import find_model
 from speechbrain_fftp.pretrained.square import square_to_fftp

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from speechbrain_fftp.pretrained import ast, atst, aum, ced
+from speechbrain_fftp.pretrained import ast, atst, aum, ced, dasheng
 from speechbrain_fftp.pretrained.front_end import FrontEnd, audioset_fbank
 from speechbrain_fftp.pretrained.tensors import (
     Checkpoint,
@@ -95,6 +95,18 @@ FAMILIES = (
         front_end=atst.front_end,
         class_names=atst.strong_classes,
     ),
+    Family(
+        name="Dasheng",
+        model_type="dasheng",
+        build=dasheng.build_from_folder,
+        front_end=ced.front_end,
+    ),
+    Family(
+        name="Dasheng",
+        tensor_prefix="time_pos_embed",
+        build=dasheng.build_from_file,
+        front_end=dasheng.file_front_end,
+    ),
 )
 
 
@@ -157,6 +169,14 @@ def load_ced(folder: Path | str) -> tuple[torch.nn.Module, torch.nn.Module]:
 def load_atst(path: Path | str) -> tuple[torch.nn.Module, torch.nn.Module]:
     """Loads an ATST-Frame of PretrainedSED, a ``.pt``; see ``load_ast``."""
     return _load("ATST-Frame", path)
+
+
+def load_dasheng(source: Path | str) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """Loads a published Dasheng: a Hugging Face folder or an authors' ``.pt``.
+
+    Without classes, its classifier is ``torch.nn.Identity``; see ``load_ast``.
+    """
+    return _load("Dasheng", source)
 
 
 def _load(name, source):
