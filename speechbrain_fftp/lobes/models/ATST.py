@@ -13,7 +13,7 @@ import torch
 
 from speechbrain_fftp.lobes.models.AST import TransformerBlock, init_linear
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
-from speechbrain_fftp.nnet.position import PositionEmbedding
+from speechbrain_fftp.nnet.position import PositionEmbedding, resize_positions
 from speechbrain_fftp.nnet.tokens import (
     check_embedding,
     check_pooling,
@@ -145,7 +145,7 @@ class ATST(torch.nn.Module):
         feats = torch.nn.functional.pad(feats, (0, 0, 0, frames - T))
         # [B, T, F] -> [B, K * N, D] -> [B * K, N, D]
         x = self.embedding(feats, stride).reshape(B * K, size, -1)
-        x = x + self.position(size, known=most)
+        x = x + resize_positions(self.position.table, most)[:, :size]
         mask, valid = None, None
         if n_frames is not None:
             counts = self.embedding.time_patches(n_frames, stride)
