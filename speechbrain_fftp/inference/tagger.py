@@ -348,8 +348,8 @@ class AudioTagger:
         """
         if not self.has_frames:
             raise ValueError(
-                "This model classifies only whole clips: train one that "
-                "classifies time steps, such as hparams/ast_fftp_frames.yaml."
+                "This model does not classify time steps, only whole clips: "
+                "train one that does, such as hparams/ast_fftp_frames.yaml."
             )
         engine = self.engine
         step = engine.step_samples
