@@ -25,7 +25,7 @@ from speechbrain_fftp.datasets.manifests import (
 from speechbrain_fftp.datasets.prepare import open_data
 from speechbrain_fftp.datasets.prepared import DONE
 from speechbrain_fftp.inference.many_files import tag_many
-from speechbrain_fftp.metrics.tagging import f1_scores, tagging_metrics
+from speechbrain_fftp.metrics.scores import f1_scores, tagging_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def list_prepared(folder, split):
         wav = row["wav"]
         for name in ("data_root", "data_folder", "test_set"):
             wav = wav.replace(f"${name}", str(places.get(name)))
-        labels = row["labels"].split(";") if "labels" in row else [row["label"]]
+        labels = (row.get("labels") or row.get("label") or "").split(";")
         clips.append(
             LabelledClip(row["ID"], labels, functools.partial(str, wav))
         )
