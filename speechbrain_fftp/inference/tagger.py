@@ -25,7 +25,7 @@ from speechbrain_fftp.inference.windows import (
     read_windows,
 )
 
-DEFAULT_WINDOW = 10.0  # seconds
+DEFAULT_WINDOW = 2.0  # seconds
 OVERLAP = 0.1  # of consecutive pieces, as a share of the maximum clip length
 ROUNDING = 1e-6  # seconds by which a window may be out of range
 
@@ -504,8 +504,8 @@ class AudioTagger:
         Arguments
         ---------
         window, hop : float, optional
-            Length of a window, by default 10 or ``max_window`` if that is less,
-            and step from one start to the next, by default half a window.
+            Length of a window, by default 2 or ``max_window`` if that is less,
+            and step from one start to the next, by default a quarter of it.
 
         Returns
         -------
@@ -521,7 +521,7 @@ class AudioTagger:
         if window is None:
             window = min(DEFAULT_WINDOW, self.max_window)
         if hop is None:
-            hop = window / 2
+            hop = window / 4
         if not low - ROUNDING <= window <= self.max_window + ROUNDING:
             raise ValueError(
                 f"window={window} must be in {low:g}..{self.max_window:g} "
