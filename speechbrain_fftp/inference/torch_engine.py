@@ -151,7 +151,7 @@ class TorchEngine(Pretrained):
     def num_samples(self, frames):
         """Samples of the shortest clip with so many frames, at least one."""
         window, shift, margin = frame_size(self.mods.compute_features)
-        return max((frames - 1) * shift + window - margin, window)
+        return max((frames - 1) * shift + window - margin, 1)
 
     def encode_batch(self, wavs, wav_lens=None):
         """Computes embeddings, which do not depend on padding.
