@@ -88,9 +88,9 @@ class AudioTagger:
         source : str
             An inference folder, as training writes it; an ONNX file that
             ``fftp-tag export`` has written, which needs no torch; a published
-            AST or CED
-            in Hugging Face's form, on disk or as ``owner/name[@revision]`` on
-            the hub; or the authors' ``.pth`` file of an AST or an Audio Mamba.
+            AST, CED or Dasheng in Hugging Face's form, on disk or as
+            ``owner/name[@revision]`` on the hub; or the authors' ``.pth`` or
+            ``.pt`` file of an AST, an Audio Mamba, an ATST-Frame or a Dasheng.
         device : str
             cpu, cuda:0, ...
         precision : str
@@ -360,8 +360,8 @@ class AudioTagger:
         """
         if not self.has_frames:
             raise ValueError(
-                "This model classifies only whole clips: train one that "
-                "classifies time steps, such as hparams/ast_fftp_frames.yaml."
+                "This model does not classify time steps, only whole clips: "
+                "train one that does, such as hparams/ast_fftp_frames.yaml."
             )
         engine = self.engine
         step = engine.step_samples
