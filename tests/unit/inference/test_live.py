@@ -86,6 +86,7 @@ class Means(torch.nn.Module):
     """Frames of ten samples each, at 1000 Hz."""
 
     window, shift, sample_rate = 10, 10, 1000
+    center = False
 
     def num_frames(self, samples):
         return samples // 10
