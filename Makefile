@@ -42,6 +42,7 @@ bench: $(BENCH_INSTALLED)
 	$(VENV)/bin/python benchmarks/published.py
 	$(VENV)/bin/python benchmarks/augmentation.py
 	$(VENV)/bin/python benchmarks/end_to_end.py
+	$(VENV)/bin/python benchmarks/startup.py
 	$(VENV)/bin/python benchmarks/small_batches.py
 	$(VENV)/bin/python benchmarks/performance_table.py
 

@@ -1,8 +1,7 @@
 """Compares AST-tiny with FFTP and MobileNetV3-large from audio file to tags.
 
 A file of 10 s at 44.1 kHz, stereo; both models have random weights, 527 classes
-and the same reader, resampler and front end. Also measures the first tag of a
-process. Writes benchmarks/results/end_to_end.json and .md.
+and the same reader, resampler and front end. Writes benchmarks/results/end_to_end.json and .md.
 
 > python benchmarks/end_to_end.py
 
@@ -11,7 +10,6 @@ Authors
 """
 
 import functools
-import statistics
 import tempfile
 from pathlib import Path
 
@@ -57,30 +55,6 @@ def make_cases(path):
     }
 
 
-def first_tags(folder, path, args):
-    """Rows of the time from a process's start to its first tag; the median."""
-    model = tagging.write_model(folder)
-    runs = [
-        tagging.measure(model, path, "tag_file", args.threads)
-        for _ in range(1 if args.smoke else 5)
-    ]
-    for run in runs:
-        run["imports"] = run["process"] - run["load"] - run["work"]
-    rows = []
-    for key, what in (
-        ("process", "total, from the start of Python to its end"),
-        ("imports", "Python and imports, mainly PyTorch and SpeechBrain"),
-        ("load", "loading the model"),
-        ("work", "the first file"),
-    ):
-        values = [run[key] for run in runs]
-        row = {"what": what, "s": f"{statistics.median(values):.2f}"}
-        row["minimum"] = f"{min(values):.2f}"
-        row["seconds"] = harness.numbered(values)
-        harness.add_row(rows, row)
-    return rows, statistics.median(run["process"] for run in runs)
-
-
 def main():
     """Measures and writes the results."""
     args = harness.read_options(__doc__, rounds=20)
@@ -88,7 +62,6 @@ def main():
         path = Path(folder) / "clip.wav"
         tagging.write_noise(path, 1 if args.smoke else 10)
         times = harness.compare(make_cases(path), args.rounds)
-        first, start = first_tags(Path(folder), path, args)
     rows = []
     for name, time in times.items():
         row = {"what": name, "ms": harness.milliseconds(time), "seconds": time}
@@ -106,19 +79,10 @@ def main():
         harness.target(
             "the same, speed relative to MobileNetV3-large", 1, theirs / ours
         ),
-        harness.target(
-            "first tag after the start of a process",
-            4,
-            start,
-            " s",
-            at_least=False,
-            reason="importing PyTorch and SpeechBrain takes most of it",
-        ),
     ]
     parts = "Rows without 'file to tags' are parts of it. "
     sections = {
         "A warm process": (parts + args.note, rows),
-        "The first tag": ("Each run in a new process. " + args.note, first),
         "Targets": ("", goals),
     }
     about = harness.environment("cpu", ("timm", "soundfile", "soxr"))

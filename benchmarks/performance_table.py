@@ -23,6 +23,7 @@ NAMES = (
     "encoder",
     "published",
     "end_to_end",
+    "startup",
     "augmentation",
     "small_batches",
 )

@@ -121,7 +121,7 @@ def evaluate_strong_labels(args, tagger):
 
 def print_scores(found):
     """Prints the scores of clips."""
-    from speechbrain_fftp.training.reports import tagging_table
+    from speechbrain_fftp.inference.results import tagging_table
 
     print(
         tagging_table(found.metrics, found.metrics["per_class"], found.labels)
@@ -132,10 +132,8 @@ def print_scores(found):
 
 def write_scores(args, found, events):
     """Writes the scores of clips and events, and the probabilities."""
-    import torch
-
     from speechbrain_fftp.dataio.files import write_csv, write_json
-    from speechbrain_fftp.training import reports
+    from speechbrain_fftp.inference import results
 
     metrics = dict(found.metrics)
     per_class = metrics.pop("per_class")
@@ -149,7 +147,7 @@ def write_scores(args, found, events):
             "data": os.path.abspath(args.data_folder),
             "options": options.given(args, *CLIPS, "window", "hop"),
             "skipped": found.skipped,
-            "made_with": reports.versions(),
+            "made_with": results.versions(),
         },
         strict=True,
     )
@@ -161,10 +159,10 @@ def write_scores(args, found, events):
             for c, row in per_class.items()
         ],
     )
-    reports.write_predictions(
+    results.write_predictions(
         args.output,
         found.ids,
-        torch.from_numpy(found.targets),
-        torch.from_numpy(found.probs),
+        found.targets,
+        found.probs,
         found.labels,
     )

@@ -5,10 +5,10 @@ Authors
 """
 
 import argparse
-import importlib.metadata
 import math
 from pathlib import Path
 
+from speechbrain_fftp import __version__
 from speechbrain_fftp.cli.output import report
 
 YAML = "hyperparams.yaml"
@@ -37,9 +37,8 @@ def new_parser(prog, module):
     parser.add_argument(
         "--verbose", action="store_true", help="print tracebacks of errors"
     )
-    version = importlib.metadata.version("speechbrain_fftp")
     parser.add_argument(
-        "--version", action="version", version=f"fftp-tag {version}"
+        "--version", action="version", version=f"fftp-tag {__version__}"
     )
     return parser
 
@@ -50,8 +49,8 @@ def add_model(parser):
         "--model",
         metavar="MODEL",
         help="inference folder of a trained model, such as "
-        "results/demo/inference, or the folder above it; or a published "
-        "model, see `fftp-tag import --help`",
+        "results/demo/inference, or the folder above it; a file of `fftp-tag "
+        "export`; or a published model, see `fftp-tag import --help`",
     )
     add_model_options(parser)
 
@@ -192,8 +191,14 @@ def find_source(source):
 
 def load_tagger(args):
     """Loads --model from its data files, or by its yaml with --trust-code."""
-    path = find_source(args.model)
     device = getattr(args, "device", "cpu")
+    if args.model.endswith(".onnx"):  # without torch
+        from speechbrain_fftp.inference.tagger import AudioTagger
+
+        return AudioTagger.from_pretrained(
+            args.model, device=device, threads=args.threads, stride=args.stride
+        )
+    path = find_source(args.model)
 
     from speechbrain_fftp.inference.folder import FILES
     from speechbrain_fftp.inference.tagger import AudioTagger

@@ -76,6 +76,10 @@ def run(args, parser):
     if len(files) > 1 and (args.plot or args.format == "audacity"):
         parser.error("--plot and --format audacity take one file at a time")
     if args.plot:
+        if args.model.endswith(".onnx"):
+            parser.error(
+                f"--plot needs the model that {args.model} was exported from"
+            )
         check_plot(args.plot, parser)
     tagger = options.load_tagger(args)
     options.check_fit(args, tagger)

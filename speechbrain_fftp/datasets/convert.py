@@ -18,7 +18,6 @@ import numpy as np
 import soundfile as sf
 from tqdm.contrib.concurrent import thread_map
 
-from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
 from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.ffmpeg import readable_source
 from speechbrain_fftp.dataio.files import atomic_path, write_json
@@ -106,6 +105,9 @@ def convert_clips(
     failed : dict
         The reasons why the others could not be.
     """
+    # Here, since it imports torch, which scoring clips does without
+    from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
+
     num_workers = num_workers or get_available_cpu_count()
     paths = {i: os.path.join(folder, f"{i}.flac") for i in clips}
     results = {i: _read_converted(paths[i], rate) for i in clips}
@@ -174,6 +176,8 @@ def write_shards(
     complete once ``shard-NUMBER.json`` is beside it. No shard is empty.
     Returns the same as ``convert_clips``.
     """
+    from speechbrain.utils.parallel import get_available_cpu_count
+
     os.makedirs(folder, exist_ok=True)
     jobs = [
         (group[i : i + clips_per_shard], source)

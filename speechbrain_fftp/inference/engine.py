@@ -12,7 +12,7 @@ import numpy as np
 class Engine(Protocol):
     """A trained model that computes probabilities of batches of samples.
 
-    ``TorchEngine`` is one. Waveforms are float32, ``[B, S]``, at the model's
+    ``TorchEngine`` and ``OnnxEngine`` are. Waveforms are float32, ``[B, S]``, at the model's
     sampling rate, and of equal lengths unless ``wav_lens`` ``[B]`` are given,
     relative to S.
     """
@@ -39,3 +39,9 @@ class Engine(Protocol):
 
     def embeddings(self, wavs) -> np.ndarray:
         """Embeddings of the clips, ``[B, D]``."""
+
+    def tag_batch(self, wavs, wav_lens=None):
+        """As ``probabilities``; tensors on the model's device of ``torch``."""
+
+    def encode_batch(self, wavs, wav_lens=None):
+        """Embeddings of the clips, ``[B, 1, D]``, likewise."""

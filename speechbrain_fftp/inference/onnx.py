@@ -1,16 +1,20 @@
-"""Exports a tagger to ONNX: waveforms in, probabilities out.
+"""Exports a tagger to ONNX: waveforms in, probabilities and embeddings out.
 
-The file can be used without PyTorch and this package: the features are part of
-the graph, and its metadata hold the rest, as strings:
+``AudioTagger.from_pretrained`` reads the file, and it can be used without this
+package: the features are part of the graph, and its metadata hold the rest, in
+JSON:
 
-* ``labels``: labels of the classes, a JSON list;
+* ``labels``: names of the classes;
 * ``sample_rate``: sampling rate of the waveforms in Hz;
-* ``window_samples``: maximum clip length of the model in samples; cut longer
-  clips into windows of this length, the last of which ends with the clip;
-* ``thresholds``: learned thresholds of the classes, a JSON list, if the model
-  has any;
-* ``steps``: of a model that classifies time steps, the centre of the first one
-  and the time between two, and the length of their moving average, in seconds.
+* ``max_samples``: maximum clip length of the model in samples; cut longer clips
+  into windows of this length, the last of which ends with the clip;
+* ``min_samples``, ``frame_samples``: length of a patch, and samples from the
+  start of one frame to that of the next;
+* ``single_label``: whether the probabilities of a clip sum up to 1;
+* ``thresholds``: learned thresholds of the classes, or null;
+* ``steps``: null, or of a model that classifies time steps, ``first_seconds``,
+  the centre of the first one, ``step_samples``, from one to the next, and
+  ``mean_seconds``, the length of their moving average.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -29,11 +33,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from speechbrain_fftp.inference.torch_engine import TorchEngine
+from speechbrain_fftp.inference.torch_engine import TorchEngine, mean_token
 
 logger = logging.getLogger(__name__)
 
-TOLERANCE = 1e-4  # largest difference of probabilities from PyTorch's
+OUTPUTS = ("probabilities", "embeddings", "frame_probabilities")
+TOLERANCE = 1e-4  # largest difference from PyTorch's
 
 # Batches for the comparison with PyTorch: the length of the waveforms relative
 # to the maximum clip length, and the lengths of the clips relative to that.
@@ -42,6 +47,8 @@ CHECKS = ((0.3, (1.0,)), (0.7, (1.0, 0.2, 0.6)))
 
 class WaveformTagger(torch.nn.Module):
     """The model of an engine, for any batch size and number of samples.
+
+    Its outputs are ``OUTPUTS``, the last one only with time steps.
 
     Arguments
     ---------
@@ -56,7 +63,7 @@ class WaveformTagger(torch.nn.Module):
         self.has_frames = engine.has_frames
 
     def forward(self, wavs, wav_lens):
-        """``[B, S], [B] -> [B, C]``, and ``[B, N, C]`` of time steps."""
+        """``[B, S], [B] -> [B, C], [B, D]``, and ``[B, N, C]`` of steps."""
         size = wavs.shape[1]
         # A graph cannot pad short clips only: one patch is the minimum for all
         missing = torch.sym_max(self.min_samples - size, 0)
@@ -66,19 +73,21 @@ class WaveformTagger(torch.nn.Module):
         tokens = self.tagger.embedding_model(feats, lens)
         probs = self.activate(self.tagger.classify(tokens))
         if not self.has_frames:
-            return probs
-        return probs, self.tagger.classifier.frame_logits(tokens).sigmoid()
+            return probs, tokens.squeeze(1)
+        frames = self.tagger.classifier.frame_logits(tokens).sigmoid()
+        return probs, mean_token(tokens).squeeze(1), frames
 
 
 def export_onnx(tagger, path, report=lambda line: None):
     """Writes an ``AudioTagger`` with a ``TorchEngine`` as an ONNX file.
 
     Inputs: ``wavs``, float32 ``[batch, samples]``, and ``wav_lens``, float32
-    ``[batch]``, lengths relative to ``samples``. Output: ``probabilities``,
-    float32 ``[batch, classes]``; if the model classifies time steps, also
-    ``frames``, ``[batch, steps, classes]``, which mean nothing after a clip's
-    end. Batch size and number of samples are free. Weights of more than 2 GB
-    are stored in a second file, ``PATH.data``.
+    ``[batch]``, lengths relative to ``samples``. Outputs: ``probabilities``,
+    float32 ``[batch, classes]``; ``embeddings``, ``[batch, dim]``; and, if the
+    model classifies time steps, ``frame_probabilities``, ``[batch, steps,
+    classes]``, which mean nothing after a clip's end. Batch size and number of
+    samples are free. Weights of more than 2 GB are stored in a second file,
+    ``PATH.data``.
 
     If ONNX Runtime is installed, the result is compared with PyTorch.
 
@@ -100,8 +109,8 @@ def export_onnx(tagger, path, report=lambda line: None):
     ImportError
         If a package is missing.
     RuntimeError
-        If probabilities differ from PyTorch's by more than 1e-4; nothing is
-        written.
+        If an output differs from PyTorch's by more than 1e-4 (embeddings:
+        relative to the largest value); nothing is written.
     """
     for package in ("onnx", "onnxscript"):
         if importlib.util.find_spec(package) is None:
@@ -133,13 +142,9 @@ def export_onnx(tagger, path, report=lambda line: None):
         for file in [*sorted(exported.parent.glob("*.data")), exported]:
             size += file.stat().st_size
             os.replace(file, path.parent / file.name)
-    n_classes = len(reference.labels)
-    outputs = f"probabilities [batch, {n_classes}]"
-    if reference.has_frames:
-        outputs = f"{outputs} and frames [batch, steps, {n_classes}]"
     report(
         f"wrote {path}, {size / 1e6:.1f} MB: wavs [batch, samples] and "
-        f"wav_lens [batch] -> {outputs}"
+        f"wav_lens [batch] -> {', '.join(output_names(reference))}"
     )
     return path
 
@@ -155,25 +160,38 @@ def copy_to_cpu(engine):
 
 def describe(engine):
     """The metadata of an exported engine."""
-    metadata = {
-        "labels": json.dumps(engine.labels, ensure_ascii=False),
-        "sample_rate": str(engine.sample_rate),
-        "window_samples": str(engine.max_samples),
-    }
+    thresholds = steps = None
     if engine.thresholds is not None:
-        metadata["thresholds"] = json.dumps(engine.thresholds.tolist())
+        thresholds = engine.thresholds.tolist()
     if engine.has_frames:
-        first, second, *_ = engine.step_times(engine.max_samples)
-        steps = (first, second - first, engine.mean_seconds)
-        metadata["steps"] = json.dumps([round(float(x), 6) for x in steps])
-    return metadata
+        steps = {
+            "first_seconds": round(float(engine.step_times(10**6)[0]), 9),
+            "step_samples": engine.step_samples,
+            "mean_seconds": engine.mean_seconds,
+        }
+    metadata = {
+        "labels": engine.labels,
+        "sample_rate": engine.sample_rate,
+        "max_samples": engine.max_samples,
+        "min_samples": engine.min_samples,
+        "frame_samples": engine.frame_samples,
+        "single_label": engine.single_label,
+        "thresholds": thresholds,
+        "steps": steps,
+    }
+    return {
+        name: json.dumps(value, ensure_ascii=False)
+        for name, value in metadata.items()
+    }
+
+
+def output_names(engine):
+    """Names of the outputs of an exported engine."""
+    return OUTPUTS if engine.has_frames else OUTPUTS[:-1]
 
 
 def export_program(engine):
     """Exports an engine, without traces of the machine."""
-    outputs = ["probabilities"]
-    if engine.has_frames:
-        outputs.append("frames")
     batch = torch.export.Dim("batch")
     samples = torch.export.Dim("samples")
     with quiet(), torch.no_grad():
@@ -183,7 +201,7 @@ def export_program(engine):
             dynamo=True,
             verbose=False,
             input_names=["wavs", "wav_lens"],
-            output_names=outputs,
+            output_names=output_names(engine),
             dynamic_shapes={
                 "wavs": {0: batch, 1: samples},
                 "wav_lens": {0: batch},
@@ -229,7 +247,7 @@ def check(path, engine, report):
 
 
 def largest_difference(path, engine):
-    """The largest difference of a file's probabilities from an engine's."""
+    """The largest difference of a file's outputs from an engine's."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(
@@ -246,7 +264,10 @@ def largest_difference(path, engine):
         found = session.run(
             None, {"wavs": wavs.numpy(), "wav_lens": lens.numpy()}
         )
-        expected = [engine.tag_batch(wavs, lens)]
+        embeddings = engine.encode_batch(wavs, lens).squeeze(1)
+        scale = float(embeddings.abs().max())
+        found[1] /= scale
+        expected = [engine.tag_batch(wavs, lens), embeddings / scale]
         if engine.has_frames:
             expected.append(engine.tag_frames(wavs, lens)[1])
         errors += [

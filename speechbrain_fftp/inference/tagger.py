@@ -18,6 +18,7 @@ from speechbrain_fftp.inference.events import (
     rank_tags,
 )
 from speechbrain_fftp.inference.many_files import FileTags, tag_many
+from speechbrain_fftp.inference.onnx_engine import OnnxEngine
 from speechbrain_fftp.inference.windows import (
     mono_waveform,
     read_blocks,
@@ -85,7 +86,9 @@ class AudioTagger:
         Arguments
         ---------
         source : str
-            An inference folder, as training writes it; a published AST or CED
+            An inference folder, as training writes it; an ONNX file that
+            ``fftp-tag export`` has written, which needs no torch; a published
+            AST or CED
             in Hugging Face's form, on disk or as ``owner/name[@revision]`` on
             the hub; or the authors' ``.pth`` file of an AST or an Audio Mamba.
         device : str
@@ -93,7 +96,7 @@ class AudioTagger:
         precision : str
             fp32 or bf16; the latter is slower on CPUs that do not support it.
         threads : int, optional
-            Number of torch's CPU threads in each call; by default, one for
+            Number of CPU threads in each call; by default, torch takes one for
             little work.
         stride : int, optional
             Frames from one token to the next, if not the model's own.
@@ -109,6 +112,15 @@ class AudioTagger:
         ValueError
             If it is no such model, or an argument is wrong.
         """
+        if str(source).endswith(".onnx"):
+            if device != "cpu" or precision != "fp32" or stride is not None:
+                raise ValueError(
+                    f"{source} runs on the CPU, in fp32 and with its own "
+                    "stride: for others, use the model that it was exported "
+                    "from."
+                )
+            return cls(OnnxEngine(source, threads))
+
         from speechbrain_fftp.inference.torch_engine import load_engine
 
         engine = load_engine(

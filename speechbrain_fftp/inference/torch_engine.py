@@ -159,10 +159,8 @@ class TorchEngine(Pretrained):
             Embeddings ``[B, 1, D]``.
         """
         with self.autocast(), self.call_threads.set(wavs):
-            embeddings = self.encode(wavs, wav_lens)
-            if embeddings.shape[1] == 1:
-                return embeddings
-            return pool_tokens("mean", None, embeddings, own_tokens(embeddings))
+            tokens = self.encode(wavs, wav_lens)
+            return mean_token(tokens) if self.has_frames else tokens
 
     def tag_batch(self, wavs, wav_lens=None):
         """Computes the probabilities of all classes.
@@ -316,6 +314,11 @@ class TorchEngine(Pretrained):
         with torch.inference_mode():
             embeddings = self.encode_batch(torch.as_tensor(wavs))
         return embeddings.squeeze(1).float().cpu().numpy()
+
+
+def mean_token(tokens):
+    """The mean ``[B, 1, D]`` of a clip's own time steps ``[B, N, D]``."""
+    return pool_tokens("mean", None, tokens, own_tokens(tokens))
 
 
 def frame_size(compute_features):

@@ -10,7 +10,6 @@ import os
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from speechbrain_fftp.dataio import audio
 
@@ -195,6 +194,8 @@ def read_blocks(source, sample_rate, progress=False):
 
 def show_progress(blocks, name, file):
     """Shows how many seconds of a file were read."""
+    from tqdm import tqdm  # here: it is not needed to be fast
+
     total = file.frames / file.samplerate
     with tqdm(
         total=round(total) if total < 2**31 else None,

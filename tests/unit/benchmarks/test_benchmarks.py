@@ -33,7 +33,8 @@ def script(monkeypatch):
     [
         ("front_end", (), 1),
         ("augmentation", (), 3),
-        ("end_to_end", ("timm", "onnxruntime"), 3),
+        ("end_to_end", ("timm",), 2),
+        ("startup", ("onnxruntime",), 7),
         pytest.param(
             "encoder",
             ("transformers",),

@@ -15,7 +15,7 @@ from small_models import CLIP, RATE, hear_levels
 
 from speechbrain_fftp.inference import AudioTagger
 
-FUNCTIONS = ["tag_file", "embed_file", "timeline", "tag_long", "analyze"]
+FUNCTIONS = ["tag_file", "embed_file", "tag_long", "analyze"]
 
 
 def sound(seconds, seed=0):

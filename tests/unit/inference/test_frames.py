@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import json
-
 import numpy as np
 import pytest
 import soundfile
@@ -14,7 +12,6 @@ import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import load_folder, write_folder
-from speechbrain_fftp.inference.onnx import export_onnx
 from speechbrain_fftp.inference.tagger import join_pieces
 from speechbrain_fftp.inference.torch_engine import TorchEngine
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
@@ -120,23 +117,3 @@ def test_embeddings_are_means_of_own_steps(tagger):
         feats, _ = tagger.engine.tagger.features(wav)
         expected = tagger.engine.tagger.embedding_model(feats).mean(1)
         torch.testing.assert_close(found[i], expected, atol=1e-4, rtol=0)
-
-
-def test_onnx_has_the_time_steps(tagger, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    tagger.engine.mods.classifier.mean_seconds = 0.25
-    path = export_onnx(tagger, tmp_path / "model.onnx")
-    session = onnxruntime.InferenceSession(path)
-    names = [output.name for output in session.get_outputs()]
-    assert names == ["probabilities", "frames"]
-    wavs = 0.1 * torch.randn(2, 30001)
-    inputs = {"wavs": wavs.numpy(), "wav_lens": np.ones(2, np.float32)}
-    found = session.run(None, inputs)
-    for values, expected in zip(found, tagger.engine.tag_frames(wavs)):
-        np.testing.assert_allclose(values, expected, atol=1e-5)
-    metadata = session.get_modelmeta().custom_metadata_map
-    first, step, mean = json.loads(metadata["steps"])
-    times = tagger.engine.step_times(30001)
-    expected = first + step * np.arange(len(times))
-    np.testing.assert_allclose(times, expected, atol=1e-4)
-    assert mean == 0.25

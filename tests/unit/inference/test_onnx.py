@@ -1,4 +1,4 @@
-"""Tests of models exported to ONNX.
+"""Tests of models exported to ONNX, and of ``OnnxEngine``, which runs them.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -6,7 +6,6 @@ Authors
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +22,7 @@ from speechbrain_fftp.inference import (
 )
 from speechbrain_fftp.inference.torch_engine import TorchEngine
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
@@ -34,6 +34,7 @@ pytest.importorskip("onnxscript")
 
 ROOT = Path(__file__).resolve().parents[3]
 LABELS = ["Speech", "Bark, dog", "Siren", "Müsik", "Rain"]
+THRESHOLDS = np.array([0.5, 0.1, 0.9, 0.25, 1.0], np.float32)
 WINDOW = 400 + 127 * 160  # samples of the models' 128 frames
 FORMS = {
     # Wide enough that most of the file is weights, as in real models
@@ -41,6 +42,11 @@ FORMS = {
     "ast-square": (AST, "square", {"embed_dim": 24, "num_heads": 2}),
     "aum-fftp": (AuM, "fftp", {"embed_dim": 24, "bidirectional": "fo-bi"}),
     "convnext-stem": (ConvNeXt1d, "stem", {"embed_dim": 24}),
+    "convnext-frames": (
+        ConvNeXt1d,
+        "fftp",
+        {"embed_dim": 24, "pooling": "tokens"},
+    ),
     "aum-square": (AuM, "square", {"embed_dim": 24, "bidirectional": "bi-bi"}),
 }
 MARKED = [
@@ -67,16 +73,21 @@ def make_tagger(form):
             torch.nn.init.normal_(parameter, std=0.3)
     labels = CategoricalEncoder()
     labels.update_from_iterable(LABELS)
+    classifier = torch.nn.Linear(width, len(LABELS))
+    if form == "convnext-frames":
+        classifier = FrameClassifier(width, len(LABELS))
+        classifier.mean_seconds = 0.25
     modules = {
         "compute_features": KaldiFbank(n_mels=40),
         "mean_var_norm": DatasetNormalization(),
         "embedding_model": encoder,
-        "classifier": torch.nn.Linear(width, len(LABELS)),
+        "classifier": classifier,
     }
     hparams = {
         "label_encoder": labels,
         "sample_rate": 16000,
         "max_frames": 128,
+        "thresholds": THRESHOLDS,
     }
     return AudioTagger(TorchEngine(modules, hparams))
 
@@ -165,27 +176,14 @@ def test_file_is_complete(exported):
     about = session.get_modelmeta().custom_metadata_map
     assert json.loads(about["labels"]) == LABELS
     assert about["sample_rate"] == "16000"
-    assert about["window_samples"] == str(WINDOW)
-    assert set(about) == {"labels", "sample_rate", "window_samples"}
+    assert about["max_samples"] == str(WINDOW)
+    assert json.loads(about["steps"]) is None
+    thresholds = json.loads(about["thresholds"])
+    np.testing.assert_array_equal(np.float32(thresholds), THRESHOLDS)
     # No traces of the machine that exported it
     content = path.read_bytes()
     assert str(ROOT).encode() not in content and b"torch/nn" not in content
     onnx.checker.check_model(path)
-
-
-def test_thresholds_are_metadata(exported, no_second_export, tmp_path):
-    tagger, _ = exported("ast-fftp")
-    limits = np.array([0.5, 0.1, 0.9, 0.25, 1.0], np.float32)
-    engine = tagger.engine
-    tagger = AudioTagger(
-        TorchEngine(
-            dict(engine.mods), {**vars(engine.hparams), "thresholds": limits}
-        )
-    )
-    path = onnx_export.export_onnx(tagger, tmp_path / "model.onnx")
-    about = onnxruntime.InferenceSession(path).get_modelmeta()
-    read = json.loads(about.custom_metadata_map["thresholds"])
-    np.testing.assert_array_equal(np.float32(read), limits)
 
 
 def test_a_failed_export_keeps_the_old_file(
@@ -227,34 +225,135 @@ def test_a_missing_package_is_named(exported, tmp_path, monkeypatch):
         onnx_export.export_onnx(tagger, tmp_path / "model.onnx")
 
 
-def test_the_example_runs_without_torch(exported, tmp_path):
-    tagger, path = exported("ast-fftp")
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
-    texts = "".join(page.read_text("utf-8") for page in pages)
-    codes = re.findall(r"(?ms)^```python\n(.*?)^```$", texts)
-    (code,) = [code for code in codes if "onnxruntime" in code]
-    assert len(code.splitlines()) <= 30
-    block = "import sys\nfor name in ('torch', 'speechbrain', 'torchaudio'):\n"
-    (tmp_path / "example.py").write_text(
-        f"{block}    sys.modules[name] = None\n{code}", "utf-8"
-    )
-    (tmp_path / "model.onnx").write_bytes(path.read_bytes())
-    # Short; two windows that overlap by much, and by little; stereo
-    for samples in ((5000,), (WINDOW + 399,), (2 * WINDOW - 9,), (9000, 2)):
-        wav = noise(*samples).numpy()
-        wav[:WINDOW] *= 0.1
-        sf.write(tmp_path / "clip.wav", wav, 16000, subtype="FLOAT")
-        done = subprocess.run(
-            [sys.executable, "example.py"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+def write_clip(path, seconds=4.0, rate=22050):
+    """A file of noise whose level changes."""
+    wav = noise(int(seconds * rate)).numpy()
+    wav *= np.sin(np.linspace(0, 9, len(wav)))
+    sf.write(path, wav, rate, subtype="FLOAT")
+    return path
+
+
+@pytest.mark.parametrize("form", ["ast-fftp", "convnext-frames"])
+def test_both_engines_give_the_same(exported, tmp_path, form):
+    tagger, model = exported(form)
+    runtime = AudioTagger.from_pretrained(model)
+    for name in ("labels", "sample_rate", "has_frames", "max_window"):
+        assert getattr(runtime, name) == getattr(tagger, name), name
+    for name in ("min_samples", "max_samples", "frame_samples", "single_label"):
+        assert getattr(runtime.engine, name) == getattr(tagger.engine, name)
+    np.testing.assert_array_equal(runtime.thresholds, THRESHOLDS)
+
+    path = write_clip(tmp_path / "clip.wav")
+    short = write_clip(tmp_path / "short.wav", seconds=0.05)
+    for source in (path, short):
+        tags = tagger.tag_file(source, threshold="auto")
+        found = runtime.tag_file(source, threshold="auto")
+        assert [tag.label for tag in found] == [tag.label for tag in tags]
+        embedding = tagger.embed_file(source)
+        np.testing.assert_allclose(
+            runtime.embed_file(source), embedding, atol=1e-4, rtol=1e-4
         )
-        assert done.returncode == 0, done.stderr
-        tags = tagger.tag_file(tmp_path / "clip.wav", top_k=5)
-        printed = [line.split("  ") for line in done.stdout.splitlines()]
-        assert [label for _, label in printed] == [tag.label for tag in tags]
-        for (number, _), tag in zip(printed, tags):
-            assert float(number) == pytest.approx(tag.probability, abs=1e-3)
+        grids = [(0.5, 0.1)]
+        if tagger.has_frames:
+            grids.append((None, None))
+        for window, hop in grids:
+            timeline = tagger.analyze(source, window=window, hop=hop)
+            found = runtime.analyze(source, window=window, hop=hop)
+            np.testing.assert_allclose(found.times, timeline.times, atol=1e-9)
+            np.testing.assert_allclose(found.probs, timeline.probs, atol=1e-4)
+            np.testing.assert_allclose(
+                found.clip_probs, timeline.clip_probs, atol=1e-4
+            )
+            events = timeline.events(0.5)
+            for event, other in zip(events, found.events(0.5), strict=True):
+                assert event.label == other.label
+                assert event.start == pytest.approx(other.start, abs=1e-3)
+                assert event.end == pytest.approx(other.end, abs=1e-3)
+    rows = [list(t.tag_files([path, short])) for t in (tagger, runtime)]
+    for row, expected in zip(*rows, strict=True):
+        assert [t.label for t in row.tags] == [t.label for t in expected.tags]
+    lens = torch.tensor([1.0, 0.3])
+    wavs = noise(2, 9000)
+    found = runtime.encode_batch(wavs, lens)
+    np.testing.assert_allclose(
+        found, tagger.encode_batch(wavs, lens), atol=1e-4, rtol=1e-4
+    )
+
+
+def test_what_an_engine_cannot_do_is_an_error(exported, tmp_path):
+    _, model = exported("ast-fftp")
+    with pytest.raises(ValueError, match="threads"):
+        AudioTagger.from_pretrained(model, threads=0)
+    for options in ({"device": "cuda"}, {"precision": "bf16"}, {"stride": 2}):
+        with pytest.raises(ValueError, match="model.onnx"):
+            AudioTagger.from_pretrained(model, **options)
+    with pytest.raises(FileNotFoundError, match="missing.onnx"):
+        AudioTagger.from_pretrained(tmp_path / "missing.onnx")
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(model.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match="damaged.onnx"):
+        AudioTagger.from_pretrained(damaged)
+    earlier = onnx.load(model)
+    del earlier.metadata_props[:]
+    onnx.save(earlier, tmp_path / "earlier.onnx")
+    with pytest.raises(ValueError, match="export the model again"):
+        AudioTagger.from_pretrained(tmp_path / "earlier.onnx")
+
+
+WITHOUT_TORCH = """
+import sys
+
+
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("torch", "torchaudio", "speechbrain", "hyperpyyaml"):
+            raise ImportError(f"there is no {name}")
+
+
+sys.meta_path.insert(0, NotInstalled())
+
+from speechbrain_fftp.cli.main import main
+
+sys.exit(main())
+"""
+
+
+def test_the_command_runs_without_torch(exported, tmp_path):
+    """Tags, events, live events and scores, all of an ONNX model."""
+    tagger, model = exported("convnext-frames")
+
+    def call(*arguments, sound=None):
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_TORCH, *map(str, arguments)],
+            input=sound,
+            capture_output=True,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
+    clip = write_clip(tmp_path / "clip.wav", rate=16000)
+    end = ["--model", model, "--format", "jsonl"]
+    row = json.loads(call(clip, *end))
+    tags = tagger.tag_file(clip)
+    assert [tag["label"] for tag in row["tags"]] == [t.label for t in tags]
+    row = json.loads(call(clip, "--timeline", *end))
+    events = tagger.tag_long(clip)
+    assert len(row["events"]) == len(events) > 0
+    sound = (noise(32000) * 2**14).short().numpy().tobytes()
+    lines = call(
+        "listen", "--raw", 16000, "--window", 1, *end, sound=sound
+    ).splitlines()
+    assert {json.loads(line)["label"] for line in lines} <= set(LABELS)
+    for label in LABELS[:2]:
+        folder = tmp_path / "data" / label
+        folder.mkdir(parents=True)
+        for number in range(10):
+            write_clip(folder / f"{number}.wav", seconds=0.3 + number / 10)
+    scores = call(
+        *("evaluate", "--model", model, "--split", "train"),
+        *("--data_folder", tmp_path / "data", "--output", tmp_path / "scores"),
+    )
+    assert scores.startswith("mAP")
+    metrics = json.loads((tmp_path / "scores" / "metrics.json").read_text())
+    expected = tagger.evaluate(tmp_path / "data", split="train").metrics
+    assert metrics["mAP"] == pytest.approx(expected["mAP"], abs=1e-3)

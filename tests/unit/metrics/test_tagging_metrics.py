@@ -10,13 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_fftp.metrics.tagging import (
-    AccuracyMetrics,
-    TaggingMetrics,
-    _d_prime,
-    f1_scores,
-    tagging_metrics,
-)
+from speechbrain_fftp.metrics.scores import _d_prime, f1_scores, tagging_metrics
+from speechbrain_fftp.metrics.tagging import AccuracyMetrics, TaggingMetrics
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
 

@@ -1,0 +1,105 @@
+"""Result tables, predictions.csv and probabilities.npz, without torch.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import contextlib
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+import speechbrain_fftp
+from speechbrain_fftp.dataio.files import atomic_path, write_csv
+
+
+def tagging_table(metrics, per_class, labels):
+    """The means and the worst and the best five classes, to print."""
+    lines = [
+        f"mAP      {metrics['mAP']:.4f}",
+        f"AUC      {metrics['AUC']:.4f}",
+        f"d-prime  {metrics['d_prime']:.4f}",
+    ]
+    if "threshold" in metrics:
+        for kind in ("micro", "macro"):
+            f1 = metrics[f"{kind}_F1"]
+            lines.append(
+                f"{kind} F1 {f1:.4f}  (threshold {metrics['threshold']})"
+            )
+    lines += [
+        f"Means over {metrics['num_classes_scored']} of {len(labels)} classes, "
+        f"those with positive and negative clips among {metrics['num_clips']}.",
+        "AP      positives  class",
+    ]
+    ranked = sorted(per_class.items(), key=lambda item: item[1]["AP"])
+    table = [
+        f"{row['AP']:.4f}  {row['positives']:9d}  {labels[c]}"
+        for c, row in ranked
+    ]
+    if len(table) > 10:
+        table[5:-5] = ["..."]
+    return "\n".join(lines + table)
+
+
+def write_predictions(folder, ids, targets, probs, labels, top_k=5):
+    """Writes predictions.csv, and probabilities.npz for later use.
+
+    ``probability`` in predictions.csv is the lowest one among a clip's labels.
+    Rows are sorted by it: errors of the model, or of the labels, come first,
+    clips without a label last.
+    """
+    true = targets > 0.5
+    lowest = np.where(true, probs, np.inf).min(1)
+    top_k = min(top_k, len(labels))
+    best_classes = np.argsort(-probs, axis=1, kind="stable")[:, :top_k]
+    header = ["ID", "labels", "probability"]
+    for rank in range(1, top_k + 1):
+        header += [f"tag_{rank}", f"probability_{rank}"]
+    rows = []
+    for i in np.argsort(lowest, kind="stable"):
+        names = [labels[c] for c in np.flatnonzero(true[i])]
+        row = [ids[i], ";".join(names), f"{lowest[i]:.4f}" if names else ""]
+        for c in best_classes[i]:
+            row += [labels[c], f"{probs[i, c]:.4f}"]
+        rows.append(row)
+    write_csv(Path(folder, "predictions.csv"), header, rows)
+    path = Path(folder, "probabilities.npz")
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(
+            file,
+            ids=np.array(ids),
+            labels=np.array(labels),
+            targets=true,
+            probs=probs.astype(np.float32),
+        )
+
+
+def versions():
+    """Versions of this package, its git commit if any, and what it runs on."""
+    found = {
+        "speechbrain_fftp": speechbrain_fftp.__version__,
+        "python": platform.python_version(),
+        "commit": git_commit(),
+    }
+    for package in ("speechbrain", "torch", "onnxruntime"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def git_commit():
+    """This package's git commit, ``-dirty`` after changes, or None."""
+    package = Path(speechbrain_fftp.__file__).parent
+    git = ["git", "-C", str(package)]
+    # A package that is installed in another project is not tracked there
+    tracked = [*git, "ls-files", "--error-unmatch", "__init__.py"]
+    describe = [*git, "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        subprocess.run(tracked, capture_output=True, check=True)
+        done = subprocess.run(describe, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.decode().strip()
