@@ -37,9 +37,6 @@ INTEGRITY = {
     "ort-wasm-simd-threaded.wasm": "sha384-vjBJ1z7qrhkTyYsNqKeF6c7N+nOJSU94czEo+tvZcu8G75JparGq9kB+kTnEUNVM",
 }
 HOST = f"https://cdn.jsdelivr.net/npm/{PACKAGE}@{VERSION}/dist/"
-# Of the metadata of a model.onnx
-NEEDED = ("labels", "sample_rate", "max_samples", "min_samples")
-OPTIONAL = ("single_label", "thresholds", "steps")
 
 
 def add_options(parser):
@@ -73,24 +70,30 @@ def run(args, parser):
 
 def write_page(args, folder, dist):
     """Writes the page into an empty folder, with the runtime of ``dist``."""
+    from speechbrain_fftp.dataio.files import write_json
+    from speechbrain_fftp.inference.onnx_engine import OnnxEngine
+
     shutil.copytree(STATIC, folder, dirs_exist_ok=True)
     model = folder / "model.onnx"
-    if Path(args.model).suffix == ".onnx":
-        metadata = read_metadata(args.model)
+    tagger = options.load_tagger(args)
+    if args.model.endswith(".onnx"):
+        engine = tagger.engine
+        weights = Path(f"{args.model}.data")
         shutil.copyfile(args.model, model)
     else:
-        tagger = options.load_tagger(args)
-
         from speechbrain_fftp.inference.onnx import export_onnx
 
-        export_onnx(tagger, model, report=print)
-        metadata = read_metadata(model)
-    if list(folder.glob("*.data")):
+        export_onnx(tagger, model)
+        engine = OnnxEngine(model)
+        weights = Path(f"{model}.data")
+    if weights.exists():
         raise ValueError(
             f"{args.model} has more than 2 GB of weights, which is too much "
             "for a browser: choose a smaller model."
         )
-    write_json(folder / "model.json", metadata)
+    metadata = engine.session.get_modelmeta().custom_metadata_map
+    about = {name: json.loads(text) for name, text in metadata.items()}
+    write_json(folder / "model.json", about)
     if dist is None:
         source = HOST
     else:
@@ -100,12 +103,6 @@ def write_page(args, folder, dist):
             shutil.copyfile(dist / name, folder / source / name)
     runtime = {"folder": source, "integrity": INTEGRITY}
     write_json(folder / "runtime.json", runtime)
-
-
-def write_json(path, content):
-    """Writes a JSON file."""
-    text = json.dumps(content, indent=2, ensure_ascii=False)
-    path.write_text(f"{text}\n", "utf-8")
 
 
 def find_runtime(path):
@@ -135,39 +132,3 @@ def find_runtime(path):
         f"{path} has no {PACKAGE}: npm install {PACKAGE}@{VERSION} and give "
         "the folder node_modules."
     )
-
-
-def read_metadata(path):
-    """What the page needs to know of a ``model.onnx``, by name.
-
-    Raises
-    ------
-    ImportError
-        If onnxruntime is missing.
-    ValueError
-        If it is no model of ``fftp-tag export``.
-    """
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ImportError(
-            "A page needs the package onnxruntime: "
-            'pip install -c constraints.txt -e ".[export]"'
-        ) from None
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no {path}.")
-    try:
-        session = onnxruntime.InferenceSession(
-            path, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # ONNX Runtime's have no class in common
-        raise ValueError(f"{path} is not a model in ONNX: {error}") from None
-    texts = session.get_modelmeta().custom_metadata_map
-    missing = [name for name in NEEDED if name not in texts]
-    if missing:
-        raise ValueError(
-            f"{path} has no {', '.join(missing)} in its metadata: export "
-            "the model again with fftp-tag export --to onnx"
-        )
-    known = [name for name in (*NEEDED, *OPTIONAL) if name in texts]
-    return {name: json.loads(texts[name]) for name in known}

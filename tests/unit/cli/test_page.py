@@ -9,10 +9,13 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from speechbrain_fftp.cli import page
 from speechbrain_fftp.cli.main import main
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.onnx_engine import OnnxEngine
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -25,8 +28,9 @@ METADATA = {
     "min_samples": 1840,
     "frame_samples": 160,
     "single_label": False,
+    "thresholds": None,
+    "steps": None,
 }
-STEPS = {"first_seconds": 0.0575, "step_samples": 800, "mean_seconds": 0.4}
 
 
 def write_model(path, metadata):
@@ -80,20 +84,28 @@ def test_the_folder_has_all_that_the_page_needs(model, tmp_path, capsys):
     assert names(target) == static | written
     assert (target / "model.onnx").read_bytes() == model.read_bytes()
     about = json.loads((target / "model.json").read_text("utf-8"))
-    known = {k: v for k, v in METADATA.items() if k != "frame_samples"}
-    assert about == known
+    assert about == METADATA
     runtime = json.loads((target / "runtime.json").read_text())
     assert runtime["folder"].startswith("https://")
     assert f"onnxruntime-web@{page.VERSION}/" in runtime["folder"]
     assert runtime["integrity"] == page.INTEGRITY
 
 
-def test_steps_and_thresholds_are_passed_on(tmp_path):
-    more = {**METADATA, "thresholds": [0.25, 0.5], "steps": STEPS}
-    model = write_model(tmp_path / "model.onnx", more)
-    assert main(["page", str(model), str(tmp_path / "page")]) == 0
-    about = json.loads((tmp_path / "page" / "model.json").read_text("utf-8"))
-    assert about["thresholds"] == [0.25, 0.5] and about["steps"] == STEPS
+def test_an_inference_folder_is_exported(exported, tmp_path):
+    pytest.importorskip("onnxscript")
+    target = tmp_path / "page"
+    assert main(["page", str(exported[1]), str(target)]) == 0
+    tagger = AudioTagger.from_pretrained(exported[1])
+    about = json.loads((target / "model.json").read_text("utf-8"))
+    assert about["labels"] == tagger.labels
+    assert about["max_samples"] == tagger.engine.max_samples
+    wavs = np.random.default_rng(0).uniform(-0.2, 0.2, (1, 16000))
+    wavs = wavs.astype(np.float32)
+    np.testing.assert_allclose(
+        OnnxEngine(target / "model.onnx").probabilities(wavs),
+        tagger.engine.probabilities(wavs),
+        atol=1e-4,
+    )
 
 
 @pytest.mark.parametrize("inside", ["", "onnxruntime-web"])
