@@ -3,7 +3,7 @@
 const FFT_SIZE = 512;
 const FRAMES = 4; // whose mean is a column of the spectrogram
 const RANGE_DB = 70; // below the loudest cell
-const ROW = 30; // pixels of a class
+const ROW = 34; // pixels of a class
 const BAR = 12; // of which show its probability
 
 const mel = (hertz) => Math.log10(1 + hertz / 700);
@@ -105,7 +105,7 @@ export function drawTimeline(canvas, timeline, events, top) {
   shown.forEach((number, row) => {
     const y = row * ROW * scale;
     context.fillStyle = style.color;
-    context.fillText(labels[number], 0, y, width);
+    context.fillText(labels[number], 4 * scale, y, width);
     const bar = y + 15 * scale;
     for (let x = 0; x < width; x++) {
       // The nearest window, and the highest one where there are many

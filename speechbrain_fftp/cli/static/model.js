@@ -1,16 +1,14 @@
 // The model in its worker, as functions that return promises.
 
 export class Model {
-  answers = new Map(); // functions that take an answer, by the id of a message
-  lastId = 0;
+  pending = { id: 0 }; // the last message that was sent
 
-  // `report` is called with the share of loading or analysing that is done.
+  // `report` is called with the share of the model that is loaded.
   constructor(report) {
-    this.report = report;
-    this.ready = this.load();
+    this.ready = this.load(report);
   }
 
-  async load() {
+  async load(report) {
     const [about, runtime] = await Promise.all(
       ["model.json", "runtime.json"].map(read),
     );
@@ -18,16 +16,17 @@ export class Model {
     this.worker.onmessage = ({ data }) => this.receive(data);
     this.worker.onerror = ({ message }) => {
       const error = `The worker has failed: ${message || "it could not be loaded."}`;
-      for (const id of this.answers.keys()) this.receive({ id, error });
+      this.receive({ id: this.pending.id, error });
     };
-    await this.ask({ about, runtime });
+    await this.ask({ about, runtime }, report);
     this.about = about;
     return this;
   }
 
-  // The timeline of samples; null if something else was asked meanwhile.
-  analyze(samples) {
-    return this.ask({ samples });
+  // The timeline of samples; null if something else is asked meanwhile. `report`
+  // is called with the share that is done.
+  analyze(samples, report) {
+    return this.ask({ samples }, report);
   }
 
   // The probabilities of a short clip.
@@ -35,28 +34,20 @@ export class Model {
     return this.ask({ clip });
   }
 
-  ask(message) {
-    const id = ++this.lastId;
-    // What was asked before is not answered any more
-    for (const resolve of this.answers.values()) resolve({ result: null });
-    this.answers.clear();
+  ask(message, report) {
+    this.pending.resolve?.(null); // what was asked before
+    const id = this.pending.id + 1;
     return new Promise((resolve, reject) => {
-      this.answers.set(id, ({ result, error }) => {
-        if (error) reject(new Error(error));
-        else resolve(result);
-      });
+      this.pending = { id, resolve, reject, report };
       this.worker.postMessage({ ...message, id });
     });
   }
 
-  receive({ id, progress, ...answer }) {
-    if (!this.answers.has(id)) return;
-    if (progress !== undefined) {
-      this.report(progress);
-    } else {
-      this.answers.get(id)(answer);
-      this.answers.delete(id);
-    }
+  receive({ id, progress, result, error }) {
+    if (id !== this.pending.id) return;
+    if (progress !== undefined) this.pending.report(progress);
+    else if (error) this.pending.reject(new Error(error));
+    else this.pending.resolve(result);
   }
 }
 

@@ -36,7 +36,9 @@ async function open(file) {
       );
     }
     showStatus(`Tagging ${file.name} …`);
-    const timeline = await model.analyze(samples);
+    const timeline = await model.analyze(samples, (share) => {
+      if (own === work) showProgress(share);
+    });
     if (own !== work || !timeline) return;
     showClip(file, samples, { ...timeline, labels: about.labels });
     showStatus(`${file.name}, ${formatTime(timeline.duration, 1)}`);
@@ -53,6 +55,7 @@ function startWork(text) {
   for (const id of ["heard", "clip", "error", "progress"])
     find(id).hidden = true;
   showStatus(text);
+  showProgress();
   return work;
 }
 
@@ -67,9 +70,11 @@ function showError(text) {
   find("error").hidden = false;
 }
 
+// A bar, that only moves as long as the share is not known.
 function showProgress(share) {
   find("progress").hidden = false;
-  find("progress").value = share;
+  if (share === undefined) find("progress").removeAttribute("value");
+  else find("progress").value = share;
 }
 
 // Results
@@ -147,10 +152,10 @@ function element(name, ...children) {
   return made;
 }
 
-async function play({ start, end }) {
+function play({ start, end }) {
   player.currentTime = start;
   stopAt = end;
-  await player.play();
+  player.play();
 }
 
 function redraw() {
@@ -165,14 +170,23 @@ function redraw() {
 }
 
 function followPlayer() {
-  if (player.currentTime >= stopAt) {
-    player.pause();
-    stopAt = Infinity;
-  }
+  if (player.currentTime >= stopAt) player.pause();
   const share = clip ? player.currentTime / clip.timeline.duration : 0;
   find("cursor").style.left = `${100 * Math.min(share, 1)}%`;
-  requestAnimationFrame(followPlayer);
 }
+
+// In the background, the player's own updates are all there is.
+player.ontimeupdate = followPlayer;
+player.onpause = () => {
+  stopAt = Infinity;
+};
+player.onseeking = () => {
+  if (player.currentTime > stopAt) stopAt = Infinity; // by its controls
+};
+requestAnimationFrame(function repeat() {
+  followPlayer();
+  requestAnimationFrame(repeat);
+});
 
 // The microphone
 
@@ -263,9 +277,12 @@ document.ondrop = (event) => {
   stopListening();
   open(file);
 };
-window.onresize = redraw;
+let resizing; // a timer: pictures are drawn when the size has settled
+window.onresize = () => {
+  clearTimeout(resizing);
+  resizing = setTimeout(redraw, 100);
+};
 matchMedia("(prefers-color-scheme: dark)").onchange = redraw;
-requestAnimationFrame(followPlayer);
 
 showStatus("Loading the model …");
 model.ready.then(
