@@ -227,7 +227,8 @@ def dataio_prep(hparams):
     @sb.utils.data_pipeline.provides("targets")
     def label_pipeline(labels):
         """Multi-hot vector ``[C]`` of a clip's labels."""
-        indices = label_encoder.encode_sequence_torch(labels.split(";"))
+        names = labels.split(";") if labels else []
+        indices = label_encoder.encode_sequence_torch(names)
         return torch.zeros(len(label_encoder)).index_fill(0, indices, 1.0)
 
     datasets = {}

@@ -1,8 +1,9 @@
 """A demo set of synthetic sounds, generated into a prepared folder.
 
 Each clip mixes one to three sounds of different AudioSet classes, at random
-times and levels, with a noise floor. ``events.csv`` has their onsets and
-offsets. The classes are those that can be synthesised well: each has a function
+times and levels, with a noise floor; a few clips have none: silence, or noise as
+of a quiet room. ``events.tsv`` has onsets and offsets, as in DCASE's tables of
+strong labels. The classes are those that can be synthesised well: each has a function
 of a random generator and an array of times in seconds, which draws its own
 frequencies, rates and so on; its level is arbitrary.
 
@@ -11,6 +12,7 @@ Authors
 """
 
 import base64
+import csv
 import hashlib
 import logging
 import os
@@ -21,18 +23,20 @@ from tqdm.contrib.concurrent import thread_map
 
 from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio.audio import resample
-from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.datasets import manifests
 from speechbrain_fftp.datasets.prepared import prepare_folder
 
 logger = logging.getLogger(__name__)
 
+EVENTS = "events.tsv"
 SAMPLE_RATE = 16000
 FADE_SECONDS = 0.01  # at both ends, applied when sounds are mixed
 CLIP_SECONDS = 10.0
 PEAK = 0.3  # of an event at 0 dB, so that three of them stay below full scale
 LEVELS_DB = (-12, 0)  # of the events
 FLOOR_DB = -50
+ROOM_DB = (-70, -35)  # of the noise of clips without sounds
+CLIPS_PER_EMPTY = 20  # clips with sounds for each clip without
 
 
 def prepare_demo(
@@ -49,8 +53,8 @@ def prepare_demo(
     """Generates a multi-label set as a prepared folder, unless it is there.
 
     Writes ``flac/ID.flac`` (10 s, mono), the manifests and tables of any
-    prepared folder, and ``events.csv`` (id, onset, offset, mid, label; in
-    seconds). The same settings give the same clips.
+    prepared folder, and ``events.tsv`` (filename, onset, offset, event_label;
+    in seconds). The same settings give the same clips.
 
     Arguments
     ---------
@@ -63,7 +67,7 @@ def prepare_demo(
     skip_prep : bool
         Whether to do nothing.
     num_train, num_valid, num_eval : int
-        Number of clips.
+        Number of clips with sounds. For every 20 of them, there is one without.
     seed : int
         Clips with another seed are others.
 
@@ -79,7 +83,7 @@ def prepare_demo(
         raise ValueError(f"Every split needs at least one clip: {sizes}")
     settings = {
         "content": "demo set",
-        "version": 2,
+        "version": 3,
         "seed": seed,
         "sample_rate": sample_rate,
         **sizes,
@@ -87,7 +91,7 @@ def prepare_demo(
     with prepare_folder(
         prepared_folder,
         settings,
-        tables=(*manifests.TABLES, "events.csv"),
+        tables=(*manifests.TABLES, EVENTS),
         parts=("flac",),
     ) as to_do:
         if not to_do:
@@ -99,7 +103,9 @@ def prepare_demo(
         clips = [
             (split, number, classes)
             for split, size in sizes.items()
-            for number, classes in enumerate(_draw_classes(rng, size))
+            for number, classes in enumerate(
+                _draw_classes(rng, size) + [()] * -(-size // CLIPS_PER_EMPTY)
+            )
         ]
 
         def write(clip):
@@ -140,6 +146,9 @@ def _draw_classes(rng, num_clips):
 def generate_clip(seed, split, number, classes):
     """Generates a clip with events of some classes, given by their index.
 
+    Without classes, it is silent, or has noise of any level.
+
+
     Returns its id, its samples ``[S]`` and its events as onset, offset, both in
     seconds, and class.
     """
@@ -150,7 +159,12 @@ def generate_clip(seed, split, number, classes):
         clip_id = f"-{clip_id[1:]}"
     rng = np.random.default_rng(list(digest))
     size = round(CLIP_SECONDS * SAMPLE_RATE)
-    audio = PEAK * 10 ** (FLOOR_DB / 20) * coloured_noise(rng, size, 0.7)
+    floor = coloured_noise(rng, size, 0.7)
+    if not classes:
+        level = PEAK * 10 ** (rng.uniform(*ROOM_DB) / 20)
+        is_silent = rng.uniform() < 0.3
+        return clip_id, floor * (0 if is_silent else level), []
+    audio = PEAK * 10 ** (FLOOR_DB / 20) * floor
     events = []
     for index in classes:
         duration = round(rng.uniform(1.5, 8), 3)
@@ -173,15 +187,20 @@ def _write_tables(prepared_folder, sizes, generated):
         mids = tuple(CLASSES[index][0] for *_, index in events)
         clips[split].append(manifests.Clip(clip_id, mids=mids))
     ids = [clip.id for split in clips for clip in clips[split]]
-    write_csv(
-        os.path.join(prepared_folder, "events.csv"),
-        ("id", "onset", "offset", "mid", "label"),
-        [
-            (clip_id, f"{onset:.3f}", f"{offset:.3f}", *CLASSES[index][:2])
-            for _, clip_id, events in generated
-            for onset, offset, index in sorted(events)
-        ],
-    )
+    rows = []
+    for _, clip_id, events in generated:
+        name = f"{clip_id}.flac"
+        for onset, offset, index in sorted(events):
+            label = CLASSES[index][1]
+            rows.append((name, f"{onset:.3f}", f"{offset:.3f}", label))
+        if not events:  # the clip is listed, and has none
+            rows.append((name, "", "", ""))
+    with open(
+        os.path.join(prepared_folder, EVENTS), "w", newline="", encoding="utf-8"
+    ) as file:
+        table = csv.writer(file, delimiter="\t", lineterminator="\n")
+        table.writerow(("filename", "onset", "offset", "event_label"))
+        table.writerows(rows)
     manifests.write_report(
         prepared_folder,
         "the demo set",

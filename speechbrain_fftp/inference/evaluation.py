@@ -85,7 +85,7 @@ def list_prepared(folder, split):
         wav = row["wav"]
         for name in ("data_root", "data_folder", "test_set"):
             wav = wav.replace(f"${name}", str(places.get(name)))
-        labels = row["labels"].split(";") if "labels" in row else [row["label"]]
+        labels = (row.get("labels") or row.get("label") or "").split(";")
         clips.append(
             LabelledClip(row["ID"], labels, functools.partial(str, wav))
         )

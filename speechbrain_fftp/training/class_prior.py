@@ -14,6 +14,7 @@ def count_labels(dataset):
     counts = Counter()
     for row in dataset.data.values():
         counts.update(set(row["labels"].split(";")))
+    del counts[""]  # of clips without a label
     return counts
 
 

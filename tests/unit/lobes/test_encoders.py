@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.ATST import ATST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
@@ -47,6 +48,12 @@ ENCODERS = {
         {"kernel": 3, "pooling": "mean+std"},
     ),
     "CED": (CED, None, {"num_heads": 3, "n_mels": 32}),
+    "ATST": (ATST, "fftp", {"num_heads": 3, "pooling": "mean"}),
+    "ATST Dasheng": (
+        ATST,
+        "stem",
+        {"num_heads": 3, "pooling": "mean", "has_bin_norm": True},
+    ),
 }
 every_encoder = pytest.mark.parametrize("name", ENCODERS)
 # Shorter than a patch, of odd lengths, and longer than max_frames
@@ -138,7 +145,7 @@ def test_a_state_dict_holds_all_weights(name):
     assert torch.equal(other(feats), encoder(feats))
 
 
-@pytest.mark.parametrize("name", ["AST", "AST square", "AuM fo-bi"])
+@pytest.mark.parametrize("name", ["AST", "AST square", "AuM fo-bi", "ATST"])
 @torch.no_grad()
 def test_weights_of_another_clip_length_load(name):
     encoder, longer = make_encoder(name), make_encoder(name, max_frames=120)
@@ -148,7 +155,7 @@ def test_weights_of_another_clip_length_load(name):
     torch.testing.assert_close(new[:, [0, -1]], old[:, [0, -1]])
 
 
-@pytest.mark.parametrize("name", ["AST", "ConvNeXt1d", "CED"])
+@pytest.mark.parametrize("name", ["AST", "ConvNeXt1d", "CED", "ATST"])
 def test_dropout_acts_in_train_mode_only(name):
     encoder, plain = make_encoder(name, dropout=0.5), make_encoder(name)
     feats = random_feats(encoder, 2, 60)
@@ -214,6 +221,13 @@ def test_embedding_depends_on_the_order_of_the_frames(name):
         (lambda: CED(depth=1, max_frames=15), "16 frames.*max_frames=15"),
         (lambda: CED(depth=1, n_mels=15), "16 bins.*n_mels=15"),
         (lambda: CED(depth=1, num_heads=5), "embed_dim=192.*num_heads=5"),
+        (lambda: ATST(embed_dim=50, num_heads=4), "embed_dim=50.*num_heads=4"),
+        (lambda: ATST(depth=1, max_frames=3), "4 frames.*max_frames=3"),
+        (lambda: ATST(depth=1, pooling="cls"), "pooling='cls'.*mean"),
+        (
+            lambda: ATST(16, 24, 1, 3, EMBEDDINGS["square"]()),
+            "all 16 mel bins, not 8",
+        ),
         (lambda: AST(20, 24, 1, 3, EMBEDDINGS["fftp"]()), "n_mels=16"),
         (lambda: AST(16, 48, 1, 3, EMBEDDINGS["fftp"]()), "embed_dim=24"),
         (lambda: AuM(16, 48, 1, "fo-bi", EMBEDDINGS["fftp"]()), "embed_dim=24"),
