@@ -9,9 +9,12 @@ Authors
 
 import base64
 import csv
+import functools
 import json
 import os
 import shutil
+import threading
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -22,6 +25,7 @@ import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.cli.main import main
+from speechbrain_fftp.cli.serve import Handler
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.events import step_targets
 from speechbrain_fftp.inference.onnx import export_onnx
@@ -138,31 +142,31 @@ def clips_tagger(exported):
 
 @pytest.fixture(scope="module")
 def build_page(tmp_path_factory):
-    """A function that writes the page of an AudioTagger to a folder."""
+    """A function that writes the page of an ONNX model to a folder."""
     runtime = ROOT / "node_modules"
     if not (runtime / "onnxruntime-web").is_dir():
         missing("onnxruntime-web is not installed: npm install")
 
-    def build(tagger):
-        folder = tmp_path_factory.mktemp("page")
-        path = export_onnx(tagger, folder / "exported.onnx")
+    def build(model):
+        folder = tmp_path_factory.mktemp("pages") / "page"
         options = ["--runtime", str(runtime)]
-        assert main(["page", str(path), str(folder / "page"), *options]) == 0
-        return folder / "page"
+        assert main(["page", str(model), str(folder), *options]) == 0
+        return folder
 
     return build
 
 
 @pytest.fixture(scope="module")
-def steps_page(steps_tagger, build_page):
+def steps_page(steps_tagger, build_page, tmp_path_factory):
     """Of a model that classifies time steps, with learned thresholds."""
-    return build_page(steps_tagger)
+    path = tmp_path_factory.mktemp("onnx") / "steps.onnx"
+    return build_page(export_onnx(steps_tagger, path))
 
 
 @pytest.fixture(scope="module")
-def clips_page(clips_tagger, build_page):
+def clips_page(onnx_file, build_page):
     """Of a model that classifies clips of up to 1.3 s."""
-    return build_page(clips_tagger)
+    return build_page(onnx_file)
 
 
 @pytest.fixture(scope="module")
@@ -326,55 +330,55 @@ def clip(tmp_path_factory):
     return path
 
 
-def analyze(tagger, path):
-    """The timeline with the windows of the page."""
-    if tagger.has_frames:
-        return tagger.analyze(path)
-    size = min(2 * RATE, tagger.engine.max_samples)
-    return tagger.analyze(path, size / RATE, round(size / 4) / RATE)
-
-
-# What the page computes of a file, without showing it
-TIMELINE = """
-    const [content, rate] = given;
+# What the page computes of files, without showing it
+TIMELINES = """
+    const [contents, rate] = given;
     const { decode } = await import("./audio.js");
     const { Model } = await import("./model.js");
-    const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt());
-    const samples = await decode(new File([bytes], "clip.wav"), rate);
-    const shares = [];
     const model = new Model(() => {});
     await model.ready;
-    const timeline = await model.analyze(samples, (share) => shares.push(share));
-    model.worker.terminate();
-    for (const name of ["probs", "clipProbs"]) {
-        timeline[name] = Array.from(timeline[name]);
+    const found = [];
+    for (const content of contents) {
+        const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt());
+        const samples = await decode(new File([bytes], "clip.wav"), rate);
+        const shares = [];
+        const timeline = await model.analyze(
+            samples, (share) => shares.push(share));
+        for (const name of ["probs", "clipProbs"]) {
+            timeline[name] = Array.from(timeline[name]);
+        }
+        found.push({ ...timeline, shares });
     }
-    return { ...timeline, shares };"""
+    model.worker.terminate();
+    return found;"""
 
 
 @pytest.mark.parametrize("name", ["clips", "steps"])
-@pytest.mark.parametrize("seconds", [0.05, 1.0, 3.0, 11.3])
-def test_probabilities_are_those_of_python(request, tmp_path, name, seconds):
+def test_probabilities_are_those_of_python(request, tmp_path, name):
     page = request.getfixturevalue(name)
     tagger = request.getfixturevalue(f"{name}_tagger")
-    path = tmp_path / "clip.wav"
-    sounds = [("Beep", 0, seconds / 2), ("Hum", seconds / 3, seconds)]
-    sf.write(path, make_clip(seconds, sounds), RATE, subtype="FLOAT")
-    content = base64.b64encode(path.read_bytes()).decode()
-    found = page.run(TIMELINE, content, RATE)
-    expected = analyze(tagger, path)
-    np.testing.assert_allclose(found["times"], expected.times, atol=1e-6)
-    for key, values in (
-        ("probs", expected.probs),
-        ("clipProbs", expected.clip_probs),
-    ):
-        np.testing.assert_allclose(
-            found[key], values.ravel(), rtol=0, atol=1e-3
-        )
-    assert found["duration"] == pytest.approx(expected.duration)
-    assert found["window"] == pytest.approx(expected.window, abs=1e-6)
-    assert found["shares"] == sorted(found["shares"])
-    assert found["shares"][-1] == pytest.approx(1)
+    paths = []
+    for seconds in (0.05, 1.0, 3.0, 11.3):
+        paths.append(tmp_path / f"{seconds}.wav")
+        sounds = [("Beep", 0, seconds / 2), ("Hum", seconds / 3, seconds)]
+        wav = make_clip(seconds, sounds)
+        sf.write(paths[-1], wav, RATE, subtype="FLOAT")
+    contents = [base64.b64encode(path.read_bytes()).decode() for path in paths]
+    timelines = page.run(TIMELINES, contents, RATE)
+    for path, found in zip(paths, timelines, strict=True):
+        expected = tagger.analyze(path)
+        np.testing.assert_allclose(found["times"], expected.times, atol=1e-6)
+        for key, values in (
+            ("probs", expected.probs),
+            ("clipProbs", expected.clip_probs),
+        ):
+            np.testing.assert_allclose(
+                found[key], values.ravel(), rtol=0, atol=1e-3
+            )
+        assert found["duration"] == pytest.approx(expected.duration)
+        assert found["window"] == pytest.approx(expected.window, abs=1e-6)
+        assert found["shares"] == sorted(found["shares"])
+        assert found["shares"][-1] == pytest.approx(1)
 
 
 def seconds_of(text):
@@ -395,7 +399,7 @@ def check_events(found, expected):
 
 def test_what_is_shown_of_a_file(steps, steps_tagger, clip):
     steps.tag(clip)
-    expected = analyze(steps_tagger, clip)
+    expected = steps_tagger.analyze(clip)
     shown = steps.tags()
     tags = expected.tags()
     assert list(shown) == [tag.label for tag in tags] and len(shown) == 3
@@ -426,7 +430,7 @@ def test_what_is_shown_of_a_file(steps, steps_tagger, clip):
 
 def test_downloads(steps, steps_tagger, clip):
     steps.tag(clip)
-    expected = analyze(steps_tagger, clip)
+    expected = steps_tagger.analyze(clip)
     events = expected.events("auto")
     header, *rows = csv.reader(
         steps.download("csv", "three tones.wav.csv").splitlines()
@@ -526,7 +530,7 @@ def test_three_minutes_of_mp3(clips, clips_tagger, tmp_path):
     assert len(set(shares)) > 10
     assert shares[-10:] == sorted(shares[-10:])
     assert not clips.find("#progress").is_displayed()
-    expected = analyze(clips_tagger, path)
+    expected = clips_tagger.analyze(path)
     shown = clips.tags()
     for tag in expected.tags():
         # Decoders differ a little
@@ -601,7 +605,7 @@ def test_the_last_of_two_files_counts(clips, clips_tagger, tmp_path, clip):
     clips.choose(long)
     clips.wait(lambda _: "Tagging long.wav" in clips.find("#status").text)
     clips.tag(clip)
-    tags = analyze(clips_tagger, clip).tags()
+    tags = clips_tagger.analyze(clip).tags()
     assert list(clips.tags()) == [tag.label for tag in tags]
     assert list(clips.tags().values()) == pytest.approx(
         [tag.probability for tag in tags], abs=1e-3
@@ -652,27 +656,65 @@ def test_a_missing_or_changed_file_is_named(
         assert name in page.wait_for_error()
 
 
-@pytest.mark.parametrize("width", [360, 390, 700, 1300])
-def test_the_page_fits(steps, clip, width):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1}
-    steps.driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {**size, "mobile": False}
-    )
+class OtherHost(Handler):
+    """A server that lets pages of other hosts load its files."""
+
+    def end_headers(self):
+        self.send_header("Access-Control-Allow-Origin", "*")
+        super().end_headers()
+
+
+def test_the_runtime_may_be_on_another_host(
+    chromium, serve_page, steps_page, tmp_path, clip
+):
+    folder = tmp_path / "page"
+    shutil.copytree(steps_page, folder)
+    runtime = json.loads((folder / "runtime.json").read_text())
+    handler = functools.partial(OtherHost, directory=folder / runtime["folder"])
+    other = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+    runtime["folder"] = f"http://127.0.0.1:{other.server_port}/"
+    (folder / "runtime.json").write_text(json.dumps(runtime))
     try:
-        steps.tag(clip)
-        outside = steps.run("""
-            const right = document.documentElement.clientWidth;
-            const all = document.querySelectorAll("body, body *");
-            return Array.from(all).filter((element) => {
-                const box = element.getBoundingClientRect();
-                return box.width > 1 && (box.left < 0 || box.right > right + 1);
-            }).map((element) => element.outerHTML);""")
-        assert outside == []
-        cut = steps.run("""
-            return Array.from(document.querySelectorAll("#events span, #tags *"))
-                .filter((element) => element.scrollWidth > element.clientWidth + 1
-                        && element.clientWidth).length;""")
-        assert cut == 0
+        with serve_page(folder) as server:
+            page = Page(chromium[0], f"http://127.0.0.1:{server.port}/")
+            page.tag(clip)
+            assert len(page.events()) == 2
+    finally:
+        other.shutdown()
+        other.server_close()
+
+
+def test_the_page_fits(steps, clip):
+    steps.tag(clip)
+    try:
+        for width in (360, 390, 700, 1300):
+            size = {"width": width, "height": 900, "deviceScaleFactor": 1}
+            steps.driver.execute_cdp_cmd(
+                "Emulation.setDeviceMetricsOverride", {**size, "mobile": False}
+            )
+            # The pictures are drawn again
+            steps.wait(
+                lambda driver: driver.execute_script(
+                    """
+                    const {width, clientWidth} = document.querySelector("#timeline");
+                    return innerWidth == arguments[0] && width == clientWidth;""",
+                    width,
+                )
+            )
+            outside = steps.run("""
+                const right = document.documentElement.clientWidth;
+                const all = document.querySelectorAll("body, body *");
+                return Array.from(all).filter((element) => {
+                    const box = element.getBoundingClientRect();
+                    return box.width > 1 && (box.left < 0 || box.right > right + 1);
+                }).map((element) => element.outerHTML);""")
+            assert outside == []
+            cut = steps.run("""
+                return Array.from(document.querySelectorAll("#events span, #tags *"))
+                    .filter((element) => element.clientWidth
+                            && element.scrollWidth > element.clientWidth + 1).length;""")
+            assert cut == 0
     finally:
         steps.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
