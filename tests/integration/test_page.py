@@ -546,7 +546,7 @@ def test_the_microphone_is_tagged_live_and_then_whole(steps):
     steps.wait_for_results("recording.wav")
     shown = steps.tags()
     assert list(shown)[0] == "Beep" and shown["Beep"] > 0.5
-    assert [row[1] for row in steps.events()] == ["Beep"]
+    assert "Beep" in [row[1] for row in steps.events()]
     # What can be played is what was recorded: the tone
     content = steps.run("""const player = document.querySelector("#player");
         const bytes = await (await fetch(player.src)).arrayBuffer();
