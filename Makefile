@@ -57,7 +57,8 @@ bench-gpu:
 	$(PYTHON) benchmarks/performance_table.py
 
 # Draw the pictures in docs/: make docs CLIP=clip.flac [MODEL=folder]. MODEL is
-# the demo's by default. The screenshots of the page need Chromium.
+# the demo's by default. The screenshots of the page need Chromium and `npm
+# install`.
 docs: $(DEV_INSTALLED)
 	$(VENV)/bin/python docs/plot_specmask.py "$(CLIP)" docs/specmask.png
 	$(VENV)/bin/python docs/plot_tags.py "$(MODEL)" docs/tags.png "$(CLIP)"

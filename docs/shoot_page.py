@@ -1,37 +1,59 @@
-"""Takes screenshots of the page of ``fftp-tag serve`` with an example's tags.
+"""Takes screenshots of the page of ``fftp-tag page`` with a clip's events.
 
 Writes page.png, page_dark.png and page_phone.png, which is 390 pixels wide.
-Needs selenium, Chromium and its driver.
+Needs selenium, Chromium and its driver, and `npm install`.
 
-> python docs/shoot_page.py MODEL_FOLDER docs
+> python docs/shoot_page.py MODEL docs
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
 import io
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
+import threading
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
+import soundfile as sf
 from PIL import Image
 from selenium import webdriver
-from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-PORT = 7869
+from speechbrain_fftp.cli.main import main as fftp_tag
+from speechbrain_fftp.cli.serve import HOST, Handler
+from speechbrain_fftp.datasets.demo import CLASSES, SAMPLE_RATE
+
+RUNTIME = Path(__file__).resolve().parents[1] / "node_modules"
 FLAGS = "--headless=new --no-sandbox --disable-gpu --hide-scrollbars"
+CLIP = "Siren, then a dial tone.wav"
+# Label, start and end in seconds
+SOUNDS = (("Siren", 0.5, 4.5), ("Dial tone", 5.0, 8.0), ("Siren", 8.5, 9.5))
 # File, width in pixels, colour scheme
 PICTURES = (
     ("page.png", 1200, "light"),
     ("page_dark.png", 1200, "dark"),
     ("page_phone.png", 390, "light"),
 )
+
+
+def write_clip(path, seconds=10.0):
+    """Writes a clip of synthetic sounds."""
+    makers = {label: make for _, label, make in CLASSES}
+    rng = np.random.default_rng(0)
+    clip = 0.001 * rng.standard_normal(round(seconds * SAMPLE_RATE))
+    for label, start, end in SOUNDS:
+        times = np.arange(round((end - start) * SAMPLE_RATE)) / SAMPLE_RATE
+        sound = makers[label](rng, times)
+        first = round(start * SAMPLE_RATE)
+        clip[first : first + len(sound)] += 0.3 * sound / np.abs(sound).max()
+    sf.write(path, clip, SAMPLE_RATE)
 
 
 def find(command):
@@ -50,58 +72,52 @@ def resize(driver, width, height):
     )
 
 
-def shoot(driver, picture, width, scheme):
-    """Tags the first example on the page and writes a screenshot."""
-
-    def wait_for(selector):
-        """Returns the first element that matches a CSS selector."""
-        return WebDriverWait(driver, 60).until(
-            lambda _: driver.find_elements(By.CSS_SELECTOR, selector)
-        )[0]
-
+def shoot(driver, address, clip, picture, width, scheme):
+    """Tags a clip on the page and writes a screenshot."""
     resize(driver, width, 800)
     feature = {"name": "prefers-color-scheme", "value": scheme}
     driver.execute_cdp_cmd(
         "Emulation.setEmulatedMedia", {"features": [feature]}
     )
-    for _ in range(120):
-        try:
-            driver.get(f"http://127.0.0.1:{PORT}")
-            break
-        except WebDriverException:  # the server is still starting
-            time.sleep(0.5)
-    wait_for("button.gallery-item").click()
-    wait_for("#clip [data-testid=waveform-controls]")
-    wait_for("#tag").click()
-    wait_for("#picture img")
-    time.sleep(2)  # until the bars are animated
-    driver.execute_script("document.activeElement.blur()")
+    driver.get(address)
+    driver.find_element(By.ID, "file").send_keys(str(clip))
+    status = driver.find_element(By.ID, "status")
+    player = "return document.querySelector('#player').readyState"
+    WebDriverWait(driver, 120).until(
+        lambda _: status.text.startswith(f"{clip.name}, ")
+        and driver.execute_script(player) == 4
+    )
     height = "return document.documentElement.scrollHeight"
     resize(driver, width, driver.execute_script(height))
-    time.sleep(1)
     image = Image.open(io.BytesIO(driver.get_screenshot_as_png()))
     # 256 colours take a third of the size.
     image.convert("RGB").quantize(256).save(picture, optimize=True)
 
 
 def main(model, folder):
-    """Serves the page for an inference folder and takes its screenshots."""
-    command = [sys.executable, "-m", "speechbrain_fftp.cli.main", "serve"]
-    command += ["--model", model, "--port", str(PORT)]
+    """Writes and serves the page of a model and takes its screenshots."""
     options, service = webdriver.ChromeOptions(), Service(find("chromedriver"))
     options.binary_location = find("chromium")
-    with tempfile.TemporaryDirectory() as profile:
-        for flag in [*FLAGS.split(), f"--user-data-dir={profile}"]:
+    with tempfile.TemporaryDirectory() as temporary:
+        page, clip = Path(temporary, "page"), Path(temporary, CLIP)
+        arguments = ["page", model, str(page), "--runtime", str(RUNTIME)]
+        if fftp_tag(arguments):
+            raise SystemExit(1)
+        write_clip(clip)
+        handler = functools.partial(Handler, directory=page)
+        server = ThreadingHTTPServer((HOST, 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for flag in [*FLAGS.split(), f"--user-data-dir={temporary}/profile"]:
             options.add_argument(flag)
-        server = subprocess.Popen(command)
         driver = webdriver.Chrome(options, service)
+        address = f"http://{HOST}:{server.server_port}/"
         try:
             for name, width, scheme in PICTURES:
-                shoot(driver, Path(folder) / name, width, scheme)
+                picture = Path(folder) / name
+                shoot(driver, address, clip, picture, width, scheme)
         finally:
             driver.quit()
-            server.terminate()
-            server.wait()
+            server.shutdown()
 
 
 if __name__ == "__main__":

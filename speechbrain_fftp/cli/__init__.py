@@ -1,4 +1,4 @@
-"""The ``fftp-tag`` command and its page.
+"""The ``fftp-tag`` command, and in ``static`` its page in the browser.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -22,7 +22,8 @@ VERBS = {
     "export": ("export", "writes a model as an ONNX file"),
     "import": ("import_model", "writes a published model as a folder"),
     "listen": ("listen", "prints the events in a stream as they begin and end"),
-    "serve": ("serve", "tags clips on a page in the browser"),
+    "page": ("page", "writes a page that tags sounds in the browser"),
+    "serve": ("serve", "serves that page on this machine"),
 }
 
 

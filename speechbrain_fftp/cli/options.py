@@ -44,7 +44,7 @@ def new_parser(prog, module):
 
 
 def add_model(parser):
-    """Adds --model and how it runs."""
+    """Adds --model and how it is loaded."""
     parser.add_argument(
         "--model",
         metavar="MODEL",
@@ -52,6 +52,11 @@ def add_model(parser):
         "results/demo/inference, or the folder above it; a file of `fftp-tag "
         "export`; or a published model, see `fftp-tag import --help`",
     )
+    add_model_options(parser)
+
+
+def add_model_options(parser):
+    """Adds how a model is loaded."""
     parser.add_argument(
         "--trust-code",
         action="store_true",

@@ -154,15 +154,10 @@ def discard(stream):
 
 
 @contextlib.contextmanager
-def logged_warnings(show, thread=None):
-    """Passes this package's logged warnings to a function.
-
-    With ``thread``, the number of a thread, only those of this one.
-    """
+def logged_warnings(show):
+    """Passes this package's logged warnings to a function."""
     handler = logging.Handler(logging.WARNING)
     handler.addFilter(logging.Filter("speechbrain_fftp"))
-    if thread is not None:
-        handler.addFilter(lambda record: record.thread == thread)
     handler.emit = lambda record: show(record.getMessage())
     logging.root.addHandler(handler)
     try:

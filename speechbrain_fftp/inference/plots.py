@@ -23,11 +23,8 @@ TICKS = (500, 1000, 2000, 4000, 8000)  # in Hz
 MAX_GRID_COLUMNS = 250
 
 
-def new_figure(rows=1, width=10.0):
-    """A figure without a display, and its axes ``[rows]`` with one time axis.
-
-    ``width``, in inches, is 1000 pixels: text in a narrow figure is larger.
-    """
+def new_figure(rows=1):
+    """A figure without a display, and its axes ``[rows]`` with one time axis."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -35,11 +32,7 @@ def new_figure(rows=1, width=10.0):
             "Figures need matplotlib: "
             'pip install -c constraints.txt -e ".[demo]"'
         ) from None
-    figure = Figure(
-        figsize=(width, rows * (0.2 * width + 0.6)),
-        dpi=1000 / width,
-        layout="constrained",
-    )
+    figure = Figure(figsize=(10.0, 2.6 * rows), dpi=100, layout="constrained")
     axes = figure.subplots(rows, sharex=True, squeeze=False)
     return figure, axes[:, 0]
 
@@ -125,7 +118,7 @@ def plot_timeline(timeline, ax, top=8):
     ax.figure.colorbar(mesh, ax=ax, pad=0.02)
 
 
-def plot_tags(path, tagger, wav, timeline, compact=False):
+def plot_tags(path, tagger, wav, timeline):
     """Draws the spectrogram, timeline and, for an AST, relevance of a clip.
 
     Arguments
@@ -137,27 +130,22 @@ def plot_tags(path, tagger, wav, timeline, compact=False):
     wav : numpy.ndarray
         Samples ``[S]`` at the model's sampling rate.
     timeline : Timeline
-    compact : bool
-        Whether to draw larger text, fewer tags and no grid of patches, for a
-        phone.
     """
     engine = tagger.engine
     encoder = engine.mods.embedding_model
     fbank = engine.mods.compute_features
     has_attention = isinstance(encoder, AST)
-    figure, axes = new_figure(
-        rows=3 if has_attention else 2, width=5.0 if compact else 10.0
-    )
+    figure, axes = new_figure(rows=3 if has_attention else 2)
     with torch.no_grad():
         feats = fbank(torch.as_tensor(wav[None]).to(engine.device))[0]
     plot_spectrogram(
         feats.float().cpu().numpy(),
         axes[0],
-        embedding=None if compact else encoder.embedding,
+        embedding=encoder.embedding,
         frame_shift=engine.frame_samples / engine.sample_rate,
         fbank=fbank,
     )
-    plot_timeline(timeline, axes[1], top=5 if compact else 8)
+    plot_timeline(timeline, axes[1])
     if has_attention:
         times, relevance = token_relevance(tagger, wav)
         axes[2].plot(times, relevance, linewidth=1)

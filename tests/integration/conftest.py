@@ -5,7 +5,6 @@ Authors
 """
 
 import contextlib
-import os
 import socket
 import subprocess
 import sys
@@ -32,42 +31,31 @@ def prepare():
 
 
 @pytest.fixture(scope="session")
-def serve_page(exported, tmp_path_factory):
-    """Starts the page in a child process, without a network.
+def serve_page(tmp_path_factory):
+    """Serves a folder of ``fftp-tag page`` in a child process.
 
-    Yields the process, its port, the folder in which it keeps its temporary
-    files, and a function that returns what it has printed.
+    Yields the process, its port, and a function that returns what it has
+    printed.
     """
 
     @contextlib.contextmanager
-    def serve(*options):
+    def serve(folder):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        folder = tmp_path_factory.mktemp("temporary")
         log = tmp_path_factory.mktemp("server") / "log.txt"
-        settings = dict.fromkeys(
-            ("http_proxy", "https_proxy"), "http://127.0.0.1:9"
-        )
-        settings.update(TMPDIR=str(folder), no_proxy="127.0.0.1")
-        settings["GRADIO_TEMP_DIR"] = str(folder / "not used")
         command = [sys.executable, "-m", "speechbrain_fftp.cli.main", "serve"]
-        command += ["--model", str(exported[1]), "--port", str(port), *options]
+        command += [str(folder), "--port", str(port)]
         with open(log, "w") as output:
             process = subprocess.Popen(
-                command,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **settings},
+                command, stdout=output, stderr=subprocess.STDOUT
             )
         end = time.time() + 120
         try:
             while "Serving on" not in log.read_text() and time.time() < end:
                 assert process.poll() is None, log.read_text()
                 time.sleep(0.1)
-            yield SimpleNamespace(
-                process=process, port=port, folder=folder, log=log.read_text
-            )
+            yield SimpleNamespace(process=process, port=port, log=log.read_text)
         finally:
             process.terminate()
             process.wait(60)

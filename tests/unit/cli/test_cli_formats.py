@@ -152,7 +152,9 @@ def test_usage_errors_name_the_option(options, capsys):
     assert any(name in error for name in names)
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["export", "--to", "onnx"]])
+@pytest.mark.parametrize(
+    "command", [[], ["listen"], ["export", "--to", "onnx"]]
+)
 def test_no_model_says_how_to_get_one(command, capsys):
     rest = ["--output", "a"] if "export" in command else []
     with pytest.raises(SystemExit, match="2"):
