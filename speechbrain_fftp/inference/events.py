@@ -282,7 +282,7 @@ class Timeline:
                 label=self.labels[classes[number]],
                 probability=peak,
             )
-            for start, end, number, peak in found
+            for start, end, number, peak in sorted(found, key=lambda x: x[2])
         ]
         events = [
             event
