@@ -162,7 +162,7 @@ def write_audioset_demo(folder, **sizes):
     prepare_demo(prepared, **sizes)
     shutil.copytree(prepared / "flac", folder / "audio")
     shutil.copy(prepared / "classes.csv", folder / "class_labels_indices.csv")
-    shutil.copy(prepared / "events.csv", folder / "events.csv")
+    shutil.copy(prepared / "events.tsv", folder / "events.tsv")
     with open(prepared / "classes.csv", encoding="utf-8") as file:
         mids = {row["display_name"]: row["mid"] for row in csv.DictReader(file)}
     for split, name in (
@@ -173,6 +173,8 @@ def write_audioset_demo(folder, **sizes):
         lines = []
         with open(prepared / f"{split}.csv", encoding="utf-8") as file:
             for row in csv.DictReader(file):
+                if not row["labels"]:
+                    continue
                 labels = ",".join(mids[x] for x in row["labels"].split(";"))
                 lines.append(f'{row["ID"]}, 0.000, 10.000, "{labels}"\n')
         (folder / f"{name}_segments.csv").write_text("".join(lines), "utf-8")

@@ -295,8 +295,8 @@ def test_demo(tmp_path):
     prepare_demo(save, skip_prep=True)
     assert not save.exists()
     prepare_demo(save, **sizes)
-    assert names_in(save) == {*TABLES, "events.csv", "flac", "prepared.json"}
-    assert [len(read_rows(save, split)) for split in SPLITS] == [6, 2, 2]
+    assert names_in(save) == {*TABLES, "events.tsv", "flac", "prepared.json"}
+    assert [len(read_rows(save, split)) for split in SPLITS] == [7, 3, 3]
     assert count_classes(None, str(save)) == len(CLASSES)
     before = times(save)
     save.rename(tmp_path / "moved")

@@ -80,19 +80,6 @@ def test_bc_resnet_has_the_published_number_of_parameters(scale, thousands):
     assert model(torch.randn(2, 98, 40)).shape == (2, 1, 32 * scale)
 
 
-def test_bands_are_normalised_on_their_own():
-    from bcresnet import BANDS, SubSpectralNorm
-
-    torch.manual_seed(0)
-    maps = torch.randn(8, 3, 20, 9) * torch.rand(3, 20, 1) + 2
-    found = SubSpectralNorm(3)(maps).unflatten(2, (BANDS, 4))
-    bands = found.transpose(1, 2).flatten(3)  # [8, bands, 3, 36]
-    mean = bands.mean((0, 3))
-    torch.testing.assert_close(mean, torch.zeros(BANDS, 3), atol=1e-5, rtol=0)
-    power = bands.square().mean((0, 3))
-    torch.testing.assert_close(power, torch.ones(BANDS, 3), atol=1e-3, rtol=0)
-
-
 def test_x_vector_without_padding_is_speechbrains():
     model = make_ready(make_x_vector)
     stock = Xvector(in_channels=40, tdnn_channels=[16] * 5, lin_neurons=8)

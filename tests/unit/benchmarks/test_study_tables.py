@@ -89,62 +89,6 @@ def report(tmp_path, monkeypatch):
     return Report(results)
 
 
-def cells(lines, label):
-    """The cells of a row of a table."""
-    (line,) = [line for line in lines if line.startswith(f"| {label} |")]
-    return line.strip("| ").split(" | ")
-
-
-def test_table_shows_means_costs_and_differences(report):
-    lines = report.lines("first")
-    first, second = cells(lines, "a"), cells(lines, "b")
-    assert first[:7] == ["a", "0.001, 0 %", "2.0", "3.00", "2", "1.0", "2"]
-    assert first[7].startswith("60.0 [") and first[8:] == ["-", "-", "-"]
-    assert second[7].startswith("80.0 [")
-    # Four more of 20 independent clips are correct, and none fewer, in each of
-    # two folds; draws are of folds and clips.
-    value, interval = second[8].split(" [")
-    low, high = (float(x) for x in interval.split("] to")[0].split(", "))
-    assert value == "+20.0" and second[8].endswith("to a")
-    error = 100 * (0.2 * 0.8 / 40) ** 0.5
-    assert low == pytest.approx(20 - 2 * error, abs=4)
-    assert high == pytest.approx(20 + 2 * error, abs=4)
-    assert second[10] == "higher"
-
-
-def test_interactions_compare_differences(report):
-    (line,) = [x for x in report.lines("second") if x.startswith("b minus a")]
-    assert "(table first): -20.0 [" in line and line.endswith("lower.")
-
-
-def test_missing_runs_are_named_and_count_for_the_correction(report):
-    lines = report.lines("second")
-    assert cells(lines, "c")[-1] == "not yet run"
-    equal = cells(lines, "b")
-    assert equal[8:] == ["+0.0 [+0.0, +0.0] to a", "1.000", "equal within 1"]
-    assert len(report.findings) == 4
-    *_, p, _ = cells(report.lines("first"), "b")
-    uncorrected = report.findings["first", "b"][0].p
-    assert float(p) == pytest.approx(4 * uncorrected, abs=5e-4)
-
-
-def test_page_names_runs_and_times(report):
-    text = report.page()
-    assert "8 runs in 0.2 CPU hours, of commits 0123456789." in text
-    assert "the 4 contrasts that\nthe plan declares" in text
-    assert "90 to 90 % correct" in text
-
-
-def test_blocks_of_pages_are_replaced(report):
-    text = "x\n<!-- study words first configuration finding -->\nold\n<!-- end -->y"
-    found = report.fill(text)
-    assert "old" not in found and found.startswith("x\n<!-- study words")
-    assert "| configuration | finding |" in found and "| b | higher |" in found
-    assert found.endswith("<!-- end -->y") and report.fill(found) == found
-    other = "<!-- study others first -->\nold\n<!-- end -->"
-    assert report.fill(other) == other
-
-
 @pytest.mark.parametrize(
     "name",
     ["audioset_mini", "encoders", "reuse", "sound_events", "speech_commands"],
