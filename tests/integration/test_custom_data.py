@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from recipe_runs import ROOT, command, load_script
+from recipe_runs import ROOT, load_script
 from test_prepare import read_report, read_rows
 
 from speechbrain_fftp.datasets.custom.listing import read_clip_list
@@ -140,22 +140,6 @@ def test_awkward_clips_of_a_list(prepare, tmp_path):
     assert report["splits"]["eval"]["trimmed"] == 1
 
 
-def test_folders_without_data(prepare, tmp_path):
-    for name in ("empty", "nowhere"):
-        (tmp_path / "empty").mkdir(exist_ok=True)
-        with pytest.raises(FileNotFoundError) as error:
-            prepare(tmp_path / name, tmp_path / "save")
-        assert name in str(error.value)
-    assert not (tmp_path / "save").exists()
-
-
-def test_what_is_for_audioset_only(prepare, sounds, tmp_path):
-    with pytest.raises(ValueError, match="unbalanced is for AudioSet only"):
-        prepare(sounds, tmp_path / "save", unbalanced=True)
-    with pytest.raises(ValueError, match="valid_fraction is for AudioSet only"):
-        prepare(sounds, tmp_path / "save", valid_fraction=0.2)
-
-
 def test_folds_of_esc50(prepare, data_folder, tmp_path):
     """A folder prepared for one fold is not that of another one."""
     esc50, rows = tmp_path / "esc50", []
@@ -210,57 +194,6 @@ def test_copies_do_not_leak(prepare, tmp_path, caplog):
             assert same[0] == same[1]
     assert len(read_report(save)["identical_clips"]) == 12
     assert "12 clips are copies of others" in caplog.text
-
-
-@pytest.mark.slow
-def test_cross_validation(tmp_path):
-    data, rows = tmp_path / "data", []
-    for number in range(16):
-        path, name = f"{number}.wav", NAMES[number % 2]
-        write_sound(data / path, name, number, seconds=1.0)
-        rows.append((path, name, f"0{number // 8 + 1}"))  # no numbers
-    write_list(data, rows, ("path", "labels", "fold"))
-    out = tmp_path / "out"
-    python, _, *words = command(
-        out, n_classes=None, data_folder=data, number_of_epochs=1
-    )
-    script = ROOT / "recipes" / "AudioSet" / "cross_validate.py"
-
-    def cross_validate(*more):
-        done = subprocess.run(
-            [python, script, *words, *more], capture_output=True, text=True
-        )
-        return done.returncode, done.stdout + done.stderr
-
-    status, output = cross_validate()
-    assert status == 0, output
-    metrics = [
-        json.loads((out / f"fold_{fold}" / "metrics.json").read_text())
-        for fold in ("01", "02")
-    ]
-    table = {row["fold"]: row for row in read_rows(out / "folds.csv")}
-    for name in ("mAP", "AUC"):
-        values = [fold[name] for fold in metrics]
-        assert [float(table[k][name]) for k in ("01", "02")] == [
-            round(value, 4) for value in values
-        ]
-        # Student's t for two values: 12.706 times the standard error
-        half = 12.7062 * abs(values[0] - values[1]) / 2
-        for key, value in (("95 % from", -half), ("95 % to", half)):
-            expected = np.mean(values) + value
-            assert float(table[key][name]) == pytest.approx(expected, abs=2e-4)
-    for fold, ids in (("01", range(8)), ("02", range(8, 16))):
-        predictions = read_rows(out / f"fold_{fold}" / "predictions.csv")
-        assert {row["ID"] for row in predictions} == set(map(str, ids))
-        right = [row["tag_1"] == row["labels"] for row in predictions]
-        assert float(table[fold]["accuracy"]) == sum(right) / 8
-
-    # Finished folds are kept
-    before = (out / "fold_01" / "train_log.txt").read_text()
-    status, output = cross_validate()
-    assert status == 0, output
-    assert (out / "fold_01" / "train_log.txt").read_text().startswith(before)
-    assert {r["fold"]: r for r in read_rows(out / "folds.csv")} == table
 
 
 def test_table_of_folds(tmp_path, monkeypatch):

@@ -49,12 +49,6 @@ def test_ids_and_revisions(hub):
         assert call == ("lab/model", options)
 
 
-def test_what_is_no_id(hub):
-    for source in ("ast.pth", "./lab/x", "/lab/x", "a/b/c", "lab/.."):
-        with pytest.raises(FileNotFoundError, match="not a model id"):
-            find_model(source)
-
-
 def test_pickles_are_not_read(hub):
     folder, _ = hub
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")

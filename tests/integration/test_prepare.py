@@ -169,26 +169,6 @@ def test_tables_are_what_speechbrain_reads(prepare, tmp_path):
     assert [row["eval"] for row in statistics] == ["0", "2", "0"]
 
 
-def test_hold_out_depends_on_the_id_only(prepare, tmp_path):
-    data = write_set(tmp_path / "data", num_train=60)
-    held_out = {}
-    for fraction in (1e-6, 0.3, 0.5):
-        save = tmp_path / str(fraction)
-        prepare(data, save, valid_fraction=fraction)
-        ids = {
-            split: {row["ID"] for row in read_rows(save / f"{split}.csv")}
-            for split in ("train", "valid", "eval")
-        }
-        assert ids["train"] | ids["valid"] == {f"-t{i}" for i in range(60)}
-        assert not ids["train"] & ids["valid"]
-        assert ids["eval"] == {"e0", "e1"}
-        held_out[fraction] = ids["valid"]
-        assert read_report(save)["valid_is_held_out_of_train"]
-    assert len(held_out[1e-6]) == 1
-    assert held_out[1e-6] < held_out[0.3] < held_out[0.5]
-    assert 8 <= len(held_out[0.3]) <= 28
-
-
 def test_no_usable_clip_is_an_error(prepare, tmp_path):
     data, save = write_set(tmp_path / "data"), tmp_path / "save"
     for path in (data / "audio").glob("e*"):

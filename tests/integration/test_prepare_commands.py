@@ -154,18 +154,6 @@ def test_split_or_class_without_clips(tmp_path):
     assert not (save / "prepared.json").exists()
 
 
-def test_arguments_are_checked(data, tmp_path):
-    save = tmp_path / "save"
-    with pytest.raises(ValueError, match="task"):
-        prepare_speech_commands(data, save, task="11")
-    with pytest.raises(ValueError, match="test_set"):
-        prepare_speech_commands(data, save, task="35", test_set=data)
-    for name in ("nowhere", "nowhere.tar.gz"):
-        with pytest.raises(FileNotFoundError, match=name):
-            prepare_speech_commands(tmp_path / name, save)
-    assert not save.exists()
-
-
 def test_archive(data, tmp_path):
     archive, save = tmp_path / "words.tar.gz", tmp_path / "save"
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:

@@ -21,7 +21,6 @@ from upstream_parts import PARTS
 
 import speechbrain
 
-ROOT = Path(__file__).resolve().parents[2]
 ESC50 = "recipes/ESC50/classification"
 COMMANDS = "recipes/Google-speech-commands"
 # The lines before which the export adds its own
@@ -205,12 +204,6 @@ def test_files_of_speechbrain_are_not_replaced(tmp_path, capsys):
     assert upstream.main([str(folder)]) == 1
     assert path in capsys.readouterr().err
     assert read(folder) == before
-
-
-def test_a_part_needs_those_before_it(tmp_path, capsys):
-    folder = make_checkout(tmp_path / "checkout")
-    assert upstream.main([str(folder), "--part", "aum"]) == 1
-    assert "fftp" in capsys.readouterr().err
 
 
 def test_imports_are_sorted_and_wrapped():

@@ -9,18 +9,11 @@ import importlib.util
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import speechbrain_fftp
-from speechbrain_fftp.upstream_names import (
-    NEW_PACKAGES,
-    PLUGIN_ONLY,
-    RENAMED,
-    UpstreamFinder,
-    module_names,
-)
+from speechbrain_fftp.upstream_names import RENAMED, module_names
 
 
 def run(code, **environment):
@@ -102,13 +95,6 @@ def test_registering_imports_nothing_heavy():
     assert lines == ["set()"]
 
 
-def test_a_second_call_does_nothing(registered):
-    finders = list(sys.meta_path)
-    speechbrain_fftp.register()
-    assert sys.meta_path == finders
-    assert sum(isinstance(f, UpstreamFinder) for f in finders) == 1
-
-
 @pytest.mark.parametrize(
     "name", ["lobes.features", "nnet.schedulers", "pretrained"]
 )
@@ -133,20 +119,6 @@ def test_a_module_that_speechbrain_has_comes_first(tmp_path):
         PYTHONPATH=str(tmp_path),
     )
     assert lines == ["speechbrain"]
-
-
-def test_packages_of_all_modules_exist():
-    for there in [*module_names(), *NEW_PACKAGES]:
-        package = there.rsplit(".", 1)[0]
-        known = {*module_names(), *NEW_PACKAGES}
-        assert package in known or importlib.util.find_spec(package), there
-
-
-def test_rows_of_the_tables_name_modules():
-    folder = Path(speechbrain_fftp.__file__).parent
-    for name in (*PLUGIN_ONLY, *RENAMED):
-        path = folder.joinpath(*name.split("."))
-        assert path.is_dir() or path.with_suffix(".py").is_file(), name
 
 
 def test_renamed_modules_would_collide_or_need_more_packages():

@@ -116,21 +116,6 @@ def test_odd_files_and_a_folder_with_bad_ones(exported, odd_audio, capsys):
     assert str(good["truncated"][0]) in captured.err
 
 
-def test_files_that_need_ffmpeg_are_not_ignored(
-    exported, clips, monkeypatch, capsys
-):
-    film = os.path.join(clips[0], "film.m4a")
-    with open(film, "wb") as file:
-        file.write(b"\0\0\0\x20ftypM4A " + bytes(100))
-    monkeypatch.setenv("PATH", "")
-    assert run(exported, clips[0], "--format", "jsonl") == 1
-    captured = capsys.readouterr()
-    rows = [json.loads(line) for line in captured.out.splitlines()]
-    errors = {row["file"]: row["error"] for row in rows if "error" in row}
-    assert len(rows) == 3 and list(errors) == [film]
-    assert "ffmpeg" in errors[film]
-
-
 @pytest.mark.parametrize(
     "options",
     [

@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import io
 import json
 import os
 import shutil
@@ -21,10 +20,8 @@ import pytest
 import soundfile as sf
 from safetensors.numpy import load_file, save_file
 
-from speechbrain_fftp.cli import listen
 from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.torch_engine import TorchEngine
 
 ROOT = Path(__file__).resolve().parents[3]
 WINDOWS = ["--window", "0.5", "--hop", "0.1"]
@@ -95,20 +92,6 @@ def test_a_pipe_has_the_events_of_a_file(model, tmp_path, capsys, rate):
         for key in ("start", "end", "probability"):
             assert row[key] == pytest.approx(wanted[key], abs=2e-5)
     assert list(found[0]) == ["start", "end", "label", "probability"]
-
-
-def pipe(monkeypatch, content):
-    file = io.TextIOWrapper(io.BytesIO(content))
-    monkeypatch.setattr(sys, "stdin", file)
-
-
-@pytest.mark.parametrize("count", [0, 399])
-def test_too_few_samples_are_an_error(model, monkeypatch, capsys, count):
-    pipe(monkeypatch, bytes(2 * count))
-    arguments = ["listen", "--raw", "16000", "--model", model]
-    assert main(arguments) == 1
-    captured = capsys.readouterr()
-    assert "standard input" in captured.err and not captured.out
 
 
 def test_events_are_printed_while_audio_arrives(model, tmp_path):
@@ -204,50 +187,6 @@ def test_microphone(model, microphone, tmp_path, capsys, name):
         assert row["end"] == pytest.approx(wanted["end"], abs=1e-4)
 
 
-def test_a_model_too_slow_for_the_microphone(model, microphone, capsys):
-    microphone.setattr(Microphone, "heard", np.zeros(96000, np.float32))
-    microphone.setattr(listen, "MAX_WAITING", 30)
-    probabilities, calls = TorchEngine.probabilities, []
-
-    def slow(self, wavs):
-        calls.append(wavs.shape[1])
-        time.sleep(0.3 if len(calls) == 1 else 0)
-        return probabilities(self, wavs)
-
-    microphone.setattr(TorchEngine, "probabilities", slow)
-    main(["listen", "--model", model, *WINDOWS])
-    lines = capsys.readouterr().err.splitlines()
-    lost = 0.0
-    for line in lines[:-1]:
-        words = line.split()
-        assert words[:2] == ["fftp-tag:", "dropped"] and words[3] == "s:"
-        lost += float(words[2])
-    windows = sum(size == 8000 for size in calls)
-    assert 12 - lost == pytest.approx(0.5 + 0.1 * windows, abs=0.3)
-    assert lost > 6
-
-
-def test_ctrl_c_ends_the_microphone(model, microphone, capsys):
-    microphone.setattr(Microphone, "heard", np.zeros(16000, np.float32))
-    microphone.setattr(Microphone, "pace", 0.1)
-    timer = threading.Timer(0.8, signal.raise_signal, [signal.SIGINT])
-    query = sys.modules["sounddevice"].query_devices
-
-    def query_and_start_timer(*args):
-        timer.start()
-        return query(*args)
-
-    microphone.setattr(
-        sys.modules["sounddevice"], "query_devices", query_and_start_timer
-    )
-    options = ["--model", model, *WINDOWS, "--threshold", "0"]
-    assert main(["listen", *options, "--format", "jsonl"]) == 130
-    captured = capsys.readouterr()
-    found = rows(captured.out)
-    assert captured.err == "" and len(ended(found)) == 5
-    assert {row["end"] for row in ended(found)} < {0.5, 0.6, 0.7, 0.8, 0.9, 1.0}
-
-
 @pytest.mark.parametrize("name", ["7", "0"])
 def test_no_microphone(model, microphone, capsys, name):
     microphone.setattr(Microphone, "errors", [name])
@@ -256,20 +195,3 @@ def test_no_microphone(model, microphone, capsys, name):
     captured = capsys.readouterr()
     [line] = captured.err.splitlines()
     assert "microphone" in line
-
-
-@pytest.mark.parametrize(
-    "error",
-    [ImportError("No module named 'sounddevice'"), OSError("PortAudio lib")],
-)
-def test_no_sounddevice(model, monkeypatch, capsys, error):
-    class Missing:
-        def find_spec(self, name, *_):
-            if name == "sounddevice":
-                raise error
-
-    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
-    monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
-    assert main(["listen", "--model", model]) == 1
-    [line] = capsys.readouterr().err.splitlines()
-    assert "install sounddevice" in line and "--raw" in line

@@ -6,7 +6,6 @@ Authors
 
 import copy
 import gc
-import multiprocessing
 import os
 import pickle
 import random
@@ -131,10 +130,8 @@ def megabytes():
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="needs /proc")
-@pytest.mark.parametrize(
-    "calls", [100, pytest.param(2000, marks=pytest.mark.slow)]
-)
-def test_memory_does_not_grow(calls):
+def test_memory_does_not_grow():
+    calls = 100
     tagger = make_tagger(stride=32)
     lengths = range(4800, 25600, 1600)
     clips = [0.1 * torch.randn(samples) for samples in lengths]
@@ -148,7 +145,7 @@ def test_memory_does_not_grow(calls):
         list(pool.map(call, range(100)))
         before, objects = megabytes(), len(gc.get_objects())
         list(pool.map(call, range(calls)))
-        assert megabytes() - before < 30  # 15 kB a call for 2,000 calls
+        assert megabytes() - before < 30
         assert len(gc.get_objects()) - objects < calls / 4
 
 
@@ -193,15 +190,3 @@ def test_copies_keep_options_and_use_threads(exported, monkeypatch):
     # Modules are imported again in one that was spawned
     monkeypatch.setattr(threads, "PROCESS", -1)
     assert threads_of(pickle.loads(content)) == 3
-
-
-@pytest.mark.slow
-def test_spawned_processes_tag_with_a_pickled_tagger(clips):
-    tagger = make_tagger()
-    expected = [tagger.tag_file(path) for path in clips]
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        found = pool.map_async(tagger.tag_file, clips).get(300)
-    for new, old in zip(found, expected):
-        assert [tag.label for tag in new] == [tag.label for tag in old]
-        for a, b in zip(new, old):
-            assert a.probability == pytest.approx(b.probability, abs=1e-6)
