@@ -13,13 +13,15 @@ Writes a published model as an inference folder, which contains only data and
 works like that of a model trained here.
 
 SOURCE is one of
-  owner/name[@revision]  an AST or a CED on the Hugging Face hub
+  owner/name[@revision]  an AST, a CED or a Dasheng on the Hugging Face hub
   a folder               with config.json, model.safetensors and
                          preprocessor_config.json, as on the hub
-  a .pth file            the authors' file of an AST or an Audio Mamba"""
+  a .pth or .pt file     the authors' file of an AST, an Audio Mamba or a Dasheng,
+                         or PretrainedSED's of an ATST-Frame"""
 EXAMPLES = """\
   fftp-tag import MIT/ast-finetuned-audioset-10-10-0.4593 models/ast
   fftp-tag import mispeech/ced-tiny models/ced-tiny
+  fftp-tag import ATST-F_strong_1.pt models/atst
   fftp-tag clip.wav --model models/ced-tiny"""
 NEEDS_MODEL = False
 

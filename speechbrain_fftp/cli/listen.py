@@ -15,11 +15,12 @@ from speechbrain_fftp.cli import options, output
 DESCRIPTION = """\
 Prints the events in the sound of a microphone, or in raw audio from standard
 input: one line when an event begins, without an end, and one when it has ended.
-The finished events equal those of --timeline. Lines are printed with the first
-window that reaches the threshold, and with the first one in which the event has
-ended. Ctrl+C ends the recording."""
+A model that classifies time steps hears the last seconds again every --hop, and
+knows of a sound within --hop and half a second. Others tag windows: lines are
+printed with the first one that reaches the threshold, and with the first one in
+which the event has ended. Ctrl+C ends the recording."""
 EXAMPLES = """\
-  fftp-tag listen --model results/demo/inference --window 1 --hop 0.25
+  fftp-tag listen --model results/demo/inference
   ffmpeg -i URL -f s16le -ac 1 -ar 16000 - | \\
       fftp-tag listen --raw 16000 --model results/demo/inference"""
 BLOCKS = 10  # per second
@@ -47,9 +48,16 @@ def add_options(parser):
     )
     options.add_windows(
         parser,
-        "window length (default: 10, or the model's maximum if that is less; a "
-        "forward-only AuM needs no windows)",
-        hop_default="half a window; 0.5 without windows",
+        "window length (default: 2; models of time steps and a forward-only "
+        "AuM need no windows)",
+        hop_default="a quarter of a window; 0.25 for time steps; 0.5 for AuM",
+    )
+    parser.add_argument(
+        "--context",
+        type=options.number_type(float, low=0.1),
+        metavar="SECONDS",
+        help="how much a model of time steps hears at a time (default: its "
+        "maximum clip length); less is faster",
     )
     options.add_device(parser)
     parser.add_argument(
@@ -68,6 +76,10 @@ def run(args, parser):
         parser.error("--raw reads standard input: pipe samples to it")
     tagger = options.load_tagger(args)
     options.check_fit(args, tagger)
+    if args.context and (args.window or not tagger.has_frames):
+        parser.error(
+            "--context is for models that classify time steps, without --window"
+        )
 
     from speechbrain_fftp.dataio.audio import resampled_blocks
     from speechbrain_fftp.inference.live import stream_events
@@ -85,6 +97,7 @@ def run(args, parser):
             window=args.window,
             hop=args.hop,
             threshold=args.threshold,
+            context=args.context,
         ):
             with output.standard_output():
                 print_event(event, args.format)

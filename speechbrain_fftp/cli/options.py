@@ -84,7 +84,7 @@ def add_threshold(parser, text, default=None):
     )
 
 
-def add_windows(parser, window_help, hop_default="half a window"):
+def add_windows(parser, window_help, hop_default="a quarter of it"):
     """Adds --window and --hop."""
     parser.add_argument(
         "--window",

@@ -12,7 +12,7 @@ DESCRIPTION = """\
 Prints the most probable tags of audio files, or a timeline of events."""
 EXAMPLES = """\
   fftp-tag clip.wav folder --model results/demo/inference --top-k 3
-  fftp-tag clip.wav --model results/demo/inference --timeline --window 1
+  fftp-tag clip.wav --model results/demo/inference --timeline
   fftp-tag folder --model results/demo/inference --format csv > tags.csv
   fftp-tag --model results/demo/inference -- -name-with-a-dash.wav
 To tag a file that has the name of a command, write ./serve."""
@@ -45,8 +45,8 @@ def add_options(parser):
     )
     options.add_windows(
         parser,
-        "window length of the timeline (default: 10, or the model's maximum "
-        "if that is less)",
+        "window length of the timeline (default: time steps of a model that "
+        "classifies them, or 2)",
     )
     options.add_device(parser)
     parser.add_argument(

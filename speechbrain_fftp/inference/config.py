@@ -25,6 +25,7 @@ from speechbrain_fftp.lobes.frame_classifier import (
     MeanPooling,
 )
 from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.ATST import ATST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
@@ -50,6 +51,7 @@ CLASSES = {
         InputNormalization,
         # Encoders
         AST,
+        ATST,
         AuM,
         CED,
         ConvNeXt1d,

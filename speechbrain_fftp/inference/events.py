@@ -124,6 +124,16 @@ def rank_tags(probs, labels, top_k=5, threshold=0.0):
     ][:top_k]
 
 
+def average_size(seconds, step):
+    """Number of time steps, odd, in a moving average of some seconds."""
+    return 2 * (round(seconds / step) // 2) + 1
+
+
+def rise_seconds(size, step):
+    """Seconds in which an average of so many time steps rises at an event."""
+    return 0.0 if size == 1 else RISE * size * step
+
+
 def moving_average(probs, size):
     """Moving average of time steps ``[T, C]`` over an odd number of them.
 
@@ -207,16 +217,16 @@ class Timeline:
         Timeline
             Its ``window`` is by how much an average rises at an event.
         """
-        if not seconds or len(self.times) < 2:
+        if len(self.times) < 2:
             return self
         step = self.times[1] - self.times[0]
-        size = 2 * (round(seconds / step) // 2) + 1
+        size = average_size(seconds, step)
         if size == 1:
             return self
         return dataclasses.replace(
             self,
             probs=moving_average(self.probs, size),
-            window=RISE * size * step,
+            window=rise_seconds(size, step),
         )
 
     def events(self, threshold=0.5, low=None) -> list:

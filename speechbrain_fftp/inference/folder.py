@@ -118,8 +118,10 @@ def _read_folder(folder):
     for name in NUMBERS:
         if type(config[name]) is not int or config[name] < 1:
             raise ValueError(f"{name} must be a whole number above 0.")
-    tokens = torch.zeros(1, 1, modules["embedding_model"].embed_dim)
-    n_classes = modules["classifier"](tokens).shape[-1]
+    n_classes = 0
+    if has_classes(modules["classifier"]):
+        tokens = torch.zeros(1, 1, modules["embedding_model"].embed_dim)
+        n_classes = modules["classifier"](tokens).shape[-1]
     if len(labels) != n_classes:
         raise ValueError(
             f"{folder / 'labels.csv'} has {len(labels)} labels, but the model "
@@ -143,7 +145,7 @@ def _read_labels(path):
         header, *rows = csv.reader(read_text(path).splitlines(keepends=True))
     except (ValueError, csv.Error) as error:
         raise ValueError(f"{path} cannot be used: {error}") from error
-    if header != ["index", "label"] or not rows:
+    if header != ["index", "label"]:
         raise ValueError(f"{path} must have the columns index and label.")
     for number, row in enumerate(rows):
         if len(row) != 2 or row[0] != str(number) or not row[1].strip():
@@ -157,6 +159,11 @@ def _read_labels(path):
     if len(set(labels)) < len(labels):
         raise ValueError(f"{path} has a duplicate label.")
     return labels
+
+
+def has_classes(classifier):
+    """Whether a model classifies: an encoder alone has an ``Identity``."""
+    return not isinstance(classifier, torch.nn.Identity)
 
 
 def has_control_characters(label):

@@ -4,32 +4,50 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import math
+
 import numpy as np
 
 from speechbrain_fftp.inference.events import (
     Event,
     Hysteresis,
+    average_size,
     check_thresholds,
+    moving_average,
+    rise_seconds,
 )
 from speechbrain_fftp.inference.windows import WindowCutter
 
 STEP_HOP = 0.5  # default hop in seconds of a model that takes each frame once
+CONTEXT_HOP = 0.25  # and of one that classifies time steps
+# Seconds after a time step that the model hears before the step counts: a
+# sound that has just begun is less certain
+LOOK_AHEAD = 0.3
 
 
 def stream_events(
-    tagger, blocks, window=None, hop=None, threshold=0.5, low=None
+    tagger,
+    blocks,
+    window=None,
+    hop=None,
+    threshold=0.5,
+    low=None,
+    context=None,
 ):
     """Finds events in a stream of audio, as they begin and end.
 
-    Yields each ``Event`` of ``AudioTagger.tag_long`` for the same audio twice:
-    when it has begun, with an estimate of its start and the end None; and when
-    it has ended. Both are known with the first window that reaches the
-    threshold, or is below low. Memory does not grow with the length of the
-    stream.
+    Yields each ``Event`` twice: when it has begun, with an estimate of its start
+    and the end None; and when it has ended. Memory does not grow with the length
+    of the stream.
 
-    Without ``window``, an AuM with ``bidirectional=False`` takes each frame
-    once, with ``AuM.step``; the default ``hop`` is then 0.5 s. Probabilities
-    are those of all that was heard so far, as far as the model remembers it.
+    A model that classifies time steps encodes the last ``context`` seconds
+    every ``hop``; a step counts as soon as 0.3 s after it are heard, or half of
+    the moving average if that is longer. Other models tag windows, and an event
+    is known with the first one that reaches the threshold, or is below low: the
+    events are those of ``AudioTagger.tag_long``. So they are of an AuM with
+    ``bidirectional=False``, which takes each frame once, with ``AuM.step``:
+    probabilities are those of all that was heard so far, as far as the model
+    remembers it.
 
     Arguments
     ---------
@@ -38,7 +56,12 @@ def stream_events(
         Consecutive float32 samples ``[S]`` at the model's sampling rate, of any
         size. They are taken only when the model is ready.
     window, hop, threshold, low : float, optional
-        See ``AudioTagger.tag_long``.
+        See ``AudioTagger.tag_long``. A model that classifies time steps tags
+        windows if ``window`` is given. Without windows, ``hop`` is 0.25 s by
+        default, or 0.5 s if the model takes each frame once.
+    context : float, optional
+        Seconds that a model hears at a time if it classifies time steps, by
+        default its maximum clip length.
 
     Yields
     ------
@@ -50,20 +73,26 @@ def stream_events(
         If an argument is out of range, or the model returns NaN.
     """
     threshold, low = check_thresholds(threshold, tagger.thresholds, low)
-    takes_frames = window is None and getattr(tagger.engine, "can_step", False)
-    if takes_frames:
-        hop = STEP_HOP if hop is None else hop
-    elif tagger.has_frames and window is None and hop is None:
+    engine = tagger.engine
+    if context is not None and (window is not None or not tagger.has_frames):
         raise ValueError(
-            "This model classifies time steps, of which there is no stream: "
-            "give the length of windows, such as 1.0."
+            "context is for models that classify time steps, without windows."
         )
-    window, hop = tagger.check_window(window, hop)
-    if takes_frames:
-        window = 0.0
-        rows = tagger.engine.step(blocks, hop)
-    else:
+    if window is not None or not (tagger.has_frames or engine.can_step):
+        window, hop = tagger.check_window(window, hop)
         rows = window_probabilities(tagger, blocks, window, hop)
+    elif engine.can_step:
+        _, hop = tagger.check_window(None, hop or STEP_HOP)
+        window = 0.0
+        rows = engine.step(blocks, hop)
+    else:
+        context, hop = tagger.check_window(
+            context or tagger.max_window, hop or CONTEXT_HOP
+        )
+        step = engine.step_samples / engine.sample_rate
+        size = average_size(engine.mean_seconds, step)
+        window = rise_seconds(size, step)
+        rows = step_probabilities(engine, blocks, context, hop, size)
     tracker = Hysteresis(threshold, low, len(tagger.labels), window)
     begun = set()
     end = 0.0
@@ -109,3 +138,55 @@ def window_probabilities(tagger, blocks, window, hop):
     start, wav = cutter.finish()
     if len(wav):
         yield tag(start, wav)
+
+
+def step_probabilities(engine, blocks, context, hop, size):
+    """Yields centre and end in seconds, and probabilities, of time steps.
+
+    Every ``hop`` seconds, the last ``context`` seconds are encoded and the
+    probabilities averaged over ``size`` steps. The steps that count by then
+    follow those of the time before.
+    """
+    rate, step = engine.sample_rate, engine.step_samples
+    hop = round(hop * rate)
+    keep = round(context * rate)
+    late = max(size // 2, math.ceil(LOOK_AHEAD * rate / step))
+    if keep < hop + 2 * late * step + engine.min_samples:
+        raise ValueError(
+            f"context={context:g} is too short for hop={hop / rate:g}: the "
+            f"model needs {2 * late * step / rate:g} seconds and a patch more."
+        )
+    held = np.zeros(0, np.float32)  # samples of the context
+    begin = 0  # position of the first of them, a whole number of steps
+    needed = hop  # samples until the model is called again
+    done = 0  # number of steps that were yielded
+
+    def new_steps(n_late):
+        """Rows of the steps that count, without the last ones."""
+        nonlocal done
+        _, probs = engine.frame_probabilities(held[None])
+        probs = moving_average(probs[0], size)
+        first = begin // step
+        times = begin / rate + engine.step_times(len(held))
+        end = (begin + len(held)) / rate
+        last = first + min(len(probs), len(times)) - n_late
+        for number in range(max(done, first), last):
+            yield times[number - first], end, probs[number - first]
+        done = max(done, last)
+
+    for block in blocks:
+        while len(block):
+            held = np.concatenate([held, block[:needed]])
+            taken = min(needed, len(block))
+            block = block[taken:]
+            needed -= taken
+            if needed > 0:
+                continue
+            needed = hop
+            dropped = -(min(keep - len(held), 0) // step) * step
+            held = held[dropped:]
+            begin += dropped
+            if len(held) >= engine.min_samples:
+                yield from new_steps(late)
+    if len(held):
+        yield from new_steps(0)

@@ -45,7 +45,9 @@ def load_model(path: Path) -> tuple[dict, dict]:
     front_end = load_front_end(family, encoder, checkpoint)
     problem_type = checkpoint.config.get("problem_type")
     labels = CategoricalEncoder()
-    labels.update_from_iterable(_class_names(path, checkpoint, classifier))
+    labels.update_from_iterable(
+        _class_names(path, checkpoint, classifier, family)
+    )
     modules = {
         "compute_features": front_end.compute_features,
         "mean_var_norm": front_end.mean_var_norm,
@@ -70,13 +72,15 @@ def _is_published(path):
     return "model_type" in read_json_file(path / "config.json")
 
 
-def _class_names(path, checkpoint, classifier):
+def _class_names(path, checkpoint, classifier, family):
     """Distinct names of the classes of a published model.
 
-    Without names in config.json, 527 classes are AudioSet's, and others are
-    numbered.
+    No names without a classifier. Without names in config.json, they are the family's, such as AudioSet's 527,
+    if their number is right; others are numbered.
     """
     layers = [x for x in classifier.modules() if isinstance(x, torch.nn.Linear)]
+    if not layers:
+        return []
     n_classes = layers[-1].out_features
     audioset = list(read_classes("").values())
     names = checkpoint.config.get("id2label")
@@ -85,8 +89,9 @@ def _class_names(path, checkpoint, classifier):
             return _complete_names(_check_names(names, n_classes), audioset)
         except ValueError as error:
             raise ValueError(f"{checkpoint.config_file}: {error}") from error
-    if n_classes == len(audioset):
-        return audioset
+    known = family.class_names() if family.class_names else audioset
+    if n_classes == len(known):
+        return known
     logger.warning(
         "%s does not name its classes: they are called class 0, class 1, ... "
         "Import it and write their names into labels.csv. If it is a file, the "

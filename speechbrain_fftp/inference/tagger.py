@@ -25,7 +25,7 @@ from speechbrain_fftp.inference.windows import (
     read_windows,
 )
 
-DEFAULT_WINDOW = 10.0  # seconds
+DEFAULT_WINDOW = 2.0  # seconds
 OVERLAP = 0.1  # of consecutive pieces, as a share of the maximum clip length
 ROUNDING = 1e-6  # seconds by which a window may be out of range
 
@@ -88,9 +88,9 @@ class AudioTagger:
         source : str
             An inference folder, as training writes it; an ONNX file that
             ``fftp-tag export`` has written, which needs no torch; a published
-            AST or CED
-            in Hugging Face's form, on disk or as ``owner/name[@revision]`` on
-            the hub; or the authors' ``.pth`` file of an AST or an Audio Mamba.
+            AST, CED or Dasheng in Hugging Face's form, on disk or as
+            ``owner/name[@revision]`` on the hub; or the authors' ``.pth`` or
+            ``.pt`` file of an AST, an Audio Mamba, an ATST-Frame or a Dasheng.
         device : str
             cpu, cuda:0, ...
         precision : str
@@ -360,8 +360,8 @@ class AudioTagger:
         """
         if not self.has_frames:
             raise ValueError(
-                "This model classifies only whole clips: train one that "
-                "classifies time steps, such as hparams/ast_fftp_frames.yaml."
+                "This model does not classify time steps, only whole clips: "
+                "train one that does, such as hparams/ast_fftp_frames.yaml."
             )
         engine = self.engine
         step = engine.step_samples
@@ -504,8 +504,8 @@ class AudioTagger:
         Arguments
         ---------
         window, hop : float, optional
-            Length of a window, by default 10 or ``max_window`` if that is less,
-            and step from one start to the next, by default half a window.
+            Length of a window, by default 2 or ``max_window`` if that is less,
+            and step from one start to the next, by default a quarter of it.
 
         Returns
         -------
@@ -521,7 +521,7 @@ class AudioTagger:
         if window is None:
             window = min(DEFAULT_WINDOW, self.max_window)
         if hop is None:
-            hop = window / 2
+            hop = window / 4
         if not low - ROUNDING <= window <= self.max_window + ROUNDING:
             raise ValueError(
                 f"window={window} must be in {low:g}..{self.max_window:g} "

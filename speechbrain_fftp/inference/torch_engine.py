@@ -15,6 +15,7 @@ import yaml
 
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.inference.folder import has_classes
 from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.inference.threads import CallThreads
 from speechbrain_fftp.inference.thresholds import read_thresholds
@@ -32,6 +33,11 @@ logger = get_logger(__name__)
 # Of damaged yaml and label files
 YAML_ERRORS = (SyntaxError, yaml.YAMLError, ruamel.yaml.YAMLError)
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+NO_CLASSES = (
+    "This model has no classes and gives embeddings only (embed_file, "
+    "encode_batch). Train a tagger of your own classes on it, with fftp-tag "
+    "learn, or with --pretrained in a recipe."
+)
 
 
 class TorchEngine(Pretrained):
@@ -88,7 +94,10 @@ class TorchEngine(Pretrained):
                 f"{', '.join(missing)}: it is not a tagging model."
             )
         encoder = self.hparams.label_encoder
-        if sorted(encoder.ind2lab) != list(range(max(len(encoder), 1))):
+        expected = list(range(len(encoder)))
+        if not expected and has_classes(self.mods.classifier):
+            expected = [0]
+        if sorted(encoder.ind2lab) != expected:
             raise ValueError(
                 "The labels of the model are missing or damaged "
                 "(label_encoder.ckpt): export the model again."
@@ -142,7 +151,7 @@ class TorchEngine(Pretrained):
     def num_samples(self, frames):
         """Samples of the shortest clip with so many frames, at least one."""
         window, shift, margin = frame_size(self.mods.compute_features)
-        return max((frames - 1) * shift + window - margin, window)
+        return max((frames - 1) * shift + window - margin, 1)
 
     def encode_batch(self, wavs, wav_lens=None):
         """Computes embeddings, which do not depend on padding.
@@ -178,8 +187,11 @@ class TorchEngine(Pretrained):
         Raises
         ------
         ValueError
-            If the numbers of classes and labels differ.
+            If the model has no classes, or their number and that of the labels
+            differ.
         """
+        if not self.labels:
+            raise ValueError(NO_CLASSES)
         with torch.inference_mode(), self.autocast():
             with self.call_threads.set(wavs):
                 logits = self.tagger.classify(self.encode(wavs, wav_lens))

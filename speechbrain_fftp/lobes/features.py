@@ -15,7 +15,6 @@ from speechbrain.utils.autocast import fwd_default_precision
 
 # Frames computed at a time on a CPU, so that their spectra stay in its cache.
 CPU_BLOCK_FRAMES = 512
-TOP_DB = 120.0  # range of a clip's levels in decibels
 
 
 class FrontEnd(torch.nn.Module):
@@ -201,10 +200,10 @@ class KaldiFbank(FrontEnd):
 class MelDecibels(FrontEnd):
     """Batched, differentiable mel spectrograms in decibels.
 
-    Equal to ``torchaudio.transforms.MelSpectrogram`` and
-    ``AmplitudeToDB(top_db=120)`` on each clip: frames are centred and see the
-    reflection of a clip's ends, and nothing is more than 120 dB below the
-    maximum of the clip. Always computed in float32, even under autocast.
+    Equal to ``torchaudio.transforms.MelSpectrogram`` and ``AmplitudeToDB`` on
+    each clip: frames are centred and see the reflection of a clip's ends, and
+    nothing is more than ``top_db`` below the maximum of the clip. Always
+    computed in float32, even under autocast.
 
     Arguments
     ---------
@@ -215,6 +214,10 @@ class MelDecibels(FrontEnd):
         next, in samples.
     f_min, f_max : float, optional
         Range of the mel bins in Hz; by default, up to half the sampling rate.
+    top_db : float
+        Range of a clip's levels in decibels.
+    low, high : float, optional
+        Lowest and highest level in decibels; by default, there is no highest.
 
     Example
     -------
@@ -233,12 +236,16 @@ class MelDecibels(FrontEnd):
         hop_length=160,
         f_min=0.0,
         f_max=None,
+        top_db=120.0,
+        low=-100.0,
+        high=None,
     ):
         super().__init__()
         self.sample_rate, self.n_mels = sample_rate, n_mels
         self.n_fft, self.hop_length = n_fft, hop_length
         self.window, self.shift = n_fft, hop_length
         self.f_min, self.f_max = f_min, f_max
+        self.top_db, self.low, self.high = top_db, low, high
         hann = torch.hann_window(n_fft)
         self.register_buffer("hann", hann, persistent=False)
         high = sample_rate // 2 if f_max is None else f_max
@@ -277,12 +284,13 @@ class MelDecibels(FrontEnd):
         wavs = wavs.gather(1, places.clamp(min=0))
         frames = wavs.unfold(1, self.n_fft, self.shift)
         energies = self.mel_power(frames * self.hann, self.n_fft)
-        levels = energies.clamp(min=1e-10).log10() * 10
+        levels = energies.clamp(min=10 ** (self.low / 10)).log10() * 10
         frame = torch.arange(levels.shape[1], device=wavs.device)
         padding = frame >= self.num_frames(samples)[:, None]
         valid = levels.masked_fill(padding.unsqueeze(2), -torch.inf)
         loudest = valid.amax((1, 2), keepdim=True)
-        return levels.maximum(loudest - TOP_DB)
+        levels = levels.maximum(loudest - self.top_db)
+        return levels if self.high is None else levels.clamp(max=self.high)
 
 
 class DatasetNormalization(torch.nn.Module):

@@ -7,7 +7,13 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from speechbrain_fftp.pretrained.families import load_ast, load_aum, load_ced
+from speechbrain_fftp.pretrained.families import (
+    load_ast,
+    load_atst,
+    load_aum,
+    load_ced,
+    load_dasheng,
+)
 from speechbrain_fftp.pretrained.hub import find_model
 from speechbrain_fftp.pretrained.square import square_to_fftp
 from speechbrain_fftp.pretrained.start import start_from

@@ -7,6 +7,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
+
 import torch
 
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
@@ -18,10 +20,13 @@ from speechbrain_fftp.pretrained.front_end import (
     sampling_rate,
 )
 from speechbrain_fftp.pretrained.renaming import (
+    BLOCKS,
     PATCHES,
     POSITIONS,
     build,
     count_blocks,
+    count_heads,
+    linear_classifier,
     read_sizes,
     split_positions,
 )
@@ -31,9 +36,7 @@ ORIGINAL = {
     r"^v\.": "",
     r"^patch_embed\.": "embedding.",
     r"^pos_embed$": "positions",
-    r"\.attn\.": ".",
-    r"\.mlp\.fc1\.": ".mlp.0.",
-    r"\.mlp\.fc2\.": ".mlp.3.",
+    **BLOCKS,
     r"^mlp_head\.": "classifier.",
 }
 HUGGING_FACE = {
@@ -93,7 +96,10 @@ def build_from_folder(checkpoint):
         return _make_encoder(tensors, **sizes)
 
     return build(
-        checkpoint, HUGGING_FACE, make_encoder, head_eps=sizes["norm_eps"]
+        checkpoint,
+        HUGGING_FACE,
+        make_encoder,
+        functools.partial(linear_classifier, eps=sizes["norm_eps"]),
     )
 
 
@@ -115,11 +121,6 @@ def _infer_encoder(tensors):
     width, _, patch_size, _ = tensors[PATCHES].shape
     _, n_positions, _ = tensors["positions"].shape
     n_mels, stride = 128, 10
-    if not width or width % 64:
-        raise ValueError(
-            f"The width {width} is not a multiple of 64, the channels of a "
-            "head in every published AST: the number of heads is unknown."
-        )
     rows = max((n_mels - patch_size) // stride + 1, 1)
     columns = max((n_positions - 2) // rows, 1)
     return _make_encoder(
@@ -127,7 +128,7 @@ def _infer_encoder(tensors):
         n_mels=n_mels,
         embed_dim=width,
         depth=count_blocks(tensors),
-        num_heads=width // 64,
+        num_heads=count_heads(width),
         max_frames=(patch_size + stride * columns - 1) // 8 * 8,
         mlp_dim=len(tensors["blocks.0.mlp.0.bias"]),
         patch_size=patch_size,

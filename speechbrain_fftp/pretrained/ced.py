@@ -13,7 +13,7 @@ from speechbrain_fftp.pretrained.front_end import (
     check_number,
     sampling_rate,
 )
-from speechbrain_fftp.pretrained.renaming import build, read_sizes
+from speechbrain_fftp.pretrained.renaming import BLOCKS, build, read_sizes
 
 # What is replaced in the names of tensors
 PATTERNS = {
@@ -22,9 +22,7 @@ PATTERNS = {
     r"^freq_pos_embed$": "freq_positions",
     r"^time_pos_embed$": "time_positions",
     r"^patch_embed\.": "embedding.",
-    r"\.attn\.": ".",
-    r"\.mlp\.fc1\.": ".mlp.0.",
-    r"\.mlp\.fc2\.": ".mlp.3.",
+    **BLOCKS,
     r"^outputlayer\.": "classifier.",
 }
 

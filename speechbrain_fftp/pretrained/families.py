@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from speechbrain_fftp.pretrained import ast, aum, ced
+from speechbrain_fftp.pretrained import ast, atst, aum, ced, dasheng
 from speechbrain_fftp.pretrained.front_end import FrontEnd, audioset_fbank
 from speechbrain_fftp.pretrained.tensors import (
     Checkpoint,
@@ -41,6 +41,9 @@ class Family:
         Recognises a folder: ``model_type`` in its config.json.
     tensor_prefix : str, optional
         Recognises a single file: the beginning of a tensor's name.
+    class_names : callable, optional
+        Returns the names of the classes of published models that do not name
+        them; by default, those of AudioSet.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Family:
     front_end: Callable
     model_type: str | None = None
     tensor_prefix: str | None = None
+    class_names: Callable | None = None
 
     def matches(self, checkpoint: Checkpoint) -> bool:
         """Whether a checkpoint is of this family and form."""
@@ -83,6 +87,25 @@ FAMILIES = (
         model_type="ced",
         build=ced.build_from_folder,
         front_end=ced.front_end,
+    ),
+    Family(
+        name="ATST-Frame",
+        tensor_prefix="model.atst.",
+        build=atst.build_from_file,
+        front_end=atst.front_end,
+        class_names=atst.strong_classes,
+    ),
+    Family(
+        name="Dasheng",
+        model_type="dasheng",
+        build=dasheng.build_from_folder,
+        front_end=ced.front_end,
+    ),
+    Family(
+        name="Dasheng",
+        tensor_prefix="time_pos_embed",
+        build=dasheng.build_from_file,
+        front_end=dasheng.file_front_end,
     ),
 )
 
@@ -141,6 +164,19 @@ def load_aum(source: Path | str) -> tuple[torch.nn.Module, torch.nn.Module]:
 def load_ced(folder: Path | str) -> tuple[torch.nn.Module, torch.nn.Module]:
     """Loads a published CED, a Hugging Face folder; see ``load_ast``."""
     return _load("CED", folder)
+
+
+def load_atst(path: Path | str) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """Loads an ATST-Frame of PretrainedSED, a ``.pt``; see ``load_ast``."""
+    return _load("ATST-Frame", path)
+
+
+def load_dasheng(source: Path | str) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """Loads a published Dasheng: a Hugging Face folder or an authors' ``.pt``.
+
+    Without classes, its classifier is ``torch.nn.Identity``; see ``load_ast``.
+    """
+    return _load("Dasheng", source)
 
 
 def _load(name, source):

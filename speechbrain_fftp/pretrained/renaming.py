@@ -18,6 +18,13 @@ from speechbrain_fftp.pretrained.tensors import LOADING_ERRORS
 PATCHES = "embedding.proj.weight"
 POSITIONS = "position.table"
 
+# Names in the blocks of a vision transformer, as timm has them
+BLOCKS = {
+    r"\.attn\.": ".",
+    r"\.mlp\.fc1\.": ".mlp.0.",
+    r"\.mlp\.fc2\.": ".mlp.3.",
+}
+
 MAX_SIZE = 2**20  # of any size in a config.json
 
 
@@ -57,6 +64,16 @@ def count_blocks(tensors):
     return len({name.split(".")[1] for name in names})
 
 
+def count_heads(width):
+    """The number of attention heads, of 64 channels each."""
+    if not width or width % 64:
+        raise ValueError(
+            f"The width {width} is not a multiple of 64, the channels of a "
+            "head in published models: the number of heads is unknown."
+        )
+    return width // 64
+
+
 def check_names(names, expected, model):
     """Raises a ValueError if tensors are missing or unknown in a model."""
     missing = sorted(set(expected) - set(names))
@@ -79,7 +96,23 @@ def rename_tensors(tensors, patterns):
     return renamed
 
 
-def build(checkpoint, patterns, make_encoder, head_eps=1e-5):
+def linear_classifier(tensors, width, eps=1e-5):
+    """A linear layer, after a layer norm if there are tensors of one.
+
+    Their names are ``classifier.`` and those of the linear layer, or of the
+    layer norm, ``0``, and the linear layer, ``1``.
+    """
+    if "classifier.weight" in tensors:
+        return torch.nn.Linear(width, len(tensors["classifier.weight"]))
+    return torch.nn.Sequential(
+        torch.nn.LayerNorm(width, eps=eps),
+        torch.nn.Linear(width, len(tensors["classifier.1.weight"])),
+    )
+
+
+def build(
+    checkpoint, patterns, make_encoder, make_classifier=linear_classifier
+):
     """Builds an encoder and its classifier of a checkpoint's tensors.
 
     Arguments
@@ -87,12 +120,11 @@ def build(checkpoint, patterns, make_encoder, head_eps=1e-5):
     checkpoint : Checkpoint
     patterns : dict
         Regular expressions and what replaces them in the names of tensors. The
-        classifier's new names are ``classifier.`` and those of a linear layer,
-        or of a layer norm, ``0``, and a linear layer, ``1``.
+        classifier's new names begin with ``classifier.``.
     make_encoder : callable
         Makes the encoder that fits the renamed tensors, which it may rearrange.
-    head_eps : float
-        Epsilon of the classifier's layer norm.
+    make_classifier : callable
+        Makes the classifier that fits the renamed tensors and a width.
 
     Raises
     ------
@@ -103,7 +135,7 @@ def build(checkpoint, patterns, make_encoder, head_eps=1e-5):
     try:
         with torch.device("meta"):  # no memory before they are known to fit
             encoder = make_encoder(tensors)
-            classifier = _make_classifier(tensors, encoder.embed_dim, head_eps)
+            classifier = make_classifier(tensors, encoder.embed_dim)
         model = torch.nn.ModuleDict(
             {"encoder": encoder, "classifier": classifier}
         )
@@ -119,16 +151,6 @@ def build(checkpoint, patterns, make_encoder, head_eps=1e-5):
     except LOADING_ERRORS as error:
         raise ValueError(f"{checkpoint.weights_file}: {error}") from error
     return encoder.eval(), classifier.eval()
-
-
-def _make_classifier(tensors, width, eps):
-    """A linear layer, after a layer norm if there are tensors of one."""
-    if "classifier.weight" in tensors:
-        return torch.nn.Linear(width, len(tensors["classifier.weight"]))
-    return torch.nn.Sequential(
-        torch.nn.LayerNorm(width, eps=eps),
-        torch.nn.Linear(width, len(tensors["classifier.1.weight"])),
-    )
 
 
 def split_positions(tokens, positions, table):

@@ -36,7 +36,8 @@ MAX_TEXT = 2**24  # bytes of a JSON or CSV file
 class Checkpoint:
     """What a file of tensors, or a folder with config.json, contains.
 
-    ``config_file`` and ``config`` belong to folders in Hugging Face's form.
+    ``config_file`` belongs to folders in Hugging Face's form. ``config`` is its
+    content, or the ``config`` that a file of torch holds beside the tensors.
     """
 
     weights_file: Path
@@ -57,7 +58,8 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     """
     path = Path(path)
     if not path.is_dir():
-        return Checkpoint(weights_file=path, tensors=read_tensors(path))
+        tensors, config = _read_file(path)
+        return Checkpoint(weights_file=path, tensors=tensors, config=config)
     config_file = path / "config.json"
     config = read_json_file(config_file)
     weights_file = path / "model.safetensors"
@@ -83,6 +85,12 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     ValueError
         If the file is damaged or contains anything else.
     """
+    tensors, _ = _read_file(path)
+    return tensors
+
+
+def _read_file(path):
+    """The tensors of a file, and the ``config`` beside them, ``{}`` if none."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a file of tensors.")
     if not path.is_file():
@@ -92,11 +100,14 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         from safetensors.torch import load_file
 
         try:
-            return load_file(path)
+            return load_file(path), {}
         except SafetensorError as error:
             raise ValueError(f"{path} cannot be read: {error}") from error
 
     state = _load_torch_file(path)
+    config = state.get("config") if isinstance(state, dict) else None
+    if not isinstance(config, dict):
+        config = {}
     for key in ("model", "state_dict"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
@@ -114,8 +125,8 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         if not is_plain or value.nbytes > size:
             raise ValueError(f"{path} does not contain all values of {key!r}.")
     if all(key.startswith("module.") for key in state):
-        return {key.removeprefix("module."): x for key, x in state.items()}
-    return dict(state)
+        state = {key.removeprefix("module."): x for key, x in state.items()}
+    return dict(state), config
 
 
 def _load_torch_file(path):

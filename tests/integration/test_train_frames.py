@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from recipe_runs import fail, train
 
 from speechbrain.inference.classifiers import EncoderClassifier
@@ -94,3 +95,57 @@ def test_errors_name_the_table(data_folder, tmp_path):
     path.write_text("filename\tonset\toffset\tevent_label\nx\t0\t1\ty\n")
     message = fail(tmp_path / "run", **OPTIONS, **options)
     assert str(path) in message
+
+
+DASHENG = {
+    "has_bin_norm": True,
+    "n_fft": 512,
+    "f_min": 0,
+    "f_max": 8000,
+    "top_db": 120,
+    "low": -100,
+    "mean": 0,
+    "std": 0.5,
+    "max_frames": 1008,
+}
+
+
+@pytest.mark.parametrize(
+    "source, options",
+    [
+        ("atst/atst_a.pt", {"mlp_ratio": 2}),
+        ("dasheng/dasheng_a.pt", DASHENG),
+    ],
+)
+def test_fine_tunes_published_models(
+    source, options, shared, data_folder, tmp_path
+):
+    """The options that atst_frames.yaml names make the published features."""
+    train(
+        tmp_path / "run",
+        recipe=OPTIONS["recipe"],
+        hparams="atst_frames.yaml",
+        data_folder=data_folder,
+        pretrained=shared / "fixtures" / source,
+        depth=2,
+        patch_frames=4,
+        stride_frames=4,
+        number_of_epochs=1,
+        lr="0.000000000001",
+        **options,
+    )
+    published = AudioTagger.from_pretrained(shared / "fixtures" / source)
+    tuned = AudioTagger.from_pretrained(tmp_path / "run" / "inference")
+    clip = str(next((data_folder / "audio").iterdir()))
+    if published.has_frames:  # else its statistics have adapted
+        np.testing.assert_allclose(
+            tuned.embed_file(clip), published.embed_file(clip), atol=1e-4
+        )
+    wav = torch.from_numpy(tuned.load_wav(clip))[None]
+    (found, _), (expected, _) = (
+        tagger.engine.tagger.features(wav) for tagger in (tuned, published)
+    )
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    times, probs = tuned.frame_probabilities(clip)
+    assert probs.shape == (len(times), 14)
+    np.testing.assert_allclose(np.diff(times), 0.04, atol=1e-4)

@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 import torch
 from safetensors.torch import save_file
 
-from speechbrain_fftp.pretrained import load_ast, load_aum, load_ced
+from speechbrain_fftp.pretrained import (
+    load_ast,
+    load_atst,
+    load_aum,
+    load_ced,
+    load_dasheng,
+)
 
 
 def random_tensors(shapes, layers):
@@ -135,6 +141,60 @@ def ced_folder(width=64):
     }
 
 
+def block_layers(prefix, width, hidden):
+    """Layers of a transformer block as timm names them."""
+    return {
+        prefix + "norm1": [width],
+        prefix + "attn.qkv": [3 * width, width],
+        prefix + "attn.proj": [width, width],
+        prefix + "norm2": [width],
+        prefix + "mlp.fc1": [hidden, width],
+        prefix + "mlp.fc2": [width, hidden],
+    }
+
+
+def atst_file(n_classes=5):
+    """An ATST-Frame with one block and 128 positions."""
+    root = "model.atst."
+    layers = {
+        root + "patch_embed.patch_embed": [64, 256],
+        root + "norm_frame": [64],
+        "strong_head": [n_classes, 64],
+        **block_layers(root + "blocks.0.", width=64, hidden=96),
+    }
+    tensors = random_tensors({root + "pos_embed": [1, 1 + 128, 64]}, layers)
+    del tensors[root + "blocks.0.attn.qkv.bias"]
+    return tensors
+
+
+def dasheng_folder(width=64):
+    """A Dasheng with one block and 24 positions."""
+    shapes = {
+        "encoder.init_bn.1.running_mean": [64],
+        "encoder.time_pos_embed": [1, width, 1, 24],
+        "encoder.freq_pos_embed": [1, width, 1, 1],
+    }
+    layers = {
+        "encoder.init_bn.1": [64],
+        "encoder.patch_embed.proj": [width, 1, 64, 4],
+        "encoder.norm": [width],
+        **block_layers("encoder.blocks.0.", width, hidden=96),
+    }
+    return {
+        "encoder.init_bn.1.num_batches_tracked": torch.tensor(7),
+        "encoder.init_bn.1.running_var": torch.linspace(0.5, 2.0, 64),
+        **random_tensors(shapes, layers),
+    }
+
+
+def dasheng_file(width=64):
+    """The same Dasheng under its authors' names."""
+    return {
+        name.removeprefix("encoder."): tensor
+        for name, tensor in dasheng_folder(width).items()
+    }
+
+
 AST_CONFIG = {
     "model_type": "audio-spectrogram-transformer",
     "hidden_act": "gelu",
@@ -180,6 +240,24 @@ CED_PREPROCESSOR = {
     "feature_size": 64,
     "sampling_rate": 16000,
 }
+DASHENG_CONFIG = {
+    "model_type": "dasheng",
+    "name": "dasheng-x",
+    "encoder_kwargs": {
+        "depth": 1,
+        "embed_dim": 64,
+        "num_heads": 1,
+        "patch_size": [64, 4],
+        "patch_stride": [64, 4],
+        "target_length": 96,
+    },
+}
+DASHENG_PREPROCESSOR = {
+    **CED_PREPROCESSOR,
+    "center": True,
+    "f_min": 0,
+    "f_max": 8000,
+}
 
 
 @dataclass
@@ -219,4 +297,13 @@ FORMS = {
     "AuM fo-bi": Form("Audio Mamba", load_aum, aum_file),
     "AuM bi-bi": Form("Audio Mamba", load_aum, lambda: aum_file(True)),
     "CED": Form("CED", load_ced, ced_folder, CED_CONFIG, CED_PREPROCESSOR),
+    "ATST-Frame": Form("ATST-Frame", load_atst, atst_file),
+    "Dasheng folder": Form(
+        "Dasheng",
+        load_dasheng,
+        dasheng_folder,
+        DASHENG_CONFIG,
+        DASHENG_PREPROCESSOR,
+    ),
+    "Dasheng file": Form("Dasheng", load_dasheng, dasheng_file),
 }

@@ -198,7 +198,7 @@ def test_what_does_not_fit_is_an_error(model, exported, data, capsys):
     assert "--strong_labels" in capsys.readouterr().err
     before = {p.name: p.read_bytes() for p in exported[1].iterdir()}
     assert run("calibrate", "--model", exported[1], *arguments) == 1
-    assert "classifies only whole clips" in capsys.readouterr().err
+    assert "does not classify time steps" in capsys.readouterr().err
     assert before == {p.name: p.read_bytes() for p in exported[1].iterdir()}
     (data / "strong.tsv").write_text("filename\tonset\toffset\tevent_label\n")
     assert run("calibrate", "--model", model, *arguments) == 1

@@ -92,7 +92,7 @@ def test_timeline_of_windows(tagger, exported, tmp_path, window, hop, seconds):
     path = write(tmp_path / "long.wav", wav)
     found = tagger.analyze(path, window, hop)
     size = CLIP if window is None else round(window * RATE)
-    hop = size / 2 if hop is None else hop * RATE
+    hop = size / 4 if hop is None else hop * RATE
     starts = np.arange(0, max(len(wav) - size, 0.5), hop).round().astype(int)
     starts = [*starts[starts + size < len(wav)], max(len(wav) - size, 0)]
     each = [by_hand(exported[0], wav[s : s + size]) for s in starts]

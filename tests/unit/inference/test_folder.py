@@ -280,6 +280,7 @@ def test_impossible_settings_are_errors(model, path, value):
         ("config.json", b"[" * 10**6),
         ("config.json", b" " * (2**24 + 1)),
         ("labels.csv", b"index,label\n0,\xff\n"),
+        ("labels.csv", b"index,label\n"),
         ("labels.csv", b"index,label\n0,a\n1,a\n"),
         ("model.safetensors", b"\xff" * 99),
     ],

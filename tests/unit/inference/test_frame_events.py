@@ -124,4 +124,4 @@ def test_a_file_is_analysed_in_one_go(tagger, tmp_path, monkeypatch):
     assert tagger.analyze(short).tags() == tagger.tag_file(short)
     # With windows, as for other models
     windows = tagger.analyze(path, window=1.0)
-    assert windows.window == 1.0 and len(windows.times) == 39
+    assert windows.window == 1.0 and len(windows.times) == 77

@@ -17,7 +17,6 @@ from small_models import CLIP, RATE, hear_levels, make_tagger
 from speechbrain_fftp.inference import Timeline
 from speechbrain_fftp.inference.live import stream_events
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
-from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 
 
@@ -83,13 +82,94 @@ def test_events_are_those_of_a_file(tagger, tmp_path, seconds, window, hop):
     assert count > 3
 
 
-def test_a_model_of_time_steps_needs_a_window():
-    encoder = AST(embed_dim=32, depth=1, num_heads=2, pooling="tokens")
-    tagger = make_tagger(encoder, 3, classifier=FrameClassifier(32, 3))
+class Means(torch.nn.Module):
+    """Frames of ten samples each, at 1000 Hz."""
+
+    window, shift, sample_rate = 10, 10, 1000
+    center = False
+
+    def num_frames(self, samples):
+        return samples // 10
+
+    def forward(self, wavs):
+        return wavs.unfold(1, 10, 10).mean(2, keepdim=True)
+
+
+class FrameLevels(torch.nn.Module):
+    """Tokens of two frames each: whether they are at 0.25, 0.5 and 0.75."""
+
+    embedding = SimpleNamespace(
+        patch_frames=2,
+        stride_frames=2,
+        num_patches=lambda frames: frames // 2,
+        time_patches=lambda frames: frames // 2,
+    )
+
+    def forward(self, feats, lens=None):
+        is_level = (feats - torch.tensor([0.25, 0.5, 0.75])).abs() < 0.01
+        pairs = is_level[:, : len(feats[0]) // 2 * 2].unflatten(1, (-1, 2))
+        return 0.1 + 0.8 * pairs.float().mean(2)
+
+
+@pytest.fixture(scope="module")
+def frame_levels():
+    """A tagger of time steps of 0.02 s that hears levels, at 1000 Hz."""
+    classifier = FrameClassifier(3, 3, mean_seconds=0.1)
+    classifier.frame_logits = torch.logit
+    tagger = make_tagger(
+        FrameLevels(),
+        3,
+        features=Means(),
+        rate=1000,
+        max_frames=400,
+        classifier=classifier,
+    )
+    tagger.engine.mods.mean_var_norm.mean = 0
+    tagger.engine.mods.mean_var_norm.std = 0.5
+    return tagger
+
+
+@pytest.mark.parametrize("size, hop", [(50, None), (333, 0.1), (10**6, 0.5)])
+def test_time_steps_of_a_stream_are_those_of_a_file(frame_levels, size, hop):
+    """Of a model whose steps depend on their own frames alone."""
+    rng, wav = np.random.default_rng(1), np.zeros(30_010, "f")
+    for start in range(500, 28_000, 1500):
+        wav[start : start + rng.integers(100, 1400)] = rng.choice([0.25, 0.5])
+    expected = frame_levels.tag_long([wav])
+    found = stream_events(
+        frame_levels, in_blocks(wav, size), hop=hop, context=2.0
+    )
+    assert assert_same(ended(found), expected) > 15
+
+
+def test_how_late_time_steps_are(frame_levels):
+    """A hop, half a patch and 0.3 s, though windows of 4 s are heard."""
+    wav, starts = np.zeros(60_000, "f"), range(2030, 55_000, 4130)
+    for start in starts:
+        wav[start : start + 1000] = 0.5
+    position = 0
+
+    def blocks():
+        nonlocal position
+        for position in range(50, len(wav) + 1, 50):
+            yield wav[position - 50 : position]
+
+    begins, ends = [], []
+    for event in stream_events(frame_levels, blocks()):
+        late = begins if event.end is None else ends
+        late.append(position)
+    most = 250 + 10 + 300 + 20 + 50  # and a step and a block
+    for start, begin, end in zip(starts, begins, ends, strict=True):
+        assert 0 < begin - start <= most
+        assert 0 < end - start - 1000 <= most
+
+
+def test_a_context_must_be_long_enough(frame_levels, tagger):
     wav = bursts(RATE, 0)
-    with pytest.raises(ValueError, match="time steps.*length of windows"):
-        next(stream_events(tagger, [wav]))
-    assert not list(stream_events(tagger, [wav], window=0.5, threshold=1.0))
+    with pytest.raises(ValueError, match="context"):
+        next(stream_events(frame_levels, [wav], hop=1.0, context=1.0))
+    with pytest.raises(ValueError, match="context"):
+        next(stream_events(tagger, [wav], context=1.0))
 
 
 @pytest.mark.parametrize("size", [7, 160, 1000, 8000, 10**6])

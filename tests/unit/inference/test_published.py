@@ -6,8 +6,9 @@ Authors
 
 import numpy as np
 import pytest
+import soundfile as sf
 import torch
-from published_forms import FORMS, random_tensors
+from published_forms import FORMS, atst_file, random_tensors
 
 from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.datasets.audioset.lists import read_classes
@@ -22,6 +23,8 @@ PIPELINES = {
 }
 pipelines = pytest.mark.parametrize("name", PIPELINES)
 forms = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+atsts = pytest.mark.parametrize("name", ["atst_a", "atst_b"])
+dashengs = pytest.mark.parametrize("name", ["dasheng_a.pt", "dasheng_b"])
 
 
 @pytest.fixture
@@ -61,8 +64,180 @@ def test_onnx_of_a_published_model(shared, golden, tmp_path, name):
             "wavs": wav[None].numpy(),
             "wav_lens": np.ones(1, np.float32),
         }
-        (found,) = session.run(None, inputs)
+        (found,) = session.run(["probabilities"], inputs)
         np.testing.assert_allclose(found[0], probs, atol=1e-4)
+
+
+def golden_clips(shared, family, name, clips):
+    """Waveforms in -1..1 by name, and all golden tensors."""
+    arrays = np.load(shared / "fixtures" / family / f"{name}_io.npz")
+    wav = arrays["wav"] / np.float32(32768)
+    return {clip: wav[slice(*arrays[f"{clip}_at"])] for clip in clips}, arrays
+
+
+def sigmoid(logits):
+    return 1 / (1 + np.exp(-logits))
+
+
+def batch_of(clips, loud):
+    """Clips in one batch beside a louder one, padded with noise."""
+    size = max(map(len, clips)) + 4000
+    wavs = loud * torch.randn(len(clips) + 1, size)
+    for wav, clip in zip(wavs, clips):
+        wav[: len(clip)] = torch.from_numpy(clip)
+    lens = torch.tensor([*map(len, clips), size]) / size
+    return wavs, lens
+
+
+@atsts
+def test_atst_gives_the_time_steps_of_the_reference(shared, name):
+    clips, golden = golden_clips(shared, "atst", name, ["full", "short"])
+    path = shared / "fixtures" / "atst" / f"{name}.pt"
+    tagger = AudioTagger.from_pretrained(path)
+    for clip, wav in clips.items():
+        expected = sigmoid(golden[f"{clip}_logits"])
+        times, probs = tagger.frame_probabilities([wav])
+        np.testing.assert_allclose(probs, expected, rtol=0, atol=1e-4)
+        steps = 0.015 + 0.04 * np.arange(len(probs))
+        np.testing.assert_allclose(times, steps, rtol=0, atol=1e-6)
+        # A clip's probabilities are the highest of its time steps.
+        found = tagger.tag_batch(torch.from_numpy(wav))[0]
+        np.testing.assert_allclose(found, expected.max(0), rtol=0, atol=1e-4)
+        feats, _ = tagger.engine.tagger.features(torch.from_numpy(wav[None]))
+        expected = golden[f"{clip}_features"].T
+        np.testing.assert_allclose(feats[0], expected, rtol=0, atol=1e-4)
+    embedding = tagger.embed_file([clips["short"]])
+    expected = golden["short_tokens"].mean(0)
+    np.testing.assert_allclose(embedding, expected, rtol=0, atol=1e-4)
+
+
+@atsts
+def test_clips_of_a_batch_have_floors_of_their_own(shared, name):
+    clips, golden = golden_clips(shared, "atst", name, ["full", "short"])
+    path = shared / "fixtures" / "atst" / f"{name}.pt"
+    tagger = AudioTagger.from_pretrained(path)
+    wavs, lens = batch_of(list(clips.values()), loud=20.0)
+    _, probs = tagger.engine.tag_frames(wavs, lens)
+    for row, clip in zip(probs, clips):
+        expected = sigmoid(golden[f"{clip}_logits"])
+        found = row[: len(expected)]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+def test_long_files_of_atst_are_pieces_that_overlap(tmp_path):
+    """Each time step is that of a piece, or between those of two pieces."""
+    path, _ = FORMS["ATST-Frame"].write(tmp_path)
+    tagger = AudioTagger.from_pretrained(path)
+    size = tagger.engine.max_samples
+    assert size == 4 * 160 * 129 - 160 - 160  # 4 * 128 + 3 frames
+    wav = 0.1 * np.random.default_rng(0).normal(size=3 * size)
+    wav = wav.astype(np.float32)
+    times, probs = tagger.frame_probabilities([wav])
+    assert len(times) == len(probs) == (1 + len(wav) // 160) // 4
+    np.testing.assert_allclose(np.diff(times), 0.04, atol=1e-5)
+    hop = 115 * 640  # a tenth of 128 steps overlaps
+    first, second = (
+        tagger.frame_probabilities([wav[start : start + size]])[1]
+        for start in (0, hop)
+    )
+    np.testing.assert_allclose(probs[:115], first[:115], atol=1e-5)
+    low, high = np.minimum(first[115:], second[:13]), first[115:]
+    high = np.maximum(high, second[:13])
+    assert (probs[115:128] >= low - 1e-5).all()
+    assert (probs[115:128] <= high + 1e-5).all()
+    np.testing.assert_allclose(probs[128:230], second[13:115], atol=1e-5)
+
+
+def test_onnx_of_atst(shared, tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    clips, golden = golden_clips(shared, "atst", "atst_a", ["full", "short"])
+    path = shared / "fixtures" / "atst" / "atst_a.pt"
+    tagger = AudioTagger.from_pretrained(path)
+    path = export_onnx(tagger, tmp_path / "model.onnx")
+    exported = AudioTagger.from_pretrained(path)
+    for clip, wav in clips.items():
+        _, probs = exported.frame_probabilities([wav])
+        expected = sigmoid(golden[f"{clip}_logits"])
+        np.testing.assert_allclose(probs, expected, rtol=0, atol=1e-4)
+    clips["tiny"] = clips["full"][:1500]
+    clips["tinier"] = clips["full"][:480]
+    clips["long"] = np.concatenate([clips["full"], clips["short"]])
+    for wav in clips.values():
+        times, probs = exported.frame_probabilities([wav])
+        expected_times, expected = tagger.frame_probabilities([wav])
+        np.testing.assert_allclose(times, expected_times, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(probs, expected, rtol=0, atol=1e-4)
+        # A clip that is longer than the model's is encoded in chunks.
+        _, probs = exported.engine.frame_probabilities(wav[None])
+        _, expected = tagger.engine.frame_probabilities(wav[None])
+        np.testing.assert_allclose(probs, expected, rtol=0, atol=1e-4)
+
+
+def test_classes_of_atst(tmp_path, shared, caplog):
+    """Those of AudioSet-Strong are known by their number."""
+    form = FORMS["ATST-Frame"]
+    path, _ = form.write(tmp_path)
+    labels = AudioTagger.from_pretrained(path).labels
+    assert labels == [f"class {number}" for number in range(5)]
+    caplog.clear()
+    form.write(tmp_path, atst_file(447))
+    labels = AudioTagger.from_pretrained(path).labels
+    assert len(set(labels)) == 447 and labels == sorted(labels)
+    assert not caplog.text
+    names = shared / "fixtures" / "atst" / "strong_classes.txt"
+    assert labels == names.read_text("utf-8").splitlines()
+
+
+@dashengs
+def test_dasheng_gives_the_embeddings_of_the_reference(shared, name):
+    model = name.removesuffix(".pt")
+    clips = ["full", "short", "long"]
+    clips, golden = golden_clips(shared, "dasheng", model, clips)
+    path = shared / "fixtures" / "dasheng" / name
+    tagger = AudioTagger.from_pretrained(path)
+    wavs, lens = batch_of(list(clips.values()), loud=20.0)
+    batch = tagger.encode_batch(wavs, lens)[:, 0]
+    for clip, row in zip(clips, batch):
+        expected = golden[f"{clip}_embedding"]
+        limit = 1e-4 * np.abs(expected).max()
+        wav = clips[clip]
+        alone = tagger.encode_batch(torch.from_numpy(wav))[0, 0]
+        for found in (alone, row, tagger.embed_file([wav])):
+            np.testing.assert_allclose(found, expected, rtol=0, atol=limit)
+    encoder = tagger.engine.mods.embedding_model
+    encoder.pooling = "tokens"
+    for clip, wav in clips.items():
+        tokens = tagger.engine.encode(torch.from_numpy(wav))[0]
+        expected = golden[f"{clip}_tokens"]
+        np.testing.assert_allclose(tokens, expected, rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_a_model_without_classes_says_so(tmp_path, imported, capsys):
+    path, _ = FORMS["Dasheng file"].write(tmp_path)
+    if imported:
+        assert main(["import", str(path), str(tmp_path / "model")]) == 0
+        path = tmp_path / "model"
+    tagger = AudioTagger.from_pretrained(path)
+    assert tagger.labels == []
+    wav = 0.1 * np.random.default_rng(0).normal(size=16000)
+    sf.write(tmp_path / "clip.wav", wav, 16000)
+    clip = str(tmp_path / "clip.wav")
+    for attempt in (
+        lambda: tagger.tag(wav, 16000),
+        lambda: tagger.tag_file(clip),
+        lambda: list(tagger.tag_files([clip])),
+        lambda: tagger.tag_long(clip),
+        lambda: tagger.tag_batch(torch.zeros(1, 16000)),
+    ):
+        with pytest.raises(ValueError, match="no classes.*learn.*--pretrained"):
+            attempt()
+    with pytest.raises(ValueError, match="does not classify time steps"):
+        tagger.frame_probabilities(clip)
+    assert tagger.embed_file(clip).shape == (64,)
+    assert main([clip, "--model", str(path)]) == 1
+    assert "no classes" in capsys.readouterr().err
 
 
 @forms
@@ -77,12 +252,16 @@ def test_import_keeps_the_model(form, tmp_path, capsys):
     assert after.max_window == before.max_window
     wavs = 0.1 * torch.randn(2, 20000)
     lens = torch.tensor([1.0, 0.6])
-    np.testing.assert_allclose(
-        after.tag_batch(wavs, lens),
-        before.tag_batch(wavs, lens),
-        rtol=0,
-        atol=1e-6,
-    )
+    embeddings = before.encode_batch(wavs, lens)
+    assert torch.equal(after.encode_batch(wavs, lens), embeddings)
+    if before.labels:
+        probs = before.tag_batch(wavs, lens)
+        assert torch.equal(after.tag_batch(wavs, lens), probs)
+    if before.has_frames:
+        probs = before.engine.tag_frames(wavs, lens)[1]
+        assert torch.equal(after.engine.tag_frames(wavs, lens)[1], probs)
+        seconds = before.engine.mean_seconds
+        assert after.engine.mean_seconds == seconds > 0
 
 
 def test_classes_of_a_file(tmp_path, caplog):
@@ -148,6 +327,8 @@ NAMES = {str(number): f"name {number}" for number in range(5)}
         ("AST folder", {}, {"std": 0}, "std"),
         ("CED", {}, {"n_fft": 10**9}, "n_fft"),
         ("CED", {}, {"feature_size": 128}, "feature_size"),
+        ("Dasheng folder", {}, {"center": False}, "center"),
+        ("Dasheng folder", {"model_type": "dash"}, {}, "dash"),
     ],
 )
 def test_a_faulty_folder_is_refused(tmp_path, name, config, preprocessor, key):

@@ -22,7 +22,7 @@ from speechbrain_fftp.nnet.patching import (
 # Modules whose arguments all differ from the defaults.
 MODULES = [
     KaldiFbank(8000, 40, 20.0, 5.0, 30.0, 0.9),
-    MelDecibels(8000, 40, 256, 80, 30.0, 3000.0),
+    MelDecibels(8000, 40, 256, 80, 30.0, 3000.0, 80.0, -50.0, 60.0),
     DatasetNormalization(-1.0, 2.0),
     FFTPEmbedding(40, 12, 9, 4, [2, 4], 5),
     SquarePatchEmbedding(40, 12, 8, 4),

@@ -10,6 +10,7 @@ import torch
 
 from speechbrain_fftp.lobes.features import KaldiFbank, MelDecibels
 from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.ATST import ATST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
@@ -60,19 +61,24 @@ def test_one_graph_of_ast_for_all_sizes(patches, with_lengths, graphs):
     assert len(compiled) == 1
 
 
+@pytest.mark.parametrize("encoder_type, most", [(CED, 2), (ATST, 3)])
 @pytest.mark.parametrize("with_lengths", [False, True])
 @torch.no_grad()
-def test_ced_has_a_graph_for_one_chunk_and_one_for_more(with_lengths, graphs):
+def test_few_graphs_of_clips_of_one_chunk_or_more(
+    encoder_type, most, with_lengths, graphs
+):
+    """One for one chunk, and one or two for more: the last is full or not."""
     torch.manual_seed(0)
     compiled, compile_module = graphs
-    encoder = CED(32, 24, 1, 2, max_frames=100).eval()
+    encoder = encoder_type(32, 24, 1, 2, max_frames=100).eval()
     fast = compile_module(encoder, fullgraph=True)
-    several = (2, 130), (3, 300), (4, 201)  # the last chunk is full or not
+    several = (2, 130), (3, 300), (4, 201), (5, 400), (3, 333)
     for clips, frames in ((3, 60), (5, 71), (4, 44), *several):
         feats = torch.randn(clips, frames, 32)
         lens = torch.linspace(1, 0.3, clips) if with_lengths else None
         check_close(fast(feats, lens), encoder(feats, lens))
-        assert len(compiled) == (1 if frames < 100 else 2)
+        assert len(compiled) <= (1 if frames < 100 else most)
+    assert len(compiled) == most
 
 
 @pytest.mark.parametrize("front_end", [KaldiFbank, MelDecibels])

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.ATST import ATST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
@@ -47,6 +48,12 @@ ENCODERS = {
         {"kernel": 3, "pooling": "mean+std"},
     ),
     "CED": (CED, None, {"num_heads": 3, "n_mels": 32}),
+    "ATST": (ATST, "fftp", {"num_heads": 3, "pooling": "mean"}),
+    "ATST Dasheng": (
+        ATST,
+        "stem",
+        {"num_heads": 3, "pooling": "mean", "has_bin_norm": True},
+    ),
 }
 every_encoder = pytest.mark.parametrize("name", ENCODERS)
 # Shorter than a patch, of odd lengths, and longer than max_frames
@@ -138,7 +145,7 @@ def test_a_state_dict_holds_all_weights(name):
     assert torch.equal(other(feats), encoder(feats))
 
 
-@pytest.mark.parametrize("name", ["AST", "AST square", "AuM fo-bi"])
+@pytest.mark.parametrize("name", ["AST", "AST square", "AuM fo-bi", "ATST"])
 @torch.no_grad()
 def test_weights_of_another_clip_length_load(name):
     encoder, longer = make_encoder(name), make_encoder(name, max_frames=120)
@@ -148,7 +155,7 @@ def test_weights_of_another_clip_length_load(name):
     torch.testing.assert_close(new[:, [0, -1]], old[:, [0, -1]])
 
 
-@pytest.mark.parametrize("name", ["AST", "ConvNeXt1d", "CED"])
+@pytest.mark.parametrize("name", ["AST", "ConvNeXt1d", "CED", "ATST"])
 def test_dropout_acts_in_train_mode_only(name):
     encoder, plain = make_encoder(name, dropout=0.5), make_encoder(name)
     feats = random_feats(encoder, 2, 60)
@@ -199,6 +206,8 @@ def test_pooled_tokens_are_each_clips_own_in_the_order_of_time(name):
         (lambda: AST(embed_dim=50, num_heads=4), "num_heads=4"),
         (lambda: AST(depth=1, max_frames=24), "max_frames=24"),
         (lambda: CED(depth=1, n_mels=15), "n_mels=15"),
+        (lambda: ATST(depth=1, max_frames=3), "max_frames=3"),
+        (lambda: ATST(16, 24, 1, 3, EMBEDDINGS["square"]()), "16 mel bins"),
         (lambda: AST(20, 24, 1, 3, EMBEDDINGS["fftp"]()), "n_mels=16"),
         (lambda: AuM(16, 48, 1, "fo-bi", EMBEDDINGS["fftp"]()), "embed_dim=24"),
         (lambda: AuM(depth=1, bidirectional="both"), "'both'"),

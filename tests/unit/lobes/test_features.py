@@ -157,11 +157,11 @@ def test_frame_lens_equal_counted_frames():
     assert [fbank.num_frames(n) for n in (1, 400, 559, 560)] == [1, 1, 1, 2]
 
 
-def decibels(wav, sample_rate=16000, **sizes):
+def decibels(wav, sample_rate=16000, top_db=120, **sizes):
     """A clip's levels by torchaudio, ``[T, n_mels]``."""
     transforms = torchaudio.transforms
     mel = transforms.MelSpectrogram(sample_rate, **sizes)(wav)
-    return transforms.AmplitudeToDB(top_db=120)(mel).T
+    return transforms.AmplitudeToDB(top_db=top_db)(mel).T
 
 
 @pytest.mark.parametrize(
@@ -185,6 +185,21 @@ def test_decibels_equal_torchaudio(
             found[: len(expected)], expected, rtol=0, atol=2e-3
         )
         assert len(found) == 1 + samples // hop
+
+
+@pytest.mark.parametrize("loudest", [1.0, 0.01])
+def test_range_of_decibels(loudest):
+    """The floor is 40 dB below the loudest bin, or the lowest level."""
+    wav = loudest * random_clips(1, 16000)[0]
+    wav[4000:8000] = 0.0
+    limits = {"top_db": 40.0, "low": -30.0}
+    expected = decibels(wav, n_mels=64, n_fft=512, hop_length=160, top_db=40)
+    high = expected.max().item() - 5.0
+    levels = MelDecibels(**limits, high=high)(wav[None])[0]
+    expected = expected.clamp(-30.0, high)
+    torch.testing.assert_close(levels, expected, rtol=0, atol=2e-3)
+    assert levels.min() == pytest.approx(max(high + 5.0 - 40.0, -30.0))
+    assert (levels.min() > -30.0) == (loudest == 1.0)
 
 
 def test_decibels_of_a_batch_are_those_of_single_clips():

@@ -20,6 +20,7 @@ from speechbrain_fftp.augment.waveform import RandomGain, RandomShift
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.ATST import ATST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
@@ -42,6 +43,7 @@ ENCODERS = {
         embed_dim=32, depth=2, pooling="mean+std"
     ),
     "CED": lambda: CED(embed_dim=32, depth=1, num_heads=2),
+    "ATST tokens": lambda: ATST(embed_dim=32, depth=1, num_heads=2),
 }
 AUGMENTATIONS = {
     "SpecMask": (lambda: SpecMask(0.2), (500, 128), True),

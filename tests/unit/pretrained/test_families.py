@@ -10,9 +10,22 @@ import random
 import numpy as np
 import pytest
 import torch
-from published_forms import FORMS, ast_file, ced_folder
+from published_forms import (
+    DASHENG_CONFIG,
+    FORMS,
+    ast_file,
+    ced_folder,
+    dasheng_file,
+    random_tensors,
+)
 
-from speechbrain_fftp.pretrained import load_ast, load_aum, load_ced
+from speechbrain_fftp.pretrained import (
+    load_ast,
+    load_atst,
+    load_aum,
+    load_ced,
+    load_dasheng,
+)
 
 forms = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 HUGE = 2**20
@@ -54,10 +67,21 @@ def test_every_tensor_is_used(form, tmp_path):
     encoder, classifier = form.load(path)
     tensors = {**encoder.state_dict(), **classifier.state_dict()}
     count = sum(x.numel() for x in form.make_tensors().values())
-    # Two class tokens, or one, have positions that are added to them.
-    merged = {"AST": 2 * 64, "Audio Mamba": 24, "CED": 0}[form.family]
-    assert sum(x.numel() for x in tensors.values()) == count - merged
-    assert encoder(torch.randn(2, 40, encoder.n_mels)).shape[:2] == (2, 1)
+    # Two class tokens, or one, have positions that are added to them. ATST has
+    # a position of none, but no biases of queries, keys and values. Dasheng
+    # has a position for all tokens.
+    merged = {
+        "AST": 2 * 64,
+        "Audio Mamba": 24,
+        "CED": 0,
+        "ATST-Frame": 64 - 3 * 64,
+        "Dasheng": 64,
+    }
+    found = sum(x.numel() for x in tensors.values())
+    assert found == count - merged[form.family]
+    n_tokens = 10 if form.family == "ATST-Frame" else 1
+    feats = torch.randn(2, 40, encoder.n_mels)
+    assert encoder(feats).shape[:2] == (2, n_tokens)
 
 
 @forms
@@ -89,7 +113,8 @@ def test_tensors_of_other_shapes_are_refused(form, tmp_path):
 @forms
 def test_the_family_is_named_if_another_is_asked_for(form, tmp_path):
     path, _ = form.write(tmp_path)
-    for load in {load_ast, load_aum, load_ced} - {form.load}:
+    every = {load_ast, load_atst, load_aum, load_ced, load_dasheng}
+    for load in every - {form.load}:
         with pytest.raises(ValueError, match=f"of the family {form.family}"):
             load(path)
 
@@ -123,9 +148,12 @@ def test_damaged_files_load_or_are_named(form, tmp_path):
     draw = random.Random(0)
     for file in files:
         whole = file.read_bytes()
+        ends = min(200, len(whole))
         for _ in range(40):
             content = bytearray(whole)
-            place = draw.choice([draw.randrange(200), -draw.randrange(1, 200)])
+            place = draw.choice(
+                [draw.randrange(ends), -draw.randrange(1, ends)]
+            )
             content[place] = draw.randrange(256)
             if draw.random() < 0.2:
                 del content[place:]
@@ -245,3 +273,106 @@ def test_names_of_published_ceds_fix_width_and_heads(tmp_path, name, heads):
     form.write(tmp_path, ced_folder(64), {"name": name})
     with pytest.raises(ValueError, match="size mismatch"):
         load_ced(path)
+
+
+def write_dasheng(folder, name, settings):
+    """Either form of Dasheng with these settings; its path and its weights."""
+    form = FORMS[name]
+    settings = {**DASHENG_CONFIG["encoder_kwargs"], **settings}
+    if form.config:
+        return form.write(folder, config={"encoder_kwargs": settings})
+    path, _ = form.write(folder)
+    torch.save({"model": form.make_tensors(), "config": settings}, path)
+    return path, path
+
+
+dashengs = pytest.mark.parametrize("name", ["Dasheng folder", "Dasheng file"])
+
+
+@dashengs
+def test_dasheng_has_the_heads_of_its_settings(tmp_path, name):
+    path, _ = write_dasheng(tmp_path, name, {"num_heads": 4})
+    assert load_dasheng(path)[0].num_heads == 4
+    path, _ = write_dasheng(tmp_path, name, {"patch_size": (64, 4)})
+    assert load_dasheng(path)[0].num_heads == 1
+
+
+def test_heads_of_a_dasheng_that_states_none(tmp_path):
+    """They have 64 channels, but for the published width of 1280."""
+    for width, heads in ((64, 1), (128, 2), (1280, 16)):
+        path, _ = FORMS["Dasheng file"].write(tmp_path, dasheng_file(width))
+        assert load_dasheng(path)[0].num_heads == heads
+
+
+@dashengs
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("num_heads", 7),
+        ("num_heads", 0),
+        ("num_heads", "1"),
+        ("depth", HUGE),
+        ("embed_dim", 128),
+        ("mlp_ratio", 4.0),
+        ("target_length", HUGE),
+        ("patch_size", [64, 8]),
+        ("patch_stride", 4),
+        ("qkv_bias", False),
+    ],
+)
+def test_settings_that_contradict_the_tensors(tmp_path, name, key, value):
+    path, weights = write_dasheng(tmp_path, name, {key: value})
+    with pytest.raises(ValueError) as error:
+        load_dasheng(path)
+    assert str(weights) in str(error.value)
+    assert key in str(error.value)
+
+
+def test_dasheng_needs_its_settings(tmp_path):
+    form = FORMS["Dasheng folder"]
+    path, _ = form.write(tmp_path, config={"encoder_kwargs": [1]})
+    with pytest.raises(ValueError, match="config.json: encoder_kwargs"):
+        load_dasheng(path)
+
+
+def test_both_forms_of_dasheng_are_the_same_model(tmp_path):
+    found = []
+    for name in ("Dasheng folder", "Dasheng file"):
+        encoder, _ = load_dasheng(FORMS[name].write(tmp_path / name)[0])
+        found.append(encoder(torch.randn(1, 128, 64).fill_(3.0)))
+    torch.testing.assert_close(*found)
+
+
+def test_tensors_that_inference_does_not_need(tmp_path):
+    extra = {
+        "ATST-Frame": {
+            "model.atst.mask_embed": [1, 1, 64],
+            "model.atst_mel.mel_transform.spectrogram.window": [1024],
+            "model.atst_mel.mel_transform.mel_scale.fb": [513, 64],
+            "weak_head.weight": [5, 64],
+            "weak_head.bias": [5],
+        },
+        "Dasheng file": {
+            "front_end.0.spectrogram.window": [512],
+            "front_end.0.mel_scale.fb": [257, 64],
+        },
+    }
+    for name, shapes in extra.items():
+        form = FORMS[name]
+        tensors = form.make_tensors()
+        encoder, _ = form.load(form.write(tmp_path, tensors)[0])
+        path, _ = form.write(
+            tmp_path, {**random_tensors(shapes, {}), **tensors}
+        )
+        same, _ = form.load(path)
+        for key, tensor in encoder.state_dict().items():
+            assert torch.equal(tensor, same.state_dict()[key])
+
+
+def test_atst_of_another_width_is_refused(tmp_path):
+    tensors = FORMS["ATST-Frame"].make_tensors()
+    name = "model.atst.patch_embed.patch_embed.weight"
+    tensors[name] = torch.zeros(96, 256)
+    path, _ = FORMS["ATST-Frame"].write(tmp_path, tensors)
+    with pytest.raises(ValueError, match="width 96 is not a multiple of 64"):
+        load_atst(path)

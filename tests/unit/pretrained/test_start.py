@@ -13,6 +13,7 @@ import torch
 from published_forms import FORMS
 
 from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.ATST import ATST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import (
     FFTPEmbedding,
@@ -172,6 +173,39 @@ def test_published_aum(shared, form, caplog):
         start_from(other, path)
 
 
+@pytest.mark.parametrize("name", ["ATST-Frame", "Dasheng folder"])
+@pytest.mark.parametrize(
+    "patch_frames, stride, left",
+    [(4, 4, set()), (4, 2, set()), (8, 4, NOT_BLOCKS)],
+)
+def test_published_full_frequency_models(
+    tmp_path, name, patch_frames, stride, left, caplog
+):
+    """Another stride has interpolated positions."""
+    path, _ = FORMS[name].write(tmp_path)
+    published, _ = FORMS[name].load(path)
+    embedding = FFTPEmbedding(64, 64, patch_frames, stride)
+    encoder = ATST(
+        depth=1,
+        num_heads=1,
+        embed_dim=64,
+        embedding=embedding,
+        max_frames=published.max_frames,
+        mlp_ratio=1.5,
+        has_bin_norm=name == "Dasheng folder",
+        pooling="tokens",
+    )
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter)
+    before = copy_of(encoder)
+    with caplog.at_level(logging.WARNING):
+        names = start_from(encoder, path, sample_rate=16000)
+    assert set(names) == set(before) - left
+    check_taken(encoder, before, copy_of(published), left)
+    assert bool(caplog.records) == bool(left)
+    assert encoder(torch.randn(2, 90, 64)).isfinite().all()
+
+
 @pytest.mark.parametrize("stride", [10, 16])
 def test_own_square_model_becomes_full_frequency(tmp_path, stride, caplog):
     square = small_ast(SquarePatchEmbedding(48, 24, 16, stride))
@@ -238,6 +272,9 @@ def test_wrong_sources(exported, tmp_path):
     path, _ = FORMS["AST file"].write(tmp_path / "ast")
     with pytest.raises(ValueError, match="AST, but the encoder is AuM"):
         start_from(aum, path)
+    path, _ = FORMS["ATST-Frame"].write(tmp_path / "atst")
+    with pytest.raises(ValueError, match="ATST-Frame, but the encoder is AST"):
+        start_from(ast, path)
     with pytest.raises(ValueError, match="inference: .*missing"):
         start_from(aum, exported[1])
     with pytest.raises(FileNotFoundError, match="nowhere"):
