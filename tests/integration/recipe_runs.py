@@ -110,7 +110,7 @@ def run(output_folder, *flags, **options):
 
 
 def train_in_two_processes(output_folder, *flags, **options):
-    """Runs the recipe with torchrun; gives metrics.json."""
+    """Runs the recipe with torchrun; gives its output and metrics.json."""
     done = subprocess.run(
         torchrun(output_folder, *flags, **options),
         cwd=output_folder.parent,
@@ -119,7 +119,8 @@ def train_in_two_processes(output_folder, *flags, **options):
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return read_metrics(output_folder / "metrics.json")
+    metrics = read_metrics(output_folder / "metrics.json")
+    return done.stdout + done.stderr, metrics
 
 
 def train(output_folder, *flags, **options):

@@ -142,18 +142,6 @@ def test_awkward_clips(tmp_path, caplog):
     assert caplog.text.count("Skipped files") == 1
 
 
-def test_split_or_class_without_clips(tmp_path):
-    data, save = tmp_path / "data", tmp_path / "save"
-    write_words(data)
-    dog = data / "dog" / "s0_nohash_0.wav"
-    dog.write_bytes(b"")
-    with pytest.raises(ValueError, match="class dog .* train") as error:
-        prepare_speech_commands(data, save, "folders")
-    assert str(save / "skipped.csv") in str(error.value)
-    assert list(read_skipped(save)) == ["dog/s0_nohash_0.wav"]
-    assert not (save / "prepared.json").exists()
-
-
 def test_archive(data, tmp_path):
     archive, save = tmp_path / "words.tar.gz", tmp_path / "save"
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:

@@ -34,7 +34,7 @@ def script(monkeypatch):
         ("front_end", (), 1),
         ("augmentation", (), 3),
         ("end_to_end", ("timm",), 2),
-        ("startup", ("onnxruntime",), 7),
+        pytest.param("startup", ("onnxruntime",), 7, marks=pytest.mark.slow),
         pytest.param(
             "encoder",
             ("transformers",),

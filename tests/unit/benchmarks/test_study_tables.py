@@ -8,90 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
-PLAN = {
-    "recipe": "recipe.py",
-    "base": "base.yaml",
-    "metric": "accuracy",
-    "seconds": 1.0,
-    "n_classes": 2,
-    "margin": 1.0,
-    "groups": "speakers",
-    "start_seconds": 6,
-    "options": {"lr": 0.001, "mask_budget": 0.0},
-    "models": {
-        "one": {
-            "yaml": "one.yaml",
-            "epochs": 2,
-            "epoch_seconds": 3,
-            "options": {},
-        }
-    },
-    "tables": {
-        "first": {
-            "title": "First",
-            "folds": 2,
-            "rows": [
-                {"label": "a", "model": "one", "epochs": 2},
-                {"label": "b", "model": "one", "epochs": 4, "against": "a"},
-            ],
-        },
-        "second": {
-            "title": "Second",
-            "folds": 2,
-            "rows": [
-                {"label": "a", "model": "one", "epochs": 6},
-                {"label": "b", "model": "one", "epochs": 8, "against": "a"},
-                {"label": "c", "model": "one", "epochs": 9, "against": "a"},
-            ],
-            "interactions": [{"label": "b", "against": "a", "table": "first"}],
-        },
-    },
-}
-# Correct answers of 20 speakers with one clip each, by table and label
-RIGHT = {"first a": 12, "first b": 16, "second a": 10, "second b": 10}
-
-
-@pytest.fixture
-def report(tmp_path, monkeypatch):
-    """A report on two tables, whose last row has not been run."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    from study.plan import Plan
-    from study.report import Report
-    from study.results import Results
-    from study.uncertainty import Scores
-
-    path = tmp_path / "words.yaml"
-    path.write_text(yaml.safe_dump(PLAN), "utf-8")
-    plan = Plan(path)
-    results = Results(tmp_path, plan)
-    ids = np.array([f"clip {i:02}" for i in range(20)])
-    targets = np.tile([True, False], (20, 1))
-    for run in plan.runs():
-        name = run.name.replace(":", "")
-        if name in RIGHT:
-            hits = np.arange(20) < RIGHT[name]
-            probs = np.stack([hits, ~hits], 1).astype(np.float16)
-            row = {
-                "value": hits.mean(),
-                "silence": 0.9,
-                "fold": str(run.fold),
-                "macs": 2_000_000,
-                "training_macs": 3e12,
-                "cpu_minutes": float(run.fold),
-                "resumed": run.fold == 2,
-                "processor": "a processor",
-                "commit": "0123456789abcdef",
-            }
-            results.add(run, row, Scores(ids, ids, targets, probs))
-    return Report(results)
 
 
 @pytest.mark.parametrize(
     "name",
-    ["audioset_mini", "encoders", "reuse", "sound_events", "speech_commands"],
+    [
+        "encoders",
+        "reuse",
+        pytest.param("audioset_mini", marks=pytest.mark.slow),
+        pytest.param("sound_events", marks=pytest.mark.slow),
+        pytest.param("speech_commands", marks=pytest.mark.slow),
+    ],
 )
 def test_pages_show_the_committed_runs(name, monkeypatch):
     """Each figure of a table in docs and README is that of stored runs."""

@@ -123,7 +123,6 @@ def test_odd_files_and_a_folder_with_bad_ones(exported, odd_audio, capsys):
         ["--threshold", "2"],
         ["--timeline", "--window", "0"],
         ["--timeline", "--top-k", "3"],
-        ["--threads", "0"],
         ["--plot", "a.xyz"],
         ["--format", "xml"],
         ["more.wav", "--format", "audacity"],

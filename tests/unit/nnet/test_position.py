@@ -40,7 +40,7 @@ def test_short_clip_takes_the_first_positions():
     assert torch.equal(position(12, torch.tensor([12, 7])), everything)
 
 
-@pytest.mark.parametrize("length", [1, 5, 11, 13, 30])
+@pytest.mark.parametrize("length", [1, 11, 30])
 def test_table_of_another_length_is_interpolated_on_loading(length):
     saved = random_positions(2, 12)
     position = random_positions(2, length)
@@ -63,7 +63,7 @@ def test_other_number_of_rows_or_channels_is_an_error():
         PositionEmbedding(2, 9, 5).load_state_dict({})
 
 
-@pytest.mark.parametrize("length", [13, 23, 50])
+@pytest.mark.parametrize("length", [13, 50])
 def test_long_clip_stretches_the_table_over_its_length(length):
     position = random_positions(2, 12)
     places = np.arange(length) * 11 / (length - 1)
