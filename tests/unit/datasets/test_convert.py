@@ -47,7 +47,6 @@ def peak_frequency(samples, rate):
     "rate, channels, treatments",
     [
         (48000, 2, ["downmixed", "resampled"]),
-        (44100, 1, ["resampled"]),
         (8000, 1, ["resampled"]),
         (16000, 2, ["downmixed"]),
     ],

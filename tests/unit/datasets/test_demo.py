@@ -84,15 +84,6 @@ def test_classes_are_audiosets_in_its_order():
     assert indices == sorted(indices)
 
 
-def test_another_sampling_rate(tmp_path):
-    prepare_demo(
-        tmp_path, num_train=1, num_valid=1, num_eval=1, sample_rate=8000
-    )
-    for path in (tmp_path / "flac").iterdir():
-        info = sf.info(path)
-        assert (info.samplerate, info.frames) == (8000, 80000)
-
-
 def test_same_settings_give_the_same_bytes(digest, demo, tmp_path):
     prepare_demo(tmp_path / "same", seed=3, **SIZES)
     prepare_demo(tmp_path / "other", seed=4, **SIZES)

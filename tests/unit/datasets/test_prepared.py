@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import contextlib
-import json
 import multiprocessing
 import os
 import signal
@@ -13,7 +11,6 @@ import sys
 
 import pytest
 
-from speechbrain_fftp.dataio import files
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.datasets.prepared import prepare_folder, source_state
 
@@ -149,12 +146,6 @@ def test_killed_preparation_goes_on(tmp_path, place, missing):
     assert work(tmp_path) == (False, [])
 
 
-def test_change_of_source_after_a_kill_writes_all_again(tmp_path):
-    kill_at(tmp_path, "1", "end")
-    assert work(tmp_path, "2") == (True, ["a", "b"])
-    assert (tmp_path / "flac" / "a").read_text() == "2"
-
-
 @pytest.mark.parametrize("number", range(1, 8))
 def test_no_kill_makes_a_folder_useless(tmp_path, number):
     """Neither when it is begun again with another source."""
@@ -196,21 +187,6 @@ def test_folder_is_locked_while_it_is_written(tmp_path):
         other.kill()
         other.join()
     assert work(tmp_path) == (True, ["b"])
-
-
-def test_folder_finished_by_another_process_meanwhile(tmp_path, monkeypatch):
-    locked = files.locked
-
-    @contextlib.contextmanager
-    def finish(path, doing):
-        with locked(path, doing):
-            fill(tmp_path)
-            record = json.dumps({"settings": RATE, "source": None})
-            (tmp_path / "prepared.json").write_text(record)
-            yield
-
-    monkeypatch.setattr(files, "locked", finish)
-    assert not prepare(tmp_path)
 
 
 def test_source_state_notices_every_change(tmp_path):

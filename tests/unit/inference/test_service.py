@@ -20,7 +20,7 @@ import soundfile as sf
 import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.inference import AudioTagger, threads
+from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.torch_engine import TorchEngine
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
@@ -164,29 +164,3 @@ def test_copies_are_equal_and_independent(make_copy, clips):
         twin.engine.mods.classifier.bias += 1.0
     assert twin.tag_file(path) != expected == tagger.tag_file(path)
     assert twin.engine.tagger.classifier is twin.engine.mods.classifier
-
-
-def test_copies_keep_options_and_use_threads(exported, monkeypatch):
-    tagger = AudioTagger.from_pretrained(
-        exported[1], precision="bf16", threads=3
-    )
-    content = pickle.dumps(tagger)
-    assert pickle.loads(
-        pickle.dumps(AudioTagger.from_hparams(str(exported[1])))
-    )
-    wav, seen = 0.1 * torch.randn(16000), []
-
-    def threads_of(twin):
-        twin.engine.mods.embedding_model.register_forward_hook(
-            lambda *_: seen.append(torch.get_num_threads())
-        )
-        torch.testing.assert_close(twin.tag_batch(wav), tagger.tag_batch(wav))
-        return seen[-1]
-
-    assert threads_of(pickle.loads(content)) == 3
-    # More would wait forever in a process that was forked, see test_threads.py
-    monkeypatch.setattr(threads.os, "getpid", lambda: -1)
-    assert threads_of(pickle.loads(content)) == 1
-    # Modules are imported again in one that was spawned
-    monkeypatch.setattr(threads, "PROCESS", -1)
-    assert threads_of(pickle.loads(content)) == 3

@@ -56,7 +56,7 @@ def by_hand(tagger, wav):
     return classifier(encoder(feats))[:, 0].sigmoid()
 
 
-@pytest.mark.parametrize("samples", [400, RATE, CLIP, CLIP + 399])
+@pytest.mark.parametrize("samples", [RATE, CLIP + 399])
 def test_tags_of_one_clip(tagger, tmp_path, samples):
     path, wav = write(tmp_path / "a.wav", samples)
     each = [by_hand(tagger, part) for part in (wav[:CLIP], wav[-CLIP:])]

@@ -63,11 +63,8 @@ def test_one_graph_of_ast_for_all_sizes(patches, with_lengths, graphs):
 
 
 @pytest.mark.parametrize("encoder_type, most", [(CED, 2), (ATST, 3)])
-@pytest.mark.parametrize("with_lengths", [False, True])
 @torch.no_grad()
-def test_few_graphs_of_clips_of_one_chunk_or_more(
-    encoder_type, most, with_lengths, graphs
-):
+def test_few_graphs_of_clips_of_one_chunk_or_more(encoder_type, most, graphs):
     """One for one chunk, and one or two for more: the last is full or not."""
     torch.manual_seed(0)
     compiled, compile_module = graphs
@@ -76,7 +73,7 @@ def test_few_graphs_of_clips_of_one_chunk_or_more(
     several = (2, 130), (3, 300), (4, 201), (5, 400), (3, 333)
     for clips, frames in ((3, 60), (5, 71), (4, 44), *several):
         feats = torch.randn(clips, frames, 32)
-        lens = torch.linspace(1, 0.3, clips) if with_lengths else None
+        lens = torch.linspace(1, 0.3, clips)
         check_close(fast(feats, lens), encoder(feats, lens))
         assert len(compiled) <= (1 if frames < 100 else most)
     assert len(compiled) == most

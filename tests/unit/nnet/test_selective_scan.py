@@ -76,10 +76,9 @@ def test_equals_step_by_step(small_blocks, length, absent):
     torch.testing.assert_close(last_state, expected_state)
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("lengths", [None, [11, 7, 1]])
+@pytest.mark.parametrize("reverse, lengths", [(False, None), (True, [9, 5, 1])])
 def test_gradients(small_blocks, reverse, lengths):
-    inputs = make_inputs(11, width=2, states=2)
+    inputs = make_inputs(9, width=2, states=2)
     start = torch.randn(3, 2, 2, dtype=torch.float64)
     lengths = None if lengths is None else torch.tensor(lengths)
 
@@ -171,9 +170,9 @@ def test_both_directions_are_added(monkeypatch, rows, absent, lengths):
 
 
 def test_gradients_of_both_directions(small_blocks):
-    inputs = make_inputs(11, width=2, states=2)
+    inputs = make_inputs(9, width=2, states=2)
     inputs["A"] = -torch.rand(2, 2, 2, dtype=torch.float64)
-    lengths = torch.tensor([11, 7, 1])
+    lengths = torch.tensor([9, 5, 1])
 
     def scan(*tensors):
         return selective_scan(*tensors, delta_softplus=True, lengths=lengths)
@@ -304,8 +303,9 @@ def test_backends_that_are_not_there(monkeypatch):
         selective_scan(**inputs, backend="mamba_ssm", initial_state=start)
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("lengths", [None, [21, 10, 1]])
+@pytest.mark.parametrize(
+    "reverse, lengths", [(False, None), (True, [21, 10, 1])]
+)
 def test_mamba_ssm_gets_what_it_expects(monkeypatch, reverse, lengths):
     def kernel(
         u, delta, A, B, C, D, z, delta_bias, delta_softplus, return_last_state
