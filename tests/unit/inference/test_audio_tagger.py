@@ -206,17 +206,6 @@ def test_files_that_are_no_usable_audio_are_errors(tagger, odd_audio, name):
         assert str(path) in str(raised.value)
 
 
-def test_truncated_files_are_tagged_with_a_warning(tagger, tmp_path, caplog):
-    path = tmp_path / "clip.flac"
-    sf.write(path, sound(3.0), RATE)
-    tagger.tag_file(path)
-    assert not caplog.records
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert len(tagger.tag_file(path)) == 5
-    [record] = caplog.records
-    assert str(path) in record.getMessage() and "3 s" in record.getMessage()
-
-
 @pytest.mark.parametrize("capable", [True, False])
 def test_bfloat16_is_close_to_float32(
     tagger, exported, capable, monkeypatch, caplog
