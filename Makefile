@@ -8,13 +8,17 @@ MODEL = $(DEMO)/inference
 
 .PHONY: demo test study bench bench-gpu docs clean
 
-# Train and evaluate on generated data, then tag the first evaluation clip.
+# Train and evaluate on generated data, then tag an evaluation clip: what is in
+# it, when, and what is true.
 demo: $(INSTALLED)
 	$(VENV)/bin/python recipes/AudioSet/train.py hparams/demo.yaml \
 		--output_folder $(DEMO)
-	@$(VENV)/bin/fftp-tag --model $(DEMO)/inference \
-		"$(DEMO)/prepared/flac/$$(sed -n '2s/,.*//p' $(DEMO)/prepared/eval.csv).flac"
-	@echo "True labels: $$(sed -n '2s/.*flac,//p' $(DEMO)/prepared/eval.csv)"
+	@clip=$$(sed -n '2s/,.*//p' $(DEMO)/prepared/eval.csv).flac; \
+	for what in "" --timeline; do \
+		$(VENV)/bin/fftp-tag --model $(DEMO)/inference $$what \
+			"$(DEMO)/prepared/flac/$$clip" || exit 1; \
+	done; \
+	echo "True events:"; grep -F -- "$$clip" $(DEMO)/prepared/events.tsv
 
 # One process per core, at most four; the tests of a file stay in one process.
 test: export OMP_NUM_THREADS = 1

@@ -170,7 +170,7 @@ class Microphone:
                 n_reported += n_new
                 output.report(
                     f"dropped {n_new / self.rate:.1f} s: the model is too "
-                    "slow, raise --hop"
+                    "slow, raise --hop or lower --context"
                 )
 
 

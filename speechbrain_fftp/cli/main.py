@@ -33,6 +33,9 @@ def main(argv=None):
     output not written; 2 if the options do not suit the model; 130 if it was
     interrupted. Invalid options end the process with 2.
     """
+    # Before torch is imported: its threads that wait for others would otherwise
+    # spin, and keep other processes, and each other, from the cores
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     argv = sys.argv[1:] if argv is None else list(argv)
     if sys.stderr is None:  # closed by the caller
         sys.stderr = open(os.devnull, "w")

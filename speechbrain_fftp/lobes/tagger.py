@@ -118,7 +118,7 @@ class Tagger(torch.nn.Module):
         patches = self.embedding_model.embedding
         n_steps = patches.time_patches(front_end.num_frames(n_samples))
         first = (patches.patch_frames - 1) * front_end.shift
-        if not front_end.center:
+        if not getattr(front_end, "center", False):
             first += front_end.window
         starts = torch.arange(n_steps) * patches.stride_frames * front_end.shift
         return (starts + first / 2) / front_end.sample_rate

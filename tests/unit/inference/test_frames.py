@@ -14,7 +14,11 @@ from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import load_folder, write_folder
 from speechbrain_fftp.inference.tagger import join_pieces
 from speechbrain_fftp.inference.torch_engine import TorchEngine
-from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.features import (
+    DatasetNormalization,
+    KaldiFbank,
+    MelDecibels,
+)
 from speechbrain_fftp.lobes.frame_classifier import (
     AttentionPooling,
     FrameClassifier,
@@ -25,7 +29,7 @@ from speechbrain_fftp.nnet.patching import FFTPEmbedding
 RATE, LABELS = 16000, ["Dog", "Siren", "Bell"]
 
 
-def make_parts(pooling=None):
+def make_parts(pooling=None, front_end=None):
     """Modules and hparams of a model of clips of up to 2 s.
 
     Its blocks do nothing: a time step depends on the frames of its patch alone.
@@ -34,7 +38,7 @@ def make_parts(pooling=None):
     embedding = FFTPEmbedding(128, 16, 10, 5)
     encoder = ConvNeXt1d(128, 16, 0, embedding, 198, pooling="tokens")
     modules = {
-        "compute_features": KaldiFbank(),
+        "compute_features": front_end or KaldiFbank(),
         "mean_var_norm": DatasetNormalization(),
         "embedding_model": encoder,
         "classifier": FrameClassifier(16, len(LABELS), pooling),
@@ -68,15 +72,21 @@ def test_long_files_are_as_if_encoded_at_once(tagger, tmp_path, seconds):
     np.testing.assert_allclose(probs, whole[0], atol=1e-5)
 
 
-def test_times_are_the_centers_of_patches(tagger):
+@pytest.mark.parametrize(
+    "front_end",
+    [KaldiFbank(), MelDecibels(n_mels=128, n_fft=800, top_db=1000.0)],
+    ids=["starts", "centered"],
+)
+def test_times_are_the_centers_of_patches(front_end):
     """A click is in the steps whose centers are within half a patch of it."""
+    tagger = AudioTagger(TorchEngine(*make_parts(front_end=front_end)))
     quiet, click = torch.zeros(1, 2 * RATE), 1.2345
     loud = quiet.clone()
     loud[0, int(click * RATE)] = 1.0
     times = tagger.engine.step_times(loud.shape[1])
     _, probs = tagger.engine.tag_frames(loud)
     changed = (probs != tagger.engine.tag_frames(quiet)[1]).any(2)[0].numpy()
-    half = (9 * 0.01 + 0.025) / 2
+    half = (9 * 0.01 + front_end.window / RATE) / 2
     np.testing.assert_array_equal(changed, np.abs(times - click) < half)
     assert times[changed].mean() == pytest.approx(click, abs=0.025)
 
