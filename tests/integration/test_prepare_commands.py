@@ -8,7 +8,6 @@ Authors
 """
 
 import csv
-import re
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -183,19 +182,3 @@ def test_published_test_set(data, tmp_path, is_packed):
     assert list(read_skipped(save)) == ["test set: no/s0_nohash_0.wav"]
     with pytest.raises(ValueError, match="test_set"):
         prepare_speech_commands(data, save)
-
-
-def test_real_words_in_the_shared_folder(shared, tmp_path):
-    """Their counts are those in their README."""
-    data, save = shared / "data" / "speech_commands", tmp_path / "save"
-    if not data.is_dir():
-        pytest.skip("the shared folder has no Speech Commands")
-    readme = (data / "README.md").read_text("utf-8")
-    table = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \| (\d+) ", readme, re.M)
-    assert len(table) == 12
-    prepare_speech_commands(data, save)
-    for column, split in enumerate(SPLITS, start=1):
-        counts = Counter(row["label"] for row in read_table(save, split))
-        assert counts == {row[0]: int(row[column]) for row in table}
-    assert read_skipped(save) == {}
-    assert len(list((save / "noise").iterdir())) == 6

@@ -5,17 +5,20 @@ Authors
 """
 
 import csv
-import os
 import shutil
-import signal
 import subprocess
 import time
 
 import numpy as np
 import pytest
 import torch
-import yaml
-from recipe_runs import command, fail, save_encoder, train
+from recipe_runs import (
+    command,
+    fail,
+    kill_after_checkpoint,
+    save_encoder,
+    train,
+)
 from tensorboard.backend.event_processing.event_accumulator import (
     EventAccumulator,
 )
@@ -177,7 +180,7 @@ def test_killed_training_ends_as_an_unbroken_one(
 
     killed = tmp_path / "killed"
     mid_epoch = "ckpt_interval_steps" in options
-    kill_after_checkpoint(command(killed, **options), killed, mid_epoch)
+    kill_after_checkpoint(killed, mid_epoch=mid_epoch, **options)
     output, resumed = train(killed, **options)
     assert "Loading a checkpoint" in output
     assert "Going into epoch 1\n" not in output
@@ -186,36 +189,6 @@ def test_killed_training_ends_as_an_unbroken_one(
     for name in ("history.csv", "train_log.txt"):
         expected = (tmp_path / "unbroken" / name).read_text()
         assert (killed / name).read_text() == expected
-
-
-def kill_after_checkpoint(words, folder, mid_epoch):
-    """Runs a training, and kills it after a checkpoint of the second epoch."""
-    process = subprocess.Popen(
-        words,
-        cwd=folder.parent,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.time() + 120
-    while not saved(folder / "save", mid_epoch, epoch=1 + mid_epoch):
-        assert process.poll() is None and time.time() < deadline
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def saved(save_folder, mid_epoch, epoch):
-    """Whether there is a checkpoint within, or at the end of, an epoch."""
-    for meta in save_folder.glob("CKPT+*/CKPT.yaml"):
-        try:
-            end_of_epoch = yaml.safe_load(meta.read_text())["end-of-epoch"]
-            counter = int((meta.parent / "epoch_counter.ckpt").read_text())
-        except FileNotFoundError:  # just deleted in favour of a newer one
-            continue
-        if end_of_epoch != mid_epoch and counter == epoch:
-            return True
-    return False
 
 
 @pytest.mark.parametrize(

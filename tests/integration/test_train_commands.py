@@ -5,16 +5,12 @@ Authors
 """
 
 import csv
-import os
-import signal
-import subprocess
-import time
 
 import numpy as np
 import pytest
 import soundfile as sf
 import torch
-from recipe_runs import command, fail, train
+from recipe_runs import fail, kill_after_checkpoint, train
 
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain_fftp.cli.main import main as fftp_tag
@@ -149,19 +145,7 @@ def test_killed_training_ends_as_an_unbroken_one(words, tmp_path):
     }
     _, unbroken = train(tmp_path / "unbroken", **options)
     killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        command(killed, **options),
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.time() + 120
-    while not any((killed / "save").glob("CKPT+*/CKPT.yaml")):
-        assert process.poll() is None and time.time() < deadline
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_after_checkpoint(killed, mid_epoch=True, **options)
     _, metrics = train(killed, **options)
     assert metrics == unbroken
 

@@ -45,6 +45,26 @@ def run(exported, *arguments):
     return main([*map(str, arguments), "--model", str(exported[1])])
 
 
+def test_text(exported, tagger, clips, capsys):
+    assert run(exported, *clips[1], "--top-k", 3) == 0
+    expected = []
+    for path in clips[1]:
+        tags = tagger.tag_file(path, 3)
+        expected.append(path)
+        expected += [f"  {tag.probability:.3f}  {tag.label}" for tag in tags]
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == expected
+    assert "fftp-tag:" not in captured.err
+
+
+def test_a_model_that_is_none(clips, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    for name in ("none", "empty"):
+        assert main([clips[1][0], "--model", str(tmp_path / name)]) == 1
+        captured = capsys.readouterr()
+        assert not captured.out and name in captured.err
+
+
 def test_json(exported, tagger, clips, capsys):
     folder, paths = clips
     assert run(exported, folder, "--format", "json", "--top-k", 2) == 0

@@ -32,24 +32,6 @@ def link(name, target, kind):
     return info
 
 
-def test_archive_is_unpacked_once(tmp_path):
-    archive, folder = tmp_path / "words.tar.gz", tmp_path / "unpacked"
-    write_archive(archive, [("./yes/1.wav", b"1"), ("./no/2.wav", b"2")])
-    assert unpack_archive(archive, folder) == folder
-    assert (folder / "yes" / "1.wav").read_bytes() == b"1"
-    before = folder.stat().st_mtime_ns
-    archive.unlink()
-    unpack_archive(archive, folder)  # it is not needed any more
-    assert folder.stat().st_mtime_ns == before
-    with pytest.raises(FileNotFoundError, match="words.tar.gz"):
-        unpack_archive(archive, tmp_path / "other")
-    assert [p.name for p in tmp_path.iterdir()] == ["unpacked"]
-    members = [(f"v2/{word}/1.wav", b"3" * 100) for word in ("yes", "no")]
-    write_archive(archive, members)
-    content = unpack_archive(archive, tmp_path / "other")
-    assert content == str(tmp_path / "other" / "v2")
-
-
 @pytest.mark.parametrize(
     "member, reason",
     [
