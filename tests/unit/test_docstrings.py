@@ -17,7 +17,8 @@ MODULES = sorted(
     path
     for paths in PARTS.values()
     for path in paths
-    if path.startswith("speechbrain_fftp/") and "backend" not in path
+    if path.startswith("speechbrain_fftp/")
+    and not any(word in path for word in ("backend", "triton"))
 )
 
 

@@ -108,25 +108,3 @@ def test_compiled_aum_equals_eager(graphs):
         for out in (out, encoder(feats, lens))
     )
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
-
-
-@pytest.mark.parametrize("encoder_type", [AST, AuM])
-def test_functional_gradients_are_those_of_autograd(encoder_type):
-    torch.manual_seed(0)
-    embedding = FFTPEmbedding(16, 24, 10, 4)
-    encoder = encoder_type(16, 24, 1, embedding=embedding, max_frames=60)
-    encoder = encoder.double()
-    feats = torch.randn(2, 60, 16, dtype=torch.float64)
-    lens = torch.tensor([1.0, 0.5])
-    weights = dict(encoder.named_parameters())
-
-    def loss(weights, feats):
-        out = torch.func.functional_call(encoder, weights, (feats, lens))
-        return out.sin().sum()
-
-    found, of_feats = torch.func.grad(loss, argnums=(0, 1))(weights, feats)
-    feats.requires_grad_()
-    expected = torch.autograd.grad(
-        loss(weights, feats), [*weights.values(), feats]
-    )
-    torch.testing.assert_close([*found.values(), of_feats], list(expected))
