@@ -48,6 +48,18 @@ def add_options(parser):
         "window length of the timeline (default: time steps of a model that "
         "classifies them, or 2)",
     )
+    parser.add_argument(
+        "--merge_gap",
+        type=options.number_type(float, low=0),
+        metavar="SECONDS",
+        help="join events of a class that are less than this apart (default: 0)",
+    )
+    parser.add_argument(
+        "--min_duration",
+        type=options.number_type(float, low=0),
+        metavar="SECONDS",
+        help="then drop events that are shorter than this (default: 0)",
+    )
     options.add_device(parser)
     parser.add_argument(
         "--format",
@@ -70,6 +82,8 @@ def run(args, parser):
         args.timeline = True
     if not (args.timeline or args.plot) and (args.window or args.hop):
         parser.error("--window and --hop require --timeline or --plot")
+    if not args.timeline and (args.merge_gap or args.min_duration):
+        parser.error("--merge_gap and --min_duration require --timeline")
     if args.timeline and args.top_k:
         parser.error("--top-k is for tags, not for events: use --threshold")
     files, errors = output.find_files(args.files)
@@ -137,7 +151,9 @@ def print_results(args, tagger, files, errors):
 
 def iterate_results(args, tagger, files, progress):
     """Yields files, each with its tags or events and its error, if any."""
-    limits = options.given(args, "top_k", "threshold")
+    limits = options.given(
+        args, "top_k", "threshold", "merge_gap", "min_duration"
+    )
     one_by_one = args.timeline or args.plot or args.verbose or "-" in files
     if len(files) > 1 and not one_by_one:
         for result in tagger.tag_files(files, **limits):

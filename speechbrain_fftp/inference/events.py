@@ -229,7 +229,9 @@ class Timeline:
             window=rise_seconds(size, step),
         )
 
-    def events(self, threshold=0.5, low=None) -> list:
+    def events(
+        self, threshold=0.5, low=None, merge_gap=0.0, min_duration=0.0
+    ) -> list:
         """Finds the events of each class by hysteresis thresholding.
 
         An event is a run of windows whose probabilities stay at or above
@@ -249,6 +251,9 @@ class Timeline:
             Probability that an event must reach, and below which it ends; of
             each class ``[C]``, or of all. ``threshold`` may be "auto". Default
             of ``low``: a quarter of it.
+        merge_gap, min_duration : float
+            Events of a class that are less than ``merge_gap`` seconds apart are
+            one; those that are then shorter than ``min_duration`` are dropped.
 
         Returns
         -------
@@ -279,7 +284,32 @@ class Timeline:
             )
             for start, end, number, peak in found
         ]
+        events = [
+            event
+            for event in merge_events(events, merge_gap)
+            if event.end - event.start >= min_duration
+        ]
         return sorted(events, key=lambda event: (event.start, event.end))
+
+
+def merge_events(events, gap):
+    """Joins events of a class that are less than a gap in seconds apart.
+
+    ``events`` are sorted by start within each class.
+    """
+    merged = {}  # by label
+    for event in events:
+        earlier = merged.setdefault(event.label, [])
+        if earlier and event.start - earlier[-1].end < gap:
+            before = earlier.pop()
+            event = Event(
+                start=before.start,
+                end=event.end,
+                label=event.label,
+                probability=max(before.probability, event.probability),
+            )
+        earlier.append(event)
+    return [event for each in merged.values() for event in each]
 
 
 class Hysteresis:

@@ -426,6 +426,8 @@ class AudioTagger:
         hop: Optional[float] = None,
         threshold: Threshold = 0.5,
         low: Optional[float] = None,
+        merge_gap: float = 0.0,
+        min_duration: float = 0.0,
         progress: bool = False,
     ) -> List[Event]:
         """Finds events with their start and end, see ``Timeline.events``.
@@ -437,6 +439,8 @@ class AudioTagger:
             See ``check_window``.
         threshold, low : float or "auto", float, optional
             See ``Timeline.events``.
+        merge_gap, min_duration : float
+            See ``Timeline.events``.
         progress : bool
 
         Returns
@@ -445,7 +449,7 @@ class AudioTagger:
         """
         threshold, low = check_thresholds(threshold, self.thresholds, low)
         found = self.analyze(source, window, hop, progress)
-        return found.events(threshold, low)
+        return found.events(threshold, low, merge_gap, min_duration)
 
     def evaluate(
         self,

@@ -138,3 +138,20 @@ def test_targets_of_time_steps():
     events = [(1.0, 3.0, 0), (4.6, 4.7, 1)]  # the second between two centres
     targets = step_targets(times, events, 2)
     assert targets.T.tolist() == [[0, 1, 1, 0, 0], [0, 0, 0, 0, 1]]
+
+
+def test_gaps_are_merged_before_short_events_go():
+    #        0-1 s, 2-3 s       5-6 s
+    column = [1.0, 0, 1.0, 0, 0, 1.0, 0, 0, 0]
+    apart = found([column, ZERO])
+    assert len(apart) == 3
+    gaps = [b[0] - a[1] for a, b in zip(apart, apart[1:])]
+    assert gaps[0] < 1.0 < gaps[1]
+    first, last = found([column, ZERO], merge_gap=1.0)
+    assert first[:2] == (apart[0][0], apart[1][1])
+    assert last == apart[2]
+    assert found([column, ZERO], merge_gap=1.0, min_duration=2.0) == [first]
+    assert found([column, ZERO], min_duration=2.0) == []
+    # Another class in between does not matter
+    both = found([column, np.roll(column, 1)], merge_gap=1.0)
+    assert [event[2] for event in both].count("Siren") == 2
