@@ -6,15 +6,34 @@ Authors
 
 import importlib.util
 import json
+import multiprocessing
+import os
+import runpy
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import torch
+import yaml
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 
+# Importing these takes longer than most runs of a recipe here.
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(
+    [
+        "torch",
+        "tensorboard",
+        "speechbrain",
+        "sklearn.metrics",
+        "speechbrain_fftp.inference",
+        "speechbrain_fftp.lobes.models.AuM",
+    ]
+)
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {
     "embed_dim": 64,
@@ -62,23 +81,49 @@ def torchrun(output_folder, *flags, **options):
     return [python, "-m", *launcher, *words]
 
 
-def faulty(output_folder, *flags, fault, **options):
-    """The command of a run that is struck by a fault, see faulty.py."""
-    python, *words = command(output_folder, *flags, **options)
-    script = Path(__file__).with_name("faulty.py")
-    return [python, str(script), json.dumps(fault), *words]
+def run_script(words, folder, log):
+    """Runs a script with its options in this process, its output in a file."""
+    multiprocessing.set_start_method("fork", force=True)  # as by default
+    os.chdir(folder)
+    with open(log, "w") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    sys.argv = words
+    sys.path.insert(0, str(Path(words[0]).parent))
+    runpy.run_path(words[0], run_name="__main__")
 
 
-def run(output_folder, *flags, command=command, **options):
-    """Runs the recipe to its end; gives its exit status and its output."""
+def run(output_folder, *flags, **options):
+    """Runs the recipe to its end; gives its exit status and its output.
+
+    Its process is forked from one that has imported torch and SpeechBrain.
+    """
+    words = command(output_folder, *flags, **options)[1:]
+    folder = output_folder.parent
+    with tempfile.NamedTemporaryFile("r", errors="replace") as log:
+        process = SERVER.Process(
+            target=run_script, args=(words, folder, log.name)
+        )
+        process.start()
+        process.join(300)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+        return process.exitcode, log.read()
+
+
+def train_in_two_processes(output_folder, *flags, **options):
+    """Runs the recipe with torchrun; gives its output and metrics.json."""
     done = subprocess.run(
-        command(output_folder, *flags, **options),
+        torchrun(output_folder, *flags, **options),
         cwd=output_folder.parent,
         capture_output=True,
         text=True,
         timeout=300,
     )
-    return done.returncode, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    metrics = read_metrics(output_folder / "metrics.json")
+    return done.stdout + done.stderr, metrics
 
 
 def train(output_folder, *flags, **options):
@@ -100,6 +145,36 @@ def fail(output_folder, *flags, **options):
     status, output = run(output_folder, *flags, **options)
     assert status != 0, output
     return output.partition("Traceback")[2]
+
+
+def kill_after_checkpoint(folder, mid_epoch, **options):
+    """Runs a training, and kills it after a checkpoint of the second epoch."""
+    process = subprocess.Popen(
+        command(folder, **options),
+        cwd=folder.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.time() + 120
+    while not saved(folder / "save", mid_epoch, epoch=1 + mid_epoch):
+        assert process.poll() is None and time.time() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def saved(save_folder, mid_epoch, epoch):
+    """Whether there is a checkpoint within, or at the end of, an epoch."""
+    for meta in save_folder.glob("CKPT+*/CKPT.yaml"):
+        try:
+            end_of_epoch = yaml.safe_load(meta.read_text())["end-of-epoch"]
+            counter = int((meta.parent / "epoch_counter.ckpt").read_text())
+        except FileNotFoundError:  # just deleted in favour of a newer one
+            continue
+        if end_of_epoch != mid_epoch and counter == epoch:
+            return True
+    return False
 
 
 def save_encoder(folder):

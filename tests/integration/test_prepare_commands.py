@@ -8,7 +8,6 @@ Authors
 """
 
 import csv
-import re
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -142,30 +141,6 @@ def test_awkward_clips(tmp_path, caplog):
     assert caplog.text.count("Skipped files") == 1
 
 
-def test_split_or_class_without_clips(tmp_path):
-    data, save = tmp_path / "data", tmp_path / "save"
-    write_words(data)
-    dog = data / "dog" / "s0_nohash_0.wav"
-    dog.write_bytes(b"")
-    with pytest.raises(ValueError, match="class dog .* train") as error:
-        prepare_speech_commands(data, save, "folders")
-    assert str(save / "skipped.csv") in str(error.value)
-    assert list(read_skipped(save)) == ["dog/s0_nohash_0.wav"]
-    assert not (save / "prepared.json").exists()
-
-
-def test_arguments_are_checked(data, tmp_path):
-    save = tmp_path / "save"
-    with pytest.raises(ValueError, match="task"):
-        prepare_speech_commands(data, save, task="11")
-    with pytest.raises(ValueError, match="test_set"):
-        prepare_speech_commands(data, save, task="35", test_set=data)
-    for name in ("nowhere", "nowhere.tar.gz"):
-        with pytest.raises(FileNotFoundError, match=name):
-            prepare_speech_commands(tmp_path / name, save)
-    assert not save.exists()
-
-
 def test_archive(data, tmp_path):
     archive, save = tmp_path / "words.tar.gz", tmp_path / "save"
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
@@ -207,19 +182,3 @@ def test_published_test_set(data, tmp_path, is_packed):
     assert list(read_skipped(save)) == ["test set: no/s0_nohash_0.wav"]
     with pytest.raises(ValueError, match="test_set"):
         prepare_speech_commands(data, save)
-
-
-def test_real_words_in_the_shared_folder(shared, tmp_path):
-    """Their counts are those in their README."""
-    data, save = shared / "data" / "speech_commands", tmp_path / "save"
-    if not data.is_dir():
-        pytest.skip("the shared folder has no Speech Commands")
-    readme = (data / "README.md").read_text("utf-8")
-    table = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \| (\d+) ", readme, re.M)
-    assert len(table) == 12
-    prepare_speech_commands(data, save)
-    for column, split in enumerate(SPLITS, start=1):
-        counts = Counter(row["label"] for row in read_table(save, split))
-        assert counts == {row[0]: int(row[column]) for row in table}
-    assert read_skipped(save) == {}
-    assert len(list((save / "noise").iterdir())) == 6

@@ -86,16 +86,9 @@ PANNS_2M = "unbalanced_train_segments/unbalanced_train_segments_part00"
     "names, found",
     [
         (every("audio/{id}.FLAC"), "ID"),
-        (every("{split}/{id}.wav"), "ID"),
-        (every("audio/{split}/{id}.ogg"), "ID"),
-        (every("audio/{split}/{id}.flac", ("bal_train", "eval")), "ID"),
         (every("audios/{split}/Y{id}.wav", BALANCED), "YID"),
         (every("audios/{split}/Y{id}.wav", (PANNS_2M, "eval")), "YID"),
-        (every("{split}/Speech/{id}_30.wav"), "ID_START"),
-        (every("Male speech, man speaking/{id}_30.0-40.0.ogg"), "ID_START_END"),
-        (every("x/y/{id}_30000_40000.flac"), "ID_START_END"),
-        (every("Y{id}_30.000_40.000.wav"), "YID_START_END"),
-        (every("video/A title [{id}].flac"), "[ID]"),
+        (every("{split}/Speech/{id}_30.ogg"), "ID_START"),
         (every("video/[{id}]-[30-40].flac"), "[ID]_START_END"),
     ],
 )
@@ -182,21 +175,13 @@ def labels_of(clip_id, forms):
     return [speech, music] if position else music
 
 
-MULTI_HOT = [[0] * i + [1] + [0] * (526 - i) for i in (137, 0)]
-
-
 @pytest.mark.parametrize(
-    "labels",
+    "labels, extracted",
     [
-        lambda i: {"labels": labels_of(i, (MUSIC, SPEECH)), "crc32": 0},
-        lambda i: {"cls": labels_of(i, (137, 0))},
-        lambda i: {"tags": labels_of(i, ("Music", "Speech"))},
-        lambda i: {"label": np.add(MULTI_HOT[0], MULTI_HOT[1]).tolist()}
-        if i in (TRAIN[1], TRAIN[3], EVAL[1])
-        else MULTI_HOT[0],
+        (lambda i: {"cls": labels_of(i, (137, 0))}, True),
+        (lambda i: {"tags": labels_of(i, ("Music", "Speech"))}, False),
     ],
 )
-@pytest.mark.parametrize("extracted", [False, True])
 def test_shards_with_labels(prepare, tmp_path, labels, extracted):
     """They need no other file."""
     data, save = tmp_path / "data", tmp_path / "save"
@@ -236,7 +221,7 @@ def test_shards_of_listed_clips(prepare, tmp_path):
     (data / "bal_train02.tar").rename(data / "part-1.tar")
     prepare(data, save, allow_missing=0.5)
     check(save, skipped=TRAIN[2:])
-    with pytest.raises(ValueError, match=r"2 of 4 train clips \(50%\)"):
+    with pytest.raises(ValueError, match="2 of 4 train"):
         prepare(data, tmp_path / "other")
     (data / "part-1.tar").rename(data / "bal_train02.tar")
     with pytest.raises(ValueError, match="source files have changed"):
@@ -248,8 +233,10 @@ def test_shards_of_listed_clips(prepare, tmp_path):
         prepare(data, tmp_path / "damaged")
 
 
-@pytest.mark.parametrize("form", ["flac", "webdataset"])
-@pytest.mark.parametrize("cut", ["auto", "yes", "no"])
+@pytest.mark.parametrize(
+    "cut, form",
+    [("auto", "webdataset"), ("auto", "flac"), ("yes", "flac"), ("no", "flac")],
+)
 def test_whole_recordings(prepare, tmp_path, cut, form):
     data, save = tmp_path / "data", tmp_path / "save"
     write_lists(data, start=4)
@@ -281,23 +268,16 @@ def test_whole_recordings(prepare, tmp_path, cut, form):
     report = read_report(save)
     splits = report["splits"].values()
     assert sum(split["cut"] for split in splits) == (0 if cut == "no" else 3)
-    skipped = {s["id"]: s["reason"] for s in report["skipped"]}
-    assert skipped == (
-        {
-            short: "ends before its segment: 8.0 of 14.0 s",
-            clip: "ends before its segment: 10.0 of 14.0 s",
-        }
-        if cut == "yes"
-        else {}
-    )
+    skipped = {clip["id"] for clip in report["skipped"]}
+    assert skipped == ({short, clip} if cut == "yes" else set())
 
 
 @pytest.mark.parametrize(
     "name, hint",
     [
-        ("audio/clip-{id}.wav", "clip-.*wav, which holds one"),
-        ("audio/{id}_70.wav", "6 named after another segment"),
-        ("audio/song.wav", "1 of them not named like a listed id, such as"),
+        ("audio/clip-{id}.wav", "clip-"),
+        ("audio/{id}_70.wav", "another segment"),
+        ("audio/song.wav", "song.wav"),
     ],
 )
 def test_missing_clips(prepare, tmp_path, name, hint):
@@ -310,11 +290,9 @@ def test_missing_clips(prepare, tmp_path, name, hint):
     write_files(data, {i: f"audio/{i}.flac" for i in (*EVAL, *TRAIN[:3])})
     with pytest.raises(ValueError, match=hint) as error:
         prepare(data, save)
-    message = str(error.value)
-    assert "0 of 2 eval clips (0%), 1 of 4 train clips (25%)" in message
-    assert message.endswith("--allow_missing 0.25 (allow_missing: 0.25)")
+    assert "--allow_missing 0.25" in str(error.value)
     assert not list(save.glob("flac/*"))
-    with pytest.raises(ValueError, match="allow_missing is 2, not in"):
+    with pytest.raises(ValueError, match="allow_missing"):
         prepare(data, save, allow_missing=2)
     prepare(data, save, allow_missing=0.25)
     check(save, skipped=TRAIN[3:])

@@ -21,7 +21,6 @@ from upstream_parts import PARTS
 
 import speechbrain
 
-ROOT = Path(__file__).resolve().parents[2]
 ESC50 = "recipes/ESC50/classification"
 COMMANDS = "recipes/Google-speech-commands"
 # The lines before which the export adds its own
@@ -205,24 +204,3 @@ def test_files_of_speechbrain_are_not_replaced(tmp_path, capsys):
     assert upstream.main([str(folder)]) == 1
     assert path in capsys.readouterr().err
     assert read(folder) == before
-
-
-def test_a_part_needs_those_before_it(tmp_path, capsys):
-    folder = make_checkout(tmp_path / "checkout")
-    assert upstream.main([str(folder), "--part", "aum"]) == 1
-    assert "fftp" in capsys.readouterr().err
-
-
-def test_imports_are_sorted_and_wrapped():
-    text = (
-        "from speechbrain.utils.logger import get_logger\n"
-        "from speechbrain_fftp.lobes.features import (\n"
-        "    DatasetNormalization,\n    KaldiFbank,\n    Other,\n)\n"
-        "from speechbrain_fftp.nnet.mamba import Mamba  # noqa\n"
-    )
-    assert upstream.rename(text) == (
-        "from speechbrain.lobes.kaldi_features import (\n"
-        "    DatasetNormalization,\n    KaldiFbank,\n    Other,\n)\n"
-        "from speechbrain.nnet.mamba import Mamba  # noqa\n"
-        "from speechbrain.utils.logger import get_logger\n"
-    )

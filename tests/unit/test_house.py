@@ -10,7 +10,6 @@ Authors
 import ast
 from pathlib import Path
 
-import pytest
 from graphlib import CycleError, TopologicalSorter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,35 +121,3 @@ def test_rooms_import_only_from_rooms_below():
 
 def test_modules_do_not_import_in_a_cycle():
     assert cycle(import_graph()) is None
-
-
-@pytest.mark.parametrize(
-    "name, code, fault",
-    [
-        ("nnet.mamba", "import speechbrain_fftp.dataio.audio", None),
-        ("nnet.mamba", "from speechbrain_fftp.nnet import patching", None),
-        ("nnet.mamba", "import speechbrain_fftp.lobes.features", "nnet.mamba "),
-        (
-            "nnet.mamba",
-            "from speechbrain_fftp.metrics import tagging",
-            "metrics.",
-        ),
-        ("nnet.mamba", "from speechbrain_fftp import register", None),
-        ("cli.main", "from audioset_prepare import main", "recipes.audioset_p"),
-        ("upstream_names", "import speechbrain_fftp.nnet.mamba", "nnet.mamba"),
-        ("upstream_names", "import speechbrain_fftp", None),
-    ],
-)
-def test_imports_upward_are_found(name, code, fault):
-    for text in (code, f"def function():\n    if True:\n        {code}"):
-        found = set(imports(ast.parse(text))) & set(MODULES)
-        wrong = upward({f"{NAME}.{name}": found})
-        assert found
-        assert fault in wrong[0] if fault else not wrong
-
-
-def test_cycles_are_found():
-    graph = {"a.x": {"b.y"}, "b.y": {"c.z"}, "c.z": set(), "b.c.v": {"b.y"}}
-    assert cycle(graph) is None
-    graph["c.z"] = {"a.x"}
-    assert set(cycle(graph)) == {"a.x", "b.y", "c.z"}

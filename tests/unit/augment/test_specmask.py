@@ -110,32 +110,12 @@ def test_random_sizes_spend_the_budget_to_half_a_cell():
         assert (error <= half_a_cell + 1e-3).all()
 
 
-@pytest.mark.parametrize("fraction", [0.1, 0.2, 0.5])
-def test_fraction_of_valid_frames_in_a_ragged_batch(fraction):
-    lengths = torch.tensor([1.0, 0.73, 0.5, 0.25])
-    mask = SpecMask(fraction, 0.7, (5, 16))
-    masked = draw(mask, 4, 1000, lengths=lengths)
-    cells = fraction * lengths * 128000
-    assert ((masked.sum((1, 2)) - cells) / cells).abs().max() <= 0.05
-    full_height = masked.all(2).sum(1) * 128
-    half_a_column = 5 * 128 / 2
-    assert (full_height - 0.7 * cells).abs().max() <= half_a_column + 1e-2
-
-
 def test_count_takes_at_most_three_quarters_of_a_short_clip():
     lengths = torch.tensor([1.0, 0.3, 0.2, 0.1, 0.05])
     masked = draw(SpecMask(25600), 5, 1000, lengths=lengths)
     # 75 % of 38400, 25600, 12800 and 6400 cells of the shorter ones
     expected = torch.tensor([25600.0, 25600, 19200, 9600, 4800])
     assert (masked.sum((1, 2)) - expected).abs().max() <= 40
-
-
-def test_only_boxes_or_only_full_height_masks():
-    boxes = draw(SpecMask(12800, 0.0, (5, 16)), 64, 1000)
-    assert (boxes.sum((1, 2)) == 12800).all() and not boxes.all(2).any()
-    full = draw(SpecMask(12800, 1.0, (5, 16)), 64, 1000)
-    assert (full.sum((1, 2)) == 12800).all()
-    assert torch.equal(full.all(2), full.any(2))
 
 
 def test_bins_that_are_no_multiple_of_the_grid():

@@ -96,22 +96,10 @@ def test_fill_has_nothing_of_what_the_padding_holds():
     assert fill.item() == pytest.approx(feats[:, :200].mean().item(), abs=1e-5)
 
 
-def test_cells_taller_than_the_features_are_an_error():
-    with pytest.raises(ValueError, match="16 bins.*have 8"):
-        SpecMask(0.2, patch=(5, 16))(torch.randn(1, 100, 8))
-
-
 @pytest.mark.parametrize(
-    "kwargs, message",
-    [
-        ({"budget": 1.5}, "budget=1.5.*0..1"),
-        ({"budget": -1}, "budget=-1.*negative"),
-        ({"budget": 0.2, "full_freq_ratio": 1.1}, "full_freq_ratio=1.1"),
-        ({"budget": 0.2, "patch": (0, 16)}, r"patch=\(0, 16\).*positive"),
-        ({"budget": 0.2, "time_masks": 0}, "time_masks=0.*positive"),
-        ({"budget": 0.2, "boxes": 0}, "boxes=0.*positive"),
-    ],
+    "name, value",
+    [("budget", 1.5), ("full_freq_ratio", 1.1), ("patch", (0, 16))],
 )
-def test_errors(kwargs, message):
-    with pytest.raises(ValueError, match=message):
-        SpecMask(**kwargs)
+def test_errors(name, value):
+    with pytest.raises(ValueError, match=name):
+        SpecMask(**{"budget": 0.2, name: value})

@@ -34,7 +34,7 @@ def script(monkeypatch):
         ("front_end", (), 1),
         ("augmentation", (), 3),
         ("end_to_end", ("timm",), 2),
-        ("startup", ("onnxruntime",), 7),
+        pytest.param("startup", ("onnxruntime",), 7, marks=pytest.mark.slow),
         pytest.param(
             "encoder",
             ("transformers",),
@@ -91,44 +91,7 @@ def test_all_cases_of_a_gpu_run(script, tmp_path, monkeypatch, capsys):
     assert len((tmp_path / "gpu.jsonl").read_text("utf-8").splitlines()) == 2
 
 
-def test_targets(script):
-    target = script("harness").target
-    assert target("work", 2, 2.0, reason="so") == {
-        "work": "work",
-        "target": "at least 2x",
-        "measured": "2x",
-        "met": "yes",
-    }
-    assert target("work", 2, 1.98, reason="so")["met"] == "no: so"
-    slow = target("work", 20, 20.5, " ms", at_least=False)
-    assert slow["measured"] == "20.5 ms" and slow["met"] == "no"
-    assert target("work", 20, 19.9, " ms", at_least=False)["met"] == "yes"
-    missing = target("work", 20, None)
-    assert missing["measured"] == "not yet measured" and missing["met"] == "-"
-
-
 def test_page_has_the_table_of_the_results(script):
     table = script("performance_table")
     text = table.PAGE.read_text("utf-8")
     assert table.replace_table(text) == text
-
-
-def test_table(script, tmp_path, monkeypatch):
-    table = script("performance_table")
-    monkeypatch.setattr(table, "RESULTS", tmp_path)
-    rows = [{"work": "a", "target": "b", "measured": "c", "met": "no: d"}]
-    (tmp_path / "encoder.json").write_text(
-        json.dumps({"Targets": {"rows": rows}})
-    )
-    text = f"before\n{table.BEGIN}old\n{table.END}after\n"
-    found = table.replace_table(text)
-    assert "| a | b | c | no: d |" in found and "old" not in found
-    assert found.startswith("before\n") and found.endswith("after\n")
-    assert table.replace_table(found) == found
-    assert "| front_end | - | not yet measured | - |" in found
-    # The last line of a case counts
-    about = {"case": "filterbank", "batch": 32}
-    lines = [json.dumps({**about, "ratio": ratio}) for ratio in (3.0, 25.0)]
-    (tmp_path / "gpu.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
-    found = table.replace_table(text)
-    assert "| at least 20x | 25x | yes |" in found

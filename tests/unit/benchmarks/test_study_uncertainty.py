@@ -69,45 +69,6 @@ def test_mean_precision_is_that_of_sklearn():
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_precision_leaves_out_classes_that_all_or_no_clips_have():
-    from study.uncertainty import mean_precision
-
-    scores = make_tags(np.random.default_rng(0))
-    scores.targets[:, 0] = True
-    weights = np.ones((2, 60))
-    weights[1, scores.targets[:, 1]] = 0  # class 1 is not drawn
-    found = mean_precision(scores, weights)
-    for value, columns in zip(found, ([1, 2, 3], [2, 3])):
-        drawn = weights[list(found).index(value)] > 0
-        expected = sklearn_precision(
-            scores.targets[drawn][:, columns], scores.probs[drawn][:, columns]
-        )
-        assert value == pytest.approx(expected)
-
-
-def test_accuracy_counts_repeated_clips():
-    from study.uncertainty import accuracy
-
-    rng = np.random.default_rng(0)
-    scores = make_scores(rng.uniform(size=40) < 0.7, np.arange(40))
-    weights = rng.integers(0, 4, (6, 40))
-    hits = scores.probs.argmax(1) == 0
-    expected = [np.repeat(hits, weight).mean() for weight in weights]
-    found = accuracy(scores, weights.astype(np.float32))
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert accuracy(scores, np.ones((1, 40)))[0] == hits.mean()
-
-
-def test_groups_of_one_clip_are_simple_random_sampling():
-    from study.uncertainty import accuracy, bootstrap
-
-    scores = make_scores(np.arange(200) < 140, np.arange(200))
-    draws = bootstrap([[scores]], accuracy)
-    assert draws.shape == (10000, 1)
-    assert draws.mean() == pytest.approx(0.7, abs=0.002)
-    assert draws.std() == pytest.approx((0.7 * 0.3 / 200) ** 0.5, rel=0.04)
-
-
 def test_standard_error_is_that_of_a_ratio_of_sums():
     from study.uncertainty import accuracy, bootstrap
 
@@ -122,17 +83,6 @@ def test_standard_error_is_that_of_a_ratio_of_sums():
     assert found == pytest.approx(expected, rel=0.06)
     alone = (hits.mean() * (1 - hits.mean()) / len(hits)) ** 0.5
     assert found > 1.3 * alone  # of independent clips
-
-
-def test_folds_are_drawn_as_well():
-    """Of folds whose clips are all alike, only the folds differ."""
-    from study.uncertainty import accuracy, bootstrap
-
-    folds = [[make_scores([hit] * 10, np.arange(10))] for hit in (1, 1, 1, 0)]
-    draws = bootstrap(folds, accuracy)[:, 0]
-    assert set(draws) == {0.0, 0.25, 0.5, 0.75, 1.0}
-    assert draws.std() == pytest.approx((0.75 * 0.25 / 4) ** 0.5, rel=0.04)
-    assert np.array_equal(bootstrap(folds, accuracy)[:, 0], draws)
 
 
 def simulate(rng, effect=0.0, folds=5, of_fold=0.03, of_group=0.12):
@@ -167,66 +117,6 @@ def test_intervals_cover_the_difference_of_simulated_studies():
     assert 0.9 <= np.mean(covered) <= 0.99
 
 
-def test_equal_errors_give_an_interval_of_zero():
-    """Differences are paired, however different the groups are."""
-    from study.uncertainty import accuracy, compare
-
-    rng = np.random.default_rng(0)
-    folds = [2 * fold[:1] for fold in simulate(rng, of_group=0.5)]
-    assert compare(folds, accuracy) == (0.0, 0.0, 0.0, 1.0)
-    first, second = simulate(rng, folds=1)[0]
-    paired = compare([[first, second]], accuracy)
-    order = rng.permutation(20)  # whole groups of the second run
-    hits = (second.probs.argmax(1) == 0).reshape(20, 8)[order].ravel()
-    other = make_scores(hits, first.groups)
-    unpaired = compare([[first, other]], accuracy)
-    assert unpaired.value == pytest.approx(paired.value)
-    assert unpaired.high - unpaired.low > 1.3 * (paired.high - paired.low)
-
-
-def test_differences_of_differences():
-    from study.uncertainty import accuracy, compare, interval, mean
-
-    rng = np.random.default_rng(0)
-    first, second = simulate(rng, effect=0.2), simulate(rng)
-    folds = [[*a, *b] for a, b in zip(first, second)]
-    found = compare(folds, accuracy, signs=(1, -1, -1, 1))
-    values = mean(folds, accuracy)
-    assert found.value == pytest.approx(
-        values[0] - values[1] - values[2] + values[3]
-    )
-    alone = compare(first, accuracy).value - compare(second, accuracy).value
-    assert found.value == pytest.approx(alone)
-    assert found.low < found.value < found.high
-    same = [[*fold, *fold] for fold in first]
-    assert compare(same, accuracy, (1, -1, -1, 1)) == (0.0, 0.0, 0.0, 1.0)
-    assert (
-        compare(first, accuracy, (-1, 1)).value
-        == -compare(first, accuracy).value
-    )
-    assert interval(np.arange(1001)) == (25.0, 975.0)
-
-
-def test_p_is_uniform_without_a_difference(monkeypatch):
-    """Of groups in one fold; with few folds, p is larger."""
-    from study import uncertainty
-
-    monkeypatch.setattr(
-        uncertainty.bootstrap, "__defaults__", (400, 0)
-    )  # replicates, seed
-    rng = np.random.default_rng(0)
-    values = [
-        uncertainty.compare(
-            simulate(rng, folds=1, of_fold=0.0), uncertainty.accuracy
-        ).p
-        for _ in range(400)
-    ]
-    for limit in (0.05, 0.2, 0.5, 0.8):
-        assert np.mean(np.array(values) <= limit) == pytest.approx(
-            limit, abs=0.07
-        )
-
-
 def test_verdicts_are_holms():
     from study.uncertainty import Difference, verdicts
 
@@ -256,9 +146,3 @@ def test_verdicts_are_holms():
         assert p == pytest.approx(expected_p) and word == expected_word
     assert verdicts(declared[3:4], 1.0) == [(0.011, "lower")]
     assert verdicts(declared[4:5], 1.5)[0][1] == "equal within 1.5"
-
-
-def test_differences_are_shown_in_points():
-    from study.uncertainty import Difference
-
-    assert str(Difference(1.04, -0.26, 2.0, 0.1)) == "+1.0 [-0.3, +2.0]"

@@ -80,24 +80,6 @@ def test_thresholds_are_written_and_used(model, data, capsys):
     assert found["tags"] == [tag.to_dict() for tag in expected]
 
 
-def test_without_thresholds(exported, data, capsys):
-    model = ["--model", exported[1]]
-    assert run(data / "3.wav", *model, "--threshold=auto") == 2
-    captured = capsys.readouterr()
-    assert "fftp-tag calibrate" in captured.err and not captured.out
-
-
-def test_the_eval_split_is_learned_from_with_a_warning(model, data, capsys):
-    arguments = ["--model", model, "--data_folder", data, "--split"]
-    assert run("calibrate", *arguments, "eval") == 0
-    first = capsys.readouterr().err.splitlines()[0]
-    assert "warning" in first and "eval" in first
-    before = content(model)
-    assert run("calibrate", *arguments, "train") == 0
-    assert "too high" not in capsys.readouterr().err
-    assert content(model) == before  # the same clips
-
-
 def test_a_published_model_must_be_imported_first(data, tmp_path, capsys):
     """Its folder would keep thresholds that are never read."""
     (tmp_path / "published").mkdir()

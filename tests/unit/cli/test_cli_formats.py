@@ -45,6 +45,26 @@ def run(exported, *arguments):
     return main([*map(str, arguments), "--model", str(exported[1])])
 
 
+def test_text(exported, tagger, clips, capsys):
+    assert run(exported, *clips[1], "--top-k", 3) == 0
+    expected = []
+    for path in clips[1]:
+        tags = tagger.tag_file(path, 3)
+        expected.append(path)
+        expected += [f"  {tag.probability:.3f}  {tag.label}" for tag in tags]
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == expected
+    assert "fftp-tag:" not in captured.err
+
+
+def test_a_model_that_is_none(clips, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    for name in ("none", "empty"):
+        assert main([clips[1][0], "--model", str(tmp_path / name)]) == 1
+        captured = capsys.readouterr()
+        assert not captured.out and name in captured.err
+
+
 def test_json(exported, tagger, clips, capsys):
     folder, paths = clips
     assert run(exported, folder, "--format", "json", "--top-k", 2) == 0
@@ -116,21 +136,6 @@ def test_odd_files_and_a_folder_with_bad_ones(exported, odd_audio, capsys):
     assert str(good["truncated"][0]) in captured.err
 
 
-def test_files_that_need_ffmpeg_are_not_ignored(
-    exported, clips, monkeypatch, capsys
-):
-    film = os.path.join(clips[0], "film.m4a")
-    with open(film, "wb") as file:
-        file.write(b"\0\0\0\x20ftypM4A " + bytes(100))
-    monkeypatch.setenv("PATH", "")
-    assert run(exported, clips[0], "--format", "jsonl") == 1
-    captured = capsys.readouterr()
-    rows = [json.loads(line) for line in captured.out.splitlines()]
-    errors = {row["file"]: row["error"] for row in rows if "error" in row}
-    assert len(rows) == 3 and list(errors) == [film]
-    assert "ffmpeg" in errors[film]
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -138,7 +143,6 @@ def test_files_that_need_ffmpeg_are_not_ignored(
         ["--threshold", "2"],
         ["--timeline", "--window", "0"],
         ["--timeline", "--top-k", "3"],
-        ["--threads", "0"],
         ["--plot", "a.xyz"],
         ["--format", "xml"],
         ["more.wav", "--format", "audacity"],

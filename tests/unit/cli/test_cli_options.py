@@ -5,11 +5,8 @@ Authors
 """
 
 import json
-import logging
 import os
 import shutil
-import sys
-import warnings
 
 import numpy as np
 import pytest
@@ -18,7 +15,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from speechbrain_fftp.cli.main import main
-from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import FILES
 
 
@@ -86,41 +82,6 @@ def test_the_folder_of_a_run_holds_the_model(model, clip, capsys):
     assert capsys.readouterr().out == expected
 
 
-def test_interrupted(model, clip, monkeypatch, capsys):
-    def interrupt(*args, **kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(AudioTagger, "tag_file", interrupt)
-    assert main([clip, "--model", str(model)]) == 130
-    captured = capsys.readouterr()
-    assert not captured.out and not captured.err
-
-
-def test_verbose_adds_the_traceback(model, clip, capsys):
-    arguments = [clip, clip + "none", "--model", str(model)]
-    assert main(arguments) == 1
-    assert "Traceback" not in capsys.readouterr().err
-    assert main([*arguments, "--verbose"]) == 1
-    error = capsys.readouterr().err
-    assert "Traceback" in error and f"\nfftp-tag: {clip}none: " in error
-
-
-def test_warnings_of_this_package_alone(model, clip, monkeypatch, capsys):
-    tag_file = AudioTagger.tag_file
-
-    def warn(*args, **kwargs):
-        logging.getLogger("speechbrain_fftp.inference.x").warning("a\nis %d", 1)
-        logging.getLogger("speechbrain_fftp.inference.x").info("no warning")
-        logging.getLogger("speechbrain.core").warning("chatter")
-        warnings.warn("of another package")
-        return tag_file(*args, **kwargs)
-
-    monkeypatch.setattr(AudioTagger, "tag_file", warn)
-    assert main([clip, "--model", str(model)]) == 0
-    captured = capsys.readouterr()
-    assert captured.err == "fftp-tag: warning: a is 1\n"
-
-
 def test_probabilities_that_are_no_numbers(model, clip, capsys):
     tensors = load_file(model / "model.safetensors")
     tensors = {k: torch.full_like(v, torch.nan) for k, v in tensors.items()}
@@ -142,11 +103,3 @@ def test_targets_that_cannot_be_written(
     captured = capsys.readouterr()
     assert "none/a.png" in captured.err and not captured.out
     assert not os.path.exists("none")
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-def test_a_full_disk(model, clip, monkeypatch, capsys):
-    with open("/dev/full", "w") as full:
-        monkeypatch.setattr(sys, "stdout", full)
-        assert main([clip, "--model", str(model)]) == 1
-    assert "standard output" in capsys.readouterr().err

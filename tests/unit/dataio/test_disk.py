@@ -11,7 +11,7 @@ from collections import namedtuple
 
 import pytest
 
-from speechbrain_fftp.dataio.files import name_full_disk, write_json
+from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.datasets.prepared import prepare_folder
 
 Usage = namedtuple("Usage", "total used free")
@@ -51,20 +51,3 @@ def test_preparation_on_a_full_disk_can_be_resumed(tmp_path):
         assert not (tmp_path / "new" / "prepared.json").exists()
     with prepare_folder(tmp_path / "new", {}) as todo:
         assert todo
-
-
-def test_other_errors_stay_as_they_are(tmp_path):
-    with pytest.raises(PermissionError):
-        with name_full_disk(tmp_path / "x"):
-            raise PermissionError(errno.EACCES, "denied")
-    with pytest.raises(ValueError):
-        with name_full_disk(tmp_path / "x"):
-            raise ValueError
-
-
-def test_library_errors_with_room_left_stay(tmp_path, monkeypatch):
-    usage = Usage(2**30, 0, 2**30)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(RuntimeError, match="System"):
-        with name_full_disk(tmp_path / "x"):
-            raise RuntimeError("System error.")

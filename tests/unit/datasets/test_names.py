@@ -20,7 +20,7 @@ def test_hash_fractions_are_spread_evenly():
     assert hash_fraction("-0xzrMun0Rs") == 0.08879128703847528
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", range(10))
 def test_ids_are_names_of_different_files(seed):
     draw = random.Random(seed)
     letters = "abAB1-_./ \\é犬\0\n$:\udcff"

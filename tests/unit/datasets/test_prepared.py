@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import contextlib
-import json
 import multiprocessing
 import os
 import signal
@@ -13,13 +11,8 @@ import sys
 
 import pytest
 
-from speechbrain_fftp.dataio import files
 from speechbrain_fftp.dataio.files import atomic_path
-from speechbrain_fftp.datasets.prepared import (
-    prepare_folder,
-    source_state,
-    write_skipped,
-)
+from speechbrain_fftp.datasets.prepared import prepare_folder, source_state
 
 NAMES = {"tables": ("list.csv",), "parts": ("flac", "noise")}
 RATE = {"rate": 16000, "splits": ("train", "eval")}
@@ -84,46 +77,6 @@ def prepare(folder, settings=RATE, source="one file", **options):
     return todo
 
 
-def test_complete_folder_is_used_again_without_a_write(tmp_path):
-    folder = tmp_path / "new" / "folder"
-    assert prepare(folder)
-    assert names_in(folder) == ["flac", "list.csv", "noise", "prepared.json"]
-    before = folder.stat().st_mtime_ns
-    assert not prepare(folder)
-    assert folder.stat().st_mtime_ns == before
-
-
-def test_source_that_is_not_accessible_counts_as_unchanged(tmp_path):
-    assert prepare(tmp_path)
-    assert not prepare(tmp_path, source=None)
-    assert prepare(tmp_path / "unknown", source=None)
-    assert not prepare(tmp_path / "unknown")
-
-
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        ({"settings": {**RATE, "rate": 8000}}, "rate=16000, not 8000"),
-        ({"settings": {"rate": 16000}}, "splits=.*, not None"),
-        ({"settings": {**RATE, "more": 1}}, "more=None, not 1"),
-        ({"source": "two files"}, "changed.*one file.*now there are two"),
-    ],
-)
-def test_other_settings_or_source_are_refused(tmp_path, change, message):
-    prepare(tmp_path)
-    before = [(p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*")]
-    for missing in (False, True):  # a folder without its table is not mixed
-        with pytest.raises(ValueError, match=message) as error:
-            prepare(tmp_path, **change)
-        assert str(tmp_path) in str(error.value)
-        assert "Give another folder, or delete this one" in str(error.value)
-        after = [(p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*")]
-        assert after == before
-        if not missing:
-            (tmp_path / "list.csv").unlink()
-            before = [b for b in before if b[0].name != "list.csv"]
-
-
 def test_other_content_is_refused(tmp_path):
     (tmp_path / "noise").mkdir()
     (tmp_path / "list.csv").write_text("precious")
@@ -135,16 +88,6 @@ def test_other_content_is_refused(tmp_path):
     (tmp_path / "list.csv").unlink()
     assert prepare(tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
-
-
-@pytest.mark.parametrize("content", ['{"task": "35"}', "{", "[]"])
-def test_marker_of_an_earlier_version_is_refused(tmp_path, content):
-    (tmp_path / "prepared.json").write_text(content)
-    with pytest.raises(ValueError, match="earlier version.*delete this one"):
-        prepare(tmp_path)
-    os.replace(tmp_path / "prepared.json", tmp_path / "preparing.json")
-    fill(tmp_path)
-    assert prepare(tmp_path)
 
 
 def fail(folder, content="2", **options):
@@ -166,19 +109,6 @@ def present(folder):
     return [name for name in names if (folder / name).exists()]
 
 
-def test_failed_attempt_is_resumed_or_written_again(tmp_path):
-    fail(tmp_path)
-    (tmp_path / "flac" / "a.0123abcd.tmp").touch()
-    (tmp_path / "list.csv.0123abcd.tmp").touch()
-    (tmp_path / "other.tmp").touch()
-    options = {**NAMES, "resume": ("flac",)}
-    with prepare_folder(tmp_path, RATE, "one file", **options) as todo:
-        assert todo and present(tmp_path) == ["flac/a"]
-        assert not list(tmp_path.rglob("*.0123abcd.tmp"))
-        assert (tmp_path / "other.tmp").exists()
-    assert not (tmp_path / "preparing.json").exists()
-
-
 @pytest.mark.parametrize(
     "change", [{"source": "two files"}, {"settings": {**RATE, "rate": 8000}}]
 )
@@ -187,16 +117,6 @@ def test_nothing_of_an_attempt_with_other_data_stays(tmp_path, change):
     options = {"settings": RATE, "source": "one file", **NAMES, **change}
     with prepare_folder(tmp_path, resume=("flac",), **options) as todo:
         assert todo and present(tmp_path) == []
-
-
-def test_missing_table_makes_a_folder_incomplete(tmp_path):
-    prepare(tmp_path)
-    (tmp_path / "list.csv").unlink()
-    with prepare_folder(
-        tmp_path, RATE, "one file", **NAMES, resume=("flac",)
-    ) as todo:
-        assert todo and present(tmp_path) == ["flac/a"]
-        assert not (tmp_path / "prepared.json").exists()
 
 
 def test_link_to_a_folder_elsewhere_is_removed_not_its_content(tmp_path):
@@ -224,12 +144,6 @@ def test_killed_preparation_goes_on(tmp_path, place, missing):
     assert names_in(tmp_path) == ["flac", "list.csv", "prepared.json"]
     assert sorted(os.listdir(tmp_path / "flac")) == ["a", "b"]
     assert work(tmp_path) == (False, [])
-
-
-def test_change_of_source_after_a_kill_writes_all_again(tmp_path):
-    kill_at(tmp_path, "1", "end")
-    assert work(tmp_path, "2") == (True, ["a", "b"])
-    assert (tmp_path / "flac" / "a").read_text() == "2"
 
 
 @pytest.mark.parametrize("number", range(1, 8))
@@ -275,26 +189,6 @@ def test_folder_is_locked_while_it_is_written(tmp_path):
     assert work(tmp_path) == (True, ["b"])
 
 
-def test_folder_finished_by_another_process_meanwhile(tmp_path, monkeypatch):
-    locked = files.locked
-
-    @contextlib.contextmanager
-    def finish(path, doing):
-        with locked(path, doing):
-            fill(tmp_path)
-            record = json.dumps({"settings": RATE, "source": None})
-            (tmp_path / "prepared.json").write_text(record)
-            yield
-
-    monkeypatch.setattr(files, "locked", finish)
-    assert not prepare(tmp_path)
-
-
-def test_path_of_the_data_in_an_earlier_record_does_not_count(tmp_path):
-    prepare(tmp_path, settings={**RATE, "data_folder": "/data"})
-    assert not prepare(tmp_path)
-
-
 def test_source_state_notices_every_change(tmp_path):
     root = tmp_path / "data"
     paths = [root / name for name in ("a.wav", "b/c.wav", "bell\udce9.wav")]
@@ -319,12 +213,3 @@ def test_source_state_notices_every_change(tmp_path):
     paths[0].unlink()
     states.append(source_state(paths, root))
     assert len(set(states)) == len(states)
-
-
-def test_skipped_files_are_summarised(tmp_path):
-    path = tmp_path / "skipped.csv"
-    assert write_skipped(path, {}) == "none"
-    skipped = {f"{i}.wav": "truncated: 1 of 2" for i in range(3)}
-    summary = write_skipped(path, {**skipped, "bell\udce9.wav": "empty file"})
-    assert summary == "3 truncated, 1 empty file (0.wav, 1.wav, 2.wav, ...)"
-    assert "bell\\udce9.wav,empty file" in path.read_text("utf-8")

@@ -46,9 +46,7 @@ def probabilities(tagger, tags):
     return np.array([found[label] for label in tagger.labels])
 
 
-@pytest.mark.parametrize(
-    "seconds", [0.03, 0.12, 1.0, CLIP / RATE, (CLIP + 1) / RATE, 5.0, 60.0]
-)
+@pytest.mark.parametrize("seconds", [0.03, CLIP / RATE, (CLIP + 1) / RATE, 5.0])
 def test_a_tag_is_the_maximum_over_pieces(tagger, exported, tmp_path, seconds):
     wav = sound(seconds)
     starts = [*range(0, len(wav) - CLIP, CLIP), max(len(wav) - CLIP, 0)]
@@ -87,8 +85,8 @@ def test_embedding_is_the_mean_over_pieces(tagger, tmp_path):
     np.testing.assert_allclose(embedding, each.mean(0), atol=1e-5)
 
 
-@pytest.mark.parametrize("window, hop", [(1.0, 0.3), (None, None), (0.5, 0.9)])
-@pytest.mark.parametrize("seconds", [0.7, CLIP / RATE, 5.2])
+@pytest.mark.parametrize("window, hop", [(1.0, 0.3), (None, None)])
+@pytest.mark.parametrize("seconds", [0.7, 5.2])
 def test_timeline_of_windows(tagger, exported, tmp_path, window, hop, seconds):
     wav = sound(seconds)
     path = write(tmp_path / "long.wav", wav)
@@ -111,21 +109,10 @@ def test_timeline_of_windows(tagger, exported, tmp_path, window, hop, seconds):
     events = tagger.tag_long(path, window, hop / RATE, threshold)
     assert events == found.events(threshold) and events
     assert all(0 <= event.start < event.end <= seconds for event in events)
-    timeline = tagger.analyze(path, window, hop / RATE)
-    times, probs = timeline.times, timeline.probs
-    np.testing.assert_array_equal(times, found.times)
-    np.testing.assert_array_equal(probs, found.probs)
 
 
 @pytest.mark.parametrize(
-    "window, hop",
-    [
-        (10.0, 5.0),
-        (0.1, 0.1),
-        (math.nan, 0.1),
-        (1.0, 0),
-        (1.0, -1.0),
-    ],
+    "window, hop", [(10.0, 5.0), (math.nan, 0.1), (1.0, 0)]
 )
 def test_windows_out_of_range_are_errors(tagger, tmp_path, window, hop):
     with pytest.raises(ValueError, match="window=|hop="):
@@ -165,7 +152,7 @@ def shares():
     return hear_levels(Shares(), max_frames=1024)
 
 
-@pytest.mark.parametrize("window, hop", [(2.0, 0.25), (1.0, 0.1), (4.0, 1.0)])
+@pytest.mark.parametrize("window, hop", [(2.0, 0.25), (4.0, 1.0)])
 def test_onsets_are_unbiased(shares, tmp_path, window, hop):
     wav = np.zeros(30000)
     spans = [(0.25, 5.6, 9.2), (0.5, 12.37, 16.0), (0.75, 21.11, 27.5)]
@@ -179,7 +166,7 @@ def test_onsets_are_unbiased(shares, tmp_path, window, hop):
         assert event.end == pytest.approx(end, abs=hop / 2)
 
 
-@pytest.mark.parametrize("start", [0.0, 0.6, 1.0, 1.4, 1.9])
+@pytest.mark.parametrize("start", [0.0, 0.6, 1.4])
 def test_onsets_near_the_ends_of_the_file(shares, tmp_path, start):
     wav = np.zeros(10000)
     wav[round(1000 * start) : 4000] = 0.25
@@ -217,17 +204,6 @@ def test_files_that_are_no_usable_audio_are_errors(tagger, odd_audio, name):
         with pytest.raises(error) as raised:
             getattr(tagger, function)(path)
         assert str(path) in str(raised.value)
-
-
-def test_truncated_files_are_tagged_with_a_warning(tagger, tmp_path, caplog):
-    path = tmp_path / "clip.flac"
-    sf.write(path, sound(3.0), RATE)
-    tagger.tag_file(path)
-    assert not caplog.records
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert len(tagger.tag_file(path)) == 5
-    [record] = caplog.records
-    assert str(path) in record.getMessage() and "3 s" in record.getMessage()
 
 
 @pytest.mark.parametrize("capable", [True, False])

@@ -105,17 +105,6 @@ def test_prepared_and_raw_data_have_the_same_scores(
     assert raw.metrics["mAP"] == pytest.approx(same.metrics["mAP"])
 
 
-def test_windows(tagger, sounds):
-    found = tagger.evaluate(sounds, window=0.25, hop=0.1)
-    whole = tagger.evaluate(sounds)
-    assert found.ids == whole.ids and len(found.ids) == 5
-    assert np.abs(found.probs - whole.probs).max() > 1e-2
-    for clip_id, probs in zip(found.ids, found.probs):
-        path, _ = path_of(sounds, clip_id)
-        expected = tagger.analyze(path, window=0.25, hop=0.1).probs.max(0)
-        np.testing.assert_allclose(probs, expected, atol=1e-5)
-
-
 def test_classes_that_the_model_lacks(tagger, sounds, tmp_path, caplog):
     data = shutil.copytree(sounds, tmp_path / "data")
     for number in range(90, 94):

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from speechbrain_fftp.inference.events import (
-    Tag,
     Timeline,
     moving_average,
     step_targets,
@@ -68,21 +67,6 @@ def test_hysteresis(column, expected):
     assert found([column, ZERO], low=0.25) == expected
 
 
-def test_thresholds_change_what_is_found():
-    column = [0, 0, 0.25, 0.5, 1.0, 0.5, 0.25, 0, 0]
-    assert found([column, ZERO], threshold=1.0, low=0.5) == [
-        (3.5, 5.5, "Siren", 1.0)
-    ]
-    # By default, a quarter
-    assert found([column, ZERO], threshold=1.0) == [(2.5, 6.5, "Siren", 1.0)]
-    assert found([column, ZERO], threshold=1.0, low=0.125) == [
-        (2, 7, "Siren", 1.0)
-    ]
-    assert found([column, ZERO], threshold=0.5, low=0.5) == [
-        (3.5, 5.5, "Siren", 1.0)
-    ]
-
-
 @pytest.mark.parametrize("saturation", [1.0, 0.5, 0.25])
 @pytest.mark.parametrize("length", [2.5, 4.0])
 def test_edges_are_exact_for_shares_of_windows(saturation, length):
@@ -100,25 +84,6 @@ def test_edges_are_exact_for_shares_of_windows(saturation, length):
         assert event.start == pytest.approx(start, abs=error)
         assert event.end == pytest.approx(start + length, abs=error)
         assert event.probability == pytest.approx(1.0)
-
-
-def test_an_event_has_a_positive_length():
-    times = np.array([4.0, 5.0, 6.0])
-    probs = np.array([[0.0], [1.0], [0.0]])
-    [event] = find_events(times, probs, 10.0, window=10.0)
-    assert 4.5 < event.start < 5 < event.end < 5.5
-
-
-@pytest.mark.parametrize(
-    "threshold, low, message",
-    [
-        (1.5, None, "threshold=1.5 must be in 0..1"),
-        (0.5, 0.6, "low=0.6 must be in 0..0.5"),
-    ],
-)
-def test_impossible_thresholds_are_errors(threshold, low, message):
-    with pytest.raises(ValueError, match=message):
-        SILENCE.events(threshold, low)
 
 
 def test_classes_have_thresholds_of_their_own():
@@ -156,25 +121,6 @@ def test_tags_that_reach_their_own_threshold():
     assert names(None) == names(0.0) == "acdb" and names(0.8) == "ac"
     assert names(np.full(4, 0.75)) == names(0.75) == "ac"
     assert names(np.ones(4)) == ""
-
-
-def test_auto_means_the_thresholds_of_the_model():
-    times, labels = np.arange(1.0, 4.0), ["a", "b"]
-    probs = np.array([[0.0, 0.3], [0.6, 0.3], [0.0, 0.3]])
-    limits = np.array([0.7, 0.25])
-    about = times, probs, probs.max(0), 4.0, 1.0, labels
-    timeline = Timeline(*about, limits)
-    assert timeline.tags(threshold="auto") == [Tag("b", probs[0, 1])]
-    [event] = timeline.events("auto")
-    assert event.label == "b"
-    assert timeline.events("auto") == timeline.events(limits)
-    assert [e.label for e in timeline.events()] == ["a"]
-    without = Timeline(*about)
-    for find in (without.tags, without.events):
-        with pytest.raises(ValueError, match="if the model has thresholds"):
-            find(threshold="auto")
-    with pytest.raises(ValueError, match="threshold='best': give a number"):
-        timeline.events("best")
 
 
 def test_moving_average_is_that_of_numpy():

@@ -80,20 +80,6 @@ def test_unreadable_files_are_rows(tagger, clips, tmp_path):
             assert row.tags is None and str(path) in row.error
 
 
-def test_other_errors_are_raised(tagger, clips, monkeypatch):
-    def fail(*_):
-        raise ValueError("of the model")
-
-    with pytest.raises(ValueError, match="top_k=0"):
-        list(tagger.tag_files(clips[:1], top_k=0))
-    with pytest.raises(ValueError, match="num|max_workers"):
-        list(tagger.tag_files(clips[:1], num_workers=0))
-    monkeypatch.setattr(tagger.engine, "probabilities", fail)
-    with pytest.raises(ValueError, match="of the model"):
-        list(tagger.tag_files(clips))
-    assert not readers()
-
-
 def test_endless_paths_and_closing_early(tagger, clips):
     taken = []
 

@@ -49,48 +49,6 @@ def test_frequencies_are_where_the_front_end_finds_them(rate, n_mels):
     assert ax.get_ylabel() == "mel bin"
 
 
-def drawn(times, probs, labels, duration, **options):
-    """The axes of a timeline and its mesh."""
-    _, (ax,) = plots.new_figure()
-    timeline = Timeline(
-        np.array(times), probs, probs.max(0), duration, 2.0, labels
-    )
-    plots.plot_timeline(timeline, ax, **options)
-    return ax, ax.collections[0]
-
-
-def test_timeline_of_the_most_probable_classes():
-    first, second = [0.1, 0.9, 0.3, 0.0], [0.2, 0.1, 0.8, 0.0]
-    probs = np.array([first, second, first])
-    labels = ["a", "b", "$c$", "d"]
-    ax, mesh = drawn([1.0, 2.0, 4.0], probs, labels, 5.0, top=3)
-    assert [text.get_text() for text in ax.get_yticklabels()] == [
-        "b",
-        "$c$",
-        "a",
-    ]
-    np.testing.assert_array_equal(mesh.get_array(), probs[:, [1, 2, 0]].T)
-    assert not any(text.get_parse_math() for text in ax.get_yticklabels())
-    assert ax.yaxis_inverted() and mesh.get_clim() == (0, 1)
-
-
-@pytest.mark.parametrize(
-    "times, duration, edges",
-    [
-        ([5.0, 7.0], 12.0, [0, 6, 12]),  # windows of 10 s every 2 s
-        ([1.0, 2.0, 2.5], 3.5, [0, 1.5, 2.25, 3.5]),  # the last one is shifted
-        ([1.5], 3.0, [0, 3]),
-    ],
-)
-def test_timeline_covers_the_clip(times, duration, edges):
-    _, mesh = drawn(
-        times, np.full((len(times), 4), 0.5), list("abcd"), duration
-    )
-    found = mesh.get_coordinates()[0, :, 0]
-    np.testing.assert_allclose(found, edges)
-    assert mesh.get_array().shape == (4, len(times))
-
-
 def test_tags_with_relevance_and_without(exported, figures, tmp_path):
     tagger = AudioTagger.from_hparams(source=str(exported[1]))
     rng = np.random.default_rng(0)

@@ -6,7 +6,6 @@ Authors
 
 import copy
 import gc
-import multiprocessing
 import os
 import pickle
 import random
@@ -21,7 +20,7 @@ import soundfile as sf
 import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.inference import AudioTagger, threads
+from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.torch_engine import TorchEngine
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
@@ -131,10 +130,8 @@ def megabytes():
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="needs /proc")
-@pytest.mark.parametrize(
-    "calls", [100, pytest.param(2000, marks=pytest.mark.slow)]
-)
-def test_memory_does_not_grow(calls):
+def test_memory_does_not_grow():
+    calls = 100
     tagger = make_tagger(stride=32)
     lengths = range(4800, 25600, 1600)
     clips = [0.1 * torch.randn(samples) for samples in lengths]
@@ -148,7 +145,7 @@ def test_memory_does_not_grow(calls):
         list(pool.map(call, range(100)))
         before, objects = megabytes(), len(gc.get_objects())
         list(pool.map(call, range(calls)))
-        assert megabytes() - before < 30  # 15 kB a call for 2,000 calls
+        assert megabytes() - before < 30
         assert len(gc.get_objects()) - objects < calls / 4
 
 
@@ -167,41 +164,3 @@ def test_copies_are_equal_and_independent(make_copy, clips):
         twin.engine.mods.classifier.bias += 1.0
     assert twin.tag_file(path) != expected == tagger.tag_file(path)
     assert twin.engine.tagger.classifier is twin.engine.mods.classifier
-
-
-def test_copies_keep_options_and_use_threads(exported, monkeypatch):
-    tagger = AudioTagger.from_pretrained(
-        exported[1], precision="bf16", threads=3
-    )
-    content = pickle.dumps(tagger)
-    assert pickle.loads(
-        pickle.dumps(AudioTagger.from_hparams(str(exported[1])))
-    )
-    wav, seen = 0.1 * torch.randn(16000), []
-
-    def threads_of(twin):
-        twin.engine.mods.embedding_model.register_forward_hook(
-            lambda *_: seen.append(torch.get_num_threads())
-        )
-        torch.testing.assert_close(twin.tag_batch(wav), tagger.tag_batch(wav))
-        return seen[-1]
-
-    assert threads_of(pickle.loads(content)) == 3
-    # More would wait forever in a process that was forked, see test_threads.py
-    monkeypatch.setattr(threads.os, "getpid", lambda: -1)
-    assert threads_of(pickle.loads(content)) == 1
-    # Modules are imported again in one that was spawned
-    monkeypatch.setattr(threads, "PROCESS", -1)
-    assert threads_of(pickle.loads(content)) == 3
-
-
-@pytest.mark.slow
-def test_spawned_processes_tag_with_a_pickled_tagger(clips):
-    tagger = make_tagger()
-    expected = [tagger.tag_file(path) for path in clips]
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        found = pool.map_async(tagger.tag_file, clips).get(300)
-    for new, old in zip(found, expected):
-        assert [tag.label for tag in new] == [tag.label for tag in old]
-        for a, b in zip(new, old):
-            assert a.probability == pytest.approx(b.probability, abs=1e-6)

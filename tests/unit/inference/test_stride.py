@@ -38,7 +38,7 @@ def test_tagger_of_another_stride(exported, folder, caplog):
     torch.testing.assert_close(tagger.tag_batch(wavs, LENGTHS), found)
 
 
-@pytest.mark.parametrize("strides", [[0], ["5"], [1] * 101])
+@pytest.mark.parametrize("strides", [[0], ["5"]])
 def test_foreign_strides_are_refused(folder, strides):
     path = folder / "config.json"
     config = json.loads(path.read_text("utf-8"))

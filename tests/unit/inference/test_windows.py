@@ -35,9 +35,9 @@ def by_hand(total, size, hop):
     return [(x, x + size) for x in starts] + [(max(0, total - size), total)]
 
 
-@pytest.mark.parametrize("total", [1, 3, 7, 8, 9, 20, 21, 23, 24])
+@pytest.mark.parametrize("total", [1, 8, 9, 21, 24])
 @pytest.mark.parametrize("size, hop", [(8, 4), (8, 8), (5, 2.5), (3, 9)])
-@pytest.mark.parametrize("block", [1, 6, 100])
+@pytest.mark.parametrize("block", [1, 6])
 def test_windows_do_not_depend_on_blocks(total, size, hop, block):
     wav = np.arange(total)
     cutter = WindowCutter(size, hop)
@@ -69,9 +69,7 @@ def test_memory_does_not_grow_with_the_length():
     assert peak < 60e6 < 100 * 2**22
 
 
-@pytest.mark.parametrize(
-    "rate, channels", [(16000, 1), (44100, 2), (48000, 8), (8000, 1)]
-)
+@pytest.mark.parametrize("rate, channels", [(16000, 1), (44100, 2)])
 def test_blocks_are_the_whole_file(tmp_path, monkeypatch, rate, channels):
     path = tmp_path / "clip.wav"
     sf.write(path, noise(3 * rate + 17, channels=channels), rate)

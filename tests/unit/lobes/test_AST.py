@@ -41,47 +41,6 @@ def make_encoder(kind, depth=2, **kwargs):
     return encoder
 
 
-@pytest.fixture
-def attention_masks(monkeypatch):
-    """The masks of all attentions computed, in order."""
-    masks = []
-    attention = torch.nn.functional.scaled_dot_product_attention
-
-    def recorder(query, key, value, attn_mask=None, *args, **kwargs):
-        masks.append(attn_mask)
-        return attention(query, key, value, attn_mask, *args, **kwargs)
-
-    monkeypatch.setattr(TransformerBlock, "attend", staticmethod(recorder))
-    return masks
-
-
-@pytest.mark.parametrize("kind", EMBEDDINGS)
-def test_no_mask_when_all_lengths_are_equal(kind, attention_masks):
-    encoder = make_encoder(kind)
-    feats = torch.randn(3, 40, 16)
-    whole = encoder(feats)
-    torch.testing.assert_close(encoder(feats, torch.ones(3)), whole)
-    padded = torch.cat([feats, torch.full((3, 40, 16), float("nan"))], 1)
-    half = encoder(padded, torch.full((3,), 0.5))
-    torch.testing.assert_close(half, whole)
-    assert attention_masks == [None] * 6  # two blocks, three times
-
-
-@pytest.mark.parametrize("kind", EMBEDDINGS)
-def test_mask_when_lengths_differ(kind, attention_masks):
-    encoder = make_encoder(kind)
-    encoder(torch.randn(3, 40, 16), torch.tensor([1.0, 0.5, 0.1]))
-    rows = encoder.embedding.freq_patches
-    columns = [encoder.embedding.time_patches(n) for n in (40, 20, 4)]
-    for mask in attention_masks:
-        assert mask.shape == (3, 1, 1, 2 + rows * columns[0])
-        assert mask[:, 0, 0, :2].all()
-        tokens = mask[:, 0, 0, 2:].view(3, rows, columns[0])
-        for clip, count in zip(tokens, columns):
-            assert clip[:, :count].all() and not clip[:, count:].any()
-    assert len(attention_masks) == 2
-
-
 @torch.no_grad()
 def test_convolution_without_weights_changes_nothing():
     plain, local = (make_encoder("fftp", conv_kernel=k) for k in (0, 5))
@@ -103,21 +62,6 @@ def test_class_tokens_are_averaged_after_the_norm():
     )
     out = encoder(torch.randn(2, 30, 16))
     torch.testing.assert_close(out, norm.mean(0).expand(2, 1, 24))
-
-
-def test_dropout_acts_in_train_mode_only(monkeypatch):
-    encoder = make_encoder("fftp", dropout=0.5)
-    feats = torch.randn(2, 60, 16)
-    plain = make_encoder("fftp", dropout=0.0)
-    torch.testing.assert_close(encoder(feats), plain(feats))
-    torch.testing.assert_close(plain.train()(feats), plain.eval()(feats))
-    encoder.train()
-    assert (encoder(feats) - encoder(feats)).abs().max() > 1e-2
-    # Without the dropout layers, that of the attention weights is left.
-    monkeypatch.setattr(
-        torch.nn.functional, "dropout", lambda x, *args, **kwargs: x
-    )
-    assert (encoder(feats) - encoder(feats)).abs().max() > 1e-2
 
 
 def test_block_equals_torch_encoder_layer():

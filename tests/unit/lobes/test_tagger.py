@@ -30,7 +30,7 @@ def test_logits_are_those_of_the_four_steps_by_hand():
     torch.testing.assert_close(tagger(wavs), by_hand)
 
 
-@pytest.mark.parametrize("samples", [100, 400, 561, 9000])
+@pytest.mark.parametrize("samples", [100, 9000])
 def test_padding_of_any_content_has_no_influence(samples):
     tagger = make_tagger(KaldiFbank(n_mels=40), DatasetNormalization(-4, 4))
     wavs = torch.randn(2, 16000)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import torch
-from complexity import describe, main, saved_bytes
+from complexity import main
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -17,21 +17,11 @@ from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.metrics.complexity import count_macs
 from speechbrain_fftp.nnet.mamba import Mamba
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
-from speechbrain_fftp.nnet.selective_scan import selective_scan, torch_backend
-
-
-class Scan(torch.nn.Module):
-    """The selective scan as a module."""
-
-    forward = staticmethod(selective_scan)
-
 
 # Patches, and GMACs that the paper states: arXiv 2508.21243.
 PAPER = [
     (SquarePatchEmbedding, (16, 10), 1024, 1212, 103.35),
-    (FFTPEmbedding, (10, 1), 1000, 991, 85.32),
     (FFTPEmbedding, (25, 5), 1000, 196, 17.30),
-    (FFTPEmbedding, (50, 10), 1000, 96, 8.8),
 ]
 
 
@@ -49,7 +39,7 @@ def test_counts_of_the_paper(kind, sizes, frames, patches, gmacs):
 
 
 def test_saving_of_the_paper():
-    before, _, after, _ = (row[-1] for row in PAPER)
+    before, after = (row[-1] for row in PAPER)
     assert after / before - 1 == pytest.approx(-0.8326, abs=5e-5)
 
 
@@ -80,51 +70,14 @@ def test_closed_form_of_audio_mamba(form):
     assert macs.total == expected + 3 * steps
 
 
-@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_counts_are_the_same_without_gradients(mode):
+def test_counts_are_the_same_without_gradients():
     feats = torch.zeros(2, 100, 128)
     for encoder in (AST(embed_dim=48, depth=1, num_heads=3), AuM(128, 32, 2)):
         expected = count_macs(encoder, feats)
-        with mode():
+        with torch.inference_mode():
             assert count_macs(encoder, feats) == expected
             assert count_macs(encoder, torch.zeros_like(feats)) == expected
         assert count_macs(encoder.requires_grad_(False), feats) == expected
-
-
-@pytest.mark.parametrize("steps", [40, 200])
-def test_the_states_between_chunks_are_counted(steps):
-    batch, width, states = 2, 6, 4
-    u, delta = torch.rand(2, batch, width, steps, requires_grad=True)
-    B, C = torch.rand(2, batch, states, steps)
-    A = -torch.rand(width, states)
-    inputs = [u, delta, A, B, C]
-    found = saved_bytes(Scan(), *inputs)[1]
-    chunks = -(-steps // torch_backend.MAX_CHUNK)
-    expected = chunks * batch * width * states * 4
-    # u and delta, as well as B and C, share their storage.
-    assert found == expected + sum(x.nbytes for x in inputs)
-
-
-def test_what_training_keeps():
-    layer = torch.nn.Linear(8, 4)
-    x = torch.rand(3, 8)
-    assert saved_bytes(layer, x)[1] == x.nbytes
-    both = torch.nn.Sequential(layer, torch.nn.ReLU(), torch.nn.ReLU())
-    # The input, and the outputs of both ReLUs
-    assert saved_bytes(both, x)[1] == x.nbytes + 2 * 3 * 4 * 4
-
-
-def test_table_adds_up():
-    encoder = AST(embed_dim=48, depth=2, num_heads=3)
-    classifier = torch.nn.Linear(48, 5)
-    lines = describe(encoder, classifier, 400).splitlines()
-    assert lines[0] == "400 frames: 76 patches, 78 tokens"
-    rows = [[float(x) for x in line.split()[-4:]] for line in lines[2:]]
-    for *parts, whole in zip(*rows):
-        assert sum(parts) == pytest.approx(whole, abs=0.06)
-    modules = (encoder, classifier)
-    parameters = sum(p.numel() for m in modules for p in m.parameters())
-    assert rows[-1][0] == pytest.approx(parameters / 1e6, abs=5e-4)
 
 
 def test_command(capsys, monkeypatch):

@@ -71,13 +71,6 @@ def test_missed_and_false_events_by_hand():
     assert scores["PSDS1"] == pytest.approx(expected)
 
 
-def test_a_single_class_has_no_psds():
-    truth = {"b": TRUTH["b"]}
-    scores = event_metrics(make_timelines(truth), truth)
-    assert scores["event_F1"] == 1.0
-    assert math.isnan(scores["PSDS1"]) and math.isnan(scores["PSDS2"])
-
-
 def test_thresholds_matter_for_f1_alone():
     timelines = make_timelines(TRUTH, level=0.4)
     low, high = (event_metrics(timelines, TRUTH, x) for x in (0.3, 0.5))
@@ -87,8 +80,8 @@ def test_thresholds_matter_for_f1_alone():
 
 
 def test_errors(monkeypatch):
-    with pytest.raises(ValueError, match="No clip that is scored"):
+    with pytest.raises(ValueError, match="No clip"):
         event_metrics(make_timelines(TRUTH), {"other": TRUTH["a"]})
     monkeypatch.setitem(sys.modules, "psds_eval", None)
-    with pytest.raises(ValueError, match=r"psds_eval.*pip install"):
+    with pytest.raises(ValueError, match="psds_eval"):
         event_metrics(make_timelines(TRUTH), TRUTH)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_fftp.nnet.position import PositionEmbedding, resize_positions
+from speechbrain_fftp.nnet.position import PositionEmbedding
 
 
 def random_positions(freq_patches, time_patches, embed_dim=4):
@@ -40,7 +40,7 @@ def test_short_clip_takes_the_first_positions():
     assert torch.equal(position(12, torch.tensor([12, 7])), everything)
 
 
-@pytest.mark.parametrize("length", [1, 5, 11, 13, 30])
+@pytest.mark.parametrize("length", [1, 11, 30])
 def test_table_of_another_length_is_interpolated_on_loading(length):
     saved = random_positions(2, 12)
     position = random_positions(2, length)
@@ -53,13 +53,6 @@ def test_table_of_another_length_is_interpolated_on_loading(length):
     assert state["table"].shape == (2, 12, 4)  # the caller's is unchanged
 
 
-def test_equal_length_loads_exactly():
-    saved, position = random_positions(2, 12), PositionEmbedding(2, 12, 4)
-    position.load_state_dict(saved.state_dict())
-    assert torch.equal(position.table, saved.table)
-    assert resize_positions(saved.table, 12) is saved.table
-
-
 def test_other_number_of_rows_or_channels_is_an_error():
     state = random_positions(2, 12).state_dict()
     with pytest.raises(RuntimeError, match="size mismatch"):
@@ -70,7 +63,7 @@ def test_other_number_of_rows_or_channels_is_an_error():
         PositionEmbedding(2, 9, 5).load_state_dict({})
 
 
-@pytest.mark.parametrize("length", [13, 23, 50])
+@pytest.mark.parametrize("length", [13, 50])
 def test_long_clip_stretches_the_table_over_its_length(length):
     position = random_positions(2, 12)
     places = np.arange(length) * 11 / (length - 1)
@@ -89,14 +82,6 @@ def test_stretching_does_not_depend_on_the_batch():
             alone = position(n, torch.tensor([n])).view(2, n, 4)
             torch.testing.assert_close(clip[:, :n], alone, rtol=0, atol=1e-5)
         assert out.isfinite().all()
-
-
-def test_table_of_one_position_serves_any_length():
-    position = random_positions(2, 1)
-    out = position(6, torch.tensor([6, 2])).view(2, 2, 6, 4)
-    expected = position.table.expand(2, 6, 4)
-    torch.testing.assert_close(out[0], expected)
-    torch.testing.assert_close(out[1], expected)
 
 
 def test_gradient_of_a_stretched_table():

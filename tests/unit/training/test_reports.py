@@ -83,7 +83,9 @@ def test_accuracy(tmp_path):
 
 
 def test_the_least_plausible_labels_come_first(tmp_path):
-    write_predictions(tmp_path, ["a", "b", "c", "d"], TARGETS, PROBS, LABELS)
+    write_predictions(
+        tmp_path, list("abcd"), TARGETS.numpy(), PROBS.numpy(), LABELS
+    )
     rows = read(tmp_path / "predictions.csv")
     assert [row["ID"] for row in rows] == ["b", "d", "c", "a"]
     assert rows[0]["labels"] == "Violin, fiddle" and rows[0]["tag_1"] == "Dog"

@@ -58,7 +58,6 @@ def test_an_untrained_folder_is_free(start):
     [
         (("--lr", "0.3"), "lr"),
         (("--precision", "bf16"), "precision"),
-        (("--grad_accumulation_factor", "2"), "grad_accumulation_factor"),
         (("--number_of_epochs", "2"), "number_of_epochs"),
     ],
 )

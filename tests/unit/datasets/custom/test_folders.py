@@ -29,11 +29,7 @@ def splits_of(folder):
     "names",
     [
         ("bal_train", "eval"),
-        ("balanced_train_segments", "eval_segments"),
-        ("unbalanced_train_segments", "bal_train", "valid"),
         ("Train", "Validation", "TEST"),
-        ("train_segments", "eval_segments"),
-        ("dev", "test"),
         ("dog", "cat", "test"),
         ("dog", "training"),
     ],
@@ -48,19 +44,11 @@ def test_names_of_splits_are_no_classes(tmp_path, names):
     assert "'dog'" not in str(error.value)
 
 
-def test_clips_beside_the_classes_of_a_split_are_not_dropped(tmp_path):
-    touch(tmp_path, "train/dog/1.wav", "train/cat/1.wav", "train/2.wav")
-    with pytest.raises(ValueError, match="names of splits"):
-        find_custom_data(tmp_path)
-
-
 @pytest.mark.parametrize(
     "tops, expected",
     [
         (("train", "val", "test"), {"train": 12, "valid": 12, "eval": 12}),
-        (("bal_train", "dev", "eval"), {"train": 12, "valid": 12, "eval": 12}),
         (("development", "evaluation"), {"train": 10, "valid": 2, "eval": 12}),
-        (("Training", "Test"), {"train": 10, "valid": 2, "eval": 12}),
         (("train",), {"train": 8, "valid": 2, "eval": 2}),
     ],
 )
@@ -81,12 +69,6 @@ def test_classes_that_are_in_test_only(tmp_path):
     touch(tmp_path, "train/dog/1.wav", "train/cat/2.wav", "test/dog/3.wav")
     touch(tmp_path, "test/Cat/4.wav")
     with pytest.raises(ValueError, match="test/Cat/4.wav is not among those"):
-        find_custom_data(tmp_path)
-
-
-def test_an_empty_class_of_a_split(tmp_path):
-    touch(tmp_path, "train/dog/1.wav", "train/cat/2.wav", "test/dog/notes.txt")
-    with pytest.raises(ValueError, match="class folders 'test/dog'"):
         find_custom_data(tmp_path)
 
 

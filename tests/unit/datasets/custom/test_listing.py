@@ -55,7 +55,7 @@ def groups_and_splits(clips, splits):
     return groups, reached
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_splits_of_clips_with_one_label(seed):
     draw = random.Random(seed)
     clips = random_clips(draw)
@@ -74,7 +74,7 @@ def test_splits_of_clips_with_one_label(seed):
     assert dict(zip(mixed, assign_splits(mixed))) == dict(zip(clips, splits))
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_splits_of_clips_with_several_labels(seed):
     clips = random_clips(random.Random(seed), labels_per_clip=4)
     splits = assign_splits(clips)
@@ -103,14 +103,6 @@ def test_no_class_is_missed_in_ordinary_sets():
         assert 5 <= min(splits.count("valid"), splits.count("eval"))
 
 
-def test_shares_are_of_clips_and_large_groups_are_to_train_on():
-    clips = [CustomClip(f"{i}.wav", ("dog",), "", "large") for i in range(60)]
-    clips += [CustomClip(f"{i}.wav", ("dog",)) for i in range(60, 100)]
-    splits = assign_splits(clips)
-    assert set(splits[:60]) == {"train"}
-    assert [splits.count(s) for s in ("train", "valid", "eval")] == [70, 15, 15]
-
-
 @pytest.mark.parametrize(
     "given, counts",
     [
@@ -128,15 +120,6 @@ def test_given_splits_stay_and_others_are_dealt(given, counts):
     splits = assign_splits(clips)
     assert all(s == g for s, g in zip(splits, given) if g in ("valid", "eval"))
     assert tuple(splits.count(s) for s in ("train", "valid", "eval")) == counts
-
-
-def test_rows_without_a_split_follow_their_group():
-    clips = [
-        CustomClip("1.wav", ("dog",), "eval", "a"),
-        CustomClip("2.wav", ("dog",), "", "a"),
-        CustomClip("a", ("dog",)),  # a path like the name of a group
-    ]
-    assert assign_splits(clips) == ["eval", "eval", "train"]
 
 
 def test_a_group_in_two_splits_is_an_error():
@@ -198,18 +181,6 @@ def test_two_clips_are_too_few(tmp_path):
         split_custom_data(find_custom_data(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["a;b", "$HOME", "a => b", "a\nb", b"\xff"])
-def test_class_folders_that_the_formats_cannot_hold(tmp_path, name):
-    touch(tmp_path, "dog/1.wav")
-    folder = os.path.join(os.fsencode(tmp_path), os.fsencode(name))
-    os.mkdir(folder)
-    open(os.path.join(folder, b"1.wav"), "w").close()
-    with pytest.raises(ValueError, match="rename") as error:
-        find_custom_data(tmp_path)
-    assert repr(os.fsdecode(name)) in str(error.value)
-    str(error.value).encode()
-
-
 def test_names_of_files_that_are_no_text(tmp_path):
     for number in range(6):
         path = os.path.join(
@@ -244,50 +215,36 @@ def test_clip_list(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "rows, message",
+    "row",
     [
-        (
-            ["1.wav,dog,training,"],
-            "line 2: the split is 'training', not one of train",
-        ),
-        (["1.wav,dog,,", ",dog,,"], "line 3: the path is empty"),
-        (["../1.wav,dog,,"], "line 2: the path '../1.wav' must be relative"),
-        (["a/../../1.wav,dog,,"], "must be relative"),
-        (["a\\..\\1.wav,dog,,"], "must be relative"),
-        (["/etc/passwd,dog,,"], "must be relative"),
-        (["C:\\1.wav,dog,,"], "must be relative"),
-        (["\\\\host\\share\\1.wav,dog,,"], "must be relative"),
-        ([".,dog,,"], "must be relative"),
-        (["1.wav,dog,cat,train"], "the split is 'cat'"),
-        (["1.wav,dog,,,,x"], r"last are \['', 'x'\]: put entries with a comma"),
-        (["1.wav,dog,,", "./1.wav,cat,,"], "line 3: '1.wav' is in line 2"),
-        ([], "lists no clip"),
+        "1.wav,dog,training,",
+        ",dog,,",
+        "a/../../1.wav,dog,,",
+        "a\\..\\1.wav,dog,,",
+        "/etc/passwd,dog,,",
+        "C:\\1.wav,dog,,",
+        "1.wav,dog,,,,x",
+        "./0.wav,cat,,",
+        "1.wav,$dog;cat,,",
     ],
 )
-def test_lists_that_make_no_sense(tmp_path, rows, message):
-    path = write_list(tmp_path, *rows)
-    with pytest.raises(ValueError, match=message) as error:
+def test_lists_that_make_no_sense(tmp_path, row):
+    path = write_list(tmp_path, "0.wav,dog,,", row)
+    with pytest.raises(ValueError) as error:
         find_custom_data(tmp_path)
     assert str(path) in str(error.value)
 
 
 def test_lists_without_a_column_or_that_are_none(tmp_path):
-    path = write_list(tmp_path, "1.wav,dog", header="file,labels")
-    with pytest.raises(ValueError, match=r"no column 'path': \['file'"):
-        read_clip_list(path)
-    path.write_text("path,label\n", "utf-8")
-    with pytest.raises(ValueError, match="no column 'labels'"):
-        read_clip_list(path)
-    path.write_bytes(b"path,labels\n\xff.wav,dog\n")
-    with pytest.raises(ValueError, match="not a CSV file in UTF-8"):
-        read_clip_list(path)
-    path.write_text("", "utf-8")
-    with pytest.raises(ValueError, match="no column 'path'"):
-        read_clip_list(path)
-
-
-def test_labels_that_the_formats_cannot_hold(tmp_path):
-    path = write_list(tmp_path, "1.wav,$dog;cat,,")
-    with pytest.raises(ValueError, match=r"rename '\$dog'") as error:
-        find_custom_data(tmp_path)
-    assert str(path) in str(error.value)
+    path = tmp_path / "clips.csv"
+    for content in (
+        b"",
+        b"file,labels\n1.wav,dog\n",
+        b"path,label\n1.wav,dog\n",
+        b"path,labels\n\xff.wav,dog\n",
+        b"path,labels\n",
+    ):
+        path.write_bytes(content)
+        with pytest.raises(ValueError) as error:
+            find_custom_data(tmp_path)
+        assert str(path) in str(error.value)

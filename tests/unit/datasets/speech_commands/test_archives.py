@@ -32,24 +32,6 @@ def link(name, target, kind):
     return info
 
 
-def test_archive_is_unpacked_once(tmp_path):
-    archive, folder = tmp_path / "words.tar.gz", tmp_path / "unpacked"
-    write_archive(archive, [("./yes/1.wav", b"1"), ("./no/2.wav", b"2")])
-    assert unpack_archive(archive, folder) == folder
-    assert (folder / "yes" / "1.wav").read_bytes() == b"1"
-    before = folder.stat().st_mtime_ns
-    archive.unlink()
-    unpack_archive(archive, folder)  # it is not needed any more
-    assert folder.stat().st_mtime_ns == before
-    with pytest.raises(FileNotFoundError, match="words.tar.gz"):
-        unpack_archive(archive, tmp_path / "other")
-    assert [p.name for p in tmp_path.iterdir()] == ["unpacked"]
-    members = [(f"v2/{word}/1.wav", b"3" * 100) for word in ("yes", "no")]
-    write_archive(archive, members)
-    content = unpack_archive(archive, tmp_path / "other")
-    assert content == str(tmp_path / "other" / "v2")
-
-
 @pytest.mark.parametrize(
     "member, reason",
     [
@@ -58,7 +40,6 @@ def test_archive_is_unpacked_once(tmp_path):
         (("/tmp/evil.wav", b"x"), "absolute"),
         (("C:\\evil.wav", b"x"), "absolute"),
         ((link("evil", "/etc", tarfile.SYMTYPE), None), "link"),
-        ((link("evil", "../..", tarfile.SYMTYPE), None), "link"),
         ((link("evil", "../x", tarfile.LNKTYPE), None), "link"),
         ((link("evil", "", tarfile.FIFOTYPE), None), "device"),
     ],
@@ -80,13 +61,10 @@ def test_damaged_archives(tmp_path):
     write_archive(archive, members)
     whole = archive.read_bytes()
     plain = gzip.decompress(whole)
-    damaged = [
-        whole[: int(part * len(whole))] for part in np.arange(0, 1, 0.05)
-    ]
+    damaged = [whole[: int(part * len(whole))] for part in (0, 0.1, 0.5, 0.9)]
     damaged += [whole[:-1], whole[:-9], b"no archive", plain]
     # A tar that was cut before it was compressed, within and between members
-    ends = [k * 512 * 7 for k in range(1, 7)] + [5000, 8000]
-    damaged += [gzip.compress(plain[:end]) for end in ends]
+    damaged += [gzip.compress(plain[:end]) for end in (512 * 7, 5000)]
     for place in (512 * 7 + 10, len(whole) // 2):  # header, content
         flipped = bytearray(plain if place < 5000 else whole)
         flipped[place] ^= 255
