@@ -14,7 +14,7 @@ demo: $(INSTALLED)
 	$(VENV)/bin/python recipes/AudioSet/train.py hparams/demo.yaml \
 		--output_folder $(DEMO)
 	@clip=$$(sed -n '2s/,.*//p' $(DEMO)/prepared/eval.csv).flac; \
-	for what in "" --timeline; do \
+	for what in "" "--timeline --merge_gap 2 --min_duration 1"; do \
 		$(VENV)/bin/fftp-tag --model $(DEMO)/inference $$what \
 			"$(DEMO)/prepared/flac/$$clip" || exit 1; \
 	done; \
