@@ -62,16 +62,8 @@ export function findEvents(timeline, thresholds) {
     const low = Math.fround(thresholds[number] / 4);
     if (peaks[number] < high) return;
     const values = times.map((_, t) => probs[t * labels.length + number]);
-    for (const event of classEvents(
-      times,
-      values,
-      high,
-      low,
-      window,
-      duration,
-    )) {
-      found.push({ ...event, label });
-    }
+    const events = classEvents(times, values, high, low, window, duration);
+    for (const event of events) found.push({ ...event, label });
   });
   return found.sort((a, b) => a.start - b.start || a.end - b.end);
 }
