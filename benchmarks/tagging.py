@@ -45,7 +45,7 @@ modules: null
 # What is measured: a method of AudioTagger and its options.
 TASKS = {
     "tag_file": {},
-    "timeline": {"window": 10.0, "hop": 5.0},
+    "analyze": {"window": 10.0, "hop": 5.0},
 }
 
 

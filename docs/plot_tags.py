@@ -1,7 +1,8 @@
 """Draws the tags of concatenated clips over time.
 
-Rows: spectrogram with patches, the most probable classes over time, and, for
-an AST, the frames that its embedding attends to.
+Rows: spectrogram with patches; the most probable classes over time, and the
+events of the model's thresholds; for an AST that classifies clips, the frames
+that its embedding attends to.
 
 > python docs/plot_tags.py MODEL_FOLDER docs/tags.png first.flac second.flac
 
@@ -27,11 +28,9 @@ def main(folder, picture, *clips):
     with tempfile.TemporaryDirectory() as scratch:
         joined = Path(scratch) / "joined.wav"
         sf.write(joined, wav, tagger.sample_rate)
-        if tagger.has_frames:
-            timeline = tagger.analyze(joined)
-        else:
-            timeline = tagger.analyze(joined, window=2.0, hop=0.25)
-    plot_tags(picture, tagger, wav, timeline)
+        timeline = tagger.analyze(joined)
+    events = timeline.events("auto", merge_gap=1.0)
+    plot_tags(picture, tagger, wav, timeline, events)
 
 
 if __name__ == "__main__":

@@ -189,7 +189,15 @@ def analyze(args, tagger, source, limits, progress):
     if args.plot:
         from speechbrain_fftp.inference.plots import plot_tags
 
-        plot_tags(args.plot, tagger, tagger.load_wav(source), timeline)
+        plot_tags(
+            args.plot,
+            tagger,
+            tagger.load_wav(source),
+            timeline,
+            events=timeline.events(
+                **options.given(args, "threshold", "merge_gap", "min_duration")
+            ),
+        )
     if args.timeline:
         return timeline.events(**limits)
     return timeline.tags(**limits)

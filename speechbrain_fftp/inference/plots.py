@@ -94,11 +94,12 @@ def plot_spectrogram(feats, ax, embedding=None, frame_shift=0.01, fbank=None):
     ax.set_title(f"Spectrogram, cut into patches of {width:g} s")
 
 
-def plot_timeline(timeline, ax, top=8):
+def plot_timeline(timeline, ax, events=(), top=8):
     """Draws a ``Timeline`` into axes, as a heat map of the whole file.
 
     The ``top`` classes are those that the file is most probably tagged with.
-    Cells of neighbouring windows meet halfway between their centres.
+    Cells of neighbouring windows meet halfway between their centres. Events are
+    red lines.
     """
     best = np.argsort(-timeline.clip_probs, kind="stable")[:top]
     centres = timeline.times
@@ -114,12 +115,24 @@ def plot_timeline(timeline, ax, top=8):
     ax.invert_yaxis()
     names = [textwrap.fill(timeline.labels[index], 18) for index in best]
     ax.set_yticks(range(len(names)), names, parse_math=False, size="small")
-    ax.set_title("Probability of tags")
+    rows = {timeline.labels[number]: row for row, number in enumerate(best)}
+    for event in events:
+        if event.label in rows:
+            ax.hlines(
+                rows[event.label] + 0.38,
+                event.start,
+                event.end,
+                color="tab:red",
+                linewidth=3,
+            )
+    ax.set_title("Probability of tags, and events (red)")
     ax.figure.colorbar(mesh, ax=ax, pad=0.02)
 
 
-def plot_tags(path, tagger, wav, timeline):
-    """Draws the spectrogram, timeline and, for an AST, relevance of a clip.
+def plot_tags(path, tagger, wav, timeline, events=()):
+    """Draws the spectrogram, the timeline with events, and relevance.
+
+    Relevance is that of an AST which classifies clips.
 
     Arguments
     ---------
@@ -130,11 +143,12 @@ def plot_tags(path, tagger, wav, timeline):
     wav : numpy.ndarray
         Samples ``[S]`` at the model's sampling rate.
     timeline : Timeline
+    events : list of Event, optional
     """
     engine = tagger.engine
     encoder = engine.mods.embedding_model
     fbank = engine.mods.compute_features
-    has_attention = isinstance(encoder, AST)
+    has_attention = isinstance(encoder, AST) and not engine.has_frames
     figure, axes = new_figure(rows=3 if has_attention else 2)
     with torch.no_grad():
         feats = fbank(torch.as_tensor(wav[None]).to(engine.device))[0]
@@ -145,7 +159,7 @@ def plot_tags(path, tagger, wav, timeline):
         frame_shift=engine.frame_samples / engine.sample_rate,
         fbank=fbank,
     )
-    plot_timeline(timeline, axes[1])
+    plot_timeline(timeline, axes[1], events)
     if has_attention:
         times, relevance = token_relevance(tagger, wav)
         axes[2].plot(times, relevance, linewidth=1)

@@ -200,12 +200,16 @@ def test_plot(exported, tagger, clips, monkeypatch, capsys):
         runs.append(args[1])
         return analyze(*args, **kwargs)
 
-    monkeypatch.setattr(plots, "plot_tags", lambda *args: calls.append(args))
+    def draw(*args, events):
+        calls.append((*args, events))
+
+    monkeypatch.setattr(plots, "plot_tags", draw)
     monkeypatch.setattr(AudioTagger, "analyze", record)
     monkeypatch.setattr(AudioTagger, "tag_file", None)
     options = ["--plot", "a.png", "--window", "1", "--hop", "0.5"]
     assert run(exported, clips[1][0], *options, "--format", "json") == 0
-    [(path, given, wav, timeline)] = calls
+    [(path, given, wav, timeline, events)] = calls
+    assert events == timeline.events()
     assert path == "a.png" and given.labels == tagger.labels
     assert wav.shape == (48000,) and runs == [clips[1][0]]
     assert timeline.times.tolist() == [0.5, 1.0, 1.5, 2.0, 2.5]

@@ -11,7 +11,7 @@ import torch
 pytest.importorskip("matplotlib")
 
 from speechbrain.lobes.features import Fbank
-from speechbrain_fftp.inference import AudioTagger, Timeline, plots
+from speechbrain_fftp.inference import AudioTagger, Event, Timeline, plots
 from speechbrain_fftp.inference.relevance import token_relevance
 from speechbrain_fftp.lobes.features import KaldiFbank
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -55,13 +55,20 @@ def test_tags_with_relevance_and_without(exported, figures, tmp_path):
     wav = 0.1 * rng.standard_normal(40000).astype(np.float32)
     probs, times = rng.random((2, 5)), np.array([0.5, 2.0])
     timeline = Timeline(times, probs, probs[0], 2.5, 1.0, tagger.labels)
-    plots.plot_tags(tmp_path / "ast.png", tagger, wav, timeline)
+    events = [Event(0.5, 1.5, tagger.labels[1], 0.9), Event(0, 1, "?", 0.9)]
+    plots.plot_tags(tmp_path / "ast.png", tagger, wav, timeline, events)
     _, axes = figures[-1]
-    assert len(axes) == 3 and axes[0].images and axes[1].collections
+    assert len(axes) == 3 and axes[0].images
+    [_, line] = axes[1].collections  # the heat map, and one known event
+    [[start, end]] = line.get_segments()
+    assert (start[0], end[0]) == (0.5, 1.5)
     relevance = axes[2].lines[0].get_xydata().T
     np.testing.assert_allclose(relevance, token_relevance(tagger, wav))
     assert axes[2].get_xlim() == axes[0].get_xlim() == (0, 2.5)
 
+    tagger.engine.has_frames = True  # whose class tokens classify nothing
+    plots.plot_tags(tmp_path / "frames.png", tagger, wav, timeline)
+    assert len(figures[-1][1]) == 2
     tagger.engine.mods.embedding_model = AuM(40, embed_dim=24, depth=1)
     plots.plot_tags(tmp_path / "aum.png", tagger, wav, timeline)
     assert len(figures[-1][1]) == 2
