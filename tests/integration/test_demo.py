@@ -1,0 +1,34 @@
+"""Tests of the model that ``make demo`` trains.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from recipe_runs import ROOT
+
+from speechbrain_fftp.inference import AudioTagger
+
+
+@pytest.mark.slow
+def test_the_demo_knows_its_sounds_and_silence(tmp_path):
+    folder = tmp_path / "demo"
+    script = ROOT / "recipes" / "AudioSet" / "train.py"
+    subprocess.run(
+        [sys.executable, script, ROOT / "hparams" / "demo.yaml"]
+        + ["--output_folder", folder],
+        check=True,
+    )
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    assert metrics["mAP"] > 0.9
+    tagger = AudioTagger.from_pretrained(folder / "inference")
+    for seconds in (1, 10, 25):
+        silence = np.zeros(seconds * 16000, np.float32)
+        assert tagger.tag(silence, 16000, threshold="auto") == []
+        assert tagger.tag(silence, 16000, threshold=0.1) == []
+        assert tagger.tag_long([silence], threshold="auto") == []
