@@ -54,16 +54,24 @@ def seeded_rng(*key):
 def files_below(folder, root):
     """Yields files below a folder, none hidden, as paths from a root."""
     for place, folders, files in os.walk(folder):
-        folders[:] = [f for f in folders if not f.startswith(".")]
+        folders[:] = [f for f in folders if not is_hidden(f)]
         place = os.path.relpath(place, root).replace(os.sep, "/")
-        yield from (f"{place}/{f}" for f in files if not f.startswith("."))
+        yield from (f"{place}/{f}" for f in files if not is_hidden(f))
 
 
 def folders_in(folder):
     """Names of the folders in a folder, sorted; no hidden ones."""
     with os.scandir(folder) as entries:
-        found = [e.name for e in entries if e.is_dir() and e.name[0] != "."]
-    return sorted(found)
+        found = [e.name for e in entries if e.is_dir()]
+    return sorted(name for name in found if not is_hidden(name))
+
+
+def is_hidden(name):
+    """Whether a file or folder is not meant for users, by its name.
+
+    Archives made on a Mac have a folder ``__MACOSX``.
+    """
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def as_utf8(text):

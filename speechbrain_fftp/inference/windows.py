@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_WINDOWS = 16  # windows that are passed to the model at a time
 MAX_CHANNELS = 8  # of a 2-D array
+SILENCE = 2**-15  # a level below the last bit of 16-bit audio
 # Offset and full scale of the integers that audio files hold
 INTEGERS = {
     "u1": (128, 2**7),
@@ -127,8 +128,10 @@ def read_windows(source, sample_rate, grids, shortest=0, progress=False):
     cutters = {name: WindowCutter(*grid) for name, grid in grids.items()}
     waiting = {name: [] for name in grids}
     n_samples = 0
+    is_silent = True
     for block in read_blocks(source, sample_rate, progress):
         n_samples += len(block)
+        is_silent = is_silent and np.abs(block).max(initial=0.0) < SILENCE
         for name, cutter in cutters.items():
             for window in cutter.push(block):
                 waiting[name].append(window)
@@ -143,6 +146,8 @@ def read_windows(source, sample_rate, grids, shortest=0, progress=False):
             n_samples / sample_rate,
             shortest / sample_rate,
         )
+    if is_silent:
+        logger.warning("%s is silent", source_name(source))
     for name, cutter in cutters.items():
         waiting[name].append(cutter.finish())
         yield name, collate(waiting[name])

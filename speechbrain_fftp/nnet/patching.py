@@ -201,7 +201,7 @@ class PatchEmbedding(torch.nn.Module):
         """
         return self.freq_patches * self.time_patches(n_frames)
 
-    def forward(self, feats, stride_frames=None):
+    def forward(self, feats, *, stride_frames=None):
         """Embeds a batch of spectrograms.
 
         Arguments

@@ -204,7 +204,7 @@ def embed_clips(embedding, feats, wav_lens):
     feats, n_frames = trim_padding(feats, wav_lens)
     stride = embedding.draw_stride()
     # [B, T, F] -> [B, F' * T', D]
-    tokens = embedding(feats, stride)
+    tokens = embedding(feats, stride_frames=stride)
     n_steps = tokens.shape[1] // embedding.freq_patches
     if n_frames is None:
         return ClipTokens(tokens, n_steps, stride)

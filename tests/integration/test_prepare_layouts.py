@@ -120,6 +120,7 @@ def test_best_of_several_files(prepare, tmp_path):
     others[f"train/{first}.wav"] = others[f"train/Y{first}.flac"] = first
     others[f"train/{first}_70_80.flac"] = others["notes/a.flac"] = first
     others[f".hidden/{first}.flac"] = first
+    others[f"__MACOSX/{first}.flac"] = first
     others[f"results/other/prepared/flac/{first}.flac"] = first
     for name, clip_id in others.items():  # with the sound of another clip
         write_files(data, {EVAL[clip_id == EVAL[0]]: name})

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
-from speechbrain_fftp.datasets.names import as_utf8
+from speechbrain_fftp.datasets.names import as_utf8, is_hidden
 from speechbrain_fftp.datasets.prepared import BEGUN, DONE
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def walk(folder, max_depth=None):
             folders.clear()
             continue
         seen.add((stat.st_dev, stat.st_ino))
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        folders[:] = sorted(f for f in folders if not is_hidden(f))
         if len(parts) == max_depth:
             folders.clear()
         split = next(filter(None, map(SPLIT_FOLDERS.get, parts)), None)

@@ -144,7 +144,7 @@ class ATST(torch.nn.Module):
         frames = (K * size - 1) * stride + self.embedding.patch_frames
         feats = torch.nn.functional.pad(feats, (0, 0, 0, frames - T))
         # [B, T, F] -> [B, K * N, D] -> [B * K, N, D]
-        x = self.embedding(feats, stride).reshape(B * K, size, -1)
+        x = self.embedding(feats, stride_frames=stride).reshape(B * K, size, -1)
         x = x + resize_positions(self.position.table, most)[:, :size]
         mask, valid = None, None
         if n_frames is not None:

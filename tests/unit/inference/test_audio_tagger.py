@@ -234,3 +234,18 @@ def test_content_and_file_objects_are_tagged_as_the_file(tagger, tmp_path):
     for method in FUNCTIONS:
         with pytest.raises(ValueError, match="the audio"):
             getattr(tagger, method)(b"no audio")
+
+
+def test_silence_is_said(tagger, tmp_path, caplog):
+    loud = sound(0.5)
+    opposite = np.stack([loud, -loud], 1)  # channels that cancel out
+    for name, wav, is_silent in (
+        ("silent", np.zeros(8000), True),
+        ("opposite", opposite, True),
+        ("loud", loud, False),
+    ):
+        path = tmp_path / f"{name}.wav"
+        sf.write(path, wav, RATE, subtype="FLOAT")
+        caplog.clear()
+        tagger.tag_file(path)
+        assert (f"{name}.wav is silent" in caplog.text) == is_silent
