@@ -33,7 +33,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from speechbrain_fftp.inference.onnx_features import (
+    OPERATORS,
+    use_matrix_products,
+)
 from speechbrain_fftp.inference.torch_engine import TorchEngine, mean_token
+from speechbrain_fftp.lobes.features import FrontEnd
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +130,7 @@ def export_onnx(tagger, path, report=lambda line: None):
         dir=path.parent, prefix=f".{path.name}."
     ) as folder:
         exported = Path(folder, path.name)
-        program = export_program(reference)
+        program = export_program(copy_to_cpu(tagger.engine))
         program.model.metadata_props.update(describe(reference))
         program.save(exported)
         del program
@@ -191,7 +196,10 @@ def output_names(engine):
 
 
 def export_program(engine):
-    """Exports an engine, without traces of the machine."""
+    """Exports an engine, which changes; without traces of the machine."""
+    front_end = engine.mods.compute_features
+    if isinstance(front_end, FrontEnd):  # not SpeechBrain's Fbank
+        use_matrix_products(front_end)
     batch = torch.export.Dim("batch")
     samples = torch.export.Dim("samples")
     with quiet(), torch.no_grad():
@@ -200,6 +208,7 @@ def export_program(engine):
             (torch.zeros(2, 250 * engine.frame_samples), torch.ones(2)),
             dynamo=True,
             verbose=False,
+            custom_translation_table=OPERATORS,
             input_names=["wavs", "wav_lens"],
             output_names=output_names(engine),
             dynamic_shapes={
