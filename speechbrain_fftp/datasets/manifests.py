@@ -60,6 +60,7 @@ class DataFolder:
         dict  # of each split: convert.AudioFiles, or another with its methods
     )
     files: list  # all files that the prepared clips depend on
+    has_negatives: bool = False  # whether clips without labels are kept
     notes: dict = dataclasses.field(default_factory=dict)  # for the report
     # Says of ids without audio which files there are; None if all clips were
     # listed because their files exist
@@ -227,7 +228,9 @@ def write_prepared(
 ):
     """Writes audio, manifests and report of a DataFolder."""
     listed = data.list_clips()
-    chosen, skipped, unknown_mids = choose_clips(listed, data.classes)
+    chosen, skipped, unknown_mids = choose_clips(
+        listed, data.classes, data.has_negatives
+    )
     check_missing(chosen, data, allow_missing)
     hold_out_valid = "valid" not in listed
     if hold_out_valid and format == "webdataset":
@@ -303,8 +306,10 @@ def write_prepared(
     )
 
 
-def choose_clips(listed, classes):
+def choose_clips(listed, classes, has_negatives):
     """Keeps each clip once, with eval before valid before train.
+
+    Clips without labels are kept if ``has_negatives``.
 
     Returns the clips of each split, the skipped ones (dicts with id, split and
     reason), and a Counter of mids that are not among the classes.
@@ -317,6 +322,8 @@ def choose_clips(listed, classes):
         chosen[split] = []
         for clip in listed.get(split, ()):
             unknown_mids.update(m for m in clip.mids if m not in classes)
+            is_known = any(mid in classes for mid in clip.mids)
+            is_negative = has_negatives and not clip.mids
             too_long = len(clip.id.encode()) > MAX_NAME_BYTES
             if too_long or NOT_IN_FILE_NAMES.search(clip.id):
                 reason = "id cannot be a file name"
@@ -324,7 +331,7 @@ def choose_clips(listed, classes):
                 reason = "duplicate"
             elif clip.id in split_of:
                 reason = f"also in {split_of[clip.id]} and kept only there"
-            elif not any(mid in classes for mid in clip.mids):
+            elif not is_known and not is_negative:
                 reason = "no known label"
             else:
                 split_of[clip.id] = split

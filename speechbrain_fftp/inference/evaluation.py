@@ -101,7 +101,7 @@ def list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
             f"{data_folder} has no {split} split: choose one of "
             f"{', '.join(name for name in listed if listed[name])}."
         )
-    chosen, *_ = choose_clips(listed, data.classes)
+    chosen, *_ = choose_clips(listed, data.classes, data.has_negatives)
     clips = {clip.id: clip for clip in chosen[split]}
     check_missing({split: chosen[split]}, data, allow_missing)
 

@@ -7,6 +7,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import logging
 import os
 import re
 from pathlib import PureWindowsPath
@@ -20,6 +21,8 @@ from speechbrain_fftp.datasets.manifests import (
     unique,
 )
 from speechbrain_fftp.datasets.names import clip_ids, files_below, folders_in
+
+logger = logging.getLogger(__name__)
 
 CLIP_LIST = "clips.csv"
 SPLIT_WORDS = {
@@ -57,11 +60,14 @@ PUBLISHED_TABLES = {
 LAYOUTS = (
     f"A data folder has either {CLIP_LIST} with the columns path and labels"
     " (joined by ';') and, optionally, split or fold, and group; or one folder"
-    f" per class with clips in it ({', '.join(AUDIO_EXTENSIONS)}), or train,"
+    f" per class with clips in it ({', '.join(AUDIO_EXTENSIONS)}) and, for clips"
+    " of no class, a folder background; or train,"
     " valid and test with one folder per class each; or ESC-50, UrbanSound8K or"
     " FSD50K with their tables; or AudioSet's lists and audio, or parquet"
     " shards such as data/bal_train/00.parquet and data/eval/00.parquet."
 )
+# Folders with these names hold clips of no class, whatever their case
+BACKGROUND_FOLDERS = ("background", "noise", "silence", "other")
 # Folders with these names are splits, whatever their case and separators
 SPLIT_FOLDERS = {
     "train": "train training baltrain balancedtrain unbaltrain unbalancedtrain",
@@ -93,11 +99,14 @@ def find_custom_data(data_folder):
     names = sorted({label for clip in clips for label in clip.labels})
     origin = tables[0] if tables else data_folder
     check_class_names(names, origin)
-    if len(names) < 2:
+    n_negatives = sum(not clip.labels for clip in clips)
+    if not names or (len(names) == 1 and n_negatives == 0):
         raise ValueError(
-            f"{origin}: at least two classes are needed, found"
-            f" {', '.join(names) or 'none'}. {LAYOUTS}"
+            f"{origin}: at least two classes are needed, or one and clips of"
+            f" none, found {', '.join(names) or 'none'}. {LAYOUTS}"
         )
+    if n_negatives > 0:
+        logger.info("%s: %d clips have no class", origin, n_negatives)
     ids = clip_ids([clip.path for clip in clips])
     return CustomData(
         folder=data_folder,
@@ -216,7 +225,7 @@ def list_class_folders(data_folder):
         clips += _list_classes(data_folder, name, split)
     trained = {clip.labels for clip in clips if clip.split == "train"}
     for clip in clips:
-        if trained and clip.labels not in trained:
+        if trained and clip.labels and clip.labels not in trained:
             raise ValueError(
                 f"{data_folder}: the class folder of {clip.path} is not among"
                 " those of the train split: add it there, or correct its name"
@@ -237,9 +246,12 @@ def _list_classes(data_folder, top="", split=""):
     found, place = {}, os.path.join(data_folder, top)
     for name in folders_in(place):
         found[os.path.join(top, name)] = clips = []
+        labels = (name.strip(),)
+        if name.strip().casefold() in BACKGROUND_FOLDERS:
+            labels = ()
         for path in files_below(os.path.join(place, name), data_folder):
             if path.lower().endswith(AUDIO_EXTENSIONS):
-                clips.append(CustomClip(path, (name.strip(),), split))
+                clips.append(CustomClip(path, labels, split))
     empty = [repr(name) for name, clips in found.items() if not clips]
     if empty and (top or len(empty) < len(found)):
         raise ValueError(

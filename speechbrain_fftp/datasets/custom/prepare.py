@@ -72,5 +72,6 @@ def open_custom_data(data_folder, *, test_fold=None):
         list_clips=list_clips,
         audio=dict.fromkeys(SPLITS, AudioFiles(custom.files)),
         files=[*custom.files.values(), *custom.tables],
+        has_negatives=True,
         notes=notes,
     )

@@ -25,7 +25,7 @@ class CustomClip(NamedTuple):
     """A clip of custom data; what is not given is empty."""
 
     path: str  # relative to the data folder, with ``/``
-    labels: Tuple[str, ...]
+    labels: Tuple[str, ...]  # none for a clip of no class
     split: str = ""  # train, valid or eval
     group: str = ""  # of clips that belong to the same split
     fold: str = ""
@@ -236,7 +236,10 @@ def _assign(members, split_of, targets):
     """Adds the splits of the remaining groups to the known ones."""
     groups_of = {}  # of each label
     for group, clips in members.items():
-        for label in {label for clip in clips for label in clip.labels}:
+        labels = {label for clip in clips for label in clip.labels}
+        if any(not clip.labels for clip in clips):
+            labels.add("")  # as a class of their own
+        for label in labels:
             groups_of.setdefault(label, []).append(group)
 
     def size_and_checksum(group):
