@@ -21,6 +21,7 @@ VERBS = {
     "evaluate": ("evaluate", "scores a model on labelled clips"),
     "export": ("export", "writes a model as an ONNX file"),
     "import": ("import_model", "writes a published model as a folder"),
+    "learn": ("learn", "learns your own classes from a few clips"),
     "listen": ("listen", "prints the events in a stream as they begin and end"),
     "page": ("page", "writes a page that tags sounds in the browser"),
     "serve": ("serve", "serves that page on this machine"),

@@ -47,9 +47,10 @@ class FileTags:
 class PendingFile:
     """A file whose windows are being tagged."""
 
-    def __init__(self, path):
+    def __init__(self, path, combine):
         self.path = path
-        self.probs = None  # the maximum over its windows so far, [C]
+        self.combine = combine
+        self.probs = None  # those of its windows so far, combined
         self.error = None  # why it cannot be read
 
     def read_next(self, batches):
@@ -65,10 +66,10 @@ class PendingFile:
         if self.probs is None:
             self.probs = probs
         else:
-            self.probs = np.maximum(self.probs, probs)
+            self.probs = self.combine(self.probs, probs)
 
 
-def tag_many(paths, read, predict, num_workers=4):
+def tag_many(paths, read, predict, num_workers=4, combine=np.maximum):
     """Computes the probabilities of files, in order and in constant memory.
 
     Arguments
@@ -82,15 +83,17 @@ def tag_many(paths, read, predict, num_workers=4):
         probabilities ``[B, C]``.
     num_workers : int
         Number of threads.
+    combine : callable
+        Of the probabilities of two windows of a file.
 
     Yields
     ------
     PendingFile
-        Its probabilities, the maximum over its windows, or its error.
+        The probabilities of its windows, combined, or its error.
     """
     files, waiting = [], []
     for path, batches in read_ahead(paths, read, num_workers):
-        file = PendingFile(path)
+        file = PendingFile(path, combine)
         files.append(file)
         while (windows := file.read_next(batches)) is not None:
             waiting += [(file, wav) for wav in windows.wavs]

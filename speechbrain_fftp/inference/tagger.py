@@ -498,6 +498,74 @@ class AudioTagger:
             **options,
         )
 
+    def learn(
+        self,
+        data_folder: str,
+        output_folder: str,
+        background: Optional[str] = None,
+        max_false_alarms: Optional[float] = None,
+        keep_classes: bool = False,
+        single_label: bool = False,
+        num_workers: int = 4,
+        progress: bool = False,
+    ) -> dict:
+        """Learns classes from a few clips, and writes a model of them.
+
+        The encoder stays as it is: each clip passes through it once, and a
+        logistic regression replaces the last layer of the classifier.
+
+        Arguments
+        ---------
+        data_folder : str
+            Custom data, such as one folder per class, see docs/data.md. Clips
+            of the split ``eval`` are not learned from, but scored.
+        output_folder : str
+            A new inference folder, or one to learn again, with ``report.json``;
+            what the encoder makes of the clips is kept there.
+        background : str, optional
+            A recording without any of the sounds, or a folder of such. The
+            first half of each is learned from; false alarms are counted in the
+            second one.
+        max_false_alarms : float, optional
+            Raises thresholds until there are at most so many false alarms of a
+            class in an hour of background.
+        keep_classes : bool
+            Whether the new classes are added to those of the model.
+        single_label : bool
+            Whether each clip has exactly one class, so that probabilities sum
+            up to 1.
+        num_workers, progress : int, bool
+            Threads that read, and whether to show a progress bar.
+
+        Returns
+        -------
+        dict
+            What ``report.json`` holds: ``scores`` of grouped cross-validation
+            with 95 % intervals, ``confusions``, ``thresholds``,
+            ``false_alarms_per_hour`` and more.
+
+        Raises
+        ------
+        OSError
+            If there are no such files.
+        ValueError
+            If clips do not suffice, the output folder holds something else, or
+            an option does not suit the model.
+        """
+        from speechbrain_fftp.inference.learn import learn
+
+        return learn(
+            self,
+            data_folder,
+            output_folder,
+            background=background,
+            max_false_alarms=max_false_alarms,
+            keep_classes=keep_classes,
+            single_label=single_label,
+            num_workers=num_workers,
+            progress=progress,
+        )
+
     def load_wav(self, source) -> np.ndarray:
         """Reads a whole audio file as a waveform ``[S]`` for the model."""
         return np.concatenate(list(read_blocks(source, self.sample_rate)))

@@ -253,6 +253,30 @@ class TorchEngine(Pretrained):
             enabled=self.precision in DTYPES,
         )
 
+    def tokens(self, wavs, wav_lens=None):
+        """What the classifier is given for each clip, in NumPy.
+
+        Arguments
+        ---------
+        wavs, wav_lens : numpy.ndarray, optional
+            As of ``encode_batch``.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            The embedding of each clip, ``[1, D]``, or those of its time steps,
+            ``[N, D]``.
+        """
+        wavs = torch.as_tensor(wavs)
+        lens = None if wav_lens is None else torch.as_tensor(wav_lens)
+        with torch.inference_mode(), self.autocast():
+            with self.call_threads.set(wavs):
+                tokens = self.encode(wavs, lens)
+        clips = list(tokens)
+        if self.has_frames:
+            clips = [clip[own] for clip, own in zip(tokens, own_tokens(tokens))]
+        return [clip.float().cpu().numpy() for clip in clips]
+
     # What AudioTagger needs, see ``engine``
 
     def probabilities(self, wavs, wav_lens=None):

@@ -88,8 +88,12 @@ class CustomData(NamedTuple):
     tables: list  # the files that list the clips, if any
 
 
-def find_custom_data(data_folder):
-    """Lists the clips of a data folder; None if it holds none."""
+def find_custom_data(data_folder, min_classes=2):
+    """Lists the clips of a data folder; None if it holds none.
+
+    One class is enough if there are clips of none. Without ``min_classes``
+    classes, or one and clips of none, it is a ValueError.
+    """
     data_folder = os.path.abspath(data_folder)
     if not os.path.isdir(data_folder):
         return None
@@ -100,7 +104,7 @@ def find_custom_data(data_folder):
     origin = tables[0] if tables else data_folder
     check_class_names(names, origin)
     n_negatives = sum(not clip.labels for clip in clips)
-    if not names or (len(names) == 1 and n_negatives == 0):
+    if len(names) < (min_classes if n_negatives == 0 else 1):
         raise ValueError(
             f"{origin}: at least two classes are needed, or one and clips of"
             f" none, found {', '.join(names) or 'none'}. {LAYOUTS}"

@@ -202,6 +202,13 @@ def assign_splits(clips, copies=()):
     ]
 
 
+def connected_groups(clips, copies):
+    """For each clip, what stands for its group and those of its copies."""
+    groups = dict.fromkeys(map(_group, clips), "")
+    representative = _connect(clips, copies, groups)
+    return ["/".join(representative[_group(clip)]) for clip in clips]
+
+
 def _group(clip):
     """Identifies the clips that stay together: a group, or one clip."""
     return ("group", clip.group) if clip.group else ("path", clip.path)
