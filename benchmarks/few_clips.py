@@ -110,7 +110,9 @@ def write_data(folder, data, **splits):
     """A data folder with a table of clips by split."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for name in ("speech_commands", "audioset_mini"):
+    # Not all of audioset_mini, which has lists of its own
+    (folder / "audioset_mini").mkdir()
+    for name in ("speech_commands", "audioset_mini/audio"):
         (folder / name).symlink_to(data.resolve() / name)
     with open(folder / "clips.csv", "w", newline="") as file:
         writer = csv.writer(file)
