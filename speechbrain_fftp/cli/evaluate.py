@@ -34,11 +34,11 @@ def add_options(parser):
     )
 
 
-def add_clips(parser, split):
+def add_clips(parser, split, required=True):
     """Adds the options of labelled clips, and the split by default."""
     parser.add_argument(
         "--data_folder",
-        required=True,
+        required=required,
         metavar="DIR",
         help="prepared folder, or data folder of the AudioSet recipe",
     )

@@ -58,6 +58,40 @@ def false_alarms_per_hour(timelines, thresholds):
     return {label: counts[label] / hours for label in timelines[0].labels}
 
 
+def limit_false_alarms(timelines, rows, labels, per_hour):
+    """Counts the false alarms of some classes, and raises their thresholds.
+
+    Arguments
+    ---------
+    timelines : list of Timeline
+        Of recordings without any of the sounds.
+    rows : list of tuple
+        Those of thresholds.csv.
+    labels : list of str
+        The classes whose thresholds may be raised.
+    per_hour : float, optional
+        False alarms of a class that are allowed in an hour; None for any.
+
+    Returns
+    -------
+    rows : list of tuple
+        With the new thresholds.
+    alarms : dict
+        From each of the ``labels`` to its false alarms in an hour.
+    """
+    thresholds = np.array([limit for _, limit, *_ in rows], np.float32)
+    if per_hour is not None:
+        may_rise = np.isin([label for label, *_ in rows], labels)
+        raised = raise_thresholds(timelines, thresholds, per_hour)
+        thresholds = np.where(may_rise, raised, thresholds)
+    alarms = false_alarms_per_hour(timelines, thresholds)
+    rows = [
+        (label, float(limit), *rest)
+        for (label, _, *rest), limit in zip(rows, thresholds)
+    ]
+    return rows, {label: alarms[label] for label in labels}
+
+
 def raise_thresholds(timelines, thresholds, per_hour):
     """Raises thresholds until each class has few false alarms.
 

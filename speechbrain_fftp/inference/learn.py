@@ -27,9 +27,8 @@ from speechbrain_fftp.inference.cross_validation import (
     score_clips,
 )
 from speechbrain_fftp.inference.false_alarms import (
-    false_alarms_per_hour,
+    limit_false_alarms,
     list_recordings,
-    raise_thresholds,
 )
 from speechbrain_fftp.inference.folder import write_folder
 from speechbrain_fftp.inference.thresholds import (
@@ -111,8 +110,7 @@ def learn(
     )
     if background is not None:
         thresholds, report["false_alarms_per_hour"] = limit_false_alarms(
-            type(tagger)(model),
-            places,
+            listen_to_background(type(tagger)(model), places),
             thresholds,
             labels,
             max_false_alarms,
@@ -285,17 +283,8 @@ def add_background(tagger, examples, places, encoder):
     )
 
 
-def limit_false_alarms(tagger, places, thresholds, labels, max_false_alarms):
-    """Counts events in the second half of each recording.
-
-    Returns
-    -------
-    thresholds : list
-        Rows of thresholds.csv, those of ``labels`` raised if there were more
-        than ``max_false_alarms`` per hour.
-    alarms : dict
-        False alarms per hour of each of the ``labels``.
-    """
+def listen_to_background(tagger, places):
+    """The ``Timeline`` of the second half of each recording."""
     timelines = []
     for path in places:
         try:
@@ -303,17 +292,7 @@ def limit_false_alarms(tagger, places, thresholds, labels, max_false_alarms):
         except ValueError:
             continue  # it is among those that cannot be read
         timelines.append(tagger.analyze([wav[len(wav) // 2 :]]))
-    limits = np.array([limit for _, limit, *_ in thresholds], np.float32)
-    if max_false_alarms is not None:
-        is_new = np.isin(tagger.labels, labels)
-        raised = raise_thresholds(timelines, limits, max_false_alarms)
-        limits = np.where(is_new, raised, limits)
-    thresholds = [
-        (label, float(limit), *rest)
-        for (label, _, *rest), limit in zip(thresholds, limits)
-    ]
-    alarms = false_alarms_per_hour(timelines, limits)
-    return thresholds, {label: alarms[label] for label in labels}
+    return timelines
 
 
 def new_thresholds(labels, examples, probs):

@@ -80,7 +80,21 @@ def write_thresholds(folder, rows):
 
 
 def read_thresholds(folder, labels):
-    """Reads the thresholds of an inference folder.
+    """Reads the thresholds of an inference folder, see ``read_rows``.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        The thresholds ``[C]``; None without a file of them.
+    """
+    rows = read_rows(folder, labels)
+    if rows is None:
+        return None
+    return np.array([threshold for _, threshold, *_ in rows], np.float32)
+
+
+def read_rows(folder, labels):
+    """Reads the thresholds.csv of an inference folder.
 
     Arguments
     ---------
@@ -91,8 +105,8 @@ def read_thresholds(folder, labels):
 
     Returns
     -------
-    numpy.ndarray or None
-        The thresholds ``[C]``; None without a file of them.
+    list of tuple or None
+        What ``learn_thresholds`` returned; None without a file of it.
 
     Raises
     ------
@@ -104,12 +118,14 @@ def read_thresholds(folder, labels):
         return None
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            header, *rows = csv.reader(file)
-        names, thresholds, positives, f1 = zip(*rows, strict=True)
-        thresholds = np.array(thresholds, np.float32)
-        if header != HEADER or list(names) != list(labels):
+            header, *lines = csv.reader(file)
+        rows = [
+            (label, float(threshold), int(positives), float(f1))
+            for label, threshold, positives, f1 in lines
+        ]
+        if header != HEADER or [row[0] for row in rows] != list(labels):
             raise ValueError("the labels are not those of the model")
-        if not ((0 <= thresholds) & (thresholds <= 1)).all():
+        if not all(0 <= threshold <= 1 for _, threshold, *_ in rows):
             raise ValueError("thresholds must be in 0..1")
     except (OSError, ValueError, csv.Error) as error:
         raise ValueError(
@@ -118,4 +134,4 @@ def read_thresholds(folder, labels):
             "its order. Delete it, and learn the thresholds again with "
             "`fftp-tag calibrate`."
         ) from error
-    return thresholds
+    return rows

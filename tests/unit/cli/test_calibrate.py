@@ -102,3 +102,48 @@ def test_a_failure_keeps_the_folder(model, data, capsys, monkeypatch):
     assert run("calibrate", "--model", model, "--data_folder", data) == 1
     assert "thresholds.csv" in capsys.readouterr().err
     assert content(model) == before
+
+
+def test_background_raises_thresholds(model, tmp_path, capsys):
+    """Thresholds begin at 0.5, then at those of the file."""
+    noise = np.random.default_rng(0)
+    for name, level in (("loud", 0.3), ("quiet", 1e-3)):
+        wav = level * noise.standard_normal(16000 * 20)
+        sf.write(tmp_path / f"{name}.wav", wav, 16000)
+    loud = tmp_path / "loud.wav"
+    arguments = ["--model", model, "--background", loud]
+    assert run("calibrate", *arguments) == 0
+    assert not (model / "thresholds.csv").exists()
+    tagger = AudioTagger.from_pretrained(model)
+    alarms = {event.label for event in tagger.tag_long(loud)}
+    printed = capsys.readouterr().out
+    assert alarms and all(label in printed for label in alarms)
+
+    assert run("calibrate", *arguments, "--max_false_alarms", 1) == 0
+    first = AudioTagger.from_pretrained(model).thresholds
+    raised = {label for label, x in zip(tagger.labels, first) if x > 0.5}
+    assert raised == alarms
+    assert (
+        AudioTagger.from_pretrained(model).tag_long(loud, threshold="auto")
+        == []
+    )
+
+    arguments[-1] = tmp_path  # both recordings
+    assert run("calibrate", *arguments, "--max_false_alarms", 1) == 0
+    second = AudioTagger.from_pretrained(model).thresholds
+    assert (second >= first).all()
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        ([], "--data_folder"),
+        (["--max_false_alarms", 1, "--data_folder", "."], "--background"),
+        (["--background", "nowhere.wav"], "nowhere.wav"),
+        (["--background", ".", "--strong_labels", "x.tsv"], "--data_folder"),
+    ],
+)
+def test_options_that_do_not_fit(model, capsys, arguments, named):
+    with pytest.raises(SystemExit, match="2"):
+        run("calibrate", "--model", model, *arguments)
+    assert named in capsys.readouterr().err
