@@ -22,7 +22,7 @@ EXAMPLES = """\
   fftp-tag find bark.wav --index archive.index --top-k 20
   fftp-tag find barks/ --index archive.index --format csv > places.csv
   fftp-tag find bark.wav --index archive.index --cut my_sounds/bark"""
-MAX_NAME = 80  # characters of a path that the name of a clip keeps
+MAX_NAME = 50  # characters of a path that the name of a clip keeps
 
 
 def add_options(parser):
@@ -74,11 +74,12 @@ def run(args, parser):
 
     files, errors = output.find_files(args.files)
     index = SoundIndex(args.index)
-    args.model = args.other_model or index.settings.model
+    args.model = args.other_model
+    if args.model is None:
+        args.model = index.settings.model
+        args.stride = args.stride or index.settings.stride
     if args.model is None:
         parser.error(f"{args.index} does not name its model: give --model")
-    if args.stride is None:
-        args.stride = index.settings.stride
     tagger = options.load_tagger(args)
     index.check_model(tagger)
     examples = []

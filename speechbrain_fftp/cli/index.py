@@ -44,6 +44,7 @@ def run(args, parser):
     if os.path.exists(args.model):
         args.model = os.path.abspath(args.model)
     tagger = options.load_tagger(args)
+    options.check_fit(args, tagger)
 
     from speechbrain_fftp.inference.index import open_index
 

@@ -375,10 +375,18 @@ class SoundIndex:
         dropped = len(self.files) - len(kept)
         if dropped:
             self.rewrite(kept)
-        elif self.list_size:  # removes what an interrupted run has left
-            os.truncate(self.list_path, self.list_size)
-            os.truncate(self.data_path, self.n_rows * self.row_size)
+        else:
+            self.remove_unfinished()
         return dropped
+
+    def remove_unfinished(self):
+        """Removes what an interrupted run has begun to append."""
+        for path, size in (
+            (self.list_path, self.list_size),
+            (self.data_path, self.n_rows * self.row_size),
+        ):
+            if os.path.exists(path):
+                os.truncate(path, size)
 
     def first_rows(self):
         """The first row of each file, ``[F]``."""
@@ -392,29 +400,34 @@ class SoundIndex:
         self.settings = dataclasses.replace(
             self.settings, number=self.settings.number + 1
         )
-        for path in (self.data_path, self.list_path):
-            open(path, "wb").close()  # an interrupted run may have left one
-        self.files, self.list_size = [], 0
-        for file, row in kept:
-            self.append(file, rows[row : row + file.n_windows])
+        with (
+            name_full_disk(self.data_path),
+            open(self.data_path, "wb") as data,
+            open(self.list_path, "wb") as lines,
+        ):
+            for file, row in kept:
+                data.write(rows[row : row + file.n_windows].tobytes())
+                lines.write(to_line(file))
+            for output in (data, lines):
+                output.flush()
+                os.fsync(output.fileno())
         write_settings(self.folder, self.settings)
         for path in old_paths:
             os.remove(path)
+        self.read()
 
     def append(self, file, rows):
         """Adds a file, whose embeddings are the rows."""
-        line = json.dumps(dataclasses.astuple(file)).encode("ascii") + b"\n"
         # The list says what is complete, so the rows are on the disk before
         for path, content in (
             (self.data_path, rows.astype(np.float16).tobytes()),
-            (self.list_path, line),
+            (self.list_path, to_line(file)),
         ):
             with name_full_disk(path), open(path, "ab") as output:
                 output.write(content)
                 output.flush()
                 os.fsync(output.fileno())
         self.files.append(file)
-        self.list_size += len(line)
 
     def embed(self, tagger, source) -> np.ndarray:
         """The embedding ``[D]`` of an example, the mean over its windows.
@@ -601,6 +614,11 @@ def read_settings(folder):
             "new index with this version."
         )
     return settings
+
+
+def to_line(file):
+    """An ``IndexedFile`` as a line of the list, in ASCII."""
+    return json.dumps(dataclasses.astuple(file)).encode("ascii") + b"\n"
 
 
 def read_list(path):
