@@ -32,7 +32,7 @@ from speechbrain_fftp.inference.many_files import READING_ERRORS, read_ahead
 SETTINGS = "index.json"
 FORMAT = 1
 DEFAULT_WINDOW = 5.0  # seconds
-CHUNK = 4096  # rows that are compared at a time
+CHUNK = 512  # rows that are compared at a time
 SAMPLE = 4096  # rows whose mean and standard deviation are taken
 PROBE_TOLERANCE = 0.02  # of the embedding of a probe, relative to its length
 TINY = 1e-6  # instead of a length or a standard deviation of 0
@@ -400,11 +400,9 @@ class SoundIndex:
         self.settings = dataclasses.replace(
             self.settings, number=self.settings.number + 1
         )
-        with (
-            name_full_disk(self.data_path),
-            open(self.data_path, "wb") as data,
-            open(self.list_path, "wb") as lines,
-        ):
+        with name_full_disk(self.data_path), open(
+            self.data_path, "wb"
+        ) as data, open(self.list_path, "wb") as lines:
             for file, row in kept:
                 data.write(rows[row : row + file.n_windows].tobytes())
                 lines.write(to_line(file))
@@ -518,12 +516,13 @@ class SoundIndex:
         scale = 1 / np.maximum(sample.std(0), TINY)
         examples = unit_length(np.atleast_2d(np.asarray(examples, np.float32)))
         examples = unit_length((examples - mean) * scale)
+        buffer = np.empty((CHUNK, self.dim), np.float32)
         for first in range(0, len(rows), CHUNK):
-            chunk = rows[first : first + CHUNK].astype(np.float32)
-            chunk -= mean
+            chunk = rows[first : first + CHUNK]
+            chunk = np.subtract(chunk, mean, out=buffer[: len(chunk)])
             chunk *= scale
-            lengths = np.linalg.norm(chunk, axis=1).clip(min=TINY)
-            found = (chunk @ examples.T).max(1) / lengths
+            lengths = np.sqrt(np.einsum("nd,nd->n", chunk, chunk))
+            found = (chunk @ examples.T).max(1) / lengths.clip(min=TINY)
             scores[first : first + len(chunk)] = found
         return scores
 

@@ -198,7 +198,8 @@ for name in ("torch", "torchaudio", "speechbrain", "hyperpyyaml"):
 from speechbrain_fftp.cli.main import main
 
 archive, model, index, example = sys.argv[1:]
-assert main(["index", archive, "--model", model, "--output", index]) == 0
+options = ["--model", model, "--output", index, "--window", "1"]
+assert main(["index", archive, *options]) == 0
 assert main(["find", example, "--index", index, "--top-k", "1"]) == 0
 """
 

@@ -13,6 +13,7 @@ import soundfile as sf
 
 from speechbrain_fftp.dataio.audio import (
     MAX_LEVEL,
+    cut_audio,
     mono_blocks,
     open_audio,
     read_audio,
@@ -190,7 +191,7 @@ def test_a_part_has_the_samples_of_the_source(
     noise = np.random.default_rng(0).uniform(-0.9, 0.9, (30000, channels))
     sf.write(tmp_path / name, noise, 22050, subtype)
     part = tmp_path / "part.wav"
-    audio.cut_audio(tmp_path / name, part, start_seconds=0.3, end_seconds=1.1)
+    cut_audio(tmp_path / name, part, start_seconds=0.3, end_seconds=1.1)
     whole, _ = sf.read(tmp_path / name, dtype="float64", always_2d=True)
     found, rate = sf.read(part, dtype="float64", always_2d=True)
     assert rate == 22050
@@ -199,10 +200,10 @@ def test_a_part_has_the_samples_of_the_source(
     if not name.endswith(("ogg", "aiff")):
         assert sf.info(part).subtype == subtype
     with pytest.raises(FileExistsError, match=str(part)):
-        audio.cut_audio(tmp_path / name, part, 0.0, 1.0)
+        cut_audio(tmp_path / name, part, 0.0, 1.0)
     # The end of a file, and after it
-    audio.cut_audio(tmp_path / name, tmp_path / "end.wav", 1.0, 5.0)
+    cut_audio(tmp_path / name, tmp_path / "end.wav", 1.0, 5.0)
     assert sf.info(tmp_path / "end.wav").frames == 30000 - rate
     with pytest.raises(ValueError, match="ends before"):
-        audio.cut_audio(tmp_path / name, tmp_path / "no.wav", 2.0, 3.0)
+        cut_audio(tmp_path / name, tmp_path / "no.wav", 2.0, 3.0)
     assert not (tmp_path / "no.wav").exists()

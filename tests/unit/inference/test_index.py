@@ -357,7 +357,9 @@ def test_files_of_an_unreadable_folder_are_kept(
         name = str(archive / "more")
         return files, [PermissionError(errno.EACCES, "not permitted", name)]
 
-    monkeypatch.setattr("speechbrain_fftp.inference.index.find_audio_files", walk)
+    monkeypatch.setattr(
+        "speechbrain_fftp.inference.index.find_audio_files", walk
+    )
     update = index.add_folder(tagger, archive)
     assert (update.unchanged, update.dropped) == (3, 0)
     assert update.errors == {"more": "not permitted"}

@@ -1,0 +1,154 @@
+"""Measures how long a query of an index takes, and how much memory.
+
+An index of 100 hours of recordings in files of an hour, whose embeddings are
+random, in windows of 5 s and every second; the time excludes the model, which
+computes the embedding of the example. Peak memory is that of a new process that
+opens the index, above that of one that only imports the same modules; pages of
+the file that are mapped are not counted, since they can be dropped at any time.
+Writes benchmarks/results/find.json and .md.
+
+> python benchmarks/find.py
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import harness
+import numpy as np
+
+from speechbrain_fftp.inference.index import (
+    IndexedFile,
+    Settings,
+    SoundIndex,
+    write_settings,
+)
+
+HOURS = 100
+SMOKE_HOURS = 2
+WINDOW = 5.0  # seconds
+GOAL = 0.1  # seconds, for 5 s and 192 dimensions
+MEASURE = """
+import re, sys
+
+import numpy as np
+
+from speechbrain_fftp.inference.index import SoundIndex
+
+
+def held():
+    # Peak of all memory, and the pages of files in it now, in MiB
+    with open("/proc/self/status") as file:
+        text = file.read()
+    return [
+        int(re.search(rf"{key}:\\s+(\\d+)", text)[1]) / 1024
+        for key in ("VmHWM", "RssFile")
+    ]
+
+
+before, code = held()
+if len(sys.argv) > 1:
+    index = SoundIndex(sys.argv[1])
+    index.find(np.ones(index.dim), 20)
+peak, files = held()
+print(peak - before, files - code)
+"""
+
+
+def write_index(folder, hours, hop, dim):
+    """Writes an index of random embeddings."""
+    folder.mkdir()
+    settings = Settings(
+        archive=str(folder),
+        model=None,
+        stride=None,
+        probe=[0.0] * dim,
+        window=WINDOW,
+        hop=hop,
+        sample_rate=16000,
+    )
+    write_settings(folder, settings)
+    index = SoundIndex(folder)
+    rng = np.random.default_rng(0)
+    for hour in range(hours):
+        count = int(3600 / hop)
+        file = IndexedFile(
+            path=f"{hour}.wav",
+            size=0,
+            mtime_ns=0,
+            n_samples=round(((count - 1) * hop + WINDOW) * 16000),
+            n_windows=count,
+        )
+        rows = rng.standard_normal((count, dim), dtype=np.float32)
+        index.append(file, rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    return index
+
+
+def peak_memory(folder):
+    """MiB of a query, without mapped pages, in a new process."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(folder)],
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    peak, mapped = map(float, done.stdout.split())
+    return max(peak - mapped, 0.0), mapped
+
+
+def main():
+    """Measures and writes the results."""
+    args = harness.read_options(__doc__, rounds=10)
+    hours = SMOKE_HOURS if args.smoke else HOURS
+    rows, target = [], None
+    with tempfile.TemporaryDirectory() as folder:
+        for dim in (192, 768):
+            for hop in (5.0, 1.0):
+                path = Path(folder) / f"{dim}-{hop:g}.index"
+                index = write_index(path, hours, hop, dim)
+                rng = np.random.default_rng(1)
+                examples = rng.standard_normal((5, dim))
+                times = harness.compare(
+                    {
+                        "1 example": lambda: index.find(examples[:1]),
+                        "5 examples": lambda: index.find(examples),
+                        "open": lambda: SoundIndex(path),
+                    },
+                    rounds=args.rounds,
+                )
+                memory, mapped = peak_memory(path)
+                if target is None:
+                    target = times["1 example"]["median"]
+                row = {
+                    "hop, s": f"{hop:g}",
+                    "dimensions": dim,
+                    "windows": index.n_rows,
+                    "file, MiB": f"{index.n_rows * index.row_size / 2**20:.0f}",
+                    "open, ms": harness.milliseconds(times["open"]),
+                    "1 example, ms": harness.milliseconds(times["1 example"]),
+                    "5 examples, ms": harness.milliseconds(times["5 examples"]),
+                    "memory, MiB": f"{memory:.0f}",
+                    "times": times,
+                }
+                harness.add_row(rows, row)
+    goal = harness.target(
+        f"a query of {hours} hours, 5 s, 192 dimensions",
+        GOAL,
+        target,
+        " s",
+        at_least=False,
+    )
+    sections = {
+        f"A query of {hours} hours": (args.note, rows),
+        "Targets": ("", [goal]),
+    }
+    about = harness.environment("cpu", ("numpy",))
+    harness.write_results("find", about, sections)
+
+
+if __name__ == "__main__":
+    main()
