@@ -5,14 +5,17 @@ random, in windows of 5 s and every second; the time excludes the model, which
 computes the embedding of the example. Peak memory is that of a new process that
 opens the index, above that of one that only imports the same modules; pages of
 the file that are mapped are not counted, since they can be dropped at any time.
+With a model and a folder in the form of shared/data/audioset_mini, precision at 10
+is measured as well: how many of the ten best clips are of the example's class.
 Writes benchmarks/results/find.json and .md.
 
-> python benchmarks/find.py
+> python benchmarks/find.py [--data FOLDER --model MODEL]
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import csv
 import subprocess
 import sys
 import tempfile
@@ -21,10 +24,12 @@ from pathlib import Path
 import harness
 import numpy as np
 
+from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.index import (
     IndexedFile,
     Settings,
     SoundIndex,
+    open_index,
     write_settings,
 )
 
@@ -100,9 +105,52 @@ def peak_memory(folder):
     return max(peak - mapped, 0.0), mapped
 
 
+def read_classes(data):
+    """The class of each clip, by the name of its file."""
+    with open(Path(data) / "clips.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {f"{row['ytid']}.flac": row["source_label"] for row in rows}
+
+
+def precision(index, embeddings, classes, n_examples):
+    """The mean precision at 10; the examples themselves do not count."""
+    rng = np.random.default_rng(0)
+    found = []
+    for label in sorted(set(classes.values())):
+        clips = [name for name in classes if classes[name] == label]
+        for _ in range(30):
+            examples = rng.choice(clips, n_examples, replace=False)
+            places = index.find(
+                [embeddings[name] for name in examples], index.n_rows
+            )
+            files = dict.fromkeys(Path(place.file).name for place in places)
+            best = [name for name in files if name not in examples][:10]
+            found.append(np.mean([classes[name] == label for name in best]))
+    return float(np.mean(found))
+
+
+def measure_precision(data, model):
+    """Rows of precision at 10 with one, three and five examples."""
+    tagger = AudioTagger.from_pretrained(model)
+    classes = read_classes(data)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        index = open_index(folder, tagger)
+        index.add_folder(tagger, Path(data) / "audio")
+        embeddings = {
+            name: index.embed(tagger, Path(data) / "audio" / name)
+            for name in classes
+        }
+        for count in (1, 3, 5):
+            value = precision(index, embeddings, classes, count)
+            row = {"examples": count, "precision at 10": f"{value:.3f}"}
+            harness.add_row(rows, row)
+    return rows
+
+
 def main():
     """Measures and writes the results."""
-    args = harness.read_options(__doc__, rounds=10)
+    args = harness.read_options(__doc__, rounds=10, data=None, model=None)
     hours = SMOKE_HOURS if args.smoke else HOURS
     rows, target = [], None
     with tempfile.TemporaryDirectory() as folder:
@@ -146,6 +194,9 @@ def main():
         f"A query of {hours} hours": (args.note, rows),
         "Targets": ("", [goal]),
     }
+    if args.data is not None:
+        rows = measure_precision(args.data, args.model)
+        sections["Precision at 10"] = (args.note, rows)
     about = harness.environment("cpu", ("numpy",))
     harness.write_results("find", about, sections)
 
