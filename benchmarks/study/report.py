@@ -26,8 +26,8 @@ from study.uncertainty import (
 from speechbrain_fftp.dataio.files import atomic_path
 
 PAGES = (ROOT / "docs" / "evidence.md", ROOT / "README.md")
-# A block of a page: the plan's and the table's name, and the first words of
-# the columns if not all are shown
+# A block of a page: the plan's and the table's name, the first words of the
+# columns if not all are shown, and last how many rows, such as 4
 BLOCK = r"(<!-- study {} (.*?) -->\n).*?(<!-- end -->)"
 COLUMNS = (
     "configuration",
@@ -214,13 +214,13 @@ class Report:
             p = f"{p:.3f}" if p >= 0.001 else "< 0.001"
         return [text, p or "-", finding]
 
-    def lines(self, name, shown=None):
-        """A table as lines of Markdown, with only the ``shown`` columns."""
+    def lines(self, name, shown=None, count=None):
+        """A table as lines of Markdown: the ``shown`` columns, so many rows."""
         figures = FIGURES.get(self.plan.metric, {}).values()
         columns = [text.format(metric=self.plan.metric) for text in COLUMNS]
         columns += [text for text, _ in figures]
         wanted = [shown is None or c.split()[0] in shown for c in columns]
-        rows = [self.cells(name, row) for row in self.tables[name].rows]
+        rows = [self.cells(name, row) for row in self.tables[name].rows[:count]]
         lines = [columns, ["---"] * len(columns), *rows]
         lines = [
             "| " + " | ".join(c for c, w in zip(line, wanted) if w) + " |"
@@ -299,7 +299,8 @@ class Report:
 
         def block(match):
             name, *shown = match[2].split()
-            lines = self.lines(name, shown or None)
+            count = int(shown.pop()) if shown and shown[-1].isdigit() else None
+            lines = self.lines(name, shown or None, count)
             return match[1] + "\n".join(["", *lines, "", ""]) + match[3]
 
         pattern = BLOCK.format(self.plan.name)

@@ -3,7 +3,9 @@
 A group is what clips have in common that a new data set would not share: the
 speaker, or the recording. All runs of a fold score the same clips, so that
 differences are paired; each fold has a seed of its own, so that folds drawn at
-random stand for other training runs as well as for other clips.
+random stand for other training runs as well as for other clips. Where all folds
+score the same clips, and differ in their seeds alone, one draw of the groups
+serves all folds.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -81,11 +83,12 @@ METRICS = {
 
 
 @functools.lru_cache(maxsize=4)
-def draw(groups, replicates=REPLICATES, seed=0):
+def draw(groups, same_clips, replicates=REPLICATES, seed=0):
     """Draws folds, and in each of them groups, with replacement.
 
-    ``groups`` holds, for each fold, a tuple with the group of each clip.
-    Returns the folds of each draw ``[replicates, folds]``, and for each fold
+    ``groups`` holds, for each fold, a tuple with the group of each clip;
+    ``same_clips`` says whether the clips are the same in all folds, whose
+    groups are then drawn once. Returns the folds of each draw ``[replicates, folds]``, and for each fold
     how often each clip counts whenever the fold is drawn ``[times, clips]``.
     """
     rng = np.random.default_rng(seed)
@@ -94,7 +97,13 @@ def draw(groups, replicates=REPLICATES, seed=0):
     for i, fold in enumerate(groups):
         names, group = np.unique(fold, return_inverse=True)
         share = np.full(len(names), 1 / len(names))
-        counts = rng.multinomial(len(names), share, size=(drawn == i).sum())
+        if same_clips:
+            if i == 0:
+                shared = rng.multinomial(len(names), share, size=replicates)
+            counts = shared[np.nonzero(drawn == i)[0]]
+        else:
+            times = (drawn == i).sum()
+            counts = rng.multinomial(len(names), share, size=times)
         weights.append(counts.astype(np.float32)[:, group])
     return drawn, weights
 
@@ -106,7 +115,9 @@ def bootstrap(folds, metric, **options):
     compared, on the same clips; ``options`` are those of ``draw``.
     """
     groups = tuple(tuple(runs[0].groups.tolist()) for runs in folds)
-    drawn, weights = draw(groups, **options)
+    first = folds[0][0].ids
+    same_clips = all(np.array_equal(runs[0].ids, first) for runs in folds)
+    drawn, weights = draw(groups, same_clips, **options)
     values = np.empty((*drawn.shape, len(folds[0])))
     for i, runs in enumerate(folds):
         for k, run in enumerate(runs):

@@ -1,0 +1,441 @@
+"""Tests of learning classes from a few clips.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_fftp.cli.main import main
+from speechbrain_fftp.inference import AudioTagger, heads
+from speechbrain_fftp.inference.events import Timeline
+from speechbrain_fftp.inference.false_alarms import (
+    false_alarms_per_hour,
+    raise_thresholds,
+)
+from speechbrain_fftp.inference.torch_engine import TorchEngine
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.frame_classifier import (
+    AttentionPooling,
+    FrameClassifier,
+    LinearSoftmaxPooling,
+)
+from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
+
+RATE = 16000
+TONES = {"low": 300, "middle": 1200, "high": 4800}  # in Hz
+FORMS = ("clips", "no classes", "time steps")
+
+
+def make_sound(name, seed, seconds=1.0, level=0.1):
+    """A tone of a class in noise, or noise alone."""
+    draw = np.random.default_rng(seed)
+    size = int(seconds * RATE)
+    wav = 0.02 * draw.standard_normal(size)
+    if name in TONES:
+        pitch = TONES[name] * draw.uniform(0.8, 1.25)
+        wav += np.sin(2 * np.pi * pitch * np.arange(size) / RATE)
+    return (level * wav).astype(np.float32)
+
+
+def write_sounds(folder, names=TONES, count=6):
+    """Writes sounds into a folder of each class."""
+    for name in names:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for seed in range(count):
+            wav = make_sound(
+                name, seed=10 * sorted({*TONES, *names}).index(name) + seed
+            )
+            sf.write(folder / name / f"{seed}.wav", wav, RATE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    """A folder with three classes."""
+    return write_sounds(tmp_path_factory.mktemp("sounds"))
+
+
+def make_model(form, single_label=False):
+    """A tagger with random weights and the classes A and B, or without."""
+    torch.manual_seed(0)
+    labels = CategoricalEncoder()
+    embedding = FFTPEmbedding(40, 24, patch_frames=10, stride_frames=5)
+    sizes = {"n_mels": 40, "embed_dim": 24, "depth": 1, "embedding": embedding}
+    if form == "time steps":
+        encoder = ConvNeXt1d(**sizes, pooling="tokens")
+        classifier = FrameClassifier(24, 2)
+    else:
+        encoder = AST(**sizes, num_heads=2, max_frames=200)
+        classifier = torch.nn.Sequential(
+            torch.nn.LayerNorm(24), torch.nn.Linear(24, 2)
+        )
+    if form == "no classes":
+        classifier = torch.nn.Identity()
+    else:
+        labels.update_from_iterable("AB")
+    modules = {
+        "compute_features": KaldiFbank(n_mels=40),
+        "mean_var_norm": DatasetNormalization(),
+        "embedding_model": encoder,
+        "classifier": classifier,
+    }
+    hparams = {
+        "label_encoder": labels,
+        "sample_rate": RATE,
+        "max_frames": 200,
+        "single_label": single_label,
+    }
+    return AudioTagger(TorchEngine(modules, hparams))
+
+
+def true_tone(path):
+    """The class of a sound, by its folder."""
+    return path.parent.name
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("single_label", [False, True])
+def test_the_linear_layer_is_scikit_learns(n_classes, single_label):
+    draw = np.random.default_rng(0)
+    classes = draw.integers(n_classes, size=60)
+    scales = np.array([1e-3, 1.0, 50.0, 0.1])
+    features = draw.standard_normal((60, 4)) + classes[:, None]
+    features = (features * scales).astype(np.float32)
+    targets = np.eye(n_classes)[classes]
+    linear = heads.fit_linear(features, targets, 0.3, single_label)
+    with torch.no_grad():
+        logits = linear(torch.from_numpy(features))
+    regression = LogisticRegression(C=0.3, max_iter=1000)
+    pipeline = make_pipeline(StandardScaler(), regression)
+    if single_label:
+        found = logits.softmax(-1).numpy()
+        expected = pipeline.fit(features, classes).predict_proba(features)
+    else:
+        found = logits.sigmoid().numpy()
+        expected = np.stack(
+            [
+                pipeline.fit(features, column).predict_proba(features)[:, 1]
+                for column in targets.T
+            ],
+            axis=1,
+        )
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["clips", "no classes"])
+def test_learning_and_tagging_compute_the_same(tmp_path, sounds, form):
+    model = make_model(form)
+    report = model.learn(sounds, tmp_path / "model")
+    learned = AudioTagger.from_pretrained(tmp_path / "model")
+    paths = sorted(sounds.rglob("*.wav"))
+    before = torch.nn.Identity()
+    if form == "clips":
+        before = model.engine.mods.classifier[0]
+    features = []
+    for path in paths:
+        wav = torch.from_numpy(model.load_wav(path))
+        features.append(before(model.encode_batch(wav))[0, 0].numpy())
+    classes = np.array([true_tone(path) for path in paths])
+    pipeline = make_pipeline(
+        StandardScaler(), LogisticRegression(C=report["regularization"])
+    )
+    quiet = make_sound("low", seed=99, level=1e-3)
+    loud = make_sound("noise", seed=99, level=0.9)
+    for label in TONES:
+        pipeline.fit(features, classes == label)
+        for wav in (quiet, loud, make_sound("high", seed=1)):
+            row = before(model.encode_batch(torch.from_numpy(wav)))[0, 0]
+            expected = pipeline.predict_proba([row.numpy()])[0, 1]
+            tags = learned.tag(wav, RATE)
+            [found] = [t.probability for t in tags if t.label == label]
+            assert found == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_new_sounds_are_recognised(tmp_path, sounds, form):
+    report = make_model(form).learn(sounds, tmp_path / "model")
+    learned = AudioTagger.from_pretrained(tmp_path / "model")
+    assert learned.labels == sorted(TONES)
+    assert report["clips"] == dict.fromkeys(sorted(TONES), 6)
+    for name in TONES:
+        wav = make_sound(name, seed=50)
+        assert learned.tag(wav, RATE, top_k=1)[0].label == name
+    scores = report["scores"]
+    assert scores["accuracy"]["value"] > 0.8
+    assert scores["mAP"]["low"] <= scores["mAP"]["value"]
+    assert json.loads((tmp_path / "model" / "report.json").read_text())
+
+
+def test_time_steps_say_when(tmp_path, sounds):
+    clips = tmp_path / "clips"
+    shutil.copytree(sounds, clips)
+    write_sounds(clips, names=["background"])
+    make_model("time steps").learn(clips, tmp_path / "model")
+    learned = AudioTagger.from_pretrained(tmp_path / "model")
+    noise = make_sound("noise", seed=3, seconds=2.0)
+    wav = np.concatenate([noise, make_sound("high", seed=4), noise])
+    [event] = learned.analyze([wav]).events(threshold=0.5, merge_gap=0.3)
+    assert event.label == "high"
+    assert (event.start, event.end) == pytest.approx((2.0, 3.0), abs=0.15)
+
+
+def test_time_steps_minimise_the_pooled_loss():
+    """The gradient of the loss that training has is zero, and not before."""
+    draw = torch.Generator().manual_seed(0)
+    tokens = [torch.randn(n, 6, generator=draw) for n in (9, 4, 7, 12, 5)]
+    targets = torch.tensor([[1.0, 0], [0, 1], [1, 1], [0, 0], [1, 0]])
+    classifier = FrameClassifier(6, 2, has_norm=False).eval()
+
+    def gradient(classifier):
+        """Of the loss of unscaled weights, which standardised inputs have."""
+        weight = heads.last_linear(classifier).weight
+        bias = heads.last_linear(classifier).bias
+        steps = torch.cat(tokens)
+        scaled = weight * steps.std(0)
+        loss = scaled.square().sum() / (2 * 0.5)
+        for clip, target in zip(tokens, targets):
+            loss = loss + torch.nn.functional.binary_cross_entropy_with_logits(
+                classifier(clip[None])[0, 0], target, reduction="sum"
+            )
+        return torch.cat(
+            [x.flatten() for x in torch.autograd.grad(loss, (weight, bias))]
+        )
+
+    found = heads.fit_time_steps(
+        classifier,
+        [clip.numpy() for clip in tokens],
+        targets.numpy(),
+        regularization=0.5,
+    )
+    assert gradient(classifier).norm() > 0.1
+    assert gradient(found).norm() < 0.01
+
+
+@pytest.mark.parametrize("form", ["clips", "time steps"])
+def test_classes_are_kept(tmp_path, sounds, form):
+    model = make_model(form)
+    model.learn(sounds, tmp_path / "model", keep_classes=True)
+    learned = AudioTagger.from_pretrained(tmp_path / "model")
+    assert learned.labels == ["A", "B", *sorted(TONES)]
+    wavs = np.stack([make_sound(name, seed=7) for name in (*TONES, "noise")])
+    before = model.engine.probabilities(wavs)
+    after = learned.engine.probabilities(wavs)
+    np.testing.assert_allclose(after[:, :2], before, rtol=0, atol=1e-7)
+    model.learn(sounds, tmp_path / "alone")
+    alone = AudioTagger.from_pretrained(tmp_path / "alone")
+    np.testing.assert_allclose(
+        after[:, 2:], alone.engine.probabilities(wavs), rtol=0, atol=1e-6
+    )
+
+
+def test_classes_that_cannot_be_kept(tmp_path, sounds):
+    output = tmp_path / "model"
+    with pytest.raises(ValueError, match="no classes"):
+        make_model("no classes").learn(sounds, output, keep_classes=True)
+    with pytest.raises(ValueError, match="one label"):
+        make_model("clips", single_label=True).learn(
+            sounds, output, keep_classes=True
+        )
+    again = write_sounds(tmp_path / "again", names=["A", "low"])
+    with pytest.raises(ValueError, match="A already"):
+        make_model("clips").learn(again, output, keep_classes=True)
+    assert not output.exists()
+
+
+def test_weights_of_classes_are_no_pooling_of_others():
+    old = FrameClassifier(6, 3, pooling=AttentionPooling(6, 3))
+    new = heads.with_linear(old, torch.nn.Linear(6, 2))
+    assert type(new.pooling) is LinearSoftmaxPooling
+    with pytest.raises(ValueError, match="weights of its own"):
+        heads.add_classes(old, new)
+
+
+def test_each_clip_is_encoded_once(tmp_path, sounds):
+    clips = tmp_path / "clips"
+    shutil.copytree(sounds, clips)
+    encoded = []
+
+    def learn(output="model", form="clips"):
+        """Learns; returns the number of waveforms that were encoded."""
+        model = make_model(form)
+        compute = model.engine.tokens
+
+        def count(wavs, lens):
+            encoded.extend(wavs)
+            return compute(wavs, lens)
+
+        model.engine.tokens = count
+        encoded.clear()
+        model.learn(clips, tmp_path / output)
+        return len(encoded)
+
+    assert learn() == 18
+    first = (tmp_path / "model" / "model.safetensors").read_bytes()
+    assert learn() == 0
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == first
+    sf.write(clips / "low" / "new.wav", make_sound("low", seed=60), RATE)
+    sf.write(clips / "high" / "0.wav", make_sound("high", seed=61)[:9000], RATE)
+    assert learn() == 2  # a new one, and one that has changed
+    shutil.copytree(tmp_path / "model", tmp_path / "of_another")
+    assert learn("of_another", form="no classes") == 0  # the same encoder
+    assert learn("of_another", form="time steps") == 19
+
+
+def test_clips_of_eval_are_only_scored(tmp_path, sounds):
+    clips = tmp_path / "clips"
+    shutil.copytree(sounds, clips)
+    paths = sorted(path.relative_to(clips) for path in clips.rglob("*.wav"))
+
+    def learn(output, wrong):
+        """Learns from clips whose labels in eval are right or wrong."""
+        rows = ["path,labels,split"]
+        for number, path in enumerate(paths):
+            held_out = number % 3 == 0
+            label = true_tone(path)
+            if held_out and wrong:
+                label = "low" if label == "high" else "high"
+            rows.append(f"{path},{label},{'eval' if held_out else ''}")
+        (clips / "clips.csv").write_text("\n".join(rows))
+        report = make_model("clips").learn(clips, tmp_path / output)
+        weights = (tmp_path / output / "model.safetensors").read_bytes()
+        return report["scores_of_eval"]["accuracy"]["value"], weights
+
+    right, weights = learn("right", wrong=False)
+    wrong, other_weights = learn("wrong", wrong=True)
+    assert weights == other_weights
+    assert right > 0.7 and wrong < 0.4
+
+
+def test_background_has_fewer_false_alarms(tmp_path, sounds):
+    """A whistle like one of the tones is an alarm unless it is background."""
+    places = tmp_path / "places"
+    places.mkdir()
+    for number in range(2):
+        size = np.arange(20 * RATE)
+        whistle = 0.1 * np.sin(2 * np.pi * 1600 * size / RATE)
+        noise = make_sound("noise", seed=number, seconds=20.0)
+        sf.write(places / f"{number}.wav", whistle + noise, RATE)
+    model = make_model("clips")
+    model.learn(sounds, tmp_path / "without")
+    report = model.learn(
+        sounds, tmp_path / "with", background=places, max_false_alarms=0
+    )
+    assert set(report["false_alarms_per_hour"].values()) == {0.0}
+    found = {}
+    for name in ("without", "with"):
+        tagger = AudioTagger.from_pretrained(tmp_path / name)
+        events = tagger.tag_long(places / "0.wav", threshold="auto")
+        found[name] = sum(event.end - event.start for event in events)
+    assert found["without"] > 5 and found["with"] == 0
+    assert tagger.tag(make_sound("low", seed=70), RATE)[0].label == "low"
+
+
+def test_thresholds_are_raised_as_little_as_needed():
+    """Peaks are known: the second highest of an hour may stay."""
+    probs = np.zeros((3600, 2), np.float32)
+    peaks = [0.9, 0.8, 0.7, 0.6]
+    probs[np.arange(4) * 100 + 50, 0] = peaks
+    probs[10, 1] = 0.3
+    times = np.arange(3600) + 0.5
+    timeline = Timeline(times, probs, probs.max(0), 3600.0, 0.0, ["a", "b"])
+    start = np.array([0.5, 0.4], np.float32)
+    assert false_alarms_per_hour([timeline], start) == {"a": 4, "b": 0}
+    for allowed, expected in ((4, 0.5), (2, 0.7), (1, 0.8), (0.5, 0.9)):
+        raised = raise_thresholds([timeline], start, allowed)
+        assert raised == pytest.approx([expected, 0.4], abs=1e-6)
+        alarms = false_alarms_per_hour([timeline], raised)
+        assert alarms["a"] <= allowed
+
+
+def test_files_that_cannot_be_read_are_listed(tmp_path, sounds, caplog):
+    clips = tmp_path / "clips"
+    shutil.copytree(sounds, clips)
+    (clips / "low" / "broken.wav").write_bytes(b"RIFF")
+    report = make_model("clips").learn(clips, tmp_path / "model")
+    [path] = report["not_read"]
+    assert path.endswith("broken.wav") and "broken.wav" in caplog.text
+    for path in (clips / "high").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match="high"):
+        make_model("clips").learn(clips, tmp_path / "other")
+
+
+def test_other_folders_are_not_overwritten(tmp_path, sounds):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ValueError, match="not empty"):
+        make_model("clips").learn(sounds, tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_few_clips_and_equal_classes_are_said(tmp_path, caplog):
+    clips = write_sounds(tmp_path / "clips", count=2)
+    rows = [f"{name}/{n}.wav,{name}" for name in TONES for n in range(2)]
+    rows = [row + ";tone;sound" for row in rows]
+    (clips / "clips.csv").write_text("\n".join(["path,labels", *rows]))
+    make_model("clips").learn(clips, tmp_path / "model")
+    assert "Fewer than 5 clips of high (2)" in caplog.text
+    assert "sound and tone" in caplog.text
+
+
+def test_one_group_is_not_verified(tmp_path, sounds, caplog):
+    clips = tmp_path / "clips"
+    shutil.copytree(sounds, clips)
+    rows = [
+        f"{true_tone(path)}/{path.name},{true_tone(path)},monday"
+        for path in clips.rglob("*.wav")
+    ]
+    (clips / "clips.csv").write_text("\n".join(["path,labels,group", *rows]))
+    report = make_model("clips").learn(clips, tmp_path / "model")
+    assert "nothing is known" in caplog.text and "scores" not in report
+    assert set(report["thresholds"].values()) == {0.5}
+
+
+def test_the_command(tmp_path, sounds, exported, capsys):
+    model = str(exported[1])
+    output = str(tmp_path / "model")
+    noise = tmp_path / "noise.wav"
+    sf.write(noise, make_sound("noise", seed=5, seconds=8.0), RATE)
+    words = ["learn", str(sounds), "--model", model, "--output", output]
+    words += ["--background", str(noise), "--max_false_alarms", "1"]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert "false alarms per hour" in printed and "mAP" in printed
+    clip = tmp_path / "clip.wav"
+    sf.write(clip, make_sound("middle", seed=80), RATE)
+    assert main([str(clip), "--model", output, "--top-k", "1"]) == 0
+    assert "middle" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as error:
+        main(words[:-4] + ["--max_false_alarms", "1"])
+    assert error.value.code == 2
+
+
+def test_what_was_learned_can_be_exported(tmp_path, sounds):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    from speechbrain_fftp.inference.onnx import export_onnx
+
+    make_model("time steps").learn(sounds, tmp_path / "model")
+    learned = AudioTagger.from_pretrained(tmp_path / "model")
+    path = export_onnx(learned, tmp_path / "model.onnx")
+    fast = AudioTagger.from_pretrained(path)
+    wav = make_sound("high", seed=90)
+    for found, expected in zip(fast.tag(wav, RATE), learned.tag(wav, RATE)):
+        assert found.label == expected.label
+        assert found.probability == pytest.approx(
+            expected.probability, abs=1e-4
+        )
+    with pytest.raises(ValueError, match="exported from"):
+        fast.learn(sounds, tmp_path / "other")
