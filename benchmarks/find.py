@@ -2,9 +2,8 @@
 
 An index of 100 hours of recordings in files of an hour, whose embeddings are
 random, in windows of 5 s and every second; the time excludes the model, which
-computes the embedding of the example. Peak memory is that of a new process that
-opens the index, above that of one that only imports the same modules; pages of
-the file that are mapped are not counted, since they can be dropped at any time.
+computes the embedding of the example. Memory is what a query allocates; pages of
+the index that are mapped come on top, and can be dropped at any time.
 With a model and a folder in the form of shared/data/audioset_mini, precision at 10
 is measured as well: how many of the ten best clips are of the example's class.
 Writes benchmarks/results/find.json and .md.
@@ -16,9 +15,8 @@ Authors
 """
 
 import csv
-import subprocess
-import sys
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import harness
@@ -37,31 +35,6 @@ HOURS = 100
 SMOKE_HOURS = 2
 WINDOW = 5.0  # seconds
 GOAL = 0.1  # seconds, for 5 s and 192 dimensions
-MEASURE = """
-import re, sys
-
-import numpy as np
-
-from speechbrain_fftp.inference.index import SoundIndex
-
-
-def held():
-    # Peak of all memory, and the pages of files in it now, in MiB
-    with open("/proc/self/status") as file:
-        text = file.read()
-    return [
-        int(re.search(rf"{key}:\\s+(\\d+)", text)[1]) / 1024
-        for key in ("VmHWM", "RssFile")
-    ]
-
-
-before, code = held()
-if len(sys.argv) > 1:
-    index = SoundIndex(sys.argv[1])
-    index.find(np.ones(index.dim), 20)
-peak, files = held()
-print(peak - before, files - code)
-"""
 
 
 def write_index(folder, hours, hop, dim):
@@ -93,16 +66,13 @@ def write_index(folder, hours, hop, dim):
     return index
 
 
-def peak_memory(folder):
-    """MiB of a query, without mapped pages, in a new process."""
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(folder)],
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    )
-    peak, mapped = map(float, done.stdout.split())
-    return max(peak - mapped, 0.0), mapped
+def peak_memory(function):
+    """MiB that a function allocates at most, without mapped pages."""
+    tracemalloc.start()
+    function()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak / 2**20
 
 
 def read_classes(data):
@@ -168,7 +138,7 @@ def main():
                     },
                     rounds=args.rounds,
                 )
-                memory, mapped = peak_memory(path)
+                memory = peak_memory(lambda: index.find(examples))
                 if target is None:
                     target = times["1 example"]["median"]
                 row = {

@@ -516,13 +516,14 @@ class SoundIndex:
         scale = 1 / np.maximum(sample.std(0), TINY)
         examples = unit_length(np.atleast_2d(np.asarray(examples, np.float32)))
         examples = unit_length((examples - mean) * scale)
+        columns = np.ascontiguousarray(examples.T)  # [D, E], faster
         buffer = np.empty((CHUNK, self.dim), np.float32)
         for first in range(0, len(rows), CHUNK):
             chunk = rows[first : first + CHUNK]
             chunk = np.subtract(chunk, mean, out=buffer[: len(chunk)])
             chunk *= scale
             lengths = np.sqrt(np.einsum("nd,nd->n", chunk, chunk))
-            found = (chunk @ examples.T).max(1) / lengths.clip(min=TINY)
+            found = (chunk @ columns).max(1) / lengths.clip(min=TINY)
             scores[first : first + len(chunk)] = found
         return scores
 
