@@ -522,7 +522,7 @@ class SoundIndex:
             chunk = rows[first : first + CHUNK]
             chunk = np.subtract(chunk, mean, out=buffer[: len(chunk)])
             chunk *= scale
-            lengths = np.sqrt(np.einsum("nd,nd->n", chunk, chunk))
+            lengths = np.sqrt(np.einsum("ij,ij->i", chunk, chunk))
             found = (chunk @ columns).max(1) / lengths.clip(min=TINY)
             scores[first : first + len(chunk)] = found
         return scores
