@@ -25,21 +25,14 @@ def find_files(names):
     Returns the files, and folders that cannot be read or have no audio files,
     each with its error.
     """
-    from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+    from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS, find_audio_files
 
     files, errors = [], []
     for name in names:
         if not os.path.isdir(name):
             files.append(name)
             continue
-        found, failed = [], []
-        for folder, subfolders, entries in os.walk(name, onerror=failed.append):
-            subfolders.sort()
-            found += [
-                os.path.join(folder, entry)
-                for entry in sorted(entries)
-                if entry.lower().endswith(AUDIO_EXTENSIONS)
-            ]
+        found, failed = find_audio_files(name)
         errors += [(error.filename, error) for error in failed]
         if not found and not failed:
             known = ", ".join(AUDIO_EXTENSIONS)

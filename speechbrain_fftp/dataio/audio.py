@@ -7,6 +7,7 @@ Authors
 import contextlib
 import io
 import math
+import os
 import re
 
 import numpy as np
@@ -17,6 +18,7 @@ from speechbrain_fftp.dataio.ffmpeg import (
     MAX_SECONDS,
     readable_source,
 )
+from speechbrain_fftp.dataio.files import atomic_path
 
 # What is looked for in folders, the most common first
 AUDIO_EXTENSIONS = (
@@ -25,6 +27,15 @@ AUDIO_EXTENSIONS = (
     *(".oga", ".aif", ".aiff", ".aifc", ".au", ".snd"),
     *(".caf", ".w64", ".rf64"),  # codespell:ignore caf
 )
+# Types of samples that a WAV file can hold, and how they are read exactly
+WAV_DTYPES = {
+    "PCM_U8": "int32",
+    "PCM_16": "int32",
+    "PCM_24": "int32",
+    "PCM_32": "int32",
+    "FLOAT": "float32",
+    "DOUBLE": "float64",
+}
 MIN_RATE, MAX_RATE = 1000, 768000  # Hz
 MIN_SECONDS = 0.025  # one frame
 MAX_LEVEL = 100  # times full scale
@@ -37,6 +48,27 @@ CUT_SIZE = re.compile(
 )
 STREAMED_SIZE = 0x7FFF0000  # headers of files written to a pipe claim more
 UNKNOWN_FRAMES = 2**60  # headers of streamed FLAC files claim more
+
+
+def find_audio_files(folder):
+    """Finds the audio files below a folder by their extensions, sorted.
+
+    Returns
+    -------
+    files : list of str
+        Their paths, which begin with that of the folder.
+    errors : list of OSError
+        Of folders that cannot be read.
+    """
+    files, errors = [], []
+    for place, subfolders, names in os.walk(folder, onerror=errors.append):
+        subfolders.sort()
+        files += [
+            os.path.join(place, name)
+            for name in sorted(names)
+            if name.lower().endswith(AUDIO_EXTENSIONS)
+        ]
+    return files, errors
 
 
 class _AudioFile(sf.SoundFile):
@@ -111,6 +143,52 @@ def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
     if len(samples) > limit:
         raise ValueError(f"longer than {limit} samples: cut it into parts")
     return samples, rate, channels, frames
+
+
+def cut_audio(source, path, start_seconds, end_seconds):
+    """Writes a part of an audio file as a WAV file, which must not exist.
+
+    Samples, rate and channels are those of the source. Where it cannot be
+    read from the middle, channels are averaged.
+
+    Raises
+    ------
+    FileExistsError
+        If there is such a file.
+    ValueError
+        As ``read_audio``, or if the source has ended before.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(f"{path} exists and is not overwritten.")
+    try:
+        samples, rate, subtype = _read_part(source, start_seconds, end_seconds)
+    except ValueError:
+        samples, rate, *_ = read_audio(source, end_seconds)
+        samples = samples[round(start_seconds * rate) :]
+        subtype = "FLOAT"
+    if not len(samples):
+        raise ValueError(f"the file ends before {start_seconds:g} s")
+    with atomic_path(path) as temporary_path:
+        sf.write(temporary_path, samples, rate, subtype, format="WAV")
+
+
+def _read_part(source, start_seconds, end_seconds):
+    """Samples ``[S, C]`` of a part, their rate and the subtype of a WAV file.
+
+    Those of whole numbers stay whole numbers, so that none is rounded.
+    """
+    with open_audio(source, end_seconds) as file:
+        rate = file.samplerate
+        subtype = file.subtype if file.subtype in WAV_DTYPES else "FLOAT"
+        first = round(start_seconds * rate)
+        last = min(round(end_seconds * rate), file.frames)
+        file.seek(min(first, file.frames))
+        samples = file.read(
+            frames=max(last - first, 0),
+            dtype=WAV_DTYPES[subtype],
+            always_2d=True,
+        )
+    return samples, rate, subtype
 
 
 @contextlib.contextmanager

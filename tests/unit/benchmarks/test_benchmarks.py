@@ -47,6 +47,7 @@ def script(monkeypatch):
         ("timeline", (), 0),
         ("strides", (), 0),
         ("small_batches", ("transformers",), 1),
+        ("find", (), 1),
     ],
 )
 def test_script_runs(name, packages, targets, script, monkeypatch):

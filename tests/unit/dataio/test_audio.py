@@ -13,6 +13,7 @@ import soundfile as sf
 
 from speechbrain_fftp.dataio.audio import (
     MAX_LEVEL,
+    cut_audio,
     mono_blocks,
     open_audio,
     read_audio,
@@ -169,3 +170,40 @@ def test_file_objects(tmp_path):
             read_audio(empty)
     with pytest.raises(TypeError, match="bytes-like"):
         read_audio(open(tmp_path / "a.wav", encoding="latin-1"))
+
+
+@pytest.mark.parametrize(
+    "name, subtype, channels",
+    [
+        ("a.wav", "PCM_U8", 1),
+        ("a.wav", "PCM_16", 2),
+        ("a.flac", "PCM_24", 3),
+        ("a.aiff", "PCM_32", 1),
+        ("a.wav", "FLOAT", 2),
+        ("a.wav", "DOUBLE", 1),
+        ("a.aiff", "PCM_S8", 1),  # not a type of WAV files
+        ("a.ogg", "VORBIS", 2),
+    ],
+)
+def test_a_part_has_the_samples_of_the_source(
+    tmp_path, name, subtype, channels
+):
+    noise = np.random.default_rng(0).uniform(-0.9, 0.9, (30000, channels))
+    sf.write(tmp_path / name, noise, 22050, subtype)
+    part = tmp_path / "part.wav"
+    cut_audio(tmp_path / name, part, start_seconds=0.3, end_seconds=1.1)
+    whole, _ = sf.read(tmp_path / name, dtype="float64", always_2d=True)
+    found, rate = sf.read(part, dtype="float64", always_2d=True)
+    assert rate == 22050
+    expected = whole[round(0.3 * rate) : round(1.1 * rate)]
+    np.testing.assert_array_equal(found, expected)
+    if not name.endswith(("ogg", "aiff")):
+        assert sf.info(part).subtype == subtype
+    with pytest.raises(FileExistsError, match=str(part)):
+        cut_audio(tmp_path / name, part, 0.0, 1.0)
+    # The end of a file, and after it
+    cut_audio(tmp_path / name, tmp_path / "end.wav", 1.0, 5.0)
+    assert sf.info(tmp_path / "end.wav").frames == 30000 - rate
+    with pytest.raises(ValueError, match="ends before"):
+        cut_audio(tmp_path / name, tmp_path / "no.wav", 2.0, 3.0)
+    assert not (tmp_path / "no.wav").exists()

@@ -1,0 +1,175 @@
+"""Measures how long a query of an index takes, and how much memory.
+
+An index of 100 hours of recordings in files of an hour, whose embeddings are
+random, in windows of 5 s and every second; the time excludes the model, which
+computes the embedding of the example. Memory is what a query allocates; pages of
+the index that are mapped come on top, and can be dropped at any time.
+With a model and a folder in the form of shared/data/audioset_mini, precision at 10
+is measured as well: how many of the ten best clips are of the example's class.
+Writes benchmarks/results/find.json and .md.
+
+> python benchmarks/find.py [--data FOLDER --model MODEL]
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import tempfile
+import tracemalloc
+from pathlib import Path
+
+import harness
+import numpy as np
+
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.index import (
+    IndexedFile,
+    Settings,
+    SoundIndex,
+    open_index,
+    write_settings,
+)
+
+HOURS = 100
+SMOKE_HOURS = 2
+WINDOW = 5.0  # seconds
+GOAL = 0.1  # seconds, for 5 s and 192 dimensions
+
+
+def write_index(folder, hours, hop, dim):
+    """Writes an index of random embeddings."""
+    folder.mkdir()
+    settings = Settings(
+        archive=str(folder),
+        model=None,
+        stride=None,
+        probe=[0.0] * dim,
+        window=WINDOW,
+        hop=hop,
+        sample_rate=16000,
+    )
+    write_settings(folder, settings)
+    index = SoundIndex(folder)
+    rng = np.random.default_rng(0)
+    for hour in range(hours):
+        count = int(3600 / hop)
+        file = IndexedFile(
+            path=f"{hour}.wav",
+            size=0,
+            mtime_ns=0,
+            n_samples=round(((count - 1) * hop + WINDOW) * 16000),
+            n_windows=count,
+        )
+        rows = rng.standard_normal((count, dim), dtype=np.float32)
+        index.append(file, rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    return index
+
+
+def peak_memory(function):
+    """MiB that a function allocates at most, without mapped pages."""
+    tracemalloc.start()
+    function()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak / 2**20
+
+
+def read_classes(data):
+    """The class of each clip, by the name of its file."""
+    with open(Path(data) / "clips.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {f"{row['ytid']}.flac": row["source_label"] for row in rows}
+
+
+def precision(index, embeddings, classes, n_examples):
+    """The mean precision at 10; the examples themselves do not count."""
+    rng = np.random.default_rng(0)
+    found = []
+    for label in sorted(set(classes.values())):
+        clips = [name for name in classes if classes[name] == label]
+        for _ in range(30):
+            examples = rng.choice(clips, n_examples, replace=False)
+            places = index.find(
+                [embeddings[name] for name in examples], index.n_rows
+            )
+            files = dict.fromkeys(Path(place.file).name for place in places)
+            best = [name for name in files if name not in examples][:10]
+            found.append(np.mean([classes[name] == label for name in best]))
+    return float(np.mean(found))
+
+
+def measure_precision(data, model):
+    """Rows of precision at 10 with one, three and five examples."""
+    tagger = AudioTagger.from_pretrained(model)
+    classes = read_classes(data)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        index = open_index(folder, tagger)
+        index.add_folder(tagger, Path(data) / "audio")
+        embeddings = {
+            name: index.embed(tagger, Path(data) / "audio" / name)
+            for name in classes
+        }
+        for count in (1, 3, 5):
+            value = precision(index, embeddings, classes, count)
+            row = {"examples": count, "precision at 10": f"{value:.3f}"}
+            harness.add_row(rows, row)
+    return rows
+
+
+def main():
+    """Measures and writes the results."""
+    args = harness.read_options(__doc__, rounds=10, data=None, model=None)
+    hours = SMOKE_HOURS if args.smoke else HOURS
+    rows, target = [], None
+    with tempfile.TemporaryDirectory() as folder:
+        for dim in (192, 768):
+            for hop in (5.0, 1.0):
+                path = Path(folder) / f"{dim}-{hop:g}.index"
+                index = write_index(path, hours, hop, dim)
+                rng = np.random.default_rng(1)
+                examples = rng.standard_normal((5, dim))
+                times = harness.compare(
+                    {
+                        "1 example": lambda: index.find(examples[:1]),
+                        "5 examples": lambda: index.find(examples),
+                        "open": lambda: SoundIndex(path),
+                    },
+                    rounds=args.rounds,
+                )
+                memory = peak_memory(lambda: index.find(examples))
+                if target is None:
+                    target = times["1 example"]["median"]
+                row = {
+                    "hop, s": f"{hop:g}",
+                    "dimensions": dim,
+                    "windows": index.n_rows,
+                    "file, MiB": f"{index.n_rows * index.row_size / 2**20:.0f}",
+                    "open, ms": harness.milliseconds(times["open"]),
+                    "1 example, ms": harness.milliseconds(times["1 example"]),
+                    "5 examples, ms": harness.milliseconds(times["5 examples"]),
+                    "memory, MiB": f"{memory:.0f}",
+                    "times": times,
+                }
+                harness.add_row(rows, row)
+    goal = harness.target(
+        f"a query of {hours} hours, 5 s, 192 dimensions",
+        GOAL,
+        target,
+        " s",
+        at_least=False,
+    )
+    sections = {
+        f"A query of {hours} hours": (args.note, rows),
+        "Targets": ("", [goal]),
+    }
+    if args.data is not None:
+        rows = measure_precision(args.data, args.model)
+        sections["Precision at 10"] = (args.note, rows)
+    about = harness.environment("cpu", ("numpy",))
+    harness.write_results("find", about, sections)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""Tests of ``fftp-tag index`` and ``fftp-tag find``.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from speechbrain_fftp.cli.main import main
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.index import SoundIndex
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def noise(seconds, seed, rate=16000, channels=1):
+    rng = np.random.default_rng(seed)
+    size = round(seconds * rate)
+    levels = np.repeat(rng.random(size // 4000 + 1) ** 4, 4000)[:size, None]
+    return 0.2 * levels * rng.standard_normal((size, channels))
+
+
+@pytest.fixture(scope="module")
+def made(exported, tmp_path_factory):
+    """An archive, its index, and an example from it."""
+    folder = tmp_path_factory.mktemp("find")
+    archive = folder / "archive"
+    (archive / "day 1").mkdir(parents=True)
+    stereo = noise(7, seed=0, rate=44100, channels=2)
+    sf.write(archive / "day 1" / "a.flac", stereo, 44100, "PCM_24")
+    sf.write(archive / "b.wav", noise(4, seed=1), 16000)
+    model = shutil.copytree(exported[1], folder / "model")
+    index = folder / "archive.index"
+    arguments = ["--model", model, "--output", index, "--window", "1"]
+    assert main(["index", str(archive), *map(str, arguments)]) == 0
+    example = folder / "example.wav"
+    sf.write(example, stereo[3 * 44100 : 4 * 44100], 44100, "PCM_24")
+    return archive, index, example
+
+
+def find(example, index, *options):
+    return main(["find", str(example), "--index", str(index), *options])
+
+
+def expected_places(made, top_k):
+    _, folder, example = made
+    index = SoundIndex(folder)
+    tagger = AudioTagger.from_pretrained(index.settings.model)
+    return index.find(index.embed(tagger, example), top_k)
+
+
+def test_index_counts_files(made, capsys):
+    archive, folder, _ = made
+    model = SoundIndex(folder).settings.model
+    arguments = ["--model", model, "--output", str(folder)]
+    assert main(["index", str(archive), *arguments]) == 0
+    assert "0 files added, 2 unchanged" in capsys.readouterr().out
+
+
+def test_formats(made, capsys):
+    archive, index, example = made
+    expected = [place.to_dict() for place in expected_places(made, 4)]
+    assert len(expected) == 4
+    first = str(archive / "day 1" / "a.flac")
+    assert expected[0]["file"] == first and expected[0]["start"] == 3
+    results = {}
+    for name in ("table", "json", "jsonl", "csv"):
+        assert find(example, index, "--top-k", "4", "--format", name) == 0
+        results[name] = capsys.readouterr().out
+    assert json.loads(results["json"]) == expected
+    lines = results["jsonl"].splitlines()
+    assert [json.loads(line) for line in lines] == expected
+    rows = list(csv.DictReader(io.StringIO(results["csv"])))
+    assert [
+        {**row, **{key: float(row[key]) for key in row if key != "file"}}
+        for row in rows
+    ] == expected
+    lines = results["table"].splitlines()
+    assert [line.split(maxsplit=3)[3] for line in lines] == [
+        row["file"] for row in expected
+    ]
+
+
+def test_examples_in_folders_and_bad_ones(made, tmp_path, capsys):
+    _, index, example = made
+    folder = tmp_path / "examples"
+    folder.mkdir()
+    shutil.copy(example, folder / "a.wav")
+    assert find(example, index) == 0
+    expected = capsys.readouterr().out
+    assert find(folder, index) == 0
+    assert capsys.readouterr().out == expected
+    (folder / "text.wav").write_text("no sound", "utf-8")
+    assert find(folder, index) == 1
+    captured = capsys.readouterr()
+    assert captured.out == expected and "text.wav" in captured.err
+    assert find(folder / "text.wav", index) == 1
+    assert not capsys.readouterr().out
+
+
+def test_cut_places_are_the_samples_of_the_source(made, tmp_path, capsys):
+    _, index, example = made
+    folder = tmp_path / "places" / "bark"
+    options = ["--top-k", "6", "--cut", str(folder)]
+    assert find(example, index, *options) == 0
+    places = expected_places(made, 6)
+    names = sorted(os.listdir(folder))
+    assert len(names) == len(places)
+    for rank, (name, place) in enumerate(zip(names, places), start=1):
+        assert name.startswith(f"{rank:03d}_")
+        assert Path(place.file).stem in name and f"{place.start:.2f}" in name
+        whole, rate = sf.read(place.file, dtype="int32")
+        cut, cut_rate = sf.read(folder / name, dtype="int32")
+        assert cut_rate == rate
+        first, last = round(place.start * rate), round(place.end * rate)
+        np.testing.assert_array_equal(cut, whole[first:last])
+    # Those that exist stay as they are
+    (folder / names[0]).write_bytes(b"sorted already")
+    capsys.readouterr()
+    assert find(example, index, *options) == 1
+    assert names[0] in capsys.readouterr().err
+    assert (folder / names[0]).read_bytes() == b"sorted already"
+    assert sorted(os.listdir(folder)) == names
+
+
+def test_places_whose_file_has_gone_are_reported(made, tmp_path, capsys):
+    archive, index, example = made
+    copy = shutil.copytree(index, tmp_path / "copy.index")
+    settings = json.loads((copy / "index.json").read_text("utf-8"))
+    settings["archive"] = str(tmp_path / "gone")
+    (copy / "index.json").write_text(json.dumps(settings), "utf-8")
+    cut = tmp_path / "cut"
+    assert find(example, copy, "--top-k", "1", "--cut", str(cut)) == 1
+    captured = capsys.readouterr()
+    assert "a.flac" in captured.out and "a.flac" in captured.err
+    assert os.listdir(cut) == []
+
+
+def test_a_model_that_has_moved_or_changed(made, exported, tmp_path, capsys):
+    archive, index, example = made
+    folder = shutil.copytree(index, tmp_path / "copy.index")
+    assert find(example, folder) == 0
+    expected = capsys.readouterr().out
+    settings = json.loads((folder / "index.json").read_text("utf-8"))
+    settings["model"] = str(tmp_path / "a" / "model")
+    (folder / "index.json").write_text(json.dumps(settings), "utf-8")
+    assert find(example, folder) == 1
+    assert "model" in capsys.readouterr().err
+    assert find(example, folder, "--model", str(exported[1])) == 0
+    assert capsys.readouterr().out == expected
+    # Tokens at other times are another embedding
+    stride = ["--model", str(exported[1]), "--stride", "10"]
+    assert find(example, folder, *stride) == 1
+    assert str(folder) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments, code",
+    [
+        (["index", "none", "--output", "a.index"], 2),
+        (["index", ".", "--output", "a.index"], 1),  # no audio files
+        (["index", ".", "--output", "a.index", "--window", "99"], 2),
+        (["find", "--index", "a.index"], 2),
+        (["find", "a.wav", "--index", "none"], 1),
+    ],
+)
+def test_wrong_arguments(
+    arguments, code, exported, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    arguments = [*arguments, "--model", str(exported[1])]
+    try:
+        found = main(arguments)
+    except SystemExit as stopped:
+        found = stopped.code
+    assert found == code
+    captured = capsys.readouterr()
+    assert captured.err and not captured.out
+
+
+WITHOUT_TORCH = """
+import sys
+
+for name in ("torch", "torchaudio", "speechbrain", "hyperpyyaml"):
+    sys.modules[name] = None  # importing it raises ImportError
+
+from speechbrain_fftp.cli.main import main
+
+archive, model, index, example = sys.argv[1:]
+options = ["--model", model, "--output", index, "--window", "1"]
+assert main(["index", archive, *options]) == 0
+assert main(["find", example, "--index", index, "--top-k", "1"]) == 0
+"""
+
+
+def test_an_onnx_file_needs_no_torch(made, onnx_file, tmp_path):
+    archive, _, example = made
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, archive, onnx_file]
+        + [tmp_path / "onnx.index", example],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 files added" in done.stdout
+    assert done.stdout.splitlines()[1].endswith("a.flac")

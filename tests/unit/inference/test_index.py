@@ -1,0 +1,432 @@
+"""Tests of ``SoundIndex``, with an engine of levels and with real ones.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.index import SoundIndex, open_index
+
+ROOT = Path(__file__).resolve().parents[3]
+RATE = 16000
+
+
+class Engine:
+    """Its embedding is the mean level of 8 parts of a window, and a sine."""
+
+    labels = ["sound"]
+    sample_rate, max_samples, min_samples = RATE, 5 * RATE, 400
+    frame_samples, single_label, thresholds = 160, False, None
+    has_frames = can_step = False
+
+    def __init__(self, gain=1.0):
+        self.gain = gain
+        self.calls = 0
+
+    def embeddings(self, wavs):
+        self.calls += 1
+        parts = np.array_split(np.abs(wavs), 8, axis=1)
+        levels = np.stack([part.mean(1) for part in parts], 1)
+        return np.concatenate([levels, np.sin(9 * self.gain * levels)], 1)
+
+
+@pytest.fixture
+def tagger():
+    return AudioTagger(Engine())
+
+
+def write(path, seconds, seed=0, rate=RATE):
+    """Noise whose level changes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng, count = np.random.default_rng(seed), round(seconds * rate)
+    levels = np.repeat(rng.random(count // 1000 + 1) ** 2, 1000)[:count]
+    sf.write(path, 0.2 * levels * rng.standard_normal(count), rate)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Files of several lengths and rates, one in a folder below."""
+    folder = tmp_path / "archive"
+    write(folder / "a.wav", seconds=7.3, seed=1)
+    write(folder / "more" / "b, c.flac", seconds=12, seed=2, rate=44100)
+    write(folder / "short.wav", seconds=0.6, seed=3)
+    (folder / "notes.txt").write_text("no sound", "utf-8")
+    return folder
+
+
+def make_index(tmp_path, tagger, archive, **options):
+    index = open_index(tmp_path / "a.index", tagger, **options)
+    return index, index.add_folder(tagger, archive)
+
+
+def windows_of(tagger, archive, window, hop):
+    """File, start, end and embedding of each window, cut by hand."""
+    found = []
+    size, step = round(window * RATE), round(hop * RATE)
+    for path in sorted(archive.rglob("*.*")):
+        if path.suffix == ".txt":
+            continue
+        wav = tagger.load_wav(path)
+        last = max(len(wav) - size, 0)
+        starts = [*range(0, last, step), last]
+        for start in starts:
+            part = wav[start : start + size]
+            [row] = tagger.engine.embeddings(part[None])
+            end = start + len(part)
+            found.append((str(path), start / RATE, end / RATE, row))
+    return found
+
+
+def brute_force(windows, examples, top_k):
+    """The best places, in float64, by comparing all with all."""
+    rows = np.array([row for *_, row in windows], np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    examples = np.array(examples, np.float64)
+    mean, std = rows.mean(0), rows.std(0)
+    rows, examples = (rows - mean) / std, (examples - mean) / std
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    examples /= np.linalg.norm(examples, axis=1, keepdims=True)
+    scores = (rows @ examples.T).max(1)
+    places = []
+    for n in np.argsort(-scores):
+        file, start, end, _ = windows[n]
+        if not any(
+            f == file and start < e and s < end for f, s, e, _ in places
+        ):
+            places.append((file, start, end, scores[n]))
+    return places[:top_k]
+
+
+@pytest.mark.parametrize("window, hop", [(1.0, 1.0), (1.0, 0.3), (5.0, 5.0)])
+@pytest.mark.parametrize("n_examples, top_k", [(1, 3), (2, 50)])
+def test_places_are_those_of_brute_force(
+    tagger, archive, tmp_path, window, hop, n_examples, top_k
+):
+    index, update = make_index(
+        tmp_path, tagger, archive, window=window, hop=hop
+    )
+    assert (update.added, update.dropped, update.errors) == (3, 0, {})
+    examples = []
+    for seed in range(n_examples):
+        write(tmp_path / "example.wav", seconds=window, seed=10 + seed)
+        examples.append(index.embed(tagger, tmp_path / "example.wav"))
+    windows = windows_of(tagger, archive, window, hop)
+    assert index.n_rows == len(windows)
+    expected = brute_force(windows, examples, top_k)
+    places = SoundIndex(tmp_path / "a.index").find(examples, top_k)
+    assert len(places) == len(expected) <= top_k
+    for place, (file, start, end, similarity) in zip(places, expected):
+        assert place.file == file
+        assert place.start == pytest.approx(start, abs=1e-6)
+        assert place.end == pytest.approx(end, abs=1e-6)
+        assert place.similarity == pytest.approx(similarity, abs=5e-3)
+
+
+def test_chunks_do_not_change_similarities(
+    tagger, archive, tmp_path, monkeypatch
+):
+    index, _ = make_index(tmp_path, tagger, archive, window=0.5)
+    example = index.embed(tagger, archive / "a.wav")
+    expected = index.similarities(example)
+    monkeypatch.setattr("speechbrain_fftp.inference.index.CHUNK", 7)
+    np.testing.assert_allclose(index.similarities(example), expected, atol=1e-6)
+
+
+def test_a_window_of_the_archive_is_found(tagger, archive, tmp_path):
+    index, _ = make_index(tmp_path, tagger, archive, window=1.0)
+    wav, _ = sf.read(archive / "a.wav")
+    sf.write(tmp_path / "example.wav", wav[3 * RATE : 4 * RATE], RATE)
+    [place] = index.find(index.embed(tagger, tmp_path / "example.wav"), 1)
+    assert (place.start, place.end) == (3, 4)
+    assert place.file == str(archive / "a.wav")
+    assert place.similarity == pytest.approx(1, abs=1e-3)
+
+
+def test_an_example_is_the_mean_of_its_windows(tagger, archive, tmp_path):
+    index, _ = make_index(tmp_path, tagger, archive, window=1.0)
+    rows = [
+        row / np.linalg.norm(row)
+        for file, *_, row in windows_of(tagger, archive, 1.0, 1.0)
+        if file.endswith("a.wav")
+    ]
+    mean = np.mean(rows, 0)
+    found = index.embed(tagger, archive / "a.wav")
+    np.testing.assert_allclose(found, mean / np.linalg.norm(mean), rtol=1e-5)
+
+
+def contents(index):
+    """Embeddings by file and window."""
+    index = SoundIndex(index.folder)
+    rows = np.array(index.rows())
+    return {
+        file.path: rows[first : first + file.n_windows].tolist()
+        for file, first in zip(index.files, index.first_rows())
+    }
+
+
+def test_only_new_and_changed_files_are_read(tagger, archive, tmp_path):
+    index, _ = make_index(tmp_path, tagger, archive, window=1.0)
+    before = contents(index)
+    calls = tagger.engine.calls
+    update = index.add_folder(tagger, archive)
+    assert (update.added, update.unchanged, update.dropped) == (0, 3, 0)
+    assert tagger.engine.calls == calls + 1  # the probe
+    write(archive / "new.wav", seconds=2, seed=5)
+    write(archive / "a.wav", seconds=3, seed=6)
+    (archive / "short.wav").unlink()
+    update = index.add_folder(tagger, archive)
+    assert (update.added, update.unchanged, update.dropped) == (2, 1, 2)
+    found = contents(index)
+    assert list(found) == ["more/b, c.flac", "a.wav", "new.wav"]
+    assert found["more/b, c.flac"] == before["more/b, c.flac"]
+    fresh = open_index(tmp_path / "b.index", tagger, window=1.0)
+    fresh.add_folder(tagger, archive)
+    assert contents(fresh) == {name: found[name] for name in contents(fresh)}
+    assert sorted(os.listdir(index.folder)) == [
+        *("embeddings-2.f16", "files-2.jsonl", "index.json", "lock"),
+    ]
+
+
+def test_an_interrupted_replacement_leaves_the_index(
+    tagger, archive, tmp_path, monkeypatch
+):
+    index, _ = make_index(tmp_path, tagger, archive, window=1.0)
+    before = contents(index)
+    (archive / "short.wav").unlink()
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("speechbrain_fftp.inference.index.write_settings", stop)
+        with pytest.raises(KeyboardInterrupt):
+            SoundIndex(index.folder).add_folder(tagger, archive)
+    assert contents(index) == before
+    index.add_folder(tagger, archive)
+    del before["short.wav"]
+    assert contents(index) == before
+
+
+KILLED = """
+import sys
+import time
+
+sys.path.insert(0, sys.argv[1])
+from test_index import Engine
+
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.index import open_index
+
+
+class Slow(Engine):
+    def embeddings(self, wavs):
+        time.sleep(0.02)
+        return super().embeddings(wavs)
+
+
+tagger = AudioTagger(Slow())
+index = open_index(sys.argv[3], tagger, window=1.0)
+index.add_folder(tagger, sys.argv[2])
+"""
+
+
+def test_a_killed_run_is_continued(tagger, tmp_path):
+    archive = tmp_path / "archive"
+    for seed in range(60):
+        write(archive / f"{seed}.wav", seconds=3, seed=seed)
+    folder = tmp_path / "killed.index"
+    counts = []
+    for _ in range(2):
+        started = len(counts) and counts[-1]
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, Path(__file__).parent]
+            + [archive, folder],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        lines = 0
+        deadline = time.monotonic() + 60
+        while lines < started + 5 and time.monotonic() < deadline:
+            time.sleep(0.01)
+            if (folder / "files-1.jsonl").exists():
+                lines = (folder / "files-1.jsonl").read_bytes().count(b"\n")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        counts.append(len(SoundIndex(folder).files))
+    assert 5 <= counts[0] < counts[1] < 60
+    index = open_index(folder, tagger)
+    update = index.add_folder(tagger, archive)
+    assert update.unchanged == counts[1]
+    assert update.added == 60 - counts[1]
+    fresh = open_index(tmp_path / "fresh.index", tagger, window=1.0)
+    fresh.add_folder(tagger, archive)
+    assert contents(index) == contents(fresh)
+
+
+@pytest.mark.parametrize("n_known", [0, 2])
+def test_what_is_half_written_is_removed(tagger, archive, tmp_path, n_known):
+    index = open_index(tmp_path / "a.index", tagger, window=1.0)
+    hidden = {}
+    if n_known == 0:
+        Path(index.data_path).write_bytes(b"half a row")
+    else:
+        write(archive / "z.wav", seconds=1)
+        hidden = (archive / "z.wav").read_bytes()
+        (archive / "z.wav").unlink()
+        index.add_folder(tagger, archive)
+        with open(index.data_path, "ab") as data:
+            data.write(b"rows of a file")
+        with open(index.list_path, "ab") as lines:
+            lines.write(b'["z.wav", 3')
+        (archive / "z.wav").write_bytes(hidden)
+    expected = open_index(tmp_path / "b.index", tagger, window=1.0)
+    expected.add_folder(tagger, archive)
+    SoundIndex(index.folder).add_folder(tagger, archive)
+    assert contents(index) == contents(expected)
+
+
+def test_unreadable_files_are_listed_and_tried_again(
+    tagger, odd_audio, tmp_path
+):
+    good, bad = odd_audio
+    archive = good["silent"][0].parent
+    index, update = make_index(tmp_path, tagger, archive, window=1.0)
+    names = ["text", "empty", "one sample", "nan", "no samples"]
+    assert set(update.errors) == {bad[name][0].name for name in names}
+    assert update.added == len(good)
+    assert {Path(place.file).name for place in index.find(np.ones(16))} == {
+        path.name for path, _ in good.values()
+    }
+    write(bad["text"][0], seconds=1)
+    update = index.add_folder(tagger, archive)
+    assert (update.added, update.unchanged) == (1, len(good))
+    assert set(update.errors) == {bad[name][0].name for name in names[1:]}
+
+
+def test_names_that_are_no_utf8(tagger, tmp_path):
+    archive = tmp_path / "archive"
+    write(archive / "a.wav", seconds=1)
+    odd = os.fsencode(archive) + b"/\xff\n\xe4.wav"
+    os.rename(archive / "a.wav", odd)
+    index, update = make_index(tmp_path, tagger, archive)
+    assert not update.errors
+    [place] = SoundIndex(index.folder).find(np.ones(16))
+    assert os.fsencode(place.file) == odd
+    assert index.add_folder(tagger, archive).unchanged == 1
+
+
+def test_an_empty_or_missing_archive_drops_nothing(tagger, archive, tmp_path):
+    """A disk that is not mounted is an empty folder."""
+    index, _ = make_index(tmp_path, tagger, archive)
+    before = contents(index)
+    os.rename(archive, tmp_path / "elsewhere")
+    with pytest.raises(FileNotFoundError, match="archive"):
+        index.add_folder(tagger, archive)
+    archive.mkdir()
+    with pytest.raises(FileNotFoundError, match="archive"):
+        index.add_folder(tagger, archive)
+    with pytest.raises(ValueError, match="elsewhere"):
+        index.add_folder(tagger, tmp_path / "elsewhere")
+    assert contents(index) == before
+    archive.rmdir()  # it has moved
+    update = index.add_folder(tagger, tmp_path / "elsewhere")
+    assert (update.added, update.unchanged) == (0, 3)
+    [place] = index.find(np.ones(16), 1)
+    assert os.path.isfile(place.file)
+
+
+def test_files_of_an_unreadable_folder_are_kept(
+    tagger, archive, tmp_path, monkeypatch
+):
+    index, _ = make_index(tmp_path, tagger, archive)
+
+    def walk(folder):
+        files = [str(archive / "a.wav"), str(archive / "short.wav")]
+        name = str(archive / "more")
+        return files, [PermissionError(errno.EACCES, "not permitted", name)]
+
+    monkeypatch.setattr(
+        "speechbrain_fftp.inference.index.find_audio_files", walk
+    )
+    update = index.add_folder(tagger, archive)
+    assert (update.unchanged, update.dropped) == (3, 0)
+    assert update.errors == {"more": "not permitted"}
+
+
+def test_another_model_or_window_is_refused(tagger, archive, tmp_path):
+    index, _ = make_index(tmp_path, tagger, archive, window=1.0, hop=0.5)
+    folder = index.folder
+    assert open_index(folder, tagger).settings.hop == 0.5
+    open_index(folder, tagger, window=1.0, hop=0.5)
+    for options in ({"window": 2.0}, {"hop": 0.25}):
+        [name] = options
+        with pytest.raises(ValueError, match=name):
+            open_index(folder, tagger, **options)
+    other = AudioTagger(Engine(gain=3.0))
+    with pytest.raises(ValueError, match=folder):
+        open_index(folder, other)
+    with pytest.raises(ValueError, match=folder):
+        index.add_folder(other, archive)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine", "utf-8")
+    with pytest.raises(FileExistsError, match="full"):
+        open_index(tmp_path / "full", tagger)
+    with pytest.raises(FileNotFoundError, match="none"):
+        SoundIndex(tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", ["index.json", "files-1.jsonl"])
+def test_damaged_files_are_named(tagger, archive, tmp_path, name):
+    index, _ = make_index(tmp_path, tagger, archive)
+    path = Path(index.folder) / name
+    whole = path.read_bytes()
+    for content in (b"{}\n", b"[1]\n", b"\xff\xfe\n", b"not JSON\n"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=name):
+            SoundIndex(index.folder)
+    path.write_bytes(whole)
+    data = Path(index.data_path)
+    data.write_bytes(data.read_bytes()[:-2])
+    with pytest.raises(ValueError, match=data.name):
+        SoundIndex(index.folder)
+
+
+def test_another_format_is_refused(tagger, archive, tmp_path):
+    index, _ = make_index(tmp_path, tagger, archive)
+    path = Path(index.folder) / "index.json"
+    settings = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**settings, "format": 2}), "utf-8")
+    with pytest.raises(ValueError, match="format 2"):
+        SoundIndex(index.folder)
+
+
+def test_an_empty_index_has_no_places(tagger, tmp_path):
+    index = open_index(tmp_path / "a.index", tagger)
+    assert index.find(np.ones(16)) == []
+
+
+def test_an_onnx_file_is_the_same_model(exported, onnx_file, archive, tmp_path):
+    torch_tagger = AudioTagger.from_pretrained(exported[1])
+    onnx_tagger = AudioTagger.from_pretrained(str(onnx_file))
+    index = open_index(tmp_path / "a.index", torch_tagger)
+    assert index.settings.window == pytest.approx(torch_tagger.max_window)
+    index.add_folder(torch_tagger, archive)
+    other = open_index(tmp_path / "b.index", onnx_tagger)
+    other.add_folder(onnx_tagger, archive)
+    index.check_model(onnx_tagger)
+    first, second = contents(index), contents(other)
+    assert list(first) == list(second)
+    for name, rows in first.items():
+        np.testing.assert_allclose(rows, second[name], atol=2e-3)
