@@ -12,7 +12,7 @@ from speechbrain_fftp.cli import evaluate, options, output
 DESCRIPTION = """\
 Learns the threshold of maximum F1 for each class on the clips of a folder (as
 for fftp-tag evaluate) and writes them to thresholds.csv in the model's folder,
-for --threshold auto. Classes with few positive clips share a threshold. With
+for --threshold auto. Classes with few positive clips have a threshold of 0.5. With
 --strong_labels, a model that classifies time steps learns its thresholds and
 the length of a moving average on events; config.json stores the length.
 
@@ -118,11 +118,14 @@ def learn_on_clips(folder, tagger, found):
     probs[:, columns] = found.probs
     rows = thresholds.learn_thresholds(tagger.labels, targets, probs)
     thresholds.write_thresholds(folder, rows)
-    n_shared = sum(
+    n_few = sum(
         positives < thresholds.MIN_POSITIVES for *_, positives, _ in rows
     )
     with output.standard_output():
-        print(f"{folder}: {n_shared} of {len(rows)} classes share a threshold")
+        print(
+            f"{folder}: {n_few} of {len(rows)} classes have fewer than "
+            f"{thresholds.MIN_POSITIVES} positive clips and the threshold 0.5"
+        )
         for limits in (0.5, [limit for _, limit, *_ in rows]):
             f1 = f1_scores(targets, probs, limits)
             print(
@@ -149,7 +152,7 @@ def listen_to_background(folder, tagger, args):
     ]
     rows = thresholds.read_rows(folder, tagger.labels)
     if rows is None:
-        rows = [(label, 0.5, 0, 0.0) for label in tagger.labels]
+        rows = [(label, thresholds.DEFAULT, 0, 0.0) for label in tagger.labels]
     rows, alarms = limit_false_alarms(
         timelines, rows, tagger.labels, args.max_false_alarms
     )

@@ -13,14 +13,14 @@ from speechbrain_fftp.dataio.files import write_csv
 
 THRESHOLDS = "thresholds.csv"
 HEADER = ["label", "threshold", "positives", "f1"]
-MIN_POSITIVES = 5  # clips that a class needs for a threshold of its own
+DEFAULT = 0.5
+MIN_POSITIVES = 5  # clips that a class needs for another threshold
 
 
 def learn_thresholds(labels, targets, probs, min_positives=MIN_POSITIVES):
     """Learns the threshold of each class that maximises its F1.
 
-    Classes with few positive clips share one, which maximises the F1 of all
-    tags of the other classes or, if there are no others, of all classes.
+    That of a class with few positive clips, which say little, is 0.5.
 
     Arguments
     ---------
@@ -29,7 +29,7 @@ def learn_thresholds(labels, targets, probs, min_positives=MIN_POSITIVES):
     targets, probs : numpy.ndarray or torch.Tensor
         Multi-hot labels and probabilities, ``[clips, C]``.
     min_positives : int
-        Clips that a class needs for a threshold of its own.
+        Clips that a class needs for another threshold than 0.5.
 
     Returns
     -------
@@ -42,13 +42,10 @@ def learn_thresholds(labels, targets, probs, min_positives=MIN_POSITIVES):
     is_true = np.asarray(targets) > 0.5
     probs = np.asarray(probs, np.float32)
     positives = is_true.sum(0)
-    has_own = positives >= min_positives
-    pool = has_own if has_own.any() else np.ones_like(has_own)
-    shared = best_threshold(is_true[:, pool].ravel(), probs[:, pool].ravel())
     rows = []
     for c, label in enumerate(labels):
-        threshold = shared
-        if has_own[c]:
+        threshold = DEFAULT
+        if positives[c] >= min_positives:
             threshold = best_threshold(is_true[:, c], probs[:, c])
         f1 = f1_score(is_true[:, c], probs[:, c] >= threshold, zero_division=0)
         rows.append((label, float(threshold), int(positives[c]), float(f1)))
