@@ -25,7 +25,7 @@ CLIPS = ("split", "test_fold", "allow_missing")  # options that choose clips
 
 def add_options(parser):
     """Adds the options of this verb."""
-    add_clips(parser, split="eval")
+    add_clips(parser)
     parser.add_argument(
         "--output",
         metavar="FOLDER",
@@ -34,8 +34,9 @@ def add_options(parser):
     )
 
 
-def add_clips(parser, split, required=True):
+def add_clips(parser, split=None, required=True):
     """Adds the options of labelled clips, and the split by default."""
+    usual = split or "eval, or all of custom data without splits of their own"
     parser.add_argument(
         "--data_folder",
         required=required,
@@ -44,9 +45,9 @@ def add_clips(parser, split, required=True):
     )
     parser.add_argument(
         "--split",
-        choices=("train", "valid", "eval"),
+        choices=("train", "valid", "eval", "all"),
         default=split,
-        help=f"clips to score (default: {split})",
+        help=f"clips to score (default: {usual})",
     )
     parser.add_argument(
         "--test_fold", metavar="K", help="fold to score, for data with folds"
@@ -123,6 +124,7 @@ def print_scores(found):
     """Prints the scores of clips."""
     from speechbrain_fftp.inference.results import tagging_table
 
+    print(f"split    {found.split}")
     print(
         tagging_table(found.metrics, found.metrics["per_class"], found.labels)
     )
@@ -145,6 +147,7 @@ def write_scores(args, found, events):
             **metrics,
             "model": os.path.abspath(args.model),
             "data": os.path.abspath(args.data_folder),
+            "split": found.split,
             "options": options.given(args, *CLIPS, "window", "hop"),
             "skipped": found.skipped,
             "made_with": results.versions(),

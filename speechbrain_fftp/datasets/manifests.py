@@ -61,6 +61,8 @@ class DataFolder:
     )
     files: list  # all files that the prepared clips depend on
     has_negatives: bool = False  # whether clips without labels are kept
+    # All Clips, of data whose splits are not given but assigned
+    list_unsplit: Optional[Callable] = None
     notes: dict = dataclasses.field(default_factory=dict)  # for the report
     # Says of ids without audio which files there are; None if all clips were
     # listed because their files exist

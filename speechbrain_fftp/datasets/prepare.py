@@ -68,12 +68,22 @@ def prepare_data(
 
 
 def open_data(
-    data_folder, *, unbalanced=False, test_fold=None, cut_segments="auto"
+    data_folder,
+    *,
+    unbalanced=False,
+    test_fold=None,
+    cut_segments="auto",
+    needs_fold=True,
 ):
-    """Lists what a data folder holds without preparing it: a DataFolder."""
+    """Lists what a data folder holds without preparing it: a DataFolder.
+
+    Unless it ``needs_fold``, custom data with folds are listed without one.
+    """
     if _is_custom(data_folder, test_fold):
         _check_custom_options(unbalanced)
-        return open_custom_data(data_folder, test_fold=test_fold)
+        return open_custom_data(
+            data_folder, test_fold=test_fold, needs_fold=needs_fold
+        )
     return open_audioset(
         data_folder, unbalanced=unbalanced, cut_segments=cut_segments
     )

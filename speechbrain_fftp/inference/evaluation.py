@@ -7,6 +7,7 @@ Authors
 import dataclasses
 import functools
 import io
+import itertools
 import json
 import logging
 from collections import Counter
@@ -29,8 +30,10 @@ from speechbrain_fftp.metrics.scores import f1_scores, tagging_metrics
 
 logger = logging.getLogger(__name__)
 
-# Earlier versions of the Speech Commands recipe wrote test.csv
+# The tables of each split. Earlier versions of the Speech Commands recipe wrote
+# test.csv
 SPLITS = {"train": ["train"], "valid": ["valid"], "eval": ["eval", "test"]}
+ALL = "all"  # splits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,15 +61,18 @@ class Evaluation:
     probs: np.ndarray  # [clips, C]
     labels: list  # of the C classes that both the model and the data have
     skipped: dict  # from the id of a clip that is not scored to the reason
+    split: str  # what was scored: train, valid, eval or all
 
 
-def list_prepared(folder, split):
-    """Lists the clips of a split of a prepared folder.
+def list_prepared(folder, split=None):
+    """Lists the clips of a split of a prepared folder, by default of eval.
 
-    Returns a dict from what the data call classes, such as mids, to labels; the
-    ids; and the ``LabelledClip`` objects.
+    Returns the split; a dict from what the data call classes, such as mids, to
+    labels; the ids; and the ``LabelledClip`` objects.
     """
-    names = [f"{name}.csv" for name in SPLITS[split]]
+    split = split or "eval"
+    tables = sum(SPLITS.values(), []) if split == ALL else SPLITS[split]
+    names = [f"{name}.csv" for name in tables]
     paths = [Path(folder, name) for name in names]
     paths = [path for path in paths if path.is_file()]
     if not paths:
@@ -81,7 +87,8 @@ def list_prepared(folder, split):
         label = row.get("display_name") or row["label"]
         classes[row.get("mid") or label] = label
     clips = []
-    for _, row in read_table(paths[0], ("ID", "wav")):
+    tables = [read_table(path, ("ID", "wav")) for path in paths]
+    for _, row in itertools.chain(*tables):
         wav = row["wav"]
         for name in ("data_root", "data_folder", "test_set"):
             wav = wav.replace(f"${name}", str(places.get(name)))
@@ -89,21 +96,31 @@ def list_prepared(folder, split):
         clips.append(
             LabelledClip(row["ID"], labels, functools.partial(str, wav))
         )
-    return classes, [clip.id for clip in clips], clips
+    return split, classes, [clip.id for clip in clips], clips
 
 
 def list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
-    """As ``list_prepared``, of clips as the recipe would prepare them."""
-    data = open_data(data_folder, **settings)
-    listed = data.list_clips()
-    if not listed.get(split):
+    """As ``list_prepared``, of clips as the recipe would prepare them.
+
+    By default, the split is eval, or all if the data have no splits.
+    """
+    data = open_data(data_folder, **settings, needs_fold=split != ALL)
+    if split is None:
+        split = "eval" if data.list_unsplit is None else ALL
+    if split == ALL and data.list_unsplit is not None:
+        listed = {"eval": data.list_unsplit()}
+    else:
+        listed = data.list_clips()
+    if split != ALL and not listed.get(split):
         raise ValueError(
             f"{data_folder} has no {split} split: choose one of "
-            f"{', '.join(name for name in listed if listed[name])}."
+            f"{', '.join(name for name in listed if listed[name])}, or all."
         )
     chosen, *_ = choose_clips(listed, data.classes, data.has_negatives)
-    clips = {clip.id: clip for clip in chosen[split]}
-    check_missing({split: chosen[split]}, data, allow_missing)
+    if split != ALL:
+        chosen = {split: chosen[split]}
+    check_missing(chosen, data, allow_missing)
+    clips = {clip.id: clip for found in chosen.values() for clip in found}
 
     def encode(audio, clip):
         """A clip as a file, which is named by its id."""
@@ -120,20 +137,23 @@ def list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
 
     def labelled_clips():
         """Yields the clips in the order of the audio."""
-        for clip_id, audio in data.audio[split].iter_audio(clips):
-            clip = clips[clip_id]
-            yield LabelledClip(
-                id=clip_id,
-                labels=[
-                    data.classes[m] for m in clip.mids if m in data.classes
-                ],
-                open=functools.partial(encode, audio, clip),
-            )
+        for name, found in chosen.items():
+            ids = [clip.id for clip in found]
+            audio_of = data.audio.get(name, data.audio["train"])
+            for clip_id, audio in audio_of.iter_audio(ids):
+                clip = clips[clip_id]
+                yield LabelledClip(
+                    id=clip_id,
+                    labels=[
+                        data.classes[m] for m in clip.mids if m in data.classes
+                    ],
+                    open=functools.partial(encode, audio, clip),
+                )
 
-    return data.classes, list(clips), labelled_clips()
+    return split, data.classes, list(clips), labelled_clips()
 
 
-def list_labelled_clips(tagger, data_folder, split, **settings):
+def list_labelled_clips(tagger, data_folder, split=None, **settings):
     """As ``list_prepared``, of any data folder; also the labels in common.
 
     Raises
@@ -141,15 +161,17 @@ def list_labelled_clips(tagger, data_folder, split, **settings):
     ValueError
         If there is no such split, or no class in common.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split={split!r} is not one of {', '.join(SPLITS)}.")
+    if split not in (None, *SPLITS, ALL):
+        raise ValueError(
+            f"split={split!r} is not one of {', '.join(SPLITS)}, {ALL}."
+        )
     is_prepared = all(
         Path(data_folder, name).is_file() for name in (DONE, "classes.csv")
     )
     if is_prepared:
-        classes, ids, clips = list_prepared(data_folder, split)
+        split, classes, ids, clips = list_prepared(data_folder, split)
     else:
-        classes, ids, clips = list_data(
+        split, classes, ids, clips = list_data(
             data_folder, split, tagger.sample_rate, **settings
         )
     names = list(classes.values())
@@ -170,14 +192,14 @@ def list_labelled_clips(tagger, data_folder, split, **settings):
             data_folder,
             ", ".join(lacking[:5]),
         )
-    return classes, ids, clips, labels
+    return split, classes, ids, clips, labels
 
 
 def evaluate(
     tagger,
     read,
     data_folder,
-    split="eval",
+    split=None,
     num_workers=4,
     progress=False,
     **settings,
@@ -186,7 +208,7 @@ def evaluate(
 
     ``read`` yields the ``Windows`` of a file.
     """
-    _, ids, clips, labels = list_labelled_clips(
+    split, _, ids, clips, labels = list_labelled_clips(
         tagger, data_folder, split, **settings
     )
 
@@ -214,7 +236,7 @@ def evaluate(
         )
     if not scored:
         raise ValueError(
-            f"No clip of the {split} split of {data_folder} can be read."
+            f"No clip of {data_folder} (split {split}) can be read."
         )
     probs = np.stack(probs)
     metrics = {}
@@ -242,4 +264,5 @@ def evaluate(
         probs=probs,
         labels=labels,
         skipped=skipped,
+        split=split,
     )

@@ -89,7 +89,7 @@ def find_events(
     tagger,
     data_folder,
     strong_labels,
-    split="eval",
+    split=None,
     window=None,
     hop=None,
     progress=False,
@@ -105,7 +105,7 @@ def find_events(
     strong_labels : str
         A table as for the recipe. Events of classes that the model lacks are
         skipped.
-    split : str
+    split : str, optional
     window, hop : float, optional
         Length and step of windows in seconds; by default, time steps without
         an average.
@@ -118,7 +118,7 @@ def find_events(
         The ``Timeline`` of each clip by id, and start, end and label of its
         true events. Clips that cannot be read are skipped and logged.
     """
-    names, ids, clips, labels = list_labelled_clips(
+    split, names, ids, clips, labels = list_labelled_clips(
         tagger, data_folder, split, **settings
     )
     names = {name: label for name, label in names.items() if label in labels}

@@ -454,7 +454,7 @@ class AudioTagger:
     def evaluate(
         self,
         data_folder: str,
-        split: str = "eval",
+        split: Optional[str] = None,
         window: Optional[float] = None,
         hop: Optional[float] = None,
         num_workers: int = 4,
@@ -467,8 +467,9 @@ class AudioTagger:
         ---------
         data_folder : str
             One that a recipe has prepared, or AudioSet or custom data.
-        split : str
-            ``train``, ``valid`` or ``eval``.
+        split : str, optional
+            ``train``, ``valid``, ``eval`` or ``all``. By default, ``eval``, or
+            ``all`` for custom data without splits or folds of their own.
         window, hop : float, optional
             With one of them, see ``check_window``, the probability of a label
             is its maximum over windows; by default, as ``tag_file``.

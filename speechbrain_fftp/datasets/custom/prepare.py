@@ -15,6 +15,7 @@ from speechbrain_fftp.datasets.custom.splits import (
 )
 from speechbrain_fftp.datasets.manifests import (
     SPLITS,
+    Clip,
     DataFolder,
     prepare_clips,
 )
@@ -41,8 +42,10 @@ def prepare_custom_data(
     )
 
 
-def open_custom_data(data_folder, *, test_fold=None):
+def open_custom_data(data_folder, *, test_fold=None, needs_fold=True):
     """Lists custom clips, their classes and files; returns a DataFolder.
+
+    Unless it ``needs_fold``, data with folds may be listed without one.
 
     Raises
     ------
@@ -57,10 +60,18 @@ def open_custom_data(data_folder, *, test_fold=None):
     custom = find_custom_data(data_folder)
     if custom is None:
         raise FileNotFoundError(f"{data_folder} holds no clips. {LAYOUTS}")
-    custom = custom._replace(
-        clips=choose_fold(custom.clips, test_fold, data_folder)
-    )
+    has_splits = any(clip.split or clip.fold for clip in custom.clips)
+    if needs_fold or test_fold is not None:
+        custom = custom._replace(
+            clips=choose_fold(custom.clips, test_fold, data_folder)
+        )
     notes = {}
+
+    def list_unsplit():
+        return [
+            Clip(custom.ids[clip.path], mids=clip.labels)
+            for clip in custom.clips
+        ]
 
     def list_clips():
         listed, notes["identical_clips"] = split_custom_data(custom)
@@ -73,5 +84,6 @@ def open_custom_data(data_folder, *, test_fold=None):
         audio=dict.fromkeys(SPLITS, AudioFiles(custom.files)),
         files=[*custom.files.values(), *custom.tables],
         has_negatives=True,
+        list_unsplit=None if has_splits and needs_fold else list_unsplit,
         notes=notes,
     )

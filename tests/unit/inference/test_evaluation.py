@@ -208,3 +208,43 @@ def test_accuracy_of_clips_with_one_class(exported, sounds, tmp_path):
     right = [label == path.parent.name for label, path in zip(best, paths)]
     assert 0 < sum(right) < 28
     assert found.metrics["accuracy"] == pytest.approx(np.mean(right))
+
+
+def test_data_without_splits_are_scored_as_a_whole(tagger, sounds, prepared):
+    found = tagger.evaluate(sounds)
+    assert found.split == "all" and len(found.ids) == 35
+    assert tagger.evaluate(prepared).split == "eval"
+    whole = tagger.evaluate(prepared, "all")
+    assert sorted(whole.ids) == sorted(found.ids)
+    order = [whole.ids.index(clip) for clip in found.ids]
+    np.testing.assert_array_equal(whole.targets[order], found.targets)
+    np.testing.assert_allclose(whole.probs[order], found.probs, atol=1e-5)
+
+
+@pytest.mark.parametrize("column", ["split", "fold"])
+def test_given_splits_are_respected_and_not_demanded(tagger, tmp_path, column):
+    rows = [f"path,labels,{column}"]
+    for number in range(4):
+        write_sound(tmp_path / f"{number}.wav", number)
+        label = "Siren" if number % 2 else "Rain"
+        rows.append(
+            f"{number}.wav,{label},{'test' if column == 'split' else 1}"
+        )
+    (tmp_path / "clips.csv").write_text("\n".join(rows), "utf-8")
+    found = tagger.evaluate(tmp_path, "all")
+    assert len(found.ids) == 4 and found.metrics["num_classes_scored"] == 2
+    if column == "fold":
+        with pytest.raises(ValueError, match="the folds 1"):
+            tagger.evaluate(tmp_path)
+
+
+def test_background_counts_as_negative(tagger, sounds, tmp_path):
+    """F1 falls by tags in clips of no class."""
+    data = shutil.copytree(sounds, tmp_path / "sounds")
+    for number in range(20):
+        write_sound(data / "background" / f"b{number}.wav", 100 + number)
+    without, found = tagger.evaluate(sounds), tagger.evaluate(data)
+    assert len(found.ids) == 55 and found.labels == without.labels
+    negatives = found.targets.sum(1) == 0
+    assert negatives.sum() == 20
+    assert found.metrics["mAP"] < without.metrics["mAP"]
