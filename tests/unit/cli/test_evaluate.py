@@ -45,7 +45,7 @@ def test_scores_are_printed_and_written(exported, data, tmp_path, capsys):
     written = json.loads((output / "metrics.json").read_text("utf-8"))
     assert written["mAP"] == pytest.approx(found.metrics["mAP"])
     used = {"window": 0.3, "hop": 0.1}
-    assert written["split"] == "eval"
+    assert written["split"] == "all"
     assert written["options"] == used and written["skipped"] == {}
     with open(output / "predictions.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
