@@ -61,6 +61,8 @@ class DataFolder:
     )
     files: list  # all files that the prepared clips depend on
     has_negatives: bool = False  # whether clips without labels are kept
+    # Whether clips are cut out of files, even if these are not longer
+    cut_always: bool = False
     # All Clips, of data whose splits are not given but assigned
     list_unsplit: Optional[Callable] = None
     notes: dict = dataclasses.field(default_factory=dict)  # for the report
@@ -210,7 +212,9 @@ def prepare_clips(
             valid_fraction=valid_fraction,
             format=format,
             clips_per_shard=clips_per_shard,
-            cut_always=settings.get("cut_segments") == "yes",
+            cut_always=(
+                data.cut_always or settings.get("cut_segments") == "yes"
+            ),
             allow_missing=allow_missing,
             num_workers=num_workers,
         )

@@ -11,6 +11,7 @@ import os
 import numpy as np
 
 from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_audio, resample
 from speechbrain_fftp.dataio.files import atomic_folder, write_json
 from speechbrain_fftp.datasets.custom.listing import LAYOUTS, find_custom_data
 from speechbrain_fftp.datasets.custom.splits import (
@@ -173,18 +174,14 @@ def open_data(data_folder, has_background):
 
 def encode_clips(tagger, data, encoder):
     """The ``Examples`` to learn from, and those of the split ``eval``."""
-    copies = find_copies(data.folder, data.ids)
+    copies = find_copies(data.folder, {clip.path for clip in data.clips})
     groups = connected_groups(data.clips, copies)
-    paths = [os.path.join(data.folder, clip.path) for clip in data.clips]
     tokens = encoder.encode(
-        [
-            Recording(path, "all", functools.partial(tagger.pieces, path))
-            for path in paths
-        ]
+        [clip_recording(tagger, data.folder, clip) for clip in data.clips]
     )
     labels = list(data.classes)
     examples = Examples(
-        names=[clip.path for clip in data.clips],
+        names=[clip.key for clip in data.clips],
         groups=[clip.fold or group for clip, group in zip(data.clips, groups)],
         tokens=tokens,
         targets=np.array(
@@ -200,6 +197,27 @@ def encode_clips(tagger, data, encoder):
     learned = [n for n, held_out in zip(usable, is_eval) if not held_out]
     held_out = [n for n, held_out in zip(usable, is_eval) if held_out]
     return examples.part(learned), examples.part(held_out)
+
+
+def clip_recording(tagger, folder, clip):
+    """A clip as a ``Recording``: a file, or a part of one."""
+    path = os.path.join(folder, clip.path)
+    if clip.end == 0:
+        return Recording(path, "", functools.partial(tagger.pieces, path))
+
+    def read():
+        """Yields the windows of the part."""
+        seconds = clip.end - clip.start
+        try:
+            wav, rate, *_ = read_audio(path, seconds, clip.start)
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read: {error}") from error
+        if len(wav) < MIN_SECONDS * rate:
+            raise ValueError(f"{path} ends before {clip.end:g} s")
+        yield from tagger.pieces([resample(wav, rate, tagger.sample_rate)])
+
+    part = f"from {clip.start:g} to {clip.end:g} s"
+    return Recording(path, part, read)
 
 
 def check_clips(data, examples, errors, single_label):

@@ -38,6 +38,11 @@ class Recording:
     read: Callable
 
     @property
+    def name(self):
+        """What messages call it."""
+        return f"{self.path} {self.part}".rstrip()
+
+    @property
     def key(self):
         """What the tokens depend on, besides the encoder."""
         state = os.stat(self.path)
@@ -75,12 +80,17 @@ class TokenEncoder:
             For each recording a list with those of its windows, or None if it
             cannot be read.
         """
+        keys = []
         new = []
         for recording in recordings:
             if not os.path.isfile(recording.path):
-                self.errors[recording.path] = "there is no such file"
-            elif recording.key in self.known:
-                self.tokens[recording.key] = self.known[recording.key]
+                self.errors[recording.name] = "there is no such file"
+                keys.append(None)
+                continue
+            key = recording.key
+            keys.append(key)
+            if key in self.known:
+                self.tokens[key] = self.known[key]
             else:
                 new.append(recording)
         files = tag_many(
@@ -93,13 +103,10 @@ class TokenEncoder:
         is_quiet = not self.progress
         for file in tqdm(files, total=len(new), unit="clip", disable=is_quiet):
             if file.error is not None:
-                self.errors[file.path.path] = file.error
+                self.errors[file.path.name] = file.error
             else:
                 self.tokens[file.path.key] = file.probs
-        return [
-            None if x.path in self.errors else self.tokens[x.key]
-            for x in recordings
-        ]
+        return [self.tokens.get(key) for key in keys]
 
     def encode_windows(self, wavs, wav_lens):
         """The tokens of each waveform, in a list, so that lists are joined."""

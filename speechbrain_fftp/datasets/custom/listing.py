@@ -14,6 +14,7 @@ from pathlib import PureWindowsPath
 from typing import NamedTuple
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.datasets.custom.label_tracks import list_label_tracks
 from speechbrain_fftp.datasets.custom.splits import CustomClip
 from speechbrain_fftp.datasets.manifests import (
     check_class_names,
@@ -59,7 +60,9 @@ PUBLISHED_TABLES = {
 }
 LAYOUTS = (
     f"A data folder has either {CLIP_LIST} with the columns path and labels"
-    " (joined by ';') and, optionally, split or fold, and group; or one folder"
+    " (joined by ';') and, optionally, split or fold, group, and start and end"
+    " in seconds; or recordings with label tracks of Audacity (rec.wav and"
+    " rec.txt); or one folder"
     f" per class with clips in it ({', '.join(AUDIO_EXTENSIONS)}) and, for clips"
     " of no class, a folder background; or train,"
     " valid and test with one folder per class each; or ESC-50, UrbanSound8K or"
@@ -83,8 +86,8 @@ class CustomData(NamedTuple):
     folder: str
     classes: dict  # sorted, from name to name: the name is the identifier
     clips: list
-    ids: dict  # of each path
-    files: dict  # of each id
+    ids: dict  # from the key of each clip
+    files: dict  # from each id
     tables: list  # the files that list the clips, if any
 
 
@@ -111,13 +114,16 @@ def find_custom_data(data_folder, min_classes=2):
         )
     if n_negatives > 0:
         logger.info("%s: %d clips have no class", origin, n_negatives)
-    ids = clip_ids([clip.path for clip in clips])
+    ids = clip_ids([clip.key for clip in clips])
     return CustomData(
         folder=data_folder,
         classes=dict(zip(names, names)),
         clips=clips,
         ids=ids,
-        files={i: os.path.join(data_folder, path) for path, i in ids.items()},
+        files={
+            ids[clip.key]: os.path.join(data_folder, clip.path)
+            for clip in clips
+        },
         tables=tables,
     )
 
@@ -134,6 +140,8 @@ def _list_clips(data_folder):
         if os.path.isfile(path):
             tables.append(path)
             clips += read_clip_list(path, fields)
+    if not clips:
+        clips, tables = list_label_tracks(data_folder, BACKGROUND_FOLDERS)
     return clips or list_class_folders(data_folder), tables
 
 
@@ -154,13 +162,13 @@ def read_clip_list(path, fields=None):
                 row = {k: text.format_map(row) for k, text in fields.items()}
                 row["labels"] = row["labels"].replace(",", ";")
             clip = _parse_row(row)
-            if clip != first_of.setdefault(clip.path, clip):
+            if clip != first_of.setdefault(clip.key, clip):
                 raise ValueError(
-                    f"{clip.path!r} is in line {line_of[clip.path]} as well,"
+                    f"{clip.key!r} is in line {line_of[clip.key]} as well,"
                     " with other entries: use one line, with labels joined by"
                     " ';'"
                 )
-            line_of.setdefault(clip.path, line)
+            line_of.setdefault(clip.key, line)
             if clips and bool(clips[0].fold) != bool(clip.fold):
                 raise ValueError("give each clip a fold, or none of them")
         except ValueError as error:
@@ -190,13 +198,32 @@ def _parse_row(row):
         )
     if split and fold:
         raise ValueError("a clip has a split or a fold: empty one of them")
+    start, end = _parse_times(row.get("start", ""), row.get("end", ""))
     return CustomClip(
         path=path.as_posix(),
         labels=unique(row["labels"].split(";")),
         split=SPLIT_WORDS.get(split, ""),
         group=row.get("group", ""),
         fold=fold,
+        start=start,
+        end=end,
     )
+
+
+def _parse_times(start, end):
+    """Start and end in seconds; both are 0.0 for a whole file."""
+    if not start and not end:
+        return 0.0, 0.0
+    try:
+        times = float(start or 0), float(end)
+    except ValueError:
+        times = 0.0, 0.0
+    if not 0 <= times[0] < times[1] < float("inf"):
+        raise ValueError(
+            f"start {start!r} and end {end!r} must be seconds, the end after"
+            " the start: give both, or none for the whole file"
+        )
+    return times
 
 
 def list_class_folders(data_folder):

@@ -5,6 +5,7 @@ Authors
 """
 
 import functools
+import logging
 import os
 
 from speechbrain_fftp.datasets.convert import AudioFiles
@@ -14,11 +15,13 @@ from speechbrain_fftp.datasets.custom.splits import (
     split_custom_data,
 )
 from speechbrain_fftp.datasets.manifests import (
+    CLIP_SECONDS,
     SPLITS,
-    Clip,
     DataFolder,
     prepare_clips,
 )
+
+logger = logging.getLogger(__name__)
 
 
 def prepare_custom_data(
@@ -65,13 +68,18 @@ def open_custom_data(data_folder, *, test_fold=None, needs_fold=True):
         custom = custom._replace(
             clips=choose_fold(custom.clips, test_fold, data_folder)
         )
+    n_long = sum(clip.end - clip.start > CLIP_SECONDS for clip in custom.clips)
+    if n_long > 0:
+        logger.warning(
+            "%s: %d clips are longer than 10 s, of which the first 10 s are "
+            "used",
+            data_folder,
+            n_long,
+        )
     notes = {}
 
     def list_unsplit():
-        return [
-            Clip(custom.ids[clip.path], mids=clip.labels)
-            for clip in custom.clips
-        ]
+        return [clip.to_clip(custom.ids[clip.key]) for clip in custom.clips]
 
     def list_clips():
         listed, notes["identical_clips"] = split_custom_data(custom)
@@ -82,8 +90,9 @@ def open_custom_data(data_folder, *, test_fold=None, needs_fold=True):
         classes=custom.classes,
         list_clips=list_clips,
         audio=dict.fromkeys(SPLITS, AudioFiles(custom.files)),
-        files=[*custom.files.values(), *custom.tables],
+        files=[*dict.fromkeys(custom.files.values()), *custom.tables],
         has_negatives=True,
+        cut_always=True,
         list_unsplit=None if has_splits and needs_fold else list_unsplit,
         notes=notes,
     )

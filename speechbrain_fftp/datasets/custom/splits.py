@@ -12,7 +12,7 @@ from collections import Counter
 from typing import NamedTuple, Tuple
 
 from speechbrain_fftp.dataio.files import file_sha256
-from speechbrain_fftp.datasets.manifests import SPLITS, Clip
+from speechbrain_fftp.datasets.manifests import CLIP_SECONDS, SPLITS, Clip
 from speechbrain_fftp.datasets.names import as_utf8, text_digest
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,23 @@ class CustomClip(NamedTuple):
     split: str = ""  # train, valid or eval
     group: str = ""  # of clips that belong to the same split
     fold: str = ""
+    start: float = 0.0  # seconds
+    end: float = 0.0  # 0.0: of the file
+
+    @property
+    def key(self):
+        """Its path, with its times if it is a part of the file."""
+        if self.end == 0:
+            return self.path
+        stem, extension = os.path.splitext(self.path)
+        return f"{stem}_{self.start:g}-{self.end:g}{extension}"
+
+    def to_clip(self, clip_id):
+        """The ``Clip`` that is prepared: 10 s at most."""
+        end = self.start + CLIP_SECONDS
+        if self.end > 0:
+            end = min(end, self.end)
+        return Clip(clip_id, start=self.start, end=end, mids=self.labels)
 
 
 def choose_fold(clips, test_fold, origin):
@@ -56,7 +73,7 @@ def split_custom_data(custom):
 
     Returns the Clips of each split and a report of identical clips.
     """
-    copies = find_copies(custom.folder, custom.ids)
+    copies = find_copies(custom.folder, {clip.path for clip in custom.clips})
     splits = assign_splits(custom.clips, copies)
     missing = [split for split in SPLITS if split not in splits]
     if missing:
@@ -68,7 +85,7 @@ def split_custom_data(custom):
     listed = {split: [] for split in SPLITS}
     split_of = {}
     for clip, split in zip(custom.clips, splits):
-        listed[split].append(Clip(custom.ids[clip.path], mids=clip.labels))
+        listed[split].append(clip.to_clip(custom.ids[clip.key]))
         split_of[clip.path] = split
     report = [
         {"paths": paths, "splits": [split_of[path] for path in paths]}
@@ -83,7 +100,7 @@ def split_custom_data(custom):
 
 def find_copies(folder, paths):
     """Groups paths in a folder that have the same content."""
-    files = {path: os.path.join(folder, path) for path in paths}
+    files = {path: os.path.join(folder, path) for path in sorted(paths)}
     files = {path: file for path, file in files.items() if os.path.isfile(file)}
     by_size = {}
     for path, file in files.items():
