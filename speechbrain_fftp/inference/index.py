@@ -138,7 +138,7 @@ def open_index(
         an index do not change.
     model, stride : str, int, optional
         Where the model was loaded from, and with which stride, for
-        ``fftp-tag find``.
+        ``fftp-tag find``. An index is told if it has moved.
 
     Raises
     ------
@@ -158,6 +158,8 @@ def open_index(
                     f"{folder} has {name}={existing:g} and not {value:g}: "
                     "leave it out, or give another folder for a new index."
                 )
+        if model is not None:
+            index.set_model(model, stride)
         return index
     os.makedirs(folder, exist_ok=True)
     if not all(TEMPORARY.search(name) for name in os.listdir(folder)):
@@ -339,6 +341,15 @@ class SoundIndex:
         path = os.path.join(self.settings.archive, path)
         return tagger.windows(path, self.settings.window, self.settings.hop)
 
+    def set_model(self, model, stride):
+        """Stores where the model was loaded from, and with which stride."""
+        settings = dataclasses.replace(
+            self.settings, model=model, stride=stride
+        )
+        if settings != self.settings:
+            self.settings = settings
+            write_settings(self.folder, settings)
+
     def set_archive(self, archive):
         """Stores which folder is indexed.
 
@@ -434,7 +445,8 @@ class SoundIndex:
         ---------
         tagger : AudioTagger
             The model of the index, see ``check_model``.
-        source : str, bytes or file
+        source : str, bytes, file or list
+            See ``read_windows``.
 
         Raises
         ------
