@@ -24,6 +24,8 @@ NAMES = (
     "published",
     "end_to_end",
     "startup",
+    "find",
+    "learn",
     "augmentation",
     "small_batches",
 )

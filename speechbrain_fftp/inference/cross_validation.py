@@ -224,15 +224,16 @@ def score_clips(examples, probs, tagged):
 
 def score_arrays(targets, probs, tagged):
     """The scores of ``score_clips`` by name; NaN where there is no class."""
-    from sklearn.metrics import average_precision_score, f1_score
+    from sklearn.metrics import average_precision_score
 
     true = targets > 0.5
     scored = np.flatnonzero(true.any(0) & ~true.all(0))
     precision = [
         average_precision_score(true[:, c], probs[:, c]) for c in scored
     ]
-    f1 = [f1_score(true[:, c], tagged[:, c], zero_division=0) for c in scored]
-    scores = {"mAP": mean(precision), "macro_F1": mean(f1)}
+    # scikit-learn's f1_score would take most of the time of the bootstrap
+    f1 = 2 * (true & tagged).sum(0) / (true.sum(0) + tagged.sum(0)).clip(min=1)
+    scores = {"mAP": mean(precision), "macro_F1": mean(f1[scored])}
     if (true.sum(1) <= 1).all():
         rows = true.any(1)
         right = probs[rows].argmax(1) == true[rows].argmax(1)

@@ -48,6 +48,7 @@ def script(monkeypatch):
         ("strides", (), 0),
         ("small_batches", ("transformers",), 1),
         ("find", (), 1),
+        pytest.param("learn", (), 1, marks=pytest.mark.slow),
     ],
 )
 def test_script_runs(name, packages, targets, script, monkeypatch):

@@ -12,12 +12,14 @@ import pytest
 import soundfile as sf
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger, heads
+from speechbrain_fftp.inference.cross_validation import score_arrays
 from speechbrain_fftp.inference.events import Timeline
 from speechbrain_fftp.inference.false_alarms import (
     false_alarms_per_hour,
@@ -439,3 +441,18 @@ def test_what_was_learned_can_be_exported(tmp_path, sounds):
         )
     with pytest.raises(ValueError, match="exported from"):
         fast.learn(sounds, tmp_path / "other")
+
+
+def test_scores_are_scikit_learns():
+    draw = np.random.default_rng(0)
+    targets = (draw.random((40, 4)) < 0.3).astype(np.float32)
+    targets[:, 3] = 0  # is not scored
+    probs = draw.random((40, 4)).astype(np.float32)
+    tagged = probs > 0.6
+    found = score_arrays(targets, probs, tagged)
+    assert found["mAP"] == pytest.approx(
+        average_precision_score(targets[:, :3], probs[:, :3])
+    )
+    assert found["macro_F1"] == pytest.approx(
+        f1_score(targets[:, :3], tagged[:, :3], average="macro")
+    )
