@@ -16,6 +16,7 @@ import functools
 import json
 import math
 import os
+from pathlib import Path
 from typing import Optional
 
 import numpy as np
@@ -387,6 +388,7 @@ class SoundIndex:
         if dropped:
             self.rewrite(kept)
         else:
+            self.remove_replaced()
             self.remove_unfinished()
         return dropped
 
@@ -407,7 +409,6 @@ class SoundIndex:
     def rewrite(self, kept):
         """Replaces the index by some of its files, given with first rows."""
         rows = self.rows()
-        old_paths = [self.data_path, self.list_path]
         self.settings = dataclasses.replace(
             self.settings, number=self.settings.number + 1
         )
@@ -421,9 +422,16 @@ class SoundIndex:
                 output.flush()
                 os.fsync(output.fileno())
         write_settings(self.folder, self.settings)
-        for path in old_paths:
-            os.remove(path)
+        self.remove_replaced()
         self.read()
+
+    def remove_replaced(self):
+        """Removes files of embeddings, and lists, of other numbers."""
+        current = (Path(self.data_path), Path(self.list_path))
+        for pattern in ("embeddings-*.f16", "files-*.jsonl"):
+            for path in Path(self.folder).glob(pattern):
+                if path not in current:
+                    path.unlink()
 
     def append(self, file, rows):
         """Adds a file, whose embeddings are the rows."""
