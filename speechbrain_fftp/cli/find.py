@@ -6,6 +6,7 @@ Authors
 
 import csv
 import json
+import math
 import os
 import re
 import sys
@@ -20,6 +21,7 @@ same) downwards. With several examples, a place is as similar as it is to the
 closest of them. Places that overlap a more similar one are dropped."""
 EXAMPLES = """\
   fftp-tag find bark.wav --index archive.index --top-k 20
+  fftp-tag find long.wav --start 35 --end 38 --index archive.index
   fftp-tag find barks/ --index archive.index --format csv > places.csv
   fftp-tag find bark.wav --index archive.index --cut my_sounds/bark"""
 MAX_NAME = 50  # characters of a path that the name of a clip keeps
@@ -38,6 +40,20 @@ def add_options(parser):
         required=True,
         metavar="FOLDER",
         help="the index, see fftp-tag index",
+    )
+    parser.add_argument(
+        "--start",
+        type=options.number_type(float, low=0),
+        default=0.0,
+        metavar="SECONDS",
+        help="where the sound begins in the only example (default: 0)",
+    )
+    parser.add_argument(
+        "--end",
+        type=options.number_type(float, low=0),
+        default=math.inf,
+        metavar="SECONDS",
+        help="where it ends (default: with the file)",
     )
     parser.add_argument(
         "--top-k",
@@ -73,6 +89,11 @@ def run(args, parser):
     from speechbrain_fftp.inference.index import SoundIndex
 
     files, errors = output.find_files(args.files)
+    is_part = args.start > 0 or args.end < math.inf
+    if is_part and len(files) > 1:
+        parser.error("--start and --end take one example at a time")
+    if args.start >= args.end:
+        parser.error("--start must be before --end")
     index = SoundIndex(args.index)
     args.model = args.other_model
     if args.model is None:
@@ -85,7 +106,10 @@ def run(args, parser):
     examples = []
     for file in files:
         try:
-            examples.append(index.embed(tagger, file))
+            source = file
+            if is_part:
+                source = read_part(args, file, tagger.sample_rate)
+            examples.append(index.embed(tagger, source))
         except output.EXPECTED_ERRORS as error:
             errors.append((file, error))
     for _, error in errors:
@@ -99,6 +123,22 @@ def run(args, parser):
     if args.cut is not None:
         n_failed = cut_places(places, index.settings.archive, args.cut)
     return 1 if errors or n_failed else 0
+
+
+def read_part(args, file, sample_rate):
+    """What is between --start and --end, as a list of samples."""
+    from speechbrain_fftp.dataio.audio import read_audio
+    from speechbrain_fftp.inference.windows import mono_waveform
+
+    try:
+        samples, rate, *_ = read_audio(
+            file,
+            max_seconds=args.end - args.start,
+            start_seconds=args.start,
+        )
+        return [mono_waveform(samples, rate, sample_rate)]
+    except ValueError as error:
+        raise ValueError(f"{file}, from {args.start:g} s: {error}") from error
 
 
 def print_places(places, output_format):

@@ -16,6 +16,7 @@ import functools
 import json
 import math
 import os
+from pathlib import Path
 from typing import Optional
 
 import numpy as np
@@ -138,7 +139,7 @@ def open_index(
         an index do not change.
     model, stride : str, int, optional
         Where the model was loaded from, and with which stride, for
-        ``fftp-tag find``.
+        ``fftp-tag find``. An index is told if it has moved.
 
     Raises
     ------
@@ -158,6 +159,8 @@ def open_index(
                     f"{folder} has {name}={existing:g} and not {value:g}: "
                     "leave it out, or give another folder for a new index."
                 )
+        if model is not None:
+            index.set_model(model, stride)
         return index
     os.makedirs(folder, exist_ok=True)
     if not all(TEMPORARY.search(name) for name in os.listdir(folder)):
@@ -339,6 +342,15 @@ class SoundIndex:
         path = os.path.join(self.settings.archive, path)
         return tagger.windows(path, self.settings.window, self.settings.hop)
 
+    def set_model(self, model, stride):
+        """Stores where the model was loaded from, and with which stride."""
+        settings = dataclasses.replace(
+            self.settings, model=model, stride=stride
+        )
+        if settings != self.settings:
+            self.settings = settings
+            write_settings(self.folder, settings)
+
     def set_archive(self, archive):
         """Stores which folder is indexed.
 
@@ -376,6 +388,7 @@ class SoundIndex:
         if dropped:
             self.rewrite(kept)
         else:
+            self.remove_replaced()
             self.remove_unfinished()
         return dropped
 
@@ -396,7 +409,6 @@ class SoundIndex:
     def rewrite(self, kept):
         """Replaces the index by some of its files, given with first rows."""
         rows = self.rows()
-        old_paths = [self.data_path, self.list_path]
         self.settings = dataclasses.replace(
             self.settings, number=self.settings.number + 1
         )
@@ -410,9 +422,16 @@ class SoundIndex:
                 output.flush()
                 os.fsync(output.fileno())
         write_settings(self.folder, self.settings)
-        for path in old_paths:
-            os.remove(path)
+        self.remove_replaced()
         self.read()
+
+    def remove_replaced(self):
+        """Removes files of embeddings, and lists, of other numbers."""
+        current = (Path(self.data_path), Path(self.list_path))
+        for pattern in ("embeddings-*.f16", "files-*.jsonl"):
+            for path in Path(self.folder).glob(pattern):
+                if path not in current:
+                    path.unlink()
 
     def append(self, file, rows):
         """Adds a file, whose embeddings are the rows."""
@@ -434,7 +453,8 @@ class SoundIndex:
         ---------
         tagger : AudioTagger
             The model of the index, see ``check_model``.
-        source : str, bytes or file
+        source : str, bytes, file or list
+            See ``read_windows``.
 
         Raises
         ------

@@ -4,10 +4,12 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import configparser
 import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -134,6 +136,31 @@ def test_cut_places_are_the_samples_of_the_source(made, tmp_path, capsys):
     assert sorted(os.listdir(folder)) == names
 
 
+def test_a_part_of_a_recording_is_an_example(made, capsys):
+    archive, index, example = made
+    recording = archive / "day 1" / "a.flac"
+    options = ["--format", "json", "--top-k", "5"]
+    assert find(example, index, *options) == 0
+    expected = json.loads(capsys.readouterr().out)
+    part = ["--start", "3", "--end", "4"]
+    assert find(recording, index, *options, *part) == 0
+    for place, other in zip(
+        json.loads(capsys.readouterr().out), expected, strict=True
+    ):
+        assert place["file"] == other["file"]
+        assert place["start"] == other["start"]
+        assert abs(place["similarity"] - other["similarity"]) < 1e-4
+    assert find(recording, index, "--start", "6.99") == 1
+    assert str(recording) in capsys.readouterr().err
+    for wrong in (
+        ["--start", "4", "--end", "3"],
+        ["--end", "3", str(example)],  # of two examples
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            find(recording, index, *wrong)
+        assert stopped.value.code == 2
+
+
 def test_places_whose_file_has_gone_are_reported(made, tmp_path, capsys):
     archive, index, example = made
     copy = shutil.copytree(index, tmp_path / "copy.index")
@@ -158,6 +185,12 @@ def test_a_model_that_has_moved_or_changed(made, exported, tmp_path, capsys):
     assert find(example, folder) == 1
     assert "model" in capsys.readouterr().err
     assert find(example, folder, "--model", str(exported[1])) == 0
+    assert capsys.readouterr().out == expected
+    # The index learns where the model is now
+    again = ["--model", str(exported[1]), "--output", str(folder)]
+    assert main(["index", str(archive), *again]) == 0
+    assert "2 unchanged" in capsys.readouterr().out
+    assert find(example, folder) == 0
     assert capsys.readouterr().out == expected
     # Tokens at other times are another embedding
     stride = ["--model", str(exported[1]), "--stride", "10"]
@@ -192,23 +225,35 @@ def test_wrong_arguments(
 WITHOUT_TORCH = """
 import sys
 
-for name in ("torch", "torchaudio", "speechbrain", "hyperpyyaml"):
+archive, model, index, example, *missing = sys.argv[1:]
+for name in missing:
     sys.modules[name] = None  # importing it raises ImportError
 
 from speechbrain_fftp.cli.main import main
 
-archive, model, index, example = sys.argv[1:]
 options = ["--model", model, "--output", index, "--window", "1"]
 assert main(["index", archive, *options]) == 0
 assert main(["find", example, "--index", index, "--top-k", "1"]) == 0
 """
 
 
+def missing_modules():
+    """Modules of the packages that requirements-onnx.txt leaves out."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    needed = setup["options"]["install_requires"].split()
+    needed = {re.split("[>=<]", package)[0] for package in needed}
+    installed = (ROOT / "requirements-onnx.txt").read_text("utf-8").split()
+    missing = needed - set(installed)
+    assert {"torch", "speechbrain"} <= missing
+    return [name.replace("scikit-learn", "sklearn") for name in missing]
+
+
 def test_an_onnx_file_needs_no_torch(made, onnx_file, tmp_path):
     archive, _, example = made
+    arguments = [archive, onnx_file, tmp_path / "onnx.index", example]
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, archive, onnx_file]
-        + [tmp_path / "onnx.index", example],
+        [sys.executable, "-c", WITHOUT_TORCH, *arguments, *missing_modules()],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

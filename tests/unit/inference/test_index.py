@@ -220,6 +220,30 @@ def test_an_interrupted_replacement_leaves_the_index(
     assert contents(index) == before
 
 
+def test_what_an_interrupted_replacement_leaves_is_removed(
+    tagger, archive, tmp_path, monkeypatch
+):
+    index, _ = make_index(tmp_path, tagger, archive, window=1.0)
+    expected = contents(index)
+    del expected["short.wav"]
+    (archive / "short.wav").unlink()
+
+    def stop(path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("speechbrain_fftp.inference.index.Path.unlink", stop)
+        with pytest.raises(KeyboardInterrupt):
+            index.add_folder(tagger, archive)
+    assert (tmp_path / "a.index" / "embeddings-1.f16").exists()
+    index = SoundIndex(index.folder)
+    index.add_folder(tagger, archive)
+    assert contents(index) == expected
+    assert sorted(os.listdir(index.folder)) == [
+        *("embeddings-2.f16", "files-2.jsonl", "index.json", "lock"),
+    ]
+
+
 KILLED = """
 import sys
 import time
