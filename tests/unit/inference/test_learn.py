@@ -456,3 +456,29 @@ def test_scores_are_scikit_learns():
     assert found["macro_F1"] == pytest.approx(
         f1_score(targets[:, :3], tagged[:, :3], average="macro")
     )
+
+
+def test_parts_of_a_recording_are_as_clips_of_their_own(tmp_path, sounds):
+    tables = {"files": ["path,labels,group"], "parts": []}
+    tables["parts"].append("path,labels,group,start,end")
+    for name in TONES:
+        wavs = []
+        for number in range(6):
+            path = sounds / name / f"{number}.wav"
+            wavs.append(sf.read(path, dtype="int16")[0])
+            tables["files"].append(f"sounds/{name}/{number}.wav,{name},{name}")
+            tables["parts"].append(
+                f"{name}.wav,{name},{name},{number},{number + 1}"
+            )
+        (tmp_path / "parts").mkdir(exist_ok=True)
+        wav = np.concatenate(wavs)
+        sf.write(tmp_path / "parts" / f"{name}.wav", wav, RATE)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "sounds").symlink_to(sounds)
+    weights = []
+    for kind, rows in tables.items():
+        (tmp_path / kind / "clips.csv").write_text("\n".join(rows))
+        make_model("clips").learn(tmp_path / kind, tmp_path / f"{kind}_model")
+        path = tmp_path / f"{kind}_model" / "model.safetensors"
+        weights.append(path.read_bytes())
+    assert weights[0] == weights[1]
