@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
+from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score
 from sklearn.pipeline import make_pipeline
@@ -335,10 +336,11 @@ def test_copies_and_groups_of_eval_are_not_learned(tmp_path, sounds, caplog):
     (clips / "clips.csv").write_text("\n".join(rows))
     make_model("clips").learn(clips, tmp_path / "with")
     weights = [
-        (tmp_path / name / "model.safetensors").read_bytes()
+        load_file(tmp_path / name / "model.safetensors")
         for name in ("without", "with")
     ]
-    assert weights[0] == weights[1]
+    # Clips are encoded in other batches
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-3, atol=1e-4)
     assert "2 clips are not learned from" in caplog.text
 
 
