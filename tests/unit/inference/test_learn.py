@@ -288,6 +288,8 @@ def test_each_clip_is_encoded_once(tmp_path, sounds):
     assert learn() == 18
     first = (tmp_path / "model" / "model.safetensors").read_bytes()
     assert learn() == 0
+    (tmp_path / "model" / "tokens.npz").write_bytes(b"PK damaged")
+    assert learn() == 18
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == first
     sf.write(clips / "low" / "new.wav", make_sound("low", seed=60), RATE)
     sf.write(clips / "high" / "0.wav", make_sound("high", seed=61)[:9000], RATE)
