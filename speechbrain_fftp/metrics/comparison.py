@@ -12,7 +12,7 @@ Authors
 """
 
 import functools
-from typing import NamedTuple
+from typing import Callable, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class Scores(NamedTuple):
     probs: np.ndarray
 
 
-def accuracy(scores, weights):
+def accuracy(scores: Scores, weights: np.ndarray) -> np.ndarray:
     """Share of clips whose class is the most probable one ``[replicates]``.
 
     ``weights`` say how often each clip counts ``[replicates, clips]``.
@@ -41,7 +41,7 @@ def accuracy(scores, weights):
     return weights @ hits / weights.sum(1)
 
 
-def mean_precision(scores, weights):
+def mean_precision(scores: Scores, weights: np.ndarray) -> np.ndarray:
     """Mean average precision; arguments and result as in ``accuracy``.
 
     Of the classes that some, but not all of the counted clips have.
@@ -89,7 +89,9 @@ def draw(groups, same_clips, replicates=REPLICATES, seed=0):
     return drawn, weights
 
 
-def bootstrap(folds, metric, **options):
+def bootstrap(
+    folds: List[List[Scores]], metric: Callable, **options
+) -> np.ndarray:
     """The metric's means over drawn folds and groups ``[replicates, runs]``.
 
     ``folds`` holds, for each fold, the ``Scores`` of the runs that are
@@ -130,7 +132,7 @@ class Difference(NamedTuple):
         return f"{self.value:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
 
 
-def mean(folds, metric):
+def mean(folds: List[List[Scores]], metric: Callable) -> np.ndarray:
     """Means over folds of each run's metric in percent ``[runs]``."""
     values = [
         [metric(run, np.ones((1, len(run.groups))))[0] for run in runs]
@@ -139,12 +141,16 @@ def mean(folds, metric):
     return 100 * np.mean(values, axis=0)
 
 
-def interval(draws):
+def interval(draws: np.ndarray) -> Tuple[float, float]:
     """The 95 % interval of bootstrapped values."""
     return tuple(np.quantile(draws, (0.025, 0.975)).tolist())
 
 
-def compare(folds, metric, signs=(1, -1)):
+def compare(
+    folds: List[List[Scores]],
+    metric: Callable,
+    signs: Sequence[int] = (1, -1),
+) -> Difference:
     """The ``Difference`` of the runs of each fold, with these signs."""
     draws = 100 * bootstrap(folds, metric) @ signs
     value = float(mean(folds, metric) @ signs)

@@ -22,7 +22,7 @@ HELP = 'pip install "speechbrain_fftp[events]"'
 COLUMNS = ("filename", "onset", "offset", "event_label")
 
 
-def event_metrics(timelines, truth, threshold=0.5):
+def event_metrics(timelines: dict, truth: dict, threshold=0.5) -> dict:
     """Scores the events of clips, with mir_eval and psds_eval.
 
     ``timelines`` maps ids to the ``Timeline`` of a clip, ``truth`` to start,
