@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from speechbrain_fftp.inference import heads
+from speechbrain_fftp.inference.threads import use_threads
 from speechbrain_fftp.inference.thresholds import learn_thresholds
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 
@@ -94,12 +95,13 @@ class HeadLearner:
         classifier = heads.with_linear(self.classifier, linear)
         if not isinstance(classifier, FrameClassifier):
             return classifier
-        return heads.fit_time_steps(
-            classifier,
-            [np.concatenate(windows) for windows in examples.tokens],
-            examples.targets,
-            regularization,
-        )
+        with use_threads(1):  # the operations are small
+            return heads.fit_time_steps(
+                classifier,
+                [np.concatenate(windows) for windows in examples.tokens],
+                examples.targets,
+                regularization,
+            )
 
     def probabilities(self, classifier, examples):
         """Those of clips, as ``AudioTagger`` computes them, ``[clips, C]``."""

@@ -25,7 +25,7 @@ def list_recordings(source):
     if os.path.isfile(source):
         return [os.fspath(source)]
     found = [
-        os.path.join(source, path)
+        os.path.normpath(os.path.join(source, path))
         for path in files_below(source, source)
         if path.lower().endswith(AUDIO_EXTENSIONS)
     ]

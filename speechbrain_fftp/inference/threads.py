@@ -66,11 +66,19 @@ class CallThreads:
             number = 1
         if os.getpid() != self.process:
             number = 1
-        if number == before:
+        with use_threads(number):
             yield
-            return
-        torch.set_num_threads(number)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def use_threads(number):
+    """Sets the number of torch's CPU threads in a block."""
+    before = torch.get_num_threads()
+    if number == before:
+        yield
+        return
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import operator
 import os
+import zipfile
 from typing import Callable
 
 import numpy as np
@@ -139,17 +140,21 @@ def encoder_digest(engine):
 
 
 def read_tokens(folder, digest):
-    """Reads what ``TokenEncoder.save`` wrote; nothing of another encoder."""
+    """Reads what ``TokenEncoder.save`` wrote.
+
+    Nothing of another encoder, or of a damaged file: it is computed again.
+    """
     path = os.path.join(folder, CACHE)
-    if not os.path.isfile(path):
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            if str(found["digest"]) != digest:
+                return {}
+            ends = np.cumsum(found["sizes"])[:-1]
+            windows = iter(np.split(found["tokens"], ends))
+            counts = found["windows"].tolist()
+            keys = json.loads(str(found["keys"]))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return {}
-    with np.load(path, allow_pickle=False) as found:
-        if str(found["digest"]) != digest:
-            return {}
-        ends = np.cumsum(found["sizes"])[:-1]
-        windows = iter(np.split(found["tokens"], ends))
-        counts = found["windows"].tolist()
-        keys = json.loads(str(found["keys"]))
     return {
         key: [next(windows) for _ in range(count)]
         for key, count in zip(keys, counts)
