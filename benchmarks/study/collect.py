@@ -22,9 +22,10 @@ from study.models import (
     windowed_figures,
 )
 from study.sound_events import score_events
-from study.uncertainty import METRICS, Scores
+from study.uncertainty import METRICS
 
 from speechbrain_fftp.datasets.speech_commands.lists import SILENCE
+from speechbrain_fftp.metrics.comparison import Scores
 
 # What a row has from the run that trained its model
 TRAINING = ("valid", "curve", "averaged_epochs", "epochs", "training_macs")

@@ -14,16 +14,15 @@ from typing import NamedTuple
 from study.folds import SEARCH
 from study.models import ROOT
 from study.plots import plot_table
-from study.uncertainty import (
-    METRICS,
+from study.uncertainty import METRICS, verdicts
+
+from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.metrics.comparison import (
     Difference,
     bootstrap,
     compare,
     interval,
-    verdicts,
 )
-
-from speechbrain_fftp.dataio.files import atomic_path
 
 PAGES = (ROOT / "docs" / "evidence.md", ROOT / "README.md")
 # A block of a page: the plan's and the table's name, the first words of the

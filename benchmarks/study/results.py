@@ -8,9 +8,9 @@ import hashlib
 import json
 
 import numpy as np
-from study.uncertainty import Scores
 
 from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.metrics.comparison import Scores
 
 
 class Results:

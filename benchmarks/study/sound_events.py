@@ -6,10 +6,10 @@ Authors
 
 import numpy as np
 import torch
-from study.uncertainty import Scores
 
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.event_scores import find_events, learn_events
+from speechbrain_fftp.metrics.comparison import Scores
 from speechbrain_fftp.metrics.events import event_counts, event_metrics
 
 

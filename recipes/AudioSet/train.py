@@ -18,6 +18,7 @@ Authors
 
 import csv
 import sys
+from pathlib import Path
 
 import torch
 from hyperpyyaml import load_hyperpyyaml
@@ -287,6 +288,8 @@ def train(brain, datasets, hparams):
 
 if __name__ == "__main__":
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
+    # Modules beside the yaml file can be named in it
+    sys.path.append(str(Path(hparams_file).resolve().parent))
     sb.utils.distributed.ddp_init_group(run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)

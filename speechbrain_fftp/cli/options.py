@@ -13,9 +13,8 @@ from speechbrain_fftp.cli.output import report
 
 YAML = "hyperparams.yaml"
 GET_MODEL = (
-    "Set --model to the inference folder of a trained model (`make demo` makes "
-    "one in results/demo/inference), or to a published one: --model "
-    "MIT/ast-finetuned-audioset-10-10-0.4593"
+    "Set --model to the inference folder of a trained model, or to a published "
+    "one: --model MIT/ast-finetuned-audioset-10-10-0.4593"
 )
 
 

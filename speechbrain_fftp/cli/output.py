@@ -57,10 +57,14 @@ def is_filled(path):
 
 
 class Output:
-    """Prints the tags or events of files in one of ``OUTPUT_FORMATS``."""
+    """Prints the tags or events of files in one of ``OUTPUT_FORMATS``.
 
-    def __init__(self, output_format, timeline):
+    A table shows the ``thresholds`` in use, by label, if there are any.
+    """
+
+    def __init__(self, output_format, timeline, thresholds=None):
         self.output_format = output_format
+        self.thresholds = thresholds
         self.timeline = timeline
         self.results = []  # printed at the end, for json
         self.table = csv.writer(sys.stdout, lineterminator="\n")
@@ -98,7 +102,11 @@ class Output:
                 times = ""
                 if self.timeline:
                     times = f"{item.start:9.2f} {item.end:9.2f}"
-                print(f"{times}  {item.probability:.3f}  {item.label}")
+                line = f"{times}  {item.probability:.3f}  {item.label}"
+                if self.thresholds is not None:
+                    threshold = self.thresholds[item.label]
+                    line = f"{line}  (threshold {threshold:.3f})"
+                print(line)
         sys.stdout.flush()
 
     def close(self):

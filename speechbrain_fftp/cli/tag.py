@@ -120,7 +120,10 @@ def print_results(args, tagger, files, errors):
     import numpy as np
     from tqdm import tqdm
 
-    printed = output.Output(args.format, args.timeline)
+    thresholds = None
+    if args.threshold == "auto":
+        thresholds = dict(zip(tagger.labels, tagger.thresholds))
+    printed = output.Output(args.format, args.timeline, thresholds)
     for folder, error in errors:
         output.report(error)
         printed.add(folder, [], output.one_line(error))

@@ -9,6 +9,7 @@ import io
 import math
 import os
 import re
+from typing import List, Tuple
 
 import numpy as np
 import soundfile as sf
@@ -50,7 +51,7 @@ STREAMED_SIZE = 0x7FFF0000  # headers of files written to a pipe claim more
 UNKNOWN_FRAMES = 2**60  # headers of streamed FLAC files claim more
 
 
-def find_audio_files(folder):
+def find_audio_files(folder: str) -> Tuple[List[str], List[OSError]]:
     """Finds the audio files below a folder by their extensions, sorted.
 
     Returns
@@ -116,7 +117,9 @@ class _AudioFile(sf.SoundFile):
         return f"{self.found / self.samplerate:.6g} of {seconds} s"
 
 
-def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
+def read_audio(
+    source, max_seconds: float = math.inf, start_seconds: float = 0.0
+) -> Tuple[np.ndarray, int, int, int]:
     """Reads an audio file, or a part of it, and averages the channels.
 
     Returns the mono waveform ``[S]`` in float32, its sampling rate in Hz, and
@@ -145,7 +148,9 @@ def read_audio(source, max_seconds=math.inf, start_seconds=0.0):
     return samples, rate, channels, frames
 
 
-def cut_audio(source, path, start_seconds, end_seconds):
+def cut_audio(
+    source, path: str, start_seconds: float, end_seconds: float
+) -> None:
     """Writes a part of an audio file as a WAV file, which must not exist.
 
     Samples, rate and channels are those of the source. Where it cannot be
@@ -272,7 +277,7 @@ def resampled_blocks(blocks, rate, sample_rate):
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def resample(samples, rate, sample_rate):
+def resample(samples, rate: int, sample_rate: int) -> np.ndarray:
     """A waveform ``[S]`` at a new rate, see ``resampled_blocks``."""
     blocks = [np.asarray(samples, np.float32)]
     return np.concatenate(list(resampled_blocks(blocks, rate, sample_rate)))

@@ -5,7 +5,7 @@ Authors
 """
 
 import dataclasses
-from typing import Optional
+from typing import List, Optional
 
 import numpy as np
 
@@ -194,7 +194,7 @@ class Timeline:
     labels: list
     thresholds: Optional[np.ndarray] = None
 
-    def tags(self, top_k=5, threshold=None) -> list:
+    def tags(self, top_k: int = 5, threshold=None) -> List[Tag]:
         """Finds the most probable labels of the file.
 
         Arguments
@@ -209,7 +209,7 @@ class Timeline:
         threshold, _ = check_thresholds(threshold, self.thresholds)
         return rank_tags(self.clip_probs, self.labels, top_k, threshold)
 
-    def smooth(self, seconds):
+    def smooth(self, seconds: float) -> "Timeline":
         """Averages time steps over some seconds, an odd number of steps.
 
         Returns
@@ -230,8 +230,12 @@ class Timeline:
         )
 
     def events(
-        self, threshold=0.5, low=None, merge_gap=0.0, min_duration=0.0
-    ) -> list:
+        self,
+        threshold=0.5,
+        low: Optional[float] = None,
+        merge_gap: float = 0.0,
+        min_duration: float = 0.0,
+    ) -> List[Event]:
         """Finds the events of each class by hysteresis thresholding.
 
         An event is a run of windows whose probabilities stay at or above

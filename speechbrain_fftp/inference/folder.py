@@ -29,7 +29,6 @@ from speechbrain_fftp.inference.config import (
     describe_module,
 )
 from speechbrain_fftp.inference.thresholds import (
-    THRESHOLDS,
     read_thresholds,
     write_thresholds,
 )
@@ -201,12 +200,12 @@ def export_inference(
     with atomic_folder(folder, needed=2 * _num_bytes(modules)) as unfinished:
         unfinished = Path(unfinished)
         _write_yaml_form(unfinished, recipe, modules, hparams)
+        if len(thresholds) > 0:
+            write_thresholds(unfinished, thresholds)
         try:
-            if len(thresholds) > 0:
-                write_thresholds(unfinished, thresholds)
             _write_data_form(unfinished, modules, hparams)
         except (ImportError, ValueError) as error:
-            for name in (*FILES, THRESHOLDS):
+            for name in FILES:
                 (unfinished / name).unlink(missing_ok=True)
             logger.warning(
                 "Only hyperparams.yaml and its weights are written, which "

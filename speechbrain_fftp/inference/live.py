@@ -5,6 +5,7 @@ Authors
 """
 
 import math
+from typing import Iterable, Iterator, Optional
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from speechbrain_fftp.inference.events import (
     moving_average,
     rise_seconds,
 )
+from speechbrain_fftp.inference.tagger import AudioTagger
 from speechbrain_fftp.inference.windows import WindowCutter
 
 STEP_HOP = 0.5  # default hop in seconds of a model that takes each frame once
@@ -26,14 +28,14 @@ LOOK_AHEAD = 0.3
 
 
 def stream_events(
-    tagger,
-    blocks,
-    window=None,
-    hop=None,
+    tagger: AudioTagger,
+    blocks: Iterable[np.ndarray],
+    window: Optional[float] = None,
+    hop: Optional[float] = None,
     threshold=0.5,
-    low=None,
-    context=None,
-):
+    low: Optional[float] = None,
+    context: Optional[float] = None,
+) -> Iterator[Event]:
     """Finds events in a stream of audio, as they begin and end.
 
     Yields each ``Event`` twice: when it has begun, with an estimate of its start

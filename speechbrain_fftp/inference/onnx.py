@@ -121,7 +121,7 @@ def export_onnx(tagger, path, report=lambda line: None):
         if importlib.util.find_spec(package) is None:
             raise ImportError(
                 f"Exporting to ONNX needs the package {package}: "
-                'pip install -c constraints.txt -e ".[export]"'
+                'pip install "speechbrain_fftp[export]"'
             )
     reference = copy_to_cpu(tagger.engine)
     reference.tag_batch(torch.zeros(1, reference.min_samples))  # checks labels
@@ -137,7 +137,7 @@ def export_onnx(tagger, path, report=lambda line: None):
         if importlib.util.find_spec("onnxruntime") is None:
             logger.warning(
                 "%s is not compared with PyTorch, which needs onnxruntime: "
-                'pip install -c constraints.txt -e ".[export]"',
+                'pip install "speechbrain_fftp[export]"',
                 path,
             )
         else:

@@ -29,8 +29,7 @@ def new_figure(rows=1):
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError(
-            "Figures need matplotlib: "
-            'pip install -c constraints.txt -e ".[demo]"'
+            "Figures need matplotlib: pip install matplotlib"
         ) from None
     figure = Figure(figsize=(10.0, 2.6 * rows), dpi=100, layout="constrained")
     axes = figure.subplots(rows, sharex=True, squeeze=False)

@@ -44,7 +44,7 @@ class Macs(NamedTuple):
         )
 
 
-def count_macs(module, *inputs):
+def count_macs(module: torch.nn.Module, *inputs) -> Macs:
     """Counts the multiply-accumulates of a forward pass, summed over the batch.
 
     Arguments

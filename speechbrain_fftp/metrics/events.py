@@ -18,11 +18,11 @@ PSDS = {
     "PSDS1": ((0.7, 0.7, 0.3), {"alpha_ct": 0.0, "alpha_st": 1.0}),
     "PSDS2": ((0.1, 0.1, 0.3), {"alpha_ct": 0.5, "alpha_st": 1.0}),
 }
-HELP = "pip install psds_eval mir_eval 'pandas<3'."
+HELP = 'pip install "speechbrain_fftp[events]"'
 COLUMNS = ("filename", "onset", "offset", "event_label")
 
 
-def event_metrics(timelines, truth, threshold=0.5):
+def event_metrics(timelines: dict, truth: dict, threshold=0.5) -> dict:
     """Scores the events of clips, with mir_eval and psds_eval.
 
     ``timelines`` maps ids to the ``Timeline`` of a clip, ``truth`` to start,

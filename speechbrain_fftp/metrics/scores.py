@@ -5,6 +5,7 @@ Authors
 """
 
 from statistics import NormalDist
+from typing import Union
 
 import numpy as np
 
@@ -18,7 +19,7 @@ def _d_prime(auc):
     return float(np.sqrt(2) * NormalDist().inv_cdf(auc))
 
 
-def tagging_metrics(targets, scores):
+def tagging_metrics(targets: np.ndarray, scores: np.ndarray) -> dict:
     """Macro mAP, AUC and d' over the classes that only some clips have.
 
     Arguments
@@ -81,7 +82,11 @@ def tagging_metrics(targets, scores):
     }
 
 
-def f1_scores(targets, probs, thresholds):
+def f1_scores(
+    targets: np.ndarray,
+    probs: np.ndarray,
+    thresholds: Union[float, np.ndarray],
+) -> dict:
     """F1 of the tags whose probability reaches a threshold.
 
     Arguments

@@ -77,7 +77,12 @@ def start_from(
     except LOADING_ERRORS as error:
         raise ValueError(f"{path}: {error}") from error
     kept = encoder.load_state_dict(state, strict=False).missing_keys
-    logger.info("Loaded %d tensors of the encoder from %s", len(state), path)
+    logger.info(
+        "Loaded %d tensors of the encoder from %s. The classifier is a new "
+        "one, and no class of that model is kept.",
+        len(state),
+        path,
+    )
     if kept:
         logger.warning(
             "%s has patches of another shape than the encoder, which keeps its "

@@ -131,7 +131,7 @@ def replace_node(recipe, name, text):
     return "".join(lines[:start]) + text + "".join(lines[stop:])
 
 
-def export(recipe, folder):
+def export(recipe, folder, thresholds=()):
     """Exports a model with random weights."""
     folder.mkdir(parents=True, exist_ok=True)
     resolved = resolve_references(recipe).getvalue()
@@ -144,7 +144,11 @@ def export(recipe, folder):
         for parameter in module.parameters():
             parameter.data += 0.1 * torch.randn_like(parameter)
     return export_inference(
-        folder / "recipe.yaml", hparams["modules"], labels, folder / "inference"
+        folder / "recipe.yaml",
+        hparams["modules"],
+        labels,
+        folder / "inference",
+        thresholds=thresholds,
     )
 
 
@@ -343,6 +347,20 @@ def test_unknown_modules_are_written_as_yaml_only(recipe, tmp_path, caplog):
     assert not set(FILES) & set(os.listdir(folder))
     tagger = AudioTagger.from_hparams(source=str(folder))
     assert tagger.tag_batch(torch.randn(1, 16000)).shape == (1, 5)
+
+
+def test_unknown_modules_keep_their_thresholds(exported, recipe, tmp_path):
+    node = "compute_features: !new:speechbrain.lobes.features.Fbank\n"
+    node += "    n_mels: 40\n"
+    limits = [0.1, 0.2, 0.3, 0.4, 0.5]
+    rows = [(x, p, 9, 0.5) for x, p in zip(exported[0]["labels"], limits)]
+    folder = export(
+        replace_node(recipe, "compute_features", node),
+        tmp_path,
+        thresholds=rows,
+    )
+    tagger = AudioTagger.from_hparams(source=str(folder))
+    np.testing.assert_allclose(tagger.thresholds, limits, rtol=1e-6)
 
 
 def test_half_precision_weights_are_read(model):

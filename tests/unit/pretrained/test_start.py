@@ -80,7 +80,9 @@ def test_own_model_of_another_clip_length(exported, file, max_frames, caplog):
         torch.nn.init.normal_(parameter)
     before = copy_of(encoder)
     source = folder / "embedding_model.ckpt" if file else str(folder)
-    names = start_from(encoder, source)
+    with caplog.at_level(logging.INFO):
+        names = start_from(encoder, source)
+    assert "classifier" in caplog.text  # which is not taken over
     assert sorted(names) == sorted(before)
     trained = hparams["embedding_model"].state_dict()
     check_taken(encoder, before, trained)
