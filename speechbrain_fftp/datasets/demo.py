@@ -148,7 +148,6 @@ def generate_clip(seed, split, number, classes):
 
     Without classes, it is silent, or has noise of any level.
 
-
     Returns its id, its samples ``[S]`` and its events as onset, offset, both in
     seconds, and class.
     """

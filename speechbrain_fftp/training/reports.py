@@ -163,4 +163,7 @@ def draw_confusion(confusion, labels, path):
         text_kw={"size": 7},
         xticks_rotation="vertical",
     )
+    for text in display.text_.flat:
+        if text.get_text() == "0":
+            text.set_visible(False)
     figure.savefig(path)
