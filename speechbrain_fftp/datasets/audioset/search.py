@@ -64,7 +64,8 @@ def walk(folder, max_depth=None):
     The split (or None) is that of the topmost folder that is named after one.
     Links are followed. Hidden folders and prepared ones are left out.
     """
-    seen, root = set(), os.path.join(folder, "")
+    seen = set()
+    root = os.path.join(folder, "")
     warn = functools.partial(logger.warning, "Skipped a folder: %s")
     for place, folders, files in os.walk(folder, True, warn, followlinks=True):
         stat = os.stat(place)

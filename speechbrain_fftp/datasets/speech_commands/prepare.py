@@ -243,7 +243,8 @@ class _Clips:
         )
         self.skipped.update(failed)
         for path, (seconds, treatments) in usable.items():
-            clip_id, wav = self.ids[path], f"{self.place}/{path}"
+            clip_id = self.ids[path]
+            wav = f"{self.place}/{path}"
             if treatments is not None:
                 self.num_trimmed += "trimmed" in treatments
                 wav = f"$data_root/{self.flac}/{clip_id}.flac"
