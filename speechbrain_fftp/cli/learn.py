@@ -69,6 +69,8 @@ def run(args, parser):
         parser.error("--max_false_alarms needs --background")
     if args.background is not None and not os.path.exists(args.background):
         parser.error(f"there is no background {args.background}")
+    if args.single_label and args.background is not None:
+        parser.error("--single_label excludes --background")
     tagger = options.load_tagger(args)
     report = tagger.learn(
         args.data_folder,

@@ -7,6 +7,7 @@ Authors
 import functools
 import logging
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -60,7 +61,12 @@ def learn(
     """Learns classes and writes a model of them, see ``AudioTagger.learn``."""
     engine = tagger.engine
     check_engine(engine, keep_classes, single_label)
-    check_output(output_folder)
+    check_output(output_folder, data_folder)
+    if single_label and background is not None:
+        raise ValueError(
+            "With single_label, each clip has exactly one class, and there is "
+            "no background: leave out one of them."
+        )
     encoder = TokenEncoder(engine, output_folder, num_workers, progress)
     data = open_data(data_folder, has_background=background is not None)
     labels = list(data.classes)
@@ -144,8 +150,13 @@ def check_engine(engine, keep_classes, single_label):
         )
 
 
-def check_output(folder):
-    """Raises a ValueError if a folder holds anything that is not of ``learn``."""
+def check_output(folder, data_folder):
+    """Raises a ValueError if a folder is of clips, or not of ``learn``."""
+    if Path(folder).resolve().is_relative_to(Path(data_folder).resolve()):
+        raise ValueError(
+            f"{folder} is in the folder of the clips: give another output "
+            "folder."
+        )
     if os.path.isdir(folder) and os.listdir(folder):
         if not os.path.isfile(os.path.join(folder, REPORT)):
             raise ValueError(
@@ -193,9 +204,18 @@ def encode_clips(tagger, data, encoder):
         ),
     )
     usable = [n for n, found in enumerate(tokens) if found is not None]
-    is_eval = [data.clips[n].split == "eval" for n in usable]
-    learned = [n for n, held_out in zip(usable, is_eval) if not held_out]
-    held_out = [n for n, held_out in zip(usable, is_eval) if held_out]
+    held_out = [n for n in usable if data.clips[n].split == "eval"]
+    eval_groups = {
+        group for clip, group in zip(data.clips, groups) if clip.split == "eval"
+    }
+    learned = [n for n in usable if groups[n] not in eval_groups]
+    n_related = len(usable) - len(learned) - len(held_out)
+    if n_related > 0:
+        logger.warning(
+            "%d clips are not learned from: they are copies of clips of the "
+            "split eval, or of their groups",
+            n_related,
+        )
     return examples.part(learned), examples.part(held_out)
 
 
@@ -281,6 +301,18 @@ def add_background(tagger, examples, places, encoder):
             for path in places
         ]
     )
+    unread = [path for path, windows in zip(places, tokens) if windows is None]
+    if len(unread) == len(places):
+        raise ValueError(
+            f"No background can be read, such as {unread[0]}: give another."
+        )
+    if unread:
+        logger.warning(
+            "%d of %d recordings of background cannot be read, such as %s",
+            len(unread),
+            len(places),
+            unread[0],
+        )
     names = list(examples.names)
     groups = list(examples.groups)
     all_tokens = list(examples.tokens)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
+from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score
 from sklearn.pipeline import make_pipeline
@@ -321,6 +322,52 @@ def test_clips_of_eval_are_only_scored(tmp_path, sounds):
     assert right > 0.7 and wrong < 0.4
 
 
+def test_copies_and_groups_of_eval_are_not_learned(tmp_path, sounds, caplog):
+    clips = tmp_path / "clips"
+    shutil.copytree(sounds, clips)
+    rows = ["path,labels,split,group"]
+    for name in TONES:
+        rows += [f"{name}/{number}.wav,{name},train," for number in range(3)]
+        rows += [f"{name}/{number}.wav,{name},eval,{name}" for number in (3, 4)]
+    (clips / "clips.csv").write_text("\n".join(rows))
+    make_model("clips").learn(clips, tmp_path / "without")
+    shutil.copy(clips / "low" / "3.wav", clips / "copy.wav")
+    rows += ["copy.wav,high,train,", "middle/5.wav,low,,middle"]
+    (clips / "clips.csv").write_text("\n".join(rows))
+    make_model("clips").learn(clips, tmp_path / "with")
+    weights = [
+        load_file(tmp_path / name / "model.safetensors")
+        for name in ("without", "with")
+    ]
+    # Clips are encoded in other batches
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-3, atol=1e-4)
+    assert "2 clips are not learned from" in caplog.text
+
+
+def test_background_that_cannot_be_read(tmp_path, sounds, caplog):
+    places = tmp_path / "places"
+    places.mkdir()
+    (places / "broken.wav").write_bytes(b"RIFF")
+    model = make_model("clips")
+    with pytest.raises(ValueError, match="broken.wav"):
+        model.learn(sounds, tmp_path / "model", background=places)
+    assert not (tmp_path / "model").exists()
+    noise = make_sound("noise", seed=0, seconds=4.0)
+    sf.write(places / "noise.wav", noise, RATE)
+    report = model.learn(sounds, tmp_path / "model", background=places)
+    assert len(report["not_read"]) == 1 and "broken.wav" in caplog.text
+
+
+def test_one_label_each_excludes_background(tmp_path, sounds):
+    """It would be learned as the first class."""
+    noise = tmp_path / "noise.wav"
+    sf.write(noise, make_sound("noise", seed=0, seconds=4.0), RATE)
+    with pytest.raises(ValueError, match="single_label"):
+        make_model("clips").learn(
+            sounds, tmp_path / "model", background=noise, single_label=True
+        )
+
+
 def test_background_has_fewer_false_alarms(tmp_path, sounds):
     """A whistle like one of the tones is an alarm unless it is background."""
     places = tmp_path / "places"
@@ -380,6 +427,9 @@ def test_other_folders_are_not_overwritten(tmp_path, sounds):
     with pytest.raises(ValueError, match="not empty"):
         make_model("clips").learn(sounds, tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    with pytest.raises(ValueError, match="folder of the clips"):
+        make_model("clips").learn(sounds, sounds / "model")
+    assert not (sounds / "model").exists()
 
 
 def test_few_clips_and_equal_classes_are_said(tmp_path, caplog):
