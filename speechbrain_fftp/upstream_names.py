@@ -19,8 +19,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 # Without a name there: the command line (SpeechBrain installs no commands),
 # what only the command line uses, and this module.
-PLUGIN_ONLY = ("cli", "inference.onnx")
-PLUGIN_ONLY += ("inference.plots", "upstream_names")
+PLUGIN_ONLY = ("cli", "inference.onnx", "inference.plots", "upstream_names")
 
 # Renamed, because SpeechBrain has a module of that name, or because it keeps
 # modules that import optional packages in ``integrations``.

@@ -142,7 +142,8 @@ class NoiseCuts:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self.samples, self.total = None, None
+        self.samples = None
+        self.total = None
 
     def __call__(self, wavs):
         """Random cuts of the concatenated recordings.

@@ -130,7 +130,8 @@ def prepare_demo(
 
 def _draw_classes(rng, num_clips):
     """Draws one to three classes per clip, all classes equally often."""
-    queue, drawn = [], []
+    queue = []
+    drawn = []
     for size in rng.integers(1, 4, num_clips):
         classes = []
         while len(classes) < size:
@@ -147,7 +148,6 @@ def generate_clip(seed, split, number, classes):
     """Generates a clip with events of some classes, given by their index.
 
     Without classes, it is silent, or has noise of any level.
-
 
     Returns its id, its samples ``[S]`` and its events as onset, offset, both in
     seconds, and class.
@@ -290,7 +290,8 @@ def _busy_signal(rng, t):
 
 def _dtmf(rng, t):
     """Random digits, each a pair of tones."""
-    on, off = rng.uniform(0.08, 0.16), rng.uniform(0.06, 0.14)
+    on = rng.uniform(0.08, 0.16)
+    off = rng.uniform(0.06, 0.14)
     digit = (t / (on + off)).astype(int)
     low = rng.choice([697, 770, 852, 941], digit[-1] + 1)[digit]
     high = rng.choice([1209, 1336, 1477], digit[-1] + 1)[digit]

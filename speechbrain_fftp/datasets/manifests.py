@@ -66,8 +66,8 @@ class DataFolder:
     # All Clips, of data whose splits are not given but assigned
     list_unsplit: Optional[Callable] = None
     notes: dict = dataclasses.field(default_factory=dict)  # for the report
-    # Says of ids without audio which files there are; None if all clips were
-    # listed because their files exist
+    # Says which audio files there are; None if all clips were listed because
+    # their files exist
     describe_files: Optional[Callable] = None
 
 
@@ -365,7 +365,6 @@ def check_missing(chosen, data, allowed):
     """Raises a ValueError if too many clips of a split have no audio."""
     if data.describe_files is None:
         return
-    missing = set()
     counts = []
     largest_fraction = 0
     for split, clips in chosen.items():
@@ -374,7 +373,6 @@ def check_missing(chosen, data, allowed):
         ids = {clip.id for clip in clips}
         absent = ids - data.audio.get(split, data.audio["train"]).available(ids)
         fraction = len(absent) / len(ids)
-        missing |= absent
         largest_fraction = max(largest_fraction, fraction)
         counts.append(
             f"{len(absent)} of {len(ids)} {split} clips ({fraction:.0%})"
@@ -382,7 +380,7 @@ def check_missing(chosen, data, allowed):
     if largest_fraction > allowed:
         enough = math.ceil(100 * largest_fraction) / 100
         raise ValueError(
-            f"No audio of {', '.join(counts)}; {data.describe_files(missing)}."
+            f"No audio of {', '.join(counts)}; {data.describe_files()}."
             " Correct the data folder, or accept that these clips are missing:"
             f" --allow_missing {enough:g} (allow_missing: {enough:g})"
         )

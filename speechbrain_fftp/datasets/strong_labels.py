@@ -45,7 +45,8 @@ def read_strong_labels(path, clips, classes, split):
         raise ValueError(
             f"{path} needs the tab-separated columns {', or '.join(known)}."
         )
-    listed, ids = {}, {}
+    listed = {}
+    ids = {}
     for line, row in read_table(path, names, delimiter="\t"):
         clip, start, end, label = (row[name] for name in names)
         if clip not in ids:

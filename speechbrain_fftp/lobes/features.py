@@ -133,9 +133,12 @@ class KaldiFbank(FrontEnd):
         preemphasis=0.97,
     ):
         super().__init__()
-        self.sample_rate, self.n_mels = sample_rate, n_mels
-        self.frame_length, self.frame_shift = frame_length, frame_shift
-        self.low_freq, self.preemphasis = low_freq, preemphasis
+        self.sample_rate = sample_rate
+        self.n_mels = n_mels
+        self.frame_length = frame_length
+        self.frame_shift = frame_shift
+        self.low_freq = low_freq
+        self.preemphasis = preemphasis
         self.window = int(sample_rate * frame_length / 1000)
         self.shift = int(sample_rate * frame_shift / 1000)
         self.n_fft = 1 << (self.window - 1).bit_length()
@@ -241,11 +244,17 @@ class MelDecibels(FrontEnd):
         high=None,
     ):
         super().__init__()
-        self.sample_rate, self.n_mels = sample_rate, n_mels
-        self.n_fft, self.hop_length = n_fft, hop_length
-        self.window, self.shift = n_fft, hop_length
-        self.f_min, self.f_max = f_min, f_max
-        self.top_db, self.low, self.high = top_db, low, high
+        self.sample_rate = sample_rate
+        self.n_mels = n_mels
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.window = n_fft
+        self.shift = hop_length
+        self.f_min = f_min
+        self.f_max = f_max
+        self.top_db = top_db
+        self.low = low
+        self.high = high
         hann = torch.hann_window(n_fft)
         self.register_buffer("hann", hann, persistent=False)
         high = sample_rate // 2 if f_max is None else f_max
@@ -313,7 +322,8 @@ class DatasetNormalization(torch.nn.Module):
 
     def __init__(self, mean=-4.2677393, std=4.5689974):
         super().__init__()
-        self.mean, self.std = mean, std
+        self.mean = mean
+        self.std = std
 
     def forward(self, x, lengths=None):
         """Normalises a batch.

@@ -102,7 +102,8 @@ class AttentionPooling(LinearSoftmaxPooling):
 
     def __init__(self, embed_dim, n_classes):
         super().__init__()
-        self.embed_dim, self.n_classes = embed_dim, n_classes
+        self.embed_dim = embed_dim
+        self.n_classes = n_classes
         self.attention = torch.nn.Linear(embed_dim, n_classes)
 
     def pool_tokens(self, probs, valid, tokens):
@@ -155,7 +156,8 @@ class FrameClassifier(torch.nn.Module):
         has_norm=True,
     ):
         super().__init__()
-        self.embed_dim, self.n_classes = embed_dim, n_classes
+        self.embed_dim = embed_dim
+        self.n_classes = n_classes
         if not 0 <= mean_seconds <= 10:
             raise ValueError(f"mean_seconds={mean_seconds} must be in 0..10.")
         self.mean_seconds = mean_seconds

@@ -83,7 +83,8 @@ class Tagger(torch.nn.Module):
             feats = self.compute_features(wavs, wav_lens)
             lens = self.compute_features.frame_lens(wav_lens, n_samples)
         else:
-            feats, lens = self.compute_features(wavs), wav_lens
+            feats = self.compute_features(wavs)
+            lens = wav_lens
         return self.mean_var_norm(feats, lens), lens
 
     def classify(self, embeddings):

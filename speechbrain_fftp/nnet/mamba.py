@@ -73,7 +73,8 @@ class Mamba(torch.nn.Module):
             )
         self.bidirectional = bidirectional
         self.backend = backend
-        self.d_state, self.d_conv = d_state, d_conv
+        self.d_state = d_state
+        self.d_conv = d_conv
         self.dt_rank = dt_rank or math.ceil(embed_dim / 16)
         self.d_inner = expand * embed_dim
         self.in_proj = torch.nn.Linear(embed_dim, 2 * self.d_inner, bias=False)

@@ -120,7 +120,8 @@ def _infer_encoder(tensors):
         tensors.pop(name, None)
     width, _, patch_size, _ = tensors[PATCHES].shape
     _, n_positions, _ = tensors["positions"].shape
-    n_mels, stride = 128, 10
+    n_mels = 128
+    stride = 10
     rows = max((n_mels - patch_size) // stride + 1, 1)
     columns = max((n_positions - 2) // rows, 1)
     return _make_encoder(
@@ -176,7 +177,8 @@ def _make_encoder(
 
 def folder_front_end(encoder, settings):
     """Features as of transformers' ASTFeatureExtractor."""
-    n_mels, frames = settings.get("num_mel_bins"), settings.get("max_length")
+    n_mels = settings.get("num_mel_bins")
+    frames = settings.get("max_length")
     if (n_mels, frames) != (encoder.n_mels, encoder.max_frames):
         raise ValueError(
             f"num_mel_bins={n_mels} and max_length={frames} are not those of "

@@ -43,9 +43,11 @@ UNUSED = (
     "model.atst_mel.mel_transform.mel_scale.fb",
 )
 
-N_MELS, PATCH_FRAMES = 64, 4
+N_MELS = 64
+PATCH_FRAMES = 4
 # Range of the features in decibels, which is scaled to -1..1
-LOW, HIGH = -79.6482, 50.6842
+LOW = -79.6482
+HIGH = 50.6842
 # Its authors find events after a median filter of 9 tokens.
 MEAN_SECONDS = 0.36
 

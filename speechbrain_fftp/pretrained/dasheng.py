@@ -31,7 +31,8 @@ PATTERNS = {
 # They follow from the front end.
 UNUSED = ("front_end.0.spectrogram.window", "front_end.0.mel_scale.fb")
 
-N_MELS, PATCH_FRAMES = 64, 4
+N_MELS = 64
+PATCH_FRAMES = 4
 # What a file does not state; folders have it in preprocessor_config.json.
 FRONT_END = {
     "sampling_rate": 16000,
@@ -44,7 +45,8 @@ FRONT_END = {
     "feature_size": N_MELS,
 }
 # The published model whose heads do not have 64 channels
-WIDTH_06B, HEADS_06B = 1280, 16
+WIDTH_06B = 1280
+HEADS_06B = 16
 
 
 def build_from_folder(checkpoint):

@@ -34,7 +34,8 @@ def read_sizes(checkpoint, names, fixed):
     ``names`` maps arguments of the encoder to keys of config.json, ``fixed``
     other keys to the values that are supported. A ValueError names the key.
     """
-    config, path = checkpoint.config, checkpoint.config_file
+    config = checkpoint.config
+    path = checkpoint.config_file
     for key, supported in fixed.items():
         if config.get(key) not in supported:
             raise ValueError(

@@ -80,7 +80,8 @@ def to_full_frequency(state, embedding, stride):
     """
     square = state[PATCHES]
     width, _, bins, frames = square.shape
-    n_mels, wanted = embedding.n_mels, embedding.patch_frames
+    n_mels = embedding.n_mels
+    wanted = embedding.patch_frames
     stride_frames, stride_bins = stride
     rows = range(0, n_mels - bins + 1, stride_bins)
     columns = range(0, max(wanted - frames, 0) + 1, stride_frames)
@@ -94,7 +95,8 @@ def to_full_frequency(state, embedding, stride):
     kernel /= len(rows) * len(columns)
     excess = frames - wanted
     if excess > 0:  # frames outside the patch count for its first and last one
-        first, last = excess // 2, excess - excess // 2
+        first = excess // 2
+        last = excess - excess // 2
         kernel[..., first] += kernel[..., :first].sum(-1)
         kernel[..., -last - 1] += kernel[..., -last:].sum(-1)
         kernel = kernel[..., first : frames - last]

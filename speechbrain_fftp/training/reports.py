@@ -146,6 +146,8 @@ def run_facts(brain, metric):
 
 def draw_confusion(confusion, labels, path):
     """Draws a matrix ``[true, predicted]``; without matplotlib, it warns."""
+    from sklearn.metrics import ConfusionMatrixDisplay
+
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -153,21 +155,15 @@ def draw_confusion(confusion, labels, path):
         return
     size = 2.5 + 0.35 * len(labels)
     figure = Figure((size, size), dpi=100, layout="constrained")
-    axes = figure.subplots()
-    fractions = confusion / confusion.sum(1, keepdims=True).clip(min=1)
-    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
-    ticks = range(len(labels))
-    axes.set_xticks(ticks, labels, rotation=90)
-    axes.set_yticks(ticks, labels)
-    axes.set(xlabel="predicted", ylabel="true")
-    for row, column in zip(*confusion.nonzero()):
-        axes.text(
-            column,
-            row,
-            str(confusion[row, column]),
-            color="white" if fractions[row, column] > 0.5 else "black",
-            ha="center",
-            va="center",
-            size=7,
-        )
+    display = ConfusionMatrixDisplay(confusion, display_labels=labels)
+    display.plot(
+        ax=figure.subplots(),
+        cmap="Blues",
+        colorbar=False,
+        text_kw={"size": 7},
+        xticks_rotation="vertical",
+    )
+    for text in display.text_.flat:
+        if text.get_text() == "0":
+            text.set_visible(False)
     figure.savefig(path)

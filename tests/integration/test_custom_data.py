@@ -19,7 +19,6 @@ import soundfile as sf
 from recipe_runs import ROOT, load_script
 from test_prepare import read_report, read_rows
 
-from speechbrain_fftp.datasets.custom.listing import read_clip_list
 from speechbrain_fftp.datasets.demo import CLASSES, SAMPLE_RATE
 
 SPLITS = ("train", "valid", "eval")
@@ -177,14 +176,6 @@ def walk_through():
     codes = shown("README.md", "Your own sounds")
     lines = "".join(codes).replace("\\\n", " ").splitlines()
     return [shlex.split(line) for line in lines if line]
-
-
-def test_the_table_shown_is_one(tmp_path):
-    (table,) = shown("docs/data.md", "Custom data", "csv")
-    (tmp_path / "clips.csv").write_text(table, "utf-8")
-    clips = read_clip_list(tmp_path / "clips.csv")
-    assert clips[0].labels == ("Siren", "Speech")
-    assert [clip.group for clip in clips] == ["monday", "monday", ""]
 
 
 def follow(words, folder):

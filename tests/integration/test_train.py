@@ -289,24 +289,3 @@ def test_one_run_in_a_folder(data_folder, tmp_path):
     finally:
         process.kill()
         process.wait()
-
-
-@pytest.mark.slow
-def test_demo_reaches_the_accuracy_that_the_readme_promises(tmp_path):
-    _, metrics = train(
-        tmp_path / "run",
-        hparams="demo.yaml",
-        **dict.fromkeys(
-            (
-                "embed_dim",
-                "depth",
-                "patch_frames",
-                "stride_frames",
-                "batch_size",
-                "number_of_epochs",
-                "lr",
-                "num_workers",
-            )
-        ),
-    )
-    assert metrics["mAP"] >= 0.9

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from recipe_runs import fail, train
+from recipe_runs import train
 
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain_fftp.cli.main import main
@@ -83,18 +83,6 @@ def test_trains_and_tells_what_sounds_when(
     assert main(["evaluate", *data, "--output", scores]) == 0
     found = json.loads(Path(scores, "metrics.json").read_text("utf-8"))
     assert metrics["events"] == pytest.approx(found["events"], nan_ok=True)
-
-
-def test_errors_name_the_table(data_folder, tmp_path):
-    path = tmp_path / "strong.csv"
-    path.write_text("a,b\n", "utf-8")
-    options = {"data_folder": data_folder, "strong_labels": path}
-    message = fail(tmp_path / "run", **OPTIONS, **options)
-    assert str(path) in message
-    options["strong_eval"] = options.pop("strong_labels")
-    path.write_text("filename\tonset\toffset\tevent_label\nx\t0\t1\ty\n")
-    message = fail(tmp_path / "run", **OPTIONS, **options)
-    assert str(path) in message
 
 
 DASHENG = {

@@ -87,16 +87,6 @@ def test_only_after_the_call_and_for_nothing_else():
     ]
 
 
-@pytest.mark.parametrize(
-    "name", ["lobes.features", "nnet.schedulers", "pretrained"]
-)
-def test_modules_of_the_same_name_stay(registered, name):
-    theirs = importlib.import_module(f"speechbrain.{name}")
-    ours = importlib.import_module(f"speechbrain_fftp.{name}")
-    assert theirs is not ours
-    assert theirs.__name__ == f"speechbrain.{name}"
-
-
 def test_a_module_that_speechbrain_has_comes_first(tmp_path):
     package = tmp_path / "speechbrain" / "augment"
     package.mkdir(parents=True)

@@ -244,7 +244,7 @@ def _open_lists(data_folder, lists, classes, cut):
         audio=audio,
         files=[*_class_list(data_folder), *paths, *files],
         notes={"audio": found.counts},
-        describe_files=lambda ids=wanted: search.describe_files(found, ids),
+        describe_files=lambda: search.describe_files(found),
     )
 
 

@@ -46,7 +46,6 @@ COUNTS = (
     "of_another_segment",
     "further_files_of_a_clip",
 )
-EXAMPLES = 1000  # unlisted files that are kept as examples, at most
 
 
 class FoundFiles(NamedTuple):
@@ -56,7 +55,7 @@ class FoundFiles(NamedTuple):
     timed: set  # ids of files that are named after their segment's start
     candidates: list  # all files that are named like an id
     counts: dict  # for the report
-    unlisted: list  # examples of the other files
+    unlisted: str | None  # one of the other files, as an example
 
 
 def walk(folder, max_depth=None):
@@ -65,7 +64,8 @@ def walk(folder, max_depth=None):
     The split (or None) is that of the topmost folder that is named after one.
     Links are followed. Hidden folders and prepared ones are left out.
     """
-    seen, root = set(), os.path.join(folder, "")
+    seen = set()
+    root = os.path.join(folder, "")
     warn = functools.partial(logger.warning, "Skipped a folder: %s")
     for place, folders, files in os.walk(folder, True, warn, followlinks=True):
         stat = os.stat(place)
@@ -112,7 +112,7 @@ def find_audio(data_folder, wanted):
     """
     best = {}
     candidates = []
-    unlisted = []
+    unlisted = None
     counts = dict.fromkeys(COUNTS, 0)
     files = (
         (folder, split, *os.path.splitext(file))
@@ -130,8 +130,7 @@ def find_audio(data_folder, wanted):
         path = os.path.join(folder, stem + extension)
         if clip_id is None:
             counts["not_listed"] += 1
-            if len(unlisted) < EXAMPLES:
-                unlisted.append(path)
+            unlisted = unlisted or path
             continue
         listed_split, listed_start = wanted[clip_id]
         if start is not None and not _is_start(float(start), listed_start):
@@ -178,27 +177,14 @@ def _is_start(number, start):
     return abs(number - start) < 1 or abs(number / 1000 - start) < 0.002
 
 
-def describe_files(found, ids):
+def describe_files(found):
     """Says which audio files there are besides those named like an id."""
     parts = [f"{found.counts['files']} audio files found"]
     if number := found.counts["not_listed"]:
-        example = found.unlisted[0]
-        remark = ""
-        for path in found.unlisted:
-            if _holds_id(path, ids):
-                example = path
-                remark = ", which holds one"
-                break
         parts.append(
             f"{number} of them not named like a listed id, such as"
-            f" {as_utf8(example)}{remark}"
+            f" {as_utf8(found.unlisted)}"
         )
     if number := found.counts["of_another_segment"]:
         parts.append(f"{number} named after another segment of their video")
     return ", ".join(parts)
-
-
-def _holds_id(path, ids):
-    """Whether an id is somewhere in the name of a file."""
-    name = os.path.basename(path)
-    return any(name[i : i + 11] in ids for i in range(len(name)))

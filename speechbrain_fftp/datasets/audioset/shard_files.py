@@ -129,7 +129,8 @@ def read_parquet_clips(paths):
         with _open_parquet(path, columns) as shard:
             for batch in shard.iter_batches(columns=columns):
                 for row in batch.to_pylist():
-                    clip_id, mids = row["video_id"] or "", row["labels"] or ()
+                    clip_id = row["video_id"] or ""
+                    mids = row["labels"] or ()
                     clips.append(Clip(clip_id, mids=unique(mids)))
     return clips
 

@@ -40,7 +40,9 @@ def use_or_convert(
     Returns duration and treatments (None for clips that are used as they are)
     of each usable path, and the reason why the others cannot be used.
     """
-    usable, failed, other = {}, {}, {}
+    usable = {}
+    failed = {}
+    other = {}
 
     def check(path):
         source = os.path.join(data_folder, path)
@@ -72,8 +74,10 @@ def use_or_convert(
         num_workers,
         f"{name or 'clips'}, to convert",
     )
-    usable.update((other[i], about) for i, about in converted.items())
-    failed.update((other[i], reason) for i, reason in not_converted.items())
+    for clip_id, found in converted.items():
+        usable[other[clip_id]] = found
+    for clip_id, reason in not_converted.items():
+        failed[other[clip_id]] = reason
     return usable, failed
 
 
@@ -86,11 +90,15 @@ def usable_seconds(path, sample_rate=16000, max_seconds=1.0):
     if extension not in EXTENSION_OF_FORMAT.values():
         return None
     with audio.open_audio(path) as file:
-        kind = EXTENSION_OF_FORMAT.get(file.format)
-        is_long = file.frames > round(max_seconds * sample_rate)
-        about = kind, file.channels, file.samplerate
-        if file.decoded or is_long or about != (extension, 1, sample_rate):
-            return None
+        is_usable = (
+            not file.decoded
+            and EXTENSION_OF_FORMAT.get(file.format) == extension
+            and file.channels == 1
+            and file.samplerate == sample_rate
+            and file.frames <= round(max_seconds * sample_rate)
+        )
+    if not is_usable:
+        return None
     samples, rate, _ = read_clip(path, math.inf)
     return len(samples) / rate
 

@@ -29,7 +29,8 @@ OTHER_WORDS = tuple(
     "backward bed bird cat dog eight five follow forward four happy house learn"
     " marvin nine one seven sheila six three tree two visual wow zero".split()
 )
-UNKNOWN, SILENCE = "_unknown_", "_silence_"
+UNKNOWN = "_unknown_"
+SILENCE = "_silence_"
 NOISE_FOLDER = "_background_noise_"
 SPLIT_LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
 COMMAND_SPLITS = ("train", *SPLIT_LISTS)
@@ -90,7 +91,8 @@ def list_words(data_folder, save_folder=None):
     Paths are sorted and relative to ``data_folder``, with ``/``. Hidden folders
     and files are skipped, and the folder that contains ``save_folder``.
     """
-    words, others = {}, []
+    words = {}
+    others = []
     save = os.path.join(os.path.realpath(save_folder or os.devnull), "")
     for word in folders_in(data_folder):
         top = os.path.join(data_folder, word)
@@ -129,7 +131,8 @@ def hash_split(speaker):
 
 def read_lists(data_folder):
     """Reads the lists of clips for validation and testing; None without any."""
-    lists, missing = {}, ""
+    lists = {}
+    missing = ""
     for split, name in SPLIT_LISTS.items():
         path = os.path.join(data_folder, name)
         if not os.path.isfile(path):
@@ -159,7 +162,8 @@ def split_clips(paths, lists=None):
     if lists is None:
         return {path: hash_split(speaker_of(path)[0]) for path in paths}, {}, 0
     stems = {path: posixpath.splitext(path)[0] for path in paths}
-    listed, absent = {}, {}
+    listed = {}
+    absent = {}
     present = set(stems.values())
     for split, entries in lists.items():
         for entry in entries:

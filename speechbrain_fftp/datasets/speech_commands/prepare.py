@@ -94,10 +94,8 @@ def prepare_speech_commands(
     """
     if skip_prep:
         return
-    data_folder, prepared_folder = (
-        os.fspath(data_folder),
-        os.fspath(prepared_folder),
-    )
+    data_folder = os.fspath(data_folder)
+    prepared_folder = os.fspath(prepared_folder)
     task = str(task)
     if task not in lists.TASKS:
         names = ", ".join(lists.TASKS)
@@ -192,8 +190,10 @@ class _Clips:
             data_folder = lists.unpack_archive(data_folder, unpacked)
             place = os.path.relpath(data_folder, prepared_folder)
             self.place = f"$data_root/{place.replace(os.sep, '/')}"
-        self.data_folder, self.prepared_folder = data_folder, prepared_folder
-        self.sample_rate, self.clip_seconds = sample_rate, clip_seconds
+        self.data_folder = data_folder
+        self.prepared_folder = prepared_folder
+        self.sample_rate = sample_rate
+        self.clip_seconds = clip_seconds
         self.words, self.others = lists.list_words(data_folder, prepared_folder)
         self.noise = self.words.pop(lists.NOISE_FOLDER, [])
         paths = list(itertools.chain(*self.words.values()))
@@ -243,7 +243,8 @@ class _Clips:
         )
         self.skipped.update(failed)
         for path, (seconds, treatments) in usable.items():
-            clip_id, wav = self.ids[path], f"{self.place}/{path}"
+            clip_id = self.ids[path]
+            wav = f"{self.place}/{path}"
             if treatments is not None:
                 self.num_trimmed += "trimmed" in treatments
                 wav = f"$data_root/{self.flac}/{clip_id}.flac"
@@ -253,7 +254,8 @@ class _Clips:
 
     def add_noise(self):
         """Reads the background recordings and writes their training parts."""
-        recordings, rate = {}, self.sample_rate
+        recordings = {}
+        rate = self.sample_rate
         for path in self.noise:
             source = os.path.join(self.data_folder, path)
             try:

@@ -202,11 +202,16 @@ class AST(torch.nn.Module):
                 f"conv_kernel={conv_kernel} needs patches that cover all mel "
                 "bins, whose tokens are in the order of time: FFTPEmbedding."
             )
-        self.n_mels, self.embed_dim = n_mels, embed_dim
-        self.depth, self.num_heads = depth, num_heads
-        self.max_frames, self.mlp_ratio = max_frames, mlp_ratio
-        self.dropout, self.norm_eps = dropout, norm_eps
-        self.pooling, self.conv_kernel = pooling, conv_kernel
+        self.n_mels = n_mels
+        self.embed_dim = embed_dim
+        self.depth = depth
+        self.num_heads = num_heads
+        self.max_frames = max_frames
+        self.mlp_ratio = mlp_ratio
+        self.dropout = dropout
+        self.norm_eps = norm_eps
+        self.pooling = pooling
+        self.conv_kernel = conv_kernel
         self.embedding = embedding
         self.position = PositionEmbedding(
             freq_patches=embedding.freq_patches,

@@ -92,11 +92,16 @@ class ATST(torch.nn.Module):
                 f"ATST needs patches of all {n_mels} mel bins, not "
                 f"{embedding.patch_bins}: FFTPEmbedding."
             )
-        self.n_mels, self.embed_dim = n_mels, embed_dim
-        self.depth, self.num_heads = depth, num_heads
-        self.max_frames, self.mlp_ratio = max_frames, mlp_ratio
-        self.dropout, self.norm_eps = dropout, norm_eps
-        self.pooling, self.has_bin_norm = pooling, has_bin_norm
+        self.n_mels = n_mels
+        self.embed_dim = embed_dim
+        self.depth = depth
+        self.num_heads = num_heads
+        self.max_frames = max_frames
+        self.mlp_ratio = mlp_ratio
+        self.dropout = dropout
+        self.norm_eps = norm_eps
+        self.pooling = pooling
+        self.has_bin_norm = has_bin_norm
         self.bin_norm = torch.nn.BatchNorm1d(n_mels) if has_bin_norm else None
         self.embedding = embedding
         self.position = PositionEmbedding(
@@ -146,7 +151,8 @@ class ATST(torch.nn.Module):
         # [B, T, F] -> [B, K * N, D] -> [B * K, N, D]
         x = self.embedding(feats, stride_frames=stride).reshape(B * K, size, -1)
         x = x + resize_positions(self.position.table, most)[:, :size]
-        mask, valid = None, None
+        mask = None
+        valid = None
         if n_frames is not None:
             counts = self.embedding.time_patches(n_frames, stride)
             valid = length_mask(counts, n_steps)

@@ -127,13 +127,20 @@ class AuM(torch.nn.Module):
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         check_embedding(embedding, n_mels, embed_dim, max_frames)
-        self.n_mels, self.embed_dim = n_mels, embed_dim
-        self.depth, self.bidirectional = depth, bidirectional
-        self.max_frames, self.backend = max_frames, backend
-        self.d_state, self.d_conv = d_state, d_conv
-        self.expand, self.dt_rank = expand, dt_rank
-        self.residual_in_fp32, self.norm_eps = residual_in_fp32, norm_eps
-        self.pooling, self.embedding = pooling, embedding
+        self.n_mels = n_mels
+        self.embed_dim = embed_dim
+        self.depth = depth
+        self.bidirectional = bidirectional
+        self.max_frames = max_frames
+        self.backend = backend
+        self.d_state = d_state
+        self.d_conv = d_conv
+        self.expand = expand
+        self.dt_rank = dt_rank
+        self.residual_in_fp32 = residual_in_fp32
+        self.norm_eps = norm_eps
+        self.pooling = pooling
+        self.embedding = embedding
         if bidirectional:
             self.position = PositionEmbedding(
                 freq_patches=embedding.freq_patches,

@@ -70,13 +70,18 @@ class CED(torch.nn.Module):
         super().__init__()
         embedding = SquarePatchEmbedding(n_mels, embed_dim, 16, 16)
         check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
-        self.n_mels, self.embed_dim = n_mels, embed_dim
-        self.depth, self.num_heads = depth, num_heads
-        self.max_frames, self.mlp_ratio = max_frames, mlp_ratio
-        self.dropout, self.norm_eps = dropout, norm_eps
+        self.n_mels = n_mels
+        self.embed_dim = embed_dim
+        self.depth = depth
+        self.num_heads = num_heads
+        self.max_frames = max_frames
+        self.mlp_ratio = mlp_ratio
+        self.dropout = dropout
+        self.norm_eps = norm_eps
         self.bin_norm = torch.nn.BatchNorm1d(n_mels)
         self.embedding = embedding
-        rows, n_steps = embedding.freq_patches, max_frames // 16
+        rows = embedding.freq_patches
+        n_steps = max_frames // 16
         positions = 0.02 * torch.randn(rows + n_steps, embed_dim)
         self.freq_positions = torch.nn.Parameter(positions[:rows].clone())
         self.time_positions = torch.nn.Parameter(positions[rows:].clone())
@@ -121,7 +126,8 @@ class CED(torch.nn.Module):
         time_positions = self.time_positions[:n_steps]
         positions = self.freq_positions[:, None] + time_positions
         x = x + positions.flatten(0, 1)
-        mask, weights = None, x.new_ones(B, 1, K * x.shape[1])
+        mask = None
+        weights = x.new_ones(B, 1, K * x.shape[1])
         if n_frames is not None:
             # Time steps of each chunk that the clip has, [B, K] -> [B * K, 1]
             counts = self.embedding.time_patches(n_frames.clamp(max=size))

@@ -183,9 +183,13 @@ class ConvNeXt1d(torch.nn.Module):
                 f"cover all {n_mels} mel bins, not {embedding.patch_bins}."
             )
         check_embedding(embedding, n_mels, embed_dim, max_frames)
-        self.n_mels, self.embed_dim, self.depth = n_mels, embed_dim, depth
-        self.max_frames, self.kernel = max_frames, kernel
-        self.mlp_ratio, self.dropout = mlp_ratio, dropout
+        self.n_mels = n_mels
+        self.embed_dim = embed_dim
+        self.depth = depth
+        self.max_frames = max_frames
+        self.kernel = kernel
+        self.mlp_ratio = mlp_ratio
+        self.dropout = dropout
         self.pooling = pooling
         self.embedding = embedding
         self.stem_norm = torch.nn.LayerNorm(embed_dim)

@@ -90,27 +90,3 @@ def test_only_its_own_files_are_kept(tmp_path):
     assert kept(path, sample_rate=8000) is None
     os.truncate(path, 10)
     assert kept(path) is None
-
-
-def test_convert_clips_does_only_what_is_missing(tmp_path):
-    asked = []
-
-    def iter_audio(ids):
-        asked.append(list(ids))
-        for clip_id in ids:
-            path = tmp_path / f"{clip_id}.wav"
-            yield clip_id, str(path) if path.exists() else None
-
-    for clip_id in "abc":
-        sf.write(tmp_path / f"{clip_id}.wav", tone(440, 1, 16000), 16000)
-    (tmp_path / "z.wav").touch()
-    clips = {"a": (10, 0), "b": (0.5, 0), "x": (10, 0), "z": (10, 0)}
-    folder = str(tmp_path)
-    expected = (
-        {"a": (1.0, []), "b": (0.5, ["trimmed"])},
-        {"x": "missing file", "z": "empty file"},
-    )
-    assert convert_clips(clips, iter_audio, folder, 16000, 2) == expected
-    assert convert_clips(clips, iter_audio, folder, 16000, 2) == expected
-    assert asked == [["a", "b", "x", "z"], ["x", "z"]]
-    assert not list(tmp_path.glob("*.tmp"))

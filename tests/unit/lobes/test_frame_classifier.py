@@ -8,10 +8,6 @@ import pytest
 import torch
 
 from speechbrain_fftp.lobes import frame_classifier as heads
-from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
 D, C = 24, 5
 POOLINGS = {
@@ -65,47 +61,6 @@ def test_steps_are_classified_one_by_one():
         expected = (step * norm.weight + norm.bias) @ linear.weight.T
         found = classifier.frame_logits(tokens)[:, i] - linear.bias
         torch.testing.assert_close(found, expected)
-
-
-def make_encoder(kind):
-    embedding = FFTPEmbedding(16, D, 10, 4)
-    if kind == "square":
-        embedding = SquarePatchEmbedding(16, D, 8, 5)
-    sizes = {"n_mels": 16, "embed_dim": D, "depth": 1, "max_frames": 60}
-    sizes.update(embedding=embedding, pooling="tokens")
-    if kind == "AuM":
-        return AuM(**sizes).eval()
-    if kind == "ConvNeXt1d":
-        return ConvNeXt1d(**sizes).eval()
-    return AST(num_heads=3, **sizes).eval()
-
-
-@pytest.mark.parametrize(
-    "kind, name",
-    [
-        ("AST", "linear softmax"),
-        ("square", "max"),
-        ("AuM", "attention"),
-        ("ConvNeXt1d", "mean"),
-    ],
-)
-@torch.no_grad()
-def test_neither_clips_nor_steps_depend_on_padding(kind, name):
-    encoder, classifier = make_encoder(kind), make_classifier(name)
-    clips = [torch.randn(1, frames, 16) for frames in (60, 31, 4)]
-    feats, lens = torch.full((3, 80, 16), torch.nan), torch.zeros(3)
-    for i, clip in enumerate(clips):
-        feats[i, : clip.shape[1]] = clip
-        lens[i] = clip.shape[1] / 80
-    tokens = encoder(feats, lens)
-    found, steps = classifier(tokens), classifier.frame_logits(tokens)
-    for i, clip in enumerate(clips):
-        alone = encoder(clip)
-        expected = classifier.frame_logits(alone)[0]
-        own = steps[i, : len(expected)]
-        torch.testing.assert_close(own, expected, atol=1e-4, rtol=0)
-        expected = classifier(alone)[0]
-        torch.testing.assert_close(found[i], expected, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("name", POOLINGS)

@@ -296,17 +296,6 @@ def test_no_source_does_nothing():
         assert torch.equal(tensor, before[name])
 
 
-def test_the_main_process_downloads_first(exported, monkeypatch):
-    from speechbrain_fftp.pretrained import start
-
-    calls = []
-    monkeypatch.setattr(
-        start, "run_on_main", lambda function, args: calls.append(args)
-    )
-    start_from(small_ast(FFTPEmbedding(40, 24, 10, 5)), exported[1])
-    assert calls == [[exported[1]]]
-
-
 @pytest.mark.parametrize("stride", [10, [10, 10]])
 def test_settings_of_either_patch_embedding(exported, tmp_path, stride):
     """``PatchEmbedding`` has a stride of frames and bins."""
@@ -342,10 +331,3 @@ def test_a_folder_of_data_alone(exported, tmp_path):
         start_from(other, tmp_path)
     with pytest.raises(ValueError, match="has sample_rate=16000, .*=8000"):
         start_from(encoder, tmp_path, 8000)
-
-
-@pytest.mark.parametrize("source", ["nothing", "a/b/c"])
-def test_a_source_that_does_not_exist(source):
-    encoder = small_ast(FFTPEmbedding(40, 24, 10, 5))
-    with pytest.raises(FileNotFoundError, match=source):
-        start_from(encoder, source)
