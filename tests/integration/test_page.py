@@ -9,9 +9,12 @@ Authors
 
 import base64
 import csv
+import functools
 import json
 import os
 import shutil
+import threading
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -22,6 +25,7 @@ import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.cli.main import main
+from speechbrain_fftp.cli.serve import Handler
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.events import step_targets
 from speechbrain_fftp.inference.onnx import export_onnx
@@ -595,6 +599,19 @@ def test_a_file_is_dropped(steps, clip):
     assert len(steps.events()) == 2
 
 
+def test_the_last_of_two_files_counts(clips, clips_tagger, tmp_path, clip):
+    long = tmp_path / "long.wav"
+    sf.write(long, np.tile(make_clip(20, SOUNDS), 6), RATE)
+    clips.choose(long)
+    clips.wait(lambda _: "Tagging long.wav" in clips.find("#status").text)
+    clips.tag(clip)
+    tags = clips_tagger.analyze(clip).tags()
+    assert list(clips.tags()) == [tag.label for tag in tags]
+    assert list(clips.tags().values()) == pytest.approx(
+        [tag.probability for tag in tags], abs=1e-3
+    )
+
+
 def test_errors_are_sentences_and_replace_results(steps, tmp_path, clip):
     files = {
         "text.wav": b"RIFF and nothing that one could hear",
@@ -639,6 +656,35 @@ def test_a_missing_or_changed_file_is_named(
         assert name in page.wait_for_error()
 
 
+class OtherHost(Handler):
+    """A server that lets pages of other hosts load its files."""
+
+    def end_headers(self):
+        self.send_header("Access-Control-Allow-Origin", "*")
+        super().end_headers()
+
+
+def test_the_runtime_may_be_on_another_host(
+    chromium, serve_page, steps_page, tmp_path, clip
+):
+    folder = tmp_path / "page"
+    shutil.copytree(steps_page, folder)
+    runtime = json.loads((folder / "runtime.json").read_text())
+    handler = functools.partial(OtherHost, directory=folder / runtime["folder"])
+    other = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+    runtime["folder"] = f"http://127.0.0.1:{other.server_port}/"
+    (folder / "runtime.json").write_text(json.dumps(runtime))
+    try:
+        with serve_page(folder) as server:
+            page = Page(chromium[0], f"http://127.0.0.1:{server.port}/")
+            page.tag(clip)
+            assert len(page.events()) == 2
+    finally:
+        other.shutdown()
+        other.server_close()
+
+
 def test_the_page_fits(steps, clip):
     steps.tag(clip)
     try:
@@ -671,6 +717,38 @@ def test_the_page_fits(steps, clip):
             assert cut == 0
     finally:
         steps.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_light_and_dark(steps, clip):
+    def set_scheme(value):
+        """Sets the colours that a user prefers."""
+        feature = {"name": "prefers-color-scheme", "value": value}
+        steps.driver.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia", {"features": [feature]}
+        )
+
+    def brightness(selector, name):
+        """Mean of the red, green and blue of an element's colour."""
+        text = steps.find(selector).value_of_css_property(name)
+        numbers = text.partition("(")[2].strip(")").split(",")[:3]
+        return np.mean([float(x) for x in numbers])
+
+    try:
+        steps.tag(clip)
+        pictures = []
+        for scheme, is_dark in (("light", False), ("dark", True)):
+            set_scheme(scheme)
+            text = brightness("body", "color")
+            back = brightness("body", "background-color")
+            assert abs(text - back) > 150
+            assert (text > back) == is_dark
+            shown = "return document.querySelector('#timeline').toDataURL()"
+            steps.wait(
+                lambda driver: driver.execute_script(shown) not in pictures
+            )
+            pictures.append(steps.driver.execute_script(shown))
+    finally:
+        steps.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {})
 
 
 def test_nothing_is_loaded_from_elsewhere_or_sent(chromium, steps, clip):
