@@ -4,8 +4,12 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+from pathlib import Path
+from unittest.mock import Mock
+
 import huggingface_hub
 import pytest
+from huggingface_hub import errors
 
 from speechbrain_fftp.pretrained.hub import FILES, find_model
 
@@ -27,6 +31,15 @@ def hub(tmp_path, monkeypatch):
     return folder, calls
 
 
+def test_paths_on_disk_need_no_hub(hub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("lab").mkdir()
+    Path("lab/model").write_bytes(b"weights")
+    for path in ("lab/model", "lab", str(tmp_path), tmp_path):
+        assert find_model(path) == Path(path)
+    assert not hub[1]
+
+
 def test_ids_and_revisions(hub):
     folder, calls = hub
     assert find_model("lab/model") == folder
@@ -41,6 +54,26 @@ def test_pickles_are_not_read(hub):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(ValueError, match="lab/model has no model.safetensors"):
         find_model("lab/model")
+
+
+@pytest.mark.parametrize(
+    "kind, expected, remedy",
+    [
+        (errors.GatedRepoError, PermissionError, "terms"),
+        (errors.RepositoryNotFoundError, FileNotFoundError, "HF_TOKEN"),
+        (errors.HfHubHTTPError, FileNotFoundError, "try again"),
+    ],
+)
+def test_errors_name_the_id_and_a_remedy(
+    hub, monkeypatch, kind, expected, remedy
+):
+    def fail(*args, **options):
+        raise kind("no answer", response=Mock(headers={}))
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    with pytest.raises(expected, match=remedy) as error:
+        find_model("lab/model")
+    assert "lab/model" in str(error.value)
 
 
 def test_a_cached_model_is_found_offline(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ Authors
 """
 
 import itertools
+import json
 import tarfile
 from types import SimpleNamespace
 
@@ -150,3 +151,21 @@ def test_shards_are_kept_unless_they_hold_other_clips(folder, monkeypatch):
     prepare(folder, number=20, clips_per_shard=5)
     assert len(encoded) == 23
     assert sorted(contents()) == sorted(list(before)[:8])
+
+
+def test_clips_that_cannot_be_read_are_not_written(tmp_path):
+    (tmp_path / "bad.flac").write_bytes(b"fLaC")
+    clips = [Clip(i, mids=("/m/a",)) for i in ("bad", "absent")]
+    converted, failed = write_shards(
+        clips,
+        AudioFiles({"bad": str(tmp_path / "bad.flac")}),
+        tmp_path / "shards",
+        classes=CLASSES,
+        sample_rate=16000,
+        clips_per_shard=1,
+    )
+    assert not converted and failed["absent"] == "missing file"
+    assert failed["bad"].startswith("unreadable")
+    assert not list((tmp_path / "shards").glob("*.tar"))
+    record = json.loads((tmp_path / "shards/shard-000000.json").read_text())
+    assert set(record["failed"]) < {"bad", "absent"}
