@@ -296,6 +296,17 @@ def test_no_source_does_nothing():
         assert torch.equal(tensor, before[name])
 
 
+def test_the_main_process_downloads_first(exported, monkeypatch):
+    from speechbrain_fftp.pretrained import start
+
+    calls = []
+    monkeypatch.setattr(
+        start, "run_on_main", lambda function, args: calls.append(args)
+    )
+    start_from(small_ast(FFTPEmbedding(40, 24, 10, 5)), exported[1])
+    assert calls == [[exported[1]]]
+
+
 @pytest.mark.parametrize("stride", [10, [10, 10]])
 def test_settings_of_either_patch_embedding(exported, tmp_path, stride):
     """``PatchEmbedding`` has a stride of frames and bins."""
