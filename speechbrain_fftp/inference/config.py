@@ -18,11 +18,9 @@ from speechbrain_fftp.lobes.features import (
     MelDecibels,
 )
 from speechbrain_fftp.lobes.frame_classifier import (
-    AttentionPooling,
     FrameClassifier,
     LinearSoftmaxPooling,
     MaxPooling,
-    MeanPooling,
 )
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.ATST import ATST
@@ -62,8 +60,6 @@ CLASSES = {
         FrameClassifier,
         LinearSoftmaxPooling,
         MaxPooling,
-        MeanPooling,
-        AttentionPooling,
         torch.nn.Sequential,
         torch.nn.Dropout,
         torch.nn.GELU,

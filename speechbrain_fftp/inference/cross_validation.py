@@ -62,7 +62,7 @@ class HeadLearner:
     Arguments
     ---------
     classifier : torch.nn.Module
-        The classifier of the model, whose last layer is learned anew.
+        The classifier of the model, whose last layer is replaced.
     single_label : bool
         Whether each clip has exactly one class.
     """

@@ -10,10 +10,7 @@ Authors
 import numpy as np
 import torch
 
-from speechbrain_fftp.lobes.frame_classifier import (
-    AttentionPooling,
-    FrameClassifier,
-)
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.nnet.tokens import own_tokens
 
 SMALLEST = 1e-6  # probability of a class without positive clips
@@ -55,17 +52,12 @@ def with_linear(classifier, linear):
     Returns
     -------
     torch.nn.Module
-        If time steps were pooled with weights of each class, they are now
-        pooled by ``LinearSoftmaxPooling``.
     """
     if isinstance(classifier, FrameClassifier):
-        pooling = classifier.pooling
-        if isinstance(pooling, AttentionPooling):
-            pooling = None
         new = FrameClassifier(
             classifier.embed_dim,
             linear.out_features,
-            pooling=pooling,
+            pooling=classifier.pooling,
             mean_seconds=classifier.mean_seconds,
             has_norm=classifier.has_norm,
         )
@@ -82,16 +74,10 @@ def add_classes(classifier, other):
     Raises
     ------
     ValueError
-        If the classifier has no classes, or cannot get others.
+        If the classifier has no classes.
     """
     if isinstance(classifier, torch.nn.Identity):
         raise ValueError("The model has no classes that could be kept.")
-    pooling = getattr(classifier, "pooling", None)
-    if isinstance(pooling, AttentionPooling):
-        raise ValueError(
-            "The model pools time steps with weights of its own for each "
-            "class: its classes cannot be kept beside others."
-        )
     first, second = last_linear(classifier), last_linear(other)
     bias = first.bias
     if bias is None:
@@ -148,7 +134,7 @@ def fit_time_steps(classifier, tokens, targets, regularization):
         """The loss, with its gradient."""
         optimizer.zero_grad()
         frames = torch.nn.functional.linear(inputs, weight, bias).sigmoid()
-        probs = classifier.pooling(frames, valid, tokens)
+        probs = classifier.pooling(frames, valid)
         loss = torch.nn.functional.binary_cross_entropy(
             probs.clamp(SMALLEST, 1 - SMALLEST), targets, reduction="sum"
         )

@@ -25,11 +25,11 @@ class LinearSoftmaxPooling(torch.nn.Module):
     Example
     -------
     >>> probs = torch.tensor([[[0.8], [0.0], [0.8]]])
-    >>> LinearSoftmaxPooling()(probs, torch.ones(1, 3, 1), None)
+    >>> LinearSoftmaxPooling()(probs, torch.ones(1, 3, 1))
     tensor([[0.8000]])
     """
 
-    def forward(self, probs, valid, tokens):
+    def forward(self, probs, valid):
         """Pools the probabilities of time steps.
 
         Arguments
@@ -38,79 +38,40 @@ class LinearSoftmaxPooling(torch.nn.Module):
             Probabilities ``[B, N, C]`` of N time steps.
         valid : torch.Tensor
             1.0 for a clip's own time steps ``[B, N, 1]``, 0.0 for padding.
-        tokens : torch.Tensor
-            What the probabilities are of, ``[B, N, D]``.
 
         Returns
         -------
         torch.Tensor
             Probabilities ``[B, C]``.
         """
-        return self.pool_tokens(probs, valid, tokens)
-
-    def pool_tokens(self, probs, valid, tokens):
-        """``forward`` of this kind of pooling."""
         probs = probs * valid
         return probs.square().sum(1) / probs.sum(1).clamp(min=SMALLEST)
 
 
-class MaxPooling(LinearSoftmaxPooling):
+class MaxPooling(torch.nn.Module):
     """The highest probability.
 
     Example
     -------
     >>> probs = torch.tensor([[[0.8], [0.0], [0.9]]])
-    >>> MaxPooling()(probs, torch.tensor([[[1.0], [1.0], [0.0]]]), None)
+    >>> MaxPooling()(probs, torch.tensor([[[1.0], [1.0], [0.0]]]))
     tensor([[0.8000]])
     """
 
-    def pool_tokens(self, probs, valid, tokens):
-        """``forward`` of this kind of pooling."""
+    def forward(self, probs, valid):
+        """Pools the probabilities of time steps.
+
+        Arguments
+        ---------
+        probs, valid : torch.Tensor
+            See ``LinearSoftmaxPooling``.
+
+        Returns
+        -------
+        torch.Tensor
+            Probabilities ``[B, C]``.
+        """
         return (probs * valid).amax(1)
-
-
-class MeanPooling(LinearSoftmaxPooling):
-    """The mean of probabilities.
-
-    Example
-    -------
-    >>> probs = torch.tensor([[[0.8], [0.0], [0.9]]])
-    >>> MeanPooling()(probs, torch.tensor([[[1.0], [1.0], [0.0]]]), None)
-    tensor([[0.4000]])
-    """
-
-    def pool_tokens(self, probs, valid, tokens):
-        """``forward`` of this kind of pooling."""
-        return (probs * valid).sum(1) / valid.sum(1)
-
-
-class AttentionPooling(LinearSoftmaxPooling):
-    """The mean of probabilities, with weights learned for each class.
-
-    Arguments
-    ---------
-    embed_dim, n_classes : int
-        Number of channels D of a token, and of classes C.
-
-    Example
-    -------
-    >>> pooling = AttentionPooling(192, 10)
-    >>> tokens = torch.rand(2, 30, 192)
-    >>> pooling(torch.rand(2, 30, 10), torch.ones(2, 30, 1), tokens).shape
-    torch.Size([2, 10])
-    """
-
-    def __init__(self, embed_dim, n_classes):
-        super().__init__()
-        self.embed_dim = embed_dim
-        self.n_classes = n_classes
-        self.attention = torch.nn.Linear(embed_dim, n_classes)
-
-    def pool_tokens(self, probs, valid, tokens):
-        """``forward`` of this kind of pooling."""
-        weights = self.attention(tokens).float()
-        weights = weights.masked_fill(valid == 0, -torch.inf).softmax(1)
-        return (probs * weights).sum(1)
 
 
 class FrameClassifier(torch.nn.Module):
@@ -197,5 +158,5 @@ class FrameClassifier(torch.nn.Module):
             Logits ``[B, 1, C]`` in float32.
         """
         valid = own_tokens(tokens).unsqueeze(2).float()
-        probs = self.pooling(self.frame_logits(tokens).sigmoid(), valid, tokens)
+        probs = self.pooling(self.frame_logits(tokens).sigmoid(), valid)
         return probs.clamp(SMALLEST, 1 - SMALLEST).logit().unsqueeze(1)

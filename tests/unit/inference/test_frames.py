@@ -19,10 +19,7 @@ from speechbrain_fftp.lobes.features import (
     KaldiFbank,
     MelDecibels,
 )
-from speechbrain_fftp.lobes.frame_classifier import (
-    AttentionPooling,
-    FrameClassifier,
-)
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, MaxPooling
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 
@@ -101,7 +98,7 @@ def test_pieces_fade_into_each_other():
         np.testing.assert_allclose(probs[8 + i], expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", [None, AttentionPooling(16, 3)])
+@pytest.mark.parametrize("pooling", [None, MaxPooling()])
 def test_folder_holds_the_classifier(tmp_path, pooling):
     modules, hparams = make_parts(pooling)
     write_folder(tmp_path / "model", modules, hparams)

@@ -28,11 +28,7 @@ from speechbrain_fftp.inference.false_alarms import (
 )
 from speechbrain_fftp.inference.torch_engine import TorchEngine
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
-from speechbrain_fftp.lobes.frame_classifier import (
-    AttentionPooling,
-    FrameClassifier,
-    LinearSoftmaxPooling,
-)
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
@@ -256,14 +252,6 @@ def test_classes_that_cannot_be_kept(tmp_path, sounds):
     with pytest.raises(ValueError, match="A already"):
         make_model("clips").learn(again, output, keep_classes=True)
     assert not output.exists()
-
-
-def test_weights_of_classes_are_no_pooling_of_others():
-    old = FrameClassifier(6, 3, pooling=AttentionPooling(6, 3))
-    new = heads.with_linear(old, torch.nn.Linear(6, 2))
-    assert type(new.pooling) is LinearSoftmaxPooling
-    with pytest.raises(ValueError, match="weights of its own"):
-        heads.add_classes(old, new)
 
 
 def test_each_clip_is_encoded_once(tmp_path, sounds):
