@@ -8,6 +8,12 @@ from typing import Optional, Protocol
 
 import numpy as np
 
+NO_CLASSES = (
+    "This model has no classes and gives embeddings only (embed_file, "
+    "encode_batch). Learn your own classes on it, with fftp-tag learn, or with "
+    "--pretrained in a recipe."
+)
+
 
 class Engine(Protocol):
     """A trained model that computes probabilities of batches of samples.

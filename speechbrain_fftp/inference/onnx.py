@@ -53,7 +53,7 @@ CHECKS = ((0.3, (1.0,)), (0.7, (1.0, 0.2, 0.6)))
 class WaveformTagger(torch.nn.Module):
     """The model of an engine, for any batch size and number of samples.
 
-    Its outputs are ``OUTPUTS``, the last one only with time steps.
+    Its outputs are ``output_names``.
 
     Arguments
     ---------
@@ -66,6 +66,7 @@ class WaveformTagger(torch.nn.Module):
         self.activate = engine.activate
         self.min_samples = engine.min_samples
         self.has_frames = engine.has_frames
+        self.has_classes = len(engine.labels) > 0
 
     def forward(self, wavs, wav_lens):
         """``[B, S], [B] -> [B, C], [B, D]``, and ``[B, N, C]`` of steps."""
@@ -76,6 +77,8 @@ class WaveformTagger(torch.nn.Module):
         lens = (wav_lens.double() * size).round() / wavs.shape[1]
         feats, lens = self.tagger.features(wavs, lens)
         tokens = self.tagger.embedding_model(feats, lens)
+        if not self.has_classes:
+            return tokens.squeeze(1)
         probs = self.activate(self.tagger.classify(tokens))
         if not self.has_frames:
             return probs, tokens.squeeze(1)
@@ -88,9 +91,10 @@ def export_onnx(tagger, path, report=lambda line: None):
 
     Inputs: ``wavs``, float32 ``[batch, samples]``, and ``wav_lens``, float32
     ``[batch]``, lengths relative to ``samples``. Outputs: ``probabilities``,
-    float32 ``[batch, classes]``; ``embeddings``, ``[batch, dim]``; and, if the
-    model classifies time steps, ``frame_probabilities``, ``[batch, steps,
-    classes]``, which mean nothing after a clip's end. Batch size and number of
+    float32 ``[batch, classes]``, if the model has classes; ``embeddings``,
+    ``[batch, dim]``; and, if the model classifies time steps,
+    ``frame_probabilities``, ``[batch, steps, classes]``, which mean nothing
+    after a clip's end. Batch size and number of
     samples are free. Weights of more than 2 GB are stored in a second file,
     ``PATH.data``.
 
@@ -124,7 +128,8 @@ def export_onnx(tagger, path, report=lambda line: None):
                 'pip install "speechbrain_fftp[export]"'
             )
     reference = copy_to_cpu(tagger.engine)
-    reference.tag_batch(torch.zeros(1, reference.min_samples))  # checks labels
+    if reference.labels:  # are they those of the classifier?
+        reference.tag_batch(torch.zeros(1, reference.min_samples))
     path = Path(path)
     with tempfile.TemporaryDirectory(
         dir=path.parent, prefix=f".{path.name}."
@@ -192,6 +197,8 @@ def describe(engine):
 
 def output_names(engine):
     """Names of the outputs of an exported engine."""
+    if not engine.labels:
+        return ("embeddings",)
     return OUTPUTS if engine.has_frames else OUTPUTS[:-1]
 
 
@@ -275,12 +282,13 @@ def largest_difference(path, engine):
         )
         embeddings = engine.encode_batch(wavs, lens).squeeze(1)
         scale = float(embeddings.abs().max())
-        found[1] /= scale
-        expected = [engine.tag_batch(wavs, lens), embeddings / scale]
+        expected = {"embeddings": embeddings}
+        if engine.labels:
+            expected["probabilities"] = engine.tag_batch(wavs, lens)
         if engine.has_frames:
-            expected.append(engine.tag_frames(wavs, lens)[1])
-        errors += [
-            np.abs(a - b.numpy()).max()
-            for a, b in zip(found, expected, strict=True)
-        ]
+            frames = engine.tag_frames(wavs, lens)[1]
+            expected["frame_probabilities"] = frames
+        for name, array in zip(output_names(engine), found, strict=True):
+            error = np.abs(array - expected[name].numpy()).max()
+            errors.append(error / scale if name == "embeddings" else error)
     return float(np.max(errors))

@@ -9,6 +9,8 @@ import os
 
 import numpy as np
 
+from speechbrain_fftp.inference.engine import NO_CLASSES
+
 EXPORT = "fftp-tag export --to onnx"
 
 
@@ -77,6 +79,8 @@ class OnnxEngine:
 
     def probabilities(self, wavs, wav_lens=None):
         """Probabilities of the clips, ``[B, C]``."""
+        if not self.labels:
+            raise ValueError(NO_CLASSES)
         [probs] = self.run(["probabilities"], wavs, wav_lens)
         return probs
 

@@ -15,6 +15,7 @@ import yaml
 
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.inference.engine import NO_CLASSES
 from speechbrain_fftp.inference.folder import has_classes
 from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.inference.threads import CallThreads
@@ -33,11 +34,6 @@ logger = get_logger(__name__)
 # Of damaged yaml and label files
 YAML_ERRORS = (SyntaxError, yaml.YAMLError, ruamel.yaml.YAMLError)
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
-NO_CLASSES = (
-    "This model has no classes and gives embeddings only (embed_file, "
-    "encode_batch). Train a tagger of your own classes on it, with fftp-tag "
-    "learn, or with --pretrained in a recipe."
-)
 
 
 class TorchEngine(Pretrained):

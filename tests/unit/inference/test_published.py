@@ -355,3 +355,26 @@ def test_import_does_not_overwrite(tmp_path, capsys):
         assert exit.value.code == 2
         assert "is not empty" in capsys.readouterr().err
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_model_without_classes_can_be_exported(tmp_path):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    from speechbrain_fftp.inference.onnx import export_onnx
+
+    path, _ = FORMS["Dasheng file"].write(tmp_path)
+    tagger = AudioTagger.from_pretrained(path)
+    exported = export_onnx(tagger, tmp_path / "model.onnx")
+    found = AudioTagger.from_pretrained(exported)
+    assert found.labels == []
+    noise = np.random.default_rng(0)
+    for seconds in (0.2, 1.0, 40.0):
+        wav = 0.1 * noise.standard_normal(int(seconds * 16000))
+        wav = wav.astype(np.float32)
+        expected = tagger.embed_file([wav])
+        limit = 1e-4 * np.abs(expected).max()
+        np.testing.assert_allclose(
+            found.embed_file([wav]), expected, rtol=0, atol=limit
+        )
+    with pytest.raises(ValueError, match="no classes"):
+        found.tag(wav, 16000)
