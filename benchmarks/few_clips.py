@@ -359,7 +359,7 @@ def main():
         {"words": encoder, "instruments": of_instruments},
     )
     rows[0]["predictions"] = {
-        " ".join(map(str, key)): predicted
+        " ".join(map(str, key)): " ".join(predicted)
         for key, (predicted, _) in found.items()
     }
     note = (
