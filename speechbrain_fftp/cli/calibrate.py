@@ -12,9 +12,9 @@ from speechbrain_fftp.cli import evaluate, options, output
 DESCRIPTION = """\
 Learns the threshold of maximum F1 for each class on the clips of a folder (as
 for fftp-tag evaluate) and writes them to thresholds.csv in the model's folder,
-for --threshold auto. Classes with few positive clips have a threshold of 0.5. With
---strong_labels, a model that classifies time steps learns its thresholds and
-the length of a moving average on events; config.json stores the length.
+for --threshold auto. Classes with few positive clips have a threshold of 0.5.
+With --strong_labels, a model that classifies time steps learns its thresholds
+and the length of a moving average on events; config.json stores the length.
 
 With --background, false alarms are counted in recordings without any of the
 sounds, and --max_false_alarms raises thresholds, those just learned or the

@@ -26,6 +26,7 @@ from speechbrain_fftp.inference.false_alarms import (
     false_alarms_per_hour,
     raise_thresholds,
 )
+from speechbrain_fftp.inference.folder import write_folder
 from speechbrain_fftp.inference.torch_engine import TorchEngine
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
@@ -522,3 +523,72 @@ def test_parts_of_a_recording_are_as_clips_of_their_own(tmp_path, sounds):
         path = tmp_path / f"{kind}_model" / "model.safetensors"
         weights.append(path.read_bytes())
     assert weights[0] == weights[1]
+
+
+def test_the_path_of_a_practitioner(tmp_path, sounds, capsys):
+    """From clips to events: learn, evaluate, calibrate, tag, export."""
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+
+    def run(*words):
+        """What a command prints."""
+        assert main([str(word) for word in words]) == 0
+        return capsys.readouterr().out
+
+    def events(model):
+        """Events of the mixed recording."""
+        words = [mixed, "--model", model, "--timeline", "--format", "json"]
+        words += [
+            "--threshold",
+            "auto",
+            "--merge_gap",
+            0.3,
+            "--min_duration",
+            0.3,
+        ]
+        [found] = json.loads(run(*words))
+        return found["events"]
+
+    base = make_model("time steps").engine
+    write_folder(tmp_path / "base", dict(base.mods), vars(base.hparams))
+    clips, held_out = tmp_path / "clips", tmp_path / "held out"
+    shutil.copytree(sounds, clips)
+    write_sounds(clips, names=["background"])
+    for name in (*TONES, "background"):
+        (held_out / name).mkdir(parents=True)
+        for seed in range(200, 204):
+            wav = make_sound(name, seed)
+            sf.write(held_out / name / f"{seed}.wav", wav, RATE)
+    for name, seed in (("known", 301), ("unseen", 302), ("later", 303)):
+        wav = make_sound("noise", seed, seconds=20.0)
+        sf.write(tmp_path / f"{name}.wav", wav, RATE)
+    pause = make_sound("noise", seed=304, seconds=2.0)
+    high, low = make_sound("high", seed=305), make_sound("low", seed=306)
+    mixed = tmp_path / "mixed.wav"
+    sf.write(mixed, np.concatenate([pause, high, pause, low, pause]), RATE)
+
+    model = tmp_path / "model"
+    words = ["learn", clips, "--model", tmp_path / "base", "--output", model]
+    words += ["--background", tmp_path / "known.wav"]
+    assert "accuracy" in run(*words)
+    scores = run("evaluate", "--model", model, "--data_folder", held_out)
+    assert scores.startswith("split    all\n")
+    assert float(scores.splitlines()[1].split()[1]) > 0.9  # mAP
+    words = ["calibrate", "--model", model, "--max_false_alarms", 1]
+    run(*words, "--background", tmp_path / "unseen.wav")
+    words = [tmp_path / "later.wav", "--model", model, "--timeline"]
+    assert (
+        run(*words, "--threshold", "auto", "--format", "csv").count("\n") == 1
+    )
+    found = events(model)
+    assert [event["label"] for event in found] == ["high", "low"]
+    for event, start in zip(found, (2.0, 5.0)):
+        assert event["start"] == pytest.approx(start, abs=0.2)
+        assert event["end"] == pytest.approx(start + 1, abs=0.2)
+    exported = tmp_path / "model.onnx"
+    words = ["export", "--model", model, "--to", "onnx", "--output", exported]
+    run(*words)
+    for other, event in zip(events(exported), found, strict=True):
+        assert other["label"] == event["label"]
+        for key in ("start", "end", "probability"):
+            assert other[key] == pytest.approx(event[key], abs=1e-3)
