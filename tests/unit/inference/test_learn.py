@@ -573,7 +573,7 @@ def test_the_path_of_a_practitioner(tmp_path, sounds, capsys):
     assert "accuracy" in run(*words)
     scores = run("evaluate", "--model", model, "--data_folder", held_out)
     assert scores.startswith("split    all\n")
-    assert float(scores.splitlines()[1].split()[1]) > 0.9  # mAP
+    assert float(scores.splitlines()[1].split()[1]) > 0.8  # mAP
     words = ["calibrate", "--model", model, "--max_false_alarms", 1]
     run(*words, "--background", tmp_path / "unseen.wav")
     words = [tmp_path / "later.wav", "--model", model, "--timeline"]
