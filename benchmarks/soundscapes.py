@@ -7,7 +7,13 @@ no note is in two; the noises are in all. OUT is a folder in AudioSet's format,
 on which ast_fftp_frames.yaml trains, with strong_train.tsv, strong_valid.tsv
 and strong_eval.tsv in AudioSet-Strong's columns.
 
+With --folds, OUT has such a folder for each of three folds, fold1 to fold3, and
+a folder ``search``, for the choice of options. Their sources are four parts,
+disjoint in speakers and recording sessions: a fold is evaluated on its own part
+and trained on those of the two others; ``search`` has the last part alone.
+
 > python benchmarks/soundscapes.py WORDS INSTRUMENTS OUT
+> python benchmarks/soundscapes.py WORDS INSTRUMENTS OUT --folds
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -15,12 +21,21 @@ Authors
 
 import argparse
 import csv
+import sys
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from speechbrain_fftp.datasets.speech_commands.lists import (
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from study.folds import (  # noqa: E402
+    SEARCH,
+    audioset_clips,
+    parts,
+    speech_commands_clips,
+)
+
+from speechbrain_fftp.datasets.speech_commands.lists import (  # noqa: E402
     NOISE_FOLDER,
     SILENCE,
     UNKNOWN,
@@ -32,6 +47,8 @@ from speechbrain_fftp.datasets.speech_commands.lists import (
 RATE, SECONDS = 16000, 10
 SIZES = {"train": 1200, "valid": 200, "eval": 400}
 SEGMENTS = {"train": "balanced_train", "valid": "valid", "eval": "eval"}
+FOLDS = 3
+INNER = 6  # one part of so many of the training clips is for validation
 MAX_SOUNDS, MAX_SECONDS = 6, 3.0
 QUIET_DB = 30  # below a clip's loudest 10 ms: not part of its sound
 SNR_DB = (6, 30)
@@ -75,6 +92,38 @@ def list_sounds(words_folder, instruments_folder):
     return found
 
 
+def fold_sounds(words_folder, instruments_folder):
+    """Paths by fold, split and label; the sources of a split are its own."""
+    folds = {fold: {} for fold in [*range(1, 1 + FOLDS), SEARCH]}
+    for folder in (words_folder, instruments_folder):
+        if folder == words_folder:
+            clips = speech_commands_clips(folder)
+            clips = [c for c in clips if c.label not in (SILENCE, UNKNOWN)]
+            paths = {clip.name: folder / clip.name for clip in clips}
+        else:
+            clips = audioset_clips(folder)
+            found = {path.stem: path for path in (folder / "audio").iterdir()}
+            paths = {
+                clip.name: next(found[x] for x in found if clip.name in x)
+                for clip in clips
+            }
+        quarters = parts(clips, FOLDS + 1)
+        for fold, splits in folds.items():
+            if fold == SEARCH:
+                test, *rest = parts(quarters[FOLDS], FOLDS + 1)
+            else:
+                test = quarters[fold - 1]
+                rest = [x for x in quarters[:FOLDS] if x is not test]
+            valid, *train = parts([c for part in rest for c in part], INNER)
+            own = {"train": sum(train, []), "valid": valid, "eval": test}
+            for split, chosen in own.items():
+                sounds = splits.setdefault(split, {})
+                for clip in chosen:
+                    label = clip.label.replace("_", " ")
+                    sounds.setdefault(label, []).append(paths[clip.name])
+    return folds
+
+
 def mix(rng, sounds, noise):
     """A soundscape ``[S]``, and the start, end and label of its sounds."""
     length = RATE * SECONDS
@@ -102,43 +151,56 @@ def write_lines(path, lines):
     path.write_text("\n".join(lines) + "\n", "utf-8")
 
 
+def write_folder(out, found, noises, sizes, seed):
+    """Writes a folder of soundscapes, given the sounds of its splits."""
+    (out / "audio").mkdir(parents=True)
+    labels = sorted({label for part in found.values() for label in part})
+    mids = {label: f"/m/scape{i:02}" for i, label in enumerate(labels)}
+    lines = [f'{i},{mids[x]},"{x}"' for i, x in enumerate(labels)]
+    write_lines(
+        out / "class_labels_indices.csv", ["index,mid,display_name", *lines]
+    )
+    for number, split in enumerate(SIZES):
+        rng = np.random.default_rng([*seed, number])
+        segments = ["# YTID, start_seconds, end_seconds, positive_labels"]
+        strong = ["segment_id\tstart_time_seconds\tend_time_seconds\tlabel"]
+        for number in range(sizes[split]):
+            clip = f"{split}{number:07}"
+            noise = noises[rng.integers(len(noises))]
+            wav, events = mix(rng, found[split], noise)
+            soundfile.write(out / "audio" / f"{clip}.flac", wav, RATE)
+            own = ",".join(sorted({mids[label] for *_, label in events}))
+            segments.append(f'{clip}, 0.000, {SECONDS}.000, "{own}"')
+            strong += (f"{clip}\t{a}\t{b}\t{mids[x]}" for a, b, x in events)
+        write_lines(out / f"{SEGMENTS[split]}_segments.csv", segments)
+        write_lines(out / f"strong_{split}.tsv", strong)
+    print(f"{out}: {len(labels)} classes")
+
+
 def main(argv=None):
-    """Writes the folder."""
+    """Writes the folder, or those of the folds."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     for name in ("words", "instruments", "out"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("--folds", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     for split, size in SIZES.items():
         parser.add_argument(f"--{split}", type=int, default=size)
     args = parser.parse_args(argv)
     if args.out.exists():
         raise SystemExit(f"soundscapes: {args.out} exists: give another folder")
-    (args.out / "audio").mkdir(parents=True)
-    found = list_sounds(args.words, args.instruments)
     noise_files = sorted((args.words / NOISE_FOLDER).iterdir())
     noises = [read(p) for p in noise_files if p.suffix in (".wav", ".flac")]
-    labels = sorted({label for part in found.values() for label in part})
-    mids = {label: f"/m/scape{i:02}" for i, label in enumerate(labels)}
-    lines = [f'{i},{mids[x]},"{x}"' for i, x in enumerate(labels)]
-    write_lines(
-        args.out / "class_labels_indices.csv",
-        ["index,mid,display_name", *lines],
-    )
-    for seed, split in enumerate(SIZES):
-        rng = np.random.default_rng([args.seed, seed])
-        segments = ["# YTID, start_seconds, end_seconds, positive_labels"]
-        strong = ["segment_id\tstart_time_seconds\tend_time_seconds\tlabel"]
-        for number in range(getattr(args, split)):
-            clip = f"{split}{number:07}"
-            noise = noises[rng.integers(len(noises))]
-            wav, events = mix(rng, found[split], noise)
-            soundfile.write(args.out / "audio" / f"{clip}.flac", wav, RATE)
-            own = ",".join(sorted({mids[label] for *_, label in events}))
-            segments.append(f'{clip}, 0.000, {SECONDS}.000, "{own}"')
-            strong += (f"{clip}\t{a}\t{b}\t{mids[x]}" for a, b, x in events)
-        write_lines(args.out / f"{SEGMENTS[split]}_segments.csv", segments)
-        write_lines(args.out / f"strong_{split}.tsv", strong)
-    print(f"{args.out}: {len(labels)} classes")
+    sizes = {split: getattr(args, split) for split in SIZES}
+    if not args.folds:
+        found = list_sounds(args.words, args.instruments)
+        write_folder(args.out, found, noises, sizes, seed=[args.seed])
+        return
+    folds = fold_sounds(args.words, args.instruments)
+    for number, (fold, found) in enumerate(folds.items()):
+        name = fold if fold == SEARCH else f"fold{fold}"
+        seed = [args.seed, 1 + number]
+        write_folder(args.out / name, found, noises, sizes, seed)
 
 
 if __name__ == "__main__":

@@ -147,8 +147,12 @@ def make_fold(folder, fold, dest, subset=None):
     """Makes the data folder of a fold, once; returns the clips of each split.
 
     ``subset`` are the arguments of ``take``; "given" means the folder's own
-    splits, so that folds differ in their seeds alone.
+    splits, so that folds differ in their seeds alone; "folders" means the
+    splits of the folders fold1, fold2, ... and search.
     """
+    if subset == "folders":
+        folder = folder / (fold if fold == SEARCH else f"fold{fold}")
+        subset = "given"
     if subset == "given":
         if not dest.exists():
             dest.parent.mkdir(parents=True, exist_ok=True)

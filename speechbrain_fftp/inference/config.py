@@ -69,7 +69,8 @@ CLASSES = {
         torch.nn.RMSNorm,
     )
 }
-NOT_SAVED = ("args", "kwargs", "device", "dtype")  # arguments
+# Arguments; the last one only matters in training
+NOT_SAVED = ("args", "kwargs", "device", "dtype", "drop_tokens")
 
 MAX_BANKS = 2**24  # elements of a filterbank
 
