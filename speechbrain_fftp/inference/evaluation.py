@@ -129,7 +129,7 @@ def list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
             sample_rate,
             max_seconds=clip.end - clip.start,
             start=clip.start,
-            always=data.cut_always or settings.get("cut_segments") == "yes",
+            always=data.cut_always,
         )
         file = io.BytesIO(content)
         file.name = clip.id
