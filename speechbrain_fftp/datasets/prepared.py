@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 BEGUN = "preparing.json"
 DONE = "prepared.json"
 LOCK = "preparing.lock"
-PATHS = ("data_folder", "test_set")  # settings that may differ: data may move
+PATHS = ("data_folder",)  # settings that may differ: data may move
 OTHER_FOLDER = "Give another folder, or delete this one to prepare it again."
 
 

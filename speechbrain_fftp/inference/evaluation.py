@@ -90,7 +90,7 @@ def list_prepared(folder, split=None):
     tables = [read_table(path, ("ID", "wav")) for path in paths]
     for _, row in itertools.chain(*tables):
         wav = row["wav"]
-        for name in ("data_root", "data_folder", "test_set"):
+        for name in ("data_root", "data_folder"):
             wav = wav.replace(f"${name}", str(places.get(name)))
         labels = (row.get("labels") or row.get("label") or "").split(";")
         clips.append(
