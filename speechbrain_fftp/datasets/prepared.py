@@ -62,8 +62,7 @@ def prepare_folder(
             yield False
             return
         _begin(folder, made_from, tables, parts, resume)
-        with files.name_full_disk(os.path.join(folder, "")):
-            yield True
+        yield True
         os.replace(os.path.join(folder, BEGUN), os.path.join(folder, DONE))
 
 

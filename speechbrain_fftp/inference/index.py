@@ -22,12 +22,7 @@ from typing import Optional
 import numpy as np
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS, find_audio_files
-from speechbrain_fftp.dataio.files import (
-    TEMPORARY,
-    locked,
-    name_full_disk,
-    write_json,
-)
+from speechbrain_fftp.dataio.files import TEMPORARY, locked, write_json
 from speechbrain_fftp.inference.many_files import READING_ERRORS, read_ahead
 
 SETTINGS = "index.json"
@@ -412,9 +407,9 @@ class SoundIndex:
         self.settings = dataclasses.replace(
             self.settings, number=self.settings.number + 1
         )
-        with name_full_disk(self.data_path), open(
-            self.data_path, "wb"
-        ) as data, open(self.list_path, "wb") as lines:
+        with open(self.data_path, "wb") as data, open(
+            self.list_path, "wb"
+        ) as lines:
             for file, row in kept:
                 data.write(rows[row : row + file.n_windows].tobytes())
                 lines.write(to_line(file))
@@ -440,7 +435,7 @@ class SoundIndex:
             (self.data_path, rows.astype(np.float16).tobytes()),
             (self.list_path, to_line(file)),
         ):
-            with name_full_disk(path), open(path, "ab") as output:
+            with open(path, "ab") as output:
                 output.write(content)
                 output.flush()
                 os.fsync(output.fileno())
