@@ -49,9 +49,8 @@ def add_options(parser):
     )
     options.add_windows(
         parser,
-        "window length (default: 2; models of time steps and a forward-only "
-        "AuM need no windows)",
-        hop_default="a quarter of a window; 0.25 for time steps; 0.5 for AuM",
+        "window length (default: 2; models of time steps need no windows)",
+        hop_default="a quarter of a window; 0.25 for time steps",
     )
     parser.add_argument(
         "--context",

@@ -30,7 +30,7 @@ class Engine:
     labels = ["sound"]
     sample_rate, max_samples, min_samples = RATE, 5 * RATE, 400
     frame_samples, single_label, thresholds = 160, False, None
-    has_frames = can_step = False
+    has_frames = False
 
     def __init__(self, gain=1.0):
         self.gain = gain
