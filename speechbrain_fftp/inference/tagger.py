@@ -476,8 +476,8 @@ class AudioTagger:
         num_workers, progress : int, bool
             As of ``tag_files``, and whether to show a progress bar.
         **options
-            For data that are not prepared: ``allow_missing``, ``unbalanced``,
-            ``test_fold`` and ``cut_segments`` of the recipe.
+            For data that are not prepared: ``allow_missing``, ``unbalanced``
+            and ``test_fold`` of the recipe.
 
         Returns
         -------
@@ -521,8 +521,7 @@ class AudioTagger:
             Custom data, such as one folder per class, see docs/data.md. Clips
             of the split ``eval`` are not learned from, but scored.
         output_folder : str
-            A new inference folder, or one to learn again, with ``report.json``;
-            what the encoder makes of the clips is kept there.
+            A new inference folder, or one to learn again, with ``report.json``.
         background : str, optional
             A recording without any of the sounds, or a folder of such. The
             first half of each is learned from; false alarms are counted in the
