@@ -31,7 +31,8 @@ def add_options(parser):
         "--output",
         required=True,
         metavar="FOLDER",
-        help="folder for the model; one of fftp-tag learn is written again",
+        help="folder for the model; one of fftp-tag learn is written again, "
+        "and only clips that are new pass through the model",
     )
     parser.add_argument(
         "--background",

@@ -67,7 +67,7 @@ def learn(
             "With single_label, each clip has exactly one class, and there is "
             "no background: leave out one of them."
         )
-    encoder = TokenEncoder(engine, num_workers, progress)
+    encoder = TokenEncoder(engine, output_folder, num_workers, progress)
     data = open_data(data_folder, has_background=background is not None)
     labels = list(data.classes)
     if keep_classes:
@@ -126,6 +126,7 @@ def learn(
     with atomic_folder(output_folder) as unfinished:
         write_folder(unfinished, dict(model.mods), vars(model.hparams))
         write_thresholds(unfinished, thresholds)
+        encoder.save(unfinished)
         write_json(os.path.join(unfinished, REPORT), report, strict=True)
     return report
 
@@ -222,7 +223,7 @@ def clip_recording(tagger, folder, clip):
     """A clip as a ``Recording``: a file, or a part of one."""
     path = os.path.join(folder, clip.path)
     if clip.end == 0:
-        return Recording(path, functools.partial(tagger.pieces, path))
+        return Recording(path, "", functools.partial(tagger.pieces, path))
 
     def read():
         """Yields the windows of the part."""
@@ -235,7 +236,8 @@ def clip_recording(tagger, folder, clip):
             raise ValueError(f"{path} ends before {clip.end:g} s")
         yield from tagger.pieces([resample(wav, rate, tagger.sample_rate)])
 
-    return Recording(f"{path} from {clip.start:g} to {clip.end:g} s", read)
+    part = f"from {clip.start:g} to {clip.end:g} s"
+    return Recording(path, part, read)
 
 
 def check_clips(data, examples, errors, single_label):
@@ -295,7 +297,7 @@ def add_background(tagger, examples, places, encoder):
 
     tokens = encoder.encode(
         [
-            Recording(f"{path} first half", functools.partial(read, path))
+            Recording(path, "first half", functools.partial(read, path))
             for path in places
         ]
     )

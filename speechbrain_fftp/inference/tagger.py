@@ -521,7 +521,8 @@ class AudioTagger:
             Custom data, such as one folder per class, see docs/data.md. Clips
             of the split ``eval`` are not learned from, but scored.
         output_folder : str
-            A new inference folder, or one to learn again, with ``report.json``.
+            A new inference folder, or one to learn again, with ``report.json``;
+            what the encoder makes of the clips is kept there.
         background : str, optional
             A recording without any of the sounds, or a folder of such. The
             first half of each is learned from; false alarms are counted in the

@@ -255,6 +255,39 @@ def test_classes_that_cannot_be_kept(tmp_path, sounds):
     assert not output.exists()
 
 
+def test_each_clip_is_encoded_once(tmp_path, sounds):
+    clips = tmp_path / "clips"
+    shutil.copytree(sounds, clips)
+    encoded = []
+
+    def learn(output="model", form="clips"):
+        """Learns; returns the number of waveforms that were encoded."""
+        model = make_model(form)
+        compute = model.engine.tokens
+
+        def count(wavs, lens):
+            encoded.extend(wavs)
+            return compute(wavs, lens)
+
+        model.engine.tokens = count
+        encoded.clear()
+        model.learn(clips, tmp_path / output)
+        return len(encoded)
+
+    assert learn() == 18
+    first = (tmp_path / "model" / "model.safetensors").read_bytes()
+    assert learn() == 0
+    (tmp_path / "model" / "tokens.npz").write_bytes(b"PK damaged")
+    assert learn() == 18
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == first
+    sf.write(clips / "low" / "new.wav", make_sound("low", seed=60), RATE)
+    sf.write(clips / "high" / "0.wav", make_sound("high", seed=61)[:9000], RATE)
+    assert learn() == 2  # a new one, and one that has changed
+    shutil.copytree(tmp_path / "model", tmp_path / "of_another")
+    assert learn("of_another", form="no classes") == 0  # the same encoder
+    assert learn("of_another", form="time steps") == 19
+
+
 def test_clips_of_eval_are_only_scored(tmp_path, sounds):
     clips = tmp_path / "clips"
     shutil.copytree(sounds, clips)
