@@ -23,7 +23,7 @@ RECORDING_PARTS = {"train": (0.0, 0.7), "valid": (0.7, 0.85), "test": (0.85, 1)}
 
 def read_recording(path, sample_rate=16000):
     """Reads a recording ``[S]`` that is long enough for all splits."""
-    samples, rate, _ = read_clip(path, math.inf)
+    samples, rate = read_clip(path, math.inf)
     samples = audio.resample(samples, rate, sample_rate)
     shortest = min(end - start for start, end in RECORDING_PARTS.values())
     if len(samples) * shortest < audio.MIN_SECONDS * sample_rate:

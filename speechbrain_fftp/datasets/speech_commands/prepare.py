@@ -165,7 +165,6 @@ class _Clips:
         if doubled:
             logger.warning("%d clips in both lists: used for testing", doubled)
         self.rows = {split: [] for split in lists.COMMAND_SPLITS}
-        self.num_trimmed = 0
 
     def add_words(self, task):
         """Adds the clips of a task; returns classes, and folders to draw from.
@@ -208,9 +207,8 @@ class _Clips:
         )
         for clip_id, reason in failed.items():
             self.skipped[path_of[clip_id]] = reason
-        for clip_id, (seconds, treatments) in converted.items():
+        for clip_id, seconds in converted.items():
             path = path_of[clip_id]
-            self.num_trimmed += "trimmed" in treatments
             row = Row(
                 ID=clip_id,
                 duration=seconds,
@@ -291,8 +289,6 @@ class _Clips:
                 logger.warning("No clip of %s in the split %s", missing, split)
         if self.skipped:
             logger.warning("Skipped files: %s; all are in %s", summary, path)
-        if number := self.num_trimmed:
-            logger.warning("Only the beginning of %d clips is used", number)
         path = os.path.join(self.prepared_folder, "classes.csv")
         write_csv(path, ("index", "label"), enumerate(classes))
         times_seen = Counter()
