@@ -252,7 +252,7 @@ def read_clip(source, max_seconds, start=0.0, always=False):
             enough = start + LONG * max(max_seconds, USUAL_SECONDS)
             source = stack.enter_context(readable_source(source, enough))
             start = _find_start(source, start, max_seconds, always)
-        samples, rate, *_ = audio.read_audio(source, max_seconds, start)
+        samples, rate = audio.read_audio(source, max_seconds, start)
     if not len(samples):
         raise ValueError("empty file")
     if len(samples) < audio.MIN_SECONDS * rate:
