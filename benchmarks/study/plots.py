@@ -8,6 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 RISING = 2 / 3  # of the runs have their last epoch among the best
 ENCODERS = {  # by yaml: name and marker
@@ -42,7 +43,7 @@ COSTS = {  # the tables of each panel
         ("long_clips", "convergence"),
     ),
 }
-DIFFERENCES = (  # what the plot says, plan, table and label
+DIFFERENCES = (  # what the plot says; plan, table and label, or one of ACROSS
     (
         "square 16/16 to FFTP 10/5, same tokens and MACs",
         ("speech_commands", "cpu_time", "square 16/16 on 48 bins"),
@@ -62,6 +63,10 @@ DIFFERENCES = (  # what the plot says, plan, table and label
     (
         "ConvNeXt1d with FFTP 11/2, 30 epochs, to x-vector, 21",
         ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
+    ),
+    (
+        "the same to the x-vector of 23 epochs, not declared",
+        ("across", "FFTP to other x-vector"),
     ),
     (
         "x-vector at 0.001 to that ConvNeXt1d, 30 epochs each",
@@ -137,7 +142,7 @@ def points_of(plans, tables):
         for label, row in plans[plan]["rows"][name].items():
             if row and row["folds"] >= 3 and "one model" not in label:
                 values = [row["values"][fold] for fold in "123"]
-                found[row["training_macs"], *values] = row, sum(values) / 3
+                found[(row["training_macs"], *values)] = row, sum(values) / 3
     return list(found.values())
 
 
@@ -168,6 +173,9 @@ def plot_cost(plans, path):
             seen[encoder] = Line2D([], [], color="k", ls="", marker=marker)
             seen[patches] = Line2D([], [], color=colour, lw=4)
         ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter("")
         ax.set_xlabel("training TMACs (log)")
         ax.set_ylabel(title.split(", ")[1])
         ax.set_title(title, fontsize=10)
@@ -177,14 +185,27 @@ def plot_cost(plans, path):
     figure.savefig(path, metadata={"Software": None})
 
 
-def plot_differences(plans, path):
+def find_contrast(figures, first, *rest):
+    """A contrast of a plan, or across plans; None if runs are missing."""
+    if first == "across":
+        return figures["across"][rest[0]]
+    if not figures["plans"][first]:
+        return None
+    table, label = rest
+    found = figures["plans"][first]["contrasts"][table][label]
+    return None if found["p"] is None else found
+
+
+def plot_differences(figures, path):
     """Paired differences with their intervals and findings."""
-    found = []
-    for text, (plan, name, label) in DIFFERENCES:
-        contrast = plans[plan] and plans[plan]["contrasts"][name][label]
-        if contrast and contrast["p"] is not None:
-            found.append((text, contrast))
-    figure = Figure((10, 0.8 + 0.32 * len(found)), dpi=100, layout="constrained")
+    found = [
+        (text, contrast)
+        for text, place in DIFFERENCES
+        if (contrast := find_contrast(figures, *place))
+    ]
+    figure = Figure(
+        (10, 0.8 + 0.32 * len(found)), dpi=100, layout="constrained"
+    )
     ax = figure.subplots()
     for y, (_, contrast) in enumerate(reversed(found)):
         open_ = contrast["finding"] == "unresolved"

@@ -53,7 +53,7 @@ ACROSS = {
         ("speech_commands", "macs", "x-vector, 128 wide"),
     ),
 }
-EVIDENCE, README = Path("/tmp/ev.md"), ROOT / "README.md"
+EVIDENCE, README = ROOT / "docs" / "evidence.md", ROOT / "README.md"
 # A table of README: plan, table, first words of the columns, how many rows
 BLOCK = r"(<!-- study (\w+) (\w+) (.*?) (\d+) -->\n).*?(<!-- end -->)"
 COLUMNS = (
@@ -94,7 +94,9 @@ Options are the learning rate and the share of cells that masks cover.
 def finished(plan, row):
     """The stored runs of a row by fold."""
     stored = plan.rows()
-    found = {fold: stored.get(plan.digest(Run(row, fold))) for fold in row.folds}
+    found = {
+        fold: stored.get(plan.digest(Run(row, fold))) for fold in row.folds
+    }
     return {fold: run for fold, run in found.items() if run}
 
 
@@ -165,7 +167,9 @@ def contrasts_of(plan, tables):
                 found[name, row.label] = row.against, arms, (1, -1)
         for entry in plan.facts["tables"][name].get("interactions", []):
             labels, others = (entry["label"], entry["against"]), entry["table"]
-            arms = [tables[t][label] for t in (name, others) for label in labels]
+            arms = [
+                tables[t][label] for t in (name, others) for label in labels
+            ]
             text = f"{labels[0]} minus {labels[1]}, here minus there"
             found[name, text] = f"table {others}", arms, (1, -1, -1, 1)
     return found
@@ -236,7 +240,13 @@ def measure_across(plans):
         folds = sorted(set.intersection(*(set(finished(*arm)) for arm in arms)))
         scores = [scores_of(*arm, folds) for arm in arms]
         value, t = differ(METRICS["accuracy"], scores, (1, -1))
-        found[name] = {**value._asdict(), "t": t, "folds": len(folds)}
+        word = "higher" if value.value > 0 else "lower"
+        found[name] = {
+            **value._asdict(),
+            "t": t,
+            "folds": len(folds),
+            "finding": "unresolved" if value.low <= 0 <= value.high else word,
+        }
     return found
 
 
@@ -461,7 +471,7 @@ def main():
         with atomic_path(path) as temporary:
             Path(temporary).write_text(text, "utf-8")
     plot_cost(figures["plans"], RESULTS / "cost.png")
-    plot_differences(figures["plans"], RESULTS / "differences.png")
+    plot_differences(figures, RESULTS / "differences.png")
 
 
 if __name__ == "__main__":

@@ -38,10 +38,10 @@ from study.models import PEERS, compose, figures, read_yaml  # noqa: E402
 from study.plan import ROOT, Plan  # noqa: E402
 from study.uncertainty import METRICS  # noqa: E402
 
+from speechbrain_fftp.dataio.files import write_json  # noqa: E402
 from speechbrain_fftp.datasets.speech_commands.lists import (  # noqa: E402
     SILENCE,
 )
-from speechbrain_fftp.dataio.files import write_json  # noqa: E402
 from speechbrain_fftp.metrics.comparison import Scores  # noqa: E402
 
 CODE = (
