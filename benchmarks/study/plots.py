@@ -43,83 +43,26 @@ COSTS = {  # the tables of each panel
         ("long_clips", "convergence"),
     ),
 }
-DIFFERENCES = (  # what the plot says; plan, table and label, or one of ACROSS
-    (
-        "square 16/16 to FFTP 10/5, same tokens and MACs",
-        ("speech_commands", "cpu_time", "square 16/16 on 48 bins"),
-    ),
-    (
-        "square 16/10 to FFTP 10/5, same MACs",
-        ("speech_commands", "macs", "square 16/10 on 128 bins, 48 wide"),
-    ),
-    (
-        "square 16/16 to FFTP 10/10, instruments, mAP",
-        ("audioset_mini", "mini", "square 16/16, no masks"),
-    ),
-    (
-        "x-vector to AST with FFTP 10/5, same MACs",
-        ("speech_commands", "macs", "x-vector, 128 wide"),
-    ),
-    (
-        "ConvNeXt1d with FFTP 11/2, 30 epochs, to x-vector, 21",
-        ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
-    ),
-    (
-        "the same to the x-vector of 23 epochs, not declared",
-        ("across", "FFTP to other x-vector"),
-    ),
-    (
-        "x-vector at 0.001 to that ConvNeXt1d, 30 epochs each",
-        ("x_vector", "epochs", "x-vector, learning rate 0.001"),
-    ),
-    (
-        "x-vector at 0.003 to that ConvNeXt1d, 30 epochs each",
-        ("x_vector", "epochs", "x-vector, learning rate 0.003"),
-    ),
-    (
-        "SpecMask of 22 % to no masks",
-        ("speech_commands", "masks", "SpecMask that covers tokens"),
-    ),
-    (
-        "SpecMask of 6.25 % to no masks, AST",
-        ("specmask_words", "published", "AST, SpecMask of 6.25 %"),
-    ),
-    (
-        "SpecMask of 6.25 % to no masks, AuM",
-        ("specmask_words", "published", "AuM, SpecMask of 6.25 %"),
-    ),
-    (
-        "square 16/16 to FFTP 10/10, 10 s, 10 epochs, mAP",
-        ("long_clips", "convergence", "square 16/16, 10 epochs"),
-    ),
-    (
-        "square 16/16 to FFTP 10/10, 10 s, 40 epochs, mAP",
-        ("long_clips", "convergence", "square 16/16, 40 epochs"),
-    ),
-    (
-        "FFTP 10/10, 80 epochs, to square 16/16, 40, 10 s, mAP",
-        ("long_clips", "convergence", "FFTP 10/10, 80 epochs"),
-    ),
-    (
-        "SpecMask of 20 % to no masks, 10 s, mAP",
-        ("long_clips", "tokens", "SpecMask of 20 %, 70 % of it full-height"),
-    ),
-    (
-        "40 % of the time steps dropped to none, 10 s, mAP",
-        ("long_clips", "tokens", "40 % of the time steps dropped"),
-    ),
-    (
-        "one model for four strides to one for stride 5",
-        ("strides", "strides", "one model, at stride 5"),
-    ),
-    (
-        "random to square weights, 10 clips of each word",
-        ("reuse", "ten", "random weights"),
-    ),
-    (
-        "windows to time steps, FFTP 10/10, event F1",
-        ("sound_events", "weak", "FFTP 10/10, 1 s windows every 0.25 s"),
-    ),
+DIFFERENCES = (  # plan, table and label, or a name of ACROSS
+    ("speech_commands", "cpu_time", "square 16/16 on 48 bins"),
+    ("speech_commands", "macs", "square 16/10 on 128 bins, 48 wide"),
+    ("audioset_mini", "mini", "square 16/16, no masks"),
+    ("long_clips", "convergence", "square 16/16, 10 epochs"),
+    ("long_clips", "convergence", "square 16/16, 40 epochs"),
+    ("long_clips", "convergence", "FFTP 10/10, 80 epochs"),
+    ("speech_commands", "macs", "x-vector, 128 wide"),
+    ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
+    ("across", "FFTP 11/2 ConvNeXt1d to x-vector of speech_commands"),
+    ("x_vector", "epochs", "x-vector, learning rate 0.001"),
+    ("x_vector", "epochs", "x-vector, learning rate 0.003"),
+    ("speech_commands", "masks", "SpecMask that covers tokens"),
+    ("specmask_words", "published", "AST, SpecMask of 6.25 %"),
+    ("specmask_words", "published", "AuM, SpecMask of 6.25 %"),
+    ("long_clips", "tokens", "SpecMask of 20 %, 70 % of it full-height"),
+    ("long_clips", "tokens", "40 % of the time steps dropped"),
+    ("strides", "strides", "one model, at stride 5"),
+    ("reuse", "ten", "random weights"),
+    ("sound_events", "weak", "FFTP 10/10, 1 s windows every 0.25 s"),
 )
 
 
@@ -185,26 +128,20 @@ def plot_cost(plans, path):
     figure.savefig(path, metadata={"Software": None})
 
 
-def find_contrast(figures, first, *rest):
-    """A contrast of a plan, or across plans; None if runs are missing."""
-    if first == "across":
-        return figures["across"][rest[0]]
-    if not figures["plans"][first]:
-        return None
-    table, label = rest
-    found = figures["plans"][first]["contrasts"][table][label]
-    return None if found["p"] is None else found
-
-
 def plot_differences(figures, path):
     """Paired differences with their intervals and findings."""
-    found = [
-        (text, contrast)
-        for text, place in DIFFERENCES
-        if (contrast := find_contrast(figures, *place))
-    ]
+    found = []
+    for plan, *rest in DIFFERENCES:
+        if plan == "across":
+            found.append((rest[0], figures["across"][rest[0]]))
+        elif measured := figures["plans"][plan]:
+            name, label = rest
+            contrast = measured["contrasts"][name][label]
+            text = f"{plan}: {label} to {contrast['against']}"
+            if contrast["p"] is not None:
+                found.append((text, contrast))
     figure = Figure(
-        (10, 0.8 + 0.32 * len(found)), dpi=100, layout="constrained"
+        (11, 0.8 + 0.32 * len(found)), dpi=100, layout="constrained"
     )
     ax = figure.subplots()
     for y, (_, contrast) in enumerate(reversed(found)):
@@ -221,7 +158,8 @@ def plot_differences(figures, path):
             va="center",
             fontsize=9,
         )
-    ax.set_yticks(range(len(found)), [text for text, _ in reversed(found)])
+    texts = [text for text, _ in reversed(found)]
+    ax.set_yticks(range(len(found)), texts, fontsize=9)
     ax.axvline(0, color="k", lw=0.8)
     ax.set_xlabel("difference in points, 95 % interval")
     ax.grid(axis="x", alpha=0.3)

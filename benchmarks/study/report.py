@@ -44,11 +44,11 @@ PLANS = (
 )
 # Differences of rows of two plans: plan, table and label of each
 ACROSS = {
-    "other x-vector": (
+    "x-vector of speech_commands to that of encoders": (
         ("speech_commands", "macs", "x-vector, 128 wide"),
         ("encoders", "long", "x-vector, 128 wide"),
     ),
-    "FFTP to other x-vector": (
+    "FFTP 11/2 ConvNeXt1d to x-vector of speech_commands": (
         ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
         ("speech_commands", "macs", "x-vector, 128 wide"),
     ),
@@ -158,21 +158,17 @@ def measure_row(plan, row):
 
 
 def contrasts_of(plan, tables):
-    """Rows and signs of each declared contrast, by table and label."""
-    found = {}
+    """Each declared contrast: table, label, name of the other, rows, signs."""
     for name, rows in tables.items():
         for row in rows.values():
             if row.against:
                 arms = [row, rows[row.against]]
-                found[name, row.label] = row.against, arms, (1, -1)
+                yield name, row.label, row.against, arms, (1, -1)
         for entry in plan.facts["tables"][name].get("interactions", []):
-            labels, others = (entry["label"], entry["against"]), entry["table"]
-            arms = [
-                tables[t][label] for t in (name, others) for label in labels
-            ]
+            labels, other = (entry["label"], entry["against"]), entry["table"]
+            arms = [tables[t][label] for t in (name, other) for label in labels]
             text = f"{labels[0]} minus {labels[1]}, here minus there"
-            found[name, text] = f"table {others}", arms, (1, -1, -1, 1)
-    return found
+            yield name, text, f"table {other}", arms, (1, -1, -1, 1)
 
 
 def measure_contrasts(plan, tables):
@@ -182,21 +178,18 @@ def measure_contrasts(plan, tables):
     correction as one without any difference.
     """
     found, differences = {name: {} for name in tables}, []
-    for (name, label), (against, arms, signs) in contrasts_of(
-        plan, tables
-    ).items():
+    for name, label, against, arms, signs in contrasts_of(plan, tables):
         wanted = set.intersection(*(set(row.folds) for row in arms))
         done = wanted.intersection(*(finished(plan, row) for row in arms))
-        entry = found[name][label] = {"against": against, "folds": len(done)}
-        difference = Difference(0.0, -100.0, 100.0, 1.0)
+        entry = {"against": against, "folds": len(done), "complete": False}
+        found[name][label] = entry
+        differences.append(Difference(0.0, -100.0, 100.0, 1.0))
         if done:
             scores = [scores_of(plan, row, sorted(done)) for row in arms]
             value, entry["t"] = differ(METRICS[plan.metric], scores, signs)
             entry.update(value=value.value, low=value.low, high=value.high)
             if done == wanted:
-                difference = value
-        differences.append(difference)
-        entry["complete"] = done == wanted
+                differences[-1], entry["complete"] = value, True
     words = verdicts(differences, plan.facts["margin"])
     entries = [entry for table in found.values() for entry in table.values()]
     for entry, (p, word) in zip(entries, words):
@@ -390,8 +383,7 @@ def plan_page(plan, measured):
         )
     lines += trials(plan)
     for name, facts in plan.facts["tables"].items():
-        marker = f"<!-- study {plan.name} {name} -->"
-        lines += [f"## {facts['title']}", "", marker, "", table(measured, name)]
+        lines += [f"## {facts['title']}", "", table(measured, name)]
     lines.append(
         f"{measured['runs']} runs in {measured['cpu_hours']:.1f} CPU hours, of "
         f"commits {', '.join(measured['commits'])}."
