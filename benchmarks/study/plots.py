@@ -52,7 +52,7 @@ DIFFERENCES = (  # plan, table and label, or a name of ACROSS
     ("long_clips", "convergence", "FFTP 10/10, 80 epochs"),
     ("speech_commands", "macs", "x-vector, 128 wide"),
     ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
-    ("across", "FFTP 11/2 ConvNeXt1d to x-vector of speech_commands"),
+    ("across", "FFTP 11/2 ConvNeXt1d minus x-vector of speech_commands"),
     ("x_vector", "epochs", "x-vector, learning rate 0.001"),
     ("x_vector", "epochs", "x-vector, learning rate 0.003"),
     ("speech_commands", "masks", "SpecMask that covers tokens"),
@@ -137,7 +137,7 @@ def plot_differences(figures, path):
         elif measured := figures["plans"][plan]:
             name, label = rest
             contrast = measured["contrasts"][name][label]
-            text = f"{plan}: {label} to {contrast['against']}"
+            text = f"{plan}: {label} minus {contrast['against']}"
             if contrast["p"] is not None:
                 found.append((text, contrast))
     figure = Figure(

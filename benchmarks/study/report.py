@@ -44,11 +44,11 @@ PLANS = (
 )
 # Differences of rows of two plans: plan, table and label of each
 ACROSS = {
-    "x-vector of speech_commands to that of encoders": (
+    "x-vector of speech_commands minus that of encoders": (
         ("speech_commands", "macs", "x-vector, 128 wide"),
         ("encoders", "long", "x-vector, 128 wide"),
     ),
-    "FFTP 11/2 ConvNeXt1d to x-vector of speech_commands": (
+    "FFTP 11/2 ConvNeXt1d minus x-vector of speech_commands": (
         ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
         ("speech_commands", "macs", "x-vector, 128 wide"),
     ),
@@ -342,9 +342,12 @@ def table(measured, name, shown=None, count=None):
         "| " + " | ".join(c for c, w in zip(line, wanted) if w) + " |"
         for line in [columns, ["---"] * len(columns), *rows[:count]]
     ]
-    for label in [x for x in contrasts if x not in measured["rows"][name]]:
-        text, t, p, finding = contrast_cells(contrasts[label])
-        lines += ["", f"{label}: {text}, t {t}, p {p}: {finding}."]
+    for label, contrast in contrasts.items():
+        if label not in measured["rows"][name]:
+            _, t, p, finding = contrast_cells(contrast)
+            shown = points(contrast) if "value" in contrast else "-"
+            place = f"{label} ({contrast['against']})"
+            lines += ["", f"{place}: {shown}, t {t}, p {p}: {finding}."]
     return "\n".join(lines) + "\n"
 
 

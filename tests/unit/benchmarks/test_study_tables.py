@@ -54,7 +54,7 @@ def test_figures_are_those_of_stored_predictions(name, report, figures):
     plan, measured = report.Plan(name), figures["plans"][name]
     stored = plan.rows()
     if measured is None:
-        assert not stored
+        assert not stored or not plan.chosen_path.exists()
         return
     assert measured["runs"] == len(stored)
     known = {plan.digest(run) for run in plan.runs()}
