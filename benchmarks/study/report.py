@@ -29,6 +29,7 @@ from speechbrain_fftp.metrics.comparison import (  # noqa: E402
     bootstrap,
     compare,
     interval,
+    mean,
 )
 
 PLANS = (
@@ -112,7 +113,7 @@ def differ(metric, arms, signs):
     """
     folds = [list(runs) for runs in zip(*arms)]
     found = compare(folds, metric, signs)
-    values = [compare([runs], metric, signs).value for runs in folds]
+    values = [mean([runs], metric) @ signs for runs in folds]
     return found, t_interval(values)
 
 
