@@ -43,13 +43,41 @@ PARTS = {
         "hparams/stock/Google-speech-commands/convnext_fftp.yaml",
         "hparams/stock/Google-speech-commands/inference/convnext_fftp.yaml",
     ),
+    "audioset": (
+        "speechbrain_fftp/lobes/features.py",
+        "speechbrain_fftp/lobes/tagger.py",
+        "speechbrain_fftp/nnet/schedulers.py",
+        "speechbrain_fftp/augment/mixup.py",
+        "tools/audioset/speechbrain/utils/tagging_metrics.py",
+        "tests/upstream/test_audioset_recipe.py",
+        "tests/upstream/test_kaldi_features.py",
+        "tests/upstream/test_mixup.py",
+        "tests/upstream/test_tagger.py",
+        "tests/upstream/test_tagging_metrics.py",
+        "tests/upstream/test_warmup_cosine.py",
+        "recipes/AudioSet/train.py",
+        "tools/audioset/recipes/AudioSet/Tagging/README.md",
+        "tools/audioset/recipes/AudioSet/Tagging/audioset_prepare.py",
+        "hparams/stock/AudioSet/Tagging/ast_fftp.yaml",
+        "hparams/stock/AudioSet/Tagging/inference/ast_fftp.yaml",
+        "tools/audioset/tests/samples/AudioSet/balanced_train_segments.csv",
+        "tools/audioset/tests/samples/AudioSet/class_labels_indices.csv",
+        "tools/audioset/tests/samples/AudioSet/eval_segments.csv",
+    ),
+    "audioset-shards": (
+        "tests/upstream/test_audio_shards.py",
+        "tools/audioset/recipes/AudioSet/Tagging/audio_shards.py",
+        "tools/audioset/recipes/AudioSet/Tagging/extra_requirements.txt",
+        "hparams/stock/AudioSet/Tagging/ast_fftp_shards.yaml",
+    ),
 }
 
 
 def upstream_path(here):
     """The path in SpeechBrain of a file of this project.
 
-    SpeechBrain has one flat folder of unit tests.
+    SpeechBrain has one flat folder of unit tests. Files that only the export
+    has are in ``tools/audioset``, under their paths in SpeechBrain.
 
     Example
     -------
@@ -57,12 +85,16 @@ def upstream_path(here):
     'speechbrain/augment/freq_domain.py'
     >>> upstream_path("hparams/stock/ESC50/classification/ast_fftp.yaml")
     'recipes/ESC50/classification/hparams/ast_fftp.yaml'
+    >>> upstream_path("tools/audioset/speechbrain/utils/tagging_metrics.py")
+    'speechbrain/utils/tagging_metrics.py'
     """
     if here.startswith("speechbrain_fftp/"):
         name = here.removeprefix("speechbrain_fftp/").removesuffix(".py")
         name = name.replace("/", ".")
         name = {**RENAMED, **MERGED}.get(name, name)
         return f"speechbrain/{name.replace('.', '/')}.py"
+    here = here.removeprefix("tools/audioset/")
+    here = re.sub(r"^recipes/AudioSet/(?=train.py)", r"\g<0>Tagging/", here)
     here = re.sub(r"^tests/upstream/", "tests/unittests/", here)
     pattern = r"^hparams/stock/(.+?)/((?:inference/)?\w+\.yaml)$"
     return re.sub(pattern, r"recipes/\1/hparams/\2", here)
