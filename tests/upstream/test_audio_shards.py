@@ -127,7 +127,9 @@ def test_shards_are_kept_unless_they_hold_other_clips(
     recipe.write_shards(dataset, folder, clips_per_shard=3)
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     recipe.write_shards(dataset, folder, clips_per_shard=3)
-    assert before == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert before == {
+        path: path.stat().st_mtime_ns for path in folder.iterdir()
+    }
     dataset.data.pop("-3")
     with pytest.raises(ValueError, match="shards"):
         recipe.write_shards(dataset, folder, clips_per_shard=3)
