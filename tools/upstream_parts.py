@@ -48,7 +48,7 @@ PARTS = {
         "speechbrain_fftp/lobes/tagger.py",
         "speechbrain_fftp/nnet/schedulers.py",
         "speechbrain_fftp/augment/mixup.py",
-        "tools/audioset/speechbrain/utils/tagging_metrics.py",
+        "tools/upstream_files/speechbrain/utils/tagging_metrics.py",
         "tests/upstream/test_audioset_recipe.py",
         "tests/upstream/test_kaldi_features.py",
         "tests/upstream/test_mixup.py",
@@ -56,19 +56,38 @@ PARTS = {
         "tests/upstream/test_tagging_metrics.py",
         "tests/upstream/test_warmup_cosine.py",
         "recipes/AudioSet/train.py",
-        "tools/audioset/recipes/AudioSet/Tagging/README.md",
-        "tools/audioset/recipes/AudioSet/Tagging/audioset_prepare.py",
+        "tools/upstream_files/recipes/AudioSet/Tagging/README.md",
+        "tools/upstream_files/recipes/AudioSet/Tagging/audioset_prepare.py",
         "hparams/stock/AudioSet/Tagging/ast_fftp.yaml",
         "hparams/stock/AudioSet/Tagging/inference/ast_fftp.yaml",
-        "tools/audioset/tests/samples/AudioSet/balanced_train_segments.csv",
-        "tools/audioset/tests/samples/AudioSet/class_labels_indices.csv",
-        "tools/audioset/tests/samples/AudioSet/eval_segments.csv",
+        "tools/upstream_files/tests/samples/AudioSet/balanced_train_segments.csv",
+        "tools/upstream_files/tests/samples/AudioSet/class_labels_indices.csv",
+        "tools/upstream_files/tests/samples/AudioSet/eval_segments.csv",
     ),
     "audioset-shards": (
         "tests/upstream/test_audio_shards.py",
-        "tools/audioset/recipes/AudioSet/Tagging/audio_shards.py",
-        "tools/audioset/recipes/AudioSet/Tagging/extra_requirements.txt",
+        "tools/upstream_files/recipes/AudioSet/Tagging/audio_shards.py",
+        "tools/upstream_files/recipes/AudioSet/Tagging/extra_requirements.txt",
         "hparams/stock/AudioSet/Tagging/ast_fftp_shards.yaml",
+    ),
+    "aum": (
+        "speechbrain_fftp/nnet/convolution.py",
+        "speechbrain_fftp/nnet/mamba.py",
+        "speechbrain_fftp/nnet/selective_scan/__init__.py",
+        "speechbrain_fftp/nnet/selective_scan/torch_backend.py",
+        "speechbrain_fftp/lobes/models/AuM.py",
+        "tests/upstream/test_AuM.py",
+        "tests/upstream/test_selective_scan.py",
+        "hparams/stock/Google-speech-commands/aum_fftp.yaml",
+        "hparams/stock/Google-speech-commands/inference/aum_fftp.yaml",
+    ),
+    "aum-triton": (
+        "speechbrain_fftp/nnet/selective_scan/__init__.py",
+        "speechbrain_fftp/nnet/selective_scan/mamba_ssm_backend.py",
+        "speechbrain_fftp/nnet/selective_scan/triton_backend.py",
+        "speechbrain_fftp/nnet/selective_scan/triton_gradient.py",
+        "speechbrain_fftp/nnet/selective_scan/triton_kernels.py",
+        "tests/upstream/test_triton_scan.py",
     ),
 }
 
@@ -76,8 +95,9 @@ PARTS = {
 def upstream_path(here):
     """The path in SpeechBrain of a file of this project.
 
-    SpeechBrain has one flat folder of unit tests. Files that only the export
-    has are in ``tools/audioset``, under their paths in SpeechBrain.
+    SpeechBrain has one flat folder of unit tests, and another one for tests of
+    what needs optional packages. Files for SpeechBrain alone are in
+    ``tools/upstream_files``, under their paths there.
 
     Example
     -------
@@ -85,7 +105,9 @@ def upstream_path(here):
     'speechbrain/augment/freq_domain.py'
     >>> upstream_path("hparams/stock/ESC50/classification/ast_fftp.yaml")
     'recipes/ESC50/classification/hparams/ast_fftp.yaml'
-    >>> upstream_path("tools/audioset/speechbrain/utils/tagging_metrics.py")
+    >>> upstream_path(
+    ...     "tools/upstream_files/speechbrain/utils/tagging_metrics.py"
+    ... )
     'speechbrain/utils/tagging_metrics.py'
     """
     if here.startswith("speechbrain_fftp/"):
@@ -93,8 +115,12 @@ def upstream_path(here):
         name = name.replace("/", ".")
         name = {**RENAMED, **MERGED}.get(name, name)
         return f"speechbrain/{name.replace('.', '/')}.py"
-    here = here.removeprefix("tools/audioset/")
-    here = re.sub(r"^recipes/AudioSet/(?=train.py)", r"\g<0>Tagging/", here)
+    if here.startswith("tools/upstream_files/"):  # for SpeechBrain alone
+        return here.removeprefix("tools/upstream_files/")
+    if here.endswith("test_triton_scan.py"):
+        return "speechbrain/integrations/tests/test_triton_scan.py"
+    if here == "recipes/AudioSet/train.py":
+        return "recipes/AudioSet/Tagging/train.py"
     here = re.sub(r"^tests/upstream/", "tests/unittests/", here)
     pattern = r"^hparams/stock/(.+?)/((?:inference/)?\w+\.yaml)$"
     return re.sub(pattern, r"recipes/\1/hparams/\2", here)

@@ -32,11 +32,14 @@ def read(folder):
 
 
 def export_own_files(folder, part):
-    """Copies a part's files, and applies its patch to them alone."""
+    """Copies a part's files, and applies its patch to those copied so far."""
     upstream.copy_files(folder, part)
     patch = upstream.patch_path(part)
     if patch.is_file():
-        own = [f"--include={upstream_path(x)}" for x in PARTS[part]]
+        names = list(PARTS)
+        parts = names[: names.index(part) + 1]
+        copied = {upstream_path(x) for name in parts for x in PARTS[name]}
+        own = [f"--include={path}" for path in sorted(copied)]
         subprocess.run(
             ["git", "apply", *own, patch],
             cwd=folder,

@@ -20,7 +20,9 @@ collect_ignore = [
 ]
 # Modules that only the export has
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
-speechbrain.utils.__path__.append(str(TOOLS / "audioset/speechbrain/utils"))
+speechbrain.utils.__path__.append(
+    str(TOOLS / "upstream_files/speechbrain/utils")
+)
 
 
 @pytest.fixture
