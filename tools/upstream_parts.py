@@ -65,8 +65,8 @@ PARTS = {
         "tools/upstream_files/tests/samples/AudioSet/eval_segments.csv",
     ),
     "audioset-shards": (
-        "tests/upstream/test_audio_shards.py",
-        "tools/upstream_files/recipes/AudioSet/Tagging/audio_shards.py",
+        "tests/upstream/test_shards.py",
+        "tools/upstream_files/speechbrain/dataio/shards.py",
         "tools/upstream_files/recipes/AudioSet/Tagging/extra_requirements.txt",
         "hparams/stock/AudioSet/Tagging/ast_fftp_shards.yaml",
     ),

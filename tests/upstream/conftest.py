@@ -10,19 +10,16 @@ from pathlib import Path
 
 import pytest
 
+import speechbrain.dataio
 import speechbrain.utils
 
 # Of recipes, in a checkout of SpeechBrain
-collect_ignore = [
-    "test_audio_shards.py",
-    "test_audioset_recipe.py",
-    "test_gsc_recipe.py",
-]
+collect_ignore = ["test_audioset_recipe.py", "test_gsc_recipe.py"]
 # Modules that only the export has
-TOOLS = Path(__file__).resolve().parents[2] / "tools"
-speechbrain.utils.__path__.append(
-    str(TOOLS / "upstream_files/speechbrain/utils")
-)
+FILES = Path(__file__).resolve().parents[2] / "tools" / "upstream_files"
+for package in (speechbrain.dataio, speechbrain.utils):
+    folder = FILES / package.__name__.replace(".", "/")
+    package.__path__.append(str(folder))
 
 
 @pytest.fixture

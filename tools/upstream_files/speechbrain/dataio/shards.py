@@ -1,4 +1,4 @@
-"""Training clips in tar shards, for data sets with too many files.
+"""Clips in tar shards, for data sets with too many files.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -41,6 +41,18 @@ def write_shards(dataset, folder, clips_per_shard=1000, seed=0):
     ------
     ValueError
         If the folder holds shards of other clips, or other files.
+
+    Example
+    -------
+    >>> import pytest
+    >>> _ = pytest.importorskip("webdataset")
+    >>> from speechbrain.dataio.dataset import DynamicItemDataset
+    >>> tmpdir = getfixture("tmpdir")
+    >>> _ = tmpdir.join("dog.wav").write("audio")
+    >>> data = {"dog": {"wav": str(tmpdir / "dog.wav")}}
+    >>> write_shards(DynamicItemDataset(data), tmpdir / "shards")
+    >>> sorted(path.basename for path in tmpdir.join("shards").listdir())
+    ['clips-000000.tar', 'shards.json']
     """
     import webdataset
 
@@ -103,6 +115,20 @@ class ShardDataset(IterableDataset):
     ------
     ValueError
         If there are fewer clips than a batch has.
+
+    Example
+    -------
+    >>> import pytest
+    >>> _ = pytest.importorskip("webdataset")
+    >>> from speechbrain.dataio.dataset import DynamicItemDataset
+    >>> from speechbrain.utils.epoch_loop import EpochCounter
+    >>> tmpdir = getfixture("tmpdir")
+    >>> _ = tmpdir.join("dog.wav").write("audio")
+    >>> data = {"dog": {"wav": str(tmpdir / "dog.wav"), "label": "bark"}}
+    >>> dataset = DynamicItemDataset(data, output_keys=["id", "label"])
+    >>> write_shards(dataset, tmpdir / "shards")
+    >>> list(ShardDataset(dataset, tmpdir / "shards", 1, EpochCounter(5)))
+    [{'id': 'dog', 'label': 'bark'}]
     """
 
     def __init__(

@@ -5,19 +5,12 @@ Authors
 """
 
 import itertools
-import runpy
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-
-@pytest.fixture
-def recipe():
-    """What the module of the recipe defines."""
-    pytest.importorskip("webdataset")
-    path = "recipes/AudioSet/Tagging/audio_shards.py"
-    return SimpleNamespace(**runpy.run_path(path))
+pytest.importorskip("webdataset")
 
 
 @pytest.fixture
@@ -56,11 +49,13 @@ def read_ids(stream, num_workers=0):
     return list(itertools.chain(*batches))
 
 
-def test_an_epoch_has_every_clip_once(recipe, dataset, tmp_path):
+def test_an_epoch_has_every_clip_once(dataset, tmp_path):
+    from speechbrain.dataio import shards
+
     folder = tmp_path / "shards"
-    recipe.write_shards(dataset, folder, clips_per_shard=3)
+    shards.write_shards(dataset, folder, clips_per_shard=3)
     assert len(list(folder.glob("*.tar"))) == 7
-    items = list(recipe.ShardDataset(dataset, folder, 2, epochs(1)))
+    items = list(shards.ShardDataset(dataset, folder, 2, epochs(1)))
     assert sorted(item["id"] for item in items) == sorted(dataset.data)
     for item in items:
         assert item["size"] == -int(item["id"])
@@ -68,18 +63,19 @@ def test_an_epoch_has_every_clip_once(recipe, dataset, tmp_path):
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_order_after_a_resume(recipe, dataset, tmp_path, num_workers):
+def test_order_after_a_resume(dataset, tmp_path, num_workers):
+    from speechbrain.dataio import shards
     from speechbrain.utils.checkpoints import Checkpointer
     from speechbrain.utils.epoch_loop import EpochCounter
 
     folder = tmp_path / "shards"
-    recipe.write_shards(dataset, folder, clips_per_shard=3)
+    shards.write_shards(dataset, folder, clips_per_shard=3)
 
     def train(last, stop_after):
         """Orders of the epochs until a training is interrupted."""
         counter = EpochCounter(limit=last)
         options = {"batch_size": 4, "epoch_counter": counter, "seed": 7}
-        stream = recipe.ShardDataset(dataset, folder, **options)
+        stream = shards.ShardDataset(dataset, folder, **options)
         checkpointer = Checkpointer(tmp_path / str(last), {"counter": counter})
         checkpointer.recover_if_possible()
         orders = []
@@ -96,11 +92,13 @@ def test_order_after_a_resume(recipe, dataset, tmp_path, num_workers):
     assert whole[0] != whole[1] and len(set(whole[1])) >= 16
 
 
-def test_order_depends_on_the_seed(recipe, dataset, tmp_path):
-    recipe.write_shards(dataset, tmp_path / "shards", clips_per_shard=3)
+def test_order_depends_on_the_seed(dataset, tmp_path):
+    from speechbrain.dataio import shards
+
+    shards.write_shards(dataset, tmp_path / "shards", clips_per_shard=3)
     orders = [
         read_ids(
-            recipe.ShardDataset(
+            shards.ShardDataset(
                 dataset, tmp_path / "shards", 2, epochs(1), seed=seed
             )
         )
@@ -109,42 +107,46 @@ def test_order_depends_on_the_seed(recipe, dataset, tmp_path):
     assert orders[0] == orders[1] != orders[2]
 
 
-def test_processes_and_workers_read_different_shards(recipe, dataset, tmp_path):
-    recipe.write_shards(dataset, tmp_path / "shards", clips_per_shard=3)
+def test_processes_and_workers_read_different_shards(dataset, tmp_path):
+    from speechbrain.dataio import shards
+
+    shards.write_shards(dataset, tmp_path / "shards", clips_per_shard=3)
     seen = []
     for rank in (0, 1):
-        stream = recipe.ShardDataset(dataset, tmp_path / "shards", 2, epochs(1))
+        stream = shards.ShardDataset(dataset, tmp_path / "shards", 2, epochs(1))
         stream.rank, stream.num_processes, stream.steps_per_epoch = rank, 2, 5
         seen.append(set(read_ids(stream, num_workers=2)))
     assert not seen[0] & seen[1]
     assert len(seen[0] | seen[1]) > 12
 
 
-def test_shards_are_kept_unless_they_hold_other_clips(
-    recipe, dataset, tmp_path
-):
+def test_shards_are_kept_unless_they_hold_other_clips(dataset, tmp_path):
+    from speechbrain.dataio import shards
+
     folder = tmp_path / "shards"
-    recipe.write_shards(dataset, folder, clips_per_shard=3)
+    shards.write_shards(dataset, folder, clips_per_shard=3)
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    recipe.write_shards(dataset, folder, clips_per_shard=3)
+    shards.write_shards(dataset, folder, clips_per_shard=3)
     assert before == {
         path: path.stat().st_mtime_ns for path in folder.iterdir()
     }
     dataset.data.pop("-3")
     with pytest.raises(ValueError, match="shards"):
-        recipe.write_shards(dataset, folder, clips_per_shard=3)
+        shards.write_shards(dataset, folder, clips_per_shard=3)
     (folder / "shards.json").unlink()  # as if interrupted
-    recipe.write_shards(dataset, folder, clips_per_shard=10)
+    shards.write_shards(dataset, folder, clips_per_shard=10)
     assert len(list(folder.glob("*.tar"))) == 2
 
 
-def test_errors(recipe, dataset, tmp_path):
+def test_errors(dataset, tmp_path):
+    from speechbrain.dataio import shards
+
     folder = tmp_path / "shards"
-    recipe.write_shards(dataset, folder, clips_per_shard=10)
-    stream = recipe.ShardDataset(dataset, folder, 2, epochs(1))
+    shards.write_shards(dataset, folder, clips_per_shard=10)
+    stream = shards.ShardDataset(dataset, folder, 2, epochs(1))
     with pytest.raises(ValueError, match="2 shards"):
         read_ids(stream, num_workers=3)
     with pytest.raises(ValueError, match="20 clips"):
-        recipe.ShardDataset(dataset, folder, 21, epochs(1))
+        shards.ShardDataset(dataset, folder, 21, epochs(1))
     with pytest.raises(ValueError, match="1.wav"):
-        recipe.write_shards(dataset, tmp_path)
+        shards.write_shards(dataset, tmp_path)
