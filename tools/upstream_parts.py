@@ -122,7 +122,9 @@ def upstream_path(here):
     if here == "recipes/AudioSet/train.py":
         return "recipes/AudioSet/Tagging/train.py"
     here = re.sub(r"^tests/upstream/", "tests/unittests/", here)
-    pattern = r"^hparams/stock/(.+?)/((?:inference/)?\w+\.yaml)$"
+    # Yaml files in a folder "models" are in no list of recipes
+    here = here.replace("/inference/", "/models/")
+    pattern = r"^hparams/stock/(.+?)/((?:models/)?\w+\.yaml)$"
     return re.sub(pattern, r"recipes/\1/hparams/\2", here)
 
 

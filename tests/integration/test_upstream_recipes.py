@@ -72,7 +72,7 @@ def train_and_compare(checkout, recipe, yaml, data, out, *options):
     script = Path(__file__).with_name("upstream_decisions.py")
     hparams = checkout / recipe / "hparams"
     command = [sys.executable, script, checkout / recipe / "train.py"]
-    command += [hparams / yaml, hparams / "inference" / yaml, data, out]
+    command += [hparams / yaml, hparams / "models" / yaml, data, out]
     command += ["--num_workers=0", "--embed_dim=64", "--depth=2"]
     command += ["--batch_size=16", "--lr=0.001", *options]
     done = subprocess.run(
