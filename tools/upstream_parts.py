@@ -43,6 +43,33 @@ PARTS = {
         "hparams/stock/Google-speech-commands/convnext_fftp.yaml",
         "hparams/stock/Google-speech-commands/inference/convnext_fftp.yaml",
     ),
+    "audioset": (
+        "speechbrain_fftp/lobes/features.py",
+        "speechbrain_fftp/lobes/tagger.py",
+        "speechbrain_fftp/nnet/schedulers.py",
+        "speechbrain_fftp/augment/mixup.py",
+        "tools/upstream_files/speechbrain/utils/tagging_metrics.py",
+        "tests/upstream/test_audioset_recipe.py",
+        "tests/upstream/test_kaldi_features.py",
+        "tests/upstream/test_mixup.py",
+        "tests/upstream/test_tagger.py",
+        "tests/upstream/test_tagging_metrics.py",
+        "tests/upstream/test_warmup_cosine.py",
+        "recipes/AudioSet/train.py",
+        "tools/upstream_files/recipes/AudioSet/Tagging/README.md",
+        "tools/upstream_files/recipes/AudioSet/Tagging/audioset_prepare.py",
+        "hparams/stock/AudioSet/Tagging/ast_fftp.yaml",
+        "hparams/stock/AudioSet/Tagging/inference/ast_fftp.yaml",
+        "tools/upstream_files/tests/samples/AudioSet/balanced_train_segments.csv",
+        "tools/upstream_files/tests/samples/AudioSet/class_labels_indices.csv",
+        "tools/upstream_files/tests/samples/AudioSet/eval_segments.csv",
+    ),
+    "audioset-shards": (
+        "tests/upstream/test_shards.py",
+        "tools/upstream_files/speechbrain/dataio/shards.py",
+        "tools/upstream_files/recipes/AudioSet/Tagging/extra_requirements.txt",
+        "hparams/stock/AudioSet/Tagging/ast_fftp_shards.yaml",
+    ),
     "aum": (
         "speechbrain_fftp/nnet/convolution.py",
         "speechbrain_fftp/nnet/mamba.py",
@@ -69,7 +96,8 @@ def upstream_path(here):
     """The path in SpeechBrain of a file of this project.
 
     SpeechBrain has one flat folder of unit tests, and another one for tests of
-    what needs optional packages.
+    what needs optional packages. Files for SpeechBrain alone are in
+    ``tools/upstream_files``, under their paths there.
 
     Example
     -------
@@ -77,6 +105,10 @@ def upstream_path(here):
     'speechbrain/augment/freq_domain.py'
     >>> upstream_path("hparams/stock/ESC50/classification/ast_fftp.yaml")
     'recipes/ESC50/classification/hparams/ast_fftp.yaml'
+    >>> upstream_path(
+    ...     "tools/upstream_files/speechbrain/utils/tagging_metrics.py"
+    ... )
+    'speechbrain/utils/tagging_metrics.py'
     """
     if here.startswith("speechbrain_fftp/"):
         name = here.removeprefix("speechbrain_fftp/").removesuffix(".py")
@@ -87,6 +119,8 @@ def upstream_path(here):
         return here.removeprefix("tools/upstream_files/")
     if here.endswith("test_triton_scan.py"):
         return "speechbrain/integrations/tests/test_triton_scan.py"
+    if here == "recipes/AudioSet/train.py":
+        return "recipes/AudioSet/Tagging/train.py"
     here = re.sub(r"^tests/upstream/", "tests/unittests/", here)
     # Yaml files in a folder "models" are in no list of recipes
     here = here.replace("/inference/", "/models/")

@@ -1,0 +1,77 @@
+"""Tests of Kaldi's filterbanks and of their normalization.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import pytest
+import torch
+
+
+def random_clips(clips, samples):
+    """Noise and a tone."""
+    torch.manual_seed(0)
+    tone = torch.sin(torch.arange(samples) * 0.3)
+    return 0.05 * torch.randn(clips, samples) + 0.3 * tone
+
+
+@pytest.mark.parametrize(
+    "sample_rate, n_mels, samples",
+    [(16000, 128, 400), (16000, 128, 16007), (44100, 64, 9999)],
+)
+def test_equals_torchaudio(device, sample_rate, n_mels, samples):
+    from torchaudio.compliance import kaldi
+
+    from speechbrain_fftp.lobes.features import KaldiFbank
+
+    wavs = random_clips(2, samples) + 0.1
+    compute_features = KaldiFbank(sample_rate, n_mels).to(device)
+    feats = compute_features(wavs.to(device)).cpu()
+    for wav, feat in zip(wavs, feats):
+        expected = kaldi.fbank(
+            wav[None] - wav.mean(),
+            htk_compat=True,
+            sample_frequency=sample_rate,
+            use_energy=False,
+            window_type="hanning",
+            num_mel_bins=n_mels,
+            dither=0.0,
+        )
+        torch.testing.assert_close(feat, expected, rtol=0, atol=1e-3)
+
+
+def test_a_clip_in_a_padded_batch_is_as_alone(device):
+    from speechbrain_fftp.lobes.features import KaldiFbank
+
+    compute_features = KaldiFbank().to(device)
+    samples = [16000, 15999, 9123, 560, 559, 400, 399, 1]
+    wavs = random_clips(len(samples), 16000).to(device)
+    for wav, count in zip(wavs, samples):
+        wav[count:] = 0.0
+    lengths = torch.tensor(samples, device=device) / 16000
+    feats = compute_features(wavs)
+    lengths = compute_features.frame_lens(lengths, 16000)
+    frames = (lengths * feats.shape[1]).round().long()
+    for wav, feat, count, n in zip(wavs, feats, samples, frames):
+        alone = compute_features(wav[None, :count])[0]
+        assert len(alone) == n
+        torch.testing.assert_close(feat[:n], alone, rtol=0, atol=1e-4)
+
+
+def test_autocast_computes_in_float32(device):
+    from speechbrain_fftp.lobes.features import KaldiFbank
+
+    compute_features = KaldiFbank().to(device)
+    wavs = random_clips(2, 4000).to(device)
+    expected = compute_features(wavs)
+    with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
+        assert torch.equal(compute_features(wavs), expected)
+
+
+def test_dataset_normalization(device):
+    from speechbrain_fftp.lobes.features import DatasetNormalization
+
+    feats = torch.randn(1, 1000, 128, device=device) * 3 - 5
+    normalized = DatasetNormalization(mean=-5.0, std=3.0)(feats)
+    assert abs(normalized.mean()) < 0.01
+    assert abs(normalized.std() - 0.5) < 0.01

@@ -1,0 +1,59 @@
+"""Tests of mixup.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import pytest
+import torch
+
+
+def make_batch(clips, samples, device):
+    """Clips padded with zeros, lengths, and a label for each clip."""
+    torch.manual_seed(0)
+    n_samples = torch.randint(1, samples + 1, (clips,))
+    n_samples[0] = samples
+    wavs = torch.randn(clips, samples)
+    wavs[torch.arange(samples) >= n_samples[:, None]] = 0.0
+    lengths = n_samples / samples
+    return wavs.to(device), lengths.to(device), torch.eye(clips, device=device)
+
+
+def test_labels_are_mixed_as_the_waveforms_are(device):
+    from speechbrain_fftp.augment.mixup import Mixup
+
+    wavs, lengths, labels = make_batch(64, 200, device)
+    mixed, out_lengths, shares = Mixup(prob=0.6)(wavs, lengths, labels)
+    # With one label per clip, the labels are the shares of all clips
+    torch.testing.assert_close(mixed, shares @ wavs, rtol=0, atol=1e-5)
+    torch.testing.assert_close(shares.sum(1), torch.ones(64, device=device))
+    assert (shares > 0).sum(1).max() == 2 and shares.min() == 0
+    assert torch.equal(out_lengths, ((shares > 0) * lengths).amax(1))
+
+
+@pytest.mark.parametrize("alpha", [1.0, 10.0])
+def test_shares_follow_the_beta_distribution(device, alpha):
+    from speechbrain_fftp.augment.mixup import Mixup
+
+    batch = make_batch(4096, 2, device)
+    shares = Mixup(prob=0.5, alpha=alpha)(*batch)[2].diagonal()
+    assert abs((shares < 1).float().mean() - 0.5) < 0.03
+    shares = shares[shares < 1]
+    assert abs(shares.mean() - 0.5) < 0.02
+    assert abs(shares.var() * 4 * (2 * alpha + 1) - 1) < 0.15
+
+
+def test_identity_in_eval_mode(device):
+    from speechbrain_fftp.augment.mixup import Mixup
+
+    batch = make_batch(8, 200, device)
+    for mixed, expected in zip(Mixup(prob=1.0).eval()(*batch), batch):
+        assert torch.equal(mixed, expected)
+
+
+@pytest.mark.parametrize("options", [{"prob": 1.1}, {"alpha": 0.0}])
+def test_errors(options):
+    from speechbrain_fftp.augment.mixup import Mixup
+
+    with pytest.raises(ValueError):
+        Mixup(**options)

@@ -1,0 +1,46 @@
+"""Tests of the path from waveforms to logits.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import pytest
+import torch
+
+
+def make_tagger(device):
+    """A small tagger with random weights."""
+    from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+    from speechbrain_fftp.lobes.models.AST import AST
+    from speechbrain_fftp.lobes.tagger import Tagger
+
+    torch.manual_seed(0)
+    encoder = AST(n_mels=40, embed_dim=32, depth=2, num_heads=2, max_frames=200)
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    tagger = Tagger(
+        compute_features=KaldiFbank(n_mels=40),
+        mean_var_norm=DatasetNormalization(-4, 4),
+        embedding_model=encoder,
+        classifier=torch.nn.Linear(32, 3),
+    )
+    return tagger.eval().to(device)
+
+
+def test_logits_are_those_of_the_four_steps_by_hand(device):
+    tagger = make_tagger(device)
+    wavs = torch.randn(2, 16000, device=device)
+    feats = (tagger.compute_features(wavs) + 4) / 8
+    by_hand = tagger.classifier(tagger.embedding_model(feats))[:, 0]
+    torch.testing.assert_close(tagger(wavs), by_hand)
+
+
+@pytest.mark.parametrize("samples", [100, 9000])
+def test_padding_of_any_content_has_no_influence(device, samples):
+    tagger = make_tagger(device)
+    wavs = torch.randn(2, 16000, device=device)
+    lens = torch.tensor([1.0, samples / 16000], device=device)
+    alone = tagger(wavs[1:, :samples])
+    torch.testing.assert_close(
+        tagger(wavs, lens)[1:], alone, atol=1e-4, rtol=1e-4
+    )

@@ -1,0 +1,60 @@
+"""Tests of a linear warm-up with cosine decay.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import pytest
+import torch
+
+
+def sgd():
+    """An optimiser with two groups of parameters."""
+    groups = [{"params": [torch.zeros(1)], "lr": 7.0 + g} for g in (0, 1)]
+    return torch.optim.SGD(groups)
+
+
+@pytest.mark.parametrize("warmup, total, final", [(5, 20, 0.0), (2, 9, 0.02)])
+def test_equals_torch(warmup, total, final):
+    from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
+
+    schedule = LinearWarmupCosine(0.1, warmup, total, final)
+    optimizer, peer = sgd(), torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    linear = torch.optim.lr_scheduler.LinearLR(
+        peer, start_factor=1 / warmup, total_iters=warmup - 1
+    )
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(
+        peer, T_max=total - warmup, eta_min=final
+    )
+    sequence = torch.optim.lr_scheduler.SequentialLR(
+        peer, [linear, cosine], milestones=[warmup - 1]
+    )
+    for _ in range(total):
+        rate = schedule(optimizer)
+        assert [group["lr"] for group in optimizer.param_groups] == [rate] * 2
+        assert rate == pytest.approx(peer.param_groups[0]["lr"], abs=1e-9)
+        peer.step()
+        sequence.step()
+
+
+def test_resumes_from_a_checkpoint(tmp_path):
+    from speechbrain.utils.checkpoints import Checkpointer
+    from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
+
+    arguments = {"lr": 0.3, "warmup_steps": 3, "total_steps": 10}
+    whole = LinearWarmupCosine(**arguments)
+    expected = [whole(sgd()) for _ in range(10)]
+    first, second = (LinearWarmupCosine(**arguments) for _ in range(2))
+    rates = [first(sgd()) for _ in range(6)]
+    Checkpointer(tmp_path, {"schedule": first}).save_checkpoint()
+    Checkpointer(tmp_path, {"schedule": second}).recover_if_possible()
+    rates += [second(sgd()) for _ in range(4)]
+    assert rates == expected
+
+
+@pytest.mark.parametrize("warmup, total", [(5, 5), (-1, 5)])
+def test_errors(warmup, total):
+    from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
+
+    with pytest.raises(ValueError, match=f"{total}.*{warmup}"):
+        LinearWarmupCosine(0.1, warmup, total)
