@@ -89,6 +89,10 @@ PARTS = {
         "speechbrain_fftp/nnet/selective_scan/triton_kernels.py",
         "tests/upstream/test_triton_scan.py",
     ),
+    "tagger": (
+        "tools/upstream_files/speechbrain/inference/tagging.py",
+        "tests/upstream/test_tagging.py",
+    ),
 }
 
 
