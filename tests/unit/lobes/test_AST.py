@@ -54,16 +54,6 @@ def test_convolution_without_weights_changes_nothing():
     torch.testing.assert_close(local(feats, lens), plain(feats, lens))
 
 
-@torch.no_grad()
-def test_class_tokens_are_averaged_after_the_norm():
-    encoder = make_encoder("fftp", depth=0)
-    norm = torch.nn.functional.layer_norm(
-        encoder.cls_tokens, (24,), encoder.norm.weight, encoder.norm.bias, 1e-6
-    )
-    out = encoder(torch.randn(2, 30, 16))
-    torch.testing.assert_close(out, norm.mean(0).expand(2, 1, 24))
-
-
 def test_block_equals_torch_encoder_layer():
     torch.manual_seed(0)
     block = TransformerBlock(24, num_heads=3, mlp_ratio=2.0, norm_eps=1e-5)

@@ -7,11 +7,7 @@ Authors
 import pytest
 import torch
 
-from speechbrain_fftp.nnet.patching import (
-    FFTPEmbedding,
-    PatchEmbedding,
-    SquarePatchEmbedding,
-)
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
 
 def randomize(embedding):
@@ -78,47 +74,6 @@ def test_square_equals_unfold_and_matmul(patch, stride):
     torch.testing.assert_close(
         embedding(feats), expected.flatten(1, 2), rtol=0, atol=1e-4
     )
-
-
-@pytest.mark.parametrize(
-    "subclass, arguments, patch, stride",
-    [
-        (
-            FFTPEmbedding,
-            {"patch_frames": 9, "stride_frames": 2},
-            (9, 16),
-            (2, 16),
-        ),
-        (SquarePatchEmbedding, {"patch_size": 8, "stride": 4}, (8, 8), (4, 4)),
-    ],
-)
-def test_subclasses_are_patch_embeddings_with_other_numbers(
-    subclass, arguments, patch, stride
-):
-    embedding = randomize(subclass(16, 4, **arguments))
-    same = PatchEmbedding(16, 4, patch, stride)
-    same.load_state_dict(embedding.state_dict())
-    feats = torch.randn(2, 30, 16)
-    assert torch.equal(same(feats), embedding(feats))
-    assert same.num_patches(30) == embedding.num_patches(30)
-    assert set(same.state_dict()) == {"proj.weight", "proj.bias"}
-
-
-def test_tokens_are_frequency_major():
-    embedding = SquarePatchEmbedding(128, 4, 16, 10)
-    time_patches = embedding.time_patches(1024)
-    assert (embedding.freq_patches, time_patches) == (12, 101)
-    feats = torch.randn(1, 1024, 128)
-    tokens = embedding(feats)[0]
-    for f, t in [(0, 0), (0, 100), (3, 7), (11, 100)]:
-        changed = feats.clone()
-        changed[0, 10 * t + 4 : 10 * t + 8, 10 * f + 4 : 10 * f + 8] += 1
-        differs = (embedding(changed)[0] != tokens).any(1)
-        assert differs[f * time_patches + t]
-        # Neighbours share cells with it, tokens further away none.
-        far = torch.ones(12, 101, dtype=torch.bool)
-        far[max(f - 1, 0) : f + 2, max(t - 1, 0) : t + 2] = False
-        assert not differs[far.flatten()].any()
 
 
 @pytest.mark.parametrize(
