@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import errno
-import json
 import os
 import signal
 import subprocess
@@ -113,8 +111,9 @@ def brute_force(windows, examples, top_k):
 @pytest.mark.parametrize("window, hop", [(1.0, 1.0), (1.0, 0.3), (5.0, 5.0)])
 @pytest.mark.parametrize("n_examples, top_k", [(1, 3), (2, 50)])
 def test_places_are_those_of_brute_force(
-    tagger, archive, tmp_path, window, hop, n_examples, top_k
+    tagger, archive, tmp_path, monkeypatch, window, hop, n_examples, top_k
 ):
+    monkeypatch.setattr("speechbrain_fftp.inference.index.CHUNK", 7)
     index, update = make_index(
         tmp_path, tagger, archive, window=window, hop=hop
     )
@@ -133,26 +132,6 @@ def test_places_are_those_of_brute_force(
         assert place.start == pytest.approx(start, abs=1e-6)
         assert place.end == pytest.approx(end, abs=1e-6)
         assert place.similarity == pytest.approx(similarity, abs=5e-3)
-
-
-def test_chunks_do_not_change_similarities(
-    tagger, archive, tmp_path, monkeypatch
-):
-    index, _ = make_index(tmp_path, tagger, archive, window=0.5)
-    example = index.embed(tagger, archive / "a.wav")
-    expected = index.similarities(example)
-    monkeypatch.setattr("speechbrain_fftp.inference.index.CHUNK", 7)
-    np.testing.assert_allclose(index.similarities(example), expected, atol=1e-6)
-
-
-def test_a_window_of_the_archive_is_found(tagger, archive, tmp_path):
-    index, _ = make_index(tmp_path, tagger, archive, window=1.0)
-    wav, _ = sf.read(archive / "a.wav")
-    sf.write(tmp_path / "example.wav", wav[3 * RATE : 4 * RATE], RATE)
-    [place] = index.find(index.embed(tagger, tmp_path / "example.wav"), 1)
-    assert (place.start, place.end) == (3, 4)
-    assert place.file == str(archive / "a.wav")
-    assert place.similarity == pytest.approx(1, abs=1e-3)
 
 
 def test_an_example_is_the_mean_of_its_windows(tagger, archive, tmp_path):
@@ -200,9 +179,11 @@ def test_only_new_and_changed_files_are_read(tagger, archive, tmp_path):
     ]
 
 
-def test_an_interrupted_replacement_leaves_the_index(
-    tagger, archive, tmp_path, monkeypatch
+@pytest.mark.parametrize("place", ["write_settings", "Path.unlink"])
+def test_an_interrupted_replacement(
+    tagger, archive, tmp_path, monkeypatch, place
 ):
+    """Before the new files count, or before the old ones are removed."""
     index, _ = make_index(tmp_path, tagger, archive, window=1.0)
     before = contents(index)
     (archive / "short.wav").unlink()
@@ -211,34 +192,15 @@ def test_an_interrupted_replacement_leaves_the_index(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("speechbrain_fftp.inference.index.write_settings", stop)
+        patch.setattr(f"speechbrain_fftp.inference.index.{place}", stop)
         with pytest.raises(KeyboardInterrupt):
             SoundIndex(index.folder).add_folder(tagger, archive)
-    assert contents(index) == before
+    if place == "write_settings":
+        assert contents(index) == before
+    index = SoundIndex(index.folder)
     index.add_folder(tagger, archive)
     del before["short.wav"]
     assert contents(index) == before
-
-
-def test_what_an_interrupted_replacement_leaves_is_removed(
-    tagger, archive, tmp_path, monkeypatch
-):
-    index, _ = make_index(tmp_path, tagger, archive, window=1.0)
-    expected = contents(index)
-    del expected["short.wav"]
-    (archive / "short.wav").unlink()
-
-    def stop(path):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("speechbrain_fftp.inference.index.Path.unlink", stop)
-        with pytest.raises(KeyboardInterrupt):
-            index.add_folder(tagger, archive)
-    assert (tmp_path / "a.index" / "embeddings-1.f16").exists()
-    index = SoundIndex(index.folder)
-    index.add_folder(tagger, archive)
-    assert contents(index) == expected
     assert sorted(os.listdir(index.folder)) == [
         *("embeddings-2.f16", "files-2.jsonl", "index.json", "lock"),
     ]
@@ -371,24 +333,6 @@ def test_an_empty_or_missing_archive_drops_nothing(tagger, archive, tmp_path):
     assert os.path.isfile(place.file)
 
 
-def test_files_of_an_unreadable_folder_are_kept(
-    tagger, archive, tmp_path, monkeypatch
-):
-    index, _ = make_index(tmp_path, tagger, archive)
-
-    def walk(folder):
-        files = [str(archive / "a.wav"), str(archive / "short.wav")]
-        name = str(archive / "more")
-        return files, [PermissionError(errno.EACCES, "not permitted", name)]
-
-    monkeypatch.setattr(
-        "speechbrain_fftp.inference.index.find_audio_files", walk
-    )
-    update = index.add_folder(tagger, archive)
-    assert (update.unchanged, update.dropped) == (3, 0)
-    assert update.errors == {"more": "not permitted"}
-
-
 def test_another_model_or_window_is_refused(tagger, archive, tmp_path):
     index, _ = make_index(tmp_path, tagger, archive, window=1.0, hop=0.5)
     folder = index.folder
@@ -416,7 +360,12 @@ def test_damaged_files_are_named(tagger, archive, tmp_path, name):
     index, _ = make_index(tmp_path, tagger, archive)
     path = Path(index.folder) / name
     whole = path.read_bytes()
-    for content in (b"{}\n", b"[1]\n", b"\xff\xfe\n", b"not JSON\n"):
+    other_format = whole.replace(b'"format": 1', b'"format": 2')
+    contents = [b"{}\n", b"[1]\n", b"\xff\xfe\n", b"not JSON\n"]
+    if name == "index.json":
+        assert other_format != whole
+        contents.append(other_format)
+    for content in contents:
         path.write_bytes(content)
         with pytest.raises(ValueError, match=name):
             SoundIndex(index.folder)
@@ -425,20 +374,6 @@ def test_damaged_files_are_named(tagger, archive, tmp_path, name):
     data.write_bytes(data.read_bytes()[:-2])
     with pytest.raises(ValueError, match=data.name):
         SoundIndex(index.folder)
-
-
-def test_another_format_is_refused(tagger, archive, tmp_path):
-    index, _ = make_index(tmp_path, tagger, archive)
-    path = Path(index.folder) / "index.json"
-    settings = json.loads(path.read_text("utf-8"))
-    path.write_text(json.dumps({**settings, "format": 2}), "utf-8")
-    with pytest.raises(ValueError, match="format 2"):
-        SoundIndex(index.folder)
-
-
-def test_an_empty_index_has_no_places(tagger, tmp_path):
-    index = open_index(tmp_path / "a.index", tagger)
-    assert index.find(np.ones(16)) == []
 
 
 def test_an_onnx_file_is_the_same_model(exported, onnx_file, archive, tmp_path):
