@@ -166,15 +166,6 @@ def test_clip_shorter_than_a_grid_cell_is_unchanged(frames):
         assert not torch.equal(masked[0], feats[0])
 
 
-def test_eval_mode_is_the_identity_and_draws_nothing():
-    mask = SpecMask(0.5).eval()
-    feats = torch.randn(2, 100, 128)
-    state = torch.get_rng_state()
-    assert torch.equal(mask(feats, torch.ones(2)), feats)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert not torch.equal(mask.train()(feats), feats)
-
-
 def test_augmenter_passes_the_lengths():
     mask = SpecMask(0.3, patch=(5, 8))
     augment = Augmenter(
@@ -213,12 +204,3 @@ def test_fill_has_nothing_of_what_the_padding_holds():
     fill = out[:, :200][changed].unique()
     assert len(fill) == 1
     assert fill.item() == pytest.approx(feats[:, :200].mean().item(), abs=1e-5)
-
-
-@pytest.mark.parametrize(
-    "name, value",
-    [("budget", 1.5), ("full_freq_ratio", 1.1), ("patch", (0, 16))],
-)
-def test_errors(name, value):
-    with pytest.raises(ValueError, match=name):
-        SpecMask(**{"budget": 0.2, name: value})
