@@ -43,13 +43,33 @@ PARTS = {
         "hparams/stock/Google-speech-commands/convnext_fftp.yaml",
         "hparams/stock/Google-speech-commands/inference/convnext_fftp.yaml",
     ),
+    "aum": (
+        "speechbrain_fftp/nnet/convolution.py",
+        "speechbrain_fftp/nnet/mamba.py",
+        "speechbrain_fftp/nnet/selective_scan/__init__.py",
+        "speechbrain_fftp/nnet/selective_scan/torch_backend.py",
+        "speechbrain_fftp/lobes/models/AuM.py",
+        "tests/upstream/test_AuM.py",
+        "tests/upstream/test_selective_scan.py",
+        "hparams/stock/Google-speech-commands/aum_fftp.yaml",
+        "hparams/stock/Google-speech-commands/inference/aum_fftp.yaml",
+    ),
+    "aum-triton": (
+        "speechbrain_fftp/nnet/selective_scan/__init__.py",
+        "speechbrain_fftp/nnet/selective_scan/mamba_ssm_backend.py",
+        "speechbrain_fftp/nnet/selective_scan/triton_backend.py",
+        "speechbrain_fftp/nnet/selective_scan/triton_gradient.py",
+        "speechbrain_fftp/nnet/selective_scan/triton_kernels.py",
+        "tests/upstream/test_triton_scan.py",
+    ),
 }
 
 
 def upstream_path(here):
     """The path in SpeechBrain of a file of this project.
 
-    SpeechBrain has one flat folder of unit tests.
+    SpeechBrain has one flat folder of unit tests, and another one for tests of
+    what needs optional packages.
 
     Example
     -------
@@ -63,6 +83,10 @@ def upstream_path(here):
         name = name.replace("/", ".")
         name = {**RENAMED, **MERGED}.get(name, name)
         return f"speechbrain/{name.replace('.', '/')}.py"
+    if here.startswith("tools/upstream_files/"):  # for SpeechBrain alone
+        return here.removeprefix("tools/upstream_files/")
+    if here.endswith("test_triton_scan.py"):
+        return "speechbrain/integrations/tests/test_triton_scan.py"
     here = re.sub(r"^tests/upstream/", "tests/unittests/", here)
     pattern = r"^hparams/stock/(.+?)/((?:inference/)?\w+\.yaml)$"
     return re.sub(pattern, r"recipes/\1/hparams/\2", here)

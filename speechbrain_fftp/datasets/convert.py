@@ -7,9 +7,7 @@ Authors
 import contextlib
 import io
 import json
-import logging
 import os
-import shutil
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,8 +20,6 @@ from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.ffmpeg import readable_source
 from speechbrain_fftp.dataio.files import atomic_path, write_json
 from speechbrain_fftp.datasets.names import hash_fraction
-
-logger = logging.getLogger(__name__)
 
 TREATMENTS = ("cut", "trimmed", "downmixed", "resampled", "clipped")
 USUAL_SECONDS = 10.0  # tools may download as much even if a clip is shorter
@@ -112,13 +108,6 @@ def convert_clips(
     paths = {i: os.path.join(folder, f"{i}.flac") for i in clips}
     results = {i: _read_converted(paths[i], rate) for i in clips}
     pending = [i for i in clips if results[i] is None]
-    needed = 2 * rate * sum(clips[i][0] for i in pending) / 2**20
-    free = shutil.disk_usage(folder).free / 2**20
-    if needed > free:
-        logger.warning(
-            f"The clips may need up to {needed:.0f} MiB, but {free:.0f} MiB are"
-            f" free in {folder}"
-        )
 
     def convert(item):
         clip_id, source = item

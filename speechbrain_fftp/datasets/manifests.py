@@ -212,9 +212,6 @@ def prepare_clips(
             valid_fraction=valid_fraction,
             format=format,
             clips_per_shard=clips_per_shard,
-            cut_always=(
-                data.cut_always or settings.get("cut_segments") == "yes"
-            ),
             allow_missing=allow_missing,
             num_workers=num_workers,
         )
@@ -228,7 +225,6 @@ def write_prepared(
     valid_fraction,
     format,
     clips_per_shard,
-    cut_always,
     allow_missing,
     num_workers,
 ):
@@ -256,7 +252,7 @@ def write_prepared(
                 classes=data.classes,
                 sample_rate=sample_rate,
                 clips_per_shard=clips_per_shard,
-                cut_always=cut_always,
+                cut_always=data.cut_always,
                 num_workers=num_workers,
             )
         else:
@@ -270,7 +266,7 @@ def write_prepared(
                 sample_rate,
                 num_workers=num_workers,
                 name=split,
-                always=cut_always,
+                always=data.cut_always,
             )
         for clip_id, (duration, treatment) in converted.items():
             durations[clip_id] = duration
@@ -424,9 +420,6 @@ def write_report(
             )
     sizes = {split: len(clips) for split, clips in kept.items()}
     logger.info("Clips in %s: %s", prepared_folder, _counted(sizes))
-    if "audio" in notes:
-        names = _counted(notes["audio"]["names"])
-        logger.info("Names of audio files: %s; see %s", names, path)
     if cut := sum(counts["cut"] for counts in splits.values()):
         logger.info("%d clips were cut out of whole recordings", cut)
     if skipped:
@@ -434,7 +427,7 @@ def write_report(
 
 
 def _counted(counts):
-    """Such as "3 ID, 1 YID"; "none" without any."""
+    """Such as "3 duplicate, 1 missing file"; "none" without any."""
     return ", ".join(f"{n} {name}" for name, n in counts.items()) or "none"
 
 

@@ -90,7 +90,7 @@ def list_prepared(folder, split=None):
     tables = [read_table(path, ("ID", "wav")) for path in paths]
     for _, row in itertools.chain(*tables):
         wav = row["wav"]
-        for name in ("data_root", "data_folder", "test_set"):
+        for name in ("data_root", "data_folder"):
             wav = wav.replace(f"${name}", str(places.get(name)))
         labels = (row.get("labels") or row.get("label") or "").split(";")
         clips.append(
@@ -129,7 +129,7 @@ def list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
             sample_rate,
             max_seconds=clip.end - clip.start,
             start=clip.start,
-            always=data.cut_always or settings.get("cut_segments") == "yes",
+            always=data.cut_always,
         )
         file = io.BytesIO(content)
         file.name = clip.id

@@ -9,7 +9,6 @@ Authors
 
 import csv
 import tarfile
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,6 @@ from speechbrain_fftp.datasets.speech_commands.prepare import (
     count_classes,
     prepare_speech_commands,
 )
-from speechbrain_fftp.inference.evaluation import list_prepared
 
 SPLITS = ("train", "valid", "test")
 CLASSES = [*COMMANDS, "_unknown_", "_silence_"]
@@ -119,30 +117,3 @@ def test_archive(data, tmp_path):
     (save / "train.csv").unlink()
     prepare_speech_commands(archive, save)  # it is not needed any more
     assert (save / "train.csv").exists()
-
-
-@pytest.mark.parametrize("is_packed", [False, True])
-def test_published_test_set(data, tmp_path, is_packed):
-    """It replaces the test clips, and comes with classes of its own."""
-    folder = test_set = tmp_path / "test_set"
-    write_words(folder, CLASSES)
-    (folder / "no" / "s0_nohash_0.wav").write_bytes(b"")
-    if is_packed:
-        test_set = tmp_path / "test.tar.gz"
-        with tarfile.open(test_set, "w:gz") as tar:
-            tar.add(folder, "./")
-    plain, save = tmp_path / "plain", tmp_path / "save"
-    prepare_speech_commands(data, plain)
-    prepare_speech_commands(data, save, test_set=test_set)
-    for name in ("train.csv", "valid.csv", "classes.csv"):
-        assert (save / name).read_bytes() == (plain / name).read_bytes()
-    rows = read_clips(save, "test", test_set=test_set).values()
-    counts = Counter(row["label"] for row in rows)
-    assert counts == {**dict.fromkeys(CLASSES, 3), "no": 2}
-    assert all(Path(row["wav"]).is_file() for row in rows)
-    # As ``fftp-tag evaluate`` finds them
-    *_, clips = list_prepared(save, "eval")
-    assert [clip.open() for clip in clips] == [row["wav"] for row in rows]
-    assert list(read_skipped(save)) == ["test set: no/s0_nohash_0.wav"]
-    with pytest.raises(ValueError, match="test_set"):
-        prepare_speech_commands(data, save)

@@ -11,8 +11,7 @@ three tasks:
 * folders: each folder is a class, for custom words.
 
 Without the two lists, the clips are split by speaker with the rule that made
-the official lists. The test set of task 12 is also published on its own, as
-speech_commands_test_set_v0.02.tar.gz: --test_set FILE_OR_FOLDER tests on it.
+the official lists.
 
 Dataset: https://arxiv.org/abs/1804.03209
 
@@ -37,7 +36,7 @@ logger = logging.getLogger(__name__)
 ARCHIVE_URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
 TABLES = ("train.csv", "valid.csv", "test.csv", "classes.csv", "skipped.csv")
 # Not written again after a kill
-RESUMED = ("flac", "flac_test", "unpacked", "unpacked_test")
+RESUMED = ("flac", "unpacked")
 FOLDERS = (*RESUMED, "silence", "noise")
 Row = namedtuple("Row", "ID duration wav label path")  # the path is not written
 
@@ -49,7 +48,6 @@ def prepare_speech_commands(
     sample_rate=16000,
     clip_seconds=1.0,
     skip_prep=False,
-    test_set=None,
 ):
     """Checks the clips and writes the manifests of the recipe.
 
@@ -74,9 +72,6 @@ def prepare_speech_commands(
         Maximum clip length; only the beginning of longer clips is used.
     skip_prep : bool
         Whether to do nothing.
-    test_set : str, optional
-        Folder or archive of the published test set of task 12, which replaces
-        the test split. Its clips are used where they are (``$test_set``).
 
     Raises
     ------
@@ -113,13 +108,6 @@ def prepare_speech_commands(
         "data_folder": os.path.abspath(data_folder),
     }
     source = _source_state(data_folder, prepared_folder)
-    if test_set is not None:
-        if task != "12":
-            raise ValueError(f"test_set is for task 12, not {task}")
-        settings["has_test_set"] = True
-        settings["test_set"] = os.path.abspath(test_set)
-        state = _source_state(test_set, prepared_folder, "unpacked_test")
-        source = None if None in (source, state) else f"{source}; {state}"
     with prepared.prepare_folder(
         prepared_folder, settings, source, TABLES, FOLDERS, RESUMED
     ) as todo:
@@ -131,23 +119,10 @@ def prepare_speech_commands(
         recordings = data.add_noise()
         for split in lists.COMMAND_SPLITS if task == "12" else ():
             data.add_others(split, pool, recordings)
-        if test_set is not None:
-            test = _Clips(
-                test_set,
-                prepared_folder,
-                sample_rate,
-                clip_seconds,
-                is_test=True,
-            )
-            test.add_words("12")
-            data.rows["test"] = test.rows["test"]
-            data.num_trimmed += test.num_trimmed
-            for path, reason in test.skipped.items():
-                data.skipped[f"test set: {path}"] = reason
         data.write(classes)
 
 
-def _source_state(data_folder, prepared_folder, unpacked="unpacked"):
+def _source_state(data_folder, prepared_folder):
     """State of the archive, or of the clips and lists of the data folder."""
     if os.path.realpath(data_folder) == os.path.realpath(prepared_folder):
         raise ValueError(f"{data_folder} is the data: save to another folder")
@@ -161,7 +136,7 @@ def _source_state(data_folder, prepared_folder, unpacked="unpacked"):
         paths = (os.path.join(data_folder, name) for name in names)
         return prepared.source_state(paths, data_folder)
     if lists.is_archive(data_folder) and os.path.isdir(
-        f"{prepared_folder}/{unpacked}"
+        f"{prepared_folder}/unpacked"
     ):
         return None  # the archive was deleted after it was unpacked
     raise FileNotFoundError(
@@ -173,20 +148,11 @@ def _source_state(data_folder, prepared_folder, unpacked="unpacked"):
 class _Clips:
     """Collects the usable clips of each split, and what is skipped."""
 
-    def __init__(
-        self,
-        data_folder,
-        prepared_folder,
-        sample_rate,
-        clip_seconds,
-        is_test=False,
-    ):
+    def __init__(self, data_folder, prepared_folder, sample_rate, clip_seconds):
         """Lists the files and assigns the clips to splits."""
-        self.place = "$test_set" if is_test else "$data_folder"
-        suffix = "_test" if is_test else ""
-        self.flac = f"flac{suffix}"
+        self.place = "$data_folder"
         if lists.is_archive(data_folder):
-            unpacked = f"{prepared_folder}/unpacked{suffix}"
+            unpacked = os.path.join(prepared_folder, "unpacked")
             data_folder = lists.unpack_archive(data_folder, unpacked)
             place = os.path.relpath(data_folder, prepared_folder)
             self.place = f"$data_root/{place.replace(os.sep, '/')}"
@@ -200,8 +166,6 @@ class _Clips:
         self.ids = clip_ids([*paths, *self.noise])
         listed = lists.read_lists(data_folder)
         self.splits, self.skipped, doubled = lists.split_clips(paths, listed)
-        if is_test:
-            self.splits = dict.fromkeys(paths, "test")
         if doubled:
             logger.warning("%d clips in both lists: used for testing", doubled)
         self.rows = {split: [] for split in lists.COMMAND_SPLITS}
@@ -232,11 +196,10 @@ class _Clips:
     def add(self, paths, label=None):
         """Adds the usable clips among some, and returns how many."""
         ids = {path: self.ids[path] for path in paths}
-        flac = os.path.join(self.prepared_folder, self.flac)
         usable, failed = clips.use_or_convert(
             self.data_folder,
             ids,
-            flac,
+            os.path.join(self.prepared_folder, "flac"),
             sample_rate=self.sample_rate,
             max_seconds=self.clip_seconds,
             name=label or "clips",
@@ -247,7 +210,7 @@ class _Clips:
             wav = f"{self.place}/{path}"
             if treatments is not None:
                 self.num_trimmed += "trimmed" in treatments
-                wav = f"$data_root/{self.flac}/{clip_id}.flac"
+                wav = f"$data_root/flac/{clip_id}.flac"
             row = Row(clip_id, seconds, wav, label or path.split("/")[0], path)
             self.rows[self.splits[path]].append(row)
         return len(usable)
