@@ -88,7 +88,9 @@ def upstream_path(here):
     if here.endswith("test_triton_scan.py"):
         return "speechbrain/integrations/tests/test_triton_scan.py"
     here = re.sub(r"^tests/upstream/", "tests/unittests/", here)
-    pattern = r"^hparams/stock/(.+?)/((?:inference/)?\w+\.yaml)$"
+    # Yaml files in a folder "models" are in no list of recipes
+    here = here.replace("/inference/", "/models/")
+    pattern = r"^hparams/stock/(.+?)/((?:models/)?\w+\.yaml)$"
     return re.sub(pattern, r"recipes/\1/hparams/\2", here)
 
 

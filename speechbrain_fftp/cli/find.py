@@ -130,7 +130,7 @@ def read_part(args, file, sample_rate):
     from speechbrain_fftp.inference.windows import mono_waveform
 
     try:
-        samples, rate, *_ = read_audio(
+        samples, rate = read_audio(
             file,
             max_seconds=args.end - args.start,
             start_seconds=args.start,

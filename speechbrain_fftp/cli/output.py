@@ -142,27 +142,16 @@ def discard_standard_output():
 
 
 @contextlib.contextmanager
-def logged_warnings(show):
-    """Passes this package's logged warnings to a function."""
-    handler = logging.Handler(logging.WARNING)
-    handler.addFilter(logging.Filter("speechbrain_fftp"))
-    handler.emit = lambda record: show(record.getMessage())
-    logging.root.addHandler(handler)
-    try:
-        yield
-    finally:
-        logging.root.removeHandler(handler)
-
-
-@contextlib.contextmanager
 def shown_warnings(verbose):
     """Prints this package's warnings; those of others only if verbose."""
-
-    def show(text):
-        """Prints a warning."""
-        report(f"warning: {text}")
-
-    with logged_warnings(show), warnings.catch_warnings():
-        if not verbose:
-            warnings.simplefilter("ignore")
-        yield
+    handler = logging.Handler(logging.WARNING)
+    handler.addFilter(logging.Filter("speechbrain_fftp"))
+    handler.emit = lambda record: report(f"warning: {record.getMessage()}")
+    logging.root.addHandler(handler)
+    try:
+        with warnings.catch_warnings():
+            if not verbose:
+                warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.root.removeHandler(handler)

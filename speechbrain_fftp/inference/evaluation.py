@@ -124,7 +124,7 @@ def list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
 
     def encode(audio, clip):
         """A clip as a file, which is named by its id."""
-        content, *_ = encode_clip(
+        content, _ = encode_clip(
             audio,
             sample_rate,
             max_seconds=clip.end - clip.start,

@@ -372,21 +372,11 @@ def load_engine(source, device="cpu", precision="fp32", **options):
     modules, hparams = load_model(find_model(source))
     try:
         run_opts = {"device": str(torch.device(device)), "precision": precision}
-        engine = TorchEngine(modules, hparams, run_opts, **options)
+        return TorchEngine(modules, hparams, run_opts, **options)
     except (AssertionError, RuntimeError) as error:
         raise ValueError(
             f"The model in {source} cannot run on {device}: {error}"
         ) from error
-    is_slow = not (
-        torch.cpu._is_avx512_bf16_supported()
-        or torch.cpu._is_amx_tile_supported()
-    )
-    if precision == "bf16" and engine.device == "cpu" and is_slow:
-        logger.warning(
-            "This CPU does not support bfloat16 (AVX512-BF16 or AMX): "
-            "precision='fp32' is faster."
-        )
-    return engine
 
 
 def load_yaml_engine(source, *args, **kwargs):

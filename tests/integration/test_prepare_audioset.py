@@ -213,8 +213,6 @@ def test_whole_recordings(prepare, tmp_path, form):
     assert {i: round(32 * x[0], 2) for i, x in found.items()} == starts
     assert {len(x) for i, x in found.items() if i != short} == {160000}
     report = read_report(save)
-    splits = report["splits"].values()
-    assert sum(split["cut"] for split in splits) == 3
     assert not report["skipped"]
 
 
@@ -341,11 +339,6 @@ def test_awkward_clips(prepare, tmp_path):
         "listed": 18,
         "written": 8,
         "skipped": 10,
-        "cut": 1,
-        "trimmed": 0,
-        "downmixed": 1,
-        "resampled": 2,
-        "clipped": 1,
     }
     assert report["unknown_mids"] == {"/m/x": 2, "/m/y": 1}
     assert not report["valid_is_held_out_of_train"]

@@ -67,10 +67,12 @@ def test_twelve_classes(data, tmp_path):
             path = Path(row["wav"])
             assert sf.info(path).frames == row["duration"] * 16000
             if label in COMMANDS:
-                assert path == data / label / f"s{speaker}_nohash_0.wav"
-        unknown = Path(by_label["_unknown_"]["wav"]).relative_to(data)
-        assert str(unknown) in [
-            f"{word}/s{speaker}_nohash_0.wav" for word in ("bed", "tree")
+                source = data / label / f"s{speaker}_nohash_0.wav"
+                np.testing.assert_array_equal(
+                    sf.read(path)[0], sf.read(source)[0]
+                )
+        assert Path(by_label["_unknown_"]["wav"]).stem in [
+            f"{word}_s{speaker}_nohash_0" for word in ("bed", "tree")
         ]
         assert not ids & set(rows)
         ids |= set(rows)
@@ -83,7 +85,6 @@ def test_twelve_classes(data, tmp_path):
     whole, _ = sf.read(data / "_background_noise_" / "noise.wav")
     np.testing.assert_array_equal(part, whole[: 7 * 16000])
     assert read_skipped(save) == {}
-    assert not (save / "flac").exists()  # nothing had to be converted
 
 
 def test_custom_words(data, tmp_path, caplog):
@@ -111,7 +112,6 @@ def test_archive(data, tmp_path):
     prepare_speech_commands(data, tmp_path / "expected")
     for split in SPLITS:
         text = (tmp_path / "expected" / f"{split}.csv").read_text("utf-8")
-        text = text.replace("$data_folder", "$data_root/unpacked")
         assert (save / f"{split}.csv").read_text("utf-8") == text
     archive.unlink()
     (save / "train.csv").unlink()

@@ -101,7 +101,7 @@ def test_exported_model_gives_the_measured_accuracy(trained, words):
     stock = EncoderClassifier.from_hparams(model)
     hits, rows = 0, read_rows(folder / "prepared/test.csv")
     for row in rows:
-        path = row["wav"].replace("$data_folder", str(words))
+        path = row["wav"].replace("$data_root", str(folder / "prepared"))
         tags = tagger.tag_file(path, top_k=3)
         assert sum(tag.probability for tag in tags) == pytest.approx(1)
         wav = torch.from_numpy(sf.read(path, dtype="float32")[0])

@@ -139,7 +139,7 @@ import hyperpyyaml
 
 for path in sorted(pathlib.Path("recipes").rglob("hparams/**/*.yaml")):
     options = {"output_folder": sys.argv[1], "data_folder": "data"}
-    if path.parent.name == "inference":
+    if path.parent.name == "models":
         options = {"checkpoint": "checkpoint"}
     sys.path.insert(0, str(path.parents[1]))
     with open(path) as file:

@@ -72,7 +72,7 @@ def test_decisions_of_inference_are_those_of_the_recipe(
     script = Path(__file__).with_name("upstream_decisions.py")
     hparams = checkout / GSC / "hparams"
     command = [sys.executable, script, checkout / GSC / "train.py"]
-    command += [hparams / yaml, hparams / "inference" / yaml, words]
+    command += [hparams / yaml, hparams / "models" / yaml, words]
     command += [tmp_path / "out", "--num_workers=0", "--embed_dim=64"]
     command += ["--depth=2", "--batch_size=16", "--lr=0.001"]
     # The hashes of these files' speakers are those of 10 to 20 percent

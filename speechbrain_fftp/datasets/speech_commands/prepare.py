@@ -1,4 +1,4 @@
-"""Prepares Speech Commands: checks its clips and writes manifests.
+"""Prepares Speech Commands: converts its clips and writes manifests.
 
 The data folder is that of the data set, version 2: one folder per word with
 clips SPEAKER_nohash_NUMBER.wav (or flac), _background_noise_, and the lists
@@ -25,7 +25,7 @@ import os
 from collections import Counter, namedtuple
 
 from speechbrain_fftp.dataio.files import write_csv
-from speechbrain_fftp.datasets import prepared
+from speechbrain_fftp.datasets import convert, prepared
 from speechbrain_fftp.datasets.manifests import check_class_names, read_table
 from speechbrain_fftp.datasets.names import clip_ids, text_digest
 from speechbrain_fftp.datasets.speech_commands import clips, lists
@@ -49,14 +49,13 @@ def prepare_speech_commands(
     clip_seconds=1.0,
     skip_prep=False,
 ):
-    """Checks the clips and writes the manifests of the recipe.
+    """Converts the clips and writes the manifests of the recipe.
 
-    Writes ``train.csv``, ``valid.csv`` and ``test.csv``, with paths that start
-    with ``$data_folder`` (clips used where they are) or ``$data_root`` (those
-    in the prepared folder: ``flac/`` for converted clips, ``silence/``,
-    ``unpacked/``), ``classes.csv``, ``skipped.csv`` with each file that cannot
-    be used and why, and ``noise/NAME.flac``, the training part of each
-    background recording. Returns at once if the prepared folder is complete.
+    Writes ``flac/ID.flac``, ``silence/``, ``train.csv``, ``valid.csv`` and
+    ``test.csv``, with paths relative to ``$data_root``, the prepared folder,
+    ``classes.csv``, ``skipped.csv`` with each file that cannot be used and why,
+    and ``noise/NAME.flac``, the training part of each background recording.
+    Returns at once if the prepared folder is complete.
 
     Arguments
     ---------
@@ -135,10 +134,10 @@ def _source_state(data_folder, prepared_folder):
         names = [*lists.SPLIT_LISTS.values(), *itertools.chain(*words.values())]
         paths = (os.path.join(data_folder, name) for name in names)
         return prepared.source_state(paths, data_folder)
-    if lists.is_archive(data_folder) and os.path.isdir(
-        f"{prepared_folder}/unpacked"
-    ):
-        return None  # the archive was deleted after it was unpacked
+    unpacked = os.path.join(prepared_folder, "unpacked")
+    is_unpacked = lists.is_archive(data_folder) and os.path.isdir(unpacked)
+    if prepared.is_complete(prepared_folder) or is_unpacked:
+        return None  # the data were deleted afterwards
     raise FileNotFoundError(
         f"data_folder {data_folder} is neither a folder with one folder per"
         f" word nor an archive such as that from {ARCHIVE_URL}"
@@ -150,12 +149,9 @@ class _Clips:
 
     def __init__(self, data_folder, prepared_folder, sample_rate, clip_seconds):
         """Lists the files and assigns the clips to splits."""
-        self.place = "$data_folder"
         if lists.is_archive(data_folder):
             unpacked = os.path.join(prepared_folder, "unpacked")
             data_folder = lists.unpack_archive(data_folder, unpacked)
-            place = os.path.relpath(data_folder, prepared_folder)
-            self.place = f"$data_root/{place.replace(os.sep, '/')}"
         self.data_folder = data_folder
         self.prepared_folder = prepared_folder
         self.sample_rate = sample_rate
@@ -169,7 +165,6 @@ class _Clips:
         if doubled:
             logger.warning("%d clips in both lists: used for testing", doubled)
         self.rows = {split: [] for split in lists.COMMAND_SPLITS}
-        self.num_trimmed = 0
 
     def add_words(self, task):
         """Adds the clips of a task; returns classes, and folders to draw from.
@@ -195,25 +190,34 @@ class _Clips:
 
     def add(self, paths, label=None):
         """Adds the usable clips among some, and returns how many."""
-        ids = {path: self.ids[path] for path in paths}
-        usable, failed = clips.use_or_convert(
-            self.data_folder,
-            ids,
-            os.path.join(self.prepared_folder, "flac"),
-            sample_rate=self.sample_rate,
-            max_seconds=self.clip_seconds,
+        path_of = {self.ids[path]: path for path in paths}
+        flac = os.path.join(self.prepared_folder, "flac")
+        os.makedirs(flac, exist_ok=True)
+        converted, failed = convert.convert_clips(
+            dict.fromkeys(path_of, (self.clip_seconds, 0.0)),
+            convert.AudioFiles(
+                {
+                    clip_id: os.path.join(self.data_folder, path)
+                    for clip_id, path in path_of.items()
+                }
+            ).iter_audio,
+            flac,
+            self.sample_rate,
             name=label or "clips",
         )
-        self.skipped.update(failed)
-        for path, (seconds, treatments) in usable.items():
-            clip_id = self.ids[path]
-            wav = f"{self.place}/{path}"
-            if treatments is not None:
-                self.num_trimmed += "trimmed" in treatments
-                wav = f"$data_root/flac/{clip_id}.flac"
-            row = Row(clip_id, seconds, wav, label or path.split("/")[0], path)
+        for clip_id, reason in failed.items():
+            self.skipped[path_of[clip_id]] = reason
+        for clip_id, seconds in converted.items():
+            path = path_of[clip_id]
+            row = Row(
+                ID=clip_id,
+                duration=seconds,
+                wav=f"$data_root/flac/{clip_id}.flac",
+                label=label or path.split("/")[0],
+                path=path,
+            )
             self.rows[self.splits[path]].append(row)
-        return len(usable)
+        return len(converted)
 
     def add_noise(self):
         """Reads the background recordings and writes their training parts."""
@@ -285,8 +289,6 @@ class _Clips:
                 logger.warning("No clip of %s in the split %s", missing, split)
         if self.skipped:
             logger.warning("Skipped files: %s; all are in %s", summary, path)
-        if number := self.num_trimmed:
-            logger.warning("Only the beginning of %d clips is used", number)
         path = os.path.join(self.prepared_folder, "classes.csv")
         write_csv(path, ("index", "label"), enumerate(classes))
         times_seen = Counter()
