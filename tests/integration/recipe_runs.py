@@ -156,7 +156,7 @@ def kill_after_checkpoint(folder, mid_epoch, **options):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.time() + 120
+    deadline = time.time() + 600
     while not saved(folder / "save", mid_epoch, epoch=1 + mid_epoch):
         assert process.poll() is None and time.time() < deadline
         time.sleep(0.01)

@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from pathlib import Path
 from unittest.mock import Mock
 
 import huggingface_hub
@@ -31,17 +30,9 @@ def hub(tmp_path, monkeypatch):
     return folder, calls
 
 
-def test_paths_on_disk_need_no_hub(hub, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("lab").mkdir()
-    Path("lab/model").write_bytes(b"weights")
-    for path in ("lab/model", "lab", str(tmp_path), tmp_path):
-        assert find_model(path) == Path(path)
-    assert not hub[1]
-
-
 def test_ids_and_revisions(hub):
     folder, calls = hub
+    assert find_model(folder) == folder and not calls
     assert find_model("lab/model") == folder
     assert find_model("lab/model@v1.0") == folder
     for call, revision in zip(calls, (None, "v1.0")):

@@ -104,42 +104,6 @@ def test_custom_words(data, tmp_path, caplog):
         prepare_speech_commands(data, tmp_path / "other", task="folders")
 
 
-def test_awkward_clips(tmp_path, caplog):
-    data, save = tmp_path / "data", tmp_path / "save"
-    write_words(data)
-    clips = data / "cat"
-    for name, seconds, rate, channels in (
-        ("long.wav", 5, 16000, 1),
-        ("stereo.flac", 1, 44100, 2),
-        ("low.wav", 0.5, 8000, 1),
-        ("$a, é.wav", 0.3, 16000, 1),
-        ("cut.wav", 1, 16000, 1),
-    ):
-        samples = np.full((round(seconds * rate), channels), 0.1)
-        sf.write(clips / name, samples, rate)
-    (clips / "cut.wav").write_bytes((clips / "cut.wav").read_bytes()[:20000])
-    (clips / "notes.txt").write_text("mine")
-    with open(data / "testing_list.txt", "a", encoding="utf-8") as file:
-        file.write("\nowl/absent.wav")
-    prepare_speech_commands(data, save, task="folders")
-    rows = read_clips(save, "train", data_folder=data)
-    durations = [r["duration"] for r in rows.values() if r["label"] == "cat"]
-    assert sorted(durations) == [0.3, 0.3, 0.5, 1.0, 1.0]
-    for row in rows.values():
-        samples, rate = sf.read(row["wav"])
-        assert rate == 16000
-        assert samples.shape == (round(row["duration"] * 16000),)
-    skipped = read_skipped(save)
-    for file, reason in (
-        ("owl/absent.wav", "listed in testing_list.txt, but missing"),
-        ("cat/notes.txt", "not named like audio"),
-        ("cat/cut.wav", "truncated"),
-    ):
-        assert skipped.pop(file).startswith(reason)
-    assert not skipped
-    assert caplog.text.count("Skipped files") == 1
-
-
 def test_archive(data, tmp_path):
     archive, save = tmp_path / "words.tar.gz", tmp_path / "save"
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:

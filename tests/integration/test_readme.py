@@ -74,29 +74,6 @@ def test_options_of_the_commands_exist(page):
                 assert f"--{name}" in usage, words
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_files_that_commands_name_exist(page):
-    for words in commands(page):
-        for word in words:
-            if re.match(
-                r"(recipes|hparams|benchmarks|tools)/[\w./-]+\w$", word
-            ):
-                assert (ROOT / word).exists(), words
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_what_python_blocks_import_exists(page):
-    for language, block in blocks(page):
-        if language != "python":
-            continue
-        compile(block, page, "exec")
-        pattern = r"^from (speechbrain_fftp[\w.]*) import \(?([\w, \n]+)"
-        for name, imported in re.findall(pattern, block, re.M):
-            module = importlib.import_module(name)
-            for each in re.findall(r"\w+", imported.split("\n")[0]):
-                assert hasattr(module, each), (name, each)
-
-
 def test_the_parts_of_the_package_run():
     [code] = [
         block

@@ -6,22 +6,13 @@ Authors
 
 import csv
 import shutil
-import subprocess
-import time
 
 import numpy as np
 import pytest
 import torch
-from recipe_runs import (
-    command,
-    fail,
-    kill_after_checkpoint,
-    save_encoder,
-    train,
-)
-from tensorboard.backend.event_processing.event_accumulator import (
-    EventAccumulator,
-)
+from recipe_runs import fail, kill_after_checkpoint, save_encoder, train
+
+from speechbrain_fftp.inference import AudioTagger
 
 
 def read_rows(path):
@@ -70,35 +61,19 @@ def test_writes_results(trained):
 
     rows = read_rows(folder / "history.csv")
     assert [row["epoch"] for row in rows] == ["1", "2"]
-    events = EventAccumulator(str(folder / "tensorboard")).Reload()
-    drawn = [event.value for event in events.Scalars("mAP/valid")]
-    assert drawn == pytest.approx([float(row["valid_mAP"]) for row in rows])
-    (tested,) = events.Scalars("mAP/test")
-    assert tested.value == pytest.approx(metrics["mAP"])
     best = max(float(row["valid_mAP"]) for row in rows)
     assert metrics["valid_mAP"] == best
     assert metrics["epochs"] == 2 and metrics["averaged_epochs"] == [1, 2]
     assert metrics["seed"] == 1234
 
 
-def test_exported_model_tags(trained, data_folder, tmp_path):
-    """In SpeechBrain's form and as data, wherever it is."""
-    from speechbrain.inference.classifiers import EncoderClassifier
-    from speechbrain_fftp.inference import AudioTagger
-
+def test_the_exported_model_has_the_measured_scores(trained):
+    """With thresholds that were learnt on validation clips."""
     folder, _, metrics = trained
-    model = str(shutil.copytree(folder / "inference", tmp_path / "moved"))
-    clip = str(next((folder / "prepared" / "flac").iterdir()))
-    tagger = AudioTagger.from_pretrained(model)
-    (tag,) = tagger.tag_file(clip, top_k=1)
-    classifier = EncoderClassifier.from_hparams(source=model)
-    logits, *_, label = classifier.classify_file(clip)
-    assert label == [tag.label]
-    best = logits.sigmoid().max().item()
-    assert best == pytest.approx(tag.probability, abs=1e-6)
-    # Thresholds were learnt on validation clips
-    found = tagger.evaluate(folder / "prepared", "eval")
-    assert found.metrics["micro_F1"] == pytest.approx(metrics["micro_F1"])
+    tagger = AudioTagger.from_pretrained(folder / "inference")
+    found = tagger.evaluate(folder / "prepared", "eval").metrics
+    for name in ("mAP", "micro_F1"):
+        assert found[name] == pytest.approx(metrics[name])
     assert metrics["threshold"] == "per class"
 
 
@@ -264,23 +239,3 @@ def test_errors_name_what_is_wrong(data_folder, tmp_path):
     assert "data_folder" in fail(tmp_path / "run")
     misspelt = fail(tmp_path / "run", data_folder=data_folder, number_of_epoc=3)
     assert "number_of_epoc" in misspelt
-
-
-def test_one_run_in_a_folder(data_folder, tmp_path):
-    folder = tmp_path / "run"
-    options = {"data_folder": data_folder, "number_of_epochs": 100}
-    process = subprocess.Popen(
-        command(folder, "--noprogressbar", num_workers=0, **options),
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.time() + 120
-        while not (folder / "run.json").is_file():
-            assert process.poll() is None and time.time() < deadline
-            time.sleep(0.01)
-        assert str(folder) in fail(folder, **options)
-    finally:
-        process.kill()
-        process.wait()

@@ -108,6 +108,8 @@ def test_exported_model_gives_the_measured_accuracy(trained, words):
         assert stock.classify_batch(wav[None])[3] == [tags[0].label]
         hits += tags[0].label == row["label"]
     assert hits / len(rows) == pytest.approx(metrics["accuracy"])
+    found = tagger.evaluate(folder / "prepared", "eval").metrics
+    assert found["accuracy"] == pytest.approx(metrics["accuracy"])
 
 
 def test_student_learns_what_its_teacher_thinks(trained, words, tmp_path):

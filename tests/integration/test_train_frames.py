@@ -13,7 +13,6 @@ import pytest
 import torch
 from recipe_runs import train
 
-from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
 
@@ -60,14 +59,9 @@ def test_trains_and_tells_what_sounds_when(
     assert ((0 < probs) & (probs < 1)).all()
     np.testing.assert_allclose(np.diff(times), 0.25, atol=1e-4)
     tags = tagger.tag_file(clip, top_k=14)
-    logits, *_, label = EncoderClassifier.from_hparams(model).classify_file(
-        clip
-    )
-    assert label == [tags[0].label]
-    best = logits.sigmoid().max().item()
-    assert best == pytest.approx(tags[0].probability, abs=1e-5)
     # The clip's probability is between those of its time steps.
-    number = tagger.labels.index(label[0])
+    best = tags[0].probability
+    number = tagger.labels.index(tags[0].label)
     assert probs[:, number].mean() <= best <= probs[:, number].max()
     assert ("events" in metrics) == strong
     if not strong:

@@ -32,6 +32,18 @@ def random_tensors(shapes, layers):
     }
 
 
+def block_layers(prefix, width, hidden):
+    """Layers of a transformer block as timm names them."""
+    return {
+        prefix + "norm1": [width],
+        prefix + "attn.qkv": [3 * width, width],
+        prefix + "attn.proj": [width, width],
+        prefix + "norm2": [width],
+        prefix + "mlp.fc1": [hidden, width],
+        prefix + "mlp.fc2": [width, hidden],
+    }
+
+
 def ast_file(n_positions=2 + 12 * 12):
     """An original AST: width 64, MLP 96, one block, 128 frames."""
     shapes = {
@@ -41,15 +53,10 @@ def ast_file(n_positions=2 + 12 * 12):
     }
     layers = {
         "v.patch_embed.proj": [64, 1, 16, 16],
-        "v.blocks.0.norm1": [64],
-        "v.blocks.0.attn.qkv": [192, 64],
-        "v.blocks.0.attn.proj": [64, 64],
-        "v.blocks.0.norm2": [64],
-        "v.blocks.0.mlp.fc1": [96, 64],
-        "v.blocks.0.mlp.fc2": [64, 96],
         "v.norm": [64],
         "mlp_head.0": [64],
         "mlp_head.1": [5, 64],
+        **block_layers("v.blocks.0.", width=64, hidden=96),
     }
     return random_tensors(shapes, layers)
 
@@ -115,7 +122,6 @@ def aum_file(backward=False):
 
 def ced_folder(width=64):
     """A CED with one block."""
-    block = "encoder.blocks.0."
     shapes = {
         "encoder.init_bn.running_mean": [64],
         "encoder.time_pos_embed": [1, width, 1, 63],
@@ -125,31 +131,14 @@ def ced_folder(width=64):
         "encoder.init_bn": [64],
         "encoder.patch_embed.proj": [width, 1, 16, 16],
         "encoder.norm": [width],
-        block + "norm1": [width],
-        block + "norm2": [width],
-        block + "attn.qkv": [3 * width, width],
-        block + "attn.proj": [width, width],
-        block + "mlp.fc1": [4 * width, width],
-        block + "mlp.fc2": [width, 4 * width],
         "outputlayer.0": [width],
         "outputlayer.1": [5, width],
+        **block_layers("encoder.blocks.0.", width, hidden=4 * width),
     }
     return {
         "encoder.init_bn.num_batches_tracked": torch.tensor(7),
         "encoder.init_bn.running_var": torch.linspace(0.5, 2.0, 64),
         **random_tensors(shapes, layers),
-    }
-
-
-def block_layers(prefix, width, hidden):
-    """Layers of a transformer block as timm names them."""
-    return {
-        prefix + "norm1": [width],
-        prefix + "attn.qkv": [3 * width, width],
-        prefix + "attn.proj": [width, width],
-        prefix + "norm2": [width],
-        prefix + "mlp.fc1": [hidden, width],
-        prefix + "mlp.fc2": [width, hidden],
     }
 
 

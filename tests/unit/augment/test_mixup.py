@@ -46,17 +46,6 @@ def test_a_mixed_clip_lasts_as_long_as_the_longer_one():
         assert wav[n - 1] != 0 and not wav[n:].any()
 
 
-def test_labels_of_any_shape():
-    wavs, lengths, labels = make_batch(8)
-    outs = []
-    for shape in (8,), (2, 4), (2, 2, 2):
-        torch.manual_seed(3)
-        mixture = Mixup(prob=1.0)(wavs, lengths, labels.view(8, *shape))[2]
-        assert mixture.shape == (8, *shape)
-        outs.append(mixture.flatten(1))
-    assert torch.equal(outs[0], outs[1]) and torch.equal(outs[0], outs[2])
-
-
 @pytest.mark.parametrize("alpha", [1.0, 10.0])
 def test_shares_follow_the_beta_distribution(alpha):
     wavs, lengths, labels = make_batch(4096, 2)

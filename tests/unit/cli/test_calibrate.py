@@ -6,7 +6,6 @@ Authors
 
 import csv
 import json
-import os
 import shutil
 
 import numpy as np
@@ -96,18 +95,6 @@ def test_a_published_model_must_be_imported_first(data, tmp_path, capsys):
         error = capsys.readouterr().err
         assert "fftp-tag import" in error and str(model) in error
     assert not (tmp_path / "published" / "thresholds.csv").exists()
-
-
-def test_a_failure_keeps_the_folder(model, data, capsys, monkeypatch):
-    before = content(model)
-
-    def fail(*paths):
-        raise PermissionError(13, "Permission denied", paths[1])
-
-    monkeypatch.setattr(os, "replace", fail)
-    assert run("calibrate", "--model", model, "--data_folder", data) == 1
-    assert "thresholds.csv" in capsys.readouterr().err
-    assert content(model) == before
 
 
 def test_background_raises_thresholds(model, tmp_path, capsys):

@@ -13,14 +13,13 @@ import pytest
 import soundfile
 import torch
 from sklearn.metrics import precision_recall_curve
+from small_models import make_tagger
 
-from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.event_scores import find_events, learn_events
 from speechbrain_fftp.inference.events import Timeline
 from speechbrain_fftp.inference.folder import write_folder
-from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
@@ -36,16 +35,9 @@ def model(tmp_path):
     encoder = ConvNeXt1d(
         128, 16, 0, FFTPEmbedding(128, 16, 10, 5), 198, pooling="tokens"
     )
-    modules = {
-        "compute_features": KaldiFbank(),
-        "mean_var_norm": DatasetNormalization(),
-        "embedding_model": encoder,
-        "classifier": FrameClassifier(16, 2),
-    }
-    labels = CategoricalEncoder()
-    labels.update_from_iterable(LABELS)
-    sizes = {"sample_rate": RATE, "max_frames": 198, "label_encoder": labels}
-    write_folder(tmp_path / "model", modules, {**sizes, "single_label": False})
+    classifier = FrameClassifier(16, len(LABELS))
+    engine = make_tagger(encoder, classifier, labels=LABELS).engine
+    write_folder(tmp_path / "model", dict(engine.mods), vars(engine.hparams))
     return tmp_path / "model"
 
 

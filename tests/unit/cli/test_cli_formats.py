@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -45,16 +44,29 @@ def run(exported, *arguments):
     return main([*map(str, arguments), "--model", str(exported[1])])
 
 
-def test_text(exported, tagger, clips, capsys):
-    assert run(exported, *clips[1], "--top-k", 3) == 0
-    expected = []
-    for path in clips[1]:
-        tags = tagger.tag_file(path, 3)
-        expected.append(path)
-        expected += [f"  {tag.probability:.3f}  {tag.label}" for tag in tags]
-    captured = capsys.readouterr()
-    assert captured.out.splitlines() == expected
-    assert "fftp-tag:" not in captured.err
+def test_tags_in_each_format(exported, tagger, clips, capsys):
+    folder, paths = clips
+    found = {}
+    for name in ("table", "json", "csv"):
+        assert run(exported, folder, "--format", name, "--top-k", 3) == 0
+        captured = capsys.readouterr()
+        assert "fftp-tag:" not in captured.err
+        found[name] = captured.out
+    expected = {path: tagger.tag_file(path, 3) for path in paths}
+    lines = []
+    for path, tags in expected.items():
+        lines += [path, *(f"  {x.probability:.3f}  {x.label}" for x in tags)]
+    assert found["table"].splitlines() == lines
+    assert json.loads(found["json"]) == [
+        {"file": path, "tags": [tag.to_dict() for tag in tags]}
+        for path, tags in expected.items()
+    ]
+    rows = csv.DictReader(io.StringIO(found["csv"]))
+    assert [(r["file"], r["label"], float(r["probability"])) for r in rows] == [
+        (path, tag.label, tag.probability)
+        for path, tags in expected.items()
+        for tag in tags
+    ]
 
 
 def test_a_model_that_is_none(clips, tmp_path, capsys):
@@ -63,17 +75,6 @@ def test_a_model_that_is_none(clips, tmp_path, capsys):
         assert main([clips[1][0], "--model", str(tmp_path / name)]) == 1
         captured = capsys.readouterr()
         assert not captured.out and name in captured.err
-
-
-def test_json(exported, tagger, clips, capsys):
-    folder, paths = clips
-    assert run(exported, folder, "--format", "json", "--top-k", 2) == 0
-    captured = capsys.readouterr()
-    assert json.loads(captured.out) == [
-        {"file": p, "tags": [t.to_dict() for t in tagger.tag_file(p, 2)]}
-        for p in paths
-    ]
-    assert not captured.err
 
 
 def test_jsonl_of_events(exported, tagger, clips, capsys):
@@ -92,27 +93,6 @@ def test_jsonl_of_events(exported, tagger, clips, capsys):
         for path in clips[1]
     ]
     assert found[0]["events"]
-
-
-def test_csv(exported, tagger, clips, capsys):
-    assert run(exported, *clips[1], "--format", "csv") == 0
-    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert [(r["file"], r["label"], float(r["probability"])) for r in rows] == [
-        (path, tag.label, tag.probability)
-        for path in clips[1]
-        for tag in tagger.tag_file(path, 5)
-    ]
-
-
-def test_standard_input(exported, tagger, clips, capsys, monkeypatch):
-    for path in clips[1]:
-        with open(path, "rb") as file:
-            stdin = types.SimpleNamespace(buffer=file)
-            monkeypatch.setattr(sys, "stdin", stdin)
-            assert run(exported, "-", "--format", "json") == 0
-        [found] = json.loads(capsys.readouterr().out)
-        expected = [tag.to_dict() for tag in tagger.tag_file(path, 5)]
-        assert found == {"file": "-", "tags": expected}
 
 
 NAMES = ["text", "empty", "one sample", "nan", "no samples", "missing"]
@@ -167,30 +147,6 @@ def test_no_model_says_how_to_get_one(command, capsys):
     assert "--model" in error
 
 
-def stub(monkeypatch, name, function):
-    """Puts a module of one function in the place of another."""
-    module = types.ModuleType(name)
-    calls = []
-
-    def record(*args, **kwargs):
-        calls.append((args, kwargs))
-
-    setattr(module, function, record)
-    monkeypatch.setitem(sys.modules, name, module)
-    return calls
-
-
-def test_export(exported, tagger, monkeypatch, capsys):
-    model = str(exported[1])
-    name = "speechbrain_fftp.inference.onnx"
-    calls = stub(monkeypatch, name, "export_onnx")
-    arguments = ["export", "--model", model, "--to", "onnx", "--output", "a"]
-    assert main(arguments) == 0
-    [((given, path), options)] = calls
-    assert given.labels == tagger.labels
-    assert (path, options) == ("a", {"report": print})
-
-
 def test_plot(exported, tagger, clips, monkeypatch, capsys):
     """The model runs once, for the picture and for the tags."""
     calls, runs = [], []
@@ -217,25 +173,7 @@ def test_plot(exported, tagger, clips, monkeypatch, capsys):
     assert found["tags"] == [tag.to_dict() for tag in timeline.tags()]
 
 
-IMPORTS = """
-import sys
-from speechbrain_fftp.cli.main import main
-try:
-    main(["--help"])
-finally:
-    assert not {"torch", "speechbrain", "soundfile"} & set(sys.modules)
-"""
-
-
-def test_help_needs_no_torch():
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORTS], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "FILE" in done.stdout and "--timeline" in done.stdout
-
-
-def test_standard_output_holds_results_alone(exported, clips):
+def test_standard_output_holds_results_alone(exported, tagger, clips):
     """In a process of its own, with a pipe as input and a name in bytes."""
     name = os.path.join(os.fsencode(clips[0]), b"caf\xe9.wav")
     shutil.copy(clips[1][1], name)
@@ -246,6 +184,9 @@ def test_standard_output_holds_results_alone(exported, clips):
     assert done.returncode == 1
     *found, failed = json.loads(done.stdout)
     assert [result["file"] for result in found] == ["-", os.fsdecode(name)]
+    for result, path in zip(found, clips[1], strict=True):
+        expected = [tag.to_dict() for tag in tagger.tag_file(path, 5)]
+        assert result["tags"] == expected
     assert failed["file"] == "none.wav" and "none.wav" in failed["error"]
     assert b"none.wav" in done.stderr and b"Traceback" not in done.stderr
     assert b"%|" not in done.stderr  # no progress bar but on a terminal

@@ -49,14 +49,6 @@ def test_difference_is_paired_and_its_interval_the_binomial_one(
     assert high - value == pytest.approx(half, abs=0.3)
 
 
-def test_a_run_does_not_differ_from_itself(tmp_path, capsys):
-    hits = np.arange(60) % 4 > 0
-    first = write_run(tmp_path / "a", hits)
-    assert main(["compare", first, first]) == 0
-    for line in capsys.readouterr().out.splitlines()[2:]:
-        assert line.endswith("+0.0 [+0.0, +0.0]")
-
-
 @pytest.mark.parametrize("change", ["clips", "classes", "damage", "missing"])
 def test_runs_that_cannot_be_compared(change, tmp_path, capsys):
     hits = np.ones(30, bool)

@@ -4,15 +4,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import configparser
 import csv
 import io
 import json
 import os
-import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -60,14 +56,6 @@ def expected_places(made, top_k):
     index = SoundIndex(folder)
     tagger = AudioTagger.from_pretrained(index.settings.model)
     return index.find(index.embed(tagger, example), top_k)
-
-
-def test_index_counts_files(made, capsys):
-    archive, folder, _ = made
-    model = SoundIndex(folder).settings.model
-    arguments = ["--model", model, "--output", str(folder)]
-    assert main(["index", str(archive), *arguments]) == 0
-    assert "0 files added, 2 unchanged" in capsys.readouterr().out
 
 
 def test_formats(made, capsys):
@@ -220,44 +208,3 @@ def test_wrong_arguments(
     assert found == code
     captured = capsys.readouterr()
     assert captured.err and not captured.out
-
-
-WITHOUT_TORCH = """
-import sys
-
-archive, model, index, example, *missing = sys.argv[1:]
-for name in missing:
-    sys.modules[name] = None  # importing it raises ImportError
-
-from speechbrain_fftp.cli.main import main
-
-options = ["--model", model, "--output", index, "--window", "1"]
-assert main(["index", archive, *options]) == 0
-assert main(["find", example, "--index", index, "--top-k", "1"]) == 0
-"""
-
-
-def missing_modules():
-    """Modules of the packages that requirements-onnx.txt leaves out."""
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg")
-    needed = setup["options"]["install_requires"].split()
-    needed = {re.split("[>=<]", package)[0] for package in needed}
-    installed = (ROOT / "requirements-onnx.txt").read_text("utf-8").split()
-    missing = needed - set(installed)
-    assert {"torch", "speechbrain"} <= missing
-    return [name.replace("scikit-learn", "sklearn") for name in missing]
-
-
-def test_an_onnx_file_needs_no_torch(made, onnx_file, tmp_path):
-    archive, _, example = made
-    arguments = [archive, onnx_file, tmp_path / "onnx.index", example]
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, *arguments, *missing_modules()],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "2 files added" in done.stdout
-    assert done.stdout.splitlines()[1].endswith("a.flac")

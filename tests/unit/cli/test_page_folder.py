@@ -9,13 +9,11 @@ import hashlib
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from speechbrain_fftp.cli import page
 from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.onnx_engine import OnnxEngine
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -98,14 +96,6 @@ def test_an_inference_folder_is_exported(exported, tmp_path):
     tagger = AudioTagger.from_pretrained(exported[1])
     about = json.loads((target / "model.json").read_text("utf-8"))
     assert about["labels"] == tagger.labels
-    assert about["max_samples"] == tagger.engine.max_samples
-    wavs = np.random.default_rng(0).uniform(-0.2, 0.2, (1, 16000))
-    wavs = wavs.astype(np.float32)
-    np.testing.assert_allclose(
-        OnnxEngine(target / "model.onnx").probabilities(wavs),
-        tagger.engine.probabilities(wavs),
-        atol=1e-4,
-    )
 
 
 @pytest.mark.parametrize("inside", ["", "onnxruntime-web"])
@@ -155,11 +145,6 @@ def test_a_folder_in_use_is_kept(model, tmp_path, capsys):
             main(["page", str(model), str(path)])
         assert f"{path} is not empty" in capsys.readouterr().err
     assert names(target) == {"diary.txt"}
-
-
-def test_the_versions_of_the_runtime_agree():
-    about = json.loads((ROOT / "package.json").read_text("utf-8"))
-    assert about["dependencies"] == {page.PACKAGE: page.VERSION}
 
 
 def test_the_hashes_are_those_of_the_package():

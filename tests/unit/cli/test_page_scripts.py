@@ -7,9 +7,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import csv
 import dataclasses
-import io
 import json
 import os
 import shutil
@@ -181,44 +179,3 @@ def test_pieces_cover_all_and_fade_into_each_other(node):
             rtol=0,
             atol=1e-6,
         )
-
-
-def test_outputs_have_the_formats_of_the_command(node):
-    tags = [{"label": LABELS[2], "probability": 0.1}]
-    events = [
-        {"start": 0.25, "end": 1, "label": label, "probability": 0.5}
-        for label in [*LABELS, "two  words"]
-    ]
-    code = """return [page.toCsv("a,b.wav", given.events), page.toJson(
-        "a,b.wav", given.tags, given.events), page.toAudacity(given.events)];"""
-    table, text, labels = node(
-        "outputs.js", code, {"tags": tags, "events": events}
-    )
-    header, *rows = csv.reader(io.StringIO(table))
-    assert header == ["file", "start", "end", "label", "probability"]
-    assert [dict(zip(header, row)) for row in rows] == [
-        {"file": "a,b.wav", **{name: str(x) for name, x in event.items()}}
-        for event in events
-    ]
-    assert json.loads(text) == {
-        "file": "a,b.wav",
-        "tags": tags,
-        "events": events,
-    }
-    assert labels.splitlines()[0] == "0.250000\t1.000000\tSpeech"
-    assert labels.splitlines()[-1] == "0.250000\t1.000000\ttwo words"
-
-
-@pytest.mark.parametrize(
-    "seconds, decimals, text",
-    [
-        (0, 0, "0:00"),
-        (59.996, 2, "1:00.00"),
-        (61.5, 1, "1:01.5"),
-        (3600, 0, "60:00"),
-        (9.25, 2, "0:09.25"),
-    ],
-)
-def test_times_are_minutes_and_seconds(node, seconds, decimals, text):
-    code = "return page.formatTime(...given);"
-    assert node("draw.js", code, [seconds, decimals]) == text

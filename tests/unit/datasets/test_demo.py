@@ -6,16 +6,13 @@ Authors
 
 import csv
 import hashlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.datasets import demo as demo_set
-from speechbrain_fftp.datasets.audioset.lists import read_classes
 from speechbrain_fftp.datasets.demo import prepare_demo
-from speechbrain_fftp.datasets.manifests import read_classes_csv
 
 SPLITS = ("train", "valid", "eval")
 SIZES = {"num_train": 60, "num_valid": 12, "num_eval": 12}
@@ -48,40 +45,6 @@ def read_events(folder):
                 span = float(row["onset"]), float(row["offset"])
                 events[row["filename"]].append((*span, row["event_label"]))
     return events
-
-
-def test_shape_of_the_set(demo):
-    rows = [read_rows(demo, split) for split in SPLITS]
-    assert [len(clips) for clips in rows] == [63, 13, 13]
-    labels = {**rows[0], **rows[1], **rows[2]}
-    assert len(labels) == 89
-    assert all(len(clip_id) == 11 for clip_id in labels)
-    assert sum(clip_id.startswith("-") for clip_id in labels) >= 3
-    assert {p.stem for p in (demo / "flac").iterdir()} == set(labels)
-    counts = Counter(len(names) for names in labels.values())
-    assert set(counts) == {0, 1, 2, 3} and counts[0] == 5
-    for clip_id in list(labels)[::10]:
-        info = sf.info(demo / "flac" / f"{clip_id}.flac")
-        assert (info.samplerate, info.channels) == (16000, 1)
-        assert (info.frames, info.subtype) == (160000, "PCM_16")
-
-
-def test_classes_come_equally_often(demo):
-    classes = read_classes_csv(demo)
-    assert len(classes) == 14
-    counts = Counter(
-        label
-        for labels in read_rows(demo, "train").values()
-        for label in labels
-    )
-    assert set(counts) == set(classes.values())
-    assert max(counts.values()) - min(counts.values()) <= 2
-
-
-def test_classes_are_audiosets_in_its_order():
-    audioset = list(read_classes().items())
-    indices = [audioset.index(entry[:2]) for entry in demo_set.CLASSES]
-    assert indices == sorted(indices)
 
 
 def test_same_settings_give_the_same_bytes(digest, demo, tmp_path):

@@ -5,13 +5,12 @@ Authors
 """
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile as sf
 import torch
-from small_models import CLIP, RATE, hear_levels
+from small_models import CLIP, RATE, hear_shares
 
 from speechbrain_fftp.inference import AudioTagger
 
@@ -119,37 +118,9 @@ def test_windows_out_of_range_are_errors(tagger, tmp_path, window, hop):
         tagger.analyze(tmp_path / "none.wav", window=window, hop=hop)
 
 
-def test_audio_shorter_than_a_patch_is_tagged_with_a_warning(
-    tagger, tmp_path, caplog
-):
-    path = write(tmp_path / "clip.wav", sound(0.1))
-    for call in (
-        lambda: tagger.tag_file(path),
-        lambda: list(tagger.tag_files([path]))[0].tags,
-        lambda: tagger.embed_file(path),
-        lambda: tagger.tag_long(path, 0.2, 0.1, 0.0),
-    ):
-        assert len(call())
-        [record] = caplog.records
-        assert path in record.getMessage()
-        caplog.clear()
-    assert len(tagger.tag(sound(0.115), RATE)) == 5 and not caplog.records
-
-
-class Shares(torch.nn.Module):
-    """Logits of the share of a clip in which samples are n + 1 times 0.25."""
-
-    embedding = SimpleNamespace(patch_frames=1, num_patches=int)
-
-    def forward(self, feats, lens=None):
-        near = (feats - torch.tensor([0.25, 0.5, 0.75])).abs() < 0.01
-        return near.float().mean(1).unsqueeze(1).logit()
-
-
 @pytest.fixture(scope="module")
 def shares():
-    """A tagger whose probabilities are shares of a window, at 1000 Hz."""
-    return hear_levels(Shares(), max_frames=1024)
+    return hear_shares(max_frames=1024)
 
 
 @pytest.mark.parametrize("window, hop", [(2.0, 0.25), (4.0, 1.0)])
@@ -215,19 +186,6 @@ def test_bfloat16_is_close_to_float32(tagger, exported):
     # The context of a call within another one
     with rounded.engine.autocast():
         torch.testing.assert_close(rounded.tag_batch(wavs), found)
-
-
-def test_content_and_file_objects_are_tagged_as_the_file(tagger, tmp_path):
-    path = tmp_path / "clip.flac"
-    sf.write(path, np.stack([sound(4.0), sound(4.0, 1)], 1), 44100)
-    content = path.read_bytes()
-    assert tagger.tag_file(content) == tagger.tag_file(path)
-    with open(path, "rb") as file:
-        events = tagger.tag_long(file, window=0.5, threshold=0.1)
-    assert events == tagger.tag_long(path, window=0.5, threshold=0.1)
-    for method in FUNCTIONS:
-        with pytest.raises(ValueError, match="the audio"):
-            getattr(tagger, method)(b"no audio")
 
 
 def test_silence_is_said(tagger, tmp_path, caplog):

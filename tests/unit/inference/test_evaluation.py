@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import json
 import shutil
 
 import numpy as np
@@ -176,40 +175,6 @@ def test_unreadable_clips_are_skipped(
     assert f"{bad}.flac" in found.skipped[bad]
 
 
-def test_accuracy_of_clips_with_one_class(exported, sounds, tmp_path):
-    """A folder as the recipe of single words prepares it."""
-    tagger = AudioTagger.from_pretrained(exported[1])
-    tagger.engine.single_label = True
-    save, paths = tmp_path / "save", sorted(sounds.rglob("*.wav"))
-    save.mkdir()
-    settings = {"settings": {"data_folder": str(sounds)}}
-    (save / "prepared.json").write_text(json.dumps(settings), "utf-8")
-    words = ["Siren", "Rain", "Music", "Speech"]
-    lines = [f"{number},{word}\n" for number, word in enumerate(words)]
-    (save / "classes.csv").write_text("index,label\n" + "".join(lines), "utf-8")
-    paths = [path for path in paths if path.parent.name in words]
-    lines = [
-        f"{path.stem},1.0,$data_folder/{path.relative_to(sounds)},"
-        f"{path.parent.name}\n"
-        for path in paths
-    ]
-    header = "ID,duration,wav,label\n"
-    (save / "test.csv").write_text(header + "".join(lines), "utf-8")
-    found = tagger.evaluate(save)
-    assert found.ids == [path.stem for path in paths] and len(paths) == 28
-    assert found.labels == ["Speech", "Siren", "Music", "Rain"]
-    # "Bark, dog" is no class of the data, but may be the model's answer
-    tags = [tagger.tag_file(path) for path in paths]
-    for probs, row in zip(found.probs.tolist(), tags):
-        row = {tag.label: tag.probability for tag in row}
-        expected = [row[label] for label in found.labels]
-        assert probs == pytest.approx(expected, abs=1e-5)
-    best = [row[0].label for row in tags]
-    right = [label == path.parent.name for label, path in zip(best, paths)]
-    assert 0 < sum(right) < 28
-    assert found.metrics["accuracy"] == pytest.approx(np.mean(right))
-
-
 def test_data_without_splits_are_scored_as_a_whole(tagger, sounds, prepared):
     found = tagger.evaluate(sounds)
     assert found.split == "all" and len(found.ids) == 35
@@ -236,15 +201,3 @@ def test_given_splits_are_respected_and_not_demanded(tagger, tmp_path, column):
     if column == "fold":
         with pytest.raises(ValueError, match="the folds 1"):
             tagger.evaluate(tmp_path)
-
-
-def test_background_counts_as_negative(tagger, sounds, tmp_path):
-    """F1 falls by tags in clips of no class."""
-    data = shutil.copytree(sounds, tmp_path / "sounds")
-    for number in range(20):
-        write_sound(data / "background" / f"b{number}.wav", 100 + number)
-    without, found = tagger.evaluate(sounds), tagger.evaluate(data)
-    assert len(found.ids) == 55 and found.labels == without.labels
-    negatives = found.targets.sum(1) == 0
-    assert negatives.sum() == 20
-    assert found.metrics["mAP"] < without.metrics["mAP"]

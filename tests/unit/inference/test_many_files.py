@@ -47,21 +47,6 @@ def test_results_are_those_of_a_loop(tagger, clips, num_workers):
     assert not readers()
 
 
-def test_short_clips_share_batches(tagger, clips, monkeypatch):
-    sizes = []
-    predict = tagger.engine.probabilities
-
-    def count(wavs, wav_lens=None):
-        sizes.append(len(wavs))
-        if wav_lens is not None:
-            assert wav_lens.min() >= 0.75
-        return predict(wavs, wav_lens)
-
-    monkeypatch.setattr(tagger.engine, "probabilities", count)
-    assert len(list(tagger.tag_files(clips))) == len(clips)
-    assert max(sizes) <= 16 and len(sizes) < len(clips) / 2
-
-
 def test_unreadable_files_are_rows(tagger, clips, tmp_path):
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"no audio")

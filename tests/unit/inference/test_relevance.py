@@ -7,16 +7,13 @@ Authors
 import numpy as np
 import pytest
 import torch
+from small_models import make_tagger
 
-from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.relevance import (
     attention_maps,
     rollout,
     token_relevance,
 )
-from speechbrain_fftp.inference.torch_engine import TorchEngine
-from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
@@ -28,26 +25,13 @@ EMBEDDINGS = [
 ]
 
 
-def make_tagger(embedding, max_frames=128, heads=2):
+def random_tagger(embedding):
     """A tagger with an AST of random weights, large enough to attend."""
     torch.manual_seed(1)
-    encoder = AST(40, 24, DEPTH, heads, embedding, max_frames)
+    encoder = AST(40, 24, DEPTH, 2, embedding, max_frames=128)
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter, std=0.6)
-    labels = CategoricalEncoder()
-    labels.update_from_iterable(["Rain", "Siren"])
-    modules = {
-        "compute_features": KaldiFbank(n_mels=40),
-        "mean_var_norm": DatasetNormalization(),
-        "embedding_model": encoder,
-        "classifier": torch.nn.Linear(24, 2),
-    }
-    hparams = {
-        "label_encoder": labels,
-        "sample_rate": 16000,
-        "max_frames": max_frames,
-    }
-    return AudioTagger(TorchEngine(modules, hparams))
+    return make_tagger(encoder)
 
 
 def weights_by_hand(block, tokens):
@@ -64,7 +48,7 @@ def weights_by_hand(block, tokens):
 
 
 def test_maps_are_the_attention_of_each_block():
-    encoder = make_tagger(EMBEDDINGS[0]).engine.mods.embedding_model
+    encoder = random_tagger(EMBEDDINGS[0]).engine.mods.embedding_model
     inputs = []
     for block in encoder.blocks:
         block.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
@@ -101,7 +85,7 @@ def test_rollout_is_the_product_from_the_last_block_to_the_first():
 
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
 def test_relevance_of_a_random_model(embedding):
-    tagger = make_tagger(embedding)
+    tagger = random_tagger(embedding)
     encoder, wav = tagger.engine.mods.embedding_model, 0.1 * torch.randn(16000)
     inputs = []
     for block in encoder.blocks:
@@ -126,7 +110,7 @@ def test_relevance_of_a_random_model(embedding):
 
 
 def test_a_long_clip_goes_through_in_equal_parts():
-    tagger, wav = make_tagger(EMBEDDINGS[0]), 0.1 * torch.randn(48000)
+    tagger, wav = random_tagger(EMBEDDINGS[0]), 0.1 * torch.randn(48000)
     times, relevance = token_relevance(tagger, wav.numpy())
     parts = [token_relevance(tagger, part.numpy()) for part in wav.split(16000)]
     expected = np.concatenate([r for _, r in parts])
@@ -136,7 +120,7 @@ def test_a_long_clip_goes_through_in_equal_parts():
 
 
 def test_an_encoder_without_attention_is_refused():
-    tagger = make_tagger(EMBEDDINGS[0])
+    tagger = random_tagger(EMBEDDINGS[0])
     tagger.engine.mods.embedding_model = AuM(40, embed_dim=24, depth=1)
     with pytest.raises(TypeError, match="AuM does not have: use an AST"):
         token_relevance(tagger, np.random.rand(16000).astype("f"))

@@ -14,7 +14,6 @@ import soundfile as sf
 import torch
 
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.folder import export_inference
 from speechbrain_fftp.inference.thresholds import (
     learn_thresholds,
     write_thresholds,
@@ -69,7 +68,7 @@ def test_files_that_excel_has_saved(model):
     assert tagger.thresholds.tolist() == [0.25] * 5
 
 
-def test_learned_thresholds_read_back_exactly(exported, tmp_path):
+def test_learned_thresholds_read_back_exactly(exported, model):
     rng = np.random.default_rng(0)
     labels = exported[0]["labels"]
     targets = torch.from_numpy(rng.random((50, 5)) < 0.2).float()
@@ -78,20 +77,10 @@ def test_learned_thresholds_read_back_exactly(exported, tmp_path):
     rows = learn_thresholds(labels, targets, probs)
     assert [row[0] for row in rows] == labels
     assert [row[2] for row in rows] == targets.sum(0).tolist()
-    recipe = exported[1].parent / "recipe.yaml"
-    encoder = AudioTagger.from_pretrained(
-        exported[1]
-    ).engine.hparams.label_encoder
-    folder = export_inference(
-        recipe,
-        exported[0]["modules"],
-        encoder,
-        tmp_path / "inference",
-        thresholds=rows,
-    )
-    read = AudioTagger.from_pretrained(folder).thresholds
+    write_thresholds(model, rows)
+    read = AudioTagger.from_pretrained(model).thresholds
     assert read.tolist() == [row[1] for row in rows]
-    with open(folder / "thresholds.csv", encoding="utf-8") as file:
+    with open(model / "thresholds.csv", encoding="utf-8") as file:
         written = [float(row["f1"]) for row in csv.DictReader(file)]
     found = probs.numpy() >= read  # as the tagger decides
     for f1, true, tags in zip(written, targets.numpy().T > 0, found.T):
@@ -198,13 +187,3 @@ def test_thresholds_by_hand():
     low = np.float32(0.3)
     high = np.nextafter(low, np.float32(1))
     assert learn((1, high), (0, low)) == high
-
-
-def test_missing_classes_change_no_threshold():
-    """Classes that the clips lack have neither targets nor scores."""
-    targets, scores = few_positives(0, 7)
-    more = [np.pad(x, ((0, 0), (0, 3))) for x in (targets, scores)]
-    for floor in (1, 4, 9):
-        limits, *_ = learned(targets, scores, floor)
-        padded, *_ = learned(*more, floor)
-        assert padded == limits + 3 * limits[:1]

@@ -213,6 +213,23 @@ def test_pooled_tokens_are_each_clips_own_in_the_order_of_time(name):
         torch.testing.assert_close(tokens, expected)
 
 
+@pytest.mark.parametrize("name", ["CED", "ATST Dasheng"])
+def test_statistics_of_bins_are_those_of_the_clips(name):
+    """And by them the clips are normalised in training."""
+    encoder, frozen = make_encoder(name).train(), make_encoder(name)
+    clips = [3 * random_feats(encoder, n) + 5 for n in (60, 20, 37)]
+    feats, lens = pad(clips, 80, 1e6)
+    norm = torch.nn.BatchNorm1d(encoder.n_mels).double()
+    norm.load_state_dict(encoder.bin_norm.state_dict())
+    both = torch.cat(clips)
+    norm(both)
+    out = encoder(feats, lens)
+    torch.testing.assert_close(encoder.bin_norm.state_dict(), norm.state_dict())
+    frozen.bin_norm.running_mean = both.mean(0)
+    frozen.bin_norm.running_var = both.var(0, unbiased=False)
+    torch.testing.assert_close(out, frozen(feats, lens))
+
+
 @pytest.mark.parametrize(
     "make, named",
     [

@@ -13,7 +13,6 @@ from complexity import main
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.metrics.complexity import count_macs
 from speechbrain_fftp.nnet.mamba import Mamba
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
@@ -36,11 +35,6 @@ def test_counts_of_the_paper(kind, sizes, frames, patches, gmacs):
     assert linear_conv == patch + tokens * 12 * 12 * 768**2
     assert linear_conv / 1e9 == pytest.approx(gmacs, abs=0.01)
     assert total - linear_conv == 12 * 2 * tokens**2 * 768
-
-
-def test_saving_of_the_paper():
-    before, after = (row[-1] for row in PAPER)
-    assert after / before - 1 == pytest.approx(-0.8326, abs=5e-5)
 
 
 @pytest.mark.parametrize("lengths", [None, torch.tensor([1.0, 0.6])])
@@ -91,14 +85,3 @@ def test_command(capsys, monkeypatch):
     assert lines[0] == "500 frames: 91 patches, 93 tokens"
     assert main(["hparams/ast_fftp.yaml", "--patch_frames", "2000"]) == 1
     assert "max_frames=1024" in capsys.readouterr().err
-
-
-def test_18_convolutional_blocks_have_the_macs_of_12_of_ast():
-    feats = torch.zeros(1, 1000, 128)
-    embedding = FFTPEmbedding(128, 192)
-    encoder = ConvNeXt1d(128, 192, 18, embedding)
-    tokens = 196
-    per_token = 128 * 25 * 192 + 18 * (8 * 192**2 + 9 * 192)
-    assert count_macs(encoder, feats).total == tokens * per_token
-    ast = count_macs(AST(128, 192, 12, 3, embedding), feats).linear_conv
-    assert tokens * per_token == pytest.approx(ast, rel=0.01)

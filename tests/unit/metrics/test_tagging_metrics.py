@@ -46,22 +46,6 @@ def test_equals_scikit_learn():
         assert row["positives"] == targets[:, c].sum()
 
 
-def test_by_hand():
-    # Ranks of the positives: 1, 3, 4 of 5 in the first class; 5 in the second.
-    scores = np.array(
-        [[0.9, 0.1], [0.8, 0.5], [0.7, 0.6], [0.6, 0.7], [0, 0.8]]
-    )
-    targets = np.array([[1, 1], [0, 0], [1, 0], [1, 0], [0, 0]])
-    metrics = tagging_metrics(targets, scores)
-    first, second = metrics["per_class"][0], metrics["per_class"][1]
-    assert first["AP"] == pytest.approx((1 / 1 + 2 / 3 + 3 / 4) / 3)
-    assert first["AUC"] == pytest.approx(4 / 6)  # 4 of 6 pairs in order
-    assert second["AP"] == pytest.approx(1 / 5) and second["AUC"] == 0
-    assert metrics["mAP"] == pytest.approx((first["AP"] + 1 / 5) / 2)
-    assert metrics["AUC"] == pytest.approx(1 / 3)
-    assert metrics["d_prime"] == pytest.approx(_d_prime(1 / 3))
-
-
 def test_d_prime():
     # An AUC of Phi(d' / sqrt(2)): two normal classes at a distance of d'.
     for distance in (-1.0, 0.0, 0.5, 2.0, 4.0):

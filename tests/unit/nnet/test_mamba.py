@@ -1,4 +1,4 @@
-"""Tests of the Mamba layer and its block.
+"""Tests of the Mamba layer and its block; its equations are in tests/upstream.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -22,45 +22,6 @@ def make_layer(form, width=8, **options):
         if "A_" not in name:
             torch.nn.init.normal_(parameter, std=0.5)
     return layer
-
-
-def written_out(layer, x, suffix, A_log):
-    """One direction, token by token, from the layer's weights."""
-    weights = dict(layer.named_parameters())
-    inner = layer.d_inner
-    x, z = (x @ weights["in_proj.weight"].T).split(inner, -1)
-    A = -A_log.exp()
-    taps = weights[f"conv1d{suffix}.weight"][:, 0]
-    h, outputs = torch.zeros_like(A), []
-    for t in range(len(x)):
-        u = weights[f"conv1d{suffix}.bias"].clone()
-        for k in range(layer.d_conv):
-            if t - k >= 0:
-                u = u + taps[:, -1 - k] * x[t - k]
-        u = u * u.sigmoid()
-        ranks = weights[f"x_proj{suffix}.weight"] @ u
-        step, B, C = ranks.split([layer.dt_rank, layer.d_state, layer.d_state])
-        step = weights[f"dt_proj{suffix}.weight"] @ step
-        step = (1 + (step + weights[f"dt_proj{suffix}.bias"]).exp()).log()
-        h = (step[:, None] * A).exp() * h + torch.outer(step * u, B)
-        outputs.append(
-            (h @ C + weights[f"D{suffix}"] * u) * z[t] * z[t].sigmoid()
-        )
-    return torch.stack(outputs)
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("form", ["bi-bi", False])
-@pytest.mark.parametrize("length", [1, 3, 12])
-def test_equals_the_equations(form, length):
-    layer = make_layer(form)
-    x = torch.randn(1, length, 8, dtype=torch.float64)
-    expected = written_out(layer, x[0], "", layer.A_log)
-    if form:
-        back = written_out(layer, x[0].flip(0), "_b", layer.A_b_log).flip(0)
-        expected = (expected + back) / 2
-    expected = expected @ layer.out_proj.weight.T
-    torch.testing.assert_close(layer(x)[0], expected)
 
 
 @torch.no_grad()

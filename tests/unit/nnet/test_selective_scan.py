@@ -4,37 +4,17 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import functools
 import sys
 import types
 
 import numpy as np
 import pytest
 import torch
+from test_selective_scan_triton import reference
 
 from speechbrain_fftp.nnet import selective_scan as selective_scan_module
 from speechbrain_fftp.nnet.selective_scan import selective_scan, torch_backend
-
-
-def step_by_step(
-    u, delta, A, B, C, D=None, z=None, delta_bias=None, softplus=True, h=None
-):
-    """The recursion written out, in the inputs' own dtype."""
-    if delta_bias is not None:
-        delta = delta + delta_bias[:, None]
-    if softplus:
-        delta = (1 + delta.exp()).log()
-    h = torch.zeros_like(A).expand(len(u), -1, -1) if h is None else h
-    out = []
-    for t in range(u.shape[2]):
-        step = delta[:, :, t, None]
-        h = (step * A).exp() * h + step * B[:, None, :, t] * u[:, :, t, None]
-        out.append((h * C[:, None, :, t]).sum(2))
-    out = torch.stack(out, 2)
-    if D is not None:
-        out = out + D[:, None] * u
-    if z is not None:
-        out = out * z * z.sigmoid()
-    return out, h
 
 
 def make_inputs(length, width=6, states=4, batch=3, dtype=torch.float64):
@@ -71,7 +51,7 @@ def test_equals_step_by_step(small_blocks, length, absent):
     out, last_state = selective_scan(
         **inputs, delta_softplus=True, return_last_state=True
     )
-    expected, expected_state = step_by_step(**inputs)
+    expected, expected_state = reference(**inputs, delta_softplus=True)
     torch.testing.assert_close(out, expected)
     torch.testing.assert_close(last_state, expected_state)
 
@@ -97,61 +77,30 @@ def test_gradients(small_blocks, reverse, lengths):
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_each_item_as_if_it_were_alone(small_blocks, reverse):
+def test_padding_has_no_influence(small_blocks, reverse):
+    """Neither on outputs nor on gradients, whatever it holds."""
     inputs = make_inputs(21)
-    lengths = torch.tensor([21, 10, 1])
-    start = torch.randn(3, 6, 4, dtype=torch.float64)
-    padded = dict(inputs)
+    lengths = [21, 10, 1]
     for name in ("u", "delta", "B", "C", "z"):
-        padded[name] = inputs[name].clone()
         for row, length in enumerate(lengths):
-            padded[name][row, :, length:] = float("nan")
-        padded[name].requires_grad_()
-    out, last_state = selective_scan(
-        **padded,
-        delta_softplus=True,
-        return_last_state=True,
-        lengths=lengths,
-        reverse=reverse,
-        initial_state=start,
-    )
-    (out * torch.randn_like(out)).sum().backward()
-    for row, length in enumerate(lengths):
-        alone = {
-            k: v if v.dim() < 3 else v[row : row + 1, :, :length]
-            for k, v in inputs.items()
-        }
-        if reverse:
-            alone = {
-                k: v if v.dim() < 3 else v.flip(2) for k, v in alone.items()
-            }
-        expected, state = step_by_step(**alone, h=start[row : row + 1])
-        expected = expected.flip(2) if reverse else expected
-        torch.testing.assert_close(out[row : row + 1, :, :length], expected)
-        torch.testing.assert_close(last_state[row : row + 1], state)
-        assert not out[row, :, length:].any()
-        for name in ("u", "delta", "B", "C", "z"):
-            grad = padded[name].grad[row]
-            assert grad[:, :length].isfinite().all()
-            assert not grad[:, length:].any(), name
-
-
-def both_step_by_step(A, lengths=None, **inputs):
-    """The sum of both directions, item by item, 0 beyond its length."""
-    out = torch.zeros_like(inputs["u"])
-    for row in range(len(out)):
-        length = out.shape[2] if lengths is None else int(lengths[row])
-        alone = {
-            k: v if v.dim() < 3 else v[row : row + 1, :, :length]
-            for k, v in inputs.items()
-        }
-        flipped = {
-            k: v.flip(2) if v.dim() == 3 else v for k, v in alone.items()
-        }
-        forward, _ = step_by_step(**alone, A=A[0])
-        backward, _ = step_by_step(**flipped, A=A[1])
-        out[row, :, :length] = (forward + backward.flip(2))[0]
-    return out
+            inputs[name][row, :, length:] = float("nan")
+    options = {
+        "lengths": torch.tensor(lengths),
+        "reverse": reverse,
+        "initial_state": torch.randn(3, 6, 4, dtype=torch.float64),
+        "delta_softplus": True,
+    }
+    tensors = [x.requires_grad_() for x in inputs.values()]
+    weights = torch.randn_like(inputs["u"])
+    results = []
+    for scan in (
+        functools.partial(selective_scan, return_last_state=True),
+        reference,
+    ):
+        out, state = scan(**inputs, **options)
+        grads = torch.autograd.grad((out * weights).sum(), tensors)
+        results.append([out, state, *grads])
+    torch.testing.assert_close(*results)
 
 
 @pytest.mark.parametrize("lengths", [None, [30, 7, 1]])
@@ -161,12 +110,13 @@ def test_both_directions_are_added(monkeypatch, rows, absent, lengths):
     inputs = make_inputs(30)
     inputs = {k: v for k, v in inputs.items() if k not in absent}
     inputs["A"] = -torch.rand(2, 6, 4, dtype=torch.float64)
+    inputs["delta_softplus"] = True
     if lengths is not None:
         inputs["lengths"] = torch.tensor(lengths)
     if rows == "alone":
         monkeypatch.setattr(torch_backend, "STEP_STATES", 6 * 4)
-    out = selective_scan(**inputs, delta_softplus=True)
-    torch.testing.assert_close(out, both_step_by_step(**inputs))
+    out = selective_scan(**inputs)
+    torch.testing.assert_close(out, reference(**inputs)[0])
 
 
 def test_gradients_of_both_directions(small_blocks):
@@ -181,25 +131,6 @@ def test_gradients_of_both_directions(small_blocks):
     assert torch.autograd.gradcheck(scan, tensors)
 
 
-def test_a_scan_goes_on_from_a_state():
-    inputs = make_inputs(30)
-    whole = selective_scan(**inputs, delta_softplus=True)
-    state, parts = None, []
-    for start, stop in ((0, 1), (1, 13), (13, 30)):
-        part = {
-            k: v[..., start:stop] if v.dim() == 3 else v
-            for k, v in inputs.items()
-        }
-        out, state = selective_scan(
-            **part,
-            delta_softplus=True,
-            initial_state=state,
-            return_last_state=True,
-        )
-        parts.append(out)
-    torch.testing.assert_close(torch.cat(parts, 2), whole)
-
-
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_low_precision_inputs_are_scanned_in_float32(dtype):
     inputs = make_inputs(300, dtype=torch.float32)
@@ -210,7 +141,7 @@ def test_low_precision_inputs_are_scanned_in_float32(dtype):
     )
     assert out.dtype == dtype and state.dtype == torch.float32
     exact = {k: v.detach().double() for k, v in inputs.items()}
-    expected, expected_state = step_by_step(**exact)
+    expected, expected_state = reference(**exact, delta_softplus=True)
     torch.testing.assert_close(
         state.double(), expected_state, atol=1e-5, rtol=1e-4
     )
@@ -311,7 +242,10 @@ def test_mamba_ssm_gets_what_it_expects(monkeypatch, reverse, lengths):
         u, delta, A, B, C, D, z, delta_bias, delta_softplus, return_last_state
     ):
         assert return_last_state and A.dtype == torch.float32
-        return step_by_step(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
+        found = reference(
+            u, delta, A, B, C, D, z, delta_bias, delta_softplus=delta_softplus
+        )
+        return tuple(x.float() for x in found)
 
     module = types.ModuleType("selective_scan_interface")
     module.selective_scan_fn = kernel
@@ -333,5 +267,5 @@ def test_mamba_ssm_gets_what_it_expects(monkeypatch, reverse, lengths):
     inputs["A"] = -torch.rand(2, 6, 4)
     both = {"delta_softplus": True, "lengths": options["lengths"]}
     out = selective_scan(**inputs, **both, backend="mamba_ssm")
-    expected = both_step_by_step(**inputs, lengths=options["lengths"])
-    torch.testing.assert_close(out, expected)
+    expected, _ = reference(**inputs, **both)
+    torch.testing.assert_close(out, expected.float())

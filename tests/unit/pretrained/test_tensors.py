@@ -12,7 +12,6 @@ import zipfile
 import pytest
 import torch
 
-from speechbrain_fftp.pretrained.renaming import rename_tensors
 from speechbrain_fftp.pretrained.tensors import read_tensors
 
 
@@ -120,12 +119,3 @@ def test_garbled_safetensors(tmp_path, header):
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(8))
     with pytest.raises(ValueError, match="model.safetensors cannot be read"):
         read_tensors(path)
-
-
-def test_patterns_are_replaced_in_order():
-    tensors = {"v.0.qkv.x": torch.ones(1).half(), "n": torch.tensor(3)}
-    patterns = {r"^v\.": "b.", r"^b\.": "blocks."}
-    renamed = rename_tensors(tensors, patterns)
-    assert list(renamed) == ["blocks.0.qkv.x", "n"]
-    assert renamed["blocks.0.qkv.x"].dtype == torch.float32
-    assert renamed["n"].dtype == torch.int64

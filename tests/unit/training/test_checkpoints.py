@@ -60,11 +60,3 @@ def test_a_half_deleted_checkpoint_is_ignored(tmp_path):
     second = saver.save_checkpoint()
     (second.path / "head.ckpt").unlink()
     assert saver.recover_if_possible().path == first.path
-
-
-def test_keeps_the_best(tmp_path):
-    saver = AtomicCheckpointer(tmp_path, {"model": linear(1.0)})
-    for score in (0.1, 0.9, 0.2):
-        saver.save_and_keep_only(meta={"mAP": score}, max_keys=["mAP"])
-    scores = sorted(c.meta["mAP"] for c in saver.list_checkpoints())
-    assert scores == [0.2, 0.9]  # the last and the best

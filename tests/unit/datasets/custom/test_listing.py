@@ -1,14 +1,14 @@
-"""Tests of finding custom data and assigning its splits.
+"""Tests of finding custom data: folders, lists and tables of published sets.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import os
-import random
-from collections import defaultdict
 
+import numpy as np
 import pytest
+import soundfile as sf
 
 from speechbrain_fftp.datasets.custom.listing import (
     LAYOUTS,
@@ -18,120 +18,14 @@ from speechbrain_fftp.datasets.custom.listing import (
 )
 from speechbrain_fftp.datasets.custom.splits import (
     CustomClip,
-    assign_splits,
     split_custom_data,
 )
-
-SPLITS = {"train", "valid", "eval"}
-
-
-def random_clips(draw, labels_per_clip=1):
-    """Clips of a few classes, some of them in groups."""
-    clips = []
-    for number in range(draw.randint(1, 40)):
-        group = draw.choice(["", "", "a", "b", "c", "d", "e"])
-        labels = draw.sample("uvwxyz", draw.randint(1, labels_per_clip))
-        if labels_per_clip == 1 and group:  # a group of one class
-            group += labels[0]
-        clips.append(CustomClip(f"{number}.wav", tuple(labels), "", group))
-    return clips
-
-
-def by_group(clips, splits):
-    """Splits of each group; a clip without one is a group."""
-    found = defaultdict(set)
-    for clip, split in zip(clips, splits):
-        found[clip.group or clip.path].add(split)
-    return found
-
-
-def groups_and_splits(clips, splits):
-    """For each label: its groups and its splits."""
-    groups, reached = defaultdict(set), defaultdict(set)
-    for clip, split in zip(clips, splits):
-        for label in clip.labels:
-            groups[label].add(clip.group or clip.path)
-            reached[label].add(split)
-    return groups, reached
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_splits_of_clips_with_one_label(seed):
-    draw = random.Random(seed)
-    clips = random_clips(draw)
-    splits = assign_splits(clips)
-    assert all(len(found) == 1 for found in by_group(clips, splits).values())
-    groups, reached = groups_and_splits(clips, splits)
-    for label in groups:
-        if len(groups[label]) >= 3:
-            assert reached[label] == SPLITS
-        elif len(groups[label]) == 2:
-            assert reached[label] == {"train", "eval"}
-        else:
-            assert reached[label] == {"train"}
-    # The order of the rows is of no importance.
-    mixed = draw.sample(clips, len(clips))
-    assert dict(zip(mixed, assign_splits(mixed))) == dict(zip(clips, splits))
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_splits_of_clips_with_several_labels(seed):
-    clips = random_clips(random.Random(seed), labels_per_clip=4)
-    splits = assign_splits(clips)
-    assert set(splits) <= SPLITS
-    assert all(len(found) == 1 for found in by_group(clips, splits).values())
-    groups, reached = groups_and_splits(clips, splits)
-    widest = [label for label in groups if len(groups[label]) >= 3]
-    if widest:  # the one whose turn is first has its choice
-        first = min(widest, key=lambda label: (len(groups[label]), label))
-        assert reached[first] == SPLITS
-
-
-def test_no_class_is_missed_in_ordinary_sets():
-    """Twenty sets of 60 clips, with one to three of eight labels each."""
-    for seed in range(20):
-        draw = random.Random(seed)
-        clips = [
-            CustomClip(f"{i}.wav", tuple(draw.sample("abcdefgh", 1 + i % 3)))
-            for i in range(60)
-        ]
-        splits = assign_splits(clips)
-        assert set(
-            map(frozenset, groups_and_splits(clips, splits)[1].values())
-        ) == {frozenset(SPLITS)}
-        assert 33 <= splits.count("train") <= 48
-        assert 5 <= min(splits.count("valid"), splits.count("eval"))
-
-
-@pytest.mark.parametrize(
-    "given, counts",
-    [
-        (["train"] * 20, (14, 3, 3)),
-        (["train"] * 20 + ["eval"] * 6, (17, 3, 6)),
-        (["train"] * 20 + ["valid"] * 6, (17, 6, 3)),
-        (["train", "valid", "eval", "eval"], (1, 1, 2)),
-        ([""] * 18 + ["eval"] * 2, (14, 3, 3)),
-        ([""] * 6 + ["eval"] * 14, (5, 1, 14)),
-        (["eval"] * 3, (0, 0, 3)),
-    ],
-)
-def test_given_splits_stay_and_others_are_dealt(given, counts):
-    clips = [CustomClip(f"{i}.wav", ("dog",), s) for i, s in enumerate(given)]
-    splits = assign_splits(clips)
-    assert all(s == g for s, g in zip(splits, given) if g in ("valid", "eval"))
-    assert tuple(splits.count(s) for s in ("train", "valid", "eval")) == counts
-
-
-def test_a_group_in_two_splits_is_an_error():
-    clips = [CustomClip("1.wav", ("dog",), s, "a") for s in ("train", "eval")]
-    with pytest.raises(ValueError, match="group 'a' .* eval and train"):
-        assign_splits(clips)
 
 
 def touch(folder, *paths):
     for path in paths:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).touch()
+        (folder / path).write_text(path)
     return folder
 
 
@@ -248,3 +142,217 @@ def test_lists_without_a_column_or_that_are_none(tmp_path):
         with pytest.raises(ValueError) as error:
             find_custom_data(tmp_path)
         assert str(path) in str(error.value)
+
+
+def splits_of(folder):
+    """From path to split, as assigned."""
+    own = find_custom_data(folder)
+    listed, _ = split_custom_data(own)
+    paths = {i: path for path, i in own.ids.items()}
+    return {paths[c.id]: s for s, clips in listed.items() for c in clips}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("bal_train", "eval"),
+        ("Train", "Validation", "TEST"),
+        ("dog", "cat", "test"),
+        ("dog", "training"),
+    ],
+)
+def test_names_of_splits_are_no_classes(tmp_path, names):
+    for name in names:
+        touch(tmp_path, *(f"{name}/{number}.wav" for number in range(4)))
+    with pytest.raises(ValueError, match="names of splits, not of") as error:
+        find_custom_data(tmp_path)
+    for remedy in ("test/CLASS/", "clips.csv", "rename"):
+        assert remedy in str(error.value)
+    assert "'dog'" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "tops, expected",
+    [
+        (("train", "val", "test"), {"train": 12, "valid": 12, "eval": 12}),
+        (("development", "evaluation"), {"train": 10, "valid": 2, "eval": 12}),
+        (("train",), {"train": 8, "valid": 2, "eval": 2}),
+    ],
+)
+def test_splits_with_the_same_classes(tmp_path, tops, expected):
+    for top in tops:
+        for name in ("dog", "cat"):
+            touch(tmp_path, *(f"{top}/{name}/a/{i}.wav" for i in range(6)))
+    found = splits_of(tmp_path)
+    assert list(find_custom_data(tmp_path).classes) == ["cat", "dog"]
+    counts = {split: list(found.values()).count(split) for split in expected}
+    assert counts == expected
+    last = tops[-1]
+    if len(tops) > 1:  # what was given stays
+        assert {s for p, s in found.items() if p.startswith(last)} == {"eval"}
+
+
+def test_classes_that_are_in_test_only(tmp_path):
+    touch(tmp_path, "train/dog/1.wav", "train/cat/2.wav", "test/dog/3.wav")
+    touch(tmp_path, "test/Cat/4.wav")
+    with pytest.raises(ValueError, match="test/Cat/4.wav is not among those"):
+        find_custom_data(tmp_path)
+
+
+def test_spaces_around_names_of_folders(tmp_path):
+    touch(tmp_path, "dog /1.wav", " cat/2.wav", "dog/3.wav")
+    own = find_custom_data(tmp_path)
+    assert list(own.classes) == ["cat", "dog"]
+    assert sorted(own.ids) == [" cat/2.wav", "dog /1.wav", "dog/3.wav"]
+
+
+def write_clips(folder, counts):
+    """Writes so many clips of noise into each folder."""
+    noise = np.random.default_rng(0)
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            wav = noise.uniform(-0.1, 0.1, 4000)
+            sf.write(folder / name / f"{number}.wav", wav, 16000)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["background", "Noise", "silence", "OTHER"])
+def test_a_folder_of_background_is_no_class(tmp_path, name):
+    data = write_clips(tmp_path, {"Siren": 4, name: 5})
+    found = find_custom_data(data)
+    assert list(found.classes) == ["Siren"]
+    listed, _ = split_custom_data(found)
+    for clips in listed.values():  # both are in each split
+        assert {clip.mids for clip in clips} == {("Siren",), ()}
+
+
+def test_background_within_folders_of_splits(tmp_path):
+    for split, count in (("train", 3), ("valid", 1), ("test", 2)):
+        names = {"Siren": count, "Bell": count}
+        if split != "train":  # it need not be in all of them
+            names["background"] = count
+        write_clips(tmp_path / split, names)
+    listed, _ = split_custom_data(find_custom_data(tmp_path))
+    negatives = {
+        split: sum(not clip.mids for clip in clips)
+        for split, clips in listed.items()
+    }
+    assert negatives == {"train": 0, "valid": 1, "eval": 2}
+
+
+def test_background_alone_is_an_error(tmp_path):
+    data = write_clips(tmp_path, {"background": 5, "noise": 5})
+    with pytest.raises(ValueError, match="background"):
+        find_custom_data(data)
+
+
+ESC50 = "filename,fold,target,category,esc10,src_file,take"
+
+URBAN = "slice_file_name,fsID,start,end,salience,fold,classID,class"
+
+
+def write(folder, name, *lines):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+def test_esc50(tmp_path):
+    write(
+        tmp_path,
+        "meta/esc50.csv",
+        ESC50,
+        "1-100032-A-0.wav,1,0,dog,True,100032,A",
+        "5-9032-B-10.wav,5,10,sea_waves,False,9032,B",
+    )
+    own = find_custom_data(tmp_path)
+    assert own.clips == [
+        CustomClip("audio/1-100032-A-0.wav", ("dog",), "", "100032", "1"),
+        CustomClip("audio/5-9032-B-10.wav", ("sea_waves",), "", "9032", "5"),
+    ]
+    assert own.tables == [str(tmp_path / "meta" / "esc50.csv")]
+
+
+def test_urbansound8k(tmp_path):
+    write(
+        tmp_path,
+        "metadata/UrbanSound8K.csv",
+        URBAN,
+        "100032-3-0-0.wav,100032,0.0,0.317551,1,5,3,dog_bark",
+        "17592-5-1-1.wav,17592,15.53,19.53,2,10,5,engine_idling",
+    )
+    assert find_custom_data(tmp_path).clips == [
+        CustomClip(
+            "audio/fold5/100032-3-0-0.wav", ("dog_bark",), "", "100032", "5"
+        ),
+        CustomClip(
+            "audio/fold10/17592-5-1-1.wav",
+            ("engine_idling",),
+            "",
+            "17592",
+            "10",
+        ),
+    ]
+
+
+def test_fsd50k(tmp_path):
+    dev = write(
+        tmp_path,
+        "FSD50K.ground_truth/dev.csv",
+        "fname,labels,mids,split",
+        '64760,"Electric_guitar,Guitar","/m/02sgy,/m/0342h",train',
+        "16399,Purr,/m/02yds9,val",
+    )
+    table = write(
+        tmp_path,
+        "FSD50K.ground_truth/eval.csv",
+        "fname,labels,mids",
+        '37199,"Guitar,Music","/m/0342h,/m/04rlf"',
+    )
+    own = find_custom_data(tmp_path)
+    assert own.clips == [
+        CustomClip(
+            "FSD50K.dev_audio/64760.wav", ("Electric_guitar", "Guitar"), "train"
+        ),
+        CustomClip("FSD50K.dev_audio/16399.wav", ("Purr",), "valid"),
+        CustomClip("FSD50K.eval_audio/37199.wav", ("Guitar", "Music"), "eval"),
+    ]
+    assert own.tables == [str(dev), str(table)]  # they are part of the source
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "1.wav,,0,dog,,1,A",
+        "../1.wav,1,0,dog,,1,A",
+        "0.wav,2,0,dog,,0,A",
+        "1.wav,1,0,dog,,1,A,x",
+    ],
+)
+def test_damaged_tables(tmp_path, row):
+    path = write(tmp_path, "meta/esc50.csv", ESC50, "0.wav,1,0,cat,,0,A", row)
+    with pytest.raises(ValueError) as error:
+        find_custom_data(tmp_path)
+    assert str(path) in str(error.value)
+
+
+def test_ones_own_list_comes_first(tmp_path):
+    write(tmp_path, "meta/esc50.csv", ESC50, "1.wav,1,0,dog,,1,A")
+    write(tmp_path, "clips.csv", "path,labels", "a.wav,x", "b.wav,y")
+    assert list(find_custom_data(tmp_path).classes) == ["x", "y"]
+
+
+def test_folds_of_a_list(tmp_path):
+    path = write(tmp_path, "clips.csv", "path,labels,fold,split", "1.wav,a,3")
+    write(tmp_path, "clips.csv", path.read_text().strip(), "2.wav,b,10,")
+    assert [clip.fold for clip in find_custom_data(tmp_path).clips] == [
+        "3",
+        "10",
+    ]
+    write(tmp_path, "clips.csv", path.read_text().strip(), "3.wav,b,3,train")
+    with pytest.raises(
+        ValueError, match="line 4: a clip has a split or a fold"
+    ):
+        find_custom_data(tmp_path)

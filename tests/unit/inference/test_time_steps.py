@@ -1,4 +1,4 @@
-"""Tests of the probabilities of time steps.
+"""Tests of the probabilities of time steps, and of their events.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -8,47 +8,32 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from small_models import RATE, make_tagger, random_sounds, tones, train_on_tones
 
-from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.folder import load_folder, write_folder
+from speechbrain_fftp.inference.folder import write_folder
 from speechbrain_fftp.inference.tagger import join_pieces
-from speechbrain_fftp.inference.torch_engine import TorchEngine
-from speechbrain_fftp.lobes.features import (
-    DatasetNormalization,
-    KaldiFbank,
-    MelDecibels,
-)
+from speechbrain_fftp.lobes.features import KaldiFbank, MelDecibels
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, MaxPooling
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 
-RATE, LABELS = 16000, ["Dog", "Siren", "Bell"]
 
-
-def make_parts(pooling=None, front_end=None):
-    """Modules and hparams of a model of clips of up to 2 s.
+def tagger_of_patches(pooling=None, front_end=None):
+    """A tagger of clips of up to 2 s.
 
     Its blocks do nothing: a time step depends on the frames of its patch alone.
     """
     torch.manual_seed(0)
     embedding = FFTPEmbedding(128, 16, 10, 5)
     encoder = ConvNeXt1d(128, 16, 0, embedding, 198, pooling="tokens")
-    modules = {
-        "compute_features": front_end or KaldiFbank(),
-        "mean_var_norm": DatasetNormalization(),
-        "embedding_model": encoder,
-        "classifier": FrameClassifier(16, len(LABELS), pooling),
-    }
-    labels = CategoricalEncoder()
-    labels.update_from_iterable(LABELS)
-    sizes = {"sample_rate": RATE, "max_frames": 198, "single_label": False}
-    return modules, {**sizes, "label_encoder": labels}
+    classifier = FrameClassifier(16, 3, pooling)
+    return make_tagger(encoder, classifier, front_end=front_end)
 
 
 @pytest.fixture
 def tagger():
-    return AudioTagger(TorchEngine(*make_parts()))
+    return tagger_of_patches()
 
 
 def write(folder, seconds):
@@ -76,7 +61,7 @@ def test_long_files_are_as_if_encoded_at_once(tagger, tmp_path, seconds):
 )
 def test_times_are_the_centers_of_patches(front_end):
     """A click is in the steps whose centers are within half a patch of it."""
-    tagger = AudioTagger(TorchEngine(*make_parts(front_end=front_end)))
+    tagger = tagger_of_patches(front_end=front_end)
     quiet, click = torch.zeros(1, 2 * RATE), 1.2345
     loud = quiet.clone()
     loud[0, int(click * RATE)] = 1.0
@@ -100,15 +85,14 @@ def test_pieces_fade_into_each_other():
 
 @pytest.mark.parametrize("pooling", [None, MaxPooling()])
 def test_folder_holds_the_classifier(tmp_path, pooling):
-    modules, hparams = make_parts(pooling)
-    write_folder(tmp_path / "model", modules, hparams)
-    loaded, _ = load_folder(tmp_path / "model")
-    assert type(loaded["classifier"].pooling) is type(
-        modules["classifier"].pooling
+    expected = tagger_of_patches(pooling)
+    write_folder(
+        tmp_path / "model",
+        dict(expected.engine.mods),
+        vars(expected.engine.hparams),
     )
-    wavs, lens = 0.1 * torch.randn(2, RATE), torch.tensor([1.0, 0.5])
-    expected = AudioTagger(TorchEngine(modules, hparams))
     found = AudioTagger.from_pretrained(tmp_path / "model")
+    wavs, lens = 0.1 * torch.randn(2, RATE), torch.tensor([1.0, 0.5])
     probs = found.tag_batch(wavs, lens)
     torch.testing.assert_close(probs, expected.tag_batch(wavs, lens))
     alone = found.engine.tag_frames(wavs[1:, : RATE // 2])[1]
@@ -124,3 +108,41 @@ def test_embeddings_are_means_of_own_steps(tagger):
         feats, _ = tagger.engine.tagger.features(wav)
         expected = tagger.engine.tagger.embedding_model(feats).mean(1)
         torch.testing.assert_close(found[i], expected, atol=1e-4, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return train_on_tones()
+
+
+@pytest.mark.parametrize("seconds", [3, 10])
+def test_sounds_are_found_where_they_are(trained, tmp_path, seconds):
+    rng = np.random.default_rng(1)
+    for number in range(5):
+        path = tmp_path / f"{number}.wav"
+        sounds = random_sounds(rng, seconds)
+        soundfile.write(path, tones(seconds, sounds, seed=100 + number), RATE)
+        found = trained.tag_long(path, threshold=0.5, low=0.5)
+        found = {x.label: x for x in found}
+        assert len(found) == 3
+        for label, start, end in sounds:
+            assert found[label].start == pytest.approx(start, abs=0.1)
+            assert found[label].end == pytest.approx(end, abs=0.1)
+
+
+def test_a_timeline_has_the_time_steps(trained, tmp_path):
+    wav = tones(20, random_sounds(np.random.default_rng(1), 20))
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, wav, RATE)
+    found = trained.analyze(path)
+    times, probs = trained.frame_probabilities(path)
+    np.testing.assert_array_equal(found.times, times)
+    np.testing.assert_array_equal(found.probs, probs)
+    assert found.duration == 20.0
+    # One clip at once: the tags of the file
+    short = tmp_path / "short.wav"
+    soundfile.write(short, wav[: 3 * RATE], RATE)
+    assert trained.analyze(short).tags() == trained.tag_file(short)
+    # With windows, as for other models
+    windows = trained.analyze(path, window=1.0)
+    assert windows.window == 1.0 and len(windows.times) == 77

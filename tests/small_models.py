@@ -1,0 +1,152 @@
+"""Small models that many tests share.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.events import step_targets
+from speechbrain_fftp.inference.torch_engine import TorchEngine
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
+
+# Of the model of the fixture ``exported``
+RATE = 16000
+CLIP = 400 + 127 * 160  # samples of the model's 128 frames
+
+
+def make_tagger(
+    encoder,
+    classifier=None,
+    labels="ABC",
+    front_end=None,
+    normalizer=None,
+    **hparams,
+):
+    """A tagger with this encoder; the classifier is a linear layer.
+
+    Of a model without labels, the embedding is what the encoder returns.
+    """
+    label_encoder = CategoricalEncoder()
+    label_encoder.update_from_iterable(labels)
+    if classifier is None and labels:
+        classifier = torch.nn.Linear(encoder.embed_dim, len(labels))
+    modules = {
+        "compute_features": front_end or KaldiFbank(n_mels=encoder.n_mels),
+        "mean_var_norm": normalizer or DatasetNormalization(),
+        "embedding_model": encoder,
+        "classifier": classifier or torch.nn.Identity(),
+    }
+    hparams = {
+        "label_encoder": label_encoder,
+        "sample_rate": RATE,
+        "max_frames": getattr(encoder, "max_frames", 1024),
+        "single_label": False,
+        **hparams,
+    }
+    return AudioTagger(TorchEngine(modules, hparams))
+
+
+class Samples(torch.nn.Module):
+    """Frames of one sample each."""
+
+    window, shift = 25, 10
+
+    def forward(self, wavs):
+        return wavs.unsqueeze(2)
+
+
+class Shares(torch.nn.Module):
+    """Logits of the share of a clip in which samples are n + 1 times 0.25."""
+
+    embedding = SimpleNamespace(patch_frames=1, num_patches=int)
+
+    def forward(self, feats, lens=None):
+        near = (feats - torch.tensor([0.25, 0.5, 0.75])).abs() < 0.01
+        return near.float().mean(1).unsqueeze(1).logit()
+
+
+def hear_shares(max_frames):
+    """A tagger whose probabilities are shares of a window, at 1000 Hz."""
+    return make_tagger(
+        Shares(),
+        torch.nn.Identity(),
+        front_end=Samples(),
+        normalizer=DatasetNormalization(0, 0.5),
+        sample_rate=1000,
+        max_frames=max_frames,
+    )
+
+
+# Labels and their pitches; a page must not take one of them for HTML.
+PITCHES = {"Beep": 900.0, "Hum": 200.0, "<b>Whistle</b>": 3000.0}
+
+
+def tones(seconds, sounds, seed=0):
+    """Noise with tones: label, start and end of each."""
+    rng = np.random.default_rng(seed)
+    wav = 0.01 * rng.standard_normal(round(seconds * RATE))
+    for label, start, end in sounds:
+        time = np.arange(round(start * RATE), round(end * RATE))
+        wav[time] += 0.2 * np.sin(2 * np.pi * PITCHES[label] * time / RATE)
+    return wav.astype(np.float32)
+
+
+def random_sounds(rng, seconds):
+    """A sound of each class within a clip: label, start and end."""
+    starts = rng.uniform(0, seconds - 1.2, len(PITCHES))
+    ends = starts + rng.uniform(0.3, 1.2, len(PITCHES))
+    return list(zip(PITCHES, starts, ends))
+
+
+def train_on_tones(seconds=3):
+    """A tiny model of time steps, trained on the times of sounds."""
+    torch.manual_seed(0)
+    frames = 100 * seconds
+    encoder = ConvNeXt1d(
+        n_mels=40,
+        embed_dim=32,
+        depth=1,
+        embedding=FFTPEmbedding(40, 32, 10, 5),
+        max_frames=frames,
+        kernel=5,
+        pooling="tokens",
+    )
+    classifier = FrameClassifier(32, len(PITCHES))
+    front_end = KaldiFbank(n_mels=40), DatasetNormalization()
+    tagger = Tagger(*front_end, encoder, classifier)
+    rng = np.random.default_rng(0)
+    clips = [random_sounds(rng, seconds) for _ in range(64)]
+    wavs = np.stack(
+        [tones(seconds, clip, seed) for seed, clip in enumerate(clips)]
+    )
+    feats, _ = tagger.features(torch.from_numpy(wavs))
+    times = tagger.step_times(wavs.shape[1]).numpy()
+    numbers = {label: number for number, label in enumerate(PITCHES)}
+    targets = [
+        step_targets(times, [(a, b, numbers[x]) for x, a, b in clip], 3)
+        for clip in clips
+    ]
+    targets = torch.from_numpy(np.stack(targets))
+    optimizer = torch.optim.AdamW(
+        [*encoder.parameters(), *classifier.parameters()], lr=0.01
+    )
+    for _ in range(120):
+        logits = classifier.frame_logits(encoder(feats))
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits, targets
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.1
+    return make_tagger(encoder, classifier, labels=PITCHES)
