@@ -117,11 +117,8 @@ def rank_tags(probs, labels, top_k=5, threshold=0.0):
     order = np.argsort(-probs, kind="stable")
     # NaN, of a damaged model, is kept
     is_tag = ~(probs < np.asarray(threshold, probs.dtype))
-    return [
-        Tag(labels[number], float(probs[number]))
-        for number in order
-        if is_tag[number]
-    ][:top_k]
+    best = order[is_tag[order]][:top_k]
+    return [Tag(labels[number], float(probs[number])) for number in best]
 
 
 def average_size(seconds, step):

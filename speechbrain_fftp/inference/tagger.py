@@ -96,8 +96,8 @@ class AudioTagger:
         precision : str
             fp32 or bf16; the latter is slower on CPUs that do not support it.
         threads : int, optional
-            Number of CPU threads in each call; by default, torch takes one for
-            little work.
+            Number of CPU threads in each call; by default, as many as are worth
+            it, at most torch's number.
         stride : int, optional
             Frames from one token to the next, if not the model's own.
 
