@@ -248,3 +248,15 @@ def test_background_counts_as_negative(tagger, sounds, tmp_path):
     negatives = found.targets.sum(1) == 0
     assert negatives.sum() == 20
     assert found.metrics["mAP"] < without.metrics["mAP"]
+
+
+def test_silent_clips_are_one_line_of_the_log(tagger, tmp_path, caplog):
+    for label in tagger.labels[:2]:
+        write_sound(tmp_path / label / "sound.wav", 1)
+        for name in ("a.wav", "b.wav"):
+            sf.write(tmp_path / label / name, np.zeros(RATE), RATE)
+    tagger.evaluate(str(tmp_path))
+    [line] = [x for x in caplog.messages if "silent" in x]
+    assert line.startswith("4 ")
+    tagger.tag_file(tmp_path / tagger.labels[0] / "a.wav")
+    assert "a.wav" in caplog.messages[-1]  # of a single file, as before
