@@ -5,16 +5,7 @@ Authors
 """
 
 import functools
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Iterable,
-    Iterator,
-    List,
-    Optional,
-    Tuple,
-    Union,
-)
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 
@@ -23,6 +14,7 @@ from speechbrain_fftp.inference.engine import Engine
 from speechbrain_fftp.inference.events import (
     Event,
     Tag,
+    Threshold,
     Timeline,
     check_thresholds,
     rank_tags,
@@ -43,7 +35,6 @@ DEFAULT_WINDOW = 2.0  # seconds
 OVERLAP = 0.1  # of consecutive pieces, as a share of the maximum clip length
 ROUNDING = 1e-6  # seconds by which a window may be out of range
 
-Threshold = Union[float, np.ndarray, str, None]
 Array = Any  # numpy.ndarray or torch.Tensor
 
 
