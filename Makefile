@@ -5,8 +5,9 @@ DEV_INSTALLED := $(VENV)/.dev_installed
 BENCH_INSTALLED := $(VENV)/.bench_installed
 DEMO := results/demo
 MODEL = $(DEMO)/inference
+PLAN = speech_commands
 
-.PHONY: demo test study bench bench-gpu docs clean
+.PHONY: demo test study evidence bench bench-gpu docs clean
 
 # Train and evaluate on generated data, then tag an evaluation clip: what is in
 # it, when, and what is true.
@@ -29,14 +30,16 @@ test: $(DEV_INSTALLED)
 	$(VENV)/bin/python -m pytest -m "not slow and not gpu" \
 		-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# Train what the study's two main plans declare and is not stored yet, hours on two
-# cores, then rewrite their tables: make study DATA=FOLDER with both data folders.
+# Train what the study's main plan declares and is not stored yet, hours on two
+# cores, then rewrite what it shows: make study DATA=FOLDER [PLAN=name].
 study: $(BENCH_INSTALLED)
-	for name in speech_commands audioset_mini; do \
-		$(VENV)/bin/python benchmarks/study/run.py "$(DATA)/$$name" && \
-		$(VENV)/bin/python benchmarks/study/run.py "$(DATA)/$$name" --report \
-		|| exit 1; \
-	done
+	$(VENV)/bin/python benchmarks/study/run.py "$(DATA)" --plan $(PLAN)
+	$(MAKE) evidence
+
+# Rewrite docs/evidence.md, README's table, and the study's tables and plots, from
+# stored predictions.
+evidence: $(BENCH_INSTALLED)
+	$(VENV)/bin/python benchmarks/study/report.py
 
 # Measure the speed on a CPU with two threads (on an idle machine), then rewrite
 # benchmarks/results and the table made from it.

@@ -29,7 +29,6 @@ STEP = "training step, AST-tiny"
 def make_cases(feats):
     """Functions that mask the batch, by name."""
     ours = SpecMask(0.2)
-    unaligned = SpecMask(0.2, aligned=False)
     time, freq = TimeMasking(TIME_MASK, True), FrequencyMasking(FREQ_MASK, True)
     drops = [
         SpectrogramDrop(
@@ -44,7 +43,6 @@ def make_cases(feats):
     ]
     return {
         OURS: lambda: ours(feats),
-        "SpecMask, not aligned": lambda: unaligned(feats),
         # [B, T, F] -> [B, 1, F, T], for which masks differ between clips
         TORCHAUDIO: lambda: freq(time(feats.transpose(1, 2).unsqueeze(1))),
         SPEECHBRAIN: lambda: drops[1](drops[0](feats)),

@@ -62,12 +62,15 @@ def write_index(folder, hours, hop, dim):
             n_windows=count,
         )
         rows = rng.standard_normal((count, dim), dtype=np.float32)
-        index.append(file, rows / np.linalg.norm(rows, axis=1, keepdims=True))
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        index.files.append(file)
+        index.blocks.append(rows.astype(np.float16))
+    index.write()
     return index
 
 
 def peak_memory(function):
-    """MiB that a function allocates at most, without mapped pages."""
+    """MiB that a function allocates at most."""
     tracemalloc.start()
     function()
     _, peak = tracemalloc.get_traced_memory()
@@ -138,14 +141,14 @@ def main():
                     },
                     rounds=args.rounds,
                 )
-                memory = peak_memory(lambda: index.find(examples))
+                memory = peak_memory(lambda: SoundIndex(path).find(examples))
                 if target is None:
                     target = times["1 example"]["median"]
                 row = {
                     "hop, s": f"{hop:g}",
                     "dimensions": dim,
                     "windows": index.n_rows,
-                    "file, MiB": f"{index.n_rows * index.row_size / 2**20:.0f}",
+                    "file, MiB": f"{index.rows().nbytes / 2**20:.0f}",
                     "open, ms": harness.milliseconds(times["open"]),
                     "1 example, ms": harness.milliseconds(times["1 example"]),
                     "5 examples, ms": harness.milliseconds(times["5 examples"]),

@@ -3,7 +3,8 @@
 ``speechbrain_fftp.register`` makes all modules importable under these names;
 ``tools/upstream.py`` copies those that are proposed to SpeechBrain under them.
 A module keeps its path, with ``speechbrain`` in place of ``speechbrain_fftp``,
-unless a table below says otherwise; a package there stands for all in it.
+unless a table below says otherwise; a package there stands for all in it. What
+is added to a module of SpeechBrain is registered there as well.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -21,11 +22,16 @@ PACKAGE = Path(__file__).resolve().parent
 # what only the command line uses, and this module.
 PLUGIN_ONLY = ("cli", "inference.onnx", "inference.plots", "upstream_names")
 
-# Renamed, because SpeechBrain has a module of that name, or because it keeps
-# modules that import optional packages in ``integrations``.
+# What goes to the end of a module that SpeechBrain has already.
+MERGED = {
+    "augment.specmask": "augment.freq_domain",
+    "lobes.features": "lobes.features",
+    "nnet.schedulers": "nnet.schedulers",
+}
+
+# Renamed, because SpeechBrain keeps modules that import optional packages in
+# ``integrations``, or has a package of that name.
 RENAMED = {
-    "lobes.features": "lobes.kaldi_features",
-    "nnet.schedulers": "nnet.warmup_cosine",
     "nnet.selective_scan.triton_backend": "integrations.triton.selective_scan",
     "nnet.selective_scan.triton_kernels": "integrations.triton.scan_kernels",
     "nnet.selective_scan.triton_gradient": "integrations.triton.scan_gradient",
@@ -46,6 +52,8 @@ def module_names():
         ends = range(len(parts), 0, -1)
         parents = [".".join(parts[:end]) for end in ends]  # longest first
         if not here or any(name in PLUGIN_ONLY for name in parents):
+            continue
+        if MERGED.get(here) == here:  # SpeechBrain has a module of that name
             continue
         old = next((name for name in parents if name in RENAMED), "")
         there = RENAMED.get(old, "") + here[len(old) :]
@@ -96,5 +104,13 @@ def register():
     Yaml files and scripts written for SpeechBrain with this package merged into
     it then work with the plugin alone. SpeechBrain's own modules come first.
     """
-    if not any(isinstance(f, UpstreamFinder) for f in sys.meta_path):
-        sys.meta_path.append(UpstreamFinder())
+    if any(isinstance(f, UpstreamFinder) for f in sys.meta_path):
+        return
+    sys.meta_path.append(UpstreamFinder())
+    for here, there in MERGED.items():
+        module = importlib.import_module(f"speechbrain.{there}")
+        ours = importlib.import_module(f"speechbrain_fftp.{here}")
+        for name, value in vars(ours).items():
+            is_ours = getattr(value, "__module__", None) == ours.__name__
+            if is_ours and not hasattr(module, name):
+                setattr(module, name, value)

@@ -1,29 +1,35 @@
 """Exports what is proposed to SpeechBrain into a source checkout of it.
 
-``python tools/upstream.py DEST`` copies the modules of ``upstream_parts``, under
-the names of ``speechbrain_fftp.upstream_names``, yaml files with their rows in
-``tests/recipes``, and unit tests. SpeechBrain's own files are not
-changed, except for the lines of ``upstream_lists`` that are added to them. With
-``--part NAME``, one pull request of a series, on top of those before it.
+``python tools/upstream.py DEST`` exports the whole series of pull requests of
+``upstream_parts``; with ``--part NAME``, one of them, on top of those before it.
+A part is made in two steps:
+
+1. Its files are copied, with the names that their modules have in SpeechBrain.
+   Modules for which SpeechBrain has a place already are added to the end of its
+   own files.
+2. Its patch, ``tools/pull_requests/NAME.patch``, is applied. It changes files of
+   SpeechBrain, and takes out of the copies what the series does not bring. A
+   patch that does not fit any more ends the export.
+
+To change a patch, export up to its part, edit the checkout, and compare.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import argparse
-import csv
-import io
+import ast
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
-from upstream_lists import LISTS
-from upstream_parts import PARTS, ROOT, TESTS, pull_request
+from upstream_parts import PARTS, ROOT, TEXTS, pull_request, upstream_path
 
-from speechbrain_fftp.upstream_names import NEW_PACKAGES, RENAMED
+from speechbrain_fftp.upstream_names import MERGED, NEW_PACKAGES, RENAMED
 
-# Files with this in their header are ours and may be overwritten.
-MARK = "The speechbrain_fftp authors"
+AUTHORS = "The speechbrain_fftp authors 2026"
 
 
 def rename(text):
@@ -34,15 +40,14 @@ def rename(text):
 
     Example
     -------
-    >>> rename("!new:speechbrain_fftp.lobes.features.KaldiFbank")
-    '!new:speechbrain.lobes.kaldi_features.KaldiFbank'
+    >>> rename("!new:speechbrain_fftp.augment.specmask.SpecMask")
+    '!new:speechbrain.augment.freq_domain.SpecMask'
     """
-    for here, there in RENAMED.items():
+    for here, there in {**RENAMED, **MERGED}.items():
         pattern = rf"\bspeechbrain_fftp\.{re.escape(here)}\b"
         text = re.sub(pattern, f"speechbrain.{there}", text)
-        (package, _, old), (parent, _, new) = (
-            name.rpartition(".") for name in (here, there)
-        )
+        package, _, old = here.rpartition(".")
+        parent, _, new = there.rpartition(".")
         pattern = rf"\bfrom speechbrain_fftp\.{package} import {old}$"
         line = f"from speechbrain.{parent} import {new} as {old}"
         text = re.sub(pattern, line, text, flags=re.MULTILINE)
@@ -61,198 +66,145 @@ def _sort_imports(match):
         line = f"{indent}{start} {names}\n"
         if len(line) > 81:
             lines = "".join(
-                f"{indent}    {n.strip()},\n" for n in names.split(",")
+                f"{indent}    {name.strip()},\n" for name in names.split(",")
             )
             line = f"{indent}{start} (\n{lines}{indent})\n"
         statements.append((module.lower(), line))
     return "".join(line for module, line in sorted(statements))
 
 
-def upstream_path(here):
-    """The path in SpeechBrain of a file of this project.
-
-    SpeechBrain has one flat folder of unit tests, named after their modules.
+def without_header(text):
+    """The code of a module without its docstring and imports.
 
     Example
     -------
-    >>> upstream_path("speechbrain_fftp/lobes/features.py")
-    'speechbrain/lobes/kaldi_features.py'
-    >>> upstream_path("hparams/stock/ESC50/classification/ast_fftp.yaml")
-    'recipes/ESC50/classification/hparams/ast_fftp.yaml'
+    >>> without_header('"A module."\\n\\nimport math\\n\\n\\nPI = math.pi\\n')
+    'PI = math.pi\\n'
     """
-    if here in TESTS:
-        return TESTS[here]
-    if here.startswith("speechbrain_fftp/"):
-        name = here.removesuffix(".py").replace("/", ".")
-        return rename(name).replace(".", "/") + ".py"
-    if here.startswith("tests/unit/"):
-        module = here.replace("tests/unit", "speechbrain_fftp")
-        name = Path(upstream_path(module.replace("/test_", "/"))).name
-        return f"tests/unittests/test_{name}"
-    return re.sub(r"^hparams/stock/(.+)/", r"recipes/\1/hparams/", here)
+    header = [
+        node.end_lineno
+        for node in ast.parse(text).body
+        if isinstance(node, (ast.Expr, ast.Import, ast.ImportFrom))
+    ]
+    lines = text.splitlines(keepends=True)[max(header) :]
+    return "".join(lines).lstrip("\n")
 
 
-def exported_files(part=None):
-    """Maps paths in this project to paths in SpeechBrain, of a part or of all.
-
-    Example
-    -------
-    >>> exported_files()["speechbrain_fftp/lobes/features.py"]
-    'speechbrain/lobes/kaldi_features.py'
-    """
-    names = PARTS if part is None else [part]
-    return {here: upstream_path(here) for x in names for here in PARTS[x]}
+def is_exported(dest, part):
+    """Whether a checkout has all files of a part."""
+    paths = [upstream_path(here) for here in PARTS[part]]
+    patch = patch_path(part)
+    if patch.is_file():
+        paths += re.findall(r"(?m)^\+\+\+ b/(.+)$", patch.read_text("utf-8"))
+    return all((dest / path).is_file() for path in paths) and bool(paths)
 
 
-def _recipe_rows(files):
-    """This project's rows of the files' recipes, by their list's path."""
-    lists, known = {}, exported_files()
-    table = ROOT / "tests" / "stock_recipes.csv"
-    with open(table, encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["Hparam_file"] in files:
-                path = f"tests/recipes/{row['Dataset']}.csv"
-                row = {key: known.get(x, x) for key, x in row.items()}
-                lists.setdefault(path, []).append(row)
-    return lists
+def patch_path(part):
+    """Where the patch of a part lies, if it has one."""
+    return TEXTS / f"{part}.patch"
 
 
-def _with_rows(path, rows):
-    """The text of a list of recipes, with rows added or replaced."""
-    lines = [",".join(rows[0])]
-    if path.is_file():
-        lines = path.read_text("utf-8").splitlines()
-    for row in rows:
-        line = io.StringIO()
-        columns = lines[0].split(",")
-        csv.DictWriter(line, columns, lineterminator="").writerow(row)
-        mine = f",{row['Hparam_file']},"
-        places = [i for i, line in enumerate(lines) if mine in line]
-        place = places[0] if places else len(lines)
-        lines[place : place + 1] = [line.getvalue()]
-    return "\n".join(lines) + "\n"
-
-
-def _with_lines(text, lines, before):
-    """Adds lines before the line that starts with ``before``, or at the end."""
-    if lines in text:
-        return text
-    if not before:
-        return f"{text}{lines}\n"
-    return text.replace(f"\n{before}", f"\n{lines}\n{before}", 1)
-
-
-def _new_texts(files):
-    """The texts of new files, by path in SpeechBrain."""
-    texts = {
-        there: rename((ROOT / here).read_text("utf-8"))
-        for here, there in files.items()
+def copy_files(dest, part):
+    """Copies a part's files to a checkout, or adds them to its own."""
+    merged = {
+        f"speechbrain_fftp/{here.replace('.', '/')}.py" for here in MERGED
     }
-    for package, about in NEW_PACKAGES.items():
-        path = package.replace(".", "/") + "/"
-        if any(there.startswith(path) for there in texts):
-            text = f'"""{about}\n\nAuthors\n * {MARK} 2026\n"""\n'
-            texts[path + "__init__.py"] = text
-    return texts
-
-
-def _check_checkouts(dest, part):
-    """Raises a FileNotFoundError if what an export needs is missing."""
-    for root, need in ((dest, "speechbrain/core.py"), (ROOT, "hparams")):
-        for path in (need, "recipes", "tests", "README.md"):
-            if not (root / path).exists():
-                what = "this project" if root is ROOT else "SpeechBrain"
-                raise FileNotFoundError(
-                    f"{root} is not a source checkout of {what}: "
-                    f"{path} is missing"
-                )
-    names = list(PARTS)
-    for earlier in names[: names.index(part)] if part else ():
-        paths = exported_files(earlier).values()
-        if not all((dest / path).exists() for path in paths):
-            raise FileNotFoundError(
-                f"{dest} lacks the part {earlier}, on which {part} stands: "
-                f"export it first, with --part {earlier}"
+    for here in PARTS[part]:
+        text = rename((ROOT / here).read_text("utf-8"))
+        path = dest / upstream_path(here)
+        if here in merged:
+            text = f"{path.read_text('utf-8')}\n\n{without_header(text)}"
+        elif path.is_file() and AUTHORS not in path.read_text("utf-8"):
+            raise FileExistsError(
+                f"SpeechBrain in {dest} already has another {path.name}: give "
+                "it another name in speechbrain_fftp/upstream_names.py."
             )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+        for package, about in NEW_PACKAGES.items():
+            folder = dest / package.replace(".", "/")
+            init = folder / "__init__.py"
+            if folder in path.parents and not init.exists():
+                text = f'"""{about}\n\nAuthors\n * {AUTHORS}\n"""\n'
+                init.write_text(text, encoding="utf-8", newline="\n")
 
 
-def export(dest, part=None):
-    """Exports all parts of the series, or one of them, into a checkout.
+def apply_patch(dest, part):
+    """Applies a part's patch; raises a ValueError if it does not fit."""
+    patch = patch_path(part)
+    if not patch.is_file():
+        return
+    # A checkout in another repository is none of its own
+    variables = {"GIT_CEILING_DIRECTORIES": str(dest.resolve().parent)}
+    done = subprocess.run(
+        ["git", "apply", "--whitespace=nowarn", str(patch)],
+        cwd=dest,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise ValueError(
+            f"{patch.name} does not fit the files of {dest}:\n{done.stderr}"
+        )
 
-    Nothing is written if the folder is not a SpeechBrain checkout, or if
-    SpeechBrain has a different file of the same name. A second run changes
-    nothing. With a part, the text of its pull request is written beside the
-    checkout.
 
-    Returns the paths of the files that were written.
+def export(dest, part):
+    """Exports one part of the series into a checkout.
+
+    The text of its pull request is written beside the checkout.
 
     Raises
     ------
     FileNotFoundError
-        If the folder is not a source checkout of SpeechBrain or lacks an
-        earlier part, or this file is not in a checkout of this project.
+        If the folder is not a source checkout of SpeechBrain, or lacks an
+        earlier part.
     FileExistsError
         If SpeechBrain has a different file of the same name.
+    ValueError
+        If the patch does not fit.
 
     Example
     -------
-    >>> export("none")
+    >>> export(Path("none"), "fftp")
     Traceback (most recent call last):
     FileNotFoundError: none is not a source checkout of SpeechBrain: \
 speechbrain/core.py is missing
     """
-    dest = Path(dest)
-    _check_checkouts(dest, part)
-    files = exported_files(part)
-    texts = _new_texts(files)
-    foreign = [x for x, text in texts.items() if not _may_write(dest / x, text)]
-    if foreign:
-        raise FileExistsError(
-            f"SpeechBrain in {dest} already has {', '.join(foreign)}. Rename "
-            "the modules in speechbrain_fftp/upstream_names.py, the tests in "
-            "tools/upstream_parts.py, or the recipe's folder."
-        )
-    new = {path: text.count("\n") for path, text in texts.items()}
-    added = {}
-    for path, rows in _recipe_rows(files).items():
-        added[path] = len(rows)
-        texts[path] = _with_rows(dest / path, rows)
-    for of, path, lines, before in LISTS:
-        file, own = dest / path, part in (None, of)
-        old = file.read_text("utf-8") if file.is_file() else ""
-        # What a later part added to a file of this one stays
-        if own or path in new and lines in old:
-            text = _with_lines(texts.get(path, old), lines, before)
-            if lines in text:
-                texts[path] = text
-            else:
-                print(
-                    f"{path}: not added, since no line starts with '{before}': "
-                    f"{lines}"
-                )
-        if own:
-            added[path] = added.get(path, 0) + lines.count("\n") + 1
-    if part:
-        text = pull_request(part, new, added)
-        (dest.resolve().parent / f"PR-{part}.md").write_text(text, "utf-8")
-    written = []
-    for path, text in texts.items():
-        path = dest / path
-        if path.is_file() and path.read_text("utf-8") == text:
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        written.append(str(path.relative_to(dest)))
-    return written
+    for path in ("speechbrain/core.py", "recipes", "tests", "README.md"):
+        if not (dest / path).exists():
+            raise FileNotFoundError(
+                f"{dest} is not a source checkout of SpeechBrain: {path} is "
+                "missing"
+            )
+    names = list(PARTS)
+    for earlier in names[: names.index(part)]:
+        if not is_exported(dest, earlier):
+            raise FileNotFoundError(
+                f"{dest} lacks the part {earlier}, on which {part} stands: "
+                f"export it first, with --part {earlier}"
+            )
+    before = _line_counts(dest)
+    copy_files(dest, part)
+    apply_patch(dest, part)
+    after = _line_counts(dest)
+    new = {x: n for x, n in after.items() if x not in before}
+    added = {x: n - before[x] for x, n in after.items() if x in before}
+    added = {x: n for x, n in added.items() if n}
+    path = dest.resolve().parent / f"PR-{part}.md"
+    path.write_text(pull_request(part, new, added), "utf-8")
+    return path
 
 
-def _may_write(path, text):
-    """Whether a file is absent, the same, or comes from an earlier export."""
-    if not path.exists() or path.read_text("utf-8") == text:
-        return True
-    near = [p for p in (path, path.parent / "train.py") if p.is_file()]
-    return any(MARK in p.read_text("utf-8") for p in near)
+def _line_counts(dest):
+    """The number of lines of a checkout's text files, by path."""
+    return {
+        path.relative_to(dest).as_posix(): path.read_bytes().count(b"\n")
+        for folder in ("speechbrain", "recipes", "tests")
+        for path in sorted((dest / folder).rglob("*"))
+        if path.suffix in (".py", ".yaml", ".md", ".csv", ".txt")
+        and path.is_file()
+    }
 
 
 def main(argv=None):
@@ -268,7 +220,10 @@ def main(argv=None):
         description="Export this project into a SpeechBrain checkout.",
     )
     parser.add_argument(
-        "dest", metavar="DEST", help="root of the SpeechBrain checkout"
+        "dest",
+        metavar="DEST",
+        type=Path,
+        help="root of a SpeechBrain checkout without the exported parts",
     )
     parser.add_argument(
         "--part",
@@ -276,17 +231,13 @@ def main(argv=None):
         help="one pull request of the series, on top of those before it",
     )
     options = parser.parse_args(argv)
-    try:
-        written = export(options.dest, options.part)
-    except (FileNotFoundError, FileExistsError) as error:
-        print(f"upstream: {error}", file=sys.stderr)
-        return 1
-    for path in written:
+    for part in [options.part] if options.part else PARTS:
+        try:
+            path = export(options.dest, part)
+        except (FileNotFoundError, FileExistsError, ValueError) as error:
+            print(f"upstream: {error}", file=sys.stderr)
+            return 1
         print(path)
-    print(f"{len(written)} files written")
-    if options.part:
-        path = Path(options.dest).resolve().parent / f"PR-{options.part}.md"
-        print(f"\n{path}:\n\n{path.read_text('utf-8')}")
     return 0
 
 

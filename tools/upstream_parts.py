@@ -1,8 +1,8 @@
 """What goes to SpeechBrain, and in which pull requests.
 
 Each part of the series is small enough for a review and stands on those before
-it. Its title and description are in ``tools/pull_requests``, the lines that it
-adds to files of SpeechBrain in ``upstream_lists``.
+it. Its title and description, and the patch with which the export makes it
+(see ``upstream``), are in ``tools/pull_requests``.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -11,60 +11,87 @@ Authors
 import re
 from pathlib import Path
 
+from speechbrain_fftp.upstream_names import MERGED, RENAMED
+
 ROOT = Path(__file__).resolve().parents[1]
+TEXTS = ROOT / "tools" / "pull_requests"
 
-# Unit tests that are not named after the module that they test: SpeechBrain has
-# another test of that name, or runs those of integrations before a release.
-TESTS = {
-    "tests/unit/nnet/test_selective_scan_triton.py": (
-        "speechbrain/integrations/tests/test_triton_scan.py"
-    ),
-}
-
-# What each part brings; it comes after those above it.
+# The files that each part copies; it comes after those above it. A part may
+# copy a file again of which it needs more than those before it.
 PARTS = {
+    "gsc-paths": ("tests/upstream/test_gsc_recipe.py",),
     "fftp": (
-        "speechbrain_fftp/nnet/convolution.py",
         "speechbrain_fftp/nnet/patching.py",
         "speechbrain_fftp/nnet/position.py",
         "speechbrain_fftp/nnet/tokens.py",
         "speechbrain_fftp/lobes/models/AST.py",
         "speechbrain_fftp/augment/specmask.py",
-        "tests/unit/nnet/test_patching.py",
-        "tests/unit/nnet/test_position.py",
-        "tests/unit/lobes/test_AST.py",
-        "tests/unit/augment/test_specmask.py",
+        "tests/upstream/test_AST.py",
+        "tests/upstream/test_patching.py",
+        "tests/upstream/test_specmask.py",
         "hparams/stock/ESC50/classification/ast_fftp.yaml",
+        "hparams/stock/ESC50/classification/inference/ast_fftp.yaml",
         "hparams/stock/Google-speech-commands/ast_fftp.yaml",
+        "hparams/stock/Google-speech-commands/inference/ast_fftp.yaml",
+    ),
+    "convnext": (
+        "speechbrain_fftp/nnet/convolution.py",
+        "speechbrain_fftp/nnet/patching.py",
+        "speechbrain_fftp/nnet/tokens.py",
+        "speechbrain_fftp/lobes/models/ConvNeXt1d.py",
+        "tests/upstream/test_ConvNeXt1d.py",
+        "hparams/stock/Google-speech-commands/convnext_fftp.yaml",
+        "hparams/stock/Google-speech-commands/inference/convnext_fftp.yaml",
     ),
     "aum": (
+        "speechbrain_fftp/nnet/convolution.py",
+        "speechbrain_fftp/nnet/mamba.py",
+        "speechbrain_fftp/nnet/selective_scan/__init__.py",
+        "speechbrain_fftp/nnet/selective_scan/torch_backend.py",
+        "speechbrain_fftp/lobes/models/AuM.py",
+        "tests/upstream/test_AuM.py",
+        "tests/upstream/test_selective_scan.py",
+        "hparams/stock/Google-speech-commands/aum_fftp.yaml",
+        "hparams/stock/Google-speech-commands/inference/aum_fftp.yaml",
+    ),
+    "aum-triton": (
         "speechbrain_fftp/nnet/selective_scan/__init__.py",
         "speechbrain_fftp/nnet/selective_scan/mamba_ssm_backend.py",
-        "speechbrain_fftp/nnet/selective_scan/torch_backend.py",
         "speechbrain_fftp/nnet/selective_scan/triton_backend.py",
         "speechbrain_fftp/nnet/selective_scan/triton_gradient.py",
         "speechbrain_fftp/nnet/selective_scan/triton_kernels.py",
-        "speechbrain_fftp/nnet/mamba.py",
-        "speechbrain_fftp/lobes/models/AuM.py",
-        "tests/unit/nnet/test_selective_scan.py",
-        "tests/unit/nnet/test_selective_scan_triton.py",
-        "tests/unit/nnet/test_mamba.py",
-        "tests/unit/nnet/test_tokens.py",
-        "tests/unit/lobes/test_AuM.py",
-        "hparams/stock/ESC50/classification/aum_fftp.yaml",
-        "hparams/stock/Google-speech-commands/aum_fftp.yaml",
-    ),
-    "kaldi": (
-        "speechbrain_fftp/lobes/features.py",
-        "tests/unit/lobes/test_features.py",
-        "hparams/stock/Google-speech-commands/ast_fftp_kaldi.yaml",
-    ),
-    "convnext": (
-        "speechbrain_fftp/lobes/models/ConvNeXt1d.py",
-        "tests/unit/lobes/test_ConvNeXt1d.py",
-        "hparams/stock/Google-speech-commands/convnext_fftp.yaml",
+        "tests/upstream/test_triton_scan.py",
     ),
 }
+
+
+def upstream_path(here):
+    """The path in SpeechBrain of a file of this project.
+
+    SpeechBrain has one flat folder of unit tests, and another one for tests of
+    what needs optional packages.
+
+    Example
+    -------
+    >>> upstream_path("speechbrain_fftp/augment/specmask.py")
+    'speechbrain/augment/freq_domain.py'
+    >>> upstream_path("hparams/stock/ESC50/classification/ast_fftp.yaml")
+    'recipes/ESC50/classification/hparams/ast_fftp.yaml'
+    """
+    if here.startswith("speechbrain_fftp/"):
+        name = here.removeprefix("speechbrain_fftp/").removesuffix(".py")
+        name = name.replace("/", ".")
+        name = {**RENAMED, **MERGED}.get(name, name)
+        return f"speechbrain/{name.replace('.', '/')}.py"
+    if here.startswith("tools/upstream_files/"):  # for SpeechBrain alone
+        return here.removeprefix("tools/upstream_files/")
+    if here.endswith("test_triton_scan.py"):
+        return "speechbrain/integrations/tests/test_triton_scan.py"
+    here = re.sub(r"^tests/upstream/", "tests/unittests/", here)
+    # Yaml files in a folder "models" are in no list of recipes
+    here = here.replace("/inference/", "/models/")
+    pattern = r"^hparams/stock/(.+?)/((?:models/)?\w+\.yaml)$"
+    return re.sub(pattern, r"recipes/\1/hparams/\2", here)
 
 
 def pull_request(part, new, added):
@@ -73,24 +100,31 @@ def pull_request(part, new, added):
     ``new`` and ``added`` are the lines of new files and those added to
     others, by path.
     """
-    text = (ROOT / "tools" / "pull_requests" / f"{part}.md").read_text("utf-8")
-    text = re.sub(r"<!-- table (\S+): (.+) -->", _table, text)
+    text = (TEXTS / f"{part}.md").read_text("utf-8")
+    text = re.sub(r"<!-- rows (\S+): (.+) -->", _rows, text)
     rows = [f"| `{path}` | {count} |" for path, count in new.items()]
     rows += [
-        f"| `{path}` (changed) | {count} |" for path, count in added.items()
+        f"| `{path}` (changed) | {count:+} |" for path, count in added.items()
     ]
     return (
-        f"{text}\n## Files\n\n"
-        f"{len(new)} new files, {len(added)} changed, "
-        f"{sum(new.values()) + sum(added.values()):,} new lines, exported from "
-        "the plugin speechbrain_fftp.\n\n"
-        "| file | new lines |\n| --- | --- |\n" + "\n".join(rows) + "\n"
+        f"{text}\n## Files\n\n{len(new)} new files, {len(added)} changed, "
+        f"{sum(new.values()) + sum(added.values()):,} more lines.\n\n"
+        "| file | lines |\n| --- | --- |\n" + "\n".join(rows) + "\n"
     )
 
 
-def _table(match):
-    """The first table after a line of a file in Markdown."""
-    path, start = match.groups()
+def _rows(match):
+    """The head and the rows named in the comment of a table in Markdown.
+
+    ``<!-- rows PATH: START | LABEL | LABEL -->`` has the line before the table
+    and the first cells of the rows.
+    """
+    path, words = match.groups()
+    start, *labels = words.split(" | ")
     text = (ROOT / path).read_text("utf-8")
-    text = f"\n{text}".partition(f"\n{start}\n")[2]
-    return re.search(r"(?m)(?:^\|.*\n)+", text).group().rstrip("\n")
+    table = f"\n{text}".partition(f"\n{start}\n")[2]
+    lines = re.search(r"(?m)(?:^\|.*\n)+", table).group().splitlines()
+    chosen = [x for x in lines[2:] if x.split("|")[1].strip() in labels]
+    if len(chosen) != len(labels):
+        raise ValueError(f"{path}: no rows {', '.join(labels)} after {start}")
+    return "\n".join([*lines[:2], *chosen])

@@ -9,9 +9,7 @@ Authors
 """
 
 import csv
-import hashlib
 import tempfile
-from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,27 +73,13 @@ def audioset_clips(folder):
     return clips
 
 
-def given_splits(folder):
-    """The clips of each split of a folder in AudioSet's format."""
-    splits = {}
-    for name, file in SEGMENTS.items():
-        lines = (
-            (folder / f"{file}_segments.csv").read_text("utf-8").splitlines()
-        )
-        ids = (line.split(",")[0] for line in lines if line[:1] != "#")
-        splits[name] = [Clip(clip_id, "", clip_id) for clip_id in ids]
-    return splits
-
-
 def groups_of(folder, ids):
     """The groups of clips, given the ids that a recipe gives them."""
-    if not any(
-        (folder / x).exists() for x in (SPLIT_LISTS["valid"], "clips.csv")
-    ):
-        return list(ids)
     if (folder / SPLIT_LISTS["valid"]).exists():
         names = (clip_id.partition("_nohash_")[0] for clip_id in ids)
         return [name.rpartition("_")[2] for name in names]
+    if not (folder / "clips.csv").exists():  # of folders, see make_fold
+        return list(ids)
     groups = {clip.name: clip.group for clip in audioset_clips(folder)}
     return [groups[clip_id] for clip_id in ids]
 
@@ -119,23 +103,6 @@ def split(clips, fold):
     return {"train": second + train, "valid": valid, "test": test}
 
 
-def take(splits, words=None, clips=None):
-    """Some words, and at most so many training clips of each."""
-    found = {}
-    for name, part in splits.items():
-        part = [clip for clip in part if words is None or clip.label in words]
-        if name == "train" and clips:
-            # In an order that has nothing to do with speakers
-            part.sort(key=lambda c: hashlib.sha1(c.name.encode()).hexdigest())
-            seen = Counter()
-            for clip in list(part):
-                seen[clip.label] += 1
-                if seen[clip.label] > clips:
-                    part.remove(clip)
-        found[name] = part
-    return found
-
-
 def list_clips(folder):
     """All clips of a data folder of the study."""
     if (folder / SPLIT_LISTS["valid"]).exists():
@@ -143,30 +110,32 @@ def list_clips(folder):
     return audioset_clips(folder)
 
 
-def make_fold(folder, fold, dest, subset=None):
-    """Makes the data folder of a fold, once; returns the clips of each split.
-
-    ``subset`` are the arguments of ``take``; "given" means the folder's own
-    splits, so that folds differ in their seeds alone; "folders" means the
-    splits of the folders fold1, fold2, ... and search.
-    """
-    if subset == "folders":
-        folder = folder / (fold if fold == SEARCH else f"fold{fold}")
-        subset = "given"
-    if subset == "given":
-        if not dest.exists():
-            dest.parent.mkdir(parents=True, exist_ok=True)
-            dest.symlink_to(folder)
-        return given_splits(folder)
-    splits = take(split(list_clips(folder), fold), **(subset or {}))
+def make_fold(folder, fold, dest):
+    """Makes the data folder of a fold, once; returns the clips of each split."""
+    link = link_audioset
+    if (folder / SPLIT_LISTS["valid"]).exists():
+        link = link_speech_commands
+    splits = split(list_clips(folder), fold)
     if not dest.exists():
         dest.parent.mkdir(parents=True, exist_ok=True)
         half = Path(tempfile.mkdtemp(dir=dest.parent))
-        link = link_speech_commands
-        if not (folder / SPLIT_LISTS["valid"]).exists():
-            link = link_audioset
         link(folder, splits, half)
         half.rename(dest)
+    return splits
+
+
+def link_fold(folder, fold, dest):
+    """Links a fold that is a folder itself, in AudioSet's format: fold1, ..."""
+    folder = folder / (fold if fold == SEARCH else f"fold{fold}")
+    if not dest.exists():
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        dest.symlink_to(folder)
+    splits = {}
+    for name, file in SEGMENTS.items():
+        text = (folder / f"{file}_segments.csv").read_text("utf-8")
+        lines = (x for x in text.splitlines() if not x.startswith("#"))
+        ids = (line.split(",")[0] for line in lines)
+        splits[name] = [Clip(clip_id, "", clip_id) for clip_id in ids]
     return splits
 
 

@@ -1,81 +1,75 @@
-"""Reads a plan of the study: models, trials, and tables of runs.
+"""Plans of the study, and the stored results of their runs.
+
+A plan, NAME.yaml, holds ``models``, ``trials`` of options and ``tables`` of rows.
+The options that trials chose lie beside it in NAME_chosen.json. Its results are
+rows in NAME.jsonl and predictions in NAME/RUN.npz.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+import numpy as np
 import yaml
 from study.folds import FOLDS, SEARCH
-from study.models import Config
+
+from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.metrics.comparison import Scores
 
 FIRST_SEED = 1000  # fold 1 has the seed 1001
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks" / "results" / "study"
 
 
 class Row(NamedTuple):
     """A configuration on some folds, and the label it is compared with.
 
-    ``data`` is a subset of the clips; ``uses`` has options and the rows whose
-    models they take, on the same fold.
+    ``data`` names a subset of the clips; ``uses`` has options, and the rows whose
+    models they take.
     """
 
     label: str
-    config: Config
-    minutes: float  # of CPU time, expected
+    yaml: str
+    options: dict
     folds: list
     against: Optional[str] = None
     data: str = ""
     uses: tuple = ()
 
 
-class Table(NamedTuple):
-    """Rows that answer a question; interactions with another table.
-
-    ``target`` is the row whose last validation score others have to reach.
-    """
-
-    title: str
-    rows: list
-    interactions: list
-    target: Optional[str] = None
-
-
 class Run(NamedTuple):
-    """A configuration on a fold, or on ``search``."""
+    """A row on a fold, 1 to 5 or ``search``."""
 
-    name: str
-    config: Config
-    minutes: float
+    row: Row
     fold: object
-    data: str = ""
-    uses: tuple = ()  # options, and the runs whose models they take
 
     def __str__(self):
-        fold = self.fold if self.fold == SEARCH else f"fold {self.fold}"
-        return f"{self.name}, {fold}"
+        return f"{self.row.label}, fold {self.fold}"
+
+    @property
+    def seed(self):
+        """The same for all runs of a fold."""
+        return FIRST_SEED + (0 if self.fold == SEARCH else self.fold)
 
 
 class Plan:
-    """A plan: ``options``, ``models``, ``trials`` and ``tables`` of its file.
+    """A plan, given its name or yaml file, and the folder of its results."""
 
-    Arguments
-    ---------
-    path : Path
-        The yaml file. The choice of ``trials`` lies beside it, in
-        ``NAME_chosen.json``, once it has been made.
-    """
-
-    def __init__(self, path):
+    def __init__(self, name, results=RESULTS):
+        path = Path(name)
+        if path.suffix != ".yaml":
+            path = Path(__file__).with_name(f"{name}.yaml")
+        if not path.exists():
+            raise SystemExit(f"study: there is no plan {path}")
         self.name = path.stem
         self.chosen_path = path.with_name(f"{path.stem}_chosen.json")
+        self.path = results / f"{path.stem}.jsonl"
         self.facts = yaml.safe_load(path.read_text("utf-8"))
-        self.recipe, self.base = self.facts["recipe"], self.facts["base"]
-        self.metric, self.margin = self.facts["metric"], self.facts["margin"]
-        self.seconds = self.facts["seconds"]
-        self.n_classes = self.facts["n_classes"]
+        self.metric = self.facts["metric"]
         self.trials = self.facts.get("trials", [])
 
     @property
@@ -90,55 +84,64 @@ class Plan:
             )
         return json.loads(self.chosen_path.read_text("utf-8"))["options"]
 
-    def config(self, model, epochs, *options):
-        """The ``Config`` of a model; later options replace earlier ones."""
-        facts = self.facts["models"][model]
-        found = {**self.facts["options"], **facts["options"]}
-        for more in options:
-            found.update(more)
+    def options(self, model, epochs, *more):
+        """All options of a model; later ones replace earlier ones."""
+        found = {
+            **self.facts["options"],
+            **self.facts["models"][model]["options"],
+        }
+        for options in more:
+            found.update(options)
         # The weights of a fifth of the epochs are averaged, five at most.
         averaged = max(1, min(5, epochs // 5))
-        found.update(number_of_epochs=epochs, avg_checkpoints=averaged)
-        return Config(facts["yaml"], found)
+        return {
+            **found,
+            "number_of_epochs": epochs,
+            "avg_checkpoints": averaged,
+        }
 
     def tables(self):
-        """All ``Table``s by name, with the chosen options."""
+        """The rows of each table by label."""
         tables, chosen = {}, self.chosen
         for name, table in self.facts["tables"].items():
-            rows, usual = [], table.get("folds", FOLDS)
-            for row in table["rows"]:
-                options = chosen.get(row["model"], {}), row.get("options", {})
-                known = {done.label: done for done in rows}
-                uses = row.get("uses", {}).items()
-                rows.append(
-                    Row(
-                        row["label"],
-                        self.config(row["model"], row["epochs"], *options),
-                        self.minutes(
-                            {**self.facts["models"][row["model"]], **row}
-                        ),
-                        list(range(1, 1 + min(usual, row.get("folds", usual)))),
-                        row.get("against"),
-                        row.get("data", ""),
-                        tuple((key, known[label]) for key, label in uses),
-                    )
+            rows = tables[name] = {}
+            for entry in table["rows"]:
+                usual = table.get("folds", FOLDS)
+                folds = min(usual, entry.get("folds", usual))
+                rows[entry["label"]] = Row(
+                    label=entry["label"],
+                    yaml=self.facts["models"][entry["model"]]["yaml"],
+                    options=self.options(
+                        entry["model"],
+                        entry["epochs"],
+                        chosen.get(entry["model"], {}),
+                        entry.get("options", {}),
+                    ),
+                    folds=list(range(1, 1 + folds)),
+                    against=entry.get("against"),
+                    data=entry.get("data", ""),
+                    uses=tuple(
+                        (option, rows[label])
+                        for option, label in entry.get("uses", {}).items()
+                    ),
                 )
-            interactions = table.get("interactions", [])
-            tables[name] = Table(
-                table["title"], rows, interactions, table.get("target")
-            )
         return tables
 
     def search_runs(self):
-        """A run for each model and number of a trial."""
+        """The runs of the trials by model, in their order."""
         return {
-            (model, number): Run(
-                f"search: {model} {trial}",
-                self.config(model, facts["epochs"], trial),
-                self.minutes(facts),
-                SEARCH,
-            )
-            for number, trial in enumerate(self.trials)
+            model: [
+                Run(
+                    Row(
+                        label=f"{model} {trial}",
+                        yaml=facts["yaml"],
+                        options=self.options(model, facts["epochs"], trial),
+                        folds=[SEARCH],
+                    ),
+                    SEARCH,
+                )
+                for trial in self.trials
+            ]
             for model, facts in self.facts["models"].items()
             if facts.get("is_tuned", True)
         }
@@ -146,54 +149,54 @@ class Plan:
     def runs(self, names=None, folds=None):
         """The runs of some tables, fold by fold, each one once."""
         found = {}
-        for name, table in self.tables().items():
+        for name, rows in self.tables().items():
             if name not in (names or [name]):
                 continue
             for fold in range(1, 1 + FOLDS):
-                for row in table.rows:
-                    run = self.run(row, fold, name)
+                for row in rows.values():
                     if fold in row.folds and fold in (folds or [fold]):
-                        found.setdefault(self.key(run), run)
+                        run = Run(row, fold)
+                        found.setdefault(self.digest(run), run)
         return list(found.values())
-
-    def run(self, row, fold, table=""):
-        """The ``Run`` of a row on a fold, with those that it uses."""
-        uses = tuple((k, self.run(used, fold, table)) for k, used in row.uses)
-        name = f"{table}: {row.label}"
-        return Run(name, row.config, row.minutes, fold, row.data, uses)
 
     def key(self, run):
         """Identifies a run in the results."""
-        yaml_, options = run.config
-        parts = [self.recipe, yaml_, options, str(run.fold)]
-        if run.data:
-            parts.append(self.facts["data"][run.data])
-        parts += [[option, self.key(used)] for option, used in run.uses]
+        row = run.row
+        parts = [self.facts["recipe"], row.yaml, row.options, str(run.fold)]
+        if row.data:
+            parts.append(self.facts["data"][row.data])
+        for option, used in row.uses:
+            parts.append([option, self.key(Run(used, run.fold))])
         return json.dumps(parts, sort_keys=True)
 
-    def is_used(self, run):
-        """Whether other runs take the model of this one, which is no trial."""
-        if run.fold == SEARCH:
-            return False
-        rows = (row for table in self.tables().values() for row in table.rows)
-        used = (self.run(u, run.fold) for row in rows for _, u in row.uses)
-        return any(self.key(run) == self.key(other) for other in used)
+    def digest(self, run):
+        """A short name of a run."""
+        return hashlib.sha1(self.key(run).encode()).hexdigest()[:10]
 
-    def minutes(self, facts):
-        """Expected CPU minutes, given epochs and seconds per epoch."""
-        seconds = facts["epochs"] * facts["epoch_seconds"]
-        return (self.facts["start_seconds"] + seconds) / 60
+    def rows(self):
+        """The stored rows by run."""
+        if not self.path.exists():
+            return {}
+        rows = map(json.loads, self.path.read_text("utf-8").splitlines())
+        return {row["run"]: row for row in rows}
 
-    def seed(self, run):
-        """The seed of a run, the same for all runs of a fold."""
-        return FIRST_SEED + (0 if run.fold == SEARCH else int(run.fold))
+    def find(self, run):
+        """The stored row of a run, or None."""
+        return self.rows().get(self.digest(run))
 
+    def add(self, run, row, scores):
+        """Stores a finished run: first its predictions, then its row."""
+        path = self.path.with_suffix("") / f"{self.digest(run)}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, **scores._asdict())
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"run": self.digest(run), **row}) + "\n")
 
-def find_plan(name):
-    """The plan of a name, such as ``speech_commands``, or of a yaml file."""
-    path = Path(name)
-    if path.suffix != ".yaml":
-        path = Path(__file__).with_name(f"{name}.yaml")
-    if not path.exists():
-        raise SystemExit(f"study: there is no plan {path}")
-    return Plan(path)
+    def scores(self, run):
+        """The stored ``Scores`` of a run, its clips ordered by id."""
+        path = self.path.with_suffix("") / f"{self.digest(run)}.npz"
+        with np.load(path) as found:
+            scores = Scores(*(found[name] for name in Scores._fields))
+        order = np.argsort(scores.ids)
+        return Scores(*(part[order] for part in scores))

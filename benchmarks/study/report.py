@@ -1,33 +1,62 @@
-"""Tables and plots of the study, from its stored runs.
+"""Tables, plots and the page of the study, from its stored runs: `make evidence`.
+
+Statistics of all plans go to benchmarks/results/study/figures.json. From these
+and from other results come a page of tables for each plan, beside it; its two
+plots; docs/evidence.md, by the template evidence.jinja; and a table in README.
+
+> python benchmarks/study/report.py
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import functools
 import json
 import re
 import statistics
+import sys
 from pathlib import Path
-from typing import NamedTuple
 
-from study.folds import SEARCH
-from study.models import ROOT
-from study.plots import plot_table
-from study.uncertainty import METRICS, verdicts
+import jinja2
 
-from speechbrain_fftp.dataio.files import atomic_path
-from speechbrain_fftp.metrics.comparison import (
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from study.plan import RESULTS, ROOT, Plan, Run  # noqa: E402
+from study.plots import plot_cost, plot_differences  # noqa: E402
+from study.uncertainty import METRICS, t_interval, verdicts  # noqa: E402
+
+from speechbrain_fftp.dataio.files import atomic_path, write_json  # noqa: E402
+from speechbrain_fftp.metrics.comparison import (  # noqa: E402
     Difference,
     bootstrap,
     compare,
     interval,
+    mean,
 )
 
-PAGES = (ROOT / "docs" / "evidence.md", ROOT / "README.md")
-# A block of a page: the plan's and the table's name, the first words of the
-# columns if not all are shown, and last how many rows, such as 4
-BLOCK = r"(<!-- study {} (.*?) -->\n).*?(<!-- end -->)"
+PLANS = (
+    "speech_commands",
+    "audioset_mini",
+    "encoders",
+    "x_vector",
+    "specmask_words",
+    "long_clips",
+    "strides",
+    "reuse",
+    "sound_events",
+)
+# Differences of rows of two plans: plan, table and label of each
+ACROSS = {
+    "x-vector of speech_commands minus that of encoders": (
+        ("speech_commands", "macs", "x-vector, 128 wide"),
+        ("encoders", "long", "x-vector, 128 wide"),
+    ),
+    "FFTP 11/2 ConvNeXt1d minus x-vector of speech_commands": (
+        ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
+        ("speech_commands", "macs", "x-vector, 128 wide"),
+    ),
+}
+EVIDENCE, README = ROOT / "docs" / "evidence.md", ROOT / "README.md"
+# A table of README: plan, table, first words of the columns, how many rows
+BLOCK = r"(<!-- study (\w+) (\w+) (.*?) (\d+) -->\n).*?(<!-- end -->)"
 COLUMNS = (
     "configuration",
     "options",
@@ -38,24 +67,23 @@ COLUMNS = (
     "folds",
     "{metric} in %",
     "difference in points",
+    "t interval",
     "p",
     "finding",
 )
-# Further figures of the runs: the factor, and the mean with the lowest and the
-# highest run
-FIGURES = {
-    "event_F1": {
-        "segment_F1": ("segment F1 in %", 100),
-        "onset_error": ("onset error in ms", 1000),
-        "PSDS1": ("PSDS1 in %", 100),
-        "PSDS2": ("PSDS2 in %", 100),
-        "mAP": ("mAP of clips in %", 100),
-    },
+# Further figures of the runs of event_F1, and their factors
+EVENT_FIGURES = {
+    "segment F1 in %": ("segment_F1", 100),
+    "onset error in ms": ("onset_error", 1000),
+    "PSDS1 in %": ("PSDS1", 100),
+    "PSDS2 in %": ("PSDS2", 100),
+    "mAP of clips in %": ("mAP", 100),
 }
 NOTE = """\
 Means over folds, with 95 % intervals of a bootstrap that draws folds and, in
 each fold, {groups}. Differences are to the row named, on the folds that both
-have. p is two-sided, with Holm's correction over the {contrasts} contrasts that
+have; the t interval is that of their values by fold. p is two-sided, by the
+bootstrap, with Holm's correction over the {contrasts} contrasts that
 the plan declares; *equal* needs an interval inside ±{margin:g} points. MACs are
 those of encoder and classifier for a clip of {seconds:g} s, attention and scans
 included; those of training are three times as many for each clip and epoch.
@@ -64,283 +92,383 @@ Options are the learning rate and the share of cells that masks cover.
 """
 
 
-def _range(values):
-    """Their mean, with the lowest and the highest."""
-    mean, low, high = statistics.mean(values), min(values), max(values)
-    more = f" ({low:.1f} to {high:.1f})" if len(values) > 1 else ""
-    return f"{mean:.1f}{more}"
+def finished(plan, row):
+    """The stored runs of a row by fold."""
+    stored = plan.rows()
+    found = {
+        fold: stored.get(plan.digest(Run(row, fold))) for fold in row.folds
+    }
+    return {fold: run for fold, run in found.items() if run}
 
 
-class Contrast(NamedTuple):
-    """Rows and their signs; the row, or the table, that it is named after."""
-
-    against: str
-    rows: list
-    signs: tuple
+def scores_of(plan, row, folds):
+    """The ``Scores`` of a row on some folds."""
+    return [plan.scores(Run(row, fold)) for fold in folds]
 
 
-class Report:
-    """What the stored runs of a plan show.
+def differ(metric, arms, signs):
+    """The ``Difference`` of rows on the same folds, and its t interval.
 
-    Arguments
-    ---------
-    results : Results
-        The stored runs.
+    ``arms`` has the ``Scores`` of each row by fold.
     """
+    folds = [list(runs) for runs in zip(*arms)]
+    found = compare(folds, metric, signs)
+    values = [mean([runs], metric) @ signs for runs in folds]
+    return found, t_interval(values)
 
-    def __init__(self, results):
-        self.results, self.plan = results, results.plan
-        self.metric = METRICS[self.plan.metric]
-        self.tables, self.stored = self.plan.tables(), results.rows()
 
-    def runs(self, row):
-        """The finished runs of a row by fold."""
-        runs = (self.plan.run(row, fold) for fold in row.folds)
-        return {
-            run.fold: run
-            for run in runs
-            if self.results.digest(run) in self.stored
+def measure_row(plan, row):
+    """What a table shows of a row; None without a run."""
+    runs = finished(plan, row)
+    if not runs:
+        return None
+    metric, stored = METRICS[plan.metric], plan.rows()
+    scores = [[each] for each in scores_of(plan, row, runs)]
+    low, high = interval(100 * bootstrap(scores, metric)[:, 0])
+    values = {fold: 100 * run["value"] for fold, run in runs.items()}
+    trained = [stored.get(run.get("trained"), run) for run in runs.values()]
+    minutes = [r["cpu_minutes"] for r in trained if not r["resumed"]]
+    masks = f"{100 * row.options['mask_budget']:g} %"
+    if row.options.get("time_mask"):
+        masks = "SpecAugment"
+    first = next(iter(runs.values()))
+    found = {
+        "yaml": row.yaml,
+        "stride": row.options.get("stride_frames"),
+        "patch": row.options.get("patch_frames"),
+        "options": f"{row.options['lr']:g}, {masks}",
+        "macs": first["macs"],
+        "training_macs": first["training_macs"],
+        "epochs": row.options["number_of_epochs"],
+        "cpu_minutes": statistics.mean(minutes) if minutes else None,
+        "folds": len(runs),
+        "wanted": len(row.folds),
+        "values": values,
+        "mean": statistics.mean(values.values()),
+        "low": low,
+        "high": high,
+        # Share of runs whose last epoch is among the best in validation
+        "rising": statistics.mean(
+            run["epochs"] in run["averaged_epochs"] for run in trained
+        ),
+    }
+    if plan.metric == "event_F1":
+        for name, (key, factor) in EVENT_FIGURES.items():
+            found[name] = [factor * run[key] for run in runs.values()]
+    return found
+
+
+def contrasts_of(plan, tables):
+    """Each declared contrast: table, label, name of the other, rows, signs."""
+    for name, rows in tables.items():
+        for row in rows.values():
+            if row.against:
+                arms = [row, rows[row.against]]
+                yield name, row.label, row.against, arms, (1, -1)
+        for entry in plan.facts["tables"][name].get("interactions", []):
+            labels, other = (entry["label"], entry["against"]), entry["table"]
+            arms = [tables[t][label] for t in (name, other) for label in labels]
+            text = f"{labels[0]} minus {labels[1]}, here minus there"
+            yield name, text, f"table {other}", arms, (1, -1, -1, 1)
+
+
+def measure_contrasts(plan, tables):
+    """Differences, corrected p-values and findings, by table and label.
+
+    While runs are missing, a contrast has no finding, and counts for the
+    correction as one without any difference.
+    """
+    found, differences = {name: {} for name in tables}, []
+    for name, label, against, arms, signs in contrasts_of(plan, tables):
+        wanted = set.intersection(*(set(row.folds) for row in arms))
+        done = wanted.intersection(*(finished(plan, row) for row in arms))
+        entry = {"against": against, "folds": len(done), "complete": False}
+        found[name][label] = entry
+        differences.append(Difference(0.0, -100.0, 100.0, 1.0))
+        if done:
+            scores = [scores_of(plan, row, sorted(done)) for row in arms]
+            value, entry["t"] = differ(METRICS[plan.metric], scores, signs)
+            entry.update(value=value.value, low=value.low, high=value.high)
+            if done == wanted:
+                differences[-1], entry["complete"] = value, True
+    words = verdicts(differences, plan.facts["margin"])
+    entries = [entry for table in found.values() for entry in table.values()]
+    for entry, (p, word) in zip(entries, words):
+        complete = entry.pop("complete")
+        entry["p"] = p if complete else None
+        entry["finding"] = word if complete else "not complete"
+    return found
+
+
+def measure(plan):
+    """All that the pages say of a plan; None before its first run."""
+    stored = list(plan.rows().values())
+    if not stored or (plan.trials and not plan.chosen_path.exists()):
+        return None
+    tables = plan.tables()
+    silence = [
+        100 * row["silence"]
+        for row in stored
+        if "silence" in row and row["fold"] != "search"
+    ]
+    return {
+        "metric": plan.metric,
+        "rows": {
+            name: {label: measure_row(plan, row) for label, row in rows.items()}
+            for name, rows in tables.items()
+        },
+        "contrasts": measure_contrasts(plan, tables),
+        "runs": len(stored),
+        "cpu_hours": sum(row["cpu_minutes"] for row in stored) / 60,
+        "processors": sorted({row["processor"] for row in stored}),
+        "commits": sorted({row["commit"][:10] for row in stored}),
+        "silence": [min(silence), max(silence)] if silence else None,
+    }
+
+
+def measure_across(plans):
+    """The differences of ACROSS, on the folds that both rows have."""
+    found = {}
+    for name, places in ACROSS.items():
+        arms = [(plans[p], plans[p].tables()[t][x]) for p, t, x in places]
+        folds = sorted(set.intersection(*(set(finished(*arm)) for arm in arms)))
+        scores = [scores_of(*arm, folds) for arm in arms]
+        value, t = differ(METRICS["accuracy"], scores, (1, -1))
+        word = "higher" if value.value > 0 else "lower"
+        found[name] = {
+            **value._asdict(),
+            "t": t,
+            "folds": len(folds),
+            "finding": "unresolved" if value.low <= 0 <= value.high else word,
         }
+    return found
 
-    @functools.cached_property
-    def contrasts(self):
-        """All declared contrasts, by table and label."""
-        found = {}
-        for name, table in self.tables.items():
-            rows = {row.label: row for row in table.rows}
-            for row in table.rows:
-                if row.against:
-                    pair = [row, rows[row.against]]
-                    found[name, row.label] = Contrast(
-                        row.against, pair, (1, -1)
-                    )
-            for entry in table.interactions:
-                other = self.tables[entry["table"]].rows
-                others = {row.label: row for row in other}
-                labels = entry["label"], entry["against"]
-                four = [where[x] for where in (rows, others) for x in labels]
-                text = f"{labels[0]} minus {labels[1]}, here minus there"
-                found[name, text] = Contrast(
-                    entry["table"], four, (1, -1, -1, 1)
-                )
-        return found
 
-    @functools.cached_property
-    def findings(self):
-        """A ``Difference``, corrected p and a finding for each contrast.
+def measure_noise(plans):
+    """Standard deviation of a run, from the runs that two plans share.
 
-        While runs are missing, the difference is that of the folds there are,
-        or None, and the contrast counts for the correction as one without any.
-        """
-        found, values = {}, []
-        for key, contrast in self.contrasts.items():
-            runs = [self.runs(row) for row in contrast.rows]
-            wanted, done = (
-                set.intersection(*map(set, folds))
-                for folds in ([row.folds for row in contrast.rows], runs)
-            )
-            if done:
-                folds = [
-                    [self.results.scores(each[fold]) for each in runs]
-                    for fold in sorted(done)
-                ]
-                found[key] = compare(folds, self.metric, contrast.signs)
-            nothing = Difference(0.0, -100.0, 100.0, 1.0)
-            values.append(found[key] if wanted == done else nothing)
-        words = verdicts(values, self.plan.margin)
-        for key, value, (p, word) in zip(self.contrasts, values, words):
-            complete = value is found.get(key)
-            found[key] = (
-                found.get(key),
-                p if complete else None,
-                word if complete else "not complete",
-            )
-        return found
+    The same options, seed and clips, on other processors and versions.
+    """
+    pairs, known = [], {}
+    for name in ("speech_commands", "strides"):
+        for run in plans[name].rows().values():
+            options = {**run["overrides"], "mask_patch": None}
+            about = [run["yaml"], options, run["fold"], run["clips"]]
+            key = json.dumps(about, sort_keys=True)
+            if name == "strides" and key in known:
+                pairs.append(100 * (run["value"] - known[key]))
+            known[key] = run["value"]
+    difference = statistics.stdev(pairs)
+    return {"difference": difference, "run": difference / 2**0.5}
 
-    def summary(self, row):
-        """Mean and 95 % interval of a row in percent; None without a run."""
-        runs = self.runs(row)
-        if not runs:
-            return None
-        folds = [[self.results.scores(run)] for run in runs.values()]
-        draws = 100 * bootstrap(folds, self.metric)[:, 0]
-        values = [self.row_of(run)["value"] for run in runs.values()]
-        return (100 * statistics.mean(values), *interval(draws))
 
-    def row_of(self, run):
-        """The stored row of a run."""
-        return self.stored[self.results.digest(run)]
+def measure_all():
+    """The statistics of all plans."""
+    plans = {name: Plan(name) for name in PLANS}
+    return {
+        "plans": {name: measure(plan) for name, plan in plans.items()},
+        "across": measure_across(plans),
+        "noise": measure_noise(plans),
+    }
 
-    def cells(self, name, row):
-        """The cells of a row of a table."""
-        figures = FIGURES.get(self.plan.metric, {})
-        if (found := self.summary(row)) is None:
-            empty = ["-"] * (len(COLUMNS) + len(figures) - 2)
-            return [row.label, *empty, "not yet run"]
-        stored = [self.row_of(run) for run in self.runs(row).values()]
-        options = row.config.overrides
-        trained = [self.stored.get(row.get("trained"), row) for row in stored]
-        minutes = [r["cpu_minutes"] for r in trained if not r["resumed"]]
-        done, wanted = len(stored), len(row.folds)
-        masks = f"{100 * options['mask_budget']:g} %"
-        if options.get("time_mask"):
-            masks = "SpecAugment"
-        return [
-            row.label,
-            f"{options['lr']:g}, {masks}",
-            f"{stored[0]['macs'] / 1e6:.1f}",
-            f"{stored[0]['training_macs'] / 1e12:.2f}",
-            str(options["number_of_epochs"]),
-            f"{statistics.mean(minutes):.1f}" if minutes else "-",
-            str(done) if done == wanted else f"{done} of {wanted}",
-            "{:.1f} [{:.1f}, {:.1f}]".format(*found),
-            *self.contrast_cells((name, row.label)),
-            *(
-                _range([factor * each[key] for each in stored])
-                for key, (_, factor) in figures.items()
-            ),
-        ]
 
-    def contrast_cells(self, key):
-        """The cells of a contrast."""
-        if key not in self.contrasts:
-            return ["-", "-", "-"]
-        difference, p, finding = self.findings[key]
-        text = "-"
-        if difference is not None:
-            text = f"{difference} to {self.contrasts[key].against}"
-        if p is not None:
-            p = f"{p:.3f}" if p >= 0.001 else "< 0.001"
-        return [text, p or "-", finding]
+def with_interval(row):
+    """A mean with its interval."""
+    return f"{row['mean']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
 
-    def lines(self, name, shown=None, count=None):
-        """A table as lines of Markdown: the ``shown`` columns, so many rows."""
-        figures = FIGURES.get(self.plan.metric, {}).values()
-        columns = [text.format(metric=self.plan.metric) for text in COLUMNS]
-        columns += [text for text, _ in figures]
-        wanted = [shown is None or c.split()[0] in shown for c in columns]
-        rows = [self.cells(name, row) for row in self.tables[name].rows[:count]]
-        lines = [columns, ["---"] * len(columns), *rows]
-        lines = [
-            "| " + " | ".join(c for c, w in zip(line, wanted) if w) + " |"
-            for line in lines
-        ]
-        for key, contrast in self.contrasts.items():
-            if key[0] == name and len(contrast.rows) == 4:
-                difference = self.findings[key][0] or "-"
-                _, p, finding = self.contrast_cells(key)
-                text = f"{key[1]} (table {contrast.against}): {difference}"
-                lines += ["", f"{text}, p {p}: {finding}."]
-        if self.tables[name].target:
-            lines += self.target_lines(self.tables[name])
-        return lines
 
-    def target_lines(self, table):
-        """Epochs that rows need for the last validation score of another."""
-        target = next(row for row in table.rows if row.label == table.target)
-        goals = {
-            fold: self.row_of(run)["curve"][-1]
-            for fold, run in self.runs(target).items()
-        }
-        lines = [
-            "",
-            f"Epochs until the last validation score of {target.label}, in "
-            "each fold that reaches it:",
-            "",
-        ]
-        for row in table.rows:
-            if row.data != target.data:
-                continue
-            runs = self.runs(row)
-            curves = {f: self.row_of(runs[f])["curve"] for f in runs}
-            needed = sorted(
-                1 + next(i for i, v in enumerate(curve) if v >= goals[fold])
-                for fold, curve in curves.items()
-                if max(curve) >= goals[fold]
-            )
-            text = ", ".join(map(str, needed)) or "none"
-            lines.append(f"* {row.label}: {text}, of {len(curves)} folds")
-        return lines
+def points(contrast):
+    """A difference with its interval."""
+    return f"{contrast['value']:+.1f} {bounds(contrast)}"
 
-    def silence(self):
-        """How clips without a word fared, which no other figure contains."""
-        found = [
-            100 * row["silence"]
-            for row in self.stored.values()
-            if "silence" in row and row["fold"] != SEARCH
-        ]
-        if not found:
-            return []
-        return [
-            "Clips of silence, whose recordings the folds share: "
-            f"{min(found):.0f} to {max(found):.0f} % correct, by run.",
-            "",
-        ]
 
-    def trials(self):
-        """What the trials of options gave, by model."""
-        trials = self.plan.trials
-        if not trials:
-            return []
-        found = json.loads(self.plan.chosen_path.read_text("utf-8"))["scores"]
-        names = [", ".join(map(str, each.values())) for each in trials]
-        about = f"{self.plan.metric} in % by {', '.join(trials[0])}."
-        lines = ["## Trials", "", about, ""]
-        lines += ["| model | " + " | ".join(names) + " |"]
-        lines += ["|" + "---|" * (1 + len(names))]
-        for model, scores in found.items():
-            each = (f"{100 * score:.1f}" for score in scores.values())
-            lines.append(f"| {model} | " + " | ".join(each) + " |")
-        return [*lines, ""]
+def bounds(contrast):
+    """The interval of a difference."""
+    return f"[{contrast['low']:+.1f}, {contrast['high']:+.1f}]"
 
-    def fill(self, text):
-        """Replaces the blocks of a page that show tables of this plan."""
 
-        def block(match):
-            name, *shown = match[2].split()
-            count = int(shown.pop()) if shown and shown[-1].isdigit() else None
-            lines = self.lines(name, shown or None, count)
-            return match[1] + "\n".join(["", *lines, "", ""]) + match[3]
+def spread(values):
+    """Their mean, with the lowest and the highest."""
+    more = f" ({min(values):.1f} to {max(values):.1f})"
+    return f"{statistics.mean(values):.1f}{more if len(values) > 1 else ''}"
 
-        pattern = BLOCK.format(self.plan.name)
-        return re.sub(pattern, block, text, flags=re.DOTALL)
 
-    def page(self):
-        """The page of all tables."""
-        stored = self.stored.values()
-        note = NOTE.format(
-            groups=self.plan.facts["groups"],
-            contrasts=len(self.contrasts),
-            margin=self.plan.margin,
-            seconds=self.plan.seconds,
-            processors=", ".join(sorted({row["processor"] for row in stored})),
-        )
-        lines = [f"# Study on {self.plan.name}", "", note, *self.silence()]
-        lines += self.trials()
-        for name, table in self.tables.items():
-            lines += [f"## {table.title}", "", *self.lines(name), ""]
-            if any(map(self.runs, table.rows)):
-                picture = f"{self.plan.name}_{name}.png"
-                lines += [f"![{table.title}]({picture})", ""]
-        commits = sorted({row["commit"][:10] for row in stored})
-        minutes = sum(row["cpu_minutes"] for row in stored)
+def contrast_cells(contrast):
+    """The cells of a contrast, which may be None."""
+    if contrast is None:
+        return ["-"] * 4
+    text, t, p = "-", "-", contrast["p"]
+    if "value" in contrast:
+        text = f"{points(contrast)} to {contrast['against']}"
+        if contrast["t"]:
+            t = "[{:+.1f}, {:+.1f}]".format(*contrast["t"])
+    shown = "-"
+    if p is not None:
+        shown = f"{p:.3f}" if p >= 0.001 else "< 0.001"
+    return [text, t, shown, contrast["finding"]]
+
+
+def cells(label, row, contrast, metric):
+    """The cells of a row of a table."""
+    names = EVENT_FIGURES if metric == "event_F1" else ()
+    if row is None:
+        return [label, *["-"] * (len(COLUMNS) + len(names) - 2), "not yet run"]
+    minutes = row["cpu_minutes"]
+    folds = f"{row['folds']} of {row['wanted']}"
+    return [
+        label,
+        row["options"],
+        f"{row['macs'] / 1e6:.1f}",
+        f"{row['training_macs'] / 1e12:.2f}",
+        str(row["epochs"]),
+        f"{minutes:.1f}" if minutes else "-",
+        str(row["folds"]) if row["folds"] == row["wanted"] else folds,
+        with_interval(row),
+        *contrast_cells(contrast),
+        *(spread(row[name]) for name in names),
+    ]
+
+
+def table(measured, name, shown=None, count=None):
+    """A table in Markdown: the ``shown`` columns, so many rows."""
+    metric, contrasts = measured["metric"], measured["contrasts"][name]
+    columns = [text.format(metric=metric) for text in COLUMNS]
+    columns += EVENT_FIGURES if metric == "event_F1" else []
+    wanted = [shown is None or c.split()[0] in shown for c in columns]
+    rows = [
+        cells(label, row, contrasts.get(label), metric)
+        for label, row in measured["rows"][name].items()
+    ]
+    lines = [
+        "| " + " | ".join(c for c, w in zip(line, wanted) if w) + " |"
+        for line in [columns, ["---"] * len(columns), *rows[:count]]
+    ]
+    for label, contrast in contrasts.items():
+        if label not in measured["rows"][name]:
+            _, t, p, finding = contrast_cells(contrast)
+            shown = points(contrast) if "value" in contrast else "-"
+            place = f"{label} ({contrast['against']})"
+            lines += ["", f"{place}: {shown}, t {t}, p {p}: {finding}."]
+    return "\n".join(lines) + "\n"
+
+
+def trials(plan):
+    """What the trials of options gave, by model."""
+    if not plan.trials:
+        return []
+    found = json.loads(plan.chosen_path.read_text("utf-8"))["scores"]
+    names = [", ".join(map(str, each.values())) for each in plan.trials]
+    lines = [
+        f"## Trials\n\n{plan.metric} in % by {', '.join(plan.trials[0])}.\n",
+        "| model | " + " | ".join(names) + " |",
+        "|" + "---|" * (1 + len(names)),
+    ]
+    for model, scores in found.items():
+        each = (f"{100 * score:.1f}" for score in scores.values())
+        lines.append(f"| {model} | " + " | ".join(each) + " |")
+    return [*lines, ""]
+
+
+def plan_page(plan, measured):
+    """The page of all tables of a plan."""
+    note = NOTE.format(
+        groups=plan.facts["groups"],
+        contrasts=sum(map(len, measured["contrasts"].values())),
+        margin=plan.facts["margin"],
+        seconds=plan.facts["seconds"],
+        processors=", ".join(measured["processors"]),
+    )
+    lines = [f"# Study on {plan.name}", "", note]
+    if measured["silence"]:
+        low, high = measured["silence"]
         lines.append(
-            f"{len(stored)} runs in {minutes / 60:.1f} CPU hours, of commits "
-            f"{', '.join(commits)}."
+            "Clips of silence, whose recordings the folds share: "
+            f"{low:.0f} to {high:.0f} % correct, by run.\n"
         )
-        return "\n".join(lines) + "\n"
+    lines += trials(plan)
+    for name, facts in plan.facts["tables"].items():
+        lines += [f"## {facts['title']}", "", table(measured, name)]
+    lines.append(
+        f"{measured['runs']} runs in {measured['cpu_hours']:.1f} CPU hours, of "
+        f"commits {', '.join(measured['commits'])}."
+    )
+    return "\n".join(lines) + "\n"
 
 
-def write_report(results):
-    """Writes the tables and plots of a plan, and the pages that show some."""
-    report = Report(results)
-    pages = {page: report.fill(page.read_text("utf-8")) for page in PAGES}
-    if report.stored:
-        pages[results.path.with_suffix(".md")] = report.page()
-    for name, table in report.tables.items():
-        path = results.path.with_name(f"{results.plan.name}_{name}.png")
-        found = {row.label: report.summary(row) for row in table.rows}
-        plot_table(table.title, results.plan.metric, found, path)
-    for page, text in pages.items():
-        with atomic_path(page) as path:
-            Path(path).write_text(text, "utf-8")
+def evidence(figures):
+    """docs/evidence.md, by its template."""
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.filters.update(
+        ci=with_interval,
+        points=points,
+        bounds=bounds,
+        one="{:.1f}".format,
+        two="{:.2f}".format,
+    )
+    plans = figures["plans"]
+
+    def row(plan, name, label):
+        return plans[plan] and plans[plan]["rows"][name][label]
+
+    def diff(plan, name, label):
+        """A complete contrast, or None."""
+        found = plans[plan] and plans[plan]["contrasts"][name][label]
+        return found if found and found["p"] is not None else None
+
+    def verdict(word, *contrasts):
+        """Whether contrasts show what a claim says."""
+        words = [each["finding"] for each in contrasts if each]
+        if words == [word] * len(contrasts):
+            return "supported"
+        against = {"higher": "lower", "lower": "higher"}[word]
+        return "contradicted" if against in words else "open"
+
+    def result(name):
+        path = ROOT / "benchmarks" / "results" / f"{name}.json"
+        return json.loads(path.read_text("utf-8"))
+
+    path = Path(__file__).with_name("evidence.jinja")
+    return environment.from_string(path.read_text("utf-8")).render(
+        **figures, row=row, diff=diff, verdict=verdict, result=result
+    )
+
+
+def readme(figures):
+    """README with its table of the study."""
+
+    def fill(match):
+        begin, plan, name, shown, count, end = match.groups()
+        text = table(
+            figures["plans"][plan], name, shown.split(), count=int(count)
+        )
+        return f"{begin}\n{text}\n{end}"
+
+    return re.sub(BLOCK, fill, README.read_text("utf-8"), flags=re.DOTALL)
+
+
+def pages(figures):
+    """The text of each page that ``make evidence`` writes, by path."""
+    found = {EVIDENCE: evidence(figures), README: readme(figures)}
+    for name, measured in figures["plans"].items():
+        if measured:
+            text = plan_page(Plan(name), measured)
+            found[RESULTS / f"{name}.md"] = text
+    return found
+
+
+def main():
+    """Writes all of it."""
+    write_json(RESULTS / "figures.json", measure_all())
+    figures = json.loads((RESULTS / "figures.json").read_text("utf-8"))
+    for path, text in pages(figures).items():
+        with atomic_path(path) as temporary:
+            Path(temporary).write_text(text, "utf-8")
+    plot_cost(figures["plans"], RESULTS / "cost.png")
+    plot_differences(figures, RESULTS / "differences.png")
+
+
+if __name__ == "__main__":
+    main()

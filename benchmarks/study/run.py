@@ -1,306 +1,278 @@
 """Runs a plan of the study: trains every configuration on every fold.
 
-A plan (speech_commands.yaml, audioset_mini.yaml) says what is trained, by the
-recipes, and which differences are tested. The data folder gives the plan its
-name. A finished run adds a row to benchmarks/results/study/NAME.jsonl and its
-predictions to a folder beside, and is not run again: an interrupted study
-continues when started again, and a second shell shares the work.
+A plan (speech_commands.yaml, x_vector.yaml, ...) says what is trained, by the
+recipes, and which differences are tested. A finished run adds a row to
+benchmarks/results/study/NAME.jsonl and its predictions to a folder beside, and is
+not run again: an interrupted study continues when started again, and a second
+shell shares the work. `make evidence` makes the tables.
 
-> python benchmarks/study/run.py DATA_FOLDER --list      # minutes of each run
-> python benchmarks/study/run.py DATA_FOLDER --search    # trials of options
-> python benchmarks/study/run.py DATA_FOLDER --choose    # the best of them
-> python benchmarks/study/run.py DATA_FOLDER             # all tables
-> python benchmarks/study/run.py DATA_FOLDER --tables masks --folds 1 2
-> python benchmarks/study/run.py DATA_FOLDER --report
+> python benchmarks/study/run.py DATA_FOLDER --plan NAME --list
+> python benchmarks/study/run.py DATA_FOLDER --plan NAME --search  # the trials
+> python benchmarks/study/run.py DATA_FOLDER --plan NAME --choose  # the best
+> python benchmarks/study/run.py DATA_FOLDER --plan NAME           # all tables
+> python benchmarks/study/run.py DATA_FOLDER --plan NAME --tables cpu_time --folds 1
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import argparse
-import contextlib
-import fcntl
+import csv
+import hashlib
+import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from harness import RESULTS, run_recipe  # noqa: E402
-from study.collect import WINDOWS, collect  # noqa: E402
-from study.folds import make_fold  # noqa: E402
-from study.models import PEERS, ROOT, compose, save_blocks  # noqa: E402
-from study.plan import find_plan  # noqa: E402
-from study.report import write_report  # noqa: E402
-from study.results import Results  # noqa: E402
+from harness import environment, run_recipe  # noqa: E402
+from study.folds import groups_of, link_fold, make_fold  # noqa: E402
+from study.models import PEERS, compose, figures, read_yaml  # noqa: E402
+from study.plan import ROOT, Plan  # noqa: E402
+from study.uncertainty import METRICS  # noqa: E402
 
 from speechbrain_fftp.dataio.files import write_json  # noqa: E402
+from speechbrain_fftp.datasets.speech_commands.lists import (  # noqa: E402
+    SILENCE,
+)
+from speechbrain_fftp.metrics.comparison import Scores  # noqa: E402
+
+CODE = (
+    "speechbrain_fftp",
+    "recipes",
+    "hparams",
+    "benchmarks/peers",
+    "benchmarks/study",
+)
 
 
 class Study:
-    """A plan on a data folder, and the folders of its runs and results."""
+    """A plan on a data folder, and the folder of its runs."""
 
-    def __init__(self, plan, data_folder, work, results):
+    def __init__(self, plan, data_folder, work):
         self.plan, self.data_folder, self.work = plan, data_folder, work
-        self.results = Results(results, plan)
 
     def folder(self, run):
         """The run's folder, the same whenever it is started."""
-        runs, digest = self.work / "runs", self.results.digest(run)
-        name = re.sub(r"\W+", "_", run.name).strip("_")[:40]
-        new = runs / f"{name}_{run.fold}_{digest}"
-        return next(runs.glob(f"*_{digest}"), new)  # of another table, too
+        name = re.sub(r"\W+", "_", str(run)).strip("_")[:40]
+        return self.work / "runs" / f"{name}_{self.plan.digest(run)}"
 
-    def data(self, run, kind):
-        """The folder of a run's ``folds`` or ``prepared`` data."""
-        return (
-            self.work / kind / "_".join(filter(None, [str(run.fold), run.data]))
-        )
+    def prepare(self, run, options):
+        """Makes the run's fold and prepares it, once; returns its clips."""
+        fold = self.work / "folds" / str(run.fold)
+        prepared = self.work / "prepared" / str(run.fold)
+        make = make_fold
+        if self.plan.facts.get("splits") == "folders":
+            make = link_fold
+        with FileLock(self.work / "lock"):
+            clips = make(self.data_folder, run.fold, fold)
+            if not prepared.exists():
+                words = [ROOT / self.plan.facts["prepare"], fold, prepared]
+                if task := run.row.options.get("task"):
+                    words += ["--task", task]
+                run_recipe(words, **options)
+        return clips
 
     def command(self, run):
         """The recipe's script, yaml and options for a run."""
-        config, models = run.config, self.models(run)
-        if "model" in models:
-            # What an interrupted call has left
-            shutil.rmtree(self.folder(run) / "scores", ignore_errors=True)
-            words = ["-m", "speechbrain_fftp.cli.main", "evaluate"]
-            words += ["--model", models["model"]]
-            words += ["--data_folder", self.data(run, "prepared")]
-            words += ["--output", self.folder(run) / "scores", "--threads", 1]
-            names = {
-                "stride_frames": "stride",
-                "window": "window",
-                "hop": "hop",
-            }
-            for key, option in names.items():
-                if key in config.overrides:
-                    words += [f"--{option}", config.overrides[key]]
-            return words
-        name = f"{self.results.digest(run)}_{Path(config.yaml).name}"
-        own = {k: v for k, v in config.overrides.items() if k not in WINDOWS}
-        for name in set(own) & set(self.plan.facts.get("files", ())):
-            own[name] = self.data_folder / own[name]
+        row, digest = run.row, self.plan.digest(run)
+        path = self.work / f"{digest}_{Path(row.yaml).name}"
         options = {
-            **own,
-            **models,
-            "data_folder": self.data(run, "folds"),
-            "prepared_folder": self.data(run, "prepared"),
+            **row.options,
+            "data_folder": self.work / "folds" / str(run.fold),
+            "prepared_folder": self.work / "prepared" / str(run.fold),
             "output_folder": self.folder(run),
-            "seed": self.plan.seed(run),
+            "seed": run.seed,
             "num_workers": 0,
             "device": "cpu",
         }
-        yaml = compose(config, self.plan.base, self.work / name)
         words = [f"--{key}={value}" for key, value in options.items()]
-        return [ROOT / self.plan.recipe, yaml, *words, "--noprogressbar"]
+        return [
+            ROOT / self.plan.facts["recipe"],
+            compose(row, self.plan, path),
+            *words,
+            "--noprogressbar",
+        ]
 
-    def models(self, run):
-        """The options of a run that name a model of another run."""
-        found = {key: self.folder(used) / "inference" for key, used in run.uses}
-        if source := found.pop("blocks", None):
-            path = self.folder(run) / "blocks.ckpt"
-            save_blocks(
-                run.config, self.plan, self.plan.seed(run), source, path
-            )
-            found["pretrained"] = path
-        return found
-
-    def prepare(self, run, about):
-        """Makes the run's fold, and prepares it, unless that is done.
-
-        Runs of other shells wait meanwhile. Returns the clips of each split.
-        """
-        fold, prepared = (self.data(run, k) for k in ("folds", "prepared"))
-        with locked(self.work / "lock", wait=True):
-            subset = self.plan.facts["data"][run.data] if run.data else None
-            subset = subset or self.plan.facts.get("splits")
-            clips = make_fold(self.data_folder, run.fold, fold, subset)
-            if not prepared.exists():
-                words = [ROOT / self.plan.facts["prepare"], fold, prepared]
-                if task := run.config.overrides.get("task"):
-                    words += ["--task", task]
-                run_recipe(words, **about)
-        return clips
-
-    def is_done(self, run):
-        """Whether a run is stored, and its model there if others use it."""
-        if not self.results.find(run):
-            return False
-        needed = self.plan.is_used(run)
-        return not needed or (self.folder(run) / "inference").exists()
-
-    def tidy(self, run):
-        """Removes the large folders of a stored run, but for models in use."""
-        for name in ("save", "inference")[: 1 if self.plan.is_used(run) else 2]:
-            shutil.rmtree(self.folder(run) / name, ignore_errors=True)
-
-    def execute(self, run, wait=False):
-        """Runs the recipe and adds a row, unless that is done.
-
-        Arguments
-        ---------
-        run : Run
-            Runs whose models it uses come first.
-        wait : bool
-            Whether to wait for another process that runs it.
-
-        Returns
-        -------
-        bool
-            False if the run failed.
-        """
-        if self.is_done(run):
-            self.tidy(run)  # what an interrupted call has left
+    def execute(self, run):
+        """Trains, scores and stores a run, once; returns False if it failed."""
+        if self.plan.find(run):
             return True
-        if not all([self.execute(used, wait=True) for _, used in run.uses]):
-            return False
         folder = self.folder(run)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / "lock", timeout=0):
+                return self.plan.find(run) or self.train(run, folder)
+        except Timeout:
+            print(f"{run}: running in another shell", flush=True)
+            return True
+
+    def train(self, run, folder):
+        """What ``execute`` does while it holds the run's lock."""
         resumed = (folder / "output.txt").exists()
-        # The recipe inherits the lock, and keeps it if this process is killed.
-        with locked(folder / "lock", wait) as lock:
-            if lock is None:
-                print(f"{run}: running in another process", flush=True)
-                return True
-            if self.is_done(run):
-                return True
-            paths = [str(PEERS), os.environ.get("PYTHONPATH")]
-            variables = {
-                "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-                "OMP_NUM_THREADS": "1",
+        paths = [str(PEERS), os.environ.get("PYTHONPATH")]
+        variables = {
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "OMP_NUM_THREADS": "1",
+        }
+        with open(folder / "output.txt", "a", encoding="utf-8") as output:
+            options = {
+                "cwd": self.work,
+                "env": {**os.environ, **variables},
+                "stdout": output,
             }
-            with open(folder / "output.txt", "a", encoding="utf-8") as output:
-                about = {
-                    "cwd": self.work,
-                    "env": {**os.environ, **variables},
-                    "stdout": output,
-                    "pass_fds": [lock.fileno()],
-                }
-                clips = self.prepare(run, about)
-                status, cpu_minutes, minutes = run_recipe(
-                    self.command(run), **about
-                )
-            reason = f"exit status {status}"
-            if status == 0:
-                try:
-                    row, scores = collect(self, run, clips)
-                except (OSError, KeyError, ValueError) as error:
-                    reason = f"no result: {error!r}"
-                else:
-                    row.update(cpu_minutes=cpu_minutes, minutes=minutes)
-                    if not self.results.find(run):  # else only its model
-                        row["resumed"] = resumed
-                        self.results.add(run, row, scores)
-                    self.tidy(run)
-                    print(
-                        f"{run}: {100 * row['value']:.2f} %, "
-                        f"{cpu_minutes:.1f} CPU minutes",
-                        flush=True,
-                    )
-                    return True
+            clips = self.prepare(run, options)
+            status, cpu_minutes, minutes = run_recipe(
+                self.command(run), **options
+            )
+        if status != 0:
             text = (folder / "output.txt").read_text("utf-8", errors="replace")
             last = "\n".join(text.splitlines()[-15:])
-            print(f"{run}: FAILED, {reason}\n{last}\n{folder}", flush=True)
+            print(f"{run}: FAILED, exit status {status}\n{last}\n{folder}")
             return False
+        scores, silence = self.read_scores(folder)
+        row = {
+            **self.describe(run, scores, folder, clips),
+            **silence,
+            "cpu_minutes": cpu_minutes,
+            "minutes": minutes,
+            "resumed": resumed,
+        }
+        self.plan.add(run, row, scores)
+        for name in ("save", "inference"):  # large
+            shutil.rmtree(folder / name, ignore_errors=True)
+        print(
+            f"{run}: {100 * row['value']:.2f} %, {cpu_minutes:.1f} CPU minutes",
+            flush=True,
+        )
+        return True
+
+    def read_scores(self, folder):
+        """The ``Scores`` of a run's test clips, and that of silence, if any."""
+        found, silence = np.load(folder / "probabilities.npz"), {}
+        groups = np.array(groups_of(self.data_folder, found["ids"]))
+        scores = Scores(found["ids"], groups, found["targets"], found["probs"])
+        if SILENCE in found["labels"]:
+            silent = scores.targets[:, found["labels"] == SILENCE][:, 0]
+            hits = scores.probs.argmax(1) == scores.targets.argmax(1)
+            silence["silence"] = float(hits[silent].mean())
+            scores = Scores(*(part[~silent] for part in scores))
+        if self.plan.metric == "mAP":  # other classes cannot be scored
+            scored = scores.targets.any(0)
+            scores = scores._replace(
+                targets=scores.targets[:, scored], probs=scores.probs[:, scored]
+            )
+        return scores._replace(probs=scores.probs.astype(np.float32)), silence
+
+    def describe(self, run, scores, folder, clips):
+        """What a stored row says of a finished run, except for its times."""
+        plan, row = self.plan, run.row
+        metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+        with open(folder / "history.csv", newline="", encoding="utf-8") as file:
+            history = list(csv.DictReader(file))
+        weights = np.ones((1, len(scores.groups)))
+        size = figures(row, plan)
+        epochs = row.options["number_of_epochs"]
+        yaml = re.sub(r"\s*#.*", "", read_yaml(row, plan))
+        return {
+            "recipe": plan.facts["recipe"],
+            "yaml": row.yaml,
+            "overrides": row.options,
+            "fold": str(run.fold),
+            "seed": run.seed,
+            "value": float(METRICS[plan.metric](scores, weights)[0]),
+            "valid": metrics[f"valid_{plan.metric}"],
+            "curve": [float(x[f"valid_{plan.metric}"]) for x in history],
+            "averaged_epochs": metrics["averaged_epochs"],
+            "epochs": metrics["epochs"],
+            "training_macs": 3 * size["macs"] * len(clips["train"]) * epochs,
+            "trained": None,
+            "clips": {name: len(part) for name, part in clips.items()},
+            **size,
+            "processor": environment("cpu")["processor"],
+            "torch": torch.__version__,
+            "commit": git("rev-parse", "HEAD"),
+            "changed": bool(git("status", "--porcelain", *CODE)),
+            "yaml_sha1": hashlib.sha1(yaml.encode()).hexdigest()[:10],
+        }
 
 
-@contextlib.contextmanager
-def locked(path, wait=False):
-    """Holds a lock; yields its file, or None if another process holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            file = None
-        yield file
+def git(*words):
+    """What a git command prints in this checkout."""
+    return subprocess.run(
+        ["git", *words], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
 
 
-def choose(study):
+def choose(plan):
     """Writes the options of each model's best trial."""
-    rows, trials, values = study.results, study.plan.trials, {}
-    runs = study.plan.search_runs()
-    missing = [str(run) for run in runs.values() if not rows.find(run)]
-    if missing:
-        raise SystemExit(f"study: not run yet: {'; '.join(missing)}")
-    for (model, _), run in runs.items():  # in the order of the trials
-        values.setdefault(model, []).append(rows.find(run)["value"])
-    options = {m: trials[v.index(max(v))] for m, v in values.items()}
-    scores = {
-        model: {str(t): round(v, 4) for t, v in zip(trials, found)}
-        for model, found in values.items()
-    }
-    write_json(study.plan.chosen_path, {"options": options, "scores": scores})
-    print(study.plan.chosen_path.read_text("utf-8"))
-
-
-def list_runs(runs):
-    """Prints the expected CPU minutes of runs, by table."""
-    tables = {}
-    for run in runs:
-        print(f"{run}: {run.minutes:.1f} CPU minutes")
-        name = run.name.split(": ")[0]
-        tables[name] = tables.get(name, 0) + run.minutes
-    for name, minutes in tables.items():
-        print(f"{name}: {minutes:.0f} CPU minutes")
-    print(f"{len(runs)} runs, {sum(tables.values()) / 60:.1f} CPU hours")
+    options, scores = {}, {}
+    for model, runs in plan.search_runs().items():
+        found = [plan.find(run) for run in runs]
+        if None in found:
+            raise SystemExit(f"study: trials of {model} are not run yet")
+        values = [row["value"] for row in found]
+        options[model] = plan.trials[values.index(max(values))]
+        scores[model] = {
+            str(trial): round(value, 4)
+            for trial, value in zip(plan.trials, values)
+        }
+    write_json(plan.chosen_path, {"options": options, "scores": scores})
+    print(plan.chosen_path.read_text("utf-8"))
 
 
 def parse(argv):
     """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("data_folder", type=Path)
-    parser.add_argument(
-        "--plan", help="name or yaml file; default: the data folder's name"
-    )
+    parser.add_argument("--plan", required=True, help="name or yaml file")
     parser.add_argument("--tables", nargs="+", help="only these tables")
     parser.add_argument("--folds", nargs="+", type=int, help="only these")
     parser.add_argument("--work", type=Path, help="folder for the runs")
-    parser.add_argument(
-        "--results", type=Path, default=RESULTS / "study", help="folder"
-    )
-    flag = {"action": "store_true"}
-    parser.add_argument("--search", **flag, help="run the trials of options")
-    parser.add_argument("--choose", **flag, help="choose from the trials")
-    parser.add_argument("--list", **flag, help="only list the runs")
-    parser.add_argument("--report", **flag, help="only write the report")
+    for name, text in (
+        ("--search", "run the trials of options"),
+        ("--choose", "choose from the trials"),
+        ("--list", "only list the runs"),
+    ):
+        parser.add_argument(name, action="store_true", help=text)
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     """Runs what the command line asks for; returns the exit status."""
     args = parse(argv)
-    plan = find_plan(args.plan or args.data_folder.name)
-    work = args.work or Path("results") / f"study_{plan.name}"
-    study = Study(
-        plan, args.data_folder.resolve(), work.resolve(), args.results.resolve()
-    )
+    plan = Plan(args.plan)
     if args.choose:
-        choose(study)
+        choose(plan)
         return 0
-    if args.report:
-        write_report(study.results)
-        return 0
-    unknown = set(args.tables or ()) - set(plan.facts["tables"])
-    if unknown:
+    if unknown := set(args.tables or ()) - set(plan.facts["tables"]):
         raise SystemExit(f"study: no table {', '.join(sorted(unknown))}")
-    runs = (
-        plan.runs(args.tables, args.folds)
-        if not args.search
-        else list(plan.search_runs().values())
-    )
+    if args.search:
+        runs = sum(plan.search_runs().values(), [])
+    else:
+        runs = plan.runs(args.tables, args.folds)
     if args.list:
-        list_runs(runs)
+        print("\n".join(map(str, runs)))
         return 0
-    if not study.data_folder.is_dir():
-        raise SystemExit(f"study: there is no folder {study.data_folder}")
-    try:
-        failed = [run for run in runs if not study.execute(run)]
-    except KeyboardInterrupt:
-        print("\nInterrupted. The same command continues from here.")
-        return 130
-    for run in failed:
-        print(f"FAILED: {run}: {study.folder(run)}")
+    missing = [run for run in runs if not plan.find(run)]
+    given = plan.facts.get("splits") == "given" and missing
+    if given or any(run.row.uses or run.row.data for run in missing):
+        raise SystemExit(
+            f"study: {plan.name} needs the commit that docs/evidence.md names: "
+            "these runs take models of other runs, or clips in another way"
+        )
+    if not args.data_folder.is_dir():
+        raise SystemExit(f"study: there is no folder {args.data_folder}")
+    work = args.work or Path("results") / f"study_{plan.name}"
+    study = Study(plan, args.data_folder.resolve(), work.resolve())
+    failed = [run for run in missing if not study.execute(run)]
     return 1 if failed else 0
 
 

@@ -5,6 +5,7 @@ Authors
 """
 
 import numpy as np
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from speechbrain_fftp.metrics.comparison import accuracy, mean_precision
@@ -27,6 +28,14 @@ METRICS = {
     "mAP": mean_precision,
     "event_F1": event_f1,
 }
+
+
+def t_interval(values):
+    """The 95 % t interval of the mean of one value per fold; None for one."""
+    if len(values) < 2:
+        return None
+    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
+    return float(np.mean(values) - half), float(np.mean(values) + half)
 
 
 def verdicts(differences, margin):

@@ -22,10 +22,7 @@ Authors
 import argparse
 import logging
 
-from speechbrain_fftp.datasets.audioset.prepare import (
-    CUT_SEGMENTS,
-    prepare_audioset,
-)
+from speechbrain_fftp.datasets.audioset.prepare import prepare_audioset
 from speechbrain_fftp.datasets.manifests import STORAGE_FORMATS, VALID_FRACTION
 
 if __name__ == "__main__":
@@ -41,7 +38,6 @@ if __name__ == "__main__":
     parser.add_argument("--unbalanced", action="store_true")
     parser.add_argument("--format", choices=STORAGE_FORMATS, default="flac")
     parser.add_argument("--clips_per_shard", type=int, default=1000)
-    parser.add_argument("--cut_segments", choices=CUT_SEGMENTS, default="auto")
     parser.add_argument("--allow_missing", type=float, default=0.2)
     parser.add_argument("--num_workers", type=int)
     prepare_audioset(**vars(parser.parse_args()))

@@ -259,7 +259,7 @@ def train(brain, datasets, hparams):
         function(brain, datasets)
     opts = hparams["train_dataloader_opts"](datasets["train"])
     # Without this, SpeechBrain would draw the clips of epoch 1 again and again
-    brain.train_sampler = opts.get("sampler", opts.get("batch_sampler"))
+    brain.train_sampler = opts.get("sampler")
     train_loader = brain.make_dataloader(
         datasets["train"], sb.Stage.TRAIN, **opts
     )

@@ -27,5 +27,4 @@ if __name__ == "__main__":
     parser.add_argument("--task", choices=TASKS, default="35")
     parser.add_argument("--sample_rate", type=int, default=16000)
     parser.add_argument("--clip_seconds", type=float, default=1.0)
-    parser.add_argument("--test_set")
     prepare_speech_commands(**vars(parser.parse_args()))

@@ -28,14 +28,6 @@ def _random_split(total, parts, limit):
     return edges.diff(dim=1)
 
 
-def _shift(index, cell, size):
-    """Shifts indices ``[N]`` to ``[B, N]`` by a random part of a cell."""
-    whole = (size // cell * cell)[:, None]
-    offset = torch.rand(whole.shape, device=whole.device) * (cell - 1)
-    shifted = (index + 1 + offset.long()) % whole.clamp(min=1)
-    return torch.where(index < whole, shifted, index)
-
-
 class SpecMask(torch.nn.Module):
     """Masks a fixed budget of cells of each clip's spectrogram.
 
@@ -66,9 +58,6 @@ class SpecMask(torch.nn.Module):
     time_masks, boxes : int
         Maximum number of full-frequency time masks, and of boxes (without
         one-column remainders), per clip.
-    aligned : bool
-        Whether masks lie on the grid. If not, each clip's masks are shifted
-        (circularly) by a random part of a cell in time and frequency.
 
     Raises
     ------
@@ -91,7 +80,6 @@ class SpecMask(torch.nn.Module):
         patch=(5, 16),
         time_masks=4,
         boxes=4,
-        aligned=True,
     ):
         super().__init__()
         if isinstance(budget, float) and not 0 <= budget <= 1:
@@ -114,7 +102,6 @@ class SpecMask(torch.nn.Module):
         self.patch_frames, self.patch_bins = patch
         self.time_masks = time_masks
         self.boxes = boxes
-        self.aligned = aligned
 
     def forward(self, feats, lengths=None):
         """Masks a batch.
@@ -150,9 +137,6 @@ class SpecMask(torch.nn.Module):
         low, high = self._draw(n_frames, T, F)
         frame = torch.arange(T, device=feats.device)
         bins = torch.arange(F, device=feats.device)
-        if not self.aligned:
-            frame = _shift(frame, self.patch_frames, n_frames)
-            bins = _shift(bins, self.patch_bins, torch.full_like(n_frames, F))
         # Patch column of each frame, patch row of each bin
         column = (frame // self.patch_frames).expand(B, T)
         row = (bins // self.patch_bins).expand(B, F)[:, None]

@@ -62,8 +62,7 @@ def run(args, parser):
         learn_on_events(folder, tagger, args)
     elif args.data_folder:
         found = evaluate.evaluate_clips(args, tagger)
-        with output.standard_output():
-            evaluate.print_scores(found)
+        evaluate.print_scores(found)
         learn_on_clips(folder, tagger, found)
     if args.background:
         listen_to_background(folder, tagger, args)
@@ -99,8 +98,7 @@ def learn_on_events(folder, tagger, args):
         progress=sys.stderr.isatty(),
         **options.given(args, *evaluate.CLIPS),
     )
-    with output.standard_output():
-        print(f"{folder}: moving average of {seconds:g} s")
+    print(f"{folder}: moving average of {seconds:g} s")
 
 
 def learn_on_clips(folder, tagger, found):
@@ -121,17 +119,16 @@ def learn_on_clips(folder, tagger, found):
     n_few = sum(
         positives < thresholds.MIN_POSITIVES for *_, positives, _ in rows
     )
-    with output.standard_output():
+    print(
+        f"{folder}: {n_few} of {len(rows)} classes have fewer than "
+        f"{thresholds.MIN_POSITIVES} positive clips and the threshold 0.5"
+    )
+    for limits in (0.5, [limit for _, limit, *_ in rows]):
+        f1 = f1_scores(targets, probs, limits)
         print(
-            f"{folder}: {n_few} of {len(rows)} classes have fewer than "
-            f"{thresholds.MIN_POSITIVES} positive clips and the threshold 0.5"
+            f"micro F1 {f1['micro_F1']:.4f}, macro F1 "
+            f"{f1['macro_F1']:.4f}, threshold {f1['threshold']}"
         )
-        for limits in (0.5, [limit for _, limit, *_ in rows]):
-            f1 = f1_scores(targets, probs, limits)
-            print(
-                f"micro F1 {f1['micro_F1']:.4f}, macro F1 "
-                f"{f1['macro_F1']:.4f}, threshold {f1['threshold']}"
-            )
 
 
 def listen_to_background(folder, tagger, args):
@@ -159,11 +156,8 @@ def listen_to_background(folder, tagger, args):
     if args.max_false_alarms is not None:
         thresholds.write_thresholds(folder, rows)
     hours = sum(timeline.duration for timeline in timelines) / 3600
-    with output.standard_output():
-        print(f"false alarms per hour, in {hours:.2f} hours of background:")
-        for label, threshold, *_ in rows:
-            if alarms[label] > 0:
-                print(
-                    f"{alarms[label]:8.1f}  {label} (threshold {threshold:.3f})"
-                )
-        print(f"{sum(alarms.values()):8.1f}  all classes")
+    print(f"false alarms per hour, in {hours:.2f} hours of background:")
+    for label, threshold, *_ in rows:
+        if alarms[label] > 0:
+            print(f"{alarms[label]:8.1f}  {label} (threshold {threshold:.3f})")
+    print(f"{sum(alarms.values()):8.1f}  all classes")

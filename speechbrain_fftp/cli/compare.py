@@ -7,8 +7,6 @@ Authors
 import zipfile
 from pathlib import Path
 
-from speechbrain_fftp.cli import output
-
 NEEDS_MODEL = False
 DESCRIPTION = """\
 Prints mAP of two runs, their accuracy if every clip has one class, and the
@@ -45,15 +43,12 @@ def run(args, parser):
     metrics = {"mAP": comparison.mean_precision}
     if (np.sum(first["targets"], 1) == 1).all():
         metrics["accuracy"] = comparison.accuracy
-    with output.standard_output():
-        print(
-            f"{len(first['ids'])} clips, {len(first['labels'])} classes; in %"
-        )
-        print(f"{'':8}  {'A':>6}  {'B':>6}  B - A [95 % interval]")
-        for name, metric in metrics.items():
-            a, b = comparison.mean([runs], metric)
-            found = comparison.compare([runs], metric, signs=(-1, 1))
-            print(f"{name:8}  {a:6.2f}  {b:6.2f}  {found}")
+    print(f"{len(first['ids'])} clips, {len(first['labels'])} classes; in %")
+    print(f"{'':8}  {'A':>6}  {'B':>6}  B - A [95 % interval]")
+    for name, metric in metrics.items():
+        a, b = comparison.mean([runs], metric)
+        found = comparison.compare([runs], metric, signs=(-1, 1))
+        print(f"{name:8}  {a:6.2f}  {b:6.2f}  {found}")
 
 
 def read_run(path):

@@ -92,10 +92,9 @@ def run(args, parser):
         events = evaluate_strong_labels(args, tagger)
     if args.output:
         write_scores(args, found, events)
-    with output.standard_output():
-        print_scores(found)
-        for name, value in events.items():
-            print(f"{name} {value:.4f}")
+    print_scores(found)
+    for name, value in events.items():
+        print(f"{name} {value:.4f}")
 
 
 def evaluate_clips(args, tagger):

@@ -117,8 +117,7 @@ def run(args, parser):
     if not examples:
         return 1
     places = index.find(examples, args.top_k)
-    with output.standard_output():
-        print_places(places, args.format)
+    print_places(places, args.format)
     n_failed = 0
     if args.cut is not None:
         n_failed = cut_places(places, index.settings.archive, args.cut)
@@ -131,7 +130,7 @@ def read_part(args, file, sample_rate):
     from speechbrain_fftp.inference.windows import mono_waveform
 
     try:
-        samples, rate, *_ = read_audio(
+        samples, rate = read_audio(
             file,
             max_seconds=args.end - args.start,
             start_seconds=args.start,

@@ -49,9 +49,8 @@ def run(args, parser):
     write_folder(args.folder, modules, hparams)
     encoder = modules["embedding_model"]
     size = sum(p.numel() for m in modules.values() for p in m.parameters())
-    with output.standard_output():
-        print(
-            f"wrote {args.folder}: {type(encoder).__name__}, "
-            f"{size / 1e6:.1f} million parameters, "
-            f"{len(hparams['label_encoder'])} classes"
-        )
+    print(
+        f"wrote {args.folder}: {type(encoder).__name__}, "
+        f"{size / 1e6:.1f} million parameters, "
+        f"{len(hparams['label_encoder'])} classes"
+    )

@@ -61,10 +61,9 @@ def run(args, parser):
     )
     for path, error in update.errors.items():
         output.report(f"not read: {os.path.join(args.archive, path)}: {error}")
-    with output.standard_output():
-        print(
-            f"{args.output}: {update.added} files added, {update.unchanged} "
-            f"unchanged, {update.dropped} dropped, {len(update.errors)} not "
-            f"read; {index.n_rows} windows"
-        )
+    print(
+        f"{args.output}: {update.added} files added, {update.unchanged} "
+        f"unchanged, {update.dropped} dropped, {len(update.errors)} not "
+        f"read; {index.n_rows} windows"
+    )
     return 1 if update.errors else 0

@@ -7,7 +7,7 @@ Authors
 import os
 import sys
 
-from speechbrain_fftp.cli import options, output
+from speechbrain_fftp.cli import options
 
 DESCRIPTION = """\
 Learns to recognise your own sounds with a trained model, in seconds. CLIPS is a
@@ -81,8 +81,7 @@ def run(args, parser):
         single_label=args.single_label,
         progress=sys.stderr.isatty(),
     )
-    with output.standard_output():
-        print_report(report, args.output)
+    print_report(report, args.output)
 
 
 def print_report(report, folder):

@@ -9,6 +9,7 @@ import json
 import queue
 import signal
 import sys
+import threading
 
 from speechbrain_fftp.cli import options, output
 
@@ -48,9 +49,8 @@ def add_options(parser):
     )
     options.add_windows(
         parser,
-        "window length (default: 2; models of time steps and a forward-only "
-        "AuM need no windows)",
-        hop_default="a quarter of a window; 0.25 for time steps; 0.5 for AuM",
+        "window length (default: 2; models of time steps need no windows)",
+        hop_default="a quarter of a window; 0.25 for time steps",
     )
     parser.add_argument(
         "--context",
@@ -90,7 +90,8 @@ def run(args, parser):
         else:
             microphone = stack.enter_context(open_microphone(args.microphone))
             rate, blocks = microphone.rate, microphone.blocks()
-        blocks = Interruptible(blocks)
+        interrupted = threading.Event()
+        blocks = until_interrupted(blocks, interrupted)
         for event in stream_events(
             tagger,
             resampled_blocks(blocks, rate, tagger.sample_rate),
@@ -99,21 +100,39 @@ def run(args, parser):
             threshold=args.threshold,
             context=args.context,
         ):
-            with output.standard_output():
-                print_event(event, args.format)
-    return 130 if blocks.was_interrupted else 0
+            print_event(event, args.format)
+    return 130 if interrupted.is_set() else 0
 
 
 def print_event(event, output_format):
     """Prints an event; the end of one that has only begun is open."""
     if output_format == "jsonl":
-        print(json.dumps(event.to_dict()))
+        print(json.dumps(event.to_dict()), flush=True)
     else:
         end = "..." if event.end is None else f"{event.end:.2f}"
         print(
             f"{event.start:9.2f} {end:>9}  {event.probability:.3f}  "
-            f"{event.label}"
+            f"{event.label}",
+            flush=True,
         )
+
+
+def until_interrupted(blocks, interrupted):
+    """Yields blocks until Ctrl+C, which sets an event; another one is raised."""
+
+    def stop(*_):
+        """Handles the first Ctrl+C."""
+        signal.signal(signal.SIGINT, before)
+        interrupted.set()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        for block in blocks:
+            yield block
+            if interrupted.is_set():
+                break
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def raw_blocks(rate):
@@ -204,42 +223,3 @@ def open_microphone(number):
         yield microphone
         if not microphone.stream.active:
             raise RuntimeError("the microphone has stopped")
-
-
-class Interruptible:
-    """Blocks of audio until Ctrl+C. Another one interrupts the process.
-
-    Arguments
-    ---------
-    blocks : iterator of numpy.ndarray
-    """
-
-    def __init__(self, blocks):
-        self.source = blocks
-        self.was_interrupted = False
-        self.is_waiting = False  # for the next block
-
-    def __iter__(self):
-        before = signal.getsignal(signal.SIGINT)
-
-        def stop(*_):
-            """Ends the blocks at the first Ctrl+C."""
-            signal.signal(signal.SIGINT, before)
-            self.was_interrupted = True
-            if self.is_waiting:
-                raise KeyboardInterrupt
-
-        signal.signal(signal.SIGINT, stop)
-        try:
-            while not self.was_interrupted:
-                self.is_waiting = True
-                block = next(self.source, None)
-                self.is_waiting = False
-                if block is None:
-                    break
-                yield block
-        except KeyboardInterrupt:
-            if not self.is_waiting:  # it is not that of stop
-                raise
-        finally:
-            signal.signal(signal.SIGINT, before)

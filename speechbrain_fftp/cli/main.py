@@ -42,11 +42,6 @@ def main(argv=None):
     # spin, and keep other processes, and each other, from the cores
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     argv = sys.argv[1:] if argv is None else list(argv)
-    if sys.stderr is None:  # closed by the caller
-        sys.stderr = open(os.devnull, "w")
-    if sys.stdout is None:
-        output.report("standard output is closed")
-        return 1
     for stream in (sys.stdout, sys.stderr):  # file names can be any bytes
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -54,16 +49,15 @@ def main(argv=None):
         try:
             return run_verb(argv) or 0
         finally:  # here, since errors at exit cannot be handled
-            with output.standard_output():
-                pass
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of the output has stopped, as `head`
-        output.discard(sys.stdout)
+        output.discard_standard_output()
         return 1
     except output.EXPECTED_ERRORS as error:
         output.report(error, verbose="--verbose" in argv)
-        output.discard(sys.stdout)
+        output.discard_standard_output()
         return 2 if isinstance(error, options.UnsuitableOption) else 1
 
 

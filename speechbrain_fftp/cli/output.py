@@ -129,53 +129,29 @@ def report(error, verbose=False):
     """Prints an error, or a text, on standard error, above progress bars."""
     from tqdm import tqdm
 
-    try:
-        with tqdm.external_write_mode():
-            if verbose and isinstance(error, Exception):
-                traceback.print_exception(error)
-            print(f"fftp-tag: {one_line(error)}", file=sys.stderr)
-    except OSError:
-        discard(sys.stderr)
+    with tqdm.external_write_mode():
+        if verbose and isinstance(error, Exception):
+            traceback.print_exception(error)
+        print(f"fftp-tag: {one_line(error)}", file=sys.stderr)
 
 
-@contextlib.contextmanager
-def standard_output():
-    """Flushes standard output, and names it in an OSError."""
-    try:
-        yield
-        sys.stdout.flush()
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, "standard output") from error
-
-
-def discard(stream):
-    """Drops what is left for a stream, so that the flush at exit succeeds."""
+def discard_standard_output():
+    """Drops what is left to print, so that the flush at exit succeeds."""
     with contextlib.suppress(OSError):  # it has no descriptor
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-@contextlib.contextmanager
-def logged_warnings(show):
-    """Passes this package's logged warnings to a function."""
-    handler = logging.Handler(logging.WARNING)
-    handler.addFilter(logging.Filter("speechbrain_fftp"))
-    handler.emit = lambda record: show(record.getMessage())
-    logging.root.addHandler(handler)
-    try:
-        yield
-    finally:
-        logging.root.removeHandler(handler)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager
 def shown_warnings(verbose):
     """Prints this package's warnings; those of others only if verbose."""
-
-    def show(text):
-        """Prints a warning."""
-        report(f"warning: {text}")
-
-    with logged_warnings(show), warnings.catch_warnings():
-        if not verbose:
-            warnings.simplefilter("ignore")
-        yield
+    handler = logging.Handler(logging.WARNING)
+    handler.addFilter(logging.Filter("speechbrain_fftp"))
+    handler.emit = lambda record: report(f"warning: {record.getMessage()}")
+    logging.root.addHandler(handler)
+    try:
+        with warnings.catch_warnings():
+            if not verbose:
+                warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.root.removeHandler(handler)

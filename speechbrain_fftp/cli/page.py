@@ -61,11 +61,10 @@ def run(args, parser):
     dist = None if args.runtime is None else find_runtime(args.runtime)
     with atomic_folder(args.folder) as folder:
         write_page(args, Path(folder), dist)
-    with output.standard_output():
-        print(
-            f"wrote {args.folder}: look at it with fftp-tag serve "
-            f"{args.folder}, or copy it to any web server"
-        )
+    print(
+        f"wrote {args.folder}: look at it with fftp-tag serve "
+        f"{args.folder}, or copy it to any web server"
+    )
 
 
 def write_page(args, folder, dist):

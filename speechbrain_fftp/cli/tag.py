@@ -97,8 +97,7 @@ def run(args, parser):
         check_plot(args.plot, parser)
     tagger = options.load_tagger(args)
     options.check_fit(args, tagger)
-    with output.standard_output():
-        return print_results(args, tagger, files, errors)
+    return print_results(args, tagger, files, errors)
 
 
 def check_plot(path, parser):

@@ -122,11 +122,10 @@ def read_audio(
     source: Source,
     max_seconds: float = math.inf,
     start_seconds: float = 0.0,
-) -> Tuple[np.ndarray, int, int, int]:
+) -> Tuple[np.ndarray, int]:
     """Reads an audio file, or a part of it, and averages the channels.
 
-    Returns the mono waveform ``[S]`` in float32, its sampling rate in Hz, and
-    the file's number of channels and length in frames.
+    Returns the mono waveform ``[S]`` in float32, and its sampling rate in Hz.
 
     Raises
     ------
@@ -135,20 +134,19 @@ def read_audio(
         too long to be read at once, or has an invalid sampling rate or samples.
     """
     with open_audio(source, start_seconds + max_seconds) as file:
-        rate, channels, frames = file.samplerate, file.channels, file.frames
+        rate = file.samplerate
         limit = int(min(MAX_FRAMES, MAX_SECONDS * rate))
         wanted = math.ceil(min(max_seconds * rate, limit + 1))
         if start_seconds:
-            file.found = file.seek(min(round(start_seconds * rate), frames))
+            first = round(start_seconds * rate)
+            file.found = file.seek(min(first, file.frames))
         blocks = [np.zeros(0, np.float32), *mono_blocks(file, wanted)]
         samples = np.concatenate(blocks)
-        if len(samples) < wanted:
-            frames = file.found
-            if missing := file.missing_part():
-                raise ValueError(f"truncated: {missing}")
+        if len(samples) < wanted and (missing := file.missing_part()):
+            raise ValueError(f"truncated: {missing}")
     if len(samples) > limit:
         raise ValueError(f"longer than {limit} samples: cut it into parts")
-    return samples, rate, channels, frames
+    return samples, rate
 
 
 def cut_audio(
@@ -171,7 +169,7 @@ def cut_audio(
     try:
         samples, rate, subtype = _read_part(source, start_seconds, end_seconds)
     except ValueError:
-        samples, rate, *_ = read_audio(source, end_seconds)
+        samples, rate = read_audio(source, end_seconds)
         samples = samples[round(start_seconds * rate) :]
         subtype = "FLOAT"
     if not len(samples):

@@ -1,4 +1,4 @@
-"""Files and folders that appear once complete, locks, and full disks.
+"""Files and folders that appear once complete, and locks.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -6,7 +6,6 @@ Authors
 
 import contextlib
 import csv
-import errno
 import hashlib
 import json
 import os
@@ -17,34 +16,7 @@ from typing import Any, Iterable, Iterator, Union
 
 Path = Union[str, os.PathLike]
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-LITTLE = 2**20  # bytes: libraries fail with other errors when fewer are free
 TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.tmp$")  # the end of unfinished names
-
-
-@contextlib.contextmanager
-def name_full_disk(path: Path, needed: int = 0) -> Iterator[None]:
-    """Turns errors of a full disk, or quota, into one that says how full it is.
-
-    ``path`` is what the block writes, ``needed`` its size in bytes if known.
-    """
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        if isinstance(error, OSError) and error.errno not in FULL:
-            raise  # another error, or one that has this form already
-        folder = os.path.dirname(os.path.abspath(path))
-        free = shutil.disk_usage(folder).free
-        cause = error
-        while cause is not None and getattr(cause, "errno", None) not in FULL:
-            cause = cause.__cause__ or cause.__context__
-        if cause is None and free > LITTLE:
-            raise
-        size = f"it needs {needed / 2**20:.1f} MiB and " if needed else ""
-        raise OSError(
-            f"{path} cannot be written: {size}{free / 2**20:.1f} MiB are free."
-            f" Make room and start again. ({cause or error})"
-        ) from error
 
 
 @contextlib.contextmanager
@@ -57,10 +29,9 @@ def atomic_path(path: Path) -> Iterator[str]:
     """
     temporary_path = _temporary(path)
     try:
-        with name_full_disk(path):
-            with open(temporary_path, "xb") as file:
-                mode = os.fstat(file.fileno()).st_mode
-            yield temporary_path
+        with open(temporary_path, "xb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+        yield temporary_path
         if os.stat(temporary_path).st_mode != mode:
             os.chmod(temporary_path, mode & 0o777)
         os.replace(temporary_path, path)
@@ -71,20 +42,19 @@ def atomic_path(path: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: Path, needed: int = 0) -> Iterator[str]:
+def atomic_folder(path: Path) -> Iterator[str]:
     """Yields an empty folder that is renamed to ``path`` after the block.
 
-    It replaces an earlier folder, which stays as it was after an error. It may
-    need ``needed`` bytes. A path that is a file is a NotADirectoryError.
+    It replaces an earlier folder, which stays as it was after an error. A path
+    that is a file is a NotADirectoryError.
     """
     path = os.path.realpath(path)
     if os.path.isfile(path):
         raise NotADirectoryError(f"{path} is a file, not a folder")
     temporary_path, earlier = _temporary(path), _temporary(path)
     try:
-        with name_full_disk(path, needed):
-            os.makedirs(temporary_path)
-            yield temporary_path
+        os.makedirs(temporary_path)
+        yield temporary_path
         with contextlib.suppress(FileNotFoundError):
             os.rename(path, earlier)
         os.rename(temporary_path, path)

@@ -7,9 +7,7 @@ Authors
 import contextlib
 import io
 import json
-import logging
 import os
-import shutil
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,9 +21,6 @@ from speechbrain_fftp.dataio.ffmpeg import readable_source
 from speechbrain_fftp.dataio.files import atomic_path, write_json
 from speechbrain_fftp.datasets.names import hash_fraction
 
-logger = logging.getLogger(__name__)
-
-TREATMENTS = ("cut", "trimmed", "downmixed", "resampled", "clipped")
 USUAL_SECONDS = 10.0  # tools may download as much even if a clip is shorter
 LONG = 1.5  # a file so many times longer than its clip is a whole recording
 TOLERANCE = 0.5  # seconds that the end of a recording may lack
@@ -62,8 +57,8 @@ def encode_clip(
 
     With a ``start`` in seconds, the source may be a whole recording that the
     clip is cut out of: ``always``, or if it is longer than 1.5 times the clip
-    (and than 15 s). Returns the content of the file, its duration in seconds,
-    and those of ``TREATMENTS`` that were applied, also listed in its comment.
+    (and than 15 s). Returns the content of the file, and its duration in
+    seconds.
 
     Raises
     ------
@@ -72,21 +67,16 @@ def encode_clip(
     """
     if source is None:
         raise ValueError("missing file")
-    samples, rate, treatments = read_clip(source, max_seconds, start, always)
-    if rate != sample_rate:
-        treatments.append("resampled")
-        samples = audio.resample(samples, rate, sample_rate)
+    samples, rate = read_clip(source, max_seconds, start, always)
+    samples = audio.resample(samples, rate, sample_rate)
     samples = samples[: round(max_seconds * sample_rate)]
-    if np.abs(samples).max() > 1:
-        treatments.append("clipped")
     samples = np.rint(samples.clip(-1, 1) * 32768).clip(max=32767)
     content = io.BytesIO()
     with sf.SoundFile(
         content, "w", sample_rate, channels=1, subtype="PCM_16", format="FLAC"
     ) as file:
-        file.comment = f"treatments: {' '.join(treatments)}"
         file.write(samples.astype(np.int16))
-    return content.getvalue(), len(samples) / sample_rate, treatments
+    return content.getvalue(), len(samples) / sample_rate
 
 
 def convert_clips(
@@ -101,7 +91,7 @@ def convert_clips(
     Returns
     -------
     converted : dict
-        Duration and treatments of each id that is converted.
+        Duration of each id that is converted.
     failed : dict
         The reasons why the others could not be.
     """
@@ -112,26 +102,19 @@ def convert_clips(
     paths = {i: os.path.join(folder, f"{i}.flac") for i in clips}
     results = {i: _read_converted(paths[i], rate) for i in clips}
     pending = [i for i in clips if results[i] is None]
-    needed = 2 * rate * sum(clips[i][0] for i in pending) / 2**20
-    free = shutil.disk_usage(folder).free / 2**20
-    if needed > free:
-        logger.warning(
-            f"The clips may need up to {needed:.0f} MiB, but {free:.0f} MiB are"
-            f" free in {folder}"
-        )
 
     def convert(item):
         clip_id, source = item
         max_seconds, start = clips[clip_id]
         try:
-            content, duration, treatments = encode_clip(
+            content, duration = encode_clip(
                 source, rate, max_seconds, start, always
             )
         except ValueError as error:
             return clip_id, str(error)
         with atomic_path(paths[clip_id]) as temporary_path:
             Path(temporary_path).write_bytes(content)
-        return clip_id, (duration, treatments)
+        return clip_id, duration
 
     with ThreadPoolExecutor(num_workers) as pool:
         # Short queues, as their items may be whole files in memory
@@ -150,12 +133,11 @@ def convert_clips(
 
 
 def _read_converted(path, sample_rate):
-    """Duration and treatments of a converted clip; None if it is not one."""
-    with contextlib.suppress(sf.LibsndfileError, ValueError):
-        with sf.SoundFile(path) as file:
-            label, *treatments = file.comment.split()
-            if label == "treatments:" and file.samplerate == sample_rate:
-                return file.frames / sample_rate, treatments
+    """Duration of a converted clip; None if there is none of this rate."""
+    with contextlib.suppress(sf.LibsndfileError):
+        info = sf.info(path)
+        if info.samplerate == sample_rate:
+            return info.duration
 
 
 def write_shards(
@@ -209,7 +191,7 @@ def write_shards(
     converted = {}
     failed = {}
     for record in records:
-        converted.update(record["converted"])
+        converted.update(record["durations"])
         failed.update(record["failed"])
     return converted, failed
 
@@ -219,16 +201,17 @@ def _write_shard(path, clips, source, *, classes, sample_rate, cut_always):
     record_path = path.with_suffix(".json")
     if record_path.is_file():
         record = json.loads(record_path.read_text("utf-8"))
-        is_same = clips.keys() == record["converted"].keys() | record["failed"]
-        if is_same and (path.is_file() or not record["converted"]):
+        known = record.get("durations", {})
+        is_same = clips.keys() == known.keys() | record["failed"]
+        if is_same and (path.is_file() or not known):
             return record
-    converted = {}
+    durations = {}
     failed = {}
     with atomic_path(path) as temporary, tarfile.open(temporary, "w") as tar:
         for clip_id, content in source.iter_audio(clips):
             clip = clips[clip_id]
             try:
-                flac, duration, treatments = encode_clip(
+                flac, duration = encode_clip(
                     content,
                     sample_rate,
                     max_seconds=clip.end - clip.start,
@@ -240,13 +223,13 @@ def _write_shard(path, clips, source, *, classes, sample_rate, cut_always):
                 continue
             labels = [classes[mid] for mid in clip.mids if mid in classes]
             row = {"id": clip_id, "duration": duration, "labels": labels}
-            name = f"{len(converted):06d}"
+            name = f"{len(durations):06d}"
             _add_member(tar, f"{name}.flac", flac)
             _add_member(tar, f"{name}.json", json.dumps(row).encode())
-            converted[clip_id] = (duration, treatments)
-    if not converted:
+            durations[clip_id] = duration
+    if not durations:
         path.unlink()
-    record = {"converted": converted, "failed": failed}
+    record = {"durations": durations, "failed": failed}
     write_json(record_path, record)
     return record
 
@@ -262,28 +245,19 @@ def _add_member(tar, name, content):
 def read_clip(source, max_seconds, start=0.0, always=False):
     """Reads a clip up to its maximum duration and checks it.
 
-    Returns the samples ``[S]``, their rate and the list of treatments.
+    Returns the samples ``[S]`` and their rate.
     """
     with contextlib.ExitStack() as stack:
         if start:  # read the file twice, but decode it once
             enough = start + LONG * max(max_seconds, USUAL_SECONDS)
             source = stack.enter_context(readable_source(source, enough))
             start = _find_start(source, start, max_seconds, always)
-        samples, rate, channels, frames = audio.read_audio(
-            source, max_seconds, start
-        )
+        samples, rate = audio.read_audio(source, max_seconds, start)
     if not len(samples):
         raise ValueError("empty file")
     if len(samples) < audio.MIN_SECONDS * rate:
         raise ValueError(f"shorter than 25 ms: {len(samples)} samples")
-    treatments = []
-    if start:
-        treatments.append("cut")
-    elif frames > len(samples):
-        treatments.append("trimmed")
-    if channels > 1:
-        treatments.append("downmixed")
-    return samples, rate, treatments
+    return samples, rate
 
 
 def _find_start(source, start, seconds, always):

@@ -207,7 +207,6 @@ def _write_tables(prepared_folder, sizes, generated):
         listed=clips,
         kept=clips,
         skipped=[],
-        treatments=dict.fromkeys(ids, ()),
         notes={},
     )
     manifests.write_tables(

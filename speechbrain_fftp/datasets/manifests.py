@@ -212,9 +212,6 @@ def prepare_clips(
             valid_fraction=valid_fraction,
             format=format,
             clips_per_shard=clips_per_shard,
-            cut_always=(
-                data.cut_always or settings.get("cut_segments") == "yes"
-            ),
             allow_missing=allow_missing,
             num_workers=num_workers,
         )
@@ -228,7 +225,6 @@ def write_prepared(
     valid_fraction,
     format,
     clips_per_shard,
-    cut_always,
     allow_missing,
     num_workers,
 ):
@@ -243,7 +239,6 @@ def write_prepared(
         # Before they are converted, since shards hold training clips only
         chosen = hold_out(chosen, valid_fraction)
     durations = {}
-    treatments = {}
     reasons = {}
     os.makedirs(os.path.join(prepared_folder, "flac"), exist_ok=True)
     for split, clips in chosen.items():
@@ -256,7 +251,7 @@ def write_prepared(
                 classes=data.classes,
                 sample_rate=sample_rate,
                 clips_per_shard=clips_per_shard,
-                cut_always=cut_always,
+                cut_always=data.cut_always,
                 num_workers=num_workers,
             )
         else:
@@ -270,11 +265,9 @@ def write_prepared(
                 sample_rate,
                 num_workers=num_workers,
                 name=split,
-                always=cut_always,
+                always=data.cut_always,
             )
-        for clip_id, (duration, treatment) in converted.items():
-            durations[clip_id] = duration
-            treatments[clip_id] = treatment
+        durations.update(converted)
         reasons.update(failed)
     skipped += [
         {"id": clip.id, "split": split, "reason": reasons[clip.id]}
@@ -300,7 +293,6 @@ def write_prepared(
         listed=listed,
         kept=kept,
         skipped=skipped,
-        treatments=treatments,
         notes=notes,
     )
     write_tables(
@@ -386,23 +378,17 @@ def check_missing(chosen, data, allowed):
         )
 
 
-def write_report(
-    prepared_folder, data_folder, *, listed, kept, skipped, treatments, notes
-):
-    """Counts clips, treatments and reasons; writes and logs the counts.
+def write_report(prepared_folder, data_folder, *, listed, kept, skipped, notes):
+    """Counts clips and reasons; writes and logs the counts.
 
     A split without clips is a ValueError.
     """
     splits = {}
     for split, clips in kept.items():
-        treated = Counter()
-        for clip in clips:
-            treated.update(treatments[clip.id])
         splits[split] = {
             "listed": len(listed.get(split, ())),
             "written": len(clips),
             "skipped": sum(clip["split"] == split for clip in skipped),
-            **{name: treated[name] for name in convert.TREATMENTS},
         }
     reasons = Counter(clip["reason"].split(":")[0] for clip in skipped)
     path = os.path.join(prepared_folder, REPORT)
@@ -424,17 +410,12 @@ def write_report(
             )
     sizes = {split: len(clips) for split, clips in kept.items()}
     logger.info("Clips in %s: %s", prepared_folder, _counted(sizes))
-    if "audio" in notes:
-        names = _counted(notes["audio"]["names"])
-        logger.info("Names of audio files: %s; see %s", names, path)
-    if cut := sum(counts["cut"] for counts in splits.values()):
-        logger.info("%d clips were cut out of whole recordings", cut)
     if skipped:
         logger.warning("Skipped clips: %s; see %s", _counted(reasons), path)
 
 
 def _counted(counts):
-    """Such as "3 ID, 1 YID"; "none" without any."""
+    """Such as "3 duplicate, 1 missing file"; "none" without any."""
     return ", ".join(f"{n} {name}" for name, n in counts.items()) or "none"
 
 

@@ -8,7 +8,6 @@ import os
 
 from speechbrain_fftp.datasets.audioset.lists import read_classes
 from speechbrain_fftp.datasets.audioset.prepare import (
-    has_tar_shards,
     is_audioset,
     open_audioset,
     prepare_audioset,
@@ -32,15 +31,14 @@ def prepare_data(
     format="flac",
     clips_per_shard=1000,
     test_fold=None,
-    cut_segments="auto",
     allow_missing=0.2,
     num_workers=None,
     skip_prep=False,
 ):
     """Prepares AudioSet or custom data, see ``prepare_audioset``.
 
-    ``test_fold`` is for custom data only, ``valid_fraction``, ``unbalanced``,
-    ``cut_segments`` and ``allow_missing`` are for AudioSet only.
+    ``test_fold`` is for custom data only, ``valid_fraction``, ``unbalanced``
+    and ``allow_missing`` are for AudioSet only.
     """
     if skip_prep:
         return
@@ -61,19 +59,13 @@ def prepare_data(
             prepared_folder,
             valid_fraction=valid_fraction,
             unbalanced=unbalanced,
-            cut_segments=cut_segments,
             allow_missing=allow_missing,
             **options,
         )
 
 
 def open_data(
-    data_folder,
-    *,
-    unbalanced=False,
-    test_fold=None,
-    cut_segments="auto",
-    needs_fold=True,
+    data_folder, *, unbalanced=False, test_fold=None, needs_fold=True
 ):
     """Lists what a data folder holds without preparing it: a DataFolder.
 
@@ -84,9 +76,7 @@ def open_data(
         return open_custom_data(
             data_folder, test_fold=test_fold, needs_fold=needs_fold
         )
-    return open_audioset(
-        data_folder, unbalanced=unbalanced, cut_segments=cut_segments
-    )
+    return open_audioset(data_folder, unbalanced=unbalanced)
 
 
 def count_classes(data_folder, prepared_folder):
@@ -110,8 +100,7 @@ def _is_custom(data_folder, test_fold):
     if not os.path.isdir(data_folder):
         return test_fold is not None
     if not is_audioset(data_folder):
-        is_custom = find_custom_data(data_folder) is not None
-        return is_custom or not has_tar_shards(data_folder)
+        return True
     if test_fold is not None:
         raise ValueError("test_fold is for custom data with folds only")
     return False

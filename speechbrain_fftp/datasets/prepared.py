@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 BEGUN = "preparing.json"
 DONE = "prepared.json"
 LOCK = "preparing.lock"
-PATHS = ("data_folder", "test_set")  # settings that may differ: data may move
+PATHS = ("data_folder",)  # settings that may differ: data may move
 OTHER_FOLDER = "Give another folder, or delete this one to prepare it again."
 
 
@@ -62,8 +62,7 @@ def prepare_folder(
             yield False
             return
         _begin(folder, made_from, tables, parts, resume)
-        with files.name_full_disk(os.path.join(folder, "")):
-            yield True
+        yield True
         os.replace(os.path.join(folder, BEGUN), os.path.join(folder, DONE))
 
 

@@ -33,7 +33,6 @@ class Engine(Protocol):
     has_frames: bool  # whether the model classifies time steps
     step_samples: int  # from one time step to the next, if it does
     mean_seconds: float  # length of the moving average of its events
-    can_step: bool  # whether it takes each frame of a stream once, by ``step``
 
     def probabilities(self, wavs, wav_lens=None) -> np.ndarray:
         """Probabilities of the clips, ``[B, C]``."""

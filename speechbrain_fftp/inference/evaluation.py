@@ -91,7 +91,7 @@ def list_prepared(folder, split=None):
     tables = [read_table(path, ("ID", "wav")) for path in paths]
     for _, row in itertools.chain(*tables):
         wav = row["wav"]
-        for name in ("data_root", "data_folder", "test_set"):
+        for name in ("data_root", "data_folder"):
             wav = wav.replace(f"${name}", str(places.get(name)))
         labels = (row.get("labels") or row.get("label") or "").split(";")
         clips.append(
@@ -125,12 +125,12 @@ def list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
 
     def encode(audio, clip):
         """A clip as a file, which is named by its id."""
-        content, *_ = encode_clip(
+        content, _ = encode_clip(
             audio,
             sample_rate,
             max_seconds=clip.end - clip.start,
             start=clip.start,
-            always=data.cut_always or settings.get("cut_segments") == "yes",
+            always=data.cut_always,
         )
         file = io.BytesIO(content)
         file.name = clip.id

@@ -197,7 +197,7 @@ def export_inference(
         "label_encoder": label_encoder,
         "single_label": single_label,
     }
-    with atomic_folder(folder, needed=2 * _num_bytes(modules)) as unfinished:
+    with atomic_folder(folder) as unfinished:
         unfinished = Path(unfinished)
         _write_yaml_form(unfinished, recipe, modules, hparams)
         if len(thresholds) > 0:
@@ -232,8 +232,7 @@ def _write_yaml_form(folder, recipe, modules, hparams):
     )
     for name in TRAINED:
         state = {k: v.cpu() for k, v in modules[name].state_dict().items()}
-        with open(folder / f"{name}.ckpt", "wb") as file:  # names a full disk
-            torch.save(state, file)
+        torch.save(state, folder / f"{name}.ckpt")
     # For readers, and by the only name that Pretrainer finds beside the yaml
     for suffix in ("txt", "ckpt"):
         hparams["label_encoder"].save(folder / f"label_encoder.{suffix}")
@@ -241,7 +240,7 @@ def _write_yaml_form(folder, recipe, modules, hparams):
 
 def write_folder(folder, modules, hparams):
     """Writes a model as data alone; a ValueError if that is impossible."""
-    with atomic_folder(folder, needed=_num_bytes(modules)) as unfinished:
+    with atomic_folder(folder) as unfinished:
         _write_data_form(Path(unfinished), modules, hparams)
 
 
@@ -262,8 +261,3 @@ def _write_data_form(folder, modules, hparams):
     labels = sorted(hparams["label_encoder"].ind2lab.items())
     write_csv(folder / "labels.csv", ("index", "label"), labels)
     load_folder(folder)
-
-
-def _num_bytes(modules):
-    """Size of the weights of a model."""
-    return sum(p.nbytes for n in TRAINED for p in modules[n].parameters())

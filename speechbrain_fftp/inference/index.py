@@ -1,11 +1,9 @@
 """SoundIndex: finds the places of an archive that sound like an example.
 
-An index is a folder. ``index.json`` holds its settings and the number N of its
-other two files: ``embeddings-N.f16``, the embeddings of all windows, scaled to
-unit length, in float16; and ``files-N.jsonl``, a line for each file. A file is
-appended to the former, then to the latter, so that an interrupted run leaves at
-most rows without a line, which the next one removes. Where files have changed
-or vanished, both are written again as N + 1, which index.json then names.
+An index is a folder. ``index.json`` holds its settings; ``windows.npz`` the list
+of files, and the embeddings of all windows, scaled to unit length, in float16.
+Both are replaced when complete: what a killed run has read since it last wrote
+them is read again.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -16,7 +14,8 @@ import functools
 import json
 import math
 import os
-from pathlib import Path
+import time
+import zipfile
 from typing import Optional
 
 import numpy as np
@@ -24,15 +23,17 @@ import numpy as np
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS, find_audio_files
 from speechbrain_fftp.dataio.files import (
     TEMPORARY,
+    atomic_path,
     locked,
-    name_full_disk,
     write_json,
 )
 from speechbrain_fftp.inference.many_files import READING_ERRORS, read_ahead
 
 SETTINGS = "index.json"
-FORMAT = 1
+WINDOWS = "windows.npz"
+FORMAT = 2
 DEFAULT_WINDOW = 5.0  # seconds
+SAVE_SECONDS = 60  # between writing what was read
 CHUNK = 512  # rows that are compared at a time
 SAMPLE = 4096  # rows whose mean and standard deviation are taken
 PROBE_TOLERANCE = 0.02  # of the embedding of a probe, relative to its length
@@ -54,8 +55,6 @@ class Settings:
     window, hop : float
     sample_rate : int
         Of the model.
-    number : int
-        Of the other two files.
     format : int
     """
 
@@ -66,13 +65,12 @@ class Settings:
     window: float
     hop: float
     sample_rate: int
-    number: int = 1
     format: int = FORMAT
 
 
 @dataclasses.dataclass(frozen=True)
 class IndexedFile:
-    """A line of ``files-N.jsonl``: a file, its state, and what was read.
+    """A file of the archive, its state, and what was read.
 
     The path is relative to the archive; samples are those at the model's rate.
     """
@@ -203,37 +201,34 @@ class SoundIndex:
         self.read()
 
     def read(self):
-        """Reads the settings and the list of files."""
+        """Reads the settings, the list of files and the embeddings."""
         self.settings = read_settings(self.folder)
-        self.files, self.list_size = read_list(self.list_path)
-        size = self.n_rows * self.row_size
-        if size and os.path.getsize(self.data_path) < size:
+        self.files = []
+        dim = len(self.settings.probe)
+        self.blocks = [np.zeros((0, dim), np.float16)]
+        path = os.path.join(self.folder, WINDOWS)
+        if not os.path.isfile(path):  # nothing was added yet
+            return
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                rows = found["embeddings"]
+                files = json.loads(str(found["files"]))
+            self.files = [IndexedFile(*file) for file in files]
+            if rows.shape != (self.n_rows, dim):
+                raise ValueError(f"embeddings {rows.shape} of {self.n_rows}")
+        except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
             raise ValueError(
-                f"{self.data_path} is damaged, it has lost its end: remove "
-                f"{self.folder} and index again."
-            )
+                f"{path} is damaged ({error}): remove {self.folder} and index "
+                "again."
+            ) from error
+        self.blocks = [rows]
 
-    @property
-    def data_path(self):
-        """The file of embeddings."""
-        name = f"embeddings-{self.settings.number}.f16"
-        return os.path.join(self.folder, name)
-
-    @property
-    def list_path(self):
-        """The list of files."""
-        name = f"files-{self.settings.number}.jsonl"
-        return os.path.join(self.folder, name)
-
-    @property
-    def dim(self):
-        """Length of an embedding."""
-        return len(self.settings.probe)
-
-    @property
-    def row_size(self):
-        """Bytes of an embedding."""
-        return self.dim * np.dtype(np.float16).itemsize
+    def write(self):
+        """Writes the list of files and the embeddings."""
+        files = [dataclasses.astuple(file) for file in self.files]
+        path = os.path.join(self.folder, WINDOWS)
+        with atomic_path(path) as temporary, open(temporary, "wb") as output:
+            np.savez(output, files=json.dumps(files), embeddings=self.rows())
 
     @property
     def n_rows(self):
@@ -241,11 +236,10 @@ class SoundIndex:
         return sum(file.n_windows for file in self.files)
 
     def rows(self):
-        """The embeddings of all windows, ``[N, D]``, memory-mapped."""
-        shape = (self.n_rows, self.dim)
-        if not self.files:
-            return np.zeros(shape, np.float16)
-        return np.memmap(self.data_path, np.float16, mode="r", shape=shape)
+        """The embeddings of all windows, ``[N, D]``."""
+        if len(self.blocks) > 1:
+            self.blocks = [np.concatenate(self.blocks)]
+        return self.blocks[0]
 
     def check_model(self, tagger):
         """Raises a ValueError unless the index was made with this model.
@@ -315,21 +309,30 @@ class SoundIndex:
             )
             bar = tqdm(files, total=len(new), unit="file", disable=not progress)
             unchanged = len(known)
-            for path, batches in bar:
-                try:
-                    rows, n_samples = embed_windows(tagger, batches)
-                except READING_ERRORS as error:
-                    errors[path] = " ".join(str(error).splitlines())
-                    continue
-                size, mtime_ns = states[path]
-                file = IndexedFile(
-                    path=path,
-                    size=size,
-                    mtime_ns=mtime_ns,
-                    n_samples=n_samples,
-                    n_windows=len(rows),
-                )
-                self.append(file, rows)
+            written = time.monotonic()
+            try:
+                for path, batches in bar:
+                    try:
+                        rows, n_samples = embed_windows(tagger, batches)
+                    except READING_ERRORS as error:
+                        errors[path] = " ".join(str(error).splitlines())
+                        continue
+                    size, mtime_ns = states[path]
+                    file = IndexedFile(
+                        path=path,
+                        size=size,
+                        mtime_ns=mtime_ns,
+                        n_samples=n_samples,
+                        n_windows=len(rows),
+                    )
+                    self.files.append(file)
+                    self.blocks.append(rows.astype(np.float16))
+                    if time.monotonic() - written > SAVE_SECONDS:
+                        self.write()
+                        written = time.monotonic()
+            finally:  # also at Ctrl+C
+                if dropped or len(self.files) > unchanged:
+                    self.write()
         return Update(
             added=len(self.files) - unchanged,
             unchanged=unchanged,
@@ -378,73 +381,20 @@ class SoundIndex:
         cannot be read, one of the ``errors``, is kept.
         """
         hidden = tuple(os.path.join(path, "") for path in errors)
-        kept = [
-            (file, row)
-            for file, row in zip(self.files, self.first_rows())
-            if states.get(file.path) == (file.size, file.mtime_ns)
+        is_kept = [
+            states.get(file.path) == (file.size, file.mtime_ns)
             or file.path.startswith(hidden)
+            for file in self.files
         ]
-        dropped = len(self.files) - len(kept)
-        if dropped:
-            self.rewrite(kept)
-        else:
-            self.remove_replaced()
-            self.remove_unfinished()
-        return dropped
-
-    def remove_unfinished(self):
-        """Removes what an interrupted run has begun to append."""
-        for path, size in (
-            (self.list_path, self.list_size),
-            (self.data_path, self.n_rows * self.row_size),
-        ):
-            if os.path.exists(path):
-                os.truncate(path, size)
+        counts = [file.n_windows for file in self.files]
+        self.blocks = [self.rows()[np.repeat(np.array(is_kept, bool), counts)]]
+        self.files = [f for f, kept in zip(self.files, is_kept) if kept]
+        return len(is_kept) - len(self.files)
 
     def first_rows(self):
         """The first row of each file, ``[F]``."""
         counts = [file.n_windows for file in self.files]
         return np.cumsum([0, *counts])[:-1]
-
-    def rewrite(self, kept):
-        """Replaces the index by some of its files, given with first rows."""
-        rows = self.rows()
-        self.settings = dataclasses.replace(
-            self.settings, number=self.settings.number + 1
-        )
-        with name_full_disk(self.data_path), open(
-            self.data_path, "wb"
-        ) as data, open(self.list_path, "wb") as lines:
-            for file, row in kept:
-                data.write(rows[row : row + file.n_windows].tobytes())
-                lines.write(to_line(file))
-            for output in (data, lines):
-                output.flush()
-                os.fsync(output.fileno())
-        write_settings(self.folder, self.settings)
-        self.remove_replaced()
-        self.read()
-
-    def remove_replaced(self):
-        """Removes files of embeddings, and lists, of other numbers."""
-        current = (Path(self.data_path), Path(self.list_path))
-        for pattern in ("embeddings-*.f16", "files-*.jsonl"):
-            for path in Path(self.folder).glob(pattern):
-                if path not in current:
-                    path.unlink()
-
-    def append(self, file, rows):
-        """Adds a file, whose embeddings are the rows."""
-        # The list says what is complete, so the rows are on the disk before
-        for path, content in (
-            (self.data_path, rows.astype(np.float16).tobytes()),
-            (self.list_path, to_line(file)),
-        ):
-            with name_full_disk(path), open(path, "ab") as output:
-                output.write(content)
-                output.flush()
-                os.fsync(output.fileno())
-        self.files.append(file)
 
     def embed(self, tagger, source) -> np.ndarray:
         """The embedding ``[D]`` of an example, the mean over its windows.
@@ -537,7 +487,7 @@ class SoundIndex:
         examples = unit_length(np.atleast_2d(np.asarray(examples, np.float32)))
         examples = unit_length((examples - mean) * scale)
         columns = np.ascontiguousarray(examples.T)  # [D, E], faster
-        buffer = np.empty((CHUNK, self.dim), np.float32)
+        buffer = np.empty((CHUNK, rows.shape[1]), np.float32)
         for first in range(0, len(rows), CHUNK):
             chunk = rows[first : first + CHUNK]
             chunk = np.subtract(chunk, mean, out=buffer[: len(chunk)])
@@ -625,41 +575,12 @@ def read_settings(folder):
         )
     try:
         with open(path, encoding="utf-8") as file:
-            settings = Settings(**json.load(file))
-    except (TypeError, ValueError) as error:
+            content = json.load(file)
+        if content["format"] != FORMAT:
+            raise ValueError(
+                f"the format is {content['format']}, not {FORMAT}: make a new "
+                "index with this version"
+            )
+        return Settings(**content)
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be used: {error}") from error
-    if settings.format != FORMAT:
-        raise ValueError(
-            f"{path} has the format {settings.format}, not {FORMAT}: make a "
-            "new index with this version."
-        )
-    return settings
-
-
-def to_line(file):
-    """An ``IndexedFile`` as a line of the list, in ASCII."""
-    return json.dumps(dataclasses.astuple(file)).encode("ascii") + b"\n"
-
-
-def read_list(path):
-    """Reads the list of files, without a line that was not finished.
-
-    Returns
-    -------
-    files : list of IndexedFile
-    size : int
-        Bytes of the lines.
-    """
-    if not os.path.isfile(path):  # nothing was added yet
-        return [], 0
-    with open(path, "rb") as file:
-        content = file.read()
-    size = content.rfind(b"\n") + 1
-    try:
-        files = [
-            IndexedFile(*json.loads(line))
-            for line in content[:size].splitlines()
-        ]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} cannot be used: {error}") from error
-    return files, size

@@ -229,7 +229,7 @@ def clip_recording(tagger, folder, clip):
         """Yields the windows of the part."""
         seconds = clip.end - clip.start
         try:
-            wav, rate, *_ = read_audio(path, seconds, clip.start)
+            wav, rate = read_audio(path, seconds, clip.start)
         except ValueError as error:
             raise ValueError(f"{path} cannot be read: {error}") from error
         if len(wav) < MIN_SECONDS * rate:

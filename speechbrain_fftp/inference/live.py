@@ -20,8 +20,7 @@ from speechbrain_fftp.inference.events import (
 from speechbrain_fftp.inference.tagger import AudioTagger
 from speechbrain_fftp.inference.windows import WindowCutter
 
-STEP_HOP = 0.5  # default hop in seconds of a model that takes each frame once
-CONTEXT_HOP = 0.25  # and of one that classifies time steps
+CONTEXT_HOP = 0.25  # default hop in seconds of a model of time steps
 # Seconds after a time step that the model hears before the step counts: a
 # sound that has just begun is less certain
 LOOK_AHEAD = 0.3
@@ -46,10 +45,7 @@ def stream_events(
     every ``hop``; a step counts as soon as 0.3 s after it are heard, or half of
     the moving average if that is longer. Other models tag windows, and an event
     is known with the first one that reaches the threshold, or is below low: the
-    events are those of ``AudioTagger.tag_long``. So they are of an AuM with
-    ``bidirectional=False``, which takes each frame once, with ``AuM.step``:
-    probabilities are those of all that was heard so far, as far as the model
-    remembers it.
+    events are those of ``AudioTagger.tag_long``.
 
     Arguments
     ---------
@@ -59,8 +55,7 @@ def stream_events(
         size. They are taken only when the model is ready.
     window, hop, threshold, low : float, optional
         See ``AudioTagger.tag_long``. A model that classifies time steps tags
-        windows if ``window`` is given. Without windows, ``hop`` is 0.25 s by
-        default, or 0.5 s if the model takes each frame once.
+        windows if ``window`` is given; without, ``hop`` is 0.25 s by default.
     context : float, optional
         Seconds that a model hears at a time if it classifies time steps, by
         default its maximum clip length.
@@ -80,13 +75,9 @@ def stream_events(
         raise ValueError(
             "context is for models that classify time steps, without windows."
         )
-    if window is not None or not (tagger.has_frames or engine.can_step):
+    if window is not None or not tagger.has_frames:
         window, hop = tagger.check_window(window, hop)
         rows = window_probabilities(tagger, blocks, window, hop)
-    elif engine.can_step:
-        _, hop = tagger.check_window(None, hop or STEP_HOP)
-        window = 0.0
-        rows = engine.step(blocks, hop)
     else:
         context, hop = tagger.check_window(
             context or tagger.max_window, hop or CONTEXT_HOP

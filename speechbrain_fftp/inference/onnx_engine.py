@@ -37,8 +37,6 @@ class OnnxEngine:
         ``threads`` is not positive.
     """
 
-    can_step = False
-
     def __init__(self, path, threads=None):
         if not os.path.isfile(path):
             raise FileNotFoundError(f"There is no file {path}.")

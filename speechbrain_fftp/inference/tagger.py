@@ -494,8 +494,8 @@ class AudioTagger:
         num_workers, progress : int, bool
             As of ``tag_files``, and whether to show a progress bar.
         **options
-            For data that are not prepared: ``allow_missing``, ``unbalanced``,
-            ``test_fold`` and ``cut_segments`` of the recipe.
+            For data that are not prepared: ``allow_missing``, ``unbalanced``
+            and ``test_fold`` of the recipe.
 
         Returns
         -------

@@ -5,10 +5,8 @@ Authors
 """
 
 import functools
-import itertools
 from pathlib import Path
 
-import numpy as np
 import ruamel.yaml
 import torch
 import yaml
@@ -20,10 +18,8 @@ from speechbrain_fftp.inference.folder import has_classes
 from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.inference.threads import CallThreads, use_threads
 from speechbrain_fftp.inference.thresholds import read_thresholds
-from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
-from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.tagger import MODULES, Tagger
 from speechbrain_fftp.nnet.tokens import own_tokens, pool_tokens
 from speechbrain_fftp.pretrained.hub import find_model
@@ -304,58 +300,6 @@ class TorchEngine(Pretrained):
         clip_probs, probs = self.tag_frames(torch.as_tensor(wavs))
         return clip_probs.float().cpu().numpy(), probs.float().cpu().numpy()
 
-    @property
-    def can_step(self):
-        """Whether the model can take each frame of a stream once."""
-        encoder = self.mods.embedding_model
-        return (
-            isinstance(self.mods.compute_features, KaldiFbank)
-            and isinstance(self.mods.mean_var_norm, DatasetNormalization)
-            and isinstance(encoder, AuM)
-            and not encoder.bidirectional
-            and encoder.embedding.freq_patches == 1
-            and encoder.embedding.stride_frames
-            <= encoder.embedding.patch_frames
-        )
-
-    def step(self, blocks, hop):
-        """Yields the time, twice, and probabilities of all audio so far.
-
-        Arguments
-        ---------
-        blocks : iterable of numpy.ndarray
-            Consecutive samples ``[S]``.
-        hop : float
-            Seconds from one result to the next.
-        """
-        window, shift, _ = frame_size(self.mods.compute_features)
-        frames = max(round(hop * self.sample_rate / shift), 1)
-        needed = (frames - 1) * shift + window
-        held = np.zeros(0, np.float32)  # from the next frame on
-        position = 0  # of its first sample
-        state = None
-        for block in itertools.chain(blocks, [None]):
-            if block is None:  # what is left, if it has a frame
-                needed = max(len(held), window)
-                block = held[:0]
-            held = np.concatenate([held, block])
-            while len(held) >= needed:
-                wav = torch.from_numpy(held[:needed]).to(self.device)
-                number = self.call_threads.torch_threads(wav)
-                with torch.inference_mode(), self.autocast():
-                    with use_threads(number):
-                        feats, _ = self.tagger.features(wav.unsqueeze(0))
-                        embedding, state = self.mods.embedding_model.step(
-                            feats, state
-                        )
-                        logits = self.tagger.classify(embedding)
-                taken = feats.shape[1] * shift
-                held = held[taken:]
-                position += taken
-                heard = (position - shift + window) / self.sample_rate
-                probs = self.activate(logits)[0].float().cpu().numpy()
-                yield heard, heard, probs
-
     def step_times(self, n_samples):
         """The centre of each time step of a clip in seconds, ``[N]``."""
         return self.tagger.step_times(n_samples).double().numpy()
@@ -445,21 +389,11 @@ def load_engine(source, device="cpu", precision="fp32", **options):
     modules, hparams = load_model(find_model(source))
     try:
         run_opts = {"device": str(torch.device(device)), "precision": precision}
-        engine = TorchEngine(modules, hparams, run_opts, **options)
+        return TorchEngine(modules, hparams, run_opts, **options)
     except (AssertionError, RuntimeError) as error:
         raise ValueError(
             f"The model in {source} cannot run on {device}: {error}"
         ) from error
-    is_slow = not (
-        torch.cpu._is_avx512_bf16_supported()
-        or torch.cpu._is_amx_tile_supported()
-    )
-    if precision == "bf16" and engine.device == "cpu" and is_slow:
-        logger.warning(
-            "This CPU does not support bfloat16 (AVX512-BF16 or AMX): "
-            "precision='fp32' is faster."
-        )
-    return engine
 
 
 def load_yaml_engine(source, *args, **kwargs):

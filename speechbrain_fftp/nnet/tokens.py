@@ -79,7 +79,7 @@ def check_pooling(pooling, known=POOLINGS):
         )
 
 
-def trim_padding(feats, wav_lens):
+def trim_padding(feats, lengths):
     """Removes the padding that all clips share and zeroes the rest.
 
     Lengths on the CPU avoid a GPU synchronisation.
@@ -88,7 +88,7 @@ def trim_padding(feats, wav_lens):
     ---------
     feats : torch.Tensor
         Features ``[B, T, F]``.
-    wav_lens : torch.Tensor or None
+    lengths : torch.Tensor or None
         Lengths ``[B]`` relative to T; None if all clips are equally long.
 
     Returns
@@ -97,7 +97,7 @@ def trim_padding(feats, wav_lens):
         Features with the T of the longest clip, or in compiled code as long as
         they were.
     n_frames : torch.Tensor or None
-        Each clip's number of frames ``[B]``, ``round(wav_lens * T)`` and at
+        Each clip's number of frames ``[B]``, ``round(lengths * T)`` and at
         least one; None if all clips are equally long.
 
     Example
@@ -108,9 +108,9 @@ def trim_padding(feats, wav_lens):
     >>> feats.shape, n_frames
     (torch.Size([2, 8, 4]), tensor([8, 3]))
     """
-    if wav_lens is None:
+    if lengths is None:
         return feats, None
-    n_frames = (wav_lens * feats.shape[1]).round().long().clamp(min=1)
+    n_frames = (lengths * feats.shape[1]).round().long().clamp(min=1)
     # One compiled or exported graph serves all lengths: it masks all padding.
     if not torch.compiler.is_compiling():
         longest = int(n_frames.max())
@@ -175,7 +175,7 @@ class ClipTokens(NamedTuple):
     valid: Optional[torch.Tensor] = None
 
 
-def embed_clips(embedding, feats, wav_lens):
+def embed_clips(embedding, feats, lengths):
     """Embeds the frames of each clip, with a stride that the embedding draws.
 
     Arguments
@@ -184,7 +184,7 @@ def embed_clips(embedding, feats, wav_lens):
         A patch embedding.
     feats : torch.Tensor
         Features ``[B, T, F]``.
-    wav_lens : torch.Tensor or None
+    lengths : torch.Tensor or None
         Lengths ``[B]`` relative to T; None if all clips are equally long.
 
     Returns
@@ -201,7 +201,7 @@ def embed_clips(embedding, feats, wav_lens):
     >>> clips.tokens.shape, clips.step_counts
     (torch.Size([2, 16, 8]), tensor([16,  6]))
     """
-    feats, n_frames = trim_padding(feats, wav_lens)
+    feats, n_frames = trim_padding(feats, lengths)
     stride = embedding.draw_stride()
     # [B, T, F] -> [B, F' * T', D]
     tokens = embedding(feats, stride_frames=stride)

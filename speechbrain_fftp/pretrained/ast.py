@@ -150,11 +150,6 @@ def _make_encoder(
     **sizes,
 ):
     """An AST of these sizes, which its tensors are arranged for."""
-    if patch_size == n_mels and not tensors[PATCHES][..., -1].any():
-        raise ValueError(
-            "an earlier version exported this full-frequency model for "
-            "transformers. Use the inference folder that it was exported from."
-        )
     embedding = PatchEmbedding(
         n_mels,
         embed_dim,

@@ -8,7 +8,6 @@ from torch.utils.data import IterableDataset
 
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.sampler import (
-    DynamicBatchSampler,
     ReproducibleRandomSampler,
     ReproducibleWeightedRandomSampler,
 )
@@ -65,8 +64,6 @@ def loader_options(
     num_workers,
     seed,
     class_balanced=False,
-    dynamic_batching=False,
-    bucket_boundaries=(),
 ):
     """Options of the loader of the training clips, with its sampler if any.
 
@@ -78,11 +75,6 @@ def loader_options(
     class_balanced : bool
         Whether to draw clips of rare classes more often: the weight of a clip
         is the sum of ``1 / count`` over its labels.
-    dynamic_batching : bool
-        Whether to put clips of similar length into a batch, which is as long
-        as ``batch_size`` clips of 10 s.
-    bucket_boundaries : list of float
-        Lengths in seconds, for dynamic batching.
 
     Returns
     -------
@@ -94,22 +86,12 @@ def loader_options(
     ValueError
         If options cannot be combined.
     """
-    is_stream = isinstance(dataset, IterableDataset)
-    if [class_balanced, dynamic_batching, is_stream].count(True) > 1:
-        raise ValueError(
-            "Use only one of class_balanced, dynamic_batching and format: "
-            "webdataset."
-        )
-    if is_stream:
+    if isinstance(dataset, IterableDataset):
+        if class_balanced:
+            raise ValueError(
+                "class_balanced and format: webdataset cannot be combined."
+            )
         return {"batch_size": batch_size, "num_workers": num_workers}
-    if dynamic_batching:
-        sampler = DynamicBatchSampler(
-            dataset,
-            max_batch_length=10.0 * batch_size,
-            bucket_boundaries=list(bucket_boundaries),
-            seed=seed,
-        )
-        return {"batch_sampler": sampler, "num_workers": num_workers}
     sampler = ReproducibleRandomSampler(dataset, seed=seed)
     if class_balanced:
         sampler = ReproducibleWeightedRandomSampler(

@@ -69,8 +69,8 @@ def report_tagging(brain, datasets, folder):
 def report_accuracy(brain, datasets, folder):
     """Writes the results of test clips that have one label each.
 
-    They are metrics.json, per_class.csv, confusion.csv and, with matplotlib,
-    confusion.png, predictions.csv and probabilities.npz; a table is printed.
+    They are metrics.json, per_class.csv, confusion.csv, predictions.csv and
+    probabilities.npz; a table is printed.
     For arguments, see ``report_tagging``.
     """
     from sklearn.metrics import (
@@ -117,7 +117,6 @@ def report_accuracy(brain, datasets, folder):
         ("true", *labels),
         [[label, *row] for label, row in zip(labels, confusion)],
     )
-    draw_confusion(confusion, labels, Path(folder, "confusion.png"))
     write_predictions(folder, ids, targets, probs, labels)
     table = classification_report(
         true,
@@ -142,28 +141,3 @@ def run_facts(brain, metric):
         f"valid_{metric}": max(c.meta[metric] for c in best),
         "made_with": versions(),
     }
-
-
-def draw_confusion(confusion, labels, path):
-    """Draws a matrix ``[true, predicted]``; without matplotlib, it warns."""
-    from sklearn.metrics import ConfusionMatrixDisplay
-
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        logger.warning("%s is not drawn, which needs matplotlib", path)
-        return
-    size = 2.5 + 0.35 * len(labels)
-    figure = Figure((size, size), dpi=100, layout="constrained")
-    display = ConfusionMatrixDisplay(confusion, display_labels=labels)
-    display.plot(
-        ax=figure.subplots(),
-        cmap="Blues",
-        colorbar=False,
-        text_kw={"size": 7},
-        xticks_rotation="vertical",
-    )
-    for text in display.text_.flat:
-        if text.get_text() == "0":
-            text.set_visible(False)
-    figure.savefig(path)

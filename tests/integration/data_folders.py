@@ -6,7 +6,6 @@ Authors
 
 import csv
 import io
-import json
 import shutil
 import tarfile
 
@@ -68,6 +67,13 @@ def encoded(number):
 
 def write_lists(folder):
     """AudioSet's lists, with the audio in files."""
+    write_segments(folder)
+    for number, clip_id in enumerate([*TRAIN, *EVAL]):
+        write_sound(folder / "audio" / f"{clip_id}.flac", number)
+
+
+def write_segments(folder):
+    """AudioSet's lists, without audio."""
     write_classes(folder)
     for name, ids in (("balanced_train", TRAIN), ("eval", EVAL)):
         lines = ["# YTID, start_seconds, end_seconds, positive_labels"]
@@ -76,8 +82,6 @@ def write_lists(folder):
             lines.append(f'{clip_id}, 0.000, 10.000, "{mids}"')
         text = "\n".join(lines)
         (folder / f"{name}_segments.csv").write_text(text, "utf-8")
-    for number, clip_id in enumerate([*TRAIN, *EVAL]):
-        write_sound(folder / "audio" / f"{clip_id}.flac", number)
 
 
 def write_parquet(folder):
@@ -101,21 +105,18 @@ def write_parquet(folder):
 
 
 def write_tars(folder):
-    """Tar shards with labels."""
-    write_classes(folder)
-    for split, ids, first in (("train", TRAIN, 0), ("eval", EVAL, len(TRAIN))):
-        path = folder / ("bal_train0.tar" if split == "train" else "eval/0.tar")
+    """AudioSet's lists, with the audio in tar shards."""
+    write_segments(folder)
+    for path, ids, first in (
+        (folder / "bal_train0.tar", TRAIN, 0),
+        (folder / "eval/0.tar", EVAL, len(TRAIN)),
+    ):
         path.parent.mkdir(exist_ok=True)
         with tarfile.open(path, "w") as tar:
-            for i, clip_id in enumerate(ids):
-                content = json.dumps({"labels": mids_of(i)}).encode()
-                for name, data in (
-                    (f"{clip_id}.flac", encoded(first + i)),
-                    (f"{clip_id}.json", content),
-                ):
-                    member = tarfile.TarInfo(name)
-                    member.size = len(data)
-                    tar.addfile(member, io.BytesIO(data))
+            for number, clip_id in enumerate(ids, start=first):
+                member = tarfile.TarInfo(f"{clip_id}.flac")
+                member.size = len(encoded(number))
+                tar.addfile(member, io.BytesIO(encoded(number)))
 
 
 def write_class_folders(folder):

@@ -15,7 +15,7 @@ import pytest
 import soundfile as sf
 
 COMMAND = [sys.executable, "-m", "speechbrain_fftp.cli.main"]
-FULL = "standard output: No space left on device"
+FULL = "No space left on device"
 needs_full = pytest.mark.skipif(
     not os.path.exists("/dev/full"), reason="no /dev/full"
 )
@@ -35,8 +35,6 @@ def options(tmp_path):
     "arguments, redirection, code, message",
     [
         pytest.param("--help", ">/dev/full", 1, FULL, marks=needs_full),
-        ("--help", ">&-", 1, "standard output is closed"),
-        ("a.wav --model none", "2>&-", 1, ""),
         ("--modle none", ">/dev/null", 2, "unrecognized arguments: --modle"),
     ],
 )

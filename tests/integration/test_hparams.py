@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from hyperpyyaml import load_hyperpyyaml
+from upstream_parts import PARTS
 
 from speechbrain.utils.run_opts import RunOptions
 
@@ -20,11 +21,15 @@ HPARAMS = [
     for path in sorted((ROOT / "hparams").rglob("*.yaml"))
     if "stock" not in path.parts  # for recipes of SpeechBrain
 ]
-STOCK = sorted((ROOT / "hparams" / "stock").rglob("*.yaml"))
+STOCK = sorted(
+    path
+    for path in (ROOT / "hparams" / "stock").rglob("*.yaml")
+    if path.parent.name != "inference"
+)
 
 
-def rows(table="recipes.csv"):
-    with open(ROOT / "tests" / table, encoding="utf-8") as fi:
+def rows():
+    with open(ROOT / "tests" / "recipes.csv", encoding="utf-8") as fi:
         return list(csv.DictReader(fi))
 
 
@@ -38,8 +43,10 @@ def top_level_keys(path):
 
 def test_every_hparams_file_is_listed_once():
     assert sorted(row["Hparam_file"] for row in rows()) == HPARAMS
-    found = [row["Hparam_file"] for row in rows("stock_recipes.csv")]
-    assert sorted(found) == [x.relative_to(ROOT).as_posix() for x in STOCK]
+    exported = {path for files in PARTS.values() for path in files}
+    assert {x.relative_to(ROOT).as_posix() for x in STOCK} <= exported
+    for path in STOCK:
+        assert (path.parent / "inference" / path.name).exists(), path
 
 
 @pytest.mark.parametrize("path", STOCK, ids=lambda x: f"{x.parts[-2]}-{x.stem}")

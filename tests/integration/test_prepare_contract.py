@@ -137,8 +137,8 @@ def test_a_complete_folder_is_reused(any_layout, tmp_path):
     assert times(save) == before
 
 
-def test_data_are_not_needed_once_prepared(layout, tmp_path):
-    data, prepare = layout
+def test_data_are_not_needed_once_prepared(any_layout, tmp_path):
+    data, prepare = any_layout
     save = tmp_path / "save"
     prepare(data, save)
     before = times(save)

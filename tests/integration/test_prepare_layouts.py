@@ -83,27 +83,23 @@ PANNS_2M = "unbalanced_train_segments/unbalanced_train_segments_part00"
 
 
 @pytest.mark.parametrize(
-    "names, found",
+    "names",
     [
-        (every("audio/{id}.FLAC"), "ID"),
-        (every("audios/{split}/Y{id}.wav", BALANCED), "YID"),
-        (every("audios/{split}/Y{id}.wav", (PANNS_2M, "eval")), "YID"),
-        (every("{split}/Speech/{id}_30.ogg"), "ID_START"),
-        (every("video/[{id}]-[30-40].flac"), "[ID]_START_END"),
+        every("audio/{id}.FLAC"),
+        every("audios/{split}/Y{id}.wav", BALANCED),
+        every("audios/{split}/Y{id}.wav", (PANNS_2M, "eval")),
+        every("{split}/Speech/{id}_30.ogg"),
     ],
 )
-def test_names_of_files(prepare, tmp_path, names, found):
+def test_names_of_files(prepare, tmp_path, names):
     data = tmp_path / "data"
     write_lists(data)
     write_files(data, names)
     prepare(data, tmp_path / "save")
     assert check(tmp_path / "save") == {
         "files": 6,
-        "names": {found: 6},
         "not_listed": 0,
         "of_another_segment": 0,
-        "further_files_of_a_clip": 0,
-        "in_the_folder_of_another_split": 0,
     }
     prepare(data, tmp_path / "shards", **SHARDS)
     rows = read_rows(tmp_path / "shards/train.csv")
@@ -117,7 +113,7 @@ def test_best_of_several_files(prepare, tmp_path):
     first, others = TRAIN[0], {}
     for clip_id, name in every("{split}/{id}.flac", ("test", "x")).items():
         others[name] = clip_id
-    others[f"train/{first}.wav"] = others[f"train/Y{first}.flac"] = first
+    others[f"train/{first}.ogg"] = others[f"train/Y{first}.ogg"] = first
     others[f"train/{first}_70_80.flac"] = others["notes/a.flac"] = first
     others[f".hidden/{first}.flac"] = first
     others[f"__MACOSX/{first}.flac"] = first
@@ -130,23 +126,14 @@ def test_best_of_several_files(prepare, tmp_path):
     prepare(data, save)
     expected = {
         "files": 16,
-        "names": {"ID": 6},
         "not_listed": 1,
         "of_another_segment": 1,
-        "further_files_of_a_clip": 8,
-        "in_the_folder_of_another_split": 0,
     }
     assert check(save) == expected
     for name in ("train.csv", "prepare_report.json"):  # resume
         (save / name).unlink()
     prepare(data, save)
     assert check(save) == expected
-    (data / "train" / f"{first}.flac").rename(data / "eval" / f"{first}.flac")
-    for name in (f"test/{first}.flac", f"train/{first}.wav"):
-        (data / name).unlink()
-    (data / f"train/Y{first}.flac").unlink()
-    prepare(data, tmp_path / "other")
-    assert check(tmp_path / "other")["in_the_folder_of_another_split"] == 1
 
 
 def write_tars(data, members, size=2):
@@ -167,47 +154,6 @@ def encoded(clip_id, form):
     content = io.BytesIO()
     sf.write(content, tone(clip_id), 16000, format=form)
     return content.getvalue()
-
-
-def labels_of(clip_id, forms):
-    """Labels of a clip, in one of the forms that a shard may have."""
-    position = (*TRAIN, *EVAL).index(clip_id) % 2
-    music, speech = forms
-    return [speech, music] if position else music
-
-
-@pytest.mark.parametrize(
-    "labels, extracted",
-    [
-        (lambda i: {"cls": labels_of(i, (137, 0))}, True),
-        (lambda i: {"tags": labels_of(i, ("Music", "Speech"))}, False),
-    ],
-)
-def test_shards_with_labels(prepare, tmp_path, labels, extracted):
-    """They need no other file."""
-    data, save = tmp_path / "data", tmp_path / "save"
-
-    def members(clip_id):
-        yield f"x/{clip_id}.json", json.dumps(labels(clip_id)).encode()
-        yield f"x/{clip_id}.flac", encoded(clip_id, "FLAC")
-
-    write_tars(data / "data", members)
-    if extracted:
-        for path in (data / "data").iterdir():
-            with tarfile.open(path) as tar:
-                tar.extractall(data / path.stem[:-2], filter="data")
-            path.unlink()
-        for folder in (data / "bal_train", data / "eval"):
-            for path in (folder / "x").iterdir():
-                path.rename(folder / path.name)
-            (folder / "x").rmdir()
-    prepare(data, save)
-    assert check(save) is None
-    classes = (save / "classes.csv").read_text("utf-8").splitlines()
-    assert len(classes) == 528 and classes[138] == f"137,{MUSIC},Music"
-    prepare(data, tmp_path / "shards", **SHARDS)
-    rows = read_rows(tmp_path / "shards/train.csv")
-    assert set(TRAIN) == {*rows, *read_rows(tmp_path / "shards/valid.csv")}
 
 
 def test_shards_of_listed_clips(prepare, tmp_path):
@@ -234,11 +180,8 @@ def test_shards_of_listed_clips(prepare, tmp_path):
         prepare(data, tmp_path / "damaged")
 
 
-@pytest.mark.parametrize(
-    "cut, form",
-    [("auto", "webdataset"), ("auto", "flac"), ("yes", "flac"), ("no", "flac")],
-)
-def test_whole_recordings(prepare, tmp_path, cut, form):
+@pytest.mark.parametrize("form", ["webdataset", "flac"])
+def test_whole_recordings(prepare, tmp_path, form):
     data, save = tmp_path / "data", tmp_path / "save"
     write_lists(data, start=4)
     first, short, named, clip = TRAIN
@@ -251,12 +194,10 @@ def test_whole_recordings(prepare, tmp_path, cut, form):
     for name, content in samples.values():
         (data / name).parent.mkdir(exist_ok=True)
         sf.write(data / name, content, 16000)
-    options = {**SHARDS, "format": form, "cut_segments": cut}
+    options = {**SHARDS, "format": form}
     prepare(data, save, valid_fraction=1e-9, **options)
-    starts = dict.fromkeys((first, *EVAL), 0 if cut == "no" else 4)
-    starts[named] = 0
-    if cut != "yes":
-        starts[short] = starts[clip] = 0
+    starts = dict.fromkeys((first, *EVAL), 4)
+    starts.update(dict.fromkeys((named, short, clip), 0))
     found = {p.stem: sf.read(p)[0] for p in save.glob("flac/*")}
     for path in save.glob("shards/*.tar"):
         with tarfile.open(path) as tar:
@@ -267,10 +208,7 @@ def test_whole_recordings(prepare, tmp_path, cut, form):
     assert {i: round(32 * x[0], 2) for i, x in found.items()} == starts
     assert {len(x) for i, x in found.items() if i != short} == {160000}
     report = read_report(save)
-    splits = report["splits"].values()
-    assert sum(split["cut"] for split in splits) == (0 if cut == "no" else 3)
-    skipped = {clip["id"] for clip in report["skipped"]}
-    assert skipped == ({short, clip} if cut == "yes" else set())
+    assert not report["skipped"]
 
 
 @pytest.mark.parametrize(

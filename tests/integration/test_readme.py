@@ -97,12 +97,12 @@ def test_what_python_blocks_import_exists(page):
                 assert hasattr(module, each), (name, each)
 
 
-def test_the_parts_of_the_readme_run():
+def test_the_parts_of_the_package_run():
     [code] = [
         block
-        for language, block in blocks("README.md")
-        if language == "python" and "SpecMask" in block
+        for language, block in blocks("docs/paper.md")
+        if language == "python" and "KaldiFbank" in block
     ]
     values = {}
-    exec(compile(code, "README.md", "exec"), values)
+    exec(compile(code, "paper.md", "exec"), values)
     assert values["embeddings"].shape == (2, 1, 768)

@@ -1,4 +1,4 @@
-"""Runs a small plan of the study, one model trained from another.
+"""Runs a small plan of the study, and measures what it has stored.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,42 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 import yaml
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 WORDS = {"yes": 400, "no": 1600, "up": 900}  # Hz
-ROWS = [
-    {"label": "source", "model": "fftp", "data": "one"},
-    {
-        "label": "blocks",
-        "model": "fftp",
-        "data": "two",
-        "uses": {"blocks": "source"},
-        "options": {"strides": [8, 16]},
-    },
-    {
-        "label": "stride 16",
-        "model": "fftp",
-        "data": "two",
-        "uses": {"model": "blocks"},
-        "options": {"strides": [8, 16], "stride_frames": 16},
-    },
-]
 PLAN = {
     "recipe": "recipes/SpeechCommands/train.py",
     "prepare": "recipes/SpeechCommands/speechcommands_prepare.py",
     "base": "hparams/speechcommands/ast_fftp.yaml",
     "metric": "accuracy",
     "seconds": 1.0,
-    "n_classes": 2,
+    "n_classes": 3,
     "margin": 1.0,
     "groups": "speakers",
     "start_seconds": 6,
-    "data": {
-        "one": {"words": ["yes", "up"]},
-        "two": {"words": ["yes", "no"], "clips": 5},
-    },
     "options": {
         "task": "folders",
         "batch_size": 8,
@@ -69,7 +47,16 @@ PLAN = {
         "all": {
             "title": "Models",
             "folds": 1,
-            "rows": [{"epochs": 1, **row} for row in ROWS],
+            "rows": [
+                {"label": "stride 8", "model": "fftp", "epochs": 2},
+                {
+                    "label": "stride 16",
+                    "model": "fftp",
+                    "epochs": 2,
+                    "options": {"stride_frames": 16},
+                    "against": "stride 8",
+                },
+            ],
         }
     },
 }
@@ -90,34 +77,46 @@ def write_words(folder):
 
 
 @pytest.mark.slow
-def test_a_plan_is_run_and_stored(tmp_path, monkeypatch):
+def test_a_plan_is_run_stored_and_measured(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
-    from study.plan import find_plan
+    from study.plan import Plan
+    from study.report import measure, plan_page
     from study.run import Study
 
     write_words(tmp_path / "data")
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(PLAN), "utf-8")
-    plan = find_plan(str(tmp_path / "plan.yaml"))
-    study = Study(
-        plan, tmp_path / "data", tmp_path / "work", tmp_path / "results"
-    )
-    runs = {run.name.removeprefix("all: "): run for run in plan.runs()}
-    assert study.execute(runs["stride 16"])  # and first what it needs
-    assert all(study.is_done(run) for run in runs.values())
+    plan = Plan(str(tmp_path / "plan.yaml"), tmp_path)
+    (tmp_path / "work").mkdir()
+    study = Study(plan, tmp_path / "data", tmp_path / "work")
+    small, large = sorted(plan.runs(), key=lambda run: run.row.label)
+    assert study.execute(large)
+    [partial] = measure(plan)["contrasts"]["all"].values()
+    assert partial == {
+        "against": "stride 8",
+        "folds": 0,
+        "p": None,
+        "finding": "not complete",
+    }
+    assert study.execute(small) and study.execute(small)
 
-    rows = {name: study.results.find(run) for name, run in runs.items()}
-    for name, run in runs.items():
-        scores = study.results.scores(run)
+    rows = plan.rows()
+    assert list(rows) == [plan.digest(large), plan.digest(small)]
+    for run in (large, small):
+        scores, row = plan.scores(run), plan.find(run)
         hits = scores.probs.argmax(1) == scores.targets.argmax(1)
-        assert rows[name]["value"] == pytest.approx(hits.mean())
+        assert row["value"] == pytest.approx(hits.mean())
         groups = [clip.split("_")[1] for clip in scores.ids.tolist()]
         assert scores.groups.tolist() == groups
-    assert rows["blocks"]["clips"]["train"] == 10
-    assert rows["stride 16"]["macs"] < rows["blocks"]["macs"]
-    assert rows["stride 16"]["trained"] == rows["blocks"]["run"]
+        assert len(row["curve"]) == row["epochs"] == 2
+        macs = 3 * row["macs"] * row["clips"]["train"] * 2
+        assert row["training_macs"] == macs
+    assert plan.find(small)["macs"] < plan.find(large)["macs"]
 
-    source = study.folder(runs["source"]) / "inference/embedding_model.ckpt"
-    source = torch.load(source, weights_only=True)
-    start = torch.load(study.folder(runs["blocks"]) / "blocks.ckpt")
-    taken = [name for name in source if name.startswith("blocks")]
-    assert taken and all(torch.equal(start[n], source[n]) for n in taken)
+    measured = measure(plan)
+    [contrast] = measured["contrasts"]["all"].values()
+    values = [100 * plan.find(run)["value"] for run in (large, small)]
+    assert contrast["value"] == pytest.approx(values[1] - values[0])
+    assert contrast["t"] is None  # of one fold
+    text = plan_page(plan, measured)
+    for value in values:
+        assert f"| {value:.1f} [" in text

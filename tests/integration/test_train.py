@@ -159,11 +159,6 @@ def test_changed_data_are_refused(trained, data_folder, tmp_path):
             id="balanced",
             marks=pytest.mark.slow,
         ),
-        pytest.param(
-            {"ckpt_interval_steps": 2, "dynamic_batching": True},
-            id="by-length",
-            marks=pytest.mark.slow,
-        ),
     ],
 )
 def test_killed_training_ends_as_an_unbroken_one(

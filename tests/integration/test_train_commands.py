@@ -90,7 +90,6 @@ def test_results_agree_with_each_other(trained):
         for row in read_rows(folder / "history.csv")
     )
     assert metrics["valid_accuracy"] == best
-    assert (folder / "confusion.png").stat().st_size > 5000
     assert "s0_nohash_1.wav" in (folder / "prepared/skipped.csv").read_text()
 
 
@@ -102,7 +101,7 @@ def test_exported_model_gives_the_measured_accuracy(trained, words):
     stock = EncoderClassifier.from_hparams(model)
     hits, rows = 0, read_rows(folder / "prepared/test.csv")
     for row in rows:
-        path = row["wav"].replace("$data_folder", str(words))
+        path = row["wav"].replace("$data_root", str(folder / "prepared"))
         tags = tagger.tag_file(path, top_k=3)
         assert sum(tag.probability for tag in tags) == pytest.approx(1)
         wav = torch.from_numpy(sf.read(path, dtype="float32")[0])

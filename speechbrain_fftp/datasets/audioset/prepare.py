@@ -16,7 +16,7 @@ from speechbrain_fftp.datasets.audioset.lists import (
 )
 from speechbrain_fftp.datasets.audioset.shard_files import (
     AudioShards,
-    read_labels,
+    read_parquet_clips,
 )
 from speechbrain_fftp.datasets.convert import AudioFiles
 from speechbrain_fftp.datasets.manifests import (
@@ -32,7 +32,6 @@ SEGMENT_LISTS = {
 }
 UNBALANCED_LIST = "unbalanced_train_segments.csv"
 CSV_URL = "http://storage.googleapis.com/us_audioset/youtube_corpus/v1/csv"
-CUT_SEGMENTS = ("auto", "yes", "no")
 
 
 def prepare_audioset(
@@ -44,7 +43,6 @@ def prepare_audioset(
     unbalanced=False,
     format="flac",
     clips_per_shard=1000,
-    cut_segments="auto",
     allow_missing=0.2,
     num_workers=None,
     skip_prep=False,
@@ -75,10 +73,6 @@ def prepare_audioset(
         ``shards/*.tar`` in place of single files.
     clips_per_shard : int
         Number of clips per tar shard; a thousand are about 200 MB.
-    cut_segments : str or bool
-        Whether to cut segments out of whole recordings: ``yes``, ``no``, or
-        ``auto``, by the duration of each file. Files that are named after the
-        start of their segment are clips in any case.
     allow_missing : float
         Fraction of the clips of a split that may have no audio.
     num_workers : int, optional
@@ -104,18 +98,8 @@ def prepare_audioset(
     """
     if skip_prep:
         return
-    cut_segments = {True: "yes", False: "no"}.get(cut_segments, cut_segments)
-    if cut_segments not in CUT_SEGMENTS:
-        raise ValueError(
-            f"cut_segments is {cut_segments!r}, not one of {CUT_SEGMENTS}"
-        )
     prepare_clips(
-        functools.partial(
-            open_audioset,
-            data_folder,
-            unbalanced=unbalanced,
-            cut_segments=cut_segments,
-        ),
+        functools.partial(open_audioset, data_folder, unbalanced=unbalanced),
         data_folder,
         prepared_folder,
         sample_rate=sample_rate,
@@ -125,33 +109,16 @@ def prepare_audioset(
         clips_per_shard=clips_per_shard,
         allow_missing=allow_missing,
         num_workers=num_workers,
-        # Only if it is given: folders of earlier versions stay valid
-        cut_segments=None if cut_segments == "auto" else cut_segments,
     )
 
 
 def is_audioset(data_folder):
-    """Whether a folder has AudioSet's lists, or parquet shards, or folders.
-
-    The folders have AudioSet's names of splits, and json files with labels.
-    """
+    """Whether a folder has AudioSet's lists, or parquet shards."""
     names = [CLASS_LIST, UNBALANCED_LIST, *SEGMENT_LISTS.values()]
     if any(_find(data_folder, name) for name in names):
         return True
-    shards = [search.find_shards(data_folder, ".parquet")]
-    names = (name for name in search.SPLIT_FOLDERS if "bal" in name)
-    if any(_find(data_folder, name) for name in names):
-        shards.append(search.find_shards(data_folder, ".json"))
-    return any(found[split] for found in shards for split in found if split)
-
-
-def has_tar_shards(data_folder):
-    """Whether a folder has tar files that are named after splits.
-
-    Custom data may have such files as well, so that they do not make a folder
-    AudioSet's.
-    """
-    return bool(search.find_shards(data_folder, ".tar")["train"])
+    shards = search.find_shards(data_folder, ".parquet")
+    return any(shards[split] for split in shards if split)
 
 
 def read_class_list_of(data_folder):
@@ -166,11 +133,11 @@ def _find(data_folder, name):
     return next((p for place in places for p in sorted(glob.glob(place))), None)
 
 
-def open_audioset(data_folder, *, unbalanced=False, cut_segments="auto"):
+def open_audioset(data_folder, *, unbalanced=False):
     """Finds AudioSet's classes, lists and audio; returns a DataFolder.
 
-    There are segment lists with audio files or tar shards; or else shards, or
-    folders of files, that are named after splits and hold the labels.
+    There are segment lists with audio files or tar shards; or else parquet
+    shards that are named after splits and hold the labels.
 
     Raises
     ------
@@ -191,23 +158,23 @@ def open_audioset(data_folder, *, unbalanced=False, cut_segments="auto"):
     if absent:
         problem = f"AudioSet's lists ({', '.join(absent)}; see {CSV_URL})"
     else:
-        data = _open_lists(data_folder, lists, classes, cut_segments != "no")
+        data = _open_lists(data_folder, lists, classes)
         if data.audio:
             return data
         problem = f"audio of its lists ({data.describe_files()})"
-    data = _open_labelled(data_folder, classes, unbalanced)
+    data = _open_parquet(data_folder, classes, unbalanced)
     if data is not None:
         return data
     needed = ["data/bal_train/00.parquet", "data/eval/00.parquet"]
     if unbalanced:
         needed.append("data/unbal_train/00.parquet")
     raise FileNotFoundError(
-        f"{data_folder} lacks {problem}, and parquet or tar shards of all sets"
-        f" (such as {', '.join(needed)})"
+        f"{data_folder} lacks {problem}, and parquet shards of all sets (such"
+        f" as {', '.join(needed)})"
     )
 
 
-def _open_lists(data_folder, lists, classes, cut):
+def _open_lists(data_folder, lists, classes):
     """Finds the audio of segment lists; without any, there is no ``audio``."""
     listed = {
         split: [clip for path in paths for clip in read_segments(path)]
@@ -233,7 +200,7 @@ def _open_lists(data_folder, lists, classes, cut):
             }
     for clips in listed.values():
         for i, clip in enumerate(clips):
-            if clip.start and (clip.id in found.timed or not cut):
+            if clip.id in found.timed:
                 end = clip.end - clip.start
                 clips[i] = clip._replace(start=0.0, end=end)
     paths = [path for split in lists for path in lists[split]]
@@ -248,40 +215,32 @@ def _open_lists(data_folder, lists, classes, cut):
     )
 
 
-def _open_labelled(data_folder, classes, unbalanced):
-    """Finds shards, or folders, that hold the labels as well; else None."""
-    for extension in (".parquet", ".tar", ".json"):
-        shards = search.find_shards(data_folder, extension)
-        of_unbalanced_set = shards.pop("unbalanced")
-        if not shards["train"] or not shards["eval"]:
-            continue
-        if unbalanced:
-            if not of_unbalanced_set:
-                continue
-            shards["train"] += of_unbalanced_set
-        shards = {split: paths for split, paths in shards.items() if paths}
-        shards.pop(None, None)  # in no split
+def _open_parquet(data_folder, classes, unbalanced):
+    """Finds parquet shards, which hold the labels as well; else None."""
+    found = search.find_shards(data_folder, ".parquet")
+    shards = {split: found[split] for split in SEGMENT_LISTS if found[split]}
+    if "train" not in shards or "eval" not in shards:
+        return None
+    if unbalanced:
+        if not found["unbalanced"]:
+            return None
+        shards["train"] += found["unbalanced"]
 
-        def list_clips(shards=shards):
-            listed = {s: read_labels(shards[s], classes) for s in shards}
-            _check_listed(listed, shards)
-            return listed
+    def list_clips():
+        listed = {s: read_parquet_clips(paths) for s, paths in shards.items()}
+        _check_listed(listed, shards)
+        return listed
 
-        files = [path for paths in shards.values() for path in paths]
-        if extension == ".json":
-            files = [
-                os.path.join(folder, name)
-                for folder in files
-                for name in os.listdir(folder)
-            ]
-        return DataFolder(
-            folder=data_folder,
-            classes=classes,
-            list_clips=list_clips,
-            audio={split: AudioShards(shards[split]) for split in shards},
-            files=[*_class_list(data_folder), *files],
-        )
-    return None
+    return DataFolder(
+        folder=data_folder,
+        classes=classes,
+        list_clips=list_clips,
+        audio={split: AudioShards(paths) for split, paths in shards.items()},
+        files=[
+            *_class_list(data_folder),
+            *(path for paths in shards.values() for path in paths),
+        ],
+    )
 
 
 def _class_list(data_folder):

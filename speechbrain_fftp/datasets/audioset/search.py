@@ -8,7 +8,6 @@ import functools
 import logging
 import os
 import re
-from collections import Counter
 from typing import NamedTuple
 
 from tqdm import tqdm
@@ -29,23 +28,13 @@ SPLIT_FOLDERS = {
 }
 # What download tools make of an id: 11 characters, which may begin with a Y
 # and hold digits and _; times are in seconds or milliseconds
-TIMES = r"(?:_(?P<start>\d+(?:\.\d+)?)(?:[_-](?P<end>\d+(?:\.\d+)?))?)?"
-NAMES = {
-    "ID": re.compile(rf"(?P<Y>Y?)(?P<id>[\w-]{{11}}){TIMES}", re.ASCII),
-    "[ID]": re.compile(
-        r".*(?P<Y>)\[(?P<id>[\w-]{11})\]"
-        r"(?:-\[(?P<start>\d+)-(?P<end>\d+)\])?",
-        re.ASCII | re.DOTALL,
-    ),
-}
+NAME = re.compile(
+    r"Y?(?P<id>[\w-]{11})"
+    r"(?:_(?P<start>\d+(?:\.\d+)?)(?:[_-]\d+(?:\.\d+)?)?)?",
+    re.ASCII,
+)
 FORMATS = {extension: i for i, extension in enumerate(AUDIO_EXTENSIONS)}
 PROGRESS_SECONDS = 5  # until a search shows a progress bar
-COUNTS = (
-    "files",
-    "not_listed",
-    "of_another_segment",
-    "further_files_of_a_clip",
-)
 
 
 class FoundFiles(NamedTuple):
@@ -89,17 +78,15 @@ def find_shards(data_folder, extension):
 
     They are named after their split (``train-00000-of-00052.parquet``) or in a
     folder that is (``data/bal_train/00.parquet``), at most two folders down.
-    The split of other names is None. Json files stand for their folders.
+    The split of other names is None.
     """
-    shards = {split: set() for split in (*SPLIT_FOLDERS.values(), None)}
+    shards = {split: [] for split in (*SPLIT_FOLDERS.values(), None)}
     for folder, split, files in walk(str(data_folder), max_depth=2):
-        for file in filter(lambda name: name.endswith(extension), files):
-            if extension == ".json":
-                shards[split].add(folder)
-            else:
+        for file in files:
+            if file.endswith(extension):
                 begins = next(filter(file.startswith, SPLIT_FOLDERS), None)
                 path = os.path.join(folder, file)
-                shards[split or SPLIT_FOLDERS.get(begins)].add(path)
+                shards[split or SPLIT_FOLDERS.get(begins)].append(path)
     return {split: sorted(paths) for split, paths in shards.items()}
 
 
@@ -108,12 +95,12 @@ def find_audio(data_folder, wanted):
 
     ``wanted`` maps each id to its split and to the start of its segment. Of
     several files of a clip, those in a folder of its split come first, then
-    those in no split's folder, short names, and formats in their usual order.
+    those in no split's folder, then formats in their usual order.
     """
     best = {}
     candidates = []
     unlisted = None
-    counts = dict.fromkeys(COUNTS, 0)
+    counts = {"files": 0, "not_listed": 0, "of_another_segment": 0}
     files = (
         (folder, split, *os.path.splitext(file))
         for folder, split, names in walk(str(data_folder))
@@ -126,7 +113,7 @@ def find_audio(data_folder, wanted):
         if order is None:
             continue
         counts["files"] += 1
-        clip_id, name, start = read_name(stem, wanted)
+        clip_id, start = read_name(stem, wanted)
         path = os.path.join(folder, stem + extension)
         if clip_id is None:
             counts["not_listed"] += 1
@@ -142,34 +129,25 @@ def find_audio(data_folder, wanted):
             place = 1
         else:
             place = 0 if split == listed_split else 2
-        rank = (place, len(name), order, path, name, start is not None)
-        counts["further_files_of_a_clip"] += clip_id in best
+        rank = (place, order, path, start is not None)
         best[clip_id] = min(rank, best.get(clip_id, rank))
-    ranks = best.values()
-    counts["in_the_folder_of_another_split"] = sum(r[0] == 2 for r in ranks)
-    names = dict(sorted(Counter(rank[4] for rank in ranks).items()))
     return FoundFiles(
-        paths={i: rank[3] for i, rank in best.items()},
-        timed={i for i, rank in best.items() if rank[-1]},
+        paths={clip_id: path for clip_id, (_, _, path, _) in best.items()},
+        timed={clip_id for clip_id, (*_, is_timed) in best.items() if is_timed},
         candidates=candidates,
-        counts={"names": names, **counts},
+        counts=counts,
         unlisted=unlisted,
     )
 
 
 def read_name(stem, ids):
-    """The id, form (such as YID_START_END) and start in a name, or Nones."""
+    """The id and the start in a file's name; None for what it lacks."""
     if stem in ids:
-        return stem, "ID", None
-    for name, form in NAMES.items():
-        found = form.fullmatch(stem)
-        if found and found["id"] in ids:
-            times = [
-                f"_{time.upper()}" for time in ("start", "end") if found[time]
-            ]
-            name = "".join([found["Y"], name, *times])
-            return found["id"], name, found["start"]
-    return None, None, None
+        return stem, None
+    found = NAME.fullmatch(stem)
+    if found and found["id"] in ids:
+        return found["id"], found["start"]
+    return None, None
 
 
 def _is_start(number, start):

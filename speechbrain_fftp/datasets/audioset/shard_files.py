@@ -1,20 +1,16 @@
-"""Reads parquet and tar shards, as published or written by other tools.
+"""Reads parquet shards with audio and labels, and tar shards with audio.
 
-In a tar shard (WebDataset's format), the files of a clip have the same name but
-for the extension: audio, and json or cls with its labels. A folder of such
-files counts as a shard, too. There are no start times: every clip is the first
-10 seconds of its audio.
+The files in a tar shard (WebDataset's format) are named after the clips. There
+are no start times: every clip is the first 10 seconds of its audio.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import contextlib
-import json
 import os
 import re
 import tarfile
-from pathlib import Path
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
 from speechbrain_fftp.datasets.audioset.search import read_name
@@ -34,17 +30,11 @@ COLUMNS = {
     "labels": ("lists of text", r"(large_)?list<\w+: (large_)?string.*>"),
     "audio.bytes": ("bytes", r"struct<(.*, )?bytes: (large_)?binary\b.*>"),
 }
-LABEL_KEYS = ("labels", "label", "cls", "tags")  # of a json, the first counts
-# Of a file in a tar shard, by its extension
-MAX_BYTES = {
-    **dict.fromkeys(AUDIO_EXTENSIONS, 2**30),
-    ".json": 2**20,
-    ".cls": 2**20,
-}
+MAX_BYTES = 2**30  # of a file in a tar shard
 
 
 class AudioShards:
-    """The audio of clips, in parquet shards, or in tar shards and folders.
+    """The audio of clips, in parquet or tar shards.
 
     It has the methods of ``convert.AudioFiles``.
     """
@@ -66,10 +56,10 @@ class AudioShards:
             return
         remaining = dict.fromkeys(ids)
         for path in self.paths:
-            with _open_tar(path) as members:
-                for stem, extension, read in members:
-                    clip_id, *_ = read_name(stem, remaining)
-                    if clip_id is not None and extension in AUDIO_EXTENSIONS:
+            with _open_tar(path) as files:
+                for stem, read in files:
+                    clip_id, _ = read_name(stem, remaining)
+                    if clip_id is not None:
                         del remaining[clip_id]
                         yield clip_id, read()
         yield from remaining.items()
@@ -89,35 +79,13 @@ class AudioShards:
         return groups
 
 
-def read_labels(paths, classes):
-    """Lists the clips of parquet or tar shards; names in a tar are the ids."""
-    if paths[0].endswith(".parquet"):
-        return read_parquet_clips(paths)
-    clips = []
-    words = label_words(classes)
-    for path in paths:
-        mids = {}
-        with _open_tar(path) as members:
-            for stem, extension, read in members:
-                mids.setdefault(stem, ())
-                if extension not in AUDIO_EXTENSIONS:
-                    mids[stem] = parse_labels(read(), words, len(classes))
-        clips += (Clip(i, mids=labels) for i, labels in mids.items())
-    return clips
-
-
 def _ids_in_shard(path, ids):
-    """Which ids are in a shard, in its order; of a tar, those with audio."""
+    """Which ids are in a shard, in its order."""
     if path.endswith(".parquet"):
         found = [clip.id for clip in read_parquet_clips([path])]
         return [clip_id for clip_id in found if clip_id in ids]
-    with _open_tar(path) as members:
-        stems = [
-            stem
-            for stem, extension, _ in members
-            if extension in AUDIO_EXTENSIONS
-        ]
-    found = (read_name(stem, ids)[0] for stem in stems)
+    with _open_tar(path) as files:
+        found = [read_name(stem, ids)[0] for stem, _ in files]
     return list(dict.fromkeys(filter(None, found)))
 
 
@@ -187,70 +155,29 @@ def _open_parquet(path, columns):
         )
 
 
-def label_words(classes):
-    """Maps mids, display names and indices of the classes to mids."""
-    numbered = {str(i): mid for i, mid in enumerate(classes)}
-    named = {name: mid for mid, name in classes.items()}
-    return {**numbered, **named, **{mid: mid for mid in classes}}
-
-
-def parse_labels(content, words, num_classes):
-    """Turns the json or cls of a clip into mids; () if it has no labels.
-
-    Labels are ``words``, alone or in a list, or a list of one 0 or 1 per class.
-    A word that is unknown is returned as it is.
-    """
-    text = content.decode("utf-8", "replace").strip()
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = [] if text[:1] in ("{", "[") else text  # a damaged json
-    if isinstance(value, dict):
-        value = next((value[key] for key in LABEL_KEYS if key in value), [])
-    if isinstance(value, str) and value not in words:
-        value = re.split("[,;] *", value)
-    value = [str(v) for v in (value if isinstance(value, list) else [value])]
-    if len(value) == num_classes and set(value) <= {"0", "1"}:
-        value = [str(i) for i, present in enumerate(value) if present == "1"]
-    return unique(words.get(label, label) for label in value)
-
-
 @contextlib.contextmanager
 def _open_tar(path):
-    """Opens a tar file, or a folder; errors name it.
+    """Opens a tar file; yields an iterator of its audio files.
 
-    Yields an iterator of name, extension and reader of its audio and labels.
+    They are given by their name without extension, and a function that reads
+    them. Errors name the tar file.
     """
     try:
-        if os.path.isdir(path):
-            names = (Path(path, name) for name in sorted(os.listdir(path)))
-            yield _known(
-                (f.name, f.stat().st_size, f.read_bytes) for f in names
-            )
-            return
         with tarfile.open(path, "r:") as tar:
-            files = filter(tarfile.TarInfo.isreg, _members_of(tar))
-            yield _known(
-                (f.name, f.size, tar.extractfile(f).read) for f in files
-            )
+            yield _audio_in(tar)
     except SHARD_ERRORS as err:
         raise ValueError(
             f"{path} is damaged or not a tar file, fetch it again ({err})"
         )
 
 
-def _known(members):
+def _audio_in(tar):
     """Yields what ``_open_tar`` describes; too large files are left out."""
-    for path, size, read in members:
-        stem, extension = os.path.splitext(os.path.basename(path))
-        if size <= MAX_BYTES.get(extension.lower(), -1):
-            yield stem, extension.lower(), read
-
-
-def _members_of(tar):
-    """Yields the members of a tar, without keeping them in memory."""
     for member in iter(tar.next, None):
         tar.members = []  # tarfile would keep them all
         if member.size < 0:  # the next header would be before this one
             raise tarfile.ReadError("a file of negative size")
-        yield member
+        stem, extension = os.path.splitext(os.path.basename(member.name))
+        is_audio = extension.lower() in AUDIO_EXTENSIONS
+        if member.isreg() and is_audio and member.size <= MAX_BYTES:
+            yield stem, tar.extractfile(member).read

@@ -1,4 +1,4 @@
-"""Prepares Speech Commands: checks its clips and writes manifests.
+"""Prepares Speech Commands: converts its clips and writes manifests.
 
 The data folder is that of the data set, version 2: one folder per word with
 clips SPEAKER_nohash_NUMBER.wav (or flac), _background_noise_, and the lists
@@ -11,8 +11,7 @@ three tasks:
 * folders: each folder is a class, for custom words.
 
 Without the two lists, the clips are split by speaker with the rule that made
-the official lists. The test set of task 12 is also published on its own, as
-speech_commands_test_set_v0.02.tar.gz: --test_set FILE_OR_FOLDER tests on it.
+the official lists.
 
 Dataset: https://arxiv.org/abs/1804.03209
 
@@ -26,7 +25,7 @@ import os
 from collections import Counter, namedtuple
 
 from speechbrain_fftp.dataio.files import write_csv
-from speechbrain_fftp.datasets import prepared
+from speechbrain_fftp.datasets import convert, prepared
 from speechbrain_fftp.datasets.manifests import check_class_names, read_table
 from speechbrain_fftp.datasets.names import clip_ids, text_digest
 from speechbrain_fftp.datasets.speech_commands import clips, lists
@@ -37,7 +36,7 @@ logger = logging.getLogger(__name__)
 ARCHIVE_URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
 TABLES = ("train.csv", "valid.csv", "test.csv", "classes.csv", "skipped.csv")
 # Not written again after a kill
-RESUMED = ("flac", "flac_test", "unpacked", "unpacked_test")
+RESUMED = ("flac", "unpacked")
 FOLDERS = (*RESUMED, "silence", "noise")
 Row = namedtuple("Row", "ID duration wav label path")  # the path is not written
 
@@ -49,16 +48,14 @@ def prepare_speech_commands(
     sample_rate=16000,
     clip_seconds=1.0,
     skip_prep=False,
-    test_set=None,
 ):
-    """Checks the clips and writes the manifests of the recipe.
+    """Converts the clips and writes the manifests of the recipe.
 
-    Writes ``train.csv``, ``valid.csv`` and ``test.csv``, with paths that start
-    with ``$data_folder`` (clips used where they are) or ``$data_root`` (those
-    in the prepared folder: ``flac/`` for converted clips, ``silence/``,
-    ``unpacked/``), ``classes.csv``, ``skipped.csv`` with each file that cannot
-    be used and why, and ``noise/NAME.flac``, the training part of each
-    background recording. Returns at once if the prepared folder is complete.
+    Writes ``flac/ID.flac``, ``silence/``, ``train.csv``, ``valid.csv`` and
+    ``test.csv``, with paths relative to ``$data_root``, the prepared folder,
+    ``classes.csv``, ``skipped.csv`` with each file that cannot be used and why,
+    and ``noise/NAME.flac``, the training part of each background recording.
+    Returns at once if the prepared folder is complete.
 
     Arguments
     ---------
@@ -74,9 +71,6 @@ def prepare_speech_commands(
         Maximum clip length; only the beginning of longer clips is used.
     skip_prep : bool
         Whether to do nothing.
-    test_set : str, optional
-        Folder or archive of the published test set of task 12, which replaces
-        the test split. Its clips are used where they are (``$test_set``).
 
     Raises
     ------
@@ -113,13 +107,6 @@ def prepare_speech_commands(
         "data_folder": os.path.abspath(data_folder),
     }
     source = _source_state(data_folder, prepared_folder)
-    if test_set is not None:
-        if task != "12":
-            raise ValueError(f"test_set is for task 12, not {task}")
-        settings["has_test_set"] = True
-        settings["test_set"] = os.path.abspath(test_set)
-        state = _source_state(test_set, prepared_folder, "unpacked_test")
-        source = None if None in (source, state) else f"{source}; {state}"
     with prepared.prepare_folder(
         prepared_folder, settings, source, TABLES, FOLDERS, RESUMED
     ) as todo:
@@ -131,23 +118,10 @@ def prepare_speech_commands(
         recordings = data.add_noise()
         for split in lists.COMMAND_SPLITS if task == "12" else ():
             data.add_others(split, pool, recordings)
-        if test_set is not None:
-            test = _Clips(
-                test_set,
-                prepared_folder,
-                sample_rate,
-                clip_seconds,
-                is_test=True,
-            )
-            test.add_words("12")
-            data.rows["test"] = test.rows["test"]
-            data.num_trimmed += test.num_trimmed
-            for path, reason in test.skipped.items():
-                data.skipped[f"test set: {path}"] = reason
         data.write(classes)
 
 
-def _source_state(data_folder, prepared_folder, unpacked="unpacked"):
+def _source_state(data_folder, prepared_folder):
     """State of the archive, or of the clips and lists of the data folder."""
     if os.path.realpath(data_folder) == os.path.realpath(prepared_folder):
         raise ValueError(f"{data_folder} is the data: save to another folder")
@@ -160,10 +134,10 @@ def _source_state(data_folder, prepared_folder, unpacked="unpacked"):
         names = [*lists.SPLIT_LISTS.values(), *itertools.chain(*words.values())]
         paths = (os.path.join(data_folder, name) for name in names)
         return prepared.source_state(paths, data_folder)
-    if lists.is_archive(data_folder) and os.path.isdir(
-        f"{prepared_folder}/{unpacked}"
-    ):
-        return None  # the archive was deleted after it was unpacked
+    unpacked = os.path.join(prepared_folder, "unpacked")
+    is_unpacked = lists.is_archive(data_folder) and os.path.isdir(unpacked)
+    if prepared.is_complete(prepared_folder) or is_unpacked:
+        return None  # the data were deleted afterwards
     raise FileNotFoundError(
         f"data_folder {data_folder} is neither a folder with one folder per"
         f" word nor an archive such as that from {ARCHIVE_URL}"
@@ -173,23 +147,11 @@ def _source_state(data_folder, prepared_folder, unpacked="unpacked"):
 class _Clips:
     """Collects the usable clips of each split, and what is skipped."""
 
-    def __init__(
-        self,
-        data_folder,
-        prepared_folder,
-        sample_rate,
-        clip_seconds,
-        is_test=False,
-    ):
+    def __init__(self, data_folder, prepared_folder, sample_rate, clip_seconds):
         """Lists the files and assigns the clips to splits."""
-        self.place = "$test_set" if is_test else "$data_folder"
-        suffix = "_test" if is_test else ""
-        self.flac = f"flac{suffix}"
         if lists.is_archive(data_folder):
-            unpacked = f"{prepared_folder}/unpacked{suffix}"
+            unpacked = os.path.join(prepared_folder, "unpacked")
             data_folder = lists.unpack_archive(data_folder, unpacked)
-            place = os.path.relpath(data_folder, prepared_folder)
-            self.place = f"$data_root/{place.replace(os.sep, '/')}"
         self.data_folder = data_folder
         self.prepared_folder = prepared_folder
         self.sample_rate = sample_rate
@@ -200,12 +162,9 @@ class _Clips:
         self.ids = clip_ids([*paths, *self.noise])
         listed = lists.read_lists(data_folder)
         self.splits, self.skipped, doubled = lists.split_clips(paths, listed)
-        if is_test:
-            self.splits = dict.fromkeys(paths, "test")
         if doubled:
             logger.warning("%d clips in both lists: used for testing", doubled)
         self.rows = {split: [] for split in lists.COMMAND_SPLITS}
-        self.num_trimmed = 0
 
     def add_words(self, task):
         """Adds the clips of a task; returns classes, and folders to draw from.
@@ -231,26 +190,34 @@ class _Clips:
 
     def add(self, paths, label=None):
         """Adds the usable clips among some, and returns how many."""
-        ids = {path: self.ids[path] for path in paths}
-        flac = os.path.join(self.prepared_folder, self.flac)
-        usable, failed = clips.use_or_convert(
-            self.data_folder,
-            ids,
+        path_of = {self.ids[path]: path for path in paths}
+        flac = os.path.join(self.prepared_folder, "flac")
+        os.makedirs(flac, exist_ok=True)
+        converted, failed = convert.convert_clips(
+            dict.fromkeys(path_of, (self.clip_seconds, 0.0)),
+            convert.AudioFiles(
+                {
+                    clip_id: os.path.join(self.data_folder, path)
+                    for clip_id, path in path_of.items()
+                }
+            ).iter_audio,
             flac,
-            sample_rate=self.sample_rate,
-            max_seconds=self.clip_seconds,
+            self.sample_rate,
             name=label or "clips",
         )
-        self.skipped.update(failed)
-        for path, (seconds, treatments) in usable.items():
-            clip_id = self.ids[path]
-            wav = f"{self.place}/{path}"
-            if treatments is not None:
-                self.num_trimmed += "trimmed" in treatments
-                wav = f"$data_root/{self.flac}/{clip_id}.flac"
-            row = Row(clip_id, seconds, wav, label or path.split("/")[0], path)
+        for clip_id, reason in failed.items():
+            self.skipped[path_of[clip_id]] = reason
+        for clip_id, seconds in converted.items():
+            path = path_of[clip_id]
+            row = Row(
+                ID=clip_id,
+                duration=seconds,
+                wav=f"$data_root/flac/{clip_id}.flac",
+                label=label or path.split("/")[0],
+                path=path,
+            )
             self.rows[self.splits[path]].append(row)
-        return len(usable)
+        return len(converted)
 
     def add_noise(self):
         """Reads the background recordings and writes their training parts."""
@@ -322,8 +289,6 @@ class _Clips:
                 logger.warning("No clip of %s in the split %s", missing, split)
         if self.skipped:
             logger.warning("Skipped files: %s; all are in %s", summary, path)
-        if number := self.num_trimmed:
-            logger.warning("Only the beginning of %d clips is used", number)
         path = os.path.join(self.prepared_folder, "classes.csv")
         write_csv(path, ("index", "label"), enumerate(classes))
         times_seen = Counter()

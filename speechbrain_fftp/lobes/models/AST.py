@@ -249,16 +249,18 @@ class AST(torch.nn.Module):
         init_truncated(self.cls_tokens)
         init_linear(self.blocks)
 
-    def forward(self, feats, wav_lens=None):
+    def forward(self, feats, lengths=None, wav_lens=None):
         """Encodes a batch of spectrograms.
 
         Arguments
         ---------
         feats : torch.Tensor
             Normalised features ``[B, T, F]``.
-        wav_lens : torch.Tensor, optional
+        lengths : torch.Tensor, optional
             Length ``[B]`` of each clip relative to T. Only its first
-            ``round(wav_lens * T)`` frames are used.
+            ``round(lengths * T)`` frames are used.
+        wav_lens : torch.Tensor, optional
+            Former name of ``lengths``.
 
         Returns
         -------
@@ -266,8 +268,10 @@ class AST(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip, or its tokens over time
             ``[B, T', D]``, see ``pooling``.
         """
+        if lengths is None:
+            lengths = wav_lens
         # [B, T, F] -> [B, F' * T', D]
-        clips = embed_clips(self.embedding, feats, wav_lens)
+        clips = embed_clips(self.embedding, feats, lengths)
         rows = self.embedding.freq_patches
         known = self.embedding.time_patches(
             self.max_frames, clips.stride_frames

@@ -116,16 +116,18 @@ class ATST(torch.nn.Module):
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
         init_linear(self.blocks)
 
-    def forward(self, feats, wav_lens=None):
+    def forward(self, feats, lengths=None, wav_lens=None):
         """Encodes a batch of spectrograms.
 
         Arguments
         ---------
         feats : torch.Tensor
             Features ``[B, T, F]``.
-        wav_lens : torch.Tensor, optional
+        lengths : torch.Tensor, optional
             Length ``[B]`` of each clip relative to T. Only its first
-            ``round(wav_lens * T)`` frames are used.
+            ``round(lengths * T)`` frames are used.
+        wav_lens : torch.Tensor, optional
+            Former name of ``lengths``.
 
         Returns
         -------
@@ -134,7 +136,9 @@ class ATST(torch.nn.Module):
             each clip, see ``pooling``.
         """
         self.embedding.check_features(feats)
-        feats, n_frames = trim_padding(feats, wav_lens)
+        if lengths is None:
+            lengths = wav_lens
+        feats, n_frames = trim_padding(feats, lengths)
         B, T, _ = feats.shape
         if self.bin_norm is not None:
             own = None if n_frames is None else length_mask(n_frames, T)

@@ -166,16 +166,18 @@ class AuM(torch.nn.Module):
         for block in self.blocks:  # smaller outputs in deeper stacks
             block.mixer.out_proj.weight.data /= math.sqrt(depth)
 
-    def forward(self, feats, wav_lens=None):
+    def forward(self, feats, lengths=None, wav_lens=None):
         """Encodes a batch of spectrograms.
 
         Arguments
         ---------
         feats : torch.Tensor
             Normalised features ``[B, T, F]``.
-        wav_lens : torch.Tensor, optional
+        lengths : torch.Tensor, optional
             Length ``[B]`` of each clip relative to T. Only its first
-            ``round(wav_lens * T)`` frames are used.
+            ``round(lengths * T)`` frames are used.
+        wav_lens : torch.Tensor, optional
+            Former name of ``lengths``.
 
         Returns
         -------
@@ -183,8 +185,10 @@ class AuM(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip, or its tokens over time
             ``[B, T', D]``, see ``pooling``.
         """
+        if lengths is None:
+            lengths = wav_lens
         # [B, T, F] -> [B, F' * T', D]
-        clips = embed_clips(self.embedding, feats, wav_lens)
+        clips = embed_clips(self.embedding, feats, lengths)
         tokens = clips.tokens
         if self.bidirectional:
             known = self.embedding.time_patches(

@@ -92,16 +92,18 @@ class CED(torch.nn.Module):
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
         init_linear(self.blocks)
 
-    def forward(self, feats, wav_lens=None):
+    def forward(self, feats, lengths=None, wav_lens=None):
         """Encodes a batch of spectrograms.
 
         Arguments
         ---------
         feats : torch.Tensor
             Features ``[B, T, F]`` in decibels.
-        wav_lens : torch.Tensor, optional
+        lengths : torch.Tensor, optional
             Length ``[B]`` of each clip relative to T. Only its first
-            ``round(wav_lens * T)`` frames are used.
+            ``round(lengths * T)`` frames are used.
+        wav_lens : torch.Tensor, optional
+            Former name of ``lengths``.
 
         Returns
         -------
@@ -109,7 +111,9 @@ class CED(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip.
         """
         self.embedding.check_features(feats)
-        feats, n_frames = trim_padding(feats, wav_lens)
+        if lengths is None:
+            lengths = wav_lens
+        feats, n_frames = trim_padding(feats, lengths)
         B, T, F = feats.shape
         if n_frames is None and torch.compiler.is_compiling():
             n_frames = torch.full((B,), T, device=feats.device)

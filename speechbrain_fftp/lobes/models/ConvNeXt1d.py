@@ -202,16 +202,18 @@ class ConvNeXt1d(torch.nn.Module):
         if pooling == "mean+std":
             self.statistics = StatisticsPooling(embed_dim, 3 * embed_dim)
 
-    def forward(self, feats, wav_lens=None):
+    def forward(self, feats, lengths=None, wav_lens=None):
         """Encodes a batch of spectrograms.
 
         Arguments
         ---------
         feats : torch.Tensor
             Normalised features ``[B, T, F]``.
-        wav_lens : torch.Tensor, optional
+        lengths : torch.Tensor, optional
             Length ``[B]`` of each clip relative to T. Only its first
-            ``round(wav_lens * T)`` frames are used.
+            ``round(lengths * T)`` frames are used.
+        wav_lens : torch.Tensor, optional
+            Former name of ``lengths``.
 
         Returns
         -------
@@ -219,8 +221,10 @@ class ConvNeXt1d(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip, or its tokens ``[B, N, D]``,
             see ``pooling``.
         """
+        if lengths is None:
+            lengths = wav_lens
         # [B, T, F] -> [B, N, D]
-        clips = embed_clips(self.embedding, feats, wav_lens)
+        clips = embed_clips(self.embedding, feats, lengths)
         tokens = self.stem_norm(clips.tokens)
         for block in self.blocks:
             tokens = block(tokens, clips.valid)

@@ -129,34 +129,6 @@ def test_bins_that_are_no_multiple_of_the_grid():
     assert error.abs().max() <= 32
 
 
-@pytest.mark.parametrize("frames, budget, patch", SETTINGS)
-def test_masks_off_the_grid_are_those_on_it_moved(frames, budget, patch):
-    on = draw(SpecMask(budget, 0.7, patch), 64, frames)
-    off = draw(SpecMask(budget, 0.7, patch, aligned=False), 64, frames)
-    whole = frames // patch[0] * patch[0]
-    assert not off[:, whole:].any()
-    moves = set()
-    for before, after in zip(on[:, :whole], off[:, :whole]):
-        found = [
-            (t, f)
-            for t in range(1, patch[0])
-            for f in range(1, patch[1])
-            if torch.equal(before.roll((-t, -f), (0, 1)), after)
-        ]
-        assert found
-        moves.update(found)
-    assert len(moves) >= min(20, (patch[0] - 1) * (patch[1] - 1))
-
-
-def test_masks_off_the_grid_keep_to_each_clips_frames():
-    lengths = torch.tensor([1.0, 0.53, 0.1])
-    mask = SpecMask(0.25, 0.7, (5, 16), aligned=False)
-    masked = draw(mask, 3, 200, lengths=lengths)
-    for clip, frames in zip(masked, (200, 106, 20)):
-        assert not clip[frames:].any()
-        assert clip.sum() == pytest.approx(0.25 * frames * 128, abs=5 * 16)
-
-
 @pytest.mark.parametrize("lengths", [None, torch.tensor([1.0, 0.5, 0.8])])
 def test_no_gradient_through_the_fill(lengths):
     torch.manual_seed(0)

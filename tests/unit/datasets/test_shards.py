@@ -47,7 +47,7 @@ def prepare(folder, number, clips_per_shard):
         num_workers=1,
     )
     assert not failed
-    rows = [(i, duration, "x") for i, (duration, _) in converted.items()]
+    rows = [(i, duration, "x") for i, duration in converted.items()]
     write_csv(folder / "train.csv", ("ID", "duration", "labels"), rows)
     return folder
 

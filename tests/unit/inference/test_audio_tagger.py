@@ -206,14 +206,8 @@ def test_files_that_are_no_usable_audio_are_errors(tagger, odd_audio, name):
         assert str(path) in str(raised.value)
 
 
-@pytest.mark.parametrize("capable", [True, False])
-def test_bfloat16_is_close_to_float32(
-    tagger, exported, capable, monkeypatch, caplog
-):
-    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
-        monkeypatch.setattr(torch.cpu, name, lambda: capable)
+def test_bfloat16_is_close_to_float32(tagger, exported):
     rounded = AudioTagger.from_pretrained(exported[1], precision="bf16")
-    assert capable == ("fp32' is faster" not in caplog.text)
     wavs = 0.1 * torch.randn(2, RATE)
     expected, found = tagger.tag_batch(wavs), rounded.tag_batch(wavs)
     assert not torch.equal(found, expected)

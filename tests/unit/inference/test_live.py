@@ -14,10 +14,8 @@ import soundfile as sf
 import torch
 from small_models import CLIP, RATE, hear_levels, make_tagger
 
-from speechbrain_fftp.inference import Timeline
 from speechbrain_fftp.inference.live import stream_events
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
-from speechbrain_fftp.lobes.models.AuM import AuM
 
 
 def bursts(samples, seed):
@@ -267,40 +265,3 @@ def hears():
         return np.array([[0.8, often, 0.0]])
 
     return probabilities
-
-
-@pytest.fixture(scope="module")
-def forward_only():
-    torch.manual_seed(0)
-    tagger = make_tagger(AuM(embed_dim=32, depth=2, bidirectional=False), 4)
-    with torch.no_grad():
-        for parameter in tagger.engine.mods.classifier.parameters():
-            parameter.normal_(std=2.0)
-    return tagger
-
-
-@pytest.mark.parametrize("size", [100, 1601, 10**6])
-@pytest.mark.parametrize("hop, seconds", [(0.1, 5.2), (0.5, 4.0), (0.26, 3.33)])
-def test_steps_are_forward_of_all_so_far(forward_only, size, hop, seconds):
-    tagger, wav = forward_only, bursts(round(seconds * RATE), 5)
-    tag_batch = tagger.tag_batch
-    rows, times, frames = [], [], round(hop * 100)
-    n_frames = (len(wav) - 400) // 160 + 1
-    for last in [*range(frames, n_frames, frames), n_frames]:
-        heard = (last - 1) * 160 + 400
-        rows.append(tag_batch(torch.from_numpy(wav[:heard]))[0])
-        times.append(heard / RATE)
-    probs = torch.stack(rows).numpy()
-    threshold = np.quantile(probs, 0.6, axis=0)
-    options = threshold, 0.95 * threshold
-    times = np.array(times)
-    timeline = Timeline(times, probs, None, times[-1], 0.0, tagger.labels)
-    expected = timeline.events(*options)
-    found = stream_events(tagger, in_blocks(wav, size), None, hop, *options)
-    rows = ended(found)
-    expected = [(x.label, x.start, x.end, x.probability) for x in expected]
-    assert [row[0] for row in rows] == sorted(row[0] for row in expected)
-    for row, wanted in zip(rows, sorted(expected)):
-        assert row[1:] == pytest.approx(wanted[1:], abs=1e-3)
-        assert row[3] == pytest.approx(wanted[3], abs=1e-4)
-    assert len(rows) > 3

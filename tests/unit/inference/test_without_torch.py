@@ -25,7 +25,7 @@ class Engine:
     labels = ["loud", "quiet"]
     sample_rate, max_samples, min_samples = 16000, 32000, 400
     frame_samples, single_label, thresholds = 160, False, None
-    has_frames = can_step = False
+    has_frames = False
 
     def probabilities(self, wavs, wav_lens=None):
         loud = np.abs(wavs).mean(1)

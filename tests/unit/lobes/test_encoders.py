@@ -9,6 +9,7 @@ import inspect
 import pytest
 import torch
 
+from speechbrain.nnet.containers import LengthsCapableSequential
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.ATST import ATST
 from speechbrain_fftp.lobes.models.AuM import AuM
@@ -98,6 +99,18 @@ def test_embedding_depends_on_neither_padding_nor_other_clips(name, fill):
         torch.testing.assert_close(out, alone, rtol=0, atol=1e-6)
     out = encoder(*pad(clips[1:4], 40, fill))
     torch.testing.assert_close(out, alone[1:4], rtol=0, atol=1e-6)
+
+
+@every_encoder
+@torch.no_grad()
+def test_lengths_arrive_through_containers_of_speechbrain(name):
+    encoder = make_encoder(name)
+    feats, lengths = random_feats(encoder, 2, 40), torch.tensor([1.0, 0.5])
+    expected = encoder(feats, lengths)
+    chain = LengthsCapableSequential(torch.nn.Identity(), encoder)
+    torch.testing.assert_close(chain(feats, lengths), expected, rtol=0, atol=0)
+    former = encoder(feats, wav_lens=lengths)
+    torch.testing.assert_close(former, expected, rtol=0, atol=0)
 
 
 @every_encoder

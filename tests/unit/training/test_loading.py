@@ -47,18 +47,6 @@ def test_class_balanced(dataset):
     assert len(list(options(dataset, class_balanced=True)["sampler"])) == 3
 
 
-def test_dynamic_batching(dataset):
-    sampler = options(dataset, dynamic_batching=True, bucket_boundaries=[5.0])[
-        "batch_sampler"
-    ]
-    assert sorted(map(sorted, sampler)) == [[0, 1], [2]]
-
-
-def test_options_that_exclude_each_other(dataset):
-    with pytest.raises(ValueError, match="class_balanced"):
-        options(dataset, class_balanced=True, dynamic_batching=True)
-
-
 def test_class_prior(dataset):
     """Before any training, each class has the probability of its labels."""
     encoder = CategoricalEncoder()

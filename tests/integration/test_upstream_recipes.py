@@ -1,0 +1,90 @@
+"""Tests of the exported recipes, from recordings of words to decisions.
+
+They need a SpeechBrain source tree, with SpeechBrain's own recipes:
+``SB_SRC=DIR python -m pytest -m slow tests/integration/test_upstream_recipes.py``
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+import upstream
+from upstream_parts import PARTS
+
+pytestmark = pytest.mark.slow
+DATA = Path(__file__).resolve().parents[3] / "shared/data/speech_commands"
+WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+CLIPS = 40  # of each word
+GSC = "recipes/Google-speech-commands"
+YAMLS = [
+    path.rpartition("/")[2]
+    for files in PARTS.values()
+    for path in files
+    if path.startswith("hparams/stock/Google-speech-commands/inference")
+]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A SpeechBrain checkout with all parts."""
+    source = os.environ.get("SB_SRC")
+    if not source:
+        pytest.skip("SB_SRC names no SpeechBrain source tree")
+    folder = tmp_path_factory.mktemp("upstream") / "speechbrain"
+    subprocess.run(["git", "clone", "-q", source, folder], check=True)
+    for part in PARTS:
+        upstream.export(folder, part)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    """Real words as the data set has them, and clips of 0.6 s among them."""
+    if not DATA.exists():
+        pytest.skip("the spoken words are not here")
+    folder = tmp_path_factory.mktemp("GSC")
+    (folder / "train-synth").mkdir()  # counts as extracted
+    for word in WORDS:
+        (folder / word).mkdir()
+        for number, path in enumerate(sorted((DATA / word).iterdir())[:CLIPS]):
+            wav, rate = soundfile.read(path, dtype="int16")
+            wav = wav[: rate * 6 // 10] if number % 2 else wav
+            soundfile.write(folder / word / f"{path.stem}.wav", wav, rate)
+    (folder / "_background_noise_").mkdir()
+    for path in sorted((DATA / "_background_noise_").glob("*.flac")):
+        wav, rate = soundfile.read(path, dtype="int16")
+        name = f"{path.stem}.wav"
+        soundfile.write(folder / "_background_noise_" / name, wav, rate)
+    return folder
+
+
+@pytest.mark.parametrize("yaml", YAMLS)
+def test_decisions_of_inference_are_those_of_the_recipe(
+    checkout, words, tmp_path, yaml
+):
+    script = Path(__file__).with_name("upstream_decisions.py")
+    hparams = checkout / GSC / "hparams"
+    command = [sys.executable, script, checkout / GSC / "train.py"]
+    command += [hparams / yaml, hparams / "models" / yaml, words]
+    command += [tmp_path / "out", "--num_workers=0", "--embed_dim=64"]
+    command += ["--depth=2", "--batch_size=16", "--lr=0.001"]
+    # The hashes of these files' speakers are those of 10 to 20 percent
+    command += ["--validation_percentage=12", "--testing_percentage=3"]
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=checkout / GSC,
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["same"] == found["of"] >= 30
+    assert found["lengths"] > 1

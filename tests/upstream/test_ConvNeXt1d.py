@@ -1,0 +1,100 @@
+"""Tests of the convolutional encoder.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import pytest
+import torch
+
+
+def make_encoder(device, pooling="mean+std", stem_channels=0):
+    """A small ConvNeXt1d in float64 whose weights are not small."""
+    from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+    from speechbrain_fftp.nnet.patching import FFTPEmbedding
+
+    encoder = ConvNeXt1d(
+        n_mels=16,
+        embed_dim=24,
+        depth=2,
+        embedding=FFTPEmbedding(
+            16,
+            24,
+            patch_frames=11,
+            stride_frames=4,
+            stem_channels=stem_channels,
+        ),
+        max_frames=60,
+        kernel=3,
+        pooling=pooling,
+    )
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return encoder.to(device).double()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "mean+std"])
+@pytest.mark.parametrize("is_training", [False, True])
+@torch.no_grad()
+def test_embeddings_do_not_depend_on_padding(device, pooling, is_training):
+    encoder = make_encoder(device, pooling, stem_channels=3).train(is_training)
+    frames = (90, 60, 37)
+    clips = [
+        torch.randn(n, 16, dtype=torch.float64, device=device) for n in frames
+    ]
+    lengths = torch.tensor(frames, device=device)
+    results = []
+    for size, fill in ((90, 0.0), (120, torch.nan)):
+        batch = torch.full((3, size, 16), fill, dtype=torch.float64)
+        batch = batch.to(device)
+        for row, clip in zip(batch, clips):
+            row[: len(clip)] = clip
+        results.append(encoder(batch, lengths / size))
+    # SpeechBrain's statistics have noise of 1e-5, to avoid zeros
+    torch.testing.assert_close(*results, rtol=1e-3, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_stem_is_two_convolutions(device):
+    from speechbrain_fftp.nnet.patching import FFTPEmbedding
+
+    embedding = FFTPEmbedding(
+        16, 8, patch_frames=11, stride_frames=4, stem_channels=3
+    ).to(device)
+    feats = torch.randn(2, 51, 16, device=device)
+    maps = feats.transpose(1, 2).unsqueeze(1)
+    conv2d = torch.nn.functional.conv2d
+    for layer, stride in ((0, (2, 2)), (2, (2, 1))):
+        conv = embedding.stem[layer]
+        maps = conv2d(maps, conv.weight, conv.bias, stride, padding=(1, 0))
+        maps = maps.relu()
+    # A patch of 11 frames is 3 maps of the stem, 4 frames are 2 maps
+    tokens = conv2d(maps, embedding.proj.weight, embedding.proj.bias, (1, 2))
+    tokens = tokens.flatten(2).transpose(1, 2)
+    torch.testing.assert_close(embedding(feats), tokens)
+    assert tokens.shape[1] == embedding.num_patches(51)
+
+
+@torch.no_grad()
+def test_block_is_a_residual_branch(device):
+    from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXtBlock
+
+    block = ConvNeXtBlock(8, kernel=3).to(device)
+    tokens = torch.randn(2, 10, 8, device=device)
+    local = torch.nn.functional.conv1d(
+        tokens.transpose(1, 2),
+        block.conv.weight,
+        block.conv.bias,
+        padding=1,
+        groups=8,
+    )
+    expected = tokens + block.mlp(local.transpose(1, 2))
+    torch.testing.assert_close(block(tokens), expected)
+
+
+def test_square_patches_are_an_error():
+    from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+    from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
+
+    with pytest.raises(ValueError, match="bins"):
+        ConvNeXt1d(128, 24, embedding=SquarePatchEmbedding(128, 24))

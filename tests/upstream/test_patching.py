@@ -1,0 +1,88 @@
+"""Tests of patch embeddings and positions.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import pytest
+import torch
+
+
+def test_tokens_are_projected_patches(device):
+    from speechbrain_fftp.nnet.patching import (
+        FFTPEmbedding,
+        SquarePatchEmbedding,
+    )
+
+    feats = torch.rand(2, 50, 16, device=device)
+    embeddings = (
+        FFTPEmbedding(16, 8, patch_frames=7, stride_frames=3),
+        SquarePatchEmbedding(16, 8, patch_size=7, stride=4),
+    )
+    for embedding in embeddings:
+        embedding = embedding.to(device)
+        torch.nn.init.normal_(embedding.proj.bias)
+        tokens = embedding(feats)
+        assert tokens.shape[1] == embedding.num_patches(50)
+        # [B, F, T] -> [B, F', T', bins, frames] -> [B, F' * T', bins * frames]
+        patches = feats.transpose(1, 2)
+        patches = patches.unfold(
+            1, embedding.patch_bins, embedding.stride_bins
+        ).unfold(2, embedding.patch_frames, embedding.stride_frames)
+        patches = patches.flatten(3).flatten(1, 2)
+        weight = embedding.proj.weight.flatten(1)
+        expected = patches @ weight.T + embedding.proj.bias
+        torch.testing.assert_close(tokens, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "patch, stride, expected", [(10, 1, 991), (25, 5, 196), (50, 10, 96)]
+)
+def test_numbers_of_patches_are_those_of_the_paper(patch, stride, expected):
+    from speechbrain_fftp.nnet.patching import FFTPEmbedding
+
+    assert FFTPEmbedding(128, 8, patch, stride).num_patches(1000) == expected
+
+
+def test_short_clips_are_padded_to_a_patch(device):
+    from speechbrain_fftp.nnet.patching import FFTPEmbedding
+
+    embedding = FFTPEmbedding(16, 8, patch_frames=10).to(device)
+    feats = torch.rand(1, 4, 16, device=device)
+    padded = torch.nn.functional.pad(feats, (0, 0, 0, 6))
+    torch.testing.assert_close(embedding(feats), embedding(padded))
+
+
+def test_features_of_another_size_are_an_error():
+    from speechbrain_fftp.nnet.patching import FFTPEmbedding, PatchEmbedding
+
+    with pytest.raises(ValueError, match="n_mels"):
+        FFTPEmbedding(16, 8)(torch.rand(2, 30, 17))
+    with pytest.raises(ValueError, match="bins"):
+        PatchEmbedding(16, 8, patch=(4, 4), stride=(4, 8))
+
+
+def test_positions_of_long_and_short_clips(device):
+    from speechbrain_fftp.nnet.position import PositionEmbedding
+
+    position = PositionEmbedding(2, 20, 4).to(device)
+    rows = position.table.detach()
+    short = position(7)
+    torch.testing.assert_close(short[0], rows[:, :7].flatten(0, 1))
+    # A longer clip stretches the table over its own length, not its batch's
+    counts = torch.tensor([39, 20], device=device)
+    both = position(39, counts).unflatten(1, (2, 39))
+    torch.testing.assert_close(both[0, :, ::2], rows)
+    torch.testing.assert_close(both[1, :, :20], rows)
+
+
+def test_positions_of_another_length_are_interpolated_when_loaded(device):
+    from speechbrain_fftp.nnet.position import PositionEmbedding
+
+    position = PositionEmbedding(1, 20, 4).to(device)
+    other = PositionEmbedding(1, 11, 4).to(device)
+    other.load_state_dict(position.state_dict())
+    expected = torch.nn.functional.interpolate(
+        position.table.transpose(1, 2), size=11, mode="linear"
+    )
+    torch.testing.assert_close(other.table, expected.transpose(1, 2))

@@ -1,0 +1,167 @@
+"""Specifies the inference interface of audio tagging: clips with any number of
+labels.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from typing import NamedTuple
+
+from speechbrain.inference.interfaces import Pretrained
+from speechbrain.lobes.tagger import Tagger
+
+
+class Tag(NamedTuple):
+    """A label and its probability.
+
+    Arguments
+    ---------
+    label : str
+        The name of a class.
+    probability : float
+        In 0..1; those of a clip need not sum to 1.
+
+    Example
+    -------
+    >>> Tag("Speech", 0.5).label
+    'Speech'
+    """
+
+    label: str
+    probability: float
+
+
+class AudioTagger(Pretrained):
+    """A ready-to-use audio tagger.
+
+    The yaml file has the modules ``compute_features``, ``mean_var_norm``,
+    ``embedding_model`` and ``classifier``, which gives logits, and a
+    ``label_encoder``, as those of the recipe for AudioSet.
+
+    Arguments
+    ---------
+    *args, **kwargs : tuple, dict
+        See ``Pretrained``.
+
+    Example
+    -------
+    >>> from speechbrain.dataio.encoder import CategoricalEncoder
+    >>> from speechbrain.lobes.features import DatasetNormalization, KaldiFbank
+    >>> from speechbrain.lobes.models.AST import AST
+    >>> labels = CategoricalEncoder()
+    >>> labels.update_from_iterable(["Speech", "Music", "Dog"])
+    >>> tagger = AudioTagger(
+    ...     modules={
+    ...         "compute_features": KaldiFbank(),
+    ...         "mean_var_norm": DatasetNormalization(),
+    ...         "embedding_model": AST(embed_dim=24, depth=1, num_heads=2),
+    ...         "classifier": torch.nn.Linear(24, 3),
+    ...     },
+    ...     hparams={"label_encoder": labels, "sample_rate": 16000},
+    ... )
+    >>> tagger.tag_batch(torch.rand(2, 16000)).shape
+    torch.Size([2, 3])
+    """
+
+    MODULES_NEEDED = [
+        "compute_features",
+        "mean_var_norm",
+        "embedding_model",
+        "classifier",
+    ]
+    HPARAMS_NEEDED = ["label_encoder"]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.tagger = Tagger(
+            **{name: self.mods[name] for name in self.MODULES_NEEDED}
+        )
+        encoder = self.hparams.label_encoder
+        encoder.ignore_len()
+        self.labels = [encoder.ind2lab[i] for i in range(len(encoder))]
+
+    def encode_batch(self, wavs, wav_lens=None):
+        """Embeds a batch of clips.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]`` of the model's sampling rate.
+        wav_lens : torch.Tensor, optional
+            Lengths ``[B]`` relative to S; all clips fill S when absent.
+
+        Returns
+        -------
+        torch.Tensor
+            Embeddings ``[B, 1, D]``.
+        """
+        wavs = wavs.to(self.device).float()
+        if wav_lens is not None:
+            wav_lens = wav_lens.to(self.device)
+        feats, lens = self.tagger.features(wavs, wav_lens)
+        return self.mods.embedding_model(feats, lens)
+
+    def tag_batch(self, wavs, wav_lens=None):
+        """Computes the probability of each class.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]`` of the model's sampling rate.
+        wav_lens : torch.Tensor, optional
+            Lengths ``[B]`` relative to S; all clips fill S when absent.
+
+        Returns
+        -------
+        torch.Tensor
+            Probabilities ``[B, C]``.
+        """
+        embeddings = self.encode_batch(wavs, wav_lens)
+        return self.tagger.classify(embeddings).sigmoid()
+
+    def tag_file(self, path, top_k=5, threshold=0.0, **kwargs):
+        """Tags an audio file.
+
+        Arguments
+        ---------
+        path : str
+            The file.
+        top_k : int
+            Largest number of tags.
+        threshold : float
+            Lowest probability of a tag.
+        **kwargs : dict
+            Arguments of ``load_audio``.
+
+        Returns
+        -------
+        list of Tag
+            The most probable first.
+        """
+        wav = self.load_audio(path, **kwargs).unsqueeze(0)
+        probs, indices = self.tag_batch(wav)[0].sort(descending=True)
+        tags = zip(probs.tolist(), indices.tolist())
+        tags = [Tag(self.labels[i], p) for p, i in tags if p >= threshold]
+        return tags[:top_k]
+
+    def embed_file(self, path, **kwargs):
+        """Embeds an audio file.
+
+        Arguments
+        ---------
+        path : str
+            The file.
+        **kwargs : dict
+            Arguments of ``load_audio``.
+
+        Returns
+        -------
+        torch.Tensor
+            The embedding ``[D]``.
+        """
+        wav = self.load_audio(path, **kwargs).unsqueeze(0)
+        return self.encode_batch(wav)[0, 0]
+
+    def forward(self, wavs, wav_lens=None):
+        """Computes the probability of each class; see ``tag_batch``."""
+        return self.tag_batch(wavs, wav_lens)
