@@ -66,7 +66,7 @@ def add_model_options(parser):
         "--threads",
         type=number_type(int, low=1, high=1024),
         metavar="N",
-        help="CPU threads (default: one for small models, or PyTorch's)",
+        help="CPU threads (default: as many as are worth it, at most PyTorch's)",
     )
     parser.add_argument(
         "--stride",

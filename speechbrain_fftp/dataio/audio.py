@@ -9,7 +9,7 @@ import io
 import math
 import os
 import re
-from typing import List, Tuple
+from typing import Iterable, Iterator, List, Tuple
 
 import numpy as np
 import soundfile as sf
@@ -17,6 +17,7 @@ import soundfile as sf
 from speechbrain_fftp.dataio.ffmpeg import (
     FFMPEG_EXTENSIONS,
     MAX_SECONDS,
+    Source,
     readable_source,
 )
 from speechbrain_fftp.dataio.files import atomic_path
@@ -118,7 +119,9 @@ class _AudioFile(sf.SoundFile):
 
 
 def read_audio(
-    source, max_seconds: float = math.inf, start_seconds: float = 0.0
+    source: Source,
+    max_seconds: float = math.inf,
+    start_seconds: float = 0.0,
 ) -> Tuple[np.ndarray, int]:
     """Reads an audio file, or a part of it, and averages the channels.
 
@@ -147,7 +150,7 @@ def read_audio(
 
 
 def cut_audio(
-    source, path: str, start_seconds: float, end_seconds: float
+    source: Source, path: str, start_seconds: float, end_seconds: float
 ) -> None:
     """Writes a part of an audio file as a WAV file, which must not exist.
 
@@ -195,7 +198,9 @@ def _read_part(source, start_seconds, end_seconds):
 
 
 @contextlib.contextmanager
-def open_audio(source, max_seconds=math.inf):
+def open_audio(
+    source: Source, max_seconds: float = math.inf
+) -> Iterator[sf.SoundFile]:
     """Opens audio, through ffmpeg if need be, whatever its name is.
 
     For the source and ``max_seconds`` see ``readable_source``. Yields a SoundFile.
@@ -222,7 +227,9 @@ def open_audio(source, max_seconds=math.inf):
         raise ValueError(f"unreadable or truncated: {err.error_string}")
 
 
-def mono_blocks(file, frames=math.inf):
+def mono_blocks(
+    file: sf.SoundFile, frames: float = math.inf
+) -> Iterator[np.ndarray]:
     """Yields mono blocks ``[S]`` of an open file, up to its damage.
 
     At most a number of frames.
@@ -257,7 +264,9 @@ def mono_blocks(file, frames=math.inf):
             break
 
 
-def resampled_blocks(blocks, rate, sample_rate):
+def resampled_blocks(
+    blocks: Iterable[np.ndarray], rate: int, sample_rate: int
+) -> Iterator[np.ndarray]:
     """Resamples blocks of audio, float32 ``[S]``, of any sizes with soxr (VHQ).
 
     Rates are in Hz. soxr is needed if they differ.
@@ -275,7 +284,7 @@ def resampled_blocks(blocks, rate, sample_rate):
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def resample(samples, rate: int, sample_rate: int) -> np.ndarray:
+def resample(samples: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
     """A waveform ``[S]`` at a new rate, see ``resampled_blocks``."""
     blocks = [np.asarray(samples, np.float32)]
     return np.concatenate(list(resampled_blocks(blocks, rate, sample_rate)))

@@ -15,8 +15,12 @@ import re
 import shutil
 import subprocess
 from tempfile import TemporaryDirectory, TemporaryFile
+from typing import BinaryIO, Iterator, Union
 
 import soundfile as sf
+
+# A path, content, or a binary file object
+Source = Union[str, os.PathLike, bytes, BinaryIO]
 
 FFMPEG_EXTENSIONS = (
     *(".m4a", ".mp4", ".webm", ".aac", ".mkv", ".mov"),
@@ -38,7 +42,9 @@ PREMATURE_END = re.compile(r"partial file|ended prematurely")
 
 
 @contextlib.contextmanager
-def readable_source(source, max_seconds=math.inf):
+def readable_source(
+    source: Source, max_seconds: float = math.inf
+) -> Iterator[BinaryIO]:
     """Opens a source of audio, decoded by ffmpeg if libsndfile cannot read it.
 
     The source is a path, content, or a binary file object, which is read from

@@ -12,12 +12,15 @@ import os
 import re
 import secrets
 import shutil
+from typing import Any, Iterable, Iterator, Union
+
+Path = Union[str, os.PathLike]
 
 TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.tmp$")  # the end of unfinished names
 
 
 @contextlib.contextmanager
-def atomic_path(path):
+def atomic_path(path: Path) -> Iterator[str]:
     """Yields the name of a file that is renamed to ``path`` after the block.
 
     The name is unique, so several processes may write the same file. After an
@@ -39,7 +42,7 @@ def atomic_path(path):
 
 
 @contextlib.contextmanager
-def atomic_folder(path):
+def atomic_folder(path: Path) -> Iterator[str]:
     """Yields an empty folder that is renamed to ``path`` after the block.
 
     It replaces an earlier folder, which stays as it was after an error. A path
@@ -64,7 +67,7 @@ def atomic_folder(path):
 
 
 @contextlib.contextmanager
-def locked(path, doing, timeout=0):
+def locked(path: Path, doing: str, timeout: float = 0) -> Iterator[None]:
     """Holds a lock file, at most until the process ends.
 
     Raises
@@ -94,20 +97,20 @@ def _temporary(path):
     return f"{os.fspath(path)}.{secrets.token_hex(4)}.tmp"
 
 
-def file_sha256(path):
+def file_sha256(path: Path) -> str:
     """The SHA-256 checksum of a file of any size, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_csv(path, header, rows):
+def write_csv(path: Path, header: Iterable, rows: Iterable) -> None:
     """Writes the names of columns, and rows, as a CSV file."""
     with atomic_path(path) as temporary_path:
         with open(temporary_path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
 
-def write_json(path, content, strict=False):
+def write_json(path: Path, content: Any, strict: bool = False) -> None:
     """Writes a JSON file; ``strict`` makes NaN, which JSON lacks, null."""
     if strict:
         content = json.loads(json.dumps(content), parse_constant=lambda _: None)

@@ -26,6 +26,7 @@ from speechbrain_fftp.datasets.manifests import (
 from speechbrain_fftp.datasets.prepare import open_data
 from speechbrain_fftp.datasets.prepared import DONE
 from speechbrain_fftp.inference.many_files import tag_many
+from speechbrain_fftp.inference.windows import silent_files_counted
 from speechbrain_fftp.metrics.scores import f1_scores, tagging_metrics
 
 logger = logging.getLogger(__name__)
@@ -223,12 +224,15 @@ def evaluate(
         num_workers=num_workers,
     )
     scored, probs, skipped = [], [], {}
-    for file in tqdm(files, total=len(ids), unit="clip", disable=not progress):
-        if file.error is not None:
-            skipped[file.path.id] = file.error
-        else:
-            scored.append(file.path)
-            probs.append(file.probs)
+    with silent_files_counted():
+        for file in tqdm(
+            files, total=len(ids), unit="clip", disable=not progress
+        ):
+            if file.error is not None:
+                skipped[file.path.id] = file.error
+            else:
+                scored.append(file.path)
+                probs.append(file.probs)
     if skipped:
         reasons = Counter(reason.split(":")[0] for reason in skipped.values())
         logger.warning(

@@ -5,9 +5,11 @@ Authors
 """
 
 import dataclasses
-from typing import List, Optional
+from typing import List, Optional, Union
 
 import numpy as np
+
+Threshold = Union[float, np.ndarray, str, None]
 
 # The average of time steps rises over its length where an event begins. But the
 # first and last time steps of a sound are less certain than the others: events
@@ -117,11 +119,8 @@ def rank_tags(probs, labels, top_k=5, threshold=0.0):
     order = np.argsort(-probs, kind="stable")
     # NaN, of a damaged model, is kept
     is_tag = ~(probs < np.asarray(threshold, probs.dtype))
-    return [
-        Tag(labels[number], float(probs[number]))
-        for number in order
-        if is_tag[number]
-    ][:top_k]
+    best = order[is_tag[order]][:top_k]
+    return [Tag(labels[number], float(probs[number])) for number in best]
 
 
 def average_size(seconds, step):
@@ -194,7 +193,7 @@ class Timeline:
     labels: list
     thresholds: Optional[np.ndarray] = None
 
-    def tags(self, top_k: int = 5, threshold=None) -> List[Tag]:
+    def tags(self, top_k: int = 5, threshold: Threshold = None) -> List[Tag]:
         """Finds the most probable labels of the file.
 
         Arguments
@@ -231,7 +230,7 @@ class Timeline:
 
     def events(
         self,
-        threshold=0.5,
+        threshold: Threshold = 0.5,
         low: Optional[float] = None,
         merge_gap: float = 0.0,
         min_duration: float = 0.0,

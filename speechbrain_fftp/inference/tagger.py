@@ -5,14 +5,16 @@ Authors
 """
 
 import functools
-from typing import Iterable, Iterator, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 
+from speechbrain_fftp.dataio.ffmpeg import Source
 from speechbrain_fftp.inference.engine import Engine
 from speechbrain_fftp.inference.events import (
     Event,
     Tag,
+    Threshold,
     Timeline,
     check_thresholds,
     rank_tags,
@@ -20,16 +22,20 @@ from speechbrain_fftp.inference.events import (
 from speechbrain_fftp.inference.many_files import FileTags, tag_many
 from speechbrain_fftp.inference.onnx_engine import OnnxEngine
 from speechbrain_fftp.inference.windows import (
+    Windows,
     mono_waveform,
     read_blocks,
     read_windows,
 )
 
+if TYPE_CHECKING:
+    from speechbrain_fftp.inference.evaluation import Evaluation
+
 DEFAULT_WINDOW = 2.0  # seconds
 OVERLAP = 0.1  # of consecutive pieces, as a share of the maximum clip length
 ROUNDING = 1e-6  # seconds by which a window may be out of range
 
-Threshold = Union[float, np.ndarray, str, None]
+Array = Any  # numpy.ndarray or torch.Tensor
 
 
 class AudioTagger:
@@ -96,8 +102,8 @@ class AudioTagger:
         precision : str
             fp32 or bf16; the latter is slower on CPUs that do not support it.
         threads : int, optional
-            Number of CPU threads in each call; by default, torch takes one for
-            little work.
+            Number of CPU threads in each call; by default, as many as are worth
+            it, at most torch's number.
         stride : int, optional
             Frames from one token to the next, if not the model's own.
 
@@ -169,17 +175,19 @@ class AudioTagger:
         """Maximum clip length in seconds."""
         return self.engine.max_samples / self.engine.sample_rate
 
-    def tag_batch(self, wavs, wav_lens=None):
+    def tag_batch(self, wavs: Array, wav_lens: Optional[Array] = None) -> Array:
         """Probabilities ``[B, C]``, see ``TorchEngine.tag_batch``."""
         return self.engine.tag_batch(wavs, wav_lens)
 
-    def encode_batch(self, wavs, wav_lens=None):
+    def encode_batch(
+        self, wavs: Array, wav_lens: Optional[Array] = None
+    ) -> Array:
         """Embeddings ``[B, 1, D]``, see ``TorchEngine.encode_batch``."""
         return self.engine.encode_batch(wavs, wav_lens)
 
     def tag(
         self,
-        wav,
+        wav: Array,
         sample_rate: float,
         top_k: int = 5,
         threshold: Threshold = None,
@@ -205,7 +213,7 @@ class AudioTagger:
 
     def tag_file(
         self,
-        source,
+        source: Source,
         top_k: int = 5,
         threshold: Threshold = None,
         progress: bool = False,
@@ -275,7 +283,7 @@ class AudioTagger:
                 tags = rank_tags(file.probs, self.labels, top_k, threshold)
                 yield FileTags(str(file.path), tags)
 
-    def embed_file(self, source) -> np.ndarray:
+    def embed_file(self, source: Source) -> np.ndarray:
         """Computes the embedding ``[D]`` of an audio file.
 
         It is the mean over the pieces of ``tag_file``.
@@ -287,7 +295,7 @@ class AudioTagger:
 
     def analyze(
         self,
-        source,
+        source: Source,
         window: Optional[float] = None,
         hop: Optional[float] = None,
         progress: bool = False,
@@ -317,7 +325,13 @@ class AudioTagger:
             return timeline.smooth(self.engine.mean_seconds)
         return self.analyze_windows(source, window, hop, progress)
 
-    def analyze_windows(self, source, window=None, hop=None, progress=False):
+    def analyze_windows(
+        self,
+        source: Source,
+        window: Optional[float] = None,
+        hop: Optional[float] = None,
+        progress: bool = False,
+    ) -> Timeline:
         """The ``Timeline`` of windows of a file."""
         window, hop = self.check_window(window, hop)
         rate, size = self.sample_rate, self.engine.max_samples
@@ -347,7 +361,9 @@ class AudioTagger:
             thresholds=self.thresholds,
         )
 
-    def analyze_frames(self, source, progress=False):
+    def analyze_frames(
+        self, source: Source, progress: bool = False
+    ) -> Timeline:
         """The ``Timeline`` of the time steps of a file, without an average.
 
         Pieces of the maximum clip length overlap by at least a patch and a
@@ -395,7 +411,9 @@ class AudioTagger:
             thresholds=self.thresholds,
         )
 
-    def frame_probabilities(self, source, progress: bool = False):
+    def frame_probabilities(
+        self, source: Source, progress: bool = False
+    ) -> Tuple[np.ndarray, np.ndarray]:
         """Computes the probabilities of all classes at each time step.
 
         For models with a ``FrameClassifier``.
@@ -421,7 +439,7 @@ class AudioTagger:
 
     def tag_long(
         self,
-        source,
+        source: Source,
         window: Optional[float] = None,
         hop: Optional[float] = None,
         threshold: Threshold = 0.5,
@@ -460,7 +478,7 @@ class AudioTagger:
         num_workers: int = 4,
         progress: bool = False,
         **options,
-    ):
+    ) -> "Evaluation":
         """Scores the model on labelled clips.
 
         Arguments
@@ -567,11 +585,13 @@ class AudioTagger:
             progress=progress,
         )
 
-    def load_wav(self, source) -> np.ndarray:
+    def load_wav(self, source: Source) -> np.ndarray:
         """Reads a whole audio file as a waveform ``[S]`` for the model."""
         return np.concatenate(list(read_blocks(source, self.sample_rate)))
 
-    def check_window(self, window=None, hop=None):
+    def check_window(
+        self, window: Optional[float] = None, hop: Optional[float] = None
+    ) -> Tuple[float, float]:
         """Checks the window length and the hop of a timeline, in seconds.
 
         Arguments
@@ -607,11 +627,15 @@ class AudioTagger:
             )
         return window, hop
 
-    def pieces(self, source, progress=False):
+    def pieces(
+        self, source: Source, progress: bool = False
+    ) -> Iterator[Windows]:
         """Yields a file as ``Windows`` of the maximum clip length."""
         return self.windows(source, self.max_window, self.max_window, progress)
 
-    def windows(self, source, window, hop, progress=False):
+    def windows(
+        self, source: Source, window: float, hop: float, progress: bool = False
+    ) -> Iterator[Windows]:
         """Yields the ``Windows`` of a file; lengths are in seconds."""
         rate = self.sample_rate
         grids = {"windows": (round(window * rate), hop * rate)}

@@ -1,30 +1,35 @@
-"""How many of torch's CPU threads a call of a model uses.
+"""How many CPU threads a call of a torch model uses.
 
-Torch's threads wait for each other after every operation. While another process
-needs a core, that takes far longer than the operations of a small model.
+Torch's own threads wait for each other after every operation. While another
+process needs a core, that takes far longer than the operations of a small model.
+Threads that compute a clip each do not wait.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import contextlib
+import math
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-# Multiply-accumulates of a call from which more threads than one are used: an
-# AST of 12 layers of 192 has a thousand million for 10 s at 200 tokens
-MIN_WORK = 2**29
+# Multiply-accumulates of a batch for each thread that computes a part of it, and
+# those from which torch's own threads compute a clip: an AST of 12 layers of 192
+# has 2**30 for 10 s at 200 tokens, one of 768 has 2**34
+MIN_PART = 2**29
+MIN_CLIP = 2**34
 PROCESS = os.getpid()  # that of the parent in one that was forked since
 
 
 class CallThreads:
-    """Chooses the number of torch's CPU threads for each call of a model.
+    """Chooses the number of CPU threads for each call of a model.
 
-    Work is estimated as parameters times tokens; for less than ``MIN_WORK`` on
-    a CPU it is one, or else torch's own number. A process that was forked after
-    loading always uses one thread, because more would wait forever. A copy that
-    was pickled may use more in any other process.
+    Work is estimated as parameters times tokens. A process that was forked
+    after loading always uses one thread, because more would wait forever. A
+    copy that was pickled may use more in any other process.
 
     Arguments
     ---------
@@ -40,7 +45,6 @@ class CallThreads:
         if threads is not None and threads < 1:
             raise ValueError(f"threads={threads} must be positive.")
         self.threads = threads
-        self.process = os.getpid()
         weights = list(encoder.parameters())
         embedding = getattr(encoder, "embedding", None)
         tokens = max_frames
@@ -49,25 +53,84 @@ class CallThreads:
         macs = sum(weight.numel() for weight in weights) * tokens
         self.macs_per_sample = macs / max_samples
         self.on_cpu = all(weight.device.type == "cpu" for weight in weights)
+        self.start(os.getpid())
+
+    def start(self, process):
+        """Makes what a process cannot pass on to another one."""
+        self.process = process
+        # More calls at a time would mostly wait for Python's lock
+        self.cores = threading.Semaphore(os.cpu_count())
+        self.pool = ThreadPoolExecutor(os.cpu_count())
+
+    def __getstate__(self):
+        of_process = ("process", "cores", "pool")
+        items = self.__dict__.items()
+        return {name: item for name, item in items if name not in of_process}
 
     def __setstate__(self, state):
-        self.__dict__.update(state, process=PROCESS)
+        self.__dict__.update(state)
+        self.start(PROCESS)
 
-    @contextlib.contextmanager
-    def set(self, wavs):
-        """Sets the calling thread's number for its waveforms, in a block.
+    @property
+    def is_forked(self):
+        """Whether this process was forked after the model was loaded."""
+        return os.getpid() != self.process
 
-        Threads that use torch for the first time meanwhile start with it, too.
+    def macs(self, wavs):
+        """The multiply-accumulates for waveforms, estimated."""
+        return wavs.numel() * self.macs_per_sample
+
+    def torch_threads(self, wavs):
+        """The number of torch's own threads for waveforms."""
+        if self.is_forked:
+            return 1
+        if self.threads is not None:
+            return self.threads
+        if self.on_cpu and self.macs(wavs) < MIN_CLIP:
+            return 1
+        return torch.get_num_threads()
+
+    def number_of_parts(self, wavs):
+        """The number of parts of a batch that are computed at a time."""
+        if self.is_forked or not self.on_cpu:
+            return 1
+        number = self.threads
+        if number is None:
+            number = math.ceil(self.macs(wavs) / MIN_PART)
+            number = min(number, torch.get_num_threads())
+        return max(min(number, len(wavs)), 1)
+
+    def run(self, function, wavs, wav_lens=None):
+        """Calls a function of waveforms and their lengths, or None.
+
+        On a CPU, a batch is cut into parts, each of which is computed by a
+        thread of its own.
+
+        Returns
+        -------
+        list
+            The result of each part.
         """
-        before = torch.get_num_threads()
-        macs = wavs.numel() * self.macs_per_sample
-        number = self.threads or before
-        if self.threads is None and self.on_cpu and macs < MIN_WORK:
-            number = 1
-        if os.getpid() != self.process:
-            number = 1
-        with use_threads(number):
-            yield
+        wavs = torch.atleast_2d(wavs)
+        n_parts = self.number_of_parts(wavs)
+        if n_parts == 1:
+            with self.turn(), use_threads(self.torch_threads(wavs)):
+                return [function(wavs, wav_lens)]
+
+        def run_part(wavs, wav_lens):
+            """Computes a part of the batch."""
+            with use_threads(1):
+                return function(wavs, wav_lens)
+
+        parts = wavs.tensor_split(n_parts)
+        lens = [None] * n_parts
+        if wav_lens is not None:
+            lens = wav_lens.split([len(part) for part in parts])
+        return list(self.pool.map(run_part, parts, lens))
+
+    def turn(self):
+        """Waits for a core, except in a process that cannot."""
+        return contextlib.nullcontext() if self.is_forked else self.cores
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.inference.engine import NO_CLASSES
 from speechbrain_fftp.inference.folder import has_classes
 from speechbrain_fftp.inference.published import load_model
-from speechbrain_fftp.inference.threads import CallThreads
+from speechbrain_fftp.inference.threads import CallThreads, use_threads
 from speechbrain_fftp.inference.thresholds import read_thresholds
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
@@ -49,8 +49,8 @@ class TorchEngine(Pretrained):
     run_opts, freeze_params : dict, bool, optional
         See ``Pretrained``.
     threads : int, optional
-        Number of torch's CPU threads in each call; by default, one for little
-        work.
+        Number of CPU threads in each call; by default, as many as are worth it,
+        at most torch's number.
     stride : int, optional
         Frames from one token to the next, if not the model's own. Logs a
         warning if it is none of the model's ``strides``, see ``FFTPEmbedding``.
@@ -159,9 +159,9 @@ class TorchEngine(Pretrained):
         torch.Tensor
             Embeddings ``[B, 1, D]``.
         """
-        with self.autocast(), self.call_threads.set(wavs):
-            tokens = self.encode(wavs, wav_lens)
-            return mean_token(tokens) if self.has_frames else tokens
+        number = self.call_threads.torch_threads(wavs)
+        with self.autocast(), use_threads(number):
+            return self.pool(self.encode(wavs, wav_lens))
 
     def tag_batch(self, wavs, wav_lens=None):
         """Computes the probabilities of all classes.
@@ -184,9 +184,7 @@ class TorchEngine(Pretrained):
         """
         if not self.labels:
             raise ValueError(NO_CLASSES)
-        with torch.inference_mode(), self.autocast():
-            with self.call_threads.set(wavs):
-                logits = self.tagger.classify(self.encode(wavs, wav_lens))
+        logits = torch.cat(self.infer(self.tagger.classify, wavs, wav_lens))
         if logits.shape[-1] != len(self.labels):
             raise ValueError(
                 f"The model has {logits.shape[-1]} classes, but its "
@@ -210,12 +208,34 @@ class TorchEngine(Pretrained):
             Probabilities of clips ``[B, C]`` and of time steps ``[B, N, C]``,
             which mean nothing after the end of a shorter clip.
         """
-        with torch.inference_mode(), self.autocast():
-            with self.call_threads.set(wavs):
-                tokens = self.encode(wavs, wav_lens)
-                clip_logits = self.tagger.classify(tokens)
-                logits = self.mods.classifier.frame_logits(tokens)
-        return clip_logits.sigmoid(), logits.sigmoid()
+
+        def classify(tokens):
+            """Logits of clips and of time steps."""
+            frame_logits = self.mods.classifier.frame_logits(tokens)
+            return self.tagger.classify(tokens), frame_logits
+
+        clip_logits, logits = zip(*self.infer(classify, wavs, wav_lens))
+        return torch.cat(clip_logits).sigmoid(), torch.cat(logits).sigmoid()
+
+    def infer(self, function, wavs, wav_lens=None):
+        """Computes a function of embeddings, see ``encode``, of a batch.
+
+        Returns
+        -------
+        list
+            Results of consecutive parts of the batch, without gradients.
+        """
+
+        def infer_part(wavs, wav_lens):
+            """The function of a part."""
+            with torch.inference_mode(), self.autocast():
+                return function(self.encode(wavs, wav_lens))
+
+        return self.call_threads.run(infer_part, wavs, wav_lens)
+
+    def pool(self, tokens):
+        """Embeddings ``[B, 1, D]`` of what ``encode`` returns."""
+        return mean_token(tokens) if self.has_frames else tokens
 
     def encode(self, wavs, wav_lens=None):
         """Embeddings ``[B, 1, D]``, or those of time steps ``[B, N, D]``."""
@@ -261,9 +281,7 @@ class TorchEngine(Pretrained):
         """
         wavs = torch.as_tensor(wavs)
         lens = None if wav_lens is None else torch.as_tensor(wav_lens)
-        with torch.inference_mode(), self.autocast():
-            with self.call_threads.set(wavs):
-                tokens = self.encode(wavs, lens)
+        tokens = torch.cat(self.infer(lambda tokens: tokens, wavs, lens))
         clips = list(tokens)
         if self.has_frames:
             clips = [clip[own] for clip, own in zip(tokens, own_tokens(tokens))]
@@ -288,8 +306,7 @@ class TorchEngine(Pretrained):
 
     def embeddings(self, wavs):
         """Embeddings ``[B, D]`` of waveforms ``[B, S]``, in NumPy."""
-        with torch.inference_mode():
-            embeddings = self.encode_batch(torch.as_tensor(wavs))
+        embeddings = torch.cat(self.infer(self.pool, torch.as_tensor(wavs)))
         return embeddings.squeeze(1).float().cpu().numpy()
 
 

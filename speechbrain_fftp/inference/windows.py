@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import logging
 import numbers
 import os
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_WINDOWS = 16  # windows that are passed to the model at a time
 MAX_CHANNELS = 8  # of a 2-D array
+SILENT = "%s is silent"
 SILENCE = 2**-15  # a level below the last bit of 16-bit audio
 # Offset and full scale of the integers that audio files hold
 INTEGERS = {
@@ -147,10 +149,33 @@ def read_windows(source, sample_rate, grids, shortest=0, progress=False):
             shortest / sample_rate,
         )
     if is_silent:
-        logger.warning("%s is silent", source_name(source))
+        logger.warning(SILENT, source_name(source))
     for name, cutter in cutters.items():
         waiting[name].append(cutter.finish())
         yield name, collate(waiting[name])
+
+
+@contextlib.contextmanager
+def silent_files_counted():
+    """In a block, silent files are counted and logged in one line at its end."""
+    names = []
+
+    def is_other(record):
+        """Whether a record is none of a silent file."""
+        if record.msg != SILENT:
+            return True
+        names.extend(record.args)
+        return False
+
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
+        if names:
+            logger.warning(
+                "%d clips are silent, such as %s", len(names), names[0]
+            )
 
 
 def collate(windows):

@@ -62,7 +62,12 @@ def mean_precision(scores: Scores, weights: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=4)
-def draw(groups, same_clips, replicates=REPLICATES, seed=0):
+def draw(
+    groups: tuple,
+    same_clips: bool,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> Tuple[np.ndarray, List[np.ndarray]]:
     """Draws folds, and in each of them groups, with replacement.
 
     ``groups`` holds, for each fold, a tuple with the group of each clip;

@@ -7,8 +7,12 @@ Authors
 import dataclasses
 import importlib
 import warnings
+from types import ModuleType
+from typing import List, Tuple, Union
 
 import numpy as np
+
+Threshold = Union[float, np.ndarray]
 
 COLLAR = 0.2  # seconds that an onset may be off; an offset, or 20 % if longer
 SEGMENT = 1.0  # seconds
@@ -22,7 +26,9 @@ HELP = 'pip install "speechbrain_fftp[events]"'
 COLUMNS = ("filename", "onset", "offset", "event_label")
 
 
-def event_metrics(timelines: dict, truth: dict, threshold=0.5) -> dict:
+def event_metrics(
+    timelines: dict, truth: dict, threshold: Threshold = 0.5
+) -> dict:
     """Scores the events of clips, with mir_eval and psds_eval.
 
     ``timelines`` maps ids to the ``Timeline`` of a clip, ``truth`` to start,
@@ -68,7 +74,7 @@ def event_metrics(timelines: dict, truth: dict, threshold=0.5) -> dict:
     }
 
 
-def event_packages():
+def event_packages() -> List[ModuleType]:
     """Imports what scores events; a package that is missing is a ValueError."""
     names = "mir_eval.transcription", "psds_eval", "pandas"
     try:
@@ -98,7 +104,12 @@ def _operating_points(timelines, classes):
     return points
 
 
-def event_counts(timelines, truth, classes, threshold=0.5):
+def event_counts(
+    timelines: dict,
+    truth: dict,
+    classes: List[str],
+    threshold: Threshold = 0.5,
+) -> Tuple[np.ndarray, np.ndarray, list]:
     """Counts the events of clips; for arguments, see ``event_metrics``.
 
     Returns the events found where they are, true ones, and found ones, ``[3,
@@ -131,7 +142,7 @@ def event_counts(timelines, truth, classes, threshold=0.5):
     return counts[0], counts[1], errors
 
 
-def mean_f1(counts):
+def mean_f1(counts: np.ndarray) -> np.ndarray:
     """Averages F1 over classes, the last axis of the counts."""
     hits, true, found = counts
     return (2 * hits / np.maximum(true + found, 1)).mean(-1)

@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+from typing import Dict, List, Optional, Tuple, Union
+
 import torch
 
 from speechbrain.utils.distributed import is_distributed_initialized
@@ -34,7 +36,9 @@ class ClipMetrics:
         self.probs = []
         self.targets = []
 
-    def append(self, ids, probs, targets):
+    def append(
+        self, ids: List[str], probs: torch.Tensor, targets: torch.Tensor
+    ) -> None:
         """Adds a batch.
 
         Arguments
@@ -48,7 +52,7 @@ class ClipMetrics:
         self.probs.append(probs.detach().float().cpu())
         self.targets.append(targets.detach().float().cpu())
 
-    def gather(self):
+    def gather(self) -> Tuple[List[str], torch.Tensor, torch.Tensor]:
         """Gathers the clips of all processes.
 
         Returns
@@ -86,7 +90,9 @@ class TaggingMetrics(ClipMetrics):
     1.0
     """
 
-    def summarize(self, field=None):
+    def summarize(
+        self, field: Optional[str] = None
+    ) -> Union[Dict[str, float], float]:
         """Scores all clips.
 
         Arguments
@@ -118,7 +124,9 @@ class AccuracyMetrics(ClipMetrics):
     0.5
     """
 
-    def summarize(self, field=None):
+    def summarize(
+        self, field: Optional[str] = None
+    ) -> Union[Dict[str, float], float]:
         """Scores all clips.
 
         Arguments

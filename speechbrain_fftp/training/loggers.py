@@ -5,18 +5,20 @@ Authors
 """
 
 import csv
+import logging
 import re
 from pathlib import Path
 
 from speechbrain.utils.distributed import main_process_only
-from speechbrain.utils.train_logger import FileTrainLogger, TrainLogger
 from speechbrain_fftp.dataio.files import atomic_path
 
 EPOCH = re.compile(r"(?:epoch: )?(\d+)")  # how the lines of an epoch begin
 
 
-class TrainingLogger(TrainLogger):
+class TrainingLogger:
     """Logs each epoch once, also in a training that was resumed.
+
+    It is called as SpeechBrain's loggers are.
 
     Arguments
     ---------
@@ -29,6 +31,12 @@ class TrainingLogger(TrainLogger):
     """
 
     def __init__(self, train_log, history, tensorboard_logs):
+        # Importing it warns if there is no torchvision, which only figures need
+        logging.getLogger("speechbrain.utils.train_logger").addFilter(
+            lambda record: "torchvision" not in record.getMessage()
+        )
+        from speechbrain.utils.train_logger import FileTrainLogger
+
         self.text_logger = FileTrainLogger(save_file=train_log)
         self.train_log = Path(train_log)
         self.history = Path(history)

@@ -197,7 +197,14 @@ class Page:
         """Start, end, label and probability of each row of the list."""
         return self.run("""return Array.from(
             document.querySelectorAll("#events button"),
-            row => Array.from(row.children, cell => cell.textContent))""")
+            row => Array.from(row.querySelectorAll("span"),
+                cell => cell.textContent))""")
+
+    def thresholds(self):
+        """The learned threshold of each row of the list."""
+        return self.run("""return Array.from(
+            document.querySelectorAll("#events button small"),
+            cell => cell.textContent)""")
 
     def set_threshold(self, value):
         """Moves the slider."""
@@ -309,6 +316,8 @@ def test_what_is_shown_of_a_file(steps, steps_tagger, clip):
     events = expected.events("auto")
     assert {event.label for event in events} == {"Beep", "<b>Whistle</b>"}
     check_events(steps.events(), events)
+    assert steps.thresholds() == ["threshold 0.50"] * len(events)
+    assert steps.find("#threshold-value").text == "0.50–1.00"
     assert not steps.find("#threshold").is_enabled()
     steps.find("#learned").click()
     for value in (0.5, 0.3, 0.7):
@@ -316,6 +325,8 @@ def test_what_is_shown_of_a_file(steps, steps_tagger, clip):
         events = expected.events(value)
         assert {event.label for event in events} == set(PITCHES)
         check_events(steps.events(), events)
+        assert not steps.thresholds()
+        assert steps.find("#threshold-value").text == f"{value:.2f}"
     steps.set_threshold(1)
     assert not steps.events()
     assert "No event" in steps.find("#event-count").text

@@ -117,10 +117,12 @@ function showEvents() {
   const value = find("threshold").valueAsNumber;
   const learned = find("learned").checked;
   find("threshold").disabled = learned;
-  find("threshold-value").textContent = learned ? "" : value.toFixed(2);
   const thresholds = learned
     ? model.about.thresholds
     : timeline.labels.map(() => value);
+  const low = Math.min(...thresholds).toFixed(2);
+  const high = Math.max(...thresholds).toFixed(2);
+  find("threshold-value").textContent = low === high ? low : `${low}–${high}`;
   clip.events = findEvents(timeline, thresholds);
   find("events").replaceChildren(
     ...clip.events.slice(0, MOST_EVENTS).map((event) => {
@@ -131,6 +133,10 @@ function showEvents() {
         element("span", label),
         element("span", probability.toFixed(2)),
       );
+      if (learned) {
+        const threshold = thresholds[timeline.labels.indexOf(label)];
+        button.append(element("small", `threshold ${threshold.toFixed(2)}`));
+      }
       button.title = "Play this part";
       button.onclick = () => play(event);
       return element("li", button);

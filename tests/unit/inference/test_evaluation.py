@@ -201,3 +201,15 @@ def test_given_splits_are_respected_and_not_demanded(tagger, tmp_path, column):
     if column == "fold":
         with pytest.raises(ValueError, match="the folds 1"):
             tagger.evaluate(tmp_path)
+
+
+def test_silent_clips_are_one_line_of_the_log(tagger, tmp_path, caplog):
+    for label in tagger.labels[:2]:
+        write_sound(tmp_path / label / "sound.wav", 1)
+        for name in ("a.wav", "b.wav"):
+            sf.write(tmp_path / label / name, np.zeros(RATE), RATE)
+    tagger.evaluate(str(tmp_path))
+    [line] = [x for x in caplog.messages if "silent" in x]
+    assert line.startswith("4 ")
+    tagger.tag_file(tmp_path / tagger.labels[0] / "a.wav")
+    assert "a.wav" in caplog.messages[-1]  # of a single file, as before

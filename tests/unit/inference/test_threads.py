@@ -7,7 +7,10 @@ Authors
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,44 +26,102 @@ def two_threads():
     torch.set_num_threads(1)
 
 
-def seen(tagger, method="tag_batch"):
-    """The number of threads within a call of the encoder."""
+def seen(tagger, method="tag_batch", wavs=WAVS):
+    """The clips and torch's threads in each call of the encoder, sorted."""
     found = []
     encoder = tagger.engine.mods.embedding_model
     hook = encoder.register_forward_hook(
-        lambda *_: found.append(torch.get_num_threads())
+        lambda module, inputs, output: found.append(
+            (len(output), torch.get_num_threads())
+        )
     )
-    getattr(tagger, method)(WAVS)
+    getattr(tagger, method)(wavs)
     hook.remove()
-    return found
+    return sorted(found)
 
 
 @pytest.mark.parametrize("method", ["tag_batch", "encode_batch"])
-def test_small_work_uses_one_thread(exported, two_threads, method, monkeypatch):
+def test_small_work_uses_one_thread(exported, two_threads, method):
     tagger = AudioTagger.from_pretrained(exported[1])
-    assert seen(tagger, method) == [1]
+    assert seen(tagger, method) == [(2, 1)]
     assert torch.get_num_threads() == 2
-    monkeypatch.setattr(threads, "MIN_WORK", 0)
-    assert seen(tagger, method) == [2]
+
+
+def test_each_thread_computes_a_part_of_a_batch(
+    exported, two_threads, monkeypatch
+):
+    monkeypatch.setattr(threads, "MIN_PART", 1)
+    tagger = AudioTagger.from_pretrained(exported[1])
+    assert seen(tagger) == [(1, 1), (1, 1)]
+    assert seen(tagger, wavs=WAVS.repeat(2, 1)[:3]) == [(1, 1), (2, 1)]
+    assert seen(tagger, wavs=WAVS[0]) == [(1, 1)]
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("method", ["tag_batch", "encode_batch"])
+def test_torch_threads_compute_a_long_clip(
+    exported, two_threads, method, monkeypatch
+):
+    monkeypatch.setattr(threads, "MIN_CLIP", 1)
+    tagger = AudioTagger.from_pretrained(exported[1])
+    assert seen(tagger, method, WAVS[:1]) == [(1, 2)]
     assert torch.get_num_threads() == 2
 
 
 def test_an_explicit_number_is_used(exported, two_threads):
     for number in (1, 2, 3):
         tagger = AudioTagger.from_pretrained(exported[1], threads=number)
-        assert seen(tagger) == [number]
+        assert seen(tagger, wavs=WAVS[:1]) == [(1, number)]
         assert torch.get_num_threads() == 2
+    assert seen(tagger) == [(1, 1), (1, 1)]
     tagger = AudioTagger.from_hparams(str(exported[1]), threads=3)
-    assert seen(tagger) == [3]
+    assert seen(tagger, wavs=WAVS[:1]) == [(1, 3)]
     with pytest.raises(ValueError, match="threads=0"):
         AudioTagger.from_pretrained(exported[1], threads=0)
 
 
-def test_the_number_is_restored_after_an_error(exported, two_threads):
-    tagger = AudioTagger.from_pretrained(exported[1])
+@pytest.mark.parametrize("lens", [None, np.array([1.0, 0.5, 0.7])])
+def test_parts_have_the_results_of_the_batch(exported, lens):
+    wavs = WAVS.repeat(2, 1)[:3].numpy()
+    one, three = (
+        AudioTagger.from_pretrained(exported[1], threads=number).engine
+        for number in (1, 3)
+    )
+    expected = one.probabilities(wavs, lens)
+    np.testing.assert_allclose(
+        three.probabilities(wavs, lens), expected, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        three.embeddings(wavs), one.embeddings(wavs), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_number_is_restored_after_an_error(exported, two_threads, number):
+    tagger = AudioTagger.from_pretrained(exported[1], threads=number)
     with pytest.raises(RuntimeError):
         tagger.tag_batch(WAVS, torch.ones(3))
     assert torch.get_num_threads() == 2
+
+
+def test_no_more_calls_at_a_time_than_cores(exported, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    tagger = AudioTagger.from_pretrained(exported[1])
+    encoder = tagger.engine.mods.embedding_model
+    running, most = [], []
+
+    def begin(module, inputs):
+        running.append(inputs)
+        most.append(len(running))
+        time.sleep(0.01)  # the others may begin
+
+    encoder.register_forward_pre_hook(begin)
+    encoder.register_forward_hook(lambda *_: running.pop() and None)
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(tagger.tag_batch, [WAVS] * 16))
+    assert max(most) == 2
+    for probs in results:
+        assert torch.allclose(probs, results[0], atol=1e-6)
 
 
 FORK = """
@@ -70,7 +131,7 @@ from speechbrain_fftp.inference import AudioTagger, threads
 
 warnings.simplefilter("ignore")
 torch.set_num_threads(2)
-threads.MIN_WORK = 0  # two threads in this process
+threads.MIN_PART = threads.MIN_CLIP = 1  # two threads in this process
 tagger = AudioTagger.from_pretrained(sys.argv[1])
 torch.rand(500, 500) @ torch.rand(500, 500)
 expected = tagger.tag_file(sys.argv[2])

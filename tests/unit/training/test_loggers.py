@@ -5,6 +5,8 @@ Authors
 """
 
 import csv
+import subprocess
+import sys
 
 import pytest
 
@@ -48,3 +50,17 @@ def test_tensorboard(tmp_path):
     found = events.EventAccumulator(str(tmp_path / "events")).Reload()
     scalars = found.Scalars("mAP/valid")
     assert [scalar.step for scalar in scalars] == [1, 2, 3]
+
+
+def test_no_warning_about_figures(tmp_path):
+    code = f"""
+import sys
+sys.modules["torchvision"] = None  # importing it raises ImportError
+from speechbrain_fftp.training.loggers import TrainingLogger
+logger = TrainingLogger({str(tmp_path / "log.txt")!r}, "h.csv", "events")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "torchvision" not in done.stderr
