@@ -58,29 +58,19 @@ def test_yaml_files_for_recipes_of_speechbrain_load(path, tmp_path):
         stft = hparams["compute_stft"](torch.randn(2, 80000))
         feats = hparams["compute_fbank"](stft.square().sum(-1))
     else:
-        seconds = hparams.get("max_seconds", 1)
-        feats = hparams["compute_features"](
-            torch.randn(2, int(seconds * 16000))
-        )
+        feats = hparams["compute_features"](torch.randn(2, 16000))
         feats = hparams["mean_var_norm"](feats)
-    model, augment = hparams["embedding_model"], hparams.get("fea_augment")
-    frames = feats.shape[1]
+    model, frames = hparams["embedding_model"], feats.shape[1]
     encoder = hparams.get("encoder", model)
     assert frames <= encoder.max_frames < 1.15 * frames
 
-    def encode():
-        if augment and model.training:  # by train.py, in AudioSet's recipe
-            return model(augment(feats, torch.ones(2))[0])
-        return model(feats)
-
     with torch.no_grad():
-        logits = hparams["classifier"](encode())
-        n_classes = hparams.get("n_classes") or hparams["out_n_neurons"]
-        assert logits.shape == (2, 1, n_classes)
+        logits = hparams["classifier"](model(feats))
+        assert logits.shape == (2, 1, hparams["out_n_neurons"])
         # Masks or dropout differ from one pass to the next in training alone
-        assert not torch.equal(encode(), encode())
+        assert not torch.equal(model(feats), model(feats))
         model.eval()
-        assert torch.equal(encode(), encode())
+        assert torch.equal(model(feats), model(feats))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["Hparam_file"])

@@ -21,52 +21,59 @@ import torch
 import speechbrain as sb
 from speechbrain.inference.classifiers import EncoderClassifier
 
-script, yaml, inference_yaml, data, out, *options = sys.argv[1:]
-sys.path.insert(0, str(Path(script).parent))
-sys.argv = [script, yaml, f"--data_folder={data}", f"--output_folder={out}"]
-sys.argv += ["--device=cpu", "--number_of_epochs=1", *options]
-recipe = runpy.run_path(script, run_name="__main__")
-if "datasets" in recipe:  # AudioSet's, with several labels per clip
-    brain = recipe["brain"]
-    test_data = recipe["datasets"]["test"]
-    labels = brain.hparams.label_encoder
-    activation = torch.nn.functional.logsigmoid
-    checkpoint = Path(out) / "save" / "averaged"
-else:
-    brain = recipe["speaker_brain"]
-    test_data = recipe["test_data"]
-    labels = recipe["label_encoder"]
-    activation = torch.nn.Identity()
-    (checkpoint,) = Path(out).glob("save/CKPT+*")
-loader = brain.make_dataloader(
-    test_data, sb.Stage.TEST, batch_size=16, ckpt_prefix=None
-)
-expected = {}
-brain.modules.eval()
-with torch.no_grad():
-    for batch in loader:
-        outputs, _ = brain.compute_forward(batch, sb.Stage.TEST)
-        expected.update(zip(batch.id, activation(outputs.flatten(1))))
 
-overrides = {"checkpoint": str(checkpoint)}
-names = ("embed_dim", "depth")
-for option in options:
-    name, _, value = option.removeprefix("--").partition("=")
-    if name in names:
-        overrides[name] = int(value)
-classifier = EncoderClassifier.from_hparams(
-    source=str(Path(inference_yaml).parent),
-    hparams_file=Path(inference_yaml).name,
-    savedir=str(Path(out) / "inference"),
-    overrides=overrides,
-)
-same, difference, lengths = 0, 0.0, set()
-for item in test_data:
-    lengths.add(len(item["sig"]))
-    outputs, _, index, label = classifier.classify_batch(item["sig"])
-    row = expected[item["id"]]
-    same += int(index) == int(row.argmax())
-    difference = max(difference, float((outputs[0] - row).abs().max()))
-    assert labels.ind2lab[int(index)] == label[0]
-found = {"same": same, "difference": difference, "lengths": len(lengths)}
-print(json.dumps({"of": len(expected), **found}))
+def main():
+    """Trains, compares and prints."""
+    script, yaml, inference_yaml, data, out, *options = sys.argv[1:]
+    sys.path.insert(0, str(Path(script).parent))
+    sys.argv = [script, yaml, f"--data_folder={data}", f"--output_folder={out}"]
+    sys.argv += ["--device=cpu", "--number_of_epochs=1", *options]
+    recipe = runpy.run_path(script, run_name="__main__")
+    if "datasets" in recipe:  # AudioSet's, with several labels per clip
+        brain = recipe["brain"]
+        test_data = recipe["datasets"]["test"]
+        labels = brain.hparams.label_encoder
+        activation = torch.nn.functional.logsigmoid
+        checkpoint = Path(out) / "save" / "averaged"
+    else:
+        brain = recipe["speaker_brain"]
+        test_data = recipe["test_data"]
+        labels = recipe["label_encoder"]
+        activation = torch.nn.Identity()
+        (checkpoint,) = Path(out).glob("save/CKPT+*")
+    loader = brain.make_dataloader(
+        test_data, sb.Stage.TEST, batch_size=16, ckpt_prefix=None
+    )
+    expected = {}
+    brain.modules.eval()
+    with torch.no_grad():
+        for batch in loader:
+            outputs, _ = brain.compute_forward(batch, sb.Stage.TEST)
+            expected.update(zip(batch.id, activation(outputs.flatten(1))))
+
+    overrides = {"checkpoint": str(checkpoint)}
+    names = ("embed_dim", "depth")
+    for option in options:
+        name, _, value = option.removeprefix("--").partition("=")
+        if name in names:
+            overrides[name] = int(value)
+    classifier = EncoderClassifier.from_hparams(
+        source=str(Path(inference_yaml).parent),
+        hparams_file=Path(inference_yaml).name,
+        savedir=str(Path(out) / "inference"),
+        overrides=overrides,
+    )
+    same, difference, lengths = 0, 0.0, set()
+    for item in test_data:
+        lengths.add(len(item["sig"]))
+        outputs, _, index, label = classifier.classify_batch(item["sig"])
+        row = expected[item["id"]]
+        same += int(index) == int(row.argmax())
+        difference = max(difference, float((outputs[0] - row).abs().max()))
+        assert labels.ind2lab[int(index)] == label[0]
+    found = {"same": same, "difference": difference, "lengths": len(lengths)}
+    print(json.dumps({"of": len(expected), **found}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""Tests of the Mamba layer and its block; its equations are in tests/upstream.
+"""Tests of the Mamba layer and its block; its equations are in tests/for_speechbrain.
 
 Authors
  * The speechbrain_fftp authors 2026

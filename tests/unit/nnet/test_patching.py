@@ -1,4 +1,4 @@
-"""Tests of the patch embeddings; tests/upstream compares them with formulas.
+"""Tests of the patch embeddings; tests/for_speechbrain compares them with formulas.
 
 Authors
  * The speechbrain_fftp authors 2026

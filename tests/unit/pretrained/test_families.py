@@ -218,7 +218,7 @@ def test_a_padded_export_is_refused_with_the_remedy(tmp_path):
     (name,) = (x for x in tensors if x.endswith("projection.weight"))
     tensors[name] = torch.zeros(64, 1, 128, 128)
     path, _ = FORMS["AST folder"].write(tmp_path, tensors, {"patch_size": 128})
-    with pytest.raises(ValueError, match="Use the inference folder"):
+    with pytest.raises(ValueError, match="positions"):
         load_ast(path)
 
 

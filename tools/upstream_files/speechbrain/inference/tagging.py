@@ -45,6 +45,7 @@ class AudioTagger(Pretrained):
 
     Example
     -------
+    >>> import torch
     >>> from speechbrain.dataio.encoder import CategoricalEncoder
     >>> from speechbrain.lobes.features import DatasetNormalization, KaldiFbank
     >>> from speechbrain.lobes.models.AST import AST

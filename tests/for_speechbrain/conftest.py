@@ -1,6 +1,6 @@
 """The fixture that SpeechBrain gives to its unit tests.
 
-The tests of this folder go to SpeechBrain; here, they test this package.
+Where its tests import SpeechBrain, they get this package.
 
 Authors
  * The speechbrain_fftp authors 2026
