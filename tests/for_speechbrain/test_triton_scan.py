@@ -48,6 +48,7 @@ def make_inputs(both):
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_outputs_and_gradients_are_those_in_torch(name):
+    """The kernels agree with the scan in PyTorch."""
     from speechbrain_fftp.nnet.selective_scan import selective_scan
 
     options = dict(OPTIONS[name])
@@ -67,6 +68,7 @@ def test_outputs_and_gradients_are_those_in_torch(name):
 
 
 def test_autograd_of_the_operator():
+    """All inputs have gradients, without those of the last state."""
     from speechbrain_fftp.nnet.selective_scan import triton_backend
 
     inputs = make_inputs(False)
