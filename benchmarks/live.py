@@ -1,8 +1,8 @@
 """Measures how late the events of a stream are reported, after true times.
 
-A stream of clips of events.py, whose sounds' times are known: the position of
-the stream when an event of a sound's label is printed, relative to when the
-sound begins and ends. Writes benchmarks/results/live.json and .md.
+A stream of clips of 4 to 10 s, mixed from two to four sounds at known times: the
+position of the stream when an event of a sound's label is printed, relative to
+when the sound begins and ends. Writes benchmarks/results/live.json and .md.
 
 > python benchmarks/live.py STEPS/inference CLIPS/inference
 
@@ -15,10 +15,10 @@ Authors
 import argparse
 import time
 
-import events
 import harness
 import numpy as np
 
+from speechbrain_fftp.datasets.demo import CLASSES, SAMPLE_RATE
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.live import stream_events
 
@@ -32,15 +32,31 @@ SETTINGS = (
 )
 
 
+def mix_clip(rng):
+    """A clip ``[S]`` and its sounds, tuples of label, start and end."""
+    total = round(rng.uniform(4, 10) * SAMPLE_RATE)
+    wav, sounds = 1e-3 * rng.standard_normal(total), []
+    for number in rng.permutation(len(CLASSES))[: rng.integers(2, 5)]:
+        size = round(rng.uniform(1, 4) * SAMPLE_RATE)
+        start = rng.integers(0, total - size + 1)
+        _, label, synthesis = CLASSES[number]
+        sound = synthesis(rng, np.arange(size) / SAMPLE_RATE)
+        level = rng.uniform(0.1, 0.3) / np.abs(sound).max()
+        wav[start : start + size] += level * sound
+        end = (start + size) / SAMPLE_RATE
+        sounds.append((label, start / SAMPLE_RATE, end))
+    return wav, sounds
+
+
 def make_stream(n_clips):
     """Samples, and label, start and end of the sounds in seconds."""
     wavs, sounds, start = [], [], 0.0
     for number in range(n_clips):
-        wav, events_of_clip = events.mix_clip(np.random.default_rng(number))
+        wav, sounds_of_clip = mix_clip(np.random.default_rng(number))
         wavs.append(wav)
-        for label, begin, end in events_of_clip:
+        for label, begin, end in sounds_of_clip:
             sounds.append((label, start + begin, start + end))
-        start += len(wav) / events.SAMPLE_RATE
+        start += len(wav) / SAMPLE_RATE
     return np.concatenate(wavs).astype(np.float32), sounds
 
 
@@ -115,7 +131,7 @@ def main():
         harness.add_row(rows, row)
     note = (
         f"{len(sounds)} synthetic sounds in a stream of "
-        f"{len(wav) / events.SAMPLE_RATE:.0f} s: median (10 to 90 %) of what "
+        f"{len(wav) / SAMPLE_RATE:.0f} s: median (10 to 90 %) of what "
         "passes between the true time and the notice."
     )
     about = harness.environment("cpu")
