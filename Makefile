@@ -69,15 +69,15 @@ docs: $(DEV_INSTALLED)
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install -q -c constraints.txt -e .
+	$(VENV)/bin/pip install -q --no-compile -c constraints.txt -e .
 	touch $@
 
 $(DEV_INSTALLED): $(INSTALLED)
-	$(VENV)/bin/pip install -q -c constraints.txt -e ".[dev]"
+	$(VENV)/bin/pip install -q --no-compile -c constraints.txt -e ".[dev]"
 	touch $@
 
 $(BENCH_INSTALLED): $(DEV_INSTALLED)
-	$(VENV)/bin/pip install -q -c constraints.txt -e ".[bench]"
+	$(VENV)/bin/pip install -q --no-compile -c constraints.txt -e ".[bench]"
 	touch $@
 
 clean:
