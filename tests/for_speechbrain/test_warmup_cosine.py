@@ -37,6 +37,13 @@ def test_equals_torch(warmup, total, final):
         sequence.step()
 
 
+def test_no_warmup_starts_below_the_highest_rate():
+    from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
+
+    schedule = LinearWarmupCosine(1.0, warmup_steps=0, total_steps=2)
+    assert [schedule(sgd()) for _ in range(2)] == pytest.approx([0.5, 0.0])
+
+
 def test_resumes_from_a_checkpoint(tmp_path):
     from speechbrain.utils.checkpoints import Checkpointer
     from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine

@@ -34,9 +34,29 @@ def torch_scan(
     reverse=False,
     initial_state=None,
 ):
-    """Output and last state of ``selective_scan``, on any device.
+    """Scans with torch operations, on any device.
 
-    The last state of a scan in both directions, with A ``[2, D, N]``, is None.
+    Arguments
+    ---------
+    u, delta, A, B, C, D, z, delta_bias, delta_softplus, lengths, reverse : any
+        Those of ``selective_scan``.
+    initial_state : torch.Tensor, optional
+        The state before the first step, ``[B, D, N]``; zeros by default.
+
+    Returns
+    -------
+    out : torch.Tensor
+        Outputs ``[B, D, L]``.
+    last_state : torch.Tensor or None
+        ``[B, D, N]``; None for both directions, with A ``[2, D, N]``.
+
+    Example
+    -------
+    >>> u, delta = torch.rand(2, 4, 6), torch.rand(2, 4, 6)
+    >>> B, C = torch.rand(2, 3, 6), torch.rand(2, 3, 6)
+    >>> out, last_state = torch_scan(u, delta, -torch.rand(4, 3), B, C)
+    >>> out.shape, last_state.shape
+    (torch.Size([2, 4, 6]), torch.Size([2, 4, 3]))
     """
     dtype = torch.promote_types(u.dtype, torch.float32)
     with torch.autocast(u.device.type, enabled=False):
@@ -69,15 +89,53 @@ def torch_scan(
 
 
 def padding_mask(lengths, u):
-    """Steps ``[B, 1, L]`` beyond the end of each item."""
+    """Finds the steps beyond the end of each item.
+
+    Arguments
+    ---------
+    lengths : torch.Tensor
+        Number of steps ``[B]``.
+    u : torch.Tensor
+        The input of the scan, ``[B, D, L]``.
+
+    Returns
+    -------
+    torch.Tensor
+        True for these steps, ``[B, 1, L]``.
+
+    Example
+    -------
+    >>> padding_mask(torch.tensor([1, 3]), torch.rand(2, 4, 3))[:, 0].tolist()
+    [[False, True, True], [False, False, False]]
+    """
     steps = torch.arange(u.shape[2], device=u.device)
     return (steps >= lengths.unsqueeze(1)).unsqueeze(1)
 
 
 def mask_and_bias(u, delta, B, C, z, delta_bias, delta_softplus, lengths):
-    """Inputs that are zero in padding, with the bias and softplus of delta.
+    """Sets padding to zero, and gives delta its bias and softplus.
 
     Steps of size zero keep the state as it is.
+
+    Arguments
+    ---------
+    u, delta, B, C, z, delta_bias, delta_softplus, lengths : any
+        Those of ``selective_scan``.
+
+    Returns
+    -------
+    u, delta, B, C, z : torch.Tensor
+        Of the same shapes; delta in at least float32, z None if it was.
+
+    Example
+    -------
+    >>> u, delta = torch.rand(2, 4, 6), torch.rand(2, 4, 6)
+    >>> B, C = torch.rand(2, 3, 6), torch.rand(2, 3, 6)
+    >>> _, delta, *_ = mask_and_bias(
+    ...     u, delta, B, C, None, None, True, torch.tensor([6, 2])
+    ... )
+    >>> delta[1, :, 2:].abs().max()
+    tensor(0.)
     """
     if lengths is not None:
         padding = padding_mask(lengths, u)
@@ -129,6 +187,14 @@ class LinearScan(torch.autograd.Function):
     Shapes: u and delta ``[B, L, D]``, B and C ``[B, L, N]``, A ``[N, D]``,
     state ``[B, N, D]``. Its gradient is written by hand, since autograd through
     the loop over the steps takes two to three times as long.
+
+    Example
+    -------
+    >>> u, delta = torch.rand(2, 6, 4), torch.rand(2, 6, 4)
+    >>> B, C = torch.rand(2, 6, 3), torch.rand(2, 6, 3)
+    >>> A, state = -torch.rand(3, 4), torch.zeros(2, 3, 4)
+    >>> LinearScan.apply(u, delta, B, C, A, state)[0].shape
+    torch.Size([2, 6, 4])
     """
 
     @staticmethod
