@@ -90,9 +90,9 @@ def write_page(args, folder, dist):
             f"{args.model} has more than 2 GB of weights, which is too much "
             "for a browser: choose a smaller model."
         )
-    metadata = engine.session.get_modelmeta().custom_metadata_map
-    about = {name: json.loads(text) for name, text in metadata.items()}
-    write_json(folder / "model.json", about)
+    texts = engine.session.get_modelmeta().custom_metadata_map
+    metadata = {key: json.loads(text) for key, text in texts.items()}
+    write_json(folder / "model.json", metadata)
     if dist is None:
         source = HOST
     else:
@@ -115,10 +115,10 @@ def find_runtime(path):
         If it has another version.
     """
     for folder in (Path(path), Path(path, PACKAGE)):
-        about = folder / "package.json"
-        if not about.is_file():
+        package = folder / "package.json"
+        if not package.is_file():
             continue
-        found = json.loads(about.read_text("utf-8"))
+        found = json.loads(package.read_text("utf-8"))
         if found.get("name") != PACKAGE:
             continue
         if found["version"] != VERSION:

@@ -43,16 +43,17 @@ class OnnxEngine:
         if threads is not None and threads < 1:
             raise ValueError(f"threads={threads} must be positive.")
         self.session = start_session(path, threads)
-        metadata = self.session.get_modelmeta().custom_metadata_map
+        texts = self.session.get_modelmeta().custom_metadata_map
         try:
-            facts = {name: json.loads(text) for name, text in metadata.items()}
-            self.labels = facts["labels"]
-            self.sample_rate = facts["sample_rate"]
-            self.max_samples = facts["max_samples"]
-            self.min_samples = facts["min_samples"]
-            self.frame_samples = facts["frame_samples"]
-            self.single_label = facts["single_label"]
-            thresholds, steps = facts["thresholds"], facts["steps"]
+            metadata = {key: json.loads(text) for key, text in texts.items()}
+            self.labels = metadata["labels"]
+            self.sample_rate = metadata["sample_rate"]
+            self.max_samples = metadata["max_samples"]
+            self.min_samples = metadata["min_samples"]
+            self.frame_samples = metadata["frame_samples"]
+            self.single_label = metadata["single_label"]
+            thresholds = metadata["thresholds"]
+            steps = metadata["steps"]
         except (KeyError, ValueError) as error:
             raise ValueError(
                 f"{path} is no model of `{EXPORT}` of this version (it lacks "

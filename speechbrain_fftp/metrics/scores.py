@@ -13,7 +13,7 @@ import numpy as np
 AUC_MARGIN = 1e-7
 
 
-def _d_prime(auc):
+def d_prime(auc):
     """Sensitivity index of an area under the ROC curve, at most 7.35."""
     auc = min(max(auc, AUC_MARGIN), 1 - AUC_MARGIN)
     return float(np.sqrt(2) * NormalDist().inv_cdf(auc))
@@ -75,7 +75,7 @@ def tagging_metrics(targets: np.ndarray, scores: np.ndarray) -> dict:
     return {
         "mAP": float(np.mean([c["AP"] for c in per_class.values()])),
         "AUC": auc,
-        "d_prime": _d_prime(auc),
+        "d_prime": d_prime(auc),
         "num_classes_scored": len(per_class),
         "num_clips": len(targets),
         "per_class": per_class,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_fftp.metrics.scores import _d_prime, f1_scores, tagging_metrics
+from speechbrain_fftp.metrics.scores import d_prime, f1_scores, tagging_metrics
 from speechbrain_fftp.metrics.tagging import AccuracyMetrics, TaggingMetrics
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
@@ -50,9 +50,9 @@ def test_d_prime():
     # An AUC of Phi(d' / sqrt(2)): two normal classes at a distance of d'.
     for distance in (-1.0, 0.0, 0.5, 2.0, 4.0):
         auc = 0.5 * (1 + math.erf(distance / 2))
-        assert _d_prime(auc) == pytest.approx(distance, abs=1e-6)
-    assert _d_prime(1.0) == pytest.approx(7.35297, abs=1e-5)
-    assert _d_prime(0.0) == pytest.approx(-_d_prime(1.0))
+        assert d_prime(auc) == pytest.approx(distance, abs=1e-6)
+    assert d_prime(1.0) == pytest.approx(7.35297, abs=1e-5)
+    assert d_prime(0.0) == pytest.approx(-d_prime(1.0))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
