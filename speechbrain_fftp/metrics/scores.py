@@ -13,7 +13,7 @@ import numpy as np
 AUC_MARGIN = 1e-7
 
 
-def d_prime(auc):
+def d_prime(auc: float) -> float:
     """Sensitivity index of an area under the ROC curve, at most 7.35."""
     auc = min(max(auc, AUC_MARGIN), 1 - AUC_MARGIN)
     return float(np.sqrt(2) * NormalDist().inv_cdf(auc))
