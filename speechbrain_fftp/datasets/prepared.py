@@ -114,7 +114,8 @@ def _is_complete(folder, made_from, tables):
         raise ValueError(
             f"The source files have changed since {folder} was prepared: it was"
             f" made from {record['source']} (see {path}), now there are"
-            f" {made_from['source']}. {OTHER_FOLDER}"
+            f" {made_from['source']}. Their times of modification count: copy"
+            f" data with cp -p or rsync -t. {OTHER_FOLDER}"
         )
     return all(os.path.isfile(os.path.join(folder, name)) for name in tables)
 
