@@ -69,8 +69,7 @@ CLASSES = {
         torch.nn.RMSNorm,
     )
 }
-# Arguments; the last one only matters in training
-NOT_SAVED = ("args", "kwargs", "device", "dtype", "drop_tokens")
+NOT_SAVED = ("args", "kwargs", "device", "dtype")  # arguments
 
 MAX_BANKS = 2**24  # elements of a filterbank
 

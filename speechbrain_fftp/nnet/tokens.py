@@ -213,54 +213,6 @@ def embed_clips(embedding, feats, lengths):
     return ClipTokens(tokens, n_steps, stride, step_counts, valid)
 
 
-def drop_steps(clips, fraction):
-    """Leaves out a fraction of each clip's own time steps, drawn at random.
-
-    Arguments
-    ---------
-    clips : ClipTokens
-        The tokens, with their positions.
-    fraction : float
-        Fraction of the time steps to leave out, in 0..1.
-
-    Returns
-    -------
-    ClipTokens
-        The others, in the order of time; at least one of each clip.
-
-    Example
-    -------
-    >>> clips = ClipTokens(torch.rand(2, 10, 8), n_steps=10, stride_frames=5)
-    >>> drop_steps(clips, 0.4).tokens.shape
-    torch.Size([2, 6, 8])
-    """
-    B, _, D = clips.tokens.shape
-    draw = torch.rand(B, clips.n_steps, device=clips.tokens.device)
-    if clips.valid is None:
-        n_kept = max(1, round((1 - fraction) * clips.n_steps))
-        counts = valid = None
-    else:
-        draw = draw.masked_fill(~clips.valid, 2.0)
-        counts = (1 - fraction) * clips.step_counts
-        counts = counts.round().long().clamp(min=1)
-        n_kept = int(counts.max())
-        valid = length_mask(counts, n_kept)
-    kept = draw.argsort(1)[:, :n_kept]
-    if valid is not None:
-        # What is left of padding, or too many of a short clip, comes last
-        kept = kept.masked_fill(~valid, clips.n_steps - 1)
-    kept = kept.sort(1).values
-    # [B, F' * T', D] -> [B, F', T', D] -> [B, F' * kept, D]
-    tokens = clips.tokens.view(B, -1, clips.n_steps, D)
-    index = kept[:, None, :, None].expand(-1, tokens.shape[1], -1, D)
-    return clips._replace(
-        tokens=tokens.gather(2, index).flatten(1, 2),
-        n_steps=n_kept,
-        step_counts=counts,
-        valid=valid,
-    )
-
-
 def token_batch_norm(norm, tokens, valid=None):
     """Applies a batch normalisation with the statistics of clips' own tokens.
 

@@ -17,7 +17,6 @@ from speechbrain_fftp.nnet.position import PositionEmbedding, init_truncated
 from speechbrain_fftp.nnet.tokens import (
     check_embedding,
     check_pooling,
-    drop_steps,
     embed_clips,
     pool_tokens,
 )
@@ -163,17 +162,13 @@ class AST(torch.nn.Module):
         the tokens of a time step are averaged first.
     conv_kernel : int
         See ``TransformerBlock``.
-    drop_tokens : float
-        Fraction of a clip's time steps that training leaves out, drawn for each
-        clip; the others keep their positions (patchout,
-        https://arxiv.org/abs/2110.05069).
 
     Raises
     ------
     ValueError
         If ``embed_dim`` is not a multiple of ``num_heads``, the embedding has
-        other sizes, its patch is longer than ``max_frames``, or ``pooling``,
-        ``conv_kernel`` or ``drop_tokens`` is impossible.
+        other sizes, its patch is longer than ``max_frames``, or ``pooling`` or
+        ``conv_kernel`` is impossible.
 
     Example
     -------
@@ -196,7 +191,6 @@ class AST(torch.nn.Module):
         norm_eps=1e-6,
         pooling="cls",
         conv_kernel=0,
-        drop_tokens=0.0,
     ):
         super().__init__()
         if embedding is None:
@@ -208,11 +202,6 @@ class AST(torch.nn.Module):
                 f"conv_kernel={conv_kernel} needs patches that cover all mel "
                 "bins, whose tokens are in the order of time: FFTPEmbedding."
             )
-        if not 0 <= drop_tokens < 1 or (drop_tokens and conv_kernel):
-            raise ValueError(
-                f"drop_tokens={drop_tokens} must be in 0..1, and 0 with "
-                f"conv_kernel={conv_kernel}, which needs neighbouring tokens."
-            )
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.depth = depth
@@ -223,7 +212,6 @@ class AST(torch.nn.Module):
         self.norm_eps = norm_eps
         self.pooling = pooling
         self.conv_kernel = conv_kernel
-        self.drop_tokens = drop_tokens
         self.embedding = embedding
         self.position = PositionEmbedding(
             freq_patches=embedding.freq_patches,
@@ -277,9 +265,6 @@ class AST(torch.nn.Module):
             self.max_frames, clips.stride_frames
         )
         positions = self.position(clips.n_steps, clips.step_counts, known)
-        clips = clips._replace(tokens=clips.tokens + positions)
-        if self.training and self.drop_tokens:
-            clips = drop_steps(clips, self.drop_tokens)
         mask = None
         if clips.valid is not None:
             # [B, T'] -> [B, F' * T'] -> [B, 1, 1, 2 + F' * T']
@@ -288,7 +273,7 @@ class AST(torch.nn.Module):
             mask = mask[:, None, None]
         # [B, 2 + F' * T', D]
         cls_tokens = self.cls_tokens.expand(feats.shape[0], -1, -1)
-        x = torch.cat([cls_tokens, clips.tokens], 1)
+        x = torch.cat([cls_tokens, clips.tokens + positions], 1)
         for block in self.blocks:
             x = block(x, mask)
         # [B, 2 + F' * T', D] -> [B, 1, D]

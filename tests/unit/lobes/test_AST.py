@@ -55,30 +55,3 @@ def test_a_last_block_for_class_tokens_alone():
         assert encoder.blocks[-1](torch.randn(1, 9, 48)).shape == (1, 2, 48)
     for one, other in zip(found, expected):
         torch.testing.assert_close(one, other)
-
-
-@pytest.mark.parametrize("lens", [None, [1.0, 0.4]])
-def test_dropped_tokens_are_not_seen(lens):
-    """Of each clip's own tokens, the given fraction has no gradient."""
-    encoder = AST(
-        n_mels=8,
-        embed_dim=16,
-        depth=1,
-        num_heads=2,
-        embedding=FFTPEmbedding(8, 16, patch_frames=10, stride_frames=10),
-        max_frames=200,
-        drop_tokens=0.3,
-    )
-    feats = torch.randn(2, 200, 8, requires_grad=True)
-    lens = None if lens is None else torch.tensor(lens)
-    out = encoder(feats, lens)
-    (gradient,) = torch.autograd.grad(
-        (out * torch.randn_like(out)).sum(), feats
-    )
-    seen = gradient.abs().sum(2).view(2, 20, 10).amax(2) > 0
-    assert seen.sum(1).tolist() == [14, 14 if lens is None else 6]
-    if lens is not None:
-        assert not seen[1, 8:].any()
-    encoder.eval()
-    whole = torch.autograd.grad(encoder(feats, lens).pow(2).sum(), feats)[0]
-    assert (whole[0].reshape(20, 80).abs().amax(1) > 0).all()
