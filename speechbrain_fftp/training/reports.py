@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_csv, write_json
 from speechbrain_fftp.inference.results import (
@@ -39,8 +39,13 @@ def report_tagging(brain, datasets, folder):
         The run folder.
     """
     ids, probs, targets = brain.metrics.gather()
-    if not if_main_process():
-        return
+    # The other processes wait: Gloo aborts one that ends while it still
+    # releases gathered tensors.
+    run_on_main(write_tagging, args=[brain, folder, ids, probs, targets])
+
+
+def write_tagging(brain, folder, ids, probs, targets):
+    """See ``report_tagging``."""
     labels = list(brain.hparams.label_encoder.lab2ind)
     probs, targets = probs.numpy(), targets.numpy()
     metrics = tagging_metrics(targets, probs)
@@ -73,15 +78,19 @@ def report_accuracy(brain, datasets, folder):
     probabilities.npz; a table is printed.
     For arguments, see ``report_tagging``.
     """
+    ids, probs, targets = brain.metrics.gather()
+    # They wait as in report_tagging
+    run_on_main(write_accuracy, args=[brain, folder, ids, probs, targets])
+
+
+def write_accuracy(brain, folder, ids, probs, targets):
+    """See ``report_accuracy``."""
     from sklearn.metrics import (
         classification_report,
         confusion_matrix,
         precision_recall_fscore_support,
     )
 
-    ids, probs, targets = brain.metrics.gather()
-    if not if_main_process():
-        return
     labels = list(brain.hparams.label_encoder.lab2ind)
     probs, targets = probs.numpy(), targets.numpy()
     true = targets.argmax(1)
