@@ -7,6 +7,7 @@ Authors
 import importlib
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,8 @@ def script(monkeypatch):
         pytest.param("learn", (), 1, marks=pytest.mark.slow),
     ],
 )
-def test_script_runs(name, packages, targets, script, monkeypatch):
+def test_script_runs(name, packages, targets, script, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     for package in packages:
         pytest.importorskip(package)
     module = script(name)
