@@ -41,6 +41,7 @@ COSTS = {  # the tables of each panel
     ),
     "soundscapes of 10 s, mAP in %, folds 1 to 3": (
         ("long_clips", "convergence"),
+        ("aum_long_clips", "patches"),
     ),
 }
 DIFFERENCES = (  # plan, table and label, or a name of ACROSS
@@ -50,6 +51,7 @@ DIFFERENCES = (  # plan, table and label, or a name of ACROSS
     ("long_clips", "convergence", "square 16/16, 10 epochs"),
     ("long_clips", "convergence", "square 16/16, 40 epochs"),
     ("long_clips", "convergence", "FFTP 10/10, 80 epochs"),
+    ("aum_long_clips", "patches", "AuM, square 16/16"),
     ("speech_commands", "macs", "x-vector, 128 wide"),
     ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
     ("across", "FFTP 11/2 ConvNeXt1d minus x-vector of speech_commands"),

@@ -39,6 +39,7 @@ PLANS = (
     "x_vector",
     "specmask_words",
     "long_clips",
+    "aum_long_clips",
     "strides",
     "reuse",
     "sound_events",
