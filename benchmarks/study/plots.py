@@ -71,7 +71,7 @@ DIFFERENCES = (  # plan, table and label, or a name of ACROSS
 def patches_of(row):
     """The colour's name of a row."""
     name = Path(row["yaml"]).stem
-    if name in ("ast_square", "square_frames"):
+    if row["is_square"]:
         return f"square 16/{row['stride']}"
     if name in ("xvector", "bcresnet"):
         return "none"

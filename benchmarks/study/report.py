@@ -133,10 +133,13 @@ def measure_row(plan, row):
     if row.options.get("time_mask"):
         masks = "SpecAugment"
     first = next(iter(runs.values()))
+    # Square patches of a recipe's own yaml are a list of frames and bins.
+    size, step = row.options.get("patch"), row.options.get("stride")
     found = {
         "yaml": row.yaml,
-        "stride": row.options.get("stride_frames"),
-        "patch": row.options.get("patch_frames"),
+        "is_square": bool(size) or "square" in Path(row.yaml).stem,
+        "stride": step[0] if step else row.options.get("stride_frames"),
+        "patch": size[0] if size else row.options.get("patch_frames"),
         "options": f"{row.options['lr']:g}, {masks}",
         "macs": first["macs"],
         "training_macs": first["training_macs"],
