@@ -44,16 +44,21 @@ def accuracy(scores: Scores, weights: np.ndarray) -> np.ndarray:
 def mean_precision(scores: Scores, weights: np.ndarray) -> np.ndarray:
     """Mean average precision; arguments and result as in ``accuracy``.
 
-    Of the classes that some, but not all of the counted clips have.
+    Of the classes that some, but not all of the counted clips have. As in
+    scikit-learn, clips of the same probability are found together: their order
+    does not count.
     """
     found = []
     for target, prob in zip(scores.targets.T, scores.probs.T):
-        order = np.argsort(-prob, kind="stable")
+        order = np.argsort(-prob)
+        falling = -prob[order]
+        last_equal = np.searchsorted(falling, falling, side="right") - 1
         drawn = weights[:, order]
         hits = drawn * target[order]
         positives, all_ = hits.sum(1), drawn.sum(1)
-        above = np.maximum(drawn.cumsum(1), 1)
-        precision = (hits * hits.cumsum(1) / above).sum(1)
+        hits_above = hits.cumsum(1)[:, last_equal]
+        above = np.maximum(drawn.cumsum(1)[:, last_equal], 1)
+        precision = (hits * hits_above / above).sum(1)
         scored = (positives > 0) & (positives < all_)
         found.append(
             np.where(scored, precision, np.nan) / np.maximum(positives, 1)
