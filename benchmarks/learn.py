@@ -23,11 +23,12 @@ import soundfile as sf
 import torch
 from random_models import make_tagger
 
-from speechbrain_fftp.lobes.features import DatasetNormalization, MelDecibels
+from speechbrain_fftp.lobes.features import DatasetNormalization
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
 CLASSES, CLIPS = 5, 20
 GOAL = 10  # seconds

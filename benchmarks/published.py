@@ -22,8 +22,9 @@ from random_models import make_tagger, read_wav
 from transformers import ASTFeatureExtractor
 
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.lobes.features import DatasetNormalization, MelDecibels
+from speechbrain_fftp.lobes.features import DatasetNormalization
 from speechbrain_fftp.lobes.models.CED import CED
+from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
 
 def main():

@@ -27,10 +27,11 @@ from small_files import write_clips
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import write_folder
 from speechbrain_fftp.inference.onnx import export_onnx
-from speechbrain_fftp.lobes.features import DatasetNormalization, MelDecibels
+from speechbrain_fftp.lobes.features import DatasetNormalization
 from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
 DEMO, TINY = "ConvNeXt1d of the demo's size", "CED-tiny"
 GOALS = {DEMO: 0.5, TINY: 0.6}  # seconds

@@ -19,16 +19,16 @@ TEXTS = ROOT / "tools" / "pull_requests"
 # The files that each part copies; it comes after those above it. A part may
 # copy a file again of which it needs more than those before it.
 PARTS = {
-    "gsc-paths": ("tests/for_speechbrain/test_gsc_recipe.py",),
+    "gsc-paths": ("tests/speechbrain/test_gsc_recipe.py",),
     "fftp": (
         "speechbrain_fftp/nnet/patching.py",
         "speechbrain_fftp/nnet/position.py",
         "speechbrain_fftp/nnet/tokens.py",
         "speechbrain_fftp/lobes/models/AST.py",
         "speechbrain_fftp/augment/specmask.py",
-        "tests/for_speechbrain/test_AST.py",
-        "tests/for_speechbrain/test_patching.py",
-        "tests/for_speechbrain/test_specmask.py",
+        "tests/speechbrain/test_AST.py",
+        "tests/speechbrain/test_patching.py",
+        "tests/speechbrain/test_specmask.py",
         "hparams/stock/ESC50/classification/ast_fftp.yaml",
         "hparams/stock/ESC50/classification/inference/ast_fftp.yaml",
         "hparams/stock/Google-speech-commands/ast_fftp.yaml",
@@ -39,7 +39,7 @@ PARTS = {
         "speechbrain_fftp/nnet/patching.py",
         "speechbrain_fftp/nnet/tokens.py",
         "speechbrain_fftp/lobes/models/ConvNeXt1d.py",
-        "tests/for_speechbrain/test_ConvNeXt1d.py",
+        "tests/speechbrain/test_ConvNeXt1d.py",
         "hparams/stock/Google-speech-commands/convnext_fftp.yaml",
         "hparams/stock/Google-speech-commands/inference/convnext_fftp.yaml",
     ),
@@ -49,12 +49,12 @@ PARTS = {
         "speechbrain_fftp/nnet/schedulers.py",
         "speechbrain_fftp/augment/mixup.py",
         "tools/upstream_files/speechbrain/utils/tagging_metrics.py",
-        "tests/for_speechbrain/test_audioset_recipe.py",
-        "tests/for_speechbrain/test_kaldi_features.py",
-        "tests/for_speechbrain/test_mixup.py",
-        "tests/for_speechbrain/test_tagger.py",
-        "tests/for_speechbrain/test_tagging_metrics.py",
-        "tests/for_speechbrain/test_warmup_cosine.py",
+        "tests/speechbrain/test_audioset_recipe.py",
+        "tests/speechbrain/test_kaldi_features.py",
+        "tests/speechbrain/test_mixup.py",
+        "tests/speechbrain/test_tagger.py",
+        "tests/speechbrain/test_tagging_metrics.py",
+        "tests/speechbrain/test_warmup_cosine.py",
         "recipes/AudioSet/train.py",
         "tools/upstream_files/recipes/AudioSet/Tagging/README.md",
         "tools/upstream_files/recipes/AudioSet/Tagging/audioset_prepare.py",
@@ -65,7 +65,7 @@ PARTS = {
         "tools/upstream_files/tests/samples/AudioSet/eval_segments.csv",
     ),
     "audioset-shards": (
-        "tests/for_speechbrain/test_shards.py",
+        "tests/speechbrain/test_shards.py",
         "tools/upstream_files/speechbrain/dataio/shards.py",
         "tools/upstream_files/recipes/AudioSet/Tagging/extra_requirements.txt",
         "tools/upstream_files/recipes/AudioSet/Tagging/hparams/ast_fftp_shards.yaml",
@@ -76,8 +76,8 @@ PARTS = {
         "speechbrain_fftp/nnet/selective_scan/__init__.py",
         "speechbrain_fftp/nnet/selective_scan/torch_backend.py",
         "speechbrain_fftp/lobes/models/AuM.py",
-        "tests/for_speechbrain/test_AuM.py",
-        "tests/for_speechbrain/test_selective_scan.py",
+        "tests/speechbrain/test_AuM.py",
+        "tests/speechbrain/test_selective_scan.py",
         "hparams/stock/Google-speech-commands/aum_fftp.yaml",
         "hparams/stock/Google-speech-commands/inference/aum_fftp.yaml",
     ),
@@ -87,11 +87,11 @@ PARTS = {
         "speechbrain_fftp/nnet/selective_scan/triton_backend.py",
         "speechbrain_fftp/nnet/selective_scan/triton_gradient.py",
         "speechbrain_fftp/nnet/selective_scan/triton_kernels.py",
-        "tests/for_speechbrain/test_triton_scan.py",
+        "tests/speechbrain/test_triton_scan.py",
     ),
     "tagger": (
         "tools/upstream_files/speechbrain/inference/tagging.py",
-        "tests/for_speechbrain/test_tagging.py",
+        "tests/speechbrain/test_tagging.py",
     ),
 }
 
@@ -125,7 +125,7 @@ def upstream_path(here):
         return "speechbrain/integrations/tests/test_triton_scan.py"
     if here == "recipes/AudioSet/train.py":
         return "recipes/AudioSet/Tagging/train.py"
-    here = re.sub(r"^tests/for_speechbrain/", "tests/unittests/", here)
+    here = re.sub(r"^tests/speechbrain/", "tests/unittests/", here)
     # Yaml files in a folder "models" are in no list of recipes
     here = here.replace("/inference/", "/models/")
     pattern = r"^hparams/stock/(.+?)/((?:models/)?\w+\.yaml)$"

@@ -19,6 +19,7 @@ from train import TaggingBrain, dataio_prep, train
 
 import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
+from speechbrain_fftp.lobes.frame_classifier import step_times
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.nnet.tokens import own_tokens
 from speechbrain_fftp.training.strong_labels import (
@@ -110,7 +111,11 @@ class StrongBrain(TaggingBrain):
         torch.Tensor
             Seconds ``[N]``.
         """
-        return Tagger(**self.hparams.modules).step_times(n_samples)
+        return step_times(
+            self.hparams.compute_features,
+            self.hparams.embedding_model.embedding,
+            n_samples,
+        )
 
 
 if __name__ == "__main__":

@@ -12,11 +12,7 @@ import inspect
 import torch
 
 from speechbrain.processing.features import InputNormalization
-from speechbrain_fftp.lobes.features import (
-    DatasetNormalization,
-    KaldiFbank,
-    MelDecibels,
-)
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import (
     FrameClassifier,
     LinearSoftmaxPooling,
@@ -27,14 +23,13 @@ from speechbrain_fftp.lobes.models.ATST import ATST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
-from speechbrain_fftp.lobes.tagger import MODULES
-from speechbrain_fftp.nnet.patching import (
-    FFTPEmbedding,
-    PatchEmbedding,
-    SquarePatchEmbedding,
-)
+from speechbrain_fftp.nnet.convolution import ConvStem
+from speechbrain_fftp.nnet.patching import PatchEmbedding
+from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 from speechbrain_fftp.pretrained.renaming import check_names
 
+# The arguments of ``Tagger``, in their order
+MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
 TRAINED = ("embedding_model", "classifier")  # the modules with weights
 NUMBERS = ("sample_rate", "max_frames")
 NEEDED = (*NUMBERS, *MODULES)
@@ -54,8 +49,7 @@ CLASSES = {
         CED,
         ConvNeXt1d,
         PatchEmbedding,
-        FFTPEmbedding,
-        SquarePatchEmbedding,
+        ConvStem,
         # Classifiers
         FrameClassifier,
         LinearSoftmaxPooling,
@@ -83,6 +77,16 @@ def describe_module(module):
         If its class is not in the table, or an argument is no plain value.
     """
     cls = type(module)
+    if isinstance(module, PatchEmbedding):
+        stem = None if module.stem is None else describe_module(module.stem)
+        return {
+            "class": "PatchEmbedding",
+            "n_mels": module.n_mels,
+            "embed_dim": module.embed_dim,
+            "patch": [module.patch_frames, module.patch_bins],
+            "stride": [module.stride_frames, module.stride_bins],
+            "stem": stem,
+        }
     if CLASSES.get(cls.__name__) is not cls:
         raise ValueError(
             f"config.json cannot describe a {cls.__module__}.{cls.__qualname__}."

@@ -22,6 +22,7 @@ from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import atomic_folder, write_csv, write_json
 from speechbrain_fftp.inference.config import (
+    MODULES,
     NEEDED,
     NUMBERS,
     TRAINED,
@@ -32,7 +33,6 @@ from speechbrain_fftp.inference.thresholds import (
     read_thresholds,
     write_thresholds,
 )
-from speechbrain_fftp.lobes.tagger import MODULES
 from speechbrain_fftp.pretrained.tensors import (
     LOADING_ERRORS,
     read_json_file,

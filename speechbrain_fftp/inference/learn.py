@@ -20,6 +20,7 @@ from speechbrain_fftp.datasets.custom.splits import (
     find_copies,
 )
 from speechbrain_fftp.inference import heads, results
+from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.cross_validation import (
     Examples,
     HeadLearner,
@@ -39,7 +40,6 @@ from speechbrain_fftp.inference.thresholds import (
 )
 from speechbrain_fftp.inference.tokens import Recording, TokenEncoder
 from speechbrain_fftp.inference.torch_engine import TorchEngine
-from speechbrain_fftp.lobes.tagger import MODULES
 
 logger = logging.getLogger(__name__)
 

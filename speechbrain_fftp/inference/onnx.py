@@ -38,7 +38,6 @@ from speechbrain_fftp.inference.onnx_features import (
     use_matrix_products,
 )
 from speechbrain_fftp.inference.torch_engine import TorchEngine, mean_token
-from speechbrain_fftp.lobes.features import FrontEnd
 
 logger = logging.getLogger(__name__)
 
@@ -205,7 +204,7 @@ def output_names(engine):
 def export_program(engine):
     """Exports an engine, which changes; without traces of the machine."""
     front_end = engine.mods.compute_features
-    if isinstance(front_end, FrontEnd):  # not SpeechBrain's Fbank
+    if hasattr(front_end, "mel_power"):  # not SpeechBrain's Fbank
         use_matrix_products(front_end)
     batch = torch.export.Dim("batch")
     samples = torch.export.Dim("samples")

@@ -18,15 +18,15 @@ op = onnxscript.opset18
 
 
 def use_matrix_products(front_end):
-    """Makes a ``FrontEnd`` compute Fourier transforms as matrix products."""
+    """Makes a front end compute Fourier transforms as matrix products."""
     spectra = torch.fft.rfft(torch.eye(front_end.n_fft, dtype=torch.float64))
     front_end.mel_power = functools.partial(
         mel_power, spectra.real.float(), spectra.imag.float(), front_end.banks
     )
 
 
-def mel_power(real, imag, banks, frames, n_fft):
-    """``FrontEnd.mel_power``, of the spectra of each sample of a frame.
+def mel_power(real, imag, banks, frames):
+    """``KaldiFbank.mel_power``, of the spectra of each sample of a frame.
 
     ``real`` and ``imag`` are ``[n_fft, n_fft / 2 + 1]``.
     """

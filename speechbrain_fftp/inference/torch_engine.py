@@ -13,14 +13,14 @@ import yaml
 
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.engine import NO_CLASSES
 from speechbrain_fftp.inference.folder import has_classes
 from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.inference.threads import CallThreads, use_threads
 from speechbrain_fftp.inference.thresholds import read_thresholds
-from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
-from speechbrain_fftp.lobes.models.AST import AST, CLASS_TOKENS
-from speechbrain_fftp.lobes.tagger import MODULES, Tagger
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, step_times
+from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.nnet.tokens import own_tokens, pool_tokens
 from speechbrain_fftp.pretrained.hub import find_model
 from speechbrain_fftp.pretrained.tensors import LOADING_ERRORS, read_json_file
@@ -104,8 +104,6 @@ class TorchEngine(Pretrained):
         model = self.mods.embedding_model
         if stride is not None:
             set_stride(model, stride)
-        if isinstance(model, AST) and model.pooling == "cls":
-            model.blocks[-1].outputs = CLASS_TOKENS  # the only ones needed
         self.call_threads = CallThreads(
             threads=threads,
             encoder=model,
@@ -302,7 +300,12 @@ class TorchEngine(Pretrained):
 
     def step_times(self, n_samples):
         """The centre of each time step of a clip in seconds, ``[N]``."""
-        return self.tagger.step_times(n_samples).double().numpy()
+        times = step_times(
+            self.mods.compute_features,
+            self.mods.embedding_model.embedding,
+            n_samples,
+        )
+        return times.double().numpy()
 
     def embeddings(self, wavs):
         """Embeddings ``[B, D]`` of waveforms ``[B, S]``, in NumPy."""

@@ -16,6 +16,39 @@ from speechbrain_fftp.nnet.tokens import own_tokens
 SMALLEST = 1e-6  # of a clip's probabilities, and of 1 minus them
 
 
+def step_times(front_end, embedding, n_samples):
+    """The center of each time step of a clip.
+
+    Arguments
+    ---------
+    front_end : torch.nn.Module
+        Features with windows of constant size, as ``KaldiFbank``.
+    embedding : torch.nn.Module
+        A patch embedding of ``speechbrain_fftp.nnet.patching``.
+    n_samples : int
+        Number of samples of the clip.
+
+    Returns
+    -------
+    torch.Tensor
+        Times ``[T']`` in seconds.
+
+    Example
+    -------
+    >>> from speechbrain_fftp.lobes.features import KaldiFbank
+    >>> from speechbrain_fftp.nnet.patching import FFTPEmbedding
+    >>> embedding = FFTPEmbedding(128, 192, patch_frames=10, stride_frames=10)
+    >>> step_times(KaldiFbank(), embedding, n_samples=8000)
+    tensor([0.0575, 0.1575, 0.2575, 0.3575])
+    """
+    n_steps = embedding.time_patches(front_end.num_frames(n_samples))
+    first = (embedding.patch_frames - 1) * front_end.shift
+    if not getattr(front_end, "center", False):
+        first += front_end.window
+    starts = torch.arange(n_steps) * embedding.stride_frames * front_end.shift
+    return (starts + first / 2) / front_end.sample_rate
+
+
 class LinearSoftmaxPooling(torch.nn.Module):
     """The mean of probabilities, weighted by themselves.
 

@@ -8,9 +8,6 @@ import torch
 
 from speechbrain_fftp.nnet.tokens import length_mask
 
-# The arguments of ``Tagger``, in their order
-MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
-
 
 class Tagger(torch.nn.Module):
     """Features, normalization, encoder and classifier, one after the other.
@@ -101,28 +98,6 @@ class Tagger(torch.nn.Module):
             Logits ``[B, C]`` in float32.
         """
         return self.classifier(embeddings).squeeze(1).float()
-
-    def step_times(self, n_samples):
-        """The center of each time step of a clip.
-
-        Arguments
-        ---------
-        n_samples : int
-            Number of samples of the clip.
-
-        Returns
-        -------
-        torch.Tensor
-            Times ``[T']`` in seconds.
-        """
-        front_end = self.compute_features
-        patches = self.embedding_model.embedding
-        n_steps = patches.time_patches(front_end.num_frames(n_samples))
-        first = (patches.patch_frames - 1) * front_end.shift
-        if not getattr(front_end, "center", False):
-            first += front_end.window
-        starts = torch.arange(n_steps) * patches.stride_frames * front_end.shift
-        return (starts + first / 2) / front_end.sample_rate
 
     def forward(self, wavs, wav_lens=None):
         """Maps waveforms to logits.

@@ -1,15 +1,94 @@
-"""Depthwise convolutions over token sequences.
+"""Convolutions before and over token sequences.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import importlib.util
-
 import torch
 
-HAS_CAUSAL_CONV1D = importlib.util.find_spec("causal_conv1d") is not None
-CAUSAL_CONV1D_KERNELS = (2, 3, 4)  # the sizes that the package has
+
+class ConvStem(torch.nn.Sequential):
+    """Two convolutions of 3 x 3 before full-frequency temporal patches.
+
+    They step 4 bins and 2 frames in all, and have no padding in time: a token
+    still sees exactly the frames of its patch.
+
+    Arguments
+    ---------
+    channels : int
+        Number of channels of both convolutions.
+
+    Example
+    -------
+    >>> from speechbrain_fftp.nnet.patching import FFTPEmbedding
+    >>> embedding = FFTPEmbedding(128, 192, 11, 10, stem=ConvStem(16))
+    >>> embedding(torch.rand(2, 1000, 128)).shape
+    torch.Size([2, 99, 192])
+    """
+
+    def __init__(self, channels):
+        super().__init__(
+            torch.nn.Conv2d(1, channels, 3, stride=(2, 2), padding=(1, 0)),
+            torch.nn.ReLU(),
+            torch.nn.Conv2d(
+                channels, channels, 3, stride=(2, 1), padding=(1, 0)
+            ),
+            torch.nn.ReLU(),
+        )
+        self.channels = channels
+
+    def map_size(self, patch, n_mels):
+        """What the stem leaves of a patch.
+
+        Arguments
+        ---------
+        patch : tuple of int
+            Bins and frames of a patch.
+        n_mels : int
+            Number of mel bins.
+
+        Returns
+        -------
+        tuple of int
+            Rows and columns of the stem's output.
+
+        Raises
+        ------
+        ValueError
+            If the patch does not cover all mel bins, or its frames are not odd
+            and at least 7.
+        """
+        bins, frames = patch
+        if bins != n_mels or frames < 7 or frames % 2 == 0:
+            raise ValueError(
+                "A stem needs patches of all mel bins and of an odd number of "
+                f"frames, at least 7, not {bins} of {n_mels} bins x {frames} "
+                "frames."
+            )
+        return (bins + 3) // 4, (frames - 5) // 2
+
+    def map_stride(self, stride):
+        """What the stem leaves of a stride.
+
+        Arguments
+        ---------
+        stride : tuple of int
+            Bins and frames from one patch to the next.
+
+        Returns
+        -------
+        tuple of int
+            Rows and columns of the stem's output.
+
+        Raises
+        ------
+        ValueError
+            If the number of frames is odd.
+        """
+        bins, frames = stride
+        if frames % 2:
+            raise ValueError(f"A stem needs an even stride, not {frames}.")
+        return bins, frames // 2
 
 
 def depthwise_conv(tokens, weight, bias, padding=0):
@@ -48,106 +127,3 @@ def depthwise_conv(tokens, weight, bias, padding=0):
         maps, weight.unsqueeze(2), padding=(0, padding), **options
     )
     return out.permute(0, 2, 3, 1).squeeze(1)
-
-
-def causal_conv_silu(tokens, conv, reverse=False):
-    """Mamba's convolution: causal, with zeros before the first token, and SiLU.
-
-    On a GPU, the package causal_conv1d computes it where it is installed.
-
-    Arguments
-    ---------
-    tokens : torch.Tensor
-        Tokens ``[B, N, D]``.
-    conv : torch.nn.Conv1d
-        A depthwise convolution.
-    reverse : bool
-        Whether an output depends on the tokens after it instead, with zeros
-        after the last one.
-
-    Returns
-    -------
-    torch.Tensor
-        ``[B, N, D]``.
-
-    Example
-    -------
-    >>> conv = torch.nn.Conv1d(8, 8, 4, groups=8)
-    >>> causal_conv_silu(torch.rand(2, 10, 8), conv).shape
-    torch.Size([2, 10, 8])
-    """
-    kernel = conv.kernel_size[0]
-    if (
-        tokens.is_cuda
-        and HAS_CAUSAL_CONV1D
-        and kernel in CAUSAL_CONV1D_KERNELS
-        and tokens.dtype != torch.float64
-    ):
-        from causal_conv1d import causal_conv1d_fn
-
-        tokens = tokens.flip(1) if reverse else tokens
-        out = causal_conv1d_fn(
-            tokens.transpose(1, 2),
-            conv.weight.squeeze(1),
-            conv.bias,
-            activation="silu",
-        ).transpose(1, 2)
-        return out.flip(1) if reverse else out
-    padding = (0, 0, 0, kernel - 1) if reverse else (0, 0, kernel - 1, 0)
-    tokens = torch.nn.functional.pad(tokens, padding)
-    weight = conv.weight.flip(2) if reverse else conv.weight
-    out = depthwise_conv(tokens, weight, conv.bias)
-    return torch.nn.functional.silu(out)
-
-
-class TokenConvolution(torch.nn.Conv1d):
-    """A depthwise convolution over a clip's own tokens.
-
-    It adds local positional information, as the conditional
-    positions of https://arxiv.org/abs/2102.10882 do.
-
-    Arguments
-    ---------
-    embed_dim : int
-        Number of channels D of a token.
-    kernel : int
-        Tokens that an output depends on, an odd number.
-
-    Raises
-    ------
-    ValueError
-        If the kernel is not odd.
-
-    Example
-    -------
-    >>> TokenConvolution(192, kernel=9)(torch.rand(2, 196, 192)).shape
-    torch.Size([2, 196, 192])
-    """
-
-    def __init__(self, embed_dim, kernel):
-        if kernel < 1 or kernel % 2 == 0:
-            raise ValueError(f"The kernel must be odd, not {kernel}.")
-        super().__init__(
-            embed_dim, embed_dim, kernel, padding=kernel // 2, groups=embed_dim
-        )
-
-    def forward(self, tokens, valid=None):
-        """Applies the convolution.
-
-        Arguments
-        ---------
-        tokens : torch.Tensor
-            Tokens ``[B, N, D]``, in the order of time.
-        valid : torch.Tensor, optional
-            True for a clip's own tokens ``[B, N]``; others are not read.
-
-        Returns
-        -------
-        torch.Tensor
-            Tokens ``[B, N, D]``.
-        """
-        if valid is not None:
-            tokens = tokens * valid.unsqueeze(2)
-        return depthwise_conv(
-            tokens, self.weight, self.bias, padding=self.padding[0]
-        )

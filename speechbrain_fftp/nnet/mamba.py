@@ -1,7 +1,8 @@
-"""The Mamba block in one direction and in AuM's two bidirectional forms.
+"""The Mamba block in Audio Mamba's two bidirectional forms.
 
 Equal to the block of https://github.com/kaistmm/Audio-Mamba-AuM, with the same
-parameter names and initialisation.
+parameter names and initialisation. PyTorch 2.4 or later is needed, for
+``torch.nn.RMSNorm``.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -11,8 +12,41 @@ import math
 
 import torch
 
-from speechbrain_fftp.nnet.convolution import causal_conv_silu, depthwise_conv
+from speechbrain_fftp.nnet.convolution import depthwise_conv
 from speechbrain_fftp.nnet.selective_scan import selective_scan
+from speechbrain_fftp.nnet.tokens import length_mask
+
+
+def causal_conv_silu(tokens, conv, reverse=False):
+    """Mamba's convolution: causal, with zeros before the first token, and SiLU.
+
+    Arguments
+    ---------
+    tokens : torch.Tensor
+        Tokens ``[B, N, D]``.
+    conv : torch.nn.Conv1d
+        A depthwise convolution.
+    reverse : bool
+        Whether an output depends on the tokens after it instead, with zeros
+        after the last one.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[B, N, D]``.
+
+    Example
+    -------
+    >>> conv = torch.nn.Conv1d(8, 8, 4, groups=8)
+    >>> causal_conv_silu(torch.rand(2, 10, 8), conv).shape
+    torch.Size([2, 10, 8])
+    """
+    kernel = conv.kernel_size[0]
+    padding = (0, 0, 0, kernel - 1) if reverse else (0, 0, kernel - 1, 0)
+    tokens = torch.nn.functional.pad(tokens, padding)
+    weight = conv.weight.flip(2) if reverse else conv.weight
+    out = depthwise_conv(tokens, weight, conv.bias)
+    return torch.nn.functional.silu(out)
 
 
 class Mamba(torch.nn.Module):
@@ -24,29 +58,23 @@ class Mamba(torch.nn.Module):
       both directions with separate decay rates; the two outputs are summed
       (``bimamba_type`` "v1" in the original);
     * ``"bi-bi"``: each direction has its own weights and a convolution that
-      runs in that direction; the outputs are averaged ("v2");
-    * ``False``: the forward direction only, which can run as a stream.
+      runs in that direction; the outputs are averaged ("v2").
 
     Arguments
     ---------
     embed_dim : int
         Number of channels E of a token.
-    bidirectional : str or bool
-        "fo-bi", "bi-bi" or False.
+    bidirectional : str
+        "fo-bi" or "bi-bi".
     d_state, d_conv : int
         Number of states N of each channel, and of tokens in a convolution.
     expand : int
         Number of inner channels, in multiples of ``embed_dim``.
-    dt_rank : int, optional
-        Rank of the projection of step sizes; by default
-        ``ceil(embed_dim / 16)``.
-    backend : str
-        Backend of ``selective_scan``.
 
     Raises
     ------
     ValueError
-        If ``bidirectional`` is none of these.
+        If ``bidirectional`` is neither.
 
     Example
     -------
@@ -62,26 +90,22 @@ class Mamba(torch.nn.Module):
         d_state=16,
         d_conv=4,
         expand=2,
-        dt_rank=None,
-        backend="auto",
     ):
         super().__init__()
-        if bidirectional not in ("fo-bi", "bi-bi", False):
+        if bidirectional not in ("fo-bi", "bi-bi"):
             raise ValueError(
-                f"bidirectional={bidirectional!r} must be 'fo-bi', 'bi-bi' or "
-                "False."
+                f"bidirectional={bidirectional!r} must be fo-bi or bi-bi."
             )
         self.bidirectional = bidirectional
-        self.backend = backend
         self.d_state = d_state
         self.d_conv = d_conv
-        self.dt_rank = dt_rank or math.ceil(embed_dim / 16)
+        self.dt_rank = math.ceil(embed_dim / 16)  # of the step sizes
         self.d_inner = expand * embed_dim
         self.in_proj = torch.nn.Linear(embed_dim, 2 * self.d_inner, bias=False)
         self._add_direction("")
         if bidirectional == "fo-bi":
             self.A_b_log = self._decay_rates()
-        elif bidirectional == "bi-bi":
+        else:
             self._add_direction("_b")
         self.out_proj = torch.nn.Linear(self.d_inner, embed_dim, bias=False)
         self._init_step_sizes()
@@ -134,8 +158,8 @@ class Mamba(torch.nn.Module):
             ``[B, L, E]``.
         """
         if lengths is not None:
-            tokens = torch.arange(x.shape[1], device=x.device)
-            x = x.masked_fill((tokens >= lengths[:, None])[..., None], 0.0)
+            valid = length_mask(lengths, x.shape[1])
+            x = x.masked_fill(~valid.unsqueeze(2), 0.0)
         x, z = self.in_proj(x).chunk(2, 2)
         u = causal_conv_silu(x, self.conv1d)
         out = selective_scan(**self._scan_inputs(u, z, lengths))
@@ -144,49 +168,6 @@ class Mamba(torch.nn.Module):
             inputs = self._scan_inputs(u, z, lengths, suffix="_b")
             out = (out + selective_scan(**inputs, reverse=True)) / 2
         return self.out_proj(out.transpose(1, 2))
-
-    def step(self, x, state=None):
-        """Processes the next tokens of a stream, without ``bidirectional``.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            The next tokens ``[B, L, E]``.
-        state : tuple of torch.Tensor, optional
-            State returned by the previous call; None at the start.
-
-        Returns
-        -------
-        out : torch.Tensor
-            ``[B, L, E]``, equal to ``forward`` over the whole stream.
-        state : tuple of torch.Tensor
-            Convolution inputs ``[B, d_conv - 1, D]`` and states ``[B, D, N]``.
-
-        Raises
-        ------
-        ValueError
-            If the layer is bidirectional.
-        """
-        if self.bidirectional:
-            raise ValueError(
-                f"A layer with bidirectional={self.bidirectional!r} cannot "
-                "run as a stream: build it with bidirectional=False."
-            )
-        x, z = self.in_proj(x).chunk(2, 2)
-        if state is None:
-            history = x.new_zeros(x.shape[0], self.d_conv - 1, self.d_inner)
-            states = None
-        else:
-            history, states = state
-        x = torch.cat([history, x], 1)
-        u = depthwise_conv(x, self.conv1d.weight, self.conv1d.bias)
-        out, states = selective_scan(
-            **self._scan_inputs(torch.nn.functional.silu(u), z),
-            initial_state=states,
-            return_last_state=True,
-        )
-        history = x[:, x.shape[1] - history.shape[1] :]
-        return self.out_proj(out.transpose(1, 2)), (history, states)
 
     def _scan_inputs(self, u, z, lengths=None, suffix=""):
         """Arguments of the scan from channels u and gate z ``[B, L, D]``."""
@@ -213,7 +194,6 @@ class Mamba(torch.nn.Module):
             "delta_bias": dt_proj.bias,
             "delta_softplus": True,
             "lengths": lengths,
-            "backend": self.backend,
         }
 
 
@@ -256,28 +236,5 @@ class MambaBlock(torch.nn.Module):
         torch.Tensor
             Tokens ``[B, N, D]`` with the dtype of x.
         """
-        return x + self.mixer(self._normalise(x), lengths)
-
-    def step(self, x, state=None):
-        """Processes the next tokens of a stream; see ``Mamba.step``.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            The next tokens ``[B, N, D]``.
-        state : tuple of torch.Tensor, optional
-            State returned by the previous call; None at the start.
-
-        Returns
-        -------
-        x : torch.Tensor
-            Tokens ``[B, N, D]``.
-        state : tuple of torch.Tensor
-            The layer's state.
-        """
-        mixed, state = self.mixer.step(self._normalise(x), state)
-        return x + mixed, state
-
-    def _normalise(self, x):
-        """The tokens after normalisation, with the dtype of the weights."""
-        return self.norm(x.to(self.norm.weight.dtype))
+        normalised = self.norm(x.to(self.norm.weight.dtype))
+        return x + self.mixer(normalised, lengths)

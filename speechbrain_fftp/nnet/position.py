@@ -7,28 +7,6 @@ Authors
 import torch
 
 
-def init_truncated(tensor):
-    """Draws initial values from a truncated normal distribution.
-
-    Its standard deviation is 0.02. Tensors on the meta device have no values:
-    for them, torch would import its compiler, which takes more than a second.
-
-    Arguments
-    ---------
-    tensor : torch.Tensor
-        Filled in place.
-
-    Example
-    -------
-    >>> tensor = torch.zeros(3)
-    >>> init_truncated(tensor)
-    >>> bool(tensor.any())
-    True
-    """
-    if not tensor.is_meta:
-        torch.nn.init.trunc_normal_(tensor, std=0.02)
-
-
 def resize_positions(table, time_patches):
     """Interpolates positions to another number of columns.
 
@@ -89,20 +67,9 @@ class PositionEmbedding(torch.nn.Module):
         self.table = torch.nn.Parameter(
             torch.empty(freq_patches, time_patches, embed_dim)
         )
-        init_truncated(self.table)
+        torch.nn.init.trunc_normal_(self.table, std=0.02)
 
-    def resize(self, time_patches):
-        """Interpolates the table to another number T' of columns.
-
-        Arguments
-        ---------
-        time_patches : int
-            The new T'.
-        """
-        resized = resize_positions(self.table.data, time_patches)
-        self.table = torch.nn.Parameter(resized, self.table.requires_grad)
-
-    def forward(self, time_patches, valid_patches=None, known=None):
+    def forward(self, time_patches, valid_patches=None):
         """Position embeddings of a batch of token sequences.
 
         Arguments
@@ -111,9 +78,6 @@ class PositionEmbedding(torch.nn.Module):
             Number of patch columns T of the batch.
         valid_patches : torch.Tensor, optional
             Number of patch columns ``[B]`` of each clip; T by default.
-        known : int, optional
-            Number of columns at the maximum clip length, to which the table is
-            interpolated, if another stride than usual makes another number T'.
 
         Returns
         -------
@@ -121,8 +85,7 @@ class PositionEmbedding(torch.nn.Module):
             Embeddings ``[1, F' * T, D]``, or ``[B, F' * T, D]`` if a clip is
             longer than the table.
         """
-        known = known or self.table.shape[1]
-        table = resize_positions(self.table, known)
+        table, known = self.table, self.table.shape[1]
         # One compiled or exported graph serves clips of any length.
         if not torch.compiler.is_compiling() and time_patches <= known:
             return table[:, :time_patches].flatten(0, 1).unsqueeze(0)

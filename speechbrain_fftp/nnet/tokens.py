@@ -11,73 +11,6 @@ from typing import NamedTuple, Optional
 
 import torch
 
-POOLINGS = ("cls", "mean", "cls+mean", "tokens")
-
-
-def check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads=1):
-    """Checks whether a patch embedding fits an encoder.
-
-    Arguments
-    ---------
-    embedding : torch.nn.Module
-        A patch embedding of ``speechbrain_fftp.nnet.patching``.
-    n_mels, embed_dim, max_frames, num_heads : int
-        Arguments of the encoder.
-
-    Raises
-    ------
-    ValueError
-        If its sizes differ, its patches are longer than the longest clip, or
-        ``embed_dim`` is no multiple of ``num_heads``.
-
-    Example
-    -------
-    >>> from speechbrain_fftp.nnet.patching import FFTPEmbedding
-    >>> check_embedding(FFTPEmbedding(128, 192), 128, 192, max_frames=1024)
-    """
-    if num_heads < 1 or embed_dim % num_heads:
-        raise ValueError(
-            f"embed_dim={embed_dim} must be a multiple of "
-            f"num_heads={num_heads}, which must be positive."
-        )
-    if (embedding.n_mels, embedding.embed_dim) != (n_mels, embed_dim):
-        raise ValueError(
-            f"The embedding has n_mels={embedding.n_mels} and "
-            f"embed_dim={embedding.embed_dim}, but the encoder has "
-            f"n_mels={n_mels} and embed_dim={embed_dim}."
-        )
-    if embedding.patch_frames > max_frames:
-        raise ValueError(
-            f"A patch of {embedding.patch_frames} frames is longer than "
-            f"the longest clip, max_frames={max_frames}: make patch_frames "
-            "smaller or max_frames larger."
-        )
-
-
-def check_pooling(pooling, known=POOLINGS):
-    """Checks whether a kind of pooling is known.
-
-    Arguments
-    ---------
-    pooling : str
-        The kind of pooling.
-    known : tuple of str
-        Those that an encoder has.
-
-    Raises
-    ------
-    ValueError
-        If it is not.
-
-    Example
-    -------
-    >>> check_pooling("cls+mean")
-    """
-    if pooling not in known:
-        raise ValueError(
-            f"pooling={pooling!r} must be one of {', '.join(known)}."
-        )
-
 
 def trim_padding(feats, lengths):
     """Removes the padding that all clips share and zeroes the rest.
@@ -155,8 +88,6 @@ class ClipTokens(NamedTuple):
         Tokens ``[B, F' * T', D]``.
     n_steps : int
         Number of time steps T'.
-    stride_frames : int
-        Frames from one time step to the next.
     step_counts : torch.Tensor, optional
         Each clip's own number of time steps ``[B]``; None if all clips are
         equally long.
@@ -165,18 +96,17 @@ class ClipTokens(NamedTuple):
 
     Example
     -------
-    >>> ClipTokens(torch.rand(2, 12, 8), n_steps=12, stride_frames=5).valid
+    >>> ClipTokens(torch.rand(2, 12, 8), n_steps=12).valid
     """
 
     tokens: torch.Tensor
     n_steps: int
-    stride_frames: int
     step_counts: Optional[torch.Tensor] = None
     valid: Optional[torch.Tensor] = None
 
 
 def embed_clips(embedding, feats, lengths):
-    """Embeds the frames of each clip, with a stride that the embedding draws.
+    """Embeds the frames of each clip.
 
     Arguments
     ---------
@@ -202,15 +132,14 @@ def embed_clips(embedding, feats, lengths):
     (torch.Size([2, 16, 8]), tensor([16,  6]))
     """
     feats, n_frames = trim_padding(feats, lengths)
-    stride = embedding.draw_stride()
     # [B, T, F] -> [B, F' * T', D]
-    tokens = embedding(feats, stride_frames=stride)
+    tokens = embedding(feats)
     n_steps = tokens.shape[1] // embedding.freq_patches
     if n_frames is None:
-        return ClipTokens(tokens, n_steps, stride)
-    step_counts = embedding.time_patches(n_frames, stride)
+        return ClipTokens(tokens, n_steps)
+    step_counts = embedding.time_patches(n_frames)
     valid = length_mask(step_counts, n_steps)
-    return ClipTokens(tokens, n_steps, stride, step_counts, valid)
+    return ClipTokens(tokens, n_steps, step_counts, valid)
 
 
 def token_batch_norm(norm, tokens, valid=None):
@@ -280,6 +209,11 @@ def pool_tokens(pooling, cls, tokens, valid=None):
     torch.Tensor
         ``[B, 1, D]``; with "tokens", ``[B, N, D]``, 0.0 in padding.
 
+    Raises
+    ------
+    ValueError
+        If there is no such pooling.
+
     Example
     -------
     >>> pool_tokens("mean", None, torch.rand(2, 10, 8)).shape
@@ -294,7 +228,13 @@ def pool_tokens(pooling, cls, tokens, valid=None):
         return tokens * weights
     mean = (tokens * weights).sum(1, keepdim=True)
     mean = mean / weights.sum(1, keepdim=True)
-    return mean if pooling == "mean" else (cls + mean) / 2
+    if pooling == "mean":
+        return mean
+    if pooling == "cls+mean":
+        return (cls + mean) / 2
+    raise ValueError(
+        f"pooling={pooling!r} must be cls, mean, cls+mean or tokens."
+    )
 
 
 def own_tokens(tokens):

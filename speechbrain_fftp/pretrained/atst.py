@@ -11,10 +11,11 @@ Authors
 import csv
 from pathlib import Path
 
-from speechbrain_fftp.lobes.features import DatasetNormalization, MelDecibels
+from speechbrain_fftp.lobes.features import DatasetNormalization
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, MaxPooling
 from speechbrain_fftp.lobes.models.ATST import ATST
 from speechbrain_fftp.pretrained.front_end import FrontEnd
+from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 from speechbrain_fftp.pretrained.renaming import (
     BLOCKS,
     PATCHES,

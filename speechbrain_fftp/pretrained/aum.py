@@ -54,7 +54,6 @@ def _infer_encoder(tensors):
         d_state=d_state,
         d_conv=tensors["blocks.0.mixer.conv1d.weight"].shape[-1],
         expand=inner // width,
-        dt_rank=tensors["blocks.0.mixer.dt_proj.weight"].shape[-1],
     )
     token, tensors[POSITIONS] = split_positions(
         tensors["cls_token"], tensors.pop("positions"), encoder.position.table

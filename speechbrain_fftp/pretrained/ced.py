@@ -6,13 +6,14 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from speechbrain_fftp.lobes.features import DatasetNormalization, MelDecibels
+from speechbrain_fftp.lobes.features import DatasetNormalization
 from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.pretrained.front_end import (
     FrontEnd,
     check_number,
     sampling_rate,
 )
+from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 from speechbrain_fftp.pretrained.renaming import BLOCKS, build, read_sizes
 
 # What is replaced in the names of tensors

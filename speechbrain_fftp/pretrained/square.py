@@ -15,7 +15,6 @@ import copy
 import torch
 
 from speechbrain_fftp.nnet.position import PositionEmbedding
-from speechbrain_fftp.nnet.tokens import check_embedding
 from speechbrain_fftp.pretrained.renaming import PATCHES, POSITIONS
 
 
@@ -52,9 +51,6 @@ def square_to_fftp(
             f"single layer, not {type(old).__name__} into "
             f"{type(embedding).__name__}."
         )
-    check_embedding(
-        embedding, encoder.n_mels, encoder.embed_dim, encoder.max_frames
-    )
     new = copy.deepcopy(encoder)
     new.embedding = copy.deepcopy(embedding)
     if hasattr(new, "position"):

@@ -11,15 +11,9 @@ Authors
 
 import torch
 
-from speechbrain_fftp.nnet.convolution import TokenConvolution
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
-from speechbrain_fftp.nnet.position import PositionEmbedding, init_truncated
-from speechbrain_fftp.nnet.tokens import (
-    check_embedding,
-    check_pooling,
-    embed_clips,
-    pool_tokens,
-)
+from speechbrain_fftp.nnet.position import PositionEmbedding
+from speechbrain_fftp.nnet.tokens import embed_clips, pool_tokens
 
 CLASS_TOKENS = 2  # the class and the distillation token, which come first
 
@@ -37,8 +31,6 @@ class TransformerBlock(torch.nn.Module):
         Dropout probability of attention weights and of both branches.
     norm_eps : float
         Epsilon of the layer normalisations.
-    conv_kernel : int
-        Kernel of a ``TokenConvolution`` before the attention; 0: none.
 
     Example
     -------
@@ -47,10 +39,6 @@ class TransformerBlock(torch.nn.Module):
     torch.Size([2, 198, 192])
     """
 
-    # Can be replaced in each block, for faster inference.
-    attend = staticmethod(torch.nn.functional.scaled_dot_product_attention)
-    outputs = None  # number of the first tokens that are returned; all if None
-
     def __init__(
         self,
         embed_dim,
@@ -58,14 +46,10 @@ class TransformerBlock(torch.nn.Module):
         mlp_ratio=4.0,
         dropout=0.0,
         norm_eps=1e-6,
-        conv_kernel=0,
     ):
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
-        self.conv = None
-        if conv_kernel:
-            self.conv = TokenConvolution(embed_dim, conv_kernel)
         self.norm1 = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
         self.qkv = torch.nn.Linear(embed_dim, 3 * embed_dim)
         self.proj = torch.nn.Linear(embed_dim, embed_dim)
@@ -78,20 +62,21 @@ class TransformerBlock(torch.nn.Module):
             torch.nn.Dropout(dropout),
         )
 
-    def _attention(self, x, mask):
+    def _attention(self, x, mask, n_outputs):
         """Attention over normalised tokens ``[B, N, D]``; see ``forward``."""
         B, N, D = x.shape
         # [B, N, 3 * D] -> [3, B, heads, N, D / heads]
         qkv = self.qkv(x).view(B, N, 3, self.num_heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
-        q = q[:, :, : self.outputs]
-        x = self.attend(q, k, v, attn_mask=mask, dropout_p=dropout)
+        x = torch.nn.functional.scaled_dot_product_attention(
+            q[:, :, :n_outputs], k, v, attn_mask=mask, dropout_p=dropout
+        )
         # [B, heads, N, D / heads] -> [B, N, D]
         x = self.proj(x.transpose(1, 2).reshape(B, -1, D))
         return torch.nn.functional.dropout(x, self.dropout, self.training)
 
-    def forward(self, x, mask=None):
+    def forward(self, x, mask=None, n_outputs=None):
         """Applies the block.
 
         Arguments
@@ -100,17 +85,16 @@ class TransformerBlock(torch.nn.Module):
             Tokens ``[B, N, D]``.
         mask : torch.Tensor, optional
             ``[B, 1, 1, N]``, True where a token may be attended to.
+        n_outputs : int, optional
+            Number of the first tokens to return; all by default.
 
         Returns
         -------
         torch.Tensor
             Tokens ``[B, N, D]``.
         """
-        if self.conv is not None:
-            valid = None if mask is None else mask[:, 0, 0, CLASS_TOKENS:]
-            local = self.conv(x[:, CLASS_TOKENS:], valid)
-            x = x + torch.nn.functional.pad(local, (0, 0, CLASS_TOKENS, 0))
-        x = x[:, : self.outputs] + self._attention(self.norm1(x), mask)
+        attended = self._attention(self.norm1(x), mask, n_outputs)
+        x = x[:, :n_outputs] + attended
         return x + self.mlp(self.norm2(x))
 
 
@@ -131,7 +115,7 @@ def init_linear(blocks):
     """
     for module in blocks.modules():
         if isinstance(module, torch.nn.Linear):
-            init_truncated(module.weight)
+            torch.nn.init.trunc_normal_(module.weight, std=0.02)
             torch.nn.init.zeros_(module.bias)
 
 
@@ -160,15 +144,6 @@ class AST(torch.nn.Module):
         clip's own tokens; "cls+mean", the mean of both; or "tokens", all
         tokens, those of padding 0.0, for outputs over time. Of square patches,
         the tokens of a time step are averaged first.
-    conv_kernel : int
-        See ``TransformerBlock``.
-
-    Raises
-    ------
-    ValueError
-        If ``embed_dim`` is not a multiple of ``num_heads``, the embedding has
-        other sizes, its patch is longer than ``max_frames``, or ``pooling`` or
-        ``conv_kernel`` is impossible.
 
     Example
     -------
@@ -190,18 +165,10 @@ class AST(torch.nn.Module):
         dropout=0.0,
         norm_eps=1e-6,
         pooling="cls",
-        conv_kernel=0,
     ):
         super().__init__()
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
-        check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
-        check_pooling(pooling)
-        if conv_kernel and embedding.freq_patches > 1:
-            raise ValueError(
-                f"conv_kernel={conv_kernel} needs patches that cover all mel "
-                "bins, whose tokens are in the order of time: FFTPEmbedding."
-            )
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.depth = depth
@@ -211,7 +178,6 @@ class AST(torch.nn.Module):
         self.dropout = dropout
         self.norm_eps = norm_eps
         self.pooling = pooling
-        self.conv_kernel = conv_kernel
         self.embedding = embedding
         self.position = PositionEmbedding(
             freq_patches=embedding.freq_patches,
@@ -229,15 +195,14 @@ class AST(torch.nn.Module):
                 mlp_ratio=mlp_ratio,
                 dropout=dropout,
                 norm_eps=norm_eps,
-                conv_kernel=conv_kernel,
             )
             for _ in range(depth)
         )
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
-        init_truncated(self.cls_tokens)
+        torch.nn.init.trunc_normal_(self.cls_tokens, std=0.02)
         init_linear(self.blocks)
 
-    def forward(self, feats, lengths=None, wav_lens=None):
+    def forward(self, feats, lengths=None):
         """Encodes a batch of spectrograms.
 
         Arguments
@@ -247,8 +212,6 @@ class AST(torch.nn.Module):
         lengths : torch.Tensor, optional
             Length ``[B]`` of each clip relative to T. Only its first
             ``round(lengths * T)`` frames are used.
-        wav_lens : torch.Tensor, optional
-            Former name of ``lengths``.
 
         Returns
         -------
@@ -256,15 +219,10 @@ class AST(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip, or its tokens over time
             ``[B, T', D]``, see ``pooling``.
         """
-        if lengths is None:
-            lengths = wav_lens
         # [B, T, F] -> [B, F' * T', D]
         clips = embed_clips(self.embedding, feats, lengths)
         rows = self.embedding.freq_patches
-        known = self.embedding.time_patches(
-            self.max_frames, clips.stride_frames
-        )
-        positions = self.position(clips.n_steps, clips.step_counts, known)
+        positions = self.position(clips.n_steps, clips.step_counts)
         mask = None
         if clips.valid is not None:
             # [B, T'] -> [B, F' * T'] -> [B, 1, 1, 2 + F' * T']
@@ -274,8 +232,11 @@ class AST(torch.nn.Module):
         # [B, 2 + F' * T', D]
         cls_tokens = self.cls_tokens.expand(feats.shape[0], -1, -1)
         x = torch.cat([cls_tokens, clips.tokens + positions], 1)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x = block(x, mask)
+        # Only the class tokens of the last block are pooled as in AST
+        n_outputs = CLASS_TOKENS if self.pooling == "cls" else None
+        x = self.blocks[-1](x, mask, n_outputs)
         # [B, 2 + F' * T', D] -> [B, 1, D]
         cls = self.norm(x[:, :CLASS_TOKENS]).mean(1, keepdim=True)
         if self.pooling == "cls":

@@ -15,8 +15,6 @@ from speechbrain_fftp.lobes.models.AST import TransformerBlock, init_linear
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.position import PositionEmbedding, resize_positions
 from speechbrain_fftp.nnet.tokens import (
-    check_embedding,
-    check_pooling,
     length_mask,
     pool_tokens,
     token_batch_norm,
@@ -85,8 +83,6 @@ class ATST(torch.nn.Module):
         super().__init__()
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim, 4, 4)
-        check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
-        check_pooling(pooling, known=("mean", "tokens"))
         if embedding.freq_patches > 1:
             raise ValueError(
                 f"ATST needs patches of all {n_mels} mel bins, not "
@@ -116,7 +112,7 @@ class ATST(torch.nn.Module):
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
         init_linear(self.blocks)
 
-    def forward(self, feats, lengths=None, wav_lens=None):
+    def forward(self, feats, lengths=None):
         """Encodes a batch of spectrograms.
 
         Arguments
@@ -126,8 +122,6 @@ class ATST(torch.nn.Module):
         lengths : torch.Tensor, optional
             Length ``[B]`` of each clip relative to T. Only its first
             ``round(lengths * T)`` frames are used.
-        wav_lens : torch.Tensor, optional
-            Former name of ``lengths``.
 
         Returns
         -------
@@ -135,30 +129,27 @@ class ATST(torch.nn.Module):
             Tokens over time ``[B, T', D]``, or the embedding ``[B, 1, D]`` of
             each clip, see ``pooling``.
         """
-        self.embedding.check_features(feats)
-        if lengths is None:
-            lengths = wav_lens
         feats, n_frames = trim_padding(feats, lengths)
         B, T, _ = feats.shape
         if self.bin_norm is not None:
             own = None if n_frames is None else length_mask(n_frames, T)
             feats = token_batch_norm(self.bin_norm, feats, own)
-        stride = self.embedding.draw_stride()
-        n_steps = self.embedding.time_patches(T, stride)
+        stride = self.embedding.stride_frames
+        n_steps = self.embedding.time_patches(T)
         # Time steps of a chunk, and number of chunks
-        most = self.embedding.time_patches(self.max_frames, stride)
+        most = self.embedding.time_patches(self.max_frames)
         size = torch.sym_min(n_steps, most)
         K = (n_steps + size - 1) // size
         # Zeros fill the last chunk; frames that do not fill a patch are cut.
         frames = (K * size - 1) * stride + self.embedding.patch_frames
         feats = torch.nn.functional.pad(feats, (0, 0, 0, frames - T))
         # [B, T, F] -> [B, K * N, D] -> [B * K, N, D]
-        x = self.embedding(feats, stride_frames=stride).reshape(B * K, size, -1)
+        x = self.embedding(feats).reshape(B * K, size, -1)
         x = x + resize_positions(self.position.table, most)[:, :size]
         mask = None
         valid = None
         if n_frames is not None:
-            counts = self.embedding.time_patches(n_frames, stride)
+            counts = self.embedding.time_patches(n_frames)
             valid = length_mask(counts, n_steps)
             # Time steps that are attended to in each chunk: those of the clip
             # if it has one chunk, else all; [B, K] -> [B * K, 1]

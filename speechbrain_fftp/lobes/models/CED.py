@@ -14,7 +14,6 @@ import torch
 from speechbrain_fftp.lobes.models.AST import TransformerBlock, init_linear
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 from speechbrain_fftp.nnet.tokens import (
-    check_embedding,
     length_mask,
     token_batch_norm,
     trim_padding,
@@ -69,7 +68,6 @@ class CED(torch.nn.Module):
     ):
         super().__init__()
         embedding = SquarePatchEmbedding(n_mels, embed_dim, 16, 16)
-        check_embedding(embedding, n_mels, embed_dim, max_frames, num_heads)
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.depth = depth
@@ -92,7 +90,7 @@ class CED(torch.nn.Module):
         self.norm = torch.nn.LayerNorm(embed_dim, eps=norm_eps)
         init_linear(self.blocks)
 
-    def forward(self, feats, lengths=None, wav_lens=None):
+    def forward(self, feats, lengths=None):
         """Encodes a batch of spectrograms.
 
         Arguments
@@ -102,17 +100,12 @@ class CED(torch.nn.Module):
         lengths : torch.Tensor, optional
             Length ``[B]`` of each clip relative to T. Only its first
             ``round(lengths * T)`` frames are used.
-        wav_lens : torch.Tensor, optional
-            Former name of ``lengths``.
 
         Returns
         -------
         torch.Tensor
             Embedding ``[B, 1, D]`` of each clip.
         """
-        self.embedding.check_features(feats)
-        if lengths is None:
-            lengths = wav_lens
         feats, n_frames = trim_padding(feats, lengths)
         B, T, F = feats.shape
         if n_frames is None and torch.compiler.is_compiling():

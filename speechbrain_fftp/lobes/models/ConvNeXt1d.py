@@ -11,18 +11,16 @@ Authors
 
 import torch
 
-from speechbrain_fftp.nnet.convolution import TokenConvolution
+from speechbrain_fftp.nnet.convolution import depthwise_conv
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.nnet.tokens import (
-    check_embedding,
-    check_pooling,
     embed_clips,
     pool_tokens,
     token_batch_norm,
 )
 
 
-class StatisticsPooling(torch.nn.Module):
+class WideStatistics(torch.nn.Module):
     """Mean and standard deviation of a clip's own tokens, in a wider layer.
 
     As in x-vectors
@@ -37,7 +35,7 @@ class StatisticsPooling(torch.nn.Module):
 
     Example
     -------
-    >>> StatisticsPooling(192, 576)(torch.rand(2, 196, 192)).shape
+    >>> WideStatistics(192, 576)(torch.rand(2, 196, 192)).shape
     torch.Size([2, 1, 192])
     """
 
@@ -94,7 +92,9 @@ class ConvNeXtBlock(torch.nn.Module):
     def __init__(self, embed_dim, kernel=9, mlp_ratio=4.0, dropout=0.0):
         super().__init__()
         width = int(embed_dim * mlp_ratio)
-        self.conv = TokenConvolution(embed_dim, kernel)
+        self.conv = torch.nn.Conv1d(
+            embed_dim, embed_dim, kernel, padding=kernel // 2, groups=embed_dim
+        )
         self.mlp = torch.nn.Sequential(
             torch.nn.LayerNorm(embed_dim),
             torch.nn.Linear(embed_dim, width),
@@ -119,7 +119,10 @@ class ConvNeXtBlock(torch.nn.Module):
         torch.Tensor
             Tokens ``[B, N, D]``.
         """
-        return tokens + self.mlp(self.conv(tokens, valid))
+        x = tokens if valid is None else tokens * valid.unsqueeze(2)
+        padding = self.conv.padding[0]
+        x = depthwise_conv(x, self.conv.weight, self.conv.bias, padding)
+        return tokens + self.mlp(x)
 
 
 class ConvNeXt1d(torch.nn.Module):
@@ -143,15 +146,13 @@ class ConvNeXt1d(torch.nn.Module):
     kernel, mlp_ratio, dropout : int, float, float
         See ``ConvNeXtBlock``.
     pooling : str
-        "mean" or "tokens", see ``AST``; or "mean+std", ``StatisticsPooling``
-        of three times ``embed_dim``.
+        "mean" or "tokens", see ``AST``; or "mean+std", ``WideStatistics`` of
+        three times ``embed_dim``.
 
     Raises
     ------
     ValueError
-        If the embedding has other sizes, its patches do not cover all mel bins
-        or are longer than ``max_frames``, the kernel is not odd, or ``pooling``
-        is unknown.
+        If the patches of the embedding do not cover all mel bins.
 
     Example
     -------
@@ -174,7 +175,6 @@ class ConvNeXt1d(torch.nn.Module):
         pooling="mean",
     ):
         super().__init__()
-        check_pooling(pooling, ("mean", "mean+std", "tokens"))
         if embedding is None:
             embedding = FFTPEmbedding(n_mels, embed_dim)
         if embedding.freq_patches > 1:
@@ -182,7 +182,6 @@ class ConvNeXt1d(torch.nn.Module):
                 "ConvNeXt1d needs tokens in the order of time, of patches that "
                 f"cover all {n_mels} mel bins, not {embedding.patch_bins}."
             )
-        check_embedding(embedding, n_mels, embed_dim, max_frames)
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.depth = depth
@@ -200,9 +199,9 @@ class ConvNeXt1d(torch.nn.Module):
         self.norm = torch.nn.LayerNorm(embed_dim)
         self.statistics = None
         if pooling == "mean+std":
-            self.statistics = StatisticsPooling(embed_dim, 3 * embed_dim)
+            self.statistics = WideStatistics(embed_dim, 3 * embed_dim)
 
-    def forward(self, feats, lengths=None, wav_lens=None):
+    def forward(self, feats, lengths=None):
         """Encodes a batch of spectrograms.
 
         Arguments
@@ -212,8 +211,6 @@ class ConvNeXt1d(torch.nn.Module):
         lengths : torch.Tensor, optional
             Length ``[B]`` of each clip relative to T. Only its first
             ``round(lengths * T)`` frames are used.
-        wav_lens : torch.Tensor, optional
-            Former name of ``lengths``.
 
         Returns
         -------
@@ -221,8 +218,6 @@ class ConvNeXt1d(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip, or its tokens ``[B, N, D]``,
             see ``pooling``.
         """
-        if lengths is None:
-            lengths = wav_lens
         # [B, T, F] -> [B, N, D]
         clips = embed_clips(self.embedding, feats, lengths)
         tokens = self.stem_norm(clips.tokens)

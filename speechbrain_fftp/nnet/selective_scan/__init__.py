@@ -3,32 +3,37 @@
 Signature and shapes follow ``selective_scan_fn`` of
 https://github.com/state-spaces/mamba (https://arxiv.org/abs/2312.00752,
 section 3). Added are items of different lengths, a backward direction without
-flipped copies, both directions at once, and an initial state.
+flipped copies, and both directions at once.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import importlib.util
-import os
 
 import torch
 
+from speechbrain_fftp.nnet.selective_scan.export_backend import exportable_scan
 from speechbrain_fftp.nnet.selective_scan.mamba_ssm_backend import (
     mamba_ssm_scan,
 )
-from speechbrain_fftp.nnet.selective_scan.torch_backend import (
-    exportable_scan,
-    torch_scan,
-)
+from speechbrain_fftp.nnet.selective_scan.torch_backend import torch_scan
 
-HINTS = {
-    "triton": "the package triton: pip install triton",
-    "mamba_ssm": "that package, and a CUDA compiler to build it: pip install "
-    "mamba-ssm --no-build-isolation",
+
+def _can_import(*names):
+    """Whether modules are installed, which are not imported."""
+    try:
+        return all(importlib.util.find_spec(name) for name in names)
+    except ModuleNotFoundError:  # of a package that a module is in
+        return False
+
+
+INSTALLED = {
+    "triton": _can_import(
+        "triton", "speechbrain_fftp.nnet.selective_scan.triton_backend"
+    ),
+    "mamba_ssm": _can_import("mamba_ssm"),
 }
-INSTALLED = {name: importlib.util.find_spec(name) is not None for name in HINTS}
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 
 def selective_scan(
@@ -45,7 +50,6 @@ def selective_scan(
     backend="auto",
     lengths=None,
     reverse=False,
-    initial_state=None,
 ):
     """Scans a sequence: ``h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t]``.
 
@@ -86,8 +90,6 @@ def selective_scan(
     reverse : bool
         Whether the recursion runs from an item's last step to its first;
         outputs stay at their steps.
-    initial_state : torch.Tensor, optional
-        State ``[B, D, N]`` before the first step; zero by default.
 
     Returns
     -------
@@ -100,11 +102,9 @@ def selective_scan(
     Raises
     ------
     ValueError
-        If shapes disagree, a tensor is empty, A is complex, the backend is
-        unknown or does not support the arguments, or a scan in both directions
-        has ``reverse``, ``initial_state`` or ``return_last_state``.
-    ImportError
-        If the backend is not installed.
+        If shapes disagree, A is complex, the backend is unknown or does not
+        support the dtype, or a scan in both directions has ``reverse`` or
+        ``return_last_state``.
 
     Example
     -------
@@ -132,22 +132,22 @@ def selective_scan(
         "delta_bias": delta_bias,
         "lengths": lengths,
     }
-    _check_shapes(A, initial_state=initial_state, **inputs)
+    _check_shapes(A, **inputs)
     both = A.dim() == 3
-    if both and (reverse or return_last_state or initial_state is not None):
+    if both and (reverse or return_last_state):
         raise ValueError(
             f"A {list(A.shape)} asks for both directions, which cannot be "
-            "combined with reverse, initial_state or return_last_state."
+            "combined with reverse or return_last_state."
         )
-    backend = find_backend(backend, u, initial_state)
-    inputs.update(delta_softplus=delta_softplus, initial_state=initial_state)
+    backend = find_backend(backend, u)
+    inputs["delta_softplus"] = delta_softplus
     compiling = torch.compiler.is_dynamo_compiling()
     exporting = torch.compiler.is_compiling() and not compiling
     scan = exportable_scan if exporting else _scan_function(backend)
-    in_turn = both and scan in (exportable_scan, mamba_ssm_scan)
+    in_turn = scan in (exportable_scan, mamba_ssm_scan)
     if compiling and backend != "triton":  # break the graph
         scan = torch.compiler.disable(scan)
-    if in_turn:
+    if both and in_turn:
         forward, _ = scan(A=A[0], **inputs)
         backward, _ = scan(A=A[1], reverse=True, **inputs)
         return forward + backward
@@ -155,12 +155,8 @@ def selective_scan(
     return (out, last_state) if return_last_state else out
 
 
-def _check_shapes(A, u, delta, B, C, D, z, delta_bias, lengths, initial_state):
-    """Raises a ValueError if shapes disagree."""
-    if u.dim() != 3 or u.numel() == 0:
-        raise ValueError(
-            f"u must be [B, D, L] and not empty, but is {list(u.shape)}."
-        )
+def _check_shapes(A, u, delta, B, C, D, z, delta_bias, lengths):
+    """Raises a ValueError if shapes disagree, where kernels would read on."""
     if A.dim() not in (2, 3) or A.is_complex():
         raise ValueError(
             "A must be real and [D, N] or [2, D, N], but is "
@@ -178,7 +174,6 @@ def _check_shapes(A, u, delta, B, C, D, z, delta_bias, lengths, initial_state):
         "z": (z, (batch, width, steps)),
         "delta_bias": (delta_bias, (width,)),
         "lengths": (lengths, (batch,)),
-        "initial_state": (initial_state, (batch, width, states)),
     }
     for name, (tensor, shape) in expected.items():
         if tensor is not None and tensor.shape != shape:
@@ -188,7 +183,7 @@ def _check_shapes(A, u, delta, B, C, D, z, delta_bias, lengths, initial_state):
             )
 
 
-def find_backend(backend, u, initial_state=None):
+def find_backend(backend, u):
     """Chooses the backend of a scan.
 
     Arguments
@@ -197,56 +192,38 @@ def find_backend(backend, u, initial_state=None):
         ``auto``, ``torch``, ``triton`` or ``mamba_ssm``.
     u : torch.Tensor
         The input of the scan.
-    initial_state : torch.Tensor, optional
-        The state that it starts from.
 
     Returns
     -------
     str
-        The name of a backend that can be used.
+        The name of a backend.
 
     Raises
     ------
     ValueError
-        If there is no such backend, or it does not suit the input.
-    ImportError
-        If its package is missing.
+        If there is no such backend, or it would compute a float64 input in
+        float32.
 
     Example
     -------
     >>> find_backend("auto", torch.zeros(1, 4, 10))
     'torch'
     """
-    on_cuda = u.device.type == "cuda"
     if backend == "auto":
-        if not on_cuda or u.dtype == torch.float64:
-            return "torch"
-        if initial_state is None and INSTALLED["mamba_ssm"]:
-            return "mamba_ssm"
-        return "triton" if INSTALLED["triton"] else "torch"
-    if backend == "torch":
-        return backend
-    if backend not in HINTS:
+        if u.device.type == "cuda" and u.dtype != torch.float64:
+            for name in ("mamba_ssm", "triton"):
+                if INSTALLED[name]:
+                    return name
+        return "torch"
+    if backend not in ("torch", *INSTALLED):
         raise ValueError(
             f"There is no backend {backend!r}: choose 'auto', 'torch', "
             "'triton' or 'mamba_ssm'."
         )
-    if u.dtype == torch.float64:
+    if u.dtype == torch.float64 and backend != "torch":
         raise ValueError(
             f"backend={backend!r} computes in float32, but u is float64: use "
             "backend='torch'."
-        )
-    if not INSTALLED[backend]:
-        raise ImportError(f"backend={backend!r} needs {HINTS[backend]}")
-    if backend == "mamba_ssm" and initial_state is not None:
-        raise ValueError(
-            "backend='mamba_ssm' cannot start from an initial_state: use "
-            "backend='triton' or 'torch'."
-        )
-    if backend == "triton" and not (on_cuda or INTERPRETED):
-        raise ValueError(
-            f"backend='triton' needs tensors on a GPU, but u is on {u.device}: "
-            "use backend='torch' there."
         )
     return backend
 

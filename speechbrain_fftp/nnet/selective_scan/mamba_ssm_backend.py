@@ -22,16 +22,14 @@ def mamba_ssm_scan(
     delta_softplus=False,
     lengths=None,
     reverse=False,
-    initial_state=None,
 ):
     """Output and last state of ``selective_scan`` in one direction.
 
-    The initial state must be None. The CUDA kernel scans from the first step to
-    the last, whatever the lengths: it gets masked and flipped copies.
+    The CUDA kernel scans from the first step to the last, whatever the lengths:
+    it gets masked and flipped copies.
     """
     from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
 
-    assert initial_state is None
     if lengths is not None:
         padding = padding_mask(lengths, u)
         u, delta, B, C, z = mask_and_bias(

@@ -32,7 +32,6 @@ def torch_scan(
     delta_softplus=False,
     lengths=None,
     reverse=False,
-    initial_state=None,
 ):
     """Scans with torch operations, on any device.
 
@@ -40,8 +39,6 @@ def torch_scan(
     ---------
     u, delta, A, B, C, D, z, delta_bias, delta_softplus, lengths, reverse : any
         Those of ``selective_scan``.
-    initial_state : torch.Tensor, optional
-        The state before the first step, ``[B, D, N]``; zeros by default.
 
     Returns
     -------
@@ -75,9 +72,7 @@ def torch_scan(
             out, last_state = out + backward, None
             D = None if D is None else 2 * D  # in the output of each direction
         else:
-            out, last_state = _scan_direction(
-                sequences, A, reverse, initial_state
-            )
+            out, last_state = _scan_direction(sequences, A, reverse)
         out = out.transpose(1, 2)
         if D is not None:
             out = out + D.unsqueeze(1) * u_out
@@ -153,14 +148,12 @@ def mask_and_bias(u, delta, B, C, z, delta_bias, delta_softplus, lengths):
     return u, delta, B, C, z
 
 
-def _scan_direction(sequences, A, reverse=False, initial_state=None):
+def _scan_direction(sequences, A, reverse=False):
     """Outputs ``[B, L, D]`` and last states ``[B, D, N]`` of one direction."""
     if reverse:
         sequences = [x.flip(1) for x in sequences]
     u = sequences[0]
     state = u.new_zeros(len(u), *A.shape)  # [B, N, D]
-    if initial_state is not None:
-        state = initial_state.transpose(1, 2).to(u.dtype)
     # Without gradients, autograd's own work would be a tenth of a short scan.
     scan = LinearScan.forward
     if torch.is_grad_enabled():
@@ -302,56 +295,3 @@ def _times(x, states):
     """Vectors ``[B, T, N]`` times matrices ``[B, T, N, D]``: ``[B, T, D]``."""
     # Ten times faster than the transposed product, columns on the right.
     return (x.unsqueeze(2) @ states).squeeze(2)
-
-
-def exportable_scan(
-    u,
-    delta,
-    A,
-    B,
-    C,
-    D=None,
-    z=None,
-    delta_bias=None,
-    delta_softplus=False,
-    lengths=None,
-    reverse=False,
-    initial_state=None,
-):
-    """The scan in one direction, for ``torch.export`` with a dynamic L.
-
-    It becomes ONNX's Scan, which takes one step at a time in constant memory.
-    """
-    from torch._higher_order_ops.scan import scan
-
-    if lengths is None:
-        lengths = torch.full((u.shape[0],), u.shape[2], device=u.device)
-    u, delta, B, C, z = mask_and_bias(
-        u, delta, B, C, z, delta_bias, delta_softplus, lengths
-    )
-    # [B, X, L] -> [L, B, X]
-    sequences = [
-        x.permute(2, 0, 1).to(A.dtype) for x in (delta, delta * u, B, C)
-    ]
-    if reverse:
-        sequences = [x.flip(0) for x in sequences]
-    if initial_state is None:
-        initial_state = torch.zeros_like(A).expand(u.shape[0], -1, -1)
-
-    def step(state, inputs):
-        """One step of the recursion, for all channels."""
-        delta, delta_u, B, C = inputs  # [B, D] or [B, N]
-        decay = torch.exp(delta.unsqueeze(2) * A)
-        state = decay * state + delta_u.unsqueeze(2) * B.unsqueeze(1)
-        return state, torch.matmul(state, C.unsqueeze(2)).squeeze(2)
-
-    sequences = [x.contiguous() for x in sequences]
-    last_state, out = scan(step, initial_state.clone(), sequences)
-    if reverse:
-        out = out.flip(0)
-    out = out.permute(1, 2, 0)
-    if D is not None:
-        out = out + D.unsqueeze(1) * u
-    if z is not None:
-        out = out * torch.nn.functional.silu(z)
-    return out.to(u.dtype), last_state

@@ -1,4 +1,4 @@
-"""Tests of mixup; tests/for_speechbrain has those of its labels and shares.
+"""Tests of mixup; tests/speechbrain has those of its labels and shares.
 
 Authors
  * The speechbrain_fftp authors 2026

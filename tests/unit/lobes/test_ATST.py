@@ -72,12 +72,3 @@ def test_chunks_of_overlapping_patches():
     second = fill(encoder, feats[:, 2 * size :], 84)
     expected = encoder(second)[:, : found.shape[1] - size]
     torch.testing.assert_close(found[:, size:], expected, rtol=0, atol=1e-4)
-
-
-@torch.no_grad()
-def test_strides_drawn_in_training_have_positions_of_their_own():
-    """Positions and chunks cover the same time with each stride."""
-    embedding = FFTPEmbedding(32, 24, 4, 4, strides=[2, 4])
-    encoder = ATST(32, 24, 1, 3, embedding, max_frames=84).train()
-    sizes = {encoder(torch.randn(1, 120, 32)).shape[1] for _ in range(30)}
-    assert sizes == {embedding.time_patches(120, n) for n in (2, 4)}

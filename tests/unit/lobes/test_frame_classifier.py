@@ -61,9 +61,3 @@ def test_gradients(name):
         change -= classifier(tokens - step).sum()
     expected = 2 * (grad * step).sum()
     torch.testing.assert_close(change, expected, rtol=1e-3, atol=1e-9)
-
-
-@pytest.mark.parametrize("seconds", [-0.1, float("nan")])
-def test_averages_have_plausible_lengths(seconds):
-    with pytest.raises(ValueError, match="0..10"):
-        heads.FrameClassifier(24, 3, mean_seconds=seconds)

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 ENCODERS = {
-    "AST": lambda: AST(embed_dim=32, depth=2, num_heads=2, conv_kernel=3),
+    "AST": lambda: AST(embed_dim=32, depth=2, num_heads=2),
     "AST tokens": lambda: AST(
         embed_dim=32, depth=1, num_heads=2, pooling="tokens"
     ),

@@ -161,6 +161,10 @@ def triton_scan(**inputs):
     if inputs["A"].dim() == 3:
         out = selective_scan(**inputs, backend="triton")
         return out, torch.zeros(1, device=out.device)
+    if "initial_state" in inputs:  # which only the kernels have
+        from speechbrain_fftp.nnet.selective_scan import triton_backend
+
+        return triton_backend.triton_scan(**inputs)
     return selective_scan(**inputs, backend="triton", return_last_state=True)
 
 

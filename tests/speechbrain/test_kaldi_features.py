@@ -58,6 +58,39 @@ def test_a_clip_in_a_padded_batch_is_as_alone(device):
         torch.testing.assert_close(feat[:n], alone, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("samples", [1, 399])
+def test_a_clip_shorter_than_a_window_is_padded_to_one(device, samples):
+    from speechbrain_fftp.lobes.features import KaldiFbank
+
+    compute_features = KaldiFbank().to(device)
+    wavs = random_clips(1, samples).to(device)
+    padded = torch.nn.functional.pad(wavs, (0, 400 - samples))
+    torch.testing.assert_close(
+        compute_features(wavs), compute_features(padded), rtol=0, atol=0
+    )
+
+
+def test_lengths_in_float32_are_exact(device):
+    """A clip that ends with a window keeps that window."""
+    from speechbrain_fftp.lobes.features import KaldiFbank
+
+    compute_features = KaldiFbank()
+    for total in [*range(400, 40000, 97), 960_123]:
+        samples = torch.arange(400, total + 1, 160)
+        lengths = compute_features.frame_lens(samples / total, total)
+        frames = (lengths * compute_features.num_frames(total)).round()
+        assert torch.equal(frames.long(), torch.arange(1, len(samples) + 1))
+
+
+def test_gradient_equals_finite_differences(device):
+    from speechbrain_fftp.lobes.features import KaldiFbank
+
+    compute_features = KaldiFbank(8000, n_mels=6, frame_length=16.0)
+    compute_features = compute_features.to(device).double()
+    wavs = random_clips(2, 300).double().to(device).requires_grad_()
+    assert torch.autograd.gradcheck(compute_features, wavs)
+
+
 def test_autocast_computes_in_float32(device):
     from speechbrain_fftp.lobes.features import KaldiFbank
 

@@ -58,8 +58,8 @@ def test_features_of_another_size_are_an_error():
 
     with pytest.raises(ValueError, match="n_mels"):
         FFTPEmbedding(16, 8)(torch.rand(2, 30, 17))
-    with pytest.raises(ValueError, match="bins"):
-        PatchEmbedding(16, 8, patch=(4, 4), stride=(4, 8))
+    with pytest.raises(ValueError, match="taller"):
+        PatchEmbedding(16, 8, patch=(4, 17), stride=(4, 4))
 
 
 def test_positions_of_long_and_short_clips(device):

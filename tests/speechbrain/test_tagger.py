@@ -44,3 +44,23 @@ def test_padding_of_any_content_has_no_influence(device, samples):
     torch.testing.assert_close(
         tagger(wavs, lens)[1:], alone, atol=1e-4, rtol=1e-4
     )
+
+
+def test_front_end_of_speechbrain_has_the_lengths_of_waveforms(device):
+    from speechbrain.lobes.features import Fbank
+    from speechbrain_fftp.lobes.tagger import Tagger
+
+    tagger = make_tagger(device)
+    tagger = Tagger(
+        compute_features=Fbank(n_mels=40).to(device),
+        mean_var_norm=tagger.mean_var_norm,
+        embedding_model=tagger.embedding_model,
+        classifier=tagger.classifier,
+    )
+    wavs = torch.randn(2, 16000, device=device)
+    lens = torch.tensor([1.0, 0.5], device=device)
+    feats, feat_lens = tagger.features(wavs, lens)
+    assert torch.equal(feat_lens, lens)
+    # Its frames are centred: the last ones of a clip reach into its padding
+    alone, _ = tagger.features(wavs[1:, :8000], torch.ones(1, device=device))
+    torch.testing.assert_close(feats[1:, :49], alone[:, :49])

@@ -110,12 +110,33 @@ def test_block_equals_torch_encoder_layer(device):
     )
 
 
-def test_impossible_sizes_are_errors():
-    from speechbrain_fftp.lobes.models.AST import AST
+@torch.no_grad()
+def test_tokens_over_time(device):
+    encoder = make_encoder(device, square=True, pooling="tokens")
+    mean = make_encoder(device, square=True, pooling="mean")
+    mean.load_state_dict(encoder.state_dict())
+    feats = torch.randn(2, 40, 16, dtype=torch.float64, device=device)
+    lengths = torch.tensor([1.0, 0.5], device=device)
+    tokens = encoder(feats, lengths)
+    counts = [encoder.embedding.time_patches(n) for n in (40, 20)]
+    assert tokens.shape == (2, counts[0], 24)
+    assert not tokens[1, counts[1] :].any()
+    pooled = tokens.sum(1) / torch.tensor(counts, device=device)[:, None]
+    torch.testing.assert_close(mean(feats, lengths)[:, 0], pooled)
 
-    with pytest.raises(ValueError, match="num_heads"):
-        AST(embed_dim=20, num_heads=3)
-    with pytest.raises(ValueError, match="max_frames"):
-        AST(embed_dim=24, num_heads=3, max_frames=10)
+
+def test_gradients_reach_all_weights_and_no_padding(device):
+    encoder = make_encoder(device).train()
+    feats = torch.randn(2, 60, 16, dtype=torch.float64, device=device)
+    feats.requires_grad_()
+    out = encoder(feats, torch.tensor([1.0, 0.4], device=device))
+    (out * torch.randn_like(out)).sum().backward()
+    for name, parameter in encoder.named_parameters():
+        assert parameter.grad.any(), name
+    assert feats.grad[1, :24].any() and not feats.grad[1, 24:].any()
+
+
+def test_unknown_pooling_is_an_error(device):
+    encoder = make_encoder(device, pooling="max")
     with pytest.raises(ValueError, match="pooling"):
-        AST(embed_dim=24, num_heads=3, pooling="max")
+        encoder(torch.zeros(1, 40, 16, dtype=torch.float64, device=device))

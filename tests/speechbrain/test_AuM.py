@@ -4,11 +4,13 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import math
+
 import pytest
 import torch
 
 
-@pytest.mark.parametrize("bidirectional", ["fo-bi", "bi-bi", False])
+@pytest.mark.parametrize("bidirectional", ["fo-bi", "bi-bi"])
 @torch.no_grad()
 def test_layer_is_its_equations(device, bidirectional):
     from speechbrain_fftp.nnet.mamba import Mamba
@@ -46,13 +48,13 @@ def test_layer_is_its_equations(device, bidirectional):
     out = direction("", layer.A_log, reverse=False)
     if bidirectional == "fo-bi":
         out = out + direction("", layer.A_b_log, reverse=True)
-    elif bidirectional == "bi-bi":
+    else:
         out = (out + direction("_b", layer.A_b_log, reverse=True)) / 2
     expected = layer.out_proj(out.transpose(1, 2))
     torch.testing.assert_close(layer(x), expected)
 
 
-@pytest.mark.parametrize("bidirectional", ["fo-bi", "bi-bi", False])
+@pytest.mark.parametrize("bidirectional", ["fo-bi", "bi-bi"])
 @pytest.mark.parametrize("square", [False, True])
 @torch.no_grad()
 def test_embeddings_do_not_depend_on_padding(device, bidirectional, square):
@@ -92,10 +94,56 @@ def test_embeddings_do_not_depend_on_padding(device, bidirectional, square):
     torch.testing.assert_close(encoder(batch, lengths), alone)
 
 
-def test_impossible_options_are_errors():
+@torch.no_grad()
+def test_the_class_token_is_in_the_middle(device):
+    from speechbrain_fftp.lobes.models.AuM import AuM
+    from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
+
+    embedding = SquarePatchEmbedding(16, 24, patch_size=8, stride=5)
+    encoder = AuM(16, 24, depth=1, embedding=embedding, max_frames=60)
+    encoder = encoder.to(device).eval()
+    torch.nn.init.normal_(encoder.cls_token)
+    seen = []
+    encoder.blocks[0].register_forward_pre_hook(
+        lambda block, inputs: seen.append(inputs)
+    )
+    feats = torch.randn(2, 60, 16, device=device)
+    encoder(feats, torch.tensor([1.0, 0.45], device=device))
+    batch, counts = seen[0]
+    for tokens, count, frames in zip(batch, counts.tolist(), (60, 27)):
+        assert count == embedding.num_patches(frames) + 1
+        middle = tokens[(count - 1) // 2]
+        torch.testing.assert_close(middle, encoder.cls_token)
+
+
+def test_initial_step_sizes_and_decay_rates(device):
+    from speechbrain_fftp.nnet.mamba import Mamba
+
+    torch.manual_seed(0)
+    layer = Mamba(64, "bi-bi").to(device)
+    steps = torch.nn.functional.softplus(layer.dt_proj.bias)
+    assert 0.00099 < steps.min() < 0.003 and 0.03 < steps.max() < 0.101
+    # Log-uniform: the median is the geometric mean.
+    assert abs(steps.log().median() - math.log(0.01)) < 0.5
+    assert not layer.dt_proj_b.bias.any()
+    rates = torch.arange(1.0, 17, device=device).expand(128, 16)
+    torch.testing.assert_close(layer.A_log.exp(), rates)
+
+
+def test_low_precision_weights_are_scanned_in_float32(device):
     from speechbrain_fftp.lobes.models.AuM import AuM
 
+    torch.manual_seed(0)
+    encoder = AuM(embed_dim=32, depth=2).to(device).eval()
+    feats = torch.randn(2, 100, 128, device=device)
+    expected = encoder(feats)
+    found = encoder.bfloat16()(feats.bfloat16())
+    assert found.dtype == torch.bfloat16
+    assert (found.float() - expected).norm() < 0.1 * expected.norm()
+
+
+def test_another_form_is_an_error():
+    from speechbrain_fftp.nnet.mamba import Mamba
+
     with pytest.raises(ValueError, match="bidirectional"):
-        AuM(embed_dim=24, depth=1, bidirectional="both")
-    with pytest.raises(ValueError, match="max_frames"):
-        AuM(embed_dim=24, depth=1, max_frames=10)
+        Mamba(24, bidirectional="both")

@@ -1,0 +1,127 @@
+"""Mel spectrograms in decibels, the front end of CED, ATST-Frame and Dasheng.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import torch
+from torchaudio.functional import melscale_fbanks
+
+from speechbrain.utils.autocast import fwd_default_precision
+
+
+class MelDecibels(torch.nn.Module):
+    """Batched, differentiable mel spectrograms in decibels.
+
+    Equal to ``torchaudio.transforms.MelSpectrogram`` and ``AmplitudeToDB`` on
+    each clip: frames are centred and see the reflection of a clip's ends, and
+    nothing is more than ``top_db`` below the maximum of the clip. Always
+    computed in float32, even under autocast.
+
+    Arguments
+    ---------
+    sample_rate, n_mels : int
+        Sampling rate in Hz, and number of mel bins.
+    n_fft, hop_length : int
+        Size of the FFT and of its Hann window, and step from one window to the
+        next, in samples.
+    f_min, f_max : float, optional
+        Range of the mel bins in Hz; by default, up to half the sampling rate.
+    top_db : float
+        Range of a clip's levels in decibels.
+    low, high : float, optional
+        Lowest and highest level in decibels; by default, there is no highest.
+
+    Example
+    -------
+    >>> compute_features = MelDecibels()
+    >>> compute_features(torch.rand(2, 160000)).shape
+    torch.Size([2, 1001, 64])
+    """
+
+    center = True  # windows are centred at a sample
+
+    def __init__(
+        self,
+        sample_rate=16000,
+        n_mels=64,
+        n_fft=512,
+        hop_length=160,
+        f_min=0.0,
+        f_max=None,
+        top_db=120.0,
+        low=-100.0,
+        high=None,
+    ):
+        super().__init__()
+        self.sample_rate = sample_rate
+        self.n_mels = n_mels
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.window = n_fft
+        self.shift = hop_length
+        self.f_min = f_min
+        self.f_max = f_max
+        self.top_db = top_db
+        self.low = low
+        self.high = high
+        hann = torch.hann_window(n_fft)
+        self.register_buffer("hann", hann, persistent=False)
+        high = sample_rate // 2 if f_max is None else f_max
+        bins = n_fft // 2 + 1
+        banks = melscale_fbanks(bins, f_min, float(high), n_mels, sample_rate)
+        self.register_buffer("banks", banks, persistent=False)
+
+    def num_frames(self, n_samples):
+        """Number of frames of a clip, an int or a tensor, at least 1."""
+        return n_samples // self.shift + 1
+
+    def frame_lens(self, wav_lens, n_samples):
+        """Lengths of features, as ``KaldiFbank.frame_lens``."""
+        samples = (wav_lens.double() * n_samples).round().long()
+        return self.num_frames(samples) / self.num_frames(n_samples)
+
+    def mel_power(self, frames):
+        """Mel energies ``[B, T, n_mels]`` of windowed frames ``[B, T, N]``."""
+        spectrum = torch.fft.rfft(frames, self.n_fft)
+        power = spectrum.real.square() + spectrum.imag.square()
+        return power @ self.banks
+
+    @fwd_default_precision(cast_inputs=torch.float32)
+    def forward(self, wavs, wav_lens=None):
+        """Computes the spectrograms of a batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]`` in -1..1.
+        wav_lens : torch.Tensor, optional
+            Lengths ``[B]`` relative to S; what pads a clip has no influence.
+
+        Returns
+        -------
+        torch.Tensor
+            Levels in decibels, ``[B, T, n_mels]``.
+        """
+        size = wavs.shape[1]
+        if wav_lens is None:
+            wav_lens = wavs.new_ones(len(wavs))
+        samples = (wav_lens.double() * size).round().long().clamp(min=1)
+        # Positions of the samples and of their reflections, [B, S + n_fft]
+        half = self.n_fft // 2
+        last = samples[:, None] - 1
+        places = torch.arange(
+            -half, size + self.n_fft - half, device=wavs.device
+        ).abs()
+        places = torch.where(places > last, 2 * last - places, places)
+        # A clip shorter than half a window repeats its first sample.
+        wavs = wavs.gather(1, places.clamp(min=0))
+        frames = wavs.unfold(1, self.n_fft, self.shift)
+        energies = self.mel_power(frames * self.hann)
+        levels = energies.clamp(min=10 ** (self.low / 10)).log10() * 10
+        frame = torch.arange(levels.shape[1], device=wavs.device)
+        padding = frame >= self.num_frames(samples)[:, None]
+        valid = levels.masked_fill(padding.unsqueeze(2), -torch.inf)
+        loudest = valid.amax((1, 2), keepdim=True)
+        levels = levels.maximum(loudest - self.top_db)
+        return levels if self.high is None else levels.clamp(max=self.high)

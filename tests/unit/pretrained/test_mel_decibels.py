@@ -1,0 +1,87 @@
+"""Tests of mel spectrograms in decibels.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import numpy as np
+import pytest
+import torch
+import torchaudio
+
+from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
+
+
+def random_clips(clips, samples, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(clips, samples, generator=generator)
+    tone = torch.sin(torch.arange(samples) * 0.3)
+    return 0.05 * noise + 0.3 * tone
+
+
+def decibels(wav, sample_rate=16000, top_db=120, **sizes):
+    """A clip's levels by torchaudio, ``[T, n_mels]``."""
+    transforms = torchaudio.transforms
+    mel = transforms.MelSpectrogram(sample_rate, **sizes)(wav)
+    return transforms.AmplitudeToDB(top_db=top_db)(mel).T
+
+
+@pytest.mark.parametrize(
+    "sample_rate, n_mels, n_fft, hop, f_min, f_max, samples",
+    [
+        (16000, 64, 512, 160, 0.0, None, 16000),
+        (8000, 20, 256, 80, 50.0, 3500, 129),
+        (44100, 40, 1023, 441, 0.0, None, 9999),
+    ],
+)
+def test_decibels_equal_torchaudio(
+    sample_rate, n_mels, n_fft, hop, f_min, f_max, samples
+):
+    wavs = random_clips(2, samples)
+    wavs[1, samples // 3 :] = 0.0  # silence, at the floor of the clip
+    levels = MelDecibels(sample_rate, n_mels, n_fft, hop, f_min, f_max)(wavs)
+    sizes = {"n_mels": n_mels, "n_fft": n_fft, "hop_length": hop}
+    for wav, found in zip(wavs, levels):
+        expected = decibels(wav, sample_rate, **sizes, f_min=f_min, f_max=f_max)
+        torch.testing.assert_close(
+            found[: len(expected)], expected, rtol=0, atol=2e-3
+        )
+        assert len(found) == 1 + samples // hop
+
+
+def test_decibels_of_a_batch_are_those_of_single_clips():
+    mel = MelDecibels()
+    samples = [16000, 15999, 9123, 480, 257, 256, 100, 1]
+    wavs = random_clips(len(samples), 16000)
+    wavs[1:3] *= 1e-4  # beside loud clips
+    for wav, n in zip(wavs, samples):
+        wav[n // 2 : n // 2 + 2000] = 0.0  # the floors differ
+    lens = torch.tensor(samples) / 16000
+    for padding in (0.0, 0.7):
+        for wav, n in zip(wavs, samples):
+            wav[n:] = padding
+        levels = mel(wavs, lens)
+        assert levels.isfinite().all()
+        valid = mel.frame_lens(lens, 16000) * levels.shape[1]
+        for wav, found, n, frames in zip(wavs, levels, samples, valid.round()):
+            alone = mel(wav[None, :n])[0]
+            assert len(alone) == frames == 1 + n // 160
+            found = found[: len(alone)]
+            torch.testing.assert_close(found, alone, rtol=0, atol=1e-4)
+            if n > 256:
+                expected = decibels(
+                    wav[:n], n_mels=64, n_fft=512, hop_length=160
+                )
+                torch.testing.assert_close(found, expected, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "name, clip", [("ced_a", "full"), ("ced_a", "short"), ("ced_b", "short")]
+)
+def test_decibels_equal_golden_tensors(shared, name, clip):
+    golden = np.load(shared / "fixtures" / "ced" / f"{name}_io.npz")
+    wav = golden["wav"][slice(*golden[f"{clip}_at"])] / np.float32(32768)
+    levels = MelDecibels()(torch.from_numpy(wav)[None])[0].numpy()
+    expected = golden[f"{clip}_features"].T
+    np.testing.assert_allclose(levels, expected, rtol=0, atol=3e-3)
+    assert expected.min() in (levels.min(), pytest.approx(levels.min()))
