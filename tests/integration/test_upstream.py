@@ -8,6 +8,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import ast
 import os
 import re
 import shutil
@@ -17,9 +18,10 @@ from pathlib import Path
 
 import pytest
 import upstream
-from upstream_parts import PARTS, TEXTS, upstream_path
+from upstream_parts import PARTS, upstream_path
 
 import speechbrain
+from speechbrain_fftp.upstream_names import MERGED
 
 
 def read(folder):
@@ -31,37 +33,32 @@ def read(folder):
     }
 
 
-def export_own_files(folder, part):
-    """Copies a part's files, and applies its patch to those copied so far."""
-    upstream.copy_files(folder, part)
-    patch = upstream.patch_path(part)
-    if patch.is_file():
-        names = list(PARTS)
-        parts = names[: names.index(part) + 1]
-        copied = {upstream_path(x) for name in parts for x in PARTS[name]}
-        own = [f"--include={path}" for path in sorted(copied)]
-        subprocess.run(
-            ["git", "apply", *own, patch],
-            cwd=folder,
-            env={**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent)},
-            check=True,
-        )
-
-
 @pytest.fixture(scope="module")
 def series(tmp_path_factory):
-    """A folder with all parts, and its content before and after each."""
+    """A folder with all parts, and its content before and after."""
     folder = tmp_path_factory.mktemp("upstream") / "checkout"
     shutil.copytree(
         Path(speechbrain.__file__).parent,
         folder / "speechbrain",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    contents = [read(folder)]
+    before = read(folder)
     for part in PARTS:
-        export_own_files(folder, part)
-        contents.append(read(folder))
-    return folder, contents
+        upstream.copy_files(folder, part)
+    # Of the patches, what changes the library, which is installed here
+    for part in PARTS:
+        patch = upstream.TEXTS / f"{part}.patch"
+        if patch.is_file() and "+++ b/speechbrain/" in patch.read_text("utf-8"):
+            subprocess.run(
+                ["git", "apply", "--include=speechbrain/*", patch],
+                cwd=folder,
+                env={
+                    **os.environ,
+                    "GIT_CEILING_DIRECTORIES": str(folder.parent),
+                },
+                check=True,
+            )
+    return folder, before, read(folder)
 
 
 @pytest.fixture(scope="module")
@@ -90,42 +87,79 @@ def child(series, tmp_path_factory):
     return run
 
 
-def new_files(contents):
+def new_files(series):
     """Paths of the files that the export adds."""
-    return sorted(set(contents[-1]) - set(contents[0]))
+    _, before, after = series
+    return sorted(set(after) - set(before))
 
 
-def test_every_part_has_a_text(series):
+def test_patches_change_only_files_that_speechbrain_has():
+    copied = {upstream_path(path) for paths in PARTS.values() for path in paths}
+    merged = {
+        upstream_path(f"speechbrain_fftp/{x.replace('.', '/')}.py")
+        for x in MERGED
+    }
+    for patch in upstream.TEXTS.glob("*.patch"):
+        text = patch.read_text("utf-8")
+        assert "/dev/null" not in text, f"{patch.name} adds or removes a file"
+        changed = set(re.findall(r"(?m)^\+\+\+ b/(.+)$", text))
+        assert changed and not changed & (copied - merged), patch.name
+
+
+def code_of(text):
+    """The syntax trees of a module's statements, without imports and texts."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [
+                child
+                for child in body
+                if not isinstance(child, (ast.Import, ast.ImportFrom))
+                and not isinstance(getattr(child, "value", None), ast.Constant)
+            ]
+    return [ast.dump(node) for node in tree.body]
+
+
+def test_modules_are_copied_with_renamed_imports_only(series):
+    for paths in PARTS.values():
+        for path in paths:
+            if not path.endswith(".py"):
+                continue
+            text = upstream.rename((upstream.ROOT / path).read_text("utf-8"))
+            ours = code_of(text)
+            theirs = code_of(series[2][upstream_path(path)].decode())
+            assert ours and theirs[-len(ours) :] == ours, path
+            if upstream_path(path) not in series[1]:
+                assert theirs == ours, path
+
+
+def test_every_part_has_a_text():
     for part in PARTS:
-        text = (TEXTS / f"{part}.md").read_text("utf-8")
+        text = (upstream.TEXTS / f"{part}.md").read_text("utf-8")
         assert re.match(r"# .+\n\n## What does this PR do\?\n", text)
-        whole = upstream.pull_request(part, {"new.py": 3}, {"old.py": -1})
-        assert "<!--" not in whole and "| `new.py` | 3 |" in whole
 
 
 def test_files_of_speechbrain_only_gain_lines(series):
-    _, contents = series
-    before, after = contents[0], contents[-1]
+    _, before, after = series
     for path in before:
         lines = iter(after[path].splitlines())
         assert all(line in lines for line in before[path].splitlines()), path
 
 
 def test_nothing_refers_to_this_package(series):
-    _, contents = series
-    for path in new_files(contents):
-        text = contents[-1][path].decode()
+    for path in new_files(series):
+        text = series[2][path].decode()
         text = text.replace("The speechbrain_fftp authors", "")
         pattern = "speechbrain_fftp|fftp-tag|make demo|hparams/stock"
         assert not re.search(pattern, text), path
 
 
 def test_no_private_name_crosses_modules(series):
-    _, contents = series
-    for path in new_files(contents):
+    for path in new_files(series):
         found = re.findall(
             r"from speechbrain[\w.]* import (?:\([^()]*\)|.*)",
-            contents[-1][path].decode(),
+            series[2][path].decode(),
         )
         assert not any(re.search(r"\b_[a-z]", line) for line in found), path
 
@@ -159,18 +193,18 @@ assert not any(name.startswith("speechbrain_fftp") for name in sys.modules)
 def test_modules_import_and_yaml_files_load(series, child, tmp_path):
     paths = [
         path
-        for path in new_files(series[1])
+        for path in new_files(series)
         if re.match(r"speechbrain/(?!.*/tests/).*\.py$", path)
     ]
     names = [p[:-3].replace("/", ".").replace(".__init__", "") for p in paths]
     printed = child("-c", IMPORTS, tmp_path, *names).splitlines()
-    yamls = [path for path in new_files(series[1]) if path.endswith(".yaml")]
+    yamls = [path for path in new_files(series) if path.endswith(".yaml")]
     assert printed == yamls and len(yamls) >= 6
 
 
 @pytest.mark.slow
 def test_doctests_and_unit_tests_pass(series, child):
-    paths = new_files(series[1])
+    paths = new_files(series)
     tests = [
         path
         for path in paths
@@ -191,31 +225,16 @@ def test_doctests_and_unit_tests_pass(series, child):
     )
 
 
-def test_a_folder_that_is_no_checkout_is_an_error(tmp_path, capsys):
-    assert upstream.main([str(tmp_path)]) == 1
-    assert "speechbrain/core.py" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
-def test_an_earlier_part_is_needed(series, tmp_path, capsys):
-    for folder in ("speechbrain", "recipes", "tests"):
-        (tmp_path / folder).mkdir()
-    for path in ("speechbrain/core.py", "README.md"):
-        (tmp_path / path).touch()
-    assert upstream.main([str(tmp_path), "--part", "fftp"]) == 1
-    assert "gsc-paths" in capsys.readouterr().err
-
-
-def test_files_of_speechbrain_are_not_replaced(tmp_path):
+def test_what_cannot_be_exported_ends_the_export(tmp_path):
+    command = [sys.executable, upstream.__file__, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and not list(tmp_path.iterdir())
     path = tmp_path / "speechbrain" / "nnet" / "patching.py"
     path.parent.mkdir(parents=True)
     path.write_text('"""Another."""\n', "utf-8")
     with pytest.raises(FileExistsError, match="patching.py"):
         upstream.copy_files(tmp_path, "fftp")
     assert path.read_text("utf-8") == '"""Another."""\n'
-
-
-def test_a_patch_that_does_not_fit_ends_the_export(tmp_path):
     path = tmp_path / "recipes" / "Google-speech-commands" / "train.py"
     path.parent.mkdir(parents=True)
     path.write_text("changed\n", "utf-8")

@@ -10,11 +10,8 @@ import torch
 
 def make_encoder(device, square=False, pooling="cls+mean"):
     """A small AST in float64 whose weights are not small."""
-    from speechbrain_fftp.lobes.models.AST import AST
-    from speechbrain_fftp.nnet.patching import (
-        FFTPEmbedding,
-        SquarePatchEmbedding,
-    )
+    from speechbrain.lobes.models.AST import AST
+    from speechbrain.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
     embedding = FFTPEmbedding(16, 24, patch_frames=10, stride_frames=4)
     if square:
@@ -80,7 +77,7 @@ def test_poolings(device):
 
 @torch.no_grad()
 def test_block_equals_torch_encoder_layer(device):
-    from speechbrain_fftp.lobes.models.AST import TransformerBlock
+    from speechbrain.lobes.models.AST import TransformerBlock
 
     block = TransformerBlock(24, num_heads=3, norm_eps=1e-5).to(device).eval()
     layer = torch.nn.TransformerEncoderLayer(

@@ -13,8 +13,8 @@ import torch
 @pytest.mark.parametrize("bidirectional", ["fo-bi", "bi-bi"])
 @torch.no_grad()
 def test_layer_is_its_equations(device, bidirectional):
-    from speechbrain_fftp.nnet.mamba import Mamba
-    from speechbrain_fftp.nnet.selective_scan import selective_scan
+    from speechbrain.nnet.mamba import Mamba
+    from speechbrain.nnet.selective_scan import selective_scan
 
     layer = Mamba(12, bidirectional, d_state=4).to(device).double()
     for parameter in layer.parameters():
@@ -58,11 +58,8 @@ def test_layer_is_its_equations(device, bidirectional):
 @pytest.mark.parametrize("square", [False, True])
 @torch.no_grad()
 def test_embeddings_do_not_depend_on_padding(device, bidirectional, square):
-    from speechbrain_fftp.lobes.models.AuM import AuM
-    from speechbrain_fftp.nnet.patching import (
-        FFTPEmbedding,
-        SquarePatchEmbedding,
-    )
+    from speechbrain.lobes.models.AuM import AuM
+    from speechbrain.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
     embedding = FFTPEmbedding(16, 24, patch_frames=10, stride_frames=4)
     if square:
@@ -96,8 +93,8 @@ def test_embeddings_do_not_depend_on_padding(device, bidirectional, square):
 
 @torch.no_grad()
 def test_the_class_token_is_in_the_middle(device):
-    from speechbrain_fftp.lobes.models.AuM import AuM
-    from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
+    from speechbrain.lobes.models.AuM import AuM
+    from speechbrain.nnet.patching import SquarePatchEmbedding
 
     embedding = SquarePatchEmbedding(16, 24, patch_size=8, stride=5)
     encoder = AuM(16, 24, depth=1, embedding=embedding, max_frames=60)
@@ -117,7 +114,7 @@ def test_the_class_token_is_in_the_middle(device):
 
 
 def test_initial_step_sizes_and_decay_rates(device):
-    from speechbrain_fftp.nnet.mamba import Mamba
+    from speechbrain.nnet.mamba import Mamba
 
     torch.manual_seed(0)
     layer = Mamba(64, "bi-bi").to(device)
@@ -131,7 +128,7 @@ def test_initial_step_sizes_and_decay_rates(device):
 
 
 def test_low_precision_weights_are_scanned_in_float32(device):
-    from speechbrain_fftp.lobes.models.AuM import AuM
+    from speechbrain.lobes.models.AuM import AuM
 
     torch.manual_seed(0)
     encoder = AuM(embed_dim=32, depth=2).to(device).eval()
@@ -143,7 +140,7 @@ def test_low_precision_weights_are_scanned_in_float32(device):
 
 
 def test_another_form_is_an_error():
-    from speechbrain_fftp.nnet.mamba import Mamba
+    from speechbrain.nnet.mamba import Mamba
 
     with pytest.raises(ValueError, match="bidirectional"):
         Mamba(24, bidirectional="both")

@@ -10,9 +10,9 @@ import torch
 
 def make_encoder(device, pooling="mean+std"):
     """A small ConvNeXt1d in float64 whose weights are not small."""
-    from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
-    from speechbrain_fftp.nnet.convolution import ConvStem
-    from speechbrain_fftp.nnet.patching import FFTPEmbedding
+    from speechbrain.lobes.models.ConvNeXt1d import ConvNeXt1d
+    from speechbrain.nnet.convolution import ConvStem
+    from speechbrain.nnet.patching import FFTPEmbedding
 
     encoder = ConvNeXt1d(
         n_mels=16,
@@ -52,8 +52,8 @@ def test_embeddings_do_not_depend_on_padding(device, pooling, is_training):
 
 @torch.no_grad()
 def test_a_stem_is_two_convolutions(device):
-    from speechbrain_fftp.nnet.convolution import ConvStem
-    from speechbrain_fftp.nnet.patching import FFTPEmbedding
+    from speechbrain.nnet.convolution import ConvStem
+    from speechbrain.nnet.patching import FFTPEmbedding
 
     embedding = FFTPEmbedding(
         16, 8, patch_frames=11, stride_frames=4, stem=ConvStem(3)
@@ -74,7 +74,7 @@ def test_a_stem_is_two_convolutions(device):
 
 @torch.no_grad()
 def test_block_is_a_residual_branch(device):
-    from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXtBlock
+    from speechbrain.lobes.models.ConvNeXt1d import ConvNeXtBlock
 
     block = ConvNeXtBlock(8, kernel=3).to(device)
     tokens = torch.randn(2, 10, 8, device=device)
@@ -94,8 +94,8 @@ def test_block_is_a_residual_branch(device):
 def test_with_a_stem_a_token_sees_the_frames_of_its_patch(
     device, patch, stride
 ):
-    from speechbrain_fftp.nnet.convolution import ConvStem
-    from speechbrain_fftp.nnet.patching import FFTPEmbedding
+    from speechbrain.nnet.convolution import ConvStem
+    from speechbrain.nnet.patching import FFTPEmbedding
 
     torch.manual_seed(1)
     embedding = FFTPEmbedding(16, 8, patch, stride, stem=ConvStem(3)).to(device)
@@ -108,8 +108,8 @@ def test_with_a_stem_a_token_sees_the_frames_of_its_patch(
 
 
 def test_patches_that_do_not_suit_a_stem_are_errors():
-    from speechbrain_fftp.nnet.convolution import ConvStem
-    from speechbrain_fftp.nnet.patching import FFTPEmbedding, PatchEmbedding
+    from speechbrain.nnet.convolution import ConvStem
+    from speechbrain.nnet.patching import FFTPEmbedding, PatchEmbedding
 
     for patch, stride in ((10, 4), (5, 2), (11, 5)):
         with pytest.raises(ValueError, match="stem"):
@@ -120,7 +120,7 @@ def test_patches_that_do_not_suit_a_stem_are_errors():
 
 @torch.no_grad()
 def test_statistics_are_those_of_a_clips_own_tokens(device):
-    from speechbrain_fftp.lobes.models.ConvNeXt1d import WideStatistics
+    from speechbrain.lobes.models.ConvNeXt1d import WideStatistics
 
     layers = WideStatistics(24, 72).to(device).double().eval()
     tokens = torch.randn(2, 7, 24, dtype=torch.float64, device=device)
@@ -137,7 +137,7 @@ def test_statistics_are_those_of_a_clips_own_tokens(device):
 @torch.no_grad()
 def test_a_single_token_is_normalised_by_running_statistics(device):
     """A last batch may be one short clip."""
-    from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+    from speechbrain.lobes.models.ConvNeXt1d import ConvNeXt1d
 
     encoder = ConvNeXt1d(embed_dim=16, depth=1, pooling="mean+std").to(device)
     feats = torch.randn(1, 10, 128, device=device)
@@ -147,8 +147,8 @@ def test_a_single_token_is_normalised_by_running_statistics(device):
 
 
 def test_square_patches_are_an_error():
-    from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
-    from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
+    from speechbrain.lobes.models.ConvNeXt1d import ConvNeXt1d
+    from speechbrain.nnet.patching import SquarePatchEmbedding
 
     with pytest.raises(ValueError, match="bins"):
         ConvNeXt1d(128, 24, embedding=SquarePatchEmbedding(128, 24))

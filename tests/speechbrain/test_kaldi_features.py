@@ -22,7 +22,7 @@ def random_clips(clips, samples):
 def test_equals_torchaudio(device, sample_rate, n_mels, samples):
     from torchaudio.compliance import kaldi
 
-    from speechbrain_fftp.lobes.features import KaldiFbank
+    from speechbrain.lobes.features import KaldiFbank
 
     wavs = random_clips(2, samples) + 0.1
     compute_features = KaldiFbank(sample_rate, n_mels).to(device)
@@ -41,7 +41,7 @@ def test_equals_torchaudio(device, sample_rate, n_mels, samples):
 
 
 def test_a_clip_in_a_padded_batch_is_as_alone(device):
-    from speechbrain_fftp.lobes.features import KaldiFbank
+    from speechbrain.lobes.features import KaldiFbank
 
     compute_features = KaldiFbank().to(device)
     samples = [16000, 15999, 9123, 560, 559, 400, 399, 1]
@@ -60,7 +60,7 @@ def test_a_clip_in_a_padded_batch_is_as_alone(device):
 
 @pytest.mark.parametrize("samples", [1, 399])
 def test_a_clip_shorter_than_a_window_is_padded_to_one(device, samples):
-    from speechbrain_fftp.lobes.features import KaldiFbank
+    from speechbrain.lobes.features import KaldiFbank
 
     compute_features = KaldiFbank().to(device)
     wavs = random_clips(1, samples).to(device)
@@ -72,7 +72,7 @@ def test_a_clip_shorter_than_a_window_is_padded_to_one(device, samples):
 
 def test_lengths_in_float32_are_exact(device):
     """A clip that ends with a window keeps that window."""
-    from speechbrain_fftp.lobes.features import KaldiFbank
+    from speechbrain.lobes.features import KaldiFbank
 
     compute_features = KaldiFbank()
     for total in [*range(400, 40000, 97), 960_123]:
@@ -83,7 +83,7 @@ def test_lengths_in_float32_are_exact(device):
 
 
 def test_gradient_equals_finite_differences(device):
-    from speechbrain_fftp.lobes.features import KaldiFbank
+    from speechbrain.lobes.features import KaldiFbank
 
     compute_features = KaldiFbank(8000, n_mels=6, frame_length=16.0)
     compute_features = compute_features.to(device).double()
@@ -92,7 +92,7 @@ def test_gradient_equals_finite_differences(device):
 
 
 def test_autocast_computes_in_float32(device):
-    from speechbrain_fftp.lobes.features import KaldiFbank
+    from speechbrain.lobes.features import KaldiFbank
 
     compute_features = KaldiFbank().to(device)
     wavs = random_clips(2, 4000).to(device)
@@ -102,7 +102,7 @@ def test_autocast_computes_in_float32(device):
 
 
 def test_dataset_normalization(device):
-    from speechbrain_fftp.lobes.features import DatasetNormalization
+    from speechbrain.lobes.features import DatasetNormalization
 
     feats = torch.randn(1, 1000, 128, device=device) * 3 - 5
     normalized = DatasetNormalization(mean=-5.0, std=3.0)(feats)

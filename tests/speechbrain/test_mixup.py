@@ -20,7 +20,7 @@ def make_batch(clips, samples, device):
 
 
 def test_labels_are_mixed_as_the_waveforms_are(device):
-    from speechbrain_fftp.augment.mixup import Mixup
+    from speechbrain.augment.mixup import Mixup
 
     wavs, lengths, labels = make_batch(64, 200, device)
     mixed, out_lengths, shares = Mixup(prob=0.6)(wavs, lengths, labels)
@@ -33,7 +33,7 @@ def test_labels_are_mixed_as_the_waveforms_are(device):
 
 @pytest.mark.parametrize("alpha", [1.0, 10.0])
 def test_shares_follow_the_beta_distribution(device, alpha):
-    from speechbrain_fftp.augment.mixup import Mixup
+    from speechbrain.augment.mixup import Mixup
 
     batch = make_batch(4096, 2, device)
     shares = Mixup(prob=0.5, alpha=alpha)(*batch)[2].diagonal()
@@ -44,7 +44,7 @@ def test_shares_follow_the_beta_distribution(device, alpha):
 
 
 def test_identity_in_eval_mode(device):
-    from speechbrain_fftp.augment.mixup import Mixup
+    from speechbrain.augment.mixup import Mixup
 
     batch = make_batch(8, 200, device)
     for mixed, expected in zip(Mixup(prob=1.0).eval()(*batch), batch):
@@ -53,7 +53,7 @@ def test_identity_in_eval_mode(device):
 
 @pytest.mark.parametrize("options", [{"prob": 1.1}, {"alpha": 0.0}])
 def test_errors(options):
-    from speechbrain_fftp.augment.mixup import Mixup
+    from speechbrain.augment.mixup import Mixup
 
     with pytest.raises(ValueError):
         Mixup(**options)

@@ -9,10 +9,7 @@ import torch
 
 
 def test_tokens_are_projected_patches(device):
-    from speechbrain_fftp.nnet.patching import (
-        FFTPEmbedding,
-        SquarePatchEmbedding,
-    )
+    from speechbrain.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
     feats = torch.rand(2, 50, 16, device=device)
     embeddings = (
@@ -39,13 +36,13 @@ def test_tokens_are_projected_patches(device):
     "patch, stride, expected", [(10, 1, 991), (25, 5, 196), (50, 10, 96)]
 )
 def test_numbers_of_patches_are_those_of_the_paper(patch, stride, expected):
-    from speechbrain_fftp.nnet.patching import FFTPEmbedding
+    from speechbrain.nnet.patching import FFTPEmbedding
 
     assert FFTPEmbedding(128, 8, patch, stride).num_patches(1000) == expected
 
 
 def test_short_clips_are_padded_to_a_patch(device):
-    from speechbrain_fftp.nnet.patching import FFTPEmbedding
+    from speechbrain.nnet.patching import FFTPEmbedding
 
     embedding = FFTPEmbedding(16, 8, patch_frames=10).to(device)
     feats = torch.rand(1, 4, 16, device=device)
@@ -54,7 +51,7 @@ def test_short_clips_are_padded_to_a_patch(device):
 
 
 def test_features_of_another_size_are_an_error():
-    from speechbrain_fftp.nnet.patching import FFTPEmbedding, PatchEmbedding
+    from speechbrain.nnet.patching import FFTPEmbedding, PatchEmbedding
 
     with pytest.raises(ValueError, match="n_mels"):
         FFTPEmbedding(16, 8)(torch.rand(2, 30, 17))
@@ -63,7 +60,7 @@ def test_features_of_another_size_are_an_error():
 
 
 def test_positions_of_long_and_short_clips(device):
-    from speechbrain_fftp.nnet.position import PositionEmbedding
+    from speechbrain.nnet.position import PositionEmbedding
 
     position = PositionEmbedding(2, 20, 4).to(device)
     rows = position.table.detach()
@@ -77,7 +74,7 @@ def test_positions_of_long_and_short_clips(device):
 
 
 def test_positions_of_another_length_are_interpolated_when_loaded(device):
-    from speechbrain_fftp.nnet.position import PositionEmbedding
+    from speechbrain.nnet.position import PositionEmbedding
 
     position = PositionEmbedding(1, 20, 4).to(device)
     other = PositionEmbedding(1, 11, 4).to(device)

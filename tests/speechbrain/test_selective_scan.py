@@ -45,7 +45,7 @@ def scan_step_by_step(u, delta, A, B, C, D, z, delta_bias):
 
 
 def test_scan_is_the_recursion(device):
-    from speechbrain_fftp.nnet.selective_scan import selective_scan
+    from speechbrain.nnet.selective_scan import selective_scan
 
     inputs = make_inputs(device)
     found = selective_scan(
@@ -57,7 +57,7 @@ def test_scan_is_the_recursion(device):
 
 
 def test_gradients_are_those_of_the_recursion(device):
-    from speechbrain_fftp.nnet.selective_scan import selective_scan
+    from speechbrain.nnet.selective_scan import selective_scan
 
     inputs = make_inputs(device)
     for tensor in inputs.values():
@@ -74,7 +74,7 @@ def test_gradients_are_those_of_the_recursion(device):
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_items_of_other_lengths_are_as_alone(device, reverse):
-    from speechbrain_fftp.nnet.selective_scan import selective_scan
+    from speechbrain.nnet.selective_scan import selective_scan
 
     inputs = make_inputs(device)
     lengths = torch.tensor([90, 150], device=device)
@@ -92,7 +92,7 @@ def test_items_of_other_lengths_are_as_alone(device, reverse):
 
 
 def test_both_directions_are_added(device):
-    from speechbrain_fftp.nnet.selective_scan import selective_scan
+    from speechbrain.nnet.selective_scan import selective_scan
 
     inputs = make_inputs(device)
     A = inputs.pop("A")
@@ -104,7 +104,7 @@ def test_both_directions_are_added(device):
 
 
 def test_other_shapes_are_errors(device):
-    from speechbrain_fftp.nnet.selective_scan import selective_scan
+    from speechbrain.nnet.selective_scan import selective_scan
 
     inputs = make_inputs(device)
     wrong_sizes = {

@@ -12,7 +12,7 @@ import torch
     "frames, budget, patch", [(1000, 25600, (5, 16)), (128, 1024, (2, 16))]
 )
 def test_budget_grid_and_share(device, frames, budget, patch):
-    from speechbrain_fftp.augment.specmask import SpecMask
+    from speechbrain.augment.freq_domain import SpecMask
 
     feats = torch.rand(64, frames, 128, device=device)
     mask = SpecMask(budget=budget, full_freq_ratio=0.7, patch=patch)
@@ -37,7 +37,7 @@ def test_budget_grid_and_share(device, frames, budget, patch):
 
 
 def test_padding_is_neither_masked_nor_counted(device):
-    from speechbrain_fftp.augment.specmask import SpecMask
+    from speechbrain.augment.freq_domain import SpecMask
 
     feats = torch.rand(8, 200, 32, device=device)
     lengths = torch.full((8,), 0.5, device=device)
@@ -47,7 +47,7 @@ def test_padding_is_neither_masked_nor_counted(device):
 
 
 def test_only_in_training_and_not_in_place(device):
-    from speechbrain_fftp.augment.specmask import SpecMask
+    from speechbrain.augment.freq_domain import SpecMask
 
     feats = torch.rand(2, 100, 32, device=device)
     before = feats.clone()
@@ -58,7 +58,7 @@ def test_only_in_training_and_not_in_place(device):
 
 
 def test_random_sizes_spend_the_budget_to_half_a_cell(device):
-    from speechbrain_fftp.augment.specmask import SpecMask
+    from speechbrain.augment.freq_domain import SpecMask
 
     generator = torch.Generator().manual_seed(5)
 
@@ -85,7 +85,7 @@ def test_random_sizes_spend_the_budget_to_half_a_cell(device):
 
 
 def test_positions_cover_the_whole_clip(device):
-    from speechbrain_fftp.augment.specmask import SpecMask
+    from speechbrain.augment.freq_domain import SpecMask
 
     torch.manual_seed(0)
     feats = torch.randn(3000, 1000, 16, device=device)
@@ -101,7 +101,7 @@ def test_positions_cover_the_whole_clip(device):
 
 
 def test_a_number_of_cells_is_at_most_three_quarters_of_a_short_clip(device):
-    from speechbrain_fftp.augment.specmask import SpecMask
+    from speechbrain.augment.freq_domain import SpecMask
 
     feats = torch.randn(5, 1000, 128, device=device)
     lengths = torch.tensor([1.0, 0.3, 0.2, 0.1, 0.05], device=device)
@@ -112,7 +112,7 @@ def test_a_number_of_cells_is_at_most_three_quarters_of_a_short_clip(device):
 
 
 def test_no_gradient_through_the_fill(device):
-    from speechbrain_fftp.augment.specmask import SpecMask
+    from speechbrain.augment.freq_domain import SpecMask
 
     feats = torch.randn(3, 100, 32, device=device, requires_grad=True)
     masked = SpecMask(0.3)(feats, torch.tensor([1.0, 0.5, 0.8], device=device))
@@ -122,7 +122,7 @@ def test_no_gradient_through_the_fill(device):
 
 
 def test_padding_has_no_part_in_the_fill(device):
-    from speechbrain_fftp.augment.specmask import SpecMask
+    from speechbrain.augment.freq_domain import SpecMask
 
     feats = torch.randn(1, 400, 32, device=device)
     feats[:, 200:] = float("nan")
@@ -135,7 +135,7 @@ def test_padding_has_no_part_in_the_fill(device):
 
 def test_augmenter_passes_the_lengths(device):
     from speechbrain.augment.augmenter import Augmenter
-    from speechbrain_fftp.augment.specmask import SpecMask
+    from speechbrain.augment.freq_domain import SpecMask
 
     augment = Augmenter(
         min_augmentations=1,
@@ -150,7 +150,7 @@ def test_augmenter_passes_the_lengths(device):
 
 
 def test_impossible_arguments_are_errors():
-    from speechbrain_fftp.augment.specmask import SpecMask
+    from speechbrain.augment.freq_domain import SpecMask
 
     with pytest.raises(ValueError, match="budget"):
         SpecMask(budget=1.5)

@@ -10,9 +10,9 @@ import torch
 
 def make_tagger(device):
     """A small tagger with random weights."""
-    from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
-    from speechbrain_fftp.lobes.models.AST import AST
-    from speechbrain_fftp.lobes.tagger import Tagger
+    from speechbrain.lobes.features import DatasetNormalization, KaldiFbank
+    from speechbrain.lobes.models.AST import AST
+    from speechbrain.lobes.tagger import Tagger
 
     torch.manual_seed(0)
     encoder = AST(n_mels=40, embed_dim=32, depth=2, num_heads=2, max_frames=200)
@@ -48,7 +48,7 @@ def test_padding_of_any_content_has_no_influence(device, samples):
 
 def test_front_end_of_speechbrain_has_the_lengths_of_waveforms(device):
     from speechbrain.lobes.features import Fbank
-    from speechbrain_fftp.lobes.tagger import Tagger
+    from speechbrain.lobes.tagger import Tagger
 
     tagger = make_tagger(device)
     tagger = Tagger(

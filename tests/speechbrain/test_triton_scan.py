@@ -49,7 +49,7 @@ def make_inputs(both):
 @pytest.mark.parametrize("name", OPTIONS)
 def test_outputs_and_gradients_are_those_in_torch(name):
     """The kernels agree with the scan in PyTorch."""
-    from speechbrain_fftp.nnet.selective_scan import selective_scan
+    from speechbrain.nnet.selective_scan import selective_scan
 
     options = dict(OPTIONS[name])
     inputs = make_inputs(options.pop("both", False))
@@ -69,7 +69,7 @@ def test_outputs_and_gradients_are_those_in_torch(name):
 
 def test_autograd_of_the_operator():
     """All inputs have gradients, without those of the last state."""
-    from speechbrain_fftp.nnet.selective_scan import triton_backend
+    from speechbrain.integrations.triton import selective_scan as triton_backend
 
     inputs = make_inputs(False)
     out, _ = triton_backend.triton_scan(**inputs, delta_softplus=True)

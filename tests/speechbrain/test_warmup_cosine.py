@@ -16,7 +16,7 @@ def sgd():
 
 @pytest.mark.parametrize("warmup, total, final", [(5, 20, 0.0), (2, 9, 0.02)])
 def test_equals_torch(warmup, total, final):
-    from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
+    from speechbrain.nnet.schedulers import LinearWarmupCosine
 
     schedule = LinearWarmupCosine(0.1, warmup, total, final)
     optimizer, peer = sgd(), torch.optim.SGD([torch.zeros(1)], lr=0.1)
@@ -38,15 +38,15 @@ def test_equals_torch(warmup, total, final):
 
 
 def test_no_warmup_starts_below_the_highest_rate():
-    from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
+    from speechbrain.nnet.schedulers import LinearWarmupCosine
 
     schedule = LinearWarmupCosine(1.0, warmup_steps=0, total_steps=2)
     assert [schedule(sgd()) for _ in range(2)] == pytest.approx([0.5, 0.0])
 
 
 def test_resumes_from_a_checkpoint(tmp_path):
+    from speechbrain.nnet.schedulers import LinearWarmupCosine
     from speechbrain.utils.checkpoints import Checkpointer
-    from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
 
     arguments = {"lr": 0.3, "warmup_steps": 3, "total_steps": 10}
     whole = LinearWarmupCosine(**arguments)
@@ -61,7 +61,7 @@ def test_resumes_from_a_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("warmup, total", [(5, 5), (-1, 5)])
 def test_errors(warmup, total):
-    from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
+    from speechbrain.nnet.schedulers import LinearWarmupCosine
 
     with pytest.raises(ValueError, match=f"{total}.*{warmup}"):
         LinearWarmupCosine(0.1, warmup, total)

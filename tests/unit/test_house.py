@@ -23,6 +23,7 @@ ROOMS = (
     "datasets",
     "pretrained",
     "metrics",
+    "utils",
     "lobes",
     "augment",
     "nnet",

@@ -8,7 +8,7 @@ Authors
 from typing import NamedTuple
 
 from speechbrain.inference.interfaces import Pretrained
-from speechbrain.lobes.tagger import Tagger
+from speechbrain_fftp.lobes.tagger import Tagger
 
 
 class Tag(NamedTuple):
@@ -47,8 +47,11 @@ class AudioTagger(Pretrained):
     -------
     >>> import torch
     >>> from speechbrain.dataio.encoder import CategoricalEncoder
-    >>> from speechbrain.lobes.features import DatasetNormalization, KaldiFbank
-    >>> from speechbrain.lobes.models.AST import AST
+    >>> from speechbrain_fftp.lobes.features import (
+    ...     DatasetNormalization,
+    ...     KaldiFbank,
+    ... )
+    >>> from speechbrain_fftp.lobes.models.AST import AST
     >>> labels = CategoricalEncoder()
     >>> labels.update_from_iterable(["Speech", "Music", "Dog"])
     >>> tagger = AudioTagger(

@@ -1,0 +1,5 @@
+"""Metrics and counts.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
