@@ -9,10 +9,8 @@ Authors
 
 from speechbrain_fftp.pretrained.families import (
     load_ast,
-    load_atst,
     load_aum,
-    load_ced,
-    load_dasheng,
+    load_published,
 )
 from speechbrain_fftp.pretrained.hub import find_model
 from speechbrain_fftp.pretrained.square import square_to_fftp

@@ -7,28 +7,22 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import functools
-
 import torch
 
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import PatchEmbedding
-from speechbrain_fftp.pretrained.front_end import (
-    FrontEnd,
-    check_number,
-    sampling_rate,
-)
-from speechbrain_fftp.pretrained.renaming import (
+from speechbrain_fftp.pretrained.front_end import FrontEnd
+from speechbrain_fftp.pretrained.weights import (
     BLOCKS,
     PATCHES,
     POSITIONS,
-    build,
-    count_blocks,
     count_heads,
-    linear_classifier,
-    read_sizes,
-    split_positions,
+    load_weights,
+    norm_and_linear,
+    rename,
+    require,
+    transformer_sizes,
 )
 
 # What is replaced in the names of tensors
@@ -57,134 +51,103 @@ HUGGING_FACE = {
     r"^classifier\.dense\.": "classifier.1.",
 }
 # The two ImageNet classifiers, which the original saves but never runs
-UNUSED = ("head.weight", "head.bias", "head_dist.weight", "head_dist.bias")
-
-# Settings of config.json with the values that are supported
-CONFIG_FIXED = {"hidden_act": ("gelu",), "qkv_bias": (True,)}
-# Sizes here and in config.json
-CONFIG_SIZES = {
-    "n_mels": "num_mel_bins",
-    "embed_dim": "hidden_size",
-    "depth": "num_hidden_layers",
-    "num_heads": "num_attention_heads",
-    "max_frames": "max_length",
-    "mlp_dim": "intermediate_size",
-    "patch_size": "patch_size",
-    "stride_frames": "time_stride",
-    "stride_bins": "frequency_stride",
-    "norm_eps": "layer_norm_eps",
-}
+UNUSED = (
+    "v.head.weight",
+    "v.head.bias",
+    "v.head_dist.weight",
+    "v.head_dist.bias",
+)
 
 
-def build_from_folder(checkpoint):
-    """Encoder and classifier of a Hugging Face folder.
+def build(tensors, config):
+    """Encoder and classifier; an original file has no config."""
+    if config:
+        return _build_hugging_face(tensors, config)
+    return _build_original(rename(tensors, ORIGINAL, UNUSED))
 
-    ``layer_norm_eps`` is also that of the classifier's norm.
-    """
-    sizes = read_sizes(checkpoint, CONFIG_SIZES, CONFIG_FIXED)
 
-    def make_encoder(tensors):
-        """The encoder of config.json."""
-        for number in range(sizes["depth"]):
-            for kind in ("weight", "bias"):
-                tensors[f"blocks.{number}.qkv.{kind}"] = torch.cat(
-                    [
-                        tensors.pop(f"blocks.{number}.{part}.{kind}")
-                        for part in ("query", "key", "value")
-                    ]
-                )
-        return _make_encoder(tensors, **sizes)
-
-    return build(
-        checkpoint,
-        HUGGING_FACE,
-        make_encoder,
-        functools.partial(linear_classifier, eps=sizes["norm_eps"]),
+def _build_hugging_face(tensors, config):
+    """Encoder and classifier of a folder."""
+    require(config, "hidden_act", "gelu")
+    tensors = rename(tensors, HUGGING_FACE)
+    for number in range(config["num_hidden_layers"]):
+        block = f"blocks.{number}"
+        for kind in ("weight", "bias"):
+            parts = [
+                tensors.pop(f"{block}.{part}.{kind}")
+                for part in ("query", "key", "value")
+            ]
+            tensors[f"{block}.qkv.{kind}"] = torch.cat(parts)
+    encoder = _make_encoder(
+        tensors,
+        n_mels=config["num_mel_bins"],
+        num_heads=config["num_attention_heads"],
+        max_frames=config["max_length"],
+        stride=(config["time_stride"], config["frequency_stride"]),
+        norm_eps=config["layer_norm_eps"],
     )
+    classifier = norm_and_linear(
+        tensors, encoder.embed_dim, config["layer_norm_eps"]
+    )
+    return load_weights(encoder, classifier, tensors)
 
 
-def build_from_file(checkpoint):
-    """Encoder and classifier of an original file.
+def _build_original(tensors):
+    """Encoder and classifier of an original file, which lacks some sizes.
 
-    It does not contain all sizes. Heads are assumed to have 64 channels and
-    strides to be 10 bins and frames, as in the published files. Of the ten clip
-    lengths with its number of patches, the multiple of 8 is used: the 1024, 512
-    or 128 frames of the published training settings.
+    Heads are assumed to have 64 channels and strides to be 10 bins and frames,
+    as in the published files. Of the ten clip lengths with its number of
+    patches, the multiple of 8 is used: the 1024, 512 or 128 frames of the
+    published training settings.
     """
-    return build(checkpoint, ORIGINAL, _infer_encoder)
-
-
-def _infer_encoder(tensors):
-    """The original encoder that these tensors, renamed, are of."""
-    for name in UNUSED:
-        tensors.pop(name, None)
-    width, _, patch_size, _ = tensors[PATCHES].shape
-    _, n_positions, _ = tensors["positions"].shape
     n_mels = 128
     stride = 10
-    rows = max((n_mels - patch_size) // stride + 1, 1)
-    columns = max((n_positions - 2) // rows, 1)
-    return _make_encoder(
+    width, _, patch_size, _ = tensors[PATCHES].shape
+    rows = (n_mels - patch_size) // stride + 1
+    columns = (tensors["positions"].shape[1] - 2) // rows
+    encoder = _make_encoder(
         tensors,
         n_mels=n_mels,
-        embed_dim=width,
-        depth=count_blocks(tensors),
         num_heads=count_heads(width),
         max_frames=(patch_size + stride * columns - 1) // 8 * 8,
-        mlp_dim=len(tensors["blocks.0.mlp.0.bias"]),
-        patch_size=patch_size,
-        stride_frames=stride,
-        stride_bins=stride,
+        stride=(stride, stride),
         norm_eps=1e-6,
     )
+    classifier = norm_and_linear(tensors, width)
+    return load_weights(encoder, classifier, tensors)
 
 
-def _make_encoder(
-    tensors,
-    n_mels,
-    embed_dim,
-    patch_size,
-    stride_frames,
-    stride_bins,
-    mlp_dim,
-    **sizes,
-):
-    """An AST of these sizes, which its tensors are arranged for."""
-    embedding = PatchEmbedding(
-        n_mels,
-        embed_dim,
-        patch=[patch_size, patch_size],
-        stride=[stride_frames, stride_bins],
-    )
+def _make_encoder(tensors, n_mels, num_heads, max_frames, stride, norm_eps):
+    """An AST of the sizes of its tensors, which are arranged for it."""
+    width, _, bins, frames = tensors[PATCHES].shape
     encoder = AST(
         n_mels=n_mels,
-        embed_dim=embed_dim,
-        embedding=embedding,
-        mlp_ratio=mlp_dim / embed_dim,
-        **sizes,
+        num_heads=num_heads,
+        embedding=PatchEmbedding(n_mels, width, (frames, bins), stride),
+        max_frames=max_frames,
+        norm_eps=norm_eps,
+        **transformer_sizes(tensors),
     )
+    # Positions [1, 2 + F' * T', D], those of the class tokens first
+    positions = tensors.pop("positions").squeeze(0)
     tokens = [tensors.pop("cls_token"), tensors.pop("dist_token")]
-    tensors["cls_tokens"], tensors[POSITIONS] = split_positions(
-        torch.cat(tokens), tensors.pop("positions"), encoder.position.table
-    )
+    tensors["cls_tokens"] = torch.cat(tokens).squeeze(1) + positions[:2]
+    tensors[POSITIONS] = positions[2:].view_as(encoder.position.table)
     return encoder
 
 
-def folder_front_end(encoder, settings):
-    """Features as of transformers' ASTFeatureExtractor."""
-    n_mels = settings.get("num_mel_bins")
-    frames = settings.get("max_length")
-    if (n_mels, frames) != (encoder.n_mels, encoder.max_frames):
-        raise ValueError(
-            f"num_mel_bins={n_mels} and max_length={frames} are not those of "
-            f"the model, {encoder.n_mels} and {encoder.max_frames}."
+def front_end(encoder, settings):
+    """Features as of transformers' ASTFeatureExtractor.
+
+    Without settings, they are normalised by AudioSet's statistics.
+    """
+    features = KaldiFbank()
+    normalization = DatasetNormalization()
+    if settings:
+        features = KaldiFbank(
+            settings["sampling_rate"], settings["num_mel_bins"]
         )
-    mean, std = 0.0, 0.5  # (x - 0) / (2 * 0.5)
-    if settings.get("do_normalize", True):
-        mean = check_number(settings, "mean", -1e6, 1e6)
-        std = check_number(settings, "std", 1e-6, 1e6)
-    return FrontEnd(
-        KaldiFbank(sampling_rate(settings), n_mels),
-        DatasetNormalization(mean, std),
-        encoder.max_frames,
-    )
+        normalization = DatasetNormalization(settings["mean"], settings["std"])
+        if not settings.get("do_normalize", True):
+            normalization = DatasetNormalization(0.0, 0.5)  # x / (2 * 0.5)
+    return FrontEnd(features, normalization, encoder.max_frames)

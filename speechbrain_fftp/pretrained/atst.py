@@ -13,18 +13,20 @@ from pathlib import Path
 
 from speechbrain_fftp.lobes.features import DatasetNormalization
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, MaxPooling
-from speechbrain_fftp.lobes.models.ATST import ATST
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.pretrained.encoder import ChunkedTransformer
 from speechbrain_fftp.pretrained.front_end import FrontEnd
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
-from speechbrain_fftp.pretrained.renaming import (
+from speechbrain_fftp.pretrained.tensors import read_text
+from speechbrain_fftp.pretrained.weights import (
     BLOCKS,
     PATCHES,
     POSITIONS,
-    build,
-    count_blocks,
     count_heads,
+    load_weights,
+    rename,
+    transformer_sizes,
 )
-from speechbrain_fftp.pretrained.tensors import read_text
 
 # What is replaced in the names of tensors
 PATTERNS = {
@@ -37,7 +39,7 @@ PATTERNS = {
 }
 # Of training, of whole clips (untrained), and what follows from the front end
 UNUSED = (
-    "mask_embed",
+    "model.atst.mask_embed",
     "weak_head.weight",
     "weak_head.bias",
     "model.atst_mel.mel_transform.spectrogram.window",
@@ -53,51 +55,40 @@ HIGH = 50.6842
 MEAN_SECONDS = 0.36
 
 
-def build_from_file(checkpoint):
+def build(tensors, config):
     """Encoder and classifier of a file.
 
     Heads are assumed to have 64 channels, as in the published one. A clip's
     probability is the highest of its time steps.
     """
-    return build(checkpoint, PATTERNS, _infer_encoder, _make_classifier)
-
-
-def _infer_encoder(tensors):
-    """The encoder that these tensors, renamed, are of."""
-    for name in UNUSED:
-        tensors.pop(name, None)
+    tensors = rename(tensors, PATTERNS, UNUSED)
+    sizes = transformer_sizes(tensors)
+    width = sizes["embed_dim"]
     # [D, F * T] -> [D, 1, F, T]
     patches = tensors[PATCHES].unflatten(1, (1, N_MELS, PATCH_FRAMES))
     tensors[PATCHES] = patches
-    width = len(patches)
     # Row 0 belongs to a class token that does not exist.
     tensors[POSITIONS] = tensors.pop("positions")[:, 1:].contiguous()
-    depth = count_blocks(tensors)
-    for number in range(depth):
+    n_steps = tensors[POSITIONS].shape[1]
+    for number in range(sizes["depth"]):
         # Queries, keys and values have no bias.
-        weight = tensors[f"blocks.{number}.qkv.weight"]
-        tensors[f"blocks.{number}.qkv.bias"] = weight.new_zeros(len(weight))
-    return ATST(
+        tensors[f"blocks.{number}.qkv.bias"] = patches.new_zeros(3 * width)
+    encoder = ChunkedTransformer(
         n_mels=N_MELS,
-        embed_dim=width,
-        depth=depth,
         num_heads=count_heads(width),
+        embedding=FFTPEmbedding(N_MELS, width, PATCH_FRAMES, PATCH_FRAMES),
         # Up to three more frames than those of its tokens
-        max_frames=PATCH_FRAMES * (tensors[POSITIONS].shape[1] + 1) - 1,
-        mlp_ratio=len(tensors["blocks.0.mlp.0.bias"]) / width,
+        max_frames=PATCH_FRAMES * (n_steps + 1) - 1,
+        **sizes,
     )
-
-
-def _make_classifier(tensors, width):
-    """The head of time steps."""
-    n_classes = len(tensors["classifier.layers.0.weight"])
-    return FrameClassifier(
+    classifier = FrameClassifier(
         embed_dim=width,
-        n_classes=n_classes,
+        n_classes=len(tensors["classifier.layers.0.bias"]),
         pooling=MaxPooling(),
         mean_seconds=MEAN_SECONDS,
         has_norm=False,
     )
+    return load_weights(encoder, classifier, tensors)
 
 
 def front_end(encoder, settings):

@@ -6,14 +6,16 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import torch
+
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
-from speechbrain_fftp.pretrained.renaming import (
+from speechbrain_fftp.pretrained.weights import (
     PATCHES,
     POSITIONS,
-    build,
     count_blocks,
-    split_positions,
+    load_weights,
+    rename,
 )
 
 # What is replaced in the names of tensors
@@ -24,39 +26,34 @@ PATTERNS = {
     r"^norm_f\.": "norm.",
     r"^head\.": "classifier.",
 }
+N_MELS = 128
 
 
-def build_from_file(checkpoint):
+def build(tensors, config):
     """Encoder and classifier of a file, Fo-Bi or Bi-Bi.
 
-    All sizes are inferred from the tensors, assuming 128 mel bins and patches
-    that do not overlap, as in all published files.
+    All sizes are inferred from the tensors, assuming patches that do not
+    overlap, as in all published files.
     """
-    return build(checkpoint, PATTERNS, _infer_encoder)
-
-
-def _infer_encoder(tensors):
-    """The encoder that these tensors, renamed, are of."""
-    is_bi_bi = any(".conv1d_b." in name for name in tensors)
-    n_mels = 128
+    tensors = rename(tensors, PATTERNS)
+    is_bi_bi = "blocks.0.mixer.conv1d_b.weight" in tensors
     width, _, bins, _ = tensors[PATCHES].shape
-    _, n_positions, _ = tensors["positions"].shape
     inner, d_state = tensors["blocks.0.mixer.A_log"].shape
-    embedding = SquarePatchEmbedding(n_mels, width, bins, stride=bins)
-    columns = max((n_positions - 1) // embedding.freq_patches, 1)
+    # Positions [1, 1 + F' * T', D], that of the class token first
+    positions = tensors.pop("positions").squeeze(0)
+    columns = (len(positions) - 1) // (N_MELS // bins)
     encoder = AuM(
-        n_mels=n_mels,
+        n_mels=N_MELS,
         embed_dim=width,
         depth=count_blocks(tensors),
         bidirectional="bi-bi" if is_bi_bi else "fo-bi",
-        embedding=embedding,
+        embedding=SquarePatchEmbedding(N_MELS, width, bins, stride=bins),
         max_frames=columns * bins,
         d_state=d_state,
-        d_conv=tensors["blocks.0.mixer.conv1d.weight"].shape[-1],
+        d_conv=tensors["blocks.0.mixer.conv1d.weight"].shape[2],
         expand=inner // width,
     )
-    token, tensors[POSITIONS] = split_positions(
-        tensors["cls_token"], tensors.pop("positions"), encoder.position.table
-    )
-    tensors["cls_token"] = token.view_as(encoder.cls_token)
-    return encoder
+    tensors["cls_token"] = tensors["cls_token"].flatten() + positions[0]
+    tensors[POSITIONS] = positions[1:].view_as(encoder.position.table)
+    classifier = torch.nn.Linear(width, len(tensors["classifier.bias"]))
+    return load_weights(encoder, classifier, tensors)

@@ -11,8 +11,7 @@ import re
 from pathlib import Path
 
 MODEL_ID = r"([^/@\s]+/[^/@\s]+)(?:@([^@\s]+))?"
-REQUIRED = ("config.json", "model.safetensors")
-FILES = (*REQUIRED, "preprocessor_config.json")
+FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
 
 
 def find_model(source: Path | str) -> Path:
@@ -31,11 +30,7 @@ def find_model(source: Path | str) -> Path:
     Raises
     ------
     FileNotFoundError
-        If there is no such path or model, or the hub cannot be reached.
-    PermissionError
-        If the model is gated and its terms have not been accepted.
-    ValueError
-        If the model lacks a file.
+        If there is no such path or model, or the hub cannot be used.
     """
     path = Path(source)
     if path.exists():
@@ -44,42 +39,21 @@ def find_model(source: Path | str) -> Path:
     from huggingface_hub import errors, snapshot_download
 
     match = re.fullmatch(MODEL_ID, str(source))
-    no_id = FileNotFoundError(
-        f"There is no file or folder {source}, and it is not a model id "
-        "(owner/name or owner/name@revision)."
-    )
     if match is None:
-        raise no_id
+        raise FileNotFoundError(
+            f"There is no file or folder {source}, and it is not a model id "
+            "(owner/name or owner/name@revision)."
+        )
     name, revision = match.groups()
     try:
-        folder = Path(
-            snapshot_download(name, revision=revision, allow_patterns=FILES)
+        folder = snapshot_download(
+            name, revision=revision, allow_patterns=FILES
         )
-    except errors.HFValidationError as error:
-        raise no_id from error
-    except errors.GatedRepoError as error:
-        raise PermissionError(
-            f"The model {source} is gated: accept its terms on its page, and "
-            "set HF_TOKEN to a valid access token."
-        ) from error
-    except (
-        errors.RepositoryNotFoundError,
-        errors.RevisionNotFoundError,
-    ) as error:
+    except (OSError, ValueError, errors.HTTPError) as error:
         raise FileNotFoundError(
-            f"There is no file or folder {source}, and no such model on the "
-            "hub. If it is private, set HF_TOKEN to a valid access token."
+            f"There is no file or folder {source}, and no such model can be "
+            "downloaded. Check the connection and HF_HUB_OFFLINE; if the model "
+            "is private or gated, accept its terms on its page and set "
+            f"HF_TOKEN. ({error})"
         ) from error
-    except (OSError, errors.HTTPError) as error:
-        cause = str(error).partition("\n")[0]
-        raise FileNotFoundError(
-            f"There is no file or folder {source}, and the hub cannot be used. "
-            f"Check the connection and HF_HUB_OFFLINE, and try again. ({cause})"
-        ) from error
-    missing = [file for file in REQUIRED if not (folder / file).is_file()]
-    if missing:
-        raise ValueError(
-            f"The model {source} has no {' and no '.join(missing)}; pickles, "
-            "which can run code, are not read."
-        )
-    return folder
+    return Path(folder)

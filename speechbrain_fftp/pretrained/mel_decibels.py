@@ -1,4 +1,4 @@
-"""Mel spectrograms in decibels, the front end of CED, ATST-Frame and Dasheng.
+"""Mel spectrograms in decibels, the features of CED, ATST-Frame and Dasheng.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -11,12 +11,11 @@ from speechbrain.utils.autocast import fwd_default_precision
 
 
 class MelDecibels(torch.nn.Module):
-    """Batched, differentiable mel spectrograms in decibels.
+    """Batched mel spectrograms in decibels.
 
-    Equal to ``torchaudio.transforms.MelSpectrogram`` and ``AmplitudeToDB`` on
-    each clip: frames are centred and see the reflection of a clip's ends, and
-    nothing is more than ``top_db`` below the maximum of the clip. Always
-    computed in float32, even under autocast.
+    Equal to torchaudio's ``MelSpectrogram`` and ``AmplitudeToDB`` on each clip:
+    frames are centred and see the reflection of a clip's ends, and nothing is
+    more than ``top_db`` below the maximum of the clip.
 
     Arguments
     ---------
@@ -31,15 +30,9 @@ class MelDecibels(torch.nn.Module):
         Range of a clip's levels in decibels.
     low, high : float, optional
         Lowest and highest level in decibels; by default, there is no highest.
-
-    Example
-    -------
-    >>> compute_features = MelDecibels()
-    >>> compute_features(torch.rand(2, 160000)).shape
-    torch.Size([2, 1001, 64])
     """
 
-    center = True  # windows are centred at a sample
+    center = True  # read where a window is related to a time
 
     def __init__(
         self,
@@ -67,61 +60,54 @@ class MelDecibels(torch.nn.Module):
         self.high = high
         hann = torch.hann_window(n_fft)
         self.register_buffer("hann", hann, persistent=False)
-        high = sample_rate // 2 if f_max is None else f_max
-        bins = n_fft // 2 + 1
-        banks = melscale_fbanks(bins, f_min, float(high), n_mels, sample_rate)
+        banks = melscale_fbanks(
+            n_freqs=n_fft // 2 + 1,
+            f_min=float(f_min),
+            f_max=float(sample_rate // 2 if f_max is None else f_max),
+            n_mels=n_mels,
+            sample_rate=sample_rate,
+        )
         self.register_buffer("banks", banks, persistent=False)
 
     def num_frames(self, n_samples):
-        """Number of frames of a clip, an int or a tensor, at least 1."""
+        """Number of frames of a clip, or ``[B]`` of each clip of a batch."""
         return n_samples // self.shift + 1
 
     def frame_lens(self, wav_lens, n_samples):
-        """Lengths of features, as ``KaldiFbank.frame_lens``."""
+        """Converts relative lengths ``[B]`` of waveforms to those of features."""
         samples = (wav_lens.double() * n_samples).round().long()
         return self.num_frames(samples) / self.num_frames(n_samples)
 
     def mel_power(self, frames):
         """Mel energies ``[B, T, n_mels]`` of windowed frames ``[B, T, N]``."""
-        spectrum = torch.fft.rfft(frames, self.n_fft)
+        spectrum = torch.fft.rfft(frames)
         power = spectrum.real.square() + spectrum.imag.square()
         return power @ self.banks
 
     @fwd_default_precision(cast_inputs=torch.float32)
     def forward(self, wavs, wav_lens=None):
-        """Computes the spectrograms of a batch.
+        """Levels ``[B, T, n_mels]`` of waveforms ``[B, S]`` in -1..1.
 
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms ``[B, S]`` in -1..1.
-        wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S; what pads a clip has no influence.
-
-        Returns
-        -------
-        torch.Tensor
-            Levels in decibels, ``[B, T, n_mels]``.
+        What pads a clip, given the relative lengths ``[B]``, has no influence.
         """
-        size = wavs.shape[1]
+        n_samples = wavs.shape[1]
         if wav_lens is None:
             wav_lens = wavs.new_ones(len(wavs))
-        samples = (wav_lens.double() * size).round().long().clamp(min=1)
+        samples = (wav_lens.double() * n_samples).round().long().clamp(min=1)
         # Positions of the samples and of their reflections, [B, S + n_fft]
         half = self.n_fft // 2
         last = samples[:, None] - 1
         places = torch.arange(
-            -half, size + self.n_fft - half, device=wavs.device
+            -half, n_samples + self.n_fft - half, device=wavs.device
         ).abs()
         places = torch.where(places > last, 2 * last - places, places)
         # A clip shorter than half a window repeats its first sample.
         wavs = wavs.gather(1, places.clamp(min=0))
         frames = wavs.unfold(1, self.n_fft, self.shift)
         energies = self.mel_power(frames * self.hann)
-        levels = energies.clamp(min=10 ** (self.low / 10)).log10() * 10
+        levels = 10 * energies.clamp(min=10 ** (self.low / 10)).log10()
         frame = torch.arange(levels.shape[1], device=wavs.device)
         padding = frame >= self.num_frames(samples)[:, None]
-        valid = levels.masked_fill(padding.unsqueeze(2), -torch.inf)
-        loudest = valid.amax((1, 2), keepdim=True)
-        levels = levels.maximum(loudest - self.top_db)
+        own = levels.masked_fill(padding.unsqueeze(2), -torch.inf)
+        levels = levels.maximum(own.amax((1, 2), keepdim=True) - self.top_db)
         return levels if self.high is None else levels.clamp(max=self.high)

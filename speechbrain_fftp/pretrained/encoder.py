@@ -1,0 +1,128 @@
+"""The encoder of CED, ATST-Frame and Dasheng.
+
+A pre-norm vision transformer without class tokens: CED
+(https://arxiv.org/abs/2308.11957) on square patches, ATST-Frame
+(https://arxiv.org/abs/2306.04186) and Dasheng (https://arxiv.org/abs/2406.06992)
+on full-frequency temporal patches, whose tokens form a time sequence.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import torch
+
+from speechbrain_fftp.lobes.models.AST import TransformerBlock, init_linear
+from speechbrain_fftp.nnet.position import PositionEmbedding
+from speechbrain_fftp.nnet.tokens import (
+    length_mask,
+    pool_tokens,
+    token_batch_norm,
+    trim_padding,
+)
+
+
+class ChunkedTransformer(torch.nn.Module):
+    """Transformer without class tokens that encodes long clips in chunks.
+
+    Clips longer than ``max_frames`` are encoded in chunks of that length, the
+    last of which is filled with zeros. What a clip's embedding is does not
+    depend on the other clips of its batch or on its padding.
+
+    Arguments
+    ---------
+    n_mels, embed_dim : int
+        Number of mel bins F of the features, and of channels D of a token.
+    depth, num_heads : int
+        Number of transformer blocks, and of attention heads.
+    embedding : torch.nn.Module
+        A patch embedding whose patches do not overlap in time.
+    max_frames : int
+        Number of frames of a chunk, which sets the number of positions.
+    mlp_ratio, dropout : float
+        See ``TransformerBlock``.
+    pooling : str
+        "mean", the mean over the clip's own tokens; "chunks", the mean over all
+        tokens of its chunks, those of zeros included, as in CED; or "tokens",
+        all tokens, those of padding 0.0, for outputs over time.
+    has_bin_norm : bool
+        Whether a batch normalisation of the mel bins comes first, as in CED and
+        Dasheng.
+    """
+
+    def __init__(
+        self,
+        n_mels,
+        embed_dim,
+        depth,
+        num_heads,
+        embedding,
+        max_frames,
+        mlp_ratio=4.0,
+        dropout=0.0,
+        pooling="tokens",
+        has_bin_norm=False,
+    ):
+        super().__init__()
+        self.n_mels = n_mels
+        self.embed_dim = embed_dim
+        self.depth = depth
+        self.num_heads = num_heads
+        self.max_frames = max_frames
+        self.mlp_ratio = mlp_ratio
+        self.dropout = dropout
+        self.pooling = pooling
+        self.has_bin_norm = has_bin_norm
+        self.bin_norm = torch.nn.BatchNorm1d(n_mels) if has_bin_norm else None
+        self.embedding = embedding
+        self.position = PositionEmbedding(
+            freq_patches=embedding.freq_patches,
+            time_patches=embedding.time_patches(max_frames),
+            embed_dim=embed_dim,
+        )
+        self.blocks = torch.nn.ModuleList(
+            TransformerBlock(embed_dim, num_heads, mlp_ratio, dropout)
+            for _ in range(depth)
+        )
+        self.norm = torch.nn.LayerNorm(embed_dim, eps=1e-6)
+        init_linear(self.blocks)
+
+    def forward(self, feats, lengths=None):
+        """Encodes features ``[B, T, F]``, with ``lengths`` ``[B]`` relative to T.
+
+        Returns embeddings ``[B, 1, D]``, or tokens over time ``[B, T', D]``, see
+        ``pooling``.
+        """
+        feats, n_frames = trim_padding(feats, lengths)
+        B, T, F = feats.shape
+        if self.bin_norm is not None:
+            valid = None if n_frames is None else length_mask(n_frames, T)
+            feats = token_batch_norm(self.bin_norm, feats, valid)
+        if n_frames is None:
+            n_frames = torch.full((B,), T, device=feats.device)
+        # K chunks of T frames: [B, T, F] -> [B * K, T, F] -> [B * K, F' * T', D]
+        size = torch.sym_min(T, self.max_frames)
+        K = (T + size - 1) // size
+        feats = torch.nn.functional.pad(feats, (0, 0, 0, K * size - T))
+        x = self.embedding(feats.view(B * K, size, F))
+        rows = self.embedding.freq_patches
+        n_steps = x.shape[1] // rows
+        x = x + self.position.table[:, :n_steps].flatten(0, 1)
+        # A clip's frames in each chunk: the zeros that fill its last one are
+        # attended to, those that pad the batch are not.
+        starts = torch.arange(K, device=x.device) * size
+        in_chunk = starts < n_frames[:, None]  # [B, K]
+        own_frames = n_frames.clamp(max=size)[:, None] * in_chunk
+        counts = self.embedding.time_patches(own_frames)  # at least 1
+        attended = length_mask(counts.flatten(), n_steps)  # [B * K, T']
+        mask = attended.repeat(1, rows)[:, None, None]
+        for block in self.blocks:
+            x = block(x, mask)
+        # [B * K, F' * T', D] -> [B * K, T', D] -> [B, K * T', D]
+        x = self.norm(x).unflatten(1, (rows, n_steps)).mean(1)
+        x = x.reshape(B, K * n_steps, -1)
+        if self.pooling == "chunks":
+            valid = attended.view(B, K, n_steps) & in_chunk[:, :, None]
+            return pool_tokens("mean", None, x, valid.flatten(1))
+        x = x[:, : self.embedding.time_patches(T)]
+        valid = length_mask(self.embedding.time_patches(n_frames), x.shape[1])
+        return pool_tokens(self.pooling, None, x, valid)
