@@ -25,9 +25,9 @@ from random_models import make_tagger
 
 from speechbrain_fftp.lobes.features import DatasetNormalization
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
-from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.pretrained.ced import make_ced
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
 CLASSES, CLIPS = 5, 20
@@ -50,7 +50,7 @@ def make_models():
             "AST-tiny",
             compute_features=MelDecibels(),
             mean_var_norm=DatasetNormalization(0.0, 0.5),
-            embedding_model=CED().eval(),
+            embedding_model=make_ced().eval(),
         ),
     }
 

@@ -23,7 +23,7 @@ from transformers import ASTFeatureExtractor
 
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.lobes.features import DatasetNormalization
-from speechbrain_fftp.lobes.models.CED import CED
+from speechbrain_fftp.pretrained.ced import make_ced
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
 
@@ -37,7 +37,7 @@ def main():
         "AST-tiny",
         compute_features=MelDecibels(),
         mean_var_norm=DatasetNormalization(0.0, 0.5),
-        embedding_model=CED().eval(),  # of tiny size
+        embedding_model=make_ced().eval(),  # of tiny size
     )
 
     @torch.inference_mode()

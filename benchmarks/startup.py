@@ -28,9 +28,9 @@ from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import write_folder
 from speechbrain_fftp.inference.onnx import export_onnx
 from speechbrain_fftp.lobes.features import DatasetNormalization
-from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.pretrained.ced import make_ced
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
 DEMO, TINY = "ConvNeXt1d of the demo's size", "CED-tiny"
@@ -61,7 +61,7 @@ def make_models():
             "AST-tiny",
             compute_features=MelDecibels(),
             mean_var_norm=DatasetNormalization(0.0, 0.5),
-            embedding_model=CED().eval(),
+            embedding_model=make_ced().eval(),
         ),
     }
 

@@ -19,14 +19,12 @@ from speechbrain_fftp.lobes.frame_classifier import (
     MaxPooling,
 )
 from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.lobes.models.ATST import ATST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.convolution import ConvStem
 from speechbrain_fftp.nnet.patching import PatchEmbedding
+from speechbrain_fftp.pretrained.encoder import ChunkedTransformer
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
-from speechbrain_fftp.pretrained.renaming import check_names
 
 # The arguments of ``Tagger``, in their order
 MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
@@ -44,9 +42,8 @@ CLASSES = {
         InputNormalization,
         # Encoders
         AST,
-        ATST,
         AuM,
-        CED,
+        ChunkedTransformer,
         ConvNeXt1d,
         PatchEmbedding,
         ConvStem,
@@ -166,7 +163,6 @@ def _build_module(description):
 def _assign(model, weights):
     """Makes the tensors of a file the parameters of modules without memory."""
     expected = model.state_dict()
-    check_names(weights, expected, "the model of config.json")
     for name, tensor in weights.items():
         if tensor.shape != expected[name].shape:
             raise ValueError(

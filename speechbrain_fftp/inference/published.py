@@ -16,7 +16,11 @@ from speechbrain_fftp.inference.folder import (
     has_control_characters,
     load_folder,
 )
-from speechbrain_fftp.pretrained.families import find_family, load_front_end
+from speechbrain_fftp.pretrained.families import (
+    build_modules,
+    find_family,
+    load_front_end,
+)
 from speechbrain_fftp.pretrained.tensors import read_checkpoint, read_json_file
 
 logger = get_logger(__name__)
@@ -41,7 +45,7 @@ def load_model(path: Path) -> tuple[dict, dict]:
         return load_folder(path)
     checkpoint = read_checkpoint(path)
     family = find_family(checkpoint)
-    encoder, classifier = family.build(checkpoint)
+    encoder, classifier = build_modules(family, checkpoint)
     front_end = load_front_end(family, encoder, checkpoint)
     problem_type = checkpoint.config.get("problem_type")
     labels = CategoricalEncoder()
@@ -88,7 +92,9 @@ def _class_names(path, checkpoint, classifier, family):
         try:
             return _complete_names(_check_names(names, n_classes), audioset)
         except ValueError as error:
-            raise ValueError(f"{checkpoint.config_file}: {error}") from error
+            raise ValueError(
+                f"{checkpoint.path / 'config.json'}: {error}"
+            ) from error
     known = family.class_names() if family.class_names else audioset
     if n_classes == len(known):
         return known

@@ -148,6 +148,4 @@ def front_end(encoder, settings):
             settings["sampling_rate"], settings["num_mel_bins"]
         )
         normalization = DatasetNormalization(settings["mean"], settings["std"])
-        if not settings.get("do_normalize", True):
-            normalization = DatasetNormalization(0.0, 0.5)  # x / (2 * 0.5)
     return FrontEnd(features, normalization, encoder.max_frames)

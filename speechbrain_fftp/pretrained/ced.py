@@ -32,6 +32,7 @@ PATTERNS = {
 }
 # The config.json of these states the number of heads of another model.
 PUBLISHED = ("ced-tiny", "ced-mini", "ced-small", "ced-base")
+N_MELS = 64
 PATCH_SIZE = 16
 
 # The pieces of its maximum length that a CED encodes as one clip: half a
@@ -44,17 +45,16 @@ def make_ced(
     depth=12,
     num_heads=3,
     mlp_ratio=4.0,
-    n_mels=64,
     max_frames=1012,
 ):
     """The encoder of CED; by default, of the tiny one."""
     return ChunkedTransformer(
-        n_mels=n_mels,
+        n_mels=N_MELS,
         embed_dim=embed_dim,
         depth=depth,
         num_heads=num_heads,
         embedding=SquarePatchEmbedding(
-            n_mels, embed_dim, PATCH_SIZE, stride=PATCH_SIZE
+            N_MELS, embed_dim, PATCH_SIZE, stride=PATCH_SIZE
         ),
         max_frames=max_frames,
         mlp_ratio=mlp_ratio,
@@ -74,7 +74,6 @@ def build(tensors, config):
     encoder = make_ced(
         **sizes,
         num_heads=num_heads,
-        n_mels=len(tensors["bin_norm.bias"]),
         max_frames=config["target_length"],
     )
     # [1, D, F', 1] + [1, D, 1, T'] -> [F', T', D]
@@ -94,7 +93,7 @@ def front_end(encoder, settings):
         n_fft=settings["n_fft"],
         hop_length=settings["hop_size"],
         f_min=settings.get("f_min") or 0.0,
-        f_max=settings.get("f_max"),
+        f_max=settings.get("f_max") or settings["sampling_rate"] / 2,
     )
     # (x - 0) / (2 * 0.5): the encoder normalises by itself
     identity = DatasetNormalization(mean=0.0, std=0.5)

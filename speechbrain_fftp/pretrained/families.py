@@ -14,10 +14,8 @@ from pathlib import Path
 import torch
 
 from speechbrain_fftp.pretrained import ast, atst, aum, ced, dasheng
-from speechbrain_fftp.pretrained.front_end import FrontEnd
 from speechbrain_fftp.pretrained.tensors import (
     LOADING_ERRORS,
-    Checkpoint,
     read_checkpoint,
     read_json_file,
 )
@@ -87,7 +85,7 @@ FAMILIES = (
 )
 
 
-def find_family(checkpoint: Checkpoint) -> Family:
+def find_family(checkpoint):
     """The family of a checkpoint; a ValueError if it is not in the table."""
     for family in FAMILIES:
         if any(name.startswith(family.prefixes) for name in checkpoint.tensors):
@@ -99,9 +97,7 @@ def find_family(checkpoint: Checkpoint) -> Family:
     )
 
 
-def build_modules(
-    family: Family, checkpoint: Checkpoint
-) -> tuple[torch.nn.Module, torch.nn.Module]:
+def build_modules(family, checkpoint):
     """Encoder and classifier of a checkpoint, in float32 and eval mode.
 
     Every tensor of the checkpoint is used, or it is refused with a ValueError.
@@ -116,10 +112,8 @@ def build_modules(
         ) from error
 
 
-def load_front_end(
-    family: Family, encoder: torch.nn.Module, checkpoint: Checkpoint
-) -> FrontEnd:
-    """The front end of a published model, named in a ValueError if unusable."""
+def load_front_end(family, encoder, checkpoint):
+    """The ``FrontEnd`` of a published model, named in a ValueError if unusable."""
     if not checkpoint.path.is_dir():
         return family.front_end(encoder, {})
     path = checkpoint.path / "preprocessor_config.json"

@@ -24,8 +24,8 @@ class MelDecibels(torch.nn.Module):
     n_fft, hop_length : int
         Size of the FFT and of its Hann window, and step from one window to the
         next, in samples.
-    f_min, f_max : float, optional
-        Range of the mel bins in Hz; by default, up to half the sampling rate.
+    f_min, f_max : float
+        Range of the mel bins in Hz.
     top_db : float
         Range of a clip's levels in decibels.
     low, high : float, optional
@@ -41,7 +41,7 @@ class MelDecibels(torch.nn.Module):
         n_fft=512,
         hop_length=160,
         f_min=0.0,
-        f_max=None,
+        f_max=8000.0,
         top_db=120.0,
         low=-100.0,
         high=None,
@@ -63,7 +63,7 @@ class MelDecibels(torch.nn.Module):
         banks = melscale_fbanks(
             n_freqs=n_fft // 2 + 1,
             f_min=float(f_min),
-            f_max=float(sample_rate // 2 if f_max is None else f_max),
+            f_max=float(f_max),
             n_mels=n_mels,
             sample_rate=sample_rate,
         )
@@ -110,4 +110,4 @@ class MelDecibels(torch.nn.Module):
         padding = frame >= self.num_frames(samples)[:, None]
         own = levels.masked_fill(padding.unsqueeze(2), -torch.inf)
         levels = levels.maximum(own.amax((1, 2), keepdim=True) - self.top_db)
-        return levels if self.high is None else levels.clamp(max=self.high)
+        return levels.clamp(self.low, self.high)

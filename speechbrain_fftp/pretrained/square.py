@@ -38,16 +38,19 @@ def square_to_fftp(
     new.embedding = copy.deepcopy(embedding)
     columns = embedding.time_patches(encoder.max_frames)
     new.position = PositionEmbedding(1, columns, encoder.embed_dim)
-    new.load_state_dict(to_full_frequency(encoder.state_dict(), embedding))
+    stride_bins = encoder.embedding.stride_bins
+    state = to_full_frequency(encoder.state_dict(), embedding, stride_bins)
+    new.load_state_dict(state)
     return new
 
 
-def to_full_frequency(state, embedding):
+def to_full_frequency(state, embedding, stride_bins):
     """Turns the state dict of an encoder with square patches into one for FFTP.
 
-    A square patch is in the middle of a longer one. If it is the longer one, its
-    frames outside are taken to repeat the first and last one inside. Time
-    positions are still those of the square patches' columns.
+    Square patches start every ``stride_bins``. They are in the middle of longer
+    full-frequency ones; if they are the longer ones, their frames outside are
+    taken to repeat the first and last one inside. Time positions are still those
+    of the square patches' columns.
     """
     square = state[PATCHES]
     table = state[POSITIONS]
@@ -55,7 +58,6 @@ def to_full_frequency(state, embedding):
     patch_frames = embedding.patch_frames
     places = (patch_frames - frames) // 2 + torch.arange(frames)
     places = places.clamp(0, patch_frames - 1)
-    stride_bins = (embedding.n_mels - bins) // (len(table) - 1)
     kernel = square.new_zeros(width, 1, embedding.n_mels, patch_frames)
     for row in range(len(table)):
         bottom = row * stride_bins

@@ -14,7 +14,7 @@ from speechbrain_fftp.pretrained.families import load_published
 from speechbrain_fftp.pretrained.hub import find_model
 from speechbrain_fftp.pretrained.square import to_full_frequency
 from speechbrain_fftp.pretrained.tensors import read_tensors
-from speechbrain_fftp.pretrained.weights import POSITIONS
+from speechbrain_fftp.pretrained.weights import PATCHES, POSITIONS
 
 logger = get_logger(__name__)
 
@@ -62,7 +62,11 @@ def start_from(
     n_rows = len(state.get(POSITIONS, ()))
     if n_rows > 1 and encoder.embedding.freq_patches == 1:
         logger.info("Full-frequency patches start as the means of square ones.")
-        state = to_full_frequency(state, encoder.embedding)
+        # The largest stride with this number of rows, which is that of AST and
+        # AuM: 10 or 16 bins for 12 or 8 rows of 16 in 128 bins
+        others = encoder.embedding.n_mels - state[PATCHES].shape[2]
+        stride_bins = others // (n_rows - 1)
+        state = to_full_frequency(state, encoder.embedding, stride_bins)
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:

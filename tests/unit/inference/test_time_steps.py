@@ -13,10 +13,11 @@ from small_models import RATE, make_tagger, random_sounds, tones, train_on_tones
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import write_folder
 from speechbrain_fftp.inference.tagger import join_pieces
-from speechbrain_fftp.lobes.features import KaldiFbank, MelDecibels
+from speechbrain_fftp.lobes.features import KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, MaxPooling
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
 
 def tagger_of_patches(pooling=None, front_end=None):

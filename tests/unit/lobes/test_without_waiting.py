@@ -17,11 +17,10 @@ from speechbrain_fftp.augment.waveform import RandomGain, RandomShift
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST
-from speechbrain_fftp.lobes.models.ATST import ATST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.lobes.models.CED import CED
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.pretrained.ced import make_ced
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.cuda.is_built(), reason="torch is built without CUDA"
@@ -39,8 +38,7 @@ ENCODERS = {
     "ConvNeXt1d statistics": lambda: ConvNeXt1d(
         embed_dim=32, depth=2, pooling="mean+std"
     ),
-    "CED": lambda: CED(embed_dim=32, depth=1, num_heads=2),
-    "ATST tokens": lambda: ATST(embed_dim=32, depth=1, num_heads=2),
+    "CED": lambda: make_ced(embed_dim=32, depth=1, num_heads=2),
 }
 AUGMENTATIONS = {
     "SpecMask": (lambda: SpecMask(0.2), (500, 128), True),
