@@ -25,8 +25,8 @@ class ChunkedTransformer(torch.nn.Module):
     """Transformer without class tokens that encodes long clips in chunks.
 
     Clips longer than ``max_frames`` are encoded in chunks of that length, the
-    last of which is filled with zeros. What a clip's embedding is does not
-    depend on the other clips of its batch or on its padding.
+    last of which is filled with zeros. A clip's embedding does not depend on
+    the other clips of its batch or on its padding.
 
     Arguments
     ---------
@@ -35,7 +35,8 @@ class ChunkedTransformer(torch.nn.Module):
     depth, num_heads : int
         Number of transformer blocks, and of attention heads.
     embedding : torch.nn.Module
-        A patch embedding whose patches do not overlap in time.
+        A patch embedding. If clips are longer than ``max_frames``, patches
+        must not overlap in time.
     max_frames : int
         Number of frames of a chunk, which sets the number of positions.
     mlp_ratio, dropout : float

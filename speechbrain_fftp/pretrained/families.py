@@ -103,7 +103,7 @@ def build_modules(family, checkpoint):
     Every tensor of the checkpoint is used, or it is refused with a ValueError.
     """
     try:
-        with torch.device("meta"):  # the checkpoint has the memory
+        with torch.device("meta"):  # weights are the checkpoint's
             return family.build(checkpoint.tensors, checkpoint.config)
     except LOADING_ERRORS as error:
         raise ValueError(
