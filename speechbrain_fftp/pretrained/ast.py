@@ -78,18 +78,15 @@ def _build_hugging_face(tensors, config):
                 for part in ("query", "key", "value")
             ]
             tensors[f"{block}.qkv.{kind}"] = torch.cat(parts)
-    encoder = _make_encoder(
+    return _load(
         tensors,
         n_mels=config["num_mel_bins"],
         num_heads=config["num_attention_heads"],
         max_frames=config["max_length"],
         stride=(config["time_stride"], config["frequency_stride"]),
         norm_eps=config["layer_norm_eps"],
+        classifier_eps=config["layer_norm_eps"],
     )
-    classifier = norm_and_linear(
-        tensors, encoder.embed_dim, config["layer_norm_eps"]
-    )
-    return load_weights(encoder, classifier, tensors)
 
 
 def _build_original(tensors):
@@ -105,20 +102,21 @@ def _build_original(tensors):
     width, _, patch_size, _ = tensors[PATCHES].shape
     rows = (n_mels - patch_size) // stride + 1
     columns = (tensors["positions"].shape[1] - 2) // rows
-    encoder = _make_encoder(
+    return _load(
         tensors,
         n_mels=n_mels,
         num_heads=count_heads(width),
         max_frames=(patch_size + stride * columns - 1) // 8 * 8,
         stride=(stride, stride),
         norm_eps=1e-6,
+        classifier_eps=1e-5,
     )
-    classifier = norm_and_linear(tensors, width)
-    return load_weights(encoder, classifier, tensors)
 
 
-def _make_encoder(tensors, n_mels, num_heads, max_frames, stride, norm_eps):
-    """An AST of the sizes of its tensors, which are arranged for it."""
+def _load(
+    tensors, n_mels, num_heads, max_frames, stride, norm_eps, classifier_eps
+):
+    """Encoder and classifier of renamed tensors."""
     width, _, bins, frames = tensors[PATCHES].shape
     encoder = AST(
         n_mels=n_mels,
@@ -133,7 +131,8 @@ def _make_encoder(tensors, n_mels, num_heads, max_frames, stride, norm_eps):
     tokens = [tensors.pop("cls_token"), tensors.pop("dist_token")]
     tensors["cls_tokens"] = torch.cat(tokens).squeeze(1) + positions[:2]
     tensors[POSITIONS] = positions[2:].view_as(encoder.position.table)
-    return encoder
+    classifier = norm_and_linear(tensors, width, classifier_eps)
+    return load_weights(encoder, classifier, tensors)
 
 
 def front_end(encoder, settings):

@@ -100,7 +100,7 @@ class ChunkedTransformer(torch.nn.Module):
             feats = token_batch_norm(self.bin_norm, feats, valid)
         if n_frames is None:
             n_frames = torch.full((B,), T, device=feats.device)
-        # K chunks of T frames: [B, T, F] -> [B * K, T, F] -> [B * K, F' * T', D]
+        # [B, T, F] -> K chunks [B * K, size, F] -> [B * K, F' * T', D]
         size = torch.sym_min(T, self.max_frames)
         K = (T + size - 1) // size
         feats = torch.nn.functional.pad(feats, (0, 0, 0, K * size - T))
