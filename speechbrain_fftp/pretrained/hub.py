@@ -31,6 +31,8 @@ def find_model(source: Path | str) -> Path:
     ------
     FileNotFoundError
         If there is no such path or model, or the hub cannot be used.
+    ValueError
+        If the model has no model.safetensors.
     """
     path = Path(source)
     if path.exists():
@@ -56,4 +58,10 @@ def find_model(source: Path | str) -> Path:
             "is private or gated, accept its terms on its page and set "
             f"HF_TOKEN. ({error})"
         ) from error
-    return Path(folder)
+    folder = Path(folder)
+    if not (folder / "model.safetensors").is_file():
+        raise ValueError(
+            f"The model {source} has no model.safetensors; pickles, which can "
+            "run code, are not read."
+        )
+    return folder

@@ -10,11 +10,9 @@ import soundfile
 import torch
 from small_models import RATE, make_tagger, random_sounds, tones, train_on_tones
 
-from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.folder import write_folder
 from speechbrain_fftp.inference.tagger import join_pieces
 from speechbrain_fftp.lobes.features import KaldiFbank
-from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, MaxPooling
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
@@ -84,23 +82,6 @@ def test_pieces_fade_into_each_other():
         np.testing.assert_allclose(probs[8 + i], expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", [None, MaxPooling()])
-def test_folder_holds_the_classifier(tmp_path, pooling):
-    expected = tagger_of_patches(pooling)
-    write_folder(
-        tmp_path / "model",
-        dict(expected.engine.mods),
-        vars(expected.engine.hparams),
-    )
-    found = AudioTagger.from_pretrained(tmp_path / "model")
-    wavs, lens = 0.1 * torch.randn(2, RATE), torch.tensor([1.0, 0.5])
-    probs = found.tag_batch(wavs, lens)
-    torch.testing.assert_close(probs, expected.tag_batch(wavs, lens))
-    alone = found.engine.tag_frames(wavs[1:, : RATE // 2])[1]
-    batch = found.engine.tag_frames(wavs, lens)[1][1:, : alone.shape[1]]
-    torch.testing.assert_close(batch, alone, atol=1e-4, rtol=0)
-
-
 def test_embeddings_are_means_of_own_steps(tagger):
     wavs, lens = 0.1 * torch.randn(2, RATE), torch.tensor([1.0, 0.5])
     found = tagger.encode_batch(wavs, lens)
@@ -129,21 +110,3 @@ def test_sounds_are_found_where_they_are(trained, tmp_path, seconds):
         for label, start, end in sounds:
             assert found[label].start == pytest.approx(start, abs=0.1)
             assert found[label].end == pytest.approx(end, abs=0.1)
-
-
-def test_a_timeline_has_the_time_steps(trained, tmp_path):
-    wav = tones(20, random_sounds(np.random.default_rng(1), 20))
-    path = tmp_path / "clip.wav"
-    soundfile.write(path, wav, RATE)
-    found = trained.analyze(path)
-    times, probs = trained.frame_probabilities(path)
-    np.testing.assert_array_equal(found.times, times)
-    np.testing.assert_array_equal(found.probs, probs)
-    assert found.duration == 20.0
-    # One clip at once: the tags of the file
-    short = tmp_path / "short.wav"
-    soundfile.write(short, wav[: 3 * RATE], RATE)
-    assert trained.analyze(short).tags() == trained.tag_file(short)
-    # With windows, as for other models
-    windows = trained.analyze(path, window=1.0)
-    assert windows.window == 1.0 and len(windows.times) == 77
