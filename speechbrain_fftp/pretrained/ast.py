@@ -143,6 +143,7 @@ def front_end(encoder, settings):
     features = KaldiFbank()
     normalization = DatasetNormalization()
     if settings:
+        require(settings, "do_normalize", True, None)  # None: not written
         features = KaldiFbank(
             settings["sampling_rate"], settings["num_mel_bins"]
         )
