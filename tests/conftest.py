@@ -70,7 +70,7 @@ def onnx_file(exported, tmp_path_factory):
     from speechbrain_fftp.inference import AudioTagger
     from speechbrain_fftp.inference.onnx import export_onnx
 
-    tagger = AudioTagger.from_hparams(str(exported[1]))
+    tagger = AudioTagger.from_pretrained(exported[1])
     return export_onnx(tagger, tmp_path_factory.mktemp("onnx") / "model.onnx")
 
 

@@ -98,7 +98,6 @@ def run(args, parser):
     args.model = args.other_model
     if args.model is None:
         args.model = index.settings.model
-        args.stride = args.stride or index.settings.stride
     if args.model is None:
         parser.error(f"{args.index} does not name its model: give --model")
     tagger = options.load_tagger(args)

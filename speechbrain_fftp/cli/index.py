@@ -54,7 +54,6 @@ def run(args, parser):
         window=args.window,
         hop=args.hop,
         model=args.model,
-        stride=args.stride,
     )
     update = index.add_folder(
         tagger, args.archive, progress=sys.stderr.isatty()

@@ -27,7 +27,6 @@ VERBS = {
     "learn": ("learn", "learns your own classes from a few clips"),
     "listen": ("listen", "prints the events in a stream as they begin and end"),
     "page": ("page", "writes a page that tags sounds in the browser"),
-    "serve": ("serve", "serves that page on this machine"),
 }
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from speechbrain_fftp import __version__
 from speechbrain_fftp.cli.output import report
 
-YAML = "hyperparams.yaml"
 GET_MODEL = (
     "Set --model to the inference folder of a trained model, or to a published "
     "one: --model MIT/ast-finetuned-audioset-10-10-0.4593"
@@ -57,22 +56,10 @@ def add_model(parser):
 def add_model_options(parser):
     """Adds how a model is loaded."""
     parser.add_argument(
-        "--trust-code",
-        action="store_true",
-        help=f"load a model without config.json from its {YAML}, which can run "
-        "any code on this machine",
-    )
-    parser.add_argument(
         "--threads",
         type=number_type(int, low=1, high=1024),
         metavar="N",
         help="CPU threads (default: as many as are worth it, at most PyTorch's)",
-    )
-    parser.add_argument(
-        "--stride",
-        type=number_type(int, low=1, high=1024),
-        metavar="N",
-        help="frames from one token to the next (default: the model's own)",
     )
 
 
@@ -189,43 +176,16 @@ def find_source(source):
 
 
 def load_tagger(args):
-    """Loads --model from its data files, or by its yaml with --trust-code."""
-    device = getattr(args, "device", "cpu")
-    if args.model.endswith(".onnx"):  # without torch
-        from speechbrain_fftp.inference.tagger import AudioTagger
+    """Loads --model, or the inference folder in a run's folder."""
+    path = args.model
+    if not path.endswith(".onnx"):  # which needs no torch
+        path = find_source(path)
+        if not (path / "config.json").is_file():
+            inside = path / "inference"
+            path = inside if inside.is_dir() else path
 
-        return AudioTagger.from_pretrained(
-            args.model, device=device, threads=args.threads, stride=args.stride
-        )
-    path = find_source(args.model)
-
-    from speechbrain_fftp.inference.folder import FILES
     from speechbrain_fftp.inference.tagger import AudioTagger
 
-    def has_data(folder):
-        """Whether a folder has one of the files of an inference folder."""
-        return any((folder / name).is_file() for name in FILES)
-
-    inside = path / "inference"
-    if path.is_dir() and not has_data(path) and inside.is_dir():
-        path = inside
-    if path.is_file() or has_data(path):
-        return AudioTagger.from_pretrained(
-            path, device=device, threads=args.threads, stride=args.stride
-        )
-    if not (path / YAML).is_file():
-        raise FileNotFoundError(
-            f"{path} has no config.json and no {YAML}. {GET_MODEL}"
-        )
-    if not args.trust_code:
-        raise ValueError(
-            f"{path} has only {YAML}, which can run any code on this machine "
-            "when it is loaded. Add --trust-code if you trust where it comes "
-            f"from, or use a folder with {', '.join(FILES)}, which are data."
-        )
-    return AudioTagger.from_hparams(
-        str(path.resolve()),
-        run_opts={"device": device},
-        threads=args.threads,
-        stride=args.stride,
+    return AudioTagger.from_pretrained(
+        path, device=getattr(args, "device", "cpu"), threads=args.threads
     )

@@ -16,7 +16,7 @@ from speechbrain_fftp.cli import options, output
 
 DESCRIPTION = """\
 Writes a folder with a page that tags sounds in the browser, where the model
-runs: nothing is uploaded. Any web server can serve it, see fftp-tag serve.
+runs: nothing is uploaded. Any web server can serve it.
 
 MODEL is a model.onnx of fftp-tag export, an inference folder, or any other
 model that --model takes in the other commands. The browser loads ONNX Runtime
@@ -62,8 +62,9 @@ def run(args, parser):
     with atomic_folder(args.folder) as folder:
         write_page(args, Path(folder), dist)
     print(
-        f"wrote {args.folder}: look at it with fftp-tag serve "
-        f"{args.folder}, or copy it to any web server"
+        f"wrote {args.folder}: look at it with python -m http.server "
+        f"--bind 127.0.0.1 --directory {args.folder}, or copy it to any web "
+        "server"
     )
 
 

@@ -15,7 +15,7 @@ EXAMPLES = """\
   fftp-tag clip.wav --model results/demo/inference --timeline
   fftp-tag folder --model results/demo/inference --format csv > tags.csv
   fftp-tag --model results/demo/inference -- -name-with-a-dash.wav
-To tag a file that has the name of a command, write ./serve."""
+To tag a file that has the name of a command, write ./page."""
 NAN = "the model returns NaN: its weights are damaged, train it again"
 
 

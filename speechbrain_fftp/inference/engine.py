@@ -18,9 +18,9 @@ NO_CLASSES = (
 class Engine(Protocol):
     """A trained model that computes probabilities of batches of samples.
 
-    ``TorchEngine`` and ``OnnxEngine`` are. Waveforms are float32, ``[B, S]``, at the model's
-    sampling rate, and of equal lengths unless ``wav_lens`` ``[B]`` are given,
-    relative to S.
+    ``TorchEngine`` and ``OnnxEngine`` are. Waveforms are float32, ``[B, S]``, at
+    the model's sampling rate, and of equal lengths unless ``wav_lens`` ``[B]``
+    are given, relative to S.
     """
 
     labels: list  # names of the C classes

@@ -31,7 +31,6 @@ from speechbrain_fftp.inference.many_files import READING_ERRORS, read_ahead
 
 SETTINGS = "index.json"
 WINDOWS = "windows.npz"
-FORMAT = 2
 DEFAULT_WINDOW = 5.0  # seconds
 SAVE_SECONDS = 60  # between writing what was read
 CHUNK = 512  # rows that are compared at a time
@@ -48,24 +47,21 @@ class Settings:
     ---------
     archive : str, optional
         The folder whose files are indexed.
-    model, stride : str, int, optional
-        Where the model was loaded from, and the stride, if not its own.
+    model : str, optional
+        Where the model was loaded from.
     probe : list of float
         The embedding of a noise, by which the model is known again.
     window, hop : float
     sample_rate : int
         Of the model.
-    format : int
     """
 
     archive: Optional[str]
     model: Optional[str]
-    stride: Optional[int]
     probe: list
     window: float
     hop: float
     sample_rate: int
-    format: int = FORMAT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +118,7 @@ class Update:
 
 
 def open_index(
-    folder, tagger, window=None, hop=None, model=None, stride=None
+    folder, tagger, window=None, hop=None, model=None
 ) -> "SoundIndex":
     """Opens an index, or begins one if the folder is empty or missing.
 
@@ -135,9 +131,9 @@ def open_index(
         Length of a window in seconds, by default 5 or the model's maximum clip
         length, and step from one to the next, by default the window. Those of
         an index do not change.
-    model, stride : str, int, optional
-        Where the model was loaded from, and with which stride, for
-        ``fftp-tag find``. An index is told if it has moved.
+    model : str, optional
+        Where the model was loaded from, for ``fftp-tag find``. An index is told
+        if it has moved.
 
     Raises
     ------
@@ -158,7 +154,7 @@ def open_index(
                     "leave it out, or give another folder for a new index."
                 )
         if model is not None:
-            index.set_model(model, stride)
+            index.set_model(model)
         return index
     os.makedirs(folder, exist_ok=True)
     if not all(TEMPORARY.search(name) for name in os.listdir(folder)):
@@ -170,7 +166,6 @@ def open_index(
     settings = Settings(
         archive=None,
         model=model,
-        stride=stride,
         probe=[float(x) for x in embed_probe(tagger, window)],
         window=window,
         hop=hop,
@@ -193,7 +188,7 @@ class SoundIndex:
     FileNotFoundError
         If it is no index.
     ValueError
-        If it is damaged, or of another version.
+        If it is damaged.
     """
 
     def __init__(self, folder):
@@ -345,11 +340,9 @@ class SoundIndex:
         path = os.path.join(self.settings.archive, path)
         return tagger.windows(path, self.settings.window, self.settings.hop)
 
-    def set_model(self, model, stride):
-        """Stores where the model was loaded from, and with which stride."""
-        settings = dataclasses.replace(
-            self.settings, model=model, stride=stride
-        )
+    def set_model(self, model):
+        """Stores where the model was loaded from."""
+        settings = dataclasses.replace(self.settings, model=model)
         if settings != self.settings:
             self.settings = settings
             write_settings(self.folder, settings)
@@ -575,12 +568,6 @@ def read_settings(folder):
         )
     try:
         with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-        if content["format"] != FORMAT:
-            raise ValueError(
-                f"the format is {content['format']}, not {FORMAT}: make a new "
-                "index with this version"
-            )
-        return Settings(**content)
-    except (KeyError, TypeError, ValueError) as error:
+            return Settings(**json.load(file))
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be used: {error}") from error

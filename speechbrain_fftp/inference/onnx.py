@@ -33,10 +33,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from speechbrain_fftp.inference.onnx_features import (
-    OPERATORS,
-    use_matrix_products,
-)
+from speechbrain_fftp.inference.onnx_features import OPERATORS
 from speechbrain_fftp.inference.torch_engine import TorchEngine, mean_token
 
 logger = logging.getLogger(__name__)
@@ -163,7 +160,7 @@ def copy_to_cpu(engine):
     return TorchEngine(
         copy.deepcopy(engine.mods).float().cpu(),
         {**vars(engine.hparams), "thresholds": engine.thresholds},
-        run_opts={"device": "cpu", "precision": "fp32"},
+        run_opts={"device": "cpu"},
     )
 
 
@@ -202,10 +199,7 @@ def output_names(engine):
 
 
 def export_program(engine):
-    """Exports an engine, which changes; without traces of the machine."""
-    front_end = engine.mods.compute_features
-    if hasattr(front_end, "mel_power"):  # not SpeechBrain's Fbank
-        use_matrix_products(front_end)
+    """Exports an engine, without traces of the machine."""
     batch = torch.export.Dim("batch")
     samples = torch.export.Dim("samples")
     with quiet(), torch.no_grad():

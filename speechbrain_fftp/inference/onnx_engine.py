@@ -56,8 +56,8 @@ class OnnxEngine:
             steps = metadata["steps"]
         except (KeyError, ValueError) as error:
             raise ValueError(
-                f"{path} is no model of `{EXPORT}` of this version (it lacks "
-                f"{error}): export the model again."
+                f"{path} is no model of `{EXPORT}` (it lacks {error}): export "
+                "the model again."
             ) from error
         self.thresholds = None
         if thresholds is not None:

@@ -9,30 +9,25 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import functools
-
+import numpy as np
+import onnx
 import onnxscript
 import torch
 
 op = onnxscript.opset18
 
 
-def use_matrix_products(front_end):
-    """Makes a front end compute Fourier transforms as matrix products."""
-    spectra = torch.fft.rfft(torch.eye(front_end.n_fft, dtype=torch.float64))
-    front_end.mel_power = functools.partial(
-        mel_power, spectra.real.float(), spectra.imag.float(), front_end.banks
-    )
+def real_fft(frames, dimensions, normalization, onesided):
+    """``torch.fft.rfft`` of the last axis of ``[B, T, N]``, as a product.
 
-
-def mel_power(real, imag, banks, frames):
-    """``KaldiFbank.mel_power``, of the spectra of each sample of a frame.
-
-    ``real`` and ``imag`` are ``[n_fft, n_fft / 2 + 1]``.
+    Complex numbers have a last axis of their own, ``[B, T, N / 2 + 1, 2]``.
     """
-    size = frames.shape[-1]
-    power = (frames @ real[:size]).square() + (frames @ imag[:size]).square()
-    return power @ banks
+    spectra = np.fft.rfft(np.eye(frames.shape[-1]))  # [N, N / 2 + 1]
+    products = np.concatenate([spectra.real, spectra.imag], 1)
+    products = onnx.numpy_helper.from_array(products.astype(np.float32))
+    spectrum = op.MatMul(frames, op.Constant(value=products))
+    parts = op.Reshape(spectrum, integers(0, 0, 2, -1))
+    return op.Transpose(parts, perm=[0, 1, 3, 2])
 
 
 def unfold(wavs, dimension, size, step):
@@ -57,4 +52,7 @@ def integers(*values):
 
 
 # As ``torch.onnx.export(custom_translation_table=...)`` takes them
-OPERATORS = {torch.ops.aten.unfold.default: unfold}
+OPERATORS = {
+    torch.ops.aten._fft_r2c.default: real_fft,
+    torch.ops.aten.unfold.default: unfold,
+}

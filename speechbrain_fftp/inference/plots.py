@@ -1,4 +1,4 @@
-"""Figures of spectrograms, of tags over time and of an AST's relevance.
+"""Figures of spectrograms and of tags over time.
 
 Drawn by matplotlib without a display. The file extension, such as ``.png`` or
 ``.svg``, sets the format.
@@ -14,9 +14,7 @@ import numpy as np
 import torch
 from torchaudio.compliance.kaldi import mel_scale_scalar
 
-from speechbrain_fftp.inference.relevance import token_relevance
 from speechbrain_fftp.lobes.features import KaldiFbank
-from speechbrain_fftp.lobes.models.AST import AST
 
 TICKS = (500, 1000, 2000, 4000, 8000)  # in Hz
 # More grid lines would hide the spectrogram: vertical ones are omitted.
@@ -129,9 +127,7 @@ def plot_timeline(timeline, ax, events=(), top=8):
 
 
 def plot_tags(path, tagger, wav, timeline, events=()):
-    """Draws the spectrogram, the timeline with events, and relevance.
-
-    Relevance is that of an AST which classifies clips.
+    """Draws the spectrogram and the timeline with events.
 
     Arguments
     ---------
@@ -145,24 +141,17 @@ def plot_tags(path, tagger, wav, timeline, events=()):
     events : list of Event, optional
     """
     engine = tagger.engine
-    encoder = engine.mods.embedding_model
     fbank = engine.mods.compute_features
-    has_attention = isinstance(encoder, AST) and not engine.has_frames
-    figure, axes = new_figure(rows=3 if has_attention else 2)
+    figure, axes = new_figure(rows=2)
     with torch.no_grad():
         feats = fbank(torch.as_tensor(wav[None]).to(engine.device))[0]
     plot_spectrogram(
         feats.float().cpu().numpy(),
         axes[0],
-        embedding=encoder.embedding,
+        embedding=engine.mods.embedding_model.embedding,
         frame_shift=engine.frame_samples / engine.sample_rate,
         fbank=fbank,
     )
     plot_timeline(timeline, axes[1], events)
-    if has_attention:
-        times, relevance = token_relevance(tagger, wav)
-        axes[2].plot(times, relevance, linewidth=1)
-        axes[2].set(title="What the model attends to", ylabel="relevance")
-        axes[2].set_ylim(bottom=0)
     axes[-1].set(xlabel="seconds", xlim=(0, len(wav) / engine.sample_rate))
     figure.savefig(path)

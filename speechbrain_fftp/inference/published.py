@@ -79,8 +79,9 @@ def _is_published(path):
 def _class_names(path, checkpoint, classifier, family):
     """Distinct names of the classes of a published model.
 
-    No names without a classifier. Without names in config.json, they are the family's, such as AudioSet's 527,
-    if their number is right; others are numbered.
+    No names without a classifier. Without names in config.json, they are the
+    family's, such as AudioSet's 527, if their number is right; others are
+    numbered.
     """
     layers = [x for x in classifier.modules() if isinstance(x, torch.nn.Linear)]
     if not layers:

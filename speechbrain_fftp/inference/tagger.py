@@ -52,7 +52,7 @@ class AudioTagger:
     Arguments
     ---------
     engine : Engine
-        The model; ``from_pretrained`` and ``from_hparams`` load one.
+        The model; ``from_pretrained`` loads one.
 
     Example
     -------
@@ -83,9 +83,7 @@ class AudioTagger:
         cls,
         source: str,
         device: str = "cpu",
-        precision: str = "fp32",
         threads: Optional[int] = None,
-        stride: Optional[int] = None,
     ) -> "AudioTagger":
         """Loads a model without executing code from its folder.
 
@@ -99,13 +97,9 @@ class AudioTagger:
             ``.pt`` file of an AST, an Audio Mamba, an ATST-Frame or a Dasheng.
         device : str
             cpu, cuda:0, ...
-        precision : str
-            fp32 or bf16; the latter is slower on CPUs that do not support it.
         threads : int, optional
             Number of CPU threads in each call; by default, as many as are worth
             it, at most torch's number.
-        stride : int, optional
-            Frames from one token to the next, if not the model's own.
 
         Returns
         -------
@@ -119,36 +113,16 @@ class AudioTagger:
             If it is no such model, or an argument is wrong.
         """
         if str(source).endswith(".onnx"):
-            if device != "cpu" or precision != "fp32" or stride is not None:
+            if device != "cpu":
                 raise ValueError(
-                    f"{source} runs on the CPU, in fp32 and with its own "
-                    "stride: for others, use the model that it was exported "
-                    "from."
+                    f"{source} runs on the CPU: for {device}, use the model "
+                    "that it was exported from."
                 )
             return cls(OnnxEngine(source, threads))
 
         from speechbrain_fftp.inference.torch_engine import load_engine
 
-        engine = load_engine(
-            source,
-            device=device,
-            precision=precision,
-            threads=threads,
-            stride=stride,
-        )
-        return cls(engine)
-
-    @classmethod
-    def from_hparams(cls, source: str, *args, **kwargs) -> "AudioTagger":
-        """Loads a model from its yaml, which can execute code.
-
-        Only use it with sources that you trust. Arguments are those of
-        ``Pretrained.from_hparams``. Thresholds and the moving average of events
-        are those that ``from_pretrained`` reads.
-        """
-        from speechbrain_fftp.inference.torch_engine import load_yaml_engine
-
-        return cls(load_yaml_engine(source, *args, **kwargs))
+        return cls(load_engine(source, device=device, threads=threads))
 
     @property
     def labels(self) -> List[str]:

@@ -5,39 +5,26 @@ Authors
 """
 
 import functools
-from pathlib import Path
 
-import ruamel.yaml
 import torch
-import yaml
 
 from speechbrain.inference.interfaces import Pretrained
-from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.engine import NO_CLASSES
 from speechbrain_fftp.inference.folder import has_classes
 from speechbrain_fftp.inference.published import load_model
 from speechbrain_fftp.inference.threads import CallThreads, use_threads
-from speechbrain_fftp.inference.thresholds import read_thresholds
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, step_times
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.nnet.tokens import own_tokens, pool_tokens
 from speechbrain_fftp.pretrained.hub import find_model
-from speechbrain_fftp.pretrained.tensors import LOADING_ERRORS, read_json_file
-
-logger = get_logger(__name__)
-
-# Of damaged yaml and label files
-YAML_ERRORS = (SyntaxError, yaml.YAMLError, ruamel.yaml.YAMLError)
-DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 class TorchEngine(Pretrained):
     """A trained model that tags batches of waveforms.
 
-    ``from_hparams`` loads it from its yaml, which can execute code: only use it
-    with sources that you trust. The attribute ``tagger`` joins the modules in a
-    ``Tagger``; to replace one of them, build a new engine.
+    The attribute ``tagger`` joins the modules in a ``Tagger``; to replace one of
+    them, build a new engine.
 
     Arguments
     ---------
@@ -51,14 +38,11 @@ class TorchEngine(Pretrained):
     threads : int, optional
         Number of CPU threads in each call; by default, as many as are worth it,
         at most torch's number.
-    stride : int, optional
-        Frames from one token to the next, if not the model's own. Logs a
-        warning if it is none of the model's ``strides``, see ``FFTPEmbedding``.
 
     Raises
     ------
     ValueError
-        If modules or labels are not complete, ``threads`` or ``stride`` wrong.
+        If modules or labels are not complete, or ``threads`` wrong.
 
     Example
     -------
@@ -76,7 +60,6 @@ class TorchEngine(Pretrained):
         run_opts=None,
         freeze_params=True,
         threads=None,
-        stride=None,
     ):
         super().__init__(modules, hparams, run_opts, freeze_params)
         missing = [name for name in self.MODULES_NEEDED if name not in modules]
@@ -99,14 +82,11 @@ class TorchEngine(Pretrained):
         self.sample_rate = self.hparams.sample_rate
         self.single_label = getattr(self.hparams, "single_label", False)
         self.thresholds = getattr(self.hparams, "thresholds", None)
-        self.tagger = Tagger(*(self.mods[name] for name in MODULES))
+        self.tagger = Tagger(**{name: self.mods[name] for name in MODULES})
         self.has_frames = isinstance(self.mods.classifier, FrameClassifier)
-        model = self.mods.embedding_model
-        if stride is not None:
-            set_stride(model, stride)
         self.call_threads = CallThreads(
             threads=threads,
-            encoder=model,
+            encoder=self.mods.embedding_model,
             max_frames=self.hparams.max_frames,
             max_samples=self.max_samples,
         )
@@ -158,7 +138,7 @@ class TorchEngine(Pretrained):
             Embeddings ``[B, 1, D]``.
         """
         number = self.call_threads.torch_threads(wavs)
-        with self.autocast(), use_threads(number):
+        with use_threads(number):
             return self.pool(self.encode(wavs, wav_lens))
 
     def tag_batch(self, wavs, wav_lens=None):
@@ -213,7 +193,7 @@ class TorchEngine(Pretrained):
             return self.tagger.classify(tokens), frame_logits
 
         clip_logits, logits = zip(*self.infer(classify, wavs, wav_lens))
-        return torch.cat(clip_logits).sigmoid(), torch.cat(logits).sigmoid()
+        return torch.cat(clip_logits).sigmoid(), join_parts(logits).sigmoid()
 
     def infer(self, function, wavs, wav_lens=None):
         """Computes a function of embeddings, see ``encode``, of a batch.
@@ -226,7 +206,7 @@ class TorchEngine(Pretrained):
 
         def infer_part(wavs, wav_lens):
             """The function of a part."""
-            with torch.inference_mode(), self.autocast():
+            with torch.inference_mode():
                 return function(self.encode(wavs, wav_lens))
 
         return self.call_threads.run(infer_part, wavs, wav_lens)
@@ -255,14 +235,6 @@ class TorchEngine(Pretrained):
             return functools.partial(torch.softmax, dim=-1)
         return torch.sigmoid
 
-    def autocast(self):
-        """A new context of the precision; they cannot be entered twice."""
-        return torch.autocast(
-            device_type=torch.device(self.device).type,
-            dtype=DTYPES.get(self.precision),
-            enabled=self.precision in DTYPES,
-        )
-
     def tokens(self, wavs, wav_lens=None):
         """What the classifier is given for each clip, in NumPy.
 
@@ -279,7 +251,7 @@ class TorchEngine(Pretrained):
         """
         wavs = torch.as_tensor(wavs)
         lens = None if wav_lens is None else torch.as_tensor(wav_lens)
-        tokens = torch.cat(self.infer(lambda tokens: tokens, wavs, lens))
+        tokens = join_parts(self.infer(lambda tokens: tokens, wavs, lens))
         clips = list(tokens)
         if self.has_frames:
             clips = [clip[own] for clip, own in zip(tokens, own_tokens(tokens))]
@@ -311,6 +283,12 @@ class TorchEngine(Pretrained):
         """Embeddings ``[B, D]`` of waveforms ``[B, S]``, in NumPy."""
         embeddings = torch.cat(self.infer(self.pool, torch.as_tensor(wavs)))
         return embeddings.squeeze(1).float().cpu().numpy()
+
+
+def join_parts(parts):
+    """A batch ``[B, N, D]`` of parts of it, each of which has an N of its own."""
+    clips = [clip for part in parts for clip in part]
+    return torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
 
 
 def mean_token(tokens):
@@ -353,75 +331,13 @@ def frame_size(compute_features):
     return window, compute_features.shift, window if is_centred else 0
 
 
-def set_stride(encoder, stride_frames):
-    """Changes the number of frames from one token to the next.
-
-    Positions are interpolated, as in training with ``strides``. A stride that
-    the encoder was not trained for is logged.
-
-    Raises
-    ------
-    ValueError
-        If the stride is impossible, or the encoder has no patches that cover
-        all mel bins.
-    """
-    embedding = getattr(encoder, "embedding", None)
-    if getattr(embedding, "freq_patches", None) != 1:
-        raise ValueError(
-            f"The stride of a {type(encoder).__name__} cannot be changed: it "
-            "has no patches that cover all mel bins (FFTPEmbedding)."
-        )
-    embedding.check_stride(stride_frames)
-    trained = sorted(embedding.strides or [embedding.stride_frames])
-    if stride_frames not in trained:
-        logger.warning(
-            "The model was not trained for a stride of %d, but for %s: its "
-            "results are less accurate.",
-            stride_frames,
-            trained,
-        )
-    embedding.stride_frames = stride_frames
-    if hasattr(encoder, "position"):
-        encoder.position.resize(embedding.time_patches(encoder.max_frames))
-
-
-def load_engine(source, device="cpu", precision="fp32", **options):
+def load_engine(source, device="cpu", threads=None):
     """Loads what ``AudioTagger.from_pretrained`` takes; see there."""
-    if precision not in ("fp32", "bf16"):
-        raise ValueError(f"precision is {precision!r}, not fp32 or bf16")
     modules, hparams = load_model(find_model(source))
     try:
-        run_opts = {"device": str(torch.device(device)), "precision": precision}
-        return TorchEngine(modules, hparams, run_opts, **options)
+        run_opts = {"device": str(torch.device(device))}
+        return TorchEngine(modules, hparams, run_opts, threads=threads)
     except (AssertionError, RuntimeError) as error:
         raise ValueError(
             f"The model in {source} cannot run on {device}: {error}"
-        ) from error
-
-
-def load_yaml_engine(source, *args, **kwargs):
-    """Loads a model from its yaml, see ``AudioTagger.from_hparams``.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a file is missing.
-    ValueError
-        If a file is damaged.
-    """
-    try:
-        engine = TorchEngine.from_hparams(source, *args, **kwargs)
-        folder = Path(str(source))
-        if engine.has_frames and (folder / "config.json").is_file():
-            config = read_json_file(folder / "config.json")
-            mean_seconds = config["classifier"].get("mean_seconds", 0.0)
-            engine.mods.classifier.mean_seconds = mean_seconds
-        engine.thresholds = read_thresholds(folder, engine.labels)
-        return engine
-    except FileNotFoundError:
-        raise
-    except (OSError, *LOADING_ERRORS, *YAML_ERRORS) as error:
-        raise ValueError(
-            f"The model in {source} cannot be loaded. {type(error).__name__}: "
-            f"{error}"
         ) from error

@@ -31,37 +31,12 @@ def options(tmp_path):
     return {"cwd": tmp_path, "env": env, "stderr": pipe, "text": True}
 
 
-@pytest.mark.parametrize(
-    "arguments, redirection, code, message",
-    [
-        pytest.param("--help", ">/dev/full", 1, FULL, marks=needs_full),
-        ("--modle none", ">/dev/null", 2, "unrecognized arguments: --modle"),
-    ],
-)
-def test_streams_and_codes(options, arguments, redirection, code, message):
-    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", *COMMAND]
-    done = subprocess.run([*command, *arguments.split()], **options)
-    assert done.returncode == code
-    assert "Traceback" not in done.stderr
-    assert "Exception ignored" not in done.stderr
-    assert message in done.stderr if message else not done.stderr
-
-
 @needs_full
 def test_a_full_disk_at_the_end(options, exported):
     arguments = ["clip.wav", "--model", exported[1], "--format", "json"]
     with open("/dev/full", "w") as full:
         done = subprocess.run([*COMMAND, *arguments], stdout=full, **options)
     assert done.stderr == f"fftp-tag: {FULL}\n" and done.returncode == 1
-
-
-def test_a_reader_that_stops(options, exported):
-    read, write = os.pipe()
-    os.close(read)
-    command = [*COMMAND, "clip.wav", "--model", exported[1]]
-    done = subprocess.run(command, stdout=write, **options)
-    os.close(write)
-    assert not done.stderr and done.returncode == 1
 
 
 def test_interrupted(options, exported):

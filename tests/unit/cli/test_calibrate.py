@@ -85,18 +85,6 @@ def test_thresholds_are_written_and_used(model, data, capsys):
         assert f"{limits[tag.label]:.3f}" in line
 
 
-def test_a_published_model_must_be_imported_first(data, tmp_path, capsys):
-    """Its folder would keep thresholds that are never read."""
-    (tmp_path / "published").mkdir()
-    (tmp_path / "published" / "config.json").write_text("{}", "utf-8")
-    for model in (tmp_path / "published", "owner/name"):
-        with pytest.raises(SystemExit, match="2"):
-            run("calibrate", "--model", model, "--data_folder", data)
-        error = capsys.readouterr().err
-        assert "fftp-tag import" in error and str(model) in error
-    assert not (tmp_path / "published" / "thresholds.csv").exists()
-
-
 def test_background_raises_thresholds(model, tmp_path, capsys):
     """Thresholds begin at 0.5, then at those of the file."""
     noise = np.random.default_rng(0)
@@ -125,18 +113,3 @@ def test_background_raises_thresholds(model, tmp_path, capsys):
     assert run("calibrate", *arguments, "--max_false_alarms", 1) == 0
     second = AudioTagger.from_pretrained(model).thresholds
     assert (second >= first).all()
-
-
-@pytest.mark.parametrize(
-    "arguments, named",
-    [
-        ([], "--data_folder"),
-        (["--max_false_alarms", 1, "--data_folder", "."], "--background"),
-        (["--background", "nowhere.wav"], "nowhere.wav"),
-        (["--background", ".", "--strong_labels", "x.tsv"], "--data_folder"),
-    ],
-)
-def test_options_that_do_not_fit(model, capsys, arguments, named):
-    with pytest.raises(SystemExit, match="2"):
-        run("calibrate", "--model", model, *arguments)
-    assert named in capsys.readouterr().err

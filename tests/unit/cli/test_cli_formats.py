@@ -15,6 +15,8 @@ import sys
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
+from safetensors.torch import load_file, save_file
 
 from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger, plots
@@ -69,14 +71,6 @@ def test_tags_in_each_format(exported, tagger, clips, capsys):
     ]
 
 
-def test_a_model_that_is_none(clips, tmp_path, capsys):
-    (tmp_path / "empty").mkdir()
-    for name in ("none", "empty"):
-        assert main([clips[1][0], "--model", str(tmp_path / name)]) == 1
-        captured = capsys.readouterr()
-        assert not captured.out and name in captured.err
-
-
 def test_jsonl_of_events(exported, tagger, clips, capsys):
     options = ["--format", "jsonl", "--threshold", "0.4", *TIMELINE]
     assert run(exported, clips[0], *options) == 0
@@ -114,37 +108,6 @@ def test_odd_files_and_a_folder_with_bad_ones(exported, odd_audio, capsys):
         assert str(path) in found[str(path)]["error"]
         assert str(path) in captured.err
     assert str(good["truncated"][0]) in captured.err
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ["--window", "1"],
-        ["--threshold", "2"],
-        ["--timeline", "--window", "0"],
-        ["--timeline", "--top-k", "3"],
-        ["--plot", "a.xyz"],
-        ["--format", "xml"],
-        ["more.wav", "--format", "audacity"],
-    ],
-)
-def test_usage_errors_name_the_option(options, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        main(["clip.wav", "--model", "m", *options])
-    names = [word for word in options if word.startswith("--")]
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert any(name in error for name in names)
-
-
-@pytest.mark.parametrize(
-    "command", [[], ["listen"], ["export", "--to", "onnx"]]
-)
-def test_no_model_says_how_to_get_one(command, capsys):
-    rest = ["--output", "a"] if "export" in command else []
-    with pytest.raises(SystemExit, match="2"):
-        main([*(command or ["clip.wav"]), *rest])
-    error = capsys.readouterr().err
-    assert "--model" in error
 
 
 def test_plot(exported, tagger, clips, monkeypatch, capsys):
@@ -190,3 +153,25 @@ def test_standard_output_holds_results_alone(exported, tagger, clips):
     assert failed["file"] == "none.wav" and "none.wav" in failed["error"]
     assert b"none.wav" in done.stderr and b"Traceback" not in done.stderr
     assert b"%|" not in done.stderr  # no progress bar but on a terminal
+
+
+def test_the_folder_of_a_run_holds_the_model(exported, clips, tmp_path, capsys):
+    run_folder = tmp_path / "run"
+    model = shutil.copytree(exported[1], run_folder / "inference")
+    clip = clips[1][0]
+    assert main([clip, "--model", str(model)]) == 0
+    expected = capsys.readouterr().out
+    (run_folder / "hyperparams.yaml").write_text("a: !apply:none []", "utf-8")
+    assert main([clip, "--model", str(run_folder)]) == 0
+    assert capsys.readouterr().out == expected
+
+
+def test_probabilities_that_are_no_numbers(exported, clips, tmp_path, capsys):
+    model = shutil.copytree(exported[1], tmp_path / "model")
+    tensors = load_file(model / "model.safetensors")
+    tensors = {k: torch.full_like(v, torch.nan) for k, v in tensors.items()}
+    save_file(tensors, model / "model.safetensors")
+    assert main([clips[1][0], "--model", str(model), "--format", "json"]) == 1
+    captured = capsys.readouterr()
+    [row] = np.ravel(json.loads(captured.out))
+    assert list(row) == ["file", "error"] and "NaN" in row["error"]

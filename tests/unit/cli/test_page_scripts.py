@@ -89,9 +89,7 @@ EVENTS = """
         page.findEvents({...given.timeline, probs, peaks}, thresholds));"""
 
 
-@pytest.mark.parametrize(
-    "seed, n_steps", [(0, 40), (1, 300), (2, 1), (3, 2), (4, 25), (5, 60)]
-)
+@pytest.mark.parametrize("seed, n_steps", [(0, 40), (1, 300), (2, 1), (3, 2)])
 def test_events_are_those_of_python(node, seed, n_steps):
     timeline = random_timeline(seed, n_steps)
     rng = np.random.default_rng(seed)

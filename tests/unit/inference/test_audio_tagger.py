@@ -4,17 +4,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import math
-
 import numpy as np
 import pytest
 import soundfile as sf
 import torch
 from small_models import CLIP, RATE, hear_shares
-
-from speechbrain_fftp.inference import AudioTagger
-
-FUNCTIONS = ["tag_file", "embed_file", "tag_long", "analyze"]
 
 
 def sound(seconds, seed=0):
@@ -110,14 +104,6 @@ def test_timeline_of_windows(tagger, exported, tmp_path, window, hop, seconds):
     assert all(0 <= event.start < event.end <= seconds for event in events)
 
 
-@pytest.mark.parametrize(
-    "window, hop", [(10.0, 5.0), (math.nan, 0.1), (1.0, 0)]
-)
-def test_windows_out_of_range_are_errors(tagger, tmp_path, window, hop):
-    with pytest.raises(ValueError, match="window=|hop="):
-        tagger.analyze(tmp_path / "none.wav", window=window, hop=hop)
-
-
 @pytest.fixture(scope="module")
 def shares():
     return hear_shares(max_frames=1024)
@@ -150,54 +136,3 @@ def test_onsets_near_the_ends_of_the_file(shares, tmp_path, start):
     assert first.start == pytest.approx(expected, abs=0.125)
     assert last.end == pytest.approx(10 - expected, abs=0.125)
     assert first.end == pytest.approx(4, abs=0.125)
-
-
-GOOD = ["silent", "8 channels", "192 kHz", "six hours", "short", "truncated"]
-BAD = ["text", "empty", "one sample", "nan", "no samples", "missing", "folder"]
-
-
-@pytest.mark.parametrize("name", GOOD)
-def test_odd_files_are_tagged(tagger, odd_audio, name):
-    path, samples = odd_audio[0][name]
-    tags = tagger.tag_file(path)
-    assert len(tags) == 5 and all(0 <= tag.probability <= 1 for tag in tags)
-    found = tagger.analyze(path, window=1.29, hop=0.5)
-    assert found.duration == pytest.approx(samples / RATE)
-    assert found.tags() == tags
-    assert np.isfinite(tagger.embed_file(path)).all()
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_files_that_are_no_usable_audio_are_errors(tagger, odd_audio, name):
-    path, _ = odd_audio[1][name]
-    error = FileNotFoundError if name == "missing" else ValueError
-    for function in FUNCTIONS:
-        with pytest.raises(error) as raised:
-            getattr(tagger, function)(path)
-        assert str(path) in str(raised.value)
-
-
-def test_bfloat16_is_close_to_float32(tagger, exported):
-    rounded = AudioTagger.from_pretrained(exported[1], precision="bf16")
-    wavs = 0.1 * torch.randn(2, RATE)
-    expected, found = tagger.tag_batch(wavs), rounded.tag_batch(wavs)
-    assert not torch.equal(found, expected)
-    torch.testing.assert_close(found, expected, rtol=0, atol=0.05)
-    # The context of a call within another one
-    with rounded.engine.autocast():
-        torch.testing.assert_close(rounded.tag_batch(wavs), found)
-
-
-def test_silence_is_said(tagger, tmp_path, caplog):
-    loud = sound(0.5)
-    opposite = np.stack([loud, -loud], 1)  # channels that cancel out
-    for name, wav, is_silent in (
-        ("silent", np.zeros(8000), True),
-        ("opposite", opposite, True),
-        ("loud", loud, False),
-    ):
-        path = tmp_path / f"{name}.wav"
-        sf.write(path, wav, RATE, subtype="FLOAT")
-        caplog.clear()
-        tagger.tag_file(path)
-        assert (f"{name}.wav is silent" in caplog.text) == is_silent

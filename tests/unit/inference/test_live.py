@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import itertools
-import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -150,21 +148,6 @@ def test_time_steps_of_a_stream_are_those_of_a_file(frame_levels, size, hop):
     assert assert_same(ended(found), expected) > 15
 
 
-def test_a_context_must_be_long_enough(frame_levels, tagger):
-    wav = bursts(RATE, 0)
-    with pytest.raises(ValueError, match="context"):
-        next(stream_events(frame_levels, [wav], hop=1.0, context=1.0))
-    with pytest.raises(ValueError, match="context"):
-        next(stream_events(tagger, [wav], context=1.0))
-
-
-def test_nan_is_an_error(tagger, monkeypatch):
-    nan = np.full((1, 5), np.nan)
-    monkeypatch.setattr(tagger.engine, "probabilities", lambda wavs: nan)
-    with pytest.raises(ValueError, match="NaN"):
-        list(stream_events(tagger, [bursts(RATE, 0)], 0.5))
-
-
 @pytest.fixture(scope="module")
 def levels():
     return hear_shares(max_frames=400)
@@ -198,34 +181,3 @@ def test_how_late_events_begin_and_end(levels):
             ends.append(position / 1000 - end)
     assert len(begins) == len(ends) == len(spans)
     assert max(begins + ends) <= window + hop + block / 1000
-
-
-def test_memory_does_not_grow_with_an_event(levels, monkeypatch):
-    """Of a sound that never ends, beside one that comes and goes."""
-    monkeypatch.setattr(levels.engine, "probabilities", hears())
-
-    def peak(seconds):
-        blocks = itertools.repeat(np.full(1000, 0.5, "f"), seconds)
-        tracemalloc.start()
-        try:
-            events = stream_events(levels, blocks, 0.5, 0.25)
-            count = sum(1 for _ in events)
-            return count, tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-
-    peak(20)
-    (few, before), (many, after) = peak(50), peak(300)
-    assert many > 5 * few > 50
-    assert after < before + 20_000
-
-
-def hears():
-    """Probabilities of a steady sound and of one every few calls."""
-    calls = itertools.count()
-
-    def probabilities(wavs):
-        often = 0.9 if next(calls) % 7 < 4 else 0.1
-        return np.array([[0.8, often, 0.0]])
-
-    return probabilities

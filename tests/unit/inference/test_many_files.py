@@ -11,9 +11,6 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.inference import many_files
-from speechbrain_fftp.inference.windows import Windows
-
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
@@ -83,24 +80,3 @@ def test_endless_paths_and_closing_early(tagger, clips):
         for row in tagger.tag_files(endless(), num_workers=2):
             raise KeyError(row.file)
     assert not readers()
-
-
-def test_long_files_are_not_read_as_a_whole():
-    read, most, lock = [0, 0], [0], threading.Lock()
-
-    def file(number):
-        for _ in range(50):
-            with lock:
-                read[0] += 1
-                most[0] = max(most[0], read[0] - read[1])
-            yield Windows(np.arange(16), np.ones((16, 4)))
-
-    def predict(wavs, _):
-        with lock:
-            read[1] += 1
-        return wavs
-
-    rows = many_files.tag_many(range(6), file, predict, num_workers=2)
-    assert [row.path for row in rows] == list(range(6))
-    assert read == [300, 300]
-    assert most[0] <= 8  # of 50 in each file

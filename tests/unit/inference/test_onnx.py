@@ -24,6 +24,7 @@ from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+from speechbrain_fftp.nnet.convolution import ConvStem
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
 onnx = pytest.importorskip("onnx")
@@ -62,7 +63,7 @@ def random_tagger(form):
     if patches == "fftp":
         sizes["embedding"] = FFTPEmbedding(40, width, 10, 5)
     elif patches == "stem":
-        sizes["embedding"] = FFTPEmbedding(40, width, 11, 6, stem_channels=3)
+        sizes["embedding"] = FFTPEmbedding(40, width, 11, 6, stem=ConvStem(3))
     else:
         sizes["embedding"] = SquarePatchEmbedding(40, width, 16, 10)
     encoder = model(**sizes)
@@ -105,23 +106,6 @@ def run(path, wavs, wav_lens=None):
 def noise(*shape):
     generator = torch.Generator().manual_seed(sum(shape))
     return 0.2 * torch.randn(shape, generator=generator)
-
-
-@pytest.fixture
-def no_second_export(exported, monkeypatch):
-    """Makes ``export_onnx`` reuse the exported AST with FFTP."""
-    _, path = exported("ast-fftp")
-    model = onnx.load(path)
-
-    class Program:
-        model = type("Model", (), {"metadata_props": {}})
-
-        def save(self, target):
-            texts = self.model.metadata_props
-            onnx.helper.set_model_props(model, texts)
-            onnx.save(model, target)
-
-    monkeypatch.setattr(onnx_export, "export_program", lambda engine: Program())
 
 
 @pytest.mark.parametrize("form", MARKED)
@@ -171,31 +155,13 @@ def test_file_is_complete(exported):
     onnx.checker.check_model(path)
 
 
-def test_a_failed_export_keeps_the_old_file(
-    exported, no_second_export, tmp_path, monkeypatch
-):
-    tagger, _ = exported("ast-fftp")
-    path = tmp_path / "model.onnx"
-    path.write_bytes(b"before")
-
-    def fail(*args):
-        raise OSError("no space left")
-
-    monkeypatch.setattr(onnx_export, "check", fail)
-    with pytest.raises(OSError, match="no space left"):
-        onnx_export.export_onnx(tagger, path)
-    assert os.listdir(tmp_path) == ["model.onnx"]
-    assert path.read_bytes() == b"before"
-    monkeypatch.undo()
-
-
-def test_a_wrong_export_is_an_error(exported, no_second_export, tmp_path):
-    tagger = random_tagger("ast-fftp")
+def test_a_wrong_export_is_noticed(exported):
+    tagger, path = exported("ast-fftp")
+    assert onnx_export.largest_difference(path, tagger.engine) < 1e-4
+    other = random_tagger("ast-fftp")
     with torch.no_grad():
-        tagger.engine.mods.classifier.bias += 0.01
-    with pytest.raises(RuntimeError, match=r"off by \d.*e-03"):
-        onnx_export.export_onnx(tagger, tmp_path / "model.onnx")
-    assert os.listdir(tmp_path) == []
+        other.engine.mods.classifier.bias += 0.01
+    assert onnx_export.largest_difference(path, other.engine) > 1e-3
 
 
 def write_clip(path, seconds=4.0, rate=22050):
@@ -242,37 +208,6 @@ def test_both_engines_give_the_same(exported, tmp_path, form):
                 assert event.label == other.label
                 assert event.start == pytest.approx(other.start, abs=1e-3)
                 assert event.end == pytest.approx(other.end, abs=1e-3)
-    rows = [list(t.tag_files([path, short])) for t in (tagger, runtime)]
-    for row, expected in zip(*rows, strict=True):
-        assert [t.label for t in row.tags] == [t.label for t in expected.tags]
-    lens = torch.tensor([1.0, 0.3])
-    wavs = noise(2, 9000)
-    found = runtime.encode_batch(wavs, lens)
-    np.testing.assert_allclose(
-        found, tagger.encode_batch(wavs, lens), atol=1e-4, rtol=1e-4
-    )
-
-
-def test_what_an_engine_cannot_do_is_an_error(exported, tmp_path):
-    _, model = exported("ast-fftp")
-    with pytest.raises(ValueError, match="threads"):
-        AudioTagger.from_pretrained(model, threads=0)
-    for options in ({"device": "cuda"}, {"precision": "bf16"}, {"stride": 2}):
-        with pytest.raises(ValueError, match="model.onnx"):
-            AudioTagger.from_pretrained(model, **options)
-    with pytest.raises(FileNotFoundError, match="missing.onnx"):
-        AudioTagger.from_pretrained(tmp_path / "missing.onnx")
-    damaged = tmp_path / "damaged.onnx"
-    damaged.write_bytes(model.read_bytes()[:-1000])
-    with pytest.raises(ValueError, match="damaged.onnx"):
-        AudioTagger.from_pretrained(damaged)
-    with pytest.raises(ValueError, match="exported from"):
-        AudioTagger.from_pretrained(model).learn(tmp_path, tmp_path / "other")
-    earlier = onnx.load(model)
-    del earlier.metadata_props[:]
-    onnx.save(earlier, tmp_path / "earlier.onnx")
-    with pytest.raises(ValueError, match="export the model again"):
-        AudioTagger.from_pretrained(tmp_path / "earlier.onnx")
 
 
 WITHOUT_TORCH = """
@@ -294,7 +229,7 @@ sys.exit(main())
 
 
 def test_the_command_runs_without_torch(exported, tmp_path):
-    """Tags, events, live events, an index and scores of an ONNX model."""
+    """Tags, events, live events and an index of an ONNX model."""
     tagger, model = exported("convnext-frames")
 
     def call(*arguments, sound=None):
@@ -323,16 +258,3 @@ def test_the_command_runs_without_torch(exported, tmp_path):
     call("index", tmp_path, "--model", model, "--output", index)
     (place,) = call("find", clip, "--index", index, "--top-k", 1).splitlines()
     assert place.endswith("clip.wav")
-    for label in LABELS[:2]:
-        folder = tmp_path / "data" / label
-        folder.mkdir(parents=True)
-        for number in range(10):
-            write_clip(folder / f"{number}.wav", seconds=0.3 + number / 10)
-    scores = call(
-        *("evaluate", "--model", model, "--split", "train"),
-        *("--data_folder", tmp_path / "data", "--output", tmp_path / "scores"),
-    )
-    assert scores.startswith("split")
-    metrics = json.loads((tmp_path / "scores" / "metrics.json").read_text())
-    expected = tagger.evaluate(tmp_path / "data", split="train").metrics
-    assert metrics["mAP"] == pytest.approx(expected["mAP"], abs=1e-3)

@@ -6,7 +6,6 @@ Authors
 
 import numpy as np
 import pytest
-import soundfile as sf
 import torch
 from published_forms import FORMS, atst_file, random_tensors
 
@@ -22,6 +21,7 @@ PIPELINES = {
     "ced/ced_b": ["full", "ten", "short", "over", "long"],
 }
 pipelines = pytest.mark.parametrize("name", PIPELINES)
+KNOWN = list(read_classes("").values())
 forms = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 atsts = pytest.mark.parametrize("name", ["atst_a", "atst_b"])
 dashengs = pytest.mark.parametrize("name", ["dasheng_a.pt", "dasheng_b"])
@@ -107,30 +107,6 @@ def test_clips_of_a_batch_have_floors_of_their_own(shared, name):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
-def test_long_files_of_atst_are_pieces_that_overlap(tmp_path):
-    """Each time step is that of a piece, or between those of two pieces."""
-    path, _ = FORMS["ATST-Frame"].write(tmp_path)
-    tagger = AudioTagger.from_pretrained(path)
-    size = tagger.engine.max_samples
-    assert size == 4 * 160 * 129 - 160 - 160  # 4 * 128 + 3 frames
-    wav = 0.1 * np.random.default_rng(0).normal(size=3 * size)
-    wav = wav.astype(np.float32)
-    times, probs = tagger.frame_probabilities([wav])
-    assert len(times) == len(probs) == (1 + len(wav) // 160) // 4
-    np.testing.assert_allclose(np.diff(times), 0.04, atol=1e-5)
-    hop = 115 * 640  # a tenth of 128 steps overlaps
-    first, second = (
-        tagger.frame_probabilities([wav[start : start + size]])[1]
-        for start in (0, hop)
-    )
-    np.testing.assert_allclose(probs[:115], first[:115], atol=1e-5)
-    low, high = np.minimum(first[115:], second[:13]), first[115:]
-    high = np.maximum(high, second[:13])
-    assert (probs[115:128] >= low - 1e-5).all()
-    assert (probs[115:128] <= high + 1e-5).all()
-    np.testing.assert_allclose(probs[128:230], second[13:115], atol=1e-5)
-
-
 @pytest.mark.parametrize(
     "name", ["ced/ced_b", "atst/atst_a.pt", "dasheng/dasheng_a.pt"]
 )
@@ -167,21 +143,6 @@ def test_onnx_of_published_models(shared, tmp_path, name):
             exported.tag(wav, 16000)
 
 
-def test_classes_of_atst(tmp_path, shared, caplog):
-    """Those of AudioSet-Strong are known by their number."""
-    form = FORMS["ATST-Frame"]
-    path, _ = form.write(tmp_path)
-    labels = AudioTagger.from_pretrained(path).labels
-    assert labels == [f"class {number}" for number in range(5)]
-    caplog.clear()
-    form.write(tmp_path, atst_file(447))
-    labels = AudioTagger.from_pretrained(path).labels
-    assert len(set(labels)) == 447 and labels == sorted(labels)
-    assert not caplog.text
-    names = shared / "fixtures" / "atst" / "strong_classes.txt"
-    assert labels == names.read_text("utf-8").splitlines()
-
-
 @dashengs
 def test_dasheng_gives_the_embeddings_of_the_reference(shared, name):
     model = name.removesuffix(".pt")
@@ -204,33 +165,6 @@ def test_dasheng_gives_the_embeddings_of_the_reference(shared, name):
         tokens = tagger.engine.encode(torch.from_numpy(wav))[0]
         expected = golden[f"{clip}_tokens"]
         np.testing.assert_allclose(tokens, expected, rtol=0, atol=2e-4)
-
-
-@pytest.mark.parametrize("imported", [False, True])
-def test_a_model_without_classes_says_so(tmp_path, imported, capsys):
-    path, _ = FORMS["Dasheng file"].write(tmp_path)
-    if imported:
-        assert main(["import", str(path), str(tmp_path / "model")]) == 0
-        path = tmp_path / "model"
-    tagger = AudioTagger.from_pretrained(path)
-    assert tagger.labels == []
-    wav = 0.1 * np.random.default_rng(0).normal(size=16000)
-    sf.write(tmp_path / "clip.wav", wav, 16000)
-    clip = str(tmp_path / "clip.wav")
-    for attempt in (
-        lambda: tagger.tag(wav, 16000),
-        lambda: tagger.tag_file(clip),
-        lambda: list(tagger.tag_files([clip])),
-        lambda: tagger.tag_long(clip),
-        lambda: tagger.tag_batch(torch.zeros(1, 16000)),
-    ):
-        with pytest.raises(ValueError, match="no classes.*learn.*--pretrained"):
-            attempt()
-    with pytest.raises(ValueError, match="does not classify time steps"):
-        tagger.frame_probabilities(clip)
-    assert tagger.embed_file(clip).shape == (64,)
-    assert main([clip, "--model", str(path)]) == 1
-    assert "no classes" in capsys.readouterr().err
 
 
 @forms
@@ -257,48 +191,6 @@ def test_import_keeps_the_model(form, tmp_path, capsys):
         assert after.engine.mean_seconds == seconds > 0
 
 
-def test_classes_of_a_file(tmp_path, caplog):
-    """Those of AudioSet are known by their number."""
-    form = FORMS["AST file"]
-    path, _ = form.write(tmp_path)
-    labels = AudioTagger.from_pretrained(path).labels
-    assert labels == [f"class {number}" for number in range(5)]
-    assert "labels.csv" in caplog.text
-    head = random_tensors({}, {"mlp_head.1": [527, 64]})
-    form.write(tmp_path, {**form.make_tensors(), **head})
-    labels = AudioTagger.from_pretrained(path).labels
-    assert labels == list(read_classes("").values())
-
-
-@pytest.fixture
-def labels_of(tmp_path):
-    """Writes a CED with some names of classes, and returns its labels."""
-
-    def load(names, n_classes):
-        head = random_tensors({}, {"outputlayer.1": [n_classes, 64]})
-        form = FORMS["CED"]
-        tensors = {**form.make_tensors(), **head}
-        config = {"id2label": names}
-        path, _ = form.write(tmp_path / "model", tensors, config)
-        return AudioTagger.from_pretrained(path).labels
-
-    return load
-
-
-def test_short_names_of_audioset_are_completed(labels_of):
-    known = list(read_classes("").values())
-    short = {str(n): name.split(",")[0] for n, name in enumerate(known)}
-    assert short["506"] == short["507"] == "Inside"
-    assert labels_of(short, 527) == known
-    assert labels_of(None, 527) == known
-    short["3"] = "Kazoo"
-    labels = labels_of(short, 527)
-    assert labels[3] == "Kazoo" and labels[506] == "Inside (506)"
-    short["3"] = "Inside (506)"
-    labels = labels_of(short, 527)
-    assert labels[3] == "Inside (506) (3)" and len(set(labels)) == 527
-
-
 def test_a_softmax_model_stays_one(tmp_path):
     config = {"problem_type": "single_label_classification"}
     path, _ = FORMS["AST folder"].write(tmp_path, config=config)
@@ -306,42 +198,36 @@ def test_a_softmax_model_stays_one(tmp_path):
     np.testing.assert_allclose(probs.sum(1), np.ones(2), rtol=1e-6)
 
 
-NAMES = {str(number): f"name {number}" for number in range(5)}
+def test_classes_without_names_are_those_of_audioset(tmp_path, shared, caplog):
+    """They are known by their number."""
+    strong = shared / "fixtures" / "atst" / "strong_classes.txt"
+    form = FORMS["AST file"]
+    head = random_tensors({}, {"mlp_head.1": [527, 64]})
+    for name, tensors, expected in (
+        ("ATST-Frame", atst_file(447), strong.read_text("utf-8").splitlines()),
+        ("AST file", {**form.make_tensors(), **head}, KNOWN),
+        ("AST file", None, [f"class {number}" for number in range(5)]),
+    ):
+        caplog.clear()
+        path, _ = FORMS[name].write(tmp_path, tensors)
+        assert AudioTagger.from_pretrained(path).labels == expected
+        assert bool(caplog.text) == (tensors is None)
 
 
-@pytest.mark.parametrize(
-    "name, config, preprocessor, key",
-    [
-        ("AST folder", {"id2label": {"0": "a"}}, {}, "id2label"),
-        ("AST folder", {"id2label": {**NAMES, "0": 3}}, {}, "id2label"),
-        ("AST folder", {}, {"mean": float("nan")}, "mean"),
-        ("AST folder", {}, {"std": 0}, "std"),
-        ("CED", {}, {"n_fft": 10**9}, "n_fft"),
-        ("CED", {}, {"feature_size": 128}, "feature_size"),
-        ("Dasheng folder", {}, {"center": False}, "center"),
-    ],
-)
-def test_a_faulty_folder_is_refused(tmp_path, name, config, preprocessor, key):
-    path, _ = FORMS[name].write(
-        tmp_path / "source", config=config, preprocessor=preprocessor
-    )
-    with pytest.raises(ValueError, match=key):
-        AudioTagger.from_pretrained(path)
-
-
-def test_a_missing_front_end_is_named(tmp_path):
-    path, _ = FORMS["CED"].write(tmp_path)
-    (path / "preprocessor_config.json").unlink()
-    with pytest.raises(FileNotFoundError, match="preprocessor_config.json"):
-        AudioTagger.from_pretrained(path)
-
-
-def test_import_does_not_overwrite(tmp_path, capsys):
-    source, _ = FORMS["CED"].write(tmp_path / "source")
-    (tmp_path / "notes.txt").write_text("mine")
-    for target in (tmp_path, tmp_path / "notes.txt"):
-        with pytest.raises(SystemExit) as exit:
-            main(["import", str(source), str(target)])
-        assert exit.value.code == 2
-        assert "is not empty" in capsys.readouterr().err
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+def test_short_names_of_audioset_are_completed(tmp_path):
+    form = FORMS["CED"]
+    head = random_tensors({}, {"outputlayer.1": [527, 64]})
+    short = {str(n): name.split(",")[0] for n, name in enumerate(KNOWN)}
+    assert short["506"] == short["507"] == "Inside"
+    for changes, expected in (
+        ({}, KNOWN[506]),
+        ({"3": "Kazoo"}, "Inside (506)"),
+        ({"3": "Inside (506)"}, "Inside (506) (506)"),
+    ):
+        path, _ = form.write(
+            tmp_path / "model",
+            {**form.make_tensors(), **head},
+            {"id2label": {**short, **changes}},
+        )
+        labels = AudioTagger.from_pretrained(path).labels
+        assert labels[506] == expected and len(set(labels)) == 527

@@ -1,4 +1,4 @@
-"""Tests of the number of torch's threads, and of processes and threads.
+"""Tests of threads and processes: results are those of one thread.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -7,121 +7,62 @@ Authors
 import os
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import soundfile as sf
 import torch
+from small_models import RATE, make_tagger
 
-from speechbrain_fftp.inference import AudioTagger, threads
+from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.torch_engine import TorchEngine
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
 
-WAVS = 0.1 * torch.randn(2, 16000, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.fixture
-def two_threads():
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(1)
+WAVS = 0.1 * torch.randn(24, RATE, generator=torch.Generator().manual_seed(0))
+LENS = np.array([1.0, 0.5, 0.7])
 
 
-def seen(tagger, method="tag_batch", wavs=WAVS):
-    """The clips and torch's threads in each call of the encoder, sorted."""
-    found = []
-    encoder = tagger.engine.mods.embedding_model
-    hook = encoder.register_forward_hook(
-        lambda module, inputs, output: found.append(
-            (len(output), torch.get_num_threads())
-        )
+@pytest.fixture(params=["clips", "time steps"])
+def tagger(request, exported):
+    """A model of each kind."""
+    if request.param == "clips":
+        return AudioTagger.from_pretrained(exported[1])
+    torch.manual_seed(0)
+    encoder = ConvNeXt1d(
+        40, 16, 1, FFTPEmbedding(40, 16, 10, 5), 128, pooling="tokens"
     )
-    getattr(tagger, method)(wavs)
-    hook.remove()
-    return sorted(found)
+    return make_tagger(encoder, FrameClassifier(16, 3))
 
 
-@pytest.mark.parametrize("method", ["tag_batch", "encode_batch"])
-def test_small_work_uses_one_thread(exported, two_threads, method):
-    tagger = AudioTagger.from_pretrained(exported[1])
-    assert seen(tagger, method) == [(2, 1)]
-    assert torch.get_num_threads() == 2
-
-
-def test_each_thread_computes_a_part_of_a_batch(
-    exported, two_threads, monkeypatch
-):
-    monkeypatch.setattr(threads, "MIN_PART", 1)
-    tagger = AudioTagger.from_pretrained(exported[1])
-    assert seen(tagger) == [(1, 1), (1, 1)]
-    assert seen(tagger, wavs=WAVS.repeat(2, 1)[:3]) == [(1, 1), (2, 1)]
-    assert seen(tagger, wavs=WAVS[0]) == [(1, 1)]
-    assert torch.get_num_threads() == 2
-
-
-@pytest.mark.parametrize("method", ["tag_batch", "encode_batch"])
-def test_torch_threads_compute_a_long_clip(
-    exported, two_threads, method, monkeypatch
-):
-    monkeypatch.setattr(threads, "MIN_CLIP", 1)
-    tagger = AudioTagger.from_pretrained(exported[1])
-    assert seen(tagger, method, WAVS[:1]) == [(1, 2)]
-    assert torch.get_num_threads() == 2
-
-
-def test_an_explicit_number_is_used(exported, two_threads):
-    for number in (1, 2, 3):
-        tagger = AudioTagger.from_pretrained(exported[1], threads=number)
-        assert seen(tagger, wavs=WAVS[:1]) == [(1, number)]
-        assert torch.get_num_threads() == 2
-    assert seen(tagger) == [(1, 1), (1, 1)]
-    tagger = AudioTagger.from_hparams(str(exported[1]), threads=3)
-    assert seen(tagger, wavs=WAVS[:1]) == [(1, 3)]
-    with pytest.raises(ValueError, match="threads=0"):
-        AudioTagger.from_pretrained(exported[1], threads=0)
-
-
-@pytest.mark.parametrize("lens", [None, np.array([1.0, 0.5, 0.7])])
-def test_parts_have_the_results_of_the_batch(exported, lens):
-    wavs = WAVS.repeat(2, 1)[:3].numpy()
+@pytest.mark.parametrize("lens", [None, LENS])
+def test_parts_of_a_batch_have_its_results(tagger, lens):
+    """Parts of clips of different lengths have other numbers of steps."""
+    engine = tagger.engine
     one, three = (
-        AudioTagger.from_pretrained(exported[1], threads=number).engine
+        TorchEngine(dict(engine.mods), vars(engine.hparams), threads=number)
         for number in (1, 3)
     )
-    expected = one.probabilities(wavs, lens)
+    wavs = WAVS[:3].numpy()
     np.testing.assert_allclose(
-        three.probabilities(wavs, lens), expected, atol=1e-6
+        three.probabilities(wavs, lens),
+        one.probabilities(wavs, lens),
+        atol=1e-6,
     )
-    np.testing.assert_allclose(
-        three.embeddings(wavs), one.embeddings(wavs), atol=1e-5
-    )
+    for found, expected in zip(
+        three.tokens(wavs, lens), one.tokens(wavs, lens), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_the_number_is_restored_after_an_error(exported, two_threads, number):
-    tagger = AudioTagger.from_pretrained(exported[1], threads=number)
-    with pytest.raises(RuntimeError):
-        tagger.tag_batch(WAVS, torch.ones(3))
-    assert torch.get_num_threads() == 2
-
-
-def test_no_more_calls_at_a_time_than_cores(exported, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    tagger = AudioTagger.from_pretrained(exported[1])
-    encoder = tagger.engine.mods.embedding_model
-    running, most = [], []
-
-    def begin(module, inputs):
-        running.append(inputs)
-        most.append(len(running))
-        time.sleep(0.01)  # the others may begin
-
-    encoder.register_forward_pre_hook(begin)
-    encoder.register_forward_hook(lambda *_: running.pop() and None)
-    with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(tagger.tag_batch, [WAVS] * 16))
-    assert max(most) == 2
-    for probs in results:
-        assert torch.allclose(probs, results[0], atol=1e-6)
+def test_threads_that_share_a_tagger_get_the_results_of_one(tagger):
+    expected = [tagger.tag(wav, RATE) for wav in WAVS]
+    assert len({tags[0].probability for tags in expected}) > 20
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda wav: tagger.tag(wav, RATE), WAVS))
+    assert found == expected
 
 
 FORK = """
@@ -152,10 +93,8 @@ sys.exit(code if code is not None else "the child hangs")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_tags(exported, tmp_path):
-    import soundfile as sf
-
     path = tmp_path / "clip.wav"
-    sf.write(path, WAVS.flatten().repeat(12).numpy(), 16000)
+    sf.write(path, WAVS.flatten().numpy(), RATE)
     done = subprocess.run(
         [sys.executable, "-c", FORK, str(exported[1]), str(path)],
         env={**os.environ, "OMP_NUM_THREADS": "2"},

@@ -11,7 +11,6 @@ import pytest
 import soundfile as sf
 import torch
 
-from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.inference.windows import (
     WindowCutter,
     mono_waveform,
@@ -69,17 +68,6 @@ def test_memory_does_not_grow_with_the_length():
     assert peak < 60e6 < 100 * 2**22
 
 
-@pytest.mark.parametrize("rate, channels", [(16000, 1), (44100, 2)])
-def test_blocks_are_the_whole_file(tmp_path, monkeypatch, rate, channels):
-    path = tmp_path / "clip.wav"
-    sf.write(path, noise(3 * rate + 17, channels=channels), rate)
-    [whole] = read_windows(path, RATE, {"all": (10**9, 10**9)})
-    monkeypatch.setattr(audio, "BLOCK_VALUES", 10007)
-    blocks = list(read_blocks(path, RATE))
-    assert len(blocks) > 3
-    np.testing.assert_array_equal(np.concatenate(blocks), whole[1].wavs[0])
-
-
 def test_files_are_mixed_down_and_resampled(tmp_path):
     expected = 0.4 * np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
     for rate in (8000, 44100, 48000):
@@ -111,21 +99,3 @@ def test_arrays_of_all_kinds_are_the_same_waveform(wav):
     found = mono_waveform(wav, RATE, RATE)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, WAV, atol=2**-15)
-
-
-@pytest.mark.parametrize(
-    "wav, rate, message",
-    [
-        (np.zeros(0), RATE, "empty"),
-        (np.zeros((9, 9)), RATE, "shape"),
-        (np.zeros(100), RATE, "25 ms"),
-        (np.zeros(8000, np.int64), RATE, "int64"),
-        (np.full(8000, np.nan), RATE, "finite"),
-        (np.full(8000, 1000.0), RATE, "full scale"),
-        (np.zeros(8000), 0, "sample_rate"),
-        ([0.0] * 8000, RATE, "NumPy"),
-    ],
-)
-def test_unusable_arrays_are_errors(wav, rate, message):
-    with pytest.raises(ValueError, match=message):
-        mono_waveform(wav, rate, RATE)
