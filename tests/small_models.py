@@ -14,7 +14,7 @@ from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.events import step_targets
 from speechbrain_fftp.inference.torch_engine import TorchEngine
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
-from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, step_times
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
@@ -130,7 +130,7 @@ def train_on_tones(seconds=3):
         [tones(seconds, clip, seed) for seed, clip in enumerate(clips)]
     )
     feats, _ = tagger.features(torch.from_numpy(wavs))
-    times = tagger.step_times(wavs.shape[1]).numpy()
+    times = step_times(front_end[0], encoder.embedding, wavs.shape[1]).numpy()
     numbers = {label: number for number, label in enumerate(PITCHES)}
     targets = [
         step_targets(times, [(a, b, numbers[x]) for x, a, b in clip], 3)

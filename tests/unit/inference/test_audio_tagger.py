@@ -121,18 +121,3 @@ def test_onsets_are_unbiased(shares, tmp_path, window, hop):
     for event, (_, start, end) in zip(events, spans):
         assert event.start == pytest.approx(start, abs=hop / 2)
         assert event.end == pytest.approx(end, abs=hop / 2)
-
-
-@pytest.mark.parametrize("start", [0.0, 0.6, 1.4])
-def test_onsets_near_the_ends_of_the_file(shares, tmp_path, start):
-    wav = np.zeros(10000)
-    wav[round(1000 * start) : 4000] = 0.25
-    wav[6000 : 10000 - round(1000 * start)] = 0.75
-    path = write(tmp_path / "a.wav", wav, 1000)
-    first, last = shares.tag_long(path, window=2.0, hop=0.25)
-    assert (first.label, last.label) == ("A", "C")
-    # Events that fill half of the first window are taken to fill all of it
-    expected = start if start > 1.0 else 0.0
-    assert first.start == pytest.approx(expected, abs=0.125)
-    assert last.end == pytest.approx(10 - expected, abs=0.125)
-    assert first.end == pytest.approx(4, abs=0.125)

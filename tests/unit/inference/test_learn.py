@@ -282,32 +282,6 @@ def test_clips_of_eval_are_only_scored(tmp_path, sounds):
     assert right > wrong
 
 
-def test_background_has_fewer_false_alarms(tmp_path, sounds):
-    """A whistle like one of the tones is an alarm unless it is background."""
-    places = tmp_path / "places"
-    places.mkdir()
-    for number in range(2):
-        size = np.arange(20 * RATE)
-        whistle = 0.1 * np.sin(2 * np.pi * 1600 * size / RATE)
-        noise = make_sound("noise", seed=number, seconds=20.0)
-        sf.write(places / f"{number}.wav", whistle + noise, RATE)
-    model = random_tagger("clips")
-    model.learn(sounds, tmp_path / "without")
-    (places / "broken.wav").write_bytes(b"RIFF")
-    report = model.learn(
-        sounds, tmp_path / "with", background=places, max_false_alarms=0
-    )
-    assert list(report["not_read"]) == [f"{places / 'broken.wav'} first half"]
-    assert set(report["false_alarms_per_hour"].values()) == {0.0}
-    found = {}
-    for name in ("without", "with"):
-        tagger = AudioTagger.from_pretrained(tmp_path / name)
-        events = tagger.tag_long(places / "0.wav", threshold="auto")
-        found[name] = sum(event.end - event.start for event in events)
-    assert found["without"] > 5 and found["with"] == 0
-    assert tagger.tag(make_sound("low", seed=70), RATE)[0].label == "low"
-
-
 def test_thresholds_are_raised_as_little_as_needed():
     """Peaks are known: the second highest of an hour may stay."""
     probs = np.zeros((3600, 2), np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
-from small_models import CLIP, RATE, hear_shares, make_tagger
+from small_models import CLIP, RATE, make_tagger
 
 from speechbrain_fftp.inference.live import stream_events
 from speechbrain_fftp.lobes.features import DatasetNormalization
@@ -146,38 +146,3 @@ def test_time_steps_of_a_stream_are_those_of_a_file(frame_levels, size, hop):
         frame_levels, in_blocks(wav, size), hop=hop, context=2.0
     )
     assert assert_same(ended(found), expected) > 15
-
-
-@pytest.fixture(scope="module")
-def levels():
-    return hear_shares(max_frames=400)
-
-
-def test_how_late_events_begin_and_end(levels):
-    """Within a window and a hop."""
-    rng, wav, spans = np.random.default_rng(0), np.zeros(300_000, "f"), []
-    for start in range(3000, 290_000, 9000):
-        start += rng.integers(3000)
-        spans.append((start / 1000, (start + 2500) / 1000))
-        wav[start : start + 2500] = 0.5
-    window, hop, block = 1.0, 0.25, 50
-    position = 0
-
-    def blocks():
-        nonlocal position
-        for position in range(block, len(wav) + 1, block):
-            yield wav[position - block : position]
-
-    begins, ends = [], []
-    for event in stream_events(levels, blocks(), window, hop):
-        if event.end is None:
-            start = spans[len(begins)][0]
-            assert event.start == pytest.approx(start, abs=hop)
-            begins.append(position / 1000 - start)
-        else:
-            start, end = spans[len(ends)]
-            assert event.start == pytest.approx(start, abs=hop / 2)
-            assert event.end == pytest.approx(end, abs=hop / 2)
-            ends.append(position / 1000 - end)
-    assert len(begins) == len(ends) == len(spans)
-    assert max(begins + ends) <= window + hop + block / 1000

@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import itertools
 import threading
 
 import numpy as np
@@ -60,23 +59,3 @@ def test_unreadable_files_are_rows(tagger, clips, tmp_path):
             assert row.error is None and len(row.tags) == 2
         else:
             assert row.tags is None and str(path) in row.error
-
-
-def test_endless_paths_and_closing_early(tagger, clips):
-    taken = []
-
-    def endless():
-        for path in itertools.cycle([clips[3], "missing.wav"]):
-            taken.append(path)
-            yield path
-
-    rows = tagger.tag_files(endless(), num_workers=2)
-    for row in itertools.islice(rows, 100):
-        assert (row.error is None) == (row.file != "missing.wav")
-    assert readers() and len(taken) < 100 + 2 * 32
-    rows.close()
-    assert not readers()
-    with pytest.raises(KeyError):
-        for row in tagger.tag_files(endless(), num_workers=2):
-            raise KeyError(row.file)
-    assert not readers()

@@ -229,7 +229,7 @@ sys.exit(main())
 
 
 def test_the_command_runs_without_torch(exported, tmp_path):
-    """Tags, events, live events and an index of an ONNX model."""
+    """Tags, events and live events of an ONNX model."""
     tagger, model = exported("convnext-frames")
 
     def call(*arguments, sound=None):
@@ -254,7 +254,3 @@ def test_the_command_runs_without_torch(exported, tmp_path):
         "listen", "--raw", 16000, "--window", 1, *end, sound=sound
     ).splitlines()
     assert {json.loads(line)["label"] for line in lines} <= set(LABELS)
-    index = tmp_path / "clips.index"
-    call("index", tmp_path, "--model", model, "--output", index)
-    (place,) = call("find", clip, "--index", index, "--top-k", 1).splitlines()
-    assert place.endswith("clip.wav")

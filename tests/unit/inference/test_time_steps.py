@@ -11,7 +11,7 @@ import torch
 from small_models import RATE, make_tagger, random_sounds, tones, train_on_tones
 
 from speechbrain_fftp.inference.tagger import join_pieces
-from speechbrain_fftp.lobes.features import KaldiFbank, MelDecibels
+from speechbrain_fftp.lobes.features import KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding

@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import tracemalloc
-
 import numpy as np
 import pytest
 import soundfile as sf
@@ -15,7 +13,6 @@ from speechbrain_fftp.inference.windows import (
     WindowCutter,
     mono_waveform,
     read_blocks,
-    read_windows,
 )
 
 RATE = 16000
@@ -51,21 +48,6 @@ def test_windows_do_not_depend_on_blocks(total, size, hop, block):
         np.testing.assert_array_equal(
             samples, wav[start : start + len(samples)]
         )
-
-
-def test_memory_does_not_grow_with_the_length():
-    blocks = [np.zeros(2**20, np.float32)] * 100
-    grids = {"pieces": (160000, 160000), "windows": (32000, 80000)}
-    tracemalloc.start()
-    try:
-        counts = {"pieces": 0, "windows": 0}
-        for name, windows in read_windows(blocks, RATE, grids):
-            counts[name] += len(windows.wavs)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert counts == {"pieces": 656, "windows": 1312}
-    assert peak < 60e6 < 100 * 2**22
 
 
 def test_files_are_mixed_down_and_resampled(tmp_path):
