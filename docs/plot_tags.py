@@ -1,8 +1,7 @@
 """Draws the tags of concatenated clips over time.
 
 Rows: spectrogram with patches; the most probable classes over time, and the
-events of the model's thresholds; for an AST that classifies clips, the frames
-that its embedding attends to.
+events of the model's thresholds.
 
 > python docs/plot_tags.py MODEL_FOLDER docs/tags.png first.flac second.flac
 

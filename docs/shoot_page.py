@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from http.server import ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from speechbrain_fftp.cli.main import main as fftp_tag
-from speechbrain_fftp.cli.serve import HOST, Handler
 from speechbrain_fftp.datasets.demo import CLASSES, SAMPLE_RATE
 
 RUNTIME = Path(__file__).resolve().parents[1] / "node_modules"
@@ -104,13 +103,13 @@ def main(model, folder):
         if fftp_tag(arguments):
             raise SystemExit(1)
         write_clip(clip)
-        handler = functools.partial(Handler, directory=page)
-        server = ThreadingHTTPServer((HOST, 0), handler)
+        handler = functools.partial(SimpleHTTPRequestHandler, directory=page)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         for flag in [*FLAGS.split(), f"--user-data-dir={temporary}/profile"]:
             options.add_argument(flag)
         driver = webdriver.Chrome(options, service)
-        address = f"http://{HOST}:{server.server_port}/"
+        address = f"http://127.0.0.1:{server.server_port}/"
         try:
             for name, width, scheme in PICTURES:
                 picture = Path(folder) / name

@@ -9,16 +9,13 @@ Authors
 import csv
 import json
 import os
-import shutil
 
 import numpy as np
 import pytest
 import soundfile as sf
-import torch
 from data_folders import write_csv
 
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.folder import FILES
 
 HOSTILE_IDS = (
     "../../x",
@@ -128,40 +125,3 @@ def test_odd_rates_and_files_for_a_model(exported, tmp_path):
     for path in (clip, tmp_path / "fifo.wav", tmp_path, "/dev/zero"):
         with pytest.raises(ValueError, match=str(path)):
             tagger.tag_file(path)
-
-
-class Touch:
-    """When it is unpickled, makes a folder."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
-
-
-@pytest.fixture
-def yaml_model(exported, tmp_path):
-    """A copy of a model's folder, without the form that is taken first."""
-    folder = shutil.copytree(exported[1], tmp_path / "model")
-    for name in FILES:
-        (folder / name).unlink()
-    return folder
-
-
-def test_weights_with_code_are_refused(yaml_model, tmp_path):
-    made = tmp_path / "made"
-    torch.save({"weight": Touch(made)}, yaml_model / "embedding_model.ckpt")
-    write_tone(tmp_path / "clip.wav")
-    with pytest.raises(ValueError):
-        AudioTagger.from_hparams(str(yaml_model)).tag_file(
-            tmp_path / "clip.wav"
-        )
-    assert not made.exists()
-
-
-@pytest.mark.parametrize("content", ["{", "- 1", "", "a: *b"])
-def test_garbled_settings(yaml_model, content):
-    (yaml_model / "hyperparams.yaml").write_text(content, "utf-8")
-    with pytest.raises(ValueError, match=str(yaml_model)):
-        AudioTagger.from_hparams(source=str(yaml_model))
