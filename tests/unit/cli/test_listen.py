@@ -24,7 +24,6 @@ from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
 
 ROOT = Path(__file__).resolve().parents[3]
-WINDOWS = ["--window", "0.5", "--hop", "0.1"]
 
 
 def samples(seconds, rate=16000, seed=0):
@@ -48,22 +47,21 @@ def start(*arguments, **options):
 
 
 @pytest.fixture(scope="module")
-def model(exported, tmp_path_factory):
-    """A model whose classes come and go in ``samples``."""
+def options(exported, tmp_path_factory):
+    """Those of a model whose classes come and go in ``samples``."""
     folder = tmp_path_factory.mktemp("listen") / "model"
     shutil.copytree(exported[1], folder)
     blocks = [samples(6) / np.float32(2**15)]
     timeline = AudioTagger.from_pretrained(folder).analyze(blocks, 0.5, 0.1)
-    probs = timeline.probs
-    logits = np.log(probs / (1 - probs))
-    std, mean = logits.std(0), logits.mean(0)
+    logits = np.log(timeline.probs / (1 - timeline.probs))
+    scale = 4 / logits.std(0)
     weights = load_file(folder / "model.safetensors")
-    [weight] = (name for name, x in weights.items() if x.shape == (5, 24))
-    bias = weight.replace("weight", "bias")
-    weights[weight] *= 4 / std[:, None]
-    weights[bias] = (weights[bias] - mean) * 4 / std
+    weights["classifier.1.weight"] *= scale[:, None]
+    weights["classifier.1.bias"] -= logits.mean(0)
+    weights["classifier.1.bias"] *= scale
     save_file(weights, folder / "model.safetensors")
-    return str(folder)
+    options = ["--model", str(folder), "--format", "jsonl"]
+    return [*options, "--window", "0.5", "--hop", "0.1"]
 
 
 def rows(text):
@@ -75,11 +73,10 @@ def ended(found):
     return sorted(found, key=lambda row: (row["start"], row["end"]))
 
 
-def test_a_pipe_has_the_events_of_a_file(model, tmp_path, capsys):
+def test_a_pipe_has_the_events_of_a_file(options, tmp_path, capsys):
     rate = 44100
     path, wav = tmp_path / "a.wav", samples(6, rate)
     sf.write(path, wav, rate)
-    options = ["--model", model, "--format", "jsonl", *WINDOWS]
     process = start("listen", "--raw", str(rate), *options)
     out, err = process.communicate(wav.tobytes(), timeout=120)
     assert process.returncode == 0 and err == b""
@@ -94,9 +91,8 @@ def test_a_pipe_has_the_events_of_a_file(model, tmp_path, capsys):
     assert list(found[0]) == ["start", "end", "label", "probability"]
 
 
-def test_events_are_printed_while_audio_arrives(model, tmp_path):
+def test_events_are_printed_while_audio_arrives(options):
     """And Ctrl+C ends those that have begun."""
-    options = ["--model", model, "--format", "jsonl", *WINDOWS]
     process = start("listen", "--raw", "16000", *options, "--threshold", "0")
     process.stdin.write(samples(3).tobytes())
     process.stdin.flush()
@@ -136,7 +132,7 @@ class Microphone:
         self.thread.join()
 
 
-def test_microphone(model, monkeypatch, tmp_path, capsys):
+def test_microphone(options, monkeypatch, tmp_path, capsys):
     """It is heard until it is unplugged."""
     fake = types.SimpleNamespace(
         InputStream=Microphone,
@@ -145,8 +141,6 @@ def test_microphone(model, monkeypatch, tmp_path, capsys):
     )
     monkeypatch.setitem(sys.modules, "sounddevice", fake)
     sf.write(tmp_path / "a.wav", Microphone.heard, 8000)
-    options = ["--model", model, *WINDOWS]
-    options += ["--format", "jsonl"]
     assert main(["listen", *options, "--microphone", "0"]) == 1
     captured = capsys.readouterr()
     assert "microphone" in captured.err

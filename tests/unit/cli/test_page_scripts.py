@@ -18,8 +18,6 @@ import pytest
 
 from speechbrain_fftp.cli.page import STATIC
 from speechbrain_fftp.inference.events import Event, Timeline
-from speechbrain_fftp.inference.tagger import join_pieces
-from speechbrain_fftp.inference.windows import WindowCutter
 
 LABELS = ["Speech", "Bark, dog", 'A "siren"', "Music", "Rain"]
 
@@ -116,64 +114,3 @@ def test_events_are_those_of_python(node, seed, n_steps):
             )
         n_found += len(found)
     assert n_found > 5
-
-
-@pytest.mark.parametrize("seconds", [0, 0.06, 0.5, 0.75, 2.0, 100.0])
-@pytest.mark.parametrize("n_steps", [1, 2, 90])
-def test_the_moving_average_is_that_of_python(node, seconds, n_steps):
-    timeline = random_timeline(0, n_steps, window=0.0, hop=0.05)
-    code = """
-        const {times, probs, labels} = given.timeline;
-        const {probs: mean, window} = page.smooth(
-            times, Float32Array.from(probs.flat()), labels.length, given.seconds);
-        return {mean: Array.from(mean), window};"""
-    given = {"timeline": as_json(timeline), "seconds": seconds}
-    found = node("events.js", code, given)
-    expected = timeline.smooth(seconds)
-    assert found["window"] == pytest.approx(expected.window, abs=1e-12)
-    np.testing.assert_allclose(
-        found["mean"], expected.probs.ravel(), rtol=0, atol=1e-7
-    )
-
-
-@pytest.mark.parametrize("n_samples", [1, 79, 80, 81, 100, 119, 120, 121, 999])
-def test_windows_are_those_of_python(node, n_samples):
-    cutter = WindowCutter(size=80, hop=20)
-    expected = [start for start, _ in cutter.push(np.zeros(n_samples))]
-    expected.append(cutter.finish()[0])
-    code = "return page.windowStarts(given, 80, 20);"
-    assert node("pieces.js", code, n_samples) == expected
-
-
-def test_pieces_cover_all_and_fade_into_each_other(node):
-    about = {
-        "max_samples": 2000,
-        "min_samples": 250,
-        "steps": {"step_samples": 80},
-    }
-    rng = np.random.default_rng(0)
-    for n_samples in (90, 2000, 2001, 3300, 7777):
-        code = "return page.framePieces(given.n_samples, given);"
-        pieces = node("pieces.js", code, {**about, "n_samples": n_samples})
-        assert pieces[0]["start"] == 0 and pieces[-1]["end"] == n_samples
-        for piece in pieces:
-            assert piece["start"] == 80 * piece["first"]
-            assert piece["end"] - piece["start"] <= 2000
-        for one, other in zip(pieces, pieces[1:]):
-            assert one["end"] - other["start"] >= 250
-        counts = [(p["end"] - p["start"] - 170) // 80 for p in pieces]
-        given = [
-            (piece["first"], rng.random((max(n, 1), 3), np.float32))
-            for piece, n in zip(pieces, counts)
-        ]
-        code = """
-            const pieces = given.map(([first, probs]) =>
-                ({first, probs: Float32Array.from(probs.flat())}));
-            return Array.from(page.joinPieces(pieces, 3));"""
-        texts = [(first, probs.tolist()) for first, probs in given]
-        np.testing.assert_allclose(
-            node("pieces.js", code, texts),
-            join_pieces(given).ravel(),
-            rtol=0,
-            atol=1e-6,
-        )

@@ -4,13 +4,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import csv
 import shutil
 
 import numpy as np
 import pytest
 import soundfile as sf
-import torch
 
 from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.thresholds import (
@@ -30,26 +28,6 @@ def clip(tmp_path):
     noise = 0.2 * np.random.default_rng(0).standard_normal(3 * 16000)
     sf.write(tmp_path / "clip.wav", noise, 16000)
     return tmp_path / "clip.wav"
-
-
-def test_learned_thresholds_read_back_exactly(exported, model):
-    rng = np.random.default_rng(0)
-    labels = exported[0]["labels"]
-    targets = torch.from_numpy(rng.random((50, 5)) < 0.2).float()
-    targets[:, 3] = 0
-    probs = torch.from_numpy(rng.random((50, 5))).float()
-    rows = learn_thresholds(labels, targets, probs)
-    assert [row[0] for row in rows] == labels
-    assert [row[2] for row in rows] == targets.sum(0).tolist()
-    write_thresholds(model, rows)
-    read = AudioTagger.from_pretrained(model).thresholds
-    assert read.tolist() == [row[1] for row in rows]
-    with open(model / "thresholds.csv", encoding="utf-8") as file:
-        written = [float(row["f1"]) for row in csv.DictReader(file)]
-    found = probs.numpy() >= read  # as the tagger decides
-    for f1, true, tags in zip(written, targets.numpy().T > 0, found.T):
-        total = true.sum() + tags.sum()
-        assert f1 == pytest.approx(2 * (true & tags).sum() / total)
 
 
 def test_tagging_with_the_thresholds_of_the_model(model, clip):

@@ -9,11 +9,7 @@ import pytest
 import soundfile as sf
 import torch
 
-from speechbrain_fftp.inference.windows import (
-    WindowCutter,
-    mono_waveform,
-    read_blocks,
-)
+from speechbrain_fftp.inference.windows import mono_waveform, read_blocks
 
 RATE = 16000
 
@@ -21,33 +17,6 @@ RATE = 16000
 def noise(samples, seed=0, channels=None):
     shape = samples if channels is None else (samples, channels)
     return 0.2 * np.random.default_rng(seed).standard_normal(shape)
-
-
-def by_hand(total, size, hop):
-    """Windows from a definition: as long as they fit, and one at the end."""
-    starts = [
-        round(k * hop) for k in range(30) if round(k * hop) + size < total
-    ]
-    return [(x, x + size) for x in starts] + [(max(0, total - size), total)]
-
-
-@pytest.mark.parametrize("total", [1, 8, 9, 21, 24])
-@pytest.mark.parametrize("size, hop", [(8, 4), (8, 8), (5, 2.5), (3, 9)])
-@pytest.mark.parametrize("block", [1, 6])
-def test_windows_do_not_depend_on_blocks(total, size, hop, block):
-    wav = np.arange(total)
-    cutter = WindowCutter(size, hop)
-    found = []
-    for n in range(0, total, block):
-        found += cutter.push(wav[n : n + block])
-    found.append(cutter.finish())
-    assert cutter.end == total
-    spans = [(start, start + len(samples)) for start, samples in found]
-    assert spans == by_hand(total, size, hop)
-    for start, samples in found:
-        np.testing.assert_array_equal(
-            samples, wav[start : start + len(samples)]
-        )
 
 
 def test_files_are_mixed_down_and_resampled(tmp_path):
