@@ -3,7 +3,7 @@
 A folder holds its model twice. ``config.json``, ``model.safetensors`` and
 ``labels.csv``, with ``thresholds.csv`` if learned, are data alone: loading them
 runs no code. ``hyperparams.yaml`` with one .ckpt file per module is what
-SpeechBrain's ``EncoderClassifier.from_hparams`` loads.
+SpeechBrain's ``from_hparams`` loads.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -44,13 +44,10 @@ logger = get_logger(__name__)
 
 FILES = ("config.json", "model.safetensors", "labels.csv")
 REMEDY = "Use a complete inference folder, or export the model again."
-YAML_HINT = (
-    "Its hyperparams.yaml is read by SpeechBrain's "
-    "EncoderClassifier.from_hparams, which can run code."
-)
+YAML_HINT = "Its hyperparams.yaml can run code: only from_hparams reads it."
 
 HEADER = """\
-# Audio tagging model. Load it with AudioTagger.from_pretrained
+# Audio tagging model. Load it with AudioTagger.from_pretrained or from_hparams
 # (speechbrain_fftp.inference), or with EncoderClassifier.from_hparams
 # (speechbrain.inference.classifiers).
 """
@@ -212,14 +209,14 @@ def export_inference(
                 (unfinished / name).unlink(missing_ok=True)
             logger.warning(
                 "Only hyperparams.yaml and its weights are written, which "
-                "EncoderClassifier.from_hparams loads, and no config.json: %s",
+                "AudioTagger.from_hparams loads, and no config.json: %s",
                 error,
             )
     return Path(folder)
 
 
 def _write_yaml_form(folder, recipe, modules, hparams):
-    """Writes the files that ``EncoderClassifier.from_hparams`` loads."""
+    """Writes the files that ``from_hparams`` loads."""
     text = io.StringIO()
     ruamel.yaml.YAML().dump(recipe, text)
     lines = [
