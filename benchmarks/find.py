@@ -43,7 +43,6 @@ def write_index(folder, hours, hop, dim):
     settings = Settings(
         archive=str(folder),
         model=None,
-        stride=None,
         probe=[0.0] * dim,
         window=WINDOW,
         hop=hop,
