@@ -33,8 +33,8 @@ import speechbrain
 from speechbrain.dataio import audio_io
 from speechbrain_fftp.dataio.files import write_json
 from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.scores import tagging_metrics
 from speechbrain_fftp.lobes.features import KaldiFbank
-from speechbrain_fftp.metrics.scores import tagging_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = harness.RESULTS / "audioset_mini.json"

@@ -35,10 +35,10 @@ import numpy as np
 
 from speechbrain_fftp.datasets.demo import EVENTS
 from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.event_metrics import event_counts, mean_f1
 from speechbrain_fftp.inference.event_scores import MEANS, find_events
 from speechbrain_fftp.inference.events import step_targets
 from speechbrain_fftp.inference.thresholds import learn_thresholds
-from speechbrain_fftp.metrics.events import event_counts, mean_f1
 
 WINDOWS = ((1.0, 0.25), (2.0, 0.5))
 MERGE_GAPS = (0.0, 0.5, 1.0, 1.5, 2.0)  # seconds

@@ -23,9 +23,9 @@ from transformers import ASTConfig, ASTForAudioClassification
 from speechbrain_fftp.inference.windows import BATCH_WINDOWS
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.metrics.complexity import count_macs
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.pretrained import load_ast
+from speechbrain_fftp.utils.complexity import count_macs
 
 PEER = "transformers, 1212 patches"
 SQUARE = "AST, 1212 patches"

@@ -34,9 +34,9 @@ from speechbrain_fftp.augment.specmask import SpecMask
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.metrics.complexity import count_macs
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.nnet.selective_scan import INSTALLED, selective_scan
+from speechbrain_fftp.utils.complexity import count_macs
 
 CLASSES, ROUNDS = 527, 5
 MODELS = ("AST", "AuM")

@@ -22,8 +22,8 @@ from transformers import MambaConfig, MambaModel
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.metrics.complexity import count_macs
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.utils.complexity import count_macs
 
 AST_TINY, AUM_TINY = "AST-tiny", "AuM-tiny"
 FLOOR = ("linear layers of AuM-tiny", "exponentials of AuM-tiny")

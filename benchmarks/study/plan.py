@@ -15,10 +15,10 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 import yaml
+from study.comparison import Scores
 from study.folds import FOLDS, SEARCH
 
 from speechbrain_fftp.dataio.files import atomic_path
-from speechbrain_fftp.metrics.comparison import Scores
 
 FIRST_SEED = 1000  # fold 1 has the seed 1001
 ROOT = Path(__file__).resolve().parents[2]

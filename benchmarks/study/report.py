@@ -19,18 +19,18 @@ from pathlib import Path
 import jinja2
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from study.plan import RESULTS, ROOT, Plan, Run  # noqa: E402
-from study.plots import plot_cost, plot_differences  # noqa: E402
-from study.uncertainty import METRICS, t_interval, verdicts  # noqa: E402
-
-from speechbrain_fftp.dataio.files import atomic_path, write_json  # noqa: E402
-from speechbrain_fftp.metrics.comparison import (  # noqa: E402
+from study.comparison import (  # noqa: E402
     Difference,
     bootstrap,
     compare,
     interval,
     mean,
 )
+from study.plan import RESULTS, ROOT, Plan, Run  # noqa: E402
+from study.plots import plot_cost, plot_differences  # noqa: E402
+from study.uncertainty import METRICS, t_interval, verdicts  # noqa: E402
+
+from speechbrain_fftp.dataio.files import atomic_path, write_json  # noqa: E402
 
 PLANS = (
     "speech_commands",

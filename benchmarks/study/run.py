@@ -33,6 +33,7 @@ from filelock import FileLock, Timeout
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from harness import environment, run_recipe  # noqa: E402
+from study.comparison import Scores  # noqa: E402
 from study.folds import groups_of, link_fold, make_fold  # noqa: E402
 from study.models import PEERS, compose, figures, read_yaml  # noqa: E402
 from study.plan import ROOT, Plan  # noqa: E402
@@ -42,7 +43,6 @@ from speechbrain_fftp.dataio.files import write_json  # noqa: E402
 from speechbrain_fftp.datasets.speech_commands.lists import (  # noqa: E402
     SILENCE,
 )
-from speechbrain_fftp.metrics.comparison import Scores  # noqa: E402
 
 CODE = (
     "speechbrain_fftp",

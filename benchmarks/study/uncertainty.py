@@ -7,9 +7,9 @@ Authors
 import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
+from study.comparison import accuracy, mean_precision
 
-from speechbrain_fftp.metrics.comparison import accuracy, mean_precision
-from speechbrain_fftp.metrics.events import mean_f1
+from speechbrain_fftp.inference.event_metrics import mean_f1
 
 
 def event_f1(scores, weights):

@@ -19,7 +19,7 @@ def scripts(monkeypatch):
 
 def make_scores(hits, groups):
     """``Scores`` of two classes that are right where ``hits`` says so."""
-    from speechbrain_fftp.metrics.comparison import Scores
+    from study.comparison import Scores
 
     hits = np.asarray(hits, bool)
     targets = np.tile([True, False], (len(hits), 1))
@@ -34,7 +34,7 @@ def make_scores(hits, groups):
 
 def make_tags(rng, clips=60, classes=5):
     """``Scores`` of clips with several labels; no clip has the last one."""
-    from speechbrain_fftp.metrics.comparison import Scores
+    from study.comparison import Scores
 
     targets = rng.uniform(size=(clips, classes)) < 0.3
     targets[:, -1] = False
@@ -51,7 +51,7 @@ def sklearn_precision(targets, probs):
 
 
 def test_mean_precision_is_that_of_sklearn():
-    from speechbrain_fftp.metrics.comparison import mean_precision
+    from study.comparison import mean_precision
 
     for seed in range(5):
         rng = np.random.default_rng(seed)
@@ -72,7 +72,7 @@ def test_mean_precision_is_that_of_sklearn():
 
 
 def test_standard_error_is_that_of_a_ratio_of_sums():
-    from speechbrain_fftp.metrics.comparison import accuracy, bootstrap
+    from study.comparison import accuracy, bootstrap
 
     rng = np.random.default_rng(0)
     sizes = rng.integers(1, 20, 80)
@@ -106,12 +106,7 @@ def simulate(rng, effect=0.0, folds=5, of_fold=0.03, of_group=0.12):
 
 
 def test_intervals_cover_the_difference_of_simulated_studies():
-    from speechbrain_fftp.metrics.comparison import (
-        accuracy,
-        bootstrap,
-        interval,
-        mean,
-    )
+    from study.comparison import accuracy, bootstrap, interval, mean
 
     rng = np.random.default_rng(0)
     covered = []
@@ -125,9 +120,8 @@ def test_intervals_cover_the_difference_of_simulated_studies():
 
 
 def test_verdicts_are_holms():
+    from study.comparison import Difference
     from study.uncertainty import verdicts
-
-    from speechbrain_fftp.metrics.comparison import Difference
 
     def difference(p, value=2.0, half=3.0):
         return Difference(value, value - half, value + half, p)

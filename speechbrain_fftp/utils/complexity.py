@@ -20,7 +20,7 @@ from speechbrain_fftp.nnet.mamba import Mamba
 
 
 class Macs(NamedTuple):
-    """Both counts of multiply-accumulates, which can be added up.
+    """Both counts of multiply-accumulates.
 
     Arguments
     ---------
@@ -28,23 +28,13 @@ class Macs(NamedTuple):
         Those of linear and convolutional layers.
     total : int
         These, and those of attention and of Mamba's scans.
-
-    Example
-    -------
-    >>> Macs(1, 2) + Macs(3, 4)
-    Macs(linear_conv=4, total=6)
     """
 
     linear_conv: int
     total: int
 
-    def __add__(self, other):
-        return Macs(
-            self.linear_conv + other.linear_conv, self.total + other.total
-        )
 
-
-def count_macs(module: torch.nn.Module, *inputs) -> Macs:
+def count_macs(module, *inputs):
     """Counts the multiply-accumulates of a forward pass, summed over the batch.
 
     Arguments
@@ -69,7 +59,7 @@ def count_macs(module: torch.nn.Module, *inputs) -> Macs:
     counter = FlopCounterMode(
         display=False, custom_mapping={cpu_attention: _cpu_attention_flops}
     )
-    linear_conv = attention = scans = 0
+    scans = 0
 
     def count_scans(layer, args, output):
         """Adds the scans of a Mamba layer."""
@@ -85,6 +75,7 @@ def count_macs(module: torch.nn.Module, *inputs) -> Macs:
         copies = [x.clone() if torch.is_tensor(x) else x for x in inputs]
         with register_module_forward_hook(count_scans), counter:
             module(*copies)
+    linear_conv = attention = 0
     for operation, flops in counter.get_flop_counts()["Global"].items():
         name = str(operation)
         if "scaled_dot_product" in name:
