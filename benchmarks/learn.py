@@ -3,7 +3,7 @@
 Five classes of 20 clips of noise, which no model could learn, and encoders of
 random weights: a ConvNeXt1d of the demo's size that classifies time steps, and
 CED-tiny. The second time, the tokens of the clips are known.
-Writes benchmarks/results/learn.json and .md.
+Writes benchmarks/results/learn.json.
 
 > python benchmarks/learn.py
 

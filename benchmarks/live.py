@@ -2,7 +2,7 @@
 
 A stream of clips of 4 to 10 s, mixed from two to four sounds at known times: the
 position of the stream when an event of a sound's label is printed, relative to
-when the sound begins and ends. Writes benchmarks/results/live.json and .md.
+when the sound begins and ends. Writes benchmarks/results/live.json.
 
 > python benchmarks/live.py STEPS/inference CLIPS/inference
 

@@ -2,7 +2,7 @@
 
 AST-base with random weights, read from one folder by both: a clip of 1024
 frames must give the same probabilities. Beside it, a CED-tiny with random
-weights. Writes benchmarks/results/published.json and .md.
+weights. Writes benchmarks/results/published.json.
 
 > python benchmarks/published.py
 

@@ -1,4 +1,4 @@
-"""Intervals of scores and of their differences: a paired bootstrap.
+"""Statistics of the study: scores, intervals of differences, and findings.
 
 A group is what clips have in common that a new data set would not share: the
 speaker, or the recording. All runs of a fold score the same clips, so that
@@ -12,9 +12,11 @@ Authors
 """
 
 import functools
-from typing import Callable, List, NamedTuple, Sequence, Tuple
+from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 REPLICATES = 10000
 
@@ -32,7 +34,7 @@ class Scores(NamedTuple):
     probs: np.ndarray
 
 
-def accuracy(scores: Scores, weights: np.ndarray) -> np.ndarray:
+def accuracy(scores, weights):
     """Share of clips whose class is the most probable one ``[replicates]``.
 
     ``weights`` say how often each clip counts ``[replicates, clips]``.
@@ -41,7 +43,7 @@ def accuracy(scores: Scores, weights: np.ndarray) -> np.ndarray:
     return weights @ hits / weights.sum(1)
 
 
-def mean_precision(scores: Scores, weights: np.ndarray) -> np.ndarray:
+def mean_precision(scores, weights):
     """Mean average precision; arguments and result as in ``accuracy``.
 
     Of the classes that some, but not all of the counted clips have. As in
@@ -66,13 +68,27 @@ def mean_precision(scores: Scores, weights: np.ndarray) -> np.ndarray:
     return np.nanmean(found, axis=0)
 
 
+def event_f1(scores, weights):
+    """Mean F1 of events; arguments and result as in ``accuracy``.
+
+    The targets are counts of true events ``[clips, C]``, the probabilities
+    those of events found where they are, and of all that are found
+    ``[clips, 2 * C]``.
+    """
+    hits, found = np.split(weights @ scores.probs, 2, 1)
+    true = weights @ scores.targets
+    return (2 * hits / np.maximum(true + found, 1)).mean(-1)
+
+
+METRICS = {
+    "accuracy": accuracy,
+    "mAP": mean_precision,
+    "event_F1": event_f1,
+}
+
+
 @functools.lru_cache(maxsize=4)
-def draw(
-    groups: tuple,
-    same_clips: bool,
-    replicates: int = REPLICATES,
-    seed: int = 0,
-) -> Tuple[np.ndarray, List[np.ndarray]]:
+def draw(groups, same_clips, replicates=REPLICATES, seed=0):
     """Draws folds, and in each of them groups, with replacement.
 
     ``groups`` holds, for each fold, a tuple with the group of each clip;
@@ -99,9 +115,7 @@ def draw(
     return drawn, weights
 
 
-def bootstrap(
-    folds: List[List[Scores]], metric: Callable, **options
-) -> np.ndarray:
+def bootstrap(folds, metric, **options):
     """The metric's means over drawn folds and groups ``[replicates, runs]``.
 
     ``folds`` holds, for each fold, the ``Scores`` of the runs that are
@@ -142,7 +156,7 @@ class Difference(NamedTuple):
         return f"{self.value:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
 
 
-def mean(folds: List[List[Scores]], metric: Callable) -> np.ndarray:
+def mean(folds, metric):
     """Means over folds of each run's metric in percent ``[runs]``."""
     values = [
         [metric(run, np.ones((1, len(run.groups))))[0] for run in runs]
@@ -151,19 +165,43 @@ def mean(folds: List[List[Scores]], metric: Callable) -> np.ndarray:
     return 100 * np.mean(values, axis=0)
 
 
-def interval(draws: np.ndarray) -> Tuple[float, float]:
+def interval(draws):
     """The 95 % interval of bootstrapped values."""
     return tuple(np.quantile(draws, (0.025, 0.975)).tolist())
 
 
-def compare(
-    folds: List[List[Scores]],
-    metric: Callable,
-    signs: Sequence[int] = (1, -1),
-) -> Difference:
+def compare(folds, metric, signs=(1, -1)):
     """The ``Difference`` of the runs of each fold, with these signs."""
     draws = 100 * bootstrap(folds, metric) @ signs
     value = float(mean(folds, metric) @ signs)
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
     p = min(1.0, 2 * (tail + 1) / (len(draws) + 1))
     return Difference(value, *interval(draws), float(p))
+
+
+def t_interval(values):
+    """The 95 % t interval of the mean of one value per fold; None for one."""
+    if len(values) < 2:
+        return None
+    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
+    return float(np.mean(values) - half), float(np.mean(values) + half)
+
+
+def verdicts(differences, margin):
+    """Says what each difference, of all declared together, shows.
+
+    Returns p-values with Holm's correction, and ``higher``, ``lower``, ``equal
+    within`` the margin in points, or ``unresolved``.
+    """
+    if not differences:
+        return []
+    corrected = multipletests([d.p for d in differences], method="holm")[1]
+    found = []
+    for difference, p in zip(differences, corrected.tolist()):
+        word = "unresolved"
+        if p < 0.05:
+            word = "higher" if difference.value > 0 else "lower"
+        elif -margin < difference.low and difference.high < margin:
+            word = f"equal within {margin:g}"
+        found.append((p, word))
+    return found
