@@ -25,7 +25,7 @@ from speechbrain_fftp.pretrained import load_ast
 PEER = "transformers, 1212 patches"
 SQUARE = "AST, 1212 patches"
 FFTP = "AST-FFTP, 96 patches"
-BF16, COMPILED = ", bfloat16", ", torch.compile"
+COMPILED = ", torch.compile"
 
 
 def make_models(smoke):
@@ -48,12 +48,6 @@ def make_models(smoke):
     return peer, encoder.eval(), head, fftp.eval()
 
 
-def in_bfloat16(function, *inputs):
-    """Calls a function under autocast."""
-    with torch.autocast("cpu", torch.bfloat16):
-        return function(*inputs)
-
-
 def ast_rows(models, batch, compiled, args):
     """Rows of one batch size, and speeds relative to the peer by name."""
     peer, encoder, head, fftp = models
@@ -62,9 +56,7 @@ def ast_rows(models, batch, compiled, args):
     cases = {
         PEER: lambda: peer(square).logits,
         SQUARE: lambda: head(encoder(square))[:, 0],
-        SQUARE + BF16: functools.partial(in_bfloat16, encoder, square),
         FFTP: functools.partial(fftp, feats),
-        FFTP + BF16: functools.partial(in_bfloat16, fftp, feats),
     }
     if compiled is not None:
         compiled(feats)  # takes a minute
@@ -113,9 +105,7 @@ def main():
         rows, one = ast_rows(models, 1, compiled, args)
         more, eight = ast_rows(models, 8, None, args)
     about = harness.environment("cpu", ("transformers",))
-    note = (
-        "Median (quartiles, rounds), float32 unless noted, measured in turns. "
-    )
+    note = "Median (quartiles, rounds), float32, measured in turns. "
     sections = {
         "AST-base": (note + args.note, rows + more),
         "Targets": ("", targets(one, eight)),

@@ -33,7 +33,7 @@ class MobileNet(torch.nn.Module):
         name = "mobilenetv3_large_100"
         self.model = timm.create_model(name, in_chans=1, num_classes=CLASSES)
 
-    def forward(self, feats, wav_lens=None):
+    def forward(self, feats, lengths=None):
         """Maps features ``[B, T, F]`` to logits ``[B, 1, C]``."""
         return self.model(feats.unsqueeze(1)).unsqueeze(1)
 

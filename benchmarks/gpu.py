@@ -305,7 +305,8 @@ def main():
                 case, functools.partial(function, log, *values, *more), **about
             )
 
-    tokens = TOKENS[:1] if args.smoke else TOKENS
+    # On CPUs with AMX, bfloat16 convolutions of wider patches take 84 GB
+    tokens = (991,) if args.smoke else TOKENS
     batches = (1, 2) if args.smoke else (1, 32)
     lengths = (8,) if args.smoke else (98, 198, 1213)
     backends = ("torch",) if args.smoke else ("triton", "torch")

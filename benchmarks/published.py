@@ -17,7 +17,7 @@ from pathlib import Path
 import harness
 import soundfile as sf
 import torch
-from encoder import RATE, make_models
+from encoder import make_models
 from random_models import make_tagger, read_wav
 from transformers import ASTFeatureExtractor
 
@@ -25,6 +25,9 @@ from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.lobes.features import DatasetNormalization
 from speechbrain_fftp.pretrained.ced import make_ced
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
+
+
+RATE = 16000
 
 
 def main():
