@@ -20,15 +20,12 @@ import harness
 import numpy as np
 import soundfile as sf
 import torch
-from random_models import make_tagger
+from random_models import make_ced_tagger, make_tagger
 
 from speechbrain_fftp.inference.folder import write_folder
 from speechbrain_fftp.inference.onnx import export_onnx
-from speechbrain_fftp.lobes.features import DatasetNormalization
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
-from speechbrain_fftp.pretrained.ced import make_ced
-from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
 DEMO, TINY = "ConvNeXt1d of the demo's size", "CED-tiny"
 GOALS = {DEMO: 0.5, TINY: 0.6}  # seconds
@@ -54,12 +51,7 @@ def make_models():
             embedding_model=ConvNeXt1d(128, 96, 4, embedding=embedding).eval(),
             classifier=torch.nn.Linear(96, 527),
         ),
-        TINY: make_tagger(
-            "AST-tiny",
-            compute_features=MelDecibels(),
-            mean_var_norm=DatasetNormalization(0.0, 0.5),
-            embedding_model=make_ced().eval(),
-        ),
+        TINY: make_ced_tagger(),
     }
 
 

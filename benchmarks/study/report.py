@@ -19,7 +19,7 @@ from pathlib import Path
 import jinja2
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from study.comparison import (  # noqa: E402  # noqa: E402
+from study.comparison import (  # noqa: E402
     METRICS,
     Difference,
     bootstrap,

@@ -17,7 +17,6 @@ Authors
 """
 
 import argparse
-import csv
 import hashlib
 import json
 import os
@@ -177,8 +176,6 @@ class Study:
         """What a stored row says of a finished run, except for its times."""
         plan, row = self.plan, run.row
         metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
-        with open(folder / "history.csv", newline="", encoding="utf-8") as file:
-            history = list(csv.DictReader(file))
         weights = np.ones((1, len(scores.groups)))
         size = figures(row, plan)
         epochs = row.options["number_of_epochs"]
@@ -191,7 +188,6 @@ class Study:
             "seed": run.seed,
             "value": float(METRICS[plan.metric](scores, weights)[0]),
             "valid": metrics[f"valid_{plan.metric}"],
-            "curve": [float(x[f"valid_{plan.metric}"]) for x in history],
             "averaged_epochs": metrics["averaged_epochs"],
             "epochs": metrics["epochs"],
             "training_macs": 3 * size["macs"] * len(clips["train"]) * epochs,
