@@ -1,10 +1,9 @@
 """Trains the AudioSet recipe from scratch on a few hundred clips.
 
-Runs the recipe once per seed on a small data folder in AudioSet's format, and
-scores the models in float32 and in bfloat16. The baseline
-is a logistic regression on the mean and standard deviation of each clip's
-log-mel bands, with the same splits. Adds a row to
-benchmarks/results/audioset_mini.json and .md; other options are the recipe's.
+Runs the recipe once per seed on a small data folder in AudioSet's format. The
+baseline is a logistic regression on the mean and standard deviation of each
+clip's log-mel bands, with the same splits. Adds a row to
+benchmarks/results/audioset_mini.json; other options are the recipe's.
 
 > python benchmarks/audioset_mini.py DATA_FOLDER
 > python benchmarks/audioset_mini.py DATA_FOLDER --hparams hparams/convnext_fftp.yaml --seeds 1
@@ -16,7 +15,6 @@ Authors
 import argparse
 import csv
 import json
-import platform
 import statistics
 import tempfile
 from pathlib import Path
@@ -29,15 +27,13 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import speechbrain
 from speechbrain.dataio import audio_io
-from speechbrain_fftp.dataio.files import write_json
-from speechbrain_fftp.inference import AudioTagger
+from speechbrain_fftp.inference.scores import tagging_metrics
 from speechbrain_fftp.lobes.features import KaldiFbank
-from speechbrain_fftp.metrics.scores import tagging_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = harness.RESULTS / "audioset_mini.json"
+TITLE = "300 instruments"
 # Sizes and lengths for a few hundred clips on a CPU.
 OPTIONS = (
     "--embed_dim=192 --depth=6 --number_of_epochs=40 --batch_size=8 "
@@ -62,13 +58,11 @@ def train(hparams, data_folder, seed, prepared_folder, options):
         if status:
             raise SystemExit(f"audioset_mini: the recipe failed with {status}")
         metrics = json.loads((Path(folder) / "metrics.json").read_text())
-        precisions = score_precisions(f"{folder}/inference", prepared_folder)
     return {
         "mAP": metrics["mAP"],
         "AUC": metrics["AUC"],
         "classes": metrics["num_classes_scored"],
-        "mAP_by_precision": precisions,
-        "seconds": 60 * minutes,
+        "minutes": minutes,
         "cpu_minutes": cpu_minutes,
     }
 
@@ -81,25 +75,6 @@ def read_clips(split, prepared_folder, labels):
             names = row["labels"].split(";")
             wav = audio_io.load(path)[0]
             yield wav, [label in names for label in labels]
-
-
-def score_precisions(model, prepared_folder):
-    """mAP of an exported model on the evaluation split, by precision."""
-    tagger = AudioTagger.from_pretrained(model)
-    bfloat16 = AudioTagger.from_pretrained(model, precision="bf16")
-    taggers = {"float32": tagger, "bfloat16": bfloat16}
-    probs = {name: [] for name in taggers}
-    targets = []
-    for wav, target in read_clips("eval", prepared_folder, tagger.labels):
-        targets.append(target)
-        for name in taggers:
-            found = taggers[name].tag_batch(wav)[0]
-            probs[name].append(found.float().numpy())
-    targets = np.array(targets, dtype=int)
-    return {
-        name: tagging_metrics(targets, np.stack(found))["mAP"]
-        for name, found in probs.items()
-    }
 
 
 def statistics_of(split, prepared_folder, labels):
@@ -137,51 +112,31 @@ def main():
     args, options = parser.parse_known_args()
     data_folder = args.data_folder.resolve()
 
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared"
-        runs = {
-            seed: train(args.hparams, data_folder, seed, prepared, options)
+        runs = [
+            train(args.hparams, data_folder, seed, prepared, options)
             for seed in args.seeds
-        }
+        ]
         baseline = logistic_regression(prepared)
-    key = " ".join([Path(args.hparams).stem, *options])
-    results[key] = {
-        "options": " ".join(all_options(options)),
-        "runs": runs,
-        "logistic_regression_mAP": baseline,
-        "machine": f"{torch.get_num_threads()} CPU threads, "
-        f"{platform.machine()}",
-        "versions": f"torch {torch.__version__}, "
-        f"speechbrain {speechbrain.__version__}",
+    scores = [run["mAP"] for run in runs]
+    row = {
+        "run": " ".join([Path(args.hparams).stem, *options]),
+        "seeds": len(runs),
+        "eval mAP, mean": f"{statistics.mean(scores):.3f}",
+        "each seed": ", ".join(f"{score:.3f}" for score in scores),
+        "CPU minutes per run": "at most "
+        f"{max(run['cpu_minutes'] for run in runs):.1f}",
+        "logistic regression": f"{baseline:.3f}",
+        "runs": harness.numbered(runs),
     }
-    write_json(RESULTS, results)
-    RESULTS.with_suffix(".md").write_text(table(results), encoding="utf-8")
-    print(table(results))
-
-
-def table(results):
-    """Formats the results as Markdown."""
-    lines = [
-        "| run | seeds | eval mAP (mean) | each seed | in bfloat16 | "
-        "CPU minutes per run | logistic regression |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for key, result in results.items():
-        runs = list(result["runs"].values())
-        mean = statistics.mean(run["mAP"] for run in runs)
-        each = ", ".join(f"{run['mAP']:.3f}" for run in runs)
-        bfloat16 = ", ".join(
-            f"{run['mAP_by_precision']['bfloat16']:.3f}" for run in runs
-        )
-        minutes = max(run["cpu_minutes"] for run in runs)
-        lines.append(
-            f"| {key} | {len(runs)} | {mean:.3f} | {each} | "
-            f"{bfloat16} | "
-            f"at most {minutes:.1f} | "
-            f"{result['logistic_regression_mAP']:.3f} |"
-        )
-    return "\n".join(lines) + "\n"
+    rows = []
+    if RESULTS.exists():  # other models, and other options
+        rows = json.loads(RESULTS.read_text("utf-8"))[TITLE]["rows"]
+    rows = [x for x in rows if x["run"] != row["run"]] + [row]
+    note = f"Options of all runs: {' '.join(OPTIONS)}."
+    about = harness.environment("cpu", ("speechbrain",))
+    harness.write_results("audioset_mini", about, {TITLE: (note, rows)})
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 A batch of 64 clips of 1000 frames and 128 bins, with the masks of AST's
 training: time masks of up to 192 frames, frequency masks of up to 48 bins. Also
 measures its share of a training step. Writes
-benchmarks/results/augmentation.json and .md.
+benchmarks/results/augmentation.json.
 
 > python benchmarks/augmentation.py
 

@@ -22,7 +22,7 @@ Beside that, whether it carries over: instruments (../shared/data/audioset_mini,
 four words by an encoder of instruments, against a.
 
 Runs that are complete in FOLDER are not repeated.
-Writes benchmarks/results/few_clips.json and .md.
+Writes benchmarks/results/few_clips.json.
 
 > python benchmarks/few_clips.py ../shared/data FOLDER
 

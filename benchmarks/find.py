@@ -6,7 +6,7 @@ computes the embedding of the example. Memory is what a query allocates; pages o
 the index that are mapped come on top, and can be dropped at any time.
 With a model and a folder in the form of shared/data/audioset_mini, precision at 10
 is measured as well: how many of the ten best clips are of the example's class.
-Writes benchmarks/results/find.json and .md.
+Writes benchmarks/results/find.json.
 
 > python benchmarks/find.py [--data FOLDER --model MODEL]
 

@@ -1,6 +1,6 @@
 """Compares KaldiFbank with torchaudio's Kaldi filterbanks on a CPU.
 
-32 clips of 10 s, 128 bins. Writes benchmarks/results/front_end.json and .md.
+32 clips of 10 s, 128 bins. Writes benchmarks/results/front_end.json.
 
 > python benchmarks/front_end.py
 

@@ -6,6 +6,7 @@ Authors
 
 import argparse
 import importlib.metadata
+import json
 import math
 import platform
 import resource
@@ -24,7 +25,6 @@ from speechbrain_fftp.dataio.files import atomic_path, write_json
 
 RESULTS = Path(__file__).resolve().parent / "results"
 ROUND_SECONDS = 0.5
-NOT_MEASURED = ("", [{"result": "not yet measured"}])
 
 
 def read_options(description, rounds, **others):
@@ -208,7 +208,7 @@ def markdown(sections):
     for title, section in sections.items():
         facts = section["environment"].items()
         facts = ", ".join(f"{name} {value}" for name, value in facts)
-        texts = (f"## {title}", section["note"].strip(), facts)
+        texts = (f"### {title}", section["note"].strip(), facts)
         lines += [f"{text}\n" for text in texts if text]
         first = section["rows"][0]
         names = [n for n in first if not isinstance(first[n], dict)]
@@ -219,7 +219,7 @@ def markdown(sections):
 
 
 def write_results(name, about, sections):
-    """Writes ``benchmarks/results/NAME.json`` and ``NAME.md``; prints the same.
+    """Writes ``benchmarks/results/NAME.json``, and the page of all results.
 
     ``sections`` has, by title, a note and rows: dicts with the same keys, whose
     values are only in the JSON file if they are dicts.
@@ -230,6 +230,15 @@ def write_results(name, about, sections):
     }
     RESULTS.mkdir(exist_ok=True)
     write_json(RESULTS / f"{name}.json", sections)
-    with atomic_path(RESULTS / f"{name}.md") as path:
-        Path(path).write_text(markdown(sections), encoding="utf-8")
+    with atomic_path(RESULTS / "README.md") as path:
+        Path(path).write_text(page_of(RESULTS), encoding="utf-8")
     print(markdown(sections))
+
+
+def page_of(folder):
+    """The page of all results in a folder."""
+    parts = ["# Results", ""]
+    for path in sorted(folder.glob("*.json")):
+        sections = json.loads(path.read_text("utf-8"))
+        parts += [f"## {path.stem}", "", markdown(sections)]
+    return "\n".join(parts).rstrip() + "\n"

@@ -3,7 +3,7 @@
 Five classes of 20 clips of noise, which no model could learn, and encoders of
 random weights: a ConvNeXt1d of the demo's size that classifies time steps, and
 CED-tiny. The second time, the tokens of the clips are known.
-Writes benchmarks/results/learn.json and .md.
+Writes benchmarks/results/learn.json.
 
 > python benchmarks/learn.py
 
@@ -21,14 +21,11 @@ import harness
 import numpy as np
 import soundfile as sf
 import torch
-from random_models import make_tagger
+from random_models import make_ced_tagger, make_tagger
 
-from speechbrain_fftp.lobes.features import DatasetNormalization
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
-from speechbrain_fftp.pretrained.ced import make_ced
-from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
 CLASSES, CLIPS = 5, 20
 GOAL = 10  # seconds
@@ -46,12 +43,7 @@ def make_models():
             embedding_model=encoder.eval(),
             classifier=FrameClassifier(96, 527).eval(),
         ),
-        TINY: make_tagger(
-            "AST-tiny",
-            compute_features=MelDecibels(),
-            mean_var_norm=DatasetNormalization(0.0, 0.5),
-            embedding_model=make_ced().eval(),
-        ),
+        TINY: make_ced_tagger(),
     }
 
 

@@ -2,7 +2,7 @@
 
 AST-base with random weights, read from one folder by both: a clip of 1024
 frames must give the same probabilities. Beside it, a CED-tiny with random
-weights. Writes benchmarks/results/published.json and .md.
+weights. Writes benchmarks/results/published.json.
 
 > python benchmarks/published.py
 
@@ -17,14 +17,13 @@ from pathlib import Path
 import harness
 import soundfile as sf
 import torch
-from encoder import RATE, make_models
-from random_models import make_tagger, read_wav
+from encoder import make_models
+from random_models import make_ced_tagger, read_wav
 from transformers import ASTFeatureExtractor
 
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.lobes.features import DatasetNormalization
-from speechbrain_fftp.pretrained.ced import make_ced
-from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
+
+RATE = 16000
 
 
 def main():
@@ -33,12 +32,7 @@ def main():
     peer, *_ = make_models(args.smoke)
     torch.nn.init.normal_(peer.classifier.dense.weight, std=0.1)  # clips differ
     extractor = ASTFeatureExtractor()
-    ced = make_tagger(
-        "AST-tiny",
-        compute_features=MelDecibels(),
-        mean_var_norm=DatasetNormalization(0.0, 0.5),
-        embedding_model=make_ced().eval(),  # of tiny size
-    )
+    ced = make_ced_tagger()
 
     @torch.inference_mode()
     def by_peer(path):

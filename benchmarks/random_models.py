@@ -12,6 +12,8 @@ from speechbrain_fftp.inference.torch_engine import TorchEngine
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.pretrained.ced import make_ced
+from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
 CLASSES = 527
 # Width, depth, heads.
@@ -52,6 +54,16 @@ def make_tagger(size, **modules):
     modules = {**make_modules(size), **modules}
     threads = torch.get_num_threads()
     return AudioTagger(TorchEngine(modules, hparams, threads=threads))
+
+
+def make_ced_tagger():
+    """A CED-tiny with random weights."""
+    return make_tagger(
+        "AST-tiny",
+        compute_features=MelDecibels(),
+        mean_var_norm=DatasetNormalization(0.0, 0.5),
+        embedding_model=make_ced().eval(),
+    )
 
 
 def read_wav(path):

@@ -1,8 +1,7 @@
 """Compares time and memory of the selective scan with other implementations.
 
-On a CPU: the published step-by-step formulation, mambapy's parallel scan and
-transformers' MambaModel, and the batch-1 latency of AuM-base's scan. Writes
-benchmarks/results/selective_scan.json and .md. Takes about ten minutes, most of
+On a CPU: the published step-by-step formulation and mambapy's parallel scan.
+Writes benchmarks/results/selective_scan.json. Takes about ten minutes, most of
 it for the reference's backward pass.
 
 > pip install -c constraints.txt -e ".[bench]"
@@ -19,7 +18,6 @@ import harness
 import torch
 from torch.nn.functional import silu, softplus
 
-from speechbrain_fftp.nnet.mamba import Mamba
 from speechbrain_fftp.nnet.selective_scan import selective_scan
 
 PASSES = ("forward", "forward and backward")
@@ -86,7 +84,6 @@ CANDIDATES = {
     "reference, on views": (reference, "view"),
     "mambapy": (mambapy, "as created"),
     "ours": (ours, "view"),
-    "ours, on contiguous tensors": (ours, "transposed"),
 }
 
 
@@ -153,58 +150,6 @@ def scan_rows(size, backward, targets, rounds):
     return time_rows(case, steps, targets, rounds)
 
 
-class Stack(torch.nn.Module):
-    """transformers' MambaModel with its weights in our layers."""
-
-    def __init__(self, peer):
-        super().__init__()
-        width = peer.config.hidden_size
-        self.layers = torch.nn.ModuleList()
-        for block in peer.layers:
-            norm = torch.nn.RMSNorm(width, eps=block.norm.variance_epsilon)
-            norm.load_state_dict(block.norm.state_dict())
-            layer = Mamba(width, bidirectional=False, backend="torch")
-            layer.load_state_dict(block.mixer.state_dict())
-            self.layers.append(torch.nn.Sequential(norm, layer))
-        self.norm = torch.nn.RMSNorm(width, eps=peer.norm_f.variance_epsilon)
-        self.norm.load_state_dict(peer.norm_f.state_dict())
-
-    def forward(self, x):
-        """Runs the layers and the norm on `[B, L, D]`."""
-        for layer in self.layers:
-            x = x + layer(x)
-        return self.norm(x)
-
-
-def model_rows(length, rounds):
-    """transformers' MambaModel against ours, with the same weights."""
-    from transformers import MambaConfig, MambaModel
-
-    config = {"hidden_size": 192, "num_hidden_layers": 4, "vocab_size": 8}
-    first, second = (
-        MambaModel(MambaConfig(**config, use_mambapy=choice)).eval()
-        for choice in (False, True)
-    )
-    second.load_state_dict(first.state_dict())
-    peers = {"transformers": first, "transformers, use_mambapy": second}
-    stack = Stack(first)
-    x = torch.randn(4, length, 192, generator=torch.manual_seed(0))
-
-    def run(name):
-        with torch.no_grad():
-            if name == "ours":
-                return [stack(x)]
-            out = peers[name](inputs_embeds=x, use_cache=False)
-            return [out.last_hidden_state]
-
-    candidates = {n: functools.partial(run, n) for n in (*peers, "ours")}
-    harness.check_same(
-        {n: step() for n, step in candidates.items()}, tolerance=1e-3
-    )
-    case = f"4 blocks of width 192, B=4, L={length}, forward"
-    return time_rows(case, candidates, {"transformers": 1}, rounds)
-
-
 def memory_rows(size):
     """Peak memory beyond inputs and outputs, relative to all states."""
     states = 4 * size[0] * size[1] * size[2] * size[3]
@@ -229,10 +174,6 @@ def main():
         targets = {"reference": least, "mambapy": 2}
         size = (4, 384, 16, length)
         rows += scan_rows(size, backward, targets, args.rounds)
-    for length in lengths:
-        rows += model_rows(length, args.rounds)
-    for length in lengths:
-        rows += scan_rows((1, 1536, 16, length), False, {}, args.rounds)
     size = (4, 384, 16, max(lengths))
     time_note = (
         "Median time of a call (quartiles, number of rounds) of ours and of a "
@@ -247,7 +188,7 @@ def main():
         "Time, float32": (time_note + args.note, rows),
         "Memory, float32": (memory_note, memory_rows(size)),
     }
-    about = harness.environment("cpu", ("mambapy", "transformers"))
+    about = harness.environment("cpu", ("mambapy",))
     harness.write_results("selective_scan", about, sections)
 
 

@@ -4,8 +4,7 @@ AuM-tiny and AST-tiny (width 192, 24 and 12 blocks) have about the same number
 of multiply-accumulates. transformers' MambaModel of the same width and depth
 runs in one direction only. The floor is what AuM cannot leave out: its linear
 layers, and one exponential for each channel, state, step and direction, in one
-call of torch.exp2 for each layer. Writes benchmarks/results/small_batches.json
-and .md.
+call of torch.exp2 for each layer. Writes benchmarks/results/small_batches.json.
 
 > python benchmarks/small_batches.py
 
@@ -14,7 +13,6 @@ Authors
 """
 
 import functools
-import importlib.util
 
 import harness
 import torch
@@ -22,8 +20,8 @@ from transformers import MambaConfig, MambaModel
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
-from speechbrain_fftp.metrics.complexity import count_macs
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.utils.complexity import count_macs
 
 AST_TINY, AUM_TINY = "AST-tiny", "AuM-tiny"
 FLOOR = ("linear layers of AuM-tiny", "exponentials of AuM-tiny")
@@ -38,18 +36,15 @@ def make_cases(patches, smoke):
     models = {
         AST_TINY: AST(128, width, blocks, width // 64, embedding()),
         AUM_TINY: AuM(128, width, 2 * blocks, embedding=embedding()),
-        "AuM-tiny, forward only": AuM(
-            128, width, 2 * blocks, False, embedding=embedding()
-        ),
     }
     cases = {k: functools.partial(m.eval(), feats) for k, m in models.items()}
     macs = {k: count_macs(m, feats).total for k, m in models.items()}
     x = torch.randn(1, patches + 1, width)
     config = {"hidden_size": width, "num_hidden_layers": 2 * blocks}
-    for by in {False, importlib.util.find_spec("mambapy") is not None}:
-        peer = MambaModel(MambaConfig(**config, vocab_size=8, use_mambapy=by))
-        call = functools.partial(peer.eval(), inputs_embeds=x, use_cache=False)
-        cases["transformers' Mamba" + ", use_mambapy" * by] = call
+    peer = MambaModel(MambaConfig(**config, vocab_size=8)).eval()
+    cases["transformers' Mamba"] = functools.partial(
+        peer, inputs_embeds=x, use_cache=False
+    )
     layers = [
         (layer, torch.randn(1, patches + 1, layer.in_features))
         for layer in models[AUM_TINY].modules()
@@ -97,7 +92,7 @@ def main():
         "One clip": (note + args.note, rows),
         "Targets": ("", [target]),
     }
-    about = harness.environment("cpu", ("transformers", "mambapy"))
+    about = harness.environment("cpu", ("transformers",))
     harness.write_results("small_batches", about, sections)
 
 

@@ -1,26 +1,21 @@
 """Mixes soundscapes of 10 s with known onsets from real clips.
 
 Spoken words (Speech Commands) and instrument notes (AudioSet's format, with a
-clips.csv) start at random times and levels over recorded background noise. Each
-split takes only clips of the same split of its source, so that no speaker and
-no note is in two; the noises are in all. OUT is a folder in AudioSet's format,
-on which ast_fftp_frames.yaml trains, with strong_train.tsv, strong_valid.tsv
-and strong_eval.tsv in AudioSet-Strong's columns.
-
-With --folds, OUT has such a folder for each of three folds, fold1 to fold3, and
-a folder ``search``, for the choice of options. Their sources are four parts,
+clips.csv) start at random times and levels over recorded background noise. OUT
+has a folder in AudioSet's format for each of three folds, fold1 to fold3, and a
+folder ``search``, for the choice of options. Their sources are four parts,
 disjoint in speakers and recording sessions: a fold is evaluated on its own part
-and trained on those of the two others; ``search`` has the last part alone.
+and trained on those of the two others; ``search`` has the last part alone. The
+noises are in all. strong_train.tsv, strong_valid.tsv and strong_eval.tsv have
+AudioSet-Strong's columns.
 
 > python benchmarks/soundscapes.py WORDS INSTRUMENTS OUT
-> python benchmarks/soundscapes.py WORDS INSTRUMENTS OUT --folds
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import argparse
-import csv
 import sys
 from pathlib import Path
 
@@ -39,9 +34,6 @@ from speechbrain_fftp.datasets.speech_commands.lists import (  # noqa: E402
     NOISE_FOLDER,
     SILENCE,
     UNKNOWN,
-    list_words,
-    read_lists,
-    split_clips,
 )
 
 RATE, SECONDS = 16000, 10
@@ -70,26 +62,6 @@ def trim(wav):
     level = np.square(wav[: count * frame].reshape(count, frame)).mean(1)
     loud = np.flatnonzero(level > level.max() * 10 ** (-QUIET_DB / 10))
     return wav[loud[0] * frame : (loud[-1] + 1) * frame]
-
-
-def list_sounds(words_folder, instruments_folder):
-    """Paths of each split and label, of words and of instruments."""
-    found = {split: {} for split in SIZES}
-    lists, (words, _) = read_lists(words_folder), list_words(words_folder)
-    for word, paths in words.items():
-        if word in (NOISE_FOLDER, SILENCE, UNKNOWN):
-            continue
-        for path, split in split_clips(paths, lists)[0].items():
-            split = "eval" if split == "test" else split
-            found[split].setdefault(word, []).append(words_folder / path)
-    with open(
-        instruments_folder / "clips.csv", newline="", encoding="utf-8"
-    ) as file:
-        for row in csv.DictReader(file):
-            label = row["source_label"].replace("_", " ")
-            (path,) = (instruments_folder / "audio").glob(f"*{row['ytid']}.*")
-            found[row["split"]].setdefault(label, []).append(path)
-    return found
 
 
 def fold_sounds(words_folder, instruments_folder):
@@ -178,11 +150,10 @@ def write_folder(out, found, noises, sizes, seed):
 
 
 def main(argv=None):
-    """Writes the folder, or those of the folds."""
+    """Writes the folders of the folds."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     for name in ("words", "instruments", "out"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("--folds", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     for split, size in SIZES.items():
         parser.add_argument(f"--{split}", type=int, default=size)
@@ -192,10 +163,6 @@ def main(argv=None):
     noise_files = sorted((args.words / NOISE_FOLDER).iterdir())
     noises = [read(p) for p in noise_files if p.suffix in (".wav", ".flac")]
     sizes = {split: getattr(args, split) for split in SIZES}
-    if not args.folds:
-        found = list_sounds(args.words, args.instruments)
-        write_folder(args.out, found, noises, sizes, seed=[args.seed])
-        return
     folds = fold_sounds(args.words, args.instruments)
     for number, (fold, found) in enumerate(folds.items()):
         name = fold if fold == SEARCH else f"fold{fold}"

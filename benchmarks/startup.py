@@ -1,8 +1,8 @@
-"""Compares the ONNX engine with torch's: first tags, memory, many files.
+"""Compares the ONNX engine with torch's: first tags and memory.
 
 From the start of ``fftp-tag`` to its end for a file of 10 s at 16 kHz, with
 models of random weights in both forms: a ConvNeXt1d in the demo's size and
-CED-tiny. Processes take turns. Writes benchmarks/results/startup.json and .md.
+CED-tiny. Processes take turns. Writes benchmarks/results/startup.json.
 
 > python benchmarks/startup.py
 
@@ -14,24 +14,18 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import harness
 import numpy as np
 import soundfile as sf
 import torch
-from random_models import make_tagger
-from small_files import write_clips
+from random_models import make_ced_tagger, make_tagger
 
-from speechbrain_fftp.inference import AudioTagger
 from speechbrain_fftp.inference.folder import write_folder
 from speechbrain_fftp.inference.onnx import export_onnx
-from speechbrain_fftp.lobes.features import DatasetNormalization
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
-from speechbrain_fftp.pretrained.ced import make_ced
-from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
 DEMO, TINY = "ConvNeXt1d of the demo's size", "CED-tiny"
 GOALS = {DEMO: 0.5, TINY: 0.6}  # seconds
@@ -57,12 +51,7 @@ def make_models():
             embedding_model=ConvNeXt1d(128, 96, 4, embedding=embedding).eval(),
             classifier=torch.nn.Linear(96, 527),
         ),
-        TINY: make_tagger(
-            "AST-tiny",
-            compute_features=MelDecibels(),
-            mean_var_norm=DatasetNormalization(0.0, 0.5),
-            embedding_model=make_ced().eval(),
-        ),
+        TINY: make_ced_tagger(),
     }
 
 
@@ -121,36 +110,7 @@ def first_tags(paths, clip, rounds):
     return rows, medians
 
 
-def many_files(paths, clips, args):
-    """Rows of tagging short files, and the rates by name and engine."""
-    runs = {}
-    taggers = {}
-    for name, sources in paths.items():
-        for engine, source in sources.items():
-            taggers[name, engine] = AudioTagger.from_pretrained(str(source))
-            runs[name, engine] = []
-    for number in range(args.rounds + 1):
-        for case, tagger in taggers.items():
-            start = time.perf_counter()
-            for result in tagger.tag_files(clips):
-                assert result.error is None
-            if number > 0:  # the first round warms up
-                runs[case].append(time.perf_counter() - start)
-    rows, rates = [], {}
-    for (name, engine), seconds in runs.items():
-        rates[name, engine] = len(clips) / statistics.median(seconds)
-        row = {
-            "model": name,
-            "engine": engine,
-            "files/s, median": f"{rates[name, engine]:.3g}",
-            "best round": f"{len(clips) / min(seconds):.3g}",
-            "seconds": harness.numbered(seconds),
-        }
-        harness.add_row(rows, row)
-    return rows, rates
-
-
-def make_targets(medians, rates):
+def make_targets(medians):
     """Rows of the targets."""
     rows = []
     for name, goal in GOALS.items():
@@ -166,13 +126,6 @@ def make_targets(medians, rates):
                 at_least=False,
             )
         )
-        rows.append(
-            harness.target(
-                f"short files per second relative to torch's, {name}",
-                1,
-                rates[name, ENGINES[1]] / rates[name, ENGINES[0]],
-            )
-        )
     seconds, _ = medians["--help", "-"]
     work = "fftp-tag --help"
     rows.append(harness.target(work, 0.1, seconds, " s", at_least=False))
@@ -181,8 +134,7 @@ def make_targets(medians, rates):
 
 def main():
     """Measures and writes the results."""
-    args = harness.read_options(__doc__, rounds=10, files=200)
-    count = 3 if args.smoke else args.files
+    args = harness.read_options(__doc__, rounds=10)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         paths = write_models(folder, make_models())
@@ -190,13 +142,10 @@ def main():
         wav = 0.1 * np.random.default_rng(0).standard_normal(160000)
         sf.write(clip, wav, 16000)
         first, medians = first_tags(paths, clip, args.rounds)
-        clips = write_clips(folder, count)
-        many, rates = many_files(paths, clips, args)
     each = f"Rounds: {args.rounds}. {args.note}"
     sections = {
         "From the start of a process": (each, first),
-        "Many files": (f"{count} files of 1 to 4 s. {each}", many),
-        "Targets": ("", make_targets(medians, rates)),
+        "Targets": ("", make_targets(medians)),
     }
     about = harness.environment("cpu", ("onnxruntime", "soundfile"))
     harness.write_results("startup", about, sections)

@@ -19,8 +19,6 @@ from sklearn.model_selection import StratifiedGroupKFold
 from speechbrain_fftp.datasets.speech_commands.lists import (
     NOISE_FOLDER,
     SPLIT_LISTS,
-    list_words,
-    speaker_of,
 )
 
 FOLDS = 5
@@ -43,13 +41,14 @@ def speech_commands_clips(folder):
 
     Silence has no speaker: each of its clips is a group.
     """
-    words, _ = list_words(folder)
-    return [
-        Clip(path, word, speaker_of(path)[0])
-        for word, paths in words.items()
-        for path in paths
-        if word != NOISE_FOLDER
-    ]
+    clips = []
+    for path in sorted(folder.glob("*/*.*")):
+        word = path.parent.name
+        # SPEAKER_nohash_NUMBER, after WORD_ in the folder of other words
+        speaker = path.stem.partition("_nohash_")[0].rpartition("_")[2]
+        if path.suffix in (".wav", ".flac") and word != NOISE_FOLDER:
+            clips.append(Clip(f"{word}/{path.name}", word, speaker))
+    return clips
 
 
 def audioset_clips(folder):

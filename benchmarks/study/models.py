@@ -15,7 +15,7 @@ from hyperpyyaml import load_hyperpyyaml
 from study.plan import ROOT
 
 from speechbrain_fftp.dataio.files import atomic_path
-from speechbrain_fftp.metrics.complexity import count_macs
+from speechbrain_fftp.utils.complexity import count_macs
 
 PEERS = ROOT / "benchmarks" / "peers"
 SAMPLE_RATE = 16000
@@ -93,12 +93,12 @@ def figures(row, plan):
         )
     wavs = torch.zeros(1, round(plan.facts["seconds"] * SAMPLE_RATE))
     feats = modules["compute_features"](wavs)
-    macs = count_macs(encoder, feats)
-    macs += count_macs(classifier, encoder(feats).detach())
+    encoding = count_macs(encoder, feats)
+    classifying = count_macs(classifier, encoder(feats).detach())
     parts = [*encoder.parameters(), *classifier.parameters()]
     return {
         "params": sum(math.prod(p.shape) for p in parts),
         "tokens": tokens[0] if tokens else None,
-        "macs_linear": macs.linear_conv,
-        "macs": macs.total,
+        "macs_linear": encoding.linear_conv + classifying.linear_conv,
+        "macs": encoding.total + classifying.total,
     }

@@ -2,7 +2,8 @@
 
 A plan, NAME.yaml, holds ``models``, ``trials`` of options and ``tables`` of rows.
 The options that trials chose lie beside it in NAME_chosen.json. Its results are
-rows in NAME.jsonl and predictions in NAME/RUN.npz.
+rows in NAME.jsonl, a line for each run, and predictions in NAME.npz, in which the
+arrays of a run are named RUN/ids, RUN/groups, RUN/targets and RUN/probs.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -15,10 +16,11 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 import yaml
+from filelock import FileLock
+from study.comparison import Scores
 from study.folds import FOLDS, SEARCH
 
 from speechbrain_fftp.dataio.files import atomic_path
-from speechbrain_fftp.metrics.comparison import Scores
 
 FIRST_SEED = 1000  # fold 1 has the seed 1001
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +70,7 @@ class Plan:
         self.name = path.stem
         self.chosen_path = path.with_name(f"{path.stem}_chosen.json")
         self.path = results / f"{path.stem}.jsonl"
+        self.predictions = results / f"{path.stem}.npz"
         self.facts = yaml.safe_load(path.read_text("utf-8"))
         self.metric = self.facts["metric"]
         self.trials = self.facts.get("trials", [])
@@ -186,17 +189,23 @@ class Plan:
 
     def add(self, run, row, scores):
         """Stores a finished run: first its predictions, then its row."""
-        path = self.path.with_suffix("") / f"{self.digest(run)}.npz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **scores._asdict())
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"run": self.digest(run), **row}) + "\n")
+        digest, arrays = self.digest(run), {}
+        with FileLock(self.path.with_suffix(".lock")):
+            if self.predictions.exists():
+                with np.load(self.predictions) as stored:
+                    arrays.update(stored)
+            for name, array in scores._asdict().items():
+                arrays[f"{digest}/{name}"] = array
+            with atomic_path(self.predictions) as path:
+                with open(path, "wb") as file:
+                    np.savez_compressed(file, **arrays)
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"run": digest, **row}) + "\n")
 
     def scores(self, run):
         """The stored ``Scores`` of a run, its clips ordered by id."""
-        path = self.path.with_suffix("") / f"{self.digest(run)}.npz"
-        with np.load(path) as found:
-            scores = Scores(*(found[name] for name in Scores._fields))
+        digest = self.digest(run)
+        with np.load(self.predictions) as stored:
+            scores = Scores(*(stored[f"{digest}/{x}"] for x in Scores._fields))
         order = np.argsort(scores.ids)
         return Scores(*(part[order] for part in scores))

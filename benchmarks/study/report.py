@@ -1,8 +1,8 @@
 """Tables, plots and the page of the study, from its stored runs: `make evidence`.
 
 Statistics of all plans go to benchmarks/results/study/figures.json. From these
-and from other results come a page of tables for each plan, beside it; its two
-plots; docs/evidence.md, by the template evidence.jinja; and a table in README.
+and from other results come tables.md and two plots, beside it; docs/evidence.md,
+by the template evidence.jinja; and a table in README.
 
 > python benchmarks/study/report.py
 
@@ -19,18 +19,20 @@ from pathlib import Path
 import jinja2
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from study.plan import RESULTS, ROOT, Plan, Run  # noqa: E402
-from study.plots import plot_cost, plot_differences  # noqa: E402
-from study.uncertainty import METRICS, t_interval, verdicts  # noqa: E402
-
-from speechbrain_fftp.dataio.files import atomic_path, write_json  # noqa: E402
-from speechbrain_fftp.metrics.comparison import (  # noqa: E402
+from study.comparison import (  # noqa: E402
+    METRICS,
     Difference,
     bootstrap,
     compare,
     interval,
     mean,
+    t_interval,
+    verdicts,
 )
+from study.plan import RESULTS, ROOT, Plan, Run  # noqa: E402
+from study.plots import plot_cost, plot_differences  # noqa: E402
+
+from speechbrain_fftp.dataio.files import atomic_path, write_json  # noqa: E402
 
 PLANS = (
     "speech_commands",
@@ -40,7 +42,6 @@ PLANS = (
     "specmask_words",
     "long_clips",
     "aum_long_clips",
-    "strides",
     "reuse",
     "sound_events",
 )
@@ -55,6 +56,8 @@ ACROSS = {
         ("speech_commands", "macs", "x-vector, 128 wide"),
     ),
 }
+# Runs with the options, seed and clips of a stored run of speech_commands
+REPEATS = RESULTS / "repeats.jsonl"
 EVIDENCE, README = ROOT / "docs" / "evidence.md", ROOT / "README.md"
 # A table of README: plan, table, first words of the columns, how many rows
 BLOCK = r"(<!-- study (\w+) (\w+) (.*?) (\d+) -->\n).*?(<!-- end -->)"
@@ -249,20 +252,13 @@ def measure_across(plans):
 
 
 def measure_noise(plans):
-    """Standard deviation of a run, from the runs that two plans share.
-
-    The same options, seed and clips, on other processors and versions.
-    """
-    pairs, known = [], {}
-    for name in ("speech_commands", "strides"):
-        for run in plans[name].rows().values():
-            options = {**run["overrides"], "mask_patch": None}
-            about = [run["yaml"], options, run["fold"], run["clips"]]
-            key = json.dumps(about, sort_keys=True)
-            if name == "strides" and key in known:
-                pairs.append(100 * (run["value"] - known[key]))
-            known[key] = run["value"]
-    difference = statistics.stdev(pairs)
+    """Standard deviation of a run, from runs on other processors and versions."""
+    stored = plans["speech_commands"].rows()
+    repeats = map(json.loads, REPEATS.read_text("utf-8").splitlines())
+    difference = statistics.stdev(
+        100 * (run["value"] - stored[run["repeats"]]["value"])
+        for run in repeats
+    )
     return {"difference": difference, "run": difference / 2**0.5}
 
 
@@ -373,8 +369,8 @@ def trials(plan):
     return [*lines, ""]
 
 
-def plan_page(plan, measured):
-    """The page of all tables of a plan."""
+def plan_section(plan, measured):
+    """All tables of a plan."""
     note = NOTE.format(
         groups=plan.facts["groups"],
         contrasts=sum(map(len, measured["contrasts"].values())),
@@ -382,7 +378,7 @@ def plan_page(plan, measured):
         seconds=plan.facts["seconds"],
         processors=", ".join(measured["processors"]),
     )
-    lines = [f"# Study on {plan.name}", "", note]
+    lines = [f"# {plan.name}", "", note]
     if measured["silence"]:
         low, high = measured["silence"]
         lines.append(
@@ -455,12 +451,16 @@ def readme(figures):
 
 def pages(figures):
     """The text of each page that ``make evidence`` writes, by path."""
-    found = {EVIDENCE: evidence(figures), README: readme(figures)}
-    for name, measured in figures["plans"].items():
-        if measured:
-            text = plan_page(Plan(name), measured)
-            found[RESULTS / f"{name}.md"] = text
-    return found
+    tables = [
+        plan_section(Plan(name), measured)
+        for name, measured in figures["plans"].items()
+        if measured
+    ]
+    return {
+        EVIDENCE: evidence(figures),
+        README: readme(figures),
+        RESULTS / "tables.md": "\n".join(tables),
+    }
 
 
 def main():

@@ -2,9 +2,9 @@
 
 A plan (speech_commands.yaml, x_vector.yaml, ...) says what is trained, by the
 recipes, and which differences are tested. A finished run adds a row to
-benchmarks/results/study/NAME.jsonl and its predictions to a folder beside, and is
-not run again: an interrupted study continues when started again, and a second
-shell shares the work. `make evidence` makes the tables.
+benchmarks/results/study/NAME.jsonl and its predictions to NAME.npz, and is not run
+again: an interrupted study continues when started again, and a second shell
+shares the work. `make evidence` makes the tables.
 
 > python benchmarks/study/run.py DATA_FOLDER --plan NAME --list
 > python benchmarks/study/run.py DATA_FOLDER --plan NAME --search  # the trials
@@ -17,7 +17,6 @@ Authors
 """
 
 import argparse
-import csv
 import hashlib
 import json
 import os
@@ -33,16 +32,18 @@ from filelock import FileLock, Timeout
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from harness import environment, run_recipe  # noqa: E402
+from study.comparison import (
+    METRICS,  # noqa: E402
+    Scores,  # noqa: E402
+)
 from study.folds import groups_of, link_fold, make_fold  # noqa: E402
 from study.models import PEERS, compose, figures, read_yaml  # noqa: E402
 from study.plan import ROOT, Plan  # noqa: E402
-from study.uncertainty import METRICS  # noqa: E402
 
 from speechbrain_fftp.dataio.files import write_json  # noqa: E402
 from speechbrain_fftp.datasets.speech_commands.lists import (  # noqa: E402
     SILENCE,
 )
-from speechbrain_fftp.metrics.comparison import Scores  # noqa: E402
 
 CODE = (
     "speechbrain_fftp",
@@ -175,8 +176,6 @@ class Study:
         """What a stored row says of a finished run, except for its times."""
         plan, row = self.plan, run.row
         metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
-        with open(folder / "history.csv", newline="", encoding="utf-8") as file:
-            history = list(csv.DictReader(file))
         weights = np.ones((1, len(scores.groups)))
         size = figures(row, plan)
         epochs = row.options["number_of_epochs"]
@@ -189,7 +188,6 @@ class Study:
             "seed": run.seed,
             "value": float(METRICS[plan.metric](scores, weights)[0]),
             "valid": metrics[f"valid_{plan.metric}"],
-            "curve": [float(x[f"valid_{plan.metric}"]) for x in history],
             "averaged_epochs": metrics["averaged_epochs"],
             "epochs": metrics["epochs"],
             "training_macs": 3 * size["macs"] * len(clips["train"]) * epochs,
@@ -262,8 +260,9 @@ def main(argv=None):
         print("\n".join(map(str, runs)))
         return 0
     missing = [run for run in runs if not plan.find(run)]
-    given = plan.facts.get("splits") == "given" and missing
-    if given or any(run.row.uses or run.row.data for run in missing):
+    if plan.facts.get("splits") == "given" or any(
+        run.row.uses or run.row.data for run in missing
+    ):
         raise SystemExit(
             f"study: {plan.name} needs the commit that docs/evidence.md names: "
             "these runs take models of other runs, or clips in another way"

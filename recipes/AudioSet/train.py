@@ -29,7 +29,7 @@ from speechbrain.dataio.dataloader import distributed_loader_specifics
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain_fftp.lobes.tagger import Tagger
-from speechbrain_fftp.metrics.tagging import TaggingMetrics
+from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
 
 class TaggingBrain(sb.Brain):

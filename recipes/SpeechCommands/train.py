@@ -26,7 +26,7 @@ from speechbrain.dataio.dataloader import distributed_loader_specifics
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain_fftp.lobes.tagger import Tagger
-from speechbrain_fftp.metrics.tagging import AccuracyMetrics
+from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
 
 class CommandsBrain(sb.Brain):
@@ -111,7 +111,7 @@ class CommandsBrain(sb.Brain):
         epoch : int, optional
             The epoch; None in the test stage.
         """
-        self.metrics = AccuracyMetrics()
+        self.metrics = TaggingMetrics()
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Scores and logs a stage; saves a checkpoint after validation.
@@ -128,7 +128,9 @@ class CommandsBrain(sb.Brain):
         if stage == sb.Stage.TRAIN:
             self.train_stats = {"loss": stage_loss}
             return
-        stats = {"loss": stage_loss, **self.metrics.summarize()}
+        _, probs, targets = self.metrics.gather()
+        is_right = probs.argmax(1) == targets.argmax(1)
+        stats = {"loss": stage_loss, "accuracy": is_right.float().mean().item()}
         if stage == sb.Stage.VALID:
             lr = self.optimizer.param_groups[0]["lr"]
             self.hparams.train_logger.log_stats(

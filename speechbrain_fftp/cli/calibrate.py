@@ -106,7 +106,7 @@ def learn_on_clips(folder, tagger, found):
     import numpy as np
 
     from speechbrain_fftp.inference import thresholds
-    from speechbrain_fftp.metrics.scores import f1_scores
+    from speechbrain_fftp.inference.scores import f1_scores
 
     # Of classes that the data lack, no clip is positive
     columns = [tagger.labels.index(label) for label in found.labels]

@@ -18,7 +18,6 @@ from speechbrain_fftp.cli import options, output
 # The module of each verb, and what the verb does. Without one: tag.py.
 VERBS = {
     "calibrate": ("calibrate", "learns a threshold for each class"),
-    "compare": ("compare", "compares the scores of two runs"),
     "evaluate": ("evaluate", "scores a model on labelled clips"),
     "export": ("export", "writes a model as an ONNX file"),
     "find": ("find", "finds what sounds like an example in an archive"),

@@ -26,8 +26,8 @@ from speechbrain_fftp.datasets.manifests import (
 from speechbrain_fftp.datasets.prepare import open_data
 from speechbrain_fftp.datasets.prepared import DONE
 from speechbrain_fftp.inference.many_files import tag_many
+from speechbrain_fftp.inference.scores import f1_scores, tagging_metrics
 from speechbrain_fftp.inference.windows import silent_files_counted
-from speechbrain_fftp.metrics.scores import f1_scores, tagging_metrics
 
 logger = logging.getLogger(__name__)
 

@@ -17,13 +17,17 @@ from speechbrain_fftp.datasets.strong_labels import (
     read_strong_labels,
 )
 from speechbrain_fftp.inference.evaluation import list_labelled_clips
+from speechbrain_fftp.inference.event_metrics import (
+    event_counts,
+    event_metrics,
+    mean_f1,
+)
 from speechbrain_fftp.inference.events import step_targets
 from speechbrain_fftp.inference.many_files import READING_ERRORS
 from speechbrain_fftp.inference.thresholds import (
     learn_thresholds,
     write_thresholds,
 )
-from speechbrain_fftp.metrics.events import event_counts, event_metrics, mean_f1
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +66,8 @@ def learn_events(tagger, data_folder, strong_labels, split="valid", **options):
         probs = np.concatenate([found.probs for found in smooth.values()])
         rows = learn_thresholds(tagger.labels, targets, probs)
         limits = np.array([threshold for _, threshold, *_ in rows])
-        counts, *_ = event_counts(smooth, truth, tagger.labels, limits)
-        counts = counts.sum(1)  # of all clips: [3, classes]
+        counts = event_counts(smooth, truth, tagger.labels, limits)
+        counts = counts.events.sum(1)  # of all clips: [3, classes]
         f1 = mean_f1(counts[:, counts[1] > 0])
         if f1 > best_f1 + 1e-6:
             best_f1, best = f1, (seconds, rows)

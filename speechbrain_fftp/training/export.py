@@ -14,7 +14,7 @@ from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.inference.folder import export_inference
 from speechbrain_fftp.inference.thresholds import learn_thresholds
-from speechbrain_fftp.metrics.tagging import TaggingMetrics
+from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
 logger = get_logger(__name__)
 

@@ -16,8 +16,8 @@ from speechbrain_fftp.inference.results import (
     versions,
     write_predictions,
 )
+from speechbrain_fftp.inference.scores import f1_scores, tagging_metrics
 from speechbrain_fftp.inference.thresholds import read_thresholds
-from speechbrain_fftp.metrics.scores import f1_scores, tagging_metrics
 
 logger = get_logger(__name__)
 

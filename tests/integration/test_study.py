@@ -22,7 +22,6 @@ PLAN = {
     "n_classes": 3,
     "margin": 1.0,
     "groups": "speakers",
-    "start_seconds": 6,
     "options": {
         "task": "folders",
         "batch_size": 8,
@@ -39,7 +38,6 @@ PLAN = {
         "fftp": {
             "yaml": "hparams/speechcommands/ast_fftp.yaml",
             "epochs": 1,
-            "epoch_seconds": 1,
             "options": {"stride_frames": 8},
         }
     },
@@ -80,7 +78,7 @@ def write_words(folder):
 def test_a_plan_is_run_stored_and_measured(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     from study.plan import Plan
-    from study.report import measure, plan_page
+    from study.report import measure
     from study.run import Study
 
     write_words(tmp_path / "data")
@@ -91,32 +89,18 @@ def test_a_plan_is_run_stored_and_measured(tmp_path, monkeypatch):
     small, large = sorted(plan.runs(), key=lambda run: run.row.label)
     assert study.execute(large)
     [partial] = measure(plan)["contrasts"]["all"].values()
-    assert partial == {
-        "against": "stride 8",
-        "folds": 0,
-        "p": None,
-        "finding": "not complete",
-    }
-    assert study.execute(small) and study.execute(small)
+    assert partial["folds"] == 0 and partial["finding"] == "not complete"
+    assert study.execute(small) and study.execute(small)  # trained once
 
-    rows = plan.rows()
-    assert list(rows) == [plan.digest(large), plan.digest(small)]
+    assert list(plan.rows()) == [plan.digest(large), plan.digest(small)]
     for run in (large, small):
         scores, row = plan.scores(run), plan.find(run)
         hits = scores.probs.argmax(1) == scores.targets.argmax(1)
         assert row["value"] == pytest.approx(hits.mean())
         groups = [clip.split("_")[1] for clip in scores.ids.tolist()]
         assert scores.groups.tolist() == groups
-        assert len(row["curve"]) == row["epochs"] == 2
-        macs = 3 * row["macs"] * row["clips"]["train"] * 2
+        macs = 3 * row["macs"] * row["clips"]["train"] * row["epochs"]
         assert row["training_macs"] == macs
-    assert plan.find(small)["macs"] < plan.find(large)["macs"]
-
-    measured = measure(plan)
-    [contrast] = measured["contrasts"]["all"].values()
+    [contrast] = measure(plan)["contrasts"]["all"].values()
     values = [100 * plan.find(run)["value"] for run in (large, small)]
     assert contrast["value"] == pytest.approx(values[1] - values[0])
-    assert contrast["t"] is None  # of one fold
-    text = plan_page(plan, measured)
-    for value in values:
-        assert f"| {value:.1f} [" in text

@@ -22,7 +22,6 @@ ROOMS = (
     "inference",
     "datasets",
     "pretrained",
-    "metrics",
     "utils",
     "lobes",
     "augment",

@@ -10,7 +10,7 @@ import pkgutil
 
 import pytest
 
-from speechbrain_fftp import dataio, metrics, pretrained
+from speechbrain_fftp import dataio, pretrained
 from speechbrain_fftp.inference import AudioTagger, Event, Tag, Timeline
 
 CLASSES = (AudioTagger, Event, Tag, Timeline)
@@ -33,7 +33,7 @@ def modules_of(package):
 
 @pytest.mark.parametrize(
     "owner",
-    [*CLASSES, *modules_of(dataio), *modules_of(metrics)],
+    [*CLASSES, *modules_of(dataio)],
     ids=lambda owner: owner.__name__,
 )
 def test_functions_have_type_hints(owner):

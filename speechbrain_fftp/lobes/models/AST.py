@@ -62,7 +62,7 @@ class TransformerBlock(torch.nn.Module):
             torch.nn.Dropout(dropout),
         )
 
-    def _attention(self, x, mask, n_outputs):
+    def _attention(self, x, mask):
         """Attention over normalised tokens ``[B, N, D]``; see ``forward``."""
         B, N, D = x.shape
         # [B, N, 3 * D] -> [3, B, heads, N, D / heads]
@@ -70,13 +70,13 @@ class TransformerBlock(torch.nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
         x = torch.nn.functional.scaled_dot_product_attention(
-            q[:, :, :n_outputs], k, v, attn_mask=mask, dropout_p=dropout
+            q, k, v, attn_mask=mask, dropout_p=dropout
         )
         # [B, heads, N, D / heads] -> [B, N, D]
         x = self.proj(x.transpose(1, 2).reshape(B, -1, D))
         return torch.nn.functional.dropout(x, self.dropout, self.training)
 
-    def forward(self, x, mask=None, n_outputs=None):
+    def forward(self, x, mask=None):
         """Applies the block.
 
         Arguments
@@ -85,16 +85,13 @@ class TransformerBlock(torch.nn.Module):
             Tokens ``[B, N, D]``.
         mask : torch.Tensor, optional
             ``[B, 1, 1, N]``, True where a token may be attended to.
-        n_outputs : int, optional
-            Number of the first tokens to return; all by default.
 
         Returns
         -------
         torch.Tensor
             Tokens ``[B, N, D]``.
         """
-        attended = self._attention(self.norm1(x), mask, n_outputs)
-        x = x[:, :n_outputs] + attended
+        x = x + self._attention(self.norm1(x), mask)
         return x + self.mlp(self.norm2(x))
 
 
@@ -232,11 +229,8 @@ class AST(torch.nn.Module):
         # [B, 2 + F' * T', D]
         cls_tokens = self.cls_tokens.expand(feats.shape[0], -1, -1)
         x = torch.cat([cls_tokens, clips.tokens + positions], 1)
-        for block in self.blocks[:-1]:
+        for block in self.blocks:
             x = block(x, mask)
-        # Only the class tokens of the last block are pooled as in AST
-        n_outputs = CLASS_TOKENS if self.pooling == "cls" else None
-        x = self.blocks[-1](x, mask, n_outputs)
         # [B, 2 + F' * T', D] -> [B, 1, D]
         cls = self.norm(x[:, :CLASS_TOKENS]).mean(1, keepdim=True)
         if self.pooling == "cls":

@@ -13,7 +13,7 @@ import soundfile as sf
 
 from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.metrics.events import event_metrics
+from speechbrain_fftp.inference.event_metrics import event_metrics
 
 
 @pytest.fixture(scope="module")

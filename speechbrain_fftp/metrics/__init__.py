@@ -1,5 +1,0 @@
-"""Metrics and checkpoints.
-
-Authors
- * The speechbrain_fftp authors 2026
-"""

@@ -1,0 +1,65 @@
+"""Tests of the counts of multiply-accumulates and memory.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import pytest
+import torch
+
+from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.nnet.mamba import Mamba
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.utils.complexity import count_macs
+
+# Patches, and GMACs that the paper states: arXiv 2508.21243.
+PAPER = [
+    (SquarePatchEmbedding, (16, 10), 1024, 1212, 103.35),
+    (FFTPEmbedding, (10, 1), 1000, 991, 85.32),
+    (FFTPEmbedding, (25, 5), 1000, 196, 17.30),
+    (FFTPEmbedding, (50, 10), 1000, 96, 8.8),
+]
+
+
+@pytest.mark.parametrize("kind, sizes, frames, patches, gmacs", PAPER)
+def test_counts_of_the_paper(kind, sizes, frames, patches, gmacs):
+    embedding = kind(128, 768, *sizes)
+    encoder = AST(embedding=embedding).eval().to("meta")
+    assert embedding.num_patches(frames) == patches
+    feats = torch.zeros(1, frames, 128, device="meta")
+    macs = count_macs(encoder, feats)
+    tokens = patches + 2
+    patch = embedding.proj.weight.numel() * patches
+    assert macs.linear_conv == patch + tokens * 12 * 12 * 768**2
+    assert macs.linear_conv / 1e9 == pytest.approx(gmacs, abs=0.02)
+    assert macs.total - macs.linear_conv == 12 * 2 * tokens**2 * 768
+
+
+def test_masked_attention_counts_as_much():
+    encoder = AST(embed_dim=48, depth=2, num_heads=3).eval()
+    lengths = torch.tensor([1.0, 0.6])
+    macs = count_macs(encoder, torch.zeros(2, 100, 128), lengths)
+    tokens = 2 + encoder.embedding.num_patches(100)
+    assert macs.total - macs.linear_conv == 2 * 2 * 2 * tokens**2 * 48
+
+
+@pytest.mark.parametrize("form", ["fo-bi", "bi-bi"])
+def test_closed_form_of_audio_mamba(form):
+    encoder = AuM(embed_dim=32, depth=3, bidirectional=form).eval()
+    feats = torch.zeros(2, 100, 128)
+    macs = count_macs(encoder, feats)
+    patches = 2 * encoder.embedding.num_patches(100)
+    tokens = patches + 2
+    expected = patches * encoder.embedding.proj.weight.numel()
+    steps = 0
+    for mixer in encoder.modules():
+        if isinstance(mixer, Mamba):
+            for layer in mixer.modules():
+                if isinstance(layer, (torch.nn.Linear, torch.nn.Conv1d)):
+                    expected += tokens * layer.weight.numel()
+            steps += tokens * mixer.d_inner * mixer.d_state * 2
+    assert macs.linear_conv == expected
+    assert macs.total == expected + 3 * steps
+    with torch.inference_mode():
+        assert count_macs(encoder, torch.zeros_like(feats)) == macs
