@@ -45,6 +45,7 @@ NEW = (
     "nnet.selective_scan.mamba_ssm_backend",
     "nnet.selective_scan.torch_backend",
     "nnet.tokens",
+    "utils.complexity",
     "utils.tagging_metrics",
 )
 
