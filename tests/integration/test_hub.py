@@ -6,6 +6,7 @@ Authors
 
 import huggingface_hub
 import pytest
+from huggingface_hub import constants
 
 from speechbrain_fftp.pretrained.hub import FILES, find_model
 
@@ -52,7 +53,6 @@ def test_a_cached_model_is_found_offline(tmp_path, monkeypatch):
     (folder / "refs" / "main").write_text("0" * 40)
     for name in FILES:
         (snapshot / name).write_text("{}")
-    constants = huggingface_hub.constants
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert find_model("lab/model") == snapshot
