@@ -47,6 +47,19 @@ def test_links_of_the_evidence_and_to_its_sections_hit(report):
         assert (report.EVIDENCE.parent / target).exists(), target
 
 
+def test_tables_of_pull_requests_are_rows_of_the_study(report):
+    tables = (report.RESULTS / "tables.md").read_text("utf-8")
+    rows = [set(line.split(" | ")) for line in tables.splitlines()]
+    found = 0
+    for path in (report.ROOT / "tools" / "pull_requests").glob("*.md"):
+        for line in path.read_text("utf-8").splitlines():
+            cells = set(line.strip("| ").split(" | ")[1:])
+            if re.search(r"\| \d+\.\d \[", line):
+                assert any(cells <= row for row in rows), line
+                found += 1
+    assert found
+
+
 def value_of(metric, probs, targets):
     """A score of stored predictions, by its definition or scikit-learn."""
     if metric == "accuracy":
