@@ -26,7 +26,7 @@ import numpy as np
 import scipy.stats
 
 from speechbrain_fftp.dataio.files import write_csv
-from speechbrain_fftp.datasets.custom.listing import find_custom_data
+from speechbrain_fftp.datasets.prepare import list_data
 
 TRAIN = Path(__file__).with_name("train.py")
 METRICS = ("mAP", "AUC", "accuracy")
@@ -34,8 +34,7 @@ METRICS = ("mAP", "AUC", "accuracy")
 
 def cross_validate(hparams_file, data_folder, output_folder, options):
     """Trains all folds with the options of train.py, and writes folds.csv."""
-    custom = find_custom_data(data_folder)
-    folds = {clip.fold for clip in custom.clips} - {""} if custom else set()
+    folds = {clip.fold for clip in list_data(data_folder).clips} - {""}
     if len(folds) < 2:
         raise ValueError(f"{data_folder} has no folds to cross-validate")
     rows = []

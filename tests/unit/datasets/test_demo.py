@@ -47,14 +47,7 @@ def read_events(folder):
     return events
 
 
-def test_same_settings_give_the_same_bytes(digest, demo, tmp_path):
-    prepare_demo(tmp_path / "same", seed=3, **SIZES)
-    prepare_demo(tmp_path / "other", seed=4, **SIZES)
-    assert digest(tmp_path / "same") == digest(demo)
-    assert digest(tmp_path / "other") != digest(demo)
-
-
-def test_the_set_stays_as_it_was(digest, demo):
+def test_the_set_stays_as_it_was(demo):
     """Recorded values; machines may round a sample differently."""
     events = (demo / "events.tsv").read_bytes()
     assert hashlib.sha256(events).hexdigest()[:16] == "b389e3da415e3bff"
