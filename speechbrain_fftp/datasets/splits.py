@@ -118,8 +118,7 @@ def choose_fold(clips, test_fold, folder):
         raise ValueError(
             f"test_fold is {test_fold!r}, and {folder} has the folds"
             f" {', '.join(folds) or '(none)'}: give the fold to evaluate on, as"
-            " --test_fold K, or run all folds with"
-            " recipes/AudioSet/cross_validate.py"
+            " --test_fold K"
         )
     return [
         dataclasses.replace(

@@ -4,8 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-from pathlib import Path
-
 from torch.utils.data import IterableDataset
 
 from speechbrain.dataio.dataset import DynamicItemDataset
@@ -13,8 +11,6 @@ from speechbrain.dataio.sampler import (
     ReproducibleRandomSampler,
     ReproducibleWeightedRandomSampler,
 )
-from speechbrain.utils.distributed import run_on_main
-from speechbrain_fftp.dataio.shards import ShardDataset, write_shards
 from speechbrain_fftp.training.class_prior import count_labels
 
 
@@ -39,23 +35,27 @@ def open_clips(
     dynamic_items, output_keys : list
         As of a ``DynamicItemDataset``.
     **stream_options : dict
-        Further arguments of ``ShardDataset``.
+        Further arguments of ``stream_shards``.
 
     Returns
     -------
     DynamicItemDataset
     """
-    dataset = DynamicItemDataset.from_csv(
+    if format == "webdataset":
+        from speechbrain_fftp.datasets.shards import stream_shards
+
+        return stream_shards(
+            csv_path,
+            dynamic_items=dynamic_items,
+            output_keys=output_keys,
+            **stream_options,
+        )
+    return DynamicItemDataset.from_csv(
         csv_path=csv_path,
         replacements=replacements,
         dynamic_items=dynamic_items,
         output_keys=output_keys,
     )
-    if format == "webdataset":
-        folder = Path(csv_path).with_name("shards")
-        run_on_main(write_shards, kwargs={"dataset": dataset, "folder": folder})
-        return ShardDataset(dataset, folder, **stream_options)
-    return dataset
 
 
 def loader_options(

@@ -110,24 +110,6 @@ def write_class_folders(folder):
         write_sound(folder / name / f"{number}.wav", number)
 
 
-def write_split_folders(folder):
-    """Custom data: one folder per class, in folders of splits."""
-    for number in range(24):
-        top = ("train", "train", "valid", "test")[number // 2 % 4]
-        name = ("dog", "cat")[number % 2]
-        write_sound(folder / top / name / f"{number}.wav", number)
-
-
-def write_clip_table(folder):
-    """Custom data: clips.csv with several labels and groups."""
-    rows = [("path", "labels", "split", "group")]
-    for number in range(24):
-        labels = ("dog", "cat", "dog;cat")[number % 3]
-        rows.append((f"x/{number}.wav", labels, "", f"g{number // 2}"))
-        write_sound(folder / "x" / f"{number}.wav", number)
-    write_csv(folder / "clips.csv", rows)
-
-
 def write_esc50(folder):
     """ESC-50: a table with folds."""
     header = ("filename", "fold", "target", "category", "esc10", "src_file")

@@ -21,7 +21,6 @@ import pytest
 import soundfile as sf
 
 from speechbrain.dataio.dataio import load_data_csv
-from speechbrain_fftp.datasets.demo import CLASSES, prepare_demo
 from speechbrain_fftp.datasets.manifests import read_classes_csv
 from speechbrain_fftp.datasets.prepare import count_classes, prepare_data
 from speechbrain_fftp.datasets.prepared import is_complete
@@ -36,8 +35,6 @@ LAYOUTS = {
     "lists": data_folders.write_lists,
     "parquet": data_folders.write_parquet,
     "folders": data_folders.write_class_folders,
-    "splits": data_folders.write_split_folders,
-    "table": data_folders.write_clip_table,
     "esc50": data_folders.write_esc50,
     "words": data_folders.write_words,
 }
@@ -251,19 +248,6 @@ def test_twelve_classes(tmp_path):
         assert first - 0.05 < 5 + value / slope < last - len(cut) / 16000 + 0.05
     part, _ = sf.read(save / "noise" / "noise.flac")
     np.testing.assert_array_equal(part, sf.read(noise)[0][: 7 * 16000])
-
-
-def test_demo(tmp_path):
-    sizes = {"num_train": 6, "num_valid": 2, "num_eval": 2, "num_workers": 1}
-    save = tmp_path / "run" / "save"
-    prepare_demo(save, **sizes)
-    assert [len(read_rows(save / f"{s}.csv")) for s in SPLITS] == [7, 3, 3]
-    before = times(save)
-    prepare_demo(save, **sizes)
-    with pytest.raises(ValueError, match="train=6, not 7"):
-        prepare_demo(save, **{**sizes, "num_train": 7})
-    assert times(save) == before
-    assert count_classes(None, str(save)) == len(CLASSES)
 
 
 def test_classes_are_counted_without_preparing(tmp_path):

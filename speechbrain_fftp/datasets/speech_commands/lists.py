@@ -130,19 +130,12 @@ def task_classes(task, words, has_noise, data_folder):
         )
     if task == "35":
         return classes, folders, []
-    pool = []
-    if UNKNOWN not in words:
-        pool = [word for word in words if word not in folders and words[word]]
-        if not pool:
-            raise ValueError(
-                f"{data_folder} has no clips of other words for the class"
-                f" {UNKNOWN}: add folders of them, such as bed/, or a folder"
-                f" {UNKNOWN}; or use --task folders"
-            )
-    if SILENCE not in words and not has_noise:
+    others = [word for word in words if word not in folders and words[word]]
+    pool = [] if UNKNOWN in words else others
+    if not (UNKNOWN in words or others) or not (SILENCE in words or has_noise):
         raise ValueError(
-            f"{data_folder} has no clips for the class {SILENCE}: add the"
-            f" folder {NOISE_FOLDER} with recordings of noise, or {SILENCE}"
-            " with clips; or use --task folders"
+            f"{data_folder}: task 12 needs clips of other words, or a folder"
+            f" {UNKNOWN}, and recordings in {NOISE_FOLDER}, or a folder"
+            f" {SILENCE}: add them, or use --task folders"
         )
     return classes, folders, pool

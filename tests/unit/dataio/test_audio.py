@@ -154,29 +154,6 @@ def test_formats_that_ffmpeg_decodes(ffmpeg_encode, tmp_path, name, codec):
         assert product / norms > 0.95
 
 
-@pytest.mark.parametrize("form", ["wav", "flac"])
-def test_files_that_were_written_to_a_pipe(ffmpeg, tmp_path, form):
-    """Their headers do not know the length."""
-    sf.write(tmp_path / "a.wav", noise(), RATE)
-    content = ffmpeg("-i", tmp_path / "a.wav", "-f", form, "-")
-    expected, _ = read_audio(tmp_path / "a.wav")
-    np.testing.assert_array_equal(read_audio(content)[0], expected)
-
-
-def test_a_late_start_is_silence(ffmpeg_encode, ffmpeg, tmp_path):
-    samples = noise(rate=48000)
-    path = ffmpeg_encode(tmp_path / "a.mkv", samples, 48000, "-c:a", "flac")
-    ffmpeg(
-        *("-f", "lavfi", "-i", "color=size=32x32:rate=5:duration=5"),
-        *("-itsoffset", 1.5, "-i", path),
-        *("-map", "0:v", "-map", "1:a", "-c:v", "mpeg4", "-c:a", "flac"),
-        tmp_path / "b.mkv",
-    )
-    found, _ = read_audio(tmp_path / "b.mkv")
-    assert len(found) == pytest.approx(4.5 * 48000, abs=960)
-    np.testing.assert_allclose(found[-len(samples) :], samples, atol=2 / 2**15)
-
-
 @pytest.mark.parametrize(
     "playlist",
     [

@@ -11,11 +11,7 @@ import signal
 import pytest
 
 from speechbrain_fftp.dataio.files import atomic_path
-from speechbrain_fftp.datasets.prepared import (
-    is_complete,
-    prepare_folder,
-    source_state,
-)
+from speechbrain_fftp.datasets.prepared import is_complete, prepare_folder
 
 RATE = {"rate": 16000, "splits": ("train", "eval")}
 
@@ -103,25 +99,3 @@ def test_a_folder_is_prepared_by_one_process(tmp_path):
     other.kill()
     other.join()
     assert prepare(tmp_path) == ["b"]
-
-
-def test_source_state(tmp_path):
-    paths = [tmp_path / name for name in "abc"]
-    for path in paths[:2]:
-        path.write_text(path.name)
-    states = {source_state(paths[:1], tmp_path)}
-    state = source_state(paths, tmp_path)
-    assert state == source_state(paths[::-1], tmp_path)
-    states.add(state)
-    paths[2].write_text("c")  # which was missing
-    states.add(source_state(paths, tmp_path))
-    paths[2].write_text("cc")
-    states.add(source_state(paths, tmp_path))
-    os.utime(paths[2], ns=(0, 0))
-    states.add(source_state(paths, tmp_path))
-    assert len(states) == 5
-    moved = tmp_path.with_name(f"{tmp_path.name} moved")
-    before = source_state(paths, tmp_path)
-    tmp_path.rename(moved)
-    assert source_state([moved / p.name for p in paths], moved) == before
-    moved.rename(tmp_path)

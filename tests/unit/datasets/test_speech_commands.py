@@ -104,23 +104,6 @@ def test_classes_of_the_tasks():
     assert classes == sorted([*words, "tortoise"])
 
 
-@pytest.mark.parametrize(
-    "task, change, named",
-    [
-        ("35", {"bed": None}, "bed"),
-        ("12", {"yes": []}, "yes"),
-        ("12", {}, SILENCE),
-        ("12", dict.fromkeys(OTHER_WORDS), UNKNOWN),
-    ],
-)
-def test_what_is_missing_is_named(task, change, named):
-    words = {word: ["1.wav"] for word in sorted(COMMANDS + OTHER_WORDS)}
-    words.update(change)
-    words = {word: clips for word, clips in words.items() if clips is not None}
-    with pytest.raises(ValueError, match=named):
-        task_classes(task, words, False, "data")
-
-
 def test_silence_of_splits_is_disjoint():
     noise = [Clip("a", "a.wav", end=7.0), Clip("b", "b.wav", end=0.7)]
     for split, first, last in (
