@@ -99,7 +99,8 @@ def hold_out(clips, fraction):
     """Moves clips of train to valid, at least one, by a hash of their ids."""
     if not 0 < fraction < 1:
         raise ValueError(f"valid_fraction is {fraction}, not in (0, 1)")
-    places = [hash_fraction(c.id) for c in clips if c.split == "train"]
+    train = [c for c in clips if c.split == "train" and not c.is_missing]
+    places = [hash_fraction(clip.id) for clip in train]
     limit = max(fraction, min(places, default=0))
     return [
         dataclasses.replace(clip, split="valid")

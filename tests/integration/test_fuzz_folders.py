@@ -97,7 +97,7 @@ def test_hostile_files(prepare, tmp_path):
     data, save = tmp_path / "set" / "data", tmp_path / "set" / "save"
     audio = data / "audio"
     audio.mkdir(parents=True)
-    for name in ("-a", "b", "e"):
+    for name in ("-a", "b", "v", "e"):
         write_tone(audio / f"{name}.flac")
     write_tone(tmp_path / "outside.flac")
     (audio / "link.flac").symlink_to(tmp_path / "outside.flac")
@@ -110,9 +110,10 @@ def test_hostile_files(prepare, tmp_path):
     bad = {"folder", "fifo", "device", "loop", "secret", "bomb", "../x", ".."}
     rows = [(i, 0.0, 10.0, "/m/1") for i in ("-a", "b", "link", *bad)]
     write_csv(data / "balanced_train_segments.csv", rows)
+    write_csv(data / "valid_segments.csv", [("v", 0, 10, "/m/1")])
     write_csv(data / "eval_segments.csv", [("e", 0, 10, "/m/1")])
     found = prepare_safely(prepare, data, save)
-    assert found == ({"-a", "b", "link", "e"}, bad)
+    assert found == ({"-a", "b", "link", "v", "e"}, bad)
 
 
 class Touch:

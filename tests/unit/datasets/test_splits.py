@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from speechbrain_fftp.datasets.manifests import Clip
+from speechbrain_fftp.datasets.manifests import Clip, ParquetAudio
 from speechbrain_fftp.datasets.splits import (
     assign_splits,
     choose_fold,
@@ -22,7 +22,8 @@ SPLITS = {"train", "valid", "eval"}
 
 
 def make_clip(name, labels=("dog",), split="", group="", fold=""):
-    return Clip(name, name, labels, split, group=group or name, fold=fold)
+    audio = ParquetAudio(name, 0, 0)
+    return Clip(name, audio, labels, split, group=group or name, fold=fold)
 
 
 def random_clips(draw, labels_per_clip=1):
