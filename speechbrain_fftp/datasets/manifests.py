@@ -29,7 +29,7 @@ class ParquetAudio(NamedTuple):
     row: int  # in the row group
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Clip:
     """One labelled clip, by default the first 10 s of its audio."""
 

@@ -50,8 +50,8 @@ def usable_clips(clips, folder, allow_no_label):
         skipped.append((clip.id, clip.split, reason))
     if in_two_splits:
         logger.warning(
-            "%s: %d clips are in two splits, such as %s: they are left out of"
-            " one. Remove them from a list",
+            "%s: %d clips are in two splits, such as %s, and kept in one. Remove"
+            " them from a list",
             folder,
             len(in_two_splits),
             in_two_splits[0],
@@ -81,7 +81,7 @@ def drop_copies(clips, folder):
             kept.append(clip)
         else:
             path = os.path.relpath(first.audio, folder)
-            skipped.append((clip.id, clip.split, f"copy of: {path}"))
+            skipped.append((clip.id, clip.split, f"copy: the same content as {path}"))
     if skipped:
         logger.warning(
             "%s: %d clips are copies of others and left out, such as %s (%s)."
