@@ -81,7 +81,9 @@ def drop_copies(clips, folder):
             kept.append(clip)
         else:
             path = os.path.relpath(first.audio, folder)
-            skipped.append((clip.id, clip.split, f"copy: the same content as {path}"))
+            skipped.append(
+                (clip.id, clip.split, f"copy: the same content as {path}")
+            )
     if skipped:
         logger.warning(
             "%s: %d clips are copies of others and left out, such as %s (%s)."
