@@ -1,23 +1,16 @@
 """Hostile data sets to prepare: nothing outside of the folder is touched.
 
-Hostile models are in tests/unit/inference/test_folder.py.
-
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import csv
 import os
-import shutil
 
 import numpy as np
 import pytest
 import soundfile as sf
-import torch
 from data_folders import write_csv
-
-from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.folder import FILES
 
 HOSTILE_IDS = (
     "../../x",
@@ -114,33 +107,3 @@ def test_hostile_files(prepare, tmp_path):
     write_csv(data / "eval_segments.csv", [("e", 0, 10, "/m/1")])
     found = prepare_safely(prepare, data, save)
     assert found == ({"-a", "b", "link", "v", "e"}, bad)
-
-
-class Touch:
-    """When it is unpickled, makes a folder."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
-
-
-@pytest.fixture
-def yaml_model(exported, tmp_path):
-    """A copy of a model's folder, without the form that is taken first."""
-    folder = shutil.copytree(exported[1], tmp_path / "model")
-    for name in FILES:
-        (folder / name).unlink()
-    return folder
-
-
-def test_weights_with_code_are_refused(yaml_model, tmp_path):
-    made = tmp_path / "made"
-    torch.save({"weight": Touch(made)}, yaml_model / "embedding_model.ckpt")
-    write_tone(tmp_path / "clip.wav")
-    with pytest.raises(ValueError):
-        AudioTagger.from_hparams(str(yaml_model)).tag_file(
-            tmp_path / "clip.wav"
-        )
-    assert not made.exists()
