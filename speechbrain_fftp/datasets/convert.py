@@ -64,43 +64,53 @@ def write_prepared(
     durations, failed = convert_clips(
         clips, os.path.join(folder, "flac"), sample_rate, num_workers
     )
-    skipped = [
-        *skipped,
-        *((c.id, c.split, failed[c.id]) for c in clips if c.id in failed),
+    failed_rows = [
+        (clip.id, clip.split, failed[clip.id])
+        for clip in clips
+        if clip.id in failed
     ]
-    path = os.path.join(folder, "skipped.csv")
-    rows = [[as_utf8(entry) for entry in row] for row in skipped]
-    write_csv(path, ("ID", "split", "reason"), rows)
-    if skipped:
-        reasons = Counter(reason.split(":")[0] for *_, reason in skipped)
-        counts = ", ".join(f"{n} {why}" for why, n in reasons.items())
-        logger.warning("Skipped clips: %s; all are in %s", counts, path)
+    skipped_path = write_skipped(folder, [*skipped, *failed_rows])
     for split in splits:
         kept = [c for c in clips if c.split == split and c.id in durations]
         if not kept:
             raise ValueError(
-                f"No clip of the {split} split can be used. {path} says why:"
-                " repair the data, and prepare again."
+                f"No clip of the {split} split can be used. {skipped_path} says"
+                " why: repair the data, and prepare again."
             )
         logger.info("%s: %d clips", split, len(kept))
         if split != "valid":
-            present = {label for clip in kept for label in clip.labels}
-            absent = [classes[c] for c in classes if c not in present]
-            if absent:
-                logger.warning(
-                    "%s: no clip of %d classes, such as %s",
-                    split,
-                    len(absent),
-                    absent[0],
-                )
-        write_manifest(
-            os.path.join(folder, f"{split}.csv"),
-            kept,
-            durations,
-            classes,
-            label_column,
-        )
+            warn_of_absent_classes(split, kept, classes)
+        path = os.path.join(folder, f"{split}.csv")
+        write_manifest(path, kept, durations, classes, label_column)
     write_classes(folder, classes)
+
+
+def write_skipped(folder, skipped):
+    """Writes and counts ids, splits and reasons; returns the path of the table.
+
+    The text before a colon is the kind of a reason.
+    """
+    path = os.path.join(folder, "skipped.csv")
+    rows = [[as_utf8(entry) for entry in row] for row in skipped]
+    write_csv(path, ("ID", "split", "reason"), rows)
+    if skipped:
+        kinds = Counter(reason.split(":")[0] for *_, reason in skipped)
+        counts = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+        logger.warning("Skipped clips: %s; all are in %s", counts, path)
+    return path
+
+
+def warn_of_absent_classes(split, clips, classes):
+    """Warns of classes without clips in a split."""
+    present = {label for clip in clips for label in clip.labels}
+    absent = [name for label, name in classes.items() if label not in present]
+    if absent:
+        logger.warning(
+            "%s: no clip of %d classes, such as %s",
+            split,
+            len(absent),
+            absent[0],
+        )
 
 
 def check_missing(clips, allowed):
