@@ -213,7 +213,7 @@ def dataio_prep(hparams):
     """
     label_encoder = hparams["label_encoder"]
     with open(hparams["class_list"], newline="", encoding="utf-8") as fin:
-        names = [row["label"] for row in csv.DictReader(fin)]
+        names = [row["display_name"] for row in csv.DictReader(fin)]
     label_encoder.update_from_iterable(names)
     label_encoder.expect_len(hparams["n_classes"])
 

@@ -1,4 +1,6 @@
-"""Reads and resamples audio files, whose headers are not trusted.
+"""Reads and resamples audio files.
+
+libsndfile decodes them, or else ffmpeg, if it is on the PATH.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -8,48 +10,37 @@ import contextlib
 import io
 import math
 import os
-import re
-from typing import Iterable, Iterator, List, Tuple
+import shutil
+import subprocess
+import tempfile
+from typing import BinaryIO, Iterable, Iterator, List, Tuple, Union
 
 import numpy as np
 import soundfile as sf
 
-from speechbrain_fftp.dataio.ffmpeg import (
-    FFMPEG_EXTENSIONS,
-    MAX_SECONDS,
-    Source,
-    readable_source,
-)
-from speechbrain_fftp.dataio.files import atomic_path
+# A path, the content of a file, or a seekable binary file
+Source = Union[str, os.PathLike, bytes, BinaryIO]
 
 # What is looked for in folders, the most common first
 AUDIO_EXTENSIONS = (
     *(".flac", ".wav", ".ogg", ".mp3", ".opus"),
-    *FFMPEG_EXTENSIONS,
+    *(".m4a", ".mp4", ".webm", ".aac", ".mkv", ".mov"),
+    *(".m4b", ".mka", ".3gp", ".wma"),
     *(".oga", ".aif", ".aiff", ".aifc", ".au", ".snd"),
     *(".caf", ".w64", ".rf64"),  # codespell:ignore caf
 )
-# Types of samples that a WAV file can hold, and how they are read exactly
-WAV_DTYPES = {
-    "PCM_U8": "int32",
-    "PCM_16": "int32",
-    "PCM_24": "int32",
-    "PCM_32": "int32",
-    "FLOAT": "float32",
-    "DOUBLE": "float64",
-}
+# Those that ffmpeg may open: playlists would lead to other files
+FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,asf"
+FFMPEG_TIMEOUT = 600  # seconds
 MIN_RATE, MAX_RATE = 1000, 768000  # Hz
 MIN_SECONDS = 0.025  # one frame
 MAX_LEVEL = 100  # times full scale
-MAX_FRAMES = 2**29  # 3 hours at 48 kHz
-BLOCK_VALUES = 2**20
-# What libsndfile logs about sizes that exceed the file
-CUT_SIZE = re.compile(
-    r"^ *(?:data|Data Size|SSND|riff|Riff size) *: (\d+) \(should be (\d+)",
-    re.MULTILINE,
-)
-STREAMED_SIZE = 0x7FFF0000  # headers of files written to a pipe claim more
+BLOCK_VALUES = 2**12  # of a damaged block, nothing is read
 UNKNOWN_FRAMES = 2**60  # headers of streamed FLAC files claim more
+
+
+class TruncatedAudio(ValueError):
+    """The end of an audio file is missing; what is there was read."""
 
 
 def find_audio_files(folder: str) -> Tuple[List[str], List[OSError]]:
@@ -73,49 +64,101 @@ def find_audio_files(folder: str) -> Tuple[List[str], List[OSError]]:
     return files, errors
 
 
-class _AudioFile(sf.SoundFile):
-    """An audio file that is read without a seek after each block.
+@contextlib.contextmanager
+def open_audio(source: Source) -> Iterator[sf.SoundFile]:
+    """Opens audio, through ffmpeg if need be, whatever its name is.
 
-    At such a seek, decoders of streamed or damaged FLAC files fail. The source
-    is a seekable binary file, at its start.
+    Raises
+    ------
+    ValueError
+        If the source is empty, no regular file or unreadable, also while the
+        block reads it, or has an invalid sampling rate.
     """
+    try:
+        with contextlib.ExitStack() as stack:
+            content = _open_binary(source, stack)
+            try:
+                file = stack.enter_context(_open_soundfile(content))
+            except sf.LibsndfileError as error:
+                decoded = stack.enter_context(tempfile.TemporaryFile())
+                _decode(content, decoded, why=error.error_string)
+                file = stack.enter_context(_open_soundfile(decoded))
+            if not MIN_RATE <= file.samplerate <= MAX_RATE:
+                raise ValueError(
+                    f"sampling rate of {file.samplerate} Hz, not in"
+                    f" {MIN_RATE}..{MAX_RATE}"
+                )
+            yield file
+    except sf.LibsndfileError as error:
+        raise ValueError(f"unreadable: {error.error_string}") from error
 
-    found = 0  # samples per channel that were read so far
 
-    def __init__(self, source):
-        # Whether it was decoded by ffmpeg, and whether that missed the end
-        self.decoded = hasattr(source, "truncated")
-        self.truncated = getattr(source, "truncated", False)
-        # By descriptor, or soundfile would infer the format from the name
-        if isinstance(source, io.FileIO):
-            source = source.fileno()
-        super().__init__(source, closefd=False)
-        self.seekable = lambda: False  # or soundfile would seek
+def _open_binary(source, stack):
+    """Opens a source as a binary file, at its start."""
+    if isinstance(source, bytes):
+        content = io.BytesIO(source)
+    elif hasattr(source, "read"):
+        content = source
+    elif os.path.isfile(source):
+        content = stack.enter_context(open(source, "rb", buffering=0))
+    else:
+        raise ValueError("not a regular file")
+    if content.seek(0, os.SEEK_END) == 0:
+        raise ValueError("empty file")
+    content.seek(0)
+    return content
 
-    def missing_part(self):
-        """How much a file lacks that was read to its end: "0.5 of 1 s", or "".
 
-        Known from the sizes in the header (WAV, AIFF, AU, W64, RF64), the
-        number of samples (FLAC) or ffmpeg. The end of an Ogg or MP3 file is not
-        missed.
-        """
-        whole = self.found
-        cut = CUT_SIZE.search(self.extra_info)
-        if cut and int(cut[1]) < STREAMED_SIZE:
-            claimed, actual = int(cut[1]), max(int(cut[2]), 1)
-            whole = math.inf
-            if self.found:
-                whole = math.ceil(self.found * claimed / actual)
-        elif self.format == "FLAC" and self.frames < UNKNOWN_FRAMES:
-            whole = self.frames
-        elif self.truncated:
-            whole = math.inf
-        if whole <= self.found:
-            return ""
-        seconds = "?"
-        if whole < math.inf:
-            seconds = f"{whole / self.samplerate:.6g}"
-        return f"{self.found / self.samplerate:.6g} of {seconds} s"
+def _open_soundfile(content):
+    """Opens a binary file with libsndfile."""
+    # By descriptor: soundfile would infer a format from the name
+    if isinstance(content, io.FileIO):
+        content = content.fileno()
+    file = sf.SoundFile(content, closefd=False)
+    # Or soundfile seeks after each block, where streamed FLAC files fail
+    file.seekable = lambda: False
+    return file
+
+
+def _decode(content, decoded, why):
+    """Decodes a binary file with ffmpeg, to one of the AU format.
+
+    ``why`` says why libsndfile cannot read it.
+    """
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise ValueError(
+            f"unreadable: {why} Install ffmpeg to read m4a, mp4, webm, aac and"
+            " wma, or convert the file to wav"
+        )
+    with tempfile.NamedTemporaryFile() as copy:  # ffmpeg has to seek
+        content.seek(0)
+        shutil.copyfileobj(content, copy)
+        copy.flush()
+        command = [
+            *(program, "-nostdin", "-v", "error"),
+            *("-protocol_whitelist", "file,pipe"),
+            *("-format_whitelist", FFMPEG_FORMATS),
+            *("-i", f"file:{copy.name}", "-map", "0:a:0"),
+            # Silence where the timestamps have a gap, or start late
+            *("-af", "aresample=async=1:first_pts=0"),
+            *("-f", "au", "-c:a", "pcm_f32be", "-"),
+        ]
+        try:
+            subprocess.run(
+                command,
+                stdout=decoded,
+                stderr=subprocess.PIPE,
+                check=True,
+                timeout=FFMPEG_TIMEOUT,
+            )
+        except subprocess.CalledProcessError as error:
+            lines = error.stderr.decode("utf-8", "replace").splitlines()
+            reason = lines[-1][:200] if lines else str(error)
+            raise ValueError(f"unreadable: ffmpeg: {reason}") from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ValueError(f"unreadable: {error}") from error
+    decoded.seek(0)
 
 
 def read_audio(
@@ -130,123 +173,66 @@ def read_audio(
     Raises
     ------
     ValueError
-        If the source, see ``open_audio``, is empty, unreadable, truncated or
-        too long to be read at once, or has an invalid sampling rate or samples.
+        As ``open_audio`` and ``mono_blocks``.
     """
-    with open_audio(source, start_seconds + max_seconds) as file:
+    with open_audio(source) as file:
         rate = file.samplerate
-        limit = int(min(MAX_FRAMES, MAX_SECONDS * rate))
-        wanted = math.ceil(min(max_seconds * rate, limit + 1))
         if start_seconds:
-            first = round(start_seconds * rate)
-            file.found = file.seek(min(first, file.frames))
-        blocks = [np.zeros(0, np.float32), *mono_blocks(file, wanted)]
-        samples = np.concatenate(blocks)
-        if len(samples) < wanted and (missing := file.missing_part()):
-            raise ValueError(f"truncated: {missing}")
-    if len(samples) > limit:
-        raise ValueError(f"longer than {limit} samples: cut it into parts")
+            file.seek(min(round(start_seconds * rate), file.frames))
+        blocks = mono_blocks(file, max_seconds * rate)
+        samples = np.concatenate([np.zeros(0, np.float32), *blocks])
     return samples, rate
 
 
 def cut_audio(
     source: Source, path: str, start_seconds: float, end_seconds: float
 ) -> None:
-    """Writes a part of an audio file as a WAV file, which must not exist.
-
-    Samples, rate and channels are those of the source. Where it cannot be
-    read from the middle, channels are averaged.
+    """Writes a part of an audio file as a floating-point WAV file.
 
     Raises
     ------
     FileExistsError
         If there is such a file.
     ValueError
-        As ``read_audio``, or if the source has ended before.
+        As ``open_audio``, or if the source has ended before.
     """
-    if os.path.lexists(path):
-        raise FileExistsError(f"{path} exists and is not overwritten.")
-    try:
-        samples, rate, subtype = _read_part(source, start_seconds, end_seconds)
-    except ValueError:
-        samples, rate = read_audio(source, end_seconds)
-        samples = samples[round(start_seconds * rate) :]
-        subtype = "FLOAT"
+    with open_audio(source) as file:
+        first = round(start_seconds * file.samplerate)
+        file.seek(min(first, file.frames))
+        last = round(end_seconds * file.samplerate)
+        samples = file.read(last - first, dtype="float32", always_2d=True)
+        rate = file.samplerate
     if not len(samples):
         raise ValueError(f"the file ends before {start_seconds:g} s")
-    with atomic_path(path) as temporary_path:
-        sf.write(temporary_path, samples, rate, subtype, format="WAV")
-
-
-def _read_part(source, start_seconds, end_seconds):
-    """Samples ``[S, C]`` of a part, their rate and the subtype of a WAV file.
-
-    Those of whole numbers stay whole numbers, so that none is rounded.
-    """
-    with open_audio(source, end_seconds) as file:
-        rate = file.samplerate
-        subtype = file.subtype if file.subtype in WAV_DTYPES else "FLOAT"
-        first = round(start_seconds * rate)
-        last = min(round(end_seconds * rate), file.frames)
-        file.seek(min(first, file.frames))
-        samples = file.read(
-            frames=max(last - first, 0),
-            dtype=WAV_DTYPES[subtype],
-            always_2d=True,
-        )
-    return samples, rate, subtype
-
-
-@contextlib.contextmanager
-def open_audio(
-    source: Source, max_seconds: float = math.inf
-) -> Iterator[sf.SoundFile]:
-    """Opens audio, through ffmpeg if need be, whatever its name is.
-
-    For the source and ``max_seconds`` see ``readable_source``. Yields a SoundFile.
-    After it was read, its ``missing_part()`` says what it lacks, such as
-    "0.5 of 1 s", or is empty.
-
-    Raises
-    ------
-    ValueError
-        If the file is empty or unreadable, also while the block reads it, or
-        has an invalid sampling rate.
-    """
-    try:
-        with contextlib.ExitStack() as stack:
-            content = stack.enter_context(readable_source(source, max_seconds))
-            file = stack.enter_context(_AudioFile(content))
-            rate = file.samplerate
-            if not MIN_RATE <= rate <= MAX_RATE:
-                raise ValueError(
-                    f"sampling rate of {rate} Hz, not in {MIN_RATE}..{MAX_RATE}"
-                )
-            yield file
-    except sf.LibsndfileError as err:
-        raise ValueError(f"unreadable or truncated: {err.error_string}")
+    with open(path, "xb") as file:
+        sf.write(file, samples, rate, "FLOAT", format="WAV")
 
 
 def mono_blocks(
     file: sf.SoundFile, frames: float = math.inf
 ) -> Iterator[np.ndarray]:
-    """Yields mono blocks ``[S]`` of an open file, up to its damage.
+    """Yields mono blocks ``[S]`` of an open file from its current position.
 
     At most a number of frames.
 
     Raises
     ------
+    TruncatedAudio
+        At the end, if the file has fewer samples than its header says, or is
+        damaged. It is not known of all formats.
     ValueError
         If samples are not finite, or exceed ``MAX_LEVEL``.
     """
-    left = min(frames, file.frames)
+    left = math.ceil(min(frames, file.frames - file.tell()))
+    n_read = 0
+    damage = None
     while left > 0:
         size = min(left, BLOCK_VALUES // file.channels)
-        block = np.full((size, file.channels), np.nan, np.float32)
         try:
-            block = file.read(out=block)
-        except sf.LibsndfileError:  # samples before the damage were decoded
-            block = block[: np.isnan(np.append(block[:, 0], np.nan)).argmax()]
+            block = file.read(size, dtype="float32", always_2d=True)
+        except sf.LibsndfileError as error:
+            damage = error.error_string
+            break
         if not len(block):
             break
         peak = max(block.max(), -block.min())
@@ -257,11 +243,12 @@ def mono_blocks(
                 f"samples beyond full scale: up to {peak:.3g}, but those of"
                 " floating-point files must be in -1..1"
             )
-        file.found += len(block)
         yield block.mean(axis=1) if file.channels > 1 else block[:, 0]
         left -= len(block)
-        if len(block) < size:
-            break
+        n_read += len(block)
+    if damage or (left > 0 and file.frames < UNKNOWN_FRAMES):
+        seconds = n_read / file.samplerate
+        raise TruncatedAudio(f"truncated: only {seconds:g} s can be read")
 
 
 def resampled_blocks(

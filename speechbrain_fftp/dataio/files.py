@@ -9,14 +9,11 @@ import csv
 import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
 from typing import Any, Iterable, Iterator, Union
 
 Path = Union[str, os.PathLike]
-
-TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.tmp$")  # the end of unfinished names
 
 
 @contextlib.contextmanager
@@ -24,63 +21,55 @@ def atomic_path(path: Path) -> Iterator[str]:
     """Yields the name of a file that is renamed to ``path`` after the block.
 
     The name is unique, so several processes may write the same file. After an
-    error, an earlier file stays as it was. The file gets the permissions of a
-    new file (the umask), whatever its writer sets.
+    error, an earlier file stays as it was.
     """
     temporary_path = _temporary(path)
     try:
-        with open(temporary_path, "xb") as file:
-            mode = os.fstat(file.fileno()).st_mode
         yield temporary_path
-        if os.stat(temporary_path).st_mode != mode:
-            os.chmod(temporary_path, mode & 0o777)
         os.replace(temporary_path, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
+    finally:
+        with contextlib.suppress(FileNotFoundError):
             os.remove(temporary_path)
-        raise
 
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[str]:
     """Yields an empty folder that is renamed to ``path`` after the block.
 
-    It replaces an earlier folder, which stays as it was after an error. A path
-    that is a file is a NotADirectoryError.
+    It replaces an earlier folder, which stays as it was after an error in the
+    block. A path that is a file is a NotADirectoryError.
     """
     path = os.path.realpath(path)
     if os.path.isfile(path):
         raise NotADirectoryError(f"{path} is a file, not a folder")
-    temporary_path, earlier = _temporary(path), _temporary(path)
+    temporary_path = _temporary(path)
+    earlier = _temporary(path)
+    os.makedirs(temporary_path)
     try:
-        os.makedirs(temporary_path)
         yield temporary_path
-        with contextlib.suppress(FileNotFoundError):
+        if os.path.isdir(path):
             os.rename(path, earlier)
         os.rename(temporary_path, path)
-    except BaseException:
+        shutil.rmtree(earlier, ignore_errors=True)
+    finally:
         shutil.rmtree(temporary_path, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            os.rename(earlier, path)
-        raise
-    shutil.rmtree(earlier, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def locked(path: Path, doing: str, timeout: float = 0) -> Iterator[None]:
+def locked(path: Path, doing: str) -> Iterator[None]:
     """Holds a lock file, at most until the process ends.
 
     Raises
     ------
     RuntimeError
-        If another process still holds it after ``timeout`` seconds; ``doing``
-        says what it does with the folder, such as "being prepared".
+        If another process holds it; ``doing`` says what it does with the
+        folder, such as "being prepared".
     """
     from filelock import FileLock, Timeout
 
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=timeout)
+        lock.acquire(timeout=0)
     except Timeout:
         raise RuntimeError(
             f"{os.path.dirname(path)} is {doing} by another process: wait for"

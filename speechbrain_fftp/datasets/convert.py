@@ -1,274 +1,234 @@
-"""Converts audio clips to mono FLAC with one sampling rate: files or shards.
+"""Converts clips to mono FLAC files with one sampling rate, with manifests.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import contextlib
+import functools
 import io
-import json
+import logging
+import math
 import os
-import tarfile
+import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
-from tqdm.contrib.concurrent import thread_map
+from tqdm import tqdm
 
 from speechbrain_fftp.dataio import audio
-from speechbrain_fftp.dataio.ffmpeg import readable_source
-from speechbrain_fftp.dataio.files import atomic_path, write_json
-from speechbrain_fftp.datasets.names import hash_fraction
+from speechbrain_fftp.dataio.files import atomic_path, write_csv
+from speechbrain_fftp.datasets.manifests import (
+    CLIP_SECONDS,
+    ParquetAudio,
+    write_classes,
+    write_manifest,
+)
+from speechbrain_fftp.datasets.names import as_utf8
 
-USUAL_SECONDS = 10.0  # tools may download as much even if a clip is shorter
+logger = logging.getLogger(__name__)
+
+SPLITS = ("train", "valid", "eval")
 LONG = 1.5  # a file so many times longer than its clip is a whole recording
 TOLERANCE = 0.5  # seconds that the end of a recording may lack
+CHUNK = 10000  # clips that wait to be converted
+
+parquet_lock = threading.Lock()
 
 
-class AudioFiles:
-    """The audio of clips, in one file each; ``paths`` maps ids to files."""
-
-    def __init__(self, paths):
-        self.paths = paths
-
-    def available(self, ids):
-        """The ids that have audio, as a set."""
-        return {clip_id for clip_id in ids if clip_id in self.paths}
-
-    def iter_audio(self, ids):
-        """Yields the ids with their audio, or None if it is missing."""
-        for clip_id in ids:
-            path = self.paths.get(clip_id)
-            yield clip_id, path if path and os.path.isfile(path) else None
-
-    def group(self, clips):
-        """Groups clips that are read in one pass, each with their audio."""
-        shuffled = sorted(
-            clips, key=lambda clip: hash_fraction(f"place of {clip.id}")
-        )
-        return [(shuffled, self)]
-
-
-def encode_clip(
-    source, sample_rate=16000, max_seconds=10.0, start=0.0, always=False
+def write_prepared(
+    folder,
+    clips,
+    classes,
+    *,
+    sample_rate,
+    splits=SPLITS,
+    label_column="labels",
+    skipped=(),
+    allow_missing=1.0,
+    num_workers=None,
 ):
-    """Encodes a clip as a mono 16-bit FLAC file in memory.
+    """Converts clips, and writes the tables of a prepared folder.
 
-    With a ``start`` in seconds, the source may be a whole recording that the
-    clip is cut out of: ``always``, or if it is longer than 1.5 times the clip
-    (and than 15 s). Returns the content of the file, and its duration in
-    seconds.
+    ``skipped`` are ids, splits and reasons of other clips, which are listed in
+    skipped.csv together with those that cannot be used.
 
     Raises
     ------
     ValueError
-        If the source is None, cannot be used, or ends before the clip.
+        If too many clips have no audio, or none of a split can be used.
     """
-    if source is None:
-        raise ValueError("missing file")
-    samples, rate = read_clip(source, max_seconds, start, always)
-    samples = audio.resample(samples, rate, sample_rate)
-    samples = samples[: round(max_seconds * sample_rate)]
-    samples = np.rint(samples.clip(-1, 1) * 32768).clip(max=32767)
-    content = io.BytesIO()
-    with sf.SoundFile(
-        content, "w", sample_rate, channels=1, subtype="PCM_16", format="FLAC"
-    ) as file:
-        file.write(samples.astype(np.int16))
-    return content.getvalue(), len(samples) / sample_rate
+    check_missing(clips, allow_missing)
+    durations, failed = convert_clips(
+        clips, os.path.join(folder, "flac"), sample_rate, num_workers
+    )
+    failed_rows = [
+        (clip.id, clip.split, failed[clip.id])
+        for clip in clips
+        if clip.id in failed
+    ]
+    skipped_path = write_skipped(folder, [*skipped, *failed_rows])
+    for split in splits:
+        kept = [c for c in clips if c.split == split and c.id in durations]
+        if not kept:
+            raise ValueError(
+                f"No clip of the {split} split can be used. {skipped_path} says"
+                " why: repair the data, and prepare again."
+            )
+        logger.info("%s: %d clips", split, len(kept))
+        if split != "valid":
+            warn_of_absent_classes(split, kept, classes)
+        path = os.path.join(folder, f"{split}.csv")
+        write_manifest(path, kept, durations, classes, label_column)
+    write_classes(folder, classes)
 
 
-def convert_clips(
-    clips, iter_audio, folder, rate, num_workers=None, name=None, always=False
-):
+def write_skipped(folder, skipped):
+    """Writes and counts ids, splits and reasons; returns the path of the table.
+
+    The text before a colon is the kind of a reason.
+    """
+    path = os.path.join(folder, "skipped.csv")
+    rows = [[as_utf8(entry) for entry in row] for row in skipped]
+    write_csv(path, ("ID", "split", "reason"), rows)
+    if skipped:
+        kinds = Counter(reason.split(":")[0] for *_, reason in skipped)
+        counts = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+        logger.warning("Skipped clips: %s; all are in %s", counts, path)
+    return path
+
+
+def warn_of_absent_classes(split, clips, classes):
+    """Warns of classes without clips in a split."""
+    present = {label for clip in clips for label in clip.labels}
+    absent = [name for label, name in classes.items() if label not in present]
+    if absent:
+        logger.warning(
+            "%s: no clip of %d classes, such as %s",
+            split,
+            len(absent),
+            absent[0],
+        )
+
+
+def check_missing(clips, allowed):
+    """Raises a ValueError if too many clips of a split have no audio."""
+    for split in dict.fromkeys(clip.split for clip in clips):
+        of_split = [clip for clip in clips if clip.split == split]
+        missing = [clip.id for clip in of_split if clip.is_missing]
+        fraction = len(missing) / len(of_split)
+        if fraction > allowed:
+            raise ValueError(
+                f"{len(missing)} of {len(of_split)} {split} clips have no"
+                f" audio file, such as {missing[0]}: correct the data folder,"
+                " or accept it with --allow_missing"
+                f" {math.ceil(100 * fraction) / 100:g}"
+            )
+
+
+def convert_clips(clips, folder, sample_rate, num_workers=None):
     """Converts clips to ``folder/ID.flac`` in parallel and keeps existing ones.
-
-    ``clips`` maps ids to the maximum duration and the start for
-    ``encode_clip``. ``iter_audio`` takes the ids that are not yet converted,
-    and yields ids and sources in any order. ``name`` labels the progress bar.
 
     Returns
     -------
-    converted : dict
-        Duration of each id that is converted.
+    durations : dict
+        Seconds of each clip that is converted, by id.
     failed : dict
         The reasons why the others could not be.
     """
-    # Here, since it imports torch, which scoring clips does without
-    from speechbrain.utils.parallel import get_available_cpu_count, parallel_map
-
-    num_workers = num_workers or get_available_cpu_count()
-    paths = {i: os.path.join(folder, f"{i}.flac") for i in clips}
-    results = {i: _read_converted(paths[i], rate) for i in clips}
-    pending = [i for i in clips if results[i] is None]
-
-    def convert(item):
-        clip_id, source = item
-        max_seconds, start = clips[clip_id]
-        try:
-            content, duration = encode_clip(
-                source, rate, max_seconds, start, always
-            )
-        except ValueError as error:
-            return clip_id, str(error)
-        with atomic_path(paths[clip_id]) as temporary_path:
-            Path(temporary_path).write_bytes(content)
-        return clip_id, duration
-
-    with ThreadPoolExecutor(num_workers) as pool:
-        # Short queues, as their items may be whole files in memory
-        results.update(
-            parallel_map(
-                convert,
-                iter_audio(pending),
-                chunk_size=4,
-                queue_size=2 * num_workers,
-                executor=pool,
-                progress_bar_kwargs={"desc": name, "total": len(pending)},
-            )
-        )
-    failed = {i: why for i, why in results.items() if isinstance(why, str)}
-    return {i: results[i] for i in clips if i not in failed}, failed
-
-
-def _read_converted(path, sample_rate):
-    """Duration of a converted clip; None if there is none of this rate."""
-    with contextlib.suppress(sf.LibsndfileError):
-        info = sf.info(path)
-        if info.samplerate == sample_rate:
-            return info.duration
-
-
-def write_shards(
-    clips,
-    clip_audio,
-    folder,
-    *,
-    classes,
-    sample_rate,
-    clips_per_shard,
-    cut_always=False,
-    num_workers=None,
-):
-    """Writes Clips into tar shards in WebDataset's format.
-
-    A clip is ``NUMBER.flac`` and ``NUMBER.json``, with its id, duration and
-    labels. Shards that an interrupted call has written are kept: each is
-    complete once ``shard-NUMBER.json`` is beside it. No shard is empty.
-    Returns the same as ``convert_clips``.
-    """
-    from speechbrain.utils.parallel import get_available_cpu_count
-
     os.makedirs(folder, exist_ok=True)
-    jobs = [
-        (group[i : i + clips_per_shard], source)
-        for group, source in clip_audio.group(clips)
-        for i in range(0, len(group), clips_per_shard)
-    ]
 
-    def write(numbered_job):
-        number, (group, source) = numbered_job
-        return _write_shard(
-            Path(folder, f"shard-{number:06d}.tar"),
-            {clip.id: clip for clip in group},
-            source,
-            classes=classes,
-            sample_rate=sample_rate,
-            cut_always=cut_always,
-        )
+    def convert(clip):
+        """Returns the duration, or the reason why there is none."""
+        path = os.path.join(folder, f"{clip.id}.flac")
+        if os.path.isfile(path):
+            return sf.info(path).duration
+        try:
+            content, duration = encode_clip(clip, sample_rate)
+        except (OSError, ValueError) as error:
+            return str(error)
+        with atomic_path(path) as temporary_path:
+            Path(temporary_path).write_bytes(content)
+        return duration
 
-    records = thread_map(
-        write,
-        list(enumerate(jobs)),
-        max_workers=num_workers or get_available_cpu_count(),
-        desc="shards",
-    )
-    for path in Path(folder).glob("shard-*.*"):
-        number = int(path.stem.removeprefix("shard-"))
-        if number >= len(jobs):  # of an earlier attempt with smaller shards
-            path.unlink()
-    converted = {}
-    failed = {}
-    for record in records:
-        converted.update(record["durations"])
-        failed.update(record["failed"])
-    return converted, failed
-
-
-def _write_shard(path, clips, source, *, classes, sample_rate, cut_always):
-    """Writes one shard unless it is there; returns what became of its clips."""
-    record_path = path.with_suffix(".json")
-    if record_path.is_file():
-        record = json.loads(record_path.read_text("utf-8"))
-        known = record.get("durations", {})
-        is_same = clips.keys() == known.keys() | record["failed"]
-        if is_same and (path.is_file() or not known):
-            return record
     durations = {}
     failed = {}
-    with atomic_path(path) as temporary, tarfile.open(temporary, "w") as tar:
-        for clip_id, content in source.iter_audio(clips):
-            clip = clips[clip_id]
-            try:
-                flac, duration = encode_clip(
-                    content,
-                    sample_rate,
-                    max_seconds=clip.end - clip.start,
-                    start=clip.start,
-                    always=cut_always,
-                )
-            except ValueError as error:
-                failed[clip_id] = str(error)
-                continue
-            labels = [classes[mid] for mid in clip.mids if mid in classes]
-            row = {"id": clip_id, "duration": duration, "labels": labels}
-            name = f"{len(durations):06d}"
-            _add_member(tar, f"{name}.flac", flac)
-            _add_member(tar, f"{name}.json", json.dumps(row).encode())
-            durations[clip_id] = duration
-    if not durations:
-        path.unlink()
-    record = {"durations": durations, "failed": failed}
-    write_json(record_path, record)
-    return record
+    with ThreadPoolExecutor(num_workers) as pool, tqdm(
+        total=len(clips), desc="convert", unit="clip"
+    ) as bar:
+        for first in range(0, len(clips), CHUNK):
+            chunk = clips[first : first + CHUNK]
+            for clip, result in zip(chunk, pool.map(convert, chunk)):
+                if isinstance(result, str):
+                    failed[clip.id] = result
+                else:
+                    durations[clip.id] = result
+                bar.update()
+    return durations, failed
 
 
-def _add_member(tar, name, content):
-    """Adds a file to a tar, without times and owners."""
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    tar.addfile(member, io.BytesIO(content))
-    tar.members = []  # tarfile would keep them all
+def encode_clip(clip, sample_rate=16000):
+    """Encodes a clip as a mono 16-bit FLAC file in memory.
 
+    Returns the content of the file, and its duration in seconds.
 
-def read_clip(source, max_seconds, start=0.0, always=False):
-    """Reads a clip up to its maximum duration and checks it.
-
-    Returns the samples ``[S]`` and their rate.
+    Raises
+    ------
+    ValueError
+        If its audio is missing, cannot be used, or ends before the clip.
     """
-    with contextlib.ExitStack() as stack:
-        if start:  # read the file twice, but decode it once
-            enough = start + LONG * max(max_seconds, USUAL_SECONDS)
-            source = stack.enter_context(readable_source(source, enough))
-            start = _find_start(source, start, max_seconds, always)
-        samples, rate = audio.read_audio(source, max_seconds, start)
-    if not len(samples):
-        raise ValueError("empty file")
+    samples, rate = read_clip(clip)
+    samples = clip.gain * audio.resample(samples, rate, sample_rate)
+    samples = samples[: round(clip.seconds * sample_rate)]
+    samples = np.rint(samples.clip(-1, 1) * 32768).clip(max=32767)
+    content = io.BytesIO()
+    sf.write(
+        content, samples.astype(np.int16), sample_rate, "PCM_16", format="FLAC"
+    )
+    return content.getvalue(), len(samples) / sample_rate
+
+
+def read_clip(clip):
+    """Reads a clip, of any sampling rate; returns samples ``[S]`` and rate."""
+    if clip.is_missing:
+        raise ValueError("missing file")
+    source = clip.audio
+    if isinstance(source, ParquetAudio):
+        source = read_parquet_audio(source)
+    with audio.open_audio(source) as file:
+        rate = file.samplerate
+        start = clip.start
+        duration = file.frames / rate
+        if clip.may_be_cut and duration <= LONG * max(
+            clip.seconds, CLIP_SECONDS
+        ):
+            start = 0.0
+        elif clip.may_be_cut and duration < clip.end - TOLERANCE:
+            raise ValueError(
+                f"ends before its segment: {duration:.1f} of {clip.end:.1f} s"
+            )
+        if start:
+            file.seek(min(round(start * rate), file.frames))
+        blocks = audio.mono_blocks(file, clip.seconds * rate)
+        samples = np.concatenate([np.zeros(0, np.float32), *blocks])
     if len(samples) < audio.MIN_SECONDS * rate:
         raise ValueError(f"shorter than 25 ms: {len(samples)} samples")
     return samples, rate
 
 
-def _find_start(source, start, seconds, always):
-    """Where a clip starts in its file, which may be the clip itself."""
-    with audio.open_audio(source) as file:
-        duration = file.frames / file.samplerate
-    if not always and duration <= LONG * max(seconds, USUAL_SECONDS):
-        return 0.0
-    if duration < start + seconds - TOLERANCE:
-        raise ValueError(
-            f"ends before its segment: {duration:.1f} of "
-            f"{start + seconds:.1f} s"
-        )
-    return start
+def read_parquet_audio(place):
+    """The content of an audio file in a parquet shard; empty if it is absent."""
+    with parquet_lock:  # neighbours are in the same row group
+        column = _read_row_group(place.path, place.row_group)
+    return (column[place.row].as_py() or {}).get("bytes") or b""
+
+
+@functools.lru_cache(maxsize=2)
+def _read_row_group(path, row_group):
+    """The column ``audio`` of a row group."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as shard:
+        return shard.read_row_group(row_group, ["audio"])["audio"]

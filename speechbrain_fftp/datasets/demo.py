@@ -14,24 +14,24 @@ Authors
 import base64
 import csv
 import hashlib
-import logging
 import os
 
 import numpy as np
 import soundfile as sf
 from tqdm.contrib.concurrent import thread_map
 
-from speechbrain.utils.parallel import get_available_cpu_count
 from speechbrain_fftp.dataio.audio import resample
-from speechbrain_fftp.datasets import manifests
+from speechbrain_fftp.datasets.manifests import (
+    CLIP_SECONDS,
+    Clip,
+    write_classes,
+    write_manifest,
+)
 from speechbrain_fftp.datasets.prepared import prepare_folder
-
-logger = logging.getLogger(__name__)
 
 EVENTS = "events.tsv"
 SAMPLE_RATE = 16000
 FADE_SECONDS = 0.01  # at both ends, applied when sounds are mixed
-CLIP_SECONDS = 10.0
 PEAK = 0.3  # of an event at 0 dB, so that three of them stay below full scale
 LEVELS_DB = (-12, 0)  # of the events
 FLOOR_DB = -50
@@ -81,51 +81,63 @@ def prepare_demo(
     sizes = {"train": num_train, "valid": num_valid, "eval": num_eval}
     if min(sizes.values()) < 1:
         raise ValueError(f"Every split needs at least one clip: {sizes}")
-    settings = {
-        "content": "demo set",
-        "version": 3,
-        "seed": seed,
-        "sample_rate": sample_rate,
-        **sizes,
-    }
-    with prepare_folder(
-        prepared_folder,
-        settings,
-        tables=(*manifests.TABLES, EVENTS),
-        parts=("flac",),
-    ) as to_do:
-        if not to_do:
-            logger.info("Using the demo set in %s", prepared_folder)
-            return
-        flac_folder = os.path.join(prepared_folder, "flac")
-        os.mkdir(flac_folder)
-        rng = np.random.default_rng(seed)
-        clips = [
-            (split, number, classes)
-            for split, size in sizes.items()
-            for number, classes in enumerate(
-                _draw_classes(rng, size) + [()] * -(-size // CLIPS_PER_EMPTY)
-            )
-        ]
+    settings = {"seed": seed, "sample_rate": sample_rate, **sizes}
+    with prepare_folder(prepared_folder, settings) as to_do:
+        if to_do:
+            _write_demo(prepared_folder, sizes, seed, sample_rate, num_workers)
 
-        def write(clip):
-            split, number, classes = clip
-            clip_id, samples, events = generate_clip(
-                seed, split, number, classes
-            )
-            path = os.path.join(flac_folder, f"{clip_id}.flac")
-            if sample_rate != SAMPLE_RATE:
-                samples = resample(samples, SAMPLE_RATE, sample_rate)
-            sf.write(path, samples, sample_rate, subtype="PCM_16")
-            return split, clip_id, events
 
-        generated = thread_map(
-            write,
-            clips,
-            max_workers=num_workers or get_available_cpu_count(),
-            desc="demo set",
+def _write_demo(folder, sizes, seed, sample_rate, num_workers):
+    """Writes the clips and the tables of the demo set."""
+    flac_folder = os.path.join(folder, "flac")
+    os.makedirs(flac_folder, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    drawn = [
+        (split, number, classes)
+        for split, size in sizes.items()
+        for number, classes in enumerate(
+            _draw_classes(rng, size) + [()] * -(-size // CLIPS_PER_EMPTY)
         )
-        _write_tables(prepared_folder, sizes, generated)
+    ]
+
+    def write(split, number, classes):
+        """Generates and writes a clip; returns it with its events."""
+        clip_id, samples, events = generate_clip(seed, split, number, classes)
+        path = os.path.join(flac_folder, f"{clip_id}.flac")
+        if sample_rate != SAMPLE_RATE:
+            samples = resample(samples, SAMPLE_RATE, sample_rate)
+        sf.write(path, samples, sample_rate, subtype="PCM_16")
+        labels = tuple(CLASSES[index][0] for *_, index in events)
+        return Clip(clip_id, path, labels, split), events
+
+    generated = thread_map(
+        write,
+        *zip(*drawn),
+        max_workers=num_workers,
+        desc="demo set",
+    )
+    clips = [clip for clip, _ in generated]
+    durations = {clip.id: CLIP_SECONDS for clip in clips}
+    classes = {mid: name for mid, name, _ in CLASSES}
+    for split in sizes:
+        write_manifest(
+            os.path.join(folder, f"{split}.csv"),
+            [clip for clip in clips if clip.split == split],
+            durations,
+            classes,
+        )
+    write_classes(folder, classes)
+    path = os.path.join(folder, EVENTS)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, delimiter="\t", lineterminator="\n")
+        table.writerow(("filename", "onset", "offset", "event_label"))
+        for clip, events in generated:
+            name = f"{clip.id}.flac"
+            for onset, offset, index in sorted(events):
+                label = CLASSES[index][1]
+                table.writerow((name, f"{onset:.3f}", f"{offset:.3f}", label))
+            if not events:  # the clip is listed, and has none
+                table.writerow((name, "", "", ""))
 
 
 def _draw_classes(rng, num_clips):
@@ -178,43 +190,6 @@ def generate_clip(seed, split, number, classes):
         audio[start : start + len(t)] += event
         events.append((onset, onset + duration, index))
     return clip_id, audio, events
-
-
-def _write_tables(prepared_folder, sizes, generated):
-    """Writes the tables of a prepared folder, and the events."""
-    clips = {split: [] for split in sizes}
-    for split, clip_id, events in generated:
-        mids = tuple(CLASSES[index][0] for *_, index in events)
-        clips[split].append(manifests.Clip(clip_id, mids=mids))
-    ids = [clip.id for split in clips for clip in clips[split]]
-    rows = []
-    for _, clip_id, events in generated:
-        name = f"{clip_id}.flac"
-        for onset, offset, index in sorted(events):
-            label = CLASSES[index][1]
-            rows.append((name, f"{onset:.3f}", f"{offset:.3f}", label))
-        if not events:  # the clip is listed, and has none
-            rows.append((name, "", "", ""))
-    with open(
-        os.path.join(prepared_folder, EVENTS), "w", newline="", encoding="utf-8"
-    ) as file:
-        table = csv.writer(file, delimiter="\t", lineterminator="\n")
-        table.writerow(("filename", "onset", "offset", "event_label"))
-        table.writerows(rows)
-    manifests.write_report(
-        prepared_folder,
-        "the demo set",
-        listed=clips,
-        kept=clips,
-        skipped=[],
-        notes={},
-    )
-    manifests.write_tables(
-        prepared_folder,
-        clips,
-        dict.fromkeys(ids, CLIP_SECONDS),
-        {mid: name for mid, name, _ in CLASSES},
-    )
 
 
 def coloured_noise(rng, size, exponent):

@@ -6,12 +6,14 @@ Authors
 
 import hashlib
 import os
+import posixpath
 import re
 from collections import Counter
 
 import numpy as np
 
 MAX_ID = 100  # characters of a path that an id keeps
+PREPARED = "prepared.json"  # in a prepared folder
 
 
 def text_digest(text):
@@ -52,11 +54,23 @@ def seeded_rng(*key):
 
 
 def files_below(folder, root):
-    """Yields files below a folder, none hidden, as paths from a root."""
-    for place, folders, files in os.walk(folder):
-        folders[:] = [f for f in folders if not is_hidden(f)]
+    """Yields the files below a folder, as paths from a root with ``/``.
+
+    Links are followed. Hidden files and folders are skipped, and prepared
+    folders.
+    """
+    seen = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        stat = os.stat(place)
+        if (stat.st_dev, stat.st_ino) in seen or PREPARED in files:
+            folders.clear()
+            continue
+        seen.add((stat.st_dev, stat.st_ino))
+        folders[:] = sorted(f for f in folders if not is_hidden(f))
         place = os.path.relpath(place, root).replace(os.sep, "/")
-        yield from (f"{place}/{f}" for f in files if not is_hidden(f))
+        for name in sorted(files):
+            if not is_hidden(name):
+                yield posixpath.normpath(f"{place}/{name}")
 
 
 def folders_in(folder):

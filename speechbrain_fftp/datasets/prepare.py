@@ -6,19 +6,16 @@ Authors
 
 import os
 
+from speechbrain_fftp.datasets import custom, splits
+from speechbrain_fftp.datasets.audioset import clips as audioset
 from speechbrain_fftp.datasets.audioset.lists import read_classes
-from speechbrain_fftp.datasets.audioset.prepare import (
-    is_audioset,
-    open_audioset,
-    prepare_audioset,
-    read_class_list_of,
+from speechbrain_fftp.datasets.convert import write_prepared
+from speechbrain_fftp.datasets.manifests import CLASSES_CSV, read_classes_csv
+from speechbrain_fftp.datasets.prepared import (
+    is_complete,
+    prepare_folder,
+    source_state,
 )
-from speechbrain_fftp.datasets.custom.listing import find_custom_data
-from speechbrain_fftp.datasets.custom.prepare import (
-    open_custom_data,
-    prepare_custom_data,
-)
-from speechbrain_fftp.datasets.manifests import VALID_FRACTION, read_classes_csv
 
 
 def prepare_data(
@@ -26,57 +23,111 @@ def prepare_data(
     prepared_folder,
     *,
     sample_rate=16000,
-    valid_fraction=VALID_FRACTION,
     unbalanced=False,
-    format="flac",
-    clips_per_shard=1000,
+    valid_fraction=0.05,
     test_fold=None,
     allow_missing=0.2,
     num_workers=None,
     skip_prep=False,
 ):
-    """Prepares AudioSet or custom data, see ``prepare_audioset``.
+    """Converts AudioSet or custom data once, and writes the manifests.
 
-    ``test_fold`` is for custom data only, ``valid_fraction``, ``unbalanced``
-    and ``allow_missing`` are for AudioSet only.
+    Writes ``flac/ID.flac``, ``train.csv``, ``valid.csv`` and ``eval.csv`` (with
+    paths relative to ``$data_root``, the prepared folder), ``classes.csv``, and
+    ``skipped.csv`` with all clips that cannot be used. Returns at once if the
+    folder is complete and the source files have not changed; an interrupted
+    preparation is resumed.
+
+    Arguments
+    ---------
+    data_folder : str
+        Folder with AudioSet's lists and audio, its parquet shards, or custom
+        data. It may be deleted afterwards.
+    prepared_folder : str
+        Folder to write to.
+    sample_rate : int
+        Sampling rate of the written files, in Hz.
+    unbalanced : bool
+        Whether to add AudioSet's unbalanced set to the training clips.
+    valid_fraction : float
+        Fraction of AudioSet's training clips to hold out, without a list of
+        validation clips.
+    test_fold : str, optional
+        The fold to evaluate on, of custom data with folds.
+    allow_missing : float
+        Fraction of the clips of a split that may have no audio.
+    num_workers : int, optional
+        Number of clips to convert in parallel, by default a few per CPU.
+    skip_prep : bool
+        Whether to do nothing.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the data folder or a list in it is missing.
+    ValueError
+        If a list is invalid, a split has no usable clip or too many without
+        audio, or the prepared folder was made with other settings or from other
+        files.
+    RuntimeError
+        If another process is preparing the folder.
     """
     if skip_prep:
         return
-    options = {
+    listing = None
+    source = None
+    if os.path.isdir(data_folder) or not is_complete(prepared_folder):
+        listing = list_data(data_folder, unbalanced=unbalanced)
+        source = source_state(listing.files, listing.folder)
+    settings = {
         "sample_rate": sample_rate,
-        "format": format,
-        "clips_per_shard": clips_per_shard,
-        "num_workers": num_workers,
+        "unbalanced": unbalanced,
+        "valid_fraction": valid_fraction,
+        "test_fold": None if test_fold is None else str(test_fold),
     }
-    if _is_custom(data_folder, test_fold):
-        _check_custom_options(unbalanced, valid_fraction)
-        prepare_custom_data(
-            data_folder, prepared_folder, test_fold=test_fold, **options
+    with prepare_folder(prepared_folder, settings, source) as to_do:
+        if to_do:
+            clips, skipped = split_clips(
+                listing, valid_fraction=valid_fraction, test_fold=test_fold
+            )
+            write_prepared(
+                prepared_folder,
+                clips,
+                listing.classes,
+                sample_rate=sample_rate,
+                skipped=skipped,
+                allow_missing=allow_missing,
+                num_workers=num_workers,
+            )
+
+
+def list_data(data_folder, unbalanced=False):
+    """Lists what a data folder holds: a Listing."""
+    data_folder = os.path.abspath(data_folder)
+    if os.path.isdir(data_folder) and audioset.is_audioset(data_folder):
+        return audioset.list_clips(data_folder, unbalanced)
+    if unbalanced:
+        raise ValueError(
+            f"unbalanced is for AudioSet, whose lists {data_folder} lacks"
         )
-    else:
-        prepare_audioset(
-            data_folder,
-            prepared_folder,
-            valid_fraction=valid_fraction,
-            unbalanced=unbalanced,
-            allow_missing=allow_missing,
-            **options,
-        )
+    return custom.list_clips(data_folder)
 
 
-def open_data(
-    data_folder, *, unbalanced=False, test_fold=None, needs_fold=True
-):
-    """Lists what a data folder holds without preparing it: a DataFolder.
+def split_clips(listing, *, valid_fraction=0.05, test_fold=None):
+    """Assigns the clips of a Listing to splits.
 
-    Unless it ``needs_fold``, custom data with folds are listed without one.
+    Returns them, and ids, splits and reasons of clips that are left out.
     """
-    if _is_custom(data_folder, test_fold):
-        _check_custom_options(unbalanced)
-        return open_custom_data(
-            data_folder, test_fold=test_fold, needs_fold=needs_fold
-        )
-    return open_audioset(data_folder, unbalanced=unbalanced)
+    clips, skipped = splits.usable_clips(
+        listing.clips, listing.folder, allow_no_label=listing.is_custom
+    )
+    clips = splits.choose_fold(clips, test_fold, listing.folder)
+    if not listing.is_custom:
+        if all(clip.split != "valid" for clip in clips):
+            clips = splits.hold_out(clips, valid_fraction)
+        return clips, skipped
+    clips, copies = splits.drop_copies(clips, listing.folder)
+    return splits.assign_splits(clips, listing.folder), skipped + copies
 
 
 def count_classes(data_folder, prepared_folder):
@@ -85,33 +136,10 @@ def count_classes(data_folder, prepared_folder):
     It is AudioSet's if neither exists, so that a yaml file can be read without
     data.
     """
-    if os.path.isfile(os.path.join(prepared_folder, "classes.csv")):
+    if os.path.isfile(os.path.join(prepared_folder, CLASSES_CSV)):
         return len(read_classes_csv(prepared_folder))
     if not data_folder or not os.path.isdir(data_folder):
         return len(read_classes())
-    if is_audioset(data_folder):
-        return len(read_class_list_of(data_folder))
-    custom = find_custom_data(data_folder)
-    return len(custom.classes if custom else read_classes())
-
-
-def _is_custom(data_folder, test_fold):
-    """Whether a data folder holds custom data, or did before it was deleted."""
-    if not os.path.isdir(data_folder):
-        return test_fold is not None
-    if not is_audioset(data_folder):
-        return True
-    if test_fold is not None:
-        raise ValueError("test_fold is for custom data with folds only")
-    return False
-
-
-def _check_custom_options(unbalanced, valid_fraction=VALID_FRACTION):
-    """Raises a ValueError for options that only AudioSet has."""
-    if unbalanced:
-        raise ValueError("unbalanced is for AudioSet only")
-    if valid_fraction != VALID_FRACTION:
-        raise ValueError(
-            "valid_fraction is for AudioSet only: give custom data a split in"
-            " clips.csv instead"
-        )
+    if audioset.is_audioset(data_folder):
+        return len(audioset.read_class_list_of(data_folder))
+    return len(custom.list_clips(data_folder).classes)

@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import io
 import itertools
-import json
 import logging
 from collections import Counter
 from pathlib import Path
@@ -17,22 +16,20 @@ from typing import Callable
 import numpy as np
 from tqdm import tqdm
 
-from speechbrain_fftp.datasets.convert import encode_clip
-from speechbrain_fftp.datasets.manifests import (
-    check_missing,
-    choose_clips,
-    read_table,
+from speechbrain_fftp.datasets.convert import check_missing, encode_clip
+from speechbrain_fftp.datasets.manifests import read_classes_csv, read_table
+from speechbrain_fftp.datasets.prepare import (
+    list_data as list_folder,
+    split_clips,
 )
-from speechbrain_fftp.datasets.prepare import open_data
-from speechbrain_fftp.datasets.prepared import DONE
+from speechbrain_fftp.datasets.prepared import is_complete
 from speechbrain_fftp.inference.many_files import tag_many
 from speechbrain_fftp.inference.scores import f1_scores, tagging_metrics
 from speechbrain_fftp.inference.windows import silent_files_counted
 
 logger = logging.getLogger(__name__)
 
-# The tables of each split. Earlier versions of the Speech Commands recipe wrote
-# test.csv
+# The tables of each split. The Speech Commands recipe writes test.csv
 SPLITS = {"train": ["train"], "valid": ["valid"], "eval": ["eval", "test"]}
 ALL = "all"  # splits
 
@@ -81,18 +78,11 @@ def list_prepared(folder, split=None):
             f"{folder} has no {' or '.join(names)}: choose another split, or "
             "the data folder that it was prepared from."
         )
-    done = json.loads(Path(folder, DONE).read_text("utf-8"))
-    places = {**done["settings"], "data_root": folder}
-    classes = {}
-    for _, row in read_table(Path(folder, "classes.csv"), ("index",)):
-        label = row.get("display_name") or row["label"]
-        classes[row.get("mid") or label] = label
+    classes = read_classes_csv(folder)
     clips = []
     tables = [read_table(path, ("ID", "wav")) for path in paths]
     for _, row in itertools.chain(*tables):
-        wav = row["wav"]
-        for name in ("data_root", "data_folder"):
-            wav = wav.replace(f"${name}", str(places.get(name)))
+        wav = row["wav"].replace("$data_root", str(folder))
         labels = (row.get("labels") or row.get("label") or "").split(";")
         clips.append(
             LabelledClip(row["ID"], labels, functools.partial(str, wav))
@@ -100,58 +90,45 @@ def list_prepared(folder, split=None):
     return split, classes, [clip.id for clip in clips], clips
 
 
-def list_data(data_folder, split, sample_rate, allow_missing=0.2, **settings):
+def list_data(
+    data_folder,
+    split,
+    sample_rate,
+    allow_missing=0.2,
+    unbalanced=False,
+    test_fold=None,
+):
     """As ``list_prepared``, of clips as the recipe would prepare them.
 
     By default, the split is eval, or all if the data have no splits.
     """
-    data = open_data(data_folder, **settings, needs_fold=split != ALL)
+    listing = list_folder(data_folder, unbalanced=unbalanced)
     if split is None:
-        split = "eval" if data.list_unsplit is None else ALL
-    if split == ALL and data.list_unsplit is not None:
-        listed = {"eval": data.list_unsplit()}
-    else:
-        listed = data.list_clips()
-    if split != ALL and not listed.get(split):
-        raise ValueError(
-            f"{data_folder} has no {split} split: choose one of "
-            f"{', '.join(name for name in listed if listed[name])}, or all."
-        )
-    chosen, *_ = choose_clips(listed, data.classes, data.has_negatives)
+        given = any(clip.split or clip.fold for clip in listing.clips)
+        split = "eval" if given else ALL
+    clips = listing.clips
+    if split != ALL or test_fold is not None:
+        clips, _ = split_clips(listing, test_fold=test_fold)
     if split != ALL:
-        chosen = {split: chosen[split]}
-    check_missing(chosen, data, allow_missing)
-    clips = {clip.id: clip for found in chosen.values() for clip in found}
+        clips = [clip for clip in clips if clip.split == split]
+    check_missing(clips, allow_missing)
 
-    def encode(audio, clip):
+    def encode(clip):
         """A clip as a file, which is named by its id."""
-        content, _ = encode_clip(
-            audio,
-            sample_rate,
-            max_seconds=clip.end - clip.start,
-            start=clip.start,
-            always=data.cut_always,
-        )
+        content, _ = encode_clip(clip, sample_rate)
         file = io.BytesIO(content)
         file.name = clip.id
         return file
 
-    def labelled_clips():
-        """Yields the clips in the order of the audio."""
-        for name, found in chosen.items():
-            ids = [clip.id for clip in found]
-            audio_of = data.audio.get(name, data.audio["train"])
-            for clip_id, audio in audio_of.iter_audio(ids):
-                clip = clips[clip_id]
-                yield LabelledClip(
-                    id=clip_id,
-                    labels=[
-                        data.classes[m] for m in clip.mids if m in data.classes
-                    ],
-                    open=functools.partial(encode, audio, clip),
-                )
-
-    return split, data.classes, list(clips), labelled_clips()
+    labelled = [
+        LabelledClip(
+            id=clip.id,
+            labels=[listing.classes[label] for label in clip.labels],
+            open=functools.partial(encode, clip),
+        )
+        for clip in clips
+    ]
+    return split, listing.classes, [clip.id for clip in clips], labelled
 
 
 def list_labelled_clips(tagger, data_folder, split=None, **settings):
@@ -166,10 +143,7 @@ def list_labelled_clips(tagger, data_folder, split=None, **settings):
         raise ValueError(
             f"split={split!r} is not one of {', '.join(SPLITS)}, {ALL}."
         )
-    is_prepared = all(
-        Path(data_folder, name).is_file() for name in (DONE, "classes.csv")
-    )
-    if is_prepared:
+    if is_complete(data_folder):
         split, classes, ids, clips = list_prepared(data_folder, split)
     else:
         split, classes, ids, clips = list_data(

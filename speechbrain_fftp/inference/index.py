@@ -21,12 +21,7 @@ from typing import Optional
 import numpy as np
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS, find_audio_files
-from speechbrain_fftp.dataio.files import (
-    TEMPORARY,
-    atomic_path,
-    locked,
-    write_json,
-)
+from speechbrain_fftp.dataio.files import atomic_path, locked, write_json
 from speechbrain_fftp.inference.many_files import READING_ERRORS, read_ahead
 
 SETTINGS = "index.json"
@@ -157,7 +152,7 @@ def open_index(
             index.set_model(model)
         return index
     os.makedirs(folder, exist_ok=True)
-    if not all(TEMPORARY.search(name) for name in os.listdir(folder)):
+    if not all(name.endswith(".tmp") for name in os.listdir(folder)):
         raise FileExistsError(
             f"{folder} is not empty and no index: give another folder."
         )

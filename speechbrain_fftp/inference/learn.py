@@ -6,6 +6,7 @@ Authors
 
 import functools
 import logging
+import math
 import os
 from pathlib import Path
 
@@ -14,11 +15,8 @@ import numpy as np
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_fftp.dataio.audio import MIN_SECONDS, read_audio, resample
 from speechbrain_fftp.dataio.files import atomic_folder, write_json
-from speechbrain_fftp.datasets.custom.listing import LAYOUTS, find_custom_data
-from speechbrain_fftp.datasets.custom.splits import (
-    connected_groups,
-    find_copies,
-)
+from speechbrain_fftp.datasets import custom
+from speechbrain_fftp.datasets.splits import drop_copies
 from speechbrain_fftp.inference import heads, results
 from speechbrain_fftp.inference.config import MODULES
 from speechbrain_fftp.inference.cross_validation import (
@@ -176,24 +174,19 @@ def check_new(labels, known):
 
 
 def open_data(data_folder, has_background):
-    """Lists the clips, see ``find_custom_data``."""
-    data = find_custom_data(data_folder, min_classes=1 if has_background else 2)
-    if data is None:
-        raise FileNotFoundError(f"{data_folder} holds no clips. {LAYOUTS}")
+    """Lists the clips, each once, see ``custom.list_clips``."""
+    data = custom.list_clips(data_folder, 1 if has_background else 2)
+    data.clips, _ = drop_copies(data.clips, data.folder)
     return data
 
 
 def encode_clips(tagger, data, encoder):
     """The ``Examples`` to learn from, and those of the split ``eval``."""
-    copies = find_copies(data.folder, {clip.path for clip in data.clips})
-    groups = connected_groups(data.clips, copies)
-    tokens = encoder.encode(
-        [clip_recording(tagger, data.folder, clip) for clip in data.clips]
-    )
+    tokens = encoder.encode([clip_recording(tagger, c) for c in data.clips])
     labels = list(data.classes)
     examples = Examples(
-        names=[clip.key for clip in data.clips],
-        groups=[clip.fold or group for clip, group in zip(data.clips, groups)],
+        names=[os.path.relpath(c.audio, data.folder) for c in data.clips],
+        groups=[clip.fold or clip.group for clip in data.clips],
         tokens=tokens,
         targets=np.array(
             [
@@ -205,31 +198,28 @@ def encode_clips(tagger, data, encoder):
     )
     usable = [n for n, found in enumerate(tokens) if found is not None]
     held_out = [n for n in usable if data.clips[n].split == "eval"]
-    eval_groups = {
-        group for clip, group in zip(data.clips, groups) if clip.split == "eval"
-    }
-    learned = [n for n in usable if groups[n] not in eval_groups]
+    eval_groups = {c.group for c in data.clips if c.split == "eval"}
+    learned = [n for n in usable if data.clips[n].group not in eval_groups]
     n_related = len(usable) - len(learned) - len(held_out)
     if n_related > 0:
         logger.warning(
-            "%d clips are not learned from: they are copies of clips of the "
-            "split eval, or of their groups",
+            "%d clips are not learned from: they are in groups of clips of the "
+            "split eval",
             n_related,
         )
     return examples.part(learned), examples.part(held_out)
 
 
-def clip_recording(tagger, folder, clip):
+def clip_recording(tagger, clip):
     """A clip as a ``Recording``: a file, or a part of one."""
-    path = os.path.join(folder, clip.path)
-    if clip.end == 0:
+    path = clip.audio
+    if clip.end == math.inf:
         return Recording(path, "", functools.partial(tagger.pieces, path))
 
     def read():
         """Yields the windows of the part."""
-        seconds = clip.end - clip.start
         try:
-            wav, rate = read_audio(path, seconds, clip.start)
+            wav, rate = read_audio(path, clip.end - clip.start, clip.start)
         except ValueError as error:
             raise ValueError(f"{path} cannot be read: {error}") from error
         if len(wav) < MIN_SECONDS * rate:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 
-from speechbrain_fftp.dataio.ffmpeg import Source
+from speechbrain_fftp.dataio.audio import Source
 from speechbrain_fftp.inference.engine import Engine
 from speechbrain_fftp.inference.events import (
     Event,

@@ -203,6 +203,7 @@ def read_blocks(source, sample_rate, progress=False):
         yield from source
         return
     name = source_name(source)
+    n_samples = 0
     if isinstance(source, (str, os.PathLike)) and not os.path.exists(source):
         raise FileNotFoundError(f"{name}: there is no such file.")
     try:
@@ -211,15 +212,17 @@ def read_blocks(source, sample_rate, progress=False):
             blocks = audio.mono_blocks(file)
             if progress:
                 blocks = show_progress(blocks, name, file)
-            yield from audio.resampled_blocks(blocks, rate, sample_rate)
-            if missing := file.missing_part():
-                logger.warning("%s is truncated: read %s", name, missing)
+            for block in audio.resampled_blocks(blocks, rate, sample_rate):
+                n_samples += len(block)
+                yield block
+    except audio.TruncatedAudio as error:
+        logger.warning("%s is %s", name, error)
     except ValueError as error:
         raise ValueError(f"{name} is not readable audio: {error}") from error
-    if file.found == 0:
+    if n_samples == 0:
         raise ValueError(f"{name} holds no audio: it has no samples.")
-    if file.found < audio.MIN_SECONDS * rate:
-        raise ValueError(f"{name} is shorter than 25 ms: {file.found} samples.")
+    if n_samples < audio.MIN_SECONDS * sample_rate:
+        raise ValueError(f"{name} is shorter than 25 ms: {n_samples} samples.")
 
 
 def show_progress(blocks, name, file):

@@ -7,7 +7,6 @@ Authors
 import csv
 import io
 import shutil
-import tarfile
 
 import numpy as np
 import soundfile as sf
@@ -47,13 +46,13 @@ def write_sound(path, number):
     sf.write(path, sound(number), RATE)
 
 
-def write_words(folder, words=("cat", "dog"), num_speakers=3, rate=RATE):
+def write_words(folder, words=("cat", "dog"), num_speakers=3):
     """Speech Commands: speaker 1 is for validation, speaker 2 for testing."""
     for place, word in enumerate(words):
         (folder / word).mkdir(parents=True, exist_ok=True)
         for speaker in range(num_speakers):
             clip = folder / word / f"s{speaker}_nohash_0.wav"
-            sf.write(clip, sound(place * num_speakers + speaker), rate)
+            sf.write(clip, sound(place * num_speakers + speaker), RATE)
     for name, speaker in (("validation", 1), ("testing", 2)):
         clips = "\n".join(f"{word}/s{speaker}_nohash_0.wav" for word in words)
         (folder / f"{name}_list.txt").write_text(clips, "utf-8")
@@ -104,44 +103,11 @@ def write_parquet(folder):
             pq.write_table(pa.Table.from_pylist(rows[part::2]), path)
 
 
-def write_tars(folder):
-    """AudioSet's lists, with the audio in tar shards."""
-    write_segments(folder)
-    for path, ids, first in (
-        (folder / "bal_train0.tar", TRAIN, 0),
-        (folder / "eval/0.tar", EVAL, len(TRAIN)),
-    ):
-        path.parent.mkdir(exist_ok=True)
-        with tarfile.open(path, "w") as tar:
-            for number, clip_id in enumerate(ids, start=first):
-                member = tarfile.TarInfo(f"{clip_id}.flac")
-                member.size = len(encoded(number))
-                tar.addfile(member, io.BytesIO(encoded(number)))
-
-
 def write_class_folders(folder):
     """Custom data: one folder per class."""
     for number in range(24):
         name = ("dog", "cat")[number % 2]
         write_sound(folder / name / f"{number}.wav", number)
-
-
-def write_split_folders(folder):
-    """Custom data: one folder per class, in folders of splits."""
-    for number in range(24):
-        top = ("train", "train", "valid", "test")[number // 2 % 4]
-        name = ("dog", "cat")[number % 2]
-        write_sound(folder / top / name / f"{number}.wav", number)
-
-
-def write_clip_table(folder):
-    """Custom data: clips.csv with several labels and groups."""
-    rows = [("path", "labels", "split", "group")]
-    for number in range(24):
-        labels = ("dog", "cat", "dog;cat")[number % 3]
-        rows.append((f"x/{number}.wav", labels, "", f"g{number // 2}"))
-        write_sound(folder / "x" / f"{number}.wav", number)
-    write_csv(folder / "clips.csv", rows)
 
 
 def write_esc50(folder):

@@ -1,4 +1,4 @@
-"""Reads AudioSet's lists: of classes, of segments, of events.
+"""Reads AudioSet's lists of classes and of segments.
 
 They are published at https://research.google.com/audioset.
 
@@ -7,41 +7,29 @@ Authors
 """
 
 import csv
-import logging
 import os
 
 from speechbrain_fftp.datasets.manifests import (
     Clip,
-    check_class_names,
     open_csv,
     read_class_list,
     unique,
 )
 
-logger = logging.getLogger(__name__)
-
 CLASS_LIST = "class_labels_indices.csv"
-MAX_SECONDS = 1e9  # a plausible limit for the length of a recording
 
 
 def read_classes(path=None):
     """Reads a class list, by default the one that comes with the package."""
     published = os.path.join(os.path.dirname(__file__), CLASS_LIST)
-    standard = read_class_list(published)
-    if path is None or not os.path.isfile(path):
-        return standard
-    classes = read_class_list(path)
-    check_class_names(classes.values(), path)
-    if list(classes) != list(standard):
-        logger.info(
-            f"Using the {len(classes)} classes of {path}, which differ from"
-            f" AudioSet's {len(standard)} or their order"
-        )
-    return classes
+    return read_class_list(path or published)
 
 
-def read_segments(path):
-    """Reads a segment list; lines that start with ``#`` are comments."""
+def read_segments(path, split, classes):
+    """Lists the clips of a segment list, as yet without audio.
+
+    Lines that start with ``#`` are comments.
+    """
     clips = []
     with open_csv(path) as file:
         for number, line in enumerate(file, start=1):
@@ -51,12 +39,36 @@ def read_segments(path):
                 fields = next(csv.reader([line], skipinitialspace=True))
                 clip_id, start, end, mids = (field.strip() for field in fields)
                 start, end = float(start), float(end)
-                if not 0 <= start < end < MAX_SECONDS:
+                if not 0 <= start < end:
                     raise ValueError("a segment must end after its start")
-            except (csv.Error, ValueError):
+            except (csv.Error, ValueError) as error:
                 raise ValueError(
                     f"{path}, line {number}: expected"
                     f' id, start, end, "mid,mid" but found {line[:80]!r}'
+                ) from error
+            labels = unique(mids.split(","))
+            check_labels(labels, classes, f"{path}, line {number}")
+            clips.append(
+                Clip(
+                    id=clip_id,
+                    audio=None,
+                    labels=labels,
+                    split=split,
+                    start=start,
+                    end=end,
+                    may_be_cut=True,
                 )
-            clips.append(Clip(clip_id, start, end, unique(mids.split(","))))
+            )
+    if not clips:
+        raise ValueError(f"{path} lists no clip: the {split} split is empty")
     return clips
+
+
+def check_labels(labels, classes, origin):
+    """Raises a ValueError for a label that is not in the class list."""
+    for label in labels:
+        if label not in classes:
+            raise ValueError(
+                f"{origin}: {CLASS_LIST} does not list {label}: take both from"
+                " the same release, or add the class to it"
+            )

@@ -2,9 +2,7 @@
 
 The data folder is that of the data set, version 2: one folder per word with
 clips SPEAKER_nohash_NUMBER.wav (or flac), _background_noise_, and the lists
-validation_list.txt and testing_list.txt. It may also be the archive,
-speech_commands_v0.02.tar.gz, which is unpacked into the prepared folder. There are
-three tasks:
+validation_list.txt and testing_list.txt. There are three tasks:
 
 * 35: each of the 35 words is a class;
 * 12: ten commands, _unknown_ (other words) and _silence_ (background noise);
@@ -19,26 +17,33 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import itertools
 import logging
 import os
-from collections import Counter, namedtuple
+import posixpath
 
-from speechbrain_fftp.dataio.files import write_csv
-from speechbrain_fftp.datasets import convert, prepared
-from speechbrain_fftp.datasets.manifests import check_class_names, read_table
-from speechbrain_fftp.datasets.names import clip_ids, text_digest
-from speechbrain_fftp.datasets.speech_commands import clips, lists
+from speechbrain_fftp.dataio.audio import open_audio
+from speechbrain_fftp.datasets.convert import convert_clips, write_prepared
+from speechbrain_fftp.datasets.manifests import (
+    CLASSES_CSV,
+    Clip,
+    check_class_names,
+    read_classes_csv,
+)
+from speechbrain_fftp.datasets.names import clip_ids, seeded_rng, text_digest
+from speechbrain_fftp.datasets.prepared import (
+    is_complete,
+    prepare_folder,
+    source_state,
+)
+from speechbrain_fftp.datasets.speech_commands import lists
 from speechbrain_fftp.datasets.speech_commands.lists import SILENCE, UNKNOWN
 
 logger = logging.getLogger(__name__)
 
 ARCHIVE_URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
-TABLES = ("train.csv", "valid.csv", "test.csv", "classes.csv", "skipped.csv")
-# Not written again after a kill
-RESUMED = ("flac", "unpacked")
-FOLDERS = (*RESUMED, "silence", "noise")
-Row = namedtuple("Row", "ID duration wav label path")  # the path is not written
+COMMAND_SPLITS = ("train", "valid", "test")
+# Where each split's part of a background recording begins and ends
+RECORDING_PARTS = {"train": (0.0, 0.7), "valid": (0.7, 0.85), "test": (0.85, 1)}
 
 
 def prepare_speech_commands(
@@ -51,16 +56,16 @@ def prepare_speech_commands(
 ):
     """Converts the clips and writes the manifests of the recipe.
 
-    Writes ``flac/ID.flac``, ``silence/``, ``train.csv``, ``valid.csv`` and
-    ``test.csv``, with paths relative to ``$data_root``, the prepared folder,
-    ``classes.csv``, ``skipped.csv`` with each file that cannot be used and why,
-    and ``noise/NAME.flac``, the training part of each background recording.
+    Writes ``flac/ID.flac``, ``train.csv``, ``valid.csv`` and ``test.csv``, with
+    paths relative to ``$data_root``, the prepared folder, ``classes.csv``,
+    ``skipped.csv`` with each clip that cannot be used and why, and
+    ``noise/NAME.flac``, the training part of each background recording.
     Returns at once if the prepared folder is complete.
 
     Arguments
     ---------
     data_folder : str
-        Folder of the data set, or its archive (see above).
+        Folder of the data set (see above).
     prepared_folder : str
         Folder to write to.
     task : str or int
@@ -75,253 +80,147 @@ def prepare_speech_commands(
     Raises
     ------
     FileNotFoundError
-        If the data folder or the archive is missing.
+        If the data folder is missing.
     ValueError
-        If an argument is invalid, the archive is damaged, a folder is missing
-        or empty, a split or a class has no usable clip, or the prepared folder was
-        prepared with other settings or from data that have changed since.
-
-    Example
-    -------
-    >>> data_folder = "/path/to/speech_commands"
-    >>> prepare_speech_commands(data_folder, "prepared")  # doctest: +SKIP
+        If a folder is missing or empty, a split has no usable clip, or the
+        prepared folder was prepared with other settings or from data that have
+        changed since.
     """
     if skip_prep:
         return
-    data_folder = os.fspath(data_folder)
-    prepared_folder = os.fspath(prepared_folder)
     task = str(task)
     if task not in lists.TASKS:
-        names = ", ".join(lists.TASKS)
-        raise ValueError(f"task is {task!r}, not one of {names}")
-    if not (sample_rate >= 1000 and clip_seconds >= 0.1):
-        raise ValueError(
-            f"sample_rate is {sample_rate} and clip_seconds {clip_seconds}, not"
-            " at least 1000 and 0.1"
-        )
+        raise ValueError(f"task is {task!r}, not {', '.join(lists.TASKS)}")
     settings = {
-        "version": 1,
         "task": task,
         "sample_rate": sample_rate,
         "clip_seconds": clip_seconds,
-        "data_folder": os.path.abspath(data_folder),
     }
-    source = _source_state(data_folder, prepared_folder)
-    with prepared.prepare_folder(
-        prepared_folder, settings, source, TABLES, FOLDERS, RESUMED
-    ) as todo:
-        if not todo:
-            logger.info("Using the data prepared in %s", prepared_folder)
-            return
-        data = _Clips(data_folder, prepared_folder, sample_rate, clip_seconds)
-        classes, pool = data.add_words(task)
-        recordings = data.add_noise()
-        for split in lists.COMMAND_SPLITS if task == "12" else ():
-            data.add_others(split, pool, recordings)
-        data.write(classes)
-
-
-def _source_state(data_folder, prepared_folder):
-    """State of the archive, or of the clips and lists of the data folder."""
-    if os.path.realpath(data_folder) == os.path.realpath(prepared_folder):
-        raise ValueError(f"{data_folder} is the data: save to another folder")
-    if os.path.isfile(data_folder) and lists.is_archive(data_folder):
-        return prepared.source_state(
-            [data_folder], os.path.dirname(data_folder)
-        )
+    source = None
+    words = {}
     if os.path.isdir(data_folder):
-        words, _ = lists.list_words(data_folder, prepared_folder)
-        names = [*lists.SPLIT_LISTS.values(), *itertools.chain(*words.values())]
-        paths = (os.path.join(data_folder, name) for name in names)
-        return prepared.source_state(paths, data_folder)
-    unpacked = os.path.join(prepared_folder, "unpacked")
-    is_unpacked = lists.is_archive(data_folder) and os.path.isdir(unpacked)
-    if prepared.is_complete(prepared_folder) or is_unpacked:
-        return None  # the data were deleted afterwards
-    raise FileNotFoundError(
-        f"data_folder {data_folder} is neither a folder with one folder per"
-        f" word nor an archive such as that from {ARCHIVE_URL}"
+        words = lists.list_words(data_folder)
+        paths = [*lists.SPLIT_LISTS.values(), *sum(words.values(), [])]
+        source = source_state(
+            [os.path.join(data_folder, path) for path in paths], data_folder
+        )
+    elif not is_complete(prepared_folder):
+        raise FileNotFoundError(
+            f"data_folder {data_folder} is no folder with one folder per word,"
+            f" as in {ARCHIVE_URL}, which has to be unpacked"
+        )
+    with prepare_folder(prepared_folder, settings, source) as to_do:
+        if to_do:
+            noise = list_noise(data_folder, words.pop(lists.NOISE_FOLDER, []))
+            classes, clips = list_clips(
+                data_folder, words, noise, task, clip_seconds
+            )
+            noise_folder = os.path.join(prepared_folder, "noise")
+            convert_clips(noise, noise_folder, sample_rate)
+            write_prepared(
+                prepared_folder,
+                clips,
+                dict(zip(classes, classes)),
+                sample_rate=sample_rate,
+                splits=COMMAND_SPLITS,
+                label_column="label",
+            )
+
+
+def list_clips(data_folder, words, noise, task, clip_seconds):
+    """Lists the classes and the clips of a task.
+
+    ``words`` maps folders to the paths of their clips; ``noise`` are the
+    training parts of the background recordings.
+    """
+    classes, folders, pool = lists.task_classes(
+        task, words, bool(noise), data_folder
     )
-
-
-class _Clips:
-    """Collects the usable clips of each split, and what is skipped."""
-
-    def __init__(self, data_folder, prepared_folder, sample_rate, clip_seconds):
-        """Lists the files and assigns the clips to splits."""
-        if lists.is_archive(data_folder):
-            unpacked = os.path.join(prepared_folder, "unpacked")
-            data_folder = lists.unpack_archive(data_folder, unpacked)
-        self.data_folder = data_folder
-        self.prepared_folder = prepared_folder
-        self.sample_rate = sample_rate
-        self.clip_seconds = clip_seconds
-        self.words, self.others = lists.list_words(data_folder, prepared_folder)
-        self.noise = self.words.pop(lists.NOISE_FOLDER, [])
-        paths = list(itertools.chain(*self.words.values()))
-        self.ids = clip_ids([*paths, *self.noise])
-        listed = lists.read_lists(data_folder)
-        self.splits, self.skipped, doubled = lists.split_clips(paths, listed)
-        if doubled:
-            logger.warning("%d clips in both lists: used for testing", doubled)
-        self.rows = {split: [] for split in lists.COMMAND_SPLITS}
-
-    def add_words(self, task):
-        """Adds the clips of a task; returns classes, and folders to draw from.
-
-        Logs which folders and files are skipped.
-        """
-        classes, folders, pool = lists.task_classes(
-            task, self.words, bool(self.noise), self.data_folder
+    check_class_names(classes, data_folder)
+    unused = sorted(set(words) - {*folders, *pool})
+    if unused:
+        logger.warning(
+            "Skipped folders that are empty or not a word of task %s: %s",
+            task,
+            ", ".join(unused),
         )
-        check_class_names(classes, self.data_folder)
-        unused = [w for w in self.words if w not in (*folders, *pool)]
-        if unused:
-            logger.warning(
-                "Skipped folders that are empty or not a word of task %s: %s",
-                task,
-                ", ".join(unused),
-            )
-        for path in self.others:
-            if path.split("/")[0] in (*folders, *pool):
-                self.skipped[path] = "not named like audio"
-        self.add(path for word in folders for path in self.words[word])
-        return classes, pool
+    listed = lists.read_lists(data_folder)
+    ids = clip_ids(sum(words.values(), []))
 
-    def add(self, paths, label=None):
-        """Adds the usable clips among some, and returns how many."""
-        path_of = {self.ids[path]: path for path in paths}
-        flac = os.path.join(self.prepared_folder, "flac")
-        os.makedirs(flac, exist_ok=True)
-        converted, failed = convert.convert_clips(
-            dict.fromkeys(path_of, (self.clip_seconds, 0.0)),
-            convert.AudioFiles(
-                {
-                    clip_id: os.path.join(self.data_folder, path)
-                    for clip_id, path in path_of.items()
-                }
-            ).iter_audio,
-            flac,
-            self.sample_rate,
-            name=label or "clips",
+    def make_clip(path, label):
+        """Makes a Clip of the path of a file."""
+        return Clip(
+            id=ids[path],
+            audio=os.path.join(data_folder, path),
+            labels=(label,),
+            split=lists.split_of(path, listed),
+            end=clip_seconds,
         )
-        for clip_id, reason in failed.items():
-            self.skipped[path_of[clip_id]] = reason
-        for clip_id, seconds in converted.items():
-            path = path_of[clip_id]
-            row = Row(
-                ID=clip_id,
-                duration=seconds,
-                wav=f"$data_root/flac/{clip_id}.flac",
-                label=label or path.split("/")[0],
-                path=path,
-            )
-            self.rows[self.splits[path]].append(row)
-        return len(converted)
 
-    def add_noise(self):
-        """Reads the background recordings and writes their training parts."""
-        recordings = {}
-        rate = self.sample_rate
-        for path in self.noise:
-            source = os.path.join(self.data_folder, path)
-            try:
-                samples = clips.read_recording(source, rate)
-            except ValueError as error:
-                self.skipped[path] = str(error)
-                continue
-            recordings[path] = samples
-            name = self.ids[path][len(f"{lists.NOISE_FOLDER}_") :]
-            target = os.path.join(self.prepared_folder, "noise", f"{name}.flac")
-            samples = clips.recording_part(samples, "train")
-            clips.write_flac(target, samples, rate)
-        return recordings
-
-    def add_others(self, split, pool, recordings):
-        """Adds as many clips of other words, and of silence, as of a command.
-
-        Other words are chosen by a hash of their paths; silence is cut from the
-        background recordings.
-        """
-        rows = self.rows[split]
-        count = sum(row.label in lists.COMMANDS for row in rows)
+    clips = [make_clip(path, word) for word in folders for path in words[word]]
+    if task != "12":
+        return classes, clips
+    others = [make_clip(path, UNKNOWN) for word in pool for path in words[word]]
+    others.sort(key=lambda clip: text_digest(clip.id))
+    for split in COMMAND_SPLITS:
+        # As many clips of other words, and of silence, as of a command
+        count = sum(
+            clip.split == split and clip.labels[0] in lists.COMMANDS
+            for clip in clips
+        )
         mean = max(round(count / len(lists.COMMANDS)), 1) if count else 0
-        left = itertools.chain(*(self.words[word] for word in pool))
-        left = [path for path in left if self.splits[path] == split]
-        left.sort(key=lambda path: (text_digest(path), path))
-        number = mean
-        while number and left:
-            chosen, left = left[:number], left[number:]
-            number -= self.add(chosen, UNKNOWN)
-        if SILENCE in self.words or not recordings:
-            return
-        rate = self.sample_rate
-        size = round(self.clip_seconds * rate)
-        for i in range(mean):
-            place = f"silence/{split}-{i}.flac"
-            samples = clips.cut_silence(recordings, split, i, size)
-            path = os.path.join(self.prepared_folder, place)
-            clips.write_flac(path, samples, rate)
-            row = Row(
-                ID=f"{SILENCE}-{split}-{i}",
-                duration=len(samples) / rate,
-                wav=f"$data_root/{place}",
-                label=SILENCE,
-                path="",
-            )
-            rows.append(row)
+        clips += [clip for clip in others if clip.split == split][:mean]
+        if SILENCE not in words:
+            clips += [
+                draw_silence(noise, split, number, clip_seconds)
+                for number in range(mean)
+            ]
+    return classes, clips
 
-    def write(self, classes):
-        """Writes the tables, if each split and class has clips."""
-        path = os.path.join(self.prepared_folder, "skipped.csv")
-        summary = prepared.write_skipped(path, self.skipped)
-        for split, rows in self.rows.items():
-            have = {row.label for row in rows}
-            missing = ", ".join(label for label in classes if label not in have)
-            if not rows or (missing and split == "train"):
-                what = f"the class {missing} in " if rows else ""
-                raise ValueError(
-                    f"No clip of {what}the split {split}; skipped: {summary}."
-                    f" See {path}: repair the data or its lists and prepare"
-                    " again, or delete both lists to split the clips by speaker"
-                )
-            if missing:
-                logger.warning("No clip of %s in the split %s", missing, split)
-        if self.skipped:
-            logger.warning("Skipped files: %s; all are in %s", summary, path)
-        path = os.path.join(self.prepared_folder, "classes.csv")
-        write_csv(path, ("index", "label"), enumerate(classes))
-        times_seen = Counter()
-        for split, rows in self.rows.items():
-            path = os.path.join(self.prepared_folder, f"{split}.csv")
-            write_csv(path, Row._fields[:4], (row[:4] for row in sorted(rows)))
-            known = (lists.speaker_of(row.path) for row in rows)
-            speakers = {speaker for speaker, is_known in known if is_known}
-            times_seen.update(speakers)
-            logger.info(
-                "%s: %d clips of %d speakers", split, len(rows), len(speakers)
-            )
-        shared = [s for s, times in times_seen.items() if times > 1]
-        if shared:
-            logger.warning(
-                "%d speakers are in more than one split, such as %s",
-                len(shared),
-                min(shared),
-            )
-        logger.info(
-            "Prepared %d classes in %s", len(classes), self.prepared_folder
-        )
+
+def list_noise(data_folder, paths):
+    """The training parts of the background recordings, as clips."""
+    noise = []
+    for path in paths:
+        source = os.path.join(data_folder, path)
+        try:
+            with open_audio(source) as file:
+                seconds = file.frames / file.samplerate
+        except ValueError as error:
+            logger.warning("Skipped %s: %s", source, error)
+            continue
+        name = posixpath.splitext(posixpath.basename(path))[0]
+        end = seconds * RECORDING_PARTS["train"][1]
+        noise.append(Clip(id=name, audio=source, end=end))
+    return noise
+
+
+def draw_silence(noise, split, number, clip_seconds):
+    """Draws a clip from a split's part of the recordings, at a random level."""
+    rng = seeded_rng("silence", split, number)
+    recording = noise[rng.integers(len(noise))]
+    seconds = recording.end / RECORDING_PARTS["train"][1]
+    first, last = (part * seconds for part in RECORDING_PARTS[split])
+    start = rng.uniform(first, max(last - clip_seconds, first))
+    return Clip(
+        id=f"{SILENCE}-{split}-{number}",
+        audio=recording.audio,
+        labels=(SILENCE,),
+        split=split,
+        start=start,
+        end=min(start + clip_seconds, last),
+        gain=rng.uniform(),
+    )
 
 
 def count_classes(task, data_folder, prepared_folder):
     """Number of classes of a task; 35 for custom words without any data."""
     if str(task) != "folders":
         return int(task)
-    classes = os.path.join(prepared_folder, "classes.csv")
-    if os.path.isfile(classes):
-        return sum(1 for _ in read_table(classes, ("label",)))
+    if os.path.isfile(os.path.join(prepared_folder, CLASSES_CSV)):
+        return len(read_classes_csv(prepared_folder))
     if not os.path.isdir(data_folder):
         return len(lists.COMMANDS + lists.OTHER_WORDS)
-    words, _ = lists.list_words(data_folder, prepared_folder)
+    words = lists.list_words(data_folder)
     words.pop(lists.NOISE_FOLDER, None)
     return sum(bool(paths) for paths in words.values())

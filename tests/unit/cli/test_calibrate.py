@@ -35,7 +35,7 @@ def data(exported, tmp_path_factory):
     names = (f"{i},/m/{i},{label}\n" for i, label in enumerate(labels))
     table = "index,mid,display_name\n" + "".join(names)
     (folder / "classes.csv").write_text(table, "utf-8")
-    (folder / "prepared.json").write_text('{"settings": {}}', "utf-8")
+    (folder / "prepared.json").write_text('{"complete": true}', "utf-8")
     return folder
 
 

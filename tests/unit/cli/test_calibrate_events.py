@@ -59,7 +59,7 @@ def data(tmp_path):
     classes = ["index,mid,display_name"]
     classes += [f"{i},/m/{i},{label}" for i, label in enumerate(LABELS)]
     (folder / "classes.csv").write_text("\n".join(classes) + "\n", "utf-8")
-    (folder / "prepared.json").write_text('{"settings": {}}', "utf-8")
+    (folder / "prepared.json").write_text('{"complete": true}', "utf-8")
     (folder / "strong.tsv").write_text("\n".join(events) + "\n", "utf-8")
     return folder
 

@@ -97,8 +97,8 @@ def test_cut_places_are_the_samples_of_the_source(made, tmp_path):
     for rank, (name, place) in enumerate(zip(names, places), start=1):
         assert name.startswith(f"{rank:03d}_")
         assert Path(place.file).stem in name and f"{place.start:.2f}" in name
-        whole, rate = sf.read(place.file, dtype="int32")
-        cut, cut_rate = sf.read(folder / name, dtype="int32")
+        whole, rate = sf.read(place.file, dtype="float32")
+        cut, cut_rate = sf.read(folder / name, dtype="float32")
         assert cut_rate == rate
         first, last = round(place.start * rate), round(place.end * rate)
         np.testing.assert_array_equal(cut, whole[first:last])

@@ -4,80 +4,121 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import os
+import dataclasses
 
 import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.datasets.convert import convert_clips, encode_clip
+from speechbrain_fftp.datasets.convert import (
+    check_missing,
+    convert_clips,
+    write_prepared,
+)
+from speechbrain_fftp.datasets.manifests import Clip
 
 
-def tone(frequency, seconds, rate, channels=1, amplitude=0.5):
+def tone(frequency, seconds, rate, channels=1):
     t = np.arange(round(seconds * rate)) / rate
-    x = amplitude * np.sin(2 * np.pi * frequency * t)
+    x = 0.5 * np.sin(2 * np.pi * frequency * t)
     return np.stack([x] * channels, axis=1)
 
 
-def convert_clip(source, target, **options):
-    content, duration = encode_clip(source, **options)
-    with open(target, "wb") as file:
-        file.write(content)
-    return duration
-
-
-def kept(path, sample_rate=16000):
-    """What is known of a file that need not be converted again, or None."""
-    folder, name = os.path.split(path.removesuffix(".flac"))
-    done, failed = convert_clips(
-        {name: (10, 0)},
-        lambda ids: [(i, None) for i in ids],
-        folder,
-        sample_rate,
-    )
-    assert len(done) + len(failed) == 1
-    return done.get(name)
-
-
-def peak_frequency(samples, rate):
-    return np.argmax(np.abs(np.fft.rfft(samples))) * rate / len(samples)
+def convert(folder, clip, sample_rate=16000):
+    """Converted samples of a clip, or the reason why there are none."""
+    durations, failed = convert_clips([clip], folder, sample_rate, 1)
+    if clip.id in failed:
+        return failed[clip.id]
+    samples, rate = sf.read(folder / f"{clip.id}.flac", dtype="int16")
+    assert rate == sample_rate and durations[clip.id] == len(samples) / rate
+    return samples
 
 
 @pytest.mark.parametrize("rate, channels", [(48000, 2), (8000, 1), (16000, 2)])
 def test_rate_and_channels(tmp_path, rate, channels):
-    source, target = str(tmp_path / "a.wav"), str(tmp_path / "a.flac")
-    sf.write(source, tone(1000, 2.0, rate, channels), rate)
-    assert convert_clip(source, target) == 2.0
-    info = sf.info(target)
-    assert (info.samplerate, info.channels, info.frames) == (16000, 1, 32000)
-    assert (info.format, info.subtype) == ("FLAC", "PCM_16")
-    samples, _ = sf.read(target)
-    assert peak_frequency(samples, 16000) == 1000
-    assert np.abs(samples[800:-800]).max() == pytest.approx(0.5, abs=2e-3)
-    assert kept(target) == 2.0
-
-
-def test_channels_are_averaged(tmp_path):
-    source, target = str(tmp_path / "a.wav"), str(tmp_path / "a.flac")
-    left = np.full(16000, 0.5)
-    sf.write(source, np.stack([left, -left / 2], axis=1), 16000)
-    convert_clip(source, target)
-    assert set(sf.read(target)[0]) == {0.125}
+    sf.write(tmp_path / "a.wav", tone(1000, 2.0, rate, channels), rate)
+    samples = convert(tmp_path, Clip("a", str(tmp_path / "a.wav")))
+    info = sf.info(tmp_path / "a.flac")
+    assert (info.channels, info.format, info.subtype) == (1, "FLAC", "PCM_16")
+    assert len(samples) == 32000
+    assert np.abs(np.fft.rfft(samples)).argmax() == 2000
+    assert np.abs(samples[800:-800]).max() == pytest.approx(16384, abs=60)
 
 
 def test_16_bit_samples_stay_as_they_are(tmp_path):
-    source, target = str(tmp_path / "a.wav"), str(tmp_path / "a.flac")
     samples = np.arange(-32768, 32768, dtype=np.int16)
-    sf.write(source, samples, 16000)
-    convert_clip(source, target)
-    assert np.array_equal(sf.read(target, dtype="int16")[0], samples)
+    sf.write(tmp_path / "a.wav", samples, 16000)
+    clip = Clip("a", str(tmp_path / "a.wav"))
+    np.testing.assert_array_equal(convert(tmp_path, clip), samples)
+    quiet = dataclasses.replace(clip, id="b", gain=0.5, start=1.0, end=1.5)
+    expected = np.rint(samples[16000:24000] / 2)
+    np.testing.assert_array_equal(convert(tmp_path, quiet), expected)
 
 
-def test_only_files_of_the_rate_are_kept(tmp_path):
-    path = str(tmp_path / "a.flac")
-    assert kept(path) is None
-    sf.write(path, tone(440, 1, 16000), 16000)
-    assert kept(path) == 1.0
-    assert kept(path, sample_rate=8000) is None
-    os.truncate(path, 10)
-    assert kept(path) is None
+@pytest.mark.parametrize(
+    "seconds, start, end, may_be_cut, first",
+    [
+        (40, 0.0, np.inf, False, 0),  # the first 10 s
+        (40, 20.0, 30.0, True, 20),  # a whole recording
+        (12, 20.0, 30.0, True, 0),  # the clip itself
+        (25, 20.0, 30.0, True, None),  # it ends within the clip
+        (12, 2.0, 5.0, False, 2),
+        (12, 20.0, 30.0, False, None),
+    ],
+)
+def test_which_part_of_a_file(tmp_path, seconds, start, end, may_be_cut, first):
+    ramp = np.arange(seconds * 16000) // 16000 / 64  # tells the second
+    sf.write(tmp_path / "a.wav", ramp, 16000)
+    clip = Clip(
+        "a",
+        str(tmp_path / "a.wav"),
+        start=start,
+        end=end,
+        may_be_cut=may_be_cut,
+    )
+    found = convert(tmp_path, clip)
+    if first is None:
+        assert isinstance(found, str)
+    else:
+        assert found[0] == 512 * first
+        assert len(found) == 16000 * min(clip.seconds, 10)
+
+
+def test_unusable_clips_are_listed(tmp_path):
+    samples = tone(440, 1, 16000)
+    clips = []
+    for name in ("good", "short", "cut", "text", "empty", "missing"):
+        path = tmp_path / f"{name}.flac"
+        sf.write(path, samples[:100] if name == "short" else samples, 16000)
+        content = {
+            "cut": path.read_bytes()[:3000],
+            "text": b"no sound",
+            "empty": b"",
+        }
+        if name in content:
+            path.write_bytes(content[name])
+        clips.append(Clip(name, str(path), ("a",), "train"))
+    (tmp_path / "missing.flac").unlink()
+    save = tmp_path / "save"
+    options = {"sample_rate": 16000, "num_workers": 2, "splits": ("train",)}
+    write_prepared(save, clips, {"a": "A"}, **options)
+    rows = (save / "train.csv").read_text().splitlines()
+    assert rows[1:] == ["good,1.0,$data_root/flac/good.flac,A"]
+    skipped = (save / "skipped.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in skipped[1:]] == [
+        clip.id for clip in clips[1:]
+    ]
+    with pytest.raises(ValueError, match="skipped.csv"):
+        write_prepared(tmp_path / "no", clips[1:], {"a": "A"}, **options)
+
+
+def test_too_many_missing_clips(tmp_path):
+    (tmp_path / "a.wav").touch()
+    clips = [
+        Clip(f"{n}", None if n < 3 else str(tmp_path / "a.wav"), split=split)
+        for split in ("train", "eval")
+        for n in range(10 if split == "eval" else 20)
+    ]
+    with pytest.raises(ValueError, match="3 of 10 eval .*--allow_missing 0.3"):
+        check_missing(clips, 0.2)
+    check_missing(clips, 0.3)

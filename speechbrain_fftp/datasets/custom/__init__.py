@@ -1,5 +1,0 @@
-"""Custom data.
-
-Authors
- * The speechbrain_fftp authors 2026
-"""

@@ -1,0 +1,264 @@
+"""What holds for every data set that can be prepared.
+
+The readers of each data set are tested in tests/unit/datasets.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import csv
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import data_folders
+import numpy as np
+import pytest
+import soundfile as sf
+
+from speechbrain.dataio.dataio import load_data_csv
+from speechbrain_fftp.datasets.manifests import read_classes_csv
+from speechbrain_fftp.datasets.prepare import count_classes, prepare_data
+from speechbrain_fftp.datasets.prepared import is_complete
+from speechbrain_fftp.datasets.speech_commands.lists import COMMANDS
+from speechbrain_fftp.datasets.speech_commands.prepare import (
+    count_classes as count_words,
+    prepare_speech_commands,
+)
+
+SPLITS = ("train", "valid", "eval")
+LAYOUTS = {
+    "lists": data_folders.write_lists,
+    "parquet": data_folders.write_parquet,
+    "folders": data_folders.write_class_folders,
+    "esc50": data_folders.write_esc50,
+    "words": data_folders.write_words,
+}
+
+
+@pytest.fixture(params=LAYOUTS)
+def layout(request, tmp_path):
+    """A data folder, the function that prepares it, and its splits."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    if request.param == "parquet":
+        pytest.importorskip("pyarrow")
+    LAYOUTS[request.param](folder)
+    if request.param == "words":
+        prepare = functools.partial(prepare_speech_commands, task="folders")
+        return folder, prepare, ("train", "valid", "test")
+    options = {"num_workers": 1}
+    if request.param == "esc50":
+        options["test_fold"] = 2
+    return folder, functools.partial(prepare_data, **options), SPLITS
+
+
+def read_rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def times(folder):
+    """Of all files but the lock, which is touched."""
+    paths = [path for path in folder.rglob("*") if path.suffix != ".lock"]
+    return {path: path.stat().st_mtime_ns for path in paths if path.is_file()}
+
+
+def test_manifests_and_reuse(layout, tmp_path):
+    data, prepare, splits = layout
+    save = tmp_path / "save"
+    prepare(data, save, skip_prep=True)
+    assert not save.exists()
+    prepare(data, save)
+    classes = read_classes_csv(save)
+    expected = ["cat", "dog"]
+    if (data / "class_labels_indices.csv").exists():
+        expected = list(data_folders.CLASSES.values())
+    assert list(classes.values()) == expected
+    ids = set()
+    for split in splits:
+        rows = load_data_csv(str(save / f"{split}.csv"), {"data_root": save})
+        assert rows and not ids & rows.keys()
+        ids |= rows.keys()
+        for row in rows.values():
+            info = sf.info(row["wav"])
+            assert (info.samplerate, info.channels) == (16000, 1)
+            assert info.frames == row["duration"] * 16000 == 4800
+            labels = row.get("labels") or row["label"]
+            assert set(labels.split(";")) <= set(classes.values())
+    assert {path.stem for path in (save / "flac").iterdir()} == ids
+    assert read_rows(save / "skipped.csv") == []
+
+    # The same data elsewhere, and once they are deleted
+    before = times(save)
+    shutil.copytree(data, tmp_path / "copy")
+    prepare(tmp_path / "copy", save)
+    shutil.rmtree(tmp_path / "copy")
+    prepare(tmp_path / "copy", save)
+    assert times(save) == before
+
+
+def test_changed_sources_and_settings_are_refused(layout, tmp_path):
+    data, prepare, _ = layout
+    save = tmp_path / "save"
+    prepare(data, save)
+    before = times(save)
+    with pytest.raises(ValueError, match="sample_rate=16000, not 8000"):
+        prepare(data, save, sample_rate=8000)
+    for path in sorted(path for path in data.rglob("*") if path.is_file()):
+        stat = path.stat()
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
+        with pytest.raises(ValueError, match=str(save)):
+            prepare(data, save)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    prepare(data, save)
+    assert times(save) == before
+
+
+def test_broken_audio_is_not_fatal(layout, tmp_path):
+    data, prepare, splits = layout
+    sounds = sorted(data.rglob("*.flac")) or sorted(data.rglob("*.wav"))
+    if not sounds:
+        pytest.skip("the sounds are in shards")
+    sounds[0].write_bytes(b"<html>")
+    save = tmp_path / "save"
+    prepare(data, save)
+    (skipped,) = read_rows(save / "skipped.csv")
+    kept = [r["ID"] for s in splits for r in read_rows(save / f"{s}.csv")]
+    assert skipped["ID"] not in kept
+    assert len(kept) == len(sounds) - 1
+
+
+def test_a_killed_preparation_is_resumed(tmp_path):
+    data, save = tmp_path / "data", tmp_path / "save"
+    rows = [("path", "labels")]
+    for number in range(200):
+        name = f"{number}.wav"
+        data.mkdir(exist_ok=True)
+        sf.write(data / name, data_folders.sound(number, 5.0), 16000)
+        rows.append((name, "ab"[number % 2]))
+    data_folders.write_csv(data / "clips.csv", rows)
+    command = [sys.executable, "recipes/AudioSet/audioset_prepare.py"]
+    command += [str(data), str(save), "--num_workers", "1"]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(command, cwd=root) as process:
+        while len(list(save.glob("flac/*.flac"))) < 20:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    assert not is_complete(save)
+    before = times(save / "flac")
+    before = {k: v for k, v in before.items() if k.suffix == ".flac"}
+    prepare_data(data, save, num_workers=1)
+    after = times(save / "flac")
+    assert before.items() <= after.items() and len(after) == 200
+    prepare_data(data, tmp_path / "whole", num_workers=1)
+    for path in (tmp_path / "whole").rglob("*.*"):
+        if path.name != "preparing.lock":
+            same = save / path.relative_to(tmp_path / "whole")
+            assert same.read_bytes() == path.read_bytes()
+
+
+def test_audio_files_in_any_nesting(tmp_path):
+    """Of several files of a clip, one is used; others are not its own."""
+    data = tmp_path / "data"
+    data_folders.write_segments(data)
+    clips = dict(enumerate([*data_folders.TRAIN, *data_folders.EVAL]))
+    for number, clip_id in clips.items():
+        name = (f"{clip_id}.FLAC", f"Y{clip_id}.wav", f"{clip_id}_0_10.ogg")
+        path = data / "a" / f"part{number}" / name[number % 3]
+        path.parent.mkdir(parents=True)
+        form = ("FLAC", "WAV", "OGG")[number % 3]
+        sf.write(path, data_folders.sound(number), 16000, format=form)
+    for name in (
+        "a/.hidden/{}.flac",
+        "__MACOSX/{}.flac",
+        "a/{}_70_80.flac",  # another segment
+        "a/other/flac/{}.flac",  # of a prepared folder
+    ):
+        data_folders.write_sound(data / name.format(clips[0]), 99)
+    (data / "a" / "other" / "prepared.json").write_text("{}")
+    (data / "a" / "loop").symlink_to(data)
+    save = data / "results" / "save"
+    prepare_data(data, save, num_workers=1)
+    for number, clip_id in clips.items():
+        found, _ = sf.read(save / "flac" / f"{clip_id}.flac")
+        expected = data_folders.sound(number)
+        assert np.corrcoef(found, expected)[0, 1] > 0.9
+
+
+def test_the_unbalanced_set_and_a_list_of_validation_clips(tmp_path):
+    data = tmp_path / "data"
+    data_folders.write_lists(data)
+    train = data / "balanced_train_segments.csv"
+    lines = train.read_text("utf-8").splitlines()
+    train.write_text("\n".join(lines[:3]), "utf-8")
+    for name, part in (("unbalanced_train", lines[3:6]), ("valid", lines[6:])):
+        path = data / f"{name}_segments.csv"
+        path.write_text("\n".join(part), "utf-8")
+    prepare_data(data, tmp_path / "all", unbalanced=True, num_workers=1)
+    prepare_data(data, tmp_path / "balanced", num_workers=1)
+    for folder, n_train in (("all", 5), ("balanced", 2)):
+        for split, number in (("train", n_train), ("valid", 3), ("eval", 3)):
+            rows = read_rows(tmp_path / folder / f"{split}.csv")
+            assert len(rows) == number
+
+
+def test_options_of_other_data(tmp_path):
+    data_folders.write_class_folders(tmp_path / "a")
+    with pytest.raises(ValueError, match="unbalanced"):
+        prepare_data(tmp_path / "a", tmp_path / "save", unbalanced=True)
+    data_folders.write_lists(tmp_path / "b")
+    with pytest.raises(ValueError, match="test_fold"):
+        prepare_data(tmp_path / "b", tmp_path / "save", test_fold=1)
+    with pytest.raises(FileNotFoundError, match="none"):
+        prepare_data(tmp_path / "none", tmp_path / "save")
+
+
+def test_twelve_classes(tmp_path):
+    """Other words and silence are drawn for each split."""
+    data, save = tmp_path / "data", tmp_path / "save"
+    data_folders.write_words(data, (*COMMANDS, "bed", "tree"))
+    noise = data / "_background_noise_" / "noise.wav"
+    noise.parent.mkdir()
+    sf.write(noise, np.linspace(-0.5, 0.5, 10 * 16000), 16000)
+    prepare_speech_commands(data, save, task=12)
+    classes = [*COMMANDS, "_unknown_", "_silence_"]
+    assert list(read_classes_csv(save)) == classes
+    for speaker, split in enumerate(("train", "valid", "test")):
+        rows = load_data_csv(str(save / f"{split}.csv"), {"data_root": save})
+        by_label = {row["label"]: row["wav"] for row in rows.values()}
+        assert len(rows) == 12 and set(by_label) == set(classes)
+        for word in COMMANDS:
+            source = data / word / f"s{speaker}_nohash_0.wav"
+            np.testing.assert_array_equal(
+                sf.read(by_label[word])[0], sf.read(source)[0]
+            )
+        assert Path(by_label["_unknown_"]).stem in [
+            f"{word}_s{speaker}_nohash_0" for word in ("bed", "tree")
+        ]
+        # Silence is cut from a part of the ramp that no other split uses
+        cut, _ = sf.read(by_label["_silence_"])
+        slope, value = np.polyfit(np.arange(len(cut)) / 16000, cut, 1)
+        first, last = ((0, 7), (7, 8.5), (8.5, 10))[speaker]
+        assert first - 0.05 < 5 + value / slope < last - len(cut) / 16000 + 0.05
+    part, _ = sf.read(save / "noise" / "noise.flac")
+    np.testing.assert_array_equal(part, sf.read(noise)[0][: 7 * 16000])
+
+
+def test_classes_are_counted_without_preparing(tmp_path):
+    nothing = str(tmp_path / "none")
+    assert count_classes(None, nothing) == 527
+    assert count_classes(nothing, nothing) == 527
+    data_folders.write_class_folders(tmp_path / "a")
+    assert count_classes(str(tmp_path / "a"), nothing) == 2
+    data_folders.write_lists(tmp_path / "b")
+    assert count_classes(str(tmp_path / "b"), nothing) == 3
+    assert count_words(12, nothing, nothing) == 12
+    assert count_words("folders", nothing, nothing) == 35
+    data_folders.write_words(tmp_path / "c")
+    assert count_words("folders", str(tmp_path / "c"), nothing) == 2

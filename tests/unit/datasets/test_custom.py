@@ -1,0 +1,232 @@
+"""Tests of listing custom data: folders, tables, those of published sets.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+
+import pytest
+
+from speechbrain_fftp.datasets.custom import list_clips
+
+
+def touch(folder, *paths):
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path)
+    return folder
+
+
+def write(folder, name, *lines):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", "utf-8-sig")
+    return path
+
+
+def rows_of(folder):
+    """Path, labels and split of each clip."""
+    listing = list_clips(folder)
+    return [
+        (os.path.relpath(clip.audio, folder), clip.labels, clip.split)
+        for clip in listing.clips
+    ]
+
+
+def test_class_folders(tmp_path):
+    touch(tmp_path, "dog/1.WAV", "dog/far/away/2.flac", "cat/.3.wav", "x.wav")
+    touch(tmp_path, "cat/4.ogg", "cat/notes.txt", ".git/5.wav", "cat/.t/6.wav")
+    touch(tmp_path, "background/1.wav")
+    (tmp_path / "cat" / "loop").symlink_to(tmp_path / "cat")
+    (tmp_path / "linked").symlink_to(touch(tmp_path / ".x", "7.mp3"))
+    assert rows_of(tmp_path) == [
+        ("background/1.wav", (), ""),
+        ("cat/4.ogg", ("cat",), ""),
+        ("dog/1.WAV", ("dog",), ""),
+        ("dog/far/away/2.flac", ("dog",), ""),
+        ("linked/7.mp3", ("linked",), ""),
+    ]
+    assert list(list_clips(tmp_path).classes) == ["cat", "dog", "linked"]
+    (tmp_path / "bird").mkdir()
+    with pytest.raises(ValueError, match="bird"):
+        list_clips(tmp_path)
+
+
+def test_folders_of_splits(tmp_path):
+    touch(tmp_path, "train/dog/1.wav", "train/cat/a/2.wav", "valid/cat/4.wav")
+    touch(tmp_path, "test/dog/3.wav", "test/background/5.wav")
+    assert rows_of(tmp_path) == [
+        ("test/background/5.wav", (), "eval"),
+        ("test/dog/3.wav", ("dog",), "eval"),
+        ("train/cat/a/2.wav", ("cat",), "train"),
+        ("train/dog/1.wav", ("dog",), "train"),
+        ("valid/cat/4.wav", ("cat",), "valid"),
+    ]
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("dog", "cat", "test")])
+def test_names_of_splits_are_no_classes(tmp_path, names):
+    touch(tmp_path, *(f"{name}/1.wav" for name in names))
+    with pytest.raises(ValueError, match="test"):
+        list_clips(tmp_path)
+
+
+@pytest.mark.parametrize("paths", [(), ("1.wav",), ("dog/1.txt",)])
+def test_a_folder_of_no_layout(tmp_path, paths):
+    with pytest.raises(FileNotFoundError, match=str(tmp_path)):
+        list_clips(touch(tmp_path, *paths))
+
+
+def test_one_class_is_too_few(tmp_path):
+    touch(tmp_path, "dog/1.wav", "dog/2.wav")
+    with pytest.raises(ValueError, match="dog"):
+        list_clips(tmp_path)
+    assert len(list_clips(tmp_path, min_classes=1).clips) == 2
+    touch(tmp_path, "background/3.wav")
+    assert len(list_clips(tmp_path).clips) == 3
+
+
+def test_names_of_files_that_are_no_text(tmp_path):
+    for number in range(6):
+        folder = b"dog" if number % 2 else b"cat"
+        path = os.path.join(os.fsencode(tmp_path), folder)
+        os.makedirs(path, exist_ok=True)
+        open(os.path.join(path, b"\xff%d.wav" % number), "w").close()
+    clips = list_clips(tmp_path).clips
+    assert len({clip.id for clip in clips}) == 6
+    assert all(clip.id.isascii() for clip in clips)
+    assert all(os.path.isfile(clip.audio) for clip in clips)
+
+
+def test_a_table(tmp_path):
+    write(
+        tmp_path,
+        "clips.csv",
+        "path,labels,split,group,start,end",
+        './a//1.wav, "dog, large; cat ;cat;", Test , g',
+        "b\\2.wav,cat,,,2,4.5",
+        "b/2.wav,,,,8,9",
+        "3.wav",
+    )
+    assert rows_of(tmp_path) == [
+        ("a/1.wav", ("dog, large", "cat"), "eval"),
+        ("b/2.wav", ("cat",), ""),
+        ("b/2.wav", (), ""),
+        ("3.wav", (), ""),
+    ]
+    clips = list_clips(tmp_path).clips
+    assert [clip.group for clip in clips] == [
+        "g",
+        "b/2.wav",
+        "b/2.wav",
+        "3.wav",
+    ]
+    assert [(clip.start, clip.seconds) for clip in clips] == [
+        (0.0, 10.0),
+        (2.0, 2.5),
+        (8.0, 1.0),
+        (0.0, 10.0),
+    ]
+    assert len({clip.id for clip in clips}) == 4
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "1.wav,dog,training",
+        ",dog",
+        "a/../../1.wav,dog",
+        "/etc/passwd,dog",
+        "C:\\1.wav,dog",
+        "1.wav,dog,,,,,x",
+        "./0.wav,cat",
+        "1.wav,dog,train,3",
+        "1.wav,dog,,3",
+        "1.wav,dog,,,1,",
+        "1.wav,dog,,,2,1",
+        "1.wav,dog,,,a,b",
+        "1.wav,dog,,,0,inf",
+        "1.wav,dog,,,1,nan",
+    ],
+)
+def test_rows_that_make_no_sense(tmp_path, row):
+    header = "path,labels,split,fold,start,end"
+    write(tmp_path, "clips.csv", header, "0.wav,dog", row)
+    with pytest.raises(ValueError, match="clips.csv, line 3"):
+        list_clips(tmp_path)
+
+
+def test_a_label_that_manifests_cannot_hold(tmp_path):
+    touch(tmp_path, "a;b/1.wav", "cat/2.wav")
+    with pytest.raises(ValueError, match="a;b"):
+        list_clips(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"file,labels\n1.wav,dog\n", b"path,labels\n\xff.wav,dog\n"],
+)
+def test_tables_that_are_none(tmp_path, content):
+    (tmp_path / "clips.csv").write_bytes(content)
+    with pytest.raises(ValueError, match="clips.csv"):
+        list_clips(tmp_path)
+
+
+def test_esc50(tmp_path):
+    table = write(
+        tmp_path,
+        "meta/esc50.csv",
+        "filename,fold,target,category,esc10,src_file,take",
+        "1-100032-A-0.wav,1,0,dog,True,100032,A",
+        "5-9032-B-10.wav,5,10,sea_waves,False,9032,B",
+    )
+    assert rows_of(tmp_path) == [
+        ("audio/1-100032-A-0.wav", ("dog",), ""),
+        ("audio/5-9032-B-10.wav", ("sea_waves",), ""),
+    ]
+    listing = list_clips(tmp_path)
+    found = [(clip.group, clip.fold) for clip in listing.clips]
+    assert found == [("100032", "1"), ("9032", "5")]
+    assert listing.tables == [str(table)]
+    # A clips.csv comes first
+    write(tmp_path, "clips.csv", "path,labels", "a.wav,x", "b.wav,y")
+    assert list(list_clips(tmp_path).classes) == ["x", "y"]
+
+
+def test_urbansound8k(tmp_path):
+    write(
+        tmp_path,
+        "metadata/UrbanSound8K.csv",
+        "slice_file_name,fsID,start,end,salience,fold,classID,class",
+        "100032-3-0-0.wav,100032,0.0,0.317551,1,5,3,dog_bark",
+        "17592-5-1-1.wav,17592,15.53,19.53,2,10,5,engine_idling",
+    )
+    assert rows_of(tmp_path) == [
+        ("audio/fold5/100032-3-0-0.wav", ("dog_bark",), ""),
+        ("audio/fold10/17592-5-1-1.wav", ("engine_idling",), ""),
+    ]
+    found = [(c.group, c.fold, c.start) for c in list_clips(tmp_path).clips]
+    assert found == [("100032", "5", 0.0), ("17592", "10", 0.0)]
+
+
+def test_fsd50k(tmp_path):
+    write(
+        tmp_path,
+        "FSD50K.ground_truth/dev.csv",
+        "fname,labels,mids,split",
+        '64760,"Electric_guitar,Guitar","/m/02sgy,/m/0342h",train',
+        "16399,Purr,/m/02yds9,val",
+    )
+    write(
+        tmp_path,
+        "FSD50K.ground_truth/eval.csv",
+        "fname,labels,mids",
+        '37199,"Guitar,Music","/m/0342h,/m/04rlf"',
+    )
+    assert rows_of(tmp_path) == [
+        ("FSD50K.dev_audio/64760.wav", ("Electric_guitar", "Guitar"), "train"),
+        ("FSD50K.dev_audio/16399.wav", ("Purr",), "valid"),
+        ("FSD50K.eval_audio/37199.wav", ("Guitar", "Music"), "eval"),
+    ]
+    assert len(list_clips(tmp_path).tables) == 2
