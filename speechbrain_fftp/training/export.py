@@ -8,7 +8,7 @@ import torch
 
 import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
-from speechbrain_fftp.metrics.tagging import TaggingMetrics
+from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
 
 def export_tagger(brain, datasets, *, folder):
