@@ -91,14 +91,12 @@ def exported(tmp_path_factory):
     folder : pathlib.Path
         Written by ``export_inference``. Tests must not change it.
     """
-    from hyperpyyaml import load_hyperpyyaml, resolve_references
+    from hyperpyyaml import load_hyperpyyaml
 
     from speechbrain.dataio.encoder import CategoricalEncoder
     from speechbrain_fftp.inference.folder import export_inference
 
     folder = tmp_path_factory.mktemp("model")
-    resolved = resolve_references(RECIPE).getvalue()
-    (folder / "recipe.yaml").write_text(resolved, "utf-8")
     torch.manual_seed(0)
     hparams = load_hyperpyyaml(RECIPE)
     for module in hparams["modules"].values():
@@ -108,10 +106,11 @@ def exported(tmp_path_factory):
     encoder = CategoricalEncoder()
     encoder.update_from_iterable(hparams["labels"])
     encoder.ignore_len()
-    path = export_inference(
-        folder / "recipe.yaml",
+    export_inference(
+        folder / "inference",
         hparams["modules"],
         encoder,
-        folder / "inference",
+        hparams["sample_rate"],
+        hparams["max_frames"],
     )
-    return hparams, path
+    return hparams, folder / "inference"

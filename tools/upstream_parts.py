@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # The files that each part copies; it comes after those above it.
 PARTS = {
+    "checkpoints": (),
     "gsc-paths": ("tests/speechbrain/test_gsc_recipe.py",),
     "fftp": (
         "speechbrain_fftp/nnet/patching.py",
@@ -43,6 +44,7 @@ PARTS = {
         "speechbrain_fftp/lobes/tagger.py",
         "speechbrain_fftp/nnet/schedulers.py",
         "speechbrain_fftp/augment/mixup.py",
+        "speechbrain_fftp/utils/run_folder.py",
         "speechbrain_fftp/utils/tagging_metrics.py",
         "tests/speechbrain/test_audioset_recipe.py",
         "tests/speechbrain/test_kaldi_features.py",

@@ -63,7 +63,7 @@ def load_model(row, plan):
     """The yaml's ``modules`` for a plan's classes, in evaluation mode."""
     text = read_yaml(row, plan)
     # They would write to the output folder, or need data.
-    for key in ("train_logger", "checkpointer", "__claim"):
+    for key in ("train_logger", "checkpointer"):
         text = re.sub(BLOCK.format(key), "", text, flags=re.MULTILINE)
     options = {"n_classes": plan.facts["n_classes"], **row.options}
     sys.path.insert(0, str(PEERS))

@@ -93,6 +93,7 @@ class Study:
             "seed": run.seed,
             "num_workers": 0,
             "device": "cpu",
+            "inference_yaml": "null",  # a peer has none
         }
         words = [f"--{key}={value}" for key, value in options.items()]
         return [

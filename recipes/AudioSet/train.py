@@ -1,14 +1,8 @@
 #!/usr/bin/env python3
 """Recipe for training an audio tagger on AudioSet (multi-label, 527 classes).
 
-To run it on AudioSet, or on custom data (see README.md):
-> python recipes/AudioSet/train.py hparams/ast_fftp.yaml --data_folder DIR
-
-To train a small model on generated clips, in minutes:
-> python recipes/AudioSet/train.py hparams/demo.yaml
-
-On several GPUs or machines:
-> torchrun --standalone --nproc_per_node 8 recipes/AudioSet/train.py ...
+To run it:
+> python train.py hparams/ast_fftp.yaml --data_folder /yourpath/AudioSet
 
 The same command resumes an interrupted training from its last checkpoint.
 
@@ -26,9 +20,12 @@ from hyperpyyaml import load_hyperpyyaml
 import speechbrain as sb
 from speechbrain.dataio import audio_io
 from speechbrain.dataio.dataloader import distributed_loader_specifics
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.utils.run_folder import check_settings, export_model
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
 
@@ -54,9 +51,11 @@ class TaggingBrain(sb.Brain):
         wavs, lens = batch.sig
         targets = batch.targets.data
         if stage == sb.Stage.TRAIN:
-            wavs, lens = self.hparams.wav_augment(wavs, lens)
-            targets = self.hparams.wav_augment.replicate_labels(targets)
-            wavs, lens, targets = self.hparams.mixup(wavs, lens, targets)
+            if hasattr(self.hparams, "wav_augment"):
+                wavs, lens = self.hparams.wav_augment(wavs, lens)
+                targets = self.hparams.wav_augment.replicate_labels(targets)
+            wavs, lens, mix = self.hparams.mixup(wavs, lens)
+            targets = mix(targets)
         tagger = Tagger(**self.modules)
         feats, lens = tagger.features(wavs, lens)
         if stage == sb.Stage.TRAIN:
@@ -145,7 +144,6 @@ class TaggingBrain(sb.Brain):
                 num_to_keep=self.hparams.avg_checkpoints,
             )
         else:
-            self.test_stats = stats
             self.hparams.train_logger.log_stats(
                 stats_meta={"Epoch loaded": self.hparams.epoch_counter.current},
                 test_stats=stats,
@@ -217,12 +215,14 @@ def dataio_prep(hparams):
         names = [row["display_name"] for row in csv.DictReader(fin)]
     label_encoder.update_from_iterable(names)
     label_encoder.expect_len(hparams["n_classes"])
+    normalize = AudioNormalizer(hparams["sample_rate"])
 
     @sb.utils.data_pipeline.takes("wav")
     @sb.utils.data_pipeline.provides("sig")
     def audio_pipeline(wav):
-        """Loads a prepared clip, ``[S]``."""
-        return audio_io.load(wav, always_2d=False)[0]
+        """Loads the first ``max_seconds`` of a clip, ``[S]``."""
+        sig, rate = audio_io.load(wav, channels_first=False)
+        return normalize(sig[: int(hparams["max_seconds"] * rate)], rate)
 
     @sb.utils.data_pipeline.takes("labels")
     @sb.utils.data_pipeline.provides("targets")
@@ -234,7 +234,9 @@ def dataio_prep(hparams):
 
     datasets = {}
     for split in ("train", "valid", "test"):
-        datasets[split] = hparams[f"{split}_dataset"](
+        datasets[split] = DynamicItemDataset.from_csv(
+            csv_path=hparams[f"{split}_annotation"],
+            replacements={"data_root": hparams["data_root"]},
             dynamic_items=[audio_pipeline, label_pipeline],
             output_keys=["id", "sig", "targets"],
         )
@@ -257,11 +259,8 @@ def train(brain, datasets, hparams):
     """
     for function in hparams["before"]:
         function(brain, datasets)
-    opts = hparams["train_dataloader_opts"](datasets["train"])
-    # Without this, SpeechBrain would draw the clips of epoch 1 again and again
-    brain.train_sampler = opts.get("sampler")
     train_loader = brain.make_dataloader(
-        datasets["train"], sb.Stage.TRAIN, **opts
+        datasets["train"], sb.Stage.TRAIN, **hparams["train_dataloader_opts"]
     )
     # The schedule needs the number of steps of the optimiser
     steps = len(train_loader) // brain.grad_accumulation_factor
@@ -282,6 +281,12 @@ def train(brain, datasets, hparams):
         max_key="mAP",
         test_loader_kwargs=hparams["valid_dataloader_opts"],
     )
+    if hparams["inference_yaml"]:
+        run_on_main(
+            export_model,
+            args=[hparams["inference_folder"], hparams["inference_yaml"]],
+            kwargs={"hparams": hparams},
+        )
     for function in hparams["after"]:
         function(brain, datasets)
 
@@ -293,7 +298,14 @@ if __name__ == "__main__":
     sb.utils.distributed.ddp_init_group(run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
+    if hparams["inference_yaml"]:  # beside the yaml file
+        path = Path(hparams_file).parent / hparams["inference_yaml"]
+        hparams["inference_yaml"] = path.resolve(strict=True)
 
+    run_on_main(
+        check_settings,
+        args=[hparams_file, overrides, hparams, run_opts["debug"]],
+    )
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
         hyperparams_to_save=hparams_file,
@@ -301,6 +313,9 @@ if __name__ == "__main__":
     )
     run_on_main(hparams["prepare"])
     datasets = dataio_prep(hparams)
+    if "pretrainer" in hparams:
+        run_on_main(hparams["pretrainer"].collect_files)
+        hparams["pretrainer"].load_collected()
 
     brain = TaggingBrain(
         modules=hparams["modules"],

@@ -23,9 +23,11 @@ from hyperpyyaml import load_hyperpyyaml
 import speechbrain as sb
 from speechbrain.dataio import audio_io
 from speechbrain.dataio.dataloader import distributed_loader_specifics
+from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.utils.run_folder import check_settings, export_model
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
 
@@ -53,7 +55,8 @@ class CommandsBrain(sb.Brain):
         if stage == sb.Stage.TRAIN:
             wavs, lens = self.hparams.wav_augment(wavs, lens)
             targets = self.hparams.wav_augment.replicate_labels(targets)
-            wavs, lens, targets = self.hparams.mixup(wavs, lens, targets)
+            wavs, lens, mix = self.hparams.mixup(wavs, lens)
+            targets = mix(targets)
         tagger = Tagger(**self.modules)
         feats, lens = tagger.features(wavs, lens)
         if stage == sb.Stage.TRAIN:
@@ -144,7 +147,6 @@ class CommandsBrain(sb.Brain):
                 num_to_keep=self.hparams.avg_checkpoints,
             )
         else:
-            self.test_stats = stats
             self.hparams.train_logger.log_stats(
                 stats_meta={"Epoch loaded": self.hparams.epoch_counter.current},
                 test_stats=stats,
@@ -233,7 +235,9 @@ def dataio_prep(hparams):
 
     datasets = {}
     for split in ("train", "valid", "test"):
-        datasets[split] = hparams[f"{split}_dataset"](
+        datasets[split] = DynamicItemDataset.from_csv(
+            csv_path=hparams[f"{split}_annotation"],
+            replacements=hparams["clip_places"],
             dynamic_items=[audio_pipeline, label_pipeline],
             output_keys=["id", "sig", "targets"],
         )
@@ -254,11 +258,8 @@ def train(brain, datasets, hparams):
     """
     for function in hparams["before"]:
         function(brain, datasets)
-    opts = hparams["train_dataloader_opts"](datasets["train"])
-    # Without this, SpeechBrain would draw the clips of epoch 1 again and again
-    brain.train_sampler = opts.get("sampler")
     train_loader = brain.make_dataloader(
-        datasets["train"], sb.Stage.TRAIN, **opts
+        datasets["train"], sb.Stage.TRAIN, **hparams["train_dataloader_opts"]
     )
     # The schedule needs the number of steps of the optimiser
     steps = len(train_loader) // brain.grad_accumulation_factor
@@ -279,6 +280,12 @@ def train(brain, datasets, hparams):
         max_key="accuracy",
         test_loader_kwargs=hparams["valid_dataloader_opts"],
     )
+    if hparams["inference_yaml"]:
+        run_on_main(
+            export_model,
+            args=[hparams["inference_folder"], hparams["inference_yaml"]],
+            kwargs={"hparams": hparams},
+        )
     for function in hparams["after"]:
         function(brain, datasets)
 
@@ -290,7 +297,14 @@ if __name__ == "__main__":
     sb.utils.distributed.ddp_init_group(run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
+    if hparams["inference_yaml"]:  # beside the yaml file
+        path = Path(hparams_file).parent / hparams["inference_yaml"]
+        hparams["inference_yaml"] = path.resolve(strict=True)
 
+    run_on_main(
+        check_settings,
+        args=[hparams_file, overrides, hparams, run_opts["debug"]],
+    )
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
         hyperparams_to_save=hparams_file,

@@ -7,15 +7,55 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+from typing import NamedTuple
+
 import torch
+
+
+class Mix(NamedTuple):
+    """How the clips of a batch were mixed; mixes their labels alike.
+
+    Arguments
+    ---------
+    weight : torch.Tensor
+        Share ``[B]`` of each clip in its mixture; 1.0 for clips as they were.
+    other : torch.Tensor
+        Place ``[B]`` in the batch of the clip that has the rest.
+
+    Example
+    -------
+    >>> mix = Mix(torch.tensor([0.75, 1.0]), torch.tensor([1, 0]))
+    >>> mix(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    tensor([[0.7500, 0.2500],
+            [0.0000, 1.0000]])
+    """
+
+    weight: torch.Tensor
+    other: torch.Tensor
+
+    def __call__(self, values):
+        """Mixes what clips have, such as multi-hot labels.
+
+        Arguments
+        ---------
+        values : torch.Tensor
+            Of each clip, ``[B, ...]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Of each mixture, in the same shape.
+        """
+        # [B] -> [B, 1, ..., 1]
+        weight = self.weight.view(-1, *[1] * (values.dim() - 1))
+        return weight * values + (1 - weight) * values[self.other]
 
 
 class Mixup(torch.nn.Module):
     """Mixes clips of a batch with other clips of the batch.
 
     A mixed clip is ``weight * clip + (1 - weight) * other``, as long as the
-    longer of the two; labels are mixed in the same way. Active in train mode
-    only.
+    longer of the two. Active in train mode only.
 
     Arguments
     ---------
@@ -25,30 +65,22 @@ class Mixup(torch.nn.Module):
         Parameter of the weight's distribution Beta(alpha, alpha). The default,
         that of the original AST, keeps weights near one half.
 
-    Raises
-    ------
-    ValueError
-        If ``prob`` is outside 0..1 or ``alpha`` is not positive.
-
     Example
     -------
     >>> mixup = Mixup(prob=1.0)
     >>> wavs, lengths = torch.rand(4, 16000), torch.ones(4)
-    >>> wavs, lengths, labels = mixup(wavs, lengths, torch.eye(4))
+    >>> wavs, lengths, mix = mixup(wavs, lengths)
+    >>> labels = mix(torch.eye(4))
     >>> labels.sum(1)
     tensor([1., 1., 1., 1.])
     """
 
     def __init__(self, prob=0.5, alpha=10.0):
         super().__init__()
-        if not 0 <= prob <= 1 or alpha <= 0:
-            raise ValueError(
-                f"prob={prob} must be in 0..1 and alpha={alpha} positive."
-            )
         self.prob = prob
         self.alpha = alpha
 
-    def forward(self, wavs, lengths, labels):
+    def forward(self, wavs, lengths):
         """Mixes a batch.
 
         Arguments
@@ -57,27 +89,24 @@ class Mixup(torch.nn.Module):
             Waveforms ``[B, S]``, padded with zeros.
         lengths : torch.Tensor
             Lengths ``[B]`` relative to S.
-        labels : torch.Tensor
-            Labels ``[B, ...]`` in 0..1, such as multi-hot ones ``[B, C]``.
 
         Returns
         -------
-        wavs, lengths, labels : torch.Tensor
+        wavs, lengths : torch.Tensor
             Mixed, in the same shapes.
+        mix : Mix
+            Mixes labels in the same way.
         """
-        if not self.training or self.prob == 0:
-            return wavs, lengths, labels
         B = len(wavs)
+        ones = torch.ones(B, device=wavs.device)
+        if not self.training:
+            return wavs, lengths, Mix(ones, torch.arange(B, device=wavs.device))
         other = torch.randperm(B, device=wavs.device)
-        alpha = torch.full((B, 1), self.alpha, device=wavs.device)
+        alpha = self.alpha * ones
         beta = torch.distributions.Beta(alpha, alpha, validate_args=False)
         weight = beta.sample()
-        mixed = torch.rand(B, 1, device=wavs.device) < self.prob
-        weight = torch.where(mixed, weight, torch.ones_like(weight))
+        is_mixed = torch.rand(B, device=wavs.device) < self.prob
+        mix = Mix(torch.where(is_mixed, weight, ones), other)
         longer = torch.maximum(lengths, lengths[other])
-        lengths = torch.where(mixed.squeeze(1), longer, lengths)
-        wavs = weight * wavs + (1 - weight) * wavs[other]
-        # [B, 1] -> [B, 1, ..., 1], with as many dimensions as the labels
-        weight = weight.view(B, *[1] * (labels.dim() - 1))
-        labels = weight * labels + (1 - weight) * labels[other]
-        return wavs, lengths, labels
+        lengths = torch.where(is_mixed, longer, lengths)
+        return mix(wavs), lengths, mix

@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from torch.utils.data import IterableDataset
 
+from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 
 logger = get_logger(__name__)
@@ -199,3 +201,42 @@ class ShardDataset(IterableDataset):
             row = {**self.dataset.data[clip], "id": clip}
             row["wav"] = io.BytesIO(sample["audio"])
             yield self.dataset.pipeline.compute_outputs(row)
+
+
+def use_shards(
+    brain, datasets, folder, clips_per_shard=1000, shuffle_buffer=1000
+):
+    """Lets a recipe stream its training clips from shards, written once.
+
+    Arguments
+    ---------
+    brain : speechbrain.Brain
+        The Brain of the recipe, whose hyperparameters have ``seed``,
+        ``epoch_counter`` and ``train_dataloader_opts``.
+    datasets : dict
+        Its ``train`` is replaced.
+    folder : str, optional
+        Folder of the shards; None: do nothing.
+    clips_per_shard, shuffle_buffer : int
+        See ``write_shards`` and ``ShardDataset``.
+
+    Example
+    -------
+    >>> use_shards(None, {"train": None}, folder=None)
+    """
+    if folder is None:
+        return
+    options = brain.hparams.train_dataloader_opts
+    seed = brain.hparams.seed
+    run_on_main(
+        write_shards, args=[datasets["train"], folder, clips_per_shard, seed]
+    )
+    datasets["train"] = ShardDataset(
+        datasets["train"],
+        folder,
+        batch_size=options["batch_size"],
+        epoch_counter=brain.hparams.epoch_counter,
+        seed=seed,
+        shuffle_buffer=shuffle_buffer,
+    )
+    options.update(shuffle=False, collate_fn=PaddedBatch)

@@ -1,20 +1,18 @@
 """Reads and writes inference folders, each of which holds one trained model.
 
-A folder holds its model twice. ``config.json``, ``model.safetensors`` and
-``labels.csv``, with ``thresholds.csv`` if learned, are data alone: loading them
-runs no code. ``hyperparams.yaml`` with one .ckpt file per module is what
-SpeechBrain's ``from_hparams`` loads.
+``config.json``, ``model.safetensors`` and ``labels.csv``, with
+``thresholds.csv`` if learned, are data alone: loading them runs no code. The
+recipes write ``hyperparams.yaml`` and its weights beside them, which
+SpeechBrain's ``EncoderClassifier.from_hparams`` loads.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import csv
-import io
 from pathlib import Path
 from unicodedata import category
 
-import ruamel.yaml
 import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
@@ -23,7 +21,6 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import atomic_folder, write_csv, write_json
 from speechbrain_fftp.inference.config import (
     MODULES,
-    NEEDED,
     NUMBERS,
     TRAINED,
     build_modules,
@@ -45,31 +42,6 @@ logger = get_logger(__name__)
 FILES = ("config.json", "model.safetensors", "labels.csv")
 REMEDY = "Use a complete inference folder, or export the model again."
 YAML_HINT = "Its hyperparams.yaml can run code: only from_hparams reads it."
-
-HEADER = """\
-# Audio tagging model. Load it with AudioTagger.from_pretrained or from_hparams
-# (speechbrain_fftp.inference), or with EncoderClassifier.from_hparams
-# (speechbrain.inference.classifiers).
-"""
-# What inference needs besides the keys of the recipe.
-FOOTER = """
-audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
-    sample_rate: !ref <sample_rate>
-
-label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
-
-modules:
-    compute_features: !ref <compute_features>
-    mean_var_norm: !ref <mean_var_norm>
-    embedding_model: !ref <embedding_model>
-    classifier: !ref <classifier>
-
-pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
-    loadables:
-        embedding_model: !ref <embedding_model>
-        classifier: !ref <classifier>
-        label_encoder: !ref <label_encoder>
-"""
 
 
 def load_folder(folder):
@@ -171,71 +143,40 @@ def has_control_characters(label):
 
 
 def export_inference(
-    hparams_file,
+    folder,
     modules,
     label_encoder,
-    folder,
+    sample_rate,
+    max_frames,
     single_label=False,
     thresholds=(),
 ):
-    """Writes an inference folder; one that exists is replaced when complete.
+    """Adds a trained model as data alone to an inference folder.
 
-    If config.json cannot describe the modules, only ``hyperparams.yaml`` and
-    its files are written, with a warning.
-
-    ``hparams_file`` is the resolved yaml in the experiment's folder, and
-    ``thresholds`` are rows of thresholds.csv, if any.
+    If config.json cannot describe the modules, nothing is written, with a
+    warning. ``thresholds`` are rows of thresholds.csv, if any.
     """
-    recipe = ruamel.yaml.YAML().load(Path(hparams_file))  # keeps the tags
-    if missing := [key for key in NEEDED if key not in recipe]:
-        raise ValueError(
-            f"{hparams_file} lacks {', '.join(missing)}, which inference needs."
-        )
-    recipe = {key: recipe[key] for key in NEEDED}
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     hparams = {
-        **{name: recipe[name] for name in NUMBERS},
+        "sample_rate": sample_rate,
+        "max_frames": max_frames,
         "label_encoder": label_encoder,
         "single_label": single_label,
     }
-    with atomic_folder(folder) as unfinished:
-        unfinished = Path(unfinished)
-        _write_yaml_form(unfinished, recipe, modules, hparams)
-        if len(thresholds) > 0:
-            write_thresholds(unfinished, thresholds)
-        try:
-            _write_data_form(unfinished, modules, hparams)
-        except (ImportError, ValueError) as error:
-            for name in FILES:
-                (unfinished / name).unlink(missing_ok=True)
-            logger.warning(
-                "Only hyperparams.yaml and its weights are written, which "
-                "AudioTagger.from_hparams loads, and no config.json: %s",
-                error,
-            )
-    return Path(folder)
-
-
-def _write_yaml_form(folder, recipe, modules, hparams):
-    """Writes the files that ``from_hparams`` loads."""
-    text = io.StringIO()
-    ruamel.yaml.YAML().dump(recipe, text)
-    lines = [
-        line
-        for line in text.getvalue().splitlines()
-        if line and not line.startswith("#")  # headings of the recipe
-    ]
-    footer = FOOTER
-    if hparams["single_label"]:
-        footer += "\nsingle_label: True\n"
-    (folder / "hyperparams.yaml").write_text(
-        HEADER + "\n".join(lines) + "\n" + footer, "utf-8"
-    )
-    for name in TRAINED:
-        state = {k: v.cpu() for k, v in modules[name].state_dict().items()}
-        torch.save(state, folder / f"{name}.ckpt")
-    # For readers, and by the only name that Pretrainer finds beside the yaml
-    for suffix in ("txt", "ckpt"):
-        hparams["label_encoder"].save(folder / f"label_encoder.{suffix}")
+    try:
+        _write_data_form(folder, modules, hparams)
+    except (ImportError, ValueError) as error:
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)
+        logger.warning(
+            "%s can be loaded by EncoderClassifier, but not by AudioTagger: %s",
+            folder,
+            error,
+        )
+        return
+    if len(thresholds) > 0:
+        write_thresholds(folder, thresholds)
 
 
 def write_folder(folder, modules, hparams):

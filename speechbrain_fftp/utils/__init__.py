@@ -1,4 +1,4 @@
-"""Metrics and counts.
+"""Metrics of tagging, multiply-accumulates, and the folder of a training.
 
 Authors
  * The speechbrain_fftp authors 2026

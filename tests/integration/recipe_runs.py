@@ -27,7 +27,6 @@ SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     [
         "torch",
-        "tensorboard",
         "speechbrain",
         "sklearn.metrics",
         "speechbrain_fftp.inference",

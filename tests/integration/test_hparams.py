@@ -14,12 +14,14 @@ from hyperpyyaml import load_hyperpyyaml
 from upstream_parts import PARTS
 
 from speechbrain.utils.run_opts import RunOptions
+from speechbrain_fftp.utils.run_folder import export_model
 
 ROOT = Path(__file__).resolve().parents[2]
 HPARAMS = [
     path.relative_to(ROOT).as_posix()
     for path in sorted((ROOT / "hparams").rglob("*.yaml"))
-    if "stock" not in path.parts  # for recipes of SpeechBrain
+    # For recipes of SpeechBrain, and for inference
+    if not {"stock", "inference"} & {*path.parts}
 ]
 STOCK = sorted(
     path
@@ -87,7 +89,7 @@ def test_every_key_is_read(row):
             or f"<{key}>" in text
             or f'["{key}"]' in script
             or f"hparams.{key}" in script
-            or (key.endswith("_dataset") and '_dataset"]' in script)
+            or (key.endswith("_annotation") and '_annotation"]' in script)
         )
         assert read, f"{key} of {row['Hparam_file']} is never read"
 
@@ -97,3 +99,38 @@ def test_only_the_data_are_placeholders(path):
     _, text = top_level_keys(path)
     found = re.findall(r"^(\w+): !PLACEHOLDER", text, re.MULTILINE)
     assert found == ([] if path == "hparams/demo.yaml" else ["data_folder"])
+
+
+@pytest.mark.parametrize("path", HPARAMS)
+def test_inference_has_the_modules_of_training(path, tmp_path):
+    """And their classifier gives log-probabilities."""
+    folders = {"data_folder": "data", "output_folder": str(tmp_path)}
+    small = {"embed_dim": 64, "depth": 1}
+    if path == "hparams/demo.yaml":
+        del folders["data_folder"]
+    path = ROOT / path
+    trained = load_hyperpyyaml(path.read_text("utf-8"), {**folders, **small})
+    inference = path.parent / trained["inference_yaml"]
+    export_model(tmp_path / "model", inference, trained)
+    text = (tmp_path / "model" / "hyperparams.yaml").read_text("utf-8")
+    loaded = load_hyperpyyaml(text)
+    wavs = 0.1 * torch.randn(2, 16000)
+    outputs = []
+    for hparams in (trained, loaded):
+        for module in hparams["modules"].values():
+            module.eval()
+    for name in ("embedding_model", "classifier"):
+        weights = torch.load(tmp_path / "model" / f"{name}.ckpt")
+        loaded["pretrainer"].loadables[name].load_state_dict(weights)
+    with torch.no_grad():
+        for hparams in (trained, loaded):
+            modules = hparams["modules"]
+            feats = modules["compute_features"](wavs)
+            feats = modules["mean_var_norm"](feats, torch.ones(2))
+            tokens = modules["embedding_model"](feats, torch.ones(2))
+            outputs.append(modules["classifier"](tokens))
+    logits, log_probs = outputs
+    expected = logits.sigmoid()
+    if "speechcommands" in path.parts:
+        expected = logits.softmax(-1)
+    torch.testing.assert_close(log_probs.exp(), expected)

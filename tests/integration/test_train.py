@@ -5,13 +5,15 @@ Authors
 """
 
 import csv
-import shutil
+import re
 
 import numpy as np
 import pytest
+import soundfile as sf
 import torch
 from recipe_runs import fail, kill_after_checkpoint, save_encoder, train
 
+from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain_fftp.inference import AudioTagger
 
 
@@ -44,37 +46,42 @@ def trained(data_folder, tmp_path_factory):
 def test_writes_results(trained):
     folder, output, metrics = trained
     assert metrics["num_clips"] == 8
-    assert f"mAP      {metrics['mAP']:.4f}" in output
+    assert f"test mAP: {metrics['mAP']:.4e}" in output
     per_class = read_rows(folder / "per_class.csv")
     assert len(per_class) == metrics["num_classes_scored"]
     average = np.mean([float(row["AP"]) for row in per_class])
     assert average == pytest.approx(metrics["mAP"])
-    predicted = {
-        row["ID"]: set(row["labels"].split(";"))
-        for row in read_rows(folder / "predictions.csv")
-    }
     truth = {
         row["ID"]: set(row["labels"].split(";"))
         for row in read_rows(folder / "prepared/eval.csv")
     }
-    assert predicted == truth
-
-    rows = read_rows(folder / "history.csv")
-    assert [row["epoch"] for row in rows] == ["1", "2"]
-    best = max(float(row["valid_mAP"]) for row in rows)
-    assert metrics["valid_mAP"] == best
+    with np.load(folder / "probabilities.npz") as found:
+        for clip, targets in zip(found["ids"], found["targets"]):
+            assert truth[clip] == set(found["labels"][targets])
+    best = max(re.findall(r"valid mAP: (\S+),", output), key=float)
+    assert metrics["valid_mAP"] == pytest.approx(float(best), abs=1e-3)
     assert metrics["epochs"] == 2 and metrics["averaged_epochs"] == [1, 2]
     assert metrics["seed"] == 1234
 
 
 def test_the_exported_model_has_the_measured_scores(trained):
-    """With thresholds that were learnt on validation clips."""
     folder, _, metrics = trained
     tagger = AudioTagger.from_pretrained(folder / "inference")
     found = tagger.evaluate(folder / "prepared", "eval").metrics
-    for name in ("mAP", "micro_F1"):
-        assert found[name] == pytest.approx(metrics[name])
-    assert metrics["threshold"] == "per class"
+    assert found["mAP"] == pytest.approx(metrics["mAP"])
+
+
+def test_stock_speechbrain_loads_the_model(trained):
+    """Its log-probabilities are those of the test clips."""
+    folder, *_ = trained
+    stock = EncoderClassifier.from_hparams(str(folder / "inference"))
+    with np.load(folder / "probabilities.npz") as found:
+        for clip, probs in zip(found["ids"], found["probs"]):
+            path = folder / "prepared" / "flac" / f"{clip}.flac"
+            wav = torch.from_numpy(sf.read(path, dtype="float32")[0])
+            log_probs, _, index, label = stock.classify_batch(wav[None])
+            np.testing.assert_allclose(log_probs[0].exp(), probs, atol=1e-4)
+            assert label == [found["labels"][index]]
 
 
 def test_second_start_trains_no_more(trained, data_folder):
@@ -89,9 +96,8 @@ def test_other_settings_are_refused(trained, data_folder):
     files = [p for p in folder.rglob("*") if p.is_file()]
     before = {path: path.read_bytes() for path in files}
     message = fail(folder, data_folder=data_folder, lr=0.1)
-    assert "lr" in message and "0.1" in message and "_2" in message
-    message = fail(folder, data_folder=data_folder, precision="bf16")
-    assert "precision" in message
+    assert "lr" in message and "0.1" in message
+    assert "debug" in fail(folder, "--debug", data_folder=data_folder)
     assert before == {path: path.read_bytes() for path in files}
     # Another number of workers changes nothing
     assert train(folder, data_folder=data_folder, num_workers=0)[1] == metrics
@@ -111,21 +117,12 @@ def test_another_folder_may_share_the_prepared_clips(plain):
     assert not (folder / "prepared").exists()
 
 
-def test_changed_data_are_refused(trained, data_folder, tmp_path):
-    folder = shutil.copytree(trained[0], tmp_path / "run")
-    manifest = folder / "prepared" / "train.csv"
-    lines = manifest.read_text().splitlines(keepends=True)
-    manifest.write_text("".join(lines[:-1]))
-    message = fail(folder, data_folder=data_folder, number_of_epochs=3)
-    assert str(manifest) in message
-
-
 @pytest.mark.parametrize(
     "options",
     [
         pytest.param({"ckpt_interval_steps": 2}, id="mid-epoch"),
         pytest.param(
-            {"ckpt_interval_minutes": 0, "format": "webdataset"},
+            {"ckpt_interval_minutes": 0, "shards_folder": "shards"},
             id="shards",
             marks=pytest.mark.slow,
         ),
@@ -156,9 +153,6 @@ def test_killed_training_ends_as_an_unbroken_one(
     assert "Going into epoch 1\n" not in output
     assert resumed == unbroken
     assert_same_weights(killed, tmp_path / "unbroken")
-    for name in ("history.csv", "train_log.txt"):
-        expected = (tmp_path / "unbroken" / name).read_text()
-        assert (killed / name).read_text() == expected
 
 
 @pytest.mark.parametrize(
@@ -199,22 +193,22 @@ def test_starts_from_pretrained_weights(data_folder, tmp_path):
         torch.testing.assert_close(found[name], tensor)
 
 
-@pytest.mark.parametrize("stored", [False, True], ids=["model", "npz"])
-def test_learns_from_a_teacher(stored, trained, plain, data_folder, tmp_path):
+def test_learns_from_a_teacher(trained, plain, data_folder, tmp_path):
     folder, *_ = trained
-    teacher = folder / "inference"
-    if stored:
-        teacher = tmp_path / "stored.npz"
-        ids = [row["ID"] for row in read_rows(folder / "prepared/train.csv")]
-        classes = read_rows(folder / "prepared/classes.csv")
-        labels = [row["display_name"] for row in classes]
-        probs = np.full((len(ids), len(labels)), 0.1, np.float32)
-        np.savez(teacher, ids=ids, labels=labels, probs=probs)
+    teacher = tmp_path / "stored.npz"
+    ids = [row["ID"] for row in read_rows(folder / "prepared/train.csv")]
+    classes = read_rows(folder / "prepared/classes.csv")
+    labels = [row["display_name"] for row in classes]
+    probs = np.full((len(ids), len(labels)), 0.1, np.float32)
+    np.savez(teacher, ids=ids, labels=labels, probs=probs)
     options = {"prepared_folder": folder / "prepared", "number_of_epochs": 1}
     _, taught = train(
         tmp_path / "run", data_folder=data_folder, teacher=teacher, **options
     )
-    assert 0 < taught["mAP"] <= 1 and taught["loss"] != plain[1]["loss"]
+    assert 0 < taught["mAP"] <= 1
+    other = weights(plain[0])["classifier"]
+    found = weights(tmp_path / "run")["classifier"]
+    assert any(not torch.equal(found[key], other[key]) for key in found)
 
 
 def test_custom_data(data_folder, tmp_path):

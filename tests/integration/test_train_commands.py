@@ -68,28 +68,21 @@ def read_rows(path):
 
 def test_results_agree_with_each_other(trained):
     folder, output, metrics = trained
-    confusion = read_rows(folder / "confusion.csv")
-    assert [row.pop("true") for row in confusion] == list(WORDS)
-    counts = np.array([[int(row[word]) for word in WORDS] for row in confusion])
-    assert counts.sum(1).tolist() == [2, 2, 2]
     assert metrics["num_clips"] == 6
-    assert metrics["accuracy"] == pytest.approx(counts.trace() / 6)
     assert metrics["accuracy"] > 0.5  # tones are easily told apart
     per_class = read_rows(folder / "per_class.csv")
+    assert [row["label"] for row in per_class] == list(WORDS)
+    assert [row["clips"] for row in per_class] == ["2", "2", "2"]
     recalls = [float(row["recall"]) for row in per_class]
-    assert recalls == pytest.approx(counts.diagonal() / 2)
+    assert metrics["accuracy"] == pytest.approx(np.mean(recalls))
     said = {r["ID"]: r for r in read_rows(folder / "predictions.csv")}
     truth = read_rows(folder / "prepared/test.csv")
     assert {i: row["labels"] for i, row in said.items()} == {
         row["ID"]: row["label"] for row in truth
     }
     hits = sum(row["tag_1"] == row["labels"] for row in said.values())
-    assert hits == counts.trace()
-    best = max(
-        float(row["valid_accuracy"])
-        for row in read_rows(folder / "history.csv")
-    )
-    assert metrics["valid_accuracy"] == best
+    assert metrics["accuracy"] == pytest.approx(hits / 6)
+    assert "s0_nohash_1.wav" in (folder / "prepared/skipped.csv").read_text()
 
 
 def test_exported_model_gives_the_measured_accuracy(trained, words):
@@ -104,7 +97,9 @@ def test_exported_model_gives_the_measured_accuracy(trained, words):
         tags = tagger.tag_file(path, top_k=3)
         assert sum(tag.probability for tag in tags) == pytest.approx(1)
         wav = torch.from_numpy(sf.read(path, dtype="float32")[0])
-        assert stock.classify_batch(wav[None])[3] == [tags[0].label]
+        log_probs, *_, label = stock.classify_batch(wav[None])
+        assert label == [tags[0].label]
+        assert log_probs.exp().max() == pytest.approx(tags[0].probability)
         hits += tags[0].label == row["label"]
     assert hits / len(rows) == pytest.approx(metrics["accuracy"])
     found = tagger.evaluate(folder / "prepared", "eval").metrics
@@ -112,7 +107,7 @@ def test_exported_model_gives_the_measured_accuracy(trained, words):
 
 
 def test_student_learns_what_its_teacher_thinks(trained, words, tmp_path):
-    """The loss is the teacher's alone, so that labels cannot help."""
+    """The targets are the teacher's alone, so that labels cannot help."""
     folder, *_ = trained
     args = ["evaluate", "--model", str(folder / "inference")]
     args += ["--split", "train", "--data_folder", str(folder / "prepared")]

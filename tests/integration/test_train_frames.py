@@ -5,15 +5,12 @@ Authors
 """
 
 import csv
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from recipe_runs import train
 
-from speechbrain_fftp.cli.main import main
 from speechbrain_fftp.inference import AudioTagger
 
 YAML = "ast_fftp_frames.yaml"
@@ -39,8 +36,7 @@ def strong_labels(data_folder, tmp_path_factory):
 def test_trains_and_tells_what_sounds_when(
     strong, strong_labels, data_folder, tmp_path
 ):
-    tables = "strong_labels", "strong_valid", "strong_eval"
-    options = dict.fromkeys(tables, strong_labels) if strong else {}
+    options = {"strong_labels": strong_labels} if strong else {}
     output, metrics = train(
         tmp_path / "run",
         **OPTIONS,
@@ -63,20 +59,6 @@ def test_trains_and_tells_what_sounds_when(
     best = tags[0].probability
     number = tagger.labels.index(tags[0].label)
     assert probs[:, number].mean() <= best <= probs[:, number].max()
-    assert ("events" in metrics) == strong
-    if not strong:
-        return
-    # The commands for any model learn and find the same.
-    data = ["--data_folder", str(tmp_path / "run" / "prepared")]
-    data += ["--model", model, "--strong_labels", str(strong_labels)]
-    learned = Path(model, "thresholds.csv").read_text("utf-8")
-    Path(model, "thresholds.csv").unlink()
-    assert main(["calibrate", *data]) == 0
-    assert Path(model, "thresholds.csv").read_text("utf-8") == learned
-    scores = str(tmp_path / "scores")
-    assert main(["evaluate", *data, "--output", scores]) == 0
-    found = json.loads(Path(scores, "metrics.json").read_text("utf-8"))
-    assert metrics["events"] == pytest.approx(found["events"], nan_ok=True)
 
 
 DASHENG = {

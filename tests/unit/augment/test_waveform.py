@@ -49,8 +49,6 @@ def test_shift_never_loses_more_than_half_of_a_clip():
     out = RandomShift(1000)(wavs, torch.full((500,), 0.6))
     assert torch.equal(out[:, 6:], wavs[:, 6:])
     assert out[:, :6].sum(1).unique().tolist() == [3, 4, 5, 6]
-    with pytest.raises(ValueError, match="max_shift=-1"):
-        RandomShift(-1)
 
 
 @pytest.fixture

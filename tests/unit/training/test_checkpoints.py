@@ -26,11 +26,9 @@ def linear(value):
     return layer
 
 
-def test_round_trip_and_what_stock_speechbrain_reads(tmp_path):
+def test_stock_speechbrain_reads_checkpoints(tmp_path):
     saver = AtomicCheckpointer(tmp_path, {"model": linear(1.0)})
     saved = saver.save_checkpoint({"mAP": 0.5}, end_of_epoch=False)
-    assert saved.path.parent == tmp_path and saved.path.is_dir()
-    assert saved.paramfiles == {"model": saved.path / "model.ckpt"}
     for kind in (AtomicCheckpointer, Checkpointer):
         loaded = linear(0.0)
         found = kind(tmp_path, {"model": loaded}).recover_if_possible()
@@ -39,24 +37,14 @@ def test_round_trip_and_what_stock_speechbrain_reads(tmp_path):
 
 
 def test_an_interrupted_checkpoint_is_absent(tmp_path):
-    saver = AtomicCheckpointer(tmp_path, {"model": linear(1.0)})
-    first = saver.save_checkpoint()
-    saver.add_recoverable(
-        "more", object(), custom_save_hook=interrupt, custom_load_hook=interrupt
-    )
-    with pytest.raises(Interrupted):
-        saver.save_checkpoint()
-    again = AtomicCheckpointer(tmp_path, {"model": linear(0.0)})
-    assert [c.path for c in again.list_checkpoints()] == [first.path]
-    again.save_checkpoint()
-    assert len(again.list_checkpoints()) == 2
-    assert not any(tmp_path.glob("unfinished/*"))
-
-
-def test_a_half_deleted_checkpoint_is_ignored(tmp_path):
+    """With SpeechBrain's own, it is the one that is loaded, in vain."""
     recoverables = {"model": linear(1.0), "head": linear(2.0)}
     saver = AtomicCheckpointer(tmp_path, recoverables)
     first = saver.save_checkpoint()
-    second = saver.save_checkpoint()
-    (second.path / "head.ckpt").unlink()
-    assert saver.recover_if_possible().path == first.path
+    saver.custom_save_hooks["head"] = interrupt
+    with pytest.raises(Interrupted):
+        saver.save_checkpoint()
+    again = AtomicCheckpointer(tmp_path, recoverables)
+    assert again.recover_if_possible().path == first.path
+    again.save_checkpoint()
+    assert len(again.list_checkpoints()) == 2

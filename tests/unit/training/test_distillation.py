@@ -17,145 +17,94 @@ from torch.nn.functional import (
 
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.augment.mixup import Mixup
-from speechbrain_fftp.training.distillation import (
-    TeacherCost,
-    WithTeacher,
-    start_teacher,
-)
+from speechbrain_fftp.training.distillation import learn_from_teacher
 
-LABELS = ["Dog", "Cat", "Owl"]
 IDS = ["a", "b", "c", "d"]
+HARD = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]])
 
 
-def make_brain(labels):
+def soft_targets(path, own, known, probs, **options):
+    """The targets of training clips after a lesson."""
+    np.savez(path, ids=IDS[::-1], labels=known, probs=probs.flip(0).numpy())
     encoder = CategoricalEncoder()
-    encoder.update_from_iterable(labels)
-    hparams = SimpleNamespace(label_encoder=encoder)
-    return SimpleNamespace(hparams=hparams, device="cpu")
-
-
-def stacked(labels, probs, unknown=()):
-    """Targets ``[B, 2, C]``; the teacher lacks some classes."""
-    probs = probs.clone()
-    probs[:, list(unknown)] = float("nan")
-    return torch.stack([labels, probs], 1)
+    encoder.update_from_iterable(own)
+    brain = SimpleNamespace(hparams=SimpleNamespace(label_encoder=encoder))
+    rows = {i: {"sig": 0, "targets": x} for i, x in zip(IDS, HARD)}
+    dataset = DynamicItemDataset(rows, output_keys=["id", "sig", "targets"])
+    options = {"weight": 0.3, "temperature": 1.0, **options}
+    learn_from_teacher(brain, {"train": dataset}, teacher=path, **options)
+    return torch.stack([dataset[n]["targets"] for n in range(4)])
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 @pytest.mark.parametrize("single_label", [False, True])
-def test_divergence(single_label, temperature):
-    """That of torch's distributions."""
-    cost = TeacherCost(bce, 1.0, temperature, single_label)
+def test_gradients_are_those_of_labels_and_divergence(
+    single_label, temperature, tmp_path
+):
+    """The divergence is that of torch's distributions."""
+    torch.manual_seed(0)
     logits, teacher = torch.randn(2, 4, 3)
-    kind = Categorical if single_label else Bernoulli
-    expected = kl_divergence(
-        kind(logits=teacher / temperature), kind(logits=logits / temperature)
-    )
+    logits.requires_grad_()
     probs = teacher.softmax(-1) if single_label else teacher.sigmoid()
-    found = cost.divergence(logits, probs)
-    torch.testing.assert_close(found, temperature**2 * expected.mean())
+    names = ["Dog", "Cat", "Owl"]
+    found = soft_targets(
+        tmp_path / "stored.npz",
+        names,
+        names,
+        probs,
+        temperature=temperature,
+        single_label=single_label,
+    )
+    kind, cost = (
+        (Categorical, cross_entropy) if single_label else (Bernoulli, bce)
+    )
+    divergence = kl_divergence(
+        kind(logits=teacher / temperature), kind(logits=logits)
+    )
+    loss = 0.7 * cost(logits, HARD) + 0.3 * divergence.mean()
+    (expected,) = torch.autograd.grad(loss, logits)
+    (gradient,) = torch.autograd.grad(cost(logits, found), logits)
+    torch.testing.assert_close(gradient, expected)
 
 
-@pytest.mark.parametrize("single_label", [False, True])
-def test_equal_and_extreme_teachers(single_label):
-    cost = TeacherCost(bce, 1.0, 1.0, single_label)
-    logits = torch.randn(4, 3, requires_grad=True)
-    probs = logits.softmax(-1) if single_label else logits.sigmoid()
-    loss = cost.divergence(logits, probs.detach())
-    loss.backward()
-    torch.testing.assert_close(loss, torch.tensor(0.0), atol=1e-6, rtol=0)
-    assert logits.grad.abs().max() < 1e-6
-    certain = torch.eye(3)[[0, 1, 2, 0]]
-    assert cost.divergence(logits, certain).isfinite()
-
-
-@pytest.mark.parametrize("weight", [0.0, 1.0])
-def test_classes_without_a_teacher_learn_from_labels_alone(weight):
-    cost = TeacherCost(bce, weight)
-    labels = torch.tensor([[1.0, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]])
-    targets = stacked(labels, torch.rand(4, 3), unknown=[1])
-    logits, plain = torch.randn(4, 3).repeat(2, 1, 1).requires_grad_()
-    (grads,) = torch.autograd.grad(cost(logits, targets), logits)
-    (expected,) = torch.autograd.grad(bce(plain, labels), plain)
-    torch.testing.assert_close(grads[:, 1], expected[:, 1])
-    same = torch.isclose(grads, expected).all(0)
-    assert same.tolist() == [not weight, True, not weight]
-
-
-def test_one_label_that_the_teacher_lacks_is_learned():
-    cost = TeacherCost(cross_entropy, 1.0, single_label=True)
-    labels = torch.eye(3)[[0, 1, 2, 0]]
-    logits, probs = torch.randn(4, 3), torch.rand(4, 3)
-    found = cost(logits, stacked(labels, probs, unknown=[1]))
-    known = [0, 2]
-    divergence = cost.divergence(logits[:, known], probs[:, known])
-    expected = 0.25 * cross_entropy(logits, labels) + 0.75 * divergence
-    torch.testing.assert_close(found, expected)
-
-
-def test_stored_probabilities_become_targets_and_are_mixed(tmp_path):
-    probs = torch.rand(4, 3)
+def test_classes_that_the_teacher_lacks_keep_their_labels(tmp_path):
+    probs = torch.rand(4, 2)
     path = tmp_path / "stored.npz"
-    np.savez(path, ids=IDS, labels=LABELS, probs=probs.numpy())
-    own = ["Cat", "Hen", "Dog"]
-    dataset = DynamicItemDataset(
-        {
-            clip: {"sig": n, "targets": torch.eye(3)[0]}
-            for n, clip in enumerate(IDS)
-        },
-        output_keys=["id", "sig", "targets"],
+    found = soft_targets(path, ["Cat", "Hen", "Dog"], ["Dog", "Cat"], probs)
+    assert torch.equal(found[:, 1], HARD[:, 1])
+    expected = 0.7 * HARD[:, [0, 2]] + 0.3 * probs[:, [1, 0]]
+    torch.testing.assert_close(found[:, [0, 2]], expected)
+
+
+def test_one_label_that_the_teacher_lacks_is_learned(tmp_path):
+    probs = torch.rand(4, 3).softmax(1)
+    known = ["Dog", "Cat", "Owl"]
+    found = soft_targets(
+        tmp_path / "stored.npz",
+        ["Cat", "Hen", "Dog"],
+        known,
+        probs,
+        single_label=True,
     )
-    mixup = WithTeacher(Mixup(prob=1.0), str(path), 16000)
-    start_teacher(make_brain(own), {"train": dataset}, mixup)
-    targets = torch.stack([dataset[n]["targets"] for n in range(4)])
-    torch.testing.assert_close(targets[:, 1, [0, 2]], probs[:, [1, 0]])
-    assert targets[:, 1, 1].isnan().all()
-    wavs = torch.eye(4)  # a mixed clip tells of which clips it is
-    wavs, _, mixed = mixup(wavs, torch.ones(4), targets)
-    torch.testing.assert_close(mixed[:, 1, 0], wavs @ probs[:, 1])
-    assert TeacherCost(bce)(torch.randn(4, 3), mixed).isfinite()
-
-
-def test_a_model_tags_the_mixed_waveforms(exported):
-    from speechbrain_fftp.inference import AudioTagger
-
-    _, folder = exported
-    tagger = AudioTagger.from_pretrained(folder)
-    labels = tagger.labels[::-1]
-    mixup = WithTeacher(Mixup(prob=1.0), str(folder), 16000)
-    start_teacher(make_brain(labels), {}, mixup)
-    wavs, lens, targets = mixup(
-        torch.randn(2, 16000) / 10,
-        torch.tensor([1.0, 0.5]),
-        torch.zeros(2, len(labels)),
+    torch.testing.assert_close(found.sum(1), torch.ones(4))
+    assert torch.equal(found[1], HARD[1])
+    share = probs[0, 1] / (probs[0, 0] + probs[0, 1])
+    expected = torch.stack(
+        [0.7 + 0.3 * share, torch.zeros(()), 0.3 - 0.3 * share]
     )
-    expected = torch.as_tensor(tagger.tag_batch(wavs, lens))
-    torch.testing.assert_close(targets[:, 1], expected.flip(1))
-    assert not targets.requires_grad
-    assert not list(mixup.parameters())  # it is not trained
-    for other in (
-        WithTeacher(Mixup(), str(folder), 8000),
-        WithTeacher(Mixup(), str(folder), 16000, single_label=True),
-    ):
-        with pytest.raises(ValueError, match=str(folder)):
-            start_teacher(make_brain(labels), {}, other)
+    torch.testing.assert_close(found[0], expected)
 
 
 def test_unsuitable_teachers_are_named(tmp_path):
-    for options in ({"weight": 1.5}, {"temperature": 0}):
-        with pytest.raises(ValueError, match="distill_weight"):
-            TeacherCost(bce, **options)
-    np.savez(tmp_path / "other.npz", x=np.ones(2))
-    (tmp_path / "text.npz").write_text("no npz")
-    np.savez(
-        tmp_path / "few.npz", ids=["a"], labels=LABELS, probs=np.ones((1, 3))
-    )
-    dataset = DynamicItemDataset({clip: {} for clip in IDS})
-    for name in ("nothing", "other", "text", "few"):
-        mixup = WithTeacher(Mixup(), str(tmp_path / f"{name}.npz"), 16000)
-        with pytest.raises((ValueError, OSError), match=f"{name}.npz"):
-            start_teacher(make_brain(LABELS), {"train": dataset}, mixup)
-    mixup = WithTeacher(Mixup(), str(tmp_path / "few.npz"), 16000)
-    with pytest.raises(ValueError, match="Hen"):
-        start_teacher(make_brain(["Hen"]), {"train": dataset}, mixup)
+    path = tmp_path / "stored.npz"
+    with pytest.raises(ValueError, match="stored.npz"):
+        soft_targets(path, ["Hen"], ["Dog"], torch.rand(4, 1))
+    rows = {i: {} for i in [*IDS, "e"]}
+    with pytest.raises(ValueError, match="stored.npz"):
+        learn_from_teacher(
+            None,
+            {"train": DynamicItemDataset(rows)},
+            teacher=path,
+            weight=0.5,
+            temperature=1.0,
+        )

@@ -29,7 +29,7 @@ def read(tmp_path):
     return read
 
 
-def test_events_of_known_clips_and_classes(read, caplog):
+def test_events_of_known_clips_and_classes(read):
     events = read(
         [
             "a\t0.2\t0.5\t/m/1",
@@ -40,7 +40,6 @@ def test_events_of_known_clips_and_classes(read, caplog):
         ]
     )
     assert events == {"a": [(0.2, 0.5, 0), (0.4, 1.0, 1)], "b": []}
-    assert "/m/9" in caplog.text
 
 
 def test_no_table_has_no_events(tmp_path):
@@ -48,7 +47,7 @@ def test_no_table_has_no_events(tmp_path):
 
 
 def test_unusable_tables_are_named(read):
-    for rows in ([], ["x\t0\t1\t/m/1"], ["a\t5\t6\t/m/1"], ["a\t0\t1\t/m/9"]):
+    for rows in ([], ["x\t0\t1\t/m/1"], ["a\t0\t1\t/m/9"]):
         with pytest.raises(ValueError, match="strong.tsv"):
             read(rows)
 

@@ -41,8 +41,9 @@ def prepare_audioset(
 ):
     """Writes the manifests of the training, validation and test clips.
 
-    They have the columns ID, duration (in seconds), wav and labels, the names
-    of a clip's classes with ``;`` between them. Manifests that were written
+    They have the columns ID, duration (in seconds), wav (a path relative to
+    ``$data_root``, the audio folder) and labels, the names of a clip's classes
+    with ``;`` between them. Manifests that were written
     with the same arguments are kept, whatever has changed in the folders since.
 
     Arguments
@@ -88,7 +89,8 @@ def prepare_audioset(
     train, held_out = {}, {}
     for split in splits:
         listed = read_segments(Path(data_folder) / LISTS[split], names)
-        for clip, row in manifest_rows(listed, paths, split).items():
+        rows = manifest_rows(listed, paths, audio_folder, split)
+        for clip, row in rows.items():
             # The same clips, whichever are missing
             place = zlib.crc32(clip.encode()) / 2**32
             if place < valid_fraction:
@@ -96,7 +98,7 @@ def prepare_audioset(
             else:
                 train[clip] = row
     listed = read_segments(Path(data_folder) / LISTS["eval"], names)
-    test = manifest_rows(listed, paths, "eval")
+    test = manifest_rows(listed, paths, audio_folder, "eval")
     both = {**train, **held_out}.keys() & test.keys()
     if both:
         raise ValueError(
@@ -212,7 +214,7 @@ def read_duration(path):
         return None
 
 
-def manifest_rows(listed, paths, split):
+def manifest_rows(listed, paths, audio_folder, split):
     """Rows of a manifest; logs how many clips have no audio.
 
     Arguments
@@ -221,6 +223,8 @@ def manifest_rows(listed, paths, split):
         The names of each clip's classes by its id.
     paths : dict
         The paths of audio files by their names without extension.
+    audio_folder : str
+        The folder to which paths in manifests are relative.
     split : str
         Its name, for messages.
 
@@ -242,7 +246,7 @@ def manifest_rows(listed, paths, split):
             clip: {
                 "ID": clip,
                 "duration": duration,
-                "wav": path,
+                "wav": f"$data_root/{os.path.relpath(path, audio_folder)}",
                 "labels": ";".join(listed[clip]),
             }
             for (clip, path), duration in zip(found.items(), durations)

@@ -1,0 +1,60 @@
+"""What follows from the frequency of classes: initial bias, sampling.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from collections import Counter
+
+import torch
+
+from speechbrain.dataio.sampler import ReproducibleWeightedRandomSampler
+
+
+def count_labels(dataset):
+    """Counts the clips of a data set that have each label."""
+    counts = Counter()
+    for row in dataset.data.values():
+        counts.update(set(row["labels"].split(";")))
+    return counts
+
+
+def start_from_class_prior(brain, datasets):
+    """Makes the log-odds of the classes the initial bias of the classifier.
+
+    This saves hundreds of steps of learning that almost all targets are 0. For
+    ``before`` in a yaml file.
+    """
+    counts = count_labels(datasets["train"])
+    num_clips = len(datasets["train"].data)
+    labels = brain.hparams.label_encoder.lab2ind
+    # Finite for all classes
+    positive = torch.tensor([counts[label] + 0.1 for label in labels])
+    linear = [
+        layer
+        for layer in brain.hparams.classifier.modules()
+        if isinstance(layer, torch.nn.Linear)
+    ]
+    odds = positive / (num_clips + 0.2 - positive)
+    linear[-1].bias.data.copy_(odds.log())
+
+
+def balance_classes(brain, datasets, *, class_balanced):
+    """Draws clips of rare classes more often, if ``class_balanced``.
+
+    The weight of a clip is the sum of ``1 / count`` over its labels. For
+    ``before`` in a yaml file.
+    """
+    if not class_balanced:
+        return
+    rows = datasets["train"].data.values()
+    counts = count_labels(datasets["train"])
+    sampler = ReproducibleWeightedRandomSampler(
+        [sum(1 / counts[x] for x in row["labels"].split(";")) for row in rows],
+        num_samples=len(rows),
+        replacement=True,
+        seed=brain.hparams.seed,
+    )
+    # Without this, SpeechBrain would draw the clips of epoch 1 again and again
+    brain.train_sampler = sampler
+    brain.hparams.train_dataloader_opts.update(sampler=sampler, shuffle=False)

@@ -1,0 +1,147 @@
+"""The folder of a training: guards its settings, and exports its model.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import difflib
+import re
+from pathlib import Path
+
+import torch
+from hyperpyyaml import resolve_references
+from ruamel.yaml import YAML
+
+# Settings that may differ when a training is resumed
+FREE_KEYS = (
+    "data_folder",
+    "prepared_folder",
+    "output_folder",
+    "skip_prep",
+    "num_workers",
+    "ckpt_interval_minutes",
+)
+
+
+def check_settings(hparams_file, overrides, hparams, debug=False):
+    """Raises an error if the output folder holds a training with other settings.
+
+    They are in the ``hyperparams.yaml`` of ``create_experiment_directory``,
+    which replaces it: call this before. Folders, the number of workers and a
+    raised number of epochs may differ. A folder without a checkpoint is free.
+
+    Arguments
+    ---------
+    hparams_file : str
+        The yaml file.
+    overrides : str
+        What the command line sets in it, as yaml.
+    hparams : dict
+        What was loaded from both: ``output_folder``, ``number_of_epochs``.
+    debug : bool
+        Whether this run is for debugging: its few batches would replace the
+        results in the folder.
+
+    Raises
+    ------
+    ValueError
+        If the training cannot go on; the settings that differ are named.
+
+    Example
+    -------
+    >>> tmpdir = getfixture("tmpdir")
+    >>> _ = tmpdir.join("train.yaml").write("lr: 0.1")
+    >>> _ = tmpdir.join("hyperparams.yaml").write("lr: 0.1")
+    >>> checkpoint = tmpdir.mkdir("save").mkdir("CKPT+1")
+    >>> checkpoint.join("CKPT.yaml").write("mAP: 0.5")
+    >>> hparams = {"output_folder": tmpdir, "number_of_epochs": 1}
+    >>> check_settings(tmpdir / "train.yaml", "", hparams)
+    >>> check_settings(tmpdir / "train.yaml", "lr: 0.2", hparams)
+    Traceback (most recent call last):
+    ...
+    ValueError: ... -lr: 0.1, +lr: 0.2. Give another --output_folder.
+    """
+    folder = Path(hparams["output_folder"])
+    if not any(folder.glob("*/CKPT*/CKPT.yaml")):
+        return
+    if debug:
+        raise ValueError(
+            f"{folder} holds a training: give another --output_folder for "
+            "--debug."
+        )
+    before = (folder / "hyperparams.yaml").read_text(encoding="utf-8")
+    saved = YAML().load(before)
+    kept = {key: saved[key] for key in FREE_KEYS if key in saved}
+    epochs = saved.get("number_of_epochs")
+    if epochs is not None and epochs < hparams["number_of_epochs"]:
+        kept["number_of_epochs"] = epochs
+    with open(hparams_file, encoding="utf-8") as file:
+        overrides = {**YAML().load(overrides or "{}"), **kept}
+        now = resolve_references(file, overrides).getvalue()
+    diff = difflib.unified_diff(_lines(before), _lines(now), n=0)
+    headers = ("---", "+++", "@@")
+    changes = [line for line in diff if not line.startswith(headers)]
+    if changes:
+        raise ValueError(
+            f"{folder} holds a training with other settings (- before, + now): "
+            f"{', '.join(changes[:4])}. Give another --output_folder."
+        )
+
+
+def _lines(text):
+    """The lines of a yaml file without comments and indentation."""
+    lines = [re.sub(r"(^|\s)#.*", "", line) for line in text.splitlines()]
+    return [line.strip() for line in lines if line.strip()]
+
+
+def export_model(folder, inference_yaml, hparams):
+    """Writes a folder that ``EncoderClassifier.from_hparams`` loads.
+
+    Arguments
+    ---------
+    folder : str
+        The folder.
+    inference_yaml : str
+        A yaml file for inference. Plain values in it, such as ``embed_dim``,
+        are replaced by those of the training.
+    hparams : dict
+        The loaded hyperparameters of the training, with ``modules`` and
+        ``label_encoder``.
+
+    Example
+    -------
+    >>> from speechbrain.dataio.encoder import CategoricalEncoder
+    >>> tmpdir = getfixture("tmpdir")
+    >>> yaml = tmpdir.join("inference.yaml")
+    >>> _ = yaml.write(
+    ...     "dim: 1\\nclassifier: !new:torch.nn.Identity [!ref <dim>]"
+    ... )
+    >>> layer = torch.nn.Linear(2, 2)
+    >>> modules = {"embedding_model": layer, "classifier": layer}
+    >>> label_encoder = CategoricalEncoder()
+    >>> hparams = {
+    ...     "dim": 2,
+    ...     "modules": modules,
+    ...     "label_encoder": label_encoder,
+    ... }
+    >>> export_model(tmpdir / "model", yaml, hparams)
+    >>> print(tmpdir.join("model", "hyperparams.yaml").read().strip())
+    dim: 2
+    classifier: !new:torch.nn.Identity [2]
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = Path(inference_yaml).read_text(encoding="utf-8")
+    values = {}
+    for key in re.findall(r"(?m)^(\w+):", text):
+        if isinstance(hparams.get(key), (bool, int, float, str, list)):
+            values[key] = hparams[key]
+    resolved = resolve_references(text, values).getvalue()
+    (folder / "hyperparams.yaml").write_text(resolved, encoding="utf-8")
+    for name in ("embedding_model", "classifier"):
+        state = hparams["modules"][name].state_dict()
+        state = {key: tensor.cpu() for key, tensor in state.items()}
+        torch.save(state, folder / f"{name}.ckpt")
+    # For readers, and by the only name that Pretrainer finds beside the yaml
+    for suffix in ("txt", "ckpt"):
+        hparams["label_encoder"].save(folder / f"label_encoder.{suffix}")
