@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Recipe for training a keyword spotter on Speech Commands v2.
 
-To run it on Speech Commands (a folder or the archive):
+To run it on Speech Commands:
 > python recipes/SpeechCommands/train.py hparams/speechcommands/ast_fftp.yaml --data_folder DIR
 
 The classes are all 35 words; with --task 12, ten commands, other words and
