@@ -41,7 +41,9 @@ logger = get_logger(__name__)
 
 FILES = ("config.json", "model.safetensors", "labels.csv")
 REMEDY = "Use a complete inference folder, or export the model again."
-YAML_HINT = "Its hyperparams.yaml can run code: only from_hparams reads it."
+YAML_HINT = (
+    "Its hyperparams.yaml is for SpeechBrain's EncoderClassifier.from_hparams."
+)
 
 
 def load_folder(folder):
