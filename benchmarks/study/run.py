@@ -261,9 +261,8 @@ def main(argv=None):
         print("\n".join(map(str, runs)))
         return 0
     missing = [run for run in runs if not plan.find(run)]
-    if plan.facts.get("splits") == "given" or any(
-        run.row.uses or run.row.data for run in missing
-    ):
+    is_given = plan.facts.get("splits") == "given"
+    if any(is_given or run.row.uses or run.row.data for run in missing):
         raise SystemExit(
             f"study: {plan.name} needs the commit that docs/evidence.md names: "
             "these runs take models of other runs, or clips in another way"
