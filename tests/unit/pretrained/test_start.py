@@ -22,7 +22,7 @@ from speechbrain_fftp.pretrained import (
 
 
 def small_ast(embedding, max_frames=128, depth=2, heads=2, mlp_ratio=4.0):
-    """An encoder; by default, of the sizes of the fixture ``exported``."""
+    """A small encoder."""
     return AST(
         n_mels=embedding.n_mels,
         embed_dim=embedding.embed_dim,
@@ -48,11 +48,12 @@ def check_start(encoder, source, expected):
 
 @pytest.mark.parametrize("file", [False, True])
 @pytest.mark.parametrize("max_frames", [128, 300])
-def test_inference_folder_of_another_clip_length(exported, file, max_frames):
-    hparams, folder = exported
+def test_inference_folder_of_another_clip_length(tmp_path, file, max_frames):
+    trained = small_ast(FFTPEmbedding(40, 24, 10, 5))
+    path = tmp_path / "embedding_model.ckpt"
+    torch.save(trained.state_dict(), path)
     encoder = small_ast(FFTPEmbedding(40, 24, 10, 5), max_frames)
-    source = folder / "embedding_model.ckpt" if file else str(folder)
-    check_start(encoder, source, hparams["embedding_model"])
+    check_start(encoder, path if file else str(tmp_path), trained)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -85,9 +86,11 @@ def test_trained_square_model_becomes_full_frequency(tmp_path, stride):
     ],
     ids=["width", "patch", "depth", "family"],
 )
-def test_other_sizes_are_an_error(exported, encoder):
+def test_other_sizes_are_an_error(tmp_path, encoder):
+    trained = small_ast(FFTPEmbedding(40, 24, 10, 5))
+    torch.save(trained.state_dict(), tmp_path / "embedding_model.ckpt")
     with pytest.raises(ValueError, match="embedding_model.ckpt"):
-        start_from(encoder, exported[1])
+        start_from(encoder, tmp_path)
 
 
 @pytest.mark.parametrize("heads, rate", [(4, 16000), (1, 8000)])
