@@ -178,6 +178,8 @@ import hyperpyyaml
 for path in sorted(pathlib.Path("recipes").rglob("hparams/**/*.yaml")):
     options = {"output_folder": sys.argv[1], "data_folder": "data"}
     if path.parent.name == "models":
+        options = {}
+    if "checkpoint: !PLACEHOLDER" in path.read_text():
         options = {"checkpoint": "checkpoint"}
     sys.path.insert(0, str(path.parents[1]))
     with open(path) as file:
