@@ -57,6 +57,7 @@ PARTS = {
         "tools/upstream_files/recipes/AudioSet/Tagging/audioset_prepare.py",
         "tools/upstream_files/recipes/AudioSet/Tagging/hparams/ast_fftp.yaml",
         "tools/upstream_files/recipes/AudioSet/Tagging/hparams/models/ast_fftp.yaml",
+        "tools/upstream_files/tests/recipes/AudioSet.csv",
         "tools/upstream_files/tests/samples/AudioSet/balanced_train_segments.csv",
         "tools/upstream_files/tests/samples/AudioSet/class_labels_indices.csv",
         "tools/upstream_files/tests/samples/AudioSet/eval_segments.csv",
@@ -66,6 +67,7 @@ PARTS = {
         "tests/speechbrain/test_shards.py",
         "tools/upstream_files/recipes/AudioSet/Tagging/extra_requirements.txt",
         "tools/upstream_files/recipes/AudioSet/Tagging/hparams/ast_fftp_shards.yaml",
+        "tools/upstream_files/tests/recipes/AudioSet-shards.csv",
     ),
     "aum": (
         "speechbrain_fftp/nnet/mamba.py",

@@ -178,7 +178,8 @@ import hyperpyyaml
 for path in sorted(pathlib.Path("recipes").rglob("hparams/**/*.yaml")):
     options = {"output_folder": sys.argv[1], "data_folder": "data"}
     if path.parent.name == "models":
-        options = {"checkpoint": "checkpoint"}
+        in_folder = "AudioSet" in path.parts  # which the recipe writes
+        options = {} if in_folder else {"checkpoint": "checkpoint"}
     sys.path.insert(0, str(path.parents[1]))
     with open(path) as file:
         hparams = hyperpyyaml.load_hyperpyyaml(file, options)
