@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # The files that each part copies; it comes after those above it.
 PARTS = {
-    "checkpoints": (),
+    "checkpoints": ("tests/speechbrain/test_interrupted_checkpoint.py",),
     "gsc-paths": ("tests/speechbrain/test_gsc_recipe.py",),
     "fftp": (
         "speechbrain_fftp/nnet/patching.py",

@@ -21,7 +21,17 @@ Authors
 import argparse
 import logging
 
+from speechbrain_fftp.datasets.demo import prepare_demo
 from speechbrain_fftp.datasets.prepare import prepare_data
+
+
+def prepare_audioset(data_folder=None, **options):
+    """Prepares AudioSet or custom data; without a folder, the demo's clips."""
+    if data_folder is None:
+        prepare_demo(**options)
+    else:
+        prepare_data(data_folder, **options)
+
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -37,4 +47,4 @@ if __name__ == "__main__":
     parser.add_argument("--test_fold")
     parser.add_argument("--allow_missing", type=float, default=0.2)
     parser.add_argument("--num_workers", type=int)
-    prepare_data(**vars(parser.parse_args()))
+    prepare_audioset(**vars(parser.parse_args()))

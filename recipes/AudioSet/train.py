@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import torch
+from audioset_prepare import prepare_audioset
 from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain as sb
@@ -311,7 +312,7 @@ if __name__ == "__main__":
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
-    run_on_main(hparams["prepare"])
+    run_on_main(prepare_audioset, kwargs=hparams["prepare_opts"])
     datasets = dataio_prep(hparams)
     if "pretrainer" in hparams:
         run_on_main(hparams["pretrainer"].collect_files)

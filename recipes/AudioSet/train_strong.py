@@ -12,6 +12,7 @@ Authors
 import sys
 from pathlib import Path
 
+from audioset_prepare import prepare_audioset
 from hyperpyyaml import load_hyperpyyaml
 from train import TaggingBrain, dataio_prep, train
 
@@ -108,7 +109,7 @@ if __name__ == "__main__":
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
-    run_on_main(hparams["prepare"])
+    run_on_main(prepare_audioset, kwargs=hparams["prepare_opts"])
     datasets = dataio_prep(hparams)
 
     brain = StrongBrain(

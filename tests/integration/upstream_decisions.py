@@ -34,13 +34,24 @@ def main():
         test_data = recipe["datasets"]["test"]
         labels = brain.hparams.label_encoder
         activation = torch.nn.functional.logsigmoid
-        checkpoint = Path(out) / "save" / "averaged"
+        inference = {"source": str(Path(out) / "inference")}
     else:
         brain = recipe["speaker_brain"]
         test_data = recipe["test_data"]
         labels = recipe["label_encoder"]
         activation = torch.nn.Identity()
         (checkpoint,) = Path(out).glob("save/CKPT+*")
+        overrides = {"checkpoint": str(checkpoint)}
+        for option in options:
+            name, _, value = option.removeprefix("--").partition("=")
+            if name in ("embed_dim", "depth"):
+                overrides[name] = int(value)
+        inference = {
+            "source": str(Path(inference_yaml).parent),
+            "hparams_file": Path(inference_yaml).name,
+            "savedir": str(Path(out) / "inference"),
+            "overrides": overrides,
+        }
     loader = brain.make_dataloader(
         test_data, sb.Stage.TEST, batch_size=16, ckpt_prefix=None
     )
@@ -51,18 +62,7 @@ def main():
             outputs, _ = brain.compute_forward(batch, sb.Stage.TEST)
             expected.update(zip(batch.id, activation(outputs.flatten(1))))
 
-    overrides = {"checkpoint": str(checkpoint)}
-    names = ("embed_dim", "depth")
-    for option in options:
-        name, _, value = option.removeprefix("--").partition("=")
-        if name in names:
-            overrides[name] = int(value)
-    classifier = EncoderClassifier.from_hparams(
-        source=str(Path(inference_yaml).parent),
-        hparams_file=Path(inference_yaml).name,
-        savedir=str(Path(out) / "inference"),
-        overrides=overrides,
-    )
+    classifier = EncoderClassifier.from_hparams(**inference)
     same, difference, lengths = 0, 0.0, set()
     for item in test_data:
         lengths.add(len(item["sig"]))
