@@ -117,7 +117,6 @@ def train_on_tones(seconds=3):
         embed_dim=32,
         depth=1,
         embedding=FFTPEmbedding(40, 32, 10, 5),
-        max_frames=frames,
         kernel=5,
         pooling="tokens",
     )
@@ -149,4 +148,4 @@ def train_on_tones(seconds=3):
         loss.backward()
         optimizer.step()
     assert loss < 0.1
-    return make_tagger(encoder, classifier, labels=PITCHES)
+    return make_tagger(encoder, classifier, labels=PITCHES, max_frames=frames)

@@ -74,8 +74,8 @@ def copy_files(dest, part):
         path.write_text(text, encoding="utf-8", newline="\n")
         if path.suffix == ".py":  # SpeechBrain's order and width of imports
             ruff = [sys.executable, "-m", "ruff"]
-            sort = ["check", "--quiet", "--select=I", "--fix"]
-            for words in (sort, ["format", "--quiet"]):
+            sort = ["check", "--quiet", "--no-cache", "--select=I", "--fix"]
+            for words in (sort, ["format", "--quiet", "--no-cache"]):
                 subprocess.run([*ruff, *words, path.resolve()], check=True)
     triton = dest / "speechbrain" / "integrations" / "triton"
     if triton.is_dir():

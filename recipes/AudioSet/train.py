@@ -25,6 +25,7 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import get_rank, run_on_main
+from speechbrain.utils.train_logger import TensorboardLogger
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.utils.run_folder import check_settings, export_model
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
@@ -139,6 +140,12 @@ class TaggingBrain(sb.Brain):
                 train_stats=self.train_stats,
                 valid_stats=stats,
             )
+            if self.hparams.use_tensorboard:
+                self.hparams.tensorboard_train_logger.log_stats(
+                    stats_meta={"lr": lr},
+                    train_stats=self.train_stats,
+                    valid_stats=stats,
+                )
             self.checkpointer.save_and_keep_only(
                 meta={"mAP": stats["mAP"], "epoch": epoch},
                 max_keys=["mAP"],
@@ -260,6 +267,10 @@ def train(brain, datasets, hparams):
     """
     for function in hparams["before"]:
         function(brain, datasets)
+    if hparams["use_tensorboard"]:
+        brain.hparams.tensorboard_train_logger = TensorboardLogger(
+            hparams["tensorboard_logs_folder"]
+        )
     train_loader = brain.make_dataloader(
         datasets["train"], sb.Stage.TRAIN, **hparams["train_dataloader_opts"]
     )

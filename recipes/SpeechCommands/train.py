@@ -26,6 +26,7 @@ from speechbrain.dataio.dataloader import distributed_loader_specifics
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import get_rank, run_on_main
+from speechbrain.utils.train_logger import TensorboardLogger
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.utils.run_folder import check_settings, export_model
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
@@ -141,6 +142,12 @@ class CommandsBrain(sb.Brain):
                 train_stats=self.train_stats,
                 valid_stats=stats,
             )
+            if self.hparams.use_tensorboard:
+                self.hparams.tensorboard_train_logger.log_stats(
+                    stats_meta={"lr": lr},
+                    train_stats=self.train_stats,
+                    valid_stats=stats,
+                )
             self.checkpointer.save_and_keep_only(
                 meta={"accuracy": stats["accuracy"], "epoch": epoch},
                 max_keys=["accuracy"],
@@ -258,6 +265,10 @@ def train(brain, datasets, hparams):
     """
     for function in hparams["before"]:
         function(brain, datasets)
+    if hparams["use_tensorboard"]:
+        brain.hparams.tensorboard_train_logger = TensorboardLogger(
+            hparams["tensorboard_logs_folder"]
+        )
     train_loader = brain.make_dataloader(
         datasets["train"], sb.Stage.TRAIN, **hparams["train_dataloader_opts"]
     )

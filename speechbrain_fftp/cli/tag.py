@@ -163,7 +163,7 @@ def iterate_results(args, tagger, files, progress):
         return
     for file in files:
         try:
-            source = standard_input(args) if file == "-" else file
+            source = standard_input() if file == "-" else file
             if args.timeline or args.plot:
                 found = analyze(args, tagger, source, limits, progress)
             else:
@@ -174,11 +174,11 @@ def iterate_results(args, tagger, files, progress):
             yield file, found, None
 
 
-def standard_input(args):
-    """Standard input as a file, or its content if it is read twice."""
+def standard_input():
+    """The content of standard input, in which samples need not be in order."""
     if sys.stdin is None:
         raise ValueError("standard input is closed")
-    return sys.stdin.buffer.read() if args.plot else sys.stdin.buffer
+    return sys.stdin.buffer.read()
 
 
 def analyze(args, tagger, source, limits, progress):

@@ -35,7 +35,7 @@ class AudioTagger(Pretrained):
     """A ready-to-use audio tagger.
 
     The yaml file has the modules ``compute_features``, ``mean_var_norm``,
-    ``embedding_model`` and ``classifier``, which gives logits, and a
+    ``embedding_model`` and ``classifier``, which gives log-probabilities, and a
     ``label_encoder``, as those of the recipe for AudioSet.
 
     Arguments
@@ -59,7 +59,9 @@ class AudioTagger(Pretrained):
     ...         "compute_features": KaldiFbank(),
     ...         "mean_var_norm": DatasetNormalization(),
     ...         "embedding_model": AST(embed_dim=24, depth=1, num_heads=2),
-    ...         "classifier": torch.nn.Linear(24, 3),
+    ...         "classifier": torch.nn.Sequential(
+    ...             torch.nn.Linear(24, 3), torch.nn.LogSigmoid()
+    ...         ),
     ...     },
     ...     hparams={"label_encoder": labels, "sample_rate": 16000},
     ... )
@@ -121,7 +123,7 @@ class AudioTagger(Pretrained):
             Probabilities ``[B, C]``.
         """
         embeddings = self.encode_batch(wavs, wav_lens)
-        return self.tagger.classify(embeddings).sigmoid()
+        return self.tagger.classify(embeddings).exp()
 
     def tag_file(self, path, top_k=5, threshold=0.0, **kwargs):
         """Tags an audio file.

@@ -111,24 +111,6 @@ class KaldiFbank(torch.nn.Module):
         samples = (wav_lens.double() * n_samples).round().long()
         return self.num_frames(samples) / self.num_frames(n_samples)
 
-    def mel_power(self, frames):
-        """Mel energies of windowed frames.
-
-        Arguments
-        ---------
-        frames : torch.Tensor
-            Samples ``[B, T, N]``.
-
-        Returns
-        -------
-        torch.Tensor
-            Energies ``[B, T, n_mels]``.
-        """
-        spectrum = torch.fft.rfft(frames, self.n_fft)
-        power = spectrum.real.square() + spectrum.imag.square()
-        # [B, T, n_fft / 2 + 1] -> [B, T, n_mels]
-        return power @ self.banks
-
     @fwd_default_precision(cast_inputs=torch.float32)
     def forward(self, wavs, wav_lens=None):
         """Computes the filterbanks of a batch.
@@ -155,7 +137,10 @@ class KaldiFbank(torch.nn.Module):
         # a predecessor: skip it.
         rises = frames[..., 1:] - self.preemphasis * frames[..., :-1]
         rises = (rises - (1 - self.preemphasis) * means) * self.hann[1:]
-        return self.mel_power(rises).clamp(min=self.floor).log()
+        spectrum = torch.fft.rfft(rises, self.n_fft)
+        power = spectrum.real.square() + spectrum.imag.square()
+        # [B, T, n_fft / 2 + 1] -> [B, T, n_mels]
+        return (power @ self.banks).clamp(min=self.floor).log()
 
 
 class DatasetNormalization(torch.nn.Module):

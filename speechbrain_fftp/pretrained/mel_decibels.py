@@ -78,12 +78,6 @@ class MelDecibels(torch.nn.Module):
         samples = (wav_lens.double() * n_samples).round().long()
         return self.num_frames(samples) / self.num_frames(n_samples)
 
-    def mel_power(self, frames):
-        """Mel energies ``[B, T, n_mels]`` of windowed frames ``[B, T, N]``."""
-        spectrum = torch.fft.rfft(frames)
-        power = spectrum.real.square() + spectrum.imag.square()
-        return power @ self.banks
-
     @fwd_default_precision(cast_inputs=torch.float32)
     def forward(self, wavs, wav_lens=None):
         """Levels ``[B, T, n_mels]`` of waveforms ``[B, S]`` in -1..1.
@@ -104,7 +98,9 @@ class MelDecibels(torch.nn.Module):
         # A clip shorter than half a window repeats its first sample.
         wavs = wavs.gather(1, places.clamp(min=0))
         frames = wavs.unfold(1, self.n_fft, self.shift)
-        energies = self.mel_power(frames * self.hann)
+        spectrum = torch.fft.rfft(frames * self.hann)
+        power = spectrum.real.square() + spectrum.imag.square()
+        energies = power @ self.banks
         levels = 10 * energies.clamp(min=10 ** (self.low / 10)).log10()
         frame = torch.arange(levels.shape[1], device=wavs.device)
         padding = frame >= self.num_frames(samples)[:, None]

@@ -11,25 +11,26 @@ from speechbrain.utils.distributed import run_on_main
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
 
-def export_tagger(brain, datasets, *, folder):
+def export_tagger(brain, datasets, *, folder, max_frames):
     """Exports a multi-label model, with thresholds learnt on validation clips.
 
-    The weights are those that were evaluated. For ``after`` in a yaml file.
+    The weights are those that were evaluated; longer clips than ``max_frames``
+    are tagged in windows. For ``after`` in a yaml file.
     """
     from speechbrain_fftp.inference.thresholds import learn_thresholds
 
     labels = list(brain.hparams.label_encoder.lab2ind)
     _, probs, targets = predict(brain, datasets["valid"])
     thresholds = learn_thresholds(labels, targets, probs)
-    export(brain, folder, thresholds=thresholds)
+    export(brain, folder, max_frames, thresholds=thresholds)
 
 
-def export_classifier(brain, datasets, *, folder):
+def export_classifier(brain, datasets, *, folder, max_frames):
     """Exports a model that gives a clip one label; see ``export_tagger``."""
-    export(brain, folder, single_label=True)
+    export(brain, folder, max_frames, single_label=True)
 
 
-def export(brain, folder, **options):
+def export(brain, folder, max_frames, **options):
     """Writes a model; for ``options`` see ``export_inference``."""
     from speechbrain_fftp.inference.folder import export_inference
 
@@ -41,7 +42,7 @@ def export(brain, folder, **options):
             "modules": hparams.modules,
             "label_encoder": hparams.label_encoder,
             "sample_rate": hparams.sample_rate,
-            "max_frames": hparams.max_frames,
+            "max_frames": max_frames,
             **options,
         },
     )

@@ -7,11 +7,14 @@ Authors
 from pathlib import Path
 
 from speechbrain.utils.distributed import run_on_main
+from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_csv, write_json
 from speechbrain_fftp.utils.tagging_metrics import (
     area_under_roc,
     average_precision,
 )
+
+logger = get_logger(__name__)
 
 
 def report_tagging(brain, datasets, *, folder):
@@ -49,6 +52,21 @@ def report_accuracy(brain, datasets, *, folder):
     write_report(brain, folder, "accuracy", metrics, [header, *rows])
 
 
+def format_table(metrics, table):
+    """Metrics, and the classes from best to worst, or the ends of a long list."""
+    header, *rows = table
+    rows = sorted(rows, key=lambda row: row[-1], reverse=True)
+    if len(rows) > 40:
+        rows = [*rows[:20], ("...", *[""] * (len(header) - 1)), *rows[-20:]]
+    lines = [f"{k} {v:.4f}" for k, v in metrics.items() if isinstance(v, float)]
+    for row in (header, *rows):
+        label, *values = (
+            f"{x:.4f}" if isinstance(x, float) else x for x in row
+        )
+        lines.append(f"{label:<40.40}" + "".join(f"{x:>10}" for x in values))
+    return "\n".join(lines)
+
+
 def write_report(brain, folder, name, metrics, table):
     """Writes all files; ``name`` is the metric that chooses checkpoints."""
     from speechbrain_fftp.inference.results import versions, write_predictions
@@ -72,6 +90,7 @@ def write_report(brain, folder, name, metrics, table):
     def write():
         """Writes on the main process."""
         write_json(Path(folder, "metrics.json"), metrics, strict=True)
+        logger.info("Test clips:\n%s", format_table(metrics, table))
         write_csv(Path(folder, "per_class.csv"), table[0], table[1:])
         arrays = targets.numpy(), probs.numpy()
         write_predictions(folder, ids, *arrays, labels)

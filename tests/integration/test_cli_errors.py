@@ -52,4 +52,4 @@ def test_interrupted(options, exported):
         select.select([], [process.stdin], [], 300)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate()
-    assert process.returncode == 130 and not output and not errors
+    assert (process.returncode, output, errors) == (130, "", "")

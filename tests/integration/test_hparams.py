@@ -64,7 +64,8 @@ def test_yaml_files_for_recipes_of_speechbrain_load(path, tmp_path):
         feats = hparams["mean_var_norm"](feats)
     model, frames = hparams["embedding_model"], feats.shape[1]
     encoder = hparams.get("encoder", model)
-    assert frames <= encoder.max_frames < 1.15 * frames
+    if hasattr(encoder, "position"):
+        assert frames <= encoder.max_frames < 1.15 * frames
 
     with torch.no_grad():
         logits = hparams["classifier"](model(feats))

@@ -151,7 +151,12 @@ def test_killed_training_ends_as_an_unbroken_one(words, tmp_path):
         pytest.param({"patch": [16, 16], "stride": [16, 16]}, id="square"),
         pytest.param({"hparams": "speechcommands/aum_fftp.yaml"}, id="aum"),
         pytest.param(
-            {"hparams": "speechcommands/convnext_fftp.yaml"}, id="convnext"
+            {
+                "hparams": "speechcommands/convnext_fftp.yaml",
+                "patch_frames": 11,
+                "stride_frames": 4,
+            },
+            id="convnext",
         ),
     ],
 )

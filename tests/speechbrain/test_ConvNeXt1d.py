@@ -21,7 +21,6 @@ def make_encoder(device, pooling="mean+std"):
         embedding=FFTPEmbedding(
             16, 24, patch_frames=11, stride_frames=4, stem=ConvStem(3)
         ),
-        max_frames=60,
         kernel=3,
         pooling=pooling,
     )

@@ -24,7 +24,9 @@ def make_tagger(device):
             "compute_features": KaldiFbank(n_mels=40),
             "mean_var_norm": DatasetNormalization(),
             "embedding_model": AST(40, embed_dim=24, depth=1, num_heads=2),
-            "classifier": classifier,
+            "classifier": torch.nn.Sequential(
+                classifier, torch.nn.LogSigmoid()
+            ),
         },
         hparams={"label_encoder": labels, "sample_rate": 16000},
         run_opts={"device": device},
@@ -36,7 +38,7 @@ def test_probabilities_are_those_of_the_modules(device):
     wavs = torch.randn(2, 16000)
     feats = tagger.mods.compute_features(wavs.to(device))
     feats = tagger.mods.mean_var_norm(feats)
-    logits = tagger.mods.classifier(tagger.mods.embedding_model(feats))
+    logits = tagger.mods.classifier[0](tagger.mods.embedding_model(feats))
     expected = torch.sigmoid(logits.squeeze(1))
     torch.testing.assert_close(tagger.tag_batch(wavs), expected)
 

@@ -141,8 +141,6 @@ class ConvNeXt1d(torch.nn.Module):
     embedding : torch.nn.Module, optional
         A patch embedding whose patches cover all mel bins; by default,
         ``FFTPEmbedding`` with 25 frames every 5.
-    max_frames : int
-        Maximum clip length in frames, which a patch must not exceed.
     kernel, mlp_ratio, dropout : int, float, float
         See ``ConvNeXtBlock``.
     pooling : str
@@ -168,7 +166,6 @@ class ConvNeXt1d(torch.nn.Module):
         embed_dim=768,
         depth=18,
         embedding=None,
-        max_frames=1024,
         kernel=9,
         mlp_ratio=4.0,
         dropout=0.0,
@@ -185,7 +182,6 @@ class ConvNeXt1d(torch.nn.Module):
         self.n_mels = n_mels
         self.embed_dim = embed_dim
         self.depth = depth
-        self.max_frames = max_frames
         self.kernel = kernel
         self.mlp_ratio = mlp_ratio
         self.dropout = dropout

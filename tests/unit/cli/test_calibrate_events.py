@@ -31,10 +31,12 @@ def model(tmp_path):
     """A model whose random outputs change with the level of a time step."""
     torch.manual_seed(0)
     encoder = ConvNeXt1d(
-        128, 16, 0, FFTPEmbedding(128, 16, 10, 5), 198, pooling="tokens"
+        128, 16, 0, FFTPEmbedding(128, 16, 10, 5), pooling="tokens"
     )
     classifier = FrameClassifier(16, len(LABELS))
-    engine = make_tagger(encoder, classifier, labels=LABELS).engine
+    engine = make_tagger(
+        encoder, classifier, labels=LABELS, max_frames=198
+    ).engine
     write_folder(tmp_path / "model", dict(engine.mods), vars(engine.hparams))
     return tmp_path / "model"
 

@@ -22,7 +22,7 @@ from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.convolution import ConvStem
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
-SIZES = {"n_mels": 40, "embed_dim": 24, "depth": 2, "max_frames": 128}
+SIZES = {"n_mels": 40, "embed_dim": 24, "depth": 2}
 FFTP = FFTPEmbedding(40, 24, 10, 5)
 SQUARE = SquarePatchEmbedding(40, 24, patch_size=16, stride=10)
 STEM = FFTPEmbedding(40, 24, 11, 4, stem=ConvStem(3))

@@ -74,20 +74,25 @@ def random_tagger(form, single_label=False):
         "embed_dim": 24,
         "depth": 1,
         "embedding": embedding,
-        "max_frames": 200,
     }
     labels = "" if form == "no classes" else "AB"
     if form == "time steps":
         encoder = ConvNeXt1d(**sizes, pooling="tokens")
         classifier = FrameClassifier(24, 2)
     else:
-        encoder = AST(**sizes, num_heads=2)
+        encoder = AST(**sizes, num_heads=2, max_frames=200)
         classifier = torch.nn.Sequential(
             torch.nn.LayerNorm(24), torch.nn.Linear(24, 2)
         )
     if form == "no classes":
         classifier = None
-    return make_tagger(encoder, classifier, labels, single_label=single_label)
+    return make_tagger(
+        encoder,
+        classifier,
+        labels,
+        single_label=single_label,
+        max_frames=200,
+    )
 
 
 def true_tone(path):

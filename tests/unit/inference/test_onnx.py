@@ -57,7 +57,9 @@ MARKED = [
 def random_tagger(form):
     """A tagger with random weights."""
     model, patches, sizes = FORMS[form]
-    sizes = {"n_mels": 40, "depth": 1, "max_frames": 128, **sizes}
+    sizes = {"n_mels": 40, "depth": 1, **sizes}
+    if model is not ConvNeXt1d:  # which has no positions
+        sizes["max_frames"] = 128
     width = sizes["embed_dim"]
     torch.manual_seed(0)
     if patches == "fftp":
@@ -74,7 +76,11 @@ def random_tagger(form):
     if form == "convnext-frames":
         classifier = FrameClassifier(width, len(LABELS), mean_seconds=0.25)
     return make_tagger(
-        encoder, classifier, labels=LABELS, thresholds=THRESHOLDS
+        encoder,
+        classifier,
+        labels=LABELS,
+        thresholds=THRESHOLDS,
+        max_frames=128,
     )
 
 

@@ -32,9 +32,9 @@ def tagger(request, exported):
         return AudioTagger.from_pretrained(exported[1])
     torch.manual_seed(0)
     encoder = ConvNeXt1d(
-        40, 16, 1, FFTPEmbedding(40, 16, 10, 5), 128, pooling="tokens"
+        40, 16, 1, FFTPEmbedding(40, 16, 10, 5), pooling="tokens"
     )
-    return make_tagger(encoder, FrameClassifier(16, 3))
+    return make_tagger(encoder, FrameClassifier(16, 3), max_frames=128)
 
 
 @pytest.mark.parametrize("lens", [None, LENS])

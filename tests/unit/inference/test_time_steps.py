@@ -25,9 +25,9 @@ def tagger_of_patches(pooling=None, front_end=None):
     """
     torch.manual_seed(0)
     embedding = FFTPEmbedding(128, 16, 10, 5)
-    encoder = ConvNeXt1d(128, 16, 0, embedding, 198, pooling="tokens")
+    encoder = ConvNeXt1d(128, 16, 0, embedding, pooling="tokens")
     classifier = FrameClassifier(16, 3, pooling)
-    return make_tagger(encoder, classifier, front_end=front_end)
+    return make_tagger(encoder, classifier, front_end=front_end, max_frames=198)
 
 
 @pytest.fixture
