@@ -5,6 +5,7 @@ Authors
 """
 
 from speechbrain.utils.checkpoints import METAFNAME, Checkpointer
+from speechbrain.utils.distributed import ddp_barrier
 
 
 class AtomicCheckpointer(Checkpointer):
@@ -24,4 +25,5 @@ class AtomicCheckpointer(Checkpointer):
         if checkpoint is not None:
             meta = checkpoint.path / METAFNAME
             meta.with_suffix(".unfinished").rename(meta)
+        ddp_barrier()  # all processes list the same checkpoints
         return checkpoint

@@ -42,7 +42,8 @@ def checkout(tmp_path_factory):
     folder = tmp_path_factory.mktemp("upstream") / "speechbrain"
     subprocess.run(["git", "clone", "-q", source, folder], check=True)
     for part in PARTS:
-        upstream.export(folder, part)
+        upstream.copy_files(folder, part)
+        upstream.apply_patch(folder, part)
     return folder
 
 
