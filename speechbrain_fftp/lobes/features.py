@@ -131,6 +131,14 @@ class KaldiFbank(torch.nn.Module):
         missing = self.window - wavs.shape[1]
         if missing > 0:
             wavs = torch.nn.functional.pad(wavs, (0, missing))
+        # One compiled or exported graph serves any number of clips
+        if torch.compiler.is_compiling() or wavs.device.type != "cpu":
+            return self._log_mel(wavs)
+        # The cache of a CPU holds the spectra of one clip, not of a batch
+        return torch.cat([self._log_mel(wav) for wav in wavs.split(1)])
+
+    def _log_mel(self, wavs):
+        """Filterbanks ``[B, T, n_mels]`` of waveforms ``[B, S]``."""
         frames = wavs.unfold(1, self.window, self.shift)
         means = frames.mean(-1, keepdim=True)
         # The window is 0 at the first sample of a frame, the only one without
