@@ -1,6 +1,4 @@
-"""Reads and resamples audio files.
-
-libsndfile decodes them, or else ffmpeg, if it is on the PATH.
+"""Reads audio files of any format, by libsndfile or else by ffmpeg.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -8,18 +6,33 @@ Authors
 
 import contextlib
 import io
+import logging
 import math
 import os
 import shutil
+import struct
 import subprocess
 import tempfile
-from typing import BinaryIO, Iterable, Iterator, List, Tuple, Union
+from typing import (
+    IO,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Set,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 import soundfile as sf
 
-# A path, the content of a file, or a seekable binary file
-Source = Union[str, os.PathLike, bytes, BinaryIO]
+from speechbrain_fftp.dataio.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+Source = Union[str, os.PathLike, bytes]  # a path, or the content of a file
 
 # What is looked for in folders, the most common first
 AUDIO_EXTENSIONS = (
@@ -31,16 +44,28 @@ AUDIO_EXTENSIONS = (
 )
 # Those that ffmpeg may open: playlists would lead to other files
 FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,asf"
-FFMPEG_TIMEOUT = 600  # seconds
+AU_HEADER = struct.Struct(">4s5I")  # as ffmpeg writes it
 MIN_RATE, MAX_RATE = 1000, 768000  # Hz
 MIN_SECONDS = 0.025  # one frame
 MAX_LEVEL = 100  # times full scale
-BLOCK_VALUES = 2**12  # of a damaged block, nothing is read
+BLOCK = 2**14  # frames that are read at a time
 UNKNOWN_FRAMES = 2**60  # headers of streamed FLAC files claim more
 
 
-class TruncatedAudio(ValueError):
+class TruncatedAudio(InputError):
     """The end of an audio file is missing; what is there was read."""
+
+
+class OpenAudio(NamedTuple):
+    """An open audio file.
+
+    Its sampling rate in Hz; its number of frames, if the format tells; and its
+    mono blocks ``[S]`` in float32.
+    """
+
+    rate: int
+    frames: Optional[int]
+    blocks: Iterator[np.ndarray]
 
 
 def find_audio_files(folder: str) -> Tuple[List[str], List[OSError]]:
@@ -53,7 +78,8 @@ def find_audio_files(folder: str) -> Tuple[List[str], List[OSError]]:
     errors : list of OSError
         Of folders that cannot be read.
     """
-    files, errors = [], []
+    files: List[str] = []
+    errors: List[OSError] = []
     for place, subfolders, names in os.walk(folder, onerror=errors.append):
         subfolders.sort()
         files += [
@@ -65,190 +91,238 @@ def find_audio_files(folder: str) -> Tuple[List[str], List[OSError]]:
 
 
 @contextlib.contextmanager
-def open_audio(source: Source) -> Iterator[sf.SoundFile]:
-    """Opens audio, through ffmpeg if need be, whatever its name is.
+def open_audio(source: Source, start: float = 0.0) -> Iterator[OpenAudio]:
+    """Opens audio at a time in seconds, whatever its name is.
+
+    Its blocks end with TruncatedAudio if the file has fewer samples than its
+    header says, or is damaged, as far as the format tells.
 
     Raises
     ------
-    ValueError
-        If the source is empty, no regular file or unreadable, also while the
-        block reads it, or has an invalid sampling rate.
+    FileNotFoundError
+        If there is no such file.
+    InputError
+        If it cannot be read, or has samples or a rate that cannot be.
     """
-    try:
-        with contextlib.ExitStack() as stack:
-            content = _open_binary(source, stack)
-            try:
-                file = stack.enter_context(_open_soundfile(content))
-            except sf.LibsndfileError as error:
-                decoded = stack.enter_context(tempfile.TemporaryFile())
-                _decode(content, decoded, why=error.error_string)
-                file = stack.enter_context(_open_soundfile(decoded))
-            if not MIN_RATE <= file.samplerate <= MAX_RATE:
-                raise ValueError(
-                    f"sampling rate of {file.samplerate} Hz, not in"
-                    f" {MIN_RATE}..{MAX_RATE}"
-                )
-            yield file
-    except sf.LibsndfileError as error:
-        raise ValueError(f"unreadable: {error.error_string}") from error
+    with contextlib.ExitStack() as stack:
+        content = open_binary(source, stack)
+        if content.seek(0, os.SEEK_END) == 0:
+            raise InputError("empty file")
+        content.seek(0)
+        try:
+            # By descriptor: soundfile would infer a format from the name
+            target = content if isinstance(source, bytes) else content.fileno()
+            file = stack.enter_context(sf.SoundFile(target, closefd=False))
+        except sf.LibsndfileError as error:
+            if isinstance(source, bytes):  # ffmpeg has to seek
+                copy = stack.enter_context(tempfile.NamedTemporaryFile())
+                copy.write(source)
+                copy.flush()
+                source = copy.name
+            log = stack.enter_context(tempfile.TemporaryFile())
+            process = start_ffmpeg(source, start, log, error.error_string)
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            rate, channels = read_au_header(process, log)
+            frames = None
+            blocks = ffmpeg_blocks(process, log, rate, channels)
+        else:
+            rate, frames = file.samplerate, file.frames
+            frames = frames if frames < UNKNOWN_FRAMES else None
+            blocks = soundfile_blocks(file, start)
+        if not MIN_RATE <= rate <= MAX_RATE:
+            raise InputError(
+                f"sampling rate of {rate} Hz, not in {MIN_RATE}..{MAX_RATE}"
+            )
+        yield OpenAudio(rate, frames, blocks)
 
 
-def _open_binary(source, stack):
-    """Opens a source as a binary file, at its start."""
+def open_binary(
+    source: Source, stack: contextlib.ExitStack
+) -> Union[io.BytesIO, io.FileIO]:
+    """Opens a source as a binary file, until the stack ends."""
     if isinstance(source, bytes):
-        content = io.BytesIO(source)
-    elif hasattr(source, "read"):
-        content = source
-    elif os.path.isfile(source):
-        content = stack.enter_context(open(source, "rb", buffering=0))
-    else:
-        raise ValueError("not a regular file")
-    if content.seek(0, os.SEEK_END) == 0:
-        raise ValueError("empty file")
-    content.seek(0)
-    return content
+        return io.BytesIO(source)
+    if not os.path.exists(source):
+        raise FileNotFoundError(f"{source}: there is no such file.")
+    if not os.path.isfile(source):
+        raise InputError("not a regular file")
+    return stack.enter_context(open(source, "rb", buffering=0))
 
 
-def _open_soundfile(content):
-    """Opens a binary file with libsndfile."""
-    # By descriptor: soundfile would infer a format from the name
-    if isinstance(content, io.FileIO):
-        content = content.fileno()
-    file = sf.SoundFile(content, closefd=False)
+def soundfile_blocks(file: sf.SoundFile, start: float) -> Iterator[np.ndarray]:
+    """Yields mono blocks of an open file."""
     # Or soundfile seeks after each block, where streamed FLAC files fail
     file.seekable = lambda: False
-    return file
-
-
-def _decode(content, decoded, why):
-    """Decodes a binary file with ffmpeg, to one of the AU format.
-
-    ``why`` says why libsndfile cannot read it.
-    """
-    program = shutil.which("ffmpeg")
-    if program is None:
-        raise ValueError(
-            f"unreadable: {why} Install ffmpeg to read m4a, mp4, webm, aac and"
-            " wma, or convert the file to wav"
-        )
-    with tempfile.NamedTemporaryFile() as copy:  # ffmpeg has to seek
-        content.seek(0)
-        shutil.copyfileobj(content, copy)
-        copy.flush()
-        command = [
-            *(program, "-nostdin", "-v", "error"),
-            *("-protocol_whitelist", "file,pipe"),
-            *("-format_whitelist", FFMPEG_FORMATS),
-            *("-i", f"file:{copy.name}", "-map", "0:a:0"),
-            # Silence where the timestamps have a gap, or start late
-            *("-af", "aresample=async=1:first_pts=0"),
-            *("-f", "au", "-c:a", "pcm_f32be", "-"),
-        ]
-        try:
-            subprocess.run(
-                command,
-                stdout=decoded,
-                stderr=subprocess.PIPE,
-                check=True,
-                timeout=FFMPEG_TIMEOUT,
-            )
-        except subprocess.CalledProcessError as error:
-            lines = error.stderr.decode("utf-8", "replace").splitlines()
-            reason = lines[-1][:200] if lines else str(error)
-            raise ValueError(f"unreadable: ffmpeg: {reason}") from error
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise ValueError(f"unreadable: {error}") from error
-    decoded.seek(0)
-
-
-def read_audio(
-    source: Source,
-    max_seconds: float = math.inf,
-    start_seconds: float = 0.0,
-) -> Tuple[np.ndarray, int]:
-    """Reads an audio file, or a part of it, and averages the channels.
-
-    Returns the mono waveform ``[S]`` in float32, and its sampling rate in Hz.
-
-    Raises
-    ------
-    ValueError
-        As ``open_audio`` and ``mono_blocks``.
-    """
-    with open_audio(source) as file:
-        rate = file.samplerate
-        if start_seconds:
-            file.seek(min(round(start_seconds * rate), file.frames))
-        blocks = mono_blocks(file, max_seconds * rate)
-        samples = np.concatenate([np.zeros(0, np.float32), *blocks])
-    return samples, rate
-
-
-def cut_audio(
-    source: Source, path: str, start_seconds: float, end_seconds: float
-) -> None:
-    """Writes a part of an audio file as a floating-point WAV file.
-
-    Raises
-    ------
-    FileExistsError
-        If there is such a file.
-    ValueError
-        As ``open_audio``, or if the source has ended before.
-    """
-    with open_audio(source) as file:
-        first = round(start_seconds * file.samplerate)
-        file.seek(min(first, file.frames))
-        last = round(end_seconds * file.samplerate)
-        samples = file.read(last - first, dtype="float32", always_2d=True)
-        rate = file.samplerate
-    if not len(samples):
-        raise ValueError(f"the file ends before {start_seconds:g} s")
-    with open(path, "xb") as file:
-        sf.write(file, samples, rate, "FLOAT", format="WAV")
-
-
-def mono_blocks(
-    file: sf.SoundFile, frames: float = math.inf
-) -> Iterator[np.ndarray]:
-    """Yields mono blocks ``[S]`` of an open file from its current position.
-
-    At most a number of frames.
-
-    Raises
-    ------
-    TruncatedAudio
-        At the end, if the file has fewer samples than its header says, or is
-        damaged. It is not known of all formats.
-    ValueError
-        If samples are not finite, or exceed ``MAX_LEVEL``.
-    """
-    left = math.ceil(min(frames, file.frames - file.tell()))
-    n_read = 0
+    if start > 0:
+        file.seek(min(round(start * file.samplerate), file.frames))
+    n_read = file.tell()
     damage = None
-    while left > 0:
-        size = min(left, BLOCK_VALUES // file.channels)
+    while damage is None and n_read < file.frames:
         try:
-            block = file.read(size, dtype="float32", always_2d=True)
+            block = file.read(BLOCK, dtype="float32", always_2d=True)
         except sf.LibsndfileError as error:
             damage = error.error_string
             break
         if not len(block):
             break
-        peak = max(block.max(), -block.min())
-        if not np.isfinite(peak):
-            raise ValueError("samples that are not finite")
-        if peak > MAX_LEVEL:
-            raise ValueError(
-                f"samples beyond full scale: up to {peak:.3g}, but those of"
-                " floating-point files must be in -1..1"
-            )
-        yield block.mean(axis=1) if file.channels > 1 else block[:, 0]
-        left -= len(block)
         n_read += len(block)
-    if damage or (left > 0 and file.frames < UNKNOWN_FRAMES):
+        check_samples(block)
+        yield mono(block)
+    if damage or n_read < file.frames < UNKNOWN_FRAMES:
         seconds = n_read / file.samplerate
         raise TruncatedAudio(f"truncated: only {seconds:g} s can be read")
+
+
+def start_ffmpeg(
+    path: Union[str, os.PathLike], start: float, log: IO[bytes], why: str
+) -> subprocess.Popen:
+    """Starts decoding the first audio stream of a file, as big-endian float32.
+
+    Its messages go to the file ``log``, since a pipe that nobody reads would
+    stop it. ``why`` says why libsndfile cannot read the file.
+    """
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise InputError(
+            f"unreadable: {why} Install ffmpeg to read m4a, mp4, webm, aac and"
+            " wma, or convert the file to wav"
+        )
+    command = [
+        *(program, "-nostdin", "-v", "error", "-protocol_whitelist"),
+        "file,pipe",
+        *("-format_whitelist", FFMPEG_FORMATS, "-ss", f"{start:.6f}"),
+        *("-i", f"file:{os.path.abspath(path)}", "-map", "0:a:0"),
+        # Silence where the timestamps have a gap, or start late
+        *("-af", "aresample=async=1:first_pts=0"),
+        *("-f", "au", "-c:a", "pcm_f32be", "-"),
+    ]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+
+
+def read_au_header(
+    process: subprocess.Popen, log: IO[bytes]
+) -> Tuple[int, int]:
+    """The sampling rate, and the channels, of what ffmpeg writes."""
+    assert process.stdout is not None
+    header = process.stdout.read(AU_HEADER.size)
+    if len(header) < AU_HEADER.size:
+        raise InputError(f"unreadable: ffmpeg: {last_line(process, log)}")
+    _, offset, _, _, rate, channels = AU_HEADER.unpack(header)
+    process.stdout.read(offset - AU_HEADER.size)
+    return rate, channels
+
+
+def ffmpeg_blocks(
+    process: subprocess.Popen, log: IO[bytes], rate: int, channels: int
+) -> Iterator[np.ndarray]:
+    """Yields the mono blocks that ffmpeg writes."""
+    assert process.stdout is not None
+    frame_size = 4 * channels  # bytes
+    n_read = 0
+    while content := process.stdout.read(frame_size * BLOCK):
+        size = len(content) // frame_size  # the last frame may be cut
+        block = np.frombuffer(content, ">f4", size * channels)
+        block = block.astype(np.float32).reshape(size, channels)
+        check_samples(block)
+        n_read += size
+        yield mono(block)
+    if process.wait() and n_read:
+        raise TruncatedAudio(f"truncated: only {n_read / rate:g} s can be read")
+    if process.returncode:
+        raise InputError(f"unreadable: ffmpeg: {last_line(process, log)}")
+
+
+def last_line(process: subprocess.Popen, log: IO[bytes]) -> str:
+    """What ffmpeg says last, in a file of its messages."""
+    process.wait()
+    log.seek(0)
+    lines = log.read().decode("utf-8", "replace").splitlines()
+    # Without the name of the file, which callers know
+    return lines[-1].rpartition(": ")[2][:200] if lines else "no audio"
+
+
+def mono(block: np.ndarray) -> np.ndarray:
+    """The mean of the channels of samples ``[S, channels]``."""
+    return block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
+
+
+def check_samples(block: np.ndarray) -> None:
+    """Raises an InputError if samples cannot be those of audio."""
+    peak = max(block.max(initial=0.0), -block.min(initial=0.0))
+    if not np.isfinite(peak):
+        raise InputError("samples that are not finite")
+    if peak > MAX_LEVEL:
+        raise InputError(
+            f"samples beyond full scale: up to {peak:.3g}, but those of"
+            " floating-point files must be in -1..1"
+        )
+
+
+def read_blocks(
+    source: Source,
+    sample_rate: int,
+    start: float = 0.0,
+    seconds: float = math.inf,
+) -> Iterator[np.ndarray]:
+    """Yields mono blocks ``[S]`` of audio, or a part of it, at a rate in Hz.
+
+    Raises
+    ------
+    FileNotFoundError, InputError
+        See ``open_audio``.
+    """
+    with open_audio(source, start) as audio:
+        blocks = first_samples(audio.blocks, seconds * audio.rate)
+        yield from resampled_blocks(blocks, audio.rate, sample_rate)
+
+
+LOW_RATES: Set[int] = set()  # that were warned of
+
+
+def warn_of_low_rate(rate: int, sample_rate: int) -> None:
+    """Warns once of each rate that is below the one that is needed."""
+    if rate >= sample_rate or rate in LOW_RATES:
+        return
+    LOW_RATES.add(rate)
+    logger.warning(
+        "audio with a sampling rate of %d Hz, below %d Hz, lacks high"
+        " frequencies, which may change its tags",
+        rate,
+        sample_rate,
+    )
+
+
+def first_samples(
+    blocks: Iterator[np.ndarray], count: float
+) -> Iterator[np.ndarray]:
+    """Yields blocks up to a number of samples."""
+    for block in blocks:
+        if len(block) >= count:
+            yield block[: round(count)]
+            return
+        count -= len(block)
+        yield block
+
+
+def read_audio(
+    source: Source,
+    sample_rate: int,
+    start: float = 0.0,
+    seconds: float = math.inf,
+) -> np.ndarray:
+    """The waveform ``[S]`` of audio, or of a part; see ``read_blocks``."""
+    blocks = read_blocks(source, sample_rate, start, seconds)
+    return np.concatenate([np.zeros(0, np.float32), *blocks])
+
+
+def read_duration(source: Source) -> float:
+    """The length of audio in seconds, by reading it if its header lacks it."""
+    with open_audio(source) as audio:
+        frames = audio.frames
+        if frames is None:
+            frames = sum(map(len, audio.blocks))
+        return frames / audio.rate
 
 
 def resampled_blocks(
@@ -256,15 +330,16 @@ def resampled_blocks(
 ) -> Iterator[np.ndarray]:
     """Resamples blocks of audio, float32 ``[S]``, of any sizes with soxr (VHQ).
 
-    Rates are in Hz. soxr is needed if they differ.
+    Rates are in Hz.
     """
+    warn_of_low_rate(rate, sample_rate)
     if rate == sample_rate:
         yield from blocks
         return
     try:
         import soxr
     except ImportError:
-        raise ImportError("Resampling needs soxr: pip install soxr") from None
+        raise InputError("Resampling needs soxr: pip install soxr") from None
     stream = soxr.ResampleStream(rate, sample_rate, 1, "float32", "VHQ")
     for block in blocks:
         yield stream.resample_chunk(block)

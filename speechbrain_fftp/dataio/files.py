@@ -13,6 +13,8 @@ import secrets
 import shutil
 from typing import Any, Iterable, Iterator, Union
 
+from speechbrain_fftp.dataio.errors import InputError
+
 Path = Union[str, os.PathLike]
 
 
@@ -61,7 +63,7 @@ def locked(path: Path, doing: str) -> Iterator[None]:
 
     Raises
     ------
-    RuntimeError
+    InputError
         If another process holds it; ``doing`` says what it does with the
         folder, such as "being prepared".
     """
@@ -71,7 +73,7 @@ def locked(path: Path, doing: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise RuntimeError(
+        raise InputError(
             f"{os.path.dirname(path)} is {doing} by another process: wait for"
             " it to finish, or give another folder."
         ) from None
@@ -84,6 +86,16 @@ def locked(path: Path, doing: str) -> Iterator[None]:
 def _temporary(path):
     """A name beside the path that no other process uses."""
     return f"{os.fspath(path)}.{secrets.token_hex(4)}.tmp"
+
+
+def check_target(path: Path) -> None:
+    """Raises an OSError unless a file can be written to a path."""
+    folder = os.path.dirname(path) or os.curdir
+    if os.path.isdir(path) or not os.access(folder, os.W_OK):
+        raise OSError(
+            f"{path} cannot be written: choose a file in a folder that exists "
+            "and permits writing."
+        )
 
 
 def file_sha256(path: Path) -> str:

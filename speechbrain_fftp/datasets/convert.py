@@ -19,6 +19,7 @@ import soundfile as sf
 from tqdm import tqdm
 
 from speechbrain_fftp.dataio import audio
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path, write_csv
 from speechbrain_fftp.datasets.manifests import (
     CLIP_SECONDS,
@@ -57,7 +58,7 @@ def write_prepared(
 
     Raises
     ------
-    ValueError
+    InputError
         If too many clips have no audio, or none of a split can be used.
     """
     check_missing(clips, allow_missing)
@@ -73,7 +74,7 @@ def write_prepared(
     for split in splits:
         kept = [c for c in clips if c.split == split and c.id in durations]
         if not kept:
-            raise ValueError(
+            raise InputError(
                 f"No clip of the {split} split can be used. {skipped_path} says"
                 " why: repair the data, and prepare again."
             )
@@ -114,16 +115,16 @@ def warn_of_absent_classes(split, clips, classes):
 
 
 def check_missing(clips, allowed):
-    """Raises a ValueError if too many clips of a split have no audio."""
+    """Raises an ``InputError`` if too many clips of a split have no audio."""
     for split in dict.fromkeys(clip.split for clip in clips):
         of_split = [clip for clip in clips if clip.split == split]
         missing = [clip.id for clip in of_split if clip.is_missing]
         fraction = len(missing) / len(of_split)
         if fraction > allowed:
-            raise ValueError(
+            raise InputError(
                 f"{len(missing)} of {len(of_split)} {split} clips have no"
                 f" audio file, such as {missing[0]}: correct the data folder,"
-                " or accept it with --allow_missing"
+                " or accept it with allow_missing"
                 f" {math.ceil(100 * fraction) / 100:g}"
             )
 
@@ -176,11 +177,10 @@ def encode_clip(clip, sample_rate=16000):
 
     Raises
     ------
-    ValueError
+    InputError
         If its audio is missing, cannot be used, or ends before the clip.
     """
-    samples, rate = read_clip(clip)
-    samples = clip.gain * audio.resample(samples, rate, sample_rate)
+    samples = clip.gain * read_clip(clip, sample_rate)
     samples = samples[: round(clip.seconds * sample_rate)]
     samples = np.rint(samples.clip(-1, 1) * 32768).clip(max=32767)
     content = io.BytesIO()
@@ -190,32 +190,26 @@ def encode_clip(clip, sample_rate=16000):
     return content.getvalue(), len(samples) / sample_rate
 
 
-def read_clip(clip):
-    """Reads a clip, of any sampling rate; returns samples ``[S]`` and rate."""
+def read_clip(clip, sample_rate):
+    """Reads a clip; returns its samples ``[S]`` at a rate in Hz."""
     if clip.is_missing:
-        raise ValueError("missing file")
+        raise InputError("missing file")
     source = clip.audio
     if isinstance(source, ParquetAudio):
         source = read_parquet_audio(source)
-    with audio.open_audio(source) as file:
-        rate = file.samplerate
-        start = clip.start
-        duration = file.frames / rate
-        if clip.may_be_cut and duration <= LONG * max(
-            clip.seconds, CLIP_SECONDS
-        ):
+    start = clip.start
+    if clip.may_be_cut:
+        duration = audio.read_duration(source)
+        if duration <= LONG * max(clip.seconds, CLIP_SECONDS):
             start = 0.0
-        elif clip.may_be_cut and duration < clip.end - TOLERANCE:
-            raise ValueError(
+        elif duration < clip.end - TOLERANCE:
+            raise InputError(
                 f"ends before its segment: {duration:.1f} of {clip.end:.1f} s"
             )
-        if start:
-            file.seek(min(round(start * rate), file.frames))
-        blocks = audio.mono_blocks(file, clip.seconds * rate)
-        samples = np.concatenate([np.zeros(0, np.float32), *blocks])
-    if len(samples) < audio.MIN_SECONDS * rate:
-        raise ValueError(f"shorter than 25 ms: {len(samples)} samples")
-    return samples, rate
+    samples = audio.read_audio(source, sample_rate, start, clip.seconds)
+    if len(samples) < audio.MIN_SECONDS * sample_rate:
+        raise InputError(f"shorter than 25 ms: {len(samples)} samples")
+    return samples
 
 
 def read_parquet_audio(place):

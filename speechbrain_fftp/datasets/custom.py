@@ -10,6 +10,7 @@ import re
 from pathlib import PureWindowsPath
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.manifests import (
     Clip,
     Listing,
@@ -71,7 +72,7 @@ def list_clips(data_folder, min_classes=2):
     ------
     FileNotFoundError
         If the folder does not exist or holds no clips.
-    ValueError
+    InputError
         If a table is invalid, or there are fewer than ``min_classes`` classes.
     """
     data_folder = os.path.abspath(data_folder)
@@ -95,7 +96,7 @@ def list_clips(data_folder, min_classes=2):
     check_class_names(names, data_folder)
     has_negatives = any(not clip.labels for clip in clips)
     if len(names) < (1 if has_negatives else min_classes):
-        raise ValueError(
+        raise InputError(
             f"{data_folder}: at least two classes are needed, or one and clips"
             f" of none, found {', '.join(names) or 'none'}. {LAYOUTS}"
         )
@@ -140,18 +141,18 @@ def read_rows(path, fields=None):
                 row["labels"] = row["labels"].replace(",", ";")
             row = parse_row(row)
             if row["key"] in line_of:
-                raise ValueError(
+                raise InputError(
                     f"{row['key']!r} is in line {line_of[row['key']]} as well:"
                     " use one line, with labels joined by ';'"
                 )
             line_of[row["key"]] = line
             if rows and bool(rows[0]["fold"]) != bool(row["fold"]):
-                raise ValueError("give each clip a fold, or none of them")
+                raise InputError("give each clip a fold, or none of them")
         except ValueError as error:
-            raise ValueError(f"{path}, line {line}: {error}") from error
+            raise InputError(f"{path}, line {line}: {error}") from error
         rows.append(row)
     if not rows:
-        raise ValueError(f"{path} lists no clip")
+        raise InputError(f"{path} lists no clip")
     return rows
 
 
@@ -163,7 +164,7 @@ def parse_row(row):
     # It knows the absolute paths and separators of other systems as well
     path = PureWindowsPath(row["path"])
     if path.drive or path.root or ".." in path.parts or not path.parts:
-        raise ValueError(
+        raise InputError(
             f"the path {row['path']!r} must be relative to the data folder and"
             " within it"
         )
@@ -171,12 +172,12 @@ def parse_row(row):
     split = row.get("split", "").lower()
     split = {"val": "valid"}.get(split, split)  # as in FSD50K
     if split and split not in SPLIT_NAMES:
-        raise ValueError(
+        raise InputError(
             f"the split is {split!r}, not one of {', '.join(SPLIT_NAMES)}"
         )
     fold = row.get("fold", "")
     if split and fold:
-        raise ValueError("a clip has a split or a fold: empty one of them")
+        raise InputError("a clip has a split or a fold: empty one of them")
     key = path
     times = None
     if row.get("start") or row.get("end"):
@@ -201,7 +202,7 @@ def parse_times(start, end):
     except (TypeError, ValueError):
         times = 0.0, 0.0
     if not 0 <= times[0] < times[1] < float("inf"):
-        raise ValueError(
+        raise InputError(
             f"start {start!r} and end {end!r} must be seconds, the end after"
             " the start: give both, or none for the whole file"
         )
@@ -218,7 +219,7 @@ def class_folder_rows(data_folder):
     for name in splits:
         classes = folders_in(os.path.join(data_folder, name))
         if len(splits) < len(folders) or not classes:
-            raise ValueError(
+            raise InputError(
                 f"{data_folder}: {', '.join(splits)} are names of splits, not"
                 " of classes. Arrange the clips as train/CLASS/ and"
                 f" test/CLASS/, or list them in {CLIP_LIST} with the columns"
@@ -246,7 +247,7 @@ def _rows_of_classes(data_folder, top, names):
         if not paths:
             empty.append(name)
     if empty and rows:
-        raise ValueError(
+        raise InputError(
             f"{data_folder}: no audio files in the class folders"
             f" {', '.join(empty)}: add some, or remove these folders"
         )

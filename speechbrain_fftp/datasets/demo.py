@@ -21,6 +21,7 @@ import soundfile as sf
 from tqdm.contrib.concurrent import thread_map
 
 from speechbrain_fftp.dataio.audio import resample
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.manifests import (
     CLIP_SECONDS,
     Clip,
@@ -73,14 +74,14 @@ def prepare_demo(
 
     Raises
     ------
-    ValueError
+    InputError
         If the folder holds something else.
     """
     if skip_prep:
         return
     sizes = {"train": num_train, "valid": num_valid, "eval": num_eval}
     if min(sizes.values()) < 1:
-        raise ValueError(f"Every split needs at least one clip: {sizes}")
+        raise InputError(f"Every split needs at least one clip: {sizes}")
     settings = {"seed": seed, "sample_rate": sample_rate, **sizes}
     with prepare_folder(prepared_folder, settings) as to_do:
         if to_do:

@@ -12,6 +12,7 @@ import os
 import re
 from typing import List, NamedTuple, Tuple, Union
 
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import write_csv
 
 CLIP_SECONDS = 10.0
@@ -89,7 +90,7 @@ def open_csv(path):
         with open(path, newline="", encoding="utf-8-sig") as file:
             yield file
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is not a CSV file in UTF-8: {error}")
+        raise InputError(f"{path} is not a CSV file in UTF-8: {error}")
 
 
 def read_table(path, columns, delimiter=","):
@@ -105,10 +106,10 @@ def read_table(path, columns, delimiter=","):
         header = reader.fieldnames or []
         for column in columns:
             if column not in header:
-                raise ValueError(f"{path} has no column '{column}': {header}")
+                raise InputError(f"{path} has no column '{column}': {header}")
         for row in reader:
             if None in row:
-                raise ValueError(
+                raise InputError(
                     f"{path}, line {reader.line_num}: more entries than "
                     f"columns, the last are {row[None]}: put entries with "
                     f"{delimiter!r} in double quotes"
@@ -126,13 +127,13 @@ def read_class_list(path):
         mid = row["mid"]
         name = row["display_name"]
         if not mid or not name or mid in classes or name in classes.values():
-            raise ValueError(
+            raise InputError(
                 f"{path}, line {line}: each class needs a mid and a name that"
                 f" no other has, found {mid!r} and {name!r}"
             )
         classes[mid] = name
     if not classes:
-        raise ValueError(f"{path} lists no class")
+        raise InputError(f"{path} lists no class")
     check_class_names(classes.values(), path)
     return classes
 
@@ -143,10 +144,10 @@ def read_classes_csv(prepared_folder):
 
 
 def check_class_names(names, origin):
-    """Raises a ValueError for names that manifests cannot hold."""
+    """Raises an ``InputError`` for names that manifests cannot hold."""
     for name in names:
         if NOT_IN_CLASS_NAMES.search(name):
-            raise ValueError(
+            raise InputError(
                 f"{origin}: rename {name!r}: ';', '$', ' => ' and control"
                 " characters have a special meaning in manifests"
             )

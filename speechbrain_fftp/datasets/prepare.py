@@ -6,6 +6,7 @@ Authors
 
 import os
 
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets import custom, splits
 from speechbrain_fftp.datasets.audioset import clips as audioset
 from speechbrain_fftp.datasets.audioset.lists import read_classes
@@ -65,12 +66,10 @@ def prepare_data(
     ------
     FileNotFoundError
         If the data folder or a list in it is missing.
-    ValueError
+    InputError
         If a list is invalid, a split has no usable clip or too many without
         audio, or the prepared folder was made with other settings or from other
-        files.
-    RuntimeError
-        If another process is preparing the folder.
+        files, or is being prepared by another process.
     """
     if skip_prep:
         return
@@ -107,7 +106,7 @@ def list_data(data_folder, unbalanced=False):
     if os.path.isdir(data_folder) and audioset.is_audioset(data_folder):
         return audioset.list_clips(data_folder, unbalanced)
     if unbalanced:
-        raise ValueError(
+        raise InputError(
             f"unbalanced is for AudioSet, whose lists {data_folder} lacks"
         )
     return custom.list_clips(data_folder)

@@ -15,6 +15,7 @@ import shutil
 from pathlib import Path
 
 from speechbrain_fftp.dataio import files
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.names import PREPARED, text_digest
 
 logger = logging.getLogger(__name__)
@@ -35,11 +36,9 @@ def prepare_folder(folder, settings, source=None):
 
     Raises
     ------
-    ValueError
+    InputError
         If the folder was made with other settings or from other source files,
-        or holds something else.
-    RuntimeError
-        If another process prepares it.
+        or holds something else, or another process prepares it.
     """
     folder = Path(folder)
     # As it is read back: tuples become lists
@@ -90,17 +89,17 @@ def _read_record(folder):
 
 
 def _check_same(folder, record, wanted):
-    """Raises a ValueError if a folder was made from something else."""
+    """Raises an ``InputError`` if a folder was made from something else."""
     before = record["settings"]
     now = wanted["settings"]
     for key in {**now, **before}:
         if before.get(key) != now.get(key):
-            raise ValueError(
+            raise InputError(
                 f"{folder} was prepared with {key}={before.get(key)!r}, not"
                 f" {now.get(key)!r}. {OTHER_FOLDER}"
             )
     if wanted["source"] not in (None, record["source"]):
-        raise ValueError(
+        raise InputError(
             f"{folder}: the source files have changed since it was prepared:"
             f" {record['source']} then, {wanted['source']} now. {OTHER_FOLDER}"
         )
@@ -111,7 +110,7 @@ def _begin(folder, wanted):
     record = _read_record(folder)
     others = [p.name for p in folder.iterdir() if p.name != "preparing.lock"]
     if record is None and others:
-        raise ValueError(
+        raise InputError(
             f"{folder} holds something else, such as {min(others)}."
             f" {OTHER_FOLDER}"
         )

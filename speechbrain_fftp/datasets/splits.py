@@ -10,6 +10,7 @@ import os
 import re
 from collections import Counter
 
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256
 from speechbrain_fftp.datasets.names import as_utf8, hash_fraction, text_digest
 
@@ -100,7 +101,7 @@ def drop_copies(clips, folder):
 def hold_out(clips, fraction):
     """Moves clips of train to valid, at least one, by a hash of their ids."""
     if not 0 < fraction < 1:
-        raise ValueError(f"valid_fraction is {fraction}, not in (0, 1)")
+        raise InputError(f"valid_fraction is {fraction}, not in (0, 1)")
     train = [c for c in clips if c.split == "train" and not c.is_missing]
     places = [hash_fraction(clip.id) for clip in train]
     limit = max(fraction, min(places, default=0))
@@ -118,7 +119,7 @@ def choose_fold(clips, test_fold, folder):
     if test_fold is None and not folds:
         return clips
     if str(test_fold) not in folds:
-        raise ValueError(
+        raise InputError(
             f"test_fold is {test_fold!r}, and {folder} has the folds"
             f" {', '.join(folds) or '(none)'}: give the fold to evaluate on, as"
             " --test_fold K"
@@ -144,7 +145,7 @@ def assign_splits(clips, folder):
 
     Raises
     ------
-    ValueError
+    InputError
         If clips of a group have different splits, or there are too few clips.
     """
     members = {}
@@ -154,7 +155,7 @@ def assign_splits(clips, folder):
     for group, of_group in members.items():
         given = sorted({clip.split for clip in of_group if clip.split})
         if len(given) > 1:
-            raise ValueError(
+            raise InputError(
                 f"{folder}: the group {group!r} has clips in the splits"
                 f" {' and '.join(given)}: give all its clips the same split (or"
                 " fold)"
@@ -170,7 +171,7 @@ def assign_splits(clips, folder):
     _assign_groups(members, split_of, targets)
     missing = [s for s in FRACTIONS if s not in split_of.values()]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{folder}: too few clips for the splits {', '.join(missing)}. At"
             " least one class needs three clips (of three groups)."
         )

@@ -10,7 +10,10 @@ import os
 import re
 from pathlib import PureWindowsPath
 
+import numpy as np
+
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.manifests import open_csv, read_table
 from speechbrain_fftp.datasets.names import possible_ids
 
@@ -33,7 +36,7 @@ def read_strong_labels(path, clips, classes, split):
 
     Raises
     ------
-    ValueError
+    InputError
         If a row is invalid, or there is no clip of the split, or no event of
         the classes.
     """
@@ -42,7 +45,7 @@ def read_strong_labels(path, clips, classes, split):
     names = next((x for x in STRONG_COLUMNS if set(x) <= header), None)
     if names is None:
         known = (", ".join(columns) for columns in STRONG_COLUMNS)
-        raise ValueError(
+        raise InputError(
             f"{path} needs the tab-separated columns {', or '.join(known)}."
         )
     listed = {}
@@ -59,17 +62,17 @@ def read_strong_labels(path, clips, classes, split):
             if not 0 <= start < end:
                 raise ValueError("an event must end after its start")
         except ValueError as error:
-            raise ValueError(f"{path}, line {line}: {error}") from error
+            raise InputError(f"{path}, line {line}: {error}") from error
         events.append((start, end, classes.get(label, label)))
     if not listed:
-        raise ValueError(
+        raise InputError(
             f"{path} lists no clip of the {split} split: it lists"
             f" {next(iter(ids), None)!r}, the split has {next(iter(clips))!r}."
             " Name clips by their ids, or their paths in the data folder."
         )
     found = {label for events in listed.values() for *_, label in events}
     if not found.intersection(classes.values()):
-        raise ValueError(
+        raise InputError(
             f"{path} has no event of the {split} split and a known class: its"
             f" labels are such as {sorted(found)[:3]}, the classes such as"
             f" {list(classes.values())[:3]}."
@@ -105,3 +108,18 @@ def cut_events(listed, durations, path):
         text = "%s: dropped %d events that begin after the end of their clip"
         logger.warning(text, path, late)
     return kept
+
+
+def step_targets(times, events, n_classes):
+    """Targets ``[N, C]`` of time steps: 1.0 within an event of a class.
+
+    ``times`` are the centres of the steps, events start and end in seconds and
+    the number of the class.
+    """
+    targets = np.zeros((len(times), n_classes), np.float32)
+    for start, end, number in events:
+        inside = (times >= start) & (times < end)
+        if not inside.any():  # a short event has the nearest time step
+            inside[np.abs(times - (start + end) / 2).argmin()] = True
+        targets[inside, number] = 1.0
+    return targets

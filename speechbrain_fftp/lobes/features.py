@@ -52,10 +52,6 @@ class KaldiFbank(torch.nn.Module):
     ):
         super().__init__()
         self.sample_rate = sample_rate
-        self.n_mels = n_mels
-        self.frame_length = frame_length
-        self.frame_shift = frame_shift
-        self.low_freq = low_freq
         self.preemphasis = preemphasis
         self.window = int(sample_rate * frame_length / 1000)
         self.shift = int(sample_rate * frame_shift / 1000)

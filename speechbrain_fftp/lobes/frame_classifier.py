@@ -119,17 +119,8 @@ class FrameClassifier(torch.nn.Module):
     pooling : torch.nn.Module, optional
         From probabilities of time steps to those of a clip; by default,
         ``LinearSoftmaxPooling``.
-    mean_seconds : float
-        Length of the moving average of time steps in which ``AudioTagger``
-        finds events, which ``fftp-tag calibrate`` learns; 0.0 for none, 10.0
-        at most.
     has_norm : bool
         Whether a layer normalisation comes first.
-
-    Raises
-    ------
-    ValueError
-        If ``mean_seconds`` is out of range.
 
     Example
     -------
@@ -141,21 +132,8 @@ class FrameClassifier(torch.nn.Module):
     (torch.Size([2, 1, 10]), torch.Size([2, 196, 10]))
     """
 
-    def __init__(
-        self,
-        embed_dim,
-        n_classes,
-        pooling=None,
-        mean_seconds=0.0,
-        has_norm=True,
-    ):
+    def __init__(self, embed_dim, n_classes, pooling=None, has_norm=True):
         super().__init__()
-        self.embed_dim = embed_dim
-        self.n_classes = n_classes
-        if not 0 <= mean_seconds <= 10:
-            raise ValueError(f"mean_seconds={mean_seconds} must be in 0..10.")
-        self.mean_seconds = mean_seconds
-        self.has_norm = has_norm
         layers = [torch.nn.Linear(embed_dim, n_classes)]
         if has_norm:
             layers.insert(0, torch.nn.LayerNorm(embed_dim))

@@ -71,18 +71,31 @@ class Tagger(torch.nn.Module):
         lens : torch.Tensor or None
             Lengths ``[B]`` relative to T; None when ``wav_lens`` is absent.
         """
+        feats, lens = self.filterbanks(wavs, wav_lens)
+        return self.mean_var_norm(feats, lens), lens
+
+    def filterbanks(self, wavs, wav_lens=None):
+        """Computes features before their normalization.
+
+        Arguments
+        ---------
+        wavs, wav_lens : torch.Tensor
+            See ``features``.
+
+        Returns
+        -------
+        feats, lens : torch.Tensor
+            See ``features``.
+        """
         if wav_lens is None:
-            return self.mean_var_norm(self.compute_features(wavs), None), None
+            return self.compute_features(wavs), None
         n_samples = wavs.shape[1]
         lengths = (wav_lens.double() * n_samples).round()
         wavs = wavs.masked_fill(~length_mask(lengths, n_samples), 0.0)
         if hasattr(self.compute_features, "frame_lens"):
-            feats = self.compute_features(wavs, wav_lens)
             lens = self.compute_features.frame_lens(wav_lens, n_samples)
-        else:
-            feats = self.compute_features(wavs)
-            lens = wav_lens
-        return self.mean_var_norm(feats, lens), lens
+            return self.compute_features(wavs, wav_lens), lens
+        return self.compute_features(wavs), wav_lens
 
     def classify(self, embeddings):
         """Classifies a batch of embeddings.

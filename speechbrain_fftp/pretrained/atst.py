@@ -51,8 +51,6 @@ PATCH_FRAMES = 4
 # Range of the features in decibels, which is scaled to -1..1
 LOW = -79.6482
 HIGH = 50.6842
-# Its authors find events after a median filter of 9 tokens.
-MEAN_SECONDS = 0.36
 
 
 def build(tensors, config):
@@ -85,7 +83,6 @@ def build(tensors, config):
         embed_dim=width,
         n_classes=len(tensors["classifier.layers.0.bias"]),
         pooling=MaxPooling(),
-        mean_seconds=MEAN_SECONDS,
         has_norm=False,
     )
     return load_weights(encoder, classifier, tensors)

@@ -66,13 +66,9 @@ class ChunkedTransformer(torch.nn.Module):
         super().__init__()
         self.n_mels = n_mels
         self.embed_dim = embed_dim
-        self.depth = depth
         self.num_heads = num_heads
         self.max_frames = max_frames
-        self.mlp_ratio = mlp_ratio
-        self.dropout = dropout
         self.pooling = pooling
-        self.has_bin_norm = has_bin_norm
         self.bin_norm = torch.nn.BatchNorm1d(n_mels) if has_bin_norm else None
         self.embedding = embedding
         self.position = PositionEmbedding(
@@ -92,6 +88,13 @@ class ChunkedTransformer(torch.nn.Module):
 
         Returns embeddings ``[B, 1, D]``, or tokens over time ``[B, T', D]``, see
         ``pooling``.
+        """
+        return self.forward_with_tokens(feats, lengths)[0]
+
+    def forward_with_tokens(self, feats, lengths=None):
+        """What ``forward`` returns, and tokens over time ``[B, T', D]``.
+
+        Those of padding are 0.0; with "chunks", they are of all chunks.
         """
         feats, n_frames = trim_padding(feats, lengths)
         B, T, F = feats.shape
@@ -122,8 +125,14 @@ class ChunkedTransformer(torch.nn.Module):
         x = self.norm(x).unflatten(1, (rows, n_steps)).mean(1)
         x = x.reshape(B, K * n_steps, -1)
         if self.pooling == "chunks":
+            pooling = "mean"
             valid = attended.view(B, K, n_steps) & in_chunk[:, :, None]
-            return pool_tokens("mean", None, x, valid.flatten(1))
-        x = x[:, : self.embedding.time_patches(T)]
-        valid = length_mask(self.embedding.time_patches(n_frames), x.shape[1])
-        return pool_tokens(self.pooling, None, x, valid)
+            valid = valid.flatten(1)
+        else:
+            pooling = self.pooling
+            n_tokens = self.embedding.time_patches(T)
+            x = x[:, :n_tokens]
+            own_tokens = self.embedding.time_patches(n_frames)
+            valid = length_mask(own_tokens, n_tokens)
+        embeddings = pool_tokens(pooling, None, x, valid)
+        return embeddings, pool_tokens("tokens", None, x, valid)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.pretrained import ast, atst, aum, ced, dasheng
 from speechbrain_fftp.pretrained.tensors import (
     LOADING_ERRORS,
@@ -86,12 +87,12 @@ FAMILIES = (
 
 
 def find_family(checkpoint):
-    """The family of a checkpoint; a ValueError if it is not in the table."""
+    """The family of a checkpoint; an InputError if it is not in the table."""
     for family in FAMILIES:
         if any(name.startswith(family.prefixes) for name in checkpoint.tensors):
             return family
     known = ", ".join(family.name for family in FAMILIES)
-    raise ValueError(
+    raise InputError(
         f"{checkpoint.path} is not a published model that can be loaded, which "
         f"are {known}: it has other tensors."
     )
@@ -100,20 +101,20 @@ def find_family(checkpoint):
 def build_modules(family, checkpoint):
     """Encoder and classifier of a checkpoint, in float32 and eval mode.
 
-    Every tensor of the checkpoint is used, or it is refused with a ValueError.
+    Every tensor of the checkpoint is used, or it is an InputError.
     """
     try:
         with torch.device("meta"):  # weights are the checkpoint's
             return family.build(checkpoint.tensors, checkpoint.config)
     except LOADING_ERRORS as error:
-        raise ValueError(
+        raise InputError(
             f"{checkpoint.path} is not a complete {family.name} of a form that "
             f"can be loaded. {type(error).__name__}: {error}"
         ) from error
 
 
 def load_front_end(family, encoder, checkpoint):
-    """The ``FrontEnd`` of a published model, named in a ValueError if unusable."""
+    """The ``FrontEnd`` of a published model."""
     if not checkpoint.path.is_dir():
         return family.front_end(encoder, {})
     path = checkpoint.path / "preprocessor_config.json"
@@ -121,7 +122,7 @@ def load_front_end(family, encoder, checkpoint):
     try:
         return family.front_end(encoder, settings)
     except LOADING_ERRORS as error:
-        raise ValueError(
+        raise InputError(
             f"{path} cannot be used. {type(error).__name__}: {error}"
         ) from error
 
@@ -147,13 +148,13 @@ def load_published(
     ------
     FileNotFoundError
         If a file is missing.
-    ValueError
+    InputError
         If a file is damaged, or is not of a known family; the file is named.
     """
     checkpoint = read_checkpoint(source)
     family = find_family(checkpoint)
     if name not in (None, family.name):
-        raise ValueError(
+        raise InputError(
             f"{source} is of the family {family.name}, not {name}."
         )
     return build_modules(family, checkpoint)

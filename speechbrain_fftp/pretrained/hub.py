@@ -10,6 +10,8 @@ Authors
 import re
 from pathlib import Path
 
+from speechbrain_fftp.dataio.errors import InputError
+
 MODEL_ID = r"([^/@\s]+/[^/@\s]+)(?:@([^@\s]+))?"
 FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
 
@@ -31,7 +33,7 @@ def find_model(source: Path | str) -> Path:
     ------
     FileNotFoundError
         If there is no such path or model, or the hub cannot be used.
-    ValueError
+    InputError
         If the model has no model.safetensors.
     """
     path = Path(source)
@@ -60,7 +62,7 @@ def find_model(source: Path | str) -> Path:
         ) from error
     folder = Path(folder)
     if not (folder / "model.safetensors").is_file():
-        raise ValueError(
+        raise InputError(
             f"The model {source} has no model.safetensors; pickles, which can "
             "run code, are not read."
         )

@@ -48,13 +48,9 @@ class MelDecibels(torch.nn.Module):
     ):
         super().__init__()
         self.sample_rate = sample_rate
-        self.n_mels = n_mels
         self.n_fft = n_fft
-        self.hop_length = hop_length
         self.window = n_fft
         self.shift = hop_length
-        self.f_min = f_min
-        self.f_max = f_max
         self.top_db = top_db
         self.low = low
         self.high = high

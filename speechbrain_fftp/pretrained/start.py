@@ -10,6 +10,7 @@ import torch
 
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.pretrained.families import load_published
 from speechbrain_fftp.pretrained.hub import find_model
 from speechbrain_fftp.pretrained.square import to_full_frequency
@@ -46,7 +47,7 @@ def start_from(
     ------
     FileNotFoundError
         If the source is missing.
-    ValueError
+    InputError
         If it is damaged or does not fit.
     """
     if source is None:
@@ -70,7 +71,7 @@ def start_from(
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"{path} does not fit. {error}") from error
+        raise InputError(f"{path} does not fit. {error}") from error
     logger.info("The encoder starts from %s; its classifier is not used.", path)
 
 
@@ -80,7 +81,7 @@ def _read_published(path, encoder, sample_rate):
     sizes = PUBLISHED_RATE, getattr(published, "num_heads", None)
     wanted = sample_rate, getattr(encoder, "num_heads", None)
     if sizes != wanted:
-        raise ValueError(
+        raise InputError(
             f"{path} has a sampling rate and a number of attention heads of "
             f"{sizes}, but the encoder {wanted}."
         )

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from speechbrain_fftp.dataio.errors import InputError
+
 # What torch.load and building a model raise for damaged or foreign files
 LOADING_ERRORS = (
     ArithmeticError,
@@ -57,7 +59,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     ------
     FileNotFoundError
         If there is no such file.
-    ValueError
+    InputError
         If it is damaged, or holds anything but tensors, which is not loaded.
     """
     from safetensors import SafetensorError
@@ -70,7 +72,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, *LOADING_ERRORS) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} cannot be read: it is damaged, not a PyTorch file, or "
             "contains Python objects other than tensors, which are not loaded. "
             f"({type(error).__name__})"
@@ -79,7 +81,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         content = content.get("model", content.get("state_dict", content))
     is_dict = isinstance(content, dict)
     if not is_dict or not all(map(torch.is_tensor, content.values())):
-        raise ValueError(f"{path} does not contain named tensors only.")
+        raise InputError(f"{path} does not contain named tensors only.")
     return {name.removeprefix("module."): x for name, x in content.items()}
 
 
@@ -89,13 +91,13 @@ def read_text(path: Path) -> str:
 
 
 def read_json_file(path: Path) -> dict:
-    """The object in a JSON file; a ValueError if it has none."""
+    """The object in a JSON file; an ``InputError`` if it has none."""
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     try:
         content = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+        raise InputError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} does not contain a JSON object.")
+        raise InputError(f"{path} does not contain a JSON object.")
     return content

@@ -11,6 +11,8 @@ import re
 
 import torch
 
+from speechbrain_fftp.dataio.errors import InputError
+
 # Names in this package's encoders
 PATCHES = "embedding.proj.weight"
 POSITIONS = "position.table"
@@ -58,7 +60,7 @@ def transformer_sizes(tensors):
 def count_heads(width):
     """The number of attention heads, of 64 channels as in published models."""
     if width % 64:
-        raise ValueError(
+        raise InputError(
             f"The width {width} is not a multiple of 64, the channels of a "
             "head in published models: the number of heads is unknown."
         )
@@ -66,9 +68,9 @@ def count_heads(width):
 
 
 def require(settings, name, *supported):
-    """Raises a ValueError unless a setting has a supported value."""
+    """Raises an ``InputError`` unless a setting has a supported value."""
     if settings.get(name) not in supported:
-        raise ValueError(
+        raise InputError(
             f"{name} is {settings.get(name)!r}, but only "
             f"{' or '.join(map(repr, supported))} is supported."
         )

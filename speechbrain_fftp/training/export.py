@@ -1,61 +1,67 @@
-"""Exports a trained model for ``AudioTagger`` and ``fftp-tag``.
+"""Exports a trained model for ``fftp_tag``, as the file ``model.onnx``.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import torch
+from pathlib import Path
 
-import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
-from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
+from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.export import ExportError, export_onnx
+
+logger = get_logger(__name__)
 
 
-def export_tagger(brain, datasets, *, folder, max_frames):
-    """Exports a multi-label model, with thresholds learnt on validation clips.
+def export_tagger(brain, datasets, *, folder, max_frames, calibrate=None):
+    """Exports a multi-label model; for ``after`` in a yaml file.
 
     The weights are those that were evaluated; longer clips than ``max_frames``
-    are tagged in windows. For ``after`` in a yaml file.
+    are tagged in pieces. ``calibrate``, if given, is called with the path of the
+    file, to learn its thresholds.
     """
-    from speechbrain_fftp.inference.thresholds import learn_thresholds
-
-    labels = list(brain.hparams.label_encoder.lab2ind)
-    _, probs, targets = predict(brain, datasets["valid"])
-    thresholds = learn_thresholds(labels, targets, probs)
-    export(brain, folder, max_frames, thresholds=thresholds)
+    run_on_main(
+        write_model,
+        args=[brain.hparams, folder, max_frames],
+        kwargs={"calibrate": calibrate},
+    )
 
 
 def export_classifier(brain, datasets, *, folder, max_frames):
     """Exports a model that gives a clip one label; see ``export_tagger``."""
-    export(brain, folder, max_frames, single_label=True)
-
-
-def export(brain, folder, max_frames, **options):
-    """Writes a model; for ``options`` see ``export_inference``."""
-    from speechbrain_fftp.inference.folder import export_inference
-
-    hparams = brain.hparams
     run_on_main(
-        export_inference,
-        kwargs={
-            "folder": folder,
-            "modules": hparams.modules,
-            "label_encoder": hparams.label_encoder,
-            "sample_rate": hparams.sample_rate,
-            "max_frames": max_frames,
-            **options,
-        },
+        write_model,
+        args=[brain.hparams, folder, max_frames],
+        kwargs={"single_label": True},
     )
 
 
-def predict(brain, dataset):
-    """Returns ids, probabilities and targets ``[clips, C]`` of a split."""
-    options = {**brain.hparams.valid_dataloader_opts, "ckpt_prefix": None}
-    loader = brain.make_dataloader(dataset, sb.Stage.VALID, **options)
-    brain.modules.eval()
-    predictions = TaggingMetrics()
-    with torch.no_grad(), brain.evaluation_ctx:
-        for batch in loader:
-            logits, targets = brain.compute_forward(batch, sb.Stage.VALID)
-            predictions.append(batch.id, logits.sigmoid(), targets)
-    return predictions.gather()
+def write_model(
+    hparams, folder, max_frames, single_label=False, calibrate=None
+):
+    """Writes ``FOLDER/model.onnx``, or a warning if that is impossible."""
+    path = Path(folder, "model.onnx")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # of an earlier training
+    try:
+        export_onnx(
+            path,
+            hparams.modules,
+            list(hparams.label_encoder.lab2ind),
+            sample_rate=hparams.sample_rate,
+            max_frames=max_frames,
+            single_label=single_label,
+        )
+    except ExportError as error:
+        logger.warning(
+            "SpeechBrain's EncoderClassifier loads %s, fftp-tag does not: %s",
+            folder,
+            error,
+        )
+        return
+    if calibrate is not None:
+        try:
+            calibrate(path)
+        except InputError as error:
+            logger.warning("%s has no learnt thresholds: %s", path, error)

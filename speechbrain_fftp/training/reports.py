@@ -9,6 +9,7 @@ from pathlib import Path
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.files import write_csv, write_json
+from speechbrain_fftp.dataio.results import versions, write_predictions
 from speechbrain_fftp.utils.tagging_metrics import (
     area_under_roc,
     average_precision,
@@ -69,8 +70,6 @@ def format_table(metrics, table):
 
 def write_report(brain, folder, name, metrics, table):
     """Writes all files; ``name`` is the metric that chooses checkpoints."""
-    from speechbrain_fftp.inference.results import versions, write_predictions
-
     ids, probs, targets = brain.metrics.gather()
     hparams = brain.hparams
     best = brain.checkpointer.find_checkpoints(

@@ -12,8 +12,8 @@ from speechbrain_fftp.datasets.manifests import read_classes_csv
 from speechbrain_fftp.datasets.strong_labels import (
     cut_events,
     read_strong_labels,
+    step_targets,
 )
-from speechbrain_fftp.inference.events import step_targets
 from speechbrain_fftp.lobes.frame_classifier import step_times
 
 logger = get_logger(__name__)

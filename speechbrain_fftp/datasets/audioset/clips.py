@@ -11,6 +11,7 @@ import os
 import re
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.audioset.lists import (
     CLASS_LIST,
     check_labels,
@@ -63,7 +64,7 @@ def list_clips(data_folder, unbalanced=False):
     ------
     FileNotFoundError
         If the folder lacks a list, or shards of a split.
-    ValueError
+    InputError
         If a list or a shard is invalid.
     """
     classes = read_class_list_of(data_folder)
@@ -195,15 +196,17 @@ def read_shard(path, split, classes):
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError:
-        raise ImportError("Parquet shards need pyarrow: pip install pyarrow")
+    except ImportError as error:
+        raise InputError(
+            "Parquet shards need pyarrow: pip install pyarrow"
+        ) from error
     clips = []
     try:
         with pq.ParquetFile(path) as shard:
             columns = {"video_id", "labels", "audio"}
             missing = columns - set(shard.schema_arrow.names)
             if missing:
-                raise ValueError(f"{path} has no column {min(missing)}")
+                raise InputError(f"{path} has no column {min(missing)}")
             for group in range(shard.num_row_groups):
                 table = shard.read_row_group(group, ["video_id", "labels"])
                 for row, entry in enumerate(table.to_pylist()):
@@ -213,7 +216,7 @@ def read_shard(path, split, classes):
                     clip_id = entry["video_id"] or ""
                     clips.append(Clip(clip_id, audio, labels, split))
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is damaged or not a parquet file, fetch it again ({error})"
         ) from error
     return clips

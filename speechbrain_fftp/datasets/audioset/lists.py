@@ -9,6 +9,7 @@ Authors
 import csv
 import os
 
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.manifests import (
     Clip,
     open_csv,
@@ -40,9 +41,9 @@ def read_segments(path, split, classes):
                 clip_id, start, end, mids = (field.strip() for field in fields)
                 start, end = float(start), float(end)
                 if not 0 <= start < end:
-                    raise ValueError("a segment must end after its start")
+                    raise InputError("a segment must end after its start")
             except (csv.Error, ValueError) as error:
-                raise ValueError(
+                raise InputError(
                     f"{path}, line {number}: expected"
                     f' id, start, end, "mid,mid" but found {line[:80]!r}'
                 ) from error
@@ -60,15 +61,15 @@ def read_segments(path, split, classes):
                 )
             )
     if not clips:
-        raise ValueError(f"{path} lists no clip: the {split} split is empty")
+        raise InputError(f"{path} lists no clip: the {split} split is empty")
     return clips
 
 
 def check_labels(labels, classes, origin):
-    """Raises a ValueError for a label that is not in the class list."""
+    """Raises an ``InputError`` for a label that is not in the class list."""
     for label in labels:
         if label not in classes:
-            raise ValueError(
+            raise InputError(
                 f"{origin}: {CLASS_LIST} does not list {label}: take both from"
                 " the same release, or add the class to it"
             )

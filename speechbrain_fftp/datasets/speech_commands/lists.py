@@ -12,6 +12,7 @@ import os
 import posixpath
 
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.names import files_below, folders_in, text_digest
 
 TASKS = ("12", "35", "folders")
@@ -78,7 +79,7 @@ def read_lists(data_folder):
     if len(missing) == len(paths):
         return None
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{missing[0]} is missing, but the other list is there: add it, or"
             " delete the other list to split the clips by speaker"
         )
@@ -89,7 +90,7 @@ def read_lists(data_folder):
         lists[split] = {posixpath.splitext(line)[0] for line in lines}
     both = sorted(lists["valid"] & lists["test"])
     if both:
-        raise ValueError(
+        raise InputError(
             f"{data_folder}: both lists have {both[0]}: remove it from one"
         )
     return lists
@@ -113,7 +114,7 @@ def task_classes(task, words, has_noise, data_folder):
     if task == "folders":
         classes = sorted(word for word in words if words[word])
         if len(classes) < 2:
-            raise ValueError(
+            raise InputError(
                 f"{data_folder}: at least two folders with clips are needed,"
                 f" found {', '.join(classes) or 'none'}"
             )
@@ -124,7 +125,7 @@ def task_classes(task, words, has_noise, data_folder):
         classes = [*COMMANDS, UNKNOWN, SILENCE]
         folders = [c for c in classes if c in COMMANDS or c in words]
     if missing := ", ".join(word for word in folders if not words.get(word)):
-        raise ValueError(
+        raise InputError(
             f"{data_folder} has no clips in folders named {missing}: add them,"
             " or use --task folders, in which each folder is a class"
         )
@@ -133,7 +134,7 @@ def task_classes(task, words, has_noise, data_folder):
     others = [word for word in words if word not in folders and words[word]]
     pool = [] if UNKNOWN in words else others
     if not (UNKNOWN in words or others) or not (SILENCE in words or has_noise):
-        raise ValueError(
+        raise InputError(
             f"{data_folder}: task 12 needs clips of other words, or a folder"
             f" {UNKNOWN}, and recordings in {NOISE_FOLDER}, or a folder"
             f" {SILENCE}: add them, or use --task folders"

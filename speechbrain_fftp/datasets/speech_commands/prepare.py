@@ -21,7 +21,8 @@ import logging
 import os
 import posixpath
 
-from speechbrain_fftp.dataio.audio import open_audio
+from speechbrain_fftp.dataio.audio import read_duration
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.convert import convert_clips, write_prepared
 from speechbrain_fftp.datasets.manifests import (
     CLASSES_CSV,
@@ -81,7 +82,7 @@ def prepare_speech_commands(
     ------
     FileNotFoundError
         If the data folder is missing.
-    ValueError
+    InputError
         If a folder is missing or empty, a split has no usable clip, or the
         prepared folder was prepared with other settings or from data that have
         changed since.
@@ -90,7 +91,7 @@ def prepare_speech_commands(
         return
     task = str(task)
     if task not in lists.TASKS:
-        raise ValueError(f"task is {task!r}, not {', '.join(lists.TASKS)}")
+        raise InputError(f"task is {task!r}, not {', '.join(lists.TASKS)}")
     settings = {
         "task": task,
         "sample_rate": sample_rate,
@@ -184,8 +185,7 @@ def list_noise(data_folder, paths):
     for path in paths:
         source = os.path.join(data_folder, path)
         try:
-            with open_audio(source) as file:
-                seconds = file.frames / file.samplerate
+            seconds = read_duration(source)
         except ValueError as error:
             logger.warning("Skipped %s: %s", source, error)
             continue

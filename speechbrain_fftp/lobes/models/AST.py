@@ -168,12 +168,8 @@ class AST(torch.nn.Module):
             embedding = FFTPEmbedding(n_mels, embed_dim)
         self.n_mels = n_mels
         self.embed_dim = embed_dim
-        self.depth = depth
         self.num_heads = num_heads
         self.max_frames = max_frames
-        self.mlp_ratio = mlp_ratio
-        self.dropout = dropout
-        self.norm_eps = norm_eps
         self.pooling = pooling
         self.embedding = embedding
         self.position = PositionEmbedding(
@@ -216,6 +212,23 @@ class AST(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip, or its tokens over time
             ``[B, T', D]``, see ``pooling``.
         """
+        return self.forward_with_tokens(feats, lengths)[0]
+
+    def forward_with_tokens(self, feats, lengths=None):
+        """Encodes a batch, and returns its tokens over time as well.
+
+        Arguments
+        ---------
+        feats, lengths : torch.Tensor
+            See ``forward``.
+
+        Returns
+        -------
+        embeddings : torch.Tensor
+            What ``forward`` returns.
+        tokens : torch.Tensor
+            Tokens over time ``[B, T', D]``, those of padding 0.0.
+        """
         # [B, T, F] -> [B, F' * T', D]
         clips = embed_clips(self.embedding, feats, lengths)
         rows = self.embedding.freq_patches
@@ -231,11 +244,10 @@ class AST(torch.nn.Module):
         x = torch.cat([cls_tokens, clips.tokens + positions], 1)
         for block in self.blocks:
             x = block(x, mask)
+        x = self.norm(x)
         # [B, 2 + F' * T', D] -> [B, 1, D]
-        cls = self.norm(x[:, :CLASS_TOKENS]).mean(1, keepdim=True)
-        if self.pooling == "cls":
-            return cls
+        cls = x[:, :CLASS_TOKENS].mean(1, keepdim=True)
         # [B, 2 + F' * T', D] -> [B, F', T', D] -> [B, T', D]
-        tokens = self.norm(x[:, CLASS_TOKENS:])
-        steps = tokens.unflatten(1, (rows, clips.n_steps)).mean(1)
-        return pool_tokens(self.pooling, cls, steps, clips.valid)
+        steps = x[:, CLASS_TOKENS:].unflatten(1, (rows, clips.n_steps)).mean(1)
+        embeddings = pool_tokens(self.pooling, cls, steps, clips.valid)
+        return embeddings, pool_tokens("tokens", cls, steps, clips.valid)

@@ -73,13 +73,7 @@ class AuM(torch.nn.Module):
             embedding = FFTPEmbedding(n_mels, embed_dim)
         self.n_mels = n_mels
         self.embed_dim = embed_dim
-        self.depth = depth
-        self.bidirectional = bidirectional
         self.max_frames = max_frames
-        self.d_state = d_state
-        self.d_conv = d_conv
-        self.expand = expand
-        self.norm_eps = norm_eps
         self.pooling = pooling
         self.embedding = embedding
         self.position = PositionEmbedding(
@@ -121,6 +115,23 @@ class AuM(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip, or its tokens over time
             ``[B, T', D]``, see ``pooling``.
         """
+        return self.forward_with_tokens(feats, lengths)[0]
+
+    def forward_with_tokens(self, feats, lengths=None):
+        """Encodes a batch, and returns its tokens over time as well.
+
+        Arguments
+        ---------
+        feats, lengths : torch.Tensor
+            See ``forward``.
+
+        Returns
+        -------
+        embeddings : torch.Tensor
+            What ``forward`` returns.
+        tokens : torch.Tensor
+            Tokens over time ``[B, T', D]``, those of padding 0.0.
+        """
         # [B, T, F] -> [B, F' * T', D]
         clips = embed_clips(self.embedding, feats, lengths)
         tokens = clips.tokens
@@ -140,15 +151,13 @@ class AuM(torch.nn.Module):
             counts = clips.step_counts * self.embedding.freq_patches + 1
         for block in self.blocks:
             x = block(x, counts)
-        x = x.to(self.norm.weight.dtype)
-        cls = self.norm(x.gather(1, middle))  # [B, 1, D]
-        if self.pooling == "cls":
-            return cls
+        x = self.norm(x.to(self.norm.weight.dtype))
+        cls = x.gather(1, middle)  # [B, 1, D]
         # [B, F' * T' + 1, D] -> [B, F' * T', D] -> [B, F', T', D] -> [B, T', D]
-        tokens = self.norm(x.gather(1, slots))
         rows = self.embedding.freq_patches
-        steps = tokens.unflatten(1, (rows, clips.n_steps)).mean(1)
-        return pool_tokens(self.pooling, cls, steps, clips.valid)
+        steps = x.gather(1, slots).unflatten(1, (rows, clips.n_steps)).mean(1)
+        embeddings = pool_tokens(self.pooling, cls, steps, clips.valid)
+        return embeddings, pool_tokens("tokens", cls, steps, clips.valid)
 
     def _slots(self, clips):
         """Where tokens go: a clip's own, the class token among them, padding.

@@ -181,10 +181,6 @@ class ConvNeXt1d(torch.nn.Module):
             )
         self.n_mels = n_mels
         self.embed_dim = embed_dim
-        self.depth = depth
-        self.kernel = kernel
-        self.mlp_ratio = mlp_ratio
-        self.dropout = dropout
         self.pooling = pooling
         self.embedding = embedding
         self.stem_norm = torch.nn.LayerNorm(embed_dim)
@@ -214,6 +210,23 @@ class ConvNeXt1d(torch.nn.Module):
             Embedding ``[B, 1, D]`` of each clip, or its tokens ``[B, N, D]``,
             see ``pooling``.
         """
+        return self.forward_with_tokens(feats, lengths)[0]
+
+    def forward_with_tokens(self, feats, lengths=None):
+        """Encodes a batch, and returns its tokens over time as well.
+
+        Arguments
+        ---------
+        feats, lengths : torch.Tensor
+            See ``forward``.
+
+        Returns
+        -------
+        embeddings : torch.Tensor
+            What ``forward`` returns.
+        tokens : torch.Tensor
+            Tokens over time ``[B, T', D]``, those of padding 0.0.
+        """
         # [B, T, F] -> [B, N, D]
         clips = embed_clips(self.embedding, feats, lengths)
         tokens = self.stem_norm(clips.tokens)
@@ -221,5 +234,7 @@ class ConvNeXt1d(torch.nn.Module):
             tokens = block(tokens, clips.valid)
         tokens = self.norm(tokens)
         if self.statistics is not None:
-            return self.statistics(tokens, clips.valid)
-        return pool_tokens(self.pooling, None, tokens, clips.valid)
+            embeddings = self.statistics(tokens, clips.valid)
+        else:
+            embeddings = pool_tokens(self.pooling, None, tokens, clips.valid)
+        return embeddings, pool_tokens("tokens", None, tokens, clips.valid)

@@ -1,4 +1,4 @@
-"""Result tables, predictions.csv and probabilities.npz, without torch.
+"""Results of a model on a set of clips, and what they were computed with.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,6 +9,7 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import Dict, List, Optional
 
 import numpy as np
 
@@ -16,40 +17,20 @@ import speechbrain_fftp
 from speechbrain_fftp.dataio.files import atomic_path, write_csv
 
 
-def tagging_table(metrics, per_class, labels):
-    """The means and the worst and the best five classes, to print."""
-    lines = [
-        f"mAP      {metrics['mAP']:.4f}",
-        f"AUC      {metrics['AUC']:.4f}",
-        f"d-prime  {metrics['d_prime']:.4f}",
-    ]
-    if "threshold" in metrics:
-        for kind in ("micro", "macro"):
-            f1 = metrics[f"{kind}_F1"]
-            lines.append(
-                f"{kind} F1 {f1:.4f}  (threshold {metrics['threshold']})"
-            )
-    lines += [
-        f"Means over {metrics['num_classes_scored']} of {len(labels)} classes, "
-        f"those with positive and negative clips among {metrics['num_clips']}.",
-        "AP      positives  class",
-    ]
-    ranked = sorted(per_class.items(), key=lambda item: item[1]["AP"])
-    table = [
-        f"{row['AP']:.4f}  {row['positives']:9d}  {labels[c]}"
-        for c, row in ranked
-    ]
-    if len(table) > 10:
-        table[5:-5] = ["..."]
-    return "\n".join(lines + table)
-
-
-def write_predictions(folder, ids, targets, probs, labels, top_k=5):
+def write_predictions(
+    folder: Path,
+    ids: List[str],
+    targets: np.ndarray,
+    probs: np.ndarray,
+    labels: List[str],
+    top_k: int = 5,
+) -> None:
     """Writes predictions.csv, and probabilities.npz for later use.
 
-    ``probability`` in predictions.csv is the lowest one among a clip's labels.
-    Rows are sorted by it: errors of the model, or of the labels, come first,
-    clips without a label last.
+    ``targets`` and ``probs`` are ``[clips, C]``. ``probability`` in
+    predictions.csv is the lowest one among a clip's labels. Rows are sorted by
+    it: errors of the model, or of the labels, come first, clips without a label
+    last.
     """
     true = targets > 0.5
     lowest = np.where(true, probs, np.inf).min(1)
@@ -77,7 +58,7 @@ def write_predictions(folder, ids, targets, probs, labels, top_k=5):
         )
 
 
-def versions():
+def versions() -> Dict[str, Optional[str]]:
     """Versions of this package, its git commit if any, and what it runs on."""
     found = {
         "speechbrain_fftp": speechbrain_fftp.__version__,
@@ -90,7 +71,7 @@ def versions():
     return found
 
 
-def git_commit():
+def git_commit() -> Optional[str]:
     """This package's git commit, ``-dirty`` after changes, or None."""
     package = Path(speechbrain_fftp.__file__).parent
     git = ["git", "-C", str(package)]

@@ -1,0 +1,483 @@
+"""Exports a tagger to ONNX: waveforms in, probabilities and embeddings out.
+
+A ``model.onnx`` is all that ``fftp_tag`` needs of a model, and other programs
+can run it without this package. Inputs, for any batch size and number of
+samples:
+
+* ``wavs``, float32 ``[batch, samples]``;
+* ``wav_lens``, float32 ``[batch]``, lengths relative to ``samples``.
+
+Outputs:
+
+* ``probabilities`` ``[batch, classes]``, if the model has classes;
+* ``embeddings`` ``[batch, dim]``;
+* ``frame_probabilities`` ``[batch, steps, classes]``, if the model classifies
+  time steps; they mean nothing after a clip's end;
+* ``tokens`` ``[batch, steps, dim]``, what the encoder pools to embeddings;
+* ``features`` ``[batch, frames, bins]``, before their normalisation.
+
+Tokens and features are 0.0 after a clip's end.
+
+Metadata, each in JSON:
+
+* ``labels``: names of the classes;
+* ``sample_rate``: sampling rate of the waveforms in Hz;
+* ``max_samples``: maximum clip length of the model in samples; cut longer clips
+  into pieces of this length, the last of which ends with the clip;
+* ``min_samples``, ``frame_samples``: length of a patch, and samples from the
+  start of one frame to that of the next;
+* ``single_label``: whether the probabilities of a clip sum up to 1;
+* ``thresholds``, ``merge_gap``, ``min_duration``: of each class, as learnt by
+  ``fftp-tag calibrate``, or null;
+* ``steps``: null, or of a model that classifies time steps, ``first_seconds``,
+  the centre of the first one, and ``step_samples``, from one to the next.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import contextlib
+import copy
+import functools
+import importlib.util
+import io
+import json
+import logging
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
+from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.nnet.tokens import length_mask, own_tokens, pool_tokens
+from speechbrain_fftp.pretrained import ast
+from speechbrain_fftp.pretrained.class_names import (
+    check_names,
+    count_classes,
+    published_names,
+)
+from speechbrain_fftp.pretrained.families import (
+    build_modules,
+    find_family,
+    load_front_end,
+)
+from speechbrain_fftp.pretrained.hub import find_model
+from speechbrain_fftp.pretrained.tensors import read_checkpoint
+
+logger = logging.getLogger(__name__)
+
+MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
+OLDEST_TORCH = (2, 11)
+TOLERANCE = 1e-4  # largest difference from PyTorch's
+
+# Batches for the comparison with PyTorch: the length of the waveforms relative
+# to the maximum clip length, and the lengths of the clips relative to that.
+CHECKS = ((0.3, (1.0,)), (0.7, (1.0, 0.2, 0.6)))
+
+
+class ExportError(Exception):
+    """A model that cannot be exported; the message says why."""
+
+
+class WaveformTagger(torch.nn.Module):
+    """A model as it is exported; ``output_names`` names what it returns."""
+
+    def __init__(self, modules, has_classes, single_label, min_samples):
+        super().__init__()
+        self.tagger = Tagger(**{name: modules[name] for name in MODULES})
+        self.has_classes = has_classes
+        self.has_steps = isinstance(self.tagger.classifier, FrameClassifier)
+        self.min_samples = min_samples
+        self.activate = torch.sigmoid
+        if single_label:
+            self.activate = functools.partial(torch.softmax, dim=-1)
+
+    @property
+    def output_names(self):
+        """Names of the outputs."""
+        names = ["embeddings", "tokens", "features"]
+        if self.has_steps:
+            names.insert(1, "frame_probabilities")
+        if self.has_classes:
+            names.insert(0, "probabilities")
+        return names
+
+    def forward(self, wavs, wav_lens):
+        """Maps ``[B, S]`` and ``[B]`` to the outputs."""
+        size = wavs.shape[1]
+        # A graph cannot pad short clips only: one patch is the minimum for all
+        missing = torch.sym_max(self.min_samples - size, 0)
+        wavs = torch.nn.functional.pad(wavs, (0, missing))
+        lens = (wav_lens.double() * size).round() / wavs.shape[1]
+        feats, lens = self.tagger.filterbanks(wavs, lens)
+        encoded, tokens = encode(
+            self.tagger.embedding_model,
+            self.tagger.mean_var_norm(feats, lens),
+            lens,
+        )
+        n_frames = feats.shape[1]
+        own_frames = length_mask((lens * n_frames).round(), n_frames)
+        outputs = {
+            "embeddings": encoded.squeeze(1),
+            "tokens": tokens,
+            "features": feats.masked_fill(~own_frames.unsqueeze(2), 0.0),
+        }
+        if self.has_classes:
+            logits = self.tagger.classify(encoded)
+            outputs["probabilities"] = self.activate(logits)
+        if self.has_steps:
+            logits = self.tagger.classifier.frame_logits(encoded)
+            outputs["frame_probabilities"] = logits.sigmoid()
+            mean = pool_tokens("mean", None, encoded, own_tokens(encoded))
+            outputs["embeddings"] = mean.squeeze(1)
+        return tuple(outputs[name] for name in self.output_names)
+
+
+def encode(encoder, feats, lens):
+    """What an encoder returns, and its tokens over time ``[B, T', D]``.
+
+    An encoder without tokens has its embedding as a single one.
+    """
+    if hasattr(encoder, "forward_with_tokens"):
+        return encoder.forward_with_tokens(feats, lens)
+    embeddings = encoder(feats, lens)
+    return embeddings, embeddings
+
+
+def export_onnx(
+    path, modules, labels, *, sample_rate, max_frames, single_label=False
+):
+    """Writes a model as a file that needs no PyTorch.
+
+    If ONNX Runtime is installed, the result is compared with PyTorch. Weights
+    of more than 2 GB are stored in a second file, ``PATH.data``.
+
+    Arguments
+    ---------
+    path : str
+        The file to write.
+    modules : dict
+        The arguments of ``Tagger``, which are not changed. Models whose
+        classifier is a ``FrameClassifier`` classify time steps.
+    labels : list of str
+        Names of the classes; none of an encoder without classes.
+    sample_rate : int
+        Sampling rate in Hz.
+    max_frames : int
+        The maximum clip length.
+    single_label : bool
+        Whether a clip has exactly one label.
+
+    Returns
+    -------
+    Path
+        That of the file.
+
+    Raises
+    ------
+    ExportError
+        If the model cannot be exported here, or an output differs from
+        PyTorch's; nothing is written.
+    ValueError
+        If there is not a label for each class.
+    """
+    check_packages()
+    path = Path(path)
+    labels = list(labels)
+    modules = {
+        name: copy.deepcopy(modules[name]).float().cpu() for name in MODULES
+    }
+    metadata = describe(modules, labels, sample_rate, max_frames, single_label)
+    model = WaveformTagger(
+        modules, len(labels) > 0, single_label, metadata["min_samples"]
+    ).eval()
+    check_labels(model, labels)
+    with tempfile.TemporaryDirectory(
+        dir=path.parent, prefix=f".{path.name}."
+    ) as folder:
+        exported = Path(folder, path.name)
+        program = export_program(model, metadata["frame_samples"])
+        program.model.metadata_props.update(
+            (name, json.dumps(value, ensure_ascii=False))
+            for name, value in metadata.items()
+        )
+        program.save(exported)
+        del program
+        compared = "not compared with PyTorch, which needs onnxruntime"
+        if importlib.util.find_spec("onnxruntime") is not None:
+            error = compare(exported, model, metadata["max_samples"])
+            compared = f"largest difference from PyTorch {error:.1e}"
+            if not error <= TOLERANCE:  # or NaN
+                raise ExportError(
+                    f"{compared}, more than {TOLERANCE}. Please report this "
+                    "with the versions of torch, onnx and onnxruntime."
+                )
+        size = 0
+        # The weights first, then the file that refers to them
+        for file in [*sorted(exported.parent.glob("*.data")), exported]:
+            size += file.stat().st_size
+            os.replace(file, path.parent / file.name)
+    logger.info("Wrote %s: %.1f MB, %s", path, size / 1e6, compared)
+    return path
+
+
+def convert(source, path, labels=None, mean=None, std=None, single_label=None):
+    """Writes a published checkpoint as a ``model.onnx``, see ``export_onnx``.
+
+    Arguments
+    ---------
+    source : str or Path
+        A file or folder, or a hub id ``owner/name[@revision]``.
+    path : str or Path
+        The file to write.
+    labels : list of str, optional
+        Names of the classes; by default, the checkpoint's or its family's.
+    mean, std : float, optional
+        Of an AST or an Audio Mamba: mean and standard deviation of the features
+        of the data set that it was trained on; by default, the checkpoint's, or
+        AudioSet's.
+    single_label : bool, optional
+        Whether a clip has exactly one label; by default, as the checkpoint
+        says.
+
+    Returns
+    -------
+    Path
+        That of the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such checkpoint.
+    InputError
+        If a file is damaged or not of a known family, or the labels do not fit.
+    ExportError
+        See ``export_onnx``.
+    """
+    found = find_model(source)
+    if found != Path(source):  # a folder of the cache named after the commit
+        logger.info("%s is revision %s of the hub", source, found.name)
+    checkpoint = read_checkpoint(found)
+    family = find_family(checkpoint)
+    encoder, classifier = build_modules(family, checkpoint)
+    front_end = load_front_end(family, encoder, checkpoint)
+    if mean is not None:
+        if family.front_end is not ast.front_end:
+            raise InputError(
+                f"{source} is of the family {family.name}, whose features are "
+                "not normalised by the mean of a data set."
+            )
+        front_end.mean_var_norm.mean = mean
+        front_end.mean_var_norm.std = std
+    n_classes = count_classes(classifier)
+    if labels is None:
+        labels = published_names(checkpoint, n_classes, family)
+    elif len(set(labels)) != n_classes or len(labels) != n_classes:
+        raise InputError(
+            f"{source} has {n_classes} classes: give so many different names, "
+            f"not {len(labels)} of which {len(set(labels))} differ."
+        )
+    check_names(labels, "labels")
+    if single_label is None:
+        problem = checkpoint.config.get("problem_type")
+        single_label = problem == "single_label_classification"
+    return export_onnx(
+        path,
+        {
+            "compute_features": front_end.compute_features,
+            "mean_var_norm": front_end.mean_var_norm,
+            "embedding_model": encoder,
+            "classifier": classifier,
+        },
+        labels,
+        sample_rate=front_end.compute_features.sample_rate,
+        max_frames=front_end.max_frames,
+        single_label=single_label,
+    )
+
+
+def check_packages():
+    """Raises an ``ExportError`` if what exports is missing or too old."""
+    if torch.__version__ < OLDEST_TORCH:
+        raise ExportError(
+            f"torch {torch.__version__} is too old: it needs 2.11 or later."
+        )
+    for package in ("onnx", "onnxscript"):
+        if importlib.util.find_spec(package) is None:
+            raise ExportError(
+                f"The package {package} is missing: pip install onnx onnxscript"
+            )
+
+
+@torch.no_grad()
+def check_labels(model, labels):
+    """Raises a ValueError if there is not a label for each class."""
+    if labels:
+        probs = model(torch.zeros(1, model.min_samples), torch.ones(1))[0]
+        if probs.shape[1] != len(labels):
+            raise ValueError(
+                f"The model has {probs.shape[1]} classes, but there are "
+                f"{len(labels)} labels."
+            )
+
+
+def describe(modules, labels, sample_rate, max_frames, single_label):
+    """The metadata of a model."""
+    window, shift, margin = frame_size(modules["compute_features"])
+
+    def num_samples(frames):
+        """Samples of the shortest clip with so many frames, at least one."""
+        return max((frames - 1) * shift + window - margin, 1)
+
+    embedding = getattr(modules["embedding_model"], "embedding", None)
+    min_samples = num_samples(getattr(embedding, "patch_frames", 1))
+    steps = None
+    if isinstance(modules["classifier"], FrameClassifier):
+        steps = {
+            "first_seconds": round(min_samples / 2 / sample_rate, 9),
+            "step_samples": embedding.stride_frames * shift,
+        }
+    return {
+        "labels": labels,
+        "sample_rate": sample_rate,
+        "max_samples": num_samples(max_frames),
+        "min_samples": min_samples,
+        "frame_samples": shift,
+        "single_label": single_label,
+        "thresholds": None,
+        "merge_gap": None,
+        "min_duration": None,
+        "steps": steps,
+    }
+
+
+def frame_size(compute_features):
+    """Window and shift of a front end's frames, and their margin, in samples.
+
+    The margin is by how much the first and the last frame together reach beyond
+    the clip: the window if frames are centred, else 0.
+
+    Arguments
+    ---------
+    compute_features : torch.nn.Module
+        Has ``window``, ``shift`` and ``center``, as ``KaldiFbank``, or
+        ``compute_STFT``, as SpeechBrain's ``Fbank``.
+
+    Returns
+    -------
+    window, shift, margin : int
+
+    Raises
+    ------
+    ExportError
+        If the front end has neither.
+    """
+    if hasattr(compute_features, "compute_STFT"):
+        stft = compute_features.compute_STFT
+        margin = stft.win_length if stft.center else 0
+        return stft.win_length, stft.hop_length, margin
+    if not hasattr(compute_features, "window"):
+        raise ExportError(
+            f"The frames of {type(compute_features).__name__} are unknown: "
+            "give compute_features the attributes window and shift, in samples."
+        )
+    window = compute_features.window
+    is_centred = getattr(compute_features, "center", False)
+    return window, compute_features.shift, window if is_centred else 0
+
+
+def export_program(model, frame_samples):
+    """Exports a ``WaveformTagger``, without traces of the machine."""
+    from speechbrain_fftp.export_operators import OPERATORS
+
+    batch = torch.export.Dim("batch")
+    samples = torch.export.Dim("samples")
+    try:
+        with quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                model,
+                (torch.zeros(2, 250 * frame_samples), torch.ones(2)),
+                dynamo=True,
+                verbose=False,
+                custom_translation_table=OPERATORS,
+                input_names=["wavs", "wav_lens"],
+                output_names=model.output_names,
+                dynamic_shapes={
+                    "wavs": {0: batch, 1: samples},
+                    "wav_lens": {0: batch},
+                },
+            )
+    except torch.onnx.OnnxExporterError as error:
+        encoder = type(model.tagger.embedding_model).__name__
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise ExportError(
+            f"PyTorch cannot export the {encoder}: {reason}"
+        ) from error
+    for node in program.model.graph.all_nodes():
+        node.metadata_props.clear()  # stack traces with paths of files
+    return program
+
+
+@contextlib.contextmanager
+def quiet():
+    """Silences the exporters: warnings, log messages and printed graphs."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    graphs = contextlib.redirect_stderr(io.StringIO())
+    try:
+        with warnings.catch_warnings(), graphs:
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def compare(path, model, max_samples):
+    """As ``largest_difference``; an ExportError if ONNX Runtime fails."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+    try:
+        return largest_difference(path, model, max_samples)
+    except (
+        errors.Fail,
+        errors.InvalidArgument,
+        errors.InvalidGraph,
+        errors.NotImplemented,
+        errors.RuntimeException,
+    ) as error:
+        raise ExportError(f"ONNX Runtime cannot run it: {error}") from error
+
+
+@torch.no_grad()
+def largest_difference(path, model, max_samples):
+    """The largest difference of a file's outputs from a model's.
+
+    Outputs that are not probabilities count relative to their largest value.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        path, providers=["CPUExecutionProvider"]
+    )
+    generator = torch.Generator().manual_seed(0)
+    errors = []
+    for relative_size, lens in CHECKS:
+        size = int(relative_size * max_samples)
+        wavs = 0.1 * torch.randn(len(lens), size, generator=generator)
+        lens = torch.tensor(lens)
+        inputs = {"wavs": wavs.numpy(), "wav_lens": lens.numpy()}
+        found = session.run(model.output_names, inputs)
+        expected = [output.numpy() for output in model(wavs, lens)]
+        for name, ours, theirs in zip(model.output_names, found, expected):
+            scale = 1.0
+            if "probabilities" not in name:
+                scale = max(np.abs(theirs).max(), 1e-9)
+            if name == "features":  # logarithms of quiet bins are less exact
+                scale *= 10
+            errors.append(np.abs(ours - theirs).max() / scale)
+    return float(np.max(errors))

@@ -1,0 +1,90 @@
+"""Names of the classes of published models.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import logging
+from collections import Counter
+from unicodedata import category
+
+import torch
+
+from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.datasets.audioset.lists import read_classes
+
+logger = logging.getLogger(__name__)
+
+
+def count_classes(classifier):
+    """The number of classes; 0 of an encoder alone."""
+    layers = [x for x in classifier.modules() if isinstance(x, torch.nn.Linear)]
+    return layers[-1].out_features if layers else 0
+
+
+def published_names(checkpoint, n_classes, family):
+    """Distinct names of the classes of a published model.
+
+    Without names in config.json, they are the family's, such as AudioSet's 527,
+    if their number is right; others are numbered.
+    """
+    if n_classes == 0:
+        return []
+    audioset = list(read_classes("").values())
+    id2label = checkpoint.config.get("id2label")
+    if id2label is not None:
+        names = read_id2label(
+            id2label, n_classes, checkpoint.path / "config.json"
+        )
+        return complete_names(names, audioset)
+    known = family.class_names() if family.class_names else audioset
+    if n_classes == len(known):
+        return known
+    logger.warning(
+        "%s does not name its classes: they are called class 0, class 1, ... "
+        "Give their names with `fftp-tag import --labels`, and with --mean and "
+        "--std what its features were normalised by, if it was not AudioSet's.",
+        checkpoint.path,
+    )
+    return [f"class {number}" for number in range(n_classes)]
+
+
+def read_id2label(id2label, n_classes, path):
+    """The names of ``id2label`` of a config.json, in order."""
+    numbers = [str(number) for number in range(n_classes)]
+    if not isinstance(id2label, dict) or set(id2label) != set(numbers):
+        raise InputError(
+            f"{path}: id2label must name {n_classes} classes by number."
+        )
+    names = [id2label[number] for number in numbers]
+    check_names(names, path)
+    return names
+
+
+def check_names(names, origin):
+    """Raises an InputError for names that do not fit into a line."""
+    for name in names:
+        is_text = isinstance(name, str) and name.strip()
+        if not is_text or any(
+            category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name
+        ):
+            raise InputError(
+                f"{origin}: {str(name)[:80]!r} is not the name of a class."
+            )
+
+
+def complete_names(names, audioset):
+    """Completes AudioSet's names that end at a comma; makes others distinct."""
+    if before_commas(names) == before_commas(audioset):
+        return audioset
+    while len(counts := Counter(names)) < len(names):  # "a", "a" and "a (1)"
+        names = [
+            f"{name} ({number})" if counts[name] > 1 else name
+            for number, name in enumerate(names)
+        ]
+    return names
+
+
+def before_commas(names):
+    """The part of each name before its first comma."""
+    return [name.partition(",")[0] for name in names]
