@@ -15,7 +15,7 @@ demo: $(INSTALLED)
 	$(VENV)/bin/python recipes/AudioSet/train.py hparams/demo.yaml \
 		--output_folder $(DEMO)
 	@clip=$$(sed -n '2s/,.*//p' $(DEMO)/prepared/eval.csv).flac; \
-	for what in "" "--timeline --merge_gap 2 --min_duration 1"; do \
+	for what in "" "--timeline"; do \
 		$(VENV)/bin/fftp-tag --model $(DEMO)/inference $$what \
 			"$(DEMO)/prepared/flac/$$clip" || exit 1; \
 	done; \
@@ -27,6 +27,7 @@ test: $(DEV_INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/codespell
+	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest -m "not slow and not gpu" \
 		-n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
@@ -50,7 +51,8 @@ bench: $(BENCH_INSTALLED)
 	$(VENV)/bin/python benchmarks/augmentation.py
 	$(VENV)/bin/python benchmarks/end_to_end.py
 	$(VENV)/bin/python benchmarks/startup.py
-	$(VENV)/bin/python benchmarks/small_batches.py
+	$(VENV)/bin/python benchmarks/find.py
+	$(VENV)/bin/python benchmarks/learn.py
 	$(VENV)/bin/python benchmarks/performance_table.py
 
 # Verify and measure on a CUDA GPU within ten minutes, with the Python at hand,

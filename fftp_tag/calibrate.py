@@ -1,0 +1,172 @@
+"""Learns a model's thresholds and rules of events, and writes them into it.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import dataclasses
+import logging
+import os
+from collections import Counter
+from typing import Collection, Dict, List, Optional, Union
+
+from fftp_tag.edit import write_model
+from fftp_tag.evaluate import (
+    Analysis,
+    analyze_clips,
+    common_labels,
+    cut_truth,
+    list_clips,
+    multi_hot,
+    read_truth,
+)
+from fftp_tag.event_scores import Truth, overlap_scores, pair_events
+from fftp_tag.events import Rules
+from fftp_tag.model import Model
+from fftp_tag.scores import check_scikit_learn, f1_scores
+from fftp_tag.tagger import AudioTagger
+from fftp_tag.thresholds import (
+    MIN_POSITIVES,
+    default_rules,
+    learn_from_clips,
+    learn_from_events,
+    with_rules,
+)
+from speechbrain_fftp.dataio.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+Path = Union[str, os.PathLike]
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """What was learnt, and what it is good for.
+
+    Arguments
+    ---------
+    rules : Rules
+        The new ones.
+    few : list of str
+        Labels of classes with too few positives.
+    before, after : dict
+        ``micro_F1`` and ``macro_F1`` of tags and, with strong labels,
+        ``overlap_F1`` of events: with 0.5 and no other rules, and with the new
+        ones.
+    """
+
+    rules: Rules
+    few: List[str]
+    before: Dict[str, float]
+    after: Dict[str, float]
+
+
+def calibrate(
+    path: Path,
+    data_folder: Path,
+    split: str = "valid",
+    strong_labels: Optional[str] = None,
+    output: Optional[Path] = None,
+    device: str = "cpu",
+    threads: Optional[int] = None,
+    num_workers: int = 4,
+    progress: bool = False,
+    **options,
+) -> Calibration:
+    """Learns rules on labelled clips and writes them into a model.onnx.
+
+    Arguments
+    ---------
+    path : str
+        The model.
+    data_folder, split : str
+        The clips, see ``evaluate``.
+    strong_labels : str, optional
+        Table of events, as of ``evaluate``, to learn from in place of the
+        labels of clips. For what is learnt see ``learn_from_events`` and
+        ``learn_from_clips``.
+    output : str, optional
+        The file to write; by default ``path``, in place.
+    device, threads : str, int
+        See ``AudioTagger.from_pretrained``.
+    num_workers : int
+        Number of clips that are read at the same time.
+    progress : bool
+        Whether to show a progress bar.
+    **options
+        As of ``evaluate``.
+
+    Returns
+    -------
+    Calibration
+
+    Raises
+    ------
+    InputError
+        If the model or the clips cannot be used. If they are too few, the model
+        stays as it is.
+    """
+    check_scikit_learn()
+    output = output or path
+    tagger = AudioTagger(Model(path, device, threads))
+    listed = list_clips(data_folder, split, tagger.sample_rate, **options)
+    labels = common_labels(tagger, listed.classes, data_folder)
+    truth: Truth = {}
+    timeline_ids: Collection[str] = ()
+    if strong_labels is not None:
+        truth = read_truth(strong_labels, listed, labels)
+        timeline_ids = truth
+    elif tagger.model.has_steps:
+        timeline_ids = {clip.id for clip in listed.clips}
+    found = analyze_clips(tagger, listed, timeline_ids, num_workers, progress)
+    if strong_labels is not None:
+        truth = cut_truth(truth, found.timelines, strong_labels)
+        events = [event for events in truth.values() for event in events]
+        positives = Counter(label for *_, label in events)
+        rules = learn_from_events(found.timelines, truth, tagger.labels)
+    else:
+        positives = Counter(x for clip in found.clips for x in clip.labels)
+        targets = multi_hot(found.clips, tagger.labels)
+        rules = learn_from_clips(targets, found.probs, found.timelines)
+    few = [label for label in labels if positives[label] < MIN_POSITIVES]
+    if not rules.is_learnt:
+        raise InputError(
+            f"{data_folder}: no class has {MIN_POSITIVES} positives in the "
+            f"split {listed.name}: nothing is learnt, and {path} stays as it "
+            "is. Use another split, or more clips."
+        )
+    default = default_rules(len(tagger.labels))
+    before = score_rules(default, found, truth, labels)
+    after = score_rules(rules, found, truth, labels)
+    write_rules(path, output, rules)
+    logger.info(
+        "%s: learnt the rules of %d classes", output, len(labels) - len(few)
+    )
+    return Calibration(rules, few, before, after)
+
+
+def write_rules(source: Path, path: Path, rules: Rules) -> None:
+    """Copies a model.onnx with other rules; the paths may be the same."""
+    metadata = {
+        "thresholds": rules.threshold.tolist() if rules.is_learnt else None,
+        "merge_gap": rules.merge_gap.tolist(),
+        "min_duration": rules.min_duration.tolist(),
+    }
+    write_model(source, path, metadata)
+
+
+def score_rules(
+    rules: Rules, found: Analysis, truth: Truth, labels: List[str]
+) -> Dict[str, float]:
+    """F1 of some classes, see ``Calibration``."""
+    columns = [found.labels.index(label) for label in labels]
+    scores = f1_scores(
+        multi_hot(found.clips, labels),
+        found.probs[:, columns],
+        rules.threshold[columns],
+    )
+    if truth:
+        timelines = with_rules(found.timelines, rules)
+        paired = pair_events(timelines, truth, labels)
+        scores["overlap_F1"] = overlap_scores(paired)["overlap_F1"]
+    return scores

@@ -1,0 +1,154 @@
+"""``fftp-tag evaluate``: scores a model on labelled clips.
+
+Prints mAP, AUC, d' and F1, the latter at the model's learnt thresholds, or at
+0.5 if it has none; and the accuracy where every clip has exactly one class.
+Classes are matched by name.
+
+The clips are those of a folder that a recipe has prepared, or of a data folder
+of the AudioSet recipe: AudioSet, or custom data. With --strong-labels, events
+are scored as well: overlap_F1 counts those that overlap by half, event_F1 those
+that begin and end within 200 ms, segment_F1 seconds with a sound.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from fftp_tag.cli import options
+from speechbrain_fftp.dataio.errors import InputError
+
+if TYPE_CHECKING:
+    from fftp_tag.evaluate import Evaluation
+
+HELP = "scores a model on labelled clips"
+EXAMPLES = """\
+  fftp-tag evaluate --model results/demo --data-folder results/demo/prepared
+  fftp-tag evaluate --model my.onnx --data-folder other_clips --output scores
+  fftp-tag evaluate --model results/demo --data-folder results/demo/prepared \\
+      --strong-labels results/demo/prepared/events.tsv"""
+
+# Those of ``add_clips`` that choose clips, or events
+CLIP_OPTIONS = (
+    "split",
+    "test_fold",
+    "allow_missing",
+    "unbalanced",
+    "strong_labels",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of this verb."""
+    options.add_model(parser)
+    add_clips(parser, "eval, or all of custom data without splits")
+    parser.add_argument(
+        "--output",
+        metavar="FOLDER",
+        help="new folder for metrics.json, per_class.csv, predictions.csv and "
+        "probabilities.npz",
+    )
+
+
+def add_clips(
+    parser: argparse.ArgumentParser, split: str, required: bool = True
+) -> None:
+    """Adds the options of labelled clips; the usual split is a text."""
+    parser.add_argument(
+        "--data-folder",
+        required=required,
+        metavar="DIR",
+        help="prepared folder, or data folder of the AudioSet recipe",
+    )
+    parser.add_argument(
+        "--split",
+        choices=("train", "valid", "eval", "all"),
+        help=f"clips to use (default: {split})",
+    )
+    parser.add_argument(
+        "--test-fold",
+        metavar="K",
+        help="fold that is the eval split, of data with folds",
+    )
+    parser.add_argument(
+        "--allow-missing",
+        type=options.number(float, 0, 1),
+        metavar="F",
+        help="fraction of AudioSet's clips that may be missing (default: 0.2)",
+    )
+    parser.add_argument(
+        "--unbalanced",
+        action="store_true",
+        default=None,
+        help="with AudioSet's unbalanced train clips",
+    )
+    parser.add_argument(
+        "--strong-labels",
+        metavar="TABLE",
+        help="table of events, as in AudioSet-Strong or DCASE",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Scores the model; prints the scores and writes them."""
+    if args.output and os.path.isdir(args.output) and os.listdir(args.output):
+        raise InputError(f"{args.output} is not empty: give another --output")
+    tagger = options.load_tagger(args)
+    if args.output:  # before the work, if it cannot be made
+        os.makedirs(args.output, exist_ok=True)
+    found = tagger.evaluate(
+        args.data_folder,
+        progress=sys.stderr.isatty(),
+        **options.given(args, *CLIP_OPTIONS),
+    )
+    if args.output:
+        write_scores(args, found)
+    print_scores(found)
+
+
+def print_scores(found: "Evaluation") -> None:
+    """Prints the scores of clips and of events."""
+    from fftp_tag.scores import tagging_table
+
+    print(f"split    {found.split}")
+    print(tagging_table(found.metrics, found.labels))
+    for name, value in found.events.items():
+        print(f"{name:17} {value:.4f}")
+
+
+def write_scores(args: argparse.Namespace, found: "Evaluation") -> None:
+    """Writes the scores of clips and events, and the probabilities."""
+    from speechbrain_fftp.dataio.files import write_csv, write_json
+    from speechbrain_fftp.dataio.results import versions, write_predictions
+
+    metrics = dict(found.metrics)
+    per_class = metrics.pop("per_class")
+    if found.events:
+        metrics["events"] = found.events
+    write_json(
+        os.path.join(args.output, "metrics.json"),
+        {
+            **metrics,
+            "model": os.path.abspath(args.model),
+            "data": os.path.abspath(args.data_folder),
+            "split": found.split,
+            "options": options.given(args, *CLIP_OPTIONS),
+            "skipped": found.skipped,
+            "made_with": versions(),
+        },
+        strict=True,
+    )
+    write_csv(
+        os.path.join(args.output, "per_class.csv"),
+        ("label", "positives", "AP", "AUC"),
+        [
+            (found.labels[c], row["positives"], row["AP"], row["AUC"])
+            for c, row in per_class.items()
+        ],
+    )
+    write_predictions(
+        args.output, found.ids, found.targets, found.probs, found.labels
+    )

@@ -1,0 +1,65 @@
+"""``fftp-tag index``: makes an index of a folder of recordings, in which
+fftp-tag find finds what sounds like an example.
+
+Once it is interrupted, or the folder has changed, the same command continues:
+only new and changed files are read.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import os
+import sys
+
+from fftp_tag.cli import options, output
+
+HELP = "makes an index of a folder of recordings"
+EXAMPLES = """\
+  fftp-tag index archive --model mispeech/ced-tiny --output archive.index
+  fftp-tag find bark.wav --index archive.index"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of this verb."""
+    parser.add_argument(
+        "archive", metavar="ARCHIVE", help="folder of audio files"
+    )
+    parser.add_argument(
+        "--output",
+        required=True,
+        metavar="FOLDER",
+        help="folder of the index, a new one or one to bring up to date",
+    )
+    options.add_windows(
+        parser, "5, or the model's maximum clip length", "the window length"
+    )
+    options.add_model(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Brings the index up to date; returns the exit code."""
+    from fftp_tag.index import SoundIndex, update_index
+
+    if not os.path.isdir(args.archive):
+        raise FileNotFoundError(f"{args.archive}: there is no such folder.")
+    if os.path.exists(args.model):
+        args.model = os.path.abspath(args.model)
+    update = update_index(
+        args.output,
+        options.load_tagger(args),
+        args.archive,
+        window=args.window,
+        hop=args.hop,
+        model=args.model,
+        progress=sys.stderr.isatty(),
+    )
+    for error in update.errors.values():
+        output.report(f"not read: {error}")
+    index = SoundIndex(args.output)
+    print(
+        f"{args.output}: {update.added} files added, {update.unchanged} "
+        f"unchanged, {update.dropped} dropped, {len(update.errors)} not read; "
+        f"{len(index.rows)} windows"
+    )
+    return 1 if update.errors else 0

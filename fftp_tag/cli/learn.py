@@ -1,0 +1,112 @@
+"""``fftp-tag learn``: learns your own sounds from a few clips of each.
+
+CLIPS is a folder with one folder of clips for each class, or with a table
+clips.csv, as for training; a folder named background holds clips without any of
+the sounds. The encoder of the model stays as it is: a linear classifier of clips
+is learnt on it, in seconds.
+
+Writes another model.onnx for all other commands, and beside it the features of
+the clips, MY.onnx.npz: when you learn more clips, only new ones are computed.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import sys
+from typing import Any, Dict
+
+from fftp_tag.cli import options
+from speechbrain_fftp.dataio.files import check_target
+
+HELP = "learns your own sounds from a few clips of each"
+EXAMPLES = """\
+  fftp-tag learn my_sounds --model mispeech/ced-tiny --output my.onnx
+  fftp-tag learn my_sounds --model mispeech/ced-tiny --output my.onnx \\
+      --background street.wav --max-false-alarms 1
+  fftp-tag clip.wav --model my.onnx --timeline"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of this verb."""
+    parser.add_argument("data_folder", metavar="CLIPS", help="the clips")
+    options.add_model(parser)
+    parser.add_argument(
+        "--output", required=True, metavar="MY.onnx", help="file to write"
+    )
+    parser.add_argument(
+        "--background",
+        metavar="PATH",
+        help="a recording without any of the sounds, or a folder of such: the "
+        "first half of each is learnt from, and false alarms are counted in "
+        "the second half",
+    )
+    parser.add_argument(
+        "--max-false-alarms",
+        type=options.number(float, 0),
+        metavar="N",
+        help="raise thresholds until there are at most N false alarms of a "
+        "class in an hour of background",
+    )
+    parser.add_argument(
+        "--single-label",
+        action="store_true",
+        help="each clip has exactly one class: probabilities sum to 1",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Learns the classes and prints the report."""
+    check_target(args.output)
+    tagger = options.load_tagger(args)
+    report = tagger.learn(
+        args.data_folder,
+        args.output,
+        background=args.background,
+        max_false_alarms=args.max_false_alarms,
+        single_label=args.single_label,
+        progress=sys.stderr.isatty(),
+    )
+    print_report(report)
+    print(f"wrote {args.output}")
+
+
+def print_report(report: Dict[str, Any]) -> None:
+    """Prints what was learnt, and how well."""
+    alarms = report.get("false_alarms_per_hour")
+    header = "clips  threshold"
+    if alarms is not None:
+        header += "  false alarms per hour"
+    print(f"{header}  class")
+    for label, count in report["clips"].items():
+        line = f"{count:5d}  {report['thresholds'][label]:9.3f}"
+        if alarms is not None:
+            line += f"  {alarms[label]:21.1f}"
+        print(f"{line}  {label}")
+    if alarms is not None:
+        minutes = report["background_minutes"]
+        print(f"false alarms are those in {minutes:.1f} minutes of background")
+    if report["clips_of_no_class"]:
+        print(f"{report['clips_of_no_class']:5d} clips of no class")
+    if "scores" in report:
+        print(f"cross-validation in {report['folds']} folds (95 % intervals):")
+        print_scores(report["scores"])
+    if "scores_of_eval" in report:
+        print("clips of the eval split, not learnt from (95 % intervals):")
+        print_scores(report["scores_of_eval"])
+    for pair in report.get("confusions", []):
+        print(
+            f"{pair['count']} of {pair['class']} taken for "
+            f"{pair['taken_for']}, such as {', '.join(pair['clips'])}"
+        )
+    for name, reason in report["not_read"].items():
+        print(f"not read: {name}: {reason}")
+
+
+def print_scores(scores: Dict[str, Dict[str, float]]) -> None:
+    """Prints scores with their intervals."""
+    for name, score in scores.items():
+        print(
+            f"  {name:8}  {score['value']:.3f} "
+            f"[{score['low']:.3f}, {score['high']:.3f}]"
+        )

@@ -1,0 +1,246 @@
+"""``fftp-tag listen``: prints the events in a stream as they begin and end.
+
+The stream is the sound of a microphone, or raw audio from standard input. A line
+is printed when an event begins, without an end, and another one when it is over.
+A model of time steps hears the last seconds again every --hop, and knows of a
+sound within --hop and half a second; others tag windows, and know of it with the
+next window. Ctrl+C ends the recording.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import contextlib
+import json
+import queue
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional
+
+from fftp_tag.cli import options, output
+from speechbrain_fftp.dataio.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fftp_tag.events import Event
+
+HELP = "prints the events in a stream as they begin and end"
+EXAMPLES = """\
+  fftp-tag listen --model results/demo
+  ffmpeg -i URL -f s16le -ac 1 -ar 16000 - | \\
+      fftp-tag listen --raw 16000 --model results/demo"""
+BLOCKS = 10  # per second
+MAX_WAITING = 5 * BLOCKS  # while the model is busy
+FILE_STARTS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM", b"ID3")
+MP3_FRAMES = (b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2")
+MP3_MASK = 0xFFFF0CCF  # bits that the heads of all frames of a file share
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of this verb."""
+    parser.add_argument(
+        "--raw",
+        type=options.number(int, 1000, 768000),
+        metavar="RATE",
+        help="read signed 16-bit little-endian mono samples at this rate in Hz "
+        "from standard input",
+    )
+    parser.add_argument(
+        "--microphone",
+        type=options.number(int, 0),
+        metavar="N",
+        help="number of the microphone, see `python -m sounddevice` (default: "
+        "the system's)",
+    )
+    options.add_rules(parser)
+    options.add_windows(
+        parser,
+        "2; a model of time steps has none",
+        "a quarter of a window; 0.25 for time steps",
+    )
+    parser.add_argument(
+        "--context",
+        type=options.number(float, 0.1),
+        metavar="SECONDS",
+        help="how much a model of time steps hears at a time (default: its "
+        "maximum clip length); less is faster",
+    )
+    options.add_model(parser)
+    parser.add_argument(
+        "--format",
+        choices=("table", "jsonl"),
+        default="table",
+        help="output format (default: table)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints events until the audio ends; returns the exit code."""
+    from fftp_tag.live import stream_events
+    from speechbrain_fftp.dataio.audio import resampled_blocks
+
+    if args.raw and args.microphone is not None:
+        raise InputError("--raw and --microphone cannot be combined")
+    if args.raw and (sys.stdin is None or sys.stdin.isatty()):
+        raise InputError("--raw reads standard input: pipe samples to it")
+    tagger = options.load_tagger(args)
+    with contextlib.ExitStack() as stack:
+        if args.raw:
+            rate, blocks = args.raw, raw_blocks(args.raw)
+        else:
+            microphone = stack.enter_context(open_microphone(args.microphone))
+            rate, blocks = microphone.rate, microphone.blocks()
+        interrupted = threading.Event()
+        blocks = until_interrupted(blocks, interrupted)
+        for event in stream_events(
+            tagger,
+            resampled_blocks(blocks, rate, tagger.sample_rate),
+            window=args.window,
+            hop=args.hop,
+            threshold=args.threshold,
+            merge_gap=args.merge_gap,
+            min_duration=args.min_duration,
+            context=args.context,
+        ):
+            print_event(event, args.format)
+    return 130 if interrupted.is_set() else 0
+
+
+def print_event(event: "Event", output_format: str) -> None:
+    """Prints an event; the end of one that has only begun is open."""
+    if output_format == "jsonl":
+        print(json.dumps(output.rounded(event)), flush=True)
+        return
+    end = "..." if event.end is None else f"{event.end:.2f}"
+    print(
+        f"{event.start:9.2f} {end:>9}  {event.probability:.3f}  {event.label}",
+        flush=True,
+    )
+
+
+def until_interrupted(
+    blocks: Iterable["np.ndarray"], interrupted: threading.Event
+) -> Iterator["np.ndarray"]:
+    """Yields blocks until Ctrl+C, which sets an event; another one is raised."""
+
+    def stop(*_: Any) -> None:
+        """Handles the first Ctrl+C."""
+        signal.signal(signal.SIGINT, before)
+        interrupted.set()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        for block in blocks:
+            yield block
+            if interrupted.is_set():
+                break
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def raw_blocks(rate: int) -> Iterator["np.ndarray"]:
+    """Yields the samples on standard input."""
+    import numpy as np
+
+    from speechbrain_fftp.dataio.audio import MIN_SECONDS
+
+    n_samples = 0
+    while content := sys.stdin.buffer.read(rate // BLOCKS * 2):
+        if n_samples == 0:
+            check_raw(content)
+        if len(content) % 2:
+            output.report("warning: half a sample at the end is dropped")
+            content = content[:-1]
+        n_samples += len(content) // 2
+        yield np.frombuffer(content, "<i2") / np.float32(2**15)
+    if n_samples < MIN_SECONDS * rate:
+        raise InputError(
+            f"standard input is shorter than 25 ms: {n_samples} samples"
+        )
+
+
+def check_raw(content: bytes) -> None:
+    """Raises an InputError if these bytes begin an audio file.
+
+    An MP3 file begins like some samples may: other frames have to follow.
+    """
+    heads = [
+        int.from_bytes(content[n : n + 4], "big") & MP3_MASK
+        for n in range(len(content))
+    ]
+    is_mp3 = content[:2] in MP3_FRAMES and heads.count(heads[0]) > 2
+    if is_mp3 or content.startswith(FILE_STARTS):
+        raise InputError(
+            "standard input is an audio file, and no raw samples: decode it "
+            "with ffmpeg -i FILE -f s16le -ac 1 -ar RATE -, or tag it with "
+            "fftp-tag FILE --timeline"
+        )
+
+
+class Microphone:
+    """Samples that a thread of PortAudio records.
+
+    They wait while the model is busy, for up to 5 s; more are dropped.
+    """
+
+    def __init__(self, rate: int):
+        self.rate = rate  # in Hz
+        self.waiting: queue.Queue = queue.Queue(MAX_WAITING)
+        self.n_dropped = 0
+        self.stream: Any = None  # a sounddevice.InputStream
+
+    def keep(self, block: "np.ndarray", frames: int, *_: Any) -> None:
+        """Receives samples ``[S, 1]``, which are overwritten later."""
+        try:
+            self.waiting.put_nowait(block[:, 0].copy())
+        except queue.Full:
+            self.n_dropped += frames
+
+    def blocks(self) -> Iterator["np.ndarray"]:
+        """Yields blocks of samples until the microphone stops."""
+        n_reported = 0
+        while self.stream.active or not self.waiting.empty():
+            with contextlib.suppress(queue.Empty):
+                yield self.waiting.get(timeout=1)
+            n_new = self.n_dropped - n_reported
+            if n_new:
+                n_reported += n_new
+                output.report(
+                    f"dropped {n_new / self.rate:.1f} s: the model is too "
+                    "slow, raise --hop or lower --context"
+                )
+
+
+@contextlib.contextmanager
+def open_microphone(number: Optional[int]) -> Iterator[Microphone]:
+    """A ``Microphone`` that records until the block ends."""
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:  # no package, or no PortAudio
+        raise InputError(
+            f"{error}: install sounddevice and PortAudio (libportaudio2 on "
+            "Debian) to use a microphone, or pipe samples to --raw"
+        ) from error
+    try:
+        device = sounddevice.query_devices(number, "input")
+        microphone = Microphone(int(device["default_samplerate"]))
+        microphone.stream = sounddevice.InputStream(
+            device=number,
+            dtype="float32",
+            samplerate=microphone.rate,
+            blocksize=microphone.rate // BLOCKS,
+            channels=1,
+            callback=microphone.keep,
+        )
+        microphone.stream.start()
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise OSError(
+            f"no microphone: {error}; `python -m sounddevice` lists the devices"
+        ) from error
+    with contextlib.closing(microphone.stream):
+        yield microphone
+        if not microphone.stream.active:
+            raise OSError("the microphone has stopped")

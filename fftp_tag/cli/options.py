@@ -1,0 +1,138 @@
+"""Options that verbs of ``fftp-tag`` share, and what they mean.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import argparse
+import math
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Tuple
+
+from fftp_tag.cli import output
+
+if TYPE_CHECKING:
+    from fftp_tag.tagger import AudioTagger
+
+
+def number(kind: type, low: float, high: float = math.inf) -> Callable:
+    """An argument type: numbers from ``low`` to ``high``."""
+    name = "whole number" if kind is int else "number"
+    limits = f"from {low:g}" + (f" to {high:g}" if high < math.inf else "")
+
+    def convert(text: str) -> Any:
+        """The value of an argument."""
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a {name} {limits}"
+            )
+        return value
+
+    return convert
+
+
+def add_model(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """Adds --model, --device and --threads."""
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        required=required,
+        help="a model.onnx, the folder of a training, such as results/demo, or "
+        "a published model, such as mispeech/ced-tiny (see fftp-tag import)",
+    )
+    parser.add_argument(
+        "--device",
+        default="cpu",
+        help="cpu, or cuda with onnxruntime-gpu (default: cpu)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=number(int, 1, 1024),
+        metavar="N",
+        help="CPU threads (default: ONNX Runtime's own number)",
+    )
+
+
+def add_windows(parser: argparse.ArgumentParser, window: str, hop: str) -> None:
+    """Adds --window and --hop, with their defaults as text."""
+    parser.add_argument(
+        "--window",
+        type=number(float, 0.001),
+        metavar="SECONDS",
+        help=f"length of a window (default: {window})",
+    )
+    parser.add_argument(
+        "--hop",
+        type=number(float, 0.001),
+        metavar="SECONDS",
+        help=f"time from one window to the next (default: {hop})",
+    )
+
+
+def add_rules(parser: argparse.ArgumentParser) -> None:
+    """Adds --threshold, --merge-gap and --min-duration."""
+    parser.add_argument(
+        "--threshold",
+        type=number(float, 0, 1),
+        metavar="P",
+        help="lowest probability of a tag or event (default: the model's "
+        "learnt thresholds; without, 0.5 for events, none for tags)",
+    )
+    parser.add_argument(
+        "--merge-gap",
+        type=number(float, 0),
+        metavar="SECONDS",
+        help="join events of a class that are less than this apart (default: "
+        "as the model has learnt, or 0)",
+    )
+    parser.add_argument(
+        "--min-duration",
+        type=number(float, 0),
+        metavar="SECONDS",
+        help="then drop events that are shorter than this (default: as the "
+        "model has learnt, or 0)",
+    )
+
+
+def given(args: argparse.Namespace, *names: str) -> Dict[str, Any]:
+    """Those of some options that have a value, by name."""
+    values = {name: getattr(args, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def load_tagger(args: argparse.Namespace) -> "AudioTagger":
+    """Loads --model."""
+    from fftp_tag.tagger import AudioTagger
+
+    return AudioTagger.from_pretrained(args.model, args.device, args.threads)
+
+
+def find_files(names: List[str]) -> Tuple[List[str], List[Tuple[str, str]]]:
+    """Replaces folders by the audio files below them, which are sorted.
+
+    Returns the files; and the folders that cannot be read or have no audio
+    files, each with the reason.
+    """
+    import os
+
+    from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS, find_audio_files
+
+    files: List[str] = []
+    errors = []
+    for name in names:
+        if not os.path.isdir(name):
+            files.append(name)
+            continue
+        found, failed = find_audio_files(name)
+        errors += [
+            (os.fsdecode(error.filename), output.one_line(error))
+            for error in failed
+        ]
+        if not found and not failed:
+            known = ", ".join(AUDIO_EXTENSIONS)
+            errors.append((name, f"{name} has no audio files ({known})"))
+        files += found
+    return files, errors

@@ -1,0 +1,144 @@
+"""Output formats and messages of ``fftp-tag``.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import contextlib
+import csv
+import json
+import logging
+import os
+import sys
+import warnings
+from typing import Dict, Iterator, List, Optional, Sequence
+
+FORMATS = ("table", "json", "jsonl", "csv", "audacity")
+DIGITS = 4  # of numbers in csv and json
+
+
+def rounded(item) -> dict:
+    """The fields of a tag, an event or a place, for csv and json."""
+    return {
+        name: round(value, DIGITS) if isinstance(value, float) else value
+        for name, value in item.to_dict().items()
+    }
+
+
+class Output:
+    """Prints the tags or events of files in one of ``FORMATS``.
+
+    A table shows the ``thresholds`` by label, if the model's are in use.
+    """
+
+    def __init__(
+        self,
+        output_format: str,
+        timeline: bool,
+        thresholds: Optional[Dict[str, float]] = None,
+    ):
+        self.output_format = output_format
+        self.timeline = timeline
+        self.thresholds = thresholds
+        self.results: List[dict] = []  # printed at the end, for json
+        self.table = csv.writer(sys.stdout, lineterminator="\n")
+        if output_format == "csv":
+            times = ["start", "end"] if timeline else []
+            self.table.writerow(["file", *times, "label", "probability"])
+
+    def add(
+        self, file: str, found: Sequence, error: Optional[str] = None
+    ) -> None:
+        """Prints the tags or events of a file, or keeps them for ``close``.
+
+        An error is printed in their place, where the format has room for it.
+        """
+        rows = [rounded(item) for item in found]
+        result: dict = {"file": file}
+        if error is not None:
+            result["error"] = error
+        else:
+            result["events" if self.timeline else "tags"] = rows
+        if self.output_format == "json":
+            self.results.append(result)
+        elif self.output_format == "jsonl":
+            print(json.dumps(result, allow_nan=False))
+        elif error is not None:
+            return
+        elif self.output_format == "csv":
+            self.table.writerows([file, *row.values()] for row in rows)
+        elif self.output_format == "audacity":
+            for event in found:
+                label = " ".join(event.label.split())
+                print(f"{event.start:.6f}\t{event.end:.6f}\t{label}")
+        else:
+            print(file)
+            if not found:
+                print("  no events" if self.timeline else "  no tags")
+            for item in found:
+                print(self.line(item))
+        sys.stdout.flush()
+
+    def line(self, item) -> str:
+        """The line of a tag or an event in a table."""
+        line = f"  {item.probability:.3f}  {item.label}"
+        if self.timeline:
+            line = f"{item.start:9.2f} {item.end:9.2f}{line}"
+        if self.thresholds is not None:
+            line += f"  (threshold {self.thresholds[item.label]:.3f})"
+        return line
+
+    def close(self) -> None:
+        """Prints the results that were kept."""
+        if self.output_format == "json":
+            print(json.dumps(self.results, indent=2, allow_nan=False))
+
+
+def one_line(error: Exception) -> str:
+    """The message of an error as one line of text."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+        if error.filename is not None:
+            text = f"{os.fsdecode(error.filename)}: {text}"
+    return " ".join(text.split())
+
+
+def report(text: str) -> None:
+    """Prints a text on standard error, above progress bars."""
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode():
+        print(f"fftp-tag: {text}", file=sys.stderr)
+
+
+def discard_standard_output() -> None:
+    """Drops what is left to print, so that the flush at exit succeeds."""
+    with contextlib.suppress(OSError):  # it has no descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class Reporter(logging.Handler):
+    """Prints messages of loggers."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints a record."""
+        is_warning = record.levelno >= logging.WARNING
+        report(("warning: " if is_warning else "") + record.getMessage())
+
+
+@contextlib.contextmanager
+def shown_messages() -> Iterator[None]:
+    """Prints messages of this project, and no warnings of other packages."""
+    handler = Reporter()
+    loggers = [logging.getLogger(x) for x in ("fftp_tag", "speechbrain_fftp")]
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)

@@ -1,0 +1,213 @@
+"""What is known of a classifier of clips: cross-validation by groups of clips.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import dataclasses
+from collections import Counter
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+import numpy as np
+
+from fftp_tag.clip_classifier import ClipClassifier, learn_classifier
+from fftp_tag.events import THRESHOLD
+from fftp_tag.scores import column_f1
+from fftp_tag.thresholds import learn_thresholds
+
+FOLDS = 5
+RESAMPLES = 200  # of the bootstrap
+MAX_CONFUSIONS = 5
+MAX_NAMES = 3  # of clips that are named for a confusion
+
+
+@dataclasses.dataclass
+class Examples:
+    """Clips, their features and their classes.
+
+    Arguments
+    ---------
+    names, groups : list of str
+        Paths, and what stays in one fold.
+    pieces : list of numpy.ndarray
+        The features of the pieces of each clip, ``[P, F]``.
+    targets : numpy.ndarray
+        Multi-hot labels ``[clips, C]``.
+    """
+
+    names: List[str]
+    groups: List[str]
+    pieces: List[np.ndarray]
+    targets: np.ndarray
+
+    def part(self, rows: Union[List[int], np.ndarray]) -> "Examples":
+        """Some of the clips, by number."""
+        return Examples(
+            names=[self.names[row] for row in rows],
+            groups=[self.groups[row] for row in rows],
+            pieces=[self.pieces[row] for row in rows],
+            targets=self.targets[rows],
+        )
+
+    def learn(self, single_label: bool) -> ClipClassifier:
+        """Learns a classifier of clips, of the mean over their pieces."""
+        features = np.stack([pieces.mean(0) for pieces in self.pieces])
+        return learn_classifier(features, self.targets, single_label)
+
+
+def cross_validate(
+    labels: List[str], examples: Examples, single_label: bool
+) -> Tuple[np.ndarray, Dict[str, Any]]:
+    """Classifies clips with what was learnt on the other folds of them.
+
+    Returns
+    -------
+    thresholds : numpy.ndarray
+        That of maximum F1 of each class ``[C]``.
+    report : dict
+        The number of ``folds``, ``scores`` (see ``score_clips``) with
+        thresholds that were learnt on the other folds as well, and
+        ``confusions`` (see ``find_confusions``). It is empty, and thresholds
+        are 0.5, if all clips are of one group or each class has one clip.
+    """
+    folds = assign_folds(examples)
+    if folds is None:
+        return np.full(len(labels), THRESHOLD, np.float32), {}
+    parts = [
+        (np.flatnonzero(folds == fold), np.flatnonzero(folds != fold))
+        for fold in range(folds.max() + 1)
+    ]
+    probs = np.zeros(examples.targets.shape, np.float32)
+    for rows, others in parts:
+        classifier = examples.part(others).learn(single_label)
+        probs[rows] = classifier.probabilities(examples.part(rows).pieces)
+    tagged = np.zeros(probs.shape, bool)
+    for rows, others in parts:
+        thresholds = learn_thresholds(examples.targets[others], probs[others])
+        tagged[rows] = probs[rows] >= thresholds
+    report = {
+        "folds": len(parts),
+        "scores": score_clips(examples, probs, tagged),
+        "confusions": find_confusions(labels, examples, probs, tagged),
+    }
+    return learn_thresholds(examples.targets, probs), report
+
+
+def assign_folds(examples: Examples) -> Optional[np.ndarray]:
+    """The fold of each clip, or None if folds are impossible."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    classes = [row.tobytes() for row in examples.targets]
+    most = max(Counter(classes).values())
+    n_folds = min(FOLDS, len(set(examples.groups)), most)
+    if n_folds < 2:
+        return None
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
+    folds = np.zeros(len(classes), int)
+    numbers = np.unique(classes, return_inverse=True)[1]
+    splits = splitter.split(classes, numbers, examples.groups)
+    for fold, (_, rows) in enumerate(splits):
+        folds[rows] = fold
+    return folds
+
+
+def score_clips(
+    examples: Examples, probs: np.ndarray, tagged: np.ndarray
+) -> Dict[str, Dict[str, float]]:
+    """Scores of clips with 95 % intervals, from a bootstrap over groups.
+
+    Arguments
+    ---------
+    examples : Examples
+    probs, tagged : numpy.ndarray
+        Probabilities, and whether they reach the thresholds, ``[clips, C]``.
+
+    Returns
+    -------
+    dict
+        ``mAP``, ``macro_F1`` and, if no clip has several labels, ``accuracy``,
+        each with its ``value`` and ``low`` and ``high`` of its interval.
+    """
+    draw = np.random.default_rng(0)
+    numbers = np.unique(examples.groups, return_inverse=True)[1]
+    members = [np.flatnonzero(numbers == n) for n in range(numbers.max() + 1)]
+    resampled = []
+    for _ in range(RESAMPLES):
+        chosen = draw.integers(len(members), size=len(members))
+        rows = np.concatenate([members[number] for number in chosen])
+        resampled.append(
+            score_arrays(examples.targets[rows], probs[rows], tagged[rows])
+        )
+    scores = {}
+    for name, value in score_arrays(examples.targets, probs, tagged).items():
+        found = [sample[name] for sample in resampled]
+        low, high = np.nanpercentile(found, [2.5, 97.5]).tolist()
+        scores[name] = {"value": value, "low": low, "high": high}
+    return scores
+
+
+def score_arrays(
+    targets: np.ndarray, probs: np.ndarray, tagged: np.ndarray
+) -> Dict[str, float]:
+    """The scores of ``score_clips`` by name; NaN where there is no class."""
+    true = targets > 0.5
+    scored = np.flatnonzero(true.any(0) & ~true.all(0))
+    precision = [average_precision(true[:, c], probs[:, c]) for c in scored]
+    of_classes = column_f1(true, tagged)
+    scores = {"mAP": mean(precision), "macro_F1": mean(of_classes[scored])}
+    if (true.sum(1) <= 1).all():
+        rows = true.any(1)
+        right = probs[rows].argmax(1) == true[rows].argmax(1)
+        scores["accuracy"] = mean(right)
+    return scores
+
+
+def average_precision(is_true: np.ndarray, probs: np.ndarray) -> float:
+    """The precision at the probability of each true clip, on average.
+
+    scikit-learn's is the same, and takes ten times as long.
+    """
+    true = np.sort(probs[is_true])
+    n_true = len(true) - np.searchsorted(true, true)
+    n_found = len(probs) - np.searchsorted(np.sort(probs), true)
+    return float((n_true / n_found).mean())
+
+
+def mean(values: Union[List[float], np.ndarray]) -> float:
+    """The mean of some numbers, NaN of none."""
+    return float(np.mean(values)) if len(values) > 0 else float("nan")
+
+
+def find_confusions(
+    labels: List[str],
+    examples: Examples,
+    probs: np.ndarray,
+    tagged: np.ndarray,
+) -> List[Dict[str, Any]]:
+    """The pairs of classes that are confused most often, with clips to hear.
+
+    A clip is confused if another class is more probable than its own, or, if it
+    has none, if it is tagged.
+    """
+    clips: Dict[Tuple[str, str], List[str]] = {}
+    for row, name in enumerate(examples.names):
+        own = examples.targets[row] > 0.5
+        if own.all():
+            continue
+        other = int(np.where(own, -1, probs[row]).argmax())
+        for c in np.flatnonzero(own):
+            if probs[row, other] > probs[row, c]:
+                clips.setdefault((labels[c], labels[other]), []).append(name)
+        if not own.any() and tagged[row, other]:
+            pair = ("background", labels[other])
+            clips.setdefault(pair, []).append(name)
+    worst = sorted(clips.items(), key=lambda item: -len(item[1]))
+    return [
+        {
+            "class": own,
+            "taken_for": other,
+            "count": len(names),
+            "clips": list(dict.fromkeys(names))[:MAX_NAMES],
+        }
+        for (own, other), names in worst[:MAX_CONFUSIONS]
+    ]

@@ -1,0 +1,89 @@
+"""Writes a model.onnx that differs from another one in its metadata or graph.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Union
+
+from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import atomic_path
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def write_model(
+    source: Union[str, os.PathLike],
+    path: Union[str, os.PathLike],
+    metadata: Dict[str, Any],
+    change: Optional[Callable[["onnx.GraphProto"], None]] = None,
+) -> None:
+    """Copies a model.onnx with other metadata.
+
+    Arguments
+    ---------
+    source : str
+        The model.
+    path : str
+        The file to write, which may be the source.
+    metadata : dict
+        Values to write in JSON, by name; others stay as they are.
+    change : callable, optional
+        Changes the graph in place. Weights in a second file have no values
+        there.
+
+    Raises
+    ------
+    InputError
+        If the package onnx is missing.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise InputError(
+            "Writing a model needs the package onnx: pip install onnx"
+        ) from None
+    source, path = Path(source), Path(path)
+    model = onnx.load(source, load_external_data=False)
+    values = {item.key: item.value for item in model.metadata_props}
+    for name, value in metadata.items():
+        values[name] = json.dumps(value, ensure_ascii=False)
+    onnx.helper.set_model_props(model, values)
+    if change is not None:
+        change(model.graph)
+    if source.resolve() != path.resolve():
+        copy_weights(model.graph, source.parent, path)
+    with atomic_path(path) as temporary_path:
+        Path(temporary_path).write_bytes(model.SerializeToString())
+
+
+def copy_weights(graph: "onnx.GraphProto", folder: Path, path: Path) -> None:
+    """Copies weights in a second file, if there is one, to ``PATH.data``.
+
+    The graph is changed to refer to it. ``folder`` is that of the weights.
+    """
+    references = [
+        entry
+        for tensor in graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "location"
+    ]
+    names = {entry.value for entry in references}
+    if not names:
+        return
+    name = names.pop()
+    if names or Path(name).name != name:
+        raise InputError(
+            f"The weights of the model in {folder} are in other places than a "
+            "file beside it: save them in one file."
+        )
+    copy = path.with_name(f"{path.name}.data")
+    with atomic_path(copy) as temporary_path:
+        shutil.copyfile(folder / name, temporary_path)
+    for entry in references:
+        entry.value = copy.name

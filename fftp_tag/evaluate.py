@@ -1,0 +1,440 @@
+"""Scores a model on labelled clips: prepared ones, or a data folder as it is.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import contextlib
+import dataclasses
+import functools
+import logging
+import os
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Collection,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Union,
+)
+
+import numpy as np
+
+from fftp_tag import windows
+from fftp_tag.event_scores import Truth, event_metrics
+from fftp_tag.events import THRESHOLD, Timeline
+from fftp_tag.model import NO_CLASSES
+from fftp_tag.parallel import in_order
+from fftp_tag.scores import check_scikit_learn, f1_scores, tagging_metrics
+from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.datasets.convert import check_missing, encode_clip
+from speechbrain_fftp.datasets.manifests import read_classes_csv, read_table
+from speechbrain_fftp.datasets.prepare import list_data, split_clips
+from speechbrain_fftp.datasets.prepared import is_complete
+from speechbrain_fftp.datasets.strong_labels import (
+    cut_events,
+    read_strong_labels,
+)
+
+if TYPE_CHECKING:
+    from fftp_tag.tagger import AudioTagger
+
+logger = logging.getLogger(__name__)
+
+# The tables of each split. The Speech Commands recipe writes test.csv
+SPLITS = {"train": ["train"], "valid": ["valid"], "eval": ["eval", "test"]}
+ALL = "all"  # splits
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledClip:
+    """A clip to be scored.
+
+    Arguments
+    ---------
+    id : str
+    labels : list of str
+        Of its classes.
+    open : callable
+        Returns its path, or its content.
+    """
+
+    id: str
+    labels: List[str]
+    open: Callable[[], Union[str, bytes]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """The clips of a split.
+
+    Arguments
+    ---------
+    name : str
+        Which one: train, valid, eval or all.
+    clips : list of LabelledClip
+    classes : dict
+        From what the data call a class, such as a mid, to its label.
+    """
+
+    name: str
+    clips: List[LabelledClip]
+    classes: Dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """What a model finds in clips.
+
+    Arguments
+    ---------
+    labels : list of str
+        The model's C classes.
+    clips : list of LabelledClip
+        Those that could be read.
+    probs : numpy.ndarray
+        Their probabilities ``[clips, C]``.
+    timelines : dict
+        From the ids of some of them to a ``Timeline``.
+    skipped : dict
+        From the ids of the other clips to the reason.
+    """
+
+    labels: List[str]
+    clips: List[LabelledClip]
+    probs: np.ndarray
+    timelines: Dict[str, Timeline]
+    skipped: Dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Probabilities of labelled clips, and the metrics of a model.
+
+    Arguments
+    ---------
+    metrics : dict
+        Those of ``tagging_metrics``; ``micro_F1`` and ``macro_F1`` with the
+        model's thresholds, or with 0.5 if it has none; ``thresholds``, "learnt"
+        or 0.5; and, if every clip has exactly one class, ``accuracy``, for
+        which a class that the model lacks is an error.
+    events : dict
+        The scores of ``event_metrics``, if there are strong labels.
+    ids : list of str
+        Of the clips.
+    targets, probs : numpy.ndarray
+        1 for each class that is present, and probabilities, ``[clips, C]``.
+    labels : list of str
+        The C classes that both the model and the data have.
+    skipped : dict
+        From the id of a clip that is not scored to the reason.
+    split : str
+        What was scored: train, valid, eval or all.
+    """
+
+    metrics: Dict[str, Any]
+    events: Dict[str, float]
+    ids: List[str]
+    targets: np.ndarray
+    probs: np.ndarray
+    labels: List[str]
+    skipped: Dict[str, str]
+    split: str
+
+
+def evaluate(
+    tagger: "AudioTagger",
+    data_folder: Union[str, os.PathLike],
+    split: Optional[str] = None,
+    num_workers: int = 4,
+    progress: bool = False,
+    strong_labels: Optional[str] = None,
+    **options,
+) -> Evaluation:
+    """Scores a model on the clips of a split.
+
+    Arguments
+    ---------
+    tagger : AudioTagger
+    data_folder : str
+        A folder that a recipe has prepared; or a data folder of the AudioSet
+        recipe, of which the clips are read as the recipe would prepare them.
+    split : str, optional
+        train, valid, eval or all; by default eval, or all of custom data
+        without splits of their own.
+    num_workers : int
+        Number of clips that are read at the same time.
+    progress : bool
+        Whether to show a progress bar.
+    strong_labels : str, optional
+        Table of events to score as well, as AudioSet's strong labels or
+        DCASE's. Clips that it does not list have no scores of events.
+    **options
+        Of data that are not prepared, see ``list_clips``.
+
+    Raises
+    ------
+    InputError
+        If there is no such split, no class in common, or nothing to score.
+    """
+    check_scikit_learn()
+    listed = list_clips(data_folder, split, tagger.sample_rate, **options)
+    labels = common_labels(tagger, listed.classes, data_folder)
+    truth: Truth = {}
+    if strong_labels is not None:
+        truth = read_truth(strong_labels, listed, labels)
+    found = analyze_clips(tagger, listed, truth, num_workers, progress)
+    rules = tagger.model.rules
+    columns = [tagger.labels.index(label) for label in labels]
+    targets = multi_hot(found.clips, labels)
+    probs = found.probs[:, columns]
+    metrics = {
+        **tagging_metrics(targets, probs),
+        **f1_scores(targets, probs, rules.threshold[columns]),
+        "thresholds": "learnt" if rules.is_learnt else THRESHOLD,
+    }
+    if all(len(clip.labels) == 1 for clip in found.clips):
+        best = [tagger.labels[c] for c in found.probs.argmax(1)]
+        right = [clip.labels == [x] for clip, x in zip(found.clips, best)]
+        metrics["accuracy"] = float(np.mean(right))
+    events = {}
+    if strong_labels is not None:
+        truth = cut_truth(truth, found.timelines, strong_labels)
+        events = event_metrics(found.timelines, truth, labels)
+    return Evaluation(
+        metrics=metrics,
+        events=events,
+        ids=[clip.id for clip in found.clips],
+        targets=targets,
+        probs=probs,
+        labels=labels,
+        skipped=found.skipped,
+        split=listed.name,
+    )
+
+
+def list_clips(
+    data_folder: Union[str, os.PathLike],
+    split: Optional[str],
+    sample_rate: int,
+    allow_missing: float = 0.2,
+    unbalanced: bool = False,
+    test_fold: Optional[str] = None,
+) -> Split:
+    """Lists the clips of a split, see ``evaluate``.
+
+    Arguments
+    ---------
+    data_folder, split : str
+    sample_rate : int
+        That of the model; clips of data that are not prepared are converted.
+    allow_missing : float
+        Fraction of the clips that may have no audio file.
+    unbalanced : bool
+        Whether AudioSet's unbalanced list is part of the train split.
+    test_fold : str, optional
+        The eval split, of data with folds.
+    """
+    if split not in (None, *SPLITS, ALL):
+        raise InputError(
+            f"split={split!r} is not one of {', '.join(SPLITS)}, {ALL}."
+        )
+    if is_complete(data_folder):
+        if unbalanced or test_fold is not None:
+            raise InputError(
+                f"{data_folder} is prepared already: unbalanced and test_fold "
+                "are options of its preparation."
+            )
+        return list_prepared(data_folder, split or "eval")
+    listing = list_data(data_folder, unbalanced=unbalanced)
+    if split is None:
+        has_splits = any(clip.split or clip.fold for clip in listing.clips)
+        split = "eval" if has_splits else ALL
+    clips = listing.clips
+    if split != ALL or test_fold is not None:
+        clips, _ = split_clips(listing, test_fold=test_fold)
+    if split != ALL:
+        clips = [clip for clip in clips if clip.split == split]
+    check_missing(clips, allow_missing)
+
+    def encode(clip):
+        """The content of a file with the clip."""
+        content, _ = encode_clip(clip, sample_rate)
+        return content
+
+    labelled = [
+        LabelledClip(
+            id=clip.id,
+            labels=[listing.classes[label] for label in clip.labels],
+            open=functools.partial(encode, clip),
+        )
+        for clip in clips
+    ]
+    return Split(split, labelled, listing.classes)
+
+
+def list_prepared(folder: Union[str, os.PathLike], split: str) -> Split:
+    """Lists the clips of a split of a prepared folder."""
+    names = sum(SPLITS.values(), []) if split == ALL else SPLITS[split]
+    paths = [Path(folder, f"{name}.csv") for name in names]
+    paths = [path for path in paths if path.is_file()]
+    if not paths:
+        raise InputError(
+            f"{folder} has no {' or '.join(names)}.csv: choose another split, "
+            "or the data folder that it was prepared from."
+        )
+    clips = []
+    for path in paths:
+        for _, row in read_table(path, ("ID", "wav")):
+            wav = row["wav"].replace("$data_root", str(folder))
+            labels = row.get("labels") or row.get("label") or ""
+            clips.append(
+                LabelledClip(
+                    id=row["ID"],
+                    labels=[label for label in labels.split(";") if label],
+                    open=functools.partial(str, wav),
+                )
+            )
+    return Split(split, clips, read_classes_csv(folder))
+
+
+def common_labels(
+    tagger: "AudioTagger",
+    classes: Dict[str, str],
+    data_folder: Union[str, os.PathLike],
+) -> List[str]:
+    """The model's labels that the data have as well; logs which it lacks."""
+    if not tagger.labels:
+        raise InputError(NO_CLASSES.format(tagger.model.path))
+    names = list(classes.values())
+    labels = [label for label in tagger.labels if label in names]
+    if not labels:
+        raise InputError(
+            f"The model and {data_folder} have no class in common: the model "
+            f"knows {', '.join(tagger.labels[:3])}, ..., the data have "
+            f"{', '.join(names[:3])}, ..."
+        )
+    lacking = sorted(set(names) - set(labels))
+    if lacking:
+        logger.warning(
+            "The model lacks %d of the %d classes of %s, which are not scored, "
+            "such as %s",
+            len(lacking),
+            len(names),
+            data_folder,
+            ", ".join(lacking[:5]),
+        )
+    return labels
+
+
+def read_truth(strong_labels: str, split: Split, labels: List[str]) -> Truth:
+    """The true events of these labels in the clips that a table lists."""
+    known = {x: label for x, label in split.classes.items() if label in labels}
+    ids = {clip.id for clip in split.clips}
+    listed = read_strong_labels(strong_labels, ids, known, split.name)
+    if len(listed) < len(ids):
+        logger.info(
+            "%s lists %d of the %d clips of the %s split: the others have no "
+            "scores of events.",
+            strong_labels,
+            len(listed),
+            len(ids),
+            split.name,
+        )
+    return {
+        clip: [event for event in events if event[2] in labels]
+        for clip, events in listed.items()
+    }
+
+
+def cut_truth(
+    truth: Truth, timelines: Dict[str, Timeline], strong_labels: str
+) -> Truth:
+    """The true events of the clips that have a timeline, within their clip."""
+    durations = {clip: found.duration for clip, found in timelines.items()}
+    return cut_events(truth, durations, strong_labels)
+
+
+def analyze_clips(
+    tagger: "AudioTagger",
+    split: Split,
+    timeline_ids: Collection[str],
+    num_workers: int = 4,
+    progress: bool = False,
+) -> Analysis:
+    """Runs a model on clips; ``timeline_ids`` are those with a timeline.
+
+    Clips that cannot be read are skipped, counted and logged; an InputError
+    says that none can.
+    """
+    from tqdm import tqdm
+
+    def analyze(clip):
+        """The probabilities of a clip, and its timeline if it has one."""
+        if clip.id not in timeline_ids:
+            return tagger.clip_probabilities(clip.open()), None
+        timeline = tagger.analyze(clip.open())
+        return timeline.clip_probs, timeline
+
+    clips, probs, timelines, skipped = [], [], {}, {}
+    with silent_clips_counted():
+        for clip, result, error in tqdm(
+            in_order(analyze, split.clips, num_workers),
+            total=len(split.clips),
+            unit="clip",
+            disable=not progress,
+        ):
+            if result is None:
+                skipped[clip.id] = error
+                continue
+            clip_probs, timeline = result
+            clips.append(clip)
+            probs.append(clip_probs)
+            if timeline is not None:
+                timelines[clip.id] = timeline
+    if not clips:
+        reason = next(iter(skipped.values()), "it has none")
+        raise InputError(
+            f"No clip of the split {split.name} can be read: {reason}"
+        )
+    if skipped:
+        clip, reason = next(iter(skipped.items()))
+        logger.warning(
+            "%d of %d clips are skipped, such as %s: %s",
+            len(skipped),
+            len(split.clips),
+            clip,
+            reason,
+        )
+    return Analysis(tagger.labels, clips, np.stack(probs), timelines, skipped)
+
+
+@contextlib.contextmanager
+def silent_clips_counted() -> Iterator[None]:
+    """In a block, silent clips are counted and logged in one line at its end."""
+    silent = []
+
+    def is_other(record: logging.LogRecord) -> bool:
+        """Whether a warning is another one."""
+        is_silent = record.getMessage().endswith("is silent")
+        if is_silent:
+            silent.append(record)
+        return not is_silent
+
+    windows.logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        windows.logger.removeFilter(is_other)
+        if silent:
+            logger.warning("silent clips: %d", len(silent))
+
+
+def multi_hot(clips: List[LabelledClip], labels: List[str]) -> np.ndarray:
+    """Targets ``[clips, C]``: 1 for each of the labels that a clip has."""
+    targets = [[label in clip.labels for label in labels] for clip in clips]
+    return np.array(targets, np.float32)

@@ -1,0 +1,298 @@
+"""Scores of events against strong labels: F1, errors of onsets, and PSDS.
+
+True and found events of a class in a clip are matched one to one.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import logging
+import warnings
+from collections import defaultdict
+from typing import Callable, Dict, Iterable, List, NamedTuple, Tuple
+
+import numpy as np
+
+from fftp_tag.events import Timeline
+from speechbrain_fftp.dataio.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+Truth = Dict[str, List[Tuple[float, float, str]]]  # start, end, label by clip
+
+OVERLAP = 0.5  # least intersection over union of events that match
+COLLAR = 0.2  # seconds that an onset may be off
+NEAR = 1.0  # seconds that an onset is off at most to have an error
+DIGITS = 4  # of seconds, against rounding errors at the collar
+SEGMENT = 1.0  # seconds
+THRESHOLDS = np.linspace(0.02, 0.98, 49)  # operating points of PSDS
+COLUMNS = ("filename", "onset", "offset", "event_label")
+
+
+class ClipEvents(NamedTuple):
+    """Starts and ends of the events of a class in a clip, in seconds."""
+
+    true: np.ndarray  # [N, 2]
+    found: np.ndarray  # [M, 2]
+    duration: float  # of the clip
+
+
+class Counts(NamedTuple):
+    """Numbers of events, or of segments."""
+
+    right: int
+    true: int
+    found: int
+
+    @property
+    def f1(self) -> float:
+        """Their F1."""
+        return 2 * self.right / max(self.true + self.found, 1)
+
+
+def event_metrics(
+    timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
+) -> Dict[str, float]:
+    """Scores the events that the rules of the timelines find.
+
+    Arguments
+    ---------
+    timelines : dict
+        That of each clip, by id.
+    truth : dict
+        Start, end and label of the true events of these clips.
+    labels : list of str
+        The classes that are scored.
+
+    Returns
+    -------
+    dict of float
+        ``overlap_F1``, ``overlap_precision``, ``overlap_recall``: of all events
+        together, which match if their intersection is half of their union.
+        ``event_F1``: events match if they begin and end within 200 ms, the end
+        within 20 % of a long one; the mean over the classes that occur.
+        ``segment_F1``: of segments of 1 s; the mean over these classes.
+        ``onset_error``: the median in seconds over onsets within 1 s of a true
+        one, NaN without any.
+        ``PSDS1``, ``PSDS2`` (https://arxiv.org/abs/1910.08440): in DCASE's
+        scenarios, if psds_eval is installed and several classes occur.
+
+    Raises
+    ------
+    InputError
+        If there is no true event.
+    """
+    of_class = pair_events(timelines, truth, labels)
+    occur = [
+        label
+        for label, clips in of_class.items()
+        if any(len(clip.true) for clip in clips)
+    ]
+    if not occur:
+        raise InputError(
+            "No clip that is scored has an event of these classes."
+        )
+    errors = [
+        error
+        for label in occur
+        for clip in of_class[label]
+        for error in onset_errors(clip)
+    ]
+    scores = {
+        **overlap_scores(of_class),
+        "event_F1": float(
+            np.mean([count_events(of_class[x], is_on_time).f1 for x in occur])
+        ),
+        "segment_F1": float(
+            np.mean([count_segments(of_class[x]).f1 for x in occur])
+        ),
+        "onset_error": float(np.median(errors)) if errors else float("nan"),
+    }
+    if len(occur) > 1:  # psds_eval would return 0
+        try:
+            scores.update(psds(timelines, truth, occur))
+        except ImportError as error:
+            logger.warning(
+                'PSDS needs %s: pip install "speechbrain_fftp[events]"',
+                error.name,
+            )
+    return scores
+
+
+def pair_events(
+    timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
+) -> Dict[str, List[ClipEvents]]:
+    """The events of each class, by label, in the clips that have some."""
+    paired: Dict[str, List[ClipEvents]] = {label: [] for label in labels}
+    nothing = np.zeros((0, 2))
+    for clip, timeline in timelines.items():
+        true = by_label(truth[clip])
+        found = found_events(timeline)
+        for label in paired.keys() & (true.keys() | found.keys()):
+            events = ClipEvents(
+                true=true.get(label, nothing),
+                found=found.get(label, nothing),
+                duration=timeline.duration,
+            )
+            paired[label].append(events)
+    return paired
+
+
+def found_events(timeline: Timeline) -> Dict[str, np.ndarray]:
+    """Starts and ends ``[N, 2]`` of the events of each class that is found."""
+    events = timeline.events()
+    return by_label((event.start, event.end, event.label) for event in events)
+
+
+def by_label(events: Iterable[tuple]) -> Dict[str, np.ndarray]:
+    """Starts and ends ``[N, 2]`` of events (start, end, label), by label."""
+    found: Dict[str, list] = defaultdict(list)
+    for start, end, label in events:
+        found[label].append((start, end))
+    return {label: np.array(times) for label, times in found.items()}
+
+
+def overlap_scores(
+    of_class: Dict[str, List[ClipEvents]],
+) -> Dict[str, float]:
+    """``overlap_F1``, ``overlap_precision`` and ``overlap_recall``."""
+    total = count_events(sum(of_class.values(), []), overlap_by_half)
+    return {
+        "overlap_F1": total.f1,
+        "overlap_precision": total.right / max(total.found, 1),
+        "overlap_recall": total.right / max(total.true, 1),
+    }
+
+
+def count_events(
+    clips: List[ClipEvents], can_match: Callable[[ClipEvents], np.ndarray]
+) -> Counts:
+    """Counts the events of clips, of which some can match, ``[N, M]``."""
+    return Counts(
+        right=sum(
+            len(match(can_match(clip)))
+            for clip in clips
+            if len(clip.true) and len(clip.found)
+        ),
+        true=sum(len(clip.true) for clip in clips),
+        found=sum(len(clip.found) for clip in clips),
+    )
+
+
+def count_segments(clips: List[ClipEvents]) -> Counts:
+    """Counts segments with an event."""
+    true = [segments(clip.true, clip.duration) for clip in clips]
+    found = [segments(clip.found, clip.duration) for clip in clips]
+    is_true, is_found = np.concatenate(true), np.concatenate(found)
+    return Counts(
+        right=int((is_true & is_found).sum()),
+        true=int(is_true.sum()),
+        found=int(is_found.sum()),
+    )
+
+
+def match(weights: np.ndarray) -> List[Tuple[int, int]]:
+    """Matches rows and columns one to one with the largest sum of weights.
+
+    Returns row and column of those whose weight is not 0.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    pairs = zip(*linear_sum_assignment(weights, maximize=True))
+    return [pair for pair in pairs if weights[pair]]
+
+
+def overlap_by_half(clip: ClipEvents) -> np.ndarray:
+    """Whether true and found events overlap by half, ``[N, M]``."""
+    starts = np.maximum(clip.true[:, None, 0], clip.found[:, 0])
+    ends = np.minimum(clip.true[:, None, 1], clip.found[:, 1])
+    intersection = np.maximum(ends - starts, 0.0)
+    true = clip.true[:, 1] - clip.true[:, 0]
+    found = clip.found[:, 1] - clip.found[:, 0]
+    union = true[:, None] + found - intersection
+    return intersection >= OVERLAP * union
+
+
+def distances(clip: ClipEvents) -> np.ndarray:
+    """Between starts and ends of true and found events, ``[N, M, 2]``."""
+    return np.abs(clip.true[:, None] - clip.found).round(DIGITS)
+
+
+def is_on_time(clip: ClipEvents) -> np.ndarray:
+    """Whether each found event begins and ends as each true one, ``[N, M]``."""
+    onset, offset = np.moveaxis(distances(clip), 2, 0)
+    collar = np.maximum(COLLAR, 0.2 * np.diff(clip.true)).round(DIGITS)
+    return (onset <= COLLAR) & (offset <= collar)
+
+
+def onset_errors(clip: ClipEvents) -> List[float]:
+    """Distances of true and found onsets that are near, in seconds."""
+    onsets = distances(clip)[:, :, 0]
+    nearness = np.maximum(NEAR - onsets, 0.0)
+    return [float(onsets[pair]) for pair in match(nearness)]
+
+
+def segments(events: np.ndarray, duration: float) -> np.ndarray:
+    """Whether each segment of a clip overlaps one of the events ``[N, 2]``."""
+    starts = np.arange(0.0, duration, SEGMENT)[:, None]
+    is_inside = (starts < events[:, 1]) & (events[:, 0] < starts + SEGMENT)
+    return np.any(is_inside, 1)
+
+
+def psds(
+    timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
+) -> Dict[str, float]:
+    """PSDS in DCASE's scenarios: exact times, and no confusion of classes."""
+    import pandas
+    from psds_eval import PSDSEval
+
+    rows = [
+        (clip, start, end, label)
+        for clip in timelines
+        for label, times in by_label(truth[clip]).items()
+        for start, end in join_overlapping(times)
+        if label in labels
+    ]
+    truth_table = pandas.DataFrame(rows, columns=COLUMNS)
+    lengths = [(clip, found.duration) for clip, found in timelines.items()]
+    lengths = pandas.DataFrame(lengths, columns=["filename", "duration"])
+    scenarios = {
+        "PSDS1": PSDSEval(0.7, 0.7, 0.3),
+        "PSDS2": PSDSEval(0.1, 0.1, 0.3),
+    }
+    costs_of_confusion = {"PSDS1": 0.0, "PSDS2": 0.5}
+    points = [
+        pandas.DataFrame(
+            [
+                (clip, event.start, event.end, event.label)
+                for clip, timeline in timelines.items()
+                for event in timeline.events(threshold)
+                if event.label in labels
+            ],
+            columns=COLUMNS,
+        )
+        for threshold in THRESHOLDS
+    ]
+    scores = {}
+    with warnings.catch_warnings():  # of psds_eval and what it calls
+        warnings.simplefilter("ignore")
+        for name, scenario in scenarios.items():
+            scenario.set_ground_truth(truth_table, lengths)
+            for table in points:
+                scenario.add_operating_point(table)
+            result = scenario.psds(
+                max_efpr=100, alpha_ct=costs_of_confusion[name], alpha_st=1.0
+            )
+            scores[name] = float(result.value)
+    return scores
+
+
+def join_overlapping(events: np.ndarray) -> List[Tuple[float, float]]:
+    """Events ``[N, 2]`` of which those that overlap are one."""
+    joined: List[Tuple[float, float]] = []
+    for start, end in sorted(events.tolist()):
+        if joined and start < joined[-1][1]:
+            start, last = joined.pop()
+            end = max(end, last)
+        joined.append((start, end))
+    return joined

@@ -1,0 +1,360 @@
+"""Runs a model.onnx: from waveforms to probabilities, embeddings, time steps.
+
+The file is described by its metadata, see ``Model``. It is data: what is wrong
+with it is an InputError.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import os
+import re
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
+
+import numpy as np
+
+from fftp_tag.events import THRESHOLD, Rules
+from speechbrain_fftp.dataio.audio import MAX_RATE, MIN_RATE
+from speechbrain_fftp.dataio.errors import InputError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+MAX_SECONDS = 3600  # of the longest clip
+MAX_CLASSES = 100000
+FLOATS = "tensor(float)"
+# What a file says of its model, each in JSON
+METADATA = (
+    *("labels", "sample_rate", "max_samples", "min_samples", "frame_samples"),
+    *("single_label", "thresholds", "merge_gap", "min_duration", "steps"),
+)
+NO_CLASSES = (
+    "{} has no classes and gives embeddings only: learn your own classes on it, "
+    "with fftp-tag learn."
+)
+
+
+class Model:
+    """A model in a file that training or ``fftp-tag import`` has written.
+
+    Arguments
+    ---------
+    path : str
+        The file.
+    device : str
+        "cpu", or "cuda" or "cuda:1", which need onnxruntime-gpu.
+    threads : int, optional
+        Number of CPU threads of a call; by default ONNX Runtime's own.
+
+    Attributes
+    ----------
+    labels : list of str
+        Names of the C classes; none of an encoder without classes.
+    sample_rate : int
+        In Hz.
+    max_samples, min_samples : int
+        Of the longest clip, and of a patch.
+    frame_samples : int
+        From the start of one frame of the features to that of the next.
+    single_label : bool
+        Whether the probabilities of a clip sum to 1.
+    rules : Rules
+        The learnt thresholds and rules of events, or 0.5 and none.
+    has_steps : bool
+        Whether the model classifies time steps, every ``step_samples``.
+    metadata : dict
+        What the file says of the model.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    InputError
+        If it is damaged or no such model, or an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        path: Union[str, os.PathLike],
+        device: str = "cpu",
+        threads: Optional[int] = None,
+    ):
+        self.path = os.fspath(path)
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f"{path}: there is no such file.")
+        self.session = start_session(self.path, device, threads)
+        self.run_options = only_what_is_asked()
+        try:
+            texts = self.session.get_modelmeta().custom_metadata_map
+            self.metadata = {name: json.loads(texts[name]) for name in METADATA}
+            check_metadata(self.metadata)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise InputError(
+                f"{path} is not a model of this package: its metadata lack or "
+                f"have a wrong value ({error}). Train or import it again."
+            ) from error
+        self.labels: List[str] = self.metadata["labels"]
+        self.sample_rate: int = self.metadata["sample_rate"]
+        self.max_samples: int = self.metadata["max_samples"]
+        self.min_samples: int = self.metadata["min_samples"]
+        self.frame_samples: int = self.metadata["frame_samples"]
+        self.single_label: bool = self.metadata["single_label"]
+        self.rules = read_rules(self.metadata)
+        steps = self.metadata["steps"]
+        self.has_steps = steps is not None
+        if steps is not None:
+            self.first_seconds: float = steps["first_seconds"]
+            self.step_samples: int = steps["step_samples"]
+        self.check_outputs()
+
+    def check_outputs(self) -> None:
+        """Raises an InputError if the outputs do not fit the metadata."""
+        try:
+            inputs = {x.name: x.type for x in self.session.get_inputs()}
+            sizes = {
+                x.name: x.shape[-1:]
+                for x in self.session.get_outputs()
+                if x.type == FLOATS
+            }
+        except UnicodeDecodeError:  # in a name
+            inputs, sizes = {}, {}
+        is_right = inputs == {"wavs": FLOATS, "wav_lens": FLOATS}
+        is_right = is_right and "embeddings" in sizes
+        for name, is_there in (
+            ("probabilities", bool(self.labels)),
+            ("frame_probabilities", self.has_steps),
+        ):
+            if is_there and sizes.get(name) != [len(self.labels)]:
+                is_right = False
+        if not is_right:
+            raise InputError(
+                f"{self.path} has other inputs or outputs than its metadata "
+                "say: train or import the model again."
+            )
+
+    def run(self, outputs: Sequence[str], wavs: np.ndarray) -> List[np.ndarray]:
+        """Outputs by name for waveforms ``[B, S]`` of equal length.
+
+        Raises
+        ------
+        InputError
+            If the model fails, or returns what is not finite, or not what its
+            metadata say.
+        """
+        inputs = {
+            "wavs": np.asarray(wavs, np.float32),
+            "wav_lens": np.ones(len(wavs), np.float32),
+        }
+        try:
+            found = self.session.run(outputs, inputs, self.run_options)
+        except runtime_errors() as error:
+            raise InputError(
+                f"{self.path} cannot run: {first_line(error)}"
+            ) from error
+        if not all(np.isfinite(array).all() for array in found):
+            raise InputError(
+                f"{self.path} returns NaN: its weights are damaged, train or "
+                "import it again."
+            )
+        self.check_shapes(outputs, found, *wavs.shape)
+        return found
+
+    def check_shapes(
+        self,
+        outputs: Sequence[str],
+        found: Sequence[np.ndarray],
+        n_clips: int,
+        n_samples: int,
+    ) -> None:
+        """Raises an InputError unless there is a value for each class and step.
+
+        The shapes that a file declares need not be those that it returns.
+        """
+        expected: Dict[str, tuple] = {
+            "probabilities": (n_clips, len(self.labels))
+        }
+        if self.has_steps:
+            n_steps = len(self.step_times(n_samples))
+            expected["frame_probabilities"] = n_clips, n_steps, len(self.labels)
+        for name, array in zip(outputs, found):
+            if array.shape != expected.get(name, array.shape):
+                raise InputError(
+                    f"{self.path} returns {name} of the shape {array.shape} "
+                    f"instead of {expected[name]}: train or import the model "
+                    "again."
+                )
+
+    def probabilities(self, wavs: np.ndarray) -> np.ndarray:
+        """Probabilities of the clips, ``[B, C]``."""
+        if not self.labels:
+            raise InputError(NO_CLASSES.format(self.path))
+        return self.run(["probabilities"], wavs)[0]
+
+    def step_probabilities(
+        self, wavs: np.ndarray
+    ) -> Tuple[np.ndarray, np.ndarray]:
+        """Those of the clips, ``[B, C]``, and of time steps, ``[B, N, C]``."""
+        clips, steps = self.run(["probabilities", "frame_probabilities"], wavs)
+        return clips, steps
+
+    def embeddings(self, wavs: np.ndarray) -> np.ndarray:
+        """Embeddings of the clips, ``[B, D]``."""
+        return self.run(["embeddings"], wavs)[0]
+
+    def step_times(self, n_samples: int) -> np.ndarray:
+        """The centre of each time step of a clip in seconds, ``[N]``."""
+        count = max(n_samples - self.min_samples, 0) // self.step_samples + 1
+        step = self.step_samples / self.sample_rate
+        return self.first_seconds + step * np.arange(count)
+
+
+def start_session(
+    path: str, device: str, threads: Optional[int]
+) -> "onnxruntime.InferenceSession":
+    """Loads a file into ONNX Runtime."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise InputError(
+            f"{path} needs ONNX Runtime: pip install onnxruntime"
+        ) from None
+    if threads is not None and threads < 1:
+        raise InputError(f"threads={threads} must be positive.")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors are raised, and need no log
+    options.intra_op_num_threads = threads or 0
+    # More takes longer than it saves: 150 of 230 ms for an AST of 12 layers
+    options.graph_optimization_level = (
+        onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    )
+    # Threads that wait for work would keep other processes from theirs
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers: list = ["CPUExecutionProvider"]
+    if device != "cpu":
+        match = re.fullmatch(r"cuda(?::(\d+))?", device)
+        if match is None:
+            raise InputError(f"device={device!r} is not cpu, cuda or cuda:N.")
+        name = "CUDAExecutionProvider"
+        if name not in onnxruntime.get_available_providers():
+            raise InputError(
+                f"{device} needs ONNX Runtime for CUDA: pip install "
+                "onnxruntime-gpu in place of onnxruntime"
+            )
+        providers.insert(0, (name, {"device_id": match[1] or "0"}))
+    try:
+        session = onnxruntime.InferenceSession(
+            path, options, providers=providers
+        )
+    except runtime_errors() as error:
+        raise InputError(
+            f"{path} is damaged or no model.onnx, copy or train it again: "
+            f"{first_line(error)}"
+        ) from error
+    if len(session.get_providers()) < len(providers):
+        raise InputError(
+            f"{device} cannot be used: see that its driver and the CUDA "
+            "libraries that onnxruntime-gpu needs are installed"
+        )
+    return session
+
+
+def only_what_is_asked() -> "onnxruntime.RunOptions":
+    """Options of a run that computes no other outputs."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.only_execute_path_to_fetches = True
+    return options
+
+
+def runtime_errors() -> tuple:
+    """The errors of ONNX Runtime."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+    return (
+        errors.EPFail,
+        errors.Fail,
+        errors.InvalidArgument,
+        errors.InvalidGraph,
+        errors.InvalidProtobuf,
+        errors.NoSuchFile,
+        errors.NotImplemented,
+        errors.RuntimeException,
+    )
+
+
+def first_line(error: Exception) -> str:
+    """The beginning of a message, which may quote names in the file."""
+    line = str(error).strip().splitlines()[0][:300]
+    return "".join(filter(str.isprintable, line))
+
+
+def check_metadata(metadata: Dict) -> None:
+    """Raises a KeyError, TypeError or ValueError for what cannot be."""
+    labels = metadata["labels"]
+    if not isinstance(labels, list) or len(labels) > MAX_CLASSES:
+        raise ValueError("labels")
+    for label in labels:
+        if not isinstance(label, str) or not label.strip():
+            raise ValueError("labels")
+        if not label.isprintable():
+            raise ValueError(f"labels: {label[:80]!r}")
+    if len(set(labels)) < len(labels):
+        raise ValueError("labels, of which some are equal")
+    if not isinstance(metadata["single_label"], bool):
+        raise ValueError("single_label")
+    rate, longest = metadata["sample_rate"], metadata["max_samples"]
+    check_number("sample_rate", rate, MIN_RATE, MAX_RATE, whole=True)
+    check_number("max_samples", longest, 1, MAX_SECONDS * rate, whole=True)
+    for name in ("min_samples", "frame_samples"):
+        check_number(name, metadata[name], 1, longest, whole=True)
+    steps = metadata["steps"]
+    if steps is not None:
+        check_number("first_seconds", steps["first_seconds"], 0, MAX_SECONDS)
+        check_number(
+            "step_samples", steps["step_samples"], 1, longest, whole=True
+        )
+    for name in ("thresholds", "merge_gap", "min_duration"):
+        values = metadata[name]
+        if values is None:
+            continue
+        if not isinstance(values, list) or len(values) != len(labels):
+            raise ValueError(name)
+        for value in values:
+            high = 1 if name == "thresholds" else MAX_SECONDS
+            check_number(name, value, 0, high)
+
+
+def check_number(
+    name: str, value: Any, low: float, high: float, whole: bool = False
+) -> None:
+    """Raises a ValueError unless a value is a number in a range."""
+    kinds = (int,) if whole else (int, float)
+    if type(value) not in kinds or not low <= value <= high:
+        raise ValueError(name)
+
+
+def read_rules(metadata: Dict) -> Rules:
+    """The rules of events in the metadata."""
+    n_classes = len(metadata["labels"])
+    thresholds = metadata["thresholds"]
+    threshold = np.full(n_classes, THRESHOLD, np.float32)
+    if thresholds is not None:
+        threshold = np.array(thresholds, np.float32)
+    seconds = {}
+    for name in ("merge_gap", "min_duration"):
+        values = metadata[name]
+        seconds[name] = np.zeros(n_classes)
+        if values is not None:
+            seconds[name] = np.array(values, np.float64)
+    return Rules(threshold, is_learnt=thresholds is not None, **seconds)

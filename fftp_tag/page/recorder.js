@@ -1,0 +1,22 @@
+// Passes the samples of the microphone on, in blocks of about 1/10 s.
+
+const SIZE = 4096;
+
+class Recorder extends AudioWorkletProcessor {
+  block = new Float32Array(SIZE);
+  filled = 0;
+
+  process([[samples]]) {
+    if (samples) {
+      this.block.set(samples, this.filled);
+      this.filled += samples.length;
+      if (this.filled === SIZE) {
+        this.port.postMessage(this.block);
+        this.filled = 0;
+      }
+    }
+    return true;
+  }
+}
+
+registerProcessor("recorder", Recorder);

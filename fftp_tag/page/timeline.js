@@ -1,0 +1,104 @@
+// The timeline of a clip: AudioTagger.analyze in JavaScript.
+
+import { highest } from "./events.js";
+
+const OVERLAP = 0.1; // of consecutive pieces, of the maximum clip length
+const WINDOW_SECONDS = 2;
+
+// The tags and the timeline of samples of any length, of a model described by
+// `about`, which `run` applies to samples. `report` is called with the share
+// that is done; an error that it throws ends the work.
+export async function analyze(samples, about, run, report) {
+  const { labels, sample_rate, steps } = about;
+  const nSamples = samples.length;
+  const pieces = steps
+    ? framePieces(nSamples, about)
+    : cut(nSamples, about.max_samples, about.max_samples);
+  const windows = steps ? [] : timelineWindows(nSamples, about);
+  const parts = [...pieces, ...windows];
+  const total = parts.reduce((sum, { start, end }) => sum + end - start, 0);
+  let done = 0;
+  for (const part of parts) {
+    part.found = await run(samples.slice(part.start, part.end));
+    done += part.end - part.start;
+    report(done / total);
+  }
+  const clips = (rows) => stack(rows.map(({ found }) => found.clip));
+  const probs = steps ? joinPieces(pieces, labels.length) : clips(windows);
+  return {
+    labels,
+    times: steps
+      ? stepTimes(probs.length / labels.length, about)
+      : windows.map(({ start, end }) => (start + end) / 2 / sample_rate),
+    probs,
+    peaks: highest(probs, labels.length),
+    clipProbs: highest(clips(pieces), labels.length),
+    duration: nSamples / sample_rate,
+  };
+}
+
+// Parts of so many samples, one every `hop`; the last one ends with them.
+export function cut(nSamples, size, hop) {
+  const starts = [];
+  for (let start = 0; start + size < nSamples; start += hop) starts.push(start);
+  starts.push(Math.max(nSamples - size, 0));
+  return starts.map((start) => ({
+    start,
+    end: Math.min(start + size, nSamples),
+  }));
+}
+
+// Windows of 2 s every 0.5 s, or as long as the model's clips may be.
+function timelineWindows(nSamples, { sample_rate, max_samples, min_samples }) {
+  const longest = Math.min(WINDOW_SECONDS * sample_rate, max_samples);
+  const size = Math.max(longest, min_samples);
+  return cut(nSamples, size, Math.round(size / 4));
+}
+
+// Pieces for a model that classifies time steps. They overlap by at least a
+// patch and a step, and each begins at a time step: the last one, which ends
+// with the samples, begins at the next.
+function framePieces(nSamples, { max_samples, min_samples, steps }) {
+  const step = steps.step_samples;
+  const overlap = Math.max(OVERLAP * max_samples, min_samples + step);
+  const hop = Math.max(Math.floor((max_samples - overlap) / step), 1) * step;
+  return cut(nSamples, max_samples, hop).map(({ start, end }) => ({
+    start: Math.ceil(start / step) * step,
+    end,
+    first: Math.ceil(start / step), // number of its first time step
+  }));
+}
+
+function stepTimes(count, { sample_rate, steps }) {
+  const step = steps.step_samples / sample_rate;
+  const time = (_, t) => steps.first_seconds + step * t;
+  return Array.from({ length: count }, time);
+}
+
+// Joins overlapping pieces, each of which fades into the next: `first` is the
+// number of the first time step of a piece, `found.steps` its probabilities
+// [N, C].
+export function joinPieces(pieces, nClasses) {
+  const last = pieces.at(-1);
+  const nSteps = last.first + last.found.steps.length / nClasses;
+  const total = new Float32Array(nSteps * nClasses);
+  const weights = new Float32Array(nSteps);
+  for (const { first, found } of pieces) {
+    const length = found.steps.length / nClasses;
+    for (let t = 0; t < length; t++) {
+      const weight = Math.min(t + 1, length - t);
+      weights[first + t] += weight;
+      for (let c = 0; c < nClasses; c++) {
+        const at = (first + t) * nClasses + c;
+        total[at] += weight * found.steps[t * nClasses + c];
+      }
+    }
+  }
+  return total.map((sum, i) => sum / weights[Math.floor(i / nClasses)]);
+}
+
+function stack(rows) {
+  const all = new Float32Array(rows.length * rows[0].length);
+  rows.forEach((row, i) => all.set(row, i * row.length));
+  return all;
+}

@@ -1,0 +1,47 @@
+"""Calls a function of many items in threads, with results in order.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import collections
+import concurrent.futures
+import itertools
+from typing import Callable, Iterable, Iterator, Optional, Tuple, TypeVar
+
+from speechbrain_fftp.dataio.errors import InputError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_order(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    num_workers: int = 4,
+) -> Iterator[Tuple[Item, Optional[Result], Optional[str]]]:
+    """Yields each item with the result of a function, or with its error.
+
+    ``items`` may be endless: at most ``2 * num_workers`` are worked on ahead.
+    Errors of input, and of files, are returned as one line of text; others are
+    raised.
+    """
+    items = iter(items)
+    waiting: collections.deque = collections.deque()
+    pool = concurrent.futures.ThreadPoolExecutor(num_workers)
+    try:
+        while True:
+            missing = 2 * num_workers - len(waiting)
+            for item in itertools.islice(items, missing):
+                waiting.append((item, pool.submit(function, item)))
+            if not waiting:
+                return
+            item, future = waiting.popleft()
+            result, reason = None, None
+            try:
+                result = future.result()
+            except (InputError, OSError) as error:
+                reason = " ".join(str(error).split())
+            yield item, result, reason
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,167 @@
+"""Figures of a recording: its spectrogram, and its tags over time.
+
+Drawn by matplotlib without a display. The file extension, such as ``.png`` or
+``.svg``, sets the format.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from fftp_tag.events import Event, Timeline
+from fftp_tag.tagger import AudioTagger
+from fftp_tag.windows import Source, cut_windows, read_blocks
+from speechbrain_fftp.dataio import files
+from speechbrain_fftp.dataio.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TICKS = (250, 500, 1000, 2000, 4000, 8000, 16000)  # in Hz
+FFT_SECONDS = 0.032
+COLUMNS = 1000  # of a spectrogram, at least
+RANGE = 80  # dB below the maximum that are shown
+
+
+def new_figure(rows: int = 1) -> Tuple["Figure", np.ndarray]:
+    """A figure without a display, and its axes ``[rows]`` with one time axis."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError(
+            "Figures need matplotlib: pip install matplotlib"
+        ) from None
+    figure = Figure(figsize=(10.0, 2.6 * rows), dpi=100, layout="constrained")
+    axes = figure.subplots(rows, sharex=True, squeeze=False)
+    return figure, axes[:, 0]
+
+
+def check_target(path: str) -> None:
+    """Raises an InputError or an OSError if a figure cannot be written."""
+    figure, _ = new_figure()
+    known = sorted(figure.canvas.get_supported_filetypes())
+    if Path(path).suffix[1:].lower() not in known:
+        raise InputError(f"{path} must end with one of .{', .'.join(known)}")
+    files.check_target(path)
+
+
+def plot_tags(
+    path: Union[str, os.PathLike],
+    tagger: AudioTagger,
+    source: Source,
+    timeline: Timeline,
+    events: Sequence[Event] = (),
+    sample_rate: Optional[int] = None,
+) -> None:
+    """Draws the spectrogram of a source over its timeline with events.
+
+    For ``source`` and ``sample_rate`` see ``AudioTagger``.
+    """
+    figure, axes = new_figure(rows=2)
+    power, frequencies = spectrogram(
+        source, tagger.sample_rate, timeline.duration, sample_rate
+    )
+    plot_spectrogram(power, frequencies, timeline.duration, axes[0])
+    plot_timeline(timeline, axes[1], events)
+    axes[1].set(xlabel="seconds", xlim=(0, timeline.duration))
+    figure.savefig(path)
+
+
+def spectrogram(
+    source: Source,
+    rate: int,
+    duration: float,
+    sample_rate: Optional[int] = None,
+) -> Tuple[np.ndarray, np.ndarray]:
+    """The power of a source over time ``[T, F]``, and frequencies ``[F]``.
+
+    There are about 1000 times, each the mean of all that is in between, or as
+    many as are 8 ms apart.
+    """
+    size = min(round(FFT_SECONDS * rate), round(duration * rate))
+    column = max(round(duration * rate / COLUMNS), size // 4)
+    window = np.hanning(size)
+    powers = []
+    blocks = read_blocks(source, rate, sample_rate)
+    for _, (_, wavs) in cut_windows(blocks, (max(column, size), column)):
+        for wav in wavs:
+            parts = wav[: len(wav) // size * size].reshape(-1, size)
+            spectra = np.fft.rfft(window * parts)
+            powers.append((np.abs(spectra) ** 2).mean(0))
+    return np.stack(powers), np.fft.rfftfreq(size, 1 / rate)
+
+
+def plot_spectrogram(
+    power: np.ndarray, frequencies: np.ndarray, duration: float, ax: "Axes"
+) -> None:
+    """Draws a spectrogram ``[T, F]`` in decibels over a mel scale in Hz."""
+    decibels = 10 * np.log10(power + 1e-12)
+    high = decibels.max()
+    bins = np.arange(len(frequencies) + 1) - 0.5  # their edges
+    ax.pcolormesh(
+        np.linspace(0, duration, len(power) + 1),
+        bins * frequencies[1],
+        decibels.T,
+        cmap="magma",
+        vmin=high - RANGE,
+        vmax=high,
+        rasterized=True,
+    )
+    ax.set_yscale("function", functions=(to_mel, from_mel))
+    ticks = [x for x in TICKS if x < 0.99 * frequencies[-1]]
+    ax.set_yticks(ticks, [str(x) for x in ticks])
+    ax.set(ylim=(0, frequencies[-1]), ylabel="Hz", title="Spectrogram")
+
+
+def to_mel(frequency: np.ndarray) -> np.ndarray:
+    """Frequencies in Hz on the mel scale."""
+    return 2595 * np.log10(1 + frequency / 700)
+
+
+def from_mel(mel: np.ndarray) -> np.ndarray:
+    """The inverse of ``to_mel``."""
+    return 700 * (10 ** (mel / 2595) - 1)
+
+
+def plot_timeline(
+    timeline: Timeline, ax: "Axes", events: Sequence[Event] = (), top: int = 8
+) -> None:
+    """Draws a ``Timeline`` into axes, as a heat map of the whole file.
+
+    The ``top`` classes are those that the file is most probably tagged with.
+    Cells of neighbouring steps meet halfway between their centres. Events are
+    red lines.
+    """
+    best = np.argsort(-timeline.clip_probs, kind="stable")[:top]
+    middles = (timeline.times[1:] + timeline.times[:-1]) / 2
+    mesh = ax.pcolormesh(
+        np.array([0.0, *middles, timeline.duration]),  # edges of columns
+        np.arange(len(best) + 1) - 0.5,  # edges of rows
+        timeline.probs[:, best].T,
+        cmap="viridis",
+        vmin=0,
+        vmax=1,
+        rasterized=True,
+    )
+    ax.invert_yaxis()
+    names = [textwrap.fill(timeline.labels[c], 18) for c in best]
+    ax.set_yticks(range(len(names)), names, parse_math=False, size="small")
+    rows = {timeline.labels[c]: row + 0.38 for row, c in enumerate(best)}
+    for event in events:
+        if event.label in rows:
+            ax.hlines(
+                rows[event.label],
+                event.start,
+                event.end or timeline.duration,
+                color="tab:red",
+                linewidth=3,
+            )
+    ax.set_title("Probability of tags, and events (red)")
+    ax.figure.colorbar(mesh, ax=ax, pad=0.02)

@@ -1,0 +1,130 @@
+"""Scores of tags from arrays of labels and probabilities: mAP, AUC, d', F1.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import importlib.util
+from statistics import NormalDist
+from typing import Any, Dict
+
+import numpy as np
+
+from fftp_tag.events import Numbers
+from speechbrain_fftp.dataio.errors import InputError
+
+
+def check_scikit_learn() -> None:
+    """Raises an InputError if scikit-learn is missing; it brings scipy."""
+    # Importing it would take seconds before the arguments are checked
+    if importlib.util.find_spec("sklearn") is None:
+        raise InputError("Scores need scikit-learn: pip install scikit-learn")
+
+
+def tagging_metrics(targets: np.ndarray, probs: np.ndarray) -> Dict[str, Any]:
+    """Macro mAP, AUC and d' over the classes that only some clips have.
+
+    Arguments
+    ---------
+    targets, probs : numpy.ndarray
+        Multi-hot labels, and probabilities, ``[clips, C]``.
+
+    Returns
+    -------
+    dict
+        ``mAP``, ``AUC``, ``d_prime`` (of the mean AUC),
+        ``num_classes_scored``, ``num_clips``, and ``per_class``: ``AP``,
+        ``AUC`` and ``positives`` by the index of a class.
+
+    Raises
+    ------
+    InputError
+        If no class can be scored.
+    """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    positives = (targets > 0.5).sum(0)
+    per_class = {
+        int(c): {
+            "AP": float(average_precision_score(targets[:, c], probs[:, c])),
+            "AUC": float(roc_auc_score(targets[:, c], probs[:, c])),
+            "positives": int(positives[c]),
+        }
+        for c in np.flatnonzero((positives > 0) & (positives < len(targets)))
+    }
+    if not per_class:
+        raise InputError(
+            "No class has both positive and negative clips in this split, so "
+            "average precision is undefined: give it more clips."
+        )
+    auc = float(np.mean([c["AUC"] for c in per_class.values()]))
+    # d' of a perfect ranking is infinite
+    bounded = min(max(auc, 1e-7), 1 - 1e-7)
+    return {
+        "mAP": float(np.mean([c["AP"] for c in per_class.values()])),
+        "AUC": auc,
+        "d_prime": 2**0.5 * NormalDist().inv_cdf(bounded),
+        "num_classes_scored": len(per_class),
+        "num_clips": len(targets),
+        "per_class": per_class,
+    }
+
+
+def f1_scores(
+    targets: np.ndarray, probs: np.ndarray, thresholds: Numbers
+) -> Dict[str, float]:
+    """F1 of the tags whose probability reaches a threshold.
+
+    Returns ``micro_F1``, of all tags, and ``macro_F1``, the mean over the
+    classes that only some clips have, NaN without any.
+    """
+    true = targets > 0.5
+    tagged = probs >= np.asarray(thresholds, np.float32)
+    of_class = column_f1(true, tagged)[true.any(0) & ~true.all(0)]
+    return {
+        "micro_F1": float(column_f1(true.ravel(), tagged.ravel())),
+        "macro_F1": float(of_class.mean()) if len(of_class) else float("nan"),
+    }
+
+
+def column_f1(true: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """F1 of each column of what is true and what is found."""
+    total = true.sum(0) + found.sum(0)
+    return 2 * (true & found).sum(0) / np.maximum(total, 1)
+
+
+def tagging_table(metrics: Dict[str, Any], labels: list) -> str:
+    """The means and the worst and the best five classes, to print.
+
+    Arguments
+    ---------
+    metrics : dict
+        Those of ``Evaluation``.
+    labels : list of str
+        Names of the C classes.
+    """
+    thresholds = metrics["thresholds"]
+    lines = [
+        f"mAP      {metrics['mAP']:.4f}",
+        f"AUC      {metrics['AUC']:.4f}",
+        f"d-prime  {metrics['d_prime']:.4f}",
+        f"micro F1 {metrics['micro_F1']:.4f}  (thresholds {thresholds})",
+        f"macro F1 {metrics['macro_F1']:.4f}  (thresholds {thresholds})",
+    ]
+    if "accuracy" in metrics:
+        lines.append(f"accuracy {metrics['accuracy']:.4f}")
+    lines += [
+        f"Means over {metrics['num_classes_scored']} of {len(labels)} classes, "
+        f"those with positive and negative clips among {metrics['num_clips']}.",
+        "AP      positives  class",
+    ]
+    ranked = sorted(
+        metrics["per_class"].items(), key=lambda item: item[1]["AP"]
+    )
+    table = [
+        f"{row['AP']:.4f}  {row['positives']:9d}  {labels[c]}"
+        for c, row in ranked
+    ]
+    if len(table) > 10:
+        table[5:-5] = ["..."]
+    return "\n".join(lines + table)

@@ -1,0 +1,444 @@
+"""AudioTagger: tags, events and embeddings of audio files.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import dataclasses
+import os
+from typing import (
+    TYPE_CHECKING,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Tuple,
+    Union,
+)
+
+import numpy as np
+
+from fftp_tag.events import (
+    Event,
+    Numbers,
+    Tag,
+    Timeline,
+    rank_tags,
+    tag_threshold,
+)
+from fftp_tag.model import Model
+from fftp_tag.parallel import in_order
+from fftp_tag.windows import Source, Windows, cut_windows, read_blocks
+from speechbrain_fftp.dataio.errors import InputError
+
+if TYPE_CHECKING:
+    from fftp_tag.evaluate import Evaluation
+
+WINDOW = 2.0  # seconds of a model of clips, by default
+OVERLAP = 0.1  # of consecutive pieces, as a share of the maximum clip length
+
+
+@dataclasses.dataclass(frozen=True)
+class FileTags:
+    """The tags of a file, or the reason why there are none.
+
+    Example
+    -------
+    >>> FileTags("a.wav", error="a.wav is empty.").to_dict()
+    {'file': 'a.wav', 'error': 'a.wav is empty.'}
+    """
+
+    file: str
+    tags: Optional[List[Tag]] = None
+    error: Optional[str] = None
+
+    def to_dict(self) -> dict:
+        """The file and either its tags or the error."""
+        values = dataclasses.asdict(self).items()
+        return {name: value for name, value in values if value is not None}
+
+
+class AudioTagger:
+    """Finds tags, events and embeddings of audio with a model.
+
+    A source is the path of a file, its content (bytes), or an array of samples
+    ``[S]`` or ``[S, channels]`` with its ``sample_rate``. It may have any
+    length, sampling rate and format that libsndfile or, if it is installed,
+    ffmpeg reads. A path that does not exist is a FileNotFoundError, what cannot
+    be used an InputError, which is a ValueError.
+
+    A file is analysed in one way, whatever is asked for. A model of time steps
+    gets overlapping pieces of its maximum clip length, which fade into each
+    other. A model of clips gets consecutive pieces, and windows for what is
+    heard when. A clip's probabilities are the maximum over the pieces.
+
+    Arguments
+    ---------
+    model : Model
+        ``from_pretrained`` loads one.
+    """
+
+    def __init__(self, model: Model):
+        self.model = model
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: Union[str, os.PathLike],
+        device: str = "cpu",
+        threads: Optional[int] = None,
+    ) -> "AudioTagger":
+        """Loads a model.
+
+        Arguments
+        ---------
+        source : str
+            A model.onnx; a folder that holds one, also as
+            ``inference/model.onnx``; or a published checkpoint, on disk or as
+            ``owner/name[@revision]`` on the Hugging Face hub, which the package
+            speechbrain_fftp converts once, into a cache.
+        device : str
+            "cpu", "cuda" or "cuda:N".
+        threads : int, optional
+            Number of CPU threads; by default ONNX Runtime's own.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the source cannot be found.
+        InputError
+            If it is no such model, or an argument is wrong.
+        """
+        from fftp_tag.sources import find_model
+
+        return cls(Model(find_model(source), device, threads))
+
+    @property
+    def labels(self) -> List[str]:
+        """Names of the classes."""
+        return self.model.labels
+
+    @property
+    def sample_rate(self) -> int:
+        """Sampling rate of the model in Hz."""
+        return self.model.sample_rate
+
+    @property
+    def max_seconds(self) -> float:
+        """Maximum clip length in seconds."""
+        return self.model.max_samples / self.model.sample_rate
+
+    def tag_file(
+        self,
+        source: Source,
+        sample_rate: Optional[int] = None,
+        top_k: int = 5,
+        threshold: Optional[Numbers] = None,
+        progress: bool = False,
+    ) -> List[Tag]:
+        """Finds the most probable labels of an audio file.
+
+        Arguments
+        ---------
+        source, sample_rate : str, bytes or numpy.ndarray, int
+            See ``AudioTagger``.
+        top_k, threshold : int, float, optional
+            Maximum number of labels, and their lowest probability. By default,
+            the threshold is the one that the model has learnt for a class; a
+            model that has learnt none has none.
+        progress : bool
+
+        Returns
+        -------
+        list of Tag
+            The most probable first.
+        """
+        threshold = tag_threshold(self.model.rules, threshold)
+        probs = self.clip_probabilities(source, sample_rate, progress)
+        return rank_tags(probs, self.labels, top_k, threshold)
+
+    def tag_files(
+        self,
+        paths: Iterable[str],
+        top_k: int = 5,
+        threshold: Optional[Numbers] = None,
+        num_workers: int = 4,
+    ) -> Iterator[FileTags]:
+        """Finds the most probable labels of many files, in threads.
+
+        Yields the tags of each file in order, or why it cannot be read; the
+        paths may be endless. For arguments see ``tag_file``.
+        """
+        if isinstance(paths, (str, bytes, os.PathLike)):
+            raise InputError("tag_files takes a list of paths, not one path.")
+        threshold = tag_threshold(self.model.rules, threshold)
+        for path, probs, error in in_order(
+            self.clip_probabilities, paths, num_workers
+        ):
+            if probs is None:
+                yield FileTags(str(path), error=error)
+            else:
+                tags = rank_tags(probs, self.labels, top_k, threshold)
+                yield FileTags(str(path), tags)
+
+    def tag_long(
+        self,
+        source: Source,
+        sample_rate: Optional[int] = None,
+        window: Optional[float] = None,
+        hop: Optional[float] = None,
+        threshold: Optional[Numbers] = None,
+        merge_gap: Optional[Numbers] = None,
+        min_duration: Optional[Numbers] = None,
+        progress: bool = False,
+    ) -> List[Event]:
+        """Finds events with start and end; see ``analyze`` and ``Timeline``."""
+        found = self.analyze(source, sample_rate, window, hop, progress)
+        return found.events(threshold, merge_gap, min_duration)
+
+    def clip_probabilities(
+        self,
+        source: Source,
+        sample_rate: Optional[int] = None,
+        progress: bool = False,
+    ) -> np.ndarray:
+        """Probabilities of the classes in a file ``[C]``."""
+        best = [
+            self.model.probabilities(wavs).max(0)
+            for _, wavs in self.pieces(source, sample_rate, progress)
+        ]
+        return np.max(best, 0)
+
+    def embed_file(
+        self, source: Source, sample_rate: Optional[int] = None
+    ) -> np.ndarray:
+        """The embedding of a file ``[D]``, the mean over its pieces."""
+        found = [
+            self.model.embeddings(wavs)
+            for _, wavs in self.pieces(source, sample_rate)
+        ]
+        return np.concatenate(found).mean(0)
+
+    def frame_probabilities(
+        self, source: Source, sample_rate: Optional[int] = None
+    ) -> Tuple[np.ndarray, np.ndarray]:
+        """Times ``[T]`` in seconds of time steps or windows, and probabilities
+        ``[T, C]``.
+        """
+        found = self.analyze(source, sample_rate)
+        return found.times, found.probs
+
+    def analyze(
+        self,
+        source: Source,
+        sample_rate: Optional[int] = None,
+        window: Optional[float] = None,
+        hop: Optional[float] = None,
+        progress: bool = False,
+    ) -> Timeline:
+        """Computes the probabilities of all classes, over time and in all.
+
+        Arguments
+        ---------
+        source, sample_rate : str, bytes or numpy.ndarray, int
+            See ``AudioTagger``.
+        window, hop : float, optional
+            Of a model of clips: length of a window in seconds, by default 2,
+            and step from one to the next, by default a quarter of it.
+        progress : bool
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        Timeline
+            In which tags and events are found without running the model again.
+
+        Raises
+        ------
+        InputError
+            If the window does not suit the model.
+        """
+        if self.model.has_steps:
+            if window is not None or hop is not None:
+                raise InputError(
+                    "This model classifies time steps and needs no windows: "
+                    "leave window and hop out."
+                )
+            return self.analyze_steps(source, sample_rate, progress)
+        return self.analyze_windows(source, sample_rate, window, hop, progress)
+
+    def analyze_windows(
+        self,
+        source: Source,
+        sample_rate: Optional[int],
+        window: Optional[float],
+        hop: Optional[float],
+        progress: bool,
+    ) -> Timeline:
+        """The ``Timeline`` of windows, of a model of clips."""
+        rate = self.sample_rate
+        longest = self.model.max_samples
+        grids = (longest, longest), self.check_window(window, hop)
+        times, probs, best = [], [], []
+        end = 0
+        blocks = read_blocks(source, rate, sample_rate, progress)
+        for grid, windows in cut_windows(blocks, *grids):
+            found = self.model.probabilities(windows.wavs)
+            if grid == 0:
+                best.append(found.max(0))
+                continue
+            times.append((windows.starts + windows.ends) / (2 * rate))
+            probs.append(found)
+            end = windows.ends[-1]
+        return Timeline(
+            times=np.concatenate(times),
+            probs=np.concatenate(probs),
+            clip_probs=np.max(best, 0),
+            duration=float(end / rate),
+            labels=self.labels,
+            rules=self.model.rules,
+        )
+
+    def analyze_steps(
+        self, source: Source, sample_rate: Optional[int], progress: bool
+    ) -> Timeline:
+        """The ``Timeline`` of time steps, of a model that classifies them."""
+        model = self.model
+        found: List[Tuple[int, np.ndarray]] = []
+        best = np.zeros(len(self.labels), np.float32)
+        end = 0
+        for starts, wavs in self.pieces(source, sample_rate, progress):
+            clips, steps = model.step_probabilities(wavs)
+            best = np.maximum(best, clips.max(0))
+            found += zip((starts // model.step_samples).tolist(), steps)
+            end = int(starts[-1]) + wavs.shape[1]
+        times = model.step_times(end)
+        return Timeline(
+            times=times,
+            # The last piece may be shorter than a patch, and so end with padding
+            probs=join_pieces(found)[: len(times)],
+            clip_probs=best,
+            duration=end / self.sample_rate,
+            labels=self.labels,
+            rules=model.rules,
+        )
+
+    def pieces(
+        self,
+        source: Source,
+        sample_rate: Optional[int] = None,
+        progress: bool = False,
+    ) -> Iterator[Windows]:
+        """Yields a file as ``Windows`` of the maximum clip length.
+
+        Those of a model of time steps overlap by at least a patch and a step,
+        so that no time step is missed, and begin at a time step.
+        """
+        model = self.model
+        blocks = read_blocks(source, model.sample_rate, sample_rate, progress)
+        size = model.max_samples
+        if not model.has_steps:
+            for _, windows in cut_windows(blocks, (size, size)):
+                yield windows
+            return
+        step = model.step_samples
+        overlap = max(OVERLAP * size, model.min_samples + step)
+        hop = max(int(size - overlap) // step, 1) * step
+        for _, (starts, wavs) in cut_windows(blocks, (size, hop)):
+            # The last piece may begin between steps: from the next one on
+            skip = int(-starts[-1] % step)
+            if skip == 0:
+                yield Windows(starts, wavs)
+                continue
+            if len(starts) > 1:
+                yield Windows(starts[:-1], wavs[:-1])
+            yield Windows(starts[-1:] + skip, wavs[-1:, skip:])
+
+    def check_window(
+        self, window: Optional[float] = None, hop: Optional[float] = None
+    ) -> Tuple[int, int]:
+        """A window's length and the step to the next, in samples.
+
+        For arguments see ``analyze``. An InputError says that they are out of
+        range.
+        """
+        rate = self.sample_rate
+        if window is None:
+            window = min(WINDOW, self.max_seconds)
+        frame = self.model.frame_samples / rate
+        if hop is None:
+            hop = max(window / 4, frame)
+        low = self.model.min_samples / rate
+        if not low <= window <= self.max_seconds:
+            raise InputError(
+                f"window={window} must be in {low:g}..{self.max_seconds:g} "
+                "seconds: at least one patch, at most the model's maximum clip "
+                "length."
+            )
+        if not frame <= hop <= max(window, frame):
+            raise InputError(
+                f"hop={hop} must be in {frame:g}..{window:g} seconds: at least "
+                "one frame, at most a window."
+            )
+        return round(window * rate), round(hop * rate)
+
+    def evaluate(
+        self,
+        data_folder: str,
+        split: Optional[str] = None,
+        num_workers: int = 4,
+        progress: bool = False,
+        **options,
+    ) -> "Evaluation":
+        """Scores the model on labelled clips, see ``fftp_tag.evaluate``."""
+        from fftp_tag.evaluate import evaluate
+
+        return evaluate(
+            self,
+            data_folder,
+            split=split,
+            num_workers=num_workers,
+            progress=progress,
+            **options,
+        )
+
+    def learn(
+        self,
+        data_folder: str,
+        output: str,
+        background: Optional[str] = None,
+        max_false_alarms: Optional[float] = None,
+        single_label: bool = False,
+        num_workers: int = 4,
+        progress: bool = False,
+    ) -> dict:
+        """Learns classes from a few clips, see ``fftp_tag.learn``."""
+        from fftp_tag.learn import learn
+
+        return learn(
+            self,
+            data_folder,
+            output,
+            background=background,
+            max_false_alarms=max_false_alarms,
+            single_label=single_label,
+            num_workers=num_workers,
+            progress=progress,
+        )
+
+
+def join_pieces(pieces: List[Tuple[int, np.ndarray]]) -> np.ndarray:
+    """Joins overlapping pieces of a file, each of which fades into the next.
+
+    Each piece is the number of its first time step, and probabilities
+    ``[N, C]``. Returns probabilities ``[T, C]``.
+    """
+    size = max(first + len(probs) for first, probs in pieces)
+    total = np.zeros((size, pieces[0][1].shape[1]), np.float32)
+    weights = np.zeros((size, 1), np.float32)
+    for first, probs in pieces:
+        step = np.arange(1, len(probs) + 1, dtype=np.float32)
+        weight = np.minimum(step, step[::-1])[:, None]
+        total[first : first + len(probs)] += weight * probs
+        weights[first : first + len(probs)] += weight
+    return total / weights
