@@ -64,14 +64,9 @@ def shared():
 
 
 @pytest.fixture(scope="session")
-def onnx_file(exported, tmp_path_factory):
-    """The tiny model as an ONNX file. Tests must not change it."""
-    pytest.importorskip("onnxscript")
-    from speechbrain_fftp.inference import AudioTagger
-    from speechbrain_fftp.inference.onnx import export_onnx
-
-    tagger = AudioTagger.from_pretrained(exported[1])
-    return export_onnx(tagger, tmp_path_factory.mktemp("onnx") / "model.onnx")
+def onnx_file(exported):
+    """The file of the tiny model. Tests must not change it."""
+    return exported[1] / "model.onnx"
 
 
 @pytest.fixture(scope="session")
@@ -89,28 +84,26 @@ def exported(tmp_path_factory):
     hparams : dict
         Its loaded yaml, with the modules.
     folder : pathlib.Path
-        Written by ``export_inference``. Tests must not change it.
+        With its ``model.onnx``. Tests must not change it.
     """
+    pytest.importorskip("onnxscript")
     from hyperpyyaml import load_hyperpyyaml
 
-    from speechbrain.dataio.encoder import CategoricalEncoder
-    from speechbrain_fftp.inference.folder import export_inference
+    from speechbrain_fftp.export import export_onnx
 
-    folder = tmp_path_factory.mktemp("model")
+    folder = tmp_path_factory.mktemp("model") / "inference"
+    folder.mkdir()
     torch.manual_seed(0)
     hparams = load_hyperpyyaml(RECIPE)
     for module in hparams["modules"].values():
         for parameter in module.parameters():
             torch.nn.init.normal_(parameter, std=0.3)
         module.eval()
-    encoder = CategoricalEncoder()
-    encoder.update_from_iterable(hparams["labels"])
-    encoder.ignore_len()
-    export_inference(
-        folder / "inference",
+    export_onnx(
+        folder / "model.onnx",
         hparams["modules"],
-        encoder,
-        hparams["sample_rate"],
-        hparams["max_frames"],
+        hparams["labels"],
+        sample_rate=hparams["sample_rate"],
+        max_frames=hparams["max_frames"],
     )
-    return hparams, folder / "inference"
+    return hparams, folder

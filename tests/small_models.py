@@ -9,10 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.events import step_targets
-from speechbrain_fftp.inference.torch_engine import TorchEngine
+from speechbrain_fftp.datasets.strong_labels import step_targets
+from speechbrain_fftp.export import export_onnx
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.frame_classifier import FrameClassifier, step_times
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
@@ -24,36 +22,45 @@ RATE = 16000
 CLIP = 400 + 127 * 160  # samples of the model's 128 frames
 
 
-def make_tagger(
-    encoder,
-    classifier=None,
-    labels="ABC",
-    front_end=None,
-    normalizer=None,
-    **hparams,
+def make_modules(
+    encoder, classifier=None, labels="ABC", front_end=None, normalizer=None
 ):
-    """A tagger with this encoder; the classifier is a linear layer.
+    """The modules of a model; the classifier is by default a linear layer.
 
     Of a model without labels, the embedding is what the encoder returns.
     """
-    label_encoder = CategoricalEncoder()
-    label_encoder.update_from_iterable(labels)
     if classifier is None and labels:
         classifier = torch.nn.Linear(encoder.embed_dim, len(labels))
-    modules = {
+    return {
         "compute_features": front_end or KaldiFbank(n_mels=encoder.n_mels),
         "mean_var_norm": normalizer or DatasetNormalization(),
         "embedding_model": encoder,
         "classifier": classifier or torch.nn.Identity(),
     }
-    hparams = {
-        "label_encoder": label_encoder,
-        "sample_rate": RATE,
-        "max_frames": getattr(encoder, "max_frames", 1024),
-        "single_label": False,
-        **hparams,
-    }
-    return AudioTagger(TorchEngine(modules, hparams))
+
+
+def make_model(
+    path,
+    encoder,
+    classifier=None,
+    labels="ABC",
+    front_end=None,
+    normalizer=None,
+    sample_rate=RATE,
+    max_frames=None,
+    single_label=False,
+):
+    """Exports a model, see ``make_modules``; returns the path of its file."""
+    if max_frames is None:
+        max_frames = getattr(encoder, "max_frames", 1024)
+    return export_onnx(
+        path,
+        make_modules(encoder, classifier, labels, front_end, normalizer),
+        list(labels),
+        sample_rate=sample_rate,
+        max_frames=max_frames,
+        single_label=single_label,
+    )
 
 
 class Samples(torch.nn.Module):
@@ -66,20 +73,28 @@ class Samples(torch.nn.Module):
 
 
 class Shares(torch.nn.Module):
-    """Logits of the share of a clip in which samples are n + 1 times 0.25."""
+    """The shares of a clip in which samples are n + 1 times 0.25."""
 
     embedding = SimpleNamespace(patch_frames=1, num_patches=int)
 
     def forward(self, feats, lens=None):
         near = (feats - torch.tensor([0.25, 0.5, 0.75])).abs() < 0.01
-        return near.float().mean(1).unsqueeze(1).logit()
+        return near.float().mean(1, keepdim=True)
 
 
-def hear_shares(max_frames):
-    """A tagger whose probabilities are shares of a window, at 1000 Hz."""
-    return make_tagger(
+class Logit(torch.nn.Module):
+    """Makes an embedding of shares the probabilities."""
+
+    def forward(self, shares):
+        return shares.logit()
+
+
+def hear_shares(path, max_frames):
+    """A model whose probabilities are shares of a window, at 1000 Hz."""
+    return make_model(
+        path,
         Shares(),
-        torch.nn.Identity(),
+        Logit(),
         front_end=Samples(),
         normalizer=DatasetNormalization(0, 0.5),
         sample_rate=1000,
@@ -108,7 +123,7 @@ def random_sounds(rng, seconds):
     return list(zip(PITCHES, starts, ends))
 
 
-def train_on_tones(seconds=3):
+def train_on_tones(path, seconds=3):
     """A tiny model of time steps, trained on the times of sounds."""
     torch.manual_seed(0)
     frames = 100 * seconds
@@ -148,4 +163,6 @@ def train_on_tones(seconds=3):
         loss.backward()
         optimizer.step()
     assert loss < 0.1
-    return make_tagger(encoder, classifier, labels=PITCHES, max_frames=frames)
+    return make_model(
+        path, encoder, classifier, labels=PITCHES, max_frames=frames
+    )

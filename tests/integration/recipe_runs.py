@@ -29,7 +29,9 @@ SERVER.set_forkserver_preload(
         "torch",
         "speechbrain",
         "sklearn.metrics",
-        "speechbrain_fftp.inference",
+        "speechbrain_fftp.training.export",
+        "onnxscript",
+        "onnxruntime",
         "speechbrain_fftp.lobes.models.AuM",
     ]
 )
@@ -44,6 +46,11 @@ TINY = {
     "lr": 0.001,
     "num_workers": 1,
 }
+# Most tests need no model.onnx, which takes seconds to write
+REPORTS = {"AudioSet": "report_tagging", "SpeechCommands": "report_accuracy"}
+REPORT = """
+- !name:speechbrain_fftp.training.reports.{}
+  folder: !ref <output_folder>"""
 
 
 def load_script(path):
@@ -60,9 +67,12 @@ def command(
     *flags,
     recipe="AudioSet/train.py",
     hparams="ast_fftp.yaml",
+    export=False,
     **options,
 ):
     options = {**TINY, "output_folder": output_folder, **options}
+    if not export:
+        options["after"] = REPORT.format(REPORTS[recipe.split("/")[0]])
     if "ckpt_interval_steps" in options:  # SpeechBrain allows one of them
         options["ckpt_interval_minutes"] = 0
     given = {k: v for k, v in options.items() if v is not None}

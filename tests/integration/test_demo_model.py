@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from recipe_runs import ROOT
 
-from speechbrain_fftp.inference import AudioTagger
+from fftp_tag import AudioTagger
 
 
 @pytest.mark.slow
@@ -29,6 +29,6 @@ def test_the_demo_knows_its_sounds_and_silence(tmp_path):
     tagger = AudioTagger.from_pretrained(folder / "inference")
     for seconds in (1, 10, 25):
         silence = np.zeros(seconds * 16000, np.float32)
-        assert tagger.tag(silence, 16000, threshold="auto") == []
-        assert tagger.tag(silence, 16000, threshold=0.1) == []
-        assert tagger.tag_long([silence], threshold="auto") == []
+        assert tagger.tag_file(silence, 16000) == []
+        assert tagger.tag_file(silence, 16000, threshold=0.1) == []
+        assert tagger.tag_long(silence, 16000) == []

@@ -13,8 +13,8 @@ import soundfile as sf
 import torch
 from recipe_runs import fail, kill_after_checkpoint, save_encoder, train
 
+from fftp_tag import AudioTagger
 from speechbrain.inference.classifiers import EncoderClassifier
-from speechbrain_fftp.inference import AudioTagger
 
 
 def read_rows(path):
@@ -64,13 +64,6 @@ def test_writes_results(trained):
     assert metrics["seed"] == 1234
 
 
-def test_the_exported_model_has_the_measured_scores(trained):
-    folder, _, metrics = trained
-    tagger = AudioTagger.from_pretrained(folder / "inference")
-    found = tagger.evaluate(folder / "prepared", "eval").metrics
-    assert found["mAP"] == pytest.approx(metrics["mAP"])
-
-
 def test_stock_speechbrain_loads_the_model(trained):
     """Its log-probabilities are those of the test clips."""
     folder, *_ = trained
@@ -107,7 +100,7 @@ def test_other_settings_are_refused(trained, data_folder):
 def plain(trained, data_folder, tmp_path_factory):
     """Another folder and its metrics: one epoch on the same clips."""
     folder = tmp_path_factory.mktemp("plain") / "run"
-    options = {"prepared_folder": trained[0] / "prepared"}
+    options = {"prepared_folder": trained[0] / "prepared", "export": True}
     options["number_of_epochs"] = 1
     return folder, train(folder, data_folder=data_folder, **options)[1]
 
@@ -115,6 +108,13 @@ def plain(trained, data_folder, tmp_path_factory):
 def test_another_folder_may_share_the_prepared_clips(plain):
     folder, _ = plain
     assert not (folder / "prepared").exists()
+
+
+def test_the_exported_model_has_the_measured_scores(plain, trained):
+    folder, metrics = plain
+    tagger = AudioTagger.from_pretrained(folder)
+    found = tagger.evaluate(trained[0] / "prepared", "eval").metrics
+    assert found["mAP"] == pytest.approx(metrics["mAP"])
 
 
 @pytest.mark.parametrize(
@@ -223,8 +223,8 @@ def test_custom_data(data_folder, tmp_path):
         tmp_path / "run", data_folder=tmp_path / "sounds", number_of_epochs=1
     )
     assert metrics["num_classes_scored"] <= 3
-    labels = (tmp_path / "run/inference/labels.csv").read_text().split()
-    assert labels == ["index,label", "0,Cat", "1,Dog", "2,Rain"]
+    labels = (tmp_path / "run/inference/label_encoder.txt").read_text()
+    assert labels.startswith("'Cat' => 0\n'Dog' => 1\n'Rain' => 2\n")
 
 
 def test_errors_name_what_is_wrong(data_folder, tmp_path):

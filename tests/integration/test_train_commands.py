@@ -12,9 +12,9 @@ import soundfile as sf
 import torch
 from recipe_runs import fail, kill_after_checkpoint, train
 
+from fftp_tag import AudioTagger
+from fftp_tag.cli.main import main as fftp_tag
 from speechbrain.inference.classifiers import EncoderClassifier
-from speechbrain_fftp.cli.main import main as fftp_tag
-from speechbrain_fftp.inference import AudioTagger
 
 WORDS = {"cat": 300, "dog": 1000, "owl": 3000}  # Hz
 OPTIONS = {
@@ -56,7 +56,10 @@ def words(tmp_path_factory):
 def trained(words, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained") / "run"
     output, metrics = train(
-        folder, data_folder=words, **{**OPTIONS, "number_of_epochs": 8}
+        folder,
+        export=True,
+        data_folder=words,
+        **{**OPTIONS, "number_of_epochs": 8},
     )
     return folder, output, metrics
 
@@ -110,7 +113,7 @@ def test_student_learns_what_its_teacher_thinks(trained, words, tmp_path):
     """The targets are the teacher's alone, so that labels cannot help."""
     folder, *_ = trained
     args = ["evaluate", "--model", str(folder / "inference")]
-    args += ["--split", "train", "--data_folder", str(folder / "prepared")]
+    args += ["--split", "train", "--data-folder", str(folder / "prepared")]
     assert fftp_tag([*args, "--output", str(tmp_path / "taught")]) == 0
     teacher = tmp_path / "taught" / "probabilities.npz"
     student = tmp_path / "student"

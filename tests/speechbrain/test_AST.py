@@ -70,9 +70,11 @@ def test_poolings(device):
     for pooling in ("cls", "mean"):
         encoder = make_encoder(device, pooling=pooling)
         encoder.load_state_dict(both.state_dict())
-        embeddings[pooling] = encoder(feats)
+        embeddings[pooling], tokens = encoder.forward_with_tokens(feats)
     mean = (embeddings["cls"] + embeddings["mean"]) / 2
     torch.testing.assert_close(embeddings["cls+mean"], mean)
+    mean = tokens.mean(1, keepdim=True)
+    torch.testing.assert_close(embeddings["mean"], mean)
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Rooms import only from rooms below them, and never in a cycle.
 
-Imports are read from the sources, those inside functions included. The rules
-are explained in CONTRIBUTING.md.
+Imports are read from the sources, those inside functions included, but not those
+for type hints alone. The rules are explained in CONTRIBUTING.md.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -16,12 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "speechbrain_fftp"
 # From top to bottom; a room imports only from itself and the rooms below.
 ROOMS = (
+    "fftp_tag.cli",
+    "fftp_tag",
     "recipes",
-    "cli",
     "training",
+    "export",
     "inference",
-    "datasets",
     "pretrained",
+    "datasets",
     "utils",
     "lobes",
     "augment",
@@ -30,6 +32,7 @@ ROOMS = (
 )
 # At the package's root: these import only each other.
 ROOTS = {NAME, f"{NAME}.upstream_names"}
+CONVERSION = f"{NAME}.export"
 
 
 def sources(*folders):
@@ -48,7 +51,7 @@ def module_name(path):
 
 
 MODULES = {
-    module_name(path): path for path in sources("recipes", "speechbrain_fftp")
+    module_name(path): path for path in sources("recipes", NAME, "fftp_tag")
 }
 
 
@@ -65,7 +68,8 @@ def imports(node, modules=MODULES, inside=True):
             full = [f"{child.module}.{alias.name}" for alias in child.names]
             names = [x if x in modules else child.module for x in full]
         else:
-            if inside or not isinstance(child, ast.FunctionDef):
+            is_skipped = isinstance(child, ast.FunctionDef) and not inside
+            if not is_skipped and not is_for_types(child):
                 yield from imports(child, modules, inside)
             continue
         for name in names:
@@ -73,20 +77,35 @@ def imports(node, modules=MODULES, inside=True):
             yield recipe if recipe in modules else name
 
 
-def import_graph():
+def is_for_types(node):
+    """Whether a syntax tree is a block ``if TYPE_CHECKING``."""
+    return (
+        isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+
+
+def import_graph(inside=True):
     """The modules of the project that each of them imports."""
     graph = {}
     for name, path in MODULES.items():
         tree = ast.parse((ROOT / path).read_text("utf-8"))
-        graph[name] = set(imports(tree)) & set(MODULES)
+        graph[name] = set(imports(tree, inside=inside)) & set(MODULES)
     return graph
+
+
+def is_application(name):
+    """Whether a module is part of fftp_tag."""
+    return name.split(".")[0] == "fftp_tag"
 
 
 def room(name):
     """The room of a module, None for the modules at the package's root."""
     if name in ROOTS:
         return None
-    return name.removeprefix(f"{NAME}.").split(".")[0]
+    if is_application(name):
+        is_command = name.split(".")[1:2] == ["cli"]
+        return "fftp_tag.cli" if is_command else "fftp_tag"
+    return name.removeprefix(f"{NAME}.").split(".")[0].split("_")[0]
 
 
 def upward(graph):
@@ -117,6 +136,24 @@ def test_rooms_import_only_from_rooms_below():
     graph = import_graph()
     assert set(map(room, graph)) - {None} == set(ROOMS)
     assert not upward(graph)
+
+
+def test_the_application_needs_no_torch():
+    """But where it converts a model, inside a function."""
+    graph, eager = import_graph(), import_graph(inside=False)
+    application = set(filter(is_application, graph))
+    reached, new = set(), application
+    while new:
+        reached |= new
+        targets = {target for name in new for target in graph[name]}
+        new = targets - reached - {CONVERSION}
+    rooms = {room(name) for name in reached - application}
+    assert rooms <= {None, "dataio", "datasets"}
+    for name in reached:
+        tree = ast.parse((ROOT / MODULES[name]).read_text("utf-8"))
+        tops = {target.split(".")[0] for target in imports(tree)}
+        assert not tops & {"torch", "torchaudio", "speechbrain"}, name
+        assert CONVERSION not in eager[name], name
 
 
 def test_modules_do_not_import_in_a_cycle():

@@ -10,18 +10,22 @@ import pkgutil
 
 import pytest
 
+import fftp_tag
 from speechbrain_fftp import dataio, pretrained
-from speechbrain_fftp.inference import AudioTagger, Event, Tag, Timeline
-
-CLASSES = (AudioTagger, Event, Tag, Timeline)
 
 
-def public_functions(owner):
-    """The public functions and methods that a module or a class defines."""
-    for name, member in vars(owner).items():
+def public_functions(module):
+    """The public functions of a module, and the methods of its classes."""
+    members = list(vars(module).items())
+    for _, member in list(members):
+        if inspect.isclass(member):
+            members += vars(member).items()
+    for name, member in members:
+        if isinstance(member, property):
+            member = member.fget
         member = inspect.unwrap(getattr(member, "__func__", member))
         if inspect.isfunction(member) and not name.startswith("_"):
-            if owner in CLASSES or member.__module__ == owner.__name__:
+            if member.__module__ == module.__name__:
                 yield member
 
 
@@ -34,13 +38,21 @@ def modules_of(package):
 
 
 @pytest.mark.parametrize(
-    "owner",
-    [*CLASSES, *modules_of(dataio)],
-    ids=lambda owner: owner.__name__,
+    "module",
+    [*modules_of(fftp_tag), *modules_of(dataio)],
+    ids=lambda module: module.__name__,
 )
-def test_functions_have_type_hints(owner):
-    for function in public_functions(owner):
+def test_functions_have_type_hints(module):
+    for function in public_functions(module):
         check_hints(function)
+
+
+def test_public_names():
+    for name in fftp_tag.__all__:
+        assert getattr(fftp_tag, name).__name__ == name
+    for name in ("Engine", "rank_tags"):
+        with pytest.raises(AttributeError):
+            getattr(fftp_tag, name)
 
 
 def test_functions_of_pretrained_have_type_hints():

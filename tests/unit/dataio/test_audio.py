@@ -4,9 +4,10 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import io
 import os
-from pathlib import Path
+import subprocess
+import time
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -16,18 +17,30 @@ from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.audio import (
     MAX_LEVEL,
     TruncatedAudio,
-    cut_audio,
-    mono_blocks,
+    find_audio_files,
     open_audio,
     read_audio,
+    read_blocks,
+    read_duration,
+    resample,
     resampled_blocks,
 )
+from speechbrain_fftp.dataio.errors import InputError
 
 RATE = 16000
+CODECS = {
+    "alac.m4a": "alac",
+    "flac.mkv": "flac",
+    "aac.m4a": "aac",
+    "a.aac": "aac",
+    "a.wma": "wmav2",
+    "a.webm": "libopus",
+}
+M4A = b"\0\0\0\x1cftypM4A \0\0\2\0M4A isom"
 
 
 def encoded(samples, format="WAV", subtype=None, rate=RATE):
-    file = io.BytesIO()
+    file = BytesIO()
     sf.write(file, samples, rate, format=format, subtype=subtype)
     return file.getvalue()
 
@@ -36,25 +49,66 @@ def noise(seconds=3.0, rate=RATE):
     """Noise that lossy codecs keep."""
     rng = np.random.default_rng(0)
     samples = rng.standard_normal(round(seconds * rate))
-    return np.convolve(samples, np.hanning(101) / 100, "same")
+    samples = np.convolve(samples, np.hanning(101) / 100, "same")
+    return samples.astype(np.float32)
+
+
+def delay(found, expected):
+    """By how many samples a sound comes later than in another one, and the
+    correlation there.
+    """
+    size = len(found) + len(expected)
+    spectra = np.fft.rfft(found, size), np.fft.rfft(expected, size)
+    product = np.fft.irfft(spectra[0] * spectra[1].conj(), size)
+    peak = int(product.argmax())
+    norms = np.linalg.norm(found) * np.linalg.norm(expected)
+    return (peak + size // 2) % size - size // 2, product[peak] / norms
 
 
 def test_kinds_of_sources(tmp_path):
-    content = encoded(noise())
-    expected = (noise() * 32768).round() / 32768
+    content = encoded(noise(), subtype="FLOAT")
     path = tmp_path / "a.raw"  # whatever the name is
     path.write_bytes(content)
-    at_its_end = io.BytesIO(content)
-    at_its_end.read()
-    for source in (path, str(path), content, at_its_end):
-        samples, rate = read_audio(source)
-        assert rate == RATE
-        np.testing.assert_allclose(samples, expected, atol=1e-4)
-    part, _ = read_audio(path, max_seconds=0.5, start_seconds=1.25)
-    np.testing.assert_array_equal(part, read_audio(path)[0][20000:28000])
-    stereo = np.stack([expected, -expected / 2], axis=1)
-    found, _ = read_audio(encoded(stereo, subtype="FLOAT"))
-    np.testing.assert_allclose(found, expected / 4, atol=1e-6)
+    for source in (path, str(path), content):
+        np.testing.assert_array_equal(read_audio(source, RATE), noise())
+        part = read_audio(source, RATE, start=1.25, seconds=0.5)
+        np.testing.assert_array_equal(part, noise()[20000:28000])
+        assert read_duration(source) == 3.0
+        with open_audio(source, 2.0) as file:
+            assert (file.rate, file.frames) == (RATE, 48000)
+            blocks = list(file.blocks)
+        np.testing.assert_array_equal(np.concatenate(blocks), noise()[32000:])
+    assert read_audio(path, RATE, start=3.5).shape == (0,)
+    assert len(read_audio(path, RATE, seconds=0.1 + 0.2)) == 4800
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 48000])
+def test_channels_are_averaged_and_resampled(tmp_path, rate, caplog):
+    audio.LOW_RATES.clear()
+    time = np.arange(2 * rate) / rate
+    tone = 0.4 * np.sin(2 * np.pi * 1000 * time)
+    path = tmp_path / "a.wav"
+    sf.write(path, np.stack([1.5 * tone, 0.5 * tone], 1), rate, "FLOAT")
+    expected = 0.4 * np.sin(2 * np.pi * 1000 * np.arange(2 * RATE) / RATE)
+    for start in (0.0, 0.5):
+        found = read_audio(path, RATE, start)
+        later = expected[round(start * RATE) :]
+        assert found.dtype == np.float32 and found.shape == later.shape
+        middle = slice(200, -200)
+        assert np.abs(found[middle] - later[middle]).max() < 5e-3
+    # Once
+    assert caplog.text.count(f"{rate} Hz") == (1 if rate < RATE else 0)
+
+
+def test_blocks_are_resampled_like_the_whole():
+    import soxr
+
+    samples = noise(rate=48000)
+    blocks = np.split(samples, [1, 5000, 5001, 100000])
+    found = np.concatenate(list(resampled_blocks(blocks, 48000, RATE)))
+    expected = soxr.resample(samples, 48000, RATE, quality="VHQ")
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(resample(samples, 48000, RATE), found, atol=1e-6)
 
 
 @pytest.mark.parametrize("make", ["folder", "fifo", "empty", "text", "rate"])
@@ -68,90 +122,119 @@ def test_sources_that_are_no_audio(tmp_path, make):
         content = {"empty": b"", "text": b"no sound"}
         content["rate"] = encoded(np.zeros(999), rate=999)
         path.write_bytes(content[make])
-    with pytest.raises(ValueError):
-        read_audio(path)
+    for read in (read_duration, lambda path: read_audio(path, RATE)):
+        with pytest.raises(InputError):
+            read(path)
+    with pytest.raises(FileNotFoundError, match="none.wav"):
+        read_audio(tmp_path / "none.wav", RATE)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.01 * MAX_LEVEL])
 def test_samples_that_are_no_sound(value):
-    samples = np.zeros((2000, 2))
-    samples[1000] = value, -value  # whose mean may be zero
+    samples = np.zeros((40000, 2))
+    samples[20000] = value, -value  # whose mean may be zero
     content = encoded(samples, subtype="FLOAT")
-    with pytest.raises(ValueError):
-        read_audio(content)
-    assert len(read_audio(content, 1000 / RATE)[0]) == 1000
+    with pytest.raises(InputError):
+        read_audio(content, RATE)
+    assert len(read_audio(content, RATE, seconds=1.0)) == RATE
 
 
 @pytest.mark.parametrize("format", ["FLAC", "MP3"])
 def test_truncated_files(format):
     content = encoded(noise(), format)
-    whole, _ = read_audio(content)
+    whole = read_audio(content, RATE)
     cut = content[: len(content) // 2]
     found = []
-    with open_audio(cut) as file, pytest.raises(TruncatedAudio):
-        found.extend(mono_blocks(file))
+    with pytest.raises(TruncatedAudio):
+        found.extend(read_blocks(cut, RATE))
     found = np.concatenate(found)
     assert 0.3 * len(whole) < len(found) < 0.6 * len(whole)
     sure = round(0.9 * len(found))  # the last frames of an MP3 are guesses
     np.testing.assert_array_equal(found[:sure], whole[:sure])
-    with pytest.raises(TruncatedAudio):
-        read_audio(cut)
-    assert len(read_audio(cut, 0.5)[0]) == RATE // 2
+    assert len(read_audio(cut, RATE, seconds=0.5)) == RATE // 2
 
 
-def test_blocks_are_resampled_like_the_whole():
-    import soxr
-
-    samples = noise(rate=48000).astype(np.float32)
-    blocks = np.split(samples, [1, 5000, 5001, 100000])
-    found = np.concatenate(list(resampled_blocks(blocks, 48000, RATE)))
-    expected = soxr.resample(samples, 48000, RATE, quality="VHQ")
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-
-
-def test_a_part_has_the_samples_of_the_source(tmp_path):
-    source = tmp_path / "a.flac"
-    samples = np.random.default_rng(0).uniform(-0.9, 0.9, (30000, 2))
-    sf.write(source, samples, 22050, "PCM_24")
-    part = tmp_path / "part.wav"
-    cut_audio(source, part, start_seconds=0.3, end_seconds=1.1)
-    whole, _ = sf.read(source)
-    found, rate = sf.read(part)
-    assert rate == 22050
-    np.testing.assert_array_equal(found, whole[6615:24255])
-    with pytest.raises(FileExistsError):
-        cut_audio(source, part, 0.0, 1.0)
-    with pytest.raises(ValueError):
-        cut_audio(source, tmp_path / "no.wav", 2.0, 3.0)
-    assert not (tmp_path / "no.wav").exists()
+def test_files_below_a_folder(tmp_path):
+    for name in ("b.wav", "a/c.MP3", "a/notes.txt", "a/b/d.flac"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    files, errors = find_audio_files(str(tmp_path))
+    names = [os.path.relpath(file, tmp_path) for file in files]
+    assert names == ["b.wav", "a/c.MP3", "a/b/d.flac"] and not errors
 
 
-@pytest.mark.parametrize(
-    "name, codec",
-    [
-        ("a.m4a", "alac"),
-        ("a.mkv", "flac"),
-        ("a.m4a", "aac"),
-        ("a.aac", "aac"),
-        ("a.wma", "wmav2"),
-        ("a.webm", "libopus"),
-    ],
-)
-def test_formats_that_ffmpeg_decodes(ffmpeg_encode, tmp_path, name, codec):
+@pytest.mark.parametrize("name", CODECS)
+def test_formats_that_ffmpeg_decodes(ffmpeg_encode, tmp_path, name):
     samples = noise(rate=48000)
-    path = ffmpeg_encode(tmp_path / name, samples, 48000, "-c:a", codec)
+    path = ffmpeg_encode(
+        *(tmp_path / name, samples, 48000, "-c:a", CODECS[name])
+    )
     expected, _ = sf.read(tmp_path / (name + ".wav"), dtype="float32")
-    for source in (path, path.read_bytes()):
-        found, rate = read_audio(source)
-        assert rate == 48000
-        if codec in ("alac", "flac"):
-            np.testing.assert_array_equal(found, expected)
-            continue
-        size = 2 * len(samples)  # for correlation at any delay of the codec
-        spectra = np.fft.rfft(found, size), np.fft.rfft(expected, size)
-        product = np.fft.irfft(spectra[0] * spectra[1].conj()).max()
-        norms = np.linalg.norm(found) * np.linalg.norm(expected)
-        assert product / norms > 0.95
+    found = read_audio(path, 48000)
+    if CODECS[name] in ("alac", "flac"):
+        np.testing.assert_array_equal(found, expected)
+    assert delay(found, expected)[1] > 0.95
+    np.testing.assert_array_equal(read_audio(path.read_bytes(), 48000), found)
+    assert read_duration(path) == len(found) / 48000
+    # Parts are where they are in the whole
+    for start in (0.00001, 2.0001):
+        part = read_audio(path, 48000, start, seconds=0.5)
+        assert len(part) == 24000
+        at = round(start * 48000)
+        late, similar = delay(part, found[at : at + 24000])
+        assert abs(late) < 0.003 * 48000 and similar > 0.9
+
+
+def test_streamed_flac_has_no_known_length(ffmpeg, tmp_path):
+    sf.write(tmp_path / "a.wav", noise(), RATE)
+    content = ffmpeg("-i", tmp_path / "a.wav", "-f", "flac", "-")
+    with open_audio(content) as file:
+        assert file.frames is None
+    assert read_duration(content) == 3.0
+    part = read_audio(content, RATE, start=1.5)
+    np.testing.assert_allclose(part, noise()[24000:], atol=1e-4)
+
+
+def test_channels_of_ffmpeg_are_averaged(ffmpeg_encode, tmp_path):
+    stereo = np.stack([noise(), -0.5 * noise()], 1)
+    path = ffmpeg_encode(tmp_path / "a.m4a", stereo, RATE, "-c:a", "alac")
+    expected = sf.read(tmp_path / "a.m4a.wav", dtype="float32")[0].mean(1)
+    np.testing.assert_allclose(read_audio(path, RATE), expected, atol=1e-7)
+    found = read_audio(path, 8000)
+    np.testing.assert_allclose(found, resample(expected, RATE, 8000), atol=1e-6)
+
+
+def test_a_reader_that_stops_leaves_no_process(
+    ffmpeg_encode, tmp_path, monkeypatch
+):
+    minutes = np.tile(noise(), 50)
+    path = ffmpeg_encode(tmp_path / "a.mkv", minutes, RATE, "-c:a", "flac")
+    started = []
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    blocks = read_blocks(path, RATE)
+    next(blocks)
+    assert started[0].poll() is None
+    blocks.close()
+    assert len(read_audio(path, RATE, seconds=1.0)) == RATE
+    assert len(started) == 2
+    assert all(process.returncode is not None for process in started)
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.m4a"])
+def test_truncated_files_of_ffmpeg(ffmpeg_encode, tmp_path, name):
+    path = ffmpeg_encode(tmp_path / name, noise(), RATE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    if name == "a.m4a":  # whose index was at the end
+        with pytest.raises(InputError):
+            read_audio(path, RATE)
+    else:
+        assert 0.2 < read_duration(path) / 3 < 0.8
 
 
 @pytest.mark.parametrize(
@@ -165,22 +248,60 @@ def test_playlists_are_not_followed(ffmpeg, tmp_path, playlist):
     sf.write(tmp_path / "a.wav", noise(), RATE)
     path = tmp_path / "a.m4a"
     path.write_text(playlist.format(path=tmp_path / "a.wav"))
-    with pytest.raises(ValueError):
-        read_audio(path)
+    with pytest.raises(InputError):
+        read_audio(path, RATE)
 
 
-@pytest.mark.parametrize("script", [None, "exit 1", "exec sleep 60", "exit 0"])
-def test_faults_of_ffmpeg(tmp_path, monkeypatch, script):
-    """It is absent, fails, hangs, or writes nothing."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    if script is not None:
-        (folder / "ffmpeg").write_text(f"#!/bin/sh\n{script}\n")
-        (folder / "ffmpeg").chmod(0o755)
-    others = "" if script is None else ":/usr/bin:/bin"
-    monkeypatch.setenv("PATH", f"{folder}{others}")
-    monkeypatch.setattr(audio, "FFMPEG_TIMEOUT", 0.5)
-    path = Path(tmp_path, "a.m4a")
-    path.write_bytes(b"\0\0\0\x1cftypM4A \0\0\2\0M4A isom")
-    with pytest.raises(ValueError):
-        read_audio(path)
+@pytest.fixture
+def fake_ffmpeg(tmp_path, monkeypatch):
+    """Replaces ffmpeg by a shell script, or nothing; returns a file for it."""
+
+    def replace(script):
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        if script is not None:
+            (folder / "ffmpeg").write_text(f"#!/bin/sh\n{script}\n")
+            (folder / "ffmpeg").chmod(0o755)
+        others = "" if script is None else ":/usr/bin:/bin"
+        monkeypatch.setenv("PATH", f"{folder}{others}")
+        path = tmp_path / "a.m4a"
+        path.write_bytes(M4A)
+        return path
+
+    return replace
+
+
+@pytest.mark.parametrize(
+    "script, message",
+    [
+        (None, "Install ffmpeg"),
+        ("echo first >&2; echo last >&2; exit 1", "last"),
+        ("exit 0", "no audio"),
+    ],
+)
+def test_faults_of_ffmpeg(fake_ffmpeg, script, message):
+    path = fake_ffmpeg(script)
+    with pytest.raises(InputError, match=message):
+        read_audio(path, RATE)
+
+
+# As ffmpeg writes it, with half a sample at the end
+AU = audio.AU_HEADER.pack(b".snd", 24, 2**32 - 1, 6, RATE, 1) + bytes(4002)
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_ffmpeg_may_have_much_to_say(fake_ffmpeg, tmp_path, code):
+    """More than a pipe holds, before it writes samples."""
+    (tmp_path / "content").write_bytes(AU)
+    path = fake_ffmpeg(
+        f"head -c 1000000 /dev/zero >&2; cat {tmp_path}/content; exit {code}"
+    )
+    found = []
+    start = time.monotonic()
+    if code:
+        with pytest.raises(TruncatedAudio):
+            found.extend(read_blocks(path, RATE))
+    else:
+        found.extend(read_blocks(path, RATE))
+    assert sum(map(len, found)) == 1000
+    assert time.monotonic() - start < 10

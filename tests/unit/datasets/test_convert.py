@@ -119,6 +119,6 @@ def test_too_many_missing_clips(tmp_path):
         for split in ("train", "eval")
         for n in range(10 if split == "eval" else 20)
     ]
-    with pytest.raises(ValueError, match="3 of 10 eval .*--allow_missing 0.3"):
+    with pytest.raises(ValueError, match="3 of 10 eval .*allow_missing 0.3"):
         check_missing(clips, 0.2)
     check_missing(clips, 0.3)

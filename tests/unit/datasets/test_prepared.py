@@ -10,6 +10,7 @@ import signal
 
 import pytest
 
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.datasets.prepared import is_complete, prepare_folder
 
@@ -94,7 +95,7 @@ def test_a_folder_is_prepared_by_one_process(tmp_path):
     ready = multiprocessing.get_context("fork").Event()
     other = start(tmp_path, RATE, "one", "file", ready)
     assert ready.wait(30)
-    with pytest.raises(RuntimeError, match=str(tmp_path)):
+    with pytest.raises(InputError, match=str(tmp_path)):
         prepare(tmp_path)
     other.kill()
     other.join()

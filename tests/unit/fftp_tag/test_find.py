@@ -13,11 +13,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechbrain_fftp.cli.main import main
-from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.index import SoundIndex
-
-ROOT = Path(__file__).resolve().parents[3]
+from fftp_tag import AudioTagger
+from fftp_tag.cli.main import main
+from fftp_tag.index import SETTINGS, SoundIndex
 
 
 def noise(seconds, seed, rate=16000, channels=1):
@@ -31,14 +29,12 @@ def noise(seconds, seed, rate=16000, channels=1):
 def made(exported, tmp_path_factory):
     """An archive, its index, and an example from it."""
     folder = tmp_path_factory.mktemp("find")
-    archive = folder / "archive"
+    archive, index = folder / "archive", folder / "archive.index"
     (archive / "day 1").mkdir(parents=True)
     stereo = noise(7, seed=0, rate=44100, channels=2)
     sf.write(archive / "day 1" / "a.flac", stereo, 44100, "PCM_24")
     sf.write(archive / "b.wav", noise(4, seed=1), 16000)
-    model = shutil.copytree(exported[1], folder / "model")
-    index = folder / "archive.index"
-    arguments = ["--model", model, "--output", index, "--window", "1"]
+    arguments = ["--model", exported[1], "--output", index, "--window", "1"]
     assert main(["index", str(archive), *map(str, arguments)]) == 0
     example = folder / "example.wav"
     sf.write(example, stereo[3 * 44100 : 4 * 44100], 44100, "PCM_24")
@@ -59,34 +55,32 @@ def expected_places(made, top_k):
 def test_formats(made, capsys):
     archive, index, example = made
     expected = [place.to_dict() for place in expected_places(made, 4)]
-    assert len(expected) == 4
     first = str(archive / "day 1" / "a.flac")
     assert expected[0]["file"] == first and expected[0]["start"] == 3
     results = {}
-    for name in ("table", "json"):
+    for name in ("table", "json", "csv"):
         assert find(example, index, "--top-k", "4", "--format", name) == 0
         results[name] = capsys.readouterr().out
-    assert json.loads(results["json"]) == expected
-    # The part of its recording is the same example
+    # A part of its recording is the same example
     part = ["--start", "3", "--end", "4", "--format", "json", "--top-k", "4"]
     assert find(first, index, *part) == 0
-    for place, other in zip(
-        json.loads(capsys.readouterr().out), expected, strict=True
-    ):
-        assert (place["file"], place["start"]) == (
-            other["file"],
-            other["start"],
-        )
-        assert place["similarity"] == pytest.approx(
-            other["similarity"], abs=1e-4
-        )
+    results["part"] = capsys.readouterr().out
+    for name in ("json", "part"):
+        for place, other in zip(
+            json.loads(results[name]), expected, strict=True
+        ):
+            assert place.pop("file") == other["file"]
+            for key, value in place.items():
+                assert value == pytest.approx(other[key], abs=2e-4)
     lines = results["table"].splitlines()
-    assert [line.split(maxsplit=3)[3] for line in lines] == [
-        row["file"] for row in expected
-    ]
+    files = [line.split(maxsplit=3)[3] for line in lines]
+    assert files == [row["file"] for row in expected]
+    header, *lines = results["csv"].splitlines()
+    assert header == "file,start,end,similarity"
+    assert [line.split(",")[0] for line in lines] == files
 
 
-def test_cut_places_are_the_samples_of_the_source(made, tmp_path):
+def test_cut_places_are_the_samples_of_the_source(made, tmp_path, capsys):
     _, index, example = made
     folder = tmp_path / "places" / "bark"
     options = ["--top-k", "6", "--cut", str(folder)]
@@ -97,8 +91,35 @@ def test_cut_places_are_the_samples_of_the_source(made, tmp_path):
     for rank, (name, place) in enumerate(zip(names, places), start=1):
         assert name.startswith(f"{rank:03d}_")
         assert Path(place.file).stem in name and f"{place.start:.2f}" in name
-        whole, rate = sf.read(place.file, dtype="float32")
+        whole, rate = sf.read(place.file, dtype="float32", always_2d=True)
         cut, cut_rate = sf.read(folder / name, dtype="float32")
         assert cut_rate == rate
         first, last = round(place.start * rate), round(place.end * rate)
-        np.testing.assert_array_equal(cut, whole[first:last])
+        np.testing.assert_array_equal(cut, whole[first:last].mean(1))
+    capsys.readouterr()
+    assert find(example, index, *options) == 1  # no file is overwritten
+    assert names[0] in capsys.readouterr().err
+
+
+def test_what_is_missing_is_named(made, tmp_path, capsys):
+    archive, index, example = made
+    copy = shutil.copytree(index, tmp_path / "copy.index")
+    settings = json.loads((copy / SETTINGS).read_text("utf-8"))
+    settings.update(archive=str(tmp_path), complete=False, n_files=5)
+    (copy / SETTINGS).write_text(json.dumps(settings), "utf-8")
+    cut = str(tmp_path / "cut")
+    assert find(example, copy, "--top-k", "3", "--cut", cut) == 1
+    captured = capsys.readouterr()
+    assert "2 of 5 files" in captured.err
+    assert str(tmp_path / "day 1" / "a.flac") in captured.err
+    assert len(captured.out.splitlines()) == 3
+    assert find(tmp_path / "no.wav", copy) == 1
+    assert "no.wav" in capsys.readouterr().err
+    assert (
+        main(
+            ["index", str(tmp_path / "no"), "--model", "m.onnx"]
+            + ["--output", str(copy)]
+        )
+        == 1
+    )
+    assert str(tmp_path / "no") in capsys.readouterr().err

@@ -1,0 +1,56 @@
+"""Tests a machine that only tags: without PyTorch and SpeechBrain.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import shutil
+import subprocess
+import venv
+from pathlib import Path
+
+import pytest
+import soundfile as sf
+from tiny_onnx import RATE, sounds, write_model
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+
+
+@pytest.mark.slow
+def test_a_machine_that_only_tags(tmp_path):
+    """As README says, in a new environment."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in FILES:
+        shutil.copy(ROOT / name, source)
+    for package in ("fftp_tag", "speechbrain_fftp"):
+        shutil.copytree(ROOT / package, source / package)
+    venv.create(tmp_path / "venv", with_pip=True)
+    programs = tmp_path / "venv" / "bin"
+
+    def run(*command):
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    pip = [programs / "pip", "install", "-q", "--no-compile"]
+    constraints = ["-c", ROOT / "constraints.txt"]
+    run(*pip, *constraints, "-r", ROOT / "requirements-tag.txt")
+    run(*pip, "--no-deps", source)
+    packages = run(programs / "pip", "list")
+    assert "onnxruntime" in packages
+    assert not {"torch", "speechbrain"} & set(packages.split())
+
+    write_model(tmp_path / "model.onnx", has_steps=True)
+    sf.write(tmp_path / "clip.wav", sounds(3.0), 2 * RATE)
+    tag = [programs / "fftp-tag", "clip.wav", "--model", "model.onnx"]
+    [row] = json.loads(run(*tag, "--format", "json"))
+    assert len(row["tags"]) == 3
+    [row] = json.loads(run(*tag, "--format", "json", "--timeline"))
+    assert "events" in row
+    run(programs / "fftp-tag", "page", "model.onnx", "page")
+    assert (tmp_path / "page" / "index.html").is_file()

@@ -1,0 +1,156 @@
+"""Models in a few ONNX operators, for tests that need no PyTorch.
+
+A class is a pitch. A frame is a patch: how loud its pitch is, of samples at 1000
+Hz. Time steps are every fifth frame.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+RATE = 1000
+PATCH, STEP, FRAME = 100, 50, 10  # samples
+LONGEST = 2000
+PITCHES = {"Low": 40.0, "Middle": 100.0, "High": 200.0}  # Hz
+GAIN = 2.0
+METADATA = {
+    "labels": list(PITCHES),
+    "sample_rate": RATE,
+    "max_samples": LONGEST,
+    "min_samples": PATCH,
+    "frame_samples": FRAME,
+    "single_label": False,
+    "thresholds": None,
+    "merge_gap": None,
+    "min_duration": None,
+    "steps": None,
+}
+STEPS = {"first_seconds": PATCH / 2 / RATE, "step_samples": STEP}
+
+
+def cosines(n_samples):
+    """Tones of each pitch, ``[K, S]``."""
+    time = np.arange(n_samples) / RATE
+    return np.cos(2 * np.pi * np.outer(list(PITCHES.values()), time))
+
+
+KERNELS = cosines(PATCH) * np.hanning(PATCH) / np.hanning(PATCH).sum()
+
+
+def write_model(path, has_steps=False, nodes=(), **changes):
+    """Writes a model of clips or of time steps; returns its path.
+
+    ``nodes`` come before those of the model, and ``changes`` are metadata.
+    """
+    metadata = {**METADATA, "steps": STEPS if has_steps else None, **changes}
+    names = ["embeddings", "tokens", "features"]
+    if has_steps:
+        names.insert(1, "frame_probabilities")
+    if metadata["labels"]:
+        names.insert(0, "probabilities")
+    node = helper.make_node
+    body = [
+        node("Shape", ["wavs"], ["size"], start=1, end=2),
+        node("Sub", ["patch", "size"], ["missing"]),
+        node("Max", ["missing", "zero"], ["after"]),
+        node("Concat", ["zero", "after"], ["padding"], axis=0),
+        node("Pad", ["wavs", "padding", "", "one"], ["padded"]),
+        node("Unsqueeze", ["padded", "one"], ["channels"]),
+        node("Conv", ["channels", "kernels"], ["heard"], strides=[FRAME]),
+        node("Abs", ["heard"], ["levels"]),
+        node("Transpose", ["levels"], ["frames"], perm=[0, 2, 1]),
+        node("Add", ["frames", "floor"], ["audible"]),
+        node("Log", ["audible"], ["features"]),
+        node("Slice", ["frames", "zero", "last", "one", "every"], ["tokens"]),
+        node("ReduceMean", ["tokens", "one"], ["embeddings"], keepdims=0),
+        node("Mul", ["tokens", "gain"], ["loud"]),
+        node("Min", ["loud", "unit"], ["frame_probabilities"]),
+        node("Mul", ["embeddings", "gain"], ["mean"]),
+    ]
+    if has_steps:
+        inputs, operator = ["frame_probabilities", "one"], "ReduceMax"
+        body.append(node(operator, inputs, ["probabilities"], keepdims=0))
+    else:
+        body.append(node("Min", ["mean", "unit"], ["probabilities"]))
+    weights = {
+        "kernels": KERNELS[:, None].astype(np.float32),
+        "floor": np.float32(1e-4),
+        "gain": np.float32(GAIN),
+        "unit": np.float32(1),
+        "patch": np.array([PATCH]),
+        "zero": np.array([0]),
+        "one": np.array([1]),
+        "last": np.array([2**40]),
+        "every": np.array([STEP // FRAME]),
+    }
+    n_classes = len(PITCHES)
+    shapes = {
+        "probabilities": ["batch", n_classes],
+        "embeddings": ["batch", n_classes],
+        "frame_probabilities": ["batch", "steps", n_classes],
+        "tokens": ["batch", "steps", n_classes],
+        "features": ["batch", "frames", n_classes],
+    }
+    return save_model(
+        path,
+        [*nodes, *body],
+        {name: shapes[name] for name in names},
+        weights,
+        metadata,
+    )
+
+
+def save_model(path, nodes, outputs, weights, metadata):
+    """Writes a graph: outputs are shapes by name, weights are arrays."""
+    float32 = onnx.TensorProto.FLOAT
+
+    def value(name, shape):
+        return helper.make_tensor_value_info(name, float32, shape)
+
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [value("wavs", ["batch", "samples"]), value("wav_lens", ["batch"])],
+        [value(*output) for output in outputs.items()],
+        [numpy_helper.from_array(np.array(x), n) for n, x in weights.items()],
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10
+    )
+    helper.set_model_props(
+        model, {name: json.dumps(value) for name, value in metadata.items()}
+    )
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def expected_tokens(wav):
+    """The tokens ``[N, K]`` of a model for samples ``[S]``."""
+    wav = np.pad(wav, (0, max(PATCH - len(wav), 0)))
+    patches = np.lib.stride_tricks.sliding_window_view(wav, PATCH)[::STEP]
+    return np.abs(patches @ KERNELS.T)
+
+
+def expected_steps(wav):
+    """Probabilities ``[N, K]`` of the time steps of samples ``[S]``."""
+    return np.minimum(GAIN * expected_tokens(wav), 1)
+
+
+def expected_clip(wav):
+    """Probabilities ``[K]`` of samples ``[S]``, by the model of clips."""
+    return np.minimum(GAIN * expected_tokens(wav).mean(0), 1)
+
+
+def sounds(seconds, seed=0):
+    """Faint noise with tones that come and go, as float32 ``[S]``."""
+    rng = np.random.default_rng(seed)
+    n_samples = round(seconds * RATE)
+    levels = rng.uniform(0, 1, (len(PITCHES), n_samples // 150 + 1)) ** 3
+    wav = (levels.repeat(150, 1)[:, :n_samples] * cosines(n_samples)).sum(0)
+    noise = 0.01 * rng.standard_normal(n_samples)
+    return (0.3 * wav + noise).astype(np.float32)

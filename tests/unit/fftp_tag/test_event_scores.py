@@ -1,0 +1,163 @@
+"""Tests of scores of events: by hand, by brute force, and against mir_eval.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import itertools
+import statistics
+import sys
+
+import numpy as np
+import pytest
+
+from fftp_tag.event_scores import (
+    ClipEvents,
+    count_events,
+    event_metrics,
+    is_on_time,
+    overlap_by_half,
+)
+from fftp_tag.events import Rules, Timeline
+from speechbrain_fftp.dataio.errors import InputError
+
+LABELS = ["Dog", "Siren", "Bell"]
+TRUTH = {
+    "a": [(1.05, 1.95, "Dog"), (4.1, 5.6, "Siren")],
+    "b": [(3.05, 3.95, "Dog"), (7.05, 7.95, "Dog")],
+    "c": [],
+}
+
+
+def make_timelines(events):
+    """Time steps of 10 ms that are 0.9 within each event, else 0.01."""
+    times = np.arange(1000) / 100 + 0.005
+    rules = Rules(np.full(3, 0.5), np.zeros(3), np.zeros(3))
+    found = {}
+    for clip in TRUTH:
+        probs = np.full((1000, 3), 0.01, np.float32)
+        for start, end, label in events.get(clip, ()):
+            probs[(start <= times) & (times < end), LABELS.index(label)] = 0.9
+        found[clip] = Timeline(times, probs, probs.max(0), 10.0, LABELS, rules)
+    return found
+
+
+def delayed(delay, longer=0.0):
+    """The true events, later and longer by some seconds."""
+    return {
+        clip: [(a + delay, b + delay + longer, x) for a, b, x in events]
+        for clip, events in TRUTH.items()
+    }
+
+
+@pytest.mark.parametrize("delay, f1", [(0.0, 1.0), (0.15, 1.0), (0.25, 0.0)])
+def test_late_events_count_up_to_the_collar(delay, f1):
+    scores = event_metrics(make_timelines(delayed(delay)), TRUTH, LABELS)
+    assert scores["event_F1"] == f1
+    assert scores["onset_error"] == pytest.approx(delay, abs=0.02)
+    # More than half, and 0.72, of each event is enough
+    assert scores["overlap_F1"] == 1.0
+    assert scores["PSDS1"] == scores["PSDS2"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("longer, right", [(0.85, 4), (0.95, 1), (1.55, 0)])
+def test_events_overlap_by_half_of_their_union(longer, right):
+    """The dogs last 0.9 s, the siren 1.5 s."""
+    scores = event_metrics(make_timelines(delayed(0, longer)), TRUTH, LABELS)
+    assert scores["overlap_F1"] == right / 4
+
+
+def test_missed_and_false_events_by_hand():
+    found = {"a": TRUTH["a"], "c": [(2.1, 2.9, "Siren"), (1.0, 9.0, "Bell")]}
+    scores = event_metrics(make_timelines(found), TRUTH, LABELS)
+    # One of three dogs; a siren and a false one; no bell is there to be found.
+    assert scores["event_F1"] == pytest.approx((2 / (3 + 1) + 2 / (1 + 2)) / 2)
+    # The siren from 4.1 to 5.6 is in two segments.
+    assert scores["segment_F1"] == pytest.approx((2 / 4 + 4 / 5) / 2)
+    # Of all classes: two of four events, and two false ones
+    assert scores["overlap_precision"] == scores["overlap_recall"] == 0.5
+    scores = event_metrics(make_timelines(found), TRUTH, ["Dog", "Siren"])
+    assert scores["overlap_precision"] == pytest.approx(2 / 3)
+    assert scores["overlap_F1"] == pytest.approx(2 * 2 / (4 + 3))
+    # Without false events: one dog of three, one siren of one
+    only = make_timelines({"a": TRUTH["a"]})
+    scores = event_metrics(only, TRUTH, LABELS)
+    rates = 1 / 3, 1.0
+    expected = statistics.mean(rates) - statistics.pstdev(rates)
+    assert scores["PSDS1"] == pytest.approx(expected)
+
+
+def random_events(seed):
+    """True and found events of a class, which may overlap each other."""
+    rng = np.random.default_rng(seed)
+    true = rng.uniform(0, 8, (rng.integers(1, 6), 1)) + [[0, 0]]
+    true[:, 1] += rng.uniform(0.1, 3, len(true))
+    found = np.concatenate([true, true])[: rng.integers(1, 6)]
+    found = found + 0.3 * rng.standard_normal(found.shape)
+    found[:, 1] = np.maximum(found[:, 1], found[:, 0] + 0.05)
+    return ClipEvents(true, found, 12.0)
+
+
+def intersection_over_union(a, b):
+    both = max(min(a[1], b[1]) - max(a[0], b[0]), 0)
+    return both / (a[1] - a[0] + b[1] - b[0] - both)
+
+
+def test_overlaps_are_those_of_all_pairings():
+    more = 0
+    for seed in range(100):
+        clip = random_events(seed)
+        shorter, longer = sorted(clip[:2], key=len)
+        expected = max(
+            sum(intersection_over_union(a, b) >= 0.5 for a, b in pairs)
+            for pairs in (
+                zip(shorter, order)
+                for order in itertools.permutations(longer, len(shorter))
+            )
+        )
+        assert count_events([clip], overlap_by_half).right == expected
+        more += overlap_by_half(clip).sum() > expected
+    assert more > 10  # where an event could match several
+
+
+def test_events_on_time_are_mir_evals():
+    transcription = pytest.importorskip("mir_eval.transcription")
+    rates = set()
+    for seed in range(100):
+        clip = random_events(seed)
+        pairs = transcription.match_notes(
+            clip.true,
+            np.full(len(clip.true), 440.0),
+            clip.found,
+            np.full(len(clip.found), 440.0),
+            onset_tolerance=0.2,
+            offset_ratio=0.2,
+            offset_min_tolerance=0.2,
+        )
+        assert count_events([clip], is_on_time).right == len(pairs)
+        rates.add(len(pairs))
+    assert len(rates) > 2
+
+
+def test_true_events_that_overlap_are_one_for_psds():
+    """Psds_eval refuses them, and AudioSet's labels have some."""
+    parts = [(1.0, 2.0, "Dog"), (1.0, 1.5, "Dog"), (1.9, 4.0, "Dog")]
+    truth = {**TRUTH, "c": [*parts, (4.0, 5.0, "Dog")]}
+    found = {**TRUTH, "c": [(1.0, 4.0, "Dog"), (4.02, 5.0, "Dog")]}
+    scores = event_metrics(make_timelines(found), truth, LABELS)
+    assert scores["PSDS1"] == pytest.approx(1.0)
+    assert scores["overlap_recall"] == pytest.approx(6 / 8)
+
+
+def test_what_cannot_be_scored(monkeypatch, caplog):
+    with pytest.raises(InputError, match="event"):
+        event_metrics(make_timelines(TRUTH), TRUTH, ["Bell"])
+    one = event_metrics(make_timelines(TRUTH), TRUTH, ["Dog"])
+    assert "PSDS1" not in one and not caplog.text  # nothing to confuse
+    everything = event_metrics(make_timelines(TRUTH), TRUTH, LABELS)
+    for package in ("psds_eval", "pandas", "mir_eval"):
+        monkeypatch.setitem(sys.modules, package, None)
+    rest = event_metrics(make_timelines(TRUTH), TRUTH, LABELS)
+    assert "pandas" in caplog.text
+    assert everything.keys() - rest.keys() == {"PSDS1", "PSDS2"}
+    assert rest["overlap_F1"] == 1.0

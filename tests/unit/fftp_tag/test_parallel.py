@@ -1,0 +1,97 @@
+"""Tests of calling a function in threads: order, errors and ends.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import itertools
+import threading
+import time
+
+import pytest
+
+from fftp_tag.parallel import in_order
+from speechbrain_fftp.dataio.errors import InputError
+
+
+@pytest.mark.parametrize("num_workers", [1, 4])
+def test_results_are_in_order(num_workers):
+    def slow_first(number):
+        time.sleep(0.002 * (number % 7 == 0))
+        return number**2
+
+    found = list(in_order(slow_first, range(50), num_workers))
+    assert found == [(n, n**2, None) for n in range(50)]
+    assert list(in_order(slow_first, [], num_workers)) == []
+
+
+def test_errors_of_input_are_text():
+    """In one line, beside the results of the others."""
+    errors = {
+        1: InputError("b.wav is\nempty"),
+        3: FileNotFoundError("d.wav: there is no such file"),
+        4: PermissionError(13, "Permission denied", "e.wav"),
+    }
+
+    def fail(number):
+        if number in errors:
+            raise errors[number]
+        return -number
+
+    found = list(in_order(fail, range(6), 2))
+    for number, result, error in found:
+        if number in errors:
+            assert result is None and "\n" not in error
+            assert "bcde"[number - 1] + ".wav" in error
+        else:
+            assert (result, error) == (-number, None)
+    assert [number for number, _, _ in found] == list(range(6))
+
+
+@pytest.mark.parametrize("bug", [KeyError("a"), ValueError("b")])
+def test_bugs_are_raised(bug):
+    def fail(number):
+        if number == 5:
+            raise bug
+        return number
+
+    found = []
+    with pytest.raises(type(bug)):
+        for number, _, _ in in_order(fail, itertools.count(), 2):
+            found.append(number)
+    assert found == [0, 1, 2, 3, 4]
+    assert not workers()
+
+
+def workers():
+    """Threads that have not ended after the item that they work on."""
+    threads = [t for t in threading.enumerate() if "ThreadPool" in t.name]
+    for thread in threads:
+        thread.join(10)
+    return [thread for thread in threads if thread.is_alive()]
+
+
+def test_endless_items_that_are_not_all_wanted():
+    """At most two items a worker are taken ahead; threads end."""
+    taken = []
+
+    def items():
+        for number in itertools.count():
+            taken.append(number)
+            yield number
+
+    found = in_order(str, items(), 3)
+    assert [next(found)[1] for _ in range(20)] == list(map(str, range(20)))
+    assert len(taken) <= 20 + 6
+    found.close()
+    assert len(taken) <= 20 + 6 and not workers()
+
+
+def test_an_error_of_the_items_is_raised():
+    def items():
+        yield 1
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        list(in_order(str, items()))
+    assert not workers()

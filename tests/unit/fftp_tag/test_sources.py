@@ -1,0 +1,151 @@
+"""Tests of finding a model, and of converting a published one once.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import logging
+import os
+import sys
+
+import pytest
+from tiny_onnx import write_model
+
+from fftp_tag import AudioTagger
+from fftp_tag.cli.main import main
+from fftp_tag.sources import find_model
+from speechbrain_fftp import export
+from speechbrain_fftp.dataio.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """The folder of converted models."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "fftp_tag"
+
+
+@pytest.fixture
+def converted(monkeypatch):
+    """Replaces the conversion; returns the sources that were converted."""
+    sources = []
+
+    def convert(source, path, **options):
+        sources.append(str(source))
+        return write_model(path)
+
+    monkeypatch.setattr(export, "convert", convert)
+    return sources
+
+
+def test_files_and_folders_that_hold_a_model(tmp_path, converted):
+    run = tmp_path / "run"
+    (run / "inference").mkdir(parents=True)
+    inside = write_model(run / "inference" / "model.onnx")
+    (run / "hyperparams.yaml").write_text("a: !apply:none []")
+    assert find_model(inside) == inside
+    for source in (run, str(run), run / "inference"):
+        assert find_model(source) == inside
+    assert len(AudioTagger.from_pretrained(str(run)).labels) == 3
+    other = write_model(run / "mine")
+    assert find_model(other) == other
+    # That of the folder itself comes first
+    own = write_model(run / "model.onnx")
+    (run / "config.json").write_text("{}")
+    assert find_model(run) == own
+    assert not converted
+
+
+def test_a_checkpoint_is_converted_once(tmp_path, converted, cache, caplog):
+    caplog.set_level(logging.INFO)
+    path = tmp_path / "ast.pth"
+    path.write_bytes(b"weights")
+    found = find_model(path)
+    assert found.parent == cache and found.suffix == ".onnx"
+    assert find_model(str(path)) == found
+    assert converted == [str(path)]
+    assert [str(path) in x.getMessage() for x in caplog.records] == [True]
+    assert len(AudioTagger.from_pretrained(path).labels) == 3
+    # Until it changes
+    path.write_bytes(b"other weights")
+    other = find_model(path)
+    assert other != found and len(converted) == 2
+    os.utime(path, (1, 1))
+    assert find_model(path) not in (found, other) and len(converted) == 3
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_folder_is_converted_when_a_file_changes(tmp_path, converted, name):
+    folder = tmp_path / "ced"
+    folder.mkdir()
+    for file in ("config.json", "model.safetensors"):
+        (folder / file).write_text("{}")
+    first = find_model(folder)
+    (folder / "README.md").write_text("of no meaning")
+    assert find_model(folder) == first and len(converted) == 1
+    (folder / name).write_text("{ }")
+    assert find_model(folder) != first and len(converted) == 2
+
+
+def test_hub_ids_have_a_name_each(converted):
+    ids = ["a/b", "a/b@v1", "a/b@refs/pr/1", "a/b--c"]
+    found = [find_model(source) for source in ids + ids]
+    assert len(set(found)) == 4 and converted == ids
+    assert all("/" not in path.name for path in found)
+
+
+@pytest.mark.parametrize("name", ["none.onnx", "none", "a/b/none", "none.pth"])
+def test_missing_models_are_named(tmp_path, converted, name, capsys):
+    source = str(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=name):
+        AudioTagger.from_pretrained(source)
+    assert main(["clip.wav", "--model", source]) == 1
+    assert capsys.readouterr().err.count(source) == 1
+    assert not converted
+
+
+def test_a_folder_without_a_model(tmp_path, converted):
+    (tmp_path / "inference").mkdir()
+    with pytest.raises(FileNotFoundError, match="no model.onnx"):
+        find_model(tmp_path)
+    assert not converted
+
+
+def test_a_hub_that_cannot_be_reached(monkeypatch, cache, capsys):
+    import huggingface_hub
+
+    def fail(*args, **options):
+        raise OSError("no\nconnection")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    assert main(["clip.wav", "--model", "owner/name"]) == 1
+    start, error = capsys.readouterr().err.splitlines()
+    assert "owner/name has to be converted once" in start
+    assert "owner/name" in error and "no connection" in error
+    assert not list(cache.iterdir())
+
+
+def test_what_cannot_be_converted(tmp_path, monkeypatch, cache):
+    path = tmp_path / "ast.pth"
+    path.write_bytes(b"no weights")
+    with pytest.raises(InputError, match="ast.pth"):
+        find_model(path)
+
+    def fail(*args, **options):
+        raise export.ExportError("an operator is missing")
+
+    monkeypatch.setattr(export, "convert", fail)
+    with pytest.raises(InputError, match="ast.pth.*an operator is missing"):
+        find_model(path)
+    assert not list(cache.iterdir())
+
+
+@pytest.mark.parametrize("source", ["ast.pth", "owner/name"])
+def test_without_torch_nothing_is_converted(tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ast.pth").write_bytes(b"weights")
+    monkeypatch.delitem(sys.modules, "speechbrain_fftp.export")
+    monkeypatch.delattr("speechbrain_fftp.export")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(InputError, match=f"{source} .*needs torch"):
+        find_model(source)

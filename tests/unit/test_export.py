@@ -1,0 +1,215 @@
+"""Tests of models exported to ONNX, against the same models in PyTorch.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_models import CLIP, hear_shares, make_model, make_modules
+
+from speechbrain_fftp import export
+from speechbrain_fftp.export import ExportError, WaveformTagger, export_onnx
+from speechbrain_fftp.lobes.frame_classifier import FrameClassifier
+from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
+from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.nnet.convolution import ConvStem
+from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+ROOT = Path(__file__).resolve().parents[2]
+LABELS = ["Speech", "Bark, dog", "Siren", "Müsik", "Rain"]
+SIZES = {"n_mels": 40, "embed_dim": 24, "depth": 1}
+POSITIONS = {"max_frames": 128}  # of the models that have them
+
+
+def fftp():
+    return FFTPEmbedding(40, 24, patch_frames=10, stride_frames=5)
+
+
+def square():
+    return SquarePatchEmbedding(40, 24, patch_size=16, stride=10)
+
+
+ENCODERS = {
+    "ast-square": lambda: AST(
+        **SIZES, **POSITIONS, num_heads=2, embedding=square()
+    ),
+    "ast-steps": lambda: AST(
+        **SIZES, **POSITIONS, num_heads=2, embedding=square(), pooling="tokens"
+    ),
+    "aum": lambda: AuM(**SIZES, **POSITIONS, embedding=fftp()),
+    "aum-square": lambda: AuM(
+        **SIZES, **POSITIONS, embedding=square(), bidirectional="bi-bi"
+    ),
+    "convnext-stem": lambda: ConvNeXt1d(
+        **SIZES, embedding=FFTPEmbedding(40, 24, 11, 6, stem=ConvStem(3))
+    ),
+    "convnext-steps": lambda: ConvNeXt1d(
+        **SIZES, embedding=fftp(), pooling="tokens"
+    ),
+}
+SLOW = ("ast-square", "aum-square", "convnext-stem")
+FORMS = ["ast"] + [
+    pytest.param(form, marks=pytest.mark.slow if form in SLOW else ())
+    for form in ENCODERS
+]
+
+
+@pytest.fixture(scope="module")
+def model(exported, tmp_path_factory):
+    """A function that returns the modules of a form, and their file."""
+    hparams, folder = exported
+    made = {"ast": (hparams["modules"], folder / "model.onnx")}
+
+    def make(form):
+        if form not in made:
+            torch.manual_seed(0)
+            encoder = ENCODERS[form]()
+            for parameter in encoder.parameters():  # so that clips differ
+                torch.nn.init.normal_(parameter, std=0.3)
+            classifier = None
+            if "steps" in form:
+                classifier = FrameClassifier(24, len(LABELS))
+            modules = make_modules(encoder.eval(), classifier, LABELS)
+            path = tmp_path_factory.mktemp("export") / "model.onnx"
+            export_onnx(
+                path, modules, LABELS, sample_rate=16000, max_frames=128
+            )
+            made[form] = modules, path
+        return made[form]
+
+    return make
+
+
+def noise(*shape):
+    generator = torch.Generator().manual_seed(sum(shape))
+    return 0.2 * torch.randn(shape, generator=generator)
+
+
+@torch.no_grad()
+def outputs_of_clip(modules, wav):
+    """All outputs of PyTorch for one clip ``[S]``."""
+    tagger = Tagger(**modules)
+    encoder, classifier = tagger.embedding_model, tagger.classifier
+    feats, lens = tagger.features(wav[None], torch.ones(1))
+    embedding, tokens = encoder.forward_with_tokens(feats, lens)
+    outputs = {
+        "probabilities": tagger.classify(embedding).sigmoid(),
+        "tokens": tokens,
+        "features": tagger.compute_features(wav[None]),
+    }
+    if isinstance(classifier, FrameClassifier):
+        probs = classifier.frame_logits(tokens).sigmoid()
+        outputs["frame_probabilities"] = probs
+        embedding = tokens.mean(1, keepdim=True)
+    outputs["embeddings"] = embedding[:, 0]
+    return {name: output[0].numpy() for name, output in outputs.items()}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_outputs_are_those_of_clips_in_pytorch(model, form):
+    """Of any length, however far a batch is padded."""
+    modules, path = model(form)
+    session = onnxruntime.InferenceSession(path)
+    names = [output.name for output in session.get_outputs()]
+    spreads = []
+    for lengths in ([16000, 5000, 400], [300, CLIP + 5000, 160], [7, 9, 30]):
+        for size in (max(lengths), 2 * CLIP):
+            wavs = noise(3, size)  # with noise in the padding
+            lens = torch.tensor(lengths) / size
+            inputs = {"wavs": wavs.numpy(), "wav_lens": lens.numpy()}
+            found = dict(zip(names, session.run(None, inputs)))
+            spreads.append(found["probabilities"].std(0).max())
+            for number, length in enumerate(lengths):
+                expected = outputs_of_clip(modules, wavs[number, :length])
+                assert set(expected) == set(names)
+                for name, array in expected.items():
+                    output = found[name][number]
+                    if name in ("tokens", "features", "frame_probabilities"):
+                        output = output[: len(array)]
+                    limit = 1e-4 * max(np.abs(array).max(), 1)
+                    np.testing.assert_allclose(output, array, atol=limit)
+    assert max(spreads) > 1e-3
+
+
+def test_the_file_is_complete(model):
+    _, path = model("convnext-steps")
+    assert os.listdir(path.parent) == ["model.onnx"]
+    session = onnxruntime.InferenceSession(path)
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert {name: json.loads(text) for name, text in metadata.items()} == {
+        "labels": LABELS,
+        "sample_rate": 16000,
+        "max_samples": CLIP,
+        "min_samples": 400 + 9 * 160,
+        "frame_samples": 160,
+        "single_label": False,
+        "thresholds": None,
+        "merge_gap": None,
+        "min_duration": None,
+        "steps": {"first_seconds": 0.0575, "step_samples": 800},
+    }
+    # No traces of the machine that exported it
+    content = path.read_bytes()
+    assert str(ROOT).encode() not in content and b"torch/nn" not in content
+    onnx.checker.check_model(path)
+
+
+def test_an_encoder_without_tokens_has_its_embedding_as_one(tmp_path):
+    path = hear_shares(tmp_path / "model.onnx", max_frames=100)
+    session = onnxruntime.InferenceSession(path)
+    inputs = {
+        "wavs": np.float32([[0.25, 0.5, 0.5, 0.1] * 100]),
+        "wav_lens": np.ones(1, np.float32),
+    }
+    names = ["probabilities", "embeddings", "tokens"]
+    probs, embeddings, tokens = session.run(names, inputs)
+    np.testing.assert_allclose(probs, [[0.25, 0.5, 0.0]], atol=1e-6)
+    np.testing.assert_array_equal(tokens[:, 0], embeddings)
+    assert tokens.shape == (1, 1, 3)
+
+
+def test_a_wrong_export_is_noticed(model):
+    modules, path = model("convnext-steps")
+    exported = WaveformTagger(modules, True, False, min_samples=1840)
+    assert export.largest_difference(path, exported, CLIP) < 1e-4
+    modules = {**modules, "classifier": FrameClassifier(24, len(LABELS))}
+    other = WaveformTagger(modules, True, False, min_samples=1840)
+    assert export.largest_difference(path, other, CLIP) > 1e-3
+
+
+class Unpredictable(torch.nn.Module):
+    """An encoder whose graph depends on values."""
+
+    def forward(self, feats, lens=None):
+        embedding = feats.mean(1, keepdim=True)
+        return embedding if embedding.max() > 0 else -embedding
+
+
+def test_what_is_impossible_is_an_export_error(tmp_path, monkeypatch):
+    path = tmp_path / "model.onnx"
+    classifier = torch.nn.Linear(128, 3)
+    with pytest.raises(ExportError, match="Unpredictable"):
+        encoder = Unpredictable()
+        encoder.n_mels = 128
+        make_model(path, encoder, classifier)
+    encoder = AST(embed_dim=24, depth=1, num_heads=2)
+    with pytest.raises(ValueError, match="3 classes.* 2 labels"):
+        make_model(path, encoder, torch.nn.Linear(24, 3), labels="AB")
+    monkeypatch.setattr(
+        torch, "__version__", torch.torch_version.TorchVersion("2.10.1")
+    )
+    with pytest.raises(ExportError, match="2.10.1"):
+        make_model(path, encoder)
+    assert not any(tmp_path.iterdir())

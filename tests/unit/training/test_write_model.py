@@ -1,0 +1,71 @@
+"""Tests of the export at the end of a training.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from types import SimpleNamespace
+
+import pytest
+
+from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.export import ExportError
+from speechbrain_fftp.training import export
+
+BRAIN = SimpleNamespace(
+    hparams=SimpleNamespace(
+        modules={},
+        label_encoder=SimpleNamespace(lab2ind={"Cat": 0, "Dog": 1}),
+        sample_rate=16000,
+    )
+)
+
+
+@pytest.fixture
+def export_onnx(monkeypatch):
+    """Replaces the exporter; ``error`` is what it raises."""
+
+    def write(path, modules, labels, **options):
+        if write.error is not None:
+            raise write.error
+        path.write_text(f"{labels} {options['single_label']}")
+
+    write.error = None
+    monkeypatch.setattr(export, "export_onnx", write)
+    return write
+
+
+def test_writes_and_calibrates_the_model(export_onnx, tmp_path):
+    folder = tmp_path / "run" / "inference"
+    calibrated = []
+    export.export_tagger(
+        BRAIN, {}, folder=folder, max_frames=100, calibrate=calibrated.append
+    )
+    model = folder / "model.onnx"
+    assert calibrated == [model]
+    assert model.read_text() == "['Cat', 'Dog'] False"
+    export.export_classifier(BRAIN, {}, folder=folder, max_frames=100)
+    assert model.read_text() == "['Cat', 'Dog'] True"
+
+
+def test_a_failed_export_is_a_warning(export_onnx, tmp_path, caplog):
+    """And the model of an earlier training does not stay."""
+    (tmp_path / "model.onnx").write_text("earlier")
+    export_onnx.error = ExportError("no such operator")
+    calibrated = []
+    export.export_tagger(
+        BRAIN, {}, folder=tmp_path, max_frames=9, calibrate=calibrated.append
+    )
+    assert not any(tmp_path.iterdir()) and not calibrated
+    assert str(tmp_path) in caplog.text and "no such operator" in caplog.text
+
+
+def test_a_failed_calibration_is_a_warning(export_onnx, tmp_path, caplog):
+    def calibrate(path):
+        raise InputError("no validation clips")
+
+    export.export_tagger(
+        BRAIN, {}, folder=tmp_path, max_frames=9, calibrate=calibrate
+    )
+    assert (tmp_path / "model.onnx").is_file()
+    assert "no validation clips" in caplog.text
