@@ -27,8 +27,8 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from fftp_tag.scores import tagging_metrics
 from speechbrain.dataio import audio_io
-from speechbrain_fftp.inference.scores import tagging_metrics
 from speechbrain_fftp.lobes.features import KaldiFbank
 
 ROOT = Path(__file__).resolve().parents[1]

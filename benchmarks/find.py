@@ -2,10 +2,10 @@
 
 An index of 100 hours of recordings in files of an hour, whose embeddings are
 random, in windows of 5 s and every second; the time excludes the model, which
-computes the embedding of the example. Memory is what a query allocates; pages of
-the index that are mapped come on top, and can be dropped at any time.
-With a model and a folder in the form of shared/data/audioset_mini, precision at 10
-is measured as well: how many of the ten best clips are of the example's class.
+computes the embedding of the example. Memory is what reading the index and a query
+allocate.
+With a model and a folder of clips in AudioSet's format with a clips.csv, precision
+at 10 is measured as well: how many of the ten best clips are of the example's class.
 Writes benchmarks/results/find.json.
 
 > python benchmarks/find.py [--data FOLDER --model MODEL]
@@ -22,18 +22,19 @@ from pathlib import Path
 import harness
 import numpy as np
 
-from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.index import (
+from fftp_tag import AudioTagger
+from fftp_tag.index import (
     IndexedFile,
     Settings,
     SoundIndex,
-    open_index,
+    update_index,
     write_settings,
 )
 
 HOURS = 100
 SMOKE_HOURS = 2
-WINDOW = 5.0  # seconds
+RATE = 16000
+WINDOW = 5  # seconds
 GOAL = 0.1  # seconds, for 5 s and 192 dimensions
 
 
@@ -41,29 +42,30 @@ def write_index(folder, hours, hop, dim):
     """Writes an index of random embeddings."""
     folder.mkdir()
     settings = Settings(
-        archive=str(folder),
-        model=None,
+        sample_rate=RATE,
+        window=WINDOW * RATE,
+        hop=hop * RATE,
         probe=[0.0] * dim,
-        window=WINDOW,
-        hop=hop,
-        sample_rate=16000,
+        model=None,
+        archive=str(folder),
+        n_files=hours,
+        complete=True,
     )
     write_settings(folder, settings)
     index = SoundIndex(folder)
     rng = np.random.default_rng(0)
+    count = 3600 // hop
     for hour in range(hours):
-        count = int(3600 / hop)
+        rows = rng.standard_normal((count, dim), dtype=np.float32)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         file = IndexedFile(
             path=f"{hour}.wav",
             size=0,
             mtime_ns=0,
-            n_samples=round(((count - 1) * hop + WINDOW) * 16000),
-            n_windows=count,
+            n_samples=((count - 1) * hop + WINDOW) * RATE,
+            rows=rows.astype(np.float16),
         )
-        rows = rng.standard_normal((count, dim), dtype=np.float32)
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         index.files.append(file)
-        index.blocks.append(rows.astype(np.float16))
     index.write()
     return index
 
@@ -93,7 +95,8 @@ def precision(index, embeddings, classes, n_examples):
         for _ in range(30):
             examples = rng.choice(clips, n_examples, replace=False)
             places = index.find(
-                [embeddings[name] for name in examples], index.n_rows
+                np.stack([embeddings[name] for name in examples]),
+                top_k=len(index.rows),
             )
             files = dict.fromkeys(Path(place.file).name for place in places)
             best = [name for name in files if name not in examples][:10]
@@ -107,8 +110,8 @@ def measure_precision(data, model):
     classes = read_classes(data)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        index = open_index(folder, tagger)
-        index.add_folder(tagger, Path(data) / "audio")
+        update_index(folder, tagger, Path(data) / "audio")
+        index = SoundIndex(folder)
         embeddings = {
             name: index.embed(tagger, Path(data) / "audio" / name)
             for name in classes
@@ -127,8 +130,8 @@ def main():
     rows, target = [], None
     with tempfile.TemporaryDirectory() as folder:
         for dim in (192, 768):
-            for hop in (5.0, 1.0):
-                path = Path(folder) / f"{dim}-{hop:g}.index"
+            for hop in (5, 1):
+                path = Path(folder) / f"{dim}-{hop}.index"
                 index = write_index(path, hours, hop, dim)
                 rng = np.random.default_rng(1)
                 examples = rng.standard_normal((5, dim))
@@ -144,10 +147,10 @@ def main():
                 if target is None:
                     target = times["1 example"]["median"]
                 row = {
-                    "hop, s": f"{hop:g}",
+                    "hop, s": hop,
                     "dimensions": dim,
-                    "windows": index.n_rows,
-                    "file, MiB": f"{index.rows().nbytes / 2**20:.0f}",
+                    "windows": len(index.rows),
+                    "file, MiB": f"{index.rows.nbytes / 2**20:.0f}",
                     "open, ms": harness.milliseconds(times["open"]),
                     "1 example, ms": harness.milliseconds(times["1 example"]),
                     "5 examples, ms": harness.milliseconds(times["5 examples"]),

@@ -27,7 +27,6 @@ NAMES = (
     "find",
     "learn",
     "augmentation",
-    "small_batches",
 )
 # What gpu.py measures: the work, its case, choices and figure, and its target
 TARGETS = (

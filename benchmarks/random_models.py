@@ -4,27 +4,30 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import torch
+from pathlib import Path
 
-from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.torch_engine import TorchEngine
+import torch
+from hyperpyyaml import load_hyperpyyaml
+
+from fftp_tag import AudioTagger
+from speechbrain_fftp.export import export_onnx
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.pretrained.ced import make_ced
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
 
+DEMO_YAML = Path(__file__).resolve().parents[1] / "hparams/inference/demo.yaml"
+DEMO = "the demo's model"
+CED_TINY = "CED-tiny"
+RATE = 16000
 CLASSES = 527
+LABELS = [f"class {number}" for number in range(CLASSES)]
 # Width, depth, heads.
-SIZES = {
-    "AST-tiny": (192, 12, 3),
-    "AST-base": (768, 12, 12),
-    "smoke": (64, 1, 1),
-}
+SIZES = {"tiny": (192, 12, 3), "smoke": (64, 1, 1)}
 
 
-def make_modules(size):
+def make_ast(size):
     """The modules of an AST with patches of 50 frames every 10."""
     width, depth, heads = SIZES[size]
     torch.manual_seed(0)
@@ -37,35 +40,45 @@ def make_modules(size):
     }
 
 
-def make_labels():
-    """A label encoder with as many classes as AudioSet."""
-    labels = CategoricalEncoder()
-    labels.update_from_iterable(f"class {i}" for i in range(CLASSES))
-    return labels
+def make_ced_modules(size):
+    """The modules of a CED."""
+    torch.manual_seed(0)
+    return {
+        "compute_features": MelDecibels(),
+        "mean_var_norm": DatasetNormalization(0.0, 0.5),
+        "embedding_model": make_ced(*SIZES[size]),
+        "classifier": torch.nn.Linear(SIZES[size][0], CLASSES),
+    }
 
 
-def make_tagger(size, **modules):
-    """A model with random weights, or with the modules given.
-
-    It uses the number of threads that is set now, whatever its size is.
+def load_demo():
+    """The demo's yaml for inference, and its modules, ``FrameClassifier``
+    included.
     """
-    hparams = {"sample_rate": 16000, "max_frames": 1024}
-    hparams["label_encoder"] = make_labels()
-    modules = {**make_modules(size), **modules}
-    threads = torch.get_num_threads()
-    return AudioTagger(TorchEngine(modules, hparams, threads=threads))
+    torch.manual_seed(0)
+    with open(DEMO_YAML, encoding="utf-8") as file:
+        hparams = load_hyperpyyaml(file)
+    n_classes = hparams["n_classes"]
+    hparams["label_encoder"].update_from_iterable(LABELS[:n_classes])
+    hparams["label_encoder"].expect_len(n_classes)
+    modules = {**hparams["modules"], "classifier": hparams["output"]}
+    return {**hparams, "modules": modules}
 
 
-def make_ced_tagger():
-    """A CED-tiny with random weights."""
-    return make_tagger(
-        "AST-tiny",
-        compute_features=MelDecibels(),
-        mean_var_norm=DatasetNormalization(0.0, 0.5),
-        embedding_model=make_ced().eval(),
-    )
+def make_tagger(path, modules, threads=None, labels=LABELS):
+    """Writes a model.onnx, and loads it."""
+    export_onnx(path, modules, labels, sample_rate=RATE, max_frames=1024)
+    return AudioTagger.from_pretrained(path, threads=threads)
 
 
-def read_wav(path):
-    """A file as a waveform ``[S]`` at 16 kHz."""
-    return torch.from_numpy(make_tagger("smoke").load_wav(path))
+def make_small_taggers(folder, smoke, threads=None):
+    """The demo's model and CED-tiny, or a smaller one, by name."""
+    demo = load_demo()
+    labels = list(demo["label_encoder"].lab2ind)
+    ced = make_ced_modules("smoke" if smoke else "tiny")
+    return {
+        DEMO: make_tagger(
+            folder / "demo.onnx", demo["modules"], threads, labels
+        ),
+        CED_TINY: make_tagger(folder / "ced.onnx", ced, threads),
+    }

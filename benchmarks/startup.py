@@ -1,8 +1,9 @@
-"""Compares the ONNX engine with torch's: first tags and memory.
+"""Measures a process from its start to the tags of a file, and its memory.
 
-From the start of ``fftp-tag`` to its end for a file of 10 s at 16 kHz, with
-models of random weights in both forms: a ConvNeXt1d in the demo's size and
-CED-tiny. Processes take turns. Writes benchmarks/results/startup.json.
+``fftp-tag`` on a file of 10 s at 16 kHz, with models of random weights: the
+demo's and CED-tiny. SpeechBrain's EncoderClassifier does the same with the
+demo's model in PyTorch. Processes take turns. Writes
+benchmarks/results/startup.json.
 
 > python benchmarks/startup.py
 
@@ -18,18 +19,30 @@ from pathlib import Path
 
 import harness
 import numpy as np
-import soundfile as sf
-import torch
-from random_models import make_ced_tagger, make_tagger
+import soundfile
+from random_models import (
+    CED_TINY,
+    DEMO,
+    DEMO_YAML,
+    RATE,
+    load_demo,
+    make_small_taggers,
+)
 
-from speechbrain_fftp.inference.folder import write_folder
-from speechbrain_fftp.inference.onnx import export_onnx
-from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
-from speechbrain_fftp.nnet.patching import FFTPEmbedding
+from speechbrain_fftp.utils.run_folder import export_model
 
-DEMO, TINY = "ConvNeXt1d of the demo's size", "CED-tiny"
-GOALS = {DEMO: 0.5, TINY: 0.6}  # seconds
-ENGINES = ("torch", "ONNX Runtime")
+HELP = "fftp-tag --help"
+OURS = f"fftp-tag, {DEMO}"
+TINY = f"fftp-tag, {CED_TINY}"
+PEER = f"EncoderClassifier, {DEMO}"
+CLASSIFY = """
+import sys
+from speechbrain.inference.classifiers import EncoderClassifier
+
+folder, clip = sys.argv[1:]
+classifier = EncoderClassifier.from_hparams(folder)
+print(classifier.classify_file(clip)[3])
+"""
 # In a small process, since peak memory includes that of the one before fork
 MEASURE = """
 import resource, subprocess, sys, time
@@ -41,95 +54,75 @@ print(seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
-def make_models():
-    """Taggers with random weights, by name."""
-    torch.manual_seed(0)
-    embedding = FFTPEmbedding(128, 96, patch_frames=10, stride_frames=10)
+def make_commands(folder, clip, smoke):
+    """Writes the models; returns the commands by what they measure."""
+    export_model(folder, DEMO_YAML, load_demo())
+    taggers = make_small_taggers(folder, smoke)
+    fftp_tag = Path(sys.executable).with_name("fftp-tag")
     return {
-        DEMO: make_tagger(
-            "smoke",
-            embedding_model=ConvNeXt1d(128, 96, 4, embedding=embedding).eval(),
-            classifier=torch.nn.Linear(96, 527),
-        ),
-        TINY: make_ced_tagger(),
+        HELP: [fftp_tag, "--help"],
+        OURS: [fftp_tag, clip, "--model", taggers[DEMO].model.path],
+        TINY: [fftp_tag, clip, "--model", taggers[CED_TINY].model.path],
+        PEER: [sys.executable, "-c", CLASSIFY, folder, clip],
     }
 
 
-def write_models(folder, models):
-    """Paths of the models by name and engine."""
-    paths = {}
-    for number, (name, tagger) in enumerate(models.items()):
-        inference = folder / f"inference-{number}"
-        engine = tagger.engine
-        hparams = {**vars(engine.hparams), "single_label": False}
-        write_folder(inference, dict(engine.mods), hparams)
-        exported = export_onnx(tagger, folder / f"model-{number}.onnx")
-        paths[name] = dict(zip(ENGINES, (inference, exported)))
-    return paths
-
-
-def run_command(*arguments):
-    """Seconds and peak memory in MiB of ``fftp-tag`` in a new process."""
-    command = [str(Path(sys.executable).with_name("fftp-tag"))]
-    command += map(str, arguments)
+def run_command(command, folder):
+    """Seconds and peak memory in MiB of a new process."""
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, *command],
+        [sys.executable, "-c", MEASURE, *map(str, command)],
         stdout=subprocess.PIPE,
         check=True,
+        cwd=folder,  # SpeechBrain may write there
     )
     seconds, kibibytes = map(float, done.stdout.split())
     return seconds, kibibytes / 1024
 
 
-def first_tags(paths, clip, rounds):
-    """Rows of whole processes, and their median seconds by name and engine."""
-    cases = {("--help", "-"): ["--help"]}
-    for name, sources in paths.items():
-        for engine, source in sources.items():
-            cases[name, engine] = [clip, "--model", source]
-    for arguments in cases.values():  # what is read is cached from now on
-        run_command(*arguments)
-    runs = {case: [] for case in cases}
+def measure(commands, folder, rounds):
+    """Rows, and median seconds and peak memory of each command."""
+    for command in commands.values():  # what is read is cached from now on
+        run_command(command, folder)
+    runs = {what: [] for what in commands}
     for _ in range(rounds):
-        for case, arguments in cases.items():
-            runs[case].append(run_command(*arguments))
-    rows, medians = [], {}
-    for (name, engine), found in runs.items():
-        seconds, memory = zip(*found)
-        medians[name, engine] = statistics.median(seconds), max(memory)
+        for what, command in commands.items():
+            runs[what].append(run_command(command, folder))
+    rows, seconds, memory = [], {}, {}
+    for what, found in runs.items():
+        times = [time for time, _ in found]
+        seconds[what] = statistics.median(times)
+        memory[what] = max(mebibytes for _, mebibytes in found)
         row = {
-            "command": "fftp-tag --help" if engine == "-" else "fftp-tag",
-            "model": "-" if engine == "-" else name,
-            "engine": engine,
-            "s, median": f"{statistics.median(seconds):.2f}",
-            "minimum": f"{min(seconds):.2f}",
-            "peak memory, MiB": f"{max(memory):.0f}",
-            "seconds": harness.numbered(seconds),
+            "process": what,
+            "s, median": f"{seconds[what]:.2f}",
+            "minimum": f"{min(times):.2f}",
+            "peak memory, MiB": f"{memory[what]:.0f}",
+            "seconds": harness.numbered(times),
         }
         harness.add_row(rows, row)
-    return rows, medians
+    return rows, seconds, memory
 
 
-def make_targets(medians):
+def make_targets(seconds, memory):
     """Rows of the targets."""
-    rows = []
-    for name, goal in GOALS.items():
-        work = f"from the start of a process to the tags of 10 s, {name}, ONNX"
-        seconds, memory = medians[name, ENGINES[1]]
-        torch_memory = medians[name, ENGINES[0]][1]
-        rows.append(harness.target(work, goal, seconds, " s", at_least=False))
-        rows.append(
-            harness.target(
-                f"the same, peak memory relative to torch's, {name}",
-                0.33,
-                memory / torch_memory,
-                at_least=False,
-            )
-        )
-    seconds, _ = medians["--help", "-"]
-    work = "fftp-tag --help"
-    rows.append(harness.target(work, 0.1, seconds, " s", at_least=False))
-    return rows
+    work = "from the start of a process to the tags of 10 s"
+    peer = "SpeechBrain's EncoderClassifier"
+    return [
+        harness.target(f"{work}, {DEMO}", 0.5, seconds[OURS], " s", False),
+        harness.target(
+            f"the same, speed relative to {peer}",
+            5,
+            seconds[PEER] / seconds[OURS],
+        ),
+        harness.target(
+            f"the same, peak memory relative to {peer}",
+            0.33,
+            memory[OURS] / memory[PEER],
+            at_least=False,
+        ),
+        harness.target(f"{work}, {CED_TINY}", 0.6, seconds[TINY], " s", False),
+        harness.target(HELP, 0.1, seconds[HELP], " s", at_least=False),
+    ]
 
 
 def main():
@@ -137,15 +130,17 @@ def main():
     args = harness.read_options(__doc__, rounds=10)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        paths = write_models(folder, make_models())
         clip = folder / "clip.wav"
-        wav = 0.1 * np.random.default_rng(0).standard_normal(160000)
-        sf.write(clip, wav, 16000)
-        first, medians = first_tags(paths, clip, args.rounds)
-    each = f"Rounds: {args.rounds}. {args.note}"
+        wav = 0.1 * np.random.default_rng(0).standard_normal(10 * RATE)
+        soundfile.write(clip, wav, RATE)
+        commands = make_commands(folder, clip, args.smoke)
+        rows, seconds, memory = measure(commands, folder, args.rounds)
     sections = {
-        "From the start of a process": (each, first),
-        "Targets": ("", make_targets(medians)),
+        "From the start of a process": (
+            f"Rounds: {args.rounds}. {args.note}",
+            rows,
+        ),
+        "Targets": ("", make_targets(seconds, memory)),
     }
     about = harness.environment("cpu", ("onnxruntime", "soundfile"))
     harness.write_results("startup", about, sections)

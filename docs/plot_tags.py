@@ -1,35 +1,29 @@
 """Draws the tags of concatenated clips over time.
 
-Rows: spectrogram with patches; the most probable classes over time, and the
-events of the model's thresholds.
+Rows: spectrogram; the most probable classes over time, and the events.
 
-> python docs/plot_tags.py MODEL_FOLDER docs/tags.png first.flac second.flac
+> python docs/plot_tags.py MODEL docs/tags.png first.flac second.flac
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import sys
-import tempfile
-from pathlib import Path
 
 import numpy as np
-import soundfile as sf
 
-from speechbrain_fftp.inference import AudioTagger
-from speechbrain_fftp.inference.plots import plot_tags
+from fftp_tag import AudioTagger
+from fftp_tag.plots import plot_tags
+from speechbrain_fftp.dataio.audio import read_audio
 
 
-def main(folder, picture, *clips):
-    """Tags audio files with an inference folder; writes a PNG or SVG file."""
-    tagger = AudioTagger.from_pretrained(folder)
-    wav = np.concatenate([tagger.load_wav(clip) for clip in clips])
-    with tempfile.TemporaryDirectory() as scratch:
-        joined = Path(scratch) / "joined.wav"
-        sf.write(joined, wav, tagger.sample_rate)
-        timeline = tagger.analyze(joined)
-    events = timeline.events("auto", merge_gap=1.0)
-    plot_tags(picture, tagger, wav, timeline, events)
+def main(model, picture, *clips):
+    """Tags audio files with a model; writes a PNG or SVG file."""
+    tagger = AudioTagger.from_pretrained(model)
+    rate = tagger.sample_rate
+    wav = np.concatenate([read_audio(clip, rate) for clip in clips])
+    timeline = tagger.analyze(wav, rate)
+    plot_tags(picture, tagger, wav, timeline, timeline.events(), rate)
 
 
 if __name__ == "__main__":

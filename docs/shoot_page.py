@@ -1,7 +1,8 @@
 """Takes screenshots of the page of ``fftp-tag page`` with a clip's events.
 
 Writes page.png, page_dark.png and page_phone.png, which is 390 pixels wide.
-Needs selenium, Chromium and its driver, and `npm install`.
+MODEL is what ``fftp-tag page`` takes. Needs selenium, Chromium and its driver,
+and `npm install`.
 
 > python docs/shoot_page.py MODEL docs
 
@@ -26,7 +27,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from speechbrain_fftp.cli.main import main as fftp_tag
+from fftp_tag.cli.main import main as fftp_tag
 from speechbrain_fftp.datasets.demo import CLASSES, SAMPLE_RATE
 
 RUNTIME = Path(__file__).resolve().parents[1] / "node_modules"
