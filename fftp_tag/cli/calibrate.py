@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List
 
 from fftp_tag.cli import evaluate, options, output
+from fftp_tag.sources import find_inside
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import check_target
 
@@ -39,18 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this verb."""
     options.add_model(parser)
     evaluate.add_clips(parser, "valid", required=False)
-    parser.add_argument(
-        "--background",
-        metavar="PATH",
-        help="a recording without any of the sounds, or a folder of such",
-    )
-    parser.add_argument(
-        "--max-false-alarms",
-        type=options.number(float, 0),
-        metavar="N",
-        help="raise thresholds until there are at most N false alarms of a "
-        "class in an hour of background",
-    )
+    options.add_background(parser)
     parser.add_argument(
         "--output",
         metavar="MODEL.onnx",
@@ -92,13 +82,10 @@ def run(args: argparse.Namespace) -> None:
 
 def find_file(source: str) -> Path:
     """The model.onnx to calibrate, which must not be one in the cache."""
-    for path in (
-        source,
-        f"{source}/model.onnx",
-        f"{source}/inference/model.onnx",
-    ):
-        if path.endswith(".onnx") and Path(path).is_file():
-            return Path(path)
+    inside = find_inside(source)
+    path = Path(source) if inside is None else inside
+    if path.suffix == ".onnx" and path.is_file():
+        return path
     raise InputError(
         f"{source} is no model.onnx, and no folder with one: convert a published "
         "model with fftp-tag import first"

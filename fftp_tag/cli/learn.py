@@ -3,7 +3,8 @@
 CLIPS is a folder with one folder of clips for each class, or with a table
 clips.csv, as for training; a folder named background holds clips without any of
 the sounds. The encoder of the model stays as it is: a linear classifier of clips
-is learnt on it, in seconds.
+is learnt on it, in seconds. Of --background, the first half of each recording is
+learnt from, and false alarms are counted in the second.
 
 Writes another model.onnx for all other commands, and beside it the features of
 the clips, MY.onnx.npz: when you learn more clips, only new ones are computed.
@@ -34,20 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", required=True, metavar="MY.onnx", help="file to write"
     )
-    parser.add_argument(
-        "--background",
-        metavar="PATH",
-        help="a recording without any of the sounds, or a folder of such: the "
-        "first half of each is learnt from, and false alarms are counted in "
-        "the second half",
-    )
-    parser.add_argument(
-        "--max-false-alarms",
-        type=options.number(float, 0),
-        metavar="N",
-        help="raise thresholds until there are at most N false alarms of a "
-        "class in an hour of background",
-    )
+    options.add_background(parser)
     parser.add_argument(
         "--single-label",
         action="store_true",

@@ -97,6 +97,22 @@ def add_rules(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_background(parser: argparse.ArgumentParser) -> None:
+    """Adds --background and --max-false-alarms."""
+    parser.add_argument(
+        "--background",
+        metavar="PATH",
+        help="a recording without any of the sounds, or a folder of such",
+    )
+    parser.add_argument(
+        "--max-false-alarms",
+        type=number(float, 0),
+        metavar="N",
+        help="raise thresholds until there are at most N false alarms of a "
+        "class in an hour of background",
+    )
+
+
 def given(args: argparse.Namespace, *names: str) -> Dict[str, Any]:
     """Those of some options that have a value, by name."""
     values = {name: getattr(args, name) for name in names}
