@@ -21,13 +21,12 @@ from fftp_tag.evaluate import (
     read_truth,
 )
 from fftp_tag.event_scores import Truth, overlap_scores, pair_events
-from fftp_tag.events import Rules
+from fftp_tag.events import Rules, default_rules
 from fftp_tag.model import Model
 from fftp_tag.scores import check_scikit_learn, f1_scores
 from fftp_tag.tagger import AudioTagger
 from fftp_tag.thresholds import (
     MIN_POSITIVES,
-    default_rules,
     learn_from_clips,
     learn_from_events,
     with_rules,

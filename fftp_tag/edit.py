@@ -11,10 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Union
 
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.dataio.files import atomic_path, check_target
 
 if TYPE_CHECKING:
     import onnx
+
+
+def check_output(path: Union[str, os.PathLike]) -> None:
+    """Raises an InputError or OSError if no model can be written to a path."""
+    if Path(path).suffix != ".onnx":
+        raise InputError(f"{path} must end with .onnx.")
+    check_target(path)
 
 
 def write_model(

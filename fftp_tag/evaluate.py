@@ -420,7 +420,7 @@ def silent_clips_counted() -> Iterator[None]:
 
     def is_other(record: logging.LogRecord) -> bool:
         """Whether a warning is another one."""
-        is_silent = record.getMessage().endswith("is silent")
+        is_silent = record.msg == windows.SILENT
         if is_silent:
             silent.append(record)
         return not is_silent

@@ -99,6 +99,15 @@ class Rules:
         return dataclasses.replace(self, **values)
 
 
+def default_rules(n_classes: int) -> Rules:
+    """Those of a model that has learnt none."""
+    return Rules(
+        threshold=np.full(n_classes, THRESHOLD, np.float32),
+        merge_gap=np.zeros(n_classes),
+        min_duration=np.zeros(n_classes),
+    )
+
+
 def rank_tags(
     probs: np.ndarray,
     labels: Sequence[str],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
 import numpy as np
 
 from fftp_tag.cross_validation import Examples, cross_validate, score_clips
-from fftp_tag.edit import write_model
+from fftp_tag.edit import check_output, write_model
 from fftp_tag.events import Timeline
 from fftp_tag.false_alarms import (
     count_hours,
@@ -89,12 +89,18 @@ def learn(
     ------
     FileNotFoundError
         If a folder does not exist or holds no clips.
+    OSError
+        If the model cannot be written.
     InputError
         If the clips do not suffice, or an argument is wrong.
     """
     output = Path(output)
     check_scikit_learn()
-    check_output(output, tagger.model.path)
+    check_output(output)
+    if output.resolve() == Path(tagger.model.path).resolve():
+        raise InputError(
+            f"{output} is the model that is learnt from: give another output."
+        )
     data = list_data(data_folder, background is not None, single_label)
     places = []
     if background is not None:
@@ -156,18 +162,6 @@ def learn(
         "thresholds": dict(zip(labels, thresholds.tolist())),
         **report,
     }
-
-
-def check_output(output: Path, model: str) -> None:
-    """Raises an InputError if a model cannot be written there."""
-    if output.suffix != ".onnx":
-        raise InputError(f"{output} must end with .onnx.")
-    if not output.parent.is_dir():
-        raise InputError(f"{output.parent} is no folder: make it first.")
-    if output.resolve() == Path(model).resolve():
-        raise InputError(
-            f"{output} is the model that is learnt from: give another output."
-        )
 
 
 def list_data(

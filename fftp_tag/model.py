@@ -7,6 +7,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import dataclasses
 import json
 import os
 import re
@@ -23,7 +24,7 @@ from typing import (
 
 import numpy as np
 
-from fftp_tag.events import THRESHOLD, Rules
+from fftp_tag.events import Rules, default_rules
 from speechbrain_fftp.dataio.audio import MAX_RATE, MIN_RATE
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -346,15 +347,10 @@ def check_number(
 
 def read_rules(metadata: Dict) -> Rules:
     """The rules of events in the metadata."""
-    n_classes = len(metadata["labels"])
     thresholds = metadata["thresholds"]
-    threshold = np.full(n_classes, THRESHOLD, np.float32)
-    if thresholds is not None:
-        threshold = np.array(thresholds, np.float32)
-    seconds = {}
-    for name in ("merge_gap", "min_duration"):
-        values = metadata[name]
-        seconds[name] = np.zeros(n_classes)
-        if values is not None:
-            seconds[name] = np.array(values, np.float64)
-    return Rules(threshold, is_learnt=thresholds is not None, **seconds)
+    rules = default_rules(len(metadata["labels"])).replace(
+        threshold=thresholds,
+        merge_gap=metadata["merge_gap"],
+        min_duration=metadata["min_duration"],
+    )
+    return dataclasses.replace(rules, is_learnt=thresholds is not None)

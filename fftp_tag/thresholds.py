@@ -19,7 +19,7 @@ from fftp_tag.event_scores import (
     overlap_by_half,
     pair_events,
 )
-from fftp_tag.events import THRESHOLD, Rules, Timeline
+from fftp_tag.events import THRESHOLD, Rules, Timeline, default_rules
 from fftp_tag.scores import column_f1
 
 MIN_POSITIVES = 5  # clips or events that a class needs to learn from
@@ -28,15 +28,6 @@ PAUSE = 3.0
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8)
 GAPS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 MINIMA = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
-
-
-def default_rules(n_classes: int) -> Rules:
-    """Those of a model that has learnt none."""
-    return Rules(
-        threshold=np.full(n_classes, THRESHOLD, np.float32),
-        merge_gap=np.zeros(n_classes),
-        min_duration=np.zeros(n_classes),
-    )
 
 
 def with_rules(

@@ -19,6 +19,7 @@ Source = Union[audio.Source, np.ndarray]  # an array needs a sampling rate
 
 BATCH_SAMPLES = 2**19  # that are passed to the model at a time
 MAX_CHANNELS = 8  # of an array
+SILENT = "%s is silent"
 SILENCE = 2**-15  # a level below the last bit of 16-bit audio
 
 
@@ -174,7 +175,7 @@ def read_blocks(
     if n_samples < audio.MIN_SECONDS * rate:
         raise InputError(f"{name} is shorter than 25 ms: {n_samples} samples.")
     if is_silent:
-        logger.warning("%s is silent", name)
+        logger.warning(SILENT, name)
 
 
 def show_progress(

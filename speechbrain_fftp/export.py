@@ -1,7 +1,6 @@
 """Exports a tagger to ONNX: waveforms in, probabilities and embeddings out.
 
-A ``model.onnx`` is all that ``fftp_tag`` needs of a model, and other programs
-can run it without this package. Inputs, for any batch size and number of
+A ``model.onnx`` runs without this package and without PyTorch. Inputs, for any batch size and number of
 samples:
 
 * ``wavs``, float32 ``[batch, samples]``;
@@ -27,8 +26,8 @@ Metadata, each in JSON:
 * ``min_samples``, ``frame_samples``: length of a patch, and samples from the
   start of one frame to that of the next;
 * ``single_label``: whether the probabilities of a clip sum up to 1;
-* ``thresholds``, ``merge_gap``, ``min_duration``: of each class, as learnt by
-  ``fftp-tag calibrate``, or null;
+* ``thresholds``, ``merge_gap``, ``min_duration``: of each class, as learnt from
+  labelled clips, or null;
 * ``steps``: null, or of a model that classifies time steps, ``first_seconds``,
   the centre of the first one, and ``step_samples``, from one to the next.
 

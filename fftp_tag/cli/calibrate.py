@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List
 
 from fftp_tag.cli import evaluate, options, output
+from fftp_tag.edit import check_output
 from fftp_tag.sources import find_inside
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import check_target
 
 if TYPE_CHECKING:
     from fftp_tag.calibrate import Calibration
@@ -52,9 +52,7 @@ def run(args: argparse.Namespace) -> None:
     """Learns from clips, or from background, or from both."""
     model = find_file(args.model)
     target = Path(args.output) if args.output else model
-    if target.suffix != ".onnx":
-        raise InputError(f"{target} must end with .onnx")
-    check_target(target)
+    check_output(target)
     check_arguments(args)
     recordings = []
     if args.background:

@@ -15,8 +15,8 @@ import argparse
 from pathlib import Path
 
 from fftp_tag.cli import options
+from fftp_tag.edit import check_output
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import check_target
 
 HELP = "converts a published model to a model.onnx"
 EXAMPLES = """\
@@ -66,9 +66,7 @@ def run(args: argparse.Namespace) -> None:
         )
     if (args.mean is None) != (args.std is None):
         raise InputError("--mean and --std go together")
-    if not args.output.endswith(".onnx"):
-        raise InputError(f"{args.output} must end with .onnx")
-    check_target(args.output)
+    check_output(args.output)
     labels = None
     if args.labels is not None:
         labels = Path(args.labels).read_text("utf-8-sig").splitlines()

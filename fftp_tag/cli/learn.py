@@ -18,7 +18,6 @@ import sys
 from typing import Any, Dict
 
 from fftp_tag.cli import options
-from speechbrain_fftp.dataio.files import check_target
 
 HELP = "learns your own sounds from a few clips of each"
 EXAMPLES = """\
@@ -45,7 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Learns the classes and prints the report."""
-    check_target(args.output)
     tagger = options.load_tagger(args)
     report = tagger.learn(
         args.data_folder,

@@ -1,4 +1,4 @@
-"""Inference in SpeechBrain's form; fftp_tag is the application.
+"""Inference in SpeechBrain's form.
 
 Authors
  * The speechbrain_fftp authors 2026

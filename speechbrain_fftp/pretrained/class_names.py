@@ -42,8 +42,8 @@ def published_names(checkpoint, n_classes, family):
         return known
     logger.warning(
         "%s does not name its classes: they are called class 0, class 1, ... "
-        "Give their names with `fftp-tag import --labels`, and with --mean and "
-        "--std what its features were normalised by, if it was not AudioSet's.",
+        "Give their names with --labels, and with --mean and --std what "
+        "its features were normalised by, if it was not AudioSet's.",
         checkpoint.path,
     )
     return [f"class {number}" for number in range(n_classes)]

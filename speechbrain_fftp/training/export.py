@@ -1,4 +1,4 @@
-"""Exports a trained model for ``fftp_tag``, as the file ``model.onnx``.
+"""Exports a trained model as the file ``model.onnx``.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -55,7 +55,8 @@ def write_model(
         )
     except ExportError as error:
         logger.warning(
-            "SpeechBrain's EncoderClassifier loads %s, fftp-tag does not: %s",
+            "SpeechBrain's EncoderClassifier loads %s, but there is no "
+            "model.onnx for tagging: %s",
             folder,
             error,
         )

@@ -354,7 +354,8 @@ def test_what_cannot_be_learnt_is_an_error(tmp_path, tagger, sounds):
         (sounds, output, {"max_false_alarms": 1}),
         (sounds, output, {"single_label": True, "background": sounds}),
     ):
-        with pytest.raises(InputError):
+        is_writable = path != tmp_path / "none" / "my.onnx"
+        with pytest.raises(InputError if is_writable else OSError):
             tagger.learn(folder, path, **options)
     assert not output.exists()
 

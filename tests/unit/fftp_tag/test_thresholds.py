@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from fftp_tag.event_scores import overlap_scores, pair_events
-from fftp_tag.events import Timeline
+from fftp_tag.events import Timeline, default_rules
 from fftp_tag.thresholds import (
     GAPS,
     MINIMA,
     THRESHOLDS,
     central_maximum,
-    default_rules,
     learn_from_clips,
     learn_from_events,
     learn_thresholds,
