@@ -61,7 +61,11 @@ from sklearn.preprocessing import StandardScaler
 from study.folds import audioset_clips
 
 from fftp_tag import AudioTagger
+from fftp_tag.clip_features import N_TOKEN_STATISTICS, OUTPUT
+from fftp_tag.cross_validation import Examples
+from fftp_tag.recordings import FeatureCache, Recording
 from speechbrain_fftp.dataio.audio import read_audio
+from speechbrain_fftp.dataio.files import file_sha256
 from speechbrain_fftp.datasets.names import clip_ids
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -112,8 +116,10 @@ class Draw(NamedTuple):
 def cut_clips(data, folder):
     """Writes all clips below a folder: words, and the start of instruments.
 
-    Returns words by split, and instruments.
+    Returns words by split, and instruments. A clip of which there are copies is
+    taken once.
     """
+    seen = set()
     root = data / "speech_commands"
     split_of = {}
     for split in ("validation", "testing"):
@@ -125,6 +131,10 @@ def cut_clips(data, folder):
         for path in sorted((root / label).glob("*.flac")):
             name = f"{label}/{path.name}"
             shutil.copy(path, folder / name)
+            content = path.read_bytes()
+            if content in seen:
+                continue
+            seen.add(content)
             speaker = path.stem.partition("_nohash_")[0]
             split = split_of.get(name, "training")
             words[split].append(Clip(name, label, speaker))
@@ -187,7 +197,9 @@ def write_data(folder, clips_folder, **splits):
             given = "" if split == "learnt" else split
             for clip in clips:
                 path = f"clips/{clip.path}"
-                writer.writerow((path, clip.label, given, clip.group))
+                # The recipe's splits are given: it needs no groups
+                group = clip.group if split == "learnt" else ""
+                writer.writerow((path, clip.label, given, group))
     return folder
 
 
@@ -268,13 +280,204 @@ def train_encoders(words, folder):
 
 
 def classify(features, draw):
-    """Predictions of a logistic regression on features by path."""
+    """Predictions of a logistic regression on features by clip."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     model.fit(
-        [features[clip.path] for clip in draw.learnt],
+        [features[clip] for clip in draw.learnt],
         [clip.label for clip in draw.learnt],
     )
-    return model.predict([features[clip.path] for clip in draw.tested]).tolist()
+    return model.predict([features[clip] for clip in draw.tested]).tolist()
+
+
+class Encoder:
+    """The features that an encoder makes of clips, each computed once."""
+
+    def __init__(self, path, clips_folder):
+        self.tagger = AudioTagger.from_pretrained(path, threads=1)
+        self.clips_folder = clips_folder
+        self.bands, self.embeddings, self.own = {}, {}, {}
+
+    def compute(self, clips, learnt_model):
+        """Computes those of clips, ``own`` with a model learnt on it."""
+        for clip in clips:
+            if clip in self.bands:
+                continue
+            path = self.clips_folder / clip.path
+            wavs = read_audio(path, self.tagger.sample_rate)[None]
+            features = self.tagger.model.run(["features"], wavs)[0][0]
+            self.bands[clip] = np.concatenate(
+                [features.mean(0), features.std(0)]
+            )
+            self.embeddings[clip] = self.tagger.embed_file(path)
+            self.own[clip] = learnt_model.run([OUTPUT], wavs)[0]
+
+
+def learn(encoder, place, draw):
+    """Ways a, c, d and e: predictions and seconds; and what c prints."""
+    data_folder = write_data(
+        place / "data", encoder.clips_folder, learnt=draw.learnt
+    )
+    path = place / "model.onnx"
+    start = time.process_time()
+    report = encoder.tagger.learn(data_folder, path)
+    seconds = time.process_time() - start
+    learnt = AudioTagger.from_pretrained(path, threads=1)
+    encoder.compute([*draw.learnt, *draw.tested], learnt.model)
+    predicted = []
+    for clip in draw.tested:
+        probs = learnt.clip_probabilities(encoder.clips_folder / clip.path)
+        predicted.append(learnt.labels[probs.argmax()])
+    found = {
+        "a": (classify(encoder.bands, draw), None),
+        "c": (predicted, seconds),
+        "d": (classify(encoder.embeddings, draw), None),
+        "e": (learn_bands(encoder, place, draw), None),
+    }
+    return found, report.get("scores", {}).get("accuracy")
+
+
+def learn_bands(encoder, place, draw):
+    """Way e: predictions."""
+    digest = file_sha256(encoder.tagger.model.path)
+    known = FeatureCache(place / "model.onnx.npz", digest).known
+    labels = sorted({clip.label for clip in draw.learnt})
+    own = []
+    for clip in draw.learnt:
+        recording = Recording(str(place / "data/clips" / clip.path))
+        own.append(known[recording.key])
+    n_tokens = N_TOKEN_STATISTICS * len(next(iter(encoder.embeddings.values())))
+    targets = np.array(
+        [[label == clip.label for label in labels] for clip in draw.learnt]
+    )
+    learnt = Examples(
+        names=[clip.path for clip in draw.learnt],
+        groups=[clip.group for clip in draw.learnt],
+        pieces=[features.pieces for features in own],
+        copies=[features.copies for features in own],
+        targets=targets.astype(np.float32),
+    )
+    classifier = learnt.features_from(n_tokens).learn(single_label=True)
+    pieces = [encoder.own[clip][:, n_tokens:] for clip in draw.tested]
+    best = classifier.probabilities(pieces).argmax(1)
+    return [labels[number] for number in best]
+
+
+def run_learning(kinds, encoders, folder):
+    """Predictions and seconds by kind, way, count and draw; what c prints."""
+    found, printed = {}, {}
+    for kind, (draw_clips, clips) in kinds.items():
+        encoder = Encoder(encoders[kind][0], folder / "clips")
+        for count in COUNTS:
+            for seed in range(DRAWS):
+                place = folder / f"{kind}_{count}_{seed}" / "learnt"
+                draw = draw_clips(clips, count, seed)
+                ways, accuracy = learn(encoder, place, draw)
+                for way, result in ways.items():
+                    found[kind, way, count, seed] = result
+                printed[kind, count, seed] = accuracy
+    return found, printed
+
+
+class Hits(NamedTuple):
+    """How often predictions are right, by draw and group."""
+
+    right: np.ndarray  # [draws, groups]
+    tested: np.ndarray  # [draws, groups], numbers of clips
+
+
+def count_hits(draws, predictions, groups):
+    """The ``Hits`` of predictions for the tested clips of draws."""
+    right = np.zeros((len(draws), len(groups)))
+    tested = np.zeros_like(right)
+    for row, (draw, predicted) in enumerate(zip(draws, predictions)):
+        for clip, label in zip(draw.tested, predicted):
+            column = groups[clip.group]
+            right[row, column] += label == clip.label
+            tested[row, column] += 1
+    return Hits(right, tested)
+
+
+def intervals(hits, others=None):
+    """The mean of draws in %, with its two intervals; of a difference, too."""
+    right = hits.right if others is None else hits.right - others.right
+    values = 100 * right.sum(1) / hits.tested.sum(1)
+    by_t = ttest_1samp(values, 0).confidence_interval()
+    rng = np.random.default_rng(0)
+    n_draws, n_groups = right.shape
+    means = []
+    for _ in range(RESAMPLES):
+        rows = rng.multinomial(n_draws, np.full(n_draws, 1 / n_draws))
+        columns = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups))
+        shares = (right @ columns) / np.maximum(hits.tested @ columns, 1)
+        means.append(100 * (rows @ shares) / n_draws)
+    low, high = np.percentile(means, [2.5, 97.5])
+    is_found = min(by_t.low, low) > 0 or max(by_t.high, high) < 0
+    text = (
+        f"{values.mean():.1f} [{by_t.low:.1f}, {by_t.high:.1f}] "
+        f"[{low:.1f}, {high:.1f}]"
+    )
+    return text, is_found
+
+
+def tabulate(kind, draw_clips, clips, found):
+    """Rows of accuracies, and of contrasts."""
+    everything = clips if kind == "instruments" else clips["testing"]
+    names = sorted({clip.group for clip in everything})
+    groups = {name: number for number, name in enumerate(names)}
+
+    def hits_of(way, count, n_draws):
+        """Of the first draws."""
+        draws = [draw_clips(clips, count, seed) for seed in range(n_draws)]
+        predictions = [
+            found[kind, way, count, seed][0] for seed in range(n_draws)
+        ]
+        return count_hits(draws, predictions, groups)
+
+    rows, contrasts = [], []
+    for way, text in WAYS.items():
+        row = {"way": f"{way}. {text}"}
+        for count in COUNTS:
+            draws = TRAINING_DRAWS[count] if way == "b" else DRAWS
+            row[str(count)] = intervals(hits_of(way, count, draws))[0]
+        harness.add_row(rows, row)
+    for way in CONTRASTS:
+        row = {"contrast": f"c - {way}"}
+        for count in COUNTS:
+            draws = TRAINING_DRAWS[count] if way == "b" else DRAWS
+            text, is_found = intervals(
+                hits_of("c", count, draws), hits_of(way, count, draws)
+            )
+            row[str(count)] = text if is_found else f"{text}, not found"
+        harness.add_row(contrasts, row)
+    return rows, contrasts
+
+
+def check_intervals(kinds, found, printed):
+    """Rows of how often the interval of c contains the accuracy of a draw."""
+    rows = []
+    for kind, (draw_clips, clips) in kinds.items():
+        for count in (10, 20):
+            inside, promised, reached = [], [], []
+            for seed in range(DRAWS):
+                draw = draw_clips(clips, count, seed)
+                predicted = found[kind, "c", count, seed][0]
+                true = [clip.label for clip in draw.tested]
+                accuracy = np.mean(np.array(predicted) == true)
+                score = printed[kind, count, seed]
+                inside.append(score["low"] <= accuracy <= score["high"])
+                promised.append(100 * score["value"])
+                reached.append(100 * accuracy)
+            harness.add_row(
+                rows,
+                {
+                    "classes": kind,
+                    "clips of each": count,
+                    "draws inside": f"{sum(inside)} of {DRAWS}",
+                    "cross-validation": f"{np.mean(promised):.1f}",
+                    "test clips": f"{np.mean(reached):.1f}",
+                },
+            )
+    return rows
 
 
 def main():
@@ -291,6 +494,42 @@ def main():
     }
     encoders = train_encoders(words, folder)
     found = run_trainings(kinds, folder)
+    learnt, printed = run_learning(kinds, encoders, folder)
+    found.update(learnt)
+    sections = {}
+    for kind, (draw_clips, clips) in kinds.items():
+        rows, contrasts = tabulate(kind, draw_clips, clips, found)
+        rows[0]["predictions"] = {
+            " ".join(map(str, key)): " ".join(predicted)
+            for key, (predicted, _) in found.items()
+            if key[0] == kind
+        }
+        seconds = {
+            way: np.mean(
+                [
+                    cpu
+                    for key, (_, cpu) in found.items()
+                    if key[:3] == (kind, way, 10)
+                ]
+            )
+            for way in ("b", "c")
+        }
+        sections[kind.capitalize()] = (
+            f"Accuracy in % after learning from so many clips of each class; "
+            f"the mean of {DRAWS} draws (b: {TRAINING_DRAWS[10]} of ten clips, "
+            f"{TRAINING_DRAWS[1]} of others), its interval over draws, and that "
+            f"over draws and speakers or sessions. The encoder took "
+            f"{encoders[kind][1]:.1f} CPU minutes; of ten clips, b takes "
+            f"{seconds['b']:.0f} CPU seconds and c {seconds['c']:.1f}.",
+            rows,
+        )
+        sections[f"{kind.capitalize()}, differences in points"] = "", contrasts
+    sections["Cross-validation"] = (
+        "How often the interval that c prints for its accuracy contains that of "
+        "the test clips, and both accuracies on average, in %.",
+        check_intervals(kinds, found, printed),
+    )
+    harness.write_results("few_clips", harness.environment("cpu"), sections)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A linear classifier of clips on the tokens of an encoder.
+"""A linear classifier of the features of clips.
 
 It is learnt with scikit-learn, and added to the graph of a model.onnx.
 
@@ -7,7 +7,8 @@ Authors
 """
 
 import dataclasses
-from typing import TYPE_CHECKING, List, Set, Tuple
+import warnings
+from typing import TYPE_CHECKING, List, Tuple
 
 import numpy as np
 
@@ -15,59 +16,24 @@ if TYPE_CHECKING:
     import onnx
 
 NEVER = -20.0  # logit of a class without positive clips
+# By which logits of a linear discriminant analysis are divided where nothing is
+# known: for small encoders, 12 to 22 were best
+TEMPERATURE = 15.0
+TEMPERATURES = np.geomspace(1, 100, 41)
 
-# What clip_features and ClipClassifier compute. Tokens that are all 0 lie after
-# the end of a clip.
 GRAPH = """
-classifier (float[batch, steps, dim] tokens)
+classifier (float[batch, dim] clip_features)
     => (float[batch, {n_classes}] probabilities)
 <
-    int64[1] time = {{1}}, int64[1] width = {{2}}, float zero = {{0}},
-    float one = {{1}}
+    int64[1] first = {{0}}, int64[1] last = {{{n_classes}}},
+    int64[1] axis = {{1}}
 >
 {{
-    magnitude = Abs(tokens)
-    largest = ReduceMax(magnitude, width)
-    is_own = Greater(largest, zero)
-    own = Cast<to = 1>(is_own)
-    n_own = ReduceSum(own, time)
-    count = Max(n_own, one)
-
-    total = ReduceSum(tokens, time)
-    mean = Div(total, count)
-
-    difference = Sub(tokens, mean)
-    own_difference = Mul(difference, own)
-    square = Mul(own_difference, own_difference)
-    sum_of_squares = ReduceSum(square, time)
-    variance = Div(sum_of_squares, count)
-    std = Sqrt(variance)
-
-    lowest = ReduceMin(tokens, time)
-    own_tokens = Where(is_own, tokens, lowest)
-    highest = ReduceMax(own_tokens, time)
-
-    rows = Concat<axis = 2>(mean, std, highest)
-    features = Squeeze(rows, time)
-    logits = Gemm<transB = 1>(features, weight, bias)
-    probabilities = {activation}(logits)
+    logits = Gemm<transB = 1>(clip_features, weight, bias)
+    everything = {activation}(logits)
+    probabilities = Slice(everything, first, last, axis)
 }}
 """
-
-
-def clip_features(tokens: np.ndarray) -> np.ndarray:
-    """Mean, standard deviation and maximum over time of tokens ``[B, N, D]``.
-
-    Returns features ``[B, 3 D]``. Tokens that are all 0 do not count.
-    """
-    is_own = (tokens != 0).any(2, keepdims=True)
-    count = np.maximum(is_own.sum(1, keepdims=True), 1).astype(np.float32)
-    mean = tokens.sum(1, keepdims=True) / count
-    square = ((tokens - mean) * is_own) ** 2
-    std = np.sqrt(square.sum(1, keepdims=True) / count)
-    lowest = tokens.min(1, keepdims=True)
-    highest = np.where(is_own, tokens, lowest).max(1, keepdims=True)
-    return np.concatenate([mean, std, highest], axis=2)[:, 0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,41 +43,51 @@ class ClipClassifier:
     Arguments
     ---------
     weight, bias : numpy.ndarray
-        ``[C, 3 D]`` and ``[C]``.
+        ``[C, F]`` and ``[C]``, or of C + 1 classes if the last one is
+        background.
+    n_classes : int
+        C.
     single_label : bool
-        Whether the probabilities of a clip sum to 1.
+        Whether a clip has one class: the probabilities of all, with background,
+        sum to 1.
     """
 
     weight: np.ndarray
     bias: np.ndarray
+    n_classes: int
     single_label: bool
+
+    def soften(self, temperature: float) -> "ClipClassifier":
+        """The same with its logits divided by a temperature."""
+        return dataclasses.replace(
+            self,
+            weight=self.weight / temperature,
+            bias=self.bias / temperature,
+        )
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """Those of clips ``[N, F]``, with background."""
+        return features @ self.weight.T + self.bias
 
     def probabilities(self, pieces: List[np.ndarray]) -> np.ndarray:
         """Probabilities of clips ``[clips, C]``, the maximum over their pieces.
 
-        ``pieces`` are the features of those of each clip, ``[P, 3 D]``.
+        ``pieces`` are the features of those of each clip, ``[P, F]``.
         """
         from scipy.special import expit, softmax
 
-        logits = np.concatenate(pieces) @ self.weight.T + self.bias
+        logits = self.logits(np.concatenate(pieces))
         probs = softmax(logits, axis=1) if self.single_label else expit(logits)
+        probs = probs[:, : self.n_classes].astype(np.float32)
         starts = np.cumsum([0, *map(len, pieces[:-1])])
-        return np.maximum.reduceat(probs.astype(np.float32), starts)
+        return np.maximum.reduceat(probs, starts)
 
     def add_to(self, graph: "onnx.GraphProto") -> None:
-        """Makes the probabilities of a model those of this classifier.
-
-        The classifier that the model has, and what only it needs, is removed.
-        """
+        """Adds probabilities to a graph that has the features of clips."""
         from onnx import compose, numpy_helper, parser
 
-        old = ("probabilities", "frame_probabilities")
-        others = [x for x in graph.output if x.name not in old]
-        del graph.output[:]
-        graph.output.extend(others)
-        remove_unused(graph)
         text = GRAPH.format(
-            n_classes=len(self.bias),
+            n_classes=self.n_classes,
             activation="Softmax" if self.single_label else "Sigmoid",
         )
         own = parser.parse_graph(text)
@@ -126,79 +102,101 @@ class ClipClassifier:
         graph.output.insert(0, own.output[0])
 
 
+def class_numbers(targets: np.ndarray) -> np.ndarray:
+    """The class of each clip with one; background has the number C."""
+    return np.where(targets.any(1), targets.argmax(1), targets.shape[1])
+
+
 def learn_classifier(
     features: np.ndarray, targets: np.ndarray, single_label: bool
 ) -> ClipClassifier:
     """Learns a classifier of standardised features.
 
+    Of one class a clip, it is a linear discriminant analysis whose covariance is
+    shrunk, which is too sure of itself: ``soften`` it. Of several, it is a
+    logistic regression for each.
+
     Arguments
     ---------
     features, targets : numpy.ndarray
-        Of clips, ``[clips, 3 D]``, and multi-hot labels ``[clips, C]``.
+        Of clips, ``[clips, F]``, and multi-hot labels ``[clips, C]``.
     single_label : bool
-        Whether each clip has exactly one class.
+        Whether each clip has one class, or none: background.
     """
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
     scaler = StandardScaler()
     inputs = scaler.fit_transform(features.astype(np.float64))
-    n_classes = targets.shape[1]
-    weight = np.zeros((n_classes, features.shape[1]))
-    bias = np.full(n_classes, NEVER)
+    n_classes = n_rows = targets.shape[1]
     with threadpool_limits(1):  # the steps are small: more threads wait
         if single_label:
-            classes = targets.argmax(1)
-            known = np.unique(classes)
-            weight[known], bias[known] = fit_regression(inputs, classes)
+            classes = class_numbers(targets)
+            n_rows += int((classes == n_classes).any())
+            weight, bias = fit_discriminant(inputs, classes, n_rows)
         else:
-            for c in np.flatnonzero(targets.any(0)):
-                rows, biases = fit_regression(inputs, targets[:, c] > 0.5)
-                weight[c], bias[c] = rows[-1], biases[-1]
-    weight /= scaler.scale_
-    bias -= weight @ scaler.mean_
-    return ClipClassifier(weight, bias, single_label)
+            rows = [fit_regression(inputs, t) for t in targets.T > 0.5]
+            weight = np.stack([weight for weight, _ in rows])
+            bias = np.array([bias for _, bias in rows])
+    weight = weight / scaler.scale_
+    bias = bias - weight @ scaler.mean_
+    return ClipClassifier(weight, bias, n_classes, single_label)
+
+
+def fit_discriminant(
+    inputs: np.ndarray, classes: np.ndarray, n_classes: int
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Weights ``[C, F]`` and biases ``[C]`` of a discriminant analysis."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    weight = np.zeros((n_classes, inputs.shape[1]))
+    bias = np.full(n_classes, NEVER * TEMPERATURE)
+    known = np.unique(classes)
+    if len(known) == 1:
+        bias[known] = 0.0
+        return weight, bias
+    analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+    with warnings.catch_warnings():
+        # A class of one clip adds nothing to the covariance
+        warnings.filterwarnings("ignore", "Only one sample available")
+        analysis.fit(inputs, classes)
+    if len(known) == 2:  # scikit-learn has one row for the second class
+        weight[known[1]] = analysis.coef_[0]
+        bias[known] = 0.0, analysis.intercept_[0]
+    else:
+        weight[known] = analysis.coef_
+        bias[known] = analysis.intercept_
+    return weight, bias
 
 
 def fit_regression(
-    inputs: np.ndarray, classes: np.ndarray
-) -> Tuple[np.ndarray, np.ndarray]:
-    """Weights ``[C, D]`` and biases of a logistic regression.
-
-    The first of two classes has the logit 0. A single class has a high one.
-    """
+    inputs: np.ndarray, is_positive: np.ndarray
+) -> Tuple[np.ndarray, float]:
+    """Weights ``[F]`` and the bias of a logistic regression of one class."""
     from sklearn.linear_model import LogisticRegression
 
-    if (classes == classes[0]).all():
-        return np.zeros((1, inputs.shape[1])), np.array([-NEVER])
-    regression = LogisticRegression(max_iter=1000).fit(inputs, classes)
-    if len(regression.classes_) > 2:
-        return regression.coef_, regression.intercept_
-    weight = np.concatenate([np.zeros_like(regression.coef_), regression.coef_])
-    return weight, np.array([0.0, regression.intercept_[0]])
+    if is_positive.all() or not is_positive.any():
+        bias = -NEVER if is_positive.all() else NEVER
+        return np.zeros(inputs.shape[1]), bias
+    regression = LogisticRegression(max_iter=1000).fit(inputs, is_positive)
+    return regression.coef_[0], float(regression.intercept_[0])
 
 
-def remove_unused(graph: "onnx.GraphProto") -> None:
-    """Removes nodes and weights that no output of a graph depends on."""
-    needed = {output.name for output in graph.output}
-    for number in reversed(range(len(graph.node))):
-        node = graph.node[number]
-        if needed.isdisjoint(node.output):
-            del graph.node[number]
-        else:
-            needed |= names_in(node)
-    for values in (graph.initializer, graph.value_info):
-        for number in reversed(range(len(values))):
-            if values[number].name not in needed:
-                del values[number]
+def find_temperature(logits: np.ndarray, classes: np.ndarray) -> float:
+    """The temperature of the least log-loss of clips that were not learnt from.
 
+    Arguments
+    ---------
+    logits, classes : numpy.ndarray
+        ``[clips, C]``, and the number of each clip's class.
+    """
+    from scipy.special import log_softmax
 
-def names_in(node: "onnx.NodeProto") -> Set[str]:
-    """Names of the values that a node uses, in its branches and loops too."""
-    names = set(node.input)
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            names.update(output.name for output in graph.output)
-            for inner in graph.node:
-                names |= names_in(inner)
-    return names - {""}
+    if not len(classes):
+        return TEMPERATURE
+    rows = np.arange(len(classes))
+    losses = [
+        -log_softmax(logits / temperature, axis=1)[rows, classes].mean()
+        for temperature in TEMPERATURES
+    ]
+    return float(TEMPERATURES[np.argmin(losses)])

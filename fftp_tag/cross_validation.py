@@ -10,7 +10,12 @@ from typing import Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
-from fftp_tag.clip_classifier import ClipClassifier, learn_classifier
+from fftp_tag.clip_classifier import (
+    ClipClassifier,
+    class_numbers,
+    find_temperature,
+    learn_classifier,
+)
 from fftp_tag.events import THRESHOLD
 from fftp_tag.scores import column_f1
 from fftp_tag.thresholds import learn_thresholds
@@ -29,8 +34,9 @@ class Examples:
     ---------
     names, groups : list of str
         Paths, and what stays in one fold.
-    pieces : list of numpy.ndarray
-        The features of the pieces of each clip, ``[P, F]``.
+    pieces, copies : list of numpy.ndarray
+        The features of the pieces of each clip, ``[P, F]``, and of augmented
+        copies to learn from, ``[K, F]``.
     targets : numpy.ndarray
         Multi-hot labels ``[clips, C]``.
     """
@@ -38,6 +44,7 @@ class Examples:
     names: List[str]
     groups: List[str]
     pieces: List[np.ndarray]
+    copies: List[np.ndarray]
     targets: np.ndarray
 
     def part(self, rows: Union[List[int], np.ndarray]) -> "Examples":
@@ -46,51 +53,129 @@ class Examples:
             names=[self.names[row] for row in rows],
             groups=[self.groups[row] for row in rows],
             pieces=[self.pieces[row] for row in rows],
+            copies=[self.copies[row] for row in rows],
             targets=self.targets[rows],
         )
 
+    def features_from(self, first: int) -> "Examples":
+        """The same clips without some features, before a number."""
+        return dataclasses.replace(
+            self,
+            pieces=[rows[:, first:] for rows in self.pieces],
+            copies=[rows[:, first:] for rows in self.copies],
+        )
+
+    @property
+    def features(self) -> np.ndarray:
+        """Of each clip, the mean over its pieces, ``[clips, F]``."""
+        return np.stack([pieces.mean(0) for pieces in self.pieces])
+
     def learn(self, single_label: bool) -> ClipClassifier:
-        """Learns a classifier of clips, of the mean over their pieces."""
-        features = np.stack([pieces.mean(0) for pieces in self.pieces])
-        return learn_classifier(features, self.targets, single_label)
+        """Learns a classifier of clips and their copies."""
+        counts = [len(copies) for copies in self.copies]
+        return learn_classifier(
+            np.concatenate([self.features, *self.copies]),
+            np.concatenate([self.targets, self.targets.repeat(counts, 0)]),
+            single_label,
+        )
+
+
+@dataclasses.dataclass
+class CrossValidation:
+    """What the other folds of clips tell about each.
+
+    Arguments
+    ---------
+    temperature : float
+        Of the classifier of all clips; 1 for several labels a clip.
+    probs : numpy.ndarray
+        Probabilities of the clips, ``[clips, C]``.
+    folds : numpy.ndarray
+        The number of each clip's fold, ``[clips]``.
+    """
+
+    temperature: float
+    probs: np.ndarray
+    folds: np.ndarray
 
 
 def cross_validate(
-    labels: List[str], examples: Examples, single_label: bool
-) -> Tuple[np.ndarray, Dict[str, Any]]:
+    examples: Examples, single_label: bool
+) -> Optional[CrossValidation]:
     """Classifies clips with what was learnt on the other folds of them.
 
-    Returns
-    -------
-    thresholds : numpy.ndarray
-        That of maximum F1 of each class ``[C]``.
-    report : dict
-        The number of ``folds``, ``scores`` (see ``score_clips``) with
-        thresholds that were learnt on the other folds as well, and
-        ``confusions`` (see ``find_confusions``). It is empty, and thresholds
-        are 0.5, if all clips are of one group or each class has one clip.
+    None if all clips are of one group, or each class has one clip.
     """
     folds = assign_folds(examples)
     if folds is None:
-        return np.full(len(labels), THRESHOLD, np.float32), {}
-    parts = [
-        (np.flatnonzero(folds == fold), np.flatnonzero(folds != fold))
-        for fold in range(folds.max() + 1)
+        return None
+    numbers = range(folds.max() + 1)
+    classifiers = [
+        examples.part(np.flatnonzero(folds != fold)).learn(single_label)
+        for fold in numbers
     ]
+    temperature = 1.0
+    if single_label:
+        classes = class_numbers(examples.targets)
+        logits = np.full((len(folds), classes.max() + 1), -np.inf)
+        is_known = np.zeros(len(folds), bool)  # its class, to the other folds
+        for fold, classifier in enumerate(classifiers):
+            rows = np.flatnonzero(folds == fold)
+            found = classifier.logits(examples.features[rows])
+            logits[rows, : found.shape[1]] = found
+            is_known[rows] = np.isin(classes[rows], classes[folds != fold])
+        classifiers = [
+            classifier.soften(find_temperature(logits[others], classes[others]))
+            for fold, classifier in enumerate(classifiers)
+            for others in [is_known & (folds != fold)]
+        ]
+        temperature = find_temperature(logits[is_known], classes[is_known])
     probs = np.zeros(examples.targets.shape, np.float32)
-    for rows, others in parts:
-        classifier = examples.part(others).learn(single_label)
-        probs[rows] = classifier.probabilities(examples.part(rows).pieces)
-    tagged = np.zeros(probs.shape, bool)
-    for rows, others in parts:
-        thresholds = learn_thresholds(examples.targets[others], probs[others])
-        tagged[rows] = probs[rows] >= thresholds
-    report = {
-        "folds": len(parts),
-        "scores": score_clips(examples, probs, tagged),
-        "confusions": find_confusions(labels, examples, probs, tagged),
+    for fold, classifier in enumerate(classifiers):
+        rows = np.flatnonzero(folds == fold)
+        pieces = [examples.pieces[row] for row in rows]
+        probs[rows] = classifier.probabilities(pieces)
+    return CrossValidation(temperature, probs, folds)
+
+
+def score_held_out(
+    labels: List[str],
+    examples: Examples,
+    found: CrossValidation,
+    single_label: bool,
+) -> Dict[str, Any]:
+    """What cross-validation says.
+
+    Thresholds of several labels a clip are learnt on the other folds as well.
+
+    Returns
+    -------
+    dict
+        The number of ``folds``, ``scores`` (see ``score_clips``), and
+        ``confusions`` (see ``find_confusions``).
+    """
+    tagged = found.probs >= THRESHOLD
+    for fold in [] if single_label else np.unique(found.folds):
+        rows, others = found.folds == fold, found.folds != fold
+        thresholds = learn_thresholds(
+            examples.targets[others], found.probs[others]
+        )
+        tagged[rows] = found.probs[rows] >= thresholds
+    return {
+        "folds": int(found.folds.max()) + 1,
+        "scores": score_clips(examples, found.probs, tagged),
+        "confusions": find_confusions(labels, examples, found.probs, tagged),
     }
-    return learn_thresholds(examples.targets, probs), report
+
+
+def score_without_encoder(
+    examples: Examples, single_label: bool
+) -> Dict[str, float]:
+    """``score_arrays`` of cross-validation on log-mel statistics alone."""
+    found = cross_validate(examples, single_label)
+    assert found is not None  # these clips were validated before
+    tagged = found.probs >= THRESHOLD
+    return score_arrays(examples.targets, found.probs, tagged)
 
 
 def assign_folds(examples: Examples) -> Optional[np.ndarray]:

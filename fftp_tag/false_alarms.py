@@ -7,7 +7,7 @@ Authors
 import logging
 import os
 from collections import defaultdict
-from typing import Dict, List, Optional, Union
+from typing import Dict, List, NamedTuple, Optional, Union
 
 import numpy as np
 
@@ -15,6 +15,23 @@ from fftp_tag.events import Timeline
 from speechbrain_fftp.dataio.audio import find_audio_files
 
 logger = logging.getLogger(__name__)
+
+
+class FalseAlarms(NamedTuple):
+    """False alarms of a class.
+
+    Arguments
+    ---------
+    count : int
+        Those that were heard.
+    per_hour : float
+    at_most : float
+        So many an hour, with a confidence of 95 %.
+    """
+
+    count: int
+    per_hour: float
+    at_most: float
 
 
 def list_recordings(source: Union[str, os.PathLike]) -> List[str]:
@@ -51,10 +68,10 @@ def find_peaks(
     return peaks
 
 
-def false_alarms_per_hour(
+def count_false_alarms(
     timelines: List[Timeline], thresholds: Optional[np.ndarray] = None
-) -> Dict[str, float]:
-    """Events of each class in an hour of background, by label.
+) -> Dict[str, FalseAlarms]:
+    """The events of each class in background, by label.
 
     Arguments
     ---------
@@ -65,13 +82,27 @@ def false_alarms_per_hour(
     """
     peaks = find_peaks(timelines, thresholds)
     hours = count_hours(timelines)
-    return {label: len(peaks[label]) / hours for label in timelines[0].labels}
+    return {
+        label: FalseAlarms(
+            count=len(peaks[label]),
+            per_hour=len(peaks[label]) / hours,
+            at_most=upper_bound(len(peaks[label])) / hours,
+        )
+        for label in timelines[0].labels
+    }
+
+
+def upper_bound(count: int) -> float:
+    """The highest mean of a Poisson distribution that fits a count (95 %)."""
+    from scipy.stats import chi2
+
+    return float(chi2.ppf(0.95, 2 * (count + 1)) / 2)
 
 
 def raise_thresholds(
     timelines: List[Timeline], thresholds: np.ndarray, per_hour: float
 ) -> np.ndarray:
-    """Raises thresholds until each class has few false alarms.
+    """Raises thresholds until each class surely has few false alarms.
 
     Arguments
     ---------
@@ -80,22 +111,34 @@ def raise_thresholds(
     thresholds : numpy.ndarray
         Of the classes, ``[C]``.
     per_hour : float
-        False alarms of a class that are allowed in an hour.
+        False alarms of a class that are allowed in an hour. The background
+        tells no more than an upper bound: it must not be higher.
 
     Returns
     -------
     numpy.ndarray
-        Thresholds ``[C]``, none of them lower; 1.0 where no other will do.
+        Thresholds ``[C]``, none of them lower; 1.0 where no other will do. They
+        are as they were if the background is too short to tell.
     """
     hours = count_hours(timelines)
-    allowed = int(per_hour * hours)
-    if per_hour * hours < 1:
+    if upper_bound(0) > per_hour * hours:
+        needed = "no length"
+        if per_hour > 0:
+            needed = f"{upper_bound(0) / per_hour:.1f} hours"
         logger.warning(
-            "%.0f minutes of background are too few to find %g false alarms an "
-            "hour: thresholds are raised until there is none in them",
+            "Thresholds are not raised: even no false alarm in the %.0f minutes "
+            "of background that were listened to would only say that there are "
+            "at most %.3g an hour. %s would say %g: record twice as much, since "
+            "half is learnt from",
             60 * hours,
+            upper_bound(0) / hours,
+            needed,
             per_hour,
         )
+        return thresholds
+    allowed = 0
+    while upper_bound(allowed + 1) <= per_hour * hours:
+        allowed += 1
     raised = np.array(thresholds, np.float32)
     # Each round drops the weakest events; others may then be split in two
     while True:

@@ -6,36 +6,61 @@ Authors
 
 import logging
 import os
+import re
+import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
-from fftp_tag.cross_validation import Examples, cross_validate, score_clips
+from fftp_tag.clip_classifier import TEMPERATURE
+from fftp_tag.clip_features import (
+    N_TOKEN_STATISTICS,
+    add_clip_features,
+    remove_outputs,
+)
+from fftp_tag.cross_validation import (
+    Examples,
+    cross_validate,
+    score_clips,
+    score_held_out,
+    score_without_encoder,
+)
 from fftp_tag.edit import check_output, write_model
-from fftp_tag.events import Timeline
+from fftp_tag.events import THRESHOLD, Timeline
 from fftp_tag.false_alarms import (
+    count_false_alarms,
     count_hours,
-    false_alarms_per_hour,
     list_recordings,
     raise_thresholds,
 )
 from fftp_tag.model import Model
-from fftp_tag.recordings import Recording, compute_features
+from fftp_tag.recordings import (
+    FeatureCache,
+    Features,
+    Recording,
+    compute_features,
+)
 from fftp_tag.scores import check_scikit_learn
+from fftp_tag.thresholds import learn_thresholds
 from speechbrain_fftp.dataio.audio import read_audio, read_duration
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import file_sha256
 from speechbrain_fftp.datasets import custom
 from speechbrain_fftp.datasets.audioset import clips as audioset
 from speechbrain_fftp.datasets.manifests import Listing
 from speechbrain_fftp.datasets.splits import drop_copies
 
 if TYPE_CHECKING:
+    import onnx
+
     from fftp_tag.tagger import AudioTagger
 
 logger = logging.getLogger(__name__)
 
 FEW_CLIPS = 5  # of a class: fewer get a warning
+PARTS = 5  # of a recording of background, for cross-validation
 
 
 def learn(
@@ -44,15 +69,16 @@ def learn(
     output: Union[str, os.PathLike],
     background: Optional[Union[str, os.PathLike]] = None,
     max_false_alarms: Optional[float] = None,
-    single_label: bool = False,
+    single_label: Optional[bool] = None,
     num_workers: int = 4,
     progress: bool = False,
 ) -> Dict[str, Any]:
     """Learns classes from clips, and writes a model of them.
 
-    The encoder stays as it is: a linear classifier of clips is learnt on it.
-    The features of the clips are kept in ``OUTPUT.npz``, so that only new clips
-    pass through the encoder when more are learnt.
+    The encoder stays as it is: a linear classifier of clips is learnt on it,
+    from the clips and four augmented copies of each. Their features are kept in
+    ``OUTPUT.npz``, so that only new clips pass through the encoder when more
+    are learnt.
 
     Arguments
     ---------
@@ -68,9 +94,12 @@ def learn(
         A recording without any of the sounds, or a folder of them. The first
         half of each is learnt from, in the second false alarms are counted.
     max_false_alarms : float, optional
-        Raise thresholds until each class has so few in an hour of background.
-    single_label : bool
-        Whether each clip has exactly one class: probabilities sum to 1.
+        Raise thresholds until there are, as far as the background can tell, at
+        most so many of a class in an hour.
+    single_label : bool, optional
+        Whether each clip has exactly one class, or is background, so that the
+        probabilities of all classes and background sum to 1. By default, it is
+        so if no clip has several classes.
     num_workers : int
         Number of threads that read and encode.
     progress : bool
@@ -79,11 +108,12 @@ def learn(
     Returns
     -------
     dict
-        ``clips`` and ``thresholds`` by label; ``clips_of_no_class``;
-        ``not_read``, reasons by clip; what ``cross_validate`` reports;
+        ``clips`` and ``thresholds`` by label; ``background_clips``, with
+        windows of recordings; ``single_label``; ``window_seconds``;
+        ``not_read``, reasons by clip; what ``score_held_out`` reports;
         ``scores_of_eval``, if there are such clips (see ``score_clips``); and
-        ``false_alarms_per_hour`` by label, in ``background_minutes``, if there
-        is background.
+        ``false_alarms`` by label (see ``count_false_alarms``), in
+        ``background_minutes``, if there is background.
 
     Raises
     ------
@@ -102,6 +132,8 @@ def learn(
             f"{output} is the model that is learnt from: give another output."
         )
     data = list_data(data_folder, background is not None, single_label)
+    if single_label is None:
+        single_label = all(len(clip.labels) <= 1 for clip in data.clips)
     places = []
     if background is not None:
         places = list_recordings(background)
@@ -109,42 +141,65 @@ def learn(
         raise InputError("max_false_alarms needs background.")
     labels = list(data.classes)
 
-    features, errors = compute_features(
-        tagger,
-        [
+    with tempfile.TemporaryDirectory() as scratch:
+        encoder, n_token_features = make_encoder(
+            tagger.model, Path(scratch, "encoder.onnx")
+        )
+        cache = FeatureCache(
+            output.with_name(f"{output.name}.npz"),
+            file_sha256(tagger.model.path),
+        )
+        clips = [
             Recording(str(clip.audio), clip.start, clip.end)
             for clip in data.clips
         ]
-        + [Recording(path, is_background=True) for path in places],
-        output.with_name(f"{output.name}.npz"),
-        num_workers,
-        progress,
-    )
-    learnt, held_out = make_examples(data, features)
-    check_examples(data, learnt, errors)
-    learnt = add_background(learnt, places, features[len(data.clips) :])
-
-    classifier = learnt.learn(single_label)
-    thresholds, report = cross_validate(labels, learnt, single_label)
-    if not report:
-        logger.warning(
-            "%s: all clips are of one group or each class has one clip, so "
-            "that nothing is known of the accuracy",
-            data_folder,
+        found, errors = compute_features(
+            encoder, clips, cache, num_workers, progress
         )
-    if held_out.names:
-        probs = classifier.probabilities(held_out.pieces)
-        tagged = probs >= thresholds
-        report["scores_of_eval"] = score_clips(held_out, probs, tagged)
-    metadata = {
-        "labels": labels,
-        "single_label": single_label,
-        "thresholds": thresholds.tolist(),
-        "merge_gap": None,
-        "min_duration": None,
-        "steps": None,
-    }
-    write_model(tagger.model.path, output, metadata, classifier.add_to)
+        learnt, held_out = make_examples(data, found)
+        check_examples(data, learnt, errors)
+        lengths = [features.n_samples for features in found if features]
+        longest = min(max(lengths), encoder.max_samples)
+        window = min(max(int(np.median(lengths)), encoder.min_samples), longest)
+        recordings = [Recording(path, window=window) for path in places]
+        heard, not_heard = compute_features(
+            encoder, recordings, cache, num_workers, progress
+        )
+        errors.update(not_heard)
+        learnt = add_background(learnt, places, heard)
+        cache.save()
+
+        validation = cross_validate(learnt, single_label)
+        temperature = TEMPERATURE if single_label else 1.0
+        thresholds = np.full(len(labels), THRESHOLD, np.float32)
+        report: Dict[str, Any] = {}
+        if validation is None:
+            logger.warning(
+                "%s: all clips are of one group or each class has one clip, so "
+                "that nothing is known of the accuracy",
+                data_folder,
+            )
+        else:
+            temperature = validation.temperature
+            report = score_held_out(labels, learnt, validation, single_label)
+            report["scores_without_encoder"] = score_without_encoder(
+                learnt.features_from(n_token_features), single_label
+            )
+            if not single_label:
+                thresholds = learn_thresholds(learnt.targets, validation.probs)
+        classifier = learnt.learn(single_label).soften(temperature)
+        if held_out.names:
+            probs = classifier.probabilities(held_out.pieces)
+            tagged = probs >= thresholds
+            report["scores_of_eval"] = score_clips(held_out, probs, tagged)
+        metadata = {
+            "labels": labels,
+            "single_label": single_label,
+            "max_samples": longest,
+            "window_samples": window,
+            "thresholds": None if single_label else thresholds.tolist(),
+        }
+        write_model(encoder.path, output, metadata, classifier.add_to)
     if places:
         timelines = listen_to_background(type(tagger)(Model(output)), places)
         if max_false_alarms is not None:
@@ -152,22 +207,49 @@ def learn(
                 timelines, thresholds, max_false_alarms
             )
             write_model(output, output, {"thresholds": thresholds.tolist()})
-        alarms = false_alarms_per_hour(timelines, thresholds)
-        report["false_alarms_per_hour"] = alarms
+        report["false_alarms"] = count_false_alarms(timelines, thresholds)
         report["background_minutes"] = 60 * count_hours(timelines)
     return {
         "clips": dict(zip(labels, learnt.targets.sum(0).astype(int).tolist())),
-        "clips_of_no_class": int((learnt.targets.sum(1) == 0).sum()),
-        "not_read": errors,
+        "background_clips": int((learnt.targets.sum(1) == 0).sum()),
         "thresholds": dict(zip(labels, thresholds.tolist())),
+        "single_label": single_label,
+        "window_seconds": window / encoder.sample_rate,
+        "not_read": errors,
         **report,
     }
+
+
+def make_encoder(model: Model, path: Path) -> Tuple[Model, int]:
+    """Writes and loads a model that has the features of clips and no classes.
+
+    Returns the model, and how many of the features are of tokens: they come
+    first.
+    """
+    silence = np.zeros((1, model.max_samples), np.float32)
+    tokens, features = model.run(["tokens", "features"], silence)
+
+    def change(graph: "onnx.GraphProto") -> None:
+        """Replaces classes by features."""
+        remove_outputs(graph, {"probabilities", "frame_probabilities"})
+        add_clip_features(graph, model.max_samples, features.shape[2])
+
+    metadata = {
+        "labels": [],
+        "thresholds": None,
+        "merge_gap": None,
+        "min_duration": None,
+        "steps": None,
+    }
+    write_model(model.path, path, metadata, change)
+    encoder = Model(path, model.device, model.threads)
+    return encoder, N_TOKEN_STATISTICS * tokens.shape[2]
 
 
 def list_data(
     data_folder: Union[str, os.PathLike],
     has_background: bool,
-    single_label: bool,
+    single_label: Optional[bool],
 ) -> Listing:
     """Lists the clips, each once, see ``custom.list_clips``."""
     if audioset.is_audioset(os.fspath(data_folder)):
@@ -177,18 +259,15 @@ def list_data(
         )
     data = custom.list_clips(data_folder, 1 if has_background else 2)
     data.clips, _ = drop_copies(data.clips, data.folder)
-    if single_label and (
-        has_background or any(len(clip.labels) != 1 for clip in data.clips)
-    ):
+    if single_label and any(len(clip.labels) > 1 for clip in data.clips):
         raise InputError(
-            f"{data.folder}: with single_label, each clip has exactly one "
-            "class, and there is no background."
+            f"{data.folder}: with single_label, no clip has several classes."
         )
     return data
 
 
 def make_examples(
-    data: Listing, features: List[Optional[np.ndarray]]
+    data: Listing, features: List[Optional[Features]]
 ) -> Tuple[Examples, Examples]:
     """The clips to learn from that could be read, and those of the split eval.
 
@@ -196,16 +275,17 @@ def make_examples(
     """
     labels = list(data.classes)
     clips = [
-        (clip, pieces)
-        for clip, pieces in zip(data.clips, features)
-        if pieces is not None
+        (clip, own)
+        for clip, own in zip(data.clips, features)
+        if own is not None
     ]
     examples = Examples(
         names=[
             os.path.relpath(str(clip.audio), data.folder) for clip, _ in clips
         ],
         groups=[clip.fold or clip.group for clip, _ in clips],
-        pieces=[pieces for _, pieces in clips],
+        pieces=[own.pieces for _, own in clips],
+        copies=[own.copies for _, own in clips],
         targets=np.array(
             [[label in clip.labels for label in labels] for clip, _ in clips],
             np.float32,
@@ -250,6 +330,13 @@ def check_examples(
             FEW_CLIPS,
             ", ".join(few),
         )
+    n_groups = len(set(examples.groups))
+    if n_groups == len(examples.groups) and (names := related_names(examples)):
+        logger.warning(
+            "%s look like parts of one recording. If they are, give them one "
+            "group in a table clips.csv: otherwise the scores are too good",
+            ", ".join(names[:3]),
+        )
     columns: Dict[bytes, List[str]] = {}
     for label, column in zip(data.classes, examples.targets.T):
         columns.setdefault(column.tobytes(), []).append(label)
@@ -258,28 +345,51 @@ def check_examples(
             logger.warning("%s have the same clips", " and ".join(same))
 
 
+def related_names(examples: Examples) -> List[str]:
+    """Clips in one folder that only a number tells apart, as others do not."""
+    stems = [re.sub(r"[\W_]*\d+$", "", Path(x).stem) for x in examples.names]
+    keys = [
+        (os.path.dirname(name), stem)
+        for name, stem in zip(examples.names, stems)
+    ]
+    counts = Counter(keys)
+    n_stems = Counter(folder for folder, _ in counts)
+    return [
+        name
+        for name, (folder, stem) in zip(examples.names, keys)
+        if stem and counts[folder, stem] > 1 and n_stems[folder] > 1
+    ]
+
+
 def add_background(
     examples: Examples,
     places: List[str],
-    features: List[Optional[np.ndarray]],
+    features: List[Optional[Features]],
 ) -> Examples:
-    """Adds each piece and window of background as a clip of no class."""
+    """Adds each window of background as a clip of no class.
+
+    Parts of a recording are groups: one recording is in all folds.
+    """
     read = [
-        (path, pieces)
-        for path, pieces in zip(places, features)
-        if pieces is not None
+        (path, own) for path, own in zip(places, features) if own is not None
     ]
     if places and not read:
         raise InputError(
             f"No background can be read, such as {places[0]}: give another."
         )
-    names = [path for path, pieces in read for _ in pieces]
+    names, groups, pieces, copies = [], [], [], []
+    for path, own in read:
+        count = len(own.pieces)
+        names += [path] * count
+        groups += [f"{path} part {PARTS * n // count}" for n in range(count)]
+        pieces += list(own.pieces[:, None])
+        copies += [own.copies] * count
     negatives = np.zeros((len(names), examples.targets.shape[1]), np.float32)
     return Examples(
         names=examples.names + names,
-        groups=examples.groups + names,
-        pieces=examples.pieces
-        + [piece[None] for _, pieces in read for piece in pieces],
+        groups=examples.groups + groups,
+        pieces=examples.pieces + pieces,
+        copies=examples.copies + copies,
         targets=np.concatenate([examples.targets, negatives]),
     )
 

@@ -37,7 +37,8 @@ FLOATS = "tensor(float)"
 # What a file says of its model, each in JSON
 METADATA = (
     *("labels", "sample_rate", "max_samples", "min_samples", "frame_samples"),
-    *("single_label", "thresholds", "merge_gap", "min_duration", "steps"),
+    *("single_label", "thresholds", "merge_gap", "min_duration"),
+    *("window_samples", "steps"),
 )
 NO_CLASSES = (
     "{} has no classes and gives embeddings only: learn your own classes on it, "
@@ -68,7 +69,10 @@ class Model:
     frame_samples : int
         From the start of one frame of the features to that of the next.
     single_label : bool
-        Whether the probabilities of a clip sum to 1.
+        Whether the probabilities of a clip sum to 1, or, with background that
+        was learnt, to less.
+    window_samples : int, optional
+        Of the windows in which a model of clips finds events, if it has some.
     rules : Rules
         The learnt thresholds and rules of events, or 0.5 and none.
     has_steps : bool
@@ -91,6 +95,8 @@ class Model:
         threads: Optional[int] = None,
     ):
         self.path = os.fspath(path)
+        self.device = device
+        self.threads = threads
         if not os.path.isfile(path):
             raise FileNotFoundError(f"{path}: there is no such file.")
         self.session = start_session(self.path, device, threads)
@@ -110,6 +116,7 @@ class Model:
         self.min_samples: int = self.metadata["min_samples"]
         self.frame_samples: int = self.metadata["frame_samples"]
         self.single_label: bool = self.metadata["single_label"]
+        self.window_samples: Optional[int] = self.metadata["window_samples"]
         self.rules = read_rules(self.metadata)
         steps = self.metadata["steps"]
         self.has_steps = steps is not None
@@ -319,6 +326,9 @@ def check_metadata(metadata: Dict) -> None:
     check_number("max_samples", longest, 1, MAX_SECONDS * rate, whole=True)
     for name in ("min_samples", "frame_samples"):
         check_number(name, metadata[name], 1, longest, whole=True)
+    window = metadata["window_samples"]
+    if window is not None:
+        check_number("window_samples", window, 1, longest, whole=True)
     steps = metadata["steps"]
     if steps is not None:
         check_number("first_seconds", steps["first_seconds"], 0, MAX_SECONDS)

@@ -8,19 +8,20 @@ import dataclasses
 import json
 import math
 import os
+import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from fftp_tag.clip_classifier import clip_features
+from fftp_tag.clip_features import OUTPUT
+from fftp_tag.model import Model
 from fftp_tag.parallel import in_order
 from fftp_tag.windows import cut_windows, read_blocks
 from speechbrain_fftp.dataio.audio import read_audio, read_duration
-from speechbrain_fftp.dataio.files import atomic_path, file_sha256
+from speechbrain_fftp.dataio.files import atomic_path
 
-if TYPE_CHECKING:
-    from fftp_tag.tagger import AudioTagger
+COPIES = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,20 +33,21 @@ class Recording:
     path : str
     start, end : float
         In seconds.
-    is_background : bool
-        Whether it is the first half that is learnt from, in windows as well.
+    window : int, optional
+        Of background, of which the first half is learnt from in windows of so
+        many samples.
     """
 
     path: str
     start: float = 0.0
     end: float = math.inf
-    is_background: bool = False
+    window: Optional[int] = None
 
     @property
     def part(self) -> str:
         """What is taken of the file; "" for all of it."""
-        if self.is_background:
-            return "first half"
+        if self.window is not None:
+            return f"first half in windows of {self.window} samples"
         if self.end < math.inf:
             return f"from {self.start:g} to {self.end:g} s"
         return ""
@@ -63,22 +65,81 @@ class Recording:
         return json.dumps([path, self.part, state.st_size, state.st_mtime_ns])
 
 
+class Features(NamedTuple):
+    """The features of a recording.
+
+    Arguments
+    ---------
+    pieces : numpy.ndarray
+        Of pieces of the maximum clip length, or of windows, ``[P, F]``.
+    copies : numpy.ndarray
+        Of augmented copies, ``[K, F]``.
+    n_samples : int
+        Its length.
+    """
+
+    pieces: np.ndarray
+    copies: np.ndarray
+    n_samples: int
+
+
+class FeatureCache:
+    """A file of features, with a checksum of the model that they are of.
+
+    Arguments
+    ---------
+    path : Path
+        Read if it is there and of this model.
+    digest : str
+        The checksum.
+    """
+
+    def __init__(self, path: Path, digest: str):
+        self.path = path
+        self.digest = digest
+        self.known: Dict[str, Features] = {}
+        self.used: Dict[str, Features] = {}
+        if not path.is_file():
+            return
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["digest"]) != digest:
+                return
+            ends = np.cumsum(file["counts"].ravel())[:-1]
+            parts = np.split(file["features"], ends)
+            keys, sizes = file["keys"].tolist(), file["n_samples"].tolist()
+        found = map(Features, parts[::2], parts[1::2], sizes)
+        self.known = dict(zip(keys, found))
+
+    def save(self) -> None:
+        """Writes the features that were used since it was read."""
+        used = self.used.values()
+        with atomic_path(self.path) as temporary_path:
+            with open(temporary_path, "wb") as file:
+                np.savez(
+                    file,
+                    digest=np.array(self.digest),
+                    keys=np.array(list(self.used)),
+                    counts=np.array([[len(x[0]), len(x[1])] for x in used]),
+                    n_samples=np.array([x.n_samples for x in used]),
+                    features=np.concatenate([y for x in used for y in x[:2]]),
+                )
+
+
 def compute_features(
-    tagger: "AudioTagger",
+    model: Model,
     recordings: List[Recording],
-    cache: Path,
+    cache: FeatureCache,
     num_workers: int = 4,
     progress: bool = False,
-) -> Tuple[List[Optional[np.ndarray]], Dict[str, str]]:
+) -> Tuple[List[Optional[Features]], Dict[str, str]]:
     """Computes the features of recordings, those in a cache excepted.
 
     Arguments
     ---------
-    tagger : AudioTagger
-        With the model.
+    model : Model
+        Has the output ``clip_features``.
     recordings : list of Recording
-    cache : Path
-        The file of a former call, which is replaced.
+    cache : FeatureCache
     num_workers : int
         Number of threads.
     progress : bool
@@ -86,26 +147,20 @@ def compute_features(
 
     Returns
     -------
-    features : list
-        Of each recording, those of its pieces ``[P, F]``, or None.
+    features : list of Features
+        Or None of those that cannot be read.
     errors : dict
         From the name of a recording that cannot be read to the reason.
     """
     from tqdm import tqdm
 
-    digest = file_sha256(tagger.model.path)
-    known = load_features(cache, digest)
-
-    def look_up(recording: Recording) -> Tuple[str, np.ndarray]:
+    def look_up(recording: Recording) -> Tuple[str, Features]:
         """The key of a recording, and its features."""
         key = recording.key
-        if key in known:
-            return key, known[key]
-        return key, features_of(tagger, recording)
+        return key, cache.known.get(key) or features_of(model, recording)
 
-    features: List[Optional[np.ndarray]] = []
+    features: List[Optional[Features]] = []
     errors = {}
-    computed = {}
     found = in_order(look_up, recordings, num_workers)
     for recording, result, error in tqdm(
         found, total=len(recordings), unit="clip", disable=not progress
@@ -114,63 +169,68 @@ def compute_features(
             errors[recording.name] = str(error)
             features.append(None)
             continue
-        key, pieces = result
-        computed[key] = pieces
-        features.append(pieces)
-    if computed:
-        save_features(cache, digest, computed)
+        key, own = result
+        cache.used[key] = own
+        features.append(own)
     return features, errors
 
 
-def features_of(tagger: "AudioTagger", recording: Recording) -> np.ndarray:
-    """The features of the pieces of a recording, ``[P, F]``.
-
-    Pieces have the maximum clip length. Background is also cut into windows
-    that do not overlap, since it is in windows that events are found.
-    """
-    model = tagger.model
-    grids = [(model.max_samples, model.max_samples)]
-    end = recording.end
-    if recording.is_background:
-        window, _ = tagger.check_window()
-        grids.append((window, window))
-        end = read_duration(recording.path) / 2
+def features_of(model: Model, recording: Recording) -> Features:
+    """The features of a recording."""
     rate = model.sample_rate
+    end = recording.end
+    if recording.window is not None:
+        end = read_duration(recording.path) / 2
     if end < math.inf:
         seconds = end - recording.start
         samples = read_audio(recording.path, rate, recording.start, seconds)
         blocks = read_blocks(samples, rate, sample_rate=rate)
     else:
         blocks = read_blocks(recording.path, rate)
-    found = [
-        clip_features(model.run(["tokens"], windows.wavs)[0])
-        for _, windows in cut_windows(blocks, *grids)
-    ]
-    return np.concatenate(found)
+    size = recording.window or model.max_samples
+    pieces, n_samples = [], 0
+    beginning = None
+    for _, windows in cut_windows(blocks, (size, size)):
+        pieces.append(model.run([OUTPUT], windows.wavs)[0])
+        n_samples = int(windows.ends[-1])
+        if beginning is None:
+            beginning = windows.wavs[0]
+    copies = [np.zeros((0, pieces[0].shape[1]), np.float32)]
+    if recording.window is None:
+        # The same copies of a clip wherever it is
+        rng = np.random.default_rng(zlib.crc32(beginning.tobytes()))
+        for wav in augmented_copies(beginning, rate, rng):
+            wav = wav[: model.max_samples]
+            copies.append(model.run([OUTPUT], wav[None])[0])
+    return Features(np.concatenate(pieces), np.concatenate(copies), n_samples)
 
 
-def save_features(
-    path: Path, digest: str, features: Dict[str, np.ndarray]
-) -> None:
-    """Writes features by the keys of recordings, and of which model they are."""
-    with atomic_path(path) as temporary_path:
-        with open(temporary_path, "wb") as file:
-            np.savez(
-                file,
-                digest=np.array(digest),
-                keys=np.array(list(features)),
-                counts=np.array(list(map(len, features.values()))),
-                features=np.concatenate(list(features.values())),
-            )
+def augmented_copies(
+    wav: np.ndarray, rate: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Copies of a clip ``[S]`` that could be other recordings of the sound.
+
+    Two are faster or slower; two are so by less, and earlier or later, noisy,
+    and louder or quieter: noise on all costs accuracy with clean clips.
+    """
+    import soxr
+
+    for number in range(COPIES):
+        is_noisy = number >= COPIES // 2
+        low, high = (0.92, 1.08) if is_noisy else (0.85, 1.18)
+        speed = np.exp(rng.uniform(np.log(low), np.log(high)))
+        copy = soxr.resample(wav, rate * speed, rate)
+        if is_noisy:
+            shift = round(rng.uniform(-0.1, 0.1) * rate)
+            size = len(copy)
+            copy = np.pad(copy, abs(shift))[abs(shift) - shift :][:size]
+            level = np.sqrt(np.square(copy).mean())
+            noise = rng.standard_normal(size).astype(np.float32)
+            copy = copy + level * from_decibels(rng.uniform(-40, -20)) * noise
+            copy = copy * from_decibels(rng.uniform(-6, 6))
+        yield copy.astype(np.float32)
 
 
-def load_features(path: Path, digest: str) -> Dict[str, np.ndarray]:
-    """Reads what ``save_features`` wrote; nothing of another model."""
-    if not path.is_file():
-        return {}
-    with np.load(path, allow_pickle=False) as file:
-        if str(file["digest"]) != digest:
-            return {}
-        starts = np.cumsum(file["counts"])[:-1]
-        pieces = np.split(file["features"], starts)
-        return dict(zip(file["keys"].tolist(), pieces))
+def from_decibels(level: float) -> float:
+    """A factor of amplitudes."""
+    return 10 ** (level / 20)

@@ -243,8 +243,9 @@ class AudioTagger:
         source, sample_rate : str, bytes or numpy.ndarray, int
             See ``AudioTagger``.
         window, hop : float, optional
-            Of a model of clips: length of a window in seconds, by default 2,
-            and step from one to the next, by default a quarter of it.
+            Of a model of clips: length of a window in seconds, by default that
+            of the clips that it has learnt from, or 2; and step from one to the
+            next, by default a quarter of it.
         progress : bool
             Whether to show a progress bar.
 
@@ -363,7 +364,9 @@ class AudioTagger:
         range.
         """
         rate = self.sample_rate
-        if window is None:
+        if window is None and self.model.window_samples is not None:
+            window = self.model.window_samples / rate
+        elif window is None:
             window = min(WINDOW, self.max_seconds)
         frame = self.model.frame_samples / rate
         if hop is None:
@@ -408,7 +411,7 @@ class AudioTagger:
         output: str,
         background: Optional[str] = None,
         max_false_alarms: Optional[float] = None,
-        single_label: bool = False,
+        single_label: Optional[bool] = None,
         num_workers: int = 4,
         progress: bool = False,
     ) -> dict:

@@ -28,6 +28,8 @@ Metadata, each in JSON:
 * ``single_label``: whether the probabilities of a clip sum up to 1;
 * ``thresholds``, ``merge_gap``, ``min_duration``: of each class, as learnt from
   labelled clips, or null;
+* ``window_samples``: null, or of a model of clips, the length of the windows in
+  which to look for events;
 * ``steps``: null, or of a model that classifies time steps, ``first_seconds``,
   the centre of the first one, and ``step_samples``, from one to the next.
 
@@ -149,7 +151,14 @@ def encode(encoder, feats, lens):
 
 
 def export_onnx(
-    path, modules, labels, *, sample_rate, max_frames, single_label=False
+    path,
+    modules,
+    labels,
+    *,
+    sample_rate,
+    max_frames,
+    max_seconds=None,
+    single_label=False,
 ):
     """Writes a model as a file that needs no PyTorch.
 
@@ -169,6 +178,9 @@ def export_onnx(
         Sampling rate in Hz.
     max_frames : int
         The maximum clip length.
+    max_seconds : float, optional
+        That of the clips that the model was trained on, if they were shorter:
+        what it makes of longer ones is unknown.
     single_label : bool
         Whether a clip has exactly one label.
 
@@ -192,6 +204,9 @@ def export_onnx(
         name: copy.deepcopy(modules[name]).float().cpu() for name in MODULES
     }
     metadata = describe(modules, labels, sample_rate, max_frames, single_label)
+    if max_seconds is not None:
+        longest = max(round(max_seconds * sample_rate), metadata["min_samples"])
+        metadata["max_samples"] = min(metadata["max_samples"], longest)
     model = WaveformTagger(
         modules, len(labels) > 0, single_label, metadata["min_samples"]
     ).eval()
@@ -351,6 +366,7 @@ def describe(modules, labels, sample_rate, max_frames, single_label):
         "thresholds": None,
         "merge_gap": None,
         "min_duration": None,
+        "window_samples": None,
         "steps": steps,
     }
 

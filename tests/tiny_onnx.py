@@ -28,6 +28,7 @@ METADATA = {
     "thresholds": None,
     "merge_gap": None,
     "min_duration": None,
+    "window_samples": None,
     "steps": None,
 }
 STEPS = {"first_seconds": PATCH / 2 / RATE, "step_samples": STEP}

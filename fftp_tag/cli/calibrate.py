@@ -128,8 +128,8 @@ def listen_to_background(
 
     from fftp_tag.edit import write_model
     from fftp_tag.false_alarms import (
+        count_false_alarms,
         count_hours,
-        false_alarms_per_hour,
         raise_thresholds,
     )
     from fftp_tag.tagger import AudioTagger
@@ -147,10 +147,13 @@ def listen_to_background(
         )
         write_model(model, target, {"thresholds": thresholds.tolist()})
         print(f"wrote {target}")
-    alarms = false_alarms_per_hour(timelines, thresholds)
-    hours = count_hours(timelines)
-    print(f"false alarms per hour, in {hours:.2f} hours of background:")
+    alarms = count_false_alarms(timelines, thresholds)
+    minutes = 60 * count_hours(timelines)
+    print(f"false alarms in {minutes:.0f} minutes of background:")
     for label, threshold in zip(tagger.labels, thresholds):
-        if alarms[label] > 0:
-            print(f"{alarms[label]:8.1f}  {label} (threshold {threshold:.3f})")
-    print(f"{sum(alarms.values()):8.1f}  all classes")
+        if alarms[label].count > 0:
+            print(
+                f"{output.false_alarms(alarms[label])}  {label} (threshold "
+                f"{threshold:.3f})"
+            )
+    print(f"{sum(x.count for x in alarms.values()):5d} of all classes")

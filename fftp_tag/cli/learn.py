@@ -14,13 +14,16 @@ Authors
 """
 
 import argparse
+import os
 import sys
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
-from fftp_tag.cli import options
+from fftp_tag.cli import options, output
 
+DEMO = "results/demo"  # what make demo trains
 HELP = "learns your own sounds from a few clips of each"
 EXAMPLES = """\
+  fftp-tag learn my_sounds
   fftp-tag learn my_sounds --model mispeech/ced-tiny --output my.onnx
   fftp-tag learn my_sounds --model mispeech/ced-tiny --output my.onnx \\
       --background street.wav --max-false-alarms 1
@@ -30,53 +33,60 @@ EXAMPLES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this verb."""
     parser.add_argument("data_folder", metavar="CLIPS", help="the clips")
-    options.add_model(parser)
+    options.add_model(parser, default=DEMO)
     parser.add_argument(
-        "--output", required=True, metavar="MY.onnx", help="file to write"
+        "--output",
+        metavar="MY.onnx",
+        help="file to write (default: the name of CLIPS, with .onnx)",
     )
     options.add_background(parser)
     parser.add_argument(
         "--single-label",
-        action="store_true",
-        help="each clip has exactly one class: probabilities sum to 1",
+        action=argparse.BooleanOptionalAction,
+        help="whether a clip has one class or is background, so that the "
+        "probabilities of all sum to 1 (default: if no clip has several)",
     )
 
 
 def run(args: argparse.Namespace) -> None:
     """Learns the classes and prints the report."""
     tagger = options.load_tagger(args)
+    path = args.output
+    if path is None:
+        path = f"{os.path.basename(os.path.abspath(args.data_folder))}.onnx"
     report = tagger.learn(
         args.data_folder,
-        args.output,
+        path,
         background=args.background,
         max_false_alarms=args.max_false_alarms,
         single_label=args.single_label,
         progress=sys.stderr.isatty(),
     )
     print_report(report)
-    print(f"wrote {args.output}")
+    print(f"wrote {path}")
 
 
 def print_report(report: Dict[str, Any]) -> None:
     """Prints what was learnt, and how well."""
-    alarms = report.get("false_alarms_per_hour")
-    header = "clips  threshold"
-    if alarms is not None:
-        header += "  false alarms per hour"
-    print(f"{header}  class")
+    alarms = report.get("false_alarms")
+    print("clips  threshold  class")
     for label, count in report["clips"].items():
-        line = f"{count:5d}  {report['thresholds'][label]:9.3f}"
-        if alarms is not None:
-            line += f"  {alarms[label]:21.1f}"
-        print(f"{line}  {label}")
+        print(f"{count:5d}  {report['thresholds'][label]:9.3f}  {label}")
+    print(f"{report['background_clips']:5d}             background")
+    if not report["background_clips"]:
+        print(
+            "Without background, other sounds are taken for yours: record what "
+            "the model will hear, and give it with --background."
+        )
+    print(f"events are found in windows of {report['window_seconds']:.2f} s")
     if alarms is not None:
         minutes = report["background_minutes"]
-        print(f"false alarms are those in {minutes:.1f} minutes of background")
-    if report["clips_of_no_class"]:
-        print(f"{report['clips_of_no_class']:5d} clips of no class")
+        print(f"false alarms in {minutes:.1f} minutes of background:")
+        for label, found in alarms.items():
+            print(f"{output.false_alarms(found)}  {label}")
     if "scores" in report:
         print(f"cross-validation in {report['folds']} folds (95 % intervals):")
-        print_scores(report["scores"])
+        print_scores(report["scores"], report["scores_without_encoder"])
     if "scores_of_eval" in report:
         print("clips of the eval split, not learnt from (95 % intervals):")
         print_scores(report["scores_of_eval"])
@@ -89,10 +99,16 @@ def print_report(report: Dict[str, Any]) -> None:
         print(f"not read: {name}: {reason}")
 
 
-def print_scores(scores: Dict[str, Dict[str, float]]) -> None:
+def print_scores(
+    scores: Dict[str, Dict[str, float]],
+    without_encoder: Optional[Dict[str, float]] = None,
+) -> None:
     """Prints scores with their intervals."""
     for name, score in scores.items():
-        print(
+        line = (
             f"  {name:8}  {score['value']:.3f} "
             f"[{score['low']:.3f}, {score['high']:.3f}]"
         )
+        if without_encoder is not None:
+            line += f", of the spectrum alone {without_encoder[name]:.3f}"
+        print(line)

@@ -6,7 +6,7 @@ Authors
 
 import argparse
 import math
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from fftp_tag.cli import output
 
@@ -34,14 +34,22 @@ def number(kind: type, low: float, high: float = math.inf) -> Callable:
     return convert
 
 
-def add_model(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    """Adds --model, --device and --threads."""
+def add_model(
+    parser: argparse.ArgumentParser,
+    required: bool = True,
+    default: Optional[str] = None,
+) -> None:
+    """Adds --model, which is not required with a default, --device, --threads."""
+    text = (
+        "a model.onnx, the folder of a training, such as results/demo, or a "
+        "published model, such as mispeech/ced-tiny (see fftp-tag import)"
+    )
     parser.add_argument(
         "--model",
         metavar="MODEL",
-        required=required,
-        help="a model.onnx, the folder of a training, such as results/demo, or "
-        "a published model, such as mispeech/ced-tiny (see fftp-tag import)",
+        required=required and default is None,
+        default=default,
+        help=text if default is None else f"{text} (default: {default})",
     )
     parser.add_argument(
         "--device",

@@ -11,7 +11,10 @@ import logging
 import os
 import sys
 import warnings
-from typing import Dict, Iterator, List, Optional, Sequence
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Sequence
+
+if TYPE_CHECKING:
+    from fftp_tag.false_alarms import FalseAlarms
 
 FORMATS = ("table", "json", "jsonl", "csv", "audacity")
 DIGITS = 4  # of numbers in csv and json
@@ -92,6 +95,11 @@ class Output:
         """Prints the results that were kept."""
         if self.output_format == "json":
             print(json.dumps(self.results, indent=2, allow_nan=False))
+
+
+def false_alarms(found: "FalseAlarms") -> str:
+    """False alarms in words: "0, at most 90.0 an hour (95 %)"."""
+    return f"{found.count:5d}, at most {found.at_most:.1f} an hour (95 %)"
 
 
 def one_line(error: Exception) -> str:

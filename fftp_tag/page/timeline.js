@@ -48,10 +48,12 @@ export function cut(nSamples, size, hop) {
   }));
 }
 
-// Windows of 2 s every 0.5 s, or as long as the model's clips may be.
-function timelineWindows(nSamples, { sample_rate, max_samples, min_samples }) {
+// Windows as long as the clips that the model has learnt from, or of 2 s, or as
+// long as its clips may be; one every quarter of a window.
+function timelineWindows(nSamples, about) {
+  const { sample_rate, max_samples, min_samples, window_samples } = about;
   const longest = Math.min(WINDOW_SECONDS * sample_rate, max_samples);
-  const size = Math.max(longest, min_samples);
+  const size = window_samples ?? Math.max(longest, min_samples);
   return cut(nSamples, size, Math.round(size / 4));
 }
 

@@ -17,13 +17,13 @@ logger = get_logger(__name__)
 def export_tagger(brain, datasets, *, folder, max_frames, calibrate=None):
     """Exports a multi-label model; for ``after`` in a yaml file.
 
-    The weights are those that were evaluated; longer clips than ``max_frames``
-    are tagged in pieces. ``calibrate``, if given, is called with the path of the
+    The weights are those that were evaluated; longer clips than ``max_frames``,
+    or than all training clips, are tagged in pieces. ``calibrate``, if given, is called with the path of the
     file, to learn its thresholds.
     """
     run_on_main(
         write_model,
-        args=[brain.hparams, folder, max_frames],
+        args=[brain.hparams, datasets["train"], folder, max_frames],
         kwargs={"calibrate": calibrate},
     )
 
@@ -32,15 +32,16 @@ def export_classifier(brain, datasets, *, folder, max_frames):
     """Exports a model that gives a clip one label; see ``export_tagger``."""
     run_on_main(
         write_model,
-        args=[brain.hparams, folder, max_frames],
+        args=[brain.hparams, datasets["train"], folder, max_frames],
         kwargs={"single_label": True},
     )
 
 
 def write_model(
-    hparams, folder, max_frames, single_label=False, calibrate=None
+    hparams, dataset, folder, max_frames, single_label=False, calibrate=None
 ):
     """Writes ``FOLDER/model.onnx``, or a warning if that is impossible."""
+    durations = [float(row["duration"]) for row in dataset.data.values()]
     path = Path(folder, "model.onnx")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)  # of an earlier training
@@ -51,6 +52,7 @@ def write_model(
             list(hparams.label_encoder.lab2ind),
             sample_rate=hparams.sample_rate,
             max_frames=max_frames,
+            max_seconds=max(durations),
             single_label=single_label,
         )
     except ExportError as error:

@@ -158,6 +158,7 @@ def test_the_file_is_complete(model):
         "thresholds": None,
         "merge_gap": None,
         "min_duration": None,
+        "window_samples": None,
         "steps": {"first_seconds": 0.0575, "step_samples": 800},
     }
     # No traces of the machine that exported it

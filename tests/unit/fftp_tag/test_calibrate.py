@@ -173,7 +173,7 @@ def test_background_raises_thresholds(model, data, tmp_path, capsys):
     assert run("--model", model, *background) == 0
     assert model.read_bytes() == content
     assert "Low (threshold 0.500)" in capsys.readouterr().out
-    background += ["--max-false-alarms", 1]
+    background += ["--max-false-alarms", 2200]  # none in 5 s may mean so many
     output = tmp_path / "new.onnx"
     assert run("--model", model, *background, "--output", output) == 0
     assert model.read_bytes() == content
@@ -185,7 +185,7 @@ def test_background_raises_thresholds(model, data, tmp_path, capsys):
     learnt = calibrate(model, data, output=output).rules
     arguments = ["--model", model, "--data-folder", data, *background]
     assert run(*arguments, "--output", output) == 0
-    assert "0.0  all classes" in capsys.readouterr().out
+    assert "0 of all classes" in capsys.readouterr().out
     assert model.read_bytes() == content
     raised = Model(output).rules
     assert raised.threshold[0] > learnt.threshold[0]

@@ -9,9 +9,10 @@ import pytest
 
 from fftp_tag.events import Rules, Timeline
 from fftp_tag.false_alarms import (
-    false_alarms_per_hour,
+    count_false_alarms,
     list_recordings,
     raise_thresholds,
+    upper_bound,
 )
 
 
@@ -32,6 +33,22 @@ def make_timeline(probs, merge_gap=0.0):
     )
 
 
+def counts(timelines, thresholds=None):
+    """The number of false alarms by label."""
+    found = count_false_alarms(timelines, thresholds)
+    return {label: alarms.count for label, alarms in found.items()}
+
+
+def test_upper_bounds_are_those_of_poisson():
+    """As published tables have them: "the rule of three" for none."""
+    for count, expected in ((0, 2.996), (1, 4.744), (2, 6.296), (10, 16.962)):
+        assert upper_bound(count) == pytest.approx(expected, abs=1e-3)
+    probs = np.zeros((120, 1), np.float32)  # two minutes
+    found = count_false_alarms([make_timeline(probs)])["a"]
+    assert found.per_hour == 0
+    assert found.at_most == pytest.approx(89.87, abs=0.01)
+
+
 def test_thresholds_are_raised_as_little_as_needed():
     """Peaks are known: the second highest of an hour may stay."""
     probs = np.zeros((3600, 2), np.float32)
@@ -39,21 +56,30 @@ def test_thresholds_are_raised_as_little_as_needed():
     probs[10, 1] = 0.3
     timeline = make_timeline(probs)
     start = np.array([0.5, 0.4], np.float32)
-    assert false_alarms_per_hour([timeline], start) == {"a": 4, "b": 0}
-    for allowed, expected in ((4, 0.5), (2, 0.7), (1, 0.8), (0.5, 0.9)):
-        raised = raise_thresholds([timeline], start, allowed)
+    assert counts([timeline], start) == {"a": 4, "b": 0}
+    for per_hour, expected in ((9.2, 0.5), (6.3, 0.7), (4.8, 0.8), (3, 0.9)):
+        raised = raise_thresholds([timeline], start, per_hour)
         assert raised == pytest.approx([expected, 0.4], abs=1e-6)
-        alarms = false_alarms_per_hour([timeline], raised)
-        assert alarms["a"] <= allowed
+        found = count_false_alarms([timeline], raised)["a"]
+        assert found.at_most <= per_hour
     halves = [make_timeline(probs[:1800]), make_timeline(probs[1800:])]
-    assert false_alarms_per_hour(halves) == {"a": 4, "b": 0}
+    assert counts(halves) == {"a": 4, "b": 0}
+
+
+def test_short_background_raises_nothing(caplog):
+    timeline = make_timeline(np.ones((3600, 1), np.float32))
+    start = np.array([0.5])
+    for per_hour in (0, 2.9):
+        assert raise_thresholds([timeline], start, per_hour) == start
+        assert "60 minutes" in caplog.text
+        caplog.clear()
 
 
 def test_events_that_a_higher_threshold_splits():
     """The first event is dropped; the second one then is two."""
     probs = [0.1, 0.7, 0.1, 0.1, 0.9, 0.65, 0.8, 0.1, 0.1, 0.1]
     probs = np.array(probs, np.float32)[:, None]
-    start, per_hour = np.array([0.5]), 360.0  # one in 10 s
+    start, per_hour = np.array([0.5]), 1710.0  # so many if one in 10 s
     raised = raise_thresholds([make_timeline(probs)], start, per_hour)
     assert raised == pytest.approx([0.8], abs=1e-6)
     # The rules of the timeline count: here, the two are one
@@ -64,7 +90,7 @@ def test_events_that_a_higher_threshold_splits():
 
 def test_a_certain_false_alarm_stays():
     timeline = make_timeline(np.ones((10, 1), np.float32))
-    assert raise_thresholds([timeline], np.array([0.5]), 0.0) == [1.0]
+    assert raise_thresholds([timeline], np.array([0.5]), 1100) == [1.0]
 
 
 def test_recordings_of_a_folder(tmp_path):

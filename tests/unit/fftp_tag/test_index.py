@@ -30,6 +30,7 @@ class Levels:
     """Its embedding is the mean level of 8 parts of a window, and a sine."""
 
     sample_rate, max_samples, min_samples, frame_samples = RATE, 5 * RATE, 1, 1
+    window_samples = None
 
     def __init__(self, gain=1.0):
         self.gain = gain

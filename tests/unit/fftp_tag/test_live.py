@@ -21,6 +21,7 @@ class Shares:
 
     labels = ["A", "B", "C"]
     sample_rate, max_samples, min_samples, frame_samples = RATE, 4000, 20, 10
+    window_samples = None
     has_steps = False
     rules = Rules(np.full(3, 0.5, np.float32), np.zeros(3), np.zeros(3))
 

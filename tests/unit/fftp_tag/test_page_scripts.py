@@ -148,6 +148,7 @@ class Ramp:
     sample_rate = 1000
     min_samples = 200
     frame_samples = 50
+    window_samples = None
     step_samples = 70
     first_seconds = 0.1
     rules = Rules(np.full(2, 0.5, np.float32), np.zeros(2), np.zeros(2))

@@ -19,6 +19,8 @@ BRAIN = SimpleNamespace(
         sample_rate=16000,
     )
 )
+CLIPS = {"a": {"duration": "0.75"}, "b": {"duration": "1.5"}}
+DATASETS = {"train": SimpleNamespace(data=CLIPS)}
 
 
 @pytest.fixture
@@ -28,6 +30,7 @@ def export_onnx(monkeypatch):
     def write(path, modules, labels, **options):
         if write.error is not None:
             raise write.error
+        assert options["max_seconds"] == 1.5  # of the longest clip
         path.write_text(f"{labels} {options['single_label']}")
 
     write.error = None
@@ -39,12 +42,16 @@ def test_writes_and_calibrates_the_model(export_onnx, tmp_path):
     folder = tmp_path / "run" / "inference"
     calibrated = []
     export.export_tagger(
-        BRAIN, {}, folder=folder, max_frames=100, calibrate=calibrated.append
+        BRAIN,
+        DATASETS,
+        folder=folder,
+        max_frames=100,
+        calibrate=calibrated.append,
     )
     model = folder / "model.onnx"
     assert calibrated == [model]
     assert model.read_text() == "['Cat', 'Dog'] False"
-    export.export_classifier(BRAIN, {}, folder=folder, max_frames=100)
+    export.export_classifier(BRAIN, DATASETS, folder=folder, max_frames=100)
     assert model.read_text() == "['Cat', 'Dog'] True"
 
 
@@ -54,7 +61,11 @@ def test_a_failed_export_is_a_warning(export_onnx, tmp_path, caplog):
     export_onnx.error = ExportError("no such operator")
     calibrated = []
     export.export_tagger(
-        BRAIN, {}, folder=tmp_path, max_frames=9, calibrate=calibrated.append
+        BRAIN,
+        DATASETS,
+        folder=tmp_path,
+        max_frames=9,
+        calibrate=calibrated.append,
     )
     assert not any(tmp_path.iterdir()) and not calibrated
     assert str(tmp_path) in caplog.text and "no such operator" in caplog.text
@@ -65,7 +76,7 @@ def test_a_failed_calibration_is_a_warning(export_onnx, tmp_path, caplog):
         raise InputError("no validation clips")
 
     export.export_tagger(
-        BRAIN, {}, folder=tmp_path, max_frames=9, calibrate=calibrate
+        BRAIN, DATASETS, folder=tmp_path, max_frames=9, calibrate=calibrate
     )
     assert (tmp_path / "model.onnx").is_file()
     assert "no validation clips" in caplog.text

@@ -1,0 +1,238 @@
+"""Features of clips, which are computed in the graph of a model.onnx.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import math
+from typing import TYPE_CHECKING, Dict, Set
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import onnx
+
+OUTPUT = "clip_features"
+PREFIX = f"{OUTPUT}."  # of the values that the graph gets
+N_TOKEN_STATISTICS = 3  # of each dimension of the tokens
+MAX_BANDS = 64
+NOISE_SAMPLES = 2**14
+NOISE_DECIBELS = -50  # of the peak of a clip
+
+# A clip is centred in what the encoder was trained on, or in the batch if that
+# is longer. Faint noise is added on both sides, since encoders that never heard
+# digital silence make much of it.
+CENTRE = """
+centre (float[batch, samples] wavs, float[batch] wav_lens)
+    => (float[batch, padded] centred)
+<
+    int64[1] zero = {0}, int64[1] one = {1}, int64[1] two = {2},
+    int64 first = {0}, int64 step = {1}, float[1] silence = {0},
+    float[1] full = {1}
+>
+{
+    size = Shape<start = 1, end = 2>(wavs)
+    padded_size = Max(size, model_size)
+    real_size = Cast<to = 1>(size)
+    real_lens = Mul(wav_lens, real_size)
+    rounded_lens = Round(real_lens)
+    own_lens = Cast<to = 7>(rounded_lens)
+    own_size = Unsqueeze(own_lens, one)
+
+    last = Squeeze(padded_size)
+    position = Range(first, last, step)
+    missing = Sub(padded_size, own_size)
+    own_start = Div(missing, two)
+    place = Sub(position, own_start)
+    has_begun = GreaterOrEqual(place, zero)
+    goes_on = Less(place, own_size)
+    is_own = And(has_begun, goes_on)
+
+    last_place = Sub(size, one)
+    low_place = Max(place, zero)
+    safe_place = Min(low_place, last_place)
+    found = GatherElements<axis = 1>(wavs, safe_place)
+    own = Where(is_own, found, silence)
+    magnitude = Abs(own)
+    peak = ReduceMax(magnitude, one)
+    n_noise = Shape(noise)
+    noise_place = Mod(position, n_noise)
+    long_noise = Gather(noise, noise_place)
+    faint = Mul(peak, long_noise)
+    centred = Where(is_own, found, faint)
+
+    no_lens = Sub(wav_lens, wav_lens)
+    centred_lens = Add(no_lens, full)
+}
+"""
+
+# The statistics of tokens are those of the centred clip, whose length they
+# tell; those of the log-mel bands are of its own frames. Since it is centred, a
+# frame t of T is its own if |2 t + 1 - T| is at most T times its share.
+STATISTICS = """
+statistics (float[batch, steps, dim] tokens, float[batch, frames, bins] features)
+    => (float[batch, size] clip_features)
+<
+    int64[1] zero = {0}, int64[1] one = {1}, int64[1] two = {2},
+    int64[1] minus_two = {-2}, int64[1] all = {9223372036854775807},
+    int64 first = {0}, int64 step = {1}, float[1] at_least = {1}
+>
+{
+    token_mean = ReduceMean(tokens, one)
+    token_difference = Sub(tokens, token_mean)
+    token_square = Mul(token_difference, token_difference)
+    token_variance = ReduceMean(token_square, one)
+    token_std = Sqrt(token_variance)
+    token_max = ReduceMax(tokens, one)
+
+    bands = MatMul(features, pooling)
+    n_frames = Shape<start = 1, end = 2>(bands)
+    n_frames_scalar = Squeeze(n_frames)
+    t = Range(first, n_frames_scalar, step)
+    t_twice = Mul(t, two)
+    t_odd = Add(t_twice, one)
+    signed_distance = Sub(t_odd, n_frames)
+    distance = Abs(signed_distance)
+    distance_in_samples = Mul(distance, padded_size)
+    reach = Mul(own_size, n_frames)
+    is_near = LessOrEqual(distance_in_samples, reach)
+    near = Cast<to = 1>(is_near)
+    mask = Unsqueeze(near, two)
+
+    own_frames = ReduceSum(mask, one)
+    count = Max(own_frames, at_least)
+    own_bands = Mul(bands, mask)
+    band_sum = ReduceSum(own_bands, one)
+    band_mean = Div(band_sum, count)
+    band_difference = Sub(bands, band_mean)
+    own_band_difference = Mul(band_difference, mask)
+    band_square = Mul(own_band_difference, own_band_difference)
+    band_square_sum = ReduceSum(band_square, one)
+    band_variance = Div(band_square_sum, count)
+    band_std = Sqrt(band_variance)
+
+    later = Slice(bands, two, all, one)
+    earlier = Slice(bands, zero, minus_two, one)
+    later_mask = Slice(mask, two, all, one)
+    earlier_mask = Slice(mask, zero, minus_two, one)
+    rise = Sub(later, earlier)
+    rise_mask = Mul(later_mask, earlier_mask)
+    own_rises = ReduceSum(rise_mask, one)
+    rise_count = Max(own_rises, at_least)
+    own_rise = Mul(rise, rise_mask)
+    rise_sum = ReduceSum(own_rise, one)
+    rise_mean = Div(rise_sum, rise_count)
+    rise_difference = Sub(rise, rise_mean)
+    own_rise_difference = Mul(rise_difference, rise_mask)
+    rise_square = Mul(own_rise_difference, own_rise_difference)
+    rise_square_sum = ReduceSum(rise_square, one)
+    rise_variance = Div(rise_square_sum, rise_count)
+    rise_std = Sqrt(rise_variance)
+
+    rows = Concat<axis = 2>(
+        token_mean, token_std, token_max, band_mean, band_std, rise_std
+    )
+    clip_features = Squeeze(rows, one)
+}
+"""
+
+
+def add_clip_features(
+    graph: "onnx.GraphProto", max_samples: int, n_bins: int
+) -> None:
+    """Adds an output ``clip_features`` ``[B, F]``; a graph that has it stays.
+
+    They are the mean, standard deviation and maximum over time of the D
+    dimensions of the tokens; and, of at most 64 log-mel bands, the mean and
+    standard deviation, and the standard deviation of the difference of a frame
+    to the second before it. The model then hears clips that are shorter than
+    ``max_samples`` in the middle of so many samples.
+
+    Arguments
+    ---------
+    graph : onnx.GraphProto
+        Of a model with tokens and features.
+    max_samples : int
+        The maximum clip length that the encoder was trained on.
+    n_bins : int
+        Mel bins of the features.
+    """
+    from onnx import numpy_helper, parser
+
+    if any(output.name == OUTPUT for output in graph.output):
+        return
+    replaced = {
+        "wavs": f"{PREFIX}centred",
+        "wav_lens": f"{PREFIX}centred_lens",
+    }
+    for node in graph.node:
+        rename_inputs(node, replaced)
+    parts = [parser.parse_graph(text) for text in (CENTRE, STATISTICS)]
+    own = {"wavs", "wav_lens", "tokens", "features", OUTPUT}
+    for part in parts:
+        for node in part.node:
+            for names in (node.input, node.output):
+                names[:] = [x if x in own else PREFIX + x for x in names]
+        for tensor in part.initializer:
+            tensor.name = PREFIX + tensor.name
+    known = {tensor.name for tensor in parts[0].initializer}
+    constants = [*parts[0].initializer]
+    constants += [x for x in parts[1].initializer if x.name not in known]
+    noise = np.random.default_rng(0).standard_normal(NOISE_SAMPLES)
+    for name, array in {
+        "model_size": np.array([max_samples]),
+        "noise": np.float32(noise * 10 ** (NOISE_DECIBELS / 20)),
+        "pooling": band_pooling(n_bins),
+    }.items():
+        constants.append(numpy_helper.from_array(array, PREFIX + name))
+    nodes = [*parts[0].node, *graph.node, *parts[1].node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(constants)
+    graph.output.append(parts[1].output[0])
+
+
+def band_pooling(n_bins: int) -> np.ndarray:
+    """The matrix ``[n_bins, bands]`` that averages neighbouring bins."""
+    width = math.ceil(n_bins / MAX_BANDS)
+    band = np.arange(n_bins) // width
+    pooling = (band[:, None] == np.arange(band[-1] + 1)).astype(np.float32)
+    return pooling / pooling.sum(0)
+
+
+def rename_inputs(node: "onnx.NodeProto", names: Dict[str, str]) -> None:
+    """Gives values another name where a node uses them, in its branches too."""
+    node.input[:] = [names.get(name, name) for name in node.input]
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            for inner in graph.node:
+                rename_inputs(inner, names)
+
+
+def remove_outputs(graph: "onnx.GraphProto", names: Set[str]) -> None:
+    """Removes outputs, and nodes and weights on which no other depends."""
+    others = [output for output in graph.output if output.name not in names]
+    del graph.output[:]
+    graph.output.extend(others)
+    needed = {output.name for output in graph.output}
+    for number in reversed(range(len(graph.node))):
+        node = graph.node[number]
+        if needed.isdisjoint(node.output):
+            del graph.node[number]
+        else:
+            needed |= names_in(node)
+    for values in (graph.initializer, graph.value_info):
+        for number in reversed(range(len(values))):
+            if values[number].name not in needed:
+                del values[number]
+
+
+def names_in(node: "onnx.NodeProto") -> Set[str]:
+    """Names of the values that a node uses, in its branches and loops too."""
+    names = set(node.input)
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            names.update(output.name for output in graph.output)
+            for inner in graph.node:
+                names |= names_in(inner)
+    return names - {""}
