@@ -33,7 +33,7 @@ intervals of 95 %, Student's t over draws, and a bootstrap over draws and speake
 Beside that, declared as well: how often the interval that ``learn`` prints for
 its cross-validation at 10 and 20 clips contains the accuracy on the test clips.
 
-Trainings that are complete in FOLDER are not repeated.
+What is complete in FOLDER is not repeated.
 Writes benchmarks/results/few_clips.json.
 
 > python benchmarks/few_clips.py DATA FOLDER
@@ -370,8 +370,13 @@ def run_learning(kinds, encoders, folder):
         for count in COUNTS:
             for seed in range(DRAWS):
                 place = folder / f"{kind}_{count}_{seed}" / "learnt"
-                draw = draw_clips(clips, count, seed)
-                ways, accuracy = learn(encoder, place, draw)
+                done = place.with_suffix(".json")
+                if not done.exists():
+                    result = learn(
+                        encoder, place, draw_clips(clips, count, seed)
+                    )
+                    done.write_text(json.dumps(result))
+                ways, accuracy = json.loads(done.read_text())
                 for way, result in ways.items():
                     found[kind, way, count, seed] = result
                 printed[kind, count, seed] = accuracy

@@ -1,8 +1,8 @@
-"""Measures how long it takes to learn classes from 100 clips of 10 s.
+"""Measures how long it takes to learn classes from 100 clips of 5 s.
 
 Five classes of 20 clips of noise, which no model could learn, and encoders of
-random weights: the demo's and CED-tiny's. The second time, the features of the
-clips are known.
+random weights: the demo's and CED-tiny's. Four augmented copies of each clip are
+learnt from as well. The second time, the features of all are known.
 Writes benchmarks/results/learn.json.
 
 > python benchmarks/learn.py
@@ -23,7 +23,7 @@ import soundfile
 from random_models import CED_TINY, RATE, make_small_taggers
 
 CLASSES, CLIPS = 5, 20
-GOAL = 10  # seconds
+GOALS = {"first": 15, "again": 2}  # seconds
 
 
 def write_clips(folder, seconds):
@@ -44,7 +44,7 @@ def main():
     rows, targets = [], []
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
-        clips = write_clips(scratch / "clips", 0.5 if args.smoke else 10)
+        clips = write_clips(scratch / "clips", 0.5 if args.smoke else 5)
         taggers = make_small_taggers(scratch, args.smoke, args.threads)
         for name, tagger in taggers.items():
             times = {"first": [], "again": []}
@@ -60,18 +60,21 @@ def main():
             for when, seconds in times.items():
                 row[f"{when}, s"] = f"{statistics.median(seconds):.1f}"
             harness.add_row(rows, row)
-            if name == CED_TINY:
+            if name != CED_TINY:
+                continue
+            for when, goal in GOALS.items():
                 targets.append(
                     harness.target(
-                        "five classes learned from 100 clips of 10 s, CED-tiny",
-                        GOAL,
-                        statistics.median(times["first"]),
+                        f"five classes learned from 100 clips of 5 s, CED-tiny, "
+                        f"{when}",
+                        goal,
+                        statistics.median(times[when]),
                         unit=" s",
                         at_least=False,
                     )
                 )
     note = (
-        f"{CLASSES * CLIPS} clips of 10 s, cross-validation included, median "
+        f"{CLASSES * CLIPS} clips of 5 s, cross-validation included, median "
         f"of {args.rounds} rounds; the model is loaded already."
     )
     harness.write_results(

@@ -179,11 +179,13 @@ def add_clip_features(
     constants = [*parts[0].initializer]
     constants += [x for x in parts[1].initializer if x.name not in known]
     noise = np.random.default_rng(0).standard_normal(NOISE_SAMPLES)
-    for name, array in {
+    noise *= 10 ** (NOISE_DECIBELS / 20)
+    arrays: Dict[str, np.ndarray] = {
         "model_size": np.array([max_samples]),
-        "noise": np.float32(noise * 10 ** (NOISE_DECIBELS / 20)),
+        "noise": noise.astype(np.float32),
         "pooling": band_pooling(n_bins),
-    }.items():
+    }
+    for name, array in arrays.items():
         constants.append(numpy_helper.from_array(array, PREFIX + name))
     nodes = [*parts[0].node, *graph.node, *parts[1].node]
     del graph.node[:]

@@ -4,10 +4,11 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import dataclasses
 import logging
 import os
 from collections import defaultdict
-from typing import Dict, List, NamedTuple, Optional, Union
+from typing import Dict, List, Optional, Union
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from speechbrain_fftp.dataio.audio import find_audio_files
 logger = logging.getLogger(__name__)
 
 
-class FalseAlarms(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class FalseAlarms:
     """False alarms of a class.
 
     Arguments

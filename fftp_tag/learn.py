@@ -234,7 +234,7 @@ def make_encoder(model: Model, path: Path) -> Tuple[Model, int]:
         remove_outputs(graph, {"probabilities", "frame_probabilities"})
         add_clip_features(graph, model.max_samples, features.shape[2])
 
-    metadata = {
+    metadata: Dict[str, Any] = {
         "labels": [],
         "thresholds": None,
         "merge_gap": None,

@@ -188,13 +188,14 @@ def features_of(model: Model, recording: Recording) -> Features:
     else:
         blocks = read_blocks(recording.path, rate)
     size = recording.window or model.max_samples
-    pieces, n_samples = [], 0
-    beginning = None
+    pieces = []
+    beginning = np.zeros(0, np.float32)
+    n_samples = 0
     for _, windows in cut_windows(blocks, (size, size)):
+        if n_samples == 0:
+            beginning = windows.wavs[0]
         pieces.append(model.run([OUTPUT], windows.wavs)[0])
         n_samples = int(windows.ends[-1])
-        if beginning is None:
-            beginning = windows.wavs[0]
     copies = [np.zeros((0, pieces[0].shape[1]), np.float32)]
     if recording.window is None:
         # The same copies of a clip wherever it is

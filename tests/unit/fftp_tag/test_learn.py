@@ -291,6 +291,72 @@ def test_clips_of_different_lengths_are_learnt(tmp_path, tagger, sounds):
     assert report["scores"]["accuracy"]["value"] > 0.7
 
 
+def test_windows_are_as_long_as_the_clips(tmp_path, tagger):
+    """As the median, and pieces as the longest of them."""
+    for name in TONES:
+        (tmp_path / "clips" / name).mkdir(parents=True)
+        for seed, length in enumerate((8000, 12000, 20000)):
+            wav = make_sound(name, seed, seconds=length / RATE)
+            sf.write(tmp_path / "clips" / name / f"{seed}.wav", wav, RATE)
+    report = tagger.learn(tmp_path / "clips", tmp_path / "my.onnx")
+    assert report["window_seconds"] == 12000 / RATE
+    learnt = AudioTagger.from_pretrained(tmp_path / "my.onnx")
+    assert learnt.check_window() == (12000, 3000)
+    assert learnt.model.max_samples == 20000
+    # Short and long clips are heard as they were learnt from
+    for name in TONES:
+        for seconds in (0.5, 1.25):
+            wav = make_sound(name, 90, seconds)
+            assert learnt.tag_file(wav, RATE)[0].label == name
+
+
+def test_background_is_a_hidden_class(tmp_path, tagger):
+    """Noise is none of the sounds, and one recording of it is in all folds."""
+    clips = write_sounds(tmp_path / "clips")
+    noise = make_sound("noise", 300, seconds=30)
+    sf.write(tmp_path / "room.wav", noise, RATE)
+    without = tagger.learn(clips, tmp_path / "without.onnx")
+    report = tagger.learn(
+        clips, tmp_path / "my.onnx", background=tmp_path / "room.wav"
+    )
+    assert without["background_clips"] == 0
+    assert report["background_clips"] == 15
+    assert report["single_label"]
+    wav = make_sound("noise", 301, seconds=1)
+    for name, is_heard in (("without", True), ("my", False)):
+        learnt = AudioTagger.from_pretrained(tmp_path / f"{name}.onnx")
+        total = learnt.clip_probabilities(wav, RATE).sum()
+        assert (total > 0.99) == is_heard
+        assert total < 0.5 or is_heard
+        assert bool(learnt.tag_long(wav, RATE)) == is_heard
+        low = learnt.clip_probabilities(make_sound("low", 302), RATE)
+        assert low.argmax() == learnt.labels.index("low") and low.max() > 0.5
+
+
+def test_clips_of_several_classes(tmp_path, tagger, sounds):
+    """Make it a model of independent classes, with learnt thresholds."""
+    shutil.copytree(sounds, tmp_path / "clips")
+    rows = ["path,labels"]
+    for name in TONES:
+        rows += [f"{name}/{n}.wav,{name};Tone" for n in range(6)]
+    for seed in range(6):
+        wav = make_sound("noise", 400 + seed)
+        sf.write(tmp_path / "clips" / f"{seed}.wav", wav, RATE)
+        rows.append(f"{seed}.wav,")
+    (tmp_path / "clips" / "clips.csv").write_text("\n".join(rows))
+    report = tagger.learn(tmp_path / "clips", tmp_path / "my.onnx")
+    assert not report["single_label"]
+    assert report["background_clips"] == 6
+    learnt = AudioTagger.from_pretrained(tmp_path / "my.onnx")
+    assert learnt.model.rules.is_learnt
+    tags = learnt.tag_file(make_sound("low", 95), RATE)
+    assert {tag.label for tag in tags} == {"low", "Tone"}
+    with pytest.raises(InputError, match="several"):
+        tagger.learn(
+            tmp_path / "clips", tmp_path / "my.onnx", single_label=True
+        )
+
+
 def test_each_clip_is_encoded_once(tmp_path, onnx_file, sounds, monkeypatch):
     clips, output = tmp_path / "clips", tmp_path / "my.onnx"
     shutil.copytree(sounds, clips)

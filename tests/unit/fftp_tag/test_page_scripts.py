@@ -178,6 +178,7 @@ class Ramp:
     def about(self):
         """The metadata, for JavaScript."""
         names = ("labels", "sample_rate", "min_samples", "max_samples")
+        names += ("window_samples",)
         about = {name: getattr(self, name) for name in names}
         steps = {"first_seconds": 0.1, "step_samples": 70}
         return {**about, "steps": steps if self.has_steps else None}
@@ -222,3 +223,15 @@ def test_timelines_are_those_of_python(node, n_samples, max_samples, has_steps):
         np.testing.assert_allclose(found[name], values, rtol=1e-5)
     assert found["shares"] == sorted(found["shares"])
     assert found["shares"][-1] == 1
+
+
+def test_windows_of_what_was_learnt_are_those_of_python(node):
+    model = Ramp(3000, has_steps=False)
+    model.window_samples = 420
+    ramp = np.linspace(0.1, 0.9, 2000, dtype=np.float32)
+    expected = AudioTagger(model).analyze(ramp, model.sample_rate)
+    assert expected.times[:2].tolist() == [0.21, 0.315]
+    given = {"about": model.about(), "ramp": ramp.tolist()}
+    found = node("timeline.js", ANALYZE, given)
+    np.testing.assert_allclose(found["times"], expected.times, rtol=1e-12)
+    np.testing.assert_allclose(found["probs"], expected.probs.ravel(), 1e-5)
