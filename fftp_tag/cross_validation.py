@@ -70,12 +70,30 @@ class Examples:
         """Of each clip, the mean over its pieces, ``[clips, F]``."""
         return np.stack([pieces.mean(0) for pieces in self.pieces])
 
+    @property
+    def is_background(self) -> np.ndarray:
+        """Whether each clip has no class, ``[clips]``."""
+        return self.targets.sum(1) == 0
+
+    def count_background(self) -> int:
+        """The number of windows of clips without a class."""
+        rows = np.flatnonzero(self.is_background)
+        return sum(len(self.pieces[row]) for row in rows)
+
     def learn(self, single_label: bool) -> ClipClassifier:
-        """Learns a classifier of clips and their copies."""
-        counts = [len(copies) for copies in self.copies]
+        """Learns a classifier of clips and their copies.
+
+        Of background, each window is learnt from: any may be a false alarm.
+        """
+        rows = []
+        for own, copies, is_background in zip(
+            self.pieces, self.copies, self.is_background
+        ):
+            clip = own if is_background else own.mean(0, keepdims=True)
+            rows.append(np.concatenate([clip, copies]))
         return learn_classifier(
-            np.concatenate([self.features, *self.copies]),
-            np.concatenate([self.targets, self.targets.repeat(counts, 0)]),
+            np.concatenate(rows),
+            self.targets.repeat([len(row) for row in rows], 0),
             single_label,
         )
 

@@ -108,8 +108,8 @@ def learn(
     Returns
     -------
     dict
-        ``clips`` and ``thresholds`` by label; ``background_clips``, with
-        windows of recordings; ``single_label``; ``window_seconds``;
+        ``clips`` and ``thresholds`` by label; ``background_windows``, the
+        number of them; ``single_label``; ``window_seconds``;
         ``not_read``, reasons by clip; what ``score_held_out`` reports;
         ``scores_of_eval``, if there are such clips (see ``score_clips``); and
         ``false_alarms`` by label (see ``count_false_alarms``), in
@@ -149,44 +149,49 @@ def learn(
             output.with_name(f"{output.name}.npz"),
             file_sha256(tagger.model.path),
         )
-        clips = [
+        is_sound = [bool(clip.labels) for clip in data.clips]
+        sounds = [
             Recording(str(clip.audio), clip.start, clip.end)
             for clip in data.clips
+            if clip.labels
         ]
         found, errors = compute_features(
-            encoder, clips, cache, num_workers, progress
+            encoder, sounds, cache, num_workers, progress
         )
-        learnt, held_out = make_examples(data, found)
-        check_examples(data, learnt, errors)
         lengths = [features.n_samples for features in found if features]
-        longest = min(max(lengths), encoder.max_samples)
-        window = min(max(int(np.median(lengths)), encoder.min_samples), longest)
-        recordings = [Recording(path, window=window) for path in places]
+        longest = min(max(lengths, default=1), encoder.max_samples)
+        window = max(int(np.median(lengths or 1)), encoder.min_samples)
+        window = min(window, encoder.max_samples)
+        longest = max(longest, window)
+        others = [
+            Recording(str(clip.audio), clip.start, clip.end, window)
+            for clip in data.clips
+            if not clip.labels
+        ]
+        halves = [
+            Recording(path, window=window, is_half=True) for path in places
+        ]
         heard, not_heard = compute_features(
-            encoder, recordings, cache, num_workers, progress
+            encoder, others + halves, cache, num_workers, progress
         )
         errors.update(not_heard)
-        learnt = add_background(learnt, places, heard)
+        of_sounds, of_others = iter(found), iter(heard)
+        learnt, held_out = make_examples(
+            data, [next(of_sounds if x else of_others) for x in is_sound]
+        )
+        check_examples(data, learnt, errors)
+        learnt = add_background(learnt, places, list(of_others))
         cache.save()
 
-        validation = cross_validate(learnt, single_label)
-        temperature = TEMPERATURE if single_label else 1.0
-        thresholds = np.full(len(labels), THRESHOLD, np.float32)
-        report: Dict[str, Any] = {}
-        if validation is None:
+        temperature, thresholds, report = validate(
+            labels, learnt, n_token_features, single_label
+        )
+        if not report:
             logger.warning(
                 "%s: all clips are of one group or each class has one clip, so "
                 "that nothing is known of the accuracy",
                 data_folder,
             )
-        else:
-            temperature = validation.temperature
-            report = score_held_out(labels, learnt, validation, single_label)
-            report["scores_without_encoder"] = score_without_encoder(
-                learnt.features_from(n_token_features), single_label
-            )
-            if not single_label:
-                thresholds = learn_thresholds(learnt.targets, validation.probs)
         classifier = learnt.learn(single_label).soften(temperature)
         if held_out.names:
             probs = classifier.probabilities(held_out.pieces)
@@ -203,15 +208,16 @@ def learn(
     if places:
         timelines = listen_to_background(type(tagger)(Model(output)), places)
         if max_false_alarms is not None:
-            thresholds = raise_thresholds(
-                timelines, thresholds, max_false_alarms
-            )
-            write_model(output, output, {"thresholds": thresholds.tolist()})
+            raised = raise_thresholds(timelines, thresholds, max_false_alarms)
+            if (raised > thresholds).any():
+                thresholds = raised
+                changes = {"thresholds": thresholds.tolist()}
+                write_model(output, output, changes)
         report["false_alarms"] = count_false_alarms(timelines, thresholds)
         report["background_minutes"] = 60 * count_hours(timelines)
     return {
         "clips": dict(zip(labels, learnt.targets.sum(0).astype(int).tolist())),
-        "background_clips": int((learnt.targets.sum(1) == 0).sum()),
+        "background_windows": learnt.count_background(),
         "thresholds": dict(zip(labels, thresholds.tolist())),
         "single_label": single_label,
         "window_seconds": window / encoder.sample_rate,
@@ -244,6 +250,30 @@ def make_encoder(model: Model, path: Path) -> Tuple[Model, int]:
     write_model(model.path, path, metadata, change)
     encoder = Model(path, model.device, model.threads)
     return encoder, N_TOKEN_STATISTICS * tokens.shape[2]
+
+
+def validate(
+    labels: List[str],
+    learnt: Examples,
+    n_token_features: int,
+    single_label: bool,
+) -> Tuple[float, np.ndarray, Dict[str, Any]]:
+    """What cross-validation tells about a classifier of all clips.
+
+    Returns its temperature and thresholds ``[C]``; and what ``score_held_out``
+    reports with ``scores_without_encoder``, or nothing if it is impossible.
+    """
+    thresholds = np.full(len(labels), THRESHOLD, np.float32)
+    validation = cross_validate(learnt, single_label)
+    if validation is None:
+        return TEMPERATURE if single_label else 1.0, thresholds, {}
+    report = score_held_out(labels, learnt, validation, single_label)
+    report["scores_without_encoder"] = score_without_encoder(
+        learnt.features_from(n_token_features), single_label
+    )
+    if not single_label:
+        thresholds = learn_thresholds(learnt.targets, validation.probs)
+    return validation.temperature, thresholds, report
 
 
 def list_data(
@@ -366,9 +396,9 @@ def add_background(
     places: List[str],
     features: List[Optional[Features]],
 ) -> Examples:
-    """Adds each window of background as a clip of no class.
+    """Adds parts of recordings of background as clips of no class.
 
-    Parts of a recording are groups: one recording is in all folds.
+    Each part is a group: one recording is in all folds.
     """
     read = [
         (path, own) for path, own in zip(places, features) if own is not None
@@ -379,10 +409,10 @@ def add_background(
         )
     names, groups, pieces, copies = [], [], [], []
     for path, own in read:
-        count = len(own.pieces)
+        count = min(PARTS, len(own.pieces))
         names += [path] * count
-        groups += [f"{path} part {PARTS * n // count}" for n in range(count)]
-        pieces += list(own.pieces[:, None])
+        groups += [f"{path} part {number}" for number in range(count)]
+        pieces += np.array_split(own.pieces, count)
         copies += [own.copies] * count
     negatives = np.zeros((len(names), examples.targets.shape[1]), np.float32)
     return Examples(

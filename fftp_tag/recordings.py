@@ -34,20 +34,22 @@ class Recording:
     start, end : float
         In seconds.
     window : int, optional
-        Of background, of which the first half is learnt from in windows of so
-        many samples.
+        Of background, which is learnt from in windows of so many samples.
+    is_half : bool
+        Whether it is the first half of the file.
     """
 
     path: str
     start: float = 0.0
     end: float = math.inf
     window: Optional[int] = None
+    is_half: bool = False
 
     @property
     def part(self) -> str:
         """What is taken of the file; "" for all of it."""
-        if self.window is not None:
-            return f"first half in windows of {self.window} samples"
+        if self.is_half:
+            return "first half"
         if self.end < math.inf:
             return f"from {self.start:g} to {self.end:g} s"
         return ""
@@ -62,7 +64,8 @@ class Recording:
         """What its features depend on, besides the model."""
         state = os.stat(self.path)
         path = os.path.abspath(self.path)
-        return json.dumps([path, self.part, state.st_size, state.st_mtime_ns])
+        size, time = state.st_size, state.st_mtime_ns
+        return json.dumps([path, self.part, self.window, size, time])
 
 
 class Features(NamedTuple):
@@ -179,7 +182,7 @@ def features_of(model: Model, recording: Recording) -> Features:
     """The features of a recording."""
     rate = model.sample_rate
     end = recording.end
-    if recording.window is not None:
+    if recording.is_half:
         end = read_duration(recording.path) / 2
     if end < math.inf:
         seconds = end - recording.start

@@ -72,8 +72,10 @@ def print_report(report: Dict[str, Any]) -> None:
     print("clips  threshold  class")
     for label, count in report["clips"].items():
         print(f"{count:5d}  {report['thresholds'][label]:9.3f}  {label}")
-    print(f"{report['background_clips']:5d}             background")
-    if not report["background_clips"]:
+    print(
+        f"{report['background_windows']:5d}             windows of background"
+    )
+    if not report["background_windows"]:
         print(
             "Without background, other sounds are taken for yours: record what "
             "the model will hear, and give it with --background."
