@@ -32,6 +32,8 @@ intervals of 95 %, Student's t over draws, and a bootstrap over draws and speake
 
 Beside that, declared as well: how often the interval that ``learn`` prints for
 its cross-validation at 10 and 20 clips contains the accuracy on the test clips.
+(After the first run, in which it did so in 18, 17, 12 and 12 of 20 draws, it was
+made wider by the square root of 2.)
 
 What is complete in FOLDER is not repeated.
 Writes benchmarks/results/few_clips.json.

@@ -5,6 +5,7 @@ Authors
 """
 
 import dataclasses
+import math
 from collections import Counter
 from typing import Any, Dict, List, Optional, Tuple, Union
 
@@ -217,7 +218,10 @@ def assign_folds(examples: Examples) -> Optional[np.ndarray]:
 def score_clips(
     examples: Examples, probs: np.ndarray, tagged: np.ndarray
 ) -> Dict[str, Dict[str, float]]:
-    """Scores of clips with 95 % intervals, from a bootstrap over groups.
+    """Scores of clips with 95 % intervals for as many other clips.
+
+    They are from a bootstrap over groups. The scores of two samples of equal
+    size differ by the square root of 2 more than one from its mean.
 
     Arguments
     ---------
@@ -244,8 +248,13 @@ def score_clips(
     scores = {}
     for name, value in score_arrays(examples.targets, probs, tagged).items():
         found = [sample[name] for sample in resampled]
-        low, high = np.nanpercentile(found, [2.5, 97.5]).tolist()
-        scores[name] = {"value": value, "low": low, "high": high}
+        bounds = np.nanpercentile(found, [2.5, 97.5])
+        low, high = value + math.sqrt(2) * (bounds - value)
+        scores[name] = {
+            "value": value,
+            "low": max(float(low), 0.0),
+            "high": min(float(high), 1.0),
+        }
     return scores
 
 

@@ -59,6 +59,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Seconds: shorter clips are centred in so many, or in the maximum clip length.
+# Published encoders were trained on clips of 10 s, though some take longer ones
+CENTRED = 10.0
 FEW_CLIPS = 5  # of a class: fewer get a warning
 PARTS = 5  # of a recording of background, for cross-validation
 
@@ -238,7 +241,8 @@ def make_encoder(model: Model, path: Path) -> Tuple[Model, int]:
     def change(graph: "onnx.GraphProto") -> None:
         """Replaces classes by features."""
         remove_outputs(graph, {"probabilities", "frame_probabilities"})
-        add_clip_features(graph, model.max_samples, features.shape[2])
+        size = min(model.max_samples, round(CENTRED * model.sample_rate))
+        add_clip_features(graph, size, features.shape[2])
 
     metadata: Dict[str, Any] = {
         "labels": [],
@@ -248,7 +252,8 @@ def make_encoder(model: Model, path: Path) -> Tuple[Model, int]:
         "steps": None,
     }
     write_model(model.path, path, metadata, change)
-    encoder = Model(path, model.device, model.threads)
+    # Clips are encoded beside each other, each by one thread
+    encoder = Model(path, model.device, threads=1)
     return encoder, N_TOKEN_STATISTICS * tokens.shape[2]
 
 

@@ -87,7 +87,10 @@ def print_report(report: Dict[str, Any]) -> None:
         for label, found in alarms.items():
             print(f"{output.false_alarms(found)}  {label}")
     if "scores" in report:
-        print(f"cross-validation in {report['folds']} folds (95 % intervals):")
+        print(
+            f"cross-validation in {report['folds']} folds (95 % intervals for as "
+            "many other clips):"
+        )
         print_scores(report["scores"], report["scores_without_encoder"])
     if "scores_of_eval" in report:
         print("clips of the eval split, not learnt from (95 % intervals):")
