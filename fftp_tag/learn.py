@@ -178,13 +178,13 @@ def learn(
             encoder, others + halves, cache, num_workers, progress
         )
         errors.update(not_heard)
+        cache.save()
         of_sounds, of_others = iter(found), iter(heard)
         learnt, held_out = make_examples(
             data, [next(of_sounds if x else of_others) for x in is_sound]
         )
         check_examples(data, learnt, errors)
         learnt = add_background(learnt, places, list(of_others))
-        cache.save()
 
         temperature, thresholds, report = validate(
             labels, learnt, n_token_features, single_label

@@ -114,7 +114,9 @@ class FeatureCache:
         self.known = dict(zip(keys, found))
 
     def save(self) -> None:
-        """Writes the features that were used since it was read."""
+        """Writes the features that were used since it was read, if any."""
+        if not self.used:
+            return
         used = self.used.values()
         with atomic_path(self.path) as temporary_path:
             with open(temporary_path, "wb") as file:
