@@ -17,9 +17,9 @@ logger = get_logger(__name__)
 def export_tagger(brain, datasets, *, folder, max_frames, calibrate=None):
     """Exports a multi-label model; for ``after`` in a yaml file.
 
-    The weights are those that were evaluated; longer clips than ``max_frames``,
-    or than all training clips, are tagged in pieces. ``calibrate``, if given, is called with the path of the
-    file, to learn its thresholds.
+    The weights are those that were evaluated. Clips longer than ``max_frames``,
+    or than all training clips, are tagged in pieces. ``calibrate``, if given, is
+    called with the path of the file, to learn its thresholds.
     """
     run_on_main(
         write_model,
