@@ -1,6 +1,6 @@
 """Compares windows in which a model of few clips looks for events.
 
-Declared before the runs. Ten clips of each spoken word and instrument (as many
+Written after a look at other soundscapes of the same sources. Ten clips of each spoken word and instrument (as many
 as there are, of at most 3 s) are learnt on the demo's encoder, with the noise
 recordings as background; then events are looked for in 100 soundscapes of 10 s,
 mixed by soundscapes.py from sounds of other speakers and sessions in the same
