@@ -1,12 +1,12 @@
 """Compares windows in which a model of few clips looks for events.
 
-Written after a look at other soundscapes of the same sources. Ten clips of each spoken word and instrument (as many
-as there are, of at most 3 s) are learnt on the demo's encoder, with the noise
-recordings as background; then events are looked for in 100 soundscapes of 10 s,
-mixed by soundscapes.py from sounds of other speakers and sessions in the same
-noise. Windows as long as the clips, which is the default, against windows of 2 s,
-both every quarter of a window, with the same rules. Intervals (95 %) are from a
-bootstrap over soundscapes.
+Written after a look at other soundscapes of the same sources. Ten clips of each
+spoken word and instrument (as many as there are, of at most 3 s) are learnt on
+the demo's encoder, with the noise recordings as background; then events are
+looked for in 100 soundscapes of 10 s, mixed by soundscapes.py from sounds of other
+speakers and sessions in the same noise. Windows as long as the clips, which is
+the default, against windows of 2 s, both every quarter of a window, with the same
+rules. Intervals (95 %) are from a bootstrap over soundscapes.
 Writes benchmarks/results/learnt_events.json.
 
 > python benchmarks/learnt_events.py DATA MODEL
