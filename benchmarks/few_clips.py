@@ -60,7 +60,8 @@ from scipy.stats import ttest_1samp
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from study.folds import audioset_clips
+from study.folds import audioset_clips, speech_commands_clips
+from study.run import REPORT
 
 from fftp_tag import AudioTagger
 from fftp_tag.clip_features import N_TOKEN_STATISTICS, OUTPUT
@@ -87,9 +88,6 @@ TRAIN = """recipes/AudioSet/train.py hparams/ast_fftp_frames.yaml
     --mixup_prob 0 --num_workers 0 --noprogressbar""".split()
 DEMO = """recipes/AudioSet/train.py hparams/demo.yaml --num_workers 0
     --noprogressbar""".split()
-REPORT = """
-- !name:speechbrain_fftp.training.reports.report_tagging
-  folder: !ref <output_folder>"""
 WAYS = {
     "a": "logistic regression on log-mel bands",
     "b": "training from scratch",
@@ -97,14 +95,6 @@ WAYS = {
     "d": "logistic regression on the embedding",
     "e": "learn, statistics of log-mel bands alone",
 }
-
-
-class Clip(NamedTuple):
-    """A clip: its path from the folder of all, class, and speaker or session."""
-
-    path: str
-    label: str
-    group: str
 
 
 class Draw(NamedTuple):
@@ -121,34 +111,30 @@ def cut_clips(data, folder):
     Returns words by split, and instruments. A clip of which there are copies is
     taken once.
     """
-    seen = set()
-    root = data / "speech_commands"
     split_of = {}
     for split in ("validation", "testing"):
-        for name in (root / f"{split}_list.txt").read_text().split():
-            split_of[name] = split
+        names = data / "speech_commands" / f"{split}_list.txt"
+        split_of.update(dict.fromkeys(names.read_text().split(), split))
     words = {"training": [], "validation": [], "testing": []}
-    for label in KNOWN + WORDS:
-        (folder / label).mkdir(parents=True, exist_ok=True)
-        for path in sorted((root / label).glob("*.flac")):
-            name = f"{label}/{path.name}"
-            shutil.copy(path, folder / name)
-            content = path.read_bytes()
-            if content in seen:
-                continue
-            seen.add(content)
-            speaker = path.stem.partition("_nohash_")[0]
-            split = split_of.get(name, "training")
-            words[split].append(Clip(name, label, speaker))
+    seen = set()
+    for clip in speech_commands_clips(data / "speech_commands"):
+        content = (data / "speech_commands" / clip.name).read_bytes()
+        if clip.label not in KNOWN + WORDS or content in seen:
+            continue
+        seen.add(content)
+        (folder / clip.label).mkdir(parents=True, exist_ok=True)
+        (folder / clip.name).write_bytes(content)
+        words[split_of.get(clip.name, "training")].append(clip)
     instruments = []
     for clip in audioset_clips(data / "audioset_mini"):
-        name = f"{clip.label}/{clip.name}.flac"
-        (folder / clip.label).mkdir(exist_ok=True)
         wav, rate = soundfile.read(
             data / "audioset_mini" / "audio" / f"{clip.name}.flac"
         )
-        soundfile.write(folder / name, wav[: INSTRUMENT_SECONDS * rate], rate)
-        instruments.append(Clip(name, clip.label, clip.group))
+        clip = clip._replace(name=f"{clip.label}/{clip.name}.flac")
+        (folder / clip.label).mkdir(exist_ok=True)
+        wav = wav[: INSTRUMENT_SECONDS * rate]
+        soundfile.write(folder / clip.name, wav, rate)
+        instruments.append(clip)
     return words, instruments
 
 
@@ -198,7 +184,7 @@ def write_data(folder, clips_folder, **splits):
         for split, clips in splits.items():
             given = "" if split == "learnt" else split
             for clip in clips:
-                path = f"clips/{clip.path}"
+                path = f"clips/{clip.name}"
                 # The recipe's splits are given: it needs no groups
                 group = clip.group if split == "learnt" else ""
                 writer.writerow((path, clip.label, given, group))
@@ -224,14 +210,15 @@ def train(folder, words):
 def train_on_draw(folder, data_folder, draw):
     """Way b: predictions for the tested clips, and CPU seconds."""
     # Without an export: the recipe scores the test clips
-    words = [*TRAIN, "--data_folder", data_folder, "--after", REPORT]
+    words = [*TRAIN, "--data_folder", data_folder, "--after"]
+    words.append(REPORT.format("report_tagging"))
     seconds = train(folder, words)
     with np.load(folder / "run" / "probabilities.npz") as file:
         best = file["labels"][file["probs"].argmax(1)].tolist()
         predicted = dict(zip(file["ids"].tolist(), best))
     everything = [*draw.learnt, *draw.valid, *draw.tested]
-    ids = clip_ids([f"clips/{clip.path}" for clip in everything])
-    return [predicted[ids[f"clips/{x.path}"]] for x in draw.tested], seconds
+    ids = clip_ids([f"clips/{clip.name}" for clip in everything])
+    return [predicted[ids[f"clips/{x.name}"]] for x in draw.tested], seconds
 
 
 def run_trainings(kinds, folder):
@@ -304,7 +291,7 @@ class Encoder:
         for clip in clips:
             if clip in self.bands:
                 continue
-            path = self.clips_folder / clip.path
+            path = self.clips_folder / clip.name
             wavs = read_audio(path, self.tagger.sample_rate)[None]
             features = self.tagger.model.run(["features"], wavs)[0][0]
             self.bands[clip] = np.concatenate(
@@ -327,7 +314,7 @@ def learn(encoder, place, draw):
     encoder.compute([*draw.learnt, *draw.tested], learnt.model)
     predicted = []
     for clip in draw.tested:
-        probs = learnt.clip_probabilities(encoder.clips_folder / clip.path)
+        probs = learnt.clip_probabilities(encoder.clips_folder / clip.name)
         predicted.append(learnt.labels[probs.argmax()])
     found = {
         "a": (classify(encoder.bands, draw), None),
@@ -345,14 +332,15 @@ def learn_bands(encoder, place, draw):
     labels = sorted({clip.label for clip in draw.learnt})
     own = []
     for clip in draw.learnt:
-        recording = Recording(str(place / "data/clips" / clip.path))
+        path = str(place / "data/clips" / clip.name)
+        recording = Recording(path, has_copies=True)
         own.append(known[recording.key])
     n_tokens = N_TOKEN_STATISTICS * len(next(iter(encoder.embeddings.values())))
     targets = np.array(
         [[label == clip.label for label in labels] for clip in draw.learnt]
     )
     learnt = Examples(
-        names=[clip.path for clip in draw.learnt],
+        names=[clip.name for clip in draw.learnt],
         groups=[clip.group for clip in draw.learnt],
         pieces=[features.pieces for features in own],
         copies=[features.copies for features in own],

@@ -66,6 +66,21 @@ centre (float[batch, samples] wavs, float[batch] wav_lens)
 }
 """
 
+# Mean and standard deviation over the frames of values whose mask is 1
+MOMENTS = """
+    {name}_frames = ReduceSum({mask}, one)
+    {name}_count = Max({name}_frames, at_least)
+    {name}_own = Mul({values}, {mask})
+    {name}_sum = ReduceSum({name}_own, one)
+    {name}_mean = Div({name}_sum, {name}_count)
+    {name}_difference = Sub({values}, {name}_mean)
+    {name}_own_difference = Mul({name}_difference, {mask})
+    {name}_square = Mul({name}_own_difference, {name}_own_difference)
+    {name}_square_sum = ReduceSum({name}_square, one)
+    {name}_variance = Div({name}_square_sum, {name}_count)
+    {name}_std = Sqrt({name}_variance)
+"""
+
 # The statistics of tokens are those of the centred clip, whose length they
 # tell; those of the log-mel bands are of its own frames. Since it is centred, a
 # frame t of T is its own if |2 t + 1 - T| is at most T times its share.
@@ -73,11 +88,11 @@ STATISTICS = """
 statistics (float[batch, steps, dim] tokens, float[batch, frames, bins] features)
     => (float[batch, size] clip_features)
 <
-    int64[1] zero = {0}, int64[1] one = {1}, int64[1] two = {2},
-    int64[1] minus_two = {-2}, int64[1] all = {9223372036854775807},
-    int64 first = {0}, int64 step = {1}, float[1] at_least = {1}
+    int64[1] zero = {{0}}, int64[1] one = {{1}}, int64[1] two = {{2}},
+    int64[1] minus_two = {{-2}}, int64[1] all = {{9223372036854775807}},
+    int64 first = {{0}}, int64 step = {{1}}, float[1] at_least = {{1}}
 >
-{
+{{
     token_mean = ReduceMean(tokens, one)
     token_difference = Sub(tokens, token_mean)
     token_square = Mul(token_difference, token_difference)
@@ -99,41 +114,19 @@ statistics (float[batch, steps, dim] tokens, float[batch, frames, bins] features
     near = Cast<to = 1>(is_near)
     mask = Unsqueeze(near, two)
 
-    own_frames = ReduceSum(mask, one)
-    count = Max(own_frames, at_least)
-    own_bands = Mul(bands, mask)
-    band_sum = ReduceSum(own_bands, one)
-    band_mean = Div(band_sum, count)
-    band_difference = Sub(bands, band_mean)
-    own_band_difference = Mul(band_difference, mask)
-    band_square = Mul(own_band_difference, own_band_difference)
-    band_square_sum = ReduceSum(band_square, one)
-    band_variance = Div(band_square_sum, count)
-    band_std = Sqrt(band_variance)
-
+{band_moments}
     later = Slice(bands, two, all, one)
     earlier = Slice(bands, zero, minus_two, one)
     later_mask = Slice(mask, two, all, one)
     earlier_mask = Slice(mask, zero, minus_two, one)
     rise = Sub(later, earlier)
     rise_mask = Mul(later_mask, earlier_mask)
-    own_rises = ReduceSum(rise_mask, one)
-    rise_count = Max(own_rises, at_least)
-    own_rise = Mul(rise, rise_mask)
-    rise_sum = ReduceSum(own_rise, one)
-    rise_mean = Div(rise_sum, rise_count)
-    rise_difference = Sub(rise, rise_mean)
-    own_rise_difference = Mul(rise_difference, rise_mask)
-    rise_square = Mul(own_rise_difference, own_rise_difference)
-    rise_square_sum = ReduceSum(rise_square, one)
-    rise_variance = Div(rise_square_sum, rise_count)
-    rise_std = Sqrt(rise_variance)
-
+{rise_moments}
     rows = Concat<axis = 2>(
         token_mean, token_std, token_max, band_mean, band_std, rise_std
     )
     clip_features = Squeeze(rows, one)
-}
+}}
 """
 
 
@@ -167,7 +160,13 @@ def add_clip_features(
     }
     for node in graph.node:
         rename_inputs(node, replaced)
-    parts = [parser.parse_graph(text) for text in (CENTRE, STATISTICS)]
+    statistics = STATISTICS.format(
+        band_moments=MOMENTS.format(name="band", values="bands", mask="mask"),
+        rise_moments=MOMENTS.format(
+            name="rise", values="rise", mask="rise_mask"
+        ),
+    )
+    parts = [parser.parse_graph(text) for text in (CENTRE, statistics)]
     own = {"wavs", "wav_lens", "tokens", "features", OUTPUT}
     for part in parts:
         for node in part.node:

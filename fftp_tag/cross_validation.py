@@ -135,12 +135,12 @@ def cross_validate(
     ]
     temperature = 1.0
     if single_label:
-        classes = class_numbers(examples.targets)
+        features, classes = examples.features, class_numbers(examples.targets)
         logits = np.full((len(folds), classes.max() + 1), -np.inf)
         is_known = np.zeros(len(folds), bool)  # its class, to the other folds
         for fold, classifier in enumerate(classifiers):
             rows = np.flatnonzero(folds == fold)
-            found = classifier.logits(examples.features[rows])
+            found = classifier.logits(features[rows])
             logits[rows, : found.shape[1]] = found
             is_known[rows] = np.isin(classes[rows], classes[folds != fold])
         classifiers = [

@@ -103,7 +103,7 @@ def upper_bound(count: int) -> float:
 
 def raise_thresholds(
     timelines: List[Timeline], thresholds: np.ndarray, per_hour: float
-) -> np.ndarray:
+) -> Optional[np.ndarray]:
     """Raises thresholds until each class surely has few false alarms.
 
     Arguments
@@ -118,9 +118,9 @@ def raise_thresholds(
 
     Returns
     -------
-    numpy.ndarray
-        Thresholds ``[C]``, none of them lower; 1.0 where no other will do. They
-        are as they were if the background is too short to tell.
+    numpy.ndarray, optional
+        Thresholds ``[C]``, none of them lower; 1.0 where no other will do. None,
+        with a warning, if the background is too short to tell.
     """
     hours = count_hours(timelines)
     if upper_bound(0) > per_hour * hours:
@@ -137,7 +137,7 @@ def raise_thresholds(
             needed,
             per_hour,
         )
-        return thresholds
+        return None
     allowed = 0
     while upper_bound(allowed + 1) <= per_hour * hours:
         allowed += 1

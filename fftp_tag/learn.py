@@ -152,22 +152,28 @@ def learn(
             output.with_name(f"{output.name}.npz"),
             file_sha256(tagger.model.path),
         )
-        is_sound = [bool(clip.labels) for clip in data.clips]
         sounds = [
-            Recording(str(clip.audio), clip.start, clip.end)
+            Recording(
+                str(clip.audio),
+                clip.start,
+                clip.end,
+                has_copies=clip.split != "eval",
+            )
             for clip in data.clips
             if clip.labels
         ]
         found, errors = compute_features(
             encoder, sounds, cache, num_workers, progress
         )
-        lengths = [features.n_samples for features in found if features]
-        longest = min(max(lengths, default=1), encoder.max_samples)
-        window = max(int(np.median(lengths or 1)), encoder.min_samples)
-        window = min(window, encoder.max_samples)
-        longest = max(longest, window)
+        n_samples = [features.n_samples for features in found if features]
+        lengths = np.clip(
+            n_samples or [encoder.max_samples],
+            encoder.min_samples,
+            encoder.max_samples,
+        )
+        window = int(np.median(lengths))
         others = [
-            Recording(str(clip.audio), clip.start, clip.end, window)
+            Recording(str(clip.audio), clip.start, clip.end, window=window)
             for clip in data.clips
             if not clip.labels
         ]
@@ -179,12 +185,10 @@ def learn(
         )
         errors.update(not_heard)
         cache.save()
-        of_sounds, of_others = iter(found), iter(heard)
-        learnt, held_out = make_examples(
-            data, [next(of_sounds if x else of_others) for x in is_sound]
-        )
+        found += heard[: len(others)]
+        learnt, held_out = make_examples(data, found)
         check_examples(data, learnt, errors)
-        learnt = add_background(learnt, places, list(of_others))
+        learnt = add_background(learnt, places, heard[len(others) :])
 
         temperature, thresholds, report = validate(
             labels, learnt, n_token_features, single_label
@@ -203,7 +207,7 @@ def learn(
         metadata = {
             "labels": labels,
             "single_label": single_label,
-            "max_samples": longest,
+            "max_samples": int(lengths.max()),
             "window_samples": window,
             "thresholds": None if single_label else thresholds.tolist(),
         }
@@ -212,7 +216,7 @@ def learn(
         timelines = listen_to_background(type(tagger)(Model(output)), places)
         if max_false_alarms is not None:
             raised = raise_thresholds(timelines, thresholds, max_false_alarms)
-            if (raised > thresholds).any():
+            if raised is not None:
                 thresholds = raised
                 changes = {"thresholds": thresholds.tolist()}
                 write_model(output, output, changes)
@@ -235,7 +239,7 @@ def make_encoder(model: Model, path: Path) -> Tuple[Model, int]:
     Returns the model, and how many of the features are of tokens: they come
     first.
     """
-    silence = np.zeros((1, model.max_samples), np.float32)
+    silence = np.zeros((1, model.min_samples), np.float32)
     tokens, features = model.run(["tokens", "features"], silence)
 
     def change(graph: "onnx.GraphProto") -> None:
@@ -286,7 +290,10 @@ def list_data(
     has_background: bool,
     single_label: Optional[bool],
 ) -> Listing:
-    """Lists the clips, each once, see ``custom.list_clips``."""
+    """Lists the clips, each once and those of no class last.
+
+    See ``custom.list_clips``.
+    """
     if audioset.is_audioset(os.fspath(data_folder)):
         raise InputError(
             f"{data_folder} holds AudioSet's lists: learn takes a folder of "
@@ -294,6 +301,7 @@ def list_data(
         )
     data = custom.list_clips(data_folder, 1 if has_background else 2)
     data.clips, _ = drop_copies(data.clips, data.folder)
+    data.clips = sorted(data.clips, key=lambda clip: not clip.labels)
     if single_label and any(len(clip.labels) > 1 for clip in data.clips):
         raise InputError(
             f"{data.folder}: with single_label, no clip has several classes."

@@ -96,7 +96,6 @@ class Model:
     ):
         self.path = os.fspath(path)
         self.device = device
-        self.threads = threads
         if not os.path.isfile(path):
             raise FileNotFoundError(f"{path}: there is no such file.")
         self.session = start_session(self.path, device, threads)

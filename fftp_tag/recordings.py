@@ -37,6 +37,8 @@ class Recording:
         Of background, which is learnt from in windows of so many samples.
     is_half : bool
         Whether it is the first half of the file.
+    has_copies : bool
+        Whether augmented copies are learnt from as well.
     """
 
     path: str
@@ -44,6 +46,7 @@ class Recording:
     end: float = math.inf
     window: Optional[int] = None
     is_half: bool = False
+    has_copies: bool = False
 
     @property
     def part(self) -> str:
@@ -64,8 +67,8 @@ class Recording:
         """What its features depend on, besides the model."""
         state = os.stat(self.path)
         path = os.path.abspath(self.path)
-        size, time = state.st_size, state.st_mtime_ns
-        return json.dumps([path, self.part, self.window, size, time])
+        form = self.part, self.window, self.has_copies
+        return json.dumps([path, *form, state.st_size, state.st_mtime_ns])
 
 
 class Features(NamedTuple):
@@ -202,7 +205,7 @@ def features_of(model: Model, recording: Recording) -> Features:
         pieces.append(model.run([OUTPUT], windows.wavs)[0])
         n_samples = int(windows.ends[-1])
     copies = [np.zeros((0, pieces[0].shape[1]), np.float32)]
-    if recording.window is None:
+    if recording.has_copies:
         # The same copies of a clip wherever it is
         rng = np.random.default_rng(zlib.crc32(beginning.tobytes()))
         for wav in augmented_copies(beginning, rate, rng):

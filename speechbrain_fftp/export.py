@@ -25,7 +25,8 @@ Metadata, each in JSON:
   into pieces of this length, the last of which ends with the clip;
 * ``min_samples``, ``frame_samples``: length of a patch, and samples from the
   start of one frame to that of the next;
-* ``single_label``: whether the probabilities of a clip sum up to 1;
+* ``single_label``: whether the probabilities of a clip sum up to 1, or to less
+  where background was learnt;
 * ``thresholds``, ``merge_gap``, ``min_duration``: of each class, as learnt from
   labelled clips, or null;
 * ``window_samples``: null, or of a model of clips, the length of the windows in

@@ -142,11 +142,11 @@ def listen_to_background(
     ]
     thresholds = tagger.model.rules.threshold
     if args.max_false_alarms is not None:
-        thresholds = raise_thresholds(
-            timelines, thresholds, args.max_false_alarms
-        )
-        write_model(model, target, {"thresholds": thresholds.tolist()})
-        print(f"wrote {target}")
+        raised = raise_thresholds(timelines, thresholds, args.max_false_alarms)
+        if raised is not None:
+            thresholds = raised
+            write_model(model, target, {"thresholds": thresholds.tolist()})
+            print(f"wrote {target}")
     alarms = count_false_alarms(timelines, thresholds)
     minutes = 60 * count_hours(timelines)
     print(f"false alarms in {minutes:.0f} minutes of background:")

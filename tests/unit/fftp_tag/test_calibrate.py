@@ -173,8 +173,12 @@ def test_background_raises_thresholds(model, data, tmp_path, capsys):
     assert run("--model", model, *background) == 0
     assert model.read_bytes() == content
     assert "Low (threshold 0.500)" in capsys.readouterr().out
-    background += ["--max-false-alarms", 2200]  # none in 5 s may mean so many
     output = tmp_path / "new.onnx"
+    too_few = [*background, "--max-false-alarms", 1]
+    assert run("--model", model, *too_few, "--output", output) == 0
+    assert "Thresholds are not raised" in capsys.readouterr().err
+    assert not output.exists()
+    background += ["--max-false-alarms", 2200]  # none in 5 s may mean so many
     assert run("--model", model, *background, "--output", output) == 0
     assert model.read_bytes() == content
     tagger = AudioTagger.from_pretrained(output)

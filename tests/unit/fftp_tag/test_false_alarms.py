@@ -70,7 +70,7 @@ def test_short_background_raises_nothing(caplog):
     timeline = make_timeline(np.ones((3600, 1), np.float32))
     start = np.array([0.5])
     for per_hour in (0, 2.9):
-        assert raise_thresholds([timeline], start, per_hour) == start
+        assert raise_thresholds([timeline], start, per_hour) is None
         assert "60 minutes" in caplog.text
         caplog.clear()
 

@@ -379,6 +379,12 @@ def test_each_clip_is_encoded_once(tmp_path, onnx_file, sounds, monkeypatch):
     first = output.read_bytes()
     assert learn() == probe
     assert output.read_bytes() == first
+    rows = ["path,labels,split"]
+    rows += [f"{name}/{n}.wav,{name}," for name in TONES for n in range(6)]
+    (clips / "clips.csv").write_text("\n".join([*rows[:-1], f"{rows[-1]}eval"]))
+    assert learn() == 1 + probe  # what is only scored has no copies
+    (clips / "clips.csv").unlink()
+    assert learn() == each + probe
     sf.write(clips / "low" / "new.wav", make_sound("low", seed=60), RATE)
     sf.write(clips / "high" / "0.wav", make_sound("high", seed=61)[:9000], RATE)
     assert learn() == 2 * each + probe  # a new one, and one that has changed
