@@ -1,9 +1,10 @@
-"""Features in ONNX: the same as torch's, of operators that are fast there.
+"""Operators of models in ONNX: the same as torch's, in forms that are fast there.
 
-ONNX Runtime would gather overlapping frames sample by sample, and transform
-them one by one. Here, frames are joined from blocks of one shift, and their
-Fourier transforms are one matrix product, whose rounding errors are not above
-those of an FFT in float32.
+ONNX Runtime would gather overlapping frames sample by sample, transform them
+one by one, and take attention and Mamba's scan apart. Here, frames are joined
+from blocks of one shift, their Fourier transforms are one matrix product, whose
+rounding errors are not above those of an FFT in float32, attention is one
+operator, and the scan is a loop of six.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -11,18 +12,21 @@ Authors
 
 import numpy as np
 import onnx
+import onnx_ir
 import onnxscript
 import torch
 
-op = onnxscript.opset18
+OPSET = 23  # the first with attention
+op = onnxscript.opset23
+FLOAT, INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
 
 
-def real_fft(frames, dimensions, normalization, onesided):
+def real_fft(frames, size=None, dimension=-1, normalization=None):
     """``torch.fft.rfft`` of the last axis of ``[B, T, N]``, as a product.
 
-    Complex numbers have a last axis of their own, ``[B, T, N / 2 + 1, 2]``.
+    Complex numbers have a last axis of their own, ``[B, T, K, 2]``.
     """
-    spectra = np.fft.rfft(np.eye(frames.shape[-1]))  # [N, N / 2 + 1]
+    spectra = np.fft.rfft(np.eye(frames.shape[-1]), size)  # [N, K]
     products = np.concatenate([spectra.real, spectra.imag], 1)
     products = onnx.numpy_helper.from_array(products.astype(np.float32))
     spectrum = op.MatMul(frames, op.Constant(value=products))
@@ -46,6 +50,167 @@ def unfold(wavs, dimension, size, step):
     return op.Slice(frames, integers(0), integers(size), integers(2))
 
 
+def attention(
+    query,
+    key,
+    value,
+    attn_mask=None,
+    dropout_p=0.0,
+    is_causal=False,
+    scale=None,
+):
+    """``scaled_dot_product_attention`` of ``[B, heads, N, D]``."""
+    if attn_mask is not None:  # which is not broadcast over the queries there
+        one, n_tokens = integers(1), op.Shape(query, start=2, end=3)
+        shape = op.Concat(one, one, n_tokens, one, axis=0)
+        attn_mask = op.Expand(attn_mask, shape)
+    output, *_ = op.Attention(
+        query, key, value, attn_mask, is_causal=int(is_causal), scale=scale
+    )
+    return output
+
+
+def exported_scan(
+    u, delta, A, B, C, D, z, delta_bias, delta_softplus, lengths, reverse
+):
+    """Mamba's scan, see ``selective_scan.torch_backend.exported_scan``.
+
+    ONNX's Scan takes one step at a time, in constant memory. Its directions G
+    are an axis of their own.
+    """
+    # [B, X, L] -> [L, B, X]
+    u, delta, B, C = (op.Transpose(x, perm=[2, 0, 1]) for x in (u, delta, B, C))
+    if delta_bias is not None:
+        delta = op.Add(delta, delta_bias)
+    if delta_softplus:
+        delta = op.Softplus(delta)
+    if lengths is not None:
+        own = own_steps(op.Shape(u, start=0, end=1), lengths)
+        delta = op.Mul(delta, own)  # steps of size 0 keep the state
+    both = len(A.shape) == 3
+    n_items = op.Shape(u, start=1, end=2)
+    shape = op.Concat(integers(2 if both else 1), n_items, axis=0)  # [G, B]
+    # [G, D, N] -> [G, 1, N, D]
+    rates = A if both else op.Unsqueeze(A, integers(0))
+    rates = op.Unsqueeze(op.Transpose(rates, perm=[0, 2, 1]), integers(1))
+
+    def directions(steps, new_axis):
+        """From ``[L, B, X]`` to ``[L, G, B, X]`` and an axis of size 1."""
+        if both:
+            steps = op.Concat(steps, flip(steps), axis=1)
+        elif reverse:
+            steps = flip(steps)
+        sizes = op.Concat(integers(0), shape, integers(-1), axis=0)
+        return op.Unsqueeze(op.Reshape(steps, sizes), integers(new_axis))
+
+    sizes = op.Concat(shape, op.Shape(rates, start=2), axis=0)
+    _, out = scan_operator()(
+        op.Expand(op.Constant(value_float=0.0), sizes),
+        directions(delta, -2),
+        directions(op.Mul(delta, u), -2),
+        directions(B, -1),
+        directions(C, -2),
+        num_scan_inputs=4,
+        body=step_graph(rates),
+    )
+    # [L, G, B, 1, D] -> [L, G, B, D] -> [L, B, D]
+    out = op.Squeeze(out, integers(3))
+    if both:
+        out, backward = op.Split(out, axis=1, num_outputs=2)
+        out = op.Add(out, flip(backward))
+    elif reverse:
+        out = flip(out)
+    out = op.Squeeze(out, integers(1))
+    if D is not None:
+        weights = op.Mul(D, op.Constant(value_float=2.0)) if both else D
+        out = op.Add(out, op.Mul(u, weights))
+    if lengths is not None:
+        out = op.Mul(out, own)
+    out = op.Transpose(out, perm=[1, 2, 0])
+    if z is not None:
+        out = op.Mul(out, op.Mul(z, op.Sigmoid(z)))
+    return out
+
+
+def own_steps(n_steps, lengths):
+    """1.0 for the steps of each item, 0.0 for its padding, ``[L, B, 1]``."""
+    zero, one = (op.Constant(value_int=number) for number in (0, 1))
+    steps = op.Range(zero, op.Squeeze(n_steps), one)
+    own = op.Less(
+        op.Unsqueeze(steps, integers(1, 2)),
+        op.Unsqueeze(op.Cast(lengths, to=INT64), integers(1)),
+    )
+    return op.Cast(own, to=FLOAT)
+
+
+def flip(steps):
+    """Turns the first axis round."""
+    last, first = integers(-1), integers(-(2**62))
+    return op.Slice(steps, last, first, integers(0), integers(-1))
+
+
+def scan_operator():
+    """ONNX's Scan as it is used here: one state and one output.
+
+    The number of outputs of onnxscript's own is unknown.
+    """
+    schema = onnx.defs.OpSchema
+    return onnxscript.values.Op(
+        op,
+        "Scan",
+        schema(
+            "Scan",
+            "",
+            op.version,
+            inputs=[
+                schema.FormalParameter(
+                    "inputs",
+                    "T",
+                    param_option=schema.FormalParameterOption.Variadic,
+                )
+            ],
+            outputs=[
+                schema.FormalParameter(name, "T")
+                for name in ("state", "outputs")
+            ],
+            type_constraints=[("T", ["tensor(float)"], "")],
+            attributes=[
+                schema.Attribute("body", schema.AttrType.GRAPH),
+                schema.Attribute("num_scan_inputs", schema.AttrType.INT),
+            ],
+        ),
+    )
+
+
+STEP = onnx.parser.parse_graph("""
+step (
+    float[directions, items, states, width] state,
+    float[directions, items, 1, width] delta,
+    float[directions, items, 1, width] delta_u,
+    float[directions, items, states, 1] B,
+    float[directions, items, 1, states] C,
+    float[directions, 1, states, width] rates
+) => (
+    float[directions, items, states, width] next_state,
+    float[directions, items, 1, width] output
+) {
+    exponents = Mul(delta, rates)
+    decays = Exp(exponents)
+    kept = Mul(decays, state)
+    inflow = Mul(delta_u, B)
+    next_state = Add(kept, inflow)
+    output = MatMul(C, next_state)
+}""")
+
+
+def step_graph(rates):
+    """The body of the Scan, with the decay rates as a value from outside."""
+    graph = onnx_ir.serde.deserialize_graph(STEP)
+    argument = graph.inputs.pop()
+    onnx_ir.convenience.replace_all_uses_with(argument, rates)
+    return graph
+
+
 def integers(*values):
     """A constant list of integers."""
     return op.Constant(value_ints=list(values))
@@ -53,6 +218,8 @@ def integers(*values):
 
 # As ``torch.onnx.export(custom_translation_table=...)`` takes them
 OPERATORS = {
-    torch.ops.aten._fft_r2c.default: real_fft,
+    torch.ops.aten.fft_rfft.default: real_fft,
     torch.ops.aten.unfold.default: unfold,
+    torch.ops.aten.scaled_dot_product_attention.default: attention,
+    torch.ops.selective_scan.exported.default: exported_scan,
 }

@@ -41,7 +41,6 @@ NEW = (
     "nnet.patching",
     "nnet.position",
     "nnet.selective_scan",
-    "nnet.selective_scan.export_backend",
     "nnet.selective_scan.mamba_ssm_backend",
     "nnet.selective_scan.torch_backend",
     "nnet.tokens",

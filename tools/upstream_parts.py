@@ -71,7 +71,6 @@ PARTS = {
     "aum": (
         "speechbrain_fftp/nnet/mamba.py",
         "speechbrain_fftp/nnet/selective_scan/__init__.py",
-        "speechbrain_fftp/nnet/selective_scan/export_backend.py",
         "speechbrain_fftp/nnet/selective_scan/mamba_ssm_backend.py",
         "speechbrain_fftp/nnet/selective_scan/torch_backend.py",
         "speechbrain_fftp/lobes/models/AuM.py",

@@ -13,11 +13,13 @@ import importlib.util
 
 import torch
 
-from speechbrain_fftp.nnet.selective_scan.export_backend import exportable_scan
 from speechbrain_fftp.nnet.selective_scan.mamba_ssm_backend import (
     mamba_ssm_scan,
 )
-from speechbrain_fftp.nnet.selective_scan.torch_backend import torch_scan
+from speechbrain_fftp.nnet.selective_scan.torch_backend import (
+    exported_scan,
+    torch_scan,
+)
 
 
 def _can_import(*names):
@@ -142,12 +144,12 @@ def selective_scan(
     backend = find_backend(backend, u)
     inputs["delta_softplus"] = delta_softplus
     compiling = torch.compiler.is_dynamo_compiling()
-    exporting = torch.compiler.is_compiling() and not compiling
-    scan = exportable_scan if exporting else _scan_function(backend)
-    in_turn = scan in (exportable_scan, mamba_ssm_scan)
+    if torch.compiler.is_compiling() and not compiling:
+        return exported_scan(A=A, reverse=reverse, **inputs)
+    scan = _scan_function(backend)
     if compiling and backend != "triton":  # break the graph
         scan = torch.compiler.disable(scan)
-    if both and in_turn:
+    if both and scan is mamba_ssm_scan:
         forward, _ = scan(A=A[0], **inputs)
         backward, _ = scan(A=A[1], reverse=True, **inputs)
         return forward + backward

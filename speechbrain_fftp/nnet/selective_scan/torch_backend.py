@@ -83,6 +83,48 @@ def torch_scan(
         return out.to(u.dtype), last_state
 
 
+@torch.library.custom_op(
+    "selective_scan::exported",
+    mutates_args=(),
+    schema="(Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, "
+    "Tensor? z, Tensor? delta_bias, bool delta_softplus, Tensor? lengths, "
+    "bool reverse) -> Tensor",
+)
+def exported_scan(
+    u, delta, A, B, C, D, z, delta_bias, delta_softplus, lengths, reverse
+):
+    """The output of ``torch_scan``, as one operator of an exported graph.
+
+    Arguments
+    ---------
+    u, delta, A, B, C, D, z, delta_bias, delta_softplus, lengths, reverse : any
+        Those of ``selective_scan``.
+
+    Returns
+    -------
+    torch.Tensor
+        Outputs ``[B, D, L]``.
+
+    Example
+    -------
+    >>> u, delta = torch.rand(2, 4, 6), torch.rand(2, 4, 6)
+    >>> B, C = torch.rand(2, 3, 6), torch.rand(2, 3, 6)
+    >>> options = (None, None, None, True, None, False)
+    >>> exported_scan(u, delta, -torch.rand(4, 3), B, C, *options).shape
+    torch.Size([2, 4, 6])
+    """
+    out, _ = torch_scan(
+        u, delta, A, B, C, D, z, delta_bias, delta_softplus, lengths, reverse
+    )
+    return out.contiguous()
+
+
+@exported_scan.register_fake
+def _exported_shape(u, *others):
+    """What has the shape of the output."""
+    return torch.empty_like(u, memory_format=torch.contiguous_format)
+
+
 def padding_mask(lengths, u):
     """Finds the steps beyond the end of each item.
 
