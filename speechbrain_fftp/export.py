@@ -452,7 +452,7 @@ def simplify(model):
     import onnxscript.optimizer
     from onnx_ir.passes import common
 
-    onnxscript.optimizer.fold_constants(model)
+    onnxscript.optimizer.fold_constants(model, output_size_limit=2**14)
     onnx_ir.passes.Sequential(
         common.RemoveUnusedNodesPass(),
         common.LiftConstantsToInitializersPass(True, size_limit=0),

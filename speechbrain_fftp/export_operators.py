@@ -24,12 +24,21 @@ FLOAT, INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
 def real_fft(frames, size=None, dimension=-1, normalization=None):
     """``torch.fft.rfft`` of the last axis of ``[B, T, N]``, as a product.
 
-    Complex numbers have a last axis of their own, ``[B, T, K, 2]``.
+    Complex numbers have a last axis of their own, ``[B, T, K, 2]``. The file has
+    one period of a cosine and a sine, from which ONNX Runtime makes the factors
+    when it loads it.
     """
-    spectra = np.fft.rfft(np.eye(frames.shape[-1]), size)  # [N, K]
-    products = np.concatenate([spectra.real, spectra.imag], 1)
-    products = onnx.numpy_helper.from_array(products.astype(np.float32))
-    spectrum = op.MatMul(frames, op.Constant(value=products))
+    n_samples = frames.shape[-1]
+    size = size or n_samples
+    period = np.exp(-2j * np.pi * np.arange(size) / size)
+    samples = op.Range(integer(0), integer(n_samples), integer(1))
+    frequencies = op.Range(integer(0), integer(size // 2 + 1), integer(1))
+    phases = op.Mul(op.Unsqueeze(samples, integers(1)), frequencies)
+    phases = op.Mod(phases, integer(size))  # [N, K]
+    parts = [
+        op.Gather(floats(part), phases) for part in (period.real, period.imag)
+    ]
+    spectrum = op.MatMul(frames, op.Concat(*parts, axis=1))
     parts = op.Reshape(spectrum, integers(0, 0, 2, -1))
     return op.Transpose(parts, perm=[0, 1, 3, 2])
 
@@ -134,8 +143,7 @@ def exported_scan(
 
 def own_steps(n_steps, lengths):
     """1.0 for the steps of each item, 0.0 for its padding, ``[L, B, 1]``."""
-    zero, one = (op.Constant(value_int=number) for number in (0, 1))
-    steps = op.Range(zero, op.Squeeze(n_steps), one)
+    steps = op.Range(integer(0), op.Squeeze(n_steps), integer(1))
     own = op.Less(
         op.Unsqueeze(steps, integers(1, 2)),
         op.Unsqueeze(op.Cast(lengths, to=INT64), integers(1)),
@@ -209,6 +217,17 @@ def step_graph(rates):
     argument = graph.inputs.pop()
     onnx_ir.convenience.replace_all_uses_with(argument, rates)
     return graph
+
+
+def floats(array):
+    """A constant array."""
+    array = onnx.numpy_helper.from_array(array.astype(np.float32))
+    return op.Constant(value=array)
+
+
+def integer(value):
+    """A constant integer."""
+    return op.Constant(value_int=value)
 
 
 def integers(*values):
