@@ -1,4 +1,4 @@
-"""Calls a function of many items in threads, with results in order.
+"""Work in threads, with results in order.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -7,7 +7,7 @@ Authors
 import collections
 import concurrent.futures
 import itertools
-from typing import Callable, Iterable, Iterator, Optional, Tuple, TypeVar
+from typing import Any, Callable, Iterable, Iterator, Optional, Tuple, TypeVar
 
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -45,3 +45,13 @@ def in_order(
             yield item, result, reason
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yields items, the next of which is made in a thread while one is used."""
+    end: Any = object()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        future = pool.submit(next, items, end)
+        while (item := future.result()) is not end:
+            future = pool.submit(next, items, end)
+            yield item

@@ -434,14 +434,17 @@ def join_pieces(pieces: List[Tuple[int, np.ndarray]]) -> np.ndarray:
     """Joins overlapping pieces of a file, each of which fades into the next.
 
     Each piece is the number of its first time step, and probabilities
-    ``[N, C]``. Returns probabilities ``[T, C]``.
+    ``[N, C]``. They are taken from the list, to free their memory. Returns
+    probabilities ``[T, C]``.
     """
     size = max(first + len(probs) for first, probs in pieces)
     total = np.zeros((size, pieces[0][1].shape[1]), np.float32)
     weights = np.zeros((size, 1), np.float32)
-    for first, probs in pieces:
+    while pieces:
+        first, probs = pieces.pop()
         step = np.arange(1, len(probs) + 1, dtype=np.float32)
         weight = np.minimum(step, step[::-1])[:, None]
         total[first : first + len(probs)] += weight * probs
         weights[first : first + len(probs)] += weight
-    return total / weights
+    total /= weights
+    return total

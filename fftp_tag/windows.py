@@ -10,6 +10,7 @@ from typing import Iterator, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
+from fftp_tag.parallel import ahead
 from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 Source = Union[audio.Source, np.ndarray]  # an array needs a sampling rate
 
-BATCH_SAMPLES = 2**19  # that are passed to the model at a time
+BATCH_SAMPLES = 2**18  # that are passed to the model at a time
 MAX_CHANNELS = 8  # of an array
 SILENT = "%s is silent"
 SILENCE = 2**-15  # a level below the last bit of 16-bit audio
@@ -95,8 +96,16 @@ def cut_windows(
     """Cuts consecutive blocks into batches of windows.
 
     Each grid is the size and the hop of a ``WindowCutter``. Yields the number of
-    the grid, and windows that have 2**19 samples together, at least one.
+    the grid, and windows that have 2**18 samples together, at least one. The
+    next ones are read and cut while some are used.
     """
+    return ahead(cut_in_turn(blocks, *grids))
+
+
+def cut_in_turn(
+    blocks: Iterator[np.ndarray], *grids: Tuple[int, int]
+) -> Iterator[Tuple[int, Windows]]:
+    """As ``cut_windows``, when they are asked for."""
     cutters = [WindowCutter(size, hop) for size, hop in grids]
     waiting: List[list] = [[] for _ in grids]
     for block in blocks:
@@ -219,4 +228,4 @@ def mono_waveform(wav: np.ndarray) -> np.ndarray:
         )
     wav = wav.astype(np.float32, copy=False)
     audio.check_samples(wav)
-    return wav if wav.ndim == 1 else wav.mean(axis=1)
+    return wav if wav.ndim == 1 else audio.mono(wav)

@@ -63,7 +63,7 @@ def quantize(model, path, names):
     """Writes a model with the weights of some of its nodes in int8."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    before = logging.root.manager.disable
+    handlers, before = list(logging.root.handlers), logging.root.manager.disable
     logging.disable(logging.WARNING)  # which ask for what ``fuse`` does
     try:
         quantize_dynamic(
@@ -77,6 +77,7 @@ def quantize(model, path, names):
         )
     finally:
         logging.disable(before)
+        logging.root.handlers[:] = handlers  # it adds one
 
 
 def fuse(source, path):

@@ -6,24 +6,31 @@ SOURCE is one of
                          preprocessor_config.json, as on the hub
   a .pth or .pt file     the authors' file of an AST, an Audio Mamba or a Dasheng,
                          or PretrainedSED's of an ATST-Frame
+and, with --int8, also a model.onnx or the folder of a training.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import argparse
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fftp_tag.cli import options
 from fftp_tag.edit import check_output
 from speechbrain_fftp.dataio.errors import InputError
 
-HELP = "converts a published model to a model.onnx"
+if TYPE_CHECKING:
+    from fftp_tag.tagger import AudioTagger
+
+HELP = "converts a published model, or stores weights in int8"
 EXAMPLES = """\
   fftp-tag import MIT/ast-finetuned-audioset-10-10-0.4593 ast.onnx
   fftp-tag import ATST-F_strong_1.pt atst.onnx
   fftp-tag import my_ast.pth my.onnx --labels labels.txt --mean -6.8 --std 5.6
-  fftp-tag clip.wav --model ast.onnx"""
+  fftp-tag import results/demo small.onnx --int8 \\
+      --data-folder results/demo/prepared"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,32 +60,125 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="each clip has exactly one class: probabilities sum to 1",
     )
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="store the weights of the encoder in int8, for CPUs: the file is "
+        "smaller and faster; the largest change of a probability is printed",
+    )
+    parser.add_argument(
+        "--clips",
+        nargs="+",
+        metavar="PATH",
+        help="with --int8: files or folders on which probabilities are compared "
+        "(default: eight generated clips)",
+    )
+    parser.add_argument(
+        "--data-folder",
+        metavar="DIR",
+        help="with --int8: prepared folder, or data folder of the AudioSet "
+        "recipe, on which mAP is compared",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Converts the model and prints what it is."""
     from fftp_tag.model import Model
-    from fftp_tag.sources import convert, find_inside
 
-    if args.source.endswith(".onnx") or find_inside(args.source):
-        raise InputError(
-            f"{args.source} is, or holds, a model.onnx already: give it to --model"
-        )
-    if (args.mean is None) != (args.std is None):
-        raise InputError("--mean and --std go together")
-    check_output(args.output)
-    labels = None
-    if args.labels is not None:
-        labels = Path(args.labels).read_text("utf-8-sig").splitlines()
-    convert(
-        args.source,
-        Path(args.output),
-        labels=labels,
-        **options.given(args, "mean", "std", "single_label"),
-    )
+    check_options(args)
+    if args.int8:
+        write_int8(args)
+    else:
+        convert(args, Path(args.output))
     model = Model(args.output)
     seconds = model.max_samples / model.sample_rate
     print(
         f"{args.output}: {len(model.labels)} classes, "
         f"clips up to {seconds:.1f} s at {model.sample_rate} Hz"
     )
+
+
+def check_options(args: argparse.Namespace) -> None:
+    """Raises an InputError for options that do not go together."""
+    from fftp_tag.sources import find_inside
+
+    has_model = args.source.endswith(".onnx") or find_inside(args.source)
+    conversion = options.given(args, "labels", "mean", "std", "single_label")
+    if has_model and not args.int8:
+        raise InputError(
+            f"{args.source} is, or holds, a model.onnx already: give it to --model"
+        )
+    if has_model and conversion:
+        raise InputError(
+            f"{args.source} is, or holds, a model.onnx already: leave "
+            f"{', '.join(conversion)} out"
+        )
+    if not args.int8 and (args.clips or args.data_folder):
+        raise InputError("--clips and --data-folder need --int8")
+    if (args.mean is None) != (args.std is None):
+        raise InputError("--mean and --std go together")
+    check_output(args.output)
+
+
+def convert(args: argparse.Namespace, path: Path) -> None:
+    """Writes a published model to a path."""
+    from fftp_tag import sources
+
+    labels = None
+    if args.labels is not None:
+        labels = Path(args.labels).read_text("utf-8-sig").splitlines()
+    sources.convert(
+        args.source,
+        path,
+        labels=labels,
+        **options.given(args, "mean", "std", "single_label"),
+    )
+
+
+def write_int8(args: argparse.Namespace) -> None:
+    """Writes the model with weights in int8; prints what changes by that."""
+    from fftp_tag.sources import find_inside
+    from fftp_tag.tagger import AudioTagger
+    from speechbrain_fftp.export_int8 import store_in_int8
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = find_inside(args.source)
+        if args.source.endswith(".onnx"):
+            path = Path(args.source)
+        elif path is None:
+            path = Path(folder, "model.onnx")
+            convert(args, path)
+        before = AudioTagger.from_pretrained(path)
+        if path.resolve() == Path(args.output).resolve():
+            raise InputError(f"{args.output} is the model: give another output")
+        store_in_int8(path, args.output)
+        after = AudioTagger.from_pretrained(args.output)
+        sizes = [Path(x).stat().st_size / 1e6 for x in (path, args.output)]
+        print(f"{sizes[1]:.1f} MB in int8, {sizes[0]:.1f} MB in float32")
+        print_change(args, before, after)
+
+
+def print_change(
+    args: argparse.Namespace, before: "AudioTagger", after: "AudioTagger"
+) -> None:
+    """Prints how far the probabilities of clips change, and mAP."""
+    from fftp_tag.changes import generated_clips, largest_change
+    from fftp_tag.evaluate import silent_clips_counted
+
+    clips: list = generated_clips()
+    if args.clips:
+        clips, errors = options.find_files(args.clips)
+        for _, error in errors:
+            raise InputError(error)
+    with silent_clips_counted():
+        change = largest_change(before, after, clips)
+    kind = "probability" if before.labels else "embedding (relative)"
+    print(f"largest change of a {kind} on {len(clips)} clips: {change:.4f}")
+    if args.data_folder:
+        old, new = (
+            tagger.evaluate(args.data_folder) for tagger in (before, after)
+        )
+        print(
+            f"mAP {new.metrics['mAP']:.4f} in int8, "
+            f"{old.metrics['mAP']:.4f} in float32 ({len(new.ids)} clips)"
+        )

@@ -10,35 +10,45 @@ from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.export import ExportError, export_onnx
+from speechbrain_fftp.export_int8 import store_in_int8
 
 logger = get_logger(__name__)
 
 
-def export_tagger(brain, datasets, *, folder, max_frames, calibrate=None):
+def export_tagger(
+    brain, datasets, *, folder, max_frames, int8=False, calibrate=None
+):
     """Exports a multi-label model; for ``after`` in a yaml file.
 
-    The weights are those that were evaluated. Clips longer than ``max_frames``,
-    or than all training clips, are tagged in pieces. ``calibrate``, if given, is
-    called with the path of the file, to learn its thresholds.
+    The weights are those that were evaluated, or with ``int8`` these in int8.
+    Clips longer than ``max_frames``, or than all training clips, are tagged in
+    pieces. ``calibrate``, if given, is called with the path of the file, to
+    learn its thresholds.
     """
     run_on_main(
         write_model,
         args=[brain.hparams, datasets["train"], folder, max_frames],
-        kwargs={"calibrate": calibrate},
+        kwargs={"int8": int8, "calibrate": calibrate},
     )
 
 
-def export_classifier(brain, datasets, *, folder, max_frames):
+def export_classifier(brain, datasets, *, folder, max_frames, int8=False):
     """Exports a model that gives a clip one label; see ``export_tagger``."""
     run_on_main(
         write_model,
         args=[brain.hparams, datasets["train"], folder, max_frames],
-        kwargs={"single_label": True},
+        kwargs={"int8": int8, "single_label": True},
     )
 
 
 def write_model(
-    hparams, dataset, folder, max_frames, single_label=False, calibrate=None
+    hparams,
+    dataset,
+    folder,
+    max_frames,
+    int8=False,
+    single_label=False,
+    calibrate=None,
 ):
     """Writes ``FOLDER/model.onnx``, or a warning if that is impossible."""
     durations = [float(row["duration"]) for row in dataset.data.values()]
@@ -63,6 +73,11 @@ def write_model(
             error,
         )
         return
+    if int8:
+        try:
+            store_in_int8(path, path)
+        except InputError as error:
+            logger.warning("%s stays in float32: %s", path, error)
     if calibrate is not None:
         try:
             calibrate(path)

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from fftp_tag.parallel import in_order
+from fftp_tag.parallel import ahead, in_order
 from speechbrain_fftp.dataio.errors import InputError
 
 
@@ -95,3 +95,32 @@ def test_an_error_of_the_items_is_raised():
     with pytest.raises(RuntimeError, match="no more"):
         list(in_order(str, items()))
     assert not workers()
+
+
+def test_the_next_item_is_made_ahead():
+    """In another thread, one at a time, with its errors."""
+    made, release = [], threading.Event()
+
+    def items():
+        for number in range(3):
+            made.append(threading.current_thread().name)
+            if number == 1:
+                release.set()
+            yield number
+        raise InputError("no more")
+
+    found = ahead(items())
+    assert next(found) == 0
+    assert release.wait(10)  # while the first item is used
+    assert next(found) == 1 and next(found) == 2
+    with pytest.raises(InputError, match="no more"):
+        next(found)
+    assert threading.current_thread().name not in made
+    assert not workers()
+
+
+def test_what_is_made_ahead_need_not_be_wanted():
+    found = ahead(iter(range(10)))
+    assert [next(found), next(found)] == [0, 1]
+    found.close()
+    assert list(ahead(iter([]))) == [] and not workers()

@@ -80,3 +80,25 @@ def test_a_failed_calibration_is_a_warning(export_onnx, tmp_path, caplog):
     )
     assert (tmp_path / "model.onnx").is_file()
     assert "no validation clips" in caplog.text
+
+
+def test_weights_in_int8(export_onnx, tmp_path, monkeypatch, caplog):
+    """Are stored before thresholds are learnt, or there is a warning."""
+    called = []
+
+    def store(source, path):
+        assert source == path == tmp_path / "model.onnx"
+        called.append("int8")
+        if called.count("int8") > 1:
+            raise InputError("only convolutions")
+
+    def calibrate(path):
+        called.append("calibrate")
+
+    monkeypatch.setattr(export, "store_in_int8", store)
+    options = {"folder": tmp_path, "max_frames": 9, "int8": True}
+    export.export_tagger(BRAIN, DATASETS, **options, calibrate=calibrate)
+    assert called == ["int8", "calibrate"]
+    export.export_classifier(BRAIN, DATASETS, **options)
+    assert "only convolutions" in caplog.text
+    assert (tmp_path / "model.onnx").is_file()

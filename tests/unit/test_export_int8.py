@@ -1,0 +1,119 @@
+"""Tests of weights in int8, against the same weights in float32.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+
+import numpy as np
+import pytest
+import tiny_onnx
+import torch
+
+from fftp_tag.cli.main import main
+from speechbrain_fftp.dataio.errors import InputError
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+from speechbrain_fftp.export_int8 import store_in_int8  # noqa: E402
+
+# Products in one block of a transformer: qkv, proj and two of the MLP
+WEIGHTS = ("qkv", "proj", "mlp.0", "mlp.3")
+
+
+@pytest.fixture(scope="module")
+def models(exported, tmp_path_factory):
+    """The files of a model in float32 and in int8, and its encoder."""
+    hparams, folder = exported
+    path = tmp_path_factory.mktemp("int8") / "int8.onnx"
+    store_in_int8(folder / "model.onnx", path)
+    return folder / "model.onnx", path, hparams["modules"]["embedding_model"]
+
+
+def run(path, wavs):
+    """The outputs of a file, by name."""
+    session = onnxruntime.InferenceSession(path)
+    names = [output.name for output in session.get_outputs()]
+    lens = np.ones(len(wavs), np.float32)
+    return dict(
+        zip(names, session.run(names, {"wavs": wavs, "wav_lens": lens}))
+    )
+
+
+def test_weights_are_those_of_the_encoder_rounded(models):
+    """To 7 bits: sums of two products with 8 bits stay below 2**15."""
+    _, path, encoder = models
+    state = encoder.state_dict()
+    expected = [
+        state[f"blocks.{number}.{name}.weight"].T.numpy()
+        for number in range(len(encoder.blocks))
+        for name in WEIGHTS
+    ]
+    arrays = {
+        x.name: onnx.numpy_helper.to_array(x)
+        for x in onnx.load(path).graph.initializer
+    }
+    found = {
+        n: a for n, a in arrays.items() if a.dtype == np.int8 and a.ndim == 2
+    }
+    assert len(found) == len(expected)
+    for name, array in found.items():
+        assert np.abs(array.astype(int)).max() <= 64
+        scale = arrays[name.replace("_quantized", "_scale")]
+        errors = [
+            np.abs(array * scale - weight).max()
+            for weight in expected
+            if weight.shape == array.shape
+        ]
+        assert min(errors) <= 0.51 * scale.max()
+
+
+def test_outputs_change_little_and_features_not_at_all(models):
+    before, after, _ = models
+    wavs = 0.2 * torch.randn(
+        2, 16000, generator=torch.Generator().manual_seed(3)
+    )
+    ours, theirs = run(after, wavs.numpy()), run(before, wavs.numpy())
+    assert set(ours) == set(theirs)
+    np.testing.assert_array_equal(ours["features"], theirs["features"])
+    change = np.abs(ours["probabilities"] - theirs["probabilities"]).max()
+    assert 0 < change < 0.05
+    assert np.corrcoef(ours["embeddings"], theirs["embeddings"])[0, 2] > 0.99
+
+
+def test_metadata_are_kept(models):
+    texts = [
+        onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
+        for path in models[:2]
+    ]
+    assert texts[0] == texts[1] and json.loads(texts[1]["labels"])
+
+
+def test_nothing_to_store(models, tmp_path):
+    """In a model that is in int8 already, or has no products."""
+    convolutions = tiny_onnx.write_model(tmp_path / "tiny.onnx")
+    for path in (models[1], convolutions):
+        with pytest.raises(InputError, match=path.name):
+            store_in_int8(path, tmp_path / "new.onnx")
+    assert not (tmp_path / "new.onnx").exists()
+
+
+def test_command(models, tmp_path, capsys):
+    before, after, _ = models
+    output = str(tmp_path / "small.onnx")
+    assert main(["import", str(before), output, "--int8"]) == 0
+    printed = capsys.readouterr().out
+    change = float(printed.split("8 clips: ")[1].split()[0])
+    assert 0 < change < 0.05
+    assert run(output, np.ones((1, 9000), np.float32))["probabilities"].shape
+    for options, name in (
+        ([], "model.onnx already"),
+        (["--int8", "--labels", "x.txt"], "labels"),
+    ):
+        assert main(["import", str(before), output, *options]) == 1
+        assert name in capsys.readouterr().err
+    assert main(["import", "x.pth", output, "--clips", "a.wav"]) == 1
+    assert "--int8" in capsys.readouterr().err
+    assert main(["import", str(before), str(before), "--int8"]) == 1
+    assert "another output" in capsys.readouterr().err
