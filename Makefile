@@ -45,12 +45,14 @@ evidence: $(BENCH_INSTALLED)
 # Measure the speed on a CPU with two threads (on an idle machine), then rewrite
 # benchmarks/results and the table made from it.
 bench: $(BENCH_INSTALLED)
-	$(VENV)/bin/python benchmarks/front_end.py
-	$(VENV)/bin/python benchmarks/encoder.py
 	$(VENV)/bin/python benchmarks/published.py
-	$(VENV)/bin/python benchmarks/augmentation.py
 	$(VENV)/bin/python benchmarks/end_to_end.py
 	$(VENV)/bin/python benchmarks/startup.py
+	$(VENV)/bin/python benchmarks/mamba.py
+	$(VENV)/bin/python benchmarks/threads.py
+	$(VENV)/bin/python benchmarks/training_step.py
+	$(VENV)/bin/python benchmarks/front_end.py
+	$(VENV)/bin/python benchmarks/augmentation.py
 	$(VENV)/bin/python benchmarks/find.py
 	$(VENV)/bin/python benchmarks/learn.py
 	$(VENV)/bin/python benchmarks/performance_table.py

@@ -64,7 +64,7 @@ def train(name, fold, data, folder):
     words = [*RECIPES[name].split(), "--output_folder", folder]
     words += ["--seed", SEED + fold, "--num_workers", 0, "--noprogressbar"]
     if name in DATA_SETS:
-        make_fold(data / DATA_SETS[name], fold, folder / "fold")
+        make_fold((data / DATA_SETS[name]).resolve(), fold, folder / "fold")
         words += ["--data_folder", folder / "fold"]
     status, _, minutes = harness.run_recipe(words, cwd=ROOT)
     if status:

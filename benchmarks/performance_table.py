@@ -19,26 +19,28 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 RESULTS = Path(__file__).resolve().parent / "results"
 # Results with targets, in the order of the table.
 NAMES = (
-    "front_end",
-    "encoder",
     "published",
     "end_to_end",
     "startup",
+    "mamba",
+    "threads",
+    "training_step",
+    "front_end",
+    "augmentation",
     "find",
     "learn",
-    "augmentation",
 )
 # What gpu.py measures: the work, its case, choices and figure, and its target
 TARGETS = (
-    ("filterbanks of 32 clips, speed relative to torchaudio clip by clip",
+    ("filterbanks of 32 clips, float32, speed relative to torchaudio clip by clip",
      {"case": "filterbank"}, "ratio", 20, "x", True),
-    ("scan forward, 1213 steps, share of what copies allow",
+    ("scan forward, 1213 steps, bfloat16, share of what copies allow",
      {"case": "scan", "length": 1213, "backward": False, "backend": "triton"},
      "share", 0.6, "", True),
-    ("AST-base, 96 FFTP patches, one clip, CUDA graph",
+    ("AST-base, 96 FFTP patches, one clip, bfloat16, CUDA graph",
      {"case": "inference", "model": "AST", "tokens": 96, "batch": 1,
       "mode": "graph"}, "ms", 0.5, " ms", False),
-    ("AuM-base, 196 FFTP patches, one clip, CUDA graph",
+    ("AuM-base, 196 FFTP patches, one clip, bfloat16, CUDA graph",
      {"case": "inference", "model": "AuM", "tokens": 196, "batch": 1,
       "mode": "graph"}, "ms", 1.5, " ms", False),
     ("training AST-base, 196 FFTP patches, bfloat16, share of matmul speed",

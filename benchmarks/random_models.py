@@ -11,8 +11,10 @@ from hyperpyyaml import load_hyperpyyaml
 
 from fftp_tag import AudioTagger
 from speechbrain_fftp.export import export_onnx
+from speechbrain_fftp.export_int8 import store_in_int8
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
 from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.pretrained.ced import make_ced
 from speechbrain_fftp.pretrained.mel_decibels import MelDecibels
@@ -24,20 +26,55 @@ RATE = 16000
 CLASSES = 527
 LABELS = [f"class {number}" for number in range(CLASSES)]
 # Width, depth, heads.
-SIZES = {"tiny": (192, 12, 3), "smoke": (64, 1, 1)}
+SIZES = {
+    "base": (768, 12, 12),
+    "tiny": (192, 12, 3),
+    "smoke": (64, 1, 1),
+}
 
 
-def make_ast(size):
-    """The modules of an AST with patches of 50 frames every 10."""
-    width, depth, heads = SIZES[size]
-    torch.manual_seed(0)
-    embedding = FFTPEmbedding(128, width, patch_frames=50, stride_frames=10)
+def make_modules(encoder, classifier=None):
+    """The modules of a model with an encoder."""
+    if classifier is None:
+        classifier = torch.nn.Linear(encoder.embed_dim, CLASSES)
     return {
         "compute_features": KaldiFbank(),
         "mean_var_norm": DatasetNormalization(),
-        "embedding_model": AST(128, width, depth, heads, embedding=embedding),
-        "classifier": torch.nn.Linear(width, CLASSES),
+        "embedding_model": encoder,
+        "classifier": classifier,
     }
+
+
+def make_ast(size, patch=50, stride=10, **options):
+    """An AST with full-frequency patches."""
+    width, depth, heads = SIZES[size]
+    torch.manual_seed(0)
+    embedding = FFTPEmbedding(128, width, patch, stride)
+    return AST(128, width, depth, heads, embedding=embedding, **options)
+
+
+def make_aum(size, patch, stride):
+    """An AuM with full-frequency patches, of twice an AST's layers."""
+    width, depth, _ = SIZES[size]
+    torch.manual_seed(0)
+    embedding = FFTPEmbedding(128, width, patch, stride)
+    return AuM(128, width, 2 * depth, embedding=embedding)
+
+
+def make_transformers_ast(size):
+    """Transformers' AST, with 1,212 square patches."""
+    from transformers import ASTConfig, ASTForAudioClassification
+
+    width, depth, heads = SIZES[size]
+    torch.manual_seed(0)
+    config = ASTConfig(
+        hidden_size=width,
+        num_hidden_layers=depth,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+        num_labels=CLASSES,
+    )
+    return ASTForAudioClassification(config).eval()
 
 
 def make_ced_modules(size):
@@ -68,6 +105,13 @@ def load_demo():
 def make_tagger(path, modules, threads=None, labels=LABELS):
     """Writes a model.onnx, and loads it."""
     export_onnx(path, modules, labels, sample_rate=RATE, max_frames=1024)
+    return AudioTagger.from_pretrained(path, threads=threads)
+
+
+def make_int8(tagger, threads=None):
+    """A tagger with the same weights in int8."""
+    path = Path(tagger.model.path).with_suffix(".int8.onnx")
+    store_in_int8(tagger.model.path, path)
     return AudioTagger.from_pretrained(path, threads=threads)
 
 

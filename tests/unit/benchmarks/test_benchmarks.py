@@ -27,11 +27,12 @@ def harness(monkeypatch):
         ("front_end", "torchaudio"),
         ("augmentation", "torchaudio"),
         ("find", "numpy"),
-        pytest.param("encoder", "transformers", marks=pytest.mark.slow),
+        pytest.param("training_step", "transformers", marks=pytest.mark.slow),
         # Each exports models, which takes a minute
         pytest.param("end_to_end", "timm", marks=pytest.mark.slow),
         pytest.param("published", "transformers", marks=pytest.mark.slow),
         pytest.param("startup", "onnx", marks=pytest.mark.slow),
+        pytest.param("mamba", "onnx", marks=pytest.mark.slow),
         pytest.param("learn", "onnx", marks=pytest.mark.slow),
     ],
 )

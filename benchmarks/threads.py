@@ -1,0 +1,78 @@
+"""How much slower models are beside busy processes.
+
+AST-tiny and AST-base with 96 full-frequency patches, from waveforms of 10 s to
+probabilities, with ONNX Runtime's own number of threads: idle, and beside one and
+two processes that never wait. Writes benchmarks/results/threads.json.
+
+> python benchmarks/threads.py
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import harness
+import numpy as np
+from random_models import RATE, make_ast, make_modules, make_tagger
+
+BUSY = (0, 1, 2)  # processes
+
+
+@contextlib.contextmanager
+def busy_processes(count):
+    """In a block, some processes compute without end."""
+    command = [sys.executable, "-c", "while True: pass"]
+    processes = [subprocess.Popen(command) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def main():
+    """Measures and writes the results."""
+    args = harness.read_options(__doc__, rounds=20)
+    wavs = 0.1 * np.random.default_rng(0).standard_normal((1, 10 * RATE))
+    cases = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for size in ("smoke",) if args.smoke else ("tiny", "base"):
+            path = Path(folder, f"{size}.onnx")
+            model = make_tagger(path, make_modules(make_ast(size))).model
+            cases[f"AST-{size}"] = lambda model=model: (
+                model.probabilities(wavs)
+            )
+        times = {}
+        for count in BUSY:
+            with busy_processes(count):
+                times[count] = harness.compare(cases, args.rounds)
+    rows, targets = [], []
+    for name in cases:
+        medians = {n: times[n][name]["median"] for n in BUSY}
+        row = {"model": name}
+        for count, median in medians.items():
+            row[f"ms beside {count}"] = f"{1000 * median:.1f}"
+        row["seconds"] = {str(n): times[n][name] for n in BUSY}
+        harness.add_row(rows, row)
+        targets.append(
+            harness.target(
+                f"{name}, 96 FFTP patches, beside a busy process: time of idle",
+                1.5,
+                medians[1] / medians[0],
+                at_least=False,
+                reason="that process takes one of two cores",
+            )
+        )
+    about = harness.environment("cpu", ("onnxruntime",))
+    sections = {"Threads": (args.note, rows), "Targets": ("", targets)}
+    harness.write_results("threads", about, sections)
+
+
+if __name__ == "__main__":
+    main()
