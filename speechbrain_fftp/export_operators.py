@@ -30,6 +30,9 @@ def real_fft(frames, size=None, dimension=-1, normalization=None):
     """
     n_samples = frames.shape[-1]
     size = size or n_samples
+    if n_samples > size:  # the rest is cut
+        n_samples = size
+        frames = op.Slice(frames, integers(0), integers(size), integers(2))
     period = np.exp(-2j * np.pi * np.arange(size) / size)
     samples = op.Range(integer(0), integer(n_samples), integer(1))
     frequencies = op.Range(integer(0), integer(size // 2 + 1), integer(1))

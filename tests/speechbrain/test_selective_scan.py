@@ -117,3 +117,28 @@ def test_other_shapes_are_errors(device):
         wrong = {**inputs, name: tensor}
         with pytest.raises(ValueError, match=f"^{name} must"):
             selective_scan(**wrong)
+
+
+@pytest.mark.parametrize("kind", ["forward", "reverse", "both"])
+def test_an_exported_scan_is_the_same(device, kind):
+    from speechbrain.nnet.selective_scan import selective_scan
+
+    class Scan(torch.nn.Module):
+        def forward(self, inputs, lengths):
+            return selective_scan(
+                **inputs,
+                delta_softplus=True,
+                lengths=lengths,
+                reverse=kind == "reverse",
+            )
+
+    inputs = make_inputs(device, torch.float32)
+    if kind == "both":
+        inputs["A"] = torch.stack([inputs["A"], 2 * inputs["A"]])
+    arguments = inputs, torch.tensor([90, 150], device=device)
+    program = torch.export.export(Scan(), arguments)
+    names = [str(node.target) for node in program.graph.nodes]
+    assert sum("exported" in name for name in names) == 1
+    with torch.no_grad():
+        found = program.module()(*arguments)
+    torch.testing.assert_close(found, Scan()(*arguments))
