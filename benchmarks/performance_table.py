@@ -1,6 +1,6 @@
-"""Writes the targets of all results into docs/performance.md.
+"""Writes the targets of all results, and int8.json, into docs/performance.md.
 
-The table stands between two comments; benchmarks/results/*.json hold its rows.
+Each table stands between two comments; benchmarks/results/*.json hold its rows.
 
 > python benchmarks/performance_table.py
 
@@ -47,7 +47,7 @@ TARGETS = (
      {"case": "training", "model": "AST", "tokens": 196, "compiled": False},
      "utilisation", 0.45, "", True),
 )  # fmt: skip
-BEGIN, END = "<!-- performance: begin -->\n", "<!-- performance: end -->\n"
+BEGIN, END = "<!-- {}: begin -->\n", "<!-- {}: end -->\n"  # of a table
 
 
 def render():
@@ -78,16 +78,27 @@ def gpu_rows():
         yield target(f"on a GPU: {work}", goal, value, unit, at_least)
 
 
-def replace_table(text):
-    """Replaces the table of a text."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return before + BEGIN + render() + END + after
+def int8_table():
+    """What int8 weights cost."""
+    found = json.loads((RESULTS / "int8.json").read_text("utf-8"))
+    rows = found["Int8"]["rows"]
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(r.values() for r in rows)]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+
+
+def replace_tables(text):
+    """Replaces the tables of a text."""
+    for name, table in (("performance", render()), ("int8", int8_table())):
+        begin, end = BEGIN.format(name), END.format(name)
+        before, rest = text.split(begin)
+        _, after = rest.split(end)
+        text = before + begin + table + end + after
+    return text
 
 
 def main():
     """Rewrites the page."""
-    text = replace_table(PAGE.read_text("utf-8"))
+    text = replace_tables(PAGE.read_text("utf-8"))
     with atomic_path(PAGE) as path:
         Path(path).write_text(text, encoding="utf-8")
 

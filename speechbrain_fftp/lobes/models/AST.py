@@ -64,16 +64,17 @@ class TransformerBlock(torch.nn.Module):
 
     def _attention(self, x, mask):
         """Attention over normalised tokens ``[B, N, D]``; see ``forward``."""
-        B, N, D = x.shape
-        # [B, N, 3 * D] -> [3, B, heads, N, D / heads]
-        qkv = self.qkv(x).view(B, N, 3, self.num_heads, -1)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        # [B, N, 3 * D] -> three times [B, heads, N, D / heads]
+        q, k, v = (
+            part.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+            for part in self.qkv(x).chunk(3, 2)
+        )
         dropout = self.dropout if self.training else 0.0
         x = torch.nn.functional.scaled_dot_product_attention(
             q, k, v, attn_mask=mask, dropout_p=dropout
         )
         # [B, heads, N, D / heads] -> [B, N, D]
-        x = self.proj(x.transpose(1, 2).reshape(B, -1, D))
+        x = self.proj(x.transpose(1, 2).flatten(2))
         return torch.nn.functional.dropout(x, self.dropout, self.training)
 
     def forward(self, x, mask=None):

@@ -78,6 +78,6 @@ def test_pages_are_those_of_the_results(harness):
     import performance_table
 
     text = performance_table.PAGE.read_text("utf-8")
-    assert performance_table.replace_table(text) == text
+    assert performance_table.replace_tables(text) == text
     page = harness.RESULTS / "README.md"
     assert page.read_text("utf-8") == harness.page_of(harness.RESULTS)
