@@ -4,7 +4,8 @@ AST-tiny with FFTP and timm's MobileNetV3-large have random weights, 527 classes
 and the same front end, and are exported in the same way. One file of 10 s at
 44.1 kHz, stereo; 200 files of 1 s at 16 kHz, with ``tag_files`` and one after the
 other with the same model in PyTorch; and an hour of 44.1 kHz stereo, with time
-steps, in a process of its own. Writes benchmarks/results/end_to_end.json.
+steps, in a process of its own. Also the resampling of 10 s at 44.1 kHz with each of
+soxr's qualities. Writes benchmarks/results/end_to_end.json.
 
 > python benchmarks/end_to_end.py
 
@@ -20,6 +21,7 @@ from pathlib import Path
 import harness
 import numpy as np
 import soundfile
+import soxr
 import timm
 import torch
 from random_models import (
@@ -81,7 +83,6 @@ def time_file(tagger, peer, path, rounds):
         OURS: functools.partial(tagger.tag_file, path),
         PEER: functools.partial(peer.tag_file, path),
         "reading and resampling": lambda: read_audio(path, RATE),
-        "features": lambda: tagger.model.run(["features"], wavs),
         "features and AST-tiny FFTP": lambda: tagger.model.probabilities(wavs),
         "features and MobileNetV3-large": lambda: peer.model.probabilities(
             wavs
@@ -105,6 +106,24 @@ def time_files(tagger, modules, paths, rounds):
     return harness.compare(
         {MANY: lambda: list(tagger.tag_files(paths)), TORCH: by_torch}, rounds
     )
+
+
+def time_resampling(rounds):
+    """Rows of soxr's qualities."""
+    noise = np.random.default_rng(0).standard_normal(441000, np.float32)
+    times = harness.compare(
+        {
+            quality: functools.partial(
+                soxr.resample, noise, 44100, RATE, quality
+            )
+            for quality in ("LQ", "MQ", "HQ", "VHQ")
+        },
+        rounds,
+    )
+    return [
+        {"quality": name, "ms": harness.milliseconds(time), "seconds": time}
+        for name, time in times.items()
+    ]
 
 
 def time_hour(folder, smoke):
@@ -191,6 +210,7 @@ def main():
     sections = {
         "A warm process": (parts + args.note, rows),
         f"{FILES} files of 1 s": (args.note, rates),
+        "Resampling": (args.note, time_resampling(args.rounds)),
         "Targets": ("", targets),
     }
     packages = ("timm", "onnxruntime", "soundfile", "soxr")

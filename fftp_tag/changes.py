@@ -38,20 +38,16 @@ def largest_change(
     """The largest change of a probability of a clip.
 
     Clips are paths, or samples with their sampling rate. Of models without
-    classes, it is the largest change of an embedding relative to its length.
+    classes, it is that of a value of an embedding, relative to the largest one.
     """
     changes = []
     for clip in clips:
         source = clip if isinstance(clip, tuple) else (clip,)
         if before.labels:
-            first, second = (
-                tagger.clip_probabilities(*source) for tagger in (before, after)
-            )
-            changes.append(np.abs(second - first).max())
+            old, new = (x.clip_probabilities(*source) for x in (before, after))
+            scale = 1.0
         else:
-            first, second = (
-                tagger.embed_file(*source) for tagger in (before, after)
-            )
-            change = np.linalg.norm(second - first) / np.linalg.norm(first)
-            changes.append(change)
+            old, new = (x.embed_file(*source) for x in (before, after))
+            scale = np.abs(old).max()
+        changes.append(np.abs(new - old).max() / scale)
     return float(max(changes))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Dict, Set
 
 import numpy as np
 
+from speechbrain_fftp.dataio.onnx_graphs import ancestors, names_in
+
 if TYPE_CHECKING:
     import onnx
 
@@ -212,28 +214,14 @@ def rename_inputs(node: "onnx.NodeProto", names: Dict[str, str]) -> None:
 
 def remove_outputs(graph: "onnx.GraphProto", names: Set[str]) -> None:
     """Removes outputs, and nodes and weights on which no other depends."""
-    others = [output for output in graph.output if output.name not in names]
-    del graph.output[:]
-    graph.output.extend(others)
-    needed = {output.name for output in graph.output}
-    for number in reversed(range(len(graph.node))):
-        node = graph.node[number]
-        if needed.isdisjoint(node.output):
-            del graph.node[number]
-        else:
-            needed |= names_in(node)
+    outputs = [output for output in graph.output if output.name not in names]
+    needed = {output.name for output in outputs}
+    nodes = ancestors(graph, needed)
+    needed.update(*map(names_in, nodes))
+    for values, kept in ((graph.output, outputs), (graph.node, nodes)):
+        del values[:]
+        values.extend(kept)
     for values in (graph.initializer, graph.value_info):
         for number in reversed(range(len(values))):
             if values[number].name not in needed:
                 del values[number]
-
-
-def names_in(node: "onnx.NodeProto") -> Set[str]:
-    """Names of the values that a node uses, in its branches and loops too."""
-    names = set(node.input)
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            names.update(output.name for output in graph.output)
-            for inner in graph.node:
-                names |= names_in(inner)
-    return names - {""}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Union
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path, check_target
+from speechbrain_fftp.dataio.onnx_graphs import import_onnx
 
 if TYPE_CHECKING:
     import onnx
@@ -49,12 +50,7 @@ def write_model(
     InputError
         If the package onnx is missing.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise InputError(
-            "Writing a model needs the package onnx: pip install onnx"
-        ) from None
+    onnx = import_onnx()
     source, path = Path(source), Path(path)
     model = onnx.load(source, load_external_data=False)
     values = {item.key: item.value for item in model.metadata_props}

@@ -67,8 +67,16 @@ class Recording:
         """What its features depend on, besides the model."""
         state = os.stat(self.path)
         path = os.path.abspath(self.path)
-        form = self.part, self.window, self.has_copies
-        return json.dumps([path, *form, state.st_size, state.st_mtime_ns])
+        return json.dumps(
+            [
+                path,
+                self.part,
+                self.window,
+                self.has_copies,
+                state.st_size,
+                state.st_mtime_ns,
+            ]
+        )
 
 
 class Features(NamedTuple):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path
+from speechbrain_fftp.dataio.onnx_graphs import ancestors, import_onnx
 
 PRODUCTS = ("MatMul", "Gemm")
 
@@ -35,12 +36,7 @@ def store_in_int8(source, path):
     InputError
         If onnx is missing, or the encoder has no weights to be stored so.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise InputError(
-            "Writing a model needs the package onnx: pip install onnx"
-        ) from None
+    onnx = import_onnx()
     model = onnx.load(source)
     names = encoder_products(model.graph)
     if not names:
@@ -103,19 +99,9 @@ def fuse(source, path):
 
 def encoder_products(graph):
     """Names of the encoder's matrix products, between features and embeddings."""
-    front_end = {node.name for node in ancestors(graph, "features")}
+    front_end = {node.name for node in ancestors(graph, {"features"})}
     return [
         node.name
-        for node in ancestors(graph, "embeddings")
+        for node in ancestors(graph, {"embeddings"})
         if node.op_type in PRODUCTS and node.name not in front_end
     ]
-
-
-def ancestors(graph, output):
-    """The nodes on which an output depends."""
-    needed, nodes = {output}, []
-    for node in reversed(graph.node):
-        if needed & set(node.output):
-            needed |= set(node.input)
-            nodes.append(node)
-    return nodes

@@ -15,7 +15,7 @@ Authors
 import argparse
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from fftp_tag.cli import options
 from fftp_tag.edit import check_output
@@ -85,9 +85,10 @@ def run(args: argparse.Namespace) -> None:
     """Converts the model and prints what it is."""
     from fftp_tag.model import Model
 
-    check_options(args)
+    existing = find_existing(args.source)
+    check_options(args, existing)
     if args.int8:
-        write_int8(args)
+        write_int8(args, existing)
     else:
         convert(args, Path(args.output))
     model = Model(args.output)
@@ -98,21 +99,30 @@ def run(args: argparse.Namespace) -> None:
     )
 
 
-def check_options(args: argparse.Namespace) -> None:
-    """Raises an InputError for options that do not go together."""
+def find_existing(source: str) -> Optional[Path]:
+    """The model.onnx that a source is, or holds, if any."""
     from fftp_tag.sources import find_inside
 
-    has_model = args.source.endswith(".onnx") or find_inside(args.source)
+    return Path(source) if source.endswith(".onnx") else find_inside(source)
+
+
+def check_options(args: argparse.Namespace, existing: Optional[Path]) -> None:
+    """Raises an InputError for options that do not go together."""
     conversion = options.given(args, "labels", "mean", "std", "single_label")
-    if has_model and not args.int8:
+    if existing is not None and not args.int8:
         raise InputError(
             f"{args.source} is, or holds, a model.onnx already: give it to --model"
         )
-    if has_model and conversion:
+    if existing is not None and conversion:
         raise InputError(
             f"{args.source} is, or holds, a model.onnx already: leave "
             f"{', '.join(conversion)} out"
         )
+    if (
+        existing is not None
+        and existing.resolve() == Path(args.output).resolve()
+    ):
+        raise InputError(f"{args.output} is the model: give another output")
     if not args.int8 and (args.clips or args.data_folder):
         raise InputError("--clips and --data-folder need --int8")
     if (args.mean is None) != (args.std is None):
@@ -135,22 +145,17 @@ def convert(args: argparse.Namespace, path: Path) -> None:
     )
 
 
-def write_int8(args: argparse.Namespace) -> None:
+def write_int8(args: argparse.Namespace, existing: Optional[Path]) -> None:
     """Writes the model with weights in int8; prints what changes by that."""
-    from fftp_tag.sources import find_inside
     from fftp_tag.tagger import AudioTagger
     from speechbrain_fftp.export_int8 import store_in_int8
 
     with tempfile.TemporaryDirectory() as folder:
-        path = find_inside(args.source)
-        if args.source.endswith(".onnx"):
-            path = Path(args.source)
-        elif path is None:
+        path = existing
+        if path is None:
             path = Path(folder, "model.onnx")
             convert(args, path)
         before = AudioTagger.from_pretrained(path)
-        if path.resolve() == Path(args.output).resolve():
-            raise InputError(f"{args.output} is the model: give another output")
         store_in_int8(path, args.output)
         after = AudioTagger.from_pretrained(args.output)
         sizes = [Path(x).stat().st_size / 1e6 for x in (path, args.output)]

@@ -28,8 +28,8 @@ def check_settings(hparams_file, overrides, hparams, debug=False):
     """Raises an error if the output folder holds a training with other settings.
 
     They are in the ``hyperparams.yaml`` of ``create_experiment_directory``,
-    which replaces it: call this before. Folders, the number of workers, int8
-    and a raised number of epochs may differ. A folder without a checkpoint is free.
+    which replaces it: call this before. Folders, the number of workers, int8 and
+    a raised number of epochs may differ. A folder without a checkpoint is free.
 
     Arguments
     ---------

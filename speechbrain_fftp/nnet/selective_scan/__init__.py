@@ -144,7 +144,8 @@ def selective_scan(
     backend = find_backend(backend, u)
     inputs["delta_softplus"] = delta_softplus
     compiling = torch.compiler.is_dynamo_compiling()
-    if torch.compiler.is_compiling() and not compiling:
+    exporting = torch.compiler.is_compiling() and not compiling
+    if exporting and not return_last_state:
         return exported_scan(A=A, reverse=reverse, **inputs)
     scan = _scan_function(backend)
     if compiling and backend != "triton":  # break the graph
