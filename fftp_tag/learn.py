@@ -209,6 +209,7 @@ def learn(
             "single_label": single_label,
             "max_samples": int(lengths.max()),
             "window_samples": window,
+            "note": None,
             "thresholds": None if single_label else thresholds.tolist(),
         }
         write_model(encoder.path, output, metadata, classifier.add_to)

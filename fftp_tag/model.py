@@ -38,7 +38,7 @@ FLOATS = "tensor(float)"
 METADATA = (
     *("labels", "sample_rate", "max_samples", "min_samples", "frame_samples"),
     *("single_label", "thresholds", "merge_gap", "min_duration"),
-    *("window_samples", "steps"),
+    *("window_samples", "steps", "note"),
 )
 NO_CLASSES = (
     "{} has no classes and gives embeddings only: learn your own classes on it, "
@@ -75,6 +75,8 @@ class Model:
         Of the windows in which a model of clips finds events, if it has some.
     rules : Rules
         The learnt thresholds and rules of events, or 0.5 and none.
+    note : str, optional
+        What users of the model should know first.
     has_steps : bool
         Whether the model classifies time steps, every ``step_samples``.
     metadata : dict
@@ -115,6 +117,7 @@ class Model:
         self.frame_samples: int = self.metadata["frame_samples"]
         self.single_label: bool = self.metadata["single_label"]
         self.window_samples: Optional[int] = self.metadata["window_samples"]
+        self.note: Optional[str] = self.metadata["note"]
         self.rules = read_rules(self.metadata)
         steps = self.metadata["steps"]
         self.has_steps = steps is not None
@@ -302,10 +305,7 @@ def check_metadata(metadata: Dict) -> None:
     if not isinstance(labels, list) or len(labels) > MAX_CLASSES:
         raise ValueError("labels")
     for label in labels:
-        if not isinstance(label, str) or not label.strip():
-            raise ValueError("labels")
-        if not label.isprintable():
-            raise ValueError(f"labels: {label[:80]!r}")
+        check_text("labels", label)
     if len(set(labels)) < len(labels):
         raise ValueError("labels, of which some are equal")
     if not isinstance(metadata["single_label"], bool):
@@ -318,6 +318,8 @@ def check_metadata(metadata: Dict) -> None:
     window = metadata["window_samples"]
     if window is not None:
         check_number("window_samples", window, 1, longest, whole=True)
+    if metadata["note"] is not None:
+        check_text("note", metadata["note"])
     steps = metadata["steps"]
     if steps is not None:
         check_number("first_seconds", steps["first_seconds"], 0, MAX_SECONDS)
@@ -333,6 +335,14 @@ def check_metadata(metadata: Dict) -> None:
         for value in values:
             high = 1 if name == "thresholds" else MAX_SECONDS
             check_number(name, value, 0, high)
+
+
+def check_text(name: str, value: Any) -> None:
+    """Raises a ValueError unless a value is a line of printable text."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(name)
+    if not value.isprintable():
+        raise ValueError(f"{name}: {value[:80]!r}")
 
 
 def check_number(

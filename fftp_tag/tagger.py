@@ -5,6 +5,7 @@ Authors
 """
 
 import dataclasses
+import logging
 import os
 from typing import (
     TYPE_CHECKING,
@@ -33,6 +34,8 @@ from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
     from fftp_tag.evaluate import Evaluation
+
+logger = logging.getLogger(__name__)
 
 WINDOW = 2.0  # seconds of a model of clips, by default
 OVERLAP = 0.1  # of consecutive pieces, as a share of the maximum clip length
@@ -111,7 +114,10 @@ class AudioTagger:
         """
         from fftp_tag.sources import find_model
 
-        return cls(Model(find_model(source), device, threads))
+        model = Model(find_model(source), device, threads)
+        if model.note is not None:
+            logger.warning("%s: %s", source, model.note)
+        return cls(model)
 
     @property
     def labels(self) -> List[str]:

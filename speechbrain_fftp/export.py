@@ -32,7 +32,8 @@ Metadata, each in JSON:
 * ``window_samples``: null, or of a model of clips, the length of the windows in
   which to look for events;
 * ``steps``: null, or of a model that classifies time steps, ``first_seconds``,
-  the centre of the first one, and ``step_samples``, from one to the next.
+  the centre of the first one, and ``step_samples``, from one to the next;
+* ``note``: null, or a sentence that users of the model should read first.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -160,6 +161,7 @@ def export_onnx(
     max_frames,
     max_seconds=None,
     single_label=False,
+    note=None,
 ):
     """Writes a model as a file that needs no PyTorch.
 
@@ -184,6 +186,8 @@ def export_onnx(
         what it makes of longer ones is unknown.
     single_label : bool
         Whether a clip has exactly one label.
+    note : str, optional
+        A sentence that users of the model should read first.
 
     Returns
     -------
@@ -205,6 +209,7 @@ def export_onnx(
         name: copy.deepcopy(modules[name]).float().cpu() for name in MODULES
     }
     metadata = describe(modules, labels, sample_rate, max_frames, single_label)
+    metadata["note"] = note
     if max_seconds is not None:
         longest = max(round(max_seconds * sample_rate), metadata["min_samples"])
         metadata["max_samples"] = min(metadata["max_samples"], longest)
@@ -369,6 +374,7 @@ def describe(modules, labels, sample_rate, max_frames, single_label):
         "min_duration": None,
         "window_samples": None,
         "steps": steps,
+        "note": None,
     }
 
 

@@ -30,6 +30,7 @@ METADATA = {
     "min_duration": None,
     "window_samples": None,
     "steps": None,
+    "note": None,
 }
 STEPS = {"first_seconds": PATCH / 2 / RATE, "step_samples": STEP}
 

@@ -16,19 +16,27 @@ logger = get_logger(__name__)
 
 
 def export_tagger(
-    brain, datasets, *, folder, max_frames, int8=False, calibrate=None
+    brain,
+    datasets,
+    *,
+    folder,
+    max_frames,
+    int8=False,
+    note=None,
+    calibrate=None,
 ):
     """Exports a multi-label model; for ``after`` in a yaml file.
 
     The weights are those that were evaluated, or with ``int8`` these in int8.
     Clips longer than ``max_frames``, or than all training clips, are tagged in
-    pieces. ``calibrate``, if given, is called with the path of the file, to
-    learn its thresholds.
+    pieces. ``note`` is a sentence that users of the model should read first.
+    ``calibrate``, if given, is called with the path of the file, to learn its
+    thresholds.
     """
     run_on_main(
         write_model,
         args=[brain.hparams, datasets["train"], folder, max_frames],
-        kwargs={"int8": int8, "calibrate": calibrate},
+        kwargs={"int8": int8, "note": note, "calibrate": calibrate},
     )
 
 
@@ -48,6 +56,7 @@ def write_model(
     max_frames,
     int8=False,
     single_label=False,
+    note=None,
     calibrate=None,
 ):
     """Writes ``FOLDER/model.onnx``, or a warning if that is impossible."""
@@ -64,6 +73,7 @@ def write_model(
             max_frames=max_frames,
             max_seconds=max(durations),
             single_label=single_label,
+            note=note,
         )
     except ExportError as error:
         logger.warning(

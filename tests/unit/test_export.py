@@ -160,6 +160,7 @@ def test_the_file_is_complete(model):
         "min_duration": None,
         "window_samples": None,
         "steps": {"first_seconds": 0.0575, "step_samples": 800},
+        "note": None,
     }
     # No traces of the machine that exported it
     content = path.read_bytes()

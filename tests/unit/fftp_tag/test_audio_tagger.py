@@ -69,6 +69,14 @@ def pieces(wav):
     return [wav[start : start + LONGEST] for start in starts]
 
 
+def test_the_note_of_a_model_is_a_warning(folder, caplog):
+    AudioTagger.from_pretrained(write_model(folder / "quiet.onnx"))
+    assert not caplog.records
+    path = write_model(folder / "note.onnx", note="Knows pitches only.")
+    AudioTagger.from_pretrained(path)
+    assert caplog.messages == [f"{path}: Knows pitches only."]
+
+
 @lengths
 def test_tags_are_those_of_the_timeline(tagger, tmp_path, n_samples):
     wav = sounds(n_samples / RATE)

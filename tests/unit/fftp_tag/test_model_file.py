@@ -157,6 +157,7 @@ WRONG = [
         for value in (float("nan"), -0.1, 1e9, "0.5", True, None, [0.5])
     ],
     ("merge_gap", [float("inf")] * 3),
+    *[("note", x) for x in ("", " ", 3, ["note"], "\x1b[31m", "two\nlines")],
     *[("steps", x) for x in (True, 3, "steps", [], {}, [0.1, 50])],
     *[
         ("steps", {**STEPS, "first_seconds": x})

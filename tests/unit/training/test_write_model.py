@@ -32,6 +32,7 @@ def export_onnx(monkeypatch):
             raise write.error
         assert options["max_seconds"] == 1.5  # of the longest clip
         path.write_text(f"{labels} {options['single_label']}")
+        write.note = options["note"]
 
     write.error = None
     monkeypatch.setattr(export, "export_onnx", write)
@@ -46,11 +47,13 @@ def test_writes_and_calibrates_the_model(export_onnx, tmp_path):
         DATASETS,
         folder=folder,
         max_frames=100,
+        note="Two animals.",
         calibrate=calibrated.append,
     )
     model = folder / "model.onnx"
     assert calibrated == [model]
     assert model.read_text() == "['Cat', 'Dog'] False"
+    assert export_onnx.note == "Two animals."
     export.export_classifier(BRAIN, DATASETS, folder=folder, max_frames=100)
     assert model.read_text() == "['Cat', 'Dog'] True"
 
