@@ -1,10 +1,9 @@
 """Takes screenshots of the page of ``fftp-tag page`` with a clip's events.
 
 Writes page.png, page_dark.png and page_phone.png, which is 390 pixels wide.
-MODEL is what ``fftp-tag page`` takes. Needs selenium, Chromium and its driver,
-and `npm install`.
+Needs selenium, Chromium and its driver, and `npm install`.
 
-> python docs/shoot_page.py MODEL docs
+> python docs/shoot_page.py MODEL CLIP docs
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -19,8 +18,6 @@ import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import numpy as np
-import soundfile as sf
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -28,32 +25,15 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from fftp_tag.cli.main import main as fftp_tag
-from speechbrain_fftp.datasets.demo import CLASSES, SAMPLE_RATE
 
 RUNTIME = Path(__file__).resolve().parents[1] / "node_modules"
 FLAGS = "--headless=new --no-sandbox --disable-gpu --hide-scrollbars"
-CLIP = "Siren, then a dial tone.wav"
-# Label, start and end in seconds
-SOUNDS = (("Siren", 0.5, 4.5), ("Dial tone", 5.0, 8.0), ("Siren", 8.5, 9.5))
 # File, width in pixels, colour scheme
 PICTURES = (
     ("page.png", 1200, "light"),
     ("page_dark.png", 1200, "dark"),
     ("page_phone.png", 390, "light"),
 )
-
-
-def write_clip(path, seconds=10.0):
-    """Writes a clip of synthetic sounds."""
-    makers = {label: make for _, label, make in CLASSES}
-    rng = np.random.default_rng(0)
-    clip = 0.001 * rng.standard_normal(round(seconds * SAMPLE_RATE))
-    for label, start, end in SOUNDS:
-        times = np.arange(round((end - start) * SAMPLE_RATE)) / SAMPLE_RATE
-        sound = makers[label](rng, times)
-        first = round(start * SAMPLE_RATE)
-        clip[first : first + len(sound)] += 0.3 * sound / np.abs(sound).max()
-    sf.write(path, clip, SAMPLE_RATE)
 
 
 def find(command):
@@ -80,12 +60,11 @@ def shoot(driver, address, clip, picture, width, scheme):
         "Emulation.setEmulatedMedia", {"features": [feature]}
     )
     driver.get(address)
-    driver.find_element(By.ID, "file").send_keys(str(clip))
-    status = driver.find_element(By.ID, "status")
+    driver.find_element(By.ID, "file").send_keys(str(clip.resolve()))
+    name = driver.find_element(By.ID, "name")
     player = "return document.querySelector('#player').readyState"
     WebDriverWait(driver, 120).until(
-        lambda _: status.text.startswith(f"{clip.name}, ")
-        and driver.execute_script(player) == 4
+        lambda _: name.text == clip.name and driver.execute_script(player) == 4
     )
     height = "return document.documentElement.scrollHeight"
     resize(driver, width, driver.execute_script(height))
@@ -94,16 +73,15 @@ def shoot(driver, address, clip, picture, width, scheme):
     image.convert("RGB").quantize(256).save(picture, optimize=True)
 
 
-def main(model, folder):
+def main(model, clip, folder):
     """Writes and serves the page of a model and takes its screenshots."""
     options, service = webdriver.ChromeOptions(), Service(find("chromedriver"))
     options.binary_location = find("chromium")
     with tempfile.TemporaryDirectory() as temporary:
-        page, clip = Path(temporary, "page"), Path(temporary, CLIP)
+        page = Path(temporary, "page")
         arguments = ["page", model, str(page), "--runtime", str(RUNTIME)]
         if fftp_tag(arguments):
             raise SystemExit(1)
-        write_clip(clip)
         handler = functools.partial(SimpleHTTPRequestHandler, directory=page)
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -114,7 +92,7 @@ def main(model, folder):
         try:
             for name, width, scheme in PICTURES:
                 picture = Path(folder) / name
-                shoot(driver, address, clip, picture, width, scheme)
+                shoot(driver, address, Path(clip), picture, width, scheme)
         finally:
             driver.quit()
             server.shutdown()

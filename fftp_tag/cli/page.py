@@ -1,7 +1,7 @@
-"""``fftp-tag page``: writes a page that tags sounds in the browser.
+"""``fftp-tag page``: Writes a page that tags sounds in the browser.
 
-The model runs in the browser: nothing is uploaded. FOLDER gets static files,
-which any web server serves. MODEL is what --model takes in the other commands.
+The model runs in the browser: nothing is uploaded. Any web server can serve the
+files in FOLDER.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 HELP = "writes a page that tags sounds in the browser"
 EXAMPLES = """\
-  fftp-tag page results/demo page
+  fftp-tag page results/demo page --example clip.wav
   npm install --no-package-lock onnxruntime-web@1.30.0
   fftp-tag page model.onnx page --runtime node_modules"""
 
 STATIC = Path(fftp_tag.__file__).parent / "page"
-# ONNX Runtime for browsers, which runtime.json describes to the page: the
-# version in package.json, and the hashes of its two files, which the browser
-# checks. One thread, so no headers are needed.
+# ONNX Runtime for browsers: the version in package.json, and the hashes of its
+# two files. page.json passes them to the page, where the browser checks them.
+# It runs in one thread, which needs no special HTTP headers.
 PACKAGE = "onnxruntime-web"
 VERSION = "1.30.0"
 INTEGRITY = {
@@ -40,19 +40,26 @@ HOST = f"https://cdn.jsdelivr.net/npm/{PACKAGE}@{VERSION}/dist/"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of this verb."""
-    parser.add_argument("model", metavar="MODEL", help="the model")
-    parser.add_argument("folder", metavar="FOLDER", help="new folder")
+    parser.add_argument(
+        "model", metavar="MODEL", help="as --model of the other commands"
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="new folder to write")
     parser.add_argument(
         "--runtime",
         metavar="NODE_MODULES",
         help=f"copy ONNX Runtime from this folder, in which npm has installed "
-        f"{PACKAGE} {VERSION}; by default, the browser loads it from a public "
-        "host",
+        f"{PACKAGE} {VERSION}; by default, the browser loads it from "
+        "cdn.jsdelivr.net",
+    )
+    parser.add_argument(
+        "--example",
+        metavar="FILE",
+        help="audio file for the button 'Try an example' (default: no button)",
     )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Writes the folder and prints what to do with it."""
+    """Writes the folder and prints how to view it."""
     from fftp_tag.model import Model
     from fftp_tag.sources import find_model
     from speechbrain_fftp.dataio.files import atomic_folder
@@ -72,31 +79,40 @@ def run(args: argparse.Namespace) -> None:
             "for a browser: choose a smaller model."
         )
     with atomic_folder(target) as folder:
-        write_page(Path(folder), model, dist)
+        write_page(Path(folder), model, dist, args.example)
     print(
-        f"wrote {target}: look at it with python -m http.server --bind "
+        f"wrote {target}: view it with python -m http.server --bind "
         f"127.0.0.1 --directory {target}, or copy it to any web server"
     )
 
 
-def write_page(folder: Path, model: "Model", dist: Optional[Path]) -> None:
-    """Writes the page into an empty folder, with the runtime of ``dist``."""
+def write_page(
+    folder: Path,
+    model: "Model",
+    dist: Optional[Path],
+    example: Optional[str],
+) -> None:
+    """Writes the page into an empty folder; ``dist`` holds the runtime."""
     from speechbrain_fftp.dataio.files import write_json
 
     shutil.copytree(STATIC, folder, dirs_exist_ok=True)
     shutil.copyfile(model.path, folder / "model.onnx")
     write_json(folder / "model.json", model.metadata)
-    runtime = {"folder": HOST, "integrity": INTEGRITY}
+    settings = {"runtime": HOST, "integrity": INTEGRITY, "example": None}
     if dist is not None:
-        runtime["folder"] = "runtime/"
+        settings["runtime"] = "runtime/"
         (folder / "runtime").mkdir()
         for name in INTEGRITY:
             shutil.copyfile(dist / name, folder / "runtime" / name)
-    write_json(folder / "runtime.json", runtime)
+    if example is not None:
+        settings["example"] = Path(example).name
+        (folder / "example").mkdir()
+        shutil.copyfile(example, folder / "example" / Path(example).name)
+    write_json(folder / "page.json", settings)
 
 
 def find_runtime(node_modules: str) -> Path:
-    """The folder of the two files in an installation of onnxruntime-web."""
+    """The folder of the two files of an installed onnxruntime-web."""
     package = Path(node_modules, PACKAGE)
     remedy = f"npm install {PACKAGE}@{VERSION}"
     if not (package / "package.json").is_file():

@@ -1,10 +1,11 @@
-// Reads audio files and the microphone as mono samples, and plays parts.
+// Reads audio files and the microphone as mono samples.
 
-const KEPT_SECONDS = 600; // of a recording: its end
+export const KEPT_SECONDS = 600; // at the end of a recording
 const MIN_SECONDS = 0.025;
 const SILENCE = 2 ** -15; // below the last bit of 16-bit audio
 
-// The samples of a file [S] at a sampling rate; an Error if it is not audio.
+// Decodes a file to mono samples [S] at a sampling rate; throws an Error if it
+// is not audio.
 export async function decode(file, rate) {
   let audio;
   try {
@@ -13,7 +14,7 @@ export async function decode(file, rate) {
     audio = await context.decodeAudioData(await file.arrayBuffer());
   } catch {
     throw new Error(
-      `${file.name} is not audio that this browser can read. Try WAV, MP3 or FLAC.`,
+      `${file.name} is not audio that this browser can read, or is too long for its memory. Try WAV, MP3 or FLAC, or a shorter part.`,
     );
   }
   if (audio.duration < MIN_SECONDS) {
@@ -32,7 +33,7 @@ export function isSilent(samples) {
   return samples.every((value) => Math.abs(value) < SILENCE);
 }
 
-// Samples at another rate.
+// Resamples from one sampling rate to another.
 async function resample(samples, from, to) {
   const length = Math.max(Math.round((samples.length * to) / from), 1);
   const context = new OfflineAudioContext(1, length, to);
@@ -48,13 +49,14 @@ async function resample(samples, from, to) {
 export class Recorder {
   blocks = [];
   length = 0; // of the blocks, in samples
+  heard = 0; // all samples so far, including dropped ones
 
-  // Asks for the microphone; an Error that says why there is none.
+  // Asks for the microphone; throws an Error that says why it is unavailable.
   static async start() {
     const recorder = new Recorder();
     if (!navigator.mediaDevices) {
       throw new Error(
-        "The browser lends the microphone only to pages from https or from this machine.",
+        "Browsers allow the microphone only on pages from https or from this machine.",
       );
     }
     try {
@@ -68,8 +70,8 @@ export class Recorder {
     } catch (error) {
       throw new Error(
         error.name === "NotAllowedError"
-          ? "The microphone was refused. Allow it in the browser's settings of this page."
-          : "There is no microphone that can be used.",
+          ? "Access to the microphone was denied. Allow it in the browser's settings for this page."
+          : "No microphone is available.",
       );
     }
     recorder.context = new AudioContext();
@@ -87,12 +89,13 @@ export class Recorder {
   add(block) {
     this.blocks.push(block);
     this.length += block.length;
+    this.heard += block.length;
     while (this.length - this.blocks[0].length > KEPT_SECONDS * this.rate) {
       this.length -= this.blocks.shift().length;
     }
   }
 
-  // The last seconds, at a sampling rate; null before there are so many.
+  // The last seconds, at a sampling rate; null while the recording is shorter.
   async last(seconds, rate) {
     const needed = Math.round(seconds * this.rate);
     if (this.length < needed) return null;
@@ -106,16 +109,21 @@ export class Recorder {
     return resample(samples, this.rate, rate);
   }
 
+  // Seconds of the whole recording, and of its end, which is kept.
+  get seconds() {
+    return { heard: this.heard / this.rate, kept: this.length / this.rate };
+  }
+
   // Ends the recording; returns it as a WAV file.
-  stop() {
+  stop(name) {
     this.stream.getTracks().forEach((track) => track.stop());
     this.context.close();
-    return wavFile(this.blocks, this.length, this.rate);
+    return wavFile(name, this.blocks, this.length, this.rate);
   }
 }
 
 // A WAV file of 16-bit mono samples.
-function wavFile(blocks, length, rate) {
+function wavFile(name, blocks, length, rate) {
   const header = new DataView(new ArrayBuffer(44));
   const text = (at, word) =>
     [...word].forEach((letter, i) => {
@@ -138,5 +146,5 @@ function wavFile(blocks, length, rate) {
       Math.round(32767 * Math.max(-1, Math.min(value, 1))),
     ),
   );
-  return new File([header, ...samples], "recording.wav", { type: "audio/wav" });
+  return new File([header, ...samples], name, { type: "audio/wav" });
 }

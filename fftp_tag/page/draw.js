@@ -1,10 +1,14 @@
 // Draws the spectrogram of a clip and the probabilities of classes over it.
 
+const COLUMNS = 1200; // of a spectrogram
+const ROWS = 192;
+const TICKS = [250, 500, 1000, 2000, 4000, 8000, 16000]; // in Hz
 const FFT_SIZE = 512;
-const FRAMES = 4; // whose mean is a column of the spectrogram
+const FRAMES = 4; // averaged per column of the spectrogram
 const RANGE_DB = 70; // below the loudest cell
-const ROW = 34; // pixels of a class
-const BAR = 12; // of which show its probability
+const AXIS = 20; // height in pixels of the times below a picture
+const CLASS = 34; // of a class
+const BAR = 12; // of the bar that shows its probability
 
 const mel = (hertz) => Math.log10(1 + hertz / 700);
 const hertz = (value) => 700 * (10 ** value - 1);
@@ -13,33 +17,51 @@ const hann = Float64Array.from(
   (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / FFT_SIZE),
 );
 
-// The spectrogram, with a column for each pixel and mel-spaced rows.
-export function drawSpectrogram(canvas, samples, rate) {
-  const { context, width, height } = prepare(canvas);
-  const bins = Array.from({ length: height }, (_, y) => {
-    const frequency = hertz((1 - (y + 0.5) / height) * mel(rate / 2));
+// Draws the spectrogram of samples, with mel-spaced rows, on a new canvas.
+export function makeSpectrogram(samples, rate) {
+  const bins = Array.from({ length: ROWS }, (_, y) => {
+    const frequency = hertz((1 - (y + 0.5) / ROWS) * mel(rate / 2));
     return Math.min(Math.round((frequency * FFT_SIZE) / rate), FFT_SIZE / 2);
   });
-  const levels = new Float32Array(width * height);
-  for (let x = 0; x < width; x++) {
+  const levels = new Float32Array(COLUMNS * ROWS);
+  for (let x = 0; x < COLUMNS; x++) {
     const mean = new Float64Array(FFT_SIZE / 2 + 1);
     for (let frame = 0; frame < FRAMES; frame++) {
-      const middle = ((x + (frame + 0.5) / FRAMES) / width) * samples.length;
+      const middle = ((x + (frame + 0.5) / FRAMES) / COLUMNS) * samples.length;
       addPower(samples, Math.round(middle) - FFT_SIZE / 2, mean);
     }
     bins.forEach((bin, y) => {
-      levels[y * width + x] = 10 * Math.log10(mean[bin] / FRAMES + 1e-10);
+      levels[y * COLUMNS + x] = 10 * Math.log10(mean[bin] / FRAMES + 1e-10);
     });
   }
   const loudest = levels.reduce((a, b) => Math.max(a, b));
-  const image = context.createImageData(width, height);
+  const image = new ImageData(COLUMNS, ROWS);
   levels.forEach((level, i) => {
     image.data.set(
       colour(Math.max(1 + (level - loudest) / RANGE_DB, 0)),
       4 * i,
     );
   });
-  context.putImageData(image, 0, 0);
+  const made = new OffscreenCanvas(COLUMNS, ROWS);
+  made.getContext("2d").putImageData(image, 0, 0);
+  return made;
+}
+
+// Draws a spectrogram with times below it.
+export function drawSpectrogram(canvas, spectrogram, duration) {
+  const { context, width, height, scale } = prepare(canvas);
+  const bottom = height - AXIS * scale;
+  context.drawImage(spectrogram, 0, 0, width, bottom);
+  drawTimes(context, duration, width, bottom + 5 * scale, scale);
+}
+
+// Frequencies to write beside a spectrogram, and their distance from its top, as
+// a fraction of its height.
+export function frequencyTicks(rate) {
+  return TICKS.filter((tick) => tick < (0.99 * rate) / 2).map((tick) => ({
+    hertz: tick,
+    top: 1 - mel(tick) / mel(rate / 2),
+  }));
 }
 
 // From dark blue over magenta to light yellow
@@ -60,8 +82,8 @@ function addPower(samples, start, sums) {
   });
 }
 
-// Discrete Fourier transform in place, of a power of two of numbers: numbers
-// in bit-reversed order, then butterflies of 2, 4, 8, ... of them.
+// Radix-2 FFT in place; the size is a power of two. Permutes numbers to
+// bit-reversed order, then computes butterflies of 2, 4, 8, ... numbers.
 function fft(real, imaginary) {
   const size = real.length;
   for (let i = 0, j = 0; i < size; i++) {
@@ -90,20 +112,22 @@ function fft(real, imaginary) {
   }
 }
 
-// The classes of the highest peaks over time, their probabilities as shades of
-// bars, with a line under each event.
-export function drawTimeline(canvas, timeline, events, top) {
-  const { times, probs, peaks, labels, duration } = timeline;
-  const shown = labels
+// Indices of the classes with the highest peaks.
+export function highestClasses({ peaks, labels }, top) {
+  return labels
     .map((_, number) => number)
     .sort((a, b) => peaks[b] - peaks[a])
     .slice(0, top);
-  canvas.style.height = `${shown.length * ROW + 20}px`;
+}
+
+// Draws classes over time: bars are shaded by probability, lines below them are
+// events.
+export function drawTimeline(canvas, timeline, events, classes) {
+  const { times, probs, labels, duration } = timeline;
+  canvas.style.height = `${classes.length * CLASS + AXIS}px`;
   const { context, width, style, scale } = prepare(canvas);
-  context.font = `${12 * scale}px system-ui, sans-serif`;
-  context.textBaseline = "top";
-  shown.forEach((number, row) => {
-    const y = row * ROW * scale;
+  classes.forEach((number, row) => {
+    const y = row * CLASS * scale;
     context.fillStyle = style.color;
     context.fillText(labels[number], 4 * scale, y, width);
     const bar = y + 15 * scale;
@@ -128,13 +152,13 @@ export function drawTimeline(canvas, timeline, events, top) {
       context.fillRect(left, bar + (BAR - 2) * scale, right - left, 2 * scale);
     }
   });
-  drawTimes(context, duration, width, canvas.height - 15 * scale, 70 * scale);
+  drawTimes(context, duration, width, canvas.height - 15 * scale, scale);
 }
 
-// Times along the lower edge, at least `apart` pixels from one to the next.
-function drawTimes(context, duration, width, y, apart) {
+// Draws times along the lower edge, at least 70 pixels apart.
+function drawTimes(context, duration, width, y, scale) {
   const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];
-  const fits = (step) => (step / duration) * width >= apart;
+  const fits = (step) => (step / duration) * width >= 70 * scale;
   const step = steps.find(fits) ?? duration;
   const last = Math.floor(duration / step);
   for (let i = 0; i <= last; i++) {
@@ -145,7 +169,7 @@ function drawTimes(context, duration, width, y, apart) {
   }
 }
 
-// Minutes and seconds, with as many decimals.
+// Minutes and seconds, with decimals.
 export function formatTime(seconds, decimals = seconds % 1 ? 1 : 0) {
   const tenths = 10 ** decimals;
   const rounded = Math.round(seconds * tenths) / tenths;
@@ -153,20 +177,25 @@ export function formatTime(seconds, decimals = seconds % 1 ? 1 : 0) {
   return `${Math.floor(rounded / 60)}:${rest.padStart(decimals ? 3 + decimals : 2, "0")}`;
 }
 
-// The number of the time that is nearest to a time; times are equally spaced,
-// but for the last one.
+// The index of the time step or window nearest to a time; `times` are equally
+// spaced, except for the last one.
 function nearest(times, time) {
   const step = times.length > 1 ? times[1] - times[0] : 1;
   const number = Math.round((time - times[0]) / step);
   return Math.max(0, Math.min(number, times.length - 1));
 }
 
-// A cleared canvas in the pixels of the screen, and its style.
+// Clears a canvas and sets its size in pixels of the screen; returns its context
+// and its style.
 function prepare(canvas) {
   const scale = window.devicePixelRatio;
   canvas.width = Math.max(Math.round(canvas.clientWidth * scale), 1);
   canvas.height = Math.max(Math.round(canvas.clientHeight * scale), 1);
   const { width, height } = canvas;
   const style = getComputedStyle(canvas);
-  return { context: canvas.getContext("2d"), width, height, scale, style };
+  const context = canvas.getContext("2d");
+  context.font = `${12 * scale}px system-ui, sans-serif`;
+  context.textBaseline = "top";
+  context.fillStyle = style.color;
+  return { context, width, height, scale, style };
 }

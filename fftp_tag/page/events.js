@@ -1,25 +1,39 @@
-// Events in probabilities over time: fftp_tag/events.py in JavaScript.
+// Finds tags and events in probabilities: fftp_tag/events.py in JavaScript.
 //
-// The same numbers give the same events; a test compares both. Probabilities
-// [T, C] are a Float32Array, one time step after the other.
+// Both give the same results, which a test compares. Probabilities over time
+// [T, C] are a Float32Array in row-major order.
 
-// The events of all classes, sorted by start and end. A time step stands for
-// the time between the middles to its neighbours. Rules are the `thresholds`,
-// and the `merge_gap` and `min_duration` in seconds, of each class; null is 0.
-export function findEvents(timeline, { thresholds, merge_gap, min_duration }) {
+// The `top` most probable classes; if there are thresholds, they must reach them.
+export function rankTags(probs, labels, top, thresholds) {
+  return labels
+    .map((label, c) => ({ label, probability: probs[c], number: c }))
+    .filter(
+      ({ number, probability }) =>
+        !thresholds || probability >= Math.fround(thresholds[number]),
+    )
+    .sort((a, b) => b.probability - a.probability)
+    .slice(0, top)
+    .map(({ label, probability }) => ({ label, probability }));
+}
+
+// Finds the events of all classes, sorted by start and end. A time step extends
+// halfway to its neighbours. Each rule has a value per class: the probability of
+// an event is at least `low` throughout, and reaches `high` at least once;
+// `merge_gap` and `min_duration` are in seconds, null is 0.
+export function findEvents(timeline, { low, high, merge_gap, min_duration }) {
   const { times, probs, peaks, labels, duration } = timeline;
   const edges = times.map((time, t) => (t ? (times[t - 1] + time) / 2 : 0));
   edges.push(duration);
   const found = [];
   labels.forEach((label, c) => {
-    const threshold = Math.fround(thresholds[c]);
-    if (peaks[c] < threshold) return;
+    if (peaks[c] < Math.fround(high[c])) return;
+    const lowest = Math.fround(low[c]);
     const gap = merge_gap?.[c] ?? 0;
     const shortest = min_duration?.[c] ?? 0;
     const events = [];
     for (let t = 0; t < times.length; t++) {
       const probability = probs[t * labels.length + c];
-      if (probability < threshold) continue;
+      if (probability < lowest) continue;
       const [start, end] = [edges[t], edges[t + 1]];
       const last = events.at(-1);
       if (last && (last.end === start || start - last.end < gap)) {
@@ -29,12 +43,17 @@ export function findEvents(timeline, { thresholds, merge_gap, min_duration }) {
         events.push({ start, end, label, probability });
       }
     }
-    found.push(...events.filter(({ start, end }) => end - start >= shortest));
+    found.push(
+      ...events.filter(
+        ({ start, end, probability }) =>
+          end - start >= shortest && probability >= Math.fround(high[c]),
+      ),
+    );
   });
   return found.sort((a, b) => a.start - b.start || a.end - b.end);
 }
 
-// The highest of the probabilities [T, C] of each class.
+// The highest probability of each class in [T, C].
 export function highest(probs, nClasses) {
   const peaks = new Float32Array(nClasses);
   probs.forEach((value, i) => {

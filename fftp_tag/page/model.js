@@ -1,13 +1,11 @@
 // Loads the model and runs it with ONNX Runtime.
 
-// What the model is, and a function that runs it. `report` is called with the
-// share of the model that is loaded.
-export async function loadModel(report) {
-  const about = await readJson("model.json");
-  const { folder, integrity } = await readJson("runtime.json");
+// Returns a function that runs the model. `about` is the model's metadata, the
+// second argument the page's settings. `report` gets the fraction that is loaded.
+export async function loadModel(about, { runtime, integrity }, report) {
   const [script, wasm] = await Promise.all(
     Object.keys(integrity).map((name) =>
-      download(folder + name, { integrity: integrity[name] }),
+      download(runtime + name, { integrity: integrity[name] }),
     ),
   );
   const code = new Blob([script], { type: "text/javascript" });
@@ -20,9 +18,9 @@ export async function loadModel(report) {
   const names = ["probabilities"];
   if (about.steps) names.push("frame_probabilities");
 
-  // Probabilities of samples, and of their time steps if there are any. The
-  // samples move to the worker: they cannot be used any more.
-  async function run(samples) {
+  // Probabilities of samples and, if the model has them, of time steps. The
+  // samples are transferred to the worker and cannot be used afterwards.
+  return async (samples) => {
     const feeds = {
       wavs: new ort.Tensor("float32", samples, [1, samples.length]),
       wav_lens: new ort.Tensor("float32", [1], [1]),
@@ -32,21 +30,20 @@ export async function loadModel(report) {
       throw new Error("The model returns NaN: its weights are damaged.");
     }
     return { clip: clip.data, steps: steps?.data };
-  }
-  return { about, run };
+  };
 }
 
-async function readJson(name) {
+export async function readJson(name) {
   return JSON.parse(new TextDecoder().decode(await download(name)));
 }
 
-// The bytes of a file; an Error that names it if it cannot be loaded.
-async function download(url, options, report = () => {}) {
+// Returns the bytes of a file; throws an Error that names it if loading fails.
+export async function download(url, options, report = () => {}) {
   let response;
   try {
     response = await fetch(url, options);
   } catch {
-    throw new Error(`${url} could not be loaded, or is not what it should be.`);
+    throw new Error(`${url} could not be loaded, or is not the expected file.`);
   }
   if (!response.ok) {
     throw new Error(`${url} could not be loaded: status ${response.status}.`);

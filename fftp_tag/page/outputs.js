@@ -1,16 +1,29 @@
-// Tags and events as files, in the formats of the command fftp-tag.
+// Tags and events as files, in the formats of the command fftp-tag. Results are
+// {file, tags, events}, or {file, error}.
 
-export function toCsv(name, events) {
+const rounded = (value) => Math.round(1e4 * value) / 1e4;
+
+export function toCsv(results) {
   const quote = (text) =>
     /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  const rows = events.map(({ start, end, label, probability }) =>
-    [quote(name), start, end, quote(label), probability].join(","),
+  const rows = results.flatMap(({ file, events = [] }) =>
+    events.map(({ start, end, label, probability }) =>
+      [
+        quote(file),
+        rounded(start),
+        rounded(end),
+        quote(label),
+        rounded(probability),
+      ].join(","),
+    ),
   );
   return ["file,start,end,label,probability", ...rows, ""].join("\n");
 }
 
-export function toJson(name, tags, events) {
-  return JSON.stringify({ file: name, tags, events }, null, 2);
+export function toJson(results) {
+  const round = (_, value) =>
+    typeof value === "number" ? rounded(value) : value;
+  return JSON.stringify(results, round, 2);
 }
 
 export function toAudacity(events) {
@@ -21,7 +34,7 @@ export function toAudacity(events) {
   return [...rows, ""].join("\n");
 }
 
-// Lets the browser save a text as a file.
+// Saves a text as a file, as a download of the browser.
 export function save(name, text, type) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type }));

@@ -1,33 +1,176 @@
-// The page: what is dropped, chosen, recorded, clicked and shown.
+// The page: dropped, chosen and recorded files, their list, and downloads.
 
-import { Recorder, decode, isSilent } from "./audio.js";
-import { drawSpectrogram, drawTimeline, formatTime } from "./draw.js";
-import { findEvents } from "./events.js";
-import { loadModel } from "./model.js";
+import { KEPT_SECONDS, Recorder, decode, isSilent } from "./audio.js";
+import { formatTime, makeSpectrogram } from "./draw.js";
+import { element, find } from "./elements.js";
+import { download, loadModel, readJson } from "./model.js";
 import { save, toAudacity, toCsv, toJson } from "./outputs.js";
+import {
+  glance,
+  hideResult,
+  showResult,
+  showTags,
+  summarize,
+} from "./results.js";
 import { analyze } from "./timeline.js";
 
-const TAGS = 5;
-const ROWS = 8; // classes of the timeline
-const MOST_EVENTS = 500; // in the list
 const LIVE_SECONDS = 2;
-const LIVE_PAUSE = 250; // milliseconds from one look at the microphone to the next
+const LIVE_PAUSE = 250; // milliseconds between updates of live tags
 
-const find = (id) => document.getElementById(id);
-const player = find("player");
-const model = loadModel(showProgress); // a promise
-
-let clip = null; // {name, samples, timeline, tags, events} of what is shown
-let work = null; // the AbortController of the last file or recording
+// All files so far: {file, notice, state, result, error, row}. The state is
+// waiting, working, done, failed or cancelled.
+const entries = [];
+let current = null; // the entry that is shown
+let work = null; // the AbortController of the current work
+let follows = false; // whether to show the next file that is done
 let recorder = null;
-let stopAt = Infinity; // where the event ends that is played
+let nRecordings = 0;
+const model = load(); // a promise
+
+// Loads the model: its metadata (`about`), and a function that runs it.
+async function load() {
+  const [about, settings] = await Promise.all(
+    ["model.json", "page.json"].map(readJson),
+  );
+  showKnowledge(about);
+  if (settings.example) showExample(settings.example);
+  const run = await loadModel(about, settings, (share) =>
+    showProgress("Loading the model", share),
+  );
+  return { about, run };
+}
+
+function showKnowledge({ labels, note, thresholds }) {
+  find("note").textContent = note ?? "";
+  find("note").hidden = !note;
+  const n = labels.length;
+  find("known").textContent =
+    n === 1
+      ? "The sound that this model knows"
+      : `The ${n} sounds that this model knows`;
+  const names = [...labels].sort((a, b) => a.localeCompare(b));
+  find("labels").replaceChildren(...names.map((name) => element("li", name)));
+  find("knowledge").hidden = false;
+  find("learnt-field").hidden = !thresholds;
+  find("learnt").checked = Boolean(thresholds);
+}
+
+function showExample(name) {
+  find("example").hidden = false;
+  find("example").onclick = async () => {
+    try {
+      const bytes = await download(`example/${encodeURIComponent(name)}`);
+      addFiles([new File([bytes], name)]);
+    } catch (error) {
+      showError(error.message);
+    }
+  };
+}
 
 // Files
 
-async function open(file) {
-  const signal = startWork(`Reading ${file.name} …`);
+// Adds files to the queue, and shows the first one when it is tagged. If the
+// microphone is on, it is stopped, and its recording is added before them.
+function addFiles(files) {
+  const added = files.map((file) => ({ file }));
+  if (recorder) added.unshift(stopListening());
+  for (const entry of added) {
+    entry.row = element(
+      "button",
+      element("span", entry.file.name),
+      element("small"),
+    );
+    entry.row.onclick = () => choose(entry);
+    find("files").append(element("li", entry.row));
+    entries.push(entry);
+    setState(entry, "waiting");
+  }
+  tagWaiting();
+}
+
+const inState = (...states) =>
+  entries.filter(({ state }) => states.includes(state));
+const isTagging = () => inState("working").length > 0;
+
+function setState(entry, state) {
+  entry.state = state;
+  entry.row.dataset.state = state;
+  entry.row.lastChild.textContent = {
+    waiting: () => "waiting",
+    working: () => "being tagged …",
+    done: () => glance(entry.result),
+    failed: () => entry.error,
+    cancelled: () => "cancelled: click to tag it",
+  }[state]();
+  // A list of one file adds nothing to its results
+  find("list").hidden = entries.length === 1 && state !== "cancelled";
+}
+
+// Shows a file that is done; tags a failed or cancelled file again.
+function choose(entry) {
+  if (entry.state === "done") {
+    if (recorder) addFiles([]);
+    else if (!isTagging()) endWork();
+    show(entry);
+  } else if (["failed", "cancelled"].includes(entry.state)) {
+    setState(entry, "waiting");
+    addFiles([]);
+  }
+}
+
+function show(entry) {
+  current = entry;
+  follows = false;
+  for (const { row } of entries) row.ariaCurrent = String(row === entry.row);
+  showResult(entry.result);
+  const { duration } = entry.result.timeline;
+  say(
+    `${entry.file.name}, ${formatTime(duration, 1)}: ${glance(entry.result)}.`,
+  );
+}
+
+async function tagWaiting() {
+  follows = true;
+  if (isTagging()) return;
+  const waiting = inState("waiting");
+  const signal = startWork(
+    waiting.length === 1
+      ? `Tagging ${waiting[0].file.name}`
+      : `Tagging ${waiting.length} files`,
+  );
+  const ended = [];
+  for (let entry; (entry = inState("waiting")[0]); ended.push(entry)) {
+    setState(entry, "working");
+    await tagFile(entry, signal);
+    if (signal.aborted) return;
+    showDownloads();
+    if (follows && entry.state === "done") show(entry);
+  }
+  endWork();
+  const failed = ended.filter(({ state }) => state === "failed");
+  if (ended.length > 1) {
+    showStatus(
+      `${ended.length - failed.length} of ${ended.length} files tagged.`,
+    );
+  } else if (failed.length) {
+    showStatus("");
+  }
+  if (failed.length === 1) showError(failed[0].error);
+  if (failed.length > 1) {
+    showError(`${failed.length} files failed: the list shows why.`);
+  }
+}
+
+async function tagFile(entry, signal) {
+  const { file, notice } = entry;
+  const others = () => {
+    const n = inState("waiting").length;
+    return n ? `, ${n} waiting` : "";
+  };
   try {
     const { about, run } = await model;
+    signal.throwIfAborted();
+    showProgress(`Reading ${file.name}${others()}`);
     const samples = await decode(file, about.sample_rate);
     signal.throwIfAborted();
     if (isSilent(samples)) {
@@ -35,176 +178,70 @@ async function open(file) {
         `${file.name} is silent. Check the microphone, or choose another file.`,
       );
     }
-    showStatus(`Tagging ${file.name} …`);
     const timeline = await analyze(samples, about, run, (share) => {
       signal.throwIfAborted();
-      showProgress(share);
+      showProgress(`Tagging ${file.name}${others()}`, share);
     });
-    showClip(file, samples, timeline, about);
-    showStatus(`${file.name}, ${formatTime(timeline.duration, 1)}`);
+    const spectrogram = makeSpectrogram(samples, about.sample_rate);
+    entry.result = { file, notice, about, timeline, spectrogram };
+    setState(entry, "done");
   } catch (error) {
-    if (!signal.aborted) showError(error.message);
+    if (signal.aborted) return;
+    entry.error = error.message;
+    setState(entry, "failed");
   }
 }
 
-// Ends the work so far and clears the page; returns the signal that the new
-// work has ended in the same way.
+// Aborts the current work; returns the abort signal of the new work.
 function startWork(text) {
   work?.abort();
   work = new AbortController();
-  stopListening();
-  clip = null;
-  player.pause();
-  for (const id of ["heard", "clip", "error"]) find(id).hidden = true;
-  showStatus(text);
-  showProgress();
+  document.body.classList.add("used");
+  find("error").hidden = true;
+  find("cancel").hidden = false;
+  showProgress(text);
+  say(text);
   return work.signal;
 }
 
-function showStatus(text) {
-  find("status").textContent = text;
-  find("progress").hidden = true;
+function endWork() {
+  work?.abort();
+  work = null;
+  // Hiding the focused button would lose the focus
+  if (document.activeElement === find("cancel")) find("file").focus();
+  find("work").hidden = true;
+  find("cancel").hidden = true;
 }
 
-function showError(text) {
-  showStatus("");
-  find("error").textContent = text;
-  find("error").hidden = false;
+function cancel() {
+  endWork();
+  for (const entry of inState("waiting", "working")) {
+    setState(entry, "cancelled");
+  }
+  showStatus("Cancelled.");
 }
-
-// A bar, that only moves as long as the share is not known.
-function showProgress(share) {
-  find("progress").hidden = false;
-  if (share === undefined) find("progress").removeAttribute("value");
-  else find("progress").value = share;
-}
-
-// Results
-
-function showClip(file, samples, timeline, about) {
-  URL.revokeObjectURL(player.src);
-  player.src = URL.createObjectURL(file);
-  find("clip").hidden = false;
-  const tags = showTags(timeline.clipProbs, about);
-  clip = { name: file.name, samples, timeline, tags, about };
-  showEvents();
-  drawSpectrogram(find("spectrogram"), samples, about.sample_rate);
-}
-
-// Shows the most probable tags; those that reach a learnt threshold are bold.
-function showTags(probs, { labels, thresholds }) {
-  const order = labels
-    .map((_, c) => c)
-    .sort((a, b) => probs[b] - probs[a])
-    .slice(0, TAGS);
-  find("tags").replaceChildren(
-    ...order.map((c) => {
-      const isFound = thresholds && probs[c] >= Math.fround(thresholds[c]);
-      const meter = Object.assign(element("meter"), { value: probs[c] });
-      meter.ariaLabel = labels[c];
-      return element(
-        "li",
-        element(isFound ? "strong" : "span", labels[c]),
-        element("output", `${Math.round(100 * probs[c])}%`),
-        meter,
-      );
-    }),
-  );
-  find("heard").hidden = false;
-  return order.map((c) => ({ label: labels[c], probability: probs[c] }));
-}
-
-function showEvents() {
-  const { timeline, about } = clip;
-  const value = find("threshold").valueAsNumber;
-  const learnt = find("learnt").checked;
-  find("threshold").disabled = learnt;
-  const thresholds = learnt ? about.thresholds : about.labels.map(() => value);
-  const low = Math.min(...thresholds).toFixed(2);
-  const high = Math.max(...thresholds).toFixed(2);
-  find("threshold-value").textContent = low === high ? low : `${low}–${high}`;
-  clip.events = findEvents(timeline, { ...about, thresholds });
-  find("events").replaceChildren(
-    ...clip.events.slice(0, MOST_EVENTS).map((event) => {
-      const { start, end, label, probability } = event;
-      const button = element(
-        "button",
-        element("span", `${formatTime(start, 2)} – ${formatTime(end, 2)}`),
-        element("span", label),
-        element("span", probability.toFixed(2)),
-      );
-      if (learnt) {
-        const threshold = thresholds[about.labels.indexOf(label)];
-        button.append(element("small", `threshold ${threshold.toFixed(2)}`));
-      }
-      button.title = "Play this part";
-      button.onclick = () => play(event);
-      return element("li", button);
-    }),
-  );
-  const n = clip.events.length;
-  find("event-count").textContent =
-    n === 0
-      ? "No events."
-      : n > MOST_EVENTS
-        ? `The first ${MOST_EVENTS} of ${n} events; downloads have all.`
-        : "";
-  drawTimeline(find("timeline"), timeline, clip.events, ROWS);
-}
-
-function element(name, ...children) {
-  const made = document.createElement(name);
-  made.append(...children);
-  return made;
-}
-
-function redraw() {
-  if (!clip) return;
-  const { samples, timeline, events, about } = clip;
-  drawSpectrogram(find("spectrogram"), samples, about.sample_rate);
-  drawTimeline(find("timeline"), timeline, events, ROWS);
-}
-
-function play({ start, end }) {
-  player.currentTime = start;
-  stopAt = end;
-  player.play();
-}
-
-function followPlayer() {
-  if (player.currentTime >= stopAt) player.pause();
-  const share = clip ? player.currentTime / clip.timeline.duration : 0;
-  find("cursor").style.left = `${100 * Math.min(share, 1)}%`;
-}
-
-// In the background, the player's own updates are all there is.
-player.ontimeupdate = followPlayer;
-player.onpause = () => {
-  stopAt = Infinity;
-};
-player.onseeking = () => {
-  if (player.currentTime > stopAt) stopAt = Infinity; // by its controls
-};
-requestAnimationFrame(function repeat() {
-  followPlayer();
-  requestAnimationFrame(repeat);
-});
 
 // The microphone
 
 async function listen() {
-  const signal = startWork("Asking for the microphone …");
+  if (isTagging()) cancel();
+  const signal = startWork("Asking for the microphone");
+  hideResult();
+  if (current) current.row.ariaCurrent = "false";
   try {
     const { about, run } = await model;
     const started = await Recorder.start();
     if (signal.aborted) {
-      started.stop();
+      started.stop("");
       return;
     }
     recorder = started;
     find("record").textContent = "Stop";
     find("record").classList.add("on");
-    showStatus("Listening …");
+    find("work").hidden = true;
+    showStatus(
+      `Listening … The last ${KEPT_SECONDS / 60} minutes will be kept.`,
+    );
     const longest = about.max_samples / about.sample_rate;
     const seconds = Math.min(LIVE_SECONDS, longest);
     while (!signal.aborted) {
@@ -215,79 +252,111 @@ async function listen() {
     }
   } catch (error) {
     if (signal.aborted) return;
-    stopListening();
+    if (recorder) stopListening();
+    endWork();
+    showStatus("");
     showError(error.message);
   }
 }
 
-// Returns the recording, or undefined if there is none.
+// Stops the microphone; returns its recording as an entry.
 function stopListening() {
-  const recording = recorder?.stop();
+  const { heard, kept } = recorder.seconds;
+  nRecordings++;
+  const file = recorder.stop(`recording ${nRecordings}.wav`);
   recorder = null;
   find("record").textContent = "Use the microphone";
   find("record").classList.remove("on");
-  return recording;
+  const notice =
+    heard > kept
+      ? `The recording was ${formatTime(heard, 0)} long. Only its last ${formatTime(kept, 0)} are kept and tagged.`
+      : null;
+  return { file, notice };
 }
 
-// What users do
+// Status
+
+function showStatus(text) {
+  find("status").textContent = text;
+  find("status").className = "";
+}
+
+// Announces to screen readers what the page shows elsewhere.
+function say(text) {
+  showStatus(text);
+  find("status").className = "spoken";
+}
+
+function showError(text) {
+  find("error").textContent = text;
+  find("error").hidden = false;
+}
+
+// Shows a progress bar, which is indeterminate without a share.
+function showProgress(text, share) {
+  find("work").hidden = false;
+  find("doing").textContent = text;
+  if (share === undefined) find("progress").removeAttribute("value");
+  else find("progress").value = share;
+}
+
+// Downloads
+
+function showDownloads() {
+  const n = inState("done").length;
+  const extent = n > 1 ? ` of ${n} files` : "";
+  find("csv").textContent = `CSV${extent}`;
+  find("json").textContent = `JSON${extent}`;
+  find("audacity").textContent =
+    n > 1 ? "Audacity labels of this file" : "Audacity labels";
+}
+
+// Saves the tags and events of all files, as text made by a function.
+function saveAll(toText, extension, type) {
+  const ended = inState("done", "failed");
+  const name = ended.length > 1 ? "results" : current.file.name;
+  const results = ended.map(({ state, file, error, result }) =>
+    state === "done" ? summarize(result) : { file: file.name, error },
+  );
+  save(`${name}.${extension}`, toText(results), type);
+}
+
+// Controls
 
 find("file").onchange = () => {
-  const [file] = find("file").files;
+  const files = [...find("file").files];
   find("file").value = ""; // so that the same file can be chosen again
-  if (file) open(file);
+  if (files.length) addFiles(files);
 };
-find("record").onclick = () => (recorder ? open(stopListening()) : listen());
-find("threshold").oninput = showEvents;
-find("learnt").oninput = showEvents;
-find("pictures").onclick = ({ offsetX, currentTarget }) => {
-  stopAt = Infinity;
-  player.currentTime =
-    (offsetX / currentTarget.clientWidth) * clip.timeline.duration;
-};
-find("csv").onclick = () =>
-  save(`${clip.name}.csv`, toCsv(clip.name, clip.events), "text/csv");
-find("json").onclick = () =>
-  save(
-    `${clip.name}.json`,
-    toJson(clip.name, clip.tags, clip.events),
-    "application/json",
-  );
-find("audacity").onclick = () =>
-  save(`${clip.name}.txt`, toAudacity(clip.events), "text/plain");
-find("events").onkeydown = (event) => {
-  const row = document.activeElement.closest("li");
-  const next = { ArrowDown: row?.nextSibling, ArrowUp: row?.previousSibling }[
-    event.key
-  ];
-  if (!next) return;
-  event.preventDefault();
-  next.firstChild.focus();
+find("record").onclick = () => (recorder ? addFiles([]) : listen());
+find("cancel").onclick = cancel;
+find("csv").onclick = () => saveAll(toCsv, "csv", "text/csv");
+find("json").onclick = () => saveAll(toJson, "json", "application/json");
+find("audacity").onclick = () => {
+  const { file, events } = summarize(current.result);
+  save(`${file}.txt`, toAudacity(events), "text/plain");
 };
 document.ondragover = (event) => {
   event.preventDefault();
   document.body.classList.add("dragging");
 };
-document.ondragleave = () => document.body.classList.remove("dragging");
+document.ondragleave = ({ relatedTarget }) => {
+  if (!relatedTarget) document.body.classList.remove("dragging");
+};
 document.ondrop = (event) => {
   event.preventDefault();
   document.body.classList.remove("dragging");
-  const [file] = event.dataTransfer.files;
-  if (file) open(file);
+  const files = [...event.dataTransfer.files];
+  if (files.length) addFiles(files);
 };
-let resizing; // a timer: pictures are drawn when the size has settled
-window.onresize = () => {
-  clearTimeout(resizing);
-  resizing = setTimeout(redraw, 100);
-};
-matchMedia("(prefers-color-scheme: dark)").onchange = redraw;
 
-showStatus("Loading the model …");
+showProgress("Loading the model");
 model.then(
-  ({ about }) => {
-    const has = Boolean(about.thresholds);
-    find("learnt-field").hidden = !has;
-    find("learnt").checked = has;
-    if (!work) showStatus("");
+  () => {
+    if (!work) find("work").hidden = true;
   },
-  (error) => showError(error.message),
+  (error) => {
+    if (!work) find("work").hidden = true;
+    showError(error.message);
+  },
 );

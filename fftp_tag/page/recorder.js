@@ -1,4 +1,4 @@
-// Passes the samples of the microphone on, in blocks of about 1/10 s.
+// Sends the samples of the microphone to the page, in blocks of about 0.1 s.
 
 const SIZE = 4096;
 

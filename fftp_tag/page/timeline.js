@@ -2,12 +2,12 @@
 
 import { highest } from "./events.js";
 
-const OVERLAP = 0.1; // of consecutive pieces, of the maximum clip length
+const OVERLAP = 0.1; // of pieces, as a fraction of the maximum clip length
 const WINDOW_SECONDS = 2;
 
-// The tags and the timeline of samples of any length, of a model described by
-// `about`, which `run` applies to samples. `report` is called with the share
-// that is done; an error that it throws ends the work.
+// The timeline of samples of any length. `about` is the model's metadata, `run`
+// runs the model. `report` is called with the fraction that is done; an error
+// that it throws stops the analysis.
 export async function analyze(samples, about, run, report) {
   const { labels, sample_rate, steps } = about;
   const nSamples = samples.length;
@@ -37,7 +37,8 @@ export async function analyze(samples, about, run, report) {
   };
 }
 
-// Parts of so many samples, one every `hop`; the last one ends with them.
+// Cuts samples into parts of `size`, one every `hop`; the last part ends with the
+// samples.
 export function cut(nSamples, size, hop) {
   const starts = [];
   for (let start = 0; start + size < nSamples; start += hop) starts.push(start);
@@ -48,8 +49,8 @@ export function cut(nSamples, size, hop) {
   }));
 }
 
-// Windows as long as the clips that the model has learnt from, or of 2 s, or as
-// long as its clips may be; one every quarter of a window.
+// Windows of the length that is learnt by the model, or of 2 s, at most the
+// maximum clip length; the hop is a quarter of a window.
 function timelineWindows(nSamples, about) {
   const { sample_rate, max_samples, min_samples, window_samples } = about;
   const longest = Math.min(WINDOW_SECONDS * sample_rate, max_samples);
@@ -67,7 +68,7 @@ function framePieces(nSamples, { max_samples, min_samples, steps }) {
   return cut(nSamples, max_samples, hop).map(({ start, end }) => ({
     start: Math.ceil(start / step) * step,
     end,
-    first: Math.ceil(start / step), // number of its first time step
+    first: Math.ceil(start / step), // index of its first time step
   }));
 }
 
@@ -77,9 +78,8 @@ function stepTimes(count, { sample_rate, steps }) {
   return Array.from({ length: count }, time);
 }
 
-// Joins overlapping pieces, each of which fades into the next: `first` is the
-// number of the first time step of a piece, `found.steps` its probabilities
-// [N, C].
+// Joins overlapping pieces with a cross-fade: `first` is the index of the first
+// time step of a piece, `found.steps` its probabilities [N, C].
 export function joinPieces(pieces, nClasses) {
   const last = pieces.at(-1);
   const nSteps = last.first + last.found.steps.length / nClasses;

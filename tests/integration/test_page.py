@@ -1,6 +1,6 @@
-"""Tests of the page in a real browser, Chromium without a window.
+"""Tests of the page in real browsers, Chromium and Firefox without a window.
 
-They are skipped where there is no Chromium or no onnxruntime-web (npm install),
+They are skipped where a browser or onnxruntime-web (npm install) is missing,
 unless CI_REQUIRE_BROWSER=1.
 
 Authors
@@ -9,10 +9,10 @@ Authors
 
 import base64
 import contextlib
+import csv
 import functools
+import io
 import json
-import os
-import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +21,7 @@ from urllib.parse import urlparse
 import numpy as np
 import pytest
 import soundfile as sf
+from browsers import Chromium, Firefox, missing, wait
 from small_models import PITCHES, RATE, tones, train_on_tones
 
 from fftp_tag import AudioTagger
@@ -29,26 +30,16 @@ from fftp_tag.edit import write_model
 from fftp_tag.model import Model
 
 pytest.importorskip("onnxscript")
-webdriver = pytest.importorskip("selenium.webdriver")
-By = pytest.importorskip("selenium.webdriver.common.by").By
-ui = pytest.importorskip("selenium.webdriver.support.ui")
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update "
-    "--disable-sync --window-size=1300,1100 "
-    "--use-fake-ui-for-media-stream --use-fake-device-for-media-stream"
-).split()
-PATIENCE = 120  # seconds
 SCHEMES = ("http", "https", "ws", "wss")
-
-
-def missing(what):
-    """Skips a test, or fails where all must be there."""
-    if os.environ.get("CI_REQUIRE_BROWSER") == "1":
-        pytest.fail(what)
-    pytest.skip(what)
+NOTE = "This model knows three tones."
+SOUNDS = [
+    ("Beep", 1.0, 1.5),
+    ("Beep", 1.7, 2.0),
+    ("Hum", 3.0, 5.0),
+    ("<b>Whistle</b>", 6.0, 7.5),
+]
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +51,7 @@ def steps_file(tmp_path_factory):
         "thresholds": [0.5, 1.0, 0.5],
         "merge_gap": [0.5, 0.0, 0.0],
         "min_duration": [0.0, 0.0, 0.3],
+        "note": NOTE,
     }
     write_model(path, path, {**Model(path).metadata, **rules})
     return path
@@ -77,24 +69,24 @@ def clips_tagger(onnx_file):
 
 @pytest.fixture(scope="module")
 def build_page(tmp_path_factory):
-    """A function that writes the page of an ONNX model to a folder."""
+    """A function that writes the page of an ONNX model to a folder, and options."""
     runtime = ROOT / "node_modules"
     if not (runtime / "onnxruntime-web").is_dir():
         missing("onnxruntime-web is not installed: npm install")
 
-    def build(model):
+    def build(model, *options):
         folder = tmp_path_factory.mktemp("pages") / "page"
-        options = ["--runtime", str(runtime)]
-        assert main(["page", str(model), str(folder), *options]) == 0
+        command = ["page", str(model), str(folder), "--runtime", str(runtime)]
+        assert main([*command, *options]) == 0
         return folder
 
     return build
 
 
 @pytest.fixture(scope="module")
-def steps_page(steps_file, build_page):
+def steps_page(steps_file, clip, build_page):
     """Of a model that classifies time steps, with learnt thresholds."""
-    return build_page(steps_file)
+    return build_page(steps_file, "--example", str(clip))
 
 
 @pytest.fixture(scope="module")
@@ -122,75 +114,73 @@ def addresses(steps_page, clips_page):
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory):
-    """The browser, whose microphone hears a tone."""
-    paths = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in paths:
-        missing("no chromium or no chromedriver is installed")
-    folder = tmp_path_factory.mktemp("browser")
+    """Chromium, whose microphone hears a beep."""
+    folder = tmp_path_factory.mktemp("chromium")
     tone = tones(10, [("Beep", 0, 10)])
     sf.write(folder / "tone.wav", tone, RATE)
-    options = webdriver.ChromeOptions()
-    options.binary_location = paths[0]
-    for flag in (
-        *FLAGS,
-        f"--user-data-dir={folder / 'user'}",
-        f"--use-file-for-fake-audio-capture={folder / 'tone.wav'}",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-    driver = webdriver.Chrome(
-        options=options, service=webdriver.ChromeService(paths[1])
-    )
-    driver.set_script_timeout(PATIENCE)
-    yield driver
-    driver.quit()
+    with contextlib.closing(Chromium(folder, folder / "tone.wav")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def firefox(tmp_path_factory):
+    with contextlib.closing(Firefox(tmp_path_factory.mktemp("ff"))) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module", params=["chromium", "firefox"])
+def browser(request):
+    """Each browser."""
+    return request.getfixturevalue(request.param)
 
 
 class Page:
     """The opened page, as one who uses it sees it."""
 
-    def __init__(self, driver, address):
-        self.driver = driver
-        driver.get(address)
+    def __init__(self, browser, address):
+        browser.open(address)
+        self.browser = browser
+        self.run = browser.run
+        self.click = browser.click
 
-    def wait(self, condition):
-        """Waits until a function of the driver returns something."""
-        return ui.WebDriverWait(self.driver, PATIENCE).until(condition)
+    def text(self, selector):
+        """The text of an element."""
+        code = "return document.querySelector(given[0]).textContent"
+        return self.run(code, selector)
 
-    def find(self, selector):
-        """The element that CSS selects, once there is one."""
-        return self.wait(
-            lambda driver: driver.find_elements(By.CSS_SELECTOR, selector)
-        )[0]
-
-    def run(self, script, *arguments):
-        """The result of the body of an async function, which is awaited."""
-        found = self.driver.execute_async_script(
-            f"""const finish = arguments[arguments.length - 1];
-            (async (given) => {{ {script} }})(Array.from(arguments))
-                .then((result) => finish({{result}}),
-                      (error) => finish({{error: String(error)}}));""",
-            *arguments,
+    def texts(self, selector):
+        """The texts of all such elements."""
+        return self.run(
+            """return Array.from(document.querySelectorAll(given[0]),
+            (found) => found.textContent)""",
+            selector,
         )
-        assert "error" not in found, found
-        return found.get("result")
+
+    def is_shown(self, selector):
+        """Whether an element can be seen."""
+        code = "return document.querySelector(given[0]).checkVisibility()"
+        return self.run(code, selector)
+
+    def choose(self, *paths):
+        """Chooses files."""
+        self.browser.choose("#file", paths)
 
     def tag(self, path):
         """Chooses a file and waits until it is tagged."""
-        self.find("#file").send_keys(str(path))
+        self.choose(path)
         self.wait_for_results(path.name)
 
     def wait_for_results(self, name):
         """Waits until the results of a file are shown."""
-        self.wait(
-            lambda _: self.find("#status").text.startswith(f"{name}, ")
-            or self.error()
+        wait(
+            lambda: self.text("#status").startswith(f"{name}, ")
+            or self.is_shown("#error")
         )
-        assert not self.error()
+        assert not self.is_shown("#error"), self.text("#error")
 
-    def error(self):
-        """The error that is shown, if any."""
-        return self.driver.find_element(By.ID, "error").text
+    def wait_for_status(self, text):
+        """Waits until the status has a text."""
+        wait(lambda: text in self.text("#status"))
 
     def tags(self):
         """Labels and probabilities of the bars."""
@@ -202,11 +192,7 @@ class Page:
 
     def bold_tags(self):
         """The labels that reach the model's thresholds."""
-        return set(
-            self.run("""return Array.from(
-            document.querySelectorAll("#tags strong"),
-            label => label.textContent)""")
-        )
+        return set(self.texts("#tags strong"))
 
     def events(self):
         """Start, end, label and probability of each row of the list."""
@@ -215,11 +201,10 @@ class Page:
             row => Array.from(row.querySelectorAll("span"),
                 cell => cell.textContent))""")
 
-    def thresholds(self):
-        """The learnt threshold of each row of the list."""
-        return self.run("""return Array.from(
-            document.querySelectorAll("#events button small"),
-            cell => cell.textContent)""")
+    def files(self):
+        """The names in the list of files, each with what is said of it."""
+        names = self.texts("#files span")
+        return list(zip(names, self.texts("#files small"), strict=True))
 
     def set_threshold(self, value):
         """Moves the slider."""
@@ -230,23 +215,32 @@ class Page:
             value,
         )
 
+    def download(self, selector):
+        """The name and the text of the file that a button saves."""
+        return self.run(
+            """const before = HTMLAnchorElement.prototype.click;
+            let link;
+            HTMLAnchorElement.prototype.click = function () { link = this; };
+            document.querySelector(given[0]).click();
+            HTMLAnchorElement.prototype.click = before;
+            return [link.download, await (await fetch(link.href)).text()];""",
+            selector,
+        )
+
 
 @pytest.fixture
-def steps(chromium, addresses):
+def steps(browser, addresses):
+    return Page(browser, addresses["steps"])
+
+
+@pytest.fixture
+def clips(browser, addresses):
+    return Page(browser, addresses["clips"])
+
+
+@pytest.fixture
+def chromium_steps(chromium, addresses):
     return Page(chromium, addresses["steps"])
-
-
-@pytest.fixture
-def clips(chromium, addresses):
-    return Page(chromium, addresses["clips"])
-
-
-SOUNDS = [
-    ("Beep", 1.0, 1.5),
-    ("Beep", 1.7, 2.0),
-    ("Hum", 3.0, 5.0),
-    ("<b>Whistle</b>", 6.0, 7.5),
-]
 
 
 @pytest.fixture(scope="module")
@@ -257,13 +251,31 @@ def clip(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def beep(tmp_path_factory):
+    """A file of 2 s with one class."""
+    path = tmp_path_factory.mktemp("beep") / "beep, short.wav"
+    sf.write(path, tones(2, [("Beep", 0.5, 1.5)]), RATE, subtype="FLOAT")
+    return path
+
+
+@pytest.fixture(scope="module")
+def long_file(tmp_path_factory):
+    """A file that takes long."""
+    path = tmp_path_factory.mktemp("long") / "long.wav"
+    sf.write(path, tones(1200, []), RATE)
+    return path
+
+
 # What the page computes of files, without showing it
 TIMELINES = """
     const [contents, rate] = given;
     const { decode } = await import("./audio.js");
-    const { loadModel } = await import("./model.js");
+    const { loadModel, readJson } = await import("./model.js");
     const { analyze } = await import("./timeline.js");
-    const { about, run } = await loadModel(() => {});
+    const about = await readJson("model.json");
+    const settings = await readJson("page.json");
+    const run = await loadModel(about, settings, () => {});
     const found = [];
     for (const content of contents) {
         const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt());
@@ -278,8 +290,10 @@ TIMELINES = """
 
 
 @pytest.mark.parametrize("name", ["clips", "steps"])
-def test_probabilities_are_those_of_python(request, tmp_path, name):
-    page = request.getfixturevalue(name)
+def test_probabilities_are_those_of_python(
+    request, browser, addresses, tmp_path, name
+):
+    page = Page(browser, addresses[name])
     tagger = request.getfixturevalue(f"{name}_tagger")
     paths = []
     for seconds in (0.05, 1.0, 3.0, 11.3):
@@ -323,7 +337,8 @@ def test_what_is_shown_of_a_file(steps, steps_tagger, clip):
     expected = steps_tagger.analyze(clip)
     shown = steps.tags()
     tags = expected.tags(threshold=0.0)
-    assert list(shown) == [tag.label for tag in tags] and len(shown) == 3
+    assert set(shown) == {tag.label for tag in tags} and len(shown) == 3
+    assert steps.text("#name") == clip.name
     for tag in tags:
         assert shown[tag.label] == pytest.approx(tag.probability, abs=1e-3)
     found = {tag.label for tag in expected.tags()}
@@ -332,58 +347,193 @@ def test_what_is_shown_of_a_file(steps, steps_tagger, clip):
     events = expected.events()
     assert {event.label for event in events} == {"Beep", "<b>Whistle</b>"}
     check_events(steps.events(), events)
-    assert steps.thresholds() == ["threshold 0.50"] * len(events)
-    assert steps.find("#threshold-value").text == "0.50–1.00"
-    assert not steps.find("#threshold").is_enabled()
-    steps.find("#learnt").click()
+    thresholds = steps.texts("#events button small")
+    assert thresholds == ["threshold 0.50"] * len(events)
+    assert steps.text("#threshold-value") == "0.50–1.00"
+    assert steps.run("return document.querySelector('#threshold').disabled")
+    steps.click("#learnt")
     for value in (0.5, 0.3, 0.7):
         steps.set_threshold(value)
         events = expected.events(value)
         assert {event.label for event in events} == set(PITCHES)
         check_events(steps.events(), events)
-        assert not steps.thresholds()
-        assert steps.find("#threshold-value").text == f"{value:.2f}"
+        assert not steps.texts("#events button small")
+        assert steps.text("#threshold-value") == f"{value:.2f}"
     steps.set_threshold(1)
     assert not steps.events()
-    assert "No event" in steps.find("#event-count").text
+    assert "No event" in steps.text("#event-count")
 
 
-def test_the_microphone_is_tagged_live_and_then_whole(steps):
-    steps.find("#record").click()
-    steps.wait(lambda _: steps.tags().get("Beep", 0) > 0.5)
-    assert "Listening" in steps.find("#status").text
-    assert not steps.driver.find_element(By.ID, "player").is_displayed()
-    steps.find("#record").click()
-    steps.wait_for_results("recording.wav")
+def test_what_the_model_knows(steps):
+    wait(lambda: steps.is_shown("#known"))
+    assert "3" in steps.text("#known")
+    assert not steps.is_shown("#labels")
+    steps.click("#known")
+    assert steps.is_shown("#labels")
+    assert sorted(steps.texts("#labels li")) == sorted(PITCHES)
+    assert steps.text("#note") == NOTE
+
+
+def test_a_page_without_note_and_example(clips):
+    wait(lambda: clips.is_shown("#known"))
+    assert not clips.is_shown("#example") and not clips.is_shown("#note")
+
+
+def test_an_example_is_tagged(steps, clip):
+    wait(lambda: steps.is_shown("#example"))
+    steps.click("#example")
+    steps.wait_for_results(clip.name)
+    assert "Beep" in steps.bold_tags()
+
+
+def test_pictures_and_controls_have_words(steps, clip):
+    steps.tag(clip)
+    picture = "return document.querySelector(given[0]).ariaLabel"
+    for label in PITCHES:
+        assert label in steps.run(picture, "#timeline")
+    assert "8000" in steps.run(picture, "#spectrogram")
+    assert steps.texts("#frequencies span") == "250 500 1000 2000 4000".split()
+    nameless = steps.run("""return Array.from(
+        document.querySelectorAll("button, input, progress"),
+        found => (found.labels?.length || found.innerText.trim()) || !found.checkVisibility()
+            ? null : found.outerHTML).filter(found => found)""")
+    assert not nameless
+    # What a screen reader is told, and that it is little
+    live = steps.texts("[role=status], [role=alert], output, [aria-live]")
+    assert clip.name in live[1] and "Beep" in live[1] and len(live) == 3
+
+
+def test_files_are_tagged_in_turn(steps, steps_tagger, clip, beep, tmp_path):
+    broken = tmp_path / "broken.mp3"
+    broken.write_text("no audio")
+    steps.choose(clip, broken, beep)
+    steps.wait_for_status("2 of 3")
+    assert broken.name in steps.text("#error")
+    files = dict(steps.files())
+    assert list(files) == [clip.name, broken.name, beep.name]
+    assert "Beep" in files[beep.name] and "Whistle" in files[clip.name]
+    assert broken.name in files[broken.name]
+    assert steps.text("#name") == clip.name
+    steps.click("#files li:last-child button")
+    assert steps.text("#name") == beep.name
+    assert steps.bold_tags() == {"Beep"}
+    expected = [steps_tagger.analyze(path) for path in (clip, beep)]
+    check_events(steps.events(), expected[1].events())
+    # Downloads have all files
+    name, text = steps.download("#csv")
+    assert name == "results.csv"
+    rows = list(csv.DictReader(io.StringIO(text)))
+    paths = {clip.name: expected[0], beep.name: expected[1]}
+    assert [(row["file"], row["label"]) for row in rows] == [
+        (name, event.label)
+        for name, timeline in paths.items()
+        for event in timeline.events()
+    ]
+    results = {x["file"]: x for x in json.loads(steps.download("#json")[1])}
+    assert list(results) == list(files) and "error" in results[broken.name]
+    for name, timeline in paths.items():
+        for key in ("tags", "events"):
+            found = [item["label"] for item in results[name][key]]
+            assert found == [x.label for x in getattr(timeline, key)()]
+    name, text = steps.download("#audacity")
+    assert name == f"{beep.name}.txt"
+    assert len(text.splitlines()) == len(expected[1].events())
+
+
+DROP = """
+    const dropped = new DataTransfer();
+    for (const [name, content] of given[0]) {
+        const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt());
+        dropped.items.add(new File([bytes], name));
+    }
+    const event = new DragEvent("drop", {
+        dataTransfer: dropped, bubbles: true, cancelable: true });
+    document.body.dispatchEvent(event);
+    return event.defaultPrevented;"""
+
+
+def test_files_can_be_dropped(steps, clip, beep):
+    files = [
+        (path.name, base64.b64encode(path.read_bytes()).decode())
+        for path in (beep, clip)
+    ]
+    assert steps.run(DROP, files)
+    steps.wait_for_status("2 of 2")
+    assert [name for name, _ in steps.files()] == [beep.name, clip.name]
+    assert steps.text("#name") == beep.name and steps.events()
+
+
+def test_a_file_that_is_cut_off_has_a_notice(steps, tmp_path, clip):
+    whole, half = tmp_path / "whole.mp3", tmp_path / "half.mp3"
+    sf.write(whole, tones(20, SOUNDS), RATE)
+    content = whole.read_bytes()
+    half.write_bytes(content[: len(content) // 2])
+    steps.tag(half)
+    wait(lambda: steps.is_shown("#notice"))
+    assert "0:20" in steps.text("#notice") and "0:10" in steps.text("#notice")
+    steps.tag(whole)
+    assert (
+        steps.run("""const { player } = window;
+        while (!player.duration) await new Promise(requestAnimationFrame);
+        return Math.round(player.duration);""")
+        == 20
+    )
+    assert not steps.is_shown("#notice")
+
+
+def test_tagging_can_be_cancelled(steps, clip, beep, long_file):
+    steps.choose(long_file, beep)
+    wait(lambda: steps.is_shown("#cancel"))
+    wait(lambda: "Tagging" in steps.text("#doing"))
+    steps.click("#cancel")
+    assert not steps.is_shown("#work") and not steps.is_shown("#error")
+    assert ["cancelled" in state for _, state in steps.files()] == [True, True]
+    steps.tag(clip)
+    assert steps.text("#name") == clip.name and steps.events()
+    # Those that were cancelled can be tagged after all
+    steps.click("#files li:nth-child(2) button")
+    steps.wait_for_results(beep.name)
+    assert steps.bold_tags() == {"Beep"}
+    assert "cancelled" in dict(steps.files())[long_file.name]
+
+
+def test_the_microphone_is_tagged_live_and_then_whole(chromium_steps):
+    steps = chromium_steps
+    steps.click("#record")
+    wait(lambda: steps.tags().get("Beep", 0) > 0.5)
+    assert "10 minutes" in steps.text("#status")
+    assert not steps.is_shown("#player")
+    steps.click("#record")
+    steps.wait_for_results("recording 1.wav")
     shown = steps.tags()
     assert list(shown)[0] == "Beep" and shown["Beep"] > 0.5
     assert "Beep" in [row[1] for row in steps.events()]
+    assert not steps.is_shown("#notice")
 
 
-def test_a_file_ends_the_work_so_far(steps, clip, tmp_path):
-    path = tmp_path / "long.wav"
-    sf.write(path, tones(600, []), RATE)
-    steps.find("#record").click()
-    steps.wait(lambda _: "Listening" in steps.find("#status").text)
-    steps.find("#file").send_keys(str(path))
-    steps.wait(lambda _: "Tagging" in steps.find("#status").text)
-    assert steps.find("#record").text == "Use the microphone"
-    steps.tag(clip)
-    assert list(steps.tags())[0] in PITCHES and steps.events()
+def test_files_end_the_microphone_whose_recording_is_kept(chromium_steps, clip):
+    steps = chromium_steps
+    steps.click("#record")
+    wait(lambda: steps.tags())
+    steps.choose(clip)
+    steps.wait_for_status("2 of 2")
+    assert steps.text("#record") == "Use the microphone"
+    names = [name for name, _ in steps.files()]
+    assert names == ["recording 1.wav", clip.name]
+    # The microphone ends the work on files
+    steps.click("#files li:last-child button")
+    assert steps.text("#name") == clip.name
+    steps.click("#record")
+    steps.wait_for_status("Listening")
+    assert not steps.is_shown("#clip")
+    steps.click("#files li:last-child button")
+    assert steps.text("#name") == clip.name
 
 
-def test_nothing_is_loaded_from_elsewhere_or_sent(chromium, steps, clip):
+def test_nothing_is_loaded_from_elsewhere_or_sent(chromium_steps, clip):
     """Runs last: the log holds all that the browser has asked for so far."""
-    steps.tag(clip)
-    messages = [
-        json.loads(entry["message"])["message"]
-        for entry in steps.driver.get_log("performance")
-    ]
-    requests = [
-        message["params"]["request"]
-        for message in messages
-        if message["method"] == "Network.requestWillBeSent"
-    ]
+    chromium_steps.tag(clip)
+    requests = chromium_steps.browser.requests()
     remote = [r for r in requests if urlparse(r["url"]).scheme in SCHEMES]
     assert len(remote) > 20
     for request in remote:

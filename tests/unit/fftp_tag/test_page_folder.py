@@ -37,16 +37,29 @@ def test_the_folder_has_all_that_the_page_needs(exported, tmp_path):
     hparams, model = exported
     target = tmp_path / "page"
     write(model, target)
-    written = {"model.onnx", "model.json", "runtime.json"}
+    written = {"model.onnx", "model.json", "page.json"}
     assert names(target) == names(page.STATIC) | written
     copied = (target / "model.onnx").read_bytes()
     assert copied == (model / "model.onnx").read_bytes()
     about = json.loads((target / "model.json").read_text("utf-8"))
     assert about["labels"] == hparams["labels"]
     assert about["thresholds"] is None and about["min_samples"] == 400 + 9 * 160
-    runtime = json.loads((target / "runtime.json").read_text())
-    assert f"onnxruntime-web@{page.VERSION}/" in runtime["folder"]
-    assert runtime["integrity"] == page.INTEGRITY
+    settings = json.loads((target / "page.json").read_text())
+    assert f"onnxruntime-web@{page.VERSION}/" in settings["runtime"]
+    assert settings["integrity"] == page.INTEGRITY
+    assert settings["example"] is None
+
+
+def test_an_example_is_part_of_the_page(onnx_file, tmp_path):
+    example = tmp_path / "dög & cat.flac"
+    with pytest.raises(FileNotFoundError, match="cat.flac"):
+        write(onnx_file, tmp_path / "page", "--example", example)
+    assert not (tmp_path / "page").exists()
+    example.write_bytes(b"fLaC")
+    write(onnx_file, tmp_path / "page", "--example", example)
+    settings = json.loads((tmp_path / "page/page.json").read_text("utf-8"))
+    assert settings["example"] == example.name
+    assert (tmp_path / "page/example" / example.name).read_bytes() == b"fLaC"
 
 
 def test_a_filled_folder_stays_as_it_is(onnx_file, tmp_path):

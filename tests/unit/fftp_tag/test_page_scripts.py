@@ -7,6 +7,9 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import base64
+import dataclasses
+import io
 import json
 import os
 import shutil
@@ -14,9 +17,12 @@ import subprocess
 
 import numpy as np
 import pytest
+import soundfile as sf
 
+from fftp_tag.cli.output import Output
 from fftp_tag.cli.page import STATIC
-from fftp_tag.events import Rules, Timeline
+from fftp_tag.events import Event, Timeline, default_rules, rank_tags
+from fftp_tag.plots import TICKS, to_mel
 from fftp_tag.tagger import AudioTagger
 
 LABELS = ["Speech", "Bark, dog", 'A "siren"', "Music", "Rain"]
@@ -95,11 +101,12 @@ def sort_events(events):
     return sorted(events, key=lambda x: (x["start"], x["end"], x["label"]))
 
 
-THRESHOLDS = {
-    "all": [0.0] * 5,
-    "ties": [0.25] * 5,
-    "few": [1.0] * 5,
-    "each": [0.1, 0.25, 0.5, 0.7, 0.9],
+THRESHOLDS = {  # low and high
+    "all": ([0.0] * 5, [0.0] * 5),
+    "ties": ([0.25] * 5, [0.25] * 5),
+    "few": ([1.0] * 5, [1.0] * 5),
+    "each": ([0.1, 0.25, 0.5, 0.7, 0.9], [0.1, 0.25, 0.5, 0.7, 0.9]),
+    "both": ([0.1, 0.25, 0.5, 0.7, 0.9], [0.1, 0.5, 0.75, 0.9, 1.0]),
 }
 # Most are a number of steps
 GAPS = [0.0, 1 / 16, 2 / 16, 3 / 16, 1.0]
@@ -110,14 +117,14 @@ SHORTEST = [1 / 16, 0.0, 3 / 16, 2 / 16, 0.5]
 @pytest.mark.parametrize("seed, n_steps", [(0, 300), (1, 40), (2, 2), (3, 1)])
 def test_events_are_those_of_python(node, seed, n_steps, name):
     for gaps, shortest in ((None, None), (GAPS, SHORTEST)):
-        rules = Rules(
-            np.array(THRESHOLDS[name], np.float32),
-            np.array(gaps or [0.0] * 5),
-            np.array(shortest or [0.0] * 5),
+        low, high = np.array(THRESHOLDS[name], np.float32)
+        rules = dataclasses.replace(
+            default_rules(5).replace(None, gaps, shortest), low=low, high=high
         )
         timeline = random_timeline(seed, n_steps, rules)
         metadata = {
-            "thresholds": THRESHOLDS[name],
+            "low": low.tolist(),
+            "high": high.tolist(),
             "merge_gap": gaps,
             "min_duration": shortest,
         }
@@ -129,13 +136,24 @@ def test_events_are_those_of_python(node, seed, n_steps, name):
         assert found or n_steps < 40
 
 
+@pytest.mark.parametrize("thresholds", [None, [0.5, 0.7, 0.1, 0.9, 0.25]])
+def test_tags_are_those_of_python(node, thresholds):
+    probs = np.array([0.6, 0.7, 0.2, 0.6, 0.25], np.float32)
+    code = "return page.rankTags(...given)"
+    found = node("events.js", code, [probs.tolist(), LABELS, 3, thresholds])
+    expected = rank_tags(probs, LABELS, 3, thresholds or 0.0)
+    assert found == [tag.to_dict() for tag in expected]
+
+
 def test_thresholds_are_compared_in_single_precision(node):
-    rules = Rules(np.full(5, 0.7, np.float32), np.zeros(5), np.zeros(5))
+    rules = default_rules(5).replace(0.7)
     assert float(rules.threshold[0]) < 0.7
     timeline = random_timeline(0, 3, rules)
     timeline.probs[:] = rules.threshold
     timeline.probs[:, 1] = np.nextafter(rules.threshold[1], np.float32(0))
-    found = events_of_node(node, timeline, {"thresholds": [0.7] * 5})
+    found = events_of_node(
+        node, timeline, {"low": [0.7] * 5, "high": [0.7] * 5}
+    )
     assert len(found) == len(timeline.events()) == 4
     for event in found:
         assert (event["start"], event["end"]) == (0, timeline.duration)
@@ -151,7 +169,7 @@ class Ramp:
     window_samples = None
     step_samples = 70
     first_seconds = 0.1
-    rules = Rules(np.full(2, 0.5, np.float32), np.zeros(2), np.zeros(2))
+    rules = default_rules(2)
 
     def __init__(self, max_samples, has_steps):
         self.max_samples = max_samples
@@ -235,3 +253,68 @@ def test_windows_of_what_was_learnt_are_those_of_python(node):
     found = node("timeline.js", ANALYZE, given)
     np.testing.assert_allclose(found["times"], expected.times, rtol=1e-12)
     np.testing.assert_allclose(found["probs"], expected.probs.ravel(), 1e-5)
+
+
+@pytest.mark.parametrize("output_format", ["csv", "json", "audacity"])
+def test_downloads_are_as_of_the_command(node, capsys, output_format):
+    rng = np.random.default_rng(0)
+    found = {
+        name: [Event(*rng.random(2), label, rng.random()) for label in LABELS]
+        for name in ("a.wav", 'b, "c".wav')
+    }
+    if output_format == "audacity":
+        found.popitem()  # it takes one file at a time
+    printed = Output(output_format, timeline=True)
+    results = []
+    for name, events in found.items():
+        printed.add(name, events)
+        rows = [event.to_dict() for event in events]
+        results.append({"file": name, "events": rows})
+    printed.add("broken.wav", [], "broken.wav is not readable")
+    results.append(
+        {"file": "broken.wav", "error": "broken.wav is not readable"}
+    )
+    printed.close()
+    code = {
+        "csv": "return page.toCsv(given)",
+        "json": "return page.toJson(given)",
+        "audacity": "return page.toAudacity(given[0].events)",
+    }
+    found = node("outputs.js", code[output_format], results)
+    expected = capsys.readouterr().out
+    if output_format == "json":
+        found, expected = json.loads(found), json.loads(expected)
+    assert found == expected
+
+
+RECORD = """
+    const recorder = new page.Recorder();
+    recorder.context = { sampleRate: 10, close() {} };
+    recorder.stream = { getTracks: () => [] };
+    for (let second = 0; second < given; second++) {
+        recorder.add(new Float32Array(10).fill(second / 1000));
+    }
+    const file = recorder.stop("recording.wav");
+    const bytes = Buffer.from(await file.arrayBuffer()).toString("base64");
+    return { ...recorder.seconds, name: file.name, bytes };"""
+
+
+@pytest.mark.parametrize("seconds", [3, 700])
+def test_the_end_of_a_recording_is_kept(node, seconds):
+    found = node("audio.js", RECORD, seconds)
+    kept = min(seconds, 601)  # the block in which the ten minutes begin is kept
+    assert found["heard"] == seconds and found["kept"] == kept
+    content = io.BytesIO(base64.b64decode(found["bytes"]))
+    samples, rate = sf.read(content)
+    expected = np.arange(seconds - kept, seconds) / 1000
+    assert rate == 10 and found["name"] == "recording.wav"
+    np.testing.assert_allclose(samples[::10], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 32000, 48000])
+def test_frequencies_are_placed_as_in_figures(node, rate):
+    found = node("draw.js", "return page.frequencyTicks(given)", rate)
+    expected = [tick for tick in TICKS if tick < 0.99 * rate / 2]
+    assert [tick["hertz"] for tick in found] == expected
+    places = 1 - to_mel(np.array(expected)) / to_mel(rate / 2)
+    np.testing.assert_allclose([tick["top"] for tick in found], places)
