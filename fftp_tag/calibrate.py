@@ -1,4 +1,4 @@
-"""Learns a model's thresholds and rules of events, and writes them into it.
+"""Learns thresholds and rules of events, and writes them into a model.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from typing import Collection, Dict, List, Optional, Union
 
-from fftp_tag.edit import write_model
+from fftp_tag.edit import check_output, write_rules
 from fftp_tag.evaluate import (
     Analysis,
     analyze_clips,
@@ -23,12 +23,14 @@ from fftp_tag.evaluate import (
 from fftp_tag.event_scores import Truth, overlap_scores, pair_events
 from fftp_tag.events import Rules, default_rules
 from fftp_tag.model import Model
-from fftp_tag.scores import check_scikit_learn, f1_scores
+from fftp_tag.packages import require
+from fftp_tag.scores import f1_scores
 from fftp_tag.tagger import AudioTagger
 from fftp_tag.thresholds import (
     MIN_POSITIVES,
     learn_from_clips,
     learn_from_events,
+    learn_thresholds,
     with_rules,
 )
 from speechbrain_fftp.dataio.errors import InputError
@@ -40,18 +42,18 @@ Path = Union[str, os.PathLike]
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """What was learnt, and what it is good for.
+    """Learnt rules, with scores before and after.
 
     Arguments
     ---------
     rules : Rules
-        The new ones.
+        The learnt rules.
     few : list of str
         Labels of classes with too few positives.
     before, after : dict
         ``micro_F1`` and ``macro_F1`` of tags and, with strong labels,
-        ``overlap_F1`` of events: with 0.5 and no other rules, and with the new
-        ones.
+        ``overlap_F1`` of events: with thresholds of 0.5 and no other rules, and
+        with the learnt rules.
     """
 
     rules: Rules
@@ -81,9 +83,8 @@ def calibrate(
     data_folder, split : str
         The clips, see ``evaluate``.
     strong_labels : str, optional
-        Table of events, as of ``evaluate``, to learn from in place of the
-        labels of clips. For what is learnt see ``learn_from_events`` and
-        ``learn_from_clips``.
+        Table of events, see ``evaluate``, to learn the rules of events from.
+        ``learn_from_events`` and ``learn_from_clips`` describe what is learnt.
     output : str, optional
         The file to write; by default ``path``, in place.
     device, threads : str, int
@@ -91,9 +92,9 @@ def calibrate(
     num_workers : int
         Number of clips that are read at the same time.
     progress : bool
-        Whether to show a progress bar.
+        Whether to show progress.
     **options
-        As of ``evaluate``.
+        See ``list_clips``.
 
     Returns
     -------
@@ -102,11 +103,14 @@ def calibrate(
     Raises
     ------
     InputError
-        If the model or the clips cannot be used. If they are too few, the model
-        stays as it is.
+        If the model or the clips cannot be used, or the clips are too few. The
+        model is then left unchanged.
+    OSError
+        If the file cannot be written.
     """
-    check_scikit_learn()
+    require("sklearn", "Calibrating")
     output = output or path
+    check_output(output)
     tagger = AudioTagger(Model(path, device, threads))
     listed = list_clips(data_folder, split, tagger.sample_rate, **options)
     labels = common_labels(tagger, listed.classes, data_folder)
@@ -118,21 +122,24 @@ def calibrate(
     elif tagger.model.has_steps:
         timeline_ids = {clip.id for clip in listed.clips}
     found = analyze_clips(tagger, listed, timeline_ids, num_workers, progress)
+    targets = multi_hot(found.clips, tagger.labels)
     if strong_labels is not None:
         truth = cut_truth(truth, found.timelines, strong_labels)
         events = [event for events in truth.values() for event in events]
         positives = Counter(label for *_, label in events)
-        rules = learn_from_events(found.timelines, truth, tagger.labels)
+        rules = dataclasses.replace(
+            learn_from_events(found.timelines, truth, tagger.labels),
+            threshold=learn_thresholds(targets, found.probs),
+        )
     else:
         positives = Counter(x for clip in found.clips for x in clip.labels)
-        targets = multi_hot(found.clips, tagger.labels)
         rules = learn_from_clips(targets, found.probs, found.timelines)
     few = [label for label in labels if positives[label] < MIN_POSITIVES]
     if not rules.is_learnt:
         raise InputError(
             f"{data_folder}: no class has {MIN_POSITIVES} positives in the "
-            f"split {listed.name}: nothing is learnt, and {path} stays as it "
-            "is. Use another split, or more clips."
+            f"split {listed.name}: nothing is learnt, and {path} is left "
+            "unchanged. Use another split, or more clips."
         )
     default = default_rules(len(tagger.labels))
     before = score_rules(default, found, truth, labels)
@@ -144,20 +151,10 @@ def calibrate(
     return Calibration(rules, few, before, after)
 
 
-def write_rules(source: Path, path: Path, rules: Rules) -> None:
-    """Copies a model.onnx with other rules; the paths may be the same."""
-    metadata = {
-        "thresholds": rules.threshold.tolist() if rules.is_learnt else None,
-        "merge_gap": rules.merge_gap.tolist(),
-        "min_duration": rules.min_duration.tolist(),
-    }
-    write_model(source, path, metadata)
-
-
 def score_rules(
     rules: Rules, found: Analysis, truth: Truth, labels: List[str]
 ) -> Dict[str, float]:
-    """F1 of some classes, see ``Calibration``."""
+    """F1 with these rules, see ``Calibration``; ``labels`` are scored."""
     columns = [found.labels.index(label) for label in labels]
     scores = f1_scores(
         multi_hot(found.clips, labels),

@@ -1,4 +1,4 @@
-"""How far what a model says changes if it is stored in another way.
+"""Measures how much the outputs of two versions of a model differ.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -15,7 +15,7 @@ GENERATED = 8  # clips
 
 
 def generated_clips() -> List[Tuple[np.ndarray, int]]:
-    """Samples and sampling rate of clips of the demo's sounds."""
+    """Generates clips of the demo's sounds: samples and sampling rate."""
     from speechbrain_fftp.datasets.demo import (
         CLASSES,
         SAMPLE_RATE,
@@ -35,10 +35,10 @@ def largest_change(
     after: "AudioTagger",
     clips: Iterable[Union[str, Tuple[np.ndarray, int]]],
 ) -> float:
-    """The largest change of a probability of a clip.
+    """The largest absolute change of a probability in any clip.
 
-    Clips are paths, or samples with their sampling rate. Of models without
-    classes, it is that of a value of an embedding, relative to the largest one.
+    Clips are paths, or samples with their sampling rate. For models without
+    classes, embeddings are compared, relative to their largest value.
     """
     changes = []
     for clip in clips:

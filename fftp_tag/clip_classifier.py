@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import onnx
 
 NEVER = -20.0  # logit of a class without positive clips
-# What the logits of a linear discriminant analysis are divided by without
-# cross-validation: for small encoders, 12 to 22 were best. With a few clips that
-# are all classified correctly, the log-loss alone would find the lowest one.
+# Temperature of a linear discriminant analysis without cross-validation: for
+# small encoders, 12 to 22 were best. With a few clips that are all classified
+# correctly, minimising the log-loss would choose the lowest temperature.
 TEMPERATURE = 15.0
 TEMPERATURES = np.geomspace(5, 100, 31)
 
@@ -49,8 +49,8 @@ class ClipClassifier:
     n_classes : int
         C.
     single_label : bool
-        Whether a clip has one class: the probabilities of all, with background,
-        sum to 1.
+        Whether a clip has one class: the probabilities of all classes and
+        background sum to 1.
     """
 
     weight: np.ndarray
@@ -59,7 +59,7 @@ class ClipClassifier:
     single_label: bool
 
     def soften(self, temperature: float) -> "ClipClassifier":
-        """The same with its logits divided by a temperature."""
+        """A copy whose logits are divided by a temperature."""
         return dataclasses.replace(
             self,
             weight=self.weight / temperature,
@@ -67,13 +67,13 @@ class ClipClassifier:
         )
 
     def logits(self, features: np.ndarray) -> np.ndarray:
-        """Those of clips ``[N, F]``, with background."""
+        """Logits of clips with features ``[N, F]``, including background."""
         return features @ self.weight.T + self.bias
 
     def probabilities(self, pieces: List[np.ndarray]) -> np.ndarray:
         """Probabilities of clips ``[clips, C]``, the maximum over their pieces.
 
-        ``pieces`` are the features of those of each clip, ``[P, F]``.
+        ``pieces`` has the features ``[P, F]`` of the pieces of each clip.
         """
         from scipy.special import expit, softmax
 
@@ -84,7 +84,7 @@ class ClipClassifier:
         return np.maximum.reduceat(probs, starts)
 
     def add_to(self, graph: "onnx.GraphProto") -> None:
-        """Adds probabilities to a graph that has the features of clips."""
+        """Adds probabilities to a graph with features of clips."""
         from onnx import compose, numpy_helper, parser
 
         text = GRAPH.format(
@@ -104,7 +104,7 @@ class ClipClassifier:
 
 
 def class_numbers(targets: np.ndarray) -> np.ndarray:
-    """The class of each clip with one; background has the number C."""
+    """The class index of single-label clips; background has the index C."""
     return np.where(targets.any(1), targets.argmax(1), targets.shape[1])
 
 
@@ -113,14 +113,14 @@ def learn_classifier(
 ) -> ClipClassifier:
     """Learns a classifier of standardised features.
 
-    Of one class a clip, it is a linear discriminant analysis whose covariance is
-    shrunk, which is too sure of itself: ``soften`` it. Of several, it is a
-    logistic regression for each.
+    For single-label clips, it is a linear discriminant analysis with a shrunk
+    covariance, which is overconfident: ``soften`` it. For several labels per
+    clip, it is a logistic regression per class.
 
     Arguments
     ---------
     features, targets : numpy.ndarray
-        Of clips, ``[clips, F]``, and multi-hot labels ``[clips, C]``.
+        Features ``[clips, F]`` and multi-hot labels ``[clips, C]``.
     single_label : bool
         Whether each clip has one class, or none: background.
     """
@@ -130,7 +130,7 @@ def learn_classifier(
     scaler = StandardScaler()
     inputs = scaler.fit_transform(features.astype(np.float64))
     n_classes = n_rows = targets.shape[1]
-    with threadpool_limits(1):  # the steps are small: more threads wait
+    with threadpool_limits(1):  # the arrays are too small for more threads
         if single_label:
             classes = class_numbers(targets)
             n_rows += int((classes == n_classes).any())
@@ -184,12 +184,12 @@ def fit_regression(
 
 
 def find_temperature(logits: np.ndarray, classes: np.ndarray) -> float:
-    """The temperature of the least log-loss of clips that were not learnt from.
+    """The temperature with the lowest log-loss on held-out clips.
 
     Arguments
     ---------
     logits, classes : numpy.ndarray
-        ``[clips, C]``, and the number of each clip's class.
+        Logits ``[clips, C]``, and class indices ``[clips]``.
     """
     from scipy.special import log_softmax
 

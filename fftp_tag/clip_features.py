@@ -1,4 +1,4 @@
-"""Features of clips, which are computed in the graph of a model.onnx.
+"""Adds features of clips to the graph of a model.onnx.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     import onnx
 
 OUTPUT = "clip_features"
-PREFIX = f"{OUTPUT}."  # of the values that the graph gets
-N_TOKEN_STATISTICS = 3  # of each dimension of the tokens
+PREFIX = f"{OUTPUT}."  # of the names of added values
+N_TOKEN_STATISTICS = 3  # per dimension of the tokens
 MAX_BANDS = 64
 NOISE_SAMPLES = 2**14
-NOISE_DECIBELS = -50  # of the peak of a clip
+NOISE_DECIBELS = -50  # relative to the peak of a clip
 
-# A clip is centred in what the encoder was trained on, or in the batch if that
-# is longer. Faint noise is added on both sides, since encoders that never heard
-# digital silence make much of it.
+# A clip is centred in the clip length of the encoder's training, or in the
+# batch if that is longer. It is padded with faint noise, since encoders that
+# were trained without digital silence respond strongly to it.
 CENTRE = """
 centre (float[batch, samples] wavs, float[batch] wav_lens)
     => (float[batch, padded] centred)
@@ -68,7 +68,7 @@ centre (float[batch, samples] wavs, float[batch] wav_lens)
 }
 """
 
-# Mean and standard deviation over the frames of values whose mask is 1
+# Mean and standard deviation of values over the frames whose mask is 1
 MOMENTS = """
     {name}_frames = ReduceSum({mask}, one)
     {name}_count = Max({name}_frames, at_least)
@@ -83,9 +83,10 @@ MOMENTS = """
     {name}_std = Sqrt({name}_variance)
 """
 
-# The statistics of tokens are those of the centred clip, whose length they
-# tell; those of the log-mel bands are of its own frames. Since it is centred, a
-# frame t of T is its own if |2 t + 1 - T| is at most T times its share.
+# Statistics of tokens are over the padded clip, so that they depend on its
+# length; statistics of log-mel bands are over the frames of the clip alone. As
+# it is centred, frame t of T is part of it if |2 t + 1 - T| is at most T times
+# its fraction of the padded length.
 STATISTICS = """
 statistics (float[batch, steps, dim] tokens, float[batch, frames, bins] features)
     => (float[batch, size] clip_features)
@@ -135,22 +136,22 @@ statistics (float[batch, steps, dim] tokens, float[batch, frames, bins] features
 def add_clip_features(
     graph: "onnx.GraphProto", max_samples: int, n_bins: int
 ) -> None:
-    """Adds an output ``clip_features`` ``[B, F]``; a graph that has it stays.
+    """Adds an output ``clip_features`` ``[B, F]`` to a graph that lacks it.
 
-    They are the mean, standard deviation and maximum over time of the D
-    dimensions of the tokens; and, of at most 64 log-mel bands, the mean and
-    standard deviation, and the standard deviation of the difference of a frame
-    to the second before it. The model then hears clips that are shorter than
-    ``max_samples`` in the middle of so many samples.
+    The features are the mean, standard deviation and maximum over time of the D
+    dimensions of the tokens; and, for at most 64 log-mel bands, the mean, the
+    standard deviation, and the standard deviation of the difference between
+    frames t and t - 2. Clips shorter than ``max_samples`` are centred and
+    padded to this length.
 
     Arguments
     ---------
     graph : onnx.GraphProto
-        Of a model with tokens and features.
+        The graph of a model with tokens and features.
     max_samples : int
         The maximum clip length that the encoder was trained on.
     n_bins : int
-        Mel bins of the features.
+        Number of mel bins of the features.
     """
     from onnx import numpy_helper, parser
 
@@ -204,7 +205,7 @@ def band_pooling(n_bins: int) -> np.ndarray:
 
 
 def rename_inputs(node: "onnx.NodeProto", names: Dict[str, str]) -> None:
-    """Gives values another name where a node uses them, in its branches too."""
+    """Renames inputs of a node, and of the nodes in its subgraphs."""
     node.input[:] = [names.get(name, name) for name in node.input]
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
@@ -213,7 +214,7 @@ def rename_inputs(node: "onnx.NodeProto", names: Dict[str, str]) -> None:
 
 
 def remove_outputs(graph: "onnx.GraphProto", names: Set[str]) -> None:
-    """Removes outputs, and nodes and weights on which no other depends."""
+    """Removes outputs, and nodes and weights that no other output needs."""
     outputs = [output for output in graph.output if output.name not in names]
     needed = {output.name for output in outputs}
     nodes = ancestors(graph, needed)

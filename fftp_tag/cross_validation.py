@@ -1,4 +1,4 @@
-"""What is known of a classifier of clips: cross-validation by groups of clips.
+"""Cross-validation of a classifier of clips, by groups of clips.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -24,7 +24,7 @@ from fftp_tag.thresholds import learn_thresholds
 FOLDS = 5
 RESAMPLES = 200  # of the bootstrap
 MAX_CONFUSIONS = 5
-MAX_NAMES = 3  # of clips that are named for a confusion
+MAX_NAMES = 3  # clips that are named per confusion
 
 
 @dataclasses.dataclass
@@ -34,10 +34,10 @@ class Examples:
     Arguments
     ---------
     names, groups : list of str
-        Paths, and what stays in one fold.
+        Paths, and groups; the clips of a group stay in one fold.
     pieces, copies : list of numpy.ndarray
-        The features of the pieces of each clip, ``[P, F]``, and of augmented
-        copies to learn from, ``[K, F]``.
+        Features of the pieces of each clip ``[P, F]``, and of its augmented
+        copies ``[K, F]``.
     targets : numpy.ndarray
         Multi-hot labels ``[clips, C]``.
     """
@@ -49,7 +49,7 @@ class Examples:
     targets: np.ndarray
 
     def part(self, rows: Union[List[int], np.ndarray]) -> "Examples":
-        """Some of the clips, by number."""
+        """A subset of the clips, by index."""
         return Examples(
             names=[self.names[row] for row in rows],
             groups=[self.groups[row] for row in rows],
@@ -59,7 +59,7 @@ class Examples:
         )
 
     def features_from(self, first: int) -> "Examples":
-        """The same clips without some features, before a number."""
+        """The same clips, with their features from index ``first`` on."""
         return dataclasses.replace(
             self,
             pieces=[rows[:, first:] for rows in self.pieces],
@@ -68,7 +68,7 @@ class Examples:
 
     @property
     def features(self) -> np.ndarray:
-        """Of each clip, the mean over its pieces, ``[clips, F]``."""
+        """Features of each clip, the mean over its pieces, ``[clips, F]``."""
         return np.stack([pieces.mean(0) for pieces in self.pieces])
 
     @property
@@ -82,9 +82,9 @@ class Examples:
         return sum(len(self.pieces[row]) for row in rows)
 
     def learn(self, single_label: bool) -> ClipClassifier:
-        """Learns a classifier of clips and their copies.
+        """Learns a classifier from the clips and their copies.
 
-        Of background, each window is learnt from: any may be a false alarm.
+        Each window of background is an example: any may be a false alarm.
         """
         rows = []
         for own, copies, is_background in zip(
@@ -101,16 +101,16 @@ class Examples:
 
 @dataclasses.dataclass
 class CrossValidation:
-    """What the other folds of clips tell about each.
+    """Results of cross-validation.
 
     Arguments
     ---------
     temperature : float
-        Of the classifier of all clips; 1 for several labels a clip.
+        For the classifier of all clips; 1 if clips have several labels.
     probs : numpy.ndarray
-        Probabilities of the clips, ``[clips, C]``.
+        Probabilities of held-out clips, ``[clips, C]``.
     folds : numpy.ndarray
-        The number of each clip's fold, ``[clips]``.
+        The index of each clip's fold, ``[clips]``.
     """
 
     temperature: float
@@ -121,9 +121,9 @@ class CrossValidation:
 def cross_validate(
     examples: Examples, single_label: bool
 ) -> Optional[CrossValidation]:
-    """Classifies clips with what was learnt on the other folds of them.
+    """Classifies the clips of each fold by a classifier of the other folds.
 
-    None if all clips are of one group, or each class has one clip.
+    Returns None if all clips are in one group, or each class has one clip.
     """
     folds = assign_folds(examples)
     if folds is None:
@@ -137,7 +137,7 @@ def cross_validate(
     if single_label:
         features, classes = examples.features, class_numbers(examples.targets)
         logits = np.full((len(folds), classes.max() + 1), -np.inf)
-        is_known = np.zeros(len(folds), bool)  # its class, to the other folds
+        is_known = np.zeros(len(folds), bool)  # class is in the other folds
         for fold, classifier in enumerate(classifiers):
             rows = np.flatnonzero(folds == fold)
             found = classifier.logits(features[rows])
@@ -163,9 +163,9 @@ def score_held_out(
     found: CrossValidation,
     single_label: bool,
 ) -> Dict[str, Any]:
-    """What cross-validation says.
+    """Scores the results of cross-validation.
 
-    Thresholds of several labels a clip are learnt on the other folds as well.
+    If clips have several labels, thresholds are learnt on the other folds too.
 
     Returns
     -------
@@ -190,9 +190,9 @@ def score_held_out(
 def score_without_encoder(
     examples: Examples, single_label: bool
 ) -> Dict[str, float]:
-    """``score_arrays`` of cross-validation on log-mel statistics alone."""
+    """Cross-validates log-mel statistics alone, see ``score_arrays``."""
     found = cross_validate(examples, single_label)
-    assert found is not None  # these clips were validated before
+    assert found is not None  # these clips were cross-validated before
     tagged = found.probs >= THRESHOLD
     return score_arrays(examples.targets, found.probs, tagged)
 
@@ -218,10 +218,10 @@ def assign_folds(examples: Examples) -> Optional[np.ndarray]:
 def score_clips(
     examples: Examples, probs: np.ndarray, tagged: np.ndarray
 ) -> Dict[str, Dict[str, float]]:
-    """Scores of clips with 95 % intervals for as many other clips.
+    """Scores of clips, with 95 % intervals for the same number of new clips.
 
-    They are from a bootstrap over groups. The scores of two samples of equal
-    size differ by the square root of 2 more than one from its mean.
+    The intervals are from a bootstrap over groups, widened by the square root
+    of 2 because the score of the new clips varies as well.
 
     Arguments
     ---------
@@ -233,7 +233,8 @@ def score_clips(
     -------
     dict
         ``mAP``, ``macro_F1`` and, if no clip has several labels, ``accuracy``,
-        each with its ``value`` and ``low`` and ``high`` of its interval.
+        each with its ``value`` and ``low`` and ``high`` of its interval. Scores
+        that are undefined are missing.
     """
     draw = np.random.default_rng(0)
     numbers = np.unique(examples.groups, return_inverse=True)[1]
@@ -247,6 +248,8 @@ def score_clips(
         )
     scores = {}
     for name, value in score_arrays(examples.targets, probs, tagged).items():
+        if math.isnan(value):
+            continue
         found = [sample[name] for sample in resampled]
         bounds = np.nanpercentile(found, [2.5, 97.5])
         low, high = value + math.sqrt(2) * (bounds - value)
@@ -261,7 +264,7 @@ def score_clips(
 def score_arrays(
     targets: np.ndarray, probs: np.ndarray, tagged: np.ndarray
 ) -> Dict[str, float]:
-    """The scores of ``score_clips`` by name; NaN where there is no class."""
+    """The scores of ``score_clips`` by name; NaN where undefined."""
     true = targets > 0.5
     scored = np.flatnonzero(true.any(0) & ~true.all(0))
     precision = [average_precision(true[:, c], probs[:, c]) for c in scored]
@@ -275,9 +278,9 @@ def score_arrays(
 
 
 def average_precision(is_true: np.ndarray, probs: np.ndarray) -> float:
-    """The precision at the probability of each true clip, on average.
+    """The mean precision at the probabilities of the true clips.
 
-    scikit-learn's is the same, and takes ten times as long.
+    Equal to scikit-learn's ``average_precision_score``, and ten times faster.
     """
     true = np.sort(probs[is_true])
     n_true = len(true) - np.searchsorted(true, true)
@@ -286,7 +289,7 @@ def average_precision(is_true: np.ndarray, probs: np.ndarray) -> float:
 
 
 def mean(values: Union[List[float], np.ndarray]) -> float:
-    """The mean of some numbers, NaN of none."""
+    """The mean of numbers, NaN if there are none."""
     return float(np.mean(values)) if len(values) > 0 else float("nan")
 
 
@@ -296,10 +299,10 @@ def find_confusions(
     probs: np.ndarray,
     tagged: np.ndarray,
 ) -> List[Dict[str, Any]]:
-    """The pairs of classes that are confused most often, with clips to hear.
+    """The pairs of classes that are confused most often, with examples.
 
-    A clip is confused if another class is more probable than its own, or, if it
-    has none, if it is tagged.
+    A clip counts if another class is more probable than its own. A clip without
+    a class counts if it is tagged.
     """
     clips: Dict[Tuple[str, str], List[str]] = {}
     for row, name in enumerate(examples.names):

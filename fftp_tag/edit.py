@@ -1,4 +1,4 @@
-"""Writes a model.onnx that differs from another one in its metadata or graph.
+"""Copies a model.onnx with other metadata or changes of its graph.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Union
 
+from fftp_tag.packages import require
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path, check_target
 from speechbrain_fftp.dataio.onnx_graphs import import_onnx
@@ -17,9 +18,12 @@ from speechbrain_fftp.dataio.onnx_graphs import import_onnx
 if TYPE_CHECKING:
     import onnx
 
+    from fftp_tag.events import Rules
+
 
 def check_output(path: Union[str, os.PathLike]) -> None:
     """Raises an InputError or OSError if no model can be written to a path."""
+    require("onnx", "Writing a model")
     if Path(path).suffix != ".onnx":
         raise InputError(f"{path} must end with .onnx.")
     check_target(path)
@@ -40,10 +44,9 @@ def write_model(
     path : str
         The file to write, which may be the source.
     metadata : dict
-        Values to write in JSON, by name; others stay as they are.
+        Values to change, by name; they are written as JSON.
     change : callable, optional
-        Changes the graph in place. Weights in a second file have no values
-        there.
+        Changes the graph in place. Weights in a separate file are not loaded.
 
     Raises
     ------
@@ -65,10 +68,26 @@ def write_model(
         Path(temporary_path).write_bytes(model.SerializeToString())
 
 
-def copy_weights(graph: "onnx.GraphProto", folder: Path, path: Path) -> None:
-    """Copies weights in a second file, if there is one, to ``PATH.data``.
+def write_rules(
+    source: Union[str, os.PathLike],
+    path: Union[str, os.PathLike],
+    rules: "Rules",
+) -> None:
+    """Copies a model.onnx with other rules; the paths may be the same."""
+    metadata = {
+        "thresholds": rules.threshold.tolist() if rules.is_learnt else None,
+        "low": rules.low.tolist(),
+        "high": rules.high.tolist(),
+        "merge_gap": rules.merge_gap.tolist(),
+        "min_duration": rules.min_duration.tolist(),
+    }
+    write_model(source, path, metadata)
 
-    The graph is changed to refer to it. ``folder`` is that of the weights.
+
+def copy_weights(graph: "onnx.GraphProto", folder: Path, path: Path) -> None:
+    """Copies the separate file of weights, if there is one, to ``PATH.data``.
+
+    The graph is changed to refer to the copy. ``folder`` holds the original.
     """
     references = [
         entry
@@ -82,8 +101,8 @@ def copy_weights(graph: "onnx.GraphProto", folder: Path, path: Path) -> None:
     name = names.pop()
     if names or Path(name).name != name:
         raise InputError(
-            f"The weights of the model in {folder} are in other places than a "
-            "file beside it: save them in one file."
+            f"The weights of the model in {folder} are not all in one file "
+            "beside it: save them in one file."
         )
     copy = path.with_name(f"{path.name}.data")
     with atomic_path(copy) as temporary_path:

@@ -1,10 +1,9 @@
-"""Scores a model on labelled clips: prepared ones, or a data folder as it is.
+"""Scores a model on labelled clips of a prepared folder or a data folder.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
-import contextlib
 import dataclasses
 import functools
 import logging
@@ -16,7 +15,6 @@ from typing import (
     Callable,
     Collection,
     Dict,
-    Iterator,
     List,
     Optional,
     Union,
@@ -24,12 +22,14 @@ from typing import (
 
 import numpy as np
 
-from fftp_tag import windows
-from fftp_tag.event_scores import Truth, event_metrics
+from fftp_tag.event_scores import Truth, event_metrics, warn_without_psds
 from fftp_tag.events import THRESHOLD, Timeline
 from fftp_tag.model import NO_CLASSES
+from fftp_tag.packages import require
 from fftp_tag.parallel import in_order
-from fftp_tag.scores import check_scikit_learn, f1_scores, tagging_metrics
+from fftp_tag.progress import show_progress
+from fftp_tag.scores import f1_scores, tagging_metrics
+from fftp_tag.windows import silence_counted
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.convert import check_missing, encode_clip
 from speechbrain_fftp.datasets.manifests import read_classes_csv, read_table
@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 # The tables of each split. The Speech Commands recipe writes test.csv
 SPLITS = {"train": ["train"], "valid": ["valid"], "eval": ["eval", "test"]}
-ALL = "all"  # splits
+ALL = "all"  # all splits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,9 +58,8 @@ class LabelledClip:
     ---------
     id : str
     labels : list of str
-        Of its classes.
     open : callable
-        Returns its path, or its content.
+        Returns the path of the clip, or the content of an audio file.
     """
 
     id: str
@@ -75,10 +74,10 @@ class Split:
     Arguments
     ---------
     name : str
-        Which one: train, valid, eval or all.
+        train, valid, eval or all.
     clips : list of LabelledClip
     classes : dict
-        From what the data call a class, such as a mid, to its label.
+        Labels by the data's name of a class, such as a mid.
     """
 
     name: str
@@ -88,20 +87,20 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class Analysis:
-    """What a model finds in clips.
+    """Outputs of a model for clips.
 
     Arguments
     ---------
     labels : list of str
         The model's C classes.
     clips : list of LabelledClip
-        Those that could be read.
+        The clips that could be read.
     probs : numpy.ndarray
-        Their probabilities ``[clips, C]``.
+        Probabilities of these clips, ``[clips, C]``.
     timelines : dict
-        From the ids of some of them to a ``Timeline``.
+        ``Timeline`` by clip id, for some of these clips.
     skipped : dict
-        From the ids of the other clips to the reason.
+        Reasons by id of the clips that could not be read.
     """
 
     labels: List[str]
@@ -118,22 +117,22 @@ class Evaluation:
     Arguments
     ---------
     metrics : dict
-        Those of ``tagging_metrics``; ``micro_F1`` and ``macro_F1`` with the
-        model's thresholds, or with 0.5 if it has none; ``thresholds``, "learnt"
-        or 0.5; and, if every clip has exactly one class, ``accuracy``, for
-        which a class that the model lacks is an error.
+        The metrics of ``tagging_metrics``; ``micro_F1`` and ``macro_F1`` at the
+        model's thresholds, or at 0.5 if it has none; ``thresholds``, "learnt"
+        or 0.5; and, if every clip has exactly one class, ``accuracy``, which
+        counts clips of a class that the model lacks as errors.
     events : dict
         The scores of ``event_metrics``, if there are strong labels.
     ids : list of str
-        Of the clips.
+        Ids of the clips.
     targets, probs : numpy.ndarray
-        1 for each class that is present, and probabilities, ``[clips, C]``.
+        Multi-hot labels, and probabilities, ``[clips, C]``.
     labels : list of str
         The C classes that both the model and the data have.
     skipped : dict
-        From the id of a clip that is not scored to the reason.
+        Reasons by id of the clips that are not scored.
     split : str
-        What was scored: train, valid, eval or all.
+        train, valid, eval or all.
     """
 
     metrics: Dict[str, Any]
@@ -162,26 +161,29 @@ def evaluate(
     tagger : AudioTagger
     data_folder : str
         A folder that a recipe has prepared; or a data folder of the AudioSet
-        recipe, of which the clips are read as the recipe would prepare them.
+        recipe, whose clips are read as the recipe would prepare them.
     split : str, optional
-        train, valid, eval or all; by default eval, or all of custom data
-        without splits of their own.
+        train, valid, eval or all; by default eval, or all for custom data
+        without splits.
     num_workers : int
         Number of clips that are read at the same time.
     progress : bool
-        Whether to show a progress bar.
+        Whether to show progress.
     strong_labels : str, optional
-        Table of events to score as well, as AudioSet's strong labels or
-        DCASE's. Clips that it does not list have no scores of events.
+        Table of true events, in the format of AudioSet's strong labels or of
+        DCASE. Events are scored as well, in the clips that it lists.
     **options
-        Of data that are not prepared, see ``list_clips``.
+        Options for data that are not prepared, see ``list_clips``.
 
     Raises
     ------
     InputError
-        If there is no such split, no class in common, or nothing to score.
+        If the split does not exist, the model and the data have no class in
+        common, or no clip can be scored.
     """
-    check_scikit_learn()
+    require("sklearn", "Scoring")
+    if strong_labels is not None:
+        warn_without_psds()
     listed = list_clips(data_folder, split, tagger.sample_rate, **options)
     labels = common_labels(tagger, listed.classes, data_folder)
     truth: Truth = {}
@@ -231,13 +233,13 @@ def list_clips(
     ---------
     data_folder, split : str
     sample_rate : int
-        That of the model; clips of data that are not prepared are converted.
+        The model's sampling rate, to which unprepared clips are converted.
     allow_missing : float
         Fraction of the clips that may have no audio file.
     unbalanced : bool
         Whether AudioSet's unbalanced list is part of the train split.
     test_fold : str, optional
-        The eval split, of data with folds.
+        For data with folds: the fold to use as eval split.
     """
     if split not in (None, *SPLITS, ALL):
         raise InputError(
@@ -262,7 +264,7 @@ def list_clips(
     check_missing(clips, allow_missing)
 
     def encode(clip):
-        """The content of a file with the clip."""
+        """The clip as the content of an audio file."""
         content, _ = encode_clip(clip, sample_rate)
         return content
 
@@ -307,7 +309,7 @@ def common_labels(
     classes: Dict[str, str],
     data_folder: Union[str, os.PathLike],
 ) -> List[str]:
-    """The model's labels that the data have as well; logs which it lacks."""
+    """Labels of the model that the data have too; warns of missing classes."""
     if not tagger.labels:
         raise InputError(NO_CLASSES.format(tagger.model.path))
     names = list(classes.values())
@@ -338,8 +340,8 @@ def read_truth(strong_labels: str, split: Split, labels: List[str]) -> Truth:
     listed = read_strong_labels(strong_labels, ids, known, split.name)
     if len(listed) < len(ids):
         logger.info(
-            "%s lists %d of the %d clips of the %s split: the others have no "
-            "scores of events.",
+            "%s lists %d of the %d clips of the %s split: events are scored in "
+            "these clips only",
             strong_labels,
             len(listed),
             len(ids),
@@ -354,7 +356,7 @@ def read_truth(strong_labels: str, split: Split, labels: List[str]) -> Truth:
 def cut_truth(
     truth: Truth, timelines: Dict[str, Timeline], strong_labels: str
 ) -> Truth:
-    """The true events of the clips that have a timeline, within their clip."""
+    """Cuts true events at the ends of clips; keeps clips with a timeline."""
     durations = {clip: found.duration for clip, found in timelines.items()}
     return cut_events(truth, durations, strong_labels)
 
@@ -366,30 +368,33 @@ def analyze_clips(
     num_workers: int = 4,
     progress: bool = False,
 ) -> Analysis:
-    """Runs a model on clips; ``timeline_ids`` are those with a timeline.
+    """Runs a model on clips, with timelines of the clips in ``timeline_ids``.
 
-    Clips that cannot be read are skipped, counted and logged; an InputError
-    says that none can.
+    Clips that cannot be read are skipped, counted and logged.
+
+    Raises
+    ------
+    InputError
+        If no clip can be read.
     """
-    from tqdm import tqdm
 
     def analyze(clip):
-        """The probabilities of a clip, and its timeline if it has one."""
+        """The probabilities of a clip, and its timeline if needed."""
         if clip.id not in timeline_ids:
             return tagger.clip_probabilities(clip.open()), None
         timeline = tagger.analyze(clip.open())
         return timeline.clip_probs, timeline
 
     clips, probs, timelines, skipped = [], [], {}, {}
-    with silent_clips_counted():
-        for clip, result, error in tqdm(
+    with silence_counted("clips"):
+        for clip, result, error in show_progress(
             in_order(analyze, split.clips, num_workers),
-            total=len(split.clips),
-            unit="clip",
-            disable=not progress,
+            len(split.clips),
+            "clips",
+            progress,
         ):
             if result is None:
-                skipped[clip.id] = error
+                skipped[clip.id] = str(error)
                 continue
             clip_probs, timeline = result
             clips.append(clip)
@@ -397,41 +402,20 @@ def analyze_clips(
             if timeline is not None:
                 timelines[clip.id] = timeline
     if not clips:
-        reason = next(iter(skipped.values()), "it has none")
+        reason = next(iter(skipped.values()), "it is empty")
         raise InputError(
             f"No clip of the split {split.name} can be read: {reason}"
         )
     if skipped:
-        clip, reason = next(iter(skipped.items()))
+        clip_id, reason = next(iter(skipped.items()))
         logger.warning(
             "%d of %d clips are skipped, such as %s: %s",
             len(skipped),
             len(split.clips),
-            clip,
+            clip_id,
             reason,
         )
     return Analysis(tagger.labels, clips, np.stack(probs), timelines, skipped)
-
-
-@contextlib.contextmanager
-def silent_clips_counted() -> Iterator[None]:
-    """In a block, silent clips are counted and logged in one line at its end."""
-    silent = []
-
-    def is_other(record: logging.LogRecord) -> bool:
-        """Whether a warning is another one."""
-        is_silent = record.msg == windows.SILENT
-        if is_silent:
-            silent.append(record)
-        return not is_silent
-
-    windows.logger.addFilter(is_other)
-    try:
-        yield
-    finally:
-        windows.logger.removeFilter(is_other)
-        if silent:
-            logger.warning("silent clips: %d", len(silent))
 
 
 def multi_hot(clips: List[LabelledClip], labels: List[str]) -> np.ndarray:

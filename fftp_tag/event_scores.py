@@ -14,15 +14,16 @@ from typing import Callable, Dict, Iterable, List, NamedTuple, Tuple
 import numpy as np
 
 from fftp_tag.events import Timeline
+from fftp_tag.packages import is_installed
 from speechbrain_fftp.dataio.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 Truth = Dict[str, List[Tuple[float, float, str]]]  # start, end, label by clip
 
-OVERLAP = 0.5  # least intersection over union of events that match
-COLLAR = 0.2  # seconds that an onset may be off
-NEAR = 1.0  # seconds that an onset is off at most to have an error
+OVERLAP = 0.5  # minimum intersection over union of events that match
+COLLAR = 0.2  # maximum error of an onset in seconds
+NEAR = 1.0  # maximum error of an onset in ``onset_error``, in seconds
 DIGITS = 4  # of seconds, against rounding errors at the collar
 SEGMENT = 1.0  # seconds
 THRESHOLDS = np.linspace(0.02, 0.98, 49)  # operating points of PSDS
@@ -46,7 +47,7 @@ class Counts(NamedTuple):
 
     @property
     def f1(self) -> float:
-        """Their F1."""
+        """The F1 score."""
         return 2 * self.right / max(self.true + self.found, 1)
 
 
@@ -58,29 +59,29 @@ def event_metrics(
     Arguments
     ---------
     timelines : dict
-        That of each clip, by id.
+        Timelines by clip id.
     truth : dict
-        Start, end and label of the true events of these clips.
+        True events (start, end, label) by clip id.
     labels : list of str
         The classes that are scored.
 
     Returns
     -------
     dict of float
-        ``overlap_F1``, ``overlap_precision``, ``overlap_recall``: of all events
-        together, which match if their intersection is half of their union.
-        ``event_F1``: events match if they begin and end within 200 ms, the end
-        within 20 % of a long one; the mean over the classes that occur.
-        ``segment_F1``: of segments of 1 s; the mean over these classes.
+        ``overlap_F1``, ``overlap_precision``, ``overlap_recall``: over all
+        events; they match if their intersection is half of their union or more.
+        ``event_F1``: the mean over classes that occur; events match if onsets
+        are within 200 ms, and offsets within 200 ms or 20 % of the true length.
+        ``segment_F1``: of segments of 1 s; the mean over classes that occur.
         ``onset_error``: the median in seconds over onsets within 1 s of a true
-        one, NaN without any.
+        onset, NaN if there are none.
         ``PSDS1``, ``PSDS2`` (https://arxiv.org/abs/1910.08440): in DCASE's
         scenarios, if psds_eval is installed and several classes occur.
 
     Raises
     ------
     InputError
-        If there is no true event.
+        If there are no true events.
     """
     of_class = pair_events(timelines, truth, labels)
     occur = [
@@ -89,9 +90,7 @@ def event_metrics(
         if any(len(clip.true) for clip in clips)
     ]
     if not occur:
-        raise InputError(
-            "No clip that is scored has an event of these classes."
-        )
+        raise InputError("The scored clips have no events of these classes.")
     errors = [
         error
         for label in occur
@@ -108,21 +107,32 @@ def event_metrics(
         ),
         "onset_error": float(np.median(errors)) if errors else float("nan"),
     }
-    if len(occur) > 1:  # psds_eval would return 0
-        try:
-            scores.update(psds(timelines, truth, occur))
-        except ImportError as error:
-            logger.warning(
-                'PSDS needs %s: pip install "speechbrain_fftp[events]"',
-                error.name,
-            )
+    # For a single class, psds_eval would return 0
+    if len(occur) > 1 and not missing_for_psds():
+        scores.update(psds(timelines, truth, occur))
     return scores
+
+
+def missing_for_psds() -> List[str]:
+    """Packages for PSDS that are not installed."""
+    return [x for x in ("pandas", "psds_eval") if not is_installed(x)]
+
+
+def warn_without_psds() -> None:
+    """Warns before the work begins if PSDS cannot be computed."""
+    missing = missing_for_psds()
+    if missing:
+        logger.warning(
+            "PSDS will not be computed, since it needs %s: pip install "
+            '"speechbrain_fftp[events]"',
+            " and ".join(missing),
+        )
 
 
 def pair_events(
     timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
 ) -> Dict[str, List[ClipEvents]]:
-    """The events of each class, by label, in the clips that have some."""
+    """True and found events by label, in the clips that have any."""
     paired: Dict[str, List[ClipEvents]] = {label: [] for label in labels}
     nothing = np.zeros((0, 2))
     for clip, timeline in timelines.items():
@@ -139,7 +149,7 @@ def pair_events(
 
 
 def found_events(timeline: Timeline) -> Dict[str, np.ndarray]:
-    """Starts and ends ``[N, 2]`` of the events of each class that is found."""
+    """Starts and ends ``[N, 2]`` of found events, by label."""
     events = timeline.events()
     return by_label((event.start, event.end, event.label) for event in events)
 
@@ -167,7 +177,7 @@ def overlap_scores(
 def count_events(
     clips: List[ClipEvents], can_match: Callable[[ClipEvents], np.ndarray]
 ) -> Counts:
-    """Counts the events of clips, of which some can match, ``[N, M]``."""
+    """Counts events and matches; ``can_match`` returns booleans ``[N, M]``."""
     return Counts(
         right=sum(
             len(match(can_match(clip)))
@@ -180,7 +190,7 @@ def count_events(
 
 
 def count_segments(clips: List[ClipEvents]) -> Counts:
-    """Counts segments with an event."""
+    """Counts segments that contain a true, a found event, or both."""
     true = [segments(clip.true, clip.duration) for clip in clips]
     found = [segments(clip.found, clip.duration) for clip in clips]
     is_true, is_found = np.concatenate(true), np.concatenate(found)
@@ -194,7 +204,7 @@ def count_segments(clips: List[ClipEvents]) -> Counts:
 def match(weights: np.ndarray) -> List[Tuple[int, int]]:
     """Matches rows and columns one to one with the largest sum of weights.
 
-    Returns row and column of those whose weight is not 0.
+    Returns the row and the column of each pair whose weight is not 0.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -214,19 +224,19 @@ def overlap_by_half(clip: ClipEvents) -> np.ndarray:
 
 
 def distances(clip: ClipEvents) -> np.ndarray:
-    """Between starts and ends of true and found events, ``[N, M, 2]``."""
+    """Distances of true and found starts, and of ends, ``[N, M, 2]``."""
     return np.abs(clip.true[:, None] - clip.found).round(DIGITS)
 
 
 def is_on_time(clip: ClipEvents) -> np.ndarray:
-    """Whether each found event begins and ends as each true one, ``[N, M]``."""
+    """Whether true and found events agree in onset and offset, ``[N, M]``."""
     onset, offset = np.moveaxis(distances(clip), 2, 0)
     collar = np.maximum(COLLAR, 0.2 * np.diff(clip.true)).round(DIGITS)
     return (onset <= COLLAR) & (offset <= collar)
 
 
 def onset_errors(clip: ClipEvents) -> List[float]:
-    """Distances of true and found onsets that are near, in seconds."""
+    """Distances of true and found onsets that match, in seconds."""
     onsets = distances(clip)[:, :, 0]
     nearness = np.maximum(NEAR - onsets, 0.0)
     return [float(onsets[pair]) for pair in match(nearness)]
@@ -242,7 +252,7 @@ def segments(events: np.ndarray, duration: float) -> np.ndarray:
 def psds(
     timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
 ) -> Dict[str, float]:
-    """PSDS in DCASE's scenarios: exact times, and no confusion of classes."""
+    """PSDS in DCASE's scenarios: 1 for exact times, 2 for few confusions."""
     import pandas
     from psds_eval import PSDSEval
 
@@ -274,7 +284,7 @@ def psds(
         for threshold in THRESHOLDS
     ]
     scores = {}
-    with warnings.catch_warnings():  # of psds_eval and what it calls
+    with warnings.catch_warnings():  # of psds_eval and its dependencies
         warnings.simplefilter("ignore")
         for name, scenario in scenarios.items():
             scenario.set_ground_truth(truth_table, lengths)
@@ -288,7 +298,7 @@ def psds(
 
 
 def join_overlapping(events: np.ndarray) -> List[Tuple[float, float]]:
-    """Events ``[N, 2]`` of which those that overlap are one."""
+    """Joins events ``[N, 2]`` that overlap."""
     joined: List[Tuple[float, float]] = []
     for start, end in sorted(events.tolist()):
         if joined and start < joined[-1][1]:

@@ -1,4 +1,4 @@
-"""Tags and events, and how they are found in probabilities over time.
+"""Finds tags and events in probabilities over time.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -11,9 +11,9 @@ import numpy as np
 
 from speechbrain_fftp.dataio.errors import InputError
 
-Numbers = Union[float, np.ndarray]  # of all classes, or of each of them [C]
+Numbers = Union[float, np.ndarray]  # for all classes, or one per class [C]
 
-THRESHOLD = 0.5  # of events, where a model has learnt none
+THRESHOLD = 0.5  # of a model without learnt thresholds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Tag:
 class Event:
     """A label with start and end in seconds, and its highest probability.
 
-    The end of an event that goes on is None.
+    ``end`` is None while the event is ongoing.
 
     Example
     -------
@@ -58,20 +58,25 @@ class Event:
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """What makes an event of each class, ``[C]``.
+    """Rules that turn probabilities into tags and events, per class ``[C]``.
 
     Arguments
     ---------
     threshold : numpy.ndarray
-        The probability that it reaches throughout.
+        Minimum probability of a tag.
+    low, high : numpy.ndarray
+        The probability of an event is at least ``low`` throughout, and reaches
+        ``high`` at least once.
     merge_gap, min_duration : numpy.ndarray
-        In seconds: events that are less than a gap apart are one; shorter ones
-        than a minimum are then dropped.
+        In seconds. Events less than ``merge_gap`` apart are joined; then events
+        shorter than ``min_duration`` are dropped.
     is_learnt : bool
-        Whether the thresholds are, or are 0.5.
+        Whether the thresholds are learnt; if not, they are 0.5.
     """
 
     threshold: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
     merge_gap: np.ndarray
     min_duration: np.ndarray
     is_learnt: bool = False
@@ -82,9 +87,12 @@ class Rules:
         merge_gap: Optional[Numbers] = None,
         min_duration: Optional[Numbers] = None,
     ) -> "Rules":
-        """The same with other values; None keeps what there is."""
+        """A copy with other values; None keeps the present value.
+
+        ``threshold`` also sets ``low`` and ``high``.
+        """
         values: Dict[str, Any] = {}
-        for name, value, high in (
+        for name, value, largest in (
             ("threshold", threshold, 1.0),
             ("merge_gap", merge_gap, np.inf),
             ("min_duration", min_duration, np.inf),
@@ -93,16 +101,21 @@ class Rules:
                 continue
             before = getattr(self, name)
             value = np.asarray(value, before.dtype)
-            if not ((0 <= value) & (value <= high)).all():
-                raise InputError(f"{name}={value} must be in 0..{high:g}.")
+            if not ((0 <= value) & (value <= largest)).all():
+                raise InputError(f"{name}={value} must be in 0..{largest:g}.")
             values[name] = np.broadcast_to(value, before.shape)
+        if threshold is not None:
+            values["low"] = values["high"] = values["threshold"]
         return dataclasses.replace(self, **values)
 
 
 def default_rules(n_classes: int) -> Rules:
-    """Those of a model that has learnt none."""
+    """The rules of a model that has learnt none: all thresholds are 0.5."""
+    thresholds = np.full(n_classes, THRESHOLD, np.float32)
     return Rules(
-        threshold=np.full(n_classes, THRESHOLD, np.float32),
+        threshold=thresholds,
+        low=thresholds,
+        high=thresholds,
         merge_gap=np.zeros(n_classes),
         min_duration=np.zeros(n_classes),
     )
@@ -114,7 +127,7 @@ def rank_tags(
     top_k: int = 5,
     threshold: Numbers = 0.0,
 ) -> List[Tag]:
-    """The tags of probabilities ``[C]``, the most probable first."""
+    """Finds the tags in probabilities ``[C]``, the most probable first."""
     if top_k < 1:
         raise InputError(f"top_k={top_k} must be positive.")
     order = np.argsort(-probs, kind="stable")
@@ -124,7 +137,7 @@ def rank_tags(
 
 
 class EventFinder:
-    """Finds events in the time steps of a recording as they come.
+    """Finds events while the time steps of a recording arrive.
 
     Arguments
     ---------
@@ -134,7 +147,7 @@ class EventFinder:
 
     Example
     -------
-    >>> rules = Rules(np.array([0.5]), np.array([2.0]), np.array([0.0]))
+    >>> rules = default_rules(1).replace(merge_gap=2.0)
     >>> finder = EventFinder(["Siren"], rules)
     >>> for start, prob in enumerate([0.1, 0.9, 0.1, 0.8, 0.1, 0.1]):
     ...     for event in finder.update(start, start + 1, np.array([prob])):
@@ -145,20 +158,20 @@ class EventFinder:
     def __init__(self, labels: Sequence[str], rules: Rules):
         self.labels = labels
         self.rules = rules
-        # The event of a class so far: start, end and highest probability
+        # Start, end so far and highest probability of each open event
         self.open: Dict[int, Tuple[float, float, float]] = {}
 
     def update(
         self, start: float, end: float, probs: np.ndarray
     ) -> List[Event]:
-        """Adds a time step: its start and end in seconds, probabilities ``[C]``.
+        """Adds a time step and returns the events that have ended.
 
-        Returns the events that are over.
+        ``start`` and ``end`` are in seconds, ``probs`` are ``[C]``.
         """
-        is_heard = probs >= self.rules.threshold
+        is_heard = probs >= self.rules.low
         found = []
         for c in list(self.open):
-            # When the class is heard again, at the earliest
+            # The earliest time at which the event may continue
             again = start if is_heard[c] else end
             found += self.close(c, again)
         for c in np.flatnonzero(is_heard).tolist():
@@ -167,35 +180,36 @@ class EventFinder:
         return found
 
     def close(self, c: int, again: float) -> List[Event]:
-        """Takes the event of a class unless a sound at a time continues it."""
+        """Closes and returns an event unless it continues at ``again``."""
         start, end, peak = self.open[c]
         if again == end or again - end < self.rules.merge_gap[c]:
             return []
         del self.open[c]
-        if not self.is_long(c, start, end):
+        if not self.is_event(c, start, end, peak):
             return []
         return [Event(start, end, self.labels[c], peak)]
 
     def going_on(self) -> Dict[int, Event]:
-        """The events that are long enough and may go on, by class."""
+        """The ongoing events, by class."""
         return {
             c: Event(start, None, self.labels[c], peak)
             for c, (start, end, peak) in self.open.items()
-            if self.is_long(c, start, end)
+            if self.is_event(c, start, end, peak)
         }
 
     def finish(self) -> List[Event]:
-        """Takes the events that last until the end."""
+        """Closes and returns all open events."""
         return [x for c in list(self.open) for x in self.close(c, np.inf)]
 
-    def is_long(self, c: int, start: float, end: float) -> bool:
-        """Whether an event of a class lasts as long as it must."""
-        return end - start >= self.rules.min_duration[c]
+    def is_event(self, c: int, start: float, end: float, peak: float) -> bool:
+        """Whether a sound is long and probable enough to be an event."""
+        is_long = end - start >= self.rules.min_duration[c]
+        return bool(is_long and peak >= self.rules.high[c])
 
 
 @dataclasses.dataclass(frozen=True)
 class Timeline:
-    """Probabilities over time and of the whole file, as ``analyze`` finds them.
+    """Probabilities over time and of a whole file; ``analyze`` returns one.
 
     Arguments
     ---------
@@ -208,14 +222,18 @@ class Timeline:
         Length of the file in seconds.
     labels : list of str
     rules : Rules
-        Those of the model.
+        The model's rules.
 
     Example
     -------
-    >>> rules = Rules(np.array([0.5]), np.array([0.0]), np.array([0.0]))
     >>> probs = np.array([[0.1], [0.7]])
     >>> found = Timeline(
-    ...     np.array([1.0, 2.0]), probs, probs.max(0), 3.0, ["Siren"], rules
+    ...     np.array([1.0, 2.0]),
+    ...     probs,
+    ...     clip_probs=probs.max(0),
+    ...     duration=3.0,
+    ...     labels=["Siren"],
+    ...     rules=default_rules(1),
     ... )
     >>> found.tags()[0].label, found.events()[0].start, found.events()[0].end
     ('Siren', 1.5, 3.0)
@@ -247,16 +265,16 @@ class Timeline:
     ) -> List[Event]:
         """Finds events, sorted by start; for arguments see ``Rules``.
 
-        A time step stands for the time between the middles to its neighbours.
-        By default, the rules are those of the model.
+        A time step extends halfway to its neighbours. By default, the model's
+        rules apply.
         """
         rules = self.rules.replace(threshold, merge_gap, min_duration)
         middles = (self.times[1:] + self.times[:-1]) / 2
         edges = [0.0, *middles.tolist(), self.duration]
         finder = EventFinder(self.labels, rules)
         found = []
-        # Only where a class is heard can events begin or go on
-        is_heard = (self.probs >= rules.threshold).any(1)
+        # Events begin or continue only where a class reaches ``low``
+        is_heard = (self.probs >= rules.low).any(1)
         for t in np.flatnonzero(is_heard).tolist():
             found += finder.update(edges[t], edges[t + 1], self.probs[t])
         found += finder.finish()
@@ -264,7 +282,7 @@ class Timeline:
 
 
 def tag_threshold(rules: Rules, threshold: Optional[Numbers]) -> Numbers:
-    """The threshold of tags: the one given, those learnt, or else none."""
+    """The given threshold of tags, else the learnt thresholds, else 0."""
     if threshold is not None:
         return rules.replace(threshold).threshold
     return rules.threshold if rules.is_learnt else 0.0

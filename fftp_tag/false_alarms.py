@@ -1,4 +1,4 @@
-"""False alarms: events in recordings without any of the sounds.
+"""Counts false alarms: events in recordings without any of the sounds.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,7 +12,7 @@ from typing import Dict, List, Optional, Union
 
 import numpy as np
 
-from fftp_tag.events import Timeline
+from fftp_tag.events import Rules, Timeline
 from speechbrain_fftp.dataio.audio import find_audio_files
 
 logger = logging.getLogger(__name__)
@@ -25,10 +25,9 @@ class FalseAlarms:
     Arguments
     ---------
     count : int
-        Those that were heard.
     per_hour : float
     at_most : float
-        So many an hour, with a confidence of 95 %.
+        Upper bound per hour, with a confidence of 95 %.
     """
 
     count: int
@@ -37,12 +36,12 @@ class FalseAlarms:
 
 
 def list_recordings(source: Union[str, os.PathLike]) -> List[str]:
-    """The audio files in a folder, sorted, or the one file that it is.
+    """Lists the audio files in a folder, sorted; or a single file.
 
     Raises
     ------
     OSError
-        If there is none, or a folder cannot be read.
+        If there are no audio files, or a folder cannot be read.
     """
     if os.path.isfile(source):
         return [os.fspath(source)]
@@ -55,34 +54,28 @@ def list_recordings(source: Union[str, os.PathLike]) -> List[str]:
 
 
 def count_hours(timelines: List[Timeline]) -> float:
-    """The length of recordings."""
+    """The total duration of recordings in hours."""
     return sum(timeline.duration for timeline in timelines) / 3600
 
 
-def find_peaks(
-    timelines: List[Timeline], thresholds: Optional[np.ndarray]
-) -> Dict[str, List[float]]:
-    """The probabilities of all events, by label."""
+def find_peaks(timelines: List[Timeline]) -> Dict[str, List[float]]:
+    """The probability of each event, by label."""
     peaks: Dict[str, List[float]] = defaultdict(list)
     for timeline in timelines:
-        for event in timeline.events(thresholds):
+        for event in timeline.events():
             peaks[event.label].append(event.probability)
     return peaks
 
 
-def count_false_alarms(
-    timelines: List[Timeline], thresholds: Optional[np.ndarray] = None
-) -> Dict[str, FalseAlarms]:
-    """The events of each class in background, by label.
+def count_false_alarms(timelines: List[Timeline]) -> Dict[str, FalseAlarms]:
+    """Counts the events of each class in background, by label.
 
     Arguments
     ---------
     timelines : list of Timeline
-        Of recordings without any of the sounds.
-    thresholds : numpy.ndarray, optional
-        Of the classes ``[C]``; by default those of the timelines.
+        Timelines of recordings without any of the sounds.
     """
-    peaks = find_peaks(timelines, thresholds)
+    peaks = find_peaks(timelines)
     hours = count_hours(timelines)
     return {
         label: FalseAlarms(
@@ -95,43 +88,41 @@ def count_false_alarms(
 
 
 def upper_bound(count: int) -> float:
-    """The highest mean of a Poisson distribution that fits a count (95 %)."""
+    """The upper bound (95 %) of a Poisson distribution's mean from a count."""
     from scipy.stats import chi2
 
     return float(chi2.ppf(0.95, 2 * (count + 1)) / 2)
 
 
 def raise_thresholds(
-    timelines: List[Timeline], thresholds: np.ndarray, per_hour: float
-) -> Optional[np.ndarray]:
-    """Raises thresholds until each class surely has few false alarms.
+    timelines: List[Timeline], per_hour: float
+) -> Optional[Rules]:
+    """Raises thresholds until each class has few false alarms.
 
     Arguments
     ---------
     timelines : list of Timeline
-        Of recordings without any of the sounds.
-    thresholds : numpy.ndarray
-        Of the classes, ``[C]``.
+        Timelines of recordings without any of the sounds.
     per_hour : float
-        False alarms of a class that are allowed in an hour. The background
-        tells no more than an upper bound: it must not be higher.
+        Maximum number of false alarms of a class in an hour. It is compared
+        with the upper bound, ``FalseAlarms.at_most``.
 
     Returns
     -------
-    numpy.ndarray, optional
-        Thresholds ``[C]``, none of them lower; 1.0 where no other will do. None,
-        with a warning, if the background is too short to tell.
+    Rules, optional
+        The rules of the timelines, with thresholds raised to at most 1.0. None,
+        with a warning, if the background is too short.
     """
     hours = count_hours(timelines)
     if upper_bound(0) > per_hour * hours:
-        needed = "no length"
+        needed = "No length"
         if per_hour > 0:
             needed = f"{upper_bound(0) / per_hour:.1f} hours"
         logger.warning(
-            "Thresholds are not raised: even no false alarm in the %.0f minutes "
-            "of background that were listened to would only say that there are "
-            "at most %.3g an hour. %s would say %g: record twice as much, since "
-            "half is learnt from",
+            "Thresholds are not raised: %.0f minutes of background are too "
+            "short. Even without a false alarm, they show only that there are "
+            "at most %.3g an hour. %s would show %g: record twice as much for "
+            "fftp-tag learn, which learns from one half",
             60 * hours,
             upper_bound(0) / hours,
             needed,
@@ -141,18 +132,26 @@ def raise_thresholds(
     allowed = 0
     while upper_bound(allowed + 1) <= per_hour * hours:
         allowed += 1
-    raised = np.array(thresholds, np.float32)
-    # Each round drops the weakest events; others may then be split in two
-    while True:
-        peaks = find_peaks(timelines, raised)
-        too_many = [
-            c
-            for c, label in enumerate(timelines[0].labels)
-            if len(peaks[label]) > allowed and raised[c] < 1
-        ]
-        if not too_many:
-            return raised
-        for c in too_many:
-            label = timelines[0].labels[c]
+    rules = timelines[0].rules
+    high = rules.high.copy()
+    peaks = find_peaks(timelines)
+    certain = []
+    for c, label in enumerate(timelines[0].labels):
+        if len(peaks[label]) > allowed:
             highest = np.float32(sorted(peaks[label])[-1 - allowed])
-            raised[c] = min(np.nextafter(highest, np.float32(2)), 1)
+            high[c] = min(np.nextafter(highest, np.float32(2)), 1)
+            if highest == 1:
+                certain.append(label)
+    if certain:
+        logger.warning(
+            "False alarms of %s stay, since they have a probability of 1: "
+            "learn again with them as background",
+            ", ".join(certain),
+        )
+    raised = np.maximum(rules.threshold, high)
+    return dataclasses.replace(
+        rules,
+        threshold=np.where(high > rules.high, raised, rules.threshold),
+        high=high,
+        is_learnt=True,
+    )

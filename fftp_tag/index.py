@@ -2,8 +2,8 @@
 
 An index is a folder. ``index.json`` holds its settings; ``windows.npz`` the list
 of files, and the embeddings of all windows, scaled to unit length, in float16.
-Both are replaced when complete: what a killed run has read since it last wrote
-them is read again.
+Each is replaced atomically: if indexing is killed, only files that were read
+since the last write are read again.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -15,15 +15,18 @@ import json
 import logging
 import math
 import os
+import shlex
 import time
 import zipfile
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from fftp_tag.errors import one_line
 from fftp_tag.parallel import in_order
+from fftp_tag.progress import show_progress
 from fftp_tag.tagger import AudioTagger
-from fftp_tag.windows import Source, cut_windows, read_blocks
+from fftp_tag.windows import Source, cut_windows, read_blocks, silence_counted
 from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS, find_audio_files
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import Path, atomic_path, locked, write_json
@@ -34,27 +37,27 @@ SETTINGS = "index.json"
 WINDOWS = "windows.npz"
 LOCK = "lock"
 WINDOW = 5.0  # seconds, by default
-SAVE_SECONDS = 5  # between writing what was read
+SAVE_SECONDS = 5  # between two writes
 CHUNK = 512  # rows that are compared at a time
-SAMPLE = 4096  # rows whose mean and standard deviation are taken
-PROBE_TOLERANCE = 0.02  # of the embedding of a probe, relative to its length
+SAMPLE = 4096  # rows to estimate the mean and the standard deviation
+PROBE_TOLERANCE = 0.02  # distance of embeddings of the probe, of unit length
 TINY = 1e-6  # instead of a length or a standard deviation of 0
-# What reading a damaged index raises
+# Exceptions when a damaged index is read
 DAMAGE = (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile)
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What ``index.json`` holds; samples are those at the model's rate."""
+    """Content of ``index.json``; samples are at the model's sampling rate."""
 
     sample_rate: int
-    window: int  # samples of a window
-    hop: int  # from one window to the next
-    probe: List[float]  # embedding of a noise: the model is known again by it
+    window: int  # length of a window in samples
+    hop: int  # samples from one window to the next
+    probe: List[float]  # embedding of noise, which identifies the model
     model: Optional[str]  # where it was loaded from
     archive: str  # the folder whose files are indexed
     n_files: int = 0  # in the archive, when it was last listed
-    complete: bool = False  # whether all of them were then read
+    complete: bool = False  # whether all of them have been read
 
 
 class IndexedFile(NamedTuple):
@@ -88,12 +91,12 @@ class Place:
 
 
 class Update(NamedTuple):
-    """What ``update_index`` has done."""
+    """Result of ``update_index``: numbers of files, and errors."""
 
-    added: int  # files that were read
-    unchanged: int  # files that were in the index
-    dropped: int  # files that were, but have changed or vanished
-    errors: Dict[str, str]  # by relative path: why it cannot be read
+    added: int  # new or changed files that were read
+    unchanged: int  # files that were in the index already
+    dropped: int  # files in the index that have changed or vanished
+    errors: Dict[str, str]  # reasons by relative path, if not readable
 
 
 class SoundIndex:
@@ -102,14 +105,14 @@ class SoundIndex:
     Arguments
     ---------
     folder : str
-        One that ``update_index`` has filled.
+        A folder that ``update_index`` has filled.
 
     Raises
     ------
     FileNotFoundError
-        If it is no index.
+        If the folder is not an index.
     InputError
-        If it is damaged.
+        If the index is damaged.
     """
 
     def __init__(self, folder: Path):
@@ -118,7 +121,7 @@ class SoundIndex:
         path = os.path.join(folder, SETTINGS)
         if not os.path.isfile(path):
             raise FileNotFoundError(
-                f"{folder} is no index: `fftp-tag index` makes one."
+                f"{folder} is not an index: `fftp-tag index` makes one."
             )
         try:
             with open(path, encoding="utf-8") as file:
@@ -137,6 +140,14 @@ class SoundIndex:
         none = np.zeros((0, len(self.settings.probe)), np.float16)
         return np.concatenate([none, *(file.rows for file in self.files)])
 
+    @property
+    def update_command(self) -> str:
+        """The command that brings the index up to date."""
+        words = ["fftp-tag", "index", self.settings.archive]
+        words += ["--output", self.folder]
+        words += ["--model", self.settings.model or "MODEL"]
+        return shlex.join(words)
+
     def write(self) -> None:
         """Writes the list of files and the embeddings."""
         path = os.path.join(self.folder, WINDOWS)
@@ -149,7 +160,7 @@ class SoundIndex:
             )
 
     def change(self, **values: Any) -> None:
-        """Stores other settings."""
+        """Changes settings and writes them."""
         self.settings = dataclasses.replace(self.settings, **values)
         write_settings(self.folder, self.settings)
 
@@ -168,8 +179,8 @@ class SoundIndex:
                     return
         raise InputError(
             f"{self.folder} was made with another model "
-            f"({settings.model or 'of unknown source'}): use that, or make a "
-            "new index in another folder."
+            f"({settings.model or 'of unknown source'}): use that model, or "
+            "make a new index in another folder."
         )
 
     def embed(
@@ -180,7 +191,7 @@ class SoundIndex:
     ) -> np.ndarray:
         """The embedding ``[D]`` of an example, the mean over its windows.
 
-        For the source see ``AudioTagger``, and for the model ``check_model``.
+        For ``source`` see ``AudioTagger``; check the model by ``check_model``.
         """
         grid = self.settings.window, self.settings.window
         rows, _ = embed_windows(tagger, grid, source, sample_rate)
@@ -189,10 +200,10 @@ class SoundIndex:
     def find(self, examples: np.ndarray, top_k: int = 20) -> List[Place]:
         """Finds the places that are most similar to one of the examples.
 
-        Similarity is the cosine of the angle between embeddings, after each
-        of their components was standardised over the index. Of places that
-        overlap, only the most similar one is returned. A warning is logged if
-        files of the archive are missing in the index.
+        Similarity is the cosine similarity of embeddings, each dimension of
+        which is standardised over the index. Of places that overlap, only the
+        most similar one is returned. A warning is logged if files of the
+        archive are missing from the index.
 
         Arguments
         ---------
@@ -204,25 +215,28 @@ class SoundIndex:
         Returns
         -------
         list of Place
-            The most similar one first.
+            The most similar place first.
 
         Raises
         ------
         InputError
             If the index is empty.
         """
-        n_files, n_all = len(self.files), self.settings.n_files
-        if n_files == 0:
+        if not self.files and self.settings.complete:
             raise InputError(
-                f"{self.folder} is empty: fill it with fftp-tag index."
+                f"{self.folder} is empty: none of the files in "
+                f"{self.settings.archive} could be read."
             )
         if not self.settings.complete:
-            logger.warning(
-                "%s is not complete: it holds %d of %d files, and %d are not "
-                "searched. Its last update was interrupted or still runs: "
-                "continue it with fftp-tag index.",
-                *(self.folder, n_files, n_all, n_all - n_files),
+            n_files, n_all = len(self.files), self.settings.n_files
+            message = (
+                f"{self.folder} holds {n_files} of {n_all} files, "
+                f"{n_all - n_files} are missing: indexing was interrupted, or "
+                f"is still running. To continue: {self.update_command}"
             )
+            if not self.files:
+                raise InputError(message)
+            logger.warning(message)
         scores = self.similarities(examples)
         ends = np.cumsum([len(file.rows) for file in self.files])
         places: List[Place] = []
@@ -242,7 +256,7 @@ class SoundIndex:
         return places
 
     def place(self, file: IndexedFile, window: int, similarity: float) -> Place:
-        """The place of a window of a file, by its number."""
+        """The place of a window of a file, by the window's index."""
         settings = self.settings
         last = max(file.n_samples - settings.window, 0)
         start = min(window * settings.hop, last)
@@ -272,6 +286,7 @@ class SoundIndex:
         return np.concatenate(scores)
 
 
+@silence_counted("files")
 def update_index(
     folder: Path,
     tagger: AudioTagger,
@@ -284,50 +299,48 @@ def update_index(
 ) -> Update:
     """Brings an index up to date with the audio files below a folder.
 
-    Files that are in it and have the same size and time are not read. Those
-    that cannot be read are tried again each time.
+    Files in the index whose size and time are unchanged are not read. Files
+    that could not be read are tried again each time.
 
     Arguments
     ---------
     folder : str
         An index, or a new or empty folder.
     tagger : AudioTagger
-        The model, which must be that of the index.
+        Must have the same model for each update.
     archive : str
         The folder of audio files. It may be moved, but an index has only one.
     window, hop : float, optional
         Length of a window in seconds, by default 5 or the model's maximum clip
-        length, and step from one to the next, by default the window. Those of
-        an index do not change.
+        length, and step from one to the next, by default the window length.
+        They cannot be changed afterwards.
     model : str, optional
         Where the model was loaded from, for ``fftp-tag find``.
     num_workers, progress : int, bool
-        Threads that read, and whether to show a progress bar.
+        Number of threads that read, and whether to show progress.
 
     Raises
     ------
     FileExistsError
-        If the folder holds anything else.
+        If the folder is neither empty nor an index.
     FileNotFoundError
-        If there are no audio files: the disk may not be mounted.
+        If the archive has no audio files; its disk may not be mounted.
     InputError
-        If the index is that of another archive or model or has other windows,
-        these are out of range, or another process writes it.
+        If the index has another archive, model, window or hop, if the window or
+        the hop is out of range, or if another process is writing the index.
     """
-    from tqdm import tqdm  # here: it is not needed to find
-
     archive = os.path.abspath(archive)
     states, errors = list_archive(archive)
     os.makedirs(folder, exist_ok=True)
     names = set(os.listdir(folder)) - {LOCK}
     if names and SETTINGS not in names:
         raise FileExistsError(
-            f"{folder} is not empty and no index: give another folder."
+            f"{folder} is neither empty nor an index: give another folder."
         )
     with locked(os.path.join(folder, LOCK), "being written"):
         index = open_index(folder, tagger, archive, window, hop)
         before = index.files
-        # What is below a folder that cannot be read is kept
+        # Keeps files below folders that cannot be read
         hidden = tuple(os.path.join(path, "") for path in errors)
         index.files = [
             file
@@ -353,8 +366,8 @@ def update_index(
         results = in_order(read, new, num_workers)
         due = 0.0  # when to write next
         try:
-            for path, found, error in tqdm(
-                results, total=len(new), unit="file", disable=not progress
+            for path, found, error in show_progress(
+                results, len(new), "files", progress
             ):
                 if found is None:
                     errors[path] = str(error)
@@ -366,10 +379,10 @@ def update_index(
                 now = time.monotonic()
                 if now >= due:
                     index.write()
-                    # However large it is, this takes a tenth of the time
+                    # Writing takes a tenth of the time, even of a large index
                     needed = time.monotonic() - now
                     due = now + max(SAVE_SECONDS, 10 * needed)
-        finally:  # also at Ctrl+C
+        finally:  # also after Ctrl+C
             if new or unchanged < len(before):
                 index.write()
         index.change(complete=True)
@@ -388,7 +401,7 @@ def open_index(
     window: Optional[float],
     hop: Optional[float],
 ) -> SoundIndex:
-    """Opens an index, or begins one; see ``update_index``."""
+    """Opens or creates an index, see ``update_index``."""
     rate = tagger.sample_rate
     if not os.path.isfile(os.path.join(folder, SETTINGS)):
         window = window or min(WINDOW, tagger.max_seconds)
@@ -407,7 +420,7 @@ def open_index(
     before = index.settings.archive
     if os.path.isdir(before) and not os.path.samefile(before, archive):
         raise InputError(
-            f"{folder} is the index of {before}: make another one for "
+            f"{folder} is the index of {before}: make another index for "
             f"{archive}, or index a folder that holds both."
         )
     return index
@@ -420,7 +433,7 @@ def write_settings(folder: Path, settings: Settings) -> None:
 
 
 def read_files(path: str, dim: int) -> List[IndexedFile]:
-    """Reads ``windows.npz``; a ValueError says that it is damaged."""
+    """Reads ``windows.npz``; raises a ValueError if it is damaged."""
     with np.load(path, allow_pickle=False) as found:
         rows, counts = found["embeddings"], found["counts"]
         files = json.loads(str(found["files"]))
@@ -433,10 +446,10 @@ def read_files(path: str, dim: int) -> List[IndexedFile]:
 def list_archive(
     folder: str,
 ) -> Tuple[Dict[str, Tuple[int, int]], Dict[str, str]]:
-    """The audio files of an archive.
+    """Lists the audio files of an archive.
 
-    Returns the size in bytes and the time in ns of each file, and the errors of
-    files and folders that cannot be read, by path relative to the archive.
+    Returns the size in bytes and the time in ns of each file, and the reasons
+    why files and folders cannot be read, by path relative to the archive.
     """
     paths, failed = find_audio_files(folder)
     if not paths:
@@ -451,7 +464,7 @@ def list_archive(
         else:
             name = os.path.relpath(path, folder)
             states[name] = state.st_size, state.st_mtime_ns
-    errors = {os.path.relpath(x.filename, folder): str(x) for x in failed}
+    errors = {os.path.relpath(x.filename, folder): one_line(x) for x in failed}
     return states, errors
 
 
@@ -461,9 +474,9 @@ def embed_windows(
     source: Source,
     sample_rate: Optional[int] = None,
 ) -> Tuple[np.ndarray, int]:
-    """Embeddings ``[N, D]`` of the windows of a source, and its length.
+    """Embeds the windows of a source; returns ``[N, D]`` and its length.
 
-    ``grid`` is the size and the hop of the windows in samples.
+    ``grid`` is the size and the hop of the windows. All lengths are in samples.
     """
     rows, end = [], 0
     blocks = read_blocks(source, tagger.sample_rate, sample_rate)
@@ -474,12 +487,12 @@ def embed_windows(
 
 
 def embed_probe(tagger: AudioTagger, size: int) -> np.ndarray:
-    """The embedding ``[D]`` of some samples of noise, which are the same."""
+    """The embedding ``[D]`` of fixed noise, which identifies a model."""
     noise = 0.1 * np.random.RandomState(0).standard_normal((1, size))
     return unit_length(tagger.model.embeddings(noise.astype(np.float32))[0])
 
 
 def unit_length(rows: np.ndarray) -> np.ndarray:
-    """The vectors ``[..., D]``, divided by their lengths."""
+    """Scales vectors ``[..., D]`` to unit length."""
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     return rows / lengths.clip(min=TINY)

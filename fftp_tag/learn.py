@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import dataclasses
 import logging
 import os
 import re
@@ -27,7 +28,7 @@ from fftp_tag.cross_validation import (
     score_held_out,
     score_without_encoder,
 )
-from fftp_tag.edit import check_output, write_model
+from fftp_tag.edit import check_output, write_model, write_rules
 from fftp_tag.events import THRESHOLD, Timeline
 from fftp_tag.false_alarms import (
     count_false_alarms,
@@ -36,13 +37,13 @@ from fftp_tag.false_alarms import (
     raise_thresholds,
 )
 from fftp_tag.model import Model
+from fftp_tag.packages import require
 from fftp_tag.recordings import (
     FeatureCache,
     Features,
     Recording,
     compute_features,
 )
-from fftp_tag.scores import check_scikit_learn
 from fftp_tag.thresholds import learn_thresholds
 from speechbrain_fftp.dataio.audio import read_audio, read_duration
 from speechbrain_fftp.dataio.errors import InputError
@@ -59,10 +60,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Seconds: shorter clips are centred in so many, or in the maximum clip length.
+# Seconds, at most the maximum clip length, to which shorter clips are padded.
 # Published encoders were trained on clips of 10 s, though some take longer ones
 CENTRED = 10.0
-FEW_CLIPS = 5  # of a class: fewer get a warning
+FEW_CLIPS = 5  # a class with fewer clips causes a warning
 PARTS = 5  # of a recording of background, for cross-validation
 
 
@@ -76,46 +77,45 @@ def learn(
     num_workers: int = 4,
     progress: bool = False,
 ) -> Dict[str, Any]:
-    """Learns classes from clips, and writes a model of them.
+    """Learns classes from clips, and writes a model.onnx.
 
-    The encoder stays as it is: a linear classifier of clips is learnt on it,
-    from the clips and four augmented copies of each. Their features are kept in
-    ``OUTPUT.npz``, so that only new clips pass through the encoder when more
-    are learnt.
+    The encoder is frozen: a linear classifier is learnt on it, from the clips
+    and four augmented copies of each. Features are cached in ``OUTPUT.npz``, so
+    that the encoder runs only on new clips when you learn again.
 
     Arguments
     ---------
     tagger : AudioTagger
-        Has the encoder; classes of its own it need not have.
+        A model with an encoder; its classes are dropped.
     data_folder : str
-        One folder of clips for each class, and ``background`` for clips of
-        none, or a table, see ``speechbrain_fftp.datasets.custom``. Clips of the
-        split eval are only scored.
+        A folder of clips for each class, and ``background`` for clips without
+        any of the sounds; or a table, see ``speechbrain_fftp.datasets.custom``.
+        Clips of the eval split are only scored.
     output : str
         The model.onnx to write.
     background : str, optional
-        A recording without any of the sounds, or a folder of them. The first
-        half of each is learnt from, in the second false alarms are counted.
+        A recording without any of the sounds, or a folder of recordings. The
+        first half of each is used to learn, the second to count false alarms.
     max_false_alarms : float, optional
-        Raise thresholds until there are, as far as the background can tell, at
-        most so many of a class in an hour.
+        Raise thresholds until there are at most this many false alarms of a
+        class in an hour of background, see ``raise_thresholds``.
     single_label : bool, optional
         Whether each clip has exactly one class, or is background, so that the
         probabilities of all classes and background sum to 1. By default, it is
-        so if no clip has several classes.
+        true if no clip has several classes.
     num_workers : int
         Number of threads that read and encode.
     progress : bool
-        Whether to show a progress bar.
+        Whether to show progress.
 
     Returns
     -------
     dict
-        ``clips`` and ``thresholds`` by label; ``background_windows``, the
-        number of them; ``single_label``; ``window_seconds``;
-        ``not_read``, reasons by clip; what ``score_held_out`` reports;
-        ``scores_of_eval``, if there are such clips (see ``score_clips``); and
-        ``false_alarms`` by label (see ``count_false_alarms``), in
+        ``clips`` and ``thresholds`` by label; the number of
+        ``background_windows``; ``single_label``; ``window_seconds``;
+        ``not_read``, reasons by clip; the report of ``score_held_out``;
+        ``scores_of_eval`` (see ``score_clips``), if there is an eval split; and
+        ``false_alarms`` by label (see ``count_false_alarms``) in
         ``background_minutes``, if there is background.
 
     Raises
@@ -125,15 +125,13 @@ def learn(
     OSError
         If the model cannot be written.
     InputError
-        If the clips do not suffice, or an argument is wrong.
+        If there are too few clips, or an argument is invalid.
     """
     output = Path(output)
-    check_scikit_learn()
+    require("sklearn", "Learning")
     check_output(output)
     if output.resolve() == Path(tagger.model.path).resolve():
-        raise InputError(
-            f"{output} is the model that is learnt from: give another output."
-        )
+        raise InputError(f"{output} is the input model: give another output.")
     data = list_data(data_folder, background is not None, single_label)
     if single_label is None:
         single_label = all(len(clip.labels) <= 1 for clip in data.clips)
@@ -195,8 +193,8 @@ def learn(
         )
         if not report:
             logger.warning(
-                "%s: all clips are of one group or each class has one clip, so "
-                "that nothing is known of the accuracy",
+                "%s: all clips are in one group or each class has one clip, so "
+                "the accuracy cannot be estimated",
                 data_folder,
             )
         classifier = learnt.learn(single_label).soften(temperature)
@@ -216,12 +214,15 @@ def learn(
     if places:
         timelines = listen_to_background(type(tagger)(Model(output)), places)
         if max_false_alarms is not None:
-            raised = raise_thresholds(timelines, thresholds, max_false_alarms)
+            raised = raise_thresholds(timelines, max_false_alarms)
             if raised is not None:
-                thresholds = raised
-                changes = {"thresholds": thresholds.tolist()}
-                write_model(output, output, changes)
-        report["false_alarms"] = count_false_alarms(timelines, thresholds)
+                thresholds = raised.high
+                write_rules(output, output, raised)
+                timelines = [
+                    dataclasses.replace(timeline, rules=raised)
+                    for timeline in timelines
+                ]
+        report["false_alarms"] = count_false_alarms(timelines)
         report["background_minutes"] = 60 * count_hours(timelines)
     return {
         "clips": dict(zip(labels, learnt.targets.sum(0).astype(int).tolist())),
@@ -235,10 +236,9 @@ def learn(
 
 
 def make_encoder(model: Model, path: Path) -> Tuple[Model, int]:
-    """Writes and loads a model that has the features of clips and no classes.
+    """Writes and loads a model with features of clips instead of classes.
 
-    Returns the model, and how many of the features are of tokens: they come
-    first.
+    Returns the model, and the number of features of tokens, which come first.
     """
     silence = np.zeros((1, model.min_samples), np.float32)
     tokens, features = model.run(["tokens", "features"], silence)
@@ -252,12 +252,14 @@ def make_encoder(model: Model, path: Path) -> Tuple[Model, int]:
     metadata: Dict[str, Any] = {
         "labels": [],
         "thresholds": None,
+        "low": None,
+        "high": None,
         "merge_gap": None,
         "min_duration": None,
         "steps": None,
     }
     write_model(model.path, path, metadata, change)
-    # Clips are encoded beside each other, each by one thread
+    # Clips are encoded in parallel, each by one thread
     encoder = Model(path, model.device, threads=1)
     return encoder, N_TOKEN_STATISTICS * tokens.shape[2]
 
@@ -268,10 +270,11 @@ def validate(
     n_token_features: int,
     single_label: bool,
 ) -> Tuple[float, np.ndarray, Dict[str, Any]]:
-    """What cross-validation tells about a classifier of all clips.
+    """Cross-validates a classifier of the clips.
 
-    Returns its temperature and thresholds ``[C]``; and what ``score_held_out``
-    reports with ``scores_without_encoder``, or nothing if it is impossible.
+    Returns temperature and thresholds ``[C]`` for the classifier of all clips;
+    and the report of ``score_held_out`` with ``scores_without_encoder``, which
+    is empty if cross-validation is impossible.
     """
     thresholds = np.full(len(labels), THRESHOLD, np.float32)
     validation = cross_validate(learnt, single_label)
@@ -291,7 +294,7 @@ def list_data(
     has_background: bool,
     single_label: Optional[bool],
 ) -> Listing:
-    """Lists the clips, each once and those of no class last.
+    """Lists the clips without copies; clips without a class are last.
 
     See ``custom.list_clips``.
     """
@@ -300,12 +303,20 @@ def list_data(
             f"{data_folder} holds AudioSet's lists: learn takes a folder of "
             "clips for each class, or a table clips.csv."
         )
-    data = custom.list_clips(data_folder, 1 if has_background else 2)
+    data = custom.list_clips(data_folder, min_classes=1)
     data.clips, _ = drop_copies(data.clips, data.folder)
+    has_background |= any(not clip.labels for clip in data.clips)
+    if len(data.classes) == 1 and not has_background:
+        raise InputError(
+            f"{data_folder} has clips of one class only, {list(data.classes)[0]}: "
+            "add clips without the sound in a folder named background, or give "
+            "a recording without the sound as background."
+        )
     data.clips = sorted(data.clips, key=lambda clip: not clip.labels)
     if single_label and any(len(clip.labels) > 1 for clip in data.clips):
         raise InputError(
-            f"{data.folder}: with single_label, no clip has several classes."
+            f"{data.folder}: some clips have several classes, which "
+            "single_label does not allow."
         )
     return data
 
@@ -313,9 +324,9 @@ def list_data(
 def make_examples(
     data: Listing, features: List[Optional[Features]]
 ) -> Tuple[Examples, Examples]:
-    """The clips to learn from that could be read, and those of the split eval.
+    """Clips to learn from, and clips of the eval split, if they could be read.
 
-    Clips in a group of such are neither.
+    Other clips in the groups of the eval split are left out.
     """
     labels = list(data.classes)
     clips = [
@@ -341,8 +352,8 @@ def make_examples(
     n_related = len(clips) - len(learnt) - len(held_out)
     if n_related > 0:
         logger.warning(
-            "%d clips are not learnt from: they are in groups of clips of the "
-            "split eval",
+            "%d clips are not learnt from, since they are in groups of the "
+            "eval split",
             n_related,
         )
     return examples.part(learnt), examples.part(held_out)
@@ -351,7 +362,7 @@ def make_examples(
 def check_examples(
     data: Listing, examples: Examples, errors: Dict[str, str]
 ) -> None:
-    """Raises an InputError if a class has no clip; warns of what is little."""
+    """Raises an InputError if a class has no clips; warns of other problems."""
     if errors:
         name, reason = next(iter(errors.items()))
         logger.warning(
@@ -364,8 +375,8 @@ def check_examples(
     missing = [label for label, count in counts.items() if count == 0]
     if missing:
         raise InputError(
-            f"{data.folder}: no clip can be learnt of {', '.join(missing)}: "
-            "add some, or remove the class."
+            f"{data.folder}: there are no clips to learn {', '.join(missing)} "
+            "from: add clips, or remove the class."
         )
     few = [f"{x} ({count})" for x, count in counts.items() if count < FEW_CLIPS]
     if few:
@@ -378,7 +389,7 @@ def check_examples(
     if n_groups == len(examples.groups) and (names := related_names(examples)):
         logger.warning(
             "%s look like parts of one recording. If they are, give them one "
-            "group in a table clips.csv: otherwise the scores are too good",
+            "group in a table clips.csv: otherwise the scores are too high",
             ", ".join(names[:3]),
         )
     columns: Dict[bytes, List[str]] = {}
@@ -390,7 +401,7 @@ def check_examples(
 
 
 def related_names(examples: Examples) -> List[str]:
-    """Clips in one folder that only a number tells apart, as others do not."""
+    """Clips whose names differ only in a number, unless all in a folder do."""
     stems = [re.sub(r"[\W_]*\d+$", "", Path(x).stem) for x in examples.names]
     keys = [
         (os.path.dirname(name), stem)
@@ -410,16 +421,17 @@ def add_background(
     places: List[str],
     features: List[Optional[Features]],
 ) -> Examples:
-    """Adds parts of recordings of background as clips of no class.
+    """Adds parts of recordings of background as clips without a class.
 
-    Each part is a group: one recording is in all folds.
+    Each part is a group, so that parts of a recording are in all folds.
     """
     read = [
         (path, own) for path, own in zip(places, features) if own is not None
     ]
     if places and not read:
         raise InputError(
-            f"No background can be read, such as {places[0]}: give another."
+            f"No background can be read, such as {places[0]}: give other "
+            "recordings."
         )
     names, groups, pieces, copies = [], [], [], []
     for path, own in read:
@@ -449,5 +461,5 @@ def listen_to_background(
             samples = read_audio(path, rate, start=read_duration(path) / 2)
             timelines.append(tagger.analyze(samples, sample_rate=rate))
         except (InputError, OSError):
-            continue  # it is among those that cannot be read
+            continue  # reported before as not readable
     return timelines

@@ -1,4 +1,4 @@
-"""Events in a stream of audio, as they begin and end.
+"""Finds events in a stream of audio, as they begin and end.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -15,9 +15,9 @@ from fftp_tag.windows import WindowCutter
 from speechbrain_fftp.dataio.audio import MIN_SECONDS
 from speechbrain_fftp.dataio.errors import InputError
 
-HOP = 0.25  # seconds between two calls of a model of time steps, by default
-# Seconds after a time step that the model hears before the step counts: a
-# sound that has just begun is less certain
+HOP = 0.25  # default seconds between two runs of a model of time steps
+# Seconds of audio after a time step before its probabilities are used: they are
+# less accurate when a sound has just begun
 LOOK_AHEAD = 0.3
 
 
@@ -41,27 +41,27 @@ def stream_events(
 ) -> Iterator[Event]:
     """Finds events in a stream of audio, as they begin and end.
 
-    Yields each ``Event`` twice: with the end None once it has lasted
-    ``min_duration``; and when it is over, which is known after ``merge_gap``.
+    Yields each ``Event`` twice: with ``end`` None once it has lasted
+    ``min_duration``, and again once ``merge_gap`` has passed after its end.
     Memory does not grow with the length of the stream.
 
-    A model of clips tags windows; events are those of ``AudioTagger.tag_long``.
-    A model of time steps hears the last ``context`` seconds every ``hop``; a
-    step counts as soon as 0.3 s after it are heard.
+    A model of clips tags windows and finds the same events as
+    ``AudioTagger.tag_long``. A model of time steps runs on the last ``context``
+    seconds every ``hop``; a time step is used once 0.3 s have followed it.
 
     Arguments
     ---------
     tagger : AudioTagger
     blocks : iterable of numpy.ndarray
         Consecutive float32 samples ``[S]`` at the model's sampling rate, of any
-        size. They are taken only when the model is ready.
+        size. The next block is requested when the model is ready.
     window, hop : float, optional
-        Of a model of clips: see ``AudioTagger.analyze``. Of a model of time
-        steps: ``hop`` is 0.25 s by default, and there are no windows.
+        For a model of clips, see ``AudioTagger.analyze``. For a model of time
+        steps, ``hop`` is 0.25 s by default, and ``window`` must be None.
     threshold, merge_gap, min_duration : float, optional
-        See ``Rules``; by default those of the model.
+        See ``Rules``; by default, the model's rules apply.
     context : float, optional
-        Of a model of time steps: seconds that it hears at a time, by default
+        For a model of time steps, the seconds of audio in each run; by default
         its maximum clip length.
 
     Raises
@@ -98,9 +98,9 @@ def stream_events(
 def between_middles(
     steps: Iterable[Step],
 ) -> Iterator[Tuple[float, float, np.ndarray]]:
-    """Yields the start, the end and the probabilities of steps.
+    """Yields the start, the end and the probabilities of each step.
 
-    The edges are the middles between centres: a step is known with the next.
+    A step ends halfway to the next one, and is yielded when that arrives.
     """
     start, last = 0.0, None
     for step in steps:
@@ -116,12 +116,12 @@ def between_middles(
 def hear_windows(
     tagger: AudioTagger, blocks: Iterable[np.ndarray], size: int, hop: int
 ) -> Iterator[Step]:
-    """Yields windows, of a length and a hop in samples."""
+    """Tags windows; ``size`` and ``hop`` are in samples."""
     rate = tagger.sample_rate
     cutter = WindowCutter(size, hop)
 
     def tag(start: int, wav: np.ndarray) -> Step:
-        """Tags the samples that begin at a position."""
+        """Tags a window that begins at sample ``start``."""
         end = start + len(wav)
         probs = tagger.model.probabilities(wav[None])[0]
         return Step((start + end) / (2 * rate), end / rate, probs)
@@ -140,7 +140,7 @@ def hear_steps(
     context: Optional[float],
     hop: Optional[float],
 ) -> Iterator[Step]:
-    """Yields the time steps that count, see ``stream_events``."""
+    """Yields each time step once 0.3 s have followed it."""
     model = tagger.model
     rate, size = model.sample_rate, model.step_samples
     context = tagger.max_seconds if context is None else context
@@ -148,18 +148,20 @@ def hear_steps(
     late = math.ceil(LOOK_AHEAD * rate / size)
     low = hop + (2 * late * size + model.min_samples) / rate
     if not hop >= size / rate:
-        raise InputError(f"hop={hop:g} is less than a step, {size / rate:g} s.")
+        raise InputError(
+            f"hop={hop:g} is below a time step, {size / rate:g} s."
+        )
     if not low <= context <= tagger.max_seconds:
         raise InputError(
             f"context={context:g} must be in {low:g}..{tagger.max_seconds:g} "
             f"seconds with hop={hop:g}."
         )
-    held = np.zeros(0, np.float32)  # samples that may be needed
-    begin = 0  # position of the first of them, a whole number of steps
-    done = 0  # number of steps that were yielded
+    held = np.zeros(0, np.float32)  # samples that are still needed
+    begin = 0  # position of the first held sample, a multiple of ``size``
+    done = 0  # number of time steps that were yielded
 
     def hear(end: int, late: int) -> Iterator[Step]:
-        """Yields new steps up to a position, without the last ones."""
+        """Yields new time steps before sample ``end``, except the last ones."""
         nonlocal held, begin, done
         n_old = math.ceil(max(end - begin - context * rate, 0) / size)
         begin += n_old * size
@@ -174,7 +176,7 @@ def hear_steps(
             yield Step(centre, end / rate, probs[0, n - first])
             done = n + 1
 
-    due = round(hop * rate)  # position at which the model hears again
+    due = round(hop * rate)  # position at which the model runs next
     for block in blocks:
         held = np.concatenate([held, block])
         while due <= begin + len(held):

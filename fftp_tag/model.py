@@ -1,7 +1,7 @@
-"""Runs a model.onnx: from waveforms to probabilities, embeddings, time steps.
+"""Runs a model.onnx, which maps waveforms to probabilities and embeddings.
 
-The file is described by its metadata, see ``Model``. It is data: what is wrong
-with it is an InputError.
+The metadata of the file describe the model, see ``Model``. A file that is
+damaged or inconsistent raises an InputError.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -31,23 +31,24 @@ from speechbrain_fftp.dataio.errors import InputError
 if TYPE_CHECKING:
     import onnxruntime
 
-MAX_SECONDS = 3600  # of the longest clip
+MAX_SECONDS = 3600  # upper limit of the maximum clip length
 MAX_CLASSES = 100000
 FLOATS = "tensor(float)"
-# What a file says of its model, each in JSON
+# Keys of the metadata; the values are in JSON
 METADATA = (
     *("labels", "sample_rate", "max_samples", "min_samples", "frame_samples"),
-    *("single_label", "thresholds", "merge_gap", "min_duration"),
+    *("single_label", "thresholds", "low", "high"),
+    *("merge_gap", "min_duration"),
     *("window_samples", "steps", "note"),
 )
 NO_CLASSES = (
-    "{} has no classes and gives embeddings only: learn your own classes on it, "
-    "with fftp-tag learn."
+    "{} has no classes, only embeddings: learn your own classes with fftp-tag "
+    "learn."
 )
 
 
 class Model:
-    """A model in a file that training or ``fftp-tag import`` has written.
+    """A model.onnx that training or ``fftp-tag import`` has written.
 
     Arguments
     ---------
@@ -56,38 +57,38 @@ class Model:
     device : str
         "cpu", or "cuda" or "cuda:1", which need onnxruntime-gpu.
     threads : int, optional
-        Number of CPU threads of a call; by default ONNX Runtime's own.
+        Number of CPU threads; by default, ONNX Runtime chooses it.
 
     Attributes
     ----------
     labels : list of str
-        Names of the C classes; none of an encoder without classes.
+        Names of the C classes; empty if the model has only embeddings.
     sample_rate : int
         In Hz.
     max_samples, min_samples : int
-        Of the longest clip, and of a patch.
+        Maximum clip length, and length of a patch.
     frame_samples : int
-        From the start of one frame of the features to that of the next.
+        Frame shift of the features.
     single_label : bool
-        Whether the probabilities of a clip sum to 1, or, with background that
-        was learnt, to less.
+        Whether the probabilities of a clip sum to 1, or to less if the model
+        has learnt background as well.
     window_samples : int, optional
-        Of the windows in which a model of clips finds events, if it has some.
+        Default window in which a model of clips finds events.
     rules : Rules
-        The learnt thresholds and rules of events, or 0.5 and none.
+        The learnt thresholds and rules of events, or the default ones.
     note : str, optional
-        What users of the model should know first.
+        A note for users, which is logged when the model is loaded.
     has_steps : bool
         Whether the model classifies time steps, every ``step_samples``.
     metadata : dict
-        What the file says of the model.
+        The metadata of the file.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     InputError
-        If it is damaged or no such model, or an argument is wrong.
+        If the file is damaged or not such a model, or an argument is invalid.
     """
 
     def __init__(
@@ -107,8 +108,8 @@ class Model:
             check_metadata(self.metadata)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise InputError(
-                f"{path} is not a model of this package: its metadata lack or "
-                f"have a wrong value ({error}). Train or import it again."
+                f"{path} is not a model of this package: its metadata lack a "
+                f"value or have a wrong one ({error}): train or import it again"
             ) from error
         self.labels: List[str] = self.metadata["labels"]
         self.sample_rate: int = self.metadata["sample_rate"]
@@ -135,7 +136,7 @@ class Model:
                 for x in self.session.get_outputs()
                 if x.type == FLOATS
             }
-        except UnicodeDecodeError:  # in a name
+        except UnicodeDecodeError:  # a damaged name
             inputs, sizes = {}, {}
         is_right = inputs == {"wavs": FLOATS, "wav_lens": FLOATS}
         is_right = is_right and "embeddings" in sizes
@@ -147,18 +148,18 @@ class Model:
                 is_right = False
         if not is_right:
             raise InputError(
-                f"{self.path} has other inputs or outputs than its metadata "
-                "say: train or import the model again."
+                f"{self.path} has inputs or outputs that do not match its "
+                "metadata: train or import the model again."
             )
 
     def run(self, outputs: Sequence[str], wavs: np.ndarray) -> List[np.ndarray]:
-        """Outputs by name for waveforms ``[B, S]`` of equal length.
+        """Computes outputs, by name, of waveforms ``[B, S]`` of equal length.
 
         Raises
         ------
         InputError
-            If the model fails, or returns what is not finite, or not what its
-            metadata say.
+            If the model fails, or returns values that are not finite or do not
+            match its metadata.
         """
         inputs = {
             "wavs": np.asarray(wavs, np.float32),
@@ -185,9 +186,9 @@ class Model:
         n_clips: int,
         n_samples: int,
     ) -> None:
-        """Raises an InputError unless there is a value for each class and step.
+        """Raises an InputError if the shape of an output is wrong.
 
-        The shapes that a file declares need not be those that it returns.
+        The returned shapes may differ from those that the file declares.
         """
         expected: Dict[str, tuple] = {
             "probabilities": (n_clips, len(self.labels))
@@ -212,7 +213,7 @@ class Model:
     def step_probabilities(
         self, wavs: np.ndarray
     ) -> Tuple[np.ndarray, np.ndarray]:
-        """Those of the clips, ``[B, C]``, and of time steps, ``[B, N, C]``."""
+        """Probabilities of clips ``[B, C]`` and of time steps ``[B, N, C]``."""
         clips, steps = self.run(["probabilities", "frame_probabilities"], wavs)
         return clips, steps
 
@@ -240,13 +241,13 @@ def start_session(
     if threads is not None and threads < 1:
         raise InputError(f"threads={threads} must be positive.")
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors are raised, and need no log
+    options.log_severity_level = 4  # errors are raised: no need to log them
     options.intra_op_num_threads = threads or 0
-    # Higher levels make loading slower and runs no faster
+    # Higher levels slow down loading and do not speed up inference
     options.graph_optimization_level = (
         onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     )
-    # Threads that wait for work would keep other processes from theirs
+    # Spinning threads would slow down other processes
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers: list = ["CPUExecutionProvider"]
     if device != "cpu":
@@ -266,19 +267,19 @@ def start_session(
         )
     except runtime_errors() as error:
         raise InputError(
-            f"{path} is damaged or no model.onnx, copy or train it again: "
+            f"{path} is damaged or not an ONNX model, copy or train it again: "
             f"{first_line(error)}"
         ) from error
     if len(session.get_providers()) < len(providers):
         raise InputError(
-            f"{device} cannot be used: see that its driver and the CUDA "
-            "libraries that onnxruntime-gpu needs are installed"
+            f"{device} cannot be used: check that its driver and the CUDA "
+            "libraries for onnxruntime-gpu are installed"
         )
     return session
 
 
 def runtime_errors() -> tuple:
-    """The errors of ONNX Runtime."""
+    """The exceptions that ONNX Runtime raises."""
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
     return (
@@ -294,20 +295,20 @@ def runtime_errors() -> tuple:
 
 
 def first_line(error: Exception) -> str:
-    """The beginning of a message, which may quote names in the file."""
+    """The first line of a message, shortened and made printable."""
     line = str(error).strip().splitlines()[0][:300]
     return "".join(filter(str.isprintable, line))
 
 
 def check_metadata(metadata: Dict) -> None:
-    """Raises a KeyError, TypeError or ValueError for what cannot be."""
+    """Raises a KeyError, TypeError or ValueError if a value is invalid."""
     labels = metadata["labels"]
     if not isinstance(labels, list) or len(labels) > MAX_CLASSES:
         raise ValueError("labels")
     for label in labels:
         check_text("labels", label)
     if len(set(labels)) < len(labels):
-        raise ValueError("labels, of which some are equal")
+        raise ValueError("labels that are not unique")
     if not isinstance(metadata["single_label"], bool):
         raise ValueError("single_label")
     rate, longest = metadata["sample_rate"], metadata["max_samples"]
@@ -326,15 +327,15 @@ def check_metadata(metadata: Dict) -> None:
         check_number(
             "step_samples", steps["step_samples"], 1, longest, whole=True
         )
-    for name in ("thresholds", "merge_gap", "min_duration"):
+    for name in ("thresholds", "low", "high", "merge_gap", "min_duration"):
         values = metadata[name]
         if values is None:
             continue
         if not isinstance(values, list) or len(values) != len(labels):
             raise ValueError(name)
         for value in values:
-            high = 1 if name == "thresholds" else MAX_SECONDS
-            check_number(name, value, 0, high)
+            is_seconds = name in ("merge_gap", "min_duration")
+            check_number(name, value, 0, MAX_SECONDS if is_seconds else 1)
 
 
 def check_text(name: str, value: Any) -> None:
@@ -355,11 +356,17 @@ def check_number(
 
 
 def read_rules(metadata: Dict) -> Rules:
-    """The rules of events in the metadata."""
+    """Reads the thresholds and the rules of events in the metadata."""
     thresholds = metadata["thresholds"]
     rules = default_rules(len(metadata["labels"])).replace(
         threshold=thresholds,
         merge_gap=metadata["merge_gap"],
         min_duration=metadata["min_duration"],
     )
-    return dataclasses.replace(rules, is_learnt=thresholds is not None)
+    events = {
+        name: np.array(metadata[name], np.float32)
+        for name in ("low", "high")
+        if metadata[name] is not None
+    }
+    is_learnt = thresholds is not None
+    return dataclasses.replace(rules, **events, is_learnt=is_learnt)

@@ -1,4 +1,4 @@
-"""Work in threads, with results in order.
+"""Runs functions in threads, with results in order.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -9,6 +9,7 @@ import concurrent.futures
 import itertools
 from typing import Any, Callable, Iterable, Iterator, Optional, Tuple, TypeVar
 
+from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 Item = TypeVar("Item")
@@ -22,9 +23,9 @@ def in_order(
 ) -> Iterator[Tuple[Item, Optional[Result], Optional[str]]]:
     """Yields each item with the result of a function, or with its error.
 
-    ``items`` may be endless: at most ``2 * num_workers`` are worked on ahead.
-    Errors of input, and of files, are returned as one line of text; others are
-    raised.
+    ``items`` may be infinite: at most ``2 * num_workers`` are processed ahead.
+    An InputError or OSError is returned as one line of text; other exceptions
+    are raised.
     """
     items = iter(items)
     waiting: collections.deque = collections.deque()
@@ -41,14 +42,14 @@ def in_order(
             try:
                 result = future.result()
             except (InputError, OSError) as error:
-                reason = " ".join(str(error).split())
+                reason = one_line(error)
             yield item, result, reason
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yields items, the next of which is made in a thread while one is used."""
+    """Yields items, while a thread prepares the next one."""
     end: Any = object()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         future = pool.submit(next, items, end)

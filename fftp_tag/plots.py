@@ -1,4 +1,4 @@
-"""Figures of a recording: its spectrogram, and its tags over time.
+"""Draws the spectrogram of a recording, and its tags over time.
 
 Drawn by matplotlib without a display. The file extension, such as ``.png`` or
 ``.svg``, sets the format.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from fftp_tag.events import Event, Timeline
+from fftp_tag.packages import require
 from fftp_tag.tagger import AudioTagger
 from fftp_tag.windows import Source, cut_windows, read_blocks
 from speechbrain_fftp.dataio import files
@@ -26,18 +27,15 @@ if TYPE_CHECKING:
 
 TICKS = (250, 500, 1000, 2000, 4000, 8000, 16000)  # in Hz
 FFT_SECONDS = 0.032
-COLUMNS = 1000  # of a spectrogram, at least
-RANGE = 80  # dB below the maximum that are shown
+COLUMNS = 1000  # of a spectrogram, about
+RANGE = 80  # of the colours, in dB
 
 
 def new_figure(rows: int = 1) -> Tuple["Figure", np.ndarray]:
-    """A figure without a display, and its axes ``[rows]`` with one time axis."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError(
-            "Figures need matplotlib: pip install matplotlib"
-        ) from None
+    """A figure that needs no display, and its axes ``[rows]``."""
+    require("matplotlib", "Drawing")
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(10.0, 2.6 * rows), dpi=100, layout="constrained")
     axes = figure.subplots(rows, sharex=True, squeeze=False)
     return figure, axes[:, 0]
@@ -59,17 +57,19 @@ def plot_tags(
     timeline: Timeline,
     events: Sequence[Event] = (),
     sample_rate: Optional[int] = None,
+    truth: Sequence[Event] = (),
 ) -> None:
-    """Draws the spectrogram of a source over its timeline with events.
+    """Draws the spectrogram of a source above its timeline with events.
 
-    For ``source`` and ``sample_rate`` see ``AudioTagger``.
+    For ``source`` and ``sample_rate`` see ``AudioTagger``, for ``truth`` see
+    ``plot_timeline``.
     """
     figure, axes = new_figure(rows=2)
     power, frequencies = spectrogram(
         source, tagger.sample_rate, timeline.duration, sample_rate
     )
     plot_spectrogram(power, frequencies, timeline.duration, axes[0])
-    plot_timeline(timeline, axes[1], events)
+    plot_timeline(timeline, axes[1], events, truth)
     axes[1].set(xlabel="seconds", xlim=(0, timeline.duration))
     figure.savefig(path)
 
@@ -82,14 +82,14 @@ def spectrogram(
 ) -> Tuple[np.ndarray, np.ndarray]:
     """The power of a source over time ``[T, F]``, and frequencies ``[F]``.
 
-    There are about 1000 times, each the mean of all that is in between, or as
-    many as are 8 ms apart.
+    The power is averaged so that there are about 1000 times, but no less than
+    8 ms apart.
     """
     size = min(round(FFT_SECONDS * rate), round(duration * rate))
     column = max(round(duration * rate / COLUMNS), size // 4)
     window = np.hanning(size)
     powers = []
-    blocks = read_blocks(source, rate, sample_rate)
+    blocks = read_blocks(source, rate, sample_rate, warn=False)
     for _, (_, wavs) in cut_windows(blocks, (max(column, size), column)):
         for wav in wavs:
             parts = wav[: len(wav) // size * size].reshape(-1, size)
@@ -131,13 +131,17 @@ def from_mel(mel: np.ndarray) -> np.ndarray:
 
 
 def plot_timeline(
-    timeline: Timeline, ax: "Axes", events: Sequence[Event] = (), top: int = 8
+    timeline: Timeline,
+    ax: "Axes",
+    events: Sequence[Event] = (),
+    truth: Sequence[Event] = (),
+    top: int = 8,
 ) -> None:
     """Draws a ``Timeline`` into axes, as a heat map of the whole file.
 
-    The ``top`` classes are those that the file is most probably tagged with.
-    Cells of neighbouring steps meet halfway between their centres. Events are
-    red lines.
+    Shows the ``top`` most probable classes of the file. Cells of neighbouring
+    time steps meet halfway between their centres. Events are red lines; true
+    events, if given, are blue lines above them.
     """
     best = np.argsort(-timeline.clip_probs, kind="stable")[:top]
     middles = (timeline.times[1:] + timeline.times[:-1]) / 2
@@ -153,15 +157,20 @@ def plot_timeline(
     ax.invert_yaxis()
     names = [textwrap.fill(timeline.labels[c], 18) for c in best]
     ax.set_yticks(range(len(names)), names, parse_math=False, size="small")
-    rows = {timeline.labels[c]: row + 0.38 for row, c in enumerate(best)}
-    for event in events:
-        if event.label in rows:
-            ax.hlines(
-                rows[event.label],
-                event.start,
-                event.end or timeline.duration,
-                color="tab:red",
-                linewidth=3,
-            )
-    ax.set_title("Probability of tags, and events (red)")
+    rows = {timeline.labels[c]: row for row, c in enumerate(best)}
+    for lines, place, color in (
+        (truth, 0.22, "deepskyblue"),
+        (events, 0.38, "tab:red"),
+    ):
+        for event in lines:
+            if event.label in rows:
+                ax.hlines(
+                    rows[event.label] + place,
+                    event.start,
+                    event.end or timeline.duration,
+                    color=color,
+                    linewidth=3,
+                )
+    title = "Probability of tags, and events (red)"
+    ax.set_title(f"{title}, true ones above (blue)" if truth else title)
     ax.figure.colorbar(mesh, ax=ax, pad=0.02)

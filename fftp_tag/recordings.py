@@ -1,4 +1,4 @@
-"""Features of recordings, which are computed once and kept in a file.
+"""Computes features of recordings, and caches them in a file.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -17,7 +17,8 @@ import numpy as np
 from fftp_tag.clip_features import OUTPUT
 from fftp_tag.model import Model
 from fftp_tag.parallel import in_order
-from fftp_tag.windows import cut_windows, read_blocks
+from fftp_tag.progress import show_progress
+from fftp_tag.windows import cut_windows, read_blocks, silence_counted
 from speechbrain_fftp.dataio.audio import read_audio, read_duration
 from speechbrain_fftp.dataio.files import atomic_path
 
@@ -34,7 +35,7 @@ class Recording:
     start, end : float
         In seconds.
     window : int, optional
-        Of background, which is learnt from in windows of so many samples.
+        For background: length in samples of the windows to learn from.
     is_half : bool
         Whether it is the first half of the file.
     has_copies : bool
@@ -50,7 +51,7 @@ class Recording:
 
     @property
     def part(self) -> str:
-        """What is taken of the file; "" for all of it."""
+        """The part of the file that is used; "" for all of it."""
         if self.is_half:
             return "first half"
         if self.end < math.inf:
@@ -59,12 +60,12 @@ class Recording:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """The name in messages."""
         return f"{self.path} {self.part}".rstrip()
 
     @property
     def key(self) -> str:
-        """What its features depend on, besides the model."""
+        """A key for the cache: all that affects the features but the model."""
         state = os.stat(self.path)
         path = os.path.abspath(self.path)
         return json.dumps(
@@ -85,11 +86,11 @@ class Features(NamedTuple):
     Arguments
     ---------
     pieces : numpy.ndarray
-        Of pieces of the maximum clip length, or of windows, ``[P, F]``.
+        Features of pieces of the maximum clip length, or of windows ``[P, F]``.
     copies : numpy.ndarray
-        Of augmented copies, ``[K, F]``.
+        Features of augmented copies, ``[K, F]``.
     n_samples : int
-        Its length.
+        Length of the recording.
     """
 
     pieces: np.ndarray
@@ -98,14 +99,14 @@ class Features(NamedTuple):
 
 
 class FeatureCache:
-    """A file of features, with a checksum of the model that they are of.
+    """A file of features, with a checksum of the model that computed them.
 
     Arguments
     ---------
     path : Path
-        Read if it is there and of this model.
+        The file; it is read if it exists and has the same checksum.
     digest : str
-        The checksum.
+        The checksum of the model.
     """
 
     def __init__(self, path: Path, digest: str):
@@ -125,7 +126,7 @@ class FeatureCache:
         self.known = dict(zip(keys, found))
 
     def save(self) -> None:
-        """Writes the features that were used since it was read, if any."""
+        """Writes the features that were used, if any."""
         if not self.used:
             return
         used = self.used.values()
@@ -141,6 +142,7 @@ class FeatureCache:
                 )
 
 
+@silence_counted("clips")
 def compute_features(
     model: Model,
     recordings: List[Recording],
@@ -148,27 +150,26 @@ def compute_features(
     num_workers: int = 4,
     progress: bool = False,
 ) -> Tuple[List[Optional[Features]], Dict[str, str]]:
-    """Computes the features of recordings, those in a cache excepted.
+    """Computes the features of recordings that are not in the cache.
 
     Arguments
     ---------
     model : Model
-        Has the output ``clip_features``.
+        A model with the output ``clip_features``.
     recordings : list of Recording
     cache : FeatureCache
     num_workers : int
         Number of threads.
     progress : bool
-        Whether to show a progress bar.
+        Whether to show progress.
 
     Returns
     -------
     features : list of Features
-        Or None of those that cannot be read.
+        None for recordings that cannot be read.
     errors : dict
-        From the name of a recording that cannot be read to the reason.
+        Reasons by name of the recordings that cannot be read.
     """
-    from tqdm import tqdm
 
     def look_up(recording: Recording) -> Tuple[str, Features]:
         """The key of a recording, and its features."""
@@ -178,8 +179,8 @@ def compute_features(
     features: List[Optional[Features]] = []
     errors = {}
     found = in_order(look_up, recordings, num_workers)
-    for recording, result, error in tqdm(
-        found, total=len(recordings), unit="clip", disable=not progress
+    for recording, result, error in show_progress(
+        found, len(recordings), "clips", progress
     ):
         if result is None:
             errors[recording.name] = str(error)
@@ -192,7 +193,7 @@ def compute_features(
 
 
 def features_of(model: Model, recording: Recording) -> Features:
-    """The features of a recording."""
+    """Computes the features of a recording."""
     rate = model.sample_rate
     end = recording.end
     if recording.is_half:
@@ -214,7 +215,7 @@ def features_of(model: Model, recording: Recording) -> Features:
         n_samples = int(windows.ends[-1])
     copies = [np.zeros((0, pieces[0].shape[1]), np.float32)]
     if recording.has_copies:
-        # The same copies of a clip wherever it is
+        # A clip has the same copies wherever it is stored
         rng = np.random.default_rng(zlib.crc32(beginning.tobytes()))
         for wav in augmented_copies(beginning, rate, rng):
             wav = wav[: model.max_samples]
@@ -225,10 +226,11 @@ def features_of(model: Model, recording: Recording) -> Features:
 def augmented_copies(
     wav: np.ndarray, rate: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """Copies of a clip ``[S]`` that could be other recordings of the sound.
+    """Yields augmented copies of a clip ``[S]``.
 
-    Two are faster or slower; two are so by less, and earlier or later, noisy,
-    and louder or quieter: noise on all costs accuracy with clean clips.
+    Two are resampled to another speed. Two have a smaller change of speed, and
+    are shifted, noisy, and louder or quieter. Noise in all copies would cost
+    accuracy on clean clips.
     """
     import soxr
 
@@ -249,5 +251,5 @@ def augmented_copies(
 
 
 def from_decibels(level: float) -> float:
-    """A factor of amplitudes."""
+    """Converts a level in dB to a factor of amplitudes."""
     return 10 ** (level / 20)

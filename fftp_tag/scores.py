@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import importlib.util
 from statistics import NormalDist
 from typing import Any, Dict
 
@@ -14,15 +13,8 @@ from fftp_tag.events import Numbers
 from speechbrain_fftp.dataio.errors import InputError
 
 
-def check_scikit_learn() -> None:
-    """Raises an InputError if scikit-learn is missing; it brings scipy."""
-    # Importing it would take seconds before the arguments are checked
-    if importlib.util.find_spec("sklearn") is None:
-        raise InputError("Scores need scikit-learn: pip install scikit-learn")
-
-
 def tagging_metrics(targets: np.ndarray, probs: np.ndarray) -> Dict[str, Any]:
-    """Macro mAP, AUC and d' over the classes that only some clips have.
+    """Macro mAP, AUC and d' over classes with positive and negative clips.
 
     Arguments
     ---------
@@ -75,8 +67,8 @@ def f1_scores(
 ) -> Dict[str, float]:
     """F1 of the tags whose probability reaches a threshold.
 
-    Returns ``micro_F1``, of all tags, and ``macro_F1``, the mean over the
-    classes that only some clips have, NaN without any.
+    Returns ``micro_F1``, of all tags, and ``macro_F1``, the mean over classes
+    with positive and negative clips, NaN if there are none.
     """
     true = targets > 0.5
     tagged = probs >= np.asarray(thresholds, np.float32)
@@ -88,18 +80,18 @@ def f1_scores(
 
 
 def column_f1(true: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """F1 of each column of what is true and what is found."""
+    """F1 of each column, from boolean arrays of true and found labels."""
     total = true.sum(0) + found.sum(0)
     return 2 * (true & found).sum(0) / np.maximum(total, 1)
 
 
 def tagging_table(metrics: Dict[str, Any], labels: list) -> str:
-    """The means and the worst and the best five classes, to print.
+    """A table of the means and of the five worst and five best classes.
 
     Arguments
     ---------
     metrics : dict
-        Those of ``Evaluation``.
+        See ``Evaluation``.
     labels : list of str
         Names of the C classes.
     """

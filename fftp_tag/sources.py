@@ -1,4 +1,4 @@
-"""Finds the model.onnx of a model, or makes it from a published checkpoint.
+"""Finds a model.onnx, or makes one from a published checkpoint.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -21,20 +21,20 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
 
 def find_model(source: Union[str, os.PathLike]) -> Path:
-    """The path of a model.onnx.
+    """Finds a model.onnx and returns its path.
 
     Arguments
     ---------
     source : str
-        Such a file; a folder that holds one, also as ``inference/model.onnx``;
+        A model.onnx; a folder that holds one, also as ``inference/model.onnx``;
         or a published checkpoint, which is converted into the cache.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file or model.
+        If the file or folder does not exist, or holds no model.
     InputError
-        If it is no model.
+        If a published checkpoint cannot be converted.
     """
     path = Path(source)
     if path.suffix == ".onnx" or path.is_file() and path.suffix not in WEIGHTS:
@@ -44,22 +44,22 @@ def find_model(source: Union[str, os.PathLike]) -> Path:
         return inside
     if path.is_dir() and not (path / "config.json").is_file():
         raise FileNotFoundError(
-            f"{source} holds no {MODEL} and no published checkpoint: a training "
-            "writes it at its end, into the folder inference."
+            f"{source} holds no {MODEL} and no published checkpoint: training "
+            "writes inference/model.onnx when it ends."
         )
     may_be_id = HUB_ID.fullmatch(str(source)) and not path.parent.is_dir()
     if not path.exists() and not may_be_id:
         raise FileNotFoundError(
-            f"{source}: there is no such file or folder. Give the folder of a "
-            "training, a model.onnx, or a published model, such as "
+            f"{source}: there is no such file or folder. Give a model.onnx, "
+            "the output folder of a training, or a published model, such as "
             "mispeech/ced-tiny."
         )
     converted = cache_folder() / cache_name(path)
     if converted.is_file():
         return converted
     logger.info(
-        "%s has to be converted once, which takes half a minute or more, into "
-        "%s",
+        "%s has to be converted once, which takes half a minute or more. The "
+        "result is kept in %s",
         source,
         converted,
     )
@@ -68,7 +68,7 @@ def find_model(source: Union[str, os.PathLike]) -> Path:
 
 
 def find_inside(folder: Union[str, os.PathLike]) -> Optional[Path]:
-    """The model.onnx in the folder of a training, if there is one."""
+    """The model.onnx in a folder, or in its folder ``inference``, if any."""
     for path in (Path(folder, MODEL), Path(folder, "inference", MODEL)):
         if path.is_file():
             return path
@@ -82,11 +82,11 @@ def convert(source: Union[str, os.PathLike], path: Path, **options) -> None:
     except ModuleNotFoundError as error:
         kind = "is a published checkpoint"
         if not Path(source).exists():
-            kind = "is no file here, but may be a model of the hub"
+            kind = "is not a local file but may be a model of the hub"
         raise InputError(
-            f"{source} {kind}, and to convert it needs {error.name}: install "
-            "this package with its dependencies, or convert it elsewhere with "
-            "fftp-tag import"
+            f"{source} {kind}. Its conversion needs {error.name}: install this "
+            "package with its dependencies, or convert the model elsewhere "
+            "with fftp-tag import"
         ) from error
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -96,16 +96,16 @@ def convert(source: Union[str, os.PathLike], path: Path, **options) -> None:
 
 
 def cache_folder() -> Path:
-    """The folder of converted models."""
+    """The cache folder of converted models."""
     folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(folder) / "fftp_tag"
 
 
 def cache_name(path: Path) -> str:
-    """A name for the converted model of a checkpoint.
+    """The name of a converted checkpoint in the cache.
 
-    That of files on disk depends on their state, that of a hub id on the id
-    alone: import it again for a newer revision.
+    For files on disk, it depends on their sizes and times; for a hub id, on the
+    id alone: a newer revision needs ``fftp-tag import``.
     """
     name = re.sub(r"[^\w.@-]+", "--", str(path))
     if not path.exists():

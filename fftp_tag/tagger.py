@@ -13,6 +13,7 @@ from typing import (
     Iterator,
     List,
     Optional,
+    Sized,
     Tuple,
     Union,
 )
@@ -29,6 +30,7 @@ from fftp_tag.events import (
 )
 from fftp_tag.model import Model
 from fftp_tag.parallel import in_order
+from fftp_tag.progress import show_progress
 from fftp_tag.windows import Source, Windows, cut_windows, read_blocks
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -37,8 +39,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WINDOW = 2.0  # seconds of a model of clips, by default
-OVERLAP = 0.1  # of consecutive pieces, as a share of the maximum clip length
+WINDOW = 2.0  # default seconds of a window of a model of clips
+OVERLAP = 0.1  # of consecutive pieces, as a fraction of the maximum clip length
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,13 +69,13 @@ class AudioTagger:
     A source is the path of a file, its content (bytes), or an array of samples
     ``[S]`` or ``[S, channels]`` with its ``sample_rate``. It may have any
     length, sampling rate and format that libsndfile or, if it is installed,
-    ffmpeg reads. A path that does not exist is a FileNotFoundError, what cannot
-    be used an InputError, which is a ValueError.
+    ffmpeg reads. A path that does not exist raises a FileNotFoundError; audio
+    and arguments that cannot be used raise an InputError, a ValueError.
 
-    A file is analysed in one way, whatever is asked for. A model of time steps
-    gets overlapping pieces of its maximum clip length, which fade into each
-    other. A model of clips gets consecutive pieces, and windows for what is
-    heard when. A clip's probabilities are the maximum over the pieces.
+    All methods analyse a file in the same way. A model of time steps runs on
+    overlapping pieces of its maximum clip length, which are cross-faded. A
+    model of clips runs on consecutive pieces, and on windows for timelines and
+    events. The probabilities of a file are the maximum over its pieces.
 
     Arguments
     ---------
@@ -103,14 +105,14 @@ class AudioTagger:
         device : str
             "cpu", "cuda" or "cuda:N".
         threads : int, optional
-            Number of CPU threads; by default ONNX Runtime's own.
+            Number of CPU threads; by default, ONNX Runtime chooses it.
 
         Raises
         ------
         FileNotFoundError
             If the source cannot be found.
         InputError
-            If it is no such model, or an argument is wrong.
+            If the source is not such a model, or an argument is invalid.
         """
         from fftp_tag.sources import find_model
 
@@ -146,13 +148,17 @@ class AudioTagger:
 
         Arguments
         ---------
-        source, sample_rate : str, bytes or numpy.ndarray, int
+        source : str, bytes or numpy.ndarray
             See ``AudioTagger``.
-        top_k, threshold : int, float, optional
-            Maximum number of labels, and their lowest probability. By default,
-            the threshold is the one that the model has learnt for a class; a
-            model that has learnt none has none.
+        sample_rate : int, optional
+            Sampling rate of an array in Hz.
+        top_k : int
+            Maximum number of tags.
+        threshold : float, optional
+            Minimum probability of a tag; by default the thresholds that the
+            model has learnt, or 0.
         progress : bool
+            Whether to show progress.
 
         Returns
         -------
@@ -169,17 +175,22 @@ class AudioTagger:
         top_k: int = 5,
         threshold: Optional[Numbers] = None,
         num_workers: int = 4,
+        progress: bool = False,
     ) -> Iterator[FileTags]:
         """Finds the most probable labels of many files, in threads.
 
-        Yields the tags of each file in order, or why it cannot be read; the
-        paths may be endless. For arguments see ``tag_file``.
+        Yields the tags of each file in order, or the reason why it cannot be
+        read. ``paths`` may be infinite. For arguments see ``tag_file``.
         """
         if isinstance(paths, (str, bytes, os.PathLike)):
             raise InputError("tag_files takes a list of paths, not one path.")
         threshold = tag_threshold(self.model.rules, threshold)
-        for path, probs, error in in_order(
-            self.clip_probabilities, paths, num_workers
+        total = len(paths) if isinstance(paths, Sized) else None
+        found = in_order(
+            self.clip_probabilities, checked_paths(paths), num_workers
+        )
+        for path, probs, error in show_progress(
+            found, total, "files", progress
         ):
             if probs is None:
                 yield FileTags(str(path), error=error)
@@ -242,28 +253,30 @@ class AudioTagger:
         hop: Optional[float] = None,
         progress: bool = False,
     ) -> Timeline:
-        """Computes the probabilities of all classes, over time and in all.
+        """Computes probabilities over time and of the whole file.
 
         Arguments
         ---------
-        source, sample_rate : str, bytes or numpy.ndarray, int
+        source : str, bytes or numpy.ndarray
             See ``AudioTagger``.
+        sample_rate : int, optional
+            Sampling rate of an array in Hz.
         window, hop : float, optional
-            Of a model of clips: length of a window in seconds, by default that
-            of the clips that it has learnt from, or 2; and step from one to the
-            next, by default a quarter of it.
+            For a model of clips: length of a window in seconds, by default the
+            length of the clips it has learnt from, or 2; and step from one
+            window to the next, by default a quarter of a window.
         progress : bool
-            Whether to show a progress bar.
+            Whether to show progress.
 
         Returns
         -------
         Timeline
-            In which tags and events are found without running the model again.
+            Finds tags and events without running the model again.
 
         Raises
         ------
         InputError
-            If the window does not suit the model.
+            If the window or the hop does not suit the model.
         """
         if self.model.has_steps:
             if window is not None or hop is not None:
@@ -282,7 +295,7 @@ class AudioTagger:
         hop: Optional[float],
         progress: bool,
     ) -> Timeline:
-        """The ``Timeline`` of windows, of a model of clips."""
+        """The ``Timeline`` of a model of clips, from windows."""
         rate = self.sample_rate
         longest = self.model.max_samples
         grids = (longest, longest), self.check_window(window, hop)
@@ -309,7 +322,7 @@ class AudioTagger:
     def analyze_steps(
         self, source: Source, sample_rate: Optional[int], progress: bool
     ) -> Timeline:
-        """The ``Timeline`` of time steps, of a model that classifies them."""
+        """The ``Timeline`` of a model of time steps."""
         model = self.model
         found: List[Tuple[int, np.ndarray]] = []
         best = np.zeros(len(self.labels), np.float32)
@@ -338,8 +351,8 @@ class AudioTagger:
     ) -> Iterator[Windows]:
         """Yields a file as ``Windows`` of the maximum clip length.
 
-        Those of a model of time steps overlap by at least a patch and a step,
-        so that no time step is missed, and begin at a time step.
+        For a model of time steps, windows begin at a time step and overlap by
+        at least a patch and a step, so that no time step is missed.
         """
         model = self.model
         blocks = read_blocks(source, model.sample_rate, sample_rate, progress)
@@ -352,7 +365,7 @@ class AudioTagger:
         overlap = max(OVERLAP * size, model.min_samples + step)
         hop = max(int(size - overlap) // step, 1) * step
         for _, (starts, wavs) in cut_windows(blocks, (size, hop)):
-            # The last piece may begin between steps: from the next one on
+            # The last piece may begin between steps: cut it to the next one
             skip = int(-starts[-1] % step)
             if skip == 0:
                 yield Windows(starts, wavs)
@@ -364,10 +377,12 @@ class AudioTagger:
     def check_window(
         self, window: Optional[float] = None, hop: Optional[float] = None
     ) -> Tuple[int, int]:
-        """A window's length and the step to the next, in samples.
+        """Window length and hop in samples; for arguments see ``analyze``.
 
-        For arguments see ``analyze``. An InputError says that they are out of
-        range.
+        Raises
+        ------
+        InputError
+            If the window or the hop is out of range.
         """
         rate = self.sample_rate
         if window is None and self.model.window_samples is not None:
@@ -436,11 +451,22 @@ class AudioTagger:
         )
 
 
-def join_pieces(pieces: List[Tuple[int, np.ndarray]]) -> np.ndarray:
-    """Joins overlapping pieces of a file, each of which fades into the next.
+def checked_paths(paths: Iterable[str]) -> Iterator[str]:
+    """Yields paths; raises an InputError if an item is not a path."""
+    for path in paths:
+        if not isinstance(path, (str, os.PathLike)):
+            raise InputError(
+                f"tag_files takes a list of paths, not of {type(path).__name__}: "
+                "use tag_file for contents of files and for arrays."
+            )
+        yield path
 
-    Each piece is the number of its first time step, and probabilities
-    ``[N, C]``. They are taken from the list, to free their memory. Returns
+
+def join_pieces(pieces: List[Tuple[int, np.ndarray]]) -> np.ndarray:
+    """Joins overlapping pieces of a file with a cross-fade.
+
+    Each piece is the index of its first time step, and probabilities
+    ``[N, C]``. Pieces are removed from the list, to free their memory. Returns
     probabilities ``[T, C]``.
     """
     size = max(first + len(probs) for first, probs in pieces)

@@ -1,4 +1,4 @@
-"""Learns thresholds and rules of events, of clips' labels or of true events.
+"""Learns thresholds and rules of events from labels of clips or true events.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -22,9 +22,10 @@ from fftp_tag.event_scores import (
 from fftp_tag.events import THRESHOLD, Rules, Timeline, default_rules
 from fftp_tag.scores import column_f1
 
-MIN_POSITIVES = 5  # clips or events that a class needs to learn from
-# Seconds. Labels of clips do not tell whether a pause belongs to a sound
+MIN_POSITIVES = 5  # clips or events of a class, to learn its rules
+# Seconds. Labels of clips do not tell whether a pause belongs to an event
 PAUSE = 3.0
+LOW = 0.1  # minimum probability while an event lasts
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8)
 GAPS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 MINIMA = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
@@ -45,27 +46,34 @@ def learn_from_clips(
 ) -> Rules:
     """Learns from the labels of clips.
 
-    Thresholds are those of maximum F1 of the tags. With timelines, events less
-    than 3 s apart are one, and the minimum duration of a class is the longest
-    one that has the maximum F1 of the clips with an event.
+    Thresholds maximise F1 of the tags. With timelines, an event lasts while the
+    probability is at least 0.1, except for pauses of less than 3 s. For each
+    class, the minimum duration, then ``high``, maximise F1 of the clips with an
+    event; of equally good minimum durations, the longest is used.
 
     Arguments
     ---------
     targets, probs : numpy.ndarray
         Multi-hot labels and probabilities, ``[clips, C]``.
     timelines : dict
-        Those of the clips in this order, or none.
+        Timelines of the clips in the same order, or an empty dict.
     """
     rules = default_rules(targets.shape[1])
     is_learnt = targets.sum(0) >= MIN_POSITIVES
     if not is_learnt.any():
         return rules
     rules = rules.replace(threshold=learn_thresholds(targets, probs))
-    if timelines:
-        rules = rules.replace(merge_gap=PAUSE)
-        minima = learn_minima(with_rules(timelines, rules), targets)
-        rules = rules.replace(min_duration=np.where(is_learnt, minima, 0.0))
-    return dataclasses.replace(rules, is_learnt=True)
+    rules = dataclasses.replace(rules, is_learnt=True)
+    if not timelines:
+        return rules
+    low = np.where(is_learnt, np.float32(LOW), rules.low)
+    rules = dataclasses.replace(rules, low=low, high=low)
+    rules = rules.replace(merge_gap=PAUSE)
+    minima = learn_minima(with_rules(timelines, rules), targets)
+    rules = rules.replace(min_duration=np.where(is_learnt, minima, 0.0))
+    peaks = highest_peaks(with_rules(timelines, rules))
+    high = np.maximum(learn_thresholds(targets, peaks), low)
+    return dataclasses.replace(rules, high=high)
 
 
 def learn_thresholds(
@@ -73,14 +81,14 @@ def learn_thresholds(
 ) -> np.ndarray:
     """Learns the threshold of each class that maximises its F1.
 
-    That of a class with few positive clips, which say little, is 0.5.
+    Classes with too few positive clips get 0.5.
 
     Arguments
     ---------
     targets, probs : numpy.ndarray
         Multi-hot labels and probabilities, ``[clips, C]``.
     min_positives : int
-        Clips that a class needs for another threshold than 0.5.
+        Minimum number of positive clips to learn a threshold.
 
     Returns
     -------
@@ -95,9 +103,10 @@ def learn_thresholds(
 
 
 def best_threshold(is_true: np.ndarray, probs: np.ndarray) -> np.float32:
-    """The highest threshold of maximum F1, which no probability of 0 reaches.
+    """The highest threshold of maximum F1, above 0.
 
-    It is half way from the lowest probability that reaches it to the next one.
+    It is halfway between the lowest probability that reaches it and the highest
+    one that does not.
     """
     from sklearn.metrics import precision_recall_curve
 
@@ -131,21 +140,32 @@ def learn_minima(
     return (is_best * np.array(MINIMA)[:, None]).max(0)
 
 
+def highest_peaks(timelines: Dict[str, Timeline]) -> np.ndarray:
+    """The highest probability of an event, or 0, ``[clips, C]``."""
+    n_classes = len(next(iter(timelines.values())).labels)
+    peaks = np.zeros((len(timelines), n_classes), np.float32)
+    for row, timeline in zip(peaks, timelines.values()):
+        for event in timeline.events():
+            c = timeline.labels.index(event.label)
+            row[c] = max(row[c], event.probability)
+    return peaks
+
+
 def learn_from_events(
     timelines: Dict[str, Timeline], truth: Truth, labels: List[str]
 ) -> Rules:
-    """Learns the rules of maximum ``overlap_F1`` of each class from events.
+    """Learns the rules that maximise ``overlap_F1`` of each class.
 
-    All thresholds, gaps and minimum durations of a grid are tried. A class with
-    few events has the threshold 0.5, and the gap and the minimum that are most
-    frequent among the others.
+    By a grid search over thresholds, gaps and minimum durations. Classes with
+    too few events get a threshold of 0.5, and the most frequent gap and minimum
+    duration of the other classes.
 
     Arguments
     ---------
     timelines : dict
-        That of each clip, by id.
+        Timelines by clip id.
     truth : dict
-        Start, end and label of the true events of these clips.
+        True events (start, end, label) by clip id.
     labels : list of str
         Names of the C classes.
     """
@@ -175,7 +195,7 @@ def learn_from_events(
 
 
 def score_grid(runs: List[ClipEvents]) -> np.ndarray:
-    """F1 of the events of a class for all gaps and minima, from its runs."""
+    """F1 of a class for each gap and minimum duration, from unmerged events."""
     scores = np.zeros((len(GAPS), len(MINIMA)))
     for g, gap in enumerate(GAPS):
         merged = [clip._replace(found=merge(clip.found, gap)) for clip in runs]
@@ -204,7 +224,7 @@ def drop_short(events: np.ndarray, minimum: float) -> np.ndarray:
 
 
 def central_maximum(scores: np.ndarray) -> np.ndarray:
-    """The index of the maximum; of several, of the one nearest to their mean."""
+    """The index of the maximum; of equal maxima, the one nearest their mean."""
     best = np.argwhere(scores == scores.max())
     distances = np.square(best - best.mean(0)).sum(1)
     return best[distances.argmin()]
@@ -213,7 +233,7 @@ def central_maximum(scores: np.ndarray) -> np.ndarray:
 def spread(
     values: np.ndarray, classes: List[int], n_classes: int
 ) -> np.ndarray:
-    """Values of some classes, and the most frequent one for the others."""
+    """Extends values of some classes to all, by the most frequent value."""
     spread = np.full(n_classes, statistics.mode(values.tolist()))
     spread[classes] = values
     return spread

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import logging
 import os
 from typing import Iterator, List, NamedTuple, Optional, Tuple, Union
@@ -11,6 +12,7 @@ from typing import Iterator, List, NamedTuple, Optional, Tuple, Union
 import numpy as np
 
 from fftp_tag.parallel import ahead
+from fftp_tag.progress import show_progress
 from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -18,8 +20,9 @@ logger = logging.getLogger(__name__)
 
 Source = Union[audio.Source, np.ndarray]  # an array needs a sampling rate
 
-BATCH_SAMPLES = 2**18  # that are passed to the model at a time
+BATCH_SAMPLES = 2**18  # of a batch of windows
 MAX_CHANNELS = 8  # of an array
+NAMELESS = "the audio"  # in messages about a source that is not a file
 SILENT = "%s is silent"
 SILENCE = 2**-15  # a level below the last bit of 16-bit audio
 
@@ -40,13 +43,13 @@ class WindowCutter:
     """Cuts windows out of samples that arrive in blocks.
 
     Windows start at 0, ``hop``, 2 ``hop``, ... and have equal lengths: the last
-    one is shifted so that it ends with the samples. Fewer samples than a window
-    are one window.
+    one is shifted so that it ends with the samples. Audio shorter than a window
+    becomes one short window.
 
     Arguments
     ---------
     size, hop : int
-        Length of a window, and from one start to the next, in samples.
+        Length of a window and step from one to the next, in samples.
 
     Example
     -------
@@ -61,8 +64,8 @@ class WindowCutter:
         self.size = size
         self.hop = hop
         self.start = 0  # of the next window
-        self.held = np.zeros(0, np.float32)  # samples that may be needed
-        self.begin = 0  # position of the first of them
+        self.held = np.zeros(0, np.float32)  # samples that are still needed
+        self.begin = 0  # position of the first held sample
 
     @property
     def end(self) -> int:
@@ -70,16 +73,16 @@ class WindowCutter:
         return self.begin + len(self.held)
 
     def push(self, block: np.ndarray) -> Iterator[Tuple[int, np.ndarray]]:
-        """Yields start and samples of the windows that a block completes.
+        """Yields start and samples of each window that a block completes.
 
-        The last window is kept for ``finish``: it may be the last of all.
+        A window that ends with the block is kept, as ``finish`` may return it.
         """
         self.held = np.concatenate([self.held, block])
         while self.start + self.size < self.end:
             first = self.start - self.begin
             yield self.start, self.held[first : first + self.size]
             self.start += self.hop
-        # Of the next window, or of the last one if the samples end here
+        # Start of the next window, or of the last one if the samples end here
         needed = max(min(self.start, self.end - self.size) - self.begin, 0)
         self.held = self.held[needed:]
         self.begin += needed
@@ -95,9 +98,9 @@ def cut_windows(
 ) -> Iterator[Tuple[int, Windows]]:
     """Cuts consecutive blocks into batches of windows.
 
-    Each grid is the size and the hop of a ``WindowCutter``. Yields the number of
-    the grid, and windows that have 2**18 samples together, at least one. The
-    next ones are read and cut while some are used.
+    Each grid is the size and the hop of a ``WindowCutter``. Yields the index of
+    a grid and a batch of about 2**18 samples, at least one window. A thread
+    prepares the next batch while one is in use.
     """
     return ahead(cut_in_turn(blocks, *grids))
 
@@ -105,7 +108,7 @@ def cut_windows(
 def cut_in_turn(
     blocks: Iterator[np.ndarray], *grids: Tuple[int, int]
 ) -> Iterator[Tuple[int, Windows]]:
-    """As ``cut_windows``, when they are asked for."""
+    """The same as ``cut_windows``, without a thread."""
     cutters = [WindowCutter(size, hop) for size, hop in grids]
     waiting: List[list] = [[] for _ in grids]
     for block in blocks:
@@ -130,10 +133,9 @@ def read_blocks(
     rate: int,
     sample_rate: Optional[int] = None,
     progress: bool = False,
+    warn: bool = True,
 ) -> Iterator[np.ndarray]:
     """Reads a source as consecutive mono blocks ``[S]`` of float32.
-
-    Warnings are logged if the end of a file is missing, or it is silent.
 
     Arguments
     ---------
@@ -142,24 +144,26 @@ def read_blocks(
     rate : int
         Sampling rate of the blocks in Hz.
     sample_rate : int, optional
-        That of an array.
+        Sampling rate of an array in Hz.
     progress : bool
-        Whether to show a progress bar.
+        Whether to show progress.
+    warn : bool
+        Whether to log a warning if a file is truncated or silent.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     InputError
-        If it is no audio, or shorter than 25 ms.
+        If the source is not audio, or is shorter than 25 ms.
     """
-    name = "the audio"
+    name = NAMELESS
     if isinstance(source, (str, os.PathLike)):
         name = os.fspath(source)
     if isinstance(source, (str, bytes, os.PathLike)):
         blocks = audio.read_blocks(source, rate)
         if progress:
-            blocks = show_progress(blocks, source, rate)
+            blocks = show_seconds(blocks, source, rate)
     elif sample_rate is None:
         raise InputError("An array has no sampling rate: give sample_rate.")
     elif not audio.MIN_RATE <= sample_rate <= audio.MAX_RATE:
@@ -178,45 +182,71 @@ def read_blocks(
             is_silent = is_silent and np.abs(block).max(initial=0.0) < SILENCE
             yield block
     except audio.TruncatedAudio as error:
-        logger.warning("%s is %s", name, error)
+        if warn:
+            logger.warning("%s is %s", name, error)
     except InputError as error:
         raise InputError(f"{name} is not readable audio: {error}") from error
     if n_samples < audio.MIN_SECONDS * rate:
         raise InputError(f"{name} is shorter than 25 ms: {n_samples} samples.")
-    if is_silent:
+    if is_silent and warn:
         logger.warning(SILENT, name)
 
 
-def show_progress(
+@contextlib.contextmanager
+def silence_counted(unit: str) -> Iterator[None]:
+    """Logs one warning for all silent sources at the end of a block.
+
+    ``unit`` is what is counted, in the plural.
+    """
+    silent: List[str] = []
+
+    def is_other(record: logging.LogRecord) -> bool:
+        """Counts warnings about silence; lets all other records pass."""
+        if record.msg != SILENT:
+            return True
+        silent.extend(map(str, record.args or ()))  # the source's name
+        return False
+
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
+        files = [name for name in silent if name != NAMELESS]
+        if files:
+            text = "silent %s: %d, such as %s"
+            logger.warning(text, unit, len(silent), min(files))
+        elif silent:
+            logger.warning("silent %s: %d", unit, len(silent))
+
+
+def show_seconds(
     blocks: Iterator[np.ndarray], source: audio.Source, rate: int
 ) -> Iterator[np.ndarray]:
-    """Shows how many seconds of a file were read."""
-    from tqdm import tqdm  # here: it is not needed to be fast
-
+    """Shows how many seconds of a file have been read."""
     with audio.open_audio(source) as file:
         total = file.frames and round(file.frames / file.rate)
-    with tqdm(total=total, unit="s", leave=False) as bar:
-        for block in blocks:
-            yield block
-            bar.update(len(block) / rate)
+    yield from show_progress(
+        blocks, total, "s", size=lambda block: len(block) / rate
+    )
 
 
 def mono_waveform(wav: np.ndarray) -> np.ndarray:
-    """Floating-point samples ``[S]`` or ``[S, channels]`` as mono float32.
+    """Converts samples ``[S]`` or ``[S, channels]`` to mono float32.
 
-    Integers of 16 bits, as in WAV files, will do as well.
+    They are floating-point numbers or, as in WAV files, 16-bit integers.
 
     Raises
     ------
     InputError
-        If they are anything else.
+        If the array has another shape or type.
     """
     wav = np.asarray(wav)
     if wav.ndim not in (1, 2) or (
         wav.ndim == 2 and not 1 <= wav.shape[1] <= MAX_CHANNELS
     ):
         raise InputError(
-            f"An array has the shape {wav.shape}, and not [samples] or "
+            f"An array has the shape {wav.shape} instead of [samples] or "
             "[samples, channels]."
         )
     if wav.dtype == np.int16:

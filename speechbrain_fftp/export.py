@@ -11,8 +11,8 @@ Outputs:
 * ``probabilities`` ``[batch, classes]``, if the model has classes;
 * ``embeddings`` ``[batch, dim]``;
 * ``frame_probabilities`` ``[batch, steps, classes]``, if the model classifies
-  time steps; they mean nothing after a clip's end;
-* ``tokens`` ``[batch, steps, dim]``, what the encoder pools to embeddings;
+  time steps; undefined after a clip's end;
+* ``tokens`` ``[batch, steps, dim]``, which the encoder pools to embeddings;
 * ``features`` ``[batch, frames, bins]``, before their normalisation.
 
 Tokens and features are 0.0 after a clip's end.
@@ -23,16 +23,18 @@ Metadata, each in JSON:
 * ``sample_rate``: sampling rate of the waveforms in Hz;
 * ``max_samples``: maximum clip length of the model in samples; cut longer clips
   into pieces of this length, the last of which ends with the clip;
-* ``min_samples``, ``frame_samples``: length of a patch, and samples from the
-  start of one frame to that of the next;
+* ``min_samples``, ``frame_samples``: length of a patch, and hop between frames;
 * ``single_label``: whether the probabilities of a clip sum up to 1, or to less
   where background was learnt;
-* ``thresholds``, ``merge_gap``, ``min_duration``: of each class, as learnt from
-  labelled clips, or null;
-* ``window_samples``: null, or of a model of clips, the length of the windows in
-  which to look for events;
-* ``steps``: null, or of a model that classifies time steps, ``first_seconds``,
-  the centre of the first one, and ``step_samples``, from one to the next;
+* ``thresholds``, ``low``, ``high``, ``merge_gap``, ``min_duration``: one value
+  per class, learnt from labelled clips, or null. A tag reaches the threshold.
+  An event reaches ``low`` throughout and ``high`` at least once, both by
+  default the threshold, or 0.5; pauses shorter than the gap are bridged, and
+  events shorter than the minimum dropped, both in seconds;
+* ``window_samples``: for models that classify clips, the length of the windows
+  in which to look for events, or null;
+* ``steps``: for models that classify time steps, ``first_seconds``, the centre
+  of the first time step, and ``step_samples``, the hop between them; or null;
 * ``note``: null, or a sentence that users of the model should read first.
 
 Authors
@@ -76,10 +78,10 @@ logger = logging.getLogger(__name__)
 
 MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
 OLDEST_TORCH = (2, 11)
-TOLERANCE = 1e-4  # largest difference from PyTorch's
+TOLERANCE = 1e-4  # maximum difference from PyTorch's outputs
 
-# Batches for the comparison with PyTorch: the length of the waveforms relative
-# to the maximum clip length, and the lengths of the clips relative to that.
+# Batches for the comparison with PyTorch: length of the batch relative to the
+# maximum clip length, and lengths of its clips relative to the batch
 CHECKS = ((0.3, (1.0,)), (0.7, (1.0, 0.2, 0.6)))
 
 
@@ -88,7 +90,7 @@ class ExportError(Exception):
 
 
 class WaveformTagger(torch.nn.Module):
-    """A model as it is exported; ``output_names`` names what it returns."""
+    """The exported form of a model; ``output_names`` names its outputs."""
 
     def __init__(self, modules, has_classes, single_label, min_samples):
         super().__init__()
@@ -113,7 +115,7 @@ class WaveformTagger(torch.nn.Module):
     def forward(self, wavs, wav_lens):
         """Maps ``[B, S]`` and ``[B]`` to the outputs."""
         size = wavs.shape[1]
-        # A graph cannot pad short clips only: one patch is the minimum for all
+        # Pads short batches to one patch, without a branch in the graph
         missing = torch.sym_max(self.min_samples - size, 0)
         wavs = torch.nn.functional.pad(wavs, (0, missing))
         lens = (wav_lens.double() * size).round() / wavs.shape[1]
@@ -142,9 +144,9 @@ class WaveformTagger(torch.nn.Module):
 
 
 def encode(encoder, feats, lens):
-    """What an encoder returns, and its tokens over time ``[B, T', D]``.
+    """Output of an encoder, and its tokens over time ``[B, T', D]``.
 
-    An encoder without tokens has its embedding as a single one.
+    The embedding of an encoder without tokens counts as a single token.
     """
     if hasattr(encoder, "forward_with_tokens"):
         return encoder.forward_with_tokens(feats, lens)
@@ -176,14 +178,14 @@ def export_onnx(
         The arguments of ``Tagger``, which are not changed. Models whose
         classifier is a ``FrameClassifier`` classify time steps.
     labels : list of str
-        Names of the classes; none of an encoder without classes.
+        Names of the classes; empty for an encoder without classes.
     sample_rate : int
         Sampling rate in Hz.
     max_frames : int
-        The maximum clip length.
+        Maximum clip length in frames.
     max_seconds : float, optional
-        That of the clips that the model was trained on, if they were shorter:
-        what it makes of longer ones is unknown.
+        Maximum length of the training clips, if shorter: the model's behaviour
+        on longer clips is unknown.
     single_label : bool
         Whether a clip has exactly one label.
     note : str, optional
@@ -192,15 +194,15 @@ def export_onnx(
     Returns
     -------
     Path
-        That of the file.
+        The path of the file.
 
     Raises
     ------
     ExportError
-        If the model cannot be exported here, or an output differs from
-        PyTorch's; nothing is written.
+        If the model cannot be exported, or an output differs from PyTorch's;
+        nothing is written.
     ValueError
-        If there is not a label for each class.
+        If the number of labels is not the number of classes.
     """
     check_packages()
     path = Path(path)
@@ -258,29 +260,30 @@ def convert(source, path, labels=None, mean=None, std=None, single_label=None):
     labels : list of str, optional
         Names of the classes; by default, the checkpoint's or its family's.
     mean, std : float, optional
-        Of an AST or an Audio Mamba: mean and standard deviation of the features
-        of the data set that it was trained on; by default, the checkpoint's, or
+        For an AST or an Audio Mamba: mean and standard deviation of the
+        features of its training data; by default, the checkpoint's, or
         AudioSet's.
     single_label : bool, optional
-        Whether a clip has exactly one label; by default, as the checkpoint
-        says.
+        Whether a clip has exactly one label; by default, the checkpoint's
+        setting.
 
     Returns
     -------
     Path
-        That of the file.
+        The path of the file.
 
     Raises
     ------
     FileNotFoundError
         If there is no such checkpoint.
     InputError
-        If a file is damaged or not of a known family, or the labels do not fit.
+        If a file is damaged or not of a known family, or the number of labels
+        is wrong.
     ExportError
         See ``export_onnx``.
     """
     found = find_model(source)
-    if found != Path(source):  # a folder of the cache named after the commit
+    if found != Path(source):  # a folder in the cache, named after the commit
         logger.info("%s is revision %s of the hub", source, found.name)
     checkpoint = read_checkpoint(found)
     family = find_family(checkpoint)
@@ -289,8 +292,8 @@ def convert(source, path, labels=None, mean=None, std=None, single_label=None):
     if mean is not None:
         if family.front_end is not ast.front_end:
             raise InputError(
-                f"{source} is of the family {family.name}, whose features are "
-                "not normalised by the mean of a data set."
+                f"{source} is a model of the family {family.name}, whose "
+                "features are not normalised by the mean of a data set."
             )
         front_end.mean_var_norm.mean = mean
         front_end.mean_var_norm.std = std
@@ -299,8 +302,8 @@ def convert(source, path, labels=None, mean=None, std=None, single_label=None):
         labels = published_names(checkpoint, n_classes, family)
     elif len(set(labels)) != n_classes or len(labels) != n_classes:
         raise InputError(
-            f"{source} has {n_classes} classes: give so many different names, "
-            f"not {len(labels)} of which {len(set(labels))} differ."
+            f"{source} has {n_classes} classes: give {n_classes} distinct "
+            f"names, not {len(labels)} with {len(set(labels))} distinct ones."
         )
     check_names(labels, "labels")
     if single_label is None:
@@ -322,10 +325,10 @@ def convert(source, path, labels=None, mean=None, std=None, single_label=None):
 
 
 def check_packages():
-    """Raises an ``ExportError`` if what exports is missing or too old."""
+    """Raises an ``ExportError`` if a package is missing or too old."""
     if torch.__version__ < OLDEST_TORCH:
         raise ExportError(
-            f"torch {torch.__version__} is too old: it needs 2.11 or later."
+            f"torch {torch.__version__} is too old: 2.11 or later is needed."
         )
     for package in ("onnx", "onnxscript"):
         if importlib.util.find_spec(package) is None:
@@ -336,7 +339,7 @@ def check_packages():
 
 @torch.no_grad()
 def check_labels(model, labels):
-    """Raises a ValueError if there is not a label for each class."""
+    """Raises a ValueError unless there is one label per class."""
     if labels:
         probs = model(torch.zeros(1, model.min_samples), torch.ones(1))[0]
         if probs.shape[1] != len(labels):
@@ -351,7 +354,7 @@ def describe(modules, labels, sample_rate, max_frames, single_label):
     window, shift, margin = frame_size(modules["compute_features"])
 
     def num_samples(frames):
-        """Samples of the shortest clip with so many frames, at least one."""
+        """Number of samples of the shortest clip with this many frames."""
         return max((frames - 1) * shift + window - margin, 1)
 
     embedding = getattr(modules["embedding_model"], "embedding", None)
@@ -370,6 +373,8 @@ def describe(modules, labels, sample_rate, max_frames, single_label):
         "frame_samples": shift,
         "single_label": single_label,
         "thresholds": None,
+        "low": None,
+        "high": None,
         "merge_gap": None,
         "min_duration": None,
         "window_samples": None,
@@ -379,16 +384,17 @@ def describe(modules, labels, sample_rate, max_frames, single_label):
 
 
 def frame_size(compute_features):
-    """Window and shift of a front end's frames, and their margin, in samples.
+    """Window, shift and margin of a front end's frames, in samples.
 
-    The margin is by how much the first and the last frame together reach beyond
-    the clip: the window if frames are centred, else 0.
+    The margin is the number of samples by which the first and the last frame
+    together exceed the clip: the window if frames are centred, else 0.
 
     Arguments
     ---------
     compute_features : torch.nn.Module
-        Has ``window``, ``shift`` and ``center``, as ``KaldiFbank``, or
-        ``compute_STFT``, as SpeechBrain's ``Fbank``.
+        A module with ``window``, ``shift`` and ``center``, such as
+        ``KaldiFbank``, or with ``compute_STFT``, such as SpeechBrain's
+        ``Fbank``.
 
     Returns
     -------
@@ -397,7 +403,7 @@ def frame_size(compute_features):
     Raises
     ------
     ExportError
-        If the front end has neither.
+        If the module has neither.
     """
     if hasattr(compute_features, "compute_STFT"):
         stft = compute_features.compute_STFT
@@ -414,7 +420,7 @@ def frame_size(compute_features):
 
 
 def export_program(model, frame_samples):
-    """Exports a ``WaveformTagger``, without traces of the machine."""
+    """Exports a ``WaveformTagger``, without paths of the machine."""
     from speechbrain_fftp.export_operators import OPERATORS, OPSET
 
     batch = torch.export.Dim("batch")
@@ -449,10 +455,10 @@ def export_program(model, frame_samples):
 
 
 def simplify(model):
-    """Computes constants, and removes what is unused or there twice.
+    """Folds constants, and removes unused and duplicate nodes.
 
-    PyTorch's own ``optimize`` also looks for patterns, none of which is found
-    here, and takes 18 s for an AuM of 24 layers.
+    PyTorch's own ``optimize`` also rewrites patterns, none of which occur here,
+    and takes 18 s for an AuM of 24 layers.
     """
     import onnx_ir
     import onnxscript.optimizer
@@ -483,7 +489,7 @@ def quiet():
 
 
 def compare(path, model, max_samples):
-    """As ``largest_difference``; an ExportError if ONNX Runtime fails."""
+    """``largest_difference``, with an ExportError if ONNX Runtime fails."""
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
     try:
@@ -500,9 +506,9 @@ def compare(path, model, max_samples):
 
 @torch.no_grad()
 def largest_difference(path, model, max_samples):
-    """The largest difference of a file's outputs from a model's.
+    """The largest difference between the outputs of a file and of a model.
 
-    Outputs that are not probabilities count relative to their largest value.
+    It is relative to the largest value, except for probabilities.
     """
     import onnxruntime
 

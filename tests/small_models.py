@@ -17,7 +17,7 @@ from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.lobes.tagger import Tagger
 from speechbrain_fftp.nnet.patching import FFTPEmbedding
 
-# Of the model of the fixture ``exported``
+# The model of the fixture ``exported``
 RATE = 16000
 CLIP = 400 + 127 * 160  # samples of the model's 128 frames
 
@@ -25,9 +25,9 @@ CLIP = 400 + 127 * 160  # samples of the model's 128 frames
 def make_modules(
     encoder, classifier=None, labels="ABC", front_end=None, normalizer=None
 ):
-    """The modules of a model; the classifier is by default a linear layer.
+    """The modules of a model; by default, the classifier is a linear layer.
 
-    Of a model without labels, the embedding is what the encoder returns.
+    Without labels, it is the identity.
     """
     if classifier is None and labels:
         classifier = torch.nn.Linear(encoder.embed_dim, len(labels))
@@ -73,7 +73,7 @@ class Samples(torch.nn.Module):
 
 
 class Shares(torch.nn.Module):
-    """The shares of a clip in which samples are n + 1 times 0.25."""
+    """An encoder: the fractions of samples that are 0.25, 0.5 and 0.75."""
 
     embedding = SimpleNamespace(patch_frames=1, num_patches=int)
 
@@ -83,14 +83,14 @@ class Shares(torch.nn.Module):
 
 
 class Logit(torch.nn.Module):
-    """Makes an embedding of shares the probabilities."""
+    """A classifier whose probabilities are the embedding."""
 
     def forward(self, shares):
         return shares.logit()
 
 
 def hear_shares(path, max_frames):
-    """A model whose probabilities are shares of a window, at 1000 Hz."""
+    """A model at 1000 Hz whose probabilities are fractions of a window."""
     return make_model(
         path,
         Shares(),
@@ -107,7 +107,7 @@ PITCHES = {"Beep": 900.0, "Hum": 200.0, "<b>Whistle</b>": 3000.0}
 
 
 def tones(seconds, sounds, seed=0):
-    """Noise with tones: label, start and end of each."""
+    """Noise with tones; ``sounds`` are rows of label, start and end."""
     rng = np.random.default_rng(seed)
     wav = 0.01 * rng.standard_normal(round(seconds * RATE))
     for label, start, end in sounds:
@@ -117,7 +117,7 @@ def tones(seconds, sounds, seed=0):
 
 
 def random_sounds(rng, seconds):
-    """A sound of each class within a clip: label, start and end."""
+    """A sound of each class in a clip, as rows of label, start and end."""
     starts = rng.uniform(0, seconds - 1.2, len(PITCHES))
     ends = starts + rng.uniform(0.3, 1.2, len(PITCHES))
     return list(zip(PITCHES, starts, ends))

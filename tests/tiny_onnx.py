@@ -1,7 +1,7 @@
-"""Models in a few ONNX operators, for tests that need no PyTorch.
+"""Models of a few ONNX operators, for tests without PyTorch.
 
-A class is a pitch. A frame is a patch: how loud its pitch is, of samples at 1000
-Hz. Time steps are every fifth frame.
+Each class is a pitch. A frame is the level of each pitch in a patch of samples
+at 1000 Hz. Every fifth frame is a time step.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -26,6 +26,8 @@ METADATA = {
     "frame_samples": FRAME,
     "single_label": False,
     "thresholds": None,
+    "low": None,
+    "high": None,
     "merge_gap": None,
     "min_duration": None,
     "window_samples": None,
@@ -35,21 +37,28 @@ METADATA = {
 STEPS = {"first_seconds": PATCH / 2 / RATE, "step_samples": STEP}
 
 
-def cosines(n_samples):
-    """Tones of each pitch, ``[K, S]``."""
+def cosines(n_samples, pitches=PITCHES):
+    """A tone of each pitch, ``[K, S]``."""
     time = np.arange(n_samples) / RATE
-    return np.cos(2 * np.pi * np.outer(list(PITCHES.values()), time))
+    return np.cos(2 * np.pi * np.outer(list(pitches.values()), time))
 
 
-KERNELS = cosines(PATCH) * np.hanning(PATCH) / np.hanning(PATCH).sum()
+def make_kernels(pitches):
+    """Windowed tones of a convolution, ``[K, PATCH]``."""
+    window = np.hanning(PATCH)
+    return cosines(PATCH, pitches) * window / window.sum()
 
 
-def write_model(path, has_steps=False, nodes=(), **changes):
+KERNELS = make_kernels(PITCHES)
+
+
+def write_model(path, has_steps=False, nodes=(), pitches=PITCHES, **changes):
     """Writes a model of clips or of time steps; returns its path.
 
-    ``nodes`` come before those of the model, and ``changes`` are metadata.
+    ``nodes`` come before the model's nodes; ``changes`` replace metadata.
     """
-    metadata = {**METADATA, "steps": STEPS if has_steps else None, **changes}
+    own = {"labels": list(pitches), "steps": STEPS if has_steps else None}
+    metadata = {**METADATA, **own, **changes}
     names = ["embeddings", "tokens", "features"]
     if has_steps:
         names.insert(1, "frame_probabilities")
@@ -80,7 +89,7 @@ def write_model(path, has_steps=False, nodes=(), **changes):
     else:
         body.append(node("Min", ["mean", "unit"], ["probabilities"]))
     weights = {
-        "kernels": KERNELS[:, None].astype(np.float32),
+        "kernels": make_kernels(pitches)[:, None].astype(np.float32),
         "floor": np.float32(1e-4),
         "gain": np.float32(GAIN),
         "unit": np.float32(1),
@@ -90,7 +99,7 @@ def write_model(path, has_steps=False, nodes=(), **changes):
         "last": np.array([2**40]),
         "every": np.array([STEP // FRAME]),
     }
-    n_classes = len(PITCHES)
+    n_classes = len(pitches)
     shapes = {
         "probabilities": ["batch", n_classes],
         "embeddings": ["batch", n_classes],

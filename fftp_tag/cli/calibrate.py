@@ -1,27 +1,29 @@
-"""``fftp-tag calibrate``: learns thresholds and rules of events, and writes
-them into the model.
+"""``fftp-tag calibrate``: Learns thresholds and rules of events.
 
-From the labels of the clips of --data-folder, the threshold of a class is that
-of maximum F1. A model of time steps joins events of a class that are less than
-3 s apart and drops short ones. With --strong-labels, thresholds, pauses and
-minimum durations are those of the events with the highest F1. Classes with fewer
-than 5 clips or events have the threshold 0.5.
+They are written into the model, or into a copy with --output.
+
+With --data-folder, the threshold of a class maximises F1 of the tags of the
+clips. For a model of time steps, an event lasts while the probability is at
+least 0.1, with pauses of less than 3 s; how long and how probable it must be
+maximises F1 of the clips with an event. With --strong-labels, thresholds, gaps
+and minimum durations maximise F1 of the events instead. Classes with fewer than
+5 clips or events get a threshold of 0.5.
 
 With --background, false alarms are counted in recordings without any of the
-sounds, and --max-false-alarms raises thresholds, those just learnt or the
-model's own.
+sounds. --max-false-alarms raises the thresholds that were just learnt or,
+without --data-folder, the model's own.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, List
 
 from fftp_tag.cli import evaluate, options, output
 from fftp_tag.edit import check_output
+from fftp_tag.packages import require
 from fftp_tag.sources import find_inside
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -52,10 +54,12 @@ def run(args: argparse.Namespace) -> None:
     """Learns from clips, or from background, or from both."""
     model = find_file(args.model)
     target = Path(args.output) if args.output else model
-    check_output(target)
     check_arguments(args)
+    if args.data_folder or args.max_false_alarms is not None:
+        check_output(target)
     recordings = []
     if args.background:
+        require("sklearn", "--background")
         from fftp_tag.false_alarms import list_recordings
 
         recordings = list_recordings(args.background)
@@ -68,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
             output=target,
             device=args.device,
             threads=args.threads,
-            progress=sys.stderr.isatty(),
+            progress=True,
             **options.given(args, *evaluate.CLIP_OPTIONS),
         )
         print_calibration(learnt)
@@ -79,19 +83,19 @@ def run(args: argparse.Namespace) -> None:
 
 
 def find_file(source: str) -> Path:
-    """The model.onnx to calibrate, which must not be one in the cache."""
+    """The model.onnx to calibrate, which must not be in the cache."""
     inside = find_inside(source)
     path = Path(source) if inside is None else inside
     if path.suffix == ".onnx" and path.is_file():
         return path
     raise InputError(
-        f"{source} is no model.onnx, and no folder with one: convert a published "
-        "model with fftp-tag import first"
+        f"{source} is not a model.onnx or a folder with one: convert a "
+        "published model with fftp-tag import first"
     )
 
 
 def check_arguments(args: argparse.Namespace) -> None:
-    """Raises an InputError for options that lack another one."""
+    """Raises an InputError if an option that others need is missing."""
     if not args.data_folder and not args.background:
         raise InputError("give --data-folder, --background, or both")
     if not args.data_folder:
@@ -103,7 +107,9 @@ def check_arguments(args: argparse.Namespace) -> None:
     if args.output and not args.data_folder and args.max_false_alarms is None:
         raise InputError("--output needs --data-folder or --max-false-alarms")
     if args.split == "eval":
-        output.report("warning: after this, F1 on the eval split is too high")
+        output.report(
+            "warning: later scores on the eval split will be too optimistic"
+        )
 
 
 def print_calibration(learnt: "Calibration") -> None:
@@ -112,8 +118,8 @@ def print_calibration(learnt: "Calibration") -> None:
 
     if learnt.few:
         print(
-            f"{len(learnt.few)} classes have fewer than {MIN_POSITIVES} "
-            f"positives and the threshold 0.5, such as {learnt.few[0]}"
+            f"{len(learnt.few)} classes with fewer than {MIN_POSITIVES} "
+            f"positives get a threshold of 0.5, such as {learnt.few[0]}"
         )
     print("threshold  0.5     learnt")
     for name, before in learnt.before.items():
@@ -124,33 +130,37 @@ def listen_to_background(
     args: argparse.Namespace, model: Path, target: Path, recordings: List[str]
 ) -> None:
     """Counts false alarms; raises and writes thresholds if asked to."""
-    from tqdm import tqdm
+    import dataclasses
 
-    from fftp_tag.edit import write_model
+    from fftp_tag.edit import write_rules
     from fftp_tag.false_alarms import (
         count_false_alarms,
         count_hours,
         raise_thresholds,
     )
+    from fftp_tag.progress import show_progress
     from fftp_tag.tagger import AudioTagger
+    from fftp_tag.windows import silence_counted
 
     tagger = AudioTagger.from_pretrained(model, args.device, args.threads)
-    is_quiet = not sys.stderr.isatty()
-    timelines = [
-        tagger.analyze(path)
-        for path in tqdm(recordings, unit="file", disable=is_quiet)
-    ]
-    thresholds = tagger.model.rules.threshold
+    with silence_counted("files"):
+        timelines = [
+            tagger.analyze(path)
+            for path in show_progress(recordings, len(recordings))
+        ]
+    rules = tagger.model.rules
     if args.max_false_alarms is not None:
-        raised = raise_thresholds(timelines, thresholds, args.max_false_alarms)
+        raised = raise_thresholds(timelines, args.max_false_alarms)
         if raised is not None:
-            thresholds = raised
-            write_model(model, target, {"thresholds": thresholds.tolist()})
+            rules = raised
+            write_rules(model, target, rules)
             print(f"wrote {target}")
-    alarms = count_false_alarms(timelines, thresholds)
+    alarms = count_false_alarms(
+        [dataclasses.replace(timeline, rules=rules) for timeline in timelines]
+    )
     minutes = 60 * count_hours(timelines)
     print(f"false alarms in {minutes:.0f} minutes of background:")
-    for label, threshold in zip(tagger.labels, thresholds):
+    for label, threshold in zip(tagger.labels, rules.high):
         if alarms[label].count > 0:
             print(
                 f"{output.false_alarms(alarms[label])}  {label} (threshold "

@@ -1,13 +1,13 @@
-"""``fftp-tag evaluate``: scores a model on labelled clips.
+"""``fftp-tag evaluate``: Scores a model on labelled clips.
 
-Prints mAP, AUC, d' and F1, the latter at the model's learnt thresholds, or at
-0.5 if it has none; and the accuracy where every clip has exactly one class.
-Classes are matched by name.
+Prints mAP, AUC and d'; F1 at the model's learnt thresholds, or at 0.5 if it has
+none; and the accuracy if every clip has exactly one class. Classes of the model
+and of the data are matched by name.
 
-The clips are those of a folder that a recipe has prepared, or of a data folder
-of the AudioSet recipe: AudioSet, or custom data. With --strong-labels, events
-are scored as well: overlap_F1 counts those that overlap by half, event_F1 those
-that begin and end within 200 ms, segment_F1 seconds with a sound.
+The clips are in a folder that a recipe has prepared, or in a data folder of the
+AudioSet recipe: AudioSet or custom data. With --strong-labels, events are
+scored as well: overlap_F1 counts events that overlap by half, event_F1 events
+whose onset and offset are within 200 ms, and segment_F1 seconds with a sound.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -15,11 +15,11 @@ Authors
 
 import argparse
 import os
-import sys
 from typing import TYPE_CHECKING
 
-from fftp_tag.cli import options
+from fftp_tag.cli import options, output
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.files import check_target
 
 if TYPE_CHECKING:
     from fftp_tag.evaluate import Evaluation
@@ -31,7 +31,7 @@ EXAMPLES = """\
   fftp-tag evaluate --model results/demo --data-folder results/demo/prepared \\
       --strong-labels results/demo/prepared/events.tsv"""
 
-# Those of ``add_clips`` that choose clips, or events
+# Options of ``add_clips`` that choose clips or events
 CLIP_OPTIONS = (
     "split",
     "test_fold",
@@ -44,7 +44,7 @@ CLIP_OPTIONS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this verb."""
     options.add_model(parser)
-    add_clips(parser, "eval, or all of custom data without splits")
+    add_clips(parser, "eval, or all for custom data without splits")
     parser.add_argument(
         "--output",
         metavar="FOLDER",
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_clips(
     parser: argparse.ArgumentParser, split: str, required: bool = True
 ) -> None:
-    """Adds the options of labelled clips; the usual split is a text."""
+    """Adds the options of labelled clips; ``split`` describes the default."""
     parser.add_argument(
         "--data-folder",
         required=required,
@@ -71,7 +71,7 @@ def add_clips(
     parser.add_argument(
         "--test-fold",
         metavar="K",
-        help="fold that is the eval split, of data with folds",
+        help="fold to use as eval split, for data with folds",
     )
     parser.add_argument(
         "--allow-missing",
@@ -83,12 +83,12 @@ def add_clips(
         "--unbalanced",
         action="store_true",
         default=None,
-        help="with AudioSet's unbalanced train clips",
+        help="include AudioSet's unbalanced train clips",
     )
     parser.add_argument(
         "--strong-labels",
         metavar="TABLE",
-        help="table of events, as in AudioSet-Strong or DCASE",
+        help="table of true events, in the format of AudioSet-Strong or DCASE",
     )
 
 
@@ -97,11 +97,12 @@ def run(args: argparse.Namespace) -> None:
     if args.output and os.path.isdir(args.output) and os.listdir(args.output):
         raise InputError(f"{args.output} is not empty: give another --output")
     tagger = options.load_tagger(args)
-    if args.output:  # before the work, if it cannot be made
+    if args.output:  # fails before the work begins
         os.makedirs(args.output, exist_ok=True)
+        check_target(os.path.join(args.output, "metrics.json"))
     found = tagger.evaluate(
         args.data_folder,
-        progress=sys.stderr.isatty(),
+        progress=True,
         **options.given(args, *CLIP_OPTIONS),
     )
     if args.output:
@@ -131,7 +132,7 @@ def write_scores(args: argparse.Namespace, found: "Evaluation") -> None:
     write_json(
         os.path.join(args.output, "metrics.json"),
         {
-            **metrics,
+            **output.rounded(metrics),
             "model": os.path.abspath(args.model),
             "data": os.path.abspath(args.data_folder),
             "split": found.split,
@@ -146,7 +147,7 @@ def write_scores(args: argparse.Namespace, found: "Evaluation") -> None:
         ("label", "positives", "AP", "AUC"),
         [
             (found.labels[c], row["positives"], row["AP"], row["AUC"])
-            for c, row in per_class.items()
+            for c, row in output.rounded(per_class).items()
         ],
     )
     write_predictions(

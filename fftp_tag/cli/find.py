@@ -1,9 +1,9 @@
-"""``fftp-tag find``: prints the places in an archive that sound most like an
-example, from 1 (the same) downwards.
+"""``fftp-tag find``: Finds the places in an archive that sound like an example.
 
-With several examples, a place is as similar as it is to the closest of them.
-Places that overlap a more similar one are dropped. The model is that of the
-index: give --model if it is no longer where it was.
+Prints the most similar places first; a similarity of 1 means the same sound.
+With several examples, the similarity to the closest one counts. Places that
+overlap a more similar place are dropped. The model of the index is used: give
+--model if it has been moved.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -20,20 +20,21 @@ import sys
 from typing import TYPE_CHECKING, List, Union
 
 from fftp_tag.cli import options, output
+from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from fftp_tag.index import Place
+    from fftp_tag.index import Place, SoundIndex
 
-HELP = "finds the places of an index that sound like an example"
+HELP = "finds the places in an archive that sound like an example"
 EXAMPLES = """\
   fftp-tag find bark.wav --index archive.index --top-k 20
   fftp-tag find long.wav --start 35 --end 38 --index archive.index
   fftp-tag find barks/ --index archive.index --format csv > places.csv
   fftp-tag find bark.wav --index archive.index --cut my_sounds/bark"""
-MAX_NAME = 50  # characters of a path that the name of a clip keeps
+MAX_NAME = 50  # characters of a path in the name of a clip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,28 +49,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--index",
         required=True,
         metavar="FOLDER",
-        help="the index, see fftp-tag index",
+        help="index that fftp-tag index has written",
     )
     parser.add_argument(
         "--start",
         type=options.number(float, 0),
         default=0.0,
         metavar="SECONDS",
-        help="where the sound begins in the only example (default: 0)",
+        help="start of the sound in a single EXAMPLE (default: 0)",
     )
     parser.add_argument(
         "--end",
         type=options.number(float, 0),
         default=math.inf,
         metavar="SECONDS",
-        help="where it ends (default: with the file)",
+        help="end of the sound (default: the end of the file)",
     )
     parser.add_argument(
         "--top-k",
         type=options.number(int, 1),
         default=20,
         metavar="N",
-        help="number of places (default: 20)",
+        help="maximum number of places (default: 20)",
     )
     parser.add_argument(
         "--format",
@@ -81,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cut",
         metavar="FOLDER",
         help="write each place as a mono WAV file into this folder, at the "
-        "rate of the recording; no file is overwritten",
+        "sampling rate of the recording; files are never overwritten",
     )
     options.add_model(parser, required=False)
 
@@ -95,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     files, errors = options.find_files(args.files)
     is_part = args.start > 0 or args.end < math.inf
     if is_part and len(files) > 1:
-        raise InputError("--start and --end take one example at a time")
+        raise InputError("--start and --end need a single EXAMPLE")
     if args.start >= args.end:
         raise InputError("--start must be before --end")
     index = SoundIndex(args.index)
@@ -112,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
                 source = read_part(args, file, tagger.sample_rate)
             examples.append(index.embed(tagger, source, tagger.sample_rate))
         except (InputError, OSError) as error:
-            errors.append((file, output.one_line(error)))
+            errors.append((file, one_line(error)))
     for _, reason in errors:
         output.report(reason)
     if not examples:
@@ -121,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     print_places(places, args.format)
     n_failed = 0
     if args.cut is not None:
-        n_failed = cut_places(places, index.settings.archive, args.cut)
+        n_failed = cut_places(places, index, args.cut)
     return 1 if errors or n_failed else 0
 
 
@@ -140,7 +141,7 @@ def read_part(
 
 def print_places(places: List["Place"], output_format: str) -> None:
     """Prints places in one of the formats."""
-    rows = [output.rounded(place) for place in places]
+    rows = [output.rounded(place.to_dict()) for place in places]
     if output_format == "json":
         print(json.dumps(rows, indent=2))
     elif output_format == "jsonl":
@@ -158,19 +159,29 @@ def print_places(places: List["Place"], output_format: str) -> None:
             )
 
 
-def cut_places(places: List["Place"], archive: str, folder: str) -> int:
+def cut_places(places: List["Place"], index: "SoundIndex", folder: str) -> int:
     """Writes places as WAV files; returns how many cannot be written."""
     os.makedirs(folder, exist_ok=True)
+    gone = {place.file for place in places if not os.path.exists(place.file)}
+    for file in sorted(gone):
+        output.report(
+            f"not cut: {file} was moved or deleted after it was indexed. To "
+            f"bring the index up to date: {index.update_command}"
+        )
     n_failed = 0
     for rank, place in enumerate(places, start=1):
-        name = os.path.splitext(os.path.relpath(place.file, archive))[0]
+        if place.file in gone:
+            n_failed += 1
+            continue
+        name = os.path.relpath(place.file, index.settings.archive)
+        name = os.path.splitext(name)[0]
         name = re.sub(r"[^\w.-]+", "_", name)[-MAX_NAME:]
         name = f"{rank:03d}_{name}_{place.start:.2f}-{place.end:.2f}.wav"
         try:
             cut_audio(place, os.path.join(folder, name))
         except (InputError, OSError) as error:
             n_failed += 1
-            output.report(f"not cut: {output.one_line(error)}")
+            output.report(f"not cut: {one_line(error)}")
     return n_failed
 
 

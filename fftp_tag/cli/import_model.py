@@ -1,12 +1,12 @@
-"""``fftp-tag import``: converts a published model to a model.onnx.
+"""``fftp-tag import``: Converts a published model to a model.onnx.
 
 SOURCE is one of
   owner/name[@revision]  an AST, a CED or a Dasheng on the Hugging Face hub
   a folder               with config.json, model.safetensors and
                          preprocessor_config.json, as on the hub
-  a .pth or .pt file     the authors' file of an AST, an Audio Mamba or a Dasheng,
-                         or PretrainedSED's of an ATST-Frame
-and, with --int8, also a model.onnx or the folder of a training.
+  a .pth or .pt file     an AST, an Audio Mamba or a Dasheng from its authors,
+                         or an ATST-Frame from PretrainedSED
+With --int8, it may also be a model.onnx or the output folder of a training.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Optional
 
 from fftp_tag.cli import options
 from fftp_tag.edit import check_output
+from fftp_tag.packages import require
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this verb."""
-    parser.add_argument("source", metavar="SOURCE", help="the published model")
+    parser.add_argument("source", metavar="SOURCE", help="model to convert")
     parser.add_argument("output", metavar="MODEL.onnx", help="file to write")
     parser.add_argument(
         "--labels",
         metavar="FILE",
-        help="text file with the name of a class in each line (default: those "
-        "of the model, or of AudioSet)",
+        help="text file with one class name per line (default: the model's, or "
+        "AudioSet's)",
     )
     parser.add_argument(
         "--mean",
@@ -52,37 +53,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--std",
         type=options.number(float, 1e-6),
-        help="their standard deviation",
+        help="standard deviation of the features in training",
     )
     parser.add_argument(
         "--single-label",
         action="store_true",
         default=None,
-        help="each clip has exactly one class: probabilities sum to 1",
+        help="each clip has exactly one class, so probabilities sum to 1",
     )
     parser.add_argument(
         "--int8",
         action="store_true",
-        help="store the weights of the encoder in int8, for CPUs: the file is "
-        "smaller and faster; the largest change of a probability is printed",
+        help="store the weights of the encoder in int8, which is smaller, and "
+        "faster on CPUs; prints the largest change of a probability",
     )
     parser.add_argument(
         "--clips",
         nargs="+",
         metavar="PATH",
-        help="with --int8: files or folders on which probabilities are compared "
+        help="with --int8: files or folders to compare probabilities on "
         "(default: eight generated clips)",
     )
     parser.add_argument(
         "--data-folder",
         metavar="DIR",
         help="with --int8: prepared folder, or data folder of the AudioSet "
-        "recipe, on which mAP is compared",
+        "recipe, to compare mAP on",
     )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Converts the model and prints what it is."""
+    """Converts the model and prints a summary."""
     from fftp_tag.model import Model
 
     existing = find_existing(args.source)
@@ -100,7 +101,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def find_existing(source: str) -> Optional[Path]:
-    """The model.onnx that a source is, or holds, if any."""
+    """The model.onnx that is the source, or in its folder, if any."""
     from fftp_tag.sources import find_inside
 
     return Path(source) if source.endswith(".onnx") else find_inside(source)
@@ -111,20 +112,22 @@ def check_options(args: argparse.Namespace, existing: Optional[Path]) -> None:
     conversion = options.given(args, "labels", "mean", "std", "single_label")
     if existing is not None and not args.int8:
         raise InputError(
-            f"{args.source} is, or holds, a model.onnx already: give it to --model"
+            f"{args.source} is or holds a model.onnx already: use it as --model"
         )
     if existing is not None and conversion:
         raise InputError(
-            f"{args.source} is, or holds, a model.onnx already: leave "
+            f"{args.source} is or holds a model.onnx already: leave "
             f"{', '.join(conversion)} out"
         )
     if (
         existing is not None
         and existing.resolve() == Path(args.output).resolve()
     ):
-        raise InputError(f"{args.output} is the model: give another output")
+        raise InputError(f"{args.output} is the source: give another output")
     if not args.int8 and (args.clips or args.data_folder):
         raise InputError("--clips and --data-folder need --int8")
+    if args.data_folder:
+        require("sklearn", "--data-folder")
     if (args.mean is None) != (args.std is None):
         raise InputError("--mean and --std go together")
     check_output(args.output)
@@ -146,7 +149,8 @@ def convert(args: argparse.Namespace, path: Path) -> None:
 
 
 def write_int8(args: argparse.Namespace, existing: Optional[Path]) -> None:
-    """Writes the model with weights in int8; prints what changes by that."""
+    """Writes the model with weights in int8; prints sizes and changes."""
+    from fftp_tag.model import Model
     from fftp_tag.tagger import AudioTagger
     from speechbrain_fftp.export_int8 import store_in_int8
 
@@ -157,7 +161,7 @@ def write_int8(args: argparse.Namespace, existing: Optional[Path]) -> None:
             convert(args, path)
         before = AudioTagger.from_pretrained(path)
         store_in_int8(path, args.output)
-        after = AudioTagger.from_pretrained(args.output)
+        after = AudioTagger(Model(args.output))
         sizes = [Path(x).stat().st_size / 1e6 for x in (path, args.output)]
         print(f"{sizes[1]:.1f} MB in int8, {sizes[0]:.1f} MB in float32")
         print_change(args, before, after)
@@ -166,16 +170,16 @@ def write_int8(args: argparse.Namespace, existing: Optional[Path]) -> None:
 def print_change(
     args: argparse.Namespace, before: "AudioTagger", after: "AudioTagger"
 ) -> None:
-    """Prints how far the probabilities of clips change, and mAP."""
+    """Prints the largest change of a probability, and mAP before and after."""
     from fftp_tag.changes import generated_clips, largest_change
-    from fftp_tag.evaluate import silent_clips_counted
+    from fftp_tag.windows import silence_counted
 
     clips: list = generated_clips()
     if args.clips:
         clips, errors = options.find_files(args.clips)
         for _, error in errors:
             raise InputError(error)
-    with silent_clips_counted():
+    with silence_counted("clips"):
         change = largest_change(before, after, clips)
     kind = "probability" if before.labels else "embedding (relative)"
     print(f"largest change of a {kind} on {len(clips)} clips: {change:.4f}")

@@ -1,8 +1,8 @@
-"""``fftp-tag index``: makes an index of a folder of recordings, in which
-fftp-tag find finds what sounds like an example.
+"""``fftp-tag index``: Makes an index of a folder of recordings.
 
-Once it is interrupted, or the folder has changed, the same command continues:
-only new and changed files are read.
+fftp-tag find searches it for places that sound like an example. If indexing was
+interrupted, or the folder has changed, run the same command again: only new and
+changed files are read.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -10,7 +10,6 @@ Authors
 
 import argparse
 import os
-import sys
 
 from fftp_tag.cli import options, output
 
@@ -29,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         required=True,
         metavar="FOLDER",
-        help="folder of the index, a new one or one to bring up to date",
+        help="folder of the index: a new folder, or an index to update",
     )
     options.add_windows(
         parser, "5, or the model's maximum clip length", "the window length"
@@ -38,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Brings the index up to date; returns the exit code."""
+    """Updates the index; returns the exit code."""
     from fftp_tag.index import SoundIndex, update_index
 
     if not os.path.isdir(args.archive):
@@ -52,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         window=args.window,
         hop=args.hop,
         model=args.model,
-        progress=sys.stderr.isatty(),
+        progress=True,
     )
     for error in update.errors.values():
         output.report(f"not read: {error}")

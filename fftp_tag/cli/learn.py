@@ -1,13 +1,13 @@
-"""``fftp-tag learn``: learns your own sounds from a few clips of each.
+"""``fftp-tag learn``: Learns your own sounds from a few clips of each.
 
 CLIPS is a folder with one folder of clips for each class, or with a table
 clips.csv, as for training; a folder named background holds clips without any of
-the sounds. The encoder of the model stays as it is: a linear classifier of clips
-is learnt on it, in seconds. Of --background, the first half of each recording is
-learnt from, and false alarms are counted in the second.
+the sounds. The encoder of the model is frozen: a linear classifier is learnt on
+it, in seconds. The first half of each --background recording is used to learn,
+the second half to count false alarms.
 
-Writes another model.onnx for all other commands, and beside it the features of
-the clips, MY.onnx.npz: when you learn more clips, only new ones are computed.
+Writes a model.onnx for all other commands, and a cache of features beside it,
+MY.onnx.npz: when you learn again, only the features of new clips are computed.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -15,12 +15,11 @@ Authors
 
 import argparse
 import os
-import sys
 from typing import Any, Dict, Optional
 
 from fftp_tag.cli import options, output
 
-DEMO = "results/demo"  # what make demo trains
+DEMO = "results/demo"  # output folder of make demo
 HELP = "learns your own sounds from a few clips of each"
 EXAMPLES = """\
   fftp-tag learn my_sounds
@@ -32,7 +31,9 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this verb."""
-    parser.add_argument("data_folder", metavar="CLIPS", help="the clips")
+    parser.add_argument(
+        "data_folder", metavar="CLIPS", help="folder of clips to learn from"
+    )
     options.add_model(parser, default=DEMO)
     parser.add_argument(
         "--output",
@@ -43,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--single-label",
         action=argparse.BooleanOptionalAction,
-        help="whether a clip has one class or is background, so that the "
-        "probabilities of all sum to 1 (default: if no clip has several)",
+        help="whether each clip has one class or is background, so that "
+        "probabilities sum to 1 (default: yes, unless a clip has several)",
     )
 
 
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
         background=args.background,
         max_false_alarms=args.max_false_alarms,
         single_label=args.single_label,
-        progress=sys.stderr.isatty(),
+        progress=True,
     )
     print_report(report)
     print(f"wrote {path}")
@@ -77,8 +78,8 @@ def print_report(report: Dict[str, Any]) -> None:
     )
     if not report["background_windows"]:
         print(
-            "Without background, other sounds are taken for yours: record what "
-            "the model will hear, and give it with --background."
+            "Without background, other sounds are taken for yours: record "
+            "where you will use the model, and give it with --background."
         )
     print(f"events are found in windows of {report['window_seconds']:.2f} s")
     if alarms is not None:
@@ -88,8 +89,8 @@ def print_report(report: Dict[str, Any]) -> None:
             print(f"{output.false_alarms(found)}  {label}")
     if "scores" in report:
         print(
-            f"cross-validation in {report['folds']} folds (95 % intervals for as "
-            "many other clips):"
+            f"cross-validation in {report['folds']} folds (95 % intervals for "
+            "the same number of new clips):"
         )
         print_scores(report["scores"], report["scores_without_encoder"])
     if "scores_of_eval" in report:
@@ -97,7 +98,7 @@ def print_report(report: Dict[str, Any]) -> None:
         print_scores(report["scores_of_eval"])
     for pair in report.get("confusions", []):
         print(
-            f"{pair['count']} of {pair['class']} taken for "
+            f"{pair['count']} clips of {pair['class']} taken for "
             f"{pair['taken_for']}, such as {', '.join(pair['clips'])}"
         )
     for name, reason in report["not_read"].items():
@@ -115,5 +116,5 @@ def print_scores(
             f"[{score['low']:.3f}, {score['high']:.3f}]"
         )
         if without_encoder is not None:
-            line += f", of the spectrum alone {without_encoder[name]:.3f}"
+            line += f", without the encoder {without_encoder[name]:.3f}"
         print(line)

@@ -1,22 +1,24 @@
-"""``fftp-tag listen``: prints the events in a stream as they begin and end.
+"""``fftp-tag listen``: Prints the events in a stream as they begin and end.
 
-The stream is the sound of a microphone, or raw audio from standard input. A line
-is printed when an event begins, without an end, and another one when it is over.
-A model of time steps hears the last seconds again every --hop, and knows of a
-sound within --hop and half a second; others tag windows, and know of it with the
-next window. Ctrl+C ends the recording.
+The stream comes from a microphone, or as raw audio from standard input. A line
+without an end is printed when an event begins, and a line with its end when it
+is over. A model of time steps runs on the last --context seconds every --hop,
+and finds a sound within --hop plus half a second. A model of clips tags
+windows, and finds a sound with the next window. Ctrl+C ends the recording.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import argparse
+import collections
 import contextlib
 import json
 import queue
 import signal
 import sys
 import threading
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional
 
 from fftp_tag.cli import options, output
@@ -34,9 +36,20 @@ EXAMPLES = """\
       fftp-tag listen --raw 16000 --model results/demo"""
 BLOCKS = 10  # per second
 MAX_WAITING = 5 * BLOCKS  # while the model is busy
-FILE_STARTS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM", b"ID3")
-MP3_FRAMES = (b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2")
-MP3_MASK = 0xFFFF0CCF  # bits that the heads of all frames of a file share
+# First bytes of wav, w64, aiff, flac, ogg, mp3, au, caf, webm or mkv, wma files
+FILE_STARTS = (
+    *(b"RIFF", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"ID3"),
+    *(b".snd", b"caff", b"\x1aE\xdf\xa3", b"0&\xb2u"),  # codespell:ignore
+)
+MP4_START = b"ftyp"  # after four other bytes
+# First bytes of mp3 and aac frames, in files without a header
+FRAME_STARTS = (
+    *(b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2"),
+    *(b"\xff\xf1", b"\xff\xf9"),
+)
+FRAME_MASK = 0xFFFF0CCF  # bits of a frame header that are equal within a file
+FRAMES = 3  # with equal headers; the first frame of a file may differ
+FIRST_BYTES = 8192  # enough for these frames
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,20 +66,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=options.number(int, 0),
         metavar="N",
         help="number of the microphone, see `python -m sounddevice` (default: "
-        "the system's)",
+        "the system's default)",
     )
     options.add_rules(parser)
     options.add_windows(
         parser,
-        "2; a model of time steps has none",
-        "a quarter of a window; 0.25 for time steps",
+        "2; not for models of time steps",
+        "a quarter of a window; 0.25 for models of time steps",
     )
     parser.add_argument(
         "--context",
         type=options.number(float, 0.1),
         metavar="SECONDS",
-        help="how much a model of time steps hears at a time (default: its "
-        "maximum clip length); less is faster",
+        help="length of audio that a model of time steps runs on; less is "
+        "faster (default: its maximum clip length)",
     )
     options.add_model(parser)
     parser.add_argument(
@@ -86,6 +99,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--raw and --microphone cannot be combined")
     if args.raw and (sys.stdin is None or sys.stdin.isatty()):
         raise InputError("--raw reads standard input: pipe samples to it")
+    if not args.raw:
+        import_sounddevice()  # fails before the model is loaded
     tagger = options.load_tagger(args)
     with contextlib.ExitStack() as stack:
         if args.raw:
@@ -110,9 +125,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def print_event(event: "Event", output_format: str) -> None:
-    """Prints an event; the end of one that has only begun is open."""
+    """Prints an event; while it is ongoing, its end is "..." or null."""
     if output_format == "jsonl":
-        print(json.dumps(output.rounded(event)), flush=True)
+        print(json.dumps(output.rounded(event.to_dict())), flush=True)
         return
     end = "..." if event.end is None else f"{event.end:.2f}"
     print(
@@ -124,7 +139,7 @@ def print_event(event: "Event", output_format: str) -> None:
 def until_interrupted(
     blocks: Iterable["np.ndarray"], interrupted: threading.Event
 ) -> Iterator["np.ndarray"]:
-    """Yields blocks until Ctrl+C, which sets an event; another one is raised."""
+    """Yields blocks until Ctrl+C sets ``interrupted``; a second one raises."""
 
     def stop(*_: Any) -> None:
         """Handles the first Ctrl+C."""
@@ -148,9 +163,11 @@ def raw_blocks(rate: int) -> Iterator["np.ndarray"]:
     from speechbrain_fftp.dataio.audio import MIN_SECONDS
 
     n_samples = 0
-    while content := sys.stdin.buffer.read(rate // BLOCKS * 2):
+    size = rate // BLOCKS * 2
+    first_size = max(size, min(FIRST_BYTES, 2 * rate))  # at most a second
+    while content := sys.stdin.buffer.read(size if n_samples else first_size):
         if n_samples == 0:
-            check_raw(content)
+            check_raw(content, rate)
         if len(content) % 2:
             output.report("warning: half a sample at the end is dropped")
             content = content[:-1]
@@ -162,28 +179,35 @@ def raw_blocks(rate: int) -> Iterator["np.ndarray"]:
         )
 
 
-def check_raw(content: bytes) -> None:
+def check_raw(content: bytes, rate: int) -> None:
     """Raises an InputError if these bytes begin an audio file.
 
-    An MP3 file begins like some samples may: other frames have to follow.
+    Samples may look like an mp3 or aac frame: several equal headers are needed.
     """
-    heads = [
-        int.from_bytes(content[n : n + 4], "big") & MP3_MASK
-        for n in range(len(content))
-    ]
-    is_mp3 = content[:2] in MP3_FRAMES and heads.count(heads[0]) > 2
-    if is_mp3 or content.startswith(FILE_STARTS):
+    n_equal = 0
+    if content[:2] in FRAME_STARTS:
+        heads = collections.Counter(
+            int.from_bytes(content[n : n + 4], "big") & FRAME_MASK
+            for n in range(len(content) - 3)
+            if content[n : n + 2] == content[:2]
+        )
+        n_equal = max(heads.values())
+    if (
+        n_equal >= FRAMES
+        or content.startswith(FILE_STARTS)
+        or content[4:8] == MP4_START
+    ):
         raise InputError(
-            "standard input is an audio file, and no raw samples: decode it "
-            "with ffmpeg -i FILE -f s16le -ac 1 -ar RATE -, or tag it with "
-            "fftp-tag FILE --timeline"
+            "standard input is an audio file, not raw samples: pipe `ffmpeg -i "
+            f"FILE -f s16le -ac 1 -ar {rate} -` to --raw {rate}, or tag the "
+            "file with fftp-tag FILE --timeline"
         )
 
 
 class Microphone:
     """Samples that a thread of PortAudio records.
 
-    They wait while the model is busy, for up to 5 s; more are dropped.
+    While the model is busy, up to 5 s are kept; further samples are dropped.
     """
 
     def __init__(self, rate: int):
@@ -214,9 +238,8 @@ class Microphone:
                 )
 
 
-@contextlib.contextmanager
-def open_microphone(number: Optional[int]) -> Iterator[Microphone]:
-    """A ``Microphone`` that records until the block ends."""
+def import_sounddevice() -> ModuleType:
+    """Imports sounddevice; raises an InputError if it is missing."""
     try:
         import sounddevice
     except (ImportError, OSError) as error:  # no package, or no PortAudio
@@ -224,6 +247,13 @@ def open_microphone(number: Optional[int]) -> Iterator[Microphone]:
             f"{error}: install sounddevice and PortAudio (libportaudio2 on "
             "Debian) to use a microphone, or pipe samples to --raw"
         ) from error
+    return sounddevice
+
+
+@contextlib.contextmanager
+def open_microphone(number: Optional[int]) -> Iterator[Microphone]:
+    """A ``Microphone`` that records until the block ends."""
+    sounddevice = import_sounddevice()
     try:
         device = sounddevice.query_devices(number, "input")
         microphone = Microphone(int(device["default_samplerate"]))

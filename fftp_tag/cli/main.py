@@ -17,6 +17,7 @@ import sys
 from typing import List, NoReturn, Optional, Tuple
 
 from fftp_tag.cli import output
+from fftp_tag.errors import one_line
 from speechbrain_fftp import __version__
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -38,7 +39,7 @@ FILE...`; `fftp-tag COMMAND --help` describes a command."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Suggests the option that a misspelt one may be."""
+    """Suggests an option for a misspelt one."""
 
     def error(self, message: str) -> NoReturn:
         """Ends the process with a message and the exit code 2."""
@@ -53,9 +54,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def make_parsers(verb: str) -> Tuple[Parser, Parser]:
-    """The parser of the command, and that of a verb.
+    """The parser of the command, and the parser of a verb.
 
-    The others have no arguments.
+    The parsers of other verbs get no arguments.
     """
     parser = Parser(
         prog="fftp-tag",
@@ -85,7 +86,7 @@ def make_parsers(verb: str) -> Tuple[Parser, Parser]:
 
 
 def parse(argv: List[str]) -> argparse.Namespace:
-    """Parses arguments. Those after ``--`` are files, also ``-dash.wav``."""
+    """Parses arguments; after ``--``, all are files, such as ``-dash.wav``."""
     first = argv[0] if argv else "--help"
     parser, verb = make_parsers(first if first in VERBS else "tag")
     if first in ("-h", "--help", "--version"):
@@ -111,7 +112,7 @@ def parse(argv: List[str]) -> argparse.Namespace:
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Runs the command with these arguments, by default those of the process.
+    """Runs the command; by default, the arguments are those of the process.
 
     Returns the exit code: 0; 1 if a file, the model or an option cannot be used;
     130 if it was interrupted. Unknown options end the process with 2.
@@ -127,11 +128,11 @@ def main(argv: Optional[List[str]] = None) -> int:
         finally:  # here, since errors at exit cannot be handled
             sys.stdout.flush()
     except KeyboardInterrupt:
-        os._exit(130)  # threads that read files would go on to their ends
-    except BrokenPipeError:  # the reader of the output has stopped, as `head`
+        os._exit(130)  # does not wait for threads that read files
+    except BrokenPipeError:  # the reader of the output has stopped, e.g. `head`
         output.discard_standard_output()
     except (InputError, OSError) as error:
-        output.report(output.one_line(error))
+        output.report(one_line(error))
         output.discard_standard_output()
     return 1
 

@@ -1,4 +1,4 @@
-"""Options that verbs of ``fftp-tag`` share, and what they mean.
+"""Options that verbs of ``fftp-tag`` share.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -8,7 +8,7 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
-from fftp_tag.cli import output
+from fftp_tag.errors import one_line
 
 if TYPE_CHECKING:
     from fftp_tag.tagger import AudioTagger
@@ -39,9 +39,9 @@ def add_model(
     required: bool = True,
     default: Optional[str] = None,
 ) -> None:
-    """Adds --model, which is not required with a default, --device, --threads."""
+    """Adds --model, --device and --threads."""
     text = (
-        "a model.onnx, the folder of a training, such as results/demo, or a "
+        "model.onnx, output folder of a training, such as results/demo, or "
         "published model, such as mispeech/ced-tiny (see fftp-tag import)"
     )
     parser.add_argument(
@@ -54,18 +54,18 @@ def add_model(
     parser.add_argument(
         "--device",
         default="cpu",
-        help="cpu, or cuda with onnxruntime-gpu (default: cpu)",
+        help="cpu, or cuda or cuda:N with onnxruntime-gpu (default: cpu)",
     )
     parser.add_argument(
         "--threads",
         type=number(int, 1, 1024),
         metavar="N",
-        help="CPU threads (default: ONNX Runtime's own number)",
+        help="number of CPU threads (default: chosen by ONNX Runtime)",
     )
 
 
 def add_windows(parser: argparse.ArgumentParser, window: str, hop: str) -> None:
-    """Adds --window and --hop, with their defaults as text."""
+    """Adds --window and --hop; the arguments describe their defaults."""
     parser.add_argument(
         "--window",
         type=number(float, 0.001),
@@ -86,22 +86,22 @@ def add_rules(parser: argparse.ArgumentParser) -> None:
         "--threshold",
         type=number(float, 0, 1),
         metavar="P",
-        help="lowest probability of a tag or event (default: the model's "
-        "learnt thresholds; without, 0.5 for events, none for tags)",
+        help="minimum probability of a tag or event (default: the model's "
+        "learnt thresholds; if it has none, 0.5 for events and 0 for tags)",
     )
     parser.add_argument(
         "--merge-gap",
         type=number(float, 0),
         metavar="SECONDS",
         help="join events of a class that are less than this apart (default: "
-        "as the model has learnt, or 0)",
+        "learnt by the model, or 0)",
     )
     parser.add_argument(
         "--min-duration",
         type=number(float, 0),
         metavar="SECONDS",
-        help="then drop events that are shorter than this (default: as the "
-        "model has learnt, or 0)",
+        help="then drop events that are shorter than this (default: learnt by "
+        "the model, or 0)",
     )
 
 
@@ -110,7 +110,7 @@ def add_background(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--background",
         metavar="PATH",
-        help="a recording without any of the sounds, or a folder of such",
+        help="recording without any of the sounds, or folder of recordings",
     )
     parser.add_argument(
         "--max-false-alarms",
@@ -122,7 +122,7 @@ def add_background(parser: argparse.ArgumentParser) -> None:
 
 
 def given(args: argparse.Namespace, *names: str) -> Dict[str, Any]:
-    """Those of some options that have a value, by name."""
+    """The values of options by name, without those that were not given."""
     values = {name: getattr(args, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -135,7 +135,7 @@ def load_tagger(args: argparse.Namespace) -> "AudioTagger":
 
 
 def find_files(names: List[str]) -> Tuple[List[str], List[Tuple[str, str]]]:
-    """Replaces folders by the audio files below them, which are sorted.
+    """Replaces each folder by the audio files below it, sorted.
 
     Returns the files; and the folders that cannot be read or have no audio
     files, each with the reason.
@@ -152,8 +152,7 @@ def find_files(names: List[str]) -> Tuple[List[str], List[Tuple[str, str]]]:
             continue
         found, failed = find_audio_files(name)
         errors += [
-            (os.fsdecode(error.filename), output.one_line(error))
-            for error in failed
+            (os.fsdecode(error.filename), one_line(error)) for error in failed
         ]
         if not found and not failed:
             known = ", ".join(AUDIO_EXTENSIONS)

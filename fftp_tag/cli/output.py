@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import warnings
-from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence
 
 if TYPE_CHECKING:
     from fftp_tag.false_alarms import FalseAlarms
@@ -20,18 +20,19 @@ FORMATS = ("table", "json", "jsonl", "csv", "audacity")
 DIGITS = 4  # of numbers in csv and json
 
 
-def rounded(item) -> dict:
-    """The fields of a tag, an event or a place, for csv and json."""
-    return {
-        name: round(value, DIGITS) if isinstance(value, float) else value
-        for name, value in item.to_dict().items()
-    }
+def rounded(value: Any) -> Any:
+    """Rounds the numbers in a JSON value, for csv and json."""
+    if isinstance(value, float):
+        return round(value, DIGITS)
+    if isinstance(value, dict):
+        return {name: rounded(item) for name, item in value.items()}
+    return value
 
 
 class Output:
     """Prints the tags or events of files in one of ``FORMATS``.
 
-    A table shows the ``thresholds`` by label, if the model's are in use.
+    A table shows ``thresholds``, by label, if they are given.
     """
 
     def __init__(
@@ -54,9 +55,9 @@ class Output:
     ) -> None:
         """Prints the tags or events of a file, or keeps them for ``close``.
 
-        An error is printed in their place, where the format has room for it.
+        json and jsonl have the error of a file in their place.
         """
-        rows = [rounded(item) for item in found]
+        rows = [rounded(item.to_dict()) for item in found]
         result: dict = {"file": file}
         if error is not None:
             result["error"] = error
@@ -102,16 +103,6 @@ def false_alarms(found: "FalseAlarms") -> str:
     return f"{found.count:5d}, at most {found.at_most:.1f} an hour (95 %)"
 
 
-def one_line(error: Exception) -> str:
-    """The message of an error as one line of text."""
-    text = str(error) or type(error).__name__
-    if isinstance(error, OSError) and error.strerror:
-        text = error.strerror
-        if error.filename is not None:
-            text = f"{os.fsdecode(error.filename)}: {text}"
-    return " ".join(text.split())
-
-
 def report(text: str) -> None:
     """Prints a text on standard error, above progress bars."""
     from tqdm import tqdm
@@ -122,7 +113,7 @@ def report(text: str) -> None:
 
 def discard_standard_output() -> None:
     """Drops what is left to print, so that the flush at exit succeeds."""
-    with contextlib.suppress(OSError):  # it has no descriptor
+    with contextlib.suppress(OSError):  # without a file descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,15 +1,17 @@
-"""``fftp-tag FILE...``: prints the most probable tags of audio files, or a
-timeline of events.
+"""``fftp-tag tag``: Prints the tags of audio files or, with --timeline, events.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import argparse
+import contextlib
+import os
 import sys
-from typing import TYPE_CHECKING, Iterator, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple, Union
 
 from fftp_tag.cli import options, output
+from fftp_tag.errors import one_line
 from speechbrain_fftp.dataio.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,9 +21,11 @@ HELP = "prints the tags or the events of audio files"
 EXAMPLES = """\
   fftp-tag clip.wav folder --model results/demo --top-k 3
   fftp-tag clip.wav --model results/demo --timeline
+  fftp-tag clip.wav --model results/demo --plot clip.png
+  fftp-tag folder --model results/demo --plot plots
   fftp-tag folder --model results/demo --format csv > tags.csv
   fftp-tag --model results/demo -- -name-with-a-dash.wav
-To tag a file that has the name of a command, write ./page."""
+To tag a file with the name of a command, give its folder: ./page"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,20 +50,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_rules(parser)
     options.add_windows(
-        parser, "2; a model of time steps has none", "a quarter"
+        parser, "2; not for models of time steps", "a quarter of a window"
     )
     parser.add_argument(
         "--format",
         choices=output.FORMATS,
         default="table",
-        help="output format (default: table); audacity is a label track of "
-        "events and implies --timeline",
+        help="output format (default: table); audacity is a label track for "
+        "Audacity and implies --timeline",
     )
     parser.add_argument(
         "--plot",
-        metavar="PNG",
-        help="draw the spectrogram and the timeline of the file; the "
-        "extension, such as .png or .svg, sets the format",
+        metavar="PATH",
+        help="draw the spectrogram and the timeline. If PATH has an extension, "
+        "such as .png or .svg, it is the figure of a single file; otherwise it "
+        "is a folder for NAME.wav.png of each file, in the same subfolders",
     )
 
 
@@ -67,38 +72,38 @@ def run(args: argparse.Namespace) -> int:
     """Prints the tags or events of files; returns the exit code."""
     from tqdm import tqdm
 
+    from fftp_tag.progress import show_progress
+    from fftp_tag.windows import silence_counted
+
     args.timeline = args.timeline or args.format == "audacity"
     check_arguments(args)
     files, errors = options.find_files(args.files)
-    if len(files) > 1 and (args.plot or args.format == "audacity"):
-        raise InputError("--plot and --format audacity take one file at a time")
-    if args.plot:
-        from fftp_tag.plots import check_target
-
-        check_target(args.plot)
+    is_one = len(files) == 1
+    if args.format == "audacity" and len(files) > 1:
+        raise InputError("--format audacity takes one file at a time")
+    plots = plot_paths(args.plot, files) if args.plot and files else {}
     tagger = options.load_tagger(args)
     thresholds = None
     if tagger.model.rules.is_learnt and args.threshold is None:
-        values = tagger.model.rules.threshold.tolist()
-        thresholds = dict(zip(tagger.labels, values))
+        rules = tagger.model.rules
+        values = rules.high if args.timeline else rules.threshold
+        thresholds = dict(zip(tagger.labels, values.tolist()))
     printed = output.Output(args.format, args.timeline, thresholds)
     for folder, error in errors:
         output.report(error)
         printed.add(folder, [], error)
     n_failed = 0
-    is_terminal = sys.stderr.isatty()
-    for file, found, reason in tqdm(
-        results(args, tagger, files, is_terminal and len(files) == 1),
-        total=len(files),
-        unit="file",
-        leave=False,
-        disable=len(files) == 1 or not is_terminal,
-    ):
-        if reason is not None:
-            n_failed += 1
-            output.report(reason)
-        with tqdm.external_write_mode():
-            printed.add(file, found, reason)
+    with contextlib.nullcontext() if is_one else silence_counted("files"):
+        for file, found, reason in show_progress(
+            results(args, tagger, files, plots),
+            len(files),
+            is_shown=not is_one,
+        ):
+            if reason is not None:
+                n_failed += 1
+                output.report(reason)
+            with tqdm.external_write_mode():
+                printed.add(file, found, reason)
     printed.close()
     if n_failed and len(files) > 1:
         output.report(f"{n_failed} of {len(files)} files failed")
@@ -117,35 +122,63 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise InputError("--top-k is for tags, not for events: use --threshold")
 
 
+def plot_paths(target: str, files: List[str]) -> Dict[str, str]:
+    """The path of each file's figure: --plot, or a path in this folder."""
+    from fftp_tag.plots import check_target
+
+    if os.path.splitext(target)[1] and not os.path.isdir(target):
+        if len(files) > 1:
+            raise InputError(
+                f"--plot {target} is the figure of one file, but there are "
+                f"{len(files)}: give a folder instead"
+            )
+        check_target(target)
+        return {files[0]: target}
+    places = [os.path.abspath(file) for file in files]
+    top = os.path.commonpath([os.path.dirname(place) for place in places])
+    paths = [
+        os.path.join(target, f"{os.path.relpath(place, top)}.png")
+        for place in places
+    ]
+    for path in paths:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    check_target(paths[0])
+    return dict(zip(files, paths))
+
+
 def results(
     args: argparse.Namespace,
     tagger: "AudioTagger",
-    files: list,
-    progress: bool,
+    files: List[str],
+    plots: Dict[str, str],
 ) -> Iterator[Tuple[str, list, Optional[str]]]:
-    """Yields files, each with its tags or events, or the reason of none."""
+    """Yields each file with its tags or events, or with an error.
+
+    ``plots`` has the path of each file's figure, or is empty.
+    """
+    progress = len(files) == 1
     tag_options = options.given(args, "top_k", "threshold")
-    if not (args.timeline or args.plot or "-" in files or len(files) == 1):
+    if not (args.timeline or plots or "-" in files or progress):
         for result in tagger.tag_files(files, **tag_options):
             yield result.file, result.tags or [], result.error
         return
     for file in files:
         try:
             source = standard_input() if file == "-" else file
-            if args.timeline or args.plot:
-                found = analyze(args, tagger, source, progress)
+            if args.timeline or plots:
+                found = analyze(args, tagger, source, plots.get(file), progress)
             else:
                 found = tagger.tag_file(
                     source, progress=progress, **tag_options
                 )
         except (InputError, OSError) as error:
-            yield file, [], output.one_line(error)
+            yield file, [], one_line(error)
         else:
             yield file, found, None
 
 
 def standard_input() -> bytes:
-    """The content of standard input, in which samples need not be in order."""
+    """All of standard input, since some formats need random access."""
     if sys.stdin is None:
         raise InputError("standard input is closed")
     return sys.stdin.buffer.read()
@@ -155,17 +188,18 @@ def analyze(
     args: argparse.Namespace,
     tagger: "AudioTagger",
     source: Union[str, bytes],
+    plot: Optional[str],
     progress: bool,
 ) -> list:
-    """The tags or events of a file, drawn if --plot is given."""
+    """The tags or events of a file; draws them into ``plot`` if it is given."""
     found = tagger.analyze(
         source, window=args.window, hop=args.hop, progress=progress
     )
     events = found.events(args.threshold, args.merge_gap, args.min_duration)
-    if args.plot:
+    if plot is not None:
         from fftp_tag.plots import plot_tags
 
-        plot_tags(args.plot, tagger, source, found, events)
+        plot_tags(plot, tagger, source, found, events)
     if args.timeline:
         return events
     return found.tags(**options.given(args, "top_k", "threshold"))

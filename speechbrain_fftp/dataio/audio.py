@@ -185,8 +185,8 @@ def start_ffmpeg(
     program = shutil.which("ffmpeg")
     if program is None:
         raise InputError(
-            f"unreadable: {why} Install ffmpeg to read m4a, mp4, webm, aac and"
-            " wma, or convert the file to wav"
+            f"{why} Install ffmpeg to read m4a, mp4, webm, aac and wma, or"
+            " convert the file to wav"
         )
     command = [
         *(program, "-nostdin", "-v", "error", "-protocol_whitelist"),
@@ -207,7 +207,7 @@ def read_au_header(
     assert process.stdout is not None
     header = process.stdout.read(AU_HEADER.size)
     if len(header) < AU_HEADER.size:
-        raise InputError(f"unreadable: ffmpeg: {last_line(process, log)}")
+        raise InputError(f"ffmpeg: {last_line(process, log)}")
     _, offset, _, _, rate, channels = AU_HEADER.unpack(header)
     process.stdout.read(offset - AU_HEADER.size)
     return rate, channels
@@ -230,7 +230,7 @@ def ffmpeg_blocks(
     if process.wait() and n_read:
         raise TruncatedAudio(f"truncated: only {n_read / rate:g} s can be read")
     if process.returncode:
-        raise InputError(f"unreadable: ffmpeg: {last_line(process, log)}")
+        raise InputError(f"ffmpeg: {last_line(process, log)}")
 
 
 def last_line(process: subprocess.Popen, log: IO[bytes]) -> str:

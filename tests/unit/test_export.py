@@ -156,6 +156,8 @@ def test_the_file_is_complete(model):
         "frame_samples": 160,
         "single_label": False,
         "thresholds": None,
+        "low": None,
+        "high": None,
         "merge_gap": None,
         "min_duration": None,
         "window_samples": None,

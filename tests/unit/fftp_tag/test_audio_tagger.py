@@ -4,6 +4,8 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -22,7 +24,7 @@ from tiny_onnx import (
     write_model,
 )
 
-from fftp_tag import AudioTagger, FileTags
+from fftp_tag import AudioTagger, FileTags, progress
 from fftp_tag.tagger import join_pieces
 from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.errors import InputError
@@ -260,10 +262,47 @@ def test_many_files_in_order(clip_tagger, tmp_path):
         assert rows.gi_frame is None
 
 
-@pytest.mark.parametrize("path", ["a.wav", b"a.wav"])
-def test_one_path_is_not_a_list_of_paths(clip_tagger, path):
+@pytest.mark.parametrize(
+    "paths", ["a.wav", b"a.wav", Path("a.wav"), [b"RIFF"], sounds(1), [None]]
+)
+def test_what_is_no_list_of_paths(clip_tagger, paths):
     with pytest.raises(InputError, match="list of paths"):
-        next(clip_tagger.tag_files(path))
+        next(clip_tagger.tag_files(paths))
+
+
+def test_progress_of_many_files(clip_tagger, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
+    path = write(tmp_path / "a.wav", sounds(1))
+    for paths, total in (([path] * 3, "3"), (iter([path] * 3), "?")):
+        assert len(list(clip_tagger.tag_files(paths, progress=True))) == 3
+        lines = capsys.readouterr().err.splitlines()
+        assert [x.split(" files")[0] for x in lines] == [
+            f"{n} of {total}" for n in (1, 2, 3)
+        ]
+    list(clip_tagger.tag_files([path]))
+    assert not capsys.readouterr().err
+
+
+METHODS = [
+    AudioTagger.tag_file,
+    AudioTagger.tag_long,
+    AudioTagger.analyze,
+    AudioTagger.clip_probabilities,
+    AudioTagger.frame_probabilities,
+    AudioTagger.embed_file,
+]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_takes_an_array_with_its_rate(tagger, tmp_path, method):
+    wav = sounds(3)
+    expected = method(tagger, write(tmp_path / "a.wav", wav))
+    found = method(tagger, wav, sample_rate=RATE)
+    if method is AudioTagger.analyze:
+        found, expected = found.probs, expected.probs
+    np.testing.assert_equal(found, expected)
+    with pytest.raises(InputError, match="sample_rate"):
+        method(tagger, wav)
 
 
 def test_an_encoder_without_classes_gives_embeddings_only(folder, tmp_path):

@@ -17,7 +17,11 @@ from fftp_tag.calibrate import calibrate
 from fftp_tag.cli.main import main
 from fftp_tag.model import Model
 from fftp_tag.tagger import AudioTagger
-from fftp_tag.thresholds import learn_from_clips, learn_from_events
+from fftp_tag.thresholds import (
+    learn_from_clips,
+    learn_from_events,
+    learn_thresholds,
+)
 from speechbrain_fftp.dataio.errors import InputError
 
 LABELS = list(PITCHES)
@@ -91,7 +95,7 @@ def test_rules_are_written_into_the_model(model, data, caplog):
     assert_equal(found.rules, expected)
     assert_equal(after.rules, expected)
     assert after.rules.threshold[2] == 0.5
-    changed = {"thresholds", "merge_gap", "min_duration"}
+    changed = {"thresholds", "low", "high", "merge_gap", "min_duration"}
     for name in before.metadata.keys() - changed:
         assert after.metadata[name] == before.metadata[name]
     assert found.few == [] and "Whistle" in caplog.text
@@ -105,7 +109,7 @@ def test_rules_of_events_are_written(model, data, tmp_path):
     table = data / "strong.tsv"
     content = model.read_bytes()
     tagger = AudioTagger.from_pretrained(model)
-    *_, timelines = analyze(tagger, data)
+    targets, probs, timelines = analyze(tagger, data)
     found = calibrate(
         model, data, strong_labels=table, output=tmp_path / "new.onnx"
     )
@@ -114,7 +118,10 @@ def test_rules_of_events_are_written(model, data, tmp_path):
     for row in table.read_text().splitlines()[1:]:
         clip, start, end, label = row.split("\t")
         truth[clip] = [(float(start), min(float(end), 2.0), label)]
-    expected = learn_from_events(timelines, truth, LABELS)
+    expected = dataclasses.replace(
+        learn_from_events(timelines, truth, LABELS),
+        threshold=learn_thresholds(targets, probs),
+    )
     assert_equal(Model(tmp_path / "new.onnx").rules, expected)
     for rules, scores in ((tagger, found.before), (None, found.after)):
         other = rules or AudioTagger.from_pretrained(tmp_path / "new.onnx")

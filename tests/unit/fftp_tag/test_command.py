@@ -22,6 +22,7 @@ from tiny_onnx import RATE, sounds, write_model
 
 from fftp_tag import AudioTagger
 from fftp_tag.cli.main import VERBS, main
+from fftp_tag.edit import write_model as write_metadata
 
 THRESHOLDS = [0.05, 0.2, 0.9]
 COMMAND = [sys.executable, "-m", "fftp_tag.cli.main"]
@@ -214,6 +215,78 @@ def test_files_that_are_not_there(run, clips, tmp_path):
         assert errors.count("\n") == 1
     output, errors = run(tmp_path / "none", clips[1][0], code=1)
     assert clips[1][0] in output and ".flac, .wav" in errors
+
+
+def test_figures_of_files_are_in_one_folder(run, clips, tmp_path):
+    """In folders as the files are, so that no name is taken twice."""
+    pytest.importorskip("matplotlib")
+    folder, paths = clips
+    shutil.copy(paths[0], folder / "more" / "a, b.flac")
+    shutil.copy(paths[0], folder / "a, b.wav")
+    (folder / "bad.wav").write_bytes(b"no sound")
+    expected = {"a, b.flac", "a, b.wav", "more/a, b.flac", "more/B.WAV"}
+    for number, files in enumerate(([folder], sorted(folder.rglob("*.*")))):
+        target = tmp_path / "plots" / str(number)
+        assert "notes" not in str(files[0])
+        files = [file for file in files if file.suffix != ".txt"]
+        output, errors = run(*files, "--plot", target, code=1)
+        assert output == run(*files, code=1).out and "bad.wav" in errors
+        found = [path for path in target.rglob("*") if path.is_file()]
+        names = {str(path.relative_to(target)) for path in found}
+        assert names == {f"{name}.png" for name in expected}
+        assert all(path.read_bytes()[1:4] == b"PNG" for path in found)
+    run(paths[1], "--plot", tmp_path / "one")
+    assert os.listdir(tmp_path / "one") == ["B.WAV.png"]
+    run(paths[1], "--plot", tmp_path / "one.svg")
+    assert "<svg" in (tmp_path / "one.svg").read_text("utf-8")
+    assert "one.png" in run(*paths, "--plot", "one.png", code=1).err
+
+
+def test_silent_files_are_counted(run, tmp_path):
+    for number in range(3):
+        sf.write(tmp_path / f"{number}.wav", np.zeros(500), RATE)
+    for options in ([], ["--timeline"]):
+        [line] = run(tmp_path, *options).err.splitlines()
+        assert "3" in line and str(tmp_path / "0.wav") in line
+        [line] = run(tmp_path / "1.wav", *options).err.splitlines()
+        assert str(tmp_path / "1.wav") in line
+
+
+def test_progress_of_many_files(run, clips, monkeypatch):
+    """Where standard error is no terminal."""
+    monkeypatch.setattr("fftp_tag.progress.LINE_SECONDS", 0)
+    for options in ([], ["--timeline"]):
+        lines = run(*clips[1], *options).err.splitlines()
+        assert [x.split(" files")[0] for x in lines] == ["1 of 2", "2 of 2"]
+
+
+def test_the_note_of_a_model_is_printed_once(
+    onnx_file, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    write_metadata(onnx_file, "model.onnx", {"note": "Knows little."})
+    rng = np.random.default_rng(0)
+    for label in ("Siren", "Music"):
+        os.makedirs(f"clips/{label}")
+        for number in range(6):
+            wav = 0.1 * rng.standard_normal(8000)
+            sf.write(f"clips/{label}/{number}.wav", wav, 16000)
+    data = ["--data-folder", "clips", "--split", "all"]
+    room = ["--background", "clips/Siren/0.wav"]
+    for words in (
+        ["clips", "--timeline"],
+        ["evaluate", *data],
+        ["calibrate", *data, *room],
+        ["learn", "clips", "--output", "my.onnx", *room],
+        ["index", "clips", "--output", "clips.index"],
+        ["find", "clips/Siren/0.wav", "--index", "clips.index"],
+    ):
+        assert main([*words, "--model", "model.onnx"]) == 0
+        assert capsys.readouterr().err.count("Knows little.") == 1
+    assert main(["import", "model.onnx", "small.onnx", "--int8"]) == 0
+    assert capsys.readouterr().err.count("Knows little.") == 1
+    assert main(["clips", "--model", "my.onnx"]) == 0
+    assert "Knows little." not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

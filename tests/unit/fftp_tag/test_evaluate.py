@@ -6,6 +6,8 @@ Authors
 
 import csv
 import json
+import os
+import re
 import shutil
 import sys
 
@@ -200,11 +202,22 @@ def test_clips_that_cannot_be_used(make_tagger, sounds, tmp_path, caplog):
         tagger.evaluate(data)
 
 
-def test_scikit_learn_is_missed_before_the_work(
-    make_tagger, sounds, monkeypatch
+def test_packages_are_missed_before_the_work(
+    make_tagger, sounds, strong_labels, monkeypatch, caplog
 ):
     tagger = make_tagger()
-    monkeypatch.setattr(tagger, "clip_probabilities", lambda *_: 1 / 0)
+
+    def analyze(self, *_):
+        """Fails where the work begins."""
+        raise InputError("begun")
+
+    monkeypatch.setattr(AudioTagger, "analyze", analyze)
+    monkeypatch.setitem(sys.modules, "psds_eval", None)
+    monkeypatch.setattr(AudioTagger, "clip_probabilities", analyze)
+    with pytest.raises(InputError, match="begun"):
+        tagger.evaluate(sounds, strong_labels=strong_labels)
+    [text] = [text for text in caplog.messages if "PSDS" in text]
+    assert "psds_eval" in text and "pandas" not in text
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(InputError, match="scikit-learn"):
         tagger.evaluate(sounds)
@@ -268,9 +281,15 @@ def test_the_command_prints_and_writes(
         assert f"{name:8} {found.metrics[name]:.4f}\n" in printed
     for name, value in found.events.items():
         assert f"{name:17} {value:.4f}\n" in printed
-    written = json.loads((output / "metrics.json").read_text("utf-8"))
-    assert written["mAP"] == pytest.approx(found.metrics["mAP"])
-    assert written["events"] == pytest.approx(found.events)
+    text = (output / "metrics.json").read_text("utf-8")
+    tables = [
+        (output / f"{x}.csv").read_text() for x in ("per_class", "predictions")
+    ]
+    assert not re.search(r"\d\.\d{5}", "".join([text, *tables]))
+    written = json.loads(text)
+    near = {"abs": 5e-5, "rel": 0}
+    assert written["mAP"] == pytest.approx(found.metrics["mAP"], **near)
+    assert written["events"] == pytest.approx(found.events, **near)
     assert written["split"] == "all" and written["skipped"] == {}
     assert written["options"] == {"strong_labels": str(strong_labels)}
     with open(output / "predictions.csv", encoding="utf-8") as file:
@@ -278,11 +297,24 @@ def test_the_command_prints_and_writes(
     with open(output / "per_class.csv", encoding="utf-8") as file:
         aps = {row["label"]: float(row["AP"]) for row in csv.DictReader(file)}
     assert list(aps) == LABELS
-    assert np.mean(list(aps.values())) == pytest.approx(written["mAP"])
+    assert np.mean(list(aps.values())) == pytest.approx(written["mAP"], **near)
     with np.load(output / "probabilities.npz") as arrays:  # of a teacher
         assert arrays["ids"].tolist() == found.ids
         assert arrays["labels"].tolist() == LABELS
         np.testing.assert_array_equal(arrays["probs"], found.probs)
+    assert run(*options) == 1
+    assert str(output) in capsys.readouterr().err
+
+
+def test_scores_that_cannot_be_written(
+    make_tagger, sounds, tmp_path, monkeypatch, capsys
+):
+    """They are not computed."""
+    path = make_tagger().model.path
+    output = tmp_path / "scores"
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(AudioTagger, "evaluate", lambda *_, **__: 1 / 0)
+    options = ["--model", path, "--data-folder", sounds, "--output", output]
     assert run(*options) == 1
     assert str(output) in capsys.readouterr().err
 

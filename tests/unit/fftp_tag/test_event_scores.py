@@ -18,7 +18,7 @@ from fftp_tag.event_scores import (
     is_on_time,
     overlap_by_half,
 )
-from fftp_tag.events import Rules, Timeline
+from fftp_tag.events import Timeline, default_rules
 from speechbrain_fftp.dataio.errors import InputError
 
 LABELS = ["Dog", "Siren", "Bell"]
@@ -32,7 +32,7 @@ TRUTH = {
 def make_timelines(events):
     """Time steps of 10 ms that are 0.9 within each event, else 0.01."""
     times = np.arange(1000) / 100 + 0.005
-    rules = Rules(np.full(3, 0.5), np.zeros(3), np.zeros(3))
+    rules = default_rules(3)
     found = {}
     for clip in TRUTH:
         probs = np.full((1000, 3), 0.01, np.float32)
@@ -149,15 +149,14 @@ def test_true_events_that_overlap_are_one_for_psds():
     assert scores["overlap_recall"] == pytest.approx(6 / 8)
 
 
-def test_what_cannot_be_scored(monkeypatch, caplog):
+def test_what_cannot_be_scored(monkeypatch):
     with pytest.raises(InputError, match="event"):
         event_metrics(make_timelines(TRUTH), TRUTH, ["Bell"])
     one = event_metrics(make_timelines(TRUTH), TRUTH, ["Dog"])
-    assert "PSDS1" not in one and not caplog.text  # nothing to confuse
+    assert "PSDS1" not in one  # nothing to confuse
     everything = event_metrics(make_timelines(TRUTH), TRUTH, LABELS)
     for package in ("psds_eval", "pandas", "mir_eval"):
         monkeypatch.setitem(sys.modules, package, None)
     rest = event_metrics(make_timelines(TRUTH), TRUTH, LABELS)
-    assert "pandas" in caplog.text
     assert everything.keys() - rest.keys() == {"PSDS1", "PSDS2"}
     assert rest["overlap_F1"] == 1.0

@@ -4,10 +4,18 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from fftp_tag.events import Event, EventFinder, Rules, Timeline, rank_tags
+from fftp_tag.events import (
+    Event,
+    EventFinder,
+    Timeline,
+    default_rules,
+    rank_tags,
+)
 from speechbrain_fftp.dataio.errors import InputError
 
 LABELS = ["a", "b", "c"]
@@ -15,9 +23,7 @@ LABELS = ["a", "b", "c"]
 
 def make_rules(threshold=0.5, merge_gap=0.0, min_duration=0.0):
     """Rules of three classes."""
-    zeros = np.zeros(3)
-    rules = Rules(np.zeros(3, np.float32), zeros, zeros)
-    return rules.replace(threshold, merge_gap, min_duration)
+    return default_rules(3).replace(threshold, merge_gap, min_duration)
 
 
 def make_timeline(probs, rules, seed=0):
@@ -37,8 +43,8 @@ def by_hand(timeline, rules):
     """All events: each as a set of time steps that grows while it may."""
     edges, found = edges_of(timeline), []
     for c, label in enumerate(LABELS):
-        threshold = np.float32(rules.threshold[c])
-        is_heard = [np.float32(p[c]) >= threshold for p in timeline.probs]
+        low = np.float32(rules.low[c])
+        is_heard = [np.float32(p[c]) >= low for p in timeline.probs]
         runs = []
         for t, heard in enumerate(is_heard):
             if heard and t > 0 and is_heard[t - 1]:
@@ -54,8 +60,9 @@ def by_hand(timeline, rules):
                 joined.append(run)
         for run in joined:
             start, end = edges[run[0]], edges[run[-1] + 1]
-            if end - start >= rules.min_duration[c]:
-                peak = max(timeline.probs[t, c] for t in run)
+            peak = max(timeline.probs[t, c] for t in run)
+            is_long = end - start >= rules.min_duration[c]
+            if is_long and peak >= np.float32(rules.high[c]):
                 found.append(Event(start, end, label, float(peak)))
     return sorted(found, key=order)
 
@@ -109,6 +116,34 @@ def test_events_are_those_found_by_hand(name, n_steps):
         streamed += finder.finish()
         assert sorted(streamed, key=order) == expected
         assert not finder.going_on()
+
+
+@pytest.mark.parametrize("gap", [0.0, 1.5])
+def test_events_that_reach_high_once_and_low_throughout(gap):
+    low, high = np.float32([0.1, 0.3, 0.5]), np.float32([0.5, 0.9, 0.5])
+    rules = dataclasses.replace(make_rules(0.8, gap), low=low, high=high)
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        probs = (rng.integers(0, 11, (60, 3)) / 10).astype(np.float32)
+        timeline = make_timeline(probs, rules, seed)
+        found = timeline.events()
+        assert sorted(found, key=order) == by_hand(timeline, rules) != []
+        # A threshold that is given is that of both
+        given = timeline.events(0.4)
+        assert sorted(given, key=order) == by_hand(
+            timeline, make_rules(0.4, gap)
+        )
+
+
+def test_an_event_begins_when_it_is_probable_enough():
+    rules = dataclasses.replace(make_rules(), low=np.full(3, 0.1))
+    finder = EventFinder(LABELS, rules)
+    begun = []
+    for start, prob in enumerate([0.2, 0.4, 0.6, 0.2]):
+        assert not finder.update(start, start + 1, np.array([prob, 0, 0]))
+        begun.append([event.start for event in finder.going_on().values()])
+    assert begun == [[], [], [0], [0]]
+    assert finder.finish() == [Event(0, 4, "a", 0.6)]
 
 
 def test_an_event_ends_as_soon_as_none_can_continue_it():
@@ -176,7 +211,7 @@ def test_tags_that_reach_their_own_threshold():
 def test_learnt_thresholds_are_the_default_of_tags():
     probs = np.array([[0.9, 0.3, 0.1]], np.float32)
     rules = make_rules(np.array([0.95, 0.2, 0.1]))
-    learnt = Rules(rules.threshold, rules.merge_gap, rules.min_duration, True)
+    learnt = dataclasses.replace(rules, is_learnt=True)
     for used, expected in ((rules, "abc"), (learnt, "bc")):
         timeline = make_timeline(probs, used)
         assert "".join(tag.label for tag in timeline.tags()) == expected

@@ -7,6 +7,7 @@ Authors
 import json
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -202,8 +203,10 @@ def test_a_killed_run_is_continued(tagger, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         assert len(index.find(np.ones(16), 10)) == 10
     [message] = caplog.messages
-    for part in (folder, f"{counts[2]} of 60", 60 - counts[2]):
+    for part in (f"{counts[2]} of 60", 60 - counts[2], index.update_command):
         assert str(part) in message
+    for part in ("fftp-tag index", archive, folder):
+        assert str(part) in index.update_command
     update = update_index(folder, tagger, archive)
     assert (update.unchanged, update.added) == (counts[2], 60 - counts[2])
     update_index(tmp_path / "fresh.index", tagger, archive, window=1.0)
@@ -211,6 +214,35 @@ def test_a_killed_run_is_continued(tagger, tmp_path, caplog):
     caplog.clear()
     SoundIndex(folder).find(np.ones(16))
     assert not caplog.messages
+
+
+def test_a_run_that_was_killed_before_it_wrote(tagger, archive, tmp_path):
+    folder = tmp_path / "a b.index"
+    update_index(folder, tagger, archive, model="m.onnx")
+    (folder / WINDOWS).unlink()
+    index = SoundIndex(folder)
+    index.change(complete=False)
+    with pytest.raises(InputError, match="0 of 3 files") as error:
+        index.find(np.ones(16))
+    assert str(error.value).endswith(index.update_command)
+    assert shlex.split(index.update_command) == [
+        *("fftp-tag", "index", str(archive), "--output", str(folder)),
+        *("--model", "m.onnx"),
+    ]
+
+
+def test_files_that_cannot_be_read_or_are_silent(tagger, tmp_path, caplog):
+    archive, folder = tmp_path / "archive", tmp_path / "a.index"
+    archive.mkdir()
+    for number in range(3):
+        sf.write(archive / f"{number}.wav", np.zeros(2000), RATE)
+    update_index(folder, tagger, archive)
+    assert len(caplog.messages) == 1 and "3" in caplog.text
+    for path in archive.iterdir():
+        path.write_bytes(b"no sound")
+    update_index(folder, tagger, archive)
+    with pytest.raises(InputError, match=str(archive)):
+        SoundIndex(folder).find(np.ones(16))
 
 
 def test_an_empty_or_missing_archive_drops_nothing(tagger, archive, tmp_path):

@@ -5,6 +5,7 @@ Authors
 """
 
 import shutil
+import warnings
 
 import numpy as np
 import onnx
@@ -499,6 +500,35 @@ def test_scores_are_scikit_learns():
     assert found["macro_F1"] == pytest.approx(
         f1_score(targets[:, :3], tagged[:, :3], average="macro")
     )
+
+
+def test_one_clip_of_eval_has_an_accuracy_alone(tmp_path, tagger, sounds):
+    """Other scores need classes that some clips have and others lack."""
+    rows = ["path,labels,split"]
+    rows += [f"{name}/{n}.wav,{name}," for name in TONES for n in range(5)]
+    rows.append("low/5.wav,low,eval")
+    shutil.copytree(sounds, tmp_path / "clips")
+    (tmp_path / "clips" / "clips.csv").write_text("\n".join(rows))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        report = tagger.learn(tmp_path / "clips", tmp_path / "my.onnx")
+    assert list(report["scores_of_eval"]) == ["accuracy"]
+    assert report["scores_of_eval"]["accuracy"]["value"] in (0.0, 1.0)
+    assert list(report["scores"]) == ["mAP", "macro_F1", "accuracy"]
+
+
+def test_one_class_needs_background(tmp_path, tagger, sounds, capsys):
+    clips, output = tmp_path / "clips", tmp_path / "my.onnx"
+    shutil.copytree(sounds / "low", clips / "low")
+    options = ["--model", tagger.model.path, "--output", output]
+    assert main(["learn", *map(str, [clips, *options])]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "low" in line and "background" in line and len(line) < 300
+    room = sounds / "high" / "0.wav"
+    report = tagger.learn(clips, output, background=room)
+    assert report["clips"] == {"low": 6}
+    shutil.copytree(sounds / "high", clips / "background")
+    assert tagger.learn(clips, output)["clips"] == {"low": 6}
 
 
 def test_what_cannot_be_learnt_is_an_error(tmp_path, tagger, sounds):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fftp_tag import AudioTagger
-from fftp_tag.events import Rules
+from fftp_tag.events import default_rules
 from fftp_tag.live import stream_events
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -23,7 +23,7 @@ class Shares:
     sample_rate, max_samples, min_samples, frame_samples = RATE, 4000, 20, 10
     window_samples = None
     has_steps = False
-    rules = Rules(np.full(3, 0.5, np.float32), np.zeros(3), np.zeros(3))
+    rules = default_rules(3)
 
     def probabilities(self, wavs):
         is_level = np.abs(wavs[..., None] - LEVELS) < 0.01

@@ -153,7 +153,7 @@ WRONG = [
     ],
     *[
         (name, [0.5, 0.5, value])
-        for name in ("thresholds", "merge_gap", "min_duration")
+        for name in ("thresholds", "low", "high", "merge_gap", "min_duration")
         for value in (float("nan"), -0.1, 1e9, "0.5", True, None, [0.5])
     ],
     ("merge_gap", [float("inf")] * 3),

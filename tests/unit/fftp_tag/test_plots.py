@@ -11,7 +11,7 @@ import soundfile as sf
 pytest.importorskip("matplotlib")
 
 from fftp_tag import AudioTagger, Event, Timeline, plots
-from fftp_tag.events import Rules
+from fftp_tag.events import default_rules
 from speechbrain_fftp.dataio.errors import InputError
 
 RATE = 16000
@@ -63,7 +63,7 @@ def test_events_are_drawn_at_their_times(figures, tmp_path):
     wav = 0.1 * rng.standard_normal(40000)
     sf.write(tmp_path / "a.wav", wav, RATE)
     probs, labels = rng.random((2, 3)), ["A", "$B", "C"]
-    rules = Rules(np.full(3, 0.5), np.zeros(3), np.zeros(3))
+    rules = default_rules(3)
     timeline = Timeline(
         np.array([0.5, 2.0]), probs, probs[0], 2.5, labels, rules
     )
@@ -83,6 +83,12 @@ def test_events_are_drawn_at_their_times(figures, tmp_path):
     assert names == [labels[n] for n in order]
     assert round(start[1]) == names.index("$B")
     assert axes[1].get_xlim() == axes[0].get_xlim() == (0, 2.5)
+
+
+def test_warnings_of_a_source_are_not_repeated(tmp_path, caplog):
+    sf.write(tmp_path / "a.wav", np.zeros(8000), RATE)
+    plots.spectrogram(tmp_path / "a.wav", RATE, 0.5)
+    assert not caplog.messages
 
 
 def test_targets_that_cannot_be_written(tmp_path):

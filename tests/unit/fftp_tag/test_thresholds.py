@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -146,10 +147,12 @@ def test_minima_are_the_longest_that_lose_no_clip():
     rules = learn_from_clips(targets, probs, timelines)
     assert rules.threshold.tolist() == learn_thresholds(targets, probs).tolist()
     assert rules.merge_gap.tolist() == [3.0] * 3
+    assert rules.low == pytest.approx([0.1, 0.1, 0.5])
+    anything = dataclasses.replace(rules, high=rules.low)
     for c, label in enumerate(LABELS[:2]):
         scores = []
         for minimum in MINIMA:
-            tried = rules.replace(min_duration=minimum)
+            tried = anything.replace(min_duration=minimum)
             found = [
                 any(event.label == label for event in timeline.events())
                 for timeline in with_rules(timelines, tried).values()
@@ -159,7 +162,33 @@ def test_minima_are_the_longest_that_lose_no_clip():
         best = [x for x, f1 in zip(MINIMA, scores) if f1 == max(scores)]
         assert rules.min_duration[c] == max(best)
     assert 0 < rules.min_duration[:2].max()
-    assert rules.min_duration[2] == 0  # too few bells
+    assert rules.min_duration[2] == 0 and rules.high[2] == 0.5  # too few bells
+
+
+def test_events_are_as_probable_as_tells_clips_apart():
+    """``high`` is between the peaks of long sounds in clips with and without."""
+    times = np.arange(100) / 10 + 0.05
+    timelines, targets = {}, []
+    for number in range(20):
+        is_true = number % 2
+        probs = np.zeros((100, 1), np.float32)
+        probs[10:40] = 0.2
+        probs[20] = 0.8 + number / 100 if is_true else 0.5 + number / 100
+        probs[90] = 0.99  # shorter than what is learnt
+        timelines[f"{number}"] = Timeline(
+            times, probs, probs.max(0), 10.0, ["Dog"], default_rules(1)
+        )
+        targets.append([is_true])
+    rules = learn_from_clips(
+        np.array(targets), np.full((20, 1), 0.3), timelines
+    )
+    assert rules.high == pytest.approx([(0.68 + 0.81) / 2])
+    for number, timeline in enumerate(with_rules(timelines, rules).values()):
+        events = timeline.events()
+        assert len(events) == number % 2
+        if events:
+            assert events[0].start == pytest.approx(1.0)
+            assert events[0].end == pytest.approx(4.0)
 
 
 def test_nothing_is_learnt_of_few_positives():
