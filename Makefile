@@ -4,22 +4,16 @@ INSTALLED := $(VENV)/.installed
 DEV_INSTALLED := $(VENV)/.dev_installed
 BENCH_INSTALLED := $(VENV)/.bench_installed
 DEMO := results/demo
-MODEL = $(DEMO)/inference
 PLAN = speech_commands
 
-.PHONY: demo test study evidence bench bench-gpu docs clean
+.PHONY: demo test study evidence bench bench-gpu site pictures clean
 
-# Train and evaluate on generated data, then tag an evaluation clip: what is in
-# it, when, and what is true.
+# Train and evaluate on generated data, then show what is found in clips, beside
+# what is true.
 demo: $(INSTALLED)
 	$(VENV)/bin/python recipes/AudioSet/train.py hparams/demo.yaml \
 		--output_folder $(DEMO)
-	@clip=$$(sed -n '2s/,.*//p' $(DEMO)/prepared/eval.csv).flac; \
-	for what in "" "--timeline"; do \
-		$(VENV)/bin/fftp-tag --model $(DEMO)/inference $$what \
-			"$(DEMO)/prepared/flac/$$clip" || exit 1; \
-	done; \
-	echo "True events:"; grep -F -- "$$clip" $(DEMO)/prepared/events.tsv
+	@$(VENV)/bin/python tools/show_demo.py $(DEMO)
 
 # One process per core, at most four; the tests of a file stay in one process.
 test: export OMP_NUM_THREADS = 1
@@ -63,17 +57,21 @@ bench-gpu:
 	$(PYTHON) benchmarks/gpu.py --out benchmarks/results
 	$(PYTHON) benchmarks/performance_table.py
 
-# Draw the pictures in docs/: make docs CLIP=clip.flac [MODEL=folder]. MODEL is
-# the demo's by default. The screenshots of the page need Chromium and `npm
-# install`.
-docs: $(DEV_INSTALLED)
-	$(VENV)/bin/python docs/plot_specmask.py "$(CLIP)" docs/specmask.png
-	$(VENV)/bin/python docs/plot_tags.py "$(MODEL)" docs/tags.png "$(CLIP)"
-	$(VENV)/bin/python docs/shoot_page.py "$(MODEL)" docs
+# Build the site of README.md and docs/ into the folder site: open
+# site/index.html, or run .venv/bin/mkdocs serve.
+site: $(DEV_INSTALLED)
+	$(VENV)/bin/mkdocs build --strict
+
+# Draw the pictures in docs/ after `make demo`. The screenshots of the page need
+# Chromium and `npm install`.
+pictures: $(DEV_INSTALLED)
+	cp $(DEMO)/clip.png docs/tags.png
+	$(VENV)/bin/python docs/plot_specmask.py $(DEMO)/clip.wav docs/specmask.png
+	$(VENV)/bin/python docs/shoot_page.py $(DEMO) $(DEMO)/clip.wav docs
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install -q --no-compile -c constraints.txt -e .
+	$(VENV)/bin/pip install -q --no-compile -c constraints.txt -e ".[demo]"
 	touch $@
 
 $(DEV_INSTALLED): $(INSTALLED)
@@ -85,4 +83,4 @@ $(BENCH_INSTALLED): $(DEV_INSTALLED)
 	touch $@
 
 clean:
-	rm -rf $(VENV) results
+	rm -rf $(VENV) results site

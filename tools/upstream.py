@@ -1,11 +1,10 @@
-"""Exports what is proposed to SpeechBrain into a source checkout of it.
+"""Exports the pull requests for SpeechBrain into a source checkout of it.
 
-``python tools/upstream.py DEST`` exports the whole series of pull requests of
-``upstream_parts``; with ``--part NAME``, one of them, on top of those before it.
-Its files are copied, with the names that their modules have in SpeechBrain.
-Modules for which SpeechBrain has a place already are added to the end of its own
-files, and a patch, ``tools/pull_requests/NAME.patch``, changes other files that
-SpeechBrain has.
+``python tools/upstream.py DEST`` exports the whole series in
+``upstream_parts``; ``--part NAME`` exports one part on top of the parts before
+it. Files are copied with their modules' names in SpeechBrain. Modules that
+belong into an existing file are appended to it, and a patch,
+``tools/pull_requests/NAME.patch``, changes other existing files.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -28,7 +27,7 @@ AUTHORS = "The speechbrain_fftp authors 2026"
 
 
 def rename(text):
-    """Replaces module names of this package by those in SpeechBrain.
+    """Replaces module names of this package by their names in SpeechBrain.
 
     Example
     -------
@@ -67,12 +66,12 @@ def copy_files(dest, part):
             text = f"{path.read_text('utf-8')}\n\n{without_header(text)}"
         elif path.is_file():
             raise FileExistsError(
-                f"{dest} has a {path.relative_to(dest)} already: is this part "
-                "exported, or does SpeechBrain have another file of that name?"
+                f"{dest} has a {path.relative_to(dest)} already: was this part "
+                "exported before, or does SpeechBrain have a file of that name?"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
-        if path.suffix == ".py":  # SpeechBrain's order and width of imports
+        if path.suffix == ".py":  # SpeechBrain's import order and line length
             ruff = [sys.executable, "-m", "ruff"]
             sort = ["check", "--quiet", "--no-cache", "--select=I", "--fix"]
             for words in (sort, ["format", "--quiet", "--no-cache"]):
@@ -88,7 +87,7 @@ def apply_patch(dest, part):
     patch = TEXTS / f"{part}.patch"
     if not patch.is_file():
         return
-    # Git would look for a repository around a checkout that is none
+    # Keep git from looking for a repository above a folder without one
     ceiling = {"GIT_CEILING_DIRECTORIES": str(dest.resolve().parent)}
     done = subprocess.run(
         ["git", "apply", "--whitespace=nowarn", str(patch)],
@@ -115,7 +114,7 @@ def main():
     parser.add_argument(
         "--part",
         choices=PARTS,
-        help="one pull request of the series, on top of those before it",
+        help="export one part, on top of the parts before it",
     )
     options = parser.parse_args()
     if not (options.dest / "speechbrain" / "core.py").is_file():

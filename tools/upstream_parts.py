@@ -1,8 +1,8 @@
-"""What goes to SpeechBrain, and in which pull requests.
+"""The files of each pull request for SpeechBrain.
 
-Each part of the series is small enough for a review and stands on those before
-it. Its title and description are in ``tools/pull_requests``, with a patch for
-files that SpeechBrain has already, if there are any.
+Each part of the series is small enough for a review and builds on the parts
+before it. Its title and description are in ``tools/pull_requests``, with a
+patch if it changes existing files.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -14,7 +14,7 @@ from speechbrain_fftp.upstream_names import MERGED, TRITON
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# The files that each part copies; it comes after those above it.
+# The files of each part, in the order of the series
 PARTS = {
     "checkpoints": ("tests/speechbrain/test_interrupted_checkpoint.py",),
     "gsc-paths": ("tests/speechbrain/test_gsc_recipe.py",),
@@ -91,8 +91,8 @@ PARTS = {
     ),
 }
 
-# Where the files of a folder go. Yaml files in a folder "models" are in no list
-# of recipes.
+# Destinations of folders. SpeechBrain's lists of recipes exempt yaml files in
+# folders named "models".
 FOLDERS = {
     "speechbrain_fftp/": "speechbrain/",
     "tests/speechbrain/test_triton": "speechbrain/integrations/tests/test_triton",

@@ -1,6 +1,6 @@
 """Prepares AudioSet (https://research.google.com/audioset) for tagging.
 
-It reads the published lists and finds the audio of their segments.
+Reads the published lists and finds the audio of their segments.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -25,8 +25,8 @@ LISTS = {
     "eval": "eval_segments.csv",
 }
 EXTENSIONS = (".flac", ".wav", ".mp3", ".ogg")
-MOST_MISSING = 0.2  # of a split's clips
-READERS = 32  # threads, which mostly wait for the disk or network
+MOST_MISSING = 0.2  # maximum share of a split's clips without audio
+READERS = 32  # threads, which mostly wait for disk or network
 
 
 def prepare_audioset(
@@ -42,9 +42,9 @@ def prepare_audioset(
     """Writes the manifests of the training, validation and test clips.
 
     They have the columns ID, duration (in seconds), wav (a path relative to
-    ``$data_root``, the audio folder) and labels, the names of a clip's classes
-    with ``;`` between them. Manifests that were written
-    with the same arguments are kept, whatever has changed in the folders since.
+    ``$data_root``, the audio folder) and labels (class names joined by ``;``).
+    Manifests that were written with the same arguments are kept, even if the
+    folders have changed since.
 
     Arguments
     ---------
@@ -52,20 +52,20 @@ def prepare_audioset(
         Holds ``class_labels_indices.csv`` and the lists of segments.
     audio_folder : str
         The clips, in any folder below it: a file ``ID.flac`` or ``YID.wav``
-        for each segment, of that segment alone.
+        per segment, cut to the segment.
     train_annotation, valid_annotation, test_annotation : str
         The csv files to write.
     splits : sequence of str
-        Those to train on: ``balanced``, ``unbalanced`` or both.
+        The splits to train on: ``balanced``, ``unbalanced`` or both.
     valid_fraction : float
-        About what fraction of their clips is for validation.
+        Approximate fraction of the training clips to hold out for validation.
     skip_prep : bool
         If True, skip the preparation.
 
     Raises
     ------
     FileNotFoundError
-        If a list is missing, or the audio of more than a fifth of a split.
+        If a list, or the audio of more than a fifth of a split, is missing.
     ValueError
         If a list cannot be read, or a manifest would be empty.
     """
@@ -91,7 +91,7 @@ def prepare_audioset(
         listed = read_segments(Path(data_folder) / LISTS[split], names)
         rows = manifest_rows(listed, paths, audio_folder, split)
         for clip, row in rows.items():
-            # The same clips, whichever are missing
+            # The same clips, even if some are missing
             place = zlib.crc32(clip.encode()) / 2**32
             if place < valid_fraction:
                 held_out[clip] = row
@@ -102,7 +102,7 @@ def prepare_audioset(
     both = {**train, **held_out}.keys() & test.keys()
     if both:
         raise ValueError(
-            f"{len(both)} clips are for training and evaluation, such as "
+            f"{len(both)} clips are in training and evaluation lists, such as "
             f"{min(both)}: remove them from a list in {data_folder}."
         )
     for path, rows in zip(manifests, [train, held_out, test]):
@@ -178,7 +178,7 @@ def find_audio(audio_folder):
     Arguments
     ---------
     audio_folder : str
-        The folder below which they are.
+        The folder to search, including its subfolders.
 
     Returns
     -------
@@ -215,7 +215,7 @@ def read_duration(path):
 
 
 def manifest_rows(listed, paths, audio_folder, split):
-    """Rows of a manifest; logs how many clips have no audio.
+    """Makes the rows of a manifest; logs how many clips have no audio.
 
     Arguments
     ---------
@@ -226,7 +226,7 @@ def manifest_rows(listed, paths, audio_folder, split):
     audio_folder : str
         The folder to which paths in manifests are relative.
     split : str
-        Its name, for messages.
+        The name of the split, for messages.
 
     Returns
     -------
@@ -257,7 +257,7 @@ def manifest_rows(listed, paths, audio_folder, split):
     if missing > MOST_MISSING * len(listed):
         raise FileNotFoundError(
             f"{missing} of {len(listed)} clips of the {split} split have no "
-            "audio that can be read: is --audio_folder right?"
+            "readable audio: is --audio_folder right?"
         )
     return clips
 

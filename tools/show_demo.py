@@ -1,0 +1,128 @@
+"""Compares the events that the demo's model finds with the true events.
+
+Joins evaluation clips to a recording, prints a table of its events, plots it,
+scores all evaluation clips, and suggests next commands. ``make demo`` runs it
+last.
+
+> python tools/show_demo.py results/demo
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+from fftp_tag import AudioTagger, Event
+from fftp_tag.evaluate import list_clips, read_truth
+from fftp_tag.event_scores import match, overlap_by_half, pair_events
+from fftp_tag.plots import plot_tags
+
+N_CLIPS = 3
+NEXT = """\
+Try next:
+  {command} {wav} --model {folder} --timeline
+  {command} evaluate --model {folder} --data-folder {folder}/prepared
+  {command} page {folder} {folder}/page --example {wav}
+
+docs/tutorial.md teaches it your own sounds."""
+
+
+def main(folder):
+    """Shows the results of ``hparams/demo.yaml``, given its output folder."""
+    prepared = Path(folder, "prepared")
+    strong_labels = prepared / "events.tsv"
+    tagger = AudioTagger.from_pretrained(folder)
+    split = list_clips(prepared, "eval", tagger.sample_rate)
+    truth = read_truth(strong_labels, split, tagger.labels)
+    wav, true = join_clips(split.clips[:N_CLIPS], truth)
+    path = Path(folder, "clip.wav")
+    sf.write(path, wav, tagger.sample_rate)
+
+    timeline = tagger.analyze(path)
+    paired = pair_events({"clip": timeline}, {"clip": true}, tagger.labels)
+    print(f"\n{path}, {N_CLIPS} clips that the model was not trained on:\n")
+    print(f"  {'sound':30}{'true, in seconds':20}found")
+    for label, is_true, is_found in list_rows(paired):
+        times = show_times(is_true, "not there")
+        print(f"  {label:30}{times:20}{show_times(is_found, 'missed')}")
+    picture = Path(folder, "clip.png")
+    plot_tags(
+        picture,
+        tagger,
+        path,
+        timeline,
+        timeline.events(),
+        truth=[Event(start, end, label, 1.0) for start, end, label in true],
+    )
+    print(f"\nPicture: {picture}\n")
+
+    scores = tagger.evaluate(prepared, strong_labels=strong_labels)
+    print(
+        f"All {len(scores.ids)} evaluation clips (synthetic): mAP "
+        f"{scores.metrics['mAP']:.3f}; {scores.events['overlap_precision']:.0%} "
+        "of the events found are right, and\n"
+        f"{scores.events['overlap_recall']:.0%} of the true events are found. "
+        "An event is right if it overlaps a true event by half.\n"
+    )
+    command = os.path.relpath(Path(sys.executable).with_name("fftp-tag"))
+    print(NEXT.format(command=command, wav=path, folder=folder))
+
+
+def join_clips(clips, truth):
+    """Joins clips; returns the samples ``[S]`` and the shifted events."""
+    wavs, events, seconds = [], [], 0.0
+    for clip in clips:
+        wav, rate = sf.read(clip.open(), dtype="float32")
+        wavs.append(wav)
+        events += [
+            (seconds + start, seconds + end, label)
+            for start, end, label in truth[clip.id]
+        ]
+        seconds += len(wav) / rate
+    return np.concatenate(wavs), events
+
+
+def list_rows(paired):
+    """Pairs the events found with the true events that they overlap by half.
+
+    Arguments
+    ---------
+    paired : dict
+        ``ClipEvents`` by label, from ``pair_events``.
+
+    Returns
+    -------
+    list of tuple
+        Label, and start and end of the true event and of the event found, or
+        None; ordered by time.
+    """
+    rows = []
+    for label, recordings in paired.items():
+        for events in recordings:
+            matched = dict(match(overlap_by_half(events)))
+            for row, true in enumerate(events.true.tolist()):
+                found = None
+                if row in matched:
+                    found = events.found[matched[row]].tolist()
+                rows.append((label, true, found))
+            for column, found in enumerate(events.found.tolist()):
+                if column not in matched.values():
+                    rows.append((label, None, found))
+    return sorted(rows, key=lambda row: row[1] or row[2])
+
+
+def show_times(event, otherwise):
+    """Formats start and end of an event, or returns ``otherwise``."""
+    if event is None:
+        return otherwise
+    start, end = event
+    return f"{start:5.2f} - {end:5.2f}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
