@@ -55,11 +55,11 @@ modules:
 
 @pytest.fixture(scope="session")
 def shared():
-    """The folder of reference tensors and data beside the repository."""
+    """The folder of reference tensors and data: FFTP_TEST_DATA, or beside."""
     beside = Path(__file__).resolve().parents[2] / "shared"
-    folder = Path(os.environ.get("FFTP_SHARED", beside))
+    folder = Path(os.environ.get("FFTP_TEST_DATA", beside))
     if not folder.is_dir():
-        pytest.skip("the shared folder with reference tensors is missing")
+        pytest.skip("FFTP_TEST_DATA names no folder of reference tensors")
     return folder
 
 

@@ -1,6 +1,6 @@
-"""Published checkpoints of the Audio Spectrogram Transformer, in two forms.
+"""Published checkpoints of the Audio Spectrogram Transformer, in two formats.
 
-The original's ``.pth`` (https://github.com/YuanGongND/ast) and Hugging Face's
+The authors' ``.pth`` (https://github.com/YuanGongND/ast) and Hugging Face
 folders with config.json and model.safetensors.
 
 Authors
@@ -25,7 +25,7 @@ from speechbrain_fftp.pretrained.weights import (
     transformer_sizes,
 )
 
-# What is replaced in the names of tensors
+# Replacements in the names of tensors
 ORIGINAL = {
     r"^v\.": "",
     r"^patch_embed\.": "embedding.",
@@ -60,14 +60,14 @@ UNUSED = (
 
 
 def build(tensors, config):
-    """Encoder and classifier; an original file has no config."""
+    """Encoder and classifier; the authors' files have no config."""
     if config:
         return _build_hugging_face(tensors, config)
     return _build_original(rename(tensors, ORIGINAL, UNUSED))
 
 
 def _build_hugging_face(tensors, config):
-    """Encoder and classifier of a folder."""
+    """Encoder and classifier of a Hugging Face folder."""
     require(config, "hidden_act", "gelu")
     tensors = rename(tensors, HUGGING_FACE)
     for number in range(config["num_hidden_layers"]):
@@ -90,12 +90,12 @@ def _build_hugging_face(tensors, config):
 
 
 def _build_original(tensors):
-    """Encoder and classifier of an original file, which lacks some sizes.
+    """Encoder and classifier of an authors' file, which lacks some sizes.
 
     Heads are assumed to have 64 channels and strides to be 10 bins and frames,
-    as in the published files. Of the ten clip lengths with its number of
-    patches, the multiple of 8 is used: the 1024, 512 or 128 frames of the
-    published training settings.
+    as in the published files. Ten clip lengths give the same number of patches;
+    the multiple of 8 is used, as in the published training settings (1024, 512
+    or 128 frames).
     """
     n_mels = 128
     stride = 10
@@ -126,7 +126,7 @@ def _load(
         norm_eps=norm_eps,
         **transformer_sizes(tensors),
     )
-    # Positions [1, 2 + F' * T', D], those of the class tokens first
+    # Positions [1, 2 + F' * T', D], starting with the class tokens
     positions = tensors.pop("positions").squeeze(0)
     tokens = [tensors.pop("cls_token"), tensors.pop("dist_token")]
     tensors["cls_tokens"] = torch.cat(tokens).squeeze(1) + positions[:2]
@@ -136,7 +136,7 @@ def _load(
 
 
 def front_end(encoder, settings):
-    """Features as of transformers' ASTFeatureExtractor.
+    """Features as in transformers' ASTFeatureExtractor.
 
     Without settings, they are normalised by AudioSet's statistics.
     """

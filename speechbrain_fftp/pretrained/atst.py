@@ -1,8 +1,8 @@
 """Published checkpoint of ATST-Frame, fine-tuned on AudioSet-Strong.
 
 ``ATST-F_strong_1.pt`` of https://github.com/fschmid56/PretrainedSED, which
-classifies 447 sounds every 40 ms. Their names are those of AudioSet's classes
-(https://research.google.com/audioset) with temporally strong labels.
+classifies 447 sounds every 40 ms: AudioSet's classes with temporally strong
+labels (https://research.google.com/audioset).
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -28,7 +28,7 @@ from speechbrain_fftp.pretrained.weights import (
     transformer_sizes,
 )
 
-# What is replaced in the names of tensors
+# Replacements in the names of tensors
 PATTERNS = {
     r"^model\.atst\.": "",
     r"^patch_embed\.patch_embed\.": "embedding.proj.",
@@ -37,7 +37,7 @@ PATTERNS = {
     **BLOCKS,
     r"^strong_head\.": "classifier.layers.0.",
 }
-# Of training, of whole clips (untrained), and what follows from the front end
+# For training, for clips (untrained), and constants of the front end
 UNUSED = (
     "model.atst.mask_embed",
     "weak_head.weight",
@@ -56,8 +56,8 @@ HIGH = 50.6842
 def build(tensors, config):
     """Encoder and classifier of a file.
 
-    Heads are assumed to have 64 channels, as in the published one. A clip's
-    probability is the highest of its time steps.
+    Heads are assumed to have 64 channels, as in the published file. A clip's
+    probability is the maximum over its time steps.
     """
     tensors = rename(tensors, PATTERNS, UNUSED)
     sizes = transformer_sizes(tensors)
@@ -75,7 +75,7 @@ def build(tensors, config):
         n_mels=N_MELS,
         num_heads=count_heads(width),
         embedding=FFTPEmbedding(N_MELS, width, PATCH_FRAMES, PATCH_FRAMES),
-        # Up to three more frames than those of its tokens
+        # Up to three frames more than its tokens cover
         max_frames=PATCH_FRAMES * (n_steps + 1) - 1,
         **sizes,
     )
@@ -89,7 +89,7 @@ def build(tensors, config):
 
 
 def front_end(encoder, settings):
-    """Features as of the authors' code, which no file states."""
+    """Features as in the authors' code; the checkpoint has no settings."""
     decibels = MelDecibels(
         n_mels=N_MELS,
         n_fft=1024,

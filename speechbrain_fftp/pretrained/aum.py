@@ -18,7 +18,7 @@ from speechbrain_fftp.pretrained.weights import (
     rename,
 )
 
-# What is replaced in the names of tensors
+# Replacements in the names of tensors
 PATTERNS = {
     r"^patch_embed\.": "embedding.",
     r"^pos_embed\.pos_embed$": "positions",
@@ -39,7 +39,7 @@ def build(tensors, config):
     is_bi_bi = "blocks.0.mixer.conv1d_b.weight" in tensors
     width, _, bins, _ = tensors[PATCHES].shape
     inner, d_state = tensors["blocks.0.mixer.A_log"].shape
-    # Positions [1, 1 + F' * T', D], that of the class token first
+    # Positions [1, 1 + F' * T', D], starting with the class token
     positions = tensors.pop("positions").squeeze(0)
     columns = (len(positions) - 1) // (N_MELS // bins)
     encoder = AuM(

@@ -1,4 +1,4 @@
-"""Published checkpoints of CED, in the form of a Hugging Face folder.
+"""Published checkpoints of CED, as Hugging Face folders.
 
 https://huggingface.co/mispeech/ced-tiny and its larger siblings.
 
@@ -22,7 +22,7 @@ from speechbrain_fftp.pretrained.weights import (
     transformer_sizes,
 )
 
-# What is replaced in the names of tensors
+# Replacements in the names of tensors
 PATTERNS = {
     r"^encoder\.": "",
     r"^init_bn\.": "bin_norm.",
@@ -30,13 +30,13 @@ PATTERNS = {
     **BLOCKS,
     r"^outputlayer\.": "classifier.",
 }
-# The config.json of these states the number of heads of another model.
+# The config.json of these models states a wrong number of heads
 PUBLISHED = ("ced-tiny", "ced-mini", "ced-small", "ced-base")
 N_MELS = 64
 PATCH_SIZE = 16
 
-# The pieces of its maximum length that a CED encodes as one clip: half a
-# minute. Longer files are cut into parts of that length.
+# Number of chunks that a CED encodes as one clip, half a minute. Longer files
+# are cut into pieces of that length.
 CHUNKS = 3
 
 
@@ -47,7 +47,7 @@ def make_ced(
     mlp_ratio=4.0,
     max_frames=1012,
 ):
-    """The encoder of CED; by default, of the tiny one."""
+    """The encoder of CED; by default, CED-tiny."""
     return ChunkedTransformer(
         n_mels=N_MELS,
         embed_dim=embed_dim,
@@ -85,7 +85,7 @@ def build(tensors, config):
 
 
 def front_end(encoder, settings):
-    """Features as of CedFeatureExtractor."""
+    """Features as in CedFeatureExtractor."""
     require(settings, "win_size", settings["n_fft"])
     decibels = MelDecibels(
         sample_rate=settings["sampling_rate"],
@@ -95,6 +95,6 @@ def front_end(encoder, settings):
         f_min=settings.get("f_min") or 0.0,
         f_max=settings.get("f_max") or settings["sampling_rate"] / 2,
     )
-    # (x - 0) / (2 * 0.5): the encoder normalises by itself
+    # (x - 0) / (2 * 0.5): the encoder has its own normalisation
     identity = DatasetNormalization(mean=0.0, std=0.5)
     return FrontEnd(decibels, identity, CHUNKS * encoder.max_frames)

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def count_classes(classifier):
-    """The number of classes; 0 of an encoder alone."""
+    """The number of classes; 0 without a classifier."""
     layers = [x for x in classifier.modules() if isinstance(x, torch.nn.Linear)]
     return layers[-1].out_features if layers else 0
 
@@ -25,8 +25,8 @@ def count_classes(classifier):
 def published_names(checkpoint, n_classes, family):
     """Distinct names of the classes of a published model.
 
-    Without names in config.json, they are the family's, such as AudioSet's 527,
-    if their number is right; others are numbered.
+    Without names in config.json, the family's names are used, such as
+    AudioSet's 527, if their number fits; otherwise, classes are numbered.
     """
     if n_classes == 0:
         return []
@@ -42,8 +42,8 @@ def published_names(checkpoint, n_classes, family):
         return known
     logger.warning(
         "%s does not name its classes: they are called class 0, class 1, ... "
-        "Give their names with --labels, and with --mean and --std what "
-        "its features were normalised by, if it was not AudioSet's.",
+        "Give their names with --labels, and the mean and standard deviation "
+        "of its features with --mean and --std if they are not AudioSet's.",
         checkpoint.path,
     )
     return [f"class {number}" for number in range(n_classes)]
@@ -54,7 +54,7 @@ def read_id2label(id2label, n_classes, path):
     numbers = [str(number) for number in range(n_classes)]
     if not isinstance(id2label, dict) or set(id2label) != set(numbers):
         raise InputError(
-            f"{path}: id2label must name {n_classes} classes by number."
+            f"{path}: id2label must map 0 to {n_classes - 1} to class names."
         )
     names = [id2label[number] for number in numbers]
     check_names(names, path)
@@ -62,7 +62,7 @@ def read_id2label(id2label, n_classes, path):
 
 
 def check_names(names, origin):
-    """Raises an InputError for names that do not fit into a line."""
+    """Raises an InputError for names that are not one line of text."""
     for name in names:
         is_text = isinstance(name, str) and name.strip()
         if not is_text or any(
@@ -74,7 +74,7 @@ def check_names(names, origin):
 
 
 def complete_names(names, audioset):
-    """Completes AudioSet's names that end at a comma; makes others distinct."""
+    """Completes AudioSet's names cut at a comma, and makes names distinct."""
     if before_commas(names) == before_commas(audioset):
         return audioset
     while len(counts := Counter(names)) < len(names):  # "a", "a" and "a (1)"

@@ -1,7 +1,8 @@
-"""Published checkpoints of Dasheng, an encoder without classes, in two forms.
+"""Published checkpoints of Dasheng, an encoder without classes, in two formats.
 
-Hugging Face's folders, as https://huggingface.co/mispeech/dasheng-base and its
-larger siblings, and the authors' ``.pt`` (https://zenodo.org/records/11511780).
+Hugging Face folders (https://huggingface.co/mispeech/dasheng-base and its
+larger siblings) and the authors' ``.pt``
+(https://zenodo.org/records/11511780).
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -22,17 +23,17 @@ from speechbrain_fftp.pretrained.weights import (
     transformer_sizes,
 )
 
-# What is replaced in the names of tensors
+# Replacements in the names of tensors
 PATTERNS = {
     r"^encoder\.": "",
     r"^init_bn\.1\.": "bin_norm.",
     r"^patch_embed\.": "embedding.",
     **BLOCKS,
 }
-# They follow from the front end.
+# Constants of the front end
 UNUSED = ("front_end.0.spectrogram.window", "front_end.0.mel_scale.fb")
 
-# What a file does not state; folders have it in preprocessor_config.json.
+# Settings of the authors' files; folders have a preprocessor_config.json
 FRONT_END = {
     "sampling_rate": 16000,
     "n_fft": 512,
@@ -48,7 +49,7 @@ HEADS_06B = 16
 
 
 def build(tensors, config):
-    """Encoder of either form, and an identity for a classifier."""
+    """Encoder of either format, and an identity as the classifier."""
     tensors = rename(tensors, PATTERNS, UNUSED)
     sizes = transformer_sizes(tensors)
     width, _, n_mels, frames = tensors[PATCHES].shape
@@ -71,5 +72,5 @@ def build(tensors, config):
 
 
 def front_end(encoder, settings):
-    """Features as of DashengFeatureExtractor, which are those of CED."""
+    """Features as in DashengFeatureExtractor, the same as CED's."""
     return ced.front_end(encoder, settings or FRONT_END)

@@ -24,9 +24,9 @@ from speechbrain_fftp.nnet.tokens import (
 class ChunkedTransformer(torch.nn.Module):
     """Transformer without class tokens that encodes long clips in chunks.
 
-    Clips longer than ``max_frames`` are encoded in chunks of that length, the
-    last of which is filled with zeros. A clip's embedding does not depend on
-    the other clips of its batch or on its padding.
+    Clips longer than ``max_frames`` are encoded in chunks of that length; the
+    last chunk is padded with zeros. A clip's embedding does not depend on the
+    other clips of its batch or on its padding.
 
     Arguments
     ---------
@@ -43,11 +43,11 @@ class ChunkedTransformer(torch.nn.Module):
         See ``TransformerBlock``.
     pooling : str
         "mean", the mean over the clip's own tokens; "chunks", the mean over all
-        tokens of its chunks, those of zeros included, as in CED; or "tokens",
-        all tokens, those of padding 0.0, for outputs over time.
+        tokens of its chunks, including padding with zeros, as in CED; or
+        "tokens", all tokens, for outputs over time, with 0.0 in padding.
     has_bin_norm : bool
-        Whether a batch normalisation of the mel bins comes first, as in CED and
-        Dasheng.
+        Whether to apply batch normalisation to the mel bins first, as in CED
+        and Dasheng.
     """
 
     def __init__(
@@ -92,9 +92,9 @@ class ChunkedTransformer(torch.nn.Module):
         return self.forward_with_tokens(feats, lengths)[0]
 
     def forward_with_tokens(self, feats, lengths=None):
-        """What ``forward`` returns, and tokens over time ``[B, T', D]``.
+        """Output of ``forward``, and tokens over time ``[B, T', D]``.
 
-        Those of padding are 0.0; with "chunks", they are of all chunks.
+        Tokens are 0.0 in padding; with "chunks", they include whole chunks.
         """
         feats, n_frames = trim_padding(feats, lengths)
         B, T, F = feats.shape
@@ -111,8 +111,8 @@ class ChunkedTransformer(torch.nn.Module):
         rows = self.embedding.freq_patches
         n_steps = x.shape[1] // rows
         x = x + self.position.table[:, :n_steps].flatten(0, 1)
-        # A clip's frames in each chunk: the zeros that fill its last one are
-        # attended to, those that pad the batch are not.
+        # A clip's frames in each chunk: zeros that fill its last chunk are
+        # attended to, padding of the batch is not.
         starts = torch.arange(K, device=x.device) * size
         in_chunk = starts < n_frames[:, None]  # [B, K]
         own_frames = n_frames.clamp(max=size)[:, None] * in_chunk

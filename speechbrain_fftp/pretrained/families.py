@@ -1,7 +1,7 @@
-"""The published models that can be loaded: one table, one row a family.
+"""The table of published models that can be loaded, with one row per family.
 
-A new family is a file with functions that build its encoder and classifier and
-its front end, and a row of ``FAMILIES``.
+A new family needs a file with functions that build its encoder and classifier
+and its front end, and a row of ``FAMILIES``.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -29,19 +29,19 @@ class Family:
     Attributes
     ----------
     name : str
-        What messages call it.
+        The name in messages.
     prefixes : tuple of str
-        Recognise a checkpoint: the beginnings of names of tensors that no other
-        family has, one for each form of its files.
+        Prefixes of tensor names that no other family has, by which a checkpoint
+        is recognised; one for each file format.
     build : callable
-        Maps tensors and the config of a ``Checkpoint`` to an encoder and a
+        Maps the tensors and the config of a ``Checkpoint`` to an encoder and a
         classifier.
     front_end : callable
         Maps the encoder and the content of preprocessor_config.json, ``{}``
         for a single file, to a ``FrontEnd``.
     class_names : callable, optional
-        Returns the names of the classes of published models that do not name
-        them; by default, those of AudioSet.
+        Returns the class names for models that do not have them; by default,
+        AudioSet's.
     """
 
     name: str
@@ -87,29 +87,29 @@ FAMILIES = (
 
 
 def find_family(checkpoint):
-    """The family of a checkpoint; an InputError if it is not in the table."""
+    """Finds the family of a checkpoint; raises an InputError if it has none."""
     for family in FAMILIES:
         if any(name.startswith(family.prefixes) for name in checkpoint.tensors):
             return family
     known = ", ".join(family.name for family in FAMILIES)
     raise InputError(
-        f"{checkpoint.path} is not a published model that can be loaded, which "
-        f"are {known}: it has other tensors."
+        f"{checkpoint.path} is not a published model that can be loaded: its "
+        f"tensors match none of {known}."
     )
 
 
 def build_modules(family, checkpoint):
     """Encoder and classifier of a checkpoint, in float32 and eval mode.
 
-    Every tensor of the checkpoint is used, or it is an InputError.
+    Raises an InputError unless every tensor of the checkpoint is used.
     """
     try:
-        with torch.device("meta"):  # weights are the checkpoint's
+        with torch.device("meta"):  # the weights come from the checkpoint
             return family.build(checkpoint.tensors, checkpoint.config)
     except LOADING_ERRORS as error:
         raise InputError(
-            f"{checkpoint.path} is not a complete {family.name} of a form that "
-            f"can be loaded. {type(error).__name__}: {error}"
+            f"{checkpoint.path} is incomplete or not a {family.name} that can "
+            f"be loaded. {type(error).__name__}: {error}"
         ) from error
 
 
@@ -135,36 +135,37 @@ def load_published(
     Arguments
     ---------
     source : str or Path
+        The folder or file.
     name : str, optional
-        The family that it must be of.
+        The required family.
 
     Returns
     -------
     encoder, classifier : torch.nn.Module
-        In float32, on the CPU and in eval mode. Without classes, as Dasheng is,
-        the classifier is ``torch.nn.Identity``.
+        In float32, on the CPU and in eval mode. The classifier of a model
+        without classes, such as Dasheng, is ``torch.nn.Identity``.
 
     Raises
     ------
     FileNotFoundError
         If a file is missing.
     InputError
-        If a file is damaged, or is not of a known family; the file is named.
+        If a file is damaged or not of a known family.
     """
     checkpoint = read_checkpoint(source)
     family = find_family(checkpoint)
     if name not in (None, family.name):
         raise InputError(
-            f"{source} is of the family {family.name}, not {name}."
+            f"{source} is a model of the family {family.name}, not {name}."
         )
     return build_modules(family, checkpoint)
 
 
 def load_ast(source: Path | str) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """Loads an AST: a Hugging Face folder or an original ``.pth``."""
+    """Loads an AST: a Hugging Face folder or an authors' ``.pth``."""
     return load_published(source, "AST")
 
 
 def load_aum(source: Path | str) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """Loads an Audio Mamba: its authors' ``.pth``."""
+    """Loads an Audio Mamba: an authors' ``.pth``."""
     return load_published(source, "Audio Mamba")

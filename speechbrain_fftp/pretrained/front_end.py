@@ -1,4 +1,4 @@
-"""What comes before the encoder of a published model.
+"""The front end of a published model.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -1,7 +1,7 @@
 """Finds published models on disk or on the Hugging Face Hub.
 
 Only JSON and safetensors are downloaded, never pickles. huggingface_hub caches
-and resumes downloads; what is cached can be used offline.
+and resumes downloads; cached models can be used offline.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -27,7 +27,7 @@ def find_model(source: Path | str) -> Path:
     Returns
     -------
     Path
-        The path, or a folder of the cache that is named after the commit.
+        The path, or a folder in the cache, named after the commit.
 
     Raises
     ------

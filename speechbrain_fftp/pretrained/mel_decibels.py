@@ -14,25 +14,25 @@ class MelDecibels(torch.nn.Module):
     """Batched mel spectrograms in decibels.
 
     Equal to torchaudio's ``MelSpectrogram`` and ``AmplitudeToDB`` on each clip:
-    frames are centred and see the reflection of a clip's ends, and nothing is
-    more than ``top_db`` below the maximum of the clip.
+    frames are centred, a clip's ends are padded by reflection, and levels are
+    at most ``top_db`` below the maximum of the clip.
 
     Arguments
     ---------
     sample_rate, n_mels : int
         Sampling rate in Hz, and number of mel bins.
     n_fft, hop_length : int
-        Size of the FFT and of its Hann window, and step from one window to the
-        next, in samples.
+        Size of the FFT and of its Hann window, and hop between windows, in
+        samples.
     f_min, f_max : float
         Range of the mel bins in Hz.
     top_db : float
         Range of a clip's levels in decibels.
     low, high : float, optional
-        Lowest and highest level in decibels; by default, there is no highest.
+        Minimum and maximum level in decibels; by default, there is no maximum.
     """
 
-    center = True  # read where a window is related to a time
+    center = True  # frames are centred; read by frame_size and step_times
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class MelDecibels(torch.nn.Module):
         return n_samples // self.shift + 1
 
     def frame_lens(self, wav_lens, n_samples):
-        """Converts relative lengths ``[B]`` of waveforms to those of features."""
+        """Converts relative lengths ``[B]`` of waveforms to feature lengths."""
         samples = (wav_lens.double() * n_samples).round().long()
         return self.num_frames(samples) / self.num_frames(n_samples)
 
@@ -78,7 +78,7 @@ class MelDecibels(torch.nn.Module):
     def forward(self, wavs, wav_lens=None):
         """Levels ``[B, T, n_mels]`` of waveforms ``[B, S]`` in -1..1.
 
-        What pads a clip, given the relative lengths ``[B]``, has no influence.
+        With relative lengths ``[B]``, padding has no influence.
         """
         n_samples = wavs.shape[1]
         if wav_lens is None:

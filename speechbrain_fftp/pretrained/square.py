@@ -1,10 +1,10 @@
-"""Reuses the weights of square patches for full-frequency ones.
+"""Reuses the weights of square patches for full-frequency patches.
 
 https://arxiv.org/abs/2508.21243 leaves open how to start from models with
 square patches. A full-frequency patch of the same frames can compute the mean
-of a column of square tokens exactly: its kernel is the mean of the square one
-at all rows, and its position the mean of theirs. Blocks, norms and class tokens
-stay the same.
+of a column of square tokens exactly: its kernel is the mean of the square
+kernels placed at all rows, its position embedding the mean over the rows.
+Blocks, norms and class tokens stay the same.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -26,13 +26,14 @@ def square_to_fftp(
     Arguments
     ---------
     encoder : torch.nn.Module
-        With square patches; it is not changed.
+        An encoder with square patches, which is not changed.
     embedding : torch.nn.Module
         An ``FFTPEmbedding`` without a stem, which is copied with new weights.
 
     Returns
     -------
     torch.nn.Module
+        The encoder with full-frequency patches.
     """
     new = copy.deepcopy(encoder)
     new.embedding = copy.deepcopy(embedding)
@@ -45,12 +46,12 @@ def square_to_fftp(
 
 
 def to_full_frequency(state, embedding, stride_bins):
-    """Turns the state dict of an encoder with square patches into one for FFTP.
+    """Converts the state dict of an encoder with square patches for FFTP.
 
-    Square patches start every ``stride_bins``. They are in the middle of longer
-    full-frequency ones; if they are the longer ones, their frames outside are
-    taken to repeat the first and last one inside. Time positions are still those
-    of the square patches' columns.
+    Square patches start every ``stride_bins``. They are centred in longer
+    full-frequency patches; shorter full-frequency patches are assumed to repeat
+    their first and last frame. Position embeddings still have the time steps of
+    the square patches.
     """
     square = state[PATCHES]
     table = state[POSITIONS]

@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import re
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from speechbrain_fftp.pretrained.weights import PATCHES, POSITIONS
 
 logger = get_logger(__name__)
 
+KERNELS = "blocks.0.conv.weight"  # of a ConvNeXt1d
 PUBLISHED_RATE = 16000  # sampling rate of all published models
 
 
@@ -31,7 +33,9 @@ def start_from(
 
     All sizes must be the encoder's, but positions of another clip length are
     interpolated, and square patches, such as a published AST's, become
-    full-frequency ones, see ``square_to_fftp``.
+    full-frequency ones, see ``square_to_fftp``. Yaml files call this: what
+    cannot be used ends the script with one line, where a traceback would be one
+    of the yaml's reader.
 
     Arguments
     ---------
@@ -45,13 +49,19 @@ def start_from(
 
     Raises
     ------
-    FileNotFoundError
-        If the source is missing.
-    InputError
-        If it is damaged or does not fit.
+    SystemExit
+        If the source is missing or damaged, or does not fit.
     """
     if source is None:
         return
+    try:
+        _start_from(encoder, source, sample_rate)
+    except (InputError, OSError) as error:
+        raise SystemExit(f"--pretrained {source}: {error}") from error
+
+
+def _start_from(encoder, source, sample_rate):
+    """Finds and reads the weights, and gives them to the encoder."""
     run_on_main(find_model, args=[source])
     path = find_model(source)
     if (path / "embedding_model.ckpt").is_file():
@@ -71,18 +81,60 @@ def start_from(
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:
-        raise InputError(f"{path} does not fit. {error}") from error
+        raise InputError(
+            f"its weights do not fit the {type(encoder).__name__} of the yaml: "
+            f"{_differences(state, encoder.state_dict())}"
+        ) from error
     logger.info("The encoder starts from %s; its classifier is not used.", path)
 
 
 def _read_published(path, encoder, sample_rate):
     """The tensors of a published encoder, which say nothing of two sizes."""
     published, _ = load_published(path)
-    sizes = PUBLISHED_RATE, getattr(published, "num_heads", None)
-    wanted = sample_rate, getattr(encoder, "num_heads", None)
-    if sizes != wanted:
+    if sample_rate != PUBLISHED_RATE:
         raise InputError(
-            f"{path} has a sampling rate and a number of attention heads of "
-            f"{sizes}, but the encoder {wanted}."
+            f"sample_rate {PUBLISHED_RATE} instead of {sample_rate}"
         )
+    num_heads = getattr(published, "num_heads", None)
+    wanted = getattr(encoder, "num_heads", None)
+    if num_heads != wanted:
+        raise InputError(f"num_heads {num_heads} instead of {wanted}")
     return published.state_dict()
+
+
+def _differences(state, wanted):
+    """Names the keys of a yaml that differ, then layers, or else a tensor."""
+    sizes, layers = _sizes(state), _layers(state)
+    wanted_layers = _layers(wanted)
+    named = [
+        f"{key} {sizes[key]} instead of {size}"
+        for key, size in _sizes(wanted).items()
+        if key in sizes and sizes[key] != size
+    ]
+    if layers - wanted_layers:
+        named.append(f"it has {', '.join(sorted(layers - wanted_layers))}")
+    if wanted_layers - layers:
+        named.append(f"it lacks {', '.join(sorted(wanted_layers - layers))}")
+    if not named:
+        named = [
+            f"{name} {list(state[name].shape)} instead of {list(tensor.shape)}"
+            for name, tensor in wanted.items()
+            if state[name].shape != tensor.shape
+        ][:1]
+    return "; ".join(named)
+
+
+def _sizes(state):
+    """The sizes that tensors tell, by their keys in a yaml."""
+    blocks = [name.split(".")[1] for name in state if name.startswith("blocks")]
+    sizes = {"depth": len(set(blocks))}
+    if PATCHES in state:
+        sizes["embed_dim"], _, _, sizes["patch_frames"] = state[PATCHES].shape
+    if KERNELS in state:
+        sizes["kernel"] = state[KERNELS].shape[2]
+    return sizes
+
+
+def _layers(state):
+    """The names of layers, without numbers of blocks."""
+    return {re.sub(r"^blocks\.\d+\.", "", name).split(".")[0] for name in state}

@@ -13,7 +13,7 @@ import torch
 
 from speechbrain_fftp.dataio.errors import InputError
 
-# What torch.load and building a model raise for damaged or foreign files
+# Errors of torch.load and of building a model, for damaged or foreign files
 LOADING_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -30,7 +30,7 @@ LOADING_ERRORS = (
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The tensors of a file, or of a folder in Hugging Face's form.
+    """The tensors of a file, or of a Hugging Face folder.
 
     ``config`` is the content of the folder's config.json.
     """
@@ -41,7 +41,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:
-    """Reads a file of tensors, or a folder in Hugging Face's form."""
+    """Reads a file of tensors, or a Hugging Face folder."""
     path = Path(path)
     if not path.is_dir():
         return Checkpoint(path, read_tensors(path), config={})
@@ -52,7 +52,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Reads a file of named tensors, by safetensors or torch.
 
-    A file of torch holds a dict of tensors, or one as its ``model`` or
+    A torch file holds a dict of tensors, or a dict with one under ``model`` or
     ``state_dict``. The prefix ``module.`` of ``DataParallel`` is removed.
 
     Raises
@@ -60,7 +60,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     FileNotFoundError
         If there is no such file.
     InputError
-        If it is damaged, or holds anything but tensors, which is not loaded.
+        If it is damaged, or holds anything but tensors.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -81,17 +81,17 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         content = content.get("model", content.get("state_dict", content))
     is_dict = isinstance(content, dict)
     if not is_dict or not all(map(torch.is_tensor, content.values())):
-        raise InputError(f"{path} does not contain named tensors only.")
+        raise InputError(f"{path} contains more than named tensors.")
     return {name.removeprefix("module."): x for name, x in content.items()}
 
 
 def read_text(path: Path) -> str:
-    """The content of a text file, with or without a byte order mark."""
+    """Reads a text file, with or without a byte order mark."""
     return path.read_text("utf-8-sig")
 
 
 def read_json_file(path: Path) -> dict:
-    """The object in a JSON file; an ``InputError`` if it has none."""
+    """Reads the object in a JSON file; raises an ``InputError`` without one."""
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     try:

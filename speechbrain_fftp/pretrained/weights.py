@@ -1,7 +1,7 @@
-"""From the tensors of a published model to an encoder and a classifier.
+"""Loads the tensors of a published model into an encoder and a classifier.
 
-Tensors are renamed to those of this package's modules, which then load all of
-them and no others.
+Tensors get the names of this package's modules, which then load exactly these
+tensors.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -17,7 +17,7 @@ from speechbrain_fftp.dataio.errors import InputError
 PATCHES = "embedding.proj.weight"
 POSITIONS = "position.table"
 
-# Names in the blocks of a vision transformer, as timm has them
+# Names in the blocks of a vision transformer in timm
 BLOCKS = {
     r"\.attn\.": ".",
     r"\.mlp\.fc1\.": ".mlp.0.",
@@ -26,7 +26,7 @@ BLOCKS = {
 
 
 def rename(tensors, patterns, unused=()):
-    """Drops unused tensors and replaces patterns in the names of others.
+    """Drops unused tensors and replaces patterns in the names of the rest.
 
     The patterns are replaced in order. Floating-point tensors become float32.
     """
@@ -48,7 +48,7 @@ def count_blocks(tensors):
 
 
 def transformer_sizes(tensors):
-    """Width, depth and MLP ratio of the transformer that tensors are of."""
+    """Width, depth and MLP ratio of a transformer, from its tensors."""
     hidden, width = tensors["blocks.0.mlp.0.weight"].shape
     return {
         "embed_dim": width,
@@ -58,11 +58,11 @@ def transformer_sizes(tensors):
 
 
 def count_heads(width):
-    """The number of attention heads, of 64 channels as in published models."""
+    """The number of heads, with 64 channels each as in published models."""
     if width % 64:
         raise InputError(
-            f"The width {width} is not a multiple of 64, the channels of a "
-            "head in published models: the number of heads is unknown."
+            f"The width {width} is not a multiple of 64, the width of a head "
+            "in published models: the number of heads is unknown."
         )
     return width // 64
 
@@ -85,7 +85,7 @@ def norm_and_linear(tensors, width, eps=1e-5):
 
 
 def load_weights(encoder, classifier, tensors):
-    """Loads renamed tensors, those of the classifier as ``classifier.NAME``."""
+    """Loads renamed tensors; the classifier's start with ``classifier.``."""
     modules = {"encoder": encoder, "classifier": classifier}
     state = {
         name if name.startswith("classifier.") else f"encoder.{name}": tensor

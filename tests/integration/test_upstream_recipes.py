@@ -19,9 +19,6 @@ import upstream
 from upstream_parts import PARTS
 
 pytestmark = pytest.mark.slow
-SHARED = Path(__file__).resolve().parents[3] / "shared/data"
-DATA = SHARED / "speech_commands"
-INSTRUMENTS = SHARED / "audioset_mini"  # in AudioSet's format
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 CLIPS = 40  # of each word
 GSC = "recipes/Google-speech-commands"
@@ -48,20 +45,19 @@ def checkout(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def words(tmp_path_factory):
+def words(shared, tmp_path_factory):
     """Real words as the data set has them, and clips of 0.6 s among them."""
-    if not DATA.exists():
-        pytest.skip("the spoken words are not here")
+    data = shared / "data" / "speech_commands"
     folder = tmp_path_factory.mktemp("GSC")
     (folder / "train-synth").mkdir()  # counts as extracted
     for word in WORDS:
         (folder / word).mkdir()
-        for number, path in enumerate(sorted((DATA / word).iterdir())[:CLIPS]):
+        for number, path in enumerate(sorted((data / word).iterdir())[:CLIPS]):
             wav, rate = soundfile.read(path, dtype="int16")
             wav = wav[: rate * 6 // 10] if number % 2 else wav
             soundfile.write(folder / word / f"{path.stem}.wav", wav, rate)
     (folder / "_background_noise_").mkdir()
-    for path in sorted((DATA / "_background_noise_").glob("*.flac")):
+    for path in sorted((data / "_background_noise_").glob("*.flac")):
         wav, rate = soundfile.read(path, dtype="int16")
         name = f"{path.stem}.wav"
         soundfile.write(folder / "_background_noise_" / name, wav, rate)
@@ -100,12 +96,11 @@ def test_decisions_of_inference_are_those_of_the_recipe(
     assert found["lengths"] > 1
 
 
-def test_tags_of_inference_are_those_of_the_recipe(checkout, tmp_path):
-    if not INSTRUMENTS.exists():
-        pytest.skip("the instruments are not here")
+def test_tags_of_inference_are_those_of_the_recipe(checkout, shared, tmp_path):
+    instruments = shared / "data" / "audioset_mini"  # in AudioSet's format
     recipe = "recipes/AudioSet/Tagging"
     found = train_and_compare(
-        checkout, recipe, "ast_fftp.yaml", INSTRUMENTS, tmp_path / "out"
+        checkout, recipe, "ast_fftp.yaml", instruments, tmp_path / "out"
     )
     # All clips are music: the probabilities of the other classes say more
     assert found["same"] == found["of"] == 60

@@ -1,6 +1,6 @@
-"""The fixture that SpeechBrain gives to its unit tests.
+"""The fixture ``device`` of SpeechBrain's unit tests.
 
-Where these import SpeechBrain, they get this package.
+Imports of SpeechBrain in these tests find this package.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,7 +12,7 @@ import speechbrain_fftp
 
 speechbrain_fftp.register()
 
-# Of recipes and of a fix, in a checkout of SpeechBrain
+# Tests that need a checkout of SpeechBrain
 collect_ignore = [
     "test_audioset_recipe.py",
     "test_gsc_recipe.py",

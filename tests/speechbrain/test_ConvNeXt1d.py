@@ -135,7 +135,7 @@ def test_statistics_are_those_of_a_clips_own_tokens(device):
 
 @torch.no_grad()
 def test_a_single_token_is_normalised_by_running_statistics(device):
-    """A last batch may be one short clip."""
+    """The last batch may be a single short clip."""
     from speechbrain.lobes.models.ConvNeXt1d import ConvNeXt1d
 
     encoder = ConvNeXt1d(embed_dim=16, depth=1, pooling="mean+std").to(device)

@@ -27,7 +27,7 @@ def write_list(path, clips):
 
 @pytest.fixture
 def audioset(tmp_path):
-    """A folder in AudioSet's format: clips of tones, and of noise."""
+    """A folder in AudioSet's format, with clips of tones and of noise."""
     from speechbrain.dataio import audio_io
 
     folder = tmp_path / "AudioSet"
@@ -121,7 +121,7 @@ def test_training_and_initial_weights(audioset, tmp_path):
     assert "valid mAP" in log and "test d_prime" in log
     averaged = tmp_path / "first" / "inference"
     first = torch.load(averaged / "embedding_model.ckpt")
-    # Of learning rate 0, a second training keeps its initial weights
+    # With a learning rate of 0, a second training keeps its initial weights
     train(
         audioset,
         tmp_path / "second",

@@ -19,7 +19,7 @@ YAMLS = [
 
 
 def write_noise(path, seconds):
-    """Writes white noise, as a recording of a word or of something else."""
+    """Writes white noise, in place of a recording."""
     from speechbrain.dataio import audio_io
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def write_noise(path, seconds):
 @pytest.mark.parametrize("yaml", YAMLS)
 def test_command_of_the_readme(tmp_path, yaml):
     pytest.importorskip("pandas")  # which prepare_GSC needs
-    # With this folder, the data set counts as extracted: no download
+    # With this folder, the data set counts as extracted and is not downloaded
     (tmp_path / "GSC" / "train-synth").mkdir(parents=True)
     for word in ("yes", "no"):
         for speaker in range(40):

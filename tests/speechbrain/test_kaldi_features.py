@@ -1,4 +1,4 @@
-"""Tests of Kaldi's filterbanks and of their normalization.
+"""Tests of Kaldi's filterbanks and of their normalisation.
 
 Authors
  * The speechbrain_fftp authors 2026

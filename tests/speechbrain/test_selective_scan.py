@@ -11,7 +11,7 @@ SIZES = (2, 6, 4, 150)  # batch, channels, states, steps: more than two chunks
 
 
 def make_inputs(device, dtype=torch.float64):
-    """Random inputs of all kinds."""
+    """Random values for all inputs."""
     torch.manual_seed(1)
     batch, dim, states, steps = SIZES
     sizes = {

@@ -15,7 +15,7 @@ pytest.importorskip("webdataset")
 
 @pytest.fixture
 def dataset(tmp_path):
-    """Twenty clips, of which number n has n samples."""
+    """Twenty clips; clip n has n samples."""
     from speechbrain.dataio import audio_io
     from speechbrain.dataio.dataset import DynamicItemDataset
     from speechbrain.utils.data_pipeline import provides, takes
@@ -72,7 +72,7 @@ def test_order_after_a_resume(dataset, tmp_path, num_workers):
     shards.write_shards(dataset, folder, clips_per_shard=3)
 
     def train(last, stop_after):
-        """Orders of the epochs until a training is interrupted."""
+        """Order of the clips in each epoch until training is interrupted."""
         counter = EpochCounter(limit=last)
         options = {"batch_size": 4, "epoch_counter": counter, "seed": 7}
         stream = shards.ShardDataset(dataset, folder, **options)

@@ -26,7 +26,7 @@ def test_budget_grid_and_share(device, frames, budget, patch):
     cells = masked.unfold(1, patch[0], patch[0]).unfold(2, patch[1], patch[1])
     counts = cells.sum((3, 4))
     assert ((counts == 0) | (counts == cell)).all()
-    # Seven tenths of it in columns of full height
+    # Seven tenths of the budget in full-height columns
     columns = (counts > 0).all(2).sum(1) * patch[0] * 128
     assert ((columns - 0.7 * budget).abs() <= patch[0] * 128).all()
     # The fill is the mean of the clip
@@ -76,7 +76,7 @@ def test_random_sizes_spend_the_budget_to_half_a_cell(device):
         lengths = torch.rand(8, generator=generator).to(device)
         masked = mask(feats, lengths) != feats
         n_frames = (lengths * frames).round()
-        # A clip of a few columns cannot always hold what it should
+        # A clip of a few columns cannot always hold its budget
         fits = n_frames >= 20 * patch[0]
         error = masked.sum((1, 2)) - fraction * n_frames * n_mels
         half_a_cell = patch[0] * patch[1] / 2 + 1e-3
@@ -91,7 +91,7 @@ def test_positions_cover_the_whole_clip(device):
     feats = torch.randn(3000, 1000, 16, device=device)
     masked = SpecMask(3200, patch=(5, 2))(feats) != feats
     cells = masked[:, ::5, ::2].float()
-    columns = cells.amax(2).mean(0)  # how often each of 200 is touched
+    columns = cells.amax(2).mean(0)  # share of clips that mask each column
     assert columns.min() > 0.02
     middle = columns[30:-30]
     assert (middle / middle.mean() - 1).abs().max() < 0.2

@@ -11,7 +11,7 @@ import torch
 
 
 def random_split(clips=60, classes=9):
-    """Scores with ties, and labels, of which two classes cannot be scored."""
+    """Scores with ties, and labels; two classes cannot be scored."""
     torch.manual_seed(0)
     targets = (torch.rand(clips, classes) < 0.3).float()
     targets[:, 2] = 0.0

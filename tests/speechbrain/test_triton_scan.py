@@ -68,7 +68,7 @@ def test_outputs_and_gradients_are_those_in_torch(name):
 
 
 def test_autograd_of_the_operator():
-    """All inputs have gradients, without those of the last state."""
+    """All inputs have gradients, even without a gradient of the last state."""
     from speechbrain.integrations.triton import selective_scan as triton_backend
 
     inputs = make_inputs(False)

@@ -12,6 +12,7 @@ from published_forms import FORMS
 
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
+from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
 from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 from speechbrain_fftp.nnet.position import resize_positions
 from speechbrain_fftp.pretrained import (
@@ -77,34 +78,42 @@ def test_trained_square_model_becomes_full_frequency(tmp_path, stride):
 
 
 @pytest.mark.parametrize(
-    "encoder",
+    "encoder, named",
     [
-        small_ast(FFTPEmbedding(40, 48, 10, 5)),
-        small_ast(FFTPEmbedding(40, 24, 20, 5)),
-        small_ast(FFTPEmbedding(40, 24, 10, 5), depth=3),
-        AuM(embed_dim=24, depth=2),
+        (small_ast(FFTPEmbedding(40, 48, 10, 5)), "embed_dim 24 instead of 48"),
+        (small_ast(FFTPEmbedding(40, 24, 20, 5)), "patch_frames"),
+        (small_ast(FFTPEmbedding(40, 24, 10, 5), depth=3), "depth 2"),
+        (small_ast(FFTPEmbedding(40, 24, 10, 5), mlp_ratio=2), "mlp.0.weight"),
+        (AuM(embed_dim=24, depth=2), "lacks .*mixer"),
+        (ConvNeXt1d(40, 24, 2, pooling="mean+std"), "statistics"),
     ],
-    ids=["width", "patch", "depth", "family"],
+    ids=["width", "patch", "depth", "MLP", "family", "pooling"],
 )
-def test_other_sizes_are_an_error(tmp_path, encoder):
+def test_other_sizes_are_named_in_one_line(tmp_path, encoder, named):
+    """Not those that agree."""
     trained = small_ast(FFTPEmbedding(40, 24, 10, 5))
     torch.save(trained.state_dict(), tmp_path / "embedding_model.ckpt")
-    with pytest.raises(ValueError, match="embedding_model.ckpt"):
+    with pytest.raises(SystemExit, match=named) as caught:
         start_from(encoder, tmp_path)
+    message = str(caught.value)
+    assert str(tmp_path) in message and "\n" not in message
+    assert ("depth" in message) == ("depth" in named)
 
 
-@pytest.mark.parametrize("heads, rate", [(4, 16000), (1, 8000)])
-def test_sizes_that_published_tensors_do_not_show(tmp_path, heads, rate):
+@pytest.mark.parametrize(
+    "heads, rate, named", [(4, 16000, "num_heads"), (1, 8000, "sample_rate")]
+)
+def test_sizes_that_published_tensors_do_not_show(tmp_path, heads, rate, named):
     path, _ = FORMS["AST file"].write(tmp_path)
     embedding = FFTPEmbedding(128, 64, 16, 5)
     encoder = small_ast(embedding, depth=1, heads=heads, mlp_ratio=1.5)
-    with pytest.raises(ValueError, match="model.pth"):
+    with pytest.raises(SystemExit, match=f"model.pth.*{named}"):
         start_from(encoder, path, sample_rate=rate)
 
 
 def test_missing_sources(tmp_path):
     encoder = small_ast(FFTPEmbedding(40, 24, 10, 5))
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+    with pytest.raises(SystemExit, match="nowhere"):
         start_from(encoder, tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match="model.safetensors"):
+    with pytest.raises(SystemExit, match="model.safetensors"):
         start_from(encoder, tmp_path)
