@@ -1,12 +1,13 @@
 """Trains the AudioSet recipe from scratch on a few hundred clips.
 
-Runs the recipe once per seed on a small data folder in AudioSet's format. The
-baseline is a logistic regression on the mean and standard deviation of each
-clip's log-mel bands, with the same splits. Adds a row to
-benchmarks/results/audioset_mini.json; other options are the recipe's.
+Runs the recipe once per seed on a small data folder in AudioSet's format,
+DATA/audioset_mini of docs/data.md. The baseline is a logistic regression on the
+mean and standard deviation of each clip's log-mel bands, with the same splits.
+Adds a row to benchmarks/results/audioset_mini.json. Further options are passed
+to the recipe.
 
-> python benchmarks/audioset_mini.py DATA_FOLDER
-> python benchmarks/audioset_mini.py DATA_FOLDER --hparams hparams/convnext_fftp.yaml --seeds 1
+> python benchmarks/audioset_mini.py DATA/audioset_mini
+> python benchmarks/audioset_mini.py DATA/audioset_mini --hparams hparams/convnext_fftp.yaml --seeds 1
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -42,7 +43,7 @@ OPTIONS = (
 
 
 def all_options(options):
-    """The options given, and those of ``OPTIONS`` that are not given."""
+    """The given options, completed by ``OPTIONS``."""
     given = {word.split("=")[0] for word in options}
     return [x for x in OPTIONS if x.split("=")[0] not in given] + options
 
@@ -68,7 +69,7 @@ def train(hparams, data_folder, seed, prepared_folder, options):
 
 
 def read_clips(split, prepared_folder, labels):
-    """Waveform and targets ``[C]`` of each clip of a split."""
+    """Yields waveform and targets ``[C]`` of each clip of a split."""
     with open(prepared_folder / f"{split}.csv", encoding="utf-8") as fi:
         for row in csv.DictReader(fi):
             path = row["wav"].replace("$data_root", str(prepared_folder))
@@ -131,7 +132,7 @@ def main():
         "runs": harness.numbered(runs),
     }
     rows = []
-    if RESULTS.exists():  # other models, and other options
+    if RESULTS.exists():  # keep the rows of other models and options
         rows = json.loads(RESULTS.read_text("utf-8"))[TITLE]["rows"]
     rows = [x for x in rows if x["run"] != row["run"]] + [row]
     note = f"Options of all runs: {' '.join(OPTIONS)}."

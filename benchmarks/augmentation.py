@@ -40,7 +40,7 @@ def make_cases(feats):
     ]
     return {
         OURS: lambda: ours(feats),
-        # [B, T, F] -> [B, 1, F, T], for which masks differ between clips
+        # [B, T, F] -> [B, 1, F, T], a shape whose clips get different masks
         TORCHAUDIO: lambda: freq(time(feats.transpose(1, 2).unsqueeze(1))),
         SPEECHBRAIN: lambda: drops[1](drops[0](feats)),
     }

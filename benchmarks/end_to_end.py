@@ -1,11 +1,11 @@
-"""Measures the way from audio files to tags, beside MobileNetV3-large and PyTorch.
+"""Times tagging of audio files, against MobileNetV3-large and PyTorch.
 
 AST-tiny with FFTP and timm's MobileNetV3-large have random weights, 527 classes
-and the same front end, and are exported in the same way. One file of 10 s at
-44.1 kHz, stereo; 200 files of 1 s at 16 kHz, with ``tag_files`` and one after the
-other with the same model in PyTorch; and an hour of 44.1 kHz stereo, with time
-steps, in a process of its own. Also the resampling of 10 s at 44.1 kHz with each of
-soxr's qualities. Writes benchmarks/results/end_to_end.json.
+and the same front end, and are exported in the same way. Measures one file of
+10 s at 44.1 kHz, stereo; 200 files of 1 s at 16 kHz, with ``tag_files`` and one
+by one with the same model in PyTorch; and an hour of 44.1 kHz stereo, with time
+steps, in a separate process. Also resamples 10 s at 44.1 kHz with each quality
+of soxr. Writes benchmarks/results/end_to_end.json.
 
 > python benchmarks/end_to_end.py
 
@@ -67,7 +67,7 @@ class MobileNet(torch.nn.Module):
 
 
 def write_noise(path, seconds, rate, channels):
-    """Writes a file of noise, which repeats every 10 s."""
+    """Writes a file of noise that repeats every 10 s."""
     rng = np.random.default_rng(0)
     noise = 0.1 * rng.standard_normal((min(seconds, 10) * rate, channels))
     with soundfile.SoundFile(path, "w", rate, channels) as file:
@@ -77,7 +77,7 @@ def write_noise(path, seconds, rate, channels):
 
 
 def time_file(tagger, peer, path, rounds):
-    """Times of the whole way with either model, and of its parts."""
+    """Times tagging a file with either model, and its parts."""
     wavs = read_audio(path, RATE)[None]
     cases = {
         OURS: functools.partial(tagger.tag_file, path),
@@ -92,7 +92,7 @@ def time_file(tagger, peer, path, rounds):
 
 
 def time_files(tagger, modules, paths, rounds):
-    """Times of many files."""
+    """Times tagging many files."""
     model = Tagger(**modules).eval()
 
     @torch.inference_mode()
@@ -109,7 +109,7 @@ def time_files(tagger, modules, paths, rounds):
 
 
 def time_resampling(rounds):
-    """Rows of soxr's qualities."""
+    """Times resampling with each quality of soxr; returns the rows."""
     noise = np.random.default_rng(0).standard_normal(441000, np.float32)
     times = harness.compare(
         {
@@ -127,7 +127,7 @@ def time_resampling(rounds):
 
 
 def time_hour(folder, smoke):
-    """Seconds and MiB of a process that analyses a long file."""
+    """Seconds and peak MiB of a process that analyses a long file."""
     encoder = make_ast("smoke" if smoke else "tiny", pooling="tokens")
     classifier = FrameClassifier(encoder.embed_dim, CLASSES)
     tagger = make_tagger(

@@ -1,41 +1,42 @@
 """Compares ways to learn a few classes from 1 to 20 clips of each.
 
-Declared before the runs. DATA holds speech_commands and audioset_mini.
+Declared before the runs. DATA holds speech_commands and audioset_mini, see
+docs/data.md.
 
 * **words**: down, go, off and up, from one-second clips of the training
   speakers, scored on all clips of these words by the testing speakers. The
   encoder is an AST of time steps, trained on the six other words of the training
   speakers.
 * **instruments**: the ten of audioset_mini, cut after 4 s. In each draw,
-  recording sessions are dealt at random to a pool of at least 22 clips of each
-  instrument and to the rest, which is scored. The encoder is the demo's, trained
-  on generated sounds alone.
+  recording sessions are assigned at random to a pool of at least 22 clips of
+  each instrument and to the test clips. The encoder is the demo's, trained on
+  generated sounds alone.
 
-Both encoders are trained by this script, with another seed than the one that
-options of ``learn`` were chosen with (on other words and draws, scored on the
-validation speakers). Ways:
+Both encoders are trained by this script, with a different seed from the one
+with which the options of ``learn`` were chosen (on other words and draws,
+scored on the validation speakers). Methods:
 
 a. logistic regression on the mean and standard deviation of each log-mel band;
-b. training from scratch (ast_fftp_frames.yaml), with up to three clips of each
-   class of the validation speakers, or of the pool, to choose its epochs;
-c. ``AudioTagger.learn`` as it is without options;
-d. logistic regression on the encoder's embedding of a clip, which is the mean of
-   its tokens: ``learn`` as it was before;
-e. what ``learn`` makes of the statistics of its log-mel bands alone.
+b. training from scratch (ast_fftp_frames.yaml), with up to three clips per
+   class by the validation speakers, or from the pool, to choose the epoch;
+c. ``AudioTagger.learn`` with its default options;
+d. logistic regression on the encoder's embedding of a clip, the mean of its
+   tokens, as in an earlier ``learn``;
+e. ``learn`` with the statistics of its log-mel bands alone.
 
 a, c, d and e are run with twenty draws; b, which takes minutes, with ten draws of
-ten clips and with three of 1, 5 and 20 clips. Contrasts, of the same draws:
-c - a, c - b, c - d and c - e. Goal, at ten clips of a class: c is at least 10
+ten clips and with three of 1, 5 and 20 clips. Contrasts, on the same draws:
+c - a, c - b, c - d and c - e. Goal, at ten clips per class: c is at least 10
 points above a, b and d on words and on instruments. Each difference has two
-intervals of 95 %, Student's t over draws, and a bootstrap over draws and speakers
-(or sessions) together; it is found only if both are apart from 0.
+95 % intervals, Student's t over draws, and a bootstrap over draws and speakers
+(or sessions) together; it counts only if neither contains 0.
 
-Beside that, declared as well: how often the interval that ``learn`` prints for
-its cross-validation at 10 and 20 clips contains the accuracy on the test clips.
-(After the first run, in which it did so in 18, 17, 12 and 12 of 20 draws, it was
-made wider by the square root of 2.)
+Also declared: how often the interval that ``learn`` prints for its
+cross-validation at 10 and 20 clips contains the accuracy on the test clips.
+(After the first run, in which it did so in 18, 17, 12 and 12 of 20 draws, the
+interval was made wider by the square root of 2.)
 
-What is complete in FOLDER is not repeated.
+Completed parts in FOLDER are not repeated.
 Writes benchmarks/results/few_clips.json.
 
 > python benchmarks/few_clips.py DATA FOLDER
@@ -75,14 +76,14 @@ ROOT = Path(__file__).resolve().parents[1]
 KNOWN = ("left", "no", "on", "right", "stop", "yes")
 WORDS = ("down", "go", "off", "up")
 INSTRUMENT_SECONDS = 4
-POOL = 22  # clips of an instrument to learn from
-VALID = 3  # clips of a class to choose epochs with
+POOL = 22  # minimum number of clips of an instrument to learn from
+VALID = 3  # maximum number of validation clips of a class
 COUNTS = (1, 5, 10, 20)
 DRAWS = 20
 TRAINING_DRAWS = {10: 10, 1: 3, 5: 3, 20: 3}  # by number of clips
 SEED = 4321
 RESAMPLES = 2000  # of the bootstrap
-CONTRASTS = ("a", "b", "d", "e")  # what c is compared with
+CONTRASTS = ("a", "b", "d", "e")  # methods that c is compared with
 TRAIN = """recipes/AudioSet/train.py hparams/ast_fftp_frames.yaml
     --embed_dim 192 --depth 4 --number_of_epochs 40 --batch_size 8 --lr 0.001
     --mixup_prob 0 --num_workers 0 --noprogressbar""".split()
@@ -98,7 +99,7 @@ WAYS = {
 
 
 class Draw(NamedTuple):
-    """The clips that are learnt from, for epochs, and that are scored."""
+    """The training, validation and test clips of a draw."""
 
     learnt: list
     valid: list
@@ -108,8 +109,7 @@ class Draw(NamedTuple):
 def cut_clips(data, folder):
     """Writes all clips below a folder: words, and the start of instruments.
 
-    Returns words by split, and instruments. A clip of which there are copies is
-    taken once.
+    Returns words by split, and instruments. Copies of a clip are dropped.
     """
     split_of = {}
     for split in ("validation", "testing"):
@@ -144,7 +144,7 @@ def of_class(clips, label):
 
 
 def draw_words(words, count, seed):
-    """A draw of so many clips of each word."""
+    """Draws ``count`` clips of each word."""
     rng = random.Random(f"words/{count}/{seed}")
     learnt, valid = [], []
     for label in WORDS:
@@ -155,7 +155,7 @@ def draw_words(words, count, seed):
 
 
 def draw_instruments(instruments, count, seed):
-    """A draw of so many clips of each instrument."""
+    """Draws ``count`` clips of each instrument."""
     rng = random.Random(f"instruments/{count}/{seed}")
     learnt, valid, tested = [], [], []
     for label in sorted({clip.label for clip in instruments}):
@@ -174,7 +174,7 @@ def draw_instruments(instruments, count, seed):
 
 
 def write_data(folder, clips_folder, **splits):
-    """A data folder with a table of clips by split; "learnt" is no split."""
+    """Writes a data folder with a table of clips by split, or "learnt"."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "clips").symlink_to(clips_folder)
@@ -185,14 +185,14 @@ def write_data(folder, clips_folder, **splits):
             given = "" if split == "learnt" else split
             for clip in clips:
                 path = f"clips/{clip.name}"
-                # The recipe's splits are given: it needs no groups
+                # The recipe gets splits, so it needs no groups
                 group = clip.group if split == "learnt" else ""
                 writer.writerow((path, clip.label, given, group))
     return folder
 
 
 def train(folder, words):
-    """Trains once, given the words of the command; returns CPU seconds."""
+    """Runs a training command once; returns CPU seconds."""
     done = folder / "seconds.json"
     if not done.exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -208,7 +208,7 @@ def train(folder, words):
 
 
 def train_on_draw(folder, data_folder, draw):
-    """Way b: predictions for the tested clips, and CPU seconds."""
+    """Method b: predictions for the test clips, and CPU seconds."""
     # Without an export: the recipe scores the test clips
     words = [*TRAIN, "--data_folder", data_folder, "--after"]
     words.append(REPORT.format("report_tagging"))
@@ -222,7 +222,7 @@ def train_on_draw(folder, data_folder, draw):
 
 
 def run_trainings(kinds, folder):
-    """Predictions and seconds of way b by kind of classes, count and draw."""
+    """Predictions and seconds of method b by kind of class, count and draw."""
     found = {}
     for count, draws in TRAINING_DRAWS.items():
         for kind, (draw_clips, clips) in kinds.items():
@@ -243,7 +243,7 @@ def run_trainings(kinds, folder):
 
 
 def train_encoders(words, folder):
-    """The model.onnx of each encoder by kind of classes, and CPU minutes."""
+    """The model.onnx and CPU minutes of each encoder, by kind of class."""
     known = {
         split: [clip for clip in clips if clip.label in KNOWN]
         for split, clips in words.items()
@@ -269,7 +269,7 @@ def train_encoders(words, folder):
 
 
 def classify(features, draw):
-    """Predictions of a logistic regression on features by clip."""
+    """Predictions of a logistic regression, given the features by clip."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     model.fit(
         [features[clip] for clip in draw.learnt],
@@ -279,7 +279,7 @@ def classify(features, draw):
 
 
 class Encoder:
-    """The features that an encoder makes of clips, each computed once."""
+    """Computes an encoder's features of clips, each clip once."""
 
     def __init__(self, path, clips_folder):
         self.tagger = AudioTagger.from_pretrained(path, threads=1)
@@ -287,7 +287,7 @@ class Encoder:
         self.bands, self.embeddings, self.own = {}, {}, {}
 
     def compute(self, clips, learnt_model):
-        """Computes those of clips, ``own`` with a model learnt on it."""
+        """Computes the features of clips, ``own`` with a learnt model."""
         for clip in clips:
             if clip in self.bands:
                 continue
@@ -302,7 +302,7 @@ class Encoder:
 
 
 def learn(encoder, place, draw):
-    """Ways a, c, d and e: predictions and seconds; and what c prints."""
+    """Methods a, c, d and e: predictions, seconds, and the output of c."""
     data_folder = write_data(
         place / "data", encoder.clips_folder, learnt=draw.learnt
     )
@@ -326,7 +326,7 @@ def learn(encoder, place, draw):
 
 
 def learn_bands(encoder, place, draw):
-    """Way e: predictions."""
+    """Method e: predictions."""
     digest = file_sha256(encoder.tagger.model.path)
     known = FeatureCache(place / "model.onnx.npz", digest).known
     labels = sorted({clip.label for clip in draw.learnt})
@@ -353,7 +353,7 @@ def learn_bands(encoder, place, draw):
 
 
 def run_learning(kinds, encoders, folder):
-    """Predictions and seconds by kind, way, count and draw; what c prints."""
+    """Predictions and seconds by kind, method, count and draw; output of c."""
     found, printed = {}, {}
     for kind, (draw_clips, clips) in kinds.items():
         encoder = Encoder(encoders[kind][0], folder / "clips")
@@ -374,14 +374,14 @@ def run_learning(kinds, encoders, folder):
 
 
 class Hits(NamedTuple):
-    """How often predictions are right, by draw and group."""
+    """Number of correct predictions by draw and group."""
 
     right: np.ndarray  # [draws, groups]
-    tested: np.ndarray  # [draws, groups], numbers of clips
+    tested: np.ndarray  # [draws, groups], number of clips
 
 
 def count_hits(draws, predictions, groups):
-    """The ``Hits`` of predictions for the tested clips of draws."""
+    """The ``Hits`` of predictions for the test clips of draws."""
     right = np.zeros((len(draws), len(groups)))
     tested = np.zeros_like(right)
     for row, (draw, predicted) in enumerate(zip(draws, predictions)):
@@ -393,7 +393,7 @@ def count_hits(draws, predictions, groups):
 
 
 def intervals(hits, others=None):
-    """The mean of draws in %, with its two intervals; of a difference, too."""
+    """Mean over draws in %, or of a difference, with its two intervals."""
     right = hits.right if others is None else hits.right - others.right
     values = 100 * right.sum(1) / hits.tested.sum(1)
     by_t = ttest_1samp(values, 0).confidence_interval()
@@ -415,13 +415,13 @@ def intervals(hits, others=None):
 
 
 def tabulate(kind, draw_clips, clips, found):
-    """Rows of accuracies, and of contrasts."""
+    """Makes the rows of accuracies and of contrasts."""
     everything = clips if kind == "instruments" else clips["testing"]
     names = sorted({clip.group for clip in everything})
     groups = {name: number for number, name in enumerate(names)}
 
     def hits_of(way, count, n_draws):
-        """Of the first draws."""
+        """The ``Hits`` of the first draws."""
         draws = [draw_clips(clips, count, seed) for seed in range(n_draws)]
         predictions = [
             found[kind, way, count, seed][0] for seed in range(n_draws)
@@ -448,7 +448,7 @@ def tabulate(kind, draw_clips, clips, found):
 
 
 def check_intervals(kinds, found, printed):
-    """Rows of how often the interval of c contains the accuracy of a draw."""
+    """Counts how often the interval of c contains the accuracy of a draw."""
     rows = []
     for kind, (draw_clips, clips) in kinds.items():
         for count in (10, 20):
@@ -476,7 +476,7 @@ def check_intervals(kinds, found, printed):
 
 
 def main():
-    """Runs what is missing, and writes the tables."""
+    """Runs the missing parts, and writes the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("folder", type=Path)

@@ -1,14 +1,13 @@
-"""Measures how long a query of an index takes, and how much memory.
+"""Measures time and memory of a query of an index.
 
-An index of 100 hours of recordings in files of an hour, whose embeddings are
-random, in windows of 5 s and every second; the time excludes the model, which
-computes the embedding of the example. Memory is what reading the index and a query
-allocate.
-With a model and a folder of clips in AudioSet's format with a clips.csv, precision
-at 10 is measured as well: how many of the ten best clips are of the example's class.
-Writes benchmarks/results/find.json.
+The index has random embeddings of 100 hours of recordings in files of one hour,
+in windows of 5 s, every 5 s or every second. The time excludes the model, which
+embeds the example. Memory is allocated by reading the index and by a query.
+With a model and DATA/audioset_mini of docs/data.md, precision at 10 is measured
+as well: how many of the ten best clips have the example's class. Writes
+benchmarks/results/find.json.
 
-> python benchmarks/find.py [--data FOLDER --model MODEL]
+> python benchmarks/find.py [--data DATA/audioset_mini --model MODEL]
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -71,7 +70,7 @@ def write_index(folder, hours, hop, dim):
 
 
 def peak_memory(function):
-    """MiB that a function allocates at most."""
+    """Peak of the memory that a function allocates, in MiB."""
     tracemalloc.start()
     function()
     _, peak = tracemalloc.get_traced_memory()
@@ -80,14 +79,14 @@ def peak_memory(function):
 
 
 def read_classes(data):
-    """The class of each clip, by the name of its file."""
+    """The class of each clip, by file name."""
     with open(Path(data) / "clips.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return {f"{row['ytid']}.flac": row["source_label"] for row in rows}
 
 
 def precision(index, embeddings, classes, n_examples):
-    """The mean precision at 10; the examples themselves do not count."""
+    """The mean precision at 10, not counting the examples themselves."""
     rng = np.random.default_rng(0)
     found = []
     for label in sorted(set(classes.values())):

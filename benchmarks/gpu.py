@@ -1,12 +1,12 @@
-"""Verifies and measures everything on a CUDA GPU, in order of value.
+"""Verifies and measures everything on a CUDA GPU, most important cases first.
 
 Each case adds a line to OUT/gpu.jsonl at once, so that nothing is lost when the
-time is up; a case that fails leaves its error, and the next ones run. First
-come checks of the kernels, then times of the scan, of inference, of training,
-of the front end, and of compiled code. Shares are relative to the bfloat16
-matrix products and copies that this GPU was seen to make; a
-training step counts as three forward passes. Nothing needs to be installed but
-what the package needs. With --smoke it runs on a CPU, with tiny models.
+time is up. A case that fails writes its error, and the next ones run. Checks of
+the kernels come first, then times of the scan, of inference, of training, of
+the front end, and of compiled code. Shares are relative to the speed of
+bfloat16 matrix multiplications and copies measured on this GPU; a training step
+counts as three forward passes. Only the package's own requirements are needed.
+With --smoke, tiny models run on a CPU.
 
 > python benchmarks/gpu.py --seconds 540 --out DIR
 
@@ -39,11 +39,11 @@ from speechbrain_fftp.utils.complexity import count_macs
 
 CLASSES, ROUNDS = 527, 5
 MODELS = ("AST", "AuM")
-TOKENS = (96, 196, 991, 1212)  # in the order of value
+TOKENS = (96, 196, 991, 1212)  # most important first
 
 
 class Log:
-    """The lines of results, and the time that is left."""
+    """Writes lines of results while there is time left."""
 
     def __init__(self, folder, seconds, device, smoke):
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ class Log:
         else:
             try:
                 found = measure()
-            except Exception as error:  # of any kind: the others still count
+            except Exception as error:  # any error: the other cases still run
                 found = {"error": f"{type(error).__name__}: {error}"[:500]}
         row = {"case": case, **about, **found, "second": round(passed)}
         print(json.dumps(row), file=self.file, flush=True)
@@ -73,7 +73,7 @@ class Log:
 def clock(function, one_by_one=True):
     """Milliseconds of a call: median and quartiles.
 
-    The GPU is waited for after each call, or only after half a second of them.
+    Waits for the GPU after each call, or only after half a second of calls.
     """
 
     def call():
@@ -87,7 +87,7 @@ def clock(function, one_by_one=True):
 
 
 def measure_limits(log):
-    """Per second: operations of a matrix product, and bytes of a copy."""
+    """Operations per second of a matmul, and bytes per second of a copy."""
     size, device = (128 if log.smoke else 8192), log.device
     a, b = torch.randn(2, size, size, device=device).bfloat16()
     source = torch.zeros(size * size, dtype=torch.int64, device=device)
@@ -117,7 +117,7 @@ def make_model(kind, tokens, smoke):
 
 
 def check_kernels(log):
-    """The tests on a GPU: kernels against golden tensors and the reference."""
+    """Runs the tests on a GPU: kernels against golden tensors and reference."""
     words = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests"]
     words.append("--continue-on-collection-errors")
     root = Path(__file__).resolve().parents[1]
@@ -127,7 +127,7 @@ def check_kernels(log):
 
 
 def check_device(log, kind):
-    """How far this device's logits are from the CPU's, in float32."""
+    """Difference of this device's logits from the CPU's, in float32."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     model, feats = make_model(kind, 196, log.smoke)
@@ -149,9 +149,9 @@ def check_device(log, kind):
 
 
 def time_scan(log, length, backward, backend, limits):
-    """The scan in bfloat16: time, and its share of what this GPU allows.
+    """The scan in bfloat16: time, and share of this GPU's limit.
 
-    That is the time of copying inputs and outputs.
+    The limit is the time to copy inputs and outputs.
     """
     size = (2, 8, 4, length) if log.smoke else (32, 1536, 16, length)
     published = backend == "as published"  # which needs float32
@@ -161,7 +161,7 @@ def time_scan(log, length, backward, backend, limits):
     function = functools.partial(ours, backend=backend)
     if published:
         function = reference
-    # Copies in turn, so that none is in the cache from the previous call
+    # Takes copies in turn, so that none is in the cache from the previous call
     copies = [[x.clone() for x in inputs] for _ in range(4)]
     steps = itertools.cycle(
         [step_of(function, x, weight, backward) for x in copies]
@@ -174,7 +174,7 @@ def time_scan(log, length, backward, backend, limits):
 
 
 def time_directions(log, length, batch, backward, at_once):
-    """The scans of a fo-bi layer of AuM-base: both directions at once or not."""
+    """The scans of a fo-bi layer of AuM-base, at once or one by one."""
     size = (2, 8, 4, length) if log.smoke else (batch, 1536, 16, length)
     made = make_inputs(size, log.device, torch.bfloat16)
     *inputs, weight = transpose([*made, made[0].roll(1)])
@@ -195,7 +195,7 @@ def time_directions(log, length, batch, backward, at_once):
 
 
 def graph(function, feats):
-    """A call that replays the function of a copy of ``feats``."""
+    """Captures the function of a copy of ``feats``; returns its replay."""
     copy, stream = feats.clone(), torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -268,7 +268,7 @@ def time_training(log, kind, tokens, batch, compiled, flops):
 
 
 def time_front_end(log, batch, seconds):
-    """Filterbanks of a batch, beside torchaudio's of one clip after another."""
+    """Filterbanks of a batch, against torchaudio's clip by clip."""
     wavs = 0.1 * torch.randn(batch, 16000 * seconds, device=log.device)
     fbank = KaldiFbank().to(log.device)
     found = clock(lambda: fbank(wavs), False)

@@ -1,4 +1,4 @@
-"""What the benchmark scripts share: timing, memory and result files.
+"""Shared functions of the benchmarks: timing, memory and result files.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -30,8 +30,8 @@ ROUND_SECONDS = 0.5
 def read_options(description, rounds, **others):
     """Parses the command line and sets the number of threads.
 
-    ``others`` are names and defaults of further options, whose type is the
-    default's. With ``--smoke``, results go to a temporary folder.
+    ``others`` are names and defaults of further options, which also set their
+    types. With ``--smoke``, results go to a temporary folder.
     """
     global RESULTS, ROUND_SECONDS
     parser = argparse.ArgumentParser(description=description)
@@ -53,7 +53,7 @@ def read_options(description, rounds, **others):
 
 
 def target(work, goal, value, unit="x", at_least=True, reason=""):
-    """A row of the targets, a dict, which docs/performance.md shows.
+    """A row of the table of targets in docs/performance.md, as a dict.
 
     ``goal`` is a lower bound of the value (None: not yet measured), or an upper
     bound if not ``at_least``; ``reason`` says why it may be missed. A value
@@ -131,7 +131,7 @@ def numbered(values):
 
 
 def run_recipe(words, **options):
-    """Runs a recipe, given its script, yaml and options.
+    """Runs a recipe, given its script, yaml and options as a list.
 
     ``options`` are passed to ``subprocess.run``. Returns the exit status, the
     minutes of CPU time and the minutes that passed.
@@ -163,7 +163,7 @@ def add_row(rows, row):
 def check_same(results, tolerance):
     """Exits unless all functions, by name, returned the same tensors.
 
-    The tolerance is relative to the largest value of the first one's tensor.
+    The tolerance is relative to the largest value of the first function.
     """
     first, *others = results
     for name in others:
@@ -211,7 +211,7 @@ def environment(device, packages=()):
 
 
 def instruction_sets(flags):
-    """Those that decide how fast matrix products are, of a CPU's flags."""
+    """The CPU flags that determine the speed of matrix multiplications."""
     names = {
         "avx2": "AVX2",
         "avx512f": "AVX-512",
@@ -241,8 +241,8 @@ def markdown(sections):
 def write_results(name, about, sections):
     """Writes ``benchmarks/results/NAME.json``, and the page of all results.
 
-    ``sections`` has, by title, a note and rows: dicts with the same keys, whose
-    values are only in the JSON file if they are dicts.
+    ``sections`` maps titles to a note and rows: dicts with the same keys.
+    Values that are dicts are in the JSON file only.
     """
     sections = {
         title: {"note": note, "environment": about, "rows": rows}
@@ -256,7 +256,7 @@ def write_results(name, about, sections):
 
 
 def page_of(folder):
-    """The page of all results in a folder."""
+    """Formats the page of all results in a folder."""
     parts = ["# Results", ""]
     for path in sorted(folder.glob("*.json")):
         sections = json.loads(path.read_text("utf-8"))

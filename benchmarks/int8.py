@@ -1,22 +1,24 @@
-"""What int8 weights cost in mAP, accuracy and events.
+"""Measures how int8 weights change mAP, accuracy and F1 of events.
 
-Declared before the runs. DATA holds speech_commands and audioset_mini. Models are
-trained by the recipes, on the folds of the study, whose speakers or recording
-sessions are apart, and scored on evaluation clips with weights in float32 and in
-int8 (``fftp-tag import --int8``):
+Declared before the runs. DATA holds speech_commands and audioset_mini, see
+docs/data.md. Models are trained by the recipes, on the folds of the study, with
+disjoint speakers or recording sessions, and scored on evaluation clips with
+weights in float32 and in int8 (``fftp-tag import --int8``):
 
-* demo: ``make demo``'s model of time steps; mAP, and F1 of events that overlap
-  the true ones by half, with the thresholds learnt in float32;
-* words: an AST-FFTP of Speech Commands' 12 classes (4 layers of 128), three folds,
-  accuracy;
-* instruments: an AST-FFTP of ten instruments (4 layers of 128), three folds, mAP.
+* demo: the model of ``make demo``, which classifies time steps; mAP, and F1 of
+  events that overlap the true events by half, with the thresholds learnt in
+  float32;
+* words: an AST-FFTP for Speech Commands' 12 classes (4 layers of 128), three
+  folds, accuracy;
+* instruments: an AST-FFTP for ten instruments (4 layers of 128), three folds,
+  mAP.
 
-Each difference has an interval of 95 %: a bootstrap over folds and over speakers,
-sessions or, of the demo, clips; and, of three folds, Student's t. Int8 is found to
-cost something only if an interval is below 0. The largest change of a clip's
-probability is reported beside it.
+Each difference has a 95 % interval: a bootstrap over folds and over speakers,
+sessions or, for the demo, clips; and, with three folds, Student's t. Int8
+counts as worse only if an interval is below 0. The largest change of a clip's
+probability is reported as well.
 
-What is complete in FOLDER is not repeated. Writes benchmarks/results/int8.json.
+Completed parts in FOLDER are not repeated. Writes benchmarks/results/int8.json.
 
 > python benchmarks/int8.py DATA FOLDER
 
@@ -58,7 +60,7 @@ MODEL, INT8 = "inference/model.onnx", "int8.onnx"
 
 
 def train(name, fold, data, folder):
-    """Trains a model into a folder, unless it is there."""
+    """Trains a model into a folder, unless it exists."""
     if (folder / MODEL).exists():
         return
     words = [*RECIPES[name].split(), "--output_folder", folder]
@@ -73,7 +75,7 @@ def train(name, fold, data, folder):
 
 
 def score(tagger, folder, groups):
-    """``Scores`` of the evaluation clips: of their classes, and of events."""
+    """``Scores`` of the evaluation clips, for classes and for events."""
     split = list_prepared(folder / "prepared", "eval")
     truth = {}
     table = folder / "prepared" / "events.tsv"
@@ -105,7 +107,7 @@ def score(tagger, folder, groups):
 
 
 def score_folder(name, fold, data, folder):
-    """The scores of both forms of a model, and the sizes of their files."""
+    """Scores and file sizes of a model in float32 and int8."""
     if not (folder / INT8).exists():
         store_in_int8(folder / MODEL, folder / INT8)
     groups = list
@@ -124,7 +126,7 @@ def score_folder(name, fold, data, folder):
 
 
 def row_of(name, what, metric, folds, sizes):
-    """A row: the scores of both forms, and their difference."""
+    """A row of the table: scores in float32 and int8, and their difference."""
     floats, ints = mean(folds, METRICS[metric])
     difference = compare(folds, METRICS[metric], signs=(-1, 1))
     row = {

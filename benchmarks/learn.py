@@ -1,8 +1,8 @@
 """Measures how long it takes to learn classes from 100 clips of 5 s.
 
-Five classes of 20 clips of noise, which no model could learn, and encoders of
-random weights: the demo's and CED-tiny's. Four augmented copies of each clip are
-learnt from as well. The second time, the features of all are known.
+Uses five classes of 20 clips of noise, which no model could learn, and encoders
+with random weights: the demo's and CED-tiny's. Four augmented copies of each
+clip are learnt from as well. The second time, all features are cached.
 Writes benchmarks/results/learn.json.
 
 > python benchmarks/learn.py

@@ -1,15 +1,15 @@
-"""Compares windows in which a model of few clips looks for events.
+"""Compares window lengths in which a learnt model looks for events.
 
 Written after a look at other soundscapes of the same sources. Ten clips of each
-spoken word and instrument (as many as there are, of at most 3 s) are learnt on
-the demo's encoder, with the noise recordings as background; then events are
-looked for in 100 soundscapes of 10 s, mixed by soundscapes.py from sounds of other
-speakers and sessions in the same noise. Windows as long as the clips, which is
-the default, against windows of 2 s, both every quarter of a window, with the same
-rules. Intervals (95 %) are from a bootstrap over soundscapes.
-Writes benchmarks/results/learnt_events.json.
+spoken word and instrument (or all clips of at most 3 s, if fewer) are learnt on
+the demo's encoder, with the noise recordings as background. Events are then
+looked for in 100 soundscapes of 10 s, mixed by soundscapes.py from sounds of
+other speakers and sessions in the same noise. Windows as long as the clips, the
+default, are compared with windows of 2 s, both with a hop of a quarter of a
+window and the same rules. Intervals (95 %) are from a bootstrap over
+soundscapes. Writes benchmarks/results/learnt_events.json.
 
-> python benchmarks/learnt_events.py DATA MODEL
+> python benchmarks/learnt_events.py DATA MODEL  # for DATA see docs/data.md
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -34,7 +34,7 @@ from speechbrain_fftp.datasets.speech_commands.lists import NOISE_FOLDER
 FOLD = 1
 CLIPS, SCAPES, RESAMPLES = 10, 100, 200
 WINDOWS = {"length of the clips": None, "2 s": 2.0}
-RULES = ((0.5, 0.0, 0.0), (0.3, 0.5, 0.5))  # threshold, gap, minimum
+RULES = ((0.5, 0.0, 0.0), (0.3, 0.5, 0.5))  # threshold, gap, minimum length
 
 
 def write_clips(folder, sounds):
@@ -51,7 +51,7 @@ def write_clips(folder, sounds):
 
 
 def overlap_f1(timelines, truth, names, labels):
-    """F1 of the events in some soundscapes, which may be named twice."""
+    """F1 of the events in soundscapes, of which some may be repeated."""
     chosen = {f"{n} {name}": name for n, name in enumerate(names)}
     pairs = pair_events(
         {key: timelines[name] for key, name in chosen.items()},

@@ -1,7 +1,7 @@
-"""Compares AuM-tiny with AST-tiny, and with itself in PyTorch.
+"""Compares AuM-tiny with AST-tiny, and with AuM-tiny in PyTorch.
 
-Models of random weights and 61 full-frequency patches (20 frames every 16), from
-waveforms of 10 s to probabilities, on one thread. Writes
+The models have random weights and 61 full-frequency patches (20 frames every
+16), and map waveforms of 10 s to probabilities on one thread. Writes
 benchmarks/results/mamba.json.
 
 > python benchmarks/mamba.py

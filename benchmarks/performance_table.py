@@ -1,6 +1,6 @@
 """Writes the targets of all results, and int8.json, into docs/performance.md.
 
-Each table stands between two comments; benchmarks/results/*.json hold its rows.
+Each table is between two comments; its rows are in benchmarks/results/*.json.
 
 > python benchmarks/performance_table.py
 
@@ -30,7 +30,7 @@ NAMES = (
     "find",
     "learn",
 )
-# What gpu.py measures: the work, its case, choices and figure, and its target
+# Targets of gpu.py: the work, its case, choices and figure, and the goal
 TARGETS = (
     ("filterbanks of 32 clips, float32, speed relative to torchaudio clip by clip",
      {"case": "filterbank"}, "ratio", 20, "x", True),
@@ -51,7 +51,7 @@ BEGIN, END = "<!-- {}: begin -->\n", "<!-- {}: end -->\n"  # of a table
 
 
 def render():
-    """The table: targets, what was measured, and why targets are missed."""
+    """Formats the table of targets, measurements, and reasons for misses."""
     lines = ["| work | target | measured | met |", "|---|---|---|---|"]
     for name in NAMES:
         path = RESULTS / f"{name}.json"
@@ -79,7 +79,7 @@ def gpu_rows():
 
 
 def int8_table():
-    """What int8 weights cost."""
+    """Formats the table of int8.json."""
     found = json.loads((RESULTS / "int8.json").read_text("utf-8"))
     rows = found["Int8"]["rows"]
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(r.values() for r in rows)]

@@ -1,9 +1,9 @@
 """Compares published models with transformers, from file to tags.
 
-transformers' AST-base with random weights, and here the same weights with the
-same 1,212 square patches, an AST-base with 96 full-frequency ones (50 frames
-every 10), and a CED-tiny, in float32 and int8. A clip of 1024 frames must have
-the same probabilities in transformers and here. Writes
+transformers' AST-base with random weights is compared with the same weights
+here (1,212 square patches), an AST-base with 96 full-frequency patches (50
+frames every 10), and a CED-tiny, in float32 and int8. A clip of 1024 frames
+must have the same probabilities in transformers and here. Writes
 benchmarks/results/published.json.
 
 > python benchmarks/published.py
@@ -62,7 +62,7 @@ def load_taggers(folder, peer, smoke, threads):
 
 
 def make_peer(model):
-    """A function from a file to probabilities, by transformers."""
+    """A function that computes a file's probabilities with transformers."""
     extractor = ASTFeatureExtractor()
 
     @torch.inference_mode()
@@ -104,7 +104,7 @@ def main():
     model = make_transformers_ast("smoke" if args.smoke else "base")
     torch.nn.init.normal_(
         model.classifier.dense.weight, std=0.1
-    )  # clips differ
+    )  # so that clips differ
     peer = make_peer(model)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)

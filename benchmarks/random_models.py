@@ -34,7 +34,7 @@ SIZES = {
 
 
 def make_modules(encoder, classifier=None):
-    """The modules of a model with an encoder."""
+    """The modules of a model with a given encoder."""
     if classifier is None:
         classifier = torch.nn.Linear(encoder.embed_dim, CLASSES)
     return {
@@ -54,7 +54,7 @@ def make_ast(size, patch=50, stride=10, **options):
 
 
 def make_aum(size, patch, stride):
-    """An AuM with full-frequency patches, of twice an AST's layers."""
+    """An AuM with full-frequency patches and twice an AST's layers."""
     width, depth, _ = SIZES[size]
     torch.manual_seed(0)
     embedding = FFTPEmbedding(128, width, patch, stride)

@@ -44,7 +44,7 @@ def make_inputs(size, device="cpu", dtype=torch.float32):
 
 
 def reference(u, delta, A, B, C, D, z, delta_bias):
-    """The scan as published: all factors at once, then step by step."""
+    """The published scan: all factors at once, then step by step."""
     delta = softplus(delta + delta_bias[:, None])
     decay = torch.exp(torch.einsum("bdl,dn->bdln", delta, A))
     drive = torch.einsum("bdl,bnl,bdl->bdln", delta, B, u)
@@ -88,7 +88,7 @@ CANDIDATES = {
 
 
 def step_of(function, inputs, weight, backward):
-    """A function that returns the output and, with ``backward``, gradients."""
+    """Makes a function that computes the output and maybe the gradients."""
     inputs = [x.detach().requires_grad_() for x in inputs]
 
     def forward_only():

@@ -2,14 +2,16 @@
 
 Spoken words (Speech Commands) and instrument notes (AudioSet's format, with a
 clips.csv) start at random times and levels over recorded background noise. OUT
-has a folder in AudioSet's format for each of three folds, fold1 to fold3, and a
-folder ``search``, for the choice of options. Their sources are four parts,
-disjoint in speakers and recording sessions: a fold is evaluated on its own part
-and trained on those of the two others; ``search`` has the last part alone. The
-noises are in all. strong_train.tsv, strong_valid.tsv and strong_eval.tsv have
-AudioSet-Strong's columns.
+gets a folder in AudioSet's format for each of three folds, fold1 to fold3, and
+a folder ``search`` for the choice of options. The sources are divided into four
+parts with disjoint speakers and recording sessions: a fold is evaluated on its
+own part and trained on the parts of the two other folds; ``search`` has the
+last part. All folders share the noises. strong_train.tsv, strong_valid.tsv and
+strong_eval.tsv have AudioSet-Strong's columns.
 
-> python benchmarks/soundscapes.py WORDS INSTRUMENTS OUT
+The sources are DATA/speech_commands and DATA/audioset_mini of docs/data.md:
+
+> python benchmarks/soundscapes.py DATA/speech_commands DATA/audioset_mini OUT
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -40,15 +42,15 @@ RATE, SECONDS = 16000, 10
 SIZES = {"train": 1200, "valid": 200, "eval": 400}
 SEGMENTS = {"train": "balanced_train", "valid": "valid", "eval": "eval"}
 FOLDS = 3
-INNER = 6  # one part of so many of the training clips is for validation
+INNER = 6  # one of this many parts of the training clips is for validation
 MAX_SOUNDS, MAX_SECONDS = 6, 3.0
-QUIET_DB = 30  # below a clip's loudest 10 ms: not part of its sound
+QUIET_DB = 30  # margin below a clip's loudest 10 ms at which its sound ends
 SNR_DB = (6, 30)
 NOISE_LEVEL = (0.002, 0.02)  # RMS
 
 
 def read(path):
-    """The samples of a file as ``[S]``."""
+    """Reads the samples ``[S]`` of a file."""
     wav, rate = soundfile.read(path, dtype="float32", always_2d=True)
     if rate != RATE:
         raise SystemExit(f"soundscapes: {path} has {rate} Hz, not {RATE}")
@@ -56,7 +58,7 @@ def read(path):
 
 
 def trim(wav):
-    """The part of a clip from its first to its last loud frame."""
+    """Cuts a clip to its first and last loud frame."""
     frame = RATE // 100
     count = len(wav) // frame
     level = np.square(wav[: count * frame].reshape(count, frame)).mean(1)
@@ -65,7 +67,7 @@ def trim(wav):
 
 
 def fold_sounds(words_folder, instruments_folder):
-    """Paths by fold, split and label; the sources of a split are its own."""
+    """Paths by fold, split and label; splits do not share sources."""
     folds = {fold: {} for fold in [*range(1, 1 + FOLDS), SEARCH]}
     for folder in (words_folder, instruments_folder):
         if folder == words_folder:
@@ -97,7 +99,7 @@ def fold_sounds(words_folder, instruments_folder):
 
 
 def mix(rng, sounds, noise):
-    """A soundscape ``[S]``, and the start, end and label of its sounds."""
+    """Mixes a soundscape ``[S]``; returns it and its events."""
     length = RATE * SECONDS
     start = rng.integers(0, len(noise) - length)
     scene = noise[start : start + length].copy()

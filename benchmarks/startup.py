@@ -1,6 +1,6 @@
-"""Measures a process from its start to the tags of a file, and its memory.
+"""Measures time and memory of a new process that tags a file.
 
-``fftp-tag`` on a file of 10 s at 16 kHz, with models of random weights: the
+``fftp-tag`` tags a file of 10 s at 16 kHz, with models of random weights: the
 demo's and CED-tiny. SpeechBrain's EncoderClassifier does the same with the
 demo's model in PyTorch. Processes take turns. Writes
 benchmarks/results/startup.json.
@@ -44,7 +44,7 @@ folder, clip = sys.argv[1:]
 classifier = EncoderClassifier.from_hparams(folder)
 print(classifier.classify_file(clip)[3])
 """
-# In a small process, since peak memory includes that of the one before fork
+# In a small process, since the memory before the fork counts towards the peak
 MEASURE = """
 import resource, subprocess, sys, time
 
@@ -58,8 +58,7 @@ print(seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 def make_commands(folder, clip, smoke):
     """Writes the models.
 
-    Returns the commands by what they measure, and the MB of the demo's model in
-    int8.
+    Returns the commands by title, and the MB of the demo's model in int8.
     """
     export_model(folder, DEMO_YAML, load_demo())
     taggers = make_small_taggers(folder, smoke)
@@ -88,7 +87,7 @@ def run_command(command, folder):
 
 def measure(commands, folder, rounds):
     """Rows, and median seconds of each command."""
-    for command in commands.values():  # what is read is cached from now on
+    for command in commands.values():  # fill the file cache
         run_command(command, folder)
     runs = {what: [] for what in commands}
     for _ in range(rounds):

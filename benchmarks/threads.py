@@ -1,9 +1,9 @@
-"""How much slower models are beside busy processes.
+"""Measures how much busy processes slow models down.
 
-AST-tiny and AST-base with 96 full-frequency patches, from waveforms of 10 s to
-probabilities, with ONNX Runtime's own number of threads: idle, and beside one and
-two processes that never wait. Beside that, with threads that spin while they wait
-for work, which is ONNX Runtime's default. Writes benchmarks/results/threads.json.
+AST-tiny and AST-base with 96 full-frequency patches map waveforms of 10 s to
+probabilities, with ONNX Runtime's default number of threads: otherwise idle,
+and beside one and two busy processes. Also with threads that spin while they
+wait for work, ONNX Runtime's default. Writes benchmarks/results/threads.json.
 
 > python benchmarks/threads.py
 
@@ -29,7 +29,7 @@ SPINNING = ", spinning"
 
 @contextlib.contextmanager
 def busy_processes(count):
-    """In a block, some processes compute without end."""
+    """Keeps processes computing during the block."""
     command = [sys.executable, "-c", "while True: pass"]
     processes = [subprocess.Popen(command) for _ in range(count)]
     try:

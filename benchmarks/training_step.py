@@ -1,8 +1,9 @@
 """Compares a training step with transformers' AST.
 
-Forward and backward pass of AST-base with random weights: 1,212 square patches in
-transformers, 196 full-frequency ones (25 frames every 5) here, on eight clips of
-10 s. Writes benchmarks/results/training_step.json. Takes some minutes.
+Measures forward and backward pass of AST-base with random weights, with 1,212
+square patches in transformers and 196 full-frequency patches (25 frames every
+5) here, on eight clips of 10 s. Writes benchmarks/results/training_step.json.
+Takes some minutes.
 
 > python benchmarks/training_step.py
 
@@ -20,7 +21,7 @@ BATCH = 8
 
 
 def step_of(model, feats, targets):
-    """A function that computes the gradients of a model's weights."""
+    """Makes a function that computes the gradients of a model's weights."""
 
     def step():
         """Forward and backward pass."""

@@ -1,4 +1,4 @@
-"""Stores the weights of an encoder's matrix products in int8.
+"""Stores the weights of an encoder's matrix multiplications in int8.
 
 The file is a third to a quarter as large, and faster on a CPU. Spectra, mel
 bands, convolutions, attention and classifiers stay in float32.
@@ -21,8 +21,8 @@ PRODUCTS = ("MatMul", "Gemm")
 def store_in_int8(source, path):
     """Writes a model.onnx with the weights of its encoder in int8.
 
-    By ONNX Runtime's dynamic quantization: inputs of products are quantized
-    when it runs. Metadata are kept.
+    Uses ONNX Runtime's dynamic quantisation: inputs of matrix multiplications
+    are quantised at run time. Metadata are kept.
 
     Arguments
     ---------
@@ -34,7 +34,7 @@ def store_in_int8(source, path):
     Raises
     ------
     InputError
-        If onnx is missing, or the encoder has no weights to be stored so.
+        If onnx is missing, or the encoder has no weights to quantise.
     """
     onnx = import_onnx()
     model = onnx.load(source)
@@ -60,14 +60,14 @@ def quantize(model, path, names):
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     handlers, before = list(logging.root.handlers), logging.root.manager.disable
-    logging.disable(logging.WARNING)  # which ask for what ``fuse`` does
+    logging.disable(logging.WARNING)  # suggestions that ``fuse`` follows
     try:
         quantize_dynamic(
             model,
             path,
             nodes_to_quantize=names,
             per_channel=True,
-            # With 8 bits, sums of two products overflow in CPUs without VNNI
+            # With 8 bits, sums of two products overflow on CPUs without VNNI
             reduce_range=True,
             weight_type=QuantType.QInt8,
         )
@@ -77,9 +77,9 @@ def quantize(model, path, names):
 
 
 def fuse(source, path):
-    """Writes a model with each quantized product as one operator.
+    """Writes a model with each quantised multiplication as one operator.
 
-    It is loaded in two thirds of the time, and runs a tenth faster.
+    The model loads in two thirds of the time, and runs a tenth faster.
     """
     import onnxruntime
 
@@ -98,7 +98,7 @@ def fuse(source, path):
 
 
 def encoder_products(graph):
-    """Names of the encoder's matrix products, between features and embeddings."""
+    """Names of the encoder's MatMul nodes, between features and embeddings."""
     front_end = {node.name for node in ancestors(graph, {"features"})}
     return [
         node.name

@@ -1,10 +1,10 @@
-"""Operators of models in ONNX: the same as torch's, in forms that are fast there.
+"""ONNX translations of torch operators that run fast in ONNX Runtime.
 
-ONNX Runtime would gather overlapping frames sample by sample, transform them
-one by one, and take attention and Mamba's scan apart. Here, frames are joined
-from blocks of one shift, their Fourier transforms are one matrix product, whose
-rounding errors are not above those of an FFT in float32, attention is one
-operator, and the scan is a loop of six.
+By default, overlapping frames are gathered sample by sample, Fourier transforms
+computed one by one, and attention and Mamba's scan decomposed. Here, frames are
+joined from blocks of one shift, their Fourier transforms are one matrix
+multiplication (with rounding errors no larger than an FFT's in float32),
+attention is one operator, and the scan is a loop of six operators.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -22,15 +22,15 @@ FLOAT, INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
 
 
 def real_fft(frames, size=None, dimension=-1, normalization=None):
-    """``torch.fft.rfft`` of the last axis of ``[B, T, N]``, as a product.
+    """``torch.fft.rfft`` of the last axis of ``[B, T, N]``, as a matmul.
 
-    Complex numbers have a last axis of their own, ``[B, T, K, 2]``. The file has
-    one period of a cosine and a sine, from which ONNX Runtime makes the factors
-    when it loads it.
+    Complex numbers are stored in a last axis, ``[B, T, K, 2]``. The file holds
+    one period of a cosine and a sine, from which ONNX Runtime computes the
+    matrix at loading.
     """
     n_samples = frames.shape[-1]
     size = size or n_samples
-    if n_samples > size:  # the rest is cut
+    if n_samples > size:  # the rest is ignored
         n_samples = size
         frames = op.Slice(frames, integers(0), integers(size), integers(2))
     period = np.exp(-2j * np.pi * np.arange(size) / size)
@@ -73,10 +73,11 @@ def attention(
 ):
     """``scaled_dot_product_attention`` of ``[B, heads, N, D]``.
 
-    The operator is faster with the heads in one axis, ``[B, N, heads * D]``.
+    The operator is faster with the heads in one axis, ``[B, N, heads * D]``,
+    than with an axis of their own.
     """
     n_heads = query.shape[1]
-    if attn_mask is not None:  # which is not broadcast over the queries there
+    if attn_mask is not None:  # ONNX does not broadcast it over the queries
         one, n_tokens = integers(1), op.Shape(query, start=2, end=3)
         shape = op.Concat(one, one, n_tokens, one, axis=0)
         attn_mask = op.Expand(attn_mask, shape)
@@ -103,8 +104,8 @@ def exported_scan(
 ):
     """Mamba's scan, see ``selective_scan.torch_backend.exported_scan``.
 
-    ONNX's Scan takes one step at a time, in constant memory. Its directions G
-    are an axis of their own.
+    ONNX's Scan takes one step at a time, in constant memory. The directions are
+    an axis G.
     """
     # [B, X, L] -> [L, B, X]
     u, delta, B, C = (op.Transpose(x, perm=[2, 0, 1]) for x in (u, delta, B, C))
@@ -171,15 +172,15 @@ def own_steps(n_steps, lengths):
 
 
 def flip(steps):
-    """Turns the first axis round."""
+    """Reverses the first axis."""
     last, first = integers(-1), integers(-(2**62))
     return op.Slice(steps, last, first, integers(0), integers(-1))
 
 
 def scan_operator():
-    """ONNX's Scan as it is used here: one state and one output.
+    """ONNX's Scan with one state and one output.
 
-    The number of outputs of onnxscript's own is unknown.
+    onnxscript's own operator has no fixed number of outputs.
     """
     schema = onnx.defs.OpSchema
     return onnxscript.values.Op(
@@ -231,7 +232,7 @@ step (
 
 
 def step_graph(rates):
-    """The body of the Scan, with the decay rates as a value from outside."""
+    """The body of the Scan, with the decay rates as an outer value."""
     graph = onnx_ir.serde.deserialize_graph(STEP)
     argument = graph.inputs.pop()
     onnx_ir.convenience.replace_all_uses_with(argument, rates)
@@ -254,7 +255,7 @@ def integers(*values):
     return op.Constant(value_ints=list(values))
 
 
-# As ``torch.onnx.export(custom_translation_table=...)`` takes them
+# For ``torch.onnx.export(custom_translation_table=...)``
 OPERATORS = {
     torch.ops.aten.fft_rfft.default: real_fft,
     torch.ops.aten.unfold.default: unfold,

@@ -1,7 +1,7 @@
-"""The names that modules of this package have once merged into SpeechBrain.
+"""Names that this package's modules will have once merged into SpeechBrain.
 
-``tools/upstream.py`` copies them under these names; ``register`` makes them
-importable under them.
+``tools/upstream.py`` copies modules under these names; ``register`` makes them
+importable under these names.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,14 +12,14 @@ import importlib.util
 import sys
 import types
 
-# What goes to the end of a module that SpeechBrain has already
+# Appended to modules that SpeechBrain already has
 MERGED = {
     "augment.specmask": "augment.freq_domain",
     "lobes.features": "lobes.features",
     "nnet.schedulers": "nnet.schedulers",
 }
 
-# Kernels, since SpeechBrain keeps what imports optional packages in integrations
+# SpeechBrain keeps modules that import optional packages in integrations
 TRITON = {
     "nnet.selective_scan.triton_backend": "integrations.triton.selective_scan",
     "nnet.selective_scan.triton_gradient": "integrations.triton.scan_gradient",

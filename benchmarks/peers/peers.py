@@ -1,4 +1,4 @@
-"""Models of others, adapted to the recipes of this project.
+"""Models from other projects, adapted to the recipes of this project.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -13,11 +13,11 @@ from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
 
 
 class XvectorFbank(Fbank):
-    """SpeechBrain's filterbank; lengths in frames are those in samples."""
+    """SpeechBrain's filterbank, with the waveforms' relative lengths."""
 
 
 def xvector_classifier(channels, n_classes):
-    """The classifier of SpeechBrain's x-vector recipe up to the logits.
+    """The classifier of SpeechBrain's x-vector recipe, without the softmax.
 
     Maps ``[B, 1, channels]`` to ``[B, 1, n_classes]``.
     """

@@ -1,11 +1,10 @@
 """Statistics of the study: scores, intervals of differences, and findings.
 
-A group is what clips have in common that a new data set would not share: the
-speaker, or the recording. All runs of a fold score the same clips, so that
-differences are paired; each fold has a seed of its own, so that folds drawn at
-random stand for other training runs as well as for other clips. Where all folds
-score the same clips, and differ in their seeds alone, one draw of the groups
-serves all folds.
+A group is a set of clips with the same speaker or recording. All runs of a fold
+score the same clips, so that differences are paired. Each fold has its own
+seed, so that folds drawn at random vary both the training run and the clips. If
+all folds score the same clips and differ in their seeds only, the groups are
+drawn once for all folds.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -22,10 +21,10 @@ REPLICATES = 10000
 
 
 class Scores(NamedTuple):
-    """What a run predicted for the test clips of a fold.
+    """The predictions of a run for the test clips of a fold.
 
-    The name and the group of each clip; 1 where a clip has a label, and
-    probabilities, both ``[clips, C]``.
+    Holds the id and the group of each clip, and multi-hot labels and
+    probabilities ``[clips, C]``.
     """
 
     ids: np.ndarray
@@ -37,7 +36,7 @@ class Scores(NamedTuple):
 def accuracy(scores, weights):
     """Share of clips whose class is the most probable one ``[replicates]``.
 
-    ``weights`` say how often each clip counts ``[replicates, clips]``.
+    ``weights`` is how often each clip counts ``[replicates, clips]``.
     """
     hits = scores.probs.argmax(1) == scores.targets.argmax(1)
     return weights @ hits / weights.sum(1)
@@ -46,9 +45,8 @@ def accuracy(scores, weights):
 def mean_precision(scores, weights):
     """Mean average precision; arguments and result as in ``accuracy``.
 
-    Of the classes that some, but not all of the counted clips have. As in
-    scikit-learn, clips of the same probability are found together: their order
-    does not count.
+    Averages over the classes with both positive and negative clips. As in
+    scikit-learn, the order of clips with the same probability has no influence.
     """
     found = []
     for target, prob in zip(scores.targets.T, scores.probs.T):
@@ -71,9 +69,8 @@ def mean_precision(scores, weights):
 def event_f1(scores, weights):
     """Mean F1 of events; arguments and result as in ``accuracy``.
 
-    The targets are counts of true events ``[clips, C]``, the probabilities
-    those of events found where they are, and of all that are found
-    ``[clips, 2 * C]``.
+    The targets are counts of true events ``[clips, C]``; the probabilities are
+    counts of correct events found and of all events found ``[clips, 2 * C]``.
     """
     hits, found = np.split(weights @ scores.probs, 2, 1)
     true = weights @ scores.targets
@@ -89,11 +86,10 @@ METRICS = {
 
 @functools.lru_cache(maxsize=4)
 def draw(groups, same_clips, replicates=REPLICATES, seed=0):
-    """Draws folds, and in each of them groups, with replacement.
+    """Draws folds, and groups within each fold, with replacement.
 
-    ``groups`` holds, for each fold, a tuple with the group of each clip;
-    ``same_clips`` says whether the clips are the same in all folds, whose
-    groups are then drawn once.
+    ``groups`` holds, for each fold, a tuple with the group of each clip. If all
+    folds have the ``same_clips``, groups are drawn once for all folds.
 
     Returns the folds of each draw ``[replicates, folds]``, and for each fold
     how often each clip counts whenever the fold is drawn ``[times, clips]``.
@@ -116,10 +112,10 @@ def draw(groups, same_clips, replicates=REPLICATES, seed=0):
 
 
 def bootstrap(folds, metric, **options):
-    """The metric's means over drawn folds and groups ``[replicates, runs]``.
+    """Means of a metric over drawn folds and groups ``[replicates, runs]``.
 
-    ``folds`` holds, for each fold, the ``Scores`` of the runs that are
-    compared, on the same clips; ``options`` are those of ``draw``.
+    ``folds`` holds, for each fold, the ``Scores`` of the compared runs, on the
+    same clips; ``options`` are passed to ``draw``.
     """
     groups = tuple(tuple(runs[0].groups.tolist()) for runs in folds)
     first = folds[0][0].ids
@@ -140,11 +136,11 @@ class Difference(NamedTuple):
     Arguments
     ---------
     value : float
-        The first one's mean over folds minus the second one's.
+        The mean over folds of the first minus the mean of the second.
     low, high : float
-        Its 95 % interval.
+        The 95 % interval of the difference.
     p : float
-        Two-sided, of the bootstrap; not corrected.
+        The two-sided p-value of the bootstrap, not corrected.
     """
 
     value: float
@@ -157,7 +153,7 @@ class Difference(NamedTuple):
 
 
 def mean(folds, metric):
-    """Means over folds of each run's metric in percent ``[runs]``."""
+    """Mean over folds of each run's metric, in percent ``[runs]``."""
     values = [
         [metric(run, np.ones((1, len(run.groups))))[0] for run in runs]
         for runs in folds
@@ -171,7 +167,7 @@ def interval(draws):
 
 
 def compare(folds, metric, signs=(1, -1)):
-    """The ``Difference`` of the runs of each fold, with these signs."""
+    """The ``Difference`` of the runs of each fold, weighted by signs."""
     draws = 100 * bootstrap(folds, metric) @ signs
     value = float(mean(folds, metric) @ signs)
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
@@ -188,7 +184,7 @@ def t_interval(values):
 
 
 def verdicts(differences, margin):
-    """Says what each difference, of all declared together, shows.
+    """Judges all declared differences together.
 
     Returns p-values with Holm's correction, and ``higher``, ``lower``, ``equal
     within`` the margin in points, or ``unresolved``.

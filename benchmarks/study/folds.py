@@ -1,8 +1,8 @@
-"""Folds: data folders of the same clips, with splits of their own.
+"""Folds: data folders of the same clips with different splits.
 
 Clips of a group (a speaker, or a recording session) share a split. ``search``
-is for the choice of options: it lacks the test clips of fold 1; its test clips
-are others of fold 1's training clips.
+is for the choice of options: it lacks the test clips of fold 1, and takes its
+own test clips from fold 1's training clips.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -22,8 +22,8 @@ from speechbrain_fftp.datasets.speech_commands.lists import (
 )
 
 FOLDS = 5
-INNER = 8  # one part of so many of the training clips is for validation
-SESSION = 20  # clips with Freesound ids so close are one recording session
+INNER = 8  # one of this many parts of the training clips is for validation
+SESSION = 20  # maximum gap of Freesound ids within a recording session
 SEARCH = "search"
 SEGMENTS = {"train": "balanced_train", "valid": "valid", "test": "eval"}
 
@@ -39,7 +39,7 @@ class Clip(NamedTuple):
 def speech_commands_clips(folder):
     """All clips of a Speech Commands folder, named ``WORD/FILE``.
 
-    Silence has no speaker: each of its clips is a group.
+    Silence has no speaker: each clip of silence is a group.
     """
     clips = []
     for path in sorted(folder.glob("*/*.*")):
@@ -73,7 +73,7 @@ def audioset_clips(folder):
 
 
 def groups_of(folder, ids):
-    """The groups of clips, given the ids that a recipe gives them."""
+    """The groups of clips, given their ids in a recipe."""
     if (folder / SPLIT_LISTS["valid"]).exists():
         names = (clip_id.partition("_nohash_")[0] for clip_id in ids)
         return [name.rpartition("_")[2] for name in names]
@@ -84,7 +84,7 @@ def groups_of(folder, ids):
 
 
 def parts(clips, count):
-    """Indices of the clips in each of ``count`` parts, alike in classes."""
+    """Indices of the clips in each of ``count`` parts, stratified by class."""
     labels, groups = ([c[k] for c in clips] for k in (1, 2))
     folds = StratifiedGroupKFold(count).split(clips, labels, groups)
     return [[clips[i] for i in test] for _, test in folds]
@@ -110,7 +110,7 @@ def list_clips(folder):
 
 
 def make_fold(folder, fold, dest):
-    """Makes the data folder of a fold, once; returns the clips of each split."""
+    """Makes the data folder of a fold once; returns the clips of each split."""
     link = link_audioset
     if (folder / SPLIT_LISTS["valid"]).exists():
         link = link_speech_commands
@@ -124,7 +124,7 @@ def make_fold(folder, fold, dest):
 
 
 def link_fold(folder, fold, dest):
-    """Links a fold that is a folder itself, in AudioSet's format: fold1, ..."""
+    """Links a fold that has its own folder in AudioSet's format: fold1, ..."""
     folder = folder / (fold if fold == SEARCH else f"fold{fold}")
     if not dest.exists():
         dest.parent.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,7 @@ def link_fold(folder, fold, dest):
 
 
 def link_speech_commands(folder, splits, dest):
-    """Writes the clips as the data set has them, as wav; links the noise."""
+    """Writes the clips in the data set's layout as wav; links the noise."""
     (dest / NOISE_FOLDER).symlink_to(folder / NOISE_FOLDER)
     for clip in (clip for part in splits.values() for clip in part):
         path = (dest / clip.name).with_suffix(".wav")

@@ -1,4 +1,4 @@
-"""Models of the study: from a yaml and options to tokens, parameters and MACs.
+"""Models of the study: their yaml files, tokens, parameters and MACs.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -19,15 +19,15 @@ from speechbrain_fftp.utils.complexity import count_macs
 
 PEERS = ROOT / "benchmarks" / "peers"
 SAMPLE_RATE = 16000
-# A top-level key of a yaml with its value.
+# A top-level key of a yaml with its value
 BLOCK = r"^{}:.*\n(?:(?:[ \t].*)?\n)*"
 
 
 def find_yaml(yaml):
     """The path of a yaml that a plan names.
 
-    Plans, and so the digests of stored runs, name a recipe's yaml of square
-    patches, which is one of the peers now.
+    Plans, and so the digests of stored runs, name a recipe's yaml with square
+    patches, which is now one of the peers.
     """
     if Path(yaml).name == "ast_square.yaml":
         return PEERS / "square.yaml"
@@ -35,7 +35,7 @@ def find_yaml(yaml):
 
 
 def read_yaml(row, plan):
-    """The text of a row's yaml; a peer's keys replace those of the base yaml."""
+    """The text of a row's yaml; a peer's keys replace the base yaml's keys."""
     path = find_yaml(row.yaml)
     own = path.read_text(encoding="utf-8")
     if path.parent != PEERS:
@@ -60,9 +60,9 @@ def compose(row, plan, path):
 
 
 def load_model(row, plan):
-    """The yaml's ``modules`` for a plan's classes, in evaluation mode."""
+    """Loads the yaml's ``modules`` for a plan's classes, in evaluation mode."""
     text = read_yaml(row, plan)
-    # They would write to the output folder, or need data.
+    # These keys would write to the output folder, or need data
     for key in ("train_logger", "checkpointer"):
         text = re.sub(BLOCK.format(key), "", text, flags=re.MULTILINE)
     options = {"n_classes": plan.facts["n_classes"], **row.options}
@@ -80,9 +80,9 @@ def load_model(row, plan):
 def figures(row, plan):
     """Size and cost of a row's encoder and classifier, for a clip of the plan.
 
-    A dict of ``params``; ``tokens``, including class tokens, None without tokens;
-    ``macs_linear``, of linear and convolutional layers, as the paper counts; and
-    ``macs``, attention and scans included.
+    Returns a dict of ``params``; ``tokens``, including class tokens, or None;
+    ``macs_linear``, of linear and convolutional layers, as in the paper; and
+    ``macs``, including attention and scans.
     """
     modules = load_model(row, plan)
     encoder, classifier = modules["embedding_model"], modules["classifier"]

@@ -1,9 +1,10 @@
 """Plans of the study, and the stored results of their runs.
 
 A plan, NAME.yaml, holds ``models``, ``trials`` of options and ``tables`` of rows.
-The options that trials chose lie beside it in NAME_chosen.json. Its results are
-rows in NAME.jsonl, a line for each run, and predictions in NAME.npz, in which the
-arrays of a run are named RUN/ids, RUN/groups, RUN/targets and RUN/probs.
+NAME_chosen.json in the same folder holds the options chosen by the trials. The
+results are rows in NAME.jsonl, one line per run, and predictions in NAME.npz,
+in which the arrays of a run are named RUN/ids, RUN/groups, RUN/targets and
+RUN/probs.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -28,10 +29,10 @@ RESULTS = ROOT / "benchmarks" / "results" / "study"
 
 
 class Row(NamedTuple):
-    """A configuration on some folds, and the label it is compared with.
+    """A configuration on some folds, and the label of the row to compare with.
 
-    ``data`` names a subset of the clips; ``uses`` has options, and the rows whose
-    models they take.
+    ``data`` names a subset of the clips; ``uses`` pairs options with the rows
+    whose models they use.
     """
 
     label: str
@@ -54,7 +55,7 @@ class Run(NamedTuple):
 
     @property
     def seed(self):
-        """The same for all runs of a fold."""
+        """The seed, the same for all runs of a fold."""
         return FIRST_SEED + (0 if self.fold == SEARCH else self.fold)
 
 
@@ -150,7 +151,7 @@ class Plan:
         }
 
     def runs(self, names=None, folds=None):
-        """The runs of some tables, fold by fold, each one once."""
+        """The runs of some tables, fold by fold, without duplicates."""
         found = {}
         for name, rows in self.tables().items():
             if name not in (names or [name]):
@@ -163,7 +164,7 @@ class Plan:
         return list(found.values())
 
     def key(self, run):
-        """Identifies a run in the results."""
+        """A text that identifies a run in the results."""
         row = run.row
         parts = [self.facts["recipe"], row.yaml, row.options, str(run.fold)]
         if row.data:

@@ -67,7 +67,7 @@ DIFFERENCES = (  # plan, table and label, or a name of ACROSS
 
 
 def patches_of(row):
-    """The colour's name of a row."""
+    """The name of a row's patches, which sets its colour."""
     name = Path(row["yaml"]).stem
     if row["is_square"]:
         return f"square 16/{row['stride']}"
@@ -77,7 +77,7 @@ def patches_of(row):
 
 
 def points_of(plans, tables):
-    """The rows of some tables with folds 1 to 3, each one once."""
+    """The rows of some tables with folds 1 to 3, without duplicates."""
     found = {}
     for plan, name in tables:
         if not plans[plan]:
@@ -90,7 +90,7 @@ def points_of(plans, tables):
 
 
 def plot_cost(plans, path):
-    """Accuracy against the MACs of training, a panel for each kind of clips."""
+    """Plots accuracy against training MACs, with a panel per kind of clip."""
     panels = {
         title: rows
         for title, tables in COSTS.items()
@@ -129,7 +129,7 @@ def plot_cost(plans, path):
 
 
 def plot_differences(figures, path):
-    """Paired differences with their intervals and findings."""
+    """Plots paired differences with their intervals and findings."""
     found = []
     for plan, *rest in DIFFERENCES:
         if plan == "across":

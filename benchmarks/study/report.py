@@ -1,8 +1,8 @@
-"""Tables, plots and the page of the study, from its stored runs: `make evidence`.
+"""Writes the tables, plots and page of the study's stored runs: `make evidence`.
 
-Statistics of all plans go to benchmarks/results/study/figures.json. From these
-and from other results come tables.md and two plots, beside it; docs/evidence.md,
-by the template evidence.jinja; and a table in README.
+Statistics of all plans are written to benchmarks/results/study/figures.json.
+From these and from other results, it writes tables.md and two plots to the same
+folder, docs/evidence.md from the template evidence.jinja, and README's table.
 
 > python benchmarks/study/report.py
 
@@ -59,7 +59,7 @@ ACROSS = {
 # Runs with the options, seed and clips of a stored run of speech_commands
 REPEATS = RESULTS / "repeats.jsonl"
 EVIDENCE, README = ROOT / "docs" / "evidence.md", ROOT / "README.md"
-# A table of README: plan, table, first words of the columns, how many rows
+# A table in README: plan, table, first words of the columns, number of rows
 BLOCK = r"(<!-- study (\w+) (\w+) (.*?) (\d+) -->\n).*?(<!-- end -->)"
 COLUMNS = (
     "configuration",
@@ -75,7 +75,7 @@ COLUMNS = (
     "p",
     "finding",
 )
-# Further figures of the runs of event_F1, and their factors
+# Further metrics of event_F1 runs, and their factors
 EVENT_FIGURES = {
     "segment F1 in %": ("segment_F1", 100),
     "onset error in ms": ("onset_error", 1000),
@@ -86,13 +86,13 @@ EVENT_FIGURES = {
 NOTE = """\
 Means over folds, with 95 % intervals of a bootstrap that draws folds and, in
 each fold, {groups}. Differences are to the row named, on the folds that both
-have; the t interval is that of their values by fold. p is two-sided, by the
+have; the t interval is over their values by fold. p is two-sided, by the
 bootstrap, with Holm's correction over the {contrasts} contrasts that
-the plan declares; *equal* needs an interval inside ±{margin:g} points. MACs are
-those of encoder and classifier for a clip of {seconds:g} s, attention and scans
-included; those of training are three times as many for each clip and epoch.
-CPU minutes are those of a whole run of the recipe, on one thread of {processors}.
-Options are the learning rate and the share of cells that masks cover.
+the plan declares; *equal* needs an interval inside ±{margin:g} points. MACs
+count encoder and classifier for a clip of {seconds:g} s, with attention and
+scans; training MACs are three times as many for each clip and epoch. CPU
+minutes are for a whole run of the recipe, on one thread of {processors}.
+Options are the learning rate and the share of masked cells.
 """
 
 
@@ -113,7 +113,7 @@ def scores_of(plan, row, folds):
 def differ(metric, arms, signs):
     """The ``Difference`` of rows on the same folds, and its t interval.
 
-    ``arms`` has the ``Scores`` of each row by fold.
+    ``arms`` holds the ``Scores`` of each row by fold.
     """
     folds = [list(runs) for runs in zip(*arms)]
     found = compare(folds, metric, signs)
@@ -122,7 +122,7 @@ def differ(metric, arms, signs):
 
 
 def measure_row(plan, row):
-    """What a table shows of a row; None without a run."""
+    """The values of a row in a table; None without a run."""
     runs = finished(plan, row)
     if not runs:
         return None
@@ -166,7 +166,7 @@ def measure_row(plan, row):
 
 
 def contrasts_of(plan, tables):
-    """Each declared contrast: table, label, name of the other, rows, signs."""
+    """Yields each contrast: table, label, name of the other, rows, signs."""
     for name, rows in tables.items():
         for row in rows.values():
             if row.against:
@@ -182,8 +182,8 @@ def contrasts_of(plan, tables):
 def measure_contrasts(plan, tables):
     """Differences, corrected p-values and findings, by table and label.
 
-    While runs are missing, a contrast has no finding, and counts for the
-    correction as one without any difference.
+    A contrast with missing runs has no finding, and counts in the correction as
+    one without any difference.
     """
     found, differences = {name: {} for name in tables}, []
     for name, label, against, arms, signs in contrasts_of(plan, tables):
@@ -208,7 +208,7 @@ def measure_contrasts(plan, tables):
 
 
 def measure(plan):
-    """All that the pages say of a plan; None before its first run."""
+    """The statistics of a plan for the pages; None before its first run."""
     stored = list(plan.rows().values())
     if not stored or (plan.trials and not plan.chosen_path.exists()):
         return None
@@ -252,7 +252,7 @@ def measure_across(plans):
 
 
 def measure_noise(plans):
-    """Standard deviation of a run, from runs on other processors and versions."""
+    """Standard deviation of repeated runs on other processors and versions."""
     stored = plans["speech_commands"].rows()
     repeats = map(json.loads, REPEATS.read_text("utf-8").splitlines())
     difference = statistics.stdev(
@@ -273,22 +273,22 @@ def measure_all():
 
 
 def with_interval(row):
-    """A mean with its interval."""
+    """Formats a mean with its interval."""
     return f"{row['mean']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
 
 
 def points(contrast):
-    """A difference with its interval."""
+    """Formats a difference with its interval."""
     return f"{contrast['value']:+.1f} {bounds(contrast)}"
 
 
 def bounds(contrast):
-    """The interval of a difference."""
+    """Formats the interval of a difference."""
     return f"[{contrast['low']:+.1f}, {contrast['high']:+.1f}]"
 
 
 def spread(values):
-    """Their mean, with the lowest and the highest."""
+    """Formats the mean of values, with the lowest and the highest."""
     more = f" ({min(values):.1f} to {max(values):.1f})"
     return f"{statistics.mean(values):.1f}{more if len(values) > 1 else ''}"
 
@@ -330,7 +330,7 @@ def cells(label, row, contrast, metric):
 
 
 def table(measured, name, shown=None, count=None):
-    """A table in Markdown: the ``shown`` columns, so many rows."""
+    """A table in Markdown: the ``shown`` columns and ``count`` rows."""
     metric, contrasts = measured["metric"], measured["contrasts"][name]
     columns = [text.format(metric=metric) for text in COLUMNS]
     columns += EVENT_FIGURES if metric == "event_F1" else []
@@ -353,7 +353,7 @@ def table(measured, name, shown=None, count=None):
 
 
 def trials(plan):
-    """What the trials of options gave, by model."""
+    """The table of a plan's trials of options, by model."""
     if not plan.trials:
         return []
     found = json.loads(plan.chosen_path.read_text("utf-8"))["scores"]
@@ -396,7 +396,7 @@ def plan_section(plan, measured):
 
 
 def evidence(figures):
-    """docs/evidence.md, by its template."""
+    """Renders docs/evidence.md from its template."""
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
@@ -419,7 +419,7 @@ def evidence(figures):
         return found if found and found["p"] is not None else None
 
     def verdict(word, *contrasts):
-        """Whether contrasts show what a claim says."""
+        """Whether contrasts support a claim."""
         words = [each["finding"] for each in contrasts if each]
         if words == [word] * len(contrasts):
             return "supported"
@@ -437,7 +437,7 @@ def evidence(figures):
 
 
 def readme(figures):
-    """README with its table of the study."""
+    """Fills in the study's table in README."""
 
     def fill(match):
         begin, plan, name, shown, count, end = match.groups()
@@ -464,7 +464,7 @@ def pages(figures):
 
 
 def main():
-    """Writes all of it."""
+    """Writes figures, pages and plots."""
     write_json(RESULTS / "figures.json", measure_all())
     figures = json.loads((RESULTS / "figures.json").read_text("utf-8"))
     for path, text in pages(figures).items():

@@ -1,10 +1,11 @@
 """Runs a plan of the study: trains every configuration on every fold.
 
-A plan (speech_commands.yaml, x_vector.yaml, ...) says what is trained, by the
-recipes, and which differences are tested. A finished run adds a row to
+A plan (speech_commands.yaml, x_vector.yaml, ...) lists the recipe runs and the
+differences to be tested. A finished run adds a row to
 benchmarks/results/study/NAME.jsonl and its predictions to NAME.npz, and is not run
 again: an interrupted study continues when started again, and a second shell
-shares the work. `make evidence` makes the tables.
+shares the work. `make evidence` makes the tables. DATA_FOLDER is one of the two
+in docs/data.md, "Data of the benchmarks", as the plan says.
 
 > python benchmarks/study/run.py DATA_FOLDER --plan NAME --list
 > python benchmarks/study/run.py DATA_FOLDER --plan NAME --search  # the trials
@@ -68,12 +69,12 @@ class Study:
         self.plan, self.data_folder, self.work = plan, data_folder, work
 
     def folder(self, run):
-        """The run's folder, the same whenever it is started."""
+        """The run's folder, the same at each start."""
         name = re.sub(r"\W+", "_", str(run)).strip("_")[:40]
         return self.work / "runs" / f"{name}_{self.plan.digest(run)}"
 
     def prepare(self, run, options):
-        """Makes the run's fold and prepares it, once; returns its clips."""
+        """Makes and prepares the run's fold once; returns its clips."""
         fold = self.work / "folds" / str(run.fold)
         prepared = self.work / "prepared" / str(run.fold)
         make = make_fold
@@ -101,7 +102,7 @@ class Study:
             "num_workers": 0,
             "device": "cpu",
             "inference_yaml": "null",  # a peer has none
-            # Without the model, which nobody uses
+            # Reports only, without exporting the model
             "after": REPORT.format(REPORTS[self.plan.facts["recipe"]]),
         }
         words = [f"--{key}={value}" for key, value in options.items()]
@@ -113,7 +114,7 @@ class Study:
         ]
 
     def execute(self, run):
-        """Trains, scores and stores a run, once; returns False if it failed."""
+        """Trains, scores and stores a run once; returns False if it failed."""
         if self.plan.find(run):
             return True
         folder = self.folder(run)
@@ -126,7 +127,7 @@ class Study:
             return True
 
     def train(self, run, folder):
-        """What ``execute`` does while it holds the run's lock."""
+        """Trains, scores and stores a run whose lock is held."""
         resumed = (folder / "output.txt").exists()
         paths = [str(PEERS), os.environ.get("PYTHONPATH")]
         variables = {
@@ -165,7 +166,7 @@ class Study:
         return True
 
     def read_scores(self, folder):
-        """The ``Scores`` of a run's test clips, and that of silence, if any."""
+        """The ``Scores`` of a run's test clips, and accuracy on silence, if any."""
         found, silence = np.load(folder / "probabilities.npz"), {}
         groups = np.array(groups_of(self.data_folder, found["ids"]))
         scores = Scores(found["ids"], groups, found["targets"], found["probs"])
@@ -174,7 +175,7 @@ class Study:
             hits = scores.probs.argmax(1) == scores.targets.argmax(1)
             silence["silence"] = float(hits[silent].mean())
             scores = Scores(*(part[~silent] for part in scores))
-        if self.plan.metric == "mAP":  # other classes cannot be scored
+        if self.plan.metric == "mAP":  # drop classes without positive clips
             scored = scores.targets.any(0)
             scores = scores._replace(
                 targets=scores.targets[:, scored], probs=scores.probs[:, scored]
@@ -182,7 +183,7 @@ class Study:
         return scores._replace(probs=scores.probs.astype(np.float32)), silence
 
     def describe(self, run, scores, folder, clips):
-        """What a stored row says of a finished run, except for its times."""
+        """The stored row of a finished run, except for its times."""
         plan, row = self.plan, run.row
         metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
         weights = np.ones((1, len(scores.groups)))
@@ -212,7 +213,7 @@ class Study:
 
 
 def git(*words):
-    """What a git command prints in this checkout."""
+    """The output of a git command in this checkout."""
     return subprocess.run(
         ["git", *words], cwd=ROOT, capture_output=True, text=True
     ).stdout.strip()
@@ -253,7 +254,7 @@ def parse(argv):
 
 
 def main(argv=None):
-    """Runs what the command line asks for; returns the exit status."""
+    """Runs the command line; returns the exit status."""
     args = parse(argv)
     plan = Plan(args.plan)
     if args.choose:

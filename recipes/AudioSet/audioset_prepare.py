@@ -26,7 +26,7 @@ from speechbrain_fftp.datasets.prepare import prepare_data
 
 
 def prepare_audioset(data_folder=None, **options):
-    """Prepares AudioSet or custom data; without a folder, the demo's clips."""
+    """Prepares AudioSet or custom data, or without a folder, the demo set."""
     if data_folder is None:
         prepare_demo(**options)
     else:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Recipe for training a tagger and sound event detector with strong labels.
 
-As train.py, but the times of sounds in training clips are learnt as well:
+Like train.py, but also learns from the times of sounds in training clips:
 > python recipes/AudioSet/train_strong.py hparams/ast_fftp_frames.yaml \
 >     --data_folder DIR --strong_labels TRAIN.tsv
 
@@ -28,23 +28,23 @@ from speechbrain_fftp.utils.run_folder import check_settings
 
 
 class StrongBrain(TaggingBrain):
-    """A TaggingBrain that learns from the times of sounds as well."""
+    """A TaggingBrain that also learns from the times of sounds."""
 
     def compute_forward(self, batch, stage):
-        """Computes the logits of a batch, in training also of its time steps.
+        """Computes the logits of a batch and, in training, of its time steps.
 
         Arguments
         ---------
         batch : PaddedBatch
-            In training, it has ``frame_targets`` and ``known`` as well.
+            The batch, in training with ``frame_targets`` and ``known``.
         stage : sb.Stage
-            In training, clips are augmented, mixed and masked.
+            The stage; clips are augmented, mixed and masked in training only.
 
         Returns
         -------
         logits, targets : torch.Tensor
-            Both ``[B, C]``; then, in training, logits and targets of the time
-            steps, and where these are known, all ``[B, N, C]``.
+            Both ``[B, C]``. In training, followed by logits, targets and the
+            mask of known targets of the time steps, all ``[B, N, C]``.
         """
         if stage != sb.Stage.TRAIN:
             return super().compute_forward(batch, stage)
@@ -53,7 +53,7 @@ class StrongBrain(TaggingBrain):
         wavs, lens, mix = self.hparams.mixup(wavs, lens)
         targets = mix(batch.targets.data)
         frame_targets = mix(batch.frame_targets.data)
-        # A mixture is known where both of its clips are
+        # Targets of a mixture are known where both clips' targets are
         known = mix(batch.known.data) > 0.999
 
         tagger = Tagger(**self.modules)
@@ -66,12 +66,12 @@ class StrongBrain(TaggingBrain):
         return logits, targets, frame_logits, frame_targets, known
 
     def compute_objectives(self, predictions, batch, stage):
-        """Adds the loss of time steps to that of clips.
+        """Adds the loss of the time steps to the loss of the clips.
 
         Arguments
         ---------
         predictions : tuple
-            What ``compute_forward`` returned.
+            The output of ``compute_forward``.
         batch : PaddedBatch
             The batch.
         stage : sb.Stage
@@ -91,12 +91,12 @@ class StrongBrain(TaggingBrain):
 
 if __name__ == "__main__":
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
-    # Modules beside the yaml file can be named in it
+    # The yaml file can name modules in its own folder
     sys.path.append(str(Path(hparams_file).resolve().parent))
     sb.utils.distributed.ddp_init_group(run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
-    if hparams["inference_yaml"]:  # beside the yaml file
+    if hparams["inference_yaml"]:  # relative to the yaml file
         path = Path(hparams_file).parent / hparams["inference_yaml"]
         hparams["inference_yaml"] = path.resolve(strict=True)
 

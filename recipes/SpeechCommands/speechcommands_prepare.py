@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prepares Speech Commands from the command line; train.py does so by itself.
+"""Prepares Speech Commands beforehand; train.py does so by itself.
 
 > python recipes/SpeechCommands/speechcommands_prepare.py DATA PREPARED --task 35
 

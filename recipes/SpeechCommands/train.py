@@ -33,7 +33,7 @@ from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
 
 class CommandsBrain(sb.Brain):
-    """Brain for clips that have one class each."""
+    """Brain for clips with one class each."""
 
     def compute_forward(self, batch, stage):
         """Computes the logits of a batch.
@@ -41,14 +41,14 @@ class CommandsBrain(sb.Brain):
         Arguments
         ---------
         batch : PaddedBatch
-            Its ``sig`` are waveforms, its ``targets`` one-hot labels.
+            The batch, with waveforms ``sig`` and one-hot ``targets``.
         stage : sb.Stage
-            In training, clips are augmented, mixed and masked.
+            The stage; clips are augmented, mixed and masked in training only.
 
         Returns
         -------
         logits, targets : torch.Tensor
-            Both ``[B, C]``; the targets of mixed clips are mixed as well.
+            Both ``[B, C]``; the targets of mixed clips are mixed, too.
         """
         batch = batch.to(self.device)
         wavs, lens = batch.sig
@@ -67,12 +67,12 @@ class CommandsBrain(sb.Brain):
         return tagger.classify(embeddings), targets
 
     def compute_objectives(self, predictions, batch, stage):
-        """Computes the loss, and keeps predictions to be scored.
+        """Computes the loss, and collects predictions for the metrics.
 
         Arguments
         ---------
         predictions : tuple
-            What ``compute_forward`` returned.
+            The output of ``compute_forward``.
         batch : PaddedBatch
             The batch.
         stage : sb.Stage
@@ -89,15 +89,17 @@ class CommandsBrain(sb.Brain):
         return self.hparams.compute_cost(logits, targets)
 
     def on_fit_batch_start(self, batch, should_step):
-        """Seeds a step, for a resumed training to go on as it would have, and
-        sets its learning rate.
+        """Sets the seed and the learning rate of a step.
+
+        With a seed per step, a resumed training draws the same random numbers
+        as an uninterrupted one.
 
         Arguments
         ---------
         batch : PaddedBatch
             The batch.
         should_step : bool
-            Whether the optimiser steps after it.
+            Whether the optimiser steps after this batch.
         """
         epoch = self.hparams.epoch_counter.current
         place = (self.hparams.seed, epoch, self.step, get_rank() or 0)
@@ -118,14 +120,14 @@ class CommandsBrain(sb.Brain):
         self.metrics = TaggingMetrics()
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
-        """Scores and logs a stage; saves a checkpoint after validation.
+        """Logs the metrics of a stage; saves a checkpoint after validation.
 
         Arguments
         ---------
         stage : sb.Stage
             The stage that ends.
         stage_loss : float
-            Its mean loss.
+            The mean loss of the stage.
         epoch : int, optional
             The epoch; None in the test stage.
         """
@@ -160,14 +162,14 @@ class CommandsBrain(sb.Brain):
             )
 
     def on_evaluate_start(self, max_key=None, min_key=None):
-        """Loads the mean of the weights of the best checkpoints.
+        """Loads the average of the best checkpoints' weights.
 
         Arguments
         ---------
         max_key : str, optional
-            Key of the checkpoints' meta data; the highest values are best.
+            Key of the checkpoints' metadata; higher values are better.
         min_key : str, optional
-            Not used.
+            Ignored.
         """
         super().on_evaluate_start(max_key=max_key, min_key=min_key)
         best = self.checkpointer.find_checkpoints(
@@ -180,14 +182,14 @@ class CommandsBrain(sb.Brain):
     def make_dataloader(
         self, dataset, stage, ckpt_prefix="dataloader-", **loader_kwargs
     ):
-        """Creates a loader; splits evaluation clips over processes as well.
+        """Creates a loader; distributes evaluation clips over processes, too.
 
         Arguments
         ---------
         dataset : Dataset
             The clips.
         stage : sb.Stage
-            What they are for.
+            The stage of the experiment.
         ckpt_prefix : str or None
             See ``sb.Brain``.
         **loader_kwargs : dict
@@ -229,7 +231,7 @@ def dataio_prep(hparams):
     @sb.utils.data_pipeline.takes("wav")
     @sb.utils.data_pipeline.provides("sig")
     def audio_pipeline(wav):
-        """Loads a clip, ``[S]``, of at most ``clip_seconds``."""
+        """Loads the first ``clip_seconds`` of a clip ``[S]``."""
         sig, rate = audio_io.load(wav, always_2d=False)
         return sig[: round(hparams["clip_seconds"] * rate)]
 
@@ -272,7 +274,7 @@ def train(brain, datasets, hparams):
     train_loader = brain.make_dataloader(
         datasets["train"], sb.Stage.TRAIN, **hparams["train_dataloader_opts"]
     )
-    # The schedule needs the number of steps of the optimiser
+    # The schedule needs the number of optimiser steps
     steps = len(train_loader) // brain.grad_accumulation_factor
     total_steps = hparams["number_of_epochs"] * max(steps, 1)
     brain.hparams.lr_annealing = hparams["lr_annealing"](
@@ -303,12 +305,12 @@ def train(brain, datasets, hparams):
 
 if __name__ == "__main__":
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
-    # Modules beside the yaml file can be named in it
+    # The yaml file can name modules in its own folder
     sys.path.append(str(Path(hparams_file).resolve().parent))
     sb.utils.distributed.ddp_init_group(run_opts)
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
-    if hparams["inference_yaml"]:  # beside the yaml file
+    if hparams["inference_yaml"]:  # relative to the yaml file
         path = Path(hparams_file).parent / hparams["inference_yaml"]
         hparams["inference_yaml"] = path.resolve(strict=True)
 

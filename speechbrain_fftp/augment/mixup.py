@@ -13,14 +13,14 @@ import torch
 
 
 class Mix(NamedTuple):
-    """How the clips of a batch were mixed; mixes their labels alike.
+    """How the clips of a batch were mixed; a call mixes their labels likewise.
 
     Arguments
     ---------
     weight : torch.Tensor
-        Share ``[B]`` of each clip in its mixture; 1.0 for clips as they were.
+        Weight ``[B]`` of each clip in its mixture; 1.0 for unmixed clips.
     other : torch.Tensor
-        Place ``[B]`` in the batch of the clip that has the rest.
+        Index ``[B]`` of the clip that each clip is mixed with.
 
     Example
     -------
@@ -34,17 +34,17 @@ class Mix(NamedTuple):
     other: torch.Tensor
 
     def __call__(self, values):
-        """Mixes what clips have, such as multi-hot labels.
+        """Mixes values of the clips, such as multi-hot labels.
 
         Arguments
         ---------
         values : torch.Tensor
-            Of each clip, ``[B, ...]``.
+            Values ``[B, ...]`` of the clips.
 
         Returns
         -------
         torch.Tensor
-            Of each mixture, in the same shape.
+            Values ``[B, ...]`` of the mixtures.
         """
         # [B] -> [B, 1, ..., 1]
         weight = self.weight.view(-1, *[1] * (values.dim() - 1))
@@ -62,8 +62,8 @@ class Mixup(torch.nn.Module):
     prob : float
         Probability that a clip is mixed.
     alpha : float
-        Parameter of the weight's distribution Beta(alpha, alpha). The default,
-        that of the original AST, keeps weights near one half.
+        Parameter of the weights' distribution Beta(alpha, alpha). The default,
+        as in the original AST, keeps weights near one half.
 
     Example
     -------
@@ -93,9 +93,9 @@ class Mixup(torch.nn.Module):
         Returns
         -------
         wavs, lengths : torch.Tensor
-            Mixed, in the same shapes.
+            The mixed batch, in the same shapes.
         mix : Mix
-            Mixes labels in the same way.
+            The mixing weights, to be applied to the labels.
         """
         B = len(wavs)
         ones = torch.ones(B, device=wavs.device)

@@ -17,7 +17,7 @@ MAX_FRACTION = 0.75
 def _random_split(total, parts, limit):
     """Splits integers ``[B]`` randomly into K parts ``[B, K]``.
 
-    Only the first ``limit`` ``[B]`` of them may be used; the others are 0.
+    Only the first ``limit`` ``[B]`` parts can be nonzero.
     """
     total = total.unsqueeze(1)
     cuts = torch.rand(len(total), parts - 1, device=total.device)
@@ -144,9 +144,9 @@ class SpecMask(torch.nn.Module):
         masked = (row >= low[..., None]) & (row < high[..., None])
         masked = masked[torch.arange(B, device=feats.device)[:, None], column]
         valid = torch.arange(T, device=feats.device) < n_frames[:, None]
-        # In float32, and without what the padding holds
+        # In float32, without the padding
         sums = feats.sum(2, dtype=torch.float32).masked_fill(~valid, 0)
-        # A constant: no gradient reaches the cells through the fill.
+        # Detached: no gradient flows through the fill value.
         mean = (sums.sum(1) / (n_frames * F)).detach()
         return torch.where(masked, mean.to(feats.dtype)[:, None, None], feats)
 

@@ -17,14 +17,14 @@ logger = get_logger(__name__)
 class RandomGain(torch.nn.Module):
     """Changes the level of each clip by a random number of decibels.
 
-    It is drawn uniformly from ``-decibels .. decibels``. Unlike SpeechBrain's
-    ``RandAmp``, this does not normalise clips to their peak first, which for
-    digital silence gives NaN.
+    The gain is drawn uniformly from ``-decibels .. decibels``. Unlike
+    SpeechBrain's ``RandAmp``, this does not normalise clips by their peak
+    first, which gives NaN for digital silence.
 
     Arguments
     ---------
     decibels : float
-        Largest change of the level.
+        Maximum gain, positive or negative.
 
     Example
     -------
@@ -57,14 +57,14 @@ class RandomGain(torch.nn.Module):
 class RandomShift(torch.nn.Module):
     """Shifts each clip in time by a random number of samples.
 
-    It is drawn uniformly from ``-max_shift .. max_shift``, or up to half of a
-    clip that is shorter than twice that. What is shifted out of the clip is
-    lost, and zeros come in: its other end would be heard as another sound.
+    The shift is drawn uniformly from ``-max_shift .. max_shift``, limited to
+    half of the clip's length. Samples are replaced by zeros rather than wrapped
+    around, since the other end of a clip may sound different.
 
     Arguments
     ---------
     max_shift : int
-        Largest shift in samples.
+        Maximum shift in samples.
 
     Example
     -------
@@ -79,7 +79,7 @@ class RandomShift(torch.nn.Module):
         self.max_shift = max_shift
 
     def forward(self, wavs, lengths):
-        """Shifts a batch; padding is neither moved nor read.
+        """Shifts a batch; padding is ignored.
 
         Arguments
         ---------
@@ -106,16 +106,16 @@ class RandomShift(torch.nn.Module):
 
 
 class NoiseCuts:
-    """Random cuts from recordings of noise, which the first call reads.
+    """Random excerpts of noise recordings, which are loaded on the first call.
 
     For ``noise_funct`` of ``speechbrain.augment.time_domain.AddNoise``. The
-    folder holds mono ``*.flac`` files at the sampling rate of the clips;
-    without any, there is white noise, and a warning.
+    folder holds mono ``*.flac`` files at the sampling rate of the clips; if it
+    holds none, white noise is used and a warning logged.
 
     Arguments
     ---------
     folder : str
-        The folder of recordings.
+        Folder of the recordings.
 
     Example
     -------
@@ -132,17 +132,17 @@ class NoiseCuts:
         self.samples = None
 
     def __call__(self, wavs):
-        """Random cuts of the concatenated recordings.
+        """Draws an excerpt of the concatenated recordings for each clip.
 
         Arguments
         ---------
         wavs : torch.Tensor
-            A batch ``[B, S]`` of the same shape and device.
+            A batch ``[B, S]``, whose shape and device the noise gets.
 
         Returns
         -------
         torch.Tensor
-            Cuts ``[B, S]``; the recordings repeat after the last sample.
+            Noise ``[B, S]``; after their end, the recordings are repeated.
         """
         if self.samples is None:
             paths = sorted(self.folder.glob("*.flac"))

@@ -1,4 +1,4 @@
-"""The error of wrong input.
+"""The error for invalid input.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -6,7 +6,7 @@ Authors
 
 
 class InputError(ValueError):
-    """What a user gave is wrong: the message says what, and what to do.
+    """Invalid input of a user; the message names the problem and the remedy.
 
     Commands print it in one line; any other error is a bug.
     """

@@ -1,4 +1,4 @@
-"""Files and folders that appear once complete, and locks.
+"""Atomic writing of files and folders, and locks.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -20,10 +20,10 @@ Path = Union[str, os.PathLike]
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[str]:
-    """Yields the name of a file that is renamed to ``path`` after the block.
+    """Yields the name of a temporary file, renamed to ``path`` after the block.
 
-    The name is unique, so several processes may write the same file. After an
-    error, an earlier file stays as it was.
+    The name is unique, so several processes may write the same file. If the
+    block fails, an existing file is left unchanged.
     """
     temporary_path = _temporary(path)
     try:
@@ -38,8 +38,12 @@ def atomic_path(path: Path) -> Iterator[str]:
 def atomic_folder(path: Path) -> Iterator[str]:
     """Yields an empty folder that is renamed to ``path`` after the block.
 
-    It replaces an earlier folder, which stays as it was after an error in the
-    block. A path that is a file is a NotADirectoryError.
+    It replaces an existing folder, which is left unchanged if the block fails.
+
+    Raises
+    ------
+    NotADirectoryError
+        If the path is a file.
     """
     path = os.path.realpath(path)
     if os.path.isfile(path):
@@ -59,13 +63,13 @@ def atomic_folder(path: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def locked(path: Path, doing: str) -> Iterator[None]:
-    """Holds a lock file, at most until the process ends.
+    """Holds a lock file during the block, or until the process ends.
 
     Raises
     ------
     InputError
-        If another process holds it; ``doing`` says what it does with the
-        folder, such as "being prepared".
+        If another process holds it; ``doing`` says in the message what happens
+        to the folder, such as "being prepared".
     """
     from filelock import FileLock, Timeout
 
@@ -84,7 +88,7 @@ def locked(path: Path, doing: str) -> Iterator[None]:
 
 
 def _temporary(path):
-    """A name beside the path that no other process uses."""
+    """A unique name for a temporary file or folder next to the path."""
     return f"{os.fspath(path)}.{secrets.token_hex(4)}.tmp"
 
 
@@ -105,14 +109,14 @@ def file_sha256(path: Path) -> str:
 
 
 def write_csv(path: Path, header: Iterable, rows: Iterable) -> None:
-    """Writes the names of columns, and rows, as a CSV file."""
+    """Writes a header and rows as a CSV file."""
     with atomic_path(path) as temporary_path:
         with open(temporary_path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
 
 def write_json(path: Path, content: Any, strict: bool = False) -> None:
-    """Writes a JSON file; ``strict`` makes NaN, which JSON lacks, null."""
+    """Writes a JSON file; ``strict`` writes NaN, which JSON lacks, as null."""
     if strict:
         content = json.loads(json.dumps(content), parse_constant=lambda _: None)
     with atomic_path(path) as temporary_path:

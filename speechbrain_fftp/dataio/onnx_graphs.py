@@ -1,4 +1,4 @@
-"""What a model.onnx is made of.
+"""Helpers for ONNX graphs.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def import_onnx() -> ModuleType:
-    """The package onnx; an InputError says that it is missing."""
+    """Imports the package onnx; raises an InputError if it is missing."""
     try:
         import onnx
     except ImportError:

@@ -1,4 +1,4 @@
-"""Results of a model on a set of clips, and what they were computed with.
+"""Results of a model on a set of clips, with the versions of the software.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -29,7 +29,7 @@ def write_predictions(
 
     ``targets`` and ``probs`` are ``[clips, C]``. ``probability`` in
     predictions.csv is the lowest one among a clip's labels. Rows are sorted by
-    it: errors of the model, or of the labels, come first, clips without a label
+    it: errors of the model or of the labels come first, clips without a label
     last.
     """
     true = targets > 0.5
@@ -59,7 +59,7 @@ def write_predictions(
 
 
 def versions() -> Dict[str, Optional[str]]:
-    """Versions of this package, its git commit if any, and what it runs on."""
+    """Versions of this package and its dependencies, and its git commit."""
     found = {
         "speechbrain_fftp": speechbrain_fftp.__version__,
         "python": platform.python_version(),
@@ -75,7 +75,7 @@ def git_commit() -> Optional[str]:
     """This package's git commit, ``-dirty`` after changes, or None."""
     package = Path(speechbrain_fftp.__file__).parent
     git = ["git", "-C", str(package)]
-    # A package that is installed in another project is not tracked there
+    # An installed package may lie in the repository of another project
     tracked = [*git, "ls-files", "--error-unmatch", "__init__.py"]
     describe = [*git, "describe", "--always", "--dirty", "--exclude=*"]
     try:

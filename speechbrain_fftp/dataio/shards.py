@@ -20,18 +20,18 @@ from speechbrain.utils.logger import get_logger
 
 logger = get_logger(__name__)
 
-DONE = "shards.json"  # what the shards hold; written last
+DONE = "shards.json"  # lists the content of the shards; written last
 
 
 def write_shards(dataset, folder, clips_per_shard=1000, seed=0):
     """Writes the audio files of a dataset into shards, in random order.
 
-    Shards of the same clips are kept. ``webdataset`` is needed.
+    Existing shards of the same clips are kept. Needs ``webdataset``.
 
     Arguments
     ---------
     dataset : DynamicItemDataset
-        Its rows have the path of a file, ``wav``, which is copied as it is.
+        The clips; ``wav`` is the path of a file, which is copied unchanged.
     folder : str
         Folder of the shards.
     clips_per_shard : int
@@ -92,31 +92,31 @@ def write_shards(dataset, folder, clips_per_shard=1000, seed=0):
 class ShardDataset(IterableDataset):
     """Streams the clips of a dataset from shards.
 
-    The seed and the epoch decide the order of shards and clips, so that a
-    resumed training goes on in the order that it would have had. In an epoch,
-    each process reads ``clips // (processes * batch_size)`` batches from shards
-    that no other process and worker reads. As these hold different numbers of
-    clips, a few clips are left out of an epoch, or read twice.
+    Seed and epoch determine the order of shards and clips, so a resumed
+    training continues in the same order. In an epoch, each process reads
+    ``clips // (processes * batch_size)`` batches, and each of its workers reads
+    its own shards. As shards hold different numbers of clips, a few clips of an
+    epoch are skipped, or read twice.
 
     Arguments
     ---------
     dataset : DynamicItemDataset
-        Makes items of the rows of the manifest; ``wav`` is a file in memory.
+        Makes items from rows of the manifest; ``wav`` is a file in memory.
     folder : str
         Folder of the shards.
     batch_size : int
         Number of clips in a batch of one process, as given to the DataLoader.
     epoch_counter : speechbrain.utils.epoch_loop.EpochCounter
-        Has the current epoch.
+        Counts the epochs.
     seed : int
         Seed of the order.
     shuffle_buffer : int
-        Number of clips among which each worker draws the next one.
+        Number of clips from which each worker draws the next one.
 
     Raises
     ------
     ValueError
-        If there are fewer clips than a batch has.
+        If there are too few clips for a batch.
 
     Example
     -------
@@ -187,7 +187,7 @@ class ShardDataset(IterableDataset):
         yield from itertools.islice(clips, steps * self.batch_size)
 
     def _read(self, shards, seed):
-        """Yields clips of some shards, again and again, in random order."""
+        """Yields the clips of shards in random order, endlessly."""
         import webdataset
 
         stream = webdataset.WebDataset(
@@ -206,7 +206,9 @@ class ShardDataset(IterableDataset):
 def use_shards(
     brain, datasets, folder, clips_per_shard=1000, shuffle_buffer=1000
 ):
-    """Lets a recipe stream its training clips from shards, written once.
+    """Lets a recipe stream its training clips from shards.
+
+    The first run writes the shards.
 
     Arguments
     ---------
@@ -214,9 +216,9 @@ def use_shards(
         The Brain of the recipe, whose hyperparameters have ``seed``,
         ``epoch_counter`` and ``train_dataloader_opts``.
     datasets : dict
-        Its ``train`` is replaced.
+        The recipe's data sets; ``train`` is replaced.
     folder : str, optional
-        Folder of the shards; None: do nothing.
+        Folder of the shards; None to do nothing.
     clips_per_shard, shuffle_buffer : int
         See ``write_shards`` and ``ShardDataset``.
 

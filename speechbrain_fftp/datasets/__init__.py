@@ -1,4 +1,4 @@
-"""Data sets: what lies on disk, and how it is prepared.
+"""Lists and prepares data sets.
 
 Authors
  * The speechbrain_fftp authors 2026

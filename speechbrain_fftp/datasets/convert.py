@@ -32,9 +32,9 @@ from speechbrain_fftp.datasets.names import as_utf8
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "valid", "eval")
-LONG = 1.5  # a file so many times longer than its clip is a whole recording
-TOLERANCE = 0.5  # seconds that the end of a recording may lack
-CHUNK = 10000  # clips that wait to be converted
+LONG = 1.5  # a file longer than this many times its clip is a whole recording
+TOLERANCE = 0.5  # seconds by which a recording may end too early
+CHUNK = 10000  # maximum number of clips in the queue
 
 parquet_lock = threading.Lock()
 
@@ -53,13 +53,13 @@ def write_prepared(
 ):
     """Converts clips, and writes the tables of a prepared folder.
 
-    ``skipped`` are ids, splits and reasons of other clips, which are listed in
-    skipped.csv together with those that cannot be used.
+    ``skipped`` holds the ids, splits and reasons of clips that are already
+    skipped, for skipped.csv.
 
     Raises
     ------
     InputError
-        If too many clips have no audio, or none of a split can be used.
+        If too many clips have no audio, or a split has no usable clip.
     """
     check_missing(clips, allow_missing)
     durations, failed = convert_clips(
@@ -87,9 +87,9 @@ def write_prepared(
 
 
 def write_skipped(folder, skipped):
-    """Writes and counts ids, splits and reasons; returns the path of the table.
+    """Writes ids, splits and reasons to a table; returns its path.
 
-    The text before a colon is the kind of a reason.
+    Logs a count for each kind of reason, the text before its colon.
     """
     path = os.path.join(folder, "skipped.csv")
     rows = [[as_utf8(entry) for entry in row] for row in skipped]
@@ -135,14 +135,14 @@ def convert_clips(clips, folder, sample_rate, num_workers=None):
     Returns
     -------
     durations : dict
-        Seconds of each clip that is converted, by id.
+        Seconds of each converted clip, by id.
     failed : dict
-        The reasons why the others could not be.
+        The reason of each failure, by id.
     """
     os.makedirs(folder, exist_ok=True)
 
     def convert(clip):
-        """Returns the duration, or the reason why there is none."""
+        """Returns the duration, or the reason of the failure."""
         path = os.path.join(folder, f"{clip.id}.flac")
         if os.path.isfile(path):
             return sf.info(path).duration
@@ -178,7 +178,7 @@ def encode_clip(clip, sample_rate=16000):
     Raises
     ------
     InputError
-        If its audio is missing, cannot be used, or ends before the clip.
+        If the audio is missing, unusable, or ends before the clip.
     """
     samples = clip.gain * read_clip(clip, sample_rate)
     samples = samples[: round(clip.seconds * sample_rate)]
@@ -213,7 +213,7 @@ def read_clip(clip, sample_rate):
 
 
 def read_parquet_audio(place):
-    """The content of an audio file in a parquet shard; empty if it is absent."""
+    """Reads the content of an audio file in a parquet shard; may be empty."""
     with parquet_lock:  # neighbours are in the same row group
         column = _read_row_group(place.path, place.row_group)
     return (column[place.row].as_py() or {}).get("bytes") or b""

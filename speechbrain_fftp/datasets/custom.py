@@ -27,8 +27,8 @@ SPLIT_NAMES = {
     "eval": "eval",
     "test": "eval",
 }
-BACKGROUND = "background"  # the folder of clips of no class
-# How the columns of published tables make up those of clips.csv
+BACKGROUND = "background"  # the folder of clips without a class
+# Columns of published tables that stand for the columns of clips.csv
 PUBLISHED_TABLES = {
     "meta/esc50.csv": {
         "path": "audio/{filename}",
@@ -66,7 +66,7 @@ LAYOUTS = (
 def list_clips(data_folder, min_classes=2):
     """Lists custom clips.
 
-    One class is enough if there are clips of none.
+    One class is enough if there are background clips.
 
     Raises
     ------
@@ -97,8 +97,8 @@ def list_clips(data_folder, min_classes=2):
     has_negatives = any(not clip.labels for clip in clips)
     if len(names) < (1 if has_negatives else min_classes):
         raise InputError(
-            f"{data_folder}: at least two classes are needed, or one and clips"
-            f" of none, found {', '.join(names) or 'none'}. {LAYOUTS}"
+            f"{data_folder}: at least two classes are needed, or one class and"
+            f" background; found {', '.join(names) or 'none'}. {LAYOUTS}"
         )
     return Listing(
         folder=data_folder,
@@ -110,7 +110,7 @@ def list_clips(data_folder, min_classes=2):
 
 
 def _make_clip(data_folder, clip_id, row):
-    """Makes a Clip of a row."""
+    """Makes a Clip from a row."""
     start, end = row.get("times") or (0.0, math.inf)
     return Clip(
         id=clip_id,
@@ -127,7 +127,7 @@ def _make_clip(data_folder, clip_id, row):
 def read_rows(path, fields=None):
     """Reads a table of clips with the columns of ``LAYOUTS``.
 
-    ``fields``, one of PUBLISHED_TABLES, makes them of other columns.
+    ``fields``, one of PUBLISHED_TABLES, maps other columns to them.
     """
     columns = ("path", "labels")
     if fields is not None:
@@ -161,7 +161,7 @@ def parse_row(row):
 
     Returns them with ``key``, which identifies the clip, and ``times``.
     """
-    # It knows the absolute paths and separators of other systems as well
+    # Also knows the absolute paths and separators of other systems
     path = PureWindowsPath(row["path"])
     if path.drive or path.root or ".." in path.parts or not path.parts:
         raise InputError(
@@ -177,7 +177,7 @@ def parse_row(row):
         )
     fold = row.get("fold", "")
     if split and fold:
-        raise InputError("a clip has a split or a fold: empty one of them")
+        raise InputError("a clip has a split or a fold, not both: clear one")
     key = path
     times = None
     if row.get("start") or row.get("end"):
@@ -204,13 +204,13 @@ def parse_times(start, end):
     if not 0 <= times[0] < times[1] < float("inf"):
         raise InputError(
             f"start {start!r} and end {end!r} must be seconds, the end after"
-            " the start: give both, or none for the whole file"
+            " the start: give both, or neither for the whole file"
         )
     return times
 
 
 def class_folder_rows(data_folder):
-    """Lists the clips in one folder per class, or in those of splits."""
+    """Lists the clips in one folder per class, or per split and class."""
     folders = folders_in(data_folder)
     splits = [name for name in folders if name in SPLIT_NAMES]
     if not splits:

@@ -1,11 +1,11 @@
 """A demo set of synthetic sounds, generated into a prepared folder.
 
 Each clip mixes one to three sounds of different AudioSet classes, at random
-times and levels, with a noise floor; a few clips have none: silence, or noise as
-of a quiet room. ``events.tsv`` has onsets and offsets, as in DCASE's tables of
-strong labels. The classes are those that can be synthesised well: each has a function
-of a random generator and an array of times in seconds, which draws its own
-frequencies, rates and so on; its level is arbitrary.
+times and levels, with a noise floor; a few clips have no sounds: silence, or
+the noise of a quiet room. ``events.tsv`` has onsets and offsets, as in DCASE's
+tables of strong labels. The classes are easy to synthesise: each has a function
+that takes a random generator and an array of times in seconds, and draws its
+own frequencies, rates and so on; its level is arbitrary.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -51,7 +51,7 @@ def prepare_demo(
     num_eval=120,
     seed=0,
 ):
-    """Generates a multi-label set as a prepared folder, unless it is there.
+    """Generates a multi-label set as a prepared folder, unless it exists.
 
     Writes ``flac/ID.flac`` (10 s, mono), the manifests and tables of any
     prepared folder, and ``events.tsv`` (filename, onset, offset, event_label;
@@ -68,14 +68,14 @@ def prepare_demo(
     skip_prep : bool
         Whether to do nothing.
     num_train, num_valid, num_eval : int
-        Number of clips with sounds. For every 20 of them, there is one without.
+        Number of clips with sounds; one clip without is added for every 20.
     seed : int
-        Clips with another seed are others.
+        Seed of the clips' content.
 
     Raises
     ------
     InputError
-        If the folder holds something else.
+        If the folder holds other data.
     """
     if skip_prep:
         return
@@ -137,7 +137,7 @@ def _write_demo(folder, sizes, seed, sample_rate, num_workers):
             for onset, offset, index in sorted(events):
                 label = CLASSES[index][1]
                 table.writerow((name, f"{onset:.3f}", f"{offset:.3f}", label))
-            if not events:  # the clip is listed, and has none
+            if not events:  # a clip without events is listed, too
                 table.writerow((name, "", "", ""))
 
 
@@ -168,7 +168,7 @@ def generate_clip(seed, split, number, classes):
     name = {"train": "balanced_train"}.get(split, split)
     digest = hashlib.sha1(f"{seed}/{name}/{number}".encode()).digest()
     clip_id = base64.urlsafe_b64encode(digest).decode()[:11]
-    if number % 40 == 0:  # some start with a dash, as YouTube's do
+    if number % 40 == 0:  # some start with a dash, like YouTube's
         clip_id = f"-{clip_id[1:]}"
     rng = np.random.default_rng(list(digest))
     size = round(CLIP_SECONDS * SAMPLE_RATE)

@@ -1,4 +1,4 @@
-"""Clips, classes and manifests: what all data sets have in common.
+"""Clips, classes and manifests, in the form that all data sets share.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -23,7 +23,7 @@ NOT_IN_CLASS_NAMES = re.compile(r"[;$\x00-\x1f]| => |[\ud800-\udfff]")
 
 
 class ParquetAudio(NamedTuple):
-    """Where the content of an audio file is in a parquet shard."""
+    """The place of an audio file in a parquet shard."""
 
     path: str
     row_group: int
@@ -39,7 +39,7 @@ class Clip:
     labels: Tuple[str, ...] = ()  # the ids of its classes; none: no class
     split: str = ""  # empty: to be assigned
     start: float = 0.0  # seconds
-    end: float = math.inf  # of the file
+    end: float = math.inf  # the end of the file
     # Whether the audio may be the clip itself, not the recording that start
     # and end refer to
     may_be_cut: bool = False
@@ -54,7 +54,7 @@ class Clip:
 
     @property
     def is_missing(self):
-        """Whether there is no such audio."""
+        """Whether the audio file is missing."""
         if isinstance(self.audio, ParquetAudio):
             return False
         return self.audio is None or not os.path.exists(self.audio)
@@ -62,7 +62,7 @@ class Clip:
 
 @dataclasses.dataclass
 class Listing:
-    """What a data folder holds."""
+    """The classes and clips of a data folder."""
 
     folder: str
     classes: dict  # from id to name, in order
@@ -96,8 +96,12 @@ def open_csv(path):
 def read_table(path, columns, delimiter=","):
     """Yields number and entries of each line of a CSV file with a header.
 
-    Entries are stripped, and empty where a line ends early. Columns that are
-    missing, and lines with too many entries, are errors.
+    Entries are stripped, and empty where a line ends early.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or a line has too many entries.
     """
     with open_csv(path) as file:
         reader = csv.DictReader(
@@ -128,18 +132,18 @@ def read_class_list(path):
         name = row["display_name"]
         if not mid or not name or mid in classes or name in classes.values():
             raise InputError(
-                f"{path}, line {line}: each class needs a mid and a name that"
-                f" no other has, found {mid!r} and {name!r}"
+                f"{path}, line {line}: each class needs a unique mid and a"
+                f" unique name, found {mid!r} and {name!r}"
             )
         classes[mid] = name
     if not classes:
-        raise InputError(f"{path} lists no class")
+        raise InputError(f"{path} lists no classes")
     check_class_names(classes.values(), path)
     return classes
 
 
 def read_classes_csv(prepared_folder):
-    """Classes of a prepared folder, as a dict from mid to display name."""
+    """Reads a prepared folder's classes as a dict from mid to display name."""
     return read_class_list(os.path.join(prepared_folder, CLASSES_CSV))
 
 

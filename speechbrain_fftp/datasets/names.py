@@ -1,4 +1,4 @@
-"""Paths, ids and random numbers that depend on names alone.
+"""Paths, and ids and random numbers that are derived from names.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,17 +12,17 @@ from collections import Counter
 
 import numpy as np
 
-MAX_ID = 100  # characters of a path that an id keeps
+MAX_ID = 100  # maximum number of characters that an id keeps of a path
 PREPARED = "prepared.json"  # in a prepared folder
 
 
 def text_digest(text):
-    """SHA-1 checksum of a text, which may be a file name that is not UTF-8."""
+    """SHA-1 checksum of a text, or of a file name that is not UTF-8."""
     return hashlib.sha1(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def clip_ids(paths):
-    """Maps paths to ids that can all be names of files in one folder.
+    """Maps paths to ids that are valid, distinct file names.
 
     An id is the path without its extension, in ASCII letters, digits, ``_`` and
     ``-``. A checksum of the path is added where ids would be equal (ignoring
@@ -43,12 +43,12 @@ def possible_ids(path):
 
 
 def hash_fraction(text):
-    """A number in [0, 1) that looks random: 32 bits of the text's checksum."""
+    """A pseudo-random number in [0, 1): 32 bits of the text's checksum."""
     return int(text_digest(text)[:8], 16) / 16**8
 
 
 def seeded_rng(*key):
-    """A random generator that depends on a key alone."""
+    """A random generator seeded by a key."""
     digest = hashlib.sha1("/".join(map(str, key)).encode()).digest()
     return np.random.default_rng(list(digest))
 
@@ -56,8 +56,8 @@ def seeded_rng(*key):
 def files_below(folder, root):
     """Yields the files below a folder, as paths from a root with ``/``.
 
-    Links are followed. Hidden files and folders are skipped, and prepared
-    folders.
+    Links are followed. Hidden files and folders, and prepared folders, are
+    skipped.
     """
     seen = set()
     for place, folders, files in os.walk(folder, followlinks=True):
@@ -74,20 +74,20 @@ def files_below(folder, root):
 
 
 def folders_in(folder):
-    """Names of the folders in a folder, sorted; no hidden ones."""
+    """Sorted names of the folders in a folder that are not hidden."""
     with os.scandir(folder) as entries:
         found = [e.name for e in entries if e.is_dir()]
     return sorted(name for name in found if not is_hidden(name))
 
 
 def is_hidden(name):
-    """Whether a file or folder is not meant for users, by its name.
+    """Whether a file or folder is hidden, by its name.
 
-    Archives made on a Mac have a folder ``__MACOSX``.
+    This includes the folder ``__MACOSX`` in archives made on a Mac.
     """
     return name.startswith(".") or name == "__MACOSX"
 
 
 def as_utf8(text):
-    """Escapes what UTF-8 cannot encode, such as bytes of an odd file name."""
+    """Escapes characters that UTF-8 cannot encode, as in odd file names."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

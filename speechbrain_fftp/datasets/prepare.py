@@ -1,4 +1,4 @@
-"""Prepares a data folder, whatever it holds: AudioSet or custom data.
+"""Prepares a data folder with AudioSet or custom data.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -51,10 +51,10 @@ def prepare_data(
     unbalanced : bool
         Whether to add AudioSet's unbalanced set to the training clips.
     valid_fraction : float
-        Fraction of AudioSet's training clips to hold out, without a list of
+        Fraction of AudioSet's training clips to hold out if there is no list of
         validation clips.
     test_fold : str, optional
-        The fold to evaluate on, of custom data with folds.
+        The fold to evaluate on, for custom data with folds.
     allow_missing : float
         Fraction of the clips of a split that may have no audio.
     num_workers : int, optional
@@ -67,9 +67,9 @@ def prepare_data(
     FileNotFoundError
         If the data folder or a list in it is missing.
     InputError
-        If a list is invalid, a split has no usable clip or too many without
-        audio, or the prepared folder was made with other settings or from other
-        files, or is being prepared by another process.
+        If a list is invalid, a split has no usable clip or too many clips
+        without audio, or the prepared folder was made with other settings or
+        from other files, or is being prepared by another process.
     """
     if skip_prep:
         return
@@ -101,7 +101,7 @@ def prepare_data(
 
 
 def list_data(data_folder, unbalanced=False):
-    """Lists what a data folder holds: a Listing."""
+    """Lists the classes and clips of a data folder, as a Listing."""
     data_folder = os.path.abspath(data_folder)
     if os.path.isdir(data_folder) and audioset.is_audioset(data_folder):
         return audioset.list_clips(data_folder, unbalanced)
@@ -115,7 +115,7 @@ def list_data(data_folder, unbalanced=False):
 def split_clips(listing, *, valid_fraction=0.05, test_fold=None):
     """Assigns the clips of a Listing to splits.
 
-    Returns them, and ids, splits and reasons of clips that are left out.
+    Returns the clips, and the ids, splits and reasons of skipped clips.
     """
     clips, skipped = splits.usable_clips(
         listing.clips, listing.folder, allow_no_label=listing.is_custom
@@ -132,8 +132,7 @@ def split_clips(listing, *, valid_fraction=0.05, test_fold=None):
 def count_classes(data_folder, prepared_folder):
     """Number of classes of a prepared folder, or else of a data folder.
 
-    It is AudioSet's if neither exists, so that a yaml file can be read without
-    data.
+    If neither exists, AudioSet's number, so that yaml files load without data.
     """
     if os.path.isfile(os.path.join(prepared_folder, CLASSES_CSV)):
         return len(read_classes_csv(prepared_folder))

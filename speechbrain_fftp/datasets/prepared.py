@@ -1,7 +1,7 @@
-"""Prepared folders: complete, or known to be incomplete.
+"""Marks prepared folders as complete or incomplete.
 
-A prepared folder holds ``prepared.json`` with the settings and the state of the
-source files, and whether it is complete.
+A prepared folder holds ``prepared.json`` with the settings, the state of the
+source files, and whether the folder is complete.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -20,7 +20,7 @@ from speechbrain_fftp.datasets.names import PREPARED, text_digest
 
 logger = logging.getLogger(__name__)
 
-CLIP_FOLDERS = ("flac", "noise")  # what an interrupted preparation keeps
+CLIP_FOLDERS = ("flac", "noise")  # kept when a preparation is resumed
 OTHER_FOLDER = "Give another prepared_folder, or delete this one."
 
 
@@ -28,20 +28,20 @@ OTHER_FOLDER = "Give another prepared_folder, or delete this one."
 def prepare_folder(folder, settings, source=None):
     """Prepares a folder unless it is complete, and marks it complete.
 
-    Yields whether the block has to write the content, which depends on the
-    ``settings``, a dict for JSON, and on the ``source``, see ``source_state``;
-    without one, source files count as unchanged. If the block fails or the
-    process is killed, the next call keeps the clips that were written, if
-    settings and source are the same.
+    Yields whether the block has to write the content. The content depends on
+    ``settings``, a dict for JSON, and ``source`` (see ``source_state``);
+    without a source, source files count as unchanged. If the block fails or the
+    process is killed, the next call with the same settings and source keeps the
+    clips that were written.
 
     Raises
     ------
     InputError
         If the folder was made with other settings or from other source files,
-        or holds something else, or another process prepares it.
+        holds other files, or is being prepared by another process.
     """
     folder = Path(folder)
-    # As it is read back: tuples become lists
+    # As JSON is read back: tuples become lists
     wanted = json.loads(json.dumps({"settings": settings, "source": source}))
     if is_complete(folder):
         _check_same(folder, _read_record(folder), wanted)
@@ -65,7 +65,7 @@ def is_complete(folder):
 def source_state(paths, root):
     """A text that changes if a file is added, removed, renamed or rewritten.
 
-    Names are relative to ``root``; a file that is missing counts as such.
+    Names are relative to ``root``; missing files are allowed.
     """
     states = []
     total_size = 0
@@ -89,7 +89,7 @@ def _read_record(folder):
 
 
 def _check_same(folder, record, wanted):
-    """Raises an ``InputError`` if a folder was made from something else."""
+    """Raises an ``InputError`` if settings or source files have changed."""
     before = record["settings"]
     now = wanted["settings"]
     for key in {**now, **before}:
@@ -111,8 +111,7 @@ def _begin(folder, wanted):
     others = [p.name for p in folder.iterdir() if p.name != "preparing.lock"]
     if record is None and others:
         raise InputError(
-            f"{folder} holds something else, such as {min(others)}."
-            f" {OTHER_FOLDER}"
+            f"{folder} holds other files, such as {min(others)}. {OTHER_FOLDER}"
         )
     is_same = record is not None and all(
         record[key] == value for key, value in wanted.items()

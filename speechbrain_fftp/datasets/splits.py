@@ -16,7 +16,7 @@ from speechbrain_fftp.datasets.names import as_utf8, hash_fraction, text_digest
 
 logger = logging.getLogger(__name__)
 
-# Of custom data. The order matters: of a class with two clips, one is for eval
+# For custom data. The order matters: a class with two clips has one in eval
 FRACTIONS = {"train": 0.7, "eval": 0.15, "valid": 0.15}
 # A clip in several splits stays in the first of them
 PRECEDENCE = ("eval", "valid", "train", "")
@@ -26,9 +26,9 @@ NOT_IN_FILE_NAMES = re.compile(r'[/\\:*?"<>|$\x00-\x1f]|\.\.|^$')
 
 
 def usable_clips(clips, folder, allow_no_label):
-    """Keeps clips that can be files, have a label, and are listed once.
+    """Keeps clips with a valid file name and a label, each in one split.
 
-    Returns them, and ids, splits and reasons of the others.
+    Returns them, and the ids, splits and reasons of skipped clips.
     """
     kept = {}
     skipped = []
@@ -61,9 +61,9 @@ def usable_clips(clips, folder, allow_no_label):
 
 
 def drop_copies(clips, folder):
-    """Keeps one of the clips whose files have the same content.
+    """Keeps one of several clips whose files have the same content.
 
-    Returns them, and ids, splits and reasons of the others.
+    Returns them, and the ids, splits and reasons of skipped clips.
     """
     files = {clip.audio for clip in clips if os.path.isfile(clip.audio)}
     sizes = Counter(map(os.path.getsize, files))
@@ -87,9 +87,8 @@ def drop_copies(clips, folder):
             )
     if skipped:
         logger.warning(
-            "%s: %d clips are copies of others and left out, such as %s (%s)."
-            " Remove the copies; a clip of several classes belongs into"
-            " clips.csv",
+            "%s: skipped %d clips that are copies, such as %s (%s). Remove the"
+            " copies; list a clip of several classes in clips.csv",
             folder,
             len(skipped),
             skipped[0][0],
@@ -99,7 +98,7 @@ def drop_copies(clips, folder):
 
 
 def hold_out(clips, fraction):
-    """Moves clips of train to valid, at least one, by a hash of their ids."""
+    """Moves at least one clip from train to valid, by a hash of the ids."""
     if not 0 < fraction < 1:
         raise InputError(f"valid_fraction is {fraction}, not in (0, 1)")
     train = [c for c in clips if c.split == "train" and not c.is_missing]
@@ -135,9 +134,9 @@ def choose_fold(clips, test_fold, folder):
 def assign_splits(clips, folder):
     """Assigns a split to each clip that has none.
 
-    Each class with three groups is in all splits. If all clips have a split but
-    valid or eval is empty, some of train are assigned to it. Clips of a group
-    share a split.
+    Each class with at least three groups is in all splits. If all clips have a
+    split but valid or eval is empty, clips of train are moved to it. Clips of a
+    group share a split.
 
     Class by class, rare ones first, groups without a split are sorted by size
     and then by a checksum of their name. Each goes to a split without the class
@@ -189,7 +188,7 @@ def _assign_groups(members, split_of, targets):
             groups_of.setdefault(label, []).append(group)
 
     def rarity(label):
-        """Sorts classes by size; those that cannot be in all splits last."""
+        """Sorts classes by size, with classes too small for all splits last."""
         return len(groups_of[label]) < 3, len(groups_of[label]), label
 
     for label in sorted(groups_of, key=rarity):

@@ -1,4 +1,4 @@
-"""Reads tables of events: AudioSet's strong labels, and DCASE's.
+"""Reads tables of events (strong labels) as in AudioSet-Strong and DCASE.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -27,12 +27,12 @@ STRONG_COLUMNS = (
 
 
 def read_strong_labels(path, clips, classes, split):
-    """Events as start, end in seconds and label, by the ids of clips.
+    """Reads the events (start and end in seconds, label) of clips, by id.
 
-    ``path`` is a table with one of ``STRONG_COLUMNS``, separated by tabs;
-    ``classes`` maps its labels, such as mids, to those returned. Of the
-    ``clips`` of the split, those are returned that the table lists: with an
-    event, or in a row that is otherwise empty if they have none.
+    ``path`` is a tab-separated table with one of ``STRONG_COLUMNS``;
+    ``classes`` maps its labels, such as mids, to the returned labels. ``clips``
+    that the table does not list are left out; a row with a name alone lists a
+    clip without events.
 
     Raises
     ------
@@ -73,8 +73,8 @@ def read_strong_labels(path, clips, classes, split):
     found = {label for events in listed.values() for *_, label in events}
     if not found.intersection(classes.values()):
         raise InputError(
-            f"{path} has no event of the {split} split and a known class: its"
-            f" labels are such as {sorted(found)[:3]}, the classes such as"
+            f"{path} has no event of a known class in the {split} split: its"
+            f" labels include {sorted(found)[:3]}, the classes include"
             f" {list(classes.values())[:3]}."
         )
     return listed
@@ -94,7 +94,7 @@ def _find_clip(name, column, clips):
 
 
 def cut_events(listed, durations, path):
-    """Cuts events at the ends of clips; logs how many begin after them.
+    """Cuts events at the end of their clip; drops and counts later ones.
 
     ``listed`` is read from ``path``. Clips without a duration are skipped.
     """
@@ -113,13 +113,13 @@ def cut_events(listed, durations, path):
 def step_targets(times, events, n_classes):
     """Targets ``[N, C]`` of time steps: 1.0 within an event of a class.
 
-    ``times`` are the centres of the steps, events start and end in seconds and
-    the number of the class.
+    ``times`` are the centres of the steps; an event is its start and end in
+    seconds, and the index of its class.
     """
     targets = np.zeros((len(times), n_classes), np.float32)
     for start, end, number in events:
         inside = (times >= start) & (times < end)
-        if not inside.any():  # a short event has the nearest time step
+        if not inside.any():  # a short event marks the nearest time step
             inside[np.abs(times - (start + end) / 2).argmin()] = True
         targets[inside, number] = 1.0
     return targets

@@ -1,5 +1,5 @@
-"""Specifies the inference interface of audio tagging: clips with any number of
-labels.
+"""Specifies the inference interface for audio tagging, in which a clip can have
+any number of labels.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -19,7 +19,7 @@ class Tag(NamedTuple):
     label : str
         The name of a class.
     probability : float
-        In 0..1; those of a clip need not sum to 1.
+        In 0..1; the probabilities of a clip need not sum to 1.
 
     Example
     -------
@@ -34,9 +34,9 @@ class Tag(NamedTuple):
 class AudioTagger(Pretrained):
     """A ready-to-use audio tagger.
 
-    The yaml file has the modules ``compute_features``, ``mean_var_norm``,
-    ``embedding_model`` and ``classifier``, which gives log-probabilities, and a
-    ``label_encoder``, as those of the recipe for AudioSet.
+    The yaml file defines the modules ``compute_features``, ``mean_var_norm``,
+    ``embedding_model`` and ``classifier``, which returns log-probabilities, and
+    a ``label_encoder``, as in the AudioSet recipe.
 
     Arguments
     ---------
@@ -92,9 +92,9 @@ class AudioTagger(Pretrained):
         Arguments
         ---------
         wavs : torch.Tensor
-            Waveforms ``[B, S]`` of the model's sampling rate.
+            Waveforms ``[B, S]`` at the model's sampling rate.
         wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S; all clips fill S when absent.
+            Lengths ``[B]`` relative to S; by default, all are 1.0.
 
         Returns
         -------
@@ -113,9 +113,9 @@ class AudioTagger(Pretrained):
         Arguments
         ---------
         wavs : torch.Tensor
-            Waveforms ``[B, S]`` of the model's sampling rate.
+            Waveforms ``[B, S]`` at the model's sampling rate.
         wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S; all clips fill S when absent.
+            Lengths ``[B]`` relative to S; by default, all are 1.0.
 
         Returns
         -------
@@ -133,16 +133,16 @@ class AudioTagger(Pretrained):
         path : str
             The file.
         top_k : int
-            Largest number of tags.
+            Maximum number of tags.
         threshold : float
-            Lowest probability of a tag.
+            Minimum probability of a tag.
         **kwargs : dict
             Arguments of ``load_audio``.
 
         Returns
         -------
         list of Tag
-            The most probable first.
+            The tags, most probable first.
         """
         wav = self.load_audio(path, **kwargs).unsqueeze(0)
         probs, indices = self.tag_batch(wav)[0].sort(descending=True)

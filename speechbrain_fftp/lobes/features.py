@@ -1,7 +1,7 @@
 """Kaldi's filterbanks, and the normalisation of the Audio Spectrogram Transformer.
 
-Unlike ``speechbrain.lobes.features.Fbank``, they equal those that published
-AudioSet models were trained with.
+Unlike ``speechbrain.lobes.features.Fbank``, they equal the features that
+published AudioSet models were trained on.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -28,7 +28,8 @@ class KaldiFbank(torch.nn.Module):
     frame_length, frame_shift : float
         Window length and hop between windows in ms.
     low_freq : float
-        Lower edge of the lowest bin in Hz. The highest ends at half the rate.
+        Lower edge of the lowest bin in Hz; the highest bin ends at half the
+        sampling rate.
     preemphasis : float
         Pre-emphasis coefficient.
 
@@ -67,7 +68,7 @@ class KaldiFbank(torch.nn.Module):
         self.floor = torch.finfo(torch.float32).eps
 
     def num_frames(self, n_samples):
-        """Number of whole windows of a clip.
+        """Number of frames of a clip.
 
         Arguments
         ---------
@@ -85,12 +86,12 @@ class KaldiFbank(torch.nn.Module):
         return max(frames, 1)
 
     def frame_lens(self, wav_lens, n_samples):
-        """Converts lengths of waveforms to those of features.
+        """Converts relative lengths of waveforms to lengths of features.
 
         The two differ, since the last window of a clip starts before its end:
-        with lengths in samples, an encoder would read up to two frames of
-        padding. Exact up to 2**24 samples, 17 minutes at 16 kHz; beyond,
-        float32 cannot express the length of every clip: pass float64.
+        with waveform lengths, an encoder would read up to two frames of
+        padding. Exact up to 2**24 samples, 17 minutes at 16 kHz; pass float64
+        for longer batches.
 
         Arguments
         ---------
@@ -137,8 +138,8 @@ class KaldiFbank(torch.nn.Module):
         """Filterbanks ``[B, T, n_mels]`` of waveforms ``[B, S]``."""
         frames = wavs.unfold(1, self.window, self.shift)
         means = frames.mean(-1, keepdim=True)
-        # The window is 0 at the first sample of a frame, the only one without
-        # a predecessor: skip it.
+        # Skip the first sample of a frame, which has no predecessor: the window
+        # is 0 there.
         rises = frames[..., 1:] - self.preemphasis * frames[..., :-1]
         rises = (rises - (1 - self.preemphasis) * means) * self.hann[1:]
         spectrum = torch.fft.rfft(rises, self.n_fft)

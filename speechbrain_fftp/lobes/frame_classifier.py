@@ -1,9 +1,8 @@
-"""Classifies each time step of a clip, and the clip by pooling them.
+"""Classifies each time step of a clip, and pools them to classify the clip.
 
-The tokens of full-frequency temporal patches are a time sequence, so that a
-model trained on labels of whole clips can say when a sound is heard: multiple
-instance learning, with the pooling functions of Wang et al.
-(https://arxiv.org/abs/1810.09050).
+The tokens of full-frequency temporal patches form a time sequence, so a model
+trained on clip labels can localise sounds in time: multiple instance learning,
+with the pooling functions of Wang et al. (https://arxiv.org/abs/1810.09050).
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -13,16 +12,16 @@ import torch
 
 from speechbrain_fftp.nnet.tokens import own_tokens
 
-SMALLEST = 1e-6  # of a clip's probabilities, and of 1 minus them
+SMALLEST = 1e-6  # margin of a clip's probabilities to 0 and 1
 
 
 def step_times(front_end, embedding, n_samples):
-    """The center of each time step of a clip.
+    """The centre of each time step of a clip.
 
     Arguments
     ---------
     front_end : torch.nn.Module
-        Features with windows of constant size, as ``KaldiFbank``.
+        Features with windows of constant size, such as ``KaldiFbank``.
     embedding : torch.nn.Module
         A patch embedding of ``speechbrain_fftp.nnet.patching``.
     n_samples : int
@@ -50,10 +49,9 @@ def step_times(front_end, embedding, n_samples):
 
 
 class LinearSoftmaxPooling(torch.nn.Module):
-    """The mean of probabilities, weighted by themselves.
+    """The mean of probabilities, weighted by the probabilities.
 
-    A clip's probability is that of the time steps where the sound is heard,
-    without a limit to their number.
+    Time steps in which the sound is heard dominate, however few they are.
 
     Example
     -------
@@ -110,17 +108,17 @@ class MaxPooling(torch.nn.Module):
 class FrameClassifier(torch.nn.Module):
     """Classifies time steps and clips; several classes may be heard at once.
 
-    For encoders with ``pooling="tokens"``, whose tokens of padding are 0.0.
+    For encoders with ``pooling="tokens"``, which return 0.0 in padding.
 
     Arguments
     ---------
     embed_dim, n_classes : int
         Number of channels D of a token, and of classes C.
     pooling : torch.nn.Module, optional
-        From probabilities of time steps to those of a clip; by default,
+        Pools the probabilities of time steps; by default,
         ``LinearSoftmaxPooling``.
     has_norm : bool
-        Whether a layer normalisation comes first.
+        Whether to apply layer normalisation first.
 
     Example
     -------
@@ -161,7 +159,7 @@ class FrameClassifier(torch.nn.Module):
         Arguments
         ---------
         tokens : torch.Tensor
-            Tokens ``[B, N, D]``, those of padding 0.0.
+            Tokens ``[B, N, D]``, 0.0 in padding.
 
         Returns
         -------

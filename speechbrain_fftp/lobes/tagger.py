@@ -10,7 +10,7 @@ from speechbrain_fftp.nnet.tokens import length_mask
 
 
 class Tagger(torch.nn.Module):
-    """Features, normalization, encoder and classifier, one after the other.
+    """Features, normalisation, encoder and classifier in sequence.
 
     Training calls ``features``, ``embedding_model`` and ``classify``, with
     augmentation in between.
@@ -19,10 +19,11 @@ class Tagger(torch.nn.Module):
     ---------
     compute_features : torch.nn.Module
         Maps waveforms ``[B, S]``, and their lengths, to features ``[B, T, F]``.
-        Without ``frame_lens``, as SpeechBrain's ``Fbank``, it gets no lengths,
-        and features have those of the waveforms, off by up to a few frames.
+        A module without ``frame_lens``, such as SpeechBrain's ``Fbank``, gets
+        no lengths; the features then have the relative lengths of the
+        waveforms, which are off by up to a few frames.
     mean_var_norm : torch.nn.Module
-        Normalizes features, given their lengths.
+        Normalises features, given their lengths.
     embedding_model : torch.nn.Module
         The encoder: maps features and lengths to ``[B, 1, D]``.
     classifier : torch.nn.Module
@@ -55,27 +56,27 @@ class Tagger(torch.nn.Module):
         self.classifier = classifier
 
     def features(self, wavs, wav_lens=None):
-        """Computes normalized features; what pads a clip has no influence.
+        """Computes normalised features, which do not depend on the padding.
 
         Arguments
         ---------
         wavs : torch.Tensor
             Waveforms ``[B, S]``.
         wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S; all clips fill S when absent.
+            Lengths ``[B]`` relative to S; by default, all are 1.0.
 
         Returns
         -------
         feats : torch.Tensor
             Features ``[B, T, F]``.
         lens : torch.Tensor or None
-            Lengths ``[B]`` relative to T; None when ``wav_lens`` is absent.
+            Lengths ``[B]`` relative to T; None if ``wav_lens`` is None.
         """
         feats, lens = self.filterbanks(wavs, wav_lens)
         return self.mean_var_norm(feats, lens), lens
 
     def filterbanks(self, wavs, wav_lens=None):
-        """Computes features before their normalization.
+        """Computes features before their normalisation.
 
         Arguments
         ---------

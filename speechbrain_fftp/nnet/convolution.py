@@ -1,4 +1,4 @@
-"""Convolutions before and over token sequences.
+"""Convolutions before patch embeddings, and over tokens.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -8,10 +8,10 @@ import torch
 
 
 class ConvStem(torch.nn.Sequential):
-    """Two convolutions of 3 x 3 before full-frequency temporal patches.
+    """Two 3x3 convolutions before full-frequency temporal patches.
 
-    They step 4 bins and 2 frames in all, and have no padding in time: a token
-    still sees exactly the frames of its patch.
+    Their total stride is 4 bins and 2 frames. They do not pad in time, so that
+    a token still sees exactly the frames of its patch.
 
     Arguments
     ---------
@@ -38,7 +38,7 @@ class ConvStem(torch.nn.Sequential):
         self.channels = channels
 
     def map_size(self, patch, n_mels):
-        """What the stem leaves of a patch.
+        """Converts the size of a patch to its size after the stem.
 
         Arguments
         ---------
@@ -61,14 +61,14 @@ class ConvStem(torch.nn.Sequential):
         bins, frames = patch
         if bins != n_mels or frames < 7 or frames % 2 == 0:
             raise ValueError(
-                "A stem needs patches of all mel bins and of an odd number of "
-                f"frames, at least 7, not {bins} of {n_mels} bins x {frames} "
-                "frames."
+                "A stem needs patches of all mel bins and an odd number of "
+                f"frames, at least 7, not of {bins} of {n_mels} bins and "
+                f"{frames} frames."
             )
         return (bins + 3) // 4, (frames - 5) // 2
 
     def map_stride(self, stride):
-        """What the stem leaves of a stride.
+        """Converts the stride of patches to their stride after the stem.
 
         Arguments
         ---------
@@ -99,9 +99,9 @@ def depthwise_conv(tokens, weight, bias, padding=0):
     tokens : torch.Tensor
         Tokens ``[B, N, D]``.
     weight, bias : torch.Tensor
-        Those of a depthwise ``torch.nn.Conv1d``, ``[D, 1, K]`` and ``[D]``.
+        Of a depthwise ``torch.nn.Conv1d``, ``[D, 1, K]`` and ``[D]``.
     padding : int
-        Zeros before the first and after the last token.
+        Number of zeros before the first and after the last token.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def depthwise_conv(tokens, weight, bias, padding=0):
             tokens.transpose(1, 2), weight, padding=padding, **options
         )
         return out.transpose(1, 2)
-    # On a CPU, the same with the channels last in memory is faster.
+    # On a CPU, an equal 2-D convolution with channels last is faster.
     maps = tokens.unsqueeze(1).permute(0, 3, 1, 2)  # [B, D, 1, N]
     out = torch.nn.functional.conv2d(
         maps, weight.unsqueeze(2), padding=(0, padding), **options

@@ -18,7 +18,7 @@ from speechbrain_fftp.nnet.tokens import length_mask
 
 
 def causal_conv_silu(tokens, conv, reverse=False):
-    """Mamba's convolution: causal, with zeros before the first token, and SiLU.
+    """Mamba's causal convolution, with zeros before the first token, and SiLU.
 
     Arguments
     ---------
@@ -27,8 +27,7 @@ def causal_conv_silu(tokens, conv, reverse=False):
     conv : torch.nn.Conv1d
         A depthwise convolution.
     reverse : bool
-        Whether an output depends on the tokens after it instead, with zeros
-        after the last one.
+        Whether to convolve backwards in time, with zeros after the last token.
 
     Returns
     -------
@@ -67,14 +66,14 @@ class Mamba(torch.nn.Module):
     bidirectional : str
         "fo-bi" or "bi-bi".
     d_state, d_conv : int
-        Number of states N of each channel, and of tokens in a convolution.
+        Number of states N per channel, and kernel size of the convolution.
     expand : int
         Number of inner channels, in multiples of ``embed_dim``.
 
     Raises
     ------
     ValueError
-        If ``bidirectional`` is neither.
+        If ``bidirectional`` is neither "fo-bi" nor "bi-bi".
 
     Example
     -------
@@ -132,7 +131,7 @@ class Mamba(torch.nn.Module):
     def _init_step_sizes(self):
         """Step sizes of the forward direction from 0.001 to 0.1, log-uniform.
 
-        The original leaves the backward direction's at softplus(0) = 0.69.
+        As in the original, the backward direction keeps softplus(0) = 0.69.
         """
         bound = self.dt_rank**-0.5
         torch.nn.init.uniform_(self.dt_proj.weight, -bound, bound)

@@ -39,7 +39,7 @@ class PatchEmbedding(torch.nn.Module):
     Raises
     ------
     ValueError
-        If a patch is taller than the spectrogram, or does not suit the stem.
+        If a patch is taller than the spectrogram or does not fit the stem.
 
     Example
     -------
@@ -74,7 +74,7 @@ class PatchEmbedding(torch.nn.Module):
             step = stem.map_stride(step)
         # Weight [D, 1, bins, frames], the layout of published AST weights
         self.proj = torch.nn.Conv2d(channels, embed_dim, kernel, step)
-        # Random patches, as in AST
+        # Initialised like a linear layer, as in AST
         torch.nn.init.xavier_uniform_(self.proj.weight.flatten(1))
         torch.nn.init.zeros_(self.proj.bias)
 
@@ -98,7 +98,7 @@ class PatchEmbedding(torch.nn.Module):
         return max(count, 1)
 
     def num_patches(self, n_frames):
-        """Number of patches, and therefore tokens, of a clip.
+        """Number of patches (and so of tokens) of a clip.
 
         Arguments
         ---------

@@ -8,14 +8,14 @@ import torch
 
 
 def resize_positions(table, time_patches):
-    """Interpolates positions to another number of columns.
+    """Interpolates positions to another number of patches along time.
 
     Arguments
     ---------
     table : torch.Tensor
         Positions ``[F', T', D]``.
     time_patches : int
-        The new T'.
+        The new number of patches along time.
 
     Returns
     -------
@@ -38,10 +38,10 @@ def resize_positions(table, time_patches):
 class PositionEmbedding(torch.nn.Module):
     """One learned vector for each patch position.
 
-    A clip uses the first positions of the table. If it has more tokens than the
-    table holds, the table is stretched to its length. Neither depends on the
-    padding of the batch. A state dict with another number of positions along
-    time (another clip length or stride) is interpolated when it is loaded.
+    A clip uses the first positions of the table; if it has more patches along
+    time than the table, the table is stretched to its length. The padding of
+    the batch has no influence. A state dict with another number of positions
+    along time (another clip length or stride) is interpolated when loaded.
 
     Arguments
     ---------

@@ -51,7 +51,7 @@ class LinearWarmupCosine:
         self.n_steps = 0
 
     def _rate(self, step):
-        """The learning rate of a step, of which the first is 1."""
+        """The learning rate of a step, counted from 1."""
         if step < self.warmup_steps:
             return self.lr * step / self.warmup_steps
         done = (step - self.warmup_steps) / (

@@ -1,7 +1,7 @@
 """From clips to tokens, and from tokens to the embedding of a clip.
 
-Tokens along time are called time steps: square patches make several tokens of
-each, which are ordered frequency-major.
+Positions along time are called time steps. Square patches give several tokens
+per time step, ordered frequency-major.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -27,8 +27,7 @@ def trim_padding(feats, lengths):
     Returns
     -------
     feats : torch.Tensor
-        Features with the T of the longest clip, or in compiled code as long as
-        they were.
+        Features with the T of the longest clip; not trimmed in compiled code.
     n_frames : torch.Tensor or None
         Each clip's number of frames ``[B]``, ``round(lengths * T)`` and at
         least one; None if all clips are equally long.
@@ -56,7 +55,7 @@ def trim_padding(feats, lengths):
 
 
 def length_mask(lengths, size):
-    """What belongs to each item of a padded batch.
+    """Mask of the valid positions of a padded batch.
 
     Arguments
     ---------
@@ -92,7 +91,7 @@ class ClipTokens(NamedTuple):
         Each clip's own number of time steps ``[B]``; None if all clips are
         equally long.
     valid : torch.Tensor, optional
-        Which time steps are a clip's own ``[B, T']``; None if all are.
+        True for a clip's own time steps ``[B, T']``; None if all are.
 
     Example
     -------
@@ -120,7 +119,7 @@ def embed_clips(embedding, feats, lengths):
     Returns
     -------
     ClipTokens
-        The tokens and which of them are each clip's own.
+        The tokens, and the mask of each clip's own.
 
     Example
     -------
@@ -143,11 +142,11 @@ def embed_clips(embedding, feats, lengths):
 
 
 def token_batch_norm(norm, tokens, valid=None):
-    """Applies a batch normalisation with the statistics of clips' own tokens.
+    """Applies batch normalisation with the statistics of the clips' own tokens.
 
-    A single token has no statistics: the running ones are used. This is no
-    layer of its own, since training on several GPUs puts a ``SyncBatchNorm`` in
-    place.
+    A single token is normalised by the running statistics. This is a function
+    rather than a layer because training on several GPUs replaces the layer with
+    ``SyncBatchNorm``.
 
     Arguments
     ---------
@@ -156,7 +155,7 @@ def token_batch_norm(norm, tokens, valid=None):
     tokens : torch.Tensor
         Tokens ``[B, N, D]``.
     valid : torch.Tensor, optional
-        True for a clip's own tokens ``[B, N]``; the others become 0.0.
+        True for a clip's own tokens ``[B, N]``; padding is set to 0.0.
 
     Returns
     -------
@@ -200,7 +199,7 @@ def pool_tokens(pooling, cls, tokens, valid=None):
     cls : torch.Tensor or None
         Mean of the class tokens ``[B, 1, D]``, if any.
     tokens : torch.Tensor
-        The other tokens ``[B, N, D]``.
+        The patch tokens ``[B, N, D]``.
     valid : torch.Tensor, optional
         True for a clip's own tokens ``[B, N]``; by default, all are.
 
@@ -212,7 +211,7 @@ def pool_tokens(pooling, cls, tokens, valid=None):
     Raises
     ------
     ValueError
-        If there is no such pooling.
+        If ``pooling`` is unknown.
 
     Example
     -------
@@ -238,7 +237,7 @@ def pool_tokens(pooling, cls, tokens, valid=None):
 
 
 def own_tokens(tokens):
-    """Which tokens are a clip's own, of those that ``pooling="tokens"`` keeps.
+    """Mask of a clip's own tokens in the output of ``pooling="tokens"``.
 
     Arguments
     ---------

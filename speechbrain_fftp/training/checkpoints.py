@@ -11,8 +11,8 @@ from speechbrain.utils.distributed import ddp_barrier
 class AtomicCheckpointer(Checkpointer):
     """A ``Checkpointer`` that writes ``CKPT.yaml`` last.
 
-    SpeechBrain's writes it first, and loads any folder that has it: after a
-    kill in between, also one in which files are missing or cut off.
+    SpeechBrain's ``Checkpointer`` writes it first, and loads any folder that
+    has it, even if the process was killed before the other files were complete.
     """
 
     def _save_checkpoint_metafile(self, fpath, *args, **kwargs):

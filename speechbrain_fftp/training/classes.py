@@ -1,4 +1,4 @@
-"""What follows from the frequency of classes: initial bias, sampling.
+"""Initial classifier bias and sampling by the frequency of classes.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,7 +12,7 @@ from speechbrain.dataio.sampler import ReproducibleWeightedRandomSampler
 
 
 def count_labels(dataset):
-    """Counts the clips of a data set that have each label."""
+    """Counts the clips of a data set for each label."""
     counts = Counter()
     for row in dataset.data.values():
         counts.update(set(row["labels"].split(";")))
@@ -20,10 +20,10 @@ def count_labels(dataset):
 
 
 def start_from_class_prior(brain, datasets):
-    """Makes the log-odds of the classes the initial bias of the classifier.
+    """Sets the bias of the classifier to the log-odds of the classes.
 
-    This saves hundreds of steps of learning that almost all targets are 0. For
-    ``before`` in a yaml file.
+    This saves hundreds of steps in which the model would only learn that almost
+    all targets are 0. For ``before`` in a yaml file.
     """
     counts = count_labels(datasets["train"])
     num_clips = len(datasets["train"].data)
@@ -55,6 +55,6 @@ def balance_classes(brain, datasets, *, class_balanced):
         replacement=True,
         seed=brain.hparams.seed,
     )
-    # Without this, SpeechBrain would draw the clips of epoch 1 again and again
+    # Otherwise, SpeechBrain would draw the clips of epoch 1 in every epoch
     brain.train_sampler = sampler
     brain.hparams.train_dataloader_opts.update(sampler=sampler, shuffle=False)

@@ -1,8 +1,8 @@
 """Learns from a teacher's probabilities as well as from labels.
 
-The targets of training clips become the mean of both, as in distillation for
-audio tagging (https://arxiv.org/abs/2211.04772). Their cross-entropy is that of
-the labels and of the teacher, with the same weights.
+The targets of training clips become the weighted mean of both, as in
+distillation for audio tagging (https://arxiv.org/abs/2211.04772). The loss is
+then the weighted mean of the cross-entropies with labels and teacher.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -21,7 +21,8 @@ def learn_from_teacher(
 ):
     """Mixes a teacher's probabilities into the targets of training clips.
 
-    Classes are matched by name; those that the teacher lacks keep their labels.
+    Classes are matched by name; classes unknown to the teacher keep their
+    labels.
     For ``before`` in a yaml file.
 
     Arguments
@@ -29,16 +30,16 @@ def learn_from_teacher(
     brain : speechbrain.Brain
         A recipe's Brain.
     datasets : dict
-        Its data sets.
+        The recipe's data sets.
     teacher : str, optional
         The probabilities.npz of ``fftp-tag evaluate --output`` on the training
-        clips; None: do nothing.
+        clips; None to do nothing.
     weight : float
         Weight of the teacher, in 0..1.
     temperature : float
         Divides the teacher's logits; above 1, its probabilities get softer.
     single_label : bool
-        Whether probabilities are those of one class, or of each class.
+        Whether each clip has exactly one class.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def learn_from_teacher(
     probs = soften(probs[:, columns], known, temperature, single_label)
 
     def soft_targets(clip, targets):
-        """The mean of labels ``[C]`` and the teacher's probabilities."""
+        """Weighted mean of labels ``[C]`` and the teacher's probabilities."""
         is_taught = known
         if single_label:  # the probabilities of a clip sum to 1
             is_taught = targets[known].any()
@@ -92,10 +93,11 @@ def soften(probs, known, temperature, single_label):
     probs : torch.Tensor
         Probabilities ``[N, C]``.
     known : torch.Tensor
-        Which of the classes count, ``[C]``; of others, they become 0.
+        True for the teacher's classes ``[C]``; other probabilities become 0.
     temperature : float
+        Divisor of the logits.
     single_label : bool
-        Whether they sum to 1.
+        Whether the probabilities of a clip sum to 1.
 
     Returns
     -------

@@ -27,9 +27,9 @@ def export_tagger(
 ):
     """Exports a multi-label model; for ``after`` in a yaml file.
 
-    The weights are those that were evaluated, or with ``int8`` these in int8.
-    Clips longer than ``max_frames``, or than all training clips, are tagged in
-    pieces. ``note`` is a sentence that users of the model should read first.
+    Exports the weights that were evaluated, in int8 with ``int8``. Clips longer
+    than ``max_frames``, or than all training clips, are tagged in pieces.
+    ``note`` is a sentence that users of the model should read first.
     ``calibrate``, if given, is called with the path of the file, to learn its
     thresholds.
     """
@@ -41,7 +41,7 @@ def export_tagger(
 
 
 def export_classifier(brain, datasets, *, folder, max_frames, int8=False):
-    """Exports a model that gives a clip one label; see ``export_tagger``."""
+    """Exports a single-label model; see ``export_tagger``."""
     run_on_main(
         write_model,
         args=[brain.hparams, datasets["train"], folder, max_frames],
@@ -59,7 +59,7 @@ def write_model(
     note=None,
     calibrate=None,
 ):
-    """Writes ``FOLDER/model.onnx``, or a warning if that is impossible."""
+    """Writes ``FOLDER/model.onnx``, or logs a warning if that is impossible."""
     durations = [float(row["duration"]) for row in dataset.data.values()]
     path = Path(folder, "model.onnx")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ logger = get_logger(__name__)
 
 
 def report_tagging(brain, datasets, *, folder):
-    """Writes the results of test clips with any number of labels each.
+    """Writes the results on test clips with any number of labels each.
 
     For ``after`` in a yaml file.
     """
@@ -37,7 +37,7 @@ def report_tagging(brain, datasets, *, folder):
 
 
 def report_accuracy(brain, datasets, *, folder):
-    """Writes the results of test clips with one label each.
+    """Writes the results on test clips with one label each.
 
     For ``after`` in a yaml file.
     """
@@ -54,7 +54,7 @@ def report_accuracy(brain, datasets, *, folder):
 
 
 def format_table(metrics, table):
-    """Metrics, and the classes from best to worst, or the ends of a long list."""
+    """Formats the metrics and a table of classes, shortened if it is long."""
     header, *rows = table
     rows = sorted(rows, key=lambda row: row[-1], reverse=True)
     if len(rows) > 40:
@@ -69,7 +69,7 @@ def format_table(metrics, table):
 
 
 def write_report(brain, folder, name, metrics, table):
-    """Writes all files; ``name`` is the metric that chooses checkpoints."""
+    """Writes all files; ``name`` is the metric that selects checkpoints."""
     ids, probs, targets = brain.metrics.gather()
     hparams = brain.hparams
     best = brain.checkpointer.find_checkpoints(
@@ -94,6 +94,6 @@ def write_report(brain, folder, name, metrics, table):
         arrays = targets.numpy(), probs.numpy()
         write_predictions(folder, ids, *arrays, labels)
 
-    # The other processes wait: Gloo aborts one that ends while it still
-    # releases gathered tensors.
+    # The other processes wait: Gloo aborts a process that ends while gathered
+    # tensors are still being released.
     run_on_main(write)

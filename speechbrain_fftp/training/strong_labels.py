@@ -1,4 +1,4 @@
-"""Learns from the times of sounds in clips.
+"""Learns from the times of sounds in clips (strong labels).
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -20,7 +20,7 @@ logger = get_logger(__name__)
 
 
 def read_events(path, dataset, prepared_folder):
-    """Reads the events of training clips from a table, cut at their ends.
+    """Reads the events of training clips from a table, cut at the clips' ends.
 
     Arguments
     ---------
@@ -30,13 +30,13 @@ def read_events(path, dataset, prepared_folder):
         The clips.
     prepared_folder : str
         The folder of classes.csv, which maps labels of the table, such as mids,
-        to those of the model. Events of other labels are dropped.
+        to labels of the model. Events with other labels are dropped.
 
     Returns
     -------
     dict
-        For each clip that the table lists: start and end in seconds, and the
-        number of the class, of its events.
+        For each clip in the table, its events: start and end in seconds, and
+        the index of the class.
     """
     if path is None:
         return {}
@@ -64,19 +64,19 @@ def read_events(path, dataset, prepared_folder):
 def add_frame_targets(brain, datasets, *, strong_labels, prepared_folder):
     """Adds the targets of time steps to the training clips.
 
-    They get the items ``frame_targets`` ``[N, C]``, and ``known`` ``[C]``: 1.0
-    for the classes that have times in the table, if it lists the clip.
+    The clips get the items ``frame_targets`` ``[N, C]`` and ``known`` ``[C]``:
+    1.0 for the classes with events in the table, if it lists the clip.
 
     Arguments
     ---------
     brain : speechbrain.Brain
         The Brain of train_strong.py.
     datasets : dict
-        Its data sets.
+        The recipe's data sets.
     strong_labels : str, optional
-        The table of events; None: nothing is known.
+        The table of events; None if there is none.
     prepared_folder : str
-        Where classes.csv is.
+        The folder of classes.csv.
     """
     dataset = datasets["train"]
     events = read_events(strong_labels, dataset, prepared_folder)
@@ -89,7 +89,7 @@ def add_frame_targets(brain, datasets, *, strong_labels, prepared_folder):
     embedding = brain.hparams.embedding_model.embedding
 
     def pipeline(clip, sig):
-        """Yields targets of time steps, and which of them are known."""
+        """Yields the targets of time steps, and a mask of known classes."""
         times = step_times(front_end, embedding, len(sig)).numpy()
         targets = step_targets(times, events.get(clip, ()), n_classes)
         yield torch.as_tensor(targets, dtype=torch.float32)
@@ -107,9 +107,9 @@ def frame_loss(logits, targets, known):
     Arguments
     ---------
     logits, targets : torch.Tensor
-        Of time steps, ``[B, N, C]``.
+        Logits and targets of time steps ``[B, N, C]``.
     known : torch.Tensor
-        1.0 for known targets, 0.0 for others, ``[B, N, C]``.
+        1.0 for known targets ``[B, N, C]``, 0.0 for unknown ones.
     """
     loss = binary_cross_entropy_with_logits(logits, targets, reduction="none")
     return (loss * known).sum() / known.sum().clamp(min=1)

@@ -1,4 +1,4 @@
-"""Metrics of tagging, multiply-accumulates, and the folder of a training.
+"""Tagging metrics, multiply-accumulates, and output folders of trainings.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -25,9 +25,9 @@ class Macs(NamedTuple):
     Arguments
     ---------
     linear_conv : int
-        Those of linear and convolutional layers.
+        MACs of linear and convolutional layers.
     total : int
-        These, and those of attention and of Mamba's scans.
+        MACs including attention and Mamba's scans.
     """
 
     linear_conv: int

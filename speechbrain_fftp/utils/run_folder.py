@@ -1,4 +1,4 @@
-"""The folder of a training: guards its settings, and exports its model.
+"""Output folders of trainings: checks their settings and exports the model.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -27,26 +27,28 @@ FREE_KEYS = (
 def check_settings(hparams_file, overrides, hparams, debug=False):
     """Raises an error if the output folder holds a training with other settings.
 
-    They are in the ``hyperparams.yaml`` of ``create_experiment_directory``,
-    which replaces it: call this before. Folders, the number of workers, int8 and
-    a raised number of epochs may differ. A folder without a checkpoint is free.
+    Compares with the folder's ``hyperparams.yaml``; call this before
+    ``create_experiment_directory``, which overwrites it. Folders, the number of
+    workers, int8 and a raised number of epochs may differ. A folder without a
+    checkpoint passes.
 
     Arguments
     ---------
     hparams_file : str
         The yaml file.
     overrides : str
-        What the command line sets in it, as yaml.
+        Overrides from the command line, as yaml.
     hparams : dict
-        What was loaded from both: ``output_folder``, ``number_of_epochs``.
+        The loaded hyperparameters, with ``output_folder`` and
+        ``number_of_epochs``.
     debug : bool
-        Whether this run is for debugging: its few batches would replace the
-        results in the folder.
+        Whether this is a debug run, whose few batches would replace the results
+        in the folder.
 
     Raises
     ------
     ValueError
-        If the training cannot go on; the settings that differ are named.
+        If the training cannot be resumed.
 
     Example
     -------
@@ -103,8 +105,8 @@ def export_model(folder, inference_yaml, hparams):
     folder : str
         The folder.
     inference_yaml : str
-        A yaml file for inference. Plain values in it, such as ``embed_dim``,
-        are replaced by those of the training.
+        A yaml file for inference. Its plain values, such as ``embed_dim``, are
+        replaced by the training's values.
     hparams : dict
         The loaded hyperparameters of the training, with ``modules`` and
         ``label_encoder``.
@@ -143,6 +145,6 @@ def export_model(folder, inference_yaml, hparams):
         state = hparams["modules"][name].state_dict()
         state = {key: tensor.cpu() for key, tensor in state.items()}
         torch.save(state, folder / f"{name}.ckpt")
-    # For readers, and by the only name that Pretrainer finds beside the yaml
+    # .txt for people; .ckpt is the only name that Pretrainer finds by itself
     for suffix in ("txt", "ckpt"):
         hparams["label_encoder"].save(folder / f"label_encoder.{suffix}")

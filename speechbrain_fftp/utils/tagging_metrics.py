@@ -18,7 +18,7 @@ AUC_MARGIN = 1e-7
 
 
 def count_ranked(scores, targets):
-    """Counts clips whose score reaches each of the different scores.
+    """Counts the clips at or above each distinct score.
 
     Arguments
     ---------
@@ -30,8 +30,8 @@ def count_ranked(scores, targets):
     Returns
     -------
     counts, positives : torch.Tensor
-        Number of clips, and of clips of the class, in float64: from the highest
-        to the lowest score, of which equal ones are one.
+        Number of clips, and of clips of the class, in float64, from the highest
+        to the lowest distinct score.
 
     Example
     -------
@@ -59,8 +59,7 @@ def average_precision(scores, targets):
     scores : torch.Tensor
         Scores ``[N]`` of the clips, of any scale.
     targets : torch.Tensor
-        Labels ``[N]``; above 0.5 for clips of the class, of which there must be
-        one.
+        Labels ``[N]``; above 0.5 for clips of the class, at least one.
 
     Returns
     -------
@@ -81,16 +80,16 @@ def average_precision(scores, targets):
 def area_under_roc(scores, targets):
     """Area under the ROC curve of a ranking of clips.
 
-    The probability that a clip of the class has a higher score than one of
-    others, where equal scores count one half.
+    The probability that a clip of the class has a higher score than a clip
+    without it, where ties count one half.
 
     Arguments
     ---------
     scores : torch.Tensor
         Scores ``[N]`` of the clips, of any scale.
     targets : torch.Tensor
-        Labels ``[N]``; above 0.5 for clips of the class. There must be clips of
-        the class, and others.
+        Labels ``[N]``; above 0.5 for clips of the class. There must be positive
+        and negative clips.
 
     Returns
     -------
@@ -114,8 +113,8 @@ def area_under_roc(scores, targets):
 def d_prime(auc):
     """Sensitivity index of an area under the ROC curve.
 
-    The distance between the means of two normal distributions of variance 1,
-    of clips of a class and others, that have this area.
+    The distance between the means of two normal distributions of variance 1
+    (the scores of positive and negative clips) with this area.
 
     Arguments
     ---------
@@ -139,9 +138,9 @@ def d_prime(auc):
 class TaggingMetrics:
     """Collects the predictions for the clips of a split, and scores them.
 
-    With several processes, each collects the clips that it sees, and all are
-    scored together: each clip once, though ``DistributedSampler`` gives some
-    to two processes. Classes are scored that some clips have, but not all.
+    Predictions of several processes are scored together, each clip once, though
+    ``DistributedSampler`` gives some clips to two processes. Classes without
+    both positive and negative clips are not scored.
 
     Example
     -------
@@ -163,9 +162,9 @@ class TaggingMetrics:
         Arguments
         ---------
         ids : list of str
-            The ids of its clips.
+            The ids of the clips.
         probs, targets : torch.Tensor
-            Probabilities, and multi-hot labels, ``[B, C]``.
+            Probabilities and multi-hot labels ``[B, C]``.
         """
         if probs.shape != targets.shape:
             raise ValueError(
@@ -185,7 +184,7 @@ class TaggingMetrics:
         ids : list of str
             The ids of the clips, sorted.
         probs, targets : torch.Tensor
-            Their rows ``[clips, C]``.
+            Their probabilities and multi-hot labels ``[clips, C]``.
         """
         parts = [(self.ids, torch.cat(self.probs), torch.cat(self.targets))]
         if is_distributed_initialized():
@@ -211,8 +210,8 @@ class TaggingMetrics:
         Returns
         -------
         dict or float
-            ``mAP``, ``AUC`` and ``d_prime`` (of the mean AUC); or only the
-            ``field`` of them.
+            ``mAP``, ``AUC`` and ``d_prime`` (of the mean AUC), or the value of
+            ``field``.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Lists the clips of AudioSet: of segment lists, or of parquet shards.
+"""Lists the clips of AudioSet, from segment lists or parquet shards.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -35,8 +35,8 @@ SEGMENT_LISTS = {
     "eval": "eval_segments.csv",
 }
 CSV_URL = "http://storage.googleapis.com/us_audioset/youtube_corpus/v1/csv"
-# What download tools make of an id: 11 characters, which may begin with a Y
-# and hold digits and _; times are in seconds or milliseconds
+# File names written by download tools: an id of 11 characters, sometimes after
+# a Y, and sometimes followed by times in seconds or milliseconds
 FILE_NAME = re.compile(
     r"Y?(?P<id>[\w-]{11})"
     r"(?:_(?P<start>\d+(?:\.\d+)?)(?:[_-]\d+(?:\.\d+)?)?)?",
@@ -45,7 +45,7 @@ FILE_NAME = re.compile(
 
 
 def is_audioset(data_folder):
-    """Whether a folder has AudioSet's lists, or parquet shards."""
+    """Whether a folder holds AudioSet's lists or parquet shards."""
     names = [CLASS_LIST, *SEGMENT_LISTS.values()]
     return any(_find(data_folder, name) for name in names) or bool(
         find_shards(data_folder)
@@ -53,7 +53,7 @@ def is_audioset(data_folder):
 
 
 def read_class_list_of(data_folder):
-    """AudioSet's classes, or those of a list in the data folder."""
+    """Reads the class list of a data folder, or else AudioSet's own."""
     return read_classes(_find(data_folder, CLASS_LIST))
 
 
@@ -63,7 +63,7 @@ def list_clips(data_folder, unbalanced=False):
     Raises
     ------
     FileNotFoundError
-        If the folder lacks a list, or shards of a split.
+        If the folder lacks a list or the shards of a split.
     InputError
         If a list or a shard is invalid.
     """
@@ -106,7 +106,7 @@ def list_clips(data_folder, unbalanced=False):
 
 
 def _find(data_folder, name):
-    """Path of what is in the folder itself or one folder below; or None."""
+    """Path of a file in the folder or one folder below, or None."""
     root = glob.escape(str(data_folder))
     places = (os.path.join(root, name), os.path.join(root, "*", name))
     return next((p for place in places for p in sorted(glob.glob(place))), None)
@@ -116,7 +116,7 @@ def add_audio(data_folder, clips):
     """Finds the audio files of clips below a folder, by their names."""
     starts = {clip.id: clip.start for clip in clips}
     paths = {}
-    timed = set()  # ids of files that are named after their segment's start
+    timed = set()  # ids of files with the segment's start in their name
     n_files = 0
     for name in files_below(data_folder, data_folder):
         stem, extension = os.path.splitext(os.path.basename(name))
@@ -141,7 +141,7 @@ def add_audio(data_folder, clips):
     with_audio = []
     for clip in clips:
         clip = dataclasses.replace(clip, audio=paths.get(clip.id))
-        if clip.id in timed:  # the file is the clip
+        if clip.id in timed:  # the file holds the clip alone
             clip = dataclasses.replace(
                 clip, start=0.0, end=clip.end - clip.start
             )
@@ -150,7 +150,7 @@ def add_audio(data_folder, clips):
 
 
 def read_name(stem, ids):
-    """The id and the start in a file's name; None for what it lacks."""
+    """Parses the id and the start in a file's name, or None for either."""
     if stem in ids:
         return stem, None
     found = FILE_NAME.fullmatch(stem)
@@ -167,7 +167,7 @@ def _is_start(number, start):
 def find_shards(data_folder):
     """Finds the parquet shards of each split by their names and folders.
 
-    Such as data/bal_train/00.parquet or unbalanced/train/0000.parquet.
+    For example, data/bal_train/00.parquet or unbalanced/train/0000.parquet.
     """
     shards = {}
     for name in files_below(data_folder, data_folder):
@@ -217,6 +217,7 @@ def read_shard(path, split, classes):
                     clips.append(Clip(clip_id, audio, labels, split))
     except (pa.ArrowException, OSError) as error:
         raise InputError(
-            f"{path} is damaged or not a parquet file, fetch it again ({error})"
+            f"{path} is damaged or not a parquet file: download it again"
+            f" ({error})"
         ) from error
     return clips

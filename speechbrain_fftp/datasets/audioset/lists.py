@@ -27,7 +27,7 @@ def read_classes(path=None):
 
 
 def read_segments(path, split, classes):
-    """Lists the clips of a segment list, as yet without audio.
+    """Lists the clips of a segment list, without their audio files.
 
     Lines that start with ``#`` are comments.
     """
@@ -61,7 +61,7 @@ def read_segments(path, split, classes):
                 )
             )
     if not clips:
-        raise InputError(f"{path} lists no clip: the {split} split is empty")
+        raise InputError(f"{path} lists no clips: the {split} split is empty")
     return clips
 
 

@@ -46,8 +46,8 @@ def list_words(data_folder):
 def speaker_of(path):
     """The speaker of a clip.
 
-    The name is ``SPEAKER_nohash_NUMBER.wav``, after ``WORD_`` in the folder
-    ``_unknown_``, or else the speaker.
+    File names are ``SPEAKER_nohash_NUMBER.wav``, preceded by ``WORD_`` in the
+    folder ``_unknown_``. Any other name counts as a speaker.
     """
     folder, name = posixpath.split(path)
     name = posixpath.splitext(name)[0]
@@ -67,7 +67,7 @@ def hash_split(speaker):
 
 
 def read_lists(data_folder):
-    """Reads the lists of clips for validation and testing; None without any.
+    """Reads the lists of validation and test clips; None if both are missing.
 
     Extensions are dropped, as clips may be converted from wav to flac.
     """
@@ -91,13 +91,13 @@ def read_lists(data_folder):
     both = sorted(lists["valid"] & lists["test"])
     if both:
         raise InputError(
-            f"{data_folder}: both lists have {both[0]}: remove it from one"
+            f"{data_folder}: both lists contain {both[0]}: remove it from one"
         )
     return lists
 
 
 def split_of(path, lists=None):
-    """The split of a clip: by the lists or, without, by speaker."""
+    """The split of a clip: by the lists or, without them, by speaker."""
     if lists is None:
         return hash_split(speaker_of(path))
     stem = posixpath.splitext(path)[0]
@@ -108,8 +108,8 @@ def task_classes(task, words, has_noise, data_folder):
     """Finds the classes of one of ``TASKS`` among the folders.
 
     ``words`` maps folders to their clips, without the background noise. Returns
-    the classes in order, the folders whose clips are all used, each for the
-    class of its name, and the folders to draw clips of other words from.
+    the classes in order, the folders that are classes themselves, and the
+    folders to draw clips of other words from.
     """
     if task == "folders":
         classes = sorted(word for word in words if words[word])

@@ -1,8 +1,8 @@
 """Prepares Speech Commands: converts its clips and writes manifests.
 
-The data folder is that of the data set, version 2: one folder per word with
-clips SPEAKER_nohash_NUMBER.wav (or flac), _background_noise_, and the lists
-validation_list.txt and testing_list.txt. There are three tasks:
+The data folder is laid out like version 2 of the data set: one folder per word
+with clips SPEAKER_nohash_NUMBER.wav (or flac), _background_noise_, and the
+lists validation_list.txt and testing_list.txt. There are three tasks:
 
 * 35: each of the 35 words is a class;
 * 12: ten commands, _unknown_ (other words) and _silence_ (background noise);
@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 ARCHIVE_URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
 COMMAND_SPLITS = ("train", "valid", "test")
-# Where each split's part of a background recording begins and ends
+# Begin and end of each split's part of a background recording, as fractions
 RECORDING_PARTS = {"train": (0.0, 0.7), "valid": (0.7, 0.85), "test": (0.85, 1)}
 
 
@@ -59,7 +59,7 @@ def prepare_speech_commands(
 
     Writes ``flac/ID.flac``, ``train.csv``, ``valid.csv`` and ``test.csv``, with
     paths relative to ``$data_root``, the prepared folder, ``classes.csv``,
-    ``skipped.csv`` with each clip that cannot be used and why, and
+    ``skipped.csv`` with each unusable clip and the reason, and
     ``noise/NAME.flac``, the training part of each background recording.
     Returns at once if the prepared folder is complete.
 
@@ -70,7 +70,7 @@ def prepare_speech_commands(
     prepared_folder : str
         Folder to write to.
     task : str or int
-        What the classes are: ``12``, ``35`` or ``folders``.
+        The classes: ``12``, ``35`` or ``folders``.
     sample_rate : int
         Sampling rate of the clips, in Hz.
     clip_seconds : float
@@ -84,8 +84,7 @@ def prepare_speech_commands(
         If the data folder is missing.
     InputError
         If a folder is missing or empty, a split has no usable clip, or the
-        prepared folder was prepared with other settings or from data that have
-        changed since.
+        prepared folder was made with other settings or from other source files.
     """
     if skip_prep:
         return
@@ -107,7 +106,7 @@ def prepare_speech_commands(
         )
     elif not is_complete(prepared_folder):
         raise FileNotFoundError(
-            f"data_folder {data_folder} is no folder with one folder per word,"
+            f"data_folder {data_folder} does not hold one folder per word,"
             f" as in {ARCHIVE_URL}, which has to be unpacked"
         )
     with prepare_folder(prepared_folder, settings, source) as to_do:
@@ -149,7 +148,7 @@ def list_clips(data_folder, words, noise, task, clip_seconds):
     ids = clip_ids(sum(words.values(), []))
 
     def make_clip(path, label):
-        """Makes a Clip of the path of a file."""
+        """Makes a Clip from the path of a file."""
         return Clip(
             id=ids[path],
             audio=os.path.join(data_folder, path),
@@ -164,7 +163,7 @@ def list_clips(data_folder, words, noise, task, clip_seconds):
     others = [make_clip(path, UNKNOWN) for word in pool for path in words[word]]
     others.sort(key=lambda clip: text_digest(clip.id))
     for split in COMMAND_SPLITS:
-        # As many clips of other words, and of silence, as of a command
+        # As many clips of other words and of silence as a command has
         count = sum(
             clip.split == split and clip.labels[0] in lists.COMMANDS
             for clip in clips
@@ -214,7 +213,7 @@ def draw_silence(noise, split, number, clip_seconds):
 
 
 def count_classes(task, data_folder, prepared_folder):
-    """Number of classes of a task; 35 for custom words without any data."""
+    """Number of classes of a task; 35 for custom words without data."""
     if str(task) != "folders":
         return int(task)
     if os.path.isfile(os.path.join(prepared_folder, CLASSES_CSV)):

@@ -2,8 +2,8 @@
 
 The encoder of https://arxiv.org/abs/2104.01778 (a pre-norm vision transformer
 with a class and a distillation token) on full-frequency temporal patches
-(https://arxiv.org/abs/2508.21243) or square ones. A clip's embedding does not
-depend on the padding of its batch.
+(https://arxiv.org/abs/2508.21243) or square patches. A clip's embedding does
+not depend on the padding of its batch.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -97,7 +97,7 @@ class TransformerBlock(torch.nn.Module):
 
 
 def init_linear(blocks):
-    """Initialises linear layers as the original AST's: std 0.02, no biases.
+    """Initialises linear layers as the original AST: std 0.02, zero biases.
 
     Arguments
     ---------
@@ -140,8 +140,8 @@ class AST(torch.nn.Module):
     pooling : str
         "cls", the class tokens as in the original; "mean", the mean over the
         clip's own tokens; "cls+mean", the mean of both; or "tokens", all
-        tokens, those of padding 0.0, for outputs over time. Of square patches,
-        the tokens of a time step are averaged first.
+        tokens, for outputs over time, with 0.0 in padding. The tokens of square
+        patches are averaged over frequency first.
 
     Example
     -------
@@ -178,7 +178,7 @@ class AST(torch.nn.Module):
             time_patches=embedding.time_patches(max_frames),
             embed_dim=embed_dim,
         )
-        # Including their positions
+        # Including their position embeddings
         self.cls_tokens = torch.nn.Parameter(
             torch.empty(CLASS_TOKENS, embed_dim)
         )
@@ -226,9 +226,9 @@ class AST(torch.nn.Module):
         Returns
         -------
         embeddings : torch.Tensor
-            What ``forward`` returns.
+            The output of ``forward``.
         tokens : torch.Tensor
-            Tokens over time ``[B, T', D]``, those of padding 0.0.
+            Tokens over time ``[B, T', D]``, 0.0 in padding.
         """
         # [B, T, F] -> [B, F' * T', D]
         clips = embed_clips(self.embedding, feats, lengths)

@@ -2,8 +2,8 @@
 
 The encoder of https://arxiv.org/abs/2406.03344 (a stack of bidirectional Mamba
 blocks with a class token in the middle) on full-frequency temporal patches
-(https://arxiv.org/abs/2508.21243) or square ones. A clip's embedding does not
-depend on the padding of its batch.
+(https://arxiv.org/abs/2508.21243) or square patches. A clip's embedding does
+not depend on the padding of its batch.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -23,7 +23,7 @@ class AuM(torch.nn.Module):
     """Audio Mamba encoder.
 
     Sizes (width, depth): tiny 192, 24; small 384, 24; base 768, 24. The class
-    token is in the middle of a clip's tokens, which come before the padding.
+    token is in the middle of a clip's own tokens.
 
     Arguments
     ---------
@@ -128,9 +128,9 @@ class AuM(torch.nn.Module):
         Returns
         -------
         embeddings : torch.Tensor
-            What ``forward`` returns.
+            The output of ``forward``.
         tokens : torch.Tensor
-            Tokens over time ``[B, T', D]``, those of padding 0.0.
+            Tokens over time ``[B, T', D]``, 0.0 in padding.
         """
         # [B, T, F] -> [B, F' * T', D]
         clips = embed_clips(self.embedding, feats, lengths)
@@ -160,11 +160,11 @@ class AuM(torch.nn.Module):
         return embeddings, pool_tokens("tokens", cls, steps, clips.valid)
 
     def _slots(self, clips):
-        """Where tokens go: a clip's own, the class token among them, padding.
+        """Moves padding behind a clip's own tokens and the class token.
 
-        Tokens are frequency-major, so that each row of patches ends with
-        padding. Returns the new index of each token, ``[B, N]`` or ``[1, N]``,
-        and that of the class token, ``[B, 1]`` or ``[1, 1]``.
+        Tokens are frequency-major, so each row of patches ends with padding.
+        Returns the new index of each token, ``[B, N]`` or ``[1, N]``, and the
+        index of the class token, ``[B, 1]`` or ``[1, 1]``.
         """
         rows = self.embedding.freq_patches
         valid = clips.valid

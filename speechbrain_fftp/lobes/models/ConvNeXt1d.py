@@ -1,9 +1,9 @@
 """A convolutional encoder over time, on full-frequency temporal patches.
 
-The tokens of FFTP are a time sequence (https://arxiv.org/abs/2508.21243), so
-that one-dimensional convolutions can take the place of attention: blocks as in
-ConvNeXt (https://arxiv.org/abs/2201.03545), along time. A clip's embedding does
-not depend on the padding of its batch.
+The tokens of FFTP form a time sequence (https://arxiv.org/abs/2508.21243), so
+one-dimensional convolutions can replace attention: ConvNeXt blocks
+(https://arxiv.org/abs/2201.03545) along time. A clip's embedding does not
+depend on the padding of its batch.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -21,15 +21,16 @@ from speechbrain_fftp.nnet.tokens import (
 
 
 class WideStatistics(torch.nn.Module):
-    """Mean and standard deviation of a clip's own tokens, in a wider layer.
+    """Statistics pooling (mean and standard deviation) in a wider layer.
 
     As in x-vectors
-    (https://www.danielpovey.com/files/2018_icassp_xvectors.pdf).
+    (https://www.danielpovey.com/files/2018_icassp_xvectors.pdf), over a clip's
+    own tokens.
 
     Arguments
     ---------
     embed_dim : int
-        Number of channels D of a token, and of the result.
+        Number of channels D of a token, and of an embedding.
     width : int
         Number of channels whose statistics are taken.
 
@@ -76,7 +77,7 @@ class ConvNeXtBlock(torch.nn.Module):
     embed_dim : int
         Number of channels D of a token.
     kernel : int
-        Tokens that the convolution covers, an odd number.
+        Kernel size of the convolution in tokens, an odd number.
     mlp_ratio : float
         Width of the MLP's hidden layer, in multiples of ``embed_dim``.
     dropout : float
@@ -128,9 +129,9 @@ class ConvNeXtBlock(torch.nn.Module):
 class ConvNeXt1d(torch.nn.Module):
     """Convolutional encoder of full-frequency temporal patches.
 
-    A block costs two thirds of a transformer's: 18 blocks have the MACs of an
-    AST of 12. There are no positions and no class token, so that clips may be
-    of any length.
+    A block costs two thirds of a transformer block: 18 blocks have the MACs of
+    an AST with 12. There are no position embeddings and no class token, so
+    clips can have any length.
 
     Arguments
     ---------
@@ -141,11 +142,13 @@ class ConvNeXt1d(torch.nn.Module):
     embedding : torch.nn.Module, optional
         A patch embedding whose patches cover all mel bins; by default,
         ``FFTPEmbedding`` with 25 frames every 5.
-    kernel, mlp_ratio, dropout : int, float, float
+    kernel : int
+        See ``ConvNeXtBlock``.
+    mlp_ratio, dropout : float
         See ``ConvNeXtBlock``.
     pooling : str
-        "mean" or "tokens", see ``AST``; or "mean+std", ``WideStatistics`` of
-        three times ``embed_dim``.
+        "mean" or "tokens", see ``AST``; or "mean+std", ``WideStatistics`` with
+        a width of three times ``embed_dim``.
 
     Raises
     ------
@@ -176,8 +179,8 @@ class ConvNeXt1d(torch.nn.Module):
             embedding = FFTPEmbedding(n_mels, embed_dim)
         if embedding.freq_patches > 1:
             raise ValueError(
-                "ConvNeXt1d needs tokens in the order of time, of patches that "
-                f"cover all {n_mels} mel bins, not {embedding.patch_bins}."
+                f"ConvNeXt1d needs patches that cover all {n_mels} mel bins, "
+                f"not {embedding.patch_bins}."
             )
         self.n_mels = n_mels
         self.embed_dim = embed_dim
@@ -223,9 +226,9 @@ class ConvNeXt1d(torch.nn.Module):
         Returns
         -------
         embeddings : torch.Tensor
-            What ``forward`` returns.
+            The output of ``forward``.
         tokens : torch.Tensor
-            Tokens over time ``[B, T', D]``, those of padding 0.0.
+            Tokens over time ``[B, T', D]``, 0.0 in padding.
         """
         # [B, T, F] -> [B, N, D]
         clips = embed_clips(self.embedding, feats, lengths)

@@ -2,8 +2,8 @@
 
 Signature and shapes follow ``selective_scan_fn`` of
 https://github.com/state-spaces/mamba (https://arxiv.org/abs/2312.00752,
-section 3). Added are items of different lengths, a backward direction without
-flipped copies, and both directions at once.
+section 3). In addition, it supports items of different lengths, a backward
+direction without flipped copies, and both directions at once.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -23,10 +23,10 @@ from speechbrain_fftp.nnet.selective_scan.torch_backend import (
 
 
 def _can_import(*names):
-    """Whether modules are installed, which are not imported."""
+    """Whether modules are installed, without importing them."""
     try:
         return all(importlib.util.find_spec(name) for name in names)
-    except ModuleNotFoundError:  # of a package that a module is in
+    except ModuleNotFoundError:  # the parent package is missing
         return False
 
 
@@ -80,7 +80,7 @@ def selective_scan(
     delta_softplus : bool
         Whether softplus is applied to the step sizes after the bias.
     return_last_state : bool
-        Whether the last state is returned too.
+        Whether to return the last state as well.
     backend : str
         "torch" (any device), "triton" (CUDA, or any under Triton's
         interpreter), "mamba_ssm" (CUDA, where that package is installed), or
@@ -159,7 +159,7 @@ def selective_scan(
 
 
 def _check_shapes(A, u, delta, B, C, D, z, delta_bias, lengths):
-    """Raises a ValueError if shapes disagree, where kernels would read on."""
+    """Raises a ValueError if shapes disagree; kernels do not check bounds."""
     if A.dim() not in (2, 3) or A.is_complex():
         raise ValueError(
             "A must be real and [D, N] or [2, D, N], but is "
@@ -199,13 +199,12 @@ def find_backend(backend, u):
     Returns
     -------
     str
-        The name of a backend.
+        The name of the backend.
 
     Raises
     ------
     ValueError
-        If there is no such backend, or it would compute a float64 input in
-        float32.
+        If the backend is unknown, or would compute a float64 input in float32.
 
     Example
     -------
@@ -232,7 +231,7 @@ def find_backend(backend, u):
 
 
 def _scan_function(backend):
-    """The function that scans with a backend."""
+    """The scan function of a backend."""
     if backend == "triton":
         from speechbrain_fftp.nnet.selective_scan import triton_backend
 

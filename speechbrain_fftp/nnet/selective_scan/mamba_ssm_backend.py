@@ -25,8 +25,8 @@ def mamba_ssm_scan(
 ):
     """Output and last state of ``selective_scan`` in one direction.
 
-    The CUDA kernel scans from the first step to the last, whatever the lengths:
-    it gets masked and flipped copies.
+    The CUDA kernel supports neither lengths nor a backward direction, so it
+    gets masked and flipped copies.
     """
     from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
 

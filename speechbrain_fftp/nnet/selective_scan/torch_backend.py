@@ -1,8 +1,8 @@
 """The selective scan in torch operations, for any device.
 
-Only the states of one chunk of some tens of steps exist at a time. The backward
-pass starts from those at the chunks' boundaries, which the forward pass keeps,
-and computes the others again.
+Only the states of one chunk (tens of steps) are in memory at a time. The
+forward pass saves the state before each chunk, from which the backward pass
+recomputes the states within.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -13,8 +13,8 @@ import math
 import torch
 from torch.autograd.function import once_differentiable
 
-# Number of states that suit the caches of a CPU: of one step, which torch would
-# otherwise split between threads, and of one chunk.
+# Maximum number of states per step, since torch would split more of them
+# between threads, and per chunk, to fit into a CPU's cache
 STEP_STATES = 2**15 - 1
 CHUNK_STATES = 2**19
 MIN_CHUNK, MAX_CHUNK = 8, 64  # number of steps of a chunk
@@ -38,7 +38,7 @@ def torch_scan(
     Arguments
     ---------
     u, delta, A, B, C, D, z, delta_bias, delta_softplus, lengths, reverse : any
-        Those of ``selective_scan``.
+        See ``selective_scan``.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def exported_scan(
     Arguments
     ---------
     u, delta, A, B, C, D, z, delta_bias, delta_softplus, lengths, reverse : any
-        Those of ``selective_scan``.
+        See ``selective_scan``.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def exported_scan(
 
 @exported_scan.register_fake
 def _exported_shape(u, *others):
-    """What has the shape of the output."""
+    """An empty tensor with the shape of the output."""
     return torch.empty_like(u, memory_format=torch.contiguous_format)
 
 
@@ -150,19 +150,19 @@ def padding_mask(lengths, u):
 
 
 def mask_and_bias(u, delta, B, C, z, delta_bias, delta_softplus, lengths):
-    """Sets padding to zero, and gives delta its bias and softplus.
+    """Sets padding to zero, and applies bias and softplus to delta.
 
-    Steps of size zero keep the state as it is.
+    Steps of size zero leave the state unchanged.
 
     Arguments
     ---------
     u, delta, B, C, z, delta_bias, delta_softplus, lengths : any
-        Those of ``selective_scan``.
+        See ``selective_scan``.
 
     Returns
     -------
     u, delta, B, C, z : torch.Tensor
-        Of the same shapes; delta in at least float32, z None if it was.
+        In the same shapes; delta in at least float32; z is None if not given.
 
     Example
     -------
@@ -196,7 +196,7 @@ def _scan_direction(sequences, A, reverse=False):
         sequences = [x.flip(1) for x in sequences]
     u = sequences[0]
     state = u.new_zeros(len(u), *A.shape)  # [B, N, D]
-    # Without gradients, autograd's own work would be a tenth of a short scan.
+    # Without gradients, skip autograd, which takes a tenth of a short scan
     scan = LinearScan.forward
     if torch.is_grad_enabled():
         scan = LinearScan.apply
@@ -248,7 +248,7 @@ class LinearScan(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        """Saves what the gradient needs."""
+        """Saves tensors for the backward pass."""
         u, delta, B, C, A, _ = inputs
         starts = output[2]
         ctx.mark_non_differentiable(starts)
@@ -276,7 +276,7 @@ def _gradients(out_grad, last_grad, u, delta, B, C, A, starts):
         h = _run(u, delta, B, A, chunk, start, decay, states)
         a = decay[:, :n_steps]
 
-        # Each state reaches the output and, through the decay, the next.
+        # Each state affects the output and, through the decay, the next state
         h_grad = grads[:, :n_steps]
         torch.mul(g.unsqueeze(2), C[:, chunk].unsqueeze(3), out=h_grad)
         h_grad[:, -1] += last_grad
@@ -318,7 +318,7 @@ def _chunks(u, A):
 
 
 def _run(u, delta, B, A, chunk, state, decay, states):
-    """The states ``[B, T, N, D]`` of a chunk, from the one before it.
+    """The states ``[B, T, N, D]`` of a chunk, given the state before it.
 
     Writes to decay and states, which may be longer than the chunk.
     """
@@ -335,5 +335,5 @@ def _run(u, delta, B, A, chunk, state, decay, states):
 
 def _times(x, states):
     """Vectors ``[B, T, N]`` times matrices ``[B, T, N, D]``: ``[B, T, D]``."""
-    # Ten times faster than the transposed product, columns on the right.
+    # Ten times faster than the transposed matmul
     return (x.unsqueeze(2) @ states).squeeze(2)

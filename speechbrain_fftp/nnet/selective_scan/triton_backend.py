@@ -1,4 +1,4 @@
-"""Mamba's selective scan on a GPU: launches the Triton kernels, for autograd.
+"""Mamba's selective scan on a GPU: launches the Triton kernels under autograd.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -18,22 +18,21 @@ from speechbrain_fftp.nnet.selective_scan.triton_kernels import (
 )
 
 CONTIGUOUS = torch.contiguous_format
-# What both operators take first
+# First arguments of both operators
 INPUTS = (
     "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, "
     "Tensor? z, Tensor? bias, Tensor? initial, Tensor? lengths"
 )
-# Programs, of one warp each, that keep a multiprocessor busy: where there are
-# fewer, the forward scans segments of the steps at the same time. That is about
-# twice the work, so there must be three or more.
+# Number of programs, of one warp each, that keep a multiprocessor busy: with
+# fewer, the forward pass scans segments of the sequence in parallel. That is
+# about twice the work, so it needs at least three segments.
 PROGRAMS = 8
 MIN_SEGMENTS = 3
 
 
 def _like(tensor, lengths, dtype=None, directions=1):
-    # A new [B, D, L] whose channels are adjacent where the given one's are,
-    # zero where the kernels do not write since an item is shorter; or both
-    # directions' after each other.
+    # A new tensor [B, D, L] with the layout of the given one; zeros if kernels
+    # skip padding. For both directions, [2 * B, D, L].
     new = torch.empty if lengths is None else torch.zeros
     batch, dim, steps = tensor.shape
     batch *= directions
@@ -51,15 +50,15 @@ def _to_kernel(tensor, size):
 
 
 def _pack(rows, steps):
-    # The B and C [B, L, 2, NP] inside of the buffer of them. Kernels also read
-    # up to UNROLL rows before and after those of an item: zeros.
+    # View [B, L, 2, NP] of B and C in their buffer. Kernels also read up to
+    # UNROLL rows before and after an item, which are zero.
     return rows[UNROLL.value :].unflatten(0, (-1, steps + UNROLL.value))[
         :, :steps
     ]
 
 
 def _add(tensor, directions):
-    # Both directions' sum.
+    # Sum over both directions
     if tensor is None or directions == 1:
         return tensor
     forward, backward = tensor.chunk(2)
@@ -67,7 +66,7 @@ def _add(tensor, directions):
 
 
 def _segment(u, directions):
-    # Number of steps that a program of the forward takes.
+    # Number of steps per program of the forward kernel
     batch, dim, steps = u.shape
     processors = 1  # of the interpreter
     if u.is_cuda:
@@ -90,13 +89,13 @@ def launch(kernel, grid, u, delta, z, vec, maxnreg=None, **arguments):
     kernel : triton.JITFunction
         The kernel.
     grid : tuple of int
-        Number of programs beside those of the channels.
+        Number of programs along further dimensions.
     u, delta, z : torch.Tensor
         Inputs of the scan, ``[B, D, L]``.
     vec : int
         Number of adjacent channels that a thread holds.
     maxnreg : int, optional
-        Largest number of registers of a thread.
+        Maximum number of registers per thread.
     **arguments : dict
         Further arguments of the kernel.
     """
@@ -133,11 +132,11 @@ def launch(kernel, grid, u, delta, z, vec, maxnreg=None, **arguments):
 def scan_forward(
     u, delta, A, B, C, D, z, bias, initial, lengths, softplus, reverse, save
 ):
-    """Output, and last state ``[B, NP, D]``; what the gradient needs.
+    """Output, last state ``[B, NP, D]``, and tensors for the gradient.
 
-    That is B and C as the kernels take them, A likewise, and with ``save`` the
-    state of each chunk ``[B, chunks, NP, D]``. Of both directions, with A
-    ``[2, D, N]``, there are 2 B states, those of the forward direction first.
+    These are B and C and A in the kernels' layout and, with ``save``, the state
+    before each chunk ``[B, chunks, NP, D]``. With A ``[2, D, N]``, there are
+    2 B states, the forward direction's first.
     """
     steps, states, directions = u.shape[2], A.shape[-1], A.dim() - 1
     last, BC, scaled, saved = _empty_results(u, A, save)
@@ -204,7 +203,7 @@ def scan_forward(
 
 
 def _empty_results(u, A, save):
-    # Tensors of the kinds that scan_forward returns after the output.
+    # Empty tensors like those that scan_forward returns after the output
     batch, dim, steps = u.shape
     *_, states = A.shape
     size = triton.next_power_of_2(states)
@@ -226,7 +225,7 @@ def _(u, delta, A, B, C, D, z, bias, initial, lengths, softplus, reverse, save):
 
 
 def _save(ctx, inputs, output):
-    # What the gradient needs; see scan_forward.
+    # Saves tensors for the gradient; see scan_forward
     *tensors, softplus, reverse, _ = inputs
     ctx.save_for_backward(*tensors, *output[2:])
     ctx.options = softplus, reverse
@@ -234,7 +233,7 @@ def _save(ctx, inputs, output):
 
 
 def _differentiate(ctx, d_out, dlast, *_):
-    # The gradients of all inputs, from those of output and last state.
+    # Gradients of all inputs from the gradients of output and last state
     *inputs, BC, scaled, saved = ctx.saved_tensors
     if d_out is None:
         d_out = inputs[0].new_zeros(()).expand_as(inputs[0])
@@ -272,7 +271,7 @@ def scan_backward(
     dD = None if D is None else saved.new_empty(items, dim)
     dbias = None if bias is None else saved.new_empty(items, dim)
     dinitial = None if initial is None else torch.empty_like(dA)
-    # Sums in no fixed order, or else over blocks of channels at the end
+    # Atomic sums in any order, or else one sum per block of channels
     in_order = torch.are_deterministic_algorithms_enabled()
     parts = directions * triton.cdiv(dim, BLOCK.value) if in_order else 1
     dBC = BC.new_zeros(parts, *BC.shape)
@@ -311,7 +310,7 @@ def scan_backward(
     )
     # [B, L, 2, N] -> twice [B, N, L]
     dB, dC = _pack(dBC.sum(0), steps)[..., :states].unbind(2)
-    dB, dC = (  # no views of the same memory
+    dB, dC = (  # copies: outputs must not share memory
         rows.to(x.dtype, copy=True, memory_format=CONTIGUOUS).transpose(1, 2)
         for rows, x in ((dB, B), (dC, C))
     )
@@ -363,8 +362,8 @@ def triton_scan(
 
     Computed in float32, and differentiable once, by autograd but not by
     ``torch.func``. The gradients of B and C are summed in no fixed order, so
-    that their last bits differ from run to run, unless torch is to use
-    deterministic algorithms.
+    their last bits may differ from run to run, unless
+    ``torch.use_deterministic_algorithms`` is set.
     """
     inputs = [u, delta, A, B, C, D, z, delta_bias, initial_state, lengths]
     # The kernels take the strides of three dimensions only.

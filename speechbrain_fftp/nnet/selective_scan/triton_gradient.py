@@ -1,9 +1,9 @@
 """Triton GPU kernel of the gradient of the selective scan.
 
-It takes the chunks whose first states the forward pass saved from last to
-first: it runs the recursion through a chunk once, noting the state every
-``GROUP`` steps in a small scratch buffer, then takes the groups from last to
-first, with all the states of a group in registers.
+It processes the chunks, whose initial states the forward pass saved, from last
+to first: it runs the recursion through a chunk once, storing the state every
+``GROUP`` steps in a small scratch buffer, then processes the groups from last
+to first, with all states of a group in registers.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -36,8 +36,8 @@ def backward(
     NP: tl.constexpr, SOFTPLUS: tl.constexpr, VEC: tl.constexpr,
 ):  # fmt: skip
     """Runs the recursion again, from the last chunk to the first, and writes
-    the gradients; adds to dBC, or to a part of it for each block of channels if
-    these are dBC_b apart."""
+    the gradients. Adds to dBC; each block of channels has its own part of it,
+    unless their distance dBC_b is 0."""
     LN2: tl.constexpr = 0.6931471805599453
     dim = dim_vec * VEC
     b, row, d, length, first, sign = find_program(lengths, steps, dim, reverse)
@@ -62,7 +62,7 @@ def backward(
         dz, out_t = first_step(dz, out_s, row, d, first, sign)
     saved += row * tl.cdiv(steps, CHUNK) * NP * dim
     scratch += row * (CHUNK // GROUP) * NP * dim
-    # Gradients of the state [NP, BLOCK] and of what all steps share.
+    # Gradients of the state [NP, BLOCK] and of the parameters
     G = tl.zeros([NP, BLOCK], tl.float32)
     if dlast is not None:
         G = tl.load(dlast + row * NP * dim + tile, mask=mask, other=0.0)
@@ -125,7 +125,7 @@ def backward(
                 delta, x_j = step_size(xs[j], shift, j < left, SOFTPLUS)
                 added = (delta * u_j)[None, :]
                 a = tl.exp2(delta[None, :] * decay)
-                kept = a * hs[j]  # what the state before leaves in this one
+                kept = a * hs[j]  # the decayed previous state
                 h = kept + added * B
                 dy = douts[j].to(tl.float32)
                 if z is not None:

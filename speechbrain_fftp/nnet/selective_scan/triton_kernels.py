@@ -1,9 +1,9 @@
-"""Triton GPU kernel of the selective scan, and what its gradient shares.
+"""Triton GPU kernel of the selective scan, and functions its gradient shares.
 
 Each program (one warp) owns 32 channels of one item in one direction, holds
 their state in registers and walks along time, so that no array of
-``B * D * L * N`` values is ever written. Where these would be few programs, the
-kernel runs twice, with a program for each segment of the steps: first from
+``B * D * L * N`` values is ever written. If that gives too few programs, the
+kernel runs twice, with a program for each segment of the sequence: first from
 zero, to find the state at the end of each segment, then from the state before
 it. For the gradient, it saves the state every ``CHUNK`` steps.
 
@@ -25,8 +25,8 @@ LOG2E = tl.constexpr(1.4426950408889634)  # exp2 takes fewer instructions
 
 @triton.jit
 def find_program(lengths, steps, dim, reverse):
-    """What a program computes: the item, the item of its direction, channels,
-    number of steps, the step that comes first, and the sign of the next.
+    """Item, item within both directions, channels, number of steps, first step,
+    and step direction (1 or -1) of a program.
     """
     blocks = tl.cdiv(dim, BLOCK)
     b = tl.program_id(0) // blocks
@@ -49,14 +49,14 @@ def first_step(ptr, strides, b, d, first, sign):
 
 @triton.jit
 def first_row(ptr, b, n, first, steps, NP: tl.constexpr):
-    """The first of the rows (B, C) of all steps, made by _pack."""
+    """Pointers to the first row (B, C), in the layout of _pack."""
     row = UNROLL + b * (steps + UNROLL) + first
     return ptr + row * (2 * NP) + n
 
 
 @triton.jit
 def load_channels(ptr, d, inside):
-    """One value of each channel, 0 where none are given."""
+    """Loads one value per channel, or zeros without a pointer."""
     values = tl.zeros([BLOCK], tl.float32)
     if ptr is not None:
         values = tl.load(ptr + d, mask=inside, other=0.0).to(tl.float32)
@@ -67,7 +67,7 @@ def load_channels(ptr, d, inside):
 def load_steps(
     ptr, stride, left, mask, COUNT: tl.constexpr, CACHE: tl.constexpr
 ):
-    """COUNT steps of a sequence."""
+    """Loads COUNT steps of a sequence."""
     rows = ()
     for j in tl.static_range(COUNT):
         keep = mask & (j < left)
@@ -79,7 +79,7 @@ def load_steps(
 
 @triton.jit
 def step_size(x, bias, live, SOFTPLUS: tl.constexpr):
-    """The step size [BLOCK], 0 for other items, and before softplus."""
+    """The step size [BLOCK], 0 unless live, and its value before softplus."""
     x = x.to(tl.float32) + bias
     delta = x
     if SOFTPLUS:
@@ -111,9 +111,9 @@ def forward(
 ):  # fmt: skip
     """Runs the recursion; writes out and last, and saved if it is given.
 
-    A program takes ``part`` steps, which start from ``ends`` and ``sums``.
-    Without out, it writes these: the state after its steps from zero, and the
-    sum of its step sizes.
+    A program scans ``part`` steps, starting from ``ends`` and ``sums``. Without
+    out, it writes these two: the state after scanning from zero, and the sum of
+    the step sizes.
     """
     dim = dim_vec * VEC
     b, row, d, length, first, sign = find_program(lengths, steps, dim, reverse)
