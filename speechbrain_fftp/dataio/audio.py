@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 Source = Union[str, os.PathLike, bytes]  # a path, or the content of a file
 
-# What is looked for in folders, the most common first
+# Extensions of audio files, the most common first
 AUDIO_EXTENSIONS = (
     *(".flac", ".wav", ".ogg", ".mp3", ".opus"),
     *(".m4a", ".mp4", ".webm", ".aac", ".mkv", ".mov"),
@@ -42,7 +42,7 @@ AUDIO_EXTENSIONS = (
     *(".oga", ".aif", ".aiff", ".aifc", ".au", ".snd"),
     *(".caf", ".w64", ".rf64"),  # codespell:ignore caf
 )
-# Those that ffmpeg may open: playlists would lead to other files
+# Containers that ffmpeg may open: a playlist could name other files
 FFMPEG_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,asf"
 AU_HEADER = struct.Struct(">4s5I")  # as ffmpeg writes it
 MIN_RATE, MAX_RATE = 1000, 768000  # Hz
@@ -53,7 +53,7 @@ UNKNOWN_FRAMES = 2**60  # headers of streamed FLAC files claim more
 
 
 class TruncatedAudio(InputError):
-    """The end of an audio file is missing; what is there was read."""
+    """The end of an audio file is missing; the rest was read."""
 
 
 class OpenAudio(NamedTuple):
@@ -92,7 +92,7 @@ def find_audio_files(folder: str) -> Tuple[List[str], List[OSError]]:
 
 @contextlib.contextmanager
 def open_audio(source: Source, start: float = 0.0) -> Iterator[OpenAudio]:
-    """Opens audio at a time in seconds, whatever its name is.
+    """Opens audio at a time in seconds; the content decides its format.
 
     Its blocks end with TruncatedAudio if the file has fewer samples than its
     header says, or is damaged, as far as the format tells.
@@ -110,7 +110,7 @@ def open_audio(source: Source, start: float = 0.0) -> Iterator[OpenAudio]:
             raise InputError("empty file")
         content.seek(0)
         try:
-            # By descriptor: soundfile would infer a format from the name
+            # A descriptor: soundfile would infer the format from a name
             target = content if isinstance(source, bytes) else content.fileno()
             file = stack.enter_context(sf.SoundFile(target, closefd=False))
         except sf.LibsndfileError as error:
@@ -152,7 +152,7 @@ def open_binary(
 
 def soundfile_blocks(file: sf.SoundFile, start: float) -> Iterator[np.ndarray]:
     """Yields mono blocks of an open file."""
-    # Or soundfile seeks after each block, where streamed FLAC files fail
+    # Otherwise soundfile seeks after each block, and streamed FLAC files fail
     file.seekable = lambda: False
     if start > 0:
         file.seek(min(round(start * file.samplerate), file.frames))
@@ -203,7 +203,7 @@ def start_ffmpeg(
 def read_au_header(
     process: subprocess.Popen, log: IO[bytes]
 ) -> Tuple[int, int]:
-    """The sampling rate, and the channels, of what ffmpeg writes."""
+    """Reads sampling rate and number of channels from ffmpeg's output."""
     assert process.stdout is not None
     header = process.stdout.read(AU_HEADER.size)
     if len(header) < AU_HEADER.size:
@@ -234,11 +234,11 @@ def ffmpeg_blocks(
 
 
 def last_line(process: subprocess.Popen, log: IO[bytes]) -> str:
-    """What ffmpeg says last, in a file of its messages."""
+    """The last line of ffmpeg's messages."""
     process.wait()
     log.seek(0)
     lines = log.read().decode("utf-8", "replace").splitlines()
-    # Without the name of the file, which callers know
+    # Without the name of the file, which callers add
     return lines[-1].rpartition(": ")[2][:200] if lines else "no audio"
 
 
@@ -252,7 +252,7 @@ def mono(block: np.ndarray) -> np.ndarray:
 
 
 def check_samples(block: np.ndarray) -> None:
-    """Raises an InputError if samples cannot be those of audio."""
+    """Raises an InputError if samples are not finite or far too large."""
     peak = max(block.max(initial=0.0), -block.min(initial=0.0))
     if not np.isfinite(peak):
         raise InputError("samples that are not finite")
@@ -281,11 +281,11 @@ def read_blocks(
         yield from resampled_blocks(blocks, audio.rate, sample_rate)
 
 
-LOW_RATES: Set[int] = set()  # that were warned of
+LOW_RATES: Set[int] = set()  # for which a warning was logged
 
 
 def warn_of_low_rate(rate: int, sample_rate: int) -> None:
-    """Warns once of each rate that is below the one that is needed."""
+    """Warns once of each sampling rate below the required one."""
     if rate >= sample_rate or rate in LOW_RATES:
         return
     LOW_RATES.add(rate)
@@ -321,7 +321,7 @@ def read_audio(
 
 
 def read_duration(source: Source) -> float:
-    """The length of audio in seconds, by reading it if its header lacks it."""
+    """The length of audio in seconds; read in full if the header lacks it."""
     with open_audio(source) as audio:
         frames = audio.frames
         if frames is None:
@@ -332,7 +332,7 @@ def read_duration(source: Source) -> float:
 def resampled_blocks(
     blocks: Iterable[np.ndarray], rate: int, sample_rate: int
 ) -> Iterator[np.ndarray]:
-    """Resamples blocks of audio, float32 ``[S]``, of any sizes with soxr (VHQ).
+    """Resamples float32 blocks ``[S]`` of any size with soxr (VHQ).
 
     Rates are in Hz.
     """
