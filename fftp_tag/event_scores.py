@@ -124,7 +124,7 @@ def warn_without_psds() -> None:
     if missing:
         logger.warning(
             "PSDS will not be computed, since it needs %s: pip install "
-            '"speechbrain_fftp[events]"',
+            "'pandas<3' psds_eval",
             " and ".join(missing),
         )
 

@@ -121,7 +121,7 @@ class SoundIndex:
         path = os.path.join(folder, SETTINGS)
         if not os.path.isfile(path):
             raise FileNotFoundError(
-                f"{folder} is not an index: `fftp-tag index` makes one."
+                f"There is no index in {folder}: `fftp-tag index` makes one."
             )
         try:
             with open(path, encoding="utf-8") as file:

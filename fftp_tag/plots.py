@@ -172,5 +172,7 @@ def plot_timeline(
                     linewidth=3,
                 )
     title = "Probability of tags, and events (red)"
-    ax.set_title(f"{title}, true ones above (blue)" if truth else title)
+    if truth:
+        title = "Probability of tags, events found (red) and true events (blue)"
+    ax.set_title(title)
     ax.figure.colorbar(mesh, ax=ax, pad=0.02)

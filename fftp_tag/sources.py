@@ -57,12 +57,15 @@ def find_model(source: Union[str, os.PathLike]) -> Path:
     converted = cache_folder() / cache_name(path)
     if converted.is_file():
         return converted
-    logger.info(
-        "%s has to be converted once, which takes half a minute or more. The "
-        "result is kept in %s",
-        source,
-        converted,
-    )
+    if path.exists():
+        logger.info("%s has to be converted once, into %s", source, converted)
+    else:
+        logger.info(
+            "There is no file or folder %s here: looking for it on the Hugging "
+            "Face hub. A model has to be converted once, into %s",
+            source,
+            converted,
+        )
     convert(source, converted)
     return converted
 

@@ -18,6 +18,7 @@ import os
 from typing import Any, Dict, Optional
 
 from fftp_tag.cli import options, output
+from speechbrain_fftp.dataio.errors import InputError
 
 DEMO = "results/demo"  # output folder of make demo
 HELP = "learns your own sounds from a few clips of each"
@@ -51,6 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Learns the classes and prints the report."""
+    if args.model == DEMO and not os.path.exists(DEMO):
+        raise InputError(
+            f"There is no {DEMO} here: run the command in the folder where you "
+            "ran `make demo`, or choose a model with --model."
+        )
     tagger = options.load_tagger(args)
     path = args.output
     if path is None:

@@ -105,10 +105,29 @@ def add_rules(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class Once(argparse.Action):
+    """Stores a value; refuses a second one, which argparse would prefer."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: Optional[str] = None,
+    ) -> None:
+        """Stores the value of the option."""
+        if getattr(namespace, self.dest) is not None:
+            raise argparse.ArgumentError(
+                self, "given twice: put the recordings into one folder"
+            )
+        setattr(namespace, self.dest, values)
+
+
 def add_background(parser: argparse.ArgumentParser) -> None:
     """Adds --background and --max-false-alarms."""
     parser.add_argument(
         "--background",
+        action=Once,
         metavar="PATH",
         help="recording without any of the sounds, or folder of recordings",
     )

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
 
     target = Path(args.folder)
     if target.is_file() or target.is_dir() and any(target.iterdir()):
-        raise InputError(f"{target} is not empty: give a new FOLDER.")
+        raise InputError(f"{target} is not an empty folder: give a new FOLDER.")
     dist = None if args.runtime is None else find_runtime(args.runtime)
     model = Model(find_model(args.model))
     if not model.labels:

@@ -43,7 +43,10 @@ export async function download(url, options, report = () => {}) {
   try {
     response = await fetch(url, options);
   } catch {
-    throw new Error(`${url} could not be loaded, or is not the expected file.`);
+    throw new Error(
+      `${url} could not be loaded, or is not the expected file. This page needs ` +
+        "a network, unless it was made with the option --runtime.",
+    );
   }
   if (!response.ok) {
     throw new Error(`${url} could not be loaded: status ${response.status}.`);

@@ -73,11 +73,12 @@ def list_clips(data_folder, min_classes=2):
     FileNotFoundError
         If the folder does not exist or holds no clips.
     InputError
-        If a table is invalid, or there are fewer than ``min_classes`` classes.
+        If a table is invalid, clips are in no folder of a class, or there are
+        fewer than ``min_classes`` classes.
     """
     data_folder = os.path.abspath(data_folder)
     if not os.path.isdir(data_folder):
-        raise FileNotFoundError(f"data_folder {data_folder} does not exist")
+        raise FileNotFoundError(f"{data_folder} is not a folder")
     tables = {CLIP_LIST: None, **PUBLISHED_TABLES}
     paths = {n: os.path.join(data_folder, n) for n in tables}
     paths = {name: p for name, p in paths.items() if os.path.isfile(p)}
@@ -89,6 +90,13 @@ def list_clips(data_folder, min_classes=2):
     if not paths:
         rows = class_folder_rows(data_folder)
     if not rows:
+        loose = audio_files_in(data_folder)
+        if loose:
+            raise InputError(
+                f"{data_folder}: its audio files, such as {loose[0]}, are in no"
+                " folder of a class. Put the clips of each sound into a folder"
+                " that is named after it, such as Doorbell/"
+            )
         raise FileNotFoundError(f"{data_folder} holds no clips. {LAYOUTS}")
     ids = clip_ids([row["key"] for row in rows])
     clips = [_make_clip(data_folder, ids[row["key"]], row) for row in rows]
@@ -207,6 +215,12 @@ def parse_times(start, end):
             " the start: give both, or neither for the whole file"
         )
     return times
+
+
+def audio_files_in(folder):
+    """The names of the audio files that lie directly in a folder, sorted."""
+    names = sorted(os.listdir(folder))
+    return [x for x in names if x.lower().endswith(AUDIO_EXTENSIONS)]
 
 
 def class_folder_rows(data_folder):

@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.custom import list_clips
 
 
@@ -53,6 +54,15 @@ def test_class_folders(tmp_path):
         list_clips(tmp_path)
 
 
+def test_clips_outside_the_folders_of_classes(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no clips"):
+        list_clips(touch(tmp_path, "notes.txt"))
+    with pytest.raises(InputError, match="such as a.wav"):
+        list_clips(touch(tmp_path, "b.wav", "a.wav"))
+    with pytest.raises(FileNotFoundError, match="not a folder"):
+        list_clips(tmp_path / "a.wav")
+
+
 def test_folders_of_splits(tmp_path):
     touch(tmp_path, "train/dog/1.wav", "train/cat/a/2.wav", "valid/cat/4.wav")
     touch(tmp_path, "test/dog/3.wav", "test/background/5.wav")
@@ -72,7 +82,7 @@ def test_names_of_splits_are_no_classes(tmp_path, names):
         list_clips(tmp_path)
 
 
-@pytest.mark.parametrize("paths", [(), ("1.wav",), ("dog/1.txt",)])
+@pytest.mark.parametrize("paths", [(), ("dog/1.txt",)])
 def test_a_folder_of_no_layout(tmp_path, paths):
     with pytest.raises(FileNotFoundError, match=str(tmp_path)):
         list_clips(touch(tmp_path, *paths))

@@ -549,6 +549,17 @@ def test_what_cannot_be_learnt_is_an_error(tmp_path, tagger, sounds):
     assert not output.exists()
 
 
+def test_the_command_names_what_it_cannot_use(tmp_path, monkeypatch, capsys):
+    """A default model that is not here, and an option that is given twice."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["learn", "clips"]) == 1
+    assert "results/demo" in capsys.readouterr().err
+    background = ["--background", "a.wav", "--background", "b.wav"]
+    with pytest.raises(SystemExit):
+        main(["learn", "clips", *background])
+    assert "--background" in capsys.readouterr().err
+
+
 def test_the_path_of_a_practitioner(tmp_path, onnx_file, sounds, capsys):
     """From clips to events: learn, tag, learn one more class, tag again."""
     clips, model = tmp_path / "clips", tmp_path / "my.onnx"

@@ -64,7 +64,7 @@ def test_an_example_is_part_of_the_page(onnx_file, tmp_path):
 
 def test_a_filled_folder_stays_as_it_is(onnx_file, tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(InputError, match="not empty"):
+    with pytest.raises(InputError, match="FOLDER"):
         write(onnx_file, tmp_path)
     assert names(tmp_path) == {"notes.txt"}
 
