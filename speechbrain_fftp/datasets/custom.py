@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import PureWindowsPath
 
-from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS
+from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS, find_audio_files
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.manifests import (
     Clip,
@@ -90,10 +90,10 @@ def list_clips(data_folder, min_classes=2):
     if not paths:
         rows = class_folder_rows(data_folder)
     if not rows:
-        loose = audio_files_in(data_folder)
-        if loose:
+        files, _ = find_audio_files(data_folder)
+        if files:
             raise InputError(
-                f"{data_folder}: its audio files, such as {loose[0]}, are in no"
+                f"{data_folder}: its audio files, such as {files[0]}, are in no"
                 " folder of a class. Put the clips of each sound into a folder"
                 " that is named after it, such as Doorbell/"
             )
@@ -215,12 +215,6 @@ def parse_times(start, end):
             " the start: give both, or neither for the whole file"
         )
     return times
-
-
-def audio_files_in(folder):
-    """The names of the audio files that lie directly in a folder, sorted."""
-    names = sorted(os.listdir(folder))
-    return [x for x in names if x.lower().endswith(AUDIO_EXTENSIONS)]
 
 
 def class_folder_rows(data_folder):

@@ -57,7 +57,7 @@ def test_class_folders(tmp_path):
 def test_clips_outside_the_folders_of_classes(tmp_path):
     with pytest.raises(FileNotFoundError, match="no clips"):
         list_clips(touch(tmp_path, "notes.txt"))
-    with pytest.raises(InputError, match="such as a.wav"):
+    with pytest.raises(InputError, match="such as .*a.wav"):
         list_clips(touch(tmp_path, "b.wav", "a.wav"))
     with pytest.raises(FileNotFoundError, match="not a folder"):
         list_clips(tmp_path / "a.wav")
