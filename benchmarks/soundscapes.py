@@ -6,7 +6,8 @@ gets a folder in AudioSet's format for each of three folds, fold1 to fold3, and
 a folder ``search`` for the choice of options. The sources are divided into four
 parts with disjoint speakers and recording sessions: a fold is evaluated on its
 own part and trained on the parts of the two other folds; ``search`` has the
-last part. All folders share the noises. strong_train.tsv, strong_valid.tsv and
+last part. With ``--partitions 2``, the sources of the three folds are divided
+anew for three more folds, fold4 to fold6. All folders share the noises. strong_train.tsv, strong_valid.tsv and
 strong_eval.tsv have AudioSet-Strong's columns.
 
 The sources are DATA/speech_commands and DATA/audioset_mini of docs/data.md:
@@ -66,9 +67,10 @@ def trim(wav):
     return wav[loud[0] * frame : (loud[-1] + 1) * frame]
 
 
-def fold_sounds(words_folder, instruments_folder):
+def fold_sounds(words_folder, instruments_folder, partitions=1):
     """Paths by fold, split and label; splits do not share sources."""
-    folds = {fold: {} for fold in [*range(1, 1 + FOLDS), SEARCH]}
+    more = range(1 + FOLDS, 1 + partitions * FOLDS)
+    folds = {fold: {} for fold in [*range(1, 1 + FOLDS), SEARCH, *more]}
     for folder in (words_folder, instruments_folder):
         if folder == words_folder:
             clips = speech_commands_clips(folder)
@@ -81,13 +83,16 @@ def fold_sounds(words_folder, instruments_folder):
                 clip.name: next(found[x] for x in found if clip.name in x)
                 for clip in clips
             }
-        quarters = parts(clips, FOLDS + 1)
+        *thirds, last = parts(clips, FOLDS + 1)
+        used, tests = sum(thirds, []), [thirds]
+        tests += [parts(used, FOLDS, seed) for seed in range(1, partitions)]
         for fold, splits in folds.items():
             if fold == SEARCH:
-                test, *rest = parts(quarters[FOLDS], FOLDS + 1)
+                test, *rest = parts(last, FOLDS + 1)
             else:
-                test = quarters[fold - 1]
-                rest = [x for x in quarters[:FOLDS] if x is not test]
+                partition, number = divmod(fold - 1, FOLDS)
+                rest = list(tests[partition])
+                test = rest.pop(number)
             valid, *train = parts([c for part in rest for c in part], INNER)
             own = {"train": sum(train, []), "valid": valid, "eval": test}
             for split, chosen in own.items():
@@ -157,6 +162,7 @@ def main(argv=None):
     for name in ("words", "instruments", "out"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--partitions", type=int, default=1)
     for split, size in SIZES.items():
         parser.add_argument(f"--{split}", type=int, default=size)
     args = parser.parse_args(argv)
@@ -165,7 +171,7 @@ def main(argv=None):
     noise_files = sorted((args.words / NOISE_FOLDER).iterdir())
     noises = [read(p) for p in noise_files if p.suffix in (".wav", ".flac")]
     sizes = {split: getattr(args, split) for split in SIZES}
-    folds = fold_sounds(args.words, args.instruments)
+    folds = fold_sounds(args.words, args.instruments, args.partitions)
     for number, (fold, found) in enumerate(folds.items()):
         name = fold if fold == SEARCH else f"fold{fold}"
         seed = [args.seed, 1 + number]

@@ -9,6 +9,7 @@ import torch
 from speechbrain.lobes.features import Fbank
 from speechbrain.lobes.models.Xvector import Xvector as _Xvector
 from speechbrain.nnet.normalization import BatchNorm1d
+from speechbrain_fftp.augment.specmask import SpecMask
 from speechbrain_fftp.nnet.schedulers import LinearWarmupCosine
 
 
@@ -51,6 +52,26 @@ class LinearDecay(LinearWarmupCosine):
         """The learning rate of a step, counted from 1."""
         done = min(step / self.total_steps, 1.0)
         return self.lr + (self.final_lr - self.lr) * done
+
+
+class UnalignedSpecMask(SpecMask):
+    """The masks of ``SpecMask``, moved off the grid of the patches.
+
+    The masks of a batch move by the same random number of frames and of bins,
+    never by zero; what leaves at one end comes in at the other. The number of
+    masked cells stays the same for clips without padding.
+    """
+
+    def forward(self, feats, lengths=None):
+        """Masks a batch ``[B, T, F]``."""
+        if not self.training:
+            return feats
+        shift = [
+            int(torch.randint(1, size, ()))
+            for size in (self.patch_frames, self.patch_bins)
+        ]
+        moved = feats.roll([-x for x in shift], (1, 2))
+        return super().forward(moved, lengths).roll(shift, (1, 2))
 
 
 def inside(lens, steps):

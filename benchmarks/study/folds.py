@@ -83,10 +83,16 @@ def groups_of(folder, ids):
     return [groups[clip_id] for clip_id in ids]
 
 
-def parts(clips, count):
-    """Indices of the clips in each of ``count`` parts, stratified by class."""
+def parts(clips, count, seed=None):
+    """The clips of each of ``count`` parts, stratified by class.
+
+    Another seed gives another partition; None, the first one.
+    """
     labels, groups = ([c[k] for c in clips] for k in (1, 2))
-    folds = StratifiedGroupKFold(count).split(clips, labels, groups)
+    splitter = StratifiedGroupKFold(
+        count, shuffle=seed is not None, random_state=seed
+    )
+    folds = splitter.split(clips, labels, groups)
     return [[clips[i] for i in test] for _, test in folds]
 
 

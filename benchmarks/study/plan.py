@@ -55,8 +55,9 @@ class Run(NamedTuple):
 
     @property
     def seed(self):
-        """The seed, the same for all runs of a fold."""
-        return FIRST_SEED + (0 if self.fold == SEARCH else self.fold)
+        """The seed, the same for all runs of a fold unless an option."""
+        usual = FIRST_SEED + (0 if self.fold == SEARCH else self.fold)
+        return self.row.options.get("seed", usual)
 
 
 class Plan:
@@ -156,7 +157,7 @@ class Plan:
         for name, rows in self.tables().items():
             if name not in (names or [name]):
                 continue
-            for fold in range(1, 1 + FOLDS):
+            for fold in sorted({f for row in rows.values() for f in row.folds}):
                 for row in rows.values():
                     if fold in row.folds and fold in (folds or [fold]):
                         run = Run(row, fold)

@@ -1,4 +1,4 @@
-"""Tests of the x-vector that the study compares with.
+"""Tests of the x-vector and the masks that the study compares with.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -45,3 +45,22 @@ def test_x_vector_is_speechbrains():
     torch.testing.assert_close(
         embed(model, feats, lens), embed(stock, padded, lens)
     )
+
+
+def test_unaligned_masks_have_as_many_cells_and_leave_the_grid():
+    from peers import UnalignedSpecMask
+
+    from speechbrain_fftp.augment.specmask import SpecMask
+
+    options = {"budget": 0.2, "full_freq_ratio": 0.7, "patch": (10, 8)}
+    feats = torch.rand(16, 1000, 64)
+    cells, aligned = {}, {}
+    for kind in (SpecMask, UnalignedSpecMask):
+        torch.manual_seed(0)
+        masked = kind(**options)(feats) != feats
+        cells[kind] = masked.sum((1, 2)).tolist()
+        patches = masked.reshape(16, 100, 10, 8, 8).float().mean((2, 4))
+        aligned[kind] = bool(((patches == 0) | (patches == 1)).all())
+    assert cells[SpecMask] == cells[UnalignedSpecMask]
+    assert aligned == {SpecMask: True, UnalignedSpecMask: False}
+    assert UnalignedSpecMask(**options).eval()(feats) is feats

@@ -56,3 +56,26 @@ def test_clips_with_close_numbers_are_of_one_session(tmp_path):
     groups = {clip.name: clip.group for clip in audioset_clips(tmp_path)}
     assert groups["a"] == groups["c"]
     assert len(set(groups.values())) == 3
+
+
+def test_a_second_partition_divides_the_sounds_of_the_first_anew(shared):
+    import soundscapes
+
+    data = [shared / "data" / x for x in ("speech_commands", "audioset_mini")]
+    folds = soundscapes.fold_sounds(*data, partitions=2)
+    assert list(folds) == [1, 2, 3, "search", 4, 5, 6]
+    first = soundscapes.fold_sounds(*data)
+    assert all(first[fold] == folds[fold] for fold in first)
+
+    def sounds(fold, split):
+        return set(itertools.chain(*folds[fold][split].values()))
+
+    for partition in ((1, 2, 3), (4, 5, 6)):
+        tests = [sounds(fold, "eval") for fold in partition]
+        assert sum(map(len, tests)) == len(set.union(*tests))
+        for fold, test in zip(partition, tests):
+            assert not test & (sounds(fold, "train") | sounds(fold, "valid"))
+    tested = [sounds(fold, "eval") for fold in (1, 2, 3, 4, 5, 6)]
+    assert set.union(*tested[:3]) == set.union(*tested[3:])
+    assert not any(new == old for new in tested[3:] for old in tested[:3])
+    assert not set.union(*tested) & sounds("search", "train")
