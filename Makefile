@@ -31,7 +31,7 @@ study: $(BENCH_INSTALLED)
 	$(VENV)/bin/python benchmarks/study/run.py "$(DATA)" --plan $(PLAN)
 	$(MAKE) evidence
 
-# Rewrite docs/evidence.md, README's table, and the study's tables and plots, from
+# Rewrite docs/evidence.md, README's table, and the study's pages and picture, from
 # stored predictions.
 evidence: $(BENCH_INSTALLED)
 	$(VENV)/bin/python benchmarks/study/report.py

@@ -1,10 +1,12 @@
 """Statistics of the study: scores, intervals of differences, and findings.
 
-A group is a set of clips with the same speaker or recording. All runs of a fold
-score the same clips, so that differences are paired. Each fold has its own
-seed, so that folds drawn at random vary both the training run and the clips. If
-all folds score the same clips and differ in their seeds only, the groups are
-drawn once for all folds.
+All runs of a fold score the same clips, so that differences are paired, and
+each fold has its own seed. Two methods judge a difference, and a finding needs
+both: a t test over the folds, whose interval is the one that is shown, and a
+bootstrap, which draws folds, and in each fold groups of clips with the same
+speaker or recording. With few folds, the bootstrap alone is too narrow. If all
+folds score the same clips and differ in their seeds only, the bootstrap draws
+the groups once for all folds.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -137,67 +139,75 @@ class Difference(NamedTuple):
     ---------
     value : float
         The mean over folds of the first minus the mean of the second.
-    low, high : float
-        The 95 % interval of the difference.
-    p : float
-        The two-sided p-value of the bootstrap, not corrected.
+    low, high, p : float
+        The 95 % interval, and the two-sided p-value, of a t test over folds.
+    drawn_low, drawn_high, drawn_p : float
+        The same of the bootstrap. No p-value is corrected.
     """
 
     value: float
     low: float
     high: float
     p: float
-
-    def __str__(self):
-        return f"{self.value:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
-
-
-def mean(folds, metric):
-    """Mean over folds of each run's metric, in percent ``[runs]``."""
-    values = [
-        [metric(run, np.ones((1, len(run.groups))))[0] for run in runs]
-        for runs in folds
-    ]
-    return 100 * np.mean(values, axis=0)
+    drawn_low: float
+    drawn_high: float
+    drawn_p: float
 
 
-def interval(draws):
-    """The 95 % interval of bootstrapped values."""
-    return tuple(np.quantile(draws, (0.025, 0.975)).tolist())
+def values(folds, metric):
+    """A metric of each run in percent ``[folds, runs]``."""
+    return 100 * np.array(
+        [
+            [metric(run, np.ones((1, len(run.groups))))[0] for run in runs]
+            for runs in folds
+        ]
+    )
+
+
+def t_test(by_fold):
+    """Mean of one value per fold, its 95 % t interval, and p of no difference."""
+    test = stats.ttest_1samp(by_fold, 0)
+    return (
+        float(np.mean(by_fold)),
+        *map(float, test.confidence_interval()),
+        float(test.pvalue),
+    )
 
 
 def compare(folds, metric, signs=(1, -1)):
-    """The ``Difference`` of the runs of each fold, weighted by signs."""
+    """The ``Difference`` of the runs of each fold, weighted by signs.
+
+    ``folds``, at least two, holds the ``Scores`` of the runs of each fold.
+    """
     draws = 100 * bootstrap(folds, metric) @ signs
-    value = float(mean(folds, metric) @ signs)
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
-    p = min(1.0, 2 * (tail + 1) / (len(draws) + 1))
-    return Difference(value, *interval(draws), float(p))
-
-
-def t_interval(values):
-    """The 95 % t interval of the mean of one value per fold; None for one."""
-    if len(values) < 2:
-        return None
-    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
-    return float(np.mean(values) - half), float(np.mean(values) + half)
+    return Difference(
+        *t_test(values(folds, metric) @ signs),
+        *np.quantile(draws, (0.025, 0.975)).tolist(),
+        min(1.0, 2 * (int(tail) + 1) / (len(draws) + 1)),
+    )
 
 
 def verdicts(differences, margin):
     """Judges all declared differences together.
 
-    Returns p-values with Holm's correction, and ``higher``, ``lower``, ``equal
-    within`` the margin in points, or ``unresolved``.
+    Returns, for each, the p-values of the t test and of the bootstrap with
+    Holm's correction, and a finding: ``higher`` or ``lower`` if both are below
+    0.05, ``equal within`` the margin in points if both intervals lie inside it,
+    otherwise ``open``.
     """
     if not differences:
         return []
-    corrected = multipletests([d.p for d in differences], method="holm")[1]
+    by_fold = multipletests([d.p for d in differences], method="holm")[1]
+    drawn = multipletests([d.drawn_p for d in differences], method="holm")[1]
     found = []
-    for difference, p in zip(differences, corrected.tolist()):
-        word = "unresolved"
-        if p < 0.05:
-            word = "higher" if difference.value > 0 else "lower"
-        elif -margin < difference.low and difference.high < margin:
+    for each, *both in zip(differences, by_fold.tolist(), drawn.tolist()):
+        word = "open"
+        if max(both) < 0.05:
+            word = "higher" if each.value > 0 else "lower"
+        elif -margin < min(each.low, each.drawn_low) and (
+            max(each.high, each.drawn_high) < margin
+        ):
             word = f"equal within {margin:g}"
-        found.append((p, word))
+        found.append((*both, word))
     return found

@@ -205,9 +205,21 @@ class Plan:
                 file.write(json.dumps({"run": digest, **row}) + "\n")
 
     def scores(self, run):
-        """The stored ``Scores`` of a run, its clips ordered by id."""
+        """The stored ``Scores`` of a run, its clips ordered by id.
+
+        Folds from separate folders use the same ids for different clips: the
+        ids and groups begin with the fold, unless the splits are given, when
+        all folds score the same clips.
+        """
         digest = self.digest(run)
         with np.load(self.predictions) as stored:
             scores = Scores(*(stored[f"{digest}/{x}"] for x in Scores._fields))
         order = np.argsort(scores.ids)
-        return Scores(*(part[order] for part in scores))
+        scores = Scores(*(part[order] for part in scores))
+        if self.facts.get("splits") == "given":
+            return scores
+        prefix = f"fold {run.fold}/"
+        return scores._replace(
+            ids=np.char.add(prefix, scores.ids),
+            groups=np.char.add(prefix, scores.groups),
+        )

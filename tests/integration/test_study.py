@@ -44,7 +44,7 @@ PLAN = {
     "tables": {
         "all": {
             "title": "Models",
-            "folds": 1,
+            "folds": 2,
             "rows": [
                 {"label": "stride 8", "model": "fftp", "epochs": 2},
                 {
@@ -77,8 +77,8 @@ def write_words(folder):
 @pytest.mark.slow
 def test_a_plan_is_run_stored_and_measured(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
+    from study.measure import measure
     from study.plan import Plan
-    from study.report import measure
     from study.run import Study
 
     write_words(tmp_path / "data")
@@ -86,21 +86,26 @@ def test_a_plan_is_run_stored_and_measured(tmp_path, monkeypatch):
     plan = Plan(str(tmp_path / "plan.yaml"), tmp_path)
     (tmp_path / "work").mkdir()
     study = Study(plan, tmp_path / "data", tmp_path / "work")
-    small, large = sorted(plan.runs(), key=lambda run: run.row.label)
-    assert study.execute(large)
-    [partial] = measure(plan)["contrasts"]["all"].values()
-    assert partial["folds"] == 0 and partial["finding"] == "not complete"
-    assert study.execute(small) and study.execute(small)  # trained once
+    first, *others = runs = plan.runs()
+    assert study.execute(first)
+    [partial] = measure(plan, {})["contrasts"]["all"].values()
+    assert partial == {"finding": "2 of 2 folds not yet run"}
+    for run in [*others, *others]:  # trained once
+        assert study.execute(run)
 
-    assert list(plan.rows()) == [plan.digest(large), plan.digest(small)]
-    for run in (large, small):
+    assert list(plan.rows()) == [plan.digest(run) for run in runs]
+    for run in runs:
         scores, row = plan.scores(run), plan.find(run)
         hits = scores.probs.argmax(1) == scores.targets.argmax(1)
         assert row["value"] == pytest.approx(hits.mean())
         groups = [clip.split("_")[1] for clip in scores.ids.tolist()]
-        assert scores.groups.tolist() == groups
+        assert scores.groups.tolist() == [
+            f"fold {run.fold}/{x}" for x in groups
+        ]
         macs = 3 * row["macs"] * row["clips"]["train"] * row["epochs"]
         assert row["training_macs"] == macs
-    [contrast] = measure(plan)["contrasts"]["all"].values()
-    values = [100 * plan.find(run)["value"] for run in (large, small)]
-    assert contrast["value"] == pytest.approx(values[1] - values[0])
+    [contrast] = measure(plan, {})["contrasts"]["all"].values()
+    values = {(str(r.row.label), r.fold): plan.find(r)["value"] for r in runs}
+    for fold, found in contrast["by_fold"].items():
+        expected = values["stride 16", fold] - values["stride 8", fold]
+        assert found == pytest.approx(100 * expected)

@@ -58,44 +58,86 @@ def simulate(rng, effect, folds=5, of_fold=0.03, of_group=0.12):
     return found
 
 
-def test_intervals_cover_the_difference_of_simulated_studies():
-    from study.comparison import accuracy, bootstrap, interval, mean
+@pytest.mark.parametrize("method", ["t", "bootstrap"])
+def test_intervals_cover_the_difference_of_simulated_studies(method):
+    from study.comparison import accuracy, bootstrap, t_test, values
 
     rng = np.random.default_rng(0)
     covered = []
     for seed in range(300):
         folds = simulate(rng, effect=0.05)
-        draws = bootstrap(folds, accuracy, replicates=300, seed=seed) @ (1, -1)
-        low, high = interval(100 * draws)
-        assert low < mean(folds, accuracy) @ (1, -1) < high
+        by_fold = values(folds, accuracy) @ (1, -1)
+        if method == "t":
+            _, low, high, _ = t_test(by_fold)
+        else:
+            draws = bootstrap(folds, accuracy, replicates=300, seed=seed)
+            low, high = np.quantile(100 * draws @ (1, -1), (0.025, 0.975))
+        assert low < by_fold.mean() < high
         covered.append(low <= 5 <= high)
     assert 0.9 <= np.mean(covered) <= 0.99
 
 
-def test_verdicts_are_holms():
+def test_clips_of_folds_with_the_same_names_are_drawn_apart(tmp_path):
+    """Soundscapes of all folds are called eval0000000 and so on."""
+    from study.comparison import Scores
+    from study.plan import Plan, Run
+
+    plan = Plan("long_clips", tmp_path)
+    row = plan.tables()["convergence"]["FFTP 10/10, 10 epochs"]
+    ids = np.array([f"eval{i:07}" for i in range(50)])
+    rng = np.random.default_rng(0)
+    for fold in (1, 2, 3):
+        targets = rng.uniform(size=(50, 2)) < 0.5
+        scores = Scores(ids, ids, targets, rng.uniform(size=(50, 2)))
+        plan.add(Run(row, fold), {}, scores)
+    found = [plan.scores(Run(row, fold)) for fold in (1, 2, 3)]
+    names = {*found[0].groups.tolist()}
+    assert not names & {*found[1].groups.tolist(), *found[1].ids.tolist()}
+    # The same clips for several seeds keep their names
+    plan.facts["splits"] = "given"
+    assert plan.scores(Run(row, 1)).ids.tolist() == ids.tolist()
+
+
+def test_a_t_test_of_folds_is_that_of_scipy():
+    from scipy import stats
+    from study.comparison import accuracy, compare, values
+
+    folds = simulate(np.random.default_rng(1), effect=0.05)
+    first, second = values(folds, accuracy).T
+    test = stats.ttest_rel(first, second)
+    found = compare(folds, accuracy)
+    assert found.p == pytest.approx(test.pvalue)
+    expected = test.confidence_interval()
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
+
+
+def test_verdicts_are_holms_and_need_both_tests():
     from study.comparison import Difference, verdicts
 
-    def difference(p, value=2.0, half=3.0):
-        return Difference(value, value - half, value + half, p)
+    def difference(p, drawn_p, value=2.0, half=3.0):
+        ends = (value - half, value + half)
+        return Difference(value, *ends, p, *ends, drawn_p)
 
     declared = [
-        difference(0.03),
-        difference(0.001),
-        difference(0.02, -2.0),
-        difference(0.011, -2.0),
-        difference(0.6, 0.1, 0.8),
-        difference(0.5, 0.1, 0.95),
+        difference(0.001, 0.001),
+        difference(0.011, 0.001, -2.0),
+        difference(0.001, 0.011, -2.0),
+        difference(0.002, 0.002, -2.0),
+        difference(0.6, 0.5, 0.1, 0.8),
+        difference(0.5, 0.6, 0.1, 0.95),
     ]
     # Times 6 for the smallest, then 5, 4 and so on; never below the last one
     expected = [
-        (0.09, "unresolved"),
-        (0.006, "higher"),
-        (0.08, "unresolved"),
-        (0.055, "unresolved"),
-        (1.0, "equal within 1"),
-        (1.0, "unresolved"),
+        (0.006, 0.006, "higher"),
+        (0.033, 0.006, "lower"),
+        (0.006, 0.033, "lower"),
+        (0.008, 0.008, "lower"),
+        (1.0, 1.0, "equal within 1"),
+        (1.0, 1.0, "open"),
     ]
     found = verdicts(declared, 1.0)
-    assert [word for _, word in found] == [word for _, word in expected]
-    assert [p for p, _ in found] == pytest.approx([p for p, _ in expected])
-    assert verdicts(declared[3:4], 1.0) == [(0.011, "lower")]
+    assert [row[2] for row in found] == [row[2] for row in expected]
+    for row, (p, drawn_p, _) in zip(found, expected):
+        assert row[:2] == pytest.approx((p, drawn_p))
+    alone = verdicts([difference(0.2, 0.001)], 1.0)
+    assert alone == [(0.2, 0.001, "open")]

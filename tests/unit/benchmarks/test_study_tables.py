@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 PLANS = sorted(path.stem for path in (BENCHMARKS / "study").glob("*.yaml"))
@@ -29,9 +30,15 @@ def figures():
 
 
 def test_pages_are_what_make_evidence_writes(report, figures):
-    assert sorted(figures["plans"]) == PLANS
+    assert sorted(figures) == PLANS
     for page, text in report.pages(figures).items():
         assert page.read_text("utf-8") == text, page
+
+
+def test_the_page_is_short(report):
+    text = report.EVIDENCE.read_text("utf-8")
+    visible = re.sub(r"\]\([^)]*\)|[|#*\[]|---", " ", text)
+    assert len(visible.split()) <= 700
 
 
 def test_links_of_the_evidence_and_to_its_sections_hit(report):
@@ -43,20 +50,36 @@ def test_links_of_the_evidence_and_to_its_sections_hit(report):
         text = path.read_text("utf-8")
         found = set(re.findall(rf"\]\({start}#([\w-]+)\)", text))
         assert found <= anchors, path
-    for target in re.findall(r"\]\(([\w./-]+)", page):
-        assert (report.EVIDENCE.parent / target).exists(), target
+    for path in [report.EVIDENCE, *report.RESULTS.glob("*.md")]:
+        for target in re.findall(r"\]\(([\w./-]+)", path.read_text("utf-8")):
+            assert (path.parent / target).exists(), f"{path}: {target}"
+
+
+def table_lines(text):
+    """The cells of each line of the tables of a page."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [line.strip("| ").split(" | ") for line in lines]
 
 
 def test_tables_of_pull_requests_are_rows_of_the_study(report):
-    tables = (report.RESULTS / "tables.md").read_text("utf-8")
-    rows = [set(line.split(" | ")) for line in tables.splitlines()]
+    pages = [path.read_text("utf-8") for path in report.RESULTS.glob("*.md")]
     found = 0
     for path in (report.ROOT / "tools" / "pull_requests").glob("*.md"):
-        for line in path.read_text("utf-8").splitlines():
-            cells = set(line.strip("| ").split(" | ")[1:])
-            if re.search(r"\| \d+\.\d \[", line):
-                assert any(cells <= row for row in rows), line
-                found += 1
+        for label, *cells in table_lines(path.read_text("utf-8")):
+            if "by fold" in cells or not re.search(r"\d\.\d, \d", cells[-2]):
+                continue
+            cells = {cell for cell in cells if cell != "-"}
+            rows = [
+                {
+                    cell
+                    for first, *others in table_lines(page)
+                    if first.partition(" minus ")[0] == label
+                    for cell in others
+                }
+                for page in pages
+            ]
+            assert any(cells <= row for row in rows), (path, label)
+            found += 1
     assert found
 
 
@@ -74,9 +97,11 @@ def value_of(metric, probs, targets):
 
 @pytest.mark.parametrize("name", PLANS)
 def test_figures_are_those_of_stored_predictions(name, report, figures):
-    """Means and differences, without intervals."""
-    plan, measured = report.Plan(name), figures["plans"][name]
+    plan, measured = report.Plan(name), figures[name]
     stored = plan.rows()
+    if measured is None:
+        assert {row["fold"] for row in stored.values()} <= {"search"}
+        pytest.skip("not yet run")
     assert measured["runs"] == len(stored)
     assert not any(row["changed"] for row in stored.values())
     with np.load(plan.predictions) as arrays:
@@ -85,21 +110,54 @@ def test_figures_are_those_of_stored_predictions(name, report, figures):
             probs, targets = arrays[f"{run}/probs"], arrays[f"{run}/targets"]
             value = value_of(plan.metric, probs, targets)
             assert row["value"] == pytest.approx(value, abs=1e-6)
-    for table, rows in plan.tables().items():
-        values = {}
-        for label, row in rows.items():
-            runs = report.finished(plan, row)
-            values[label] = {fold: run["value"] for fold, run in runs.items()}
-            if shown := measured["rows"][table][label]:
-                mean = 100 * np.mean(list(values[label].values()))
-                assert shown["mean"] == pytest.approx(mean)
-        for label, row in rows.items():
-            if row.against and values[label] and values[row.against]:
-                one, other = values[label], values[row.against]
-                both = set(one) & set(other)
-                mean = 100 * np.mean([one[f] - other[f] for f in both])
-                shown = measured["contrasts"][table][label]["value"]
-                assert shown == pytest.approx(mean, abs=1e-4)
+
+
+def test_intervals_are_those_of_scipy(report, figures):
+    """Differences by fold, and t tests, from the stored values of runs."""
+    from study.measure import contrasts_of, finished
+
+    plans = {name: report.Plan(name) for name in PLANS}
+    found = 0
+    for name, plan in plans.items():
+        if figures[name] is None:
+            continue
+        for table, label, arms, signs in contrasts_of(plan, plans):
+            shown = figures[name]["contrasts"][table][label]
+            if "value" not in shown:
+                assert "not yet run" in shown["finding"]
+                continue
+            stored = [finished(*arm) for arm in arms]
+            by_fold = [
+                100
+                * sum(
+                    sign * runs[int(fold)]["value"]
+                    for runs, sign in zip(stored, signs)
+                )
+                for fold in shown["by_fold"]
+            ]
+            mean, error = np.mean(by_fold), stats.sem(by_fold)
+            low, high = stats.t.interval(0.95, len(by_fold) - 1, mean, error)
+            expected = [mean, low, high]
+            values = [shown[key] for key in ("value", "low", "high")]
+            assert values == pytest.approx(expected, abs=1e-4)
+            if shown["finding"] in ("higher", "lower"):
+                sides = {np.sign(shown[x]) for x in ("drawn_low", "drawn_high")}
+                assert sides == {np.sign(low)} == {np.sign(high)}
+                assert max(shown["p"], shown["drawn_p"]) < 0.05
+            found += 1
+    assert found > 50
+
+
+def test_claims_have_the_sign_of_their_text(report):
+    entry = {"value": -3.0, "low": -4.0, "high": -2.0, "by_fold": {1: -3.0}}
+    entry["finding"] = "lower"
+    figures = {"plan": {"contrasts": {"table": {"square": entry}}}}
+    claim = report.Claim("FFTP is ahead", "", "plan", "table", "square", -1)
+    found = report.claim_of(figures, claim)
+    assert (found["value"], found["low"], found["high"]) == (3.0, 2.0, 4.0)
+    assert found["finding"] == "supported"
+    found = report.claim_of(figures, claim._replace(sign=1))
+    assert (found["value"], found["finding"]) == (-3.0, "contradicted")
 
 
 @pytest.mark.slow

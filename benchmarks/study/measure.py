@@ -1,0 +1,232 @@
+"""Statistics of the study's stored runs: rows and contrasts of each plan.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import statistics
+
+from study.comparison import (
+    METRICS,
+    Difference,
+    compare,
+    mean_precision,
+    t_test,
+    values,
+    verdicts,
+)
+from study.plan import Plan, Run
+
+PLANS = (
+    "patch_height",
+    "patch_height_long",
+    "masks_long_clips",
+    "aum_gain",
+    "speech_commands",
+    "audioset_mini",
+    "encoders",
+    "x_vector",
+    "specmask_words",
+    "long_clips",
+    "aum_long_clips",
+    "reuse",
+    "sound_events",
+)
+# Differences between rows of different tables or plans, shown by the plan that
+# is named first: plan, table and label of both rows
+ACROSS = {
+    "patch_height_long": {
+        "square 16/16 of long_clips minus FFTP 16/16": (
+            ("long_clips", "convergence", "square 16/16, 40 epochs"),
+            ("patch_height_long", "step", "FFTP 16/16, 40 epochs"),
+        ),
+        "FFTP 16/16 minus FFTP 10/10 of long_clips": (
+            ("patch_height_long", "step", "FFTP 16/16, 40 epochs"),
+            ("long_clips", "convergence", "FFTP 10/10, 40 epochs"),
+        ),
+    },
+    "speech_commands": {
+        "FFTP 10/5 minus FFTP 10/10, five folds": (
+            ("speech_commands", "cpu_time", "FFTP 10/5"),
+            ("speech_commands", "masks", "no masks"),
+        ),
+    },
+    "encoders": {
+        "x-vector of speech_commands minus the one here": (
+            ("speech_commands", "macs", "x-vector, 128 wide"),
+            ("encoders", "long", "x-vector, 128 wide"),
+        ),
+        "FFTP 11/2 ConvNeXt1d minus x-vector of speech_commands": (
+            ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
+            ("speech_commands", "macs", "x-vector, 128 wide"),
+        ),
+    },
+    "x_vector": {
+        "FFTP 11/2 ConvNeXt1d here minus the one of encoders": (
+            ("x_vector", "epochs", "FFTP 11/2 ConvNeXt1d"),
+            ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
+        ),
+    },
+}
+
+
+# Classes of the soundscapes, whose order is alphabetical
+KINDS = {
+    "words": range(10, 20),
+    "percussion": (1, 6, 8),
+    "plucked strings": (0, 4),
+    "sustained tones": (2, 3, 5, 7, 9),
+}
+# A contrast that has not been run
+UNKNOWN = Difference(0.0, -100.0, 100.0, 1.0, -100.0, 100.0, 1.0)
+
+
+def finished(plan, row):
+    """The stored runs of a row by fold."""
+    stored = plan.rows()
+    found = {
+        fold: stored.get(plan.digest(Run(row, fold))) for fold in row.folds
+    }
+    return {fold: run for fold, run in found.items() if run}
+
+
+def measure_row(plan, row):
+    """The values of a row in a table; None without a run."""
+    runs = finished(plan, row)
+    if not runs:
+        return None
+    stored = plan.rows()
+    trained = [stored.get(run.get("trained"), run) for run in runs.values()]
+    minutes = [r["cpu_minutes"] for r in trained if not r["resumed"]]
+    masks = f"{100 * row.options['mask_budget']:g} %"
+    if row.options.get("time_mask"):
+        masks = "SpecAugment"
+    first = next(iter(runs.values()))
+    by_fold = {fold: 100 * run["value"] for fold, run in runs.items()}
+    return {
+        "options": f"{row.options['lr']:g}, {masks}",
+        "macs": first["macs"],
+        "training_macs": first["training_macs"],
+        "epochs": row.options["number_of_epochs"],
+        "cpu_minutes": statistics.mean(minutes) if minutes else None,
+        "by_fold": by_fold,
+        "mean": statistics.mean(by_fold.values()),
+    }
+
+
+def contrasts_of(plan, plans):
+    """Yields each contrast of a plan: table, label, arms and signs.
+
+    An arm is a plan and its row. The contrasts with other plans or tables are
+    in the table ``across``.
+    """
+    tables = plan.tables()
+    for name, rows in tables.items():
+        for row in rows.values():
+            if row.against:
+                arms = [(plan, row), (plan, rows[row.against])]
+                yield name, f"{row.label} minus {row.against}", arms, (1, -1)
+        for entry in plan.facts["tables"][name].get("interactions", []):
+            labels, other = (entry["label"], entry["against"]), entry["table"]
+            arms = [
+                (plan, tables[t][label])
+                for t in (name, other)
+                for label in labels
+            ]
+            text = f"{labels[0]} minus {labels[1]}, here minus there"
+            yield name, text, arms, (1, -1, -1, 1)
+    for text, places in ACROSS.get(plan.name, {}).items():
+        arms = [(plans[p], plans[p].tables()[t][x]) for p, t, x in places]
+        yield "across", text, arms, (1, -1)
+
+
+def measure_contrast(metric, arms, signs):
+    """Differences by fold of arms that all have run, as a dict."""
+    folds = sorted(set.intersection(*(set(row.folds) for _, row in arms)))
+    done = set.intersection(*(set(finished(*arm)) for arm in arms))
+    missing = set(folds) - done
+    if missing:
+        return {"finding": f"{len(missing)} of {len(folds)} folds not yet run"}
+    scores = [
+        [plan.scores(Run(row, fold)) for plan, row in arms] for fold in folds
+    ]
+    by_fold = (values(scores, METRICS[metric]) @ signs).tolist()
+    found = {
+        "difference": compare(scores, METRICS[metric], signs),
+        "by_fold": dict(zip(folds, by_fold)),
+    }
+    if arms[0][0].facts.get("n_classes") == 20 and metric == "mAP":
+        found["kinds"] = {
+            name: t_test(values(scores, of_classes(list(kind))) @ signs)[:3]
+            for name, kind in KINDS.items()
+        }
+    return found
+
+
+def of_classes(columns):
+    """The mean average precision of some classes, a metric."""
+
+    def metric(scores, weights):
+        return mean_precision(
+            scores._replace(
+                targets=scores.targets[:, columns],
+                probs=scores.probs[:, columns],
+            ),
+            weights,
+        )
+
+    return metric
+
+
+def measure_contrasts(plan, plans):
+    """Differences, corrected p-values and findings, by table and label.
+
+    Those of a plan, and those across tables or plans, are corrected separately.
+    A contrast with missing runs counts as one without any difference.
+    """
+    found = {}
+    for name, label, arms, signs in contrasts_of(plan, plans):
+        entry = measure_contrast(plan.metric, arms, signs)
+        found.setdefault(name, {})[label] = entry
+    across = list(found.get("across", {}).values())
+    own = [
+        entry
+        for name, table in found.items()
+        for entry in table.values()
+        if name != "across"
+    ]
+    for entries in (own, across):
+        differences = [entry.get("difference", UNKNOWN) for entry in entries]
+        words = verdicts(differences, plan.facts["margin"])
+        for entry, (p, drawn_p, word) in zip(entries, words):
+            if "difference" in entry:
+                difference = entry.pop("difference")._asdict()
+                difference.update(p=p, drawn_p=drawn_p)
+                entry.update(difference, finding=word)
+    return found
+
+
+def measure(plan, plans):
+    """The statistics of a plan for the pages; None before its first run."""
+    stored = list(plan.rows().values())
+    if not stored or (plan.trials and not plan.chosen_path.exists()):
+        return None
+    contrasts = measure_contrasts(plan, plans)
+    return {
+        "metric": plan.metric,
+        "rows": {
+            name: {label: measure_row(plan, row) for label, row in rows.items()}
+            for name, rows in plan.tables().items()
+        },
+        "contrasts": contrasts,
+        "runs": len(stored),
+        "cpu_hours": sum(row["cpu_minutes"] for row in stored) / 60,
+        "processors": sorted({row["processor"] for row in stored}),
+        "commits": sorted({row["commit"][:10] for row in stored}),
+    }
+
+
+def measure_all():
+    """The statistics of all plans."""
+    plans = {name: Plan(name) for name in PLANS}
+    return {name: measure(plan, plans) for name, plan in plans.items()}
