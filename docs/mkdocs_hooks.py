@@ -20,7 +20,7 @@ PATTERNS = (
     "recipes/*/README.md",
     "benchmarks/results/**/*.md",
     "benchmarks/results/**/*.png",
-    "benchmarks/study/*",
+    "benchmarks/study/*.*",
     "speechbrain_fftp/**/*.py",
 )
 

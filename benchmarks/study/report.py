@@ -290,26 +290,25 @@ def claim_of(figures, claim):
     }
 
 
+def difference_of(claim):
+    """The difference of a claim with its interval, or what is missing."""
+    if "value" not in claim:
+        return claim["finding"]
+    return f"{claim['value']:+.1f} {bounds(claim['low'], claim['high'])}"
+
+
 def claims_table(claims, link):
     """The table of claims; ``link`` is the folder of the plans' pages."""
     rows = [
         [
             claim["text"],
             f"[{claim['contrast']}]({link}/{claim['plan']}.md)",
-            f"{claim['value']:+.1f} {bounds(claim['low'], claim['high'])}"
-            if "value" in claim
-            else "-",
+            difference_of(claim) if "value" in claim else "-",
             claim["finding"],
         ]
         for claim in claims
     ]
     return markdown(["claim", "compared", "points", "finding"], rows)
-
-
-def read_result(name):
-    """The stored result of another benchmark."""
-    path = ROOT / "benchmarks" / "results" / f"{name}.json"
-    return json.loads(path.read_text("utf-8"))
 
 
 def evidence(figures, claims):
@@ -318,16 +317,20 @@ def evidence(figures, claims):
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.filters["points"] = lambda entry: (
-        f"{entry['value']:+.1f} {bounds(entry['low'], entry['high'])}"
-        if "value" in entry
-        else entry["finding"]
-    )
+
+    def points(plan, table, label, sign=1):
+        """A difference with its interval, or what its plan still lacks."""
+        return difference_of(
+            claim_of(figures, Claim("", "", plan, table, label, sign))
+        )
+
+    few = ROOT / "benchmarks" / "results" / "few_clips.json"
     path = Path(__file__).with_name("evidence.jinja")
     return environment.from_string(path.read_text("utf-8")).render(
         figures=figures,
+        few=json.loads(few.read_text("utf-8")),
+        points=points,
         plans=PLANS,
-        result=read_result,
         table=claims_table(claims, "../benchmarks/results/study"),
     )
 
