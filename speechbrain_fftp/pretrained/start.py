@@ -75,8 +75,13 @@ def _start_from(encoder, source, sample_rate):
         logger.info("Full-frequency patches start as the means of square ones.")
         # The largest stride with this number of rows, which is that of AST and
         # AuM: 10 or 16 bins for 12 or 8 rows of 16 in 128 bins
-        others = encoder.embedding.n_mels - state[PATCHES].shape[2]
-        stride_bins = others // (n_rows - 1)
+        n_mels, bins = encoder.embedding.n_mels, state[PATCHES].shape[2]
+        stride_bins = (n_mels - bins) // (n_rows - 1)
+        if not 0 < stride_bins <= bins:
+            raise InputError(
+                f"its {n_rows} rows of patches of {bins} bins do not divide "
+                f"n_mels {n_mels}: it was trained with another n_mels"
+            )
         state = to_full_frequency(state, encoder.embedding, stride_bins)
     try:
         encoder.load_state_dict(state)

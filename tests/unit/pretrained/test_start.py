@@ -77,6 +77,13 @@ def test_trained_square_model_becomes_full_frequency(tmp_path, stride):
     check_start(copy.deepcopy(expected), tmp_path, expected)
 
 
+def test_square_patches_of_other_mel_bins_are_refused(tmp_path):
+    square = small_ast(SquarePatchEmbedding(48, 24, 16, 16))
+    torch.save(square.state_dict(), tmp_path / "embedding_model.ckpt")
+    with pytest.raises(SystemExit, match="n_mels 64"):
+        start_from(small_ast(FFTPEmbedding(64, 24, 10, 5)), tmp_path)
+
+
 @pytest.mark.parametrize(
     "encoder, named",
     [
