@@ -32,9 +32,15 @@ PLANS = (
     "reuse",
     "sound_events",
 )
-# Differences between rows of different tables or plans, shown by the plan that
-# is named first: plan, table and label of both rows
+# Further differences, most of them between tables or plans, shown by the plan
+# that is named first: plan, table and label of both rows
 ACROSS = {
+    "patch_height": {
+        "FFTP 16/5 minus FFTP 16/16, 24 epochs": (
+            ("patch_height", "short", "FFTP 16/5, 24 epochs"),
+            ("patch_height", "short", "FFTP 16/16, 24 epochs"),
+        ),
+    },
     "patch_height_long": {
         "square 16/16 of long_clips minus FFTP 16/16": (
             ("long_clips", "convergence", "square 16/16, 40 epochs"),
@@ -68,8 +74,6 @@ ACROSS = {
         ),
     },
 }
-
-
 # Classes of the soundscapes, whose order is alphabetical
 KINDS = {
     "words": range(10, 20),

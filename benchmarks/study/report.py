@@ -249,7 +249,7 @@ def plan_page(plan, measured):
         if name in contrasts:
             lines += contrasts_section(contrasts[name])
     if "across" in contrasts:
-        lines += ["## Across tables and plans\n"]
+        lines += ["## Further differences\n"]
         lines += contrasts_section(contrasts["across"])
     lines += trials(plan)
     legend = LEGEND.format(
