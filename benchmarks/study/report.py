@@ -140,9 +140,9 @@ MACs count encoder and classifier for a clip of {seconds:g} s, with attention
 and scans; training MACs are three times as many for each clip and epoch. CPU
 minutes are for a whole run of the recipe, on one thread of {processors}.
 Intervals and p are by a t test over folds, and by a bootstrap over folds and
-{groups}; p has Holm's correction over the {declared} declared contrasts. A
-finding needs both p below 0.05; *equal* needs both intervals inside
-±{margin:g} points.
+{groups}; p has Holm's correction over the contrasts in the plan, and separately
+over further differences. A finding needs both p below 0.05; *equal* needs both
+intervals inside ±{margin:g} points.
 
 {runs} runs in {cpu_hours:.1f} CPU hours, at commits {commits}, by
 [the plan](../../study/{name}.yaml):
@@ -259,9 +259,6 @@ def plan_page(plan, measured):
         processors=", ".join(measured["processors"]),
         commits=", ".join(measured["commits"]),
         name=plan.name,
-        declared=sum(
-            len(table) for name, table in contrasts.items() if name != "across"
-        ),
     )
     return "\n".join([*lines, "## How it was measured\n", legend])
 

@@ -56,7 +56,6 @@ SLOW_PAGES = ("docs/paper.md", "docs/tutorial.md")
 # Blocks that no test runs, by what they have, and why
 NOT_RUN = {
     "make test": "it runs this test",
-    "git checkout COMMIT": "the reader chooses the commit and the plan",
 }
 # What runs the blocks of Python that it reads, and tells when one is over
 END = "-- end of block --\n"
