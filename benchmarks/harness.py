@@ -222,6 +222,12 @@ def instruction_sets(flags):
     return " ".join(name for flag, name in names.items() if flag in flags)
 
 
+def table(columns, rows):
+    """A table in Markdown, given the texts of its cells."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
 def markdown(sections):
     """Formats the contents of a JSON file of results."""
     lines = []
@@ -232,9 +238,8 @@ def markdown(sections):
         lines += [f"{text}\n" for text in texts if text]
         first = section["rows"][0]
         names = [n for n in first if not isinstance(first[n], dict)]
-        table = [names, ["---"] * len(names)]
-        table += [[str(row[n]) for n in names] for row in section["rows"]]
-        lines += ["| " + " | ".join(row) + " |" for row in table] + [""]
+        rows = [[str(row[n]) for n in names] for row in section["rows"]]
+        lines.append(table(names, rows))
     return "\n".join(lines)
 
 

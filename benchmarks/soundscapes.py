@@ -7,8 +7,9 @@ a folder ``search`` for the choice of options. The sources are divided into four
 parts with disjoint speakers and recording sessions: a fold is evaluated on its
 own part and trained on the parts of the two other folds; ``search`` has the
 last part. With ``--partitions 2``, the sources of the three folds are divided
-anew for three more folds, fold4 to fold6. All folders share the noises. strong_train.tsv, strong_valid.tsv and
-strong_eval.tsv have AudioSet-Strong's columns.
+anew for three more folds, fold4 to fold6. All folders share the noises.
+strong_train.tsv, strong_valid.tsv and strong_eval.tsv have AudioSet-Strong's
+columns.
 
 The sources are DATA/speech_commands and DATA/audioset_mini of docs/data.md:
 

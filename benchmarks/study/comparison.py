@@ -13,7 +13,7 @@ Authors
 """
 
 import functools
-from typing import NamedTuple
+from typing import NamedTuple, Sequence
 
 import numpy as np
 from scipy import stats
@@ -143,6 +143,8 @@ class Difference(NamedTuple):
         The 95 % interval, and the two-sided p-value, of a t test over folds.
     drawn_low, drawn_high, drawn_p : float
         The same of the bootstrap. No p-value is corrected.
+    by_fold : sequence of float
+        The difference of each fold.
     """
 
     value: float
@@ -152,6 +154,7 @@ class Difference(NamedTuple):
     drawn_low: float
     drawn_high: float
     drawn_p: float
+    by_fold: Sequence[float] = ()
 
 
 def values(folds, metric):
@@ -179,12 +182,14 @@ def compare(folds, metric, signs=(1, -1)):
 
     ``folds``, at least two, holds the ``Scores`` of the runs of each fold.
     """
+    by_fold = values(folds, metric) @ signs
     draws = 100 * bootstrap(folds, metric) @ signs
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
     return Difference(
-        *t_test(values(folds, metric) @ signs),
+        *t_test(by_fold),
         *np.quantile(draws, (0.025, 0.975)).tolist(),
         min(1.0, 2 * (int(tail) + 1) / (len(draws) + 1)),
+        by_fold.tolist(),
     )
 
 

@@ -154,12 +154,8 @@ def measure_contrast(metric, arms, signs):
     scores = [
         [plan.scores(Run(row, fold)) for plan, row in arms] for fold in folds
     ]
-    by_fold = (values(scores, METRICS[metric]) @ signs).tolist()
-    found = {
-        "difference": compare(scores, METRICS[metric], signs),
-        "by_fold": dict(zip(folds, by_fold)),
-    }
-    if arms[0][0].facts.get("n_classes") == 20 and metric == "mAP":
+    found = {"difference": compare(scores, METRICS[metric], signs)}
+    if arms[0][0].facts.get("splits") == "folders":  # soundscapes
         found["kinds"] = {
             name: t_test(values(scores, of_classes(list(kind))) @ signs)[:3]
             for name, kind in KINDS.items()
@@ -217,7 +213,6 @@ def measure(plan, plans):
         return None
     contrasts = measure_contrasts(plan, plans)
     return {
-        "metric": plan.metric,
         "rows": {
             name: {label: measure_row(plan, row) for label, row in rows.items()}
             for name, rows in plan.tables().items()

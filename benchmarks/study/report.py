@@ -20,6 +20,7 @@ from typing import NamedTuple
 import jinja2
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from harness import table  # noqa: E402
 from study.measure import KINDS, PLANS, measure_all  # noqa: E402
 from study.plan import RESULTS, ROOT, Plan  # noqa: E402
 from study.plots import plot_claims  # noqa: E402
@@ -151,6 +152,9 @@ intervals inside ±{margin:g} points.
 git checkout COMMIT
 python benchmarks/study/run.py DATA_FOLDER --plan {name}
 ```
+
+DATA_FOLDER is one of [two](../../../docs/data.md#data-of-the-benchmarks), or what
+`benchmarks/soundscapes.py` writes, with `--partitions 2` for folds 4 to 6.
 """
 
 
@@ -162,12 +166,6 @@ def bounds(low, high):
 def p_value(p):
     """Formats a p-value."""
     return f"{p:.3f}" if p >= 0.001 else "< 0.001"
-
-
-def markdown(columns, rows):
-    """A table in Markdown."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def row_cells(label, row):
@@ -193,7 +191,7 @@ def contrast_cells(label, entry):
         return [label, *["-"] * (len(CONTRAST_COLUMNS) - 2), entry["finding"]]
     return [
         label,
-        ", ".join(f"{value:+.1f}" for value in entry["by_fold"].values()),
+        ", ".join(f"{value:+.1f}" for value in entry["by_fold"]),
         f"{entry['value']:+.1f} {bounds(entry['low'], entry['high'])}",
         bounds(entry["drawn_low"], entry["drawn_high"]),
         p_value(entry["p"]),
@@ -213,13 +211,13 @@ def trials(plan):
         for model, scores in found.items()
     ]
     title = f"## Trials\n\n{plan.metric} in % by {', '.join(plan.trials[0])}.\n"
-    return [title, markdown(["model", *names], rows)]
+    return [title, table(["model", *names], rows)]
 
 
 def contrasts_section(contrasts):
     """The contrasts of a table, and what they are for each kind of sound."""
     rows = [contrast_cells(*item) for item in contrasts.items()]
-    lines = [markdown(CONTRAST_COLUMNS, rows)]
+    lines = [table(CONTRAST_COLUMNS, rows)]
     kinds = [
         [
             label,
@@ -232,7 +230,7 @@ def contrasts_section(contrasts):
         if "kinds" in entry
     ]
     if kinds:
-        lines.append(markdown(["by kind of sound", *KINDS], kinds))
+        lines.append(table(["by kind of sound", *KINDS], kinds))
     return lines
 
 
@@ -245,7 +243,7 @@ def plan_page(plan, measured):
     for name, facts in plan.facts["tables"].items():
         columns = [text.format(metric=plan.metric) for text in ROW_COLUMNS]
         rows = [row_cells(*item) for item in measured["rows"][name].items()]
-        lines += [f"## {facts['title']}\n", markdown(columns, rows)]
+        lines += [f"## {facts['title']}\n", table(columns, rows)]
         if name in contrasts:
             lines += contrasts_section(contrasts[name])
     if "across" in contrasts:
@@ -283,7 +281,7 @@ def claim_of(figures, claim):
         "low": min(ends),
         "high": max(ends),
         "finding": word,
-        "by_fold": [claim.sign * x for x in entry["by_fold"].values()],
+        "by_fold": [claim.sign * x for x in entry["by_fold"]],
     }
 
 
@@ -305,7 +303,7 @@ def claims_table(claims, link):
         ]
         for claim in claims
     ]
-    return markdown(["claim", "compared", "points", "finding"], rows)
+    return table(["claim", "compared", "points", "finding"], rows)
 
 
 def evidence(figures, claims):
@@ -328,7 +326,7 @@ def evidence(figures, claims):
         few=json.loads(few.read_text("utf-8")),
         points=points,
         plans=PLANS,
-        table=claims_table(claims, "../benchmarks/results/study"),
+        claims=claims_table(claims, "../benchmarks/results/study"),
     )
 
 

@@ -273,7 +273,7 @@ def main(argv=None):
     is_given = plan.facts.get("splits") == "given"
     if any(is_given or run.row.uses or run.row.data for run in missing):
         raise SystemExit(
-            f"study: {plan.name} needs the commit that docs/evidence.md names: "
+            f"study: {plan.name} needs the commit that its page names: "
             "these runs take models of other runs, or clips in another way"
         )
     if not args.data_folder.is_dir():

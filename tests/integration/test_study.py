@@ -106,6 +106,6 @@ def test_a_plan_is_run_stored_and_measured(tmp_path, monkeypatch):
         assert row["training_macs"] == macs
     [contrast] = measure(plan, {})["contrasts"]["all"].values()
     values = {(str(r.row.label), r.fold): plan.find(r)["value"] for r in runs}
-    for fold, found in contrast["by_fold"].items():
+    for fold, found in enumerate(contrast["by_fold"], 1):
         expected = values["stride 16", fold] - values["stride 8", fold]
         assert found == pytest.approx(100 * expected)
