@@ -483,10 +483,11 @@ def test_a_file_that_is_cut_off_has_a_notice(steps, tmp_path, clip):
 
 def test_tagging_can_be_cancelled(steps, clip, beep, long_file):
     steps.choose(long_file, beep)
-    wait(lambda: steps.is_shown("#cancel"))
-    wait(lambda: "Tagging" in steps.text("#doing"))
+    # Not "Tagging 2 files", which is shown before there is anything to cancel
+    wait(lambda: f"Tagging {long_file.name}" in steps.text("#doing"))
     steps.click("#cancel")
-    assert not steps.is_shown("#work") and not steps.is_shown("#error")
+    wait(lambda: not steps.is_shown("#work"))
+    assert not steps.is_shown("#error")
     assert ["cancelled" in state for _, state in steps.files()] == [True, True]
     steps.tag(clip)
     assert steps.text("#name") == clip.name and steps.events()
