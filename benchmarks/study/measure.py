@@ -94,6 +94,14 @@ def finished(plan, row):
     return {fold: run for fold, run in found.items() if run}
 
 
+def failed(plan, row):
+    """How many trainings of a row failed, by the limit that its plan sets."""
+    limit = plan.facts.get("failed_below")
+    if limit is None:
+        return 0
+    return sum(run["valid"] < limit for run in finished(plan, row).values())
+
+
 def measure_row(plan, row):
     """The values of a row in a table; None without a run."""
     runs = finished(plan, row)
@@ -114,6 +122,7 @@ def measure_row(plan, row):
         "epochs": row.options["number_of_epochs"],
         "cpu_minutes": statistics.mean(minutes) if minutes else None,
         "by_fold": by_fold,
+        "failed": failed(plan, row),
         "mean": statistics.mean(by_fold.values()),
     }
 
@@ -155,6 +164,8 @@ def measure_contrast(metric, arms, signs):
         [plan.scores(Run(row, fold)) for plan, row in arms] for fold in folds
     ]
     found = {"difference": compare(scores, METRICS[metric], signs)}
+    found["failed"] = sum(failed(*arm) for arm in arms)
+    found["trainings"] = len(arms) * len(folds)
     if arms[0][0].facts.get("splits") == "folders":  # soundscapes
         found["kinds"] = {
             name: t_test(values(scores, of_classes(list(kind))) @ signs)[:3]
@@ -182,7 +193,8 @@ def measure_contrasts(plan, plans):
     """Differences, corrected p-values and findings, by table and label.
 
     Those of a plan, and those across tables or plans, are corrected separately.
-    A contrast with missing runs counts as one without any difference.
+    A contrast with missing runs counts as one without any difference; one with
+    a failed training is open.
     """
     found = {}
     for name, label, arms, signs in contrasts_of(plan, plans):
@@ -202,6 +214,9 @@ def measure_contrasts(plan, plans):
             if "difference" in entry:
                 difference = entry.pop("difference")._asdict()
                 difference.update(p=p, drawn_p=drawn_p)
+                if entry["failed"]:
+                    word = "open: {failed} of {trainings} trainings failed"
+                    word = word.format(**entry)
                 entry.update(difference, finding=word)
     return found
 

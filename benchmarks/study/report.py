@@ -173,6 +173,9 @@ def row_cells(label, row):
     if row is None:
         return [label, "not yet run", *["-"] * (len(ROW_COLUMNS) - 2)]
     minutes = row["cpu_minutes"]
+    by_fold = ", ".join(f"{value:.1f}" for value in row["by_fold"].values())
+    if row["failed"]:
+        by_fold += f" ({row['failed']} failed)"
     return [
         label,
         row["options"],
@@ -181,7 +184,7 @@ def row_cells(label, row):
         str(row["epochs"]),
         f"{minutes:.1f}" if minutes else "-",
         f"{row['mean']:.1f}",
-        ", ".join(f"{value:.1f}" for value in row["by_fold"].values()),
+        by_fold,
     ]
 
 

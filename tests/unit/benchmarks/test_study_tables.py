@@ -145,6 +145,55 @@ def test_intervals_are_those_of_scipy(report, figures):
     assert found > 50
 
 
+PLAN = """
+recipe: recipes/SpeechCommands/train.py
+metric: accuracy
+margin: 1.0
+failed_below: 0.22
+options: {lr: 0.001, mask_budget: 0.0}
+models: {small: {yaml: small.yaml, options: {}}}
+tables:
+  epochs:
+    folds: 3
+    rows:
+      - {label: short, model: small, epochs: 1}
+      - {label: long, model: small, epochs: 2, against: short}
+"""
+
+
+@pytest.mark.parametrize(
+    "valid, finding",
+    [(0.22, "higher"), (0.21, "open: 1 of 6 trainings failed")],
+)
+def test_a_contrast_with_a_failed_training_is_open(
+    report, tmp_path, valid, finding
+):
+    from study.comparison import Scores
+    from study.measure import measure_contrasts, measure_row
+    from study.plan import Run
+
+    (tmp_path / "plan.yaml").write_text(PLAN, encoding="utf-8")
+    plan = report.Plan(tmp_path / "plan.yaml", tmp_path)
+    rows = plan.tables()["epochs"]
+    targets = np.eye(2)[np.arange(100) % 2]
+    clips = np.arange(100).astype(str)
+    for label, right in (("short", (50, 51, 52)), ("long", (91, 91, 91))):
+        for fold, number in zip((1, 2, 3), right):
+            probs = targets.copy()
+            probs[number:] = 1 - probs[number:]
+            row = {"valid": 0.9, "value": number / 100, "cpu_minutes": 1.0}
+            if (label, fold) == ("short", 2):
+                row["valid"] = valid
+            row.update(resumed=False, macs=1e6, training_macs=1e12)
+            scores = Scores(clips, clips, targets, probs)
+            plan.add(Run(rows[label], fold), row, scores)
+    entry = measure_contrasts(plan, {})["epochs"]["long minus short"]
+    assert entry["by_fold"] == pytest.approx([41.0, 40.0, 39.0])
+    assert entry["finding"] == finding
+    cells = report.row_cells("short", measure_row(plan, rows["short"]))
+    assert ("1 failed" in cells[-1]) == finding.startswith("open")
+
+
 def test_claims_have_the_sign_of_their_text(report):
     entry = {"value": -3.0, "low": -4.0, "high": -2.0, "by_fold": [-3.0]}
     entry["finding"] = "lower"
