@@ -51,6 +51,12 @@ ACROSS = {
             ("long_clips", "convergence", "FFTP 10/10, 40 epochs"),
         ),
     },
+    "masks_long_clips": {
+        "the same cells, not aligned minus no masks": (
+            ("masks_long_clips", "masks", "the same cells, not aligned"),
+            ("masks_long_clips", "masks", "no masks"),
+        ),
+    },
     "speech_commands": {
         "FFTP 10/5 minus FFTP 10/10, five folds": (
             ("speech_commands", "cpu_time", "FFTP 10/5"),
