@@ -169,9 +169,11 @@ def measure_contrast(metric, arms, signs):
     scores = [
         [plan.scores(Run(row, fold)) for plan, row in arms] for fold in folds
     ]
-    found = {"difference": compare(scores, METRICS[metric], signs)}
-    found["failed"] = sum(failed(*arm) for arm in arms)
-    found["trainings"] = len(arms) * len(folds)
+    found = {
+        "difference": compare(scores, METRICS[metric], signs),
+        "failed": sum(failed(*arm) for arm in arms),
+        "trainings": len(arms) * len(folds),
+    }
     if arms[0][0].facts.get("splits") == "folders":  # soundscapes
         found["kinds"] = {
             name: t_test(values(scores, of_classes(list(kind))) @ signs)[:3]
