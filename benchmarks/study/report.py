@@ -55,9 +55,9 @@ CLAIMS = (
     Claim(
         "They do so on long clips, for less cost",
         "10 s, 36 % of the MACs: FFTP 10/10 to square 16/16",
-        "long_clips",
-        "convergence",
-        "square 16/16, 10 epochs minus FFTP 10/10, 10 epochs",
+        "aum_gain",
+        "ast",
+        "square 16/16 minus FFTP 10/10",
         -1,
     ),
     Claim(
