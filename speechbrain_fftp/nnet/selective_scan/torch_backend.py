@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 # Maximum number of states per step, since torch would split more of them
 # between threads, and per chunk, to fit into a CPU's cache
-STEP_STATES = 2**15 - 1
+STEP_STATES = 2**15
 CHUNK_STATES = 2**19
 MIN_CHUNK, MAX_CHUNK = 8, 64  # number of steps of a chunk
 
