@@ -40,6 +40,10 @@ ACROSS = {
             ("patch_height", "short", "FFTP 16/5, 24 epochs"),
             ("patch_height", "short", "FFTP 16/16, 24 epochs"),
         ),
+        "FFTP 16/5 minus FFTP 16/16, 60 epochs": (
+            ("patch_height", "long", "FFTP 16/5, 60 epochs"),
+            ("patch_height", "long", "FFTP 16/16, 60 epochs"),
+        ),
     },
     "patch_height_long": {
         "square 16/16 of long_clips minus FFTP 16/16": (

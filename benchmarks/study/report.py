@@ -49,8 +49,8 @@ CLAIMS = (
         "Full-frequency patches beat square ones at equal cost",
         "words of 1 s, as many tokens and MACs: FFTP 16/5 to square 16/16",
         "patch_height",
-        "short",
-        "FFTP 16/5, 24 epochs minus square 16/16, 24 epochs",
+        "long",
+        "FFTP 16/5, 60 epochs minus square 16/16, 60 epochs",
     ),
     Claim(
         "They do so on long clips, for less cost",
@@ -64,8 +64,8 @@ CLAIMS = (
         "*Asked here:* full frequency helps by itself",
         "words, as many frames a step: FFTP 16/16 to square 16/16",
         "patch_height",
-        "short",
-        "square 16/16, 24 epochs minus FFTP 16/16, 24 epochs",
+        "long",
+        "square 16/16, 60 epochs minus FFTP 16/16, 60 epochs",
         -1,
     ),
     Claim(
