@@ -338,6 +338,9 @@ def run_page(page, place, with_slow):
             continue
         if "ffmpeg" in block and shutil.which("ffmpeg") is None:
             continue
+        # The stand-in for npm installs nothing
+        if "npm install" in block and not (ROOT / "node_modules").is_dir():
+            continue
         if language in SHELL:
             run_shell(block, place)
         if language == "python":
