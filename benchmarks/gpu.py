@@ -312,27 +312,25 @@ def main():
     backends = ("torch",) if args.smoke else ("triton", "torch")
     backends += ("mamba_ssm",) * INSTALLED["mamba_ssm"]
     scan = functools.partial(each, "scan", time_scan, limits)
-    scan(length=lengths, backward=(False, True), backend=backends)
-    scan(length=lengths[:1], backward=(False,), backend=("as published",))
+    infer = functools.partial(each, "inference", time_inference)
+    train = functools.partial(each, "training", time_training, limits["flops"])
     both = functools.partial(each, "both directions", time_directions)
+    many = batches[1:]
+    seconds = (1 if args.smoke else 10,)
+    each("filterbank", time_front_end, batch=many, seconds=seconds)
+    for backend in backends:
+        scan(length=lengths, backward=(False, True), backend=(backend,))
+    scan(length=lengths[:1], backward=(False,), backend=("as published",))
+    infer(model=MODELS, tokens=tokens, batch=batches, mode=("graph",))
+    train(model=MODELS, tokens=tokens, batch=many, compiled=(False,))
     both(
         length=lengths,
         batch=batches,
         backward=(False, True),
         at_once=(True, False),
     )
-    infer = functools.partial(each, "inference", time_inference)
-    modes = ("graph", "autocast", "bfloat16")
+    modes = ("autocast", "bfloat16")
     infer(model=MODELS, tokens=tokens, batch=batches, mode=modes)
-    train = functools.partial(each, "training", time_training, limits["flops"])
-    many = batches[1:]
-    train(model=MODELS, tokens=tokens, batch=many, compiled=(False,))
-    each(
-        "filterbank",
-        time_front_end,
-        batch=many,
-        seconds=(1 if args.smoke else 10,),
-    )
     infer(model=MODELS, tokens=tokens[:2], batch=(1,), mode=("compiled",))
     train(model=MODELS, tokens=tokens[:2], batch=many, compiled=(True,))
 
