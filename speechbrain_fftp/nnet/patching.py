@@ -140,11 +140,25 @@ class PatchEmbedding(torch.nn.Module):
         missing = self.patch_frames - feats.shape[1]
         if missing > 0:
             feats = torch.nn.functional.pad(feats, (0, 0, 0, missing))
+        if self.stem is None and not torch.compiler.is_exporting():
+            # A linear layer is up to 40 times as fast as the convolution
+            weight = self.proj.weight.flatten(1)
+            return torch.nn.functional.linear(
+                self._cut(feats), weight, self.proj.bias
+            )
         maps = feats.transpose(1, 2).unsqueeze(1)  # [B, 1, F, T]
         if self.stem is not None:
             maps = self.stem(maps)  # [B, C, F / 4, T / 2]
         # [B, C, F, T] -> [B, D, F', T'] -> [B, F' * T', D]
         return self.proj(maps).flatten(2).transpose(1, 2)
+
+    def _cut(self, feats):
+        """Cuts features ``[B, T, F]`` into patches ``[B, N, bins * frames]``."""
+        # [B, T, F] -> [B, T', F', bins, frames]
+        patches = feats.unfold(2, self.patch_bins, self.stride_bins).unfold(
+            1, self.patch_frames, self.stride_frames
+        )
+        return patches.transpose(1, 2).flatten(3).flatten(1, 2)
 
 
 class FFTPEmbedding(PatchEmbedding):

@@ -28,6 +28,9 @@ INPUTS = (
 # about twice the work, so it needs at least three segments.
 PROGRAMS = 8
 MIN_SEGMENTS = 3
+# Registers per thread: fewer let more programs run at once, but spill
+FORWARD_REGISTERS = 168
+BACKWARD_REGISTERS = 224
 
 
 def _like(tensor, lengths, dtype=None, directions=1):
@@ -81,7 +84,7 @@ def _segment(u, directions):
     return part * CHUNK.value
 
 
-def launch(kernel, grid, u, delta, z, vec, maxnreg=None, **arguments):
+def launch(kernel, grid, u, delta, z, vec, maxnreg, **arguments):
     """Launches a kernel for all channels of a batch.
 
     Arguments
@@ -94,7 +97,7 @@ def launch(kernel, grid, u, delta, z, vec, maxnreg=None, **arguments):
         Inputs of the scan, ``[B, D, L]``.
     vec : int
         Number of adjacent channels that a thread holds.
-    maxnreg : int, optional
+    maxnreg : int
         Maximum number of registers per thread.
     **arguments : dict
         Further arguments of the kernel.
@@ -157,7 +160,7 @@ def scan_forward(
     ends = sums = None
     arguments = {
         "vec": 1,
-        "maxnreg": 168,
+        "maxnreg": FORWARD_REGISTERS,
         "u": u,
         "delta": delta,
         "A": scaled,
@@ -284,6 +287,7 @@ def scan_backward(
         delta=delta,
         z=z,
         vec=math.gcd(dim, 4),
+        maxnreg=BACKWARD_REGISTERS,
         d_out=d_out,
         du=du,
         dx=ddelta,

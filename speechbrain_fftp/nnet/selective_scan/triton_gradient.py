@@ -78,16 +78,22 @@ def backward(
         h = tl.load(saved + chunk * NP * dim + tile, mask=mask, other=0.0)
         tl.store(scratch + tile, h, mask=mask)
         decay = tl.load(A, mask=mask, other=0.0)
+        left = (length - begin).to(tl.int32)
+        us = load_steps(u + begin * u_t, u_t, left, inside, GROUP, "")
+        xs = load_steps(x + begin * x_t, x_t, left, inside, GROUP, "")
         for g in range(1, groups):
             k = begin + (g - 1) * GROUP
-            us = load_steps(u + k * u_t, u_t, GROUP, inside, GROUP, "")
-            xs = load_steps(x + k * x_t, x_t, GROUP, inside, GROUP, "")
+            # The next inputs, which are needed later
+            left1, k1 = left - g * GROUP, k + GROUP
+            us1 = load_steps(u + k1 * u_t, u_t, left1, inside, GROUP, "")
+            xs1 = load_steps(x + k1 * x_t, x_t, left1, inside, GROUP, "")
             at = BC + k * row_t
             for j in tl.static_range(GROUP):
                 delta, _ = step_size(xs[j], shift, True, SOFTPLUS)
                 h = advance(h, decay, tl.load(at), us[j], delta)
                 at += row_t
             tl.store(scratch + g * NP * dim + tile, h, mask=mask)
+            us, xs = us1, xs1
         tl.debug_barrier()
         for g in range(0, groups):
             group = groups - 1 - g
@@ -98,6 +104,11 @@ def backward(
             decay = tl.load(A, mask=mask, other=0.0)
             us = load_steps(u + k * u_t, u_t, left, inside, GROUP, "")
             xs = load_steps(x + k * x_t, x_t, left, inside, GROUP, "")
+            douts = load_steps(
+                d_out + k * d_out_t, d_out_t, left, inside, GROUP, ""
+            )
+            if z is not None:
+                zs = load_steps(z + k * z_t, z_t, left, inside, GROUP, "")
             hs = (h,)
             at = BC + k * row_t
             for j in tl.static_range(GROUP - 1):
@@ -111,11 +122,6 @@ def backward(
             decay = tl.load(A, mask=mask, other=0.0, cache_modifier=".ca")
             us = load_steps(u + k * u_t, u_t, left, inside, GROUP, ".ca")
             xs = load_steps(x + k * x_t, x_t, left, inside, GROUP, ".ca")
-            douts = load_steps(
-                d_out + k * d_out_t, d_out_t, left, inside, GROUP, ""
-            )
-            if z is not None:
-                zs = load_steps(z + k * z_t, z_t, left, inside, GROUP, "")
             for j in tl.static_range(GROUP - 1, -1, -1):
                 keep = inside & (j < left)
                 at = k * row_t + j * row_t

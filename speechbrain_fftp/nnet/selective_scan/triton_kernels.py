@@ -19,7 +19,7 @@ import triton.language as tl
 
 BLOCK = tl.constexpr(32)  # channels per program, one per thread
 CHUNK = tl.constexpr(32)  # steps between the states that the forward saves
-UNROLL = tl.constexpr(8)  # steps of the forward whose inputs load together
+UNROLL = tl.constexpr(4)  # steps of the forward whose inputs load together
 LOG2E = tl.constexpr(1.4426950408889634)  # exp2 takes fewer instructions
 
 
@@ -150,33 +150,53 @@ def forward(
                 total = tl.load(sums + at * dim + d, mask=inside, other=0.0)
                 added = tl.load(ends + at * NP * dim + tile, mask=mask)
                 h = tl.exp2(total[None, :] * A) * h + added
+    k = tl.cast(begin, tl.int64)
+    us = load_steps(u + k * u_t, u_t, end - begin, inside, UNROLL, "")
+    xs = load_steps(x + k * x_t, x_t, end - begin, inside, UNROLL, "")
+    zs = us
+    if z is not None:
+        zs = load_steps(z + k * z_t, z_t, end - begin, inside, UNROLL, "")
+    at = BC + k * row_t
+    B, C = tl.load(at), tl.load(at + NP)
     for i in range(begin // UNROLL, tl.cdiv(end, UNROLL)):
         k = tl.cast(i, tl.int64) * UNROLL
         left = end - i * UNROLL
         if saved is not None:
             if k % CHUNK == 0:
                 tl.store(saved + k // CHUNK * NP * dim + tile, h, mask=mask)
-        us = load_steps(u + k * u_t, u_t, left, inside, UNROLL, "")
-        xs = load_steps(x + k * x_t, x_t, left, inside, UNROLL, "")
+        # The next inputs, which are needed later
+        k1 = k + UNROLL
+        us1 = load_steps(u + k1 * u_t, u_t, left - UNROLL, inside, UNROLL, "")
+        xs1 = load_steps(x + k1 * x_t, x_t, left - UNROLL, inside, UNROLL, "")
+        zs1 = us1
         if z is not None:
-            zs = load_steps(z + k * z_t, z_t, left, inside, UNROLL, "")
-        at = BC + k * row_t
-        to = out if out is None else out + k * out_t
+            zs1 = load_steps(
+                z + k1 * z_t, z_t, left - UNROLL, inside, UNROLL, ""
+            )
+        ys = ()
         for j in tl.static_range(UNROLL):
+            at += row_t
+            B1, C1 = tl.load(at), tl.load(at + NP)
             delta, _ = step_size(xs[j], shift, j < left, SOFTPLUS)
-            h = advance(h, A, tl.load(at), us[j], delta)
+            h = advance(h, A, B, us[j], delta)
             if out is None:
                 total += delta
             else:
-                y = tl.sum(h * tl.load(at + NP)[:, None], axis=0)
+                y = tl.sum(h * C[:, None], axis=0)
                 if D is not None:
                     y += skip * us[j].to(tl.float32)
                 if z is not None:
                     gate = zs[j].to(tl.float32)
                     y *= gate / (1.0 + tl.exp2(-LOG2E * gate))
-                tl.store(to, y, mask=inside & (j < left))
+                ys = ys + (y,)
+            B, C = B1, C1
+        if out is not None:
+            # After all loads, which cannot be moved before a store
+            to = out + k * out_t
+            for j in tl.static_range(UNROLL):
+                tl.store(to, ys[j], mask=inside & (j < left))
                 to += out_t
-            at += row_t
+        us, xs, zs = us1, xs1, zs1
     if out is None:
         rows = tl.num_programs(0) // tl.cdiv(dim, BLOCK) * tl.num_programs(1)
         row += segment * rows
