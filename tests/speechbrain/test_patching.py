@@ -8,7 +8,7 @@ import pytest
 import torch
 
 
-def test_tokens_are_projected_patches(device):
+def test_tokens_are_those_of_a_convolution(device):
     from speechbrain.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
     feats = torch.rand(2, 50, 16, device=device)
@@ -21,14 +21,9 @@ def test_tokens_are_projected_patches(device):
         torch.nn.init.normal_(embedding.proj.bias)
         tokens = embedding(feats)
         assert tokens.shape[1] == embedding.num_patches(50)
-        # [B, F, T] -> [B, F', T', bins, frames] -> [B, F' * T', bins * frames]
-        patches = feats.transpose(1, 2)
-        patches = patches.unfold(
-            1, embedding.patch_bins, embedding.stride_bins
-        ).unfold(2, embedding.patch_frames, embedding.stride_frames)
-        patches = patches.flatten(3).flatten(1, 2)
-        weight = embedding.proj.weight.flatten(1)
-        expected = patches @ weight.T + embedding.proj.bias
+        # [B, T, F] -> [B, 1, F, T] -> [B, D, F', T'] -> [B, F' * T', D]
+        maps = embedding.proj(feats.transpose(1, 2).unsqueeze(1))
+        expected = maps.flatten(2).transpose(1, 2)
         torch.testing.assert_close(tokens, expected, rtol=1e-4, atol=1e-5)
 
 
