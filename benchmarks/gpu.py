@@ -5,8 +5,8 @@ time is up. A case that fails writes its error, and the next ones run. Checks of
 the kernels come first, then times of the scan, of inference, of training, of
 the front end, and of compiled code. Shares are relative to the speed of
 bfloat16 matrix multiplications and copies measured on this GPU; a training step
-counts as three forward passes. Only the package's own requirements are needed.
-With --smoke, tiny models run on a CPU.
+counts as three forward passes. Besides the package's own requirements, the
+tests need pytest and pytest-xdist. With --smoke, tiny models run on a CPU.
 
 > python benchmarks/gpu.py --seconds 540 --out DIR
 

@@ -6,6 +6,7 @@ Authors
 
 import dataclasses
 import math
+import warnings
 from collections import Counter
 from typing import Any, Dict, List, Optional, Tuple, Union
 
@@ -209,7 +210,9 @@ def assign_folds(examples: Examples) -> Optional[np.ndarray]:
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
     folds = np.zeros(len(classes), int)
     numbers = np.unique(classes, return_inverse=True)[1]
-    splits = splitter.split(classes, numbers, examples.groups)
+    with warnings.catch_warnings():  # learn warns of classes of few clips
+        warnings.filterwarnings("ignore", "The least populated class")
+        splits = list(splitter.split(classes, numbers, examples.groups))
     for fold, (_, rows) in enumerate(splits):
         folds[rows] = fold
     return folds

@@ -280,6 +280,17 @@ def validate(
     validation = cross_validate(learnt, single_label)
     if validation is None:
         return TEMPERATURE if single_label else 1.0, thresholds, {}
+    alone = [
+        label
+        for label, column in zip(labels, learnt.targets.T)
+        if len(set(validation.folds[column > 0])) == 1
+    ]
+    if alone:
+        logger.warning(
+            "The scores count all clips of %s as missed: one clip, or clips of "
+            "one group, cannot be learnt from and tested at once",
+            ", ".join(alone),
+        )
     report = score_held_out(labels, learnt, validation, single_label)
     report["scores_without_encoder"] = score_without_encoder(
         learnt.features_from(n_token_features), single_label

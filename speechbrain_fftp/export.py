@@ -448,7 +448,8 @@ def export_program(model, frame_samples):
         raise ExportError(
             f"PyTorch cannot export the {encoder}: {reason}"
         ) from error
-    simplify(program.model)
+    with quiet():
+        simplify(program.model)
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # stack traces with paths of files
     return program

@@ -78,6 +78,17 @@ def load_steps(
 
 
 @triton.jit
+def load_inputs(u, u_t, x, x_t, z, z_t, k, left, mask):
+    """Loads UNROLL steps from step k on of u, x, and z if it is given."""
+    us = load_steps(u + k * u_t, u_t, left, mask, UNROLL, "")
+    xs = load_steps(x + k * x_t, x_t, left, mask, UNROLL, "")
+    zs = us
+    if z is not None:
+        zs = load_steps(z + k * z_t, z_t, left, mask, UNROLL, "")
+    return us, xs, zs
+
+
+@triton.jit
 def step_size(x, bias, live, SOFTPLUS: tl.constexpr):
     """The step size [BLOCK], 0 unless live, and its value before softplus."""
     x = x.to(tl.float32) + bias
@@ -134,6 +145,7 @@ def forward(
     x, x_t = first_step(x, x_s, b, d, first, sign)
     BC = first_row(BC, b, n, first, steps, NP)
     row_t = sign * 2 * NP
+    z_t = u_t
     if z is not None:
         z, z_t = first_step(z, z_s, b, d, first, sign)
     if saved is not None:
@@ -151,11 +163,7 @@ def forward(
                 added = tl.load(ends + at * NP * dim + tile, mask=mask)
                 h = tl.exp2(total[None, :] * A) * h + added
     k = tl.cast(begin, tl.int64)
-    us = load_steps(u + k * u_t, u_t, end - begin, inside, UNROLL, "")
-    xs = load_steps(x + k * x_t, x_t, end - begin, inside, UNROLL, "")
-    zs = us
-    if z is not None:
-        zs = load_steps(z + k * z_t, z_t, end - begin, inside, UNROLL, "")
+    us, xs, zs = load_inputs(u, u_t, x, x_t, z, z_t, k, end - begin, inside)
     at = BC + k * row_t
     B, C = tl.load(at), tl.load(at + NP)
     for i in range(begin // UNROLL, tl.cdiv(end, UNROLL)):
@@ -165,14 +173,9 @@ def forward(
             if k % CHUNK == 0:
                 tl.store(saved + k // CHUNK * NP * dim + tile, h, mask=mask)
         # The next inputs, which are needed later
-        k1 = k + UNROLL
-        us1 = load_steps(u + k1 * u_t, u_t, left - UNROLL, inside, UNROLL, "")
-        xs1 = load_steps(x + k1 * x_t, x_t, left - UNROLL, inside, UNROLL, "")
-        zs1 = us1
-        if z is not None:
-            zs1 = load_steps(
-                z + k1 * z_t, z_t, left - UNROLL, inside, UNROLL, ""
-            )
+        us1, xs1, zs1 = load_inputs(
+            u, u_t, x, x_t, z, z_t, k + UNROLL, left - UNROLL, inside
+        )
         ys = ()
         for j in tl.static_range(UNROLL):
             at += row_t

@@ -517,6 +517,20 @@ def test_one_clip_of_eval_has_an_accuracy_alone(tmp_path, tagger, sounds):
     assert list(report["scores"]) == ["mAP", "macro_F1", "accuracy"]
 
 
+def test_a_class_of_one_clip_is_missed_with_a_warning(
+    tmp_path, tagger, sounds, caplog
+):
+    clips = tmp_path / "clips"
+    shutil.copytree(sounds, clips)
+    tagger.learn(clips, tmp_path / "all.onnx")
+    assert "as missed" not in caplog.text
+    for number in range(1, 6):
+        (clips / "low" / f"{number}.wav").unlink()
+    report = tagger.learn(clips, tmp_path / "my.onnx")
+    assert "all clips of low as missed" in caplog.text
+    assert report["scores"]["accuracy"]["value"] <= 12 / 13
+
+
 def test_one_class_needs_background(tmp_path, tagger, sounds, capsys):
     clips, output = tmp_path / "clips", tmp_path / "my.onnx"
     shutil.copytree(sounds / "low", clips / "low")
