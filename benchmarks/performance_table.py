@@ -53,17 +53,27 @@ BEGIN, END = "<!-- {}: begin -->\n", "<!-- {}: end -->\n"  # of a table
 
 def render():
     """Formats the table of targets, measurements, and reasons for misses."""
-    lines = ["| work | target | measured | met |", "|---|---|---|---|"]
+    lines = [
+        "| work | target | measured | met | with AVX2 alone |",
+        "|---|---|---|---|---|",
+    ]
     for name in NAMES:
-        path = RESULTS / f"{name}.json"
-        if not path.exists():
-            lines.append(f"| {name} | - | not yet measured | - |")
-            continue
-        for row in json.loads(path.read_text("utf-8"))["Targets"]["rows"]:
-            lines.append("| " + " | ".join(row.values()) + " |")
+        rows = read_targets(RESULTS / f"{name}.json")
+        avx2 = {
+            row["work"]: row["measured"]
+            for row in read_targets(RESULTS / "avx2" / f"{name}.json")
+        }
+        for row in rows:
+            cells = [*row.values(), avx2.get(row["work"], "-")]
+            lines.append(f"| {' | '.join(cells)} |")
     for row in gpu_rows():
-        lines.append("| " + " | ".join(row.values()) + " |")
+        lines.append(f"| {' | '.join(row.values())} | - |")
     return "\n".join(lines) + "\n"
+
+
+def read_targets(path):
+    """The rows of a file's table of targets, as dicts."""
+    return json.loads(path.read_text("utf-8"))["Targets"]["rows"]
 
 
 def read_gpu_rows():
