@@ -141,7 +141,7 @@ def test_killed_training_ends_as_an_unbroken_one(
         **options,
         "data_folder": data_folder,
         "prepared_folder": tmp_path / "prepared",
-        "number_of_epochs": 3,
+        "number_of_epochs": 2,
     }
     _, unbroken = train(tmp_path / "unbroken", **options)
 

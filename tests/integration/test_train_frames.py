@@ -41,7 +41,11 @@ def strong_labels(data_folder, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("strong", [False, True], ids=["weak", "strong"])
+@pytest.mark.parametrize(
+    "strong",
+    [pytest.param(False, marks=pytest.mark.slow), True],
+    ids=["weak", "strong"],
+)
 def test_trains(strong, strong_labels, data_folder, tmp_path):
     options = {"strong_labels": strong_labels} if strong else {}
     output, metrics = train(

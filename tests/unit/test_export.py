@@ -59,7 +59,7 @@ ENCODERS = {
         **SIZES, embedding=fftp(), pooling="tokens"
     ),
 }
-SLOW = ("ast-square", "convnext-stem")
+SLOW = ("ast-square", "ast-steps", "aum-square", "convnext-stem")
 FORMS = ["ast"] + [
     pytest.param(form, marks=pytest.mark.slow if form in SLOW else ())
     for form in ENCODERS
