@@ -64,7 +64,7 @@ def render():
             for row in read_targets(RESULTS / "avx2" / f"{name}.json")
         }
         for row in rows:
-            cells = [*row.values(), avx2.get(row["work"], "-")]
+            cells = [*row.values(), avx2[row["work"]]]
             lines.append(f"| {' | '.join(cells)} |")
     for row in gpu_rows():
         lines.append(f"| {' | '.join(row.values())} | - |")

@@ -442,14 +442,13 @@ def export_program(model, frame_samples):
                     "wav_lens": {0: batch},
                 },
             )
+            simplify(program.model)
     except torch.onnx.OnnxExporterError as error:
         encoder = type(model.tagger.embedding_model).__name__
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise ExportError(
             f"PyTorch cannot export the {encoder}: {reason}"
         ) from error
-    with quiet():
-        simplify(program.model)
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # stack traces with paths of files
     return program

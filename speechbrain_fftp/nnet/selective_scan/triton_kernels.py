@@ -145,7 +145,7 @@ def forward(
     x, x_t = first_step(x, x_s, b, d, first, sign)
     BC = first_row(BC, b, n, first, steps, NP)
     row_t = sign * 2 * NP
-    z_t = u_t
+    z_t = u_t  # any value: without z, it is not used
     if z is not None:
         z, z_t = first_step(z, z_s, b, d, first, sign)
     if saved is not None:
