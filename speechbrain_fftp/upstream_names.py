@@ -46,6 +46,7 @@ NEW = (
     "nnet.tokens",
     "utils.complexity",
     "utils.tagging_metrics",
+    "utils.throughput",
 )
 
 

@@ -47,6 +47,7 @@ PARTS = {
         "speechbrain_fftp/nnet/schedulers.py",
         "speechbrain_fftp/utils/run_folder.py",
         "speechbrain_fftp/utils/tagging_metrics.py",
+        "speechbrain_fftp/utils/throughput.py",
         "tests/speechbrain/test_kaldi_features.py",
         "tests/speechbrain/test_mixup.py",
         "tests/speechbrain/test_shards.py",

@@ -17,16 +17,17 @@ from pathlib import Path
 import torch
 from audioset_prepare import prepare_audioset
 from hyperpyyaml import load_hyperpyyaml
+from torch.utils.data import SequentialSampler
 
 import speechbrain as sb
 from speechbrain.dataio import audio_io
 from speechbrain.dataio.dataloader import distributed_loader_specifics
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain.dataio.preprocess import AudioNormalizer
+from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
-from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.lobes.tagger import Tagger, augment_clips, load_clips
 from speechbrain_fftp.utils.run_folder import check_settings, export_model
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
@@ -40,7 +41,7 @@ class TaggingBrain(sb.Brain):
         Arguments
         ---------
         batch : PaddedBatch
-            The batch, with waveforms ``sig`` and multi-hot ``targets``.
+            The batch, with clips ``sig`` in 16 bits and multi-hot ``targets``.
         stage : sb.Stage
             The stage; clips are augmented, mixed and masked in training only.
 
@@ -49,20 +50,19 @@ class TaggingBrain(sb.Brain):
         logits, targets : torch.Tensor
             Both ``[B, C]``; the targets of mixed clips are mixed, too.
         """
-        batch = batch.to(self.device)
-        wavs, lens = batch.sig
-        targets = batch.targets.data
+        wavs, lens = load_clips(batch.sig, self.device)
+        targets = batch.targets.data.to(self.device, non_blocking=True)
         if stage == sb.Stage.TRAIN:
-            if hasattr(self.hparams, "wav_augment"):
-                wavs, lens = self.hparams.wav_augment(wavs, lens)
-                targets = self.hparams.wav_augment.replicate_labels(targets)
+            if self.hparams.wav_augment is not None:
+                augment = self.hparams.wav_augment
+                wavs, lens = augment_clips(augment, wavs, lens)
+                targets = augment.replicate_labels(targets)
             wavs, lens, mix = self.hparams.mixup(wavs, lens)
             targets = mix(targets)
         tagger = Tagger(**self.modules)
         feats, lens = tagger.features(wavs, lens)
         if stage == sb.Stage.TRAIN:
-            feats, lens = self.hparams.fea_augment(feats, lens)
-            targets = self.hparams.fea_augment.replicate_labels(targets)
+            feats = self.hparams.masking(feats, lens)
         embeddings = tagger.embedding_model(feats, lens)
         return tagger.classify(embeddings), targets
 
@@ -108,7 +108,7 @@ class TaggingBrain(sb.Brain):
             self.hparams.lr_annealing(self.optimizer)
 
     def on_stage_start(self, stage, epoch=None):
-        """Resets the metrics.
+        """Resets the metrics, and starts the clock of a training epoch.
 
         Arguments
         ---------
@@ -118,6 +118,8 @@ class TaggingBrain(sb.Brain):
             The epoch; None in the test stage.
         """
         self.metrics = TaggingMetrics()
+        if stage == sb.Stage.TRAIN:
+            self.hparams.throughput.start(self.step)
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Logs the metrics of a stage; saves a checkpoint after validation.
@@ -132,9 +134,12 @@ class TaggingBrain(sb.Brain):
             The epoch; None in the test stage.
         """
         if stage == sb.Stage.TRAIN:
-            self.train_stats = {"loss": stage_loss}
+            speed = self.hparams.throughput.stop(self.step)
+            self.train_stats = {"loss": stage_loss, **speed}
             return
-        stats = {"loss": stage_loss, **self.metrics.summarize()}
+        stats = {}
+        if self.metrics.ids:  # with valid_fraction 0, no clips are held out
+            stats = {"loss": stage_loss, **self.metrics.summarize()}
         if stage == sb.Stage.VALID:
             lr = self.optimizer.param_groups[0]["lr"]
             self.hparams.train_logger.log_stats(
@@ -149,8 +154,8 @@ class TaggingBrain(sb.Brain):
                     valid_stats=stats,
                 )
             self.checkpointer.save_and_keep_only(
-                meta={"mAP": stats["mAP"], "epoch": epoch},
-                max_keys=["mAP"],
+                meta={"epoch": epoch, **stats},
+                max_keys=[self.hparams.average_by],
                 num_to_keep=self.hparams.avg_checkpoints,
             )
         else:
@@ -160,7 +165,7 @@ class TaggingBrain(sb.Brain):
             )
 
     def on_evaluate_start(self, max_key=None, min_key=None):
-        """Loads the average of the best checkpoints' weights.
+        """Loads the average weights of the kept checkpoints.
 
         Arguments
         ---------
@@ -199,6 +204,8 @@ class TaggingBrain(sb.Brain):
             The loader.
         """
         if stage != sb.Stage.TRAIN:
+            # Explicit, since several processes would shuffle otherwise
+            loader_kwargs["sampler"] = SequentialSampler(dataset)
             loader_kwargs = distributed_loader_specifics(
                 self.distributed_launch, get_rank(), dataset, loader_kwargs
             )
@@ -225,14 +232,13 @@ def dataio_prep(hparams):
         names = [row["display_name"] for row in csv.DictReader(fin)]
     label_encoder.update_from_iterable(names)
     label_encoder.expect_len(hparams["n_classes"])
-    normalize = AudioNormalizer(hparams["sample_rate"])
 
     @sb.utils.data_pipeline.takes("wav")
     @sb.utils.data_pipeline.provides("sig")
     def audio_pipeline(wav):
         """Loads the first ``max_seconds`` of a clip ``[S]``."""
-        sig, rate = audio_io.load(wav, channels_first=False)
-        return normalize(sig[: int(hparams["max_seconds"] * rate)], rate)
+        sig, rate = audio_io.load(wav, dtype=torch.int16, always_2d=False)
+        return sig[: int(hparams["max_seconds"] * rate)]
 
     @sb.utils.data_pipeline.takes("labels")
     @sb.utils.data_pipeline.provides("targets")
@@ -267,14 +273,27 @@ def train(brain, datasets, hparams):
     hparams : dict
         The loaded hyperparameters.
     """
+    if not len(datasets["valid"]) and hparams["average_by"] != "epoch":
+        raise ValueError(
+            f"There are no validation clips, so no {hparams['average_by']} to "
+            "choose checkpoints by: add --average_by epoch."
+        )
     for function in hparams["before"]:
         function(brain, datasets)
     if hparams["use_tensorboard"]:
         brain.hparams.tensorboard_train_logger = TensorboardLogger(
             hparams["tensorboard_logs_folder"]
         )
+    if brain.train_sampler is None:
+        # With a sampler, several processes draw by the seed as well
+        brain.train_sampler = ReproducibleRandomSampler(
+            datasets["train"], seed=hparams["seed"]
+        )
     train_loader = brain.make_dataloader(
-        datasets["train"], sb.Stage.TRAIN, **hparams["train_dataloader_opts"]
+        datasets["train"],
+        sb.Stage.TRAIN,
+        sampler=brain.train_sampler,
+        **hparams["train_dataloader_opts"],
     )
     # The schedule needs the number of optimiser steps
     steps = len(train_loader) // brain.grad_accumulation_factor
@@ -292,7 +311,7 @@ def train(brain, datasets, hparams):
     )
     brain.evaluate(
         datasets["test"],
-        max_key="mAP",
+        max_key=hparams["average_by"],
         test_loader_kwargs=hparams["valid_dataloader_opts"],
     )
     if hparams["inference_yaml"]:
@@ -318,7 +337,7 @@ if __name__ == "__main__":
 
     run_on_main(
         check_settings,
-        args=[hparams_file, overrides, hparams, run_opts["debug"]],
+        args=[hparams_file, overrides, hparams, run_opts],
     )
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],

@@ -18,7 +18,7 @@ from train import TaggingBrain, dataio_prep, train
 
 import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
-from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.lobes.tagger import Tagger, augment_clips, load_clips
 from speechbrain_fftp.nnet.tokens import own_tokens
 from speechbrain_fftp.training.strong_labels import (
     add_frame_targets,
@@ -48,9 +48,12 @@ class StrongBrain(TaggingBrain):
         """
         if stage != sb.Stage.TRAIN:
             return super().compute_forward(batch, stage)
-        batch = batch.to(self.device)
-        wavs, lens = self.hparams.wav_augment(*batch.sig)
+        wavs, lens = load_clips(batch.sig, self.device)
+        if self.hparams.wav_augment is not None:
+            augment = self.hparams.wav_augment
+            wavs, lens = augment_clips(augment, wavs, lens)
         wavs, lens, mix = self.hparams.mixup(wavs, lens)
+        batch = batch.to(self.device, non_blocking=True)
         targets = mix(batch.targets.data)
         frame_targets = mix(batch.frame_targets.data)
         # Targets of a mixture are known where both clips' targets are
@@ -58,7 +61,7 @@ class StrongBrain(TaggingBrain):
 
         tagger = Tagger(**self.modules)
         feats, lens = tagger.features(wavs, lens)
-        feats, lens = self.hparams.fea_augment(feats, lens)
+        feats = self.hparams.masking(feats, lens)
         tokens = tagger.embedding_model(feats, lens)
         logits = tagger.classify(tokens)
         frame_logits = self.hparams.classifier.frame_logits(tokens)
@@ -102,7 +105,7 @@ if __name__ == "__main__":
 
     run_on_main(
         check_settings,
-        args=[hparams_file, overrides, hparams, run_opts["debug"]],
+        args=[hparams_file, overrides, hparams, run_opts],
     )
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],

@@ -19,15 +19,17 @@ from pathlib import Path
 
 import torch
 from hyperpyyaml import load_hyperpyyaml
+from torch.utils.data import SequentialSampler
 
 import speechbrain as sb
 from speechbrain.dataio import audio_io
 from speechbrain.dataio.dataloader import distributed_loader_specifics
 from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
-from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.lobes.tagger import Tagger, augment_clips, load_clips
 from speechbrain_fftp.utils.run_folder import check_settings, export_model
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
@@ -41,7 +43,7 @@ class CommandsBrain(sb.Brain):
         Arguments
         ---------
         batch : PaddedBatch
-            The batch, with waveforms ``sig`` and one-hot ``targets``.
+            The batch, with clips ``sig`` in 16 bits and one-hot ``targets``.
         stage : sb.Stage
             The stage; clips are augmented, mixed and masked in training only.
 
@@ -50,19 +52,19 @@ class CommandsBrain(sb.Brain):
         logits, targets : torch.Tensor
             Both ``[B, C]``; the targets of mixed clips are mixed, too.
         """
-        batch = batch.to(self.device)
-        wavs, lens = batch.sig
-        targets = batch.targets.data
+        wavs, lens = load_clips(batch.sig, self.device)
+        targets = batch.targets.data.to(self.device, non_blocking=True)
         if stage == sb.Stage.TRAIN:
-            wavs, lens = self.hparams.wav_augment(wavs, lens)
-            targets = self.hparams.wav_augment.replicate_labels(targets)
+            if self.hparams.wav_augment is not None:
+                augment = self.hparams.wav_augment
+                wavs, lens = augment_clips(augment, wavs, lens)
+                targets = augment.replicate_labels(targets)
             wavs, lens, mix = self.hparams.mixup(wavs, lens)
             targets = mix(targets)
         tagger = Tagger(**self.modules)
         feats, lens = tagger.features(wavs, lens)
         if stage == sb.Stage.TRAIN:
-            feats, lens = self.hparams.fea_augment(feats, lens)
-            targets = self.hparams.fea_augment.replicate_labels(targets)
+            feats = self.hparams.masking(feats, lens)
         embeddings = tagger.embedding_model(feats, lens)
         return tagger.classify(embeddings), targets
 
@@ -108,7 +110,7 @@ class CommandsBrain(sb.Brain):
             self.hparams.lr_annealing(self.optimizer)
 
     def on_stage_start(self, stage, epoch=None):
-        """Resets the metrics.
+        """Resets the metrics, and starts the clock of a training epoch.
 
         Arguments
         ---------
@@ -118,6 +120,8 @@ class CommandsBrain(sb.Brain):
             The epoch; None in the test stage.
         """
         self.metrics = TaggingMetrics()
+        if stage == sb.Stage.TRAIN:
+            self.hparams.throughput.start(self.step)
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Logs the metrics of a stage; saves a checkpoint after validation.
@@ -132,7 +136,8 @@ class CommandsBrain(sb.Brain):
             The epoch; None in the test stage.
         """
         if stage == sb.Stage.TRAIN:
-            self.train_stats = {"loss": stage_loss}
+            speed = self.hparams.throughput.stop(self.step)
+            self.train_stats = {"loss": stage_loss, **speed}
             return
         _, probs, targets = self.metrics.gather()
         is_right = probs.argmax(1) == targets.argmax(1)
@@ -152,7 +157,7 @@ class CommandsBrain(sb.Brain):
                 )
             self.checkpointer.save_and_keep_only(
                 meta={"accuracy": stats["accuracy"], "epoch": epoch},
-                max_keys=["accuracy"],
+                max_keys=[self.hparams.average_by],
                 num_to_keep=self.hparams.avg_checkpoints,
             )
         else:
@@ -162,7 +167,7 @@ class CommandsBrain(sb.Brain):
             )
 
     def on_evaluate_start(self, max_key=None, min_key=None):
-        """Loads the average of the best checkpoints' weights.
+        """Loads the average weights of the kept checkpoints.
 
         Arguments
         ---------
@@ -201,6 +206,8 @@ class CommandsBrain(sb.Brain):
             The loader.
         """
         if stage != sb.Stage.TRAIN:
+            # Explicit, since several processes would shuffle otherwise
+            loader_kwargs["sampler"] = SequentialSampler(dataset)
             loader_kwargs = distributed_loader_specifics(
                 self.distributed_launch, get_rank(), dataset, loader_kwargs
             )
@@ -232,7 +239,7 @@ def dataio_prep(hparams):
     @sb.utils.data_pipeline.provides("sig")
     def audio_pipeline(wav):
         """Loads the first ``clip_seconds`` of a clip ``[S]``."""
-        sig, rate = audio_io.load(wav, always_2d=False)
+        sig, rate = audio_io.load(wav, dtype=torch.int16, always_2d=False)
         return sig[: round(hparams["clip_seconds"] * rate)]
 
     @sb.utils.data_pipeline.takes("label")
@@ -271,8 +278,16 @@ def train(brain, datasets, hparams):
         brain.hparams.tensorboard_train_logger = TensorboardLogger(
             hparams["tensorboard_logs_folder"]
         )
+    if brain.train_sampler is None:
+        # With a sampler, several processes draw by the seed as well
+        brain.train_sampler = ReproducibleRandomSampler(
+            datasets["train"], seed=hparams["seed"]
+        )
     train_loader = brain.make_dataloader(
-        datasets["train"], sb.Stage.TRAIN, **hparams["train_dataloader_opts"]
+        datasets["train"],
+        sb.Stage.TRAIN,
+        sampler=brain.train_sampler,
+        **hparams["train_dataloader_opts"],
     )
     # The schedule needs the number of optimiser steps
     steps = len(train_loader) // brain.grad_accumulation_factor
@@ -290,7 +305,7 @@ def train(brain, datasets, hparams):
     )
     brain.evaluate(
         datasets["test"],
-        max_key="accuracy",
+        max_key=hparams["average_by"],
         test_loader_kwargs=hparams["valid_dataloader_opts"],
     )
     if hparams["inference_yaml"]:
@@ -316,7 +331,7 @@ if __name__ == "__main__":
 
     run_on_main(
         check_settings,
-        args=[hparams_file, overrides, hparams, run_opts["debug"]],
+        args=[hparams_file, overrides, hparams, run_opts],
     )
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],

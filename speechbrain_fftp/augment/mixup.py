@@ -39,7 +39,7 @@ class Mix(NamedTuple):
         Arguments
         ---------
         values : torch.Tensor
-            Values ``[B, ...]`` of the clips.
+            Values ``[B, ...]`` of the clips, in float32.
 
         Returns
         -------
@@ -48,7 +48,7 @@ class Mix(NamedTuple):
         """
         # [B] -> [B, 1, ..., 1]
         weight = self.weight.view(-1, *[1] * (values.dim() - 1))
-        return weight * values + (1 - weight) * values[self.other]
+        return torch.lerp(values[self.other], values, weight)
 
 
 class Mixup(torch.nn.Module):
@@ -80,33 +80,44 @@ class Mixup(torch.nn.Module):
         self.prob = prob
         self.alpha = alpha
 
-    def forward(self, wavs, lengths):
+    def forward(self, wavs, lengths=None):
         """Mixes a batch.
+
+        The random numbers are drawn on the CPU.
 
         Arguments
         ---------
         wavs : torch.Tensor
             Waveforms ``[B, S]``, padded with zeros.
-        lengths : torch.Tensor
-            Lengths ``[B]`` relative to S.
+        lengths : torch.Tensor, optional
+            Lengths ``[B]`` relative to S; by default, all are 1.0.
 
         Returns
         -------
-        wavs, lengths : torch.Tensor
-            The mixed batch, in the same shapes.
+        wavs : torch.Tensor
+            The mixtures, in the same shape.
+        lengths : torch.Tensor or None
+            Their lengths; None if ``lengths`` is None.
         mix : Mix
             The mixing weights, to be applied to the labels.
         """
         B = len(wavs)
-        ones = torch.ones(B, device=wavs.device)
-        if not self.training:
+        if not self.training or self.prob == 0:
+            ones = torch.ones(B, device=wavs.device)
             return wavs, lengths, Mix(ones, torch.arange(B, device=wavs.device))
-        other = torch.randperm(B, device=wavs.device)
-        alpha = self.alpha * ones
+        other = torch.randperm(B)
+        alpha = torch.full((B,), self.alpha)
         beta = torch.distributions.Beta(alpha, alpha, validate_args=False)
         weight = beta.sample()
-        is_mixed = torch.rand(B, device=wavs.device) < self.prob
-        mix = Mix(torch.where(is_mixed, weight, ones), other)
-        longer = torch.maximum(lengths, lengths[other])
-        lengths = torch.where(is_mixed, longer, lengths)
+        is_mixed = torch.rand(B) < self.prob
+        weight = weight.masked_fill(~is_mixed, 1.0)
+        if lengths is not None:
+            second = other.to(lengths.device)
+            longer = torch.maximum(lengths, lengths[second])
+            is_mixed = is_mixed.to(lengths.device)
+            lengths = torch.where(is_mixed, longer, lengths)
+        mix = Mix(
+            weight.to(wavs.device, non_blocking=True),
+            other.to(wavs.device, non_blocking=True),
+        )
         return mix(wavs), lengths, mix

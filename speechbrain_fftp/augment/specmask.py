@@ -36,7 +36,8 @@ class SpecMask(torch.nn.Module):
     into boxes that leave at least one row of patches unmasked. Masks lie on the
     patch grid within the valid frames and do not share columns, so they never
     overlap. Masked cells are set to the mean over the clip's valid frames.
-    Active in train mode only.
+    Active in train mode only. Masks are drawn on the CPU, which saves a GPU a
+    hundred small kernels.
 
     The number and the sizes of masks are drawn for each clip: the budget is
     split randomly into at most ``time_masks`` time masks and ``boxes`` boxes of
@@ -111,7 +112,9 @@ class SpecMask(torch.nn.Module):
         feats : torch.Tensor
             Features ``[B, T, F]``, which are not changed in place.
         lengths : torch.Tensor, optional
-            Lengths ``[B]`` relative to T. Padding is not masked or counted.
+            Lengths ``[B]`` relative to T; by default, all are 1.0. Padding is
+            not masked or counted. Lengths on the CPU avoid a GPU
+            synchronisation.
 
         Returns
         -------
@@ -123,7 +126,7 @@ class SpecMask(torch.nn.Module):
         ValueError
             If a cell of the grid is taller than the features.
         """
-        if not self.training:
+        if not self.training or self.budget == 0:
             return feats
         B, T, F = feats.shape
         if self.patch_bins > F:
@@ -131,24 +134,27 @@ class SpecMask(torch.nn.Module):
                 f"A cell of {self.patch_bins} bins is taller than the "
                 f"features, which have {F}."
             )
-        if lengths is None:
-            lengths = torch.ones(B, device=feats.device)
-        n_frames = (lengths * T).round().long()
+        n_frames = torch.full((B,), T)
+        if lengths is not None:
+            n_frames = (lengths.cpu() * T).round().long()
         low, high = self._draw(n_frames, T, F)
-        frame = torch.arange(T, device=feats.device)
-        bins = torch.arange(F, device=feats.device)
-        # Patch column of each frame, patch row of each bin
-        column = (frame // self.patch_frames).expand(B, T)
-        row = (bins // self.patch_bins).expand(B, F)[:, None]
-        # [B, columns, F], then [B, T, F]
+        row = torch.arange(-(-F // self.patch_bins))
+        # The masked cells of the grid [B, columns, rows]
         masked = (row >= low[..., None]) & (row < high[..., None])
-        masked = masked[torch.arange(B, device=feats.device)[:, None], column]
-        valid = torch.arange(T, device=feats.device) < n_frames[:, None]
-        # In float32, without the padding
-        sums = feats.sum(2, dtype=torch.float32).masked_fill(~valid, 0)
-        # Detached: no gradient flows through the fill value.
-        mean = (sums.sum(1) / (n_frames * F)).detach()
-        return torch.where(masked, mean.to(feats.dtype)[:, None, None], feats)
+        masked = masked.to(feats.device, non_blocking=True)
+        # [B, columns, rows] -> [B, T, F]
+        masked = masked.repeat_interleave(self.patch_frames, 1)[:, :T]
+        masked = masked.repeat_interleave(self.patch_bins, 2)[..., :F]
+        # In float32, without the padding; no gradient flows through the mean
+        sums = feats.detach().sum(2, dtype=torch.float32)
+        n_cells = T * F
+        if lengths is not None:
+            n_frames = n_frames.to(feats.device, non_blocking=True)
+            frame = torch.arange(T, device=feats.device)
+            sums = sums.masked_fill(frame >= n_frames[:, None], 0)
+            n_cells = n_frames * F
+        mean = (sums.sum(1) / n_cells).to(feats.dtype)
+        return torch.where(masked, mean[:, None, None], feats)
 
     def _draw(self, n_frames, T, F):
         """Draws the masked rows of each patch column.

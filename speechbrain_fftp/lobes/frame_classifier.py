@@ -10,6 +10,7 @@ Authors
 
 import torch
 
+from speechbrain.utils.autocast import fwd_default_precision
 from speechbrain_fftp.nnet.tokens import own_tokens
 
 SMALLEST = 1e-6  # margin of a clip's probabilities to 0 and 1
@@ -138,8 +139,9 @@ class FrameClassifier(torch.nn.Module):
         self.layers = torch.nn.Sequential(*layers)
         self.pooling = LinearSoftmaxPooling() if pooling is None else pooling
 
+    @fwd_default_precision(cast_inputs=torch.float32)
     def frame_logits(self, tokens):
-        """Classifies each time step.
+        """Classifies each time step, in float32 even under autocast.
 
         Arguments
         ---------
@@ -149,9 +151,9 @@ class FrameClassifier(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Logits ``[B, N, C]`` in float32.
+            Logits ``[B, N, C]``.
         """
-        return self.layers(tokens).float()
+        return self.layers(tokens)
 
     def forward(self, tokens):
         """Classifies clips.
@@ -164,7 +166,7 @@ class FrameClassifier(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Logits ``[B, 1, C]`` in float32.
+            Logits ``[B, 1, C]``.
         """
         valid = own_tokens(tokens).unsqueeze(2).float()
         probs = self.pooling(self.frame_logits(tokens).sigmoid(), valid)

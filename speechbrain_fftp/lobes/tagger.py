@@ -6,7 +6,96 @@ Authors
 
 import torch
 
+from speechbrain.utils.autocast import fwd_default_precision
 from speechbrain_fftp.nnet.tokens import length_mask
+
+
+def load_clips(clips, device):
+    """Moves a batch of 16-bit clips to a device, as waveforms.
+
+    Half the bytes to copy, and equal to waveforms that were read as float32.
+
+    Arguments
+    ---------
+    clips : speechbrain.dataio.batch.PaddedData
+        Samples ``[B, S]`` in 16 bits, and their relative lengths ``[B]``.
+    device : torch.device or str
+        The device.
+
+    Returns
+    -------
+    wavs : torch.Tensor
+        Waveforms ``[B, S]`` in -1..1.
+    lens : torch.Tensor or None
+        See ``unequal_lengths``.
+
+    Example
+    -------
+    >>> from speechbrain.dataio.batch import PaddedData
+    >>> clips = torch.tensor([[16384, 0], [0, -32768]], dtype=torch.int16)
+    >>> load_clips(PaddedData(clips, torch.ones(2)), "cpu")
+    (tensor([[ 0.5000,  0.0000],
+            [ 0.0000, -1.0000]]), None)
+    """
+    wavs = clips.data.to(device, non_blocking=True) / 32768
+    return wavs, unequal_lengths(clips.lengths)
+
+
+def augment_clips(augment, wavs, lens):
+    """Applies an augmentation of waveforms, such as SpeechBrain's Augmenter.
+
+    Arguments
+    ---------
+    augment : callable
+        Maps waveforms and lengths, both on the same device, to the same.
+    wavs : torch.Tensor
+        Waveforms ``[B, S]``.
+    lens : torch.Tensor or None
+        Lengths ``[B]`` relative to S; None if all are 1.0.
+
+    Returns
+    -------
+    wavs : torch.Tensor
+        The augmented waveforms ``[B, S]``.
+    lens : torch.Tensor or None
+        See ``unequal_lengths``.
+
+    Example
+    -------
+    >>> wavs, lens = torch.rand(2, 8), torch.tensor([1.0, 0.5])
+    >>> augment_clips(lambda wavs, lens: (-wavs, lens), wavs, lens)[1]
+    tensor([1.0000, 0.5000])
+    """
+    if lens is None:
+        lens = torch.ones(len(wavs))
+    wavs, lens = augment(wavs, lens.to(wavs.device))
+    return wavs, unequal_lengths(lens)
+
+
+def unequal_lengths(lengths):
+    """Lengths on the CPU, or None if no clip of the batch is shorter.
+
+    Without lengths, encoders mask nothing, and on the CPU, the padding is known
+    without waiting for a GPU.
+
+    Arguments
+    ---------
+    lengths : torch.Tensor
+        Lengths ``[B]`` relative to the longest clip.
+
+    Returns
+    -------
+    torch.Tensor or None
+        The lengths.
+
+    Example
+    -------
+    >>> unequal_lengths(torch.tensor([1.0, 1.0]))
+    >>> unequal_lengths(torch.tensor([1.0, 0.5]))
+    tensor([1.0000, 0.5000])
+    """
+    lengths = lengths.cpu()
+    return None if bool((lengths == 1).all()) else lengths
 
 
 class Tagger(torch.nn.Module):
@@ -63,7 +152,8 @@ class Tagger(torch.nn.Module):
         wavs : torch.Tensor
             Waveforms ``[B, S]``.
         wav_lens : torch.Tensor, optional
-            Lengths ``[B]`` relative to S; by default, all are 1.0.
+            Lengths ``[B]`` relative to S; by default, all are 1.0. Lengths on
+            the CPU avoid GPU synchronisations.
 
         Returns
         -------
@@ -73,7 +163,9 @@ class Tagger(torch.nn.Module):
             Lengths ``[B]`` relative to T; None if ``wav_lens`` is None.
         """
         feats, lens = self.filterbanks(wavs, wav_lens)
-        return self.mean_var_norm(feats, lens), lens
+        if lens is None:
+            return self.mean_var_norm(feats), None
+        return self.mean_var_norm(feats, lens.to(feats.device)), lens
 
     def filterbanks(self, wavs, wav_lens=None):
         """Computes features before their normalisation.
@@ -91,15 +183,18 @@ class Tagger(torch.nn.Module):
         if wav_lens is None:
             return self.compute_features(wavs), None
         n_samples = wavs.shape[1]
-        lengths = (wav_lens.double() * n_samples).round()
+        lengths = (wav_lens.double() * n_samples).round().to(wavs.device)
         wavs = wavs.masked_fill(~length_mask(lengths, n_samples), 0.0)
         if hasattr(self.compute_features, "frame_lens"):
             lens = self.compute_features.frame_lens(wav_lens, n_samples)
             return self.compute_features(wavs, wav_lens), lens
         return self.compute_features(wavs), wav_lens
 
+    @fwd_default_precision(cast_inputs=torch.float32)
     def classify(self, embeddings):
-        """Classifies a batch of embeddings.
+        """Classifies a batch of embeddings, in float32 even under autocast.
+
+        Logits of rare classes are near -7, where bfloat16 has steps of 1/32.
 
         Arguments
         ---------
@@ -109,9 +204,9 @@ class Tagger(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Logits ``[B, C]`` in float32.
+            Logits ``[B, C]``.
         """
-        return self.classifier(embeddings).squeeze(1).float()
+        return self.classifier(embeddings).squeeze(1)
 
     def forward(self, wavs, wav_lens=None):
         """Maps waveforms to logits.
@@ -126,7 +221,7 @@ class Tagger(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Logits ``[B, C]`` in float32.
+            Logits ``[B, C]``.
         """
         feats, lens = self.features(wavs, wav_lens)
         return self.classify(self.embedding_model(feats, lens))

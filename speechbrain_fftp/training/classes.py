@@ -19,12 +19,15 @@ def count_labels(dataset):
     return counts
 
 
-def start_from_class_prior(brain, datasets):
+def start_from_class_prior(brain, datasets, *, class_prior=True):
     """Sets the bias of the classifier to the log-odds of the classes.
 
     This saves hundreds of steps in which the model would only learn that almost
-    all targets are 0. For ``before`` in a yaml file.
+    all targets are 0. For ``before`` in a yaml file; does nothing without
+    ``class_prior``.
     """
+    if not class_prior:
+        return
     counts = count_labels(datasets["train"])
     num_clips = len(datasets["train"].data)
     labels = brain.hparams.label_encoder.lab2ind
@@ -49,12 +52,9 @@ def balance_classes(brain, datasets, *, class_balanced):
         return
     rows = datasets["train"].data.values()
     counts = count_labels(datasets["train"])
-    sampler = ReproducibleWeightedRandomSampler(
+    brain.train_sampler = ReproducibleWeightedRandomSampler(
         [sum(1 / counts[x] for x in row["labels"].split(";")) for row in rows],
         num_samples=len(rows),
         replacement=True,
         seed=brain.hparams.seed,
     )
-    # Otherwise, SpeechBrain would draw the clips of epoch 1 in every epoch
-    brain.train_sampler = sampler
-    brain.hparams.train_dataloader_opts.update(sampler=sampler, shuffle=False)

@@ -69,19 +69,25 @@ def format_table(metrics, table):
 
 
 def write_report(brain, folder, name, metrics, table):
-    """Writes all files; ``name`` is the metric that selects checkpoints."""
+    """Writes all files; ``name`` is the metric of the validation clips."""
     ids, probs, targets = brain.metrics.gather()
     hparams = brain.hparams
     best = brain.checkpointer.find_checkpoints(
-        max_key=name, max_num_checkpoints=hparams.avg_checkpoints
+        max_key=hparams.average_by, max_num_checkpoints=hparams.avg_checkpoints
     )
+    valid = [c.meta[name] for c in best if name in c.meta]
     metrics = {
         **metrics,
         "num_clips": len(ids),
         "seed": hparams.seed,
         "epochs": hparams.epoch_counter.limit,
         "averaged_epochs": sorted(c.meta["epoch"] for c in best),
-        f"valid_{name}": max(c.meta[name] for c in best),
+        f"valid_{name}": max(valid, default=None),
+        "precision": brain.precision,
+        "compiled": brain.compile,
+        "batch_size": hparams.batch_size,
+        "processes": hparams.throughput.processes,
+        **hparams.throughput.latest,
         "made_with": versions(),
     }
     labels = list(hparams.label_encoder.lab2ind)

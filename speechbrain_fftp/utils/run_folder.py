@@ -5,6 +5,8 @@ Authors
 """
 
 import difflib
+import json
+import os
 import re
 from pathlib import Path
 
@@ -23,14 +25,22 @@ FREE_KEYS = (
     "int8",
 )
 
+# Options of the command line that change the result
+RUN_OPTIONS = (
+    "precision",
+    "eval_precision",
+    "grad_accumulation_factor",
+    "max_grad_norm",
+)
 
-def check_settings(hparams_file, overrides, hparams, debug=False):
+
+def check_settings(hparams_file, overrides, hparams, run_opts):
     """Raises an error if the output folder holds a training with other settings.
 
-    Compares with the folder's ``hyperparams.yaml``; call this before
-    ``create_experiment_directory``, which overwrites it. Folders, the number of
-    workers, int8 and a raised number of epochs may differ. A folder without a
-    checkpoint passes.
+    Compares with the folder's ``hyperparams.yaml`` and ``run_options.json``,
+    which this writes; call this before ``create_experiment_directory``, which
+    overwrites the former. Folders, the number of workers, int8 and a raised
+    number of epochs may differ. A folder without a checkpoint passes.
 
     Arguments
     ---------
@@ -41,9 +51,9 @@ def check_settings(hparams_file, overrides, hparams, debug=False):
     hparams : dict
         The loaded hyperparameters, with ``output_folder`` and
         ``number_of_epochs``.
-    debug : bool
-        Whether this is a debug run, whose few batches would replace the results
-        in the folder.
+    run_opts : speechbrain.utils.run_opts.RunOptions
+        The options of ``speechbrain.parse_arguments``. A debug run, whose few
+        batches would replace the results in the folder, is refused as well.
 
     Raises
     ------
@@ -52,22 +62,34 @@ def check_settings(hparams_file, overrides, hparams, debug=False):
 
     Example
     -------
+    >>> from speechbrain.utils.run_opts import RunOptions
     >>> tmpdir = getfixture("tmpdir")
     >>> _ = tmpdir.join("train.yaml").write("lr: 0.1")
+    >>> hparams = {"output_folder": tmpdir, "number_of_epochs": 1}
+    >>> check_settings(tmpdir / "train.yaml", "", hparams, RunOptions())
     >>> _ = tmpdir.join("hyperparams.yaml").write("lr: 0.1")
     >>> checkpoint = tmpdir.mkdir("save").mkdir("CKPT+1")
     >>> checkpoint.join("CKPT.yaml").write("mAP: 0.5")
-    >>> hparams = {"output_folder": tmpdir, "number_of_epochs": 1}
-    >>> check_settings(tmpdir / "train.yaml", "", hparams)
-    >>> check_settings(tmpdir / "train.yaml", "lr: 0.2", hparams)
+    >>> check_settings(tmpdir / "train.yaml", "", hparams, RunOptions())
+    >>> check_settings(tmpdir / "train.yaml", "lr: 0.2", hparams, RunOptions())
     Traceback (most recent call last):
     ...
     ValueError: ... -lr: 0.1, +lr: 0.2. Give another --output_folder.
     """
     folder = Path(hparams["output_folder"])
+    options_path = folder / "run_options.json"
+    options = {
+        name: run_opts[name]
+        if name in run_opts.overridden_args
+        else hparams.get(name, run_opts[name])
+        for name in RUN_OPTIONS
+    }
+    options["processes"] = int(os.environ.get("WORLD_SIZE", 1))
     if not any(folder.glob("*/CKPT*/CKPT.yaml")):
+        folder.mkdir(parents=True, exist_ok=True)
+        options_path.write_text(json.dumps(options), encoding="utf-8")
         return
-    if debug:
+    if run_opts["debug"]:
         raise ValueError(
             f"{folder} holds a training: give another --output_folder for "
             "--debug."
@@ -84,6 +106,10 @@ def check_settings(hparams_file, overrides, hparams, debug=False):
     diff = difflib.unified_diff(_lines(before), _lines(now), n=0)
     headers = ("---", "+++", "@@")
     changes = [line for line in diff if not line.startswith(headers)]
+    saved_options = json.loads(options_path.read_text(encoding="utf-8"))
+    for name, value in options.items():
+        if value != saved_options[name]:
+            changes.append(f"-{name}: {saved_options[name]}, +{name}: {value}")
     if changes:
         raise ValueError(
             f"{folder} holds a training with other settings (- before, + now): "

@@ -8,6 +8,7 @@ import pytest
 from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain as sb
+from speechbrain.utils.run_opts import RunOptions
 from speechbrain_fftp.utils.run_folder import check_settings
 
 YAML = """\
@@ -30,10 +31,11 @@ def start(tmp_path):
     yaml = tmp_path / "train.yaml"
     yaml.write_text(YAML)
 
-    def start(*overrides, debug=False):
+    def start(*overrides, **run_opts):
         overrides = "\n".join([f"output_folder: {tmp_path}/run", *overrides])
         hparams = load_hyperpyyaml(yaml.read_text(), overrides)
-        check_settings(yaml, overrides, hparams, debug)
+        run_opts = RunOptions.from_dictionary(run_opts)
+        check_settings(yaml, overrides, hparams, run_opts)
         sb.create_experiment_directory(
             hparams["output_folder"], yaml, overrides, save_env_desc=False
         )
@@ -75,6 +77,44 @@ def test_other_settings_are_refused(override, name, start):
     assert str(start.folder) in str(error.value)
     assert (start.folder / "hyperparams.yaml").read_text() == before
     start()
+
+
+@pytest.mark.parametrize(
+    "run_opts",
+    [
+        {"precision": "bf16"},
+        {"grad_accumulation_factor": 4},
+        {"max_grad_norm": 1.0},
+    ],
+)
+def test_other_options_of_the_command_are_refused(run_opts, start):
+    """They change the result, or the number of optimiser steps."""
+    start()
+    train(start.folder)
+    ((name, value),) = run_opts.items()
+    with pytest.raises(ValueError, match=f"{name}.*{value}"):
+        start(**run_opts)
+    start(noprogressbar=True)
+
+
+def test_another_number_of_processes_is_refused(start, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    start()
+    train(start.folder)
+    start()
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(ValueError, match="processes: 8.*processes: 4"):
+        start()
+
+
+def test_an_option_of_the_yaml_counts(start):
+    """``--precision bf16`` is the same as ``precision: bf16`` in the yaml."""
+    start.yaml.write_text(YAML + "precision: bf16\n")
+    start()
+    train(start.folder)
+    start(precision="bf16")
+    with pytest.raises(ValueError, match="precision"):
+        start(precision="fp32")
 
 
 def test_what_may_differ(start):

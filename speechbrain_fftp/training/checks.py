@@ -1,0 +1,108 @@
+"""What a training logs before it starts: features of the data, and its speed.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import logging
+import time
+
+import torch
+
+from speechbrain.utils.logger import get_logger
+from speechbrain_fftp.lobes.features import DatasetNormalization
+from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.utils.complexity import count_macs
+
+logger = get_logger(__name__)
+
+DTYPES = {
+    "fp32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+}
+
+
+def compare_features(brain, datasets, *, num_clips=64):
+    """Logs mean and standard deviation of training features, and the yaml's.
+
+    Warns if they are far apart. For ``before`` in a yaml file.
+    """
+    norm = brain.modules["mean_var_norm"]
+    if not isinstance(norm, DatasetNormalization):
+        return
+    feats = torch.cat([_features(brain, x) for x in _some(datasets, num_clips)])
+    mean, std = feats.mean().item(), feats.std().item()
+    is_far = abs(mean - norm.mean) > norm.std or not 0.5 < std / norm.std < 2
+    logger.log(
+        logging.WARNING if is_far else logging.INFO,
+        "Log-mel features of the training clips: mean %.2f, standard deviation "
+        "%.2f; mean_var_norm in the yaml has %.2f and %.2f.",
+        mean,
+        std,
+        norm.mean,
+        norm.std,
+    )
+
+
+def measure_matmuls(brain, datasets):
+    """Tells the yaml's ``throughput`` how fast the device multiplies matrices.
+
+    For ``before`` in a yaml file.
+    """
+    (clip,) = _some(datasets, 1)
+    feats = brain.modules["mean_var_norm"](_features(brain, clip)[None])
+    macs = count_macs(brain.modules["embedding_model"], feats).total
+    dtype = DTYPES[brain.precision]
+    rate = _matmul_rate(torch.device(brain.device), dtype)
+    # A backward pass takes twice as many multiplications as a forward pass
+    throughput = brain.hparams.throughput
+    throughput.limit = rate / (3 * macs)
+    logger.info(
+        "Training with --precision %s on %s, processes: %d, batch size: %d. The "
+        "encoder takes %.4g GMACs a clip; matrix multiplications alone would "
+        "allow %.0f clips/s.",
+        brain.precision,
+        brain.device,
+        throughput.processes,
+        throughput.batch_size,
+        macs / 1e9,
+        throughput.limit * throughput.processes,
+    )
+
+
+def _some(datasets, count):
+    """Samples ``[S]`` of clips at equal distances in the training set."""
+    dataset = datasets["train"]
+    step = max(len(dataset) // count, 1)
+    with dataset.output_keys_as(["sig"]):
+        for index in range(0, len(dataset), step)[:count]:
+            yield dataset[index]["sig"]
+
+
+@torch.no_grad()
+def _features(brain, samples):
+    """Filterbanks ``[T, F]`` of a clip in 16 bits."""
+    wavs = samples[None].to(brain.device) / 32768
+    return Tagger(**brain.modules).filterbanks(wavs)[0][0]
+
+
+def _matmul_rate(device, dtype):
+    """Multiply-accumulates per second of a product of large matrices."""
+    size, repeats = 1024, 3
+    if device.type == "cuda":
+        size, repeats = 8192, 20
+    x = torch.randn(size, size, device=device, dtype=dtype)
+    for number in range(2 * repeats):
+        if number == repeats:  # after a warm-up
+            _wait(device)
+            started = time.perf_counter()
+        x @ x
+    _wait(device)
+    return repeats * size**3 / (time.perf_counter() - started)
+
+
+def _wait(device):
+    """Waits for a GPU."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

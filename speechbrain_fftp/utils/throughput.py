@@ -1,0 +1,124 @@
+"""Clips per second of a training, and its hours.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import time
+
+import torch
+import yaml
+
+from speechbrain.utils.checkpoints import (
+    mark_as_loader,
+    mark_as_saver,
+    register_checkpoint_hooks,
+)
+
+
+@register_checkpoint_hooks
+class Throughput:
+    """Measures the training part of each epoch.
+
+    A checkpoint keeps the time, so that a resumed training counts on.
+
+    Arguments
+    ---------
+    batch_size : int
+        Number of clips in a batch of one process.
+
+    Example
+    -------
+    >>> throughput = Throughput(batch_size=12)
+    >>> throughput.start(step=0)
+    >>> sorted(throughput.stop(step=100))
+    ['clips_per_second', 'hours']
+    """
+
+    def __init__(self, batch_size):
+        self.batch_size = batch_size
+        self.processes = 1
+        if torch.distributed.is_initialized():
+            self.processes = torch.distributed.get_world_size()
+        # Clips per second of one process that only multiplies matrices
+        self.limit = None
+        self.seconds = 0.0
+        self.started = None
+        self.latest = {}
+
+    def start(self, step):
+        """Starts the clock.
+
+        Arguments
+        ---------
+        step : int
+            Number of batches of this epoch that were trained before.
+        """
+        self.first_step = step
+        self.started = time.perf_counter()
+
+    def stop(self, step):
+        """Stops the clock at the end of an epoch's training.
+
+        Arguments
+        ---------
+        step : int
+            Number of batches of this epoch.
+
+        Returns
+        -------
+        dict
+            ``clips_per_second`` of all processes in this epoch; ``hours`` of
+            all epochs, without validation; and if ``limit`` is known,
+            ``matmul_share``, the share of the time that the matrix
+            multiplications of the encoder take at full speed.
+        """
+        seconds = time.perf_counter() - self.started
+        self.started = None
+        self.seconds += seconds
+        clips = (step - self.first_step) * self.batch_size * self.processes
+        self.latest = {
+            "clips_per_second": clips / seconds,
+            "hours": self.seconds / 3600,
+        }
+        if self.limit is not None:
+            limit = self.limit * self.processes
+            self.latest["matmul_share"] = clips / seconds / limit
+        return self.latest
+
+    @mark_as_saver
+    def save(self, path):
+        """Saves the time and the latest figures.
+
+        Arguments
+        ---------
+        path : str
+            File to write.
+        """
+        seconds = self.seconds
+        if self.started is not None:  # within an epoch
+            seconds += time.perf_counter() - self.started
+        state = {"seconds": seconds, "latest": self.latest}
+        with open(path, "w", encoding="utf-8") as file:
+            yaml.safe_dump(state, file)
+
+    @mark_as_loader
+    def load(self, path, end_of_epoch=False):
+        """Loads what ``save`` wrote, unless an epoch has been trained since.
+
+        Evaluation loads the best checkpoint, which may not be the last.
+
+        Arguments
+        ---------
+        path : str
+            File to read.
+        end_of_epoch : bool
+            Ignored.
+        """
+        del end_of_epoch
+        if self.seconds > 0:
+            return
+        with open(path, encoding="utf-8") as file:
+            state = yaml.safe_load(file)
+        self.seconds = state["seconds"]
+        self.latest = state["latest"]
