@@ -22,7 +22,6 @@ import speechbrain as sb
 from speechbrain.dataio import audio_io
 from speechbrain.dataio.dataloader import distributed_loader_specifics
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain.dataio.preprocess import AudioNormalizer
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
@@ -225,14 +224,22 @@ def dataio_prep(hparams):
         names = [row["display_name"] for row in csv.DictReader(fin)]
     label_encoder.update_from_iterable(names)
     label_encoder.expect_len(hparams["n_classes"])
-    normalize = AudioNormalizer(hparams["sample_rate"])
+    sample_rate = hparams["sample_rate"]
+    max_samples = int(hparams["max_seconds"] * sample_rate)
 
-    @sb.utils.data_pipeline.takes("wav")
+    @sb.utils.data_pipeline.takes("wav", "start", "stop")
     @sb.utils.data_pipeline.provides("sig")
-    def audio_pipeline(wav):
+    def audio_pipeline(wav, start, stop):
         """Loads the first ``max_seconds`` of a clip ``[S]``."""
-        sig, rate = audio_io.load(wav, channels_first=False)
-        return normalize(sig[: int(hparams["max_seconds"] * rate)], rate)
+        sig, rate = audio_io.load(
+            wav,
+            always_2d=False,
+            frame_offset=int(start),
+            num_frames=min(int(stop) - int(start), max_samples),
+        )
+        if rate != sample_rate or sig.dim() > 1:
+            raise ValueError(f"{wav} is not mono audio of {sample_rate} Hz.")
+        return sig
 
     @sb.utils.data_pipeline.takes("labels")
     @sb.utils.data_pipeline.provides("targets")
