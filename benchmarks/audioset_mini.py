@@ -74,7 +74,10 @@ def read_clips(split, prepared_folder, labels):
         for row in csv.DictReader(fi):
             path = row["wav"].replace("$data_root", str(prepared_folder))
             names = row["labels"].split(";")
-            wav = audio_io.load(path)[0]
+            start, stop = int(row["start"]), int(row["stop"])
+            wav, _ = audio_io.load(
+                path, frame_offset=start, num_frames=stop - start
+            )
             yield wav, [label in names for label in labels]
 
 

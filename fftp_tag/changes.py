@@ -25,7 +25,7 @@ def generated_clips() -> List[Tuple[np.ndarray, int]]:
     clips = []
     for number in range(GENERATED):
         classes = [(2 * number + i) % len(CLASSES) for i in range(2)]
-        _, samples, _ = generate_clip(0, "int8", number, classes)
+        samples, _ = generate_clip(0, "int8", number, classes)
         clips.append((samples.astype(np.float32), SAMPLE_RATE))
     return clips
 

@@ -17,6 +17,7 @@ from typing import (
     Dict,
     List,
     Optional,
+    Tuple,
     Union,
 )
 
@@ -31,8 +32,9 @@ from fftp_tag.progress import show_progress
 from fftp_tag.scores import f1_scores, tagging_metrics
 from fftp_tag.windows import silence_counted
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.datasets.convert import check_missing, encode_clip
+from speechbrain_fftp.datasets.convert import check_missing, convert_clip
 from speechbrain_fftp.datasets.manifests import read_classes_csv, read_table
+from speechbrain_fftp.datasets.packs import PackedClip, read_packed
 from speechbrain_fftp.datasets.prepare import list_data, split_clips
 from speechbrain_fftp.datasets.prepared import is_complete
 from speechbrain_fftp.datasets.strong_labels import (
@@ -58,13 +60,13 @@ class LabelledClip:
     ---------
     id : str
     labels : list of str
-    open : callable
-        Returns the path of the clip, or the content of an audio file.
+    read : callable
+        Returns the samples ``[S]`` of the clip, and their rate in Hz.
     """
 
     id: str
     labels: List[str]
-    open: Callable[[], Union[str, bytes]]
+    read: Callable[[], Tuple[np.ndarray, int]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,16 +265,15 @@ def list_clips(
         clips = [clip for clip in clips if clip.split == split]
     check_missing(clips, allow_missing)
 
-    def encode(clip):
-        """The clip as the content of an audio file."""
-        content, _ = encode_clip(clip, sample_rate)
-        return content
+    def read(clip):
+        """The clip as it would be prepared, and its rate."""
+        return convert_clip(clip, sample_rate), sample_rate
 
     labelled = [
         LabelledClip(
             id=clip.id,
             labels=[listing.classes[label] for label in clip.labels],
-            open=functools.partial(encode, clip),
+            read=functools.partial(read, clip),
         )
         for clip in clips
     ]
@@ -291,14 +292,15 @@ def list_prepared(folder: Union[str, os.PathLike], split: str) -> Split:
         )
     clips = []
     for path in paths:
-        for _, row in read_table(path, ("ID", "wav")):
+        for _, row in read_table(path, ("ID", "wav", "start", "stop")):
             wav = row["wav"].replace("$data_root", str(folder))
+            packed = PackedClip(wav, int(row["start"]), int(row["stop"]))
             labels = row.get("labels") or row.get("label") or ""
             clips.append(
                 LabelledClip(
                     id=row["ID"],
                     labels=[label for label in labels.split(";") if label],
-                    open=functools.partial(str, wav),
+                    read=functools.partial(read_packed, packed),
                 )
             )
     return Split(split, clips, read_classes_csv(folder))
@@ -381,8 +383,8 @@ def analyze_clips(
     def analyze(clip):
         """The probabilities of a clip, and its timeline if needed."""
         if clip.id not in timeline_ids:
-            return tagger.clip_probabilities(clip.open()), None
-        timeline = tagger.analyze(clip.open())
+            return tagger.clip_probabilities(*clip.read()), None
+        timeline = tagger.analyze(*clip.read())
         return timeline.clip_probs, timeline
 
     clips, probs, timelines, skipped = [], [], {}, {}

@@ -29,7 +29,6 @@ TRITON = {
 # Modules that keep their names
 NEW = (
     "augment.mixup",
-    "dataio.shards",
     "inference.tagging",
     "lobes.frame_classifier",
     "lobes.models.AST",

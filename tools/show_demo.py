@@ -89,7 +89,7 @@ def join_clips(clips, truth):
     """Joins clips; returns the samples ``[S]`` and the shifted events."""
     wavs, events, seconds = [], [], 0.0
     for clip in clips:
-        wav, rate = sf.read(clip.open(), dtype="float32")
+        wav, rate = clip.read()
         wavs.append(wav)
         events += [
             (seconds + start, seconds + end, label)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-r"""Prepares AudioSet or custom data: 16 kHz mono FLAC files and manifests.
+r"""Prepares AudioSet or custom data: packs of 16-bit WAV, and manifests.
 
 The data folder has AudioSet's own lists (balanced_train_segments.csv,
 eval_segments.csv and, optionally, valid_segments.csv and

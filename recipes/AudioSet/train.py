@@ -232,13 +232,23 @@ def dataio_prep(hparams):
         names = [row["display_name"] for row in csv.DictReader(fin)]
     label_encoder.update_from_iterable(names)
     label_encoder.expect_len(hparams["n_classes"])
+    sample_rate = hparams["sample_rate"]
+    max_samples = int(hparams["max_seconds"] * sample_rate)
 
-    @sb.utils.data_pipeline.takes("wav")
+    @sb.utils.data_pipeline.takes("wav", "start", "stop")
     @sb.utils.data_pipeline.provides("sig")
-    def audio_pipeline(wav):
-        """Loads the first ``max_seconds`` of a clip ``[S]``."""
-        sig, rate = audio_io.load(wav, dtype=torch.int16, always_2d=False)
-        return sig[: int(hparams["max_seconds"] * rate)]
+    def audio_pipeline(wav, start, stop):
+        """Loads the first ``max_seconds`` of a clip ``[S]`` in 16 bits."""
+        sig, rate = audio_io.load(
+            wav,
+            dtype=torch.int16,
+            always_2d=False,
+            frame_offset=int(start),
+            num_frames=min(int(stop) - int(start), max_samples),
+        )
+        if rate != sample_rate or sig.dim() > 1:
+            raise ValueError(f"{wav} is not mono audio of {sample_rate} Hz.")
+        return sig
 
     @sb.utils.data_pipeline.takes("labels")
     @sb.utils.data_pipeline.provides("targets")

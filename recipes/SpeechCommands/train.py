@@ -235,12 +235,23 @@ def dataio_prep(hparams):
     label_encoder.update_from_iterable(names)
     label_encoder.expect_len(hparams["n_classes"])
 
-    @sb.utils.data_pipeline.takes("wav")
+    sample_rate = hparams["sample_rate"]
+    max_samples = round(hparams["clip_seconds"] * sample_rate)
+
+    @sb.utils.data_pipeline.takes("wav", "start", "stop")
     @sb.utils.data_pipeline.provides("sig")
-    def audio_pipeline(wav):
-        """Loads the first ``clip_seconds`` of a clip ``[S]``."""
-        sig, rate = audio_io.load(wav, dtype=torch.int16, always_2d=False)
-        return sig[: round(hparams["clip_seconds"] * rate)]
+    def audio_pipeline(wav, start, stop):
+        """Loads the first ``clip_seconds`` of a clip ``[S]`` in 16 bits."""
+        sig, rate = audio_io.load(
+            wav,
+            dtype=torch.int16,
+            always_2d=False,
+            frame_offset=int(start),
+            num_frames=min(int(stop) - int(start), max_samples),
+        )
+        if rate != sample_rate or sig.dim() > 1:
+            raise ValueError(f"{wav} is not mono audio of {sample_rate} Hz.")
+        return sig
 
     @sb.utils.data_pipeline.takes("label")
     @sb.utils.data_pipeline.provides("targets")

@@ -1,26 +1,19 @@
-"""Converts clips to mono FLAC files with one sampling rate, with manifests.
+"""Converts clips to 16-bit mono at one sampling rate, and writes manifests.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import functools
-import io
 import logging
 import math
 import os
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
-import numpy as np
-import soundfile as sf
-from tqdm import tqdm
 
 from speechbrain_fftp.dataio import audio
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.dataio.files import atomic_path, write_csv
+from speechbrain_fftp.dataio.files import write_csv
 from speechbrain_fftp.datasets.manifests import (
     CLIP_SECONDS,
     ParquetAudio,
@@ -28,13 +21,13 @@ from speechbrain_fftp.datasets.manifests import (
     write_manifest,
 )
 from speechbrain_fftp.datasets.names import as_utf8
+from speechbrain_fftp.datasets.packs import as_int16, write_packs
 
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "valid", "eval")
 LONG = 1.5  # a file longer than this many times its clip is a whole recording
 TOLERANCE = 0.5  # seconds by which a recording may end too early
-CHUNK = 10000  # maximum number of clips in the queue
 
 parquet_lock = threading.Lock()
 
@@ -62,8 +55,9 @@ def write_prepared(
         If too many clips have no audio, or a split has no usable clip.
     """
     check_missing(clips, allow_missing)
-    durations, failed = convert_clips(
-        clips, os.path.join(folder, "flac"), sample_rate, num_workers
+    convert = functools.partial(convert_clip, sample_rate=sample_rate)
+    packed, failed = write_packs(
+        folder, clips, convert, sample_rate, num_workers
     )
     failed_rows = [
         (clip.id, clip.split, failed[clip.id])
@@ -72,7 +66,7 @@ def write_prepared(
     ]
     skipped_path = write_skipped(folder, [*skipped, *failed_rows])
     for split in splits:
-        kept = [c for c in clips if c.split == split and c.id in durations]
+        kept = [c for c in clips if c.split == split and c.id in packed]
         if not kept:
             raise InputError(
                 f"No clip of the {split} split can be used. {skipped_path} says"
@@ -82,7 +76,7 @@ def write_prepared(
         if split != "valid":
             warn_of_absent_classes(split, kept, classes)
         path = os.path.join(folder, f"{split}.csv")
-        write_manifest(path, kept, durations, classes, label_column)
+        write_manifest(path, kept, packed, sample_rate, classes, label_column)
     write_classes(folder, classes)
 
 
@@ -129,51 +123,8 @@ def check_missing(clips, allowed):
             )
 
 
-def convert_clips(clips, folder, sample_rate, num_workers=None):
-    """Converts clips to ``folder/ID.flac`` in parallel and keeps existing ones.
-
-    Returns
-    -------
-    durations : dict
-        Seconds of each converted clip, by id.
-    failed : dict
-        The reason of each failure, by id.
-    """
-    os.makedirs(folder, exist_ok=True)
-
-    def convert(clip):
-        """Returns the duration, or the reason of the failure."""
-        path = os.path.join(folder, f"{clip.id}.flac")
-        if os.path.isfile(path):
-            return sf.info(path).duration
-        try:
-            content, duration = encode_clip(clip, sample_rate)
-        except (OSError, ValueError) as error:
-            return str(error)
-        with atomic_path(path) as temporary_path:
-            Path(temporary_path).write_bytes(content)
-        return duration
-
-    durations = {}
-    failed = {}
-    with ThreadPoolExecutor(num_workers) as pool, tqdm(
-        total=len(clips), desc="convert", unit="clip"
-    ) as bar:
-        for first in range(0, len(clips), CHUNK):
-            chunk = clips[first : first + CHUNK]
-            for clip, result in zip(chunk, pool.map(convert, chunk)):
-                if isinstance(result, str):
-                    failed[clip.id] = result
-                else:
-                    durations[clip.id] = result
-                bar.update()
-    return durations, failed
-
-
-def encode_clip(clip, sample_rate=16000):
-    """Encodes a clip as a mono 16-bit FLAC file in memory.
-
-    Returns the content of the file, and its duration in seconds.
+def convert_clip(clip, sample_rate):
+    """Converts a clip to 16-bit samples ``[S]`` at a rate in Hz.
 
     Raises
     ------
@@ -181,13 +132,7 @@ def encode_clip(clip, sample_rate=16000):
         If the audio is missing, unusable, or ends before the clip.
     """
     samples = clip.gain * read_clip(clip, sample_rate)
-    samples = samples[: round(clip.seconds * sample_rate)]
-    samples = np.rint(samples.clip(-1, 1) * 32768).clip(max=32767)
-    content = io.BytesIO()
-    sf.write(
-        content, samples.astype(np.int16), sample_rate, "PCM_16", format="FLAC"
-    )
-    return content.getvalue(), len(samples) / sample_rate
+    return as_int16(samples[: round(clip.seconds * sample_rate)])
 
 
 def read_clip(clip, sample_rate):

@@ -15,10 +15,9 @@ import base64
 import csv
 import hashlib
 import os
+import shutil
 
 import numpy as np
-import soundfile as sf
-from tqdm.contrib.concurrent import thread_map
 
 from speechbrain_fftp.dataio.audio import resample
 from speechbrain_fftp.dataio.errors import InputError
@@ -28,6 +27,7 @@ from speechbrain_fftp.datasets.manifests import (
     write_classes,
     write_manifest,
 )
+from speechbrain_fftp.datasets.packs import PACKS, as_int16, write_packs
 from speechbrain_fftp.datasets.prepared import prepare_folder
 
 EVENTS = "events.tsv"
@@ -53,9 +53,9 @@ def prepare_demo(
 ):
     """Generates a multi-label set as a prepared folder, unless it exists.
 
-    Writes ``flac/ID.flac`` (10 s, mono), the manifests and tables of any
-    prepared folder, and ``events.tsv`` (filename, onset, offset, event_label;
-    in seconds). The same settings give the same clips.
+    Writes packs of clips of 10 s, the manifests and tables of any prepared
+    folder, and ``events.tsv`` (filename, which is the id of a clip, onset,
+    offset, event_label; in seconds). The same settings give the same clips.
 
     Arguments
     ---------
@@ -90,41 +90,36 @@ def prepare_demo(
 
 def _write_demo(folder, sizes, seed, sample_rate, num_workers):
     """Writes the clips and the tables of the demo set."""
-    flac_folder = os.path.join(folder, "flac")
-    os.makedirs(flac_folder, exist_ok=True)
     rng = np.random.default_rng(seed)
-    drawn = [
-        (split, number, classes)
-        for split, size in sizes.items()
-        for number, classes in enumerate(
-            _draw_classes(rng, size) + [()] * -(-size // CLIPS_PER_EMPTY)
+    clips = []
+    drawn = {}
+    for split, size in sizes.items():
+        empty = [()] * -(-size // CLIPS_PER_EMPTY)
+        for number, indices in enumerate(_draw_classes(rng, size) + empty):
+            clip_id = make_id(seed, split, number)
+            mids = tuple(CLASSES[index][0] for index in indices)
+            clips.append(Clip(clip_id, None, mids, split))
+            drawn[clip_id] = number, indices
+    events = {}
+
+    def generate(clip):
+        """Generates a clip; keeps its events."""
+        number, indices = drawn[clip.id]
+        samples, events[clip.id] = generate_clip(
+            seed, clip.split, number, indices
         )
-    ]
+        return as_int16(resample(samples, SAMPLE_RATE, sample_rate))
 
-    def write(split, number, classes):
-        """Generates and writes a clip; returns it with its events."""
-        clip_id, samples, events = generate_clip(seed, split, number, classes)
-        path = os.path.join(flac_folder, f"{clip_id}.flac")
-        if sample_rate != SAMPLE_RATE:
-            samples = resample(samples, SAMPLE_RATE, sample_rate)
-        sf.write(path, samples, sample_rate, subtype="PCM_16")
-        labels = tuple(CLASSES[index][0] for *_, index in events)
-        return Clip(clip_id, path, labels, split), events
-
-    generated = thread_map(
-        write,
-        *zip(*drawn),
-        max_workers=num_workers,
-        desc="demo set",
-    )
-    clips = [clip for clip, _ in generated]
-    durations = {clip.id: CLIP_SECONDS for clip in clips}
+    # Packs of an interrupted preparation would leave clips without events
+    shutil.rmtree(os.path.join(folder, PACKS), ignore_errors=True)
+    packed, _ = write_packs(folder, clips, generate, sample_rate, num_workers)
     classes = {mid: name for mid, name, _ in CLASSES}
     for split in sizes:
         write_manifest(
             os.path.join(folder, f"{split}.csv"),
             [clip for clip in clips if clip.split == split],
-            durations,
+            packed,
+            sample_rate,
             classes,
         )
     write_classes(folder, classes)
@@ -132,13 +127,13 @@ def _write_demo(folder, sizes, seed, sample_rate, num_workers):
     with open(path, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, delimiter="\t", lineterminator="\n")
         table.writerow(("filename", "onset", "offset", "event_label"))
-        for clip, events in generated:
-            name = f"{clip.id}.flac"
-            for onset, offset, index in sorted(events):
+        for clip in clips:
+            for onset, offset, index in sorted(events[clip.id]):
                 label = CLASSES[index][1]
-                table.writerow((name, f"{onset:.3f}", f"{offset:.3f}", label))
-            if not events:  # a clip without events is listed, too
-                table.writerow((name, "", "", ""))
+                row = (clip.id, f"{onset:.3f}", f"{offset:.3f}", label)
+                table.writerow(row)
+            if not clip.labels:  # a clip without events is listed, too
+                table.writerow((clip.id, "", "", ""))
 
 
 def _draw_classes(rng, num_clips):
@@ -157,26 +152,36 @@ def _draw_classes(rng, num_clips):
     return drawn
 
 
+def make_id(seed, split, number):
+    """The id of a clip, which looks like YouTube's."""
+    digest = _digest(seed, split, number)
+    clip_id = base64.urlsafe_b64encode(digest).decode()[:11]
+    if number % 40 == 0:  # some start with a dash
+        clip_id = f"-{clip_id[1:]}"
+    return clip_id
+
+
+def _digest(seed, split, number):
+    """A checksum that identifies a clip."""
+    name = {"train": "balanced_train"}.get(split, split)
+    return hashlib.sha1(f"{seed}/{name}/{number}".encode()).digest()
+
+
 def generate_clip(seed, split, number, classes):
     """Generates a clip with events of some classes, given by their index.
 
     Without classes, it is silent, or has noise of any level.
 
-    Returns its id, its samples ``[S]`` and its events as onset, offset, both in
+    Returns its samples ``[S]`` and its events as onset, offset, both in
     seconds, and class.
     """
-    name = {"train": "balanced_train"}.get(split, split)
-    digest = hashlib.sha1(f"{seed}/{name}/{number}".encode()).digest()
-    clip_id = base64.urlsafe_b64encode(digest).decode()[:11]
-    if number % 40 == 0:  # some start with a dash, like YouTube's
-        clip_id = f"-{clip_id[1:]}"
-    rng = np.random.default_rng(list(digest))
+    rng = np.random.default_rng(list(_digest(seed, split, number)))
     size = round(CLIP_SECONDS * SAMPLE_RATE)
     floor = coloured_noise(rng, size, 0.7)
     if not classes:
         level = PEAK * 10 ** (rng.uniform(*ROOM_DB) / 20)
         is_silent = rng.uniform() < 0.3
-        return clip_id, floor * (0 if is_silent else level), []
+        return floor * (0 if is_silent else level), []
     audio = PEAK * 10 ** (FLOOR_DB / 20) * floor
     events = []
     for index in classes:
@@ -190,7 +195,7 @@ def generate_clip(seed, split, number, classes):
         start = round(onset * SAMPLE_RATE)
         audio[start : start + len(t)] += event
         events.append((onset, onset + duration, index))
-    return clip_id, audio, events
+    return audio, events
 
 
 def coloured_noise(rng, size, exponent):

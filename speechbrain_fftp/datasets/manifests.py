@@ -164,14 +164,18 @@ def unique(names):
     )
 
 
-def write_manifest(path, clips, durations, classes, label_column="labels"):
-    """Writes the manifest of a split."""
+def write_manifest(
+    path, clips, packed, sample_rate, classes, label_column="labels"
+):
+    """Writes the manifest of a split; ``packed`` has PackedClips by id."""
     rows = []
     for clip in clips:
+        wav, start, stop = packed[clip.id]
+        duration = (stop - start) / sample_rate
         labels = ";".join(classes[label] for label in clip.labels)
-        wav = f"$data_root/flac/{clip.id}.flac"
-        rows.append((clip.id, durations[clip.id], wav, labels))
-    write_csv(path, ("ID", "duration", "wav", label_column), rows)
+        rows.append((clip.id, duration, wav, start, stop, labels))
+    header = ("ID", "duration", "wav", "start", "stop", label_column)
+    write_csv(path, header, rows)
 
 
 def write_classes(prepared_folder, classes):

@@ -33,11 +33,11 @@ def prepare_data(
 ):
     """Converts AudioSet or custom data once, and writes the manifests.
 
-    Writes ``flac/ID.flac``, ``train.csv``, ``valid.csv`` and ``eval.csv`` (with
-    paths relative to ``$data_root``, the prepared folder), ``classes.csv``, and
-    ``skipped.csv`` with all clips that cannot be used. Returns at once if the
-    folder is complete and the source files have not changed; an interrupted
-    preparation is resumed.
+    Writes packs of clips, ``wav/SPLIT-NUMBER.wav``; ``train.csv``,
+    ``valid.csv`` and ``eval.csv``, with paths relative to ``$data_root``, the
+    prepared folder; ``classes.csv``; and ``skipped.csv`` with all clips that
+    cannot be used. Returns at once if the folder is complete and the source
+    files have not changed; an interrupted preparation is resumed.
 
     Arguments
     ---------
@@ -47,7 +47,7 @@ def prepare_data(
     prepared_folder : str
         Folder to write to.
     sample_rate : int
-        Sampling rate of the written files, in Hz.
+        Sampling rate of the packs, in Hz.
     unbalanced : bool
         Whether to add AudioSet's unbalanced set to the training clips.
     valid_fraction : float
@@ -58,7 +58,7 @@ def prepare_data(
     allow_missing : float
         Fraction of the clips of a split that may have no audio.
     num_workers : int, optional
-        Number of clips to convert in parallel, by default a few per CPU.
+        Number of clips to convert in parallel, by default a few more than CPUs.
     skip_prep : bool
         Whether to do nothing.
 

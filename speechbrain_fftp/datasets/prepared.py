@@ -20,7 +20,8 @@ from speechbrain_fftp.datasets.names import PREPARED, text_digest
 
 logger = logging.getLogger(__name__)
 
-CLIP_FOLDERS = ("flac", "noise")  # kept when a preparation is resumed
+CLIP_FOLDERS = ("wav", "noise")  # kept when a preparation is resumed
+FORMAT = "packs"  # changes with the form of the clips
 OTHER_FOLDER = "Give another prepared_folder, or delete this one."
 
 
@@ -41,8 +42,8 @@ def prepare_folder(folder, settings, source=None):
         holds other files, or is being prepared by another process.
     """
     folder = Path(folder)
-    # As JSON is read back: tuples become lists
-    wanted = json.loads(json.dumps({"settings": settings, "source": source}))
+    wanted = {"settings": {**settings, "format": FORMAT}, "source": source}
+    wanted = json.loads(json.dumps(wanted))  # tuples become lists
     if is_complete(folder):
         _check_same(folder, _read_record(folder), wanted)
         logger.info("Using the data prepared in %s", folder)

@@ -7,7 +7,6 @@ Authors
 import dataclasses
 import logging
 import os
-import re
 from collections import Counter
 
 from speechbrain_fftp.dataio.errors import InputError
@@ -20,13 +19,10 @@ logger = logging.getLogger(__name__)
 FRACTIONS = {"train": 0.7, "eval": 0.15, "valid": 0.15}
 # A clip in several splits stays in the first of them
 PRECEDENCE = ("eval", "valid", "train", "")
-# File systems allow 255, and .flac.01234567.tmp is added
-MAX_NAME_BYTES = 235
-NOT_IN_FILE_NAMES = re.compile(r'[/\\:*?"<>|$\x00-\x1f]|\.\.|^$')
 
 
 def usable_clips(clips, folder, allow_no_label):
-    """Keeps clips with a valid file name and a label, each in one split.
+    """Keeps clips with an id and a label, each in one split.
 
     Returns them, and the ids, splits and reasons of skipped clips.
     """
@@ -35,9 +31,8 @@ def usable_clips(clips, folder, allow_no_label):
     in_two_splits = []
     for clip in sorted(clips, key=lambda clip: PRECEDENCE.index(clip.split)):
         first = kept.get(clip.id)
-        too_long = len(clip.id.encode()) > MAX_NAME_BYTES
-        if too_long or NOT_IN_FILE_NAMES.search(clip.id):
-            reason = "id cannot be a file name"
+        if not clip.id:
+            reason = "no id"
         elif not clip.labels and not allow_no_label:
             reason = "no label"
         elif first is not None and first.split != clip.split:

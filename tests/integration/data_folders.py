@@ -10,6 +10,7 @@ import shutil
 
 import numpy as np
 import soundfile as sf
+from prepared_clips import read_clips
 
 from speechbrain_fftp.datasets.demo import prepare_demo
 
@@ -127,7 +128,9 @@ def write_audioset_demo(folder, **sizes):
     """The demo set in AudioSet's form, of clips of 10 s."""
     prepared = folder.parent / f"{folder.name}_prepared"
     prepare_demo(prepared, **sizes)
-    shutil.copytree(prepared / "flac", folder / "audio")
+    (folder / "audio").mkdir(parents=True)
+    for clip_id, samples in read_clips(prepared).items():
+        sf.write(folder / "audio" / f"{clip_id}.flac", samples, RATE)
     shutil.copy(prepared / "classes.csv", folder / "class_labels_indices.csv")
     shutil.copy(prepared / "events.tsv", folder / "events.tsv")
     with open(prepared / "classes.csv", encoding="utf-8") as file:

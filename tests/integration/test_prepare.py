@@ -6,21 +6,21 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import csv
 import functools
 import os
 import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import data_folders
 import numpy as np
 import pytest
 import soundfile as sf
+from prepared_clips import read_clips, read_part, read_rows
 
 from speechbrain.dataio.dataio import load_data_csv
+from speechbrain_fftp.datasets import packs
 from speechbrain_fftp.datasets.manifests import read_classes_csv
 from speechbrain_fftp.datasets.prepare import count_classes, prepare_data
 from speechbrain_fftp.datasets.prepared import is_complete
@@ -57,11 +57,6 @@ def layout(request, tmp_path):
     return folder, functools.partial(prepare_data, **options), SPLITS
 
 
-def read_rows(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def times(folder):
     """Of all files but the lock, which is touched."""
     paths = [path for path in folder.rglob("*") if path.suffix != ".lock"]
@@ -84,13 +79,18 @@ def test_manifests_and_reuse(layout, tmp_path):
         rows = load_data_csv(str(save / f"{split}.csv"), {"data_root": save})
         assert rows and not ids & rows.keys()
         ids |= rows.keys()
-        for row in rows.values():
-            info = sf.info(row["wav"])
-            assert (info.samplerate, info.channels) == (16000, 1)
-            assert info.frames == row["duration"] * 16000 == 4800
+        # The clips fill the only pack of their split
+        pack = str(save / "wav" / f"{split}-0000.wav")
+        info = sf.info(pack)
+        assert (info.samplerate, info.channels) == (16000, 1)
+        assert (info.format, info.subtype) == ("WAV", "PCM_16")
+        assert info.frames == 4800 * len(rows)
+        for number, row in enumerate(rows.values()):
+            assert row["wav"] == pack and row["duration"] == 0.3
+            assert int(row["start"]) == 4800 * number
+            assert int(row["stop"]) == 4800 * (number + 1)
             labels = row.get("labels") or row["label"]
             assert set(labels.split(";")) <= set(classes.values())
-    assert {path.stem for path in (save / "flac").iterdir()} == ids
     assert read_rows(save / "skipped.csv") == []
 
     # The same data elsewhere, and once they are deleted
@@ -133,34 +133,57 @@ def test_broken_audio_is_not_fatal(layout, tmp_path):
     assert len(kept) == len(sounds) - 1
 
 
-def test_a_killed_preparation_is_resumed(tmp_path):
-    data, save = tmp_path / "data", tmp_path / "save"
-    rows = [("path", "labels")]
+# Packs of ten clips; the preparation is in a process of its own, to be killed
+PREPARE = """
+import sys
+from speechbrain_fftp.datasets import packs, prepare
+packs.PACK_SECONDS = 50
+prepare.prepare_data(*sys.argv[1:], num_workers=1)
+"""
+
+
+def test_a_killed_preparation_is_resumed(tmp_path, monkeypatch):
+    """Complete packs are kept, and skipped clips are listed again."""
+    data, save, whole = (tmp_path / name for name in ("data", "save", "whole"))
+    data.mkdir()
+    rows = [("path", "labels", "end")]
     for number in range(200):
         name = f"{number}.wav"
-        data.mkdir(exist_ok=True)
         sf.write(data / name, data_folders.sound(number, 5.0), 16000)
-        rows.append((name, "ab"[number % 2]))
+        rows.append((name, "ab"[number % 2], 5))
     data_folders.write_csv(data / "clips.csv", rows)
-    command = [sys.executable, "recipes/AudioSet/audioset_prepare.py"]
-    command += [str(data), str(save), "--num_workers", "1"]
-    root = Path(__file__).resolve().parents[2]
-    with subprocess.Popen(command, cwd=root) as process:
-        while len(list(save.glob("flac/*.flac"))) < 20:
+    for number in range(0, 200, 20):
+        (data / f"{number}.wav").write_bytes(b"no audio" + bytes(number))
+    command = [sys.executable, "-c", PREPARE, data, save]
+    with subprocess.Popen(command) as process:
+        while len(list(save.glob("wav/train-*.csv"))) < 3:
             assert process.poll() is None
-            time.sleep(0.01)
+            time.sleep(0.001)
         process.kill()
     assert not is_complete(save)
-    before = times(save / "flac")
-    before = {k: v for k, v in before.items() if k.suffix == ".flac"}
+    complete = {
+        path: path.stat().st_mtime_ns
+        for table in save.glob("wav/*.csv")
+        for path in (table, table.with_suffix(".wav"))
+    }
+    monkeypatch.setattr(packs, "PACK_SECONDS", 50)
     prepare_data(data, save, num_workers=1)
-    after = times(save / "flac")
-    assert before.items() <= after.items() and len(after) == 200
-    prepare_data(data, tmp_path / "whole", num_workers=1)
-    for path in (tmp_path / "whole").rglob("*.*"):
-        if path.name != "preparing.lock":
-            same = save / path.relative_to(tmp_path / "whole")
+    after = times(save / "wav")
+    assert complete.items() <= after.items()
+    assert len(after) > len(complete) + 4
+    prepare_data(data, whole, num_workers=1)
+    assert len(read_rows(save / "skipped.csv")) == 10
+    for path in whole.rglob("*.*"):
+        if path.suffix != ".lock":
+            same = save / path.relative_to(whole)
             assert same.read_bytes() == path.read_bytes()
+    for split in SPLITS:
+        for row in read_rows(save / f"{split}.csv"):
+            assert row["wav"].startswith(f"$data_root/wav/{split}-")
+    for clip_id, samples in read_clips(save).items():
+        path = data / f"{clip_id.partition('_')[0]}.wav"  # ID_START-END
+        source, _ = sf.read(path, dtype="int16")
+        np.testing.assert_array_equal(samples, source)
 
 
 def test_audio_files_in_any_nesting(tmp_path):
@@ -185,8 +208,9 @@ def test_audio_files_in_any_nesting(tmp_path):
     (data / "a" / "loop").symlink_to(data)
     save = data / "results" / "save"
     prepare_data(data, save, num_workers=1)
+    prepared = read_clips(save)
     for number, clip_id in clips.items():
-        found, _ = sf.read(save / "flac" / f"{clip_id}.flac")
+        found = prepared[clip_id]
         expected = data_folders.sound(number)
         assert np.corrcoef(found, expected)[0, 1] > 0.9
 
@@ -230,19 +254,20 @@ def test_twelve_classes(tmp_path):
     classes = [*COMMANDS, "_unknown_", "_silence_"]
     assert list(read_classes_csv(save)) == classes
     for speaker, split in enumerate(("train", "valid", "test")):
-        rows = load_data_csv(str(save / f"{split}.csv"), {"data_root": save})
-        by_label = {row["label"]: row["wav"] for row in rows.values()}
+        rows = read_rows(save / f"{split}.csv")
+        by_label = {row["label"]: row for row in rows}
         assert len(rows) == 12 and set(by_label) == set(classes)
         for word in COMMANDS:
             source = data / word / f"s{speaker}_nohash_0.wav"
             np.testing.assert_array_equal(
-                sf.read(by_label[word])[0], sf.read(source)[0]
+                read_part(by_label[word], save),
+                sf.read(source, dtype="int16")[0],
             )
-        assert Path(by_label["_unknown_"]).stem in [
+        assert by_label["_unknown_"]["ID"] in [
             f"{word}_s{speaker}_nohash_0" for word in ("bed", "tree")
         ]
         # Silence is cut from a part of the ramp that no other split uses
-        cut, _ = sf.read(by_label["_silence_"])
+        cut = read_part(by_label["_silence_"], save, "float64")
         slope, value = np.polyfit(np.arange(len(cut)) / 16000, cut, 1)
         first, last = ((0, 7), (7, 8.5), (8.5, 10))[speaker]
         assert first - 0.05 < 5 + value / slope < last - len(cut) / 16000 + 0.05

@@ -8,8 +8,8 @@ import csv
 
 import numpy as np
 import pytest
-import soundfile as sf
 import torch
+from prepared_clips import read_part, read_rows
 from recipe_runs import train
 
 from fftp_tag import AudioTagger
@@ -121,8 +121,9 @@ def test_fine_tunes_published_models(
     family = find_family(checkpoint)
     encoder, _ = build_modules(family, checkpoint)
     front_end = load_front_end(family, encoder, checkpoint)
-    clip = next((tmp_path / "run" / "prepared" / "flac").iterdir())
-    wav = torch.from_numpy(sf.read(clip, dtype="float32")[0])[None]
+    prepared = tmp_path / "run" / "prepared"
+    row = read_rows(prepared / "eval.csv")[0]
+    wav = torch.from_numpy(read_part(row, prepared, "float32"))[None]
     expected = front_end.mean_var_norm(front_end.compute_features(wav))
     feats = tuned.mods.mean_var_norm(tuned.mods.compute_features(wav), None)
     torch.testing.assert_close(feats, expected, rtol=0, atol=1e-5)

@@ -32,8 +32,6 @@ def public_functions(module):
 def modules_of(package):
     """The modules of a package."""
     for found in pkgutil.iter_modules(package.__path__):
-        if found.name == "shards":  # in SpeechBrain's style
-            continue
         yield importlib.import_module(f"{package.__name__}.{found.name}")
 
 

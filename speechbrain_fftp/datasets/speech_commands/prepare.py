@@ -21,9 +21,11 @@ import logging
 import os
 import posixpath
 
+import soundfile as sf
+
 from speechbrain_fftp.dataio.audio import read_duration
 from speechbrain_fftp.dataio.errors import InputError
-from speechbrain_fftp.datasets.convert import convert_clips, write_prepared
+from speechbrain_fftp.datasets.convert import convert_clip, write_prepared
 from speechbrain_fftp.datasets.manifests import (
     CLASSES_CSV,
     Clip,
@@ -57,11 +59,11 @@ def prepare_speech_commands(
 ):
     """Converts the clips and writes the manifests of the recipe.
 
-    Writes ``flac/ID.flac``, ``train.csv``, ``valid.csv`` and ``test.csv``, with
-    paths relative to ``$data_root``, the prepared folder, ``classes.csv``,
-    ``skipped.csv`` with each unusable clip and the reason, and
-    ``noise/NAME.flac``, the training part of each background recording.
-    Returns at once if the prepared folder is complete.
+    Writes packs of clips, ``wav/SPLIT-NUMBER.wav``; ``train.csv``,
+    ``valid.csv`` and ``test.csv``, with paths relative to ``$data_root``, the
+    prepared folder; ``classes.csv``; ``skipped.csv`` with each unusable clip
+    and the reason; and ``noise/NAME.flac``, the training part of each
+    background recording. Returns at once if the prepared folder is complete.
 
     Arguments
     ---------
@@ -115,8 +117,7 @@ def prepare_speech_commands(
             classes, clips = list_clips(
                 data_folder, words, noise, task, clip_seconds
             )
-            noise_folder = os.path.join(prepared_folder, "noise")
-            convert_clips(noise, noise_folder, sample_rate)
+            write_noise(prepared_folder, noise, sample_rate)
             write_prepared(
                 prepared_folder,
                 clips,
@@ -192,6 +193,20 @@ def list_noise(data_folder, paths):
         end = seconds * RECORDING_PARTS["train"][1]
         noise.append(Clip(id=name, audio=source, end=end))
     return noise
+
+
+def write_noise(prepared_folder, noise, sample_rate):
+    """Writes recordings of noise as FLAC files, in the folder ``noise``."""
+    folder = os.path.join(prepared_folder, "noise")
+    os.makedirs(folder, exist_ok=True)
+    for recording in noise:
+        try:
+            samples = convert_clip(recording, sample_rate)
+        except ValueError as error:
+            logger.warning("Skipped %s: %s", recording.audio, error)
+            continue
+        path = os.path.join(folder, f"{recording.id}.flac")
+        sf.write(path, samples, sample_rate)
 
 
 def draw_silence(noise, split, number, clip_seconds):

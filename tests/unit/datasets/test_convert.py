@@ -9,10 +9,13 @@ import dataclasses
 import numpy as np
 import pytest
 import soundfile as sf
+import soxr
+from prepared_clips import read_rows
 
+from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.convert import (
     check_missing,
-    convert_clips,
+    convert_clip,
     write_prepared,
 )
 from speechbrain_fftp.datasets.manifests import Clip
@@ -24,35 +27,38 @@ def tone(frequency, seconds, rate, channels=1):
     return np.stack([x] * channels, axis=1)
 
 
-def convert(folder, clip, sample_rate=16000):
-    """Converted samples of a clip, or the reason why there are none."""
-    durations, failed = convert_clips([clip], folder, sample_rate, 1)
-    if clip.id in failed:
-        return failed[clip.id]
-    samples, rate = sf.read(folder / f"{clip.id}.flac", dtype="int16")
-    assert rate == sample_rate and durations[clip.id] == len(samples) / rate
-    return samples
-
-
 @pytest.mark.parametrize("rate, channels", [(48000, 2), (8000, 1), (16000, 2)])
 def test_rate_and_channels(tmp_path, rate, channels):
     sf.write(tmp_path / "a.wav", tone(1000, 2.0, rate, channels), rate)
-    samples = convert(tmp_path, Clip("a", str(tmp_path / "a.wav")))
-    info = sf.info(tmp_path / "a.flac")
-    assert (info.channels, info.format, info.subtype) == (1, "FLAC", "PCM_16")
-    assert len(samples) == 32000
+    samples = convert_clip(Clip("a", str(tmp_path / "a.wav")), 16000)
+    assert samples.shape == (32000,) and samples.dtype == np.int16
     assert np.abs(np.fft.rfft(samples)).argmax() == 2000
     assert np.abs(samples[800:-800]).max() == pytest.approx(16384, abs=60)
+
+
+def test_samples_are_those_of_soundfile_and_soxr(tmp_path):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "a.flac"
+    sf.write(path, rng.uniform(-0.4, 0.4, (3 * 44100, 2)), 44100)
+    source, rate = sf.read(path, dtype="float32")
+    expected = soxr.resample(source.mean(1), rate, 16000, "VHQ")
+    found = convert_clip(Clip("a", str(path), start=1.0, end=2.5), 16000)
+    inside = slice(200, -200)  # a part is resampled without its surroundings
+    np.testing.assert_allclose(
+        found[inside] / 32768, expected[16000:40000][inside], atol=4e-5
+    )
+    whole = convert_clip(Clip("a", str(path)), 16000)
+    np.testing.assert_allclose(whole / 32768, expected, atol=2e-5)
 
 
 def test_16_bit_samples_stay_as_they_are(tmp_path):
     samples = np.arange(-32768, 32768, dtype=np.int16)
     sf.write(tmp_path / "a.wav", samples, 16000)
     clip = Clip("a", str(tmp_path / "a.wav"))
-    np.testing.assert_array_equal(convert(tmp_path, clip), samples)
-    quiet = dataclasses.replace(clip, id="b", gain=0.5, start=1.0, end=1.5)
+    np.testing.assert_array_equal(convert_clip(clip, 16000), samples)
+    quiet = dataclasses.replace(clip, gain=0.5, start=1.0, end=1.5)
     expected = np.rint(samples[16000:24000] / 2)
-    np.testing.assert_array_equal(convert(tmp_path, quiet), expected)
+    np.testing.assert_array_equal(convert_clip(quiet, 16000), expected)
 
 
 @pytest.mark.parametrize(
@@ -76,12 +82,13 @@ def test_which_part_of_a_file(tmp_path, seconds, start, end, may_be_cut, first):
         end=end,
         may_be_cut=may_be_cut,
     )
-    found = convert(tmp_path, clip)
     if first is None:
-        assert isinstance(found, str)
-    else:
-        assert found[0] == 512 * first
-        assert len(found) == 16000 * min(clip.seconds, 10)
+        with pytest.raises(InputError):
+            convert_clip(clip, 16000)
+        return
+    found = convert_clip(clip, 16000)
+    assert found[0] == 512 * first
+    assert len(found) == 16000 * min(clip.seconds, 10)
 
 
 def test_unusable_clips_are_listed(tmp_path):
@@ -103,11 +110,12 @@ def test_unusable_clips_are_listed(tmp_path):
     options = {"sample_rate": 16000, "num_workers": 2, "splits": ("train",)}
     write_prepared(save, clips, {"a": "A"}, **options)
     rows = (save / "train.csv").read_text().splitlines()
-    assert rows[1:] == ["good,1.0,$data_root/flac/good.flac,A"]
-    skipped = (save / "skipped.csv").read_text().splitlines()
-    assert [row.split(",")[0] for row in skipped[1:]] == [
-        clip.id for clip in clips[1:]
+    assert rows == [
+        "ID,duration,wav,start,stop,labels",
+        "good,1.0,$data_root/wav/train-0000.wav,0,16000,A",
     ]
+    skipped = [row["ID"] for row in read_rows(save / "skipped.csv")]
+    assert skipped == [clip.id for clip in clips[1:]]
     with pytest.raises(ValueError, match="skipped.csv"):
         write_prepared(tmp_path / "no", clips[1:], {"a": "A"}, **options)
 

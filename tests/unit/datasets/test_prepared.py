@@ -35,10 +35,10 @@ def prepare(folder, settings=RATE, source="one", place=None, ready=None):
         if not to_do:
             return None
         reach("begin")
-        (folder / "flac").mkdir(exist_ok=True)
+        (folder / "wav").mkdir(exist_ok=True)
         for name in "ab":
-            if not (folder / "flac" / name).exists():
-                with atomic_path(folder / "flac" / name) as temporary_path:
+            if not (folder / "wav" / name).exists():
+                with atomic_path(folder / "wav" / name) as temporary_path:
                     open(temporary_path, "w").write(source)
                     reach("temporary")
                 written.append(name)
@@ -66,7 +66,7 @@ def test_killed_preparation_goes_on(tmp_path, place, missing):
     assert not is_complete(tmp_path)
     assert prepare(tmp_path) == list(missing)
     assert is_complete(tmp_path)
-    assert sorted(os.listdir(tmp_path / "flac")) == ["a", "b"]
+    assert sorted(os.listdir(tmp_path / "wav")) == ["a", "b"]
     assert prepare(tmp_path) is None
 
 

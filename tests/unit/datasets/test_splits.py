@@ -155,7 +155,7 @@ def test_each_clip_counts_once(caplog):
         make_clip("b", ("cat",), split="train"),
         make_clip("a", split="eval"),
         make_clip("c", (), split="train"),
-        make_clip("../c", split="valid"),
+        make_clip("", split="valid"),
     ]
     kept, skipped = usable_clips(clips, "data", allow_no_label=False)
     assert [(clip.id, clip.split) for clip in kept] == [
@@ -163,7 +163,7 @@ def test_each_clip_counts_once(caplog):
         ("b", "train"),
     ]
     assert [row[:2] for row in skipped] == [
-        ("../c", "valid"),
+        ("", "valid"),
         ("a", "train"),
         ("b", "train"),
         ("c", "train"),

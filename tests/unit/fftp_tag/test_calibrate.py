@@ -35,7 +35,7 @@ def data(tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
-    rows = ["ID,wav,labels"]
+    rows = ["ID,wav,start,stop,labels"]
     events = ["filename\tonset\toffset\tevent_label"]
     for number in range(24):
         labels = [LABELS[number % 2], "Whistle"][: 1 + number // 20]
@@ -48,7 +48,8 @@ def data(tmp_path_factory):
         levels = levels * rng.uniform(0.3, 0.6, (3, 1))
         wav = (levels * tiny_onnx.cosines(LONGEST)).sum(0)
         sf.write(folder / f"{number}.wav", wav, RATE)
-        rows.append(f"{number},$data_root/{number}.wav,{';'.join(labels)}")
+        wav = f"$data_root/{number}.wav"
+        rows.append(f"{number},{wav},0,{LONGEST},{';'.join(labels)}")
         events.append(f"{number}\t{start}\t{end}\t{labels[0]}")
     for split in ("train", "valid", "eval"):
         (folder / f"{split}.csv").write_text("\n".join(rows) + "\n")

@@ -42,7 +42,8 @@ def prepare_audioset(
     """Writes the manifests of the training, validation and test clips.
 
     They have the columns ID, duration (in seconds), wav (a path relative to
-    ``$data_root``, the audio folder) and labels (class names joined by ``;``).
+    ``$data_root``, the audio folder), start and stop (in samples) and labels
+    (class names joined by ``;``).
     Manifests that were written with the same arguments are kept, even if the
     folders have changed since.
 
@@ -51,8 +52,9 @@ def prepare_audioset(
     data_folder : str
         Holds ``class_labels_indices.csv`` and the lists of segments.
     audio_folder : str
-        The clips, in any folder below it: a file ``ID.flac`` or ``YID.wav``
-        per segment, cut to the segment.
+        The clips, in any folder below it: a mono file ``ID.flac`` or
+        ``YID.wav`` per segment, cut to the segment, at the sampling rate of
+        the model.
     train_annotation, valid_annotation, test_annotation : str
         The csv files to write.
     splits : sequence of str
@@ -194,8 +196,8 @@ def find_audio(audio_folder):
     return paths
 
 
-def read_duration(path):
-    """Reads the duration of a clip from the header of its file.
+def read_info(path):
+    """Reads the header of a clip's file.
 
     Arguments
     ---------
@@ -204,14 +206,15 @@ def read_duration(path):
 
     Returns
     -------
-    float or None
-        Seconds; None if the file cannot be read, or is empty.
+    AudioInfo or None
+        None if the file cannot be read, or is empty.
     """
     try:
-        return audio_io.info(path).duration or None
+        info = audio_io.info(path)
     except RuntimeError as error:
         logger.warning("%s cannot be read: %s", path, error)
         return None
+    return info if info.frames else None
 
 
 def manifest_rows(listed, paths, audio_folder, split):
@@ -241,16 +244,18 @@ def manifest_rows(listed, paths, audio_folder, split):
     found = {clip: paths.get(clip) or paths.get(f"Y{clip}") for clip in listed}
     found = {clip: path for clip, path in found.items() if path}
     with ThreadPoolExecutor(READERS) as pool:
-        durations = pool.map(read_duration, found.values())
+        infos = pool.map(read_info, found.values())
         clips = {
             clip: {
                 "ID": clip,
-                "duration": duration,
+                "duration": info.duration,
                 "wav": f"$data_root/{os.path.relpath(path, audio_folder)}",
+                "start": 0,
+                "stop": info.frames,
                 "labels": ";".join(listed[clip]),
             }
-            for (clip, path), duration in zip(found.items(), durations)
-            if duration
+            for (clip, path), info in zip(found.items(), infos)
+            if info
         }
     missing = len(listed) - len(clips)
     logger.info("%s: %d clips, %d without audio", split, len(clips), missing)
@@ -279,7 +284,8 @@ def write_manifest(clips, path):
         )
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["ID", "duration", "wav", "labels"])
+        header = ["ID", "duration", "wav", "start", "stop", "labels"]
+        writer = csv.DictWriter(file, header)
         writer.writeheader()
         writer.writerows(row for _, row in sorted(clips.items()))
     logger.info("Wrote %d clips to %s", len(clips), path)
