@@ -39,6 +39,7 @@ def write_prepared(
     *,
     sample_rate,
     splits=SPLITS,
+    may_be_empty=(),
     label_column="labels",
     skipped=(),
     allow_missing=1.0,
@@ -67,7 +68,7 @@ def write_prepared(
     skipped_path = write_skipped(folder, [*skipped, *failed_rows])
     for split in splits:
         kept = [c for c in clips if c.split == split and c.id in packed]
-        if not kept:
+        if not kept and split not in may_be_empty:
             raise InputError(
                 f"No clip of the {split} split can be used. {skipped_path} says"
                 " why: repair the data, and prepare again."

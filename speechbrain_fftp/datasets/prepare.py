@@ -52,7 +52,7 @@ def prepare_data(
         Whether to add AudioSet's unbalanced set to the training clips.
     valid_fraction : float
         Fraction of AudioSet's training clips to hold out if there is no list of
-        validation clips.
+        validation clips; with 0.0, there is no validation clip.
     test_fold : str, optional
         The fold to evaluate on, for custom data with folds.
     allow_missing : float
@@ -94,6 +94,7 @@ def prepare_data(
                 clips,
                 listing.classes,
                 sample_rate=sample_rate,
+                may_be_empty=() if valid_fraction else ("valid",),
                 skipped=skipped,
                 allow_missing=allow_missing,
                 num_workers=num_workers,

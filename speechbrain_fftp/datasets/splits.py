@@ -93,9 +93,14 @@ def drop_copies(clips, folder):
 
 
 def hold_out(clips, fraction):
-    """Moves at least one clip from train to valid, by a hash of the ids."""
-    if not 0 < fraction < 1:
-        raise InputError(f"valid_fraction is {fraction}, not in (0, 1)")
+    """Moves at least one clip from train to valid, by a hash of the ids.
+
+    With 0.0, moves none.
+    """
+    if not 0 <= fraction < 1:
+        raise InputError(f"valid_fraction is {fraction}, not in [0, 1)")
+    if fraction == 0:
+        return clips
     train = [c for c in clips if c.split == "train" and not c.is_missing]
     places = [hash_fraction(clip.id) for clip in train]
     limit = max(fraction, min(places, default=0))

@@ -90,6 +90,11 @@ def torchrun(output_folder, *flags, **options):
     return [python, "-m", *launcher, *words]
 
 
+def environment():
+    """Variables of a process that finds the modules of this folder."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
 def run_script(words, folder, log):
     """Runs a script with its options in this process, its output in a file."""
     multiprocessing.set_start_method("fork", force=True)  # as by default
@@ -126,6 +131,7 @@ def train_in_two_processes(output_folder, *flags, **options):
     done = subprocess.run(
         torchrun(output_folder, *flags, **options),
         cwd=output_folder.parent,
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=300,

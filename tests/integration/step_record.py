@@ -1,0 +1,49 @@
+"""Records what each step of a training sees; for ``before`` in a yaml file.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+from speechbrain.utils.distributed import get_rank
+
+
+def record_steps(brain, datasets, *, folder):
+    """Appends each step to FOLDER/steps.jsonl, with its clips, rate and loss.
+
+    Kills the process at the step that FOLDER/kill_at.json names, if any, as
+    epoch and step.
+    """
+    folder = Path(folder)
+    kill_at = folder / "kill_at.json"
+    rank = get_rank() or 0
+
+    def on_fit_batch_end(batch, outputs, loss, should_step):
+        """Called by the Brain after each step."""
+        place = [brain.hparams.epoch_counter.current, brain.step]
+        row = {
+            "place": [*place, rank],
+            "ids": batch.id,
+            "lr": brain.optimizer.param_groups[0]["lr"],
+            "loss": loss.item(),
+        }
+        with open(folder / f"steps-{rank}.jsonl", "a") as file:
+            file.write(json.dumps(row) + "\n")
+        if kill_at.is_file() and json.loads(kill_at.read_text()) == place:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    brain.on_fit_batch_end = on_fit_batch_end
+
+
+def read_steps(folder):
+    """The recorded rows by epoch, step and rank; of repeated steps, the last."""
+    rows = {}
+    for path in sorted(folder.glob("steps-*.jsonl")):
+        for line in path.read_text().splitlines():
+            row = json.loads(line)
+            rows[tuple(row["place"])] = row
+    return rows
