@@ -52,7 +52,8 @@ def measure_matmuls(brain, datasets):
     """
     (clip,) = _some(datasets, 1)
     feats = brain.modules["mean_var_norm"](_features(brain, clip)[None])
-    macs = count_macs(brain.modules["embedding_model"], feats).total
+    encoder = brain.modules["embedding_model"].eval()  # until training starts
+    macs = count_macs(encoder, feats).total
     dtype = DTYPES[brain.precision]
     rate = _matmul_rate(torch.device(brain.device), dtype)
     # A backward pass takes twice as many multiplications as a forward pass

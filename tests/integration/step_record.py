@@ -13,7 +13,9 @@ from speechbrain.utils.distributed import get_rank
 
 
 def record_steps(brain, datasets, *, folder):
-    """Appends each step to FOLDER/steps.jsonl, with its clips, rate and loss.
+    """Appends each step to FOLDER/steps-RANK.jsonl: its clips, rate and loss.
+
+    Evaluated batches are appended to FOLDER/evaluated-RANK.jsonl.
 
     Kills the process at the step that FOLDER/kill_at.json names, if any, as
     epoch and step.
@@ -36,6 +38,14 @@ def record_steps(brain, datasets, *, folder):
         if kill_at.is_file() and json.loads(kill_at.read_text()) == place:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def evaluate_batch(batch, stage):
+        """Called by the Brain for each batch that is not trained on."""
+        with open(folder / f"evaluated-{rank}.jsonl", "a") as file:
+            file.write(json.dumps([stage.name, batch.id]) + "\n")
+        return evaluate(batch, stage)
+
+    evaluate = brain.evaluate_batch
+    brain.evaluate_batch = evaluate_batch
     brain.on_fit_batch_end = on_fit_batch_end
 
 
@@ -47,3 +57,14 @@ def read_steps(folder):
             row = json.loads(line)
             rows[tuple(row["place"])] = row
     return rows
+
+
+def read_evaluated(folder):
+    """The ids of the test clips by process, in their order."""
+    found = {}
+    for path in sorted(folder.glob("evaluated-*.jsonl")):
+        rows = map(json.loads, path.read_text().splitlines())
+        found[path.name] = [
+            clip for stage, ids in rows if stage == "TEST" for clip in ids
+        ]
+    return found
