@@ -64,3 +64,21 @@ def test_front_end_of_speechbrain_has_the_lengths_of_waveforms(device):
     # Its frames are centred: the last ones of a clip reach into its padding
     alone, _ = tagger.features(wavs[1:, :8000], torch.ones(1, device=device))
     torch.testing.assert_close(feats[1:, :49], alone[:, :49])
+
+
+def test_logits_are_in_float32_under_autocast():
+    """Near -7, bfloat16 has steps of 1/32."""
+    from speechbrain_fftp.lobes.tagger import Tagger
+
+    torch.manual_seed(0)
+    classifier = torch.nn.Linear(48, 5)
+    torch.nn.init.constant_(classifier.bias, -7.0)
+    nothing = torch.nn.Identity()
+    tagger = Tagger(nothing, nothing, nothing, classifier)
+    embeddings = torch.randn(8, 1, 48)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = tagger.classify(embeddings.bfloat16())
+    expected = classifier(embeddings.bfloat16().float())[:, 0]
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(logits, expected, rtol=0, atol=1e-6)
+    assert (logits - logits.bfloat16()).abs().max() > 1e-3

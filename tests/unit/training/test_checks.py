@@ -1,0 +1,62 @@
+"""Tests of what a training logs before it starts.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.training import checks
+from speechbrain_fftp.utils.throughput import Throughput
+
+CLIPS = torch.randint(-3000, 3000, (5, 8000), dtype=torch.int16)
+
+
+@pytest.fixture
+def datasets():
+    rows = {str(n): {"number": n} for n in range(len(CLIPS))}
+    dataset = DynamicItemDataset(rows)
+    dataset.add_dynamic_item(lambda n: CLIPS[n], "number", "sig")
+    dataset.set_output_keys(["id"])
+    return {"train": dataset}
+
+
+def make_brain(norm):
+    modules = {
+        "compute_features": KaldiFbank(n_mels=16),
+        "mean_var_norm": norm,
+        "embedding_model": torch.nn.Linear(16, 8),
+        "classifier": torch.nn.Linear(8, 2),
+    }
+    hparams = SimpleNamespace(throughput=Throughput(batch_size=4))
+    return SimpleNamespace(
+        modules=modules, hparams=hparams, device="cpu", precision="fp32"
+    )
+
+
+@pytest.mark.parametrize("offset, level", [(0.0, "INFO"), (9.0, "WARNING")])
+def test_features_beside_those_of_the_yaml(offset, level, datasets, caplog):
+    feats = KaldiFbank(n_mels=16)(CLIPS / 32768)
+    mean, std = feats.mean().item(), feats.std().item()
+    norm = DatasetNormalization(mean=mean + offset, std=std)
+    with caplog.at_level(logging.INFO):
+        checks.compare_features(make_brain(norm), datasets)
+    (record,) = caplog.records
+    assert record.levelname == level
+    for value in (mean, std, mean + offset):
+        assert f"{value:.2f}" in record.getMessage()
+
+
+def test_limit_of_the_throughput(datasets):
+    """Three times as many MACs as a forward pass, at the rate of matmuls."""
+    brain = make_brain(DatasetNormalization())
+    checks.measure_matmuls(brain, datasets)
+    frames = 48  # of half a second
+    limit = brain.hparams.throughput.limit
+    assert 1e8 < limit * 3 * frames * 16 * 8 < 1e15
