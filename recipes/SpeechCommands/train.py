@@ -250,7 +250,7 @@ def dataio_prep(hparams):
             num_frames=min(int(stop) - int(start), max_samples),
         )
         if rate != sample_rate or sig.dim() > 1:
-            raise ValueError(f"{wav} is not mono audio of {sample_rate} Hz.")
+            raise ValueError(f"{wav} is not mono at {sample_rate} Hz.")
         return sig
 
     @sb.utils.data_pipeline.takes("label")

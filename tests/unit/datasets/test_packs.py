@@ -6,11 +6,8 @@ Authors
 
 import numpy as np
 import pytest
-import torch
 from prepared_clips import read_part, read_rows
 
-from speechbrain.dataio.dataloader import SaveableDataLoader
-from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets import packs
 from speechbrain_fftp.datasets.manifests import Clip, write_manifest
@@ -119,29 +116,3 @@ def test_rounding():
     samples = np.array([-2, -1, -0.5, 0.4 / 32768, 0.6 / 32768, 1, 2])
     expected = [-32768, -32768, -16384, 0, 1, 32767, 32767]
     assert as_int16(samples).tolist() == expected
-
-
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_an_epoch_has_each_clip_once(clips, tmp_path, num_workers):
-    """As the recipes read them, with samples and ids together."""
-    write(tmp_path, clips)
-
-    def read(wav, start, stop):
-        """Reads a clip."""
-        clip = PackedClip(wav, int(start), int(stop))
-        return torch.from_numpy(read_packed(clip)[0])
-
-    data = DynamicItemDataset.from_csv(
-        tmp_path / "train.csv", {"data_root": tmp_path}
-    )
-    data.add_dynamic_item(read, takes=["wav", "start", "stop"], provides="sig")
-    data.set_output_keys(["id", "sig"])
-    loader = SaveableDataLoader(
-        data, batch_size=None, shuffle=True, num_workers=num_workers
-    )
-    for _ in range(2):
-        found = {item["id"]: item["sig"].numpy() for item in loader}
-        assert len(found) == len(loader) == len(data)
-        for clip_id, samples in found.items():
-            expected = convert(Clip(clip_id, None))
-            np.testing.assert_array_equal(samples, expected)

@@ -1,0 +1,93 @@
+"""Tests of the data that the recipes read, from prepared folders.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+import data_folders
+import numpy as np
+import pytest
+import soundfile as sf
+from prepared_clips import read_clips
+from recipe_runs import ROOT, load_script
+
+from speechbrain.dataio.dataloader import make_dataloader
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_fftp.datasets.prepare import prepare_data
+from speechbrain_fftp.datasets.speech_commands.prepare import (
+    prepare_speech_commands,
+)
+
+
+@pytest.fixture(params=["AudioSet", "SpeechCommands"])
+def recipe(request, tmp_path, monkeypatch):
+    """A recipe's ``dataio_prep``, its options, and its prepared folder."""
+    data, prepared = tmp_path / "data", tmp_path / "prepared"
+    test_table = prepared / "eval.csv"
+    if request.param == "AudioSet":
+        data_folders.write_lists(data)
+        prepare_data(data, prepared, num_workers=1)
+    else:
+        data_folders.write_words(data, num_speakers=9)
+        prepare_speech_commands(data, prepared, task="folders")
+        test_table = prepared / "test.csv"
+    classes = (prepared / "classes.csv").read_text("utf-8").splitlines()
+    hparams = {
+        "label_encoder": CategoricalEncoder(),
+        "class_list": prepared / "classes.csv",
+        "n_classes": len(classes) - 1,
+        "sample_rate": 16000,
+        "max_seconds": 10.0,
+        "clip_seconds": 1.0,
+        "train_annotation": prepared / "train.csv",
+        "valid_annotation": prepared / "valid.csv",
+        "test_annotation": test_table,
+        "data_root": prepared,
+        "clip_places": {"data_root": prepared},
+    }
+    monkeypatch.syspath_prepend(ROOT / "recipes" / request.param)
+    script = load_script(f"{request.param}/train.py")
+    return script.dataio_prep, hparams, prepared
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_an_epoch_has_each_clip_once(recipe, num_workers):
+    dataio_prep, hparams, prepared = recipe
+    expected = read_clips(prepared)
+    seen = []
+    for data in dataio_prep(hparams).values():
+        loader = make_dataloader(
+            data, batch_size=2, shuffle=True, num_workers=num_workers
+        )
+        for _ in range(2):
+            clips = {}
+            for batch in loader:
+                for clip_id, sig in zip(batch.id, batch.sig.data):
+                    assert clip_id not in clips
+                    clips[clip_id] = sig.numpy()
+            assert len(clips) == len(data)
+            for clip_id, sig in clips.items():
+                np.testing.assert_array_equal(sig * 32768, expected[clip_id])
+        seen += clips
+    assert sorted(seen) == sorted(expected)
+
+
+def test_long_clips_are_cut(recipe):
+    dataio_prep, hparams, prepared = recipe
+    expected = read_clips(prepared)
+    short = {**hparams, "max_seconds": 0.1, "clip_seconds": 0.1}
+    for item in dataio_prep(short)["valid"]:
+        sig = item["sig"].numpy()
+        np.testing.assert_array_equal(sig * 32768, expected[item["id"]][:1600])
+
+
+def test_other_audio_is_an_error_that_names_the_file(recipe):
+    dataio_prep, hparams, prepared = recipe
+    data = dataio_prep({**hparams, "sample_rate": 8000})["train"]
+    pack = prepared / "wav" / "train-0000.wav"
+    with pytest.raises(ValueError, match=str(pack)):
+        data[0]
+    samples = sf.read(pack)[0]
+    sf.write(pack, np.stack([samples, samples], 1), 16000)
+    with pytest.raises(ValueError, match=str(pack)):
+        dataio_prep(hparams)["train"][0]
