@@ -264,7 +264,7 @@ def dataio_prep(hparams):
     for split in ("train", "valid", "test"):
         datasets[split] = DynamicItemDataset.from_csv(
             csv_path=hparams[f"{split}_annotation"],
-            replacements=hparams["clip_places"],
+            replacements={"data_root": hparams["data_root"]},
             dynamic_items=[audio_pipeline, label_pipeline],
             output_keys=["id", "sig", "targets"],
         )
