@@ -88,7 +88,7 @@ class PositionEmbedding(torch.nn.Module):
         table, known = self.table, self.table.shape[1]
         # Compiled with lengths or exported, one graph serves clips of any length.
         one_graph = valid_patches is not None and torch.compiler.is_compiling()
-        if time_patches <= known and not one_graph:
+        if not one_graph and time_patches <= known:
             return table[:, :time_patches].flatten(0, 1).unsqueeze(0)
         if valid_patches is None:
             valid_patches = torch.full(
