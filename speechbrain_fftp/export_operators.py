@@ -1,10 +1,11 @@
 """ONNX translations of torch operators that run fast in ONNX Runtime.
 
-By default, overlapping frames are gathered sample by sample, Fourier transforms
-computed one by one, and attention and Mamba's scan decomposed. Here, frames are
-joined from blocks of one shift, their Fourier transforms are one matrix
-multiplication (with rounding errors no larger than an FFT's in float32),
-attention is one operator, and the scan is a loop of six operators.
+By default, overlapping frames and rows of patches are gathered number by number,
+Fourier transforms computed one by one, and attention and Mamba's scan
+decomposed. Here, frames are joined from blocks of one shift, rows of patches are
+slices, Fourier transforms are one matrix multiplication (with rounding errors no
+larger than an FFT's in float32), attention is one operator, and the scan is a
+loop of six operators.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -46,8 +47,34 @@ def real_fft(frames, size=None, dimension=-1, normalization=None):
     return op.Transpose(parts, perm=[0, 1, 3, 2])
 
 
-def unfold(wavs, dimension, size, step):
-    """``torch.Tensor.unfold`` of waveforms ``[B, S]``: ``[B, T, size]``."""
+def unfold(x, dimension, size, step):
+    """``torch.Tensor.unfold``, which puts the windows in a new last axis."""
+    if len(x.shape) == 2:
+        return frames_of(x, size, step)
+    if isinstance(x.shape[dimension], int):  # such as mel bins
+        starts = range(0, x.shape[dimension] - size + 1, step)
+        axis = integers(dimension)
+        windows = [
+            op.Slice(x, integers(start), integers(start + size), axis)
+            for start in starts
+        ]
+        windows = [op.Unsqueeze(window, axis) for window in windows]
+        windows = op.Concat(*windows, axis=dimension)
+    else:
+        length = op.Squeeze(op.Shape(x, start=dimension, end=dimension + 1))
+        end = op.Sub(length, integer(size - 1))
+        starts = op.Range(integer(0), end, integer(step))
+        offsets = op.Range(integer(0), integer(size), integer(1))
+        index = op.Add(op.Unsqueeze(starts, integers(1)), offsets)
+        windows = op.Gather(x, index, axis=dimension)
+    # [..., N, size, ...] -> [..., N, ..., size]
+    order = list(range(len(x.shape) + 1))
+    order.append(order.pop(dimension + 1))
+    return op.Transpose(windows, perm=order)
+
+
+def frames_of(wavs, size, step):
+    """Frames ``[B, T, size]`` of waveforms ``[B, S]``."""
     n_samples = op.Shape(wavs, start=1, end=2)
     n_frames = op.Div(op.Sub(n_samples, integers(size)), integers(step))
     length = op.Mul(op.Add(n_frames, integers(1)), integers(step))

@@ -11,7 +11,8 @@ class ConvStem(torch.nn.Sequential):
     """Two 3x3 convolutions before full-frequency temporal patches.
 
     Their total stride is 4 bins and 2 frames. They do not pad in time, so that
-    a token still sees exactly the frames of its patch.
+    a token still sees exactly the frames of its patch. The channels and rows of
+    their maps become the bins of the output.
 
     Arguments
     ---------
@@ -21,8 +22,10 @@ class ConvStem(torch.nn.Sequential):
     Example
     -------
     >>> from speechbrain_fftp.nnet.patching import FFTPEmbedding
-    >>> embedding = FFTPEmbedding(128, 192, 11, 10, stem=ConvStem(16))
-    >>> embedding(torch.rand(2, 1000, 128)).shape
+    >>> stem, feats = ConvStem(16), torch.rand(2, 1000, 128)
+    >>> stem(feats).shape
+    torch.Size([2, 497, 512])
+    >>> FFTPEmbedding(128, 192, 11, 10, stem=stem)(feats).shape
     torch.Size([2, 99, 192])
     """
 
@@ -37,20 +40,37 @@ class ConvStem(torch.nn.Sequential):
         )
         self.channels = channels
 
+    def forward(self, feats):
+        """Applies the convolutions.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Features ``[B, T, F]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Features ``[B, T', C * F']``.
+        """
+        # [B, T, F] -> [B, 1, F, T] -> [B, C, F', T'] -> [B, T', C * F']
+        maps = super().forward(feats.transpose(1, 2).unsqueeze(1))
+        return maps.permute(0, 3, 1, 2).flatten(2)
+
     def map_size(self, patch, n_mels):
         """Converts the size of a patch to its size after the stem.
 
         Arguments
         ---------
         patch : tuple of int
-            Bins and frames of a patch.
+            Frames and bins of a patch.
         n_mels : int
             Number of mel bins.
 
         Returns
         -------
         tuple of int
-            Rows and columns of the stem's output.
+            Frames and bins in the stem's output.
 
         Raises
         ------
@@ -58,14 +78,14 @@ class ConvStem(torch.nn.Sequential):
             If the patch does not cover all mel bins, or its frames are not odd
             and at least 7.
         """
-        bins, frames = patch
+        frames, bins = patch
         if bins != n_mels or frames < 7 or frames % 2 == 0:
             raise ValueError(
                 "A stem needs patches of all mel bins and an odd number of "
                 f"frames, at least 7, not of {bins} of {n_mels} bins and "
                 f"{frames} frames."
             )
-        return (bins + 3) // 4, (frames - 5) // 2
+        return (frames - 5) // 2, self.channels * ((bins + 3) // 4)
 
     def map_stride(self, stride):
         """Converts the stride of patches to their stride after the stem.
@@ -73,22 +93,22 @@ class ConvStem(torch.nn.Sequential):
         Arguments
         ---------
         stride : tuple of int
-            Bins and frames from one patch to the next.
+            Frames and bins from one patch to the next.
 
         Returns
         -------
         tuple of int
-            Rows and columns of the stem's output.
+            Frames and bins in the stem's output.
 
         Raises
         ------
         ValueError
             If the number of frames is odd.
         """
-        bins, frames = stride
+        frames, bins = stride
         if frames % 2:
             raise ValueError(f"A stem needs an even stride, not {frames}.")
-        return bins, frames // 2
+        return frames // 2, bins
 
 
 def depthwise_conv(tokens, weight, bias, padding=0):

@@ -86,8 +86,9 @@ class PositionEmbedding(torch.nn.Module):
             longer than the table.
         """
         table, known = self.table, self.table.shape[1]
-        # One compiled or exported graph serves clips of any length.
-        if not torch.compiler.is_compiling() and time_patches <= known:
+        # Compiled with lengths or exported, one graph serves clips of any length.
+        one_graph = valid_patches is not None and torch.compiler.is_compiling()
+        if not one_graph and time_patches <= known:
             return table[:, :time_patches].flatten(0, 1).unsqueeze(0)
         if valid_patches is None:
             valid_patches = torch.full(

@@ -2,8 +2,8 @@
 
 https://arxiv.org/abs/2508.21243 leaves open how to start from models with
 square patches. A full-frequency patch of the same frames can compute the mean
-of a column of square tokens exactly: its kernel is the mean of the square
-kernels placed at all rows, its position embedding the mean over the rows.
+of a column of square tokens exactly: its weights are the mean of the square
+weights placed at all rows, its position embedding the mean over the rows.
 Blocks, norms and class tokens stay the same.
 
 Authors
@@ -39,33 +39,35 @@ def square_to_fftp(
     new.embedding = copy.deepcopy(embedding)
     columns = embedding.time_patches(encoder.max_frames)
     new.position = PositionEmbedding(1, columns, encoder.embed_dim)
-    stride_bins = encoder.embedding.stride_bins
-    state = to_full_frequency(encoder.state_dict(), embedding, stride_bins)
+    square = encoder.embedding
+    state = to_full_frequency(
+        encoder.state_dict(), embedding, square.size, square.stride_bins
+    )
     new.load_state_dict(state)
     return new
 
 
-def to_full_frequency(state, embedding, stride_bins):
+def to_full_frequency(state, embedding, size, stride_bins):
     """Converts the state dict of an encoder with square patches for FFTP.
 
-    Square patches start every ``stride_bins``. They are centred in longer
-    full-frequency patches; shorter full-frequency patches are assumed to repeat
-    their first and last frame. Position embeddings still have the time steps of
-    the square patches.
+    Square patches have ``size`` frames and bins, and start every
+    ``stride_bins``. They are centred in longer full-frequency patches; shorter
+    full-frequency patches are assumed to repeat their first and last frame.
+    Position embeddings still have the time steps of the square patches.
     """
-    square = state[PATCHES]
     table = state[POSITIONS]
-    width, _, bins, frames = square.shape
+    square = state[PATCHES].unflatten(1, size)  # [D, frames, bins]
+    frames, bins = size
     patch_frames = embedding.patch_frames
     places = (patch_frames - frames) // 2 + torch.arange(frames)
     places = places.clamp(0, patch_frames - 1)
-    kernel = square.new_zeros(width, 1, embedding.n_mels, patch_frames)
+    full = square.new_zeros(len(square), patch_frames, embedding.n_mels)
     for row in range(len(table)):
         bottom = row * stride_bins
-        rows = kernel[:, :, bottom : bottom + bins]
-        rows.index_add_(3, places, square / len(table))
+        rows = full[:, :, bottom : bottom + bins]
+        rows.index_add_(1, places, square / len(table))
     return {
         **state,
-        PATCHES: kernel,
+        PATCHES: full.flatten(1),
         POSITIONS: table.mean(0, keepdim=True),
     }

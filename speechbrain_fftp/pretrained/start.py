@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import math
 import re
 from pathlib import Path
 
@@ -73,16 +74,21 @@ def _start_from(encoder, source, sample_rate):
     n_rows = len(state.get(POSITIONS, ()))
     if n_rows > 1 and encoder.embedding.freq_patches == 1:
         logger.info("Full-frequency patches start as the means of square ones.")
+        n_mels, cells = encoder.embedding.n_mels, state[PATCHES].shape[1]
+        size = math.isqrt(cells)
+        if size**2 != cells:
+            raise InputError(f"its patches of {cells} cells are not square")
         # The largest stride with this number of rows, which is that of AST and
         # AuM: 10 or 16 bins for 12 or 8 rows of 16 in 128 bins
-        n_mels, bins = encoder.embedding.n_mels, state[PATCHES].shape[2]
-        stride_bins = (n_mels - bins) // (n_rows - 1)
-        if not 0 < stride_bins <= bins:
+        stride_bins = (n_mels - size) // (n_rows - 1)
+        if not 0 < stride_bins <= size:
             raise InputError(
-                f"its {n_rows} rows of patches of {bins} bins do not divide "
+                f"its {n_rows} rows of patches of {size} bins do not divide "
                 f"n_mels {n_mels}: it was trained with another n_mels"
             )
-        state = to_full_frequency(state, encoder.embedding, stride_bins)
+        state = to_full_frequency(
+            state, encoder.embedding, (size, size), stride_bins
+        )
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:
@@ -130,11 +136,13 @@ def _differences(state, wanted):
 
 
 def _sizes(state):
-    """The sizes that tensors tell, by their keys in a yaml."""
+    """The sizes that tensors tell, mostly by their keys in a yaml."""
     blocks = [name.split(".")[1] for name in state if name.startswith("blocks")]
     sizes = {"depth": len(set(blocks))}
     if PATCHES in state:
-        sizes["embed_dim"], _, _, sizes["patch_frames"] = state[PATCHES].shape
+        sizes["embed_dim"], sizes["frames * bins of patch"] = state[
+            PATCHES
+        ].shape
     if KERNELS in state:
         sizes["kernel"] = state[KERNELS].shape[2]
     return sizes

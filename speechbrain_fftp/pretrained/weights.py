@@ -85,7 +85,12 @@ def norm_and_linear(tensors, width, eps=1e-5):
 
 
 def load_weights(encoder, classifier, tensors):
-    """Loads renamed tensors; the classifier's start with ``classifier.``."""
+    """Loads renamed tensors; the classifier's start with ``classifier.``.
+
+    Patches, published as a convolution, become a linear layer.
+    """
+    # [D, 1, bins, frames] -> [D, frames * bins]
+    tensors[PATCHES] = tensors[PATCHES].squeeze(1).transpose(1, 2).flatten(1)
     modules = {"encoder": encoder, "classifier": classifier}
     state = {
         name if name.startswith("classifier.") else f"encoder.{name}": tensor

@@ -65,7 +65,9 @@ def test_a_stem_is_two_convolutions(device):
         maps = conv2d(maps, conv.weight, conv.bias, stride, padding=(1, 0))
         maps = maps.relu()
     # A patch of 11 frames is 3 maps of the stem, 4 frames are 2 maps
-    tokens = conv2d(maps, embedding.proj.weight, embedding.proj.bias, (1, 2))
+    # [D, frames * C * F'] -> [D, C, F', frames]
+    kernels = embedding.proj.weight.unflatten(1, (3, 3, 4)).permute(0, 2, 3, 1)
+    tokens = conv2d(maps, kernels, embedding.proj.bias, (1, 2))
     tokens = tokens.flatten(2).transpose(1, 2)
     torch.testing.assert_close(embedding(feats), tokens)
     assert tokens.shape[1] == embedding.num_patches(51)

@@ -8,23 +8,42 @@ import pytest
 import torch
 
 
-def test_tokens_are_those_of_a_convolution(device):
+@pytest.mark.parametrize(
+    "patch, stride",
+    [
+        ((7, 16), (7, 16)),
+        ((7, 16), (3, 16)),
+        ((7, 7), (4, 4)),
+        ((5, 8), (6, 3)),
+    ],
+    ids=["FFTP", "overlapping FFTP", "square", "neither"],
+)
+def test_tokens_are_those_of_a_convolution(device, patch, stride):
+    from speechbrain.nnet.patching import PatchEmbedding
+
+    embedding = PatchEmbedding(16, 8, patch, stride).to(device)
+    torch.nn.init.normal_(embedding.proj.bias)
+    feats = torch.rand(2, 50, 16, device=device)
+    tokens = embedding(feats)
+    assert tokens.shape[1] == embedding.num_patches(50)
+    # [D, frames * bins] -> [D, 1, frames, bins]
+    kernels = embedding.proj.weight.unflatten(1, patch).unsqueeze(1)
+    # [B, T, F] -> [B, D, T', F'] -> [B, D, F', T'] -> [B, F' * T', D]
+    maps = torch.nn.functional.conv2d(
+        feats.unsqueeze(1), kernels, embedding.proj.bias, stride
+    )
+    expected = maps.transpose(2, 3).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(tokens, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_fftp_and_square_patches_are_patches_of_some_sizes():
     from speechbrain.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
 
-    feats = torch.rand(2, 50, 16, device=device)
-    embeddings = (
-        FFTPEmbedding(16, 8, patch_frames=7, stride_frames=3),
-        SquarePatchEmbedding(16, 8, patch_size=7, stride=4),
-    )
-    for embedding in embeddings:
-        embedding = embedding.to(device)
-        torch.nn.init.normal_(embedding.proj.bias)
-        tokens = embedding(feats)
-        assert tokens.shape[1] == embedding.num_patches(50)
-        # [B, T, F] -> [B, 1, F, T] -> [B, D, F', T'] -> [B, F' * T', D]
-        maps = embedding.proj(feats.transpose(1, 2).unsqueeze(1))
-        expected = maps.flatten(2).transpose(1, 2)
-        torch.testing.assert_close(tokens, expected, rtol=1e-4, atol=1e-5)
+    for embedding, size, stride in (
+        (FFTPEmbedding(16, 8, 7, 3), (7, 16), (3, 16)),
+        (SquarePatchEmbedding(16, 8, 7, 4), (7, 7), (4, 4)),
+    ):
+        assert (embedding.size, embedding.stride) == (size, stride)
 
 
 @pytest.mark.parametrize(

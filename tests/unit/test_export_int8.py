@@ -4,21 +4,26 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import collections
 import json
 
 import numpy as np
 import pytest
 import tiny_onnx
 import torch
+from small_models import make_model
 
 from fftp_tag.cli.main import main
 from speechbrain_fftp.dataio.errors import InputError
+from speechbrain_fftp.dataio.onnx_graphs import ancestors
+from speechbrain_fftp.lobes.models.AST import AST
+from speechbrain_fftp.nnet.patching import SquarePatchEmbedding
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 from speechbrain_fftp.export_int8 import store_in_int8  # noqa: E402
 
-# Products in one block of a transformer: qkv, proj and two of the MLP
+# Multiplications in one block of a transformer: qkv, proj and two of the MLP
 WEIGHTS = ("qkv", "proj", "mlp.0", "mlp.3")
 
 
@@ -41,15 +46,22 @@ def run(path, wavs):
     )
 
 
+def noise():
+    """Two clips of a second."""
+    generator = torch.Generator().manual_seed(3)
+    return 0.2 * torch.randn(2, 16000, generator=generator).numpy()
+
+
 def test_weights_are_those_of_the_encoder_rounded(models):
     """To 7 bits: sums of two products with 8 bits stay below 2**15."""
     _, path, encoder = models
     state = encoder.state_dict()
-    expected = [
-        state[f"blocks.{number}.{name}.weight"].T.numpy()
+    names = ["embedding.proj.weight"] + [
+        f"blocks.{number}.{name}.weight"
         for number in range(len(encoder.blocks))
         for name in WEIGHTS
     ]
+    expected = [state[name].T.numpy() for name in names]
     arrays = {
         x.name: onnx.numpy_helper.to_array(x)
         for x in onnx.load(path).graph.initializer
@@ -69,12 +81,30 @@ def test_weights_are_those_of_the_encoder_rounded(models):
         assert min(errors) <= 0.51 * scale.max()
 
 
-def test_outputs_change_little_and_features_not_at_all(models):
-    before, after, _ = models
-    wavs = 0.2 * torch.randn(
-        2, 16000, generator=torch.Generator().manual_seed(3)
+@pytest.mark.parametrize("patches", ["FFTP", "square"])
+def test_patches_are_in_int8_and_features_in_float32(models, patches, tmp_path):
+    """One multiplication in float32 each for the spectra and the mel bands."""
+    before, after, encoder = models
+    n_blocks = len(encoder.blocks)
+    if patches == "square":
+        n_blocks, before, after = 1, tmp_path / "a.onnx", tmp_path / "b.onnx"
+        embedding = SquarePatchEmbedding(40, 24, patch_size=16, stride=10)
+        encoder = AST(40, 24, n_blocks, 2, embedding, max_frames=128)
+        make_model(before, encoder.eval())
+        store_in_int8(before, after)
+    graph = onnx.load(after).graph
+    kinds = collections.Counter(
+        node.op_type
+        for node in ancestors(graph, {"embeddings"})
+        if "MatMul" in node.op_type
     )
-    ours, theirs = run(after, wavs.numpy()), run(before, wavs.numpy())
+    assert kinds == {
+        "MatMul": 2,
+        "DynamicQuantizeMatMul": 1 + n_blocks * len(WEIGHTS),
+    }
+    shapes = [x.dims for x in graph.initializer]
+    assert list(encoder.embedding.proj.weight.T.shape) in shapes
+    ours, theirs = run(after, noise()), run(before, noise())
     assert set(ours) == set(theirs)
     np.testing.assert_array_equal(ours["features"], theirs["features"])
     change = np.abs(ours["probabilities"] - theirs["probabilities"]).max()

@@ -78,6 +78,13 @@ def test_attention_with_a_mask():
     compare(Function(attend), *tokens, mask)
 
 
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_windows(dimension):
+    feats = torch.randn(2, 17, 19, generator=torch.Generator().manual_seed(0))
+    arguments = {"dimension": dimension, "size": 5, "step": 3}
+    compare(Function(torch.Tensor.unfold, **arguments), feats)
+
+
 @pytest.mark.parametrize("size", [12, 9, None])
 def test_fourier_transform(size):
     """Of frames that are padded, cut, or neither."""

@@ -37,10 +37,8 @@ def graphs():
     return compiled, compile_module
 
 
-@pytest.mark.parametrize(
-    "patches, with_lengths",
-    [("FFTP", False), ("FFTP", True), ("square", True)],
-)
+@pytest.mark.parametrize("patches", EMBEDDINGS)
+@pytest.mark.parametrize("with_lengths", [False, True])
 @torch.no_grad()
 def test_one_graph_of_ast_for_all_sizes(patches, with_lengths, graphs):
     torch.manual_seed(0)
@@ -48,14 +46,24 @@ def test_one_graph_of_ast_for_all_sizes(patches, with_lengths, graphs):
     # max_frames=100: clips are shorter and longer than the position table.
     encoder = AST(16, 24, 1, 2, EMBEDDINGS[patches](), max_frames=100).eval()
     fast = compile_module(encoder, fullgraph=True)
-    for clips, frames in ((3, 60), (2, 130), (5, 71), (3, 44)):
+    for clips, frames in ((3, 60), (5, 71), (3, 44), (2, 130), (4, 110)):
         lens = torch.linspace(1, 0.5, clips) if with_lengths else None
         feats = torch.randn(clips, frames, 16)
         check_close(fast(feats, lens), encoder(feats, lens))
         if with_lengths:  # all equal
             lens = torch.full((clips,), 0.8)
             check_close(fast(feats, lens), encoder(feats, lens))
-    assert len(compiled) == 1
+    # Without lengths, clips that the position table covers have a cheaper graph
+    assert len(compiled) == (1 if with_lengths else 2)
+    for graph in compiled:
+        calls = [node for node in graph.graph.nodes if "call" in node.op]
+        assert not any("conv" in str(call.target) for call in calls)
+        masks = [
+            call.kwargs["attn_mask"]
+            for call in calls
+            if "scaled_dot_product" in str(call.target)
+        ]
+        assert len(masks) == 1 and (masks[0] is not None) == with_lengths
 
 
 def test_compiled_aum_equals_eager(graphs):

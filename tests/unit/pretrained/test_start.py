@@ -13,7 +13,11 @@ from published_forms import FORMS
 from speechbrain_fftp.lobes.models.AST import AST
 from speechbrain_fftp.lobes.models.AuM import AuM
 from speechbrain_fftp.lobes.models.ConvNeXt1d import ConvNeXt1d
-from speechbrain_fftp.nnet.patching import FFTPEmbedding, SquarePatchEmbedding
+from speechbrain_fftp.nnet.patching import (
+    FFTPEmbedding,
+    PatchEmbedding,
+    SquarePatchEmbedding,
+)
 from speechbrain_fftp.nnet.position import resize_positions
 from speechbrain_fftp.pretrained import (
     load_published,
@@ -84,11 +88,21 @@ def test_square_patches_of_other_mel_bins_are_refused(tmp_path):
         start_from(small_ast(FFTPEmbedding(64, 24, 10, 5)), tmp_path)
 
 
+def test_patches_that_are_not_square_are_refused(tmp_path):
+    """Their frames and bins are not in the file."""
+    embedding = PatchEmbedding(48, 24, (8, 16), (8, 16))
+    torch.save(
+        small_ast(embedding).state_dict(), tmp_path / "embedding_model.ckpt"
+    )
+    with pytest.raises(SystemExit, match="128 cells"):
+        start_from(small_ast(FFTPEmbedding(48, 24, 10, 5)), tmp_path)
+
+
 @pytest.mark.parametrize(
     "encoder, named",
     [
         (small_ast(FFTPEmbedding(40, 48, 10, 5)), "embed_dim 24 instead of 48"),
-        (small_ast(FFTPEmbedding(40, 24, 20, 5)), "patch_frames"),
+        (small_ast(FFTPEmbedding(40, 24, 20, 5)), "patch 400 instead of 800"),
         (small_ast(FFTPEmbedding(40, 24, 10, 5), depth=3), "depth 2"),
         (small_ast(FFTPEmbedding(40, 24, 10, 5), mlp_ratio=2), "mlp.0.weight"),
         (AuM(embed_dim=24, depth=2), "lacks .*mixer"),
