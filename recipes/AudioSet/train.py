@@ -21,6 +21,7 @@ from torch.utils.data import SequentialSampler
 
 import speechbrain as sb
 from speechbrain.dataio import audio_io
+from speechbrain.dataio.dataio import load_data_csv
 from speechbrain.dataio.dataloader import distributed_loader_specifics
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.sampler import ReproducibleRandomSampler
@@ -138,7 +139,7 @@ class TaggingBrain(sb.Brain):
             self.train_stats = {"loss": stage_loss, **speed}
             return
         stats = {}
-        if self.metrics.ids:  # with valid_fraction 0, no clips are held out
+        if self.metrics.ids:  # there may be no validation clips
             stats = {"loss": stage_loss, **self.metrics.summarize()}
         if stage == sb.Stage.VALID:
             lr = self.optimizer.param_groups[0]["lr"]
@@ -260,14 +261,21 @@ def dataio_prep(hparams):
 
     datasets = {}
     for split in ("train", "valid", "test"):
-        datasets[split] = DynamicItemDataset.from_csv(
-            csv_path=hparams[f"{split}_annotation"],
+        data = load_data_csv(
+            hparams[f"{split}_annotation"],
             replacements={"data_root": hparams["data_root"]},
-            dynamic_items=[audio_pipeline, label_pipeline],
-            output_keys=["id", "sig", "targets"],
         )
-    for split in ("valid", "test"):  # batches of clips of similar length
-        datasets[split] = datasets[split].filtered_sorted(sort_key="duration")
+        datasets[split] = []  # with valid_fraction 0, no clips are held out
+        if data:
+            datasets[split] = DynamicItemDataset(
+                data,
+                dynamic_items=[audio_pipeline, label_pipeline],
+                output_keys=["id", "sig", "targets"],
+            )
+        if data and split != "train":  # batches of clips of similar length
+            datasets[split] = datasets[split].filtered_sorted(
+                sort_key="duration"
+            )
     return datasets
 
 
