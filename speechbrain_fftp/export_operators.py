@@ -1,11 +1,11 @@
 """ONNX translations of torch operators that run fast in ONNX Runtime.
 
-By default, overlapping frames and rows of patches are gathered number by number,
-Fourier transforms computed one by one, and attention and Mamba's scan
-decomposed. Here, frames are joined from blocks of one shift, rows of patches are
-slices, Fourier transforms are one matrix multiplication (with rounding errors no
-larger than an FFT's in float32), attention is one operator, and the scan is a
-loop of six operators.
+By default, overlapping frames and rows of patches are gathered number by
+number, Fourier transforms computed one by one, and attention and Mamba's scan
+decomposed. Here, frames are joined from blocks of one shift, rows of patches
+are slices, Fourier transforms are one matrix multiplication (with rounding
+errors no larger than an FFT's in float32), attention is one operator, and the
+scan is a loop of six operators.
 
 Authors
  * The speechbrain_fftp authors 2026

@@ -18,12 +18,13 @@ import torch
 class PatchEmbedding(torch.nn.Module):
     """Cuts a spectrogram into patches and projects each to a token.
 
-    A linear layer maps each patch, frame by frame, to a token: a convolution
-    without padding, up to 40 times as fast. Bins and frames at the upper and
-    right edge that do not fill a patch are dropped. Tokens are ordered
-    frequency-major, as in the original AST: token ``f * T' + t`` is the patch
-    in row ``f`` and column ``t``. A patch of all mel bins is full-frequency
-    temporal patching (arXiv 2508.21243, section III-A).
+    Each patch is flattened, frame by frame, and a linear layer maps it to a
+    token. This equals a convolution without padding, but is up to 40 times as
+    fast. Bins and frames at the upper and right edge that do not fill a patch
+    are dropped. Tokens are ordered frequency-major, as in the original AST:
+    token ``f * T' + t`` is the patch in row ``f`` and column ``t``. A patch of
+    all mel bins is full-frequency temporal patching (arXiv 2508.21243, section
+    III-A).
 
     Arguments
     ---------
@@ -66,7 +67,7 @@ class PatchEmbedding(torch.nn.Module):
             )
         self.freq_patches = (n_mels - self.patch_bins) // self.stride_bins + 1
         self.stem = stem
-        # Frames and bins of patches in the input of ``proj``
+        # Frames and bins of patches, after the stem
         self.size, self.stride = patch, stride
         if stem is not None:
             self.size = stem.map_size(patch, n_mels)

@@ -86,7 +86,7 @@ class PositionEmbedding(torch.nn.Module):
             longer than the table.
         """
         table, known = self.table, self.table.shape[1]
-        # Compiled with lengths or exported, one graph serves clips of any length.
+        # Compiled or exported with lengths, one graph serves all clips.
         one_graph = valid_patches is not None and torch.compiler.is_compiling()
         if not one_graph and time_patches <= known:
             return table[:, :time_patches].flatten(0, 1).unsqueeze(0)
