@@ -19,6 +19,7 @@ from study.plan import Plan, Run
 
 PLANS = (
     "patch_height",
+    "patch_shape",
     "patch_height_long",
     "masks_long_clips",
     "aum_gain",
@@ -30,6 +31,7 @@ PLANS = (
     "long_clips",
     "aum_long_clips",
     "reuse",
+    "reuse_control",
     "sound_events",
 )
 # Further differences, most of them between tables or plans, shown by the plan
@@ -43,6 +45,20 @@ ACROSS = {
         "FFTP 16/5 minus FFTP 16/16, 60 epochs": (
             ("patch_height", "long", "FFTP 16/5, 60 epochs"),
             ("patch_height", "long", "FFTP 16/16, 60 epochs"),
+        ),
+    },
+    "patch_shape": {
+        "FFTP 5/5 minus square 16/16 of patch_height": (
+            ("patch_shape", "shape", "FFTP 5/5"),
+            ("patch_height", "long", "square 16/16, 60 epochs"),
+        ),
+        "FFTP 16/16, rate 0.0001, minus square 16/16 of patch_height": (
+            ("patch_shape", "rates", "FFTP 16/16, rate 0.0001"),
+            ("patch_height", "long", "square 16/16, 60 epochs"),
+        ),
+        "FFTP 16/16, rate 0.001, minus square 16/16 of patch_height": (
+            ("patch_shape", "rates", "FFTP 16/16, rate 0.001"),
+            ("patch_height", "long", "square 16/16, 60 epochs"),
         ),
     },
     "patch_height_long": {
@@ -81,6 +97,20 @@ ACROSS = {
         "FFTP 11/2 ConvNeXt1d here minus the one of encoders": (
             ("x_vector", "epochs", "FFTP 11/2 ConvNeXt1d"),
             ("encoders", "long", "FFTP 11/2 ConvNeXt1d"),
+        ),
+    },
+    "reuse_control": {
+        "square weights of reuse minus FFTP weights": (
+            ("reuse", "ten", "square weights"),
+            ("reuse_control", "ten", "FFTP weights"),
+        ),
+        "blocks alone of reuse minus FFTP weights": (
+            ("reuse", "ten", "blocks alone"),
+            ("reuse_control", "ten", "FFTP weights"),
+        ),
+        "random weights of reuse minus FFTP weights": (
+            ("reuse", "ten", "random weights"),
+            ("reuse_control", "ten", "FFTP weights"),
         ),
     },
 }
