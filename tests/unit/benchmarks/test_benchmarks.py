@@ -67,7 +67,7 @@ def test_all_cases_of_a_gpu_run(harness, tmp_path, monkeypatch):
         *("both directions", "training", "filterbank"),
     }
     # A case that fails, or for which there is no time, leaves the others alone
-    log = gpu.Log(tmp_path, 1e-9, "cpu", True)
+    log = harness.Log(tmp_path / "gpu.jsonl", 1e-9, "cpu", True)
     assert "no time" in log.add("late", dict)["error"]
     log.seconds = 60.0
     assert "ZeroDivisionError" in log.add("bad", lambda: 1 / 0)["error"]
