@@ -16,6 +16,7 @@ Authors
 
 import functools
 import itertools
+import math
 import os
 import re
 import shlex
@@ -72,7 +73,7 @@ class Run(NamedTuple):
 
 
 SIZES = {
-    "cuda": Size(clips=18685, sample=480, seconds=10, steps=200),
+    "cuda": Size(clips=18685, sample=1920, seconds=10, steps=200),
     "cpu": Size(clips=480, sample=480, seconds=10, steps=0),
     "smoke": Size(clips=48, sample=48, seconds=1, steps=4),
 }
@@ -395,7 +396,7 @@ def measure(log, data):
     if log.device == "cpu" and not log.smoke:
         return
     limits = log.add("limits", lambda: measure_limits(log))
-    step = functools.partial(time_training, flops=limits.get("flops"))
+    step = functools.partial(time_training, flops=limits.get("flops", math.nan))
     of_step = {"tokens": 196, "batch": 2 if log.smoke else BATCH}
     of_step["compiled"] = True
     add("step", step, model="AST", lengths=False, **of_step)
@@ -419,13 +420,14 @@ def main():
     found = harness.environment(device)
     machine = found.get("GPU", found["processor"])
     about = {"device": device, "machine": machine, "torch": found["torch"]}
+    if not args.smoke:
+        harness.ROUND_SECONDS = 0.1
     path = Path(args.out, "recipe_speed.jsonl")
     log = harness.Log(path, args.seconds, device, args.smoke, about)
     torch.set_num_threads(1)  # CPU times are those of all threads
+    size = SIZES["smoke" if args.smoke else device]
     with tempfile.TemporaryDirectory() as folder:
-        measure(
-            log, Data(Path(folder), SIZES["smoke" if args.smoke else device])
-        )
+        measure(log, Data(Path(folder), size))
 
 
 if __name__ == "__main__":
