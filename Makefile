@@ -49,12 +49,14 @@ bench: $(BENCH_INSTALLED)
 	$(VENV)/bin/python benchmarks/augmentation.py
 	$(VENV)/bin/python benchmarks/find.py
 	$(VENV)/bin/python benchmarks/learn.py
+	$(VENV)/bin/python benchmarks/recipe_speed.py --out benchmarks/results
 	$(VENV)/bin/python benchmarks/performance_table.py
 
 # Verify and measure on a CUDA GPU within ten minutes, with the Python at hand,
 # which needs no network; benchmarks/gpu.sh takes along what it lacks.
 bench-gpu:
-	$(PYTHON) benchmarks/gpu.py --out benchmarks/results
+	$(PYTHON) benchmarks/gpu.py --seconds 240 --out benchmarks/results
+	$(PYTHON) benchmarks/recipe_speed.py --out benchmarks/results
 	$(PYTHON) benchmarks/performance_table.py
 
 # Build the site of README.md and docs/ into the folder site: open

@@ -16,11 +16,9 @@ Authors
 
 import functools
 import itertools
-import json
 import math
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import harness
@@ -42,34 +40,6 @@ MODELS = ("AST", "AuM")
 TOKENS = (96, 196, 991, 1212)  # most important first
 
 
-class Log:
-    """Writes lines of results while there is time left."""
-
-    def __init__(self, folder, seconds, device, smoke):
-        folder.mkdir(parents=True, exist_ok=True)
-        self.file = open(folder / "gpu.jsonl", "a", encoding="utf-8")
-        self.start, self.seconds = time.monotonic(), seconds
-        self.device, self.smoke = device, smoke
-
-    def add(self, case, measure, **about):
-        """Adds a line with the dict that ``measure`` returns, or its error."""
-        passed = time.monotonic() - self.start
-        if passed > self.seconds:
-            found = {"error": "not yet measured: no time was left"}
-        else:
-            try:
-                found = measure()
-            except Exception as error:  # any error: the other cases still run
-                found = {"error": f"{type(error).__name__}: {error}"[:500]}
-        row = {"case": case, **about, **found, "second": round(passed)}
-        print(json.dumps(row), file=self.file, flush=True)
-        print(json.dumps(row), flush=True)
-        if self.device == "cuda":
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-        return found
-
-
 def clock(function, one_by_one=True):
     """Milliseconds of a call: median and quartiles.
 
@@ -80,6 +50,7 @@ def clock(function, one_by_one=True):
         function()
         harness.clock()
 
+    function()  # a first call may compile
     done = call if one_by_one else function
     times = harness.compare({"": done}, ROUNDS, case_seconds=20)[""]
     keys = {"median": "ms", "low": "ms_low", "high": "ms_high"}
@@ -222,44 +193,52 @@ def time_directions(log, length, batch, backward, at_once):
     return time_copies(log, both, inputs, weight, backward)
 
 
-def time_inference(log, kind, tokens, batch, mode):
+def time_inference(log, model, tokens, batch, mode):
     """Latency; ``mode`` says how the model runs."""
-    model, feats = make_model(kind, tokens, log.smoke, log.device)
-    model, feats = model.eval(), feats.repeat(batch, 1, 1)
-    run = model
+    net, feats = make_model(model, tokens, log.smoke, log.device)
+    net, feats = net.eval(), feats.repeat(batch, 1, 1)
+    run = net
     if mode == "autocast":
 
         def run(x):
             with torch.autocast(log.device, torch.bfloat16):
-                return model(x)
+                return net(x)
 
     else:
-        model, feats = model.bfloat16(), feats.bfloat16()
-    if mode == "compiled":
+        net, feats = net.bfloat16(), feats.bfloat16()
+    if mode.startswith("compiled"):
         torch.compiler.reset()
-        run = torch.compile(model, backend="eager" if log.smoke else "inductor")
+        run = torch.compile(net, backend="eager" if log.smoke else "inductor")
     with torch.inference_mode():
         call = functools.partial(run, feats)
-        if mode == "graph" and not log.smoke:
+        if mode.endswith("graph") and not log.smoke:
             call = capture(call)
         return clock(call)
 
 
-def time_training(log, kind, tokens, batch, compiled, flops):
-    """A training step with bfloat16 autocast and fused AdamW."""
-    model, feats = make_model(kind, tokens, log.smoke, log.device)
+def time_training(log, model, tokens, batch, compiled, flops, lengths=False):
+    """A training step with bfloat16 autocast and fused AdamW.
+
+    With ``lengths``, clips are padded by up to a half, and encoders mask.
+    """
+    net, feats = make_model(model, tokens, log.smoke, log.device)
     with torch.no_grad():
-        work = 2 * count_macs(model, feats).total
+        work = 2 * count_macs(net, feats).total
     feats = feats.repeat(batch, 1, 1)
     targets = torch.zeros(batch, CLASSES, device=log.device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-5, fused=True)
     torch.compiler.reset()
     backend = "eager" if log.smoke else "inductor"
-    run = torch.compile(model, backend=backend) if compiled else model
+    lens = torch.linspace(0.5, 1.0, batch) if lengths else None
+
+    def classify(feats, lens):
+        return net[1](net[0](feats, lens))[:, 0]
+
+    run = torch.compile(classify, backend=backend) if compiled else classify
 
     def step():
         with torch.autocast(log.device, torch.bfloat16):
-            logits = run(feats)[:, 0]
+            logits = run(feats, lens)
         bce(logits.float(), targets).backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -292,7 +271,8 @@ def main():
         raise SystemExit("gpu.py: there is no CUDA GPU; --smoke uses the CPU")
     if not args.smoke:
         harness.ROUND_SECONDS = 0.1
-    log = Log(Path(args.out), args.seconds, device, args.smoke)
+    path = Path(args.out, "gpu.jsonl")
+    log = harness.Log(path, args.seconds, device, args.smoke)
     about = harness.environment(device, ("mamba_ssm", "speechbrain"))
     log.add("device", lambda: about)
     limits = log.add("limits", lambda: measure_limits(log))

@@ -60,10 +60,12 @@ def target(work, goal, value, unit="x", at_least=True, reason=""):
     within a tenth of its goal neither meets nor misses it.
     """
     bound = "at least" if at_least else "at most"
-    row = {"work": work, "target": f"{bound} {goal:g}{unit}"}
+    row = {"work": work, "target": f"{bound} {goal:,g}{unit}"}
     if value is None:
         return {**row, "measured": "not yet measured", "met": "-"}
-    row["measured"] = f"{value:.3g}{unit}"
+    row["measured"] = (
+        f"{value:,.0f}{unit}" if value > 99 else f"{value:.3g}{unit}"
+    )
     if abs(value - goal) <= 0.1 * goal:
         row["met"] = "within noise"
     elif (value > goal) == at_least:
@@ -71,6 +73,41 @@ def target(work, goal, value, unit="x", at_least=True, reason=""):
     else:
         row["met"] = f"no: {reason}".rstrip(": ")
     return row
+
+
+class Log:
+    """Appends lines of results to a file, as long as there is time.
+
+    ``about``, a dict, is added to each line.
+    """
+
+    def __init__(self, path, seconds, device, smoke, about=None):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = open(path, "a", encoding="utf-8")
+        self.start, self.seconds = time.monotonic(), seconds
+        self.device, self.smoke, self.about = device, smoke, about or {}
+
+    def seconds_left(self):
+        """The seconds until the time is up."""
+        return self.seconds - (time.monotonic() - self.start)
+
+    def add(self, case, measure, **about):
+        """Adds a line with the dict that ``measure`` returns, or its error."""
+        if self.seconds_left() < 0:
+            found = {"error": "not yet measured: no time was left"}
+        else:
+            try:
+                found = measure()
+            except Exception as error:  # any error: the other cases still run
+                found = {"error": f"{type(error).__name__}: {error}"[:500]}
+        second = round(self.seconds - self.seconds_left())
+        row = {"case": case, **self.about, **about, **found, "second": second}
+        print(json.dumps(row), file=self.file, flush=True)
+        print(json.dumps(row), flush=True)
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        return found
 
 
 def clock():

@@ -1,4 +1,4 @@
-"""Writes tables of targets, GPU speed and int8 into docs/performance.md.
+"""Writes tables of targets, GPU speed, training and int8 into docs/performance.md.
 
 Each table is between two comments; its rows are in benchmarks/results.
 
@@ -30,24 +30,39 @@ NAMES = (
     "find",
     "learn",
 )
-# Targets of gpu.py: the work, its case, choices and figure, the goal, and why it
+# Targets on a GPU: the work, its case, choices and figure, the goal, and why it
 # may be missed
+RECIPE = {"case": "recipe", "precision": "bf16", "options": "--compile",
+          "mixed": False}  # fmt: skip
 TARGETS = (
     ("filterbanks of 32 clips, float32, speed relative to torchaudio clip by clip",
      {"case": "filterbank"}, "ratio", 20, "x", True, ""),
     ("scan forward, 1213 steps, bfloat16, share of what copies allow",
      {"case": "scan", "length": 1213, "backward": False, "backend": "triton"},
      "share", 0.6, "", True, "its exponentials alone take longer than the copies"),
-    ("AST-base, 96 FFTP patches, one clip, bfloat16, CUDA graph",
-     {"case": "inference", "model": "AST", "tokens": 96, "batch": 1,
-      "mode": "graph"}, "ms", 0.5, " ms", False, "many short kernels"),
+    ("AST-base, 96 FFTP patches, one clip, bfloat16, compiled, CUDA graph",
+     {"case": "one clip", "model": "AST", "tokens": 96, "batch": 1,
+      "mode": "compiled graph"}, "ms", 0.45, " ms", False, ""),
     ("AuM-base, 196 FFTP patches, one clip, bfloat16, CUDA graph",
      {"case": "inference", "model": "AuM", "tokens": 196, "batch": 1,
       "mode": "graph"}, "ms", 1.5, " ms", False, "many short kernels"),
-    ("training AST-base, 196 FFTP patches, bfloat16, share of matmul speed",
-     {"case": "training", "model": "AST", "tokens": 196, "compiled": False},
-     "utilisation", 0.45, "", True, "the GPU waits for Python"),
+    ("training step of AST-base, 196 FFTP patches, bfloat16, compiled, batch 48, "
+     "share of matmul speed",
+     {"case": "step", "model": "AST", "tokens": 196, "batch": 48,
+      "lengths": False}, "utilisation", 0.45, "", True, ""),
+    ("whole recipe, AST-base, bfloat16, compiled, batch 48",
+     {**RECIPE, "yaml": "ast_fftp", "batch": 48}, "clips_per_second",
+     2500, " clips/s", True, ""),
+    ("whole recipe, AST-base, bfloat16, compiled, batch 12",
+     {**RECIPE, "yaml": "ast_fftp", "batch": 12}, "clips_per_second",
+     1200, " clips/s", True, ""),
+    ("whole recipe, AuM-base, bfloat16, compiled, batch 48",
+     {**RECIPE, "yaml": "aum_fftp", "batch": 48}, "clips_per_second",
+     900, " clips/s", True, ""),
 )  # fmt: skip
+# What a training step launched, and how often it waited, before clips were in
+# packs of 16 bits and random numbers drawn on the CPU
+LAUNCHES_BEFORE, WAITS_BEFORE = 240, 12
 BEGIN, END = "<!-- {}: begin -->\n", "<!-- {}: end -->\n"  # of a table
 
 
@@ -76,29 +91,63 @@ def read_targets(path):
     return json.loads(path.read_text("utf-8"))["Targets"]["rows"]
 
 
-def read_gpu_rows():
-    """The lines of gpu.jsonl, as dicts."""
-    path = RESULTS / "gpu.jsonl"
+def read_lines(name):
+    """The lines of a file of results, as dicts; none if there is no file."""
+    path = RESULTS / name
     if not path.exists():
         return []
     return list(map(json.loads, path.read_text("utf-8").splitlines()))
 
 
+def latest(rows, figure, about):
+    """The last figure that was measured in a case; None if it never was."""
+    found = [
+        row[figure]
+        for row in rows
+        if figure in row and about.items() <= row.items()
+    ]
+    return found[-1] if found else None
+
+
 def gpu_rows():
-    """The targets of gpu.py, from the last line of each case."""
-    rows = read_gpu_rows()
+    """The targets on a GPU."""
+    rows = read_lines("gpu.jsonl") + read_lines("recipe_speed.jsonl")
     for work, about, figure, goal, unit, at_least, reason in TARGETS:
-        found = [
-            row.get(figure) for row in rows if about.items() <= row.items()
-        ]
-        value = found[-1] if found else None
+        value = latest(rows, figure, about)
         yield target(f"on a GPU: {work}", goal, value, unit, at_least, reason)
+
+
+def training_table():
+    """Formats what a clip and a batch of training cost on a CPU."""
+    rows = read_lines("recipe_speed.jsonl")
+    lines = [
+        "| work | before: FLAC files, float32 | now: packs, 16 bits |",
+        "|---|---|---|",
+    ]
+    for work, figure in (
+        ("a worker reads a clip, ms", "read_ms"),
+        ("a worker makes a clip of a batch, ms", "worker_ms"),
+        ("the main process receives a batch of 48 clips, ms", "main_ms"),
+    ):
+        before, now = (
+            latest(rows, figure, {"device": "cpu", "format": format})
+            for format in ("FLAC files, float32", "packs, 16 bits")
+        )
+        lines.append(f"| {work} | {before:.2g} | {now:.2g} |")
+    count = {"case": "launches", "mixed": False}
+    launches, waits = (latest(rows, x, count) for x in ("launches", "waits"))
+    lines += [
+        "| kernels and copies before backward, besides the encoder's | "
+        f"{LAUNCHES_BEFORE} | {launches} |",
+        f"| waits for the GPU before backward | {WAITS_BEFORE} | {waits} |",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def gpu_table():
     """Formats inference and training of base models on a GPU."""
     found = {}
-    for row in read_gpu_rows():
+    for row in read_lines("gpu.jsonl"):
         key = row.get("model"), row.get("tokens")
         if row["case"] == "inference" and row["mode"] == "graph":
             found[(*key, row["batch"])] = f"{row['ms']:.3g}"
@@ -128,7 +177,12 @@ def int8_table():
 
 def replace_tables(text):
     """Replaces the tables of a text."""
-    tables = {"performance": render(), "gpu": gpu_table(), "int8": int8_table()}
+    tables = {
+        "performance": render(),
+        "gpu": gpu_table(),
+        "training": training_table(),
+        "int8": int8_table(),
+    }
     for name, table in tables.items():
         begin, end = BEGIN.format(name), END.format(name)
         before, rest = text.split(begin)

@@ -5,6 +5,7 @@ Authors
 """
 
 import importlib
+import itertools
 import json
 import sys
 import tempfile
@@ -67,11 +68,77 @@ def test_all_cases_of_a_gpu_run(harness, tmp_path, monkeypatch):
         *("both directions", "training", "filterbank"),
     }
     # A case that fails, or for which there is no time, leaves the others alone
-    log = gpu.Log(tmp_path, 1e-9, "cpu", True)
+    log = harness.Log(tmp_path / "gpu.jsonl", 1e-9, "cpu", True)
     assert "no time" in log.add("late", dict)["error"]
     log.seconds = 60.0
     assert "ZeroDivisionError" in log.add("bad", lambda: 1 / 0)["error"]
     assert len((tmp_path / "gpu.jsonl").read_text("utf-8").splitlines()) == 2
+
+
+@pytest.mark.slow  # it trains twice, in processes of their own
+def test_all_cases_of_the_recipe(harness, tmp_path, monkeypatch):
+    import recipe_speed
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    out = tmp_path / "out"
+    options = ["--smoke", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["recipe_speed", *options])
+    recipe_speed.main()
+    text = (out / "recipe_speed.jsonl").read_text("utf-8")
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [row for row in rows if "error" in row] == []
+    found = [row["case"] for row in rows]
+    assert [case for case, _ in itertools.groupby(found)] == [
+        *("loader", "launches", "limits", "step", "one clip", "step"),
+        *("recipe", "parts", "recipe"),
+    ]
+    for row in rows:
+        assert row.get("waits", 0) == 0
+        assert row.get("clips_per_second", 1) > 0
+    (parts,) = (row["ms"] for row in rows if row["case"] == "parts")
+    assert len(parts) == 11 and min(parts.values()) > 0
+
+
+def test_speed_of_a_training_is_that_of_its_last_epoch(scripts):
+    from recipe_speed import read_speed
+
+    log = """\
+epoch: 1, lr: 5.0000e-05 - train loss: 6.9e-01, train clips_per_second: 4.0e+01,\
+ train hours: 1.0e-03, train matmul_share: 1.0e-01 - valid loss: 7.0e-01
+epoch: 2, lr: 0.0000e+00 - train loss: 6.8e-01, train clips_per_second: 2.5e+03,\
+ train hours: 2.0e-03, train matmul_share: 4.5e-01 - valid loss: 7.0e-01
+Epoch loaded: 2 - test loss: 7.0e-01
+"""
+    assert read_speed(log) == {"clips_per_second": 2500, "matmul_share": 0.45}
+
+
+def test_phases_end_with_their_marks(scripts, monkeypatch):
+    import recipe_speed
+
+    monkeypatch.setattr(recipe_speed.torch.cuda, "is_available", lambda: False)
+    phases = recipe_speed.Phases()
+    phases.marks = [("data", 1.0), ("step", 3.0), ("data", 3.5), ("step", 4.0)]
+    assert phases.split() == {"step": 2500, "data": 500}
+
+
+def test_a_table_has_the_latest_figure_that_was_measured(scripts):
+    from performance_table import latest
+
+    rows = [
+        {"case": "recipe", "batch": 48, "clips_per_second": 1900.0},
+        {"case": "recipe", "batch": 12, "clips_per_second": 900.0},
+        {"case": "recipe", "batch": 48, "clips_per_second": 2600.0},
+        {"case": "recipe", "batch": 48, "error": "no time was left"},
+    ]
+    assert latest(rows, "clips_per_second", {"batch": 48}) == 2600.0
+    assert latest(rows, "clips_per_second", {"batch": 96}) is None
+
+
+def test_targets_are_easy_to_read(harness):
+    row = harness.target("recipe", 2500, 2812.4, " clips/s")
+    assert row["target"] == "at least 2,500 clips/s"
+    assert row["measured"] == "2,812 clips/s"
+    assert harness.target("recipe", 0.45, None)["measured"].startswith("not")
 
 
 def test_pages_are_those_of_the_results(harness):

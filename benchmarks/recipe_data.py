@@ -1,0 +1,108 @@
+"""Synthetic clips for the benchmark of the recipe, prepared as it expects them.
+
+Authors
+ * The speechbrain_fftp authors 2026
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+
+from speechbrain_fftp.datasets.audioset.lists import read_classes
+from speechbrain_fftp.datasets.manifests import (
+    Clip,
+    write_classes,
+    write_manifest,
+)
+from speechbrain_fftp.datasets.packs import PackedClip, as_int16, write_packs
+
+RATE = 16000
+HELD_OUT = 48  # clips to validate, and to evaluate
+SHORTER = 0.1  # of clips of mixed lengths
+
+
+class Size(NamedTuple):
+    """How much is measured."""
+
+    clips: int  # for training
+    sample: int  # of them, for the loader
+    seconds: int  # of a clip
+    steps: int  # of an epoch
+
+
+class Data:
+    """A prepared folder of synthetic clips, some of which are FLAC files, too."""
+
+    def __init__(self, folder, size):
+        self.folder, self.size, self.classes = folder, size, read_classes()
+        self.sound = make_sound()
+        counts = {"train": size.clips, "valid": HELD_OUT, "eval": HELD_OUT}
+        splits = {split: self.clips(split, counts[split]) for split in counts}
+        self.train = splits["train"]
+        every = sum(splits.values(), [])
+        self.packed, _ = write_packs(folder, every, self.samples, RATE)
+        write_classes(folder, self.classes)
+        for split, clips in splits.items():
+            self.write_manifest(split, clips, self.packed)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self.write_flac, self.some(size.sample)))
+
+    def clips(self, split, count):
+        """Clips with two random labels each."""
+        labels = np.random.default_rng(0).choice([*self.classes], (count, 2))
+        end = float(self.size.seconds)
+        return [
+            Clip(f"{split}{i:06}", None, tuple(set(two)), split, end=end)
+            for i, two in enumerate(labels.tolist())
+        ]
+
+    def samples(self, clip):
+        """Samples ``[S]`` of a clip in 16 bits: two parts of the sound."""
+        rng = np.random.default_rng(int(clip.id[-6:]))
+        length = self.size.seconds * RATE
+        first, second = rng.integers(0, len(self.sound) - length, 2)
+        mixed = self.sound[first : first + length] * rng.uniform(0.1, 1)
+        return as_int16(mixed + self.sound[second : second + length])
+
+    def flac(self, clip_id):
+        """The path of a clip's FLAC file."""
+        return self.folder / f"{clip_id}.flac"
+
+    def write_flac(self, clip):
+        """Writes the FLAC file of a clip."""
+        soundfile.write(self.flac(clip.id), self.samples(clip), RATE)
+
+    def write_manifest(self, name, clips, packed):
+        """Writes a manifest; returns its path."""
+        path = self.folder / f"{name}.csv"
+        write_manifest(path, clips, packed, RATE, self.classes)
+        return str(path)
+
+    def some(self, count):
+        """Training clips at equal distances."""
+        return self.train[:: len(self.train) // count][:count]
+
+    def list(self, count, mixed=False):
+        """A manifest of some training clips, a few of them cut if ``mixed``."""
+        rng = np.random.default_rng(0)
+        packed = dict(self.packed)
+        for clip in self.some(count):
+            if mixed and rng.random() < SHORTER:
+                wav, start, stop = packed[clip.id]
+                stop -= int(rng.uniform(0, 0.6) * (stop - start))
+                packed[clip.id] = PackedClip(wav, start, stop)
+        name = f"{count}-mixed" if mixed else f"{count}"
+        return self.write_manifest(name, self.some(count), packed)
+
+
+def make_sound():
+    """A minute of noise and tones that come and go, ``[S]``."""
+    rng = np.random.default_rng(0)
+    seconds = np.arange(60 * RATE, dtype=np.float32) / RATE
+    sound = 0.02 * rng.standard_normal(len(seconds), np.float32)
+    for pitch in rng.uniform(100, 4000, 20).astype(np.float32):
+        level = 0.05 * np.sin(pitch / 1000 * seconds) ** 8
+        sound += level * np.sin(2 * np.pi * pitch * seconds)
+    return sound
