@@ -52,7 +52,7 @@ sys.path.insert(0, str(RECIPE.parent))
 import train as recipe  # noqa: E402
 
 BATCH, WORKERS, ROUNDS = 48, 4, 3
-TINY = {"embed_dim": 64, "depth": 1}
+TINY = {"embed_dim": 64, "depth": 1, "num_workers": 1}
 FLAC, PACKS = FORMATS = "FLAC files, float32", "packs, 16 bits"
 # CUDA's functions in a profile
 CALLS = {
