@@ -79,11 +79,11 @@ SIZES = {
 }
 RUNS = (
     Run("--compile"),
-    Run(""),
     Run("--compile", batch=12),
+    Run("--compile", yaml="aum_fftp"),
+    Run(""),
     Run("", batch=12),
     Run("", precision="fp32", batch=12),
-    Run("--compile", yaml="aum_fftp"),
     Run("--compile --masking '!ref <spec_augment>'"),
     Run(
         "--compile --compile_mode reduce-overhead --grad_accumulation_factor 2",
