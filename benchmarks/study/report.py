@@ -266,9 +266,8 @@ def plan_page(plan, figures):
         lines += contrasts_section(contrasts["across"])
     lines += trials(plan)
     processors = ", ".join(measured["processors"])
-    if not any(
-        row.get("device", "cpu") != "cpu" for row in plan.rows().values()
-    ):
+    devices = {row.get("device", "cpu") for row in plan.rows().values()}
+    if devices == {"cpu"}:
         processors = f"one thread of {processors}"
     legend = LEGEND.format(
         **plan.facts,
