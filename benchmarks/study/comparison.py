@@ -177,13 +177,13 @@ def t_test(by_fold):
     )
 
 
-def compare(folds, metric, signs=(1, -1)):
+def compare(folds, metric, signs=(1, -1), replicates=REPLICATES):
     """The ``Difference`` of the runs of each fold, weighted by signs.
 
     ``folds``, at least two, holds the ``Scores`` of the runs of each fold.
     """
     by_fold = values(folds, metric) @ signs
-    draws = 100 * bootstrap(folds, metric) @ signs
+    draws = 100 * bootstrap(folds, metric, replicates=replicates) @ signs
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
     return Difference(
         *t_test(by_fold),

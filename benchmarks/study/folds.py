@@ -144,6 +144,18 @@ def link_fold(folder, fold, dest):
     return splits
 
 
+def prepared_clips(folder):
+    """The ids of the clips of each split of a prepared folder."""
+    paths = {name: folder / f"{name}.csv" for name in SEGMENTS}
+    if not paths["test"].exists():
+        paths["test"] = folder / "eval.csv"
+    clips = {}
+    for name, path in paths.items():
+        with open(path, newline="", encoding="utf-8") as file:
+            clips[name] = [row["ID"] for row in csv.DictReader(file)]
+    return clips
+
+
 def link_speech_commands(folder, splits, dest):
     """Writes the clips in the data set's layout as wav; links the noise."""
     (dest / NOISE_FOLDER).symlink_to(folder / NOISE_FOLDER)

@@ -8,6 +8,7 @@ import statistics
 
 from study.comparison import (
     METRICS,
+    REPLICATES,
     Difference,
     compare,
     mean_precision,
@@ -33,6 +34,7 @@ PLANS = (
     "reuse",
     "reuse_control",
     "sound_events",
+    "paper_table",
 )
 # Further differences, most of them between tables or plans, shown by the plan
 # that is named first: plan, table and label of both rows
@@ -142,6 +144,16 @@ def failed(plan, row):
     return sum(run["valid"] < limit for run in finished(plan, row).values())
 
 
+def masks_of(options):
+    """The masks of a row, for a table."""
+    if options.get("time_mask") or "spec_augment" in options.get("masking", ""):
+        return "SpecAugment"
+    budget = options["mask_budget"]
+    if isinstance(budget, int):
+        return f"{budget:,} cells"
+    return f"{100 * budget:g} %"
+
+
 def measure_row(plan, row):
     """The values of a row in a table; None without a run."""
     runs = finished(plan, row)
@@ -150,13 +162,10 @@ def measure_row(plan, row):
     stored = plan.rows()
     trained = [stored.get(run.get("trained"), run) for run in runs.values()]
     minutes = [r["cpu_minutes"] for r in trained if not r["resumed"]]
-    masks = f"{100 * row.options['mask_budget']:g} %"
-    if row.options.get("time_mask"):
-        masks = "SpecAugment"
     first = next(iter(runs.values()))
     by_fold = {fold: 100 * run["value"] for fold, run in runs.items()}
     return {
-        "options": f"{row.options['lr']:g}, {masks}",
+        "options": f"{row.options['lr']:g}, {masks_of(row.options)}",
         "macs": first["macs"],
         "training_macs": first["training_macs"],
         "epochs": row.options["number_of_epochs"],
@@ -203,8 +212,9 @@ def measure_contrast(metric, arms, signs):
     scores = [
         [plan.scores(Run(row, fold)) for plan, row in arms] for fold in folds
     ]
+    draws = arms[0][0].facts.get("replicates", REPLICATES)
     found = {
-        "difference": compare(scores, METRICS[metric], signs),
+        "difference": compare(scores, METRICS[metric], signs, draws),
         "failed": sum(failed(*arm) for arm in arms),
         "trainings": len(arms) * len(folds),
     }

@@ -14,6 +14,7 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 from study.plan import ROOT
 
+from speechbrain import parse_arguments
 from speechbrain_fftp.dataio.files import atomic_path
 from speechbrain_fftp.utils.complexity import count_macs
 
@@ -59,21 +60,38 @@ def compose(row, plan, path):
     return path
 
 
-def load_model(row, plan):
-    """Loads the yaml's ``modules`` for a plan's classes, in evaluation mode."""
+def arguments(options):
+    """Options as words of a recipe's command line."""
+    return [f"--{name}={value}" for name, value in options.items()]
+
+
+def load_hparams(row, plan):
+    """Loads a row's yaml with its options, as a recipe does, without data."""
     text = read_yaml(row, plan)
     # These keys would write to the output folder, or need data
     for key in ("train_logger", "checkpointer"):
         text = re.sub(BLOCK.format(key), "", text, flags=re.MULTILINE)
-    options = {"n_classes": plan.facts["n_classes"], **row.options}
+    options = {
+        "n_classes": plan.facts["n_classes"],
+        **row.options,
+        "data_folder": "none",
+    }
     sys.path.insert(0, str(PEERS))
     try:
         with tempfile.TemporaryDirectory() as folder:
-            options.update(data_folder="none", output_folder=folder)
+            options["output_folder"] = folder
+            # Without options of SpeechBrain's Brain, such as precision
+            words = [row.yaml, *arguments(options)]
+            _, _, overrides = parse_arguments(words)
             with torch.random.fork_rng(devices=()):  # yamls set a seed
-                modules = load_hyperpyyaml(text, options)["modules"]
+                return load_hyperpyyaml(text, overrides)
     finally:
         sys.path.remove(str(PEERS))
+
+
+def load_model(row, plan):
+    """Loads the yaml's ``modules`` for a plan's classes, in evaluation mode."""
+    modules = load_hparams(row, plan)["modules"]
     return {name: module.eval() for name, module in modules.items()}
 
 

@@ -24,6 +24,7 @@ from study.folds import FOLDS, SEARCH
 from speechbrain_fftp.dataio.files import atomic_path
 
 FIRST_SEED = 1000  # fold 1 has the seed 1001
+PRECISIONS = ("fp32", "bf16", "fp16")
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "study"
 
@@ -45,7 +46,7 @@ class Row(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A row on a fold, 1 to 5 or ``search``."""
+    """A row on a fold, 1 to 5 or ``search``; with given splits, on a seed."""
 
     row: Row
     fold: object
@@ -61,9 +62,14 @@ class Run(NamedTuple):
 
 
 class Plan:
-    """A plan, given its name or yaml file, and the folder of its results."""
+    """A plan, given its name or yaml file, and the folder of its results.
 
-    def __init__(self, name, results=RESULTS):
+    ``precision`` replaces that of the plan's options. Unlike the device, it
+    changes results, so it is a part of a run's identity. float32 is the default
+    of the recipes and is not named, as in the runs stored before.
+    """
+
+    def __init__(self, name, results=RESULTS, precision=None):
         path = Path(name)
         if path.suffix != ".yaml":
             path = Path(__file__).with_name(f"{name}.yaml")
@@ -75,6 +81,9 @@ class Plan:
         self.predictions = results / f"{path.stem}.npz"
         self.facts = yaml.safe_load(path.read_text("utf-8"))
         self.metric = self.facts["metric"]
+        # All folds have the same clips, and differ in their seeds
+        self.is_given = self.facts.get("splits") == "given"
+        self.precision = precision
         self.trials = self.facts.get("trials", [])
 
     @property
@@ -97,12 +106,16 @@ class Plan:
         }
         for options in more:
             found.update(options)
+        if self.precision:
+            found["precision"] = self.precision
+        if found.get("precision") == "fp32":
+            del found["precision"]
         # The weights of a fifth of the epochs are averaged, five at most.
         averaged = max(1, min(5, epochs // 5))
         return {
+            "avg_checkpoints": averaged,
             **found,
             "number_of_epochs": epochs,
-            "avg_checkpoints": averaged,
         }
 
     def tables(self):
@@ -111,7 +124,8 @@ class Plan:
         for name, table in self.facts["tables"].items():
             rows = tables[name] = {}
             for entry in table["rows"]:
-                usual = table.get("folds", FOLDS)
+                units = self.facts.get("seeds", FOLDS)
+                usual = table.get("folds", units)
                 folds = min(usual, entry.get("folds", usual))
                 rows[entry["label"]] = Row(
                     label=entry["label"],
@@ -216,7 +230,7 @@ class Plan:
             scores = Scores(*(stored[f"{digest}/{x}"] for x in Scores._fields))
         order = np.argsort(scores.ids)
         scores = Scores(*(part[order] for part in scores))
-        if self.facts.get("splits") == "given":
+        if self.is_given:
             return scores
         prefix = f"fold {run.fold}/"
         return scores._replace(

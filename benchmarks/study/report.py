@@ -140,7 +140,7 @@ CONTRAST_COLUMNS = (
 LEGEND = """\
 MACs count encoder and classifier for a clip of {seconds:g} s, with attention
 and scans; training MACs are three times as many for each clip and epoch. CPU
-minutes are for a whole run of the recipe, on one thread of {processors}.
+minutes are for a whole run of the recipe, on {processors}.
 Intervals and p are by a t test over folds, and by a bootstrap over folds and
 {groups}; p has Holm's correction over the contrasts in the plan, and separately
 over further differences. A finding needs both p below 0.05; *equal* needs both
@@ -155,6 +155,8 @@ a standard deviation of {spread:.1f} points.
 git checkout COMMIT
 python benchmarks/study/run.py DATA_FOLDER --plan {name}
 ```
+"""
+DATA = """\
 
 DATA_FOLDER is one of [two](../../../docs/data.md#data-of-the-benchmarks), or what
 `benchmarks/soundscapes.py` writes, with `--partitions 2` for folds 4 to 6.
@@ -263,15 +265,21 @@ def plan_page(plan, figures):
         lines += ["## Further differences\n"]
         lines += contrasts_section(contrasts["across"])
     lines += trials(plan)
+    processors = ", ".join(measured["processors"])
+    devices = {row.get("device", "cpu") for row in plan.rows().values()}
+    if devices == {"cpu"}:
+        processors = f"one thread of {processors}"
     legend = LEGEND.format(
         **plan.facts,
         runs=measured["runs"],
         cpu_hours=measured["cpu_hours"],
-        processors=", ".join(measured["processors"]),
+        processors=processors,
         commits=", ".join(measured["commits"]),
         name=plan.name,
         spread=seed_spread(figures),
     )
+    if "seeds" not in plan.facts:
+        legend += DATA
     return "\n".join([*lines, "## How it was measured\n", legend])
 
 

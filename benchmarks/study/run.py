@@ -1,17 +1,20 @@
-"""Runs a plan of the study: trains every configuration on every fold.
+r"""Runs a plan of the study: trains every configuration on every fold.
 
 A plan (speech_commands.yaml, x_vector.yaml, ...) lists the recipe runs and the
 differences to be tested. A finished run adds a row to
 benchmarks/results/study/NAME.jsonl and its predictions to NAME.npz, and is not run
 again: an interrupted study continues when started again, and a second shell
 shares the work. `make evidence` makes the tables. DATA_FOLDER is one of the two
-in docs/data.md, "Data of the benchmarks", as the plan says.
+in docs/data.md, "Data of the benchmarks", as the plan says. A plan with given
+splits takes the data folder as it is, and its folds are seeds.
 
 > python benchmarks/study/run.py DATA_FOLDER --plan NAME --list
 > python benchmarks/study/run.py DATA_FOLDER --plan NAME --search  # the trials
 > python benchmarks/study/run.py DATA_FOLDER --plan NAME --choose  # the best
 > python benchmarks/study/run.py DATA_FOLDER --plan NAME           # all tables
 > python benchmarks/study/run.py DATA_FOLDER --plan NAME --tables cpu_time --folds 1
+> python benchmarks/study/run.py DATA_FOLDER --plan paper_table --folds 1 \
+>     --device cuda --num_workers 8
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -26,6 +29,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,9 +41,20 @@ from study.comparison import (
     METRICS,  # noqa: E402
     Scores,  # noqa: E402
 )
-from study.folds import groups_of, link_fold, make_fold  # noqa: E402
-from study.models import PEERS, compose, figures, read_yaml  # noqa: E402
-from study.plan import ROOT, Plan  # noqa: E402
+from study.folds import (  # noqa: E402
+    groups_of,
+    link_fold,
+    make_fold,
+    prepared_clips,
+)
+from study.models import (  # noqa: E402
+    PEERS,
+    arguments,
+    compose,
+    figures,
+    read_yaml,
+)
+from study.plan import PRECISIONS, ROOT, Plan  # noqa: E402
 
 from speechbrain_fftp.dataio.files import write_json  # noqa: E402
 from speechbrain_fftp.datasets.speech_commands.lists import (  # noqa: E402
@@ -62,30 +77,58 @@ CODE = (
 )
 
 
-class Study:
-    """A plan on a data folder, and the folder of its runs."""
+# Options of the preparation that a row may have
+PREPARE_OPTIONS = ("task", "valid_fraction")
 
-    def __init__(self, plan, data_folder, work):
+
+class Machine(NamedTuple):
+    """How a run is computed: stored with its row, but no part of its identity.
+
+    Precision changes results: it is one of the run's options, see ``Plan``.
+    """
+
+    device: str = "cpu"
+    num_workers: int = 0
+    compile: bool = False
+
+
+class Study:
+    """A plan on a data folder, the folder of its runs, and the machine."""
+
+    def __init__(self, plan, data_folder, work, machine=Machine()):
         self.plan, self.data_folder, self.work = plan, data_folder, work
+        self.machine = machine
 
     def folder(self, run):
         """The run's folder, the same at each start."""
         name = re.sub(r"\W+", "_", str(run)).strip("_")[:40]
         return self.work / "runs" / f"{name}_{self.plan.digest(run)}"
 
+    def folders(self, run):
+        """The run's data folder and prepared folder."""
+        if self.plan.is_given:
+            return self.data_folder, self.work / "prepared" / "given"
+        name = str(run.fold)
+        return self.work / "folds" / name, self.work / "prepared" / name
+
     def prepare(self, run, options):
-        """Makes and prepares the run's fold once; returns its clips."""
-        fold = self.work / "folds" / str(run.fold)
-        prepared = self.work / "prepared" / str(run.fold)
+        """Makes and prepares the run's fold once; returns its clips.
+
+        Given splits are only prepared, and their clips are None.
+        """
+        folder, prepared = self.folders(run)
         make = make_fold
         if self.plan.facts.get("splits") == "folders":
             make = link_fold
         with FileLock(self.work / "lock"):
-            clips = make(self.data_folder, run.fold, fold)
+            clips = None
+            if not self.plan.is_given:
+                clips = make(self.data_folder, run.fold, folder)
             if not prepared.exists():
-                words = [ROOT / self.plan.facts["prepare"], fold, prepared]
-                if task := run.row.options.get("task"):
-                    words += ["--task", task]
+                words = [ROOT / self.plan.facts["prepare"], folder, prepared]
+                of_row = run.row.options
+                chosen = [key for key in PREPARE_OPTIONS if key in of_row]
+                words += arguments({key: of_row[key] for key in chosen})
                 run_recipe(words, **options)
         return clips
 
@@ -93,24 +136,27 @@ class Study:
         """The recipe's script, yaml and options for a run."""
         row, digest = run.row, self.plan.digest(run)
         path = self.work / f"{digest}_{Path(row.yaml).name}"
+        data_folder, prepared_folder = self.folders(run)
         options = {
             **row.options,
-            "data_folder": self.work / "folds" / str(run.fold),
-            "prepared_folder": self.work / "prepared" / str(run.fold),
+            "data_folder": data_folder,
+            "prepared_folder": prepared_folder,
             "output_folder": self.folder(run),
             "seed": run.seed,
-            "num_workers": 0,
-            "device": "cpu",
+            "num_workers": self.machine.num_workers,
+            "device": self.machine.device,
             "inference_yaml": "null",  # a peer has none
             # Reports only, without exporting the model
             "after": REPORT.format(REPORTS[self.plan.facts["recipe"]]),
         }
-        words = [f"--{key}={value}" for key, value in options.items()]
+        flags = ["--noprogressbar"]
+        if self.machine.compile:
+            flags.append("--compile")
         return [
             ROOT / self.plan.facts["recipe"],
             compose(row, self.plan, path),
-            *words,
-            "--noprogressbar",
+            *arguments(options),
+            *flags,
         ]
 
     def execute(self, run):
@@ -130,10 +176,9 @@ class Study:
         """Trains, scores and stores a run whose lock is held."""
         resumed = (folder / "output.txt").exists()
         paths = [str(PEERS), os.environ.get("PYTHONPATH")]
-        variables = {
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            "OMP_NUM_THREADS": "1",
-        }
+        variables = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        if self.machine.device == "cpu":  # for comparable CPU minutes
+            variables["OMP_NUM_THREADS"] = "1"
         with open(folder / "output.txt", "a", encoding="utf-8") as output:
             options = {
                 "cwd": self.work,
@@ -149,6 +194,8 @@ class Study:
             last = "\n".join(text.splitlines()[-15:])
             print(f"{run}: FAILED, exit status {status}\n{last}\n{folder}")
             return False
+        if clips is None:
+            clips = prepared_clips(self.folders(run)[1])
         scores, silence = self.read_scores(folder)
         row = {
             **self.describe(run, scores, folder, clips),
@@ -188,6 +235,7 @@ class Study:
         metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
         weights = np.ones((1, len(scores.groups)))
         size = figures(row, plan)
+        about = environment(self.machine.device)
         epochs = row.options["number_of_epochs"]
         yaml = re.sub(r"\s*#.*", "", read_yaml(row, plan))
         return {
@@ -204,7 +252,8 @@ class Study:
             "trained": None,
             "clips": {name: len(part) for name, part in clips.items()},
             **size,
-            "processor": environment("cpu")["processor"],
+            **self.machine._asdict(),
+            "processor": about.get("GPU", about["processor"]),
             "torch": torch.__version__,
             "commit": git("rev-parse", "HEAD"),
             "changed": bool(git("status", "--porcelain", *CODE)),
@@ -244,7 +293,15 @@ def parse(argv):
     parser.add_argument("--tables", nargs="+", help="only these tables")
     parser.add_argument("--folds", nargs="+", type=int, help="only these")
     parser.add_argument("--work", type=Path, help="folder for the runs")
+    parser.add_argument("--device", default="cpu", help="such as cuda")
+    parser.add_argument("--num_workers", type=int, default=0)
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="instead of the plan's; makes other runs",
+    )
     for name, text in (
+        ("--compile", "compile the encoder"),
         ("--search", "run the trials of options"),
         ("--choose", "choose from the trials"),
         ("--list", "only list the runs"),
@@ -256,7 +313,7 @@ def parse(argv):
 def main(argv=None):
     """Runs the command line; returns the exit status."""
     args = parse(argv)
-    plan = Plan(args.plan)
+    plan = Plan(args.plan, precision=args.precision)
     if args.choose:
         choose(plan)
         return 0
@@ -270,16 +327,18 @@ def main(argv=None):
         print("\n".join(map(str, runs)))
         return 0
     missing = [run for run in runs if not plan.find(run)]
-    is_given = plan.facts.get("splits") == "given"
-    if any(is_given or run.row.uses or run.row.data for run in missing):
+    has_events = plan.metric == "event_F1"
+    if any(has_events or run.row.uses or run.row.data for run in missing):
         raise SystemExit(
             f"study: {plan.name} needs the commit that its page names: "
-            "these runs take models of other runs, or clips in another way"
+            "these runs take models of other runs, a part of the clips, or "
+            "score events"
         )
     if not args.data_folder.is_dir():
         raise SystemExit(f"study: there is no folder {args.data_folder}")
     work = args.work or Path("results") / f"study_{plan.name}"
-    study = Study(plan, args.data_folder.resolve(), work.resolve())
+    machine = Machine(args.device, args.num_workers, args.compile)
+    study = Study(plan, args.data_folder.resolve(), work.resolve(), machine)
     failed = [run for run in missing if not study.execute(run)]
     return 1 if failed else 0
 

@@ -56,6 +56,7 @@ SLOW_PAGES = ("docs/paper.md", "docs/tutorial.md")
 # Blocks that no test runs, by what they have, and why
 NOT_RUN = {
     "make test": "it runs this test",
+    "--plan paper_table": "it takes hours on a GPU, see test_study.py",
 }
 # What runs the blocks of Python that it reads, and tells when one is over
 END = "-- end of block --\n"

@@ -1,15 +1,18 @@
-"""Runs a small plan of the study, and measures what it has stored.
+"""Runs small plans of the study, and measures what they have stored.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import itertools
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import yaml
+from data_folders import write_lists
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 WORDS = {"yes": 400, "no": 1600, "up": 900}  # Hz
@@ -109,3 +112,146 @@ def test_a_plan_is_run_stored_and_measured(tmp_path, monkeypatch):
     for fold, found in enumerate(contrast["by_fold"], 1):
         expected = values["stride 16", fold] - values["stride 8", fold]
         assert found == pytest.approx(100 * expected)
+
+
+GIVEN = {
+    "recipe": "recipes/AudioSet/train.py",
+    "prepare": "recipes/AudioSet/audioset_prepare.py",
+    "base": "hparams/ast_fftp.yaml",
+    "metric": "mAP",
+    "splits": "given",
+    "seeds": 2,
+    "replicates": 100,
+    "seconds": 0.3,
+    "n_classes": 3,
+    "margin": 1.0,
+    "groups": "clips",
+    "options": {
+        "valid_fraction": 0,
+        "average_by": "epoch",
+        "avg_checkpoints": 1,
+        "mask_budget": 640,
+        "max_grad_norm": "inf",
+        "batch_size": 4,
+        "lr": 0.001,
+        "embed_dim": 64,
+        "depth": 1,
+        "stride_frames": 1,
+        "spec_augment_frames": 4,
+    },
+    "models": {"fftp": {"yaml": "hparams/ast_fftp.yaml", "options": {}}},
+    "tables": {
+        "all": {
+            "title": "Masks",
+            "rows": [
+                {
+                    "label": "SpecAugment",
+                    "model": "fftp",
+                    "epochs": 5,
+                    "options": {"masking": "!ref <spec_augment>"},
+                },
+                {
+                    "label": "SpecMask",
+                    "model": "fftp",
+                    "epochs": 5,
+                    "against": "SpecAugment",
+                },
+            ],
+        }
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")  # of three clips
+def test_seeds_are_the_units_of_given_splits(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from study.measure import measure
+    from study.plan import Plan
+    from study.run import Machine, Study
+
+    write_lists(tmp_path / "data")
+    path = tmp_path / "plan.yaml"
+    path.write_text(yaml.safe_dump(GIVEN), "utf-8")
+    plan = Plan(str(path), tmp_path)
+    (tmp_path / "work").mkdir()
+    machine = Machine(num_workers=1)
+    study = Study(plan, tmp_path / "data", tmp_path / "work", machine)
+    runs = plan.runs()
+    assert [run.seed for run in runs] == [1001, 1001, 1002, 1002]
+    for run in runs:
+        assert study.execute(run)
+
+    prepared = list((tmp_path / "work" / "prepared").iterdir())
+    assert [folder.name for folder in prepared] == ["given"]
+    for run in runs:
+        row = plan.find(run)
+        assert row["num_workers"] == 1
+        assert row["clips"] == {"train": 8, "valid": 0, "test": 3}
+        assert row["averaged_epochs"] == [5]
+        used = (study.folder(run) / "hyperparams.yaml").read_text("utf-8")
+        anchor = re.search(r"^masking: \*(\w+)", used, re.M)[1]
+        name = re.search(rf"^(\w+): &{anchor} ", used, re.M)[1]
+        masks = {"SpecAugment": "spec_augment", "SpecMask": "spec_mask"}
+        assert name == masks[run.row.label]
+    found = measure(plan, {})
+    masks = [row["options"] for row in found["rows"]["all"].values()]
+    assert masks == ["0.001, SpecAugment", "0.001, 640 cells"]
+    [contrast] = found["contrasts"]["all"].values()
+    assert len(contrast["by_fold"]) == 2
+
+
+def test_precision_is_a_part_of_a_run_and_fp32_the_default(
+    tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from study.plan import Plan
+
+    path = tmp_path / "plan.yaml"
+    path.write_text(yaml.safe_dump(GIVEN), "utf-8")
+    digests = {}
+    for precision in (None, "fp32", "bf16"):
+        plan = Plan(str(path), precision=precision)
+        digests[precision] = [plan.digest(run) for run in plan.runs()]
+    assert digests[None] == digests["fp32"]
+    assert not set(digests["fp32"]) & set(digests["bf16"])
+
+
+PATCHES = {1212: (16, 10), 991: (10, 1), 196: (25, 5), 96: (50, 10)}
+
+
+def test_the_paper_table_has_the_papers_models(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from study.models import load_hparams
+    from study.plan import Plan
+
+    from speechbrain_fftp.augment.specmask import SpecMask
+    from speechbrain_fftp.lobes.models.AST import AST
+    from speechbrain_fftp.lobes.models.AuM import AuM
+
+    plan = Plan("paper_table")
+    rows = [row for table in plan.tables().values() for row in table.values()]
+    found = set()
+    for row in rows:
+        model, tokens, masks = row.label.split(", ")
+        tokens = int(tokens.removesuffix(" tokens"))
+        found.add((model, tokens, masks))
+        small = row._replace(options={**row.options, "depth": 1})
+        hparams = load_hparams(small, plan)
+        kind = {"AST": AST, "AuM": AuM}[model]
+        assert type(hparams["embedding_model"]) is kind
+        embedding = hparams["embedding"]
+        assert embedding.embed_dim == 768
+        size = embedding.patch_frames, embedding.stride_frames
+        assert size == PATCHES[tokens]
+        frames = 1024 if tokens == 1212 else 1000
+        assert embedding.num_patches(frames) == tokens
+        is_spec_mask = isinstance(hparams["masking"], SpecMask)
+        assert is_spec_mask == (masks == "SpecMask")
+        assert hparams["spec_mask"].budget == 25600
+        settings = ("lr", "batch_size", "number_of_epochs", "avg_checkpoints")
+        assert [hparams[x] for x in settings] == [5e-5, 12, 25, 1]
+        assert row.options["max_grad_norm"] == "inf"
+    masks = ("SpecAugment", "SpecMask")
+    assert found == set(itertools.product(("AST", "AuM"), PATCHES, masks))
+    assert len(plan.runs(folds=[1])) == 16
