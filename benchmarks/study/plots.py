@@ -32,7 +32,8 @@ def plot_claims(claims, path):
     ax.set_yticks(range(len(claims)), texts, fontsize=8)
     ax.axvline(0, color="k", lw=0.8)
     ax.set_xlabel(
-        "points of accuracy (words) or mAP: folds, mean, 95 % t interval, corrected (thin)"
+        "points of accuracy (words) or mAP: folds, mean, 95 % t interval, "
+        "corrected (thin)"
     )
     ax.grid(axis="x", alpha=0.3)
     figure.savefig(path, metadata={"Software": None})
