@@ -190,7 +190,9 @@ MACs count encoder and classifier for a clip of {seconds:g} s, with attention
 and scans; training MACs are three times as many for each clip and epoch. CPU
 minutes are for a whole run of the recipe, on one thread of {processors}.
 Intervals and p are by a t test over folds, by the same test *corrected* for what folds
-share, and by a bootstrap over folds and {groups}. {shared}
+share, and by a bootstrap over folds and
+{groups}.
+{shared}
 All p have Holm's correction over the contrasts in the plan; a difference that was
 *not declared* is judged among all differences of the page. A finding needs all p below
 0.05; *equal* needs all intervals inside ±{margin:g} points. Intervals include the seed's
@@ -266,14 +268,18 @@ def contrast_cells(label, entry):
     """The cells of a contrast."""
     if "value" not in entry:
         return [label, *["-"] * (len(CONTRAST_COLUMNS) - 2), finding_of(entry)]
+    corrected = bounds(entry["wide_low"], entry["wide_high"])
+    corrected_p = p_value(entry["wide_p"])
+    if entry["wide_low"] == entry["low"]:  # seeds, see SEEDS
+        corrected = corrected_p = "-"
     return [
         label,
         ", ".join(f"{value:+.1f}" for value in entry["by_fold"]),
         f"{entry['value']:+.1f} {bounds(entry['low'], entry['high'])}",
-        bounds(entry["wide_low"], entry["wide_high"]),
+        corrected,
         bounds(entry["drawn_low"], entry["drawn_high"]),
         p_value(entry["p"]),
-        p_value(entry["wide_p"]),
+        corrected_p,
         p_value(entry["drawn_p"]),
         finding_of(entry),
     ]
@@ -326,7 +332,7 @@ def shared_of(plan, overlap):
     if splits == "given":
         return {"shared": SEEDS, "groups": groups}
     if splits == "folders":
-        counted = "sounds, as soundscapes are mixed from them in any number"
+        counted = "sounds,\nas soundscapes are mixed from them in any number"
         text = SHARED.format(overlap=overlap, counted=counted)
         sources = "the sources of sounds (speakers, recording sessions)"
         return {"shared": f"{text}\n{MIXED}", "groups": sources}
