@@ -104,8 +104,11 @@ def fold_sounds(words_folder, instruments_folder, partitions=1):
     return folds
 
 
-def mix(rng, sounds, noise):
-    """Mixes a soundscape ``[S]``; returns it and its events."""
+def mix(rng, sounds, noise, used=None):
+    """Mixes a soundscape ``[S]``; returns it and its events.
+
+    ``used``, a list, receives the label and the path of each sound.
+    """
     length = RATE * SECONDS
     start = rng.integers(0, len(noise) - length)
     scene = noise[start : start + length].copy()
@@ -113,7 +116,8 @@ def mix(rng, sounds, noise):
     floor, events = scene.std(), []
     for label in rng.choice(list(sounds), rng.integers(1, MAX_SOUNDS + 1)):
         paths = sounds[label]
-        wav = trim(read(paths[rng.integers(len(paths))]))
+        path = paths[rng.integers(len(paths))]
+        wav = trim(read(path))
         wav = wav[: int(MAX_SECONDS * RATE)].copy()
         wav[-RATE // 50 :] *= np.linspace(1, 0, len(wav[-RATE // 50 :]))
         first = int(rng.integers(0, length - len(wav)))
@@ -123,12 +127,25 @@ def mix(rng, sounds, noise):
         gain = floor * 10 ** (rng.uniform(*SNR_DB) / 20) / wav.std()
         scene[first : first + len(wav)] += gain * wav
         events.append((begin, end, str(label)))
+        if used is not None:
+            used.append((str(label), path))
     return scene / max(1.0, np.abs(scene).max()), sorted(events)
 
 
 def write_lines(path, lines):
     """Writes a text file."""
     path.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def read_noises(words_folder):
+    """The samples of all recorded noises."""
+    files = sorted((words_folder / NOISE_FOLDER).iterdir())
+    return [read(p) for p in files if p.suffix in (".wav", ".flac")]
+
+
+def seed_of(seed, number, split):
+    """The seed of a split of the folder with this number, from 0."""
+    return [seed, 1 + number, list(SIZES).index(split)]
 
 
 def write_folder(out, found, noises, sizes, seed):
@@ -140,8 +157,8 @@ def write_folder(out, found, noises, sizes, seed):
     write_lines(
         out / "class_labels_indices.csv", ["index,mid,display_name", *lines]
     )
-    for number, split in enumerate(SIZES):
-        rng = np.random.default_rng([*seed, number])
+    for split in SIZES:
+        rng = np.random.default_rng(seed_of(*seed, split))
         segments = ["# YTID, start_seconds, end_seconds, positive_labels"]
         strong = ["segment_id\tstart_time_seconds\tend_time_seconds\tlabel"]
         for number in range(sizes[split]):
@@ -169,13 +186,12 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if args.out.exists():
         raise SystemExit(f"soundscapes: {args.out} exists: give another folder")
-    noise_files = sorted((args.words / NOISE_FOLDER).iterdir())
-    noises = [read(p) for p in noise_files if p.suffix in (".wav", ".flac")]
+    noises = read_noises(args.words)
     sizes = {split: getattr(args, split) for split in SIZES}
     folds = fold_sounds(args.words, args.instruments, args.partitions)
     for number, (fold, found) in enumerate(folds.items()):
         name = fold if fold == SEARCH else f"fold{fold}"
-        seed = [args.seed, 1 + number]
+        seed = (args.seed, number)
         write_folder(args.out / name, found, noises, sizes, seed)
 
 

@@ -2,37 +2,72 @@
 
 All runs of a fold score the same clips, so that differences are paired, and
 each fold has its own seed. Two methods judge a difference, and a finding needs
-both: a t test over the folds, whose interval is the one that is shown, and a
-bootstrap, which draws folds, and in each fold groups of clips with the same
-speaker or recording. With few folds, the bootstrap alone is too narrow. If all
-folds score the same clips and differ in their seeds only, the bootstrap draws
-the groups once for all folds.
+both: a t test over the folds, and a bootstrap, which draws folds, and in each
+fold groups of clips with the same speaker or recording. With few folds, the
+bootstrap alone is too narrow. If all folds score the same clips and differ in
+their seeds only, the bootstrap draws the groups once for all folds.
+
+Folds train on each other's test clips, so that their differences are not
+independent, and the t test is too narrow as well. It is shown twice, as usual and
+with the correction of Nadeau and Bengio (Machine Learning 52, 2003), which takes
+1/n + n_test/n_train instead of 1/n for the variance of a mean of n folds; findings
+are by the corrected one. A soundscape has several sources, speakers and recording
+sessions: there, the bootstrap draws sources, once for all folds, as folds of
+different partitions share them.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import functools
-from typing import NamedTuple, Sequence
+from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 REPLICATES = 10000
+TINY = 1e-9  # instead of a weight of 0
+
+
+class Sources(NamedTuple):
+    """The sources that sound in the clips of a fold.
+
+    Holds the names of all sources, of all folds, and for each class a sparse
+    matrix ``[clips, sources]``: how a clip's weight is the mean of those of its
+    sources of this class, or of all of its sources if it is without the class.
+    """
+
+    names: tuple
+    shares: list
 
 
 class Scores(NamedTuple):
     """The predictions of a run for the test clips of a fold.
 
-    Holds the id and the group of each clip, and multi-hot labels and
-    probabilities ``[clips, C]``.
+    Holds the id and the group of each clip, multi-hot labels and probabilities
+    ``[clips, C]``, and the ``Sources`` of soundscapes.
     """
 
     ids: np.ndarray
     groups: np.ndarray
     targets: np.ndarray
     probs: np.ndarray
+    sources: Optional[Sources] = None
+
+
+class ClassWeights(NamedTuple):
+    """How often each clip counts for each class, given drawn sources.
+
+    ``counts`` is how often each source counts ``[replicates, sources]``.
+    """
+
+    counts: np.ndarray
+    shares: list
+
+    def of_class(self, index):
+        """How often each clip counts for a class ``[replicates, clips]``."""
+        return (self.shares[index] @ self.counts.T).T
 
 
 def accuracy(scores, weights):
@@ -47,23 +82,26 @@ def accuracy(scores, weights):
 def mean_precision(scores, weights):
     """Mean average precision; arguments and result as in ``accuracy``.
 
-    Averages over the classes with both positive and negative clips. As in
+    ``weights`` may also be ``ClassWeights``. Averages over the classes with both positive and negative clips. As in
     scikit-learn, the order of clips with the same probability has no influence.
     """
     found = []
-    for target, prob in zip(scores.targets.T, scores.probs.T):
+    for i, (target, prob) in enumerate(zip(scores.targets.T, scores.probs.T)):
         order = np.argsort(-prob)
         falling = -prob[order]
         last_equal = np.searchsorted(falling, falling, side="right") - 1
-        drawn = weights[:, order]
+        own = weights
+        if isinstance(weights, ClassWeights):
+            own = weights.of_class(i)
+        drawn = own[:, order]
         hits = drawn * target[order]
         positives, all_ = hits.sum(1), drawn.sum(1)
         hits_above = hits.cumsum(1)[:, last_equal]
-        above = np.maximum(drawn.cumsum(1)[:, last_equal], 1)
+        above = np.maximum(drawn.cumsum(1)[:, last_equal], TINY)
         precision = (hits * hits_above / above).sum(1)
         scored = (positives > 0) & (positives < all_)
         found.append(
-            np.where(scored, precision, np.nan) / np.maximum(positives, 1)
+            np.where(scored, precision, np.nan) / np.maximum(positives, TINY)
         )
     return np.nanmean(found, axis=0)
 
@@ -113,12 +151,43 @@ def draw(groups, same_clips, replicates=REPLICATES, seed=0):
     return drawn, weights
 
 
+@functools.lru_cache(maxsize=4)
+def draw_sources(names, folds, replicates=REPLICATES, seed=0):
+    """Draws folds, and sources once for all folds, with replacement.
+
+    Returns the folds of each draw ``[replicates, folds]``, and how often each
+    source counts ``[replicates, sources]``.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(folds, size=(replicates, folds))
+    share = np.full(len(names), 1 / len(names))
+    counts = rng.multinomial(len(names), share, size=replicates)
+    return drawn, counts.astype(np.float32)
+
+
+def bootstrap_sources(folds, metric, **options):
+    """Means of a metric over drawn folds and sources ``[replicates, runs]``."""
+    names = folds[0][0].sources.names
+    drawn, counts = draw_sources(names, len(folds), **options)
+    values = np.zeros((len(drawn), len(folds[0])))
+    for i, runs in enumerate(folds):
+        times = (drawn == i).sum(1)
+        some = times > 0
+        for k, run in enumerate(runs):
+            weights = ClassWeights(counts[some], run.sources.shares)
+            values[some, k] += times[some] * metric(run, weights)
+    return values / len(folds)
+
+
 def bootstrap(folds, metric, **options):
     """Means of a metric over drawn folds and groups ``[replicates, runs]``.
 
     ``folds`` holds, for each fold, the ``Scores`` of the compared runs, on the
-    same clips; ``options`` are passed to ``draw``.
+    same clips; ``options`` are passed to ``draw`` or, where clips have
+    ``Sources``, ``draw_sources``.
     """
+    if folds[0][0].sources is not None:
+        return bootstrap_sources(folds, metric, **options)
     groups = tuple(tuple(runs[0].groups.tolist()) for runs in folds)
     first = folds[0][0].ids
     same_clips = all(np.array_equal(runs[0].ids, first) for runs in folds)
@@ -141,6 +210,8 @@ class Difference(NamedTuple):
         The mean over folds of the first minus the mean of the second.
     low, high, p : float
         The 95 % interval, and the two-sided p-value, of a t test over folds.
+    wide_low, wide_high, wide_p : float
+        The same, corrected for what the folds share.
     drawn_low, drawn_high, drawn_p : float
         The same of the bootstrap. No p-value is corrected.
     by_fold : sequence of float
@@ -151,6 +222,9 @@ class Difference(NamedTuple):
     low: float
     high: float
     p: float
+    wide_low: float
+    wide_high: float
+    wide_p: float
     drawn_low: float
     drawn_high: float
     drawn_p: float
@@ -167,26 +241,31 @@ def values(folds, metric):
     )
 
 
-def t_test(by_fold):
-    """Mean of one value per fold, its 95 % t interval, and p of no difference."""
-    test = stats.ttest_1samp(by_fold, 0)
-    return (
-        float(np.mean(by_fold)),
-        *map(float, test.confidence_interval()),
-        float(test.pvalue),
-    )
+def t_test(by_fold, overlap=0.0):
+    """Mean of one value per fold, its 95 % t interval, and p of no difference.
+
+    ``overlap`` is n_test/n_train in the correction of Nadeau and Bengio; 0 gives
+    the usual test.
+    """
+    count, mean = len(by_fold), float(np.mean(by_fold))
+    error = np.std(by_fold, ddof=1) * np.sqrt(1 / count + overlap)
+    low, high = stats.t.interval(0.95, count - 1, mean, error)
+    p = 2 * stats.t.sf(abs(mean) / error, count - 1)
+    return mean, float(low), float(high), float(p)
 
 
-def compare(folds, metric, signs=(1, -1), replicates=REPLICATES):
+def compare(folds, metric, signs=(1, -1), overlap=0.0, replicates=REPLICATES):
     """The ``Difference`` of the runs of each fold, weighted by signs.
 
-    ``folds``, at least two, holds the ``Scores`` of the runs of each fold.
+    ``folds``, at least two, holds the ``Scores`` of the runs of each fold;
+    ``overlap`` is as in ``t_test``.
     """
     by_fold = values(folds, metric) @ signs
     draws = 100 * bootstrap(folds, metric, replicates=replicates) @ signs
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
     return Difference(
         *t_test(by_fold),
+        *t_test(by_fold, overlap)[1:],
         *np.quantile(draws, (0.025, 0.975)).tolist(),
         min(1.0, 2 * (int(tail) + 1) / (len(draws) + 1)),
         by_fold.tolist(),
@@ -194,25 +273,27 @@ def compare(folds, metric, signs=(1, -1), replicates=REPLICATES):
 
 
 def verdicts(differences, margin):
-    """Judges all declared differences together.
+    """Judges several differences together.
 
-    Returns, for each, the p-values of the t test and of the bootstrap with
-    Holm's correction, and a finding: ``higher`` or ``lower`` if both are below
-    0.05, ``equal within`` the margin in points if both intervals lie inside it,
-    otherwise ``open``.
+    Returns, for each, the p-values of the t test, of the corrected t test and of
+    the bootstrap, all with Holm's correction, and a finding: ``higher`` or
+    ``lower`` if all are below 0.05, ``equal within`` the margin in points if all
+    intervals lie inside it, otherwise ``open``.
     """
     if not differences:
         return []
-    by_fold = multipletests([d.p for d in differences], method="holm")[1]
-    drawn = multipletests([d.drawn_p for d in differences], method="holm")[1]
+    holm = [
+        multipletests([getattr(d, name) for d in differences], method="holm")[1]
+        for name in ("p", "wide_p", "drawn_p")
+    ]
     found = []
-    for each, *both in zip(differences, by_fold.tolist(), drawn.tolist()):
+    for each, *ps in zip(differences, *(p.tolist() for p in holm)):
         word = "open"
-        if max(both) < 0.05:
+        lowest = min(each.low, each.wide_low, each.drawn_low)
+        highest = max(each.high, each.wide_high, each.drawn_high)
+        if max(ps) < 0.05:
             word = "higher" if each.value > 0 else "lower"
-        elif -margin < min(each.low, each.drawn_low) and (
-            max(each.high, each.drawn_high) < margin
-        ):
+        elif -margin < lowest and highest < margin:
             word = f"equal within {margin:g}"
-        found.append((*both, word))
+        found.append((*ps, word))
     return found

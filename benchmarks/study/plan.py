@@ -20,9 +20,11 @@ import yaml
 from filelock import FileLock
 from study.comparison import Scores
 from study.folds import FOLDS, SEARCH
+from study.sources import sources_of
 
 from speechbrain_fftp.dataio.files import atomic_path
 
+STORED = ("ids", "groups", "targets", "probs")
 FIRST_SEED = 1000  # fold 1 has the seed 1001
 PRECISIONS = ("fp32", "bf16", "fp16")
 ROOT = Path(__file__).resolve().parents[2]
@@ -210,8 +212,8 @@ class Plan:
             if self.predictions.exists():
                 with np.load(self.predictions) as stored:
                     arrays.update(stored)
-            for name, array in scores._asdict().items():
-                arrays[f"{digest}/{name}"] = array
+            for name in STORED:
+                arrays[f"{digest}/{name}"] = getattr(scores, name)
             with atomic_path(self.predictions) as path:
                 with open(path, "wb") as file:
                     np.savez_compressed(file, **arrays)
@@ -223,15 +225,20 @@ class Plan:
 
         Folds from separate folders use the same ids for different clips: the
         ids and groups begin with the fold, unless the splits are given, when
-        all folds score the same clips.
+        all folds score the same clips. Soundscapes of separate folders get their
+        sources.
         """
         digest = self.digest(run)
         with np.load(self.predictions) as stored:
-            scores = Scores(*(stored[f"{digest}/{x}"] for x in Scores._fields))
+            scores = Scores(*(stored[f"{digest}/{x}"] for x in STORED))
         order = np.argsort(scores.ids)
-        scores = Scores(*(part[order] for part in scores))
+        scores = Scores(*(getattr(scores, x)[order] for x in STORED))
         if self.is_given:
             return scores
+        if self.facts.get("splits") == "folders" and run.fold != SEARCH:
+            scores = scores._replace(
+                sources=sources_of(run.fold, scores.targets)
+            )
         prefix = f"fold {run.fold}/"
         return scores._replace(
             ids=np.char.add(prefix, scores.ids),

@@ -221,7 +221,7 @@ class Study:
             silent = scores.targets[:, found["labels"] == SILENCE][:, 0]
             hits = scores.probs.argmax(1) == scores.targets.argmax(1)
             silence["silence"] = float(hits[silent].mean())
-            scores = Scores(*(part[~silent] for part in scores))
+            scores = Scores(*(part[~silent] for part in scores[:4]))
         if self.plan.metric == "mAP":  # drop classes without positive clips
             scored = scores.targets.any(0)
             scores = scores._replace(

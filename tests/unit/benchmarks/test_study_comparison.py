@@ -78,23 +78,28 @@ def test_intervals_cover_the_difference_of_simulated_studies(method):
 
 
 def test_clips_of_folds_with_the_same_names_are_drawn_apart(tmp_path):
-    """Soundscapes of all folds are called eval0000000 and so on."""
+    """Soundscapes of all folds are called eval0000000 and so on.
+
+    The sources that they are mixed from keep their names: two partitions share
+    them.
+    """
     from study.comparison import Scores
     from study.plan import Plan, Run
 
     plan = Plan("long_clips", tmp_path)
     row = plan.tables()["convergence"]["FFTP 10/10, 10 epochs"]
-    ids = np.array([f"eval{i:07}" for i in range(50)])
+    ids = np.array([f"eval{i:07}" for i in range(400)])
     rng = np.random.default_rng(0)
     for fold in (1, 2, 3):
-        targets = rng.uniform(size=(50, 2)) < 0.5
-        scores = Scores(ids, ids, targets, rng.uniform(size=(50, 2)))
+        targets = rng.uniform(size=(400, 20)) < 0.5
+        scores = Scores(ids, ids, targets, rng.uniform(size=(400, 20)))
         plan.add(Run(row, fold), {}, scores)
     found = [plan.scores(Run(row, fold)) for fold in (1, 2, 3)]
     names = {*found[0].groups.tolist()}
     assert not names & {*found[1].groups.tolist(), *found[1].ids.tolist()}
+    assert len({scores.sources.names for scores in found}) == 1
     # The same clips for several seeds keep their names
-    plan.facts["splits"] = "given"
+    plan.is_given = True
     assert plan.scores(Run(row, 1)).ids.tolist() == ids.tolist()
 
 
@@ -111,12 +116,128 @@ def test_a_t_test_of_folds_is_that_of_scipy():
     assert (found.low, found.high) == pytest.approx(tuple(expected))
 
 
+def test_a_corrected_interval_is_that_of_a_wider_standard_error():
+    from scipy import stats
+    from study.comparison import accuracy, compare, values
+
+    ratio = 0.6  # n_test / n_train
+    folds = simulate(np.random.default_rng(1), effect=0.05, folds=6)
+    by_fold = values(folds, accuracy) @ (1, -1)
+    mean, error = by_fold.mean(), stats.sem(by_fold) * np.sqrt(1 + 6 * ratio)
+    found = compare(folds, accuracy, overlap=ratio)
+    low, high = stats.t.interval(0.95, 5, mean, error)
+    assert (found.wide_low, found.wide_high) == pytest.approx((low, high))
+    expected = 2 * stats.t.sf(mean / error, 5)
+    assert found.wide_p == pytest.approx(expected)
+    assert found.wide_low < found.low < found.high < found.wide_high
+    # The usual test is the one without overlap
+    plain = compare(folds, accuracy)
+    usual = (plain.low, plain.high, plain.p)
+    assert usual == (plain.wide_low, plain.wide_high, plain.wide_p)
+    assert usual == (found.low, found.high, found.p)
+
+
+def test_a_finding_is_by_the_wider_interval():
+    from study.comparison import Difference, verdicts
+
+    def difference(p, wide_p, half, wide_half, value):
+        usual, wide = (
+            (value - x, value + x, q)
+            for x, q in ((half, p), (wide_half, wide_p))
+        )
+        return Difference(value, *usual, *wide, *usual)
+
+    above = difference(0.001, 0.04, 0.5, 1.9, 2.0)
+    assert verdicts([above], 1.0) == [(0.001, 0.04, 0.001, "higher")]
+    above = difference(0.001, 0.06, 0.5, 2.1, 2.0)
+    assert verdicts([above], 1.0) == [(0.001, 0.06, 0.001, "open")]
+    small = difference(0.6, 0.7, 0.5, 0.9, 0.0)
+    assert verdicts([small], 1.0)[0][-1] == "equal within 1"
+    small = difference(0.6, 0.7, 0.5, 1.1, 0.0)
+    assert verdicts([small], 1.0)[0][-1] == "open"
+    # Holm's correction over two contrasts opens what one alone would find
+    pair = [difference(0.001, 0.03, 0.5, 1.9, 2.0)] * 2
+    assert [row[-1] for row in verdicts(pair, 1.0)] == ["open", "open"]
+
+
+def mixed_folds(rng, sounds, clips=60, classes=3, sources=12):
+    """Two folds of clips with this many sounds, and two runs that score them."""
+    from scipy import sparse
+    from study.comparison import Scores, Sources
+
+    names, folds = tuple(f"source {i}" for i in range(sources)), []
+    for _ in range(2):
+        used = [
+            [
+                (rng.integers(classes), rng.integers(sources))
+                for _ in range(sounds)
+            ]
+            for _ in range(clips)
+        ]
+        targets = np.zeros((clips, classes), bool)
+        dense = np.zeros((classes, clips, sources))
+        for clip, pairs in enumerate(used):
+            for label, _ in pairs:
+                targets[clip, label] = True
+            for index in range(classes):
+                own = [s for label, s in pairs if label == index]
+                for source in own or [s for _, s in pairs]:
+                    dense[index, clip, source] += 1
+        dense /= dense.sum(2, keepdims=True)
+        shares = [sparse.csr_matrix(part.astype(np.float32)) for part in dense]
+        ids = np.arange(clips)
+        folds.append(
+            [
+                Scores(
+                    ids,
+                    ids,
+                    targets,
+                    gain * targets + rng.uniform(size=targets.shape),
+                    Sources(names, shares),
+                )
+                for gain in (0.5, 0.2)
+            ]
+        )
+    return folds
+
+
+def test_drawn_sources_weigh_their_clips():
+    from study.comparison import (
+        bootstrap,
+        bootstrap_sources,
+        draw_sources,
+        mean_precision,
+    )
+
+    folds = mixed_folds(np.random.default_rng(0), sounds=3)
+    found = bootstrap(folds, mean_precision, replicates=20)
+    same = bootstrap_sources(folds, mean_precision, replicates=20)
+    np.testing.assert_array_equal(found, same)
+    names = folds[0][0].sources.names
+    drawn, counts = draw_sources(names, 2, replicates=20)
+    assert (counts.sum(1) == len(names)).all()
+    for replicate, run in ((0, 0), (7, 1)):
+        values = []
+        for fold in drawn[replicate]:
+            scores = folds[fold][run]
+            each = []
+            for index in range(3):
+                weights = scores.sources.shares[index] @ counts[replicate]
+                one = scores._replace(
+                    targets=scores.targets[:, [index]],
+                    probs=scores.probs[:, [index]],
+                )
+                each.append(mean_precision(one, weights[None])[0])
+            values.append(np.nanmean(each))
+        assert found[replicate, run] == pytest.approx(np.mean(values), rel=1e-4)
+
+
 def test_verdicts_are_holms_and_need_both_tests():
     from study.comparison import Difference, verdicts
 
     def difference(p, drawn_p, value=2.0, half=3.0):
         ends = (value - half, value + half)
-        return Difference(value, *ends, p, *ends, drawn_p)
+        return Difference(value, *ends, p, *ends, p, *ends, drawn_p)
 
     declared = [
         difference(0.001, 0.001),
@@ -136,8 +257,8 @@ def test_verdicts_are_holms_and_need_both_tests():
         (1.0, 1.0, "open"),
     ]
     found = verdicts(declared, 1.0)
-    assert [row[2] for row in found] == [row[2] for row in expected]
+    assert [row[3] for row in found] == [row[2] for row in expected]
     for row, (p, drawn_p, _) in zip(found, expected):
-        assert row[:2] == pytest.approx((p, drawn_p))
+        assert row[:3] == pytest.approx((p, p, drawn_p))
     alone = verdicts([difference(0.2, 0.001)], 1.0)
-    assert alone == [(0.2, 0.001, "open")]
+    assert alone == [(0.2, 0.2, 0.001, "open")]

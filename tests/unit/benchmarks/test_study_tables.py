@@ -49,7 +49,9 @@ def test_links_of_the_evidence_and_to_its_sections_hit(report):
         found = set(re.findall(rf"\]\({start}#([\w-]+)\)", text))
         assert found <= anchors, path
     for path in [report.EVIDENCE, *report.RESULTS.glob("*.md")]:
-        for target in re.findall(r"\]\(([\w./-]+)", path.read_text("utf-8")):
+        for target in re.findall(
+            r"\]\((?!http)([\w./-]+)", path.read_text("utf-8")
+        ):
             assert (path.parent / target).exists(), f"{path}: {target}"
 
 
@@ -134,15 +136,64 @@ def test_intervals_are_those_of_scipy(report, figures):
             assert shown["by_fold"] == pytest.approx(by_fold, abs=1e-4)
             mean, error = np.mean(by_fold), stats.sem(by_fold)
             low, high = stats.t.interval(0.95, len(by_fold) - 1, mean, error)
-            expected = [mean, low, high]
-            values = [shown[key] for key in ("value", "low", "high")]
+            error *= np.sqrt(1 + len(by_fold) * figures[name]["overlap"])
+            wide = stats.t.interval(0.95, len(by_fold) - 1, mean, error)
+            expected = [mean, low, high, *wide]
+            keys = ("value", "low", "high", "wide_low", "wide_high")
+            values = [shown[key] for key in keys]
             assert values == pytest.approx(expected, abs=1e-4)
             if shown["finding"] in ("higher", "lower"):
-                sides = {np.sign(shown[x]) for x in ("drawn_low", "drawn_high")}
-                assert sides == {np.sign(low)} == {np.sign(high)}
-                assert max(shown["p"], shown["drawn_p"]) < 0.05
+                ends = (*keys[1:], "drawn_low", "drawn_high")
+                assert len({np.sign(shown[x]) for x in ends}) == 1
+                assert max(shown[x] for x in ("p", "wide_p", "drawn_p")) < 0.05
             found += 1
     assert found > 50
+
+
+def test_overlap_is_that_of_the_clips_of_runs(report, figures):
+    """Sources in test to sources in training, as the folds deal them."""
+    from study.sources import read_sources
+
+    words = report.Plan("patch_height").rows().values()
+    whole = [row["clips"] for row in words if row["fold"] != "search"]
+    ratio = np.mean([clips["test"] / clips["train"] for clips in whole])
+    assert figures["patch_height"]["overlap"] == pytest.approx(ratio, abs=0.005)
+    arrays, _ = read_sources()
+    sounds = [arrays[f"{fold}/sounds"] for fold in range(1, 7)]
+    ratio = np.mean([test / train for train, test in sounds])
+    assert figures["aum_gain"]["overlap"] == pytest.approx(ratio, abs=0.005)
+    assert figures["sound_events"]["overlap"] == 0
+
+
+def test_sources_of_soundscapes_have_the_labels_of_stored_predictions(report):
+    from study.sources import read_sources
+
+    arrays, _ = read_sources()
+    plan, found = report.Plan("masks_long_clips"), 0
+    with np.load(plan.predictions) as stored:
+        for run, row in plan.rows().items():
+            order = np.argsort(stored[f"{run}/ids"])
+            targets = stored[f"{run}/targets"][order].astype(bool)
+            mixed = np.zeros_like(targets)
+            clips, classes = (
+                arrays[f"{row['fold']}/{x}"] for x in ("clips", "classes")
+            )
+            mixed[clips, classes] = True
+            np.testing.assert_array_equal(mixed, targets)
+            found += 1
+    assert found
+
+
+@pytest.mark.slow
+def test_sources_are_found_again(report, shared):
+    from study.sources import find_sources, read_sources
+
+    data = [shared / "data" / x for x in ("speech_commands", "audioset_mini")]
+    arrays, _ = read_sources()
+    found = find_sources(*data)
+    assert sorted(found) == sorted(arrays)
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, arrays[name])
 
 
 PLAN = """
@@ -185,6 +236,7 @@ def test_a_contrast_with_a_failed_training_is_open(
             if (label, fold) == ("short", 2):
                 row["valid"] = valid
             row.update(resumed=False, macs=1e6, training_macs=1e12)
+            row.update(params=1000, clips={"train": 300})
             scores = Scores(clips, clips, targets, probs)
             plan.add(Run(rows[label], fold), row, scores)
     entry = measure_contrasts(plan, {})["epochs"]["long minus short"]
@@ -194,16 +246,73 @@ def test_a_contrast_with_a_failed_training_is_open(
     assert ("1 failed" in cells[-1]) == finding.startswith("open")
 
 
+def test_contrasts_that_were_not_declared_are_marked_on_every_page(
+    report, figures
+):
+    from study.measure import ACROSS, DECLARED
+
+    for name, labels in ACROSS.items():
+        if figures[name] is None:  # not yet run
+            continue
+        page = (report.RESULTS / f"{name}.md").read_text("utf-8")
+        for label in labels:
+            lines = [
+                x for x in page.splitlines() if x.startswith(f"| {label} ")
+            ]
+            marked = report.NOT_DECLARED in lines[0]
+            assert marked == (name not in DECLARED), label
+    claims = [report.claim_of(figures, claim) for claim in report.CLAIMS]
+    for claim, found in zip(report.CLAIMS, claims):
+        entry = figures[claim.plan]["contrasts"][claim.table][claim.label]
+        assert entry["declared"] != (report.NOT_DECLARED in found["finding"])
+        if not entry["declared"]:
+            assert "supported" not in found["finding"]
+
+
+def test_an_undeclared_contrast_is_judged_in_the_wider_family(
+    report, monkeypatch
+):
+    from study import measure
+
+    def measured(_, arms, signs):
+        p, drawn_p = signs
+        ends = (1.0, 3.0, p)
+        difference = measure.Difference(2.0, *ends, *ends, 1.0, 3.0, drawn_p)
+        return {"difference": difference, "failed": 0, "trainings": 4}
+
+    contrasts = [
+        ("table", "a", None, (0.03, 0.001)),
+        ("table", "b", None, (0.02, 0.001)),
+        ("across", "c", None, (0.018, 0.001)),
+    ]
+    monkeypatch.setattr(measure, "contrasts_of", lambda *_: contrasts)
+    monkeypatch.setattr(measure, "measure_contrast", measured)
+    plan = report.Plan("patch_height")
+    found = measure.measure_contrasts(plan, {})
+    # The declared ones are judged among themselves
+    assert [found["table"][x]["p"] for x in "ab"] == [0.04, 0.04]
+    assert {found["table"][x]["finding"] for x in "ab"} == {"higher"}
+    assert found["across"]["c"]["p"] == pytest.approx(0.054)
+    assert found["across"]["c"]["finding"] == "open"
+    assert report.finding_of(found["across"]["c"]) == "open, not declared"
+
+
 def test_claims_have_the_sign_of_their_text(report):
     entry = {"value": -3.0, "low": -4.0, "high": -2.0, "by_fold": [-3.0]}
-    entry["finding"] = "lower"
+    entry.update(wide_low=-5.0, wide_high=-1.0, finding="lower", declared=True)
+    entry.update(params=[850000, 300000], train_clips=3148)
     figures = {"plan": {"contrasts": {"table": {"square": entry}}}}
-    claim = report.Claim("FFTP is ahead", "", "plan", "table", "square", -1)
+    claim = report.Claim("FFTP", "words", "a, b", "plan", "table", "square", -1)
     found = report.claim_of(figures, claim)
     assert (found["value"], found["low"], found["high"]) == (3.0, 2.0, 4.0)
+    assert (found["wide_low"], found["wide_high"]) == (1.0, 5.0)
     assert found["finding"] == "supported"
+    assert found["contrast"] == "0.3M/0.85M, 3,148 words: a, b"
     found = report.claim_of(figures, claim._replace(sign=1))
     assert (found["value"], found["finding"]) == (-3.0, "contradicted")
+    entry["declared"] = False
+    found = report.claim_of(figures, claim)
+    assert found["finding"] == "suggestive, not declared"
 
 
 @pytest.mark.slow
