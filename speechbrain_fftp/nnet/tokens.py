@@ -182,9 +182,6 @@ def token_batch_norm(norm, tokens, valid=None):
             norm.bias,
             eps=norm.eps,
         )
-    elif isinstance(norm, torch.nn.SyncBatchNorm) and not flat.is_cuda:
-        # It needs a GPU: on CPUs, each process uses its own statistics
-        flat = torch.nn.BatchNorm1d.forward(norm, flat)
     else:
         flat = norm(flat)
     if valid is not None:
