@@ -457,13 +457,16 @@ def test_parts_of_a_recording_are_as_clips_of_their_own(
 
 
 def test_thresholds_are_raised_for_background(tmp_path, tagger, sounds):
-    """Whose second half has tones, and whose first half is learnt from."""
+    """Whose second half has tones, and whose first half is learnt from.
+
+    The tones are faint: a probability of 1 is above any threshold.
+    """
     noise = [make_sound("noise", seed) for seed in range(20)]
-    second = [
-        make_sound(name, seed, seconds=2)
-        for seed in range(70, 75)
-        for name in ("high", "noise")
-    ]
+    second = []
+    for seed in range(70, 75):
+        tone = make_sound("high", seed, seconds=2)
+        hiss = make_sound("noise", 100 + seed, seconds=2, level=2.0)
+        second += [tone + hiss, make_sound("noise", seed, seconds=2)]
     (tmp_path / "rooms").mkdir()
     sf.write(tmp_path / "rooms" / "1.wav", np.concatenate(noise + second), RATE)
     (tmp_path / "rooms" / "2.wav").write_bytes(b"no audio")
