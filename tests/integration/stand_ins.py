@@ -82,6 +82,10 @@ def npm(*words):
     assert Path("package.json").is_file()
 
 
+# Options of a training without a value
+FLAGS = ("--compile",)
+
+
 def git(*words):
     """Makes a checkout of links to this one."""
     assert words[0] == "clone", words
@@ -128,6 +132,8 @@ def shorten(words):
     """The words of a training, with a small model and one epoch."""
     place = [word.endswith(".yaml") for word in words].index(True) + 1
     start, options = words[:place], words[place:]
+    flags = [word for word in options if word in FLAGS]
+    options = [word for word in options if word not in FLAGS]
     given = dict(zip(options[::2], options[1::2]))
     assert all(name.startswith("--") for name in given), words
     source = given.get("--pretrained")
@@ -138,7 +144,8 @@ def shorten(words):
     if start[-1].endswith("demo.yaml"):
         given.update(DEMO)
     given.update(TRAINING)
-    return [*start, *(word for pair in given.items() for word in pair)]
+    options = [word for pair in given.items() for word in pair]
+    return [*start, *options, *flags]
 
 
 def torchrun(*words):
