@@ -90,7 +90,8 @@ def load_weights(encoder, classifier, tensors):
     Patches, published as a convolution, become a linear layer.
     """
     # [D, 1, bins, frames] -> [D, frames * bins]
-    tensors[PATCHES] = tensors[PATCHES].squeeze(1).transpose(1, 2).flatten(1)
+    patches = tensors[PATCHES].squeeze(1).transpose(1, 2).flatten(1)
+    tensors = {**tensors, PATCHES: patches}
     modules = {"encoder": encoder, "classifier": classifier}
     state = {
         name if name.startswith("classifier.") else f"encoder.{name}": tensor

@@ -9,9 +9,10 @@ import time
 
 import torch
 
+from speechbrain.dataio.batch import PaddedData
 from speechbrain.utils.logger import get_logger
 from speechbrain_fftp.lobes.features import DatasetNormalization
-from speechbrain_fftp.lobes.tagger import Tagger
+from speechbrain_fftp.lobes.tagger import Tagger, load_clips
 from speechbrain_fftp.utils.complexity import count_macs
 
 logger = get_logger(__name__)
@@ -84,7 +85,8 @@ def _some(datasets, count):
 @torch.no_grad()
 def _features(brain, samples):
     """Filterbanks ``[T, F]`` of a clip in 16 bits."""
-    wavs = samples[None].to(brain.device) / 32768
+    clips = PaddedData(samples[None], torch.ones(1))
+    wavs, _ = load_clips(clips, brain.device)
     return Tagger(**brain.modules).filterbanks(wavs)[0][0]
 
 
