@@ -1,40 +1,29 @@
 #!/bin/sh
-# gpu.py and recipe_speed.py on a machine that has torch, torchaudio, triton and
-# NumPy, but no network.
+# The benchmarks and the study on a machine that has a GPU, torch, torchaudio, triton,
+# SciPy, scikit-learn and statsmodels, but no network.
 #
-#   benchmarks/gpu.sh pack FOLDER     Here: packs the missing files, 40 MB: wheels
-#                                     for Python 3.12 or PYTHON_VERSION, and golden
-#                                     tensors from $FFTP_TEST_DATA, for tests.
-#   benchmarks/gpu.sh run FOLDER OUT  There, in a copy of this repository: takes
-#                                     540 seconds, or SECONDS_LEFT.
+#   benchmarks/gpu.sh pack FOLDER       Here: packs the missing files: wheels for
+#                                       Python 3.12 or PYTHON_VERSION, 5 MB; from
+#                                       $FFTP_TEST_DATA, golden tensors for tests and
+#                                       the sounds of the study, 40 MB.
+#   benchmarks/gpu.sh run FOLDER OUT    There, in a copy of this repository: gpu.py and
+#                                       recipe_speed.py, in 540 seconds or SECONDS_LEFT.
+#   benchmarks/gpu.sh study FOLDER OUT PLAN [OPTION ...]
+#                                       There: runs of a plan of the study with mixed
+#                                       clips, base or base_aum, and options of
+#                                       study/run.py. OUT gets the stored results.
+#                                       After 540 seconds or SECONDS_LEFT, a run that
+#                                       has not ended is lost.
 #
 # Authors
 #  * The speechbrain_fftp authors 2026
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
-folder=$2
-case $1 in
-pack)
-    mkdir -p "$folder/fixtures"
-    for name in speechbrain HyperPyYAML ruamel.yaml soundfile soxr scipy tqdm; do
-        grep -i "^$name==" "$root/constraints.txt"
-    done > "$folder/wheels.txt"
-    printf '%s\n' cffi pycparser packaging PyYAML >> "$folder/wheels.txt"
-    python3 -m pip download -q --no-deps --only-binary=:all: \
-        --python-version "${PYTHON_VERSION:-3.12}" --implementation cp \
-        --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 \
-        --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
-        -d "$folder" -r "$folder/wheels.txt"
-    if [ -n "${FFTP_TEST_DATA:-}" ]; then
-        cp -r "$FFTP_TEST_DATA/fixtures/selective_scan" "$folder/fixtures"
-    fi
-    du -sh "$folder"
-    ;;
-run)
-    end=$(($(date +%s) + ${SECONDS_LEFT:-540}))
+
+# Installs only what the machine lacks
+install_wheels() {
     site=$(mktemp -d)
-    # Only what the machine lacks
-    python3 - "$folder"/*.whl <<'EOF' |
+    python3 - "$1"/*.whl <<'EOF' |
 import importlib.metadata
 import pathlib
 import sys
@@ -47,15 +36,55 @@ for wheel in map(pathlib.Path, sys.argv[1:]):
 EOF
         xargs -r -d '\n' python3 -m pip install -q --no-index --no-deps \
             --no-cache-dir --target "$site"
-    export PYTHONPATH="$root:$site" FFTP_TEST_DATA="$folder"
+    export PYTHONPATH="$root:$site" FFTP_TEST_DATA="$1"
+}
+
+case ${1:-} in
+pack)
+    folder=$2
+    mkdir -p "$folder/fixtures"
+    for name in speechbrain HyperPyYAML ruamel.yaml soundfile soxr; do
+        grep -i "^$name==" "$root/constraints.txt"
+    done > "$folder/wheels.txt"
+    printf '%s\n' cffi pycparser packaging PyYAML >> "$folder/wheels.txt"
+    python3 -m pip download -q --no-deps --only-binary=:all: \
+        --python-version "${PYTHON_VERSION:-3.12}" --implementation cp \
+        --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 \
+        --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
+        -d "$folder" -r "$folder/wheels.txt"
+    if [ -n "${FFTP_TEST_DATA:-}" ]; then
+        cp -r "$FFTP_TEST_DATA/fixtures/selective_scan" "$folder/fixtures"
+        data=$FFTP_TEST_DATA/data
+        PYTHONPATH=$root python3 "$root/benchmarks/soundscapes.py" --sources \
+            "$data/speech_commands" "$data/audioset_mini" "$folder/data"
+    fi
+    du -sh "$folder"
+    ;;
+run)
+    end=$(($(date +%s) + ${SECONDS_LEFT:-540}))
+    install_wheels "$2"
     # Five minutes are for the recipe
     python3 "$root/benchmarks/gpu.py" --out "$3" \
         --seconds $((end - $(date +%s) - 300)) || echo "gpu.py failed" >&2
     python3 "$root/benchmarks/recipe_speed.py" --out "$3" \
         --seconds $((end - $(date +%s)))
     ;;
+study)
+    end=$(($(date +%s) + ${SECONDS_LEFT:-540}))
+    folder=$2 out=$3 plan=$4
+    shift 4
+    install_wheels "$folder"
+    mkdir -p "$out"
+    # Stored runs are not run again
+    cp "$root/benchmarks/results/study/$plan".* \
+        "$root/benchmarks/results/study/${plan}_sources.npz" "$out" 2>/dev/null || true
+    timeout $((end - $(date +%s))) \
+        python3 "$root/benchmarks/study/run.py" "$folder/data" --plan "$plan" \
+        --device "${DEVICE:-cuda}" --num_workers 8 --results "$out" \
+        --work "$(mktemp -d)" "$@"
+    ;;
 *)
-    sed -n '2,10s/^# \{0,1\}//p' "$0"
+    sed -n '2,19s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac

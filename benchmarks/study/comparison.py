@@ -82,8 +82,9 @@ def accuracy(scores, weights):
 def mean_precision(scores, weights):
     """Mean average precision; arguments and result as in ``accuracy``.
 
-    ``weights`` may also be ``ClassWeights``. Averages over the classes with both positive and negative clips. As in
-    scikit-learn, the order of clips with the same probability has no influence.
+    ``weights`` may also be ``ClassWeights``. Averages over the classes with both
+    positive and negative clips. As in scikit-learn, the order of clips with the
+    same probability has no influence.
     """
     found = []
     for i, (target, prob) in enumerate(zip(scores.targets.T, scores.probs.T)):

@@ -6,6 +6,7 @@ Authors
 
 import statistics
 
+import numpy as np
 import soundscapes
 from study.comparison import (
     METRICS,
@@ -37,6 +38,8 @@ PLANS = (
     "reuse_control",
     "sound_events",
     "paper_table",
+    "base",
+    "base_aum",
 )
 # Further differences, most of them between tables or plans, shown by the plan
 # that is named first: plan, table and label of both rows. The plans in DECLARED
@@ -143,6 +146,8 @@ def overlap(facts):
     folds, inner = FOLDS, INNER
     if facts.get("splits") == "folders":
         folds, inner = soundscapes.FOLDS, soundscapes.INNER
+    if facts.get("splits") == "mixed":
+        folds, inner = soundscapes.BASE_FOLDS, soundscapes.BASE_INNER
     return (1 / folds) / ((1 - 1 / folds) * (1 - 1 / inner))
 
 
@@ -216,6 +221,12 @@ def contrasts_of(plan, plans):
             ]
             text = f"{labels[0]} minus {labels[1]}, here minus there"
             yield name, text, arms, (1, -1, -1, 1)
+        slope = plan.facts["tables"][name].get("slope")
+        if slope:  # of the least-squares line through the rows' values
+            x = np.array(list(slope["rows"].values()))
+            x = x - x.mean()
+            arms = [(plan, rows[label]) for label in slope["rows"]]
+            yield name, slope["label"], arms, tuple(x / np.square(x).sum())
     for text, places in ACROSS.get(plan.name, {}).items():
         arms = [(plans[p], plans[p].tables()[t][x]) for p, t, x in places]
         yield "across", text, arms, (1, -1)
@@ -241,7 +252,7 @@ def measure_contrast(metric, arms, signs):
         "failed": sum(failed(*arm) for arm in arms),
         "trainings": len(arms) * len(folds),
     }
-    if arms[0][0].facts.get("splits") == "folders":  # soundscapes
+    if arms[0][0].has_sources:
         found["kinds"] = {
             name: t_test(values(scores, of_classes(list(kind))) @ signs)[:3]
             for name, kind in KINDS.items()
@@ -267,8 +278,9 @@ def of_classes(columns):
 def measure_contrasts(plan, plans):
     """Differences, corrected p-values and findings, by table and label.
 
-    Holm's correction is over all declared contrasts of a plan. Those that were
-    not declared are judged in the wider family of all of its contrasts. A
+    Holm's correction is over all declared contrasts of a plan, or of a table where
+    the plan says ``holm: table``. Those that were not declared are judged in the
+    wider family of all of its contrasts. A
     contrast with missing runs counts as one without any difference; one with a
     failed training is open.
     """
@@ -276,13 +288,17 @@ def measure_contrasts(plan, plans):
     for name, label, arms, signs in contrasts_of(plan, plans):
         entry = measure_contrast(plan.metric, arms, signs)
         found.setdefault(name, {})[label] = entry
-    entries = []
+    entries, families = [], {}
     for name, table in found.items():
         for entry in table.values():
             entry["declared"] = name != "across" or plan.name in DECLARED
             entries.append(entry)
-    declared = [entry for entry in entries if entry["declared"]]
-    judged = judge(declared, plan.facts["margin"])
+            if entry["declared"]:
+                family = name if plan.facts.get("holm") == "table" else None
+                families.setdefault(family, []).append(entry)
+    judged = []
+    for family in families.values():
+        judged += judge(family, plan.facts["margin"])
     for entry, words in zip(entries, judge(entries, plan.facts["margin"])):
         if not entry["declared"]:
             judged.append((entry, words[1]))

@@ -4,7 +4,8 @@ A plan, NAME.yaml, holds ``models``, ``trials`` of options and ``tables`` of row
 NAME_chosen.json in the same folder holds the options chosen by the trials. The
 results are rows in NAME.jsonl, one line per run, and predictions in NAME.npz,
 in which the arrays of a run are named RUN/ids, RUN/groups, RUN/targets and
-RUN/probs.
+RUN/probs. NAME_sources.npz has the sources of clips that were mixed for a fold,
+see sources.py.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -20,13 +21,22 @@ import yaml
 from filelock import FileLock
 from study.comparison import Scores
 from study.folds import FOLDS, SEARCH
-from study.sources import sources_of
+from study.sources import PATH, add_sources, sources_of
 
 from speechbrain_fftp.dataio.files import atomic_path
 
 STORED = ("ids", "groups", "targets", "probs")
 FIRST_SEED = 1000  # fold 1 has the seed 1001
 PRECISIONS = ("fp32", "bf16", "fp16")
+MOST_TRIALS = 5  # of a model, where the plan extends its trials
+SMOKE = {  # options of all runs with --smoke
+    "embed_dim": 64,
+    "depth": 1,
+    "batch_size": 8,
+    "number_of_epochs": 1,
+    "avg_checkpoints": 1,
+}
+SMOKE_SIZES = {"train": 24, "valid": 8, "eval": 24}
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "study"
 
@@ -68,10 +78,11 @@ class Plan:
 
     ``precision`` replaces that of the plan's options. Unlike the device, it
     changes results, so it is a part of a run's identity. float32 is the default
-    of the recipes and is not named, as in the runs stored before.
+    of the recipes and is not named, as in the runs stored before. ``smoke`` makes
+    all models, data and trainings tiny.
     """
 
-    def __init__(self, name, results=RESULTS, precision=None):
+    def __init__(self, name, results=RESULTS, precision=None, smoke=False):
         path = Path(name)
         if path.suffix != ".yaml":
             path = Path(__file__).with_name(f"{name}.yaml")
@@ -81,17 +92,24 @@ class Plan:
         self.chosen_path = path.with_name(f"{path.stem}_chosen.json")
         self.path = results / f"{path.stem}.jsonl"
         self.predictions = results / f"{path.stem}.npz"
+        self.sources = results / f"{path.stem}_sources.npz"
         self.facts = yaml.safe_load(path.read_text("utf-8"))
         self.metric = self.facts["metric"]
+        splits = self.facts.get("splits")
         # All folds have the same clips, and differ in their seeds
-        self.is_given = self.facts.get("splits") == "given"
-        self.precision = precision
+        self.is_given = splits == "given"
+        # The clips of a fold are mixed before its first run
+        self.is_mixed = splits == "mixed"
+        # The clips are soundscapes, with known sources
+        self.has_sources = splits in ("folders", "mixed")
+        self.sizes = SMOKE_SIZES if smoke else self.facts.get("sizes")
+        self.precision, self.smoke = precision, smoke
         self.trials = self.facts.get("trials", [])
 
     @property
     def chosen(self):
         """The options chosen for each model; empty without trials."""
-        if not self.trials:
+        if not self.trials or self.smoke:
             return {}
         if not self.chosen_path.exists():
             raise SystemExit(
@@ -118,6 +136,7 @@ class Plan:
             "avg_checkpoints": averaged,
             **found,
             "number_of_epochs": epochs,
+            **(SMOKE if self.smoke else {}),
         }
 
     def tables(self):
@@ -126,7 +145,7 @@ class Plan:
         for name, table in self.facts["tables"].items():
             rows = tables[name] = {}
             for entry in table["rows"]:
-                units = self.facts.get("seeds", FOLDS)
+                units = self.facts.get("seeds", self.facts.get("folds", FOLDS))
                 usual = table.get("folds", units)
                 folds = min(usual, entry.get("folds", usual))
                 rows[entry["label"]] = Row(
@@ -148,21 +167,43 @@ class Plan:
                 )
         return tables
 
+    def trial(self, model, options):
+        """The run of a trial."""
+        facts = self.facts["models"][model]
+        row = Row(
+            label=f"{model} {options}",
+            yaml=facts["yaml"],
+            options=self.options(model, facts["epochs"], options),
+            folds=[SEARCH],
+        )
+        return Run(row, SEARCH)
+
+    def trials_of(self, model):
+        """The trials of a model, and beyond the best one if it is at an edge.
+
+        With ``extend``, a factor, trials are learning rates in rising order.
+        """
+        trials = list(self.trials)
+        while "extend" in self.facts and len(trials) < MOST_TRIALS:
+            rows = [self.find(self.trial(model, trial)) for trial in trials]
+            if None in rows:
+                break
+            values = [row["value"] for row in rows]
+            best = values.index(max(values))
+            if best == 0:
+                rate = trials[0]["lr"] / self.facts["extend"]
+                trials.insert(0, {"lr": float(f"{rate:.3g}")})
+            elif best == len(trials) - 1:
+                rate = trials[-1]["lr"] * self.facts["extend"]
+                trials.append({"lr": float(f"{rate:.3g}")})
+            else:
+                break
+        return trials
+
     def search_runs(self):
         """The runs of the trials by model, in their order."""
         return {
-            model: [
-                Run(
-                    Row(
-                        label=f"{model} {trial}",
-                        yaml=facts["yaml"],
-                        options=self.options(model, facts["epochs"], trial),
-                        folds=[SEARCH],
-                    ),
-                    SEARCH,
-                )
-                for trial in self.trials
-            ]
+            model: [self.trial(model, trial) for trial in self.trials_of(model)]
             for model, facts in self.facts["models"].items()
             if facts.get("is_tuned", True)
         }
@@ -207,6 +248,7 @@ class Plan:
 
     def add(self, run, row, scores):
         """Stores a finished run: first its predictions, then its row."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         digest, arrays = self.digest(run), {}
         with FileLock(self.path.with_suffix(".lock")):
             if self.predictions.exists():
@@ -219,6 +261,12 @@ class Plan:
                     np.savez_compressed(file, **arrays)
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps({"run": digest, **row}) + "\n")
+
+    def add_sources(self, fold, path):
+        """Stores the sources of the clips mixed for a fold, once."""
+        self.sources.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.sources.with_suffix(".lock")):
+            add_sources(self.sources, fold, path)
 
     def scores(self, run):
         """The stored ``Scores`` of a run, its clips ordered by id.
@@ -235,9 +283,10 @@ class Plan:
         scores = Scores(*(getattr(scores, x)[order] for x in STORED))
         if self.is_given:
             return scores
-        if self.facts.get("splits") == "folders" and run.fold != SEARCH:
+        path = self.sources if self.is_mixed else PATH
+        if self.has_sources and run.fold != SEARCH:
             scores = scores._replace(
-                sources=sources_of(run.fold, scores.targets)
+                sources=sources_of(path, run.fold, scores.targets)
             )
         prefix = f"fold {run.fold}/"
         return scores._replace(

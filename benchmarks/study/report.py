@@ -193,7 +193,7 @@ Intervals and p are by a t test over folds, by the same test *corrected* for wha
 share, and by a bootstrap over folds and
 {groups}.
 {shared}
-All p have Holm's correction over the contrasts in the plan; a difference that was
+All p have Holm's correction over the contrasts of {family}; a difference that was
 *not declared* is judged among all differences of the page. A finding needs all p below
 0.05; *equal* needs all intervals inside ±{margin:g} points. Intervals include the seed's
 part, as each fold has its own: on clips of 10 s, the mAP of [six
@@ -292,9 +292,22 @@ def trials(plan):
     if not plan.trials:
         return []
     found = json.loads(plan.chosen_path.read_text("utf-8"))["scores"]
-    names = [", ".join(map(str, each.values())) for each in plan.trials]
+    tried = []  # of any model, where the plan extends its trials
+    for model in found:
+        tried += [x for x in plan.trials_of(model) if x not in tried]
+    if "extend" in plan.facts:
+        tried.sort(key=lambda trial: trial["lr"])
+    names = [", ".join(map(str, each.values())) for each in tried]
     rows = [
-        [model, *(f"{100 * score:.1f}" for score in scores.values())]
+        [
+            model,
+            *(
+                f"{100 * scores[str(trial)]:.1f}"
+                if str(trial) in scores
+                else "-"
+                for trial in tried
+            ),
+        ]
         for model, scores in found.items()
     ]
     title = f"## Trials\n\n{plan.metric} in % by {', '.join(plan.trials[0])}.\n"
@@ -330,14 +343,16 @@ def seed_spread(figures):
 
 def shared_of(plan, overlap):
     """What the folds of a plan share, and what its bootstrap draws."""
-    splits, groups = plan.facts.get("splits"), plan.facts["groups"]
-    if splits == "given":
+    groups = plan.facts["groups"]
+    if plan.is_given:
         return {"shared": SEEDS, "groups": groups}
-    if splits == "folders":
+    if plan.has_sources:
         counted = "sounds,\nas soundscapes are mixed from them in any number"
         text = SHARED.format(overlap=overlap, counted=counted)
+        if not plan.is_mixed:
+            text += f"\n{MIXED}"
         sources = "the sources of sounds (speakers, recording sessions)"
-        return {"shared": f"{text}\n{MIXED}", "groups": sources}
+        return {"shared": text, "groups": sources}
     text = SHARED.format(overlap=overlap, counted=groups)
     return {"shared": text, "groups": groups}
 
@@ -370,9 +385,10 @@ def plan_page(plan, figures):
         processors=processors,
         commits=", ".join(measured["commits"]),
         name=plan.name,
+        family="a table" if plan.facts.get("holm") == "table" else "the plan",
         spread=seed_spread(figures),
     )
-    if "seeds" not in plan.facts:
+    if "seeds" not in plan.facts and not plan.is_mixed:
         legend += DATA
     return "\n".join([*lines, "## How it was measured\n", legend])
 
@@ -472,15 +488,16 @@ def evidence(figures, claims):
         """The finding of a contrast."""
         return finding_of(figures[plan]["contrasts"][table][label])
 
-    path = Path(__file__).with_name("evidence.jinja")
-    return environment.from_string(path.read_text("utf-8")).render(
+    template = Path(__file__).with_name("evidence.jinja").read_text("utf-8")
+    claimed = claims_table(claims, "../benchmarks/results/study")
+    return environment.from_string(template).render(
         figures=figures,
         spread=seed_spread(figures),
         points=points,
         finding=finding,
         faster=faster,
-        plans=PLANS,
-        claims=claims_table(claims, "../benchmarks/results/study"),
+        others=[x for x in PLANS if f"/{x}.md" not in template + claimed],
+        claims=claimed,
     )
 
 

@@ -5,8 +5,10 @@ differences to be tested. A finished run adds a row to
 benchmarks/results/study/NAME.jsonl and its predictions to NAME.npz, and is not run
 again: an interrupted study continues when started again, and a second shell
 shares the work. `make evidence` makes the tables. DATA_FOLDER is one of the two
-in docs/data.md, "Data of the benchmarks", as the plan says. A plan with given
-splits takes the data folder as it is, and its folds are seeds.
+in docs/data.md, "Data of the benchmarks", as the plan says; for mixed clips, the
+folder that holds both. A plan with given splits takes the data folder as it is, and
+its folds are seeds. --smoke runs tiny models for an epoch, on few clips, and stores
+nothing in the repository.
 
 > python benchmarks/study/run.py DATA_FOLDER --plan NAME --list
 > python benchmarks/study/run.py DATA_FOLDER --plan NAME --search  # the trials
@@ -15,6 +17,7 @@ splits takes the data folder as it is, and its folds are seeds.
 > python benchmarks/study/run.py DATA_FOLDER --plan NAME --tables cpu_time --folds 1
 > python benchmarks/study/run.py DATA_FOLDER --plan paper_table --folds 1 \
 >     --device cuda --num_workers 8
+> python benchmarks/study/run.py DATA_FOLDER --plan base --smoke
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -42,6 +45,7 @@ from study.comparison import (
     Scores,  # noqa: E402
 )
 from study.folds import (  # noqa: E402
+    SEARCH,
     groups_of,
     link_fold,
     make_fold,
@@ -54,7 +58,7 @@ from study.models import (  # noqa: E402
     figures,
     read_yaml,
 )
-from study.plan import PRECISIONS, ROOT, Plan  # noqa: E402
+from study.plan import PRECISIONS, RESULTS, ROOT, Plan  # noqa: E402
 
 from speechbrain_fftp.dataio.files import write_json  # noqa: E402
 from speechbrain_fftp.datasets.speech_commands.lists import (  # noqa: E402
@@ -108,6 +112,9 @@ class Study:
         """The run's data folder and prepared folder."""
         if self.plan.is_given:
             return self.data_folder, self.work / "prepared" / "given"
+        if self.plan.is_mixed:
+            folder = self.work / "prepared" / str(run.fold)
+            return folder, folder
         name = str(run.fold)
         return self.work / "folds" / name, self.work / "prepared" / name
 
@@ -122,7 +129,15 @@ class Study:
             make = link_fold
         with FileLock(self.work / "lock"):
             clips = None
-            if not self.plan.is_given:
+            if self.plan.is_mixed:
+                if not prepared.exists():
+                    run_recipe(self.mixing(run, prepared), **options)
+                if not prepared.exists():
+                    raise SystemExit("study: mixing the clips failed")
+                if run.fold != SEARCH:
+                    found = prepared / "sources.npz"
+                    self.plan.add_sources(run.fold, found)
+            elif not self.plan.is_given:
                 clips = make(self.data_folder, run.fold, folder)
             if not prepared.exists():
                 words = [ROOT / self.plan.facts["prepare"], folder, prepared]
@@ -131,6 +146,16 @@ class Study:
                 words += arguments({key: of_row[key] for key in chosen})
                 run_recipe(words, **options)
         return clips
+
+    def mixing(self, run, prepared):
+        """The command that mixes the clips of a run's fold."""
+        return [
+            ROOT / "benchmarks" / "soundscapes.py",
+            self.data_folder / "speech_commands",
+            self.data_folder / "audioset_mini",
+            prepared,
+            *arguments({"fold": run.fold, **self.plan.sizes}),
+        ]
 
     def command(self, run):
         """The recipe's script, yaml and options for a run."""
@@ -146,6 +171,7 @@ class Study:
             "num_workers": self.machine.num_workers,
             "device": self.machine.device,
             "inference_yaml": "null",  # a peer has none
+            "skip_prep": self.plan.is_mixed,
             # Reports only, without exporting the model
             "after": REPORT.format(REPORTS[self.plan.facts["recipe"]]),
         }
@@ -215,7 +241,9 @@ class Study:
     def read_scores(self, folder):
         """The ``Scores`` of a run's test clips, and accuracy on silence, if any."""
         found, silence = np.load(folder / "probabilities.npz"), {}
-        groups = np.array(groups_of(self.data_folder, found["ids"]))
+        groups = found["ids"]
+        if not self.plan.is_mixed:
+            groups = np.array(groups_of(self.data_folder, groups))
         scores = Scores(found["ids"], groups, found["targets"], found["probs"])
         if SILENCE in found["labels"]:
             silent = scores.targets[:, found["labels"] == SILENCE][:, 0]
@@ -246,6 +274,8 @@ class Study:
             "seed": run.seed,
             "value": float(METRICS[plan.metric](scores, weights)[0]),
             "valid": metrics[f"valid_{plan.metric}"],
+            "valid_by_epoch": valid_by_epoch(folder, plan.metric),
+            "clips_per_second": metrics["clips_per_second"],
             "averaged_epochs": metrics["averaged_epochs"],
             "epochs": metrics["epochs"],
             "training_macs": 3 * size["macs"] * len(clips["train"]) * epochs,
@@ -259,6 +289,14 @@ class Study:
             "changed": bool(git("status", "--porcelain", *CODE)),
             "yaml_sha1": hashlib.sha1(yaml.encode()).hexdigest()[:10],
         }
+
+
+def valid_by_epoch(folder, metric):
+    """The metric of the validation clips after each epoch."""
+    log = (folder / "train_log.txt").read_text("utf-8")
+    return list(
+        map(float, re.findall(rf"valid {metric}: (\S+?)(?:,|$)", log, re.M))
+    )
 
 
 def git(*words):
@@ -276,10 +314,10 @@ def choose(plan):
         if None in found:
             raise SystemExit(f"study: trials of {model} are not run yet")
         values = [row["value"] for row in found]
-        options[model] = plan.trials[values.index(max(values))]
+        trials = plan.trials_of(model)
+        options[model] = trials[values.index(max(values))]
         scores[model] = {
-            str(trial): round(value, 4)
-            for trial, value in zip(plan.trials, values)
+            str(trial): round(value, 4) for trial, value in zip(trials, values)
         }
     write_json(plan.chosen_path, {"options": options, "scores": scores})
     print(plan.chosen_path.read_text("utf-8"))
@@ -293,6 +331,9 @@ def parse(argv):
     parser.add_argument("--tables", nargs="+", help="only these tables")
     parser.add_argument("--folds", nargs="+", type=int, help="only these")
     parser.add_argument("--work", type=Path, help="folder for the runs")
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, help="folder of stored rows"
+    )
     parser.add_argument("--device", default="cpu", help="such as cuda")
     parser.add_argument("--num_workers", type=int, default=0)
     parser.add_argument(
@@ -305,6 +346,7 @@ def parse(argv):
         ("--search", "run the trials of options"),
         ("--choose", "choose from the trials"),
         ("--list", "only list the runs"),
+        ("--smoke", "tiny models and data, results in the folder of the runs"),
     ):
         parser.add_argument(name, action="store_true", help=text)
     return parser.parse_args(argv)
@@ -313,22 +355,27 @@ def parse(argv):
 def main(argv=None):
     """Runs the command line; returns the exit status."""
     args = parse(argv)
-    plan = Plan(args.plan, precision=args.precision)
+    work = args.work or Path("results") / f"study_{Path(args.plan).stem}"
+    results = work if args.smoke else args.results
+    plan = Plan(args.plan, results, args.precision, args.smoke)
     if args.choose:
         choose(plan)
         return 0
     if unknown := set(args.tables or ()) - set(plan.facts["tables"]):
         raise SystemExit(f"study: no table {', '.join(sorted(unknown))}")
-    if args.search:
-        runs = sum(plan.search_runs().values(), [])
-    else:
-        runs = plan.runs(args.tables, args.folds)
+
+    def list_runs():
+        """All runs; trials beyond an edge appear as others are stored."""
+        if args.search:
+            return sum(plan.search_runs().values(), [])
+        return plan.runs(args.tables, args.folds)
+
     if args.list:
-        print("\n".join(map(str, runs)))
+        print("\n".join(map(str, list_runs())))
         return 0
-    missing = [run for run in runs if not plan.find(run)]
+    runs = [run for run in list_runs() if not plan.find(run)]
     has_events = plan.metric == "event_F1"
-    if any(has_events or run.row.uses or run.row.data for run in missing):
+    if any(has_events or run.row.uses or run.row.data for run in runs):
         raise SystemExit(
             f"study: {plan.name} needs the commit that its page names: "
             "these runs take models of other runs, a part of the clips, or "
@@ -336,10 +383,14 @@ def main(argv=None):
         )
     if not args.data_folder.is_dir():
         raise SystemExit(f"study: there is no folder {args.data_folder}")
-    work = args.work or Path("results") / f"study_{plan.name}"
+    work.mkdir(parents=True, exist_ok=True)
     machine = Machine(args.device, args.num_workers, args.compile)
     study = Study(plan, args.data_folder.resolve(), work.resolve(), machine)
-    failed = [run for run in missing if not study.execute(run)]
+    failed, others = [], []
+    while runs and runs != others and not failed:
+        others = runs  # by other shells
+        failed = [run for run in runs if not study.execute(run)]
+        runs = [run for run in list_runs() if not plan.find(run)]
     return 1 if failed else 0
 
 

@@ -29,22 +29,24 @@ from study.folds import (  # noqa: E402
     speech_commands_clips,
 )
 
+from speechbrain_fftp.dataio.files import atomic_path  # noqa: E402
+
 PATH = Path(__file__).resolve().parents[1] / "results/study/sources.npz"
 
 
 @functools.lru_cache
-def read_sources():
+def read_sources(path):
     """The arrays of all folds by name, and the names of all sources."""
-    with np.load(PATH) as stored:
+    with np.load(path) as stored:
         arrays = dict(stored)
     names = [arrays[key] for key in arrays if key.endswith("/sources")]
     return arrays, tuple(np.unique(np.concatenate(names)).tolist())
 
 
 @functools.lru_cache
-def shares_of(fold, clips, classes):
+def shares_of(path, fold, clips, classes):
     """The matrices of ``Sources`` of the soundscapes of a fold, in their order."""
-    arrays, names = read_sources()
+    arrays, names = read_sources(path)
     clip, label = arrays[f"{fold}/clips"], arrays[f"{fold}/classes"]
     source = np.searchsorted(names, arrays[f"{fold}/sources"])
     shape = (clips, len(names))
@@ -59,9 +61,26 @@ def shares_of(fold, clips, classes):
     return shares
 
 
-def sources_of(fold, targets):
-    """The ``Sources`` of the soundscapes of a fold, ordered by id."""
-    return Sources(read_sources()[1], shares_of(fold, *targets.shape))
+def sources_of(path, fold, targets):
+    """The ``Sources`` of the soundscapes of a fold, ordered by id.
+
+    ``path`` is a file like sources.npz.
+    """
+    return Sources(read_sources(path)[1], shares_of(path, fold, *targets.shape))
+
+
+def add_sources(path, fold, found):
+    """Adds the sources of a fold, which soundscapes.py wrote to ``found``."""
+    arrays = {}
+    if path.exists():
+        with np.load(path) as stored:
+            arrays.update(stored)
+    if f"{fold}/clips" not in arrays:
+        with np.load(found) as stored:
+            arrays.update((f"{fold}/{name}", stored[name]) for name in stored)
+        with atomic_path(path) as temporary:
+            with open(temporary, "wb") as file:
+                np.savez_compressed(file, **arrays)
 
 
 def find_sources(words, instruments):

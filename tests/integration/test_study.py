@@ -5,7 +5,10 @@ Authors
 """
 
 import itertools
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -255,3 +258,26 @@ def test_the_paper_table_has_the_papers_models(monkeypatch):
     masks = ("SpecAugment", "SpecMask")
     assert found == set(itertools.product(("AST", "AuM"), PATCHES, masks))
     assert len(plan.runs(folds=[1])) == 16
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ("base", "base_aum"))
+def test_plans_at_base_size_run_on_a_cpu(name, shared, tmp_path):
+    words = [shared / "data", f"--plan={name}", "--tables=patches"]
+    options = ["--smoke", "--folds=1", f"--work={tmp_path}"]
+    script = BENCHMARKS / "study" / "run.py"
+    subprocess.run(
+        [sys.executable, *map(str, [script, *words, *options])], check=True
+    )
+    rows = map(json.loads, (tmp_path / f"{name}.jsonl").open())
+    for row in rows:
+        assert row["clips"] == {"train": 24, "valid": 8, "test": 24}
+        assert len(row["valid_by_epoch"]) == 1
+        assert row["overrides"]["precision"] == "bf16"
+    stored = np.load(tmp_path / f"{name}.npz")
+    drawn = np.load(tmp_path / f"{name}_sources.npz")
+    targets = [stored[x] for x in stored if x.endswith("/targets")]
+    assert len(targets) > 1
+    for found in targets:  # each arm is scored on the same clips
+        assert np.array_equal(found, targets[0])
+    assert drawn["1/clips"].max() == len(targets[0]) - 1

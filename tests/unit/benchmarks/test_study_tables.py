@@ -152,13 +152,13 @@ def test_intervals_are_those_of_scipy(report, figures):
 
 def test_overlap_is_that_of_the_clips_of_runs(report, figures):
     """Sources in test to sources in training, as the folds deal them."""
-    from study.sources import read_sources
+    from study.sources import PATH, read_sources
 
     words = report.Plan("patch_height").rows().values()
     whole = [row["clips"] for row in words if row["fold"] != "search"]
     ratio = np.mean([clips["test"] / clips["train"] for clips in whole])
     assert figures["patch_height"]["overlap"] == pytest.approx(ratio, abs=0.005)
-    arrays, _ = read_sources()
+    arrays, _ = read_sources(PATH)
     sounds = [arrays[f"{fold}/sounds"] for fold in range(1, 7)]
     ratio = np.mean([test / train for train, test in sounds])
     assert figures["aum_gain"]["overlap"] == pytest.approx(ratio, abs=0.005)
@@ -166,9 +166,9 @@ def test_overlap_is_that_of_the_clips_of_runs(report, figures):
 
 
 def test_sources_of_soundscapes_have_the_labels_of_stored_predictions(report):
-    from study.sources import read_sources
+    from study.sources import PATH, read_sources
 
-    arrays, _ = read_sources()
+    arrays, _ = read_sources(PATH)
     plan, found = report.Plan("masks_long_clips"), 0
     with np.load(plan.predictions) as stored:
         for run, row in plan.rows().items():
@@ -186,10 +186,10 @@ def test_sources_of_soundscapes_have_the_labels_of_stored_predictions(report):
 
 @pytest.mark.slow
 def test_sources_are_found_again(report, shared):
-    from study.sources import find_sources, read_sources
+    from study.sources import PATH, find_sources, read_sources
 
     data = [shared / "data" / x for x in ("speech_commands", "audioset_mini")]
-    arrays, _ = read_sources()
+    arrays, _ = read_sources(PATH)
     found = find_sources(*data)
     assert sorted(found) == sorted(arrays)
     for name, array in found.items():
