@@ -38,6 +38,7 @@ PLANS = (
     "reuse_control",
     "sound_events",
     "paper_table",
+    "paper_table_words",
     "base",
     "base_aum",
 )

@@ -132,11 +132,14 @@ class Plan:
             del found["precision"]
         # The weights of a fifth of the epochs are averaged, five at most.
         averaged = max(1, min(5, epochs // 5))
+        smoke = {}
+        if self.smoke:
+            smoke = {**SMOKE, **self.facts.get("smoke", {})}
         return {
             "avg_checkpoints": averaged,
             **found,
             "number_of_epochs": epochs,
-            **(SMOKE if self.smoke else {}),
+            **smoke,
         }
 
     def tables(self):

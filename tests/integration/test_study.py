@@ -260,6 +260,33 @@ def test_the_paper_table_has_the_papers_models(monkeypatch):
     assert len(plan.runs(folds=[1])) == 16
 
 
+def test_the_words_table_has_the_papers_settings(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from study.models import load_hparams
+    from study.plan import Plan
+
+    from speechbrain_fftp.augment.specmask import SpecMask
+
+    plan = Plan("paper_table_words")
+    rows = [row for table in plan.tables().values() for row in table.values()]
+    assert len({row.label for row in rows}) == len(rows) == 8
+    for row in rows:
+        model, patches, masks = row.label.split(", ")
+        small = row._replace(options={**row.options, "depth": 1})
+        hparams = load_hparams(small, plan)
+        assert type(hparams["embedding_model"]).__name__ == model
+        embedding = hparams["embedding"]
+        assert embedding.embed_dim == 768
+        tokens = {"square": 108, "FFTP": 45}
+        assert embedding.num_patches(98) == tokens[patches]
+        is_spec_mask = isinstance(hparams["masking"], SpecMask)
+        assert is_spec_mask == (masks == "SpecMask")
+        assert hparams["spec_mask"].budget == 1024
+        assert hparams["wav_augment"] is None
+        settings = ("lr", "batch_size", "number_of_epochs", "mixup_prob")
+        assert [hparams[x] for x in settings] == [2.5e-4, 128, 30, 0.6]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ("base", "base_aum"))
 def test_plans_at_base_size_run_on_a_cpu(name, shared, tmp_path):
