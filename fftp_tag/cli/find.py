@@ -130,11 +130,11 @@ def read_part(
     args: argparse.Namespace, file: str, sample_rate: int
 ) -> "np.ndarray":
     """The samples between --start and --end."""
-    from speechbrain_fftp.dataio.audio import read_audio
+    from fftp_tag import windows
 
     try:
         seconds = args.end - args.start
-        return read_audio(file, sample_rate, args.start, seconds)
+        return windows.read_part(file, sample_rate, args.start, seconds)
     except InputError as error:
         raise InputError(f"{file}, from {args.start:g} s: {error}") from error
 
