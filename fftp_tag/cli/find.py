@@ -1,9 +1,9 @@
 """``fftp-tag find``: Finds the places in an archive that sound like an example.
 
-Prints the most similar places first; a similarity of 1 means the same sound.
-With several examples, the similarity to the closest one counts. Places that
-overlap a more similar place are dropped. The model of the index is used: give
---model if it has been moved.
+Prints the most similar places first, with similarities up to 1. With several
+examples, the similarity to the closest one counts. Places that an example was
+cut from are left out, and so are places that overlap a more similar place. The
+model of the index is used: give --model if it has been moved.
 
 Authors
  * The speechbrain_fftp authors 2026
