@@ -46,7 +46,8 @@ def stream_events(
     Memory does not grow with the length of the stream.
 
     A model of clips tags windows and finds the same events as
-    ``AudioTagger.tag_long``. A model of time steps runs on the last ``context``
+    ``AudioTagger.tag_long``, and those of classes that are no tags of the whole
+    recording, which a stream cannot know. A model of time steps runs on the last ``context``
     seconds every ``hop``; a time step is used once 0.3 s have followed it.
 
     Arguments

@@ -317,6 +317,7 @@ class AudioTagger:
             duration=float(end / rate),
             labels=self.labels,
             rules=self.model.rules,
+            windows_are_clips=self.model.window_samples is not None,
         )
 
     def analyze_steps(
