@@ -150,12 +150,14 @@ def print_places(places: List["Place"], output_format: str) -> None:
     elif output_format == "csv":
         table = csv.writer(sys.stdout, lineterminator="\n")
         table.writerow(["file", "start", "end", "similarity"])
-        table.writerows(row.values() for row in rows)
+        for row in rows:
+            row["file"] = output.cell(row["file"])
+            table.writerow(row.values())
     else:
         for place in places:
             print(
                 f"{place.similarity:6.3f} {place.start:9.2f} {place.end:9.2f}  "
-                f"{place.file}"
+                f"{output.printable(place.file)}"
             )
 
 

@@ -135,6 +135,18 @@ def test_events_in_each_format(run, models, clips, model):
     ]
 
 
+def test_names_are_no_formulas_and_no_commands(run, tmp_path, monkeypatch):
+    """For spreadsheets, and for terminals."""
+    monkeypatch.chdir(tmp_path)
+    name = "=a\x1b[31m.wav"
+    sf.write(name, sounds(1.0), RATE)
+    rows = list(csv.reader(io.StringIO(run(name, "--format", "csv").out)))
+    assert rows[1][0] == f"'{name}" and 0 < float(rows[1][2]) < 1
+    assert run(name).out.splitlines()[0] == r"=a\x1b[31m.wav"
+    errors = run("no\x1b.wav", code=1).err
+    assert r"no\x1b.wav" in errors and "\x1b" not in errors
+
+
 def test_windows_of_the_timeline(run, models, clips):
     path = clips[1][0]
     tagger = AudioTagger.from_pretrained(models / "clips.onnx")

@@ -274,7 +274,7 @@ def test_downloads_are_as_of_the_command(node, capsys, output_format):
     rng = np.random.default_rng(0)
     found = {
         name: [Event(*rng.random(2), label, rng.random()) for label in LABELS]
-        for name in ("a.wav", 'b, "c".wav')
+        for name in ("a.wav", '=b, "c".wav')
     }
     if output_format == "audacity":
         found.popitem()  # it takes one file at a time
