@@ -239,7 +239,7 @@ class SoundIndex:
             n_files, n_all = len(self.files), self.settings.n_files
             message = (
                 f"{self.folder} holds {n_files} of {n_all} files, "
-                f"{n_all - n_files} are missing: indexing was interrupted, or "
+                f"{n_all - n_files} missing: indexing was interrupted, or "
                 f"is still running. To continue: {self.update_command}"
             )
             if not self.files:
