@@ -250,8 +250,8 @@ def list_clips(
     if is_complete(data_folder):
         if unbalanced or test_fold is not None:
             raise InputError(
-                f"{data_folder} is prepared already: unbalanced and test_fold "
-                "are options of its preparation."
+                f"{data_folder} is prepared already: --unbalanced and "
+                "--test-fold are options of its preparation."
             )
         return list_prepared(data_folder, split or "eval")
     listing = list_data(data_folder, unbalanced=unbalanced)
@@ -411,7 +411,7 @@ def analyze_clips(
     if skipped:
         clip_id, reason = next(iter(skipped.items()))
         logger.warning(
-            "%d of %d clips are skipped, such as %s: %s",
+            "skipped %d of %d clips, such as %s: %s",
             len(skipped),
             len(split.clips),
             clip_id,

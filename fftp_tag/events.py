@@ -63,7 +63,8 @@ class Rules:
     Arguments
     ---------
     threshold : numpy.ndarray
-        Minimum probability of a tag.
+        Minimum probability of a tag, in the whole clip. Events of classes that
+        are no tags are dropped.
     low, high : numpy.ndarray
         The probability of an event is at least ``low`` throughout, and reaches
         ``high`` at least once.
@@ -223,6 +224,9 @@ class Timeline:
     labels : list of str
     rules : Rules
         The model's rules.
+    windows_are_clips : bool
+        Whether the model has learnt from clips as long as a window: then an
+        event is one of its own window, and need not be a tag of the file.
 
     Example
     -------
@@ -245,6 +249,7 @@ class Timeline:
     duration: float
     labels: List[str]
     rules: Rules
+    windows_are_clips: bool = False
 
     def tags(
         self, top_k: int = 5, threshold: Optional[Numbers] = None
@@ -266,7 +271,8 @@ class Timeline:
         """Finds events, sorted by start; for arguments see ``Rules``.
 
         A time step extends halfway to its neighbours. By default, the model's
-        rules apply.
+        rules apply. The class of an event is a tag of the file: its
+        probability in the whole file reaches ``Rules.threshold`` as well.
         """
         rules = self.rules.replace(threshold, merge_gap, min_duration)
         middles = (self.times[1:] + self.times[:-1]) / 2
@@ -278,6 +284,10 @@ class Timeline:
         for t in np.flatnonzero(is_heard).tolist():
             found += finder.update(edges[t], edges[t + 1], self.probs[t])
         found += finder.finish()
+        if not self.windows_are_clips:
+            is_tag = self.clip_probs >= rules.threshold
+            tags = {self.labels[c] for c in np.flatnonzero(is_tag)}
+            found = [event for event in found if event.label in tags]
         return sorted(found, key=lambda event: (event.start, event.end))
 
 

@@ -22,12 +22,16 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from fftp_tag.errors import one_line
+from fftp_tag.errors import counted, one_line
 from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
 from fftp_tag.tagger import AudioTagger
 from fftp_tag.windows import Source, cut_windows, read_blocks, silence_counted
-from speechbrain_fftp.dataio.audio import AUDIO_EXTENSIONS, find_audio_files
+from speechbrain_fftp.dataio.audio import (
+    AUDIO_EXTENSIONS,
+    MIN_SECONDS,
+    find_audio_files,
+)
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import Path, atomic_path, locked, write_json
 
@@ -41,6 +45,9 @@ SAVE_SECONDS = 5  # between two writes
 CHUNK = 512  # rows that are compared at a time
 SAMPLE = 4096  # rows to estimate the mean and the standard deviation
 PROBE_TOLERANCE = 0.02  # distance of embeddings of the probe, of unit length
+# Similarity of a place to an example that was cut from it: other places are
+# below, even of stationary noise
+SAME = 0.999995
 TINY = 1e-6  # instead of a length or a standard deviation of 0
 # Exceptions when a damaged index is read
 DAMAGE = (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile)
@@ -202,7 +209,8 @@ class SoundIndex:
 
         Similarity is the cosine similarity of embeddings, each dimension of
         which is standardised over the index. Of places that overlap, only the
-        most similar one is returned. A warning is logged if files of the
+        most similar one is returned. Places that an example was cut from are
+        left out, and counted in a message. A warning is logged if files of the
         archive are missing from the index.
 
         Arguments
@@ -231,7 +239,7 @@ class SoundIndex:
             n_files, n_all = len(self.files), self.settings.n_files
             message = (
                 f"{self.folder} holds {n_files} of {n_all} files, "
-                f"{n_all - n_files} are missing: indexing was interrupted, or "
+                f"{n_all - n_files} missing: indexing was interrupted, or "
                 f"is still running. To continue: {self.update_command}"
             )
             if not self.files:
@@ -240,6 +248,7 @@ class SoundIndex:
         scores = self.similarities(examples)
         ends = np.cumsum([len(file.rows) for file in self.files])
         places: List[Place] = []
+        n_same = 0
         taken: Dict[str, List[Place]] = collections.defaultdict(list)
         for row in np.argsort(-scores, kind="stable").tolist():
             number = np.searchsorted(ends, row, side="right")
@@ -250,9 +259,16 @@ class SoundIndex:
             if any(place.start < x.end and x.start < place.end for x in others):
                 continue
             others.append(place)
+            if place.similarity >= SAME:
+                n_same += 1
+                continue
             places.append(place)
             if len(places) == top_k:
                 break
+        if n_same:
+            logger.info(
+                "%s left out: the same as an example", counted(n_same, "place")
+            )
         return places
 
     def place(self, file: IndexedFile, window: int, similarity: float) -> Place:
@@ -275,6 +291,7 @@ class SoundIndex:
         mean = sample.mean(0)
         scale = 1 / np.maximum(sample.std(0), TINY)
         examples = unit_length(np.atleast_2d(np.asarray(examples, np.float32)))
+        examples = examples.astype(rows.dtype)  # rounded as the rows are
         examples = unit_length((examples - mean) * scale)
         scores = []
         for first in range(0, len(rows), CHUNK):
@@ -410,13 +427,15 @@ def open_index(
         write_settings(folder, Settings(rate, size, step, probe, None, archive))
     index = SoundIndex(folder)
     index.check_model(tagger)
-    size, step = index.settings.window, index.settings.hop
-    grid = tagger.check_window(window or size / rate, hop or step / rate)
-    if grid != (size, step):
-        raise InputError(
-            f"{folder} has window={size / rate:g} and hop={step / rate:g}: "
-            "leave them out, or give another folder for a new index."
-        )
+    for option, given, made in (
+        ("--window", window, index.settings.window),
+        ("--hop", hop, index.settings.hop),
+    ):
+        if given is not None and round(given * rate) != made:
+            raise InputError(
+                f"{folder} was made with {option} {made / rate:g}: leave "
+                f"{option} out, or give another folder for a new index."
+            )
     before = index.settings.archive
     if os.path.isdir(before) and not os.path.samefile(before, archive):
         raise InputError(
@@ -477,13 +496,17 @@ def embed_windows(
     """Embeds the windows of a source; returns ``[N, D]`` and its length.
 
     ``grid`` is the size and the hop of the windows. All lengths are in samples.
+    Less than 25 ms after a window are no reason for another one.
     """
-    rows, end = [], 0
+    found, ends = [], []
     blocks = read_blocks(source, tagger.sample_rate, sample_rate)
     for _, windows in cut_windows(blocks, grid):
-        rows.append(tagger.model.embeddings(windows.wavs))
-        end = int(windows.ends[-1])
-    return unit_length(np.concatenate(rows)), end
+        found.append(tagger.model.embeddings(windows.wavs))
+        ends += windows.ends.tolist()
+    rows = unit_length(np.concatenate(found))
+    if len(ends) > 1 and ends[-1] - ends[-2] < MIN_SECONDS * tagger.sample_rate:
+        rows, ends = rows[:-1], ends[:-1]
+    return rows, ends[-1]
 
 
 def embed_probe(tagger: AudioTagger, size: int) -> np.ndarray:

@@ -45,7 +45,8 @@ from fftp_tag.recordings import (
     compute_features,
 )
 from fftp_tag.thresholds import learn_thresholds
-from speechbrain_fftp.dataio.audio import read_audio, read_duration
+from fftp_tag.windows import read_part
+from speechbrain_fftp.dataio.audio import read_duration
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256
 from speechbrain_fftp.datasets import custom
@@ -469,7 +470,7 @@ def listen_to_background(
     timelines = []
     for path in places:
         try:
-            samples = read_audio(path, rate, start=read_duration(path) / 2)
+            samples = read_part(path, rate, start=read_duration(path) / 2)
             timelines.append(tagger.analyze(samples, sample_rate=rate))
         except (InputError, OSError):
             continue  # reported before as not readable

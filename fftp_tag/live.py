@@ -46,8 +46,10 @@ def stream_events(
     Memory does not grow with the length of the stream.
 
     A model of clips tags windows and finds the same events as
-    ``AudioTagger.tag_long``. A model of time steps runs on the last ``context``
-    seconds every ``hop``; a time step is used once 0.3 s have followed it.
+    ``AudioTagger.tag_long``, and those of classes that are no tags of the whole
+    recording, which a stream cannot know. A model of time steps runs on the
+    last ``context`` seconds every ``hop``; a time step is used once 0.3 s have
+    followed it.
 
     Arguments
     ---------
@@ -73,13 +75,14 @@ def stream_events(
     if tagger.model.has_steps:
         if window is not None:
             raise InputError(
-                "This model classifies time steps: give context and not window."
+                "This model classifies time steps: give --context instead of "
+                "--window."
             )
         steps = hear_steps(tagger, blocks, context, hop)
     else:
         if context is not None:
             raise InputError(
-                "This model tags windows: give window and not context."
+                "This model tags windows: give --window instead of --context."
             )
         steps = hear_windows(tagger, blocks, *tagger.check_window(window, hop))
     finder = EventFinder(tagger.labels, rules)
@@ -149,12 +152,12 @@ def hear_steps(
     low = hop + (2 * late * size + model.min_samples) / rate
     if not hop >= size / rate:
         raise InputError(
-            f"hop={hop:g} is below a time step, {size / rate:g} s."
+            f"--hop {hop:g} is below a time step, {size / rate:g} s."
         )
     if not low <= context <= tagger.max_seconds:
         raise InputError(
-            f"context={context:g} must be in {low:g}..{tagger.max_seconds:g} "
-            f"seconds with hop={hop:g}."
+            f"--context {context:g} must be in {low:g}..{tagger.max_seconds:g} "
+            f"seconds with --hop {hop:g}."
         )
     held = np.zeros(0, np.float32)  # samples that are still needed
     begin = 0  # position of the first held sample, a multiple of ``size``

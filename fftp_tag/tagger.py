@@ -282,7 +282,7 @@ class AudioTagger:
             if window is not None or hop is not None:
                 raise InputError(
                     "This model classifies time steps and needs no windows: "
-                    "leave window and hop out."
+                    "leave --window and --hop out."
                 )
             return self.analyze_steps(source, sample_rate, progress)
         return self.analyze_windows(source, sample_rate, window, hop, progress)
@@ -317,6 +317,7 @@ class AudioTagger:
             duration=float(end / rate),
             labels=self.labels,
             rules=self.model.rules,
+            windows_are_clips=self.model.window_samples is not None,
         )
 
     def analyze_steps(
@@ -395,14 +396,14 @@ class AudioTagger:
         low = self.model.min_samples / rate
         if not low <= window <= self.max_seconds:
             raise InputError(
-                f"window={window} must be in {low:g}..{self.max_seconds:g} "
+                f"--window {window:g} must be in {low:g}..{self.max_seconds:g} "
                 "seconds: at least one patch, at most the model's maximum clip "
                 "length."
             )
         if not frame <= hop <= max(window, frame):
             raise InputError(
-                f"hop={hop} must be in {frame:g}..{window:g} seconds: at least "
-                "one frame, at most a window."
+                f"--hop {hop:g} must be in {frame:g}..{window:g} seconds: at "
+                "least one frame, at most a window."
             )
         return round(window * rate), round(hop * rate)
 

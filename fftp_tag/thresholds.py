@@ -178,6 +178,8 @@ def learn_from_events(
     scores = np.zeros(shape)
     for t, threshold in enumerate(THRESHOLDS):
         tried = rules.replace(threshold, merge_gap=0.0, min_duration=0.0)
+        # Whatever the tags are: their thresholds are learnt apart
+        tried = dataclasses.replace(tried, threshold=0 * tried.threshold)
         runs = pair_events(with_rules(timelines, tried), truth, labels)
         for row, c in enumerate(learnt):
             scores[row, t] = score_grid(runs[labels[c]])

@@ -6,6 +6,7 @@ Authors
 
 import contextlib
 import logging
+import math
 import os
 from typing import Iterator, List, NamedTuple, Optional, Tuple, Union
 
@@ -190,6 +191,22 @@ def read_blocks(
         raise InputError(f"{name} is shorter than 25 ms: {n_samples} samples.")
     if is_silent and warn:
         logger.warning(SILENT, name)
+
+
+def read_part(
+    path: Union[str, os.PathLike],
+    rate: int,
+    start: float = 0.0,
+    seconds: float = math.inf,
+) -> np.ndarray:
+    """The samples ``[S]`` of a part of a file; warns if they are truncated."""
+    samples = [np.zeros(0, np.float32)]
+    try:
+        for block in audio.read_blocks(path, rate, start, seconds):
+            samples.append(block)
+    except audio.TruncatedAudio as error:
+        logger.warning("%s is %s", path, error)
+    return np.concatenate(samples)
 
 
 @contextlib.contextmanager

@@ -1,9 +1,9 @@
 """``fftp-tag find``: Finds the places in an archive that sound like an example.
 
-Prints the most similar places first; a similarity of 1 means the same sound.
-With several examples, the similarity to the closest one counts. Places that
-overlap a more similar place are dropped. The model of the index is used: give
---model if it has been moved.
+Prints the most similar places first, with similarities up to 1. With several
+examples, the similarity to the closest one counts. Places that an example was
+cut from are left out, and so are places that overlap a more similar place. The
+model of the index is used: give --model if it has been moved.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -130,11 +130,11 @@ def read_part(
     args: argparse.Namespace, file: str, sample_rate: int
 ) -> "np.ndarray":
     """The samples between --start and --end."""
-    from speechbrain_fftp.dataio.audio import read_audio
+    from fftp_tag import windows
 
     try:
         seconds = args.end - args.start
-        return read_audio(file, sample_rate, args.start, seconds)
+        return windows.read_part(file, sample_rate, args.start, seconds)
     except InputError as error:
         raise InputError(f"{file}, from {args.start:g} s: {error}") from error
 
@@ -150,12 +150,14 @@ def print_places(places: List["Place"], output_format: str) -> None:
     elif output_format == "csv":
         table = csv.writer(sys.stdout, lineterminator="\n")
         table.writerow(["file", "start", "end", "similarity"])
-        table.writerows(row.values() for row in rows)
+        for row in rows:
+            row["file"] = output.cell(row["file"])
+            table.writerow(row.values())
     else:
         for place in places:
             print(
                 f"{place.similarity:6.3f} {place.start:9.2f} {place.end:9.2f}  "
-                f"{place.file}"
+                f"{output.printable(place.file)}"
             )
 
 

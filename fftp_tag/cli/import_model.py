@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Optional
 
 from fftp_tag.cli import options
 from fftp_tag.edit import check_output
+from fftp_tag.errors import counted
 from fftp_tag.packages import require
 from speechbrain_fftp.dataio.errors import InputError
 
@@ -94,8 +95,9 @@ def run(args: argparse.Namespace) -> None:
         convert(args, Path(args.output))
     model = Model(args.output)
     seconds = model.max_samples / model.sample_rate
+    n = len(model.labels)
     print(
-        f"{args.output}: {len(model.labels)} classes, "
+        f"{args.output}: {n} {'class' if n == 1 else 'classes'}, "
         f"clips up to {seconds:.1f} s at {model.sample_rate} Hz"
     )
 
@@ -182,12 +184,14 @@ def print_change(
     with silence_counted("clips"):
         change = largest_change(before, after, clips)
     kind = "probability" if before.labels else "embedding (relative)"
-    print(f"largest change of a {kind} on {len(clips)} clips: {change:.4f}")
+    n_clips = counted(len(clips), "clip")
+    print(f"largest change of a {kind} on {n_clips}: {change:.4f}")
     if args.data_folder:
         old, new = (
             tagger.evaluate(args.data_folder) for tagger in (before, after)
         )
         print(
             f"mAP {new.metrics['mAP']:.4f} in int8, "
-            f"{old.metrics['mAP']:.4f} in float32 ({len(new.ids)} clips)"
+            f"{old.metrics['mAP']:.4f} in float32 "
+            f"({counted(len(new.ids), 'clip')})"
         )

@@ -12,6 +12,7 @@ import argparse
 import os
 
 from fftp_tag.cli import options, output
+from fftp_tag.errors import counted
 
 HELP = "makes an index of a folder of recordings"
 EXAMPLES = """\
@@ -57,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
         output.report(f"not read: {error}")
     index = SoundIndex(args.output)
     print(
-        f"{args.output}: {update.added} files added, {update.unchanged} "
-        f"unchanged, {update.dropped} dropped, {len(update.errors)} not read; "
-        f"{len(index.rows)} windows"
+        f"{args.output}: {counted(update.added, 'file')} added, "
+        f"{update.unchanged} unchanged, {update.dropped} dropped, "
+        f"{len(update.errors)} not read; {counted(len(index.rows), 'window')}"
     )
     return 1 if update.errors else 0

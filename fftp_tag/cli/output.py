@@ -9,6 +9,7 @@ import csv
 import json
 import logging
 import os
+import re
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence
@@ -27,6 +28,35 @@ def rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: rounded(item) for name, item in value.items()}
     return value
+
+
+def printable(text: str) -> str:
+    """Escapes control characters, such as those of a file name.
+
+    Example
+    -------
+    >>> printable("a\\tb")
+    'a\\\\tb'
+    """
+
+    def escape(found: re.Match) -> str:
+        """The character as Python writes it."""
+        return found[0].encode("unicode_escape").decode()
+
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", escape, text)
+
+
+def cell(text: str) -> str:
+    """A text for csv: spreadsheets must not take it for a formula.
+
+    See https://owasp.org/www-community/attacks/CSV_Injection.
+
+    Example
+    -------
+    >>> cell("=1+1"), cell("a.wav")
+    ("'=1+1", 'a.wav')
+    """
+    return f"'{text}" if text.startswith(tuple("=+-@\t\r")) else text
 
 
 class Output:
@@ -70,13 +100,15 @@ class Output:
         elif error is not None:
             return
         elif self.output_format == "csv":
-            self.table.writerows([file, *row.values()] for row in rows)
+            for row in rows:
+                row["label"] = cell(row["label"])
+                self.table.writerow([cell(file), *row.values()])
         elif self.output_format == "audacity":
             for event in found:
                 label = " ".join(event.label.split())
                 print(f"{event.start:.6f}\t{event.end:.6f}\t{label}")
         else:
-            print(file)
+            print(printable(file))
             if not found:
                 print("  no events" if self.timeline else "  no tags")
             for item in found:
@@ -108,7 +140,7 @@ def report(text: str) -> None:
     from tqdm import tqdm
 
     with tqdm.external_write_mode():
-        print(f"fftp-tag: {text}", file=sys.stderr)
+        print(f"fftp-tag: {printable(text)}", file=sys.stderr)
 
 
 def discard_standard_output() -> None:

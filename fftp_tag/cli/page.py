@@ -10,6 +10,7 @@ Authors
 import argparse
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -35,6 +36,8 @@ INTEGRITY = {
     "ort.wasm.bundle.min.mjs": "sha384-PLWz+nHEVHpjwBsO0YVdvQj6n5814Iv8E3b8FG0Rp/uIAtjFMCKOpP66iPzedrIG",
     "ort-wasm-simd-threaded.wasm": "sha384-vjBJ1z7qrhkTyYsNqKeF6c7N+nOJSU94czEo+tvZcu8G75JparGq9kB+kTnEUNVM",
 }
+# How the path of weights in another file is written in a model.onnx
+SECOND_FILE = b"\x0a\x08location\x12"
 HOST = f"https://cdn.jsdelivr.net/npm/{PACKAGE}@{VERSION}/dist/"
 
 
@@ -43,7 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", metavar="MODEL", help="as --model of the other commands"
     )
-    parser.add_argument("folder", metavar="FOLDER", help="new folder to write")
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER",
+        help="folder to write, new or a page to update",
+    )
     parser.add_argument(
         "--runtime",
         metavar="NODE_MODULES",
@@ -62,24 +69,34 @@ def run(args: argparse.Namespace) -> None:
     """Writes the folder and prints how to view it."""
     from fftp_tag.model import Model
     from fftp_tag.sources import find_model
-    from speechbrain_fftp.dataio.files import atomic_folder
 
     target = Path(args.folder)
-    if target.is_file() or target.is_dir() and any(target.iterdir()):
-        raise InputError(f"{target} is not an empty folder: give a new FOLDER.")
+    is_page = (target / "page.json").is_file()
+    if target.exists() and not is_page:
+        if not target.is_dir() or any(target.iterdir()):
+            raise InputError(
+                f"{target} is neither an empty folder nor a page: give a new "
+                "FOLDER."
+            )
     dist = None if args.runtime is None else find_runtime(args.runtime)
     model = Model(find_model(args.model))
     if not model.labels:
         raise InputError(
             f"{model.path} has no classes: learn some with fftp-tag learn."
         )
-    if Path(f"{model.path}.data").exists():
+    if SECOND_FILE in Path(model.path).read_bytes():
         raise InputError(
-            f"{model.path} has more than 2 GB of weights, which is too much "
-            "for a browser: choose a smaller model."
+            f"{model.path} has its weights in another file, which a page "
+            "cannot load: save them in one file, or choose a smaller model."
         )
-    with atomic_folder(target) as folder:
-        write_page(Path(folder), model, dist, args.example)
+    with tempfile.TemporaryDirectory() as temporary:
+        made = Path(temporary, "page")
+        made.mkdir()
+        write_page(made, model, dist, args.example)
+        if is_page:  # of which other files, such as .git, are kept
+            for name in ("runtime", "example"):
+                shutil.rmtree(target / name, ignore_errors=True)
+        shutil.copytree(made, target, dirs_exist_ok=True)
     print(
         f"wrote {target}: view it with python -m http.server --bind "
         f"127.0.0.1 --directory {target}, or copy it to any web server"

@@ -4,8 +4,12 @@
 const rounded = (value) => Math.round(1e4 * value) / 1e4;
 
 export function toCsv(results) {
+  // Spreadsheets must not take a text for a formula
+  const safe = (text) => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text);
   const quote = (text) =>
-    /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    /[",\r\n]/.test(text)
+      ? `"${safe(text).replaceAll('"', '""')}"`
+      : safe(text);
   const rows = results.flatMap(({ file, events = [] }) =>
     events.map(({ start, end, label, probability }) =>
       [

@@ -42,7 +42,6 @@ export function showResult(result) {
   );
   find("spectrogram").ariaLabel =
     `Spectrogram, 0 to ${about.sample_rate / 2} hertz, ${formatTime(timeline.duration, 1)} long`;
-  showTags(timeline.clipProbs, about);
   showEvents();
   drawSpectrogram(find("spectrogram"), result.spectrogram, timeline.duration);
 }
@@ -69,10 +68,11 @@ export function hideResult() {
   for (const id of ["heard", "clip"]) find(id).hidden = true;
 }
 
-// Shows the most probable tags. Tags that reach a learnt threshold are bold, and
-// take precedence over other tags.
-export function showTags(probs, { labels, thresholds }) {
-  const found = thresholds ? rankTags(probs, labels, TAGS, thresholds) : [];
+// Shows the most probable tags. Tags that reach their threshold are bold, and
+// take precedence over other tags; events are of such classes.
+export function showTags(probs, about) {
+  const { labels } = about;
+  const found = rankTags(probs, labels, TAGS, currentThresholds(about));
   const isFound = new Set(found.map(({ label }) => label));
   const others = rankTags(probs, labels, TAGS + found.length).filter(
     ({ label }) => !isFound.has(label),
@@ -98,7 +98,7 @@ export function showTags(probs, { labels, thresholds }) {
   if (labels.length > tags.length) {
     hints.push(`The ${tags.length} most probable of ${labels.length} sounds.`);
   }
-  if (thresholds) hints.push("Bold tags reach the model's thresholds.");
+  hints.push("Bold tags reach their threshold.");
   find("tags-hint").textContent = hints.join(" ");
   find("heard").hidden = false;
 }
@@ -123,16 +123,22 @@ export function summarize({ file, about, timeline }) {
 
 const percent = (probability) => `${Math.round(100 * probability)}%`;
 
+// The current thresholds of tags: the model's, or the slider's.
+function currentThresholds({ labels, thresholds }) {
+  if (find("learnt").checked) return thresholds;
+  return labels.map(() => find("threshold").valueAsNumber);
+}
+
 // The current rules of events: the model's, or with the slider's threshold.
 function eventRules(about) {
-  const { labels, thresholds } = about;
-  if (find("learnt").checked) {
-    const { low, high } = about;
-    return { ...about, low: low ?? thresholds, high: high ?? thresholds };
-  }
-  const value = find("threshold").valueAsNumber;
-  const same = labels.map(() => value);
-  return { ...about, low: same, high: same };
+  const thresholds = currentThresholds(about);
+  const { low, high } = find("learnt").checked ? about : {};
+  return {
+    ...about,
+    thresholds,
+    low: low ?? thresholds,
+    high: high ?? thresholds,
+  };
 }
 
 function showEvents() {
@@ -140,6 +146,7 @@ function showEvents() {
   const { timeline, about } = shown;
   const learnt = find("learnt").checked;
   find("threshold").disabled = learnt;
+  showTags(timeline.clipProbs, about);
   const rules = eventRules(about);
   const lowest = Math.min(...rules.high).toFixed(2);
   const highest = Math.max(...rules.high).toFixed(2);

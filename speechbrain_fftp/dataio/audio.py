@@ -9,6 +9,7 @@ import io
 import logging
 import math
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -50,6 +51,15 @@ MIN_SECONDS = 0.025  # one frame
 MAX_LEVEL = 100  # times full scale
 BLOCK = 2**14  # frames that are read at a time
 UNKNOWN_FRAMES = 2**60  # headers of streamed FLAC files claim more
+# What libsndfile logs of a file that ends early: the stated size of the samples
+# in bytes and the real one, or that the last Ogg page is missing
+STATED_SIZE = re.compile(
+    r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)",
+    re.MULTILINE,
+)
+NO_LAST_PAGE = "Last page lacks an end-of-stream bit"
+# Stated by programs that write a stream, of unknown length, give or take 2**16
+UNKNOWN_SIZES = (2**31, 2**32)
 
 
 class TruncatedAudio(InputError):
@@ -94,8 +104,8 @@ def find_audio_files(folder: str) -> Tuple[List[str], List[OSError]]:
 def open_audio(source: Source, start: float = 0.0) -> Iterator[OpenAudio]:
     """Opens audio at a time in seconds; the content decides its format.
 
-    Its blocks end with TruncatedAudio if the file has fewer samples than its
-    header says, or is damaged, as far as the format tells.
+    Its blocks end with TruncatedAudio if the end of the file is missing or
+    damaged, as far as the format tells.
 
     Raises
     ------
@@ -169,9 +179,23 @@ def soundfile_blocks(file: sf.SoundFile, start: float) -> Iterator[np.ndarray]:
         n_read += len(block)
         check_samples(block)
         yield mono(block)
-    if damage or n_read < file.frames < UNKNOWN_FRAMES:
+    if (
+        damage
+        or n_read < file.frames < UNKNOWN_FRAMES
+        or is_truncated(file.extra_info)
+    ):
         seconds = n_read / file.samplerate
         raise TruncatedAudio(f"truncated: only {seconds:g} s can be read")
+
+
+def is_truncated(log: str) -> bool:
+    """Whether libsndfile's log of a file says that its end is missing."""
+    sizes = [map(int, pair) for pair in STATED_SIZE.findall(log)]
+    return NO_LAST_PAGE in log or any(
+        stated > real
+        and all(abs(stated - size) > 2**16 for size in UNKNOWN_SIZES)
+        for stated, real in sizes
+    )
 
 
 def start_ffmpeg(

@@ -355,7 +355,8 @@ def test_what_is_shown_of_a_file(steps, steps_tagger, clip):
     for value in (0.5, 0.3, 0.7):
         steps.set_threshold(value)
         events = expected.events(value)
-        assert {event.label for event in events} == set(PITCHES)
+        tags = {tag.label for tag in expected.tags(threshold=value)}
+        assert {event.label for event in events} == tags == steps.bold_tags()
         check_events(steps.events(), events)
         assert not steps.texts("#events button small")
         assert steps.text("#threshold-value") == f"{value:.2f}"
@@ -372,6 +373,16 @@ def test_what_the_model_knows(steps):
     assert steps.is_shown("#labels")
     assert sorted(steps.texts("#labels li")) == sorted(PITCHES)
     assert steps.text("#note") == NOTE
+
+
+def test_the_invitation_suits_the_device(chromium_steps):
+    driver = chromium_steps.browser.driver
+    code = "return document.querySelector('#invitation').innerText"
+    assert "Drop" in chromium_steps.run(code)
+    touch = "Emulation.setTouchEmulationEnabled"
+    driver.execute_cdp_cmd(touch, {"enabled": True})
+    assert "Choose" in chromium_steps.run(code)
+    driver.execute_cdp_cmd(touch, {"enabled": False})
 
 
 def test_a_page_without_note_and_example(clips):

@@ -139,9 +139,18 @@ def test_samples_that_are_no_sound(value):
     assert len(read_audio(content, RATE, seconds=1.0)) == RATE
 
 
-@pytest.mark.parametrize("format", ["FLAC", "MP3"])
-def test_truncated_files(format):
-    content = encoded(noise(), format)
+@pytest.mark.parametrize(
+    "format, subtype",
+    [
+        ("FLAC", None),
+        ("MP3", None),
+        ("WAV", None),
+        ("AIFF", None),
+        ("OGG", "OPUS"),
+    ],
+)
+def test_truncated_files(format, subtype):
+    content = encoded(noise(), format, subtype)
     whole = read_audio(content, RATE)
     cut = content[: len(content) // 2]
     found = []
@@ -152,6 +161,14 @@ def test_truncated_files(format):
     sure = round(0.9 * len(found))  # the last frames of an MP3 are guesses
     np.testing.assert_array_equal(found[:sure], whole[:sure])
     assert len(read_audio(cut, RATE, seconds=0.5)) == RATE // 2
+
+
+@pytest.mark.parametrize("size", [2**31 - 2**12, 2**32 - 1])
+def test_wav_files_that_were_streamed_are_whole(size):
+    """As sox and ffmpeg write them into a pipe, without a known size."""
+    content = bytearray(encoded(noise()))
+    content[40:44] = size.to_bytes(4, "little")
+    assert len(read_audio(bytes(content), RATE)) == len(noise())
 
 
 def test_files_below_a_folder(tmp_path):

@@ -121,7 +121,7 @@ def test_splits(make_tagger, sounds, prepared):
     for folder, options, name in (
         (sounds, {"split": "test"}, "test"),
         (sounds, {"unbalanced": True}, "unbalanced"),
-        (prepared, {"test_fold": "1"}, "test_fold"),
+        (prepared, {"test_fold": "1"}, "--test-fold"),
     ):
         with pytest.raises(InputError, match=name):
             tagger.evaluate(folder, **options)

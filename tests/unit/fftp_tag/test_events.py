@@ -176,6 +176,21 @@ def test_a_probability_equal_to_its_threshold_is_heard():
     assert [event.label for event in timeline.events(above)] == ["c"]
 
 
+def test_the_class_of_an_event_is_a_tag_of_the_file():
+    rules = dataclasses.replace(make_rules([0.1, 0.3, 0.9]), is_learnt=True)
+    rules = dataclasses.replace(rules, low=np.full(3, 0.1), high=np.ones(3))
+    probs = np.ones((4, 3), np.float32)
+    timeline = dataclasses.replace(
+        make_timeline(probs, rules), clip_probs=np.float32([0.2, 0.2, 0.9])
+    )
+    for options, expected in (({}, "ac"), ({"threshold": 0.2}, "abc")):
+        tags = {tag.label for tag in timeline.tags(**options)}
+        events = [event.label for event in timeline.events(**options)]
+        assert set(events) == tags == set(expected)
+    unlearnt = dataclasses.replace(timeline, rules=make_rules())
+    assert [event.label for event in unlearnt.events()] == ["c"]
+
+
 def test_gaps_are_joined_before_short_events_are_dropped():
     probs = np.array([[1, 0, 1, 0, 0, 1]], np.float32).T * [1, 0, 0]
     timeline = Timeline(

@@ -56,11 +56,13 @@ def test_formats(made, capsys):
     archive, index, example = made
     expected = [place.to_dict() for place in expected_places(made, 4)]
     first = str(archive / "day 1" / "a.flac")
-    assert expected[0]["file"] == first and expected[0]["start"] == 3
+    # The place that the example was cut from is left out
+    assert (first, 3) not in [(x["file"], x["start"]) for x in expected]
     results = {}
     for name in ("table", "json", "csv"):
         assert find(example, index, "--top-k", "4", "--format", name) == 0
-        results[name] = capsys.readouterr().out
+        results[name], errors = capsys.readouterr()
+        assert "1 place left out" in errors
     # A part of its recording is the same example
     part = ["--start", "3", "--end", "4", "--format", "json", "--top-k", "4"]
     assert find(first, index, *part) == 0
@@ -83,9 +85,10 @@ def test_formats(made, capsys):
 def test_cut_places_are_the_samples_of_the_source(made, tmp_path, capsys):
     _, index, example = made
     folder = tmp_path / "places" / "bark"
-    options = ["--top-k", "6", "--cut", str(folder)]
+    options = ["--top-k", "4", "--format", "csv", "--cut", str(folder)]
     assert find(example, index, *options) == 0
-    places = expected_places(made, 6)
+    found = capsys.readouterr().out.splitlines()
+    places = expected_places(made, 4)
     names = sorted(os.listdir(folder))
     assert len(names) == len(places)
     for rank, (name, place) in enumerate(zip(names, places), start=1):
@@ -96,9 +99,15 @@ def test_cut_places_are_the_samples_of_the_source(made, tmp_path, capsys):
         assert cut_rate == rate
         first, last = round(place.start * rate), round(place.end * rate)
         np.testing.assert_array_equal(cut, whole[first:last].mean(1))
-    capsys.readouterr()
     assert find(example, index, *options) == 1  # no file is overwritten
     assert names[0] in capsys.readouterr().err
+    # They are no findings of a search with them
+    assert find(folder, index, "--format", "csv") == 0
+    more, errors = capsys.readouterr()
+    times = [row.rsplit(",", 1)[0] for row in found[1:]]
+    assert len(times) == 4 and f"{len(times)} places left out" in errors
+    assert len(more.splitlines()) > 1
+    assert not set(times) & {x.rsplit(",", 1)[0] for x in more.splitlines()}
 
 
 def test_what_is_missing_is_named(made, tmp_path, capsys):
@@ -128,3 +137,20 @@ def test_what_is_missing_is_named(made, tmp_path, capsys):
         == 1
     )
     assert str(tmp_path / "no") in capsys.readouterr().err
+
+
+def test_windows_of_an_index(exported, tmp_path, capsys):
+    """Those of an index are kept; 1 ms more has no window of its own."""
+    (tmp_path / "archive").mkdir()
+    sf.write(tmp_path / "archive" / "a.wav", noise(1.001, seed=0), 16000)
+    index = ["index", str(tmp_path / "archive"), "--output"]
+    index += [str(tmp_path / "a.index"), "--model", str(exported[1])]
+    assert main([*index, "--window", "1"]) == 0
+    assert "1 file added" in (printed := capsys.readouterr().out)
+    assert printed.endswith("1 window\n")
+    assert main([*index, "--window", "1", "--hop", "1"]) == 0
+    capsys.readouterr()
+    for option in ("--window", "--hop"):
+        assert main([*index, option, "0.5"]) == 1
+        [line] = capsys.readouterr().err.splitlines()
+        assert f"{option} 1" in line and line.count("--") == 2

@@ -69,12 +69,27 @@ def test_a_filled_folder_stays_as_it_is(onnx_file, tmp_path):
     assert names(tmp_path) == {"notes.txt"}
 
 
+def test_a_page_is_updated(onnx_file, tmp_path):
+    target, example = tmp_path / "page", tmp_path / "a.wav"
+    example.write_bytes(b"RIFF")
+    write(onnx_file, target, "--example", example)
+    before = names(target)
+    (target / "CNAME").touch()
+    (target / "page.js").write_text("of an earlier version")
+    write(target / "model.onnx", target)
+    assert names(target) == before - {"example/a.wav"} | {"CNAME"}
+    copied = (target / "page.js").read_bytes()
+    assert copied == (page.STATIC / "page.js").read_bytes()
+    assert (target / "model.onnx").read_bytes() == onnx_file.read_bytes()
+
+
 def test_a_model_with_weights_in_a_second_file_is_refused(onnx_file, tmp_path):
-    model = tmp_path / "large.onnx"
-    model.write_bytes(onnx_file.read_bytes())
-    (tmp_path / "large.onnx.data").touch()
+    onnx = pytest.importorskip("onnx")
+    path = tmp_path / "large.onnx"
+    model = onnx.load(onnx_file)
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin")
     with pytest.raises(InputError, match="large.onnx"):
-        write(model, tmp_path / "page")
+        write(path, tmp_path / "page")
     assert not (tmp_path / "page").exists()
 
 

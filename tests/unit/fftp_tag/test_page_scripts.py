@@ -75,14 +75,16 @@ def random_timeline(seed, n_steps, rules):
     if n_steps > 1:
         times[-1] -= 1 / 64  # the last window ends with the file
     duration = float(times[-1] + 1 / 16)
-    return Timeline(times, probs, probs.max(0), duration, LABELS, rules)
+    clip_probs = probs.mean(0)  # less than the peaks
+    return Timeline(times, probs, clip_probs, duration, LABELS, rules)
 
 
 EVENTS = """
     const { timeline, rules } = given;
     const probs = Float32Array.from(timeline.probs.flat());
     const peaks = page.highest(probs, timeline.labels.length);
-    return page.findEvents({ ...timeline, probs, peaks }, rules);"""
+    const clipProbs = Float32Array.from(timeline.clipProbs);
+    return page.findEvents({ ...timeline, probs, peaks, clipProbs }, rules);"""
 
 
 def events_of_node(node, timeline, rules):
@@ -90,6 +92,7 @@ def events_of_node(node, timeline, rules):
     given = {
         "times": timeline.times.tolist(),
         "probs": timeline.probs.tolist(),
+        "clipProbs": timeline.clip_probs.tolist(),
         "duration": timeline.duration,
         "labels": timeline.labels,
     }
@@ -108,6 +111,7 @@ THRESHOLDS = {  # low and high
     "each": ([0.1, 0.25, 0.5, 0.7, 0.9], [0.1, 0.25, 0.5, 0.7, 0.9]),
     "both": ([0.1, 0.25, 0.5, 0.7, 0.9], [0.1, 0.5, 0.75, 0.9, 1.0]),
 }
+OF_TAGS = [0.0, 0.25, 0.45, 0.6, 0.9]
 # Most are a number of steps
 GAPS = [0.0, 1 / 16, 2 / 16, 3 / 16, 1.0]
 SHORTEST = [1 / 16, 0.0, 3 / 16, 2 / 16, 0.5]
@@ -119,12 +123,16 @@ def test_events_are_those_of_python(node, seed, n_steps, name):
     for gaps, shortest in ((None, None), (GAPS, SHORTEST)):
         low, high = np.array(THRESHOLDS[name], np.float32)
         rules = dataclasses.replace(
-            default_rules(5).replace(None, gaps, shortest), low=low, high=high
+            default_rules(5).replace(None, gaps, shortest),
+            low=low,
+            high=high,
+            threshold=np.array(OF_TAGS, np.float32),
         )
         timeline = random_timeline(seed, n_steps, rules)
         metadata = {
             "low": low.tolist(),
             "high": high.tolist(),
+            "thresholds": OF_TAGS,
             "merge_gap": gaps,
             "min_duration": shortest,
         }
@@ -151,10 +159,16 @@ def test_thresholds_are_compared_in_single_precision(node):
     timeline = random_timeline(0, 3, rules)
     timeline.probs[:] = rules.threshold
     timeline.probs[:, 1] = np.nextafter(rules.threshold[1], np.float32(0))
-    found = events_of_node(
-        node, timeline, {"low": [0.7] * 5, "high": [0.7] * 5}
-    )
-    assert len(found) == len(timeline.events()) == 4
+    timeline.clip_probs[:] = rules.threshold
+    timeline.clip_probs[2] = timeline.probs[0, 1]
+    metadata = dict.fromkeys(("low", "high", "thresholds"), [0.7] * 5)
+    found = events_of_node(node, timeline, metadata)
+    assert len(found) == len(timeline.events()) == 3
+    # Where a window is a clip, its classes need not be tags of the file
+    timeline = dataclasses.replace(timeline, windows_are_clips=True)
+    metadata["window_samples"] = 16000
+    assert len(events_of_node(node, timeline, metadata)) == 4
+    assert len(timeline.events()) == 4
     for event in found:
         assert (event["start"], event["end"]) == (0, timeline.duration)
 
@@ -260,7 +274,7 @@ def test_downloads_are_as_of_the_command(node, capsys, output_format):
     rng = np.random.default_rng(0)
     found = {
         name: [Event(*rng.random(2), label, rng.random()) for label in LABELS]
-        for name in ("a.wav", 'b, "c".wav')
+        for name in ("a.wav", '=b, "c".wav')
     }
     if output_format == "audacity":
         found.popitem()  # it takes one file at a time
