@@ -1,4 +1,4 @@
-"""Formats errors as one line of text.
+"""Formats errors and numbers in messages.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -21,3 +21,14 @@ def one_line(error: Exception) -> str:
         if error.filename is not None:
             text = f"{os.fsdecode(error.filename)}: {text}"
     return " ".join(text.split())
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things.
+
+    Example
+    -------
+    >>> counted(1, "clip"), counted(2, "clip")
+    ('1 clip', '2 clips')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

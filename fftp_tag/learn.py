@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import dataclasses
 import logging
 import os
 import re
@@ -28,13 +27,14 @@ from fftp_tag.cross_validation import (
     score_held_out,
     score_without_encoder,
 )
-from fftp_tag.edit import check_output, write_model, write_rules
-from fftp_tag.events import THRESHOLD, Timeline
+from fftp_tag.edit import check_output, write_model
+from fftp_tag.errors import counted
+from fftp_tag.events import THRESHOLD
 from fftp_tag.false_alarms import (
+    Background,
     count_false_alarms,
-    count_hours,
+    find_silence,
     list_recordings,
-    raise_thresholds,
 )
 from fftp_tag.model import Model
 from fftp_tag.packages import require
@@ -72,7 +72,6 @@ def learn(
     data_folder: Union[str, os.PathLike],
     output: Union[str, os.PathLike],
     background: Optional[Union[str, os.PathLike]] = None,
-    max_false_alarms: Optional[float] = None,
     single_label: Optional[bool] = None,
     num_workers: int = 4,
     progress: bool = False,
@@ -96,9 +95,6 @@ def learn(
     background : str, optional
         A recording without any of the sounds, or a folder of recordings. The
         first half of each is used to learn, the second to count false alarms.
-    max_false_alarms : float, optional
-        Raise thresholds until there are at most this many false alarms of a
-        class in an hour of background, see ``raise_thresholds``.
     single_label : bool, optional
         Whether each clip has exactly one class, or is background, so that the
         probabilities of all classes and background sum to 1. By default, it is
@@ -113,10 +109,10 @@ def learn(
     dict
         ``clips`` and ``thresholds`` by label; the number of
         ``background_windows``; ``single_label``; ``window_seconds``;
+        ``related``, names of clips that look like parts of a recording;
         ``not_read``, reasons by clip; the report of ``score_held_out``;
         ``scores_of_eval`` (see ``score_clips``), if there is an eval split; and
-        ``false_alarms`` by label (see ``count_false_alarms``) in
-        ``background_minutes``, if there is background.
+        ``background`` (see ``count_false_alarms``), if there is any.
 
     Raises
     ------
@@ -138,8 +134,6 @@ def learn(
     places = []
     if background is not None:
         places = list_recordings(background)
-    elif max_false_alarms is not None:
-        raise InputError("max_false_alarms needs background.")
     labels = list(data.classes)
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -212,18 +206,8 @@ def learn(
         }
         write_model(encoder.path, output, metadata, classifier.add_to)
     if places:
-        timelines = listen_to_background(type(tagger)(Model(output)), places)
-        if max_false_alarms is not None:
-            raised = raise_thresholds(timelines, max_false_alarms)
-            if raised is not None:
-                thresholds = raised.high
-                write_rules(output, output, raised)
-                timelines = [
-                    dataclasses.replace(timeline, rules=raised)
-                    for timeline in timelines
-                ]
-        report["false_alarms"] = count_false_alarms(timelines)
-        report["background_minutes"] = 60 * count_hours(timelines)
+        learnt_tagger = type(tagger)(Model(output))
+        report["background"] = listen_to_background(learnt_tagger, places)
     return {
         "clips": dict(zip(labels, learnt.targets.sum(0).astype(int).tolist())),
         "background_windows": learnt.count_background(),
@@ -463,14 +447,15 @@ def add_background(
 
 def listen_to_background(
     tagger: "AudioTagger", places: List[str]
-) -> List[Timeline]:
-    """The ``Timeline`` of the second half of each recording."""
+) -> Background:
+    """Counts false alarms in the second half of each recording."""
     rate = tagger.sample_rate
-    timelines = []
+    timelines, silences = [], []
     for path in places:
         try:
             samples = read_audio(path, rate, start=read_duration(path) / 2)
             timelines.append(tagger.analyze(samples, sample_rate=rate))
         except (InputError, OSError):
             continue  # reported before as not readable
-    return timelines
+        silences.append(find_silence([samples], rate))
+    return count_false_alarms(timelines, silences)

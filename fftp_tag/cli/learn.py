@@ -26,7 +26,7 @@ EXAMPLES = """\
   fftp-tag learn my_sounds
   fftp-tag learn my_sounds --model mispeech/ced-tiny --output my.onnx
   fftp-tag learn my_sounds --model mispeech/ced-tiny --output my.onnx \\
-      --background street.wav --max-false-alarms 1
+      --background street.wav
   fftp-tag clip.wav --model my.onnx --timeline"""
 
 
@@ -65,7 +65,6 @@ def run(args: argparse.Namespace) -> None:
         args.data_folder,
         path,
         background=args.background,
-        max_false_alarms=args.max_false_alarms,
         single_label=args.single_label,
         progress=True,
     )
@@ -75,7 +74,6 @@ def run(args: argparse.Namespace) -> None:
 
 def print_report(report: Dict[str, Any]) -> None:
     """Prints what was learnt, and how well."""
-    alarms = report.get("false_alarms")
     print("clips  threshold  class")
     for label, count in report["clips"].items():
         print(f"{count:5d}  {report['thresholds'][label]:9.3f}  {label}")
@@ -88,15 +86,21 @@ def print_report(report: Dict[str, Any]) -> None:
             "where you will use the model, and give it with --background."
         )
     print(f"events are found in windows of {report['window_seconds']:.2f} s")
-    if alarms is not None:
-        minutes = report["background_minutes"]
-        print(f"false alarms in {minutes:.1f} minutes of background:")
-        for label, found in alarms.items():
-            print(f"{output.false_alarms(found)}  {label}")
+    if "background" in report:
+        labels = report["clips"]
+        output.print_false_alarms(
+            report["background"], dict(zip(labels, labels))
+        )
     if "scores" in report:
+        related = report["related"]
+        if related:
+            print(
+                f"{', '.join(related[:3])} look like parts of one recording. If "
+                "they are, the scores below are too high: give them one group "
+                "in a table clips.csv"
+            )
         print(
-            f"cross-validation in {report['folds']} folds (95 % intervals for "
-            "the same number of new clips):"
+            f"cross-validation in {report['folds']} folds, on clips like these:"
         )
         print_scores(report["scores"], report["scores_without_encoder"])
     if "scores_of_eval" in report:
