@@ -299,6 +299,13 @@ def list_data(
             "clips for each class, or a table clips.csv."
         )
     data = custom.list_clips(data_folder, min_classes=1)
+    n_unlabelled = sum(not clip.labels for clip in data.clips)
+    if data.tables and n_unlabelled:
+        logger.info(
+            "%s: %s without a label, learnt as background",
+            data.tables[0],
+            counted(n_unlabelled, "clip"),
+        )
     data.clips, _ = drop_copies(data.clips, data.folder)
     has_background |= any(not clip.labels for clip in data.clips)
     if len(data.classes) == 1 and not has_background:

@@ -6,8 +6,10 @@ Authors
 
 import dataclasses
 import json
+import logging
 import math
 import os
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
@@ -15,6 +17,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from fftp_tag.clip_features import OUTPUT
+from fftp_tag.errors import one_line
 from fftp_tag.model import Model
 from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
@@ -22,7 +25,19 @@ from fftp_tag.windows import cut_windows, read_blocks, silence_counted
 from speechbrain_fftp.dataio.audio import read_audio, read_duration
 from speechbrain_fftp.dataio.files import atomic_path
 
+logger = logging.getLogger(__name__)
+
 COPIES = 4
+COPY_LEVELS = (-20, 6)  # in dB, relative to the clip
+# What numpy raises for a damaged file
+DAMAGED = (
+    zipfile.BadZipFile,
+    EOFError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,14 +131,25 @@ class FeatureCache:
         self.used: Dict[str, Features] = {}
         if not path.is_file():
             return
-        with np.load(path, allow_pickle=False) as file:
-            if str(file["digest"]) != digest:
-                return
+        try:
+            self.known = self.read()
+        except DAMAGED as error:
+            logger.warning(
+                "%s is damaged (%s): all features are computed again",
+                path,
+                one_line(error),
+            )
+
+    def read(self) -> Dict[str, Features]:
+        """The features in the file by key, if they are of this model."""
+        with np.load(self.path, allow_pickle=False) as file:
+            if str(file["digest"]) != self.digest:
+                return {}
             ends = np.cumsum(file["counts"].ravel())[:-1]
             parts = np.split(file["features"], ends)
             keys, sizes = file["keys"].tolist(), file["n_samples"].tolist()
         found = map(Features, parts[::2], parts[1::2], sizes)
-        self.known = dict(zip(keys, found))
+        return dict(zip(keys, found))
 
     def save(self) -> None:
         """Writes the features that were used, if any."""

@@ -334,7 +334,7 @@ def test_background_is_a_hidden_class(tmp_path, tagger):
         assert low.argmax() == learnt.labels.index("low") and low.max() > 0.5
 
 
-def test_clips_of_several_classes(tmp_path, tagger, sounds):
+def test_clips_of_several_classes(tmp_path, tagger, sounds, caplog):
     """Make it a model of independent classes, with learnt thresholds."""
     shutil.copytree(sounds, tmp_path / "clips")
     rows = ["path,labels"]
@@ -345,9 +345,11 @@ def test_clips_of_several_classes(tmp_path, tagger, sounds):
         sf.write(tmp_path / "clips" / f"{seed}.wav", wav, RATE)
         rows.append(f"{seed}.wav,")
     (tmp_path / "clips" / "clips.csv").write_text("\n".join(rows))
+    caplog.set_level("INFO")
     report = tagger.learn(tmp_path / "clips", tmp_path / "my.onnx")
     assert not report["single_label"]
     assert report["background_windows"] == 6
+    assert "clips.csv: 6 clips without a label" in caplog.text
     learnt = AudioTagger.from_pretrained(tmp_path / "my.onnx")
     assert learnt.model.rules.is_learnt
     tags = learnt.tag_file(make_sound("low", 95), RATE)
@@ -390,6 +392,9 @@ def test_each_clip_is_encoded_once(tmp_path, onnx_file, sounds, monkeypatch):
     sf.write(clips / "high" / "0.wav", make_sound("high", seed=61)[:9000], RATE)
     assert learn() == 2 * each + probe  # a new one, and one that has changed
     write_model(onnx_file, tmp_path / "other.onnx", {"thresholds": [0.1] * 5})
+    assert learn(tmp_path / "other.onnx") == 19 * each + probe
+    cache = tmp_path / "my.onnx.npz"
+    cache.write_bytes(cache.read_bytes()[:-100])
     assert learn(tmp_path / "other.onnx") == 19 * each + probe
 
 
@@ -568,11 +573,18 @@ def test_what_cannot_be_learnt_is_an_error(tmp_path, tagger, sounds):
     assert not output.exists()
 
 
-def test_the_command_names_what_it_cannot_use(tmp_path, monkeypatch, capsys):
-    """A default model that is not here, and an option that is given twice."""
+def test_the_command_names_what_it_cannot_use(
+    tmp_path, onnx_file, monkeypatch, capsys
+):
+    """A missing default model, a damaged table, an option given twice."""
     monkeypatch.chdir(tmp_path)
     assert main(["learn", "clips"]) == 1
     assert "results/demo" in capsys.readouterr().err
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table" / "clips.csv").write_text("path,labels\na\0.wav,a\n")
+    assert main(["learn", "table", "--model", str(onnx_file)]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "clips.csv, line 2" in line and "UTF-8" in line
     background = ["--background", "a.wav", "--background", "b.wav"]
     with pytest.raises(SystemExit):
         main(["learn", "clips", *background])
