@@ -43,6 +43,7 @@ from fftp_tag.recordings import (
     Features,
     Recording,
     compute_features,
+    part_name,
 )
 from fftp_tag.thresholds import learn_thresholds
 from speechbrain_fftp.dataio.audio import read_audio, read_duration
@@ -65,6 +66,8 @@ logger = logging.getLogger(__name__)
 CENTRED = 10.0
 FEW_CLIPS = 5  # a class with fewer clips causes a warning
 PARTS = 5  # of a recording of background, for cross-validation
+# The end of a name that tells parts of a recording apart: -A, -A-20, _1 or _1a
+PART = re.compile(r"([\W_]+[A-Za-z]([\W_]+\d+)?|[\W_]*\d+[A-Za-z]?)$")
 
 
 def learn(
@@ -180,7 +183,13 @@ def learn(
         found += heard[: len(others)]
         learnt, held_out = make_examples(data, found)
         check_examples(data, learnt, errors)
-        learnt = add_background(learnt, places, heard[len(others) :])
+        related = related_names(learnt)
+        learnt = add_background(
+            learnt,
+            places,
+            heard[len(others) :],
+            window / encoder.sample_rate,
+        )
 
         temperature, thresholds, report = validate(
             labels, learnt, n_token_features, single_label
@@ -214,6 +223,7 @@ def learn(
         "thresholds": dict(zip(labels, thresholds.tolist())),
         "single_label": single_label,
         "window_seconds": window / encoder.sample_rate,
+        "related": related,
         "not_read": errors,
         **report,
     }
@@ -312,13 +322,13 @@ def list_data(
         raise InputError(
             f"{data_folder} has clips of one class only, {list(data.classes)[0]}: "
             "add clips without the sound in a folder named background, or give "
-            "a recording without the sound as background."
+            "a recording without the sound with --background."
         )
     data.clips = sorted(data.clips, key=lambda clip: not clip.labels)
     if single_label and any(len(clip.labels) > 1 for clip in data.clips):
         raise InputError(
             f"{data.folder}: some clips have several classes, which "
-            "single_label does not allow."
+            "--single-label does not allow."
         )
     return data
 
@@ -338,7 +348,12 @@ def make_examples(
     ]
     examples = Examples(
         names=[
-            os.path.relpath(str(clip.audio), data.folder) for clip, _ in clips
+            part_name(
+                os.path.relpath(str(clip.audio), data.folder),
+                clip.start,
+                clip.end,
+            )
+            for clip, _ in clips
         ],
         groups=[clip.fold or clip.group for clip, _ in clips],
         pieces=[own.pieces for _, own in clips],
@@ -354,9 +369,8 @@ def make_examples(
     n_related = len(clips) - len(learnt) - len(held_out)
     if n_related > 0:
         logger.warning(
-            "%d clips are not learnt from, since they are in groups of the "
-            "eval split",
-            n_related,
+            "not learnt from: %s in groups of the eval split",
+            counted(n_related, "clip"),
         )
     return examples.part(learnt), examples.part(held_out)
 
@@ -368,8 +382,8 @@ def check_examples(
     if errors:
         name, reason = next(iter(errors.items()))
         logger.warning(
-            "%d recordings cannot be read, such as %s: %s",
-            len(errors),
+            "%s cannot be read, such as %s: %s",
+            counted(len(errors), "recording"),
             name,
             reason,
         )
@@ -387,13 +401,6 @@ def check_examples(
             FEW_CLIPS,
             ", ".join(few),
         )
-    n_groups = len(set(examples.groups))
-    if n_groups == len(examples.groups) and (names := related_names(examples)):
-        logger.warning(
-            "%s look like parts of one recording. If they are, give them one "
-            "group in a table clips.csv: otherwise the scores are too high",
-            ", ".join(names[:3]),
-        )
     columns: Dict[bytes, List[str]] = {}
     for label, column in zip(data.classes, examples.targets.T):
         columns.setdefault(column.tobytes(), []).append(label)
@@ -403,11 +410,16 @@ def check_examples(
 
 
 def related_names(examples: Examples) -> List[str]:
-    """Clips whose names differ only in a number, unless all in a folder do."""
-    stems = [re.sub(r"[\W_]*\d+$", "", Path(x).stem) for x in examples.names]
+    """Clips without groups that look like parts of recordings, by their names.
+
+    Those are names that differ only in a number or a letter at the end, as in
+    1-22694-A.wav and 1-22694-B.wav, unless all names in a folder do.
+    """
+    if len(set(examples.groups)) < len(examples.groups):
+        return []
     keys = [
-        (os.path.dirname(name), stem)
-        for name, stem in zip(examples.names, stems)
+        (os.path.dirname(name), PART.sub("", Path(name).stem))
+        for name in examples.names
     ]
     counts = Counter(keys)
     n_stems = Counter(folder for folder, _ in counts)
@@ -422,6 +434,7 @@ def add_background(
     examples: Examples,
     places: List[str],
     features: List[Optional[Features]],
+    window_seconds: float,
 ) -> Examples:
     """Adds parts of recordings of background as clips without a class.
 
@@ -437,11 +450,14 @@ def add_background(
         )
     names, groups, pieces, copies = [], [], [], []
     for path, own in read:
-        count = min(PARTS, len(own.pieces))
-        names += [path] * count
-        groups += [f"{path} part {number}" for number in range(count)]
-        pieces += np.array_split(own.pieces, count)
-        copies += [own.copies] * count
+        parts = np.array_split(own.pieces, min(PARTS, len(own.pieces)))
+        ends = window_seconds * np.cumsum([len(part) for part in parts])
+        starts = [0.0, *ends[:-1]]
+        own_names = [part_name(path, *times) for times in zip(starts, ends)]
+        names += own_names
+        groups += own_names
+        pieces += parts
+        copies += [own.copies] * len(parts)
     negatives = np.zeros((len(names), examples.targets.shape[1]), np.float32)
     return Examples(
         names=examples.names + names,

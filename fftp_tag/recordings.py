@@ -65,18 +65,9 @@ class Recording:
     has_copies: bool = False
 
     @property
-    def part(self) -> str:
-        """The part of the file that is used; "" for all of it."""
-        if self.is_half:
-            return "first half"
-        if self.end < math.inf:
-            return f"from {self.start:g} to {self.end:g} s"
-        return ""
-
-    @property
     def name(self) -> str:
         """The name in messages."""
-        return f"{self.path} {self.part}".rstrip()
+        return part_name(self.path, self.start, self.end)
 
     @property
     def key(self) -> str:
@@ -86,13 +77,26 @@ class Recording:
         return json.dumps(
             [
                 path,
-                self.part,
+                self.start,
+                self.end,
+                self.is_half,
                 self.window,
                 self.has_copies,
                 state.st_size,
                 state.st_mtime_ns,
             ]
         )
+
+
+def part_name(path: str, start: float, end: float) -> str:
+    """A recording or a part of it in messages.
+
+    Example
+    -------
+    >>> part_name("mix.wav", 3.0, 4.5), part_name("all.wav", 0.0, math.inf)
+    ('mix.wav, 3.0-4.5 s', 'all.wav')
+    """
+    return f"{path}, {start:.1f}-{end:.1f} s" if end < math.inf else path
 
 
 class Features(NamedTuple):

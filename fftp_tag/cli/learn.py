@@ -18,6 +18,7 @@ import os
 from typing import Any, Dict, Optional
 
 from fftp_tag.cli import options, output
+from fftp_tag.errors import counted
 from speechbrain_fftp.dataio.errors import InputError
 
 DEMO = "results/demo"  # output folder of make demo
@@ -104,12 +105,12 @@ def print_report(report: Dict[str, Any]) -> None:
         )
         print_scores(report["scores"], report["scores_without_encoder"])
     if "scores_of_eval" in report:
-        print("clips of the eval split, not learnt from (95 % intervals):")
+        print("clips of the eval split, not learnt from:")
         print_scores(report["scores_of_eval"])
     for pair in report.get("confusions", []):
         print(
-            f"{pair['count']} clips of {pair['class']} taken for "
-            f"{pair['taken_for']}, such as {', '.join(pair['clips'])}"
+            f"{counted(pair['count'], 'clip')} of {pair['class']} taken for "
+            f"{pair['taken_for']}, such as {'; '.join(pair['clips'])}"
         )
     for name, reason in report["not_read"].items():
         print(f"not read: {name}: {reason}")
@@ -121,10 +122,13 @@ def print_scores(
 ) -> None:
     """Prints scores with their intervals."""
     for name, score in scores.items():
-        line = (
-            f"  {name:8}  {score['value']:.3f} "
-            f"[{score['low']:.3f}, {score['high']:.3f}]"
-        )
+        line = f"  {name:8}  {score['value']:.3f}"
+        if "low" in score:
+            line += f" [{score['low']:.3f}, {score['high']:.3f}]"
         if without_encoder is not None:
             line += f", without the encoder {without_encoder[name]:.3f}"
         print(line)
+    if any("low" in score for score in scores.values()):
+        print("  [95 % interval for as many new clips like these]")
+    else:
+        print("  without intervals, which need at least five groups of clips")
