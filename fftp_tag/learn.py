@@ -445,8 +445,8 @@ def add_background(
     ]
     if places and not read:
         raise InputError(
-            f"No background can be read, such as {places[0]}: give other "
-            "recordings."
+            f"{places[0]}: none of the recordings can be read: give others "
+            "with --background."
         )
     names, groups, pieces, copies = [], [], [], []
     for path, own in read:
