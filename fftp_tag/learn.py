@@ -4,6 +4,7 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -46,7 +47,11 @@ from fftp_tag.recordings import (
     part_name,
 )
 from fftp_tag.thresholds import learn_thresholds
-from speechbrain_fftp.dataio.audio import read_audio, read_duration
+from speechbrain_fftp.dataio.audio import (
+    TruncatedAudio,
+    read_blocks,
+    read_duration,
+)
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import file_sha256
 from speechbrain_fftp.datasets import custom
@@ -476,9 +481,18 @@ def listen_to_background(
     timelines, silences = [], []
     for path in places:
         try:
-            samples = read_audio(path, rate, start=read_duration(path) / 2)
+            samples = read_second_half(path, rate)
             timelines.append(tagger.analyze(samples, sample_rate=rate))
         except (InputError, OSError):
             continue  # reported before as not readable
         silences.append(find_silence([samples], rate))
     return count_false_alarms(timelines, silences)
+
+
+def read_second_half(path: str, rate: int) -> np.ndarray:
+    """The second half of a recording ``[S]``, whose end may be missing."""
+    blocks = [np.zeros(0, np.float32)]
+    with contextlib.suppress(TruncatedAudio):
+        for block in read_blocks(path, rate, start=read_duration(path) / 2):
+            blocks.append(block)
+    return np.concatenate(blocks)

@@ -96,9 +96,9 @@ def print_report(report: Dict[str, Any]) -> None:
         related = report["related"]
         if related:
             print(
-                f"{', '.join(related[:3])} look like parts of one recording. If "
-                "they are, the scores below are too high: give them one group "
-                "in a table clips.csv"
+                f"{', '.join(related[:3])} look like parts of recordings. If "
+                "they are, the scores below are too high: give the parts of a "
+                "recording one group in a table clips.csv"
             )
         print(
             f"cross-validation in {report['folds']} folds, on clips like these:"

@@ -107,7 +107,7 @@ def print_false_alarms(background: "Background", names: Dict[str, str]) -> None:
             "which is no evidence: they are not counted"
         )
     if seconds == 0:
-        print("no false alarms can be counted: record the room itself")
+        print("false alarms cannot be counted: give other background")
         return
     print(
         f"false alarms in {seconds / 60:.1f} minutes of background, with upper "
