@@ -28,7 +28,7 @@ from speechbrain_fftp.dataio.files import atomic_path
 logger = logging.getLogger(__name__)
 
 COPIES = 4
-COPY_LEVELS = (-20, 6)  # in dB, relative to the clip
+COPY_LEVELS = (-30, 6)  # in dB, relative to the clip
 # What numpy raises for a damaged file
 DAMAGED = (
     zipfile.BadZipFile,
@@ -259,8 +259,8 @@ def augmented_copies(
     """Yields augmented copies of a clip ``[S]``.
 
     Two are resampled to another speed. Two have a smaller change of speed, and
-    are shifted, noisy, and louder or quieter. Noise in all copies would cost
-    accuracy on clean clips.
+    are shifted and noisy. Noise in all copies would cost accuracy on clean
+    clips. All have another level, since recordings may be much quieter.
     """
     import soxr
 
@@ -276,7 +276,7 @@ def augmented_copies(
             level = np.sqrt(np.square(copy).mean())
             noise = rng.standard_normal(size).astype(np.float32)
             copy = copy + level * from_decibels(rng.uniform(-40, -20)) * noise
-            copy = copy * from_decibels(rng.uniform(-6, 6))
+        copy = copy * from_decibels(rng.uniform(*COPY_LEVELS))
         yield copy.astype(np.float32)
 
 
