@@ -280,17 +280,21 @@ def markdown(sections):
     return "\n".join(lines)
 
 
-def write_results(name, about, sections):
+def write_results(name, about, sections, keep=False):
     """Writes ``benchmarks/results/NAME.json``, and the page of all results.
 
     ``sections`` maps titles to a note and rows: dicts with the same keys.
-    Values that are dicts are in the JSON file only.
+    Values that are dicts are in the JSON file only. With ``keep``, other
+    sections of the file stay.
     """
     sections = {
         title: {"note": note, "environment": about, "rows": rows}
         for title, (note, rows) in sections.items()
     }
     RESULTS.mkdir(exist_ok=True)
+    if keep:
+        stored = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
+        sections = {**stored, **sections}
     write_json(RESULTS / f"{name}.json", sections)
     with atomic_path(RESULTS / "README.md") as path:
         Path(path).write_text(page_of(RESULTS), encoding="utf-8")

@@ -24,6 +24,7 @@ from fftp_tag.thresholds import learn_thresholds
 
 FOLDS = 5
 RESAMPLES = 200  # of the bootstrap
+MIN_GROUPS = 5  # for an interval: fewer do not show how much scores vary
 MAX_CONFUSIONS = 5
 MAX_NAMES = 3  # clips that are named per confusion
 
@@ -221,10 +222,11 @@ def assign_folds(examples: Examples) -> Optional[np.ndarray]:
 def score_clips(
     examples: Examples, probs: np.ndarray, tagged: np.ndarray
 ) -> Dict[str, Dict[str, float]]:
-    """Scores of clips, with 95 % intervals for the same number of new clips.
+    """Scores of clips, with 95 % intervals for as many new clips like these.
 
     The intervals are from a bootstrap over groups, widened by the square root
-    of 2 because the score of the new clips varies as well.
+    of 2 because the score of the new clips varies as well. There are none if
+    the clips with a class are in fewer than 5 groups.
 
     Arguments
     ---------
@@ -236,9 +238,18 @@ def score_clips(
     -------
     dict
         ``mAP``, ``macro_F1`` and, if no clip has several labels, ``accuracy``,
-        each with its ``value`` and ``low`` and ``high`` of its interval. Scores
-        that are undefined are missing.
+        each with its ``value`` and, if it has an interval, ``low`` and
+        ``high``. Scores that are undefined are missing.
     """
+    of_all = {
+        name: value
+        for name, value in score_arrays(examples.targets, probs, tagged).items()
+        if not math.isnan(value)
+    }
+    is_sound = ~examples.is_background
+    n_groups = len(set(np.array(examples.groups)[is_sound]))
+    if n_groups < MIN_GROUPS:
+        return {name: {"value": value} for name, value in of_all.items()}
     draw = np.random.default_rng(0)
     numbers = np.unique(examples.groups, return_inverse=True)[1]
     members = [np.flatnonzero(numbers == n) for n in range(numbers.max() + 1)]
@@ -250,9 +261,7 @@ def score_clips(
             score_arrays(examples.targets[rows], probs[rows], tagged[rows])
         )
     scores = {}
-    for name, value in score_arrays(examples.targets, probs, tagged).items():
-        if math.isnan(value):
-            continue
+    for name, value in of_all.items():
         found = [sample[name] for sample in resampled]
         bounds = np.nanpercentile(found, [2.5, 97.5])
         low, high = value + math.sqrt(2) * (bounds - value)

@@ -5,34 +5,59 @@ Authors
 """
 
 import dataclasses
-import logging
+import math
 import os
-from collections import defaultdict
-from typing import Dict, List, Optional, Union
+from typing import Dict, Iterable, List, Union
 
 import numpy as np
 
-from fftp_tag.events import Rules, Timeline
+from fftp_tag.events import Event, Timeline
+from fftp_tag.windows import SILENCE
 from speechbrain_fftp.dataio.audio import find_audio_files
-
-logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class FalseAlarms:
-    """False alarms of a class.
+    """False alarms of a class, or of all classes together.
 
     Arguments
     ---------
     count : int
-    per_hour : float
     at_most : float
-        Upper bound per hour, with a confidence of 95 %.
+        Upper bound per hour of recordings like these, with a confidence of
+        95 %.
+    share : float
+        The share of the time that they last.
     """
 
     count: int
-    per_hour: float
     at_most: float
+    share: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Background:
+    """False alarms in recordings without any of the sounds.
+
+    Digital silence does not count: a sound that is absent from it proves
+    nothing.
+
+    Arguments
+    ---------
+    seconds : float
+        Length of the recordings without digital silence.
+    silent_seconds : float
+        Length of the digital silence.
+    of_classes : dict
+        ``FalseAlarms`` by label.
+    together : FalseAlarms
+        False alarms of all classes together.
+    """
+
+    seconds: float
+    silent_seconds: float
+    of_classes: Dict[str, FalseAlarms]
+    together: FalseAlarms
 
 
 def list_recordings(source: Union[str, os.PathLike]) -> List[str]:
@@ -53,38 +78,77 @@ def list_recordings(source: Union[str, os.PathLike]) -> List[str]:
     return files
 
 
-def count_hours(timelines: List[Timeline]) -> float:
-    """The total duration of recordings in hours."""
-    return sum(timeline.duration for timeline in timelines) / 3600
+def find_silence(blocks: Iterable[np.ndarray], rate: int) -> np.ndarray:
+    """Whether each second of consecutive blocks ``[S]`` is digital silence."""
+    is_silent: List[bool] = []
+    rest = np.zeros(0, np.float32)
+    for block in blocks:
+        rest = np.concatenate([rest, block])
+        n_whole = len(rest) // rate * rate
+        peaks = np.abs(rest[:n_whole]).reshape(-1, rate).max(1)
+        is_silent += (peaks < SILENCE).tolist()
+        rest = rest[n_whole:]
+    if len(rest):
+        is_silent.append(bool(np.abs(rest).max() < SILENCE))
+    return np.array(is_silent)
 
 
-def find_peaks(timelines: List[Timeline]) -> Dict[str, List[float]]:
-    """The probability of each event, by label."""
-    peaks: Dict[str, List[float]] = defaultdict(list)
-    for timeline in timelines:
-        for event in timeline.events():
-            peaks[event.label].append(event.probability)
-    return peaks
-
-
-def count_false_alarms(timelines: List[Timeline]) -> Dict[str, FalseAlarms]:
-    """Counts the events of each class in background, by label.
+def count_false_alarms(
+    timelines: List[Timeline], silences: List[np.ndarray]
+) -> Background:
+    """Counts the events of each class in background.
 
     Arguments
     ---------
     timelines : list of Timeline
         Timelines of recordings without any of the sounds.
+    silences : list of numpy.ndarray
+        Whether each second of a recording is digital silence.
     """
-    peaks = find_peaks(timelines)
-    hours = count_hours(timelines)
-    return {
-        label: FalseAlarms(
-            count=len(peaks[label]),
-            per_hour=len(peaks[label]) / hours,
-            at_most=upper_bound(len(peaks[label])) / hours,
+    events = []
+    silent_seconds = 0.0
+    for timeline, is_silent in zip(timelines, silences):
+        starts = np.arange(len(is_silent))
+        lengths = np.clip(timeline.duration - starts, 0, 1)
+        silent_seconds += float(lengths[is_silent].sum())
+        second = np.minimum(timeline.times.astype(int), len(is_silent) - 1)
+        probs = np.where(is_silent[second, None], 0, timeline.probs)
+        events.append(dataclasses.replace(timeline, probs=probs).events())
+    total = sum(timeline.duration for timeline in timelines)
+    seconds = total - silent_seconds
+    of_classes = {
+        label: measure(
+            [[x for x in found if x.label == label] for found in events],
+            seconds,
         )
-        for label in timelines[0].labels
+        for label in (timelines[0].labels if timelines else [])
     }
+    return Background(
+        seconds, silent_seconds, of_classes, measure(events, seconds)
+    )
+
+
+def measure(events: List[List[Event]], seconds: float) -> FalseAlarms:
+    """The false alarms, given the sorted events of each recording."""
+    count = sum(map(len, events))
+    if seconds == 0:
+        return FalseAlarms(count, at_most=math.inf, share=0.0)
+    lasting = sum(map(covered_seconds, events))
+    return FalseAlarms(
+        count,
+        at_most=3600 * upper_bound(count) / seconds,
+        share=min(lasting / seconds, 1.0),
+    )
+
+
+def covered_seconds(events: List[Event]) -> float:
+    """How long at least one of the events lasts; they are sorted by start."""
+    seconds, end = 0.0, 0.0
+    for event in events:
+        assert event.end is not None  # the recording is over
+        seconds += max(event.end - max(event.start, end), 0.0)
+        end = max(end, event.end)
+    return seconds
 
 
 def upper_bound(count: int) -> float:
@@ -92,66 +156,3 @@ def upper_bound(count: int) -> float:
     from scipy.stats import chi2
 
     return float(chi2.ppf(0.95, 2 * (count + 1)) / 2)
-
-
-def raise_thresholds(
-    timelines: List[Timeline], per_hour: float
-) -> Optional[Rules]:
-    """Raises thresholds until each class has few false alarms.
-
-    Arguments
-    ---------
-    timelines : list of Timeline
-        Timelines of recordings without any of the sounds.
-    per_hour : float
-        Maximum number of false alarms of a class in an hour. It is compared
-        with the upper bound, ``FalseAlarms.at_most``.
-
-    Returns
-    -------
-    Rules, optional
-        The rules of the timelines, with thresholds raised to at most 1.0. None,
-        with a warning, if the background is too short.
-    """
-    hours = count_hours(timelines)
-    if upper_bound(0) > per_hour * hours:
-        needed = "No length"
-        if per_hour > 0:
-            needed = f"{upper_bound(0) / per_hour:.1f} hours"
-        logger.warning(
-            "Thresholds are not raised: %.0f minutes of background are too "
-            "short. Even without a false alarm, they show only that there are "
-            "at most %.3g an hour. %s would show %g: record twice as much for "
-            "fftp-tag learn, which learns from one half",
-            60 * hours,
-            upper_bound(0) / hours,
-            needed,
-            per_hour,
-        )
-        return None
-    allowed = 0
-    while upper_bound(allowed + 1) <= per_hour * hours:
-        allowed += 1
-    rules = timelines[0].rules
-    high = rules.high.copy()
-    peaks = find_peaks(timelines)
-    certain = []
-    for c, label in enumerate(timelines[0].labels):
-        if len(peaks[label]) > allowed:
-            highest = np.float32(sorted(peaks[label])[-1 - allowed])
-            high[c] = min(np.nextafter(highest, np.float32(2)), 1)
-            if highest == 1:
-                certain.append(label)
-    if certain:
-        logger.warning(
-            "False alarms of %s stay, since they have a probability of 1: "
-            "learn again with them as background",
-            ", ".join(certain),
-        )
-    raised = np.maximum(rules.threshold, high)
-    return dataclasses.replace(
-        rules,
-        threshold=np.where(high > rules.high, raised, rules.threshold),
-        high=high,
-        is_learnt=True,
-    )

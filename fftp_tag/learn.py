@@ -4,7 +4,6 @@ Authors
  * The speechbrain_fftp authors 2026
 """
 
-import dataclasses
 import logging
 import os
 import re
@@ -28,13 +27,14 @@ from fftp_tag.cross_validation import (
     score_held_out,
     score_without_encoder,
 )
-from fftp_tag.edit import check_output, write_model, write_rules
-from fftp_tag.events import THRESHOLD, Timeline
+from fftp_tag.edit import check_output, write_model
+from fftp_tag.errors import counted
+from fftp_tag.events import THRESHOLD
 from fftp_tag.false_alarms import (
+    Background,
     count_false_alarms,
-    count_hours,
+    find_silence,
     list_recordings,
-    raise_thresholds,
 )
 from fftp_tag.model import Model
 from fftp_tag.packages import require
@@ -43,6 +43,7 @@ from fftp_tag.recordings import (
     Features,
     Recording,
     compute_features,
+    part_name,
 )
 from fftp_tag.thresholds import learn_thresholds
 from fftp_tag.windows import read_part
@@ -66,6 +67,8 @@ logger = logging.getLogger(__name__)
 CENTRED = 10.0
 FEW_CLIPS = 5  # a class with fewer clips causes a warning
 PARTS = 5  # of a recording of background, for cross-validation
+# The end of a name that tells parts of a recording apart: -A, -A-20, _1 or _1a
+PART = re.compile(r"([\W_]+[A-Za-z]([\W_]+\d+)?|[\W_]*\d+[A-Za-z]?)$")
 
 
 def learn(
@@ -73,7 +76,6 @@ def learn(
     data_folder: Union[str, os.PathLike],
     output: Union[str, os.PathLike],
     background: Optional[Union[str, os.PathLike]] = None,
-    max_false_alarms: Optional[float] = None,
     single_label: Optional[bool] = None,
     num_workers: int = 4,
     progress: bool = False,
@@ -97,9 +99,6 @@ def learn(
     background : str, optional
         A recording without any of the sounds, or a folder of recordings. The
         first half of each is used to learn, the second to count false alarms.
-    max_false_alarms : float, optional
-        Raise thresholds until there are at most this many false alarms of a
-        class in an hour of background, see ``raise_thresholds``.
     single_label : bool, optional
         Whether each clip has exactly one class, or is background, so that the
         probabilities of all classes and background sum to 1. By default, it is
@@ -114,10 +113,10 @@ def learn(
     dict
         ``clips`` and ``thresholds`` by label; the number of
         ``background_windows``; ``single_label``; ``window_seconds``;
+        ``related``, names of clips that look like parts of a recording;
         ``not_read``, reasons by clip; the report of ``score_held_out``;
         ``scores_of_eval`` (see ``score_clips``), if there is an eval split; and
-        ``false_alarms`` by label (see ``count_false_alarms``) in
-        ``background_minutes``, if there is background.
+        ``background`` (see ``count_false_alarms``), if there is any.
 
     Raises
     ------
@@ -139,8 +138,6 @@ def learn(
     places = []
     if background is not None:
         places = list_recordings(background)
-    elif max_false_alarms is not None:
-        raise InputError("max_false_alarms needs background.")
     labels = list(data.classes)
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -187,7 +184,13 @@ def learn(
         found += heard[: len(others)]
         learnt, held_out = make_examples(data, found)
         check_examples(data, learnt, errors)
-        learnt = add_background(learnt, places, heard[len(others) :])
+        related = related_names(learnt)
+        learnt = add_background(
+            learnt,
+            places,
+            heard[len(others) :],
+            window / encoder.sample_rate,
+        )
 
         temperature, thresholds, report = validate(
             labels, learnt, n_token_features, single_label
@@ -213,24 +216,15 @@ def learn(
         }
         write_model(encoder.path, output, metadata, classifier.add_to)
     if places:
-        timelines = listen_to_background(type(tagger)(Model(output)), places)
-        if max_false_alarms is not None:
-            raised = raise_thresholds(timelines, max_false_alarms)
-            if raised is not None:
-                thresholds = raised.high
-                write_rules(output, output, raised)
-                timelines = [
-                    dataclasses.replace(timeline, rules=raised)
-                    for timeline in timelines
-                ]
-        report["false_alarms"] = count_false_alarms(timelines)
-        report["background_minutes"] = 60 * count_hours(timelines)
+        learnt_tagger = type(tagger)(Model(output))
+        report["background"] = listen_to_background(learnt_tagger, places)
     return {
         "clips": dict(zip(labels, learnt.targets.sum(0).astype(int).tolist())),
         "background_windows": learnt.count_background(),
         "thresholds": dict(zip(labels, thresholds.tolist())),
         "single_label": single_label,
         "window_seconds": window / encoder.sample_rate,
+        "related": related,
         "not_read": errors,
         **report,
     }
@@ -316,19 +310,26 @@ def list_data(
             "clips for each class, or a table clips.csv."
         )
     data = custom.list_clips(data_folder, min_classes=1)
+    n_unlabelled = sum(not clip.labels for clip in data.clips)
+    if data.tables and n_unlabelled:
+        logger.info(
+            "%s: %s without a label, learnt as background",
+            data.tables[0],
+            counted(n_unlabelled, "clip"),
+        )
     data.clips, _ = drop_copies(data.clips, data.folder)
     has_background |= any(not clip.labels for clip in data.clips)
     if len(data.classes) == 1 and not has_background:
         raise InputError(
             f"{data_folder} has clips of one class only, {list(data.classes)[0]}: "
             "add clips without the sound in a folder named background, or give "
-            "a recording without the sound as background."
+            "a recording without the sound with --background."
         )
     data.clips = sorted(data.clips, key=lambda clip: not clip.labels)
     if single_label and any(len(clip.labels) > 1 for clip in data.clips):
         raise InputError(
             f"{data.folder}: some clips have several classes, which "
-            "single_label does not allow."
+            "--single-label does not allow."
         )
     return data
 
@@ -348,7 +349,12 @@ def make_examples(
     ]
     examples = Examples(
         names=[
-            os.path.relpath(str(clip.audio), data.folder) for clip, _ in clips
+            part_name(
+                os.path.relpath(str(clip.audio), data.folder),
+                clip.start,
+                clip.end,
+            )
+            for clip, _ in clips
         ],
         groups=[clip.fold or clip.group for clip, _ in clips],
         pieces=[own.pieces for _, own in clips],
@@ -364,9 +370,8 @@ def make_examples(
     n_related = len(clips) - len(learnt) - len(held_out)
     if n_related > 0:
         logger.warning(
-            "%d clips are not learnt from, since they are in groups of the "
-            "eval split",
-            n_related,
+            "not learnt from: %s in groups of the eval split",
+            counted(n_related, "clip"),
         )
     return examples.part(learnt), examples.part(held_out)
 
@@ -378,8 +383,8 @@ def check_examples(
     if errors:
         name, reason = next(iter(errors.items()))
         logger.warning(
-            "%d recordings cannot be read, such as %s: %s",
-            len(errors),
+            "%s cannot be read, such as %s: %s",
+            counted(len(errors), "recording"),
             name,
             reason,
         )
@@ -397,13 +402,6 @@ def check_examples(
             FEW_CLIPS,
             ", ".join(few),
         )
-    n_groups = len(set(examples.groups))
-    if n_groups == len(examples.groups) and (names := related_names(examples)):
-        logger.warning(
-            "%s look like parts of one recording. If they are, give them one "
-            "group in a table clips.csv: otherwise the scores are too high",
-            ", ".join(names[:3]),
-        )
     columns: Dict[bytes, List[str]] = {}
     for label, column in zip(data.classes, examples.targets.T):
         columns.setdefault(column.tobytes(), []).append(label)
@@ -413,11 +411,16 @@ def check_examples(
 
 
 def related_names(examples: Examples) -> List[str]:
-    """Clips whose names differ only in a number, unless all in a folder do."""
-    stems = [re.sub(r"[\W_]*\d+$", "", Path(x).stem) for x in examples.names]
+    """Clips without groups that look like parts of recordings, by their names.
+
+    Those are names that differ only in a number or a letter at the end, as in
+    1-22694-A.wav and 1-22694-B.wav, unless all names in a folder do.
+    """
+    if len(set(examples.groups)) < len(examples.groups):
+        return []
     keys = [
-        (os.path.dirname(name), stem)
-        for name, stem in zip(examples.names, stems)
+        (os.path.dirname(name), PART.sub("", Path(name).stem))
+        for name in examples.names
     ]
     counts = Counter(keys)
     n_stems = Counter(folder for folder, _ in counts)
@@ -432,6 +435,7 @@ def add_background(
     examples: Examples,
     places: List[str],
     features: List[Optional[Features]],
+    window_seconds: float,
 ) -> Examples:
     """Adds parts of recordings of background as clips without a class.
 
@@ -442,16 +446,19 @@ def add_background(
     ]
     if places and not read:
         raise InputError(
-            f"No background can be read, such as {places[0]}: give other "
-            "recordings."
+            f"{places[0]}: none of the recordings can be read: give others "
+            "with --background."
         )
     names, groups, pieces, copies = [], [], [], []
     for path, own in read:
-        count = min(PARTS, len(own.pieces))
-        names += [path] * count
-        groups += [f"{path} part {number}" for number in range(count)]
-        pieces += np.array_split(own.pieces, count)
-        copies += [own.copies] * count
+        parts = np.array_split(own.pieces, min(PARTS, len(own.pieces)))
+        ends = window_seconds * np.cumsum([len(part) for part in parts])
+        starts = [0.0, *ends[:-1]]
+        own_names = [part_name(path, *times) for times in zip(starts, ends)]
+        names += own_names
+        groups += own_names
+        pieces += parts
+        copies += [own.copies] * len(parts)
     negatives = np.zeros((len(names), examples.targets.shape[1]), np.float32)
     return Examples(
         names=examples.names + names,
@@ -464,14 +471,15 @@ def add_background(
 
 def listen_to_background(
     tagger: "AudioTagger", places: List[str]
-) -> List[Timeline]:
-    """The ``Timeline`` of the second half of each recording."""
+) -> Background:
+    """Counts false alarms in the second half of each recording."""
     rate = tagger.sample_rate
-    timelines = []
+    timelines, silences = [], []
     for path in places:
         try:
             samples = read_part(path, rate, start=read_duration(path) / 2)
             timelines.append(tagger.analyze(samples, sample_rate=rate))
         except (InputError, OSError):
             continue  # reported before as not readable
-    return timelines
+        silences.append(find_silence([samples], rate))
+    return count_false_alarms(timelines, silences)

@@ -6,8 +6,10 @@ Authors
 
 import dataclasses
 import json
+import logging
 import math
 import os
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
@@ -15,6 +17,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from fftp_tag.clip_features import OUTPUT
+from fftp_tag.errors import one_line
 from fftp_tag.model import Model
 from fftp_tag.parallel import in_order
 from fftp_tag.progress import show_progress
@@ -22,7 +25,19 @@ from fftp_tag.windows import cut_windows, read_blocks, silence_counted
 from speechbrain_fftp.dataio.audio import read_audio, read_duration
 from speechbrain_fftp.dataio.files import atomic_path
 
+logger = logging.getLogger(__name__)
+
 COPIES = 4
+COPY_LEVELS = (-30, 6)  # in dB, relative to the clip
+# What numpy raises for a damaged file
+DAMAGED = (
+    zipfile.BadZipFile,
+    EOFError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,18 +65,9 @@ class Recording:
     has_copies: bool = False
 
     @property
-    def part(self) -> str:
-        """The part of the file that is used; "" for all of it."""
-        if self.is_half:
-            return "first half"
-        if self.end < math.inf:
-            return f"from {self.start:g} to {self.end:g} s"
-        return ""
-
-    @property
     def name(self) -> str:
         """The name in messages."""
-        return f"{self.path} {self.part}".rstrip()
+        return part_name(self.path, self.start, self.end)
 
     @property
     def key(self) -> str:
@@ -71,13 +77,26 @@ class Recording:
         return json.dumps(
             [
                 path,
-                self.part,
+                self.start,
+                self.end,
+                self.is_half,
                 self.window,
                 self.has_copies,
                 state.st_size,
                 state.st_mtime_ns,
             ]
         )
+
+
+def part_name(path: str, start: float, end: float) -> str:
+    """A recording or a part of it in messages.
+
+    Example
+    -------
+    >>> part_name("mix.wav", 3.0, 4.5), part_name("all.wav", 0.0, math.inf)
+    ('mix.wav, 3.0-4.5 s', 'all.wav')
+    """
+    return f"{path}, {start:.1f}-{end:.1f} s" if end < math.inf else path
 
 
 class Features(NamedTuple):
@@ -116,14 +135,25 @@ class FeatureCache:
         self.used: Dict[str, Features] = {}
         if not path.is_file():
             return
-        with np.load(path, allow_pickle=False) as file:
-            if str(file["digest"]) != digest:
-                return
+        try:
+            self.known = self.read()
+        except DAMAGED as error:
+            logger.warning(
+                "%s is damaged (%s): all features are computed again",
+                path,
+                one_line(error),
+            )
+
+    def read(self) -> Dict[str, Features]:
+        """The features in the file by key, if they are of this model."""
+        with np.load(self.path, allow_pickle=False) as file:
+            if str(file["digest"]) != self.digest:
+                return {}
             ends = np.cumsum(file["counts"].ravel())[:-1]
             parts = np.split(file["features"], ends)
             keys, sizes = file["keys"].tolist(), file["n_samples"].tolist()
         found = map(Features, parts[::2], parts[1::2], sizes)
-        self.known = dict(zip(keys, found))
+        return dict(zip(keys, found))
 
     def save(self) -> None:
         """Writes the features that were used, if any."""
@@ -229,8 +259,8 @@ def augmented_copies(
     """Yields augmented copies of a clip ``[S]``.
 
     Two are resampled to another speed. Two have a smaller change of speed, and
-    are shifted, noisy, and louder or quieter. Noise in all copies would cost
-    accuracy on clean clips.
+    are shifted and noisy. Noise in all copies would cost accuracy on clean
+    clips. All have another level, since recordings may be much quieter.
     """
     import soxr
 
@@ -246,7 +276,7 @@ def augmented_copies(
             level = np.sqrt(np.square(copy).mean())
             noise = rng.standard_normal(size).astype(np.float32)
             copy = copy + level * from_decibels(rng.uniform(-40, -20)) * noise
-            copy = copy * from_decibels(rng.uniform(-6, 6))
+        copy = copy * from_decibels(rng.uniform(*COPY_LEVELS))
         yield copy.astype(np.float32)
 
 

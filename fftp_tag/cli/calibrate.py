@@ -10,8 +10,8 @@ and minimum durations maximise F1 of the events instead. Classes with fewer than
 5 clips or events get a threshold of 0.5.
 
 With --background, false alarms are counted in recordings without any of the
-sounds. --max-false-alarms raises the thresholds that were just learnt or,
-without --data-folder, the model's own.
+sounds, with the thresholds that were just learnt or, without --data-folder, with
+the model's own.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -35,7 +35,7 @@ EXAMPLES = """\
   fftp-tag calibrate --model results/demo --data-folder results/demo/prepared
   fftp-tag calibrate --model my.onnx --data-folder other_clips --split all \\
       --output calibrated.onnx
-  fftp-tag calibrate --model my.onnx --background room.wav --max-false-alarms 1"""
+  fftp-tag calibrate --model my.onnx --background room.wav"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     model = find_file(args.model)
     target = Path(args.output) if args.output else model
     check_arguments(args)
-    if args.data_folder or args.max_false_alarms is not None:
+    if args.data_folder:
         check_output(target)
     recordings = []
     if args.background:
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
         print(f"wrote {target}")
         model = target
     if recordings:
-        listen_to_background(args, model, target, recordings)
+        listen_to_background(args, model, recordings)
 
 
 def find_file(source: str) -> Path:
@@ -102,10 +102,8 @@ def check_arguments(args: argparse.Namespace) -> None:
         for name in options.given(args, *evaluate.CLIP_OPTIONS):
             name = name.replace("_", "-")
             raise InputError(f"--{name} needs --data-folder")
-    if args.max_false_alarms is not None and not args.background:
-        raise InputError("--max-false-alarms needs --background")
-    if args.output and not args.data_folder and args.max_false_alarms is None:
-        raise InputError("--output needs --data-folder or --max-false-alarms")
+    if args.output and not args.data_folder:
+        raise InputError("--output needs --data-folder")
     if args.split == "eval":
         output.report(
             "warning: later scores on the eval split will be too optimistic"
@@ -127,43 +125,25 @@ def print_calibration(learnt: "Calibration") -> None:
 
 
 def listen_to_background(
-    args: argparse.Namespace, model: Path, target: Path, recordings: List[str]
+    args: argparse.Namespace, model: Path, recordings: List[str]
 ) -> None:
-    """Counts false alarms; raises and writes thresholds if asked to."""
-    import dataclasses
-
-    from fftp_tag.edit import write_rules
-    from fftp_tag.false_alarms import (
-        count_false_alarms,
-        count_hours,
-        raise_thresholds,
-    )
+    """Counts false alarms, and prints the classes that have some."""
+    from fftp_tag.false_alarms import count_false_alarms, find_silence
     from fftp_tag.progress import show_progress
     from fftp_tag.tagger import AudioTagger
-    from fftp_tag.windows import silence_counted
+    from fftp_tag.windows import read_blocks, silence_counted
 
     tagger = AudioTagger.from_pretrained(model, args.device, args.threads)
+    timelines, silences = [], []
     with silence_counted("files"):
-        timelines = [
-            tagger.analyze(path)
-            for path in show_progress(recordings, len(recordings))
-        ]
-    rules = tagger.model.rules
-    if args.max_false_alarms is not None:
-        raised = raise_thresholds(timelines, args.max_false_alarms)
-        if raised is not None:
-            rules = raised
-            write_rules(model, target, rules)
-            print(f"wrote {target}")
-    alarms = count_false_alarms(
-        [dataclasses.replace(timeline, rules=rules) for timeline in timelines]
-    )
-    minutes = 60 * count_hours(timelines)
-    print(f"false alarms in {minutes:.0f} minutes of background:")
-    for label, threshold in zip(tagger.labels, rules.high):
-        if alarms[label].count > 0:
-            print(
-                f"{output.false_alarms(alarms[label])}  {label} (threshold "
-                f"{threshold:.3f})"
-            )
-    print(f"{sum(x.count for x in alarms.values()):5d} of all classes")
+        for path in show_progress(recordings, len(recordings)):
+            timelines.append(tagger.analyze(path))
+            blocks = read_blocks(path, tagger.sample_rate, warn=False)
+            silences.append(find_silence(blocks, tagger.sample_rate))
+    background = count_false_alarms(timelines, silences)
+    names = {
+        label: f"{label} (threshold {threshold:.3f})"
+        for label, threshold in zip(tagger.labels, tagger.model.rules.high)
+        if background.of_classes[label].count > 0
+    }
+    output.print_false_alarms(background, names)

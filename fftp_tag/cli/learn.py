@@ -18,6 +18,7 @@ import os
 from typing import Any, Dict, Optional
 
 from fftp_tag.cli import options, output
+from fftp_tag.errors import counted
 from speechbrain_fftp.dataio.errors import InputError
 
 DEMO = "results/demo"  # output folder of make demo
@@ -26,7 +27,7 @@ EXAMPLES = """\
   fftp-tag learn my_sounds
   fftp-tag learn my_sounds --model mispeech/ced-tiny --output my.onnx
   fftp-tag learn my_sounds --model mispeech/ced-tiny --output my.onnx \\
-      --background street.wav --max-false-alarms 1
+      --background street.wav
   fftp-tag clip.wav --model my.onnx --timeline"""
 
 
@@ -65,7 +66,6 @@ def run(args: argparse.Namespace) -> None:
         args.data_folder,
         path,
         background=args.background,
-        max_false_alarms=args.max_false_alarms,
         single_label=args.single_label,
         progress=True,
     )
@@ -75,7 +75,6 @@ def run(args: argparse.Namespace) -> None:
 
 def print_report(report: Dict[str, Any]) -> None:
     """Prints what was learnt, and how well."""
-    alarms = report.get("false_alarms")
     print("clips  threshold  class")
     for label, count in report["clips"].items():
         print(f"{count:5d}  {report['thresholds'][label]:9.3f}  {label}")
@@ -88,24 +87,30 @@ def print_report(report: Dict[str, Any]) -> None:
             "where you will use the model, and give it with --background."
         )
     print(f"events are found in windows of {report['window_seconds']:.2f} s")
-    if alarms is not None:
-        minutes = report["background_minutes"]
-        print(f"false alarms in {minutes:.1f} minutes of background:")
-        for label, found in alarms.items():
-            print(f"{output.false_alarms(found)}  {label}")
+    if "background" in report:
+        labels = report["clips"]
+        output.print_false_alarms(
+            report["background"], dict(zip(labels, labels))
+        )
     if "scores" in report:
+        related = report["related"]
+        if related:
+            print(
+                f"{', '.join(related[:3])} look like parts of recordings. If "
+                "they are, the scores below are too high: give the parts of a "
+                "recording one group in a table clips.csv"
+            )
         print(
-            f"cross-validation in {report['folds']} folds (95 % intervals for "
-            "the same number of new clips):"
+            f"cross-validation in {report['folds']} folds, on clips like these:"
         )
         print_scores(report["scores"], report["scores_without_encoder"])
     if "scores_of_eval" in report:
-        print("clips of the eval split, not learnt from (95 % intervals):")
+        print("clips of the eval split, not learnt from:")
         print_scores(report["scores_of_eval"])
     for pair in report.get("confusions", []):
         print(
-            f"{pair['count']} clips of {pair['class']} taken for "
-            f"{pair['taken_for']}, such as {', '.join(pair['clips'])}"
+            f"{counted(pair['count'], 'clip')} of {pair['class']} taken for "
+            f"{pair['taken_for']}, such as {'; '.join(pair['clips'])}"
         )
     for name, reason in report["not_read"].items():
         print(f"not read: {name}: {reason}")
@@ -117,10 +122,13 @@ def print_scores(
 ) -> None:
     """Prints scores with their intervals."""
     for name, score in scores.items():
-        line = (
-            f"  {name:8}  {score['value']:.3f} "
-            f"[{score['low']:.3f}, {score['high']:.3f}]"
-        )
+        line = f"  {name:8}  {score['value']:.3f}"
+        if "low" in score:
+            line += f" [{score['low']:.3f}, {score['high']:.3f}]"
         if without_encoder is not None:
             line += f", without the encoder {without_encoder[name]:.3f}"
         print(line)
+    if any("low" in score for score in scores.values()):
+        print("  [95 % interval for as many new clips like these]")
+    else:
+        print("  without intervals, which need at least five groups of clips")

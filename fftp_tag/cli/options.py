@@ -124,19 +124,12 @@ class Once(argparse.Action):
 
 
 def add_background(parser: argparse.ArgumentParser) -> None:
-    """Adds --background and --max-false-alarms."""
+    """Adds --background."""
     parser.add_argument(
         "--background",
         action=Once,
         metavar="PATH",
         help="recording without any of the sounds, or folder of recordings",
-    )
-    parser.add_argument(
-        "--max-false-alarms",
-        type=number(float, 0),
-        metavar="N",
-        help="raise thresholds until there are at most N false alarms of a "
-        "class in an hour of background",
     )
 
 

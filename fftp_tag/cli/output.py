@@ -15,7 +15,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence
 
 if TYPE_CHECKING:
-    from fftp_tag.false_alarms import FalseAlarms
+    from fftp_tag.false_alarms import Background
 
 FORMATS = ("table", "json", "jsonl", "csv", "audacity")
 DIGITS = 4  # of numbers in csv and json
@@ -130,9 +130,28 @@ class Output:
             print(json.dumps(self.results, indent=2, allow_nan=False))
 
 
-def false_alarms(found: "FalseAlarms") -> str:
-    """False alarms in words: "0, at most 90.0 an hour (95 %)"."""
-    return f"{found.count:5d}, at most {found.at_most:.1f} an hour (95 %)"
+def print_false_alarms(background: "Background", names: Dict[str, str]) -> None:
+    """Prints false alarms; ``names`` has the classes to print, by label."""
+    seconds, silent = background.seconds, background.silent_seconds
+    if silent > 0:
+        print(
+            f"{silent / 60:.1f} minutes of background are digital silence, "
+            "which is no evidence: they are not counted"
+        )
+    if seconds == 0:
+        print("false alarms cannot be counted: give other background")
+        return
+    print(
+        f"false alarms in {seconds / 60:.1f} minutes of background, with upper "
+        "bounds (95 %) for recordings like these:"
+    )
+    rows = {name: background.of_classes[label] for label, name in names.items()}
+    rows["all classes together"] = background.together
+    for name, found in rows.items():
+        print(
+            f"{found.count:5d}, at most {found.at_most:.1f} an hour, "
+            f"{100 * found.share:.1f} % of the time  {name}"
+        )
 
 
 def report(text: str) -> None:

@@ -6,6 +6,7 @@ Authors
 
 import dataclasses
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -172,37 +173,29 @@ def test_the_command(model, data, tmp_path, capsys):
     assert Model(output).metadata != Model(model).metadata
 
 
-def test_background_raises_thresholds(model, data, tmp_path, capsys):
-    """Thresholds begin at 0.5, or at those just learnt."""
+def test_false_alarms_are_counted(model, data, tmp_path, capsys):
+    """With thresholds of 0.5, or with those just learnt."""
     wav = 0.8 * tiny_onnx.cosines(5 * RATE)[0]
+    wav = np.concatenate([wav, np.zeros(60 * RATE)])
     sf.write(tmp_path / "room.wav", wav, RATE)
     background = ["--background", tmp_path / "room.wav"]
     content = model.read_bytes()
     assert run("--model", model, *background) == 0
     assert model.read_bytes() == content
-    assert "Low (threshold 0.500)" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "1.0 minutes of background are digital silence" in printed
+    low, together = printed.splitlines()[-2:]
+    assert low.endswith("Low (threshold 0.500)")
+    for line in (low, together):
+        assert "1, at most 3" in line  # 4.74 in 5 s
+        share = re.search(r"(\d+\.\d) % of the time", line)[1]
+        assert float(share) >= 95
     output = tmp_path / "new.onnx"
-    too_few = [*background, "--max-false-alarms", 1]
-    assert run("--model", model, *too_few, "--output", output) == 0
-    assert "Thresholds are not raised" in capsys.readouterr().err
-    assert not output.exists()
-    background += ["--max-false-alarms", 2200]  # none in 5 s may mean so many
-    assert run("--model", model, *background, "--output", output) == 0
+    arguments = ["--model", model, "--data-folder", data, "--output", output]
+    assert run(*arguments, *background) == 0
     assert model.read_bytes() == content
-    tagger = AudioTagger.from_pretrained(output)
-    assert tagger.tag_long(tmp_path / "room.wav") == []
-    assert tagger.model.rules.threshold[0] > 0.7
-    assert (tagger.model.rules.threshold[1:] == 0.5).all()
-
-    learnt = calibrate(model, data, output=output).rules
-    arguments = ["--model", model, "--data-folder", data, *background]
-    assert run(*arguments, "--output", output) == 0
-    assert "0 of all classes" in capsys.readouterr().out
-    assert model.read_bytes() == content
-    raised = Model(output).rules
-    assert raised.threshold[0] > learnt.threshold[0]
-    np.testing.assert_array_equal(raised.threshold[1:], learnt.threshold[1:])
-    np.testing.assert_array_equal(raised.merge_gap, learnt.merge_gap)
+    threshold = Model(output).rules.high[0]
+    assert f"Low (threshold {threshold:.3f})" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -212,7 +205,6 @@ def test_background_raises_thresholds(model, data, tmp_path, capsys):
         (["--background", "x", "--split", "eval"], "--split"),
         (["--data-folder", "missing"], "missing"),
         (["--background", "missing"], "missing"),
-        (["--data-folder", "x", "--max-false-alarms", "1"], "--background"),
         (["--background", "x", "--output", "new.onnx"], "--output"),
         (["--data-folder", "x", "--output", "model"], ".onnx"),
     ],

@@ -1,10 +1,8 @@
-"""Tests of false alarms, and of thresholds that limit them.
+"""Tests of the false alarms in background.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
-
-import dataclasses
 
 import numpy as np
 import pytest
@@ -12,8 +10,8 @@ import pytest
 from fftp_tag.events import Timeline, default_rules
 from fftp_tag.false_alarms import (
     count_false_alarms,
+    find_silence,
     list_recordings,
-    raise_thresholds,
     upper_bound,
 )
 
@@ -31,10 +29,11 @@ def make_timeline(probs, threshold=0.5, merge_gap=0.0):
     )
 
 
-def counts(timelines):
-    """The number of false alarms by label."""
-    found = count_false_alarms(timelines)
-    return {label: alarms.count for label, alarms in found.items()}
+def alarms_in(*timelines, silences=None):
+    """The false alarms in background that is never silent, or is at times."""
+    if silences is None:
+        silences = [np.zeros(int(x.duration), bool) for x in timelines]
+    return count_false_alarms(list(timelines), silences)
 
 
 def test_upper_bounds_are_those_of_poisson():
@@ -42,53 +41,43 @@ def test_upper_bounds_are_those_of_poisson():
     for count, expected in ((0, 2.996), (1, 4.744), (2, 6.296), (10, 16.962)):
         assert upper_bound(count) == pytest.approx(expected, abs=1e-3)
     probs = np.zeros((120, 1), np.float32)  # two minutes
-    found = count_false_alarms([make_timeline(probs)])["a"]
-    assert found.per_hour == 0
+    found = alarms_in(make_timeline(probs)).of_classes["a"]
     assert found.at_most == pytest.approx(89.87, abs=0.01)
 
 
-def test_thresholds_are_raised_as_little_as_needed():
-    """Peaks are known: the second highest of an hour may stay."""
-    probs = np.zeros((3600, 2), np.float32)
-    probs[np.arange(4) * 100 + 50, 0] = [0.9, 0.8, 0.7, 0.6]
-    probs[10, 1] = 0.3
-    timeline = make_timeline(probs, threshold=[0.5, 0.4])
-    assert counts([timeline]) == {"a": 4, "b": 0}
-    for per_hour, expected in ((9.2, 0.5), (6.3, 0.7), (4.8, 0.8), (3, 0.9)):
-        raised = raise_thresholds([timeline], per_hour)
-        for thresholds in (raised.threshold, raised.high):
-            assert thresholds == pytest.approx([expected, 0.4], abs=1e-6)
-        assert raised.low.tolist() == timeline.rules.low.tolist()
-        assert raised.is_learnt
-        changed = dataclasses.replace(timeline, rules=raised)
-        assert count_false_alarms([changed])["a"].at_most <= per_hour
-    halves = [make_timeline(probs[:1800]), make_timeline(probs[1800:])]
-    assert counts(halves) == {"a": 4, "b": 0}
+def test_events_and_their_time_are_counted():
+    """Of two classes, which overlap for a second."""
+    probs = np.zeros((3600, 3), np.float32)
+    probs[100:120, 0] = probs[119:129, 1] = probs[200:231, 0] = 0.9
+    for timelines in (
+        [make_timeline(probs)],
+        [make_timeline(probs[:150]), make_timeline(probs[150:])],
+    ):
+        found = alarms_in(*timelines)
+        assert found.seconds == 3600 and found.silent_seconds == 0
+        a, b, c = found.of_classes.values()
+        assert (a.count, b.count, c.count) == (2, 1, 0)
+        assert a.share == pytest.approx(51 / 3600)
+        assert b.share == pytest.approx(10 / 3600)
+        assert c.at_most == pytest.approx(2.996, abs=1e-3)
+        assert found.together.count == 3
+        assert found.together.at_most == pytest.approx(7.754, abs=1e-3)
+        assert found.together.share == pytest.approx(60 / 3600)
 
 
-def test_short_background_raises_nothing(caplog):
-    timeline = make_timeline(np.ones((3600, 1), np.float32))
-    for per_hour in (0, 2.9):
-        assert raise_thresholds([timeline], per_hour) is None
-        assert "60 minutes" in caplog.text
-        caplog.clear()
-
-
-def test_events_are_dropped_and_not_split():
-    """Two of three: what is 0.65 is the middle of an event."""
-    probs = [0.7, 0.1, 0.1, 0.9, 0.65, 0.8, 0.1, 0.1, 0.6, 0.1]
-    probs = np.array(probs, np.float32)[:, None]
-    timeline = make_timeline(probs)
-    raised = raise_thresholds([timeline], 1710.0)  # so many if one in 10 s
-    assert raised.high == pytest.approx([0.7], abs=1e-6)
-    [event] = dataclasses.replace(timeline, rules=raised).events()
-    assert (event.start, event.end) == (3, 6)
-
-
-def test_a_certain_false_alarm_stays(caplog):
-    timeline = make_timeline(np.ones((10, 1), np.float32))
-    assert raise_thresholds([timeline], 1100).high == [1.0]
-    assert "False alarms of a stay" in caplog.text
+def test_digital_silence_is_not_counted():
+    """Nor is what a model hears in it."""
+    probs = np.ones((100, 1), np.float32)
+    wav = np.full(100 * 10 - 5, 0.1, np.float32)
+    wav[200:700] = 1e-6
+    is_silent = find_silence([wav[:333], wav[333:334], wav[334:]], rate=10)
+    assert is_silent.tolist() == 20 * [False] + 50 * [True] + 30 * [False]
+    found = alarms_in(make_timeline(probs), silences=[is_silent])
+    assert (found.seconds, found.silent_seconds) == (50, 50)
+    assert found.together.count == 2 and found.together.share == 1
+    nothing = alarms_in(make_timeline(probs), silences=[np.ones(100, bool)])
+    assert nothing.seconds == 0 and nothing.together.count == 0
+    assert nothing.together.at_most == np.inf
 
 
 def test_recordings_of_a_folder(tmp_path):
