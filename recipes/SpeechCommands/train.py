@@ -238,6 +238,11 @@ def dataio_prep(hparams):
         names = [row["display_name"] for row in csv.DictReader(fin)]
     label_encoder.update_from_iterable(names)
     label_encoder.expect_len(hparams["n_classes"])
+    if len(names) != hparams["n_classes"]:
+        sys.exit(
+            f"n_classes is {hparams['n_classes']}, but {hparams['class_list']} "
+            f"lists {len(names)} classes: give --n_classes {len(names)}."
+        )
 
     sample_rate = hparams["sample_rate"]
     max_samples = round(hparams["clip_seconds"] * sample_rate)
