@@ -21,10 +21,12 @@ Authors
 import argparse
 import logging
 
+from speechbrain_fftp.dataio.errors import one_line_errors
 from speechbrain_fftp.datasets.demo import prepare_demo
 from speechbrain_fftp.datasets.prepare import prepare_data
 
 
+@one_line_errors()
 def prepare_audioset(data_folder=None, **options):
     """Prepares AudioSet or custom data, or without a folder, the demo set."""
     if data_folder is None:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import torch
 from audioset_prepare import prepare_audioset
-from hyperpyyaml import load_hyperpyyaml
 from torch.utils.data import SequentialSampler
 
 import speechbrain as sb
@@ -29,7 +28,11 @@ from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
 from speechbrain_fftp.lobes.tagger import Tagger, augment_clips, load_clips
-from speechbrain_fftp.utils.run_folder import check_settings, export_model
+from speechbrain_fftp.utils.run_folder import (
+    check_settings,
+    export_model,
+    load_settings,
+)
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
 
@@ -233,6 +236,11 @@ def dataio_prep(hparams):
         names = [row["display_name"] for row in csv.DictReader(fin)]
     label_encoder.update_from_iterable(names)
     label_encoder.expect_len(hparams["n_classes"])
+    if len(names) != hparams["n_classes"]:
+        sys.exit(
+            f"n_classes is {hparams['n_classes']}, but {hparams['class_list']} "
+            f"lists {len(names)} classes: give --n_classes {len(names)}."
+        )
     sample_rate = hparams["sample_rate"]
     max_samples = int(hparams["max_seconds"] * sample_rate)
 
@@ -292,7 +300,7 @@ def train(brain, datasets, hparams):
         The loaded hyperparameters.
     """
     if not len(datasets["valid"]) and hparams["average_by"] != "epoch":
-        raise ValueError(
+        sys.exit(
             f"There are no validation clips, so no {hparams['average_by']} to "
             "choose checkpoints by: add --average_by epoch."
         )
@@ -315,7 +323,13 @@ def train(brain, datasets, hparams):
     )
     # The schedule needs the number of optimiser steps
     steps = len(train_loader) // brain.grad_accumulation_factor
-    total_steps = hparams["number_of_epochs"] * max(steps, 1)
+    if steps == 0:
+        sys.exit(
+            f"grad_accumulation_factor {brain.grad_accumulation_factor} is more "
+            f"than the {len(train_loader)} batches of an epoch, so that no step "
+            "would be made: give a smaller one."
+        )
+    total_steps = hparams["number_of_epochs"] * steps
     brain.hparams.lr_annealing = hparams["lr_annealing"](
         warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
         total_steps=total_steps,
@@ -347,12 +361,7 @@ if __name__ == "__main__":
     # The yaml file can name modules in its own folder
     sys.path.append(str(Path(hparams_file).resolve().parent))
     sb.utils.distributed.ddp_init_group(run_opts)
-    with open(hparams_file, encoding="utf-8") as fin:
-        hparams = load_hyperpyyaml(fin, overrides)
-    if hparams["inference_yaml"]:  # relative to the yaml file
-        path = Path(hparams_file).parent / hparams["inference_yaml"]
-        hparams["inference_yaml"] = path.resolve(strict=True)
-
+    hparams = load_settings(hparams_file, overrides, needs="prepare_opts")
     run_on_main(
         check_settings,
         args=[hparams_file, overrides, hparams, run_opts],

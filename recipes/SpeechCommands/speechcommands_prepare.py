@@ -12,6 +12,7 @@ Authors
 import argparse
 import logging
 
+from speechbrain_fftp.dataio.errors import one_line_errors
 from speechbrain_fftp.datasets.speech_commands.lists import TASKS
 from speechbrain_fftp.datasets.speech_commands.prepare import (
     prepare_speech_commands,
@@ -28,4 +29,5 @@ if __name__ == "__main__":
     parser.add_argument("--task", choices=TASKS, default="35")
     parser.add_argument("--sample_rate", type=int, default=16000)
     parser.add_argument("--clip_seconds", type=float, default=1.0)
-    prepare_speech_commands(**vars(parser.parse_args()))
+    with one_line_errors():
+        prepare_speech_commands(**vars(parser.parse_args()))

@@ -18,7 +18,6 @@ import sys
 from pathlib import Path
 
 import torch
-from hyperpyyaml import load_hyperpyyaml
 from torch.utils.data import SequentialSampler
 
 import speechbrain as sb
@@ -29,8 +28,13 @@ from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
+from speechbrain_fftp.dataio.errors import one_line_errors
 from speechbrain_fftp.lobes.tagger import Tagger, augment_clips, load_clips
-from speechbrain_fftp.utils.run_folder import check_settings, export_model
+from speechbrain_fftp.utils.run_folder import (
+    check_settings,
+    export_model,
+    load_settings,
+)
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
 
@@ -234,6 +238,11 @@ def dataio_prep(hparams):
         names = [row["display_name"] for row in csv.DictReader(fin)]
     label_encoder.update_from_iterable(names)
     label_encoder.expect_len(hparams["n_classes"])
+    if len(names) != hparams["n_classes"]:
+        sys.exit(
+            f"n_classes is {hparams['n_classes']}, but {hparams['class_list']} "
+            f"lists {len(names)} classes: give --n_classes {len(names)}."
+        )
 
     sample_rate = hparams["sample_rate"]
     max_samples = round(hparams["clip_seconds"] * sample_rate)
@@ -302,7 +311,13 @@ def train(brain, datasets, hparams):
     )
     # The schedule needs the number of optimiser steps
     steps = len(train_loader) // brain.grad_accumulation_factor
-    total_steps = hparams["number_of_epochs"] * max(steps, 1)
+    if steps == 0:
+        sys.exit(
+            f"grad_accumulation_factor {brain.grad_accumulation_factor} is more "
+            f"than the {len(train_loader)} batches of an epoch, so that no step "
+            "would be made: give a smaller one."
+        )
+    total_steps = hparams["number_of_epochs"] * steps
     brain.hparams.lr_annealing = hparams["lr_annealing"](
         warmup_steps=min(hparams["warmup_steps"], total_steps // 10),
         total_steps=total_steps,
@@ -334,12 +349,7 @@ if __name__ == "__main__":
     # The yaml file can name modules in its own folder
     sys.path.append(str(Path(hparams_file).resolve().parent))
     sb.utils.distributed.ddp_init_group(run_opts)
-    with open(hparams_file, encoding="utf-8") as fin:
-        hparams = load_hyperpyyaml(fin, overrides)
-    if hparams["inference_yaml"]:  # relative to the yaml file
-        path = Path(hparams_file).parent / hparams["inference_yaml"]
-        hparams["inference_yaml"] = path.resolve(strict=True)
-
+    hparams = load_settings(hparams_file, overrides, needs="prepare")
     run_on_main(
         check_settings,
         args=[hparams_file, overrides, hparams, run_opts],
@@ -349,7 +359,8 @@ if __name__ == "__main__":
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
-    run_on_main(hparams["prepare"])
+    with one_line_errors():
+        run_on_main(hparams["prepare"])
     datasets = dataio_prep(hparams)
 
     brain = CommandsBrain(

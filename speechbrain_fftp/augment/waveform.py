@@ -1,4 +1,4 @@
-"""Waveform augmentations for audio tagging: gain, time shift and noise.
+"""Waveform augmentations for audio tagging: gain, low-pass, shift and noise.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -52,6 +52,60 @@ class RandomGain(torch.nn.Module):
         """
         draw = 2 * torch.rand(len(wavs), 1, device=wavs.device) - 1
         return wavs * 10 ** (draw * self.decibels / 20)
+
+
+class RandomLowPass(torch.nn.Module):
+    """Removes the frequencies above a random one from some clips.
+
+    Lossy codecs do so; mp3 at 16 kHz, for example, ends at 7.3 kHz. The
+    frequency is drawn uniformly from ``lowest`` to half of the sampling rate.
+
+    Arguments
+    ---------
+    sample_rate : int
+        Sampling rate in Hz.
+    lowest : float
+        Lowest cutoff frequency in Hz.
+    prob : float
+        Probability that a clip is filtered.
+
+    Example
+    -------
+    >>> low_pass = RandomLowPass(16000, lowest=5000.0, prob=1.0)
+    >>> tones = torch.sin(torch.arange(1600) * torch.tensor([[0.5], [3.1]]))
+    >>> low_pass(tones).square().mean(1) > 0.1
+    tensor([ True, False])
+    """
+
+    def __init__(self, sample_rate, lowest, prob):
+        super().__init__()
+        self.sample_rate = sample_rate
+        self.lowest = lowest
+        self.prob = prob
+
+    def forward(self, wavs):
+        """Filters a batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms ``[B, S]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Waveforms ``[B, S]``.
+        """
+        is_cut = torch.rand(len(wavs), 1, device=wavs.device) < self.prob
+        highest = self.sample_rate / 2
+        draw = torch.rand(len(wavs), 1, device=wavs.device)
+        cutoff = self.lowest + (highest - self.lowest) * draw
+        spectrum = torch.fft.rfft(wavs)
+        frequency = torch.linspace(
+            0, highest, spectrum.shape[1], device=wavs.device
+        )
+        spectrum = spectrum.masked_fill(is_cut & (frequency > cutoff), 0.0)
+        return torch.fft.irfft(spectrum, wavs.shape[1])
 
 
 class RandomShift(torch.nn.Module):

@@ -47,7 +47,7 @@ def prepare_demo(
     num_workers=None,
     skip_prep=False,
     num_train=800,
-    num_valid=80,
+    num_valid=160,
     num_eval=120,
     seed=0,
 ):

@@ -12,6 +12,7 @@ import csv
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -144,6 +145,26 @@ def read_packed(clip):
         raise InputError(
             f"{clip.wav} cannot be read: {error.error_string}"
         ) from error
+
+
+def check_packs(prepared_folder):
+    """Raises an InputError if a pack is missing or was cut off."""
+    for table in sorted(Path(prepared_folder, PACKS).glob("*.csv")):
+        path = table.with_suffix(".wav")
+        if not _is_whole(path):
+            raise InputError(
+                f"{path} is missing or damaged: delete {prepared_folder}, and"
+                " its clips will be prepared again"
+            )
+
+
+def _is_whole(path):
+    """Whether a WAV file is as long as its header says."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        header = file.read(8)  # RIFF, and the number of bytes that follow
+    return path.stat().st_size >= 8 + int.from_bytes(header[4:], "little")
 
 
 def as_int16(samples):

@@ -17,6 +17,7 @@ from pathlib import Path
 from speechbrain_fftp.dataio import files
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.datasets.names import PREPARED, text_digest
+from speechbrain_fftp.datasets.packs import check_packs
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +40,15 @@ def prepare_folder(folder, settings, source=None):
     ------
     InputError
         If the folder was made with other settings or from other source files,
-        holds other files, or is being prepared by another process.
+        holds other files, has a damaged pack, or is being prepared by another
+        process.
     """
     folder = Path(folder)
     wanted = {"settings": {**settings, "format": FORMAT}, "source": source}
     wanted = json.loads(json.dumps(wanted))  # tuples become lists
     if is_complete(folder):
         _check_same(folder, _read_record(folder), wanted)
+        check_packs(folder)
         logger.info("Using the data prepared in %s", folder)
         yield False
         return

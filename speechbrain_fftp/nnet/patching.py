@@ -41,7 +41,8 @@ class PatchEmbedding(torch.nn.Module):
     Raises
     ------
     ValueError
-        If a patch is taller than the spectrogram or does not fit the stem.
+        If a patch or stride is below 1, or a patch is taller than the
+        spectrogram or does not fit the stem.
 
     Example
     -------
@@ -60,6 +61,13 @@ class PatchEmbedding(torch.nn.Module):
         self.embed_dim = embed_dim
         self.patch_frames, self.patch_bins = patch
         self.stride_frames, self.stride_bins = stride
+        if min(*patch, *stride) < 1:
+            raise ValueError(
+                f"A patch of {self.patch_frames} frames and {self.patch_bins} "
+                f"bins every {self.stride_frames} frames and "
+                f"{self.stride_bins} bins: patch_frames, stride_frames and the "
+                "others must be at least 1."
+            )
         if self.patch_bins > n_mels:
             raise ValueError(
                 f"A patch of {self.patch_bins} bins is taller than the "

@@ -1,10 +1,11 @@
-"""What a training logs before it starts: features of the data, and its speed.
+"""What is checked and logged before a training: features, patches, and speed.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
 import logging
+import sys
 import time
 
 import torch
@@ -27,12 +28,21 @@ DTYPES = {
 def compare_features(brain, datasets, *, num_clips=64):
     """Logs mean and standard deviation of training features, and the yaml's.
 
-    Warns if they are far apart. For ``before`` in a yaml file.
+    Warns if they are far apart. Ends the process with one line if no clip fills
+    a patch. For ``before`` in a yaml file.
     """
+    feats = [_features(brain, x) for x in _some(datasets, num_clips)]
+    longest = max(map(len, feats))
+    embedding = getattr(brain.hparams, "embedding", None)
+    if embedding is not None and embedding.patch_frames > longest:
+        sys.exit(
+            f"patch_frames {embedding.patch_frames} is more than the {longest} "
+            "frames of the longest of some training clips: give a smaller one."
+        )
     norm = brain.modules["mean_var_norm"]
     if not isinstance(norm, DatasetNormalization):
         return
-    feats = torch.cat([_features(brain, x) for x in _some(datasets, num_clips)])
+    feats = torch.cat(feats)
     mean, std = feats.mean().item(), feats.std().item()
     is_far = abs(mean - norm.mean) > norm.std or not 0.5 < std / norm.std < 2
     logger.log(

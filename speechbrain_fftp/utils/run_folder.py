@@ -1,4 +1,4 @@
-"""Output folders of trainings: checks their settings and exports the model.
+"""Settings and output folders of trainings: loads and checks them, and exports.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -8,10 +8,11 @@ import difflib
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import torch
-from hyperpyyaml import resolve_references
+from hyperpyyaml import load_hyperpyyaml, resolve_references
 from ruamel.yaml import YAML
 
 # Settings that may differ when a training is resumed
@@ -33,14 +34,81 @@ RUN_OPTIONS = (
     "max_grad_norm",
 )
 
+_locks = {}  # of output folders, held until the process ends
+
+
+def load_settings(hparams_file, overrides, needs):
+    """Loads the yaml file of a recipe.
+
+    Ends the process with one line that names the key and the remedy if the file
+    is for another script, an option is unknown or repeated, or a value cannot
+    be used.
+
+    Arguments
+    ---------
+    hparams_file : str
+        The yaml file. Its ``inference_yaml`` is relative to it.
+    overrides : str
+        Overrides from the command line, as yaml.
+    needs : str
+        A key that yaml files for this script have and others lack.
+
+    Returns
+    -------
+    dict
+        The loaded hyperparameters, with the absolute path ``inference_yaml``.
+
+    Example
+    -------
+    >>> yaml = getfixture("tmpdir").join("train.yaml")
+    >>> yaml.write("lr: 0.1\\ninference_yaml: null")
+    >>> load_settings(yaml, "lr: 0.2", needs="lr")["lr"]
+    0.2
+    >>> load_settings(yaml, "lrr: 0.2", needs="lr")
+    Traceback (most recent call last):
+    ...
+    SystemExit: .../train.yaml has no key lrr: did you mean lr?
+    """
+    try:
+        text = Path(hparams_file).read_text(encoding="utf-8")
+        keys = re.findall(r"(?m)^(\w+):", text)
+        if needs not in keys:
+            sys.exit(
+                f"{hparams_file} has no key {needs}, so it is not for "
+                f"{sys.argv[0]}: its README lists its yaml files."
+            )
+        given = re.findall(r"(?m)^(\w+):", overrides)
+        for key in given:
+            if key not in keys:
+                similar = difflib.get_close_matches(key, keys, n=1) or [needs]
+                sys.exit(
+                    f"{hparams_file} has no key {key}: did you mean "
+                    f"{similar[0]}?"
+                )
+            if given.count(key) > 1:
+                sys.exit(f"--{key} is given more than once: give it once.")
+        with open(hparams_file, encoding="utf-8") as fin:
+            hparams = load_hyperpyyaml(fin, overrides)
+        if hparams["inference_yaml"]:
+            path = Path(hparams_file).parent / hparams["inference_yaml"]
+            hparams["inference_yaml"] = path.resolve(strict=True)
+    except (OSError, ValueError) as error:
+        sys.exit(f"{hparams_file}: {error}")
+    return hparams
+
 
 def check_settings(hparams_file, overrides, hparams, run_opts):
-    """Raises an error if the output folder holds a training with other settings.
+    """Ends the process with one line if a training would be wasted.
+
+    This is so if the output folder holds a training with other settings or is
+    in use by another process, if there is nothing to test, or if attention
+    heads cannot share the channels of a token.
 
     Compares with the folder's ``hyperparams.yaml`` and ``run_options.json``,
     which this writes; call this before ``create_experiment_directory``, which
     overwrites the former. Folders, the number of workers, int8 and a raised
-    number of epochs may differ. A folder without a checkpoint passes.
+    number of epochs may differ. A folder without a checkpoint passes. The
+    folder is locked until the process ends.
 
     Arguments
     ---------
@@ -54,11 +122,6 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
     run_opts : speechbrain.utils.run_opts.RunOptions
         The options of ``speechbrain.parse_arguments``. A debug run, whose few
         batches would replace the results in the folder, is refused as well.
-
-    Raises
-    ------
-    ValueError
-        If the training cannot be resumed.
 
     Example
     -------
@@ -74,9 +137,23 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
     >>> check_settings(tmpdir / "train.yaml", "lr: 0.2", hparams, RunOptions())
     Traceback (most recent call last):
     ...
-    ValueError: ... -lr: 0.1, +lr: 0.2. Give another --output_folder.
+    SystemExit: ... -lr: 0.1, +lr: 0.2. Give another --output_folder.
     """
+    embed_dim, num_heads = hparams.get("embed_dim"), hparams.get("num_heads")
+    if num_heads is not None and (num_heads < 1 or embed_dim % num_heads):
+        sys.exit(
+            f"{num_heads} heads cannot share embed_dim {embed_dim}: give an "
+            "--embed_dim that is a multiple of 64, or of --num_heads."
+        )
     folder = Path(hparams["output_folder"])
+    has_checkpoint = any(folder.glob("*/CKPT*/CKPT.yaml"))
+    if run_opts["test_only"] and not has_checkpoint:
+        sys.exit(
+            f"{folder} holds no checkpoint to test: give the --output_folder "
+            "of a training, or train first, without --test_only."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    _lock(folder)
     options_path = folder / "run_options.json"
     options = {
         name: run_opts[name]
@@ -85,12 +162,11 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
         for name in RUN_OPTIONS
     }
     options["processes"] = int(os.environ.get("WORLD_SIZE", 1))
-    if not any(folder.glob("*/CKPT*/CKPT.yaml")):
-        folder.mkdir(parents=True, exist_ok=True)
+    if not has_checkpoint:
         options_path.write_text(json.dumps(options), encoding="utf-8")
         return
     if run_opts["debug"]:
-        raise ValueError(
+        sys.exit(
             f"{folder} holds a training: give another --output_folder for "
             "--debug."
         )
@@ -111,9 +187,24 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
         if value != saved_options[name]:
             changes.append(f"-{name}: {saved_options[name]}, +{name}: {value}")
     if changes:
-        raise ValueError(
+        sys.exit(
             f"{folder} holds a training with other settings (- before, + now): "
             f"{', '.join(changes[:4])}. Give another --output_folder."
+        )
+
+
+def _lock(folder):
+    """Locks a folder until the process ends, also if it is killed."""
+    from filelock import FileLock, Timeout
+
+    path = folder.resolve() / "training.lock"
+    lock = _locks.setdefault(path, FileLock(path))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        sys.exit(
+            f"{folder} is in use by another training: wait for its end, or "
+            "give another --output_folder."
         )
 
 

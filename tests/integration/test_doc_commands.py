@@ -109,6 +109,28 @@ class InputStream:
 """
 
 
+def test_the_tutorial_leaves_no_untracked_files():
+    names = ["my_sounds/Doorbell/1.wav", "my_sounds.onnx", "evening.wav"]
+    names += ["room_1.wav", "room_3.wav", "doorbell_page/index.html"]
+    text = (ROOT / "docs/tutorial.md").read_text("utf-8")
+    assert all(name.split("/")[0] in text for name in names)
+    command = ["git", "check-ignore", *names]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == names
+
+
+def test_readme_and_setup_name_the_same_oldest_pytorch():
+    found = {
+        re.search(pattern, (ROOT / name).read_text("utf-8"))[1]
+        for name, pattern in (
+            ("README.md", r"oldest that are supported are PyTorch ([\d.]+\d)"),
+            ("setup.cfg", r"torch>=([\d.]+)"),
+            ("setup.cfg", r"torchaudio>=([\d.]+)"),
+        )
+    }
+    assert len(found) == 1
+
+
 def blocks(page):
     """The fenced blocks of a page, with their language."""
     text = (ROOT / page).read_text("utf-8")

@@ -216,9 +216,27 @@ def test_custom_data(data_folder, tmp_path):
     assert labels.startswith("'Cat' => 0\n'Dog' => 1\n'Rain' => 2\n")
 
 
-def test_errors_name_what_is_wrong(data_folder, tmp_path):
-    missing = fail(tmp_path / "run", data_folder="no/such/folder")
-    assert "no/such/folder" in missing
-    assert "data_folder" in fail(tmp_path / "run")
-    misspelt = fail(tmp_path / "run", data_folder=data_folder, number_of_epoc=3)
-    assert "number_of_epoc" in misspelt
+@pytest.mark.parametrize(
+    "options, named",
+    [
+        ({"data_folder": "no/such/folder"}, "no/such/folder"),
+        ({"data_folder": None}, "data_folder"),
+        ({"patch_frames": 2000}, "patch_frames"),
+        ({"grad_accumulation_factor": 100}, "grad_accumulation_factor"),
+    ],
+)
+def test_errors_name_what_is_wrong(options, named, data_folder, tmp_path):
+    options = {"data_folder": data_folder, **options}
+    assert named in fail(tmp_path / "run", **options)
+
+
+def test_a_damaged_pack_is_named(plain, trained, data_folder):
+    """After the preparation, and before the training."""
+    pack = trained[0] / "prepared/wav/train-0000.wav"
+    content = pack.read_bytes()
+    options = {"data_folder": data_folder, "prepared_folder": pack.parents[1]}
+    try:
+        pack.write_bytes(content[:-10000])
+        assert str(pack) in fail(plain[0].parent / "other", **options)
+    finally:
+        pack.write_bytes(content)

@@ -34,7 +34,7 @@ SEGMENT_LISTS = {
     "valid": "valid_segments.csv",
     "eval": "eval_segments.csv",
 }
-CSV_URL = "http://storage.googleapis.com/us_audioset/youtube_corpus/v1/csv"
+LISTS_URL = "https://research.google.com/audioset/download.html"
 # File names written by download tools: an id of 11 characters, sometimes after
 # a Y, and sometimes followed by times in seconds or milliseconds
 FILE_NAME = re.compile(
@@ -45,8 +45,10 @@ FILE_NAME = re.compile(
 
 
 def is_audioset(data_folder):
-    """Whether a folder holds AudioSet's lists or parquet shards."""
+    """Whether a folder holds AudioSet's lists, folders or parquet shards."""
     names = [CLASS_LIST, *SEGMENT_LISTS.values()]
+    # Folders of audio, whose lists may be missing
+    names += [name.removesuffix(".csv") for name in SEGMENT_LISTS.values()]
     return any(_find(data_folder, name) for name in names) or bool(
         find_shards(data_folder)
     )
@@ -84,8 +86,9 @@ def list_clips(data_folder, unbalanced=False):
     if absent:
         names = ", ".join(SEGMENT_LISTS[split] for split in absent)
         raise FileNotFoundError(
-            f"{data_folder} lacks {names} (see {CSV_URL}); or parquet shards,"
-            " such as data/bal_train/00.parquet and data/eval/00.parquet, and"
+            f"{data_folder} lacks AudioSet's {names}: download them from"
+            f" {LISTS_URL}, or add parquet shards, such as"
+            " data/bal_train/00.parquet and data/eval/00.parquet, and"
             " data/unbal_train/00.parquet for the unbalanced set"
         )
     clips = []

@@ -9,7 +9,12 @@ import soundfile
 import torch
 
 from speechbrain.augment.time_domain import AddNoise
-from speechbrain_fftp.augment.waveform import NoiseCuts, RandomGain, RandomShift
+from speechbrain_fftp.augment.waveform import (
+    NoiseCuts,
+    RandomGain,
+    RandomLowPass,
+    RandomShift,
+)
 
 
 def test_gain_is_constant_in_a_clip_and_uniform_in_decibels():
@@ -25,6 +30,20 @@ def test_gain_is_constant_in_a_clip_and_uniform_in_decibels():
     quantiles = decibels.quantile(torch.tensor([0.1, 0.25, 0.5, 0.75, 0.9]))
     expected = torch.tensor([-7.2, -4.5, 0.0, 4.5, 7.2])
     torch.testing.assert_close(quantiles, expected, rtol=0, atol=0.4)
+
+
+def test_low_pass_keeps_what_is_below_a_random_frequency():
+    torch.manual_seed(0)
+    wavs = torch.randn(2000, 160)  # bins of 100 Hz
+    low_pass = RandomLowPass(16000, lowest=4000.0, prob=0.5)
+    before, after = torch.fft.rfft(wavs), torch.fft.rfft(low_pass(wavs))
+    is_kept = after.abs() > 1e-3 * before.abs()
+    torch.testing.assert_close(after[is_kept], before[is_kept])
+    assert is_kept[:, :41].all()
+    assert not is_kept.int().diff().clamp(min=0).any()  # one edge in each clip
+    kept = is_kept.float().mean(0)
+    expected = 0.5 + 0.5 * torch.linspace(1, 0, 41)
+    torch.testing.assert_close(kept[40:], expected, rtol=0, atol=0.05)
 
 
 def test_shift_brings_in_zeros_by_any_number_of_samples():

@@ -17,6 +17,7 @@ from speechbrain_fftp.datasets.audioset.lists import read_classes, read_segments
 from speechbrain_fftp.datasets.convert import read_parquet_audio
 from speechbrain_fftp.datasets.manifests import Clip, read_class_list
 from speechbrain_fftp.datasets.names import clip_ids
+from speechbrain_fftp.datasets.prepare import prepare_data
 from speechbrain_fftp.datasets.strong_labels import (
     STRONG_COLUMNS,
     read_strong_labels,
@@ -222,6 +223,15 @@ def test_missing_lists_are_named(tmp_path):
     assert len(list_clips(str(tmp_path)).clips) == 2
     with pytest.raises(FileNotFoundError, match="unbalanced_train"):
         list_clips(str(tmp_path), unbalanced=True)
+
+
+def test_audio_without_lists_is_not_custom_data(tmp_path):
+    """The names of AudioSet's folders are not classes."""
+    for name in ("balanced_train_segments", "eval_segments"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Y--PJHxphWEs.wav").touch()
+    with pytest.raises(FileNotFoundError, match="balanced.*eval.*https"):
+        prepare_data(str(tmp_path), str(tmp_path / "prepared"))
 
 
 def strong_clips(path, columns, names, clips):

@@ -5,6 +5,7 @@ Authors
 """
 
 import logging
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain_fftp.lobes.features import DatasetNormalization, KaldiFbank
+from speechbrain_fftp.nnet.patching import FFTPEmbedding
 from speechbrain_fftp.training import checks
 from speechbrain_fftp.utils.throughput import Throughput
 
@@ -51,6 +53,15 @@ def test_features_beside_those_of_the_yaml(offset, level, datasets, caplog):
     assert record.levelname == level
     for value in (mean, std, mean + offset):
         assert f"{value:.2f}" in record.getMessage()
+
+
+def test_a_patch_longer_than_every_clip_is_refused(datasets):
+    brain = make_brain(DatasetNormalization())
+    for patch_frames, is_refused in ((48, False), (49, True)):
+        brain.hparams.embedding = FFTPEmbedding(16, 8, patch_frames)
+        with pytest.raises(SystemExit) if is_refused else nullcontext() as stop:
+            checks.compare_features(brain, datasets)
+    assert "patch_frames" in stop.value.code
 
 
 def test_limit_of_the_throughput(datasets):

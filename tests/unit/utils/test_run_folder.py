@@ -1,16 +1,19 @@
-"""Tests of the guard of a run folder, and of the exported model.
+"""Tests of the settings of a run, and of the guard of its folder.
 
 Authors
  * The speechbrain_fftp authors 2026
 """
 
+import multiprocessing
+from pathlib import Path
+
 import pytest
-from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain as sb
 from speechbrain.utils.run_opts import RunOptions
-from speechbrain_fftp.utils.run_folder import check_settings
+from speechbrain_fftp.utils.run_folder import check_settings, load_settings
 
+HPARAMS = Path(__file__).resolve().parents[3] / "hparams"
 YAML = """\
 seed: 1
 lr: 0.1
@@ -18,6 +21,7 @@ number_of_epochs: 3
 num_workers: 2
 data_folder: data
 output_folder: results
+inference_yaml: null
 annotation: !ref <data_folder>/train.csv
 patch: [5, 16]
 cost: !name:builtins.abs
@@ -33,7 +37,7 @@ def start(tmp_path):
 
     def start(*overrides, **run_opts):
         overrides = "\n".join([f"output_folder: {tmp_path}/run", *overrides])
-        hparams = load_hyperpyyaml(yaml.read_text(), overrides)
+        hparams = load_settings(yaml, overrides, needs="lr")
         run_opts = RunOptions.from_dictionary(run_opts)
         check_settings(yaml, overrides, hparams, run_opts)
         sb.create_experiment_directory(
@@ -49,6 +53,65 @@ def train(folder):
     checkpoint = folder / "save" / "CKPT+1"
     checkpoint.mkdir(parents=True)
     (checkpoint / "CKPT.yaml").touch()
+
+
+@pytest.mark.parametrize(
+    "options, name",
+    [
+        (["--lr", "1", "--lr", "2"], "lr"),
+        (["--number_of_epoc", "3"], "number_of_epochs"),
+        (["--patch_frames", "0"], "patch_frames"),
+        (["--stride_frames", "0"], "stride_frames"),
+        (["--embed_dim", "32"], "embed_dim"),
+        (["--embed_dim", "200"], "embed_dim"),
+        (["--output_folder", "nothing", "--test_only"], "nothing"),
+    ],
+)
+def test_settings_that_waste_a_training(options, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = [HPARAMS / "ast_fftp.yaml", "--data_folder", "data", "--depth", "1"]
+    words = [*map(str, words), *options]
+    yaml, run_opts, overrides = sb.parse_arguments(words)
+    with pytest.raises(SystemExit, match=name) as stopped:
+        hparams = load_settings(yaml, overrides, needs="prepare_opts")
+        check_settings(yaml, overrides, hparams, run_opts)
+    assert "\n" not in stopped.value.code
+
+
+@pytest.mark.parametrize(
+    "yaml, key",
+    [
+        ("speechcommands/ast_fftp.yaml", "prepare_opts"),
+        ("inference/ast_fftp.yaml", "prepare_opts"),
+        ("ast_fftp.yaml", "prepare"),
+        ("ast_fftp.yaml", "strong_labels"),
+        ("missing.yaml", "missing.yaml"),
+    ],
+)
+def test_a_yaml_file_for_another_script(yaml, key):
+    with pytest.raises(SystemExit, match=key) as stopped:
+        load_settings(HPARAMS / yaml, "", needs=key)
+    assert str(HPARAMS / yaml) in stopped.value.code
+
+
+def test_two_runs_do_not_share_a_folder(start):
+    """Until the first one is killed."""
+    context = multiprocessing.get_context("fork")
+    has_started, is_over = context.Event(), context.Event()
+
+    def first_run():
+        start()
+        has_started.set()
+        is_over.wait()
+
+    process = context.Process(target=first_run)
+    process.start()
+    assert has_started.wait(60)
+    with pytest.raises(SystemExit, match=str(start.folder)):
+        start()
+    process.kill()
+    process.join()
+    start()
 
 
 def test_an_untrained_folder_is_free(start):
@@ -72,7 +135,7 @@ def test_other_settings_are_refused(override, name, start):
     start()
     train(start.folder)
     before = (start.folder / "hyperparams.yaml").read_text()
-    with pytest.raises(ValueError, match=name) as error:
+    with pytest.raises(SystemExit, match=name) as error:
         start(override)
     assert str(start.folder) in str(error.value)
     assert (start.folder / "hyperparams.yaml").read_text() == before
@@ -92,7 +155,7 @@ def test_other_options_of_the_command_are_refused(run_opts, start):
     start()
     train(start.folder)
     ((name, value),) = run_opts.items()
-    with pytest.raises(ValueError, match=f"{name}.*{value}"):
+    with pytest.raises(SystemExit, match=f"{name}.*{value}"):
         start(**run_opts)
     start(noprogressbar=True)
 
@@ -103,7 +166,7 @@ def test_another_number_of_processes_is_refused(start, monkeypatch):
     train(start.folder)
     start()
     monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(ValueError, match="processes: 8.*processes: 4"):
+    with pytest.raises(SystemExit, match="processes: 8.*processes: 4"):
         start()
 
 
@@ -113,7 +176,7 @@ def test_an_option_of_the_yaml_counts(start):
     start()
     train(start.folder)
     start(precision="bf16")
-    with pytest.raises(ValueError, match="precision"):
+    with pytest.raises(SystemExit, match="precision"):
         start(precision="fp32")
 
 
@@ -130,12 +193,12 @@ def test_another_default_is_another_setting(start):
     start()
     train(start.folder)
     start.yaml.write_text(YAML.replace("builtins.abs", "builtins.max"))
-    with pytest.raises(ValueError, match="cost"):
+    with pytest.raises(SystemExit, match="cost"):
         start()
 
 
 def test_a_trained_folder_is_not_for_debugging(start):
     start()
     train(start.folder)
-    with pytest.raises(ValueError, match="debug"):
+    with pytest.raises(SystemExit, match="debug"):
         start(debug=True)
