@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 from audioset_prepare import prepare_audioset
+from hyperpyyaml import load_hyperpyyaml
 from torch.utils.data import SequentialSampler
 
 import speechbrain as sb
@@ -29,9 +30,9 @@ from speechbrain.utils.distributed import get_rank, run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
 from speechbrain_fftp.lobes.tagger import Tagger, augment_clips, load_clips
 from speechbrain_fftp.utils.run_folder import (
+    check_overrides,
     check_settings,
     export_model,
-    load_settings,
 )
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
 
@@ -361,7 +362,13 @@ if __name__ == "__main__":
     # The yaml file can name modules in its own folder
     sys.path.append(str(Path(hparams_file).resolve().parent))
     sb.utils.distributed.ddp_init_group(run_opts)
-    hparams = load_settings(hparams_file, overrides, needs="prepare_opts")
+    check_overrides(hparams_file, overrides, needs="prepare_opts")
+    with open(hparams_file, encoding="utf-8") as fin:
+        hparams = load_hyperpyyaml(fin, overrides)
+    if hparams["inference_yaml"]:  # relative to the yaml file
+        path = Path(hparams_file).parent / hparams["inference_yaml"]
+        hparams["inference_yaml"] = path.resolve(strict=True)
+
     run_on_main(
         check_settings,
         args=[hparams_file, overrides, hparams, run_opts],

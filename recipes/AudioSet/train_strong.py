@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from audioset_prepare import prepare_audioset
+from hyperpyyaml import load_hyperpyyaml
 from train import TaggingBrain, dataio_prep, train
 
 import speechbrain as sb
@@ -23,7 +24,7 @@ from speechbrain_fftp.training.strong_labels import (
     add_frame_targets,
     frame_loss,
 )
-from speechbrain_fftp.utils.run_folder import check_settings, load_settings
+from speechbrain_fftp.utils.run_folder import check_overrides, check_settings
 
 
 class StrongBrain(TaggingBrain):
@@ -96,7 +97,13 @@ if __name__ == "__main__":
     # The yaml file can name modules in its own folder
     sys.path.append(str(Path(hparams_file).resolve().parent))
     sb.utils.distributed.ddp_init_group(run_opts)
-    hparams = load_settings(hparams_file, overrides, needs="strong_labels")
+    check_overrides(hparams_file, overrides, needs="strong_labels")
+    with open(hparams_file, encoding="utf-8") as fin:
+        hparams = load_hyperpyyaml(fin, overrides)
+    if hparams["inference_yaml"]:  # relative to the yaml file
+        path = Path(hparams_file).parent / hparams["inference_yaml"]
+        hparams["inference_yaml"] = path.resolve(strict=True)
+
     run_on_main(
         check_settings,
         args=[hparams_file, overrides, hparams, run_opts],

@@ -1,4 +1,4 @@
-"""Settings and output folders of trainings: loads and checks them, and exports.
+"""Settings and output folders of trainings: checks them and exports the model.
 
 Authors
  * The speechbrain_fftp authors 2026
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
-from hyperpyyaml import load_hyperpyyaml, resolve_references
+from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
 
 # Settings that may differ when a training is resumed
@@ -37,64 +37,47 @@ RUN_OPTIONS = (
 _locks = {}  # of output folders, held until the process ends
 
 
-def load_settings(hparams_file, overrides, needs):
-    """Loads the yaml file of a recipe.
+def check_overrides(hparams_file, overrides, needs):
+    """Ends the process with one line if a command is wrong, before it is loaded.
 
-    Ends the process with one line that names the key and the remedy if the file
-    is for another script, an option is unknown or repeated, or a value cannot
-    be used.
+    This is so if the yaml file is missing or for another script, or if an option
+    is unknown or repeated.
 
     Arguments
     ---------
     hparams_file : str
-        The yaml file. Its ``inference_yaml`` is relative to it.
+        The yaml file.
     overrides : str
         Overrides from the command line, as yaml.
     needs : str
         A key that yaml files for this script have and others lack.
 
-    Returns
-    -------
-    dict
-        The loaded hyperparameters, with the absolute path ``inference_yaml``.
-
     Example
     -------
     >>> yaml = getfixture("tmpdir").join("train.yaml")
-    >>> yaml.write("lr: 0.1\\ninference_yaml: null")
-    >>> load_settings(yaml, "lr: 0.2", needs="lr")["lr"]
-    0.2
-    >>> load_settings(yaml, "lrr: 0.2", needs="lr")
+    >>> yaml.write("lr: 0.1")
+    >>> check_overrides(yaml, "lr: 0.2", needs="lr")
+    >>> check_overrides(yaml, "lrr: 0.2", needs="lr")
     Traceback (most recent call last):
     ...
     SystemExit: .../train.yaml has no key lrr: did you mean lr?
     """
-    try:
-        text = Path(hparams_file).read_text(encoding="utf-8")
-        keys = re.findall(r"(?m)^(\w+):", text)
-        if needs not in keys:
-            sys.exit(
-                f"{hparams_file} has no key {needs}, so it is not for "
-                f"{sys.argv[0]}: its README lists its yaml files."
-            )
-        given = re.findall(r"(?m)^(\w+):", overrides)
-        for key in given:
-            if key not in keys:
-                similar = difflib.get_close_matches(key, keys, n=1) or [needs]
-                sys.exit(
-                    f"{hparams_file} has no key {key}: did you mean "
-                    f"{similar[0]}?"
-                )
-            if given.count(key) > 1:
-                sys.exit(f"--{key} is given more than once: give it once.")
-        with open(hparams_file, encoding="utf-8") as fin:
-            hparams = load_hyperpyyaml(fin, overrides)
-        if hparams["inference_yaml"]:
-            path = Path(hparams_file).parent / hparams["inference_yaml"]
-            hparams["inference_yaml"] = path.resolve(strict=True)
-    except (OSError, ValueError) as error:
-        sys.exit(f"{hparams_file}: {error}")
-    return hparams
+    path = Path(hparams_file)
+    if not path.is_file():
+        sys.exit(f"There is no file {path}: its README lists yaml files.")
+    keys = re.findall(r"(?m)^(\w+):", path.read_text(encoding="utf-8"))
+    if needs not in keys:
+        sys.exit(
+            f"{path} has no key {needs}, so it is not for {sys.argv[0]}: its "
+            "README lists its yaml files."
+        )
+    given = re.findall(r"(?m)^(\w+):", overrides)
+    for key in given:
+        if key not in keys:
+            similar = difflib.get_close_matches(key, keys, n=1) or [needs]
+            sys.exit(f"{path} has no key {key}: did you mean {similar[0]}?")
+        if given.count(key) > 1:
+            sys.exit(f"--{key} is given more than once: give it once.")
 
 
 def check_settings(hparams_file, overrides, hparams, run_opts):

@@ -220,7 +220,6 @@ def test_custom_data(data_folder, tmp_path):
     "options, named",
     [
         ({"data_folder": "no/such/folder"}, "no/such/folder"),
-        ({"data_folder": None}, "data_folder"),
         ({"patch_frames": 2000}, "patch_frames"),
         ({"grad_accumulation_factor": 100}, "grad_accumulation_factor"),
     ],

@@ -8,10 +8,11 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
+from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain as sb
 from speechbrain.utils.run_opts import RunOptions
-from speechbrain_fftp.utils.run_folder import check_settings, load_settings
+from speechbrain_fftp.utils.run_folder import check_overrides, check_settings
 
 HPARAMS = Path(__file__).resolve().parents[3] / "hparams"
 YAML = """\
@@ -21,7 +22,6 @@ number_of_epochs: 3
 num_workers: 2
 data_folder: data
 output_folder: results
-inference_yaml: null
 annotation: !ref <data_folder>/train.csv
 patch: [5, 16]
 cost: !name:builtins.abs
@@ -37,7 +37,8 @@ def start(tmp_path):
 
     def start(*overrides, **run_opts):
         overrides = "\n".join([f"output_folder: {tmp_path}/run", *overrides])
-        hparams = load_settings(yaml, overrides, needs="lr")
+        check_overrides(yaml, overrides, needs="lr")
+        hparams = load_hyperpyyaml(yaml.read_text(), overrides)
         run_opts = RunOptions.from_dictionary(run_opts)
         check_settings(yaml, overrides, hparams, run_opts)
         sb.create_experiment_directory(
@@ -72,10 +73,11 @@ def test_settings_that_waste_a_training(options, name, tmp_path, monkeypatch):
     words = [HPARAMS / "ast_fftp.yaml", "--data_folder", "data", "--depth", "1"]
     words = [*map(str, words), *options]
     yaml, run_opts, overrides = sb.parse_arguments(words)
-    with pytest.raises(SystemExit, match=name) as stopped:
-        hparams = load_settings(yaml, overrides, needs="prepare_opts")
+    with pytest.raises((SystemExit, ValueError), match=name) as stopped:
+        check_overrides(yaml, overrides, needs="prepare_opts")
+        hparams = load_hyperpyyaml(Path(yaml).read_text(), overrides)
         check_settings(yaml, overrides, hparams, run_opts)
-    assert "\n" not in stopped.value.code
+    assert "\n" not in str(stopped.value)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_settings_that_waste_a_training(options, name, tmp_path, monkeypatch):
 )
 def test_a_yaml_file_for_another_script(yaml, key):
     with pytest.raises(SystemExit, match=key) as stopped:
-        load_settings(HPARAMS / yaml, "", needs=key)
+        check_overrides(HPARAMS / yaml, "", needs=key)
     assert str(HPARAMS / yaml) in stopped.value.code
 
 
