@@ -42,7 +42,7 @@ CASES = {
     ),
     "learn": (["learn", "data", *MODEL, "--output", "my.onnx"], "my.onnx"),
     "index": (["index", "data", *MODEL, "--output", "archive"], "archive"),
-    "find": (["find", "data/Low/0.wav", "--index", "archive"], "Low/0.wav"),
+    "find": (["find", "data/Low/0.wav", "--index", "archive"], "Low/1.wav"),
     "page": (["page", "model.onnx", "page"], "page/model.onnx"),
 }
 
