@@ -32,6 +32,7 @@ from speechbrain_fftp.lobes.tagger import Tagger, augment_clips, load_clips
 from speechbrain_fftp.utils.run_folder import (
     check_overrides,
     check_settings,
+    count_steps,
     export_model,
 )
 from speechbrain_fftp.utils.tagging_metrics import TaggingMetrics
@@ -237,11 +238,6 @@ def dataio_prep(hparams):
         names = [row["display_name"] for row in csv.DictReader(fin)]
     label_encoder.update_from_iterable(names)
     label_encoder.expect_len(hparams["n_classes"])
-    if len(names) != hparams["n_classes"]:
-        sys.exit(
-            f"n_classes is {hparams['n_classes']}, but {hparams['class_list']} "
-            f"lists {len(names)} classes: give --n_classes {len(names)}."
-        )
     sample_rate = hparams["sample_rate"]
     max_samples = int(hparams["max_seconds"] * sample_rate)
 
@@ -323,13 +319,7 @@ def train(brain, datasets, hparams):
         **hparams["train_dataloader_opts"],
     )
     # The schedule needs the number of optimiser steps
-    steps = len(train_loader) // brain.grad_accumulation_factor
-    if steps == 0:
-        sys.exit(
-            f"grad_accumulation_factor {brain.grad_accumulation_factor} is more "
-            f"than the {len(train_loader)} batches of an epoch, so that no step "
-            "would be made: give a smaller one."
-        )
+    steps = count_steps(train_loader, brain.grad_accumulation_factor)
     total_steps = hparams["number_of_epochs"] * steps
     brain.hparams.lr_annealing = hparams["lr_annealing"](
         warmup_steps=min(hparams["warmup_steps"], total_steps // 10),

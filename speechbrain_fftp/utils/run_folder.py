@@ -176,6 +176,42 @@ def check_settings(hparams_file, overrides, hparams, run_opts):
         )
 
 
+def count_steps(train_loader, grad_accumulation_factor):
+    """Number of optimiser steps of an epoch.
+
+    Ends the process with one line if there are none.
+
+    Arguments
+    ---------
+    train_loader : DataLoader
+        The loader of the training clips.
+    grad_accumulation_factor : int
+        Number of batches of a step.
+
+    Returns
+    -------
+    int
+        The number of steps.
+
+    Example
+    -------
+    >>> count_steps(range(9), 4)
+    2
+    >>> count_steps(range(9), 100)
+    Traceback (most recent call last):
+    ...
+    SystemExit: grad_accumulation_factor 100 is more than the 9 batches ...
+    """
+    steps = len(train_loader) // grad_accumulation_factor
+    if steps == 0:
+        sys.exit(
+            f"grad_accumulation_factor {grad_accumulation_factor} is more than "
+            f"the {len(train_loader)} batches of an epoch, so that no step would "
+            "be made: give a smaller one."
+        )
+    return steps
+
+
 def _lock(folder):
     """Locks a folder until the process ends, also if it is killed."""
     from filelock import FileLock, Timeout
