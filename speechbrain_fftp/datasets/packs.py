@@ -19,6 +19,7 @@ import numpy as np
 import soundfile as sf
 from tqdm import tqdm
 
+from speechbrain_fftp.dataio.audio import is_truncated
 from speechbrain_fftp.dataio.errors import InputError
 from speechbrain_fftp.dataio.files import atomic_path, write_csv
 from speechbrain_fftp.datasets.manifests import open_csv
@@ -151,20 +152,16 @@ def check_packs(prepared_folder):
     """Raises an InputError if a pack is missing or was cut off."""
     for table in sorted(Path(prepared_folder, PACKS).glob("*.csv")):
         path = table.with_suffix(".wav")
-        if not _is_whole(path):
+        try:
+            with sf.SoundFile(path) as file:
+                is_damaged = is_truncated(file.extra_info)
+        except sf.LibsndfileError:
+            is_damaged = True
+        if is_damaged:
             raise InputError(
                 f"{path} is missing or damaged: delete {prepared_folder}, and"
                 " its clips will be prepared again"
             )
-
-
-def _is_whole(path):
-    """Whether a WAV file is as long as its header says."""
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        header = file.read(8)  # RIFF, and the number of bytes that follow
-    return path.stat().st_size >= 8 + int.from_bytes(header[4:], "little")
 
 
 def as_int16(samples):
