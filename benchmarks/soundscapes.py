@@ -230,11 +230,16 @@ def seed_of(seed, number, split):
     return [seed, 1 + number, list(SIZES).index(split)]
 
 
+def mids_of(labels):
+    """Ids of classes in AudioSet's form, by label."""
+    return {label: f"/m/scape{i:02}" for i, label in enumerate(labels)}
+
+
 def write_folder(out, found, noises, sizes, seed):
     """Writes a folder of soundscapes, given the sounds of its splits."""
     (out / "audio").mkdir(parents=True)
     labels = sorted({label for part in found.values() for label in part})
-    mids = {label: f"/m/scape{i:02}" for i, label in enumerate(labels)}
+    mids = mids_of(labels)
     lines = [f'{i},{mids[x]},"{x}"' for i, x in enumerate(labels)]
     write_lines(
         out / "class_labels_indices.csv", ["index,mid,display_name", *lines]
@@ -297,8 +302,7 @@ class BaseMixer:
 
     def __call__(self, split, number):
         """The 16-bit samples of a clip, and the label and path of its sounds."""
-        place = [*self.seed, list(BASE_SIZES).index(split), number]
-        rng = np.random.default_rng(place)
+        rng = np.random.default_rng([*seed_of(*self.seed, split), number])
         noise, used = self.noises[rng.integers(len(self.noises))], []
         wav, _ = mix(rng, self.splits[split], noise, used, self.load)
         return as_int16(wav), used
@@ -320,8 +324,8 @@ def write_base_fold(out, words, instruments, fold, sizes, seed, num_workers):
     number = 0 if fold == SEARCH else int(fold)
     mixer = BaseMixer(splits, read_noises(words), (seed, number))
     labels = sorted(splits["train"])
-    classes = {f"/m/scape{i:02}": label for i, label in enumerate(labels)}
-    mids = {label: mid for mid, label in classes.items()}
+    mids = mids_of(labels)
+    classes = {mid: label for label, mid in mids.items()}
     clips = [
         Clip(f"{split}{i:07}", None, split=split, end=SECONDS)
         for split, size in sizes.items()

@@ -7,16 +7,14 @@ export function toCsv(results) {
   // Spreadsheets must not take a text for a formula
   const safe = (text) => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text);
   const quote = (text) =>
-    /[",\r\n]/.test(text)
-      ? `"${safe(text).replaceAll('"', '""')}"`
-      : safe(text);
+    /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   const rows = results.flatMap(({ file, events = [] }) =>
     events.map(({ start, end, label, probability }) =>
       [
-        quote(file),
+        quote(safe(file)),
         rounded(start),
         rounded(end),
-        quote(label),
+        quote(safe(label)),
         rounded(probability),
       ].join(","),
     ),
