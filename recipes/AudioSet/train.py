@@ -236,8 +236,13 @@ def dataio_prep(hparams):
     label_encoder = hparams["label_encoder"]
     with open(hparams["class_list"], newline="", encoding="utf-8") as fin:
         names = [row["display_name"] for row in csv.DictReader(fin)]
+    if len(names) != hparams["n_classes"]:
+        sys.exit(
+            f"n_classes is {hparams['n_classes']}, but {hparams['class_list']} "
+            f"lists {len(names)} classes: give --n_classes {len(names)}."
+        )
     label_encoder.update_from_iterable(names)
-    label_encoder.expect_len(hparams["n_classes"])
+    label_encoder.expect_len(len(names))
     sample_rate = hparams["sample_rate"]
     max_samples = int(hparams["max_seconds"] * sample_rate)
 
